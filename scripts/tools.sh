@@ -1,0 +1,150 @@
+# shellcheck shell=sh
+# Sourced by the other scripts. Makes sure of Node.js, the npm packages and Nix, and puts them on PATH.
+#
+# Everything goes into one cache folder ($NIXMAKER_CACHE, else $XDG_CACHE_HOME/nixmaker, else
+# ~/.cache/nixmaker) and into ./node_modules. Nothing is installed on the machine, and a Nix that is
+# already there is neither changed nor written to. Prints what it fetches; prints nothing when nothing is missing.
+
+nixmaker_root=$(cd "$(dirname "$0")/.." && pwd)
+nixmaker_cache=${NIXMAKER_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/nixmaker}
+
+say() { printf 'nixmaker set-up: %s\n' "$*" >&2; }
+die() { say "$*"; exit 69; }
+
+need() { # need PROGRAM WHY
+  command -v "$1" >/dev/null 2>&1 || die "the program '$1' is missing ($2). Install it and run the same command again."
+}
+
+on_nixos() { [ -e /etc/NIXOS ]; }
+
+node_is_recent() { # node_is_recent NODE
+  # 24.0.0 or newer: zstd, type stripping without a flag.
+  "$1" -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 24 ? 0 : 1)' >/dev/null 2>&1
+}
+
+nix_is_recent() { # nix_is_recent NIX
+  # 2.24 is the oldest Nix whose command line the project uses as it stands.
+  _version=$("$1" --version 2>/dev/null | sed -n 's/^nix (Nix) \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
+  [ -n "$_version" ] || return 1
+  # shellcheck disable=SC2086
+  set -- $_version
+  [ "$1" -gt 2 ] || { [ "$1" -eq 2 ] && [ "$2" -ge 24 ]; }
+}
+
+ensure_node() {
+  if command -v node >/dev/null 2>&1 && node_is_recent node; then return; fi
+  _dir=$nixmaker_cache/node
+  _stamp=$(cksum <"$nixmaker_root/scripts/toolchain/package-lock.json")
+  if [ "$(cat "$_dir/stamp" 2>/dev/null)" != "$_stamp" ]; then
+    if on_nixos; then
+      # The npm build of Node needs /lib64/ld-linux*, which NixOS has not; nixpkgs' own is the right one there.
+      need nix "NixOS without the nix program?"
+      say "fetching Node.js 24 from nixpkgs…"
+      rm -rf "$_dir" && mkdir -p "$_dir"
+      nix --extra-experimental-features 'nix-command flakes' build --out-link "$_dir/out" nixpkgs#nodejs_24 ||
+        die "Node.js 24 could not be had from nixpkgs. Put a Node.js 24 or newer on PATH and run the same command again."
+      mkdir -p "$_dir/bin"
+      for _p in node npm npx; do ln -sf "$_dir/out/bin/$_p" "$_dir/bin/$_p"; done
+    else
+      need npm "it fetches Node.js 24"
+      say "fetching Node.js 24 (about 60 MB)…"
+      rm -rf "$_dir" && mkdir -p "$_dir/bin"
+      cp "$nixmaker_root/scripts/toolchain/package.json" "$nixmaker_root/scripts/toolchain/package-lock.json" \
+        "$nixmaker_root/scripts/toolchain/.npmrc" "$_dir/"
+      (cd "$_dir" && npm ci --loglevel=error --no-progress) >&2 ||
+        die "Node.js 24 could not be had from the npm registry. Put a Node.js 24 or newer on PATH and run the same command again."
+      for _n in "$_dir"/node_modules/node-linux-*/bin/node; do
+        [ -x "$_n" ] && ln -sf "$_n" "$_dir/bin/node"
+      done
+    fi
+    "$_dir/bin/node" --version >/dev/null 2>&1 ||
+      die "the fetched Node.js does not run on this machine. Put a Node.js 24 or newer on PATH and run the same command again."
+    printf '%s\n' "$_stamp" >"$_dir/stamp"
+  fi
+  PATH=$_dir/bin:$PATH
+}
+
+ensure_packages() {
+  _stamp=$(cksum <"$nixmaker_root/package-lock.json")
+  if [ "$(cat "$nixmaker_root/node_modules/.nixmaker-stamp" 2>/dev/null)" != "$_stamp" ]; then
+    need npm "it fetches the project's packages"
+    say "fetching the npm packages of package-lock.json…"
+    (cd "$nixmaker_root" && npm ci --loglevel=error --no-progress) >&2 ||
+      die "the npm packages could not be had (the message above says why). Run the same command again when the registry can be reached."
+    printf '%s\n' "$_stamp" >"$nixmaker_root/node_modules/.nixmaker-stamp"
+  fi
+  PATH=$nixmaker_root/node_modules/.bin:$PATH
+}
+
+# Debian's 'forky' carries a recent Nix as ordinary packages. They are unpacked beside the host into the cache
+# and started through their own dynamic loader: no package is installed, no apt source of the host is read or
+# changed but for the mirror's address. apt checks the suite's signature and every package's digest.
+fetch_nix() {
+  _dir=$1
+  need apt-get "it fetches Nix from Debian's mirror"
+  need dpkg-deb "it unpacks Nix"
+  _mirror=$(sed -n 's/^URIs:[[:space:]]*//p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
+  [ -n "$_mirror" ] || _mirror=$(sed -n 's/^deb[[:space:]]\(\[[^]]*\][[:space:]]*\)\{0,1\}\([^[:space:]]*\).*/\2/p' /etc/apt/sources.list 2>/dev/null | head -n 1)
+  [ -n "$_mirror" ] || die "no Debian mirror is named in /etc/apt; Nix can't be fetched. Install Nix 2.24 or newer and run the same command again."
+  _keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  [ -r "$_keyring" ] || die "$_keyring is missing (package debian-archive-keyring); Nix can't be fetched safely."
+  _arch=$(dpkg --print-architecture)
+  say "fetching Nix from Debian's mirror (about 45 MB)…"
+  rm -rf "$_dir" && mkdir -p "$_dir/apt/lists/partial" "$_dir/cache/archives/partial" "$_dir/root" "$_dir/bin"
+  printf 'deb [signed-by=%s] %s forky main\n' "$_keyring" "$_mirror" >"$_dir/sources.list"
+  : >"$_dir/status"
+  # Valid-Until: a mirror's snapshot may be older than apt likes; signature and digests are still checked.
+  set -- -o Dir::Etc::sourcelist="$_dir/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::State="$_dir/apt" -o Dir::State::status="$_dir/status" -o Dir::Cache="$_dir/cache" \
+    -o Acquire::Check-Valid-Until=false -o APT::Install-Recommends=false -o APT::Architecture="$_arch" \
+    -o Acquire::Languages=none -o Debug::NoLocking=1 -o APT::Sandbox::User=
+  apt-get "$@" update -qq >&2 || die "Debian's mirror could not be read (the message above says why)."
+  # ca-certificates: Nix's own TLS bundle on a machine without one. git: flakes in git repositories.
+  apt-get "$@" install -y -qq --download-only nix-bin >&2 </dev/null ||
+    die "Nix could not be fetched from Debian's mirror (the message above says why)."
+  say "unpacking Nix…"
+  for _deb in "$_dir"/cache/archives/*.deb; do dpkg-deb -x "$_deb" "$_dir/root" || die "$_deb could not be unpacked"; done
+  rm -rf "$_dir/cache" "$_dir/apt"
+  _triplet=$(cd "$_dir/root/usr/lib" && echo *-linux-gnu)
+  _loader=$(cd "$_dir/root" && for _l in usr/lib64/ld-linux-*.so.* usr/lib/ld-linux-*.so.* "usr/lib/$_triplet"/ld-linux-*.so.*; do
+    [ -e "$_l" ] && echo "$_l" && break; done)
+  for _n in nix nix-store nix-env nix-build nix-daemon nix-instantiate nix-collect-garbage nix-hash; do
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\nR="%s/root"\nexec "$R/%s" --argv0 %s --library-path "$R/usr/lib/%s:$R/usr/lib:$R/lib/%s" "$R/usr/bin/nix" "$@"\n' \
+      "$_dir" "$_loader" "$_n" "$_triplet" "$_triplet" >"$_dir/bin/$_n"
+    chmod +x "$_dir/bin/$_n"
+  done
+}
+
+ensure_nix() {
+  if [ -r /etc/os-release ] && grep -q '^ID=debian' /etc/os-release; then
+    _dir=$nixmaker_cache/nix
+    # The stamp holds the folder's own path, for the wrappers are bound to it.
+    if [ "$(cat "$_dir/stamp" 2>/dev/null)" != "1 $_dir" ]; then
+      fetch_nix "$_dir"
+      nix_is_recent "$_dir/bin/nix" || die "the fetched Nix does not run or is older than 2.24: $("$_dir/bin/nix" --version 2>&1)"
+      say "fetched $("$_dir/bin/nix" --version)"
+      printf '%s\n' "1 $_dir" >"$_dir/stamp"
+    fi
+    PATH=$_dir/bin:$PATH
+  else
+    command -v nix >/dev/null 2>&1 && nix_is_recent nix ||
+      die "no Nix 2.24 or newer on PATH, and this is not Debian, where one could be fetched. Install Nix and run the same command again."
+  fi
+}
+
+ensure_tools() {
+  need unshare "package util-linux: the private mount namespace that keeps this machine's /nix untouched"
+  need flock "package util-linux"
+  mkdir -p "$nixmaker_cache" || die "the cache folder $nixmaker_cache can't be made; set NIXMAKER_CACHE to a folder you can write."
+  # One set-up at a time; the others wait and then find everything there.
+  exec 9>"$nixmaker_cache/lock"
+  flock 9
+  ensure_node
+  ensure_packages
+  ensure_nix
+  flock -u 9
+  exec 9>&-
+  export PATH
+  export NIXMAKER_CACHE="$nixmaker_cache"
+}

@@ -1,0 +1,85 @@
+/**
+ * A bundle's file, opened once and read by position. Everything later reads this same open file, so that what was
+ * verified and what is imported can't be two different files swapped in between by name.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { messageOf, NixmakerError } from '../core/errors.ts';
+
+export interface FileIdentity {
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+  readonly inode: string;
+}
+
+export interface BundleFile {
+  readonly name: string;
+  size(): Promise<number>;
+  identity(): Promise<FileIdentity>;
+  /** Exactly `length` bytes. @throws NixmakerError `bundle-truncated` where the file ends before. */
+  read(position: number, length: number): Promise<Buffer>;
+  /** Fills `buffer` from `position`; how many bytes there were. */
+  readInto(buffer: Buffer, position: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+/**
+ * O_NOFOLLOW: a symbolic link in an inbox others write to could name any file. O_NONBLOCK: opening a FIFO named
+ * like a bundle must not hang.
+ * @throws NixmakerError `not-a-bundle` for anything but a regular file, `io-error`
+ */
+export async function openBundleFile(path: string): Promise<BundleFile> {
+  let handle: FileHandle;
+  try {
+    handle = await open(
+      path,
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_CLOEXEC,
+    );
+  } catch (cause) {
+    const link = (cause as NodeJS.ErrnoException).code === 'ELOOP';
+    if (link) throw new NixmakerError('not-a-bundle', 'it is a symbolic link', { cause });
+    throw new NixmakerError('io-error', `it can’t be opened: ${messageOf(cause)}`, { cause });
+  }
+  const stat = await handle.stat();
+  if (!stat.isFile()) {
+    await handle.close();
+    throw new NixmakerError('not-a-bundle', 'it is not a regular file');
+  }
+  return bundleFileOf(handle, path);
+}
+
+/** Wraps a handle that is open already: standard input's spool. */
+export function bundleFileOf(handle: FileHandle, name: string): BundleFile {
+  const readInto = async (buffer: Buffer, position: number): Promise<number> => {
+    let done = 0;
+    while (done < buffer.length) {
+      const { bytesRead } = await handle
+        .read(buffer, done, buffer.length - done, position + done)
+        .catch(ioError);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return done;
+  };
+  return {
+    name,
+    size: async () => (await handle.stat()).size,
+    identity: async () => {
+      const { size, mtimeMs, ctimeMs, ino } = await handle.stat();
+      return { size, mtimeMs, ctimeMs, inode: String(ino) };
+    },
+    read: async (position, length) => {
+      const buffer = Buffer.alloc(length);
+      const got = await readInto(buffer, position);
+      if (got < length) throw new NixmakerError('bundle-truncated', `it ends at byte ${position + got}`);
+      return buffer;
+    },
+    readInto,
+    close: () => handle.close(),
+  };
+}
+
+function ioError(cause: unknown): never {
+  throw new NixmakerError('io-error', `reading the bundle failed: ${messageOf(cause)}`, { cause });
+}

@@ -1,0 +1,45 @@
+/**
+ * The one ustar header (POSIX pax(1), "ustar Interchange Format") that stands for a member: mode 0444, uid, gid and
+ * mtime 0, no owner names, no prefix. There is exactly one, so reading a bundle is comparing bytes: PAX headers,
+ * GNU extensions, links, devices, base-256 sizes and the like are all simply "not these 512 bytes".
+ */
+import { Header } from 'tar';
+import { NixmakerError } from '../core/errors.ts';
+
+export const blockSize = 512;
+/** Two zero blocks end an archive. */
+export const trailerSize = 2 * blockSize;
+
+export function encodeHeader(name: string, size: number): Buffer {
+  const block = Buffer.alloc(blockSize);
+  const header = new Header({
+    path: name,
+    mode: 0o444,
+    uid: 0,
+    gid: 0,
+    size,
+    mtime: new Date(0),
+    type: 'File',
+    uname: '',
+    gname: '',
+  });
+  if (header.encode(block, 0))
+    throw new NixmakerError('bundle-too-large', `${name} does not fit a ustar header`);
+  return block;
+}
+
+/**
+ * The size of the member at hand if the block is exactly our header for `name`; undefined otherwise.
+ * Needed for the two members whose sizes nothing has announced yet.
+ */
+export function sizeFromHeader(block: Buffer, name: string): number | undefined {
+  const octal = /^([0-7]{11}) /.exec(block.toString('latin1', 124, 136))?.[1];
+  if (octal === undefined) return undefined;
+  const size = Number.parseInt(octal, 8);
+  return encodeHeader(name, size).equals(block) ? size : undefined;
+}
+
+/** Bytes of padding after a member of `size` bytes. */
+export function paddingOf(size: number): number {
+  return (blockSize - (size % blockSize)) % blockSize;
+}

@@ -1,0 +1,295 @@
+/**
+ * What a person is told for each code: what happened, whether the system is safe, what to do next.
+ * One table, used by the command line, the reports beside a bundle, and the docs.
+ */
+import { type ExitCode, exitCodes, type ReasonCode } from './errors.ts';
+
+export interface CatalogueEntry {
+  readonly exit: ExitCode;
+  /** One sentence: what happened. */
+  readonly what: string;
+  /** One sentence: what to do. */
+  readonly next: string;
+  /** True where the running system may have been touched. Everywhere else nothing was changed. */
+  readonly touched?: true;
+}
+
+const bad = exitCodes.badBundle;
+const no = exitCodes.refusedByPolicy;
+const later = exitCodes.deferred;
+const conf = exitCodes.badConfiguration;
+const fault = exitCodes.fault;
+
+export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
+  'not-a-bundle': {
+    exit: bad,
+    what: 'The file is not a nixmaker bundle.',
+    next: 'Check that the right file was copied; a bundle is written by `nixmaker build`.',
+  },
+  'bundle-truncated': {
+    exit: bad,
+    what: 'The bundle ends too early: bytes its signed manifest announces are missing.',
+    next: 'Copy the file again and wait for the copy to end (unmount a stick before pulling it).',
+  },
+  'bundle-trailing-data': {
+    exit: bad,
+    what: 'The file goes on after the end of the bundle.',
+    next: 'Copy the bundle again from the builder; somebody or something has added to it.',
+  },
+  'bundle-altered': {
+    exit: bad,
+    what: 'A part of the bundle is not what was signed.',
+    next: 'Copy the bundle again. If it happens again, the medium is failing or somebody altered the bundle.',
+  },
+  'bundle-malformed': {
+    exit: bad,
+    what: 'The bundle is not laid out the way its manifest says.',
+    next: 'Build the bundle again with this version of nixmaker and copy it again.',
+  },
+  'manifest-malformed': {
+    exit: bad,
+    what: 'The manifest of the bundle is not well formed.',
+    next: 'Build the bundle again with `nixmaker build`; do not edit a manifest by hand.',
+  },
+  'schema-unsupported': {
+    exit: bad,
+    what: 'The bundle is written in a newer format than this nixmaker reads.',
+    next: 'Bring an update that carries a newer nixmaker first, built by the older nixmaker.',
+  },
+  'signature-missing': {
+    exit: bad,
+    what: 'The bundle is not signed.',
+    next: 'Sign it with `nixmaker sign --key FILE BUNDLE`, or build with `--key FILE`.',
+  },
+  'signature-malformed': {
+    exit: bad,
+    what: 'The signature file of the bundle is not well formed.',
+    next: 'Sign the bundle again with `nixmaker sign`.',
+  },
+  'signature-unknown-key': {
+    exit: bad,
+    what: 'The bundle is signed, but by no key this machine trusts.',
+    next: 'Sign it with a trusted key, or add the key to the policy of this machine.',
+  },
+  'signature-invalid': {
+    exit: bad,
+    what: 'A signature that names a trusted key does not fit the manifest.',
+    next: 'Copy the bundle again. If it happens again, the manifest was altered or the key is not the one it claims to be.',
+  },
+  'signature-threshold': {
+    exit: bad,
+    what: 'Fewer trusted keys have signed than the policy asks for.',
+    next: 'Have the bundle signed by more of the trusted keys with `nixmaker sign`.',
+  },
+  'closure-incomplete': {
+    exit: bad,
+    what: 'The bundle does not hold everything its system refers to.',
+    next: 'Build the bundle again with `nixmaker build`.',
+  },
+  'not-a-system': {
+    exit: bad,
+    what: 'What the bundle carries is not a NixOS system.',
+    next: 'Build the bundle from `nixosConfigurations.<host>` with `nixmaker build`.',
+  },
+  'output-mismatch': {
+    exit: bad,
+    what: 'The derivation of the bundle gave another system than the signed manifest names.',
+    next: 'Build the bundle again; do not combine parts of different bundles.',
+  },
+  'wrong-host': {
+    exit: no,
+    what: 'The bundle is for another host.',
+    next: 'Bring the bundle of this host.',
+  },
+  'wrong-system': {
+    exit: no,
+    what: 'The bundle is for another kind of machine (processor or operating system).',
+    next: 'Build the bundle for this machine’s system type.',
+  },
+  'wrong-machine': {
+    exit: no,
+    what: 'The bundle is bound to another machine id.',
+    next: 'Build the bundle for the machine id of this machine.',
+  },
+  expired: {
+    exit: no,
+    what: 'The bundle has expired.',
+    next: 'Build a new bundle.',
+  },
+  'sequence-older': {
+    exit: no,
+    what: 'The bundle is older than one this machine has already taken.',
+    next: 'Bring a newer bundle. To go back to an earlier system use `nixos-rebuild switch --rollback` at the machine.',
+  },
+  'sequence-conflict': {
+    exit: no,
+    what: 'The bundle has the sequence of one already taken, but other contents. Somebody may be tampering.',
+    next: 'Find out which builder made it; build again with a higher sequence.',
+  },
+  'failed-before': {
+    exit: no,
+    what: 'This very bundle was tried before and could not be activated.',
+    next: 'Bring a corrected bundle with a higher sequence.',
+  },
+  'operation-forbidden': {
+    exit: no,
+    what: 'The policy of this machine does not allow this operation.',
+    next: 'Use an operation that the policy lists, or change the policy.',
+  },
+  'missing-input': {
+    exit: no,
+    what: 'This machine lacks something that the derivation needs, and the policy does not let it be fetched or built.',
+    next: 'Build with `--content closure`, which carries everything, or change `realise` in the policy.',
+  },
+  'base-missing': {
+    exit: no,
+    what: 'The bundle leaves out paths that this machine does not have.',
+    next: 'Bring a whole bundle (built without `--since`).',
+  },
+  incomplete: {
+    exit: later,
+    what: 'The bundle is still being copied.',
+    next: 'Nothing; it is taken once all its bytes are there.',
+  },
+  unsettled: {
+    exit: later,
+    what: 'The file is still changing.',
+    next: 'Nothing; it is looked at again once it is at rest.',
+  },
+  busy: {
+    exit: later,
+    what: 'Another nixmaker is at work on this machine.',
+    next: 'Wait for it to finish, then try again.',
+  },
+  'nix-unavailable': {
+    exit: exitCodes.nixUnavailable,
+    what: 'Nix does not answer.',
+    next: 'Check `systemctl status nix-daemon`; the bundle stays where it is and is tried again.',
+  },
+  'no-space': {
+    exit: later,
+    what: 'There is not enough room in the Nix store.',
+    next: 'Free space (`nix-collect-garbage`), then the bundle is tried again.',
+  },
+  usage: { exit: exitCodes.usage, what: 'The command was not understood.', next: 'See `nixmaker --help`.' },
+  'settings-malformed': {
+    exit: conf,
+    what: 'The settings file can’t be used.',
+    next: 'Correct the settings file; nothing is processed until then.',
+  },
+  'policy-missing': {
+    exit: conf,
+    what: 'There is no policy file.',
+    next: 'Write one (docs/policy.md); nothing is processed until then.',
+  },
+  'policy-malformed': {
+    exit: conf,
+    what: 'The policy file can’t be used.',
+    next: 'Correct the policy file (docs/policy.md); nothing is processed until then.',
+  },
+  'policy-unsafe': {
+    exit: conf,
+    what: 'The policy file could be changed by somebody who must not.',
+    next: 'Make it owned by root and writable by nobody else; nothing is processed until then.',
+  },
+  'key-malformed': {
+    exit: conf,
+    what: 'A key is not a usable Nix key (name:base64).',
+    next: 'Make keys with `nixmaker keygen NAME` or `nix key generate-secret`.',
+  },
+  'key-exists': {
+    exit: exitCodes.usage,
+    what: 'A key of this name is already there and is not overwritten.',
+    next: 'Choose another name or another folder.',
+  },
+  'nix-key-untrusted': {
+    exit: conf,
+    what: 'Nix on this machine does not trust the key that signed the store paths.',
+    next: 'Add the public key to `nix.settings.trusted-public-keys` as well as to the policy, then drop the bundle again.',
+  },
+  'nix-failed': {
+    exit: fault,
+    what: 'Nix reported an error.',
+    next: 'Read the message; run the same again after mending it.',
+  },
+  'build-failed': { exit: fault, what: 'The system could not be built.', next: 'Read the build log above.' },
+  'evaluation-failed': {
+    exit: fault,
+    what: 'The flake could not be evaluated.',
+    next: 'Read the message above.',
+  },
+  'no-such-host': {
+    exit: exitCodes.usage,
+    what: 'The flake has no such host.',
+    next: 'See `nixmaker list`.',
+  },
+  'host-name-unusable': {
+    exit: fault,
+    what: 'The host’s name can’t be the name of a folder.',
+    next: 'Rename it in `nixosConfigurations`; slashes, spaces and leading dots do not work.',
+  },
+  'source-in-closure': {
+    exit: fault,
+    what: 'The system carries source code or another host’s system with it.',
+    next: 'Remove the reference shown (often the flake’s `self` or `./.` in a string), or build without `--forbid-source`.',
+  },
+  'last-bundle-unreadable': {
+    exit: fault,
+    what: 'The last bundle of this host can’t be read, so the next sequence is unknown.',
+    next: 'Move it away and give the last sequence with `--sequence N`.',
+  },
+  'bundle-too-large': {
+    exit: fault,
+    what: 'The system is larger than a bundle can be.',
+    next: 'Split the closure or leave parts out with `--since`.',
+  },
+  'activation-failed': {
+    exit: fault,
+    touched: true,
+    what: 'The new system could not be activated; the previous one was put back.',
+    next: 'Read the messages of switch-to-configuration in the report; bring a corrected bundle.',
+  },
+  'rollback-failed': {
+    exit: fault,
+    touched: true,
+    what: 'The new system could not be activated, and putting the previous one back failed as well.',
+    next: 'At the machine: restart it and choose the previous generation in the boot menu.',
+  },
+  'io-error': {
+    exit: fault,
+    what: 'Reading or writing failed.',
+    next: 'Check the disk or the medium, then try again.',
+  },
+  'state-corrupt': {
+    exit: fault,
+    what: 'A state file of nixmaker is damaged.',
+    next: 'Read the message for the file; restore it from a backup or ask for help before removing it.',
+  },
+  internal: {
+    exit: fault,
+    what: 'Nixmaker met a condition it did not expect.',
+    next: 'Please report this with the log.',
+  },
+};
+
+/** The sentence on safety that goes with a code. */
+export function safetyOf(code: ReasonCode): string {
+  return catalogue[code].touched === true
+    ? 'The system profile was touched; see what this report says about the previous system.'
+    : 'The running system was not changed.';
+}
+
+/** Exit code of a run that met several results: the gravest wins (a fault over a refusal over a wait over success). */
+export function worstExit(codes: readonly ExitCode[]): ExitCode {
+  const gravity: readonly ExitCode[] = [
+    exitCodes.done,
+    exitCodes.deferred,
+    exitCodes.refusedByPolicy,
+    exitCodes.badBundle,
+    exitCodes.nixUnavailable,
+    exitCodes.usage,
+    exitCodes.badConfiguration,
+    exitCodes.fault,
+  ];
+  return codes.reduce<ExitCode>((a, b) => (gravity.indexOf(b) > gravity.indexOf(a) ? b : a), exitCodes.done);
+}

@@ -1,0 +1,110 @@
+/**
+ * Every way a run can end short of success has a stable code. The code is the interface: it is logged, printed,
+ * written into reports, and mapped to an exit code (DESIGN §4). The sentences live in `catalogue.ts`.
+ */
+
+/** Exit codes of the command line, after sysexits.h(3). */
+export const exitCodes = {
+  done: 0,
+  fault: 1,
+  usage: 64,
+  badBundle: 65,
+  nixUnavailable: 69,
+  deferred: 75,
+  refusedByPolicy: 77,
+  badConfiguration: 78,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** The bundle itself is wrong: malformed, altered, or not signed by a trusted key. */
+export type BundleCode =
+  | 'not-a-bundle'
+  | 'bundle-truncated'
+  | 'bundle-trailing-data'
+  | 'bundle-altered'
+  | 'bundle-malformed'
+  | 'manifest-malformed'
+  | 'schema-unsupported'
+  | 'signature-missing'
+  | 'signature-malformed'
+  | 'signature-unknown-key'
+  | 'signature-invalid'
+  | 'signature-threshold'
+  | 'closure-incomplete'
+  | 'not-a-system'
+  | 'output-mismatch';
+
+/** The bundle is sound, but this machine's policy or history says no. */
+export type PolicyCode =
+  | 'wrong-host'
+  | 'wrong-system'
+  | 'wrong-machine'
+  | 'expired'
+  | 'sequence-older'
+  | 'sequence-conflict'
+  | 'failed-before'
+  | 'operation-forbidden'
+  | 'missing-input'
+  | 'base-missing';
+
+/** Not now; the same bundle may succeed later with nobody doing anything to it. */
+export type DeferCode = 'incomplete' | 'unsettled' | 'busy' | 'nix-unavailable' | 'no-space';
+
+/** Something around the bundle is wrong: configuration, this machine, the flake, a bug. */
+export type FaultCode =
+  | 'usage'
+  | 'settings-malformed'
+  | 'policy-missing'
+  | 'policy-malformed'
+  | 'policy-unsafe'
+  | 'key-malformed'
+  | 'key-exists'
+  | 'nix-key-untrusted'
+  | 'nix-failed'
+  | 'build-failed'
+  | 'evaluation-failed'
+  | 'no-such-host'
+  | 'host-name-unusable'
+  | 'source-in-closure'
+  | 'last-bundle-unreadable'
+  | 'bundle-too-large'
+  | 'activation-failed'
+  | 'rollback-failed'
+  | 'io-error'
+  | 'state-corrupt'
+  | 'internal';
+
+export type ReasonCode = BundleCode | PolicyCode | DeferCode | FaultCode;
+
+/**
+ * A fault, or an expected refusal on its way up from a place that has no verdict to return (a stream, a parser).
+ * `detail` is one sentence about this very case and never holds a secret.
+ */
+export class NixmakerError extends Error {
+  readonly code: ReasonCode;
+  readonly detail: string;
+
+  constructor(code: ReasonCode, detail: string, options?: { cause?: unknown }) {
+    super(`${code}: ${detail}`, options);
+    this.name = 'NixmakerError';
+    this.code = code;
+    this.detail = detail;
+  }
+}
+
+/** The message of anything thrown, on one line and without control characters (it may come from hostile input). */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return printable(text);
+}
+
+/**
+ * Makes text from outside safe to show on a terminal, in a log line and in a report: control characters and
+ * Unicode direction overrides become a visible escape. Threat: a bundle whose notes repaint the operator's screen.
+ */
+export function printable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (c) =>
+    c === '\n' ? ' ' : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

@@ -1,0 +1,18 @@
+/** Every limit in one place. Sizes in bytes, times in milliseconds. */
+export const limits = {
+  /** DESIGN §3. */
+  manifestBytes: 8 * 1024 * 1024,
+  signatureFileBytes: 64 * 1024,
+  /** Paths of one closure; a large desktop has some 6,000. */
+  paths: 100_000,
+  references: 10_000,
+  narinfoBytes: 1024 * 1024,
+  notesCharacters: 16 * 1024,
+  /** A ustar header holds 11 octal digits: one byte under 8 GiB. */
+  memberBytes: 8 * 1024 ** 3 - 1,
+  policyBytes: 1024 * 1024,
+  settingsBytes: 64 * 1024,
+  /** Lines of Nix's or switch-to-configuration's talk kept for a report. */
+  outputLines: 200,
+  outputLineCharacters: 2000,
+} as const;

@@ -1,0 +1,16 @@
+/** Nix's base-32 spelling of bytes (Nix src/libutil/base-nix-32.cc): 5 bits a digit, most significant first, from the end. */
+import { nix32 } from './store-path.ts';
+
+export function encodeNix32(bytes: Uint8Array): string {
+  const length = Math.ceil((bytes.length * 8) / 5);
+  let text = '';
+  for (let n = length - 1; n >= 0; n--) {
+    const bit = n * 5;
+    const byte = bit >> 3;
+    const shift = bit & 7;
+    const low = (bytes[byte] ?? 0) >> shift;
+    const high = byte + 1 < bytes.length ? (bytes[byte + 1] ?? 0) << (8 - shift) : 0;
+    text += nix32[(low | high) & 31];
+  }
+  return text;
+}

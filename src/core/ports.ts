@@ -1,0 +1,60 @@
+/** What the edges need from the world, as parameters: so that tests and the composition choose. */
+
+export interface Clock {
+  /** Wall clock, for people and for signed times. */
+  now(): Date;
+  /** Milliseconds that never jump, for durations and for "has it been at rest". */
+  monotonic(): number;
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Ends the child with SIGTERM, then SIGKILL. */
+  readonly signal?: AbortSignal;
+  /** After this many milliseconds the child is ended and `timedOut` is true. */
+  readonly timeout?: number;
+  /** Each line of standard error as it comes, without its newline. */
+  readonly onStderrLine?: (line: string) => void;
+  /** Bytes of standard output kept; more is an error. */
+  readonly maxOutput?: number;
+}
+
+export interface CommandResult {
+  /** Undefined where a signal ended the child or it did not start. */
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  /** The last lines only (`limits.outputLines`). */
+  readonly stderrTail: readonly string[];
+  readonly timedOut: boolean;
+  /** Set where the program could not be started. */
+  readonly startError: string | undefined;
+}
+
+/** Runs a program to its end. Never throws for what the program does; argv only, never a shell. */
+export type ProcessRunner = (
+  program: string,
+  args: readonly string[],
+  options?: CommandOptions,
+) => Promise<CommandResult>;
+
+/** A program kept running until released; it ends with this process, however this process ends. */
+export interface HeldProcess {
+  release(): Promise<void>;
+}
+
+/**
+ * Starts a program that says one line when it is ready and then waits for its standard input to end.
+ * Undefined where it ended before it was ready.
+ */
+export type ProcessHolder = (program: string, args: readonly string[]) => Promise<HeldProcess | undefined>;
+
+/** One event of a run, for logs and for progress on a terminal. */
+export interface RunEvent {
+  readonly event: string;
+  readonly level?: 'debug' | 'info' | 'warn' | 'error';
+  readonly [field: string]: unknown;
+}
+
+export type EventSink = (event: RunEvent) => void;

@@ -1,0 +1,52 @@
+/** Small zod parts shared by the manifest, the policy and the settings. */
+import { z } from 'zod';
+import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from './store-path.ts';
+
+/** A host is a folder's and a file's name on every carrier, FAT included. */
+const hostPattern = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9_-])?$/;
+
+export function isHostName(text: string): boolean {
+  return hostPattern.test(text);
+}
+
+export const hostName = z.string().regex(hostPattern, 'is not usable as a host name');
+
+/** Nix's system doubles and their kin: `x86_64-linux`. */
+export const systemName = z.string().regex(/^[a-z0-9_]{1,32}-[a-z0-9_]{1,32}$/, 'is not a Nix system');
+
+/** machine-id(5): 32 lower-case hexadecimal digits. */
+export const machineId = z.string().regex(/^[0-9a-f]{32}$/, 'is not a machine id (32 hexadecimal digits)');
+
+/** RFC 3339 in UTC, whole seconds: one spelling for one instant, so that manifests are reproducible. */
+export const timestamp = z.iso
+  .datetime({ precision: 0 })
+  .refine((text) => text.endsWith('Z') && Number.isFinite(Date.parse(text)), 'is not a time in UTC');
+
+export const sequence = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
+
+export const operations = ['switch', 'boot', 'test', 'dry-activate'] as const;
+export const operation = z.enum(operations);
+export type Operation = z.infer<typeof operation>;
+
+export const storePath = z.string().transform((text, context): StorePath => {
+  const path = parseStorePath(text);
+  if (path === undefined) context.addIssue({ code: 'custom', message: 'is not a store path' });
+  return path as StorePath;
+});
+
+export const drvPath = z.string().transform((text, context): DrvPath => {
+  const path = parseDrvPath(text);
+  if (path === undefined) context.addIssue({ code: 'custom', message: 'is not the path of a derivation' });
+  return path as DrvPath;
+});
+
+/** `key.0.path: message`, the first few issues of a failed parse. */
+export function describeIssues(error: z.ZodError): string {
+  return error.issues
+    .slice(0, 3)
+    .map((issue) => {
+      const where = issue.path.length > 0 ? `${issue.path.map(String).join('.')}: ` : '';
+      return `${where}${issue.message}`;
+    })
+    .join('; ');
+}

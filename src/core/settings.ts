@@ -1,0 +1,29 @@
+/** The settings file: where things are on this machine (DESIGN §5). All keys are optional. */
+import { z } from 'zod';
+
+const absolutePath = z
+  .string()
+  .max(4096)
+  .regex(/^\/[^\0]*$/, 'is not an absolute path');
+
+export const settingsParser = z.strictObject({
+  inbox: absolutePath.default('/var/lib/nixmaker/inbox'),
+  stateDirectory: absolutePath.default('/var/lib/nixmaker/state'),
+  runtimeDirectory: absolutePath.default('/run/nixmaker'),
+  policyFile: absolutePath.default('/etc/nixmaker/policy.json'),
+  profile: absolutePath.default('/nix/var/nix/profiles/system'),
+  /** A Nix store URI. `daemon` makes nixmaker a client like any other, whoever runs it. */
+  store: z.string().min(1).max(4096).default('daemon'),
+  currentSystem: absolutePath.default('/run/current-system'),
+  bootedSystem: absolutePath.default('/run/booted-system'),
+  activation: z.enum(['systemd', 'direct']).default('systemd'),
+  media: z.strictObject({ roots: z.array(absolutePath).default([]) }).default({ roots: [] }),
+  /** Seconds a file in the inbox may stand still, incomplete, before it counts as truncated. */
+  inboxPatience: z.number().min(0).max(86_400).default(600),
+  /** Seconds a file must have been at rest before a bad one is refused rather than looked at again. */
+  inboxRest: z.number().min(0).max(3600).default(1),
+});
+
+export type Settings = z.infer<typeof settingsParser>;
+export const settingsKeys: readonly string[] = Object.keys(settingsParser.shape);
+export const defaultSettingsFile = '/etc/nixmaker/settings.json';

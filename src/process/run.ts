@@ -1,0 +1,68 @@
+/** Starting programs: the only user of execa. argv only, never a shell. */
+import { execa } from 'execa';
+import { messageOf, NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import type { CommandOptions, CommandResult, HeldProcess } from '../core/ports.ts';
+
+const defaultMaxOutput = 64 * 1024 * 1024;
+
+/** Implements `ProcessRunner`. The child gets our environment plus `options.env`, and no standard input. */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
+  const child = execa(program, [...args], {
+    reject: false,
+    stdin: 'ignore',
+    stderr: 'pipe',
+    buffer: { stdout: true, stderr: false },
+    maxBuffer: { stdout: options.maxOutput ?? defaultMaxOutput },
+    stripFinalNewline: false,
+    forceKillAfterDelay: 5000,
+    ...(options.env === undefined ? {} : { env: { ...options.env } }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+  });
+  const tail: string[] = [];
+  const reading = (async () => {
+    for await (const line of child.iterable({ from: 'stderr' })) {
+      options.onStderrLine?.(line);
+      tail.push(line.slice(0, limits.outputLineCharacters));
+      if (tail.length > limits.outputLines) tail.shift();
+    }
+  })().catch((error: unknown) => void tail.push(messageOf(error)));
+  const result = await child;
+  await reading;
+  if (result.isMaxBuffer) throw new NixmakerError('internal', `${program} wrote more output than expected`);
+  const started =
+    result.exitCode !== undefined || result.signal !== undefined || result.timedOut || result.isCanceled;
+  return {
+    exitCode: result.exitCode,
+    stdout: result.stdout,
+    stderrTail: tail,
+    timedOut: result.timedOut,
+    startError: started ? undefined : (result.shortMessage ?? 'it did not start'),
+  };
+}
+
+/** Implements `ProcessHolder`. */
+export async function holdProgram(
+  program: string,
+  args: readonly string[],
+): Promise<HeldProcess | undefined> {
+  const child = execa(program, [...args], { reject: false, stdin: 'pipe', buffer: false, stderr: 'ignore' });
+  const lines = child.iterable({ from: 'stdout' })[Symbol.asyncIterator]();
+  const first = await lines.next();
+  if (first.done === true) {
+    await child;
+    return undefined;
+  }
+  return {
+    release: async () => {
+      child.stdin.end();
+      await child;
+    },
+  };
+}

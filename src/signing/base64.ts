@@ -1,0 +1,9 @@
+/**
+ * Strict base64 (RFC 4648 §4, padded). `Buffer.from(text, 'base64')` takes `AA!!AA==`, missing padding and stray
+ * bits, so two spellings could stand for one signature; here exactly one does.
+ */
+export function decodeBase64(text: string, bytes: number): Buffer | undefined {
+  if (text.length !== 4 * Math.ceil(bytes / 3)) return undefined;
+  const decoded = Buffer.from(text, 'base64');
+  return decoded.length === bytes && decoded.toString('base64') === text ? decoded : undefined;
+}

@@ -1,0 +1,41 @@
+/** `manifest.sig`: one signature a line, `keyname:base64` of 64 bytes (docs/format.md §3). */
+import { NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import { decodeBase64 } from './base64.ts';
+import { isKeyName, type SecretKey } from './nix-key.ts';
+import { preAuthenticationEncoding } from './pae.ts';
+
+export interface Signature {
+  readonly keyName: string;
+  readonly bytes: Buffer;
+}
+
+/** @throws NixmakerError `signature-missing` for an empty file, `signature-malformed` for anything else out of form. */
+export function parseSignatureFile(bytes: Uint8Array): Signature[] {
+  if (bytes.length === 0) throw new NixmakerError('signature-missing', 'manifest.sig is empty');
+  if (bytes.length > limits.signatureFileBytes) {
+    throw new NixmakerError(
+      'signature-malformed',
+      `manifest.sig has more than ${limits.signatureFileBytes} bytes`,
+    );
+  }
+  const text = Buffer.from(bytes).toString('latin1');
+  if (!text.endsWith('\n'))
+    throw new NixmakerError('signature-malformed', 'manifest.sig does not end with a newline');
+  return text.slice(0, -1).split('\n').map(parseLine);
+}
+
+function parseLine(line: string, index: number): Signature {
+  const colon = line.indexOf(':');
+  const keyName = line.slice(0, Math.max(colon, 0));
+  const bytes = decodeBase64(line.slice(colon + 1), 64);
+  if (!isKeyName(keyName) || bytes === undefined) {
+    throw new NixmakerError('signature-malformed', `line ${index + 1} of manifest.sig is not keyname:base64`);
+  }
+  return { keyName, bytes };
+}
+
+/** The line a key adds to `manifest.sig`, with its newline. */
+export function signManifest(manifestBytes: Uint8Array, key: SecretKey): string {
+  return `${key.name}:${key.sign(preAuthenticationEncoding(manifestBytes))}\n`;
+}

@@ -1,0 +1,110 @@
+/**
+ * Verification: raw bytes and signatures in, a VerifiedManifest out. This is the only place that makes one, and
+ * code that acts on a bundle takes nothing else. Bytes are verified before they are parsed.
+ */
+import { createHash, verify as verifySignature } from 'node:crypto';
+import { NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import { type Manifest, parseManifest } from '../core/manifest.ts';
+import { type PublicKey, parsePublicKey } from './nix-key.ts';
+import { preAuthenticationEncoding } from './pae.ts';
+import { parseSignatureFile, type Signature } from './signature-file.ts';
+
+declare const verifiedBrand: unique symbol;
+
+export interface VerifiedManifest {
+  readonly [verifiedBrand]: true;
+  readonly manifest: Manifest;
+  /** sha256 of the manifest's bytes, hexadecimal. */
+  readonly digest: string;
+  /** Names of the trusted keys that signed, as the policy spells them. */
+  readonly signedBy: readonly string[];
+}
+
+/** Trusted keys and how many different ones must have signed. */
+export interface TrustSet {
+  readonly keys: readonly PublicKey[];
+  readonly threshold: number;
+}
+
+/**
+ * Reads the keys of a policy. Two entries with the same material are one key under two names and are refused: with
+ * them a threshold of two could be met by one person.
+ * @throws NixmakerError `key-malformed`
+ */
+export function makeTrustSet(texts: readonly string[], threshold: number): TrustSet {
+  const keys = texts.map(parsePublicKey);
+  const byMaterial = new Map<string, string>();
+  const names = new Set<string>();
+  for (const { name, material } of keys) {
+    const other = byMaterial.get(material);
+    if (other !== undefined)
+      throw new NixmakerError('key-malformed', `“${name}” and “${other}” are the same key`);
+    if (names.has(name)) throw new NixmakerError('key-malformed', `two different keys are named “${name}”`);
+    byMaterial.set(material, name);
+    names.add(name);
+  }
+  return { keys, threshold };
+}
+
+export function manifestDigest(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/**
+ * @param manifestBytes the member `manifest.json`, exactly as it came
+ * @param signatureBytes the member `manifest.sig`
+ * @throws NixmakerError with a `signature-…`, `manifest-…`, `schema-…` or `closure-…` code
+ */
+export function verifyManifest(
+  manifestBytes: Uint8Array,
+  signatureBytes: Uint8Array,
+  trust: TrustSet,
+): VerifiedManifest {
+  const signedBy = checkSignatures(manifestBytes, parseSignatureFile(signatureBytes), trust);
+  const verified = { manifest: readManifest(manifestBytes), digest: manifestDigest(manifestBytes), signedBy };
+  return verified as unknown as VerifiedManifest;
+}
+
+/** Decodes and parses manifest bytes with no claim that anybody signed them: for `inspect` and for the builder. */
+export function readManifest(bytes: Uint8Array): Manifest {
+  if (bytes.length > limits.manifestBytes) {
+    throw new NixmakerError('manifest-malformed', `it has more than ${limits.manifestBytes} bytes`);
+  }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new NixmakerError('manifest-malformed', 'it is not UTF-8', { cause });
+  }
+  return parseManifest(text);
+}
+
+/**
+ * Counts key material, never names. A signature that names a trusted key and does not fit refuses the bundle even
+ * when others suffice: it is either damage or an attempt. One that names an unknown key is passed over, so that a
+ * bundle may also carry signatures for other machines.
+ */
+function checkSignatures(bytes: Uint8Array, signatures: readonly Signature[], trust: TrustSet): string[] {
+  const signed = preAuthenticationEncoding(bytes);
+  const accepted = new Map<string, string>();
+  for (const signature of signatures) {
+    const key = trust.keys.find((k) => k.name === signature.keyName);
+    if (key === undefined) continue;
+    if (!verifySignature(null, signed, key.key, signature.bytes)) {
+      throw new NixmakerError('signature-invalid', `the signature by “${key.name}” does not fit`);
+    }
+    accepted.set(key.material, key.name);
+  }
+  if (accepted.size === 0) {
+    const names = [...new Set(signatures.map((s) => s.keyName))].join(', ');
+    throw new NixmakerError('signature-unknown-key', `it is signed by ${names}`);
+  }
+  if (accepted.size < trust.threshold) {
+    throw new NixmakerError(
+      'signature-threshold',
+      `${accepted.size} trusted keys have signed, ${trust.threshold} are needed`,
+    );
+  }
+  return [...accepted.values()];
+}

@@ -32,10 +32,7 @@ export interface BundleFile {
 export async function openBundleFile(path: string): Promise<BundleFile> {
   let handle: FileHandle;
   try {
-    handle = await open(
-      path,
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_CLOEXEC,
-    );
+    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
     const link = (cause as NodeJS.ErrnoException).code === 'ELOOP';
     if (link) throw new NixmakerError('not-a-bundle', 'it is a symbolic link', { cause });

@@ -14,3 +14,21 @@ export function encodeNix32(bytes: Uint8Array): string {
   }
   return text;
 }
+
+/** The bytes, or undefined where `text` is not the one spelling of `length` bytes. */
+export function decodeNix32(text: string, length: number): Uint8Array | undefined {
+  if (text.length !== Math.ceil((length * 8) / 5)) return undefined;
+  const bytes = new Uint8Array(length);
+  for (let n = 0; n < text.length; n++) {
+    const digit = nix32.indexOf(text[text.length - n - 1] as string);
+    if (digit < 0) return undefined;
+    const bit = n * 5;
+    const byte = bit >> 3;
+    const shift = bit & 7;
+    bytes[byte] = (bytes[byte] ?? 0) | ((digit << shift) & 0xff);
+    const carry = digit >> (8 - shift);
+    if (byte + 1 < length) bytes[byte + 1] = (bytes[byte + 1] ?? 0) | carry;
+    else if (carry !== 0) return undefined;
+  }
+  return bytes;
+}

@@ -1,0 +1,36 @@
+/** Free space. Decisions take fs.statfs; the table for people takes node-disk-info (df), which may round and clip. */
+import { statfs } from 'node:fs/promises';
+import { getDiskInfo } from 'node-disk-info';
+
+export interface Space {
+  readonly freeBytes: number;
+  readonly freeInodes: number;
+}
+
+/** What an unprivileged process may still use on the file system that holds `path`. */
+export async function spaceAt(path: string): Promise<Space> {
+  const { bavail, bsize, ffree } = await statfs(path);
+  return { freeBytes: bavail * bsize, freeInodes: ffree };
+}
+
+export interface DiskRow {
+  readonly mounted: string;
+  readonly fileSystem: string;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
+/** The disks of this machine for a person to look at; memory file systems are left out. */
+export async function listDisks(): Promise<DiskRow[]> {
+  const memory = new Set(['tmpfs', 'devtmpfs', 'udev', 'none', 'overlay', 'shm']);
+  const disks = await getDiskInfo();
+  return disks
+    .filter((d) => !memory.has(d.filesystem))
+    .map((d) => ({
+      mounted: d.mounted,
+      fileSystem: d.filesystem,
+      // df -P counts in blocks of 1024 bytes.
+      freeBytes: d.available * 1024,
+      totalBytes: d.blocks * 1024,
+    }));
+}

@@ -1,0 +1,77 @@
+/** The builder's half of Nix: building and copying out. */
+import type { DrvPath, StorePath } from '../core/store-path.ts';
+import { type NixContext, type NixOptions, nix } from './command.ts';
+
+type Progress = Pick<NixOptions, 'onProgress'>;
+
+/** Builds a system and roots it at `outLink`, so that a collection midway can't take it. */
+export async function buildSystem(
+  context: NixContext,
+  { derivation, outLink }: { derivation: DrvPath; outLink: string },
+  options: Progress = {},
+): Promise<void> {
+  const args = ['build', `${derivation}^out`, '--out-link', outLink];
+  await nix(context, args, { ...options, failure: 'build-failed' });
+}
+
+export type CopySubject =
+  | { readonly kind: 'outputs'; readonly path: StorePath }
+  /** The recipes, without a build: `nix copy $drv` alone has meant different things over the years. */
+  | { readonly kind: 'derivation'; readonly path: DrvPath };
+
+/**
+ * Copies a closure into a binary cache folder as zstd. Paths already there are not compressed again, which is what
+ * lets several hosts share the work.
+ */
+export async function copyToCacheFolder(
+  context: NixContext,
+  { subject, folder }: { subject: CopySubject; folder: string },
+  options: Progress = {},
+): Promise<void> {
+  const query = 'compression=zstd&parallel-compression=true&write-nar-listing=false';
+  await copy(context, { subject, to: `file://${encodePath(folder)}?${query}` }, options);
+}
+
+/** Copies a closure into a chroot store, the form inside the classic tarball. */
+export async function copyToChrootStore(
+  context: NixContext,
+  { subject, folder }: { subject: CopySubject; folder: string },
+  options: Progress = {},
+): Promise<void> {
+  // The database in one file when it is archived, and no hard links between files.
+  await copy(context, { subject, to: `local?root=${encodePath(folder)}` }, options, [
+    '--option',
+    'auto-optimise-store',
+    'false',
+    '--no-check-sigs',
+  ]);
+}
+
+/** Adds a key's signatures to the paths of a chroot store. The key's file is read by Nix, never passed as text. */
+export async function signChrootStore(
+  context: NixContext,
+  { folder, keyFile, path }: { folder: string; keyFile: string; path: StorePath },
+): Promise<void> {
+  await nix({ ...context, store: `local?root=${encodePath(folder)}` }, [
+    'store',
+    'sign',
+    '--key-file',
+    keyFile,
+    '--recursive',
+    path,
+  ]);
+}
+
+async function copy(
+  context: NixContext,
+  { subject, to }: { subject: CopySubject; to: string },
+  options: Progress,
+  extra: readonly string[] = [],
+): Promise<void> {
+  const derivation = subject.kind === 'derivation' ? ['--derivation'] : [];
+  await nix(context, ['copy', ...derivation, '--to', to, ...extra, subject.path], options);
+}
+
+export function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
+}

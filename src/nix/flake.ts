@@ -1,0 +1,64 @@
+/** Reading a flake: names, derivations, metadata. Nothing is built here. */
+import { z } from 'zod';
+import { NixmakerError } from '../core/errors.ts';
+import { describeIssues, drvPath, storePath } from '../core/schema.ts';
+import { type NixContext, nix } from './command.ts';
+
+const names = z.array(z.string());
+const evaluated = z.object({ derivation: drvPath, toplevel: storePath, system: z.string() });
+const metadata = z.object({
+  description: z.string().optional(),
+  revision: z.string().optional(),
+  dirtyRevision: z.string().optional(),
+  /** Seconds since 1970: the commit's time, or the newest file's. */
+  lastModified: z.number().int().optional(),
+  path: storePath.optional(),
+});
+
+export type EvaluatedHost = z.infer<typeof evaluated>;
+export type FlakeMetadata = z.infer<typeof metadata>;
+
+/** Any reference Nix takes, but without a fragment: the hosts are always under `nixosConfigurations`. */
+export function checkFlakeReference(flake: string): void {
+  if (flake === '' || flake.startsWith('-'))
+    throw new NixmakerError('usage', `“${flake}” is no flake reference`);
+  if (flake.includes('#')) {
+    throw new NixmakerError('usage', 'give the flake without a # part; a host is chosen with --host');
+  }
+}
+
+/** Names only; no host is evaluated, so a broken one is still listed. */
+export async function listHosts(context: NixContext, flake: string): Promise<string[]> {
+  const args = ['eval', '--json', `${flake}#nixosConfigurations`, '--apply', 'builtins.attrNames'];
+  return read(names, await nix(context, args, { failure: 'evaluation-failed' }));
+}
+
+/** Instantiates a host's system: the derivation is in the store afterwards, its output not yet. */
+export async function evaluateHost(context: NixContext, flake: string, host: string): Promise<EvaluatedHost> {
+  const attribute = `${flake}#nixosConfigurations."${host}".config.system.build.toplevel`;
+  const apply = 't: { derivation = t.drvPath; toplevel = t.outPath; inherit (t) system; }';
+  return read(
+    evaluated,
+    await nix(context, ['eval', '--json', attribute, '--apply', apply], { failure: 'evaluation-failed' }),
+  );
+}
+
+export async function readFlakeMetadata(context: NixContext, flake: string): Promise<FlakeMetadata> {
+  return read(
+    metadata,
+    await nix(context, ['flake', 'metadata', '--json', flake], { failure: 'evaluation-failed' }),
+  );
+}
+
+function read<T extends z.ZodType>(schema: T, text: string): z.output<T> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new NixmakerError('nix-failed', 'Nix answered with something that is not JSON', { cause });
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success)
+    throw new NixmakerError('nix-failed', `Nix answered unexpectedly: ${describeIssues(parsed.error)}`);
+  return parsed.data;
+}

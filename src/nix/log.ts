@@ -1,0 +1,69 @@
+/**
+ * Nix's `--log-format internal-json` (Nix src/libutil/logging.cc): lines `@nix {…}`. A copy of 1 GB writes some
+ * 100,000 of them, so lines are sorted by a cheap look before any JSON is parsed.
+ */
+import { stripVTControlCharacters } from 'node:util';
+
+export interface NixProgress {
+  readonly phase: 'build' | 'copy';
+  readonly done: number;
+  readonly expected: number;
+}
+
+type LogEntry =
+  | { readonly action: 'msg'; readonly level: number; readonly text: string }
+  | { readonly action: 'start'; readonly id: number; readonly type: number }
+  | { readonly action: 'result'; readonly id: number; readonly fields: readonly unknown[] };
+
+// Activity and result types (Nix src/libutil/include/nix/util/logging.hh).
+const actCopyPaths = 103;
+const actBuilds = 104;
+const resProgress = 105;
+
+/** The entry, or undefined where the line is none or none of use. */
+export function parseLogLine(line: string): LogEntry | undefined {
+  if (!line.startsWith('@nix {')) return undefined;
+  const wanted =
+    line.includes('"action":"msg"') ||
+    line.includes('"type":103') ||
+    line.includes('"type":104') ||
+    line.includes('"type":105');
+  if (!wanted) return { action: 'msg', level: 99, text: '' };
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(line.slice(5)) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+  const { action, id, type, level, msg, fields } = json;
+  if (action === 'msg') {
+    return { action, level: Number(level), text: stripVTControlCharacters(String(msg)) };
+  }
+  if (action === 'start') return { action, id: Number(id), type: Number(type) };
+  if (action === 'result' && type === resProgress && Array.isArray(fields))
+    return { action, id: Number(id), fields };
+  return { action: 'msg', level: 99, text: '' };
+}
+
+/** Follows the two activities a person cares for: paths built and paths copied. */
+export class ProgressTally {
+  readonly #phases = new Map<number, NixProgress['phase']>();
+  readonly #report: ((progress: NixProgress) => void) | undefined;
+
+  constructor(report?: (progress: NixProgress) => void) {
+    this.#report = report;
+  }
+
+  take(entry: LogEntry): void {
+    if (entry.action === 'start') {
+      if (entry.type === actCopyPaths) this.#phases.set(entry.id, 'copy');
+      if (entry.type === actBuilds) this.#phases.set(entry.id, 'build');
+    } else if (entry.action === 'result') {
+      const phase = this.#phases.get(entry.id);
+      const [done, expected] = entry.fields;
+      if (phase !== undefined && typeof done === 'number' && typeof expected === 'number' && expected > 0) {
+        this.#report?.({ phase, done, expected });
+      }
+    }
+  }
+}

@@ -1,0 +1,200 @@
+/** The target's half of Nix: importing, realising, rooting, the system profile. */
+import { readlink, rename, rm, symlink } from 'node:fs/promises';
+import { NixmakerError } from '../core/errors.ts';
+import type { RealiseMode } from '../core/policy.ts';
+import { type DrvPath, parseStorePath, type StorePath } from '../core/store-path.ts';
+import { encodePath } from './build.ts';
+import { classicNix, type NixContext, type NixOptions, nix } from './command.ts';
+import { parsePlan } from './plan.ts';
+
+type Progress = Pick<NixOptions, 'onProgress'>;
+
+/** The system this Nix builds for, `x86_64-linux`; also tells whether Nix can be started at all. */
+export async function currentSystem(context: NixContext): Promise<string> {
+  const { store: _, ...local } = context;
+  return (await nix(local, ['config', 'show', 'system'])).trim();
+}
+
+/** @throws NixmakerError `nix-unavailable` where the store does not answer */
+export async function pingStore(context: NixContext): Promise<void> {
+  await nix(context, ['store', 'info'], { failure: 'nix-unavailable' });
+}
+
+export async function isValid(context: NixContext, path: StorePath): Promise<boolean> {
+  try {
+    await classicNix(context, { program: 'nix-store', args: ['--check-validity', path] });
+    return true;
+  } catch (error) {
+    if (error instanceof NixmakerError && error.code === 'nix-failed') return false;
+    throw error;
+  }
+}
+
+/**
+ * Imports the closure of `path` from a binary cache, as an ordinary client: the store checks signatures against its
+ * own trusted keys, whatever nixmaker has checked. Nothing else is asked for a substitute.
+ */
+export async function importFromCache(
+  context: NixContext,
+  { url, path }: { url: string; path: StorePath },
+  options: Progress = {},
+): Promise<void> {
+  const args = ['copy', '--derivation', '--from', url, '--to', context.store ?? 'auto', path];
+  const quiet = [
+    'download-attempts',
+    '1',
+    'substituters',
+    '',
+    'narinfo-cache-positive-ttl',
+    '0',
+    'narinfo-cache-negative-ttl',
+    '0',
+  ];
+  const { store: _, ...withoutStore } = context;
+  await nix(withoutStore, [...args, ...toOptions(quiet)], options);
+}
+
+/** The same from a chroot store, the form inside a classic tarball. Only for one that was signed and checked. */
+export async function importFromChrootStore(
+  context: NixContext,
+  { folder, path }: { folder: string; path: StorePath },
+  options: Progress = {},
+): Promise<void> {
+  const args = [
+    'copy',
+    '--derivation',
+    '--from',
+    `local?root=${encodePath(folder)}`,
+    '--to',
+    context.store ?? 'auto',
+    path,
+  ];
+  const { store: _, ...withoutStore } = context;
+  await nix(withoutStore, [...args, ...toOptions(['substituters', ''])], options);
+}
+
+function toOptions(pairs: readonly string[]): string[] {
+  return pairs.flatMap((value, i) => (i % 2 === 0 ? ['--option', value] : [value]));
+}
+
+/**
+ * Makes `link` a garbage-collector root before there is anything to protect: an indirect root may point anywhere,
+ * and takes hold when what it points to becomes valid. Registering needs a valid path once, so a file of a few
+ * bytes stands in. Needs no privilege.
+ */
+export async function rootInAdvance(
+  context: NixContext,
+  { link, placeholder, path }: { link: string; placeholder: string; path: StorePath },
+): Promise<void> {
+  const added = await nix(context, [
+    'store',
+    'add',
+    '--name',
+    'nixmaker-root',
+    '--mode',
+    'flat',
+    placeholder,
+  ]);
+  await rm(link, { force: true });
+  await classicNix(context, { program: 'nix-store', args: ['--add-root', link, '--realise', added.trim()] });
+  await symlink(path, `${link}.new`);
+  await rename(`${link}.new`, link);
+}
+
+/** Drops a root made by `rootInAdvance`. */
+export async function dropRoot(link: string): Promise<void> {
+  await rm(link, { force: true });
+}
+
+const modeOptions: Readonly<Record<RealiseMode, readonly string[]>> = {
+  'never-build': ['substitute', 'false', 'max-jobs', '0'],
+  substitute: ['max-jobs', '0'],
+  build: [],
+};
+
+/**
+ * Realises a derivation's outputs within the policy's mode. What would be needed is asked first, for Nix, told not
+ * to build, answers with a line for every derivation of the closure.
+ * @throws NixmakerError `missing-input`, `build-failed`
+ */
+export async function realise(
+  context: NixContext,
+  { derivation, mode }: { derivation: DrvPath; mode: RealiseMode },
+  options: Progress = {},
+): Promise<StorePath[]> {
+  const flags = toOptions(modeOptions[mode]);
+  const plan = parsePlan(await dryRun(context, derivation, flags));
+  const unavailable = plan.unknown[0] ?? (mode === 'build' ? undefined : plan.build[0]);
+  if (unavailable !== undefined) {
+    const more = plan.unknown.length + (mode === 'build' ? 0 : plan.build.length) - 1;
+    throw new NixmakerError(
+      'missing-input',
+      `${unavailable}${more > 0 ? ` and ${more} more` : ''} (policy: realise ${mode})`,
+    );
+  }
+  const args = ['build', `${derivation}^*`, '--no-link', '--print-out-paths', ...flags];
+  const out = await nix(context, args, { ...options, failure: 'build-failed' });
+  return out.split('\n').flatMap((line) => parseStorePath(line) ?? []);
+}
+
+/** What `nix-store --realise --dry-run` says; it goes to standard error, and its exit code says nothing. */
+async function dryRun(context: NixContext, derivation: DrvPath, flags: readonly string[]): Promise<string[]> {
+  const lines: string[] = [];
+  const listening: NixContext = {
+    ...context,
+    run: (program, args, options) =>
+      context.run(program, args, {
+        ...options,
+        onStderrLine: (line) => {
+          lines.push(line);
+          options?.onStderrLine?.(line);
+        },
+      }),
+  };
+  await classicNix(
+    listening,
+    { program: 'nix-store', args: ['--realise', '--dry-run', ...flags, derivation] },
+    { failure: 'missing-input' },
+  );
+  return lines;
+}
+
+/** Points the profile at a system, as nixos-rebuild does; a new generation unless it is the newest already. */
+export async function setProfile(
+  context: NixContext,
+  { profile, toplevel }: { profile: string; toplevel: StorePath },
+): Promise<void> {
+  await classicNix(context, { program: 'nix-env', args: ['--profile', profile, '--set', toplevel] });
+}
+
+export interface ProfileTarget {
+  readonly generation: number | undefined;
+  readonly toplevel: StorePath | undefined;
+}
+
+/** Where the profile points: `system` → `system-42-link` → the system. Empty on a machine without one yet. */
+export async function readProfile(profile: string): Promise<ProfileTarget> {
+  const link = await readLink(profile);
+  if (link === undefined) return { generation: undefined, toplevel: undefined };
+  const generation = /-(\d+)-link$/.exec(link)?.[1];
+  const absolute = link.startsWith('/') ? link : `${profile.slice(0, profile.lastIndexOf('/'))}/${link}`;
+  return {
+    generation: generation === undefined ? undefined : Number(generation),
+    toplevel: parseStorePath((await readLink(absolute)) ?? ''),
+  };
+}
+
+/** The system a link like /run/current-system points to. */
+export async function readSystemLink(path: string): Promise<StorePath | undefined> {
+  return parseStorePath((await readLink(path)) ?? '');
+}
+
+async function readLink(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path);
+  } catch (error) {
+    if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Reading the settings and the policy. The policy is root's word on what may become this machine's system, so a
+ * file that others could have written, or one with so much as an unknown key, stops everything.
+ */
+import { constants, type Stats } from 'node:fs';
+import { open } from 'node:fs/promises';
+import {
+  type DocumentNode,
+  evaluate,
+  type JSONValue as MomoaValue,
+  parse,
+  type ValueNode,
+} from '@humanwhocodes/momoa';
+import type { z } from 'zod';
+import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import { type Policy, policyKeys, policyParser } from '../core/policy.ts';
+import { type Settings, settingsKeys, settingsParser } from '../core/settings.ts';
+
+interface Source {
+  readonly text: string;
+  readonly stat: Stats;
+}
+
+/** @param required false for the default place, where no file means all defaults */
+export async function readSettings(path: string, { required }: { required: boolean }): Promise<Settings> {
+  const source = await readBounded(path, limits.settingsBytes, 'settings-malformed');
+  if (source === undefined) {
+    if (required) throw new NixmakerError('settings-malformed', `there is no file ${path}`);
+    return settingsParser.parse({});
+  }
+  return parseConfig(source.text, {
+    path,
+    schema: settingsParser,
+    keys: settingsKeys,
+    code: 'settings-malformed',
+  });
+}
+
+/**
+ * @param trustedUid whose file is believed besides root's: the user this process runs as
+ * @throws NixmakerError `policy-missing`, `policy-unsafe`, `policy-malformed`
+ */
+export async function readPolicy(path: string, trustedUid: number): Promise<Policy> {
+  const source = await readBounded(path, limits.policyBytes, 'policy-malformed');
+  if (source === undefined) throw new NixmakerError('policy-missing', `there is no file ${path}`);
+  const { uid, mode } = source.stat;
+  if (uid !== 0 && uid !== trustedUid) {
+    throw new NixmakerError('policy-unsafe', `${path} belongs to user ${uid}, not to root`);
+  }
+  if ((mode & 0o022) !== 0) {
+    throw new NixmakerError(
+      'policy-unsafe',
+      `${path} can be written by its group or by everybody (mode ${(mode & 0o777).toString(8)})`,
+    );
+  }
+  return parseConfig(source.text, { path, schema: policyParser, keys: policyKeys, code: 'policy-malformed' });
+}
+
+async function readBounded(path: string, most: number, code: ReasonCode): Promise<Source | undefined> {
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stat = await file.stat();
+      if (!stat.isFile() || stat.size > most)
+        throw new NixmakerError(code, `${path} is not a file of at most ${most} bytes`);
+      return { text: await file.readFile('utf8'), stat };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof NixmakerError) throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new NixmakerError(code, `${path} can’t be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+interface ConfigKind<T extends z.ZodType> {
+  readonly path: string;
+  readonly schema: T;
+  readonly keys: readonly string[];
+  readonly code: ReasonCode;
+}
+
+/** JSON with places: duplicate keys are errors, and messages name the line. */
+export function parseConfig<T extends z.ZodType>(text: string, kind: ConfigKind<T>): z.output<T> {
+  let document: DocumentNode;
+  try {
+    document = parse(text, { mode: 'json' });
+  } catch (cause) {
+    throw new NixmakerError(kind.code, `${kind.path}: ${messageOf(cause)}`, { cause });
+  }
+  refuseDuplicates(document.body, kind);
+  const parsed = kind.schema.safeParse(evaluate(document) as MomoaValue);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const line = lineOf(document.body, issue?.path ?? []);
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const where = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])].map(String).join('.');
+  const near = unknown === undefined ? undefined : nearest(unknown, kind.keys);
+  const hint = near === undefined ? '' : `; did you mean “${near}”?`;
+  throw new NixmakerError(
+    kind.code,
+    `${kind.path}, line ${line}${where === '' ? '' : `, ${where}`}: ${issue?.message ?? 'is wrong'}${hint}`,
+  );
+}
+
+function refuseDuplicates(node: ValueNode, kind: Pick<ConfigKind<z.ZodType>, 'path' | 'code'>): void {
+  if (node.type === 'Array') for (const element of node.elements) refuseDuplicates(element.value, kind);
+  if (node.type !== 'Object') return;
+  const seen = new Set<string>();
+  for (const member of node.members) {
+    const key = member.name.type === 'String' ? member.name.value : member.name.name;
+    if (seen.has(key)) {
+      throw new NixmakerError(
+        kind.code,
+        `${kind.path}, line ${member.loc.start.line}: “${key}” is given twice`,
+      );
+    }
+    seen.add(key);
+    refuseDuplicates(member.value, kind);
+  }
+}
+
+function lineOf(node: ValueNode, path: readonly PropertyKey[]): number {
+  const [first, ...rest] = path;
+  if (node.type === 'Object') {
+    const member = node.members.find(
+      (m) => (m.name.type === 'String' ? m.name.value : m.name.name) === first,
+    );
+    if (member !== undefined) return lineOf(member.value, rest);
+  }
+  if (node.type === 'Array' && typeof first === 'number') {
+    const element = node.elements[first];
+    if (element !== undefined) return lineOf(element.value, rest);
+  }
+  return node.loc.start.line;
+}
+
+/** The valid key a mistyped one most likely meant: the one at the smallest edit distance, if at most a third differs. */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const scored = candidates.map((c) => ({ c, d: distance(word.toLowerCase(), c.toLowerCase()) }));
+  const best = scored.sort((a, b) => a.d - b.d)[0];
+  return best !== undefined && best.d <= Math.ceil(best.c.length / 3) ? best.c : undefined;
+}
+
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substitute, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}

@@ -1,0 +1,82 @@
+/**
+ * The journal of transitions: one sealed line each, flushed before the caller goes on. A torn last line (power cut
+ * while writing) is left behind and passed over when reading.
+ */
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { z } from 'zod';
+import { states } from '../core/lifecycle.ts';
+import { seal, unseal } from './checksummed.ts';
+import { makeFolder, syncFolder } from './durable.ts';
+
+const record = z.looseObject({
+  schema: z.literal(1),
+  at: z.string(),
+  transaction: z.string(),
+  state: z.enum(states),
+  source: z.string(),
+  code: z.string().optional(),
+  sequence: z.number().optional(),
+  manifestDigest: z.string().optional(),
+  toplevel: z.string().optional(),
+});
+
+export type JournalRecord = z.infer<typeof record>;
+
+export interface JournalContents {
+  readonly records: readonly JournalRecord[];
+  /** Lines that are torn, damaged, or written by a newer nixmaker. */
+  readonly unreadable: number;
+}
+
+const journalFile = (stateDirectory: string) => join(stateDirectory, 'journal');
+
+export async function appendJournal(stateDirectory: string, entry: JournalRecord): Promise<void> {
+  const path = journalFile(stateDirectory);
+  await makeFolder(dirname(path));
+  const file = await open(path, 'a+', 0o644);
+  try {
+    const { size } = await file.stat();
+    const last = size > 0 ? await file.read(Buffer.alloc(1), 0, 1, size - 1) : undefined;
+    // After a torn line ours must begin on a new one, or both would be lost.
+    const begin = last !== undefined && last.buffer[0] !== 0x0a ? '\n' : '';
+    await file.appendFile(begin + seal(entry));
+    await file.sync();
+    if (size === 0) await syncFolder(dirname(path));
+  } finally {
+    await file.close();
+  }
+}
+
+export async function readJournal(stateDirectory: string): Promise<JournalContents> {
+  const records: JournalRecord[] = [];
+  let unreadable = 0;
+  try {
+    const lines = createInterface({
+      input: createReadStream(journalFile(stateDirectory)),
+      crlfDelay: Number.POSITIVE_INFINITY,
+    });
+    for await (const line of lines) {
+      const parsed = record.safeParse(unseal(line));
+      if (parsed.success) records.push(parsed.data);
+      else unreadable += 1;
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return { records, unreadable };
+}
+
+/** Manifests whose activation failed here: not tried again until told to (DESIGN §6). */
+export function failedDigests(records: readonly JournalRecord[]): Set<string> {
+  const failed = new Set<string>();
+  for (const { state, code, manifestDigest } of records) {
+    if (manifestDigest === undefined) continue;
+    if (state === 'committed') failed.delete(manifestDigest);
+    else if (state === 'rolled-back' || (state === 'failed' && code === 'activation-failed'))
+      failed.add(manifestDigest);
+  }
+  return failed;
+}

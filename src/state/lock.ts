@@ -1,0 +1,18 @@
+/**
+ * One nixmaker at a time on a machine: agent and command line share this lock. flock(1) holds it in a child whose
+ * standard input is our pipe, so that it falls with us however we end, SIGKILL included; a lock file's mere
+ * presence means nothing.
+ */
+import { join } from 'node:path';
+import { NixmakerError } from '../core/errors.ts';
+import type { HeldProcess, ProcessHolder } from '../core/ports.ts';
+import { makeFolder } from './durable.ts';
+
+/** @throws NixmakerError `busy` */
+export async function takeLock(hold: ProcessHolder, stateDirectory: string): Promise<HeldProcess> {
+  await makeFolder(stateDirectory);
+  const file = join(stateDirectory, 'lock');
+  const held = await hold('flock', ['--nonblock', '--no-fork', file, 'sh', '-c', 'echo locked; exec cat']);
+  if (held === undefined) throw new NixmakerError('busy', `${file} is held by another nixmaker`);
+  return held;
+}

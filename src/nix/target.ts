@@ -39,7 +39,7 @@ export async function importFromCache(
   { url, path }: { url: string; path: StorePath },
   options: Progress = {},
 ): Promise<void> {
-  const args = ['copy', '--derivation', '--from', url, '--to', context.store ?? 'auto', path];
+  const args = ['copy', ...derivationFlag(path), '--from', url, '--to', context.store ?? 'auto', path];
   const quiet = [
     'download-attempts',
     '1',
@@ -62,7 +62,7 @@ export async function importFromChrootStore(
 ): Promise<void> {
   const args = [
     'copy',
-    '--derivation',
+    ...derivationFlag(path),
     '--from',
     `local?root=${encodePath(folder)}`,
     '--to',
@@ -71,6 +71,11 @@ export async function importFromChrootStore(
   ];
   const { store: _, ...withoutStore } = context;
   await nix(withoutStore, [...args, ...toOptions(['substituters', ''])], options);
+}
+
+/** For a derivation: the recipe itself, not its outputs. For any other path the flag would mean "its deriver". */
+function derivationFlag(path: StorePath): string[] {
+  return path.endsWith('.drv') ? ['--derivation'] : [];
 }
 
 function toOptions(pairs: readonly string[]): string[] {
@@ -165,6 +170,27 @@ export async function setProfile(
   { profile, toplevel }: { profile: string; toplevel: StorePath },
 ): Promise<void> {
   await classicNix(context, { program: 'nix-env', args: ['--profile', profile, '--set', toplevel] });
+}
+
+/** Goes to the generation of that number, not to "the previous": others may have been made in between. */
+export async function switchGeneration(
+  context: NixContext,
+  { profile, generation }: { profile: string; generation: number },
+): Promise<void> {
+  await classicNix(context, {
+    program: 'nix-env',
+    args: ['--profile', profile, '--switch-generation', String(generation)],
+  });
+}
+
+export async function deleteGeneration(
+  context: NixContext,
+  { profile, generation }: { profile: string; generation: number },
+): Promise<void> {
+  await classicNix(context, {
+    program: 'nix-env',
+    args: ['--profile', profile, '--delete-generations', String(generation)],
+  });
 }
 
 export interface ProfileTarget {

@@ -1,0 +1,123 @@
+/** Running a system's own switch-to-configuration, the one program of a bundle that is ever started. */
+import { access, constants, stat } from 'node:fs/promises';
+import { messageOf, NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import type { Clock, ProcessRunner } from '../core/ports.ts';
+import type { StorePath } from '../core/store-path.ts';
+import { classifySwitch, type SwitchOutcome } from '../core/switch-outcome.ts';
+
+export type SwitchVerb = 'boot' | 'switch' | 'test' | 'dry-activate';
+
+export interface Activation {
+  readonly run: ProcessRunner;
+  readonly clock: Clock;
+  /** `systemd`: a transient unit, which outlives us. `direct`: our child, for machines without systemd-run. */
+  readonly mode: 'systemd' | 'direct';
+  /** Names the transient unit. */
+  readonly transaction: string;
+}
+
+export interface SwitchResult {
+  readonly outcome: SwitchOutcome;
+  readonly exitCode: number | undefined;
+  /** Last lines of what it said. */
+  readonly output: readonly string[];
+}
+
+/** switch-to-configuration has no deadline of its own; a unit that never starts would hold it for ever. */
+const deadline = 30 * 60_000;
+const lockRetries = 20;
+const lockPause = 3000;
+
+/**
+ * The guard of nixos-rebuild: a system has `nixos-version`, and the program to switch to it.
+ * @throws NixmakerError `not-a-system`
+ */
+export async function guardSystem(toplevel: StorePath): Promise<void> {
+  const program = `${toplevel}/bin/switch-to-configuration`;
+  const version = await stat(`${toplevel}/nixos-version`).catch(() => undefined);
+  const executable = await access(program, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+  if (version?.isFile() !== true)
+    throw new NixmakerError('not-a-system', `${toplevel} has no file nixos-version`);
+  if (!executable) throw new NixmakerError('not-a-system', `${program} is not there or can’t be run`);
+}
+
+/** Runs one verb, again while another switch holds the lock. */
+export async function runSwitch(
+  activation: Activation,
+  { toplevel, verb }: { toplevel: StorePath; verb: SwitchVerb },
+): Promise<SwitchResult> {
+  for (let attempt = 1; ; attempt++) {
+    const result = await (activation.mode === 'direct'
+      ? runDirectly(activation, toplevel, verb)
+      : runAsUnit(activation, { toplevel, verb, attempt }));
+    if (result.outcome !== 'lock-held' || attempt > lockRetries) return result;
+    await activation.clock.sleep(lockPause);
+  }
+}
+
+async function runDirectly(
+  { run }: Activation,
+  toplevel: StorePath,
+  verb: SwitchVerb,
+): Promise<SwitchResult> {
+  const result = await run(`${toplevel}/bin/switch-to-configuration`, [verb], {
+    cwd: '/',
+    timeout: deadline,
+  });
+  const output = [...result.stdout.split('\n').filter((l) => l !== ''), ...result.stderrTail];
+  return {
+    outcome: classifySwitch(result),
+    exitCode: result.exitCode,
+    output: (result.startError === undefined ? output : [messageOf(result.startError)]).slice(
+      -limits.outputLines,
+    ),
+  };
+}
+
+/**
+ * As nixos-rebuild does it, but with no pipe: were the reader to die, the switch would die with it
+ * (nixpkgs #462179). What it says goes to the journal, and is read from there.
+ */
+async function runAsUnit(
+  { run, transaction }: Activation,
+  { toplevel, verb, attempt }: { toplevel: StorePath; verb: SwitchVerb; attempt: number },
+): Promise<SwitchResult> {
+  const unit = `nixmaker-switch-${transaction}-${verb}-${attempt}`;
+  const args = [
+    '--collect',
+    '--no-ask-password',
+    '--quiet',
+    '--wait',
+    '--service-type=exec',
+    `--unit=${unit}`,
+  ];
+  const properties = ['--property=WorkingDirectory=/', `--property=RuntimeMaxSec=${deadline / 1000}`];
+  const environment = ['--setenv=LOCALE_ARCHIVE', '--setenv=NIXOS_INSTALL_BOOTLOADER'];
+  const program = `${toplevel}/bin/switch-to-configuration`;
+  const result = await run('systemd-run', [...args, ...properties, ...environment, '--', program, verb], {
+    cwd: '/',
+  });
+  if (result.startError !== undefined) {
+    throw new NixmakerError(
+      'activation-failed',
+      `systemd-run can’t be started: ${messageOf(result.startError)}`,
+    );
+  }
+  const journal = await run('journalctl', [
+    '--unit',
+    unit,
+    '--output=cat',
+    '--no-pager',
+    `--lines=${limits.outputLines}`,
+  ]);
+  const said = journal.exitCode === 0 ? journal.stdout.split('\n').filter((l) => l !== '') : [];
+  return {
+    outcome: classifySwitch(result),
+    exitCode: result.exitCode,
+    output: [...said, ...result.stderrTail].slice(-limits.outputLines),
+  };
+}

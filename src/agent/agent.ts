@@ -1,0 +1,178 @@
+/** The agent: watches the inbox and takes what comes, one bundle at a time, for as long as it is told to. */
+import { mkdir } from 'node:fs/promises';
+import { catalogue, worstExit } from '../core/catalogue.ts';
+import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../core/errors.ts';
+import { type Receipt, receiptText } from '../core/receipt.ts';
+import { type Candidate, doneFolder, refusedFolder, watchInbox } from '../media/inbox.ts';
+import { settle } from '../media/settle.ts';
+import { InboxQueue, type Look } from './inbox-queue.ts';
+import type { Machine } from './machine.ts';
+import { exitOf, takeBundle } from './take.ts';
+
+/** Events can be lost (inotify overflows); this is the backstop. Milliseconds. */
+const slowRescan = 60_000;
+/** After a deferral that no change of the file announces the end of (Nix down, no space, lock held). */
+const retryAfter = 15_000;
+
+/** Takes what is there, waits for nothing, and returns the gravest result. */
+export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) => void): Promise<ExitCode> {
+  await mkdir(machine.settings.inbox, { recursive: true });
+  const queue = new InboxQueue(machine);
+  const exits: ExitCode[] = [];
+  await queue.look();
+  // A bad file is only believed at rest, and rest takes a moment to observe.
+  await machine.clock.sleep(machine.settings.inboxRest * 1000);
+  for (const look of await queue.look()) {
+    if (look.action === 'wait') {
+      announceWait(machine, look);
+      exits.push(exitCodes.deferred);
+      continue;
+    }
+    const { exit } = await takeCandidate(machine, { queue, candidate: look.candidate, onReceipt });
+    exits.push(exit);
+  }
+  return worstExit(exits);
+}
+
+/** Runs until the signal; between bundles it sleeps until something changes. */
+export async function runAgent(machine: Machine, signal: AbortSignal): Promise<void> {
+  await mkdir(machine.settings.inbox, { recursive: true });
+  const wake = new Wake(machine);
+  const watch = await watchInbox(machine.settings.inbox, () => wake.now());
+  const stop = () => wake.now();
+  signal.addEventListener('abort', stop);
+  machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
+  const queue = new InboxQueue(machine);
+  const said = new Map<string, string>();
+  try {
+    while (!signal.aborted) {
+      wake.reset();
+      const wait = await rescan(machine, { queue, said, signal });
+      await wake.within(wait);
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await watch.close();
+    machine.emit({ event: 'agent-stopped' });
+  }
+}
+
+/** Takes all that is ready. @returns milliseconds after which to look again even if nothing changes */
+async function rescan(
+  machine: Machine,
+  { queue, said, signal }: { queue: InboxQueue; said: Map<string, string>; signal: AbortSignal },
+): Promise<number> {
+  let next = slowRescan;
+  try {
+    for (const look of await queue.look()) {
+      if (signal.aborted) break;
+      if (look.action === 'wait') {
+        next = Math.min(next, look.again);
+        const news = `${look.present}/${look.expected}`;
+        if (said.get(look.candidate.path) === undefined) announceWait(machine, look);
+        said.set(look.candidate.path, news);
+        continue;
+      }
+      said.delete(look.candidate.path);
+      const { again } = await takeCandidate(machine, { queue, candidate: look.candidate });
+      if (again) next = Math.min(next, retryAfter);
+    }
+  } catch (error) {
+    // The agent outlives whatever one inbox can do to it.
+    machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
+    next = Math.min(next, retryAfter);
+  }
+  return next;
+}
+
+function announceWait(machine: Machine, look: Extract<Look, { action: 'wait' }>): void {
+  machine.emit({
+    event: 'waiting',
+    code: 'incomplete',
+    source: look.candidate.path,
+    bytes: look.present,
+    ...(look.expected === undefined ? {} : { expected: look.expected }),
+  });
+}
+
+interface Taking {
+  readonly queue: InboxQueue;
+  readonly candidate: Candidate;
+  readonly onReceipt?: (receipt: Receipt) => void;
+}
+
+/** @returns the exit code, and whether to try this one again by itself */
+async function takeCandidate(machine: Machine, taking: Taking): Promise<{ exit: ExitCode; again: boolean }> {
+  const { queue, candidate, onReceipt } = taking;
+  let receipt: Receipt;
+  try {
+    const source =
+      candidate.format === 'bundle'
+        ? { format: 'bundle' as const, file: candidate.path }
+        : { format: 'classic' as const, path: candidate.path };
+    receipt = await takeBundle(machine, { name: candidate.path, source });
+  } catch (error) {
+    if (!(error instanceof NixmakerError)) throw error;
+    machine.emit({ event: 'waiting', code: error.code, detail: error.detail, source: candidate.path });
+    return { exit: catalogue[error.code].exit, again: true };
+  }
+  onReceipt?.(receipt);
+  const exit = exitOf(receipt);
+  if (receipt.state === 'deferred') return { exit, again: true };
+  if (exit === exitCodes.badBundle && (await queue.hasChanged(candidate))) {
+    machine.emit({ event: 'waiting', code: 'unsettled', source: candidate.path });
+    return { exit: exitCodes.deferred, again: true };
+  }
+  await clearAway(machine, taking, receipt);
+  return { exit, again: false };
+}
+
+async function clearAway(machine: Machine, { queue, candidate }: Taking, receipt: Receipt): Promise<void> {
+  const folder = receipt.state === 'committed' ? doneFolder : refusedFolder;
+  try {
+    const settled = await settle(candidate, {
+      inbox: machine.settings.inbox,
+      folder,
+      report: receiptText(receipt),
+    });
+    machine.emit({ event: 'settled', transaction: receipt.transaction, ...settled });
+  } catch (error) {
+    // A read-only or foreign inbox: the bundle stays, and is not taken again until it changes.
+    machine.emit({
+      event: 'settle-failed',
+      level: 'warn',
+      transaction: receipt.transaction,
+      detail: messageOf(error),
+    });
+    await queue.markStuck(candidate);
+  }
+}
+
+/** Sleep that a hint ends. A hint that came while we were busy ends the next sleep at once. */
+class Wake {
+  readonly #machine: Machine;
+  #hinted = false;
+  #abort = new AbortController();
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  now(): void {
+    this.#hinted = true;
+    this.#abort.abort();
+  }
+
+  reset(): void {
+    this.#hinted = false;
+    this.#abort = new AbortController();
+  }
+
+  async within(milliseconds: number): Promise<void> {
+    if (!this.#hinted) await this.#machine.clock.sleep(milliseconds, this.#abort.signal).catch(ignoreAbort);
+  }
+}
+
+function ignoreAbort(error: unknown): void {
+  if (!(error instanceof Error && error.name === 'AbortError')) throw error;
+}

@@ -1,0 +1,104 @@
+/** From a file to a verified bundle: opened once, authenticated, laid out as signed, every byte's digest checked. */
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkClassicHeaders, extractClassic, readClassicHead, spoolTarball } from '../bundle/classic.ts';
+import { checkAllNars, type OpenedBundle } from '../bundle/contents.ts';
+import { type BundleFile, openBundleFile } from '../bundle/file.ts';
+import type { BundleHead } from '../bundle/layout.ts';
+import { authenticateBundle, openBundle } from '../bundle/open.ts';
+import { NixmakerError } from '../core/errors.ts';
+import { formatOf } from '../core/manifest.ts';
+import { type VerifiedManifest, verifyManifest } from '../signing/verify.ts';
+import type { Machine } from './machine.ts';
+
+export interface Examined {
+  readonly verified: VerifiedManifest;
+  /** Bytes of everything signed. */
+  readonly size: number;
+  /** Bytes that are there by now. */
+  readonly present: () => Promise<number>;
+  /** Makes the contents ready to import; checks all that has not been checked yet. */
+  readonly open: () => Promise<Contents>;
+  close(): Promise<void>;
+}
+
+export type Contents =
+  | { readonly kind: 'bundle'; readonly bundle: OpenedBundle }
+  | { readonly kind: 'chroot-store'; readonly folder: string };
+
+function authenticate(
+  machine: Machine,
+): (head: Pick<BundleHead, 'manifestBytes' | 'signatureBytes'>) => VerifiedManifest {
+  return (head) => verifyManifest(head.manifestBytes, head.signatureBytes, machine.trust);
+}
+
+/**
+ * Reads and authenticates a bundle's head. A bundle that is too short is `bundle-truncated`, either here or from
+ * `open`; the caller knows whether to wait.
+ */
+export async function examineBundle(machine: Machine, source: string | BundleFile): Promise<Examined> {
+  const file = typeof source === 'string' ? await openBundleFile(source) : source;
+  try {
+    const authenticated = await authenticateBundle(file, authenticate(machine));
+    return {
+      verified: authenticated.authentic,
+      size: authenticated.totalSize,
+      present: () => file.size(),
+      open: async () => {
+        const bundle = await openBundle(file, authenticated);
+        await checkAllNars(bundle);
+        return { kind: 'bundle', bundle };
+      },
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** The classic pair. @throws NixmakerError `signature-missing` where manifest or signatures are not beside it */
+export async function examineClassic(machine: Machine, tarball: string): Promise<Examined> {
+  const head = await readClassicHead(tarball);
+  if (head === undefined)
+    throw new NixmakerError('signature-missing', 'manifest.json and manifest.sig are not beside it');
+  const verified = authenticate(machine)(head);
+  const { manifest } = verified;
+  if (formatOf(manifest) !== 'classic') {
+    throw new NixmakerError('bundle-malformed', 'the manifest beside it is not that of a classic tarball');
+  }
+  const work = await makeWorkFolder(machine);
+  return {
+    verified,
+    size: manifest.members[0]?.size ?? 0,
+    present: async () => (await stat(tarball)).size,
+    open: async () => {
+      const copy = join(work, 'bundle.tar.gz');
+      await spoolTarball(tarball, manifest, copy);
+      return { kind: 'chroot-store', folder: await unpackClassic(machine, copy, work) };
+    },
+    close: () => removeWorkFolder(machine, work),
+  };
+}
+
+/** Checks every header, then extracts. @returns the folder to hand to Nix as a chroot store */
+export async function unpackClassic(machine: Machine, tarball: string, work: string): Promise<string> {
+  const folder = join(work, 'root');
+  await checkClassicHeaders(tarball);
+  await extractClassic(machine.run, tarball, folder);
+  await rm(tarball, { force: true });
+  return folder;
+}
+
+/** A private folder for one run, beside the state. */
+export async function makeWorkFolder(machine: Machine): Promise<string> {
+  const folder = join(machine.settings.stateDirectory, 'work', machine.randomHex(8));
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+/** Extracted store paths are read-only folders: who is not root must make them writable to remove them. */
+export async function removeWorkFolder(machine: Machine, folder: string): Promise<void> {
+  await machine.run('chmod', ['--recursive', 'u+w', folder]);
+  await rm(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,128 @@
+/** From a verified bundle to valid store paths: rooted in advance, imported as an ordinary client, realised. */
+import { join } from 'node:path';
+import { serveBundle } from '../bundle/binary-cache.ts';
+import type { OpenedBundle } from '../bundle/contents.ts';
+import { NixmakerError } from '../core/errors.ts';
+import type { Manifest } from '../core/manifest.ts';
+import type { StorePath } from '../core/store-path.ts';
+import type { NixProgress } from '../nix/log.ts';
+import {
+  dropRoot,
+  importFromCache,
+  importFromChrootStore,
+  isValid,
+  realise,
+  rootInAdvance,
+} from '../nix/target.ts';
+import { writeDurably } from '../state/durable.ts';
+import type { Contents } from './examine.ts';
+import type { Machine } from './machine.ts';
+import type { Transaction } from './transaction.ts';
+
+/** Roots that hold what is imported until the profile does. */
+export interface ImportRoots {
+  drop(): Promise<void>;
+}
+
+const rootLink = (machine: Machine, name: string) => join(machine.settings.stateDirectory, 'roots', name);
+
+export async function rootImport(
+  machine: Machine,
+  manifest: Pick<Manifest, 'derivation' | 'toplevel'>,
+): Promise<ImportRoots> {
+  const placeholder = join(machine.settings.stateDirectory, 'roots', 'placeholder');
+  await writeDurably(placeholder, 'nixmaker holds a place for an import\n');
+  const links = [
+    { link: rootLink(machine, 'incoming'), path: manifest.toplevel },
+    { link: rootLink(machine, 'incoming-drv'), path: manifest.derivation },
+  ];
+  for (const { link, path } of links) await rootInAdvance(machine.nix, { link, placeholder, path });
+  return {
+    drop: async () => {
+      for (const { link } of links) await dropRoot(link);
+    },
+  };
+}
+
+/** Imports the closure the manifest names; `nix copy` skips what is valid already. */
+export async function importContents(
+  machine: Machine,
+  { transaction, manifest, contents }: { transaction: Transaction; manifest: Manifest; contents: Contents },
+): Promise<void> {
+  const path = manifest.content === 'closure' ? manifest.toplevel : manifest.derivation;
+  const started = machine.clock.monotonic();
+  const bytes =
+    contents.kind === 'bundle'
+      ? await importBundle(machine, { transaction, bundle: contents.bundle, path })
+      : await importChrootStore(machine, { transaction, folder: contents.folder, path });
+  if (!(await isValid(machine.nix, path)))
+    throw new NixmakerError('nix-failed', `${path} is not valid after the import`);
+  const milliseconds = Math.round(machine.clock.monotonic() - started);
+  transaction.learn({ imported: { paths: manifest.paths.length, bytes, milliseconds } });
+}
+
+async function importBundle(
+  machine: Machine,
+  { transaction, bundle, path }: { transaction: Transaction; bundle: OpenedBundle; path: StorePath },
+): Promise<number> {
+  const cache = await serveBundle(bundle, machine.randomHex(16));
+  try {
+    await importFromCache(
+      machine.nix,
+      { url: cache.url, path },
+      { onProgress: progress(machine, transaction, 'import') },
+    );
+    return cache.bytesServed();
+  } catch (error) {
+    // Where the bundle was at fault, Nix only saw a broken download.
+    throw cache.fault() ?? error;
+  } finally {
+    await cache.close();
+  }
+}
+
+async function importChrootStore(
+  machine: Machine,
+  { transaction, folder, path }: { transaction: Transaction; folder: string; path: StorePath },
+): Promise<number> {
+  await importFromChrootStore(
+    machine.nix,
+    { folder, path },
+    { onProgress: progress(machine, transaction, 'import') },
+  );
+  return 0;
+}
+
+/** A progress event a second at most; the last one always. */
+function progress(machine: Machine, transaction: Transaction, step: string): (p: NixProgress) => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return ({ done, expected }) => {
+    const now = machine.clock.monotonic();
+    if (done < expected && now - last < 1000) return;
+    last = now;
+    transaction.emit(`${step}-progress`, { done, expected }, 'debug');
+  };
+}
+
+/**
+ * Makes the toplevel valid. A closure bundle has brought it; a derivation is realised as far as the policy lets it.
+ * @throws NixmakerError `missing-input`, `output-mismatch`, `build-failed`
+ */
+export async function realiseToplevel(
+  machine: Machine,
+  {
+    transaction,
+    manifest,
+  }: { transaction: Transaction; manifest: Pick<Manifest, 'content' | 'derivation' | 'toplevel'> },
+): Promise<void> {
+  if (manifest.content === 'closure') return;
+  const { derivation, toplevel } = manifest;
+  const outputs = await realise(
+    machine.nix,
+    { derivation, mode: machine.policy.realise },
+    { onProgress: progress(machine, transaction, 'realise') },
+  );
+  if (!outputs.includes(toplevel)) {
+    throw new NixmakerError('output-mismatch', `${derivation} gives ${outputs.join(', ')}, not ${toplevel}`);
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * What to do with each file of the inbox right now. Copies arrive slowly, pause, and end without a word, so a file
+ * is ready when its signed size is there, bad only when it has been at rest, and truncated only when it has stood
+ * still for the patience of the settings. Rest is observed on a monotonic clock, never read off a file's times.
+ */
+import { lstat } from 'node:fs/promises';
+import { readClassicHead } from '../bundle/classic.ts';
+import { NixmakerError } from '../core/errors.ts';
+import { type Candidate, listInbox } from '../media/inbox.ts';
+import { examineBundle, examineClassic } from './examine.ts';
+import type { Machine } from './machine.ts';
+
+export type Look =
+  | { readonly action: 'take'; readonly candidate: Candidate }
+  /** `again` milliseconds from now at the latest. */
+  | {
+      readonly action: 'wait';
+      readonly candidate: Candidate;
+      readonly again: number;
+      readonly present: number;
+      readonly expected: number | undefined;
+    };
+
+interface Seen {
+  readonly fingerprint: string;
+  /** Monotonic time since which the file has looked like this. */
+  readonly since: number;
+  readonly size: number;
+  /** Signed size, once the head could be verified. */
+  expected: number | undefined;
+}
+
+export class InboxQueue {
+  readonly #machine: Machine;
+  readonly #seen = new Map<string, Seen>();
+  /** Files that were settled but could not be moved away; not to be taken over and over. */
+  readonly #stuck = new Map<string, string>();
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  async look(): Promise<Look[]> {
+    const candidates = await listInbox(this.#machine.settings.inbox);
+    const paths = new Set(candidates.map((c) => c.path));
+    for (const path of [...this.#seen.keys(), ...this.#stuck.keys()]) {
+      if (paths.has(path)) continue;
+      this.#seen.delete(path);
+      this.#stuck.delete(path);
+    }
+    const looks: Look[] = [];
+    for (const candidate of candidates) looks.push(...(await this.#lookAt(candidate)));
+    return looks;
+  }
+
+  /** Remembers that this very file is done with although it is still there. */
+  async markStuck(candidate: Candidate): Promise<void> {
+    const fingerprint = await fingerprintOf(candidate);
+    if (fingerprint !== undefined) this.#stuck.set(candidate.path, fingerprint.text);
+  }
+
+  /** Whether the file has changed since it was last looked at. */
+  async hasChanged(candidate: Candidate): Promise<boolean> {
+    return (await fingerprintOf(candidate))?.text !== this.#seen.get(candidate.path)?.fingerprint;
+  }
+
+  async #lookAt(candidate: Candidate): Promise<Look[]> {
+    const { clock, settings } = this.#machine;
+    const now = await fingerprintOf(candidate);
+    if (now === undefined || this.#stuck.get(candidate.path) === now.text) return [];
+    const before = this.#seen.get(candidate.path);
+    const unchanged = before?.fingerprint === now.text;
+    const seen: Seen = unchanged
+      ? before
+      : { fingerprint: now.text, since: clock.monotonic(), size: now.size, expected: before?.expected };
+    this.#seen.set(candidate.path, seen);
+
+    const judgement = await this.#judge(candidate, seen);
+    if (judgement === 'whole') return [{ action: 'take', candidate }];
+    const rest = (judgement === 'short' ? settings.inboxPatience : settings.inboxRest) * 1000;
+    const left = seen.since + rest - clock.monotonic();
+    if (left <= 0) return [{ action: 'take', candidate }];
+    return [{ action: 'wait', candidate, again: left, present: seen.size, expected: seen.expected }];
+  }
+
+  /** `bad` covers everything that more bytes would not mend. */
+  async #judge(candidate: Candidate, seen: Seen): Promise<'whole' | 'short' | 'bad'> {
+    if (seen.expected !== undefined && seen.size < seen.expected) return 'short';
+    try {
+      if (candidate.format === 'classic' && (await readClassicHead(candidate.path)) === undefined)
+        return 'short';
+      const examined = await (candidate.format === 'bundle'
+        ? examineBundle(this.#machine, candidate.path)
+        : examineClassic(this.#machine, candidate.path));
+      seen.expected = examined.size;
+      const present = await examined.present();
+      await examined.close();
+      return present < examined.size ? 'short' : 'whole';
+    } catch (error) {
+      if (!(error instanceof NixmakerError)) throw error;
+      return error.code === 'bundle-truncated' ? 'short' : 'bad';
+    }
+  }
+}
+
+async function fingerprintOf({ path }: Candidate): Promise<{ text: string; size: number } | undefined> {
+  try {
+    const { size, mtimeMs, ctimeMs, ino } = await lstat(path);
+    return { text: `${ino}:${size}:${mtimeMs}:${ctimeMs}`, size };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,75 @@
+/** The one file that wires the target's half: settings, policy, keys, Nix, process runner, clock. */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Policy } from '../core/policy.ts';
+import type { Clock, EventSink, ProcessHolder, ProcessRunner } from '../core/ports.ts';
+import type { Settings } from '../core/settings.ts';
+import { defaultSettingsFile } from '../core/settings.ts';
+import type { NixContext } from '../nix/command.ts';
+import { holdProgram, runProgram } from '../process/run.ts';
+import { makeTrustSet, type TrustSet } from '../signing/verify.ts';
+import { readPolicy, readSettings } from '../state/config.ts';
+
+export interface Machine {
+  readonly settings: Settings;
+  readonly policy: Policy;
+  readonly trust: TrustSet;
+  readonly nix: NixContext;
+  readonly run: ProcessRunner;
+  readonly hold: ProcessHolder;
+  readonly clock: Clock;
+  /** Hexadecimal digits nobody can guess. */
+  readonly randomHex: (bytes: number) => string;
+  readonly emit: EventSink;
+  /** machine-id(5) of this machine. */
+  readonly machineId: string | undefined;
+}
+
+export interface MachineOptions {
+  readonly settingsFile?: string;
+  readonly policyFile?: string;
+  readonly emit: EventSink;
+  readonly signal?: AbortSignal;
+}
+
+export const systemClock: Clock = {
+  now: () => new Date(),
+  monotonic: () => performance.now(),
+  sleep: (milliseconds, signal) => sleep(milliseconds, undefined, signal === undefined ? {} : { signal }),
+};
+
+/** @throws NixmakerError of the configuration kind (exit 78) before anything is looked at */
+export async function openMachine(options: MachineOptions): Promise<Machine> {
+  const settings = await openSettings(options.settingsFile);
+  const policy = await readPolicy(options.policyFile ?? settings.policyFile, process.getuid?.() ?? 0);
+  const trust = makeTrustSet(policy.trustedKeys, policy.threshold);
+  return {
+    settings,
+    policy,
+    trust,
+    nix: {
+      run: runProgram,
+      store: settings.store,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      // Nix's clients keep a database of cached narinfos; ours are good for one import only.
+      env: { XDG_CACHE_HOME: `${settings.runtimeDirectory}/cache` },
+    },
+    run: runProgram,
+    hold: holdProgram,
+    clock: systemClock,
+    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+    emit: options.emit,
+    machineId: await readMachineId(),
+  };
+}
+
+/** @param file as given by the operator; without one the default file, which need not exist */
+export function openSettings(file: string | undefined): Promise<Settings> {
+  return readSettings(file ?? defaultSettingsFile, { required: file !== undefined });
+}
+
+async function readMachineId(): Promise<string | undefined> {
+  const text = await readFile('/etc/machine-id', 'utf8').catch(() => '');
+  return /^[0-9a-f]{32}$/.exec(text.trim())?.[0];
+}

@@ -1,0 +1,58 @@
+/**
+ * A bundle on standard input. Nix asks for parts in its own order, so a stream must be kept: in a nameless file
+ * beside the state, and only after its signature has been verified, up to exactly the signed size.
+ */
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { type BundleFile, bundleFileOf } from '../bundle/file.ts';
+import { authenticateBundle } from '../bundle/open.ts';
+import { NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import { verifyManifest } from '../signing/verify.ts';
+import { makeFolder } from '../state/durable.ts';
+import type { Machine } from './machine.ts';
+
+/** Bytes that surely hold manifest and signatures: both at their largest, with headers and padding. */
+const headBytes = limits.manifestBytes + limits.signatureFileBytes + 4 * 512;
+
+/** @throws NixmakerError as `examineBundle` does, before the bulk has been read */
+export async function spoolInput(machine: Machine, input: Readable): Promise<BundleFile> {
+  const folder = join(machine.settings.stateDirectory, 'work');
+  await makeFolder(folder);
+  const path = join(folder, `stdin-${machine.randomHex(8)}`);
+  const handle = await open(path, 'wx+', 0o600);
+  await unlink(path);
+  try {
+    const file = bundleFileOf(handle, 'standard input');
+    await copyInput(machine, { input, handle, file });
+    return file;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+async function copyInput(
+  machine: Machine,
+  { input, handle, file }: { input: Readable; handle: FileHandle; file: BundleFile },
+): Promise<void> {
+  let written = 0;
+  let limit: number | undefined;
+  const authenticate = async () => {
+    const { totalSize } = await authenticateBundle(file, (head) =>
+      verifyManifest(head.manifestBytes, head.signatureBytes, machine.trust),
+    );
+    limit = totalSize;
+  };
+  for await (const chunk of input) {
+    const bytes = chunk as Buffer;
+    await handle.write(bytes, 0, bytes.length, written);
+    written += bytes.length;
+    if (limit === undefined && written >= headBytes) await authenticate();
+    if (limit !== undefined && written > limit) {
+      throw new NixmakerError('bundle-trailing-data', `more than the signed ${limit} bytes came`);
+    }
+  }
+  if (limit === undefined) await authenticate();
+}

@@ -1,0 +1,189 @@
+/** One bundle from a file to the end of its life cycle. What can be expected ends in a receipt, never in a throw. */
+import { mkdir } from 'node:fs/promises';
+import type { BundleFile } from '../bundle/file.ts';
+import { catalogue } from '../core/catalogue.ts';
+import { decide, type Facts } from '../core/decide.ts';
+import { type ExitCode, exitCodes, NixmakerError } from '../core/errors.ts';
+import type { Manifest } from '../core/manifest.ts';
+import type { Receipt } from '../core/receipt.ts';
+import type { Operation } from '../core/schema.ts';
+import { currentSystem, pingStore, readProfile, readSystemLink } from '../nix/target.ts';
+import type { VerifiedManifest } from '../signing/verify.ts';
+import { raiseFloor, readFloor } from '../state/floor.ts';
+import { failedDigests, readJournal } from '../state/journal.ts';
+import { takeLock } from '../state/lock.ts';
+import { activate } from './activate.ts';
+import { type Contents, type Examined, examineBundle, examineClassic } from './examine.ts';
+import { importContents, realiseToplevel, rootImport } from './import.ts';
+import type { Machine } from './machine.ts';
+import { outcomeOf, Transaction } from './transaction.ts';
+
+export interface TakeRequest {
+  /** Name for people; for a path the path itself. */
+  readonly name: string;
+  readonly source:
+    | { readonly format: 'bundle'; readonly file: string | BundleFile }
+    | { readonly format: 'classic'; readonly path: string };
+  /** What the command line asks for; without it the policy's operation. */
+  readonly operation?: Operation;
+}
+
+/** Runs a bundle through to its end. The lock is held for exactly that long. */
+export async function takeBundle(machine: Machine, request: TakeRequest): Promise<Receipt> {
+  const lock = await takeLock(machine.hold, machine.settings.stateDirectory);
+  try {
+    const transaction = await Transaction.begin(machine, request.name);
+    try {
+      return await proceed(machine, transaction, request);
+    } catch (error) {
+      const outcome = outcomeOf(error);
+      if (outcome.code === 'internal')
+        machine.emit({ event: 'fault', level: 'error', transaction: transaction.id, stack: stackOf(error) });
+      return await transaction.end(endOf(outcome.code), outcome);
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+const stackOf = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+
+/** Where a code leads that was thrown on the way: wait, refuse, or fail. Exit codes say which it is. */
+function endOf(code: keyof typeof catalogue): 'deferred' | 'refused' | 'failed' {
+  const { exit } = catalogue[code];
+  if (exit === exitCodes.deferred || exit === exitCodes.nixUnavailable) return 'deferred';
+  if (exit === exitCodes.badBundle || exit === exitCodes.refusedByPolicy) return 'refused';
+  return 'failed';
+}
+
+async function proceed(machine: Machine, transaction: Transaction, request: TakeRequest): Promise<Receipt> {
+  const { source } = request;
+  await mkdir(machine.settings.runtimeDirectory, { recursive: true });
+  const examined =
+    source.format === 'bundle'
+      ? await examineBundle(machine, source.file)
+      : await examineClassic(machine, source.path);
+  try {
+    return await judgeAndInstall(machine, {
+      transaction,
+      examined,
+      operation: request.operation ?? machine.policy.operation,
+    });
+  } finally {
+    await examined.close();
+  }
+}
+
+interface Work {
+  readonly transaction: Transaction;
+  readonly examined: Examined;
+  readonly operation: Operation;
+}
+
+async function judgeAndInstall(
+  machine: Machine,
+  { transaction, examined, operation }: Work,
+): Promise<Receipt> {
+  const { verified } = examined;
+  const { manifest, digest } = verified;
+  transaction.learn({
+    host: manifest.host,
+    sequence: manifest.sequence,
+    manifestDigest: digest,
+    toplevel: manifest.toplevel,
+    operation,
+    signedBy: verified.signedBy,
+  });
+  await requireWhole(examined);
+  const verdict = decide(manifest, await gatherFacts(machine, verified, operation), machine.policy);
+  if (verdict.verdict === 'refuse') {
+    return transaction.end('refused', { code: verdict.code, detail: verdict.detail });
+  }
+  // Only now are the megabytes read: a refused bundle costs its first kilobytes.
+  const contents = verdict.verdict === 'accept' ? await examined.open() : undefined;
+  await transaction.advance('verified');
+  if (contents === undefined) {
+    return transaction.end('committed', {
+      detail: 'This bundle had been taken before; nothing was to be done.',
+    });
+  }
+  await transaction.advance('accepted');
+  return install(machine, { transaction, verified, contents, operation });
+}
+
+/** Nothing is decided, and nobody's file is moved away, while bytes are missing. */
+async function requireWhole({ present, size }: Examined): Promise<void> {
+  const there = await present();
+  if (there < size) throw new NixmakerError('bundle-truncated', `${there} of ${size} bytes are there`);
+}
+
+async function gatherFacts(
+  machine: Machine,
+  { manifest, digest }: VerifiedManifest,
+  operation: Operation,
+): Promise<Facts> {
+  const { settings } = machine;
+  const [system, floor, journal, profile, running] = await Promise.all([
+    currentSystem(machine.nix),
+    readFloor(settings.stateDirectory),
+    readJournal(settings.stateDirectory),
+    readProfile(settings.profile),
+    readSystemLink(settings.currentSystem),
+  ]);
+  const clock = machine.clock.now().toISOString();
+  // A clock that stands before the newest signed time seen is wrong; that time is the better guess.
+  const now =
+    floor !== undefined && Date.parse(floor.createdAt) > Date.parse(clock) ? floor.createdAt : clock;
+  return {
+    manifestDigest: digest,
+    system,
+    machineId: machine.machineId,
+    floor,
+    failedDigests: failedDigests(journal.records),
+    operation,
+    toplevelInPlace:
+      profile.toplevel === manifest.toplevel && (operation !== 'switch' || running === manifest.toplevel),
+    now,
+  };
+}
+
+interface Installation {
+  readonly transaction: Transaction;
+  readonly verified: VerifiedManifest;
+  readonly contents: Contents;
+  readonly operation: Operation;
+}
+
+async function install(
+  machine: Machine,
+  { transaction, verified, contents, operation }: Installation,
+): Promise<Receipt> {
+  const { manifest, digest } = verified;
+  await pingStore(machine.nix);
+  const roots = await rootImport(machine, manifest);
+  try {
+    await importContents(machine, { transaction, manifest, contents });
+    await transaction.advance('imported');
+    await realiseToplevel(machine, { transaction, manifest });
+    await transaction.advance('realised');
+    return await activate(machine, {
+      transaction,
+      toplevel: manifest.toplevel,
+      operation,
+      beforeCommit: () => commitFloor(machine, manifest, digest),
+    });
+  } finally {
+    await roots.drop();
+  }
+}
+
+function commitFloor(machine: Machine, manifest: Manifest, manifestDigest: string): Promise<void> {
+  const { sequence, createdAt } = manifest;
+  return raiseFloor(machine.settings.stateDirectory, { schema: 1, sequence, manifestDigest, createdAt });
+}
+
+/** The exit code that stands for a receipt. */
+export function exitOf(receipt: Receipt): ExitCode {
+  if (receipt.state === 'committed') return exitCodes.done;
+  return receipt.code === undefined ? exitCodes.fault : catalogue[receipt.code].exit;
+}

@@ -1,0 +1,104 @@
+/** One run of one bundle: its id, its way through the states, and everything that ends up in its receipt. */
+import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
+import { isEnd, mayFollow, type State } from '../core/lifecycle.ts';
+import { type Receipt, receiptSchemaVersion } from '../core/receipt.ts';
+import { appendJournal } from '../state/journal.ts';
+import { saveReceipt } from '../state/receipts.ts';
+import type { Machine } from './machine.ts';
+
+type Known = Partial<Omit<Receipt, 'schema' | 'transaction' | 'at' | 'source' | 'state'>>;
+
+export class Transaction {
+  readonly id: string;
+  readonly source: string;
+  readonly #machine: Machine;
+  #state: State = 'discovered';
+  #known: Known = {};
+  readonly #notices: string[] = [];
+
+  private constructor(machine: Machine, source: string) {
+    this.#machine = machine;
+    this.source = source;
+    this.id = machine.randomHex(6);
+  }
+
+  /** Opens a run; the first line of its journal is flushed when this returns. */
+  static async begin(machine: Machine, source: string): Promise<Transaction> {
+    const transaction = new Transaction(machine, source);
+    await transaction.#write('discovered');
+    return transaction;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Adds to what is known; it is part of every later journal line and of the receipt. */
+  learn(known: Known): void {
+    this.#known = { ...this.#known, ...known };
+  }
+
+  /** Something a person should read although all went well. */
+  notice(text: string): void {
+    this.#notices.push(text);
+    this.emit('notice', { text }, 'warn');
+  }
+
+  emit(
+    event: string,
+    fields: Record<string, unknown> = {},
+    level: 'debug' | 'info' | 'warn' | 'error' = 'info',
+  ): void {
+    this.#machine.emit({ ...fields, event, level, transaction: this.id });
+  }
+
+  /**
+   * Writes the transition durably, then returns: what follows may rely on it having been recorded.
+   * @throws NixmakerError `internal` for a step the life cycle does not have
+   */
+  async advance(state: State): Promise<void> {
+    if (!mayFollow(this.#state, state)) {
+      throw new NixmakerError('internal', `no way leads from ${this.#state} to ${state}`);
+    }
+    await this.#write(state);
+    this.#state = state;
+  }
+
+  /** Ends the run and keeps its receipt. */
+  async end(state: State, outcome: { code?: ReasonCode; detail?: string } = {}): Promise<Receipt> {
+    this.learn(outcome);
+    if (!isEnd(this.#state)) await this.advance(state);
+    const receipt: Receipt = {
+      ...this.#known,
+      schema: receiptSchemaVersion,
+      transaction: this.id,
+      at: this.#machine.clock.now().toISOString(),
+      source: this.source,
+      state: this.#state,
+      ...(this.#notices.length === 0 ? {} : { notices: this.#notices }),
+    };
+    await saveReceipt(this.#machine.settings.stateDirectory, receipt);
+    return receipt;
+  }
+
+  async #write(state: State): Promise<void> {
+    const { output: _, ...known } = this.#known;
+    await appendJournal(this.#machine.settings.stateDirectory, {
+      schema: 1,
+      at: this.#machine.clock.now().toISOString(),
+      transaction: this.id,
+      state,
+      source: this.source,
+      ...known,
+    });
+    const level =
+      state === 'failed' || state === 'rolled-back' ? 'error' : state === 'refused' ? 'warn' : 'info';
+    this.emit(state, { source: this.source, ...known }, level);
+  }
+}
+
+/** The code and detail of anything thrown. */
+export function outcomeOf(error: unknown): { code: ReasonCode; detail: string } {
+  if (error instanceof NixmakerError) return { code: error.code, detail: error.detail };
+  return { code: 'internal', detail: messageOf(error) };
+}

@@ -1,0 +1,74 @@
+/**
+ * A classic tarball without signatures, as the original tool wrote them. The command line takes one with
+ * `--allow-unsigned` only; the agent never. Nothing about it can be checked but its form.
+ */
+import { copyFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { readClassicMeta } from '../bundle/classic.ts';
+import type { Receipt } from '../core/receipt.ts';
+import type { Operation } from '../core/schema.ts';
+import { importFromChrootStore, pingStore } from '../nix/target.ts';
+import { takeLock } from '../state/lock.ts';
+import { activate } from './activate.ts';
+import { makeWorkFolder, removeWorkFolder, unpackClassic } from './examine.ts';
+import { realiseToplevel, rootImport } from './import.ts';
+import type { Machine } from './machine.ts';
+import { outcomeOf, Transaction } from './transaction.ts';
+
+export async function takeUnsigned(
+  machine: Machine,
+  { tarball, operation }: { tarball: string; operation: Operation },
+): Promise<Receipt> {
+  const lock = await takeLock(machine.hold, machine.settings.stateDirectory);
+  try {
+    const transaction = await Transaction.begin(machine, tarball);
+    const work = await makeWorkFolder(machine);
+    try {
+      transaction.notice('The tarball is not signed; it was taken because --allow-unsigned was given.');
+      return await install(machine, { transaction, tarball, operation, work });
+    } catch (error) {
+      return await transaction.end('failed', outcomeOf(error));
+    } finally {
+      await removeWorkFolder(machine, work);
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+interface Unsigned {
+  readonly transaction: Transaction;
+  readonly tarball: string;
+  readonly operation: Operation;
+  readonly work: string;
+}
+
+async function install(
+  machine: Machine,
+  { transaction, tarball, operation, work }: Unsigned,
+): Promise<Receipt> {
+  const meta = await readClassicMeta(join(dirname(tarball), 'meta'));
+  const manifest = { ...meta, content: 'derivation' as const };
+  transaction.learn({ toplevel: meta.toplevel, operation });
+  const copy = join(work, 'bundle.tar.gz');
+  await copyFile(tarball, copy);
+  const folder = await unpackClassic(machine, copy, work);
+  await transaction.advance('verified');
+  await transaction.advance('accepted');
+  await pingStore(machine.nix);
+  const roots = await rootImport(machine, manifest);
+  try {
+    await importFromChrootStore(machine.nix, { folder, path: meta.derivation });
+    await transaction.advance('imported');
+    await realiseToplevel(machine, { transaction, manifest });
+    await transaction.advance('realised');
+    return await activate(machine, {
+      transaction,
+      toplevel: meta.toplevel,
+      operation,
+      beforeCommit: async () => undefined,
+    });
+  } finally {
+    await roots.drop();
+  }
+}

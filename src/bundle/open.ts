@@ -1,0 +1,41 @@
+/** Opening a bundle: head, authentication, layout, small members, in that order and no other. */
+import { NixmakerError } from '../core/errors.ts';
+import { formatOf, type Manifest } from '../core/manifest.ts';
+import { type OpenedBundle, openContents } from './contents.ts';
+import type { BundleFile } from './file.ts';
+import { type BundleHead, checkLayout, placeMembers, readHead } from './layout.ts';
+
+/**
+ * What turns the head's bytes into a manifest. The target passes signature verification, so that nothing of an
+ * unverified manifest is ever used; `inspect` passes plain parsing.
+ */
+export type Authenticate<A extends { readonly manifest: Manifest }> = (head: BundleHead) => A;
+
+export interface Authenticated<A> {
+  readonly authentic: A;
+  readonly head: BundleHead;
+  /** Bytes of the whole bundle, as signed. */
+  readonly totalSize: number;
+}
+
+/** The first half: everything up to knowing how large the bundle must be. */
+export async function authenticateBundle<A extends { readonly manifest: Manifest }>(
+  file: BundleFile,
+  authenticate: Authenticate<A>,
+): Promise<Authenticated<A>> {
+  const head = await readHead(file);
+  const authentic = authenticate(head);
+  if (formatOf(authentic.manifest) !== 'bundle') {
+    throw new NixmakerError('bundle-malformed', 'the manifest is that of a classic tarball');
+  }
+  return { authentic, head, totalSize: placeMembers(authentic.manifest, head.membersAt).totalSize };
+}
+
+/** The second half: the layout and all small members. NARs are checked by `checkAllNars` and again when streamed. */
+export async function openBundle<A extends { readonly manifest: Manifest }>(
+  file: BundleFile,
+  { authentic, head }: Authenticated<A>,
+): Promise<OpenedBundle> {
+  const layout = await checkLayout(file, authentic.manifest, head);
+  return openContents(file, authentic.manifest, layout);
+}

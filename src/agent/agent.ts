@@ -11,8 +11,11 @@ import { exitOf, takeBundle } from './take.ts';
 
 /** Events can be lost (inotify overflows); this is the backstop. Milliseconds. */
 const slowRescan = 60_000;
-/** After a deferral that no change of the file announces the end of (Nix down, no space, lock held). */
-const retryAfter = 15_000;
+/** After a deferral that no change of the file announces the end of (Nix down, no space, lock held): from, up to. */
+const retryFrom = 2000;
+const retryUpTo = 300_000;
+/** A copy in progress is a storm of events; this is how long one look lasts. */
+const calm = 100;
 
 /** Takes what is there, waits for nothing, and returns the gravest result. */
 export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) => void): Promise<ExitCode> {
@@ -43,12 +46,15 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
   signal.addEventListener('abort', stop);
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
   const queue = new InboxQueue(machine);
-  const said = new Map<string, string>();
+  const waiting = new Set<string>();
+  let retry = retryFrom;
   try {
     while (!signal.aborted) {
       wake.reset();
-      const wait = await rescan(machine, { queue, said, signal });
-      await wake.within(wait);
+      const { wait, deferred } = await rescan(machine, { queue, waiting, signal });
+      await wake.within(deferred ? Math.min(wait, retry) : wait);
+      retry = deferred ? Math.min(retry * 2, retryUpTo) : retryFrom;
+      if (!signal.aborted) await machine.clock.sleep(calm);
     }
   } finally {
     signal.removeEventListener('abort', stop);
@@ -57,32 +63,33 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
   }
 }
 
-/** Takes all that is ready. @returns milliseconds after which to look again even if nothing changes */
+/** Takes all that is ready. @returns after how many milliseconds to look again even if nothing changes */
 async function rescan(
   machine: Machine,
-  { queue, said, signal }: { queue: InboxQueue; said: Map<string, string>; signal: AbortSignal },
-): Promise<number> {
-  let next = slowRescan;
+  { queue, waiting, signal }: { queue: InboxQueue; waiting: Set<string>; signal: AbortSignal },
+): Promise<{ wait: number; deferred: boolean }> {
+  let wait = slowRescan;
+  let deferred = false;
   try {
     for (const look of await queue.look()) {
       if (signal.aborted) break;
+      const { path } = look.candidate;
       if (look.action === 'wait') {
-        next = Math.min(next, look.again);
-        const news = `${look.present}/${look.expected}`;
-        if (said.get(look.candidate.path) === undefined) announceWait(machine, look);
-        said.set(look.candidate.path, news);
-        continue;
+        wait = Math.min(wait, look.again);
+        if (!waiting.has(path)) announceWait(machine, look);
+        waiting.add(path);
+      } else {
+        waiting.delete(path);
+        const { again } = await takeCandidate(machine, { queue, candidate: look.candidate });
+        deferred ||= again;
       }
-      said.delete(look.candidate.path);
-      const { again } = await takeCandidate(machine, { queue, candidate: look.candidate });
-      if (again) next = Math.min(next, retryAfter);
     }
   } catch (error) {
     // The agent outlives whatever one inbox can do to it.
     machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
-    next = Math.min(next, retryAfter);
+    deferred = true;
   }
-  return next;
+  return { wait, deferred };
 }
 
 function announceWait(machine: Machine, look: Extract<Look, { action: 'wait' }>): void {

@@ -33,7 +33,7 @@ export function encodeHeader(name: string, size: number): Buffer {
  * Needed for the two members whose sizes nothing has announced yet.
  */
 export function sizeFromHeader(block: Buffer, name: string): number | undefined {
-  const octal = /^([0-7]{11}) /.exec(block.toString('latin1', 124, 136))?.[1];
+  const octal = /^([0-7]{10,11}) ?\0$/.exec(block.toString('latin1', 124, 136))?.[1];
   if (octal === undefined) return undefined;
   const size = Number.parseInt(octal, 8);
   return encodeHeader(name, size).equals(block) ? size : undefined;

@@ -1,0 +1,67 @@
+/** What `status` and `history` say. Reads only; needs neither policy nor a running agent. */
+import { isEnd } from '../core/lifecycle.ts';
+import type { Settings } from '../core/settings.ts';
+import { listInbox } from '../media/inbox.ts';
+import { type DiskRow, listDisks } from '../media/space.ts';
+import { readProfile, readSystemLink } from '../nix/target.ts';
+import { readFloor } from '../state/floor.ts';
+import { type JournalRecord, readJournal } from '../state/journal.ts';
+
+export interface Status {
+  readonly schema: 1;
+  readonly running: string | undefined;
+  readonly booted: string | undefined;
+  readonly profile: string | undefined;
+  readonly generation: number | undefined;
+  /** The profile is not what runs: a restart (or a switch) is due. */
+  readonly pending: boolean;
+  readonly floor: { readonly sequence: number; readonly createdAt: string } | undefined;
+  readonly last: JournalRecord | undefined;
+  /** Files in the inbox that have not been settled. */
+  readonly waiting: readonly string[];
+  readonly disks: readonly DiskRow[];
+  /** Journal lines that could not be read. */
+  readonly unreadable: number;
+}
+
+export async function readStatus(settings: Settings): Promise<Status> {
+  const [running, booted, profile, floor, journal, waiting, disks] = await Promise.all([
+    readSystemLink(settings.currentSystem),
+    readSystemLink(settings.bootedSystem),
+    readProfile(settings.profile),
+    readFloor(settings.stateDirectory),
+    readJournal(settings.stateDirectory),
+    listInbox(settings.inbox),
+    listDisks(),
+  ]);
+  return {
+    schema: 1,
+    running,
+    booted,
+    profile: profile.toplevel,
+    generation: profile.generation,
+    pending: profile.toplevel !== undefined && profile.toplevel !== running,
+    floor: floor === undefined ? undefined : { sequence: floor.sequence, createdAt: floor.createdAt },
+    last: journal.records.at(-1),
+    waiting: waiting.map((c) => c.path),
+    disks,
+    unreadable: journal.unreadable,
+  };
+}
+
+export interface History {
+  readonly schema: 1;
+  /** How each run ended, oldest first; a run that has not ended shows its last state. */
+  readonly runs: readonly JournalRecord[];
+  readonly unreadable: number;
+}
+
+export async function readHistory(settings: Settings): Promise<History> {
+  const { records, unreadable } = await readJournal(settings.stateDirectory);
+  const runs = new Map<string, JournalRecord>();
+  for (const record of records) {
+    const known = runs.get(record.transaction);
+    if (known === undefined || !isEnd(known.state)) runs.set(record.transaction, record);
+  }
+  return { schema: 1, runs: [...runs.values()], unreadable };
+}

@@ -1,0 +1,229 @@
+/** From a flake to bundles: one file wires the builder's half. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type ExitCode,
+  exitCodes,
+  messageOf,
+  NixmakerError,
+  printable,
+  type ReasonCode,
+} from '../core/errors.ts';
+import { findLeaks, type Leak } from '../core/leaks.ts';
+import type { Content } from '../core/manifest.ts';
+import type { Narinfo } from '../core/narinfo.ts';
+import { isHostName } from '../core/schema.ts';
+import type { StorePath } from '../core/store-path.ts';
+import { buildSystem, copyToCacheFolder } from '../nix/build.ts';
+import type { NixContext } from '../nix/command.ts';
+import {
+  checkFlakeReference,
+  type EvaluatedHost,
+  evaluateHost,
+  type FlakeMetadata,
+  listHosts,
+  readFlakeMetadata,
+} from '../nix/flake.ts';
+import type { NixProgress } from '../nix/log.ts';
+import { runProgram } from '../process/run.ts';
+import type { SecretKey } from '../signing/nix-key.ts';
+import { assemble, type BundleIdentity, collectClosure, signNarinfos } from './collect.ts';
+import { writeHost } from './output.ts';
+
+export interface BuildOptions {
+  readonly flake: string;
+  readonly directory: string;
+  /** Empty: all hosts of the flake. */
+  readonly hosts: readonly string[];
+  readonly content: Content;
+  readonly format: 'bundle' | 'classic';
+  readonly key?: { readonly secret: SecretKey; readonly file: string };
+  /** The sequence will be greater than this. */
+  readonly sequenceAbove: number;
+  readonly forbidSource: boolean;
+  readonly notes?: string;
+  readonly expiresAt?: string;
+  /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the flake's own time. */
+  readonly epoch?: number;
+}
+
+export interface BuiltHost {
+  readonly host: string;
+  readonly status: 'built';
+  readonly bundle: string;
+  readonly bytes: number;
+  readonly sequence: number;
+  readonly paths: number;
+  readonly toplevel: StorePath;
+  readonly signedBy: string | undefined;
+  readonly leaks: readonly Leak[];
+}
+
+export interface FailedHost {
+  readonly host: string;
+  readonly status: 'failed';
+  readonly code: ReasonCode;
+  readonly detail: string;
+  /** All that Nix said, where it said more than a line. */
+  readonly log?: string;
+}
+
+export type HostResult = BuiltHost | FailedHost;
+
+/** Runs the hosts' work with progress for a person; report/ has one for terminals and one for everything else. */
+export type HostRunner = (
+  hosts: readonly string[],
+  work: (host: string, say: (text: string) => void) => Promise<HostResult>,
+) => Promise<HostResult[]>;
+
+/** The builder's Nix: this machine's own configuration and store. */
+export function builderNix(): NixContext {
+  return { run: runProgram };
+}
+
+/** Names of the hosts of a flake. */
+export async function listFlakeHosts(nix: NixContext, flake: string): Promise<string[]> {
+  checkFlakeReference(flake);
+  return listHosts(nix, flake);
+}
+
+/** Builds every chosen host; one that fails does not stop the others. */
+export async function buildBundles(
+  nix: NixContext,
+  options: BuildOptions,
+  runHosts: HostRunner,
+): Promise<HostResult[]> {
+  checkFlakeReference(options.flake);
+  const known = await listHosts(nix, options.flake);
+  const missing = options.hosts.find((host) => !known.includes(host));
+  if (missing !== undefined) {
+    throw new NixmakerError(
+      'no-such-host',
+      `“${missing}” is not among ${known.join(', ') || 'the hosts (there are none)'}`,
+    );
+  }
+  const metadata = await readFlakeMetadata(nix, options.flake);
+  await mkdir(options.directory, { recursive: true });
+  const staging = await mkdtemp(join(options.directory, '.nixmaker-staging-'));
+  const systems = new Map<string, StorePath[]>();
+  try {
+    const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
+    return await runHosts(hosts, (host, say) =>
+      buildHost({ nix, options, metadata, staging, systems }, host, say).catch((error: unknown) =>
+        failed(host, error),
+      ),
+    );
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+function failed(host: string, error: unknown): FailedHost {
+  if (!(error instanceof NixmakerError))
+    return { host, status: 'failed', code: 'internal', detail: messageOf(error) };
+  const log = typeof error.cause === 'string' ? { log: error.cause } : {};
+  return { host, status: 'failed', code: error.code, detail: error.detail, ...log };
+}
+
+export function exitOfBuild(results: readonly HostResult[]): ExitCode {
+  return results.every((r) => r.status === 'built') ? exitCodes.done : exitCodes.fault;
+}
+
+interface BuildRun {
+  readonly nix: NixContext;
+  readonly options: BuildOptions;
+  readonly metadata: FlakeMetadata;
+  /** Shared by all hosts: common paths are compressed once. */
+  readonly staging: string;
+  /** Derivations and toplevels of the hosts evaluated so far. */
+  readonly systems: Map<string, StorePath[]>;
+}
+
+async function buildHost(run: BuildRun, host: string, say: (text: string) => void): Promise<HostResult> {
+  const { nix, options, staging, systems } = run;
+  if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
+  say('evaluating');
+  const evaluated = await evaluateHost(nix, options.flake, host);
+  systems.set(host, [evaluated.derivation, evaluated.toplevel]);
+  if (options.content === 'closure') {
+    say('building');
+    await buildSystem(
+      nix,
+      { derivation: evaluated.derivation, outLink: join(staging, `result-${host}`) },
+      { onProgress: tell(say) },
+    );
+  }
+  say('packing');
+  const subject =
+    options.content === 'closure'
+      ? ({ kind: 'outputs', path: evaluated.toplevel } as const)
+      : ({ kind: 'derivation', path: evaluated.derivation } as const);
+  const folder = join(staging, 'cache');
+  await copyToCacheFolder(nix, { subject, folder }, { onProgress: tell(say) });
+  const closure = await collectClosure(folder, subject.path);
+  const leaks = guardLeaks(run, host, closure, subject.path);
+  const narinfos = signNarinfos(closure, options.key?.secret);
+  const assembled = assemble(identityOf(run, host, evaluated), narinfos, folder);
+  say('writing');
+  const written = await writeHost(run, { host, assembled, evaluated });
+  return {
+    host,
+    status: 'built',
+    ...written,
+    paths: closure.length,
+    toplevel: evaluated.toplevel,
+    signedBy: options.key?.secret.name,
+    leaks,
+  };
+}
+
+function tell(say: (text: string) => void): (progress: NixProgress) => void {
+  return ({ phase, done, expected }) =>
+    say(`${phase === 'build' ? 'building' : 'packing'} ${done} of ${expected}`);
+}
+
+/** @throws NixmakerError `source-in-closure` where the operator forbade it */
+function guardLeaks(
+  { options, metadata, systems }: BuildRun,
+  host: string,
+  closure: readonly Narinfo[],
+  root: StorePath,
+): Leak[] {
+  const otherSystems = new Set([...systems].filter(([name]) => name !== host).flatMap(([, paths]) => paths));
+  const leaks = findLeaks({ root, closure, source: metadata.path, otherSystems });
+  if (leaks.length > 0 && options.forbidSource) {
+    throw new NixmakerError('source-in-closure', leaks.map(describeLeak).join('; '));
+  }
+  return leaks;
+}
+
+export function describeLeak({ kind, path, chain }: Leak): string {
+  const what = kind === 'source' ? 'the flake’s own source' : 'another host’s system';
+  return `${what}, ${path}, is in the bundle because of ${chain.join(' → ')}`;
+}
+
+function identityOf(
+  { options, metadata }: BuildRun,
+  host: string,
+  evaluated: EvaluatedHost,
+): BundleIdentity & { expiresAt?: string } {
+  // A time of the source, not of the build: the same flake gives the same bytes on any day.
+  const epoch = options.epoch ?? metadata.lastModified ?? 0;
+  const revision = metadata.revision ?? metadata.dirtyRevision;
+  const description =
+    metadata.description === undefined ? undefined : printable(metadata.description).slice(0, 1000);
+  return {
+    host,
+    system: evaluated.system,
+    createdAt: new Date(epoch * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
+    ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
+    content: options.content,
+    derivation: evaluated.derivation,
+    toplevel: evaluated.toplevel,
+    ...(options.notes === undefined ? {} : { notes: options.notes }),
+    flake: {
+      ...(description === undefined ? {} : { description }),
+      ...(revision === undefined ? {} : { revision }),
+    },
+  };
+}

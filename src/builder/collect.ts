@@ -1,0 +1,119 @@
+/** From a binary cache folder that Nix filled to the members of one host's bundle. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cacheInfo } from '../bundle/contents.ts';
+import { memberOf, type SourcedMember } from '../bundle/write.ts';
+import { NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import {
+  type Content,
+  encodeManifest,
+  type Manifest,
+  type ManifestInput,
+  metaText,
+} from '../core/manifest.ts';
+import { fingerprint, type Narinfo, parseNarinfo, renderNarinfo } from '../core/narinfo.ts';
+import { decodeNix32 } from '../core/nix32.ts';
+import { hashPart, type StorePath, toBaseName } from '../core/store-path.ts';
+import type { SecretKey } from '../signing/nix-key.ts';
+import { readManifest } from '../signing/verify.ts';
+
+/**
+ * The closure of `root` as narinfos, sorted by path. Deriver and foreign signatures are left out: they depend on
+ * where a path came from, and the same system must give the same bundle on any builder.
+ */
+export async function collectClosure(folder: string, root: StorePath): Promise<Narinfo[]> {
+  const found = new Map<StorePath, Narinfo>();
+  const queue: StorePath[] = [root];
+  for (const path of queue) {
+    if (found.has(path)) continue;
+    const text = await readFile(join(folder, `${hashPart(path)}.narinfo`), 'utf8');
+    const { deriver: _deriver, signatures: _signatures, ...info } = parseNarinfo(text);
+    found.set(path, { ...info, signatures: [] });
+    queue.push(...info.references);
+  }
+  return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Signs each path the way Nix does, so that Nix on the target checks the bytes a second time on its own. */
+export function signNarinfos(narinfos: readonly Narinfo[], key: SecretKey | undefined): Narinfo[] {
+  if (key === undefined) return [...narinfos];
+  return narinfos.map((info) => ({
+    ...info,
+    signatures: [`${key.name}:${key.sign(Buffer.from(fingerprint(info)))}`],
+  }));
+}
+
+export interface BundleIdentity {
+  readonly host: string;
+  readonly system: string;
+  readonly createdAt: string;
+  readonly content: Content;
+  readonly derivation: Manifest['derivation'];
+  readonly toplevel: StorePath;
+  readonly notes?: string;
+  readonly flake?: NonNullable<ManifestInput['flake']>;
+}
+
+export interface Assembled {
+  /** Everything of the manifest but the sequence. */
+  readonly input: Omit<ManifestInput, 'sequence'>;
+  readonly members: readonly SourcedMember[];
+}
+
+/** The members in the order of docs/format.md §1, and what the manifest says of them. */
+export function assemble(identity: BundleIdentity, narinfos: readonly Narinfo[], folder: string): Assembled {
+  const nars = new Map(narinfos.map((info) => [info.url, info]));
+  const members: SourcedMember[] = [
+    fromText('meta', metaText(identity)),
+    fromText('nix-cache-info', cacheInfo),
+    ...narinfos.map((info) => fromText(`${hashPart(info.path)}.narinfo`, renderNarinfo(info))),
+    ...[...nars.values()].sort((a, b) => (a.url < b.url ? -1 : 1)).map((info) => fromNar(info, folder)),
+  ];
+  return {
+    members,
+    input: {
+      ...identity,
+      schema: 1,
+      base: [],
+      paths: narinfos.map(({ path, narHash, narSize, references, ca }) => ({
+        path,
+        narHash,
+        narSize,
+        references: references.map(toBaseName),
+        ...(ca === undefined ? {} : { ca }),
+      })),
+      members: members.map(({ member }) => member),
+    },
+  };
+}
+
+/**
+ * The manifest's bytes, read back as a target would read them: nothing is written that would be refused.
+ * @throws NixmakerError `bundle-too-large`, `manifest-malformed`
+ */
+export function manifestBytes(input: ManifestInput): Buffer {
+  const bytes = Buffer.from(encodeManifest(input));
+  if (bytes.length > limits.manifestBytes) {
+    throw new NixmakerError(
+      'bundle-too-large',
+      `its manifest would have ${bytes.length} bytes, at most ${limits.manifestBytes} are read`,
+    );
+  }
+  readManifest(bytes);
+  return bytes;
+}
+
+function fromText(name: string, text: string): SourcedMember {
+  const source = Buffer.from(text);
+  return { member: memberOf(name, source), source };
+}
+
+/** The digest is the one Nix took when it wrote the file; copying checks it. */
+function fromNar(info: Narinfo, folder: string): SourcedMember {
+  const digest = decodeNix32(info.fileHash.replace(/^sha256:/, ''), 32);
+  if (digest === undefined)
+    throw new NixmakerError('nix-failed', `Nix wrote a file hash that is none: ${info.fileHash}`);
+  const member = { name: info.url, size: info.fileSize, sha256: Buffer.from(digest).toString('hex') };
+  return { member, source: { path: join(folder, info.url) } };
+}

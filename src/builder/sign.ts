@@ -1,0 +1,87 @@
+/**
+ * Adding a signature to a bundle. The first signer also signs every narinfo, for Nix's own check; that changes the
+ * manifest, which names their digests. Later signers sign the manifest as it is, so that nobody's signature is lost.
+ */
+import { dirname, join } from 'node:path';
+import { readClassicHead } from '../bundle/classic.ts';
+import { checkAllNars, type OpenedBundle } from '../bundle/contents.ts';
+import { openBundleFile } from '../bundle/file.ts';
+import { authenticateBundle, openBundle } from '../bundle/open.ts';
+import { memberOf, type SourcedMember, writeAtomically, writeBundle } from '../bundle/write.ts';
+import { NixmakerError } from '../core/errors.ts';
+import { encodeManifest, type ManifestInput } from '../core/manifest.ts';
+import { renderNarinfo } from '../core/narinfo.ts';
+import type { SecretKey } from '../signing/nix-key.ts';
+import { parseSignatureFile, signManifest } from '../signing/signature-file.ts';
+import { readManifest } from '../signing/verify.ts';
+import { signNarinfos } from './collect.ts';
+import { checkEverything } from './verify.ts';
+
+/** Signs in place, atomically. What is signed is checked first: a damaged bundle is not made to look good. */
+export async function signBundleFile(path: string, key: SecretKey): Promise<void> {
+  if (path.endsWith('.tar.gz')) return signClassic(path, key);
+  const file = await openBundleFile(path);
+  try {
+    const authenticated = await authenticateBundle(file, (head) => ({
+      ...head,
+      manifest: readManifest(head.manifestBytes),
+    }));
+    const bundle = await openBundle(file, authenticated);
+    await checkAllNars(bundle);
+    const { manifestBytes, signatureBytes } = authenticated.authentic;
+    const parts =
+      signatureBytes.length === 0
+        ? firstSignature(path, bundle, { key, manifestBytes })
+        : { manifestBytes, members: sources(path, bundle, new Map()) };
+    await writeBundle(path, {
+      ...parts,
+      signatureBytes: addSignature(signatureBytes, parts.manifestBytes, key),
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+function firstSignature(
+  path: string,
+  bundle: OpenedBundle,
+  { key, manifestBytes }: { key: SecretKey; manifestBytes: Buffer },
+): { manifestBytes: Buffer; members: SourcedMember[] } {
+  const signed = new Map(
+    [...bundle.narinfos].map(([name, info]) => {
+      const [withSignature = info] = signNarinfos([info], key);
+      return [name, Buffer.from(renderNarinfo(withSignature))] as const;
+    }),
+  );
+  const members = sources(path, bundle, signed);
+  const input = JSON.parse(manifestBytes.toString('utf8')) as ManifestInput;
+  return {
+    members,
+    manifestBytes: Buffer.from(encodeManifest({ ...input, members: members.map((m) => m.member) })),
+  };
+}
+
+/** Every member as it stands in the bundle, or in its new form. */
+function sources(path: string, bundle: OpenedBundle, changed: ReadonlyMap<string, Buffer>): SourcedMember[] {
+  return bundle.layout.members.map(({ position, ...member }) => {
+    const bytes = changed.get(member.name);
+    if (bytes !== undefined) return { member: memberOf(member.name, bytes), source: bytes };
+    return { member, source: { path, position } };
+  });
+}
+
+function addSignature(existing: Uint8Array, manifestBytes: Uint8Array, key: SecretKey): Buffer {
+  if (existing.length > 0 && parseSignatureFile(existing).some((s) => s.keyName === key.name)) {
+    throw new NixmakerError('usage', `“${key.name}” has signed this bundle already`);
+  }
+  return Buffer.concat([existing, Buffer.from(signManifest(manifestBytes, key))]);
+}
+
+async function signClassic(path: string, key: SecretKey): Promise<void> {
+  await checkEverything(path, (head) => ({ manifest: readManifest(head.manifestBytes) }));
+  const head = await readClassicHead(path);
+  if (head === undefined)
+    throw new NixmakerError('not-a-bundle', 'manifest.json and manifest.sig are not beside it');
+  const signatures = addSignature(head.signatureBytes, head.manifestBytes, key);
+  await writeAtomically(join(dirname(path), 'manifest.sig'), (out) => out.writeFile(signatures));
+}

@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../core/errors.ts';
+import { print, printJson, runVerb, talk } from './output.ts';
+import { addTargetOptions, type TargetOptions } from './target-options.ts';
+
+interface AgentOptions extends TargetOptions {
+  readonly once?: boolean;
+}
+
+export function defineAgent(program: Command): void {
+  const command = program
+    .command('agent')
+    .description('watch the inbox and take the bundles that come')
+    .option('--once', 'take what is there, then end with the exit code of the gravest result');
+  addTargetOptions(command).action((options: AgentOptions) => runVerb(() => agent(options), options));
+}
+
+async function agent(options: AgentOptions): Promise<number> {
+  const { openMachine } = await import('../agent/machine.ts');
+  const { runAgent, runOnce } = await import('../agent/agent.ts');
+  const { makeLog } = await import('../report/logger.ts');
+  const { receiptText } = await import('../core/receipt.ts');
+  const emit = makeLog({
+    level: options.verbose === true ? 'debug' : 'info',
+    journald: process.env.JOURNAL_STREAM !== undefined,
+    write: talk,
+  });
+  const machine = await openMachine({ ...options, emit });
+  if (options.once === true) {
+    return runOnce(machine, (receipt) =>
+      options.json === true ? printJson(receipt) : print(`${receiptText(receipt)}\n`),
+    );
+  }
+  const stopped = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.abort());
+  await runAgent(machine, stopped.signal);
+  return exitCodes.done;
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+/** The command line. Verbs load what they need when they run, so that `--version` and `--help` are quick. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { exitCodes } from '../core/errors.ts';
+import { defineAgent } from './agent.ts';
+import { defineBuild } from './build.ts';
+import { defineHistory } from './history.ts';
+import { defineInspect } from './inspect.ts';
+import { defineKeygen } from './keygen.ts';
+import { defineList } from './list.ts';
+import { defineOperations } from './operations.ts';
+import { defineSign } from './sign.ts';
+import { defineStatus } from './status.ts';
+import { defineVerify } from './verify.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+const program = new Command('nixmaker')
+  .description('Updates for NixOS machines that nothing can reach over a network.')
+  .version(version)
+  .showSuggestionAfterError()
+  .exitOverride();
+
+for (const define of [defineList, defineBuild, defineKeygen, defineSign, defineVerify, defineInspect])
+  define(program);
+for (const define of [defineAgent, defineOperations, defineStatus, defineHistory]) define(program);
+
+// `nixmaker list | head` ends our reader first; that is no fault of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exitCodes.done);
+  throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+}

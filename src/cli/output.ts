@@ -1,0 +1,33 @@
+/** Results on standard output, talk on standard error, exit codes from the catalogue. */
+import { catalogue } from '../core/catalogue.ts';
+import { exitCodes, messageOf, NixmakerError } from '../core/errors.ts';
+import { explain } from '../report/tables.ts';
+
+export function print(text: string): void {
+  process.stdout.write(text);
+}
+
+export function talk(text: string): void {
+  process.stderr.write(text);
+}
+
+export function printJson(value: unknown): void {
+  print(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Runs a verb's work; whatever it throws becomes a message and an exit code. */
+export async function runVerb(work: () => Promise<number>, { json }: { json?: boolean } = {}): Promise<void> {
+  try {
+    process.exitCode = await work();
+  } catch (error) {
+    const code = error instanceof NixmakerError ? error.code : 'internal';
+    const detail = error instanceof NixmakerError ? error.detail : messageOf(error);
+    process.exitCode = code === 'internal' ? exitCodes.fault : catalogue[code].exit;
+    if (json === true) printJson({ schema: 1, ok: false, code, detail });
+    talk(`nixmaker: ${explain(code, detail)}`);
+    if (code === 'internal' && error instanceof Error) talk(`${error.stack ?? ''}\n`);
+  }
+}
+
+/** commander's accumulator for options given several times. */
+export const collect = (value: string, all: string[]): string[] => [...all, value];

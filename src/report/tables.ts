@@ -1,0 +1,58 @@
+/** Text for people: status, history, the summary of a build, an inspected manifest. All of it fits 80 columns where names do. */
+import prettyBytes from 'pretty-bytes';
+import { catalogue } from '../core/catalogue.ts';
+import { printable, type ReasonCode } from '../core/errors.ts';
+import type { Manifest } from '../core/manifest.ts';
+
+type Cell = string | number | undefined;
+
+/** Label and value, one a line; values that are unknown are left out. */
+export function fields(rows: readonly (readonly [string, Cell])[]): string {
+  const width = Math.max(...rows.map(([label]) => label.length)) + 2;
+  return rows
+    .filter(([, value]) => value !== undefined)
+    .map(([label, value]) => `${`${label}:`.padEnd(width)}${printable(String(value))}\n`)
+    .join('');
+}
+
+export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  const lines = [heads, ...rows].map((row) => row.map((cell) => printable(String(cell ?? '-'))));
+  const widths = heads.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines
+    .map(
+      (line) =>
+        `${line
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
+
+export const bytes = (count: number): string => prettyBytes(count, { binary: true });
+
+/** A code with its sentences, as it is printed when a command ends badly. */
+export function explain(code: ReasonCode, detail: string): string {
+  const { what, next } = catalogue[code];
+  return `${what}\n${detail === '' ? '' : `  ${printable(detail)}\n`}${next}\n(${code})\n`;
+}
+
+export function manifestFields(manifest: Manifest): string {
+  const size = manifest.members.reduce((sum, member) => sum + member.size, 0);
+  const unpacked = manifest.paths.reduce((sum, path) => sum + path.narSize, 0);
+  return fields([
+    ['Host', manifest.host],
+    ['System type', manifest.system],
+    ['Sequence', manifest.sequence],
+    ['Created', manifest.createdAt],
+    ['Expires', manifest.expiresAt],
+    ['Machine id', manifest.machineId],
+    ['Content', manifest.content],
+    ['Toplevel', manifest.toplevel],
+    ['Derivation', manifest.derivation],
+    ['Store paths', `${manifest.paths.length}, ${bytes(unpacked)} unpacked, ${bytes(size)} in the bundle`],
+    ['Flake', manifest.flake?.description],
+    ['Revision', manifest.flake?.revision],
+    ['Notes', manifest.notes],
+  ]);
+}

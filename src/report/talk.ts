@@ -1,0 +1,24 @@
+/** Events of a run as short lines for a person at the command line; the agent logs them with pino instead. */
+import { messageOf } from '../core/errors.ts';
+import type { EventSink } from '../core/ports.ts';
+
+const sentences: Readonly<Record<string, string>> = {
+  verified: 'verified: signatures and every byte are right',
+  accepted: 'accepted by the policy',
+  imported: 'imported into the Nix store',
+  realised: 'realised',
+  'profile-set': 'setting the system profile',
+  'boot-entry': 'writing the boot entry',
+  switched: 'switching',
+  healthy: 'in place',
+  'rolling-back': 'putting the previous system back',
+};
+
+export function makeTalk(write: (text: string) => void, verbose: boolean): EventSink {
+  return ({ event, level, transaction: _transaction, ...fields }) => {
+    const sentence = sentences[event];
+    if (sentence !== undefined) write(`${sentence}\n`);
+    else if (event === 'notice') write(`note: ${messageOf(fields.text)}\n`);
+    else if (verbose && level !== 'debug') write(`${event} ${messageOf(JSON.stringify(fields))}\n`);
+  };
+}

@@ -3,7 +3,7 @@ import { messageOf } from '../core/errors.ts';
 import type { EventSink } from '../core/ports.ts';
 
 const sentences: Readonly<Record<string, string>> = {
-  verified: 'verified: signatures and every byte are right',
+  verified: 'verified',
   accepted: 'accepted by the policy',
   imported: 'imported into the Nix store',
   realised: 'realised',

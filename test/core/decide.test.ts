@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decide, type Facts, type Verdict } from '../../src/core/decide.ts';
+import { type ManifestInput, parseManifest } from '../../src/core/manifest.ts';
+import type { Policy } from '../../src/core/policy.ts';
+import { facts, manifestText, policy } from '../support/manifests.ts';
+
+interface Case {
+  readonly manifest?: Partial<ManifestInput>;
+  readonly facts?: Partial<Facts>;
+  readonly policy?: Partial<Policy>;
+}
+
+const judge = (given: Case): Verdict =>
+  decide(parseManifest(manifestText(given.manifest)), facts(given.facts), { ...policy, ...given.policy });
+const codeOf = (verdict: Verdict) => (verdict.verdict === 'refuse' ? verdict.code : verdict.verdict);
+
+const digest = 'd'.repeat(64);
+const floor = (sequence: number, manifestDigest = digest) => ({ sequence, manifestDigest });
+
+for (const [behaviour, given, expected] of [
+  ['a bundle for this host is accepted', {}, 'accept'],
+  ['a bundle for another host is refused', { policy: { host: 'mail' } }, 'wrong-host'],
+  ['a bundle for another processor is refused', { facts: { system: 'aarch64-linux' } }, 'wrong-system'],
+  [
+    'a bundle bound to another machine is refused',
+    { manifest: { machineId: 'a'.repeat(32) }, facts: { machineId: 'b'.repeat(32) } },
+    'wrong-machine',
+  ],
+  [
+    'a bundle bound to a machine is refused where the machine has no id',
+    { manifest: { machineId: 'a'.repeat(32) } },
+    'wrong-machine',
+  ],
+  [
+    'a bundle bound to this machine is accepted',
+    { manifest: { machineId: 'a'.repeat(32) }, facts: { machineId: 'a'.repeat(32) } },
+    'accept',
+  ],
+  [
+    'a bundle is accepted until the second it expires',
+    { manifest: { expiresAt: '2026-11-24T00:00:01Z' } },
+    'accept',
+  ],
+  [
+    'a bundle is refused from the second it expires',
+    { manifest: { expiresAt: '2026-11-24T00:00:00Z' } },
+    'expired',
+  ],
+  ['an older bundle is refused', { facts: { floor: floor(8) } }, 'sequence-older'],
+  ['a newer bundle is accepted', { facts: { floor: floor(6) } }, 'accept'],
+  [
+    'the same bundle in place is a quiet success',
+    { facts: { floor: floor(7), toplevelInPlace: true } },
+    'already-committed',
+  ],
+  ['the same bundle is put back where something else is in place', { facts: { floor: floor(7) } }, 'accept'],
+  [
+    'the same sequence with other contents is an alarm',
+    { facts: { floor: floor(7, 'e'.repeat(64)), toplevelInPlace: true } },
+    'sequence-conflict',
+  ],
+  [
+    'a bundle that failed is not tried again',
+    { facts: { failedDigests: new Set([digest]) } },
+    'failed-before',
+  ],
+  [
+    'an operation the policy does not list is refused',
+    { facts: { operation: 'test' }, policy: { operations: ['switch'] } },
+    'operation-forbidden',
+  ],
+  [
+    'without a list, a boot policy does not allow switching',
+    { facts: { operation: 'switch' }, policy: { operation: 'boot' } },
+    'operation-forbidden',
+  ],
+  ['without a list, trying out is allowed', { facts: { operation: 'test' } }, 'accept'],
+  [
+    'the same bundle may be tried out again',
+    { facts: { operation: 'test', floor: floor(7), toplevelInPlace: true } },
+    'accept',
+  ],
+] satisfies [string, Case, string][]) {
+  test(behaviour, () => {
+    assert.equal(codeOf(judge(given)), expected);
+  });
+}

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { temporaryFolder } from '../support/bundles.ts';
+
+const checkout = new URL('../..', import.meta.url).pathname;
+const read = (path: string) => readFileSync(`${checkout}${path}`, 'utf8');
+const tracked = () =>
+  execFileSync('git', ['-C', checkout, 'ls-files', '-co', '--exclude-standard'], { encoding: 'utf8' })
+    .trimEnd()
+    .split('\n');
+
+/** Lints one file by the project's own rules, in a folder of its own: no forbidden file ever lies in the tree. */
+async function lint(
+  t: TestContext,
+  path: string,
+  source: string,
+): Promise<{ code: number | null; output: string }> {
+  const folder = await temporaryFolder(t);
+  const config = JSON.parse(read('biome.json')) as { vcs: { enabled: boolean } };
+  config.vcs.enabled = false;
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), source);
+  writeFileSync(join(folder, 'biome.json'), JSON.stringify(config));
+  const ran = spawnSync('biome', ['lint', '--error-on-warnings', path], { cwd: folder, encoding: 'utf8' });
+  assert.equal(ran.error, undefined);
+  return { code: ran.status, output: ran.stdout + ran.stderr };
+}
+
+for (const [path, from] of [
+  ['src/core/x.ts', 'node:fs'],
+  ['src/core/x.ts', '../signing/verify.ts'],
+  ['src/signing/x.ts', '../bundle/file.ts'],
+  ['src/bundle/x.ts', '../signing/verify.ts'],
+  ['src/nix/x.ts', 'execa'],
+  ['src/agent/x.ts', 'tar'],
+  ['src/builder/x.ts', '../agent/machine.ts'],
+  ['src/cli/x.ts', '../nix/command.ts'],
+] as const) {
+  test(`${path} may not import ${from}`, async (t) => {
+    const { code, output } = await lint(t, path, `import * as x from '${from}';\n\nexport const y = x;\n`);
+    assert.notEqual(code, 0);
+    assert.match(output, /noRestrictedImports/);
+  });
+}
+
+test('an allowed import passes the same lint', async (t) => {
+  const { code, output } = await lint(
+    t,
+    'src/agent/x.ts',
+    "import * as x from '../nix/command.ts';\n\nexport const y = x;\n",
+  );
+  assert.equal(code, 0, output);
+});
+
+for (const lock of ['package-lock.json', 'scripts/toolchain/package-lock.json']) {
+  test(`every entry of ${lock} says where it comes from and what it must be`, () => {
+    const { packages } = JSON.parse(read(lock)) as {
+      packages: Record<
+        string,
+        { resolved?: string; integrity?: string; dev?: boolean; hasInstallScript?: boolean }
+      >;
+    };
+    const entries = Object.entries(packages).filter(([name]) => name !== '');
+    assert.ok(entries.length > 0);
+    for (const [name, entry] of entries) {
+      assert.ok(entry.resolved !== undefined && entry.integrity !== undefined, name);
+      if (entry.dev !== true)
+        assert.notEqual(entry.hasInstallScript, true, `${name} runs a script when it is installed`);
+    }
+  });
+}
+
+test('no source file has grown past 300 lines', () => {
+  for (const path of tracked().filter((p) => p.startsWith('src/') && p.endsWith('.ts'))) {
+    const lines = read(path).split('\n').length;
+    assert.ok(lines <= 320, `${path} has ${lines} lines`);
+  }
+});
+
+test('every code of the catalogue is documented', () => {
+  const codes = [...read('src/core/catalogue.ts').matchAll(/^ {2}'?([a-z][a-z-]+)'?: \{/gm)].map(
+    (m) => m[1] as string,
+  );
+  assert.ok(codes.length > 30);
+  const docs = read('docs/codes.md');
+  for (const code of codes) assert.ok(docs.includes(`\`${code}\``), code);
+});

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { decide } from '../../src/core/decide.ts';
+import { NixmakerError, printable } from '../../src/core/errors.ts';
+import { isEnd, mayFollow, states } from '../../src/core/lifecycle.ts';
+import { parseManifest } from '../../src/core/manifest.ts';
+import { fingerprint, parseNarinfo, renderNarinfo } from '../../src/core/narinfo.ts';
+import { decodeNix32, encodeNix32 } from '../../src/core/nix32.ts';
+import { operations } from '../../src/core/schema.ts';
+import { nix32, parseStorePath, type StorePath } from '../../src/core/store-path.ts';
+import { facts, manifestText, policy } from '../support/manifests.ts';
+
+const hexDigest = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 64, maxLength: 64 });
+const storePath = fc
+  .tuple(
+    fc.string({ unit: fc.constantFrom(...nix32), minLength: 32, maxLength: 32 }),
+    fc.stringMatching(/^[a-z][a-z0-9+._-]{0,20}$/),
+  )
+  .map(([hash, name]) => parseStorePath(`/nix/store/${hash}-${name}`) as StorePath);
+
+test('base 32 and bytes are two spellings of one thing', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 40 }), (bytes) => {
+      assert.deepEqual(decodeNix32(encodeNix32(bytes), bytes.length), bytes);
+    }),
+  );
+});
+
+test('a narinfo reads back as it was written, and its fingerprint with it', () => {
+  const narinfo = fc.record(
+    {
+      path: storePath,
+      url: fc.constant('nar/x.nar.zst'),
+      compression: fc.constant('zstd'),
+      fileHash: fc.constant(`sha256:${'0'.repeat(52)}`),
+      fileSize: fc.maxSafeNat(),
+      narHash: fc.constant(`sha256:${'1'.repeat(52)}`),
+      narSize: fc.maxSafeNat(),
+      references: fc.array(storePath, { maxLength: 5 }),
+      signatures: fc.array(fc.constant('key-1:AAAA'), { maxLength: 2 }),
+    },
+    { noNullPrototype: true },
+  );
+  fc.assert(
+    fc.property(narinfo, (info) => {
+      const read = parseNarinfo(renderNarinfo(info));
+      assert.deepEqual(read, info);
+      assert.equal(fingerprint(read), fingerprint(info));
+    }),
+  );
+});
+
+test('no text makes the manifest’s or the narinfo’s parser throw anything but a refusal', () => {
+  const valid = manifestText();
+  const mutated = fc
+    .array(fc.tuple(fc.nat(valid.length - 1), fc.string({ minLength: 0, maxLength: 3 })), {
+      minLength: 1,
+      maxLength: 4,
+    })
+    .map((edits) => edits.reduce((text, [at, put]) => text.slice(0, at) + put + text.slice(at + 1), valid));
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json(), mutated), (text) => {
+      for (const parse of [parseManifest, parseNarinfo]) {
+        try {
+          parse(text);
+        } catch (error) {
+          assert.ok(error instanceof NixmakerError, String(error));
+        }
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+const anyFacts = fc
+  .record({
+    manifestDigest: hexDigest,
+    system: fc.constantFrom('x86_64-linux', 'aarch64-linux'),
+    machineId: fc.option(fc.constantFrom('a'.repeat(32), 'b'.repeat(32)), { nil: undefined }),
+    floor: fc.option(fc.record({ sequence: fc.integer({ min: 1, max: 20 }), manifestDigest: hexDigest }), {
+      nil: undefined,
+    }),
+    operation: fc.constantFrom(...operations),
+    toplevelInPlace: fc.boolean(),
+    now: fc.date({ noInvalidDate: true }).map((d) => d.toISOString()),
+  })
+  .map((changes) => facts(changes));
+const anyManifest = fc
+  .record({ sequence: fc.integer({ min: 1, max: 20 }), host: fc.constantFrom('web', 'mail') })
+  .map((changes) => parseManifest(manifestText(changes)));
+
+test('whatever the facts, the decision is a verdict, and never takes a lower sequence', () => {
+  fc.assert(
+    fc.property(anyManifest, anyFacts, (manifest, known) => {
+      const { verdict } = decide(manifest, known, policy);
+      assert.ok(['accept', 'already-committed', 'refuse'].includes(verdict));
+      if (known.floor !== undefined && manifest.sequence < known.floor.sequence)
+        assert.equal(verdict, 'refuse');
+      if (manifest.host !== policy.host) assert.equal(verdict, 'refuse');
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('every state that is no end leads to an end, and no end leads on', () => {
+  for (const state of states) {
+    const next = states.filter((s) => mayFollow(state, s));
+    assert.equal(isEnd(state), next.length === 0);
+    if (!isEnd(state)) assert.ok(next.some(isEnd), `${state} leads to no end`);
+  }
+});
+
+test('what is printed never holds a control character or a direction override', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      assert.doesNotMatch(printable(text), /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+    }),
+  );
+});

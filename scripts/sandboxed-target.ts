@@ -113,7 +113,7 @@ export interface RunningAgent {
   readonly child: ChildProcess;
   /** Log lines as they were written. */
   readonly log: () => readonly Record<string, unknown>[];
-  /** Resolves with the first line that fits; rejects when the agent ends before. */
+  /** Resolves with the first line that fits; rejects when the agent ends before, or after 30 s. */
   waitFor(fits: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
   stop(): Promise<void>;
 }
@@ -159,6 +159,7 @@ export async function makeTarget(root: string, options: TargetOptions): Promise<
     run(sandbox, [root, ...command], { ...o, env: { ...env, ...o.env } });
   const nixmaker = (args: readonly string[], o?: RunOptions) => inside([process.execPath, main, ...args], o);
   let daemon: ChildProcess | undefined;
+  const agents: RunningAgent[] = [];
 
   const target: Target = {
     root,
@@ -169,7 +170,11 @@ export async function makeTarget(root: string, options: TargetOptions): Promise<
     run: inside,
     nixmaker,
     verb: (verb, args = [], o = {}) => nixmaker([verb, '--settings', settingsFile, ...args], o),
-    startAgent: () => startAgent(root, settingsFile, env),
+    startAgent: async () => {
+      const agent = await startAgent(root, settingsFile, env);
+      agents.push(agent);
+      return agent;
+    },
     validPaths: async () => {
       const listed = await inside(['nix', 'path-info', '--store', 'daemon', '--all']);
       if (listed.code !== 0) throw new Error(listed.stderr);
@@ -201,7 +206,10 @@ export async function makeTarget(root: string, options: TargetOptions): Promise<
       stopping.kill('SIGTERM');
       await once(stopping, 'exit');
     },
-    close: () => target.stopDaemon(),
+    close: async () => {
+      for (const agent of agents) await agent.stop();
+      await target.stopDaemon();
+    },
   };
   await target.startDaemon();
   return target;
@@ -232,13 +240,22 @@ async function startAgent(
   });
   const waitFor: RunningAgent['waitFor'] = (fits) =>
     new Promise((resolve, reject) => {
-      const look = () => {
-        const found = lines.find(fits);
-        if (found === undefined && child.exitCode === null && child.signalCode === null) return;
+      const give = (error: Error | undefined, found?: Record<string, unknown>) => {
+        clearTimeout(deadline);
         listeners.delete(look);
-        if (found === undefined) reject(new Error(`the agent ended: ${JSON.stringify(lines.slice(-5))}`));
+        if (found === undefined) reject(error);
         else resolve(found);
       };
+      const look = () => {
+        const found = lines.find(fits);
+        const ended = child.exitCode !== null || child.signalCode !== null;
+        if (found !== undefined) give(undefined, found);
+        else if (ended) give(new Error(`the agent ended: ${JSON.stringify(lines.slice(-5))}`));
+      };
+      const deadline = setTimeout(
+        () => give(new Error(`the agent did not say so: ${JSON.stringify(lines)}`)),
+        30_000,
+      );
       listeners.add(look);
       look();
     });

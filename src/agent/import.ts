@@ -119,7 +119,7 @@ export async function realiseToplevel(
   const { derivation, toplevel } = manifest;
   const outputs = await realise(
     machine.nix,
-    { derivation, mode: machine.policy.realise },
+    { derivation, toplevel, mode: machine.policy.realise },
     { onProgress: progress(machine, transaction, 'realise') },
   );
   if (!outputs.includes(toplevel)) {

@@ -69,12 +69,12 @@ export class Transaction {
     this.learn(outcome);
     if (!isEnd(this.#state)) await this.advance(state);
     const receipt: Receipt = {
-      ...this.#known,
       schema: receiptSchemaVersion,
       transaction: this.id,
       at: this.#machine.clock.now().toISOString(),
       source: this.source,
       state: this.#state,
+      ...this.#known,
       ...(this.#notices.length === 0 ? {} : { notices: this.#notices }),
     };
     await saveReceipt(this.#machine.settings.stateDirectory, receipt);

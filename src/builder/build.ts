@@ -43,7 +43,7 @@ export interface BuildOptions {
   readonly forbidSource: boolean;
   readonly notes?: string;
   readonly expiresAt?: string;
-  /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the flake's own time. */
+  /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the commit's time. */
   readonly epoch?: number;
 }
 
@@ -207,9 +207,10 @@ function identityOf(
   host: string,
   evaluated: EvaluatedHost,
 ): BundleIdentity & { expiresAt?: string } {
-  // A time of the source, not of the build: the same flake gives the same bytes on any day.
-  const epoch = options.epoch ?? metadata.lastModified ?? 0;
   const revision = metadata.revision ?? metadata.dirtyRevision;
+  // The commit's time, not the build's: the same flake gives the same bytes on any day. A flake that is no commit
+  // has only its files' times, which every copy of it changes, so it has none (docs/adr/0003).
+  const epoch = options.epoch ?? (revision === undefined ? 0 : (metadata.lastModified ?? 0));
   const description =
     metadata.description === undefined ? undefined : printable(metadata.description).slice(0, 1000);
   return {

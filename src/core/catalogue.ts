@@ -212,11 +212,15 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'Nix reported an error.',
     next: 'Read the message; run the same again after mending it.',
   },
-  'build-failed': { exit: fault, what: 'The system could not be built.', next: 'Read the build log above.' },
+  'build-failed': {
+    exit: fault,
+    what: 'The system could not be built.',
+    next: 'Mend the build; --verbose shows all that Nix said.',
+  },
   'evaluation-failed': {
     exit: fault,
     what: 'The flake could not be evaluated.',
-    next: 'Read the message above.',
+    next: 'Mend the flake; --verbose shows all that Nix said.',
   },
   'no-such-host': {
     exit: exitCodes.usage,

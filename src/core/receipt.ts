@@ -50,7 +50,7 @@ export function receiptText(receipt: Receipt): string {
     const entry = catalogue[receipt.code];
     say('What', entry.what);
     say('Detail', receipt.detail);
-    say('Safe?', safetyOf(receipt.code));
+    say('Safe', safetyOf(receipt.code));
     say('Next', entry.next);
     say('Code', receipt.code);
   } else {

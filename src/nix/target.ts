@@ -124,10 +124,13 @@ const modeOptions: Readonly<Record<RealiseMode, readonly string[]>> = {
  */
 export async function realise(
   context: NixContext,
-  { derivation, mode }: { derivation: DrvPath; mode: RealiseMode },
+  { derivation, toplevel, mode }: { derivation: DrvPath; toplevel: StorePath; mode: RealiseMode },
   options: Progress = {},
 ): Promise<StorePath[]> {
   const flags = toOptions(modeOptions[mode]);
+  // NixOS forbids its toplevels to be substituted as outputs of a derivation (allowSubstitutes = false), but as
+  // plain paths caches may supply them.
+  if (mode === 'substitute') await fetchPath(context, toplevel, flags);
   const plan = parsePlan(await dryRun(context, derivation, flags));
   const unavailable = plan.unknown[0] ?? (mode === 'build' ? undefined : plan.build[0]);
   if (unavailable !== undefined) {
@@ -140,6 +143,20 @@ export async function realise(
   const args = ['build', `${derivation}^*`, '--no-link', '--print-out-paths', ...flags];
   const out = await nix(context, args, { ...options, failure: 'build-failed' });
   return out.split('\n').flatMap((line) => parseStorePath(line) ?? []);
+}
+
+/** Fetches a path from the caches the store trusts, if one has it. */
+async function fetchPath(context: NixContext, path: StorePath, flags: readonly string[]): Promise<void> {
+  try {
+    await classicNix(
+      context,
+      { program: 'nix-store', args: ['--realise', ...flags, path] },
+      { failure: 'missing-input' },
+    );
+  } catch (error) {
+    // That no cache has it is no fault: the plan that follows names what is missing.
+    if (!(error instanceof NixmakerError && error.code === 'missing-input')) throw error;
+  }
 }
 
 /** What `nix-store --realise --dry-run` says; it goes to standard error, and its exit code says nothing. */

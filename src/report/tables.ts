@@ -44,7 +44,10 @@ export function manifestFields(manifest: Manifest): string {
     ['Host', manifest.host],
     ['System type', manifest.system],
     ['Sequence', manifest.sequence],
-    ['Created', manifest.createdAt],
+    [
+      'Created',
+      manifest.createdAt.startsWith('1970-') ? 'unknown (the flake was no commit)' : manifest.createdAt,
+    ],
     ['Expires', manifest.expiresAt],
     ['Machine id', manifest.machineId],
     ['Content', manifest.content],

@@ -6,13 +6,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readlink, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export const checkout = new URL('..', import.meta.url).pathname;
 const sandbox = join(checkout, 'scripts', 'sandbox');
 const main = join(checkout, 'src', 'cli', 'main.ts');
+
+/** This machine in Nix's words. */
+export const nixSystem = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux`;
+
+/** The sample flake, its machines of this machine's kind. */
+export async function copySample(folder: string): Promise<void> {
+  await cp(join(checkout, 'sample'), folder, { recursive: true });
+  const path = join(folder, 'system.nix');
+  await writeFile(path, (await readFile(path, 'utf8')).replace('"x86_64-linux"', `"${nixSystem}"`));
+}
 
 export interface Ran {
   readonly code: number | null;

@@ -74,7 +74,7 @@ const cases: readonly (readonly [string, string, number, (path: string) => Promi
     77,
     replaceBy('arm', {
       args: ['--content', 'derivation'],
-      hosts: { web: 'mkSystem { hostName = "web"; motd = "x"; system = "aarch64-linux"; }' },
+      hosts: { web: 'mkSystem { hostName = "web"; motd = "x"; system = "riscv64-linux"; }' },
     }),
   ],
   ['an expired bundle', 'expired', 77, replaceBy('expired', { args: ['--expires', '2020-01-01T00:00:00Z'] })],

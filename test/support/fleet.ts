@@ -1,9 +1,9 @@
 /** Flakes for tests, made of the sample's own system.nix, in a folder that goes when the test file ends. */
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { type Builder, checkout, makeBuilder, run } from '../../scripts/sandboxed-target.ts';
+import { type Builder, copySample, makeBuilder, run } from '../../scripts/sandboxed-target.ts';
 
 /** A folder for a whole test file. Nix makes its store read-only, so removing it takes a chmod. */
 export async function makeWorkplace(): Promise<string> {
@@ -26,12 +26,8 @@ export const plainHost = (hostName: string, motd = 'release 1') =>
   `mkSystem { hostName = "${hostName}"; motd = "${motd}"; }`;
 
 export async function writeFlake(folder: string, options: FlakeOptions = {}): Promise<string> {
-  await mkdir(folder, { recursive: true });
-  for (const name of ['system.nix', 'switch-to-configuration.sh']) {
-    await cp(join(checkout, 'sample', name), join(folder, name));
-  }
+  await copySample(folder);
   if (options.switchPrelude !== undefined) {
-    const { readFile } = await import('node:fs/promises');
     const path = join(folder, 'switch-to-configuration.sh');
     const text = await readFile(path, 'utf8');
     await writeFile(path, text.replace('set -eu\n', `set -eu\n${options.switchPrelude}\n`));

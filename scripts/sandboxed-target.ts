@@ -123,8 +123,11 @@ export interface RunningAgent {
   readonly child: ChildProcess;
   /** Log lines as they were written. */
   readonly log: () => readonly Record<string, unknown>[];
-  /** Resolves with the first line that fits; rejects when the agent ends before, or after 30 s. */
-  waitFor(fits: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
+  /** Resolves with the first line that fits; rejects when the agent ends before, or after `within` ms (30 s). */
+  waitFor(
+    fits: (line: Record<string, unknown>) => boolean,
+    within?: number,
+  ): Promise<Record<string, unknown>>;
   stop(): Promise<void>;
 }
 
@@ -248,7 +251,7 @@ async function startAgent(
   child.once('close', () => {
     for (const listener of listeners) listener();
   });
-  const waitFor: RunningAgent['waitFor'] = (fits) =>
+  const waitFor: RunningAgent['waitFor'] = (fits, within = 30_000) =>
     new Promise((resolve, reject) => {
       const give = (error: Error | undefined, found?: Record<string, unknown>) => {
         clearTimeout(deadline);
@@ -264,7 +267,7 @@ async function startAgent(
       };
       const deadline = setTimeout(
         () => give(new Error(`the agent did not say so: ${JSON.stringify(lines)}`)),
-        30_000,
+        within,
       );
       listeners.add(look);
       look();

@@ -1,0 +1,211 @@
+/**
+ * npm run bench [-- --quick]: memory of the agent as bundles grow, and time against the classic way, side by side
+ * in one run. Prints a table and writes bench/out/results.json. Nothing here is a test: no figure fails anything.
+ */
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import prettyBytes from 'pretty-bytes';
+import {
+  type Builder,
+  checkout,
+  copySample,
+  makeBuilder,
+  makeTarget,
+  nixSystem,
+  type Ran,
+  run,
+} from '../scripts/sandboxed-target.ts';
+
+const quick = process.argv.includes('--quick');
+const mebi = 1024 * 1024;
+const sizes = quick ? [50, 300] : [50, 2048];
+const repeats = quick ? 1 : 3;
+const pathsOf = (megabytes: number) => Math.max(10, Math.round(megabytes / 8));
+
+function must(ran: Ran): Ran {
+  if (ran.code !== 0) throw new Error(`it ended with ${ran.code ?? ran.signal}\n${ran.stdout}${ran.stderr}`);
+  return ran;
+}
+
+/** A system whose closure holds that many megabytes, half of them random, in paths of some 8 MiB. */
+async function writeBenchFlake(folder: string): Promise<void> {
+  await copySample(folder);
+  const hosts = sizes.map((megabytes) => {
+    const share = Math.floor((megabytes * mebi) / pathsOf(megabytes));
+    const script = `mkdir $out; head -c ${Math.floor(share / 2)} /dev/urandom >$out/random; yes text-\${toString n} | head -c ${Math.floor(share / 2)} >$out/text`;
+    const part = `n: derivation { name = "part-\${toString n}"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin:/run/current-system/sw/bin"; args = [ "-c" "${script}" ]; }`;
+    return `s${megabytes} = mkSystem { hostName = "s${megabytes}"; motd = toString (builtins.genList (${part}) ${pathsOf(megabytes)}); };`;
+  });
+  await writeFile(
+    join(folder, 'flake.nix'),
+    `{ outputs = { self }: let mkSystem = import ./system.nix; in { nixosConfigurations = { ${hosts.join('\n')} }; }; }`,
+  );
+}
+
+const median = (values: readonly number[]) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+
+async function time(work: (round: number) => Promise<unknown>): Promise<number> {
+  const seconds: number[] = [];
+  for (let round = 0; round < repeats; round++) {
+    const started = performance.now();
+    await work(round);
+    seconds.push((performance.now() - started) / 1000);
+  }
+  return median(seconds);
+}
+
+const shell = (builder: Builder, script: string, ...args: string[]) =>
+  builder.run(['sh', '-euc', script, 'sh', ...args]).then(must);
+
+/** Peak resident memory of a process, in bytes (proc(5), VmHWM). */
+async function peakMemory(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1]) * 1024;
+}
+
+interface Row {
+  readonly megabytes: number;
+  readonly bundleBytes: number;
+  readonly classicBytes: number;
+  readonly pack: number;
+  readonly packClassic: number;
+  readonly take: number;
+  readonly importOnly: number;
+  readonly importClassic: number;
+  readonly agentMemory: number;
+}
+
+async function measure(place: string, builder: Builder, megabytes: number): Promise<Row> {
+  const host = `s${megabytes}`;
+  const flake = join(place, 'flake');
+  const key = join(place, 'bench-1.secret');
+  const publicKey = (await readFile(join(place, 'bench-1.public'), 'utf8')).trim();
+  const build = (round: number) =>
+    builder
+      .nixmaker([
+        'build',
+        '-f',
+        `path:${flake}`,
+        '-d',
+        join(place, `out-${round}`),
+        '--host',
+        host,
+        '--key',
+        key,
+      ])
+      .then(must);
+  const built = await shell(
+    builder,
+    'nix build --no-link --print-out-paths "$1"',
+    `path:${flake}#nixosConfigurations.${host}.config.system.build.toplevel`,
+  );
+  const toplevel = built.stdout.trim();
+
+  const pack = await time(build);
+  const bundle = join(place, 'out-0', host, `${host}.tar`);
+  const classic = join(place, `${host}.tar.gz`);
+  const packClassic = await time(() =>
+    shell(
+      builder,
+      'rm -rf "$2"; nix copy --no-check-sigs --to "$2" "$1"; tar -czf "$3" -C "$2" nix; chmod -R u+w "$2"; rm -rf "$2"',
+      toplevel,
+      join(place, 'classic'),
+      classic,
+    ),
+  );
+
+  let importOnly = 0;
+  let agentMemory = 0;
+  const fresh = async (round: number) => {
+    const target = await makeTarget(join(place, `target-${host}-${round}`), {
+      host,
+      trustedKeys: [publicKey],
+    });
+    const agent = await target.startAgent();
+    await copyFile(bundle, join(target.inbox, '.web.tar'));
+    return { target, agent };
+  };
+  const takes: number[] = [];
+  for (let round = 0; round < repeats; round++) {
+    const { target, agent } = await fresh(round);
+    const started = performance.now();
+    must(await run('mv', [join(target.inbox, '.web.tar'), join(target.inbox, 'web.tar')]));
+    const line = await agent.waitFor((l) => l.event === 'committed', 600_000);
+    takes.push((performance.now() - started) / 1000);
+    importOnly = (line.imported as { milliseconds: number }).milliseconds / 1000;
+    agentMemory = Math.max(agentMemory, await peakMemory(agent.child.pid as number));
+    await agent.stop();
+    await target.close();
+    await remove(target.root);
+  }
+
+  const importClassic = await time(async (round) => {
+    const target = await makeTarget(join(place, `classic-${host}-${round}`), {
+      host,
+      trustedKeys: [publicKey],
+      nixConf: 'require-sigs = false',
+    });
+    const script =
+      'mkdir "$3"; tar -xzf "$1" -C "$3"; nix copy --no-check-sigs --from "$3" --to daemon "$2"; chmod -R u+w "$3"; rm -rf "$3"';
+    must(await target.run(['sh', '-euc', script, 'sh', classic, toplevel, join(target.root, 'tmp', 'x')]));
+    await target.close();
+    await remove(target.root);
+  });
+  const bytesOf = async (path: string) => (await stat(path)).size;
+  return {
+    megabytes,
+    bundleBytes: await bytesOf(bundle),
+    classicBytes: await bytesOf(classic),
+    pack,
+    packClassic,
+    take: median(takes),
+    importOnly,
+    importClassic,
+    agentMemory,
+  };
+}
+
+async function remove(folder: string): Promise<void> {
+  await run('chmod', ['--recursive', 'u+w', folder]);
+  await rm(folder, { recursive: true, force: true });
+}
+
+function report(rows: readonly Row[]): void {
+  const say = (text: string) => process.stdout.write(`${text}\n`);
+  for (const row of rows) {
+    say(`\nA system of ${row.megabytes} MiB in ${pathsOf(row.megabytes)} paths (medians of ${repeats})`);
+    say(`  size      bundle ${prettyBytes(row.bundleBytes)}, classic ${prettyBytes(row.classicBytes)}`);
+    say(
+      `  pack      bundle ${row.pack.toFixed(2)} s, classic ${row.packClassic.toFixed(2)} s: ${(row.packClassic / row.pack).toFixed(1)} times faster`,
+    );
+    say(`  inbox to committed ${row.take.toFixed(2)} s; of that the import ${row.importOnly.toFixed(2)} s`);
+    say(
+      `  unpack and import, classic ${row.importClassic.toFixed(2)} s: ${(row.importClassic / row.take).toFixed(1)} times faster`,
+    );
+    say(`  agent’s peak memory ${prettyBytes(row.agentMemory, { binary: true })}`);
+  }
+  const [small, large] = [rows[0], rows.at(-1)];
+  if (small !== undefined && large !== undefined) {
+    say(
+      `\nAgent memory from ${small.megabytes} to ${large.megabytes} MiB: ${((large.agentMemory - small.agentMemory) / mebi).toFixed(1)} MiB more (goal: less than 64).`,
+    );
+  }
+}
+
+const place = await mkdtemp(join(tmpdir(), 'nixmaker-bench-'));
+try {
+  const builder = await makeBuilder(join(place, 'builder'));
+  await writeBenchFlake(join(place, 'flake'));
+  must(await builder.nixmaker(['keygen', 'bench-1', '--out', place]));
+  const rows: Row[] = [];
+  for (const megabytes of sizes) rows.push(await measure(place, builder, megabytes));
+  report(rows);
+  const out = join(checkout, 'bench', 'out');
+  await mkdir(out, { recursive: true });
+  await writeFile(join(out, 'results.json'), `${JSON.stringify({ schema: 1, quick, rows }, null, 2)}\n`);
+} finally {
+  await remove(place);
+}

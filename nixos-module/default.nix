@@ -1,0 +1,124 @@
+# services.nixmaker: the target's agent as a NixOS service.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.nixmaker;
+  json = pkgs.formats.json { };
+in
+{
+  options.services.nixmaker = {
+    enable = lib.mkEnableOption "nixmaker, which takes NixOS updates that come on a medium or by scp";
+
+    package = lib.mkOption {
+      type = lib.types.package;
+      description = "The nixmaker package to run.";
+    };
+
+    trustedPublicKeys = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
+      example = [ "fleet-1:G4On3LlFSVMH4IUKGpTV8XAzBBDZuiyID7K1VJmWgAc=" ];
+      description = ''
+        Public keys, made with `nixmaker keygen`, whose bundles this machine takes.
+        They are trusted by nixmaker's policy and by Nix itself: both check every bundle.
+      '';
+    };
+
+    policy = lib.mkOption {
+      type = lib.types.submodule {
+        freeformType = json.type;
+        options = {
+          schema = lib.mkOption {
+            type = lib.types.int;
+            default = 1;
+            internal = true;
+            description = "Version of the policy file's format.";
+          };
+          host = lib.mkOption {
+            type = lib.types.str;
+            default = config.networking.hostName;
+            defaultText = lib.literalExpression "config.networking.hostName";
+            description = "Name under which the flake knows this machine; bundles of other hosts are refused.";
+          };
+          operation = lib.mkOption {
+            type = lib.types.enum [
+              "switch"
+              "boot"
+            ];
+            default = "boot";
+            description = "Whether a new system runs at once (`switch`) or from the next start on (`boot`).";
+          };
+        };
+      };
+      default = { };
+      description = "The policy file; see docs/policy.md for all keys.";
+    };
+
+    settings = lib.mkOption {
+      type = lib.types.submodule { freeformType = json.type; };
+      default = { };
+      description = "The settings file: paths and the like; every key is optional.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = cfg.trustedPublicKeys != [ ];
+        message = "services.nixmaker.trustedPublicKeys is empty, so no bundle could ever be taken. Add the key that `nixmaker keygen` printed.";
+      }
+    ];
+
+    services.nixmaker.policy.trustedKeys = cfg.trustedPublicKeys;
+    nix.settings.trusted-public-keys = cfg.trustedPublicKeys;
+
+    environment.etc."nixmaker/policy.json".source = json.generate "nixmaker-policy.json" cfg.policy;
+    environment.etc."nixmaker/settings.json".source = json.generate "nixmaker-settings.json" cfg.settings;
+    environment.systemPackages = [ cfg.package ];
+
+    systemd.tmpfiles.rules = [
+      "d /var/lib/nixmaker 0755 root root -"
+      "d /var/lib/nixmaker/inbox 0755 root root -"
+      "d /var/lib/nixmaker/state 0755 root root -"
+    ];
+
+    systemd.services.nixmaker = {
+      description = "Take NixOS updates from the inbox";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "nix-daemon.socket" ];
+      wants = [ "nix-daemon.socket" ];
+      # A switch that we started must not restart or stop us midway through itself.
+      restartIfChanged = false;
+      unitConfig.X-StopOnRemoval = false;
+      path = [
+        config.nix.package
+        pkgs.coreutils
+        pkgs.gnutar
+        pkgs.gzip
+        pkgs.util-linux
+        config.systemd.package
+      ];
+      serviceConfig = {
+        Type = "exec";
+        ExecStart = "${cfg.package}/bin/nixmaker agent";
+        Restart = "on-failure";
+        RestartSec = "10s";
+        StateDirectory = "nixmaker";
+        RuntimeDirectory = "nixmaker";
+        WorkingDirectory = "/";
+        TimeoutStopSec = "10min";
+        NoNewPrivileges = true;
+        PrivateTmp = true;
+        ProtectHome = true;
+        ProtectClock = true;
+        ProtectHostname = true;
+        RestrictSUIDSGID = true;
+        LockPersonality = true;
+        UMask = "0022";
+      };
+    };
+  };
+}

@@ -17,6 +17,9 @@ const main = join(checkout, 'src', 'cli', 'main.ts');
 /** This machine in Nix's words. */
 export const nixSystem = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux`;
 
+/** Programs started so end with the process that started them, however that ends (prctl(2), PR_SET_PDEATHSIG). */
+const mortal = ['--pdeathsig', 'TERM'];
+
 /** The sample flake, its machines of this machine's kind. */
 export async function copySample(folder: string): Promise<void> {
   await cp(join(checkout, 'sample'), folder, { recursive: true });
@@ -201,7 +204,7 @@ export async function makeTarget(root: string, options: TargetOptions): Promise<
     startDaemon: async () => {
       const socket = join(root, 'nix/var/nix/daemon-socket/socket');
       await rm(socket, { force: true });
-      const started = spawn(sandbox, [root, 'nix-daemon'], {
+      const started = spawn('setpriv', [...mortal, sandbox, root, 'nix-daemon'], {
         env: { ...process.env, ...env },
         stdio: ['ignore', 'ignore', 'ignore'],
       });
@@ -233,8 +236,8 @@ async function startAgent(
   settingsFile: string,
   env: Record<string, string>,
 ): Promise<RunningAgent> {
-  const args = [root, process.execPath, main, 'agent', '--settings', settingsFile];
-  const child = spawn(sandbox, args, {
+  const args = [...mortal, sandbox, root, process.execPath, main, 'agent', '--settings', settingsFile];
+  const child = spawn('setpriv', args, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'pipe'],
   });

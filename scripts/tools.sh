@@ -69,11 +69,18 @@ ensure_packages() {
   if [ "$(cat "$nixmaker_root/node_modules/.nixmaker-stamp" 2>/dev/null)" != "$_stamp" ]; then
     need npm "it fetches the project's packages"
     say "fetching the npm packages of package-lock.json…"
-    (cd "$nixmaker_root" && npm ci --loglevel=error --no-progress) >&2 ||
+    # Programs in packages that are linked against glibc find no loader on NixOS; the musl builds are static.
+    _libc=
+    on_nixos && _libc=--libc=musl
+    # shellcheck disable=SC2086
+    (cd "$nixmaker_root" && npm ci $_libc --loglevel=error --no-progress) >&2 ||
       die "the npm packages could not be had (the message above says why). Run the same command again when the registry can be reached."
     printf '%s\n' "$_stamp" >"$nixmaker_root/node_modules/.nixmaker-stamp"
   fi
   PATH=$nixmaker_root/node_modules/.bin:$PATH
+  for _biome in "$nixmaker_root"/node_modules/@biomejs/cli-linux-*-musl/biome; do
+    if [ -x "$_biome" ]; then export BIOME_BINARY="$_biome"; fi
+  done
 }
 
 # Debian's 'forky' carries a recent Nix as ordinary packages. They are unpacked beside the host into the cache

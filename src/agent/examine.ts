@@ -67,17 +67,20 @@ export async function examineClassic(machine: Machine, tarball: string): Promise
   if (formatOf(manifest) !== 'classic') {
     throw new NixmakerError('bundle-malformed', 'the manifest beside it is not that of a classic tarball');
   }
-  const work = await makeWorkFolder(machine);
+  let work: string | undefined;
   return {
     verified,
     size: manifest.members[0]?.size ?? 0,
     present: async () => (await stat(tarball)).size,
     open: async () => {
+      work = await makeWorkFolder(machine);
       const copy = join(work, 'bundle.tar.gz');
       await spoolTarball(tarball, manifest, copy);
       return { kind: 'chroot-store', folder: await unpackClassic(machine, copy, work) };
     },
-    close: () => removeWorkFolder(machine, work),
+    close: async () => {
+      if (work !== undefined) await removeWorkFolder(machine, work);
+    },
   };
 }
 

@@ -51,7 +51,7 @@ ensure_node() {
       rm -rf "$_dir" && mkdir -p "$_dir/bin"
       cp "$nixmaker_root/scripts/toolchain/package.json" "$nixmaker_root/scripts/toolchain/package-lock.json" \
         "$nixmaker_root/scripts/toolchain/.npmrc" "$_dir/"
-      (cd "$_dir" && npm ci --loglevel=error --no-progress) >&2 ||
+      (cd "$_dir" && npm ci --loglevel=error) >&2 ||
         die "Node.js 24 could not be had from the npm registry. Put a Node.js 24 or newer on PATH and run the same command again."
       for _n in "$_dir"/node_modules/node-linux-*/bin/node; do
         [ -x "$_n" ] && ln -sf "$_n" "$_dir/bin/node"
@@ -73,7 +73,7 @@ ensure_packages() {
     _libc=
     on_nixos && _libc=--libc=musl
     # shellcheck disable=SC2086
-    (cd "$nixmaker_root" && npm ci $_libc --loglevel=error --no-progress) >&2 ||
+    (cd "$nixmaker_root" && npm ci $_libc --loglevel=error) >&2 ||
       die "the npm packages could not be had (the message above says why). Run the same command again when the registry can be reached."
     printf '%s\n' "$_stamp" >"$nixmaker_root/node_modules/.nixmaker-stamp"
   fi
@@ -105,9 +105,9 @@ fetch_nix() {
     -o Dir::State="$_dir/apt" -o Dir::State::status="$_dir/status" -o Dir::Cache="$_dir/cache" \
     -o Acquire::Check-Valid-Until=false -o APT::Install-Recommends=false -o APT::Architecture="$_arch" \
     -o Acquire::Languages=none -o Debug::NoLocking=1 -o APT::Sandbox::User=
-  apt-get "$@" update -qq >&2 || die "Debian's mirror could not be read (the message above says why)."
+  apt-get "$@" update -q >&2 || die "Debian's mirror could not be read (the message above says why)."
   # ca-certificates: Nix's own TLS bundle on a machine without one. git: flakes in git repositories.
-  apt-get "$@" install -y -qq --download-only nix-bin >&2 </dev/null ||
+  apt-get "$@" install -y -q --download-only nix-bin >&2 </dev/null ||
     die "Nix could not be fetched from Debian's mirror (the message above says why)."
   say "unpacking Nix…"
   for _deb in "$_dir"/cache/archives/*.deb; do dpkg-deb -x "$_deb" "$_dir/root" || die "$_deb could not be unpacked"; done

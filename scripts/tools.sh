@@ -83,35 +83,47 @@ ensure_packages() {
   done
 }
 
-# Debian's 'forky' carries a recent Nix as ordinary packages. They are unpacked beside the host into the cache
-# and started through their own dynamic loader: no package is installed, no apt source of the host is read or
-# changed but for the mirror's address. apt checks the suite's signature and every package's digest.
-fetch_nix() {
+# Debian's 'forky' carries a recent Nix (and systemd) as ordinary packages. They are unpacked into the cache: no
+# package is installed, no maintainer script runs, and no apt source of the host is read or changed but for the
+# mirror's address. apt checks the suite's signature and every package's digest.
+fetch_debian() { # fetch_debian DIR PACKAGE…: unpacks the packages and all they depend on into DIR/root
   _dir=$1
-  need apt-get "it fetches Nix from Debian's mirror"
-  need dpkg-deb "it unpacks Nix"
+  shift
+  need apt-get "it fetches packages from Debian's mirror"
+  need dpkg-deb "it unpacks packages"
   _mirror=$(sed -n 's/^URIs:[[:space:]]*//p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
   [ -n "$_mirror" ] || _mirror=$(sed -n 's/^deb[[:space:]]\(\[[^]]*\][[:space:]]*\)\{0,1\}\([^[:space:]]*\).*/\2/p' /etc/apt/sources.list 2>/dev/null | head -n 1)
-  [ -n "$_mirror" ] || die "no Debian mirror is named in /etc/apt; Nix can't be fetched. Install Nix 2.24 or newer and run the same command again."
+  [ -n "$_mirror" ] || die "no Debian mirror is named in /etc/apt, so $* can't be fetched."
   _keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  [ -r "$_keyring" ] || die "$_keyring is missing (package debian-archive-keyring); Nix can't be fetched safely."
-  _arch=$(dpkg --print-architecture)
-  say "fetching Nix from Debian's mirror (about 45 MB)…"
+  [ -r "$_keyring" ] || die "$_keyring is missing (package debian-archive-keyring), so $* can't be fetched safely."
+  _packages=$*
   rm -rf "$_dir" && mkdir -p "$_dir/apt/lists/partial" "$_dir/cache/archives/partial" "$_dir/root" "$_dir/bin"
   printf 'deb [signed-by=%s] %s forky main\n' "$_keyring" "$_mirror" >"$_dir/sources.list"
   : >"$_dir/status"
   # Valid-Until: a mirror's snapshot may be older than apt likes; signature and digests are still checked.
   set -- -o Dir::Etc::sourcelist="$_dir/sources.list" -o Dir::Etc::sourceparts=/dev/null \
     -o Dir::State="$_dir/apt" -o Dir::State::status="$_dir/status" -o Dir::Cache="$_dir/cache" \
-    -o Acquire::Check-Valid-Until=false -o APT::Install-Recommends=false -o APT::Architecture="$_arch" \
+    -o Acquire::Check-Valid-Until=false -o APT::Install-Recommends=false \
+    -o APT::Architecture="$(dpkg --print-architecture)" \
     -o Acquire::Languages=none -o Debug::NoLocking=1 -o APT::Sandbox::User=
   apt-get "$@" update -q >&2 || die "Debian's mirror could not be read (the message above says why)."
-  # ca-certificates: Nix's own TLS bundle on a machine without one. git: flakes in git repositories.
-  apt-get "$@" install -y -q --download-only nix-bin >&2 </dev/null ||
-    die "Nix could not be fetched from Debian's mirror (the message above says why)."
-  say "unpacking Nix…"
-  for _deb in "$_dir"/cache/archives/*.deb; do dpkg-deb -x "$_deb" "$_dir/root" || die "$_deb could not be unpacked"; done
+  # shellcheck disable=SC2086
+  apt-get "$@" install -y -q --download-only $_packages >&2 </dev/null ||
+    die "$_packages could not be fetched from Debian's mirror (the message above says why)."
+  say "unpacking…"
+  # base-files first: it has the links from /bin to /usr/bin.
+  for _deb in "$_dir"/cache/archives/base-files_*.deb "$_dir"/cache/archives/*.deb; do
+    [ -e "$_deb" ] || continue
+    dpkg-deb -x "$_deb" "$_dir/root" || die "$_deb could not be unpacked"
+  done
   rm -rf "$_dir/cache" "$_dir/apt"
+}
+
+# Nix beside the host, started through its own dynamic loader.
+fetch_nix() {
+  say "fetching Nix from Debian's mirror (about 45 MB)…"
+  fetch_debian "$1" nix-bin
+  _dir=$1
   _triplet=$(cd "$_dir/root/usr/lib" && echo *-linux-gnu)
   _loader=$(cd "$_dir/root" && for _l in usr/lib64/ld-linux-*.so.* usr/lib/ld-linux-*.so.* "usr/lib/$_triplet"/ld-linux-*.so.*; do
     [ -e "$_l" ] && echo "$_l" && break; done)
@@ -121,6 +133,23 @@ fetch_nix() {
       "$_dir" "$_loader" "$_n" "$_triplet" "$_triplet" >"$_dir/bin/$_n"
     chmod +x "$_dir/bin/$_n"
   done
+}
+
+# A Debian tree with systemd and Nix, for tests with a real systemd as PID 1 (test/support/bed.ts).
+ensure_bed() {
+  _bed=$nixmaker_cache/bed
+  # The number grows with what is done to the tree below.
+  if [ "$(cat "$_bed/stamp" 2>/dev/null)" != 3 ]; then
+    say "fetching systemd and Nix for the system tests from Debian's mirror (about 90 MB)…"
+    fetch_debian "$_bed" base-files systemd dbus nix-bin bash dash coreutils util-linux mount sed grep mawk tar gzip findutils procps
+    _tree=$_bed/root
+    for _link in bin sbin lib lib64; do [ -L "$_tree/$_link" ] || [ ! -d "$_tree/usr/$_link" ] || ln -sfn "usr/$_link" "$_tree/$_link"; done
+    ln -sfn dash "$_tree/usr/bin/sh"
+    ln -sfn mawk "$_tree/usr/bin/awk"
+    "$nixmaker_root/scripts/prepare-bed" "$_tree" || die "the tree for the system tests could not be prepared"
+    echo 3 >"$_bed/stamp"
+  fi
+  export NIXMAKER_BED="$_bed/root"
 }
 
 ensure_nix() {
@@ -140,6 +169,7 @@ ensure_nix() {
   fi
 }
 
+# nixmaker_tools: what the caller needs besides Node.js, the packages and Nix ("bed").
 ensure_tools() {
   need unshare "package util-linux: the private mount namespace that keeps this machine's /nix untouched"
   need flock "package util-linux"
@@ -150,6 +180,7 @@ ensure_tools() {
   ensure_node
   ensure_packages
   ensure_nix
+  case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
   flock -u 9
   exec 9>&-
   export PATH

@@ -1,0 +1,118 @@
+/** A machine with a real systemd 262 as PID 1, a real nix-daemon, and nixmaker, in namespaces (scripts/bed). */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkout, type Ran, type RunOptions, run } from '../../scripts/sandboxed-target.ts';
+
+export interface Bed {
+  run(command: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** A shell script that must succeed; its standard output. */
+  sh(script: string, ...args: string[]): Promise<string>;
+  write(path: string, contents: Buffer | string, mode?: string): Promise<void>;
+  /** Waits until the script succeeds; says what the machine says when it never does. */
+  until(script: string, ...args: string[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function controlGroups(): string {
+  return existsSync('/sys/fs/cgroup/cgroup.controllers') ? '/sys/fs/cgroup' : '/sys/fs/cgroup/unified';
+}
+
+/** Boots a machine; `folder` is for its disk, which lies in memory. */
+export async function startBed(folder: string): Promise<Bed> {
+  const tree = process.env.NIXMAKER_BED;
+  if (tree === undefined)
+    throw new Error('NIXMAKER_BED is not set: run this test with scripts/test, on Debian');
+  const node = dirname(dirname(realpathSync(process.execPath)));
+  // Not at their own places, which a service with ProtectHome= may not see.
+  const binds = [`${checkout.replace(/\/$/, '')}:/opt/nixmaker`, `${node}:/opt/node`];
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', join(checkout, 'scripts/bed'), folder, ...binds], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, NIXMAKER_BED: tree },
+  });
+  const procs = join(controlGroups(), `nixmaker-bed-${child.pid}`, 'init.scope/cgroup.procs');
+  const pid = await firstPid(procs, () => child.exitCode !== null);
+  const enter = [
+    '-t',
+    pid,
+    '-m',
+    '-u',
+    '-i',
+    '-p',
+    '-n',
+    '-C',
+    '--',
+    'env',
+    '-i',
+    'PATH=/usr/sbin:/usr/bin:/sbin:/bin',
+    'HOME=/root',
+    'LC_ALL=C.UTF-8',
+  ];
+  const inside = (command: readonly string[], options: RunOptions = {}) =>
+    run('nsenter', [...enter, ...command], options);
+  const bed: Bed = {
+    run: inside,
+    sh: async (script, ...args) => {
+      const ran = await inside(['sh', '-euc', script, 'sh', ...args]);
+      if (ran.code !== 0) throw new Error(`${script}: ended with ${ran.code}\n${ran.stdout}${ran.stderr}`);
+      return ran.stdout;
+    },
+    write: async (path, contents, mode = '0644') => {
+      const ran = await inside(
+        [
+          'sh',
+          '-euc',
+          'mkdir -p "${1%/*}"; cat >"$1.new"; chmod "$2" "$1.new"; mv "$1.new" "$1"',
+          'sh',
+          path,
+          mode,
+        ],
+        { input: contents },
+      );
+      if (ran.code !== 0) throw new Error(ran.stderr);
+    },
+    until: async (script, ...args) => {
+      const deadline = performance.now() + 20_000;
+      while ((await inside(['sh', '-euc', script, 'sh', ...args])).code !== 0) {
+        if (performance.now() < deadline) await sleep(50);
+        else
+          throw new Error(
+            `never: ${script}\n${(await inside(['journalctl', '--no-pager', '--lines', '60', '--output', 'cat'])).stdout}`,
+          );
+      }
+    },
+    stop: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+
+      const ended = once(child, 'exit');
+      await inside(['kill', '-KILL', '-1']);
+      process.kill(Number(pid), 'SIGKILL');
+      await ended;
+    },
+  };
+  await bed.until('systemctl is-system-running --wait');
+  await bed.write(
+    '/usr/bin/nixmaker',
+    '#!/bin/sh\nexec /opt/node/bin/node /opt/nixmaker/src/cli/main.ts "$@"\n',
+    '0755',
+  );
+  return bed;
+}
+
+async function firstPid(procs: string, ended: () => boolean): Promise<string> {
+  for (;;) {
+    const text = await readFile(procs, 'utf8').catch(() => '');
+    const [first] = text.split('\n');
+    if (first !== undefined && first !== '') return first;
+    if (ended()) throw new Error('the machine did not start');
+    await sleep(20);
+  }
+}
+
+/** The unit files of systemd/, as an administrator of any distribution would install them. */
+export function unitText(name: string): string {
+  return readFileSync(join(checkout, 'systemd', name), 'utf8');
+}

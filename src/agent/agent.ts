@@ -7,6 +7,7 @@ import { type Candidate, doneFolder, refusedFolder, watchInbox } from '../media/
 import { settle } from '../media/settle.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
 import type { Machine } from './machine.ts';
+import { resumeAtStart } from './resume.ts';
 import { exitOf, takeBundle } from './take.ts';
 
 /** Events can be lost (inotify overflows); this is the backstop. Milliseconds. */
@@ -20,6 +21,7 @@ const calm = 100;
 /** Takes what is there, waits for nothing, and returns the gravest result. */
 export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) => void): Promise<ExitCode> {
   await mkdir(machine.settings.inbox, { recursive: true });
+  await resumeAtStart(machine);
   const queue = new InboxQueue(machine);
   const exits: ExitCode[] = [];
   await queue.look();
@@ -40,6 +42,7 @@ export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) =>
 /** Runs until the signal; between bundles it sleeps until something changes. */
 export async function runAgent(machine: Machine, signal: AbortSignal): Promise<void> {
   await mkdir(machine.settings.inbox, { recursive: true });
+  await resumeAtStart(machine).catch(logOutcome(machine));
   const wake = new Wake(machine);
   const watch = await watchInbox(machine.settings.inbox, () => wake.now());
   const stop = () => wake.now();
@@ -90,6 +93,11 @@ async function rescan(
     deferred = true;
   }
   return { wait, deferred };
+}
+
+/** The same is tried again before the next bundle is taken, so a fault here must not keep the agent from starting. */
+function logOutcome(machine: Machine): (error: unknown) => void {
+  return (error) => machine.emit({ event: 'resume-failed', level: 'error', detail: messageOf(error) });
 }
 
 function announceWait(machine: Machine, look: Extract<Look, { action: 'wait' }>): void {

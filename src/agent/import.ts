@@ -37,11 +37,12 @@ export async function rootImport(
     { link: rootLink(machine, 'incoming-drv'), path: manifest.derivation },
   ];
   for (const { link, path } of links) await rootInAdvance(machine.nix, { link, placeholder, path });
-  return {
-    drop: async () => {
-      for (const { link } of links) await dropRoot(link);
-    },
-  };
+  return { drop: () => dropImportRoots(machine) };
+}
+
+/** Also after a run that stopped midway: its roots stay until its end is known. */
+export async function dropImportRoots(machine: Machine): Promise<void> {
+  for (const name of ['incoming', 'incoming-drv']) await dropRoot(rootLink(machine, name));
 }
 
 /** Imports the closure the manifest names; `nix copy` skips what is valid already. */

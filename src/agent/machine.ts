@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { State } from '../core/lifecycle.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Clock, EventSink, ProcessHolder, ProcessRunner } from '../core/ports.ts';
 import type { Settings } from '../core/settings.ts';
@@ -24,6 +25,10 @@ export interface Machine {
   readonly emit: EventSink;
   /** machine-id(5) of this machine. */
   readonly machineId: string | undefined;
+  /** boot_id (proc_sys_kernel(5)): another one after every start. */
+  readonly bootId: string;
+  /** Called before and after each transition is on disk; the kill matrix of the tests hangs on it. */
+  readonly onTransition?: (when: 'before' | 'after', state: State) => void;
 }
 
 export interface MachineOptions {
@@ -61,6 +66,7 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
     emit: options.emit,
     machineId: await readMachineId(),
+    bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
   };
 }
 

@@ -4,18 +4,18 @@ import type { BundleFile } from '../bundle/file.ts';
 import { catalogue } from '../core/catalogue.ts';
 import { decide, type Facts } from '../core/decide.ts';
 import { type ExitCode, exitCodes, NixmakerError } from '../core/errors.ts';
-import type { Manifest } from '../core/manifest.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
 import { currentSystem, pingStore, readProfile, readSystemLink } from '../nix/target.ts';
 import type { VerifiedManifest } from '../signing/verify.ts';
-import { raiseFloor, readFloor } from '../state/floor.ts';
+import { readFloor } from '../state/floor.ts';
 import { failedDigests, readJournal } from '../state/journal.ts';
 import { takeLock } from '../state/lock.ts';
 import { activate } from './activate.ts';
 import { type Contents, type Examined, examineBundle, examineClassic } from './examine.ts';
 import { importContents, realiseToplevel, rootImport } from './import.ts';
 import type { Machine } from './machine.ts';
+import { resumeStopped } from './resume.ts';
 import { outcomeOf, Transaction } from './transaction.ts';
 
 export interface TakeRequest {
@@ -32,6 +32,7 @@ export interface TakeRequest {
 export async function takeBundle(machine: Machine, request: TakeRequest): Promise<Receipt> {
   const lock = await takeLock(machine.hold, machine.settings.stateDirectory);
   try {
+    await resumeStopped(machine);
     const transaction = await Transaction.begin(machine, request.name);
     try {
       return await proceed(machine, transaction, request);
@@ -89,6 +90,7 @@ async function judgeAndInstall(
   transaction.learn({
     host: manifest.host,
     sequence: manifest.sequence,
+    createdAt: manifest.createdAt,
     manifestDigest: digest,
     toplevel: manifest.toplevel,
     operation,
@@ -158,7 +160,7 @@ async function install(
   machine: Machine,
   { transaction, verified, contents, operation }: Installation,
 ): Promise<Receipt> {
-  const { manifest, digest } = verified;
+  const { manifest } = verified;
   await pingStore(machine.nix);
   const roots = await rootImport(machine, manifest);
   try {
@@ -166,20 +168,10 @@ async function install(
     await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
-    return await activate(machine, {
-      transaction,
-      toplevel: manifest.toplevel,
-      operation,
-      beforeCommit: () => commitFloor(machine, manifest, digest),
-    });
+    return await activate(machine, { transaction, toplevel: manifest.toplevel, operation });
   } finally {
     await roots.drop();
   }
-}
-
-function commitFloor(machine: Machine, manifest: Manifest, manifestDigest: string): Promise<void> {
-  const { sequence, createdAt } = manifest;
-  return raiseFloor(machine.settings.stateDirectory, { schema: 1, sequence, manifestDigest, createdAt });
 }
 
 /** The exit code that stands for a receipt. */

@@ -2,7 +2,7 @@
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { isEnd, mayFollow, type State } from '../core/lifecycle.ts';
 import { type Receipt, receiptSchemaVersion } from '../core/receipt.ts';
-import { appendJournal } from '../state/journal.ts';
+import { appendJournal, type JournalRecord } from '../state/journal.ts';
 import { saveReceipt } from '../state/receipts.ts';
 import type { Machine } from './machine.ts';
 
@@ -15,18 +15,40 @@ export class Transaction {
   #state: State = 'discovered';
   #known: Known = {};
   readonly #notices: string[] = [];
+  readonly #reached = new Set<State>();
 
-  private constructor(machine: Machine, source: string) {
+  private constructor(machine: Machine, { id, source }: { id: string; source: string }) {
     this.#machine = machine;
     this.source = source;
-    this.id = machine.randomHex(6);
+    this.id = id;
   }
 
   /** Opens a run; the first line of its journal is flushed when this returns. */
   static async begin(machine: Machine, source: string): Promise<Transaction> {
-    const transaction = new Transaction(machine, source);
+    const transaction = new Transaction(machine, { id: machine.randomHex(6), source });
     await transaction.#write('discovered');
     return transaction;
+  }
+
+  /** Takes up a run where its journal ends. */
+  static resume(machine: Machine, record: JournalRecord, reached: readonly State[]): Transaction {
+    const { schema: _schema, at: _at, transaction: id, state, source, ...known } = record;
+    const transaction = new Transaction(machine, { id, source });
+    transaction.#state = state;
+    // Sealed lines of our own writing: what is in them was a Receipt's fields.
+    transaction.#known = known as Known;
+    for (const each of reached) transaction.#reached.add(each);
+    transaction.emit('resuming', { state, source });
+    return transaction;
+  }
+
+  /** Whether this run was ever about to do what the state stands for. */
+  reached(state: State): boolean {
+    return this.#reached.has(state);
+  }
+
+  get known(): Known {
+    return this.#known;
   }
 
   get state(): State {
@@ -62,6 +84,7 @@ export class Transaction {
     }
     await this.#write(state);
     this.#state = state;
+    this.#reached.add(state);
   }
 
   /** Ends the run and keeps its receipt. */
@@ -83,6 +106,7 @@ export class Transaction {
 
   async #write(state: State): Promise<void> {
     const { output: _, ...known } = this.#known;
+    this.#machine.onTransition?.('before', state);
     await appendJournal(this.#machine.settings.stateDirectory, {
       schema: 1,
       at: this.#machine.clock.now().toISOString(),
@@ -91,8 +115,12 @@ export class Transaction {
       source: this.source,
       ...known,
     });
-    const level =
-      state === 'failed' || state === 'rolled-back' ? 'error' : state === 'refused' ? 'warn' : 'info';
+    this.#machine.onTransition?.('after', state);
+    const level = ['failed', 'rolling-back', 'rolled-back'].includes(state)
+      ? 'error'
+      : state === 'refused'
+        ? 'warn'
+        : 'info';
     this.emit(state, { source: this.source, ...known }, level);
   }
 }

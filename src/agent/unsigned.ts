@@ -13,6 +13,7 @@ import { activate } from './activate.ts';
 import { makeWorkFolder, removeWorkFolder, unpackClassic } from './examine.ts';
 import { realiseToplevel, rootImport } from './import.ts';
 import type { Machine } from './machine.ts';
+import { resumeStopped } from './resume.ts';
 import { outcomeOf, Transaction } from './transaction.ts';
 
 export async function takeUnsigned(
@@ -21,6 +22,7 @@ export async function takeUnsigned(
 ): Promise<Receipt> {
   const lock = await takeLock(machine.hold, machine.settings.stateDirectory);
   try {
+    await resumeStopped(machine);
     const transaction = await Transaction.begin(machine, tarball);
     const work = await makeWorkFolder(machine);
     try {
@@ -62,12 +64,7 @@ async function install(
     await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
-    return await activate(machine, {
-      transaction,
-      toplevel: meta.toplevel,
-      operation,
-      beforeCommit: async () => undefined,
-    });
+    return await activate(machine, { transaction, toplevel: meta.toplevel, operation });
   } finally {
     await roots.drop();
   }

@@ -156,6 +156,12 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The file is still changing.',
     next: 'Nothing; it is looked at again once it is at rest.',
   },
+  interrupted: {
+    exit: later,
+    touched: true,
+    what: 'The work was interrupted (a restart, a power cut, a kill); the previous system was put back where needed.',
+    next: 'Nothing if the bundle is still in the inbox, where it is taken again; otherwise bring it again.',
+  },
   busy: {
     exit: later,
     what: 'Another nixmaker is at work on this machine.',

@@ -49,7 +49,7 @@ export type PolicyCode =
   | 'base-missing';
 
 /** Not now; the same bundle may succeed later with nobody doing anything to it. */
-export type DeferCode = 'incomplete' | 'unsettled' | 'busy' | 'nix-unavailable' | 'no-space';
+export type DeferCode = 'incomplete' | 'interrupted' | 'unsettled' | 'busy' | 'nix-unavailable' | 'no-space';
 
 /** Something around the bundle is wrong: configuration, this machine, the flake, a bug. */
 export type FaultCode =

@@ -1,4 +1,9 @@
-/** The states of one bundle on one machine (DESIGN §6) and the steps between them. */
+/**
+ * The states of one bundle on one machine (DESIGN §6) and the steps between them.
+ *
+ * Up to `realised` a state says what has been done: all of it can be done over without harm. From `profile-set` on it
+ * says what is about to be done, and is on disk before it begins, for from there on the machine itself is changed.
+ */
 
 export const states = [
   'discovered',
@@ -14,6 +19,7 @@ export const states = [
   'deferred',
   'refused',
   'failed',
+  'rolling-back',
   'rolled-back',
 ] as const;
 
@@ -27,10 +33,12 @@ const steps: Readonly<Record<State, readonly State[]>> = {
   imported: ['realised', 'deferred', 'refused', 'failed'],
   // `test` and `dry-activate` leave profile and boot loader alone.
   realised: ['profile-set', 'switched', 'deferred', 'refused', 'failed'],
-  'profile-set': ['boot-entry', 'rolled-back', 'failed'],
-  'boot-entry': ['switched', 'healthy', 'rolled-back', 'failed'],
-  switched: ['healthy', 'rolled-back', 'failed'],
-  healthy: ['committed', 'rolled-back', 'failed'],
+  // `healthy` from here on: the machine was restarted into the new system before the rest was done.
+  'profile-set': ['boot-entry', 'healthy', 'rolling-back'],
+  'boot-entry': ['switched', 'healthy', 'rolling-back'],
+  switched: ['healthy', 'rolling-back', 'failed'],
+  healthy: ['committed', 'rolling-back'],
+  'rolling-back': ['rolled-back', 'failed'],
   committed: [],
   deferred: [],
   refused: [],
@@ -44,4 +52,9 @@ export function mayFollow(from: State, to: State): boolean {
 
 export function isEnd(state: State): boolean {
   return steps[state].length === 0;
+}
+
+/** Whether a run that stopped in this state has begun to change the machine. */
+export function hasBegunToChange(state: State): boolean {
+  return ['profile-set', 'boot-entry', 'switched', 'healthy', 'rolling-back'].includes(state);
 }

@@ -23,7 +23,14 @@ export interface Receipt {
   readonly operation?: Operation;
   readonly signedBy?: readonly string[];
   readonly generation?: number;
+  /** Where the profile pointed before, and what ran: what a rollback returns to. */
   readonly previousToplevel?: string;
+  readonly previousGeneration?: number;
+  readonly previousCurrent?: string;
+  /** boot_id (proc_sys_kernel(5)) of the boot in which the profile was about to be set. */
+  readonly bootId?: string;
+  /** createdAt of the manifest. */
+  readonly createdAt?: string;
   /** Things that went as they should but need a person's eye. */
   readonly notices?: readonly string[];
   readonly imported?: { readonly paths: number; readonly bytes: number; readonly milliseconds: number };

@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { decide } from '../../src/core/decide.ts';
 import { NixmakerError, printable } from '../../src/core/errors.ts';
-import { isEnd, mayFollow, states } from '../../src/core/lifecycle.ts';
+import { hasBegunToChange, isEnd, mayFollow, type State, states } from '../../src/core/lifecycle.ts';
 import { parseManifest } from '../../src/core/manifest.ts';
 import { fingerprint, parseNarinfo, renderNarinfo } from '../../src/core/narinfo.ts';
 import { decodeNix32, encodeNix32 } from '../../src/core/nix32.ts';
+import { planResume } from '../../src/core/resume.ts';
 import { operations } from '../../src/core/schema.ts';
 import { nix32, parseStorePath, type StorePath } from '../../src/core/store-path.ts';
 import { facts, manifestText, policy } from '../support/manifests.ts';
@@ -103,12 +104,41 @@ test('whatever the facts, the decision is a verdict, and never takes a lower seq
   );
 });
 
-test('every state that is no end leads to an end, and no end leads on', () => {
+test('from every state an end can be reached, and no end leads on', () => {
+  const reachesEnd = (state: State, seen = new Set<State>()): boolean => {
+    if (isEnd(state)) return true;
+    seen.add(state);
+    return states.some((next) => mayFollow(state, next) && !seen.has(next) && reachesEnd(next, seen));
+  };
   for (const state of states) {
-    const next = states.filter((s) => mayFollow(state, s));
-    assert.equal(isEnd(state), next.length === 0);
-    if (!isEnd(state)) assert.ok(next.some(isEnd), `${state} leads to no end`);
+    assert.ok(reachesEnd(state), `${state} leads to no end`);
+    assert.equal(
+      isEnd(state),
+      states.every((next) => !mayFollow(state, next)),
+    );
   }
+});
+
+test('a run that has begun to change the machine is never just forgotten, and after a restart never redone', () => {
+  const run = fc.record({
+    state: fc.constantFrom(...states.filter((s) => !isEnd(s))),
+    toplevel: fc.constantFrom('new', undefined),
+    bootId: fc.constantFrom('this', 'earlier', undefined),
+  });
+  const machine = fc.record({
+    bootId: fc.constant('this'),
+    booted: fc.constantFrom('new', 'old', undefined),
+    toplevelUsable: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(run, machine, (stopped, found) => {
+      const plan = planResume(stopped, found);
+      assert.equal(plan === 'forget', !hasBegunToChange(stopped.state));
+      if (plan === 'go-on') assert.ok(stopped.bootId === 'this' && found.toplevelUsable);
+      if (plan === 'confirm') assert.ok(found.booted === 'new' && found.toplevelUsable);
+      if (stopped.state === 'rolling-back') assert.equal(plan, 'roll-back');
+    }),
+  );
 });
 
 test('what is printed never holds a control character or a direction override', () => {

@@ -46,7 +46,7 @@ test('as a service, with nothing set but policy and keys, a bundle becomes the r
 
 test('the switch runs in transient units of its own, and what it says is in the journal', async () => {
   const units = await bed.sh(
-    'journalctl --no-pager --output=json | grep -o \'"_SYSTEMD_UNIT":"nixmaker-switch-[^"]*\' | sort -u',
+    'journalctl --no-pager --output=json | grep -o \'"UNIT":"nixmaker-switch-[^"]*\' | sort -u',
   );
   assert.match(units, /nixmaker-switch-[0-9a-f]{12}-boot-1\.service/);
   assert.match(units, /nixmaker-switch-[0-9a-f]{12}-switch-1\.service/);

@@ -1,0 +1,106 @@
+/** Runs that stopped midway are brought to an end before anything new is begun. */
+import { guardSystem } from '../activation/switch.ts';
+import { NixmakerError } from '../core/errors.ts';
+import { isEnd, type State } from '../core/lifecycle.ts';
+import type { Receipt } from '../core/receipt.ts';
+import { planResume, type ResumePlan } from '../core/resume.ts';
+import { operation as operationSchema } from '../core/schema.ts';
+import { parseStorePath, type StorePath } from '../core/store-path.ts';
+import { isValid, readSystemLink } from '../nix/target.ts';
+import { type JournalRecord, readJournal } from '../state/journal.ts';
+import { takeLock } from '../state/lock.ts';
+import { carryOn, commit } from './activate.ts';
+import { dropImportRoots } from './import.ts';
+import type { Machine } from './machine.ts';
+import { rollBack } from './roll-back.ts';
+import { Transaction } from './transaction.ts';
+
+/** When the agent starts, before it looks at the inbox. @throws NixmakerError `busy` */
+export async function resumeAtStart(machine: Machine): Promise<void> {
+  const lock = await takeLock(machine.hold, machine.settings.stateDirectory);
+  try {
+    await resumeStopped(machine);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Ends every run whose journal does not. The lock must be held: a run that is under way would look the same. */
+export async function resumeStopped(machine: Machine): Promise<Receipt[]> {
+  const { records } = await readJournal(machine.settings.stateDirectory);
+  const last = new Map<string, JournalRecord>();
+  for (const record of records) {
+    const known = last.get(record.transaction);
+    // What an earlier line knew stays known: the last line may be an older state's repetition.
+    if (known === undefined || !isEnd(known.state)) last.set(record.transaction, { ...known, ...record });
+  }
+  const receipts: Receipt[] = [];
+  for (const record of last.values()) {
+    if (isEnd(record.state)) continue;
+    const reached = records.filter((r) => r.transaction === record.transaction).map((r) => r.state);
+    receipts.push(await resumeRun(machine, record, reached));
+  }
+  if (receipts.length > 0) await dropImportRoots(machine);
+  return receipts;
+}
+
+async function resumeRun(
+  machine: Machine,
+  record: JournalRecord,
+  reached: readonly State[],
+): Promise<Receipt> {
+  const transaction = Transaction.resume(machine, record, reached);
+  const toplevel = parseStorePath(record.toplevel ?? '');
+  const parsed = operationSchema.safeParse(transaction.known.operation);
+  const operation = parsed.success ? parsed.data : machine.policy.operation;
+  // `test` and `dry-activate` were never meant to last: whatever they have begun is undone.
+  const lasting = operation === 'switch' || operation === 'boot';
+  const plan = await planFor(machine, transaction, toplevel);
+  const stopped = new NixmakerError('interrupted', `it stopped in the state ${record.state}`);
+  transaction.emit('resume-plan', { plan });
+  if (plan === 'forget' || (operation === 'dry-activate' && record.state !== 'rolling-back')) {
+    const end = plan === 'forget' ? 'deferred' : 'failed';
+    return transaction.end(end, { code: stopped.code, detail: stopped.detail });
+  }
+  if (plan === 'roll-back' || toplevel === undefined || !lasting) {
+    return rollBack(machine, { transaction, operation }, causeOf(transaction, stopped));
+  }
+  const request = { transaction, toplevel, operation };
+  if (plan === 'go-on') return carryOn(machine, request);
+  transaction.notice('The machine was restarted before the run had ended; it came up in the new system.');
+  if (transaction.state !== 'healthy') await transaction.advance('healthy');
+  return commit(machine, request);
+}
+
+/** A rollback that was cut off goes on for the reason it was begun for. */
+function causeOf({ known }: Transaction, stopped: NixmakerError): NixmakerError {
+  return known.code === undefined ? stopped : new NixmakerError(known.code, known.detail ?? '');
+}
+
+async function planFor(
+  machine: Machine,
+  transaction: Transaction,
+  toplevel: StorePath | undefined,
+): Promise<ResumePlan> {
+  const { state, known } = transaction;
+  const usable = toplevel !== undefined && (await isUsable(machine, toplevel));
+  return planResume(
+    { state, toplevel, bootId: known.bootId },
+    {
+      bootId: machine.bootId,
+      booted: await readSystemLink(machine.settings.bootedSystem),
+      toplevelUsable: usable,
+    },
+  );
+}
+
+async function isUsable(machine: Machine, toplevel: StorePath): Promise<boolean> {
+  if (!(await isValid(machine.nix, toplevel))) return false;
+  try {
+    await guardSystem(toplevel);
+    return true;
+  } catch (error) {
+    if (error instanceof NixmakerError && error.code === 'not-a-system') return false;
+    throw error;
+  }
+}

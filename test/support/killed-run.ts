@@ -1,0 +1,20 @@
+/**
+ * killed-run.ts SETTINGS WHEN STATE BOOT-ID: the agent, once, as production composes it, but for one thing: at the
+ * transition named it ends itself with SIGKILL, so that no line of ours runs after it. BOOT-ID stands for the boot it
+ * happens in; `this` is the real one.
+ */
+import { runOnce } from '../../src/agent/agent.ts';
+import { openMachine } from '../../src/agent/machine.ts';
+
+const [settingsFile = '', when = '', state = '', bootId = 'this'] = process.argv.slice(2);
+const machine = await openMachine({ settingsFile, emit: () => undefined });
+await runOnce(
+  {
+    ...machine,
+    ...(bootId === 'this' ? {} : { bootId }),
+    onTransition: (at, reached) => {
+      if (at === when && reached === state) process.kill(process.pid, 'SIGKILL');
+    },
+  },
+  () => undefined,
+);

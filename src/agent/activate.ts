@@ -9,7 +9,7 @@ import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
 import type { StorePath } from '../core/store-path.ts';
-import { readProfile, readSystemLink, setProfile } from '../nix/target.ts';
+import { readProfile, readSystemLink, setProfile } from '../nix/profile.ts';
 import { raiseFloor } from '../state/floor.ts';
 import type { Machine } from './machine.ts';
 import { rollBack } from './roll-back.ts';

@@ -5,14 +5,17 @@ import type { OpenedBundle } from '../bundle/contents.ts';
 import { NixmakerError } from '../core/errors.ts';
 import type { Manifest } from '../core/manifest.ts';
 import type { StorePath } from '../core/store-path.ts';
+import { spaceAt } from '../media/space.ts';
 import type { NixProgress } from '../nix/log.ts';
 import {
   dropRoot,
+  findInvalid,
   importFromCache,
   importFromChrootStore,
   isValid,
   realise,
   rootInAdvance,
+  storeFolder,
 } from '../nix/target.ts';
 import { writeDurably } from '../state/durable.ts';
 import type { Contents } from './examine.ts';
@@ -43,6 +46,37 @@ export async function rootImport(
 /** Also after a run that stopped midway: its roots stay until its end is known. */
 export async function dropImportRoots(machine: Machine): Promise<void> {
   for (const name of ['incoming', 'incoming-drv']) await dropRoot(rootLink(machine, name));
+}
+
+/** Room that must stay: for Nix's database and log, and for the machine to go on. Bytes. */
+const spareRoom = 16 * 1024 * 1024;
+
+/**
+ * Whether what is missing will fit, before the first byte is written: a full disk midway harms everything else on the
+ * machine. @throws NixmakerError `no-space`
+ */
+export async function checkRoom(machine: Machine, manifest: Manifest): Promise<void> {
+  const missing = new Set(
+    await findInvalid(
+      machine.nix,
+      manifest.paths.map((p) => p.path),
+    ),
+  );
+  const bytes = manifest.paths.reduce((sum, p) => sum + (missing.has(p.path) ? p.narSize : 0), 0);
+  const { freeBytes, freeInodes } = await spaceAt(storeFolder(machine.nix));
+  if (bytes > 0 && bytes + spareRoom > freeBytes) {
+    throw new NixmakerError(
+      'no-space',
+      `${bytes} bytes are to be imported and ${spareRoom} must stay free; ${freeBytes} are free`,
+    );
+  }
+  // Some file systems (btrfs) count no inodes and say 0 of 0; those are told by having none at all.
+  if (missing.size > 0 && freeInodes > 0 && freeInodes < missing.size) {
+    throw new NixmakerError(
+      'no-space',
+      `${missing.size} store paths are to be imported; only ${freeInodes} inodes are free`,
+    );
+  }
 }
 
 /** Imports the closure the manifest names; `nix copy` skips what is valid already. */

@@ -7,7 +7,7 @@ import type { SwitchVerb } from '../activation/switch.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
-import { deleteGeneration, readProfile, readSystemLink, switchGeneration } from '../nix/target.ts';
+import { deleteGeneration, readProfile, readSystemLink, switchGeneration } from '../nix/profile.ts';
 import { type ActivationRequest, switchVerb } from './activate.ts';
 import type { Machine } from './machine.ts';
 import type { Transaction } from './transaction.ts';

@@ -3,7 +3,7 @@ import { isEnd } from '../core/lifecycle.ts';
 import type { Settings } from '../core/settings.ts';
 import { listInbox } from '../media/inbox.ts';
 import { type DiskRow, listDisks } from '../media/space.ts';
-import { readProfile, readSystemLink } from '../nix/target.ts';
+import { readProfile, readSystemLink } from '../nix/profile.ts';
 import { readFloor } from '../state/floor.ts';
 import { type JournalRecord, readJournal } from '../state/journal.ts';
 

@@ -6,14 +6,15 @@ import { decide, type Facts } from '../core/decide.ts';
 import { type ExitCode, exitCodes, NixmakerError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
-import { currentSystem, pingStore, readProfile, readSystemLink } from '../nix/target.ts';
+import { readProfile, readSystemLink } from '../nix/profile.ts';
+import { currentSystem, pingStore } from '../nix/target.ts';
 import type { VerifiedManifest } from '../signing/verify.ts';
 import { readFloor } from '../state/floor.ts';
 import { failedDigests, readJournal } from '../state/journal.ts';
 import { takeLock } from '../state/lock.ts';
 import { activate } from './activate.ts';
 import { type Contents, type Examined, examineBundle, examineClassic } from './examine.ts';
-import { importContents, realiseToplevel, rootImport } from './import.ts';
+import { checkRoom, importContents, realiseToplevel, rootImport } from './import.ts';
 import type { Machine } from './machine.ts';
 import { resumeStopped } from './resume.ts';
 import { outcomeOf, Transaction } from './transaction.ts';
@@ -162,6 +163,7 @@ async function install(
 ): Promise<Receipt> {
   const { manifest } = verified;
   await pingStore(machine.nix);
+  await checkRoom(machine, manifest);
   const roots = await rootImport(machine, manifest);
   try {
     await importContents(machine, { transaction, manifest, contents });

@@ -1,8 +1,8 @@
-/** The target's half of Nix: importing, realising, rooting, the system profile. */
-import { readlink, rename, rm, symlink } from 'node:fs/promises';
+/** The target's half of Nix: importing, realising, rooting. The system profile is in profile.ts. */
+import { rename, rm, symlink } from 'node:fs/promises';
 import { NixmakerError } from '../core/errors.ts';
 import type { RealiseMode } from '../core/policy.ts';
-import { type DrvPath, parseStorePath, type StorePath } from '../core/store-path.ts';
+import { type DrvPath, parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import { encodePath } from './build.ts';
 import { classicNix, type NixContext, type NixOptions, nix } from './command.ts';
 import { parsePlan } from './plan.ts';
@@ -27,6 +27,38 @@ export async function isValid(context: NixContext, path: StorePath): Promise<boo
   } catch (error) {
     if (error instanceof NixmakerError && error.code === 'nix-failed') return false;
     throw error;
+  }
+}
+
+/** Where the store's files are: a store given as a folder keeps them below it. */
+export function storeFolder({ store }: NixContext): string {
+  return store?.startsWith('/') === true ? `${store}${storeDir}` : storeDir;
+}
+
+/** Those of the paths that are not valid yet; asked in portions, for a command line has an end. */
+export async function findInvalid(context: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
+  const invalid: StorePath[] = [];
+  const portion = 1000;
+  for (let start = 0; start < paths.length; start += portion) {
+    const args = ['--check-validity', '--print-invalid', ...paths.slice(start, start + portion)];
+    const out = await classicNix(context, { program: 'nix-store', args });
+    invalid.push(...out.split('\n').flatMap((line) => parseStorePath(line) ?? []));
+  }
+  return invalid;
+}
+
+/**
+ * Flushes the file system that holds the store. Under Nix's defaults paths are valid in the database before their
+ * contents are on disk: a power cut then leaves them valid and wrong, and importing again does not heal them, for
+ * valid paths are skipped.
+ */
+export async function syncStore(context: NixContext): Promise<void> {
+  const result = await context.run('sync', ['--file-system', storeFolder(context)]);
+  if (result.exitCode !== 0) {
+    throw new NixmakerError(
+      'io-error',
+      `the store could not be flushed: ${result.stderrTail.at(-1) ?? result.startError}`,
+    );
   }
 }
 
@@ -179,65 +211,4 @@ async function dryRun(context: NixContext, derivation: DrvPath, flags: readonly 
     { failure: 'missing-input' },
   );
   return lines;
-}
-
-/** Points the profile at a system, as nixos-rebuild does; a new generation unless it is the newest already. */
-export async function setProfile(
-  context: NixContext,
-  { profile, toplevel }: { profile: string; toplevel: StorePath },
-): Promise<void> {
-  await classicNix(context, { program: 'nix-env', args: ['--profile', profile, '--set', toplevel] });
-}
-
-/** Goes to the generation of that number, not to "the previous": others may have been made in between. */
-export async function switchGeneration(
-  context: NixContext,
-  { profile, generation }: { profile: string; generation: number },
-): Promise<void> {
-  await classicNix(context, {
-    program: 'nix-env',
-    args: ['--profile', profile, '--switch-generation', String(generation)],
-  });
-}
-
-export async function deleteGeneration(
-  context: NixContext,
-  { profile, generation }: { profile: string; generation: number },
-): Promise<void> {
-  await classicNix(context, {
-    program: 'nix-env',
-    args: ['--profile', profile, '--delete-generations', String(generation)],
-  });
-}
-
-export interface ProfileTarget {
-  readonly generation: number | undefined;
-  readonly toplevel: StorePath | undefined;
-}
-
-/** Where the profile points: `system` → `system-42-link` → the system. Empty on a machine without one yet. */
-export async function readProfile(profile: string): Promise<ProfileTarget> {
-  const link = await readLink(profile);
-  if (link === undefined) return { generation: undefined, toplevel: undefined };
-  const generation = /-(\d+)-link$/.exec(link)?.[1];
-  const absolute = link.startsWith('/') ? link : `${profile.slice(0, profile.lastIndexOf('/'))}/${link}`;
-  return {
-    generation: generation === undefined ? undefined : Number(generation),
-    toplevel: parseStorePath((await readLink(absolute)) ?? ''),
-  };
-}
-
-/** The system a link like /run/current-system points to. */
-export async function readSystemLink(path: string): Promise<StorePath | undefined> {
-  return parseStorePath((await readLink(path)) ?? '');
-}
-
-async function readLink(path: string): Promise<string | undefined> {
-  try {
-    return await readlink(path);
-  } catch (error) {
-    if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
-      return undefined;
-    throw error;
-  }
 }

@@ -25,6 +25,6 @@ await rename(join(target.inbox, '.web.tar'), join(target.inbox, 'web.tar'));
 const settled = await agent.waitFor((line) => ['settled', 'failed', 'deferred'].includes(String(line.event)));
 clearInterval(watching);
 const after = await used();
-const state = settled.event === 'settled' ? 'committed' : JSON.stringify(settled);
 await target.close();
-process.stdout.write(`${JSON.stringify({ state, before, peak, after, samples })}\n`);
+const { event, code } = settled;
+process.stdout.write(`${JSON.stringify({ event, code, before, peak, after, samples })}\n`);

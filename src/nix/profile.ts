@@ -1,0 +1,65 @@
+/** The system profile and its generations. */
+import { readlink } from 'node:fs/promises';
+import { parseStorePath, type StorePath } from '../core/store-path.ts';
+import { classicNix, type NixContext } from './command.ts';
+
+/** Points the profile at a system, as nixos-rebuild does; a new generation unless it is the newest already. */
+export async function setProfile(
+  context: NixContext,
+  { profile, toplevel }: { profile: string; toplevel: StorePath },
+): Promise<void> {
+  await classicNix(context, { program: 'nix-env', args: ['--profile', profile, '--set', toplevel] });
+}
+
+/** Goes to the generation of that number, not to "the previous": others may have been made in between. */
+export async function switchGeneration(
+  context: NixContext,
+  { profile, generation }: { profile: string; generation: number },
+): Promise<void> {
+  await classicNix(context, {
+    program: 'nix-env',
+    args: ['--profile', profile, '--switch-generation', String(generation)],
+  });
+}
+
+export async function deleteGeneration(
+  context: NixContext,
+  { profile, generation }: { profile: string; generation: number },
+): Promise<void> {
+  await classicNix(context, {
+    program: 'nix-env',
+    args: ['--profile', profile, '--delete-generations', String(generation)],
+  });
+}
+
+export interface ProfileTarget {
+  readonly generation: number | undefined;
+  readonly toplevel: StorePath | undefined;
+}
+
+/** Where the profile points: `system` → `system-42-link` → the system. Empty on a machine without one yet. */
+export async function readProfile(profile: string): Promise<ProfileTarget> {
+  const link = await readLink(profile);
+  if (link === undefined) return { generation: undefined, toplevel: undefined };
+  const generation = /-(\d+)-link$/.exec(link)?.[1];
+  const absolute = link.startsWith('/') ? link : `${profile.slice(0, profile.lastIndexOf('/'))}/${link}`;
+  return {
+    generation: generation === undefined ? undefined : Number(generation),
+    toplevel: parseStorePath((await readLink(absolute)) ?? ''),
+  };
+}
+
+/** The system a link like /run/current-system points to. */
+export async function readSystemLink(path: string): Promise<StorePath | undefined> {
+  return parseStorePath((await readLink(path)) ?? '');
+}
+
+async function readLink(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path);
+  } catch (error) {
+    if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      return undefined;
+    throw error;
+  }
+}

@@ -4,6 +4,8 @@
  * Invariants: from `profile-set` on, every transition is on disk before its effect, together with what to go back to;
  * every effect may run twice; the old system keeps its generation and its boot entry until the new one is committed.
  */
+
+import { checkHealth, listFailedUnits } from '../activation/health.ts';
 import { guardSystem, runSwitch, type SwitchResult, type SwitchVerb } from '../activation/switch.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
@@ -27,7 +29,9 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
   await guardSystem(toplevel);
   const profile = await readProfile(settings.profile);
   const current = await readSystemLink(settings.currentSystem);
+  const failed = settings.activation === 'systemd' ? await listFailedUnits(machine.run) : undefined;
   transaction.learn({
+    ...(failed === undefined ? {} : { failedUnitsBefore: failed }),
     toplevel,
     operation,
     bootId: machine.bootId,
@@ -44,6 +48,7 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
 export async function carryOn(machine: Machine, request: ActivationRequest): Promise<Receipt> {
   try {
     while (request.transaction.state !== 'healthy') await oneStep(machine, request);
+    await requireHealth(machine, request);
   } catch (error) {
     return rollBack(machine, request, error);
   }
@@ -78,11 +83,29 @@ async function oneStep(machine: Machine, request: ActivationRequest): Promise<vo
   }
 }
 
+/**
+ * What the policy asks of a machine that runs the new system. After `boot` there is nothing to look at yet.
+ * @throws NixmakerError `health-failed`
+ */
+async function requireHealth(machine: Machine, { transaction, operation }: ActivationRequest): Promise<void> {
+  const { health } = machine.policy;
+  if (health === undefined || operation !== 'switch') return;
+  const { run, clock } = machine;
+  const results = await checkHealth(
+    { run, clock, failedBefore: transaction.known.failedUnitsBefore },
+    health,
+  );
+  transaction.learn({ health: results });
+  const bad = results.filter((r) => !r.ok);
+  if (bad.length === 0) return;
+  const detail = bad
+    .map(({ check, detail: why }) => `${check}${why === undefined ? '' : ` (${why})`}`)
+    .join('; ');
+  throw new NixmakerError('health-failed', `not so: ${detail}`);
+}
+
 /** Raises the floor, then commits: between the two, the run is taken up again and commits once more. */
-export async function commit(
-  machine: Machine,
-  { transaction, operation }: ActivationRequest,
-): Promise<Receipt> {
+async function commit(machine: Machine, { transaction, operation }: ActivationRequest): Promise<Receipt> {
   const { sequence, manifestDigest, createdAt } = transaction.known;
   if (sequence !== undefined && manifestDigest !== undefined && createdAt !== undefined) {
     await raiseFloor(machine.settings.stateDirectory, { schema: 1, sequence, manifestDigest, createdAt });

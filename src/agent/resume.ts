@@ -10,7 +10,7 @@ import { readSystemLink } from '../nix/profile.ts';
 import { isValid } from '../nix/target.ts';
 import { type JournalRecord, readJournal } from '../state/journal.ts';
 import { takeLock } from '../state/lock.ts';
-import { carryOn, commit } from './activate.ts';
+import { carryOn } from './activate.ts';
 import { dropImportRoots } from './import.ts';
 import type { Machine } from './machine.ts';
 import { rollBack } from './roll-back.ts';
@@ -70,7 +70,7 @@ async function resumeRun(
   if (plan === 'go-on') return carryOn(machine, request);
   transaction.notice('The machine was restarted before the run had ended; it came up in the new system.');
   if (transaction.state !== 'healthy') await transaction.advance('healthy');
-  return commit(machine, request);
+  return carryOn(machine, request);
 }
 
 /** A rollback that was cut off goes on for the reason it was begun for. */

@@ -18,8 +18,9 @@ type Rollback = Pick<ActivationRequest, 'transaction' | 'operation'>;
 export async function rollBack(machine: Machine, request: Rollback, cause: unknown): Promise<Receipt> {
   const { transaction } = request;
   const detail = cause instanceof NixmakerError ? cause.detail : messageOf(cause);
-  const interrupted = cause instanceof NixmakerError && cause.code === 'interrupted';
-  const code: ReasonCode = interrupted ? 'interrupted' : 'activation-failed';
+  const known: readonly ReasonCode[] = ['interrupted', 'health-failed'];
+  const code =
+    cause instanceof NixmakerError && known.includes(cause.code) ? cause.code : 'activation-failed';
   transaction.learn({ code, detail });
   // On disk before the first effect: a rollback that is cut off is begun again, not mistaken for an activation.
   if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');

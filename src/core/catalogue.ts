@@ -259,6 +259,12 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The new system could not be activated; the previous one was put back.',
     next: 'Read the messages of switch-to-configuration in the report; bring a corrected bundle.',
   },
+  'health-failed': {
+    exit: fault,
+    touched: true,
+    what: 'The new system was running but not healthy; the previous one was put back.',
+    next: 'Read in the report which check failed; bring a corrected bundle, or correct the check in the policy.',
+  },
   'rollback-failed': {
     exit: fault,
     touched: true,

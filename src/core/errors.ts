@@ -70,6 +70,7 @@ export type FaultCode =
   | 'last-bundle-unreadable'
   | 'bundle-too-large'
   | 'activation-failed'
+  | 'health-failed'
   | 'rollback-failed'
   | 'io-error'
   | 'state-corrupt'

@@ -6,6 +6,40 @@ import { hostName, operation } from './schema.ts';
 export const realiseModes = ['never-build', 'substitute', 'build'] as const;
 export type RealiseMode = (typeof realiseModes)[number];
 
+const seconds = (most: number) => z.number().min(0).max(most);
+
+/** What must be true of a machine after a switch, or the previous system comes back. Times in seconds. */
+const healthSchema = z.strictObject({
+  /** systemd units that must be active. */
+  units: z.array(z.string().min(1).max(255)).max(100).default([]),
+  /** Programs that must exit with 0: argv, never a shell. */
+  commands: z
+    .array(z.array(z.string().max(4096)).nonempty().max(100))
+    .max(100)
+    .default([]),
+  /** Addresses that must accept a connection. */
+  tcp: z
+    .array(
+      z.strictObject({
+        host: z.string().max(255).default('127.0.0.1'),
+        port: z.number().int().min(1).max(65535),
+      }),
+    )
+    .max(100)
+    .default([]),
+  /** No systemd unit may have failed that had not failed before. */
+  noNewFailedUnits: z.boolean().default(true),
+  /** Wait before the first look. */
+  settle: seconds(3600).default(5),
+  /** Time for one check; a check that hangs has failed. */
+  timeout: seconds(3600).default(30),
+  /** Further looks after a failed one, and the pause between them. */
+  retries: z.number().int().min(0).max(100).default(3),
+  interval: seconds(3600).default(5),
+});
+
+export type HealthPolicy = z.infer<typeof healthSchema>;
+
 const policySchema = z
   .strictObject({
     schema: z.literal(1),
@@ -19,6 +53,7 @@ const policySchema = z
     /** How many different trusted keys must have signed. */
     threshold: z.number().int().min(1).max(64).default(1),
     realise: z.enum(realiseModes).default('never-build'),
+    health: healthSchema.optional(),
   })
   .refine((p) => p.threshold <= p.trustedKeys.length, {
     path: ['threshold'],

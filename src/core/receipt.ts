@@ -6,6 +6,13 @@ import type { Operation } from './schema.ts';
 
 export const receiptSchemaVersion = 1;
 
+/** One check of the policy's `health`, at the last look. */
+export interface HealthResult {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly detail?: string;
+}
+
 export interface Receipt {
   readonly schema: typeof receiptSchemaVersion;
   /** Names this run in every log line and file. */
@@ -29,6 +36,9 @@ export interface Receipt {
   readonly previousCurrent?: string;
   /** boot_id (proc_sys_kernel(5)) of the boot in which the profile was about to be set. */
   readonly bootId?: string;
+  /** systemd units that had failed before anything was changed. */
+  readonly failedUnitsBefore?: readonly string[];
+  readonly health?: readonly HealthResult[];
   /** createdAt of the manifest. */
   readonly createdAt?: string;
   /** Things that went as they should but need a person's eye. */
@@ -75,6 +85,9 @@ export function receiptText(receipt: Receipt): string {
   if (receipt.imported) say('Imported', `${receipt.imported.paths} paths, ${receipt.imported.bytes} bytes`);
   say('When', receipt.at);
   say('Transaction', receipt.transaction);
+  for (const { check, ok, detail } of receipt.health ?? []) {
+    say('Health', `${ok ? 'ok  ' : 'BAD '} ${check}${detail === undefined ? '' : `: ${detail}`}`);
+  }
   for (const notice of receipt.notices ?? []) say('Notice', notice);
   if (receipt.output !== undefined && receipt.output.length > 0) {
     lines.push('', 'Last messages:', ...receipt.output.map((l) => `  ${printable(l)}`));

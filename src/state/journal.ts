@@ -75,7 +75,9 @@ export function failedDigests(records: readonly JournalRecord[]): Set<string> {
   for (const { state, code, manifestDigest } of records) {
     if (manifestDigest === undefined) continue;
     if (state === 'committed') failed.delete(manifestDigest);
-    else if (state === 'rolled-back' || (state === 'failed' && code === 'activation-failed'))
+    // A run that was cut off says nothing about its system.
+    else if (state === 'rolled-back' && code !== 'interrupted') failed.add(manifestDigest);
+    else if (state === 'failed' && (code === 'activation-failed' || code === 'rollback-failed'))
       failed.add(manifestDigest);
   }
   return failed;

@@ -120,6 +120,45 @@ test('an agent killed in the middle of a switch does not take the switch with it
   assert.match(await bed.sh('cat /run/current-system/etc/motd'), /killed/);
 });
 
+test('a unit that fails after the switch brings the previous system back; one that had failed before does not', async () => {
+  await bed.write(
+    '/etc/systemd/system/broken-before.service',
+    '[Service]\nType=oneshot\nExecStart=/bin/false\n',
+  );
+  await bed.write(
+    '/etc/systemd/system/broken-after.service',
+    '[Service]\nType=oneshot\nExecStart=/bin/false\n',
+  );
+  await bed.sh(
+    'systemctl daemon-reload; systemctl start broken-before.service || true; systemctl is-failed broken-before.service',
+  );
+  const policy = {
+    schema: 1,
+    host: 'web',
+    operation: 'switch',
+    trustedKeys: [shop.keys.publicKey],
+    health: { settle: 0, interval: 0.1, units: ['nix-daemon.socket'] },
+  };
+  await bed.write('/etc/nixmaker/policy.json', JSON.stringify(policy));
+  await bed.sh('systemctl restart nixmaker.service');
+  const before = await bed.sh('readlink /run/current-system');
+  await drop(
+    await release(
+      'ill',
+      30,
+      'if [ "${1:-}" = switch ]; then systemctl start broken-after.service || true; fi',
+    ),
+    'ill.tar',
+  );
+  const ill = await report('refused', 'ill.tar');
+  assert.match(ill, /Health: +ok +unit nix-daemon\.socket is active\n/);
+  assert.match(ill, /Health: +BAD +no further unit has failed: broken-after\.service\n/);
+  assert.equal(await bed.sh('readlink /run/current-system'), before);
+  await bed.sh('systemctl reset-failed broken-after.service');
+  await drop(await release('well', 40), 'well.tar');
+  assert.match(await report('done', 'well.tar'), /Health: +ok +no further unit has failed\n/);
+});
+
 test('the agent is nobody special to the Nix daemon', async () => {
   const ran = await bed.run(['sh', '-c', 'nix store info --store daemon 2>&1']);
   assert.match(ran.stdout, /Trusted: 0/);

@@ -1,0 +1,90 @@
+/** Health checks: whether a machine is well after a switch (docs/policy.md). Bounded in time, whatever hangs. */
+import { connect } from 'node:net';
+import { messageOf } from '../core/errors.ts';
+import type { HealthPolicy } from '../core/policy.ts';
+import type { Clock, ProcessRunner } from '../core/ports.ts';
+import type { HealthResult } from '../core/receipt.ts';
+
+export interface HealthContext {
+  readonly run: ProcessRunner;
+  readonly clock: Clock;
+  /** Units that had failed before the switch; undefined where the machine has no systemd to ask. */
+  readonly failedBefore: readonly string[] | undefined;
+}
+
+/** Looks until all is well or the looks are used up. @returns the results of the last look */
+export async function checkHealth(context: HealthContext, health: HealthPolicy): Promise<HealthResult[]> {
+  await context.clock.sleep(health.settle * 1000);
+  for (let look = 0; ; look++) {
+    const results = await lookOnce(context, health);
+    if (results.every((r) => r.ok) || look >= health.retries) return results;
+    await context.clock.sleep(health.interval * 1000);
+  }
+}
+
+function lookOnce(context: HealthContext, health: HealthPolicy): Promise<HealthResult[]> {
+  const timeout = health.timeout * 1000;
+  return Promise.all([
+    ...health.units.map((unit) =>
+      checkProgram(context.run, `unit ${unit} is active`, {
+        argv: ['systemctl', 'is-active', unit],
+        timeout,
+      }),
+    ),
+    ...health.commands.map((argv) => checkProgram(context.run, argv.join(' '), { argv, timeout })),
+    ...health.tcp.map((address) => checkTcp(address, timeout)),
+    ...(health.noNewFailedUnits && context.failedBefore !== undefined
+      ? [checkFailedUnits(context, context.failedBefore)]
+      : []),
+  ]);
+}
+
+async function checkProgram(
+  run: ProcessRunner,
+  check: string,
+  { argv, timeout }: { argv: readonly string[]; timeout: number },
+): Promise<HealthResult> {
+  const [program = '', ...args] = argv;
+  const result = await run(program, args, { timeout, cwd: '/' });
+  if (result.exitCode === 0) return { check, ok: true };
+  const said = result.stderrTail.at(-1) ?? result.stdout.trim().split('\n').at(-1) ?? '';
+  const why = result.timedOut
+    ? 'it did not end in time'
+    : (result.startError ?? `exit ${result.exitCode ?? 'by a signal'}`);
+  return { check, ok: false, detail: messageOf(said === '' ? why : `${why}: ${said}`) };
+}
+
+function checkTcp({ host, port }: { host: string; port: number }, timeout: number): Promise<HealthResult> {
+  const check = `${host} port ${port} answers`;
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (result: HealthResult) => {
+      clearTimeout(deadline);
+      socket.destroy();
+      resolve(result);
+    };
+    // Name resolution counts too: a socket's own timeout begins after it.
+    const deadline = setTimeout(
+      () => end({ check, ok: false, detail: 'it did not answer in time' }),
+      timeout,
+    );
+    socket.once('connect', () => end({ check, ok: true }));
+    socket.once('error', (error) => end({ check, ok: false, detail: messageOf(error) }));
+  });
+}
+
+async function checkFailedUnits({ run }: HealthContext, before: readonly string[]): Promise<HealthResult> {
+  const check = 'no further unit has failed';
+  const now = await listFailedUnits(run);
+  if (now === undefined) return { check, ok: false, detail: 'systemctl does not answer' };
+  const further = now.filter((unit) => !before.includes(unit));
+  return further.length === 0 ? { check, ok: true } : { check, ok: false, detail: further.join(', ') };
+}
+
+/** Units in the state `failed`; undefined where systemctl does not answer. */
+export async function listFailedUnits(run: ProcessRunner): Promise<string[] | undefined> {
+  const args = ['list-units', '--state=failed', '--plain', '--no-legend', '--no-pager', '--full'];
+  const result = await run('systemctl', args, { timeout: 30_000 });
+  if (result.exitCode !== 0) return undefined;
+  return result.stdout.split('\n').flatMap((line) => line.trim().split(/\s+/)[0] || []);
+}

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { makeTarget } from '../../scripts/sandboxed-target.ts';
+import { makeWorkshop, plainHost } from '../support/fleet.ts';
+
+const shop = await makeWorkshop();
+const release = (name: string, sequence: number) =>
+  shop.bundle(name, { hosts: { web: plainHost('web', name) }, args: ['--sequence', String(sequence)] });
+const old = await release('old', 0);
+const next = await release('next', 10);
+let count = 0;
+
+/** Installs the old system, then the next one under the health checks given. */
+async function switchUnder(health: Record<string, unknown>) {
+  count += 1;
+  const options = { host: 'web', trustedKeys: [shop.keys.publicKey] };
+  const root = join(shop.folder, `target-${count}`);
+  const before = await makeTarget(root, options);
+  assert.equal((await before.verb('switch', ['--tarball', old])).code, 0);
+  const previous = await before.currentSystem();
+  await before.close();
+  const target = await makeTarget(root, {
+    ...options,
+    policy: { health: { settle: 0, interval: 0.1, retries: 0, timeout: 2, ...health } },
+  });
+  after(() => target.close());
+  const started = performance.now();
+  const ran = await target.verb('switch', ['--tarball', next, '--json']);
+  const receipt = JSON.parse(ran.stdout) as {
+    state: string;
+    code?: string;
+    detail?: string;
+    health?: { check: string; ok: boolean }[];
+  };
+  return { ...receipt, exit: ran.code, seconds: (performance.now() - started) / 1000, target, previous };
+}
+
+test('a healthy system is committed, and the receipt has every check', async () => {
+  const { state, health } = await switchUnder({ commands: [['test', '-e', '/run/current-system/etc/motd']] });
+  assert.equal(state, 'committed');
+  assert.deepEqual(health, [{ check: 'test -e /run/current-system/etc/motd', ok: true }]);
+});
+
+test('a check that fails brings the previous system back, and is named', async () => {
+  const { state, code, detail, exit, target, previous } = await switchUnder({
+    commands: [['true'], ['sh', '-c', 'echo the pump is dry >&2; exit 7']],
+  });
+  assert.deepEqual([state, code, exit], ['rolled-back', 'health-failed', 1]);
+  assert.match(detail ?? '', /exit 7: the pump is dry/);
+  assert.equal(await target.currentSystem(), previous);
+  assert.equal(await target.profile(), 'system-1-link');
+  const again = await target.verb('switch', ['--tarball', next, '--json']);
+  assert.equal((JSON.parse(again.stdout) as { code: string }).code, 'failed-before');
+});
+
+test('a check that hangs has failed when its time is up', async () => {
+  const { code, detail, seconds } = await switchUnder({ commands: [['sleep', '600']], timeout: 1 });
+  assert.equal(code, 'health-failed');
+  assert.match(detail ?? '', /did not end in time/);
+  assert.ok(seconds < 20, `${seconds} s`);
+});
+
+test('a check that flaps gets the looks that the policy allows it', async () => {
+  const flapping = [['sh', '-c', 'echo x >>/run/looks; test "$(wc -l </run/looks)" -ge 3']];
+  assert.equal((await switchUnder({ commands: flapping, retries: 3 })).state, 'committed');
+  assert.equal((await switchUnder({ commands: flapping, retries: 1 })).code, 'health-failed');
+});
+
+test('a port that nobody listens on, and a program that is not there, are failures like any other', async () => {
+  // Port 1 (tcpmux) is nobody's on a machine of ours.
+  const { code, detail } = await switchUnder({ tcp: [{ port: 1 }], commands: [['/no/such/program']] });
+  assert.equal(code, 'health-failed');
+  assert.match(detail ?? '', /ENOENT|not found|no such/i);
+  assert.match(detail ?? '', /127\.0\.0\.1 port 1 answers \(.*ECONNREFUSED/);
+});
+
+test('boot is not held to checks of a system that does not run yet', async () => {
+  const options = {
+    host: 'web',
+    trustedKeys: [shop.keys.publicKey],
+    policy: { operation: 'boot', health: { commands: [['false']] } },
+  };
+  const target = await makeTarget(join(shop.folder, 'boot'), options);
+  after(() => target.close());
+  assert.equal((await target.verb('boot', ['--tarball', old])).code, 0);
+});

@@ -24,9 +24,8 @@ export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) =>
   await resumeAtStart(machine);
   const queue = new InboxQueue(machine);
   const exits: ExitCode[] = [];
-  await queue.look();
   // A bad file is only believed at rest, and rest takes a moment to observe.
-  await machine.clock.sleep(machine.settings.inboxRest * 1000);
+  if ((await queue.look()).length > 0) await machine.clock.sleep(machine.settings.inboxRest * 1000);
   for (const look of await queue.look()) {
     if (look.action === 'wait') {
       announceWait(machine, look);

@@ -98,7 +98,8 @@ export class InboxQueue {
       return present < examined.size ? 'short' : 'whole';
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
-      return error.code === 'bundle-truncated' ? 'short' : 'bad';
+      // A file that can't be read may be on its way out, or its medium may come back: patience, then a report.
+      return error.code === 'bundle-truncated' || error.code === 'io-error' ? 'short' : 'bad';
     }
   }
 }

@@ -47,7 +47,7 @@ async function copyInput(
   };
   for await (const chunk of input) {
     const bytes = chunk as Buffer;
-    await handle.write(bytes, 0, bytes.length, written);
+    await writeAll(handle, bytes, written);
     written += bytes.length;
     if (limit === undefined && written >= headBytes) await authenticate();
     if (limit !== undefined && written > limit) {
@@ -55,4 +55,11 @@ async function copyInput(
     }
   }
   if (limit === undefined) await authenticate();
+}
+
+async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
 }

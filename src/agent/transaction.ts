@@ -14,7 +14,6 @@ export class Transaction {
   readonly #machine: Machine;
   #state: State = 'discovered';
   #known: Known = {};
-  readonly #notices: string[] = [];
   readonly #reached = new Set<State>();
 
   private constructor(machine: Machine, { id, source }: { id: string; source: string }) {
@@ -62,7 +61,7 @@ export class Transaction {
 
   /** Something a person should read although all went well. */
   notice(text: string): void {
-    this.#notices.push(text);
+    this.learn({ notices: [...(this.#known.notices ?? []), text] });
     this.emit('notice', { text }, 'warn');
   }
 
@@ -98,7 +97,6 @@ export class Transaction {
       source: this.source,
       state: this.#state,
       ...this.#known,
-      ...(this.#notices.length === 0 ? {} : { notices: this.#notices }),
     };
     await saveReceipt(this.#machine.settings.stateDirectory, receipt);
     return receipt;
@@ -128,5 +126,8 @@ export class Transaction {
 /** The code and detail of anything thrown. */
 export function outcomeOf(error: unknown): { code: ReasonCode; detail: string } {
   if (error instanceof NixmakerError) return { code: error.code, detail: error.detail };
-  return { code: 'internal', detail: messageOf(error) };
+  const errno = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  const full = errno === 'ENOSPC' || errno === 'EDQUOT';
+  const fromSystem = error instanceof Error && 'syscall' in error;
+  return { code: full ? 'no-space' : fromSystem ? 'io-error' : 'internal', detail: messageOf(error) };
 }

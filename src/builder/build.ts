@@ -1,6 +1,6 @@
 /** From a flake to bundles: one file wires the builder's half. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import {
   type ExitCode,
   exitCodes,
@@ -76,9 +76,12 @@ export type HostRunner = (
   work: (host: string, say: (text: string) => void) => Promise<HostResult>,
 ) => Promise<HostResult[]>;
 
-/** The builder's Nix: this machine's own configuration and store. */
-export function builderNix(): NixContext {
-  return { run: runProgram };
+/**
+ * The builder's Nix: this machine's own configuration and store.
+ * @param signal ends Nix; what was begun is cleared away
+ */
+export function builderNix(signal?: AbortSignal): NixContext {
+  return { run: runProgram, ...(signal === undefined ? {} : { signal }) };
 }
 
 /** Names of the hosts of a flake. */
@@ -90,9 +93,11 @@ export async function listFlakeHosts(nix: NixContext, flake: string): Promise<st
 /** Builds every chosen host; one that fails does not stop the others. */
 export async function buildBundles(
   nix: NixContext,
-  options: BuildOptions,
+  given: BuildOptions,
   runHosts: HostRunner,
 ): Promise<HostResult[]> {
+  // Absolute, for Nix takes the folder as a URI.
+  const options = { ...given, directory: resolve(given.directory) };
   checkFlakeReference(options.flake);
   const known = await listHosts(nix, options.flake);
   const missing = options.hosts.find((host) => !known.includes(host));

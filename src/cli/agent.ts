@@ -32,7 +32,8 @@ async function agent(options: AgentOptions): Promise<number> {
     );
   }
   const stopped = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.abort());
+  // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopped.abort());
   await runAgent(machine, stopped.signal);
   return exitCodes.done;
 }

@@ -59,8 +59,11 @@ async function build(flags: BuildFlags): Promise<number> {
   const key =
     flags.key === undefined ? {} : { key: { secret: await readSecretKeyFile(flags.key), file: flags.key } };
   const epoch = process.env.SOURCE_DATE_EPOCH;
+  const interrupted = new AbortController();
+  // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
   const results = await buildBundles(
-    builderNix(),
+    builderNix(interrupted.signal),
     {
       flake: flags.flake,
       directory: flags.directory,

@@ -1,5 +1,6 @@
 /** Moving a settled bundle out of the way, with a report beside it. Never overwrites, never copies. */
-import { lstat, mkdir, rename, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Candidate } from './inbox.ts';
 
@@ -14,35 +15,63 @@ export interface Settled {
 /**
  * Moves the candidate to `<inbox>/<folder>/` and writes the report beside it.
  * A name taken already gets a number: web.tar, web.2.tar.
+ *
+ * Threat: whoever may write to the inbox may put a link in the place of a folder, to have us move a file of their
+ * choice to where they can't write. So both folders are opened without following links, and all names are taken
+ * relative to what was opened.
  */
 export async function settle(
   candidate: Candidate,
   { inbox, folder, report }: { inbox: string; folder: string; report: string },
 ): Promise<Settled> {
-  const target = join(inbox, folder);
-  await mkdir(target, { recursive: true });
-  const extension = candidate.format === 'bundle' ? '.tar' : '';
-  const stem = basename(candidate.path, candidate.format === 'bundle' ? '.tar' : '.tar.gz');
-  const destination = await freeName(target, stem, extension);
-  if (candidate.format === 'bundle') await rename(candidate.path, destination);
-  else await moveClassic(candidate.path, destination);
-  const reportPath = `${destination}.txt`;
-  await writeFile(reportPath, report, { flag: 'wx', mode: 0o644 });
-  return { bundle: destination, report: reportPath };
-}
-
-async function moveClassic(tarball: string, destination: string): Promise<void> {
-  await mkdir(destination);
-  for (const name of classicCompanions) {
-    await rename(join(dirname(tarball), name), join(destination, name)).catch(ignoreMissing);
+  await mkdir(join(inbox, folder), { recursive: true });
+  const target = await openFolder(join(inbox, folder));
+  try {
+    const source = await openFolder(dirname(candidate.path));
+    try {
+      const name = await moveTo(candidate, { source: source.path, target: target.path });
+      await writeFile(join(target.path, `${name}.txt`), report, { flag: 'wx', mode: 0o644 });
+      return { bundle: join(inbox, folder, name), report: join(inbox, folder, `${name}.txt`) };
+    } finally {
+      await source.close();
+    }
+  } finally {
+    await target.close();
   }
-  await rename(tarball, join(destination, basename(tarball)));
 }
 
-async function freeName(folder: string, stem: string, extension: string): Promise<string> {
+/** A folder by its open descriptor (proc_pid_fd(5)): it stays the same folder whatever becomes of its name. */
+async function openFolder(path: string): Promise<{ path: string; close: () => Promise<void> }> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  return { path: `/proc/self/fd/${handle.fd}`, close: () => handle.close() };
+}
+
+async function moveTo(
+  candidate: Candidate,
+  { source, target }: { source: string; target: string },
+): Promise<string> {
+  const file = basename(candidate.path);
+  if (candidate.format === 'bundle') {
+    const name = await freeName(target, { stem: basename(file, '.tar'), extension: '.tar' });
+    await rename(join(source, file), join(target, name));
+    return name;
+  }
+  const name = await freeName(target, { stem: basename(file, '.tar.gz'), extension: '' });
+  await mkdir(join(target, name));
+  for (const companion of classicCompanions) {
+    await rename(join(source, companion), join(target, name, companion)).catch(ignoreMissing);
+  }
+  await rename(join(source, file), join(target, name, file));
+  return name;
+}
+
+async function freeName(
+  folder: string,
+  { stem, extension }: { stem: string; extension: string },
+): Promise<string> {
   for (let n = 1; ; n++) {
-    const path = join(folder, n === 1 ? `${stem}${extension}` : `${stem}.${n}${extension}`);
-    if (!(await exists(path)) && !(await exists(`${path}.txt`))) return path;
+    const name = n === 1 ? `${stem}${extension}` : `${stem}.${n}${extension}`;
+    if (!(await exists(join(folder, name))) && !(await exists(join(folder, `${name}.txt`)))) return name;
   }
 }
 

@@ -176,6 +176,22 @@ test('hidden files, links and FIFOs in the inbox do no harm', async () => {
   ]);
 });
 
+test('a link in the place of the inbox’s own folders leads nothing astray, and the agent goes on', async () => {
+  const target = await freshTarget();
+  const elsewhere = join(target.root, 'elsewhere');
+  await mkdir(elsewhere);
+  await symlink(elsewhere, join(target.inbox, 'refused'));
+  await writeFile(join(target.inbox, 'evil.tar'), 'not a bundle'.repeat(200));
+  const agent = await target.startAgent();
+  await agent.waitFor((l) => l.event === 'settle-failed');
+  await copyFile(await release('one'), join(target.inbox, 'web.tar'));
+  await agent.waitFor((l) => l.event === 'committed');
+  await agent.stop();
+  assert.deepEqual(await readdir(elsewhere), []);
+  const refusals = agent.log().filter((l) => l.event === 'refused');
+  assert.equal(refusals.length, 1, 'what could not be moved away is not refused over and over');
+});
+
 test('switch takes a bundle from standard input, and refuses a bad one there too', async () => {
   const target = await freshTarget();
   const bundle = await readFile(await release('stdin'));
@@ -419,6 +435,21 @@ test('agent and command line at once: one of them waits', async () => {
   await writeFile(join(target.root, 'run/go'), '');
   await agent.waitFor((l) => l.event === 'committed');
   await agent.stop();
+});
+
+test('an agent told to stop finishes what it has begun, then stops', async () => {
+  const target = await freshTarget();
+  const bundle = await shop.bundle('stopping', {
+    switchPrelude: 'while [ ! -e /run/go ]; do sleep 0.05; done',
+  });
+  const agent = await target.startAgent();
+  await copyFile(bundle, join(target.inbox, 'web.tar'));
+  await agent.waitFor((l) => l.event === 'boot-entry');
+  const stopping = agent.stop();
+  await writeFile(join(target.root, 'run/go'), '');
+  await stopping;
+  const events = agent.log().map((l) => l.event);
+  assert.deepEqual(events.slice(-3), ['committed', 'settled', 'agent-stopped']);
 });
 
 test('an agent killed midway does it over when it starts again', async () => {

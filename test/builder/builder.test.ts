@@ -377,6 +377,42 @@ test('the thread’s manual steps work on the classic format, to the letter', as
   assert.match(ran.stdout, /-nixos-system-web-/);
 });
 
+test('folders may be given relative, and as the README has it', async () => {
+  const place = join(folder, 'relative place');
+  await writeFlake(place);
+  const built = await builder.nixmaker(
+    ['build', '-f', 'path:.', '--dir', 'out here', '--key', keys.secretFile],
+    { cwd: place },
+  );
+  assert.equal(built.code, 0, built.stderr);
+  const verified = await builder.nixmaker(['verify', '--key', keys.publicKey, 'out here/web/web.tar'], {
+    cwd: place,
+  });
+  assert.equal(verified.code, 0, verified.stdout);
+});
+
+test('a build that is interrupted leaves nothing half written', async () => {
+  const hosts = {
+    web: '{ config.system.build.toplevel = derivation { name = "nixos-system-web-0"; system = builtins.currentSystem or "x86_64-linux"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "sleep 600" ]; }; }',
+  };
+  const flake = await writeFlake(join(folder, 'interrupted'), { hosts });
+  const out = join(folder, 'interrupted-out');
+  const ran = await builder.run([
+    'timeout',
+    '--signal=INT',
+    '3',
+    process.execPath,
+    join(checkout, 'src/cli/main.ts'),
+    'build',
+    '-f',
+    `path:${flake}`,
+    '-d',
+    out,
+  ]);
+  assert.notEqual(ran.code, 0);
+  assert.deepEqual(await readdir(out), []);
+});
+
 test('usage errors exit with 64, help and version with 0', async () => {
   for (const args of [
     ['explode'],

@@ -14,16 +14,18 @@ import { exitOf, takeBundle } from './take.ts';
 const slowRescan = 60_000;
 /** After a deferral that no change of the file announces the end of (Nix down, no space, lock held): from, up to. */
 const retryFrom = 2000;
-const retryUpTo = 300_000;
+const retryUpTo = 900_000;
 /** A copy in progress is a storm of events; this is how long one look lasts. */
 const calm = 100;
 
 /** Takes what is there, waits for nothing, and returns the gravest result. */
 export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) => void): Promise<ExitCode> {
   await mkdir(machine.settings.inbox, { recursive: true });
-  await resumeAtStart(machine);
+  // Runs that were only forgotten say nothing: their bundle, if it is still there, is taken now.
+  const resumed = (await resumeAtStart(machine)).filter((r) => r.state !== 'deferred');
+  for (const receipt of resumed) onReceipt(receipt);
+  const exits: ExitCode[] = resumed.map(exitOf);
   const queue = new InboxQueue(machine);
-  const exits: ExitCode[] = [];
   // A bad file is only believed at rest, and rest takes a moment to observe.
   if ((await queue.look()).length > 0) await machine.clock.sleep(machine.settings.inboxRest * 1000);
   for (const look of await queue.look()) {

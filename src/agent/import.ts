@@ -16,6 +16,7 @@ import {
   realise,
   rootInAdvance,
   storeFolder,
+  syncStore,
 } from '../nix/target.ts';
 import { writeDurably } from '../state/durable.ts';
 import type { Contents } from './examine.ts';
@@ -90,6 +91,8 @@ export async function importContents(
     contents.kind === 'bundle'
       ? await importBundle(machine, { transaction, bundle: contents.bundle, path })
       : await importChrootStore(machine, { transaction, folder: contents.folder, path });
+  // Before the journal says so: what is recorded as imported must survive a power cut.
+  await syncStore(machine.nix);
   if (!(await isValid(machine.nix, path)))
     throw new NixmakerError('nix-failed', `${path} is not valid after the import`);
   const milliseconds = Math.round(machine.clock.monotonic() - started);

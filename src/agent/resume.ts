@@ -17,10 +17,10 @@ import { rollBack } from './roll-back.ts';
 import { Transaction } from './transaction.ts';
 
 /** When the agent starts, before it looks at the inbox. @throws NixmakerError `busy` */
-export async function resumeAtStart(machine: Machine): Promise<void> {
+export async function resumeAtStart(machine: Machine): Promise<Receipt[]> {
   const lock = await takeLock(machine.hold, machine.settings.stateDirectory);
   try {
-    await resumeStopped(machine);
+    return await resumeStopped(machine);
   } finally {
     await lock.release();
   }

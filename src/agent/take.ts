@@ -4,6 +4,7 @@ import type { BundleFile } from '../bundle/file.ts';
 import { catalogue } from '../core/catalogue.ts';
 import { decide, type Facts } from '../core/decide.ts';
 import { type ExitCode, exitCodes, NixmakerError } from '../core/errors.ts';
+import { hasBegunToChange } from '../core/lifecycle.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
 import { readProfile, readSystemLink } from '../nix/profile.ts';
@@ -38,6 +39,9 @@ export async function takeBundle(machine: Machine, request: TakeRequest): Promis
     try {
       return await proceed(machine, transaction, request);
     } catch (error) {
+      // From `profile-set` on only a rollback may end a run; where even that could not be begun (a full disk), the
+      // journal stays open and the run is taken up again.
+      if (hasBegunToChange(transaction.state)) throw error;
       const outcome = outcomeOf(error);
       if (outcome.code === 'internal')
         machine.emit({ event: 'fault', level: 'error', transaction: transaction.id, stack: stackOf(error) });

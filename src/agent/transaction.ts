@@ -88,8 +88,11 @@ export class Transaction {
 
   /** Ends the run and keeps its receipt. */
   async end(state: State, outcome: { code?: ReasonCode; detail?: string } = {}): Promise<Receipt> {
-    this.learn(outcome);
-    if (!isEnd(this.#state)) await this.advance(state);
+    // An ended run stays as it ended, whatever goes wrong while tidying up after it.
+    if (!isEnd(this.#state)) {
+      this.learn(outcome);
+      await this.advance(state);
+    }
     const receipt: Receipt = {
       schema: receiptSchemaVersion,
       transaction: this.id,
@@ -98,7 +101,8 @@ export class Transaction {
       state: this.#state,
       ...this.#known,
     };
-    await saveReceipt(this.#machine.settings.stateDirectory, receipt);
+    // A run that waits is tried again and again; its journal is enough.
+    if (this.#state !== 'deferred') await saveReceipt(this.#machine.settings.stateDirectory, receipt);
     return receipt;
   }
 

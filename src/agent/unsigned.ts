@@ -5,6 +5,7 @@
 import { copyFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readClassicMeta } from '../bundle/classic.ts';
+import { hasBegunToChange } from '../core/lifecycle.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
 import { importFromChrootStore, pingStore } from '../nix/target.ts';
@@ -29,6 +30,7 @@ export async function takeUnsigned(
       transaction.notice('The tarball is not signed; it was taken because --allow-unsigned was given.');
       return await install(machine, { transaction, tarball, operation, work });
     } catch (error) {
+      if (hasBegunToChange(transaction.state)) throw error;
       return await transaction.end('failed', outcomeOf(error));
     } finally {
       await removeWorkFolder(machine, work);

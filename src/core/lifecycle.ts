@@ -37,7 +37,7 @@ const steps: Readonly<Record<State, readonly State[]>> = {
   'profile-set': ['boot-entry', 'healthy', 'rolling-back'],
   'boot-entry': ['switched', 'healthy', 'rolling-back'],
   switched: ['healthy', 'rolling-back', 'failed'],
-  healthy: ['committed', 'rolling-back'],
+  healthy: ['committed', 'rolling-back', 'failed'],
   'rolling-back': ['rolled-back', 'failed'],
   committed: [],
   deferred: [],

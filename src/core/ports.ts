@@ -46,7 +46,7 @@ export interface HeldProcess {
 
 /**
  * Starts a program that says one line when it is ready and then waits for its standard input to end.
- * Undefined where it ended before it was ready.
+ * Undefined where it ended with 1 before it was ready. @throws NixmakerError `io-error` where it can't be started
  */
 export type ProcessHolder = (program: string, args: readonly string[]) => Promise<HeldProcess | undefined>;
 

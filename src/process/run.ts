@@ -56,8 +56,13 @@ export async function holdProgram(
   const lines = child.iterable({ from: 'stdout' })[Symbol.asyncIterator]();
   const first = await lines.next();
   if (first.done === true) {
-    await child;
-    return undefined;
+    const result = await child;
+    // flock(1) says 1 for "held by another"; a program that is not there must not look like that.
+    if (result.exitCode === 1) return undefined;
+    throw new NixmakerError(
+      'io-error',
+      `${program} can’t be used: ${messageOf(result.shortMessage ?? 'it ended')}`,
+    );
   }
   return {
     release: async () => {

@@ -522,6 +522,21 @@ test('an agent without privileges imports through the daemon, which checks every
   assert.match((await target.currentSystem()) ?? '', /nixos-system-web/);
 });
 
+test('the store is flushed before an import is recorded', async () => {
+  const target = await freshTarget();
+  // The real sync, with a note of what the journal said when it was called.
+  const tools = join(target.root, 'tools');
+  await mkdir(tools);
+  const note = join(target.root, 'synced');
+  const script = `#!/bin/sh\nprintf '%s ' "$@" >>${note}; grep -c '"state":"imported"' ${target.stateDirectory}/journal >>${note} || true\nexec /bin/sync "$@"\n`;
+  await writeFile(join(tools, 'sync'), script, { mode: 0o755 });
+  const ran = await target.verb('switch', ['--tarball', await release('one')], {
+    env: { PATH: `${tools}:${process.env.PATH}` },
+  });
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.equal(await readFile(note, 'utf8'), '--file-system /nix/store 0\n');
+});
+
 test('standard input that is a file works as well', async () => {
   const target = await freshTarget();
   const bundle = await release('file-stdin');

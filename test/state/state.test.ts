@@ -109,6 +109,14 @@ test('the lock is one’s alone, and free again once released', async (t) => {
   await (await takeLock(holdProgram, folder)).release();
 });
 
+test('a missing flock is not mistaken for another nixmaker', async (t) => {
+  const folder = await temporaryFolder(t);
+  await assert.rejects(
+    takeLock((_program, args) => holdProgram('no-such-flock', args), folder),
+    /io-error/,
+  );
+});
+
 const good = { schema: 1, host: 'web', operation: 'switch', trustedKeys: ['k:x'] };
 
 async function policyOf(folder: string, text: string, mode = 0o644) {

@@ -8,6 +8,22 @@
 let
   cfg = config.services.nixmaker;
   json = pkgs.formats.json { };
+
+  path = [
+    config.nix.package
+    pkgs.coreutils
+    pkgs.gnutar
+    pkgs.gzip
+    pkgs.util-linux
+    config.systemd.package
+  ];
+
+  units = pkgs.runCommand "nixmaker-units" { } ''
+    mkdir -p $out/etc/systemd/system
+    for unit in ${../systemd}/*; do
+      sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|" $unit >$out/etc/systemd/system/$(basename $unit)
+    done
+  '';
 in
 {
   options.services.nixmaker = {
@@ -79,46 +95,30 @@ in
     environment.etc."nixmaker/settings.json".source = json.generate "nixmaker-settings.json" cfg.settings;
     environment.systemPackages = [ cfg.package ];
 
-    systemd.tmpfiles.rules = [
-      "d /var/lib/nixmaker 0755 root root -"
-      "d /var/lib/nixmaker/inbox 0755 root root -"
-      "d /var/lib/nixmaker/state 0755 root root -"
-    ];
-
-    systemd.services.nixmaker = {
-      description = "Take NixOS updates from the inbox";
-      wantedBy = [ "multi-user.target" ];
-      after = [ "nix-daemon.socket" ];
-      wants = [ "nix-daemon.socket" ];
-      # A switch that we started must not restart or stop us midway through itself.
-      restartIfChanged = false;
-      unitConfig.X-StopOnRemoval = false;
-      path = [
-        config.nix.package
-        pkgs.coreutils
-        pkgs.gnutar
-        pkgs.gzip
-        pkgs.util-linux
-        config.systemd.package
-      ];
-      serviceConfig = {
-        Type = "exec";
-        ExecStart = "${cfg.package}/bin/nixmaker agent";
-        Restart = "on-failure";
-        RestartSec = "10s";
-        StateDirectory = "nixmaker";
-        RuntimeDirectory = "nixmaker";
-        WorkingDirectory = "/";
-        TimeoutStopSec = "10min";
-        NoNewPrivileges = true;
-        PrivateTmp = true;
-        ProtectHome = true;
-        ProtectClock = true;
-        ProtectHostname = true;
-        RestrictSUIDSGID = true;
-        LockPersonality = true;
-        UMask = "0022";
-      };
+    users.users.nixmaker = {
+      isSystemUser = true;
+      group = "nixmaker";
+      description = "nixmaker's agent";
     };
+    users.groups.nixmaker = { };
+
+    # The units of systemd/, one source of truth; only the programs' places are NixOS's own.
+    systemd.packages = [ units ];
+    systemd.services =
+      lib.genAttrs
+        [
+          "nixmaker"
+          "nixmaker-activate"
+          "nixmaker-resume"
+        ]
+        (name: {
+          inherit path;
+          # A switch that we started must not restart or stop us midway through itself.
+          restartIfChanged = false;
+          stopIfChanged = false;
+          unitConfig.X-StopOnRemoval = false;
+          wantedBy = lib.optional (name != "nixmaker-activate") "multi-user.target";
+        });
+    systemd.paths.nixmaker-activate.wantedBy = [ "multi-user.target" ];
   };
 }

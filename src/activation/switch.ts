@@ -53,7 +53,7 @@ export async function runSwitch(
   for (let attempt = 1; ; attempt++) {
     const result = await (activation.mode === 'direct'
       ? runDirectly(activation, toplevel, verb)
-      : runAsUnit(activation, { toplevel, verb, attempt }));
+      : runAlone(activation, { toplevel, verb, attempt }));
     if (result.outcome !== 'lock-held' || attempt > lockRetries) return result;
     await activation.clock.sleep(lockPause);
   }
@@ -79,6 +79,34 @@ async function runDirectly(
 }
 
 /**
+ * Waits for switches of ours that are still running, then runs this one: a switch outlives whoever started it, and
+ * may be at work when a run is taken up again.
+ */
+async function runAlone(
+  activation: Activation,
+  request: { toplevel: StorePath; verb: SwitchVerb; attempt: number },
+): Promise<SwitchResult> {
+  const args = [
+    'list-units',
+    '--plain',
+    '--no-legend',
+    '--no-pager',
+    '--state=active,activating,deactivating',
+  ];
+  const end = activation.clock.monotonic() + deadline;
+  for (;;) {
+    const found = await activation.run('systemctl', [...args, 'nixmaker-switch-*.service'], {
+      timeout: 30_000,
+    });
+    if (found.exitCode !== 0 || found.stdout.trim() === '') break;
+    if (activation.clock.monotonic() > end)
+      return { outcome: 'hung', exitCode: undefined, output: [found.stdout.trim()] };
+    await activation.clock.sleep(lockPause);
+  }
+  return runAsUnit(activation, request);
+}
+
+/**
  * As nixos-rebuild does it, but with no pipe: were the reader to die, the switch would die with it
  * (nixpkgs #462179). What it says goes to the journal, and is read from there.
  */
@@ -86,7 +114,8 @@ async function runAsUnit(
   { run, transaction }: Activation,
   { toplevel, verb, attempt }: { toplevel: StorePath; verb: SwitchVerb; attempt: number },
 ): Promise<SwitchResult> {
-  const unit = `nixmaker-switch-${transaction}-${verb}-${attempt}`;
+  // The process id: a helper that was killed and started again must not meet its own earlier unit's name.
+  const unit = `nixmaker-switch-${transaction}-${verb}-${attempt}-${process.pid}`;
   const args = [
     '--collect',
     '--no-ask-password',

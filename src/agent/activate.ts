@@ -108,7 +108,7 @@ async function requireHealth(machine: Machine, { transaction, operation }: Activ
 async function commit(machine: Machine, { transaction, operation }: ActivationRequest): Promise<Receipt> {
   const { sequence, manifestDigest, createdAt } = transaction.known;
   if (sequence !== undefined && manifestDigest !== undefined && createdAt !== undefined) {
-    await raiseFloor(machine.settings.stateDirectory, { schema: 1, sequence, manifestDigest, createdAt });
+    await raiseFloor(machine.floorDirectory, { schema: 1, sequence, manifestDigest, createdAt });
   }
   return transaction.end('committed', { detail: sentence(operation) });
 }

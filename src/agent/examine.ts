@@ -13,6 +13,8 @@ import type { Machine } from './machine.ts';
 
 export interface Examined {
   readonly verified: VerifiedManifest;
+  /** The bytes that were verified, for whoever has to verify them again. */
+  readonly head: Pick<BundleHead, 'manifestBytes' | 'signatureBytes'>;
   /** Bytes of everything signed. */
   readonly size: number;
   /** Bytes that are there by now. */
@@ -42,6 +44,7 @@ export async function examineBundle(machine: Machine, source: string | BundleFil
     const authenticated = await authenticateBundle(file, authenticate(machine));
     return {
       verified: authenticated.authentic,
+      head: authenticated.head,
       size: authenticated.totalSize,
       present: () => file.size(),
       open: async () => {
@@ -70,6 +73,7 @@ export async function examineClassic(machine: Machine, tarball: string): Promise
   let work: string | undefined;
   return {
     verified,
+    head,
     size: manifest.members[0]?.size ?? 0,
     present: async () => (await stat(tarball)).size,
     open: async () => {

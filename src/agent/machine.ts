@@ -16,6 +16,10 @@ export interface Machine {
   readonly settings: Settings;
   readonly policy: Policy;
   readonly trust: TrustSet;
+  /** Where the floor and the journal of activations are: what nobody but root may change, where that is apart. */
+  readonly floorDirectory: string;
+  /** Whether activation is somebody else's: the root helper's, which is asked by a request. */
+  readonly handsOver: boolean;
   readonly nix: NixContext;
   readonly run: ProcessRunner;
   readonly hold: ProcessHolder;
@@ -46,13 +50,17 @@ export const systemClock: Clock = {
 
 /** @throws NixmakerError of the configuration kind (exit 78) before anything is looked at */
 export async function openMachine(options: MachineOptions): Promise<Machine> {
-  const settings = await openSettings(options.settingsFile);
-  const policy = await readPolicy(options.policyFile ?? settings.policyFile, process.getuid?.() ?? 0);
+  const uid = process.getuid?.() ?? 0;
+  const given = await openSettings(options.settingsFile);
+  const settings = settingsFor(given, uid);
+  const policy = await readPolicy(options.policyFile ?? settings.policyFile, uid);
   const trust = makeTrustSet(policy.trustedKeys, policy.threshold);
   return {
     settings,
     policy,
     trust,
+    floorDirectory: floorDirectoryOf(settings),
+    handsOver: settings.activation === 'systemd' && uid !== 0,
     nix: {
       run: runProgram,
       store: settings.store,
@@ -68,6 +76,19 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
     machineId: await readMachineId(),
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
   };
+}
+
+/**
+ * Root keeps its journal where nobody else can write: helper, command line and agent, whichever of them root runs.
+ * In a sandbox (`direct`) there is one process, one user and one folder.
+ */
+function settingsFor(settings: Settings, uid: number): Settings {
+  const apart = settings.activation === 'systemd' && uid === 0;
+  return apart ? { ...settings, stateDirectory: settings.activationDirectory } : settings;
+}
+
+export function floorDirectoryOf(settings: Settings): string {
+  return settings.activation === 'systemd' ? settings.activationDirectory : settings.stateDirectory;
 }
 
 /** @param file as given by the operator; without one the default file, which need not exist */

@@ -5,7 +5,8 @@ import { listInbox } from '../media/inbox.ts';
 import { type DiskRow, listDisks } from '../media/space.ts';
 import { readProfile, readSystemLink } from '../nix/profile.ts';
 import { readFloor } from '../state/floor.ts';
-import { type JournalRecord, readJournal } from '../state/journal.ts';
+import { type JournalContents, type JournalRecord, readJournal } from '../state/journal.ts';
+import { floorDirectoryOf } from './machine.ts';
 
 export interface Status {
   readonly schema: 1;
@@ -29,8 +30,8 @@ export async function readStatus(settings: Settings): Promise<Status> {
     readSystemLink(settings.currentSystem),
     readSystemLink(settings.bootedSystem),
     readProfile(settings.profile),
-    readFloor(settings.stateDirectory),
-    readJournal(settings.stateDirectory),
+    readFloor(floorDirectoryOf(settings)),
+    readAllJournals(settings),
     listInbox(settings.inbox),
     listDisks(),
   ]);
@@ -49,6 +50,16 @@ export async function readStatus(settings: Settings): Promise<Status> {
   };
 }
 
+/** The agent's journal and, where the privileges are apart, the helper's: one run has the same id in both. */
+async function readAllJournals(settings: Settings): Promise<JournalContents> {
+  const folders = [...new Set([floorDirectoryOf(settings), settings.stateDirectory])];
+  const all = await Promise.all(folders.map(readJournal));
+  return {
+    records: all.flatMap((j) => j.records).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)),
+    unreadable: all.reduce((sum, j) => sum + j.unreadable, 0),
+  };
+}
+
 export interface History {
   readonly schema: 1;
   /** How each run ended, oldest first; a run that has not ended shows its last state. */
@@ -57,7 +68,7 @@ export interface History {
 }
 
 export async function readHistory(settings: Settings): Promise<History> {
-  const { records, unreadable } = await readJournal(settings.stateDirectory);
+  const { records, unreadable } = await readAllJournals(settings);
   const runs = new Map<string, JournalRecord>();
   for (const record of records) {
     const known = runs.get(record.transaction);

@@ -15,6 +15,7 @@ import { failedDigests, readJournal } from '../state/journal.ts';
 import { takeLock } from '../state/lock.ts';
 import { activate } from './activate.ts';
 import { type Contents, type Examined, examineBundle, examineClassic } from './examine.ts';
+import { handOver } from './hand-over.ts';
 import { checkRoom, importContents, realiseToplevel, rootImport } from './import.ts';
 import type { Machine } from './machine.ts';
 import { resumeStopped } from './resume.ts';
@@ -55,7 +56,7 @@ export async function takeBundle(machine: Machine, request: TakeRequest): Promis
 const stackOf = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
 /** Where a code leads that was thrown on the way: wait, refuse, or fail. Exit codes say which it is. */
-function endOf(code: keyof typeof catalogue): 'deferred' | 'refused' | 'failed' {
+export function endOf(code: keyof typeof catalogue): 'deferred' | 'refused' | 'failed' {
   const { exit } = catalogue[code];
   if (exit === exitCodes.deferred || exit === exitCodes.nixUnavailable) return 'deferred';
   if (exit === exitCodes.badBundle || exit === exitCodes.refusedByPolicy) return 'refused';
@@ -115,7 +116,7 @@ async function judgeAndInstall(
     });
   }
   await transaction.advance('accepted');
-  return install(machine, { transaction, verified, contents, operation });
+  return install(machine, { transaction, verified, head: examined.head, contents, operation });
 }
 
 /** Nothing is decided, and nobody's file is moved away, while bytes are missing. */
@@ -124,7 +125,8 @@ async function requireWhole({ present, size }: Examined): Promise<void> {
   if (there < size) throw new NixmakerError('bundle-truncated', `${there} of ${size} bytes are there`);
 }
 
-async function gatherFacts(
+/** What the decision needs to know of this machine. */
+export async function gatherFacts(
   machine: Machine,
   { manifest, digest }: VerifiedManifest,
   operation: Operation,
@@ -132,8 +134,8 @@ async function gatherFacts(
   const { settings } = machine;
   const [system, floor, journal, profile, running] = await Promise.all([
     currentSystem(machine.nix),
-    readFloor(settings.stateDirectory),
-    readJournal(settings.stateDirectory),
+    readFloor(machine.floorDirectory),
+    readJournal(machine.floorDirectory),
     readProfile(settings.profile),
     readSystemLink(settings.currentSystem),
   ]);
@@ -157,13 +159,14 @@ async function gatherFacts(
 interface Installation {
   readonly transaction: Transaction;
   readonly verified: VerifiedManifest;
+  readonly head: Examined['head'];
   readonly contents: Contents;
   readonly operation: Operation;
 }
 
 async function install(
   machine: Machine,
-  { transaction, verified, contents, operation }: Installation,
+  { transaction, verified, head, contents, operation }: Installation,
 ): Promise<Receipt> {
   const { manifest } = verified;
   await pingStore(machine.nix);
@@ -174,6 +177,7 @@ async function install(
     await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
+    if (machine.handsOver) return await handOver(machine, { transaction, head, operation });
     return await activate(machine, { transaction, toplevel: manifest.toplevel, operation });
   } finally {
     await roots.drop();

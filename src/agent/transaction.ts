@@ -23,8 +23,8 @@ export class Transaction {
   }
 
   /** Opens a run; the first line of its journal is flushed when this returns. */
-  static async begin(machine: Machine, source: string): Promise<Transaction> {
-    const transaction = new Transaction(machine, { id: machine.randomHex(6), source });
+  static async begin(machine: Machine, source: string, id = machine.randomHex(6)): Promise<Transaction> {
+    const transaction = new Transaction(machine, { id, source });
     await transaction.#write('discovered');
     return transaction;
   }
@@ -101,8 +101,10 @@ export class Transaction {
       state: this.#state,
       ...this.#known,
     };
-    // A run that waits is tried again and again; its journal is enough.
-    if (this.#state !== 'deferred') await saveReceipt(this.#machine.settings.stateDirectory, receipt);
+    // An agent's run that waits is tried again and again, and its journal is enough; a helper's is waited for.
+    const { stateDirectory, activationDirectory } = this.#machine.settings;
+    if (this.#state !== 'deferred' || stateDirectory === activationDirectory)
+      await saveReceipt(stateDirectory, receipt);
     return receipt;
   }
 

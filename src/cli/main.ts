@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { exitCodes } from '../core/errors.ts';
+import { defineActivate } from './activate.ts';
 import { defineAgent } from './agent.ts';
 import { defineBuild } from './build.ts';
 import { defineHistory } from './history.ts';
@@ -26,7 +27,8 @@ const program = new Command('nixmaker')
 
 for (const define of [defineList, defineBuild, defineKeygen, defineSign, defineVerify, defineInspect])
   define(program);
-for (const define of [defineAgent, defineOperations, defineStatus, defineHistory]) define(program);
+for (const define of [defineAgent, defineOperations, defineStatus, defineHistory, defineActivate])
+  define(program);
 
 // `nixmaker list | head` ends our reader first; that is no fault of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

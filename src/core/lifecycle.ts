@@ -32,7 +32,8 @@ const steps: Readonly<Record<State, readonly State[]>> = {
   accepted: ['imported', 'deferred', 'refused', 'failed'],
   imported: ['realised', 'deferred', 'refused', 'failed'],
   // `test` and `dry-activate` leave profile and boot loader alone.
-  realised: ['profile-set', 'switched', 'deferred', 'refused', 'failed'],
+  // Where the privileges are apart, the agent hands over here, and its run ends as the helper's did.
+  realised: ['profile-set', 'switched', 'committed', 'rolled-back', 'deferred', 'refused', 'failed'],
   // `healthy` from here on: the machine was restarted into the new system before the rest was done.
   'profile-set': ['boot-entry', 'healthy', 'rolling-back'],
   'boot-entry': ['switched', 'healthy', 'rolling-back'],

@@ -10,6 +10,8 @@ export const limits = {
   notesCharacters: 16 * 1024,
   /** A ustar header holds 11 octal digits: one byte under 8 GiB. */
   memberBytes: 8 * 1024 ** 3 - 1,
+  /** A request holds a manifest and its signatures in base64. */
+  requestBytes: 12 * 1024 * 1024,
   policyBytes: 1024 * 1024,
   settingsBytes: 64 * 1024,
   /** Lines of Nix's or switch-to-configuration's talk kept for a report. */

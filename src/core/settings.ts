@@ -9,6 +9,8 @@ const absolutePath = z
 export const settingsParser = z.strictObject({
   inbox: absolutePath.default('/var/lib/nixmaker/inbox'),
   stateDirectory: absolutePath.default('/var/lib/nixmaker/state'),
+  /** Root's own state where the privileges are apart: floor, journal and receipts of activations. */
+  activationDirectory: absolutePath.default('/var/lib/nixmaker/activation'),
   runtimeDirectory: absolutePath.default('/run/nixmaker'),
   policyFile: absolutePath.default('/etc/nixmaker/policy.json'),
   profile: absolutePath.default('/nix/var/nix/profiles/system'),

@@ -3,10 +3,13 @@ import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 
+/** Our files are ours, and the services may not call chown; `false` is documented, but its types lack it. */
+const noChown = { chown: false } as object;
+
 /** write-file-atomic flushes the file but not the folder; without that the rename itself can be lost. */
 export async function writeDurably(path: string, text: string, mode = 0o644): Promise<void> {
   await makeFolder(dirname(path));
-  await writeFileAtomic(path, text, { mode, fsync: true });
+  await writeFileAtomic(path, text, { mode, fsync: true, ...noChown });
   await syncFolder(dirname(path));
 }
 

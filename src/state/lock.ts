@@ -8,11 +8,18 @@ import { NixmakerError } from '../core/errors.ts';
 import type { HeldProcess, ProcessHolder } from '../core/ports.ts';
 import { makeFolder } from './durable.ts';
 
-/** @throws NixmakerError `busy` */
-export async function takeLock(hold: ProcessHolder, stateDirectory: string): Promise<HeldProcess> {
+/**
+ * @param wait flock(1)'s option on waiting: not at all, or `--timeout` and seconds
+ * @throws NixmakerError `busy`
+ */
+export async function takeLock(
+  hold: ProcessHolder,
+  stateDirectory: string,
+  wait: readonly string[] = ['--nonblock'],
+): Promise<HeldProcess> {
   await makeFolder(stateDirectory);
   const file = join(stateDirectory, 'lock');
-  const held = await hold('flock', ['--nonblock', '--no-fork', file, 'sh', '-c', 'echo locked; exec cat']);
+  const held = await hold('flock', [...wait, '--no-fork', file, 'sh', '-c', 'echo locked; exec cat']);
   if (held === undefined) throw new NixmakerError('busy', `${file} is held by another nixmaker`);
   return held;
 }

@@ -10,6 +10,15 @@ let
     mkOption = option: option;
     mkIf = condition: value: if condition then value else { };
     literalExpression = text: text;
+    genAttrs =
+      names: make:
+      builtins.listToAttrs (
+        map (name: {
+          inherit name;
+          value = make name;
+        }) names
+      );
+    optional = condition: value: if condition then [ value ] else [ ];
     types = {
       package = "package";
       str = "str";
@@ -24,6 +33,8 @@ let
     gnutar = "/gnutar";
     gzip = "/gzip";
     util-linux = "/util-linux";
+    # What it would run is what the test runs.
+    runCommand = name: _: script: { inherit name script; };
     formats.json = _: {
       type = "json";
       generate = name: value: builtins.toJSON value;
@@ -53,6 +64,7 @@ in
   settings = module.config.environment.etc."nixmaker/settings.json".source;
   nixKeys = module.config.nix.settings.trusted-public-keys;
   failed = map (a: a.message) (builtins.filter (a: !a.assertion) module.config.assertions);
-  tmpfiles = module.config.systemd.tmpfiles.rules;
-  inherit (module.config.systemd.services.nixmaker) serviceConfig path restartIfChanged;
+  users = module.config.users;
+  units = (builtins.head module.config.systemd.packages).script;
+  inherit (module.config.systemd) services paths;
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkout, makeBuilder } from '../../scripts/sandboxed-target.ts';
@@ -16,8 +15,22 @@ interface Evaluated {
   readonly settings: string;
   readonly nixKeys: readonly string[];
   readonly failed: readonly string[];
-  readonly serviceConfig: Readonly<Record<string, unknown>>;
-  readonly restartIfChanged: boolean;
+  readonly users: {
+    readonly users: Readonly<Record<string, { readonly isSystemUser: boolean; readonly group: string }>>;
+  };
+  /** The script that makes the units’ package. */
+  readonly units: string;
+  readonly services: Readonly<
+    Record<
+      string,
+      {
+        readonly restartIfChanged: boolean;
+        readonly path: readonly string[];
+        readonly wantedBy: readonly string[];
+      }
+    >
+  >;
+  readonly paths: Readonly<Record<string, { readonly wantedBy: readonly string[] }>>;
 }
 
 async function evaluate(keys: readonly string[]): Promise<Evaluated> {
@@ -43,39 +56,42 @@ test('without keys the module says which option to set', async () => {
   assert.match((await evaluate([])).failed.join(), /services\.nixmaker\.trustedPublicKeys/);
 });
 
-/** `[Service]` of the unit for any systemd, as keys and values. */
-function unitFile(): Record<string, string> {
-  const service =
-    readFileSync(join(checkout, 'systemd/nixmaker.service'), 'utf8')
-      .split('[Service]')[1]
-      ?.split('[Install]')[0] ?? '';
-  return Object.fromEntries(
-    [...service.matchAll(/^([A-Za-z]+)=(.*)$/gm)].map((m) => [m[1] as string, m[2] as string]),
-  );
-}
-
-test('the module’s service is the unit of systemd/', async () => {
-  const { serviceConfig, restartIfChanged } = await evaluate([key]);
-  const spelled = Object.fromEntries(
-    Object.entries(serviceConfig).map(([k, v]) => [k, v === true ? 'yes' : String(v)]),
-  );
-  assert.deepEqual(
-    { ...spelled, ExecStart: 'nixmaker agent' },
-    { ...unitFile(), ExecStart: 'nixmaker agent' },
-  );
-  assert.equal(restartIfChanged, false);
+test('the module installs the units of systemd/, with the package’s own program in them', async (t) => {
+  const folder = await temporaryFolder(t);
+  const { units, services, paths } = await evaluate([key]);
+  const ran = await builder.run(['sh', '-euc', units], { env: { out: folder } });
+  assert.equal(ran.code, 0, ran.stderr);
+  const names = readdirSync(join(checkout, 'systemd')).sort();
+  assert.deepEqual(readdirSync(join(folder, 'etc/systemd/system')).sort(), names);
+  for (const name of names) {
+    const installed = readFileSync(join(folder, 'etc/systemd/system', name), 'utf8');
+    assert.equal(
+      installed.replaceAll('/nixmaker/bin/nixmaker', '/usr/bin/nixmaker'),
+      readFileSync(join(checkout, 'systemd', name), 'utf8'),
+    );
+    assert.doesNotMatch(installed, /\/usr\/bin\/nixmaker/);
+    // Every unit is one the module speaks of, and the other way round.
+    const [stem = '', kind] = name.split('.');
+    assert.ok(kind === 'service' ? stem in services : stem in paths, name);
+  }
 });
 
-test('systemd finds nothing to say about the unit', async (t) => {
-  const folder = await temporaryFolder(t);
-  const unit = readFileSync(join(checkout, 'systemd/nixmaker.service'), 'utf8');
-  writeFileSync(join(folder, 'nixmaker.service'), unit.replace('/usr/bin/nixmaker', '/bin/true'));
-  const ran = spawnSync('systemd-analyze', ['verify', join(folder, 'nixmaker.service')], {
-    encoding: 'utf8',
-  });
-  assert.equal(ran.error, undefined);
-  // It exits with 0 even for keys it does not know: what it prints counts.
-  assert.deepEqual([ran.status, ran.stdout, ran.stderr], [0, '', '']);
+test('no switch restarts the services, they find their programs, and their user exists', async () => {
+  const { services, users, paths } = await evaluate([key]);
+  for (const [name, service] of Object.entries(services)) {
+    assert.equal(service.restartIfChanged, false, name);
+    for (const needed of ['/nix-package', '/util-linux', '/coreutils', '/systemd'])
+      assert.ok(service.path.includes(needed), needed);
+  }
+  assert.deepEqual(users.users.nixmaker?.isSystemUser, true);
+  assert.deepEqual(
+    [
+      services.nixmaker?.wantedBy,
+      services['nixmaker-activate']?.wantedBy,
+      paths['nixmaker-activate']?.wantedBy,
+    ],
+    [['multi-user.target'], [], ['multi-user.target']],
+  );
 });
 
 test('the flake evaluates and offers the module, without a network', async () => {

@@ -13,15 +13,21 @@ after(() => bed.stop());
 
 await bed.write(
   '/etc/nix/nix.conf',
-  `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-users =\ntrusted-public-keys = ${shop.keys.publicKey}\n`,
+  `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-public-keys = ${shop.keys.publicKey}\n`,
 );
 await bed.write(
   '/etc/nixmaker/policy.json',
   JSON.stringify({ schema: 1, host: 'web', operation: 'switch', trustedKeys: [shop.keys.publicKey] }),
 );
-await bed.write('/etc/systemd/system/nixmaker.service', unitText('nixmaker.service'));
+const units = [
+  'nixmaker.service',
+  'nixmaker-activate.path',
+  'nixmaker-activate.service',
+  'nixmaker-resume.service',
+];
+for (const unit of units) await bed.write(`/etc/systemd/system/${unit}`, unitText(unit));
 await bed.sh(
-  'systemctl daemon-reload; systemctl start nixmaker.service; systemctl is-active nixmaker.service',
+  'systemctl daemon-reload; systemctl start nixmaker-resume.service nixmaker-activate.path nixmaker.service; systemctl is-active nixmaker.service',
 );
 
 const release = (name: string, sequence: number, switchPrelude?: string) =>
@@ -30,6 +36,8 @@ const release = (name: string, sequence: number, switchPrelude?: string) =>
     args: ['--sequence', String(sequence)],
     ...(switchPrelude === undefined ? {} : { switchPrelude }),
   });
+/** Grows with every bundle that comes. */
+let sequence = 20;
 const drop = async (path: string, name: string) =>
   bed.write(`/var/lib/nixmaker/inbox/${name}`, await readFile(path));
 const report = async (folder: string, name: string) => {
@@ -48,8 +56,8 @@ test('the switch runs in transient units of its own, and what it says is in the 
   const units = await bed.sh(
     'journalctl --no-pager --output=json | grep -o \'"UNIT":"nixmaker-switch-[^"]*\' | sort -u',
   );
-  assert.match(units, /nixmaker-switch-[0-9a-f]{12}-boot-1\.service/);
-  assert.match(units, /nixmaker-switch-[0-9a-f]{12}-switch-1\.service/);
+  assert.match(units, /nixmaker-switch-[0-9a-f]{12}-boot-1-\d+\.service/);
+  assert.match(units, /nixmaker-switch-[0-9a-f]{12}-switch-1-\d+\.service/);
 });
 
 test('the log has priorities, and the transaction on every line of a run', async () => {
@@ -72,10 +80,7 @@ test('the log has priorities, and the transaction on every line of a run', async
     'accepted',
     'imported',
     'realised',
-    'profile-set',
-    'boot-entry',
-    'switched',
-    'healthy',
+    'handed-over',
     'committed',
     'settled',
   ]);
@@ -94,30 +99,130 @@ test('a switch that fails is rolled back, and logged as an error', async () => {
   assert.equal(await bed.sh('readlink /run/current-system'), before);
   assert.equal(await bed.sh('readlink /nix/var/nix/profiles/system'), 'system-1-link\n');
   assert.match(
-    await bed.sh('journalctl --no-pager --unit nixmaker --priority err --output=cat'),
+    await bed.sh(
+      'journalctl --no-pager --unit nixmaker --unit nixmaker-activate --priority err --output=cat',
+    ),
     /"event":"rolled-back"/,
   );
 });
 
-test('an agent killed in the middle of a switch does not take the switch with it, and finishes the run after its restart', async () => {
-  await drop(
-    await release(
-      'killed',
-      20,
-      'if [ "${1:-}" = switch ]; then touch /run/switching; while [ ! -e /run/go ]; do sleep 0.05; done; touch /run/switch-went-on; fi',
-    ),
-    'killed.tar',
+for (const who of ['nixmaker', 'nixmaker-activate', 'nixmaker nixmaker-activate']) {
+  test(`${who} killed in the middle of a switch: the switch goes on, and the run is finished`, async () => {
+    sequence += 10;
+    const name = `killed-${sequence}`;
+    const prelude = `if [ "\${1:-}" = switch ]; then touch /run/switching; while [ ! -e /run/go ]; do sleep 0.05; done; touch /run/went-on; fi`;
+    await bed.sh('rm -f /run/switching /run/go /run/went-on');
+    await drop(await release(name, sequence, prelude), `${name}.tar`);
+    await bed.until('test -e /run/switching');
+    for (const unit of who.split(' ')) {
+      const pid = (await bed.sh('systemctl show --property MainPID --value "$1.service"', unit)).trim();
+      await bed.sh('systemctl kill --kill-whom=main --signal=KILL "$1.service"', unit);
+      await bed.until('test ! -e /proc/$1', pid);
+    }
+    assert.equal((await bed.run(['test', '-e', '/run/went-on'])).code, 1);
+    await bed.sh('touch /run/go');
+    await bed.until('test -e /run/went-on');
+    assert.match(await report('done', `${name}.tar`), /^DONE\n/);
+    assert.match(await bed.sh('cat /run/current-system/etc/motd'), new RegExp(name));
+  });
+}
+
+test('what an agent that was taken over could put among the requests is removed, and changes nothing', async () => {
+  const before = await bed.sh('readlink /run/current-system; readlink /nix/var/nix/profiles/system');
+  const bundle = await readFile(await release('forged', 500));
+  const start = bundle.indexOf('{"schema"');
+  const manifest = bundle.subarray(start, bundle.indexOf('\n', start) + 1);
+  const request = (changes: Record<string, unknown>) =>
+    JSON.stringify({
+      schema: 1,
+      transaction: 'aaaaaaaaaaaa',
+      operation: 'switch',
+      source: 'forged',
+      manifest: manifest.toString('base64'),
+      signatures: '',
+      ...changes,
+    });
+  const wrongSignature = Buffer.from(`fleet-1:${Buffer.alloc(64, 1).toString('base64')}\n`).toString(
+    'base64',
   );
-  await bed.until('test -e /run/switching');
-  const pid = await bed.sh('systemctl show --property MainPID --value nixmaker.service');
-  await bed.sh('systemctl kill --kill-whom=main --signal=KILL nixmaker.service');
-  await bed.until('test ! -e /proc/$1', pid.trim());
-  assert.equal((await bed.run(['test', '-e', '/run/switch-went-on'])).code, 1);
-  await bed.sh('touch /run/go');
-  await bed.until('test -e /run/switch-went-on');
-  await bed.sh('systemctl restart nixmaker.service');
-  assert.match(await report('done', 'killed.tar'), /^DONE\n/);
-  assert.match(await bed.sh('cat /run/current-system/etc/motd'), /killed/);
+  const files: Record<string, string> = {
+    'unsigned.json': request({ transaction: 'aaaaaaaaaaa1' }),
+    'forged.json': request({ transaction: 'aaaaaaaaaaa2', signatures: wrongSignature }),
+    'path.json': request({ transaction: '../../../etc/x' }),
+    'text.json': 'not JSON',
+  };
+  await bed.sh('systemctl stop nixmaker-activate.path');
+  for (const [name, text] of Object.entries(files)) await bed.write(`/run/nixmaker/requests/${name}`, text);
+  await bed.sh(
+    'cd /run/nixmaker/requests; chown nixmaker: *.json; chmod 600 *.json; echo "{}" >foreign.json; ln -s /etc/shadow link.json; mkfifo fifo.json; mkdir folder.json; head -c 13000000 /dev/zero >large.json; chown nixmaker: large.json; ln unsigned.json hard.json',
+  );
+  await bed.sh('systemctl start nixmaker-activate.path');
+  await bed.until('test -z "$(ls /run/nixmaker/requests)"');
+  await bed.until('test "$(systemctl is-active nixmaker-activate.service)" = inactive');
+  assert.equal(await bed.sh('readlink /run/current-system; readlink /nix/var/nix/profiles/system'), before);
+  const log = await bed.sh('journalctl --no-pager --unit nixmaker-activate --output=cat');
+  assert.match(log, /"name":"link\.json","detail":"ELOOP/);
+  assert.match(log, /"name":"fifo\.json","detail":"it is not a regular file"/);
+  assert.match(log, /"name":"foreign\.json","detail":"it is not the agent’s own"/);
+  assert.match(log, /"name":"large\.json","detail":"it has 13000000 bytes/);
+  assert.match(log, /"name":"path\.json","detail":"it is not a request"/);
+  const receipt = JSON.parse(await bed.sh('cat /var/lib/nixmaker/activation/receipts/aaaaaaaaaaa2.json')) as {
+    state: string;
+    code: string;
+  };
+  assert.deepEqual([receipt.state, receipt.code], ['refused', 'signature-invalid']);
+});
+
+test('a genuine manifest whose system is not in the store is refused by the helper', async () => {
+  const bundle = await readFile(await release('absent', 510));
+  const member = (name: string) => {
+    const at = bundle.indexOf(`${name}\0`);
+    const size = Number.parseInt(bundle.toString('latin1', at + 124, at + 135), 8);
+    return bundle.subarray(at + 512, at + 512 + size).toString('base64');
+  };
+  const request = {
+    schema: 1,
+    transaction: 'bbbbbbbbbbbb',
+    operation: 'switch',
+    source: 'absent',
+    manifest: member('manifest.json'),
+    signatures: member('manifest.sig'),
+  };
+  await bed.write('/run/nixmaker/requests/.new', JSON.stringify(request), '0600');
+  await bed.sh('cd /run/nixmaker/requests; chown nixmaker: .new; mv .new bbbbbbbbbbbb.json');
+  await bed.until('test -e /var/lib/nixmaker/activation/receipts/bbbbbbbbbbbb.json');
+  const receipt = JSON.parse(await bed.sh('cat /var/lib/nixmaker/activation/receipts/bbbbbbbbbbbb.json')) as {
+    state: string;
+    code: string;
+  };
+  assert.deepEqual([receipt.state, receipt.code], ['refused', 'closure-incomplete']);
+});
+
+test('the units are quiet under systemd-analyze verify, and shut in: 1.5 at most for the agent, 2.0 for the helper', async () => {
+  for (const unit of units) {
+    const ran = await bed.run(['systemd-analyze', 'verify', `/etc/systemd/system/${unit}`]);
+    assert.deepEqual([ran.code, ran.stdout + ran.stderr], [0, ''], unit);
+  }
+  for (const [unit, most] of [
+    ['nixmaker.service', 1.5],
+    ['nixmaker-activate.service', 2],
+    ['nixmaker-resume.service', 2],
+  ] as const) {
+    const text = await bed.sh('systemd-analyze security --no-pager "$1" || true', unit);
+    const score = Number(/Overall exposure level for \S+: ([0-9.]+)/.exec(text)?.[1]);
+    assert.ok(score <= most, `${unit}: ${score}`);
+  }
+});
+
+test('the command line, as root, shares floor and history with the helper', async () => {
+  const path = await release('by-hand', 600);
+  await bed.write('/root/by-hand.tar', await readFile(path));
+  assert.match(await bed.sh('nixmaker switch --tarball /root/by-hand.tar'), /^DONE\n/);
+  const older = await bed.run(['nixmaker', 'switch', '--tarball', '/root/by-hand.tar']);
+  assert.match(older.stdout, /taken before/);
+  await drop(await release('late', 590), 'late.tar');
+  assert.match(await report('refused', 'late.tar'), /sequence-older/);
+  assert.match(await bed.sh('nixmaker history'), /601 +committed.*by-hand\.tar/);
 });
 
 test('a unit that fails after the switch brings the previous system back; one that had failed before does not', async () => {
@@ -145,7 +250,7 @@ test('a unit that fails after the switch brings the previous system back; one th
   await drop(
     await release(
       'ill',
-      30,
+      700,
       'if [ "${1:-}" = switch ]; then systemctl start broken-after.service || true; fi',
     ),
     'ill.tar',
@@ -155,11 +260,25 @@ test('a unit that fails after the switch brings the previous system back; one th
   assert.match(ill, /Health: +BAD +no further unit has failed: broken-after\.service\n/);
   assert.equal(await bed.sh('readlink /run/current-system'), before);
   await bed.sh('systemctl reset-failed broken-after.service');
-  await drop(await release('well', 40), 'well.tar');
+  await drop(await release('well', 710), 'well.tar');
   assert.match(await report('done', 'well.tar'), /Health: +ok +no further unit has failed\n/);
 });
 
 test('the agent is nobody special to the Nix daemon', async () => {
-  const ran = await bed.run(['sh', '-c', 'nix store info --store daemon 2>&1']);
+  const asAgent = [
+    'setpriv',
+    '--reuid',
+    'nixmaker',
+    '--regid',
+    'nixmaker',
+    '--clear-groups',
+    'env',
+    'HOME=/tmp',
+  ];
+  const ran = await bed.run([...asAgent, 'sh', '-c', 'nix store info --store daemon 2>&1']);
   assert.match(ran.stdout, /Trusted: 0/);
+  const owner = await bed.sh(
+    'ps -o user= -p "$(systemctl show --property MainPID --value nixmaker.service)"',
+  );
+  assert.equal(owner.trim(), 'nixmaker');
 });

@@ -1,0 +1,111 @@
+/**
+ * The root helper: small, without a network, started by a request. It believes nothing the agent says: it verifies the
+ * manifest again with keys from root's own policy file, decides again, with root's own floor, and activates only a
+ * toplevel that is valid in the store. It runs nothing a bundle supplies but the system's switch-to-configuration.
+ */
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { decide } from '../core/decide.ts';
+import { NixmakerError } from '../core/errors.ts';
+import { hasBegunToChange } from '../core/lifecycle.ts';
+import type { Manifest } from '../core/manifest.ts';
+import type { Receipt } from '../core/receipt.ts';
+import { findInvalid } from '../nix/target.ts';
+import { verifyManifest } from '../signing/verify.ts';
+import { takeLock } from '../state/lock.ts';
+import { type ActivationRequestFile, takeRequests } from '../state/requests.ts';
+import { activate } from './activate.ts';
+import type { Machine } from './machine.ts';
+import { resumeStopped } from './resume.ts';
+import { endOf, gatherFacts } from './take.ts';
+import { outcomeOf, Transaction } from './transaction.ts';
+
+/** Seconds to wait for a command line that holds the lock. */
+const lockWait = '600';
+
+/** Ends what stopped midway, then serves requests until none is left. */
+export async function runHelper(machine: Machine): Promise<void> {
+  const lock = await takeLock(machine.hold, machine.settings.stateDirectory, ['--timeout', lockWait]);
+  try {
+    await resumeStopped(machine);
+    for (;;) {
+      const { requests, rejected } = await takeRequests(machine.settings.runtimeDirectory);
+      for (const { name, reason } of rejected) {
+        machine.emit({ event: 'request-rejected', level: 'warn', name, detail: reason });
+      }
+      if (requests.length === 0) return;
+      for (const request of requests) await serve(machine, request);
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+async function serve(machine: Machine, request: ActivationRequestFile): Promise<void> {
+  if (await hasReceipt(machine, request.transaction)) {
+    // An id is used once: the same again could only be meant to overwrite a receipt.
+    machine.emit({
+      event: 'request-rejected',
+      level: 'warn',
+      name: request.transaction,
+      detail: 'it was served before',
+    });
+    return;
+  }
+  const transaction = await Transaction.begin(machine, request.source, request.transaction);
+  try {
+    await activateRequest(machine, transaction, request);
+  } catch (error) {
+    if (hasBegunToChange(transaction.state)) throw error;
+    const outcome = outcomeOf(error);
+    await transaction.end(endOf(outcome.code), outcome);
+  }
+}
+
+async function activateRequest(
+  machine: Machine,
+  transaction: Transaction,
+  request: ActivationRequestFile,
+): Promise<Receipt> {
+  const { operation } = request;
+  const verified = verifyManifest(
+    Buffer.from(request.manifest, 'base64'),
+    Buffer.from(request.signatures, 'base64'),
+    machine.trust,
+  );
+  const { manifest, digest, signedBy } = verified;
+  const { host, sequence, createdAt, toplevel } = manifest;
+  transaction.learn({ host, sequence, createdAt, manifestDigest: digest, toplevel, operation, signedBy });
+  const verdict = decide(manifest, await gatherFacts(machine, verified, operation), machine.policy);
+  if (verdict.verdict === 'refuse') {
+    return transaction.end('refused', { code: verdict.code, detail: verdict.detail });
+  }
+  await transaction.advance('verified');
+  if (verdict.verdict === 'already-committed') {
+    return transaction.end('committed', {
+      detail: 'This bundle had been taken before; nothing was to be done.',
+    });
+  }
+  await transaction.advance('accepted');
+  await requireValid(machine, manifest);
+  await transaction.advance('imported');
+  await transaction.advance('realised');
+  return activate(machine, { transaction, toplevel, operation });
+}
+
+/**
+ * The agent's word that it has imported is not enough. A path that is valid is what its name says: the daemon has
+ * built it, or has checked a signature over it by a key that root trusts.
+ */
+async function requireValid(machine: Machine, manifest: Manifest): Promise<void> {
+  const needed = manifest.content === 'closure' ? manifest.paths.map((p) => p.path) : [];
+  const [missing] = await findInvalid(machine.nix, [...needed, manifest.toplevel]);
+  if (missing !== undefined) throw new NixmakerError('closure-incomplete', `${missing} is not in the store`);
+}
+
+async function hasReceipt(machine: Machine, id: string): Promise<boolean> {
+  return access(join(machine.settings.stateDirectory, 'receipts', `${id}.json`)).then(
+    () => true,
+    () => false,
+  );
+}

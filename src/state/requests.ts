@@ -1,0 +1,96 @@
+/**
+ * Requests from the unprivileged agent to the root helper: one file each, in a folder that belongs to the agent.
+ *
+ * Threat: an agent that was taken over. To root, all in that folder is hostile: it is opened without following links,
+ * must be a plain file of the agent's own and of bounded size, and is read once and removed whatever it was. All names
+ * are taken relative to the opened folder, which can't be swapped for a link in between.
+ */
+import { constants } from 'node:fs';
+import { open, readdir, rmdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { messageOf } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import { operation } from '../core/schema.ts';
+import { writeDurably } from './durable.ts';
+
+const request = z.strictObject({
+  schema: z.literal(1),
+  transaction: z.string().regex(/^[0-9a-f]{12}$/),
+  operation,
+  /** Name of the bundle, for people. */
+  source: z.string().max(4096),
+  manifest: z.base64(),
+  signatures: z.base64(),
+});
+
+export type ActivationRequestFile = z.infer<typeof request>;
+
+/** Requests read at one time; more are read the next time. */
+const most = 16;
+
+const folderOf = (runtimeDirectory: string) => join(runtimeDirectory, 'requests');
+
+export async function writeRequest(runtimeDirectory: string, contents: ActivationRequestFile): Promise<void> {
+  await writeDurably(
+    join(folderOf(runtimeDirectory), `${contents.transaction}.json`),
+    JSON.stringify(contents),
+    0o600,
+  );
+}
+
+export interface TakenRequests {
+  readonly requests: readonly ActivationRequestFile[];
+  /** What lay there and was none, with the reason. */
+  readonly rejected: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** Reads and removes what lies in the folder. Never throws for what it finds there. */
+export async function takeRequests(runtimeDirectory: string): Promise<TakenRequests> {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  const folder = await open(folderOf(runtimeDirectory), flags).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (folder === undefined) return { requests: [], rejected: [] };
+  try {
+    const owner = (await folder.stat()).uid;
+    const base = `/proc/self/fd/${folder.fd}`;
+    const requests: ActivationRequestFile[] = [];
+    const rejected: { name: string; reason: string }[] = [];
+    for (const name of (await readdir(base)).sort().slice(0, most)) {
+      const read = await readRequest(join(base, name), owner);
+      await remove(join(base, name));
+      if (typeof read === 'string') rejected.push({ name, reason: read });
+      else requests.push(read);
+    }
+    return { requests, rejected };
+  } finally {
+    await folder.close();
+  }
+}
+
+async function readRequest(path: string, owner: number): Promise<ActivationRequestFile | string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    messageOf,
+  );
+  if (typeof file === 'string') return file;
+  try {
+    const stat = await file.stat();
+    const { uid, nlink, size } = stat;
+    if (!stat.isFile()) return 'it is not a regular file';
+    if (uid !== owner || nlink !== 1) return 'it is not the agent’s own';
+    if (size > limits.requestBytes) return `it has ${size} bytes, at most ${limits.requestBytes} are read`;
+    const parsed = request.safeParse(JSON.parse(await file.readFile('utf8')));
+    return parsed.success ? parsed.data : 'it is not a request';
+  } catch (error) {
+    return messageOf(error);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A folder in its place goes if it is empty; what it holds is not ours to walk through. */
+async function remove(path: string): Promise<void> {
+  await unlink(path).catch(() => rmdir(path).catch(() => undefined));
+}

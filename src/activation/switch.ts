@@ -15,6 +15,8 @@ export interface Activation {
   readonly mode: 'systemd' | 'direct';
   /** Names the transient unit. */
   readonly transaction: string;
+  /** Milliseconds. switch-to-configuration has no deadline of its own; a unit that never starts would hold it for ever. */
+  readonly deadline: number;
 }
 
 export interface SwitchResult {
@@ -24,8 +26,6 @@ export interface SwitchResult {
   readonly output: readonly string[];
 }
 
-/** switch-to-configuration has no deadline of its own; a unit that never starts would hold it for ever. */
-const deadline = 30 * 60_000;
 const lockRetries = 20;
 const lockPause = 3000;
 
@@ -60,7 +60,7 @@ export async function runSwitch(
 }
 
 async function runDirectly(
-  { run }: Activation,
+  { run, deadline }: Activation,
   toplevel: StorePath,
   verb: SwitchVerb,
 ): Promise<SwitchResult> {
@@ -93,7 +93,7 @@ async function runAlone(
     '--no-pager',
     '--state=active,activating,deactivating',
   ];
-  const end = activation.clock.monotonic() + deadline;
+  const end = activation.clock.monotonic() + activation.deadline;
   for (;;) {
     const found = await activation.run('systemctl', [...args, 'nixmaker-switch-*.service'], {
       timeout: 30_000,
@@ -111,19 +111,12 @@ async function runAlone(
  * (nixpkgs #462179). What it says goes to the journal, and is read from there.
  */
 async function runAsUnit(
-  { run, transaction }: Activation,
+  { run, transaction, deadline }: Activation,
   { toplevel, verb, attempt }: { toplevel: StorePath; verb: SwitchVerb; attempt: number },
 ): Promise<SwitchResult> {
   // The process id: a helper that was killed and started again must not meet its own earlier unit's name.
   const unit = `nixmaker-switch-${transaction}-${verb}-${attempt}-${process.pid}`;
-  const args = [
-    '--collect',
-    '--no-ask-password',
-    '--quiet',
-    '--wait',
-    '--service-type=exec',
-    `--unit=${unit}`,
-  ];
+  const args = ['--collect', '--no-ask-password', '--wait', '--service-type=exec', `--unit=${unit}`];
   const properties = ['--property=WorkingDirectory=/', `--property=RuntimeMaxSec=${deadline / 1000}`];
   const environment = ['--setenv=LOCALE_ARCHIVE', '--setenv=NIXOS_INSTALL_BOOTLOADER'];
   const program = `${toplevel}/bin/switch-to-configuration`;
@@ -137,16 +130,14 @@ async function runAsUnit(
     );
   }
   const journal = await run('journalctl', [
-    '--unit',
-    unit,
-    '--output=cat',
-    '--no-pager',
-    `--lines=${limits.outputLines}`,
+    ...['--unit', unit, '--output=cat', '--no-pager', `--lines=${limits.outputLines}`],
   ]);
   const said = journal.exitCode === 0 ? journal.stdout.split('\n').filter((l) => l !== '') : [];
+  // systemd-run passes on the exit code of what it ran; that its time was up, it only says.
+  const timedOut = result.stderrTail.some((line) => line.includes('Finished with result: timeout'));
   return {
-    outcome: classifySwitch(result),
+    outcome: classifySwitch({ exitCode: result.exitCode, timedOut }),
     exitCode: result.exitCode,
-    output: [...said, ...result.stderrTail].slice(-limits.outputLines),
+    output: (said.length > 0 ? said : result.stderrTail).slice(-limits.outputLines),
   };
 }

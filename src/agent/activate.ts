@@ -128,7 +128,13 @@ export function switchVerb(
 ): Promise<SwitchResult> {
   const { run, clock, settings } = machine;
   return runSwitch(
-    { run, clock, mode: settings.activation, transaction: transaction.id },
+    {
+      run,
+      clock,
+      mode: settings.activation,
+      transaction: transaction.id,
+      deadline: settings.switchDeadline * 1000,
+    },
     { toplevel, verb },
   );
 }

@@ -18,7 +18,7 @@ import {
   storeFolder,
   syncStore,
 } from '../nix/target.ts';
-import { writeDurably } from '../state/durable.ts';
+import { makeFolder } from '../state/durable.ts';
 import type { Contents } from './examine.ts';
 import type { Machine } from './machine.ts';
 import type { Transaction } from './transaction.ts';
@@ -34,13 +34,12 @@ export async function rootImport(
   machine: Machine,
   manifest: Pick<Manifest, 'derivation' | 'toplevel'>,
 ): Promise<ImportRoots> {
-  const placeholder = join(machine.settings.stateDirectory, 'roots', 'placeholder');
-  await writeDurably(placeholder, 'nixmaker holds a place for an import\n');
+  await makeFolder(join(machine.settings.stateDirectory, 'roots'));
   const links = [
     { link: rootLink(machine, 'incoming'), path: manifest.toplevel },
     { link: rootLink(machine, 'incoming-drv'), path: manifest.derivation },
   ];
-  for (const { link, path } of links) await rootInAdvance(machine.nix, { link, placeholder, path });
+  for (const { link, path } of links) await rootInAdvance(machine.nix, { link, path });
   return { drop: () => dropImportRoots(machine) };
 }
 

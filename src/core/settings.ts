@@ -20,6 +20,8 @@ export const settingsParser = z.strictObject({
   bootedSystem: absolutePath.default('/run/booted-system'),
   activation: z.enum(['systemd', 'direct']).default('systemd'),
   media: z.strictObject({ roots: z.array(absolutePath).default([]) }).default({ roots: [] }),
+  /** Seconds a switch may take before it counts as hung and is rolled back. */
+  switchDeadline: z.number().min(1).max(86_400).default(1800),
   /** Seconds a file in the inbox may stand still, incomplete, before it counts as truncated. */
   inboxPatience: z.number().min(0).max(86_400).default(600),
   /** Seconds a file must have been at rest before a bad one is refused rather than looked at again. */

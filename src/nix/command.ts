@@ -44,7 +44,7 @@ export async function nix(
 /** Runs one of the older programs (`nix-store`, `nix-env`), which know things the new command line does not. */
 export async function classicNix(
   context: NixContext,
-  { program, args }: { program: 'nix-store' | 'nix-env'; args: readonly string[] },
+  { program, args }: { program: 'nix-store' | 'nix-env' | 'nix-instantiate'; args: readonly string[] },
   options: NixOptions = {},
 ): Promise<string> {
   const store = context.store === undefined ? [] : ['--store', context.store];

@@ -116,24 +116,20 @@ function toOptions(pairs: readonly string[]): string[] {
 
 /**
  * Makes `link` a garbage-collector root before there is anything to protect: an indirect root may point anywhere,
- * and takes hold when what it points to becomes valid. Registering needs a valid path once, so a file of a few
- * bytes stands in. Needs no privilege.
+ * and takes hold when what it points to becomes valid. Registering needs a valid path once, so a derivation that is
+ * never built stands in; it is made and rooted by one process, for a collection may run between any two.
+ * Needs no privilege.
  */
 export async function rootInAdvance(
   context: NixContext,
-  { link, placeholder, path }: { link: string; placeholder: string; path: StorePath },
+  { link, path }: { link: string; path: StorePath },
 ): Promise<void> {
-  const added = await nix(context, [
-    'store',
-    'add',
-    '--name',
-    'nixmaker-root',
-    '--mode',
-    'flat',
-    placeholder,
-  ]);
-  await rm(link, { force: true });
-  await classicNix(context, { program: 'nix-store', args: ['--add-root', link, '--realise', added.trim()] });
+  const standIn = 'derivation { name = "nixmaker-root"; system = "none"; builder = "none"; }';
+  for (const stale of [link, `${link}.new`]) await rm(stale, { force: true });
+  await classicNix(context, {
+    program: 'nix-instantiate',
+    args: ['--add-root', link, '--indirect', '--expr', standIn],
+  });
   await symlink(path, `${link}.new`);
   await rename(`${link}.new`, link);
 }

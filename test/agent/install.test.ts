@@ -284,6 +284,38 @@ for (const [exit, notice] of [
   });
 }
 
+for (const exit of [1, 2, 101]) {
+  test(`exit ${exit} of switch-to-configuration is a failure, and the previous system comes back`, async () => {
+    const target = await freshTarget();
+    const one = await take(target, 'switch', await release('one'));
+    const bundle = await shop.bundle(`fails-${exit}`, {
+      hosts: { web: plainHost('web', `fails-${exit}`) },
+      args: ['--sequence', '50'],
+      switchPrelude: `if [ "\${1:-}" = switch ]; then exit ${exit}; fi`,
+    });
+    const receipt = await take(target, 'switch', bundle);
+    assert.deepEqual([receipt.state, receipt.code], ['rolled-back', 'activation-failed']);
+    assert.equal(await target.currentSystem(), one.toplevel);
+    assert.equal(await target.profile(), 'system-1-link');
+  });
+}
+
+test('a lock that another switch holds is waited for', async () => {
+  const target = await freshTarget();
+  const bundle = await release('one');
+  const lock = '/run/nixos/switch-to-configuration.lock';
+  const holding = target.run([
+    'sh',
+    '-euc',
+    `mkdir -p /run/nixos; flock ${lock} sh -c 'touch /run/held; sleep 4'`,
+  ]);
+  while (!(await readdir(join(target.root, 'run'))).includes('held'))
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  const receipt = await take(target, 'switch', bundle);
+  assert.equal(receipt.state, 'committed');
+  assert.equal((await holding).code, 0);
+});
+
 test('a failing boot loader leaves profile and running system as they were', async () => {
   const target = await freshTarget();
   const one = await take(target, 'switch', await release('one'));

@@ -264,6 +264,45 @@ test('a unit that fails after the switch brings the previous system back; one th
   assert.match(await report('done', 'well.tar'), /Health: +ok +no further unit has failed\n/);
 });
 
+test('a switch that hangs is ended when its time is up, with all it has started, and rolled back', async () => {
+  await bed.write('/etc/nixmaker/settings.json', JSON.stringify({ switchDeadline: 3 }));
+  const before = await bed.sh('readlink /run/current-system');
+  await drop(await release('hanging', 800, 'if [ "${1:-}" = switch ]; then sleep 7777; fi'), 'hanging.tar');
+  assert.match(
+    await report('refused', 'hanging.tar'),
+    /^FAILED, the previous system was put back\n.*switch-to-configuration: hung/s,
+  );
+  assert.equal(await bed.sh('readlink /run/current-system'), before);
+  assert.equal((await bed.run(['pgrep', '-f', 'sleep 7777'])).code, 1);
+  await bed.sh('rm /etc/nixmaker/settings.json');
+});
+
+test('an agent that is replaced by the switch it asked for is an ordinary thing', async () => {
+  const restart =
+    'if [ "${1:-}" = switch ]; then systemctl --no-block restart nixmaker.service nixmaker-activate.path; fi';
+  await drop(await release('replacing', 810, restart), 'replacing.tar');
+  assert.match(await report('done', 'replacing.tar'), /^DONE\n/);
+  assert.match(await bed.sh('cat /run/current-system/etc/motd'), /replacing/);
+  await bed.until('test "$(systemctl is-active nixmaker.service)" = active');
+  assert.equal(
+    await bed.sh('readlink /run/current-system'),
+    await bed.sh('readlink "/nix/var/nix/profiles/$(readlink /nix/var/nix/profiles/system)"'),
+  );
+});
+
+test('while the garbage collector runs all the time, nothing that is on its way is lost', async () => {
+  await bed.sh(
+    'touch /run/collect; (while [ -e /run/collect ]; do nix-collect-garbage; done) >/run/collected 2>&1 &',
+  );
+  await bed.until('test "$(grep -c "store paths deleted" /run/collected)" -ge 1');
+  await drop(await release('collected', 820), 'collected.tar');
+  const text = await report('done', 'collected.tar');
+  await bed.sh('rm /run/collect');
+  assert.match(text, /^DONE\n/);
+  const verified = await bed.run(['sh', '-c', 'nix-store --verify --check-contents 2>&1']);
+  assert.doesNotMatch(verified.stdout, /modified|disappeared|error/);
+});
+
 test('the agent is nobody special to the Nix daemon', async () => {
   const asAgent = [
     'setpriv',

@@ -11,7 +11,7 @@ import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
 import type { StorePath } from '../core/store-path.ts';
-import { readProfile, readSystemLink, setProfile } from '../nix/profile.ts';
+import { readProfile, readSystemLink, setProfile, switchGeneration } from '../nix/profile.ts';
 import { raiseFloor } from '../state/floor.ts';
 import type { Machine } from './machine.ts';
 import { rollBack } from './roll-back.ts';
@@ -24,24 +24,32 @@ export interface ActivationRequest {
 }
 
 export async function activate(machine: Machine, request: ActivationRequest): Promise<Receipt> {
-  const { transaction, toplevel, operation } = request;
+  const { transaction, operation } = request;
+  await remember(machine, request);
+  if (operation === 'test' || operation === 'dry-activate') return tryOut(machine, request);
+  await transaction.advance('profile-set');
+  return carryOn(machine, request);
+}
+
+/** Checks that it is a system, and learns what to go back to. @throws NixmakerError `not-a-system` */
+async function remember(
+  machine: Machine,
+  { transaction, toplevel, operation }: ActivationRequest,
+): Promise<void> {
   const { settings } = machine;
   await guardSystem(toplevel);
   const profile = await readProfile(settings.profile);
   const current = await readSystemLink(settings.currentSystem);
   const failed = settings.activation === 'systemd' ? await listFailedUnits(machine.run) : undefined;
   transaction.learn({
-    ...(failed === undefined ? {} : { failedUnitsBefore: failed }),
     toplevel,
     operation,
     bootId: machine.bootId,
+    ...(failed === undefined ? {} : { failedUnitsBefore: failed }),
     ...(profile.toplevel === undefined ? {} : { previousToplevel: profile.toplevel }),
     ...(profile.generation === undefined ? {} : { previousGeneration: profile.generation }),
     ...(current === undefined ? {} : { previousCurrent: current }),
   });
-  if (operation === 'test' || operation === 'dry-activate') return tryOut(machine, request);
-  await transaction.advance('profile-set');
-  return carryOn(machine, request);
 }
 
 /** Does what the state says is about to be done, and so on to the commit. Also where a stopped run is taken up. */
@@ -60,7 +68,9 @@ async function oneStep(machine: Machine, request: ActivationRequest): Promise<vo
   const { profile } = machine.settings;
   switch (transaction.state) {
     case 'profile-set': {
-      await setProfile(machine.nix, { profile, toplevel });
+      const { targetGeneration } = transaction.known;
+      if (targetGeneration === undefined) await setProfile(machine.nix, { profile, toplevel });
+      else await switchGeneration(machine.nix, { profile, generation: targetGeneration });
       const { generation } = await readProfile(profile);
       if (generation !== undefined) transaction.learn({ generation });
       await transaction.advance('boot-entry');

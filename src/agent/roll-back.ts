@@ -52,7 +52,9 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
     const { profile } = machine.settings;
     const bad = (await readProfile(profile)).generation;
     await attempt(() => switchGeneration(machine.nix, { profile, generation }));
-    if (bad !== undefined && bad !== generation) {
+    // A generation that an operator chose was there before us, and stays.
+    const ours = transaction.known.targetGeneration === undefined;
+    if (ours && bad !== undefined && bad !== generation) {
       await attempt(() => deleteGeneration(machine.nix, { profile, generation: bad }));
     }
     await attempt(() => runVerb(machine, { transaction, toplevel: previous }, 'boot'));

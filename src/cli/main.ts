@@ -11,6 +11,7 @@ import { defineInspect } from './inspect.ts';
 import { defineKeygen } from './keygen.ts';
 import { defineList } from './list.ts';
 import { defineOperations } from './operations.ts';
+import { defineRollback } from './rollback.ts';
 import { defineSign } from './sign.ts';
 import { defineStatus } from './status.ts';
 import { defineVerify } from './verify.ts';
@@ -27,7 +28,14 @@ const program = new Command('nixmaker')
 
 for (const define of [defineList, defineBuild, defineKeygen, defineSign, defineVerify, defineInspect])
   define(program);
-for (const define of [defineAgent, defineOperations, defineStatus, defineHistory, defineActivate])
+for (const define of [
+  defineAgent,
+  defineOperations,
+  defineStatus,
+  defineHistory,
+  defineRollback,
+  defineActivate,
+])
   define(program);
 
 // `nixmaker list | head` ends our reader first; that is no fault of ours.

@@ -119,7 +119,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'sequence-older': {
     exit: no,
     what: 'The bundle is older than one this machine has already taken.',
-    next: 'Bring a newer bundle. To go back to an earlier system use `nixos-rebuild switch --rollback` at the machine.',
+    next: 'Bring a newer bundle. To go back to an earlier system use `nixmaker rollback` at the machine.',
   },
   'sequence-conflict': {
     exit: no,
@@ -232,6 +232,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.usage,
     what: 'The flake has no such host.',
     next: 'See `nixmaker list`.',
+  },
+  'no-such-generation': {
+    exit: exitCodes.usage,
+    what: 'There is no such generation to go back to.',
+    next: 'See `nix-env --list-generations --profile /nix/var/nix/profiles/system`.',
   },
   'host-name-unusable': {
     exit: fault,

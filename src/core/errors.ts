@@ -65,6 +65,7 @@ export type FaultCode =
   | 'build-failed'
   | 'evaluation-failed'
   | 'no-such-host'
+  | 'no-such-generation'
   | 'host-name-unusable'
   | 'source-in-closure'
   | 'last-bundle-unreadable'

@@ -26,7 +26,8 @@ export const states = [
 export type State = (typeof states)[number];
 
 const steps: Readonly<Record<State, readonly State[]>> = {
-  discovered: ['verified', 'deferred', 'refused', 'failed'],
+  // `profile-set`: an operator's rollback, which has no bundle to verify.
+  discovered: ['verified', 'profile-set', 'deferred', 'refused', 'failed'],
   // Quiet success: the very bundle this machine already runs is committed with nothing done.
   verified: ['accepted', 'committed', 'deferred', 'refused', 'failed'],
   accepted: ['imported', 'deferred', 'refused', 'failed'],

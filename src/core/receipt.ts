@@ -34,6 +34,8 @@ export interface Receipt {
   readonly previousToplevel?: string;
   readonly previousGeneration?: number;
   readonly previousCurrent?: string;
+  /** Set where an operator went back to a generation that was there. */
+  readonly targetGeneration?: number;
   /** boot_id (proc_sys_kernel(5)) of the boot in which the profile was about to be set. */
   readonly bootId?: string;
   /** systemd units that had failed before anything was changed. */

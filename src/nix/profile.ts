@@ -1,5 +1,6 @@
 /** The system profile and its generations. */
-import { readlink } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
 import { classicNix, type NixContext } from './command.ts';
 
@@ -47,6 +48,19 @@ export async function readProfile(profile: string): Promise<ProfileTarget> {
     generation: generation === undefined ? undefined : Number(generation),
     toplevel: parseStorePath((await readLink(absolute)) ?? ''),
   };
+}
+
+/** The generations that are there, by number. */
+export async function listGenerations(profile: string): Promise<Map<number, StorePath>> {
+  const folder = dirname(profile);
+  const generations = new Map<number, StorePath>();
+  for (const name of await readdir(folder)) {
+    const [, stem, number] = /^(.*)-(\d+)-link$/.exec(name) ?? [];
+    if (stem !== basename(profile)) continue;
+    const toplevel = parseStorePath((await readLink(join(folder, name))) ?? '');
+    if (toplevel !== undefined) generations.set(Number(number), toplevel);
+  }
+  return generations;
 }
 
 /** The system a link like /run/current-system points to. */

@@ -316,6 +316,35 @@ test('a lock that another switch holds is waited for', async () => {
   assert.equal((await holding).code, 0);
 });
 
+test('an operator goes back: to the generation before, or to one by number; the floor stays', async () => {
+  const target = await freshTarget();
+  const one = await take(target, 'switch', await release('one'));
+  const two = await take(target, 'switch', await release('two', '--sequence', '5'));
+  const back = await target.verb('rollback', ['--json']);
+  assert.equal(back.code, 0, back.stderr);
+  assert.equal(await target.currentSystem(), one.toplevel);
+  assert.equal(await target.profile(), 'system-1-link');
+  assert.match(await readFile(join(target.root, 'boot/loader/loader.conf'), 'utf8'), /nixos-generation-1/);
+  const floor = JSON.parse((await target.verb('status', ['--json'])).stdout) as {
+    floor: { sequence: number };
+  };
+  assert.equal(floor.floor.sequence, 6);
+  assert.equal((await take(target, 'switch', await release('one'))).code, 'sequence-older');
+
+  assert.equal((await target.verb('rollback', ['--to', '2'])).code, 0);
+  assert.equal(await target.currentSystem(), two.toplevel);
+  for (const wrong of [
+    ['--to', '7'],
+    ['--to', 'x'],
+  ])
+    assert.equal((await target.verb('rollback', wrong)).code, 64);
+  assert.equal((await target.verb('rollback')).code, 0);
+  const none = await target.verb('rollback');
+  assert.equal(none.code, 64);
+  assert.match(none.stderr, /no-such-generation/);
+  assert.match((await target.verb('history')).stdout, /committed .*generation 1$/m);
+});
+
 test('a failing boot loader leaves profile and running system as they were', async () => {
   const target = await freshTarget();
   const one = await take(target, 'switch', await release('one'));

@@ -16,6 +16,7 @@ import { takeLock } from '../state/lock.ts';
 import { activate } from './activate.ts';
 import { type Contents, type Examined, examineBundle, examineClassic } from './examine.ts';
 import { handOver } from './hand-over.ts';
+import { healStore } from './heal.ts';
 import { checkRoom, importContents, realiseToplevel, rootImport } from './import.ts';
 import type { Machine } from './machine.ts';
 import { resumeStopped } from './resume.ts';
@@ -100,6 +101,7 @@ async function judgeAndInstall(
     manifestDigest: digest,
     toplevel: manifest.toplevel,
     operation,
+    bootId: machine.bootId,
     signedBy: verified.signedBy,
   });
   await requireWhole(examined);
@@ -170,6 +172,7 @@ async function install(
 ): Promise<Receipt> {
   const { manifest } = verified;
   await pingStore(machine.nix);
+  await healStore(machine, { transaction, manifest });
   await checkRoom(machine, manifest);
   const roots = await rootImport(machine, manifest);
   try {

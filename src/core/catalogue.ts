@@ -286,6 +286,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'A state file of nixmaker is damaged.',
     next: 'Read the message for the file; restore it from a backup or ask for help before removing it.',
   },
+  'store-corrupt': {
+    exit: fault,
+    what: 'Store paths on this machine are damaged, and it can’t put them right by itself.',
+    next: 'At the machine, as root: `nix-store --verify --check-contents --repair` with a cache that has the paths.',
+  },
   internal: {
     exit: fault,
     what: 'Nixmaker met a condition it did not expect.',

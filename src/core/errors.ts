@@ -75,6 +75,7 @@ export type FaultCode =
   | 'rollback-failed'
   | 'io-error'
   | 'state-corrupt'
+  | 'store-corrupt'
   | 'internal';
 
 export type ReasonCode = BundleCode | PolicyCode | DeferCode | FaultCode;

@@ -47,6 +47,25 @@ export async function findInvalid(context: NixContext, paths: readonly StorePath
   return invalid;
 }
 
+/** Those of the valid paths whose contents are not what they were when they became valid. */
+export async function findModified(context: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
+  const modified: StorePath[] = [];
+  for (const path of paths) {
+    try {
+      await nix(context, ['store', 'verify', '--no-trust', path]);
+    } catch (error) {
+      if (!(error instanceof NixmakerError && error.code === 'nix-failed')) throw error;
+      modified.push(path);
+    }
+  }
+  return modified;
+}
+
+/** Deletes paths that nothing needs; any client may. @throws NixmakerError `nix-failed` where something does */
+export async function deletePaths(context: NixContext, paths: readonly StorePath[]): Promise<void> {
+  if (paths.length > 0) await classicNix(context, { program: 'nix-store', args: ['--delete', ...paths] });
+}
+
 /**
  * Flushes the file system that holds the store. Under Nix's defaults paths are valid in the database before their
  * contents are on disk: a power cut then leaves them valid and wrong, and importing again does not heal them, for

@@ -21,6 +21,7 @@ const record = z.looseObject({
   sequence: z.number().optional(),
   manifestDigest: z.string().optional(),
   toplevel: z.string().optional(),
+  bootId: z.string().optional(),
 });
 
 export type JournalRecord = z.infer<typeof record>;

@@ -93,7 +93,9 @@ export function parseConfig<T extends z.ZodType>(text: string, kind: ConfigKind<
   refuseDuplicates(document.body, kind);
   const parsed = kind.schema.safeParse(evaluate(document) as MomoaValue);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
+  // A mistyped key is also a missing one; the mistyping is what the operator has to see.
+  const { issues } = parsed.error;
+  const issue = issues.find((i) => i.code === 'unrecognized_keys') ?? issues[0];
   const line = lineOf(document.body, issue?.path ?? []);
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
   const where = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])].map(String).join('.');

@@ -136,7 +136,7 @@ for (const [what, text, pattern] of [
   [
     'a mistyped key names the right one and the line',
     '{\n "schema": 1,\n "host": "web",\n "operatoin": "switch",\n "trustedKeys": ["k:x"]\n}',
-    /operation/,
+    /did you mean “operation”/,
   ],
   [
     'a key given twice',

@@ -321,3 +321,17 @@ test('the agent is nobody special to the Nix daemon', async () => {
   );
   assert.equal(owner.trim(), 'nixmaker');
 });
+
+test('with a policy that can’t be used the agent says so once, stays down, and comes back when it is mended', async () => {
+  const policy = await bed.sh('cat /etc/nixmaker/policy.json');
+  await bed.write('/etc/nixmaker/policy.json', policy.replace('trustedKeys', 'trustedKey'));
+  await bed.run(['systemctl', 'restart', 'nixmaker.service']);
+  await bed.until('systemctl is-failed nixmaker.service');
+  assert.equal(await bed.sh('systemctl show --property ExecMainStatus --value nixmaker.service'), '78\n');
+  assert.match(
+    await bed.sh('journalctl --no-pager --unit nixmaker --lines 12 --output=cat'),
+    /did you mean “trustedKeys”/,
+  );
+  await bed.write('/etc/nixmaker/policy.json', policy);
+  await bed.sh('systemctl restart nixmaker.service; systemctl is-active nixmaker.service');
+});

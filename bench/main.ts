@@ -20,7 +20,10 @@ import {
 
 const quick = process.argv.includes('--quick');
 const mebi = 1024 * 1024;
-const sizes = quick ? [50, 300] : [50, 2048];
+/** Systems whose packing and importing is timed, half of them incompressible. MiB. */
+const sizes = quick ? [50, 300] : [50, 1024];
+/** Systems that are all incompressible, so that the bundle is as large: for the agent's memory. MiB. */
+const memorySizes = quick ? [50, 300] : [50, 2048];
 const repeats = quick ? 1 : 3;
 const pathsOf = (megabytes: number) => Math.max(10, Math.round(megabytes / 8));
 
@@ -29,19 +32,55 @@ function must(ran: Ran): Ran {
   return ran;
 }
 
-/** A system whose closure holds that many megabytes, half of them random, in paths of some 8 MiB. */
+/** A system whose closure holds that many megabytes, that share of them random, in paths of some 8 MiB. */
+function system(host: string, megabytes: number, random: number): string {
+  const share = Math.floor((megabytes * mebi) / pathsOf(megabytes));
+  const bytes = Math.floor(share * random);
+  const script = `mkdir $out; head -c ${bytes} /dev/urandom >$out/random; yes text-\${toString n} | head -c ${share - bytes} >$out/text`;
+  const part = `n: derivation { name = "${host}-\${toString n}"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin:/run/current-system/sw/bin"; args = [ "-c" "${script}" ]; }`;
+  return `${host} = mkSystem { hostName = "${host}"; motd = toString (builtins.genList (${part}) ${pathsOf(megabytes)}); };`;
+}
+
 async function writeBenchFlake(folder: string): Promise<void> {
   await copySample(folder);
-  const hosts = sizes.map((megabytes) => {
-    const share = Math.floor((megabytes * mebi) / pathsOf(megabytes));
-    const script = `mkdir $out; head -c ${Math.floor(share / 2)} /dev/urandom >$out/random; yes text-\${toString n} | head -c ${Math.floor(share / 2)} >$out/text`;
-    const part = `n: derivation { name = "part-\${toString n}"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin:/run/current-system/sw/bin"; args = [ "-c" "${script}" ]; }`;
-    return `s${megabytes} = mkSystem { hostName = "s${megabytes}"; motd = toString (builtins.genList (${part}) ${pathsOf(megabytes)}); };`;
-  });
+  const hosts = [
+    ...sizes.map((mb) => system(`s${mb}`, mb, 0.5)),
+    ...memorySizes.map((mb) => system(`m${mb}`, mb, 1)),
+  ];
   await writeFile(
     join(folder, 'flake.nix'),
     `{ outputs = { self }: let mkSystem = import ./system.nix; in { nixosConfigurations = { ${hosts.join('\n')} }; }; }`,
   );
+}
+
+/** Peak resident memory of an agent that takes one bundle of that size. */
+async function measureMemory(place: string, builder: Builder, megabytes: number) {
+  const host = `m${megabytes}`;
+  const out = join(place, 'memory');
+  const args = [
+    'build',
+    '-f',
+    `path:${join(place, 'flake')}`,
+    '-d',
+    out,
+    '--host',
+    host,
+    '--key',
+    join(place, 'bench-1.secret'),
+  ];
+  must(await builder.nixmaker(args));
+  const bundle = join(out, host, `${host}.tar`);
+  const publicKey = (await readFile(join(place, 'bench-1.public'), 'utf8')).trim();
+  const target = await makeTarget(join(place, `target-${host}`), { host, trustedKeys: [publicKey] });
+  const agent = await target.startAgent();
+  const bundleBytes = (await stat(bundle)).size;
+  must(await run('mv', [bundle, join(target.inbox, 'web.tar')]));
+  await agent.waitFor((l) => l.event === 'committed', 600_000);
+  const peak = await peakMemory(agent.child.pid as number);
+  await agent.stop();
+  await target.close();
+  await remove(target.root);
+  return { megabytes, bundleBytes, peak };
 }
 
 const median = (values: readonly number[]) =>
@@ -173,7 +212,9 @@ async function remove(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-function report(rows: readonly Row[]): void {
+type Memory = Awaited<ReturnType<typeof measureMemory>>;
+
+function report(rows: readonly Row[], memory: readonly Memory[]): void {
   const say = (text: string) => process.stdout.write(`${text}\n`);
   for (const row of rows) {
     say(`\nA system of ${row.megabytes} MiB in ${pathsOf(row.megabytes)} paths (medians of ${repeats})`);
@@ -187,12 +228,12 @@ function report(rows: readonly Row[]): void {
     );
     say(`  agent’s peak memory ${prettyBytes(row.agentMemory, { binary: true })}`);
   }
-  const [small, large] = [rows[0], rows.at(-1)];
-  if (small !== undefined && large !== undefined) {
-    say(
-      `\nAgent memory from ${small.megabytes} to ${large.megabytes} MiB: ${((large.agentMemory - small.agentMemory) / mebi).toFixed(1)} MiB more (goal: less than 64).`,
-    );
+  say('\nMemory of the agent, bundles that do not compress');
+  for (const { bundleBytes, peak } of memory) {
+    say(`  bundle of ${prettyBytes(bundleBytes)}: peak ${prettyBytes(peak, { binary: true })}`);
   }
+  const growth = ((memory.at(-1)?.peak ?? 0) - (memory[0]?.peak ?? 0)) / mebi;
+  say(`  ${growth.toFixed(1)} MiB more for the larger (goal: less than 64)`);
 }
 
 const place = await mkdtemp(join(tmpdir(), 'nixmaker-bench-'));
@@ -202,10 +243,15 @@ try {
   must(await builder.nixmaker(['keygen', 'bench-1', '--out', place]));
   const rows: Row[] = [];
   for (const megabytes of sizes) rows.push(await measure(place, builder, megabytes));
-  report(rows);
+  const memory: Memory[] = [];
+  for (const megabytes of memorySizes) memory.push(await measureMemory(place, builder, megabytes));
+  report(rows, memory);
   const out = join(checkout, 'bench', 'out');
   await mkdir(out, { recursive: true });
-  await writeFile(join(out, 'results.json'), `${JSON.stringify({ schema: 1, quick, rows }, null, 2)}\n`);
+  await writeFile(
+    join(out, 'results.json'),
+    `${JSON.stringify({ schema: 1, quick, rows, memory }, null, 2)}\n`,
+  );
 } finally {
   await remove(place);
 }

@@ -8,13 +8,10 @@ import { settle } from '../media/settle.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
 import type { Machine } from './machine.ts';
 import { resumeAtStart } from './resume.ts';
-import { exitOf, takeBundle } from './take.ts';
+import { exitOf, type TakeRequest, takeBundle } from './take.ts';
 
 /** Events can be lost (inotify overflows); this is the backstop. Milliseconds. */
 const slowRescan = 60_000;
-/** After a deferral that no change of the file announces the end of (Nix down, no space, lock held): from, up to. */
-const retryFrom = 2000;
-const retryUpTo = 900_000;
 /** A copy in progress is a storm of events; this is how long one look lasts. */
 const calm = 100;
 
@@ -34,8 +31,7 @@ export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) =>
       exits.push(exitCodes.deferred);
       continue;
     }
-    const { exit } = await takeCandidate(machine, { queue, candidate: look.candidate, onReceipt });
-    exits.push(exit);
+    exits.push(await takeCandidate(machine, { queue, candidate: look.candidate, onReceipt }));
   }
   return worstExit(exits);
 }
@@ -51,13 +47,10 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
   const queue = new InboxQueue(machine);
   const waiting = new Set<string>();
-  let retry = retryFrom;
   try {
     while (!signal.aborted) {
       wake.reset();
-      const { wait, deferred } = await rescan(machine, { queue, waiting, signal });
-      await wake.within(deferred ? Math.min(wait, retry) : wait);
-      retry = deferred ? Math.min(retry * 2, retryUpTo) : retryFrom;
+      await wake.within(await rescan(machine, { queue, waiting, signal }));
       if (!signal.aborted) await machine.clock.sleep(calm);
     }
   } finally {
@@ -71,29 +64,28 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
 async function rescan(
   machine: Machine,
   { queue, waiting, signal }: { queue: InboxQueue; waiting: Set<string>; signal: AbortSignal },
-): Promise<{ wait: number; deferred: boolean }> {
+): Promise<number> {
   let wait = slowRescan;
-  let deferred = false;
   try {
     for (const look of await queue.look()) {
       if (signal.aborted) break;
       const { path } = look.candidate;
       if (look.action === 'wait') {
         wait = Math.min(wait, look.again);
-        if (!waiting.has(path)) announceWait(machine, look);
+        if (!waiting.has(path) && look.reason === 'incomplete') announceWait(machine, look);
         waiting.add(path);
       } else {
         waiting.delete(path);
-        const { again } = await takeCandidate(machine, { queue, candidate: look.candidate });
-        deferred ||= again;
+        await takeCandidate(machine, { queue, candidate: look.candidate });
+        // What was deferred has a time of its own, which the next look tells.
+        wait = 0;
       }
     }
   } catch (error) {
     // The agent outlives whatever one inbox can do to it.
     machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
-    deferred = true;
   }
-  return { wait, deferred };
+  return wait;
 }
 
 /** The same is tried again before the next bundle is taken, so a fault here must not keep the agent from starting. */
@@ -117,30 +109,36 @@ interface Taking {
   readonly onReceipt?: (receipt: Receipt) => void;
 }
 
-/** @returns the exit code, and whether to try this one again by itself */
-async function takeCandidate(machine: Machine, taking: Taking): Promise<{ exit: ExitCode; again: boolean }> {
+/** Takes one bundle and clears it away, or leaves it for later. Whatever one bundle does, the next one gets its turn. */
+async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode> {
   const { queue, candidate, onReceipt } = taking;
-  let receipt: Receipt;
   try {
-    const source =
-      candidate.format === 'bundle'
-        ? { format: 'bundle' as const, file: candidate.path }
-        : { format: 'classic' as const, path: candidate.path };
-    receipt = await takeBundle(machine, { name: candidate.path, source });
+    const receipt = await takeBundle(machine, { name: candidate.path, source: sourceOf(candidate) });
+    onReceipt?.(receipt);
+    const exit = exitOf(receipt);
+    if (receipt.state === 'deferred') {
+      await queue.defer(candidate);
+      return exit;
+    }
+    if (exit === exitCodes.badBundle && (await queue.hasChanged(candidate))) {
+      machine.emit({ event: 'waiting', code: 'unsettled', source: candidate.path });
+      return exitCodes.deferred;
+    }
+    await clearAway(machine, taking, receipt);
+    return exit;
   } catch (error) {
-    if (!(error instanceof NixmakerError)) throw error;
+    await queue.defer(candidate);
+    if (!(error instanceof NixmakerError)) {
+      machine.emit({ event: 'fault', level: 'error', detail: messageOf(error), source: candidate.path });
+      return exitCodes.fault;
+    }
     machine.emit({ event: 'waiting', code: error.code, detail: error.detail, source: candidate.path });
-    return { exit: catalogue[error.code].exit, again: true };
+    return catalogue[error.code].exit;
   }
-  onReceipt?.(receipt);
-  const exit = exitOf(receipt);
-  if (receipt.state === 'deferred') return { exit, again: true };
-  if (exit === exitCodes.badBundle && (await queue.hasChanged(candidate))) {
-    machine.emit({ event: 'waiting', code: 'unsettled', source: candidate.path });
-    return { exit: exitCodes.deferred, again: true };
-  }
-  await clearAway(machine, taking, receipt);
-  return { exit, again: false };
+}
+
+function sourceOf({ format, path }: Candidate): TakeRequest['source'] {
+  return format === 'bundle' ? { format, file: path } : { format, path };
 }
 
 async function clearAway(machine: Machine, { queue, candidate }: Taking, receipt: Receipt): Promise<void> {

@@ -15,11 +15,24 @@ export type Look =
   /** `again` milliseconds from now at the latest. */
   | {
       readonly action: 'wait';
+      /** Bytes are missing, or the last try ended with “not now”. */
+      readonly reason: 'incomplete' | 'deferred';
       readonly candidate: Candidate;
       readonly again: number;
       readonly present: number;
       readonly expected: number | undefined;
     };
+
+/** When to try a file again that no change will announce to be ready (Nix down, no space, lock held). */
+interface Deferred {
+  readonly fingerprint: string;
+  readonly until: number;
+  readonly pause: number;
+}
+
+/** The first pause, doubled each time, and the longest. Milliseconds. */
+const retryFrom = 2000;
+const retryUpTo = 900_000;
 
 interface Seen {
   readonly fingerprint: string;
@@ -33,6 +46,7 @@ interface Seen {
 export class InboxQueue {
   readonly #machine: Machine;
   readonly #seen = new Map<string, Seen>();
+  readonly #deferred = new Map<string, Deferred>();
   /** Files that were settled but could not be moved away; not to be taken over and over. */
   readonly #stuck = new Map<string, string>();
 
@@ -43,8 +57,9 @@ export class InboxQueue {
   async look(): Promise<Look[]> {
     const candidates = await listInbox(this.#machine.settings.inbox);
     const paths = new Set(candidates.map((c) => c.path));
-    for (const path of [...this.#seen.keys(), ...this.#stuck.keys()]) {
+    for (const path of [...this.#seen.keys(), ...this.#stuck.keys(), ...this.#deferred.keys()]) {
       if (paths.has(path)) continue;
+      this.#deferred.delete(path);
       this.#seen.delete(path);
       this.#stuck.delete(path);
     }
@@ -57,6 +72,20 @@ export class InboxQueue {
   async markStuck(candidate: Candidate): Promise<void> {
     const fingerprint = await fingerprintOf(candidate);
     if (fingerprint !== undefined) this.#stuck.set(candidate.path, fingerprint.text);
+  }
+
+  /** Leaves the file for a while, longer each time; a file that changes is looked at at once. */
+  async defer(candidate: Candidate): Promise<void> {
+    const fingerprint = (await fingerprintOf(candidate))?.text;
+    if (fingerprint === undefined) return;
+    const before = this.#deferred.get(candidate.path);
+    const again = before?.fingerprint === fingerprint ? before.pause * 2 : retryFrom;
+    const pause = Math.min(again, retryUpTo);
+    this.#deferred.set(candidate.path, {
+      fingerprint,
+      pause,
+      until: this.#machine.clock.monotonic() + pause,
+    });
   }
 
   /** Whether the file has changed since it was last looked at. */
@@ -75,12 +104,16 @@ export class InboxQueue {
       : { fingerprint: now.text, since: clock.monotonic(), size: now.size, expected: before?.expected };
     this.#seen.set(candidate.path, seen);
 
+    const deferred = this.#deferred.get(candidate.path);
+    const pause = deferred?.fingerprint === now.text ? deferred.until - clock.monotonic() : 0;
+    const wait = { action: 'wait', candidate, present: seen.size, expected: seen.expected } as const;
+    if (pause > 0) return [{ ...wait, reason: 'deferred', again: pause }];
     const judgement = await this.#judge(candidate, seen);
     if (judgement === 'whole') return [{ action: 'take', candidate }];
     const rest = (judgement === 'short' ? settings.inboxPatience : settings.inboxRest) * 1000;
     const left = seen.since + rest - clock.monotonic();
     if (left <= 0) return [{ action: 'take', candidate }];
-    return [{ action: 'wait', candidate, again: left, present: seen.size, expected: seen.expected }];
+    return [{ ...wait, expected: seen.expected, reason: 'incomplete', again: left }];
   }
 
   /** `bad` covers everything that more bytes would not mend. */

@@ -524,6 +524,23 @@ test('with the daemon down a bundle waits, and is taken once it is back', async 
   await agent.stop();
 });
 
+test('a bundle that has to wait is tried with growing pauses, and does not hold up the next one', async () => {
+  const target = await freshTarget();
+  const agent = await target.startAgent();
+  await target.stopDaemon();
+  await copyFile(await release('one'), join(target.inbox, 'a.tar'));
+  await agent.waitFor((l) => l.event === 'deferred');
+  // Other events in the inbox are no reason to try it again.
+  for (let n = 0; n < 10; n++) await writeFile(join(target.inbox, 'notes.txt'), `${n}`);
+  await writeFile(join(target.inbox, 'bad.tar'), 'not a bundle'.repeat(200));
+  await agent.waitFor((l) => l.event === 'refused' && l.code === 'not-a-bundle');
+  const tries = agent.log().filter((l) => l.event === 'deferred').length;
+  assert.ok(tries <= 2, `${tries} tries within the first pause`);
+  await target.startDaemon();
+  await agent.waitFor((l) => l.event === 'committed');
+  await agent.stop();
+});
+
 test('agent and command line at once: one of them waits', async () => {
   const target = await freshTarget();
   const slow = await shop.bundle('slow-switch', {

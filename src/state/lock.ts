@@ -19,7 +19,8 @@ export async function takeLock(
 ): Promise<HeldProcess> {
   await makeFolder(stateDirectory);
   const file = join(stateDirectory, 'lock');
-  const held = await hold('flock', [...wait, '--no-fork', file, 'sh', '-c', 'echo locked; exec cat']);
+  // By its full name: a NixOS service has no sh on its PATH.
+  const held = await hold('flock', [...wait, '--no-fork', file, '/bin/sh', '-c', 'echo locked; exec cat']);
   if (held === undefined) throw new NixmakerError('busy', `${file} is held by another nixmaker`);
   return held;
 }

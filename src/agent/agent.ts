@@ -5,10 +5,11 @@ import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../core/erro
 import { type Receipt, receiptText } from '../core/receipt.ts';
 import { type Candidate, doneFolder, refusedFolder, watchInbox } from '../media/inbox.ts';
 import { settle } from '../media/settle.ts';
+import { sourceOf } from './examine.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
 import type { Machine } from './machine.ts';
 import { resumeAtStart } from './resume.ts';
-import { exitOf, type TakeRequest, takeBundle } from './take.ts';
+import { exitOf, takeBundle } from './take.ts';
 
 /** Events can be lost (inotify overflows); this is the backstop. Milliseconds. */
 const slowRescan = 60_000;
@@ -135,10 +136,6 @@ async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode
     machine.emit({ event: 'waiting', code: error.code, detail: error.detail, source: candidate.path });
     return catalogue[error.code].exit;
   }
-}
-
-function sourceOf({ format, path }: Candidate): TakeRequest['source'] {
-  return format === 'bundle' ? { format, file: path } : { format, path };
 }
 
 async function clearAway(machine: Machine, { queue, candidate }: Taking, receipt: Receipt): Promise<void> {

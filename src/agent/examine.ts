@@ -8,6 +8,7 @@ import type { BundleHead } from '../bundle/layout.ts';
 import { authenticateBundle, openBundle } from '../bundle/open.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { formatOf } from '../core/manifest.ts';
+import type { Candidate } from '../media/inbox.ts';
 import { type VerifiedManifest, verifyManifest } from '../signing/verify.ts';
 import type { Machine } from './machine.ts';
 
@@ -34,11 +35,26 @@ function authenticate(
   return (head) => verifyManifest(head.manifestBytes, head.signatureBytes, machine.trust);
 }
 
+/** Where a bundle is: a path, or a file that is open already (standard input's spool). */
+export type Source =
+  | { readonly format: 'bundle'; readonly file: string | BundleFile }
+  | { readonly format: 'classic'; readonly path: string };
+
+export function sourceOf({ format, path }: Candidate): Source {
+  return format === 'bundle' ? { format, file: path } : { format, path };
+}
+
+export function examine(machine: Machine, source: Source): Promise<Examined> {
+  return source.format === 'bundle'
+    ? examineBundle(machine, source.file)
+    : examineClassic(machine, source.path);
+}
+
 /**
  * Reads and authenticates a bundle's head. A bundle that is too short is `bundle-truncated`, either here or from
  * `open`; the caller knows whether to wait.
  */
-export async function examineBundle(machine: Machine, source: string | BundleFile): Promise<Examined> {
+async function examineBundle(machine: Machine, source: string | BundleFile): Promise<Examined> {
   const file = typeof source === 'string' ? await openBundleFile(source) : source;
   try {
     const authenticated = await authenticateBundle(file, authenticate(machine));
@@ -61,7 +77,7 @@ export async function examineBundle(machine: Machine, source: string | BundleFil
 }
 
 /** The classic pair. @throws NixmakerError `signature-missing` where manifest or signatures are not beside it */
-export async function examineClassic(machine: Machine, tarball: string): Promise<Examined> {
+async function examineClassic(machine: Machine, tarball: string): Promise<Examined> {
   const head = await readClassicHead(tarball);
   if (head === undefined)
     throw new NixmakerError('signature-missing', 'manifest.json and manifest.sig are not beside it');

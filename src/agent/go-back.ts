@@ -3,21 +3,18 @@
  * cut off anywhere as well. The floor stays: what was taken once is not taken again as new.
  */
 import { NixmakerError } from '../core/errors.ts';
-import { hasBegunToChange } from '../core/lifecycle.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { listGenerations, readProfile } from '../nix/profile.ts';
-import { takeLock } from '../state/lock.ts';
 import { activate } from './activate.ts';
 import type { Machine } from './machine.ts';
 import { resumeStopped } from './resume.ts';
-import { endOf } from './take.ts';
-import { outcomeOf, Transaction } from './transaction.ts';
+import { endingWhatThrows, withLock } from './run.ts';
+import { Transaction } from './transaction.ts';
 
 /** @param to the generation's number; without one, the newest before the present one */
 export async function goBack(machine: Machine, to: number | undefined): Promise<Receipt> {
   if (machine.handsOver) throw new NixmakerError('usage', 'only root can go back to another generation');
-  const lock = await takeLock(machine.hold, machine.settings.stateDirectory);
-  try {
+  return withLock(machine, async () => {
     await resumeStopped(machine);
     const { profile } = machine.settings;
     const generations = await listGenerations(profile);
@@ -29,15 +26,9 @@ export async function goBack(machine: Machine, to: number | undefined): Promise<
       throw new NixmakerError('no-such-generation', `there are ${there === '' ? 'none' : there}`);
     }
     const transaction = await Transaction.begin(machine, `generation ${number}`);
-    try {
-      transaction.learn({ targetGeneration: number });
-      return await activate(machine, { transaction, toplevel, operation: 'switch' });
-    } catch (error) {
-      if (hasBegunToChange(transaction.state)) throw error;
-      const outcome = outcomeOf(error);
-      return await transaction.end(endOf(outcome.code), outcome);
-    }
-  } finally {
-    await lock.release();
-  }
+    transaction.learn({ targetGeneration: number });
+    return endingWhatThrows(machine, { transaction }, () =>
+      activate(machine, { transaction, toplevel, operation: 'switch' }),
+    );
+  });
 }

@@ -7,37 +7,35 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decide } from '../core/decide.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { hasBegunToChange } from '../core/lifecycle.ts';
 import type { Manifest } from '../core/manifest.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { findInvalid } from '../nix/target.ts';
 import { verifyManifest } from '../signing/verify.ts';
-import { takeLock } from '../state/lock.ts';
 import { type ActivationRequestFile, takeRequests } from '../state/requests.ts';
 import { activate } from './activate.ts';
 import type { Machine } from './machine.ts';
 import { resumeStopped } from './resume.ts';
-import { endOf, gatherFacts } from './take.ts';
-import { outcomeOf, Transaction } from './transaction.ts';
+import { endingWhatThrows, withLock } from './run.ts';
+import { gatherFacts } from './take.ts';
+import { Transaction } from './transaction.ts';
 
 /** Seconds to wait for a command line that holds the lock. */
 const lockWait = '600';
 
 /** Ends what stopped midway, then serves requests until none is left. */
-export async function runHelper(machine: Machine): Promise<void> {
-  const lock = await takeLock(machine.hold, machine.settings.stateDirectory, ['--timeout', lockWait]);
-  try {
-    await resumeStopped(machine);
-    for (;;) {
-      const { requests, rejected } = await takeRequests(machine.settings.runtimeDirectory);
-      for (const { name, reason } of rejected) {
-        machine.emit({ event: 'request-rejected', level: 'warn', name, detail: reason });
-      }
-      if (requests.length === 0) return;
-      for (const request of requests) await serve(machine, request);
+export function runHelper(machine: Machine): Promise<void> {
+  return withLock(machine, () => serveAll(machine), ['--timeout', lockWait]);
+}
+
+async function serveAll(machine: Machine): Promise<void> {
+  await resumeStopped(machine);
+  for (;;) {
+    const { requests, rejected } = await takeRequests(machine.settings.runtimeDirectory);
+    for (const { name, reason } of rejected) {
+      machine.emit({ event: 'request-rejected', level: 'warn', name, detail: reason });
     }
-  } finally {
-    await lock.release();
+    if (requests.length === 0) return;
+    for (const request of requests) await serve(machine, request);
   }
 }
 
@@ -53,13 +51,7 @@ async function serve(machine: Machine, request: ActivationRequestFile): Promise<
     return;
   }
   const transaction = await Transaction.begin(machine, request.source, request.transaction);
-  try {
-    await activateRequest(machine, transaction, request);
-  } catch (error) {
-    if (hasBegunToChange(transaction.state)) throw error;
-    const outcome = outcomeOf(error);
-    await transaction.end(endOf(outcome.code), outcome);
-  }
+  await endingWhatThrows(machine, { transaction }, () => activateRequest(machine, transaction, request));
 }
 
 async function activateRequest(

@@ -16,31 +16,25 @@ import {
   realise,
   rootInAdvance,
   storeFolder,
-  syncStore,
 } from '../nix/target.ts';
 import { makeFolder } from '../state/durable.ts';
 import type { Contents } from './examine.ts';
 import type { Machine } from './machine.ts';
 import type { Transaction } from './transaction.ts';
 
-/** Roots that hold what is imported until the profile does. */
-export interface ImportRoots {
-  drop(): Promise<void>;
-}
-
 const rootLink = (machine: Machine, name: string) => join(machine.settings.stateDirectory, 'roots', name);
 
+/** Roots that hold what is imported until the profile does; `dropImportRoots` drops them. */
 export async function rootImport(
   machine: Machine,
   manifest: Pick<Manifest, 'derivation' | 'toplevel'>,
-): Promise<ImportRoots> {
+): Promise<void> {
   await makeFolder(join(machine.settings.stateDirectory, 'roots'));
   const links = [
     { link: rootLink(machine, 'incoming'), path: manifest.toplevel },
     { link: rootLink(machine, 'incoming-drv'), path: manifest.derivation },
   ];
   for (const { link, path } of links) await rootInAdvance(machine.nix, { link, path });
-  return { drop: () => dropImportRoots(machine) };
 }
 
 /** Also after a run that stopped midway: its roots stay until its end is known. */
@@ -79,7 +73,10 @@ export async function checkRoom(machine: Machine, manifest: Manifest): Promise<v
   }
 }
 
-/** Imports the closure the manifest names; `nix copy` skips what is valid already. */
+/**
+ * Imports the closure the manifest names; `nix copy` skips what is valid already. It is on disk when this returns, so
+ * that what the journal then calls imported survives a power cut.
+ */
 export async function importContents(
   machine: Machine,
   { transaction, manifest, contents }: { transaction: Transaction; manifest: Manifest; contents: Contents },
@@ -90,8 +87,6 @@ export async function importContents(
     contents.kind === 'bundle'
       ? await importBundle(machine, { transaction, bundle: contents.bundle, path })
       : await importChrootStore(machine, { transaction, folder: contents.folder, path });
-  // Before the journal says so: what is recorded as imported must survive a power cut.
-  await syncStore(machine.nix);
   if (!(await isValid(machine.nix, path)))
     throw new NixmakerError('nix-failed', `${path} is not valid after the import`);
   const milliseconds = Math.round(machine.clock.monotonic() - started);

@@ -7,7 +7,7 @@ import { lstat } from 'node:fs/promises';
 import { readClassicHead } from '../bundle/classic.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { type Candidate, listInbox } from '../media/inbox.ts';
-import { examineBundle, examineClassic } from './examine.ts';
+import { examine, sourceOf } from './examine.ts';
 import type { Machine } from './machine.ts';
 
 export type Look =
@@ -122,9 +122,7 @@ export class InboxQueue {
     try {
       if (candidate.format === 'classic' && (await readClassicHead(candidate.path)) === undefined)
         return 'short';
-      const examined = await (candidate.format === 'bundle'
-        ? examineBundle(this.#machine, candidate.path)
-        : examineClassic(this.#machine, candidate.path));
+      const examined = await examine(this.#machine, sourceOf(candidate));
       seen.expected = examined.size;
       const present = await examined.present();
       await examined.close();

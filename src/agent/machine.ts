@@ -39,10 +39,9 @@ export interface MachineOptions {
   readonly settingsFile?: string;
   readonly policyFile?: string;
   readonly emit: EventSink;
-  readonly signal?: AbortSignal;
 }
 
-export const systemClock: Clock = {
+const systemClock: Clock = {
   now: () => new Date(),
   monotonic: () => performance.now(),
   sleep: (milliseconds, signal) => sleep(milliseconds, undefined, signal === undefined ? {} : { signal }),
@@ -64,7 +63,6 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
     nix: {
       run: runProgram,
       store: settings.store,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
       // Nix's clients keep a database of cached narinfos; ours are good for one import only.
       env: { XDG_CACHE_HOME: `${settings.runtimeDirectory}/cache` },
     },

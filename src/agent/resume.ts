@@ -8,35 +8,24 @@ import { operation as operationSchema } from '../core/schema.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
 import { readSystemLink } from '../nix/profile.ts';
 import { isValid } from '../nix/target.ts';
-import { type JournalRecord, readJournal } from '../state/journal.ts';
-import { takeLock } from '../state/lock.ts';
+import { type JournalRecord, lastOfEach, readJournal } from '../state/journal.ts';
 import { carryOn } from './activate.ts';
 import { dropImportRoots } from './import.ts';
 import type { Machine } from './machine.ts';
 import { rollBack } from './roll-back.ts';
+import { withLock } from './run.ts';
 import { Transaction } from './transaction.ts';
 
 /** When the agent starts, before it looks at the inbox. @throws NixmakerError `busy` */
-export async function resumeAtStart(machine: Machine): Promise<Receipt[]> {
-  const lock = await takeLock(machine.hold, machine.settings.stateDirectory);
-  try {
-    return await resumeStopped(machine);
-  } finally {
-    await lock.release();
-  }
+export function resumeAtStart(machine: Machine): Promise<Receipt[]> {
+  return withLock(machine, () => resumeStopped(machine));
 }
 
 /** Ends every run whose journal does not. The lock must be held: a run that is under way would look the same. */
 export async function resumeStopped(machine: Machine): Promise<Receipt[]> {
   const { records } = await readJournal(machine.settings.stateDirectory);
-  const last = new Map<string, JournalRecord>();
-  for (const record of records) {
-    const known = last.get(record.transaction);
-    // What an earlier line knew stays known: the last line may be an older state's repetition.
-    if (known === undefined || !isEnd(known.state)) last.set(record.transaction, { ...known, ...record });
-  }
   const receipts: Receipt[] = [];
-  for (const record of last.values()) {
+  for (const record of lastOfEach(records)) {
     if (isEnd(record.state)) continue;
     const reached = records.filter((r) => r.transaction === record.transaction).map((r) => r.state);
     receipts.push(await resumeRun(machine, record, reached));

@@ -1,11 +1,10 @@
 /** What `status` and `history` say. Reads only; needs neither policy nor a running agent. */
-import { isEnd } from '../core/lifecycle.ts';
 import type { Settings } from '../core/settings.ts';
 import { listInbox } from '../media/inbox.ts';
 import { type DiskRow, listDisks } from '../media/space.ts';
 import { readProfile, readSystemLink } from '../nix/profile.ts';
 import { readFloor } from '../state/floor.ts';
-import { type JournalContents, type JournalRecord, readJournal } from '../state/journal.ts';
+import { type JournalContents, type JournalRecord, lastOfEach, readJournal } from '../state/journal.ts';
 import { floorDirectoryOf } from './machine.ts';
 
 export interface Status {
@@ -69,10 +68,5 @@ export interface History {
 
 export async function readHistory(settings: Settings): Promise<History> {
   const { records, unreadable } = await readAllJournals(settings);
-  const runs = new Map<string, JournalRecord>();
-  for (const record of records) {
-    const known = runs.get(record.transaction);
-    if (known === undefined || !isEnd(known.state)) runs.set(record.transaction, record);
-  }
-  return { schema: 1, runs: [...runs.values()], unreadable };
+  return { schema: 1, runs: lastOfEach(records), unreadable };
 }

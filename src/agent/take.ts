@@ -1,10 +1,8 @@
 /** One bundle from a file to the end of its life cycle. What can be expected ends in a receipt, never in a throw. */
 import { mkdir } from 'node:fs/promises';
-import type { BundleFile } from '../bundle/file.ts';
 import { catalogue } from '../core/catalogue.ts';
 import { decide, type Facts } from '../core/decide.ts';
 import { type ExitCode, exitCodes, NixmakerError } from '../core/errors.ts';
-import { hasBegunToChange } from '../core/lifecycle.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
 import { readProfile, readSystemLink } from '../nix/profile.ts';
@@ -12,65 +10,36 @@ import { currentSystem, pingStore } from '../nix/target.ts';
 import type { VerifiedManifest } from '../signing/verify.ts';
 import { readFloor } from '../state/floor.ts';
 import { failedDigests, readJournal } from '../state/journal.ts';
-import { takeLock } from '../state/lock.ts';
 import { activate } from './activate.ts';
-import { type Contents, type Examined, examineBundle, examineClassic } from './examine.ts';
+import { type Contents, type Examined, examine, type Source } from './examine.ts';
 import { handOver } from './hand-over.ts';
 import { healStore } from './heal.ts';
-import { checkRoom, importContents, realiseToplevel, rootImport } from './import.ts';
+import { checkRoom, dropImportRoots, importContents, realiseToplevel, rootImport } from './import.ts';
 import type { Machine } from './machine.ts';
 import { resumeStopped } from './resume.ts';
-import { outcomeOf, Transaction } from './transaction.ts';
+import { endingWhatThrows, withLock } from './run.ts';
+import { Transaction } from './transaction.ts';
 
 export interface TakeRequest {
   /** Name for people; for a path the path itself. */
   readonly name: string;
-  readonly source:
-    | { readonly format: 'bundle'; readonly file: string | BundleFile }
-    | { readonly format: 'classic'; readonly path: string };
+  readonly source: Source;
   /** What the command line asks for; without it the policy's operation. */
   readonly operation?: Operation;
 }
 
 /** Runs a bundle through to its end. The lock is held for exactly that long. */
-export async function takeBundle(machine: Machine, request: TakeRequest): Promise<Receipt> {
-  const lock = await takeLock(machine.hold, machine.settings.stateDirectory);
-  try {
+export function takeBundle(machine: Machine, request: TakeRequest): Promise<Receipt> {
+  return withLock(machine, async () => {
     await resumeStopped(machine);
     const transaction = await Transaction.begin(machine, request.name);
-    try {
-      return await proceed(machine, transaction, request);
-    } catch (error) {
-      // From `profile-set` on only a rollback may end a run; where even that could not be begun (a full disk), the
-      // journal stays open and the run is taken up again.
-      if (hasBegunToChange(transaction.state)) throw error;
-      const outcome = outcomeOf(error);
-      if (outcome.code === 'internal')
-        machine.emit({ event: 'fault', level: 'error', transaction: transaction.id, stack: stackOf(error) });
-      return await transaction.end(endOf(outcome.code), outcome);
-    }
-  } finally {
-    await lock.release();
-  }
-}
-
-const stackOf = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));
-
-/** Where a code leads that was thrown on the way: wait, refuse, or fail. Exit codes say which it is. */
-export function endOf(code: keyof typeof catalogue): 'deferred' | 'refused' | 'failed' {
-  const { exit } = catalogue[code];
-  if (exit === exitCodes.deferred || exit === exitCodes.nixUnavailable) return 'deferred';
-  if (exit === exitCodes.badBundle || exit === exitCodes.refusedByPolicy) return 'refused';
-  return 'failed';
+    return endingWhatThrows(machine, { transaction }, () => proceed(machine, transaction, request));
+  });
 }
 
 async function proceed(machine: Machine, transaction: Transaction, request: TakeRequest): Promise<Receipt> {
-  const { source } = request;
   await mkdir(machine.settings.runtimeDirectory, { recursive: true });
-  const examined =
-    source.format === 'bundle'
-      ? await examineBundle(machine, source.file)
-      : await examineClassic(machine, source.path);
+  const examined = await examine(machine, request.source);
   try {
     return await judgeAndInstall(machine, {
       transaction,
@@ -174,7 +143,7 @@ async function install(
   await pingStore(machine.nix);
   await healStore(machine, { transaction, manifest });
   await checkRoom(machine, manifest);
-  const roots = await rootImport(machine, manifest);
+  await rootImport(machine, manifest);
   try {
     await importContents(machine, { transaction, manifest, contents });
     await transaction.advance('imported');
@@ -183,7 +152,7 @@ async function install(
     if (machine.handsOver) return await handOver(machine, { transaction, head, operation });
     return await activate(machine, { transaction, toplevel: manifest.toplevel, operation });
   } finally {
-    await roots.drop();
+    await dropImportRoots(machine);
   }
 }
 

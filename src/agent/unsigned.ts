@@ -5,39 +5,35 @@
 import { copyFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readClassicMeta } from '../bundle/classic.ts';
-import { hasBegunToChange } from '../core/lifecycle.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
 import { importFromChrootStore, pingStore } from '../nix/target.ts';
-import { takeLock } from '../state/lock.ts';
 import { activate } from './activate.ts';
 import { makeWorkFolder, removeWorkFolder, unpackClassic } from './examine.ts';
-import { realiseToplevel, rootImport } from './import.ts';
+import { dropImportRoots, realiseToplevel, rootImport } from './import.ts';
 import type { Machine } from './machine.ts';
 import { resumeStopped } from './resume.ts';
-import { outcomeOf, Transaction } from './transaction.ts';
+import { endingWhatThrows, withLock } from './run.ts';
+import { Transaction } from './transaction.ts';
 
-export async function takeUnsigned(
+export function takeUnsigned(
   machine: Machine,
   { tarball, operation }: { tarball: string; operation: Operation },
 ): Promise<Receipt> {
-  const lock = await takeLock(machine.hold, machine.settings.stateDirectory);
-  try {
+  return withLock(machine, async () => {
     await resumeStopped(machine);
     const transaction = await Transaction.begin(machine, tarball);
     const work = await makeWorkFolder(machine);
     try {
-      transaction.notice('The tarball is not signed; it was taken because --allow-unsigned was given.');
-      return await install(machine, { transaction, tarball, operation, work });
-    } catch (error) {
-      if (hasBegunToChange(transaction.state)) throw error;
-      return await transaction.end('failed', outcomeOf(error));
+      // There is nobody to refuse: the operator has asked for it by hand.
+      return await endingWhatThrows(machine, { transaction, endFor: () => 'failed' }, () => {
+        transaction.notice('The tarball is not signed; it was taken because --allow-unsigned was given.');
+        return install(machine, { transaction, tarball, operation, work });
+      });
     } finally {
       await removeWorkFolder(machine, work);
     }
-  } finally {
-    await lock.release();
-  }
+  });
 }
 
 interface Unsigned {
@@ -60,7 +56,7 @@ async function install(
   await transaction.advance('verified');
   await transaction.advance('accepted');
   await pingStore(machine.nix);
-  const roots = await rootImport(machine, manifest);
+  await rootImport(machine, manifest);
   try {
     await importFromChrootStore(machine.nix, { folder, path: meta.derivation });
     await transaction.advance('imported');
@@ -68,6 +64,6 @@ async function install(
     await transaction.advance('realised');
     return await activate(machine, { transaction, toplevel: meta.toplevel, operation });
   } finally {
-    await roots.drop();
+    await dropImportRoots(machine);
   }
 }

@@ -3,29 +3,24 @@
  * manifest, which names their digests. Later signers sign the manifest as it is, so that nobody's signature is lost.
  */
 import { dirname, join } from 'node:path';
-import { readClassicHead } from '../bundle/classic.ts';
 import { checkAllNars, type OpenedBundle } from '../bundle/contents.ts';
 import { openBundleFile } from '../bundle/file.ts';
 import { authenticateBundle, openBundle } from '../bundle/open.ts';
 import { memberOf, type SourcedMember, writeAtomically, writeBundle } from '../bundle/write.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { encodeManifest, type ManifestInput } from '../core/manifest.ts';
+import type { ManifestInput } from '../core/manifest.ts';
 import { renderNarinfo } from '../core/narinfo.ts';
 import type { SecretKey } from '../signing/nix-key.ts';
 import { parseSignatureFile, signManifest } from '../signing/signature-file.ts';
-import { readManifest } from '../signing/verify.ts';
-import { signNarinfos } from './collect.ts';
-import { checkEverything } from './verify.ts';
+import { manifestBytes as encodeChecked, signNarinfos } from './collect.ts';
+import { checkEverything, withoutVerifying } from './verify.ts';
 
 /** Signs in place, atomically. What is signed is checked first: a damaged bundle is not made to look good. */
 export async function signBundleFile(path: string, key: SecretKey): Promise<void> {
   if (path.endsWith('.tar.gz')) return signClassic(path, key);
   const file = await openBundleFile(path);
   try {
-    const authenticated = await authenticateBundle(file, (head) => ({
-      ...head,
-      manifest: readManifest(head.manifestBytes),
-    }));
+    const authenticated = await authenticateBundle(file, withoutVerifying);
     const bundle = await openBundle(file, authenticated);
     await checkAllNars(bundle);
     const { manifestBytes, signatureBytes } = authenticated.authentic;
@@ -57,7 +52,7 @@ function firstSignature(
   const input = JSON.parse(manifestBytes.toString('utf8')) as ManifestInput;
   return {
     members,
-    manifestBytes: Buffer.from(encodeManifest({ ...input, members: members.map((m) => m.member) })),
+    manifestBytes: encodeChecked({ ...input, members: members.map((m) => m.member) }),
   };
 }
 
@@ -78,10 +73,7 @@ function addSignature(existing: Uint8Array, manifestBytes: Uint8Array, key: Secr
 }
 
 async function signClassic(path: string, key: SecretKey): Promise<void> {
-  await checkEverything(path, (head) => ({ manifest: readManifest(head.manifestBytes) }));
-  const head = await readClassicHead(path);
-  if (head === undefined)
-    throw new NixmakerError('not-a-bundle', 'manifest.json and manifest.sig are not beside it');
+  const head = await checkEverything(path, withoutVerifying);
   const signatures = addSignature(head.signatureBytes, head.manifestBytes, key);
   await writeAtomically(join(dirname(path), 'manifest.sig'), (out) => out.writeFile(signatures));
 }

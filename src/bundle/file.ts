@@ -6,17 +6,9 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 
-export interface FileIdentity {
-  readonly size: number;
-  readonly mtimeMs: number;
-  readonly ctimeMs: number;
-  readonly inode: string;
-}
-
 export interface BundleFile {
   readonly name: string;
   size(): Promise<number>;
-  identity(): Promise<FileIdentity>;
   /** Exactly `length` bytes. @throws NixmakerError `bundle-truncated` where the file ends before. */
   read(position: number, length: number): Promise<Buffer>;
   /** Fills `buffer` from `position`; how many bytes there were. */
@@ -62,10 +54,6 @@ export function bundleFileOf(handle: FileHandle, name: string): BundleFile {
   return {
     name,
     size: async () => (await handle.stat()).size,
-    identity: async () => {
-      const { size, mtimeMs, ctimeMs, ino } = await handle.stat();
-      return { size, mtimeMs, ctimeMs, inode: String(ino) };
-    },
     read: async (position, length) => {
       const buffer = Buffer.alloc(length);
       const got = await readInto(buffer, position);

@@ -71,7 +71,7 @@ export async function deletePaths(context: NixContext, paths: readonly StorePath
  * contents are on disk: a power cut then leaves them valid and wrong, and importing again does not heal them, for
  * valid paths are skipped.
  */
-export async function syncStore(context: NixContext): Promise<void> {
+async function syncStore(context: NixContext): Promise<void> {
   const result = await context.run('sync', ['--file-system', storeFolder(context)]);
   if (result.exitCode !== 0) {
     throw new NixmakerError(
@@ -83,45 +83,37 @@ export async function syncStore(context: NixContext): Promise<void> {
 
 /**
  * Imports the closure of `path` from a binary cache, as an ordinary client: the store checks signatures against its
- * own trusted keys, whatever nixmaker has checked. Nothing else is asked for a substitute.
+ * own trusted keys, whatever nixmaker has checked.
  */
 export async function importFromCache(
   context: NixContext,
   { url, path }: { url: string; path: StorePath },
   options: Progress = {},
 ): Promise<void> {
-  const args = ['copy', ...derivationFlag(path), '--from', url, '--to', context.store ?? 'auto', path];
-  const quiet = [
-    'download-attempts',
-    '1',
-    'substituters',
-    '',
-    'narinfo-cache-positive-ttl',
-    '0',
-    'narinfo-cache-negative-ttl',
-    '0',
-  ];
-  const { store: _, ...withoutStore } = context;
-  await nix(withoutStore, [...args, ...toOptions(quiet)], options);
+  const once = ['download-attempts', '1'];
+  const forgetful = ['narinfo-cache-positive-ttl', '0', 'narinfo-cache-negative-ttl', '0'];
+  await importFrom(context, { from: url, path, settings: [...once, ...forgetful] }, options);
 }
 
-/** The same from a chroot store, the form inside a classic tarball. Only for one that was signed and checked. */
+/** The same from a chroot store, the form inside a classic tarball. Only for one that was checked. */
 export async function importFromChrootStore(
   context: NixContext,
   { folder, path }: { folder: string; path: StorePath },
   options: Progress = {},
 ): Promise<void> {
-  const args = [
-    'copy',
-    ...derivationFlag(path),
-    '--from',
-    `local?root=${encodePath(folder)}`,
-    '--to',
-    context.store ?? 'auto',
-    path,
-  ];
+  await importFrom(context, { from: `local?root=${encodePath(folder)}`, path, settings: [] }, options);
+}
+
+/** Nothing else is asked for a substitute, and what has come is on disk when this returns. */
+async function importFrom(
+  context: NixContext,
+  { from, path, settings }: { from: string; path: StorePath; settings: readonly string[] },
+  options: Progress,
+): Promise<void> {
+  const args = ['copy', ...derivationFlag(path), '--from', from, '--to', context.store ?? 'auto', path];
   const { store: _, ...withoutStore } = context;
-  await nix(withoutStore, [...args, ...toOptions(['substituters', ''])], options);
+  await nix(withoutStore, [...args, ...toOptions(['substituters', '', ...settings])], options);
+  await syncStore(context);
 }
 
 /** For a derivation: the recipe itself, not its outputs. For any other path the flag would mean "its deriver". */

@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { states } from '../core/lifecycle.ts';
+import { isEnd, states } from '../core/lifecycle.ts';
 import { seal, unseal } from './checksummed.ts';
 import { makeFolder, syncFolder } from './durable.ts';
 
@@ -68,6 +68,16 @@ export async function readJournal(stateDirectory: string): Promise<JournalConten
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   return { records, unreadable };
+}
+
+/** Where each run stands, in the order in which they began: its end, or, without one, its last line. */
+export function lastOfEach(records: readonly JournalRecord[]): JournalRecord[] {
+  const last = new Map<string, JournalRecord>();
+  for (const record of records) {
+    const known = last.get(record.transaction);
+    if (known === undefined || !isEnd(known.state)) last.set(record.transaction, record);
+  }
+  return [...last.values()];
 }
 
 /** Manifests whose activation failed here: not tried again until told to (DESIGN §6). */

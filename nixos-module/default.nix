@@ -109,7 +109,8 @@ in
         [
           "nixmaker"
           "nixmaker-activate"
-          "nixmaker-resume"
+          "nixmaker-confirm"
+          "nixmaker-reboot"
         ]
         (name: {
           inherit path;
@@ -117,7 +118,9 @@ in
           restartIfChanged = false;
           stopIfChanged = false;
           unitConfig.X-StopOnRemoval = false;
-          wantedBy = lib.optional (name != "nixmaker-activate") "multi-user.target";
+          wantedBy = lib.optional (name != "nixmaker-reboot") "multi-user.target";
+          # Boot loaders that count tries (boot.loader.systemd-boot.bootCounting) go on counting until it has said yes.
+          requiredBy = lib.optional (name == "nixmaker-confirm") "boot-complete.target";
         });
     systemd.paths.nixmaker-activate.wantedBy = [ "multi-user.target" ];
   };

@@ -5,6 +5,10 @@
   motd,
   system ? "x86_64-linux",
   version ? "26.05.sample",
+  # What a running system can't be switched across (system.switch.inhibitors): a JSON map.
+  inhibitors ? "{}",
+  # Other systems to choose from, by name.
+  specialisation ? { },
 }:
 let
   # Builders use this machine's own shell and coreutils: the flake has no inputs to take them from.
@@ -56,6 +60,10 @@ let
     name = "nixos-system-${hostName}-${version}";
     inherit base etc;
     switchToConfiguration = ./switch-to-configuration.sh;
+    inherit inhibitors;
+    variants = builtins.concatStringsSep " " (
+      map (name: "${name} ${specialisation.${name}.config.system.build.toplevel}") (builtins.attrNames specialisation)
+    );
     args = [
       "-euc"
       ''
@@ -67,7 +75,9 @@ let
         echo 'loglevel=4' >$out/kernel-params
         printf '%s' '${version}' >$out/nixos-version
         printf '%s' '${system}' >$out/system
-        printf '{}' >$out/switch-inhibitors
+        printf '%s' "$inhibitors" >$out/switch-inhibitors
+        set -- $variants
+        while [ $# -gt 0 ]; do mkdir -p $out/specialisation; ln -s $2 $out/specialisation/$1; shift 2; done
         printf '#!/bin/sh\nexec /bin/sh\n' >$out/init
         sed "s|@toplevel@|$out|g" $switchToConfiguration >$out/bin/switch-to-configuration
         chmod +x $out/init $out/bin/switch-to-configuration

@@ -33,6 +33,7 @@ function lookOnce(context: HealthContext, health: HealthPolicy): Promise<HealthR
     ),
     ...health.commands.map((argv) => checkProgram(context.run, argv.join(' '), { argv, timeout })),
     ...health.tcp.map((address) => checkTcp(address, timeout)),
+    ...(health.systemRunning ? [checkRunning(context)] : []),
     ...(health.noNewFailedUnits && context.failedBefore !== undefined
       ? [checkFailedUnits(context, context.failedBefore)]
       : []),
@@ -79,6 +80,55 @@ async function checkFailedUnits({ run }: HealthContext, before: readonly string[
   if (now === undefined) return { check, ok: false, detail: 'systemctl does not answer' };
   const further = now.filter((unit) => !before.includes(unit));
   return further.length === 0 ? { check, ok: true } : { check, ok: false, detail: further.join(', ') };
+}
+
+/**
+ * Jobs that wait for us or for what waits for us. While we are part of the start ourselves, systemctl(1)
+ * is-system-running can’t say `running`.
+ */
+const ours = [
+  'nixmaker.service',
+  'nixmaker-confirm.service',
+  'boot-complete.target',
+  'systemd-bless-boot.service',
+];
+
+/** What systemd is still starting or stopping, besides us; undefined where systemctl does not answer. */
+async function listJobs(run: ProcessRunner): Promise<string[] | undefined> {
+  const result = await run('systemctl', ['list-jobs', '--plain', '--no-legend', '--no-pager', '--full'], {
+    timeout: 30_000,
+  });
+  if (result.exitCode !== 0) return undefined;
+  return result.stdout
+    .split('\n')
+    .flatMap((line) => line.trim().split(/\s+/)[1] || [])
+    .filter((unit) => !ours.includes(unit));
+}
+
+async function checkRunning({ run }: HealthContext): Promise<HealthResult> {
+  const check = 'the system is running';
+  const [jobs, failed] = await Promise.all([listJobs(run), listFailedUnits(run)]);
+  if (jobs === undefined || failed === undefined)
+    return { check, ok: false, detail: 'systemctl does not answer' };
+  if (jobs.length > 0) return { check, ok: false, detail: `still to come: ${jobs.join(', ')}` };
+  return failed.length === 0 ? { check, ok: true } : { check, ok: false, detail: failed.join(', ') };
+}
+
+const startPause = 1000;
+
+/** Waits until the machine has started what it has to start. @param seconds after which that has failed */
+export async function checkStart({ run, clock }: HealthContext, seconds: number): Promise<HealthResult> {
+  const check = 'the machine has started all its units';
+  const end = clock.monotonic() + seconds * 1000;
+  for (;;) {
+    const jobs = await listJobs(run);
+    if (jobs?.length === 0) return { check, ok: true };
+    if (clock.monotonic() > end) {
+      const detail = jobs === undefined ? 'systemctl does not answer' : `still to come: ${jobs.join(', ')}`;
+      return { check, ok: false, detail };
+    }
+    await clock.sleep(startPause);
+  }
 }
 
 /** Units in the state `failed`; undefined where systemctl does not answer. */

@@ -6,7 +6,7 @@ import type { Clock, ProcessRunner } from '../core/ports.ts';
 import type { StorePath } from '../core/store-path.ts';
 import { classifySwitch, type SwitchOutcome } from '../core/switch-outcome.ts';
 
-export type SwitchVerb = 'boot' | 'switch' | 'test' | 'dry-activate';
+export type SwitchVerb = 'check' | 'boot' | 'switch' | 'test' | 'dry-activate';
 
 export interface Activation {
   readonly run: ProcessRunner;

@@ -5,7 +5,14 @@
  * every effect may run twice; the old system keeps its generation and its boot entry until the new one is committed.
  */
 
-import { checkHealth, listFailedUnits } from '../activation/health.ts';
+import { listFailedUnits } from '../activation/health.ts';
+import {
+  checkBootRoom,
+  findInhibitors,
+  findSpecialisation,
+  findStartChanges,
+  specialisationOf,
+} from '../activation/inspect.ts';
 import { guardSystem, runSwitch, type SwitchResult, type SwitchVerb } from '../activation/switch.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
@@ -13,7 +20,9 @@ import type { Operation } from '../core/schema.ts';
 import type { StorePath } from '../core/store-path.ts';
 import { readProfile, readSystemLink, setProfile, switchGeneration } from '../nix/profile.ts';
 import { raiseFloor } from '../state/floor.ts';
+import { requireHealth } from './health.ts';
 import type { Machine } from './machine.ts';
+import { knownGood, supersedePending } from './pending.ts';
 import { rollBack } from './roll-back.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -27,6 +36,7 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
   const { transaction, operation } = request;
   await remember(machine, request);
   if (operation === 'test' || operation === 'dry-activate') return tryOut(machine, request);
+  await askSystem(machine, request);
   await transaction.advance('profile-set');
   return carryOn(machine, request);
 }
@@ -38,9 +48,14 @@ async function remember(
 ): Promise<void> {
   const { settings } = machine;
   await guardSystem(toplevel);
-  const profile = await readProfile(settings.profile);
+  const profile = await knownGood(machine);
   const current = await readSystemLink(settings.currentSystem);
   const failed = settings.activation === 'systemd' ? await listFailedUnits(machine.run) : undefined;
+  const { toplevel: installed } = await readProfile(settings.profile);
+  const specialisation =
+    current === undefined || installed === undefined
+      ? undefined
+      : await findSpecialisation(installed, current);
   transaction.learn({
     toplevel,
     operation,
@@ -49,23 +64,47 @@ async function remember(
     ...(profile.toplevel === undefined ? {} : { previousToplevel: profile.toplevel }),
     ...(profile.generation === undefined ? {} : { previousGeneration: profile.generation }),
     ...(current === undefined ? {} : { previousCurrent: current }),
+    ...(specialisation === undefined ? {} : { specialisation }),
   });
+}
+
+/**
+ * What nixos-rebuild would find out only after the profile has moved: the system’s own checks, and room for its kernel.
+ * @throws NixmakerError `no-boot-space`, `check-failed`, `busy`
+ */
+async function askSystem(machine: Machine, request: ActivationRequest): Promise<void> {
+  await checkBootRoom(machine.settings.bootDirectory, request.toplevel);
+  const { outcome, exitCode, output } = await switchVerb(machine, request, 'check');
+  if (outcome === 'done') return;
+  if (outcome === 'lock-held') throw new NixmakerError('busy', 'another switch is under way');
+  // Systems older than `check` (NixOS 25.05) say how they are to be used; they check when they switch.
+  if (outcome === 'not-activated' && output.some((line) => /usage/i.test(line))) return;
+  request.transaction.learn({ output });
+  const said = output.at(-1);
+  throw new NixmakerError(
+    'check-failed',
+    `switch-to-configuration check: ${outcome} (exit ${exitCode ?? 'none'})${said === undefined ? '' : `: ${messageOf(said)}`}`,
+  );
 }
 
 /** Does what the state says is about to be done, and so on to the commit. Also where a stopped run is taken up. */
 export async function carryOn(machine: Machine, request: ActivationRequest): Promise<Receipt> {
+  const { transaction, operation } = request;
   try {
-    while (request.transaction.state !== 'healthy') await oneStep(machine, request);
-    await requireHealth(machine, request);
+    await supersedePending(machine, transaction);
+    while (transaction.state !== 'healthy') {
+      if ((await oneStep(machine, request)) === 'restart-first') return await leavePending(machine, request);
+    }
+    if (operation === 'switch') await requireHealth(machine, { transaction, afterStart: false });
   } catch (error) {
     return rollBack(machine, request, error);
   }
   return commit(machine, request);
 }
 
-async function oneStep(machine: Machine, request: ActivationRequest): Promise<void> {
+async function oneStep(machine: Machine, request: ActivationRequest): Promise<'restart-first' | undefined> {
   const { transaction, toplevel, operation } = request;
-  const { profile } = machine.settings;
+  const { profile, currentSystem } = machine.settings;
   switch (transaction.state) {
     case 'profile-set': {
       const { targetGeneration } = transaction.known;
@@ -74,48 +113,78 @@ async function oneStep(machine: Machine, request: ActivationRequest): Promise<vo
       const { generation } = await readProfile(profile);
       if (generation !== undefined) transaction.learn({ generation });
       await transaction.advance('boot-entry');
-      break;
+      return undefined;
     }
-    case 'boot-entry':
+    case 'boot-entry': {
       accept(transaction, await switchVerb(machine, request, 'boot'), ['done']);
-      await transaction.advance(operation === 'switch' ? 'switched' : 'healthy');
-      break;
-    case 'switched':
-      accept(transaction, await switchVerb(machine, request, 'switch'), [
-        'done',
-        'units-failed',
-        'reboot-needed',
-      ]);
+      if (operation === 'boot') return 'restart-first';
+      const running = await readSystemLink(currentSystem);
+      const inhibitors = running === undefined ? [] : await findInhibitors(running, toplevel);
+      if (inhibitors.length > 0) {
+        transaction.notice(
+          `It can’t be switched to while the machine runs, for it changes: ${inhibitors.join(', ')}.`,
+        );
+        return 'restart-first';
+      }
+      await transaction.advance('switched');
+      return undefined;
+    }
+    case 'switched': {
+      const system = await variantOf(request);
+      const result = await switchVerb(machine, { transaction, toplevel: system }, 'switch');
+      accept(transaction, result, ['done', 'units-failed', 'reboot-needed']);
+      if (result.outcome === 'reboot-needed') return 'restart-first';
       await transaction.advance('healthy');
-      break;
+      return undefined;
+    }
     default:
       throw new NixmakerError('internal', `an activation can’t be in the state ${transaction.state}`);
   }
 }
 
-/**
- * What the policy asks of a machine that runs the new system. After `boot` there is nothing to look at yet.
- * @throws NixmakerError `health-failed`
- */
-async function requireHealth(machine: Machine, { transaction, operation }: ActivationRequest): Promise<void> {
-  const { health } = machine.policy;
-  if (health === undefined || operation !== 'switch') return;
-  const { run, clock } = machine;
-  const results = await checkHealth(
-    { run, clock, failedBefore: transaction.known.failedUnitsBefore },
-    health,
-  );
-  transaction.learn({ health: results });
-  const bad = results.filter((r) => !r.ok);
-  if (bad.length === 0) return;
-  const detail = bad
-    .map(({ check, detail: why }) => `${check}${why === undefined ? '' : ` (${why})`}`)
-    .join('; ');
-  throw new NixmakerError('health-failed', `not so: ${detail}`);
+/** The system, or, where a specialisation of the old one runs, the new system’s of the same name. */
+async function variantOf({ transaction, toplevel }: ActivationRequest): Promise<StorePath> {
+  const { specialisation: name } = transaction.known;
+  if (name === undefined) return toplevel;
+  const variant = await specialisationOf(toplevel, name);
+  const text =
+    variant === undefined
+      ? `The specialisation ${name} was running; the new system has none of that name, so it runs as it is.`
+      : `The specialisation ${name} was running, and runs again. The next start is into the plain system.`;
+  transaction.notice(text);
+  return variant ?? toplevel;
+}
+
+/** Installed, and nothing more can be done before the machine is restarted. */
+async function leavePending(
+  machine: Machine,
+  { transaction, toplevel }: ActivationRequest,
+): Promise<Receipt> {
+  await learnStartChanges(machine, transaction, toplevel);
+  const detail =
+    'The new system is installed and will run from the next start on; until it has been confirmed then, the previous one stays beside it.';
+  return transaction.end('pending', { detail });
+}
+
+/** What only a restart changes, for the receipt. */
+async function learnStartChanges(
+  machine: Machine,
+  transaction: Transaction,
+  toplevel: StorePath,
+): Promise<readonly string[]> {
+  const booted = await readSystemLink(machine.settings.bootedSystem);
+  const changes = booted === undefined ? [] : await findStartChanges(booted, toplevel);
+  if (changes.length > 0) transaction.learn({ rebootNeeded: changes });
+  return changes;
 }
 
 /** Raises the floor, then commits: between the two, the run is taken up again and commits once more. */
-async function commit(machine: Machine, { transaction, operation }: ActivationRequest): Promise<Receipt> {
+export async function commit(
+  machine: Machine,
+  { transaction, toplevel, operation }: ActivationRequest,
+): Promise<Receipt> {
+  const changes = await learnStartChanges(machine, transaction, toplevel);
+  if (changes.length > 0) transaction.notice(`A restart is needed for: ${changes.join(', ')}.`);
   const { sequence, manifestDigest, createdAt } = transaction.known;
   if (sequence !== undefined && manifestDigest !== undefined && createdAt !== undefined) {
     await raiseFloor(machine.floorDirectory, { schema: 1, sequence, manifestDigest, createdAt });
@@ -124,7 +193,7 @@ async function commit(machine: Machine, { transaction, operation }: ActivationRe
 }
 
 function sentence(operation: Operation): string {
-  if (operation === 'boot') return 'The new system is installed and will run from the next start on.';
+  if (operation === 'boot') return 'The machine was started into the new system, which is confirmed.';
   if (operation === 'switch') return 'The new system is installed and running.';
   if (operation === 'test') return 'The new system is running until the next start; it is not installed.';
   return 'Nothing was changed; the messages below say what a switch would do.';
@@ -167,9 +236,6 @@ function accept(
   }
   if (result.outcome === 'units-failed') {
     transaction.notice('The system was switched, but some units failed: see `systemctl --failed`.');
-  }
-  if (result.outcome === 'reboot-needed') {
-    transaction.notice('The machine must be restarted to run the new system.');
   }
 }
 

@@ -14,17 +14,19 @@ import { verifyManifest } from '../signing/verify.ts';
 import { type ActivationRequestFile, takeRequests } from '../state/requests.ts';
 import { activate } from './activate.ts';
 import type { Machine } from './machine.ts';
+import { requestReboot } from './reboot.ts';
 import { resumeStopped } from './resume.ts';
 import { endingWhatThrows, withLock } from './run.ts';
-import { gatherFacts } from './take.ts';
+import { endAs, gatherFacts, nothingToDo } from './take.ts';
 import { Transaction } from './transaction.ts';
 
 /** Seconds to wait for a command line that holds the lock. */
 const lockWait = '600';
 
 /** Ends what stopped midway, then serves requests until none is left. */
-export function runHelper(machine: Machine): Promise<void> {
-  return withLock(machine, () => serveAll(machine), ['--timeout', lockWait]);
+export async function runHelper(machine: Machine): Promise<void> {
+  await withLock(machine, () => serveAll(machine), ['--timeout', lockWait]);
+  await requestReboot(machine);
 }
 
 async function serveAll(machine: Machine): Promise<void> {
@@ -69,15 +71,9 @@ async function activateRequest(
   const { host, sequence, createdAt, toplevel } = manifest;
   transaction.learn({ host, sequence, createdAt, manifestDigest: digest, toplevel, operation, signedBy });
   const verdict = decide(manifest, await gatherFacts(machine, verified, operation), machine.policy);
-  if (verdict.verdict === 'refuse') {
-    return transaction.end('refused', { code: verdict.code, detail: verdict.detail });
-  }
+  if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
   await transaction.advance('verified');
-  if (verdict.verdict === 'already-committed') {
-    return transaction.end('committed', {
-      detail: 'This bundle had been taken before; nothing was to be done.',
-    });
-  }
+  if (verdict.verdict !== 'accept') return transaction.end('committed', { detail: nothingToDo(verdict) });
   await transaction.advance('accepted');
   await requireValid(machine, manifest);
   await transaction.advance('imported');

@@ -1,6 +1,7 @@
 /** The one file that wires the target's half: settings, policy, keys, Nix, process runner, clock. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { State } from '../core/lifecycle.ts';
 import type { Policy } from '../core/policy.ts';
@@ -14,10 +15,14 @@ import { readPolicy, readSettings } from '../state/config.ts';
 
 export interface Machine {
   readonly settings: Settings;
+  /** As given on the command line, for what we start of ourselves. */
+  readonly files: { readonly settings: string | undefined; readonly policy: string | undefined };
   readonly policy: Policy;
   readonly trust: TrustSet;
   /** Where the floor and the journal of activations are: what nobody but root may change, where that is apart. */
   readonly floorDirectory: string;
+  /** The agent's own folder: where its lock is. */
+  readonly agentDirectory: string;
   /** Whether activation is somebody else's: the root helper's, which is asked by a request. */
   readonly handsOver: boolean;
   readonly nix: NixContext;
@@ -44,6 +49,7 @@ export interface MachineOptions {
 const systemClock: Clock = {
   now: () => new Date(),
   monotonic: () => performance.now(),
+  uptime,
   sleep: (milliseconds, signal) => sleep(milliseconds, undefined, signal === undefined ? {} : { signal }),
 };
 
@@ -56,9 +62,11 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
   const trust = makeTrustSet(policy.trustedKeys, policy.threshold);
   return {
     settings,
+    files: { settings: options.settingsFile, policy: options.policyFile },
     policy,
     trust,
     floorDirectory: floorDirectoryOf(settings),
+    agentDirectory: given.stateDirectory,
     handsOver: settings.activation === 'systemd' && uid !== 0,
     nix: {
       run: runProgram,

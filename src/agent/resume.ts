@@ -1,7 +1,7 @@
 /** Runs that stopped midway are brought to an end before anything new is begun. */
 import { guardSystem } from '../activation/switch.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { isEnd, type State } from '../core/lifecycle.ts';
+import { isAtRest, type State } from '../core/lifecycle.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { planResume, type ResumePlan } from '../core/resume.ts';
 import { operation as operationSchema } from '../core/schema.ts';
@@ -10,6 +10,7 @@ import { readSystemLink } from '../nix/profile.ts';
 import { isValid } from '../nix/target.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../state/journal.ts';
 import { carryOn } from './activate.ts';
+import { judgePending } from './confirm.ts';
 import { dropImportRoots } from './import.ts';
 import type { Machine } from './machine.ts';
 import { rollBack } from './roll-back.ts';
@@ -21,12 +22,23 @@ export function resumeAtStart(machine: Machine): Promise<Receipt[]> {
   return withLock(machine, () => resumeStopped(machine));
 }
 
-/** Ends every run whose journal does not. The lock must be held: a run that is under way would look the same. */
+/**
+ * Brings to rest every run that was cut off. The lock must be held: a run that is under way would look the same.
+ * Where there is no unit to do it after a start of the machine, also judges the system that was installed for it.
+ */
 export async function resumeStopped(machine: Machine): Promise<Receipt[]> {
+  const receipts = await bringToRest(machine);
+  const judged = machine.settings.activation === 'direct' ? await judgePending(machine, 'start') : undefined;
+  return judged === undefined
+    ? receipts
+    : [...receipts.filter((r) => r.transaction !== judged.transaction), judged];
+}
+
+async function bringToRest(machine: Machine): Promise<Receipt[]> {
   const { records } = await readJournal(machine.settings.stateDirectory);
   const receipts: Receipt[] = [];
   for (const record of lastOfEach(records)) {
-    if (isEnd(record.state)) continue;
+    if (isAtRest(record.state)) continue;
     const reached = records.filter((r) => r.transaction === record.transaction).map((r) => r.state);
     receipts.push(await resumeRun(machine, record, reached));
   }
@@ -58,8 +70,9 @@ async function resumeRun(
   const request = { transaction, toplevel, operation };
   if (plan === 'go-on') return carryOn(machine, request);
   transaction.notice('The machine was restarted before the run had ended; it came up in the new system.');
-  if (transaction.state !== 'healthy') await transaction.advance('healthy');
-  return carryOn(machine, request);
+  return transaction.end('pending', {
+    detail: 'The machine came up in the new system, which is yet to be confirmed.',
+  });
 }
 
 /** A rollback that was cut off goes on for the reason it was begun for. */

@@ -3,6 +3,7 @@
  * and, where the running system was or may have been touched, its running state. The bad generation is deleted: a
  * broken one can make later boot loader installations fail.
  */
+import { findInhibitors } from '../activation/inspect.ts';
 import type { SwitchVerb } from '../activation/switch.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
@@ -12,18 +13,28 @@ import { type ActivationRequest, switchVerb } from './activate.ts';
 import type { Machine } from './machine.ts';
 import type { Transaction } from './transaction.ts';
 
-type Rollback = Pick<ActivationRequest, 'transaction' | 'operation'>;
+export interface Rollback extends Pick<ActivationRequest, 'transaction' | 'operation'> {
+  /**
+   * Leave the work to nixmaker-activate.service. While the machine is still starting, a switch would wait for the end of
+   * the start, and the start for us.
+   */
+  readonly leaveToHelper?: boolean;
+}
 
 /** @param cause what made it necessary; its detail is what the operator reads */
 export async function rollBack(machine: Machine, request: Rollback, cause: unknown): Promise<Receipt> {
   const { transaction } = request;
   const detail = cause instanceof NixmakerError ? cause.detail : messageOf(cause);
-  const known: readonly ReasonCode[] = ['interrupted', 'health-failed'];
+  const known: readonly ReasonCode[] = ['interrupted', 'health-failed', 'boot-failed', 'not-confirmed'];
   const code =
     cause instanceof NixmakerError && known.includes(cause.code) ? cause.code : 'activation-failed';
   transaction.learn({ code, detail });
   // On disk before the first effect: a rollback that is cut off is begun again, not mistaken for an activation.
   if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');
+  if (request.leaveToHelper === true) {
+    await machine.run('systemctl', ['start', '--no-block', 'nixmaker-activate.service']);
+    return transaction.receipt();
+  }
   const faults = await undo(machine, request);
   if (faults.length > 0) {
     return transaction.end('failed', {
@@ -59,27 +70,37 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
     }
     await attempt(() => runVerb(machine, { transaction, toplevel: previous }, 'boot'));
   }
-  if (ranBefore !== undefined && (await mayBeTouched(machine, transaction, ranBefore))) {
+  const live = await systemToRun(machine, { transaction, operation });
+  if (live !== undefined) {
     await attempt(() =>
-      runVerb(machine, { transaction, toplevel: ranBefore }, ranBefore === previous ? 'switch' : 'test'),
+      runVerb(machine, { transaction, toplevel: live }, live === previous ? 'switch' : 'test'),
     );
   }
+  const running = await readSystemLink(machine.settings.currentSystem);
+  if (installs && running !== undefined && running === transaction.known.toplevel)
+    transaction.notice('The machine still runs the system that was rolled back: restart it.');
   if (previous === undefined && ranBefore === undefined) faults.push('there was no system before');
   return faults;
 }
 
 /**
- * Whether the running system needs putting back. After a restart what runs is what was booted, and nothing of a
- * switch that was cut off is left; within one boot a switch that failed may have left anything.
+ * What is to be brought back to run, if anything. Within one boot a switch that failed may have left anything. After
+ * a restart nothing is left of it, but the machine may have come up in the system that is to go; a system that was
+ * installed for a start is left by one.
  */
-async function mayBeTouched(
+async function systemToRun(
   machine: Machine,
-  transaction: Transaction,
-  ranBefore: StorePath,
-): Promise<boolean> {
+  { transaction, operation }: Rollback,
+): Promise<StorePath | undefined> {
+  const { bootId, toplevel, previousCurrent, previousToplevel } = transaction.known;
   const running = await readSystemLink(machine.settings.currentSystem);
-  if (running !== ranBefore) return true;
-  return transaction.known.bootId === machine.bootId && transaction.reached('switched');
+  const ranBefore = parseStorePath(previousCurrent ?? '');
+  if (bootId === machine.bootId)
+    return running !== ranBefore || transaction.reached('switched') ? ranBefore : undefined;
+  const previous = parseStorePath(previousToplevel ?? '') ?? ranBefore;
+  if (operation !== 'switch' || running === undefined || running !== toplevel || previous === undefined)
+    return undefined;
+  return (await findInhibitors(running, previous)).length === 0 ? previous : undefined;
 }
 
 async function runVerb(
@@ -88,6 +109,7 @@ async function runVerb(
   verb: SwitchVerb,
 ): Promise<void> {
   const { outcome } = await switchVerb(machine, system, verb);
-  const good = outcome === 'done' || (verb !== 'boot' && outcome === 'units-failed');
+  const good =
+    outcome === 'done' || (verb !== 'boot' && (outcome === 'units-failed' || outcome === 'reboot-needed'));
   if (!good) throw new NixmakerError('rollback-failed', `${system.toplevel} ${verb}: ${outcome}`);
 }

@@ -1,12 +1,14 @@
 /** One bundle from a file to the end of its life cycle. What can be expected ends in a receipt, never in a throw. */
 import { mkdir } from 'node:fs/promises';
+import { findSpecialisation } from '../activation/inspect.ts';
 import { catalogue } from '../core/catalogue.ts';
-import { decide, type Facts } from '../core/decide.ts';
+import { decide, type Facts, type Verdict } from '../core/decide.ts';
 import { type ExitCode, exitCodes, NixmakerError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
+import type { StorePath } from '../core/store-path.ts';
 import { readProfile, readSystemLink } from '../nix/profile.ts';
-import { currentSystem, pingStore } from '../nix/target.ts';
+import { currentSystem, pingStore, requireRecentNix } from '../nix/target.ts';
 import type { VerifiedManifest } from '../signing/verify.ts';
 import { readFloor } from '../state/floor.ts';
 import { failedDigests, readJournal } from '../state/journal.ts';
@@ -16,6 +18,7 @@ import { handOver } from './hand-over.ts';
 import { healStore } from './heal.ts';
 import { checkRoom, dropImportRoots, importContents, realiseToplevel, rootImport } from './import.ts';
 import type { Machine } from './machine.ts';
+import { pendingSystem } from './pending.ts';
 import { resumeStopped } from './resume.ts';
 import { endingWhatThrows, withLock } from './run.ts';
 import { Transaction } from './transaction.ts';
@@ -75,19 +78,29 @@ async function judgeAndInstall(
   });
   await requireWhole(examined);
   const verdict = decide(manifest, await gatherFacts(machine, verified, operation), machine.policy);
-  if (verdict.verdict === 'refuse') {
-    return transaction.end('refused', { code: verdict.code, detail: verdict.detail });
-  }
+  if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
   // Only now are the megabytes read: a refused bundle costs its first kilobytes.
   const contents = verdict.verdict === 'accept' ? await examined.open() : undefined;
   await transaction.advance('verified');
   if (contents === undefined) {
-    return transaction.end('committed', {
-      detail: 'This bundle had been taken before; nothing was to be done.',
-    });
+    return transaction.end('committed', { detail: nothingToDo(verdict) });
   }
   await transaction.advance('accepted');
   return install(machine, { transaction, verified, head: examined.head, contents, operation });
+}
+
+/** Ends a run as the decision says. */
+export function endAs(
+  transaction: Transaction,
+  { verdict, code, detail }: Extract<Verdict, { verdict: 'refuse' | 'defer' }>,
+): Promise<Receipt> {
+  return transaction.end(verdict === 'refuse' ? 'refused' : 'deferred', { code, detail });
+}
+
+export function nothingToDo({ verdict }: Verdict): string {
+  return verdict === 'already-pending'
+    ? 'This bundle is installed already and waits for the next start; nothing was to be done.'
+    : 'This bundle had been taken before; nothing was to be done.';
 }
 
 /** Nothing is decided, and nobody's file is moved away, while bytes are missing. */
@@ -119,12 +132,20 @@ export async function gatherFacts(
     system,
     machineId: machine.machineId,
     floor,
+    pending: pendingSystem(journal.records, machine.bootId),
     failedDigests: failedDigests(journal.records),
     operation,
     toplevelInPlace:
-      profile.toplevel === manifest.toplevel && (operation !== 'switch' || running === manifest.toplevel),
+      profile.toplevel === manifest.toplevel &&
+      (operation !== 'switch' || (await runsSystem(running, manifest.toplevel))),
     now,
   };
+}
+
+/** Also as one of its specialisations. */
+export async function runsSystem(running: StorePath | undefined, toplevel: StorePath): Promise<boolean> {
+  if (running === undefined || running === toplevel) return running !== undefined;
+  return (await findSpecialisation(toplevel, running)) !== undefined;
 }
 
 interface Installation {
@@ -140,6 +161,7 @@ async function install(
   { transaction, verified, head, contents, operation }: Installation,
 ): Promise<Receipt> {
   const { manifest } = verified;
+  await requireRecentNix(machine.nix);
   await pingStore(machine.nix);
   await healStore(machine, { transaction, manifest });
   await checkRoom(machine, manifest);
@@ -158,6 +180,6 @@ async function install(
 
 /** The exit code that stands for a receipt. */
 export function exitOf(receipt: Receipt): ExitCode {
-  if (receipt.state === 'committed') return exitCodes.done;
+  if (receipt.state === 'committed' || receipt.state === 'pending') return exitCodes.done;
   return receipt.code === undefined ? exitCodes.fault : catalogue[receipt.code].exit;
 }

@@ -93,7 +93,17 @@ export class Transaction {
       this.learn(outcome);
       await this.advance(state);
     }
-    const receipt: Receipt = {
+    const receipt = this.receipt();
+    // An agent's run that waits is tried again and again, and its journal is enough; a helper's is waited for.
+    const { stateDirectory, activationDirectory } = this.#machine.settings;
+    if (this.#state !== 'deferred' || stateDirectory === activationDirectory)
+      await saveReceipt(stateDirectory, receipt);
+    return receipt;
+  }
+
+  /** What is known by now, as a receipt. */
+  receipt(): Receipt {
+    return {
       schema: receiptSchemaVersion,
       transaction: this.id,
       at: this.#machine.clock.now().toISOString(),
@@ -101,11 +111,6 @@ export class Transaction {
       state: this.#state,
       ...this.#known,
     };
-    // An agent's run that waits is tried again and again, and its journal is enough; a helper's is waited for.
-    const { stateDirectory, activationDirectory } = this.#machine.settings;
-    if (this.#state !== 'deferred' || stateDirectory === activationDirectory)
-      await saveReceipt(stateDirectory, receipt);
-    return receipt;
   }
 
   async #write(state: State): Promise<void> {

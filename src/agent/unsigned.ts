@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { readClassicMeta } from '../bundle/classic.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
-import { importFromChrootStore, pingStore } from '../nix/target.ts';
+import { importFromChrootStore, pingStore, requireRecentNix } from '../nix/target.ts';
 import { activate } from './activate.ts';
 import { makeWorkFolder, removeWorkFolder, unpackClassic } from './examine.ts';
 import { dropImportRoots, realiseToplevel, rootImport } from './import.ts';
@@ -55,6 +55,7 @@ async function install(
   const folder = await unpackClassic(machine, copy, work);
   await transaction.advance('verified');
   await transaction.advance('accepted');
+  await requireRecentNix(machine.nix);
   await pingStore(machine.nix);
   await rootImport(machine, manifest);
   try {

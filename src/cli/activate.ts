@@ -3,7 +3,7 @@ import { exitCodes, NixmakerError } from '../core/errors.ts';
 import { runVerb, talk } from './output.ts';
 import { addTargetOptions, type TargetOptions } from './target-options.ts';
 
-/** What nixmaker-activate.service and nixmaker-resume.service run; not meant for people, and so not in the help. */
+/** What nixmaker-activate.service runs; not meant for people, and so not in the help. */
 export function defineActivate(program: Command): void {
   const command = program
     .command('activate', { hidden: true })

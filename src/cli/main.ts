@@ -6,11 +6,14 @@ import { exitCodes } from '../core/errors.ts';
 import { defineActivate } from './activate.ts';
 import { defineAgent } from './agent.ts';
 import { defineBuild } from './build.ts';
+import { defineCheckHealth } from './check-health.ts';
+import { defineConfirm } from './confirm.ts';
 import { defineHistory } from './history.ts';
 import { defineInspect } from './inspect.ts';
 import { defineKeygen } from './keygen.ts';
 import { defineList } from './list.ts';
 import { defineOperations } from './operations.ts';
+import { defineReboot } from './reboot.ts';
 import { defineRollback } from './rollback.ts';
 import { defineSign } from './sign.ts';
 import { defineStatus } from './status.ts';
@@ -34,7 +37,10 @@ for (const define of [
   defineStatus,
   defineHistory,
   defineRollback,
+  defineConfirm,
   defineActivate,
+  defineCheckHealth,
+  defineReboot,
 ])
   define(program);
 

@@ -37,6 +37,8 @@ async function operate(operation: Operation, options: OperationOptions): Promise
   const { makeTalk } = await import('../report/talk.ts');
   const machine = await openMachine({ ...options, emit: makeTalk(talk, options.verbose === true) });
   const receipt = await take(machine, operation, options);
+  const { requestReboot } = await import('../agent/reboot.ts');
+  await requestReboot(machine);
   if (options.json === true) printJson(receipt);
   else print(receiptText(receipt));
   return exitOf(receipt);

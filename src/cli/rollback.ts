@@ -27,6 +27,8 @@ async function rollback(options: RollbackOptions): Promise<number> {
   const { makeTalk } = await import('../report/talk.ts');
   const machine = await openMachine({ ...options, emit: makeTalk(talk, options.verbose === true) });
   const receipt = await goBack(machine, options.to);
+  const { requestReboot } = await import('../agent/reboot.ts');
+  await requestReboot(machine);
   if (options.json === true) printJson(receipt);
   else print(receiptText(receipt));
   return exitOf(receipt);

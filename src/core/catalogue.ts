@@ -177,6 +177,26 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'There is not enough room in the Nix store.',
     next: 'Free space (`nix-collect-garbage`), then the bundle is tried again.',
   },
+  'nix-too-old': {
+    exit: exitCodes.nixUnavailable,
+    what: 'The Nix of this machine is older than nixmaker can work with.',
+    next: 'Bring Nix 2.24 or newer; the bundle stays where it is and is tried again.',
+  },
+  'no-boot-space': {
+    exit: later,
+    what: 'There is not enough room where the boot loader keeps kernels.',
+    next: 'Delete old generations (`nix-collect-garbage --delete-older-than 30d`, then `nixos-rebuild boot` or the next bundle clears their kernels away).',
+  },
+  unconfirmed: {
+    exit: later,
+    what: 'The machine was started into the system installed last, which has not been confirmed yet.',
+    next: 'Wait for its health checks, or run `nixmaker confirm` at the machine; the bundle is tried again.',
+  },
+  'not-restarted': {
+    exit: later,
+    what: 'The new system is installed, but the machine has not been restarted into it.',
+    next: 'Restart the machine.',
+  },
   usage: { exit: exitCodes.usage, what: 'The command was not understood.', next: 'See `nixmaker --help`.' },
   'settings-malformed': {
     exit: conf,
@@ -269,6 +289,23 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     touched: true,
     what: 'The new system was running but not healthy; the previous one was put back.',
     next: 'Read in the report which check failed; bring a corrected bundle, or correct the check in the policy.',
+  },
+  'check-failed': {
+    exit: fault,
+    what: 'The new system’s own checks before a switch said no.',
+    next: 'Read the messages in the report; bring a corrected bundle.',
+  },
+  'boot-failed': {
+    exit: fault,
+    touched: true,
+    what: 'The machine was restarted and did not come up in the new system; the previous one is installed again.',
+    next: 'Find out at the machine (`journalctl --boot=-1`) why it did not start; bring a corrected bundle.',
+  },
+  'not-confirmed': {
+    exit: fault,
+    touched: true,
+    what: 'Nobody confirmed the new system in time; the previous one is installed again.',
+    next: 'Bring the bundle again with a higher sequence, and run `nixmaker confirm` once the machine is seen to be well.',
   },
   'rollback-failed': {
     exit: fault,

@@ -1,5 +1,5 @@
 /** The decision: one pure function from what is known to a verdict. It never throws and reads no clock. */
-import type { PolicyCode } from './errors.ts';
+import type { DeferCode, PolicyCode } from './errors.ts';
 import type { Manifest } from './manifest.ts';
 import type { Policy } from './policy.ts';
 import type { Operation } from './schema.ts';
@@ -11,6 +11,12 @@ export interface Floor {
   readonly manifestDigest: string;
 }
 
+export interface PendingSystem extends Floor {
+  readonly operation: Operation;
+  /** The machine was restarted since, and the system has yet to be judged. */
+  readonly restarted: boolean;
+}
+
 export interface Facts {
   readonly manifestDigest: string;
   /** Nix system of this machine. */
@@ -18,6 +24,8 @@ export interface Facts {
   /** machine-id(5), where the machine has one. */
   readonly machineId: string | undefined;
   readonly floor: Floor | undefined;
+  /** The system that is installed and waits for a restart, or to be confirmed after one. */
+  readonly pending: PendingSystem | undefined;
   /** Digests of manifests whose activation failed here. */
   readonly failedDigests: ReadonlySet<string>;
   readonly operation: Operation;
@@ -31,6 +39,9 @@ export type Verdict =
   | { readonly verdict: 'accept' }
   /** The bundle is the one this machine has committed to: success, nothing to do. */
   | { readonly verdict: 'already-committed' }
+  /** The bundle is the one that waits for a restart: success, nothing to do. */
+  | { readonly verdict: 'already-pending' }
+  | { readonly verdict: 'defer'; readonly code: DeferCode; readonly detail: string }
   | { readonly verdict: 'refuse'; readonly code: PolicyCode; readonly detail: string };
 
 const refuse = (code: PolicyCode, detail: string): Verdict => ({ verdict: 'refuse', code, detail });
@@ -41,7 +52,8 @@ export function decide(manifest: Manifest, facts: Facts, policy: Policy): Verdic
     checkBinding(manifest, facts, policy) ??
     checkOperation(facts, policy) ??
     checkExpiry(manifest, facts) ??
-    checkFloor(manifest, facts) ?? { verdict: 'accept' }
+    checkFloor(manifest, facts) ??
+    checkPending(manifest, facts) ?? { verdict: 'accept' }
   );
 }
 
@@ -98,4 +110,25 @@ function checkFloor(manifest: Manifest, facts: Facts): Verdict | undefined {
   // The same bundle again. Trying it out, or putting it back in place after a local change, is work to do.
   const changesNothing = facts.operation === 'test' || facts.operation === 'dry-activate';
   return facts.toplevelInPlace && !changesNothing ? { verdict: 'already-committed' } : undefined;
+}
+
+/** What is installed but not committed holds the place of a floor, until it is judged. */
+function checkPending(manifest: Manifest, facts: Facts): Verdict | undefined {
+  const { pending, manifestDigest, operation } = facts;
+  if (pending === undefined) return undefined;
+  if (pending.restarted) {
+    const detail = `sequence ${pending.sequence} was started into and has not been confirmed yet`;
+    return { verdict: 'defer', code: 'unconfirmed', detail };
+  }
+  if (manifest.sequence < pending.sequence) {
+    const detail = `it has sequence ${manifest.sequence}, and ${pending.sequence} is installed for the next start`;
+    return refuse('sequence-older', detail);
+  }
+  if (manifestDigest !== pending.manifestDigest) {
+    if (manifest.sequence > pending.sequence) return undefined;
+    return refuse('sequence-conflict', `sequence ${manifest.sequence} is installed with other contents`);
+  }
+  // Somebody may want to run at once, or to try, what was installed for the next start.
+  const isDone = operation === 'boot' || (operation === 'switch' && pending.operation === 'switch');
+  return isDone ? { verdict: 'already-pending' } : undefined;
 }

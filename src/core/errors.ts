@@ -49,7 +49,17 @@ export type PolicyCode =
   | 'base-missing';
 
 /** Not now; the same bundle may succeed later with nobody doing anything to it. */
-export type DeferCode = 'incomplete' | 'interrupted' | 'unsettled' | 'busy' | 'nix-unavailable' | 'no-space';
+export type DeferCode =
+  | 'incomplete'
+  | 'interrupted'
+  | 'unsettled'
+  | 'busy'
+  | 'nix-unavailable'
+  | 'nix-too-old'
+  | 'no-space'
+  | 'no-boot-space'
+  | 'unconfirmed'
+  | 'not-restarted';
 
 /** Something around the bundle is wrong: configuration, this machine, the flake, a bug. */
 export type FaultCode =
@@ -72,6 +82,9 @@ export type FaultCode =
   | 'bundle-too-large'
   | 'activation-failed'
   | 'health-failed'
+  | 'check-failed'
+  | 'boot-failed'
+  | 'not-confirmed'
   | 'rollback-failed'
   | 'io-error'
   | 'state-corrupt'

@@ -14,6 +14,7 @@ export const states = [
   'profile-set',
   'boot-entry',
   'switched',
+  'pending',
   'healthy',
   'committed',
   'deferred',
@@ -21,6 +22,7 @@ export const states = [
   'failed',
   'rolling-back',
   'rolled-back',
+  'superseded',
 ] as const;
 
 export type State = (typeof states)[number];
@@ -34,18 +36,32 @@ const steps: Readonly<Record<State, readonly State[]>> = {
   imported: ['realised', 'deferred', 'refused', 'failed'],
   // `test` and `dry-activate` leave profile and boot loader alone.
   // Where the privileges are apart, the agent hands over here, and its run ends as the helper's did.
-  realised: ['profile-set', 'switched', 'committed', 'rolled-back', 'deferred', 'refused', 'failed'],
-  // `healthy` from here on: the machine was restarted into the new system before the rest was done.
-  'profile-set': ['boot-entry', 'healthy', 'rolling-back'],
-  'boot-entry': ['switched', 'healthy', 'rolling-back'],
-  switched: ['healthy', 'rolling-back', 'failed'],
-  healthy: ['committed', 'rolling-back', 'failed'],
+  realised: [
+    'profile-set',
+    'switched',
+    'committed',
+    'pending',
+    'superseded',
+    'rolled-back',
+    'deferred',
+    'refused',
+    'failed',
+  ],
+  // `pending` from here on: the machine was restarted into the new system before the rest was done.
+  'profile-set': ['boot-entry', 'pending', 'rolling-back'],
+  'boot-entry': ['switched', 'pending', 'rolling-back'],
+  // `pending`: what is installed can only run after a restart.
+  switched: ['healthy', 'pending', 'rolling-back', 'failed'],
+  // Installed, and judged after the next start; once more where a person has to confirm it.
+  pending: ['pending', 'healthy', 'rolling-back', 'superseded'],
+  healthy: ['committed', 'pending', 'rolling-back', 'failed'],
   'rolling-back': ['rolled-back', 'failed'],
   committed: [],
   deferred: [],
   refused: [],
   failed: [],
   'rolled-back': [],
+  superseded: [],
 };
 
 export function mayFollow(from: State, to: State): boolean {
@@ -56,7 +72,12 @@ export function isEnd(state: State): boolean {
   return steps[state].length === 0;
 }
 
+/** Ended, or waiting for a restart: nothing is under way. A run that stopped in any other state was cut off. */
+export function isAtRest(state: State): boolean {
+  return isEnd(state) || state === 'pending';
+}
+
 /** Whether a run that stopped in this state has begun to change the machine. */
 export function hasBegunToChange(state: State): boolean {
-  return ['profile-set', 'boot-entry', 'switched', 'healthy', 'rolling-back'].includes(state);
+  return ['profile-set', 'boot-entry', 'switched', 'pending', 'healthy', 'rolling-back'].includes(state);
 }

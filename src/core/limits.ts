@@ -14,6 +14,8 @@ export const limits = {
   requestBytes: 12 * 1024 * 1024,
   policyBytes: 1024 * 1024,
   settingsBytes: 64 * 1024,
+  /** The oldest Nix whose command line nixmaker speaks: major, minor. */
+  oldestNix: [2, 24],
   /** Lines of Nix's or switch-to-configuration's talk kept for a report. */
   outputLines: 200,
   outputLineCharacters: 2000,

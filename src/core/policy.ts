@@ -1,6 +1,7 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
 import { z } from 'zod';
 import { hostName, operation } from './schema.ts';
+import { windowSchema } from './window.ts';
 
 /** How far a machine may go to get what a `derivation` bundle does not carry. */
 export const realiseModes = ['never-build', 'substitute', 'build'] as const;
@@ -29,6 +30,8 @@ const healthSchema = z.strictObject({
     .default([]),
   /** No systemd unit may have failed that had not failed before. */
   noNewFailedUnits: z.boolean().default(true),
+  /** systemd has started everything, and no unit has failed (`systemctl is-system-running`). */
+  systemRunning: z.boolean().default(false),
   /** Wait before the first look. */
   settle: seconds(3600).default(5),
   /** Time for one check; a check that hangs has failed. */
@@ -39,6 +42,30 @@ const healthSchema = z.strictObject({
 });
 
 export type HealthPolicy = z.infer<typeof healthSchema>;
+
+/** How a system is judged that the machine was started into. Times in seconds. */
+const bootSchema = z.strictObject({
+  /** Whether a person has to say `nixmaker confirm`, besides the health checks. */
+  confirm: z.enum(['automatic', 'manual']).default('automatic'),
+  /** Time for that, from the moment the checks have passed. */
+  within: seconds(86_400 * 7).default(900),
+  /** Time for the machine to have started all its units, after which it counts as unhealthy. */
+  startTimeout: seconds(86_400).default(600),
+});
+
+export type BootPolicy = z.infer<typeof bootSchema>;
+const bootDefaults = bootSchema.parse({});
+
+/** When nixmaker may restart the machine by itself. */
+const rebootSchema = z.strictObject({
+  when: z.enum(['never', 'when-needed', 'always']).default('never'),
+  window: windowSchema.optional(),
+  /** Seconds between the decision and the restart. */
+  delay: seconds(86_400).default(60),
+});
+
+export type RebootPolicy = z.infer<typeof rebootSchema>;
+const rebootDefaults = rebootSchema.parse({});
 
 const policySchema = z
   .strictObject({
@@ -54,6 +81,8 @@ const policySchema = z
     threshold: z.number().int().min(1).max(64).default(1),
     realise: z.enum(realiseModes).default('never-build'),
     health: healthSchema.optional(),
+    boot: bootSchema.default(bootDefaults),
+    reboot: rebootSchema.default(rebootDefaults),
   })
   .refine((p) => p.threshold <= p.trustedKeys.length, {
     path: ['threshold'],

@@ -5,6 +5,8 @@ export interface Clock {
   now(): Date;
   /** Milliseconds that never jump, for durations and for "has it been at rest". */
   monotonic(): number;
+  /** Seconds since the machine was started. */
+  uptime(): number;
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 

@@ -41,6 +41,13 @@ export interface Receipt {
   /** systemd units that had failed before anything was changed. */
   readonly failedUnitsBefore?: readonly string[];
   readonly health?: readonly HealthResult[];
+  /** boot_id of the boot in which a person was asked to confirm, and the uptime, in seconds, by which to. */
+  readonly askedIn?: string;
+  readonly confirmBy?: number;
+  /** What a restart would change: `kernel`, `initrd`, `kernel-modules`, `kernel-params`. */
+  readonly rebootNeeded?: readonly string[];
+  /** Name of the specialisation that ran before the switch. */
+  readonly specialisation?: string;
   /** createdAt of the manifest. */
   readonly createdAt?: string;
   /** Things that went as they should but need a person's eye. */
@@ -52,6 +59,8 @@ export interface Receipt {
 
 const headlines: Readonly<Partial<Record<State, string>>> = {
   committed: 'DONE',
+  pending: 'INSTALLED, to be confirmed after the next start',
+  superseded: 'SUPERSEDED, another system was installed before the restart',
   deferred: 'WAITING',
   refused: 'REFUSED',
   failed: 'FAILED',

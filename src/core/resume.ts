@@ -25,7 +25,7 @@ export type ResumePlan =
   | 'forget'
   /** Do over what was about to be done, and go on from there. Every effect may run twice. */
   | 'go-on'
-  /** The machine has been restarted into the new system: it is in place, and only the commit is missing. */
+  /** The machine has been restarted into the new system: it is in place, and is judged like one installed for a start. */
   | 'confirm'
   /** Put back what was remembered. */
   | 'roll-back';

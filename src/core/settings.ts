@@ -18,6 +18,8 @@ export const settingsParser = z.strictObject({
   store: z.string().min(1).max(4096).default('daemon'),
   currentSystem: absolutePath.default('/run/current-system'),
   bootedSystem: absolutePath.default('/run/booted-system'),
+  /** Where the boot loader keeps kernels. */
+  bootDirectory: absolutePath.default('/boot'),
   activation: z.enum(['systemd', 'direct']).default('systemd'),
   media: z.strictObject({ roots: z.array(absolutePath).default([]) }).default({ roots: [] }),
   /** Seconds a switch may take before it counts as hung and is rolled back. */

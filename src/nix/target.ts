@@ -1,6 +1,7 @@
 /** The target's half of Nix: importing, realising, rooting. The system profile is in profile.ts. */
 import { rename, rm, symlink } from 'node:fs/promises';
 import { NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
 import type { RealiseMode } from '../core/policy.ts';
 import { type DrvPath, parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import { encodePath } from './build.ts';
@@ -13,6 +14,24 @@ type Progress = Pick<NixOptions, 'onProgress'>;
 export async function currentSystem(context: NixContext): Promise<string> {
   const { store: _, ...local } = context;
   return (await nix(local, ['config', 'show', 'system'])).trim();
+}
+
+/** @throws NixmakerError `nix-too-old` */
+export async function requireRecentNix(context: NixContext): Promise<void> {
+  const { store: _, ...local } = context;
+  const version = (await classicNix(local, { program: 'nix-store', args: ['--version'] })).trim();
+  if (!isRecentNix(version)) {
+    const oldest = limits.oldestNix.join('.');
+    throw new NixmakerError('nix-too-old', `it says “${version}”, and ${oldest} is needed`);
+  }
+}
+
+/** @param version what `nix-store --version` says: `nix-store (Nix) 2.34.8` */
+export function isRecentNix(version: string): boolean {
+  const [, major, minor] = /(\d+)\.(\d+)/.exec(version) ?? [];
+  if (major === undefined) return false;
+  const [oldestMajor, oldestMinor] = limits.oldestNix;
+  return Number(major) > oldestMajor || (Number(major) === oldestMajor && Number(minor) >= oldestMinor);
 }
 
 /** @throws NixmakerError `nix-unavailable` where the store does not answer */

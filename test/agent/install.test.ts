@@ -216,7 +216,7 @@ test('boot installs for the next start and leaves the running system alone', asy
   await take(target, 'switch', await release('one'));
   const running = await target.currentSystem();
   const receipt = await take(target, 'boot', await release('two', '--sequence', '5'));
-  assert.deepEqual([receipt.state, receipt.generation], ['committed', 2]);
+  assert.deepEqual([receipt.state, receipt.generation], ['pending', 2]);
   assert.equal(await target.currentSystem(), running);
   assert.match(await readFile(join(target.root, 'boot/loader/loader.conf'), 'utf8'), /nixos-generation-2/);
   const status = JSON.parse((await target.verb('status', ['--json'])).stdout) as { pending: boolean };
@@ -269,10 +269,7 @@ test('what the sandboxed switch says reaches the receipt, and a failing one is r
   assert.equal((await take(target, 'switch', await release('three', '--sequence', '8'))).state, 'committed');
 });
 
-for (const [exit, notice] of [
-  [4, /some units failed/],
-  [100, /must be restarted/],
-] as const) {
+for (const [exit, notice] of [[4, /some units failed/]] as const) {
   test(`exit ${exit} of switch-to-configuration is a success with a notice`, async () => {
     const target = await freshTarget();
     const bundle = await shop.bundle(`exit-${exit}`, {
@@ -550,7 +547,7 @@ test('agent and command line at once: one of them waits', async () => {
   const target = await freshTarget();
   const slow = await shop.bundle('slow-switch', {
     hosts: { web: plainHost('web', 'slow-switch') },
-    switchPrelude: 'while [ ! -e /run/go ]; do sleep 0.05; done',
+    switchPrelude: 'while [ "${1:-}" != check ] && [ ! -e /run/go ]; do sleep 0.05; done',
   });
   const agent = await target.startAgent();
   await copyFile(slow, join(target.inbox, 'web.tar'));
@@ -566,7 +563,7 @@ test('agent and command line at once: one of them waits', async () => {
 test('an agent told to stop finishes what it has begun, then stops', async () => {
   const target = await freshTarget();
   const bundle = await shop.bundle('stopping', {
-    switchPrelude: 'while [ ! -e /run/go ]; do sleep 0.05; done',
+    switchPrelude: 'while [ "${1:-}" != check ] && [ ! -e /run/go ]; do sleep 0.05; done',
   });
   const agent = await target.startAgent();
   await copyFile(bundle, join(target.inbox, 'web.tar'));
@@ -581,7 +578,7 @@ test('an agent told to stop finishes what it has begun, then stops', async () =>
 test('an agent killed midway does it over when it starts again', async () => {
   const target = await freshTarget();
   const bundle = await shop.bundle('killed', {
-    switchPrelude: 'while [ ! -e /run/go ]; do sleep 0.05; done',
+    switchPrelude: 'while [ "${1:-}" != check ] && [ ! -e /run/go ]; do sleep 0.05; done',
   });
   const first = await target.startAgent();
   await copyFile(bundle, join(target.inbox, 'web.tar'));
@@ -660,7 +657,7 @@ test('the store is flushed before an import is recorded', async () => {
     env: { PATH: `${tools}:${process.env.PATH}` },
   });
   assert.equal(ran.code, 0, ran.stderr);
-  assert.equal(await readFile(note, 'utf8'), '--file-system /nix/store 0\n');
+  assert.match(await readFile(note, 'utf8'), /^--file-system \/nix\/store 0\n/);
 });
 
 test('standard input that is a file works as well', async () => {

@@ -4,13 +4,14 @@
  * committed or rolled back, profile, boot entry and running system agree, and the store is whole.
  */
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { checkout, makeTarget, run, type Target } from '../../scripts/sandboxed-target.ts';
 import { isEnd, mayFollow, type State, states } from '../../src/core/lifecycle.ts';
 import { readJournal } from '../../src/state/journal.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { asBooted, restart } from '../support/restart.ts';
 
 const shop = await makeWorkshop();
 const trust = { host: 'web', trustedKeys: [shop.keys.publicKey] };
@@ -22,6 +23,7 @@ const release = (name: string, sequence: number, switchPrelude?: string) =>
   });
 const bundles = {
   good: await release('good', 10),
+  next: await release('next', 10),
   bad: await release('bad', 10, 'if [ "${1:-}" = switch ]; then exit 2; fi'),
 };
 
@@ -34,7 +36,8 @@ const old = await first.currentSystem();
 await first.close();
 
 interface Case {
-  readonly system: 'good' | 'bad';
+  /** `next`: a good one, installed with `boot` for the next start. */
+  readonly system: 'good' | 'bad' | 'next';
   readonly when: 'before' | 'after';
   readonly state: State;
   readonly restart: boolean;
@@ -67,6 +70,8 @@ function wayOf(system: Case['system']): State[] {
           'rolling-back',
           'rolled-back',
         ];
+  if (system === 'next')
+    return [...wayOf('good').filter((s) => !['switched', 'healthy', 'committed'].includes(s)), 'pending'];
   const way: State[] = ['discovered'];
   while (!isEnd(way.at(-1) as State)) {
     const next = preferred.find((s) => mayFollow(way.at(-1) as State, s) && !way.includes(s));
@@ -76,7 +81,7 @@ function wayOf(system: Case['system']): State[] {
   return way;
 }
 
-const cases: Case[] = (['good', 'bad'] as const).flatMap((system) =>
+const cases: Case[] = (['good', 'bad', 'next'] as const).flatMap((system) =>
   wayOf(system).flatMap((state) =>
     (['before', 'after'] as const).flatMap((when) =>
       [false, true].map(
@@ -95,27 +100,12 @@ const cases: Case[] = (['good', 'bad'] as const).flatMap((system) =>
 test('the matrix covers every state that a run can be in', () => {
   const covered = new Set<State>(cases.map((c) => c.state));
   // These end a run before anything is changed, and need a bundle of another kind.
-  const elsewhere: readonly State[] = ['deferred', 'refused', 'failed'];
+  const elsewhere: readonly State[] = ['deferred', 'refused', 'failed', 'superseded'];
   assert.deepEqual(
     states.filter((s) => !covered.has(s) && !elsewhere.includes(s)),
     [],
   );
 });
-
-/** What a restart does to a machine: /run is empty, and the boot loader's default has been booted. */
-async function restart(target: Target): Promise<void> {
-  const at = (path: string) => join(target.root, path);
-  for (const name of await readdir(at('run')))
-    await rm(join(at('run'), name), { recursive: true, force: true });
-  const loader = await readFile(at('boot/loader/loader.conf'), 'utf8');
-  const generation = /nixos-generation-(\d+)\.conf/.exec(loader)?.[1];
-  const entry = await readFile(at(`boot/loader/entries/nixos-generation-${generation}.conf`), 'utf8');
-  const system = /init=(\S+)\/init/.exec(entry)?.[1] ?? '';
-  const booted = await target.run(['test', '-x', `${system}/init`]);
-  assert.equal(booted.code, 0, `the boot loader’s default, ${system}, can’t be booted`);
-  await symlink(system, at('run/booted-system'));
-  await symlink(system, at('run/current-system'));
-}
 
 async function stateOf(target: Target) {
   const profile = await target.profile();
@@ -140,7 +130,8 @@ for (const [i, given] of cases.entries()) {
   test(what, async () => {
     const root = join(shop.folder, `case-${i}`);
     await run('cp', ['--archive', golden, root]);
-    const target = await makeTarget(root, trust);
+    const operation = given.system === 'next' ? 'boot' : 'switch';
+    const target = await makeTarget(root, { ...trust, policy: { operation } });
     try {
       await copyFile(bundles[given.system], join(target.inbox, 'web.tar'));
       const script = join(checkout, 'test/support/killed-run.ts');
@@ -169,13 +160,20 @@ for (const [i, given] of cases.entries()) {
       const again = await target.verb('agent', ['--once']);
       assert.ok(again.code !== null && again.code !== 64, again.stderr);
 
-      const after = await stateOf(target);
+      let after = await stateOf(target);
+      if (after.open.some((r) => r.state === 'pending')) {
+        assert.equal(after.current, old, 'nothing runs before its start');
+        await restart(target);
+        const judged = await asBooted(target, 'a-third-boot', 'agent');
+        assert.equal(judged.code, 0, judged.stderr);
+        after = await stateOf(target);
+      }
       assert.deepEqual(after.open, [], 'no run is left open');
       assert.equal(after.current, after.profile, 'what runs is what is installed');
       assert.equal(after.loader, after.generation, 'what is installed is what boots');
       // After a restart the machine stays with whichever system it came up in; in the same boot it is the old one.
       if (given.system === 'bad' && !given.restart) assert.equal(after.current, old);
-      if (given.system === 'good' && given.bundle === 'stays')
+      if (given.system !== 'bad' && given.bundle === 'stays')
         assert.notEqual(after.current, old, 'taken again');
       const committed = after.current !== old;
       if (after.last !== undefined) {

@@ -86,3 +86,37 @@ for (const [behaviour, given, expected] of [
     assert.equal(codeOf(judge(given)), expected);
   });
 }
+
+test('a system that waits for a restart holds the place of a floor', () => {
+  const waiting = (changes = {}) =>
+    facts({
+      pending: {
+        sequence: 7,
+        manifestDigest: 'd'.repeat(64),
+        operation: 'boot',
+        restarted: false,
+        ...changes,
+      },
+      operation: 'boot',
+    });
+  const of = (sequence: number, known: Facts) =>
+    decide(parseManifest(manifestText({ sequence })), known, {
+      ...policy,
+      operation: 'boot',
+      operations: ['switch'],
+    });
+  assert.deepEqual(of(7, waiting()), { verdict: 'already-pending' });
+  assert.deepEqual(of(8, { ...waiting(), manifestDigest: 'f'.repeat(64) }), { verdict: 'accept' });
+  assert.deepEqual(of(7, { ...waiting(), operation: 'switch' }), { verdict: 'accept' }, 'to run it at once');
+  assert.deepEqual(of(7, { ...waiting({ operation: 'switch' }), operation: 'switch' }), {
+    verdict: 'already-pending',
+  });
+  const older = of(6, { ...waiting(), manifestDigest: 'f'.repeat(64) });
+  assert.ok(older.verdict === 'refuse' && older.code === 'sequence-older');
+  const other = of(7, waiting({ manifestDigest: 'e'.repeat(64) }));
+  assert.ok(other.verdict === 'refuse' && other.code === 'sequence-conflict');
+  for (const sequence of [6, 7, 8]) {
+    const early = of(sequence, waiting({ restarted: true }));
+    assert.ok(early.verdict === 'defer' && early.code === 'unconfirmed', 'nothing new before it is judged');
+  }
+});

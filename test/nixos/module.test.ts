@@ -27,6 +27,7 @@ interface Evaluated {
         readonly restartIfChanged: boolean;
         readonly path: readonly string[];
         readonly wantedBy: readonly string[];
+        readonly requiredBy: readonly string[];
       }
     >
   >;
@@ -88,9 +89,11 @@ test('no switch restarts the services, they find their programs, and their user 
     [
       services.nixmaker?.wantedBy,
       services['nixmaker-activate']?.wantedBy,
+      services['nixmaker-confirm']?.requiredBy,
+      services['nixmaker-reboot']?.wantedBy,
       paths['nixmaker-activate']?.wantedBy,
     ],
-    [['multi-user.target'], [], ['multi-user.target']],
+    [['multi-user.target'], ['multi-user.target'], ['boot-complete.target'], [], ['multi-user.target']],
   );
 });
 

@@ -82,6 +82,15 @@ const anyFacts = fc
     floor: fc.option(fc.record({ sequence: fc.integer({ min: 1, max: 20 }), manifestDigest: hexDigest }), {
       nil: undefined,
     }),
+    pending: fc.option(
+      fc.record({
+        sequence: fc.integer({ min: 1, max: 20 }),
+        manifestDigest: hexDigest,
+        operation: fc.constantFrom(...operations),
+        restarted: fc.boolean(),
+      }),
+      { nil: undefined },
+    ),
     operation: fc.constantFrom(...operations),
     toplevelInPlace: fc.boolean(),
     now: fc.date({ noInvalidDate: true }).map((d) => d.toISOString()),
@@ -95,9 +104,11 @@ test('whatever the facts, the decision is a verdict, and never takes a lower seq
   fc.assert(
     fc.property(anyManifest, anyFacts, (manifest, known) => {
       const { verdict } = decide(manifest, known, policy);
-      assert.ok(['accept', 'already-committed', 'refuse'].includes(verdict));
+      assert.ok(['accept', 'already-committed', 'already-pending', 'refuse', 'defer'].includes(verdict));
       if (known.floor !== undefined && manifest.sequence < known.floor.sequence)
         assert.equal(verdict, 'refuse');
+      if (known.pending !== undefined && manifest.sequence < known.pending.sequence)
+        assert.notEqual(verdict, 'accept');
       if (manifest.host !== policy.host) assert.equal(verdict, 'refuse');
     }),
     { numRuns: 2000 },

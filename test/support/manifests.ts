@@ -45,6 +45,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     system: 'x86_64-linux',
     machineId: undefined,
     floor: undefined,
+    pending: undefined,
     failedDigests: new Set(),
     operation: 'switch',
     toplevelInPlace: false,
@@ -60,4 +61,6 @@ export const policy: Policy = {
   trustedKeys: ['k:x'],
   threshold: 1,
   realise: 'never-build',
+  boot: { confirm: 'automatic', within: 900, startTimeout: 600 },
+  reboot: { when: 'never', delay: 60 },
 };

@@ -23,11 +23,12 @@ const units = [
   'nixmaker.service',
   'nixmaker-activate.path',
   'nixmaker-activate.service',
-  'nixmaker-resume.service',
+  'nixmaker-confirm.service',
+  'nixmaker-reboot.service',
 ];
 for (const unit of units) await bed.write(`/etc/systemd/system/${unit}`, unitText(unit));
 await bed.sh(
-  'systemctl daemon-reload; systemctl start nixmaker-resume.service nixmaker-activate.path nixmaker.service; systemctl is-active nixmaker.service',
+  'systemctl daemon-reload; systemctl start nixmaker-confirm.service nixmaker-activate.path nixmaker.service; systemctl is-active nixmaker.service',
 );
 
 const release = (name: string, sequence: number, switchPrelude?: string) =>
@@ -206,7 +207,8 @@ test('the units are quiet under systemd-analyze verify, and shut in: 1.5 at most
   for (const [unit, most] of [
     ['nixmaker.service', 1.5],
     ['nixmaker-activate.service', 2],
-    ['nixmaker-resume.service', 2],
+    ['nixmaker-confirm.service', 2],
+    ['nixmaker-reboot.service', 2],
   ] as const) {
     const text = await bed.sh('systemd-analyze security --no-pager "$1" || true', unit);
     const score = Number(/Overall exposure level for \S+: ([0-9.]+)/.exec(text)?.[1]);
@@ -242,10 +244,21 @@ test('a unit that fails after the switch brings the previous system back; one th
     host: 'web',
     operation: 'switch',
     trustedKeys: [shop.keys.publicKey],
-    health: { settle: 0, interval: 0.1, units: ['nix-daemon.socket'] },
+    health: {
+      settle: 0,
+      interval: 0.1,
+      units: ['nix-daemon.socket'],
+      // The helper itself has no network and may write nowhere: what it sees must not count.
+      tcp: [{ port: 7070 }],
+      commands: [['sh', '-c', 'touch /run/looked && test "$(ls -d /home)" = /home']],
+      systemRunning: false,
+    },
   };
   await bed.write('/etc/nixmaker/policy.json', JSON.stringify(policy));
   await bed.sh('systemctl restart nixmaker.service');
+  await bed.sh(
+    "systemd-run --quiet --unit listener /opt/node/bin/node -e \"require('net').createServer().listen(7070, '127.0.0.1')\"; ip link set lo up 2>/dev/null || true",
+  );
   const before = await bed.sh('readlink /run/current-system');
   await drop(
     await release(
@@ -257,6 +270,8 @@ test('a unit that fails after the switch brings the previous system back; one th
   );
   const ill = await report('refused', 'ill.tar');
   assert.match(ill, /Health: +ok +unit nix-daemon\.socket is active\n/);
+  assert.match(ill, /Health: +ok +127\.0\.0\.1 port 7070 answers\n/);
+  assert.match(ill, /Health: +ok +sh -c touch/);
   assert.match(ill, /Health: +BAD +no further unit has failed: broken-after\.service\n/);
   assert.equal(await bed.sh('readlink /run/current-system'), before);
   await bed.sh('systemctl reset-failed broken-after.service');

@@ -1,0 +1,99 @@
+/** What the files of a NixOS system tell about switching to it and starting into it. Reads only. */
+import { readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { messageOf, NixmakerError } from '../core/errors.ts';
+import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
+
+const inhibitors = z.record(z.string(), z.unknown());
+
+/**
+ * Keys of `switch-inhibitors` that both systems have with different values: switch-to-configuration then refuses
+ * `switch` but not `boot` (nixpkgs, system.switch.inhibitors). A file that can’t be read is no “none”.
+ * @throws NixmakerError `not-a-system`
+ */
+export async function findInhibitors(running: StorePath, next: StorePath): Promise<string[]> {
+  const [before, after] = await Promise.all([readInhibitors(running), readInhibitors(next)]);
+  const differs = (key: string) => JSON.stringify(before[key]) !== JSON.stringify(after[key]);
+  return Object.keys(after).filter((key) => Object.hasOwn(before, key) && differs(key));
+}
+
+async function readInhibitors(system: StorePath): Promise<Record<string, unknown>> {
+  const file = join(system, 'switch-inhibitors');
+  const text = await readFile(file, 'utf8').catch(ifMissing(undefined));
+  if (text === undefined) return {};
+  try {
+    return inhibitors.parse(JSON.parse(text));
+  } catch (error) {
+    throw new NixmakerError('not-a-system', `${file} can’t be read: ${messageOf(error)}`);
+  }
+}
+
+/** The parts that only a restart changes (nixos-rebuild and system.autoUpgrade compare the first three). */
+const startParts = ['kernel', 'initrd', 'kernel-modules'] as const;
+
+/** What a restart into `next` would change of what was booted. */
+export async function findStartChanges(booted: StorePath, next: StorePath): Promise<string[]> {
+  const changed: string[] = [];
+  for (const part of startParts) {
+    const [a, b] = await Promise.all([booted, next].map((s) => realpath(join(s, part)).catch(ifMissing(''))));
+    if (a !== b) changed.push(part);
+  }
+  const [a, b] = await Promise.all(
+    [booted, next].map((s) => readFile(join(s, 'kernel-params'), 'utf8').catch(ifMissing(''))),
+  );
+  if (a?.trim() !== b?.trim()) changed.push('kernel-params');
+  return changed;
+}
+
+/** The name under which `system` has `running` as a specialisation. */
+export async function findSpecialisation(system: StorePath, running: StorePath): Promise<string | undefined> {
+  const folder = join(system, 'specialisation');
+  for (const name of await readdir(folder).catch(ifMissing([]))) {
+    if ((await realpath(join(folder, name)).catch(ifMissing(''))) === running) return name;
+  }
+  return undefined;
+}
+
+/** The specialisation of that name, where the system has it. */
+export async function specialisationOf(system: StorePath, name: string): Promise<StorePath | undefined> {
+  return parseStorePath(await realpath(join(system, 'specialisation', name)).catch(ifMissing('')));
+}
+
+/** Room that must stay beside a new kernel and initrd: entries, and the boot loader’s own files. Bytes. */
+const spareBootRoom = 1024 * 1024;
+
+/**
+ * Whether the boot loader will find room for one more kernel and initrd. Boot loaders copy them only where they have a
+ * file system of their own, and only those that are not there yet (nixpkgs, systemd-boot-builder and install-grub).
+ * @throws NixmakerError `no-boot-space`
+ */
+export async function checkBootRoom(bootDirectory: string, system: StorePath): Promise<void> {
+  const boot = await stat(bootDirectory).catch(ifMissing(undefined));
+  if (boot === undefined || boot.dev === (await stat(system)).dev) return;
+  const there = new Set<string>();
+  for (const folder of ['EFI/nixos', 'kernels'])
+    for (const name of await readdir(join(bootDirectory, folder)).catch(ifMissing([]))) there.add(name);
+  let needed = 0;
+  for (const part of ['kernel', 'initrd']) {
+    const file = await realpath(join(system, part)).catch(ifMissing(undefined));
+    if (file === undefined) continue;
+    const name = file.slice(storeDir.length + 1).replaceAll('/', '-');
+    if (!there.has(name) && !there.has(`${name}.efi`)) needed += (await stat(file)).size;
+  }
+  const { bavail, bsize } = await statfs(bootDirectory);
+  if (needed > 0 && needed + spareBootRoom > bavail * bsize) {
+    throw new NixmakerError(
+      'no-boot-space',
+      `${needed} bytes are to be copied to ${bootDirectory}, where ${bavail * bsize} are free`,
+    );
+  }
+}
+
+function ifMissing<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code)) return value;
+    throw error;
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * After a start of the machine: whether the system that was installed for it came up, is well, and stays. Before any
+ * new bundle is looked at.
+ */
+
+import { planConfirm } from '../core/confirm.ts';
+import { NixmakerError } from '../core/errors.ts';
+import type { Receipt } from '../core/receipt.ts';
+import { operation as operationSchema } from '../core/schema.ts';
+import { parseStorePath } from '../core/store-path.ts';
+import { readProfile, readSystemLink } from '../nix/profile.ts';
+import { type JournalRecord, readJournal } from '../state/journal.ts';
+import { type ActivationRequest, commit } from './activate.ts';
+import { requireHealth } from './health.ts';
+import type { Machine } from './machine.ts';
+import { findPending } from './pending.ts';
+import { rollBack } from './roll-back.ts';
+import { Transaction } from './transaction.ts';
+
+/** Who asks: the start of the machine, the end of the time a person had, or that person. */
+export type Occasion = 'start' | 'deadline' | 'operator';
+
+/**
+ * The lock must be held. @returns the receipt of the run, or undefined where there is nothing to judge (yet)
+ */
+export async function judgePending(machine: Machine, occasion: Occasion): Promise<Receipt | undefined> {
+  const { records } = await readJournal(machine.settings.stateDirectory);
+  const record = findPending(records);
+  const toplevel = parseStorePath(record?.toplevel ?? '');
+  if (record === undefined || toplevel === undefined) return undefined;
+  const plan = await planFor(machine, record);
+  if (plan === 'wait' && !(occasion === 'operator' && record.askedIn === machine.bootId)) return undefined;
+  const transaction = Transaction.resume(machine, record, []);
+  transaction.emit('confirm-plan', { plan });
+  const parsed = operationSchema.safeParse(record.operation);
+  const request: ActivationRequest = {
+    transaction,
+    toplevel,
+    operation: parsed.success ? parsed.data : 'boot',
+  };
+  if (plan === 'supersede')
+    return transaction.end('superseded', { detail: 'Another system was installed by other means.' });
+  try {
+    if (plan === 'not-booted')
+      throw new NixmakerError('boot-failed', 'the machine came up in another system');
+    if (plan === 'not-confirmed') throw new NixmakerError('not-confirmed', lateness(machine, record));
+    if (plan === 'check') await requireHealth(machine, { transaction, afterStart: true });
+  } catch (error) {
+    return rollBack(
+      machine,
+      { ...request, leaveToHelper: machine.settings.activation === 'systemd' && occasion !== 'operator' },
+      error,
+    );
+  }
+  if (plan === 'check' && occasion !== 'operator' && machine.policy.boot.confirm === 'manual')
+    return ask(machine, transaction);
+  await transaction.advance('healthy');
+  return commit(machine, request);
+}
+
+async function planFor(machine: Machine, record: JournalRecord) {
+  const { settings, bootId, clock } = machine;
+  const { toplevel = '', askedIn, confirmBy } = record;
+  return planConfirm(
+    { toplevel, bootId: record.bootId, askedIn: typeof askedIn === 'string' ? askedIn : undefined },
+    {
+      bootId,
+      booted: await readSystemLink(settings.bootedSystem),
+      profile: (await readProfile(settings.profile)).toplevel,
+      late: typeof confirmBy === 'number' && clock.uptime() >= confirmBy,
+    },
+  );
+}
+
+const lateness = ({ bootId }: Machine, { askedIn }: JournalRecord) =>
+  askedIn === bootId ? 'the time to confirm it is over' : 'the machine was restarted instead';
+
+async function ask(machine: Machine, transaction: Transaction): Promise<Receipt> {
+  const { within } = machine.policy.boot;
+  transaction.learn({ askedIn: machine.bootId, confirmBy: machine.clock.uptime() + within });
+  const detail = `The machine was started into the new system, which is well. Run \`nixmaker confirm\` within ${within} seconds, or the previous system comes back.`;
+  const receipt = await transaction.end('pending', { detail });
+  if (machine.settings.activation === 'systemd') {
+    const again = ['systemctl', 'start', '--no-block', 'nixmaker-confirm.service'];
+    const unit = `--unit=nixmaker-confirm-deadline-${transaction.id}`;
+    await machine.run('systemd-run', [
+      '--collect',
+      '--quiet',
+      `--on-active=${within + 1}`,
+      unit,
+      '--',
+      ...again,
+    ]);
+  }
+  return receipt;
+}

@@ -1,0 +1,24 @@
+/**
+ * as-booted.ts BOOT-ID SETTINGS VERB…: a verb as production composes it, in a boot of that name. A sandbox shares the
+ * boot id of the machine it is on.
+ */
+import { runOnce } from '../../src/agent/agent.ts';
+import { confirmByHand } from '../../src/agent/confirm-run.ts';
+import { openMachine } from '../../src/agent/machine.ts';
+import { takeBundle } from '../../src/agent/take.ts';
+import { operation } from '../../src/core/schema.ts';
+
+const [bootId = '', settingsFile = '', verb = '', argument = ''] = process.argv.slice(2);
+const machine = { ...(await openMachine({ settingsFile, emit: () => undefined })), bootId };
+const receipts: unknown[] = [];
+if (verb === 'agent') await runOnce(machine, (receipt) => receipts.push(receipt));
+else if (verb === 'confirm') receipts.push(await confirmByHand(machine));
+else
+  receipts.push(
+    await takeBundle(machine, {
+      name: argument,
+      source: { format: 'bundle', file: argument },
+      operation: operation.parse(verb),
+    }),
+  );
+process.stdout.write(JSON.stringify(receipts));

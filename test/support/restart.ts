@@ -1,0 +1,27 @@
+/** What a restart does to a machine in a sandbox: /run is empty, and the boot loader’s default has been booted. */
+import assert from 'node:assert/strict';
+import { readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkout, type Ran, type Target } from '../../scripts/sandboxed-target.ts';
+
+/** @param generation another than the default, as a person or a boot loader that counts tries would choose it */
+export async function restart(target: Target, generation?: number): Promise<string> {
+  const at = (path: string) => join(target.root, path);
+  for (const name of await readdir(at('run')))
+    await rm(join(at('run'), name), { recursive: true, force: true });
+  const loader = await readFile(at('boot/loader/loader.conf'), 'utf8');
+  const chosen = generation ?? /nixos-generation-(\d+)\.conf/.exec(loader)?.[1];
+  const entry = await readFile(at(`boot/loader/entries/nixos-generation-${chosen}.conf`), 'utf8');
+  const system = /init=(\S+)\/init/.exec(entry)?.[1] ?? '';
+  const booted = await target.run(['test', '-x', `${system}/init`]);
+  assert.equal(booted.code, 0, `the boot loader’s choice, ${system}, can’t be booted`);
+  await symlink(system, at('run/booted-system'));
+  await symlink(system, at('run/current-system'));
+  return system;
+}
+
+/** A verb in a boot of that name: `agent` (once), `confirm`, or an operation with a bundle. Prints receipts as JSON. */
+export function asBooted(target: Target, boot: string, ...command: readonly string[]): Promise<Ran> {
+  const script = join(checkout, 'test/support/as-booted.ts');
+  return target.run([process.execPath, script, boot, target.settingsFile, ...command]);
+}

@@ -90,6 +90,9 @@ in
 
     services.nixmaker.policy.trustedKeys = cfg.trustedPublicKeys;
     nix.settings.trusted-public-keys = cfg.trustedPublicKeys;
+    # Without it a power cut leaves paths valid whose contents never reached the disk. nixmaker finds and mends those of
+    # its own imports; this keeps them from coming to be, whoever imports.
+    nix.settings.fsync-store-paths = lib.mkDefault true;
 
     environment.etc."nixmaker/policy.json".source = json.generate "nixmaker-policy.json" cfg.policy;
     environment.etc."nixmaker/settings.json".source = json.generate "nixmaker-settings.json" cfg.settings;

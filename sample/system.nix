@@ -78,7 +78,8 @@ let
         printf '%s' "$inhibitors" >$out/switch-inhibitors
         set -- $variants
         while [ $# -gt 0 ]; do mkdir -p $out/specialisation; ln -s $2 $out/specialisation/$1; shift 2; done
-        printf '#!/bin/sh\nexec /bin/sh\n' >$out/init
+        # What stage 2 of NixOS does: tells what was booted, activates it, and starts systemd.
+        printf '#!/bin/sh\nmountpoint -q /run || mount -t tmpfs -o mode=755,nosuid,nodev run /run\nln -sfn %s /run/booted-system\nln -sfn %s /run/current-system\nexec /usr/lib/systemd/systemd "$@"\n' $out $out >$out/init
         sed "s|@toplevel@|$out|g" $switchToConfiguration >$out/bin/switch-to-configuration
         chmod +x $out/init $out/bin/switch-to-configuration
       ''

@@ -152,6 +152,30 @@ ensure_bed() {
   export NIXMAKER_BED="$_bed/root"
 }
 
+# User-mode Linux and a disk for it, for tests that restart machines and cut their power (test/support/vm.ts).
+ensure_vm() {
+  _vm=$nixmaker_cache/vm
+  # Made of the bed's tree, so its stamp counts as well. The number grows with what is done here.
+  _stamp="1 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/scripts/prepare-vm")"
+  if [ "$(cat "$_vm/stamp" 2>/dev/null)" != "$_stamp" ]; then
+    need mke2fs "package e2fsprogs: it makes the disk of the virtual machine"
+    say "fetching user-mode Linux from Debian's mirror (about 40 MB)…"
+    fetch_debian "$_vm" user-mode-linux
+    rm -rf "$_vm/tree" "$_vm/run"
+    cp -a "$nixmaker_cache/bed/root" "$_vm/run"
+    mv "$_vm/root/usr/bin/linux.uml" "$_vm/run/usr/bin/"
+    cp -a "$nixmaker_cache/bed/root" "$_vm/tree"
+    mkdir -p "$_vm/tree/usr/lib/uml"
+    find "$_vm/root/usr/lib/uml/modules" \( -name loop.ko -o -name scsi_debug.ko -o -name sd_mod.ko -o -name scsi_mod.ko \) -exec cp {} "$_vm/tree/usr/lib/uml/" \;
+    "$nixmaker_root/scripts/prepare-vm" "$_vm/tree" || die "the tree for the virtual machine could not be prepared"
+    mke2fs -q -t ext4 -d "$_vm/tree" "$_vm/disk" 1500M || die "the disk of the virtual machine could not be made"
+    rm -rf "$_vm/tree" "$_vm/root"
+    mv "$_vm/run" "$_vm/root"
+    printf '%s\n' "$_stamp" >"$_vm/stamp"
+  fi
+  export NIXMAKER_VM="$_vm"
+}
+
 ensure_nix() {
   if [ -r /etc/os-release ] && grep -q '^ID=debian' /etc/os-release; then
     _dir=$nixmaker_cache/nix
@@ -169,7 +193,7 @@ ensure_nix() {
   fi
 }
 
-# nixmaker_tools: what the caller needs besides Node.js, the packages and Nix ("bed").
+# nixmaker_tools: what the caller needs besides Node.js, the packages and Nix ("bed", "bed vm").
 ensure_tools() {
   need unshare "package util-linux: the private mount namespace that keeps this machine's /nix untouched"
   need flock "package util-linux"
@@ -181,6 +205,7 @@ ensure_tools() {
   ensure_packages
   ensure_nix
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
+  case " ${nixmaker_tools:-} " in *" vm "*) ensure_vm ;; esac
   flock -u 9
   exec 9>&-
   export PATH

@@ -2,6 +2,7 @@
 import { NixmakerError } from '../core/errors.ts';
 import { isAtRest } from '../core/lifecycle.ts';
 import type { Receipt } from '../core/receipt.ts';
+import { readProfile, readSystemLink } from '../nix/profile.ts';
 import { lastOfEach, readJournal } from '../state/journal.ts';
 import { judgePending } from './confirm.ts';
 import type { Machine } from './machine.ts';
@@ -23,7 +24,18 @@ export async function confirmAtStart(machine: Machine): Promise<Receipt | undefi
   await untilAtRest(machine);
   const receipt = await withLock(machine, () => judgePending(machine, 'start'), lockWait);
   await requestReboot(machine);
+  if (receipt === undefined) await requireWanted(machine);
   return receipt;
+}
+
+/** Asked once more, the answer about a system that was rolled back and still runs is the same. */
+async function requireWanted({ settings }: Machine): Promise<void> {
+  const { records } = await readJournal(settings.stateDirectory);
+  const running = await readSystemLink(settings.currentSystem);
+  const { toplevel: installed } = await readProfile(settings.profile);
+  if (running === undefined || running === installed) return;
+  if (lastOfEach(records).some((r) => r.state === 'rolled-back' && r.toplevel === running))
+    throw new NixmakerError('activation-failed', 'the machine still runs the system that was rolled back');
 }
 
 /**

@@ -86,6 +86,7 @@ async function ask(machine: Machine, transaction: Transaction): Promise<Receipt>
     await machine.run('systemd-run', [
       '--collect',
       '--quiet',
+      '--timer-property=AccuracySec=1s',
       `--on-active=${within + 1}`,
       unit,
       '--',

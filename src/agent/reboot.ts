@@ -117,6 +117,7 @@ async function comeBack(
   await run('systemd-run', [
     '--collect',
     '--quiet',
+    '--timer-property=AccuracySec=1s',
     `--on-active=${Math.ceil(again / 1000)}`,
     unit,
     '--',

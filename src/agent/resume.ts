@@ -11,6 +11,7 @@ import { isValid } from '../nix/target.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../state/journal.ts';
 import { carryOn } from './activate.ts';
 import { judgePending } from './confirm.ts';
+import { healStore } from './heal.ts';
 import { dropImportRoots } from './import.ts';
 import type { Machine } from './machine.ts';
 import { rollBack } from './roll-back.ts';
@@ -62,6 +63,9 @@ async function resumeRun(
   transaction.emit('resume-plan', { plan });
   if (plan === 'forget' || (operation === 'dry-activate' && record.state !== 'rolling-back')) {
     const end = plan === 'forget' ? 'deferred' : 'failed';
+    // Recorded as `imported` it would have been flushed first.
+    if (record.state === 'accepted' && record.bootId !== machine.bootId)
+      await healStore(machine, { transaction, since: new Date(record.at) });
     return transaction.end(end, { code: stopped.code, detail: stopped.detail });
   }
   if (plan === 'roll-back' || toplevel === undefined || !lasting) {

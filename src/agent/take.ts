@@ -15,7 +15,6 @@ import { failedDigests, readJournal } from '../state/journal.ts';
 import { activate } from './activate.ts';
 import { type Contents, type Examined, examine, type Source } from './examine.ts';
 import { handOver } from './hand-over.ts';
-import { healStore } from './heal.ts';
 import { checkRoom, dropImportRoots, importContents, realiseToplevel, rootImport } from './import.ts';
 import type { Machine } from './machine.ts';
 import { pendingSystem } from './pending.ts';
@@ -163,7 +162,6 @@ async function install(
   const { manifest } = verified;
   await requireRecentNix(machine.nix);
   await pingStore(machine.nix);
-  await healStore(machine, { transaction, manifest });
   await checkRoom(machine, manifest);
   await rootImport(machine, manifest);
   try {

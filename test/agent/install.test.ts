@@ -342,48 +342,56 @@ test('an operator goes back: to the generation before, or to one by number; the 
   assert.match((await target.verb('history')).stdout, /committed .*generation 1$/m);
 });
 
-test('paths that a power cut in the middle of an import left valid and wrong are found, and imported afresh', async () => {
-  const target = await freshTarget();
-  await copyFile(await release('cut-off'), join(target.inbox, 'web.tar'));
-  const script = new URL('../support/killed-run.ts', import.meta.url).pathname;
-  const killed = await target.run([
-    process.execPath,
-    script,
-    target.settingsFile,
-    'before',
-    'imported',
-    'another-boot',
-  ]);
-  assert.equal(killed.signal, 'SIGKILL');
-  // What never reached the disk: the contents are gone, the database says valid.
-  const base = (await target.validPaths()).find((p) => p.includes('-sample-base-'));
-  assert.ok(base !== undefined);
-  const lost = await target.run([
-    'sh',
-    '-euc',
-    'chmod u+w "$1/share" "$1/share/manual"; : >"$1/share/manual"',
-    'sh',
-    base,
-  ]);
-  assert.equal(lost.code, 0, lost.stderr);
-  const found = await target.run(['nix-store', '--verify', '--check-contents']);
-  assert.match(found.stderr, /was modified/);
+for (const bundle of ['stays', 'is gone'])
+  test(`paths that a power cut in the middle of an import left valid and wrong are found and deleted; the bundle ${bundle}`, async () => {
+    const target = await freshTarget();
+    await copyFile(await release('cut-off'), join(target.inbox, 'web.tar'));
+    const script = new URL('../support/killed-run.ts', import.meta.url).pathname;
+    const killed = await target.run([
+      process.execPath,
+      script,
+      target.settingsFile,
+      'before',
+      'imported',
+      'another-boot',
+    ]);
+    assert.equal(killed.signal, 'SIGKILL');
+    // What never reached the disk: the contents are gone, the database says valid.
+    const base = (await target.validPaths()).find((p) => p.includes('-sample-base-'));
+    assert.ok(base !== undefined);
+    const lost = await target.run([
+      'sh',
+      '-euc',
+      'chmod u+w "$1/share" "$1/share/manual"; : >"$1/share/manual"',
+      'sh',
+      base,
+    ]);
+    assert.equal(lost.code, 0, lost.stderr);
+    const found = await target.run(['nix-store', '--verify', '--check-contents']);
+    assert.match(found.stderr, /was modified/);
+    if (bundle === 'is gone') await rm(join(target.inbox, 'web.tar'));
 
-  const ran = await target.verb('agent', ['--once', '--json']);
-  assert.equal(ran.code, 0, ran.stdout + ran.stderr);
-  assert.match(ran.stdout, /1 store paths had been damaged by a power cut; they were imported afresh/);
-  const after = await target.run(['nix-store', '--verify', '--check-contents']);
-  assert.doesNotMatch(after.stderr, /modified|disappeared/);
+    const ran = await target.verb('agent', ['--once', '--json']);
+    assert.equal(ran.code, 0, ran.stdout + ran.stderr);
+    assert.match(
+      await readFile(join(target.stateDirectory, 'journal'), 'utf8'),
+      /1 store paths had been damaged by a power cut; they were deleted, and come again/,
+    );
+    const after = await target.run(['nix-store', '--verify', '--check-contents']);
+    assert.doesNotMatch(after.stderr, /modified|disappeared/);
 
-  // Once mended, the next import does not look again.
-  const next = await target.verb('switch', [
-    '--tarball',
-    await release('after-cut', '--sequence', '9'),
-    '--verbose',
-  ]);
-  assert.equal(next.code, 0);
-  assert.doesNotMatch(next.stderr, /store-checked/);
-});
+    const healed = await target.validPaths();
+    assert.equal(healed.includes(base), bundle === 'stays');
+
+    // Once mended, the next import does not look again.
+    const next = await target.verb('switch', [
+      '--tarball',
+      await release('after-cut', '--sequence', '9'),
+      '--verbose',
+    ]);
+    assert.equal(next.code, 0);
+    assert.doesNotMatch(next.stderr, /store-checked/);
+  });
 
 test('a failing boot loader leaves profile and running system as they were', async () => {
   const target = await freshTarget();

@@ -1,0 +1,43 @@
+/**
+ * held-service.ts agent|activate|confirm: a service as production composes it, but for one thing: at the transition that
+ * /run/hold/at names ("agent before imported"), it says so in /run/hold/held and stands still until /run/hold/go is
+ * there. So that it can be killed, or the machine’s power cut, at a moment that was seen and not guessed.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { runAgent } from '../../src/agent/agent.ts';
+import { confirmAtStart } from '../../src/agent/confirm-run.ts';
+import { runHelper } from '../../src/agent/helper.ts';
+import { type Machine, openMachine } from '../../src/agent/machine.ts';
+import { makeLog } from '../../src/report/logger.ts';
+
+const [who = ''] = process.argv.slice(2);
+// The health checks run in a process of their own, started by the name of this one.
+process.argv[1] = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+const folder = '/run/hold';
+
+/** Where to stand still: in the file, or, from the start of the machine on, among the kernel’s arguments. */
+function wanted(): string | undefined {
+  if (existsSync(`${folder}/at`)) return readFileSync(`${folder}/at`, 'utf8').trim();
+  return /nixmaker\.hold=(\S+)/.exec(readFileSync('/proc/cmdline', 'utf8'))?.[1]?.replaceAll(',', ' ');
+}
+
+function holdAt(point: string): void {
+  if (wanted() !== point || existsSync(`${folder}/held`)) return;
+  writeFileSync(`${folder}/held`, point);
+  while (!existsSync(`${folder}/go`)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+}
+
+const emit = makeLog({ level: 'info', journald: true, write: (text) => process.stderr.write(text) });
+const machine: Machine = {
+  ...(await openMachine({ emit })),
+  onTransition: (when, state) => holdAt(`${who} ${when} ${state}`),
+};
+if (who === 'agent') {
+  const stop = new AbortController();
+  process.on('SIGTERM', () => stop.abort());
+  await runAgent(machine, stop.signal);
+} else if (who === 'activate') await runHelper(machine);
+else {
+  const receipt = await confirmAtStart(machine);
+  if (receipt?.state === 'rolling-back') process.exitCode = 1;
+}

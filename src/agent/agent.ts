@@ -117,7 +117,9 @@ async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode
     const receipt = await takeBundle(machine, { name: candidate.path, source: sourceOf(candidate) });
     onReceipt?.(receipt);
     const exit = exitOf(receipt);
-    if (receipt.state === 'deferred') {
+    // A rollback for want of room, too: the bundle is not at fault.
+    const waits = exit === exitCodes.deferred || exit === exitCodes.nixUnavailable;
+    if (receipt.state === 'deferred' || (receipt.state === 'rolled-back' && waits)) {
       await queue.defer(candidate);
       return exit;
     }
@@ -139,7 +141,7 @@ async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode
 }
 
 async function clearAway(machine: Machine, { queue, candidate }: Taking, receipt: Receipt): Promise<void> {
-  const folder = receipt.state === 'committed' ? doneFolder : refusedFolder;
+  const folder = exitOf(receipt) === exitCodes.done ? doneFolder : refusedFolder;
   try {
     const settled = await settle(candidate, {
       inbox: machine.settings.inbox,

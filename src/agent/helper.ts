@@ -1,16 +1,12 @@
-/**
- * The root helper: small, without a network, started by a request. It believes nothing the agent says: it verifies the
- * manifest again with keys from root's own policy file, decides again, with root's own floor, and activates only a
- * toplevel that is valid in the store. It runs nothing a bundle supplies but the system's switch-to-configuration.
- */
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
 import { decide } from '../core/decide.ts';
 import { NixmakerError } from '../core/errors.ts';
+import { isAtRest } from '../core/lifecycle.ts';
 import type { Manifest } from '../core/manifest.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { findInvalid } from '../nix/target.ts';
 import { verifyManifest } from '../signing/verify.ts';
+import { lastOfEach, readJournal } from '../state/journal.ts';
+import { receiptState, saveReceipt } from '../state/receipts.ts';
 import { type ActivationRequestFile, takeRequests } from '../state/requests.ts';
 import { activate } from './activate.ts';
 import type { Machine } from './machine.ts';
@@ -31,18 +27,37 @@ export async function runHelper(machine: Machine): Promise<void> {
 
 async function serveAll(machine: Machine): Promise<void> {
   await resumeStopped(machine);
-  for (;;) {
-    const { requests, rejected } = await takeRequests(machine.settings.runtimeDirectory);
-    for (const { name, reason } of rejected) {
-      machine.emit({ event: 'request-rejected', level: 'warn', name, detail: reason });
-    }
-    if (requests.length === 0) return;
-    for (const request of requests) await serve(machine, request);
+  await completeReceipts(machine);
+  const reject = (name: string, detail: string) =>
+    machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
+  const { runtimeDirectory } = machine.settings;
+  const server = {
+    reject,
+    serve: (request: ActivationRequestFile, settle: () => Promise<void>) => serve(machine, request, settle),
+  };
+  while ((await takeRequests(runtimeDirectory, server)) > 0);
+}
+
+/** Runs whose receipts may be missing: the newest. */
+const fewest = 16;
+
+/** A run killed between its last journal line and its receipt has ended, and somebody waits to be told. */
+async function completeReceipts(machine: Machine): Promise<void> {
+  const { stateDirectory } = machine.settings;
+  const { records } = await readJournal(stateDirectory);
+  for (const record of lastOfEach(records).slice(-fewest)) {
+    if (!isAtRest(record.state)) continue;
+    if ((await receiptState(stateDirectory, record.transaction)) === record.state) continue;
+    await saveReceipt(stateDirectory, Transaction.resume(machine, record, []).receipt());
   }
 }
 
-async function serve(machine: Machine, request: ActivationRequestFile): Promise<void> {
-  if (await hasReceipt(machine, request.transaction)) {
+async function serve(
+  machine: Machine,
+  request: ActivationRequestFile,
+  settle: () => Promise<void>,
+): Promise<void> {
+  if ((await receiptState(machine.settings.stateDirectory, request.transaction)) !== undefined) {
     // An id is used once: the same again could only be meant to overwrite a receipt.
     machine.emit({
       event: 'request-rejected',
@@ -50,9 +65,10 @@ async function serve(machine: Machine, request: ActivationRequestFile): Promise<
       name: request.transaction,
       detail: 'it was served before',
     });
-    return;
+    return settle();
   }
   const transaction = await Transaction.begin(machine, request.source, request.transaction);
+  await settle();
   await endingWhatThrows(machine, { transaction }, () => activateRequest(machine, transaction, request));
 }
 
@@ -89,11 +105,4 @@ async function requireValid(machine: Machine, manifest: Manifest): Promise<void>
   const needed = manifest.content === 'closure' ? manifest.paths.map((p) => p.path) : [];
   const [missing] = await findInvalid(machine.nix, [...needed, manifest.toplevel]);
   if (missing !== undefined) throw new NixmakerError('closure-incomplete', `${missing} is not in the store`);
-}
-
-async function hasReceipt(machine: Machine, id: string): Promise<boolean> {
-  return access(join(machine.settings.stateDirectory, 'receipts', `${id}.json`)).then(
-    () => true,
-    () => false,
-  );
 }

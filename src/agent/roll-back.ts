@@ -25,7 +25,14 @@ export interface Rollback extends Pick<ActivationRequest, 'transaction' | 'opera
 export async function rollBack(machine: Machine, request: Rollback, cause: unknown): Promise<Receipt> {
   const { transaction } = request;
   const detail = cause instanceof NixmakerError ? cause.detail : messageOf(cause);
-  const known: readonly ReasonCode[] = ['interrupted', 'health-failed', 'boot-failed', 'not-confirmed'];
+  const known: readonly ReasonCode[] = [
+    'interrupted',
+    'health-failed',
+    'boot-failed',
+    'not-confirmed',
+    'no-space',
+    'nix-unavailable',
+  ];
   const code =
     cause instanceof NixmakerError && known.includes(cause.code) ? cause.code : 'activation-failed';
   transaction.learn({ code, detail });
@@ -62,13 +69,16 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
   if (installs && previous !== undefined && generation !== undefined) {
     const { profile } = machine.settings;
     const bad = (await readProfile(profile)).generation;
-    await attempt(() => switchGeneration(machine.nix, { profile, generation }));
+    // Where nothing was changed yet nothing is written: the disk may be full.
+    const moved = bad !== generation;
+    if (moved) await attempt(() => switchGeneration(machine.nix, { profile, generation }));
     // A generation that an operator chose was there before us, and stays.
     const ours = transaction.known.targetGeneration === undefined;
-    if (ours && bad !== undefined && bad !== generation) {
+    if (ours && bad !== undefined && moved) {
       await attempt(() => deleteGeneration(machine.nix, { profile, generation: bad }));
     }
-    await attempt(() => runVerb(machine, { transaction, toplevel: previous }, 'boot'));
+    if (moved || transaction.reached('boot-entry'))
+      await attempt(() => runVerb(machine, { transaction, toplevel: previous }, 'boot'));
   }
   const live = await systemToRun(machine, { transaction, operation });
   if (live !== undefined) {

@@ -1,4 +1,5 @@
 /** What `status` and `history` say. Reads only; needs neither policy nor a running agent. */
+import { findStartChanges } from '../activation/inspect.ts';
 import type { Settings } from '../core/settings.ts';
 import { listInbox } from '../media/inbox.ts';
 import { type DiskRow, listDisks } from '../media/space.ts';
@@ -6,6 +7,8 @@ import { readProfile, readSystemLink } from '../nix/profile.ts';
 import { readFloor } from '../state/floor.ts';
 import { type JournalContents, type JournalRecord, lastOfEach, readJournal } from '../state/journal.ts';
 import { floorDirectoryOf } from './machine.ts';
+import { findPending } from './pending.ts';
+import { runsSystem } from './take.ts';
 
 export interface Status {
   readonly schema: 1;
@@ -15,6 +18,10 @@ export interface Status {
   readonly generation: number | undefined;
   /** The profile is not what runs: a restart (or a switch) is due. */
   readonly pending: boolean;
+  /** The system that waits for a restart or a confirmation: what its run said last. */
+  readonly awaiting: { readonly sequence: number | undefined; readonly detail: string } | undefined;
+  /** What of the installed system only a restart brings. */
+  readonly restartChanges: readonly string[];
   readonly floor: { readonly sequence: number; readonly createdAt: string } | undefined;
   readonly last: JournalRecord | undefined;
   /** Files in the inbox that have not been settled. */
@@ -34,13 +41,21 @@ export async function readStatus(settings: Settings): Promise<Status> {
     listInbox(settings.inbox),
     listDisks(),
   ]);
+  const awaiting = findPending(journal.records);
+  const installed = profile.toplevel;
   return {
     schema: 1,
     running,
     booted,
     profile: profile.toplevel,
     generation: profile.generation,
-    pending: profile.toplevel !== undefined && profile.toplevel !== running,
+    pending: installed !== undefined && !(await runsSystem(running, installed)),
+    awaiting:
+      awaiting === undefined
+        ? undefined
+        : { sequence: awaiting.sequence, detail: String(awaiting.detail ?? '') },
+    restartChanges:
+      booted === undefined || installed === undefined ? [] : await findStartChanges(booted, installed),
     floor: floor === undefined ? undefined : { sequence: floor.sequence, createdAt: floor.createdAt },
     last: journal.records.at(-1),
     waiting: waiting.map((c) => c.path),

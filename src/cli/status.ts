@@ -34,6 +34,8 @@ async function status({ settings: file, json }: StatusOptions): Promise<number> 
         found.profile === undefined ? 'nothing' : `${found.profile} (generation ${found.generation})`,
       ],
       ['Pending', found.pending ? 'yes: what is installed is not what runs; restart or switch' : 'no'],
+      ['Awaiting', found.awaiting?.detail],
+      ['Restart for', found.restartChanges.length === 0 ? undefined : found.restartChanges.join(', ')],
       [
         'Last bundle',
         last === undefined

@@ -80,14 +80,17 @@ export function lastOfEach(records: readonly JournalRecord[]): JournalRecord[] {
   return [...last.values()];
 }
 
+/** Reasons for a rollback that lie in the machine, and pass. */
+const passing: ReadonlySet<string> = new Set(['interrupted', 'no-space', 'nix-unavailable']);
+
 /** Manifests whose activation failed here: not tried again until told to (DESIGN §6). */
 export function failedDigests(records: readonly JournalRecord[]): Set<string> {
   const failed = new Set<string>();
   for (const { state, code, manifestDigest } of records) {
     if (manifestDigest === undefined) continue;
     if (state === 'committed') failed.delete(manifestDigest);
-    // A run that was cut off says nothing about its system.
-    else if (state === 'rolled-back' && code !== 'interrupted') failed.add(manifestDigest);
+    // A run that was cut off, or lacked room, says nothing about its system.
+    else if (state === 'rolled-back' && !passing.has(code ?? '')) failed.add(manifestDigest);
     else if (state === 'failed' && (code === 'activation-failed' || code === 'rollback-failed'))
       failed.add(manifestDigest);
   }

@@ -39,32 +39,37 @@ export async function writeRequest(runtimeDirectory: string, contents: Activatio
   );
 }
 
-export interface TakenRequests {
-  readonly requests: readonly ActivationRequestFile[];
-  /** What lay there and was none, with the reason. */
-  readonly rejected: readonly { readonly name: string; readonly reason: string }[];
+export interface RequestServer {
+  /** @param settle removes the request; called once its run is on disk, so that a request is never lost */
+  serve(request: ActivationRequestFile, settle: () => Promise<void>): Promise<void>;
+  /** What lay there and was no request. It is gone by now. */
+  reject(name: string, reason: string): void;
 }
 
-/** Reads and removes what lies in the folder. Never throws for what it finds there. */
-export async function takeRequests(runtimeDirectory: string): Promise<TakenRequests> {
+/** Goes through what lies in the folder. Never throws for what it finds there. @returns how many requests were served */
+export async function takeRequests(runtimeDirectory: string, server: RequestServer): Promise<number> {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
   const folder = await open(folderOf(runtimeDirectory), flags).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  if (folder === undefined) return { requests: [], rejected: [] };
+  if (folder === undefined) return 0;
   try {
     const owner = (await folder.stat()).uid;
     const base = `/proc/self/fd/${folder.fd}`;
-    const requests: ActivationRequestFile[] = [];
-    const rejected: { name: string; reason: string }[] = [];
+    let served = 0;
     for (const name of (await readdir(base)).sort().slice(0, most)) {
-      const read = await readRequest(join(base, name), owner);
-      await remove(join(base, name));
-      if (typeof read === 'string') rejected.push({ name, reason: read });
-      else requests.push(read);
+      const path = join(base, name);
+      const read = await readRequest(path, owner);
+      if (typeof read === 'string') {
+        await remove(path);
+        server.reject(name, read);
+      } else {
+        await server.serve(read, () => remove(path));
+        served += 1;
+      }
     }
-    return { requests, rejected };
+    return served;
   } finally {
     await folder.close();
   }

@@ -248,6 +248,7 @@ test('the policy’s operation is what the agent does, and what it does not list
   assert.equal((await target.verb('agent', ['--once'])).code, 0);
   assert.equal(await target.profile(), 'system-1-link');
   assert.equal(await target.currentSystem(), undefined);
+  assert.match(await readFile(join(target.inbox, 'done/web.tar.txt'), 'utf8'), /^INSTALLED, to be confirmed/);
 });
 
 test('what the sandboxed switch says reaches the receipt, and a failing one is rolled back', async () => {

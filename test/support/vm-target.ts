@@ -1,20 +1,9 @@
 /** Disks of machines that run nixmaker as its units start it, to be copied for each case. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { unitText } from './bed.ts';
 import type { Workshop } from './fleet.ts';
+import { heldUnitFiles } from './held-units.ts';
 import { copyDisk, emptyDisk, Vm } from './vm.ts';
-
-export const units = [
-  'nixmaker.service',
-  'nixmaker-activate.path',
-  'nixmaker-activate.service',
-  'nixmaker-confirm.service',
-  'nixmaker-reboot.service',
-];
-
-/** Which services stand still where a test wants them to (held-service.ts). */
-const held = { nixmaker: 'agent', 'nixmaker-activate': 'activate', 'nixmaker-confirm': 'confirm' };
 
 export interface VmTarget {
   readonly policy?: Readonly<Record<string, unknown>>;
@@ -29,30 +18,16 @@ export async function makeDisk(shop: Workshop, name: string, options: VmTarget):
   await copyDisk(emptyDisk(), folder);
   const vm = await Vm.boot(folder);
   try {
-    await vm.sh('nix-store --init; mkdir -p /var/cache/node; chmod 1777 /var/cache/node');
+    await vm.sh('nix-store --init');
     await vm.write(
       '/etc/nix/nix.conf',
       `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-public-keys = ${shop.keys.publicKey}\n${options.nixConf ?? ''}`,
     );
     const policy = { schema: 1, host: 'web', operation: 'switch', trustedKeys: [shop.keys.publicKey] };
     await vm.write('/etc/nixmaker/policy.json', JSON.stringify(policy));
-    await vm.write('/etc/tmpfiles.d/hold.conf', 'd /run/hold 1777\n');
-    for (const unit of units) await vm.write(`/etc/systemd/system/${unit}`, unitText(unit));
-    for (const [unit, who] of Object.entries(held)) {
-      await vm.write(
-        `/etc/systemd/system/${unit}.service.d/held.conf`,
-        [
-          '[Service]',
-          'ExecStart=',
-          `ExecStart=/opt/node/bin/node /opt/nixmaker/test/support/held-service.ts ${who}`,
-          'ReadWritePaths=/run/hold /var/cache/node',
-          'Environment=NODE_COMPILE_CACHE=/var/cache/node',
-          unit === 'nixmaker-confirm' ? '' : 'RestartSec=100ms',
-        ].join('\n'),
-      );
-    }
+    for (const [path, text] of heldUnitFiles()) await vm.write(path, text);
     await vm.sh(
-      'systemd-tmpfiles --create hold.conf; systemctl daemon-reload; systemctl enable nixmaker.service nixmaker-activate.path nixmaker-activate.service nixmaker-confirm.service; systemctl start nixmaker-activate.path nixmaker.service',
+      'systemd-tmpfiles --create held.conf; systemctl daemon-reload; systemctl enable nixmaker.service nixmaker-activate.path nixmaker-activate.service nixmaker-confirm.service; systemctl start nixmaker-activate.path nixmaker.service',
     );
     await dropBundle(vm, options.bundle, 'first.tar');
     await vm.until('test -e /var/lib/nixmaker/inbox/done/first.tar.txt');

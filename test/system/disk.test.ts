@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { copyFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { nixSystem, run } from '../../scripts/sandboxed-target.ts';
-import { makeWorkshop } from '../support/fleet.ts';
+import { after, test } from 'node:test';
+import { checkout, makeTarget, nixSystem, run } from '../../scripts/sandboxed-target.ts';
+import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const mebi = 1024 * 1024;
 
@@ -57,4 +58,45 @@ test('where the system will not fit, nothing of it is imported, and the bundle w
   const seen = await takeOn('too-small', 2 * size);
   assert.deepEqual([seen.event, seen.code], ['deferred', 'no-space']);
   assert.ok(seen.peak - seen.before < 12 * mebi, `${seen.peak - seen.before} bytes were written`);
+});
+
+test('a full disk while the profile is changed leaves the old system, and the bundle waits for room', async () => {
+  const root = join(shop.folder, 'full-profile');
+  const target = await makeTarget(root, { host: 'web', trustedKeys: [shop.keys.publicKey] });
+  after(() => target.close());
+  const release = (name: string, sequence: number) =>
+    shop.bundle(name, { hosts: { web: plainHost('web', name) }, args: ['--sequence', String(sequence)] });
+  assert.equal((await target.verb('switch', ['--tarball', await release('first', 0)])).code, 0);
+  const old = await target.currentSystem();
+  const loader = () => readFile(join(root, 'boot/loader/loader.conf'), 'utf8');
+  const before = await loader();
+  await copyFile(await release('second', 10), join(target.inbox, 'web.tar'));
+  // A file system of its own for the profiles, with not one inode left.
+  const image = join(root, 'profiles.ext4');
+  const profiles = '/nix/var/nix/profiles';
+  const made = await run('mke2fs', ['-q', '-t', 'ext4', '-N', '32', image, '4M']);
+  assert.equal(made.code, 0, made.stderr);
+  const script = `mkdir -p "$1/mnt"; mount -o loop "$1/profiles.ext4" "$1/mnt"; cp -a ${profiles}/. "$1/mnt/"; i=0
+    if [ "$2" = full ]; then while touch "$1/mnt/filler-$i" 2>/dev/null; do i=$((i+1)); done; else rm -f "$1"/mnt/filler-*; fi
+    mount --move "$1/mnt" ${profiles}; shift 2; code=0; "$@" || code=$?
+    readlink ${profiles}/system; exit $code`;
+  const command = [
+    process.execPath,
+    join(checkout, 'src/cli/main.ts'),
+    'agent',
+    '--once',
+    '--json',
+    '--settings',
+    target.settingsFile,
+  ];
+  const full = await target.run(['sh', '-uc', script, 'sh', root, 'full', ...command]);
+  assert.match(full.stdout, /"code": "no-space"/, full.stdout + full.stderr);
+  assert.match(full.stdout, /"state": "rolled-back"/);
+  assert.match(full.stdout, /^system-1-link$/m);
+  assert.equal(await target.currentSystem(), old);
+  assert.equal(await loader(), before);
+  assert.ok((await readdir(target.inbox)).includes('web.tar'), 'it waits');
+  const roomy = await target.run(['sh', '-uc', script, 'sh', root, 'roomy', ...command]);
+  assert.match(roomy.stdout, /"state": "committed"/, roomy.stdout + roomy.stderr);
+  assert.match(roomy.stdout, /^system-2-link$/m);
 });

@@ -1,0 +1,176 @@
+/**
+ * SIGKILL of the agent, of the helper, and of both, before and after every transition of either, under a real systemd,
+ * which starts them again. Whatever happens: the run ends, what runs is what is installed and what will start, no run
+ * is left open, and the store is whole. The transitions come from the life cycle itself.
+ */
+import assert from 'node:assert/strict';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { checkout } from '../../scripts/sandboxed-target.ts';
+import { isAtRest, type State, states } from '../../src/core/lifecycle.ts';
+import { startBed } from '../support/bed.ts';
+import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { heldUnitFiles } from '../support/held-units.ts';
+
+const shop = await makeWorkshop();
+const disk = join(shop.folder, 'bed');
+await mkdir(disk);
+const bed = await startBed(disk);
+after(() => bed.stop());
+
+const inbox = '/var/lib/nixmaker/inbox';
+const activation = '/var/lib/nixmaker/activation';
+const trust = `trusted-public-keys = ${shop.keys.publicKey}\n`;
+await bed.write(
+  '/etc/nix/nix.conf',
+  `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\n${trust}`,
+);
+for (const [path, text] of heldUnitFiles()) await bed.write(path, text);
+
+type Operation = 'switch' | 'boot';
+let operation: Operation | undefined;
+
+async function setOperation(next: Operation): Promise<void> {
+  if (next === operation) return;
+  operation = next;
+  const policy = { schema: 1, host: 'web', operation, trustedKeys: [shop.keys.publicKey] };
+  await bed.write('/etc/nixmaker/policy.json', JSON.stringify(policy));
+  await bed.sh(
+    'systemd-tmpfiles --create held.conf; systemctl daemon-reload; systemctl restart nixmaker-activate.path nixmaker.service',
+  );
+}
+
+interface Case {
+  readonly at: 'agent' | 'activate';
+  readonly when: 'before' | 'after';
+  readonly state: State;
+  readonly killed: readonly ('nixmaker' | 'nixmaker-activate')[];
+  readonly bundle: 'good' | 'bad';
+  readonly operation: Operation;
+}
+
+const bad: readonly State[] = ['rolling-back', 'rolled-back'];
+const startsFirst: readonly State[] = ['pending'];
+/** Ends of bundles that never get as far as the helper, or of systems that another one replaces. */
+const elsewhere: readonly State[] = ['deferred', 'refused', 'failed', 'superseded'];
+const agents: readonly State[] = ['discovered', 'verified', 'accepted', 'imported', 'realised', 'committed'];
+
+const cases: Case[] = (['before', 'after'] as const).flatMap((when) => [
+  ...agents.map(
+    (state): Case => ({
+      at: 'agent',
+      when,
+      state,
+      killed: ['nixmaker'],
+      bundle: 'good',
+      operation: 'switch',
+    }),
+  ),
+  ...states
+    .filter((s) => !elsewhere.includes(s))
+    .flatMap((state) =>
+      ([['nixmaker'], ['nixmaker-activate'], ['nixmaker', 'nixmaker-activate']] as const).map(
+        (killed): Case => ({
+          at: 'activate',
+          when,
+          state,
+          killed,
+          bundle: bad.includes(state) ? 'bad' : 'good',
+          operation: startsFirst.includes(state) ? 'boot' : 'switch',
+        }),
+      ),
+    ),
+]);
+// One change of the policy is enough.
+cases.sort((a, b) => (a.operation === b.operation ? 0 : a.operation === 'switch' ? -1 : 1));
+
+/** Every other release is the same system, so that each case changes it. */
+const release = (i: number, { bundle }: Case) =>
+  shop.bundle(`case-${i}`, {
+    hosts: { web: plainHost('web', `${bundle}-${i % 2}`) },
+    args: ['--sequence', String((i + 1) * 10)],
+    ...(bundle === 'bad' ? { switchPrelude: 'if [ "${1:-}" = switch ]; then exit 2; fi' } : {}),
+  });
+
+async function kill(unit: string): Promise<void> {
+  const pid = (await bed.sh('systemctl show --property MainPID --value "$1.service"', unit)).trim();
+  if (pid === '0') return;
+  await bed.sh('systemctl kill --kill-whom=main --signal=KILL "$1.service"', unit);
+  await bed.until('test ! -e /proc/$1 || ! grep -q held-service /proc/$1/cmdline', pid);
+}
+
+interface Line {
+  readonly transaction: string;
+  readonly state: State;
+  readonly sequence?: number;
+}
+
+async function readLines(folder: string): Promise<Line[]> {
+  const text = await bed.sh('cat "$1/journal"', folder);
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line.slice(17)) as Line);
+}
+
+/** Runs that have not come to rest. */
+function openRuns(lines: readonly Line[]): Line[] {
+  const last = new Map(lines.map((line) => [line.transaction, line]));
+  return [...last.values()].filter((line) => !isAtRest(line.state));
+}
+
+const outcomes: Record<string, unknown>[] = [];
+
+for (const [i, given] of cases.entries()) {
+  const { at, when, state, killed, bundle } = given;
+  test(`${given.operation}, ${bundle} system, ${killed.join(' and ')} killed at ${at} ${when} ${state}`, async () => {
+    await setOperation(given.operation);
+    await bed.sh(`rm -rf /run/hold/* ${inbox}/done ${inbox}/refused`);
+    const before = (await bed.sh('readlink /run/current-system || true')).trim();
+    await bed.write('/run/hold/at', `${at} ${when} ${state}`);
+    await bed.write(`${inbox}/web.tar`, await readFile(await release(i, given)));
+    await bed.until('test -e /run/hold/held');
+    for (const unit of killed) await kill(unit);
+    await bed.sh('touch /run/hold/go');
+
+    const folder = bundle === 'good' ? 'done' : 'refused';
+    await bed.until(`test -e ${inbox}/${folder}/web.tar.txt`);
+    await bed.until('test "$(systemctl is-active nixmaker-activate.service)" = inactive');
+    const lines = await readLines(activation);
+    assert.deepEqual(openRuns([...lines, ...(await readLines('/var/lib/nixmaker/state'))]), []);
+    const last = lines.findLast((line) => line.sequence === (i + 1) * 10 + 1);
+    const [running = '', installed, starts] = (
+      await bed.sh(
+        'readlink /run/current-system; readlink -f /nix/var/nix/profiles/system; n=$(sed -n "s/.*generation-\\([0-9]*\\).*/\\1/p" /boot/loader/loader.conf); readlink "/nix/var/nix/profiles/system-$n-link"',
+      )
+    ).split('\n');
+    const motd = (await bed.sh('cat "$1/etc/motd"', installed ?? '')).trim();
+    const verified = await bed.run(['sh', '-c', 'nix-store --verify --check-contents 2>&1']);
+    outcomes.push({ ...given, killed: killed.join(' '), last: last?.state, installed: motd });
+    assert.doesNotMatch(verified.stdout, /modified|disappeared|error/);
+    assert.equal(starts, installed, 'what is installed is what starts');
+    if (given.operation === 'switch') assert.equal(running, installed, 'what runs is what is installed');
+    else assert.equal(running, before, 'nothing runs before its start');
+    if (bundle === 'bad') {
+      assert.equal(running, before);
+      // An agent that was killed as well has brought it again.
+      assert.ok(last?.state === 'rolled-back' || last?.state === 'refused', last?.state);
+      assert.ok(lines.some((line) => line.sequence === last.sequence && line.state === 'rolled-back'));
+    } else
+      assert.deepEqual(
+        [motd, last?.state],
+        [`good-${i % 2}`, given.operation === 'switch' ? 'committed' : 'pending'],
+      );
+  });
+}
+
+test('the outcomes are kept as a table', async () => {
+  assert.equal(outcomes.length, cases.length);
+  const folder = join(checkout, 'test', 'out');
+  await mkdir(folder, { recursive: true });
+  await writeFile(
+    join(folder, 'kill-matrix-two-processes.json'),
+    `${JSON.stringify({ schema: 1, cases: outcomes }, null, 2)}\n`,
+  );
+});

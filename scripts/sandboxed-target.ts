@@ -119,6 +119,8 @@ export interface Target {
   profile(): Promise<string | undefined>;
   startDaemon(): Promise<void>;
   stopDaemon(): Promise<void>;
+  /** Ends the daemon and whatever it does for its clients, at once. */
+  killDaemon(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -221,6 +223,11 @@ export async function makeTarget(root: string, options: TargetOptions): Promise<
       if (stopping.exitCode !== null || stopping.signalCode !== null) return;
       stopping.kill('SIGTERM');
       await once(stopping, 'exit');
+    },
+    killDaemon: async () => {
+      if (daemon?.pid === undefined) return;
+      await run('pkill', ['-KILL', '-P', String(daemon.pid)]);
+      await target.stopDaemon();
     },
     close: async () => {
       for (const agent of agents) await agent.stop();

@@ -1,12 +1,13 @@
 /**
- * disk-usage.ts FOLDER BUNDLE KEY: a target in FOLDER, a file system of its own, takes BUNDLE from its inbox while
- * the space in use is watched. Prints one line of JSON. Everything the target writes lies in FOLDER.
+ * disk-usage.ts FOLDER BUNDLE KEY [fill]: a target in FOLDER, a file system of its own, takes BUNDLE from its inbox while
+ * the space in use is watched. Prints one line of JSON. Everything the target writes lies in FOLDER. With `fill` somebody
+ * else takes all the room once the import has begun, and gives it back once the bundle waits.
  */
-import { copyFile, rename, statfs } from 'node:fs/promises';
+import { copyFile, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeTarget } from '../../scripts/sandboxed-target.ts';
+import { makeTarget, run } from '../../scripts/sandboxed-target.ts';
 
-const [folder = '', bundle = '', key = ''] = process.argv.slice(2);
+const [folder = '', bundle = '', key = '', fill = ''] = process.argv.slice(2);
 const target = await makeTarget(join(folder, 'target'), { host: 'web', trustedKeys: [key] });
 const used = async () => {
   const { blocks, bfree, bsize } = await statfs(folder);
@@ -22,7 +23,16 @@ const watching = setInterval(async () => {
 }, 5);
 const agent = await target.startAgent();
 await rename(join(target.inbox, '.web.tar'), join(target.inbox, 'web.tar'));
-const settled = await agent.waitFor((line) => ['settled', 'failed', 'deferred'].includes(String(line.event)));
+if (fill === 'fill') {
+  await agent.waitFor((line) => line.event === 'accepted');
+  const filler = join(folder, 'filler');
+  await run('sh', ['-c', 'cat /dev/zero >"$1" 2>/dev/null', 'sh', filler]);
+  await agent.waitFor((line) => line.event === 'deferred' && line.code === 'no-space');
+  await rm(filler);
+}
+const settled = await agent.waitFor((line) =>
+  ['settled', 'failed', ...(fill === '' ? ['deferred'] : [])].includes(String(line.event)),
+);
 clearInterval(watching);
 const after = await used();
 await target.close();

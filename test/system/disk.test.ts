@@ -24,14 +24,14 @@ interface Usage {
 }
 
 /** Lets a target take the bundle on a file system of its own, of that many bytes. */
-async function takeOn(name: string, bytes: number): Promise<Usage> {
+async function takeOn(name: string, bytes: number, ...more: readonly string[]): Promise<Usage> {
   const disk = join(shop.folder, name);
   const script = new URL('../support/disk-usage.ts', import.meta.url).pathname;
   const mountThen = 'mkdir -p "$1" && mount -t tmpfs -o "size=$2" small "$1" && shift 2 && exec "$@"';
   const user = process.getuid?.() === 0 ? [] : ['--map-root-user'];
   const ran = await run('unshare', [
     ...['--mount', '--propagation', 'private', ...user, 'sh', '-euc', mountThen, 'sh', disk, String(bytes)],
-    ...[process.execPath, script, disk, bundle, shop.keys.publicKey],
+    ...[process.execPath, script, disk, bundle, shop.keys.publicKey, ...more],
   ]);
   assert.equal(ran.code, 0, ran.stdout + ran.stderr);
   return JSON.parse(ran.stdout) as Usage;
@@ -58,6 +58,12 @@ test('where the system will not fit, nothing of it is imported, and the bundle w
   const seen = await takeOn('too-small', 2 * size);
   assert.deepEqual([seen.event, seen.code], ['deferred', 'no-space']);
   assert.ok(seen.peak - seen.before < 12 * mebi, `${seen.peak - seen.before} bytes were written`);
+});
+
+test('a disk that fills up during the import leaves nothing half done, and the bundle is taken when there is room', async () => {
+  const seen = await takeOn('filling', 3 * size, 'fill');
+  assert.equal(seen.event, 'settled');
+  assert.ok(seen.after - seen.before >= size, 'the system is in the store');
 });
 
 test('a full disk while the profile is changed leaves the old system, and the bundle waits for room', async () => {
@@ -99,4 +105,28 @@ test('a full disk while the profile is changed leaves the old system, and the bu
   const roomy = await target.run(['sh', '-uc', script, 'sh', root, 'roomy', ...command]);
   assert.match(roomy.stdout, /"state": "committed"/, roomy.stdout + roomy.stderr);
   assert.match(roomy.stdout, /^system-2-link$/m);
+});
+
+test('a daemon that dies in the middle of an import is waited for, and the import done over', async () => {
+  const target = await makeTarget(join(shop.folder, 'dying-daemon'), {
+    host: 'web',
+    trustedKeys: [shop.keys.publicKey],
+  });
+  after(() => target.close());
+  const agent = await target.startAgent();
+  await copyFile(bundle, join(target.inbox, 'web.tar'));
+  // Seen at work: the large path is being written, and is not valid yet.
+  const found = await target.run([
+    'sh',
+    '-c',
+    'for i in $(seq 600); do ls -d /nix/store/*-random >/dev/null 2>&1 && exit 0; sleep 0.01; done; exit 1',
+  ]);
+  assert.equal(found.code, 0);
+  await target.killDaemon();
+  await agent.waitFor((line) => line.event === 'deferred' && line.code === 'nix-unavailable');
+  await target.startDaemon();
+  await agent.waitFor((line) => line.event === 'committed', 60_000);
+  await agent.stop();
+  const verified = await target.run(['nix-store', '--verify', '--check-contents']);
+  assert.doesNotMatch(verified.stderr, /modified|disappeared|error/);
 });

@@ -79,7 +79,7 @@ async function ask(machine: Machine, transaction: Transaction): Promise<Receipt>
   const { within } = machine.policy.boot;
   transaction.learn({ askedIn: machine.bootId, confirmBy: machine.clock.uptime() + within });
   const detail = `The machine was started into the new system, which is well. Run \`nixmaker confirm\` within ${within} seconds, or the previous system comes back.`;
-  const receipt = await transaction.end('pending', { detail });
+  // First the clock, then the record: were it the other way round, a kill in between would leave no deadline.
   if (machine.settings.activation === 'systemd') {
     const again = ['systemctl', 'start', '--no-block', 'nixmaker-confirm.service'];
     const unit = `--unit=nixmaker-confirm-deadline-${transaction.id}`;
@@ -93,5 +93,5 @@ async function ask(machine: Machine, transaction: Transaction): Promise<Receipt>
       ...again,
     ]);
   }
-  return receipt;
+  return transaction.end('pending', { detail });
 }

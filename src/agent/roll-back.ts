@@ -8,7 +8,13 @@ import type { SwitchVerb } from '../activation/switch.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
-import { deleteGeneration, readProfile, readSystemLink, switchGeneration } from '../nix/profile.ts';
+import {
+  deleteGeneration,
+  listGenerations,
+  readProfile,
+  readSystemLink,
+  switchGeneration,
+} from '../nix/profile.ts';
 import { type ActivationRequest, switchVerb } from './activate.ts';
 import type { Machine } from './machine.ts';
 import type { Transaction } from './transaction.ts';
@@ -68,15 +74,10 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
   const installs = operation === 'switch' || operation === 'boot';
   if (installs && previous !== undefined && generation !== undefined) {
     const { profile } = machine.settings;
-    const bad = (await readProfile(profile)).generation;
     // Where nothing was changed yet nothing is written: the disk may be full.
-    const moved = bad !== generation;
+    const moved = (await readProfile(profile)).generation !== generation;
     if (moved) await attempt(() => switchGeneration(machine.nix, { profile, generation }));
-    // A generation that an operator chose was there before us, and stays.
-    const ours = transaction.known.targetGeneration === undefined;
-    if (ours && bad !== undefined && moved) {
-      await attempt(() => deleteGeneration(machine.nix, { profile, generation: bad }));
-    }
+    await attempt(() => deleteOurs(machine, transaction, generation));
     if (moved || transaction.reached('boot-entry'))
       await attempt(() => runVerb(machine, { transaction, toplevel: previous }, 'boot'));
   }
@@ -91,6 +92,16 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
     transaction.notice('The machine still runs the system that was rolled back: restart it.');
   if (previous === undefined && ranBefore === undefined) faults.push('there was no system before');
   return faults;
+}
+
+/** Deletes the generation of this run. One that an operator chose was there before us, and stays. */
+async function deleteOurs(machine: Machine, { known }: Transaction, previous: number): Promise<void> {
+  if (known.targetGeneration !== undefined) return;
+  const { profile } = machine.settings;
+  for (const [generation, system] of await listGenerations(profile)) {
+    if (generation > previous && system === known.toplevel)
+      await deleteGeneration(machine.nix, { profile, generation });
+  }
 }
 
 /**

@@ -11,6 +11,7 @@ const release = (name: string, sequence: number) =>
   shop.bundle(name, { hosts: { web: plainHost('web', name) }, args: ['--sequence', String(sequence)] });
 const old = await release('old', 0);
 const next = await release('next', 10);
+const last = await release('last', 20);
 
 let count = 0;
 
@@ -86,17 +87,27 @@ test('one that is unwell after its start is taken back, and the machine restarts
   await machine.until('test "$(systemctl is-active nixmaker.service)" = active');
 });
 
-test('without leave to restart, a machine waits for a person, and for one that holds an inhibitor lock', async () => {
+test('a restart waits for who holds an inhibitor lock, and for a bundle that is being taken', async () => {
   const machine = await makeMachine({ reboot: { when: 'always', delay: 0 } });
   await machine.sh(
     'systemd-run --quiet --unit=surgery systemd-inhibit --what=shutdown --why=surgery sleep infinity; until systemd-inhibit --list | grep -q surgery; do sleep 0.05; done',
   );
   await machine.drop(next);
-  await machine.until('journalctl --no-pager --unit nixmaker-reboot --output=cat | grep -q reboot-waits');
+  const waits = (why: string) =>
+    machine.until(
+      `journalctl --no-pager --unit nixmaker-reboot --output=cat | grep reboot-waits | grep -q "${why}"`,
+    );
+  await waits('inhibit');
+  await machine.sh('echo "agent before imported" >/run/hold/at');
+  await machine.drop(last);
+  await machine.until('test -e /run/hold/held');
+  await machine.sh('systemctl stop surgery; systemctl start nixmaker-reboot.service');
+  await waits('a bundle is being taken');
   assert.equal(await machine.runs(), 'old');
-  await machine.sh('systemctl stop surgery; systemctl start --no-block nixmaker-reboot.service');
+  await machine.sh('touch /run/hold/go');
   await machine.restarts();
-  await machine.until(reached('committed'));
+  await machine.until(reached('committed').replaceAll('11', '21'));
+  assert.deepEqual(await machine.stands(), ['last', 'last', 'last']);
 });
 
 test('where nobody confirms in time, the previous system is installed again', async () => {

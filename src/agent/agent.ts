@@ -4,10 +4,12 @@ import { catalogue, worstExit } from '../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../core/errors.ts';
 import { type Receipt, receiptText } from '../core/receipt.ts';
 import { type Candidate, doneFolder, refusedFolder, watchInbox } from '../media/inbox.ts';
+import { watchMounts } from '../media/mounts.ts';
 import { settle } from '../media/settle.ts';
 import { sourceOf } from './examine.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
 import type { Machine } from './machine.ts';
+import { MediaQueue } from './media-queue.ts';
 import { resumeAtStart } from './resume.ts';
 import { exitOf, takeBundle } from './take.ts';
 
@@ -34,6 +36,9 @@ export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) =>
     }
     exits.push(await takeCandidate(machine, { queue, candidate: look.candidate, onReceipt }));
   }
+  const media = new MediaQueue(machine);
+  for (let next = await media.next(); next !== undefined; next = await media.next())
+    exits.push(await takeFromMedium(machine, { media, next, onReceipt }));
   return worstExit(exits);
 }
 
@@ -42,30 +47,36 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
   await mkdir(machine.settings.inbox, { recursive: true });
   await resumeAtStart(machine).catch(logOutcome(machine));
   const wake = new Wake(machine);
-  const watch = await watchInbox(machine.settings.inbox, () => wake.now());
+  const watches = [await watchInbox(machine.settings.inbox, () => wake.now())];
+  if (machine.settings.media.roots.length > 0) watches.push(watchMounts(machine, () => wake.now()));
   const stop = () => wake.now();
   signal.addEventListener('abort', stop);
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
   const queue = new InboxQueue(machine);
+  const media = new MediaQueue(machine);
   const waiting = new Set<string>();
   try {
     while (!signal.aborted) {
       wake.reset();
-      await wake.within(await rescan(machine, { queue, waiting, signal }));
+      await wake.within(await rescan(machine, { queue, media, waiting, signal }));
       if (!signal.aborted) await machine.clock.sleep(calm);
     }
   } finally {
     signal.removeEventListener('abort', stop);
-    await watch.close();
+    for (const watch of watches) await watch.close();
     machine.emit({ event: 'agent-stopped' });
   }
 }
 
+interface Scan {
+  readonly queue: InboxQueue;
+  readonly media: MediaQueue;
+  readonly waiting: Set<string>;
+  readonly signal: AbortSignal;
+}
+
 /** Takes all that is ready. @returns after how many milliseconds to look again even if nothing changes */
-async function rescan(
-  machine: Machine,
-  { queue, waiting, signal }: { queue: InboxQueue; waiting: Set<string>; signal: AbortSignal },
-): Promise<number> {
+async function rescan(machine: Machine, { queue, media, waiting, signal }: Scan): Promise<number> {
   let wait = slowRescan;
   try {
     for (const look of await queue.look()) {
@@ -82,8 +93,14 @@ async function rescan(
         wait = 0;
       }
     }
+    const next = signal.aborted ? undefined : await media.next();
+    if (next !== undefined) {
+      await takeFromMedium(machine, { media, next });
+      wait = 0;
+    }
+    wait = Math.min(wait, media.due() ?? wait);
   } catch (error) {
-    // The agent outlives whatever one inbox can do to it.
+    // The agent outlives whatever one inbox or one medium can do to it.
     machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
   }
   return wait;
@@ -118,8 +135,7 @@ async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode
     onReceipt?.(receipt);
     const exit = exitOf(receipt);
     // A rollback for want of room, too: the bundle is not at fault.
-    const waits = exit === exitCodes.deferred || exit === exitCodes.nixUnavailable;
-    if (receipt.state === 'deferred' || (receipt.state === 'rolled-back' && waits)) {
+    if (receipt.state === 'deferred' || (receipt.state === 'rolled-back' && isPassing(exit))) {
       await queue.defer(candidate);
       return exit;
     }
@@ -139,6 +155,36 @@ async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode
     return catalogue[error.code].exit;
   }
 }
+
+interface TakingFromMedium {
+  readonly media: MediaQueue;
+  readonly next: NonNullable<Awaited<ReturnType<MediaQueue['next']>>>;
+  readonly onReceipt?: (receipt: Receipt) => void;
+}
+
+/** The same for a bundle on a medium, where nothing is written and nothing moved. */
+async function takeFromMedium(
+  machine: Machine,
+  { media, next, onReceipt }: TakingFromMedium,
+): Promise<ExitCode> {
+  const { candidate } = next;
+  try {
+    const receipt = await takeBundle(machine, { name: candidate.path, source: sourceOf(candidate) });
+    onReceipt?.(receipt);
+    const exit = exitOf(receipt);
+    if (isPassing(exit)) media.defer(next);
+    else media.settle(next);
+    machine.emit({ event: 'medium-done', source: candidate.path, transaction: receipt.transaction });
+    return exit;
+  } catch (error) {
+    media.defer(next);
+    if (!(error instanceof NixmakerError)) throw error;
+    machine.emit({ event: 'waiting', code: error.code, detail: error.detail, source: candidate.path });
+    return catalogue[error.code].exit;
+  }
+}
+
+const isPassing = (exit: ExitCode) => exit === exitCodes.deferred || exit === exitCodes.nixUnavailable;
 
 async function clearAway(machine: Machine, { queue, candidate }: Taking, receipt: Receipt): Promise<void> {
   const folder = exitOf(receipt) === exitCodes.done ? doneFolder : refusedFolder;

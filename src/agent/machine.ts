@@ -5,11 +5,11 @@ import { uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { State } from '../core/lifecycle.ts';
 import type { Policy } from '../core/policy.ts';
-import type { Clock, EventSink, ProcessHolder, ProcessRunner } from '../core/ports.ts';
+import type { Clock, EventSink, ProcessHolder, ProcessListener, ProcessRunner } from '../core/ports.ts';
 import type { Settings } from '../core/settings.ts';
 import { defaultSettingsFile } from '../core/settings.ts';
 import type { NixContext } from '../nix/command.ts';
-import { holdProgram, runProgram } from '../process/run.ts';
+import { holdProgram, listenToProgram, runProgram } from '../process/run.ts';
 import { makeTrustSet, type TrustSet } from '../signing/verify.ts';
 import { readPolicy, readSettings } from '../state/config.ts';
 
@@ -28,6 +28,7 @@ export interface Machine {
   readonly nix: NixContext;
   readonly run: ProcessRunner;
   readonly hold: ProcessHolder;
+  readonly listen: ProcessListener;
   readonly clock: Clock;
   /** Hexadecimal digits nobody can guess. */
   readonly randomHex: (bytes: number) => string;
@@ -76,6 +77,7 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
     },
     run: runProgram,
     hold: holdProgram,
+    listen: listenToProgram,
     clock: systemClock,
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
     emit: options.emit,

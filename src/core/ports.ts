@@ -52,6 +52,19 @@ export interface HeldProcess {
  */
 export type ProcessHolder = (program: string, args: readonly string[]) => Promise<HeldProcess | undefined>;
 
+/** A program whose lines are heard until it is stopped or ends by itself; it ends with this process. */
+export interface HeardProcess {
+  /** Resolves when it has ended, for whatever reason. */
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+}
+
+export type ProcessListener = (
+  program: string,
+  args: readonly string[],
+  onLine: (line: string) => void,
+) => HeardProcess;
+
 /** One event of a run, for logs and for progress on a terminal. */
 export interface RunEvent {
   readonly event: string;

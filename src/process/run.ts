@@ -2,7 +2,7 @@
 import { execa } from 'execa';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import type { CommandOptions, CommandResult, HeldProcess } from '../core/ports.ts';
+import type { CommandOptions, CommandResult, HeardProcess, HeldProcess } from '../core/ports.ts';
 
 const defaultMaxOutput = 64 * 1024 * 1024;
 
@@ -68,6 +68,31 @@ export async function holdProgram(
     release: async () => {
       child.stdin.end();
       await child;
+    },
+  };
+}
+
+/** Implements `ProcessListener`. */
+export function listenToProgram(
+  program: string,
+  args: readonly string[],
+  onLine: (line: string) => void,
+): HeardProcess {
+  const child = execa(program, [...args], {
+    reject: false,
+    stdin: 'ignore',
+    buffer: false,
+    stderr: 'ignore',
+  });
+  const hearing = (async () => {
+    for await (const line of child.iterable({ from: 'stdout' })) onLine(line);
+  })().catch(() => undefined);
+  const ended = Promise.all([hearing, child]).then(() => undefined);
+  return {
+    ended,
+    stop: () => {
+      child.kill('SIGTERM');
+      return ended;
     },
   };
 }

@@ -1,0 +1,131 @@
+/**
+ * Bundles on media that others mount (a desktop, an administrator). They are read where they lie and nothing is written
+ * there. Of all that this machine would accept the one with the highest sequence is taken; what is not meant for it is
+ * passed over in silence.
+ */
+import { lstat } from 'node:fs/promises';
+import { catalogue } from '../core/catalogue.ts';
+import { decide } from '../core/decide.ts';
+import { exitCodes, NixmakerError, type ReasonCode } from '../core/errors.ts';
+import { type Candidate, listInbox } from '../media/inbox.ts';
+import { listMounts, type Mount, mediaAmong } from '../media/mounts.ts';
+import { examine, sourceOf } from './examine.ts';
+import type { Machine } from './machine.ts';
+import { gatherFacts } from './take.ts';
+
+interface Judged {
+  readonly candidate: Candidate;
+  readonly fingerprint: string;
+  readonly sequence: number;
+}
+
+/** When to look again at something that no event will announce (a copy in progress, Nix down). Milliseconds. */
+const retry = 30_000;
+
+export class MediaQueue {
+  readonly #machine: Machine;
+  /** What has been dealt with, by path; forgotten when the medium goes. */
+  readonly #settled = new Map<string, string>();
+  readonly #later = new Map<string, number>();
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** The bundle to take next, if there is one. */
+  async next(): Promise<Judged | undefined> {
+    const { settings, run } = this.#machine;
+    if (settings.media.roots.length === 0) return undefined;
+    const media = mediaAmong(await listMounts(run), settings.media.roots);
+    this.#forgetAbsent(media);
+    const judged: Judged[] = [];
+    for (const medium of media) {
+      for (const candidate of await listInbox(medium.target)) {
+        const found = await this.#judge(medium, candidate);
+        if (found !== undefined) judged.push(found);
+      }
+    }
+    return judged.sort((a, b) => b.sequence - a.sequence)[0];
+  }
+
+  /** Not looked at again while its medium stays and it does not change. */
+  settle({ candidate, fingerprint }: Judged): void {
+    this.#settled.set(candidate.path, fingerprint);
+  }
+
+  /** Looked at again after a while. */
+  defer({ candidate }: Judged): void {
+    this.#later.set(candidate.path, this.#machine.clock.monotonic() + retry);
+  }
+
+  /** After how many milliseconds something that was deferred is due. */
+  due(): number | undefined {
+    const times = [...this.#later.values()].map((t) => Math.max(0, t - this.#machine.clock.monotonic()));
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  #forgetAbsent(media: readonly Mount[]): void {
+    const present = (path: string) => media.some((m) => path.startsWith(`${m.target}/`));
+    for (const path of this.#settled.keys()) if (!present(path)) this.#settled.delete(path);
+    for (const path of this.#later.keys()) if (!present(path)) this.#later.delete(path);
+  }
+
+  async #judge(medium: Mount, candidate: Candidate): Promise<Judged | undefined> {
+    const { path } = candidate;
+    const fingerprint = await fingerprintOf(medium, candidate);
+    if (fingerprint === undefined || this.#settled.get(path) === fingerprint) return undefined;
+    if ((this.#later.get(path) ?? 0) > this.#machine.clock.monotonic()) return undefined;
+    this.#later.delete(path);
+    const outcome = await this.#sequenceOf(candidate);
+    if (typeof outcome === 'number') return { candidate, fingerprint, sequence: outcome };
+    if (outcome === 'later') this.#later.set(path, this.#machine.clock.monotonic() + retry);
+    else this.#settled.set(path, fingerprint);
+    return undefined;
+  }
+
+  /** Its sequence where it would be accepted; otherwise whether to look at it again. */
+  async #sequenceOf(candidate: Candidate): Promise<number | 'later' | 'never'> {
+    const machine = this.#machine;
+    const say = (code: ReasonCode, detail: string) =>
+      machine.emit({ event: 'passed-over', source: candidate.path, code, detail });
+    try {
+      const examined = await examine(machine, sourceOf(candidate));
+      try {
+        const { verified, size, present } = examined;
+        const { host, sequence } = verified.manifest;
+        // One stick for a fleet: what is there for others is none of our business.
+        if (host !== machine.policy.host) return 'never';
+        if ((await present()) < size) return 'later';
+        const { operation } = machine.policy;
+        const verdict = decide(
+          verified.manifest,
+          await gatherFacts(machine, verified, operation),
+          machine.policy,
+        );
+        if (verdict.verdict === 'accept') return sequence;
+        if (verdict.verdict === 'refuse') say(verdict.code, verdict.detail);
+        return verdict.verdict === 'defer' ? 'later' : 'never';
+      } finally {
+        await examined.close();
+      }
+    } catch (error) {
+      if (!(error instanceof NixmakerError)) throw error;
+      const { code, detail } = error;
+      // Somebody’s backup, not a bundle.
+      if (code === 'not-a-bundle' || code === 'signature-missing') return 'never';
+      if (code === 'bundle-truncated' || catalogue[code].exit === exitCodes.deferred) return 'later';
+      say(code, detail);
+      return 'never';
+    }
+  }
+}
+
+async function fingerprintOf(medium: Mount, { path }: Candidate): Promise<string | undefined> {
+  try {
+    const { size, mtimeMs, ino } = await lstat(path);
+    return `${medium.source}:${ino}:${size}:${mtimeMs}`;
+  } catch {
+    // The medium is going, or gone.
+    return undefined;
+  }
+}

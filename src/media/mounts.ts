@@ -1,0 +1,75 @@
+/**
+ * Which media are mounted, as findmnt(8) tells, and a hint whenever that changes. inotify sees no mount on a watched
+ * folder, and nothing fires for /proc/self/mountinfo but poll(2), which is what `findmnt --poll` does.
+ */
+import { z } from 'zod';
+import type { Clock, HeardProcess, ProcessListener, ProcessRunner } from '../core/ports.ts';
+
+export interface Mount {
+  /** Where it is. */
+  readonly target: string;
+  /** What it is: a device, mostly. */
+  readonly source: string;
+  readonly fileSystem: string;
+}
+
+const table = z.looseObject({
+  filesystems: z.array(
+    z.looseObject({ target: z.string(), source: z.string().nullish(), fstype: z.string().nullish() }),
+  ),
+});
+
+/** All mounts of this process's namespace, the one on top last; none where findmnt can't tell. */
+export async function listMounts(run: ProcessRunner): Promise<Mount[]> {
+  const columns = ['--output', 'TARGET,SOURCE,FSTYPE'];
+  const result = await run('findmnt', ['--json', '--list', ...columns], { timeout: 10_000 });
+  if (result.exitCode !== 0) return [];
+  return table.parse(JSON.parse(result.stdout)).filesystems.map(({ target, source, fstype }) => ({
+    target,
+    source: source ?? '',
+    fileSystem: fstype ?? '',
+  }));
+}
+
+/** Those at or below one of the roots, each place once, with what is mounted on top. */
+export function mediaAmong(mounts: readonly Mount[], roots: readonly string[]): Mount[] {
+  const below = (target: string) => roots.some((root) => target === root || target.startsWith(`${root}/`));
+  const byTarget = new Map(mounts.filter((m) => below(m.target)).map((m) => [m.target, m]));
+  return [...byTarget.values()];
+}
+
+export interface MountWatch {
+  close(): Promise<void>;
+}
+
+/** The first pause before findmnt is started again, doubled each time, and the longest. Milliseconds. */
+const restartFrom = 1000;
+const restartUpTo = 60_000;
+
+/** Calls `onHint` when something is mounted or unmounted. Costs nothing while nothing happens. */
+export function watchMounts(
+  { listen, clock }: { listen: ProcessListener; clock: Clock },
+  onHint: () => void,
+): MountWatch {
+  const closing = new AbortController();
+  let heard: HeardProcess | undefined;
+  const supervising = (async () => {
+    for (let pause = restartFrom; !closing.signal.aborted; pause = Math.min(pause * 2, restartUpTo)) {
+      heard = listen('findmnt', ['--poll', '--pairs', '--output', 'ACTION,TARGET'], () => {
+        pause = restartFrom;
+        onHint();
+      });
+      await heard.ended;
+      // What happened while nobody listened is seen by looking.
+      onHint();
+      await clock.sleep(pause, closing.signal).catch(() => undefined);
+    }
+  })();
+  return {
+    close: async () => {
+      closing.abort();
+      await heard?.stop();
+      await supervising;
+    },
+  };
+}

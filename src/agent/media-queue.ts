@@ -5,15 +5,13 @@
  */
 import { lstat } from 'node:fs/promises';
 import { catalogue } from '../core/catalogue.ts';
-import { decide } from '../core/decide.ts';
-import { exitCodes, NixmakerError, type ReasonCode } from '../core/errors.ts';
+import { exitCodes } from '../core/errors.ts';
 import { type Candidate, listInbox } from '../media/inbox.ts';
 import { listMounts, type Mount, mediaAmong } from '../media/mounts.ts';
-import { examine, sourceOf } from './examine.ts';
+import { judgeCandidate } from './judge.ts';
 import type { Machine } from './machine.ts';
-import { gatherFacts } from './take.ts';
 
-interface Judged {
+interface Found {
   readonly candidate: Candidate;
   readonly fingerprint: string;
   readonly sequence: number;
@@ -33,12 +31,12 @@ export class MediaQueue {
   }
 
   /** The bundle to take next, if there is one. */
-  async next(): Promise<Judged | undefined> {
+  async next(): Promise<Found | undefined> {
     const { settings, run } = this.#machine;
     if (settings.media.roots.length === 0) return undefined;
     const media = mediaAmong(await listMounts(run), settings.media.roots);
     this.#forgetAbsent(media);
-    const judged: Judged[] = [];
+    const judged: Found[] = [];
     for (const medium of media) {
       for (const candidate of await listInbox(medium.target)) {
         const found = await this.#judge(medium, candidate);
@@ -49,12 +47,12 @@ export class MediaQueue {
   }
 
   /** Not looked at again while its medium stays and it does not change. */
-  settle({ candidate, fingerprint }: Judged): void {
+  settle({ candidate, fingerprint }: Found): void {
     this.#settled.set(candidate.path, fingerprint);
   }
 
   /** Looked at again after a while. */
-  defer({ candidate }: Judged): void {
+  defer({ candidate }: Found): void {
     this.#later.set(candidate.path, this.#machine.clock.monotonic() + retry);
   }
 
@@ -70,7 +68,7 @@ export class MediaQueue {
     for (const path of this.#later.keys()) if (!present(path)) this.#later.delete(path);
   }
 
-  async #judge(medium: Mount, candidate: Candidate): Promise<Judged | undefined> {
+  async #judge(medium: Mount, candidate: Candidate): Promise<Found | undefined> {
     const { path } = candidate;
     const fingerprint = await fingerprintOf(medium, candidate);
     if (fingerprint === undefined || this.#settled.get(path) === fingerprint) return undefined;
@@ -85,37 +83,27 @@ export class MediaQueue {
 
   /** Its sequence where it would be accepted; otherwise whether to look at it again. */
   async #sequenceOf(candidate: Candidate): Promise<number | 'later' | 'never'> {
-    const machine = this.#machine;
-    const say = (code: ReasonCode, detail: string) =>
-      machine.emit({ event: 'passed-over', source: candidate.path, code, detail });
-    try {
-      const examined = await examine(machine, sourceOf(candidate));
-      try {
-        const { verified, size, present } = examined;
-        const { host, sequence } = verified.manifest;
-        // One stick for a fleet: what is there for others is none of our business.
-        if (host !== machine.policy.host) return 'never';
-        if ((await present()) < size) return 'later';
-        const { operation } = machine.policy;
-        const verdict = decide(
-          verified.manifest,
-          await gatherFacts(machine, verified, operation),
-          machine.policy,
-        );
-        if (verdict.verdict === 'accept') return sequence;
-        if (verdict.verdict === 'refuse') say(verdict.code, verdict.detail);
-        return verdict.verdict === 'defer' ? 'later' : 'never';
-      } finally {
-        await examined.close();
+    const { judgement, sequence = 0 } = await judgeCandidate(this.#machine, candidate);
+    switch (judgement.outcome) {
+      case 'accept':
+        return sequence;
+      case 'incomplete':
+      case 'defer':
+        return 'later';
+      // One stick for a fleet: what is there for others is none of our business.
+      case 'other-host':
+      case 'already-committed':
+      case 'already-pending':
+        return 'never';
+      case 'refuse':
+      case 'unusable': {
+        const { code, detail } = judgement;
+        // Somebody’s backup, not a bundle.
+        if (code === 'not-a-bundle' || code === 'signature-missing') return 'never';
+        if (code === 'bundle-truncated' || catalogue[code].exit === exitCodes.deferred) return 'later';
+        this.#machine.emit({ event: 'passed-over', source: candidate.path, code, detail });
+        return 'never';
       }
-    } catch (error) {
-      if (!(error instanceof NixmakerError)) throw error;
-      const { code, detail } = error;
-      // Somebody’s backup, not a bundle.
-      if (code === 'not-a-bundle' || code === 'signature-missing') return 'never';
-      if (code === 'bundle-truncated' || catalogue[code].exit === exitCodes.deferred) return 'later';
-      say(code, detail);
-      return 'never';
     }
   }
 }

@@ -98,6 +98,17 @@ test('of all on a stick the highest sequence for this host is taken, the rest in
   );
 });
 
+test('inspect says what is on a stick, and, with the policy, what this machine would do with it', async () => {
+  const plain = await bed.sh('nixmaker inspect "$1"', place);
+  assert.match(plain, /^mail\.tar +mail +51 .*signed by fleet-1\?$/m);
+  assert.match(plain, /^holiday\.tar +- +- .*not-a-bundle$/m);
+  const judged = await bed.sh('nixmaker inspect --policy /etc/nixmaker/policy.json "$1"', place);
+  assert.match(judged, /^new\/web-3\.tar +web +21 +already-committed/m);
+  assert.match(judged, /^web-2\.tar +web +11 +refuse +sequence-older: /m);
+  assert.match(judged, /^mail\.tar +mail +51 +other-host/m);
+  assert.match(judged, /^pipe\.tar +- +- +unusable +not-a-bundle/m);
+});
+
 test('the same stick again and again changes nothing', async () => {
   const history = await bed.sh('nixmaker history');
   for (let i = 0; i < 5; i++) {

@@ -18,9 +18,14 @@ let
     config.systemd.package
   ];
 
+  udevRules = pkgs.runCommand "nixmaker-udev-rules" { } ''
+    mkdir -p $out/lib/udev/rules.d
+    cp ${../systemd/udev}/*.rules $out/lib/udev/rules.d/
+  '';
+
   units = pkgs.runCommand "nixmaker-units" { } ''
     mkdir -p $out/etc/systemd/system
-    for unit in ${../systemd}/*; do
+    for unit in ${../systemd}/nixmaker*; do
       sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|" $unit >$out/etc/systemd/system/$(basename $unit)
     done
   '';
@@ -107,6 +112,8 @@ in
 
     # The units of systemd/, one source of truth; only the programs' places are NixOS's own.
     systemd.packages = [ units ];
+    # Offers removable media; whether one is mounted is the policy's to say.
+    services.udev.packages = [ udevRules ];
     systemd.services =
       lib.genAttrs
         [
@@ -114,6 +121,7 @@ in
           "nixmaker-activate"
           "nixmaker-confirm"
           "nixmaker-reboot"
+          "nixmaker-medium@"
         ]
         (name: {
           inherit path;
@@ -121,7 +129,12 @@ in
           restartIfChanged = false;
           stopIfChanged = false;
           unitConfig.X-StopOnRemoval = false;
-          wantedBy = lib.optional (name != "nixmaker-reboot") "multi-user.target";
+          wantedBy = lib.optional (
+            !(builtins.elem name [
+              "nixmaker-reboot"
+              "nixmaker-medium@"
+            ])
+          ) "multi-user.target";
           # Boot loaders that count tries (boot.loader.systemd-boot.bootCounting) go on counting until it has said yes.
           requiredBy = lib.optional (name == "nixmaker-confirm") "boot-complete.target";
         });

@@ -156,19 +156,33 @@ ensure_bed() {
 ensure_vm() {
   _vm=$nixmaker_cache/vm
   # Made of the bed's tree, so its stamp counts as well. The number grows with what is done here.
-  _stamp="1 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/scripts/prepare-vm")"
+  _stamp="3 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/scripts/prepare-vm")"
   if [ "$(cat "$_vm/stamp" 2>/dev/null)" != "$_stamp" ]; then
     need mke2fs "package e2fsprogs: it makes the disk of the virtual machine"
-    say "fetching user-mode Linux from Debian's mirror (about 40 MB)…"
-    fetch_debian "$_vm" user-mode-linux
+    say "fetching user-mode Linux from Debian's mirror (about 45 MB)…"
+    fetch_debian "$_vm" user-mode-linux udev kmod
     rm -rf "$_vm/tree" "$_vm/run"
     cp -a "$nixmaker_cache/bed/root" "$_vm/run"
     mv "$_vm/root/usr/bin/linux.uml" "$_vm/run/usr/bin/"
     cp -a "$nixmaker_cache/bed/root" "$_vm/tree"
-    mkdir -p "$_vm/tree/usr/lib/uml"
-    find "$_vm/root/usr/lib/uml/modules" \( -name loop.ko -o -name scsi_debug.ko -o -name sd_mod.ko -o -name scsi_mod.ko \) -exec cp {} "$_vm/tree/usr/lib/uml/" \;
     "$nixmaker_root/scripts/prepare-vm" "$_vm/tree" || die "the tree for the virtual machine could not be prepared"
     mke2fs -q -t ext4 -d "$_vm/tree" "$_vm/disk" 1500M || die "the disk of the virtual machine could not be made"
+    # A second disk, of a machine at which devices come and go: udev, disks to plug and pull (scsi_debug).
+    mkdir -p "$_vm/tree/usr/lib/uml"
+    for _module in scsi_common scsi_mod sd_mod scsi_debug; do
+      find "$_vm/root/usr/lib/uml/modules" -name "$_module.ko" -exec cp {} "$_vm/tree/usr/lib/uml/" \;
+    done
+    rm -rf "$_vm/root/usr/lib/uml" "$_vm/root/usr/share"
+    cp -a "$_vm/root/usr/." "$_vm/tree/usr/"
+    ln -sfn kmod "$_vm/tree/usr/bin/insmod"
+    for _unit in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket; do
+      rm -f "$_vm/tree/etc/systemd/system/$_unit"
+    done
+    # The hundreds of terminals of user-mode Linux are nobody's business here.
+    mkdir -p "$_vm/tree/etc/systemd/system/systemd-udev-trigger.service.d"
+    printf '[Service]\nExecStart=\nExecStart=/usr/bin/udevadm trigger --action=add --subsystem-match=block\n' \
+      >"$_vm/tree/etc/systemd/system/systemd-udev-trigger.service.d/block.conf"
+    mke2fs -q -t ext4 -d "$_vm/tree" "$_vm/disk-media" 1500M || die "the disk of the virtual machine could not be made"
     rm -rf "$_vm/tree" "$_vm/root"
     mv "$_vm/run" "$_vm/root"
     printf '%s\n' "$_stamp" >"$_vm/stamp"

@@ -9,7 +9,7 @@ import { settle } from '../media/settle.ts';
 import { sourceOf } from './examine.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
 import type { Machine } from './machine.ts';
-import { MediaQueue } from './media-queue.ts';
+import { MediaQueue, mediaRoots } from './media-queue.ts';
 import { resumeAtStart } from './resume.ts';
 import { exitOf, takeBundle } from './take.ts';
 
@@ -48,7 +48,7 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
   await resumeAtStart(machine).catch(logOutcome(machine));
   const wake = new Wake(machine);
   const watches = [await watchInbox(machine.settings.inbox, () => wake.now())];
-  if (machine.settings.media.roots.length > 0) watches.push(watchMounts(machine, () => wake.now()));
+  if (mediaRoots(machine).length > 0) watches.push(watchMounts(machine, () => wake.now()));
   const stop = () => wake.now();
   signal.addEventListener('abort', stop);
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });

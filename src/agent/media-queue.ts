@@ -20,6 +20,11 @@ interface Found {
 /** When to look again at something that no event will announce (a copy in progress, Nix down). Milliseconds. */
 const retry = 30_000;
 
+/** Folders at or below which media may be. */
+export function mediaRoots({ settings, policy }: Pick<Machine, 'settings' | 'policy'>): readonly string[] {
+  return [...settings.media.roots, ...(policy.media.mount ? [settings.media.directory] : [])];
+}
+
 export class MediaQueue {
   readonly #machine: Machine;
   /** What has been dealt with, by path; forgotten when the medium goes. */
@@ -32,9 +37,9 @@ export class MediaQueue {
 
   /** The bundle to take next, if there is one. */
   async next(): Promise<Found | undefined> {
-    const { settings, run } = this.#machine;
-    if (settings.media.roots.length === 0) return undefined;
-    const media = mediaAmong(await listMounts(run), settings.media.roots);
+    const roots = mediaRoots(this.#machine);
+    if (roots.length === 0) return undefined;
+    const media = mediaAmong(await listMounts(this.#machine.run), roots);
     this.#forgetAbsent(media);
     const judged: Found[] = [];
     for (const medium of media) {

@@ -12,6 +12,7 @@ import { defineHistory } from './history.ts';
 import { defineInspect } from './inspect.ts';
 import { defineKeygen } from './keygen.ts';
 import { defineList } from './list.ts';
+import { defineMountMedium } from './mount-medium.ts';
 import { defineOperations } from './operations.ts';
 import { defineReboot } from './reboot.ts';
 import { defineRollback } from './rollback.ts';
@@ -41,6 +42,7 @@ for (const define of [
   defineActivate,
   defineCheckHealth,
   defineReboot,
+  defineMountMedium,
 ])
   define(program);
 

@@ -67,6 +67,20 @@ const rebootSchema = z.strictObject({
 export type RebootPolicy = z.infer<typeof rebootSchema>;
 const rebootDefaults = rebootSchema.parse({});
 
+/** Media that nixmaker mounts by itself, on machines where nobody else does. */
+const mediaSchema = z.strictObject({
+  mount: z.boolean().default(false),
+  fileSystems: z
+    .array(z.enum(['vfat', 'exfat', 'ext4', 'iso9660']))
+    .nonempty()
+    .default(['vfat', 'exfat', 'ext4', 'iso9660']),
+  /** Only media with one of these labels; any, where the list is empty. */
+  labels: z.array(z.string().min(1).max(255)).max(64).default([]),
+});
+
+export type MediaPolicy = z.infer<typeof mediaSchema>;
+const mediaDefaults = mediaSchema.parse({});
+
 const policySchema = z
   .strictObject({
     schema: z.literal(1),
@@ -83,6 +97,7 @@ const policySchema = z
     health: healthSchema.optional(),
     boot: bootSchema.default(bootDefaults),
     reboot: rebootSchema.default(rebootDefaults),
+    media: mediaSchema.default(mediaDefaults),
   })
   .refine((p) => p.threshold <= p.trustedKeys.length, {
     path: ['threshold'],

@@ -21,7 +21,14 @@ export const settingsParser = z.strictObject({
   /** Where the boot loader keeps kernels. */
   bootDirectory: absolutePath.default('/boot'),
   activation: z.enum(['systemd', 'direct']).default('systemd'),
-  media: z.strictObject({ roots: z.array(absolutePath).default([]) }).default({ roots: [] }),
+  media: z
+    .strictObject({
+      /** Folders at or below which others mount media. */
+      roots: z.array(absolutePath).default([]),
+      /** Below which nixmaker mounts them itself, where the policy says so. */
+      directory: absolutePath.default('/run/media/nixmaker'),
+    })
+    .default({ roots: [], directory: '/run/media/nixmaker' }),
   /** Seconds a switch may take before it counts as hung and is rolled back. */
   switchDeadline: z.number().min(1).max(86_400).default(1800),
   /** Seconds a file in the inbox may stand still, incomplete, before it counts as truncated. */

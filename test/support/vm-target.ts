@@ -8,6 +8,7 @@ import { copyDisk, emptyDisk, Vm } from './vm.ts';
 export interface VmTarget {
   readonly policy?: Readonly<Record<string, unknown>>;
   readonly nixConf?: string;
+  readonly kind?: 'plain' | 'media';
   /** The system that runs to begin with. */
   readonly bundle: string;
 }
@@ -15,7 +16,7 @@ export interface VmTarget {
 /** Makes a machine and shuts it down. @returns its disk */
 export async function makeDisk(shop: Workshop, name: string, options: VmTarget): Promise<string> {
   const folder = join(shop.folder, name);
-  await copyDisk(emptyDisk(), folder);
+  await copyDisk(emptyDisk(options.kind), folder);
   const vm = await Vm.boot(folder);
   try {
     await vm.sh('nix-store --init');

@@ -133,4 +133,6 @@ export async function copyDisk(from: string, folder: string): Promise<void> {
   if (copied.code !== 0) throw new Error(copied.stderr);
 }
 
-export const emptyDisk = () => join(process.env.NIXMAKER_VM ?? '', 'disk');
+/** A disk with nothing of nixmaker on it. `media`: with udev, and disks that can be plugged and pulled. */
+export const emptyDisk = (kind: 'plain' | 'media' = 'plain') =>
+  join(process.env.NIXMAKER_VM ?? '', kind === 'media' ? 'disk-media' : 'disk');

@@ -1,0 +1,24 @@
+/** A medium that has appeared is mounted where the policy says so, and one that has gone is unmounted. */
+import { reasonNotToMount } from '../core/medium.ts';
+import { mountMedium, probeDevice, unmountMedium } from '../media/mount.ts';
+import type { Machine } from './machine.ts';
+
+/** @param name of the device below /dev @throws NixmakerError `io-error` */
+export async function mountByPolicy({ run, policy, settings, emit }: Machine, name: string): Promise<void> {
+  const device = `/dev/${name}`;
+  const found = await probeDevice(run, device);
+  const { fileSystem } = found;
+  const because = reasonNotToMount(policy.media, found);
+  if (because !== undefined || fileSystem === undefined) {
+    emit({ event: 'medium-left-alone', device, because });
+    return;
+  }
+  const { directory } = settings.media;
+  const target = await mountMedium(run, { device, name, fileSystem, directory });
+  emit({ event: 'medium-mounted', device, target, ...found });
+}
+
+/** @throws NixmakerError `io-error` */
+export async function unmountByName({ run, settings }: Machine, name: string): Promise<void> {
+  await unmountMedium(run, { name, directory: settings.media.directory });
+}

@@ -1,0 +1,52 @@
+/** Mounting a medium, read-only and harmless, and taking it away. */
+import { mkdir, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, NixmakerError } from '../core/errors.ts';
+import { type MediumDevice, mountOptions } from '../core/medium.ts';
+import type { ProcessRunner } from '../core/ports.ts';
+
+/** What blkid(8) finds on the device itself, asking no cache. */
+export async function probeDevice(run: ProcessRunner, device: string): Promise<MediumDevice> {
+  const args = ['--probe', '--output', 'export', '--match-tag', 'TYPE', '--match-tag', 'LABEL', device];
+  const result = await run('blkid', args, { timeout: 30_000 });
+  const value = (tag: string) => new RegExp(`^${tag}=(.*)$`, 'm').exec(result.stdout)?.[1];
+  return { fileSystem: value('TYPE'), label: value('LABEL') };
+}
+
+/** @returns where it is now @throws NixmakerError `io-error` */
+export async function mountMedium(
+  run: ProcessRunner,
+  {
+    device,
+    name,
+    fileSystem,
+    directory,
+  }: { device: string; name: string; fileSystem: string; directory: string },
+): Promise<string> {
+  const target = join(directory, name);
+  await mkdir(target, { recursive: true, mode: 0o755 });
+  const readable = fileSystem === 'vfat' || fileSystem === 'exfat' ? ',umask=0022' : '';
+  const options = `${mountOptions(fileSystem)}${readable}`;
+  const result = await run('mount', ['--types', fileSystem, '--options', options, device, target], {
+    timeout: 60_000,
+  });
+  if (result.exitCode === 0) return target;
+  await rmdir(target).catch(() => undefined);
+  const said = result.startError ?? result.stderrTail.at(-1) ?? 'mount(8) said nothing';
+  throw new NixmakerError('io-error', `${device} can’t be mounted: ${messageOf(said)}`);
+}
+
+/** Lazily: of a medium that is gone nothing can be waited for. Nothing to do where it was left alone. */
+export async function unmountMedium(
+  run: ProcessRunner,
+  { name, directory }: { name: string; directory: string },
+): Promise<void> {
+  const target = join(directory, name);
+  const mounted = await run('findmnt', ['--mountpoint', target], { timeout: 10_000 });
+  if (mounted.exitCode === 0) {
+    const result = await run('umount', ['--lazy', target], { timeout: 30_000 });
+    if (result.exitCode !== 0)
+      throw new NixmakerError('io-error', `${target} can’t be unmounted: ${result.stderrTail.at(-1) ?? ''}`);
+  }
+  await rmdir(target).catch(() => undefined);
+}

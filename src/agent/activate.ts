@@ -174,7 +174,9 @@ async function learnStartChanges(
 ): Promise<readonly string[]> {
   const booted = await readSystemLink(machine.settings.bootedSystem);
   const changes = booted === undefined ? [] : await findStartChanges(booted, toplevel);
-  if (changes.length > 0) transaction.learn({ rebootNeeded: changes });
+  // After the restart it is no longer so.
+  if (changes.length > 0 || transaction.known.rebootNeeded !== undefined)
+    transaction.learn({ rebootNeeded: changes });
   return changes;
 }
 

@@ -1,3 +1,8 @@
+/**
+ * The root helper: small, without a network, started by a request. It believes nothing the agent says: it verifies the
+ * manifest again with keys from root's own policy file, decides again, with root's own floor, and activates only a
+ * toplevel that is valid in the store. It runs nothing a bundle supplies but the system's switch-to-configuration.
+ */
 import { decide } from '../core/decide.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { isAtRest } from '../core/lifecycle.ts';

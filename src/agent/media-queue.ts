@@ -27,7 +27,7 @@ export function mediaRoots({ settings, policy }: Pick<Machine, 'settings' | 'pol
 
 export class MediaQueue {
   readonly #machine: Machine;
-  /** What has been dealt with, by path; forgotten when the medium goes. */
+  /** What has been dealt with, by path; forgotten when the file or its medium goes. */
   readonly #settled = new Map<string, string>();
   readonly #later = new Map<string, number>();
 
@@ -40,14 +40,18 @@ export class MediaQueue {
     const roots = mediaRoots(this.#machine);
     if (roots.length === 0) return undefined;
     const media = mediaAmong(await listMounts(this.#machine.run), roots);
-    this.#forgetAbsent(media);
     const judged: Found[] = [];
+    const present = new Set<string>();
     for (const medium of media) {
       for (const candidate of await listInbox(medium.target)) {
+        present.add(candidate.path);
         const found = await this.#judge(medium, candidate);
         if (found !== undefined) judged.push(found);
       }
     }
+    // With its medium, or by itself, a file may be gone: nothing is due for it any more.
+    for (const paths of [this.#settled, this.#later])
+      for (const path of paths.keys()) if (!present.has(path)) paths.delete(path);
     return judged.sort((a, b) => b.sequence - a.sequence)[0];
   }
 
@@ -65,12 +69,6 @@ export class MediaQueue {
   due(): number | undefined {
     const times = [...this.#later.values()].map((t) => Math.max(0, t - this.#machine.clock.monotonic()));
     return times.length === 0 ? undefined : Math.min(...times);
-  }
-
-  #forgetAbsent(media: readonly Mount[]): void {
-    const present = (path: string) => media.some((m) => path.startsWith(`${m.target}/`));
-    for (const path of this.#settled.keys()) if (!present(path)) this.#settled.delete(path);
-    for (const path of this.#later.keys()) if (!present(path)) this.#later.delete(path);
   }
 
   async #judge(medium: Mount, candidate: Candidate): Promise<Found | undefined> {

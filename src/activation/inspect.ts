@@ -32,8 +32,12 @@ async function readInhibitors(system: StorePath): Promise<Record<string, unknown
 /** The parts that only a restart changes (nixos-rebuild and system.autoUpgrade compare the first three). */
 const startParts = ['kernel', 'initrd', 'kernel-modules'] as const;
 
-/** What a restart into `next` would change of what was booted. */
-export async function findStartChanges(booted: StorePath, next: StorePath): Promise<string[]> {
+/** What a restart into `next` would change of what was booted; nothing where either is unknown. */
+export async function findStartChanges(
+  booted: StorePath | undefined,
+  next: StorePath | undefined,
+): Promise<string[]> {
+  if (booted === undefined || next === undefined) return [];
   const changed: string[] = [];
   for (const part of startParts) {
     const [a, b] = await Promise.all([booted, next].map((s) => realpath(join(s, part)).catch(ifMissing(''))));

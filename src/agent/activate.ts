@@ -48,14 +48,14 @@ async function remember(
 ): Promise<void> {
   const { settings } = machine;
   await guardSystem(toplevel);
-  const profile = await knownGood(machine);
+  const installed = await readProfile(settings.profile);
+  const profile = await knownGood(machine, installed);
   const current = await readSystemLink(settings.currentSystem);
   const failed = settings.activation === 'systemd' ? await listFailedUnits(machine.run) : undefined;
-  const { toplevel: installed } = await readProfile(settings.profile);
   const specialisation =
-    current === undefined || installed === undefined
+    current === undefined || installed.toplevel === undefined
       ? undefined
-      : await findSpecialisation(installed, current);
+      : await findSpecialisation(installed.toplevel, current);
   transaction.learn({
     toplevel,
     operation,
@@ -173,7 +173,7 @@ async function learnStartChanges(
   toplevel: StorePath,
 ): Promise<readonly string[]> {
   const booted = await readSystemLink(machine.settings.bootedSystem);
-  const changes = booted === undefined ? [] : await findStartChanges(booted, toplevel);
+  const changes = await findStartChanges(booted, toplevel);
   // After the restart it is no longer so.
   if (changes.length > 0 || transaction.known.rebootNeeded !== undefined)
     transaction.learn({ rebootNeeded: changes });

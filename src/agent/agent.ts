@@ -1,6 +1,6 @@
 /** The agent: watches the inbox and takes what comes, one bundle at a time, for as long as it is told to. */
 import { mkdir } from 'node:fs/promises';
-import { catalogue, worstExit } from '../core/catalogue.ts';
+import { catalogue, isPassing, worstExit } from '../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../core/errors.ts';
 import { type Receipt, receiptText } from '../core/receipt.ts';
 import { type Candidate, doneFolder, refusedFolder, watchInbox } from '../media/inbox.ts';
@@ -183,8 +183,6 @@ async function takeFromMedium(
     return catalogue[error.code].exit;
   }
 }
-
-const isPassing = (exit: ExitCode) => exit === exitCodes.deferred || exit === exitCodes.nixUnavailable;
 
 async function clearAway(machine: Machine, { queue, candidate }: Taking, receipt: Receipt): Promise<void> {
   const folder = exitOf(receipt) === exitCodes.done ? doneFolder : refusedFolder;

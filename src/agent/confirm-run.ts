@@ -6,7 +6,7 @@ import { readProfile, readSystemLink } from '../nix/profile.ts';
 import { lastOfEach, readJournal } from '../state/journal.ts';
 import { judgePending } from './confirm.ts';
 import type { Machine } from './machine.ts';
-import { findPending } from './pending.ts';
+import { findPending, runsRolledBack } from './pending.ts';
 import { requestReboot } from './reboot.ts';
 import { resumeStopped } from './resume.ts';
 import { withLock } from './run.ts';
@@ -33,8 +33,7 @@ async function requireWanted({ settings }: Machine): Promise<void> {
   const { records } = await readJournal(settings.stateDirectory);
   const running = await readSystemLink(settings.currentSystem);
   const { toplevel: installed } = await readProfile(settings.profile);
-  if (running === undefined || running === installed) return;
-  if (lastOfEach(records).some((r) => r.state === 'rolled-back' && r.toplevel === running))
+  if (runsRolledBack(records, { running, installed }))
     throw new NixmakerError('activation-failed', 'the machine still runs the system that was rolled back');
 }
 

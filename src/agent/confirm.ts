@@ -3,22 +3,22 @@
  * new bundle is looked at.
  */
 
+import { startUnitLater } from '../activation/units.ts';
 import { planConfirm } from '../core/confirm.ts';
 import { NixmakerError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
-import { operation as operationSchema } from '../core/schema.ts';
 import { parseStorePath } from '../core/store-path.ts';
 import { readProfile, readSystemLink } from '../nix/profile.ts';
 import { type JournalRecord, readJournal } from '../state/journal.ts';
 import { type ActivationRequest, commit } from './activate.ts';
 import { requireHealth } from './health.ts';
 import type { Machine } from './machine.ts';
-import { findPending } from './pending.ts';
+import { findPending, operationOf } from './pending.ts';
 import { rollBack } from './roll-back.ts';
 import { Transaction } from './transaction.ts';
 
-/** Who asks: the start of the machine, the end of the time a person had, or that person. */
-export type Occasion = 'start' | 'deadline' | 'operator';
+/** Who asks: the start of the machine (and the end of the time a person had), or that person. */
+export type Occasion = 'start' | 'operator';
 
 /**
  * The lock must be held. @returns the receipt of the run, or undefined where there is nothing to judge (yet)
@@ -32,12 +32,7 @@ export async function judgePending(machine: Machine, occasion: Occasion): Promis
   if (plan === 'wait' && !(occasion === 'operator' && record.askedIn === machine.bootId)) return undefined;
   const transaction = Transaction.resume(machine, record, []);
   transaction.emit('confirm-plan', { plan });
-  const parsed = operationSchema.safeParse(record.operation);
-  const request: ActivationRequest = {
-    transaction,
-    toplevel,
-    operation: parsed.success ? parsed.data : 'boot',
-  };
+  const request: ActivationRequest = { transaction, toplevel, operation: operationOf(record) };
   if (plan === 'supersede')
     return transaction.end('superseded', { detail: 'Another system was installed by other means.' });
   try {
@@ -81,17 +76,11 @@ async function ask(machine: Machine, transaction: Transaction): Promise<Receipt>
   const detail = `The machine was started into the new system, which is well. Run \`nixmaker confirm\` within ${within} seconds, or the previous system comes back.`;
   // First the clock, then the record: were it the other way round, a kill in between would leave no deadline.
   if (machine.settings.activation === 'systemd') {
-    const again = ['systemctl', 'start', '--no-block', 'nixmaker-confirm.service'];
-    const unit = `--unit=nixmaker-confirm-deadline-${transaction.id}`;
-    await machine.run('systemd-run', [
-      '--collect',
-      '--quiet',
-      '--timer-property=AccuracySec=1s',
-      `--on-active=${within + 1}`,
-      unit,
-      '--',
-      ...again,
-    ]);
+    await startUnitLater(machine.run, {
+      service: 'nixmaker-confirm.service',
+      seconds: within + 1,
+      timer: `nixmaker-confirm-deadline-${transaction.id}`,
+    });
   }
   return transaction.end('pending', { detail });
 }

@@ -1,7 +1,8 @@
 /** The system that is installed and waits for a restart, as the journal tells. */
 import type { PendingSystem } from '../core/decide.ts';
-import { operation as operationSchema } from '../core/schema.ts';
-import { listGenerations, type ProfileTarget, readProfile } from '../nix/profile.ts';
+import { type Operation, operation as operationSchema } from '../core/schema.ts';
+import type { StorePath } from '../core/store-path.ts';
+import { listGenerations, type ProfileTarget } from '../nix/profile.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../state/journal.ts';
 import type { Machine } from './machine.ts';
 import { Transaction } from './transaction.ts';
@@ -19,18 +20,26 @@ export function pendingSystem(records: readonly JournalRecord[], bootId: string)
   const found = findPending(records);
   if (found?.sequence === undefined || found.manifestDigest === undefined) return undefined;
   const { sequence, manifestDigest } = found;
-  const operation = operationSchema.safeParse(found.operation);
-  return {
-    sequence,
-    manifestDigest,
-    operation: operation.success ? operation.data : 'boot',
-    restarted: found.bootId !== bootId,
-  };
+  return { sequence, manifestDigest, operation: operationOf(found), restarted: found.bootId !== bootId };
+}
+
+/** What was asked for when the system was installed. */
+export function operationOf({ operation }: JournalRecord): Operation {
+  const parsed = operationSchema.safeParse(operation);
+  return parsed.success ? parsed.data : 'boot';
+}
+
+/** Whether the machine runs a system that was rolled back, beside one that is installed. */
+export function runsRolledBack(
+  records: readonly JournalRecord[],
+  { running, installed }: { running: StorePath | undefined; installed: StorePath | undefined },
+): boolean {
+  if (running === undefined || running === installed) return false;
+  return lastOfEach(records).some((r) => r.state === 'rolled-back' && r.toplevel === running);
 }
 
 /** A system that was never started into is nothing to go back to: what it would have gone back to is. */
-export async function knownGood({ settings }: Machine): Promise<ProfileTarget> {
-  const profile = await readProfile(settings.profile);
+export async function knownGood({ settings }: Machine, profile: ProfileTarget): Promise<ProfileTarget> {
   const { records } = await readJournal(settings.stateDirectory);
   const pending = findPending(records);
   if (pending === undefined || pending.toplevel !== profile.toplevel) return profile;

@@ -2,6 +2,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findStartChanges } from '../activation/inspect.ts';
+import { startUnit, startUnitLater } from '../activation/units.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { HeldProcess } from '../core/ports.ts';
 import { type RebootFacts, rebootReason, rebootTiming } from '../core/reboot.ts';
@@ -10,7 +11,7 @@ import { readFloor } from '../state/floor.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../state/journal.ts';
 import { takeLock } from '../state/lock.ts';
 import type { Machine } from './machine.ts';
-import { findPending } from './pending.ts';
+import { findPending, runsRolledBack } from './pending.ts';
 
 const service = 'nixmaker-reboot.service';
 
@@ -20,7 +21,7 @@ export async function requestReboot(machine: Machine): Promise<void> {
   const because = await reasonToRestart(machine);
   if (because === undefined) return;
   machine.emit({ event: 'reboot-requested', because });
-  await machine.run('systemctl', ['start', '--no-block', service]);
+  await startUnit(machine.run, service);
 }
 
 /** Why the machine is to be restarted; undefined where it is not, or not by us. */
@@ -38,15 +39,11 @@ async function restartFacts(
     readSystemLink(settings.currentSystem),
     readProfile(settings.profile),
   ]);
-  const runs = lastOfEach(records);
   const installed = profile.toplevel;
   return {
     pending: findPending(records)?.bootId === bootId,
-    runsRolledBack:
-      running !== undefined &&
-      running !== installed &&
-      runs.some((r) => r.state === 'rolled-back' && r.toplevel === running),
-    switched: runs.some(
+    runsRolledBack: runsRolledBack(records, { running, installed }),
+    switched: lastOfEach(records).some(
       (r) =>
         r.state === 'committed' &&
         r.bootId === bootId &&
@@ -54,7 +51,7 @@ async function restartFacts(
         // A bundle that was there already has installed nothing.
         r.generation !== undefined,
     ),
-    differs: booted === undefined || installed === undefined ? [] : await findStartChanges(booted, installed),
+    differs: await findStartChanges(booted, installed),
   };
 }
 
@@ -111,16 +108,7 @@ async function comeBack(
   { run, emit }: Machine,
   { again, because }: { again: number; because: string },
 ): Promise<void> {
-  emit({ event: 'reboot-waits', because, seconds: Math.ceil(again / 1000) });
-  const unit = `--unit=nixmaker-reboot-again-${process.pid}`;
-  const start = ['systemctl', 'start', '--no-block', service];
-  await run('systemd-run', [
-    '--collect',
-    '--quiet',
-    '--timer-property=AccuracySec=1s',
-    `--on-active=${Math.ceil(again / 1000)}`,
-    unit,
-    '--',
-    ...start,
-  ]);
+  const seconds = Math.ceil(again / 1000);
+  emit({ event: 'reboot-waits', because, seconds });
+  await startUnitLater(run, { service, seconds, timer: `nixmaker-reboot-again-${process.pid}` });
 }

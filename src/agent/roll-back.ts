@@ -5,6 +5,7 @@
  */
 import { findInhibitors } from '../activation/inspect.ts';
 import type { SwitchVerb } from '../activation/switch.ts';
+import { startUnit } from '../activation/units.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
@@ -45,7 +46,7 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
   // On disk before the first effect: a rollback that is cut off is begun again, not mistaken for an activation.
   if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');
   if (request.leaveToHelper === true) {
-    await machine.run('systemctl', ['start', '--no-block', 'nixmaker-activate.service']);
+    await startUnit(machine.run, 'nixmaker-activate.service');
     return transaction.receipt();
   }
   const faults = await undo(machine, request);

@@ -1,5 +1,5 @@
 /** What every run has in common: the lock around it, and an end whatever is thrown within it. */
-import { catalogue } from '../core/catalogue.ts';
+import { catalogue, isPassing } from '../core/catalogue.ts';
 import { exitCodes, type ReasonCode } from '../core/errors.ts';
 import { hasBegunToChange } from '../core/lifecycle.ts';
 import type { Receipt } from '../core/receipt.ts';
@@ -48,7 +48,7 @@ const stackOf = (error: unknown) => (error instanceof Error ? (error.stack ?? er
 /** Where a code leads that was thrown on the way: wait, refuse, or fail. Exit codes say which it is. */
 function endOf(code: ReasonCode): End {
   const { exit } = catalogue[code];
-  if (exit === exitCodes.deferred || exit === exitCodes.nixUnavailable) return 'deferred';
+  if (isPassing(exit)) return 'deferred';
   if (exit === exitCodes.badBundle || exit === exitCodes.refusedByPolicy) return 'refused';
   return 'failed';
 }

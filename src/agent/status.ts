@@ -54,8 +54,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
       awaiting === undefined
         ? undefined
         : { sequence: awaiting.sequence, detail: String(awaiting.detail ?? '') },
-    restartChanges:
-      booted === undefined || installed === undefined ? [] : await findStartChanges(booted, installed),
+    restartChanges: await findStartChanges(booted, installed),
     floor: floor === undefined ? undefined : { sequence: floor.sequence, createdAt: floor.createdAt },
     last: journal.records.at(-1),
     waiting: waiting.map((c) => c.path),

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../core/errors.ts';
-import { print, printJson, runVerb, talk } from './output.ts';
+import { print, printJson, runVerb, serviceLog } from './output.ts';
 import { addTargetOptions, type TargetOptions } from './target-options.ts';
 
 interface AgentOptions extends TargetOptions {
@@ -18,14 +18,8 @@ export function defineAgent(program: Command): void {
 async function agent(options: AgentOptions): Promise<number> {
   const { openMachine } = await import('../agent/machine.ts');
   const { runAgent, runOnce } = await import('../agent/agent.ts');
-  const { makeLog } = await import('../report/logger.ts');
   const { receiptText } = await import('../core/receipt.ts');
-  const emit = makeLog({
-    level: options.verbose === true ? 'debug' : 'info',
-    journald: process.env.JOURNAL_STREAM !== undefined,
-    write: talk,
-  });
-  const machine = await openMachine({ ...options, emit });
+  const machine = await openMachine({ ...options, emit: await serviceLog(options.verbose) });
   if (options.once === true) {
     return runOnce(machine, (receipt) =>
       options.json === true ? printJson(receipt) : print(`${receiptText(receipt)}\n`),

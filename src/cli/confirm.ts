@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
+import type { Occasion } from '../agent/confirm.ts';
 import { exitCodes } from '../core/errors.ts';
-import { print, printJson, runVerb, talk } from './output.ts';
+import { print, printJson, runVerb, serviceLog, talk } from './output.ts';
 import { addTargetOptions, type TargetOptions } from './target-options.ts';
-
-type Occasion = 'start' | 'operator';
 
 interface ConfirmOptions extends TargetOptions {
   readonly atStart?: boolean;
@@ -37,8 +36,6 @@ async function confirm(options: ConfirmOptions): Promise<number> {
 }
 
 async function logFor(occasion: Occasion, { verbose = false }: ConfirmOptions) {
-  if (occasion === 'operator') return (await import('../report/talk.ts')).makeTalk(talk, verbose);
-  const { makeLog } = await import('../report/logger.ts');
-  const journald = process.env.JOURNAL_STREAM !== undefined;
-  return makeLog({ level: verbose ? 'debug' : 'info', journald, write: talk });
+  if (occasion === 'start') return serviceLog(verbose);
+  return (await import('../report/talk.ts')).makeTalk(talk, verbose);
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../core/errors.ts';
-import { runVerb, talk } from './output.ts';
+import { runVerb, serviceLog } from './output.ts';
 import { addTargetOptions, type TargetOptions } from './target-options.ts';
 
 interface MountMediumOptions extends TargetOptions {
@@ -22,9 +22,7 @@ export function defineMountMedium(program: Command): void {
 async function mountMedium(name: string, options: MountMediumOptions): Promise<number> {
   const { openMachine } = await import('../agent/machine.ts');
   const { mountByPolicy, unmountByName } = await import('../agent/mount-medium.ts');
-  const { makeLog } = await import('../report/logger.ts');
-  const emit = makeLog({ level: 'info', journald: process.env.JOURNAL_STREAM !== undefined, write: talk });
-  const machine = await openMachine({ ...options, emit });
+  const machine = await openMachine({ ...options, emit: await serviceLog() });
   await (options.remove === true ? unmountByName(machine, name) : mountByPolicy(machine, name));
   return exitCodes.done;
 }

@@ -1,6 +1,7 @@
 /** Results on standard output, talk on standard error, exit codes from the catalogue. */
 import { catalogue } from '../core/catalogue.ts';
 import { exitCodes, messageOf, NixmakerError } from '../core/errors.ts';
+import type { EventSink } from '../core/ports.ts';
 import { explain } from '../report/tables.ts';
 
 export function print(text: string): void {
@@ -9,6 +10,13 @@ export function print(text: string): void {
 
 export function talk(text: string): void {
   process.stderr.write(text);
+}
+
+/** The log of a service: JSON lines on standard error, with priorities where the journal listens. */
+export async function serviceLog(verbose = false): Promise<EventSink> {
+  const { makeLog } = await import('../report/logger.ts');
+  const journald = process.env.JOURNAL_STREAM !== undefined;
+  return makeLog({ level: verbose ? 'debug' : 'info', journald, write: talk });
 }
 
 export function printJson(value: unknown): void {

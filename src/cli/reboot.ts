@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../core/errors.ts';
-import { runVerb, talk } from './output.ts';
+import { runVerb, serviceLog } from './output.ts';
 import { addTargetOptions, type TargetOptions } from './target-options.ts';
 
 /** What nixmaker-reboot.service runs; not meant for people, who have `systemctl reboot`. */
@@ -14,9 +14,7 @@ export function defineReboot(program: Command): void {
 async function reboot(options: TargetOptions): Promise<number> {
   const { openMachine } = await import('../agent/machine.ts');
   const { restartMachine } = await import('../agent/reboot.ts');
-  const { makeLog } = await import('../report/logger.ts');
-  const emit = makeLog({ level: 'info', journald: process.env.JOURNAL_STREAM !== undefined, write: talk });
-  const machine = await openMachine({ ...options, emit });
+  const machine = await openMachine({ ...options, emit: await serviceLog() });
   const stop = new AbortController();
   process.on('SIGTERM', () => stop.abort());
   await restartMachine(machine, stop.signal).catch((error: unknown) => {

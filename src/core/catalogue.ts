@@ -335,6 +335,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
 };
 
+/** Whether the same may succeed later with nobody doing anything to the bundle. */
+export function isPassing(exit: ExitCode): boolean {
+  return exit === exitCodes.deferred || exit === exitCodes.nixUnavailable;
+}
+
 /** The sentence on safety that goes with a code. */
 export function safetyOf(code: ReasonCode): string {
   return catalogue[code].touched === true

@@ -3,15 +3,16 @@ import { mkdir } from 'node:fs/promises';
 import { catalogue, isPassing, worstExit } from '../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../core/errors.ts';
 import { type Receipt, receiptText } from '../core/receipt.ts';
-import { type Candidate, doneFolder, refusedFolder, watchInbox } from '../media/inbox.ts';
+import { type Candidate, doneFolder, refusedFolder, watchCarrier, watchInbox } from '../media/inbox.ts';
 import { watchMounts } from '../media/mounts.ts';
 import { settle } from '../media/settle.ts';
 import { sourceOf } from './examine.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
 import type { Machine } from './machine.ts';
-import { MediaQueue, mediaRoots } from './media-queue.ts';
+import { mediaRoots } from './places.ts';
 import { resumeAtStart } from './resume.ts';
 import { exitOf, takeBundle } from './take.ts';
+import { MediaTaker } from './take-media.ts';
 
 /** Events can be lost (inotify overflows); this is the backstop. Milliseconds. */
 const slowRescan = 60_000;
@@ -36,9 +37,8 @@ export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) =>
     }
     exits.push(await takeCandidate(machine, { queue, candidate: look.candidate, onReceipt }));
   }
-  const media = new MediaQueue(machine);
-  for (let next = await media.next(); next !== undefined; next = await media.next())
-    exits.push(await takeFromMedium(machine, { media, next, onReceipt }));
+  const media = new MediaTaker(machine, onReceipt);
+  for (let exit = await media.takeNext(); exit !== undefined; exit = await media.takeNext()) exits.push(exit);
   return worstExit(exits);
 }
 
@@ -49,11 +49,13 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
   const wake = new Wake(machine);
   const watches = [await watchInbox(machine.settings.inbox, () => wake.now())];
   if (mediaRoots(machine).length > 0) watches.push(watchMounts(machine, () => wake.now()));
+  for (const folder of machine.policy.media.folders)
+    watches.push(await watchCarrier(folder, machine.policy.host, () => wake.now()));
   const stop = () => wake.now();
   signal.addEventListener('abort', stop);
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
   const queue = new InboxQueue(machine);
-  const media = new MediaQueue(machine);
+  const media = new MediaTaker(machine);
   const waiting = new Set<string>();
   try {
     while (!signal.aborted) {
@@ -70,7 +72,7 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
 
 interface Scan {
   readonly queue: InboxQueue;
-  readonly media: MediaQueue;
+  readonly media: MediaTaker;
   readonly waiting: Set<string>;
   readonly signal: AbortSignal;
 }
@@ -93,11 +95,7 @@ async function rescan(machine: Machine, { queue, media, waiting, signal }: Scan)
         wait = 0;
       }
     }
-    const next = signal.aborted ? undefined : await media.next();
-    if (next !== undefined) {
-      await takeFromMedium(machine, { media, next });
-      wait = 0;
-    }
+    if (!signal.aborted && (await media.takeNext()) !== undefined) wait = 0;
     wait = Math.min(wait, media.due() ?? wait);
   } catch (error) {
     // The agent outlives whatever one inbox or one medium can do to it.
@@ -151,34 +149,6 @@ async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode
       machine.emit({ event: 'fault', level: 'error', detail: messageOf(error), source: candidate.path });
       return exitCodes.fault;
     }
-    machine.emit({ event: 'waiting', code: error.code, detail: error.detail, source: candidate.path });
-    return catalogue[error.code].exit;
-  }
-}
-
-interface TakingFromMedium {
-  readonly media: MediaQueue;
-  readonly next: NonNullable<Awaited<ReturnType<MediaQueue['next']>>>;
-  readonly onReceipt?: (receipt: Receipt) => void;
-}
-
-/** The same for a bundle on a medium, where nothing is written and nothing moved. */
-async function takeFromMedium(
-  machine: Machine,
-  { media, next, onReceipt }: TakingFromMedium,
-): Promise<ExitCode> {
-  const { candidate } = next;
-  try {
-    const receipt = await takeBundle(machine, { name: candidate.path, source: sourceOf(candidate) });
-    onReceipt?.(receipt);
-    const exit = exitOf(receipt);
-    if (isPassing(exit)) media.defer(next);
-    else media.settle(next);
-    machine.emit({ event: 'medium-done', source: candidate.path, transaction: receipt.transaction });
-    return exit;
-  } catch (error) {
-    media.defer(next);
-    if (!(error instanceof NixmakerError)) throw error;
     machine.emit({ event: 'waiting', code: error.code, detail: error.detail, source: candidate.path });
     return catalogue[error.code].exit;
   }

@@ -2,15 +2,17 @@
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkClassicHeaders, extractClassic, readClassicHead, spoolTarball } from '../bundle/classic.ts';
-import { checkAllNars, type OpenedBundle } from '../bundle/contents.ts';
+import { checkAllNars, type MemberReader, type OpenedBundle } from '../bundle/contents.ts';
 import { type BundleFile, openBundleFile } from '../bundle/file.ts';
 import type { BundleHead } from '../bundle/layout.ts';
 import { authenticateBundle, openBundle } from '../bundle/open.ts';
+import { type OpenedPool, openPool, presentInPool, readPoolHead, requirePlace } from '../bundle/pool.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { formatOf } from '../core/manifest.ts';
 import type { Candidate } from '../media/inbox.ts';
 import { type VerifiedManifest, verifyManifest } from '../signing/verify.ts';
 import type { Machine } from './machine.ts';
+import { type Access, accessTo, patientFile } from './medium-access.ts';
 
 export interface Examined {
   readonly verified: VerifiedManifest;
@@ -36,26 +38,35 @@ function authenticate(
 }
 
 /** Where a bundle is: a path, or a file that is open already (standard input's spool). */
-export type Source =
+export type Source = { readonly onMedium?: true } & (
   | { readonly format: 'bundle'; readonly file: string | BundleFile }
-  | { readonly format: 'classic'; readonly path: string };
+  | { readonly format: 'classic' | 'pool'; readonly path: string }
+);
 
-export function sourceOf({ format, path }: Candidate): Source {
-  return format === 'bundle' ? { format, file: path } : { format, path };
+export function sourceOf({ format, path, onMedium }: Candidate): Source {
+  const where = onMedium === true ? { onMedium } : {};
+  return format === 'bundle' ? { format, file: path, ...where } : { format, path, ...where };
 }
 
 export function examine(machine: Machine, source: Source): Promise<Examined> {
-  return source.format === 'bundle'
-    ? examineBundle(machine, source.file)
-    : examineClassic(machine, source.path);
+  const access = accessTo(machine, source);
+  if (source.format === 'bundle') return examineBundle(machine, source.file, access);
+  return source.format === 'pool'
+    ? examinePool(machine, source.path, access)
+    : access.patiently(() => examineClassic(machine, source.path));
 }
 
 /**
  * Reads and authenticates a bundle's head. A bundle that is too short is `bundle-truncated`, either here or from
  * `open`; the caller knows whether to wait.
  */
-async function examineBundle(machine: Machine, source: string | BundleFile): Promise<Examined> {
-  const file = typeof source === 'string' ? await openBundleFile(source) : source;
+async function examineBundle(
+  machine: Machine,
+  source: string | BundleFile,
+  access: Access,
+): Promise<Examined> {
+  const opened = typeof source === 'string' ? await access.patiently(() => openBundleFile(source)) : source;
+  const file = patientFile(opened, access);
   try {
     const authenticated = await authenticateBundle(file, authenticate(machine));
     return {
@@ -65,7 +76,7 @@ async function examineBundle(machine: Machine, source: string | BundleFile): Pro
       present: () => file.size(),
       open: async () => {
         const bundle = await openBundle(file, authenticated);
-        await checkAllNars(bundle);
+        if (access.checkFirst) await checkAllNars(bundle);
         return { kind: 'bundle', bundle };
       },
       close: () => file.close(),
@@ -74,6 +85,36 @@ async function examineBundle(machine: Machine, source: string | BundleFile): Pro
     await file.close();
     throw error;
   }
+}
+
+/** One host's part of a pool. @throws NixmakerError `bundle-truncated` where manifest or signatures are not there (yet) */
+async function examinePool(machine: Machine, folder: string, { patiently }: Access): Promise<Examined> {
+  const head = await patiently(() => readPoolHead(folder));
+  if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
+  const verified = authenticate(machine)(head);
+  const { manifest } = verified;
+  requirePlace(folder, manifest);
+  let opened: OpenedPool | undefined;
+  return {
+    verified,
+    head,
+    size: manifest.members.reduce((sum, { size }) => sum + size, 0),
+    present: () => patiently(() => presentInPool(folder, manifest)),
+    open: async () => {
+      const pool = await openPool(
+        folder,
+        manifest,
+        (reader): MemberReader => ({
+          readInto: (...args) => patiently(() => reader.readInto(...args)),
+        }),
+      );
+      opened = pool;
+      return { kind: 'bundle', bundle: pool };
+    },
+    close: async () => {
+      await opened?.close();
+    },
+  };
 }
 
 /** The classic pair. @throws NixmakerError `signature-missing` where manifest or signatures are not beside it */

@@ -6,7 +6,7 @@ import { NixmakerError } from '../core/errors.ts';
 import { states } from '../core/lifecycle.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
-import { writeRequest } from '../state/requests.ts';
+import { activationRequests, writeRequest } from '../state/requests.ts';
 import type { Examined } from './examine.ts';
 import type { Machine } from './machine.ts';
 import type { Transaction } from './transaction.ts';
@@ -26,7 +26,7 @@ export async function handOver(
     operation,
   }: { transaction: Transaction; head: Examined['head']; operation: Operation },
 ): Promise<Receipt> {
-  await writeRequest(machine.settings.runtimeDirectory, {
+  await writeRequest(machine.settings.runtimeDirectory, activationRequests, {
     schema: 1,
     transaction: transaction.id,
     operation,

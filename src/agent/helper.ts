@@ -12,7 +12,7 @@ import { findInvalid } from '../nix/target.ts';
 import { verifyManifest } from '../signing/verify.ts';
 import { lastOfEach, readJournal } from '../state/journal.ts';
 import { receiptState, saveReceipt } from '../state/receipts.ts';
-import { type ActivationRequestFile, takeRequests } from '../state/requests.ts';
+import { type ActivationRequestFile, activationRequests, takeRequests } from '../state/requests.ts';
 import { activate } from './activate.ts';
 import type { Machine } from './machine.ts';
 import { requestReboot } from './reboot.ts';
@@ -40,7 +40,7 @@ async function serveAll(machine: Machine): Promise<void> {
     reject,
     serve: (request: ActivationRequestFile, settle: () => Promise<void>) => serve(machine, request, settle),
   };
-  while ((await takeRequests(runtimeDirectory, server)) > 0);
+  while ((await takeRequests(runtimeDirectory, activationRequests, server)) > 0);
 }
 
 /** Runs whose receipts may be missing: the newest. */

@@ -42,6 +42,22 @@ export async function dropImportRoots(machine: Machine): Promise<void> {
   for (const name of ['incoming', 'incoming-drv']) await dropRoot(rootLink(machine, name));
 }
 
+/**
+ * A bundle made `--since` leaves out what its target is thought to have. @throws NixmakerError `base-missing`
+ */
+export async function requireBase(machine: Machine, manifest: Manifest, contents: Contents): Promise<void> {
+  if (manifest.base.length === 0 || contents.kind !== 'bundle') return;
+  const { members, narinfos } = contents.bundle;
+  const left = [...narinfos.values()].filter((info) => !members.has(info.url)).map((info) => info.path);
+  const [first, ...more] = await findInvalid(machine.nix, left);
+  if (first === undefined) return;
+  const others = more.length === 0 ? '' : ` and ${more.length} more`;
+  throw new NixmakerError(
+    'base-missing',
+    `${first}${others} are not there; the bundle relies on ${manifest.base.join(', ')}`,
+  );
+}
+
 /** Room that must stay: for Nix's database and log, and for the machine to go on. Bytes. */
 const spareRoom = 16 * 1024 * 1024;
 

@@ -14,6 +14,8 @@ import { makeTrustSet, type TrustSet } from '../signing/verify.ts';
 import { readPolicy, readSettings } from '../state/config.ts';
 
 export interface Machine {
+  /** Of nixmaker itself. */
+  readonly version: string;
   readonly settings: Settings;
   /** As given on the command line, for what we start of ourselves. */
   readonly files: { readonly settings: string | undefined; readonly policy: string | undefined };
@@ -62,6 +64,7 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
   const policy = await readPolicy(options.policyFile ?? settings.policyFile, uid);
   const trust = makeTrustSet(policy.trustedKeys, policy.threshold);
   return {
+    version: await readVersion(),
     settings,
     files: { settings: options.settingsFile, policy: options.policyFile },
     policy,
@@ -102,6 +105,11 @@ export function floorDirectoryOf(settings: Settings): string {
 /** @param file as given by the operator; without one the default file, which need not exist */
 export function openSettings(file: string | undefined): Promise<Settings> {
   return readSettings(file ?? defaultSettingsFile, { required: file !== undefined });
+}
+
+async function readVersion(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return String((JSON.parse(text) as { version?: unknown }).version);
 }
 
 async function readMachineId(): Promise<string | undefined> {

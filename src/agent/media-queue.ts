@@ -1,17 +1,21 @@
 /**
- * Bundles on media that others mount (a desktop, an administrator). They are read where they lie and nothing is written
- * there. Of all that this machine would accept the one with the highest sequence is taken; what is not meant for it is
- * passed over in silence.
+ * Bundles that lie where we do not move them: on media, and in folders that carriers fill. They are read where they lie. Of
+ * all that this machine would accept the one with the highest sequence is taken; what is not meant for it is passed over
+ * in silence. When nothing is left to do at a place, its visit is over (visit.ts).
  */
 import { lstat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { catalogue } from '../core/catalogue.ts';
-import { exitCodes } from '../core/errors.ts';
-import { type Candidate, listInbox } from '../media/inbox.ts';
-import { listMounts, type Mount, mediaAmong } from '../media/mounts.ts';
-import { judgeCandidate } from './judge.ts';
+import { exitCodes, NixmakerError, type ReasonCode } from '../core/errors.ts';
+import type { Finding } from '../core/host-receipt.ts';
+import type { Candidate } from '../media/inbox.ts';
+import { type Judged, judgeCandidate } from './judge.ts';
 import type { Machine } from './machine.ts';
+import { type Access, accessTo } from './medium-access.ts';
+import { type Listing, listCandidates, listPlaces, type Place } from './places.ts';
 
-interface Found {
+export interface Found {
+  readonly place: Place;
   readonly candidate: Candidate;
   readonly fingerprint: string;
   readonly sequence: number;
@@ -19,104 +23,201 @@ interface Found {
 
 /** When to look again at something that no event will announce (a copy in progress, Nix down). Milliseconds. */
 const retry = 30_000;
+/** Times a file is tried that can't be read. */
+const mostFailures = 3;
 
-/** Folders at or below which media may be. */
-export function mediaRoots({ settings, policy }: Pick<Machine, 'settings' | 'policy'>): readonly string[] {
-  return [...settings.media.roots, ...(policy.media.mount ? [settings.media.directory] : [])];
+/** What is known of a place while it is there. */
+class Visit {
+  readonly place: Place;
+  /** What has been dealt with, by path: its fingerprint then. */
+  readonly settled = new Map<string, string>();
+  readonly later = new Map<string, number>();
+  readonly failures = new Map<string, number>();
+  readonly findings = new Map<string, Finding>();
+  /** Something there is ours: a pool, or a bundle for this host. */
+  isOurs = false;
+  isOver = false;
+  /** It has stopped to answer, and is left alone until it is gone. */
+  isSilent = false;
+
+  constructor(place: Place) {
+    this.place = place;
+    this.isOurs = place.kind === 'folder';
+  }
+
+  note(candidate: Candidate, finding: Omit<Finding, 'file'>): void {
+    const file = relative(this.place.root, candidate.path);
+    this.findings.set(candidate.path, { file, ...finding });
+    this.isOurs ||= finding.sequence !== undefined;
+    this.isOver = false;
+  }
+}
+
+export interface FinishedVisit {
+  readonly place: Place;
+  readonly findings: readonly Finding[];
 }
 
 export class MediaQueue {
   readonly #machine: Machine;
-  /** What has been dealt with, by path; forgotten when the file or its medium goes. */
-  readonly #settled = new Map<string, string>();
-  readonly #later = new Map<string, number>();
+  readonly #access: Access;
+  readonly #visits = new Map<string, Visit>();
 
   constructor(machine: Machine) {
     this.#machine = machine;
+    this.#access = accessTo(machine, { onMedium: true });
   }
 
   /** The bundle to take next, if there is one. */
   async next(): Promise<Found | undefined> {
-    const roots = mediaRoots(this.#machine);
-    if (roots.length === 0) return undefined;
-    const media = mediaAmong(await listMounts(this.#machine.run), roots);
+    const places = await listPlaces(this.#machine);
+    const present = new Set(places.map((p) => p.id));
+    for (const id of this.#visits.keys()) if (!present.has(id)) this.#visits.delete(id);
     const judged: Found[] = [];
-    const present = new Set<string>();
-    for (const medium of media) {
-      for (const candidate of await listInbox(medium.target)) {
-        present.add(candidate.path);
-        const found = await this.#judge(medium, candidate);
-        if (found !== undefined) judged.push(found);
-      }
+    for (const place of places) {
+      const visit = this.#visits.get(place.id) ?? new Visit(place);
+      this.#visits.set(place.id, visit);
+      if (!visit.isSilent) judged.push(...(await this.#look(visit)));
     }
-    // With its medium, or by itself, a file may be gone: nothing is due for it any more.
-    for (const paths of [this.#settled, this.#later])
-      for (const path of paths.keys()) if (!present.has(path)) paths.delete(path);
     return judged.sort((a, b) => b.sequence - a.sequence)[0];
   }
 
+  /** Places at which nothing is left to do; each is told once, until something new is there. */
+  finished(): FinishedVisit[] {
+    const over = [...this.#visits.values()].filter(
+      (v) => v.isOurs && !v.isOver && !v.isSilent && v.later.size === 0,
+    );
+    for (const visit of over) visit.isOver = true;
+    return over.map(({ place, findings }) => ({ place, findings: [...findings.values()] }));
+  }
+
   /** Not looked at again while its medium stays and it does not change. */
-  settle({ candidate, fingerprint }: Found): void {
-    this.#settled.set(candidate.path, fingerprint);
+  settle({ place, candidate, fingerprint, sequence }: Found, outcome: string, code?: ReasonCode): void {
+    const visit = this.#visits.get(place.id);
+    visit?.settled.set(candidate.path, fingerprint);
+    visit?.note(candidate, {
+      host: this.#machine.policy.host,
+      sequence,
+      outcome,
+      ...(code === undefined ? {} : { code }),
+    });
   }
 
   /** Looked at again after a while. */
-  defer({ candidate }: Found): void {
-    this.#later.set(candidate.path, this.#machine.clock.monotonic() + retry);
+  defer(found: Found, code: ReasonCode | undefined): void {
+    const visit = this.#visits.get(found.place.id);
+    if (visit === undefined) return;
+    if (code === 'medium-stalled') this.#silence(visit, code, '');
+    else if (code === 'medium-unreadable' && this.#hasFailed(visit, found.candidate))
+      this.settle(found, 'unreadable', code);
+    else visit.later.set(found.candidate.path, this.#machine.clock.monotonic() + retry);
   }
 
   /** After how many milliseconds something that was deferred is due. */
   due(): number | undefined {
-    const times = [...this.#later.values()].map((t) => Math.max(0, t - this.#machine.clock.monotonic()));
+    const now = this.#machine.clock.monotonic();
+    const times = [...this.#visits.values()].flatMap((v) =>
+      v.isSilent ? [] : [...v.later.values()].map((t) => Math.max(0, t - now)),
+    );
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  async #judge(medium: Mount, candidate: Candidate): Promise<Found | undefined> {
-    const { path } = candidate;
-    const fingerprint = await fingerprintOf(medium, candidate);
-    if (fingerprint === undefined || this.#settled.get(path) === fingerprint) return undefined;
-    if ((this.#later.get(path) ?? 0) > this.#machine.clock.monotonic()) return undefined;
-    this.#later.delete(path);
-    const outcome = await this.#sequenceOf(candidate);
-    if (typeof outcome === 'number') return { candidate, fingerprint, sequence: outcome };
-    if (outcome === 'later') this.#later.set(path, this.#machine.clock.monotonic() + retry);
-    else this.#settled.set(path, fingerprint);
-    return undefined;
+  async #look(visit: Visit): Promise<Found[]> {
+    try {
+      const { candidates, hasPool } = await this.#list(visit);
+      visit.isOurs ||= hasPool;
+      const found: Found[] = [];
+      for (const candidate of candidates) found.push(...(await this.#judge(visit, candidate)));
+      return found;
+    } catch (error) {
+      if (!(error instanceof NixmakerError)) throw error;
+      if (error.code === 'medium-stalled') this.#silence(visit, error.code, error.detail);
+      else if (error.code !== 'medium-unreadable') throw error;
+      // Unreadable: it is going, or gone, or will be looked at with the next event.
+      return [];
+    }
   }
 
-  /** Its sequence where it would be accepted; otherwise whether to look at it again. */
-  async #sequenceOf(candidate: Candidate): Promise<number | 'later' | 'never'> {
-    const { judgement, sequence = 0 } = await judgeCandidate(this.#machine, candidate);
-    switch (judgement.outcome) {
-      case 'accept':
-        return sequence;
-      case 'incomplete':
-      case 'defer':
-        return 'later';
-      // One stick for a fleet: what is there for others is none of our business.
-      case 'other-host':
-      case 'already-committed':
-      case 'already-pending':
-        return 'never';
-      case 'refuse':
-      case 'unusable': {
-        const { code, detail } = judgement;
-        // Somebody’s backup, not a bundle.
-        if (code === 'not-a-bundle' || code === 'signature-missing') return 'never';
-        if (code === 'bundle-truncated' || catalogue[code].exit === exitCodes.deferred) return 'later';
-        this.#machine.emit({ event: 'passed-over', source: candidate.path, code, detail });
-        return 'never';
-      }
+  async #list({ place, settled, later }: Visit): Promise<Listing> {
+    const listing = await listCandidates(place.root, this.#machine.policy.host, this.#access);
+    const present = new Set(listing.candidates.map((c) => c.path));
+    // A file that is gone by itself is due no more.
+    for (const paths of [settled, later])
+      for (const path of paths.keys()) if (!present.has(path)) paths.delete(path);
+    return listing;
+  }
+
+  async #judge(visit: Visit, candidate: Candidate): Promise<Found[]> {
+    const { path } = candidate;
+    const fingerprint = await this.#fingerprintOf(visit, candidate);
+    if (fingerprint === undefined || visit.settled.get(path) === fingerprint) return [];
+    if ((visit.later.get(path) ?? 0) > this.#machine.clock.monotonic()) return [];
+    visit.later.delete(path);
+    const judged = await judgeCandidate(this.#machine, candidate);
+    const { judgement, sequence = 0 } = judged;
+    if (judgement.outcome === 'accept') return [{ place: visit.place, candidate, fingerprint, sequence }];
+    if (this.#isForLater(visit, candidate, judged))
+      visit.later.set(path, this.#machine.clock.monotonic() + retry);
+    else {
+      visit.settled.set(path, fingerprint);
+      this.#noteOutcome(visit, candidate, judged);
+    }
+    return [];
+  }
+
+  #isForLater(visit: Visit, candidate: Candidate, { judgement }: Judged): boolean {
+    // Nothing is copied to what is mounted read-only: there it stays as short as it is.
+    const mayGrow = visit.place.kind !== 'own';
+    if (judgement.outcome === 'incomplete') return mayGrow;
+    if (judgement.outcome === 'defer') return true;
+    if (judgement.outcome !== 'unusable') return false;
+    const { code, detail } = judgement;
+    if (code === 'medium-stalled') throw new NixmakerError(code, detail);
+    if (code === 'medium-unreadable') return !this.#hasFailed(visit, candidate);
+    return (code === 'bundle-truncated' && mayGrow) || catalogue[code].exit === exitCodes.deferred;
+  }
+
+  /** Somebody’s backup is no bundle, and what is there for other hosts is none of our business: silence. */
+  #noteOutcome(visit: Visit, candidate: Candidate, { judgement, host, sequence }: Judged): void {
+    const { outcome } = judgement;
+    if (outcome === 'other-host') return;
+    const told = explain(judgement);
+    const isNone = told.code === 'not-a-bundle' || told.code === 'signature-missing';
+    if (isNone && candidate.format !== 'pool') return;
+    visit.note(candidate, { outcome, host, sequence, ...told });
+    if (told.code !== undefined)
+      this.#machine.emit({ event: 'passed-over', source: candidate.path, ...told });
+  }
+
+  #hasFailed({ failures }: Visit, { path }: Candidate): boolean {
+    const count = (failures.get(path) ?? 0) + 1;
+    failures.set(path, count);
+    return count >= mostFailures;
+  }
+
+  #silence(visit: Visit, code: ReasonCode, detail: string): void {
+    visit.isSilent = true;
+    this.#machine.emit({ event: 'medium-silent', level: 'warn', place: visit.place.root, code, detail });
+  }
+
+  async #fingerprintOf({ place }: Visit, { format, path }: Candidate): Promise<string | undefined> {
+    try {
+      const file = format === 'pool' ? join(path, 'manifest.json') : path;
+      const { size, mtimeMs, ino } = await this.#access.patiently(() => lstat(file));
+      return `${place.id}:${ino}:${size}:${mtimeMs}`;
+    } catch (error) {
+      if (error instanceof NixmakerError && error.code === 'medium-stalled') throw error;
+      // Going, gone, or a manifest that a carrier has yet to bring.
+      return undefined;
     }
   }
 }
 
-async function fingerprintOf(medium: Mount, { path }: Candidate): Promise<string | undefined> {
-  try {
-    const { size, mtimeMs, ino } = await lstat(path);
-    return `${medium.source}:${ino}:${size}:${mtimeMs}`;
-  } catch {
-    // The medium is going, or gone.
-    return undefined;
-  }
+function explain(judgement: Judged['judgement']): { readonly code?: ReasonCode; readonly detail?: string } {
+  if (judgement.outcome === 'incomplete')
+    return {
+      code: 'bundle-truncated',
+      detail: `${judgement.present} of ${judgement.expected} bytes are there`,
+    };
+  return 'code' in judgement ? { code: judgement.code, detail: judgement.detail } : {};
 }

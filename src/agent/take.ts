@@ -15,7 +15,14 @@ import { failedDigests, readJournal } from '../state/journal.ts';
 import { activate } from './activate.ts';
 import { type Contents, type Examined, examine, type Source } from './examine.ts';
 import { handOver } from './hand-over.ts';
-import { checkRoom, dropImportRoots, importContents, realiseToplevel, rootImport } from './import.ts';
+import {
+  checkRoom,
+  dropImportRoots,
+  importContents,
+  realiseToplevel,
+  requireBase,
+  rootImport,
+} from './import.ts';
 import type { Machine } from './machine.ts';
 import { pendingSystem } from './pending.ts';
 import { resumeStopped } from './resume.ts';
@@ -162,6 +169,7 @@ async function install(
   const { manifest } = verified;
   await requireRecentNix(machine.nix);
   await pingStore(machine.nix);
+  await requireBase(machine, manifest, contents);
   await checkRoom(machine, manifest);
   await rootImport(machine, manifest);
   try {

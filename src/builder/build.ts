@@ -27,7 +27,7 @@ import {
 import type { NixProgress } from '../nix/log.ts';
 import { runProgram } from '../process/run.ts';
 import type { SecretKey } from '../signing/nix-key.ts';
-import { assemble, type BundleIdentity, collectClosure, signNarinfos } from './collect.ts';
+import { assemble, type Base, type BundleIdentity, collectClosure, signNarinfos } from './collect.ts';
 import { writeHost } from './output.ts';
 
 export interface BuildOptions {
@@ -41,6 +41,8 @@ export interface BuildOptions {
   /** The sequence will be greater than this. */
   readonly sequenceAbove: number;
   readonly forbidSource: boolean;
+  /** What the target has already; then for one host only. */
+  readonly base?: Base;
   readonly notes?: string;
   readonly expiresAt?: string;
   /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the commit's time. */
@@ -168,7 +170,7 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   const closure = await collectClosure(folder, subject.path);
   const leaks = guardLeaks(run, host, closure, subject.path);
   const narinfos = signNarinfos(closure, options.key?.secret);
-  const assembled = assemble(identityOf(run, host, evaluated), narinfos, folder);
+  const assembled = assemble(identityOf(run, host, evaluated), narinfos, { folder, base: options.base });
   say('writing');
   const written = await writeHost(run, { host, assembled, evaluated });
   return {

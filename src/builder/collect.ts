@@ -61,9 +61,23 @@ export interface Assembled {
   readonly members: readonly SourcedMember[];
 }
 
-/** The members in the order of docs/format.md §1, and what the manifest says of them. */
-export function assemble(identity: BundleIdentity, narinfos: readonly Narinfo[], folder: string): Assembled {
-  const nars = new Map(narinfos.map((info) => [info.url, info]));
+/** What a target has already: the system, and all its paths. */
+export interface Base {
+  readonly toplevel: StorePath;
+  readonly paths: ReadonlySet<StorePath>;
+}
+
+/**
+ * The members in the order of docs/format.md §1, and what the manifest says of them. With a base, NARs that the target
+ * has are left out; narinfos never are, for Nix asks for those of the whole closure.
+ */
+export function assemble(
+  identity: BundleIdentity,
+  narinfos: readonly Narinfo[],
+  { folder, base }: { folder: string; base: Base | undefined },
+): Assembled {
+  const carried = narinfos.filter((info) => base?.paths.has(info.path) !== true);
+  const nars = new Map(carried.map((info) => [info.url, info]));
   const members: SourcedMember[] = [
     fromText('meta', metaText(identity)),
     fromText('nix-cache-info', cacheInfo),
@@ -75,7 +89,7 @@ export function assemble(identity: BundleIdentity, narinfos: readonly Narinfo[],
     input: {
       ...identity,
       schema: 1,
-      base: [],
+      base: base === undefined ? [] : [base.toplevel],
       paths: narinfos.map(({ path, narHash, narSize, references, ca }) => ({
         path,
         narHash,

@@ -3,9 +3,9 @@
  * manifest, which names their digests. Later signers sign the manifest as it is, so that nobody's signature is lost.
  */
 import { dirname, join } from 'node:path';
-import { checkAllNars, type OpenedBundle } from '../bundle/contents.ts';
+import { checkAllNars } from '../bundle/contents.ts';
 import { openBundleFile } from '../bundle/file.ts';
-import { authenticateBundle, openBundle } from '../bundle/open.ts';
+import { authenticateBundle, type OpenedTar, openBundle } from '../bundle/open.ts';
 import { memberOf, type SourcedMember, writeAtomically, writeBundle } from '../bundle/write.ts';
 import { NixmakerError } from '../core/errors.ts';
 import type { ManifestInput } from '../core/manifest.ts';
@@ -39,7 +39,7 @@ export async function signBundleFile(path: string, key: SecretKey): Promise<void
 
 function firstSignature(
   path: string,
-  bundle: OpenedBundle,
+  bundle: OpenedTar,
   { key, manifestBytes }: { key: SecretKey; manifestBytes: Buffer },
 ): { manifestBytes: Buffer; members: SourcedMember[] } {
   const signed = new Map(
@@ -57,8 +57,8 @@ function firstSignature(
 }
 
 /** Every member as it stands in the bundle, or in its new form. */
-function sources(path: string, bundle: OpenedBundle, changed: ReadonlyMap<string, Buffer>): SourcedMember[] {
-  return bundle.layout.members.map(({ position, ...member }) => {
+function sources(path: string, bundle: OpenedTar, changed: ReadonlyMap<string, Buffer>): SourcedMember[] {
+  return bundle.placed.map(({ position, ...member }) => {
     const bytes = changed.get(member.name);
     if (bytes !== undefined) return { member: memberOf(member.name, bytes), source: bytes };
     return { member, source: { path, position } };

@@ -17,7 +17,7 @@ import { limits } from '../core/limits.ts';
 import type { Manifest } from '../core/manifest.ts';
 import type { ProcessRunner } from '../core/ports.ts';
 import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from '../core/store-path.ts';
-import { openBundleFile } from './file.ts';
+import { openBundleFile, readSmall } from './file.ts';
 
 /** The manifest and signatures beside a tarball; undefined where either is not there (yet). */
 export async function readClassicHead(
@@ -28,22 +28,6 @@ export async function readClassicHead(
   const signatureBytes = await readSmall(join(folder, 'manifest.sig'), limits.signatureFileBytes);
   if (manifestBytes === undefined || signatureBytes === undefined) return undefined;
   return { manifestBytes, signatureBytes };
-}
-
-async function readSmall(path: string, most: number): Promise<Buffer | undefined> {
-  const file = await openBundleFile(path).catch((error: NixmakerError) => {
-    if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (file === undefined) return undefined;
-  try {
-    const size = await file.size();
-    if (size > most)
-      throw new NixmakerError('bundle-malformed', `${path} has ${size} bytes, at most ${most} are allowed`);
-    return await file.read(0, size);
-  } finally {
-    await file.close();
-  }
 }
 
 /** Copies the tarball to where nobody else can write, and checks size and digest on the way. */

@@ -1,24 +1,27 @@
 /** The members' contents: read whole (small ones), checked (all), streamed (NARs). Each byte's digest is checked. */
 import { createHash } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
-import { type Manifest, metaText } from '../core/manifest.ts';
+import { type Manifest, type Member, metaText } from '../core/manifest.ts';
 import { type Narinfo, parseNarinfo } from '../core/narinfo.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { hashPart, type StorePath, toBaseName } from '../core/store-path.ts';
-import type { BundleFile } from './file.ts';
-import type { Layout, PlacedMember } from './layout.ts';
 
 /** Bytes read at a time; memory in use is a small multiple of this whatever the bundle's size. */
 const chunkSize = 256 * 1024;
 
 export const cacheInfo = 'StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 30\n';
 
+/** Where members’ bytes come from: one tar file, or a pool on a medium. Nothing it gives is believed unchecked. */
+export interface MemberReader {
+  /** Fills `buffer` from the member’s byte `position` on; how many bytes there were. */
+  readInto(member: Member, buffer: Buffer, position: number): Promise<number>;
+}
+
 /** A bundle whose manifest fits its layout and whose narinfos fit its manifest. */
 export interface OpenedBundle {
-  readonly file: BundleFile;
+  readonly reader: MemberReader;
   readonly manifest: Manifest;
-  readonly layout: Layout;
-  readonly members: ReadonlyMap<string, PlacedMember>;
+  readonly members: ReadonlyMap<string, Member>;
   readonly narinfos: ReadonlyMap<string, Narinfo>;
 }
 
@@ -26,14 +29,10 @@ export interface OpenedBundle {
  * Reads and checks all small members: meta, nix-cache-info and the narinfos.
  * @throws NixmakerError `bundle-altered`, `bundle-malformed`, `closure-incomplete`
  */
-export async function openContents(
-  file: BundleFile,
-  manifest: Manifest,
-  layout: Layout,
-): Promise<OpenedBundle> {
-  const members = new Map(layout.members.map((m) => [m.name, m]));
-  const bundle = { file, manifest, layout, members, narinfos: new Map<string, Narinfo>() };
-  const small = layout.members.filter((m) => !m.name.startsWith('nar/'));
+export async function openContents(reader: MemberReader, manifest: Manifest): Promise<OpenedBundle> {
+  const members = new Map(manifest.members.map((m) => [m.name, m]));
+  const bundle = { reader, manifest, members, narinfos: new Map<string, Narinfo>() };
+  const small = manifest.members.filter((m) => !m.name.startsWith('nar/'));
   for (const member of small) {
     const text = (await readMember(bundle, member)).toString('utf8');
     if (member.name === 'meta') expect(text === metaText(manifest), 'meta is not what the manifest says');
@@ -90,8 +89,9 @@ function expect(condition: boolean, detail: string): asserts condition {
 }
 
 /** @throws NixmakerError `bundle-altered`, `bundle-truncated` */
-export async function readMember(bundle: Pick<OpenedBundle, 'file'>, member: PlacedMember): Promise<Buffer> {
-  const bytes = await bundle.file.read(member.position, member.size);
+export async function readMember({ reader }: Pick<OpenedBundle, 'reader'>, member: Member): Promise<Buffer> {
+  const bytes = Buffer.alloc(member.size);
+  if ((await reader.readInto(member, bytes, 0)) < member.size) throw truncated(member);
   if (createHash('sha256').update(bytes).digest('hex') !== member.sha256) throw altered(member);
   return bytes;
 }
@@ -102,13 +102,14 @@ export async function readMember(bundle: Pick<OpenedBundle, 'file'>, member: Pla
  * @throws NixmakerError `bundle-altered`, `bundle-truncated`, `io-error`
  */
 export async function* streamMember(
-  bundle: Pick<OpenedBundle, 'file'>,
-  member: PlacedMember,
+  { reader }: Pick<OpenedBundle, 'reader'>,
+  member: Member,
 ): AsyncGenerator<Buffer, void, void> {
   const hash = createHash('sha256');
   let held: Buffer | undefined;
   for (let done = 0; done < member.size; ) {
-    const chunk = await bundle.file.read(member.position + done, Math.min(chunkSize, member.size - done));
+    const chunk = Buffer.allocUnsafe(Math.min(chunkSize, member.size - done));
+    if ((await reader.readInto(member, chunk, done)) < chunk.length) throw truncated(member);
     hash.update(chunk);
     done += chunk.length;
     if (held !== undefined) yield held;
@@ -124,29 +125,37 @@ export async function* streamMember(
  */
 export async function checkAllNars(bundle: OpenedBundle, onBytes?: (bytes: number) => void): Promise<void> {
   const buffer = Buffer.alloc(chunkSize);
-  for (const member of bundle.layout.members) {
+  for (const member of bundle.manifest.members) {
     if (!member.name.startsWith('nar/')) continue;
-    await checkMember(bundle, member, { buffer, ...(onBytes === undefined ? {} : { onBytes }) });
+    if ((await sha256Of(bundle.reader, member, { buffer, onBytes })) !== member.sha256) throw altered(member);
   }
 }
 
-async function checkMember(
-  { file }: Pick<OpenedBundle, 'file'>,
-  member: PlacedMember,
-  { buffer, onBytes }: { buffer: Buffer; onBytes?: (bytes: number) => void },
-): Promise<void> {
+/** The digest of as many bytes as the member has, in hexadecimal. @throws NixmakerError `bundle-truncated` */
+export async function sha256Of(
+  reader: MemberReader,
+  member: Member,
+  {
+    buffer = Buffer.alloc(chunkSize),
+    onBytes,
+  }: { buffer?: Buffer; onBytes?: ((bytes: number) => void) | undefined } = {},
+): Promise<string> {
   const hash = createHash('sha256');
   for (let done = 0; done < member.size; ) {
     const want = buffer.subarray(0, Math.min(buffer.length, member.size - done));
-    const got = await file.readInto(want, member.position + done);
-    if (got < want.length) throw new NixmakerError('bundle-truncated', `it ends within ${member.name}`);
+    const got = await reader.readInto(member, want, done);
+    if (got < want.length) throw truncated(member);
     hash.update(want);
     done += got;
     onBytes?.(got);
   }
-  if (hash.digest('hex') !== member.sha256) throw altered(member);
+  return hash.digest('hex');
 }
 
-function altered(member: PlacedMember): NixmakerError {
+function altered(member: Member): NixmakerError {
   return new NixmakerError('bundle-altered', `the contents of ${member.name} are not what was signed`);
+}
+
+function truncated(member: Member): NixmakerError {
+  return new NixmakerError('bundle-truncated', `it ends within ${member.name}`);
 }

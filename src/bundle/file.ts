@@ -38,6 +38,23 @@ export async function openBundleFile(path: string): Promise<BundleFile> {
   return bundleFileOf(handle, path);
 }
 
+/** A small file whole; undefined where there is none. @throws NixmakerError `bundle-malformed` where it is larger */
+export async function readSmall(path: string, most: number): Promise<Buffer | undefined> {
+  const file = await openBundleFile(path).catch((error: NixmakerError) => {
+    if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (file === undefined) return undefined;
+  try {
+    const size = await file.size();
+    if (size > most)
+      throw new NixmakerError('bundle-malformed', `${path} has ${size} bytes, at most ${most} are allowed`);
+    return await file.read(0, size);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Wraps a handle that is open already: standard input's spool. */
 export function bundleFileOf(handle: FileHandle, name: string): BundleFile {
   const readInto = async (buffer: Buffer, position: number): Promise<number> => {

@@ -1,9 +1,9 @@
 /** Opening a bundle: head, authentication, layout, small members, in that order and no other. */
 import { NixmakerError } from '../core/errors.ts';
 import { formatOf, type Manifest } from '../core/manifest.ts';
-import { type OpenedBundle, openContents } from './contents.ts';
+import { type MemberReader, type OpenedBundle, openContents } from './contents.ts';
 import type { BundleFile } from './file.ts';
-import { type BundleHead, checkLayout, placeMembers, readHead } from './layout.ts';
+import { type BundleHead, checkLayout, type PlacedMember, placeMembers, readHead } from './layout.ts';
 
 /**
  * What turns the head's bytes into a manifest. The target passes signature verification, so that nothing of an
@@ -31,11 +31,21 @@ export async function authenticateBundle<A extends { readonly manifest: Manifest
   return { authentic, head, totalSize: placeMembers(authentic.manifest, head.membersAt).totalSize };
 }
 
+/** A bundle that is one tar file: where in it each member lies. */
+export interface OpenedTar extends OpenedBundle {
+  readonly file: BundleFile;
+  readonly placed: readonly PlacedMember[];
+}
+
 /** The second half: the layout and all small members. NARs are checked by `checkAllNars` and again when streamed. */
 export async function openBundle<A extends { readonly manifest: Manifest }>(
   file: BundleFile,
   { authentic, head }: Authenticated<A>,
-): Promise<OpenedBundle> {
-  const layout = await checkLayout(file, authentic.manifest, head);
-  return openContents(file, authentic.manifest, layout);
+): Promise<OpenedTar> {
+  const placed = (await checkLayout(file, authentic.manifest, head)).members;
+  const positions = new Map(placed.map((m) => [m.name, m.position]));
+  const reader: MemberReader = {
+    readInto: ({ name }, buffer, position) => file.readInto(buffer, (positions.get(name) ?? 0) + position),
+  };
+  return { ...(await openContents(reader, authentic.manifest)), file, placed };
 }

@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { HostResult } from '../builder/build.ts';
-import { exitCodes, NixmakerError } from '../core/errors.ts';
+import { type ExitCode, exitCodes, NixmakerError } from '../core/errors.ts';
 import { addFlakeOptions } from './flake-options.ts';
 import { collect, print, printJson, runVerb, talk } from './output.ts';
 
-interface BuildFlags {
+export interface BuildFlags {
   readonly flake: string;
   readonly directory: string;
   readonly host: readonly string[];
@@ -14,6 +14,7 @@ interface BuildFlags {
   readonly sequence: number;
   readonly forbidSource?: boolean;
   readonly notes?: string;
+  readonly since?: string;
   readonly expires?: string;
   readonly verbose?: boolean;
   readonly json?: boolean;
@@ -36,6 +37,7 @@ export function defineBuild(program: Command): void {
         .choices(['bundle', 'classic'])
         .default('bundle'),
     )
+    .option('--since <file>', 'leave out what the host has, by its newest receipt or the bundle it took last')
     .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
     .option('--expires <time>', 'refused by targets from this time on (2027-01-31T00:00:00Z)')
     .option('--notes <text>', 'a note for the operator at the target')
@@ -46,18 +48,29 @@ export function defineBuild(program: Command): void {
   addFlakeOptions(command).action((flags: BuildFlags) => runVerb(() => build(flags), flags));
 }
 
-function wholeNumber(text: string): number {
+export function wholeNumber(text: string): number {
   const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
   return value;
 }
 
 async function build(flags: BuildFlags): Promise<number> {
+  const { results, exit } = await buildWith(flags);
+  if (flags.json === true) printJson({ schema: 1, ok: exit === exitCodes.done, hosts: results });
+  else await summarise(results, flags);
+  return exit;
+}
+
+/** Builds as the flags say, with progress; `put --flake` begins with it too. */
+export async function buildWith(
+  flags: BuildFlags,
+): Promise<{ readonly results: readonly HostResult[]; readonly exit: ExitCode }> {
   const { buildBundles, builderNix, exitOfBuild } = await import('../builder/build.ts');
   const { readSecretKeyFile } = await import('../builder/keys.ts');
   const { runHostsWithProgress } = await import('../report/host-progress.ts');
   const key =
     flags.key === undefined ? {} : { key: { secret: await readSecretKeyFile(flags.key), file: flags.key } };
+  const base = flags.since === undefined ? undefined : await readSince(flags, flags.since);
   const epoch = process.env.SOURCE_DATE_EPOCH;
   const interrupted = new AbortController();
   // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
@@ -67,7 +80,8 @@ async function build(flags: BuildFlags): Promise<number> {
     {
       flake: flags.flake,
       directory: flags.directory,
-      hosts: flags.host,
+      hosts: base === undefined ? flags.host : [base.host],
+      ...(base === undefined ? {} : { base }),
       // The original tool carried the recipes; a bundle of ours carries everything unless told otherwise.
       content: flags.content ?? (flags.format === 'classic' ? 'derivation' : 'closure'),
       format: flags.format,
@@ -83,10 +97,13 @@ async function build(flags: BuildFlags): Promise<number> {
       write: talk,
     }),
   );
-  if (flags.json === true)
-    printJson({ schema: 1, ok: exitOfBuild(results) === exitCodes.done, hosts: results });
-  else await summarise(results, flags);
-  return exitOfBuild(results);
+  return { results, exit: exitOfBuild(results) };
+}
+
+async function readSince({ format, content, host }: BuildFlags, file: string) {
+  if (format === 'classic' || content === 'derivation')
+    throw new NixmakerError('usage', '--since is for bundles that carry a closure');
+  return (await import('../builder/since.ts')).readBase(file, host);
 }
 
 function readEpoch(text: string): number {

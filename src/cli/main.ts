@@ -7,18 +7,23 @@ import { defineActivate } from './activate.ts';
 import { defineAgent } from './agent.ts';
 import { defineBuild } from './build.ts';
 import { defineCheckHealth } from './check-health.ts';
+import { defineCollect } from './collect.ts';
 import { defineConfirm } from './confirm.ts';
+import { defineFleet } from './fleet.ts';
 import { defineHistory } from './history.ts';
+import { defineHostKey } from './host-key.ts';
 import { defineInspect } from './inspect.ts';
 import { defineKeygen } from './keygen.ts';
 import { defineList } from './list.ts';
 import { defineMountMedium } from './mount-medium.ts';
 import { defineOperations } from './operations.ts';
+import { definePut } from './put.ts';
 import { defineReboot } from './reboot.ts';
 import { defineRollback } from './rollback.ts';
 import { defineSign } from './sign.ts';
 import { defineStatus } from './status.ts';
 import { defineVerify } from './verify.ts';
+import { defineWriteReceipts } from './write-receipts.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -30,7 +35,17 @@ const program = new Command('nixmaker')
   .showSuggestionAfterError()
   .exitOverride();
 
-for (const define of [defineList, defineBuild, defineKeygen, defineSign, defineVerify, defineInspect])
+for (const define of [
+  defineList,
+  defineBuild,
+  defineKeygen,
+  defineSign,
+  defineVerify,
+  defineInspect,
+  definePut,
+  defineCollect,
+  defineFleet,
+])
   define(program);
 for (const define of [
   defineAgent,
@@ -43,6 +58,8 @@ for (const define of [
   defineCheckHealth,
   defineReboot,
   defineMountMedium,
+  defineHostKey,
+  defineWriteReceipts,
 ])
   define(program);
 

@@ -187,6 +187,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'There is not enough room where the boot loader keeps kernels.',
     next: 'Delete old generations (`nix-collect-garbage --delete-older-than 30d`, then `nixos-rebuild boot` or the next bundle clears their kernels away).',
   },
+  'medium-unreadable': {
+    exit: later,
+    what: 'The medium could not be read any more: it was pulled out, or it is failing.',
+    next: 'Plug it in again; what has been imported is not read again. If it happens again, use another medium.',
+  },
+  'medium-stalled': {
+    exit: later,
+    what: 'The medium has stopped to answer.',
+    next: 'Pull it out and plug it in again; if it happens again, use another medium.',
+  },
   unconfirmed: {
     exit: later,
     what: 'The machine was started into the system installed last, which has not been confirmed yet.',
@@ -277,6 +287,31 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     what: 'The system is larger than a bundle can be.',
     next: 'Split the closure or leave parts out with `--since`.',
+  },
+  'medium-full': {
+    exit: fault,
+    what: 'There is not enough room on the medium.',
+    next: 'Delete what is not needed on it, or use a larger one; what was there before is as it was.',
+  },
+  'medium-read-only': {
+    exit: fault,
+    what: 'The medium can’t be written to.',
+    next: 'Release its write protection, or mount it so that you may write to it.',
+  },
+  'medium-failing': {
+    exit: fault,
+    what: 'The medium does not keep what is written to it.',
+    next: 'Use another medium.',
+  },
+  'receipt-malformed': {
+    exit: bad,
+    what: 'The receipt is not well formed, or not signed by the host it names.',
+    next: 'Do not believe it; find out who has written it.',
+  },
+  'host-not-enrolled': {
+    exit: bad,
+    what: 'The receipt is of a host whose key is not known here.',
+    next: 'Compare the key with what `nixmaker host-key` prints at that machine, then run `nixmaker collect --enrol`.',
   },
   'activation-failed': {
     exit: fault,

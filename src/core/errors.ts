@@ -58,6 +58,8 @@ export type DeferCode =
   | 'nix-too-old'
   | 'no-space'
   | 'no-boot-space'
+  | 'medium-unreadable'
+  | 'medium-stalled'
   | 'unconfirmed'
   | 'not-restarted';
 
@@ -80,6 +82,11 @@ export type FaultCode =
   | 'source-in-closure'
   | 'last-bundle-unreadable'
   | 'bundle-too-large'
+  | 'medium-full'
+  | 'medium-read-only'
+  | 'medium-failing'
+  | 'receipt-malformed'
+  | 'host-not-enrolled'
   | 'activation-failed'
   | 'health-failed'
   | 'check-failed'

@@ -1,6 +1,6 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
 import { z } from 'zod';
-import { hostName, operation } from './schema.ts';
+import { absolutePath, hostName, operation } from './schema.ts';
 import { windowSchema } from './window.ts';
 
 /** How far a machine may go to get what a `derivation` bundle does not carry. */
@@ -76,10 +76,21 @@ const mediaSchema = z.strictObject({
     .default(['vfat', 'exfat', 'ext4', 'iso9660']),
   /** Only media with one of these labels; any, where the list is empty. */
   labels: z.array(z.string().min(1).max(255)).max(64).default([]),
+  /** Folders that a carrier fills (rsync, Syncthing, rclone, a network mount), looked at like media. */
+  folders: z.array(absolutePath).max(64).default([]),
 });
 
 export type MediaPolicy = z.infer<typeof mediaSchema>;
 const mediaDefaults = mediaSchema.parse({});
+
+/** What goes back to the desk on the medium that brought a bundle. */
+const receiptsSchema = z.strictObject({
+  send: z.boolean().default(true),
+  /** A program that is run when a medium is done with (a lamp, a beep): argv, never a shell. */
+  notify: z.array(z.string().max(4096)).nonempty().max(100).optional(),
+});
+
+const receiptsDefaults = receiptsSchema.parse({});
 
 const policySchema = z
   .strictObject({
@@ -98,6 +109,7 @@ const policySchema = z
     boot: bootSchema.default(bootDefaults),
     reboot: rebootSchema.default(rebootDefaults),
     media: mediaSchema.default(mediaDefaults),
+    receipts: receiptsSchema.default(receiptsDefaults),
   })
   .refine((p) => p.threshold <= p.trustedKeys.length, {
     path: ['threshold'],

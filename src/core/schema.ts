@@ -22,6 +22,11 @@ export const timestamp = z.iso
   .datetime({ precision: 0 })
   .refine((text) => text.endsWith('Z') && Number.isFinite(Date.parse(text)), 'is not a time in UTC');
 
+export const absolutePath = z
+  .string()
+  .max(4096)
+  .regex(/^\/[^\0]*$/, 'is not an absolute path');
+
 export const sequence = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 
 export const operations = ['switch', 'boot', 'test', 'dry-activate'] as const;

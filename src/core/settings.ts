@@ -1,10 +1,6 @@
 /** The settings file: where things are on this machine (DESIGN §5). All keys are optional. */
 import { z } from 'zod';
-
-const absolutePath = z
-  .string()
-  .max(4096)
-  .regex(/^\/[^\0]*$/, 'is not an absolute path');
+import { absolutePath } from './schema.ts';
 
 export const settingsParser = z.strictObject({
   inbox: absolutePath.default('/var/lib/nixmaker/inbox'),
@@ -27,8 +23,17 @@ export const settingsParser = z.strictObject({
       roots: z.array(absolutePath).default([]),
       /** Below which nixmaker mounts them itself, where the policy says so. */
       directory: absolutePath.default('/run/media/nixmaker'),
+      /** Below which it mounts them to write a receipt; seen by nobody else. */
+      writeDirectory: absolutePath.default('/run/nixmaker-receipts'),
+      /** Seconds a medium may take to answer one read before it counts as stalled. */
+      patience: z.number().min(0.1).max(3600).default(60),
     })
-    .default({ roots: [], directory: '/run/media/nixmaker' }),
+    .default({
+      roots: [],
+      directory: '/run/media/nixmaker',
+      writeDirectory: '/run/nixmaker-receipts',
+      patience: 60,
+    }),
   /** Seconds a switch may take before it counts as hung and is rolled back. */
   switchDeadline: z.number().min(1).max(86_400).default(1800),
   /** Seconds a file in the inbox may stand still, incomplete, before it counts as truncated. */

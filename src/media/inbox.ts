@@ -1,20 +1,23 @@
 /** The inbox: which files in it are candidates, and a hint whenever something in it changes. */
-import type { Dirent } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { watch } from 'chokidar';
+import { opendir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { type FSWatcher, watch } from 'chokidar';
 
 export interface Candidate {
-  readonly format: 'bundle' | 'classic';
+  /** `pool`: the folder of one host's manifest in a pool (bundle/pool.ts). */
+  readonly format: 'bundle' | 'classic' | 'pool';
   readonly path: string;
+  /** It lies where it may stall, lie, and be pulled out. */
+  readonly onMedium?: true;
 }
 
 /** Where settled bundles go; never looked into again. */
 export const doneFolder = 'done';
 export const refusedFolder = 'refused';
 
-/** Threat: a folder with a million entries. What is beyond this is looked at once there is less. */
-const mostEntries = 10_000;
+/** Threat: a folder with millions of entries, or of things named like bundles. What is beyond is not looked at. */
+const mostEntries = 1_000_000;
+const mostOfUse = 1000;
 
 /**
  * Candidates in the inbox and its folders one deep, sorted by path. Names that begin with a dot are carriers'
@@ -22,33 +25,63 @@ const mostEntries = 10_000;
  */
 export async function listInbox(inbox: string): Promise<Candidate[]> {
   const found: Candidate[] = [];
-  for (const entry of await entriesOf(inbox)) {
-    const path = join(inbox, entry.name);
-    if (!entry.isDirectory()) found.push(...candidateOf(path));
-    else if (entry.name !== doneFolder && entry.name !== refusedFolder) {
-      for (const inner of await entriesOf(path)) {
-        if (!inner.isDirectory()) found.push(...candidateOf(join(path, inner.name)));
-      }
-    }
+  const { files, folders } = await entriesOf(inbox);
+  found.push(...files);
+  for (const folder of folders) {
+    if (folder !== doneFolder && folder !== refusedFolder)
+      found.push(...(await entriesOf(join(inbox, folder))).files);
   }
-  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1)).slice(0, mostOfUse);
 }
 
-export function candidateOf(path: string): Candidate[] {
+function candidateOf(path: string): Candidate[] {
   if (path.endsWith('.tar')) return [{ format: 'bundle', path }];
   if (path.endsWith('.tar.gz')) return [{ format: 'classic', path }];
   return [];
 }
 
-async function entriesOf(folder: string): Promise<Dirent[]> {
+/** Told by name only, so that ten thousand photographs cost nothing and hide nothing. */
+async function entriesOf(folder: string): Promise<{ files: Candidate[]; folders: string[] }> {
+  const files: Candidate[] = [];
+  const folders: string[] = [];
+  let seen = 0;
   try {
-    const entries = await readdir(folder, { withFileTypes: true });
-    return entries.filter((e) => !e.name.startsWith('.')).slice(0, mostEntries);
+    for await (const entry of await opendir(folder, { bufferSize: 1024 })) {
+      seen += 1;
+      if (seen > mostEntries) break;
+      if (entry.name.startsWith('.')) continue;
+      if (!entry.isDirectory()) files.push(...candidateOf(join(folder, entry.name)));
+      else if (folders.length < mostOfUse) folders.push(entry.name);
+    }
   } catch (error) {
     // A folder may vanish between being listed and being read.
-    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-    throw error;
+    if (!['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
+  return { files, folders };
+}
+
+/**
+ * Whether something in a carrier's folder may concern this host: bundles at the top and one deep, and its own part of a
+ * pool. The rest may be thousands of files, and belongs to others.
+ */
+export function concerns(host: string, parts: readonly string[]): boolean {
+  const [first, second, third] = parts;
+  if (parts.some((p) => p.startsWith('.'))) return false;
+  if (first !== 'nixmaker') return parts.length <= 2;
+  return (second ?? 'hosts') === 'hosts' && (third ?? host) === host && parts.length <= 5;
+}
+
+/** The same for a folder that a carrier fills. On network mounts no event comes: a slow rescan makes up for it. */
+export async function watchCarrier(folder: string, host: string, onHint: () => void): Promise<InboxWatch> {
+  return startWatch(
+    watch(folder, {
+      depth: 4,
+      ignoreInitial: true,
+      followSymlinks: false,
+      ignored: (path) => path !== folder && !concerns(host, relative(folder, path).split('/')),
+    }),
+    onHint,
+  );
 }
 
 export interface InboxWatch {
@@ -67,6 +100,10 @@ export async function watchInbox(inbox: string, onHint: () => void): Promise<Inb
     followSymlinks: false,
     ignored: (path) => settled.includes(path),
   });
+  return startWatch(watcher, onHint);
+}
+
+async function startWatch(watcher: FSWatcher, onHint: () => void): Promise<InboxWatch> {
   watcher.on('all', onHint);
   watcher.on('error', onHint);
   await new Promise<void>((resolve) => watcher.once('ready', () => resolve()));

@@ -36,6 +36,34 @@ export async function mountMedium(
   throw new NixmakerError('io-error', `${device} can’t be mounted: ${messageOf(said)}`);
 }
 
+/**
+ * The same, to write a receipt: just as harmless, and for as long as `work` takes.
+ * @throws NixmakerError `medium-read-only`, `medium-failing`
+ */
+export async function whileWritable(
+  run: ProcessRunner,
+  { device, fileSystem, target }: { device: string; fileSystem: string; target: string },
+  work: () => Promise<void>,
+): Promise<void> {
+  await mkdir(target, { recursive: true, mode: 0o700 });
+  const options = mountOptions(fileSystem)
+    .replace(/^ro,/, 'rw,')
+    .replace(/,noload$/, '');
+  const args = ['--types', fileSystem, '--options', options, device, target];
+  const mounted = await run('mount', args, { timeout: 60_000 });
+  if (mounted.exitCode !== 0) {
+    const said = mounted.startError ?? mounted.stderrTail.at(-1) ?? 'mount(8) said nothing';
+    throw new NixmakerError('medium-read-only', `${device}: ${messageOf(said)}`);
+  }
+  try {
+    await work();
+  } finally {
+    // Not lazily: only then is all of it on the medium.
+    const unmounted = await run('umount', [target], { timeout: 120_000 });
+    if (unmounted.exitCode !== 0) await run('umount', ['--lazy', target], { timeout: 30_000 });
+  }
+}
+
 /** Lazily: of a medium that is gone nothing can be waited for. Nothing to do where it was left alone. */
 export async function unmountMedium(
   run: ProcessRunner,

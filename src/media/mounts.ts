@@ -2,6 +2,7 @@
  * Which media are mounted, as findmnt(8) tells, and a hint whenever that changes. inotify sees no mount on a watched
  * folder, and nothing fires for /proc/self/mountinfo but poll(2), which is what `findmnt --poll` does.
  */
+import { stat } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Clock, HeardProcess, ProcessListener, ProcessRunner } from '../core/ports.ts';
 
@@ -11,24 +12,50 @@ export interface Mount {
   /** What it is: a device, mostly. */
   readonly source: string;
   readonly fileSystem: string;
+  /** Major and minor number of the device, `8:1`; major 0 where there is none (tmpfs, NFS, FUSE). */
+  readonly device: string;
+  readonly readOnly: boolean;
 }
 
 const table = z.looseObject({
   filesystems: z.array(
-    z.looseObject({ target: z.string(), source: z.string().nullish(), fstype: z.string().nullish() }),
+    z.looseObject({
+      target: z.string(),
+      source: z.string().nullish(),
+      fstype: z.string().nullish(),
+      'maj:min': z.string().nullish(),
+      options: z.string().nullish(),
+    }),
   ),
 });
 
 /** All mounts of this process's namespace, the one on top last; none where findmnt can't tell. */
 export async function listMounts(run: ProcessRunner): Promise<Mount[]> {
-  const columns = ['--output', 'TARGET,SOURCE,FSTYPE'];
+  const columns = ['--output', 'TARGET,SOURCE,FSTYPE,MAJ:MIN,OPTIONS'];
   const result = await run('findmnt', ['--json', '--list', ...columns], { timeout: 10_000 });
   if (result.exitCode !== 0) return [];
-  return table.parse(JSON.parse(result.stdout)).filesystems.map(({ target, source, fstype }) => ({
-    target,
-    source: source ?? '',
-    fileSystem: fstype ?? '',
+  return table.parse(JSON.parse(result.stdout)).filesystems.map((row) => ({
+    target: row.target,
+    source: row.source ?? '',
+    fileSystem: row.fstype ?? '',
+    device: row['maj:min']?.trim() ?? '',
+    readOnly: (row.options ?? '').split(',').includes('ro'),
   }));
+}
+
+const blockDevices = '/sys/dev/block';
+
+/** A plain mount stays in the table when its device is pulled out; sysfs(5) tells that the device is gone. */
+export async function isThere({ device }: Pick<Mount, 'device'>): Promise<boolean> {
+  if (device === '' || device.startsWith('0:') || !(await exists(blockDevices))) return true;
+  return exists(`${blockDevices}/${device}`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Those at or below one of the roots, each place once, with what is mounted on top. */

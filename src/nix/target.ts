@@ -17,10 +17,15 @@ export async function currentSystem(context: NixContext): Promise<string> {
   return (await nix(local, ['config', 'show', 'system'])).trim();
 }
 
+/** What Nix says of itself: `nix-store (Nix) 2.34.8`. */
+export async function nixVersion(context: NixContext): Promise<string> {
+  const { store: _, ...local } = context;
+  return (await classicNix(local, { program: 'nix-store', args: ['--version'] })).trim();
+}
+
 /** @throws NixmakerError `nix-too-old` */
 export async function requireRecentNix(context: NixContext): Promise<void> {
-  const { store: _, ...local } = context;
-  const version = (await classicNix(local, { program: 'nix-store', args: ['--version'] })).trim();
+  const version = await nixVersion(context);
   if (!isRecentNix(version)) {
     const oldest = limits.oldestNix.join('.');
     throw new NixmakerError('nix-too-old', `it says “${version}”, and ${oldest} is needed`);
@@ -104,6 +109,15 @@ export async function findReferrers(context: NixContext, paths: readonly StorePa
   const args = ['--query', '--referrers-closure', ...paths];
   const out = await classicNix(context, { program: 'nix-store', args });
   return [...new Set(out.split('\n').flatMap((line) => parseStorePath(line) ?? []))];
+}
+
+/** A valid path and all that it refers to, directly or not. */
+export async function listClosure(context: NixContext, path: StorePath): Promise<StorePath[]> {
+  const out = await classicNix(context, { program: 'nix-store', args: ['--query', '--requisites', path] });
+  return out
+    .split('\n')
+    .flatMap((line) => parseStorePath(line) ?? [])
+    .sort();
 }
 
 /** Deletes paths that nothing needs; any client may. @throws NixmakerError `nix-failed` where something does */

@@ -1,5 +1,5 @@
 /**
- * Requests from the unprivileged agent to the root helper: one file each, in a folder that belongs to the agent.
+ * Requests from the unprivileged agent to root: one file each, in a folder that belongs to the agent.
  *
  * Threat: an agent that was taken over. To root, all in that folder is hostile: it is opened without following links,
  * must be a plain file of the agent's own and of bounded size, and is read once and removed whatever it was. All names
@@ -10,8 +10,9 @@ import { open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../core/errors.ts';
+import { findingsParser, receiptRunParser } from '../core/host-receipt.ts';
 import { limits } from '../core/limits.ts';
-import { operation } from '../core/schema.ts';
+import { absolutePath, operation } from '../core/schema.ts';
 import { writeDurably } from './durable.ts';
 
 const request = z.strictObject({
@@ -26,33 +27,63 @@ const request = z.strictObject({
 
 export type ActivationRequestFile = z.infer<typeof request>;
 
+const visit = z.strictObject({
+  schema: z.literal(1),
+  transaction: z.string().regex(/^[0-9a-f]{12}$/),
+  /** Where the medium is mounted, or the carrier's folder. */
+  place: absolutePath,
+  findings: findingsParser,
+  /** What became of bundles that root has not heard of. */
+  runs: z.array(receiptRunParser).max(100),
+});
+
+/** A medium is done with: receipts may be written to it. */
+export type VisitFile = z.infer<typeof visit>;
+
+interface Kind<T> {
+  readonly folder: string;
+  readonly parser: z.ZodType<T>;
+}
+
+/** The kinds of requests, each with a folder of its own, for each has a service of its own. */
+export const activationRequests: Kind<ActivationRequestFile> = { folder: 'requests', parser: request };
+export const visitRequests: Kind<VisitFile> = { folder: 'visits', parser: visit };
+
 /** Requests read at one time; more are read the next time. */
 const most = 16;
 
-const folderOf = (runtimeDirectory: string) => join(runtimeDirectory, 'requests');
-
-export async function writeRequest(runtimeDirectory: string, contents: ActivationRequestFile): Promise<void> {
+export async function writeRequest<T extends { readonly transaction: string }>(
+  runtimeDirectory: string,
+  { folder }: Kind<T>,
+  contents: T,
+): Promise<void> {
   await writeDurably(
-    join(folderOf(runtimeDirectory), `${contents.transaction}.json`),
+    join(runtimeDirectory, folder, `${contents.transaction}.json`),
     JSON.stringify(contents),
     0o600,
   );
 }
 
-export interface RequestServer {
+export interface RequestServer<T> {
   /** @param settle removes the request; called once its run is on disk, so that a request is never lost */
-  serve(request: ActivationRequestFile, settle: () => Promise<void>): Promise<void>;
+  serve(request: T, settle: () => Promise<void>): Promise<void>;
   /** What lay there and was no request. It is gone by now. */
   reject(name: string, reason: string): void;
 }
 
 /** Goes through what lies in the folder. Never throws for what it finds there. @returns how many requests were served */
-export async function takeRequests(runtimeDirectory: string, server: RequestServer): Promise<number> {
+export async function takeRequests<T>(
+  runtimeDirectory: string,
+  kind: Kind<T>,
+  server: RequestServer<T>,
+): Promise<number> {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-  const folder = await open(folderOf(runtimeDirectory), flags).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
+  const folder = await open(join(runtimeDirectory, kind.folder), flags).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    },
+  );
   if (folder === undefined) return 0;
   try {
     const owner = (await folder.stat()).uid;
@@ -60,7 +91,7 @@ export async function takeRequests(runtimeDirectory: string, server: RequestServ
     let served = 0;
     for (const name of (await readdir(base)).sort().slice(0, most)) {
       const path = join(base, name);
-      const read = await readRequest(path, owner);
+      const read = await readRequest(path, owner, kind.parser);
       if (typeof read === 'string') {
         await remove(path);
         server.reject(name, read);
@@ -75,7 +106,7 @@ export async function takeRequests(runtimeDirectory: string, server: RequestServ
   }
 }
 
-async function readRequest(path: string, owner: number): Promise<ActivationRequestFile | string> {
+async function readRequest<T>(path: string, owner: number, parser: z.ZodType<T>): Promise<T | string> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     messageOf,
   );
@@ -86,7 +117,7 @@ async function readRequest(path: string, owner: number): Promise<ActivationReque
     if (!stat.isFile()) return 'it is not a regular file';
     if (uid !== owner || nlink !== 1) return 'it is not the agent’s own';
     if (size > limits.requestBytes) return `it has ${size} bytes, at most ${limits.requestBytes} are read`;
-    const parsed = request.safeParse(JSON.parse(await file.readFile('utf8')));
+    const parsed = parser.safeParse(JSON.parse(await file.readFile('utf8')));
     return parsed.success ? parsed.data : 'it is not a request';
   } catch (error) {
     return messageOf(error);

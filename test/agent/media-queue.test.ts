@@ -17,13 +17,13 @@ test('a copy in progress is looked at again after a while, and no more once it i
   await writeTestBundle(bundle);
   await truncate(bundle, 9000);
   let now = 0;
-  const table = { filesystems: [{ target: stick, source: '/dev/sdb1', fstype: 'vfat' }] };
+  const table = { filesystems: [{ target: stick, source: 'stick', fstype: 'vfat', 'maj:min': '0:99' }] };
   // Only what a queue that never gets to a decision asks of a machine.
   const machine = {
     settings: settingsParser.parse({ media: { roots: [folder] } }),
     policy,
     trust: makeTrustSet([pair.public], 1),
-    clock: { monotonic: () => now },
+    clock: { monotonic: () => now, sleep: () => new Promise(() => undefined) },
     emit: () => undefined,
     run: () =>
       Promise.resolve({

@@ -12,7 +12,7 @@ test('the cache serves the members under its secret path, and nothing anywhere e
   const bundle = await openTestBundle(path);
   const cache = await serveBundle(bundle, 'secret');
   t.after(() => cache.close());
-  for (const member of bundle.layout.members) {
+  for (const member of bundle.placed) {
     const head = await fetch(`${cache.url}/${member.name}`, { method: 'HEAD' });
     assert.equal(head.headers.get('content-length'), String(member.size));
     const answer = await fetch(`${cache.url}/${member.name}`);
@@ -37,7 +37,7 @@ test('a member altered after it was checked breaks the download, and the cache s
   const bundle = await openTestBundle(path);
   const cache = await serveBundle(bundle, 'secret');
   t.after(() => cache.close());
-  const large = bundle.layout.members.find((m) => m.size === 600_000);
+  const large = bundle.placed.find((m) => m.size === 600_000);
   assert.ok(large !== undefined);
   const file = await open(path, 'r+');
   await file.write(Buffer.from('changed'), 0, 7, large.position + 1000);

@@ -52,7 +52,7 @@ test('a whole bundle opens, and its members read as signed', async (t) => {
   await writeTestBundle(path, { narSizes: [600_000, 0] });
   const bundle = await openTestBundle(path);
   await checkAllNars(bundle);
-  for (const member of bundle.layout.members) {
+  for (const member of bundle.placed) {
     const chunks: Buffer[] = [];
     for await (const chunk of streamMember(bundle, member)) chunks.push(chunk);
     assert.deepEqual(Buffer.concat(chunks), await readMember(bundle, member));
@@ -90,7 +90,7 @@ test('a stream of altered contents ends before its last chunk', async (t) => {
   const path = join(await temporaryFolder(t), 'web.tar');
   await writeTestBundle(path, { narSizes: [700_000, 10] });
   const bundle = await openTestBundle(path);
-  const large = bundle.layout.members.find((m) => m.size === 700_000);
+  const large = bundle.placed.find((m) => m.size === 700_000);
   assert.ok(large !== undefined);
   const file = await open(path, 'r+');
   await file.write(Buffer.from([1, 2, 3]), 0, 3, large.position);

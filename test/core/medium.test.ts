@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { mountOptions, reasonNotToMount } from '../../src/core/medium.ts';
 import type { MediaPolicy } from '../../src/core/policy.ts';
 
-const policy: MediaPolicy = { mount: true, fileSystems: ['vfat', 'ext4'], labels: [] };
+const policy: MediaPolicy = { mount: true, fileSystems: ['vfat', 'ext4'], labels: [], folders: [] };
 const stick = { fileSystem: 'vfat', label: 'UPDATES' };
 
 test('a medium is mounted only where the policy says so, and only what it allows', () => {

@@ -4,7 +4,13 @@ import type { Clock, HeardProcess } from '../../src/core/ports.ts';
 import { listMounts, mediaAmong, watchMounts } from '../../src/media/mounts.ts';
 import { runProgram } from '../../src/process/run.ts';
 
-const mount = (target: string, source = '/dev/sdb1') => ({ target, source, fileSystem: 'vfat' });
+const mount = (target: string, source = '/dev/sdb1') => ({
+  target,
+  source,
+  fileSystem: 'vfat',
+  device: '8:17',
+  readOnly: false,
+});
 
 test('media are the mounts at or below a root, and never those beside it', () => {
   const mounts = [

@@ -63,5 +63,6 @@ export const policy: Policy = {
   realise: 'never-build',
   boot: { confirm: 'automatic', within: 900, startTimeout: 600 },
   reboot: { when: 'never', delay: 60 },
-  media: { mount: false, fileSystems: ['vfat'], labels: [] },
+  media: { mount: false, fileSystems: ['vfat'], labels: [], folders: [] },
+  receipts: { send: true },
 };

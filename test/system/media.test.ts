@@ -46,7 +46,7 @@ const runs = async () => (await bed.sh('cat /run/current-system/etc/motd')).trim
 const log = () => bed.sh('journalctl --no-pager --unit nixmaker --output=cat');
 const settled = (count: number) =>
   bed.until(
-    'test "$(journalctl --no-pager --unit nixmaker --output=cat | grep -c \'"event":"medium-done"\')" -eq "$1"',
+    'test "$(journalctl --no-pager --unit nixmaker --output=cat | grep -c \'"event":"bundle-done"\')" -eq "$1"',
     String(count),
   );
 

@@ -1,0 +1,135 @@
+/** A medium with a pool on it, as `put` works on it: what it holds, flushing, forgetting, clearing away. */
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cacheOf, hostsOf, listPool, type PoolEntry, readPoolHead } from '../bundle/pool.ts';
+import { collectGarbage, entriesToPrune, removeEntry } from '../bundle/pool-prune.ts';
+import { messageOf, NixmakerError } from '../core/errors.ts';
+import type { Manifest, Member } from '../core/manifest.ts';
+import type { ProcessRunner } from '../core/ports.ts';
+import { readManifest } from '../signing/verify.ts';
+
+export class PoolMedium {
+  readonly #run: ProcessRunner;
+  readonly #root: string;
+  readonly #manifests: Manifest[];
+  readonly #unreadable: readonly PoolEntry[];
+  /** What a person should read although all went well. */
+  readonly notices: string[] = [];
+
+  private constructor(
+    { run, root }: { run: ProcessRunner; root: string },
+    { manifests, unreadable }: { manifests: Manifest[]; unreadable: readonly PoolEntry[] },
+  ) {
+    this.#run = run;
+    this.#root = root;
+    this.#manifests = manifests;
+    this.#unreadable = unreadable;
+    const [first] = unreadable;
+    if (first === undefined) return;
+    this.notices.push(
+      `The manifest of ${first.host}, sequence ${first.sequence}, can’t be read, so nothing old was deleted.`,
+    );
+  }
+
+  /** Makes the pool's folders where they are missing. @throws NixmakerError `usage` */
+  static async open(run: ProcessRunner, root: string): Promise<PoolMedium> {
+    const isFolder = await stat(root).then(
+      (s) => s.isDirectory(),
+      () => false,
+    );
+    if (!isFolder) throw new NixmakerError('usage', `${root} is not a folder`);
+    await mkdir(hostsOf(root), { recursive: true });
+    await mkdir(join(cacheOf(root), 'nar'), { recursive: true });
+    return new PoolMedium({ run, root }, await readManifests(root));
+  }
+
+  /** The highest sequence of a host; 0 where there is none. */
+  newest(host: string): number {
+    return Math.max(0, ...this.#manifests.filter((m) => m.host === host).map((m) => m.sequence));
+  }
+
+  add(manifest: Manifest): void {
+    this.#remove(manifest);
+    this.#manifests.push(manifest);
+  }
+
+  #remove({ host, sequence }: Pick<Manifest, 'host' | 'sequence'>): void {
+    const at = this.#manifests.findIndex((m) => m.host === host && m.sequence === sequence);
+    if (at !== -1) this.#manifests.splice(at, 1);
+  }
+
+  /** FAT and exFAT tell no upper from lower case: two such hosts would share a folder. @throws NixmakerError */
+  refuseCaseTwins(hosts: readonly string[]): void {
+    const byLower = new Map<string, string>();
+    for (const host of [...this.#manifests.map((m) => m.host), ...hosts]) {
+      const twin = byLower.get(host.toLowerCase());
+      if (twin !== undefined && twin !== host)
+        throw new NixmakerError(
+          'host-name-unusable',
+          `“${twin}” and “${host}” would be one folder on a FAT medium`,
+        );
+      byLower.set(host.toLowerCase(), host);
+    }
+  }
+
+  /** The digests under which the other manifests of the pool name each narinfo. */
+  narinfoDigests(but: Manifest): Map<string, Set<string>> {
+    const digests = new Map<string, Set<string>>();
+    const others = this.#manifests.filter((m) => m.host !== but.host || m.sequence !== but.sequence);
+    for (const { name, sha256 } of others.flatMap((m) => m.members)) {
+      if (name.endsWith('.narinfo')) digests.set(name, (digests.get(name) ?? new Set()).add(sha256));
+    }
+    return digests;
+  }
+
+  /** Takes away all but the newest sequences of these hosts. @returns how many went */
+  async prune(hosts: ReadonlySet<string>, keep: number): Promise<number> {
+    let pruned = 0;
+    for (const host of hosts) {
+      for (const entry of entriesToPrune(await listPool(this.#root, host), host, keep)) {
+        await removeEntry(entry);
+        this.#remove(entry);
+        pruned += 1;
+      }
+    }
+    return pruned;
+  }
+
+  /** @returns how many members went that no manifest names */
+  async collect(): Promise<number> {
+    return this.#unreadable.length > 0 ? 0 : collectGarbage(this.#root, this.#manifests);
+  }
+
+  /** @throws NixmakerError `medium-failing` */
+  async flush(): Promise<void> {
+    const result = await this.#run('sync', ['--file-system', this.#root]);
+    if (result.exitCode === 0) return;
+    const said = result.startError ?? result.stderrTail.at(-1) ?? `sync ended with ${result.exitCode}`;
+    throw new NixmakerError('medium-failing', `${this.#root} can’t be flushed: ${messageOf(said)}`);
+  }
+
+  /**
+   * Has the kernel drop what it keeps of the files (posix_fadvise(2), which dd(1) can ask for), so that they are read
+   * from the medium. Small ones are not worth a process each: what fails on a medium fails on large ones, too.
+   */
+  async forget(files: readonly { readonly path: string; readonly member: Member }[]): Promise<void> {
+    const quiet = ['iflag=nocache', 'count=0', 'status=none'];
+    for (const { path, member } of files)
+      if (member.size >= 64 * 1024) await this.#run('dd', [`if=${path}`, ...quiet]);
+  }
+}
+
+async function readManifests(root: string): Promise<{ manifests: Manifest[]; unreadable: PoolEntry[] }> {
+  const manifests: Manifest[] = [];
+  const unreadable: PoolEntry[] = [];
+  for (const entry of await listPool(root)) {
+    try {
+      const head = await readPoolHead(entry.folder);
+      if (head !== undefined) manifests.push(readManifest(head.manifestBytes));
+    } catch (error) {
+      if (!(error instanceof NixmakerError)) throw error;
+      unreadable.push(entry);
+    }
+  }
+  return { manifests, unreadable };
+}

@@ -1,0 +1,90 @@
+/**
+ * A file that may lie in parts, for FAT32 holds none of 4 GiB or more: `<name>.000`, `<name>.001`, … in the place of
+ * `<name>`, as split(1) names them, so that `cat <name>.*` is the whole.
+ */
+import { stat } from 'node:fs/promises';
+import { NixmakerError } from '../core/errors.ts';
+import { type BundleFile, openBundleFile } from './file.ts';
+
+/** Bytes of a part: a mebibyte below what FAT32 can hold (fatgen103, "File size": 2^32 − 1). */
+export const partBytes = 4 * 1024 ** 3 - 1024 ** 2;
+
+/** Members have at most 8 GiB; the rest is for pools written with smaller parts. */
+const mostParts = 1000;
+
+export const partName = (path: string, index: number) => `${path}.${String(index).padStart(3, '0')}`;
+
+export type Parts = Pick<BundleFile, 'readInto' | 'close'>;
+
+/** Bytes of the file or of all its parts; undefined where there is neither. */
+export async function sizeOfParts(path: string): Promise<number | undefined> {
+  const whole = await sizeOf(path);
+  if (whole !== undefined) return whole;
+  let sum: number | undefined;
+  for (let i = 0; i < mostParts; i++) {
+    const size = await sizeOf(partName(path, i));
+    if (size === undefined) break;
+    sum = (sum ?? 0) + size;
+  }
+  return sum;
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Opened whole or in parts; undefined where there is neither. @throws NixmakerError as `openBundleFile` */
+export async function openParts(path: string): Promise<Parts | undefined> {
+  const whole = await openIfThere(path);
+  if (whole !== undefined) return whole;
+  const files: { readonly file: BundleFile; readonly start: number; readonly end: number }[] = [];
+  let end = 0;
+  try {
+    for (let i = 0; i < mostParts; i++) {
+      const file = await openIfThere(partName(path, i));
+      if (file === undefined) break;
+      const start = end;
+      end += await file.size();
+      files.push({ file, start, end });
+    }
+  } catch (error) {
+    for (const { file } of files) await file.close();
+    throw error;
+  }
+  if (files.length === 0) return undefined;
+  return {
+    readInto: async (buffer, position) => {
+      let done = 0;
+      for (const { file, start, end: stop } of files) {
+        const at = position + done;
+        if (done === buffer.length || at >= stop || at < start) continue;
+        const want = buffer.subarray(done, done + Math.min(buffer.length - done, stop - at));
+        const got = await file.readInto(want, at - start);
+        done += got;
+        if (got < want.length) break;
+      }
+      return done;
+    },
+    close: async () => {
+      for (const { file } of files) await file.close();
+    },
+  };
+}
+
+async function openIfThere(path: string): Promise<BundleFile | undefined> {
+  try {
+    return await openBundleFile(path);
+  } catch (error) {
+    if (error instanceof NixmakerError && isMissing(error.cause)) return undefined;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException | undefined)?.code ?? '');
+}

@@ -1,0 +1,53 @@
+/** Clearing away what nobody wants of a pool any more: old sequences, and members that no manifest names. */
+import { readdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Manifest } from '../core/manifest.ts';
+import { nix32 } from '../core/store-path.ts';
+import { cacheOf, type PoolEntry } from './pool.ts';
+
+/** Takes an entry away: the manifest first, so that it counts no more whatever happens next. */
+export async function removeEntry({ folder }: Pick<PoolEntry, 'folder'>): Promise<void> {
+  await rm(join(folder, 'manifest.json'), { force: true });
+  const ours = (await readdir(folder)).filter(
+    (n) => ['manifest.sig', 'meta'].includes(n) || n.endsWith('.narinfo'),
+  );
+  for (const name of ours) await rm(join(folder, name));
+  // What else somebody has put there stays.
+  await rmdir(folder).catch(() => undefined);
+}
+
+/** Entries of one host that are older than the newest `keep`. */
+export function entriesToPrune(entries: readonly PoolEntry[], host: string, keep: number): PoolEntry[] {
+  return entries
+    .filter((e) => e.host === host)
+    .sort((a, b) => b.sequence - a.sequence)
+    .slice(keep);
+}
+
+const narinfoName = new RegExp(`^[${nix32}]{32}\\.narinfo$`);
+const narName = new RegExp(`^([${nix32}]{52}\\.nar\\.zst)(?:\\.[0-9]{3})?$`);
+
+/**
+ * Deletes members that none of the manifests names. Only files with the names we give are looked at.
+ * @param manifests all of the pool's; with one missing nothing may be deleted
+ * @returns how many files went
+ */
+export async function collectGarbage(root: string, manifests: readonly Manifest[]): Promise<number> {
+  const needed = new Set(manifests.flatMap((m) => m.members.map(({ name }) => name)));
+  const cache = cacheOf(root);
+  const narinfos = (await namesIn(cache)).filter((n) => narinfoName.test(n) && !needed.has(n));
+  const nars = (await namesIn(join(cache, 'nar'))).filter((n) => {
+    const whole = narName.exec(n)?.[1];
+    return whole !== undefined && !needed.has(`nar/${whole}`);
+  });
+  for (const name of narinfos) await rm(join(cache, name));
+  for (const name of nars) await rm(join(cache, 'nar', name));
+  return narinfos.length + nars.length;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+}

@@ -1,0 +1,68 @@
+/**
+ * Receipts that have yet to leave this machine, one file each, signed. A receipt stays until it has been written to a medium
+ * and flushed; a newer one about the same sequence takes the place of an older.
+ */
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { NixmakerError } from '../core/errors.ts';
+import { seal, unseal } from './checksummed.ts';
+import { readIfThere, writeDurably } from './durable.ts';
+
+const ledger = z.strictObject({
+  schema: z.literal(1),
+  /** Number of the last receipt that was signed. */
+  number: z.number().int().min(0),
+  /** Runs that have had their receipt, as `transaction:state`; the newest last. */
+  told: z.array(z.string()),
+});
+
+export type Ledger = z.infer<typeof ledger>;
+
+const ledgerFile = (folder: string) => join(folder, 'receipts-told');
+const outboxOf = (folder: string) => join(folder, 'outbox');
+
+/** Runs remembered: more than one journal has between two visits. */
+const mostTold = 1000;
+/** Receipts that wait: beyond these the oldest are dropped, for the desk will hear of newer ones. */
+const mostWaiting = 64;
+
+/** @throws NixmakerError `state-corrupt` */
+export async function readLedger(folder: string): Promise<Ledger> {
+  const text = await readIfThere(ledgerFile(folder));
+  if (text === undefined) return { schema: 1, number: 0, told: [] };
+  const parsed = ledger.safeParse(unseal(text.trimEnd()));
+  if (!parsed.success) throw new NixmakerError('state-corrupt', `${ledgerFile(folder)} is damaged`);
+  return parsed.data;
+}
+
+export async function writeLedger(folder: string, { number, told }: Ledger): Promise<void> {
+  await writeDurably(ledgerFile(folder), seal({ schema: 1, number, told: told.slice(-mostTold) }));
+}
+
+export async function addToOutbox(folder: string, name: string, text: string): Promise<void> {
+  await writeDurably(join(outboxOf(folder), name), text);
+  const waiting = await listOutbox(folder);
+  const numbered = (n: string) => Number.parseInt(n, 10) || 0;
+  const oldest = [...waiting].sort((a, b) => numbered(a) - numbered(b)).slice(0, -mostWaiting);
+  for (const old of oldest) await rm(join(outboxOf(folder), old));
+}
+
+export async function listOutbox(folder: string): Promise<string[]> {
+  return readdir(outboxOf(folder)).then(
+    (names) => names.filter((n) => n.endsWith('.json')).sort(),
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    },
+  );
+}
+
+export async function readFromOutbox(folder: string, name: string): Promise<string | undefined> {
+  return readIfThere(join(outboxOf(folder), name));
+}
+
+/** @param text what was delivered; something newer that has come since stays */
+export async function removeFromOutbox(folder: string, name: string, text: string): Promise<void> {
+  if ((await readFromOutbox(folder, name)) === text) await rm(join(outboxOf(folder), name));
+}

@@ -1,0 +1,52 @@
+/** Envelopes of receipts: what counts as signed, and by whom. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { NixmakerError } from '../../src/core/errors.ts';
+import { openEnvelope, sealEnvelope } from '../../src/signing/envelope.ts';
+import { generateKeyPair, parsePublicKey, parseSecretKey } from '../../src/signing/nix-key.ts';
+
+const pair = generateKeyPair('host-web');
+const secret = parseSecretKey(pair.secret);
+const key = parsePublicKey(pair.public);
+const type = 'application/vnd.nixmaker.receipt.v1+json';
+const sealed = sealEnvelope(Buffer.from('{"a":1}'), type, secret);
+const malformed = (error: unknown) => error instanceof NixmakerError && error.code === 'receipt-malformed';
+
+test('what was sealed opens, and is signed by that key only', () => {
+  const { payload, isSignedBy } = openEnvelope(sealed, type);
+  assert.equal(payload.toString(), '{"a":1}');
+  assert.equal(isSignedBy(key), true);
+  assert.equal(
+    isSignedBy(parsePublicKey(generateKeyPair('host-web').public)),
+    false,
+    'the name alone is nothing',
+  );
+});
+
+test('a signature over a manifest is none over a receipt', () => {
+  const other = sealEnvelope(Buffer.from('{"a":1}'), 'application/vnd.nixmaker.manifest.v1+json', secret);
+  assert.throws(() => openEnvelope(other, type), malformed);
+  const relabelled = JSON.stringify({ ...(JSON.parse(other) as object), payloadType: type });
+  assert.equal(openEnvelope(relabelled, type).isSignedBy(key), false);
+});
+
+test('another payload, lax base64 and spare fields are refused', () => {
+  const parsed = JSON.parse(sealed) as { payload: string };
+  const changed = JSON.stringify({ ...parsed, payload: Buffer.from('{"a":2}').toString('base64') });
+  assert.equal(openEnvelope(changed, type).isSignedBy(key), false);
+  assert.throws(
+    () => openEnvelope(JSON.stringify({ ...parsed, payload: `${parsed.payload}!` }), type),
+    malformed,
+  );
+  assert.throws(() => openEnvelope(JSON.stringify({ ...parsed, more: 1 }), type), malformed);
+  assert.throws(() => openEnvelope(JSON.stringify({ ...parsed, signatures: [] }), type), malformed);
+});
+
+test('no text makes it throw anything else', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+      assert.throws(() => openEnvelope(text, type), malformed);
+    }),
+  );
+});

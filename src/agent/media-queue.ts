@@ -26,12 +26,19 @@ const retry = 30_000;
 /** Times a file is tried that can't be read. */
 const mostFailures = 3;
 
+interface Later {
+  /** On the monotonic clock. Milliseconds. */
+  readonly until: number;
+  /** It is for this host: the visit is not over without it. */
+  readonly isOurs: boolean;
+}
+
 /** What is known of a place while it is there. */
 class Visit {
   readonly place: Place;
   /** What has been dealt with, by path: its fingerprint then. */
   readonly settled = new Map<string, string>();
-  readonly later = new Map<string, number>();
+  readonly later = new Map<string, Later>();
   readonly failures = new Map<string, number>();
   readonly findings = new Map<string, Finding>();
   /** Something there is ours: a pool, or a bundle for this host. */
@@ -85,7 +92,7 @@ export class MediaQueue {
   /** Places at which nothing is left to do; each is told once, until something new is there. */
   finished(): FinishedVisit[] {
     const over = [...this.#visits.values()].filter(
-      (v) => v.isOurs && !v.isOver && !v.isSilent && v.later.size === 0,
+      (v) => v.isOurs && !v.isOver && !v.isSilent && ![...v.later.values()].some((l) => l.isOurs),
     );
     for (const visit of over) visit.isOver = true;
     return over.map(({ place, findings }) => ({ place, findings: [...findings.values()] }));
@@ -110,14 +117,14 @@ export class MediaQueue {
     if (code === 'medium-stalled') this.#silence(visit, code, '');
     else if (code === 'medium-unreadable' && this.#hasFailed(visit, found.candidate))
       this.settle(found, 'unreadable', code);
-    else visit.later.set(found.candidate.path, this.#machine.clock.monotonic() + retry);
+    else visit.later.set(found.candidate.path, this.#later(true));
   }
 
   /** After how many milliseconds something that was deferred is due. */
   due(): number | undefined {
     const now = this.#machine.clock.monotonic();
     const times = [...this.#visits.values()].flatMap((v) =>
-      v.isSilent ? [] : [...v.later.values()].map((t) => Math.max(0, t - now)),
+      v.isSilent ? [] : [...v.later.values()].map(({ until }) => Math.max(0, until - now)),
     );
     return times.length === 0 ? undefined : Math.min(...times);
   }
@@ -151,14 +158,15 @@ export class MediaQueue {
     const { path } = candidate;
     const fingerprint = await this.#fingerprintOf(visit, candidate);
     if (fingerprint === undefined || visit.settled.get(path) === fingerprint) return [];
-    if ((visit.later.get(path) ?? 0) > this.#machine.clock.monotonic()) return [];
+    if ((visit.later.get(path)?.until ?? 0) > this.#machine.clock.monotonic()) return [];
     visit.later.delete(path);
     const judged = await judgeCandidate(this.#machine, candidate);
     const { judgement, sequence = 0 } = judged;
     if (judgement.outcome === 'accept') return [{ place: visit.place, candidate, fingerprint, sequence }];
-    if (this.#isForLater(visit, candidate, judged))
-      visit.later.set(path, this.#machine.clock.monotonic() + retry);
-    else {
+    if (this.#isForLater(visit, candidate, judged)) {
+      // Of a file too short to tell, nobody knows whether it will ever be a bundle.
+      visit.later.set(path, this.#later(judgement.outcome !== 'unusable' || candidate.format === 'pool'));
+    } else {
       visit.settled.set(path, fingerprint);
       this.#noteOutcome(visit, candidate, judged);
     }
@@ -187,6 +195,10 @@ export class MediaQueue {
     visit.note(candidate, { outcome, host, sequence, ...told });
     if (told.code !== undefined)
       this.#machine.emit({ event: 'passed-over', source: candidate.path, ...told });
+  }
+
+  #later(isOurs: boolean): Later {
+    return { until: this.#machine.clock.monotonic() + retry, isOurs };
   }
 
   #hasFailed({ failures }: Visit, { path }: Candidate): boolean {

@@ -89,7 +89,9 @@ export async function takeRequests<T>(
     const owner = (await folder.stat()).uid;
     const base = `/proc/self/fd/${folder.fd}`;
     let served = 0;
-    for (const name of (await readdir(base)).sort().slice(0, most)) {
+    // Another name is one that is being written (write-file-atomic renames), or nothing of ours.
+    const names = (await readdir(base)).filter((name) => name.endsWith('.json'));
+    for (const name of names.sort().slice(0, most)) {
       const path = join(base, name);
       const read = await readRequest(path, owner, kind.parser);
       if (typeof read === 'string') {

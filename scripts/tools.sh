@@ -152,44 +152,6 @@ ensure_bed() {
   export NIXMAKER_BED="$_bed/root"
 }
 
-# User-mode Linux and a disk for it, for tests that restart machines and cut their power (test/support/vm.ts).
-ensure_vm() {
-  _vm=$nixmaker_cache/vm
-  # Made of the bed's tree, so its stamp counts as well. The number grows with what is done here.
-  _stamp="3 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/scripts/prepare-vm")"
-  if [ "$(cat "$_vm/stamp" 2>/dev/null)" != "$_stamp" ]; then
-    need mke2fs "package e2fsprogs: it makes the disk of the virtual machine"
-    say "fetching user-mode Linux from Debian's mirror (about 45 MB)…"
-    fetch_debian "$_vm" user-mode-linux udev kmod
-    rm -rf "$_vm/tree" "$_vm/run"
-    cp -a "$nixmaker_cache/bed/root" "$_vm/run"
-    mv "$_vm/root/usr/bin/linux.uml" "$_vm/run/usr/bin/"
-    cp -a "$nixmaker_cache/bed/root" "$_vm/tree"
-    "$nixmaker_root/scripts/prepare-vm" "$_vm/tree" || die "the tree for the virtual machine could not be prepared"
-    mke2fs -q -t ext4 -d "$_vm/tree" "$_vm/disk" 1500M || die "the disk of the virtual machine could not be made"
-    # A second disk, of a machine at which devices come and go: udev, disks to plug and pull (scsi_debug).
-    mkdir -p "$_vm/tree/usr/lib/uml"
-    for _module in scsi_common scsi_mod sd_mod scsi_debug; do
-      find "$_vm/root/usr/lib/uml/modules" -name "$_module.ko" -exec cp {} "$_vm/tree/usr/lib/uml/" \;
-    done
-    rm -rf "$_vm/root/usr/lib/uml" "$_vm/root/usr/share"
-    cp -a "$_vm/root/usr/." "$_vm/tree/usr/"
-    ln -sfn kmod "$_vm/tree/usr/bin/insmod"
-    for _unit in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket; do
-      rm -f "$_vm/tree/etc/systemd/system/$_unit"
-    done
-    # The hundreds of terminals of user-mode Linux are nobody's business here.
-    mkdir -p "$_vm/tree/etc/systemd/system/systemd-udev-trigger.service.d"
-    printf '[Service]\nExecStart=\nExecStart=/usr/bin/udevadm trigger --action=add --subsystem-match=block\n' \
-      >"$_vm/tree/etc/systemd/system/systemd-udev-trigger.service.d/block.conf"
-    mke2fs -q -t ext4 -d "$_vm/tree" "$_vm/disk-media" 1500M || die "the disk of the virtual machine could not be made"
-    rm -rf "$_vm/tree" "$_vm/root"
-    mv "$_vm/run" "$_vm/root"
-    printf '%s\n' "$_stamp" >"$_vm/stamp"
-  fi
-  export NIXMAKER_VM="$_vm"
-}
-
 ensure_nix() {
   if [ -r /etc/os-release ] && grep -q '^ID=debian' /etc/os-release; then
     _dir=$nixmaker_cache/nix
@@ -219,7 +181,13 @@ ensure_tools() {
   ensure_packages
   ensure_nix
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
-  case " ${nixmaker_tools:-} " in *" vm "*) ensure_vm ;; esac
+  # shellcheck source=scripts/tools-vm.sh
+  case " ${nixmaker_tools:-} " in *" vm "*)
+    . "$nixmaker_root/scripts/tools-vm.sh"
+    ensure_vm
+    ensure_qemu
+    ;;
+  esac
   flock -u 9
   exec 9>&-
   export PATH

@@ -1,0 +1,81 @@
+# shellcheck shell=sh
+# Sourced by tools.sh: virtual machines, made of the bed's tree (a Debian with systemd and Nix).
+
+# Copies the named kernel modules with all they depend on. copy_modules MODULES TREE NAME…
+copy_modules() {
+  _from=$1
+  _into=$2/usr/lib/modules/$(basename "$1")
+  _root=$2
+  shift 2
+  [ -r "$_from/modules.dep" ] || return 1
+  mkdir -p "$_into"
+  for _name; do
+    # modules.dep: "path: all that it depends on"; what is not there is built in.
+    for _module in $(sed -n "s#^\([^:]*/$_name\.ko[^:/]*\):\(.*\)#\1 \2#p" "$_from/modules.dep"); do
+      mkdir -p "$_into/$(dirname "$_module")"
+      case $_module in
+        *.xz) xz -dc "$_from/$_module" >"$_into/${_module%.xz}" ;;
+        *) cp "$_from/$_module" "$_into/$_module" ;;
+      esac
+    done
+  done
+  cp "$_from"/modules.builtin* "$_from/modules.order" "$_into/"
+  chroot "$_root" depmod "$(basename "$_from")"
+}
+
+# A machine at which devices come and go: udev and tools for file systems, from EXTRA. add_udev TREE EXTRA
+add_udev() {
+  rm -rf "$2/usr/share/doc" "$2/usr/share/man" "$2/usr/share/locale"
+  cp -a "$2/usr/." "$1/usr/"
+  for _unit in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket; do
+    rm -f "$1/etc/systemd/system/$_unit"
+  done
+  # The hundreds of terminals of user-mode Linux are nobody's business here.
+  mkdir -p "$1/etc/systemd/system/systemd-udev-trigger.service.d"
+  printf '[Service]\nExecStart=\nExecStart=/usr/bin/udevadm trigger --action=add --subsystem-match=block\n' \
+    >"$1/etc/systemd/system/systemd-udev-trigger.service.d/block.conf"
+}
+
+# User-mode Linux and disks for it (test/support/vm.ts): machines that are restarted and whose power is cut.
+ensure_vm() {
+  _vm=$nixmaker_cache/vm
+  # Made of the bed's tree, so its stamp counts as well. The number grows with what is done here.
+  _stamp="4 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/scripts/prepare-vm")"
+  if [ "$(cat "$_vm/stamp" 2>/dev/null)" != "$_stamp" ]; then
+    need mke2fs "package e2fsprogs: it makes the disk of the virtual machine"
+    say "fetching user-mode Linux from Debian's mirror (about 50 MB)…"
+    fetch_debian "$_vm" user-mode-linux udev kmod dosfstools dmsetup xorriso fdisk
+    rm -rf "$_vm/tree" "$_vm/run"
+    cp -a "$nixmaker_cache/bed/root" "$_vm/run"
+    mv "$_vm/root/usr/bin/linux.uml" "$_vm/run/usr/bin/"
+    cp -a "$nixmaker_cache/bed/root" "$_vm/tree"
+    "$nixmaker_root/scripts/prepare-vm" "$_vm/tree" || die "the tree for the virtual machine could not be prepared"
+    mke2fs -q -t ext4 -d "$_vm/tree" "$_vm/disk" 1500M || die "the disk of the virtual machine could not be made"
+    # A second disk, for media: disks to plug and pull (scsi_debug), file systems, devices that fail and stall (dm).
+    mv "$_vm/root/usr/lib/uml/modules" "$_vm/modules"
+    add_udev "$_vm/tree" "$_vm/root"
+    copy_modules "$(echo "$_vm"/modules/*)" "$_vm/tree" sd_mod scsi_debug vfat isofs loop dm-mod dm-dust \
+      nls_cp437 nls_ascii nls_utf8 nls_iso8859-1 || die "the kernel modules could not be prepared"
+    mke2fs -q -t ext4 -d "$_vm/tree" "$_vm/disk-media" 1500M || die "the disk of the virtual machine could not be made"
+    rm -rf "$_vm/tree" "$_vm/root" "$_vm/modules"
+    mv "$_vm/run" "$_vm/root"
+    printf '%s\n' "$_stamp" >"$_vm/stamp"
+  fi
+  export NIXMAKER_VM="$_vm"
+}
+
+# QEMU with a Debian kernel that knows USB (test/support/qemu.ts): real sticks, and a drive whose cache is lost with the
+# power. Nothing is shared with the host, so nixmaker is on the disk, compiled; under emulation every start of Node.js counts.
+ensure_qemu() {
+  _qemu=$nixmaker_cache/qemu
+  _stamp="1 $(cat "$nixmaker_cache/bed/stamp") $(cat "$nixmaker_root/scripts/prepare-vm" "$nixmaker_root/scripts/prepare-qemu" | cksum)"
+  if [ "$(cat "$_qemu/stamp" 2>/dev/null)" != "$_stamp" ]; then
+    say "fetching QEMU and a kernel from Debian's mirror (about 110 MB)…"
+    fetch_debian "$_qemu" qemu-system-x86 linux-image-amd64 busybox-static udev kmod dosfstools exfatprogs mtools nbdkit
+    for _link in bin sbin lib lib64; do ln -sfn "usr/$_link" "$_qemu/root/$_link"; done
+    mkdir -p "$_qemu/root/proc" "$_qemu/root/dev" "$_qemu/root/tmp" "$_qemu/root/var/tmp"
+    "$nixmaker_root/scripts/prepare-qemu" "$_qemu" "$nixmaker_cache/bed/root" || die "QEMU's machine could not be prepared"
+    printf '%s\n' "$_stamp" >"$_qemu/stamp"
+  fi
+  export NIXMAKER_QEMU="$_qemu"
+}

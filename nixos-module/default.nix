@@ -26,7 +26,8 @@ let
   units = pkgs.runCommand "nixmaker-units" { } ''
     mkdir -p $out/etc/systemd/system
     for unit in ${../systemd}/nixmaker*; do
-      sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|" $unit >$out/etc/systemd/system/$(basename $unit)
+      sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|; s|/usr/bin/umount|${pkgs.util-linux}/bin/umount|" \
+        $unit >$out/etc/systemd/system/$(basename $unit)
     done
   '';
 in
@@ -122,6 +123,7 @@ in
           "nixmaker-confirm"
           "nixmaker-reboot"
           "nixmaker-medium@"
+          "nixmaker-receipts"
         ]
         (name: {
           inherit path;
@@ -133,11 +135,13 @@ in
             !(builtins.elem name [
               "nixmaker-reboot"
               "nixmaker-medium@"
+              "nixmaker-receipts"
             ])
           ) "multi-user.target";
           # Boot loaders that count tries (boot.loader.systemd-boot.bootCounting) go on counting until it has said yes.
           requiredBy = lib.optional (name == "nixmaker-confirm") "boot-complete.target";
         });
     systemd.paths.nixmaker-activate.wantedBy = [ "multi-user.target" ];
+    systemd.paths.nixmaker-receipts.wantedBy = [ "multi-user.target" ];
   };
 }

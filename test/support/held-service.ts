@@ -1,5 +1,5 @@
 /**
- * held-service.ts agent|activate|confirm: a service as production composes it, but for one thing: at the transition that
+ * held-service.ts agent|activate|confirm [MAIN]: a service as production composes it, but for one thing: at the transition that
  * /run/hold/at names ("agent before imported"), it says so in /run/hold/held and stands still until /run/hold/go is
  * there. So that it can be killed, or the machine’s power cut, at a moment that was seen and not guessed.
  */
@@ -10,9 +10,9 @@ import { runHelper } from '../../src/agent/helper.ts';
 import { type Machine, openMachine } from '../../src/agent/machine.ts';
 import { makeLog } from '../../src/report/logger.ts';
 
-const [who = ''] = process.argv.slice(2);
+const [who = '', main = new URL('../../src/cli/main.ts', import.meta.url).pathname] = process.argv.slice(2);
 // The health checks run in a process of their own, started by the name of this one.
-process.argv[1] = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+process.argv[1] = main;
 const folder = '/run/hold';
 
 /** Where to stand still: in the file, or, from the start of the machine on, among the kernel’s arguments. */

@@ -11,8 +11,13 @@ export const units = [
 
 const held = { nixmaker: 'agent', 'nixmaker-activate': 'activate', 'nixmaker-confirm': 'confirm' };
 
-/** The units of systemd/ and the drop-ins, by the path at which a machine looks for them. */
-export function heldUnitFiles(): Map<string, string> {
+/**
+ * The units of systemd/ and the drop-ins, by the path at which a machine looks for them.
+ * @param command how held-service.ts is started there
+ */
+export function heldUnitFiles(
+  command = '/opt/node/bin/node /opt/nixmaker/test/support/held-service.ts %s',
+): Map<string, string> {
   const files = new Map(units.map((unit) => [`/etc/systemd/system/${unit}`, unitText(unit)]));
   for (const [unit, who] of Object.entries(held)) {
     const lines = [
@@ -20,7 +25,7 @@ export function heldUnitFiles(): Map<string, string> {
       'StartLimitIntervalSec=0',
       '[Service]',
       'ExecStart=',
-      `ExecStart=/opt/node/bin/node /opt/nixmaker/test/support/held-service.ts ${who}`,
+      `ExecStart=${command.replace('%s', who)}`,
       'ReadWritePaths=/run/hold /var/cache/node',
       'Environment=NODE_COMPILE_CACHE=/var/cache/node',
       ...(who === 'confirm' ? [] : ['RestartSec=100ms']),

@@ -1,6 +1,7 @@
 /** Disks of machines that run nixmaker as its units start it, to be copied for each case. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { compiledAt, compiledHeld, compiledMain, compileTo } from './compiled.ts';
 import type { Workshop } from './fleet.ts';
 import { heldUnitFiles } from './held-units.ts';
 import { copyDisk, emptyDisk, Vm } from './vm.ts';
@@ -26,7 +27,13 @@ export async function makeDisk(shop: Workshop, name: string, options: VmTarget):
     );
     const policy = { schema: 1, host: 'web', operation: 'switch', trustedKeys: [shop.keys.publicKey] };
     await vm.write('/etc/nixmaker/policy.json', JSON.stringify(policy));
-    for (const [path, text] of heldUnitFiles()) await vm.write(path, text);
+    await compileTo(join(folder, 'compiled'));
+    const main = `${compiledNode} ${compiledMain}`;
+    const wrapper = `#!/bin/sh\nexport NODE_COMPILE_CACHE=/var/cache/node\nexec ${main} "$@"\n`;
+    await vm.sh(`cp -r /host/compiled ${compiledAt}; cp /opt/node/bin/node ${compiledNode}`);
+    await vm.write('/usr/bin/nixmaker', wrapper, '0755');
+    for (const [path, text] of heldUnitFiles(`${compiledNode} ${compiledHeld} %s ${compiledMain}`))
+      await vm.write(path, text);
     await vm.sh(
       'systemd-tmpfiles --create held.conf; systemctl daemon-reload; systemctl enable nixmaker.service nixmaker-activate.path nixmaker-activate.service nixmaker-confirm.service; systemctl start nixmaker-activate.path nixmaker.service',
     );

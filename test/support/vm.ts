@@ -2,32 +2,26 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkout, run } from '../../scripts/sandboxed-target.ts';
+import { ControlLine } from './control-line.ts';
 
 const bootPatience = 60_000;
 
-export class Vm {
+export class Vm extends ControlLine {
   static readonly #running = new Set<Vm>();
   /** Shown to the machine as /host. */
   readonly folder: string;
   readonly #child: ChildProcess;
-  readonly #line: Duplex;
-  #received = '';
-  #commands = 0;
 
   private constructor(folder: string, child: ChildProcess) {
+    const line = child.stdio[3] as Duplex;
+    super({ child, reading: line, writing: line, folder });
     this.folder = folder;
     this.#child = child;
-    this.#line = child.stdio[3] as Duplex;
-    // A machine whose power is cut does not hang up first.
-    this.#line.on('error', () => undefined);
-    this.#line.on('data', (data: Buffer) => {
-      this.#received += data.toString('latin1');
-    });
   }
 
   /** Boots what is on the disk of the folder. */
@@ -41,43 +35,13 @@ export class Vm {
     const vm = new Vm(folder, child);
     Vm.#running.add(vm);
     child.once('exit', () => Vm.#running.delete(vm));
-    await vm.#receive(/ready\r?\n/, bootPatience);
+    await vm.ready(bootPatience);
     return vm;
   }
 
   /** Whatever a test that failed has left running. */
   static async cutAll(): Promise<void> {
     await Promise.all([...Vm.#running].map((vm) => vm.cutPower()));
-  }
-
-  /** A shell script that must succeed; what it says. */
-  async sh(script: string, patience = 60_000): Promise<string> {
-    const { code, output } = await this.try(script, patience);
-    if (code !== 0) throw new Error(`${script}: ended with ${code}\n${output}`);
-    return output;
-  }
-
-  async try(script: string, patience = 60_000): Promise<{ readonly code: number; readonly output: string }> {
-    this.#commands += 1;
-    const id = this.#commands;
-    this.#line.write(`${id} ${Buffer.from(script).toString('base64')}\n`);
-    const [, code, output = ''] = await this.#receive(
-      new RegExp(`(?:^|\\n)${id} (\\d+) ?(\\S*)\\r?\\n`),
-      patience,
-    );
-    return { code: Number(code), output: Buffer.from(output, 'base64').toString() };
-  }
-
-  /** Waits until the script succeeds. */
-  async until(script: string, patience = 60_000): Promise<void> {
-    const end = performance.now() + patience;
-    while ((await this.try(script)).code !== 0) {
-      if (performance.now() > end) {
-        const log = await this.try('journalctl --no-pager --lines 60 --output cat');
-        throw new Error(`never: ${script}\n${log.output}`);
-      }
-      await sleep(30);
-    }
   }
 
   async write(path: string, contents: Buffer | string, mode = '0644'): Promise<void> {
@@ -97,32 +61,15 @@ export class Vm {
 
   /** Waits until the machine has restarted by itself: user-mode Linux then starts over in the same process. */
   async restarted(patience = 60_000): Promise<void> {
-    await this.#receive(/ready\r?\n/, patience);
+    await this.ready(patience);
   }
 
   /** Shuts down in order. */
   async powerOff(): Promise<void> {
     const ended = once(this.#child, 'exit');
-    this.#line.write(`0 ${Buffer.from('systemctl poweroff').toString('base64')}\n`);
+    this.post('systemctl poweroff');
     await Promise.race([ended, sleep(30_000, undefined, { ref: false })]);
     await this.cutPower();
-  }
-
-  async #receive(pattern: RegExp, patience: number): Promise<RegExpExecArray> {
-    const end = performance.now() + patience;
-    for (;;) {
-      const found = pattern.exec(this.#received);
-      if (found !== null) {
-        this.#received = this.#received.slice(found.index + found[0].length);
-        return found;
-      }
-      const ended = this.#child.exitCode !== null || this.#child.signalCode !== null;
-      if (ended || performance.now() > end) {
-        const text = await readFile(join(this.folder, 'console'), 'latin1');
-        throw new Error(`the machine ${ended ? 'ended' : 'does not answer'}:\n${text.slice(-3000)}`);
-      }
-      await sleep(5);
-    }
   }
 }
 

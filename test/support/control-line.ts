@@ -1,0 +1,87 @@
+/** The serial line of a machine, by which a test runs commands in it (/usr/lib/control of scripts/prepare-vm). */
+import type { ChildProcess } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Wires {
+  readonly child: ChildProcess;
+  readonly reading: Readable;
+  readonly writing: Writable;
+  /** Where the machine's console is kept, as `console`. */
+  readonly folder: string;
+}
+
+export class ControlLine {
+  readonly #wires: Wires;
+  #received = '';
+  #commands = 0;
+
+  constructor(wires: Wires) {
+    this.#wires = wires;
+    // A machine whose power is cut does not hang up first.
+    for (const end of [wires.reading, wires.writing]) end.on('error', () => undefined);
+    wires.reading.on('data', (data: Buffer) => {
+      this.#received += data.toString('latin1');
+    });
+  }
+
+  /** Waits until the machine says that it listens. */
+  async ready(patience: number): Promise<void> {
+    await this.#receive(/ready\r?\n/, patience);
+  }
+
+  /** A shell script that must succeed; what it says. */
+  async sh(script: string, patience = 60_000): Promise<string> {
+    const { code, output } = await this.try(script, patience);
+    if (code !== 0) throw new Error(`${script}: ended with ${code}\n${output}`);
+    return output;
+  }
+
+  async try(script: string, patience = 60_000): Promise<{ readonly code: number; readonly output: string }> {
+    this.#commands += 1;
+    const id = this.#commands;
+    this.post(script, id);
+    const [, code, output = ''] = await this.#receive(
+      new RegExp(`(?:^|\\n)${id} (\\d+) ?(\\S*)\\r?\\n`),
+      patience,
+    );
+    return { code: Number(code), output: Buffer.from(output, 'base64').toString() };
+  }
+
+  /** Sends a script whose answer nobody waits for. */
+  post(script: string, id = 0): void {
+    this.#wires.writing.write(`${id} ${Buffer.from(script).toString('base64')}\n`);
+  }
+
+  /** Waits until the script succeeds. */
+  async until(script: string, patience = 60_000): Promise<void> {
+    const end = performance.now() + patience;
+    while ((await this.try(script)).code !== 0) {
+      if (performance.now() > end) {
+        const log = await this.try('journalctl --no-pager --lines 60 --output cat');
+        throw new Error(`never: ${script}\n${log.output}`);
+      }
+      await sleep(30);
+    }
+  }
+
+  async #receive(pattern: RegExp, patience: number): Promise<RegExpExecArray> {
+    const { child, folder } = this.#wires;
+    const end = performance.now() + patience;
+    for (;;) {
+      const found = pattern.exec(this.#received);
+      if (found !== null) {
+        this.#received = this.#received.slice(found.index + found[0].length);
+        return found;
+      }
+      const ended = child.exitCode !== null || child.signalCode !== null;
+      if (ended || performance.now() > end) {
+        const text = await readFile(join(folder, 'console'), 'latin1').catch(() => '');
+        throw new Error(`the machine ${ended ? 'ended' : 'does not answer'}:\n${text.slice(-3000)}`);
+      }
+      await sleep(5);
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/** Disks for QEMU with nixmaker on them as a package would bring it (compiled), and images of sticks. */
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { checkout, run } from '../../scripts/sandboxed-target.ts';
+import { unitText } from './bed.ts';
+import { compiledAt, compiledMain, compileTo } from './compiled.ts';
+
+const must = async (program: string, args: readonly string[], env: Record<string, string> = {}) => {
+  const ran = await run(program, args, { env });
+  if (ran.code !== 0) throw new Error(`${program} ${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
+  return ran.stdout;
+};
+
+const prepared = () => {
+  const path = process.env.NIXMAKER_QEMU;
+  if (path === undefined) throw new Error('NIXMAKER_QEMU is not set: run this test with scripts/test-vm');
+  return path;
+};
+
+/** A program of the fetched Debian, through its own loader: nothing is installed on the host. */
+function tool(name: string, args: readonly string[], env: Record<string, string> = {}): Promise<string> {
+  const root = join(prepared(), 'root');
+  const library = join(root, 'usr/lib/x86_64-linux-gnu');
+  const program = join(root, name);
+  return must(
+    join(root, 'usr/lib64/ld-linux-x86-64.so.2'),
+    ['--argv0', name, '--library-path', library, program, ...args],
+    env,
+  );
+}
+
+/** Bytes of a stick; small, for a throttled one is read whole by nobody. */
+const stickMegabytes = 40;
+
+/** Makes a stick with the folder's files on it. exFAT can't be filled from outside, and stays empty. */
+export async function makeStick(
+  image: string,
+  fileSystem: 'vfat' | 'ext4' | 'exfat',
+  files?: string,
+): Promise<void> {
+  await rm(image, { force: true });
+  if (fileSystem === 'ext4') {
+    const contents = files === undefined ? [] : ['-d', files];
+    await must('mke2fs', ['-q', '-F', '-t', 'ext4', ...contents, image, `${stickMegabytes}M`]);
+    return;
+  }
+  await must('truncate', ['--size', `${stickMegabytes}M`, image]);
+  if (fileSystem === 'exfat') {
+    await tool('usr/sbin/mkfs.exfat', ['-q', '-L', 'EXFAT', image]);
+    return;
+  }
+  await tool('usr/sbin/mkfs.vfat', ['-F', '32', '-n', 'STICK', image]);
+  if (files !== undefined)
+    await tool('usr/bin/mtools', ['-c', 'mcopy', '-s', '-i', image, join(files, 'nixmaker'), '::']);
+}
+
+/** A file on a vfat stick, read at the desk. */
+export function readFromVfat(image: string, path: string): Promise<string> {
+  return tool('usr/bin/mtools', ['-c', 'mtype', '-i', image, `::${path}`], { MTOOLS_SKIP_CHECK: '1' });
+}
+
+export interface QemuTarget {
+  readonly policy: Readonly<Record<string, unknown>>;
+  readonly publicKey: string;
+  /** Folders of the host, by where they are to lie on the disk. */
+  readonly folders?: Readonly<Record<string, string>>;
+}
+
+/** @returns the folder to boot, with a disk in it */
+export async function makeQemuDisk(
+  folder: string,
+  { policy, publicKey, folders }: QemuTarget,
+): Promise<void> {
+  const tree = join(folder, 'tree');
+  await mkdir(folder, { recursive: true });
+  await must('cp', ['--archive', join(prepared(), 'tree'), tree]);
+  await installNixmaker(tree);
+  const put = async (path: string, text: string) => {
+    await mkdir(join(tree, dirname(path)), { recursive: true });
+    await writeFile(join(tree, path), text);
+  };
+  for (const unit of [
+    'nixmaker.service',
+    'nixmaker-activate.path',
+    'nixmaker-activate.service',
+    'nixmaker-confirm.service',
+    'nixmaker-receipts.path',
+    'nixmaker-receipts.service',
+    'nixmaker-medium@.service',
+  ])
+    await put(`/etc/systemd/system/${unit}`, unitText(unit));
+  const rules = await readFile(join(checkout, 'systemd/udev/90-nixmaker-media.rules'), 'utf8');
+  await put('/etc/udev/rules.d/90-nixmaker-media.rules', rules);
+  await put(
+    '/etc/nix/nix.conf',
+    `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-public-keys = ${publicKey}\nfsync-store-paths = true\n`,
+  );
+  await put('/etc/nixmaker/policy.json', JSON.stringify(policy));
+  await put('/etc/systemd/journald.conf.d/test.conf', '[Journal]\nStorage=volatile\n');
+  for (const [to, from] of Object.entries(folders ?? {})) await cp(from, join(tree, to), { recursive: true });
+  await must('mke2fs', ['-q', '-t', 'ext4', '-d', tree, join(folder, 'disk'), '1500M']);
+  await rm(tree, { recursive: true, force: true });
+}
+
+/** Compiled, with what Node.js makes of it kept. */
+async function installNixmaker(tree: string): Promise<void> {
+  await rm(join(tree, 'opt'), { recursive: true, force: true });
+  await compileTo(join(tree, compiledAt));
+  await cp(process.execPath, join(tree, compiledNode), { dereference: true });
+  const cache = '/var/cache/node';
+  const wrapper = `#!/bin/sh\nexport NODE_COMPILE_CACHE=${cache}\nexec ${compiledNode} ${compiledMain} "$@"\n`;
+  await writeFile(join(tree, 'usr/bin/nixmaker'), wrapper, { mode: 0o755 });
+  await must('chroot', [tree, 'env', '-i', '/usr/bin/nixmaker', 'history']);
+  await must('chmod', ['--recursive', 'a+rX', join(tree, cache)]);
+}

@@ -1,0 +1,97 @@
+/**
+ * A machine in QEMU (scripts/qemu), with real USB sticks that are plugged and pulled over QMP, and a drive whose cache is
+ * lost with the power. By emulation: everything takes twenty times as long as elsewhere, so tests do much in one start.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkout } from '../../scripts/sandboxed-target.ts';
+import { ControlLine } from './control-line.ts';
+import { Qmp } from './qmp.ts';
+
+const bootPatience = 180_000;
+
+export interface Stick {
+  /** Of the image in the machine's folder. */
+  readonly image: string;
+  /** Bytes a second at most: else a pull comes too late to miss a read. */
+  readonly speed?: number;
+  /** As a stick with a switch, turned to “protected”. */
+  readonly readOnly?: boolean;
+}
+
+export class Qemu extends ControlLine {
+  static readonly #running = new Set<Qemu>();
+  readonly folder: string;
+  readonly #child: ChildProcess;
+  #qmp: Qmp | undefined;
+  #plugged = 0;
+
+  private constructor(folder: string, child: ChildProcess) {
+    super({ child, reading: child.stdout as Readable, writing: child.stdin as Writable, folder });
+    this.folder = folder;
+    this.#child = child;
+  }
+
+  static async boot(folder: string): Promise<Qemu> {
+    if (process.env.NIXMAKER_QEMU === undefined)
+      throw new Error('NIXMAKER_QEMU is not set: run this test with scripts/test-vm');
+    const log = openSync(join(folder, 'qemu.log'), 'a');
+    const child = spawn(join(checkout, 'scripts/qemu'), [folder], { stdio: ['pipe', 'pipe', log] });
+    const machine = new Qemu(folder, child);
+    Qemu.#running.add(machine);
+    child.once('exit', () => Qemu.#running.delete(machine));
+    await machine.ready(bootPatience);
+    machine.#qmp = await Qmp.connect(join(folder, 'qmp'));
+    return machine;
+  }
+
+  static async cutAll(): Promise<void> {
+    await Promise.all([...Qemu.#running].map((machine) => machine.cutPower()));
+  }
+
+  /** @returns what to pull */
+  async plug({ image, speed, readOnly = false }: Stick): Promise<string> {
+    this.#plugged += 1;
+    const id = `stick${this.#plugged}`;
+    const file = { driver: 'file', filename: `/tmp/work/${image}`, 'read-only': readOnly };
+    const raw = { driver: 'raw', 'node-name': `${id}-raw`, 'read-only': readOnly, file };
+    if (speed === undefined) await this.#call('blockdev-add', raw);
+    else {
+      await this.#call('object-add', {
+        'qom-type': 'throttle-group',
+        id: `${id}-limit`,
+        limits: { 'bps-total': speed },
+      });
+      const throttle = { driver: 'throttle', 'node-name': `${id}-slow`, 'throttle-group': `${id}-limit` };
+      await this.#call('blockdev-add', { ...throttle, 'read-only': readOnly, file: raw });
+    }
+    const drive = speed === undefined ? `${id}-raw` : `${id}-slow`;
+    await this.#call('device_add', { driver: 'usb-storage', id, bus: 'xhci.0', drive, removable: true });
+    return id;
+  }
+
+  /** Pulls a stick out, in the middle of whatever is being read from it. */
+  async pull(id: string): Promise<void> {
+    await this.#call('device_del', { id });
+  }
+
+  /** The power is gone, and with it what the machine's memory and the drive's cache held. */
+  async cutPower(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await ended;
+    this.#qmp?.close();
+    // The namespace's other processes go with its first, a moment later; the disk is theirs until then.
+    await sleep(500);
+  }
+
+  async #call(command: string, args: Record<string, unknown>): Promise<unknown> {
+    if (this.#qmp === undefined) throw new Error('the machine has not been booted');
+    return this.#qmp.call(command, args);
+  }
+}

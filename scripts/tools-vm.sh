@@ -40,11 +40,11 @@ add_udev() {
 ensure_vm() {
   _vm=$nixmaker_cache/vm
   # Made of the bed's tree, so its stamp counts as well. The number grows with what is done here.
-  _stamp="4 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/scripts/prepare-vm")"
+  _stamp="5 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/scripts/prepare-vm")"
   if [ "$(cat "$_vm/stamp" 2>/dev/null)" != "$_stamp" ]; then
     need mke2fs "package e2fsprogs: it makes the disk of the virtual machine"
     say "fetching user-mode Linux from Debian's mirror (about 50 MB)…"
-    fetch_debian "$_vm" user-mode-linux udev kmod dosfstools dmsetup xorriso fdisk
+    fetch_debian "$_vm" user-mode-linux udev kmod dosfstools e2fsprogs dmsetup xorriso fdisk
     rm -rf "$_vm/tree" "$_vm/run"
     cp -a "$nixmaker_cache/bed/root" "$_vm/run"
     mv "$_vm/root/usr/bin/linux.uml" "$_vm/run/usr/bin/"

@@ -3,7 +3,7 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkout, run } from '../../scripts/sandboxed-target.ts';
 import { unitText } from './bed.ts';
-import { compiledAt, compiledMain, compileTo } from './compiled.ts';
+import { compiledAt, compiledMain, compiledNode, compileTo } from './compiled.ts';
 
 const must = async (program: string, args: readonly string[], env: Record<string, string> = {}) => {
   const ran = await run(program, args, { env });

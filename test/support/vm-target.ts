@@ -1,7 +1,7 @@
 /** Disks of machines that run nixmaker as its units start it, to be copied for each case. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compiledAt, compiledHeld, compiledMain, compileTo } from './compiled.ts';
+import { compiledAt, compiledHeld, compiledMain, compiledNode, compileTo } from './compiled.ts';
 import type { Workshop } from './fleet.ts';
 import { heldUnitFiles } from './held-units.ts';
 import { copyDisk, emptyDisk, Vm } from './vm.ts';

@@ -58,8 +58,9 @@ const udevd = 'systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-
 async function prepare(bundle: string | undefined, script: string): Promise<void> {
   if (bundle !== undefined) await copyFile(bundle, join(folder, 'bundle.tar'));
   await vm.sh(
-    `systemctl stop ${udevd} 2>/dev/null; echo 1 >${bus}; until test -b /dev/sda; do sleep 0.05; done; ${script}
-    sync; echo -1 >${bus}; until test ! -e /dev/sda; do sleep 0.05; done; systemctl start ${udevd}`,
+    `systemctl stop ${udevd} 2>/dev/null; echo 1 >${bus}; until test -b /dev/sda; do sleep 0.05; done
+    code=0; sh -euc '${script} sync' || code=$?
+    echo -1 >${bus}; until test ! -e /dev/sda; do sleep 0.05; done; systemctl start ${udevd}; exit $code`,
     120_000,
   );
 }
@@ -136,7 +137,7 @@ test('pulled in the middle of an import the machine stays as it was; plugged in 
 test('put onto a real FAT32, plugged in, taken, and the receipt lies on it', async () => {
   await prepare(
     await release('fat', 40),
-    `${clean} mkfs.vfat -F 32 -n "Brücke 1" /dev/sda >/dev/null; ${putOn('/dev/sda', 'vfat')}`,
+    `${clean} mkfs.vfat -F 32 -n "BRIDGE 1" /dev/sda >/dev/null; ${putOn('/dev/sda', 'vfat')}`,
   );
   const before = await told();
   await plug();
@@ -153,7 +154,7 @@ test('put onto a real FAT32, plugged in, taken, and the receipt lies on it', asy
 test('several partitions: the one with bundles is read and let go, of the other nobody hears', async () => {
   await prepare(
     await release('partitions', 50),
-    `${clean} printf 'label: dos\\n,40M,c\\n,,83\\n' | sfdisk --quiet /dev/sda; until test -b /dev/sda2; do sleep 0.05; done;
+    `${clean} printf "label: dos\\n,40M,c\\n,,83\\n" | sfdisk --quiet /dev/sda; until test -b /dev/sda2; do sleep 0.05; done;
     mkfs.vfat -F 32 /dev/sda1 >/dev/null; mount -t vfat /dev/sda1 /mnt; mkdir /mnt/DCIM; echo x >/mnt/DCIM/photo.jpg; umount /mnt;
     mkfs.ext4 -q /dev/sda2; ${putOn('/dev/sda2', 'ext4')}`,
   );
@@ -231,7 +232,7 @@ const sectors = 131_072;
 test('a device on which sectors have gone bad: named, nothing is changed, and the agent goes on', async () => {
   await onLoop(
     await release('bad-sectors', 100, `bad \${${data.replace('"data"', '"rotten"')}}`),
-    (d) => `dmsetup create stick --table "0 ${sectors} dust ${d} 0 512"`,
+    (d) => `dmsetup --noudevsync --noudevrules create stick --table "0 ${sectors} dust ${d} 0 512"`,
   );
   // Everything from the middle of the largest file on: metadata and small files lie before.
   await vm.sh(
@@ -245,7 +246,7 @@ test('a device on which sectors have gone bad: named, nothing is changed, and th
 test('a device that stalls is left alone after its deadline; the next medium is taken', async () => {
   await onLoop(
     await release('stalled', 110, `stalled \${${data.replace('"data"', '"slow"')}}`),
-    (d) => `dmsetup create stick --table "0 ${sectors} linear ${d} 0"`,
+    (d) => `dmsetup --noudevsync --noudevrules create stick --table "0 ${sectors} linear ${d} 0"`,
   );
   await vm.sh(`mount -o ro /dev/mapper/stick ${others}`);
   await vm.until('ls -d /nix/store/*-slow >/dev/null 2>&1 || ls /nix/store/.tmp* >/dev/null 2>&1');

@@ -26,7 +26,7 @@ let
   units = pkgs.runCommand "nixmaker-units" { } ''
     mkdir -p $out/etc/systemd/system
     for unit in ${../systemd}/nixmaker*; do
-      sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|; s|/usr/bin/umount|${pkgs.util-linux}/bin/umount|" \
+      sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|; s|/usr/bin/umount|${pkgs.util-linux}/bin/umount|; s|/usr/bin/rmdir|${pkgs.coreutils}/bin/rmdir|" \
         $unit >$out/etc/systemd/system/$(basename $unit)
     done
   '';

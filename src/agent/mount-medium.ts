@@ -1,6 +1,6 @@
-/** A medium that has appeared is mounted where the policy says so, and one that has gone is unmounted. */
+/** A medium that has appeared is mounted where the policy says so. Its unit unmounts it. */
 import { reasonNotToMount } from '../core/medium.ts';
-import { mountMedium, probeDevice, unmountMedium } from '../media/mount.ts';
+import { mountMedium, probeDevice } from '../media/mount.ts';
 import type { Machine } from './machine.ts';
 
 /** @param name of the device below /dev @throws NixmakerError `io-error` */
@@ -16,9 +16,4 @@ export async function mountByPolicy({ run, policy, settings, emit }: Machine, na
   const { directory } = settings.media;
   const target = await mountMedium(run, { device, name, fileSystem, directory });
   emit({ event: 'medium-mounted', device, target, ...found });
-}
-
-/** @throws NixmakerError `io-error` */
-export async function unmountByName({ run, settings }: Machine, name: string): Promise<void> {
-  await unmountMedium(run, { name, directory: settings.media.directory });
 }

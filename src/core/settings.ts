@@ -21,7 +21,7 @@ export const settingsParser = z.strictObject({
     .strictObject({
       /** Folders at or below which others mount media. */
       roots: z.array(absolutePath).default([]),
-      /** Below which nixmaker mounts them itself, where the policy says so. */
+      /** Below which nixmaker mounts them itself, where the policy says so; nixmaker-medium@.service knows it too. */
       directory: absolutePath.default('/run/media/nixmaker'),
       /** Below which it mounts them to write a receipt; seen by nobody else. */
       writeDirectory: absolutePath.default('/run/nixmaker-receipts'),

@@ -63,18 +63,3 @@ export async function whileWritable(
     if (unmounted.exitCode !== 0) await run('umount', ['--lazy', target], { timeout: 30_000 });
   }
 }
-
-/** Lazily: of a medium that is gone nothing can be waited for. Nothing to do where it was left alone. */
-export async function unmountMedium(
-  run: ProcessRunner,
-  { name, directory }: { name: string; directory: string },
-): Promise<void> {
-  const target = join(directory, name);
-  const mounted = await run('findmnt', ['--mountpoint', target], { timeout: 10_000 });
-  if (mounted.exitCode === 0) {
-    const result = await run('umount', ['--lazy', target], { timeout: 30_000 });
-    if (result.exitCode !== 0)
-      throw new NixmakerError('io-error', `${target} can’t be unmounted: ${result.stderrTail.at(-1) ?? ''}`);
-  }
-  await rmdir(target).catch(() => undefined);
-}

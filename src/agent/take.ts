@@ -42,8 +42,19 @@ export function takeBundle(machine: Machine, request: TakeRequest): Promise<Rece
   return withLock(machine, async () => {
     await resumeStopped(machine);
     const transaction = await Transaction.begin(machine, request.name);
-    return endingWhatThrows(machine, { transaction }, () => proceed(machine, transaction, request));
+    return endingWhatThrows(machine, { transaction }, () =>
+      proceed(machine, transaction, request).catch((error: unknown) => {
+        throw request.source.onMedium === true ? asPulled(error) : error;
+      }),
+    );
   });
+}
+
+/** What lay there whole when it was judged, and is short now, has gone with its medium. */
+function asPulled(error: unknown): unknown {
+  return error instanceof NixmakerError && error.code === 'bundle-truncated'
+    ? new NixmakerError('medium-unreadable', error.detail, { cause: error })
+    : error;
 }
 
 async function proceed(machine: Machine, transaction: Transaction, request: TakeRequest): Promise<Receipt> {

@@ -223,3 +223,25 @@ async function largest(folder: string): Promise<string> {
   const sizes = await Promise.all(names.map(async (n) => (await stat(join(folder, n))).size));
   return names[sizes.indexOf(Math.max(...sizes))] ?? '';
 }
+
+test('a pool that goes while it is being read waits for its medium; it is neither refused nor held against the bundle', async () => {
+  await put(await release('seven', 6, `seven ${blob('seven')}`));
+  await cp(desk, carried, { recursive: true });
+  const nars = join(carried, 'nixmaker/cache/nar');
+  const large = await largest(join(desk, 'nixmaker/cache/nar'));
+  // It is there when the bundle is judged, and gone when it is read: as when a stick is pulled out in between.
+  const shim = join(shop.folder, 'shim');
+  await mkdir(shim, { recursive: true });
+  const real = (await run('sh', ['-c', 'command -v nix'])).stdout.trim();
+  const script = `#!/bin/sh\ncase " $* " in *" copy "*) mv '${join(nars, large)}' '${join(shop.folder, 'away')}' 2>/dev/null ;; esac\nexec '${real}' "$@"\n`;
+  await writeFile(join(shim, 'nix'), script, { mode: 0o755 });
+  const pulled = await target.verb('agent', ['--once', '--json'], {
+    env: { PATH: `${shim}:${process.env.PATH}` },
+  });
+  assert.equal(pulled.code, 75, pulled.stderr);
+  assert.match(pulled.stdout, /"state": "deferred"[\s\S]*"code": "medium-unreadable"/);
+  assert.equal(await runs(), 'five');
+  await rename(join(shop.folder, 'away'), join(nars, large));
+  assert.equal((await once()).code, 0);
+  assert.match(await runs(), /^seven /);
+});

@@ -86,7 +86,8 @@ ensure_packages() {
 # Debian's 'forky' carries a recent Nix (and systemd) as ordinary packages. They are unpacked into the cache: no
 # package is installed, no maintainer script runs, and no apt source of the host is read or changed but for the
 # mirror's address. apt checks the suite's signature and every package's digest.
-fetch_debian() { # fetch_debian DIR PACKAGE…: unpacks the packages and all they depend on into DIR/root
+# fetch_debian DIR PACKAGE…: unpacks the packages and all they depend on into DIR/root. From another suite: debian_suite=…
+fetch_debian() {
   _dir=$1
   shift
   need apt-get "it fetches packages from Debian's mirror"
@@ -98,7 +99,7 @@ fetch_debian() { # fetch_debian DIR PACKAGE…: unpacks the packages and all the
   [ -r "$_keyring" ] || die "$_keyring is missing (package debian-archive-keyring), so $* can't be fetched safely."
   _packages=$*
   rm -rf "$_dir" && mkdir -p "$_dir/apt/lists/partial" "$_dir/cache/archives/partial" "$_dir/root" "$_dir/bin"
-  printf 'deb [signed-by=%s] %s forky main\n' "$_keyring" "$_mirror" >"$_dir/sources.list"
+  printf 'deb [signed-by=%s] %s %s main\n' "$_keyring" "$_mirror" "${debian_suite:-forky}" >"$_dir/sources.list"
   : >"$_dir/status"
   # Valid-Until: a mirror's snapshot may be older than apt likes; signature and digests are still checked.
   set -- -o Dir::Etc::sourcelist="$_dir/sources.list" -o Dir::Etc::sourceparts=/dev/null \
@@ -119,20 +120,42 @@ fetch_debian() { # fetch_debian DIR PACKAGE…: unpacks the packages and all the
   rm -rf "$_dir/cache" "$_dir/apt"
 }
 
-# Nix beside the host, started through its own dynamic loader.
-fetch_nix() {
-  say "fetching Nix from Debian's mirror (about 45 MB)…"
-  fetch_debian "$1" nix-bin
+# Programs beside the host, started through their own dynamic loader. wrap_programs DIR NAME=PATH…
+wrap_programs() {
   _dir=$1
+  shift
   _triplet=$(cd "$_dir/root/usr/lib" && echo *-linux-gnu)
   _loader=$(cd "$_dir/root" && for _l in usr/lib64/ld-linux-*.so.* usr/lib/ld-linux-*.so.* "usr/lib/$_triplet"/ld-linux-*.so.*; do
     [ -e "$_l" ] && echo "$_l" && break; done)
-  for _n in nix nix-store nix-env nix-build nix-daemon nix-instantiate nix-collect-garbage nix-hash; do
+  for _pair; do
     # shellcheck disable=SC2016
-    printf '#!/bin/sh\nR="%s/root"\nexec "$R/%s" --argv0 %s --library-path "$R/usr/lib/%s:$R/usr/lib:$R/lib/%s" "$R/usr/bin/nix" "$@"\n' \
-      "$_dir" "$_loader" "$_n" "$_triplet" "$_triplet" >"$_dir/bin/$_n"
-    chmod +x "$_dir/bin/$_n"
+    printf '#!/bin/sh\nR="%s/root"\nexec "$R/%s" --argv0 %s --library-path "$R/usr/lib/%s:$R/usr/lib:$R/lib/%s" "$R/%s" "$@"\n' \
+      "$_dir" "$_loader" "${_pair%%=*}" "$_triplet" "$_triplet" "${_pair#*=}" >"$_dir/bin/${_pair%%=*}"
+    chmod +x "$_dir/bin/${_pair%%=*}"
   done
+}
+
+fetch_nix() {
+  say "fetching Nix from Debian's mirror (about 45 MB)…"
+  fetch_debian "$1" nix-bin
+  _nix=usr/bin/nix
+  wrap_programs "$1" nix=$_nix nix-store=$_nix nix-env=$_nix nix-build=$_nix nix-daemon=$_nix nix-instantiate=$_nix \
+    nix-collect-garbage=$_nix nix-hash=$_nix
+}
+
+# What carries pools to machines in the tests: rsync and rclone.
+ensure_carriers() {
+  _carriers=$nixmaker_cache/carriers
+  if [ "$(cat "$_carriers/stamp" 2>/dev/null)" != "1 $_carriers" ]; then
+    say "fetching rsync and rclone from Debian's mirror (about 30 MB)…"
+    # Not in forky at present.
+    debian_suite=trixie
+    fetch_debian "$_carriers" rsync rclone
+    unset debian_suite
+    wrap_programs "$_carriers" rsync=usr/bin/rsync rclone=usr/bin/rclone
+    printf '%s\n' "1 $_carriers" >"$_carriers/stamp"
+  fi
+  export NIXMAKER_CARRIERS="$_carriers/bin"
 }
 
 # A Debian tree with systemd and Nix, for tests with a real systemd as PID 1 (test/support/bed.ts).
@@ -181,6 +204,7 @@ ensure_tools() {
   ensure_packages
   ensure_nix
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
+  case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers ;; esac
   # shellcheck source=scripts/tools-vm.sh
   case " ${nixmaker_tools:-} " in *" vm "*)
     . "$nixmaker_root/scripts/tools-vm.sh"

@@ -18,6 +18,8 @@ import {
   run,
 } from '../scripts/sandboxed-target.ts';
 
+import { measurePool, type PoolFigures } from './pool.ts';
+
 const quick = process.argv.includes('--quick');
 const mebi = 1024 * 1024;
 /** Systems whose packing and importing is timed, half of them incompressible. MiB. */
@@ -214,7 +216,7 @@ async function remove(folder: string): Promise<void> {
 
 type Memory = Awaited<ReturnType<typeof measureMemory>>;
 
-function report(rows: readonly Row[], memory: readonly Memory[]): void {
+function report(rows: readonly Row[], memory: readonly Memory[], pool: PoolFigures): void {
   const say = (text: string) => process.stdout.write(`${text}\n`);
   for (const row of rows) {
     say(`\nA system of ${row.megabytes} MiB in ${pathsOf(row.megabytes)} paths (medians of ${repeats})`);
@@ -232,6 +234,14 @@ function report(rows: readonly Row[], memory: readonly Memory[]): void {
   for (const { bundleBytes, peak } of memory) {
     say(`  bundle of ${prettyBytes(bundleBytes)}: peak ${prettyBytes(peak, { binary: true })}`);
   }
+  const share = pool.tenHostsBytes / pool.oneHostBytes;
+  say('\nTen hosts that share 97 of 100 paths, on one medium');
+  say(
+    `  pool of one ${prettyBytes(pool.oneHostBytes)}, of ten ${prettyBytes(pool.tenHostsBytes)}: ${share.toFixed(2)} times (goal: at most 1.3)`,
+  );
+  say(
+    `  put, flushed and read back ${pool.put.toFixed(2)} s; ten bundles (${prettyBytes(pool.bundlesBytes)}) copied and flushed ${pool.copy.toFixed(2)} s`,
+  );
   const growth = ((memory.at(-1)?.peak ?? 0) - (memory[0]?.peak ?? 0)) / mebi;
   say(`  ${growth.toFixed(1)} MiB more for the larger (goal: less than 64)`);
 }
@@ -245,12 +255,13 @@ try {
   for (const megabytes of sizes) rows.push(await measure(place, builder, megabytes));
   const memory: Memory[] = [];
   for (const megabytes of memorySizes) memory.push(await measureMemory(place, builder, megabytes));
-  report(rows, memory);
+  const pool = await measurePool(place, builder);
+  report(rows, memory, pool);
   const out = join(checkout, 'bench', 'out');
   await mkdir(out, { recursive: true });
   await writeFile(
     join(out, 'results.json'),
-    `${JSON.stringify({ schema: 1, quick, rows, memory }, null, 2)}\n`,
+    `${JSON.stringify({ schema: 1, quick, rows, memory, pool }, null, 2)}\n`,
   );
 } finally {
   await remove(place);

@@ -1,8 +1,10 @@
 /** What this machine would do with each bundle on a medium, and why: `inspect FOLDER --policy FILE`. */
 import { relative } from 'node:path';
-import { listInbox } from '../media/inbox.ts';
+import { listPool } from '../bundle/pool.ts';
 import { type Judged, judgeCandidate } from './judge.ts';
 import type { Machine } from './machine.ts';
+import { accessTo } from './medium-access.ts';
+import { listCandidates } from './places.ts';
 
 export interface MediumVerdict extends Judged {
   readonly file: string;
@@ -10,8 +12,21 @@ export interface MediumVerdict extends Judged {
 
 export async function explainMedium(machine: Machine, folder: string): Promise<MediumVerdict[]> {
   const verdicts: MediumVerdict[] = [];
-  for (const candidate of await listInbox(folder)) {
+  const { host } = machine.policy;
+  const { candidates } = await listCandidates(folder, host, accessTo(machine, { onMedium: true }));
+  for (const candidate of candidates) {
     verdicts.push({ file: relative(folder, candidate.path), ...(await judgeCandidate(machine, candidate)) });
+  }
+  // Of a fleet's stick most is for others, told by its place.
+  for (const entry of await listPool(folder)) {
+    const { host: other, sequence } = entry;
+    if (other === host) continue;
+    verdicts.push({
+      file: relative(folder, entry.folder),
+      host: other,
+      sequence,
+      judgement: { outcome: 'other-host' },
+    });
   }
   return verdicts;
 }

@@ -29,11 +29,11 @@ export async function writeReceipts(
   const key = await hostKey(machine);
   const ledger = await readLedger(floorDirectory);
   const known = await runsAtRest(machine);
-  const ids = new Set(known.map((r) => r.transaction));
-  const all = [...known, ...claimed.filter((r) => !ids.has(r.transaction))].sort((a, b) =>
-    a.at < b.at ? -1 : 1,
-  );
-  const newest = all.at(-1);
+  const byId = new Map(known.map((r) => [r.transaction, r]));
+  const all = [...known, ...claimed.filter((r) => !byId.has(r.transaction))];
+  // In the order in which they were, which no clock is asked for: what this visit brought comes last.
+  const brought = claimed.at(-1);
+  const newest = brought === undefined ? known.at(-1) : (byId.get(brought.transaction) ?? brought);
   const news = newestPerName(all.filter((r) => r !== newest && !ledger.told.includes(identityOf(r))));
   const subjects: (ReceiptRun | undefined)[] = [...news, newest];
   const told = [...ledger.told, ...all.map(identityOf).filter((id) => !ledger.told.includes(id))];
@@ -68,9 +68,17 @@ async function runsAtRest({ floorDirectory }: Machine): Promise<ReceiptRun[]> {
 export function toReceiptRun(record: object): ReceiptRun {
   const entries = receiptRunKeys.flatMap((k) => {
     const value = (record as Record<string, unknown>)[k];
-    return value === undefined ? [] : [[k, value]];
+    return value === undefined ? [] : [[k, clip(value)]];
   });
   return Object.fromEntries(entries) as ReceiptRun;
+}
+
+/** Within the bounds of a receipt: one long message must not keep all receipts at home. */
+function clip(value: unknown): unknown {
+  if (typeof value === 'string') return value.slice(0, 4096);
+  if (Array.isArray(value)) return value.slice(0, 100).map(clip);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, clip(v)]));
 }
 
 function newestPerName(runs: readonly ReceiptRun[]): ReceiptRun[] {

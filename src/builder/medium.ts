@@ -1,12 +1,16 @@
 /** What lies on a medium, as it says of itself: for `inspect FOLDER`, at the desk or at a machine without a policy. */
 import { lstat } from 'node:fs/promises';
 import { relative } from 'node:path';
+import { listPool, readPoolHead } from '../bundle/pool.ts';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
+import type { Manifest } from '../core/manifest.ts';
 import { listInbox } from '../media/inbox.ts';
-import { inspectBundleFile } from './verify.ts';
+import { readManifest } from '../signing/verify.ts';
+import { claimedSigners, inspectBundleFile } from './verify.ts';
 
 export interface MediumRow {
   readonly file: string;
+  /** Of the file; of a pool's entry, what it and others share there. */
   readonly bytes: number;
   readonly host: string | undefined;
   readonly sequence: number | undefined;
@@ -19,18 +23,40 @@ export interface MediumRow {
 
 export async function inspectMedium(folder: string): Promise<MediumRow[]> {
   const rows: MediumRow[] = [];
+  for (const entry of await listPool(folder)) {
+    rows.push(await rowOf(relative(folder, entry.folder), () => readEntry(entry.folder)));
+  }
   for (const { path } of await listInbox(folder)) {
     const { size: bytes } = await lstat(path);
-    const row = { file: relative(folder, path), bytes };
-    try {
-      const { manifest, claimedSigners } = await inspectBundleFile(path);
-      const { host, sequence, createdAt } = manifest;
-      rows.push({ ...row, host, sequence, createdAt, claimedSigners, problem: undefined });
-    } catch (error) {
-      if (!(error instanceof NixmakerError)) throw error;
-      const unknown = { host: undefined, sequence: undefined, createdAt: undefined, claimedSigners: [] };
-      rows.push({ ...row, ...unknown, problem: error.code });
-    }
+    rows.push(
+      await rowOf(relative(folder, path), async () => ({ ...(await inspectBundleFile(path)), bytes }), bytes),
+    );
   }
   return rows;
+}
+
+interface Found {
+  readonly manifest: Manifest;
+  readonly claimedSigners: readonly string[];
+  readonly bytes: number;
+}
+
+async function readEntry(folder: string): Promise<Found> {
+  const head = await readPoolHead(folder);
+  if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
+  const manifest = readManifest(head.manifestBytes);
+  const bytes = manifest.members.reduce((sum, { size }) => sum + size, 0);
+  return { manifest, bytes, claimedSigners: claimedSigners(head.signatureBytes).claimedSigners };
+}
+
+async function rowOf(file: string, read: () => Promise<Found>, size = 0): Promise<MediumRow> {
+  try {
+    const { manifest, claimedSigners: signers, bytes } = await read();
+    const { host, sequence, createdAt } = manifest;
+    return { file, bytes, host, sequence, createdAt, claimedSigners: signers, problem: undefined };
+  } catch (error) {
+    if (!(error instanceof NixmakerError)) throw error;
+    const unknown = { host: undefined, sequence: undefined, createdAt: undefined, claimedSigners: [] };
+    return { file, bytes: size, ...unknown, problem: error.code };
+  }
 }

@@ -8,7 +8,14 @@ import { type OpenedBundle, readMember } from '../bundle/contents.ts';
 import { openBundleFile } from '../bundle/file.ts';
 import { authenticateBundle, openBundle } from '../bundle/open.ts';
 import { cacheOf, hostsOf, placeOf, readPoolHead } from '../bundle/pool.ts';
-import { hasContents, hasSize, prepareEntry, publishEntry, writeMemberFile } from '../bundle/pool-write.ts';
+import {
+  completeEntry,
+  hasContents,
+  hasSize,
+  prepareEntry,
+  publishEntry,
+  writeMemberFile,
+} from '../bundle/pool-write.ts';
 import { NixmakerError } from '../core/errors.ts';
 import type { Manifest, Member } from '../core/manifest.ts';
 import type { ProcessRunner } from '../core/ports.ts';
@@ -207,10 +214,14 @@ class Put {
     await flush();
     written += await this.#readBack(item, planned);
     const meta = await readMember(bundle, manifest.members[0] as Member);
-    const temporary = await prepareEntry(folder, { ...head, meta, beside });
-    await flush();
-    await publishEntry(temporary, folder);
-    pool.add(manifest);
+    const files = { ...head, meta, beside };
+    if (there !== undefined) await completeEntry(folder, files);
+    else {
+      const temporary = await prepareEntry(folder, files);
+      await flush();
+      await publishEntry(temporary, folder);
+      pool.add(manifest);
+    }
     await flush();
     const bytes = planned.reduce((sum, p) => sum + (p.write ? p.member.size : 0), 0);
     const status = there === undefined || written > 0 ? 'written' : 'there';

@@ -112,7 +112,7 @@ async function readAnyHead(path: string): Promise<Head> {
   }
 }
 
-function claimedSigners(bytes: Uint8Array): Pick<Inspection, 'claimedSigners' | 'signatureProblem'> {
+export function claimedSigners(bytes: Uint8Array): Pick<Inspection, 'claimedSigners' | 'signatureProblem'> {
   try {
     return { claimedSigners: parseSignatureFile(bytes).map((s) => s.keyName), signatureProblem: undefined };
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Writing into a pool. Nothing is overwritten that a manifest in the pool relies on, and nothing of anybody else's. */
-import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Member } from '../core/manifest.ts';
 import { type OpenedBundle, sha256Of, streamMember } from './contents.ts';
@@ -103,7 +103,24 @@ export async function prepareEntry(folder: string, files: EntryFiles): Promise<s
 
 /** Gives a prepared folder its name: from then on a target may take it. */
 export async function publishEntry(temporary: string, folder: string): Promise<void> {
-  // The same entry once more: FAT can't rename over a folder.
+  // One without a manifest, or FAT would refuse to rename over it.
   await rm(folder, { recursive: true, force: true });
   await rename(temporary, folder);
+}
+
+/** The same manifest is there already: what differs or is missing is put right, and the entry counts all the while. */
+export async function completeEntry(folder: string, files: EntryFiles): Promise<void> {
+  const wanted = new Map<string, Uint8Array>([
+    ['manifest.sig', files.signatureBytes],
+    ['meta', files.meta],
+    ...files.beside,
+  ]);
+  for (const [name, bytes] of wanted) {
+    const path = join(folder, name);
+    const there = await readFile(path).catch(() => undefined);
+    if (there?.equals(bytes) === true) continue;
+    const temporary = join(folder, `.${name}.part`);
+    await writeFile(temporary, bytes);
+    await rename(temporary, path);
+  }
 }

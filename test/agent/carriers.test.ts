@@ -73,6 +73,17 @@ test('half a pool waits; a whole one is taken where it lies, and a receipt lies 
   assert.equal(now.stdout, before.stdout, 'nothing else was written or moved');
 });
 
+test('inspect says what is in a pool, and, with the policy, what this machine would do with it', async () => {
+  const mail = await shop.bundle('mail', { hosts: { mail: plainHost('mail') }, host: 'mail' });
+  await put(mail);
+  const plain = await cli('inspect', desk);
+  assert.match(plain.stdout, /^nixmaker\/hosts\/mail\/1 +mail +1 .*signed by fleet-1\?$/m);
+  assert.match(plain.stdout, /^nixmaker\/hosts\/web\/1 +web +1 .*signed by fleet-1\?$/m);
+  const judged = await target.verb('inspect', ['--policy', target.policyFile, desk]);
+  assert.match(judged.stdout, /^nixmaker\/hosts\/web\/1 +web +1 +already-committed/m, judged.stderr);
+  assert.match(judged.stdout, /^nixmaker\/hosts\/mail\/1 +mail +1 +other-host/m);
+});
+
 test('collect believes no host it does not know, then only this host’s own key', async () => {
   const stranger = await cli('collect', carried, '-d', fleet, '--json');
   assert.equal(stranger.code, 65);

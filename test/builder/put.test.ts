@@ -1,6 +1,6 @@
 /** `put`: what it writes, shares, heals, prunes, and never touches. */
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type PutProgress, putBundles } from '../../src/builder/put.ts';
@@ -60,6 +60,20 @@ test('the same once more writes nothing, and an older one is left out', async (t
   assert.deepEqual(again.hosts, [{ host: 'web', sequence: 2, status: 'there', members: 0, bytes: 0 }]);
   const older = await put([await bundle('web', 1)]);
   assert.equal(older.hosts[0]?.status, 'older');
+});
+
+test('put once more, an entry counts all the while, and what is missing of it is put right', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const second = await bundle('web', 2);
+  await put([second]);
+  const entry = join(hostsOf(medium), 'web', '2');
+  const { ino } = await stat(entry);
+  await writeFile(join(entry, 'meta'), 'damaged');
+  await writeFile(join(entry, 'manifest.sig'), '');
+  await put([second]);
+  assert.equal((await stat(entry)).ino, ino, 'the folder was not replaced');
+  assert.match(await readFile(join(entry, 'manifest.sig'), 'utf8'), /^test-1:/);
+  assert.match(await readFile(join(entry, 'meta'), 'utf8'), /^\/nix\/store\//);
 });
 
 test('the same sequence with other contents is an alarm', async (t) => {

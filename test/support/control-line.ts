@@ -33,13 +33,13 @@ export class ControlLine {
   }
 
   /** A shell script that must succeed; what it says. */
-  async sh(script: string, patience = 60_000): Promise<string> {
+  async sh(script: string, patience = 120_000): Promise<string> {
     const { code, output } = await this.try(script, patience);
     if (code !== 0) throw new Error(`${script}: ended with ${code}\n${output}`);
     return output;
   }
 
-  async try(script: string, patience = 60_000): Promise<{ readonly code: number; readonly output: string }> {
+  async try(script: string, patience = 120_000): Promise<{ readonly code: number; readonly output: string }> {
     this.#commands += 1;
     const id = this.#commands;
     this.post(script, id);
@@ -56,7 +56,7 @@ export class ControlLine {
   }
 
   /** Waits until the script succeeds. */
-  async until(script: string, patience = 60_000): Promise<void> {
+  async until(script: string, patience = 120_000): Promise<void> {
     const end = performance.now() + patience;
     while ((await this.try(script)).code !== 0) {
       if (performance.now() > end) {

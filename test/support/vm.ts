@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkout, run } from '../../scripts/sandboxed-target.ts';
 import { ControlLine } from './control-line.ts';
 
-const bootPatience = 60_000;
+const bootPatience = 120_000;
 
 export class Vm extends ControlLine {
   static readonly #running = new Set<Vm>();

@@ -53,7 +53,7 @@ export function examine(machine: Machine, source: Source): Promise<Examined> {
   if (source.format === 'bundle') return examineBundle(machine, source.file, access);
   return source.format === 'pool'
     ? examinePool(machine, source.path, access)
-    : access.patiently(() => examineClassic(machine, source.path));
+    : access.patiently(() => examineClassic(machine, source.path, access));
 }
 
 /**
@@ -111,14 +111,13 @@ async function examinePool(machine: Machine, folder: string, { patiently }: Acce
       opened = pool;
       return { kind: 'bundle', bundle: pool };
     },
-    close: async () => {
-      await opened?.close();
-    },
+    // Closing waits for reads that are under way, and of a medium that has stalled none may ever end.
+    close: () => patiently(async () => opened?.close()).catch(() => undefined),
   };
 }
 
 /** The classic pair. @throws NixmakerError `signature-missing` where manifest or signatures are not beside it */
-async function examineClassic(machine: Machine, tarball: string): Promise<Examined> {
+async function examineClassic(machine: Machine, tarball: string, access: Access): Promise<Examined> {
   const head = await readClassicHead(tarball);
   if (head === undefined)
     throw new NixmakerError('signature-missing', 'manifest.json and manifest.sig are not beside it');
@@ -136,7 +135,8 @@ async function examineClassic(machine: Machine, tarball: string): Promise<Examin
     open: async () => {
       work = await makeWorkFolder(machine);
       const copy = join(work, 'bundle.tar.gz');
-      await spoolTarball(tarball, manifest, copy);
+      const file = patientFile(await access.patiently(() => openBundleFile(tarball)), access);
+      await spoolTarball(file, manifest, copy);
       return { kind: 'chroot-store', folder: await unpackClassic(machine, copy, work) };
     },
     close: async () => {

@@ -17,7 +17,7 @@ import { limits } from '../core/limits.ts';
 import type { Manifest } from '../core/manifest.ts';
 import type { ProcessRunner } from '../core/ports.ts';
 import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from '../core/store-path.ts';
-import { openBundleFile, readSmall } from './file.ts';
+import { type BundleFile, readSmall } from './file.ts';
 
 /** The manifest and signatures beside a tarball; undefined where either is not there (yet). */
 export async function readClassicHead(
@@ -30,12 +30,11 @@ export async function readClassicHead(
   return { manifestBytes, signatureBytes };
 }
 
-/** Copies the tarball to where nobody else can write, and checks size and digest on the way. */
-export async function spoolTarball(tarball: string, manifest: Manifest, target: string): Promise<void> {
-  const member = manifest.members[0];
-  if (member === undefined) throw new NixmakerError('bundle-malformed', 'the manifest names no tarball');
-  const file = await openBundleFile(tarball);
+/** Copies the tarball to where nobody else can write, checks size and digest on the way, and closes it. */
+export async function spoolTarball(file: BundleFile, manifest: Manifest, target: string): Promise<void> {
   try {
+    const member = manifest.members[0];
+    if (member === undefined) throw new NixmakerError('bundle-malformed', 'the manifest names no tarball');
     const size = await file.size();
     if (size < member.size)
       throw new NixmakerError('bundle-truncated', `it has ${size} of ${member.size} bytes`);

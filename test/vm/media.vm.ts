@@ -237,9 +237,9 @@ test('a device on which sectors have gone bad: named, nothing is changed, and th
   );
   // Everything from the middle of the largest file on: metadata and small files lie before.
   await vm.sh(
-    `mount -o ro /dev/dm-0 ${others}; f=$(ls -S ${others}/nixmaker/cache/nar/* | head -n 1); b=$(filefrag -v "$f" 2>/dev/null | sed -n 's/^ *0: .*: *\\([0-9]*\\)\\.\\..*/\\1/p'); test -n "$b" || b=8000; umount ${others}; for i in $(seq 0 63); do dmsetup message stick 0 addbadblock $((b * 8 + 4096 + i)); done; dmsetup message stick 0 enable; mount -o ro /dev/dm-0 ${others}`,
+    `mount -o ro /dev/dm-0 /mnt; f=$(ls -S /mnt/nixmaker/cache/nar/* | head -n 1); b=$(filefrag -v "$f" | sed -n 's/^ *0: .*: *\\([0-9]*\\)\\.\\..*/\\1/p'); umount /mnt; test -n "$b"; for i in $(seq 0 63); do dmsetup message stick 0 addbadblock $((b * 8 + 4096 + i)); done; dmsetup message stick 0 enable; mount -o ro /dev/dm-0 ${others}`,
   );
-  await vm.until(`${journal('nixmaker')} | grep '"event":"deferred"' | grep -q medium-unreadable`);
+  await vm.until(`${journal('nixmaker')} | grep '"event":"deferred"' | grep medium-unreadable | grep -q EIO`);
   await vm.sh("! grep -q '^bad' /run/current-system/etc/motd && systemctl is-active nixmaker.service");
   await vm.sh(`umount ${others}; dmsetup remove stick; losetup --detach-all`);
 });

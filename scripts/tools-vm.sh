@@ -54,7 +54,7 @@ ensure_vm() {
     # A second disk, for media: disks to plug and pull (scsi_debug), file systems, devices that fail and stall (dm).
     mv "$_vm/root/usr/lib/uml/modules" "$_vm/modules"
     add_udev "$_vm/tree" "$_vm/root"
-    copy_modules "$(echo "$_vm"/modules/*)" "$_vm/tree" sd_mod scsi_debug vfat isofs loop dm-mod dm-dust \
+    copy_modules "$(echo "$_vm"/modules/*)" "$_vm/tree" sd_mod scsi_debug vfat isofs loop dm-mod \
       nls_cp437 nls_ascii nls_utf8 nls_iso8859-1 || die "the kernel modules could not be prepared"
     mke2fs -q -t ext4 -d "$_vm/tree" "$_vm/disk-media" 1500M || die "the disk of the virtual machine could not be made"
     rm -rf "$_vm/tree" "$_vm/root" "$_vm/modules"

@@ -224,7 +224,7 @@ const others = '/run/media/others/stick';
 const onLoop = async (bundle: string, table: (device: string) => string) => {
   await copyFile(bundle, join(folder, 'bundle.tar'));
   await vm.sh(
-    `rm -f /root/loop.img; truncate --size 64M /root/loop.img; mkfs.ext4 -q -F /root/loop.img; mount -o loop /root/loop.img /mnt; nixmaker put /mnt /host/bundle.tar >/dev/null 2>&1; umount /mnt; modprobe dm-mod; d=$(losetup --find --show /root/loop.img); ${table('$d')}; mkdir -p ${others}`,
+    `rm -f /root/loop.img; truncate --size 64M /root/loop.img; mkfs.ext4 -q -b 4096 -F /root/loop.img; mount -o loop /root/loop.img /mnt; nixmaker put /mnt /host/bundle.tar >/dev/null 2>&1; umount /mnt; modprobe dm-mod; d=$(losetup --find --show /root/loop.img); ${table('$d')}; mkdir -p ${others}`,
     120_000,
   );
 };

@@ -4,9 +4,7 @@
  */
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type OpenedBundle, readMember } from '../bundle/contents.ts';
-import { openBundleFile } from '../bundle/file.ts';
-import { authenticateBundle, openBundle } from '../bundle/open.ts';
+import { readMember } from '../bundle/contents.ts';
 import { cacheOf, hostsOf, placeOf, readPoolHead } from '../bundle/pool.ts';
 import {
   completeEntry,
@@ -21,10 +19,9 @@ import type { Manifest, Member } from '../core/manifest.ts';
 import type { ProcessRunner } from '../core/ports.ts';
 import { asMediumError } from '../media/deliver.ts';
 import { runProgram } from '../process/run.ts';
-import { parseSignatureFile } from '../signing/signature-file.ts';
 import { manifestDigest } from '../signing/verify.ts';
 import { PoolMedium } from './pool-medium.ts';
-import { type Head, withoutVerifying } from './verify.ts';
+import { type Item, openItem } from './put-item.ts';
 
 export interface PutOptions {
   readonly medium: string;
@@ -62,13 +59,6 @@ export interface PutResult {
   readonly notices: readonly string[];
 }
 
-interface Item {
-  readonly manifest: Manifest;
-  readonly head: Head;
-  readonly bundle: OpenedBundle;
-  readonly close: () => Promise<void>;
-}
-
 /** Room that is left for the file system itself. Bytes. */
 const spare = 1024 * 1024;
 
@@ -89,24 +79,6 @@ export async function putBundles(
     throw asMediumError(error, medium);
   } finally {
     for (const item of items) await item.close();
-  }
-}
-
-/** Opened and laid out as signed; NARs are checked as they are copied. */
-async function openItem(path: string): Promise<Item> {
-  const file = await openBundleFile(path);
-  try {
-    const authenticated = await authenticateBundle(file, withoutVerifying);
-    const { manifest, manifestBytes, signatureBytes } = authenticated.authentic;
-    // No target takes it unsigned, and a pool's manifest can't be signed in place.
-    parseSignatureFile(signatureBytes);
-    const bundle = await openBundle(file, authenticated);
-    return { manifest, head: { manifestBytes, signatureBytes }, bundle, close: () => file.close() };
-  } catch (error) {
-    await file.close();
-    if (error instanceof NixmakerError)
-      throw new NixmakerError(error.code, `${path}: ${error.detail}`, { cause: error });
-    throw error;
   }
 }
 

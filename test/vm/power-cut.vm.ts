@@ -27,12 +27,15 @@ const release = (name: string, sequence: number, switchPrelude?: string) => {
     ...(switchPrelude === undefined ? {} : { switchPrelude }),
   });
 };
-const old = await release('old', 0);
-const disks = {
-  switch: await makeDisk(shop, 'golden-switch', { bundle: old }),
-  boot: await makeDisk(shop, 'golden-boot', { bundle: old, policy: { operation: 'boot' } }),
+const bundles = {
+  old: await release('old', 0),
+  good: await release('good', 10),
+  bad: await release('bad', 10, 'if [ "${1:-}" = switch ]; then exit 2; fi'),
 };
-const badSwitch = 'if [ "${1:-}" = switch ]; then exit 2; fi';
+const disks = {
+  switch: await makeDisk(shop, 'golden-switch', { bundle: bundles.old }),
+  boot: await makeDisk(shop, 'golden-boot', { bundle: bundles.old, policy: { operation: 'boot' } }),
+};
 
 interface Cut {
   readonly who: 'agent' | 'activate' | 'confirm';
@@ -111,138 +114,67 @@ async function countDamage(vm: Vm): Promise<{ readonly damaged: number; readonly
   return { damaged, valid };
 }
 
-interface Rest {
-  readonly running: string | undefined;
-  readonly installed: string | undefined;
-  readonly starts: string | undefined;
-  readonly motd: string | undefined;
-  /** The last state of the run of this sequence. */
-  readonly last: string | undefined;
+/** Brings a machine to the point, cuts its power, starts it again, and waits until nixmaker has come to rest. */
+async function cutAndRestart(folder: string, cut: Cut): Promise<Vm> {
+  const { who, when, state } = cut;
+  const vm = await Vm.boot(folder);
+  try {
+    if (who !== 'confirm') await vm.sh(`echo "${who} ${when} ${state}" >/run/hold/at`);
+    await dropBundle(vm, bundles[cut.bundle], 'web.tar');
+    await vm.sh(`sync ${inbox}/web.tar ${inbox}`);
+    await vm.until(who === 'confirm' ? `test -e ${inbox}/done/web.tar.txt` : 'test -e /run/hold/held');
+  } finally {
+    if (who === 'confirm') await vm.powerOff();
+    else await vm.cutPower();
+  }
+  if (who === 'confirm') {
+    const starting = await Vm.boot(folder, [`nixmaker.hold=${who},${when},${state}`]);
+    await starting.until('test -e /run/hold/held').finally(() => starting.cutPower());
+  }
+  return Vm.boot(folder);
 }
 
-async function restOf(vm: Vm, sequence: number): Promise<Rest> {
+async function restOf(vm: Vm) {
   await vm.until(
     `journalctl --boot --no-pager --output=cat --unit nixmaker | grep -q agent-ready && ! ls ${inbox}/*.tar 2>/dev/null`,
   );
-  const read = `readlink /run/current-system; readlink -f /nix/var/nix/profiles/system; sed -n 's/.*generation-\\([0-9]*\\).*/\\1/p' /boot/loader/loader.conf | sed 's|.*|/nix/var/nix/profiles/system-&-link|' | xargs readlink; cut -d' ' -f1 /run/current-system/etc/motd; grep '"sequence":${sequence},' ${journal} | tail -n 1 | grep -o '"state":"[a-z-]*"' || echo none`;
+  const read = `readlink /run/current-system; readlink -f /nix/var/nix/profiles/system; sed -n 's/.*generation-\\([0-9]*\\).*/\\1/p' /boot/loader/loader.conf | sed 's|.*|/nix/var/nix/profiles/system-&-link|' | xargs readlink; cut -d' ' -f1 /run/current-system/etc/motd; grep '"sequence":11' ${journal} | tail -n 1 | grep -o '"state":"[a-z-]*"' || echo none`;
   const [running, installed, starts, motd, last] = (await vm.sh(read)).trim().split('\n');
   return { running, installed, starts, motd, last: last?.replaceAll('"', '').replace('state:', '') };
 }
 
-/**
- * A machine whose power is cut again and again, each time with another bundle: what a case leaves is what the next one begins
- * with. After a case that failed the next has a new machine.
- */
-class Victim {
-  readonly #disk: string;
-  readonly #folder: string;
-  #vm: Vm | undefined;
-  /** What is in place. */
-  #stands = 'old';
-  #sequence = 1;
-
-  constructor(disk: string, name: string) {
-    this.#disk = disk;
-    this.#folder = join(shop.folder, `victim-${name}`);
-  }
-
-  async suffer(cut: Cut): Promise<void> {
-    this.#sequence += 10;
-    const name = `${cut.bundle}-${cut.operation}-${this.#sequence}-${cut.who}-${cut.when}-${cut.state}`;
-    const bundle = await release(name, this.#sequence - 1, cut.bundle === 'bad' ? badSwitch : undefined);
-    try {
-      await this.#cutAndJudge(cut, name, bundle);
-    } catch (error) {
-      await this.end();
-      throw error;
-    }
-  }
-
-  async end(): Promise<void> {
-    await this.#vm?.cutPower();
-    this.#vm = undefined;
-    this.#stands = 'old';
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-
-  async #cutAndJudge(cut: Cut, name: string, bundle: string): Promise<void> {
-    let vm = await this.#cutAndRestart(cut, { name, bundle });
-    this.#vm = vm;
-    let rest = await restOf(vm, this.#sequence);
-    if (rest.last === 'pending') {
-      assert.equal(rest.motd, this.#stands, 'nothing runs before its start');
-      await vm.powerOff();
-      vm = await Vm.boot(this.#folder);
-      this.#vm = vm;
-      rest = await restOf(vm, this.#sequence);
-    }
-    const damage = await countDamage(vm);
-    outcomes.push({ ...cut, running: rest.motd, last: rest.last, ...damage });
-    assert.equal(damage.damaged, 0);
-    assert.equal(rest.running, rest.installed, 'what runs is what is installed');
-    assert.equal(rest.starts, rest.installed, 'what is installed is what starts');
-    if (cut.bundle === 'good') {
-      assert.deepEqual([rest.motd, rest.last], [name, 'committed']);
-      this.#stands = name;
-    } else {
-      assert.equal(rest.motd, this.#stands, 'the old system');
-      assert.ok(rest.last === 'none' || isEnd(rest.last as State), rest.last);
-    }
-  }
-
-  /** Brings the machine to the point, cuts its power, starts it again. */
-  async #cutAndRestart(cut: Cut, { name, bundle }: { name: string; bundle: string }): Promise<Vm> {
-    const { who, when, state } = cut;
-    if (this.#vm === undefined) {
-      await copyDisk(this.#disk, this.#folder);
-      this.#vm = await Vm.boot(this.#folder);
-    }
-    const vm = this.#vm;
-    if (who !== 'confirm') await vm.sh(`echo "${who} ${when} ${state}" >/run/hold/at`);
-    await dropBundle(vm, bundle, `${name}.tar`);
-    await vm.sh(`sync ${inbox}/${name}.tar ${inbox} || sync`);
-    await vm.until(who === 'confirm' ? `test -e ${inbox}/done/${name}.tar.txt` : 'test -e /run/hold/held');
-    if (who !== 'confirm') await vm.cutPower();
-    else {
-      await vm.powerOff();
-      const starting = await Vm.boot(this.#folder, [`nixmaker.hold=${who},${when},${state}`]);
-      await starting.until('test -e /run/hold/held').finally(() => starting.cutPower());
-    }
-    return Vm.boot(this.#folder);
-  }
-}
-
-/** Two machines suffer side by side. */
-const lanes = [
-  cuts.filter((c, i) => c.operation === 'switch' && i % 5 < 3),
-  cuts.filter((c, i) => c.operation !== 'switch' || i % 5 >= 3),
-];
-
 describe('power cuts', { concurrency: 2 }, () => {
-  for (const [lane, hers] of lanes.entries()) {
-    describe(`machine ${lane + 1}`, { concurrency: 1 }, () => {
-      const victims = {
-        switch: new Victim(disks.switch, `switch-${lane}`),
-        boot: new Victim(disks.boot, `boot-${lane}`),
-      };
-      after(async () => {
-        await victims.switch.end();
-        await victims.boot.end();
-      });
-      for (const cut of hers) {
-        const { who, when, state, bundle, operation } = cut;
-        test(`${operation}, ${bundle} system, power cut at ${who} ${when} ${state}`, async () => {
-          // A machine that waits for its turn needs the memory of one that works.
-          if (operation === 'boot') await victims.switch.end();
-          await victims[operation].suffer(cut);
+  for (const cut of cuts) {
+    const { who, when, state, bundle, operation } = cut;
+    test(`${operation}, ${bundle} system, power cut at ${who} ${when} ${state}`, async () => {
+      await withDisk(disks[operation], async (folder) => {
+        let vm = await cutAndRestart(folder, cut);
+        let rest = await restOf(vm).catch(async (error) => {
+          await vm.cutPower();
+          throw error;
         });
-      }
+        if (rest.last === 'pending') {
+          assert.equal(rest.motd, 'old', 'nothing runs before its start');
+          await vm.powerOff();
+          vm = await Vm.boot(folder);
+          rest = await restOf(vm);
+        }
+        const damage = await countDamage(vm);
+        outcomes.push({ ...cut, running: rest.motd, last: rest.last, ...damage });
+        assert.equal(damage.damaged, 0);
+        assert.equal(rest.running, rest.installed, 'what runs is what is installed');
+        assert.equal(rest.starts, rest.installed, 'what is installed is what starts');
+        if (bundle === 'good') assert.deepEqual([rest.motd, rest.last], ['good', 'committed']);
+        else
+          assert.ok(
+            rest.last !== undefined && (rest.last === 'none' || isEnd(rest.last as State)),
+            rest.last,
+          );
+        return vm;
+      });
     });
   }
-});
 
-describe('between an import and its flush', { concurrency: 2 }, async () => {
-  const good = await release('good', 10);
   for (const fate of ['stays', 'is gone'] as const) {
     test(`power cut when all paths are valid and none is flushed; the bundle ${fate}`, async () => {
       await withDisk(disks.switch, async (folder) => {
@@ -250,7 +182,7 @@ describe('between an import and its flush', { concurrency: 2 }, async () => {
         // The real sync, but for standing still first.
         const shim =
           '#!/bin/sh\ntouch /run/hold/held; while [ ! -e /run/hold/go ]; do sleep 0.05; done; exec /usr/bin/sync.real "$@"\n';
-        await dropBundle(vm, good, '.web.tar');
+        await dropBundle(vm, bundles.good, '.web.tar');
         await vm.sh(
           `sync ${inbox}/.web.tar; cp /usr/bin/sync /usr/bin/sync.real; /usr/bin/sync.real /usr/bin/sync.real`,
         );
@@ -267,7 +199,7 @@ describe('between an import and its flush', { concurrency: 2 }, async () => {
         if (fate === 'is gone') await idle.sh(`rm ${inbox}/web.tar`);
         await idle.powerOff();
         const again = await Vm.boot(folder);
-        const rest = await restOf(again, 11);
+        const rest = await restOf(again);
         const damage = await countDamage(again);
         outcomes.push({
           who: 'agent',
@@ -286,15 +218,14 @@ describe('between an import and its flush', { concurrency: 2 }, async () => {
   }
 });
 
-describe('the control: Nix’s defaults, without our care', { concurrency: 2 }, async () => {
-  const good = await release('good', 10);
+describe('the control: Nix’s defaults, without our care', { concurrency: 2 }, () => {
   let damagedInAll = 0;
   for (let i = 1; i <= 2; i++) {
     test(`power cut after an import that Nix called done, ${i}`, async () => {
       await withDisk(disks.switch, async (folder) => {
         const vm = await Vm.boot(folder);
         await vm.sh('systemctl stop nixmaker.service');
-        await vm.write('/root/web.tar', await readFile(good));
+        await vm.write('/root/web.tar', await readFile(bundles.good));
         await vm.sh('mkdir /root/web; tar -xf /root/web.tar -C /root/web; sync');
         await vm.sh('nix copy --from file:///root/web "$(tail -n 1 /root/web/meta)"');
         await vm.sh(registered).finally(() => vm.cutPower());

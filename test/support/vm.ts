@@ -60,7 +60,7 @@ export class Vm extends ControlLine {
   }
 
   /** Waits until the machine has restarted by itself: user-mode Linux then starts over in the same process. */
-  async restarted(patience = 60_000): Promise<void> {
+  async restarted(patience = 120_000): Promise<void> {
     await this.ready(patience);
   }
 

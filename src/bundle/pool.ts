@@ -118,19 +118,19 @@ export async function openPool(
   manifest: Manifest,
   wrap: (reader: MemberReader) => MemberReader = (reader) => reader,
 ): Promise<OpenedPool> {
-  const reader = new PoolReader(folder, await listBeside(folder));
+  const reader = new PoolReader(folder);
   return { ...(await openContents(wrap(reader), manifest)), close: () => reader.close() };
 }
 
 /** Opens each member once and keeps it open for as long as it is being read: what is read can't be swapped by name. */
 class PoolReader implements MemberReader {
   readonly #folder: string;
-  readonly #beside: ReadonlySet<string>;
+  /** Asked for with the first read, so that it is as patient as all reading. */
+  #beside: Promise<ReadonlySet<string>> | undefined;
   readonly #open = new Map<string, Promise<Parts>>();
 
-  constructor(folder: string, beside: ReadonlySet<string>) {
+  constructor(folder: string) {
     this.#folder = folder;
-    this.#beside = beside;
   }
 
   async readInto(member: Member, buffer: Buffer, position: number): Promise<number> {
@@ -143,10 +143,13 @@ class PoolReader implements MemberReader {
   }
 
   #openMember(member: Member): Promise<Parts> {
-    const opening = openParts(placeOf(this.#folder, member, this.#beside)).then((parts) => {
-      if (parts === undefined) throw new NixmakerError('bundle-truncated', `${member.name} is not there`);
-      return parts;
-    });
+    this.#beside ??= listBeside(this.#folder);
+    const opening = this.#beside
+      .then((beside) => openParts(placeOf(this.#folder, member, beside)))
+      .then((parts) => {
+        if (parts === undefined) throw new NixmakerError('bundle-truncated', `${member.name} is not there`);
+        return parts;
+      });
     this.#open.set(member.name, opening);
     opening.catch(() => this.#open.delete(member.name));
     return opening;

@@ -216,4 +216,6 @@ ensure_tools() {
   exec 9>&-
   export PATH
   export NIXMAKER_CACHE="$nixmaker_cache"
+  # Hundreds of programs are started in the tests; what Node.js made of their sources the last time is kept.
+  export NODE_COMPILE_CACHE="$nixmaker_cache/compiled"
 }

@@ -1,7 +1,8 @@
 /**
- * held-service.ts agent|activate|confirm [MAIN]: a service as production composes it, but for one thing: at the transition that
- * /run/hold/at names ("agent before imported"), it says so in /run/hold/held and stands still until /run/hold/go is
- * there. So that it can be killed, or the machine’s power cut, at a moment that was seen and not guessed.
+ * held-service.ts agent|activate|confirm [MAIN]: a service as production composes it, but for one thing: at the transitions that
+ * /run/hold/at names ("agent before imported", one a line), it says so in /run/hold/held and stands still until
+ * /run/hold/go is there, or /run/hold/held no more. So that it can be killed, or the machine’s power cut, at a moment
+ * that was seen and not guessed.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { runAgent } from '../../src/agent/agent.ts';
@@ -16,15 +17,17 @@ process.argv[1] = main;
 const folder = '/run/hold';
 
 /** Where to stand still: in the file, or, from the start of the machine on, among the kernel’s arguments. */
-function wanted(): string | undefined {
-  if (existsSync(`${folder}/at`)) return readFileSync(`${folder}/at`, 'utf8').trim();
-  return /nixmaker\.hold=(\S+)/.exec(readFileSync('/proc/cmdline', 'utf8'))?.[1]?.replaceAll(',', ' ');
+function wanted(): readonly string[] {
+  if (existsSync(`${folder}/at`)) return readFileSync(`${folder}/at`, 'utf8').trim().split('\n');
+  const argument = /nixmaker\.hold=(\S+)/.exec(readFileSync('/proc/cmdline', 'utf8'))?.[1] ?? '';
+  return argument.replaceAll(',', ' ').split('+');
 }
 
 function holdAt(point: string): void {
-  if (wanted() !== point || existsSync(`${folder}/held`)) return;
+  if (!wanted().includes(point) || existsSync(`${folder}/held`)) return;
   writeFileSync(`${folder}/held`, point);
-  while (!existsSync(`${folder}/go`)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+  while (existsSync(`${folder}/held`) && !existsSync(`${folder}/go`))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
 }
 
 const emit = makeLog({ level: 'info', journald: true, write: (text) => process.stderr.write(text) });

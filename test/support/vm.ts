@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,6 +51,20 @@ export class Vm extends ControlLine {
     );
   }
 
+  /**
+   * What the disk would hold if the power were cut now; the machine goes on. It stands still for that moment, so that
+   * nothing is written while the copy is made.
+   */
+  async copyAsIfCut(folder: string): Promise<void> {
+    const all = await withDescendants(this.#child.pid as number);
+    try {
+      for (const pid of all) process.kill(pid, 'SIGSTOP');
+      await copyDisk(join(this.folder, 'disk'), folder);
+    } finally {
+      for (const pid of all) process.kill(pid, 'SIGCONT');
+    }
+  }
+
   /** The power is gone: nothing that was in memory only is ever written. */
   async cutPower(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
@@ -71,6 +85,19 @@ export class Vm extends ControlLine {
     await Promise.race([ended, sleep(30_000, undefined, { ref: false })]);
     await this.cutPower();
   }
+}
+
+/** The process and all below it: user-mode Linux keeps one for its disk, and one for each of its processes. */
+async function withDescendants(pid: number): Promise<number[]> {
+  const children = new Map<number, number[]>();
+  for (const name of await readdir('/proc')) {
+    const stat = /^\d+$/.test(name) ? await readFile(`/proc/${name}/stat`, 'latin1').catch(() => '') : '';
+    // proc(5): the name in parentheses may contain any character; behind it state and parent.
+    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+  }
+  const withBelow = (top: number): number[] => [top, ...(children.get(top) ?? []).flatMap(withBelow)];
+  return withBelow(pid);
 }
 
 /** A folder with a copy of a disk, holes kept. */

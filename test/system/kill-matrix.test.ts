@@ -10,6 +10,7 @@ import { after, test } from 'node:test';
 import { checkout } from '../../scripts/sandboxed-target.ts';
 import { isAtRest, type State, states } from '../../src/core/lifecycle.ts';
 import { startBed } from '../support/bed.ts';
+import { inSample } from '../support/cases.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 import { heldUnitFiles } from '../support/held-units.ts';
 
@@ -56,7 +57,7 @@ const startsFirst: readonly State[] = ['pending'];
 const elsewhere: readonly State[] = ['deferred', 'refused', 'failed', 'superseded'];
 const agents: readonly State[] = ['discovered', 'verified', 'accepted', 'imported', 'realised', 'committed'];
 
-const cases: Case[] = (['before', 'after'] as const).flatMap((when) => [
+const cases: Case[] = (['before', 'after'] as const).flatMap((when, side) => [
   ...agents.map(
     (state): Case => ({
       at: 'agent',
@@ -69,17 +70,19 @@ const cases: Case[] = (['before', 'after'] as const).flatMap((when) => [
   ),
   ...states
     .filter((s) => !elsewhere.includes(s))
-    .flatMap((state) =>
-      ([['nixmaker'], ['nixmaker-activate'], ['nixmaker', 'nixmaker-activate']] as const).map(
-        (killed): Case => ({
-          at: 'activate',
-          when,
-          state,
-          killed,
-          bundle: bad.includes(state) ? 'bad' : 'good',
-          operation: startsFirst.includes(state) ? 'boot' : 'switch',
-        }),
-      ),
+    .flatMap((state, row) =>
+      ([['nixmaker'], ['nixmaker-activate'], ['nixmaker', 'nixmaker-activate']] as const)
+        .filter((_, column) => inSample(row + side, column, 3))
+        .map(
+          (killed): Case => ({
+            at: 'activate',
+            when,
+            state,
+            killed,
+            bundle: bad.includes(state) ? 'bad' : 'good',
+            operation: startsFirst.includes(state) ? 'boot' : 'switch',
+          }),
+        ),
     ),
 ]);
 // One change of the policy is enough.

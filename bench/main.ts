@@ -18,6 +18,7 @@ import {
   run,
 } from '../scripts/sandboxed-target.ts';
 
+import { measureNotice, type NoticeFigures } from './notice.ts';
 import { measurePool, type PoolFigures } from './pool.ts';
 
 const quick = process.argv.includes('--quick');
@@ -216,7 +217,14 @@ async function remove(folder: string): Promise<void> {
 
 type Memory = Awaited<ReturnType<typeof measureMemory>>;
 
-function report(rows: readonly Row[], memory: readonly Memory[], pool: PoolFigures): void {
+interface Figures {
+  readonly rows: readonly Row[];
+  readonly memory: readonly Memory[];
+  readonly pool: PoolFigures;
+  readonly notice: NoticeFigures;
+}
+
+function report({ rows, memory, pool, notice }: Figures): void {
   const say = (text: string) => process.stdout.write(`${text}\n`);
   for (const row of rows) {
     say(`\nA system of ${row.megabytes} MiB in ${pathsOf(row.megabytes)} paths (medians of ${repeats})`);
@@ -234,6 +242,8 @@ function report(rows: readonly Row[], memory: readonly Memory[], pool: PoolFigur
   for (const { bundleBytes, peak } of memory) {
     say(`  bundle of ${prettyBytes(bundleBytes)}: peak ${prettyBytes(peak, { binary: true })}`);
   }
+  const growth = ((memory.at(-1)?.peak ?? 0) - (memory[0]?.peak ?? 0)) / mebi;
+  say(`  ${growth.toFixed(1)} MiB more for the larger (goal: less than 64)`);
   const share = pool.tenHostsBytes / pool.oneHostBytes;
   say('\nTen hosts that share 97 of 100 paths, on one medium');
   say(
@@ -242,8 +252,10 @@ function report(rows: readonly Row[], memory: readonly Memory[], pool: PoolFigur
   say(
     `  put, flushed and read back ${pool.put.toFixed(2)} s; ten bundles (${prettyBytes(pool.bundlesBytes)}) copied and flushed ${pool.copy.toFixed(2)} s`,
   );
-  const growth = ((memory.at(-1)?.peak ?? 0) - (memory[0]?.peak ?? 0)) / mebi;
-  say(`  ${growth.toFixed(1)} MiB more for the larger (goal: less than 64)`);
+  say('\nFrom mount(8) until the agent knows of the medium');
+  say(
+    `  median ${notice.median.toFixed(0)} ms, worst of 20 ${notice.worst.toFixed(0)} ms (goal: less than 300)`,
+  );
 }
 
 const place = await mkdtemp(join(tmpdir(), 'nixmaker-bench-'));
@@ -256,12 +268,13 @@ try {
   const memory: Memory[] = [];
   for (const megabytes of memorySizes) memory.push(await measureMemory(place, builder, megabytes));
   const pool = await measurePool(place, builder);
-  report(rows, memory, pool);
+  const figures = { rows, memory, pool, notice: await measureNotice(place) };
+  report(figures);
   const out = join(checkout, 'bench', 'out');
   await mkdir(out, { recursive: true });
   await writeFile(
     join(out, 'results.json'),
-    `${JSON.stringify({ schema: 1, quick, rows, memory, pool }, null, 2)}\n`,
+    `${JSON.stringify({ schema: 1, quick, ...figures }, null, 2)}\n`,
   );
 } finally {
   await remove(place);

@@ -1,14 +1,13 @@
 /** The one file that wires the target's half: settings, policy, keys, Nix, process runner, clock. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { uptime } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { State } from '../core/lifecycle.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Clock, EventSink, ProcessHolder, ProcessListener, ProcessRunner } from '../core/ports.ts';
 import type { Settings } from '../core/settings.ts';
 import { defaultSettingsFile } from '../core/settings.ts';
 import type { NixContext } from '../nix/command.ts';
+import { systemClock } from '../process/clock.ts';
 import { holdProgram, listenToProgram, runProgram } from '../process/run.ts';
 import { makeTrustSet, type TrustSet } from '../signing/verify.ts';
 import { readPolicy, readSettings } from '../state/config.ts';
@@ -48,13 +47,6 @@ export interface MachineOptions {
   readonly policyFile?: string;
   readonly emit: EventSink;
 }
-
-const systemClock: Clock = {
-  now: () => new Date(),
-  monotonic: () => performance.now(),
-  uptime,
-  sleep: (milliseconds, signal) => sleep(milliseconds, undefined, signal === undefined ? {} : { signal }),
-};
 
 /** @throws NixmakerError of the configuration kind (exit 78) before anything is looked at */
 export async function openMachine(options: MachineOptions): Promise<Machine> {

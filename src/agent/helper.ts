@@ -91,7 +91,8 @@ async function activateRequest(
   const { manifest, digest, signedBy } = verified;
   const { host, sequence, createdAt, toplevel } = manifest;
   transaction.learn({ host, sequence, createdAt, manifestDigest: digest, toplevel, operation, signedBy });
-  const verdict = decide(manifest, await gatherFacts(machine, verified, operation), machine.policy);
+  const facts = await gatherFacts(machine, verified, { operation, unattended: true });
+  const verdict = decide(manifest, facts, machine.policy);
   if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
   await transaction.advance('verified');
   if (verdict.verdict !== 'accept') return transaction.end('committed', { detail: nothingToDo(verdict) });

@@ -17,7 +17,7 @@ type Now = NonNullable<HostReceipt['now']>;
 
 export async function gatherNow(machine: Machine): Promise<Now> {
   const { settings, nix, run } = machine;
-  const [running, booted, profile, floor] = await Promise.all([
+  const [running, booted, profile, { floor }] = await Promise.all([
     readSystemLink(settings.currentSystem),
     readSystemLink(settings.bootedSystem),
     readProfile(settings.profile),

@@ -58,9 +58,6 @@ export async function requireBase(machine: Machine, manifest: Manifest, contents
   );
 }
 
-/** Room that must stay: for Nix's database and log, and for the machine to go on. Bytes. */
-const spareRoom = 16 * 1024 * 1024;
-
 /**
  * Whether what is missing will fit, before the first byte is written: a full disk midway harms everything else on the
  * machine. @throws NixmakerError `no-space`
@@ -74,6 +71,8 @@ export async function checkRoom(machine: Machine, manifest: Manifest): Promise<v
   );
   const bytes = manifest.paths.reduce((sum, p) => sum + (missing.has(p.path) ? p.narSize : 0), 0);
   const { freeBytes, freeInodes } = await spaceAt(storeFolder(machine.nix));
+  // For Nix’s database and log, and for the machine to go on.
+  const spareRoom = machine.policy.limits.freeBytes;
   if (bytes > 0 && bytes + spareRoom > freeBytes) {
     throw new NixmakerError(
       'no-space',

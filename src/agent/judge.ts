@@ -42,7 +42,7 @@ async function judgeExamined(
   const there = await present();
   if (there < size) return { outcome: 'incomplete', present: there, expected: size };
   const { operation } = machine.policy;
-  const facts = await gatherFacts(machine, verified, operation);
+  const facts = await gatherFacts(machine, verified, { operation, unattended: true });
   const { verdict, ...why } = decide(verified.manifest, facts, machine.policy);
   return { outcome: verdict, ...why } as Judgement;
 }

@@ -54,7 +54,10 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
   const given = await openSettings(options.settingsFile);
   const settings = settingsFor(given, uid);
   const policy = await readPolicy(options.policyFile ?? settings.policyFile, uid);
-  const trust = makeTrustSet(policy.trustedKeys, policy.threshold);
+  const trust = makeTrustSet(
+    policy.trustedKeys.map((k) => k.key),
+    policy.threshold,
+  );
   return {
     version: await readVersion(),
     settings,

@@ -65,7 +65,7 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
   if (because === undefined) return;
   machine.emit({ event: 'reboot-soon', because, seconds: policy.reboot.delay });
   await clock.sleep(policy.reboot.delay * 1000, signal);
-  const floor = await readFloor(machine.floorDirectory);
+  const { floor } = await readFloor(machine.floorDirectory);
   const newest = floor === undefined ? undefined : new Date(floor.createdAt);
   const timing = rebootTiming(policy.reboot, clock.now(), newest);
   if (!timing.now) return comeBack(machine, timing);

@@ -4,8 +4,8 @@ import type { Settings } from '../core/settings.ts';
 import { listInbox } from '../media/inbox.ts';
 import { type DiskRow, listDisks } from '../media/space.ts';
 import { readProfile, readSystemLink } from '../nix/profile.ts';
-import { readFloor } from '../state/floor.ts';
 import { type JournalContents, type JournalRecord, lastOfEach, readJournal } from '../state/journal.ts';
+import { readKnownFloor } from './floor.ts';
 import { floorDirectoryOf } from './machine.ts';
 import { findPending } from './pending.ts';
 import { runsSystem } from './take.ts';
@@ -23,6 +23,8 @@ export interface Status {
   /** What of the installed system only a restart brings. */
   readonly restartChanges: readonly string[];
   readonly floor: { readonly sequence: number; readonly createdAt: string } | undefined;
+  /** Why the floor can’t be believed: nothing is taken until an operator has adopted one. */
+  readonly floorLost: string | undefined;
   readonly last: JournalRecord | undefined;
   /** Files in the inbox that have not been settled. */
   readonly waiting: readonly string[];
@@ -32,11 +34,11 @@ export interface Status {
 }
 
 export async function readStatus(settings: Settings): Promise<Status> {
-  const [running, booted, profile, floor, journal, waiting, disks] = await Promise.all([
+  const [running, booted, profile, { floor, doubt }, journal, waiting, disks] = await Promise.all([
     readSystemLink(settings.currentSystem),
     readSystemLink(settings.bootedSystem),
     readProfile(settings.profile),
-    readFloor(floorDirectoryOf(settings)),
+    readKnownFloor(floorDirectoryOf(settings)),
     readAllJournals(settings),
     listInbox(settings.inbox),
     listDisks(),
@@ -56,6 +58,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
         : { sequence: awaiting.sequence, detail: String(awaiting.detail ?? '') },
     restartChanges: await findStartChanges(booted, installed),
     floor: floor === undefined ? undefined : { sequence: floor.sequence, createdAt: floor.createdAt },
+    floorLost: doubt,
     last: journal.records.at(-1),
     waiting: waiting.map((c) => c.path),
     disks,

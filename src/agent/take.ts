@@ -14,6 +14,7 @@ import { readFloor } from '../state/floor.ts';
 import { failedDigests, readJournal } from '../state/journal.ts';
 import { activate } from './activate.ts';
 import { type Contents, type Examined, examine, type Source } from './examine.ts';
+import { knownFloor } from './floor.ts';
 import { handOver } from './hand-over.ts';
 import {
   checkRoom,
@@ -65,6 +66,7 @@ async function proceed(machine: Machine, transaction: Transaction, request: Take
       transaction,
       examined,
       operation: request.operation ?? machine.policy.operation,
+      unattended: request.operation === undefined,
     });
   } finally {
     await examined.close();
@@ -75,11 +77,12 @@ interface Work {
   readonly transaction: Transaction;
   readonly examined: Examined;
   readonly operation: Operation;
+  readonly unattended: boolean;
 }
 
 async function judgeAndInstall(
   machine: Machine,
-  { transaction, examined, operation }: Work,
+  { transaction, examined, operation, unattended }: Work,
 ): Promise<Receipt> {
   const { verified } = examined;
   const { manifest, digest } = verified;
@@ -94,7 +97,11 @@ async function judgeAndInstall(
     signedBy: verified.signedBy,
   });
   await requireWhole(examined);
-  const verdict = decide(manifest, await gatherFacts(machine, verified, operation), machine.policy);
+  const verdict = decide(
+    manifest,
+    await gatherFacts(machine, verified, { operation, unattended }),
+    machine.policy,
+  );
   if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
   // Only now are the megabytes read: a refused bundle costs its first kilobytes.
   const contents = verdict.verdict === 'accept' ? await examined.open() : undefined;
@@ -129,33 +136,37 @@ async function requireWhole({ present, size }: Examined): Promise<void> {
 /** What the decision needs to know of this machine. */
 export async function gatherFacts(
   machine: Machine,
-  { manifest, digest }: VerifiedManifest,
-  operation: Operation,
+  { manifest, digest, signedBy }: VerifiedManifest,
+  { operation, unattended }: Pick<Facts, 'operation' | 'unattended'>,
 ): Promise<Facts> {
   const { settings } = machine;
-  const [system, floor, journal, profile, running] = await Promise.all([
+  // The floor is written before the journal’s line, so it is read after it: between the two it can only be higher.
+  const journal = await readJournal(machine.floorDirectory);
+  const { floor, doubt } = knownFloor(await readFloor(machine.floorDirectory), journal.records);
+  const [system, profile, running] = await Promise.all([
     currentSystem(machine.nix),
-    readFloor(machine.floorDirectory),
-    readJournal(machine.floorDirectory),
     readProfile(settings.profile),
     readSystemLink(settings.currentSystem),
   ]);
   const clock = machine.clock.now().toISOString();
   // A clock that stands before the newest signed time seen is wrong; that time is the better guess.
-  const now =
-    floor !== undefined && Date.parse(floor.createdAt) > Date.parse(clock) ? floor.createdAt : clock;
+  const clockBehind = floor !== undefined && Date.parse(floor.createdAt) > Date.parse(clock);
   return {
     manifestDigest: digest,
     system,
     machineId: machine.machineId,
     floor,
+    floorDoubt: doubt,
+    signedBy,
+    unattended,
+    clockBehind,
     pending: pendingSystem(journal.records, machine.bootId),
     failedDigests: failedDigests(journal.records),
     operation,
     toplevelInPlace:
       profile.toplevel === manifest.toplevel &&
       (operation !== 'switch' || (await runsSystem(running, manifest.toplevel))),
-    now,
+    now: clockBehind ? floor.createdAt : clock,
   };
 }
 

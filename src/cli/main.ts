@@ -10,6 +10,7 @@ import { defineCheckHealth } from './check-health.ts';
 import { defineCollect } from './collect.ts';
 import { defineConfirm } from './confirm.ts';
 import { defineFleet } from './fleet.ts';
+import { defineFloor } from './floor.ts';
 import { defineHistory } from './history.ts';
 import { defineHostKey } from './host-key.ts';
 import { defineInspect } from './inspect.ts';
@@ -54,6 +55,7 @@ for (const define of [
   defineHistory,
   defineRollback,
   defineConfirm,
+  defineFloor,
   defineActivate,
   defineCheckHealth,
   defineReboot,

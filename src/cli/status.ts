@@ -43,7 +43,12 @@ async function status({ settings: file, json }: StatusOptions): Promise<number> 
           : `${last.state}${last.code === undefined ? '' : ` (${last.code})`}: ${last.source}`,
       ],
       ['When', last?.at],
-      ['Sequence', found.floor?.sequence ?? 'none taken yet'],
+      [
+        'Sequence',
+        found.floorLost === undefined
+          ? (found.floor?.sequence ?? 'none taken yet')
+          : `lost: ${found.floorLost}. Nothing is taken; see \`nixmaker floor adopt --help\``,
+      ],
       ['Waiting', found.waiting.length === 0 ? 'nothing' : found.waiting.join(', ')],
       [
         'Damaged',

@@ -126,6 +126,26 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The bundle has the sequence of one already taken, but other contents. Somebody may be tampering.',
     next: 'Find out which builder made it; build again with a higher sequence.',
   },
+  'sequence-jump': {
+    exit: no,
+    what: 'The sequence of the bundle is further ahead than the policy of this machine allows.',
+    next: 'Build with a sequence that follows the last one, or raise `limits.sequenceJump` in the policy.',
+  },
+  'key-not-valid': {
+    exit: no,
+    what: 'The keys that signed the bundle are trusted by this machine, but are not valid now.',
+    next: 'Sign it with a key that is valid, or change `notBefore` or `notAfter` in the policy. A wrong clock can be the reason, too.',
+  },
+  'role-missing': {
+    exit: no,
+    what: 'The bundle lacks a signature by a key of a role that the policy asks for.',
+    next: 'Have it signed by such a key as well: `nixmaker sign --key FILE BUNDLE`.',
+  },
+  'over-limit': {
+    exit: no,
+    what: 'The bundle is larger than the policy of this machine allows.',
+    next: 'Find out why it is so large, or raise the limit in the policy.',
+  },
   'failed-before': {
     exit: no,
     what: 'This very bundle was tried before and could not be activated.',
@@ -196,6 +216,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: later,
     what: 'The medium has stopped to answer.',
     next: 'Pull it out and plug it in again; if it happens again, use another medium.',
+  },
+  'outside-window': {
+    exit: later,
+    what: 'The policy lets bundles be installed in certain hours only.',
+    next: 'Nothing: it is taken when the window opens. A person at the machine can install it at once with `nixmaker switch --tarball FILE`.',
+  },
+  'floor-lost': {
+    exit: later,
+    what: 'What this machine remembers of the bundles it has taken is lost or older than its own journal, so an old bundle could pass for new.',
+    next: 'Find out why (a failing disk, a restored backup), then run `nixmaker floor adopt` at the machine; the bundle is taken after that.',
   },
   unconfirmed: {
     exit: later,

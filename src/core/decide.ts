@@ -2,7 +2,9 @@
 import type { DeferCode, PolicyCode } from './errors.ts';
 import type { Manifest } from './manifest.ts';
 import type { Policy } from './policy.ts';
+import { keyNameOf, type TrustedKey } from './policy-trust.ts';
 import type { Operation } from './schema.ts';
+import { isOpen, nextOpening } from './window.ts';
 
 /** The newest bundle this machine has committed to; nothing older is taken (DESIGN §8). */
 export interface Floor {
@@ -24,6 +26,14 @@ export interface Facts {
   /** machine-id(5), where the machine has one. */
   readonly machineId: string | undefined;
   readonly floor: Floor | undefined;
+  /** Why the floor can’t be what it was; undefined where all is well. */
+  readonly floorDoubt?: string | undefined;
+  /** Names of the trusted keys whose signatures fit. */
+  readonly signedBy: readonly string[];
+  /** Nobody has asked for this by hand: windows hold. */
+  readonly unattended: boolean;
+  /** Whether the clock stands before the newest signed time seen, so that it must be wrong. */
+  readonly clockBehind: boolean;
   /** The system that is installed and waits for a restart, or to be confirmed after one. */
   readonly pending: PendingSystem | undefined;
   /** Digests of manifests whose activation failed here. */
@@ -31,7 +41,7 @@ export interface Facts {
   readonly operation: Operation;
   /** Whether the machine runs (or will boot) the manifest's toplevel already. */
   readonly toplevelInPlace: boolean;
-  /** RFC 3339; judged against `expiresAt`. */
+  /** RFC 3339, never before the newest signed time seen; judged against `expiresAt` and the keys’ validity. */
   readonly now: string;
 }
 
@@ -46,15 +56,26 @@ export type Verdict =
 
 const refuse = (code: PolicyCode, detail: string): Verdict => ({ verdict: 'refuse', code, detail });
 
-/** Checks in the order of docs/format.md §4; the first that fails names the reason. */
+type Check = (manifest: Manifest, facts: Facts, policy: Policy) => Verdict | undefined;
+
+/** In the order of docs/format.md §4, with what each asks, for people; the first that has something to say decides. */
+export const checks: readonly { readonly asks: string; readonly check: Check }[] = [
+  { asks: 'is it for this host, this kind of machine and this machine?', check: checkBinding },
+  { asks: 'have enough keys signed that are valid now, of the roles that are asked for?', check: checkKeys },
+  { asks: 'does the policy allow the operation?', check: checkOperation },
+  { asks: 'has it not expired?', check: checkExpiry },
+  { asks: 'is it within the limits of the policy?', check: checkLimits },
+  { asks: 'is it newer than what this machine has taken, and has not failed before?', check: checkFloor },
+  { asks: 'does it fit what is installed and waits?', check: checkPending },
+  { asks: 'is the window open?', check: checkWindow },
+];
+
 export function decide(manifest: Manifest, facts: Facts, policy: Policy): Verdict {
-  return (
-    checkBinding(manifest, facts, policy) ??
-    checkOperation(facts, policy) ??
-    checkExpiry(manifest, facts) ??
-    checkFloor(manifest, facts) ??
-    checkPending(manifest, facts) ?? { verdict: 'accept' }
-  );
+  for (const { check } of checks) {
+    const verdict = check(manifest, facts, policy);
+    if (verdict !== undefined) return verdict;
+  }
+  return { verdict: 'accept' };
 }
 
 function checkBinding(manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
@@ -64,13 +85,62 @@ function checkBinding(manifest: Manifest, facts: Facts, policy: Policy): Verdict
   if (manifest.system !== facts.system) {
     return refuse('wrong-system', `the bundle is for ${manifest.system}, this machine is ${facts.system}`);
   }
-  if (manifest.machineId !== undefined && manifest.machineId !== facts.machineId) {
+  if (manifest.machineId !== undefined && manifest.machineId !== (policy.machineId ?? facts.machineId)) {
     return refuse('wrong-machine', `the bundle is bound to machine id ${manifest.machineId}`);
   }
   return undefined;
 }
 
-function checkOperation(facts: Facts, policy: Policy): Verdict | undefined {
+/** Signatures have been verified; which of the keys count is a question of time, so it is asked here. */
+function checkKeys(_manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
+  const now = Date.parse(facts.now);
+  const signers = policy.trustedKeys.filter((k) => facts.signedBy.includes(keyNameOf(k)));
+  const isValid = ({ notBefore, notAfter }: TrustedKey) =>
+    (notBefore === undefined || now >= Date.parse(notBefore)) &&
+    (notAfter === undefined || now < Date.parse(notAfter));
+  const valid = signers.filter(isValid);
+  if (valid.length < policy.threshold) {
+    const names = signers.filter((k) => !isValid(k)).map(keyNameOf);
+    const detail = `${valid.length} keys that are valid at ${facts.now} have signed, ${policy.threshold} are needed`;
+    return refuse('key-not-valid', `${detail}; not valid: ${names.join(', ')}`);
+  }
+  for (const [role, count] of Object.entries(policy.roles)) {
+    const having = valid.filter((k) => k.roles.includes(role)).length;
+    if (having < count)
+      return refuse('role-missing', `${having} keys of the role “${role}” have signed, ${count} are needed`);
+  }
+  return undefined;
+}
+
+function checkLimits(manifest: Manifest, _facts: Facts, { limits }: Policy): Verdict | undefined {
+  const sizes = manifest.paths.map((p) => p.narSize);
+  const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
+  const measured = [
+    ['bundleBytes', sum(manifest.members.map((m) => m.size))],
+    ['narBytes', sizes.reduce((a, b) => Math.max(a, b), 0)],
+    ['closureBytes', sum(sizes)],
+    ['paths', sizes.length],
+  ] as const;
+  const over = measured.find(([name, value]) => value > limits[name]);
+  if (over === undefined) return undefined;
+  const [name, value] = over;
+  return refuse('over-limit', `${name} is ${value}, the policy allows ${limits[name]}`);
+}
+
+/** Last: what would be refused anyway is refused at once, and not when the window opens. */
+function checkWindow(_manifest: Manifest, facts: Facts, { window }: Policy): Verdict | undefined {
+  if (window === undefined || !facts.unattended) return undefined;
+  const wait = (detail: string): Verdict => ({ verdict: 'defer', code: 'outside-window', detail });
+  if (facts.clockBehind)
+    return wait(
+      'the clock is behind the newest signed time seen, so nobody can tell whether the window is open',
+    );
+  const now = new Date(facts.now);
+  if (isOpen(window, now)) return undefined;
+  return wait(`the window opens at ${nextOpening(window, now)?.toISOString() ?? 'no time'}`);
+}
+
+function checkOperation(_manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
   const allowed = allowedOperations(policy);
   if (allowed.includes(facts.operation)) return undefined;
   return refuse(
@@ -92,12 +162,18 @@ function checkExpiry(manifest: Manifest, facts: Facts): Verdict | undefined {
   return refuse('expired', `it expired at ${manifest.expiresAt}, it is now ${facts.now}`);
 }
 
-function checkFloor(manifest: Manifest, facts: Facts): Verdict | undefined {
-  const { floor, manifestDigest } = facts;
+function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdict | undefined {
+  const { floor, floorDoubt, manifestDigest } = facts;
+  if (floorDoubt !== undefined) return { verdict: 'defer', code: 'floor-lost', detail: floorDoubt };
   if (facts.failedDigests.has(manifestDigest)) {
     return refuse('failed-before', `sequence ${manifest.sequence} was tried before and failed`);
   }
-  if (floor === undefined || manifest.sequence > floor.sequence) return undefined;
+  if (floor === undefined) return undefined;
+  if (manifest.sequence - floor.sequence > limits.sequenceJump) {
+    const detail = `it has sequence ${manifest.sequence}; from ${floor.sequence} the policy lets it rise by ${limits.sequenceJump}`;
+    return refuse('sequence-jump', detail);
+  }
+  if (manifest.sequence > floor.sequence) return undefined;
   if (manifest.sequence < floor.sequence) {
     return refuse(
       'sequence-older',

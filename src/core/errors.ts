@@ -43,6 +43,10 @@ export type PolicyCode =
   | 'expired'
   | 'sequence-older'
   | 'sequence-conflict'
+  | 'sequence-jump'
+  | 'key-not-valid'
+  | 'role-missing'
+  | 'over-limit'
   | 'failed-before'
   | 'operation-forbidden'
   | 'missing-input'
@@ -60,6 +64,8 @@ export type DeferCode =
   | 'no-boot-space'
   | 'medium-unreadable'
   | 'medium-stalled'
+  | 'outside-window'
+  | 'floor-lost'
   | 'unconfirmed'
   | 'not-restarted';
 

@@ -1,6 +1,7 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
 import { z } from 'zod';
-import { absolutePath, hostName, operation } from './schema.ts';
+import { policyLimits, roleName, trustedKey } from './policy-trust.ts';
+import { absolutePath, hostName, machineId, operation } from './schema.ts';
 import { windowSchema } from './window.ts';
 
 /** How far a machine may go to get what a `derivation` bundle does not carry. */
@@ -92,18 +93,36 @@ const receiptsSchema = z.strictObject({
 
 const receiptsDefaults = receiptsSchema.parse({});
 
+const limitDefaults = policyLimits.parse({});
+
+/** How many of what was taken or refused stay in the inbox’s folders, the newest; their reports stay with them. */
+const retentionSchema = z.strictObject({
+  done: z.number().int().min(0).max(10_000).default(2),
+  refused: z.number().int().min(0).max(10_000).default(10),
+});
+
+const retentionDefaults = retentionSchema.parse({});
+
 const policySchema = z
   .strictObject({
     schema: z.literal(1),
     host: hostName,
+    /** Bundles that are bound to a machine must be bound to this one; machine-id(5), where it is not /etc/machine-id. */
+    machineId: machineId.optional(),
     /** What the agent does with an accepted bundle. */
     operation: z.enum(['switch', 'boot']),
     /** What the command line may be asked to do; the agent's own operation is always among them. */
     operations: z.array(operation).nonempty().optional(),
-    /** Nix public keys, `name:base64`. Checked by signing/ when the policy is read. */
-    trustedKeys: z.array(z.string().max(512)).nonempty().max(64),
+    /** Nix public keys, `name:base64`, alone or with what they are good for. Checked by signing/ when the policy is read. */
+    trustedKeys: z.array(trustedKey).nonempty().max(64),
     /** How many different trusted keys must have signed. */
     threshold: z.number().int().min(1).max(64).default(1),
+    /** Of those keys, how many must have each of these roles: a build machine’s key and a person’s, for example. */
+    roles: z.record(roleName, z.number().int().min(1).max(64)).default({}),
+    /** Hours in which the agent may install; a person at the command line may at any time. */
+    window: windowSchema.optional(),
+    limits: policyLimits.default(limitDefaults),
+    retention: retentionSchema.default(retentionDefaults),
     realise: z.enum(realiseModes).default('never-build'),
     health: healthSchema.optional(),
     boot: bootSchema.default(bootDefaults),
@@ -114,9 +133,14 @@ const policySchema = z
   .refine((p) => p.threshold <= p.trustedKeys.length, {
     path: ['threshold'],
     message: 'is greater than the number of trusted keys, so no bundle could ever be accepted',
+  })
+  .superRefine((p, context) => {
+    for (const [role, count] of Object.entries(p.roles)) {
+      if (p.trustedKeys.filter((k) => k.roles.includes(role)).length >= count) continue;
+      const message = `asks for more keys of the role “${role}” than there are, so no bundle could ever be accepted`;
+      context.addIssue({ code: 'custom', path: ['roles', role], message });
+    }
   });
 
 export type Policy = z.infer<typeof policySchema>;
 export const policyParser = policySchema;
-/** The keys a policy may have, for "did you mean". */
-export const policyKeys: readonly string[] = Object.keys(policySchema.shape);

@@ -43,5 +43,4 @@ export const settingsParser = z.strictObject({
 });
 
 export type Settings = z.infer<typeof settingsParser>;
-export const settingsKeys: readonly string[] = Object.keys(settingsParser.shape);
 export const defaultSettingsFile = '/etc/nixmaker/settings.json';

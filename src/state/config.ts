@@ -11,11 +11,11 @@ import {
   parse,
   type ValueNode,
 } from '@humanwhocodes/momoa';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import { type Policy, policyKeys, policyParser } from '../core/policy.ts';
-import { type Settings, settingsKeys, settingsParser } from '../core/settings.ts';
+import { type Policy, policyParser } from '../core/policy.ts';
+import { type Settings, settingsParser } from '../core/settings.ts';
 
 interface Source {
   readonly text: string;
@@ -32,7 +32,6 @@ export async function readSettings(path: string, { required }: { required: boole
   return parseConfig(source.text, {
     path,
     schema: settingsParser,
-    keys: settingsKeys,
     code: 'settings-malformed',
   });
 }
@@ -54,7 +53,7 @@ export async function readPolicy(path: string, trustedUid: number): Promise<Poli
       `${path} can be written by its group or by everybody (mode ${(mode & 0o777).toString(8)})`,
     );
   }
-  return parseConfig(source.text, { path, schema: policyParser, keys: policyKeys, code: 'policy-malformed' });
+  return parseConfig(source.text, { path, schema: policyParser, code: 'policy-malformed' });
 }
 
 async function readBounded(path: string, most: number, code: ReasonCode): Promise<Source | undefined> {
@@ -78,7 +77,6 @@ async function readBounded(path: string, most: number, code: ReasonCode): Promis
 interface ConfigKind<T extends z.ZodType> {
   readonly path: string;
   readonly schema: T;
-  readonly keys: readonly string[];
   readonly code: ReasonCode;
 }
 
@@ -94,17 +92,51 @@ export function parseConfig<T extends z.ZodType>(text: string, kind: ConfigKind<
   const parsed = kind.schema.safeParse(evaluate(document) as MomoaValue);
   if (parsed.success) return parsed.data;
   // A mistyped key is also a missing one; the mistyping is what the operator has to see.
-  const { issues } = parsed.error;
+  const issues = parsed.error.issues.map(innermost);
   const issue = issues.find((i) => i.code === 'unrecognized_keys') ?? issues[0];
-  const line = lineOf(document.body, issue?.path ?? []);
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-  const where = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])].map(String).join('.');
-  const near = unknown === undefined ? undefined : nearest(unknown, kind.keys);
+  const place = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])];
+  const line = lineOf(document.body, place);
+  const where = place.map(String).join('.');
+  const near = unknown === undefined ? undefined : nearest(unknown, keysAt(kind.schema, issue?.path ?? []));
   const hint = near === undefined ? '' : `; did you mean “${near}”?`;
   throw new NixmakerError(
     kind.code,
     `${kind.path}, line ${line}${where === '' ? '' : `, ${where}`}: ${issue?.message ?? 'is wrong'}${hint}`,
   );
+}
+
+/** Where a value may have one of several forms: what is wrong with it in the form that it has. */
+function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const inner = issue.errors
+    .map(([first]) => first)
+    .find((i) => i !== undefined && i.code !== 'invalid_type');
+  const deeper = inner ?? issue.errors.flat().find((i) => i.path.length > 0);
+  if (deeper === undefined) return issue;
+  return innermost({ ...deeper, path: [...issue.path, ...deeper.path] });
+}
+
+/** The keys that may stand at a place, as the schema has them. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] {
+  const named = (node: JsonSchema, key: PropertyKey): JsonSchema[] => {
+    const next = node.properties?.[String(key)] ?? node.items ?? node.additionalProperties;
+    return [...(typeof next === 'object' ? [next] : []), ...(node.anyOf ?? []).flatMap((n) => named(n, key))];
+  };
+  const keys = (node: JsonSchema): string[] => [
+    ...Object.keys(node.properties ?? {}),
+    ...(node.anyOf ?? []).flatMap(keys),
+  ];
+  let nodes = [z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema];
+  for (const key of path) nodes = nodes.flatMap((node) => named(node, key));
+  return nodes.flatMap(keys);
+}
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly items?: JsonSchema;
+  readonly additionalProperties?: JsonSchema | boolean;
+  readonly anyOf?: readonly JsonSchema[];
 }
 
 function refuseDuplicates(node: ValueNode, kind: Pick<ConfigKind<z.ZodType>, 'path' | 'code'>): void {

@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { NixmakerError } from '../core/errors.ts';
 import { sequence, timestamp } from '../core/schema.ts';
 import { seal, unseal } from './checksummed.ts';
 import { readIfThere, writeDurably } from './durable.ts';
@@ -21,25 +20,30 @@ export type StoredFloor = z.infer<typeof floor>;
 
 const copies = ['floor.a', 'floor.b'];
 
-/** @throws NixmakerError `state-corrupt` where copies are there and none can be read */
-export async function readFloor(stateDirectory: string): Promise<StoredFloor | undefined> {
+/** What is there of the floor. */
+export interface FloorReading {
+  /** The higher of the copies that can be read. */
+  readonly floor: StoredFloor | undefined;
+  /** Copies that are there and can’t be read. */
+  readonly damaged: number;
+}
+
+export async function readFloor(stateDirectory: string): Promise<FloorReading> {
   const texts = await Promise.all(copies.map((name) => readIfThere(join(stateDirectory, name))));
   const there = texts.filter((text) => text !== undefined);
   const readable = there.flatMap((text) => {
     const parsed = floor.safeParse(unseal(text.trimEnd()));
     return parsed.success ? [parsed.data] : [];
   });
-  if (there.length > 0 && readable.length === 0) {
-    throw new NixmakerError('state-corrupt', `both copies of the floor in ${stateDirectory} are damaged`);
-  }
-  return readable.reduce<StoredFloor | undefined>(
+  const highest = readable.reduce<StoredFloor | undefined>(
     (a, b) => (a === undefined || b.sequence > a.sequence ? b : a),
     undefined,
   );
+  return { floor: highest, damaged: there.length - readable.length };
 }
 
 export async function raiseFloor(stateDirectory: string, next: StoredFloor): Promise<void> {
-  const current = await readFloor(stateDirectory);
+  const { floor: current } = await readFloor(stateDirectory);
   if (current !== undefined && next.sequence < current.sequence) return;
   for (const name of copies) await writeDurably(join(stateDirectory, name), seal(next));
 }

@@ -82,7 +82,7 @@ class TestMachine {
       installed: await motd('/nix/var/nix/profiles/system'),
       default: await motd(`/nix/var/nix/profiles/system-${/generation-(\d+)/.exec(loader)?.[1]}-link`),
       runs: await motd('/run/current-system'),
-      floor: (await readFloor(target.stateDirectory))?.sequence,
+      floor: (await readFloor(target.stateDirectory)).floor?.sequence,
     };
   }
 }

@@ -7,6 +7,7 @@ import { hasBegunToChange, isEnd, mayFollow, type State, states } from '../../sr
 import { parseManifest } from '../../src/core/manifest.ts';
 import { fingerprint, parseNarinfo, renderNarinfo } from '../../src/core/narinfo.ts';
 import { decodeNix32, encodeNix32 } from '../../src/core/nix32.ts';
+import type { Policy } from '../../src/core/policy.ts';
 import { planResume } from '../../src/core/resume.ts';
 import { operations } from '../../src/core/schema.ts';
 import { nix32, parseStorePath, type StorePath } from '../../src/core/store-path.ts';
@@ -79,6 +80,10 @@ const anyFacts = fc
     manifestDigest: hexDigest,
     system: fc.constantFrom('x86_64-linux', 'aarch64-linux'),
     machineId: fc.option(fc.constantFrom('a'.repeat(32), 'b'.repeat(32)), { nil: undefined }),
+    floorDoubt: fc.option(fc.constant('it is gone'), { nil: undefined }),
+    signedBy: fc.subarray(['k', 'l']),
+    unattended: fc.boolean(),
+    clockBehind: fc.boolean(),
     floor: fc.option(fc.record({ sequence: fc.integer({ min: 1, max: 20 }), manifestDigest: hexDigest }), {
       nil: undefined,
     }),
@@ -106,11 +111,58 @@ test('whatever the facts, the decision is a verdict, and never takes a lower seq
       const { verdict } = decide(manifest, known, policy);
       assert.ok(['accept', 'already-committed', 'already-pending', 'refuse', 'defer'].includes(verdict));
       if (known.floor !== undefined && manifest.sequence < known.floor.sequence)
-        assert.equal(verdict, 'refuse');
+        assert.equal(verdict, known.floorDoubt === undefined || verdict === 'refuse' ? 'refuse' : 'defer');
+      if (known.floorDoubt !== undefined || !known.signedBy.includes('k')) assert.notEqual(verdict, 'accept');
       if (known.pending !== undefined && manifest.sequence < known.pending.sequence)
         assert.notEqual(verdict, 'accept');
       if (manifest.host !== policy.host) assert.equal(verdict, 'refuse');
     }),
+    { numRuns: 2000 },
+  );
+});
+
+test('more trusted keys never make the threshold easier, and more signatures never harder', () => {
+  const names = ['a', 'b', 'c', 'd'];
+  const time = fc.option(
+    fc.constantFrom('2026-01-01T00:00:00Z', '2026-11-24T00:00:00Z', '2027-01-01T00:00:00Z'),
+    {
+      nil: undefined,
+    },
+  );
+  const keys = fc.tuple(
+    ...names.map((name) =>
+      fc.record({
+        key: fc.constant(`${name}:x`),
+        roles: fc.subarray(['build', 'approve']),
+        notBefore: time,
+        notAfter: time,
+      }),
+    ),
+  );
+  const roles = fc.record(
+    { build: fc.integer({ min: 1, max: 3 }), approve: fc.integer({ min: 1, max: 3 }) },
+    { requiredKeys: [], noNullPrototype: true },
+  );
+  const accepts = (given: Policy, signedBy: readonly string[]) =>
+    decide(parseManifest(manifestText()), facts({ signedBy }), given).verdict === 'accept';
+  fc.assert(
+    fc.property(
+      keys,
+      roles,
+      fc.integer({ min: 1, max: 4 }),
+      fc.subarray(names),
+      fc.nat(3),
+      (all, asked, threshold, signedBy, i) => {
+        const whole = { ...policy, trustedKeys: all, threshold, roles: asked };
+        const fewer = { ...whole, trustedKeys: all.filter((_, n) => n !== i) };
+        const without = signedBy.filter((name) => name !== names[i]);
+        // Signatures by the keys that are left: what the other key adds is not needed by anybody.
+        if (accepts(fewer, without)) assert.ok(accepts(whole, without));
+        if (accepts(whole, without)) assert.ok(accepts(fewer, without), 'a key that has not signed helped');
+        if (accepts(whole, without)) assert.ok(accepts(whole, signedBy), 'a signature harmed');
+        if (accepts(whole, signedBy)) assert.ok(signedBy.length >= threshold);
+      },
+    ),
     { numRuns: 2000 },
   );
 });

@@ -1,7 +1,7 @@
 /** Manifests for tests of the pure core. */
 import type { Facts } from '../../src/core/decide.ts';
 import { encodeManifest, type ManifestInput } from '../../src/core/manifest.ts';
-import type { Policy } from '../../src/core/policy.ts';
+import { type Policy, policyParser } from '../../src/core/policy.ts';
 
 export const hashOf = (letter: string) => letter.repeat(32);
 export const pathOf = (letter: string, name: string) => `/nix/store/${hashOf(letter)}-${name}`;
@@ -45,6 +45,9 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     system: 'x86_64-linux',
     machineId: undefined,
     floor: undefined,
+    signedBy: ['k'],
+    unattended: true,
+    clockBehind: false,
     pending: undefined,
     failedDigests: new Set(),
     operation: 'switch',
@@ -54,15 +57,9 @@ export function facts(changes: Partial<Facts> = {}): Facts {
   };
 }
 
-export const policy: Policy = {
+export const policy: Policy = policyParser.parse({
   schema: 1,
   host: 'web',
   operation: 'switch',
   trustedKeys: ['k:x'],
-  threshold: 1,
-  realise: 'never-build',
-  boot: { confirm: 'automatic', within: 900, startTimeout: 600 },
-  reboot: { when: 'never', delay: 60 },
-  media: { mount: false, fileSystems: ['vfat'], labels: [], folders: [] },
-  receipts: { send: true },
-};
+});

@@ -1,0 +1,117 @@
+/** Whose signatures count, how far a bundle may go, and what is done about a floor that is lost. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decide, type Facts } from '../../src/core/decide.ts';
+import { doubtFloor } from '../../src/core/floor.ts';
+import { parseManifest } from '../../src/core/manifest.ts';
+import { policyParser } from '../../src/core/policy.ts';
+import { facts, manifestText } from '../support/manifests.ts';
+
+function judge(policy: Record<string, unknown>, changes: Partial<Facts> = {}, sequence = 7): string {
+  const whole = policyParser.parse({
+    schema: 1,
+    host: 'web',
+    operation: 'switch',
+    trustedKeys: ['k:x'],
+    ...policy,
+  });
+  const verdict = decide(parseManifest(manifestText({ sequence })), facts(changes), whole);
+  return 'code' in verdict ? verdict.code : verdict.verdict;
+}
+
+const noon = (day: number) => `2026-11-${day}T12:00:00Z`;
+
+test('a key counts from its first moment until its last, and not at it', () => {
+  const trustedKeys = [{ key: 'k:x', notBefore: noon(10), notAfter: noon(20) }];
+  for (const [now, expected] of [
+    ['2026-11-10T11:59:59Z', 'key-not-valid'],
+    [noon(10), 'accept'],
+    ['2026-11-20T11:59:59Z', 'accept'],
+    [noon(20), 'key-not-valid'],
+  ] as const)
+    assert.equal(judge({ trustedKeys }, { now }), expected, now);
+});
+
+test('of two keys that are needed one that is no longer valid does not count', () => {
+  const trustedKeys = ['k:x', { key: 'l:y', notAfter: noon(20) }];
+  const both = { signedBy: ['k', 'l'] };
+  assert.equal(judge({ trustedKeys, threshold: 2 }, { ...both, now: noon(19) }), 'accept');
+  assert.equal(judge({ trustedKeys, threshold: 2 }, { ...both, now: noon(21) }), 'key-not-valid');
+  assert.equal(judge({ trustedKeys, threshold: 1 }, { ...both, now: noon(21) }), 'accept');
+});
+
+test('a role that is asked for needs a key of that role, whoever else has signed', () => {
+  const trustedKeys = [
+    { key: 'ci:x', roles: ['build'] },
+    { key: 'ci2:x', roles: ['build'] },
+    { key: 'anna:y', roles: ['approve', 'build'] },
+  ];
+  const policy = { trustedKeys, threshold: 2, roles: { build: 1, approve: 1 } };
+  assert.equal(judge(policy, { signedBy: ['ci', 'ci2'] }), 'role-missing');
+  assert.equal(judge(policy, { signedBy: ['ci', 'anna'] }), 'accept');
+  assert.equal(judge(policy, { signedBy: ['anna'] }), 'key-not-valid');
+});
+
+test('a bundle beyond a limit is refused before anything of it is read', () => {
+  // manifests.ts: two paths of 100 and 200 bytes in members of 90.
+  for (const [limits, expected] of [
+    [{ bundleBytes: 89 }, 'over-limit'],
+    [{ bundleBytes: 90 }, 'accept'],
+    [{ narBytes: 199 }, 'over-limit'],
+    [{ closureBytes: 299 }, 'over-limit'],
+    [{ closureBytes: 300, narBytes: 200, paths: 2 }, 'accept'],
+    [{ paths: 1 }, 'over-limit'],
+  ] as const)
+    assert.equal(judge({ limits }), expected, JSON.stringify(limits));
+});
+
+test('a sequence may rise by so much, from the first one on', () => {
+  const limits = { sequenceJump: 100 };
+  const floor = { sequence: 7, manifestDigest: 'e'.repeat(64) };
+  assert.equal(judge({ limits }, { floor }, 107), 'accept');
+  assert.equal(judge({ limits }, { floor }, 108), 'sequence-jump');
+  assert.equal(judge({ limits }, {}, 1_764_000_000), 'accept', 'there is nothing yet to jump from');
+});
+
+test('the agent waits for the window, a person need not, and a clock that must be wrong opens none', () => {
+  const window = { from: '02:00', to: '04:00' };
+  assert.equal(judge({ window }, { now: noon(24) }), 'outside-window');
+  assert.equal(judge({ window }, { now: '2026-11-24T02:30:00Z' }), 'accept');
+  assert.equal(judge({ window }, { now: noon(24), unattended: false }), 'accept');
+  assert.equal(judge({ window }, { now: '2026-11-24T02:30:00Z', clockBehind: true }), 'outside-window');
+  assert.equal(judge({ window, host: 'mail' }, { now: noon(24) }), 'wrong-host', 'refused at once');
+});
+
+test('a machine id in the policy stands for the machine’s own', () => {
+  const manifest = parseManifest(manifestText({ machineId: 'a'.repeat(32) }));
+  const whole = policyParser.parse({
+    schema: 1,
+    host: 'web',
+    operation: 'switch',
+    trustedKeys: ['k:x'],
+    machineId: 'a'.repeat(32),
+  });
+  assert.equal(decide(manifest, facts({ machineId: 'b'.repeat(32) }), whole).verdict, 'accept');
+});
+
+test('a floor that is lost stops everything, and only what would wait for it', () => {
+  const floorDoubt = 'the floor is gone';
+  assert.equal(judge({}, { floorDoubt }), 'floor-lost');
+  assert.equal(judge({ host: 'mail' }, { floorDoubt }), 'wrong-host');
+});
+
+test('a floor is doubted where it is gone or damaged, or lower than the journal; never on a new machine', () => {
+  const at = (sequence: number) => ({ sequence, manifestDigest: 'd'.repeat(64) });
+  const none = { floor: undefined, damaged: 0, committed: undefined };
+  assert.equal(doubtFloor(none), undefined);
+  assert.match(doubtFloor({ ...none, damaged: 2 }) ?? '', /damaged/);
+  assert.match(doubtFloor({ ...none, committed: at(5) }) ?? '', /gone.*sequence 5/);
+  assert.match(doubtFloor({ ...none, floor: at(4), committed: at(5) }) ?? '', /floor is 4.*sequence 5/);
+  assert.equal(doubtFloor({ ...none, floor: at(5), committed: at(5) }), undefined);
+  assert.equal(
+    doubtFloor({ ...none, floor: at(6), committed: at(5) }),
+    undefined,
+    'the journal may be shorter',
+  );
+  assert.equal(doubtFloor({ ...none, floor: at(5), damaged: 1 }), undefined, 'one copy is enough');
+});

@@ -155,11 +155,13 @@ async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode
 }
 
 async function clearAway(machine: Machine, { queue, candidate }: Taking, receipt: Receipt): Promise<void> {
-  const folder = exitOf(receipt) === exitCodes.done ? doneFolder : refusedFolder;
+  const isDone = exitOf(receipt) === exitCodes.done;
+  const { retention } = machine.policy;
   try {
     const settled = await settle(candidate, {
       inbox: machine.settings.inbox,
-      folder,
+      folder: isDone ? doneFolder : refusedFolder,
+      keep: isDone ? retention.done : retention.refused,
       report: receiptText(receipt),
     });
     machine.emit({ event: 'settled', transaction: receipt.transaction, ...settled });

@@ -14,9 +14,10 @@ export interface FloorEvidence {
 
 /** @returns why the floor can’t be believed; undefined where it can, as on a machine that has taken nothing yet */
 export function doubtFloor({ floor, damaged, committed }: FloorEvidence): string | undefined {
-  if (floor === undefined && damaged > 0) return 'both copies of the floor are damaged';
+  const taken = committed === undefined ? 'no bundle' : `sequence ${committed.sequence}`;
+  const known = `the journal says that ${taken} was taken`;
+  if (floor === undefined && damaged > 0) return `both copies of the floor are damaged, and ${known}`;
   if (committed === undefined) return undefined;
-  const known = `the journal says that sequence ${committed.sequence} was taken`;
   if (floor === undefined) return `the floor is gone, and ${known}`;
   return floor.sequence < committed.sequence ? `the floor is ${floor.sequence}, and ${known}` : undefined;
 }

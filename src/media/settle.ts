@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { lstat, mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Candidate } from './inbox.ts';
+import { retainNewest } from './retain.ts';
 
 /** The files a classic pair consists of, beside its tarball. */
 export const classicCompanions = ['manifest.json', 'manifest.sig', 'meta'] as const;
@@ -10,11 +11,13 @@ export const classicCompanions = ['manifest.json', 'manifest.sig', 'meta'] as co
 export interface Settled {
   readonly bundle: string;
   readonly report: string;
+  /** Older ones that gave way. */
+  readonly removed?: readonly string[];
 }
 
 /**
  * Moves the candidate to `<inbox>/<folder>/` and writes the report beside it.
- * A name taken already gets a number: web.tar, web.2.tar.
+ * A name taken already gets a number: web.tar, web.2.tar. Of older ones so many are kept as the policy says.
  *
  * Threat: whoever may write to the inbox may put a link in the place of a folder, to have us move a file of their
  * choice to where they can't write. So both folders are opened without following links, and all names are taken
@@ -22,7 +25,7 @@ export interface Settled {
  */
 export async function settle(
   candidate: Candidate,
-  { inbox, folder, report }: { inbox: string; folder: string; report: string },
+  { inbox, folder, report, keep }: { inbox: string; folder: string; report: string; keep: number },
 ): Promise<Settled> {
   await mkdir(join(inbox, folder), { recursive: true });
   const target = await openFolder(join(inbox, folder));
@@ -31,7 +34,12 @@ export async function settle(
     try {
       const name = await moveTo(candidate, { source: source.path, target: target.path });
       await writeFile(join(target.path, `${name}.txt`), report, { flag: 'wx', mode: 0o644 });
-      return { bundle: join(inbox, folder, name), report: join(inbox, folder, `${name}.txt`) };
+      const removed = await retainNewest(target.path, { keep, companions: classicCompanions });
+      return {
+        bundle: join(inbox, folder, name),
+        report: join(inbox, folder, `${name}.txt`),
+        ...(removed.length === 0 ? {} : { removed }),
+      };
     } finally {
       await source.close();
     }

@@ -1,0 +1,43 @@
+/** Old bundles in the inbox’s folders give way to new ones: a disk that fills up with what was taken takes nothing more. */
+import { lstat, readdir, rmdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/**
+ * Removes all but the newest settled bundles, and the reports beside them. What has no report was put there by somebody
+ * else, and stays. Only files of known names are unlinked, never a tree: others may write here, and could put a link in
+ * the place of a folder in the meantime.
+ * @param folder opened by the caller, so that it is what it was
+ * @param companions the files that a folder of a classic pair holds beside its tarball
+ * @returns the names of the bundles that were removed
+ */
+export async function retainNewest(
+  folder: string,
+  { keep, companions }: { readonly keep: number; readonly companions: readonly string[] },
+): Promise<string[]> {
+  const names = new Set(await readdir(folder));
+  const settled: { name: string; at: number }[] = [];
+  for (const name of names) {
+    if (!names.has(`${name}.txt`)) continue;
+    settled.push({ name, at: (await lstat(join(folder, `${name}.txt`))).mtimeMs });
+  }
+  const old = settled.toSorted((a, b) => b.at - a.at).slice(keep);
+  for (const { name } of old) {
+    await removeBundle(join(folder, name), companions);
+    await unlink(join(folder, `${name}.txt`)).catch(ignoreMissing);
+  }
+  return old.map(({ name }) => name);
+}
+
+async function removeBundle(path: string, companions: readonly string[]): Promise<void> {
+  if (!(await lstat(path)).isDirectory()) return unlink(path).catch(ignoreMissing);
+  const tarballs = (await readdir(path)).filter((name) => name.endsWith('.tar.gz'));
+  for (const name of [...companions, ...tarballs]) await unlink(join(path, name)).catch(ignoreMissing);
+  // Somebody else’s file in it keeps it.
+  await rmdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY') throw error;
+  });
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}

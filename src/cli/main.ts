@@ -7,6 +7,7 @@ import { defineActivate } from './activate.ts';
 import { defineAgent } from './agent.ts';
 import { defineBuild } from './build.ts';
 import { defineCheckHealth } from './check-health.ts';
+import { defineCheckPolicy } from './check-policy.ts';
 import { defineCollect } from './collect.ts';
 import { defineConfirm } from './confirm.ts';
 import { defineFleet } from './fleet.ts';
@@ -55,6 +56,7 @@ for (const define of [
   defineHistory,
   defineRollback,
   defineConfirm,
+  defineCheckPolicy,
   defineFloor,
   defineActivate,
   defineCheckHealth,

@@ -1,9 +1,10 @@
 /** npm run docs: writes what the documentation takes from the code. `--check` fails where a file is out of date. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { catalogue, safetyOf } from '../src/core/catalogue.ts';
 import type { ReasonCode } from '../src/core/errors.ts';
 import { policyParser } from '../src/core/policy.ts';
+import type { Attack } from '../test/support/forge.ts';
 
 function codes(): string {
   const entries = Object.entries(catalogue) as [ReasonCode, (typeof catalogue)[ReasonCode]][];
@@ -20,7 +21,34 @@ function policySchema(): string {
   return `${JSON.stringify({ ...schema, title: 'nixmaker policy' }, null, 2)}\n`;
 }
 
-const files = { 'codes.md': codes(), 'policy.schema.json': policySchema() };
+/** The attack suite: what each attack is after, and as what it is refused. */
+async function attacks(): Promise<string> {
+  const folder = new URL('../test/attacks/', import.meta.url);
+  const sections: string[] = [];
+  for (const category of ['archive', 'signature', 'metadata', 'replay']) {
+    const rows: string[] = [];
+    for (const file of (await readdir(new URL(`${category}/`, folder))).sort()) {
+      const url = new URL(`${category}/${file}`, folder);
+      const { default: attack } = (await import(url.href)) as { default: Attack };
+      const [code] = attack.refusedAs;
+      rows.push(`| ${file.replace(/\.ts$/, '')} | ${attack.threat} | \`${code}\` |`);
+    }
+    const title = `${category[0]?.toUpperCase()}${category.slice(1)}`;
+    sections.push(
+      `## ${title}\n\n| Attack | What it is after | Refused as |\n|---|---|---|\n${rows.join('\n')}\n`,
+    );
+  }
+  return `# Attacks
+
+Written by \`npm run docs\` from \`test/attacks/\`, one file an attack; do not edit. \`npm test\` makes each of them and brings it to
+\`nixmaker verify\` and to a running agent on a real target: refused with this code, no new valid store path, no file outside of
+nixmaker’s own places, within two seconds, and the next good bundle is taken. Many are signed by a key that the target
+trusts, so that nothing but the check in question can refuse them.
+
+${sections.join('\n')}`;
+}
+
+const files = { 'codes.md': codes(), 'policy.schema.json': policySchema(), 'attacks.md': await attacks() };
 
 for (const [name, text] of Object.entries(files)) {
   const path = new URL(`../docs/${name}`, import.meta.url);

@@ -1,0 +1,8 @@
+import { type Attack, assemble } from '../../support/forge.ts';
+
+export default {
+  threat: 'a member that nobody signed',
+  refusedAs: ['bundle-malformed', 'bundle-trailing-data'],
+  make: ({ good }) =>
+    assemble({ ...good, members: [...good.members, { name: 'nar/extra.nar.zst', bytes: Buffer.from('x') }] }),
+} satisfies Attack;

@@ -1,0 +1,7 @@
+import { type Attack, withHeader } from '../../support/forge.ts';
+
+export default {
+  threat: 'a pipe that a reader hangs on',
+  refusedAs: ['bundle-malformed'],
+  make: (kit) => withHeader(kit, { type: '6' }),
+} satisfies Attack;

@@ -1,0 +1,7 @@
+import { type Attack, withHeader } from '../../support/forge.ts';
+
+export default {
+  threat: 'a member that would be unpacked as somebody’s',
+  refusedAs: ['bundle-malformed'],
+  make: (kit) => withHeader(kit, { uid: 1000 }),
+} satisfies Attack;

@@ -1,0 +1,7 @@
+import { type Attack, withHeader } from '../../support/forge.ts';
+
+export default {
+  threat: 'a name that forges a log line',
+  refusedAs: ['bundle-malformed'],
+  make: (kit) => withHeader(kit, { name: 'meta\n<0>committed' }),
+} satisfies Attack;

@@ -1,0 +1,7 @@
+import { type Attack, withHeader } from '../../support/forge.ts';
+
+export default {
+  threat: 'an octal number beyond what a reader can count',
+  refusedAs: ['bundle-malformed'],
+  make: (kit) => withHeader(kit, { sizeField: Buffer.from('777777777777') }),
+} satisfies Attack;

@@ -1,0 +1,7 @@
+import { type Attack, withHeader } from '../../support/forge.ts';
+
+export default {
+  threat: 'a member is written outside of the folder it is unpacked to',
+  refusedAs: ['bundle-malformed'],
+  make: (kit) => withHeader(kit, { name: '../../../../etc/cron.d/x' }),
+} satisfies Attack;

@@ -1,0 +1,7 @@
+import { type Attack, assemble, pax } from '../../support/forge.ts';
+
+export default {
+  threat: 'a PAX header gives the next member another size: readers disagree',
+  refusedAs: ['bundle-malformed'],
+  make: ({ good }) => assemble({ ...good, between: pax('size', '1') }),
+} satisfies Attack;

@@ -1,0 +1,7 @@
+import type { Attack } from '../../support/forge.ts';
+
+export default {
+  threat: 'bytes without a meaning',
+  refusedAs: ['not-a-bundle'],
+  make: () => Buffer.from('9e3779b97f4a7c15'.repeat(1000), 'hex'),
+} satisfies Attack;

@@ -1,0 +1,7 @@
+import { type Attack, withHeader } from '../../support/forge.ts';
+
+export default {
+  threat: 'a link that later members are written through',
+  refusedAs: ['bundle-malformed'],
+  make: (kit) => withHeader(kit, { type: '2', link: '/etc' }),
+} satisfies Attack;

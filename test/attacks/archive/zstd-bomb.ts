@@ -1,0 +1,8 @@
+import { zstdCompressSync } from 'node:zlib';
+import type { Attack } from '../../support/forge.ts';
+
+export default {
+  threat: 'a compressed file that unfolds without end',
+  refusedAs: ['not-a-bundle'],
+  make: () => zstdCompressSync(Buffer.alloc(64 * 1024 * 1024)),
+} satisfies Attack;

@@ -1,0 +1,188 @@
+/**
+ * Every attack of this folder, against `verify` and against a running agent on a real target: refused with the code that
+ * the documentation promises, no new valid store path, no file outside of nixmaker’s own places, in bounded time and
+ * memory, the agent alive, and the next good bundle taken.
+ */
+import assert from 'node:assert/strict';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { checkout, makeTarget, type RunningAgent, run, type Target } from '../../scripts/sandboxed-target.ts';
+import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
+import { type Attack, assemble, type Kit, readKey, takeApart, withHeader } from '../support/forge.ts';
+
+const here = import.meta.dirname;
+const categories = ['archive', 'signature', 'metadata', 'replay'] as const;
+const attacks: (Attack & { readonly name: string; readonly category: string })[] = [];
+for (const category of categories)
+  for (const file of (await readdir(join(here, category))).sort()) {
+    const { default: attack } = (await import(join(here, category, file))) as { default: Attack };
+    attacks.push({ ...attack, category, name: basename(file, '.ts') });
+  }
+
+const shop = await makeWorkshop();
+const stranger = await makeKeys(shop.builder, shop.folder, 'stranger-1');
+const impostor = await makeKeys(shop.builder, join(shop.folder, 'impostor'), 'fleet-1');
+const release = (name: string, sequence: number, host = 'web') =>
+  shop.bundle(name, {
+    host,
+    hosts: { [host]: plainHost(host, name) },
+    args: ['--sequence', String(sequence - 1)],
+  });
+const running = await release('running', 100);
+const good = await release('good', 200);
+const plain =
+  'derivation { name = "nixos-system-none"; system = builtins.currentSystem or "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo >$out" ]; }';
+const noSystem = await shop.bundle('no-system', {
+  hosts: { web: `{ config.system.build.toplevel = ${plain}; }` },
+  args: ['--sequence', '209'],
+});
+const kit: Kit = {
+  good: await takeApart(good),
+  old: await takeApart(await release('old', 50)),
+  twin: await takeApart(await release('twin', 100)),
+  other: await takeApart(await release('other', 200, 'mail')),
+  noSystem: await takeApart(noSystem),
+  trusted: await readKey(shop.keys.secretFile),
+  stranger: await readKey(stranger.secretFile),
+  impostor: await readKey(impostor.secretFile),
+};
+
+/** From being dropped until being refused, and moved away. Milliseconds. */
+const mostTime = 2000;
+/** What of it the agent waits by its settings, for files that are short or at fault: they may still be being copied. */
+const patience = 0.3;
+/** Resident memory of the agent after all of it. Bytes. */
+const mostMemory = 300 * 1024 ** 2;
+
+const outcomes: Record<string, unknown>[] = [];
+
+test('the tools forge nothing by themselves: what is put together unchanged is the genuine bundle', () => {
+  assert.ok(assemble(kit.good).equals(kit.good.whole));
+  assert.ok(withHeader(kit, {}).equals(kit.good.whole));
+});
+
+test('no two attacks are the same file', async () => {
+  const made = await Promise.all(
+    attacks.map(async (a) => `${(await a.make(kit)).toString('base64')}${JSON.stringify(a.policy)}`),
+  );
+  assert.equal(new Set(made).size, attacks.length);
+});
+
+/** Every file of the target but what is nixmaker’s to write: inbox, state, and what Nix keeps beside its store. */
+async function filesOutside(target: Target): Promise<string[]> {
+  const listed = await run('find', [
+    target.root,
+    '(',
+    ...[target.inbox, target.stateDirectory, join(target.root, 'runtime'), join(target.root, 'nix')].flatMap(
+      (p) => ['-path', p, '-o'],
+    ),
+    '-false',
+    ')',
+    '-prune',
+    '-o',
+    '-print',
+  ]);
+  return listed.stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((path) => relative(target.root, path))
+    .sort();
+}
+
+const groups = Map.groupBy(attacks, (attack) => JSON.stringify(attack.policy ?? {}));
+
+for (const [policy, mine] of groups) {
+  describe(policy === '{}' ? 'against a target that trusts one key' : `under the policy ${policy}`, () => {
+    let target: Target;
+    let agent: RunningAgent;
+    let paths: string[];
+    let files: string[];
+
+    before(async () => {
+      target = await makeTarget(join(shop.folder, `target-${outcomes.length}`), {
+        host: 'web',
+        trustedKeys: [shop.keys.publicKey],
+        settings: { inboxPatience: patience },
+      });
+      assert.equal((await target.verb('switch', ['--tarball', running])).code, 0);
+      const file = JSON.parse(await readFile(target.policyFile, 'utf8')) as Record<string, unknown>;
+      // A threshold needs as many keys, of people who have signed nothing here.
+      const keys = [shop.keys.publicKey, stranger.publicKey];
+      const trustedKeys = policy.includes('threshold') ? keys : [shop.keys.publicKey];
+      await writeFile(target.policyFile, JSON.stringify({ ...file, trustedKeys, ...JSON.parse(policy) }));
+      paths = await target.validPaths();
+      files = await filesOutside(target);
+      agent = await target.startAgent();
+    });
+    after(() => target.close());
+
+    for (const attack of mine) {
+      test(`${attack.category}: ${attack.name}`, async () => {
+        const name = `${attack.category}-${attack.name}.tar`;
+        const path = join(shop.folder, name);
+        await writeFile(path, await attack.make(kit));
+        if (attack.onlyAtTarget !== true) {
+          const verified = await target.nixmaker([
+            'verify',
+            '--key',
+            shop.keys.publicKey,
+            '--host',
+            'web',
+            '--json',
+            path,
+          ]);
+          assert.equal(verified.code, 65, verified.stdout + verified.stderr);
+          const { code } = JSON.parse(verified.stdout) as { code: string };
+          assert.ok(attack.refusedAs.includes(code), `verify: ${code}`);
+        }
+        const system = await target.currentSystem();
+        await copyFile(path, join(target.inbox, name));
+        const dropped = performance.now();
+        const settled = await agent.waitFor(
+          (l) => l.event === 'settled' && basename(String(l.bundle)) === name,
+        );
+        const time = Math.round(performance.now() - dropped);
+        const lines = agent.log().filter((l) => l.transaction === settled.transaction);
+        const end = lines.find((l) =>
+          ['refused', 'failed', 'committed', 'rolled-back'].includes(String(l.event)),
+        );
+        assert.ok(
+          end !== undefined && ['refused', 'failed'].includes(String(end.event)),
+          JSON.stringify(lines),
+        );
+        assert.equal(end.code, attack.refusedAs[0], String(end.detail));
+        assert.ok(time < mostTime + patience * 1000, `refused after ${time} ms`);
+        assert.equal(await target.currentSystem(), system);
+        if (attack.mayImport !== true) assert.deepEqual(await target.validPaths(), paths);
+        else paths = await target.validPaths();
+        const report = await readFile(String(settled.report), 'utf8');
+        assert.match(report, /The running system was not changed\./);
+        const { category, threat } = attack;
+        outcomes.push({ category, name: attack.name, threat, code: end.code, milliseconds: time });
+      });
+    }
+
+    test('after all of it the agent lives, has written nowhere else, is no larger, and takes the next good bundle', async () => {
+      assert.deepEqual(await filesOutside(target), files);
+      const status = await readFile(`/proc/${agent.child.pid}/status`, 'utf8');
+      const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+      assert.ok(peak < mostMemory, `the agent has had ${peak} bytes`);
+      // Where the policy itself is what refuses a good bundle, there is none to take.
+      if (policy === '{}') {
+        await copyFile(good, join(target.inbox, 'good.tar'));
+        await agent.waitFor((l) => l.event === 'committed' && l.sequence === 200);
+      }
+    });
+  });
+}
+
+test('every attack has been made, and the outcomes are kept as a table', async () => {
+  assert.equal(outcomes.length, attacks.length);
+  const folder = join(checkout, 'test', 'out');
+  await mkdir(folder, { recursive: true });
+  await writeFile(
+    join(folder, 'attacks.json'),
+    `${JSON.stringify({ schema: 1, cases: outcomes }, null, 2)}\n`,
+  );
+});

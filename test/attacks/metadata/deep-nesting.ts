@@ -1,0 +1,7 @@
+import { type Attack, resigned } from '../../support/forge.ts';
+
+export default {
+  threat: 'nesting that exhausts the stack',
+  refusedAs: ['manifest-malformed'],
+  make: (kit) => resigned(kit, `${'['.repeat(200_000)}${']'.repeat(200_000)}`),
+} satisfies Attack;

@@ -1,0 +1,7 @@
+import { type Attack, resigned } from '../../support/forge.ts';
+
+export default {
+  threat: 'a host name that leads out of a folder',
+  refusedAs: ['manifest-malformed'],
+  make: (kit) => resigned(kit, { host: '../../etc' }),
+} satisfies Attack;

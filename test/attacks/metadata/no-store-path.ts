@@ -1,0 +1,7 @@
+import { type Attack, resigned } from '../../support/forge.ts';
+
+export default {
+  threat: 'a toplevel that is anywhere',
+  refusedAs: ['manifest-malformed'],
+  make: (kit) => resigned(kit, { toplevel: '/tmp/evil' }),
+} satisfies Attack;

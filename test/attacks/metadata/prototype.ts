@@ -1,0 +1,11 @@
+import { type Attack, resigned } from '../../support/forge.ts';
+
+export default {
+  threat: 'a key that changes what every object is',
+  refusedAs: ['manifest-malformed'],
+  make: (kit) =>
+    resigned(
+      kit,
+      kit.good.manifestBytes.toString().replace('{"schema":1', '{"__proto__":{"host":"web"},"schema":1'),
+    ),
+} satisfies Attack;

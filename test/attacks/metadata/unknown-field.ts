@@ -1,0 +1,8 @@
+import { type Attack, resigned } from '../../support/forge.ts';
+
+export default {
+  threat: 'a field that an older reader passes over and a newer one obeys',
+  refusedAs: ['manifest-malformed'],
+  make: (kit) =>
+    resigned(kit, kit.good.manifestBytes.toString().replace('{"schema":1', '{"schema":1,"run":"sh"')),
+} satisfies Attack;

@@ -1,0 +1,12 @@
+import { type Attack, assemble } from '../../support/forge.ts';
+
+export default {
+  threat: 'a signature that was damaged, or guessed at',
+  refusedAs: ['signature-invalid'],
+  make: ({ good }) => {
+    const [name, base64 = ''] = good.signatureBytes.toString().trim().split(':');
+    const bytes = Buffer.from(base64, 'base64');
+    bytes[10] = (bytes[10] ?? 0) ^ 1;
+    return assemble({ ...good, signatureBytes: Buffer.from(`${name}:${bytes.toString('base64')}\n`) });
+  },
+} satisfies Attack;

@@ -158,6 +158,19 @@ ensure_carriers() {
   export NIXMAKER_CARRIERS="$_carriers/bin"
 }
 
+# ssh-keygen, by which people sign: most machines have it.
+ensure_ssh() {
+  command -v ssh-keygen >/dev/null 2>&1 && return
+  _ssh=$nixmaker_cache/ssh
+  if [ "$(cat "$_ssh/stamp" 2>/dev/null)" != "1 $_ssh" ]; then
+    say "fetching ssh-keygen from Debian's mirror (about 5 MB)…"
+    fetch_debian "$_ssh" openssh-client
+    wrap_programs "$_ssh" ssh-keygen=usr/bin/ssh-keygen
+    printf '%s\n' "1 $_ssh" >"$_ssh/stamp"
+  fi
+  PATH=$_ssh/bin:$PATH
+}
+
 # A Debian tree with systemd and Nix, for tests with a real systemd as PID 1 (test/support/bed.ts).
 ensure_bed() {
   _bed=$nixmaker_cache/bed
@@ -204,7 +217,7 @@ ensure_tools() {
   ensure_packages
   ensure_nix
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
-  case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers ;; esac
+  case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers && ensure_ssh ;; esac
   # shellcheck source=scripts/tools-vm.sh
   case " ${nixmaker_tools:-} " in *" vm "*)
     . "$nixmaker_root/scripts/tools-vm.sh"

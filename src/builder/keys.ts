@@ -2,13 +2,8 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, NixmakerError } from '../core/errors.ts';
-import {
-  generateKeyPair,
-  type PublicKey,
-  parsePublicKey,
-  parseSecretKey,
-  type SecretKey,
-} from '../signing/nix-key.ts';
+import { generateKeyPair, parseSecretKey, type SecretKey } from '../signing/nix-key.ts';
+import { parseTrustedKey } from '../signing/trusted-key.ts';
 
 export interface KeyFiles {
   readonly secretFile: string;
@@ -55,18 +50,18 @@ export async function readPublicKeyArgument(argument: string): Promise<string> {
   const text = await readFile(argument, 'utf8').catch((cause: unknown) => {
     throw new NixmakerError('key-malformed', `“${argument}” is neither a key nor a readable file`, { cause });
   });
-  return parsePublicKeyText(text.trimEnd());
+  return checkedKeyText(text.trimEnd());
 }
 
 function looksLikeKey(text: string): boolean {
   try {
-    return parsePublicKey(text) !== undefined;
+    return parseTrustedKey(text) !== undefined;
   } catch {
     return false;
   }
 }
 
-function parsePublicKeyText(text: string): string {
-  const key: PublicKey = parsePublicKey(text);
-  return `${key.name}:${key.material}`;
+function checkedKeyText(text: string): string {
+  parseTrustedKey(text);
+  return text;
 }

@@ -15,9 +15,29 @@ import { parseSignatureFile, signManifest } from '../signing/signature-file.ts';
 import { manifestBytes as encodeChecked, signNarinfos } from './collect.ts';
 import { checkEverything, withoutVerifying } from './verify.ts';
 
+/** Whoever signs a manifest: a Nix key, or a person’s SSH key. */
+export interface Signer {
+  readonly name: string;
+  readonly kind: 'nix' | 'ssh';
+  /** As policies trust it. */
+  readonly publicText: string;
+  /** The line that it adds to `manifest.sig`. */
+  readonly signLine: (manifestBytes: Buffer) => Promise<string>;
+  /** Of a Nix key: it can sign narinfos as well. */
+  readonly key?: SecretKey;
+}
+
+export const signerWith = (key: SecretKey): Signer => ({
+  name: key.name,
+  kind: 'nix',
+  publicText: `${key.name}:${key.publicKey.material}`,
+  signLine: async (manifestBytes) => signManifest(manifestBytes, key),
+  key,
+});
+
 /** Signs in place, atomically. What is signed is checked first: a damaged bundle is not made to look good. */
-export async function signBundleFile(path: string, key: SecretKey): Promise<void> {
-  if (path.endsWith('.tar.gz')) return signClassic(path, key);
+export async function signBundleFile(path: string, signer: Signer): Promise<void> {
+  if (path.endsWith('.tar.gz')) return signClassic(path, signer);
   const file = await openBundleFile(path);
   try {
     const authenticated = await authenticateBundle(file, withoutVerifying);
@@ -26,11 +46,11 @@ export async function signBundleFile(path: string, key: SecretKey): Promise<void
     const { manifestBytes, signatureBytes } = authenticated.authentic;
     const parts =
       signatureBytes.length === 0
-        ? firstSignature(path, bundle, { key, manifestBytes })
+        ? firstSignature(path, bundle, { signer, manifestBytes })
         : { manifestBytes, members: sources(path, bundle, new Map()) };
     await writeBundle(path, {
       ...parts,
-      signatureBytes: addSignature(signatureBytes, parts.manifestBytes, key),
+      signatureBytes: await addSignature(signatureBytes, parts.manifestBytes, signer),
     });
   } finally {
     await file.close();
@@ -40,8 +60,14 @@ export async function signBundleFile(path: string, key: SecretKey): Promise<void
 function firstSignature(
   path: string,
   bundle: OpenedTar,
-  { key, manifestBytes }: { key: SecretKey; manifestBytes: Buffer },
+  { signer, manifestBytes }: { signer: Signer; manifestBytes: Buffer },
 ): { manifestBytes: Buffer; members: SourcedMember[] } {
+  const { key } = signer;
+  if (key === undefined)
+    throw new NixmakerError(
+      'usage',
+      'let a Nix key sign it first (--key): Nix itself checks that one when it imports',
+    );
   const signed = new Map(
     [...bundle.narinfos].map(([name, info]) => {
       const [withSignature = info] = signNarinfos([info], key);
@@ -65,15 +91,15 @@ function sources(path: string, bundle: OpenedTar, changed: ReadonlyMap<string, B
   });
 }
 
-function addSignature(existing: Uint8Array, manifestBytes: Uint8Array, key: SecretKey): Buffer {
-  if (existing.length > 0 && parseSignatureFile(existing).some((s) => s.keyName === key.name)) {
-    throw new NixmakerError('usage', `“${key.name}” has signed this bundle already`);
+async function addSignature(existing: Uint8Array, manifestBytes: Buffer, signer: Signer): Promise<Buffer> {
+  if (existing.length > 0 && parseSignatureFile(existing).some((s) => s.keyName === signer.name)) {
+    throw new NixmakerError('usage', `“${signer.name}” has signed this bundle already`);
   }
-  return Buffer.concat([existing, Buffer.from(signManifest(manifestBytes, key))]);
+  return Buffer.concat([existing, Buffer.from(await signer.signLine(manifestBytes))]);
 }
 
-async function signClassic(path: string, key: SecretKey): Promise<void> {
+async function signClassic(path: string, signer: Signer): Promise<void> {
   const head = await checkEverything(path, withoutVerifying);
-  const signatures = addSignature(head.signatureBytes, head.manifestBytes, key);
+  const signatures = await addSignature(head.signatureBytes, Buffer.from(head.manifestBytes), signer);
   await writeAtomically(join(dirname(path), 'manifest.sig'), (out) => out.writeFile(signatures));
 }

@@ -3,7 +3,13 @@
  * bits, so two spellings could stand for one signature; here exactly one does.
  */
 export function decodeBase64(text: string, bytes: number): Buffer | undefined {
-  if (text.length !== 4 * Math.ceil(bytes / 3)) return undefined;
+  const decoded = decodeBase64OfAnyLength(text, bytes);
+  return decoded?.length === bytes ? decoded : undefined;
+}
+
+/** As strict; at most so many bytes, and at least one. */
+export function decodeBase64OfAnyLength(text: string, most: number): Buffer | undefined {
+  if (text.length === 0 || text.length > 4 * Math.ceil(most / 3)) return undefined;
   const decoded = Buffer.from(text, 'base64');
-  return decoded.length === bytes && decoded.toString('base64') === text ? decoded : undefined;
+  return decoded.length <= most && decoded.toString('base64') === text ? decoded : undefined;
 }

@@ -62,14 +62,19 @@ function splitKey(text: string, bytes: number, kind: string): { name: string; ra
 /** @throws NixmakerError `key-malformed` */
 export function parsePublicKey(text: string): PublicKey {
   const { name, raw } = splitKey(text, 32, 'public');
+  return { name, material: raw.toString('base64'), key: ed25519KeyOf(raw, `“${name}”`) };
+}
+
+/** @param what it is called in the message @throws NixmakerError `key-malformed` for all but 32 bytes of a sound key */
+export function ed25519KeyOf(raw: Buffer, what: string): KeyObject {
+  if (raw.length !== 32) throw new NixmakerError('key-malformed', `the public key ${what} has not 32 bytes`);
   if (hasSmallOrder(raw)) {
     throw new NixmakerError(
       'key-malformed',
-      `the public key “${name}” is a point of small order: anybody could sign for it`,
+      `the public key ${what} is a point of small order: anybody could sign for it`,
     );
   }
-  const key = createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: 'der', type: 'spki' });
-  return { name, material: raw.toString('base64'), key };
+  return createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: 'der', type: 'spki' });
 }
 
 /** @throws NixmakerError `key-malformed`; the message never holds key material. */

@@ -1,9 +1,10 @@
-/** `manifest.sig`: one signature a line, `keyname:base64` of 64 bytes (docs/format.md §3). */
+/** `manifest.sig`: one signature a line, `keyname:base64` of 64 bytes or of an SSH signature (docs/format.md §3). */
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import { decodeBase64 } from './base64.ts';
+import { decodeBase64OfAnyLength } from './base64.ts';
 import { isKeyName, type SecretKey } from './nix-key.ts';
 import { preAuthenticationEncoding } from './pae.ts';
+import { isSshSignature } from './ssh-signature.ts';
 
 export interface Signature {
   readonly keyName: string;
@@ -25,11 +26,14 @@ export function parseSignatureFile(bytes: Uint8Array): Signature[] {
   return text.slice(0, -1).split('\n').map(parseLine);
 }
 
+/** One by an SSH key holds the key, too; the longest kind has some 300. */
+const mostBytes = 1024;
+
 function parseLine(line: string, index: number): Signature {
   const colon = line.indexOf(':');
   const keyName = line.slice(0, Math.max(colon, 0));
-  const bytes = decodeBase64(line.slice(colon + 1), 64);
-  if (!isKeyName(keyName) || bytes === undefined) {
+  const bytes = decodeBase64OfAnyLength(line.slice(colon + 1), mostBytes);
+  if (!isKeyName(keyName) || bytes === undefined || (bytes.length !== 64 && !isSshSignature(bytes))) {
     throw new NixmakerError('signature-malformed', `line ${index + 1} of manifest.sig is not keyname:base64`);
   }
   return { keyName, bytes };

@@ -2,13 +2,13 @@
  * Verification: raw bytes and signatures in, a VerifiedManifest out. This is the only place that makes one, and
  * code that acts on a bundle takes nothing else. Bytes are verified before they are parsed.
  */
-import { createHash, verify as verifySignature } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { type Manifest, parseManifest } from '../core/manifest.ts';
-import { type PublicKey, parsePublicKey } from './nix-key.ts';
 import { preAuthenticationEncoding } from './pae.ts';
 import { parseSignatureFile, type Signature } from './signature-file.ts';
+import { parseTrustedKey, type TrustedKey } from './trusted-key.ts';
 
 declare const verifiedBrand: unique symbol;
 
@@ -23,7 +23,7 @@ export interface VerifiedManifest {
 
 /** Trusted keys and how many different ones must have signed. */
 export interface TrustSet {
-  readonly keys: readonly PublicKey[];
+  readonly keys: readonly TrustedKey[];
   readonly threshold: number;
 }
 
@@ -33,7 +33,7 @@ export interface TrustSet {
  * @throws NixmakerError `key-malformed`
  */
 export function makeTrustSet(texts: readonly string[], threshold: number): TrustSet {
-  const keys = texts.map(parsePublicKey);
+  const keys = texts.map(parseTrustedKey);
   const byMaterial = new Map<string, string>();
   const names = new Set<string>();
   for (const { name, material } of keys) {
@@ -91,7 +91,7 @@ function checkSignatures(bytes: Uint8Array, signatures: readonly Signature[], tr
   for (const signature of signatures) {
     const key = trust.keys.find((k) => k.name === signature.keyName);
     if (key === undefined) continue;
-    if (!verifySignature(null, signed, key.key, signature.bytes)) {
+    if (!key.verifies(signed, signature.bytes)) {
       throw new NixmakerError('signature-invalid', `the signature by “${key.name}” does not fit`);
     }
     accepted.set(key.material, key.name);

@@ -1,6 +1,6 @@
 /** The policy’s word on a real target: keys with times and roles, limits, windows, and a floor that was lost. */
 import assert from 'node:assert/strict';
-import { copyFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeTarget, type Target, type TargetOptions } from '../../scripts/sandboxed-target.ts';
@@ -104,6 +104,29 @@ test('with a role for people, a bundle needs a person’s signature beside the b
   const signed = await shop.builder.nixmaker(['sign', '--key', anna.secretFile, bundle]);
   assert.equal(signed.code, 0, signed.stderr);
   assert.deepEqual(await take(target, bundle), ['committed', undefined, 0]);
+});
+
+test('a person’s SSH key approves what the build machine has signed, and alone it signs nothing', async () => {
+  const file = join(shop.folder, 'bert');
+  const made = await shop.builder.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', file]);
+  assert.equal(made.code, 0, made.stderr);
+  const bert = `bert:${(await readFile(`${file}.pub`, 'utf8')).trim()}`;
+  const target = await freshTarget({ trustedKeys: [shop.keys.publicKey, bert], threshold: 2 });
+  const bundle = join(shop.folder, 'ssh.tar');
+  await copyFile(await release('ssh', 10), bundle);
+  assert.deepEqual(await take(target, bundle), ['refused', 'signature-threshold', 65]);
+  const signed = await shop.builder.nixmaker(['sign', '--ssh-key', file, '--name', 'bert', bundle]);
+  assert.equal(signed.code, 0, signed.stderr);
+  assert.match(signed.stderr, /trusted as "bert:ssh-ed25519 /);
+  assert.deepEqual(await take(target, bundle), ['committed', undefined, 0]);
+  const verified = await shop.builder.nixmaker(['verify', '--key', bert, bundle]);
+  assert.match(verified.stdout, /signed by bert/, verified.stderr);
+
+  const unsigned = join(shop.folder, 'unsigned.tar');
+  await copyFile(await shop.bundle('unsigned', { args: ['--unsigned'] }), unsigned);
+  const alone = await shop.builder.nixmaker(['sign', '--ssh-key', file, '--name', 'bert', unsigned]);
+  assert.equal(alone.code, 64);
+  assert.match(alone.stderr, /Nix key sign it first/);
 });
 
 test('a key whose time is over has no say any more', async () => {

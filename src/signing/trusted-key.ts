@@ -1,0 +1,39 @@
+/** A key whose signatures over a manifest count: Nix’s own kind, or a person’s SSH key. */
+import { verify as verifySignature } from 'node:crypto';
+import { NixmakerError } from '../core/errors.ts';
+import { isKeyName, parsePublicKey } from './nix-key.ts';
+import { looksLikeSshKey, parseSshKey } from './ssh-key.ts';
+import { verifySshSignature } from './ssh-signature.ts';
+
+export interface TrustedKey {
+  readonly name: string;
+  readonly kind: 'nix' | 'ssh';
+  /** What makes two keys the same key, whatever their names and kinds. */
+  readonly material: string;
+  readonly verifies: (message: Uint8Array, signature: Buffer) => boolean;
+}
+
+/** @param text `name:base64`, or `name:` and a line as in an SSH `.pub` file @throws NixmakerError `key-malformed` */
+export function parseTrustedKey(text: string): TrustedKey {
+  const colon = text.indexOf(':');
+  const rest = text.slice(colon + 1);
+  if (colon === -1 || !looksLikeSshKey(rest)) {
+    const { name, material, key } = parsePublicKey(text);
+    return {
+      name,
+      kind: 'nix',
+      material,
+      verifies: (message, signature) =>
+        signature.length === 64 && verifySignature(null, message, key, signature),
+    };
+  }
+  const name = text.slice(0, colon);
+  if (!isKeyName(name)) throw new NixmakerError('key-malformed', `“${name}” can’t be the name of a key`);
+  const key = parseSshKey(rest);
+  return {
+    name,
+    kind: 'ssh',
+    material: key.material,
+    verifies: (message, signature) => verifySshSignature(key, message, signature),
+  };
+}

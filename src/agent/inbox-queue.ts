@@ -55,7 +55,8 @@ export class InboxQueue {
   }
 
   async look(): Promise<Look[]> {
-    const candidates = await listInbox(this.#machine.settings.inbox);
+    const { policy, settings } = this.#machine;
+    const candidates = policy.sources.inbox ? await listInbox(settings.inbox) : [];
     const paths = new Set(candidates.map((c) => c.path));
     for (const path of [...this.#seen.keys(), ...this.#stuck.keys(), ...this.#deferred.keys()]) {
       if (paths.has(path)) continue;

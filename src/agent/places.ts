@@ -1,7 +1,7 @@
 /** Where bundles may be besides the inbox: media, whoever mounted them, and folders that carriers fill. */
 import { hasPool, listPool } from '../bundle/pool.ts';
 import { type Candidate, listInbox } from '../media/inbox.ts';
-import { isThere, listMounts, mediaAmong } from '../media/mounts.ts';
+import { isAllowedSource, isThere, listMounts, mediaAmong } from '../media/mounts.ts';
 import type { Machine } from './machine.ts';
 import type { Access } from './medium-access.ts';
 
@@ -20,6 +20,7 @@ const isOwn = ({ settings, policy }: Places, target: string) =>
 
 /** Folders at or below which media may be mounted. */
 export function mediaRoots({ settings, policy }: Places): readonly string[] {
+  if (!policy.sources.media) return [];
   return [...settings.media.roots, ...(policy.media.mount ? [settings.media.directory] : [])];
 }
 
@@ -28,7 +29,7 @@ export async function listPlaces(machine: Pick<Machine, 'settings' | 'policy' | 
   const roots = mediaRoots(machine);
   const places: Place[] = machine.policy.media.folders.map((root) => ({ kind: 'folder', root, id: root }));
   for (const mount of roots.length === 0 ? [] : mediaAmong(await listMounts(machine.run), roots)) {
-    if (!(await isThere(mount))) continue;
+    if (!isAllowedSource(mount, machine.policy.sources) || !(await isThere(mount))) continue;
     const kind = isOwn(machine, mount.target) ? 'own' : 'foreign';
     places.push({ kind, root: mount.target, id: `${mount.device} ${mount.source} ${mount.target}` });
   }

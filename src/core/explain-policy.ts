@@ -17,6 +17,7 @@ export function explainPolicy(policy: Policy): string[] {
     healthText(policy.health),
     bootText(policy),
     rebootText(policy),
+    ...sourceTexts(policy),
     ...mediaTexts(policy),
     `Of what was taken the newest ${policy.retention.done} stay in the inbox, of what was refused the newest ${policy.retention.refused}.`,
     policy.receipts.send
@@ -103,6 +104,21 @@ function rebootText({ reboot }: Policy): string {
   const when = reboot.when === 'always' ? 'after every switch' : 'when what was installed needs it';
   const hours = reboot.window === undefined ? '' : `, ${windowText(reboot.window)}`;
   return `The machine is restarted ${when}, ${reboot.delay} seconds after the decision${hours}.`;
+}
+
+function sourceTexts({ sources }: Policy): string[] {
+  const { inbox, media, labels, uuids, fileSystems, roots } = sources;
+  const only = [
+    ...(labels.length === 0 ? [] : [`the label ${labels.join(' or ')}`]),
+    ...(uuids.length === 0 ? [] : [`the UUID ${uuids.join(' or ')}`]),
+    ...(fileSystems.length === 0 ? [] : [`the file system ${fileSystems.join(' or ')}`]),
+    ...(roots.length === 0 ? [] : [`a place below ${roots.join(' or ')}`]),
+  ];
+  return [
+    inbox ? 'Bundles are taken from the inbox.' : 'Nothing is taken from the inbox.',
+    ...(media ? [] : ['Nothing is taken from media.']),
+    ...(media && only.length > 0 ? [`Of media only those with ${only.join(', and ')} are looked at.`] : []),
+  ];
 }
 
 function mediaTexts({ media }: Policy): string[] {

@@ -84,6 +84,25 @@ const mediaSchema = z.strictObject({
 export type MediaPolicy = z.infer<typeof mediaSchema>;
 const mediaDefaults = mediaSchema.parse({});
 
+/**
+ * Where the agent takes bundles from at all. Not a matter of trust, for whoever makes a medium can give it any label: it
+ * keeps a machine from reading media that are none of its business.
+ */
+const sourcesSchema = z.strictObject({
+  inbox: z.boolean().default(true),
+  /** Mounted media, whoever mounted them. */
+  media: z.boolean().default(true),
+  /** Of media only those with one of these; any, where a list is empty. */
+  labels: z.array(z.string().min(1).max(255)).max(64).default([]),
+  uuids: z.array(z.string().min(1).max(255)).max(64).default([]),
+  fileSystems: z.array(z.string().min(1).max(64)).max(64).default([]),
+  /** Only media mounted at or below one of these. */
+  roots: z.array(absolutePath).max(64).default([]),
+});
+
+export type SourcesPolicy = z.infer<typeof sourcesSchema>;
+const sourcesDefaults = sourcesSchema.parse({});
+
 /** What goes back to the desk on the medium that brought a bundle. */
 const receiptsSchema = z.strictObject({
   send: z.boolean().default(true),
@@ -128,6 +147,7 @@ const policySchema = z
     boot: bootSchema.default(bootDefaults),
     reboot: rebootSchema.default(rebootDefaults),
     media: mediaSchema.default(mediaDefaults),
+    sources: sourcesSchema.default(sourcesDefaults),
     receipts: receiptsSchema.default(receiptsDefaults),
   })
   .refine((p) => p.threshold <= p.trustedKeys.length, {

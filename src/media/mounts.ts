@@ -4,6 +4,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
+import type { SourcesPolicy } from '../core/policy.ts';
 import type { Clock, HeardProcess, ProcessListener, ProcessRunner } from '../core/ports.ts';
 
 export interface Mount {
@@ -15,6 +16,9 @@ export interface Mount {
   /** Major and minor number of the device, `8:1`; major 0 where there is none (tmpfs, NFS, FUSE). */
   readonly device: string;
   readonly readOnly: boolean;
+  /** Of the file system; empty where it has none, or nobody has told udev. */
+  readonly label: string;
+  readonly uuid: string;
 }
 
 const table = z.looseObject({
@@ -25,13 +29,15 @@ const table = z.looseObject({
       fstype: z.string().nullish(),
       'maj:min': z.string().nullish(),
       options: z.string().nullish(),
+      label: z.string().nullish(),
+      uuid: z.string().nullish(),
     }),
   ),
 });
 
 /** All mounts of this process's namespace, the one on top last; none where findmnt can't tell. */
 export async function listMounts(run: ProcessRunner): Promise<Mount[]> {
-  const columns = ['--output', 'TARGET,SOURCE,FSTYPE,MAJ:MIN,OPTIONS'];
+  const columns = ['--output', 'TARGET,SOURCE,FSTYPE,MAJ:MIN,OPTIONS,LABEL,UUID'];
   const result = await run('findmnt', ['--json', '--list', ...columns], { timeout: 10_000 });
   if (result.exitCode !== 0) return [];
   return table.parse(JSON.parse(result.stdout)).filesystems.map((row) => ({
@@ -40,6 +46,8 @@ export async function listMounts(run: ProcessRunner): Promise<Mount[]> {
     fileSystem: row.fstype ?? '',
     device: row['maj:min']?.trim() ?? '',
     readOnly: (row.options ?? '').split(',').includes('ro'),
+    label: row.label ?? '',
+    uuid: row.uuid ?? '',
   }));
 }
 
@@ -55,6 +63,18 @@ async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,
+  );
+}
+
+/** Whether the policy lets bundles be taken from it. */
+export function isAllowedSource(mount: Mount, sources: SourcesPolicy): boolean {
+  const allows = (list: readonly string[], value: string) => list.length === 0 || list.includes(value);
+  return (
+    sources.media &&
+    allows(sources.labels, mount.label) &&
+    allows(sources.uuids, mount.uuid) &&
+    allows(sources.fileSystems, mount.fileSystem) &&
+    (sources.roots.length === 0 || mediaAmong([mount], sources.roots).length > 0)
   );
 }
 

@@ -163,6 +163,14 @@ test('outside of its window the agent waits, and a person need not', async () =>
   assert.deepEqual(await take(target, bundle), ['committed', undefined, 0]);
 });
 
+test('where the inbox is no source, what lies in it is left alone', async () => {
+  const target = await freshTarget({ sources: { inbox: false } });
+  await copyFile(await release('one', 10), join(target.inbox, 'one.tar'));
+  assert.equal((await target.verb('agent', ['--once'])).code, 0);
+  assert.deepEqual(await readdir(target.inbox), ['one.tar']);
+  assert.equal(await target.currentSystem(), undefined);
+});
+
 test('of settled bundles so many stay as the policy says, with their reports', async () => {
   const target = await freshTarget({ retention: { done: 1, refused: 2 } });
   const bring = async (bundle: string, name: string) => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { policyParser } from '../../src/core/policy.ts';
 import type { Clock, HeardProcess } from '../../src/core/ports.ts';
-import { listMounts, mediaAmong, watchMounts } from '../../src/media/mounts.ts';
+import { isAllowedSource, listMounts, mediaAmong, watchMounts } from '../../src/media/mounts.ts';
 import { runProgram } from '../../src/process/run.ts';
 
 const mount = (target: string, source = '/dev/sdb1') => ({
@@ -10,6 +11,8 @@ const mount = (target: string, source = '/dev/sdb1') => ({
   fileSystem: 'vfat',
   device: '8:17',
   readOnly: false,
+  label: 'UPDATE',
+  uuid: '1234-ABCD',
 });
 
 test('media are the mounts at or below a root, and never those beside it', () => {
@@ -27,6 +30,32 @@ test('media are the mounts at or below a root, and never those beside it', () =>
     'of two mounts in one place the one on top counts',
   );
   assert.deepEqual(mediaAmong(mounts, []), []);
+});
+
+test('of media only those that the policy names are sources', () => {
+  const stick = mount('/run/media/anna/UPDATE');
+  const any = policyParser.parse({
+    schema: 1,
+    host: 'web',
+    operation: 'switch',
+    trustedKeys: ['k:x'],
+  }).sources;
+  for (const [sources, expected] of [
+    [{}, true],
+    [{ media: false }, false],
+    [{ labels: ['UPDATE', 'OTHER'] }, true],
+    [{ labels: ['OTHER'] }, false],
+    [{ uuids: ['1234-ABCD'], fileSystems: ['vfat'], roots: ['/run/media/anna'] }, true],
+    [{ uuids: ['1234-abcd'] }, false],
+    [{ fileSystems: ['ext4'] }, false],
+    [{ roots: ['/run/media/ann'] }, false],
+  ] as const)
+    assert.equal(
+      isAllowedSource(stick, { ...any, ...sources } as typeof any),
+      expected,
+      JSON.stringify(sources),
+    );
+  assert.equal(isAllowedSource({ ...stick, label: '' }, { ...any, labels: ['UPDATE'] }), false);
 });
 
 test('the table of this very machine can be read', async () => {

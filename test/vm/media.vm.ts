@@ -141,6 +141,11 @@ test('put onto a real FAT32, plugged in, taken, and the receipt lies on it', asy
     `${clean} mkfs.vfat -F 32 -n "BRIDGE 1" /dev/sda >/dev/null; ${putOn('/dev/sda', 'vfat')}`,
   );
   const before = await told();
+  // Its label is what the policy asks for.
+  const policy = await vm.sh('cat /etc/nixmaker/policy.json');
+  const sources = { labels: ['BRIDGE 1'] };
+  await vm.write('/etc/nixmaker/policy.json', JSON.stringify({ ...JSON.parse(policy), sources }));
+  await vm.sh('systemctl restart nixmaker.service');
   await plug();
   await runs('fat');
   await mayGo(before + 1);
@@ -150,6 +155,8 @@ test('put onto a real FAT32, plugged in, taken, and the receipt lies on it', asy
     '/mnt:\nnixmaker\n\n/mnt/nixmaker/receipts/web:\n41.json\n',
   );
   await pull();
+  await vm.write('/etc/nixmaker/policy.json', policy);
+  await vm.sh('systemctl restart nixmaker.service');
 });
 
 test('several partitions: the one with bundles is read and let go, of the other nobody hears', async () => {

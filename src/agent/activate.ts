@@ -20,6 +20,7 @@ import type { Operation } from '../core/schema.ts';
 import type { StorePath } from '../core/store-path.ts';
 import { readProfile, readSystemLink, setProfile, switchGeneration } from '../nix/profile.ts';
 import { raiseFloor } from '../state/floor.ts';
+import { requireApproval } from './approval.ts';
 import { requireHealth } from './health.ts';
 import type { Machine } from './machine.ts';
 import { knownGood, supersedePending } from './pending.ts';
@@ -30,6 +31,8 @@ export interface ActivationRequest {
   readonly transaction: Transaction;
   readonly toplevel: StorePath;
   readonly operation: Operation;
+  /** Nobody has asked for it by hand: where the policy wants a local word, it is asked for. */
+  readonly unattended?: boolean;
 }
 
 export async function activate(machine: Machine, request: ActivationRequest): Promise<Receipt> {
@@ -37,6 +40,7 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
   await remember(machine, request);
   if (operation === 'test' || operation === 'dry-activate') return tryOut(machine, request);
   await askSystem(machine, request);
+  if (request.unattended === true) await requireApproval(machine, transaction);
   await transaction.advance('profile-set');
   return carryOn(machine, request);
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { checkHealth, checkStart, type HealthContext } from '../activation/health.ts';
+import { runOutside } from '../activation/outside.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { HealthPolicy } from '../core/policy.ts';
 import type { HealthResult } from '../core/receipt.ts';
@@ -62,16 +63,17 @@ async function inquireOutside(
   const option = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
   const ourselves = [process.execPath, program, 'check-health'];
   const seconds = longest(health) + (afterStart ? policy.boot.startTimeout : 0) + 60;
-  const result = await run('systemd-run', [
-    // With a pipe: unlike a switch, these checks have no purpose without us.
-    ...['--collect', '--no-ask-password', '--wait', '--pipe', '--quiet', '--service-type=exec'],
-    ...[`--unit=nixmaker-health-${id}-${process.pid}`, `--property=RuntimeMaxSec=${seconds}`],
-    ...['--property=WorkingDirectory=/', '--setenv=PATH', '--', ...ourselves],
-    ...option('--settings', files.settings),
-    ...option('--policy', files.policy),
-    ...(afterStart ? ['--after-start'] : []),
-    ...(failedBefore === undefined ? [] : ['--failed-before', ...failedBefore]),
-  ]);
+  const result = await runOutside(run, {
+    unit: `nixmaker-health-${id}-${process.pid}`,
+    seconds,
+    argv: [
+      ...ourselves,
+      ...option('--settings', files.settings),
+      ...option('--policy', files.policy),
+      ...(afterStart ? ['--after-start'] : []),
+      ...(failedBefore === undefined ? [] : ['--failed-before', ...failedBefore]),
+    ],
+  });
   try {
     const parsed = resultsParser.parse(JSON.parse(result.stdout));
     return parsed.map(({ detail, ...rest }) => (detail === undefined ? rest : { ...rest, detail }));

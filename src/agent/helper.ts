@@ -100,7 +100,7 @@ async function activateRequest(
   await requireValid(machine, manifest);
   await transaction.advance('imported');
   await transaction.advance('realised');
-  return activate(machine, { transaction, toplevel, operation });
+  return activate(machine, { transaction, toplevel, operation, unattended: true });
 }
 
 /**

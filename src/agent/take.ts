@@ -110,7 +110,7 @@ async function judgeAndInstall(
     return transaction.end('committed', { detail: nothingToDo(verdict) });
   }
   await transaction.advance('accepted');
-  return install(machine, { transaction, verified, head: examined.head, contents, operation });
+  return install(machine, { transaction, verified, head: examined.head, contents, operation, unattended });
 }
 
 /** Ends a run as the decision says. */
@@ -182,11 +182,12 @@ interface Installation {
   readonly head: Examined['head'];
   readonly contents: Contents;
   readonly operation: Operation;
+  readonly unattended: boolean;
 }
 
 async function install(
   machine: Machine,
-  { transaction, verified, head, contents, operation }: Installation,
+  { transaction, verified, head, contents, operation, unattended }: Installation,
 ): Promise<Receipt> {
   const { manifest } = verified;
   await requireRecentNix(machine.nix);
@@ -200,7 +201,7 @@ async function install(
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
     if (machine.handsOver) return await handOver(machine, { transaction, head, operation });
-    return await activate(machine, { transaction, toplevel: manifest.toplevel, operation });
+    return await activate(machine, { transaction, toplevel: manifest.toplevel, operation, unattended });
   } finally {
     await dropImportRoots(machine);
   }

@@ -222,6 +222,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The policy lets bundles be installed in certain hours only.',
     next: 'Nothing: it is taken when the window opens. A person at the machine can install it at once with `nixmaker switch --tarball FILE`.',
   },
+  'not-approved': {
+    exit: later,
+    what: 'The program that the policy asks before an installation has said no, or nothing.',
+    next: 'Nothing: it is asked again, later and later, at most every quarter of an hour. A person at the machine can install it at once with `nixmaker switch --tarball FILE`.',
+  },
   'floor-lost': {
     exit: later,
     what: 'What this machine remembers of the bundles it has taken is lost or older than its own journal, so an old bundle could pass for new.',

@@ -65,6 +65,7 @@ export type DeferCode =
   | 'medium-unreadable'
   | 'medium-stalled'
   | 'outside-window'
+  | 'not-approved'
   | 'floor-lost'
   | 'unconfirmed'
   | 'not-restarted';

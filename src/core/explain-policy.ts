@@ -13,6 +13,7 @@ export function explainPolicy(policy: Policy): string[] {
     `An accepted bundle is ${policy.operation === 'switch' ? 'installed, and switched to at once' : 'installed for the next start'}.`,
     `By hand a person may ask for: ${allowedOperations(policy).join(', ')}.`,
     ...(policy.window === undefined ? [] : [`The agent installs only ${windowText(policy.window)}.`]),
+    ...approvalTexts(policy),
     realiseText(policy),
     healthText(policy.health),
     bootText(policy),
@@ -71,6 +72,13 @@ function limitTexts({ limits }: Policy): string[] {
 function windowText({ days, from, to, timeZone }: Window): string {
   const nextDay = to <= from ? ' on the day after' : '';
   return `on ${days.join(', ')} from ${from} to ${to}${nextDay} (${timeZone})`;
+}
+
+function approvalTexts({ approval }: Policy): string[] {
+  if (approval === undefined) return [];
+  return [
+    `Before the agent installs, “${approval.command.join(' ')}” must exit with 0 within ${approval.timeout} seconds.`,
+  ];
 }
 
 function realiseText({ realise }: Policy): string {

@@ -114,6 +114,14 @@ const receiptsDefaults = receiptsSchema.parse({});
 
 const limitDefaults = policyLimits.parse({});
 
+/** A local word on each bundle, before the machine is changed: a button, a shift leader, a process that must not be disturbed. */
+const approvalSchema = z.strictObject({
+  /** Exits with 0 for yes: argv, never a shell. */
+  command: z.tuple([z.string().min(1).max(4096)], z.string().max(4096)),
+  /** Time for the answer, in seconds; no answer is a no. Less than what the agent waits for the helper. */
+  timeout: seconds(7200).default(3600),
+});
+
 /** How many of what was taken or refused stay in the inbox’s folders, the newest; their reports stay with them. */
 const retentionSchema = z.strictObject({
   done: z.number().int().min(0).max(10_000).default(2),
@@ -140,6 +148,7 @@ const policySchema = z
     roles: z.record(roleName, z.number().int().min(1).max(64)).default({}),
     /** Hours in which the agent may install; a person at the command line may at any time. */
     window: windowSchema.optional(),
+    approval: approvalSchema.optional(),
     limits: policyLimits.default(limitDefaults),
     retention: retentionSchema.default(retentionDefaults),
     realise: z.enum(realiseModes).default('never-build'),

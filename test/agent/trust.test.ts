@@ -163,6 +163,25 @@ test('outside of its window the agent waits, and a person need not', async () =>
   assert.deepEqual(await take(target, bundle), ['committed', undefined, 0]);
 });
 
+test('where the policy wants a local word, the agent asks for it each time before it changes anything', async () => {
+  const yes = join(shop.folder, 'yes');
+  const asked = join(shop.folder, 'asked');
+  const script = `echo "$NIXMAKER_HOST $NIXMAKER_SEQUENCE $NIXMAKER_OPERATION" >>${asked}; test -e ${yes} || { echo "the lathe is running" >&2; exit 3; }`;
+  const target = await freshTarget({ approval: { command: ['sh', '-euc', script] } });
+  await copyFile(await release('one', 10), join(target.inbox, 'one.tar'));
+  const no = await target.verb('agent', ['--once']);
+  assert.equal(no.code, 75);
+  assert.match(no.stdout + no.stderr, /not-approved.*said no \(exit 3\): the lathe is running/);
+  assert.equal(await target.profile(), undefined);
+  assert.deepEqual(await readdir(target.inbox), ['one.tar']);
+  await writeFile(yes, '');
+  assert.equal((await target.verb('agent', ['--once'])).code, 0);
+  assert.match(await runs(target), /^one/);
+  assert.equal(await readFile(asked, 'utf8'), 'web 11 switch\nweb 11 switch\n');
+  await rm(yes);
+  assert.deepEqual(await take(target, await release('two', 20)), ['committed', undefined, 0]);
+});
+
 test('where the inbox is no source, what lies in it is left alone', async () => {
   const target = await freshTarget({ sources: { inbox: false } });
   await copyFile(await release('one', 10), join(target.inbox, 'one.tar'));

@@ -1,0 +1,29 @@
+/**
+ * A program outside of the helper’s confinement (no network, no capabilities, next to nothing to write to), in a transient
+ * unit that ends with whoever waits for it (systemd-run(1)).
+ */
+import type { CommandResult, ProcessRunner } from '../core/ports.ts';
+
+export interface Outside {
+  /** Of the unit; it must be nobody else’s. */
+  readonly unit: string;
+  /** After which systemd ends it. */
+  readonly seconds: number;
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export function runOutside(
+  run: ProcessRunner,
+  { unit, seconds, argv, env = {} }: Outside,
+): Promise<CommandResult> {
+  return run('systemd-run', [
+    // With a pipe: unlike a switch, it has no purpose without us.
+    ...['--collect', '--no-ask-password', '--wait', '--pipe', '--quiet', '--service-type=exec'],
+    ...[`--unit=${unit}`, `--property=RuntimeMaxSec=${seconds}`],
+    ...['--property=WorkingDirectory=/', '--setenv=PATH'],
+    ...Object.entries(env).map(([name, value]) => `--setenv=${name}=${value}`),
+    '--',
+    ...argv,
+  ]);
+}

@@ -191,9 +191,11 @@ export async function commit(
 ): Promise<Receipt> {
   const changes = await learnStartChanges(machine, transaction, toplevel);
   if (changes.length > 0) transaction.notice(`A restart is needed for: ${changes.join(', ')}.`);
-  const { sequence, manifestDigest, createdAt } = transaction.known;
+  const { sequence, downgradeFrom, manifestDigest, createdAt } = transaction.known;
   if (sequence !== undefined && manifestDigest !== undefined && createdAt !== undefined) {
-    await raiseFloor(machine.floorDirectory, { schema: 1, sequence, manifestDigest, createdAt });
+    // After a downgrade the floor stays where it is, with what is there now: the system that was left can’t come back.
+    const floor = { schema: 1, sequence: downgradeFrom ?? sequence, manifestDigest, createdAt } as const;
+    await raiseFloor(machine.floorDirectory, floor);
   }
   return transaction.end('committed', { detail: sentence(operation) });
 }

@@ -30,14 +30,17 @@ const longAgo = '1970-01-01T00:00:00Z';
 
 function newestCommitted(records: readonly JournalRecord[]): StoredFloor | undefined {
   let newest: StoredFloor | undefined;
-  for (const { state, sequence, manifestDigest, operation, createdAt } of records) {
+  for (const record of records) {
+    const { state, sequence, manifestDigest, operation, createdAt, downgradeFrom } = record;
     // What was only tried out raises no floor.
     if (state !== 'committed' || (operation !== 'switch' && operation !== 'boot')) continue;
     if (sequence === undefined || manifestDigest === undefined) continue;
-    if (newest !== undefined && newest.sequence >= sequence) continue;
+    const floor = typeof downgradeFrom === 'number' ? downgradeFrom : sequence;
+    // Of two for the same floor the later is a downgrade from the earlier.
+    if (newest !== undefined && newest.sequence > floor) continue;
     newest = {
       schema: 1,
-      sequence,
+      sequence: floor,
       manifestDigest,
       createdAt: typeof createdAt === 'string' ? createdAt : longAgo,
     };

@@ -89,8 +89,18 @@ async function activateRequest(
     machine.trust,
   );
   const { manifest, digest, signedBy } = verified;
-  const { host, sequence, createdAt, toplevel } = manifest;
-  transaction.learn({ host, sequence, createdAt, manifestDigest: digest, toplevel, operation, signedBy });
+  const { host, sequence, downgradeFrom, createdAt, toplevel } = manifest;
+  const downgrade = downgradeFrom === undefined ? {} : { downgradeFrom };
+  transaction.learn({
+    host,
+    sequence,
+    createdAt,
+    manifestDigest: digest,
+    toplevel,
+    operation,
+    signedBy,
+    ...downgrade,
+  });
   const facts = await gatherFacts(machine, verified, { operation, unattended: true });
   const verdict = decide(manifest, facts, machine.policy);
   if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);

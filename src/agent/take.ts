@@ -89,6 +89,7 @@ async function judgeAndInstall(
   transaction.learn({
     host: manifest.host,
     sequence: manifest.sequence,
+    ...(manifest.downgradeFrom === undefined ? {} : { downgradeFrom: manifest.downgradeFrom }),
     createdAt: manifest.createdAt,
     manifestDigest: digest,
     toplevel: manifest.toplevel,

@@ -45,6 +45,10 @@ export interface BuildOptions {
   readonly base?: Base;
   readonly notes?: string;
   readonly expiresAt?: string;
+  /** The one machine that may take it. */
+  readonly machineId?: string;
+  /** The floor that it may go below; the sequence is then the next above `sequenceAbove`. */
+  readonly downgradeFrom?: number;
   /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the commit's time. */
   readonly epoch?: number;
 }
@@ -209,11 +213,7 @@ export function describeLeak({ kind, path, chain }: Leak): string {
   return `${what}, ${path}, is in the bundle because of ${chain.join(' → ')}`;
 }
 
-function identityOf(
-  { options, metadata }: BuildRun,
-  host: string,
-  evaluated: EvaluatedHost,
-): BundleIdentity & { expiresAt?: string } {
+function identityOf({ options, metadata }: BuildRun, host: string, evaluated: EvaluatedHost): BundleIdentity {
   const revision = metadata.revision ?? metadata.dirtyRevision;
   // The commit's time, not the build's: the same flake gives the same bytes on any day. A flake that is no commit
   // has only its files' times, which every copy of it changes, so it has none (docs/adr/0003).
@@ -225,6 +225,8 @@ function identityOf(
     system: evaluated.system,
     createdAt: new Date(epoch * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
     ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
+    ...(options.machineId === undefined ? {} : { machineId: options.machineId }),
+    ...(options.downgradeFrom === undefined ? {} : { downgradeFrom: options.downgradeFrom }),
     content: options.content,
     derivation: evaluated.derivation,
     toplevel: evaluated.toplevel,

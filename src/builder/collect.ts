@@ -48,6 +48,9 @@ export interface BundleIdentity {
   readonly host: string;
   readonly system: string;
   readonly createdAt: string;
+  readonly expiresAt?: string;
+  readonly machineId?: string;
+  readonly downgradeFrom?: number;
   readonly content: Content;
   readonly derivation: Manifest['derivation'];
   readonly toplevel: StorePath;

@@ -48,8 +48,11 @@ async function sequenceFor(
   input: Omit<ManifestInput, 'sequence'>,
   folder: string,
 ): Promise<number> {
+  const { sequenceAbove: above, downgradeFrom } = run.options;
+  // What stands in the folder is what is to be gone below.
+  if (downgradeFrom !== undefined) return nextSequence(input, { last: undefined, above });
   const last = await readLastManifest(folder, input.host);
-  return nextSequence(input, { last, above: run.options.sequenceAbove });
+  return nextSequence(input, { last, above });
 }
 
 function signatures({ options }: OutputRun, manifest: Buffer): Buffer {

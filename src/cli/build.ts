@@ -16,6 +16,8 @@ export interface BuildFlags {
   readonly notes?: string;
   readonly since?: string;
   readonly expires?: string;
+  readonly machineId?: string;
+  readonly downgradeFrom?: number;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -40,6 +42,12 @@ export function defineBuild(program: Command): void {
     .option('--since <file>', 'leave out what the host has, by its newest receipt or the bundle it took last')
     .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
     .option('--expires <time>', 'refused by targets from this time on (2027-01-31T00:00:00Z)')
+    .option('--machine-id <id>', 'only the machine with this machine-id(5) may take it')
+    .option(
+      '--downgrade-from <sequence>',
+      'a machine whose newest is this may take it although its sequence is lower (see --sequence)',
+      wholeNumber,
+    )
     .option('--notes <text>', 'a note for the operator at the target')
     .option(
       '--forbid-source',
@@ -90,6 +98,8 @@ export async function buildWith(
       forbidSource: flags.forbidSource === true,
       ...(flags.notes === undefined ? {} : { notes: flags.notes }),
       ...(flags.expires === undefined ? {} : { expiresAt: flags.expires }),
+      ...(flags.machineId === undefined ? {} : { machineId: flags.machineId }),
+      ...(flags.downgradeFrom === undefined ? {} : { downgradeFrom: flags.downgradeFrom }),
       ...(epoch === undefined ? {} : { epoch: readEpoch(epoch) }),
     },
     runHostsWithProgress<HostResult>({

@@ -174,13 +174,17 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
     return refuse('sequence-jump', detail);
   }
   if (manifest.sequence > floor.sequence) return undefined;
-  if (manifest.sequence < floor.sequence) {
+  // Signed for exactly this floor, so that it is good for one step only, and not for whoever keeps it for later.
+  const isDowngrade = manifest.downgradeFrom === floor.sequence;
+  const isOurs = manifestDigest === floor.manifestDigest;
+  if (isDowngrade && !isOurs) return undefined;
+  if (manifest.sequence < floor.sequence && !isDowngrade) {
     return refuse(
       'sequence-older',
       `it has sequence ${manifest.sequence}, this machine has taken ${floor.sequence}`,
     );
   }
-  if (manifestDigest !== floor.manifestDigest) {
+  if (!isOurs) {
     return refuse('sequence-conflict', `sequence ${manifest.sequence} was taken with other contents`);
   }
   // The same bundle again. Trying it out, or putting it back in place after a local change, is work to do.

@@ -75,7 +75,7 @@ const plainText = (max: number) =>
       'holds control characters',
     );
 
-const manifestSchema = z.strictObject({
+const manifestShape = z.strictObject({
   schema: z.literal(manifestSchemaVersion),
   host: hostName,
   system: systemName,
@@ -83,6 +83,8 @@ const manifestSchema = z.strictObject({
   createdAt: timestamp,
   expiresAt: timestamp.optional(),
   machineId: machineId.optional(),
+  /** Whoever signed wants it taken although it is lower, by a machine whose newest is exactly this. */
+  downgradeFrom: sequence.optional(),
   content: z.enum(['closure', 'derivation']),
   derivation: drvPath,
   toplevel: storePath,
@@ -95,6 +97,14 @@ const manifestSchema = z.strictObject({
     .optional(),
 });
 
+const manifestSchema = manifestShape.refine(
+  (m) => m.downgradeFrom === undefined || m.downgradeFrom > m.sequence,
+  {
+    path: ['downgradeFrom'],
+    message: 'is not above the sequence',
+  },
+);
+
 export type Manifest = z.infer<typeof manifestSchema>;
 export type PathInfo = Manifest['paths'][number];
 export type Member = Manifest['members'][number];
@@ -103,7 +113,7 @@ export type Content = Manifest['content'];
 /** The fields of a manifest in their canonical order, references in base names: what goes into the file. */
 export type ManifestInput = z.input<typeof manifestSchema>;
 
-const fieldOrder = Object.keys(manifestSchema.shape) as (keyof ManifestInput)[];
+const fieldOrder = Object.keys(manifestShape.shape) as (keyof ManifestInput)[];
 const order = <T extends object>(keys: readonly (keyof T & string)[], value: T): T =>
   Object.fromEntries(keys.filter((k) => value[k] !== undefined).map((k) => [k, value[k]])) as T;
 

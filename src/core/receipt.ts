@@ -25,6 +25,8 @@ export interface Receipt {
   readonly detail?: string;
   readonly host?: string;
   readonly sequence?: number;
+  /** The floor that the bundle was signed to go below. */
+  readonly downgradeFrom?: number;
   readonly manifestDigest?: string;
   readonly toplevel?: string;
   readonly operation?: Operation;

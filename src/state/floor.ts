@@ -45,5 +45,10 @@ export async function readFloor(stateDirectory: string): Promise<FloorReading> {
 export async function raiseFloor(stateDirectory: string, next: StoredFloor): Promise<void> {
   const { floor: current } = await readFloor(stateDirectory);
   if (current !== undefined && next.sequence < current.sequence) return;
-  for (const name of copies) await writeDurably(join(stateDirectory, name), seal(next));
+  // A time that was signed once has been, also where an older commit is installed under a newer sequence.
+  const createdAt =
+    current !== undefined && Date.parse(current.createdAt) > Date.parse(next.createdAt)
+      ? current.createdAt
+      : next.createdAt;
+  for (const name of copies) await writeDurably(join(stateDirectory, name), seal({ ...next, createdAt }));
 }

@@ -90,6 +90,28 @@ test('one copy of the floor is enough, and the next commit makes it two again', 
   assert.equal((await target.verb('floor', [])).stdout, '21\n');
 });
 
+test('a downgrade that was signed for this machine’s floor is taken; what it left, and anything older, is not', async () => {
+  const target = await freshTarget();
+  const newest = await release('newest', 20);
+  assert.deepEqual(await take(target, newest), ['committed', undefined, 0]);
+  const down = await shop.bundle('down', {
+    hosts: { web: plainHost('web', 'down') },
+    args: ['--sequence', '10', '--downgrade-from', '21'],
+  });
+  assert.deepEqual(await take(target, down), ['committed', undefined, 0]);
+  assert.match(await runs(target), /^down/);
+  assert.equal((await target.verb('floor', [])).stdout, '21\n');
+  assert.deepEqual(await take(target, down), ['committed', undefined, 0]);
+  assert.deepEqual(await take(target, newest), ['refused', 'sequence-conflict', 77]);
+  assert.deepEqual(await take(target, await release('older', 12)), ['refused', 'sequence-older', 77]);
+  await rm(join(target.stateDirectory, 'floor.a'));
+  await rm(join(target.stateDirectory, 'floor.b'));
+  await target.nixmaker(['floor', 'adopt', '--settings', target.settingsFile]);
+  assert.deepEqual(await take(target, newest), ['refused', 'sequence-conflict', 77]);
+  assert.deepEqual(await take(target, await release('next', 21)), ['committed', undefined, 0]);
+  assert.deepEqual(await take(target, down), ['refused', 'sequence-older', 77]);
+});
+
 test('with a role for people, a bundle needs a person’s signature beside the build machine’s', async () => {
   const target = await freshTarget({
     trustedKeys: [

@@ -7,7 +7,12 @@ import { parseManifest } from '../../src/core/manifest.ts';
 import { policyParser } from '../../src/core/policy.ts';
 import { facts, manifestText } from '../support/manifests.ts';
 
-function judge(policy: Record<string, unknown>, changes: Partial<Facts> = {}, sequence = 7): string {
+function judge(
+  policy: Record<string, unknown>,
+  changes: Partial<Facts> = {},
+  sequence = 7,
+  downgradeFrom?: number,
+): string {
   const whole = policyParser.parse({
     schema: 1,
     host: 'web',
@@ -15,7 +20,8 @@ function judge(policy: Record<string, unknown>, changes: Partial<Facts> = {}, se
     trustedKeys: ['k:x'],
     ...policy,
   });
-  const verdict = decide(parseManifest(manifestText({ sequence })), facts(changes), whole);
+  const manifest = manifestText({ sequence, ...(downgradeFrom === undefined ? {} : { downgradeFrom }) });
+  const verdict = decide(parseManifest(manifest), facts(changes), whole);
   return 'code' in verdict ? verdict.code : verdict.verdict;
 }
 
@@ -71,6 +77,22 @@ test('a sequence may rise by so much, from the first one on', () => {
   assert.equal(judge({ limits }, { floor }, 107), 'accept');
   assert.equal(judge({ limits }, { floor }, 108), 'sequence-jump');
   assert.equal(judge({ limits }, {}, 1_764_000_000), 'accept', 'there is nothing yet to jump from');
+});
+
+test('a lower sequence is taken where it was signed for exactly this floor, once', () => {
+  const floor = { sequence: 12, manifestDigest: 'e'.repeat(64) };
+  assert.equal(judge({}, { floor }, 5), 'sequence-older');
+  assert.equal(judge({}, { floor }, 5, 12), 'accept');
+  assert.equal(judge({}, { floor }, 5, 11), 'sequence-older');
+  assert.equal(judge({}, { floor }, 5, 13), 'sequence-older', 'kept for later');
+  const after = { sequence: 12, manifestDigest: 'd'.repeat(64) };
+  assert.equal(judge({}, { floor: after, toplevelInPlace: true }, 5, 12), 'already-committed');
+  assert.equal(
+    judge({}, { floor: after, manifestDigest: 'e'.repeat(64) }, 12),
+    'sequence-conflict',
+    'what was left',
+  );
+  assert.throws(() => judge({}, { floor }, 12, 12), /downgradeFrom: is not above/);
 });
 
 test('the agent waits for the window, a person need not, and a clock that must be wrong opens none', () => {

@@ -102,15 +102,28 @@ const anyFacts = fc
   })
   .map((changes) => facts(changes));
 const anyManifest = fc
-  .record({ sequence: fc.integer({ min: 1, max: 20 }), host: fc.constantFrom('web', 'mail') })
-  .map((changes) => parseManifest(manifestText(changes)));
+  .record({
+    sequence: fc.integer({ min: 1, max: 20 }),
+    host: fc.constantFrom('web', 'mail'),
+    above: fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined }),
+  })
+  .map(({ above, ...changes }) =>
+    parseManifest(
+      manifestText({
+        ...changes,
+        ...(above === undefined ? {} : { downgradeFrom: changes.sequence + above }),
+      }),
+    ),
+  );
 
-test('whatever the facts, the decision is a verdict, and never takes a lower sequence', () => {
+test('whatever the facts, the decision is a verdict, and takes no lower sequence but one signed for this floor', () => {
   fc.assert(
     fc.property(anyManifest, anyFacts, (manifest, known) => {
       const { verdict } = decide(manifest, known, policy);
       assert.ok(['accept', 'already-committed', 'already-pending', 'refuse', 'defer'].includes(verdict));
-      if (known.floor !== undefined && manifest.sequence < known.floor.sequence)
+      const isForThis =
+        manifest.downgradeFrom !== undefined && manifest.downgradeFrom === known.floor?.sequence;
+      if (known.floor !== undefined && manifest.sequence < known.floor.sequence && !isForThis)
         assert.equal(verdict, known.floorDoubt === undefined || verdict === 'refuse' ? 'refuse' : 'defer');
       if (known.floorDoubt !== undefined || !known.signedBy.includes('k')) assert.notEqual(verdict, 'accept');
       if (known.pending !== undefined && manifest.sequence < known.pending.sequence)

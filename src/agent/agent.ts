@@ -8,6 +8,7 @@ import { watchMounts } from '../media/mounts.ts';
 import { settle } from '../media/settle.ts';
 import { sourceOf } from './examine.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
+import { KeyringQueue } from './keyring.ts';
 import type { Machine } from './machine.ts';
 import { mediaRoots } from './places.ts';
 import { resumeAtStart } from './resume.ts';
@@ -26,6 +27,7 @@ export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) =>
   const resumed = (await resumeAtStart(machine)).filter((r) => r.state !== 'deferred');
   for (const receipt of resumed) onReceipt(receipt);
   const exits: ExitCode[] = resumed.map(exitOf);
+  await new KeyringQueue(machine).takeAll();
   const queue = new InboxQueue(machine);
   // A bad file is only believed at rest, and rest takes a moment to observe.
   if ((await queue.look()).length > 0) await machine.clock.sleep(machine.settings.inboxRest * 1000);
@@ -54,13 +56,14 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
   const stop = () => wake.now();
   signal.addEventListener('abort', stop);
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
+  const keyrings = new KeyringQueue(machine);
   const queue = new InboxQueue(machine);
   const media = new MediaTaker(machine);
   const waiting = new Set<string>();
   try {
     while (!signal.aborted) {
       wake.reset();
-      await wake.within(await rescan(machine, { queue, media, waiting, signal }));
+      await wake.within(await rescan(machine, { keyrings, queue, media, waiting, signal }));
       if (!signal.aborted) await machine.clock.sleep(calm);
     }
   } finally {
@@ -71,6 +74,7 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
 }
 
 interface Scan {
+  readonly keyrings: KeyringQueue;
   readonly queue: InboxQueue;
   readonly media: MediaTaker;
   readonly waiting: Set<string>;
@@ -78,9 +82,11 @@ interface Scan {
 }
 
 /** Takes all that is ready. @returns after how many milliseconds to look again even if nothing changes */
-async function rescan(machine: Machine, { queue, media, waiting, signal }: Scan): Promise<number> {
+async function rescan(machine: Machine, { keyrings, queue, media, waiting, signal }: Scan): Promise<number> {
   let wait = slowRescan;
   try {
+    // Before the bundles, which may be signed by new keys.
+    await keyrings.takeAll();
     for (const look of await queue.look()) {
       if (signal.aborted) break;
       const { path } = look.candidate;

@@ -31,10 +31,11 @@ const longAgo = '1970-01-01T00:00:00Z';
 function newestCommitted(records: readonly JournalRecord[]): StoredFloor | undefined {
   let newest: StoredFloor | undefined;
   for (const record of records) {
-    const { state, sequence, manifestDigest, operation, createdAt, downgradeFrom } = record;
+    const { state, sequence, manifestDigest, operation, createdAt, downgradeFrom, generation } = record;
     // What was only tried out raises no floor.
     if (state !== 'committed' || (operation !== 'switch' && operation !== 'boot')) continue;
-    if (sequence === undefined || manifestDigest === undefined) continue;
+    // A bundle that was installed already has done nothing; it may be waiting for a restart, and not be committed at all.
+    if (sequence === undefined || manifestDigest === undefined || generation === undefined) continue;
     const floor = typeof downgradeFrom === 'number' ? downgradeFrom : sequence;
     // Of two for the same floor the later is a downgrade from the earlier.
     if (newest !== undefined && newest.sequence > floor) continue;

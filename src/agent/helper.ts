@@ -14,6 +14,7 @@ import { lastOfEach, readJournal } from '../state/journal.ts';
 import { receiptState, saveReceipt } from '../state/receipts.ts';
 import { type ActivationRequestFile, activationRequests, takeRequests } from '../state/requests.ts';
 import { activate } from './activate.ts';
+import { serveKeyrings } from './keyring.ts';
 import type { Machine } from './machine.ts';
 import { requestReboot } from './reboot.ts';
 import { resumeStopped } from './resume.ts';
@@ -33,6 +34,7 @@ export async function runHelper(machine: Machine): Promise<void> {
 async function serveAll(machine: Machine): Promise<void> {
   await resumeStopped(machine);
   await completeReceipts(machine);
+  await serveKeyrings(machine);
   const reject = (name: string, detail: string) =>
     machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
   const { runtimeDirectory } = machine.settings;

@@ -1,6 +1,7 @@
 /** The one file that wires the target's half: settings, policy, keys, Nix, process runner, clock. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { type Keyring, withKeyring } from '../core/keyring.ts';
 import type { State } from '../core/lifecycle.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Clock, EventSink, ProcessHolder, ProcessListener, ProcessRunner } from '../core/ports.ts';
@@ -11,6 +12,7 @@ import { systemClock } from '../process/clock.ts';
 import { holdProgram, listenToProgram, runProgram } from '../process/run.ts';
 import { makeTrustSet, type TrustSet } from '../signing/verify.ts';
 import { readPolicy, readSettings } from '../state/config.ts';
+import { readKeyring } from '../state/keyring.ts';
 
 export interface Machine {
   /** Of nixmaker itself. */
@@ -18,8 +20,13 @@ export interface Machine {
   readonly settings: Settings;
   /** As given on the command line, for what we start of ourselves. */
   readonly files: { readonly settings: string | undefined; readonly policy: string | undefined };
+  /** As the file has it, but with the keys of a keyring that has come since. */
   readonly policy: Policy;
   readonly trust: TrustSet;
+  /** The newest keyring that has come, whether it counts or not. */
+  readonly keyring: Keyring | undefined;
+  /** Looks again which keyring root has accepted. */
+  readonly reloadKeyring: () => Promise<void>;
   /** Where the floor and the journal of activations are: what nobody but root may change, where that is apart. */
   readonly floorDirectory: string;
   /** The agent's own folder: where its lock is. */
@@ -53,17 +60,31 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
   const uid = process.getuid?.() ?? 0;
   const given = await openSettings(options.settingsFile);
   const settings = settingsFor(given, uid);
-  const policy = await readPolicy(options.policyFile ?? settings.policyFile, uid);
-  const trust = makeTrustSet(
-    policy.trustedKeys.map((k) => k.key),
-    policy.threshold,
-  );
+  const written = await readPolicy(options.policyFile ?? settings.policyFile, uid);
+  // Also where a keyring counts instead: a policy that can’t be used must be noticed before it is needed.
+  trustOf(written);
+  const readTrust = async () => {
+    const keyring = await readKeyring(floorDirectoryOf(settings));
+    const policy = withKeyring(written, keyring);
+    return { keyring, policy, trust: trustOf(policy) };
+  };
+  let trusted = await readTrust();
   return {
     version: await readVersion(),
     settings,
     files: { settings: options.settingsFile, policy: options.policyFile },
-    policy,
-    trust,
+    get policy() {
+      return trusted.policy;
+    },
+    get trust() {
+      return trusted.trust;
+    },
+    get keyring() {
+      return trusted.keyring;
+    },
+    reloadKeyring: async () => {
+      trusted = await readTrust();
+    },
     floorDirectory: floorDirectoryOf(settings),
     agentDirectory: given.stateDirectory,
     handsOver: settings.activation === 'systemd' && uid !== 0,
@@ -83,6 +104,12 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
   };
 }
+
+const trustOf = ({ trustedKeys, threshold }: Policy): TrustSet =>
+  makeTrustSet(
+    trustedKeys.map((k) => k.key),
+    threshold,
+  );
 
 /**
  * Root keeps its journal where nobody else can write: helper, command line and agent, whichever of them root runs.

@@ -5,6 +5,7 @@ import { listInbox } from '../media/inbox.ts';
 import { type DiskRow, listDisks } from '../media/space.ts';
 import { readProfile, readSystemLink } from '../nix/profile.ts';
 import { type JournalContents, type JournalRecord, lastOfEach, readJournal } from '../state/journal.ts';
+import { readKeyring } from '../state/keyring.ts';
 import { readKnownFloor } from './floor.ts';
 import { floorDirectoryOf } from './machine.ts';
 import { findPending } from './pending.ts';
@@ -25,6 +26,8 @@ export interface Status {
   readonly floor: { readonly sequence: number; readonly createdAt: string } | undefined;
   /** Why the floor can’t be believed: nothing is taken until an operator has adopted one. */
   readonly floorLost: string | undefined;
+  /** Version of the keyring that has come, whether it counts or the policy’s keys do. */
+  readonly keyring: number | undefined;
   readonly last: JournalRecord | undefined;
   /** Files in the inbox that have not been settled. */
   readonly waiting: readonly string[];
@@ -59,6 +62,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
     restartChanges: await findStartChanges(booted, installed),
     floor: floor === undefined ? undefined : { sequence: floor.sequence, createdAt: floor.createdAt },
     floorLost: doubt,
+    keyring: (await readKeyring(floorDirectoryOf(settings)))?.version,
     last: journal.records.at(-1),
     waiting: waiting.map((c) => c.path),
     disks,

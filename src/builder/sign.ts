@@ -11,7 +11,8 @@ import { NixmakerError } from '../core/errors.ts';
 import type { ManifestInput } from '../core/manifest.ts';
 import { renderNarinfo } from '../core/narinfo.ts';
 import type { SecretKey } from '../signing/nix-key.ts';
-import { parseSignatureFile, signManifest } from '../signing/signature-file.ts';
+import { preAuthenticationEncoding } from '../signing/pae.ts';
+import { parseSignatureFile } from '../signing/signature-file.ts';
 import { manifestBytes as encodeChecked, signNarinfos } from './collect.ts';
 import { checkEverything, withoutVerifying } from './verify.ts';
 
@@ -21,8 +22,8 @@ export interface Signer {
   readonly kind: 'nix' | 'ssh';
   /** As policies trust it. */
   readonly publicText: string;
-  /** The line that it adds to `manifest.sig`. */
-  readonly signLine: (manifestBytes: Buffer) => Promise<string>;
+  /** @param message an encoding that binds the bytes to what they are (pae.ts) @returns the signature in base64 */
+  readonly sign: (message: Buffer) => Promise<string>;
   /** Of a Nix key: it can sign narinfos as well. */
   readonly key?: SecretKey;
 }
@@ -31,7 +32,7 @@ export const signerWith = (key: SecretKey): Signer => ({
   name: key.name,
   kind: 'nix',
   publicText: `${key.name}:${key.publicKey.material}`,
-  signLine: async (manifestBytes) => signManifest(manifestBytes, key),
+  sign: async (message) => key.sign(message),
   key,
 });
 
@@ -95,7 +96,8 @@ async function addSignature(existing: Uint8Array, manifestBytes: Buffer, signer:
   if (existing.length > 0 && parseSignatureFile(existing).some((s) => s.keyName === signer.name)) {
     throw new NixmakerError('usage', `“${signer.name}” has signed this bundle already`);
   }
-  return Buffer.concat([existing, Buffer.from(await signer.signLine(manifestBytes))]);
+  const signature = await signer.sign(preAuthenticationEncoding(manifestBytes));
+  return Buffer.concat([existing, Buffer.from(`${signer.name}:${signature}\n`)]);
 }
 
 async function signClassic(path: string, signer: Signer): Promise<void> {

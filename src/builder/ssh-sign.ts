@@ -1,11 +1,10 @@
-/** A person’s signature over a manifest, by `ssh-keygen -Y sign`: the key may be in an agent or on a token that is touched. */
+/** A person’s signature over a manifest or a keyring, by `ssh-keygen -Y sign`: the key may be in an agent or on a token that is touched. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { runProgram } from '../process/run.ts';
 import { isKeyName } from '../signing/nix-key.ts';
-import { preAuthenticationEncoding } from '../signing/pae.ts';
 import { readArmoured, sshNamespace } from '../signing/ssh-signature.ts';
 import { parseTrustedKey } from '../signing/trusted-key.ts';
 import type { Signer } from './sign.ts';
@@ -36,15 +35,14 @@ export async function makeSshSigner({ name, keyFile, onTalk }: SshSignerOptions)
     name,
     kind: 'ssh',
     publicText: text,
-    signLine: async (manifestBytes) => {
-      const message = preAuthenticationEncoding(manifestBytes);
+    sign: async (message) => {
       const signature = await runKeygen(message, keyFile, onTalk);
       if (!key.verifies(message, signature))
         throw new NixmakerError(
           'signature-invalid',
           `ssh-keygen has signed, but not with the key in ${publicFile}`,
         );
-      return `${name}:${signature.toString('base64')}\n`;
+      return signature.toString('base64');
     },
   };
 }
@@ -52,7 +50,7 @@ export async function makeSshSigner({ name, keyFile, onTalk }: SshSignerOptions)
 async function runKeygen(message: Buffer, keyFile: string, onTalk: (line: string) => void): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'nixmaker-sign-'));
   try {
-    const file = join(folder, 'manifest');
+    const file = join(folder, 'message');
     await writeFile(file, message, { mode: 0o600 });
     const args = ['-Y', 'sign', '-n', sshNamespace, '-f', keyFile, file];
     const result = await runProgram('ssh-keygen', args, { timeout: patience, onStderrLine: onTalk });

@@ -16,6 +16,7 @@ import { defineHistory } from './history.ts';
 import { defineHostKey } from './host-key.ts';
 import { defineInspect } from './inspect.ts';
 import { defineKeygen } from './keygen.ts';
+import { defineKeyring } from './keyring.ts';
 import { defineList } from './list.ts';
 import { defineMountMedium } from './mount-medium.ts';
 import { defineOperations } from './operations.ts';
@@ -42,6 +43,7 @@ for (const define of [
   defineBuild,
   defineKeygen,
   defineSign,
+  defineKeyring,
   defineVerify,
   defineInspect,
   definePut,

@@ -19,7 +19,7 @@ export function definePut(program: Command): void {
     .command('put')
     .description('lay bundles of any number of hosts onto a medium, sharing what they have in common')
     .argument('<medium>', 'where the medium is mounted, or any folder that a carrier takes along')
-    .argument('[bundle...]')
+    .argument('[bundle...]', 'bundles, and keyrings (*.keyring)')
     .option('-f, --flake <flake>', 'build these hosts first, then put them')
     .option('-d, --directory <directory>', 'with --flake: where the bundles are built', '.')
     .option('--host <host>', 'with --flake: only this host; may be given several times', collect, [])
@@ -42,11 +42,21 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
   if (bundles.length === 0 && flags.flake === undefined)
     throw new NixmakerError('usage', 'name the bundles, or a flake with --flake');
   const built = flags.flake === undefined ? undefined : await build(flags, flags.flake);
-  const files = [...bundles, ...(built?.bundles ?? [])];
+  const keyrings = bundles.filter((path) => path.endsWith('.keyring'));
+  const files = [...bundles.filter((path) => !keyrings.includes(path)), ...(built?.bundles ?? [])];
   const result = await putFiles(medium, files, flags);
-  if (flags.json === true) printJson({ schema: 1, ok: true, ...result });
+  const versions = await putKeyringFiles(medium, keyrings);
+  if (flags.json === true) printJson({ schema: 1, ok: true, ...result, keyrings: versions });
   else await summarise(medium, result);
   return built?.exit ?? exitCodes.done;
+}
+
+async function putKeyringFiles(medium: string, files: readonly string[]): Promise<readonly number[]> {
+  if (files.length === 0) return [];
+  const { putKeyrings } = await import('../builder/keyring.ts');
+  const versions = await putKeyrings(medium, files);
+  for (const version of versions) talk(`keyring version ${version}: on the medium\n`);
+  return versions;
 }
 
 async function build(flags: PutFlags, flake: string) {

@@ -49,6 +49,12 @@ async function status({ settings: file, json }: StatusOptions): Promise<number> 
           ? (found.floor?.sequence ?? 'none taken yet')
           : `lost: ${found.floorLost}. Nothing is taken; see \`nixmaker floor adopt --help\``,
       ],
+      [
+        'Keyring',
+        found.keyring === undefined
+          ? undefined
+          : `version ${found.keyring} (counts where the policy’s is older)`,
+      ],
       ['Waiting', found.waiting.length === 0 ? 'nothing' : found.waiting.join(', ')],
       [
         'Damaged',

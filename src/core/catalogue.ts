@@ -81,6 +81,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'Fewer trusted keys have signed than the policy asks for.',
     next: 'Have the bundle signed by more of the trusted keys with `nixmaker sign`.',
   },
+  'keyring-malformed': {
+    exit: bad,
+    what: 'The keyring is not well formed.',
+    next: 'Make it again with `nixmaker keyring new` and have it signed again.',
+  },
+  'keyring-untrusted': {
+    exit: bad,
+    what: 'Too few of the keys that this machine trusts, or of the keyring’s own, have signed the keyring.',
+    next: 'Have it signed by enough of both: `nixmaker keyring sign --key FILE KEYRING`.',
+  },
   'closure-incomplete': {
     exit: bad,
     what: 'The bundle does not hold everything its system refers to.',
@@ -130,6 +140,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: no,
     what: 'The sequence of the bundle is further ahead than the policy of this machine allows.',
     next: 'Build with a sequence that follows the last one, or raise `limits.sequenceJump` in the policy.',
+  },
+  'keyring-gap': {
+    exit: no,
+    what: 'The keyring is not the one that follows the one this machine has.',
+    next: 'Bring the keyrings in between as well; each is believed on the word of the one before.',
   },
   'key-not-valid': {
     exit: no,

@@ -1,8 +1,8 @@
 /** The decision: one pure function from what is known to a verdict. It never throws and reads no clock. */
 import type { DeferCode, PolicyCode } from './errors.ts';
+import { findInsufficient } from './keyring.ts';
 import type { Manifest } from './manifest.ts';
 import type { Policy } from './policy.ts';
-import { keyNameOf, type TrustedKey } from './policy-trust.ts';
 import type { Operation } from './schema.ts';
 import { isOpen, nextOpening } from './window.ts';
 
@@ -93,23 +93,8 @@ function checkBinding(manifest: Manifest, facts: Facts, policy: Policy): Verdict
 
 /** Signatures have been verified; which of the keys count is a question of time, so it is asked here. */
 function checkKeys(_manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
-  const now = Date.parse(facts.now);
-  const signers = policy.trustedKeys.filter((k) => facts.signedBy.includes(keyNameOf(k)));
-  const isValid = ({ notBefore, notAfter }: TrustedKey) =>
-    (notBefore === undefined || now >= Date.parse(notBefore)) &&
-    (notAfter === undefined || now < Date.parse(notAfter));
-  const valid = signers.filter(isValid);
-  if (valid.length < policy.threshold) {
-    const names = signers.filter((k) => !isValid(k)).map(keyNameOf);
-    const detail = `${valid.length} keys that are valid at ${facts.now} have signed, ${policy.threshold} are needed`;
-    return refuse('key-not-valid', `${detail}; not valid: ${names.join(', ')}`);
-  }
-  for (const [role, count] of Object.entries(policy.roles)) {
-    const having = valid.filter((k) => k.roles.includes(role)).length;
-    if (having < count)
-      return refuse('role-missing', `${having} keys of the role “${role}” have signed, ${count} are needed`);
-  }
-  return undefined;
+  const lacking = findInsufficient(policy, facts);
+  return lacking === undefined ? undefined : refuse(lacking.code, lacking.detail);
 }
 
 function checkLimits(manifest: Manifest, _facts: Facts, { limits }: Policy): Verdict | undefined {

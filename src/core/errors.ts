@@ -31,6 +31,8 @@ export type BundleCode =
   | 'signature-unknown-key'
   | 'signature-invalid'
   | 'signature-threshold'
+  | 'keyring-malformed'
+  | 'keyring-untrusted'
   | 'closure-incomplete'
   | 'not-a-system'
   | 'output-mismatch';
@@ -44,6 +46,7 @@ export type PolicyCode =
   | 'sequence-older'
   | 'sequence-conflict'
   | 'sequence-jump'
+  | 'keyring-gap'
   | 'key-not-valid'
   | 'role-missing'
   | 'over-limit'

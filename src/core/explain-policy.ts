@@ -1,5 +1,6 @@
 /** A policy in words, for the person who wrote it: `check-policy`. Pure. */
 import { allowedOperations } from './decide.ts';
+import type { Trust } from './keyring.ts';
 import type { HealthPolicy, Policy } from './policy.ts';
 import { keyNameOf, type TrustedKey } from './policy-trust.ts';
 import type { Window } from './window.ts';
@@ -8,7 +9,7 @@ import type { Window } from './window.ts';
 export function explainPolicy(policy: Policy): string[] {
   return [
     bindingText(policy),
-    ...trustTexts(policy),
+    ...explainTrust(policy),
     ...limitTexts(policy),
     `An accepted bundle is ${policy.operation === 'switch' ? 'installed, and switched to at once' : 'installed for the next start'}.`,
     `By hand a person may ask for: ${allowedOperations(policy).join(', ')}.`,
@@ -32,7 +33,8 @@ function bindingText({ host, machineId }: Policy): string {
   return `Bundles of the host “${host}” are taken${bound}.`;
 }
 
-function trustTexts({ trustedKeys, threshold, roles }: Policy): string[] {
+/** Whose signatures count. */
+export function explainTrust({ trustedKeys, threshold, roles }: Trust): string[] {
   const keys = trustedKeys.map(keyText);
   const needed = threshold === 1 ? 'one' : String(threshold);
   return [

@@ -13,6 +13,8 @@ export const limits = {
   /** A request holds a manifest and its signatures in base64. */
   requestBytes: 12 * 1024 * 1024,
   policyBytes: 1024 * 1024,
+  /** A keyring of 64 keys, signed by as many. */
+  keyringBytes: 256 * 1024,
   /** A receipt with the list of a large system’s store paths. */
   receiptBytes: 16 * 1024 * 1024,
   settingsBytes: 64 * 1024,

@@ -7,6 +7,9 @@ export const roleName = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,31}$/, 'is not a role (like “build” or “approve”)');
 
+/** How many keys of each role. */
+export const rolesSchema = z.record(roleName, z.number().int().min(1).max(64)).default({});
+
 const keyWithUse = z
   .strictObject({
     /** Nix’s text form, `name:base64`. */
@@ -38,6 +41,19 @@ export const trustedKey = z.union(
 /** The name by which signatures call a key. */
 export const keyNameOf = ({ key }: Pick<TrustedKey, 'key'>): string =>
   key.slice(0, Math.max(key.indexOf(':'), 0));
+
+/** Whether there are as many keys of each role as are asked for. */
+export function keysMeetRoles({
+  trustedKeys,
+  roles,
+}: {
+  readonly trustedKeys: readonly TrustedKey[];
+  readonly roles: Readonly<Record<string, number>>;
+}): boolean {
+  return Object.entries(roles).every(
+    ([role, count]) => trustedKeys.filter((k) => k.roles.includes(role)).length >= count,
+  );
+}
 
 const tebibyte = 1024 ** 4;
 

@@ -1,6 +1,6 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
 import { z } from 'zod';
-import { policyLimits, roleName, trustedKey } from './policy-trust.ts';
+import { policyLimits, rolesSchema, trustedKey } from './policy-trust.ts';
 import { absolutePath, hostName, machineId, operation } from './schema.ts';
 import { windowSchema } from './window.ts';
 
@@ -145,7 +145,9 @@ const policySchema = z
     /** How many different trusted keys must have signed. */
     threshold: z.number().int().min(1).max(64).default(1),
     /** Of those keys, how many must have each of these roles: a build machine’s key and a person’s, for example. */
-    roles: z.record(roleName, z.number().int().min(1).max(64)).default({}),
+    roles: rolesSchema,
+    /** The keyring that these keys are; a later one that has come on a medium counts instead (core/keyring.ts). */
+    keyringVersion: z.number().int().min(0).max(1_000_000).default(0),
     /** Hours in which the agent may install; a person at the command line may at any time. */
     window: windowSchema.optional(),
     approval: approvalSchema.optional(),

@@ -1,21 +1,19 @@
 /**
  * DSSE's envelope (secure-systems-lab/dsse envelope.md, v1.0.2): one JSON file that holds bytes, what they are, and who has
- * signed them. For receipts, whose keys are Nix keys like any other.
+ * signed them. For receipts, whose keys are Nix keys like any other, and for keyrings.
  */
 import { verify as verifySignature } from 'node:crypto';
 import { z } from 'zod';
-import { NixmakerError } from '../core/errors.ts';
-import { decodeBase64 } from './base64.ts';
+import { NixmakerError, type ReasonCode } from '../core/errors.ts';
+import { decodeBase64, decodeBase64OfAnyLength } from './base64.ts';
 import type { PublicKey, SecretKey } from './nix-key.ts';
 import { preAuthenticationEncoding } from './pae.ts';
+import type { TrustedKey } from './trusted-key.ts';
 
 const envelope = z.strictObject({
   payloadType: z.string().max(256),
   payload: z.string(),
-  signatures: z
-    .array(z.strictObject({ keyid: z.string().max(256), sig: z.string().max(256) }))
-    .nonempty()
-    .max(16),
+  signatures: z.array(z.strictObject({ keyid: z.string().max(256), sig: z.string().max(2048) })).max(64),
 });
 
 export function sealEnvelope(payload: Uint8Array, type: string, key: SecretKey): string {
@@ -28,19 +26,41 @@ export function sealEnvelope(payload: Uint8Array, type: string, key: SecretKey):
   return `${JSON.stringify(sealed)}\n`;
 }
 
+/** An envelope that nobody has signed yet. */
+export function sealPayload(payload: Uint8Array, type: string): string {
+  const empty = { payloadType: type, payload: Buffer.from(payload).toString('base64'), signatures: [] };
+  return `${JSON.stringify(empty)}\n`;
+}
+
+/** The envelope with one signature more; the same key’s replaces the one it had. */
+export function addToEnvelope(
+  text: string,
+  signature: { readonly keyid: string; readonly sig: string },
+  code: ReasonCode,
+): string {
+  const { signatures, ...rest } = parse(text, code);
+  const others = signatures.filter(({ keyid }) => keyid !== signature.keyid);
+  return `${JSON.stringify({ ...rest, signatures: [...others, signature] })}\n`;
+}
+
 export interface Envelope {
   readonly payload: Buffer;
   /** Whether this key has signed exactly these bytes as exactly this type. */
   readonly isSignedBy: (key: PublicKey) => boolean;
+  /** Names of those keys that have signed it, each under its own name. */
+  readonly signersAmong: (keys: readonly TrustedKey[]) => string[];
+  readonly claimedSigners: readonly string[];
 }
 
-/** Takes an envelope apart; nothing of the payload is to be believed before `isSignedBy`. @throws NixmakerError `receipt-malformed` */
-export function openEnvelope(text: string, type: string): Envelope {
-  const { payloadType, payload: encoded, signatures } = parse(text);
-  if (payloadType !== type) throw new NixmakerError('receipt-malformed', `it is of the type ${payloadType}`);
+/**
+ * Takes an envelope apart; nothing of the payload is to be believed before its signatures were asked for.
+ * @throws NixmakerError with the code, where it is out of form
+ */
+export function openEnvelope(text: string, type: string, code: ReasonCode = 'receipt-malformed'): Envelope {
+  const { payloadType, payload: encoded, signatures } = parse(text, code);
+  if (payloadType !== type) throw new NixmakerError(code, `it is of the type ${payloadType}`);
   const payload = Buffer.from(encoded, 'base64');
-  if (payload.toString('base64') !== encoded)
-    throw new NixmakerError('receipt-malformed', 'its payload is not base64');
+  if (payload.toString('base64') !== encoded) throw new NixmakerError(code, 'its payload is not base64');
   const signed = preAuthenticationEncoding(payload, type);
   return {
     payload,
@@ -49,13 +69,23 @@ export function openEnvelope(text: string, type: string): Envelope {
         const bytes = decodeBase64(sig, 64);
         return bytes !== undefined && verifySignature(null, signed, key, bytes);
       }),
+    signersAmong: (keys) =>
+      keys
+        .filter((key) =>
+          signatures.some(({ keyid, sig }) => {
+            const bytes = keyid === key.name ? decodeBase64OfAnyLength(sig, 1024) : undefined;
+            return bytes !== undefined && key.verifies(signed, bytes);
+          }),
+        )
+        .map((key) => key.name),
+    claimedSigners: signatures.map(({ keyid }) => keyid),
   };
 }
 
-function parse(text: string): z.infer<typeof envelope> {
+function parse(text: string, code: ReasonCode): z.infer<typeof envelope> {
   try {
     return envelope.parse(JSON.parse(text));
   } catch (cause) {
-    throw new NixmakerError('receipt-malformed', 'it is not an envelope', { cause });
+    throw new NixmakerError(code, 'it is not an envelope', { cause });
   }
 }

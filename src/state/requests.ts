@@ -40,14 +40,25 @@ const visit = z.strictObject({
 /** A medium is done with: receipts may be written to it. */
 export type VisitFile = z.infer<typeof visit>;
 
+const keyringRequest = z.strictObject({
+  schema: z.literal(1),
+  transaction: z.string().regex(/^[0-9a-f]{12}$/),
+  /** As it came, signatures and all. */
+  envelope: z.string().max(limits.keyringBytes),
+});
+
+/** A keyring that has come along. */
+export type KeyringRequestFile = z.infer<typeof keyringRequest>;
+
 interface Kind<T> {
   readonly folder: string;
   readonly parser: z.ZodType<T>;
 }
 
-/** The kinds of requests, each with a folder of its own, for each has a service of its own. */
+/** The kinds of requests, each with a folder of its own. */
 export const activationRequests: Kind<ActivationRequestFile> = { folder: 'requests', parser: request };
 export const visitRequests: Kind<VisitFile> = { folder: 'visits', parser: visit };
+export const keyringRequests: Kind<KeyringRequestFile> = { folder: 'keyrings', parser: keyringRequest };
 
 /** Requests read at one time; more are read the next time. */
 const most = 16;

@@ -11,6 +11,7 @@ const target: Target = await makeTarget(join(shop.folder, 'target'), {
   host: 'web',
   trustedKeys: [shop.keys.publicKey],
   settings: { inboxPatience: 1 },
+  policy: { retention: { refused: 100 } },
 });
 after(() => target.close());
 const good = await shop.bundle('good');

@@ -81,6 +81,17 @@ test('a machine that has taken nothing has no floor to lose, and none to adopt',
   assert.match(adopted.stderr, /not lost/);
 });
 
+test('a bundle brought again while it waits for the next start says nothing of the floor', async () => {
+  const target = await freshTarget({ operation: 'boot' });
+  const bring = async (bundle: string) => {
+    const ran = await target.verb('boot', ['--tarball', bundle, '--json']);
+    return (JSON.parse(ran.stdout) as { state: string; code?: string }).state;
+  };
+  assert.equal(await bring(await release('one', 10)), 'pending');
+  assert.equal(await bring(await release('one', 10)), 'committed');
+  assert.equal(await bring(await release('two', 20)), 'pending');
+});
+
 test('one copy of the floor is enough, and the next commit makes it two again', async () => {
   const target = await freshTarget();
   await take(target, await release('one', 10));

@@ -13,6 +13,7 @@ import { parseNarinfo } from '../../src/core/narinfo.ts';
 import { policyParser } from '../../src/core/policy.ts';
 import { settingsParser } from '../../src/core/settings.ts';
 import { parseDrvPath, parseStorePath } from '../../src/core/store-path.ts';
+import { peekKeyring } from '../../src/signing/keyring.ts';
 import { parsePublicKey, parseSecretKey } from '../../src/signing/nix-key.ts';
 import { parseSignatureFile } from '../../src/signing/signature-file.ts';
 import { readManifest, type TrustSet, verifyManifest } from '../../src/signing/verify.ts';
@@ -62,6 +63,7 @@ export const textParsers: Readonly<Record<string, (text: string) => unknown>> = 
   parseSignatureFile: (text) => parseSignatureFile(Buffer.from(text)),
   sizeFromHeader: (text) =>
     sizeFromHeader(Buffer.from(text.padEnd(512, '\0')).subarray(0, 512), 'manifest.json'),
+  peekKeyring,
   policy: config(policyParser),
   settings: config(settingsParser),
 };

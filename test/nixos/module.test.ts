@@ -47,7 +47,10 @@ test('the policy and settings that the module writes are ones the agent takes', 
   writeFileSync(join(folder, 'policy.json'), evaluated.policy, { mode: 0o644 });
   writeFileSync(join(folder, 'settings.json'), evaluated.settings);
   const policy = await readPolicy(join(folder, 'policy.json'), process.getuid?.() ?? 0);
-  assert.deepEqual([policy.host, policy.operation, policy.trustedKeys], ['web', 'boot', [key]]);
+  assert.deepEqual(
+    [policy.host, policy.operation, policy.trustedKeys.map((k) => k.key)],
+    ['web', 'boot', [key]],
+  );
   await readSettings(join(folder, 'settings.json'), { required: true });
   assert.deepEqual(evaluated.nixKeys, [key]);
   assert.deepEqual(evaluated.failed, []);

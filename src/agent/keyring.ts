@@ -1,0 +1,181 @@
+/** Keyrings that come along with bundles: accepted one after the other, each on the word of the one before. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readSmall } from '../bundle/file.ts';
+import { poolFolder } from '../bundle/pool.ts';
+import { NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import { peekKeyring, verifyKeyring } from '../signing/keyring.ts';
+import { readFloor } from '../state/floor.ts';
+import { storeKeyring } from '../state/keyring.ts';
+import { keyringRequests, takeRequests, writeRequest } from '../state/requests.ts';
+import type { Machine } from './machine.ts';
+import { accessTo } from './medium-access.ts';
+import { listPlaces } from './places.ts';
+import { withLock } from './run.ts';
+
+/** The version that counts now: of the keyring that has come, or of the policy. */
+export const keyringVersion = ({ keyring, policy }: Machine): number =>
+  Math.max(keyring?.version ?? 0, policy.keyringVersion);
+
+/** Verifies with what is trusted now, and keeps it. Root’s work where the privileges are apart. @throws NixmakerError */
+export async function acceptKeyring(machine: Machine, envelope: string): Promise<number> {
+  const { policy, floorDirectory, clock } = machine;
+  const clockTime = clock.now().toISOString();
+  const { floor } = await readFloor(floorDirectory);
+  const now = floor !== undefined && floor.createdAt > clockTime ? floor.createdAt : clockTime;
+  const { keyring, text } = verifyKeyring(envelope, {
+    host: policy.host,
+    version: keyringVersion(machine),
+    trust: policy,
+    now,
+  });
+  await storeKeyring(floorDirectory, text);
+  await machine.reloadKeyring();
+  machine.emit({ event: 'keyring-accepted', level: 'warn', version: keyring.version });
+  return keyring.version;
+}
+
+/** At a machine, by a person. @throws NixmakerError as `verifyKeyring`, `usage` where root has to do it */
+export function acceptByHand(machine: Machine, envelope: string): Promise<number> {
+  if (machine.handsOver) throw new NixmakerError('usage', 'only root can accept a keyring');
+  return withLock(machine, () => acceptKeyring(machine, envelope));
+}
+
+/** Serves the agent’s requests, as root. */
+export async function serveKeyrings(machine: Machine): Promise<void> {
+  const reject = (name: string, detail: string) =>
+    machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
+  const serve = async ({ envelope }: { envelope: string }, settle: () => Promise<void>) => {
+    await settle();
+    await acceptKeyring(machine, envelope).catch((error: unknown) => reject('keyring', describe(error)));
+  };
+  while ((await takeRequests(machine.settings.runtimeDirectory, keyringRequests, { reject, serve })) > 0);
+}
+
+const describe = (error: unknown) =>
+  error instanceof NixmakerError ? `${error.code}: ${error.detail}` : String(error);
+
+/** How long root may take to accept one. Milliseconds. */
+const patience = 60_000;
+const pause = 200;
+
+/** Files of a name like this are keyrings. */
+export const keyringExtension = '.keyring';
+const mostFiles = 1000;
+
+/**
+ * What lies in the inbox, on media and in carriers’ folders. They stay where they are: the same file is for every host,
+ * and one that is known costs a look at its version.
+ */
+export class KeyringQueue {
+  readonly #machine: Machine;
+  /** What was said of files that were no good, so that it is said once. */
+  readonly #refused = new Map<string, string>();
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** Accepts all that follow on each other. */
+  async takeAll(): Promise<void> {
+    const found = await this.#read();
+    for (;;) {
+      const next = found.find(
+        (f) => f.version === keyringVersion(this.#machine) + 1 && !this.#refused.has(f.text),
+      );
+      if (next === undefined) break;
+      await this.#take(next);
+    }
+    const newest = found.filter((f) => f.version > keyringVersion(this.#machine) + 1).at(-1);
+    if (newest !== undefined && !this.#refused.has(newest.text))
+      this.#refuse(
+        newest,
+        new NixmakerError(
+          'keyring-gap',
+          `it has version ${newest.version}, this machine has ${keyringVersion(this.#machine)}`,
+        ),
+      );
+  }
+
+  async #take(file: KeyringFile): Promise<void> {
+    const machine = this.#machine;
+    try {
+      if (machine.handsOver) await this.#handOver(file);
+      else await acceptKeyring(machine, file.text);
+    } catch (error) {
+      if (!(error instanceof NixmakerError)) throw error;
+      this.#refuse(file, error);
+    }
+  }
+
+  #refuse({ path, text }: KeyringFile, { code, detail }: NixmakerError): void {
+    this.#refused.set(text, code);
+    this.#machine.emit({ event: 'keyring-refused', level: 'warn', source: path, code, detail });
+  }
+
+  /** Verified here first, so that what is wrong is told where it lies. */
+  async #handOver(file: KeyringFile): Promise<void> {
+    const machine = this.#machine;
+    const { policy, settings, clock } = machine;
+    verifyKeyring(file.text, {
+      host: policy.host,
+      version: keyringVersion(machine),
+      trust: policy,
+      now: clock.now().toISOString(),
+    });
+    const transaction = machine.randomHex(6);
+    const request = { schema: 1, transaction, envelope: file.text } as const;
+    await writeRequest(settings.runtimeDirectory, keyringRequests, request);
+    const deadline = clock.monotonic() + patience;
+    while (keyringVersion(machine) < file.version) {
+      if (clock.monotonic() > deadline)
+        throw new NixmakerError('busy', 'nixmaker-activate.service has not answered');
+      await clock.sleep(pause);
+      await machine.reloadKeyring();
+    }
+    machine.emit({ event: 'keyring-accepted', level: 'warn', version: file.version, source: file.path });
+  }
+
+  async #read(): Promise<KeyringFile[]> {
+    const machine = this.#machine;
+    const { settings, policy } = machine;
+    const folders = (await listPlaces(machine)).flatMap(({ root }) => [
+      root,
+      join(root, poolFolder, 'keyrings'),
+    ]);
+    const { patiently } = accessTo(machine, { onMedium: true });
+    const files: KeyringFile[] = [];
+    for (const folder of [...(policy.sources.inbox ? [settings.inbox] : []), ...folders]) {
+      const names = await patiently(() => namesIn(folder)).catch(() => []);
+      for (const name of names) {
+        const path = join(folder, name);
+        const bytes = await patiently(() => readSmall(path, limits.keyringBytes)).catch(() => undefined);
+        files.push(...versionOf(path, bytes?.toString('utf8')));
+      }
+    }
+    return files.sort((a, b) => a.version - b.version);
+  }
+}
+
+interface KeyringFile {
+  readonly path: string;
+  readonly text: string;
+  /** As it says itself. */
+  readonly version: number;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => name.endsWith(keyringExtension) && !name.startsWith('.')).slice(0, mostFiles);
+}
+
+/** Half a copy, and what is no keyring, is nothing yet. */
+function versionOf(path: string, text: string | undefined): KeyringFile[] {
+  if (text === undefined) return [];
+  try {
+    return [{ path, text, version: peekKeyring(text).keyring.version }];
+  } catch {
+    return [];
+  }
+}

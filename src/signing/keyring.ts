@@ -1,0 +1,86 @@
+/** Keyrings in their envelope: signed by the keys of the one before and by its own. */
+import { NixmakerError } from '../core/errors.ts';
+import { findInsufficient, type Keyring, parseKeyring, type Trust } from '../core/keyring.ts';
+import { addToEnvelope, openEnvelope, sealPayload } from './envelope.ts';
+import { preAuthenticationEncoding } from './pae.ts';
+import { makeTrustSet } from './verify.ts';
+
+const keyringType = 'application/vnd.nixmaker.keyring.v1+json';
+
+declare const verifiedBrand: unique symbol;
+
+export interface VerifiedKeyring {
+  readonly [verifiedBrand]: true;
+  readonly keyring: Keyring;
+  /** The bytes that were signed. */
+  readonly text: string;
+}
+
+/** What is signed. */
+export const keyringMessage = (text: string): Buffer =>
+  preAuthenticationEncoding(Buffer.from(text), keyringType);
+
+/** An envelope that nobody has signed yet. */
+export const sealKeyring = (text: string): string => sealPayload(Buffer.from(text), keyringType);
+
+/** @param signature base64 @throws NixmakerError `keyring-malformed` */
+export function addKeyringSignature(envelope: string, name: string, signature: string): string {
+  return addToEnvelope(envelope, { keyid: name, sig: signature }, 'keyring-malformed');
+}
+
+/** What a keyring says of itself; nothing of it is verified. @throws NixmakerError `keyring-malformed` */
+export function peekKeyring(envelope: string): {
+  keyring: Keyring;
+  text: string;
+  claimedSigners: readonly string[];
+} {
+  const { payload, claimedSigners } = openEnvelope(envelope, keyringType, 'keyring-malformed');
+  const text = payload.toString('utf8');
+  return { keyring: parseKeyring(text), text, claimedSigners };
+}
+
+export interface KeyringState {
+  readonly host: string;
+  readonly version: number;
+  readonly trust: Trust;
+  /** RFC 3339. */
+  readonly now: string;
+}
+
+/**
+ * @throws NixmakerError `keyring-malformed`, `keyring-gap` where it is not the next, `keyring-untrusted` where too few have
+ * signed, `wrong-host`
+ */
+export function verifyKeyring(
+  envelope: string,
+  { host, version, trust, now }: KeyringState,
+): VerifiedKeyring {
+  const peeked = peekKeyring(envelope);
+  // Asked before the signatures: keys that came in between are not known here, and “untrusted” would lead astray.
+  if (peeked.keyring.version !== version + 1)
+    throw new NixmakerError(
+      'keyring-gap',
+      `it has version ${peeked.keyring.version}, this machine has ${version}`,
+    );
+  const { payload, signersAmong } = openEnvelope(envelope, keyringType, 'keyring-malformed');
+  requireEnough('the keys that are trusted now', trust, { signersAmong, now });
+  const text = payload.toString('utf8');
+  const keyring = parseKeyring(text);
+  requireEnough('its own keys', keyring, { signersAmong, now });
+  if (!keyring.hosts.includes(host))
+    throw new NixmakerError('wrong-host', `the keyring is for ${keyring.hosts.join(', ')}`);
+  return { keyring, text } as unknown as VerifiedKeyring;
+}
+
+function requireEnough(
+  whose: string,
+  trust: Trust,
+  { signersAmong, now }: Pick<ReturnType<typeof openEnvelope>, 'signersAmong'> & { now: string },
+): void {
+  const { keys } = makeTrustSet(
+    trust.trustedKeys.map((k) => k.key),
+    trust.threshold,
+  );
+  const lacking = findInsufficient(trust, { signedBy: signersAmong(keys), now });
+  if (lacking !== undefined) throw new NixmakerError('keyring-untrusted', `of ${whose}: ${lacking.detail}`);
+}

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type Bed, startBed, unitText } from '../support/bed.ts';
-import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();
 const disk = join(shop.folder, 'bed');
@@ -396,4 +396,45 @@ test('with a policy that can’t be used the agent says so once, stays down, and
   );
   await bed.write('/etc/nixmaker/policy.json', policy);
   await bed.sh('systemctl restart nixmaker.service; systemctl is-active nixmaker.service');
+});
+
+test('a keyring that comes along is kept by root, on the word of the keys before it and not of the agent', async () => {
+  const second = await makeKeys(shop.builder, shop.folder, 'second-1');
+  const must = async (...args: string[]) => {
+    const ran = await shop.builder.nixmaker(args);
+    assert.equal(ran.code, 0, ran.stderr);
+  };
+  const json = join(shop.folder, 'keyring.json');
+  const file = join(shop.folder, '1.keyring');
+  const trustedKeys = [second.publicKey];
+  await writeFile(
+    json,
+    JSON.stringify({ schema: 1, version: 1, hosts: ['web'], trustedKeys, threshold: 1, roles: {} }),
+  );
+  await must('keyring', 'make', json, file);
+  await must('keyring', 'sign', '--key', second.secretFile, file);
+  // What an agent that was taken over would ask for: a keyring that its own key has signed.
+  const request = { schema: 1, transaction: 'a'.repeat(12), envelope: await readFile(file, 'utf8') };
+  await bed.write('/tmp/request', JSON.stringify(request), '0644');
+  await bed.sh(
+    'setpriv --reuid nixmaker --regid nixmaker --clear-groups sh -c "umask 077; mkdir -p /run/nixmaker/keyrings; cp /tmp/request /run/nixmaker/keyrings/.x; mv /run/nixmaker/keyrings/.x /run/nixmaker/keyrings/x.json"',
+  );
+  await bed.until('test ! -e /run/nixmaker/keyrings/x.json');
+  await bed.until(
+    'journalctl --no-pager --unit nixmaker-activate --output=cat | grep request-rejected | grep -q keyring-untrusted',
+  );
+  assert.doesNotMatch(await bed.sh('nixmaker status'), /Keyring/);
+
+  await must('keyring', 'sign', '--key', shop.keys.secretFile, file);
+  await drop(file, 'fleet.keyring');
+  await bed.until('nixmaker status | grep -q "Keyring: *version 1"');
+  await bed.until('journalctl --no-pager --unit nixmaker --output=cat | grep -q keyring-accepted');
+  const bundle = await release('by-second', 960);
+  await drop(bundle, 'by-first.tar');
+  assert.match(await report('refused', 'by-first.tar'), /signature-unknown-key/);
+  // Nix itself still trusts the old key only, which has signed the paths; the new one counts.
+  await must('sign', '--key', second.secretFile, bundle);
+  await drop(bundle, 'by-second.tar');
+  assert.match(await report('done', 'by-second.tar'), /^DONE\n/);
+  assert.equal(await bed.sh('stat --format=%U /var/lib/nixmaker/activation/keyring.a'), 'root\n');
 });

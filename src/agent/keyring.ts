@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readSmall } from '../bundle/file.ts';
 import { poolFolder } from '../bundle/pool.ts';
-import { NixmakerError } from '../core/errors.ts';
+import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { peekKeyring, verifyKeyring } from '../signing/keyring.ts';
 import { readFloor } from '../state/floor.ts';
@@ -72,13 +72,23 @@ export class KeyringQueue {
   readonly #machine: Machine;
   /** What was said of files that were no good, so that it is said once. */
   readonly #refused = new Map<string, string>();
+  /** Media that could not be read, until they are gone. */
+  readonly #silent = new Set<string>();
 
   constructor(machine: Machine) {
     this.#machine = machine;
   }
 
-  /** Accepts all that follow on each other. */
+  /** Accepts all that follow on each other. Never throws: whatever is wrong with keyrings, bundles get their turn. */
   async takeAll(): Promise<void> {
+    try {
+      await this.#takeAll();
+    } catch (error) {
+      this.#machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
+    }
+  }
+
+  async #takeAll(): Promise<void> {
     const found = await this.#read();
     for (;;) {
       const next = found.find(
@@ -138,24 +148,46 @@ export class KeyringQueue {
   }
 
   async #read(): Promise<KeyringFile[]> {
-    const machine = this.#machine;
-    const { settings, policy } = machine;
-    const folders = (await listPlaces(machine)).flatMap(({ root }) => [
-      root,
-      join(root, poolFolder, 'keyrings'),
-    ]);
-    const { patiently } = accessTo(machine, { onMedium: true });
-    const files: KeyringFile[] = [];
-    for (const folder of [...(policy.sources.inbox ? [settings.inbox] : []), ...folders]) {
-      const names = await patiently(() => namesIn(folder)).catch(() => []);
-      for (const name of names) {
-        const path = join(folder, name);
-        const bytes = await patiently(() => readSmall(path, limits.keyringBytes)).catch(() => undefined);
-        files.push(...versionOf(path, bytes?.toString('utf8')));
+    const { settings, policy } = this.#machine;
+    const files = policy.sources.inbox ? await this.#readFolder(settings.inbox, passOverAll) : [];
+    const places = await listPlaces(this.#machine);
+    for (const id of this.#silent) if (!places.some((p) => p.id === id)) this.#silent.delete(id);
+    for (const { root, id } of places) {
+      if (this.#silent.has(id)) continue;
+      try {
+        for (const folder of [root, join(root, poolFolder, 'keyrings')])
+          files.push(...(await this.#readFolder(folder, passOver)));
+      } catch (error) {
+        if (!(error instanceof NixmakerError)) throw error;
+        // What is wrong with it is told where bundles are looked for; here it must not hold up the next again and again.
+        this.#silent.add(id);
       }
     }
-    return files.sort((a, b) => a.version - b.version);
+    return files.sort((x, y) => x.version - y.version);
   }
+
+  /** @throws NixmakerError `medium-stalled`, `medium-unreadable` */
+  async #readFolder(folder: string, onError: (error: unknown) => undefined): Promise<KeyringFile[]> {
+    const { patiently } = accessTo(this.#machine, { onMedium: true });
+    const files: KeyringFile[] = [];
+    for (const name of await patiently(() => namesIn(folder))) {
+      const path = join(folder, name);
+      const bytes = await patiently(() => readSmall(path, limits.keyringBytes).catch(onError));
+      files.push(...versionOf(path, bytes?.toString('utf8')));
+    }
+    return files;
+  }
+}
+
+/** Others may write to the inbox: what can’t be read there is nothing to wait for. */
+function passOverAll(error: unknown): undefined {
+  if (!(error instanceof NixmakerError)) throw error;
+}
+
+/** A link, a pipe, or a file that is too large is no keyring. */
+function passOver(error: unknown): undefined {
+  if (error instanceof NixmakerError && ['not-a-bundle', 'bundle-malformed'].includes(error.code)) return;
+  throw error;
 }
 
 interface KeyringFile {

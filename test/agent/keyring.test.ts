@@ -1,6 +1,6 @@
 /** Keys that change by a file that travels, on real targets. */
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeTarget, type Target } from '../../scripts/sandboxed-target.ts';
@@ -133,6 +133,11 @@ test('a keyring that too few have signed, one for other hosts and one too far ah
     assert.equal(await take(target, await bundle('by-second-again', 10, second)), 'signature-unknown-key');
   }
   await writeFile(join(target.inbox, 'x.keyring'), 'no keyring at all');
+  // Nor does what can’t be read, or hangs whoever opens it.
+  await symlink('/dev/zero', join(target.inbox, 'link.keyring'));
+  await mkdir(join(target.inbox, 'folder.keyring'));
+  await target.run(['mkfifo', join(target.inbox, 'pipe.keyring')]);
+  await writeFile(join(target.inbox, 'large.keyring'), Buffer.alloc(1024 * 1024));
   await copyFile(await bundle('by-first', 10, first), join(target.inbox, 'web.tar'));
   assert.equal((await target.verb('agent', ['--once'])).code, 0);
 });

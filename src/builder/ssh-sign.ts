@@ -53,7 +53,11 @@ async function runKeygen(message: Buffer, keyFile: string, onTalk: (line: string
     const file = join(folder, 'message');
     await writeFile(file, message, { mode: 0o600 });
     const args = ['-Y', 'sign', '-n', sshNamespace, '-f', keyFile, file];
-    const result = await runProgram('ssh-keygen', args, { timeout: patience, onStderrLine: onTalk });
+    const onStderrLine = (line: string) => {
+      // Where its files are is nobody’s business; that the token waits is.
+      if (!/^(Signing file|Write signature) /.test(line)) onTalk(line);
+    };
+    const result = await runProgram('ssh-keygen', args, { timeout: patience, onStderrLine });
     if (result.startError !== undefined)
       throw new NixmakerError('usage', `ssh-keygen can’t be started: ${result.startError}`);
     if (result.exitCode !== 0) {

@@ -3,7 +3,7 @@ import { allowedOperations } from './decide.ts';
 import type { Trust } from './keyring.ts';
 import type { HealthPolicy, Policy } from './policy.ts';
 import { keyNameOf, type TrustedKey } from './policy-trust.ts';
-import type { Window } from './window.ts';
+import { days, type Window } from './window.ts';
 
 /** One sentence a line, in the order in which a bundle meets what they say. */
 export function explainPolicy(policy: Policy): string[] {
@@ -71,9 +71,10 @@ function limitTexts({ limits }: Policy): string[] {
   return [...sizes, ...jump, `In the store’s file system ${limits.freeBytes} bytes stay free.`];
 }
 
-function windowText({ days, from, to, timeZone }: Window): string {
+function windowText({ days: chosen, from, to, timeZone }: Window): string {
   const nextDay = to <= from ? ' on the day after' : '';
-  return `on ${days.join(', ')} from ${from} to ${to}${nextDay} (${timeZone})`;
+  const when = days.every((day) => chosen.includes(day)) ? 'every day' : `on ${chosen.join(', ')}`;
+  return `${when} from ${from} to ${to}${nextDay} (${timeZone})`;
 }
 
 function approvalTexts({ approval }: Policy): string[] {

@@ -86,7 +86,7 @@ async function rescan(machine: Machine, { keyrings, queue, media, waiting, signa
   let wait = slowRescan;
   try {
     // Before the bundles, which may be signed by new keys.
-    await keyrings.takeAll();
+    await keyrings.takeAll((id) => media.isSilent(id));
     for (const look of await queue.look()) {
       if (signal.aborted) break;
       const { path } = look.candidate;

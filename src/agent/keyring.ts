@@ -79,17 +79,20 @@ export class KeyringQueue {
     this.#machine = machine;
   }
 
-  /** Accepts all that follow on each other. Never throws: whatever is wrong with keyrings, bundles get their turn. */
-  async takeAll(): Promise<void> {
+  /**
+   * Accepts all that follow on each other. Never throws: whatever is wrong with keyrings, bundles get their turn.
+   * @param isSilent whether a place, by its id, has stopped to answer
+   */
+  async takeAll(isSilent: (id: string) => boolean = () => false): Promise<void> {
     try {
-      await this.#takeAll();
+      await this.#takeAll(isSilent);
     } catch (error) {
       this.#machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
     }
   }
 
-  async #takeAll(): Promise<void> {
-    const found = await this.#read();
+  async #takeAll(isSilent: (id: string) => boolean): Promise<void> {
+    const found = await this.#read(isSilent);
     for (;;) {
       const next = found.find(
         (f) => f.version === keyringVersion(this.#machine) + 1 && !this.#refused.has(f.text),
@@ -147,13 +150,13 @@ export class KeyringQueue {
     machine.emit({ event: 'keyring-accepted', level: 'warn', version: file.version, source: file.path });
   }
 
-  async #read(): Promise<KeyringFile[]> {
+  async #read(isSilent: (id: string) => boolean): Promise<KeyringFile[]> {
     const { settings, policy } = this.#machine;
     const files = policy.sources.inbox ? await this.#readFolder(settings.inbox, passOverAll) : [];
     const places = await listPlaces(this.#machine);
     for (const id of this.#silent) if (!places.some((p) => p.id === id)) this.#silent.delete(id);
     for (const { root, id } of places) {
-      if (this.#silent.has(id)) continue;
+      if (this.#silent.has(id) || isSilent(id)) continue;
       try {
         for (const folder of [root, join(root, poolFolder, 'keyrings')])
           files.push(...(await this.#readFolder(folder, passOver)));

@@ -89,6 +89,11 @@ export class MediaQueue {
     return judged.sort((a, b) => b.sequence - a.sequence)[0];
   }
 
+  /** Whether the place has stopped to answer: nobody should read there, for a read that never ends takes a thread with it. */
+  isSilent(id: string): boolean {
+    return this.#visits.get(id)?.isSilent === true;
+  }
+
   /** Places at which nothing is left to do; each is told once, until something new is there. */
   finished(): FinishedVisit[] {
     const over = [...this.#visits.values()].filter(

@@ -40,6 +40,11 @@ export class MediaTaker {
     return this.#queue.due();
   }
 
+  /** As the queue has it. */
+  isSilent(id: string): boolean {
+    return this.#queue.isSilent(id);
+  }
+
   async #take(next: Found): Promise<ExitCode> {
     const { candidate, place } = next;
     try {

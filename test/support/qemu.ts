@@ -27,6 +27,7 @@ export class Qemu extends ControlLine {
   static readonly #running = new Set<Qemu>();
   readonly folder: string;
   readonly #child: ChildProcess;
+  readonly #ended: Promise<never>;
   #qmp: Qmp | undefined;
   #plugged = 0;
 
@@ -34,6 +35,10 @@ export class Qemu extends ControlLine {
     super({ child, reading: child.stdout as Readable, writing: child.stdin as Writable, folder });
     this.folder = folder;
     this.#child = child;
+    this.#ended = once(child, 'exit').then(() => {
+      throw new Error('QEMU has ended');
+    });
+    this.#ended.catch(() => undefined);
   }
 
   static async boot(folder: string): Promise<Qemu> {
@@ -95,8 +100,14 @@ export class Qemu extends ControlLine {
     await sleep(500);
   }
 
+  /** QEMU itself has crashed, or stands still: no fault of what is tested. */
+  get hasCrashed(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   async #call(command: string, args: Record<string, unknown>): Promise<unknown> {
     if (this.#qmp === undefined) throw new Error('the machine has not been booted');
-    return this.#qmp.call(command, args);
+    if (this.hasCrashed) throw new Error('QEMU has ended');
+    return Promise.race([this.#qmp.call(command, args), this.#ended]);
   }
 }

@@ -123,7 +123,19 @@ const moments = {
 
 for (const [name, moment] of Object.entries(moments)) {
   const before = { exfat: 'vfat', ext4: 'exfat', third: 'ext4' }[name] ?? '';
-  test(`${name}: pulled in the middle of an import nothing is changed; plugged again it is done, with its receipt`, async () => {
+  test(`${name}: pulled in the middle of an import nothing is changed; plugged again it is done, with its receipt`, async (t) => {
+    try {
+      await pulledMidway();
+    } catch (error) {
+      // QEMU crashes now and then where a request outlives its device (seen with 11.1): a power cut, and the case again.
+      if (!machine.hasCrashed) throw error;
+      t.diagnostic(`QEMU has crashed, once more: ${error}`);
+      machine = await Qemu.boot(folder);
+      await pulledMidway();
+    }
+  });
+
+  async function pulledMidway(): Promise<void> {
     const image = `${name}.img`;
     const stick = await machine.plug({ image, speed: 400_000 });
     await machine.until(moment, long);
@@ -137,19 +149,23 @@ for (const [name, moment] of Object.entries(moments)) {
     );
     await machine.sh(`grep -q '^${before} ' /run/current-system/etc/motd`);
     const count = Number(
-      await machine.sh('journalctl --no-pager --unit nixmaker-receipts --output=cat | grep -c medium-may-go'),
+      await machine.sh(
+        'journalctl --no-pager --unit nixmaker-receipts --output=cat | grep -c medium-may-go || true',
+      ),
     );
     const again = await machine.plug({ image });
     await runs(name);
     await mayGo(count + 1);
     await gone();
     await machine.pull(again);
-  });
+  }
 }
 
 test('two sticks at once: the newer bundle is taken, and both may go', async () => {
   const count = Number(
-    await machine.sh('journalctl --no-pager --unit nixmaker-receipts --output=cat | grep -c medium-may-go'),
+    await machine.sh(
+      'journalctl --no-pager --unit nixmaker-receipts --output=cat | grep -c medium-may-go || true',
+    ),
   );
   const sticks = [await machine.plug({ image: 'older.img' }), await machine.plug({ image: 'newer.img' })];
   await runs('newer');

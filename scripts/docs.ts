@@ -1,10 +1,10 @@
 /** npm run docs: writes what the documentation takes from the code. `--check` fails where a file is out of date. */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { catalogue, safetyOf } from '../src/core/catalogue.ts';
 import type { ReasonCode } from '../src/core/errors.ts';
 import { policyParser } from '../src/core/policy.ts';
-import type { Attack } from '../test/support/forge.ts';
+import { attackCategories, readAttacks } from '../test/support/attack-files.ts';
 
 function codes(): string {
   const entries = Object.entries(catalogue) as [ReasonCode, (typeof catalogue)[ReasonCode]][];
@@ -23,21 +23,14 @@ function policySchema(): string {
 
 /** The attack suite: what each attack is after, and as what it is refused. */
 async function attacks(): Promise<string> {
-  const folder = new URL('../test/attacks/', import.meta.url);
-  const sections: string[] = [];
-  for (const category of ['archive', 'signature', 'metadata', 'replay']) {
-    const rows: string[] = [];
-    for (const file of (await readdir(new URL(`${category}/`, folder))).sort()) {
-      const url = new URL(`${category}/${file}`, folder);
-      const { default: attack } = (await import(url.href)) as { default: Attack };
-      const [code] = attack.refusedAs;
-      rows.push(`| ${file.replace(/\.ts$/, '')} | ${attack.threat} | \`${code}\` |`);
-    }
+  const all = await readAttacks();
+  const sections = attackCategories.map((category) => {
+    const rows = all
+      .filter((attack) => attack.category === category)
+      .map(({ name, threat, refusedAs: [code] }) => `| ${name} | ${threat} | \`${code}\` |`);
     const title = `${category[0]?.toUpperCase()}${category.slice(1)}`;
-    sections.push(
-      `## ${title}\n\n| Attack | What it is after | Refused as |\n|---|---|---|\n${rows.join('\n')}\n`,
-    );
-  }
+    return `## ${title}\n\n| Attack | What it is after | Refused as |\n|---|---|---|\n${rows.join('\n')}\n`;
+  });
   return `# Attacks
 
 Written by \`npm run docs\` from \`test/attacks/\`, one file an attack; do not edit. \`npm test\` makes each of them and brings it to

@@ -1,7 +1,7 @@
 /** What this machine would do with one bundle, check by check: `check-policy FILE BUNDLE`. */
 import { checks } from '../core/decide.ts';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
-import { examine } from './examine.ts';
+import { examine, sourceOf } from './examine.ts';
 import type { Machine } from './machine.ts';
 import { gatherFacts } from './take.ts';
 
@@ -20,10 +20,8 @@ const asksBytes = 'is every byte what was signed?';
 export async function explainBundle(machine: Machine, path: string): Promise<CheckResult[]> {
   const { operation } = machine.policy;
   try {
-    const source = path.endsWith('.tar.gz')
-      ? ({ format: 'classic', path } as const)
-      : ({ format: 'bundle', file: path } as const);
-    const examined = await examine(machine, source);
+    const format = path.endsWith('.tar.gz') ? 'classic' : 'bundle';
+    const examined = await examine(machine, sourceOf({ format, path }));
     try {
       const { verified } = examined;
       const facts = await gatherFacts(machine, verified, { operation, unattended: true });

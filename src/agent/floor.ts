@@ -2,12 +2,14 @@
 import type { Floor } from '../core/decide.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { doubtFloor } from '../core/floor.ts';
-import { type FloorReading, raiseFloor, readFloor, type StoredFloor } from '../state/floor.ts';
+import { raiseFloor, readFloor, type StoredFloor } from '../state/floor.ts';
 import { type JournalRecord, readJournal } from '../state/journal.ts';
 import type { Machine } from './machine.ts';
 import { withLock } from './run.ts';
 
 export interface KnownFloor {
+  /** The journal beside it. */
+  readonly records: readonly JournalRecord[];
   readonly floor: StoredFloor | undefined;
   /** Why it can’t be believed. */
   readonly doubt: string | undefined;
@@ -18,12 +20,20 @@ export interface KnownFloor {
 export async function readKnownFloor(folder: string): Promise<KnownFloor> {
   // The floor is written before the journal’s line, so it is read after it: between the two it can only be higher.
   const { records } = await readJournal(folder);
-  return knownFloor(await readFloor(folder), records);
+  const reading = await readFloor(folder);
+  const committed = newestCommitted(records);
+  return { records, floor: reading.floor, committed, doubt: doubtFloor({ ...reading, committed }) };
 }
 
-export function knownFloor(reading: FloorReading, records: readonly JournalRecord[]): KnownFloor {
-  const committed = newestCommitted(records);
-  return { floor: reading.floor, committed, doubt: doubtFloor({ ...reading, committed }) };
+/** A clock that stands before the newest signed time seen is wrong; that time is the better guess. */
+export function timeFloor(
+  { clock }: Pick<Machine, 'clock'>,
+  floor: StoredFloor | undefined,
+): { readonly now: string; readonly clockBehind: boolean } {
+  const now = clock.now().toISOString();
+  return floor !== undefined && Date.parse(floor.createdAt) > Date.parse(now)
+    ? { now: floor.createdAt, clockBehind: true }
+    : { now, clockBehind: false };
 }
 
 const longAgo = '1970-01-01T00:00:00Z';

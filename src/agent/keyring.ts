@@ -2,13 +2,15 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readSmall } from '../bundle/file.ts';
-import { poolFolder } from '../bundle/pool.ts';
+import { keyringsOf } from '../bundle/pool.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { keyringExtension } from '../core/keyring.ts';
 import { limits } from '../core/limits.ts';
-import { peekKeyring, verifyKeyring } from '../signing/keyring.ts';
+import { peekKeyring, type VerifiedKeyring, verifyKeyring } from '../signing/keyring.ts';
 import { readFloor } from '../state/floor.ts';
 import { storeKeyring } from '../state/keyring.ts';
 import { keyringRequests, takeRequests, writeRequest } from '../state/requests.ts';
+import { timeFloor } from './floor.ts';
 import type { Machine } from './machine.ts';
 import { accessTo } from './medium-access.ts';
 import { listPlaces } from './places.ts';
@@ -18,19 +20,18 @@ import { withLock } from './run.ts';
 export const keyringVersion = ({ keyring, policy }: Machine): number =>
   Math.max(keyring?.version ?? 0, policy.keyringVersion);
 
-/** Verifies with what is trusted now, and keeps it. Root’s work where the privileges are apart. @throws NixmakerError */
-export async function acceptKeyring(machine: Machine, envelope: string): Promise<number> {
-  const { policy, floorDirectory, clock } = machine;
-  const clockTime = clock.now().toISOString();
+/** With what is trusted now. @throws NixmakerError as `verifyKeyring` */
+async function verifyHere(machine: Machine, envelope: string): Promise<VerifiedKeyring> {
+  const { policy, floorDirectory } = machine;
   const { floor } = await readFloor(floorDirectory);
-  const now = floor !== undefined && floor.createdAt > clockTime ? floor.createdAt : clockTime;
-  const { keyring, text } = verifyKeyring(envelope, {
-    host: policy.host,
-    version: keyringVersion(machine),
-    trust: policy,
-    now,
-  });
-  await storeKeyring(floorDirectory, text);
+  const { now } = timeFloor(machine, floor);
+  return verifyKeyring(envelope, { host: policy.host, version: keyringVersion(machine), trust: policy, now });
+}
+
+/** Verifies, and keeps it. Root’s work where the privileges are apart. @throws NixmakerError as `verifyKeyring` */
+export async function acceptKeyring(machine: Machine, envelope: string): Promise<number> {
+  const { keyring, text } = await verifyHere(machine, envelope);
+  await storeKeyring(machine.floorDirectory, text);
   await machine.reloadKeyring();
   machine.emit({ event: 'keyring-accepted', level: 'warn', version: keyring.version });
   return keyring.version;
@@ -60,8 +61,6 @@ const describe = (error: unknown) =>
 const patience = 60_000;
 const pause = 200;
 
-/** Files of a name like this are keyrings. */
-export const keyringExtension = '.keyring';
 const mostFiles = 1000;
 
 /**
@@ -130,13 +129,8 @@ export class KeyringQueue {
   /** Verified here first, so that what is wrong is told where it lies. */
   async #handOver(file: KeyringFile): Promise<void> {
     const machine = this.#machine;
-    const { policy, settings, clock } = machine;
-    verifyKeyring(file.text, {
-      host: policy.host,
-      version: keyringVersion(machine),
-      trust: policy,
-      now: clock.now().toISOString(),
-    });
+    const { settings, clock } = machine;
+    await verifyHere(machine, file.text);
     const transaction = machine.randomHex(6);
     const request = { schema: 1, transaction, envelope: file.text } as const;
     await writeRequest(settings.runtimeDirectory, keyringRequests, request);
@@ -158,7 +152,7 @@ export class KeyringQueue {
     for (const { root, id } of places) {
       if (this.#silent.has(id) || isSilent(id)) continue;
       try {
-        for (const folder of [root, join(root, poolFolder, 'keyrings')])
+        for (const folder of [root, keyringsOf(root)])
           files.push(...(await this.#readFolder(folder, passOver)));
       } catch (error) {
         if (!(error instanceof NixmakerError)) throw error;

@@ -10,7 +10,7 @@ import { defaultSettingsFile } from '../core/settings.ts';
 import type { NixContext } from '../nix/command.ts';
 import { systemClock } from '../process/clock.ts';
 import { holdProgram, listenToProgram, runProgram } from '../process/run.ts';
-import { makeTrustSet, type TrustSet } from '../signing/verify.ts';
+import { type TrustSet, trustSetOf } from '../signing/verify.ts';
 import { readPolicy, readSettings } from '../state/config.ts';
 import { readKeyring } from '../state/keyring.ts';
 
@@ -62,11 +62,11 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
   const settings = settingsFor(given, uid);
   const written = await readPolicy(options.policyFile ?? settings.policyFile, uid);
   // Also where a keyring counts instead: a policy that can’t be used must be noticed before it is needed.
-  trustOf(written);
+  trustSetOf(written);
   const readTrust = async () => {
     const keyring = await readKeyring(floorDirectoryOf(settings));
     const policy = withKeyring(written, keyring);
-    return { keyring, policy, trust: trustOf(policy) };
+    return { keyring, policy, trust: trustSetOf(policy) };
   };
   let trusted = await readTrust();
   return {
@@ -104,12 +104,6 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
   };
 }
-
-const trustOf = ({ trustedKeys, threshold }: Policy): TrustSet =>
-  makeTrustSet(
-    trustedKeys.map((k) => k.key),
-    threshold,
-  );
 
 /**
  * Root keeps its journal where nobody else can write: helper, command line and agent, whichever of them root runs.

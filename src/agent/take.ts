@@ -10,11 +10,10 @@ import type { StorePath } from '../core/store-path.ts';
 import { readProfile, readSystemLink } from '../nix/profile.ts';
 import { currentSystem, pingStore, requireRecentNix } from '../nix/target.ts';
 import type { VerifiedManifest } from '../signing/verify.ts';
-import { readFloor } from '../state/floor.ts';
-import { failedDigests, readJournal } from '../state/journal.ts';
+import { failedDigests } from '../state/journal.ts';
 import { activate } from './activate.ts';
 import { type Contents, type Examined, examine, type Source } from './examine.ts';
-import { knownFloor } from './floor.ts';
+import { readKnownFloor, timeFloor } from './floor.ts';
 import { handOver } from './hand-over.ts';
 import {
   checkRoom,
@@ -141,17 +140,12 @@ export async function gatherFacts(
   { operation, unattended }: Pick<Facts, 'operation' | 'unattended'>,
 ): Promise<Facts> {
   const { settings } = machine;
-  // The floor is written before the journal’s line, so it is read after it: between the two it can only be higher.
-  const journal = await readJournal(machine.floorDirectory);
-  const { floor, doubt } = knownFloor(await readFloor(machine.floorDirectory), journal.records);
-  const [system, profile, running] = await Promise.all([
+  const [system, { floor, doubt, records }, profile, running] = await Promise.all([
     currentSystem(machine.nix),
+    readKnownFloor(machine.floorDirectory),
     readProfile(settings.profile),
     readSystemLink(settings.currentSystem),
   ]);
-  const clock = machine.clock.now().toISOString();
-  // A clock that stands before the newest signed time seen is wrong; that time is the better guess.
-  const clockBehind = floor !== undefined && Date.parse(floor.createdAt) > Date.parse(clock);
   return {
     manifestDigest: digest,
     system,
@@ -160,14 +154,13 @@ export async function gatherFacts(
     floorDoubt: doubt,
     signedBy,
     unattended,
-    clockBehind,
-    pending: pendingSystem(journal.records, machine.bootId),
-    failedDigests: failedDigests(journal.records),
+    pending: pendingSystem(records, machine.bootId),
+    failedDigests: failedDigests(records),
     operation,
     toplevelInPlace:
       profile.toplevel === manifest.toplevel &&
       (operation !== 'switch' || (await runsSystem(running, manifest.toplevel))),
-    now: clockBehind ? floor.createdAt : clock,
+    ...timeFloor(machine, floor),
   };
 }
 

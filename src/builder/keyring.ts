@@ -1,12 +1,18 @@
 /** Keyrings at the desk: made from what a person wrote, signed by several, laid onto media. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { poolFolder } from '../bundle/pool.ts';
+import { keyringsOf } from '../bundle/pool.ts';
 import { writeAtomically } from '../bundle/write.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
-import { encodeKeyring, type Keyring, type KeyringInput } from '../core/keyring.ts';
+import {
+  encodeKeyring,
+  type Keyring,
+  type KeyringInput,
+  keyringExtension,
+  parseKeyring,
+} from '../core/keyring.ts';
 import { addKeyringSignature, keyringMessage, peekKeyring, sealKeyring } from '../signing/keyring.ts';
-import { makeTrustSet } from '../signing/verify.ts';
+import { trustSetOf } from '../signing/verify.ts';
 import type { Signer } from './sign.ts';
 
 async function readText(path: string): Promise<string> {
@@ -19,6 +25,11 @@ const write = (path: string, text: string) => writeAtomically(path, (out) => out
 
 /** @param from JSON by hand: `schema`, `version`, `hosts`, and `trustedKeys`, `threshold`, `roles` as in a policy */
 export async function makeKeyringFile(from: string, to: string): Promise<Keyring> {
+  if (!to.endsWith(keyringExtension))
+    throw new NixmakerError(
+      'usage',
+      `the name of a keyring must end with ${keyringExtension}, or no machine looks at it`,
+    );
   let input: KeyringInput;
   try {
     input = JSON.parse(await readText(from)) as KeyringInput;
@@ -27,12 +38,9 @@ export async function makeKeyringFile(from: string, to: string): Promise<Keyring
     throw new NixmakerError('keyring-malformed', `${from}: ${messageOf(cause)}`, { cause });
   }
   const text = encodeKeyring(input);
-  const { keyring } = peekKeyring(sealKeyring(text));
+  const keyring = parseKeyring(text);
   // Keys that no target could read are noticed here, and not there.
-  makeTrustSet(
-    keyring.trustedKeys.map((k) => k.key),
-    keyring.threshold,
-  );
+  trustSetOf(keyring);
   await write(to, sealKeyring(text));
   return keyring;
 }
@@ -49,7 +57,7 @@ export async function inspectKeyringFile(path: string): Promise<ReturnType<typeo
 
 /** Lays keyrings where agents look for them. @returns their versions */
 export async function putKeyrings(medium: string, files: readonly string[]): Promise<number[]> {
-  const folder = join(medium, poolFolder, 'keyrings');
+  const folder = keyringsOf(medium);
   const versions: number[] = [];
   for (const file of files) {
     const envelope = await readText(file);
@@ -57,7 +65,7 @@ export async function putKeyrings(medium: string, files: readonly string[]): Pro
     if (claimedSigners.length === 0)
       throw new NixmakerError('keyring-untrusted', `${file} is signed by nobody`);
     await mkdir(folder, { recursive: true });
-    await write(join(folder, `${keyring.version}.keyring`), envelope);
+    await write(join(folder, `${keyring.version}${keyringExtension}`), envelope);
     versions.push(keyring.version);
   }
   return versions;

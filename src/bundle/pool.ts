@@ -18,6 +18,7 @@ import { openParts, type Parts, sizeOfParts } from './parts.ts';
 export const poolFolder = 'nixmaker';
 export const cacheOf = (root: string) => join(root, poolFolder, 'cache');
 export const hostsOf = (root: string) => join(root, poolFolder, 'hosts');
+export const keyringsOf = (root: string) => join(root, poolFolder, 'keyrings');
 
 export interface PoolEntry {
   readonly host: string;

@@ -37,12 +37,6 @@ export function defineKeyring(program: Command): void {
 
 async function make(from: string, to: string): Promise<number> {
   const { makeKeyringFile } = await import('../builder/keyring.ts');
-  const { NixmakerError } = await import('../core/errors.ts');
-  if (!to.endsWith('.keyring'))
-    throw new NixmakerError(
-      'usage',
-      'the name of a keyring must end with .keyring, or no machine looks at it',
-    );
   const { version, hosts } = await makeKeyringFile(from, to);
   talk(`${to}: version ${version} for ${hosts.join(', ')}, signed by nobody yet\n`);
   return exitCodes.done;

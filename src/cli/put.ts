@@ -42,7 +42,8 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
   if (bundles.length === 0 && flags.flake === undefined)
     throw new NixmakerError('usage', 'name the bundles, or a flake with --flake');
   const built = flags.flake === undefined ? undefined : await build(flags, flags.flake);
-  const keyrings = bundles.filter((path) => path.endsWith('.keyring'));
+  const { keyringExtension } = await import('../core/keyring.ts');
+  const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));
   const files = [...bundles.filter((path) => !keyrings.includes(path)), ...(built?.bundles ?? [])];
   const result = await putFiles(medium, files, flags);
   const versions = await putKeyringFiles(medium, keyrings);

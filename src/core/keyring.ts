@@ -5,8 +5,11 @@
 import { z } from 'zod';
 import { NixmakerError } from './errors.ts';
 import type { Policy } from './policy.ts';
-import { keyNameOf, keysMeetRoles, rolesSchema, type TrustedKey, trustedKey } from './policy-trust.ts';
+import { keyNameOf, rolesSchema, type TrustedKey, trustedKey, unmetRoles } from './policy-trust.ts';
 import { describeIssues, hostName } from './schema.ts';
+
+/** Files of a name like this are keyrings, wherever bundles are looked for. */
+export const keyringExtension = '.keyring';
 
 /** Whose signatures count, and how many are needed. */
 export interface Trust {
@@ -25,7 +28,7 @@ const keyringSchema = z
     threshold: z.number().int().min(1).max(64),
     roles: rolesSchema,
   })
-  .refine((k) => k.threshold <= k.trustedKeys.length && keysMeetRoles(k), {
+  .refine((k) => k.threshold <= k.trustedKeys.length && unmetRoles(k).length === 0, {
     message: 'asks for more keys than there are, so nothing could ever be accepted again',
   });
 

@@ -42,16 +42,16 @@ export const trustedKey = z.union(
 export const keyNameOf = ({ key }: Pick<TrustedKey, 'key'>): string =>
   key.slice(0, Math.max(key.indexOf(':'), 0));
 
-/** Whether there are as many keys of each role as are asked for. */
-export function keysMeetRoles({
+/** The roles of which there are fewer keys than are asked for. */
+export function unmetRoles({
   trustedKeys,
   roles,
 }: {
   readonly trustedKeys: readonly TrustedKey[];
   readonly roles: Readonly<Record<string, number>>;
-}): boolean {
-  return Object.entries(roles).every(
-    ([role, count]) => trustedKeys.filter((k) => k.roles.includes(role)).length >= count,
+}): string[] {
+  return Object.keys(roles).filter(
+    (role) => trustedKeys.filter((k) => k.roles.includes(role)).length < (roles[role] ?? 0),
   );
 }
 

@@ -1,6 +1,6 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
 import { z } from 'zod';
-import { policyLimits, rolesSchema, trustedKey } from './policy-trust.ts';
+import { policyLimits, rolesSchema, trustedKey, unmetRoles } from './policy-trust.ts';
 import { absolutePath, hostName, machineId, operation } from './schema.ts';
 import { windowSchema } from './window.ts';
 
@@ -166,8 +166,7 @@ const policySchema = z
     message: 'is greater than the number of trusted keys, so no bundle could ever be accepted',
   })
   .superRefine((p, context) => {
-    for (const [role, count] of Object.entries(p.roles)) {
-      if (p.trustedKeys.filter((k) => k.roles.includes(role)).length >= count) continue;
+    for (const role of unmetRoles(p)) {
       const message = `asks for more keys of the role “${role}” than there are, so no bundle could ever be accepted`;
       context.addIssue({ code: 'custom', path: ['roles', role], message });
     }

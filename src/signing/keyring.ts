@@ -3,7 +3,7 @@ import { NixmakerError } from '../core/errors.ts';
 import { findInsufficient, type Keyring, parseKeyring, type Trust } from '../core/keyring.ts';
 import { addToEnvelope, openEnvelope, sealPayload } from './envelope.ts';
 import { preAuthenticationEncoding } from './pae.ts';
-import { makeTrustSet } from './verify.ts';
+import { trustSetOf } from './verify.ts';
 
 const keyringType = 'application/vnd.nixmaker.keyring.v1+json';
 
@@ -29,14 +29,14 @@ export function addKeyringSignature(envelope: string, name: string, signature: s
 }
 
 /** What a keyring says of itself; nothing of it is verified. @throws NixmakerError `keyring-malformed` */
-export function peekKeyring(envelope: string): {
-  keyring: Keyring;
-  text: string;
-  claimedSigners: readonly string[];
-} {
-  const { payload, claimedSigners } = openEnvelope(envelope, keyringType, 'keyring-malformed');
+export function peekKeyring(envelope: string): Omit<ReturnType<typeof readEnvelope>, 'signersAmong'> {
+  return readEnvelope(envelope);
+}
+
+function readEnvelope(envelope: string) {
+  const { payload, signersAmong, claimedSigners } = openEnvelope(envelope, keyringType, 'keyring-malformed');
   const text = payload.toString('utf8');
-  return { keyring: parseKeyring(text), text, claimedSigners };
+  return { keyring: parseKeyring(text), text, claimedSigners, signersAmong };
 }
 
 export interface KeyringState {
@@ -55,17 +55,11 @@ export function verifyKeyring(
   envelope: string,
   { host, version, trust, now }: KeyringState,
 ): VerifiedKeyring {
-  const peeked = peekKeyring(envelope);
+  const { keyring, text, signersAmong } = readEnvelope(envelope);
   // Asked before the signatures: keys that came in between are not known here, and “untrusted” would lead astray.
-  if (peeked.keyring.version !== version + 1)
-    throw new NixmakerError(
-      'keyring-gap',
-      `it has version ${peeked.keyring.version}, this machine has ${version}`,
-    );
-  const { payload, signersAmong } = openEnvelope(envelope, keyringType, 'keyring-malformed');
+  if (keyring.version !== version + 1)
+    throw new NixmakerError('keyring-gap', `it has version ${keyring.version}, this machine has ${version}`);
   requireEnough('the keys that are trusted now', trust, { signersAmong, now });
-  const text = payload.toString('utf8');
-  const keyring = parseKeyring(text);
   requireEnough('its own keys', keyring, { signersAmong, now });
   if (!keyring.hosts.includes(host))
     throw new NixmakerError('wrong-host', `the keyring is for ${keyring.hosts.join(', ')}`);
@@ -77,10 +71,7 @@ function requireEnough(
   trust: Trust,
   { signersAmong, now }: Pick<ReturnType<typeof openEnvelope>, 'signersAmong'> & { now: string },
 ): void {
-  const { keys } = makeTrustSet(
-    trust.trustedKeys.map((k) => k.key),
-    trust.threshold,
-  );
+  const { keys } = trustSetOf(trust);
   const lacking = findInsufficient(trust, { signedBy: signersAmong(keys), now });
   if (lacking !== undefined) throw new NixmakerError('keyring-untrusted', `of ${whose}: ${lacking.detail}`);
 }

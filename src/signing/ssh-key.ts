@@ -45,7 +45,7 @@ export function parseSshKey(text: string): SshKey {
 function keyOfBlob(blob: Buffer, kind: Kind): SshKey {
   const wire = new WireReader(blob, malformed);
   if (wire.text() !== kind) throw malformed('its type is not the one before it');
-  const isCurve25519 = kind.endsWith('ed25519') || kind === 'sk-ssh-ed25519@openssh.com';
+  const isCurve25519 = kind.includes('ed25519');
   const point = isCurve25519 ? wire.string() : curvePoint(wire);
   const application = kind.startsWith('sk-') ? wire.string() : undefined;
   wire.end();

@@ -7,7 +7,6 @@ import { verifySshSignature } from './ssh-signature.ts';
 
 export interface TrustedKey {
   readonly name: string;
-  readonly kind: 'nix' | 'ssh';
   /** What makes two keys the same key, whatever their names and kinds. */
   readonly material: string;
   readonly verifies: (message: Uint8Array, signature: Buffer) => boolean;
@@ -21,7 +20,6 @@ export function parseTrustedKey(text: string): TrustedKey {
     const { name, material, key } = parsePublicKey(text);
     return {
       name,
-      kind: 'nix',
       material,
       verifies: (message, signature) =>
         signature.length === 64 && verifySignature(null, message, key, signature),
@@ -32,7 +30,6 @@ export function parseTrustedKey(text: string): TrustedKey {
   const key = parseSshKey(rest);
   return {
     name,
-    kind: 'ssh',
     material: key.material,
     verifies: (message, signature) => verifySshSignature(key, message, signature),
   };

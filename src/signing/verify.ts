@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
+import type { Trust } from '../core/keyring.ts';
 import { limits } from '../core/limits.ts';
 import { type Manifest, parseManifest } from '../core/manifest.ts';
 import { preAuthenticationEncoding } from './pae.ts';
@@ -46,6 +47,13 @@ export function makeTrustSet(texts: readonly string[], threshold: number): Trust
   }
   return { keys, threshold };
 }
+
+/** The keys of a policy or a keyring. @throws NixmakerError `key-malformed` */
+export const trustSetOf = ({ trustedKeys, threshold }: Pick<Trust, 'trustedKeys' | 'threshold'>): TrustSet =>
+  makeTrustSet(
+    trustedKeys.map((k) => k.key),
+    threshold,
+  );
 
 export function manifestDigest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');

@@ -4,7 +4,7 @@
  * committed or rolled back, profile, boot entry and running system agree, and the store is whole.
  */
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, readlink, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { checkout, makeTarget, run, type Target } from '../../scripts/sandboxed-target.ts';
@@ -12,6 +12,7 @@ import { isEnd, mayFollow, type State, states } from '../../src/core/lifecycle.t
 import { readJournal } from '../../src/state/journal.ts';
 import { inSample } from '../support/cases.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { keepTable } from '../support/out.ts';
 import { asBooted, restart } from '../support/restart.ts';
 
 const shop = await makeWorkshop();
@@ -204,10 +205,5 @@ for (const [i, given] of cases.entries()) {
 
 test('the outcomes are kept as a table', async () => {
   assert.equal(outcomes.length, cases.length);
-  const folder = join(checkout, 'test', 'out');
-  await mkdir(folder, { recursive: true });
-  await writeFile(
-    join(folder, 'kill-matrix.json'),
-    `${JSON.stringify({ schema: 1, cases: outcomes }, null, 2)}\n`,
-  );
+  await keepTable('kill-matrix', { cases: outcomes });
 });

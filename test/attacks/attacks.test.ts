@@ -4,21 +4,16 @@
  * memory, the agent alive, and the next good bundle taken.
  */
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { checkout, makeTarget, type RunningAgent, run, type Target } from '../../scripts/sandboxed-target.ts';
+import { makeTarget, type RunningAgent, run, type Target } from '../../scripts/sandboxed-target.ts';
+import { readAttacks } from '../support/attack-files.ts';
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
-import { type Attack, assemble, type Kit, readKey, takeApart, withHeader } from '../support/forge.ts';
+import { assemble, type Kit, readKey, takeApart, withHeader } from '../support/forge.ts';
+import { keepTable } from '../support/out.ts';
 
-const here = import.meta.dirname;
-const categories = ['archive', 'signature', 'metadata', 'replay'] as const;
-const attacks: (Attack & { readonly name: string; readonly category: string })[] = [];
-for (const category of categories)
-  for (const file of (await readdir(join(here, category))).sort()) {
-    const { default: attack } = (await import(join(here, category, file))) as { default: Attack };
-    attacks.push({ ...attack, category, name: basename(file, '.ts') });
-  }
+const attacks = await readAttacks();
 
 const shop = await makeWorkshop();
 const stranger = await makeKeys(shop.builder, shop.folder, 'stranger-1');
@@ -179,10 +174,5 @@ for (const [policy, mine] of groups) {
 
 test('every attack has been made, and the outcomes are kept as a table', async () => {
   assert.equal(outcomes.length, attacks.length);
-  const folder = join(checkout, 'test', 'out');
-  await mkdir(folder, { recursive: true });
-  await writeFile(
-    join(folder, 'attacks.json'),
-    `${JSON.stringify({ schema: 1, cases: outcomes }, null, 2)}\n`,
-  );
+  await keepTable('attacks', { cases: outcomes });
 });

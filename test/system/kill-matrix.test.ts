@@ -4,15 +4,15 @@
  * is left open, and the store is whole. The transitions come from the life cycle itself.
  */
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { checkout } from '../../scripts/sandboxed-target.ts';
 import { isAtRest, type State, states } from '../../src/core/lifecycle.ts';
 import { startBed } from '../support/bed.ts';
 import { inSample } from '../support/cases.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 import { heldUnitFiles } from '../support/held-units.ts';
+import { keepTable } from '../support/out.ts';
 
 const shop = await makeWorkshop();
 const disk = join(shop.folder, 'bed');
@@ -175,10 +175,5 @@ for (const [i, given] of cases.entries()) {
 
 test('the outcomes are kept as a table', async () => {
   assert.equal(outcomes.length, cases.length);
-  const folder = join(checkout, 'test', 'out');
-  await mkdir(folder, { recursive: true });
-  await writeFile(
-    join(folder, 'kill-matrix-two-processes.json'),
-    `${JSON.stringify({ schema: 1, cases: outcomes }, null, 2)}\n`,
-  );
+  await keepTable('kill-matrix-two-processes', { cases: outcomes });
 });

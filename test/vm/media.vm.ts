@@ -3,12 +3,13 @@
  * systems and partition tables; devices that fail and devices that stall. What needs USB itself is in usb.vm.ts.
  */
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { checkout, nixSystem, run } from '../../scripts/sandboxed-target.ts';
 import { unitText } from '../support/bed.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { keepTable } from '../support/out.ts';
 import { Vm } from '../support/vm.ts';
 import { bootCopy, makeDisk } from '../support/vm-target.ts';
 
@@ -313,7 +314,5 @@ test('a mount whose device is gone is not mistaken for a medium', async () => {
 
 test('all the while no unit has failed, and the figures are kept', async () => {
   assert.equal((await vm.sh('systemctl --failed --no-legend')).trim(), '');
-  const out = join(checkout, 'test', 'out');
-  await mkdir(out, { recursive: true });
-  await writeFile(join(out, 'media.json'), `${JSON.stringify({ schema: 1, figures }, null, 2)}\n`);
+  await keepTable('media', { figures });
 });

@@ -5,13 +5,14 @@
  * the same with Nix’s defaults and without our care, which must still show the damage: else this proves nothing.
  */
 import assert from 'node:assert/strict';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { checkout, nixSystem } from '../../scripts/sandboxed-target.ts';
+import { nixSystem } from '../../scripts/sandboxed-target.ts';
 import { isEnd, type State } from '../../src/core/lifecycle.ts';
 import { type Cut, cuts, point } from '../support/cuts.ts';
 import { makeWorkshop } from '../support/fleet.ts';
+import { keepTable } from '../support/out.ts';
 import { copyDisk, Vm } from '../support/vm.ts';
 import { bootCopy, dropBundle, makeDisk } from '../support/vm-target.ts';
 
@@ -241,10 +242,5 @@ describe('the control: Nix’s defaults, without our care', { concurrency: 2 }, 
 
 test('the outcomes are kept as a table', async () => {
   assert.equal(outcomes.length, cuts.length + 4);
-  const folder = join(checkout, 'test', 'out');
-  await mkdir(folder, { recursive: true });
-  await writeFile(
-    join(folder, 'power-cuts.json'),
-    `${JSON.stringify({ schema: 1, cases: outcomes }, null, 2)}\n`,
-  );
+  await keepTable('power-cuts', { cases: outcomes });
 });

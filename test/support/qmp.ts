@@ -18,7 +18,9 @@ export class Qmp {
     socket.on('close', () => {
       for (const { reject } of this.#waiting.splice(0)) reject(new Error('QEMU has hung up'));
     });
-    createInterface({ input: socket }).on('line', (line) => this.#take(line));
+    createInterface({ input: socket })
+      .on('line', (line) => this.#take(line))
+      .on('error', () => undefined);
   }
 
   static async connect(path: string): Promise<Qmp> {
@@ -34,6 +36,10 @@ export class Qmp {
       this.#waiting.push({ resolve, reject });
       this.#socket.write(`${JSON.stringify({ execute, arguments: args })}\n`);
     });
+  }
+
+  get isOpen(): boolean {
+    return !this.#socket.closed;
   }
 
   close(): void {

@@ -99,6 +99,8 @@ in
     # Without it a power cut leaves paths valid whose contents never reached the disk. nixmaker finds and mends those of
     # its own imports; this keeps them from coming to be, whoever imports.
     nix.settings.fsync-store-paths = lib.mkDefault true;
+    # Where no key that Nix trusts has signed a bundle's paths, root vouches for what the manifest pins (docs/format.md §3).
+    nix.extraOptions = "!include /var/lib/nixmaker/activation/store-key.conf";
 
     environment.etc."nixmaker/policy.json".source = json.generate "nixmaker-policy.json" cfg.policy;
     environment.etc."nixmaker/settings.json".source = json.generate "nixmaker-settings.json" cfg.settings;
@@ -124,6 +126,7 @@ in
           "nixmaker-reboot"
           "nixmaker-medium@"
           "nixmaker-receipts"
+          "nixmaker-store-key"
         ]
         (name: {
           inherit path;
@@ -136,8 +139,10 @@ in
               "nixmaker-reboot"
               "nixmaker-medium@"
               "nixmaker-receipts"
+              "nixmaker-store-key"
             ])
-          ) "multi-user.target";
+          ) "multi-user.target"
+          ++ lib.optional (name == "nixmaker-store-key") "nix-daemon.service";
           # Boot loaders that count tries (boot.loader.systemd-boot.bootCounting) go on counting until it has said yes.
           requiredBy = lib.optional (name == "nixmaker-confirm") "boot-complete.target";
         });

@@ -119,6 +119,7 @@ export interface Target {
   profile(): Promise<string | undefined>;
   startDaemon(): Promise<void>;
   stopDaemon(): Promise<void>;
+  restartDaemon(): Promise<void>;
   /** Ends the daemon and whatever it does for its clients, at once. */
   killDaemon(): Promise<void>;
   close(): Promise<void>;
@@ -223,6 +224,10 @@ export async function makeTarget(root: string, options: TargetOptions): Promise<
       if (stopping.exitCode !== null || stopping.signalCode !== null) return;
       stopping.kill('SIGTERM');
       await once(stopping, 'exit');
+    },
+    restartDaemon: async () => {
+      await target.stopDaemon();
+      await target.startDaemon();
     },
     killDaemon: async () => {
       if (daemon?.pid === undefined) return;

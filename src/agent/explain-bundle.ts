@@ -2,8 +2,8 @@
 import { checks } from '../core/decide.ts';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { examine, sourceOf } from './examine.ts';
+import { gatherFacts } from './facts.ts';
 import type { Machine } from './machine.ts';
-import { gatherFacts } from './take.ts';
 
 export interface CheckResult {
   readonly asks: string;

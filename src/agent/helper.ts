@@ -14,13 +14,15 @@ import { lastOfEach, readJournal } from '../state/journal.ts';
 import { receiptState, saveReceipt } from '../state/receipts.ts';
 import { type ActivationRequestFile, activationRequests, takeRequests } from '../state/requests.ts';
 import { activate } from './activate.ts';
+import { gatherFacts } from './facts.ts';
 import { serveKeyrings } from './keyring.ts';
 import type { Machine } from './machine.ts';
 import { requestReboot } from './reboot.ts';
 import { resumeStopped } from './resume.ts';
 import { endingWhatThrows, withLock } from './run.ts';
-import { endAs, gatherFacts, nothingToDo } from './take.ts';
+import { endAs, nothingToDo } from './take.ts';
 import { Transaction } from './transaction.ts';
+import { serveVouchers } from './vouch.ts';
 
 /** Seconds to wait for a command line that holds the lock. */
 const lockWait = '600';
@@ -35,6 +37,7 @@ async function serveAll(machine: Machine): Promise<void> {
   await resumeStopped(machine);
   await completeReceipts(machine);
   await serveKeyrings(machine);
+  await serveVouchers(machine);
   const reject = (name: string, detail: string) =>
     machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
   const { runtimeDirectory } = machine.settings;

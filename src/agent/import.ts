@@ -94,13 +94,24 @@ export async function checkRoom(machine: Machine, manifest: Manifest): Promise<v
  */
 export async function importContents(
   machine: Machine,
-  { transaction, manifest, contents }: { transaction: Transaction; manifest: Manifest; contents: Contents },
+  {
+    transaction,
+    manifest,
+    contents,
+    signatures,
+  }: {
+    transaction: Transaction;
+    manifest: Manifest;
+    contents: Contents;
+    /** By store path: what the narinfos lack for Nix on this machine (vouch.ts). */
+    signatures?: Readonly<Record<string, string>> | undefined;
+  },
 ): Promise<void> {
   const path = manifest.content === 'closure' ? manifest.toplevel : manifest.derivation;
   const started = machine.clock.monotonic();
   const bytes =
     contents.kind === 'bundle'
-      ? await importBundle(machine, { transaction, bundle: contents.bundle, path })
+      ? await importBundle(machine, { transaction, bundle: contents.bundle, path, signatures })
       : await importChrootStore(machine, { transaction, folder: contents.folder, path });
   if (!(await isValid(machine.nix, path)))
     throw new NixmakerError('nix-failed', `${path} is not valid after the import`);
@@ -110,9 +121,19 @@ export async function importContents(
 
 async function importBundle(
   machine: Machine,
-  { transaction, bundle, path }: { transaction: Transaction; bundle: OpenedBundle; path: StorePath },
+  {
+    transaction,
+    bundle,
+    path,
+    signatures,
+  }: {
+    transaction: Transaction;
+    bundle: OpenedBundle;
+    path: StorePath;
+    signatures: Readonly<Record<string, string>> | undefined;
+  },
 ): Promise<number> {
-  const cache = await serveBundle(bundle, machine.randomHex(16));
+  const cache = await serveBundle(bundle, machine.randomHex(16), signatures);
   try {
     await importFromCache(
       machine.nix,

@@ -3,8 +3,8 @@ import { decide } from '../core/decide.ts';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
 import type { Candidate } from '../media/inbox.ts';
 import { examine, sourceOf } from './examine.ts';
+import { gatherFacts } from './facts.ts';
 import type { Machine } from './machine.ts';
-import { gatherFacts } from './take.ts';
 
 export type Judgement =
   | { readonly outcome: 'accept' | 'already-committed' | 'already-pending' | 'other-host' }

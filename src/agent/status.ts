@@ -6,10 +6,10 @@ import { type DiskRow, listDisks } from '../media/space.ts';
 import { readProfile, readSystemLink } from '../nix/profile.ts';
 import { type JournalContents, type JournalRecord, lastOfEach, readJournal } from '../state/journal.ts';
 import { readKeyring } from '../state/keyring.ts';
+import { runsSystem } from './facts.ts';
 import { readKnownFloor } from './floor.ts';
 import { floorDirectoryOf } from './machine.ts';
 import { findPending } from './pending.ts';
-import { runsSystem } from './take.ts';
 
 export interface Status {
   readonly schema: 1;

@@ -1,19 +1,15 @@
 /** One bundle from a file to the end of its life cycle. What can be expected ends in a receipt, never in a throw. */
 import { mkdir } from 'node:fs/promises';
-import { findSpecialisation } from '../activation/inspect.ts';
 import { catalogue } from '../core/catalogue.ts';
-import { decide, type Facts, type Verdict } from '../core/decide.ts';
+import { decide, type Verdict } from '../core/decide.ts';
 import { type ExitCode, exitCodes, NixmakerError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
-import type { StorePath } from '../core/store-path.ts';
-import { readProfile, readSystemLink } from '../nix/profile.ts';
-import { currentSystem, pingStore, requireRecentNix } from '../nix/target.ts';
+import { pingStore, requireRecentNix } from '../nix/target.ts';
 import type { VerifiedManifest } from '../signing/verify.ts';
-import { failedDigests } from '../state/journal.ts';
 import { activate } from './activate.ts';
 import { type Contents, type Examined, examine, type Source } from './examine.ts';
-import { readKnownFloor, timeFloor } from './floor.ts';
+import { gatherFacts } from './facts.ts';
 import { handOver } from './hand-over.ts';
 import {
   checkRoom,
@@ -24,10 +20,10 @@ import {
   rootImport,
 } from './import.ts';
 import type { Machine } from './machine.ts';
-import { pendingSystem } from './pending.ts';
 import { resumeStopped } from './resume.ts';
 import { endingWhatThrows, withLock } from './run.ts';
 import { Transaction } from './transaction.ts';
+import { vouchFor } from './vouch.ts';
 
 export interface TakeRequest {
   /** Name for people; for a path the path itself. */
@@ -133,43 +129,6 @@ async function requireWhole({ present, size }: Examined): Promise<void> {
   if (there < size) throw new NixmakerError('bundle-truncated', `${there} of ${size} bytes are there`);
 }
 
-/** What the decision needs to know of this machine. */
-export async function gatherFacts(
-  machine: Machine,
-  { manifest, digest, signedBy }: VerifiedManifest,
-  { operation, unattended }: Pick<Facts, 'operation' | 'unattended'>,
-): Promise<Facts> {
-  const { settings } = machine;
-  const [system, { floor, doubt, records }, profile, running] = await Promise.all([
-    currentSystem(machine.nix),
-    readKnownFloor(machine.floorDirectory),
-    readProfile(settings.profile),
-    readSystemLink(settings.currentSystem),
-  ]);
-  return {
-    manifestDigest: digest,
-    system,
-    machineId: machine.machineId,
-    floor,
-    floorDoubt: doubt,
-    signedBy,
-    unattended,
-    pending: pendingSystem(records, machine.bootId),
-    failedDigests: failedDigests(records),
-    operation,
-    toplevelInPlace:
-      profile.toplevel === manifest.toplevel &&
-      (operation !== 'switch' || (await runsSystem(running, manifest.toplevel))),
-    ...timeFloor(machine, floor),
-  };
-}
-
-/** Also as one of its specialisations. */
-export async function runsSystem(running: StorePath | undefined, toplevel: StorePath): Promise<boolean> {
-  if (running === undefined || running === toplevel) return running !== undefined;
-  return (await findSpecialisation(toplevel, running)) !== undefined;
-}
-
 interface Installation {
   readonly transaction: Transaction;
   readonly verified: VerifiedManifest;
@@ -188,9 +147,10 @@ async function install(
   await pingStore(machine.nix);
   await requireBase(machine, manifest, contents);
   await checkRoom(machine, manifest);
+  const signatures = await vouchFor(machine, { transaction, verified, head, contents });
   await rootImport(machine, manifest);
   try {
-    await importContents(machine, { transaction, manifest, contents });
+    await importContents(machine, { transaction, manifest, contents, signatures });
     await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');

@@ -1,6 +1,7 @@
 /**
- * Adding a signature to a bundle. The first signer also signs every narinfo, for Nix's own check; that changes the
- * manifest, which names their digests. Later signers sign the manifest as it is, so that nobody's signature is lost.
+ * Adding a signature to a bundle. Where the first signer has a Nix key, it also signs every narinfo, for Nix's own check;
+ * that changes the manifest, which names their digests. Later signers sign the manifest as it is, so that nobody's
+ * signature is lost; paths that no Nix key has signed are vouched for at the target (agent/vouch.ts).
  */
 import { dirname, join } from 'node:path';
 import { checkAllNars } from '../bundle/contents.ts';
@@ -46,8 +47,8 @@ export async function signBundleFile(path: string, signer: Signer): Promise<void
     await checkAllNars(bundle);
     const { manifestBytes, signatureBytes } = authenticated.authentic;
     const parts =
-      signatureBytes.length === 0
-        ? firstSignature(path, bundle, { signer, manifestBytes })
+      signatureBytes.length === 0 && signer.key !== undefined
+        ? signPaths(path, bundle, { key: signer.key, manifestBytes })
         : { manifestBytes, members: sources(path, bundle, new Map()) };
     await writeBundle(path, {
       ...parts,
@@ -58,17 +59,11 @@ export async function signBundleFile(path: string, signer: Signer): Promise<void
   }
 }
 
-function firstSignature(
+function signPaths(
   path: string,
   bundle: OpenedTar,
-  { signer, manifestBytes }: { signer: Signer; manifestBytes: Buffer },
+  { key, manifestBytes }: { key: SecretKey; manifestBytes: Buffer },
 ): { manifestBytes: Buffer; members: SourcedMember[] } {
-  const { key } = signer;
-  if (key === undefined)
-    throw new NixmakerError(
-      'usage',
-      'let a Nix key sign it first (--key): Nix itself checks that one when it imports',
-    );
   const signed = new Map(
     [...bundle.narinfos].map(([name, info]) => {
       const [withSignature = info] = signNarinfos([info], key);

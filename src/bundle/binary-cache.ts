@@ -19,8 +19,15 @@ export interface BinaryCache {
   close(): Promise<void>;
 }
 
-/** @param secret an unguessable path segment, from the composition's randomness */
-export async function serveBundle(bundle: OpenedBundle, secret: string): Promise<BinaryCache> {
+/**
+ * @param secret an unguessable path segment, from the composition's randomness
+ * @param signatures by store path: added to the narinfos that the bundle holds
+ */
+export async function serveBundle(
+  bundle: OpenedBundle,
+  secret: string,
+  signatures: Readonly<Record<string, string>> = {},
+): Promise<BinaryCache> {
   let fault: NixmakerError | undefined;
   let served = 0;
 
@@ -31,7 +38,11 @@ export async function serveBundle(bundle: OpenedBundle, secret: string): Promise
       response.writeHead(404, { 'content-length': 0 }).end();
       return;
     }
-    const headers = { 'content-length': member.size, 'content-type': 'application/octet-stream' };
+    const path = bundle.narinfos.get(member.name)?.path;
+    const signature = path === undefined ? undefined : signatures[path];
+    const added = Buffer.from(signature === undefined ? '' : `Sig: ${signature}\n`);
+    const length = member.size + added.length;
+    const headers = { 'content-length': length, 'content-type': 'application/octet-stream' };
     if (request.method === 'HEAD') {
       response.writeHead(200, headers).end();
     } else if (member.name.startsWith('nar/')) {
@@ -40,8 +51,7 @@ export async function serveBundle(bundle: OpenedBundle, secret: string): Promise
       served += member.size;
     } else {
       // Headers and body in one write: thousands of small answers.
-      const body = await readMember(bundle, member);
-      response.writeHead(200, headers).end(body);
+      response.writeHead(200, headers).end(Buffer.concat([await readMember(bundle, member), added]));
     }
   };
 

@@ -25,6 +25,7 @@ import { defineReboot } from './reboot.ts';
 import { defineRollback } from './rollback.ts';
 import { defineSign } from './sign.ts';
 import { defineStatus } from './status.ts';
+import { defineStoreKey } from './store-key.ts';
 import { defineVerify } from './verify.ts';
 import { defineWriteReceipts } from './write-receipts.ts';
 
@@ -65,6 +66,7 @@ for (const define of [
   defineReboot,
   defineMountMedium,
   defineHostKey,
+  defineStoreKey,
   defineWriteReceipts,
 ])
   define(program);

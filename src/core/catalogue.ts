@@ -290,8 +290,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'nix-key-untrusted': {
     exit: conf,
-    what: 'Nix on this machine does not trust the key that signed the store paths.',
-    next: 'Add the public key to `nix.settings.trusted-public-keys` as well as to the policy, then drop the bundle again.',
+    what: 'Nix on this machine trusts none of the keys that signed the store paths, and no store key of the machine’s own.',
+    next: 'Run `nixmaker store-key` as root and do what it says (the NixOS module has done so), or add the public key to `nix.settings.trusted-public-keys` as well; then drop the bundle again.',
   },
   'nix-failed': {
     exit: fault,

@@ -40,6 +40,13 @@ export function isRecentNix(version: string): boolean {
   return Number(major) > oldestMajor || (Number(major) === oldestMajor && Number(minor) >= oldestMinor);
 }
 
+/** The public keys whose signatures Nix takes, in its text form, as its own configuration has them. */
+export async function trustedKeysOf(context: NixContext): Promise<string[]> {
+  const { store: _, ...local } = context;
+  const text = await nix(local, ['config', 'show', 'trusted-public-keys']);
+  return text.split(/\s+/).filter((key) => key !== '');
+}
+
 /** @throws NixmakerError `nix-unavailable` where the store does not answer */
 export async function pingStore(context: NixContext): Promise<void> {
   await nix(context, ['store', 'info'], { failure: 'nix-unavailable' });

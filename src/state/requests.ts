@@ -50,6 +50,11 @@ const keyringRequest = z.strictObject({
 /** A keyring that has come along. */
 export type KeyringRequestFile = z.infer<typeof keyringRequest>;
 
+const vouchRequest = request.pick({ schema: true, transaction: true, manifest: true, signatures: true });
+
+/** A verified manifest whose paths Nix would take from nobody else. */
+export type VouchRequestFile = z.infer<typeof vouchRequest>;
+
 interface Kind<T> {
   readonly folder: string;
   readonly parser: z.ZodType<T>;
@@ -59,6 +64,7 @@ interface Kind<T> {
 export const activationRequests: Kind<ActivationRequestFile> = { folder: 'requests', parser: request };
 export const visitRequests: Kind<VisitFile> = { folder: 'visits', parser: visit };
 export const keyringRequests: Kind<KeyringRequestFile> = { folder: 'keyrings', parser: keyringRequest };
+export const vouchRequests: Kind<VouchRequestFile> = { folder: 'vouchers', parser: vouchRequest };
 
 /** Requests read at one time; more are read the next time. */
 const most = 16;

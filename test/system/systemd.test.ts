@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type Bed, startBed, unitText } from '../support/bed.ts';
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
+import { takeApart } from '../support/forge.ts';
 
 const shop = await makeWorkshop();
 const disk = join(shop.folder, 'bed');
@@ -13,7 +14,7 @@ after(() => bed.stop());
 
 await bed.write(
   '/etc/nix/nix.conf',
-  `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-public-keys = ${shop.keys.publicKey}\n`,
+  `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-public-keys = ${shop.keys.publicKey}\n!include /var/lib/nixmaker/activation/store-key.conf\n`,
 );
 await bed.write(
   '/etc/nixmaker/policy.json',
@@ -28,6 +29,7 @@ const units = [
   'nixmaker-medium@.service',
   'nixmaker-receipts.path',
   'nixmaker-receipts.service',
+  'nixmaker-store-key.service',
 ];
 for (const unit of units) await bed.write(`/etc/systemd/system/${unit}`, unitText(unit));
 await bed.sh(
@@ -213,6 +215,7 @@ test('the units are quiet under systemd-analyze verify, and shut in: 1.5 at most
     ['nixmaker-activate.service', 2],
     ['nixmaker-confirm.service', 2],
     ['nixmaker-reboot.service', 2],
+    ['nixmaker-store-key.service', 2],
     // It mounts for the whole machine, so it can have no mount namespace, and none of what needs one.
     ['nixmaker-medium@sdb1.service', 4.5],
     // It mounts, and writes wherever a carrier’s folder is.
@@ -437,4 +440,45 @@ test('a keyring that comes along is kept by root, on the word of the keys before
   await drop(bundle, 'by-second.tar');
   assert.match(await report('done', 'by-second.tar'), /^DONE\n/);
   assert.equal(await bed.sh('stat --format=%U /var/lib/nixmaker/activation/keyring.a'), 'root\n');
+});
+
+test('where Nix trusts none of the keys, root vouches for what the manifest pins, and for nothing else', async () => {
+  const third = await makeKeys(shop.builder, shop.folder, 'third-1');
+  const policy = { schema: 1, host: 'web', operation: 'switch', keyringVersion: 1 };
+  await bed.write('/etc/nixmaker/policy.json', JSON.stringify({ ...policy, trustedKeys: [third.publicKey] }));
+  await bed.sh('systemctl stop nixmaker.service; systemctl enable nixmaker-store-key.service');
+  await bed.sh('systemctl daemon-reload; systemctl restart nix-daemon.service nixmaker.service');
+  await bed.until(
+    'grep -q "^extra-trusted-public-keys = nixmaker-store-web-" /var/lib/nixmaker/activation/store-key.conf',
+  );
+  assert.equal(await bed.sh('stat --format="%U %a" /var/lib/nixmaker/activation/store.secret'), 'root 600\n');
+  const unsigned = (name: string, number: number) =>
+    shop.bundle(name, {
+      hosts: { web: plainHost('web', name) },
+      args: ['--unsigned', '--sequence', String(number)],
+    });
+  // What an agent that was taken over would ask for: a word for a manifest of its own key’s.
+  const forged = await unsigned('by-thief', 970);
+  const thief = await makeKeys(shop.builder, shop.folder, 'thief-1');
+  assert.equal((await shop.builder.nixmaker(['sign', '--key', thief.secretFile, forged])).code, 0);
+  const { manifestBytes, signatureBytes } = await takeApart(forged);
+  const asked = {
+    schema: 1,
+    transaction: 'b'.repeat(12),
+    manifest: manifestBytes.toString('base64'),
+    signatures: signatureBytes.toString('base64'),
+  };
+  await bed.write('/tmp/request', JSON.stringify(asked), '0644');
+  await bed.sh(
+    'setpriv --reuid nixmaker --regid nixmaker --clear-groups sh -c "umask 077; mkdir -p /run/nixmaker/vouchers; cp /tmp/request /run/nixmaker/vouchers/.x; mv /run/nixmaker/vouchers/.x /run/nixmaker/vouchers/x.json"',
+  );
+  const answer = `/var/lib/nixmaker/activation/vouchers/${asked.transaction}.json`;
+  await bed.until('test -e "$1"', answer);
+  assert.match(await bed.sh('cat "$1"', answer), /"signatures":\{\},"refusal":"[^"]*signature-unknown-key/);
+
+  const good = await unsigned('by-third', 980);
+  assert.equal((await shop.builder.nixmaker(['sign', '--key', third.secretFile, good])).code, 0);
+  await drop(good, 'by-third.tar');
+  assert.match(await report('done', 'by-third.tar'), /^DONE\n/);
+  assert.match(await bed.sh('nix path-info --json --sigs /run/current-system'), /nixmaker-store-web-/);
 });

@@ -7,10 +7,12 @@ import { type BundleFile, openBundleFile } from '../bundle/file.ts';
 import type { BundleHead } from '../bundle/layout.ts';
 import { authenticateBundle, openBundle } from '../bundle/open.ts';
 import { type OpenedPool, openPool, presentInPool, readPoolHead, requirePlace } from '../bundle/pool.ts';
+import { unseal } from '../bundle/sealed.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { formatOf } from '../core/manifest.ts';
 import type { Candidate } from '../media/inbox.ts';
 import { type VerifiedManifest, verifyManifest } from '../signing/verify.ts';
+import { readIdentities } from './age-key.ts';
 import type { Machine } from './machine.ts';
 import { type Access, accessTo, patientFile } from './medium-access.ts';
 
@@ -66,8 +68,9 @@ async function examineBundle(
   access: Access,
 ): Promise<Examined> {
   const opened = typeof source === 'string' ? await access.patiently(() => openBundleFile(source)) : source;
-  const file = patientFile(opened, access);
+  const asItLies = patientFile(opened, access);
   try {
+    const file = await unseal(asItLies, () => readIdentities(machine));
     const authenticated = await authenticateBundle(file, authenticate(machine));
     return {
       verified: authenticated.authentic,
@@ -82,7 +85,7 @@ async function examineBundle(
       close: () => file.close(),
     };
   } catch (error) {
-    await file.close();
+    await asItLies.close();
     throw error;
   }
 }

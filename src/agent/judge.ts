@@ -30,6 +30,9 @@ export async function judgeCandidate(machine: Machine, candidate: Candidate): Pr
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
     const { code, detail } = error;
+    // On a stick for many hosts that is what the others’ bundles look like.
+    if (code === 'not-decryptable')
+      return { host: undefined, sequence: undefined, judgement: { outcome: 'other-host' } };
     return { host: undefined, sequence: undefined, judgement: { outcome: 'unusable', code, detail } };
   }
 }

@@ -7,14 +7,16 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type BundleFile, bundleFileOf } from '../bundle/file.ts';
 import { authenticateBundle } from '../bundle/open.ts';
+import { sealedSizeAtMost, unseal } from '../bundle/sealed.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { verifyManifest } from '../signing/verify.ts';
 import { makeFolder } from '../state/durable.ts';
+import { readIdentities } from './age-key.ts';
 import type { Machine } from './machine.ts';
 
-/** Bytes that surely hold manifest and signatures: both at their largest, with headers and padding. */
-const headBytes = limits.manifestBytes + limits.signatureFileBytes + 4 * 512;
+/** Bytes that surely hold manifest and signatures: both at their largest, with headers and padding, encrypted or not. */
+const headBytes = sealedSizeAtMost(limits.manifestBytes + limits.signatureFileBytes + 4 * 512);
 
 /** @throws NixmakerError as `examineBundle` does, before the bulk has been read */
 export async function spoolInput(machine: Machine, input: Readable): Promise<BundleFile> {
@@ -40,10 +42,11 @@ async function copyInput(
   let written = 0;
   let limit: number | undefined;
   const authenticate = async () => {
-    const { totalSize } = await authenticateBundle(file, (head) =>
+    const opened = await unseal(file, () => readIdentities(machine));
+    const { totalSize } = await authenticateBundle(opened, (head) =>
       verifyManifest(head.manifestBytes, head.signatureBytes, machine.trust),
     );
-    limit = totalSize;
+    limit = opened === file ? totalSize : sealedSizeAtMost(totalSize);
   };
   for await (const chunk of input) {
     const bytes = chunk as Buffer;

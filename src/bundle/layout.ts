@@ -5,6 +5,7 @@
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { Manifest, Member } from '../core/manifest.ts';
+import { isSealed, sealedMagic } from '../core/sealed.ts';
 import type { BundleFile } from './file.ts';
 import { blockSize, encodeHeader, paddingOf, sizeFromHeader, trailerSize } from './ustar.ts';
 
@@ -20,6 +21,9 @@ export interface BundleHead {
  * @throws NixmakerError `not-a-bundle`, `bundle-truncated`, `bundle-malformed`
  */
 export async function readHead(file: BundleFile): Promise<BundleHead> {
+  const start = Buffer.alloc(sealedMagic.length);
+  if ((await file.readInto(start, 0)) > 0 && isSealed(start))
+    throw new NixmakerError('not-decryptable', 'it is encrypted; only the hosts it is for can read it');
   const manifest = await readAnnounced(file, 0, { name: 'manifest.json', most: limits.manifestBytes });
   if (manifest === undefined) throw new NixmakerError('not-a-bundle', 'it does not begin with a manifest');
   const signature = await readAnnounced(file, manifest.next, {

@@ -4,12 +4,14 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { exitCodes } from '../core/errors.ts';
 import { defineActivate } from './activate.ts';
+import { defineAgeKey } from './age-key.ts';
 import { defineAgent } from './agent.ts';
 import { defineBuild } from './build.ts';
 import { defineCheckHealth } from './check-health.ts';
 import { defineCheckPolicy } from './check-policy.ts';
 import { defineCollect } from './collect.ts';
 import { defineConfirm } from './confirm.ts';
+import { defineEncrypt } from './encrypt.ts';
 import { defineFleet } from './fleet.ts';
 import { defineFloor } from './floor.ts';
 import { defineHistory } from './history.ts';
@@ -44,6 +46,7 @@ for (const define of [
   defineBuild,
   defineKeygen,
   defineSign,
+  defineEncrypt,
   defineKeyring,
   defineVerify,
   defineInspect,
@@ -67,6 +70,7 @@ for (const define of [
   defineMountMedium,
   defineHostKey,
   defineStoreKey,
+  defineAgeKey,
   defineWriteReceipts,
 ])
   define(program);

@@ -41,6 +41,13 @@ function atLeastOne(text: string): number {
 async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {
   if (bundles.length === 0 && flags.flake === undefined)
     throw new NixmakerError('usage', 'name the bundles, or a flake with --flake');
+  const { sealedExtension } = await import('../core/sealed.ts');
+  const sealed = bundles.find((path) => path.endsWith(sealedExtension));
+  if (sealed !== undefined)
+    throw new NixmakerError(
+      'usage',
+      `${sealed} is encrypted, and shares nothing with others: copy it onto the medium as it is`,
+    );
   const built = flags.flake === undefined ? undefined : await build(flags, flags.flake);
   const { keyringExtension } = await import('../core/keyring.ts');
   const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));

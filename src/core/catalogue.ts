@@ -26,6 +26,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The file is not a nixmaker bundle.',
     next: 'Check that the right file was copied; a bundle is written by `nixmaker build`.',
   },
+  'not-decryptable': {
+    exit: bad,
+    what: 'The bundle is encrypted, and not to a key of this machine.',
+    next: 'Encrypt it to this machine as well: `nixmaker encrypt --to RECIPIENT BUNDLE`, with what `nixmaker age-key` prints here.',
+  },
   'bundle-truncated': {
     exit: bad,
     what: 'The bundle ends too early: bytes its signed manifest announces are missing.',

@@ -20,6 +20,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** The bundle itself is wrong: malformed, altered, or not signed by a trusted key. */
 export type BundleCode =
   | 'not-a-bundle'
+  | 'not-decryptable'
   | 'bundle-truncated'
   | 'bundle-trailing-data'
   | 'bundle-altered'

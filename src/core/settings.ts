@@ -14,6 +14,8 @@ export const settingsParser = z.strictObject({
   store: z.string().min(1).max(4096).default('daemon'),
   currentSystem: absolutePath.default('/run/current-system'),
   bootedSystem: absolutePath.default('/run/booted-system'),
+  /** Secret keys, as `age-keygen` writes them, that decrypt bundles; without it `age.identity` in the state folder. */
+  identityFile: absolutePath.optional(),
   /** Where the boot loader keeps kernels. */
   bootDirectory: absolutePath.default('/boot'),
   activation: z.enum(['systemd', 'direct']).default('systemd'),

@@ -2,6 +2,7 @@
 import { opendir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
+import { sealedExtension } from '../core/sealed.ts';
 
 export interface Candidate {
   /** `pool`: the folder of one host's manifest in a pool (bundle/pool.ts). */
@@ -35,7 +36,7 @@ export async function listInbox(inbox: string): Promise<Candidate[]> {
 }
 
 function candidateOf(path: string): Candidate[] {
-  if (path.endsWith('.tar')) return [{ format: 'bundle', path }];
+  if (path.endsWith('.tar') || path.endsWith(sealedExtension)) return [{ format: 'bundle', path }];
   if (path.endsWith('.tar.gz')) return [{ format: 'classic', path }];
   return [];
 }

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { sealedExtension } from '../core/sealed.ts';
 import type { Candidate } from './inbox.ts';
 import { retainNewest } from './retain.ts';
 
@@ -60,7 +61,8 @@ async function moveTo(
 ): Promise<string> {
   const file = basename(candidate.path);
   if (candidate.format === 'bundle') {
-    const name = await freeName(target, { stem: basename(file, '.tar'), extension: '.tar' });
+    const extension = file.endsWith(sealedExtension) ? sealedExtension : '.tar';
+    const name = await freeName(target, { stem: basename(file, extension), extension });
     await rename(join(source, file), join(target, name));
     return name;
   }

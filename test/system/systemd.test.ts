@@ -482,3 +482,20 @@ test('where Nix trusts none of the keys, root vouches for what the manifest pins
   assert.match(await report('done', 'by-third.tar'), /^DONE\n/);
   assert.match(await bed.sh('nix path-info --json --sigs /run/current-system'), /nixmaker-store-web-/);
 });
+
+test('a bundle encrypted to the machine’s key, made by root, is read by the agent', async () => {
+  const third = join(shop.folder, 'third-1.secret');
+  const recipient = (await bed.sh('nixmaker age-key')).trim();
+  assert.equal(await bed.sh('stat --format="%U %a" /var/lib/nixmaker/state/age.identity'), 'nixmaker 600\n');
+  const path = await shop.bundle('sealed', {
+    hosts: { web: plainHost('web', 'sealed') },
+    args: ['--unsigned', '--sequence', '990'],
+  });
+  for (const args of [
+    ['sign', '--key', third, path],
+    ['encrypt', '--to', recipient, path],
+  ])
+    assert.equal((await shop.builder.nixmaker(args)).code, 0);
+  await drop(`${path}.age`, 'parcel.tar.age');
+  assert.match(await report('done', 'parcel.tar.age'), /^DONE\n/);
+});

@@ -1,10 +1,14 @@
 /** npm run docs: writes what the documentation takes from the code. `--check` fails where a file is out of date. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { catalogue, safetyOf } from '../src/core/catalogue.ts';
 import type { ReasonCode } from '../src/core/errors.ts';
 import { policyParser } from '../src/core/policy.ts';
 import { attackCategories, readAttacks } from '../test/support/attack-files.ts';
+import { evaluateModule, optionsDocument } from '../test/support/module-output.ts';
+import { makeBuilder, run } from './sandboxed-target.ts';
 
 function codes(): string {
   const entries = Object.entries(catalogue) as [ReasonCode, (typeof catalogue)[ReasonCode]][];
@@ -41,7 +45,26 @@ trusts, so that nothing but the check in question can refuse them.
 ${sections.join('\n')}`;
 }
 
-const files = { 'codes.md': codes(), 'policy.schema.json': policySchema(), 'attacks.md': await attacks() };
+/** The NixOS module’s options, evaluated by Nix. */
+async function options(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'nixmaker-docs-'));
+  try {
+    const builder = await makeBuilder(folder);
+    return optionsDocument(
+      (await evaluateModule(builder, '{ services.nixmaker.enable = true; }')).documentation,
+    );
+  } finally {
+    await run('chmod', ['--recursive', 'u+w', folder]);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const files = {
+  'options.md': await options(),
+  'codes.md': codes(),
+  'policy.schema.json': policySchema(),
+  'attacks.md': await attacks(),
+};
 
 for (const [name, text] of Object.entries(files)) {
   const path = new URL(`../docs/${name}`, import.meta.url);

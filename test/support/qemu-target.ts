@@ -1,9 +1,9 @@
 /** Disks for QEMU with nixmaker on them as a package would bring it (compiled), and images of sticks. */
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { checkout, run } from '../../scripts/sandboxed-target.ts';
-import { unitText } from './bed.ts';
+import { run } from '../../scripts/sandboxed-target.ts';
 import { compiledAt, compiledMain, compiledNode, compileTo } from './compiled.ts';
+import { layModuleOutput, type ModuleOutput } from './module-output.ts';
 
 const must = async (program: string, args: readonly string[], env: Record<string, string> = {}) => {
   const ran = await run(program, args, { env });
@@ -60,17 +60,14 @@ export function readFromVfat(image: string, path: string): Promise<string> {
 }
 
 export interface QemuTarget {
-  readonly policy: Readonly<Record<string, unknown>>;
-  readonly publicKey: string;
+  /** What the NixOS module makes of the machine; nothing of it is started. */
+  readonly output: ModuleOutput;
   /** Folders of the host, by where they are to lie on the disk. */
   readonly folders?: Readonly<Record<string, string>>;
 }
 
 /** @returns the folder to boot, with a disk in it */
-export async function makeQemuDisk(
-  folder: string,
-  { policy, publicKey, folders }: QemuTarget,
-): Promise<void> {
+export async function makeQemuDisk(folder: string, { output, folders }: QemuTarget): Promise<void> {
   const tree = join(folder, 'tree');
   await mkdir(folder, { recursive: true });
   await must('cp', ['--archive', join(prepared(), 'tree'), tree]);
@@ -79,27 +76,25 @@ export async function makeQemuDisk(
     await mkdir(join(tree, dirname(path)), { recursive: true });
     await writeFile(join(tree, path), text);
   };
-  for (const unit of [
-    'nixmaker.service',
-    'nixmaker-activate.path',
-    'nixmaker-activate.service',
-    'nixmaker-confirm.service',
-    'nixmaker-receipts.path',
-    'nixmaker-receipts.service',
-    'nixmaker-medium@.service',
-  ])
-    await put(`/etc/systemd/system/${unit}`, unitText(unit));
-  const rules = await readFile(join(checkout, 'systemd/udev/90-nixmaker-media.rules'), 'utf8');
-  await put('/etc/udev/rules.d/90-nixmaker-media.rules', rules);
+  await layModuleOutput(tree, { ...output, links: {} });
+  for (const group of Object.keys(output.evaluated.groups)) await addGroup(tree, group);
+  const { nixKeys, nixConf } = output.evaluated;
   await put(
     '/etc/nix/nix.conf',
-    `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-public-keys = ${publicKey}\nfsync-store-paths = true\n`,
+    `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-public-keys = ${nixKeys.join(' ')}\nfsync-store-paths = true\n${nixConf}\n`,
   );
-  await put('/etc/nixmaker/policy.json', JSON.stringify(policy));
   await put('/etc/systemd/journald.conf.d/test.conf', '[Journal]\nStorage=volatile\n');
   for (const [to, from] of Object.entries(folders ?? {})) await cp(from, join(tree, to), { recursive: true });
   await must('mke2fs', ['-q', '-t', 'ext4', '-d', tree, join(folder, 'disk'), '1500M']);
   await rm(tree, { recursive: true, force: true });
+}
+
+/** As NixOS would, where the tree does not have it. */
+async function addGroup(tree: string, name: string): Promise<void> {
+  const file = join(tree, 'etc/group');
+  const there = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
+  if (there.some((line) => line.startsWith(`${name}:`))) return;
+  await writeFile(file, `${[...there, `${name}:x:${900 - there.length}:`].join('\n')}\n`);
 }
 
 /** Compiled, with what Node.js makes of it kept. */

@@ -1,5 +1,5 @@
 /**
- * Real USB sticks at a machine in QEMU on which nobody else mounts media: hot-plugged with three file systems, pulled in the
+ * Real USB sticks at a machine in QEMU, set up by the NixOS module’s own output, on which nobody else mounts media: hot-plugged with three file systems, pulled in the
  * middle of imports and plugged again, two at once, and the power cut while a stick is being read, the drive's cache lost.
  */
 import assert from 'node:assert/strict';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { nixSystem } from '../../scripts/sandboxed-target.ts';
 import { makeWorkshop } from '../support/fleet.ts';
+import { moduleOutput } from '../support/module-output.ts';
 import { Qemu } from '../support/qemu.ts';
 import { makeQemuDisk, makeStick, readFromVfat } from '../support/qemu-target.ts';
 
@@ -43,14 +44,16 @@ const pools = Object.fromEntries(
 ) as Record<(typeof names)[number], string>;
 
 await makeQemuDisk(folder, {
-  publicKey: shop.keys.publicKey,
-  policy: {
-    schema: 1,
-    host: 'web',
-    operation: 'switch',
-    trustedKeys: [shop.keys.publicKey],
-    media: { mount: true, fileSystems: ['vfat', 'exfat', 'ext4'] },
-  },
+  output: await moduleOutput(
+    shop.builder,
+    join(shop.folder, 'module'),
+    `{ services.nixmaker = {
+         enable = true;
+         trustedPublicKeys = [ "${shop.keys.publicKey}" ];
+         policy.operation = "switch";
+         media = { enable = true; fileSystems = [ "vfat" "exfat" "ext4" ]; };
+       }; }`,
+  ),
   folders: { '/root/exfat': pools.exfat },
 });
 await makeStick(join(folder, 'vfat.img'), 'vfat', pools.vfat);
@@ -74,6 +77,9 @@ const consoleText = () => readFile(join(folder, 'console'), 'latin1');
 
 test('an exFAT stick can be filled at this machine, which leaves it alone without nixmaker', async () => {
   await machine.sh('systemctl is-system-running --wait || true', long);
+  await machine.sh(
+    'udevadm verify /etc/udev/rules.d/*.rules; systemd-tmpfiles --dry-run --create 00-nixos.conf',
+  );
   const stick = await machine.plug({ image: 'exfat.img' });
   await machine.until('test -b /dev/sda', long);
   await machine.sh('mount -t exfat /dev/sda /mnt; cp -r /root/exfat/. /mnt/; umount /mnt', long);

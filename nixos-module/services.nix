@@ -1,0 +1,68 @@
+# The units of systemd/, one source of truth: only the programs' places are NixOS's own.
+{
+  config,
+  options,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.nixmaker;
+
+  path = [
+    config.nix.package
+    pkgs.coreutils
+    pkgs.gnutar
+    pkgs.gzip
+    pkgs.util-linux
+    config.systemd.package
+  ];
+
+  units = pkgs.runCommand "nixmaker-units" { } ''
+    mkdir -p $out/etc/systemd/system
+    for unit in ${../systemd}/nixmaker*; do
+      sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|; s|/usr/bin/umount|${pkgs.util-linux}/bin/umount|; s|/usr/bin/rmdir|${pkgs.coreutils}/bin/rmdir|; s|/usr/share/doc|${cfg.package}/share/doc|" \
+        $unit >$out/etc/systemd/system/$(basename $unit)
+    done
+  '';
+
+  wantedBy = {
+    nixmaker = [ "multi-user.target" ];
+    nixmaker-activate = [ "multi-user.target" ];
+    nixmaker-confirm = [ "multi-user.target" ];
+    nixmaker-store-key = lib.optional cfg.storeKey "nix-daemon.service";
+    nixmaker-reboot = [ ];
+    nixmaker-receipts = [ ];
+    "nixmaker-medium@" = [ ];
+  };
+in
+{
+  config = lib.mkIf cfg.enable (
+    {
+      environment.systemPackages = [ cfg.package ];
+
+      users.users.nixmaker = {
+        isSystemUser = true;
+        group = "nixmaker";
+        description = "nixmaker's agent";
+      };
+      users.groups.nixmaker = { };
+
+      systemd.packages = [ units ];
+      systemd.services = lib.mapAttrs (name: wantedBy: {
+        inherit path wantedBy;
+        # A switch that we started must not restart or stop us midway through itself.
+        restartIfChanged = false;
+        stopIfChanged = false;
+        unitConfig.X-StopOnRemoval = false;
+        # Boot loaders that count tries go on counting until it has said yes.
+        requiredBy = lib.optional (name == "nixmaker-confirm") "boot-complete.target";
+      }) wantedBy;
+      systemd.paths.nixmaker-activate.wantedBy = [ "multi-user.target" ];
+      systemd.paths.nixmaker-receipts.wantedBy = [ "multi-user.target" ];
+    }
+    // lib.optionalAttrs (options ? boot.loader.systemd-boot.bootCounting) {
+      boot.loader.systemd-boot.bootCounting.enable = lib.mkIf cfg.bootCounting (lib.mkDefault true);
+    }
+  );
+}

@@ -1,0 +1,19 @@
+# The type of pkgs.formats.json, for nixpkgs' own lib (pkgs-lib needs all of pkgs).
+{ lib }:
+let
+  inherit (lib) types;
+  type = types.nullOr (
+    types.oneOf [
+      types.bool
+      types.int
+      types.float
+      types.str
+      types.path
+      (types.attrsOf type)
+      (types.listOf type)
+    ]
+  );
+in
+{
+  inherit type;
+}

@@ -1,13 +1,16 @@
 /** npm run docs: writes what the documentation takes from the code. `--check` fails where a file is out of date. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { makeProgram } from '../src/cli/program.ts';
 import { catalogue, safetyOf } from '../src/core/catalogue.ts';
 import type { ReasonCode } from '../src/core/errors.ts';
 import { policyParser } from '../src/core/policy.ts';
 import { attackCategories, readAttacks } from '../test/support/attack-files.ts';
 import { evaluateModule, optionsDocument } from '../test/support/module-output.ts';
+import { bashCompletion, fishCompletion, verbsOf, zshCompletion } from './docs-completions.ts';
+import { commandPage, policyPage } from './docs-man.ts';
 import { makeBuilder, run } from './sandboxed-target.ts';
 
 function codes(): string {
@@ -59,16 +62,33 @@ async function options(): Promise<string> {
   }
 }
 
-const files = {
-  'options.md': await options(),
+const program = makeProgram('');
+const verbs = verbsOf(program);
+const share = {
+  'man/man1/nixmaker.1': commandPage(program),
+  'man/man5/nixmaker-policy.5': policyPage(
+    await readFile(new URL('../docs/policy.md', import.meta.url), 'utf8'),
+  ),
+  'bash-completion/completions/nixmaker': bashCompletion(verbs),
+  'fish/vendor_completions.d/nixmaker.fish': fishCompletion(verbs),
+  'zsh/site-functions/_nixmaker': zshCompletion(verbs),
+};
+const docs = {
   'codes.md': codes(),
   'policy.schema.json': policySchema(),
   'attacks.md': await attacks(),
+  'options.md': await options(),
 };
+const files = [
+  ...Object.entries(docs).map(([name, text]) => [`docs/${name}`, text] as const),
+  ...Object.entries(share).map(([name, text]) => [`share/${name}`, text] as const),
+];
 
-for (const [name, text] of Object.entries(files)) {
-  const path = new URL(`../docs/${name}`, import.meta.url);
-  if (!process.argv.includes('--check')) await writeFile(path, text);
-  else if ((await readFile(path, 'utf8')) !== text)
-    throw new Error(`docs/${name} is out of date: run \`npm run docs\``);
+for (const [name, text] of files) {
+  const path = new URL(`../${name}`, import.meta.url);
+  if (!process.argv.includes('--check')) {
+    await mkdir(new URL('.', path), { recursive: true });
+    await writeFile(path, text);
+  } else if ((await readFile(path, 'utf8')) !== text)
+    throw new Error(`${name} is out of date: run \`npm run docs\``);
 }

@@ -13,16 +13,21 @@ import type { BuildOptions } from './build.ts';
 import { type Assembled, manifestBytes } from './collect.ts';
 import { nextSequence, readLastManifest } from './sequence.ts';
 
+type OutputOptions = Pick<
+  BuildOptions,
+  'directory' | 'format' | 'content' | 'key' | 'sequenceAbove' | 'downgradeFrom'
+>;
+
 interface OutputRun {
   readonly nix: NixContext;
-  readonly options: BuildOptions;
+  readonly options: OutputOptions;
   readonly staging: string;
 }
 
 interface HostOutput {
   readonly host: string;
   readonly assembled: Assembled;
-  readonly evaluated: EvaluatedHost;
+  readonly evaluated: Pick<EvaluatedHost, 'derivation' | 'toplevel'>;
 }
 
 export interface Written {

@@ -116,7 +116,7 @@ async function readSince({ format, content, host }: BuildFlags, file: string) {
   return (await import('../builder/since.ts')).readBase(file, host);
 }
 
-function readEpoch(text: string): number {
+export function readEpoch(text: string): number {
   const seconds = /^[0-9]{1,11}$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(seconds)) throw new NixmakerError('usage', 'SOURCE_DATE_EPOCH is not a number of seconds');
   return seconds;

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkout, makeBuilder, run } from '../../scripts/sandboxed-target.ts';
+import { checkout, makeBuilder, nixSystem, run } from '../../scripts/sandboxed-target.ts';
 import { makeKeys, makeWorkplace, plainHost, writeFlake } from '../support/fleet.ts';
+import { takeApart } from '../support/forge.ts';
 
 const folder = await makeWorkplace();
 const builder = await makeBuilder(join(folder, 'builder'));
@@ -431,4 +432,31 @@ test('the builder leaves this machine’s own /nix alone', async () => {
   await ok('list', '-f', `path:${await writeFlake(join(folder, 'apart'))}`);
   const after = await run('sh', ['-c', 'ls -la /nix 2>&1; ls /nix/store 2>&1 | sort | cksum']);
   assert.equal(after.stdout, before.stdout);
+});
+
+test('pack makes of a cache that is there the bundle that build makes, but for the flake’s name', async () => {
+  const flake = await writeFlake(join(folder, 'flakes', 'packed'), {
+    hosts: { web: plainHost('web', 'packed') },
+  });
+  const out = join(folder, 'packed');
+  await ok('build', '--flake', `path:${flake}`, '--dir', out, '--sequence', '41');
+  const bundle = join(out, 'web/web.tar');
+  const [derivation = '', toplevel = ''] = (await readFile(join(out, 'web/meta'), 'utf8')).trim().split('\n');
+  const cache = join(folder, 'packed-cache');
+  const copied = await builder.run(['nix', 'copy', '--to', `file://${cache}?compression=zstd`, toplevel]);
+  assert.equal(copied.code, 0, copied.stderr);
+  const args = ['--host', 'web', '--system', nixSystem, '--toplevel', toplevel, '--derivation', derivation];
+  const again = join(folder, 'packed-again');
+  await ok('pack', cache, '--directory', again, '--sequence', '41', ...args);
+  const one = await takeApart(bundle);
+  const other = await takeApart(join(again, 'web/web.tar'));
+  assert.deepEqual({ ...other.manifest, flake: one.manifest.flake }, one.manifest);
+  assert.deepEqual(other.members, one.members);
+  assert.equal(other.signatureBytes.length, 0);
+
+  const nothing = await builder.nixmaker(['pack', folder, ...args]);
+  assert.deepEqual([nothing.code, /not a binary cache/.test(nothing.stderr)], [64, true], nothing.stderr);
+  await rm(join(cache, `${toplevel.slice('/nix/store/'.length, '/nix/store/'.length + 32)}.narinfo`));
+  const short = await builder.nixmaker(['pack', cache, ...args]);
+  assert.deepEqual([short.code, /closure-incomplete/.test(short.stderr)], [65, true], short.stderr);
 });

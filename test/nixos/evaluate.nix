@@ -1,5 +1,5 @@
 # Evaluates the module as nixpkgs would, with the machine's own options as far as the module sets them. `lib` is nixpkgs' own
-# where NIXPKGS points at one, else test/nixos/lib.nix. What the result holds is forced to the last value by JSON.
+# where NIXPKGS points at one, else test/nixos/nixpkgs/lib.nix. What the result holds is forced to the last value by JSON.
 {
   # A module, as an operator writes it.
   machine,
@@ -9,7 +9,7 @@
 }:
 let
   nixpkgs = builtins.getEnv "NIXPKGS";
-  lib = if nixpkgs == "" then import ./lib.nix else import (/. + "${nixpkgs}/lib");
+  lib = if nixpkgs == "" then import ./nixpkgs/lib.nix else import (/. + "${nixpkgs}/lib");
   pkgs = {
     coreutils = place "coreutils";
     gnutar = place "gnutar";

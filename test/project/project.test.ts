@@ -82,10 +82,26 @@ test('no source file has grown past 300 lines', () => {
   }
 });
 
-test('the documented codes are those of the catalogue', () => {
+test('what is written from the code (docs, manual pages, completions) is up to date', () => {
   const ran = spawnSync(process.execPath, ['scripts/docs.ts', '--check'], {
     cwd: checkout,
     encoding: 'utf8',
   });
   assert.equal(ran.status, 0, ran.stderr);
+});
+
+test('bash completes verbs, nested verbs, options and their values, and starts nothing for it', () => {
+  const tried = (...words: readonly string[]) => {
+    const script = `source share/bash-completion/completions/nixmaker
+      nixmaker() { exit 99; }
+      COMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 )); _nixmaker 2>/dev/null; echo "\${COMPREPLY[*]}"`;
+    const ran = spawnSync('bash', ['-c', script, 'bash', ...words], { cwd: checkout, encoding: 'utf8' });
+    assert.equal(ran.status, 0, ran.stderr);
+    return ran.stdout.trim();
+  };
+  assert.equal(tried('nixmaker', 'bu'), 'build');
+  assert.equal(tried('nixmaker', 'keyring', 's'), 'sign show');
+  assert.equal(tried('nixmaker', 'keyring', 'sign', '--s'), '--ssh-key');
+  assert.equal(tried('nixmaker', 'build', '--content', 'd'), 'derivation');
+  assert.equal(tried('nixmaker', 'verify', ''), '', 'a bundle is a file, which bash completes itself');
 });

@@ -1,0 +1,159 @@
+/** Manual pages: nixmaker(1) from the command line itself, nixmaker-policy(5) from docs/policy.md. man(7), groff's macros. */
+import type { Command } from 'commander';
+import { marked, type Token, type Tokens } from 'marked';
+import { exitCodes } from '../src/core/errors.ts';
+import { verbsOf } from './docs-completions.ts';
+
+/** Text as roff prints it: no dot or quote begins a request, dashes of options stay dashes. */
+function roff(text: string): string {
+  return text
+    .replace(/\\/g, '\\e')
+    .replace(/-/g, '\\-')
+    .replace(/^([.'])/gm, '\\&$1')
+    .replace(/[‘’]/g, '\\(cq')
+    .replace(/“/g, '\\(lq')
+    .replace(/”/g, '\\(rq')
+    .replace(/…/g, '...');
+}
+
+const bold = (text: string) => `\\fB${roff(text)}\\fP`;
+const header = (name: string, section: number, what: string) =>
+  `.\\" Written by npm run docs; do not edit.\n.TH ${name.toUpperCase()} ${section} "" nixmaker\n.SH NAME\n${roff(name)} \\- ${roff(what)}\n`;
+
+export function commandPage(program: Command): string {
+  const verbs = verbsOf(program).filter(({ words, choices }) => words.length > 0 && choices.length === 0);
+  const sections = verbs.map(({ words, description, options }) => {
+    const command = words.reduce<Command>(
+      (at, word) => at.commands.find((c) => c.name() === word) ?? at,
+      program,
+    );
+    const args = command.registeredArguments.map(
+      (a) => `${a.required ? '' : '['}${a.name()}${a.variadic ? '...' : ''}${a.required ? '' : ']'}`,
+    );
+    const usage = [`nixmaker ${words.join(' ')}`, options.length > 1 ? '[options]' : '', ...args].filter(
+      (w) => w !== '',
+    );
+    const flags = options
+      .filter((o) => o.long !== '--help')
+      .map((o) => {
+        const fallback =
+          o.defaultValue === undefined || Array.isArray(o.defaultValue)
+            ? ''
+            : ` (default: ${o.defaultValue})`;
+        const choices = o.argChoices === undefined ? '' : ` (${o.argChoices.join(', ')})`;
+        return `.TP\n${bold(o.flags)}\n${roff(`${o.description}${choices}${fallback}`)}\n`;
+      });
+    return `.SS ${bold(usage.join(' '))}\n${roff(sentence(description))}\n${flags.join('')}`;
+  });
+  const codes = Object.entries(exitCodes).map(
+    ([name, code]) => `.TP\n${code}\n${roff(codeWords[name as keyof typeof exitCodes])}\n`,
+  );
+  return `${header('nixmaker', 1, 'updates for NixOS machines that nothing can reach over a network')}.SH SYNOPSIS
+.B nixmaker
+.I verb
+[options] [arguments]
+.SH DESCRIPTION
+${roff(
+  'At the desk, nixmaker turns every host of a flake into one signed bundle. A stick, scp or any other carrier moves it. On the target, an agent verifies, imports and activates it under a policy file, and writes back a signed receipt.',
+)}
+.SH VERBS
+${sections.join('')}.SH EXIT STATUS
+${codes.join('')}.SH ENVIRONMENT
+.TP
+.B SOURCE_DATE_EPOCH
+${roff('The time that a bundle bears, in seconds since 1970, instead of the commit’s.')}
+.TP
+.B NO_COLOR
+${roff('Where it is set, nothing is coloured.')}
+.SH FILES
+.TP
+.I /etc/nixmaker/policy.json
+${roff('The policy file, nixmaker-policy(5).')}
+.TP
+.I /etc/nixmaker/settings.json
+${roff('Where things are, if not where they are by default.')}
+.TP
+.I /var/lib/nixmaker/inbox
+${roff('Bundles that are dropped here are taken.')}
+.SH SEE ALSO
+.BR nixmaker\\-policy (5),
+.BR nix (1),
+.BR nixos\\-rebuild (8)
+`;
+}
+
+const sentence = (text: string) => `${text[0]?.toUpperCase()}${text.slice(1)}.`;
+
+const codeWords: Readonly<Record<keyof typeof exitCodes, string>> = {
+  done: 'Done.',
+  fault: 'A fault: something around the bundle failed.',
+  usage: 'The command was not understood.',
+  badBundle: 'The bundle is bad, or nobody who is trusted has signed it.',
+  nixUnavailable: 'Nix does not answer.',
+  deferred: 'Not now; the same may succeed later.',
+  refusedByPolicy: 'Refused by the policy or the history of the machine.',
+  badConfiguration: 'The settings or the policy can’t be used.',
+};
+
+/** @param markdown docs/policy.md */
+export function policyPage(markdown: string): string {
+  const tokens = marked.lexer(markdown);
+  const body = tokens.filter((t) => !(t.type === 'heading' && t.depth === 1)).map(block);
+  return `${header('nixmaker-policy', 5, 'what a machine lets a nixmaker bundle do')}.SH DESCRIPTION\n${body.join('')}.SH SEE ALSO\n.BR nixmaker (1)\n`;
+}
+
+function block(token: Token): string {
+  switch (token.type) {
+    case 'heading':
+      return `.${token.depth <= 2 ? 'SH' : 'SS'} "${inline(token.tokens ?? []).replaceAll('"', '\\(dq')}"\n`;
+    case 'paragraph':
+      return `.PP\n${inline(token.tokens ?? [])}\n`;
+    case 'code':
+      return `.PP\n.RS 4\n.nf\n${roff(token.text)}\n.fi\n.RE\n`;
+    case 'table':
+      return table(token as Tokens.Table);
+    case 'list':
+      return (token as Tokens.List).items
+        .map(
+          (item) =>
+            `.IP \\(bu 2\n${item.tokens.map((t) => ('tokens' in t ? inline(t.tokens ?? []) : roff(t.raw))).join('\n')}\n`,
+        )
+        .join('');
+    case 'space':
+      return '';
+    default:
+      throw new Error(`docs/policy.md has what no manual page knows of: ${token.type}`);
+  }
+}
+
+/** A row is a term and what is said of it; the other columns by their names. */
+function table({ header: heads, rows }: Tokens.Table): string {
+  return rows
+    .map(([term, ...cells]) => {
+      const said = cells.map((cell, i) =>
+        i === 0 ? inline(cell.tokens) : `${roff(heads[i + 1]?.text ?? '')}: ${inline(cell.tokens)}`,
+      );
+      return `.TP\n${inline(term?.tokens ?? [])}\n${said.join('\n.br\n')}\n`;
+    })
+    .join('');
+}
+
+function inline(tokens: readonly Token[]): string {
+  return tokens
+    .map((token) => {
+      if (token.type === 'codespan' || token.type === 'strong') return bold(unescaped(token.text));
+      if (token.type === 'em') return `\\fI${roff(token.text)}\\fP`;
+      if (token.type === 'link') return inline(token.tokens ?? []);
+      if (token.type === 'br') return '\n.br\n';
+      return roff(unescaped('text' in token ? token.text : token.raw));
+    })
+    .join('');
+}
+
+const unescaped = (text: string) =>
+  text
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&amp;', '&');

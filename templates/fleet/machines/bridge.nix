@@ -1,0 +1,4 @@
+# The machine “bridge”: its own hardware, disks and services.
+{
+  # imports = [ ./bridge-hardware.nix ];
+}

@@ -1,0 +1,4 @@
+# The machine “engine”: its own hardware, disks and services.
+{
+  # imports = [ ./engine-hardware.nix ];
+}

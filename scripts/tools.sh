@@ -18,8 +18,8 @@ need() { # need PROGRAM WHY
 on_nixos() { [ -e /etc/NIXOS ]; }
 
 node_is_recent() { # node_is_recent NODE
-  # 24.0.0 or newer: zstd, type stripping without a flag.
-  "$1" -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 24 ? 0 : 1)' >/dev/null 2>&1
+  # 24.6 or newer: zstd with dictionaries, type stripping without a flag.
+  "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 24 || (a === 24 && b >= 6) ? 0 : 1)' >/dev/null 2>&1
 }
 
 nix_is_recent() { # nix_is_recent NIX
@@ -158,17 +158,17 @@ ensure_carriers() {
   export NIXMAKER_CARRIERS="$_carriers/bin"
 }
 
-# ssh-keygen, by which people sign: most machines have it.
-ensure_ssh() {
-  command -v ssh-keygen >/dev/null 2>&1 && return
-  _ssh=$nixmaker_cache/ssh
-  if [ "$(cat "$_ssh/stamp" 2>/dev/null)" != "1 $_ssh" ]; then
-    say "fetching ssh-keygen from Debian's mirror (about 5 MB)…"
-    fetch_debian "$_ssh" openssh-client
-    wrap_programs "$_ssh" ssh-keygen=usr/bin/ssh-keygen
-    printf '%s\n' "1 $_ssh" >"$_ssh/stamp"
+# ensure_program NAME PACKAGE: a program that most machines have, from Debian where this one has it not.
+ensure_program() {
+  command -v "$1" >/dev/null 2>&1 && return
+  _program=$nixmaker_cache/$1
+  if [ "$(cat "$_program/stamp" 2>/dev/null)" != "1 $_program" ]; then
+    say "fetching $1 from Debian's mirror…"
+    fetch_debian "$_program" "$2"
+    wrap_programs "$_program" "$1=usr/bin/$1"
+    printf '%s\n' "1 $_program" >"$_program/stamp"
   fi
-  PATH=$_ssh/bin:$PATH
+  PATH=$_program/bin:$PATH
 }
 
 # A Debian tree with systemd and Nix, for tests with a real systemd as PID 1 (test/support/bed.ts).
@@ -199,6 +199,8 @@ ensure_nix() {
       printf '%s\n' "1 $_dir" >"$_dir/stamp"
     fi
     PATH=$_dir/bin:$PATH
+    # Without it paths that have changed are carried whole.
+    ensure_program zstd zstd
   else
     command -v nix >/dev/null 2>&1 && nix_is_recent nix ||
       die "no Nix 2.24 or newer on PATH, and this is not Debian, where one could be fetched. Install Nix and run the same command again."
@@ -217,7 +219,7 @@ ensure_tools() {
   ensure_packages
   ensure_nix
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
-  case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers && ensure_ssh ;; esac
+  case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers && ensure_program ssh-keygen openssh-client ;; esac
   # shellcheck source=scripts/tools-vm.sh
   case " ${nixmaker_tools:-} " in *" vm "*)
     . "$nixmaker_root/scripts/tools-vm.sh"

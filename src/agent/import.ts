@@ -1,12 +1,14 @@
 /** From a verified bundle to valid store paths: rooted in advance, imported as an ordinary client, realised. */
 import { join } from 'node:path';
 import { serveBundle } from '../bundle/binary-cache.ts';
-import type { OpenedBundle } from '../bundle/contents.ts';
+import { type OpenedBundle, pathsLeftOut } from '../bundle/contents.ts';
+import { narOf } from '../bundle/nar.ts';
 import { NixmakerError } from '../core/errors.ts';
-import type { Manifest } from '../core/manifest.ts';
-import type { StorePath } from '../core/store-path.ts';
+import type { Delta, Manifest } from '../core/manifest.ts';
+import { type StorePath, toBaseName } from '../core/store-path.ts';
 import { spaceAt } from '../media/space.ts';
 import type { NixProgress } from '../nix/log.ts';
+import { narHashesOf } from '../nix/noted.ts';
 import {
   dropRoot,
   findInvalid,
@@ -47,14 +49,28 @@ export async function dropImportRoots(machine: Machine): Promise<void> {
  */
 export async function requireBase(machine: Machine, manifest: Manifest, contents: Contents): Promise<void> {
   if (manifest.base.length === 0 || contents.kind !== 'bundle') return;
-  const { members, narinfos } = contents.bundle;
-  const left = [...narinfos.values()].filter((info) => !members.has(info.url)).map((info) => info.path);
-  const [first, ...more] = await findInvalid(machine.nix, left);
-  if (first === undefined) return;
+  const deltas = [...contents.bundle.deltas.values()];
+  const bases = [...new Set(deltas.map((d) => d.base))];
+  const [first, ...more] = await findInvalid(machine.nix, [...pathsLeftOut(contents.bundle), ...bases]);
+  if (first === undefined) return requireSameBases(machine, deltas);
   const others = more.length === 0 ? '' : ` and ${more.length} more`;
   throw new NixmakerError(
     'base-missing',
     `${first}${others} are not there; the bundle relies on ${manifest.base.join(', ')}`,
+  );
+}
+
+/** The same path can have been built to other contents elsewhere; a delta fits those of the builder only. */
+async function requireSameBases(machine: Machine, deltas: readonly Delta[]): Promise<void> {
+  const hashes = await narHashesOf(
+    machine.nix,
+    deltas.map((d) => d.base),
+  );
+  const other = deltas.find((d, i) => hashes[i] !== d.baseHash);
+  if (other === undefined) return;
+  throw new NixmakerError(
+    'base-missing',
+    `${other.base} is there, but was built elsewhere and holds something else than the bundle relies on`,
   );
 }
 
@@ -133,7 +149,11 @@ async function importBundle(
     signatures: Readonly<Record<string, string>> | undefined;
   },
 ): Promise<number> {
-  const cache = await serveBundle(bundle, machine.randomHex(16), signatures);
+  const cache = await serveBundle(bundle, {
+    secret: machine.randomHex(16),
+    signatures,
+    narOf: (base) => narOf(join(storeFolder(machine.nix), toBaseName(base))),
+  });
   try {
     await importFromCache(
       machine.nix,

@@ -28,6 +28,7 @@ import type { NixProgress } from '../nix/log.ts';
 import { runProgram } from '../process/run.ts';
 import type { SecretKey } from '../signing/nix-key.ts';
 import { assemble, type Base, type BundleIdentity, collectClosure, signNarinfos } from './collect.ts';
+import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { writeHost } from './output.ts';
 
 export interface BuildOptions {
@@ -43,6 +44,8 @@ export interface BuildOptions {
   readonly forbidSource: boolean;
   /** What the target has already; then for one host only. */
   readonly base?: Base;
+  /** Whether changed paths may be carried as differences to what the target has. */
+  readonly deltas?: boolean;
   readonly notes?: string;
   readonly expiresAt?: string;
   /** The one machine that may take it. */
@@ -174,7 +177,9 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   const closure = await collectClosure(folder, subject.path);
   const leaks = guardLeaks(run, host, closure, subject.path);
   const narinfos = signNarinfos(closure, options.key?.secret);
-  const assembled = assemble(identityOf(run, host, evaluated), narinfos, { folder, base: options.base });
+  const deltas = await deltasFor(run, narinfos, say);
+  const { base } = options;
+  const assembled = assemble(identityOf(run, host, evaluated), narinfos, { folder, base, deltas });
   say('writing');
   const written = await writeHost(run, { host, assembled, evaluated });
   return {
@@ -186,6 +191,17 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
     signedBy: options.key?.secret.name,
     leaks,
   };
+}
+
+async function deltasFor(
+  { nix, options, staging }: BuildRun,
+  narinfos: readonly Narinfo[],
+  say: (text: string) => void,
+): Promise<ReadonlyMap<StorePath, MadeDelta>> {
+  const { base, deltas } = options;
+  if (base === undefined || deltas === false) return new Map();
+  const changed = narinfos.filter((info) => !base.paths.has(info.path));
+  return makeDeltas({ nix, changed, base: base.paths, staging, say });
 }
 
 function tell(say: (text: string) => void): (progress: NixProgress) => void {

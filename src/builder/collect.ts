@@ -12,11 +12,12 @@ import {
   type ManifestInput,
   metaText,
 } from '../core/manifest.ts';
-import { fingerprint, type Narinfo, parseNarinfo, renderNarinfo } from '../core/narinfo.ts';
+import { fingerprint, type Narinfo, parseNarinfo, plainNarinfo, renderNarinfo } from '../core/narinfo.ts';
 import { decodeNix32 } from '../core/nix32.ts';
 import { hashPart, type StorePath, toBaseName } from '../core/store-path.ts';
 import type { SecretKey } from '../signing/nix-key.ts';
 import { readManifest } from '../signing/verify.ts';
+import type { MadeDelta } from './deltas.ts';
 
 /**
  * The closure of `root` as narinfos, sorted by path. Deriver and foreign signatures are left out: they depend on
@@ -71,21 +72,33 @@ export interface Base {
 }
 
 /**
- * The members in the order of docs/format.md §1, and what the manifest says of them. With a base, NARs that the target
- * has are left out; narinfos never are, for Nix asks for those of the whole closure.
+ * The members in the order of docs/format.md §1, and what the manifest says of them. With a base, what the target has is
+ * left out, and what it has a predecessor of may be a delta.
  */
 export function assemble(
   identity: BundleIdentity,
   narinfos: readonly Narinfo[],
-  { folder, base }: { folder: string; base: Base | undefined },
+  {
+    folder,
+    base,
+    deltas = new Map(),
+  }: { folder: string; base: Base | undefined; deltas?: ReadonlyMap<StorePath, MadeDelta> },
 ): Assembled {
   const carried = narinfos.filter((info) => base?.paths.has(info.path) !== true);
-  const nars = new Map(carried.map((info) => [info.url, info]));
+  const whole = carried.filter((info) => !deltas.has(info.path));
+  const nars = new Map(whole.map((info) => [info.url, fromNar(info, folder)]));
+  const made = [...deltas.values()];
+  const contents = new Map([...made.map(({ member }) => [member.member.name, member] as const), ...nars]);
   const members: SourcedMember[] = [
     fromText('meta', metaText(identity)),
     fromText('nix-cache-info', cacheInfo),
-    ...narinfos.map((info) => fromText(`${hashPart(info.path)}.narinfo`, renderNarinfo(info))),
-    ...[...nars.values()].sort((a, b) => (a.url < b.url ? -1 : 1)).map((info) => fromNar(info, folder)),
+    ...carried.map((info) =>
+      fromText(
+        `${hashPart(info.path)}.narinfo`,
+        renderNarinfo(deltas.has(info.path) ? plainNarinfo(info, info.signatures) : info),
+      ),
+    ),
+    ...[...contents.values()].sort((a, b) => (a.member.name < b.member.name ? -1 : 1)),
   ];
   return {
     members,
@@ -93,6 +106,9 @@ export function assemble(
       ...identity,
       schema: 1,
       base: base === undefined ? [] : [base.toplevel],
+      ...(made.length === 0
+        ? {}
+        : { deltas: made.map(({ delta }) => delta).sort((a, b) => (a.path < b.path ? -1 : 1)) }),
       paths: narinfos.map(({ path, narHash, narSize, references, ca }) => ({
         path,
         narHash,

@@ -8,8 +8,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
+import pLimit, { type LimitFunction } from 'p-limit';
 import { NixmakerError } from '../core/errors.ts';
+import { isContents } from '../core/manifest.ts';
+import { plainNarinfo, renderNarinfo } from '../core/narinfo.ts';
+import { hashPart, type StorePath } from '../core/store-path.ts';
 import { type OpenedBundle, readMember, streamMember } from './contents.ts';
+import { restoreNar } from './delta.ts';
 
 export interface BinaryCache {
   readonly url: string;
@@ -19,39 +24,70 @@ export interface BinaryCache {
   close(): Promise<void>;
 }
 
-/**
- * @param secret an unguessable path segment, from the composition's randomness
- * @param signatures by store path: added to the narinfos that the bundle holds
- */
+export interface ServeOptions {
+  /** An unguessable path segment, from the composition's randomness. */
+  readonly secret: string;
+  /** By store path: added to the narinfos that the bundle holds. */
+  readonly signatures?: Readonly<Record<string, string>> | undefined;
+  /** The NAR of a path that this machine has; what deltas are restored from. */
+  readonly narOf: (path: StorePath) => AsyncIterable<Buffer>;
+}
+
+/** What is given for a name: bytes at hand, or a stream of known length. */
+type Answer =
+  | { readonly bytes: () => Promise<Buffer> | Buffer; readonly size: number }
+  | { readonly stream: () => AsyncIterable<Buffer>; readonly size: number; readonly member: number };
+
 export async function serveBundle(
   bundle: OpenedBundle,
-  secret: string,
-  signatures: Readonly<Record<string, string>> = {},
+  { secret, signatures = {}, narOf }: ServeOptions,
 ): Promise<BinaryCache> {
   let fault: NixmakerError | undefined;
   let served = 0;
+  const restored = restoredNars(bundle, narOf);
+  const leftOut = new Map(
+    bundle.manifest.paths.flatMap((info) => {
+      const name = `${hashPart(info.path)}.narinfo`;
+      return bundle.narinfos.has(name) ? [] : [[name, info] as const];
+    }),
+  );
+
+  const answerFor = (name: string): Answer | undefined => {
+    const member = bundle.members.get(name);
+    if (member === undefined) {
+      const info = leftOut.get(name);
+      // Nix asks for the narinfos of the whole closure, also of paths that it has.
+      if (info !== undefined) return atHand(Buffer.from(renderNarinfo(plainNarinfo(info))));
+      return restored.get(name);
+    }
+    if (isContents(name))
+      return { stream: () => streamMember(bundle, member), size: member.size, member: member.size };
+    const path = bundle.narinfos.get(name)?.path;
+    const signature = path === undefined ? undefined : signatures[path];
+    const added = Buffer.from(signature === undefined ? '' : `Sig: ${signature}\n`);
+    return {
+      bytes: async () => Buffer.concat([await readMember(bundle, member), added]),
+      size: member.size + added.length,
+    };
+  };
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const name = request.url?.startsWith(`/${secret}/`) ? request.url.slice(secret.length + 2) : undefined;
-    const member = name === undefined ? undefined : bundle.members.get(name);
-    if (member === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
+    const found = name === undefined ? undefined : answerFor(name);
+    if (found === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
       response.writeHead(404, { 'content-length': 0 }).end();
       return;
     }
-    const path = bundle.narinfos.get(member.name)?.path;
-    const signature = path === undefined ? undefined : signatures[path];
-    const added = Buffer.from(signature === undefined ? '' : `Sig: ${signature}\n`);
-    const length = member.size + added.length;
-    const headers = { 'content-length': length, 'content-type': 'application/octet-stream' };
+    const headers = { 'content-length': found.size, 'content-type': 'application/octet-stream' };
     if (request.method === 'HEAD') {
       response.writeHead(200, headers).end();
-    } else if (member.name.startsWith('nar/')) {
+    } else if ('stream' in found) {
       response.writeHead(200, headers);
-      await pipeline(streamMember(bundle, member), response);
-      served += member.size;
+      await pipeline(found.stream(), response);
+      served += found.member;
     } else {
       // Headers and body in one write: thousands of small answers.
-      response.writeHead(200, headers).end(Buffer.concat([await readMember(bundle, member), added]));
+      response.writeHead(200, headers).end(await found.bytes());
     }
   };
 
@@ -77,4 +113,41 @@ export async function serveBundle(
         server.closeAllConnections();
       }),
   };
+}
+
+const atHand = (bytes: Buffer): Answer => ({ bytes: () => bytes, size: bytes.length });
+
+/** By the name under which Nix asks for them. One after the other: each takes memory for base and window. */
+function restoredNars(bundle: OpenedBundle, narOf: ServeOptions['narOf']): Map<string, Answer> {
+  const oneAtATime = pLimit(1);
+  const infos = new Map(bundle.manifest.paths.map((info) => [info.path, info]));
+  return new Map(
+    [...bundle.deltas.values()].flatMap((delta) => {
+      const info = infos.get(delta.path);
+      const member = bundle.members.get(delta.member);
+      if (info === undefined || member === undefined) return [];
+      const sources = () => ({ base: narOf(delta.base), patch: streamMember(bundle, member) });
+      const stream = () => inTurn(oneAtATime, () => restoreNar({ delta, info }, sources()));
+      return [[plainNarinfo(info).url, { stream, size: info.narSize, member: member.size }] as const];
+    }),
+  );
+}
+
+/** The stream, begun when its turn comes; the next one’s comes when it has ended, however it ends. */
+async function* inTurn(limit: LimitFunction, begin: () => AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let end: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  await new Promise<void>((started) => {
+    void limit(() => {
+      started();
+      return ended;
+    });
+  });
+  try {
+    yield* begin();
+  } finally {
+    end();
+  }
 }

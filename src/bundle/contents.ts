@@ -1,8 +1,8 @@
 /** The members' contents: read whole (small ones), checked (all), streamed (NARs). Each byte's digest is checked. */
 import { createHash } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
-import { type Manifest, type Member, metaText } from '../core/manifest.ts';
-import { type Narinfo, parseNarinfo } from '../core/narinfo.ts';
+import { type Delta, isContents, type Manifest, type Member, metaText } from '../core/manifest.ts';
+import { type Narinfo, parseNarinfo, plainNarinfo } from '../core/narinfo.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { hashPart, type StorePath, toBaseName } from '../core/store-path.ts';
 
@@ -23,6 +23,8 @@ export interface OpenedBundle {
   readonly manifest: Manifest;
   readonly members: ReadonlyMap<string, Member>;
   readonly narinfos: ReadonlyMap<string, Narinfo>;
+  /** By the path that is restored. */
+  readonly deltas: ReadonlyMap<StorePath, Delta>;
 }
 
 /**
@@ -31,8 +33,9 @@ export interface OpenedBundle {
  */
 export async function openContents(reader: MemberReader, manifest: Manifest): Promise<OpenedBundle> {
   const members = new Map(manifest.members.map((m) => [m.name, m]));
-  const bundle = { reader, manifest, members, narinfos: new Map<string, Narinfo>() };
-  const small = manifest.members.filter((m) => !m.name.startsWith('nar/'));
+  const deltas = new Map((manifest.deltas ?? []).map((d) => [d.path, d]));
+  const bundle = { reader, manifest, members, deltas, narinfos: new Map<string, Narinfo>() };
+  const small = manifest.members.filter((m) => !isContents(m.name));
   for (const member of small) {
     const text = (await readMember(bundle, member)).toString('utf8');
     if (member.name === 'meta') expect(text === metaText(manifest), 'meta is not what the manifest says');
@@ -44,30 +47,44 @@ export async function openContents(reader: MemberReader, manifest: Manifest): Pr
   return bundle;
 }
 
-/** Every path of the manifest has a narinfo that says the same, and a NAR unless a base is relied on. */
-function checkNarinfos({ manifest, narinfos, members }: OpenedBundle): void {
+/** Every path of the manifest has a narinfo that says the same, and its contents; or a base is relied on for it. */
+function checkNarinfos({ manifest, narinfos, members, deltas }: OpenedBundle): void {
   const served = new Set<string>();
   for (const info of manifest.paths) {
     const name = `${hashPart(info.path)}.narinfo`;
     const narinfo = narinfos.get(name);
+    const delta = deltas.get(info.path);
+    if (narinfo === undefined && delta === undefined && manifest.base.length > 0) continue;
     expect(narinfo !== undefined && agrees(narinfo, info), `${name} does not agree with the manifest`);
-    const nar = members.get(narinfo.url);
+    const nar = members.get(delta?.member ?? narinfo.url);
     if (nar === undefined) {
       if (manifest.base.length > 0) continue;
       throw new NixmakerError('closure-incomplete', `the contents of ${info.path} are missing`);
     }
-    const fileHash = encodeNix32(Buffer.from(nar.sha256, 'hex'));
+    const hash = encodeNix32(Buffer.from(nar.sha256, 'hex'));
+    const due =
+      delta === undefined
+        ? { url: `nar/${hash}.nar.zst`, compression: 'zstd', fileHash: `sha256:${hash}`, fileSize: nar.size }
+        : plainNarinfo(info);
     const consistent =
-      narinfo.compression === 'zstd' &&
-      narinfo.url === `nar/${fileHash}.nar.zst` &&
-      narinfo.fileHash === `sha256:${fileHash}` &&
-      narinfo.fileSize === nar.size;
-    expect(consistent, `${name} does not agree with its NAR`);
+      narinfo.compression === due.compression &&
+      narinfo.url === due.url &&
+      narinfo.fileHash === due.fileHash &&
+      narinfo.fileSize === due.fileSize &&
+      (delta === undefined || nar.name === `delta/${hash}.zst`);
+    expect(consistent, `${name} does not agree with its contents`);
     served.add(nar.name);
   }
-  const spare = [...members.keys()].find((n) => n.startsWith('nar/') && !served.has(n));
+  const spare = [...members.keys()].find((n) => isContents(n) && !served.has(n));
   expect(spare === undefined, `${spare} belongs to no path`);
 }
+
+/** Paths of which the bundle holds nothing: the target is thought to have them. */
+export const pathsLeftOut = ({ manifest, narinfos, members, deltas }: OpenedBundle): StorePath[] =>
+  manifest.paths.flatMap(({ path }) => {
+    const url = narinfos.get(`${hashPart(path)}.narinfo`)?.url;
+    return deltas.has(path) || (url !== undefined && members.has(url)) ? [] : [path];
+  });
 
 function agrees(narinfo: Narinfo, info: Manifest['paths'][number]): boolean {
   return (
@@ -126,7 +143,7 @@ export async function* streamMember(
 export async function checkAllNars(bundle: OpenedBundle, onBytes?: (bytes: number) => void): Promise<void> {
   const buffer = Buffer.alloc(chunkSize);
   for (const member of bundle.manifest.members) {
-    if (!member.name.startsWith('nar/')) continue;
+    if (!isContents(member.name)) continue;
     if ((await sha256Of(bundle.reader, member, { buffer, onBytes })) !== member.sha256) throw altered(member);
   }
 }

@@ -25,7 +25,7 @@ export function entriesToPrune(entries: readonly PoolEntry[], host: string, keep
 }
 
 const narinfoName = new RegExp(`^[${nix32}]{32}\\.narinfo$`);
-const narName = new RegExp(`^([${nix32}]{52}\\.nar\\.zst)(?:\\.[0-9]{3})?$`);
+const contentsName = new RegExp(`^([${nix32}]{52}(?:\\.nar)?\\.zst)(?:\\.[0-9]{3})?$`);
 
 /**
  * Deletes members that none of the manifests names. Only files with the names we give are looked at.
@@ -36,13 +36,14 @@ export async function collectGarbage(root: string, manifests: readonly Manifest[
   const needed = new Set(manifests.flatMap((m) => m.members.map(({ name }) => name)));
   const cache = cacheOf(root);
   const narinfos = (await namesIn(cache)).filter((n) => narinfoName.test(n) && !needed.has(n));
-  const nars = (await namesIn(join(cache, 'nar'))).filter((n) => {
-    const whole = narName.exec(n)?.[1];
-    return whole !== undefined && !needed.has(`nar/${whole}`);
-  });
-  for (const name of narinfos) await rm(join(cache, name));
-  for (const name of nars) await rm(join(cache, 'nar', name));
-  return narinfos.length + nars.length;
+  const contents: string[] = [];
+  for (const folder of ['nar', 'delta'])
+    for (const name of await namesIn(join(cache, folder))) {
+      const whole = contentsName.exec(name)?.[1];
+      if (whole !== undefined && !needed.has(`${folder}/${whole}`)) contents.push(join(folder, name));
+    }
+  for (const name of [...narinfos, ...contents]) await rm(join(cache, name));
+  return narinfos.length + contents.length;
 }
 
 async function namesIn(folder: string): Promise<string[]> {

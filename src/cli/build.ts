@@ -15,6 +15,7 @@ export interface BuildFlags {
   readonly forbidSource?: boolean;
   readonly notes?: string;
   readonly since?: string;
+  readonly deltas?: boolean;
   readonly expires?: string;
   readonly machineId?: string;
   readonly downgradeFrom?: number;
@@ -40,6 +41,7 @@ export function defineBuild(program: Command): void {
         .default('bundle'),
     )
     .option('--since <file>', 'leave out what the host has, by its newest receipt or the bundle it took last')
+    .option('--no-deltas', 'with --since: carry changed paths whole, for targets with little memory')
     .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
     .option('--expires <time>', 'refused by targets from this time on (2027-01-31T00:00:00Z)')
     .option('--machine-id <id>', 'only the machine with this machine-id(5) may take it')
@@ -90,6 +92,7 @@ export async function buildWith(
       directory: flags.directory,
       hosts: base === undefined ? flags.host : [base.host],
       ...(base === undefined ? {} : { base }),
+      deltas: flags.deltas !== false,
       // The original tool carried the recipes; a bundle of ours carries everything unless told otherwise.
       content: flags.content ?? (flags.format === 'classic' ? 'derivation' : 'closure'),
       format: flags.format,

@@ -10,6 +10,8 @@ export const limits = {
   notesCharacters: 16 * 1024,
   /** A ustar header holds 11 octal digits: one byte under 8 GiB. */
   memberBytes: 8 * 1024 ** 3 - 1,
+  /** Of a NAR that is restored from a delta, and of what it is restored from: both are held in memory. */
+  deltaNarBytes: 128 * 1024 * 1024,
   /** A request holds a manifest and its signatures in base64. */
   requestBytes: 12 * 1024 * 1024,
   policyBytes: 1024 * 1024,

@@ -53,7 +53,7 @@ const memberName = z
   .max(100)
   .regex(
     new RegExp(
-      `^(?:meta|nix-cache-info|[${nix32}]{32}\\.narinfo|nar/[${nix32}]{52}\\.nar\\.zst|[A-Za-z0-9_][A-Za-z0-9._-]*\\.tar\\.gz)$`,
+      `^(?:meta|nix-cache-info|[${nix32}]{32}\\.narinfo|nar/[${nix32}]{52}\\.nar\\.zst|delta/[${nix32}]{52}\\.zst|[A-Za-z0-9_][A-Za-z0-9._-]*\\.tar\\.gz)$`,
     ),
     'is no member of a bundle',
   );
@@ -62,6 +62,15 @@ const member = z.strictObject({
   name: memberName,
   size: safeSize.max(limits.memberBytes),
   sha256: sha256Hex,
+});
+
+const delta = z.strictObject({
+  path: storePath,
+  /** A path of the base that the target has, and what it must hold: the same path can be built to other contents. */
+  base: storePath,
+  baseHash: narHash,
+  /** A zstd frame that gives the path’s NAR where the base’s NAR is its dictionary. */
+  member: memberName,
 });
 
 /** Text for people: no control characters but newlines, so that it can't repaint a terminal or forge a log line. */
@@ -89,6 +98,8 @@ const manifestShape = z.strictObject({
   derivation: drvPath,
   toplevel: storePath,
   base: z.array(storePath).max(64),
+  /** Paths that are restored from what the target has. */
+  deltas: z.array(delta).max(limits.paths).optional(),
   paths: z.array(pathInfo).max(limits.paths),
   members: z.array(member).max(2 * limits.paths + 2),
   notes: plainText(limits.notesCharacters).optional(),
@@ -108,6 +119,7 @@ const manifestSchema = manifestShape.refine(
 export type Manifest = z.infer<typeof manifestSchema>;
 export type PathInfo = Manifest['paths'][number];
 export type Member = Manifest['members'][number];
+export type Delta = z.infer<typeof delta>;
 export type Content = Manifest['content'];
 
 /** The fields of a manifest in their canonical order, references in base names: what goes into the file. */
@@ -122,6 +134,9 @@ export function encodeManifest(input: ManifestInput): string {
   const ordered = order(fieldOrder, {
     ...input,
     paths: input.paths.map((p) => order(['path', 'narHash', 'narSize', 'references', 'deriver', 'ca'], p)),
+    ...(input.deltas === undefined
+      ? {}
+      : { deltas: input.deltas.map((d) => order(['path', 'base', 'baseHash', 'member'], d)) }),
     members: input.members.map((m) => order(['name', 'size', 'sha256'], m)),
     ...(input.flake === undefined ? {} : { flake: order(['description', 'revision'], input.flake) }),
   });
@@ -185,27 +200,53 @@ function checkPaths(manifest: Manifest): void {
   }
   const root = manifest.content === 'closure' ? manifest.toplevel : manifest.derivation;
   if (!known.has(root)) throw new NixmakerError('closure-incomplete', `${root} itself is not listed`);
+  checkDeltas(manifest);
 }
+
+function checkDeltas({ base, deltas = [], paths, members }: Manifest): void {
+  const sizes = new Map(paths.map(({ path, narSize }) => [path, narSize]));
+  const names = new Set(members.map((m) => m.name));
+  let previous = '';
+  for (const delta of deltas) {
+    const size = sizes.get(delta.path);
+    const isGood =
+      base.length > 0 &&
+      delta.path > previous &&
+      delta.base !== delta.path &&
+      size !== undefined &&
+      size <= limits.deltaNarBytes &&
+      delta.member.startsWith('delta/') &&
+      names.has(delta.member);
+    if (!isGood) throw new NixmakerError('manifest-malformed', `deltas: that of ${delta.path} is none`);
+    previous = delta.path;
+  }
+}
+
+/** Members that hold what is in paths: the large ones. */
+export const isContents = (name: string): boolean => name.startsWith('nar/') || name.startsWith('delta/');
 
 /** How a manifest's members lie on disk. */
 export type Format = 'bundle' | 'classic';
 
 /**
  * The format, told from the members, which must be exactly those of that format, in order:
- * classic: the tarball, then meta. bundle: meta, nix-cache-info, narinfos, NARs, each sorted.
+ * classic: the tarball, then meta. bundle: meta, nix-cache-info, narinfos in the order of the paths, deltas and NARs, each
+ * sorted. Where there is a base, narinfos may be left out.
  * @throws NixmakerError `manifest-malformed`
  */
 export function formatOf(manifest: Manifest): Format {
   const names = manifest.members.map((m) => m.name);
   if (names.length === 2 && names[0] === `${manifest.host}.tar.gz` && names[1] === 'meta') return 'classic';
   const narinfos = manifest.paths.map((p) => `${hashPart(p.path)}.narinfo`);
-  const fixed = ['meta', 'nix-cache-info', ...narinfos];
-  const wrong = fixed.findIndex((name, i) => names[i] !== name);
-  if (wrong !== -1)
-    throw new NixmakerError('manifest-malformed', `members: ${fixed[wrong]} is not in its place`);
-  const nars = names.slice(fixed.length);
-  nars.forEach((name, i) => {
-    if (!name.startsWith('nar/') || name <= (nars[i - 1] ?? '')) {
+  let at = 0;
+  for (const name of ['meta', 'nix-cache-info', ...narinfos]) {
+    if (names[at] === name) at += 1;
+    else if (manifest.base.length === 0 || !name.endsWith('.narinfo'))
+      throw new NixmakerError('manifest-malformed', `members: ${name} is not in its place`);
+  }
+  const contents = names.slice(at);
+  contents.forEach((name, i) => {
+    if (!isContents(name) || name <= (contents[i - 1] ?? '')) {
       throw new NixmakerError('manifest-malformed', `members: ${name} is not in its place`);
     }
   });

@@ -31,6 +31,23 @@ const single = [
 ] as const;
 type Field = (typeof single)[number];
 
+/** Of a NAR that is served as it is, whether restored from a delta or never asked for. */
+export const plainNarinfo = (
+  info: Pick<PathInfo, 'path' | 'narHash' | 'narSize' | 'references' | 'ca'>,
+  signatures: readonly string[] = [],
+): Narinfo => ({
+  path: info.path,
+  narHash: info.narHash,
+  narSize: info.narSize,
+  references: info.references,
+  ...(info.ca === undefined ? {} : { ca: info.ca }),
+  url: `nar/${info.narHash.replace(/^sha256:/, '')}.nar`,
+  compression: 'none',
+  fileHash: info.narHash,
+  fileSize: info.narSize,
+  signatures,
+});
+
 /** @throws NixmakerError `bundle-malformed` */
 export function parseNarinfo(text: string): Narinfo {
   const fields = new Map<Field, string>();

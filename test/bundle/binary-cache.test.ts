@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { serveBundle } from '../../src/bundle/binary-cache.ts';
 import { readMember } from '../../src/bundle/contents.ts';
+import { narOf } from '../../src/bundle/nar.ts';
 import { openTestBundle, temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 
 test('the cache serves the members under its secret path, and nothing anywhere else', async (t) => {
   const path = join(await temporaryFolder(t), 'web.tar');
   await writeTestBundle(path, { narSizes: [600_000, 20] });
   const bundle = await openTestBundle(path);
-  const cache = await serveBundle(bundle, 'secret');
+  const cache = await serveBundle(bundle, { secret: 'secret', narOf });
   t.after(() => cache.close());
   for (const member of bundle.placed) {
     const head = await fetch(`${cache.url}/${member.name}`, { method: 'HEAD' });
@@ -35,7 +36,7 @@ test('a member altered after it was checked breaks the download, and the cache s
   const path = join(await temporaryFolder(t), 'web.tar');
   await writeTestBundle(path, { narSizes: [600_000, 20] });
   const bundle = await openTestBundle(path);
-  const cache = await serveBundle(bundle, 'secret');
+  const cache = await serveBundle(bundle, { secret: 'secret', narOf });
   t.after(() => cache.close());
   const large = bundle.placed.find((m) => m.size === 600_000);
   assert.ok(large !== undefined);

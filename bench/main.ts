@@ -18,6 +18,7 @@ import {
   run,
 } from '../scripts/sandboxed-target.ts';
 
+import { type DeltaFigures, measureDeltas } from './delta.ts';
 import { measureNotice, type NoticeFigures } from './notice.ts';
 import { measurePool, type PoolFigures } from './pool.ts';
 
@@ -221,10 +222,11 @@ interface Figures {
   readonly rows: readonly Row[];
   readonly memory: readonly Memory[];
   readonly pool: PoolFigures;
+  readonly delta: DeltaFigures;
   readonly notice: NoticeFigures;
 }
 
-function report({ rows, memory, pool, notice }: Figures): void {
+function report({ rows, memory, pool, notice, delta }: Figures): void {
   const say = (text: string) => process.stdout.write(`${text}\n`);
   for (const row of rows) {
     say(`\nA system of ${row.megabytes} MiB in ${pathsOf(row.megabytes)} paths (medians of ${repeats})`);
@@ -252,6 +254,12 @@ function report({ rows, memory, pool, notice }: Figures): void {
   say(
     `  put, flushed and read back ${pool.put.toFixed(2)} s; ten bundles (${prettyBytes(pool.bundlesBytes)}) copied and flushed ${pool.copy.toFixed(2)} s`,
   );
+  say(`\nReleases of a system of ${delta.paths} paths, since the one before`);
+  say(`  whole: built in ${delta.wholeBuild.toFixed(1)} s, taken in ${delta.wholeTake.toFixed(1)} s`);
+  for (const { shape, wholeBytes, bytes, deltas, build, take, memory } of delta.releases)
+    say(
+      `  ${shape}: ${prettyBytes(bytes)} of ${prettyBytes(wholeBytes)}, ${((100 * bytes) / wholeBytes).toFixed(2)} %, ${deltas} deltas; built in ${build.toFixed(1)} s, taken in ${take.toFixed(1)} s, peak ${prettyBytes(memory, { binary: true })}`,
+    );
   say('\nFrom mount(8) until the agent knows of the medium');
   say(
     `  median ${notice.median.toFixed(0)} ms, worst of 20 ${notice.worst.toFixed(0)} ms (goal: less than 300)`,
@@ -268,7 +276,8 @@ try {
   const memory: Memory[] = [];
   for (const megabytes of memorySizes) memory.push(await measureMemory(place, builder, megabytes));
   const pool = await measurePool(place, builder);
-  const figures = { rows, memory, pool, notice: await measureNotice(place) };
+  const delta = await measureDeltas(place, builder, quick ? 200 : 2500);
+  const figures = { rows, memory, pool, delta, notice: await measureNotice(place) };
   report(figures);
   const out = join(checkout, 'bench', 'out');
   await mkdir(out, { recursive: true });

@@ -43,7 +43,10 @@ const kit: Kit = {
   impostor: await readKey(impostor.secretFile),
 };
 
-/** From being dropped until being refused, and moved away. Milliseconds. */
+/**
+ * From being dropped until being refused, and moved away. Milliseconds; on a machine that is slow, as long as a genuine
+ * bundle takes twice.
+ */
 const mostTime = 2000;
 /** What of it the agent waits by its settings, for files that are short or at fault: they may still be being copied. */
 const patience = 0.3;
@@ -93,6 +96,7 @@ for (const [policy, mine] of groups) {
     let agent: RunningAgent;
     let paths: string[];
     let files: string[];
+    let allowed = mostTime;
 
     before(async () => {
       target = await makeTarget(join(shop.folder, `target-${outcomes.length}`), {
@@ -100,7 +104,9 @@ for (const [policy, mine] of groups) {
         trustedKeys: [shop.keys.publicKey],
         settings: { inboxPatience: patience },
       });
+      const begun = performance.now();
       assert.equal((await target.verb('switch', ['--tarball', running])).code, 0);
+      allowed = Math.max(mostTime, 2 * (performance.now() - begun));
       const file = JSON.parse(await readFile(target.policyFile, 'utf8')) as Record<string, unknown>;
       // A threshold needs as many keys, of people who have signed nothing here.
       const keys = [shop.keys.publicKey, stranger.publicKey];
@@ -147,7 +153,7 @@ for (const [policy, mine] of groups) {
           JSON.stringify(lines),
         );
         assert.equal(end.code, attack.refusedAs[0], String(end.detail));
-        assert.ok(time < mostTime + patience * 1000, `refused after ${time} ms`);
+        assert.ok(time < allowed + patience * 1000, `refused after ${time} ms`);
         assert.equal(await target.currentSystem(), system);
         if (attack.mayImport !== true) assert.deepEqual(await target.validPaths(), paths);
         else paths = await target.validPaths();

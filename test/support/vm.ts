@@ -56,12 +56,17 @@ export class Vm extends ControlLine {
    * nothing is written while the copy is made.
    */
   async copyAsIfCut(folder: string): Promise<void> {
-    const all = await withDescendants(this.#child.pid as number);
+    const stopped = new Set<number>();
     try {
-      for (const pid of all) process.kill(pid, 'SIGSTOP');
+      // Until a look finds nobody new: while some still run, others come and go.
+      for (let before = -1; stopped.size !== before; ) {
+        before = stopped.size;
+        for (const pid of await withDescendants(this.#child.pid as number))
+          if (!stopped.has(pid) && signal(pid, 'SIGSTOP')) stopped.add(pid);
+      }
       await copyDisk(join(this.folder, 'disk'), folder);
     } finally {
-      for (const pid of all) process.kill(pid, 'SIGCONT');
+      for (const pid of stopped) signal(pid, 'SIGCONT');
     }
   }
 
@@ -84,6 +89,16 @@ export class Vm extends ControlLine {
     this.post('systemctl poweroff');
     await Promise.race([ended, sleep(30_000, undefined, { ref: false })]);
     await this.cutPower();
+  }
+}
+
+/** @returns whether it was still there */
+function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
   }
 }
 

@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 /** The command line. */
 import { readFileSync } from 'node:fs';
-import { CommanderError } from 'commander';
 import { exitCodes } from '../core/errors.ts';
-import { makeProgram } from './program.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -15,9 +13,17 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+// Scripts ask for it to see whether we are there; it needs none of the verbs.
+if (process.argv.length === 3 && ['--version', '-V'].includes(process.argv[2] ?? '')) {
+  process.stdout.write(`${version}\n`);
+  process.exit(exitCodes.done);
+}
+
 try {
+  const { makeProgram } = await import('./program.ts');
   await makeProgram(version).parseAsync();
 } catch (error) {
+  const { CommanderError } = await import('commander');
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
 }

@@ -2,7 +2,7 @@
  * The key to which bundles for this machine may be encrypted. The agent reads it, who reads bundles; root’s command line
  * does as well.
  */
-import { chmod, chown, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateIdentity, recipientOf } from '../bundle/sealed.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
@@ -26,18 +26,24 @@ export async function readIdentities(machine: Keeper): Promise<string[]> {
 
 /** Makes one where there is none. @returns the recipients, in age’s text form */
 export async function ageRecipients(machine: Keeper): Promise<string[]> {
+  await becomeAgent(machine);
   const there = await readIdentities(machine);
   if (there.length > 0) return Promise.all(there.map(recipientOf));
   const identity = await generateIdentity();
-  const file = identityFile(machine);
-  await makeFolder(machine.agentDirectory);
-  await writeDurably(file, `${identity}\n`, 0o600);
-  await chmod(file, 0o600);
-  // Made by root, it is the agent’s all the same.
-  const { uid, gid } = await stat(machine.agentDirectory);
-  if (process.getuid?.() === 0 && settingsAreDefault(machine)) await chown(file, uid, gid);
+  await writeDurably(identityFile(machine), `${identity}\n`, 0o600);
   return [await recipientOf(identity)];
 }
 
-/** A file that the operator has named is the operator’s to give to somebody. */
-const settingsAreDefault = ({ settings }: Keeper) => settings.identityFile === undefined;
+/**
+ * The file is the agent’s, in a folder of the agent’s. Threat: an agent that was taken over puts a link in its place, for root
+ * to write to, or to give away what it leads to. So it is made with the agent’s own rights.
+ */
+async function becomeAgent({ settings, agentDirectory }: Keeper): Promise<void> {
+  // A file that the operator has named is the operator’s.
+  if (process.getuid?.() !== 0 || settings.identityFile !== undefined) return;
+  await makeFolder(agentDirectory);
+  const { uid, gid } = await stat(agentDirectory);
+  process.setgroups?.([gid]);
+  process.setegid?.(gid);
+  process.seteuid?.(uid);
+}

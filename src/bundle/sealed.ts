@@ -65,7 +65,12 @@ async function fileKeyOf(header: Buffer, identities: readonly string[]): Promise
     );
   const { Decrypter } = await age();
   const decrypter = new Decrypter();
-  for (const identity of identities) decrypter.addIdentity(identity);
+  try {
+    for (const identity of identities) decrypter.addIdentity(identity);
+  } catch {
+    // Its message may hold what was read.
+    throw new NixmakerError('key-malformed', 'what this machine has to decrypt with is no age identity');
+  }
   try {
     return await decrypter.decryptHeader(header);
   } catch (cause) {

@@ -9,6 +9,7 @@ import { defineCheckPolicy } from './check-policy.ts';
 import { defineCollect } from './collect.ts';
 import { defineConfirm } from './confirm.ts';
 import { defineEncrypt } from './encrypt.ts';
+import { defineExplain } from './explain.ts';
 import { defineFleet } from './fleet.ts';
 import { defineFloor } from './floor.ts';
 import { defineHistory } from './history.ts';
@@ -56,6 +57,7 @@ export function makeProgram(version: string): Command {
     defineOperations,
     defineStatus,
     defineHistory,
+    defineExplain,
     defineRollback,
     defineConfirm,
     defineCheckPolicy,

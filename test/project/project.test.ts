@@ -105,3 +105,20 @@ test('bash completes verbs, nested verbs, options and their values, and starts n
   assert.equal(tried('nixmaker', 'build', '--content', 'd'), 'derivation');
   assert.equal(tried('nixmaker', 'verify', ''), '', 'a bundle is a file, which bash completes itself');
 });
+
+test('explain says of every code what happened, whether the system is safe, and what to do', () => {
+  const explain = (...args: readonly string[]) =>
+    spawnSync(process.execPath, ['src/cli/main.ts', 'explain', ...args], { cwd: checkout, encoding: 'utf8' });
+  const { codes } = JSON.parse(explain('--json').stdout) as { codes: { code: string; what: string }[] };
+  const documented = [...read('docs/codes.md').matchAll(/^### `([a-z-]+)`$/gm)].map(([, code]) => code);
+  assert.deepEqual(
+    codes.map(({ code }) => code),
+    documented,
+  );
+  assert.match(
+    explain('sequence-older').stdout,
+    /^The bundle is older .*\n.*not changed\.\nNext: .*\nExit code 77\.\n$/s,
+  );
+  const unknown = explain('sequence-odler');
+  assert.deepEqual([unknown.status, /is no code/.test(unknown.stderr)], [64, true], unknown.stderr);
+});

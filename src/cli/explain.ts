@@ -1,0 +1,36 @@
+import { Argument, type Command } from 'commander';
+import { catalogue, safetyOf } from '../core/catalogue.ts';
+import { exitCodes, NixmakerError, type ReasonCode } from '../core/errors.ts';
+import { print, printJson, runVerb } from './output.ts';
+
+export function defineExplain(program: Command): void {
+  program
+    .command('explain')
+    .description('say what a code means: what happened, whether the system is safe, what to do')
+    .addArgument(new Argument('[code]', 'as reports and logs have it; all of them, where none is given'))
+    .option('--json', 'print JSON')
+    .action((code: string | undefined, options: { json?: boolean }) =>
+      runVerb(async () => explainCode(code, options), options),
+    );
+}
+
+const isCode = (text: string): text is ReasonCode => Object.hasOwn(catalogue, text);
+
+function explainCode(text: string | undefined, { json }: { json?: boolean }): number {
+  if (text !== undefined && !isCode(text))
+    throw new NixmakerError(
+      'usage',
+      `“${text}” is no code of nixmaker’s; \`nixmaker explain\` lists them all`,
+    );
+  const codes = text === undefined ? (Object.keys(catalogue) as ReasonCode[]) : [text];
+  const entries = codes.map((code) => {
+    const { what, next, exit } = catalogue[code];
+    return { code, what, safety: safetyOf(code), next, exit };
+  });
+  if (json === true) printJson({ schema: 1, codes: entries });
+  else if (text === undefined) for (const { code, what } of entries) print(`${code}: ${what}\n`);
+  else
+    for (const { what, safety, next, exit } of entries)
+      print(`${what}\n${safety}\nNext: ${next}\nExit code ${exit}.\n`);
+  return exitCodes.done;
+}

@@ -276,7 +276,7 @@ try {
   const memory: Memory[] = [];
   for (const megabytes of memorySizes) memory.push(await measureMemory(place, builder, megabytes));
   const pool = await measurePool(place, builder);
-  const delta = await measureDeltas(place, builder, quick ? 200 : 2500);
+  const delta = await measureDeltas(place, builder, quick ? 100 : 500);
   const figures = { rows, memory, pool, delta, notice: await measureNotice(place) };
   report(figures);
   const out = join(checkout, 'bench', 'out');

@@ -25,28 +25,19 @@ let
       inherit example description;
     };
   command = types.nonEmptyListOf types.str;
+  days = [
+    "mon"
+    "tue"
+    "wed"
+    "thu"
+    "fri"
+    "sat"
+    "sun"
+  ];
   window = freeform {
     days = mkOption {
-      type = types.listOf (
-        types.enum [
-          "mon"
-          "tue"
-          "wed"
-          "thu"
-          "fri"
-          "sat"
-          "sun"
-        ]
-      );
-      default = [
-        "mon"
-        "tue"
-        "wed"
-        "thu"
-        "fri"
-        "sat"
-        "sun"
-      ];
+      type = types.listOf (types.enum days);
+      default = days;
       description = "Days on which the window opens; it may close on the next.";
     };
     from = mkOption {

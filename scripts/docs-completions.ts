@@ -78,7 +78,7 @@ complete -F _nixmaker nixmaker
 `;
 }
 
-const quoted = (text: string) => text.replaceAll('’', '’').replaceAll("'", '’');
+const quoted = (text: string) => text.replaceAll("'", '’');
 
 export function fishCompletion(verbs: readonly Verb[]): string {
   const lines = verbs.flatMap(({ words, options, choices }) => {

@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateIdentity, recipientOf } from '../bundle/sealed.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { keyLines } from '../core/sealed.ts';
 import { makeFolder, readIfThere, writeDurably } from '../state/durable.ts';
 import type { Machine } from './machine.ts';
 
@@ -20,8 +21,7 @@ export async function readIdentities(machine: Keeper): Promise<string[]> {
   const text = await readIfThere(file).catch((cause: unknown) => {
     throw new NixmakerError('key-malformed', `${file} can’t be read: ${messageOf(cause)}`, { cause });
   });
-  const lines = (text ?? '').split('\n').map((line) => line.trim());
-  return lines.filter((line) => line !== '' && !line.startsWith('#'));
+  return keyLines(text ?? '');
 }
 
 /** Makes one where there is none. @returns the recipients, in age’s text form */

@@ -27,7 +27,14 @@ import {
 import type { NixProgress } from '../nix/log.ts';
 import { runProgram } from '../process/run.ts';
 import type { SecretKey } from '../signing/nix-key.ts';
-import { assemble, type Base, type BundleIdentity, collectClosure, signNarinfos } from './collect.ts';
+import {
+  assemble,
+  type Base,
+  type BundleIdentity,
+  collectClosure,
+  signNarinfos,
+  timestampOf,
+} from './collect.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { writeHost } from './output.ts';
 
@@ -239,7 +246,7 @@ function identityOf({ options, metadata }: BuildRun, host: string, evaluated: Ev
   return {
     host,
     system: evaluated.system,
-    createdAt: new Date(epoch * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
+    createdAt: timestampOf(epoch),
     ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
     ...(options.machineId === undefined ? {} : { machineId: options.machineId }),
     ...(options.downgradeFrom === undefined ? {} : { downgradeFrom: options.downgradeFrom }),

@@ -59,6 +59,10 @@ export interface BundleIdentity {
   readonly flake?: NonNullable<ManifestInput['flake']>;
 }
 
+/** As manifests spell a time. @param epoch seconds since 1970 */
+export const timestampOf = (epoch: number): string =>
+  new Date(epoch * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
+
 export interface Assembled {
   /** Everything of the manifest but the sequence. */
   readonly input: Omit<ManifestInput, 'sequence'>;

@@ -4,6 +4,7 @@ import { openBundleFile } from '../bundle/file.ts';
 import { authenticateBundle } from '../bundle/open.ts';
 import { sealFile } from '../bundle/sealed.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { keyLines } from '../core/sealed.ts';
 import { parseSignatureFile } from '../signing/signature-file.ts';
 import { withoutVerifying } from './verify.ts';
 
@@ -12,15 +13,12 @@ export async function readRecipients(given: readonly string[]): Promise<string[]
   const lists = await Promise.all(
     given.map(async (text) => {
       if (text.startsWith('age1')) return [text];
-      const lines = await readFile(text, 'utf8').catch((cause: unknown) => {
+      const listed = await readFile(text, 'utf8').catch((cause: unknown) => {
         throw new NixmakerError('usage', `${text} is no recipient, and no file: ${messageOf(cause)}`, {
           cause,
         });
       });
-      return lines
-        .split('\n')
-        .map((line) => line.trim())
-        .filter((line) => line !== '' && !line.startsWith('#'));
+      return keyLines(listed);
     }),
   );
   const recipients = [...new Set(lists.flat())];

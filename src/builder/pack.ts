@@ -8,7 +8,7 @@ import { messageOf, NixmakerError } from '../core/errors.ts';
 import { isHostName } from '../core/schema.ts';
 import { parseDrvPath, parseStorePath } from '../core/store-path.ts';
 import { builderNix } from './build.ts';
-import { assemble, collectClosure, signNarinfos } from './collect.ts';
+import { assemble, collectClosure, timestampOf } from './collect.ts';
 import { type Written, writeHost } from './output.ts';
 
 export interface PackOptions {
@@ -42,12 +42,12 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
   const identity = {
     host,
     system,
-    createdAt: new Date(epoch * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
+    createdAt: timestampOf(epoch),
     content: 'closure',
     derivation,
     toplevel,
   } as const;
-  const assembled = assemble(identity, signNarinfos(closure, undefined), { folder: cache, base: undefined });
+  const assembled = assemble(identity, closure, { folder: cache, base: undefined });
   const written = await writeHost(
     {
       nix: builderNix(),

@@ -3,7 +3,6 @@
  * reading the file system. `nix-store --dump` gives the same bytes, by a process for each path.
  */
 import { lstat, open, readdir, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
 
 const chunkBytes = 1024 * 1024;
 
@@ -61,7 +60,7 @@ async function* bytesOf(path: Buffer, size: number): AsyncGenerator<Buffer, void
     for (let done = 0; done < size; ) {
       const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, size - done));
       const { bytesRead } = await file.read(buffer, 0, buffer.length, done);
-      if (bytesRead === 0) throw new Error(`${join(path.toString())} has become shorter`);
+      if (bytesRead === 0) throw new Error(`${path.toString()} has become shorter`);
       done += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }

@@ -5,3 +5,10 @@ export const sealedExtension = '.tar.age';
 
 export const isSealed = (bytes: Uint8Array): boolean =>
   bytes.length >= sealedMagic.length && [...sealedMagic].every((c, i) => bytes[i] === c.charCodeAt(0));
+
+/** Keys in a file as `age` reads it: one a line, but for empty lines and comments. */
+export const keyLines = (text: string): string[] =>
+  text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));

@@ -132,11 +132,9 @@ export async function moduleOutput(builder: Builder, folder: string, machine: st
   return { files, links, evaluated };
 }
 
-const text = (value: unknown) => (typeof value === 'boolean' ? String(value) : `${value}`);
-
 function section(name: string, settings: Readonly<Record<string, unknown>>): string {
   const lines = Object.entries(settings).flatMap(([key, value]) =>
-    (Array.isArray(value) ? value : [value]).map((each) => `${key}=${text(each)}`),
+    (Array.isArray(value) ? value : [value]).map((each) => `${key}=${each}`),
   );
   return `[${name}]\n${lines.join('\n')}\n`;
 }

@@ -1,18 +1,15 @@
 /** From a verified bundle to valid store paths: rooted in advance, imported as an ordinary client, realised. */
 import { join } from 'node:path';
-import { serveBundle } from '../bundle/binary-cache.ts';
-import { type OpenedBundle, pathsLeftOut } from '../bundle/contents.ts';
-import { narOf } from '../bundle/nar.ts';
+import { pathsLeftOut } from '../bundle/contents.ts';
 import { NixmakerError } from '../core/errors.ts';
 import type { Delta, Manifest } from '../core/manifest.ts';
-import { type StorePath, toBaseName } from '../core/store-path.ts';
+import type { StorePath } from '../core/store-path.ts';
 import { spaceAt } from '../media/space.ts';
 import type { NixProgress } from '../nix/log.ts';
 import { narHashesOf } from '../nix/noted.ts';
 import {
   dropRoot,
   findInvalid,
-  importFromCache,
   importFromChrootStore,
   isValid,
   realise,
@@ -21,6 +18,7 @@ import {
 } from '../nix/target.ts';
 import { makeFolder } from '../state/durable.ts';
 import type { Contents } from './examine.ts';
+import { importBundle } from './import-bundle.ts';
 import type { Machine } from './machine.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -127,46 +125,16 @@ export async function importContents(
   const started = machine.clock.monotonic();
   const bytes =
     contents.kind === 'bundle'
-      ? await importBundle(machine, { transaction, bundle: contents.bundle, path, signatures })
+      ? await importBundle(
+          machine,
+          { bundle: contents.bundle, path, signatures },
+          { onProgress: progress(machine, transaction, 'import') },
+        )
       : await importChrootStore(machine, { transaction, folder: contents.folder, path });
   if (!(await isValid(machine.nix, path)))
     throw new NixmakerError('nix-failed', `${path} is not valid after the import`);
   const milliseconds = Math.round(machine.clock.monotonic() - started);
   transaction.learn({ imported: { paths: manifest.paths.length, bytes, milliseconds } });
-}
-
-async function importBundle(
-  machine: Machine,
-  {
-    transaction,
-    bundle,
-    path,
-    signatures,
-  }: {
-    transaction: Transaction;
-    bundle: OpenedBundle;
-    path: StorePath;
-    signatures: Readonly<Record<string, string>> | undefined;
-  },
-): Promise<number> {
-  const cache = await serveBundle(bundle, {
-    secret: machine.randomHex(16),
-    signatures,
-    narOf: (base) => narOf(join(storeFolder(machine.nix), toBaseName(base))),
-  });
-  try {
-    await importFromCache(
-      machine.nix,
-      { url: cache.url, path },
-      { onProgress: progress(machine, transaction, 'import') },
-    );
-    return cache.bytesServed();
-  } catch (error) {
-    // Where the bundle was at fault, Nix only saw a broken download.
-    throw cache.fault() ?? error;
-  } finally {
-    await cache.close();
-  }
 }
 
 async function importChrootStore(

@@ -8,6 +8,7 @@ import type { Clock, EventSink, ProcessHolder, ProcessListener, ProcessRunner } 
 import type { Settings } from '../core/settings.ts';
 import { defaultSettingsFile } from '../core/settings.ts';
 import type { NixContext } from '../nix/command.ts';
+import { daemonSocketOf } from '../nix/daemon.ts';
 import { systemClock } from '../process/clock.ts';
 import { holdProgram, listenToProgram, runProgram } from '../process/run.ts';
 import { type TrustSet, trustSetOf } from '../signing/verify.ts';
@@ -91,6 +92,7 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
     nix: {
       run: runProgram,
       store: settings.store,
+      daemonSocket: daemonSocketOf(settings.store, process.env),
       // Nix's clients keep a database of cached narinfos; ours are good for one import only.
       env: { XDG_CACHE_HOME: `${settings.runtimeDirectory}/cache` },
     },

@@ -1,5 +1,5 @@
 /**
- * A binary cache for the length of one import: members of an open bundle over HTTP on the loopback address, under a
+ * A binary cache for the length of one import, for stores that no daemon serves (docs/adr/0017): members of an open bundle over HTTP on the loopback address, under a
  * path nobody else can guess. Nix reads the bundle through it; the bundle is never unpacked (DESIGN §3).
  *
  * Threat: other users of the machine can connect to the port. All they could get is what the bundle holds, and

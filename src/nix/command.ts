@@ -9,6 +9,8 @@ export interface NixContext {
   readonly run: ProcessRunner;
   /** A Nix store URI; left out on the builder, whose own configuration decides. */
   readonly store?: string;
+  /** Where the daemon of that store listens, if it is one that a daemon serves. */
+  readonly daemonSocket?: string | undefined;
   readonly signal?: AbortSignal;
   /** Added to the environment of every Nix process. */
   readonly env?: Readonly<Record<string, string>>;
@@ -90,9 +92,17 @@ function failureOf(result: CommandResult, messages: readonly string[], otherwise
     return new NixmakerError('nix-unavailable', `nix can’t be started: ${messageOf(result.startError)}`);
   }
   if (result.timedOut) return new NixmakerError(otherwise, 'Nix did not finish in time');
+  return failureFor(messages, otherwise, `nix ended with ${result.exitCode}`);
+}
+
+/** The fault that Nix's own words tell of. @param unsaid where it said nothing */
+export function failureFor(
+  messages: readonly string[],
+  otherwise: ReasonCode,
+  unsaid = 'Nix said nothing',
+): NixmakerError {
   const text = messages.map((m) => stripVTControlCharacters(m).trim()).filter((m) => m !== '');
   const code = knownErrors.find(([pattern]) => text.some((line) => pattern.test(line)))?.[1] ?? otherwise;
-  const error =
-    text.findLast((line) => line.startsWith('error:')) ?? text.at(-1) ?? `nix ended with ${result.exitCode}`;
+  const error = text.findLast((line) => line.startsWith('error:')) ?? text.at(-1) ?? unsaid;
   return new NixmakerError(code, messageOf(error.replace(/^error:\s*/, '')), { cause: text.join('\n') });
 }

@@ -137,7 +137,7 @@ export async function deletePaths(context: NixContext, paths: readonly StorePath
  * contents are on disk: a power cut then leaves them valid and wrong, and importing again does not heal them, for
  * valid paths are skipped.
  */
-async function syncStore(context: NixContext): Promise<void> {
+export async function syncStore(context: NixContext): Promise<void> {
   const result = await context.run('sync', ['--file-system', storeFolder(context)]);
   if (result.exitCode !== 0) {
     throw new NixmakerError(

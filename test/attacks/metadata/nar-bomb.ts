@@ -5,7 +5,7 @@ import { type Attack, type Part, resigned, sha256 } from '../../support/forge.ts
 
 export default {
   threat: 'a NAR that unfolds far beyond its size',
-  refusedAs: ['nix-failed', 'bundle-malformed'],
+  refusedAs: ['bundle-malformed'],
   onlyAtTarget: true,
   make: (kit) => {
     const { good } = kit;

@@ -1,0 +1,142 @@
+/**
+ * The words of the Nix daemon's protocol that an import needs: numbers of 64 bits, little endian, and strings filled up with
+ * zeros to a multiple of eight (Nix src/libstore/worker-protocol.cc, src/libutil/serialise.cc). Spoken is version 1.35, that of
+ * Nix 2.15 and Lix; newer daemons answer older clients.
+ */
+import { NixmakerError } from '../core/errors.ts';
+import type { PathInfo } from '../core/manifest.ts';
+import { decodeNix32 } from '../core/nix32.ts';
+
+// Nix src/libstore/include/nix/store/worker-protocol.hh
+export const clientMagic = 0x6e697863;
+export const daemonMagic = 0x6478696f;
+export const protocolVersion = (1 << 8) | 35;
+export const operations = { addTempRoot: 11, queryValidPaths: 31, addMultipleToStore: 44 } as const;
+export const messages = {
+  next: 0x6f6c6d67,
+  write: 0x64617416,
+  last: 0x616c7473,
+  error: 0x63787470,
+  startActivity: 0x53545254,
+  stopActivity: 0x53544f50,
+  result: 0x52534c54,
+} as const;
+
+export function encodeNumber(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+}
+
+export function encodeString(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const padding = (8 - (bytes.length % 8)) % 8;
+  return Buffer.concat([encodeNumber(bytes.length), bytes, Buffer.alloc(padding)]);
+}
+
+export function encodeStrings(texts: readonly string[]): Buffer {
+  return Buffer.concat([encodeNumber(texts.length), ...texts.map(encodeString)]);
+}
+
+export interface SignedPathInfo extends Pick<PathInfo, 'path' | 'narHash' | 'narSize' | 'references' | 'ca'> {
+  readonly signatures: readonly string[];
+}
+
+/** As `addMultipleToStore` wants it, which stays with version 1.16 whatever was agreed (Nix src/libstore/store-api.cc). */
+export function encodePathInfo(info: SignedPathInfo): Buffer {
+  const digest = decodeNix32(info.narHash.replace(/^sha256:/, ''), 32);
+  if (digest === undefined)
+    throw new NixmakerError('manifest-malformed', `${info.narHash} is no hash of a NAR`);
+  return Buffer.concat([
+    encodeString(info.path),
+    // No deriver: it depends on where a path came from.
+    encodeString(''),
+    encodeString(Buffer.from(digest).toString('hex')),
+    encodeStrings(info.references),
+    // Registered at: the store notes its own time.
+    encodeNumber(0),
+    encodeNumber(info.narSize),
+    // Not “ultimate”: it was not built here.
+    encodeNumber(0),
+    encodeStrings(info.signatures),
+    encodeString(info.ca ?? ''),
+  ]);
+}
+
+/** Gives exactly as many bytes as asked for. @throws where the other end has hung up */
+export interface ByteSource {
+  take(bytes: number): Promise<Buffer>;
+}
+
+/** More than any message of a daemon has; a length beyond is not the protocol. */
+const longestString = 16 * 1024 * 1024;
+
+export async function readNumber(source: ByteSource): Promise<number> {
+  const value = (await source.take(8)).readBigUInt64LE();
+  // Activities are numbered by process and time and may be beyond 2^53; they are never used.
+  return Number(value);
+}
+
+export async function readString(source: ByteSource): Promise<string> {
+  const length = await readNumber(source);
+  if (length > longestString)
+    throw new NixmakerError('nix-failed', 'the Nix daemon’s answer is not understood');
+  const bytes = await source.take(length + ((8 - (length % 8)) % 8));
+  return bytes.toString('utf8', 0, length);
+}
+
+export async function readStrings(source: ByteSource): Promise<string[]> {
+  const texts: string[] = [];
+  for (let left = await readNumber(source); left > 0; left--) texts.push(await readString(source));
+  return texts;
+}
+
+async function skipFields(source: ByteSource): Promise<void> {
+  for (let left = await readNumber(source); left > 0; left--) {
+    const isText = (await readNumber(source)) === 1;
+    await (isText ? readString(source) : readNumber(source));
+  }
+}
+
+/**
+ * Reads what the daemon says while it works, until it has done what it was asked.
+ * @returns undefined, or the error that it ended with, in Nix's words
+ */
+export async function readUntilDone(source: ByteSource): Promise<string | undefined> {
+  for (;;) {
+    const message = await readNumber(source);
+    switch (message) {
+      case messages.last:
+        return undefined;
+      case messages.error:
+        return readError(source);
+      case messages.next:
+      case messages.write:
+        await readString(source);
+        break;
+      case messages.startActivity:
+        for (let i = 0; i < 3; i++) await readNumber(source);
+        await readString(source);
+        await skipFields(source);
+        await readNumber(source);
+        break;
+      case messages.stopActivity:
+        await readNumber(source);
+        break;
+      case messages.result:
+        for (let i = 0; i < 2; i++) await readNumber(source);
+        await skipFields(source);
+        break;
+      default:
+        throw new NixmakerError('nix-failed', 'the Nix daemon’s answer is not understood');
+    }
+  }
+}
+
+async function readError(source: ByteSource): Promise<string> {
+  await readString(source); // "Error"
+  await readNumber(source); // level
+  await readString(source); // a name that is no longer used
+  // The traces that follow are for who develops Nix; the connection ends here.
+  return readString(source);
+}

@@ -28,13 +28,14 @@ buildNpmPackage {
       ../docs
       ../README.md
       ../share
+      ../scripts/compile
     ];
   };
 
   nodejs = nodejs_24;
   npmDeps = importNpmLock { npmRoot = ../.; };
   npmConfigHook = importNpmLock.npmConfigHook;
-  # esbuild's install script fetches; only tests use esbuild.
+  # esbuild's install script is not needed: its package holds the program.
   npmFlags = [ "--ignore-scripts" ];
 
   nativeBuildInputs = [ makeWrapper ];
@@ -42,7 +43,7 @@ buildNpmPackage {
   # `npm run build` fetches its own tools, for those who have no Nix.
   buildPhase = ''
     runHook preBuild
-    node node_modules/typescript/bin/tsc -p tsconfig.build.json
+    PATH=$PWD/node_modules/.bin:$PATH sh scripts/compile
     runHook postBuild
   '';
 
@@ -57,6 +58,8 @@ buildNpmPackage {
         ]
       } \
       --suffix PATH : /run/current-system/sw/bin
+    # It is all in dist/.
+    rm -rf $out/lib/node_modules/nixmaker/node_modules
     cp -r share $out/share
     mkdir -p $out/share/doc
     cp -r docs $out/share/doc/nixmaker

@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { makeProgram } from '../src/cli/program.ts';
 import { catalogue, safetyOf } from '../src/core/catalogue.ts';
 import type { ReasonCode } from '../src/core/errors.ts';

@@ -1,7 +1,7 @@
 /** What the files of a NixOS system tell about switching to it and starting into it. Reads only. */
 import { readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 

@@ -1,7 +1,7 @@
 /** The agent's side of the divide: asks the root helper to activate what is in the store, and waits for its receipt. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { states } from '../core/lifecycle.ts';
 import type { Receipt } from '../core/receipt.ts';

@@ -2,7 +2,7 @@
  * Health checks on behalf of a run. The helper is shut in (no network, no capabilities, next to nothing to write to),
  * and what it sees is not what the machine’s services see: so there they run in a transient unit, outside.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkHealth, checkStart, type HealthContext } from '../activation/health.ts';
 import { runOutside } from '../activation/outside.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';

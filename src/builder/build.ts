@@ -36,6 +36,7 @@ import {
   timestampOf,
 } from './collect.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
+import { leaveOut } from './leave-out.ts';
 import { writeHost } from './output.ts';
 
 export interface BuildOptions {
@@ -180,6 +181,7 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
       ? ({ kind: 'outputs', path: evaluated.toplevel } as const)
       : ({ kind: 'derivation', path: evaluated.derivation } as const);
   const folder = join(staging, 'cache');
+  if (options.base !== undefined) await leaveOut(nix, { root: subject.path, base: options.base, folder });
   await copyToCacheFolder(nix, { subject, folder }, { onProgress: tell(say) });
   const closure = await collectClosure(folder, subject.path);
   const leaks = guardLeaks(run, host, closure, subject.path);

@@ -41,11 +41,13 @@ export async function memberOfFile(name: string, path: string): Promise<Member> 
  * @throws NixmakerError `io-error` where a source no longer is what its member says; the target is then untouched
  */
 export async function writeBundle(target: string, parts: BundleParts): Promise<void> {
-  await writeAtomically(target, async (out) => {
+  await writeAtomically(target, async (file) => {
+    const out = new GatheringWriter(file);
     await writeMember(out, memberOf('manifest.json', parts.manifestBytes), parts.manifestBytes);
     await writeMember(out, memberOf('manifest.sig', parts.signatureBytes), parts.signatureBytes);
     for (const { member, source } of parts.members) await writeMember(out, member, source);
-    await out.writeFile(Buffer.alloc(trailerSize));
+    await out.write(Buffer.alloc(trailerSize));
+    await out.end();
   });
 }
 
@@ -71,32 +73,89 @@ export async function writeAtomically(
   await folder.sync().finally(() => folder.close());
 }
 
-async function writeMember(out: FileHandle, member: Member, source: Source): Promise<void> {
-  await out.writeFile(encodeHeader(member.name, member.size));
-  if (source instanceof Uint8Array) await out.writeFile(source);
+const chunkBytes = 1024 * 1024;
+const flushEvery = 64 * chunkBytes;
+
+/** Thousands of small members in few writes; and the disk writes already while more comes, so that the end is not waited for. */
+class GatheringWriter {
+  readonly #file: FileHandle;
+  #parts: Uint8Array[] = [];
+  #gathered = 0;
+  #unflushed = 0;
+  #flushing: Promise<void> | undefined;
+
+  constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return;
+    this.#parts.push(bytes);
+    this.#gathered += bytes.length;
+    if (this.#gathered >= chunkBytes) await this.#writeGathered();
+  }
+
+  /** @throws what a flush on the way threw, which would not be told again */
+  async end(): Promise<void> {
+    await this.#writeGathered();
+    await this.#flushing;
+  }
+
+  async #writeGathered(): Promise<void> {
+    const parts = this.#parts;
+    let left = this.#gathered;
+    this.#parts = [];
+    this.#gathered = 0;
+    this.#unflushed += left;
+    while (left > 0) {
+      const { bytesWritten } = await this.#file.writev(parts);
+      left -= bytesWritten;
+      dropWritten(parts, bytesWritten);
+    }
+    if (this.#unflushed < flushEvery) return;
+    await this.#flushing;
+    this.#unflushed = 0;
+    this.#flushing = this.#file.datasync();
+    // Whoever waits for it meets the error.
+    this.#flushing.catch(() => undefined);
+  }
+}
+
+/** A write may end early (write(2)). */
+function dropWritten(parts: Uint8Array[], written: number): void {
+  let left = written;
+  while (parts[0] !== undefined && left >= parts[0].length) left -= parts.shift()?.length ?? 0;
+  if (left > 0 && parts[0] !== undefined) parts[0] = parts[0].subarray(left);
+}
+
+async function writeMember(out: GatheringWriter, member: Member, source: Source): Promise<void> {
+  await out.write(encodeHeader(member.name, member.size));
+  if (source instanceof Uint8Array) await out.write(source);
   else await copyChecked(out, member, source);
-  const padding = paddingOf(member.size);
-  if (padding > 0) await out.writeFile(Buffer.alloc(padding));
+  await out.write(Buffer.alloc(paddingOf(member.size)));
 }
 
 async function copyChecked(
-  out: FileHandle,
+  out: GatheringWriter,
   member: Member,
-  source: Exclude<Source, Uint8Array>,
+  { path, position = 0 }: Exclude<Source, Uint8Array>,
 ): Promise<void> {
-  if (member.size === 0) return;
   const hash = createHash('sha256');
-  const start = source.position ?? 0;
-  const stream = createReadStream(source.path, {
-    start,
-    end: start + member.size - 1,
-    highWaterMark: 1024 * 1024,
-  });
-  for await (const chunk of stream) {
-    hash.update(chunk as Buffer);
-    await out.writeFile(chunk as Buffer);
+  const file = await open(path, 'r');
+  try {
+    for (let done = 0; done < member.size; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, member.size - done));
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, position + done);
+      if (bytesRead === 0) break;
+      const chunk = buffer.subarray(0, bytesRead);
+      hash.update(chunk);
+      await out.write(chunk);
+      done += bytesRead;
+    }
+  } finally {
+    await file.close();
   }
   if (hash.digest('hex') !== member.sha256) {
-    throw new NixmakerError('io-error', `${source.path} changed while the bundle was written`);
+    throw new NixmakerError('io-error', `${path} changed while the bundle was written`);
   }
 }

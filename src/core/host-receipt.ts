@@ -2,7 +2,7 @@
  * The receipt that travels back to the desk: what became of bundles on a host, and how the host is. Signed by the host's
  * own key (docs/format.md §6). At the desk it is input from outside like any other.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { states } from './lifecycle.ts';
 import { hostName, storePath } from './schema.ts';
 

@@ -2,7 +2,7 @@
  * The keys that a machine trusts, as an object of its own that travels (TUF’s root role, adapted): version N+1 is believed
  * where enough keys of version N have signed it, and enough of its own. Version 0 is the policy file.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { NixmakerError } from './errors.ts';
 import type { Policy } from './policy.ts';
 import { keyNameOf, rolesSchema, type TrustedKey, trustedKey, unmetRoles } from './policy-trust.ts';

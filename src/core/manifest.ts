@@ -6,7 +6,7 @@
  * `-0`, `1e3`, escapes of other spellings and `__proto__`, all of which JSON.parse would take in silence, and
  * makes "the same manifest" and "the same bytes" one thing.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { NixmakerError } from './errors.ts';
 import { limits } from './limits.ts';
 import {

@@ -1,5 +1,5 @@
 /** The parts of a policy that say whose bundles are believed, and how large they may be. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { timestamp } from './schema.ts';
 
 /** What a key is good for, in the operator’s words: `build`, `approve`. */

@@ -1,5 +1,5 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { policyLimits, rolesSchema, trustedKey, unmetRoles } from './policy-trust.ts';
 import { absolutePath, hostName, machineId, operation } from './schema.ts';
 import { windowSchema } from './window.ts';

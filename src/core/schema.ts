@@ -1,5 +1,5 @@
 /** Small zod parts shared by the manifest, the policy and the settings. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from './store-path.ts';
 
 /** A host is a folder's and a file's name on every carrier, FAT included. */

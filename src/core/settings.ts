@@ -1,5 +1,5 @@
 /** The settings file: where things are on this machine (DESIGN §5). All keys are optional. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { absolutePath } from './schema.ts';
 
 export const settingsParser = z.strictObject({

@@ -1,5 +1,5 @@
 /** Hours of the week in which something may be done, by the wall clock of a time zone. Pure. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 

@@ -3,7 +3,7 @@
  * folder, and nothing fires for /proc/self/mountinfo but poll(2), which is what `findmnt --poll` does.
  */
 import { stat } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SourcesPolicy } from '../core/policy.ts';
 import type { Clock, HeardProcess, ProcessListener, ProcessRunner } from '../core/ports.ts';
 

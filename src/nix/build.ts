@@ -28,7 +28,8 @@ export async function copyToCacheFolder(
   { subject, folder }: { subject: CopySubject; folder: string },
   options: Progress = {},
 ): Promise<void> {
-  const query = 'compression=zstd&parallel-compression=true&write-nar-listing=false';
+  // Nix compresses several paths at once anyway; threads within each cost a third more time (docs/performance.md).
+  const query = 'compression=zstd&parallel-compression=false&write-nar-listing=false';
   await copy(context, { subject, to: `file://${encodePath(folder)}?${query}` }, options);
 }
 
@@ -69,7 +70,10 @@ async function copy(
   extra: readonly string[] = [],
 ): Promise<void> {
   const derivation = subject.kind === 'derivation' ? ['--derivation'] : [];
-  await nix(context, ['copy', ...derivation, '--to', to, ...extra, subject.path], options);
+  await nix(context, ['copy', ...derivation, '--to', to, ...extra, subject.path], {
+    ...options,
+    log: 'lines',
+  });
 }
 
 export function encodePath(path: string): string {

@@ -20,6 +20,11 @@ export interface NixOptions {
   readonly onProgress?: (progress: NixProgress) => void;
   /** Milliseconds. */
   readonly timeout?: number;
+  /**
+   * `lines`: what Nix says to people, and no JSON. Of a copy that is a line for each path, where JSON has a hundred, which
+   * costs a tenth of the time.
+   */
+  readonly log?: 'json' | 'lines';
   /** The code for an error that is none of the known kinds. */
   readonly failure?: ReasonCode;
 }
@@ -36,9 +41,10 @@ export async function nix(
   options: NixOptions = {},
 ): Promise<string> {
   const store = context.store === undefined ? [] : ['--store', context.store];
+  const log = options.log === 'lines' ? ['raw'] : ['internal-json', '-v'];
   return start(
     context,
-    { program: 'nix', args: [...features, ...args, ...store, '--log-format', 'internal-json', '-v'] },
+    { program: 'nix', args: [...features, ...args, ...store, '--log-format', ...log] },
     options,
   );
 }

@@ -1,5 +1,5 @@
 /** Reading a flake: names, derivations, metadata. Nothing is built here. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { describeIssues, drvPath, storePath } from '../core/schema.ts';
 import { type NixContext, nix } from './command.ts';

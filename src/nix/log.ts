@@ -13,7 +13,10 @@ export interface NixProgress {
 type LogEntry =
   | { readonly action: 'msg'; readonly level: number; readonly text: string }
   | { readonly action: 'start'; readonly id: number; readonly type: number }
-  | { readonly action: 'result'; readonly id: number; readonly fields: readonly unknown[] };
+  | { readonly action: 'result'; readonly id: number; readonly fields: readonly unknown[] }
+  /** Said to people (Nix src/libstore/store-api.cc, copyPaths): how many paths, and each as its turn comes. */
+  | { readonly action: 'paths'; readonly expected: number }
+  | { readonly action: 'path' };
 
 // Activity and result types (Nix src/libutil/include/nix/util/logging.hh).
 const actCopyPaths = 103;
@@ -22,6 +25,9 @@ const resProgress = 105;
 
 /** The entry, or undefined where the line is none or none of use. */
 export function parseLogLine(line: string): LogEntry | undefined {
+  if (line.startsWith("copying path '")) return { action: 'path' };
+  const expected = /^copying (\d+) paths\.\.\.$/.exec(line)?.[1];
+  if (expected !== undefined) return { action: 'paths', expected: Number(expected) };
   if (!line.startsWith('@nix {')) return undefined;
   const wanted =
     line.includes('"action":"msg"') ||
@@ -49,6 +55,8 @@ export function parseLogLine(line: string): LogEntry | undefined {
 export class ProgressTally {
   readonly #phases = new Map<number, NixProgress['phase']>();
   readonly #report: ((progress: NixProgress) => void) | undefined;
+  #expected = 0;
+  #begun = 0;
 
   constructor(report?: (progress: NixProgress) => void) {
     this.#report = report;
@@ -58,6 +66,12 @@ export class ProgressTally {
     if (entry.action === 'start') {
       if (entry.type === actCopyPaths) this.#phases.set(entry.id, 'copy');
       if (entry.type === actBuilds) this.#phases.set(entry.id, 'build');
+    } else if (entry.action === 'paths') {
+      this.#expected = entry.expected;
+    } else if (entry.action === 'path') {
+      this.#begun += 1;
+      if (this.#begun <= this.#expected)
+        this.#report?.({ phase: 'copy', done: this.#begun, expected: this.#expected });
     } else if (entry.action === 'result') {
       const phase = this.#phases.get(entry.id);
       const [done, expected] = entry.fields;

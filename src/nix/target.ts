@@ -1,6 +1,6 @@
 /** The target's half of Nix: importing, realising, rooting. The system profile is in profile.ts. */
 import { rename, rm, symlink } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { RealiseMode } from '../core/policy.ts';

@@ -3,7 +3,7 @@
  * signed them. For receipts, whose keys are Nix keys like any other, and for keyrings.
  */
 import { verify as verifySignature } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { decodeBase64, decodeBase64OfAnyLength } from './base64.ts';
 import type { PublicKey, SecretKey } from './nix-key.ts';

@@ -11,7 +11,7 @@ import {
   parse,
   type ValueNode,
 } from '@humanwhocodes/momoa';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { type Policy, policyParser } from '../core/policy.ts';

@@ -3,7 +3,7 @@
  * harms one at most; the higher one counts. Never lowered.
  */
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { sequence, timestamp } from '../core/schema.ts';
 import { seal, unseal } from './checksummed.ts';
 import { readIfThere, writeDurably } from './durable.ts';

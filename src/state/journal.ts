@@ -6,7 +6,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isEnd, states } from '../core/lifecycle.ts';
 import { seal, unseal } from './checksummed.ts';
 import { makeFolder, syncFolder } from './durable.ts';

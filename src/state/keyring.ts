@@ -1,6 +1,6 @@
 /** The newest keyring that this machine has accepted: root’s own word from then on. Two sealed copies, as of the floor. */
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { type Keyring, parseKeyring } from '../core/keyring.ts';
 import { seal, unseal } from './checksummed.ts';

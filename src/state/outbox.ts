@@ -4,7 +4,7 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { seal, unseal } from './checksummed.ts';
 import { readIfThere, writeDurably } from './durable.ts';

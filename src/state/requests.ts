@@ -8,7 +8,7 @@
 import { constants } from 'node:fs';
 import { open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../core/errors.ts';
 import { findingsParser, receiptRunParser } from '../core/host-receipt.ts';
 import { limits } from '../core/limits.ts';

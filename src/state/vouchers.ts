@@ -1,7 +1,7 @@
 /** Root’s answers to an agent that asks it to vouch for the paths of a manifest: Nix signatures by the machine’s store key. */
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { limits } from '../core/limits.ts';
 import { namesIn, readIfThere, writeDurably } from './durable.ts';
 

@@ -1,0 +1,90 @@
+/**
+ * A synthetic system of many paths, with bytes as a real one has them: slices of the programs at hand (Node.js, Nix), sizes as
+ * in a NixOS closure (most small, few large), references among them. And its next releases, in three shapes.
+ */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { copySample, nixSystem, type Ran } from '../scripts/sandboxed-target.ts';
+
+export function must(ran: Ran): Ran {
+  if (ran.code !== 0) throw new Error(`it ended with ${ran.code ?? ran.signal}\n${ran.stdout}${ran.stderr}`);
+  return ran;
+}
+
+export async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return (performance.now() - started) / 1000;
+}
+
+export const median = (values: readonly number[]) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+
+/**
+ * What is new in a release in group g of a hundred paths; the rest of its bytes stays. `library`: three groups in ten have
+ * other hashes and few other bytes.
+ */
+const stamps = {
+  first: '_: "first"',
+  config: '_: "first"',
+  library: 'g: if g - 10 * (g / 10) < 3 then "library" else "first"',
+  rebuild: '_: "rebuild"',
+} as const;
+export type Shape = keyof typeof stamps;
+
+/** Kilobytes of path n: 400 in the mean, 8,000 for one in fifty. */
+const kilobytesOf =
+  'n: let r = n - 50 * (n / 50); in if r == 0 then 8000 else if r < 5 then 1200 else if r < 20 then 300 else 80';
+
+/** Paths of a group are outputs of one derivation: a build for each path would take minutes. */
+const groupSize = 100;
+
+/**
+ * @param count paths; a multiple of a hundred
+ * @param own paths of each host that no other has, of the first kind of path
+ */
+export async function writeSystem(
+  folder: string,
+  {
+    shape = 'first',
+    count,
+    hosts = ['host'],
+    own = 0,
+  }: {
+    shape?: Shape;
+    count: number;
+    hosts?: readonly string[];
+    own?: number;
+  },
+): Promise<void> {
+  await copySample(folder);
+  const groups = Math.ceil(count / groupSize);
+  const text = `{ outputs = { self }: let
+    mkSystem = import ./system.nix;
+    kilobytesOf = ${kilobytesOf};
+    stamp = ${stamps[shape]};
+    numbers = builtins.genList (n: n) ${groupSize};
+    # Somewhere in the programs, elsewhere for each path.
+    offsetOf = n: n * 7919 * 4096 - 100000000 * (n * 7919 * 4096 / 100000000);
+    group = name: g: outputs: let
+      fill = i: let n = g * ${groupSize} + i; half = toString (kilobytesOf n * 512); in
+        "mkdir -p $p\${toString i}/lib; { echo \${stamp g}; cut \${toString (offsetOf n)} \${half}; echo \${stamp g} $p0; cut \${toString (offsetOf n + 40000000)} \${half}; echo \${stamp g}; } >$p\${toString i}/lib/body\\n";
+    in derivation {
+      inherit name outputs;
+      system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin:/run/current-system/sw/bin";
+      script = "cut() { dd if=${process.execPath} iflag=skip_bytes,count_bytes bs=64K skip=$1 count=$2 status=none; }\\n" + builtins.concatStringsSep "" (map fill (builtins.genList (n: n) (builtins.length outputs)));
+      passAsFile = [ "script" ];
+      args = [ "-euc" ". $scriptPath" ];
+    };
+    outputs = map (n: "p\${toString n}") numbers;
+    pathsOf = drv: map (o: drv.\${o}) drv.outputs;
+    common = builtins.concatMap (g: pathsOf (group "group-\${toString g}-1.0" g outputs)) (builtins.genList (g: g) ${groups});
+    ownOf = host: ${own === 0 ? '[ ]' : `pathsOf (group "own-\${host}-1.0" 1 (map (n: "p\${toString n}") (builtins.genList (n: n) ${own})))`};
+    make = host: mkSystem { hostName = host; motd = "${shape} " + toString (common ++ ownOf host); };
+  in { nixosConfigurations = builtins.listToAttrs (map (name: { inherit name; value = make name; }) [ ${hosts.map((host) => `"${host}"`).join(' ')} ]); }; }`;
+  await writeFile(join(folder, 'flake.nix'), text);
+}
+
+/** For a shell on the builder: the bench’s flake, built, so that what Nix takes to build it is not what is measured. */
+export const toplevelOf = (flake: string, host = 'host') =>
+  `path:${flake}#nixosConfigurations.${host}.config.system.build.toplevel`;

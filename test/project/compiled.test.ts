@@ -1,0 +1,42 @@
+/** What is installed: a few files that need no package beside them. */
+import assert from 'node:assert/strict';
+import { cp, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { checkout, makeTarget, run } from '../../scripts/sandboxed-target.ts';
+import { makeWorkshop, plainHost } from '../support/fleet.ts';
+
+const shop = await makeWorkshop();
+const installed = join(shop.folder, 'installed');
+const main = join(installed, 'dist/cli/main.js');
+
+test('it compiles into few files, which start without the packages', async () => {
+  const compiled = await run(join(checkout, 'scripts/compile'), [join(installed, 'dist')]);
+  assert.equal(compiled.code, 0, compiled.stderr);
+  await cp(join(checkout, 'package.json'), join(installed, 'package.json'));
+  assert.deepEqual((await readdir(installed)).sort(), ['dist', 'package.json']);
+  const version = await run(process.execPath, [main, '--version'], { cwd: '/' });
+  assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/, version.stderr);
+  const help = await run(process.execPath, [main, '--help'], { cwd: '/' });
+  const verbs = [...help.stdout.matchAll(/^ {2}([a-z][a-z-]+)/gm)].map(([, verb]) => verb as string);
+  assert.ok(verbs.length > 20, help.stdout);
+});
+
+test('what was compiled takes a bundle, refuses what is none, and says what runs', async () => {
+  const target = await makeTarget(join(shop.folder, 'target'), {
+    host: 'web',
+    trustedKeys: [shop.keys.publicKey],
+  });
+  after(() => target.close());
+  const verb = (...args: string[]) =>
+    target.run([process.execPath, main, ...args, '--settings', target.settingsFile], { cwd: '/' });
+  const bundle = await shop.bundle('one', { hosts: { web: plainHost('web', 'one') } });
+  const taken = await verb('switch', '--tarball', bundle, '--json');
+  assert.equal((JSON.parse(taken.stdout) as { state: string }).state, 'committed', taken.stderr);
+  await writeFile(join(target.inbox, 'bad.tar'), Buffer.alloc(64 * 1024, 7));
+  const once = await verb('agent', '--once');
+  assert.match(once.stdout + once.stderr, /not-a-bundle/);
+  const status = await verb('status');
+  assert.equal(status.code, 0, status.stderr);
+  assert.match(status.stdout, /sample/);
+});

@@ -1,8 +1,8 @@
 /** The size of one pool for ten hosts against that of one host's, and the time `put` takes, against copying ten bundles. */
 import { cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
-import { type Builder, copySample, nixSystem, type Ran, run } from '../scripts/sandboxed-target.ts';
+import { type Builder, copySample, nixSystem, run } from '../scripts/sandboxed-target.ts';
+import { type Key, must, seconds } from './system.ts';
 
 const hosts = 10;
 /** Of a hundred paths of 400 KiB that do not compress, three are a host's own. */
@@ -20,23 +20,16 @@ export interface PoolFigures {
   readonly copy: number;
 }
 
-function must(ran: Ran): void {
-  if (ran.code !== 0) throw new Error(`it ended with ${ran.code ?? ran.signal}\n${ran.stdout}${ran.stderr}`);
-}
-
 async function sizeOf(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((e) => e.isFile()).map((e) => stat(join(e.parentPath, e.name)));
   return (await Promise.all(files)).reduce((sum, { size }) => sum + size, 0);
 }
 
-async function seconds(work: () => Promise<void>): Promise<number> {
-  const started = performance.now();
-  await work();
-  return (performance.now() - started) / 1000;
-}
-
-export async function measurePool(place: string, builder: Builder): Promise<PoolFigures> {
+export async function measurePool(
+  place: string,
+  { builder, key }: { builder: Builder; key: Key },
+): Promise<PoolFigures> {
   const flake = join(place, 'fleet');
   await copySample(flake);
   const part = (name: string) =>
@@ -52,8 +45,7 @@ export async function measurePool(place: string, builder: Builder): Promise<Pool
     `{ outputs = { self }: let mkSystem = import ./system.nix; in { nixosConfigurations = { ${systems.join('\n')} }; }; }`,
   );
   const out = join(place, 'fleet-out');
-  const key = join(place, 'bench-1.secret');
-  must(await builder.nixmaker(['build', '-f', `path:${flake}`, '-d', out, '--key', key]));
+  must(await builder.nixmaker(['build', '-f', `path:${flake}`, '-d', out, '--key', key.file]));
   const bundles = Array.from({ length: hosts }, (_, i) => join(out, `h${i}`, `h${i}.tar`));
   const medium = async (name: string) => {
     const folder = join(place, name);

@@ -6,6 +6,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { copySample, nixSystem, type Ran } from '../scripts/sandboxed-target.ts';
 
+export interface Key {
+  /** The secret half's file. */
+  readonly file: string;
+  readonly publicKey: string;
+}
+
 export function must(ran: Ran): Ran {
   if (ran.code !== 0) throw new Error(`it ended with ${ran.code ?? ran.signal}\n${ran.stdout}${ran.stderr}`);
   return ran;

@@ -112,7 +112,8 @@ export interface Target {
   nixmaker(args: readonly string[], options?: RunOptions): Promise<Ran>;
   /** The command line, with the settings file given. */
   verb(verb: string, args?: readonly string[], options?: RunOptions): Promise<Ran>;
-  startAgent(): Promise<RunningAgent>;
+  /** @param program another main than the sources', and what its environment has besides */
+  startAgent(program?: AgentProgram): Promise<RunningAgent>;
   validPaths(): Promise<string[]>;
   /** /run/current-system and the profile's generation, read from outside. */
   currentSystem(): Promise<string | undefined>;
@@ -123,6 +124,11 @@ export interface Target {
   /** Ends the daemon and whatever it does for its clients, at once. */
   killDaemon(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface AgentProgram {
+  readonly main: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface RunningAgent {
@@ -189,8 +195,8 @@ export async function makeTarget(root: string, options: TargetOptions): Promise<
     run: inside,
     nixmaker,
     verb: (verb, args = [], o = {}) => nixmaker([verb, '--settings', settingsFile, ...args], o),
-    startAgent: async () => {
-      const agent = await startAgent(root, settingsFile, env);
+    startAgent: async (program = { main }) => {
+      const agent = await startAgent(root, { program, settingsFile, env: { ...env, ...program.env } });
       agents.push(agent);
       return agent;
     },
@@ -245,10 +251,14 @@ export async function makeTarget(root: string, options: TargetOptions): Promise<
 
 async function startAgent(
   root: string,
-  settingsFile: string,
-  env: Record<string, string>,
+  {
+    program,
+    settingsFile,
+    env,
+  }: { program: AgentProgram; settingsFile: string; env: Readonly<Record<string, string>> },
 ): Promise<RunningAgent> {
-  const args = [...mortal, sandbox, root, process.execPath, main, 'agent', '--settings', settingsFile];
+  const call = [process.execPath, program.main, 'agent', '--settings', settingsFile];
+  const args = [...mortal, sandbox, root, ...call];
   const child = spawn('setpriv', args, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'pipe'],

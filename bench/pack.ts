@@ -1,0 +1,111 @@
+/** `build` of a system that is built, against the classic way; and ten hosts against one. */
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Builder } from '../scripts/sandboxed-target.ts';
+import { type Key, median, must, seconds, toplevelOf, writeSystem } from './system.ts';
+import { removeFolder } from './target.ts';
+
+export interface PackFigures {
+  readonly paths: number;
+  readonly closureBytes: number;
+  readonly bundle: string;
+  readonly classic: string;
+  readonly toplevel: string;
+  readonly bundleBytes: number;
+  readonly classicBytes: number;
+  /** Seconds; all medians. */
+  readonly build: number;
+  readonly classicBuild: number;
+  /** zstd alone, level 3, over the same NARs in one stream. */
+  readonly zstdAlone: number;
+}
+
+const shell = (builder: Builder, script: string, ...args: string[]) =>
+  builder.run(['sh', '-euc', script, 'sh', ...args]).then(must);
+
+export async function measurePack(
+  place: string,
+  { builder, key, count, repeats }: { builder: Builder; key: Key; count: number; repeats: number },
+): Promise<PackFigures> {
+  const flake = join(place, 'pack-flake');
+  await writeSystem(flake, { count });
+  const built = must(
+    await builder.run(['nix', 'build', '--no-link', '--print-out-paths', toplevelOf(flake)]),
+  );
+  const toplevel = built.stdout.trim();
+  const sizes = must(await builder.run(['nix', 'path-info', '--closure-size', toplevel]));
+  const out = join(place, 'packed');
+  const classic = join(place, 'classic.tar.gz');
+  const unpacked = join(place, 'classic');
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < repeats; round++) {
+    await rm(out, { recursive: true, force: true });
+    const args = ['-f', `path:${flake}`, '-d', out, '--key', key.file];
+    ours.push(await seconds(async () => must(await builder.nixmaker(['build', ...args]))));
+    theirs.push(
+      await seconds(() =>
+        shell(
+          builder,
+          'nix copy --no-check-sigs --to "$2" "$1"; tar -czf "$3" -C "$2" nix',
+          toplevel,
+          unpacked,
+          classic,
+        ),
+      ),
+    );
+    await removeFolder(unpacked);
+  }
+  const zstdAlone = await seconds(() =>
+    shell(builder, 'nix-store --export $(nix-store -qR "$1") | zstd -3 -T1 -q >/dev/null', toplevel),
+  );
+  const bundle = join(out, 'host/host.tar');
+  return {
+    paths: count,
+    closureBytes: Number(/(\d+)\s*$/.exec(sizes.stdout)?.[1]),
+    bundle,
+    classic,
+    toplevel,
+    bundleBytes: (await stat(bundle)).size,
+    classicBytes: (await stat(classic)).size,
+    build: median(ours),
+    classicBuild: median(theirs),
+    zstdAlone,
+  };
+}
+
+export interface HostsFigures {
+  readonly hosts: number;
+  /** Seconds. */
+  readonly one: number;
+  readonly all: number;
+}
+
+/** Ten hosts that share nine paths in ten. */
+export async function measureHosts(
+  place: string,
+  { builder, key, count }: { builder: Builder; key: Key; count: number },
+): Promise<HostsFigures> {
+  const hosts = Array.from({ length: 10 }, (_, i) => `h${i}`);
+  const flake = join(place, 'hosts-flake');
+  await writeSystem(flake, { count: count * 0.9, own: Math.min(100, count * 0.1), hosts });
+  for (const host of hosts) must(await builder.run(['nix', 'build', '--no-link', toplevelOf(flake, host)]));
+  const build = (...args: string[]) =>
+    seconds(async () =>
+      must(
+        await builder.nixmaker([
+          'build',
+          '-f',
+          `path:${flake}`,
+          '-d',
+          join(place, `hosts-${args.length}`),
+          '--key',
+          key.file,
+          ...args,
+        ]),
+      ),
+    );
+  const figures = { hosts: hosts.length, one: await build('--host', 'h0'), all: await build() };
+  for (const n of [0, 2]) await rm(join(place, `hosts-${n}`), { recursive: true, force: true });
+  return figures;
+}

@@ -1,0 +1,29 @@
+/** Targets for one measurement each. */
+import { readFile, rm } from 'node:fs/promises';
+import { makeTarget, run, type Target } from '../scripts/sandboxed-target.ts';
+import type { Key } from './system.ts';
+
+export async function removeFolder(folder: string): Promise<void> {
+  await run('chmod', ['--recursive', 'u+w', folder]);
+  await rm(folder, { recursive: true, force: true });
+}
+
+export async function freshTarget(
+  root: string,
+  { key, host = 'host', nixConf = '' }: { key: Key; host?: string; nixConf?: string },
+): Promise<{ target: Target; remove: () => Promise<void> }> {
+  const target = await makeTarget(root, { host, trustedKeys: [key.publicKey], nixConf });
+  // What others have left to be written is not what is measured.
+  await run('sync', []);
+  const remove = async () => {
+    await target.close();
+    await removeFolder(root);
+  };
+  return { target, remove };
+}
+
+/** Peak resident memory of a process, in bytes (proc(5), VmHWM). */
+export async function peakMemory(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1]) * 1024;
+}

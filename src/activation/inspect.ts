@@ -50,6 +50,27 @@ export async function findStartChanges(
   return changed;
 }
 
+const unitFile = /\.(service|socket|timer|path|mount|automount|swap|target|slice)$/;
+
+/** Names of systemd’s unit files that are other, new or gone in `next`; their drop-in folders are not looked into. */
+export async function findUnitChanges(running: StorePath, next: StorePath): Promise<string[]> {
+  const folderOf = (system: StorePath) => join(system, 'etc/systemd/system');
+  const lists = await Promise.all([running, next].map((s) => readdir(folderOf(s)).catch(ifMissing([]))));
+  const names = [...new Set(lists.flat())].filter((name) => unitFile.test(name)).sort();
+  const changed: string[] = [];
+  for (const name of names) {
+    const files = [running, next].map((s) => join(folderOf(s), name));
+    const [a, b] = await Promise.all(files.map((f) => realpath(f).catch(ifMissing(undefined))));
+    if (a === b) continue;
+    // Other places can hold the same text: /etc is one path in small systems.
+    const [before, after] = await Promise.all(
+      files.map((f) => readFile(f, 'utf8').catch(ifMissing(undefined))),
+    );
+    if (before !== after) changed.push(name);
+  }
+  return changed;
+}
+
 /** The name under which `system` has `running` as a specialisation. */
 export async function findSpecialisation(system: StorePath, running: StorePath): Promise<string | undefined> {
   const folder = join(system, 'specialisation');

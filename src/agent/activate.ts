@@ -19,12 +19,14 @@ import type { Receipt } from '../core/receipt.ts';
 import type { Operation } from '../core/schema.ts';
 import type { StorePath } from '../core/store-path.ts';
 import { readProfile, readSystemLink, setProfile, switchGeneration } from '../nix/profile.ts';
+import { describeDiff } from '../report/diff.ts';
 import { raiseFloor } from '../state/floor.ts';
 import { requireApproval } from './approval.ts';
 import { requireHealth } from './health.ts';
 import type { Machine } from './machine.ts';
 import { knownGood, supersedePending } from './pending.ts';
 import { rollBack } from './roll-back.ts';
+import { diffSystems } from './system-diff.ts';
 import type { Transaction } from './transaction.ts';
 
 export interface ActivationRequest {
@@ -46,10 +48,8 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
 }
 
 /** Checks that it is a system, and learns what to go back to. @throws NixmakerError `not-a-system` */
-async function remember(
-  machine: Machine,
-  { transaction, toplevel, operation }: ActivationRequest,
-): Promise<void> {
+async function remember(machine: Machine, request: ActivationRequest): Promise<void> {
+  const { transaction, toplevel, operation } = request;
   const { settings } = machine;
   await guardSystem(toplevel);
   const installed = await readProfile(settings.profile);
@@ -70,7 +70,26 @@ async function remember(
     ...(current === undefined ? {} : { previousCurrent: current }),
     ...(specialisation === undefined ? {} : { specialisation }),
   });
+  await tellChanges(machine, request);
 }
+
+/** Before anything is changed: afterwards nobody can compare any more. It is for people, so nothing depends on it. */
+async function tellChanges(
+  machine: Machine,
+  { transaction, toplevel }: Pick<ActivationRequest, 'transaction' | 'toplevel'>,
+): Promise<void> {
+  const from = await readSystemLink(machine.settings.currentSystem);
+  if (from === undefined) return;
+  try {
+    const diff = await diffSystems(machine.nix, { from, to: { toplevel } });
+    transaction.learn({ changes: describeDiff(diff, linesOfChanges) });
+  } catch (error) {
+    transaction.emit('changes-unknown', { detail: messageOf(error) }, 'warn');
+  }
+}
+
+/** They are in every line of the journal that follows. */
+const linesOfChanges = 20;
 
 /**
  * What nixos-rebuild would find out only after the profile has moved: the system’s own checks, and room for its kernel.

@@ -10,6 +10,7 @@ import { sourceOf } from './examine.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
 import { KeyringQueue } from './keyring.ts';
 import type { Machine } from './machine.ts';
+import { writeMetrics } from './metrics.ts';
 import { mediaRoots } from './places.ts';
 import { resumeAtStart } from './resume.ts';
 import { exitOf, takeBundle } from './take.ts';
@@ -63,7 +64,9 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
   try {
     while (!signal.aborted) {
       wake.reset();
-      await wake.within(await rescan(machine, { keyrings, queue, media, waiting, signal }));
+      const wait = await rescan(machine, { keyrings, queue, media, waiting, signal });
+      await writeMetrics(machine);
+      await wake.within(wait);
       if (!signal.aborted) await machine.clock.sleep(calm);
     }
   } finally {

@@ -1,7 +1,7 @@
 /** From a verified bundle to valid store paths: rooted in advance, imported as an ordinary client, realised. */
 import { join } from 'node:path';
 import { pathsLeftOut } from '../bundle/contents.ts';
-import { NixmakerError } from '../core/errors.ts';
+import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { Delta, Manifest } from '../core/manifest.ts';
 import type { StorePath } from '../core/store-path.ts';
 import { spaceAt } from '../media/space.ts';
@@ -17,6 +17,7 @@ import {
   storeFolder,
 } from '../nix/target.ts';
 import { makeFolder } from '../state/durable.ts';
+import { writeProgress } from '../state/progress.ts';
 import type { Contents } from './examine.ts';
 import { importBundle } from './import-bundle.ts';
 import type { Machine } from './machine.ts';
@@ -149,14 +150,29 @@ async function importChrootStore(
   return 0;
 }
 
-/** A progress event a second at most; the last one always. */
-function progress(machine: Machine, transaction: Transaction, step: string): (p: NixProgress) => void {
+/** A progress event a second at most; the last one always. Also to the file that `status` looks into. */
+function progress(
+  machine: Machine,
+  transaction: Transaction,
+  step: 'import' | 'realise',
+): (p: NixProgress) => void {
+  const began = machine.clock.monotonic();
   let last = Number.NEGATIVE_INFINITY;
-  return ({ done, expected }) => {
+  let writing = Promise.resolve();
+  return ({ done, expected, bytes, expectedBytes }) => {
     const now = machine.clock.monotonic();
     if (done < expected && now - last < 1000) return;
     last = now;
-    transaction.emit(`${step}-progress`, { done, expected }, 'debug');
+    const counts = { done, expected, ...(bytes === undefined ? {} : { bytes, expectedBytes }) };
+    transaction.emit(`${step}-progress`, counts, 'debug');
+    const seconds = (now - began) / 1000;
+    const value = { transaction: transaction.id, step, ...counts, seconds };
+    // One after the other. Who looks on may miss a word: the run goes on without.
+    writing = writing
+      .then(() => writeProgress(machine.settings.runtimeDirectory, value))
+      .catch((error: unknown) =>
+        transaction.emit('progress-unwritten', { detail: messageOf(error) }, 'debug'),
+      );
   };
 }
 

@@ -89,13 +89,7 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
     floorDirectory: floorDirectoryOf(settings),
     agentDirectory: given.stateDirectory,
     handsOver: settings.activation === 'systemd' && uid !== 0,
-    nix: {
-      run: runProgram,
-      store: settings.store,
-      daemonSocket: daemonSocketOf(settings.store, process.env),
-      // Nix's clients keep a database of cached narinfos; ours are good for one import only.
-      env: { XDG_CACHE_HOME: `${settings.runtimeDirectory}/cache` },
-    },
+    nix: contextFor(settings),
     run: runProgram,
     hold: holdProgram,
     listen: listenToProgram,
@@ -104,6 +98,17 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
     emit: options.emit,
     machineId: await readMachineId(),
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+  };
+}
+
+/** How this machine's Nix is reached. */
+export function contextFor(settings: Settings): NixContext {
+  return {
+    run: runProgram,
+    store: settings.store,
+    daemonSocket: daemonSocketOf(settings.store, process.env),
+    // Nix's clients keep a database of cached narinfos; ours are good for one import only.
+    env: { XDG_CACHE_HOME: `${settings.runtimeDirectory}/cache` },
   };
 }
 

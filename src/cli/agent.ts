@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../core/errors.ts';
-import { print, printJson, runVerb, serviceLog } from './output.ts';
+import { print, printJson, runVerb, serviceLog, untilStopped } from './output.ts';
 import { addTargetOptions, type TargetOptions } from './target-options.ts';
 
 interface AgentOptions extends TargetOptions {
@@ -25,9 +25,6 @@ async function agent(options: AgentOptions): Promise<number> {
       options.json === true ? printJson(receipt) : print(`${receiptText(receipt)}\n`),
     );
   }
-  const stopped = new AbortController();
-  // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopped.abort());
-  await runAgent(machine, stopped.signal);
+  await runAgent(machine, untilStopped());
   return exitCodes.done;
 }

@@ -39,3 +39,12 @@ export async function runVerb(work: () => Promise<number>, { json }: { json?: bo
 
 /** commander's accumulator for options given several times. */
 export const collect = (value: string, all: string[]): string[] => [...all, value];
+
+/** Aborted by SIGINT and SIGTERM, or when whoever reads has gone. */
+export function untilStopped(): AbortSignal {
+  const stopped = new AbortController();
+  // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopped.abort());
+  process.stdout.on('close', () => stopped.abort());
+  return stopped.signal;
+}

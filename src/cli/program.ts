@@ -8,7 +8,10 @@ import { defineCheckHealth } from './check-health.ts';
 import { defineCheckPolicy } from './check-policy.ts';
 import { defineCollect } from './collect.ts';
 import { defineConfirm } from './confirm.ts';
+import { defineDiff } from './diff.ts';
+import { defineDoctor } from './doctor.ts';
 import { defineEncrypt } from './encrypt.ts';
+import { defineEvents } from './events.ts';
 import { defineExplain } from './explain.ts';
 import { defineFleet } from './fleet.ts';
 import { defineFloor } from './floor.ts';
@@ -18,6 +21,7 @@ import { defineInspect } from './inspect.ts';
 import { defineKeygen } from './keygen.ts';
 import { defineKeyring } from './keyring.ts';
 import { defineList } from './list.ts';
+import { defineMetrics } from './metrics.ts';
 import { defineMountMedium } from './mount-medium.ts';
 import { defineOperations } from './operations.ts';
 import { definePack } from './pack.ts';
@@ -57,6 +61,10 @@ export function makeProgram(version: string): Command {
     defineOperations,
     defineStatus,
     defineHistory,
+    defineEvents,
+    defineDiff,
+    defineDoctor,
+    defineMetrics,
     defineExplain,
     defineRollback,
     defineConfirm,

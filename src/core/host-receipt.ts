@@ -46,6 +46,8 @@ const run = z.strictObject({
     .optional(),
   rebootNeeded: z.array(text(64)).max(64).optional(),
   notices: z.array(text(4096)).max(100).optional(),
+  /** What the system changes of the one that ran, in lines for people. */
+  changes: z.array(text(4096)).max(100).optional(),
 });
 
 export type ReceiptRun = z.infer<typeof run>;

@@ -55,6 +55,8 @@ export interface Receipt {
   /** Things that went as they should but need a person's eye. */
   readonly notices?: readonly string[];
   readonly imported?: { readonly paths: number; readonly bytes: number; readonly milliseconds: number };
+  /** What the system changes of the one that ran, in lines for people (closure-diff.ts). */
+  readonly changes?: readonly string[];
   /** Last lines of Nix or switch-to-configuration. */
   readonly output?: readonly string[];
 }
@@ -102,6 +104,8 @@ export function receiptText(receipt: Receipt): string {
     say('Health', `${ok ? 'ok  ' : 'BAD '} ${check}${detail === undefined ? '' : `: ${detail}`}`);
   }
   for (const notice of receipt.notices ?? []) say('Notice', notice);
+  if (receipt.changes !== undefined)
+    lines.push('', 'What it changes:', ...receipt.changes.map((l) => `  ${printable(l)}`));
   if (receipt.output !== undefined && receipt.output.length > 0) {
     lines.push('', 'Last messages:', ...receipt.output.map((l) => `  ${printable(l)}`));
   }

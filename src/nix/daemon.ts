@@ -78,9 +78,11 @@ export async function addToDaemon(
     const valid = await connection.validOf(names);
     const missing = paths.filter(({ info }) => !valid.has(info.path));
     if (missing.length === 0) return 0;
+    const expected = missing.length;
+    const expectedBytes = missing.reduce((sum, { info }) => sum + info.narSize, 0);
     return await connection.addAll(missing, (done, bytes) => {
       onBytes?.(bytes);
-      onProgress?.({ phase: 'copy', done, expected: missing.length });
+      onProgress?.({ phase: 'copy', done, expected, bytes, expectedBytes });
     });
   } finally {
     connection.close();

@@ -8,6 +8,9 @@ export interface NixProgress {
   readonly phase: 'build' | 'copy';
   readonly done: number;
   readonly expected: number;
+  /** Bytes of NARs, where they are known. */
+  readonly bytes?: number;
+  readonly expectedBytes?: number;
 }
 
 type LogEntry =

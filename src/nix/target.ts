@@ -40,11 +40,15 @@ export function isRecentNix(version: string): boolean {
   return Number(major) > oldestMajor || (Number(major) === oldestMajor && Number(minor) >= oldestMinor);
 }
 
+/** A setting as Nix's configuration has it, in its words: `true`, a list. */
+export async function nixSetting(context: NixContext, name: string): Promise<string> {
+  const { store: _, ...local } = context;
+  return (await nix(local, ['config', 'show', name])).trim();
+}
+
 /** The public keys whose signatures Nix takes, in its text form, as its own configuration has them. */
 export async function trustedKeysOf(context: NixContext): Promise<string[]> {
-  const { store: _, ...local } = context;
-  const text = await nix(local, ['config', 'show', 'trusted-public-keys']);
-  return text.split(/\s+/).filter((key) => key !== '');
+  return (await nixSetting(context, 'trusted-public-keys')).split(/\s+/).filter((key) => key !== '');
 }
 
 /** @throws NixmakerError `nix-unavailable` where the store does not answer */

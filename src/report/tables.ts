@@ -29,6 +29,34 @@ export function table(heads: readonly string[], rows: readonly (readonly Cell[])
     .join('');
 }
 
+/** Lines of `fields` that are longer than a terminal is wide go on below their value, broken between words. */
+export function wrapped(text: string, width = 80): string {
+  return text
+    .split('\n')
+    .map((line) => {
+      const indent = /^[^ ]+:\s+/.exec(line)?.[0].length ?? /^\S+ \S+:\s+/.exec(line)?.[0].length ?? 0;
+      return line.length <= width || indent === 0 ? line : breakLine(line, { width, indent });
+    })
+    .join('\n');
+}
+
+function breakLine(line: string, { width, indent }: { width: number; indent: number }): string {
+  const lines: string[] = [];
+  let current = line
+    .slice(0, indent)
+    .trimEnd()
+    .padEnd(indent - 1);
+  for (const word of line.slice(indent).split(' ')) {
+    // A store path is longer than what is left, and stays whole: it is for copying.
+    if (current.length + 1 + word.length > width && current.trim() !== '' && current.length >= indent) {
+      lines.push(current);
+      current = ' '.repeat(indent - 1);
+    }
+    current = `${current} ${word}`;
+  }
+  return [...lines, current].join('\n');
+}
+
 export const bytes = (count: number): string => prettyBytes(count, { binary: true });
 
 /** A code with its sentences, as it is printed when a command ends badly. */

@@ -1,0 +1,86 @@
+/** What a machine tells Prometheus, in the text format that node_exporter's textfile collector reads. */
+import { Counter, Gauge, Registry } from 'prom-client';
+
+export interface MetricsInput {
+  readonly version: string;
+  readonly host: string;
+  readonly sequence: number | undefined;
+  readonly floorLost: boolean;
+  readonly pending: boolean;
+  readonly restartNeeded: boolean;
+  readonly waiting: number;
+  readonly unreadable: number;
+  /** Undefined where the last run had no health checks. */
+  readonly healthy: boolean | undefined;
+  /** Each run as it ended or stands. */
+  readonly runs: readonly {
+    readonly state: string;
+    readonly code?: string | undefined;
+    readonly at: string;
+  }[];
+}
+
+const ends = ['committed', 'refused', 'failed', 'rolled-back', 'superseded'] as const;
+
+export function renderMetrics(input: MetricsInput): Promise<string> {
+  const registry = new Registry();
+  const gauge = (name: string, help: string, value: number | undefined) => {
+    if (value !== undefined) new Gauge({ name, help, registers: [registry] }).set(value);
+  };
+  new Gauge({
+    name: 'nixmaker_info',
+    help: 'Always 1; says who this is.',
+    labelNames: ['version', 'host'],
+    registers: [registry],
+  }).set({ version: input.version, host: input.host }, 1);
+  gauge('nixmaker_sequence', 'Sequence of the newest bundle taken; 0 before the first.', input.sequence ?? 0);
+  gauge(
+    'nixmaker_floor_lost',
+    '1 while nothing is taken because the floor was lost.',
+    Number(input.floorLost),
+  );
+  gauge('nixmaker_pending', '1 while what is installed is not what runs.', Number(input.pending));
+  gauge(
+    'nixmaker_restart_needed',
+    '1 while only a restart brings what is installed.',
+    Number(input.restartNeeded),
+  );
+  gauge('nixmaker_inbox_waiting', 'Files in the inbox that are not settled.', input.waiting);
+  gauge('nixmaker_journal_unreadable_lines', 'Lines of the journal that cannot be read.', input.unreadable);
+  gauge(
+    'nixmaker_healthy',
+    '1 where the last health checks passed, 0 where one did not.',
+    input.healthy === undefined ? undefined : Number(input.healthy),
+  );
+  const total = new Counter({
+    name: 'nixmaker_runs_total',
+    help: 'Bundles by how their run ended.',
+    labelNames: ['state'],
+    registers: [registry],
+  });
+  const problems = new Counter({
+    name: 'nixmaker_problems_total',
+    help: 'Runs that ended with a code (nixmaker explain CODE).',
+    labelNames: ['code'],
+    registers: [registry],
+  });
+  for (const state of ends) total.inc({ state }, 0);
+  for (const { state, code } of input.runs) {
+    total.inc({ state });
+    if (code !== undefined) problems.inc({ code });
+  }
+  const timeOf = (at: string | undefined) => (at === undefined ? undefined : Date.parse(at) / 1000);
+  const last = input.runs.at(-1);
+  gauge('nixmaker_last_run_timestamp_seconds', 'When the last run said its last word.', timeOf(last?.at));
+  gauge(
+    'nixmaker_last_success_timestamp_seconds',
+    'When a bundle was committed last.',
+    timeOf(input.runs.findLast((r) => r.state === 'committed')?.at),
+  );
+  gauge(
+    'nixmaker_last_run_failed',
+    '1 where the last run was refused, failed or was rolled back.',
+    last === undefined ? undefined : Number(['refused', 'failed', 'rolled-back'].includes(last.state)),
+  );
+  return registry.metrics();
+}

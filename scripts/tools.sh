@@ -158,6 +158,30 @@ ensure_carriers() {
   export NIXMAKER_CARRIERS="$_carriers/bin"
 }
 
+# A browser in a Debian tree of its own, for the pages that nixmaker writes. It sees this machine's /tmp and no network.
+ensure_browser() {
+  _browser=$nixmaker_cache/browser
+  if [ "$(cat "$_browser/stamp" 2>/dev/null)" != "2 $_browser" ]; then
+    say "fetching Chromium from Debian's mirror (about 200 MB)…"
+    # The same browser for as long as that suite lives.
+    debian_suite=trixie
+    fetch_debian "$_browser" base-files dash coreutils chromium fonts-dejavu-core
+    unset debian_suite
+    printf '%s\n' "2 $_browser" >"$_browser/stamp"
+  fi
+  cat >"$_browser/bin/chromium" <<END
+#!/bin/sh
+set -eu
+user=
+[ "\$(id -u)" = 0 ] || user=--map-root-user
+exec unshare --mount --net --propagation private \$user sh -c '
+for d in proc dev sys tmp; do mkdir -p "$_browser/root/\$d"; mount --rbind "/\$d" "$_browser/root/\$d"; done
+exec chroot "$_browser/root" /usr/lib/chromium/chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage "\$@"' sh "\$@"
+END
+  chmod +x "$_browser/bin/chromium"
+  export NIXMAKER_BROWSER="$_browser/bin/chromium"
+}
+
 # ensure_program NAME PACKAGE: a program that most machines have, from Debian where this one has it not.
 ensure_program() {
   command -v "$1" >/dev/null 2>&1 && return
@@ -219,6 +243,7 @@ ensure_tools() {
   ensure_packages
   ensure_nix
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
+  case " ${nixmaker_tools:-} " in *" browser "*) ensure_browser ;; esac
   case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers && ensure_program ssh-keygen openssh-client ;; esac
   # shellcheck source=scripts/tools-vm.sh
   case " ${nixmaker_tools:-} " in *" vm "*)

@@ -10,7 +10,12 @@ import { readSmall } from '../bundle/file.ts';
 import { poolFolder } from '../bundle/pool.ts';
 import { writeAtomically } from '../bundle/write.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
-import { type HostReceipt, hostReceiptParser, hostReceiptType } from '../core/host-receipt.ts';
+import {
+  type HostReceipt,
+  hostReceiptParser,
+  hostReceiptType,
+  type ReceiptRun,
+} from '../core/host-receipt.ts';
 import { limits } from '../core/limits.ts';
 import { describeIssues, isHostName } from '../core/schema.ts';
 import { fromBaseName } from '../core/store-path.ts';
@@ -143,6 +148,8 @@ export interface FleetHost {
   /** The newest receipt of all, which tells how the host is. */
   readonly last: HostReceipt;
   readonly receipts: number;
+  /** What became of bundles there, oldest first. */
+  readonly runs: readonly ReceiptRun[];
 }
 
 /** What the collected receipts say, host by host. */
@@ -158,7 +165,11 @@ export async function readFleet(directory: string): Promise<FleetHost[]> {
       (a, b) => (a === undefined || b.number > a.number ? b : a),
       undefined,
     );
-    if (last !== undefined) fleet.push({ host, last, receipts: kept.length });
+    if (last === undefined) continue;
+    const runs = kept
+      .toSorted((a, b) => a.number - b.number)
+      .flatMap(({ run }) => (run === undefined ? [] : [run]));
+    fleet.push({ host, last, receipts: kept.length, runs });
   }
   return fleet;
 }

@@ -6,6 +6,9 @@ import { print, printJson, runVerb, talk } from './output.ts';
 interface FleetFlags {
   readonly directory: string;
   readonly json?: boolean;
+  readonly html?: string;
+  readonly bundles?: string;
+  readonly staleAfter: string;
 }
 
 export function defineFleet(program: Command): void {
@@ -13,24 +16,65 @@ export function defineFleet(program: Command): void {
     .command('fleet')
     .description('how the hosts are, by the receipts that were collected')
     .option('-d, --directory <directory>', 'where `nixmaker collect` keeps them', 'fleet')
+    .option('--html <file>', 'write a page that needs nothing else: for a phone, a printer, a colleague')
+    .option(
+      '--bundles <directory>',
+      'for the page: where `nixmaker build` put the newest, to say who needs one',
+    )
+    .option(
+      '--stale-after <days>',
+      'for the page: days without a visit after which a host is called out',
+      '60',
+    )
     .option('--json', 'print JSON')
     .action((flags: FleetFlags) => runVerb(() => fleet(flags), flags));
 }
 
-async function fleet({ directory, json }: FleetFlags): Promise<number> {
+async function fleet(flags: FleetFlags): Promise<number> {
   const { readFleet } = await import('../builder/receipts.ts');
-  const hosts = await readFleet(directory);
-  if (json === true) printJson({ schema: 1, hosts: hosts.map(withoutPaths) });
+  const hosts = await readFleet(flags.directory);
+  if (flags.html !== undefined) await writePage(hosts, { ...flags, html: flags.html });
+  else if (flags.json === true) printJson({ schema: 1, hosts: hosts.map(withoutPaths) });
   else if (hosts.length === 0) talk('No receipt has been collected yet (nixmaker collect MEDIUM).\n');
   else await showTable(hosts);
   return exitCodes.done;
 }
 
+async function writePage(
+  hosts: readonly FleetHost[],
+  { html, bundles, staleAfter }: FleetFlags & { readonly html: string },
+): Promise<void> {
+  const { NixmakerError } = await import('../core/errors.ts');
+  const { readNewest, writeText } = await import('../builder/fleet-page.ts');
+  const { renderFleetPage } = await import('../report/fleet-page.ts');
+  const days = Number(staleAfter);
+  if (!(days > 0)) throw new NixmakerError('usage', `--stale-after ${staleAfter} is no number of days`);
+  const available = bundles === undefined ? new Map() : await readNewest(bundles);
+  const page = renderFleetPage({
+    now: new Date(),
+    staleAfter: days,
+    hosts: hosts.map(({ host, last: { at, run, now }, runs }) => ({
+      host,
+      at,
+      runs: runs.map((r) => ({ at: r.at, state: r.state, code: r.code, sequence: r.sequence })),
+      detail: run?.detail,
+      sequence: now?.floor,
+      versions: now?.versions ?? {},
+      failedUnits: now?.failedUnits,
+      freeBytes: now?.space[0]?.freeBytes,
+      restartNeeded: now?.installed !== undefined && now.installed !== now.running,
+      available: available.get(host),
+    })),
+  });
+  await writeText(html, page);
+  talk(`${html}: ${hosts.length} hosts\n`);
+}
+
 /** The list of store paths is for `build --since`. */
-function withoutPaths({ last, ...rest }: FleetHost) {
+function withoutPaths({ last, runs: _, ...rest }: FleetHost) {
   const { now, ...others } = last;
   if (now === undefined) return { ...rest, last: others };
-  const { paths: _, ...told } = now;
+  const { paths: _paths, ...told } = now;
   return { ...rest, last: { ...others, now: told } };
 }
 

@@ -1,0 +1,177 @@
+/** The fleet page in a real browser: axe-core finds nothing, in light and dark, on a desk and on a phone; nothing is loaded. */
+import assert from 'node:assert/strict';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { checkout, run } from '../../scripts/sandboxed-target.ts';
+import { conditionOf, type PageHost, renderFleetPage } from '../../src/report/fleet-page.ts';
+import { temporaryFolder } from '../support/bundles.ts';
+
+const browser = process.env.NIXMAKER_BROWSER;
+if (browser === undefined) throw new Error('no browser: run the tests with `npm test` or scripts/test');
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const now = new Date('2026-11-26T12:00:00Z');
+
+const wellHost = (host: string): PageHost => ({
+  host,
+  at: '2026-11-20T08:00:00Z',
+  runs: [
+    { at: '2026-10-01T08:00:00Z', state: 'rolled-back', code: 'unhealthy', sequence: 6 },
+    { at: '2026-11-20T08:00:00Z', state: 'committed', code: undefined, sequence: 7 },
+  ],
+  detail: undefined,
+  sequence: 7,
+  versions: { nixos: '26.05', nixmaker: '0.1.0', kernel: 'Linux 6.18.1' },
+  failedUnits: [],
+  freeBytes: 12 * 1024 ** 3,
+  restartNeeded: false,
+  available: { sequence: 9, bytes: 400_000_000 },
+});
+const well = wellHost('bridge');
+const hosts: readonly PageHost[] = [
+  well,
+  {
+    ...well,
+    host: 'engine',
+    runs: [{ at: '2026-11-20T08:00:00Z', state: 'refused', code: 'wrong-host', sequence: 9 }],
+    detail: 'it is for “bridge”, <script>alert(1)</script>',
+  },
+  { ...well, host: 'galley', at: '2026-08-01T08:00:00Z', available: { sequence: 7, bytes: 1 } },
+  { ...well, host: 'kiosk', restartNeeded: true, available: undefined },
+  {
+    ...well,
+    host: 'mast',
+    failedUnits: ['radar.service', '"><img src=http://x/>.service'],
+    freeBytes: undefined,
+  },
+  { ...well, host: 'new', runs: [], sequence: undefined, versions: {}, failedUnits: undefined },
+];
+
+const page = (of: readonly PageHost[]) => renderFleetPage({ hosts: of, now, staleAfter: 60 });
+
+interface Look {
+  readonly width: number;
+  readonly dark?: boolean;
+  readonly args: readonly string[];
+}
+
+async function look(folder: string, file: string, { width, dark, args }: Look): Promise<string> {
+  const ran = await run(browser as string, [
+    `--user-data-dir=${join(folder, 'profile')}`,
+    `--window-size=${width},1400`,
+    '--hide-scrollbars',
+    `--blink-settings=preferredColorScheme=${dark === true ? 0 : 1}`,
+    '--virtual-time-budget=20000',
+    ...args,
+    `file://${file}`,
+  ]);
+  assert.equal(ran.code, 0, ran.stderr);
+  return ran.stdout;
+}
+
+/** The page with axe-core in it, which writes what it found into the document. */
+async function violations(folder: string, html: string, how: Omit<Look, 'args'>): Promise<string[]> {
+  const file = join(folder, 'audited.html');
+  const audit = `<script>${axe.replaceAll('</script', '<\\/script')}</script><script>axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) => { const out = document.createElement('pre'); out.id = 'found'; out.textContent = JSON.stringify({ dark: matchMedia('(prefers-color-scheme: dark)').matches, width: innerWidth, passes: r.passes.length, violations: r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html).join(' ')) }); document.body.append(out); });</script>`;
+  await writeFile(file, html.replace(/<meta http-equiv[^>]*>/, '').replace('</body>', `${audit}</body>`));
+  const dom = await look(folder, file, { ...how, args: ['--dump-dom'] });
+  const text = /<pre id="found">(.*?)<\/pre>/s.exec(dom)?.[1];
+  assert.ok(text !== undefined, 'axe-core has not come to an end');
+  const found = JSON.parse(text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')) as {
+    dark: boolean;
+    width: number;
+    passes: number;
+    violations: string[];
+  };
+  assert.deepEqual([found.dark, found.width], [how.dark === true, how.width], 'it looked as it was told to');
+  assert.ok(found.passes > 15, `only ${found.passes} rules had something to look at`);
+  return found.violations;
+}
+
+for (const [name, how] of [
+  ['a desk', { width: 1280 }],
+  ['a desk in the dark', { width: 1280, dark: true }],
+  ['a phone', { width: 500 }],
+  ['a phone in the dark', { width: 500, dark: true }],
+] as const) {
+  test(`accessible on ${name}, by axe-core`, async (t) => {
+    const folder = await temporaryFolder(t);
+    assert.deepEqual(await violations(folder, page(hosts), how), []);
+  });
+}
+
+test('a page that is not accessible is noticed', async (t) => {
+  const folder = await temporaryFolder(t);
+  const spoiled = page(hosts).replace('lang="en"', '').replaceAll('--soft: #57606a', '--soft: #cccccc');
+  const found = (await violations(folder, spoiled, { width: 1280 })).map((v) => v.split(':')[0]);
+  assert.ok(found.includes('html-has-lang') && found.includes('color-contrast'), found.join(' '));
+});
+
+test('screenshots for people to look at, with no host, with one and with two hundred', async (t) => {
+  const folder = await temporaryFolder(t);
+  const out = join(checkout, 'test/out');
+  await mkdir(out, { recursive: true });
+  const many = Array.from({ length: 200 }, (_, i) => ({
+    ...(hosts[i % hosts.length] ?? well),
+    host: `host-${i}`,
+  }));
+  for (const [name, of, how] of [
+    ['fleet', hosts, { width: 1280 }],
+    ['fleet-dark', hosts, { width: 1280, dark: true }],
+    ['fleet-phone', hosts, { width: 500 }],
+    ['fleet-none', [], { width: 1280 }],
+    ['fleet-many', many, { width: 1280 }],
+  ] as const) {
+    const file = join(folder, `${name}.html`);
+    await writeFile(file, page(of));
+    const shot = join(folder, `${name}.png`);
+    await look(folder, file, { ...how, args: [`--screenshot=${shot}`] });
+    const png = await readFile(shot);
+    assert.equal(png.subarray(1, 4).toString(), 'PNG');
+    await writeFile(join(out, `${name}.png`), png);
+  }
+});
+
+test('what comes from outside stays text, and nothing is loaded from anywhere', () => {
+  const html = page(hosts);
+  const tags = html.match(/<[a-z][^>]*>/g) ?? [];
+  const suspect = tags.filter((tag) =>
+    /^<(script|img|iframe|object|embed|link|base|form)\b|\s(src|srcset|action|poster|data|on[a-z]+)=/.test(
+      tag,
+    ),
+  );
+  assert.deepEqual(suspect, []);
+  assert.doesNotMatch(html, /@import|url\(/);
+  assert.deepEqual(
+    [...html.matchAll(/\shref="([^"]*)"/g)].filter(([, to]) => !to?.startsWith('#')),
+    [],
+  );
+  assert.match(html, /&lt;script&gt;alert\(1\)&lt;\/script&gt;/);
+  assert.match(html, /default-src 'none'/);
+});
+
+test('those that need somebody come first, with the reason and what to do; and the next stick is packed', () => {
+  const html = page(hosts);
+  const rows = [...html.matchAll(/<th scope="row"><a href="#host-([a-z]+)">/g)].map(([, host]) => host);
+  assert.deepEqual(rows, ['engine', 'mast', 'galley', 'kiosk', 'bridge', 'new']);
+  assert.match(html, /<details id="host-engine" open>/);
+  assert.match(html, /<dt>What to do<\/dt><dd>[^<]+/);
+  const next = /What the next stick must carry<\/h2>(.*?)<\/section>/s.exec(html)?.[1] ?? '';
+  assert.match(next, /<b>bridge<\/b>: has 7, gets 9/);
+  assert.doesNotMatch(next, /galley|kiosk/);
+  assert.match(html, /aria-label="1 of the last 2 runs went well"/);
+});
+
+test('what a host’s condition is', () => {
+  const of = (change: Partial<PageHost>) =>
+    conditionOf({ ...well, ...change }, { hosts: [], now, staleAfter: 60 });
+  const ended = (state: string) => [{ at: well.at, state, code: undefined, sequence: 1 }];
+  assert.equal(of({}), 'well');
+  assert.equal(of({ runs: ended('pending') }), 'waits');
+  assert.equal(of({ runs: ended('superseded') }), 'well');
+  for (const state of ['refused', 'failed', 'rolled-back'])
+    assert.equal(of({ runs: ended(state) }), 'unwell', state);
+  assert.equal(of({ at: '2026-09-01T00:00:00Z' }), 'stale');
+  assert.equal(of({ at: '2026-09-01T00:00:00Z', failedUnits: ['a.service'] }), 'unwell');
+});

@@ -9,6 +9,7 @@ import type { ReasonCode } from '../src/core/errors.ts';
 import { policyParser } from '../src/core/policy.ts';
 import { attackCategories, readAttacks } from '../test/support/attack-files.ts';
 import { evaluateModule, optionsDocument } from '../test/support/module-output.ts';
+import { journalCatalogue } from './docs-catalog.ts';
 import { bashCompletion, fishCompletion, verbsOf, zshCompletion } from './docs-completions.ts';
 import { commandPage, policyPage } from './docs-man.ts';
 import { makeBuilder, run } from './sandboxed-target.ts';
@@ -65,6 +66,7 @@ async function options(): Promise<string> {
 const program = makeProgram('');
 const verbs = verbsOf(program);
 const share = {
+  'systemd/nixmaker.catalog': journalCatalogue(),
   'man/man1/nixmaker.1': commandPage(program),
   'man/man5/nixmaker-policy.5': policyPage(
     await readFile(new URL('../docs/policy.md', import.meta.url), 'utf8'),

@@ -199,15 +199,15 @@ ensure_program() {
 ensure_bed() {
   _bed=$nixmaker_cache/bed
   # The number grows with what is done to the tree below.
-  if [ "$(cat "$_bed/stamp" 2>/dev/null)" != 3 ]; then
+  if [ "$(cat "$_bed/stamp" 2>/dev/null)" != 4 ]; then
     say "fetching systemd and Nix for the system tests from Debian's mirror (about 90 MB)…"
-    fetch_debian "$_bed" base-files systemd dbus nix-bin bash dash coreutils util-linux mount sed grep mawk tar gzip findutils procps
+    fetch_debian "$_bed" base-files systemd dbus nix-bin bash dash coreutils util-linux bsdutils mount sed grep mawk tar gzip findutils procps
     _tree=$_bed/root
     for _link in bin sbin lib lib64; do [ -L "$_tree/$_link" ] || [ ! -d "$_tree/usr/$_link" ] || ln -sfn "usr/$_link" "$_tree/$_link"; done
     ln -sfn dash "$_tree/usr/bin/sh"
     ln -sfn mawk "$_tree/usr/bin/awk"
     "$nixmaker_root/scripts/prepare-bed" "$_tree" || die "the tree for the system tests could not be prepared"
-    echo 3 >"$_bed/stamp"
+    echo 4 >"$_bed/stamp"
   fi
   export NIXMAKER_BED="$_bed/root"
 }

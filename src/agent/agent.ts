@@ -6,6 +6,7 @@ import { type Receipt, receiptText } from '../core/receipt.ts';
 import { type Candidate, doneFolder, refusedFolder, watchCarrier, watchInbox } from '../media/inbox.ts';
 import { watchMounts } from '../media/mounts.ts';
 import { settle } from '../media/settle.ts';
+import { Endings } from './endings.ts';
 import { sourceOf } from './examine.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
 import { KeyringQueue } from './keyring.ts';
@@ -13,6 +14,7 @@ import type { Machine } from './machine.ts';
 import { writeMetrics } from './metrics.ts';
 import { mediaRoots } from './places.ts';
 import { resumeAtStart } from './resume.ts';
+import { enterService } from './service.ts';
 import { exitOf, takeBundle } from './take.ts';
 import { MediaTaker } from './take-media.ts';
 
@@ -47,8 +49,10 @@ export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) =>
 
 /** Runs until the signal; between bundles it sleeps until something changes. */
 export async function runAgent(machine: Machine, signal: AbortSignal): Promise<void> {
+  const service = await enterService(machine);
   await mkdir(machine.settings.inbox, { recursive: true });
   await resumeAtStart(machine).catch(logOutcome(machine));
+  const endings = new Endings(machine, service);
   const wake = new Wake(machine);
   const watches = [await watchInbox(machine.settings.inbox, () => wake.now())];
   if (mediaRoots(machine).length > 0) watches.push(watchMounts(machine, () => wake.now()));
@@ -56,15 +60,17 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
     watches.push(await watchCarrier(folder, machine.policy.host, () => wake.now()));
   const stop = () => wake.now();
   signal.addEventListener('abort', stop);
+  await service.status(`Watching ${machine.settings.inbox}`);
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
   const keyrings = new KeyringQueue(machine);
   const queue = new InboxQueue(machine);
-  const media = new MediaTaker(machine);
+  const onReceipt = (receipt: Receipt) => endings.tell(receipt);
+  const media = new MediaTaker(machine, onReceipt);
   const waiting = new Set<string>();
   try {
     while (!signal.aborted) {
       wake.reset();
-      const wait = await rescan(machine, { keyrings, queue, media, waiting, signal });
+      const wait = await rescan(machine, { keyrings, queue, media, waiting, signal, onReceipt });
       await writeMetrics(machine);
       await wake.within(wait);
       if (!signal.aborted) await machine.clock.sleep(calm);
@@ -72,6 +78,8 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
   } finally {
     signal.removeEventListener('abort', stop);
     for (const watch of watches) await watch.close();
+    await endings.told();
+    service.close();
     machine.emit({ event: 'agent-stopped' });
   }
 }
@@ -82,10 +90,14 @@ interface Scan {
   readonly media: MediaTaker;
   readonly waiting: Set<string>;
   readonly signal: AbortSignal;
+  readonly onReceipt: (receipt: Receipt) => void;
 }
 
 /** Takes all that is ready. @returns after how many milliseconds to look again even if nothing changes */
-async function rescan(machine: Machine, { keyrings, queue, media, waiting, signal }: Scan): Promise<number> {
+async function rescan(
+  machine: Machine,
+  { keyrings, queue, media, waiting, signal, onReceipt }: Scan,
+): Promise<number> {
   let wait = slowRescan;
   try {
     // Before the bundles, which may be signed by new keys.
@@ -99,7 +111,7 @@ async function rescan(machine: Machine, { keyrings, queue, media, waiting, signa
         waiting.add(path);
       } else {
         waiting.delete(path);
-        await takeCandidate(machine, { queue, candidate: look.candidate });
+        await takeCandidate(machine, { queue, candidate: look.candidate, onReceipt });
         // What was deferred has a time of its own, which the next look tells.
         wait = 0;
       }

@@ -15,6 +15,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Ends the child with SIGTERM, then SIGKILL. */
   readonly signal?: AbortSignal;
+  /** Its standard input; without, it has none. */
+  readonly input?: string;
   /** After this many milliseconds the child is ended and `timedOut` is true. */
   readonly timeout?: number;
   /** Each line of standard error as it comes, without its newline. */

@@ -14,6 +14,8 @@ export const settingsParser = z.strictObject({
   store: z.string().min(1).max(4096).default('daemon'),
   currentSystem: absolutePath.default('/run/current-system'),
   bootedSystem: absolutePath.default('/run/booted-system'),
+  /** Programs that the agent runs after each run. */
+  hooksDirectory: absolutePath.default('/etc/nixmaker/hooks.d'),
   /** A file for node_exporter's textfile collector (its name must end in `.prom`), written after every look. */
   metricsFile: absolutePath.optional(),
   /** Secret keys, as `age-keygen` writes them, that decrypt bundles; without it `age.identity` in the state folder. */

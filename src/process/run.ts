@@ -6,7 +6,7 @@ import type { CommandOptions, CommandResult, HeardProcess, HeldProcess } from '.
 
 const defaultMaxOutput = 64 * 1024 * 1024;
 
-/** Implements `ProcessRunner`. The child gets our environment plus `options.env`, and no standard input. */
+/** Implements `ProcessRunner`. The child gets our environment plus `options.env`. */
 export async function runProgram(
   program: string,
   args: readonly string[],
@@ -14,7 +14,7 @@ export async function runProgram(
 ): Promise<CommandResult> {
   const child = execa(program, [...args], {
     reject: false,
-    stdin: 'ignore',
+    ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
     stderr: 'pipe',
     buffer: { stdout: true, stderr: false },
     maxBuffer: { stdout: options.maxOutput ?? defaultMaxOutput },

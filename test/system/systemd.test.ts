@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { checkout } from '../../scripts/sandboxed-target.ts';
+import { messageIdOf } from '../../src/report/message-id.ts';
 import { type Bed, startBed, unitText } from '../support/bed.ts';
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
 import { takeApart } from '../support/forge.ts';
@@ -64,6 +66,52 @@ test('the switch runs in transient units of its own, and what it says is in the 
   );
   assert.match(units, /nixmaker-switch-[0-9a-f]{12}-boot-1-\d+\.service/);
   assert.match(units, /nixmaker-switch-[0-9a-f]{12}-switch-1-\d+\.service/);
+});
+
+test('systemd is told what the agent is about, and that it lives', async () => {
+  const shown = await bed.sh(
+    'systemctl show nixmaker --property=Type,StatusText,WatchdogUSec,NotifyAccess,WatchdogTimestamp',
+  );
+  assert.match(shown, /^Type=notify$/m);
+  assert.match(shown, /^WatchdogUSec=3min$/m);
+  await bed.until('systemctl show nixmaker --property=StatusText | grep -q "sequence .*: committed"');
+});
+
+test('each ending is an entry of its own in the journal, which the catalogue explains', async () => {
+  await bed.write(
+    '/usr/lib/systemd/catalog/nixmaker.catalog',
+    await readFile(join(checkout, 'share/systemd/nixmaker.catalog')),
+  );
+  await bed.sh('journalctl --update-catalog');
+  await bed.write('/var/lib/nixmaker/inbox/explained.tar', Buffer.alloc(64 * 1024, 7));
+  await report('refused', 'explained.tar');
+  await bed.until('journalctl --no-pager NIXMAKER_CODE=not-a-bundle | grep -q nixmaker:');
+  const explained = await bed.sh('journalctl --no-pager --catalog NIXMAKER_CODE=not-a-bundle');
+  assert.match(explained, /Subject: nixmaker: The file is not a nixmaker bundle/);
+  assert.match(explained, /explained\.tar/);
+  assert.match(explained, /The running system was not changed/);
+  const [line = ''] = (await bed.sh('journalctl --no-pager --output=json NIXMAKER_CODE=not-a-bundle')).split(
+    '\n',
+  );
+  const entry = JSON.parse(line) as Record<string, string>;
+  assert.deepEqual([entry.PRIORITY, entry.MESSAGE_ID], ['4', messageIdOf('not-a-bundle')]);
+});
+
+test('hooks are run after a run with what became of it; one that others may write is not', async () => {
+  const hook =
+    '#!/bin/sh\necho "$NIXMAKER_STATE $NIXMAKER_CODE $(id -un)" >>/var/lib/nixmaker/state/hooked\n';
+  await bed.write('/etc/nixmaker/hooks.d/10-tell', hook);
+  await bed.write('/etc/nixmaker/hooks.d/20-foreign', hook.replace('hooked', 'foreign'));
+  await bed.write('/etc/nixmaker/hooks.d/30-fails', '#!/bin/sh\nexit 3\n');
+  await bed.write('/etc/nixmaker/hooks.d/40-editor.bak', hook.replace('hooked', 'foreign'));
+  await bed.sh('chmod 0755 /etc/nixmaker/hooks.d/*; chmod 0775 /etc/nixmaker/hooks.d/20-foreign');
+  await bed.write('/var/lib/nixmaker/inbox/hooked.tar', Buffer.alloc(64 * 1024, 8));
+  await bed.until('test -s /var/lib/nixmaker/state/hooked');
+  assert.equal(await bed.sh('cat /var/lib/nixmaker/state/hooked'), 'refused not-a-bundle nixmaker\n');
+  await bed.until('journalctl --no-pager --unit nixmaker | grep hook-failed | grep -q 30-fails');
+  const failed = await bed.sh('journalctl --no-pager --unit nixmaker | grep hook-failed');
+  assert.match(failed, /20-foreign.*others may write it/);
+  await bed.sh('test ! -e /var/lib/nixmaker/state/foreign; rm -r /etc/nixmaker/hooks.d');
 });
 
 test('the log has priorities, and the transaction on every line of a run', async () => {

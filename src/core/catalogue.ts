@@ -89,7 +89,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'keyring-malformed': {
     exit: bad,
     what: 'The keyring is not well formed.',
-    next: 'Make it again with `nixmaker keyring new` and have it signed again.',
+    next: 'Make it again with `nixmaker keyring make` and have it signed again.',
   },
   'keyring-untrusted': {
     exit: bad,

@@ -24,6 +24,7 @@ async function doctor({ settings, json }: DoctorOptions): Promise<number> {
   const { openMachine } = await import('../agent/machine.ts');
   const { diagnose } = await import('../agent/doctor.ts');
   const { printable } = await import('../core/errors.ts');
+  const { hanging } = await import('../report/tables.ts');
   const machine = await openMachine({
     emit: () => undefined,
     ...(settings === undefined ? {} : { settingsFile: settings }),
@@ -34,8 +35,11 @@ async function doctor({ settings, json }: DoctorOptions): Promise<number> {
   else {
     const width = Math.max(...found.map((d) => d.check.length));
     for (const { check, verdict, what, next } of found) {
-      print(`${words[verdict].padEnd(4)}  ${check.padEnd(width)}  ${printable(what)}\n`);
-      if (next !== undefined) print(`${' '.repeat(width + 8)}→ ${printable(next)}\n`);
+      print(
+        `${hanging(`${words[verdict].padEnd(4)}  ${check.padEnd(width)}  ${printable(what)}`, width + 8)}\n`,
+      );
+      if (next !== undefined)
+        print(`${hanging(`${' '.repeat(width + 8)}→ ${printable(next)}`, width + 10)}\n`);
     }
     const count = found.filter((d) => d.verdict !== 'ok').length;
     talk(

@@ -86,11 +86,12 @@ async function showTable(hosts: readonly FleetHost[]): Promise<void> {
       host,
       now?.floor,
       run === undefined ? undefined : `${run.state}${run.code === undefined ? '' : ` (${run.code})`}`,
-      now?.versions.nixos,
+      // `26.05`: the rest is a date and a commit, which the page and --json have.
+      now?.versions.nixos?.split('.').slice(0, 2).join('.'),
       now?.failedUnits?.length,
       store === undefined ? undefined : bytes(store.freeBytes),
-      at.slice(0, 16).replace('T', ' '),
+      at.slice(0, 10),
     ];
   });
-  print(table(['HOST', 'SEQUENCE', 'LAST', 'NIXOS', 'FAILED UNITS', 'FREE', 'VISITED (UTC)'], rows));
+  print(table(['HOST', 'SEQUENCE', 'LAST', 'NIXOS', 'FAILED', 'FREE', 'VISITED'], rows));
 }

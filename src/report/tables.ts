@@ -40,6 +40,10 @@ export function wrapped(text: string, width = 80): string {
     .join('\n');
 }
 
+/** One line that goes on below its own column `indent` where it is longer than a terminal is wide. */
+export const hanging = (line: string, indent: number, width = 80): string =>
+  line.length <= width ? line : breakLine(line, { width, indent });
+
 function breakLine(line: string, { width, indent }: { width: number; indent: number }): string {
   const lines: string[] = [];
   let current = line

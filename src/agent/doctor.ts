@@ -97,6 +97,9 @@ export async function diagnose(machine: Machine): Promise<Diagnosis[]> {
         return { check, ...(await examine(machine)) };
       } catch (error) {
         const code = error instanceof NixmakerError ? error.code : 'internal';
+        // Said once, by the check that is about it.
+        if (code === 'nix-unavailable' && check !== 'nix')
+          return { check, ...look('not known: Nix does not answer', 'See `nix` in this list.') };
         return { check, ...bad(messageOf(error), `See \`nixmaker explain ${code}\`.`) };
       }
     }),

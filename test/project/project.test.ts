@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { catalogue } from '../../src/core/catalogue.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 const checkout = new URL('../..', import.meta.url).pathname;
@@ -121,4 +122,12 @@ test('explain says of every code what happened, whether the system is safe, and 
   );
   const unknown = explain('sequence-odler');
   assert.deepEqual([unknown.status, /is no code/.test(unknown.stderr)], [64, true], unknown.stderr);
+});
+
+test('every code can come about: some part of the program raises it', () => {
+  const tables = new Set(['src/core/catalogue.ts', 'src/core/errors.ts']);
+  const sources = tracked().filter((p) => /^src\/.*\.ts$/.test(p) && !tables.has(p));
+  const all = sources.map(read).join('\n');
+  const idle = Object.keys(catalogue).filter((code) => !all.includes(`'${code}'`));
+  assert.deepEqual(idle, []);
 });

@@ -17,7 +17,7 @@ const wellHost = (host: string): PageHost => ({
   host,
   at: '2026-11-20T08:00:00Z',
   runs: [
-    { at: '2026-10-01T08:00:00Z', state: 'rolled-back', code: 'unhealthy', sequence: 6 },
+    { at: '2026-10-01T08:00:00Z', state: 'rolled-back', code: 'health-failed', sequence: 6 },
     { at: '2026-11-20T08:00:00Z', state: 'committed', code: undefined, sequence: 7 },
   ],
   detail: undefined,

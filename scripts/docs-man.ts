@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { marked, type Token, type Tokens } from 'marked';
 import { exitCodes } from '../src/core/errors.ts';
-import { verbsOf } from './docs-completions.ts';
+import { usagesOf } from './docs-commands.ts';
 
 /** Text as roff prints it: no dot or quote begins a request, dashes of options stay dashes. */
 function roff(text: string): string {
@@ -21,29 +21,9 @@ const header = (name: string, section: number, what: string) =>
   `.\\" Written by npm run docs; do not edit.\n.TH ${name.toUpperCase()} ${section} "" nixmaker\n.SH NAME\n${roff(name)} \\- ${roff(what)}\n`;
 
 export function commandPage(program: Command): string {
-  const verbs = verbsOf(program).filter(({ words, choices }) => words.length > 0 && choices.length === 0);
-  const sections = verbs.map(({ words, description, options }) => {
-    const command = words.reduce<Command>(
-      (at, word) => at.commands.find((c) => c.name() === word) ?? at,
-      program,
-    );
-    const args = command.registeredArguments.map(
-      (a) => `${a.required ? '' : '['}${a.name()}${a.variadic ? '...' : ''}${a.required ? '' : ']'}`,
-    );
-    const usage = [`nixmaker ${words.join(' ')}`, options.length > 1 ? '[options]' : '', ...args].filter(
-      (w) => w !== '',
-    );
-    const flags = options
-      .filter((o) => o.long !== '--help')
-      .map((o) => {
-        const fallback =
-          o.defaultValue === undefined || Array.isArray(o.defaultValue)
-            ? ''
-            : ` (default: ${o.defaultValue})`;
-        const choices = o.argChoices === undefined ? '' : ` (${o.argChoices.join(', ')})`;
-        return `.TP\n${bold(o.flags)}\n${roff(`${o.description}${choices}${fallback}`)}\n`;
-      });
-    return `.SS ${bold(usage.join(' '))}\n${roff(sentence(description))}\n${flags.join('')}`;
+  const sections = usagesOf(program).map(({ usage, description, flags }) => {
+    const options = flags.map(([flag, what]) => `.TP\n${bold(flag)}\n${roff(what)}\n`);
+    return `.SS ${bold(usage)}\n${roff(sentence(description))}\n${options.join('')}`;
   });
   const codes = Object.entries(exitCodes).map(
     ([name, code]) => `.TP\n${code}\n${roff(codeWords[name as keyof typeof exitCodes])}\n`,

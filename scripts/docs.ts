@@ -10,6 +10,7 @@ import { policyParser } from '../src/core/policy.ts';
 import { attackCategories, readAttacks } from '../test/support/attack-files.ts';
 import { evaluateModule, optionsDocument } from '../test/support/module-output.ts';
 import { journalCatalogue } from './docs-catalog.ts';
+import { commandsDocument } from './docs-commands.ts';
 import { bashCompletion, fishCompletion, verbsOf, zshCompletion } from './docs-completions.ts';
 import { commandPage, policyPage } from './docs-man.ts';
 import { makeBuilder, run } from './sandboxed-target.ts';
@@ -80,6 +81,7 @@ const docs = {
   'policy.schema.json': policySchema(),
   'attacks.md': await attacks(),
   'options.md': await options(),
+  'commands.md': commandsDocument(program),
 };
 const files = [
   ...Object.entries(docs).map(([name, text]) => [`docs/${name}`, text] as const),

@@ -2,6 +2,7 @@
 import { reasonNotToMount } from '../core/medium.ts';
 import { mountMedium, probeDevice } from '../media/mount.ts';
 import type { Machine } from './machine.ts';
+import { sayOnConsole } from './tell-people.ts';
 
 /** @param name of the device below /dev @throws NixmakerError `io-error` */
 export async function mountByPolicy({ run, policy, settings, emit }: Machine, name: string): Promise<void> {
@@ -15,5 +16,7 @@ export async function mountByPolicy({ run, policy, settings, emit }: Machine, na
   }
   const { directory } = settings.media;
   const target = await mountMedium(run, { device, name, fileSystem, directory });
+  // Whoever has plugged it in is to know that it does something; what, is said when it may go.
+  await sayOnConsole('A medium has come and is being read. Leave it in until it is said that it may go.');
   emit({ event: 'medium-mounted', device, target, ...found });
 }

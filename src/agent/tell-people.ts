@@ -67,7 +67,7 @@ function catalogueText(code: string): string {
 }
 
 /** The line is lost where there is no console; the journal has it. */
-async function sayOnConsole(text: string): Promise<void> {
+export async function sayOnConsole(text: string): Promise<void> {
   try {
     const console = await open('/dev/console', 'w');
     await console.writeFile(`\r\nnixmaker: ${printable(text)}\r\n`);

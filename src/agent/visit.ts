@@ -4,10 +4,13 @@
  */
 import { basename, join } from 'node:path';
 import { poolFolder } from '../bundle/pool.ts';
+import { catalogue } from '../core/catalogue.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
-import type { ReceiptRun } from '../core/host-receipt.ts';
+import { hostReceiptParser, hostReceiptType, type ReceiptRun } from '../core/host-receipt.ts';
+import { type Receipt, receiptText } from '../core/receipt.ts';
 import { type Delivery, deliver } from '../media/deliver.ts';
 import { probeDevice, whileWritable } from '../media/mount.ts';
+import { openEnvelope } from '../signing/envelope.ts';
 import { listOutbox, readFromOutbox, removeFromOutbox } from '../state/outbox.ts';
 import { takeRequests, type VisitFile, visitRequests, writeRequest } from '../state/requests.ts';
 import { writeReceipts } from './host-receipts.ts';
@@ -88,11 +91,24 @@ async function deliverAll(machine: Machine, place: Place): Promise<void> {
     if (text !== undefined) files.push({ name, text });
   }
   const folders = [poolFolder, 'receipts', policy.host];
-  const write = (root: string) => deliver(root, folders, files);
+  // For whoever opens the stick at any computer: the same words as beside a bundle in the inbox.
+  const reports = files.flatMap(reportOf);
+  const write = (root: string) => deliver(root, folders, [...files, ...reports]);
   if (place.kind === 'own') await whileOurs(machine, place, write);
   else await write(place.root);
   for (const { name, text } of files) await removeFromOutbox(floorDirectory, name, text);
   machine.emit({ event: 'receipts-written', place: place.root, receipts: files.map((f) => f.name) });
+}
+
+/** The report of a receipt of our own; a machine that has taken nothing yet has none. */
+function reportOf({ name, text }: Delivery): Delivery[] {
+  const payload = openEnvelope(text, hostReceiptType).payload.toString('utf8');
+  const { run } = hostReceiptParser.parse(JSON.parse(payload));
+  if (run === undefined) return [];
+  const { code, ...known } = run;
+  const isKnown = code !== undefined && Object.hasOwn(catalogue, code);
+  const receipt = { ...known, schema: 1, ...(isKnown ? { code } : {}) } as Receipt;
+  return [{ name: name.replace(/json$/, 'txt'), text: receiptText(receipt) }];
 }
 
 /**

@@ -43,7 +43,8 @@ const put = async (...bundles: string[]) => {
 };
 const once = (on: Target = target) => on.verb('agent', ['--once']);
 const runs = async () => (await target.run(['cat', '/run/current-system/etc/motd'])).stdout.trim();
-const receipts = () => readdir(join(carried, 'nixmaker/receipts/web')).catch(() => []);
+const receipts = async () =>
+  (await readdir(join(carried, 'nixmaker/receipts/web')).catch(() => [])).filter((n) => n.endsWith('.json'));
 
 test('half a pool waits; a whole one is taken where it lies, and a receipt lies beside it', async () => {
   await put(await release('one', 0, `one ${blob('large')}`));
@@ -69,6 +70,8 @@ test('half a pool waits; a whole one is taken where it lies, and a receipt lies 
   assert.equal(taken.code, 0, taken.stderr);
   assert.match(await runs(), /^one /);
   assert.deepEqual(await receipts(), ['1.json']);
+  const report = await readFile(join(carried, 'nixmaker/receipts/web/1.txt'), 'utf8');
+  assert.match(report, /^DONE\n/, 'and the same for people');
   const now = await run('find', [join(carried, 'nixmaker'), '-type', 'f', '-not', '-path', '*/receipts/*']);
   assert.equal(now.stdout, before.stdout, 'nothing else was written or moved');
 });

@@ -97,7 +97,9 @@ const told = (place: string) =>
     place,
   );
 const receiptsOn = async (place: string) =>
-  (await bed.sh('cd "$1/nixmaker/receipts/web" 2>/dev/null && ls || true', place)).trim().split('\n');
+  (await bed.sh('cd "$1/nixmaker/receipts/web" 2>/dev/null && ls | grep json || true', place))
+    .trim()
+    .split('\n');
 
 const first = '/run/media/anna/Stick der Brücke 🚢';
 

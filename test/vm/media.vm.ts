@@ -163,7 +163,7 @@ test('put onto a real FAT32, plugged in, taken, and the receipt lies on it', asy
   await gone();
   assert.equal(
     await vm.sh('mount -o ro /dev/sda /mnt; ls /mnt /mnt/nixmaker/receipts/web; umount /mnt'),
-    '/mnt:\nnixmaker\n\n/mnt/nixmaker/receipts/web:\n41.json\n',
+    '/mnt:\nnixmaker\n\n/mnt/nixmaker/receipts/web:\n41.json\n41.txt\n',
   );
   await pull();
   await vm.write('/etc/nixmaker/policy.json', policy);

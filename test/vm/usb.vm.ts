@@ -104,7 +104,10 @@ test('vfat: plugged, committed, a receipt on the stick, and a person at the cons
     await consoleText(),
     /nixmaker: Sequence 10 is installed and runs\. You may remove the medium\./,
   );
+  assert.match(await consoleText(), /nixmaker: A medium has come and is being read\./);
   await machine.pull(stick);
+  const report = await readFromVfat(join(folder, 'vfat.img'), '/nixmaker/receipts/web/10.txt');
+  assert.match(report.toString(), /^DONE\n/);
   const back = join(shop.folder, 'back/nixmaker/receipts/web');
   await mkdir(back, { recursive: true });
   await writeFile(

@@ -77,6 +77,18 @@ test('systemd is told what the agent is about, and that it lives', async () => {
   await bed.until('systemctl show nixmaker --property=StatusText | grep -q "sequence .*: committed"');
 });
 
+test('the agent is alone in its network: it sees nothing but its own loopback', async () => {
+  const pid = (await bed.sh('systemctl show nixmaker --property=MainPID --value')).trim();
+  const links = await bed.sh('cat "$1"', `/proc/${pid}/net/dev`);
+  const names = links.split('\n').flatMap((line) => /^\s*([a-z0-9]+):/.exec(line)?.[1] ?? []);
+  assert.deepEqual(names, ['lo']);
+  const [its, ours] = await Promise.all([
+    bed.sh('readlink "$1"', `/proc/${pid}/ns/net`),
+    bed.sh('readlink /proc/1/ns/net'),
+  ]);
+  assert.notEqual(its, ours);
+});
+
 test('each ending is an entry of its own in the journal, which the catalogue explains', async () => {
   await bed.write(
     '/usr/lib/systemd/catalog/nixmaker.catalog',

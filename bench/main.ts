@@ -15,6 +15,7 @@ import { measurePool } from './pool.ts';
 import { measureReleases } from './releases.ts';
 import { type Figures, renderTables, writeReport } from './report.ts';
 import { measureRest } from './rest.ts';
+import { measureScale } from './scale.ts';
 import { must } from './system.ts';
 import { removeFolder } from './target.ts';
 
@@ -39,6 +40,8 @@ try {
   const releases = await measureReleases(place, { builder, key, count });
   say('ten hosts');
   const hosts = await measureHosts(place, { builder, key, count: quick ? 200 : 1000 });
+  say('a thousand hosts');
+  const scale = await measureScale(place, { builder, bundle: pack.bundle, hosts: 1000 });
   say('memory');
   const memory = [];
   for (const mebibytes of quick ? [50, 300] : [50, 2048])
@@ -56,6 +59,7 @@ try {
     imports,
     releases,
     hosts,
+    scale,
     memory,
     pool,
     notice,

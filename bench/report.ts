@@ -10,6 +10,7 @@ import type { HostsFigures, PackFigures } from './pack.ts';
 import type { PoolFigures } from './pool.ts';
 import type { ReleaseFigures } from './releases.ts';
 import type { RestFigures } from './rest.ts';
+import type { ScaleFigures } from './scale.ts';
 
 export interface Figures {
   readonly quick: boolean;
@@ -18,6 +19,7 @@ export interface Figures {
   readonly imports: ImportFigures;
   readonly releases: readonly ReleaseFigures[];
   readonly hosts: HostsFigures;
+  readonly scale: ScaleFigures;
   readonly memory: readonly MemoryFigures[];
   readonly pool: PoolFigures;
   readonly notice: NoticeFigures;
@@ -45,6 +47,7 @@ export function renderTables({
   imports,
   releases,
   hosts,
+  scale,
   memory,
   pool,
   notice,
@@ -140,6 +143,10 @@ export function renderTables({
         ],
         ['ten bundles side by side', prettyBytes(pool.bundlesBytes)],
         ['`put` of all ten, flushed and read back', s(pool.put)],
+        [
+          `\`inspect\` of ${scale.hosts} hosts with manifests of ${prettyBytes(scale.manifestBytes)}`,
+          s(scale.inspect),
+        ],
         ['the ten bundles copied and flushed', s(pool.copy)],
         [
           'from mount(8) until the agent knows of it, in 20 tries',

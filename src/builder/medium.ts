@@ -3,9 +3,8 @@ import { lstat } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { listPool, readPoolHead } from '../bundle/pool.ts';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
-import type { Manifest } from '../core/manifest.ts';
+import { glanceAtManifest, type Manifest } from '../core/manifest.ts';
 import { listInbox } from '../media/inbox.ts';
-import { readManifest } from '../signing/verify.ts';
 import { claimedSigners, inspectBundleFile } from './verify.ts';
 
 export interface MediumRow {
@@ -36,7 +35,7 @@ export async function inspectMedium(folder: string): Promise<MediumRow[]> {
 }
 
 interface Found {
-  readonly manifest: Manifest;
+  readonly manifest: Pick<Manifest, 'host' | 'sequence' | 'createdAt'>;
   readonly claimedSigners: readonly string[];
   readonly bytes: number;
 }
@@ -44,8 +43,7 @@ interface Found {
 async function readEntry(folder: string): Promise<Found> {
   const head = await readPoolHead(folder);
   if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
-  const manifest = readManifest(head.manifestBytes);
-  const bytes = manifest.members.reduce((sum, { size }) => sum + size, 0);
+  const { bytes, ...manifest } = glanceAtManifest(head.manifestBytes.toString('utf8'));
   return { manifest, bytes, claimedSigners: claimedSigners(head.signatureBytes).claimedSigners };
 }
 

@@ -148,12 +148,7 @@ export function encodeManifest(input: ManifestInput): string {
  * @throws NixmakerError `schema-unsupported`, `manifest-malformed` or `closure-incomplete`.
  */
 export function parseManifest(text: string): Manifest {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new NixmakerError('manifest-malformed', 'it is not JSON', { cause });
-  }
+  const json = jsonOf(text);
   refuseNewerSchema(json);
   const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) throw new NixmakerError('manifest-malformed', describeIssues(parsed.error));
@@ -162,6 +157,35 @@ export function parseManifest(text: string): Manifest {
   }
   checkPaths(parsed.data);
   return parsed.data;
+}
+
+const glance = z.looseObject({
+  ...manifestShape.pick({ schema: true, host: true, sequence: true, createdAt: true }).shape,
+  members: z.array(z.looseObject({ size: safeSize })),
+});
+
+/**
+ * The few fields that a list shows, at a twentieth of the cost of `parseManifest`: a medium can hold a thousand manifests. Nothing
+ * else of it is looked at, so nothing may be done with it but showing it.
+ * @throws NixmakerError `schema-unsupported`, `manifest-malformed`
+ */
+export function glanceAtManifest(
+  text: string,
+): Pick<Manifest, 'host' | 'sequence' | 'createdAt'> & { readonly bytes: number } {
+  const json = jsonOf(text);
+  refuseNewerSchema(json);
+  const seen = glance.safeParse(json);
+  if (!seen.success) throw new NixmakerError('manifest-malformed', describeIssues(seen.error));
+  const { host, sequence: number, createdAt, members } = seen.data;
+  return { host, sequence: number, createdAt, bytes: members.reduce((sum, { size }) => sum + size, 0) };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new NixmakerError('manifest-malformed', 'it is not JSON', { cause });
+  }
 }
 
 function canonical(json: unknown): string | undefined {

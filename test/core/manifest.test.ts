@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
-import { formatOf, parseManifest } from '../../src/core/manifest.ts';
+import { encodeManifest, formatOf, glanceAtManifest, parseManifest } from '../../src/core/manifest.ts';
 import { manifestInput, manifestText, pathOf } from '../support/manifests.ts';
 
 function refused(text: string, code: ReasonCode): void {
@@ -106,4 +106,19 @@ test('a tarball and meta make the classic format, for its own host only', () => 
   ];
   assert.equal(formatOf(parseManifest(manifestText({ members: classic('web') }))), 'classic');
   assert.throws(() => formatOf(parseManifest(manifestText({ members: classic('mail') }))));
+});
+
+test('a glance shows what the whole reading shows, and refuses what can’t be shown', () => {
+  const text = encodeManifest(manifestInput());
+  const { host, sequence, createdAt, members } = parseManifest(text);
+  const bytes = members.reduce((sum, { size }) => sum + size, 0);
+  assert.deepEqual(glanceAtManifest(text), { host, sequence, createdAt, bytes });
+  for (const [bad, code] of [
+    ['{', 'manifest-malformed'],
+    ['[]', 'manifest-malformed'],
+    [text.replace('"schema":1', '"schema":2'), 'schema-unsupported'],
+    [text.replace(`"host":"${host}"`, '"host":"\\u001b[2J"'), 'manifest-malformed'],
+    [text.replace(`"sequence":${sequence}`, '"sequence":-1'), 'manifest-malformed'],
+  ] as const)
+    assert.throws(() => glanceAtManifest(bad), { code }, bad.slice(0, 60));
 });

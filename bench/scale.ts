@@ -1,0 +1,40 @@
+/** A thousand hosts on one medium: what `inspect` takes to list them. Manifests only, for a list reads nothing else. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Builder } from '../scripts/sandboxed-target.ts';
+import { must, seconds } from './system.ts';
+import { removeFolder } from './target.ts';
+
+export interface ScaleFigures {
+  readonly hosts: number;
+  readonly manifestBytes: number;
+  /** Seconds, of a warm cache. */
+  readonly inspect: number;
+}
+
+/** @param bundle whose manifest each of the hosts has, under its own name */
+export async function measureScale(
+  place: string,
+  { builder, bundle, hosts }: { builder: Builder; bundle: string; hosts: number },
+): Promise<ScaleFigures> {
+  const medium = join(place, 'thousand');
+  const file = await readFile(bundle);
+  const size = Number.parseInt(file.subarray(124, 136).toString(), 8);
+  const manifest = file.subarray(512, 512 + size).toString('utf8');
+  await mkdir(join(medium, 'nixmaker/cache/nar'), { recursive: true });
+  for (let i = 0; i < hosts; i++) {
+    const folder = join(medium, 'nixmaker/hosts', `h${i}`, '1');
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'manifest.json'), manifest.replace('"host":"host"', `"host":"h${i}"`));
+    await writeFile(join(folder, 'manifest.sig'), '');
+    await writeFile(join(folder, 'meta'), '');
+  }
+  const inspect = await seconds(async () => {
+    const listed = must(await builder.nixmaker(['inspect', '--json', medium]));
+    const { bundles } = JSON.parse(listed.stdout) as { bundles: { problem?: string }[] };
+    if (bundles.length !== hosts || bundles.some((b) => b.problem !== undefined))
+      throw new Error(`it listed ${bundles.length}, ${JSON.stringify(bundles[0])}`);
+  });
+  await removeFolder(medium);
+  return { hosts, manifestBytes: size, inspect };
+}

@@ -1,5 +1,5 @@
 /** How far the run under way is, for whoever looks on. Gone with the machine, and nothing relies on it. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 
@@ -25,10 +25,6 @@ export async function writeProgress(runtimeDirectory: string, value: Progress): 
   await mkdir(runtimeDirectory, { recursive: true });
   await writeFile(`${path}.new`, JSON.stringify(value), { mode: 0o644 });
   await rename(`${path}.new`, path);
-}
-
-export async function dropProgress(runtimeDirectory: string): Promise<void> {
-  await rm(progressFile(runtimeDirectory), { force: true });
 }
 
 /** Undefined where nothing is under way, or what is written there is none. */

@@ -6,7 +6,7 @@ import { narOf } from '../bundle/nar.ts';
 import { narStream } from '../bundle/nar-stream.ts';
 import { closureInOrder } from '../core/reference-order.ts';
 import { hashPart, type StorePath, toBaseName } from '../core/store-path.ts';
-import { addToDaemon } from '../nix/daemon.ts';
+import { type Added, addToDaemon } from '../nix/daemon.ts';
 import type { NixProgress } from '../nix/log.ts';
 import { importFromCache, storeFolder, syncStore } from '../nix/target.ts';
 import type { Machine } from './machine.ts';
@@ -23,12 +23,12 @@ interface Options {
   readonly onProgress: (progress: NixProgress) => void;
 }
 
-/** What is valid already is left as it is. On disk when this returns. @returns bytes that were brought */
+/** What is valid already is left as it is. On disk when this returns, and held against collections until it is released. */
 export async function importBundle(
   machine: Machine,
   request: BundleImport,
   options: Options,
-): Promise<number> {
+): Promise<Added> {
   const { daemonSocket } = machine.nix;
   return daemonSocket === undefined
     ? importThroughCache(machine, request, options)
@@ -42,7 +42,7 @@ async function importThroughDaemon(
   machine: Machine,
   { bundle, path, signatures, socket }: BundleImport & { readonly socket: string },
   options: Options,
-): Promise<number> {
+): Promise<Added> {
   const paths = closureInOrder(bundle.manifest.paths, path).map((info) => {
     const signed = bundle.narinfos.get(`${hashPart(info.path)}.narinfo`)?.signatures ?? [];
     const vouched = signatures?.[info.path];
@@ -100,7 +100,7 @@ async function importThroughCache(
   machine: Machine,
   { bundle, path, signatures }: BundleImport,
   options: Options,
-): Promise<number> {
+): Promise<Added> {
   const cache = await serveBundle(bundle, {
     secret: machine.randomHex(16),
     signatures,
@@ -108,7 +108,7 @@ async function importThroughCache(
   });
   try {
     await importFromCache(machine.nix, { url: cache.url, path }, options);
-    return cache.bytesServed();
+    return { bytes: cache.bytesServed(), release: () => undefined };
   } catch (error) {
     // Where the bundle was at fault, Nix only saw a broken download.
     throw cache.fault() ?? error;

@@ -5,6 +5,7 @@ import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { Delta, Manifest } from '../core/manifest.ts';
 import type { StorePath } from '../core/store-path.ts';
 import { spaceAt } from '../media/space.ts';
+import type { Added } from '../nix/daemon.ts';
 import type { NixProgress } from '../nix/log.ts';
 import { narHashesOf } from '../nix/noted.ts';
 import {
@@ -106,6 +107,7 @@ export async function checkRoom(machine: Machine, manifest: Manifest): Promise<v
 /**
  * Imports the closure the manifest names; `nix copy` skips what is valid already. It is on disk when this returns, so
  * that what the journal then calls imported survives a power cut.
+ * @returns lets go of what was imported: to be called once the profile has it, or nothing more is to become of it
  */
 export async function importContents(
   machine: Machine,
@@ -121,10 +123,10 @@ export async function importContents(
     /** By store path: what the narinfos lack for Nix on this machine (vouch.ts). */
     signatures?: Readonly<Record<string, string>> | undefined;
   },
-): Promise<void> {
+): Promise<() => void> {
   const path = manifest.content === 'closure' ? manifest.toplevel : manifest.derivation;
   const started = machine.clock.monotonic();
-  const bytes =
+  const { bytes, release } =
     contents.kind === 'bundle'
       ? await importBundle(
           machine,
@@ -132,22 +134,28 @@ export async function importContents(
           { onProgress: progress(machine, transaction, 'import') },
         )
       : await importChrootStore(machine, { transaction, folder: contents.folder, path });
-  if (!(await isValid(machine.nix, path)))
-    throw new NixmakerError('nix-failed', `${path} is not valid after the import`);
+  try {
+    if (!(await isValid(machine.nix, path)))
+      throw new NixmakerError('nix-failed', `${path} is not valid after the import`);
+  } catch (error) {
+    release();
+    throw error;
+  }
   const milliseconds = Math.round(machine.clock.monotonic() - started);
   transaction.learn({ imported: { paths: manifest.paths.length, bytes, milliseconds } });
+  return release;
 }
 
 async function importChrootStore(
   machine: Machine,
   { transaction, folder, path }: { transaction: Transaction; folder: string; path: StorePath },
-): Promise<number> {
+): Promise<Added> {
   await importFromChrootStore(
     machine.nix,
     { folder, path },
     { onProgress: progress(machine, transaction, 'import') },
   );
-  return 0;
+  return { bytes: 0, release: () => undefined };
 }
 
 /** A progress event a second at most; the last one always. Also to the file that `status` looks into. */

@@ -149,14 +149,16 @@ async function install(
   await checkRoom(machine, manifest);
   const signatures = await vouchFor(machine, { transaction, verified, head, contents });
   await rootImport(machine, manifest);
+  let release: (() => void) | undefined;
   try {
-    await importContents(machine, { transaction, manifest, contents, signatures });
+    release = await importContents(machine, { transaction, manifest, contents, signatures });
     await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
     if (machine.handsOver) return await handOver(machine, { transaction, head, operation });
     return await activate(machine, { transaction, toplevel: manifest.toplevel, operation, unattended });
   } finally {
+    release?.();
     await dropImportRoots(machine);
   }
 }

@@ -63,29 +63,41 @@ export interface AddOptions {
   readonly onBytes?: (total: number) => void;
 }
 
+export interface Added {
+  /** Bytes of NARs that the daemon took. */
+  readonly bytes: number;
+  /** Ends the connection, and with it the temporary roots of all the paths. */
+  readonly release: () => void;
+}
+
 /**
- * Adds what is not valid yet. @returns bytes of NARs that the daemon took
+ * Adds what is not valid yet, and goes on holding all of it: a collection looks for roots first and for temporary roots a moment
+ * later (Nix src/libstore/gc.cc, collectGarbage), so one that began before a path was valid does not see its root, and would
+ * take it if it were let go at once.
  * @throws NixmakerError `nix-unavailable`, `nix-key-untrusted`, `no-space`, `nix-failed`; and what the NARs' sources throw
  */
 export async function addToDaemon(
   { socket: path, paths }: AddRequest,
   { onProgress, onBytes }: AddOptions = {},
-): Promise<number> {
+): Promise<Added> {
   const connection = await Connection.open(path);
+  const release = () => connection.close();
   try {
     const names = paths.map(({ info }) => info.path);
     await connection.holdPaths(names);
     const valid = await connection.validOf(names);
     const missing = paths.filter(({ info }) => !valid.has(info.path));
-    if (missing.length === 0) return 0;
     const expected = missing.length;
+    if (expected === 0) return { bytes: 0, release };
     const expectedBytes = missing.reduce((sum, { info }) => sum + info.narSize, 0);
-    return await connection.addAll(missing, (done, bytes) => {
+    const given = await connection.addAll(missing, (done, bytes) => {
       onBytes?.(bytes);
       onProgress?.({ phase: 'copy', done, expected, bytes, expectedBytes });
     });
-  } finally {
-    connection.close();
+    return { bytes: given, release };
+  } catch (error) {
+    release();
+    throw error;
   }
 }
 

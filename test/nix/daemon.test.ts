@@ -56,7 +56,7 @@ test('what is not valid yet becomes valid, with what the builder has; the second
   const paths = await pathsOfBundle(t);
   assert.ok(paths.length >= 3);
   const seen: string[] = [];
-  const bytes = await addToDaemon(
+  const { bytes, release } = await addToDaemon(
     { socket, paths },
     { onProgress: ({ done, expected }) => seen.push(`${done}/${expected}`) },
   );
@@ -71,7 +71,17 @@ test('what is not valid yet becomes valid, with what the builder has; the second
   assert.deepEqual(await target.validPaths(), named(paths));
   const verified = await target.run(['nix-store', '--verify', '--check-contents', '--store', 'daemon']);
   assert.equal(verified.code, 0, verified.stderr);
-  assert.equal(await addToDaemon({ socket, paths }), 0);
+  // Nothing is rooted there: a collection takes all but what is held.
+  const collect = () => target.run(['nix-store', '--gc', '--store', 'daemon']);
+  assert.equal((await collect()).code, 0);
+  assert.deepEqual(await target.validPaths(), named(paths));
+  const again = await addToDaemon({ socket, paths });
+  assert.equal(again.bytes, 0);
+  release();
+  assert.equal((await collect()).code, 0);
+  assert.deepEqual(await target.validPaths(), named(paths), 'also what was there already is held');
+  again.release();
+  assert.ok(await gone(target, collect), 'and let go');
 });
 
 test('the daemon, not this client, decides whose signatures count', async (t) => {
@@ -80,6 +90,15 @@ test('the daemon, not this client, decides whose signatures count', async (t) =>
   await assert.rejects(addToDaemon({ socket, paths }), { code: 'nix-key-untrusted' });
   assert.deepEqual(await target.validPaths(), []);
 });
+
+/** The daemon ends a connection’s process a moment after the connection. */
+async function gone(target: Target, collect: () => Promise<unknown>): Promise<boolean> {
+  for (let tries = 0; tries < 50; tries++) {
+    await collect();
+    if ((await target.validPaths()).length === 0) return true;
+  }
+  return false;
+}
 
 async function* chunksOf(nar: AsyncIterable<Buffer>, change: (bytes: Buffer) => Buffer) {
   const parts: Buffer[] = [];
@@ -101,7 +120,9 @@ for (const [name, change, code] of [
     const spoiled = [...paths.slice(0, -1), { ...last, nar: () => chunksOf(last.nar(), change) }];
     await assert.rejects(addToDaemon({ socket, paths: spoiled }), { code });
     assert.ok(!(await target.validPaths()).includes(last.info.path));
-    assert.ok((await addToDaemon({ socket, paths })) > 0, 'the same connection point, with good bytes');
+    const good = await addToDaemon({ socket, paths });
+    t.after(good.release);
+    assert.ok(good.bytes > 0, 'the same daemon, with good bytes');
     assert.deepEqual(await target.validPaths(), named(paths));
   });
 }

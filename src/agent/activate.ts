@@ -70,16 +70,15 @@ async function remember(machine: Machine, request: ActivationRequest): Promise<v
     ...(current === undefined ? {} : { previousCurrent: current }),
     ...(specialisation === undefined ? {} : { specialisation }),
   });
-  await tellChanges(machine, request);
+  if (current !== undefined) await tellChanges(machine, request, current);
 }
 
 /** Before anything is changed: afterwards nobody can compare any more. It is for people, so nothing depends on it. */
 async function tellChanges(
   machine: Machine,
   { transaction, toplevel }: Pick<ActivationRequest, 'transaction' | 'toplevel'>,
+  from: StorePath,
 ): Promise<void> {
-  const from = await readSystemLink(machine.settings.currentSystem);
-  if (from === undefined) return;
   try {
     const diff = await diffSystems(machine.nix, { from, to: { toplevel } });
     transaction.learn({ changes: describeDiff(diff, linesOfChanges) });

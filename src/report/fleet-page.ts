@@ -42,7 +42,8 @@ export interface FleetPage {
 }
 
 const dayMilliseconds = 86_400_000;
-const good = new Set(['committed', 'superseded']);
+/** What waits for a restart has gone well so far. */
+const good = new Set(['committed', 'superseded', 'pending']);
 
 type Condition = 'well' | 'waits' | 'unwell' | 'stale';
 const conditionWords: Readonly<Record<Condition, string>> = {
@@ -61,7 +62,7 @@ const countWords: Readonly<Record<Condition, string>> = {
 
 export function conditionOf({ runs, failedUnits, restartNeeded, at }: PageHost, page: FleetPage): Condition {
   const last = runs.at(-1);
-  if (last !== undefined && !good.has(last.state) && last.state !== 'pending') return 'unwell';
+  if (last !== undefined && !good.has(last.state)) return 'unwell';
   if (failedUnits !== undefined && failedUnits.length > 0) return 'unwell';
   if (daysSince(at, page.now) > page.staleAfter) return 'stale';
   return last?.state === 'pending' || restartNeeded ? 'waits' : 'well';
@@ -157,9 +158,9 @@ ${body.join('\n')}
 function trend(runs: readonly PageRun[]): string {
   const shown = runs.slice(-10);
   if (shown.length === 0) return '–';
-  const well = shown.filter((r) => good.has(r.state) || r.state === 'pending').length;
+  const well = shown.filter((r) => good.has(r.state)).length;
   const bars = shown.map((run, i) => {
-    const ok = good.has(run.state) || run.state === 'pending';
+    const ok = good.has(run.state);
     return `<rect class="${ok ? 'ok' : 'no'}" x="${i * 8 + 1}" y="${ok ? 1 : 9}" width="5" height="${ok ? 14 : 6}"/>`;
   });
   return `<svg class="trend" role="img" aria-label="${well} of the last ${shown.length} runs went well" viewBox="0 0 80 16" width="80" height="16">${bars.join('')}</svg>`;

@@ -1,10 +1,22 @@
 /**
  * The NAR of a path that is in the store: Nix’s archive format (Nix doc/manual/source/protocols/nix-archive.md), written by
  * reading the file system. `nix-store --dump` gives the same bytes, by a process for each path.
+ *
+ * Files are read synchronously: a system has some hundred thousand, most of them small and in memory, and a way through the
+ * thread pool costs each of them several times what reading it does.
  */
-import { lstat, open, readdir, readlink } from 'node:fs/promises';
+import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { setImmediate as othersFirst } from 'node:timers/promises';
 
+const firstBytes = 64 * 1024;
 const chunkBytes = 1024 * 1024;
+
+/** What a NAR is made of: bytes of its own, and contents of files. */
+type Part = Buffer | FilePart;
+interface FilePart {
+  readonly path: Buffer;
+  readonly size: number;
+}
 
 /** A string: its length in eight bytes, little endian, then its bytes, filled up with zeros to a multiple of eight. */
 function text(...strings: readonly (string | Buffer)[]): Buffer {
@@ -22,49 +34,94 @@ function lengthOf(bytes: number): Buffer {
   return length;
 }
 
-const paddingOf = (bytes: number) => Buffer.alloc((8 - (bytes % 8)) % 8);
+const paddings = Array.from({ length: 8 }, (_, left) => Buffer.alloc((8 - left) % 8));
+const paddingOf = (bytes: number) => paddings[bytes % 8] as Buffer;
 
-/** @throws the file system’s own errors */
-export async function* narOf(path: string): AsyncGenerator<Buffer, void, void> {
-  yield text('nix-archive-1');
-  yield* nodeOf(Buffer.from(path));
-}
+const words = {
+  magic: text('nix-archive-1'),
+  symlink: text('(', 'type', 'symlink', 'target'),
+  directory: text('(', 'type', 'directory'),
+  entry: text('entry', '(', 'name'),
+  node: text('node'),
+  regular: text('(', 'type', 'regular', 'contents'),
+  // In the store a file is executable for all or for none.
+  executable: text('(', 'type', 'regular', 'executable', '', 'contents'),
+  end: text(')'),
+};
+const slash = Buffer.from('/');
 
-async function* nodeOf(path: Buffer): AsyncGenerator<Buffer, void, void> {
-  const stat = await lstat(path);
+function* partsOf(path: Buffer): Generator<Part, void, void> {
+  const stat = lstatSync(path);
   if (stat.isSymbolicLink()) {
-    const target = await readlink(path, { encoding: 'buffer' });
-    yield text('(', 'type', 'symlink', 'target', target, ')');
+    yield Buffer.concat([words.symlink, text(readlinkSync(path, { encoding: 'buffer' })), words.end]);
   } else if (stat.isDirectory()) {
-    yield text('(', 'type', 'directory');
-    const names = await readdir(path, { encoding: 'buffer' });
-    for (const name of names.sort(Buffer.compare)) {
-      yield text('entry', '(', 'name', name, 'node');
-      yield* nodeOf(Buffer.concat([path, Buffer.from('/'), name]));
-      yield text(')');
+    yield words.directory;
+    for (const name of readdirSync(path, { encoding: 'buffer' }).sort(Buffer.compare)) {
+      yield Buffer.concat([words.entry, text(name), words.node]);
+      yield* partsOf(Buffer.concat([path, slash, name]));
+      yield words.end;
     }
-    yield text(')');
+    yield words.end;
   } else {
-    // In the store a file is executable for all or for none.
-    const kind = (stat.mode & 0o100) === 0 ? [] : ['executable', ''];
-    yield text('(', 'type', 'regular', ...kind, 'contents');
-    yield lengthOf(stat.size);
-    yield* bytesOf(path, stat.size);
-    yield Buffer.concat([paddingOf(stat.size), text(')')]);
+    const kind = (stat.mode & 0o100) === 0 ? words.regular : words.executable;
+    yield Buffer.concat([kind, lengthOf(stat.size)]);
+    yield { path, size: stat.size };
+    yield Buffer.concat([paddingOf(stat.size), words.end]);
   }
 }
 
-async function* bytesOf(path: Buffer, size: number): AsyncGenerator<Buffer, void, void> {
-  const file = await open(path, 'r');
-  try {
-    for (let done = 0; done < size; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, size - done));
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, done);
-      if (bytesRead === 0) throw new Error(`${path.toString()} has become shorter`);
-      done += bytesRead;
-      yield buffer.subarray(0, bytesRead);
+function* allParts(path: string): Generator<Part, void, void> {
+  yield words.magic;
+  yield* partsOf(Buffer.from(path));
+}
+
+/** The NAR in pieces of a mebibyte, and a smaller one at either end: most NARs are small. @throws the file system’s own errors */
+export async function* narOf(path: string): AsyncGenerator<Buffer, void, void> {
+  let gathered = Buffer.allocUnsafe(firstBytes);
+  let length = 0;
+  for (const part of allParts(path)) {
+    const source = sourceOf(part);
+    try {
+      for (let done = 0; done < source.size; ) {
+        const bytes = source.read(gathered.subarray(length), done);
+        done += bytes;
+        length += bytes;
+        if (length < gathered.length) continue;
+        yield gathered;
+        await othersFirst();
+        gathered = Buffer.allocUnsafe(chunkBytes);
+        length = 0;
+      }
+    } finally {
+      source.close();
     }
-  } finally {
-    await file.close();
   }
+  yield gathered.subarray(0, length);
+}
+
+interface PartSource {
+  readonly size: number;
+  /** @returns how many bytes it has put into `into` */
+  readonly read: (into: Buffer, position: number) => number;
+  readonly close: () => void;
+}
+
+function sourceOf(part: Part): PartSource {
+  if (!('path' in part))
+    return {
+      size: part.length,
+      read: (into, position) => part.copy(into, 0, position),
+      close: () => undefined,
+    };
+  const { path, size } = part;
+  const file = openSync(path, 'r');
+  return {
+    size,
+    read: (into, position) => {
+      const bytes = readSync(file, into, 0, Math.min(into.length, size - position), position);
+      if (bytes === 0) throw new Error(`${path.toString()} has become shorter`);
+      return bytes;
+    },
+    close: () => closeSync(file),
+  };
 }

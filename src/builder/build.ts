@@ -1,6 +1,7 @@
 /** From a flake to bundles: one file wires the builder's half. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import pLimit, { type LimitFunction } from 'p-limit';
 import {
   type ExitCode,
   exitCodes,
@@ -28,11 +29,11 @@ import type { NixProgress } from '../nix/log.ts';
 import { runProgram } from '../process/run.ts';
 import type { SecretKey } from '../signing/nix-key.ts';
 import {
+  type Assembled,
   assemble,
   type Base,
   type BundleIdentity,
-  collectClosure,
-  signNarinfos,
+  CacheFolder,
   timestampOf,
 } from './collect.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
@@ -127,12 +128,14 @@ export async function buildBundles(
   const metadata = await readFlakeMetadata(nix, options.flake);
   await mkdir(options.directory, { recursive: true });
   const staging = await mkdtemp(join(options.directory, '.nixmaker-staging-'));
+  const cache = new CacheFolder(join(staging, 'cache'), options.key?.secret);
   const systems = new Map<string, StorePath[]>();
+  const prepare = pLimit(1);
   try {
     const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
     return await runHosts(hosts, (host, say) =>
-      buildHost({ nix, options, metadata, staging, systems }, host, say).catch((error: unknown) =>
-        failed(host, error),
+      buildHost({ nix, options, metadata, staging, cache, prepare, systems }, host, say).catch(
+        (error: unknown) => failed(host, error),
       ),
     );
   } finally {
@@ -155,14 +158,39 @@ interface BuildRun {
   readonly nix: NixContext;
   readonly options: BuildOptions;
   readonly metadata: FlakeMetadata;
-  /** Shared by all hosts: common paths are compressed once. */
   readonly staging: string;
+  /** Shared by all hosts: common paths are compressed once. */
+  readonly cache: CacheFolder;
+  /** One host after the other: evaluation takes much memory, and compression all processors. */
+  readonly prepare: LimitFunction;
   /** Derivations and toplevels of the hosts evaluated so far. */
   readonly systems: Map<string, StorePath[]>;
 }
 
 async function buildHost(run: BuildRun, host: string, say: (text: string) => void): Promise<HostResult> {
-  const { nix, options, staging, systems } = run;
+  const { closure, leaks, assembled, evaluated } = await run.prepare(() => prepareHost(run, host, say));
+  say('writing');
+  const written = await writeHost(run, { host, assembled, evaluated });
+  return {
+    host,
+    status: 'built',
+    ...written,
+    paths: closure.length,
+    toplevel: evaluated.toplevel,
+    signedBy: run.options.key?.secret.name,
+    leaks,
+  };
+}
+
+interface PreparedHost {
+  readonly closure: readonly Narinfo[];
+  readonly leaks: readonly Leak[];
+  readonly assembled: Assembled;
+  readonly evaluated: EvaluatedHost;
+}
+
+async function prepareHost(run: BuildRun, host: string, say: (text: string) => void): Promise<PreparedHost> {
+  const { nix, options, staging, cache, systems } = run;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
   say('evaluating');
   const evaluated = await evaluateHost(nix, options.flake, host);
@@ -180,26 +208,15 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
     options.content === 'closure'
       ? ({ kind: 'outputs', path: evaluated.toplevel } as const)
       : ({ kind: 'derivation', path: evaluated.derivation } as const);
-  const folder = join(staging, 'cache');
+  const folder = cache.path;
   if (options.base !== undefined) await leaveOut(nix, { root: subject.path, base: options.base, folder });
   await copyToCacheFolder(nix, { subject, folder }, { onProgress: tell(say) });
-  const closure = await collectClosure(folder, subject.path);
+  const closure = cache.closureOf(subject.path);
   const leaks = guardLeaks(run, host, closure, subject.path);
-  const narinfos = signNarinfos(closure, options.key?.secret);
-  const deltas = await deltasFor(run, narinfos, say);
+  const deltas = await deltasFor(run, closure, say);
   const { base } = options;
-  const assembled = assemble(identityOf(run, host, evaluated), narinfos, { folder, base, deltas });
-  say('writing');
-  const written = await writeHost(run, { host, assembled, evaluated });
-  return {
-    host,
-    status: 'built',
-    ...written,
-    paths: closure.length,
-    toplevel: evaluated.toplevel,
-    signedBy: options.key?.secret.name,
-    leaks,
-  };
+  const assembled = assemble(identityOf(run, host, evaluated), closure, { folder, base, deltas });
+  return { closure, leaks, assembled, evaluated };
 }
 
 async function deltasFor(

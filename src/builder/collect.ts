@@ -1,5 +1,5 @@
 /** From a binary cache folder that Nix filled to the members of one host's bundle. */
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheInfo } from '../bundle/contents.ts';
 import { memberOf, type SourcedMember } from '../bundle/write.ts';
@@ -20,30 +20,42 @@ import { readManifest } from '../signing/verify.ts';
 import type { MadeDelta } from './deltas.ts';
 
 /**
- * The closure of `root` as narinfos, sorted by path. Deriver and foreign signatures are left out: they depend on
- * where a path came from, and the same system must give the same bundle on any builder.
+ * A binary cache folder that Nix fills. Each narinfo is read and signed once, however many hosts carry its path. Deriver and
+ * foreign signatures are left out: they depend on where a path came from, and the same system must give the same bundle on
+ * any builder.
  */
-export async function collectClosure(folder: string, root: StorePath): Promise<Narinfo[]> {
-  const found = new Map<StorePath, Narinfo>();
-  const queue: StorePath[] = [root];
-  for (const path of queue) {
-    if (found.has(path)) continue;
-    const text = await readFile(join(folder, `${hashPart(path)}.narinfo`), 'utf8');
-    const { deriver: _deriver, signatures: _signatures, ...info } = parseNarinfo(text);
-    found.set(path, { ...info, signatures: [] });
-    queue.push(...info.references);
+export class CacheFolder {
+  readonly path: string;
+  readonly #key: SecretKey | undefined;
+  readonly #known = new Map<StorePath, Narinfo>();
+
+  constructor(path: string, key?: SecretKey) {
+    this.path = path;
+    this.#key = key;
   }
-  return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+
+  /** Sorted by path. @throws the file system’s own errors */
+  closureOf(root: StorePath): Narinfo[] {
+    const found = new Set([root]);
+    for (const path of found) for (const reference of this.#narinfo(path).references) found.add(reference);
+    return [...found].sort().map((path) => this.#narinfo(path));
+  }
+
+  #narinfo(path: StorePath): Narinfo {
+    const known = this.#known.get(path);
+    if (known !== undefined) return known;
+    const text = readFileSync(join(this.path, `${hashPart(path)}.narinfo`), 'utf8');
+    const { deriver: _deriver, signatures: _signatures, ...info } = parseNarinfo(text);
+    const signatures = this.#key === undefined ? [] : [signPath(info, this.#key)];
+    const read = { ...info, signatures };
+    this.#known.set(path, read);
+    return read;
+  }
 }
 
-/** Signs each path the way Nix does, so that Nix on the target checks the bytes a second time on its own. */
-export function signNarinfos(narinfos: readonly Narinfo[], key: SecretKey | undefined): Narinfo[] {
-  if (key === undefined) return [...narinfos];
-  return narinfos.map((info) => ({
-    ...info,
-    signatures: [`${key.name}:${key.sign(Buffer.from(fingerprint(info)))}`],
-  }));
-}
+/** As Nix signs a path, so that Nix on the target checks the bytes a second time on its own. */
+export const signPath = (info: Omit<Narinfo, 'signatures'>, key: SecretKey): string =>
+  `${key.name}:${key.sign(Buffer.from(fingerprint(info)))}`;
 
 export interface BundleIdentity {
   readonly host: string;

@@ -5,10 +5,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import type { Narinfo } from '../core/narinfo.ts';
 import { isHostName } from '../core/schema.ts';
-import { parseDrvPath, parseStorePath } from '../core/store-path.ts';
+import { parseDrvPath, parseStorePath, type StorePath } from '../core/store-path.ts';
 import { builderNix } from './build.ts';
-import { assemble, collectClosure, timestampOf } from './collect.ts';
+import { assemble, CacheFolder, timestampOf } from './collect.ts';
 import { type Written, writeHost } from './output.ts';
 
 export interface PackOptions {
@@ -35,10 +36,7 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
   if (toplevel === undefined) throw new NixmakerError('usage', `${options.toplevel} is not a store path`);
   if (derivation === undefined) throw new NixmakerError('usage', `${options.derivation} is not a derivation`);
   await requireCache(cache);
-  const closure = await collectClosure(cache, toplevel).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-    throw new NixmakerError('closure-incomplete', `${error.path} is not there`, { cause: error });
-  });
+  const closure = closureIn(cache, toplevel);
   const identity = {
     host,
     system,
@@ -64,4 +62,14 @@ async function requireCache(folder: string): Promise<void> {
   await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new NixmakerError('usage', `${folder} is not a binary cache: ${messageOf(cause)}`, { cause });
   });
+}
+
+function closureIn(cache: string, toplevel: StorePath): Narinfo[] {
+  try {
+    return new CacheFolder(cache).closureOf(toplevel);
+  } catch (error) {
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') throw error;
+    throw new NixmakerError('closure-incomplete', `${path} is not there`, { cause: error });
+  }
 }

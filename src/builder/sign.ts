@@ -14,7 +14,7 @@ import { renderNarinfo } from '../core/narinfo.ts';
 import type { SecretKey } from '../signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../signing/pae.ts';
 import { parseSignatureFile } from '../signing/signature-file.ts';
-import { manifestBytes as encodeChecked, signNarinfos } from './collect.ts';
+import { manifestBytes as encodeChecked, signPath } from './collect.ts';
 import { checkEverything, withoutVerifying } from './verify.ts';
 
 /** Whoever signs a manifest: a Nix key, or a person’s SSH key. */
@@ -65,10 +65,10 @@ function signPaths(
   { key, manifestBytes }: { key: SecretKey; manifestBytes: Buffer },
 ): { manifestBytes: Buffer; members: SourcedMember[] } {
   const signed = new Map(
-    [...bundle.narinfos].map(([name, info]) => {
-      const [withSignature = info] = signNarinfos([info], key);
-      return [name, Buffer.from(renderNarinfo(withSignature))] as const;
-    }),
+    [...bundle.narinfos].map(
+      ([name, info]) =>
+        [name, Buffer.from(renderNarinfo({ ...info, signatures: [signPath(info, key)] }))] as const,
+    ),
   );
   const members = sources(path, bundle, signed);
   const input = JSON.parse(manifestBytes.toString('utf8')) as ManifestInput;

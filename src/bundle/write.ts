@@ -1,6 +1,6 @@
 /** Writing a bundle: members in order, to a temporary name beside the target, flushed, then renamed into place. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { NixmakerError } from '../core/errors.ts';
@@ -76,12 +76,16 @@ export async function writeAtomically(
 const chunkBytes = 1024 * 1024;
 const flushEvery = 64 * chunkBytes;
 
-/** Thousands of small members in few writes; and the disk writes already while more comes, so that the end is not waited for. */
+/**
+ * Thousands of small members in few writes, each of which goes on while the next is gathered; and the disk writes already
+ * while more comes, so that the end is not waited for.
+ */
 class GatheringWriter {
   readonly #file: FileHandle;
   #parts: Uint8Array[] = [];
   #gathered = 0;
   #unflushed = 0;
+  #writing: Promise<void> | undefined;
   #flushing: Promise<void> | undefined;
 
   constructor(file: FileHandle) {
@@ -95,28 +99,34 @@ class GatheringWriter {
     if (this.#gathered >= chunkBytes) await this.#writeGathered();
   }
 
-  /** @throws what a flush on the way threw, which would not be told again */
+  /** @throws what a write or a flush on the way threw, which would not be told again */
   async end(): Promise<void> {
     await this.#writeGathered();
+    await this.#writing;
     await this.#flushing;
   }
 
   async #writeGathered(): Promise<void> {
-    const parts = this.#parts;
-    let left = this.#gathered;
+    const [parts, bytes] = [this.#parts, this.#gathered];
     this.#parts = [];
     this.#gathered = 0;
-    this.#unflushed += left;
-    while (left > 0) {
+    await this.#writing;
+    this.#writing = this.#writeAll(parts, bytes);
+    // Whoever waits for it meets the error.
+    this.#writing.catch(() => undefined);
+  }
+
+  async #writeAll(parts: Uint8Array[], bytes: number): Promise<void> {
+    for (let left = bytes; left > 0; ) {
       const { bytesWritten } = await this.#file.writev(parts);
       left -= bytesWritten;
       dropWritten(parts, bytesWritten);
     }
+    this.#unflushed += bytes;
     if (this.#unflushed < flushEvery) return;
     await this.#flushing;
     this.#unflushed = 0;
     this.#flushing = this.#file.datasync();
-    // Whoever waits for it meets the error.
     this.#flushing.catch(() => undefined);
   }
 }
@@ -135,17 +145,21 @@ async function writeMember(out: GatheringWriter, member: Member, source: Source)
   await out.write(Buffer.alloc(paddingOf(member.size)));
 }
 
+/**
+ * Read synchronously: what is copied was just written, and lies in memory; a way through the thread pool for each of
+ * thousands of members would take longer than the rest of it.
+ */
 async function copyChecked(
   out: GatheringWriter,
   member: Member,
   { path, position = 0 }: Exclude<Source, Uint8Array>,
 ): Promise<void> {
   const hash = createHash('sha256');
-  const file = await open(path, 'r');
+  const file = openSync(path, 'r');
   try {
     for (let done = 0; done < member.size; ) {
       const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, member.size - done));
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, position + done);
+      const bytesRead = readSync(file, buffer, 0, buffer.length, position + done);
       if (bytesRead === 0) break;
       const chunk = buffer.subarray(0, bytesRead);
       hash.update(chunk);
@@ -153,7 +167,7 @@ async function copyChecked(
       done += bytesRead;
     }
   } finally {
-    await file.close();
+    closeSync(file);
   }
   if (hash.digest('hex') !== member.sha256) {
     throw new NixmakerError('io-error', `${path} changed while the bundle was written`);

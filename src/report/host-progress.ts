@@ -1,5 +1,6 @@
 /** Progress of work over several hosts: listr2 on a terminal, plain lines everywhere else. Always on standard error. */
 import { Listr } from 'listr2';
+import pLimit from 'p-limit';
 
 export interface HostOutcome {
   readonly host: string;
@@ -13,7 +14,13 @@ export interface Terminal {
   readonly write: (text: string) => void;
 }
 
-/** Runs the work host by host. A failed host is an outcome like any other. */
+/** One is written while the next is made ready; what may not go on twice is for the work to say. */
+const concurrent = 2;
+
+/**
+ * Runs the work of all hosts, in their order. A failed host is an outcome like any other.
+ * @returns in the hosts’ order
+ */
 export function runHostsWithProgress<T extends HostOutcome>(
   terminal: Terminal,
 ): (hosts: readonly string[], work: HostWork<T>) => Promise<T[]> {
@@ -24,23 +31,23 @@ async function runOnTerminal<T extends HostOutcome>(
   hosts: readonly string[],
   work: HostWork<T>,
 ): Promise<T[]> {
-  const outcomes: T[] = [];
+  const outcomes = new Map<string, T>();
   const tasks = hosts.map((host) => ({
     title: host,
     task: async (_context: unknown, task: { output: string }) => {
       const outcome = await work(host, (text) => {
         task.output = text;
       });
-      outcomes.push(outcome);
+      outcomes.set(host, outcome);
       if (outcome.status === 'failed') throw new Error(`${host} failed`);
     },
   }));
   await new Listr(tasks, {
-    concurrent: false,
+    concurrent,
     exitOnError: false,
     rendererOptions: { showErrorMessage: false },
   }).run();
-  return outcomes;
+  return hosts.flatMap((host) => outcomes.get(host) ?? []);
 }
 
 /** A line when the step changes, not for every path. */
@@ -49,8 +56,7 @@ async function runInLines<T extends HostOutcome>(
   hosts: readonly string[],
   work: HostWork<T>,
 ): Promise<T[]> {
-  const outcomes: T[] = [];
-  for (const host of hosts) {
+  const runOne = async (host: string) => {
     let step = '';
     const outcome = await work(host, (text) => {
       const [first = ''] = text.split(' ');
@@ -58,7 +64,7 @@ async function runInLines<T extends HostOutcome>(
       step = first;
     });
     terminal.write(`${host}: ${outcome.status}\n`);
-    outcomes.push(outcome);
-  }
-  return outcomes;
+    return outcome;
+  };
+  return pLimit(concurrent).map(hosts, runOne);
 }

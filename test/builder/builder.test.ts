@@ -78,10 +78,13 @@ test('a host that fails does not stop the others; summary and exit code say whic
   assert.deepEqual((await readdir(out)).sort(), ['first', 'fourth'], 'no staging folder is left');
   const plain = await nixmaker('build', '-f', `path:${flake}`, '-d', out);
   assert.match(plain.stdout, /^second +FAILED .*evaluation-failed$/m);
-  assert.match(
-    plain.stderr,
-    /^first: evaluating\nfirst: building\nfirst: packing\nfirst: writing\nfirst: built$/m,
-  );
+  assert.deepEqual(plain.stderr.match(/^first: [a-z]+$/gm), [
+    'first: evaluating',
+    'first: building',
+    'first: packing',
+    'first: writing',
+    'first: built',
+  ]);
 });
 
 test('a host that the flake has not is a usage error that names those it has', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { serveBundle } from '../bundle/binary-cache.ts';
 import type { OpenedBundle } from '../bundle/contents.ts';
 import { narOf } from '../bundle/nar.ts';
-import { narStream } from '../bundle/nar-stream.ts';
+import { NarReader } from '../bundle/nar-reader.ts';
 import { closureInOrder } from '../core/reference-order.ts';
 import { hashPart, type StorePath, toBaseName } from '../core/store-path.ts';
 import { type Added, addToDaemon } from '../nix/daemon.ts';
@@ -43,12 +43,13 @@ async function importThroughDaemon(
   { bundle, path, signatures, socket }: BundleImport & { readonly socket: string },
   options: Options,
 ): Promise<Added> {
+  const nars = new NarReader(bundle, readNarOf(machine));
   const paths = closureInOrder(bundle.manifest.paths, path).map((info) => {
     const signed = bundle.narinfos.get(`${hashPart(info.path)}.narinfo`)?.signatures ?? [];
     const vouched = signatures?.[info.path];
     return {
       info: { ...info, signatures: vouched === undefined ? signed : [...signed, vouched] },
-      nar: () => narStream(bundle, info, readNarOf(machine)),
+      nar: () => nars.read(info),
     };
   });
   const flushing = new FlushAsYouGo(() => syncStore(machine.nix));

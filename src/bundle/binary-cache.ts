@@ -126,7 +126,8 @@ function restoredNars(bundle: OpenedBundle, narOf: ServeOptions['narOf']): Map<s
       const info = infos.get(delta.path);
       const member = bundle.members.get(delta.member);
       if (info === undefined || member === undefined) return [];
-      const sources = () => ({ base: narOf(delta.base), patch: streamMember(bundle, member) });
+      const patch = () => ({ size: member.size, chunks: streamMember(bundle, member) });
+      const sources = () => ({ base: narOf(delta.base), patch: patch() });
       const stream = () => inTurn(oneAtATime, () => restoreNar({ delta, info }, sources()));
       return [[plainNarinfo(info).url, { stream, size: info.narSize, member: member.size }] as const];
     }),

@@ -105,12 +105,18 @@ function expect(condition: boolean, detail: string): asserts condition {
   if (!condition) throw new NixmakerError('bundle-malformed', detail);
 }
 
-/** @throws NixmakerError `bundle-altered`, `bundle-truncated` */
-export async function readMember({ reader }: Pick<OpenedBundle, 'reader'>, member: Member): Promise<Buffer> {
-  const bytes = Buffer.alloc(member.size);
-  if ((await reader.readInto(member, bytes, 0)) < member.size) throw truncated(member);
-  if (createHash('sha256').update(bytes).digest('hex') !== member.sha256) throw altered(member);
-  return bytes;
+/**
+ * @param into as long as the member
+ * @throws NixmakerError `bundle-altered`, `bundle-truncated`
+ */
+export async function readMember(
+  { reader }: Pick<OpenedBundle, 'reader'>,
+  member: Member,
+  into: Buffer = Buffer.allocUnsafe(member.size),
+): Promise<Buffer> {
+  if ((await reader.readInto(member, into, 0)) < member.size) throw truncated(member);
+  if (createHash('sha256').update(into).digest('hex') !== member.sha256) throw altered(member);
+  return into;
 }
 
 /**

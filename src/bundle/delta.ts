@@ -6,14 +6,19 @@
  * the NAR hash that was signed, and Nix checks that once more.
  */
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { constants, createZstdDecompress } from 'node:zlib';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { Delta, PathInfo } from '../core/manifest.ts';
 import { encodeNix32 } from '../core/nix32.ts';
+import { atOnceBytes, decompress, decompressAtOnce, type Frame } from './zstd.ts';
 
 const windowLogMax = 28;
+
+export interface Patch {
+  /** Bytes. */
+  readonly size: number;
+  readonly chunks: AsyncIterable<Buffer>;
+}
 
 /**
  * Yields the NAR, and its last chunk only once the hash of the whole is right.
@@ -23,22 +28,15 @@ const windowLogMax = 28;
  */
 export async function* restoreNar(
   { delta, info }: { delta: Delta; info: PathInfo },
-  { base, patch }: { base: AsyncIterable<Buffer>; patch: AsyncIterable<Buffer> },
+  { base, patch }: { base: AsyncIterable<Buffer>; patch: Patch },
 ): AsyncGenerator<Buffer, void, void> {
   const dictionary = await readBase(delta, base);
-  const source = Readable.from(patch, { objectMode: false });
-  const decoder = createZstdDecompress({
-    dictionary,
-    params: { [constants.ZSTD_d_windowLogMax]: windowLogMax },
-  });
-  source.on('error', (error) => decoder.destroy(error));
   const hash = createHash('sha256');
   let size = 0;
   let held: Buffer | undefined;
   try {
-    for await (const chunk of source.pipe(decoder) as AsyncIterable<Buffer>) {
+    for await (const chunk of restored(patch, { size: info.narSize, windowLogMax, dictionary })) {
       size += chunk.length;
-      if (size > info.narSize) break;
       hash.update(chunk);
       if (held !== undefined) yield held;
       held = chunk;
@@ -46,13 +44,21 @@ export async function* restoreNar(
   } catch (error) {
     if (error instanceof NixmakerError) throw error;
     throw malformed(info, messageOf(error));
-  } finally {
-    source.destroy();
-    decoder.destroy();
   }
   if (size !== info.narSize || `sha256:${encodeNix32(hash.digest())}` !== info.narHash)
     throw malformed(info, 'it gives other contents than were signed');
   if (held !== undefined) yield held;
+}
+
+async function* restored({ size, chunks }: Patch, frame: Frame): AsyncGenerator<Buffer, void, void> {
+  if (size > atOnceBytes || frame.size > atOnceBytes) yield* decompress(chunks, frame);
+  else yield decompressAtOnce(await gathered(chunks), frame);
+}
+
+async function gathered(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const all: Buffer[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all);
 }
 
 async function readBase({ base: path, baseHash }: Delta, base: AsyncIterable<Buffer>): Promise<Buffer> {

@@ -87,7 +87,8 @@ function pair(base: Buffer, target: Buffer) {
   const info = { path: path('new'), narHash: sha256(target), narSize: target.length, references: [] };
   const restore = async (given = { base, patch }) => {
     const chunks: Buffer[] = [];
-    const sources = { base: stream(given.base), patch: stream(given.patch) };
+    const patch = { size: given.patch.length, chunks: stream(given.patch) };
+    const sources = { base: stream(given.base), patch };
     for await (const chunk of restoreNar({ delta, info }, sources)) chunks.push(chunk);
     return Buffer.concat(chunks);
   };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { makeTarget, type Target } from '../../scripts/sandboxed-target.ts';
 import { openBundleFile } from '../../src/bundle/file.ts';
-import { narStream } from '../../src/bundle/nar-stream.ts';
+import { NarReader } from '../../src/bundle/nar-reader.ts';
 import { authenticateBundle, openBundle } from '../../src/bundle/open.ts';
 import { closureInOrder } from '../../src/core/reference-order.ts';
 import { hashPart } from '../../src/core/store-path.ts';
@@ -40,12 +40,13 @@ async function pathsOfBundle(t: TestContext): Promise<PathToAdd[]> {
     await authenticateBundle(file, (head) => verifyManifest(head.manifestBytes, head.signatureBytes, trust)),
   );
   const { paths, toplevel } = bundle.manifest;
+  const nars = new NarReader(bundle, noBase);
   return closureInOrder(paths, toplevel).map((info) => ({
     info: {
       ...info,
       signatures: bundle.narinfos.get(`${hashPart(info.path)}.narinfo`)?.signatures ?? [],
     },
-    nar: () => narStream(bundle, info, noBase),
+    nar: () => nars.read(info),
   }));
 }
 

@@ -1,7 +1,8 @@
 /** What lies on a medium, as it says of itself: for `inspect FOLDER`, at the desk or at a machine without a policy. */
 import { lstat } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { listPool, readPoolHead } from '../bundle/pool.ts';
+import pLimit from 'p-limit';
+import { glanceAtPoolHead, listPool } from '../bundle/pool.ts';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { glanceAtManifest, type Manifest } from '../core/manifest.ts';
 import { listInbox } from '../media/inbox.ts';
@@ -9,8 +10,8 @@ import { claimedSigners, inspectBundleFile } from './verify.ts';
 
 export interface MediumRow {
   readonly file: string;
-  /** Of the file; of a pool's entry, what it and others share there. */
-  readonly bytes: number;
+  /** Of the file. What a pool's entry shares with others is nobody's. */
+  readonly bytes: number | undefined;
   readonly host: string | undefined;
   readonly sequence: number | undefined;
   readonly createdAt: string | undefined;
@@ -22,14 +23,15 @@ export interface MediumRow {
 
 export async function inspectMedium(folder: string): Promise<MediumRow[]> {
   const rows: MediumRow[] = [];
-  for (const entry of await listPool(folder)) {
-    rows.push(await rowOf(relative(folder, entry.folder), () => readEntry(entry.folder)));
-  }
+  const atOnce = pLimit(8);
+  rows.push(
+    ...(await atOnce.map(await listPool(folder), (entry) =>
+      rowOf(relative(folder, entry.folder), () => readEntry(entry.folder)),
+    )),
+  );
   for (const { path } of await listInbox(folder)) {
     const { size: bytes } = await lstat(path);
-    rows.push(
-      await rowOf(relative(folder, path), async () => ({ ...(await inspectBundleFile(path)), bytes }), bytes),
-    );
+    rows.push(await rowOf(relative(folder, path), () => inspectBundleFile(path), bytes));
   }
   return rows;
 }
@@ -37,24 +39,25 @@ export async function inspectMedium(folder: string): Promise<MediumRow[]> {
 interface Found {
   readonly manifest: Pick<Manifest, 'host' | 'sequence' | 'createdAt'>;
   readonly claimedSigners: readonly string[];
-  readonly bytes: number;
 }
 
 async function readEntry(folder: string): Promise<Found> {
-  const head = await readPoolHead(folder);
+  const head = await glanceAtPoolHead(folder);
   if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
-  const { bytes, ...manifest } = glanceAtManifest(head.manifestBytes.toString('utf8'));
-  return { manifest, bytes, claimedSigners: claimedSigners(head.signatureBytes).claimedSigners };
+  return {
+    manifest: glanceAtManifest(head.beginning),
+    claimedSigners: claimedSigners(head.signatureBytes).claimedSigners,
+  };
 }
 
-async function rowOf(file: string, read: () => Promise<Found>, size = 0): Promise<MediumRow> {
+async function rowOf(file: string, read: () => Promise<Found>, bytes?: number): Promise<MediumRow> {
   try {
-    const { manifest, claimedSigners: signers, bytes } = await read();
+    const { manifest, claimedSigners: signers } = await read();
     const { host, sequence, createdAt } = manifest;
     return { file, bytes, host, sequence, createdAt, claimedSigners: signers, problem: undefined };
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
     const unknown = { host: undefined, sequence: undefined, createdAt: undefined, claimedSigners: [] };
-    return { file, bytes: size, ...unknown, problem: error.code };
+    return { file, bytes, ...unknown, problem: error.code };
   }
 }

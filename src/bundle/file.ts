@@ -39,7 +39,14 @@ export async function openBundleFile(path: string): Promise<BundleFile> {
 }
 
 /** A small file whole; undefined where there is none. @throws NixmakerError `bundle-malformed` where it is larger */
-export async function readSmall(path: string, most: number): Promise<Buffer | undefined> {
+export const readSmall = (path: string, most: number): Promise<Buffer | undefined> =>
+  readBeginning(path, { bytes: most, most });
+
+/** As `readSmall`, but no more than the first bytes of it. */
+export async function readBeginning(
+  path: string,
+  { bytes, most }: { readonly bytes: number; readonly most: number },
+): Promise<Buffer | undefined> {
   const file = await openBundleFile(path).catch((error: NixmakerError) => {
     if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return undefined;
     throw error;
@@ -49,7 +56,7 @@ export async function readSmall(path: string, most: number): Promise<Buffer | un
     const size = await file.size();
     if (size > most)
       throw new NixmakerError('bundle-malformed', `${path} has ${size} bytes, at most ${most} are allowed`);
-    return await file.read(0, size);
+    return await file.read(0, Math.min(size, bytes));
   } finally {
     await file.close();
   }

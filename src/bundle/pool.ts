@@ -8,10 +8,10 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import { formatOf, type Manifest, type Member } from '../core/manifest.ts';
+import { formatOf, glanceBytes, type Manifest, type Member } from '../core/manifest.ts';
 import { isHostName } from '../core/schema.ts';
 import { type MemberReader, type OpenedBundle, openContents } from './contents.ts';
-import { readSmall } from './file.ts';
+import { readBeginning, readSmall } from './file.ts';
 import { openParts, type Parts, sizeOfParts } from './parts.ts';
 
 /** The folder of ours at the root of a medium. Everything else on it is somebody else's. */
@@ -67,6 +67,20 @@ export async function readPoolHead(
   return manifestBytes === undefined || signatureBytes === undefined
     ? undefined
     : { manifestBytes, signatureBytes };
+}
+
+/** The beginning of an entry’s manifest, and its signatures; undefined where either is not there (yet). */
+export async function glanceAtPoolHead(
+  folder: string,
+): Promise<{ beginning: string; signatureBytes: Buffer } | undefined> {
+  const beginning = await readBeginning(join(folder, 'manifest.json'), {
+    bytes: glanceBytes,
+    most: limits.manifestBytes,
+  });
+  const signatureBytes = await readSmall(join(folder, 'manifest.sig'), limits.signatureFileBytes);
+  return beginning === undefined || signatureBytes === undefined
+    ? undefined
+    : { beginning: beginning.toString('utf8'), signatureBytes };
 }
 
 /** @throws NixmakerError `bundle-malformed` where manifest and place do not agree: a folder given another name */

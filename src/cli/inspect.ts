@@ -61,7 +61,7 @@ async function inspectFolder(folder: string, { json }: InspectOptions): Promise<
       r.file,
       r.host,
       r.sequence,
-      bytes(r.bytes),
+      r.bytes === undefined ? undefined : bytes(r.bytes),
       r.problem ??
         (r.claimedSigners.length === 0 ? 'signed by nobody' : `signed by ${r.claimedSigners.join(', ')}?`),
     ]);

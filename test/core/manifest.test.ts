@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
-import { encodeManifest, formatOf, glanceAtManifest, parseManifest } from '../../src/core/manifest.ts';
+import {
+  encodeManifest,
+  formatOf,
+  glanceAtManifest,
+  glanceBytes,
+  parseManifest,
+} from '../../src/core/manifest.ts';
 import { manifestInput, manifestText, pathOf } from '../support/manifests.ts';
 
 function refused(text: string, code: ReasonCode): void {
@@ -108,17 +114,37 @@ test('a tarball and meta make the classic format, for its own host only', () => 
   assert.throws(() => formatOf(parseManifest(manifestText({ members: classic('mail') }))));
 });
 
-test('a glance shows what the whole reading shows, and refuses what can’t be shown', () => {
-  const text = encodeManifest(manifestInput());
-  const { host, sequence, createdAt, members } = parseManifest(text);
-  const bytes = members.reduce((sum, { size }) => sum + size, 0);
-  assert.deepEqual(glanceAtManifest(text), { host, sequence, createdAt, bytes });
-  for (const [bad, code] of [
-    ['{', 'manifest-malformed'],
-    ['[]', 'manifest-malformed'],
-    [text.replace('"schema":1', '"schema":2'), 'schema-unsupported'],
-    [text.replace(`"host":"${host}"`, '"host":"\\u001b[2J"'), 'manifest-malformed'],
-    [text.replace(`"sequence":${sequence}`, '"sequence":-1'), 'manifest-malformed'],
-  ] as const)
-    assert.throws(() => glanceAtManifest(bad), { code }, bad.slice(0, 60));
+test('a glance at the beginning shows what the whole reading shows, and refuses what can’t be shown', () => {
+  const optional = {
+    expiresAt: '2030-01-01T00:00:00Z',
+    machineId: '0123456789abcdef0123456789abcdef',
+    notes: 'all is ,"content": well',
+  };
+  for (const text of [encodeManifest(manifestInput()), manifestText(optional)]) {
+    const { host, sequence, createdAt } = parseManifest(text);
+    for (const beginning of [text, text.slice(0, glanceBytes), text.slice(0, 400)])
+      assert.deepEqual(glanceAtManifest(beginning), { host, sequence, createdAt });
+    for (const [bad, code] of [
+      ['', 'manifest-malformed'],
+      ['{', 'manifest-malformed'],
+      ['[]', 'manifest-malformed'],
+      [text.slice(0, 100), 'manifest-malformed'],
+      [text.replace('"schema":1', '"schema":2'), 'schema-unsupported'],
+      [text.replace(`"host":"${host}"`, '"host":"\\u001b[2J"'), 'manifest-malformed'],
+      [text.replace(`"sequence":${sequence}`, '"sequence":-1'), 'manifest-malformed'],
+    ] as const)
+      assert.throws(() => glanceAtManifest(bad), { code }, bad.slice(0, 60));
+  }
+});
+
+test('the longest that comes before it leaves a glance all it needs', () => {
+  const text = manifestText({
+    host: 'h'.repeat(63),
+    sequence: Number.MAX_SAFE_INTEGER - 1,
+    expiresAt: '2030-01-01T00:00:00Z',
+    machineId: '0123456789abcdef0123456789abcdef',
+    downgradeFrom: Number.MAX_SAFE_INTEGER,
+  });
+  assert.ok(text.indexOf(',"content":') < glanceBytes / 2);
+  assert.equal(glanceAtManifest(text.slice(0, glanceBytes)).host, 'h'.repeat(63));
 });

@@ -143,15 +143,18 @@ export function renderTables({
         ],
         ['ten bundles side by side', prettyBytes(pool.bundlesBytes)],
         ['`put` of all ten, flushed and read back', s(pool.put)],
-        [
-          `\`inspect\` of ${scale.hosts} hosts with manifests of ${prettyBytes(scale.manifestBytes)}`,
-          s(scale.inspect),
-        ],
         ['the ten bundles copied and flushed', s(pool.copy)],
         [
           'from mount(8) until the agent knows of it, in 20 tries',
           `median ${notice.median.toFixed(1)} ms, worst ${notice.worst.toFixed(1)} ms`,
         ],
+      ],
+    ),
+    table(
+      [`${scale.hosts} hosts on one medium, with manifests of ${prettyBytes(scale.manifestBytes)}`, ''],
+      [
+        ['`inspect`', s(scale.inspect)],
+        ['`put` of one host more; onto an empty medium', `${s(scale.put)}; ${s(scale.putFirst)}`],
       ],
     ),
   ].join('\n');

@@ -1,4 +1,4 @@
-/** A thousand hosts on one medium: what `inspect` takes to list them. Manifests only, for a list reads nothing else. */
+/** A thousand hosts on one medium: what `inspect` takes to list them, and `put` to add one more. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Builder } from '../scripts/sandboxed-target.ts';
@@ -10,6 +10,9 @@ export interface ScaleFigures {
   readonly manifestBytes: number;
   /** Seconds, of a warm cache. */
   readonly inspect: number;
+  /** Seconds, for one bundle more, and for the same onto an empty medium. */
+  readonly put: number;
+  readonly putFirst: number;
 }
 
 /** @param bundle whose manifest each of the hosts has, under its own name */
@@ -35,6 +38,12 @@ export async function measureScale(
     if (bundles.length !== hosts || bundles.some((b) => b.problem !== undefined))
       throw new Error(`it listed ${bundles.length}, ${JSON.stringify(bundles[0])}`);
   });
-  await removeFolder(medium);
-  return { hosts, manifestBytes: size, inspect };
+  const empty = join(place, 'empty');
+  await mkdir(empty);
+  const putOnto = (folder: string) =>
+    seconds(async () => must(await builder.nixmaker(['put', folder, bundle])));
+  const putFirst = await putOnto(empty);
+  const put = await putOnto(medium);
+  for (const folder of [medium, empty]) await removeFolder(folder);
+  return { hosts, manifestBytes: size, inspect, put, putFirst };
 }

@@ -4,7 +4,8 @@ import { relative } from 'node:path';
 import pLimit from 'p-limit';
 import { glanceAtPoolHead, listPool } from '../bundle/pool.ts';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
-import { glanceAtManifest, type Manifest } from '../core/manifest.ts';
+import type { Manifest } from '../core/manifest.ts';
+import { glanceAtManifest } from '../core/manifest-glance.ts';
 import { listInbox } from '../media/inbox.ts';
 import { claimedSigners, inspectBundleFile } from './verify.ts';
 

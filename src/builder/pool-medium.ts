@@ -2,27 +2,28 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheOf, hostsOf, listPool, type PoolEntry, readPoolHead } from '../bundle/pool.ts';
+import { PoolIndex } from '../bundle/pool-index.ts';
 import { collectGarbage, entriesToPrune, removeEntry } from '../bundle/pool-prune.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { Manifest, Member } from '../core/manifest.ts';
+import { listMembers } from '../core/manifest-glance.ts';
 import type { ProcessRunner } from '../core/ports.ts';
-import { readManifest } from '../signing/verify.ts';
 
 export class PoolMedium {
   readonly #run: ProcessRunner;
   readonly #root: string;
-  readonly #manifests: Manifest[];
+  readonly #index: PoolIndex;
   readonly #unreadable: readonly PoolEntry[];
   /** What a person should read although all went well. */
   readonly notices: string[] = [];
 
   private constructor(
     { run, root }: { run: ProcessRunner; root: string },
-    { manifests, unreadable }: { manifests: Manifest[]; unreadable: readonly PoolEntry[] },
+    { index, unreadable }: { index: PoolIndex; unreadable: readonly PoolEntry[] },
   ) {
     this.#run = run;
     this.#root = root;
-    this.#manifests = manifests;
+    this.#index = index;
     this.#unreadable = unreadable;
     const [first] = unreadable;
     if (first === undefined) return;
@@ -45,23 +46,17 @@ export class PoolMedium {
 
   /** The highest sequence of a host; 0 where there is none. */
   newest(host: string): number {
-    return Math.max(0, ...this.#manifests.filter((m) => m.host === host).map((m) => m.sequence));
+    return this.#index.newest(host);
   }
 
   add(manifest: Manifest): void {
-    this.#remove(manifest);
-    this.#manifests.push(manifest);
-  }
-
-  #remove({ host, sequence }: Pick<Manifest, 'host' | 'sequence'>): void {
-    const at = this.#manifests.findIndex((m) => m.host === host && m.sequence === sequence);
-    if (at !== -1) this.#manifests.splice(at, 1);
+    this.#index.add(manifest);
   }
 
   /** FAT and exFAT tell no upper from lower case: two such hosts would share a folder. @throws NixmakerError */
   refuseCaseTwins(hosts: readonly string[]): void {
     const byLower = new Map<string, string>();
-    for (const host of [...this.#manifests.map((m) => m.host), ...hosts]) {
+    for (const host of [...this.#index.hosts(), ...hosts]) {
       const twin = byLower.get(host.toLowerCase());
       if (twin !== undefined && twin !== host)
         throw new NixmakerError(
@@ -72,14 +67,9 @@ export class PoolMedium {
     }
   }
 
-  /** The digests under which the other manifests of the pool name each narinfo. */
-  narinfoDigests(but: Manifest): Map<string, Set<string>> {
-    const digests = new Map<string, Set<string>>();
-    const others = this.#manifests.filter((m) => m.host !== but.host || m.sequence !== but.sequence);
-    for (const { name, sha256 } of others.flatMap((m) => m.members)) {
-      if (name.endsWith('.narinfo')) digests.set(name, (digests.get(name) ?? new Set()).add(sha256));
-    }
-    return digests;
+  /** The digests under which the other manifests of the pool name each of this one's members. */
+  digestsBeside(manifest: Manifest): Map<string, ReadonlySet<string>> {
+    return this.#index.digestsBeside(manifest);
   }
 
   /** Takes away all but the newest sequences of these hosts. @returns how many went */
@@ -88,7 +78,7 @@ export class PoolMedium {
     for (const host of hosts) {
       for (const entry of entriesToPrune(await listPool(this.#root, host), host, keep)) {
         await removeEntry(entry);
-        this.#remove(entry);
+        this.#index.remove(entry);
         pruned += 1;
       }
     }
@@ -97,7 +87,7 @@ export class PoolMedium {
 
   /** @returns how many members went that no manifest names */
   async collect(): Promise<number> {
-    return this.#unreadable.length > 0 ? 0 : collectGarbage(this.#root, this.#manifests);
+    return this.#unreadable.length > 0 ? 0 : collectGarbage(this.#root, this.#index);
   }
 
   /** @throws NixmakerError `medium-failing` */
@@ -119,17 +109,19 @@ export class PoolMedium {
   }
 }
 
-async function readManifests(root: string): Promise<{ manifests: Manifest[]; unreadable: PoolEntry[] }> {
-  const manifests: Manifest[] = [];
+async function readManifests(root: string): Promise<{ index: PoolIndex; unreadable: PoolEntry[] }> {
+  const index = new PoolIndex();
   const unreadable: PoolEntry[] = [];
   for (const entry of await listPool(root)) {
     try {
       const head = await readPoolHead(entry.folder);
-      if (head !== undefined) manifests.push(readManifest(head.manifestBytes));
+      // Under the name of its place: a folder that somebody has copied must not take another's members away.
+      if (head !== undefined)
+        index.add({ ...entry, members: listMembers(head.manifestBytes.toString('utf8')) });
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
       unreadable.push(entry);
     }
   }
-  return { manifests, unreadable };
+  return { index, unreadable };
 }

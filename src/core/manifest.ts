@@ -84,7 +84,7 @@ const plainText = (max: number) =>
       'holds control characters',
     );
 
-const manifestShape = z.strictObject({
+export const manifestShape = z.strictObject({
   schema: z.literal(manifestSchemaVersion),
   host: hostName,
   system: systemName,
@@ -159,28 +159,8 @@ export function parseManifest(text: string): Manifest {
   return parsed.data;
 }
 
-const glance = manifestShape.pick({ schema: true, host: true, sequence: true, createdAt: true }).strip();
-
-/** Bytes from a manifest’s beginning that hold all that a glance shows: names and times have an end. */
-export const glanceBytes = 4096;
-
-/**
- * The few fields that a list shows, of the beginning of a manifest: a medium can hold a thousand manifests, of megabytes each.
- * Nothing else of it is looked at, so nothing may be done with it but showing it.
- * @param beginning as many characters as there are, up to `glanceBytes`
- * @throws NixmakerError `schema-unsupported`, `manifest-malformed`
- */
-export function glanceAtManifest(beginning: string): Pick<Manifest, 'host' | 'sequence' | 'createdAt'> {
-  refuseNewerSchema({ schema: Number(/^\{"schema":([0-9]{1,15})[,}]/.exec(beginning)?.[1]) });
-  // What follows the canonical form’s small fields; in a text a quotation mark has a backslash before it.
-  const end = beginning.indexOf(',"content":');
-  const seen = glance.safeParse(jsonOf(`${beginning.slice(0, Math.max(end, 0))}}`));
-  if (!seen.success) throw new NixmakerError('manifest-malformed', describeIssues(seen.error));
-  const { host, sequence: number, createdAt } = seen.data;
-  return { host, sequence: number, createdAt };
-}
-
-function jsonOf(text: string): unknown {
+/** @throws NixmakerError `manifest-malformed` */
+export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -197,7 +177,8 @@ function canonical(json: unknown): string | undefined {
   }
 }
 
-function refuseNewerSchema(json: unknown): void {
+/** @throws NixmakerError `schema-unsupported` */
+export function refuseNewerSchema(json: unknown): void {
   if (typeof json !== 'object' || json === null || !('schema' in json)) return;
   const { schema } = json;
   if (typeof schema === 'number' && Number.isSafeInteger(schema) && schema > manifestSchemaVersion) {

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
-import {
-  encodeManifest,
-  formatOf,
-  glanceAtManifest,
-  glanceBytes,
-  parseManifest,
-} from '../../src/core/manifest.ts';
+import { encodeManifest, formatOf, parseManifest } from '../../src/core/manifest.ts';
+import { glanceAtManifest, glanceBytes, listMembers } from '../../src/core/manifest-glance.ts';
 import { manifestInput, manifestText, pathOf } from '../support/manifests.ts';
 
 function refused(text: string, code: ReasonCode): void {
@@ -147,4 +142,15 @@ test('the longest that comes before it leaves a glance all it needs', () => {
   });
   assert.ok(text.indexOf(',"content":') < glanceBytes / 2);
   assert.equal(glanceAtManifest(text.slice(0, glanceBytes)).host, 'h'.repeat(63));
+});
+
+test('the list of members is that of the whole reading, of what can be read', () => {
+  const text = encodeManifest(manifestInput());
+  assert.deepEqual(
+    listMembers(text).map(({ name, sha256 }) => ({ name, sha256 })),
+    parseManifest(text).members.map(({ name, sha256 }) => ({ name, sha256 })),
+  );
+  assert.throws(() => listMembers(text.slice(0, -20)), { code: 'manifest-malformed' });
+  assert.throws(() => listMembers('{"schema":1,"members":[{"name":1}]}'), { code: 'manifest-malformed' });
+  assert.throws(() => listMembers(text.replace('"schema":1', '"schema":2')), { code: 'schema-unsupported' });
 });

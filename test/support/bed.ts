@@ -6,6 +6,9 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkout, type Ran, type RunOptions, run } from '../../scripts/sandboxed-target.ts';
+import { compiledAt, compiledMain, compileTo } from './compiled.ts';
+
+export const bedNode = '/opt/node/bin/node';
 
 export interface Bed {
   run(command: readonly string[], options?: RunOptions): Promise<Ran>;
@@ -28,7 +31,10 @@ export async function startBed(folder: string): Promise<Bed> {
     throw new Error('NIXMAKER_BED is not set: run this test with scripts/test, on Debian');
   const node = dirname(dirname(realpathSync(process.execPath)));
   // Not at their own places, which a service with ProtectHome= may not see.
-  const binds = [`${checkout.replace(/\/$/, '')}:/opt/nixmaker`, `${node}:/opt/node`];
+  // As it is installed: its unit forbids the compilers that sources would need.
+  const compiled = join(folder, 'compiled');
+  await compileTo(compiled);
+  const binds = [`${compiled}:${compiledAt}`, `${node}:/opt/node`];
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', join(checkout, 'scripts/bed'), folder, ...binds], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, NIXMAKER_BED: tree },
@@ -94,11 +100,7 @@ export async function startBed(folder: string): Promise<Bed> {
     },
   };
   await bed.until('systemctl is-system-running --wait');
-  await bed.write(
-    '/usr/bin/nixmaker',
-    '#!/bin/sh\nexec /opt/node/bin/node /opt/nixmaker/src/cli/main.ts "$@"\n',
-    '0755',
-  );
+  await bed.write('/usr/bin/nixmaker', `#!/bin/sh\nexec ${bedNode} ${compiledMain} "$@"\n`, '0755');
   return bed;
 }
 

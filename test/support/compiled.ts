@@ -1,6 +1,6 @@
 /**
- * nixmaker in a few files, for virtual machines: there every file that Node.js opens costs, and hundreds of them cost more
- * than what is tested. The code is the same; only where it lies is not.
+ * nixmaker in a few files, for machines of the tests: as it is installed, in programs that Node.js need not translate. In
+ * virtual machines every file that is opened costs, too, and hundreds of them cost more than what is tested.
  */
 import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -15,9 +15,7 @@ const held = { nixmaker: 'agent', 'nixmaker-activate': 'activate', 'nixmaker-con
  * The units of systemd/ and the drop-ins, by the path at which a machine looks for them.
  * @param command how held-service.ts is started there
  */
-export function heldUnitFiles(
-  command = '/opt/node/bin/node /opt/nixmaker/test/support/held-service.ts %s',
-): Map<string, string> {
+export function heldUnitFiles(command: string): Map<string, string> {
   const files = new Map(units.map((unit) => [`/etc/systemd/system/${unit}`, unitText(unit)]));
   for (const [unit, who] of Object.entries(held)) {
     const lines = [

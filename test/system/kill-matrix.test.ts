@@ -8,8 +8,9 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { isAtRest, type State, states } from '../../src/core/lifecycle.ts';
-import { startBed } from '../support/bed.ts';
+import { bedNode, startBed } from '../support/bed.ts';
 import { inSample } from '../support/cases.ts';
+import { compiledHeld, compiledMain } from '../support/compiled.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 import { heldUnitFiles } from '../support/held-units.ts';
 import { keepTable } from '../support/out.ts';
@@ -27,7 +28,8 @@ await bed.write(
   '/etc/nix/nix.conf',
   `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\n${trust}`,
 );
-for (const [path, text] of heldUnitFiles()) await bed.write(path, text);
+for (const [path, text] of heldUnitFiles(`${bedNode} ${compiledHeld} %s ${compiledMain}`))
+  await bed.write(path, text);
 
 type Operation = 'switch' | 'boot';
 let operation: Operation | undefined;

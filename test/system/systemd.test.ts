@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { checkout } from '../../scripts/sandboxed-target.ts';
 import { messageIdOf } from '../../src/report/message-id.ts';
-import { type Bed, startBed, unitText } from '../support/bed.ts';
+import { type Bed, bedNode, startBed, unitText } from '../support/bed.ts';
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
 import { takeApart } from '../support/forge.ts';
 
@@ -87,6 +87,17 @@ test('the agent is alone in its network: it sees nothing but its own loopback', 
     bed.sh('readlink /proc/1/ns/net'),
   ]);
   assert.notEqual(its, ours);
+});
+
+test('the agent has no memory that is writable and executable, and can’t get any', async () => {
+  const pid = (await bed.sh('systemctl show nixmaker --property=MainPID --value')).trim();
+  const maps = await bed.sh('cat "$1"', `/proc/${pid}/maps`);
+  assert.match(maps, / r-xp /);
+  assert.doesNotMatch(maps, / rwx[ps] /);
+  // With the compiler it would not get far: that is how one sees that the ban holds.
+  const properties = ['--property=MemoryDenyWriteExecute=yes', '--property=NoNewPrivileges=yes'];
+  const banned = await bed.run(['systemd-run', '--quiet', '--wait', ...properties, bedNode, '-e', '0']);
+  assert.notEqual(banned.code, 0);
 });
 
 test('each ending is an entry of its own in the journal, which the catalogue explains', async () => {

@@ -146,7 +146,7 @@ async function writeMember(out: GatheringWriter, member: Member, source: Source)
 }
 
 /**
- * Read synchronously: what is copied was just written, and lies in memory; a way through the thread pool for each of
+ * Read synchronously: what is copied was mostly just written, and lies in memory; a way through the thread pool for each of
  * thousands of members would take longer than the rest of it.
  */
 async function copyChecked(

@@ -1,6 +1,5 @@
 /** A bundle's store paths into the store: through the daemon's socket, or for any other store by `nix copy`. */
 import { join } from 'node:path';
-import { serveBundle } from '../bundle/binary-cache.ts';
 import type { OpenedBundle } from '../bundle/contents.ts';
 import { narOf } from '../bundle/nar.ts';
 import { NarReader } from '../bundle/nar-reader.ts';
@@ -102,6 +101,8 @@ async function importThroughCache(
   { bundle, path, signatures }: BundleImport,
   options: Options,
 ): Promise<Added> {
+  // Node.js’ server for it takes a fifth of the agent’s start and is seldom needed.
+  const { serveBundle } = await import('../bundle/binary-cache.ts');
   const cache = await serveBundle(bundle, {
     secret: machine.randomHex(16),
     signatures,

@@ -104,7 +104,7 @@ async function installNixmaker(tree: string): Promise<void> {
   await cp(process.execPath, join(tree, compiledNode), { dereference: true });
   const cache = '/var/cache/node';
   // Without compiler threads of its own Node.js starts a third faster under emulation.
-  const wrapper = `#!/bin/sh\nexport NODE_COMPILE_CACHE=${cache} NODE_OPTIONS=--v8-pool-size=0\nexec ${compiledNode} ${compiledMain} "$@"\n`;
+  const wrapper = `#!/bin/sh\nexport NODE_COMPILE_CACHE=${cache} NODE_OPTIONS="$NODE_OPTIONS --v8-pool-size=0"\nexec ${compiledNode} ${compiledMain} "$@"\n`;
   await writeFile(join(tree, 'usr/bin/nixmaker'), wrapper, { mode: 0o755 });
   await must('chroot', [tree, 'env', '-i', '/usr/bin/nixmaker', 'history']);
   await must('chmod', ['--recursive', 'a+rX', join(tree, cache)]);

@@ -1,6 +1,6 @@
 /** Moving a settled bundle out of the way, with a report beside it. Never overwrites, never copies. */
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, rename, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { sealedExtension } from '../core/sealed.ts';
 import type { Candidate } from './inbox.ts';
@@ -34,7 +34,7 @@ export async function settle(
     const source = await openFolder(dirname(candidate.path));
     try {
       const name = await moveTo(candidate, { source: source.path, target: target.path });
-      await writeFile(join(target.path, `${name}.txt`), report, { flag: 'wx', mode: 0o644 });
+      await writeReport(join(target.path, `${name}.txt`), report);
       const removed = await retainNewest(target.path, { keep, companions: classicCompanions });
       return {
         bundle: join(inbox, folder, name),
@@ -47,6 +47,14 @@ export async function settle(
   } finally {
     await target.close();
   }
+}
+
+/** Whoever waits for the name finds all of it. (Not write-file-atomic: it would go through a link in the place of its draft.) */
+async function writeReport(path: string, report: string): Promise<void> {
+  const draft = join(dirname(path), `.${basename(path)}.part`);
+  await rm(draft, { force: true });
+  await writeFile(draft, report, { flag: 'wx', mode: 0o644 });
+  await rename(draft, path);
 }
 
 /** A folder by its open descriptor (proc_pid_fd(5)): it stays the same folder whatever becomes of its name. */

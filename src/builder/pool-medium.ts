@@ -2,7 +2,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheOf, hostsOf, listPool, type PoolEntry, readPoolHead } from '../bundle/pool.ts';
-import { PoolIndex } from '../bundle/pool-index.ts';
+import { type Listed, PoolIndex } from '../bundle/pool-index.ts';
 import { collectGarbage, entriesToPrune, removeEntry } from '../bundle/pool-prune.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { Manifest, Member } from '../core/manifest.ts';
@@ -67,8 +67,8 @@ export class PoolMedium {
     }
   }
 
-  /** The digests under which the other manifests of the pool name each of this one's members. */
-  digestsBeside(manifest: Manifest): Map<string, ReadonlySet<string>> {
+  /** The digests under which the other manifests of the pool name each of these members of this one. */
+  digestsBeside(manifest: Listed): Map<string, ReadonlySet<string>> {
     return this.#index.digestsBeside(manifest);
   }
 

@@ -203,10 +203,11 @@ class Put {
   /** Narinfos of which another manifest in the pool needs other bytes under the same name (another signer's). */
   async #narinfosBeside({ manifest, bundle }: Item): Promise<Map<string, Uint8Array>> {
     const { medium } = this.#context.options;
-    const needed = this.#context.pool.digestsBeside(manifest);
+    const narinfos = manifest.members.filter(({ name }) => name.endsWith('.narinfo'));
+    const needed = this.#context.pool.digestsBeside({ ...manifest, members: narinfos });
     const beside = new Map<string, Uint8Array>();
-    for (const member of manifest.members) {
-      const digests = member.name.endsWith('.narinfo') ? needed.get(member.name) : undefined;
+    for (const member of narinfos) {
+      const digests = needed.get(member.name);
       if (digests === undefined || (digests.size === 1 && digests.has(member.sha256))) continue;
       const path = join(cacheOf(medium), member.name);
       if (!(await hasContents(path, member))) beside.set(member.name, await readMember(bundle, member));

@@ -11,20 +11,23 @@ type Entry = Pick<Manifest, 'host' | 'sequence'>;
 
 export class PoolIndex {
   /** By host and sequence; members are one object for all manifests that name them, since most share most. */
-  readonly #listed = new Map<string, Map<number, Listed>>();
+  readonly #listed = new Map<string, Map<number, readonly NamedMember[]>>();
   readonly #members = new Map<string, Map<string, { readonly member: NamedMember; uses: number }>>();
 
   /** In the place of what was there under the same host and sequence. */
   add({ host, sequence, members }: Listed): void {
     this.remove({ host, sequence });
-    const sequences = this.#listed.get(host) ?? new Map<number, Listed>();
+    const sequences = this.#listed.get(host) ?? new Map<number, readonly NamedMember[]>();
     this.#listed.set(host, sequences);
-    sequences.set(sequence, { host, sequence, members: members.map((member) => this.#use(member)) });
+    sequences.set(
+      sequence,
+      members.map((member) => this.#use(member)),
+    );
   }
 
   remove({ host, sequence }: Entry): void {
     const sequences = this.#listed.get(host);
-    for (const { name, sha256 } of sequences?.get(sequence)?.members ?? []) {
+    for (const { name, sha256 } of sequences?.get(sequence) ?? []) {
       const digests = this.#members.get(name);
       const known = digests?.get(sha256);
       if (digests === undefined || known === undefined) continue;
@@ -65,7 +68,7 @@ export class PoolIndex {
       this.#listed
         .get(host)
         ?.get(sequence)
-        ?.members.map(({ name, sha256 }) => [name, sha256]),
+        ?.map(({ name, sha256 }) => [name, sha256]),
     );
     return new Map(
       members.flatMap(({ name }) => {

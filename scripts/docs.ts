@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { makeProgram } from '../src/cli/program.ts';
 import { catalogue, safetyOf } from '../src/core/catalogue.ts';
 import type { ReasonCode } from '../src/core/errors.ts';
-import { policyParser } from '../src/core/policy.ts';
+import { policyParser } from '../src/core/policy/policy.ts';
 import { attackCategories, readAttacks } from '../test/support/attack-files.ts';
 import { evaluateModule, optionsDocument } from '../test/support/module-output.ts';
 import { journalCatalogue } from './docs-catalog.ts';

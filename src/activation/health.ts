@@ -1,9 +1,9 @@
 /** Health checks: whether a machine is well after a switch (docs/policy.md). Bounded in time, whatever hangs. */
 import { connect } from 'node:net';
 import { messageOf } from '../core/errors.ts';
-import type { HealthPolicy } from '../core/policy.ts';
+import type { HealthPolicy } from '../core/policy/policy.ts';
 import type { Clock, ProcessRunner } from '../core/ports.ts';
-import type { HealthResult } from '../core/receipt.ts';
+import type { HealthResult } from '../core/run/receipt.ts';
 
 export interface HealthContext {
   readonly run: ProcessRunner;

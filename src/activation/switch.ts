@@ -3,8 +3,8 @@ import { access, constants, stat } from 'node:fs/promises';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { Clock, ProcessRunner } from '../core/ports.ts';
+import { classifySwitch, type SwitchOutcome } from '../core/run/switch-outcome.ts';
 import type { StorePath } from '../core/store-path.ts';
-import { classifySwitch, type SwitchOutcome } from '../core/switch-outcome.ts';
 
 export type SwitchVerb = 'check' | 'boot' | 'switch' | 'test' | 'dry-activate';
 

@@ -9,9 +9,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
+import { isContents } from '../core/bundle/manifest.ts';
+import { plainNarinfo, renderNarinfo } from '../core/bundle/narinfo.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { isContents } from '../core/manifest.ts';
-import { plainNarinfo, renderNarinfo } from '../core/narinfo.ts';
 import { hashPart, type StorePath } from '../core/store-path.ts';
 import { type OpenedBundle, readMember, streamMember } from './contents.ts';
 import { restoreNar } from './delta.ts';

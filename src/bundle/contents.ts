@@ -1,8 +1,8 @@
 /** The members' contents: read whole (small ones), checked (all), streamed (NARs). Each byte's digest is checked. */
 import { createHash } from 'node:crypto';
+import { type Delta, isContents, type Manifest, type Member, metaText } from '../core/bundle/manifest.ts';
+import { type Narinfo, parseNarinfo, plainNarinfo } from '../core/bundle/narinfo.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { type Delta, isContents, type Manifest, type Member, metaText } from '../core/manifest.ts';
-import { type Narinfo, parseNarinfo, plainNarinfo } from '../core/narinfo.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { hashPart, type StorePath, toBaseName } from '../core/store-path.ts';
 

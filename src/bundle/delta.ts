@@ -6,9 +6,9 @@
  * the NAR hash that was signed, and Nix checks that once more.
  */
 import { createHash } from 'node:crypto';
+import type { Delta, PathInfo } from '../core/bundle/manifest.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import type { Delta, PathInfo } from '../core/manifest.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { atOnceBytes, decompress, decompressAtOnce, type Frame } from './zstd.ts';
 

@@ -2,10 +2,11 @@
  * Where everything in a bundle lies. The manifest announces names and sizes, the format fixes the rest, so the
  * whole layout is known before a header is read, and headers can only confirm it.
  */
+
+import { isSealed, sealedMagic } from '../core/bundle/encrypted.ts';
+import type { Manifest, Member } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import type { Manifest, Member } from '../core/manifest.ts';
-import { isSealed, sealedMagic } from '../core/sealed.ts';
 import type { BundleFile } from './file.ts';
 import { blockSize, encodeHeader, paddingOf, sizeFromHeader, trailerSize } from './ustar.ts';
 

@@ -1,6 +1,7 @@
 /** The NARs of an opened bundle's paths, decompressed or restored. */
+
+import type { Member, PathInfo } from '../core/bundle/manifest.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
-import type { Member, PathInfo } from '../core/manifest.ts';
 import { hashPart, type StorePath } from '../core/store-path.ts';
 import { type OpenedBundle, readMember, streamMember } from './contents.ts';
 import { restoreNar } from './delta.ts';

@@ -1,6 +1,7 @@
 /** Opening a bundle: head, authentication, layout, small members, in that order and no other. */
+
+import { formatOf, type Manifest } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { formatOf, type Manifest } from '../core/manifest.ts';
 import { type MemberReader, type OpenedBundle, openContents } from './contents.ts';
 import type { BundleFile } from './file.ts';
 import { type BundleHead, checkLayout, type PlacedMember, placeMembers, readHead } from './layout.ts';

@@ -1,6 +1,6 @@
 /** What the manifests of a pool name, for as many hosts as there may be: of each only what telling and clearing away need. */
-import type { Manifest } from '../core/manifest.ts';
-import type { NamedMember } from '../core/manifest-glance.ts';
+import type { Manifest } from '../core/bundle/manifest.ts';
+import type { NamedMember } from '../core/bundle/manifest-glance.ts';
 
 /** A manifest, or as much of one as is needed here. */
 export interface Listed extends Pick<Manifest, 'host' | 'sequence'> {

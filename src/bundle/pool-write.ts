@@ -1,7 +1,7 @@
 /** Writing into a pool. Nothing is overwritten that a manifest in the pool relies on, and nothing of anybody else's. */
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Member } from '../core/manifest.ts';
+import type { Member } from '../core/bundle/manifest.ts';
 import { type OpenedBundle, sha256Of, streamMember } from './contents.ts';
 import { openParts, partBytes, partName, sizeOfParts } from './parts.ts';
 

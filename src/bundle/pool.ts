@@ -6,10 +6,10 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { formatOf, type Manifest, type Member } from '../core/bundle/manifest.ts';
+import { glanceBytes } from '../core/bundle/manifest-glance.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import { formatOf, type Manifest, type Member } from '../core/manifest.ts';
-import { glanceBytes } from '../core/manifest-glance.ts';
 import { isHostName } from '../core/schema.ts';
 import { type MemberReader, type OpenedBundle, openContents } from './contents.ts';
 import { readBeginning, readSmall } from './file.ts';

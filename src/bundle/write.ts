@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { Member } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
-import type { Member } from '../core/manifest.ts';
 import { encodeHeader, paddingOf, trailerSize } from './ustar.ts';
 
 /** A member's contents: bytes at hand, or a part of a file. */

@@ -2,7 +2,7 @@
 import { opendir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
-import { sealedExtension } from '../core/sealed.ts';
+import { sealedExtension } from '../core/bundle/encrypted.ts';
 
 export interface Candidate {
   /** `pool`: the folder of one host's manifest in a pool (bundle/pool.ts). */

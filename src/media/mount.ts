@@ -2,7 +2,7 @@
 import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, NixmakerError } from '../core/errors.ts';
-import { type MediumDevice, mountOptions } from '../core/medium.ts';
+import { type MediumDevice, mountOptions } from '../core/policy/medium.ts';
 import type { ProcessRunner } from '../core/ports.ts';
 
 /** What blkid(8) finds on the device itself, asking no cache. */

@@ -4,7 +4,7 @@
  */
 import { stat } from 'node:fs/promises';
 import * as z from 'zod';
-import type { SourcesPolicy } from '../core/policy.ts';
+import type { SourcesPolicy } from '../core/policy/policy.ts';
 import type { Clock, HeardProcess, ProcessListener, ProcessRunner } from '../core/ports.ts';
 
 export interface Mount {

@@ -3,8 +3,9 @@
  * zeros to a multiple of eight (Nix src/libstore/worker-protocol.cc, src/libutil/serialise.cc). Spoken is version 1.35, that of
  * Nix 2.15 and Lix; newer daemons answer older clients.
  */
+
+import type { PathInfo } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
-import type { PathInfo } from '../core/manifest.ts';
 import { decodeNix32 } from '../core/nix32.ts';
 
 // Nix src/libstore/include/nix/store/worker-protocol.hh

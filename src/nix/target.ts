@@ -3,7 +3,7 @@ import { rename, rm, symlink } from 'node:fs/promises';
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import type { RealiseMode } from '../core/policy.ts';
+import type { RealiseMode } from '../core/policy/policy.ts';
 import { type DrvPath, parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import { encodePath } from './build.ts';
 import { classicNix, type NixContext, type NixOptions, nix } from './command.ts';

@@ -1,5 +1,5 @@
 /** A difference between systems in lines for people. */
-import type { PackageChange, SystemDiff } from '../core/closure-diff.ts';
+import type { PackageChange, SystemDiff } from '../core/bundle/closure-diff.ts';
 import { bytes } from './tables.ts';
 
 /** A line for each, packages first. @param most lines for packages, and names of units, before the rest is counted */

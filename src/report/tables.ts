@@ -1,8 +1,8 @@
 /** Text for people: status, history, the summary of a build, an inspected manifest. All of it fits 80 columns where names do. */
 import prettyBytes from 'pretty-bytes';
+import type { Manifest } from '../core/bundle/manifest.ts';
 import { catalogue } from '../core/catalogue.ts';
 import { printable, type ReasonCode } from '../core/errors.ts';
-import type { Manifest } from '../core/manifest.ts';
 
 type Cell = string | number | undefined;
 

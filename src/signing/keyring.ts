@@ -1,6 +1,6 @@
 /** Keyrings in their envelope: signed by the keys of the one before and by its own. */
 import { NixmakerError } from '../core/errors.ts';
-import { findInsufficient, type Keyring, parseKeyring, type Trust } from '../core/keyring.ts';
+import { findInsufficient, type Keyring, parseKeyring, type Trust } from '../core/policy/keyring.ts';
 import { addToEnvelope, openEnvelope, sealPayload } from './envelope.ts';
 import { preAuthenticationEncoding } from './pae.ts';
 import { trustSetOf } from './verify.ts';

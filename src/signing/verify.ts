@@ -3,10 +3,10 @@
  * code that acts on a bundle takes nothing else. Bytes are verified before they are parsed.
  */
 import { createHash } from 'node:crypto';
+import { type Manifest, parseManifest } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
-import type { Trust } from '../core/keyring.ts';
 import { limits } from '../core/limits.ts';
-import { type Manifest, parseManifest } from '../core/manifest.ts';
+import type { Trust } from '../core/policy/keyring.ts';
 import { preAuthenticationEncoding } from './pae.ts';
 import { parseSignatureFile, type Signature } from './signature-file.ts';
 import { parseTrustedKey, type TrustedKey } from './trusted-key.ts';

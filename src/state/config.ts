@@ -14,8 +14,8 @@ import {
 import * as z from 'zod';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import { type Policy, policyParser } from '../core/policy.ts';
-import { type Settings, settingsParser } from '../core/settings.ts';
+import { type Policy, policyParser } from '../core/policy/policy.ts';
+import { type Settings, settingsParser } from '../core/policy/settings.ts';
 
 interface Source {
   readonly text: string;

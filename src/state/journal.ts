@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as z from 'zod';
-import { isEnd, states } from '../core/lifecycle.ts';
+import { isEnd, states } from '../core/run/lifecycle.ts';
 import { seal, unseal } from './checksummed.ts';
 import { makeFolder, syncFolder } from './durable.ts';
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
-import { type Keyring, parseKeyring } from '../core/keyring.ts';
+import { type Keyring, parseKeyring } from '../core/policy/keyring.ts';
 import { seal, unseal } from './checksummed.ts';
 import { readIfThere, writeDurably } from './durable.ts';
 

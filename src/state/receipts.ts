@@ -1,6 +1,6 @@
 /** Receipts on disk, one file a run. */
 import { join } from 'node:path';
-import type { Receipt } from '../core/receipt.ts';
+import type { Receipt } from '../core/run/receipt.ts';
 import { readIfThere, writeDurably } from './durable.ts';
 
 const receiptFile = (stateDirectory: string, id: string) => join(stateDirectory, 'receipts', `${id}.json`);

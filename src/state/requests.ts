@@ -10,8 +10,8 @@ import { open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { messageOf } from '../core/errors.ts';
-import { findingsParser, receiptRunParser } from '../core/host-receipt.ts';
 import { limits } from '../core/limits.ts';
+import { findingsParser, receiptRunParser } from '../core/run/host-receipt.ts';
 import { absolutePath, operation } from '../core/schema.ts';
 import { writeDurably } from './durable.ts';
 

@@ -4,7 +4,7 @@ import { copyFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { checkout, makeTarget, type Target } from '../../scripts/sandboxed-target.ts';
-import { encodeManifest, type ManifestInput } from '../../src/core/manifest.ts';
+import { encodeManifest, type ManifestInput } from '../../src/core/bundle/manifest.ts';
 import { signManifest } from '../../src/signing/signature-file.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 import { assemble, readKey, takeApart } from '../support/forge.ts';

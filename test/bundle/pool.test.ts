@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { appendFile, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { putBundles } from '../../src/builder/put.ts';
 import { streamMember } from '../../src/bundle/contents.ts';
 import { openParts, sizeOfParts } from '../../src/bundle/parts.ts';
 import {
@@ -16,6 +15,7 @@ import {
   requirePlace,
 } from '../../src/bundle/pool.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
+import { putBundles } from '../../src/desk/pool/put.ts';
 import { readManifest } from '../../src/signing/verify.ts';
 import { temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 

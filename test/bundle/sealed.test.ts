@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Decrypter } from 'age-encryption';
 import fc from 'fast-check';
+import { generateIdentity, recipientOf, sealFile, unseal } from '../../src/bundle/encrypted.ts';
 import { type BundleFile, openBundleFile } from '../../src/bundle/file.ts';
-import { generateIdentity, recipientOf, sealFile, unseal } from '../../src/bundle/sealed.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 

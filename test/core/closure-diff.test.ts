@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { diffClosures } from '../../src/core/closure-diff.ts';
+import { diffClosures } from '../../src/core/bundle/closure-diff.ts';
 import { parseStorePath, type StorePath } from '../../src/core/store-path.ts';
 import { describeDiff } from '../../src/report/diff.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { encodeManifest, formatOf, parseManifest } from '../../src/core/bundle/manifest.ts';
+import { glanceAtManifest, glanceBytes, listMembers } from '../../src/core/bundle/manifest-glance.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
-import { encodeManifest, formatOf, parseManifest } from '../../src/core/manifest.ts';
-import { glanceAtManifest, glanceBytes, listMembers } from '../../src/core/manifest-glance.ts';
 import { manifestInput, manifestText, pathOf } from '../support/manifests.ts';
 
 function refused(text: string, code: ReasonCode): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mountOptions, reasonNotToMount } from '../../src/core/medium.ts';
-import type { MediaPolicy } from '../../src/core/policy.ts';
+import { mountOptions, reasonNotToMount } from '../../src/core/policy/medium.ts';
+import type { MediaPolicy } from '../../src/core/policy/policy.ts';
 
 const policy: MediaPolicy = { mount: true, fileSystems: ['vfat', 'ext4'], labels: [], folders: [] };
 const stick = { fileSystem: 'vfat', label: 'UPDATES' };

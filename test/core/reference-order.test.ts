@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { closureInOrder } from '../../src/core/reference-order.ts';
+import { closureInOrder } from '../../src/core/bundle/reference-order.ts';
 import { parseStorePath, type StorePath } from '../../src/core/store-path.ts';
 
 const pathOf = (n: number) => parseStorePath(`/nix/store/${String(n).padStart(32, '0')}-p${n}`) as StorePath;

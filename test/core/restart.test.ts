@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planConfirm } from '../../src/core/confirm.ts';
-import type { RebootPolicy } from '../../src/core/policy.ts';
-import { rebootReason, rebootTiming } from '../../src/core/reboot.ts';
-import { windowSchema } from '../../src/core/window.ts';
+import type { RebootPolicy } from '../../src/core/policy/policy.ts';
+import { windowSchema } from '../../src/core/policy/window.ts';
+import { planConfirm } from '../../src/core/run/confirm.ts';
+import { rebootReason, rebootTiming } from '../../src/core/run/reboot.ts';
 
 const run = { toplevel: 'new', bootId: 'first', askedIn: undefined };
 const started = { bootId: 'second', booted: 'new', profile: 'new', late: false };

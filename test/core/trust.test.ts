@@ -1,10 +1,10 @@
 /** Whose signatures count, how far a bundle may go, and what is done about a floor that is lost. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decide, type Facts } from '../../src/core/decide.ts';
-import { doubtFloor } from '../../src/core/floor.ts';
-import { parseManifest } from '../../src/core/manifest.ts';
-import { policyParser } from '../../src/core/policy.ts';
+import { parseManifest } from '../../src/core/bundle/manifest.ts';
+import { decide, type Facts } from '../../src/core/policy/decide.ts';
+import { policyParser } from '../../src/core/policy/policy.ts';
+import { doubtFloor } from '../../src/core/run/floor.ts';
 import { facts, manifestText } from '../support/manifests.ts';
 
 function judge(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isOpen, nextOpening, windowSchema } from '../../src/core/window.ts';
+import { isOpen, nextOpening, windowSchema } from '../../src/core/policy/window.ts';
 
 const nights = windowSchema.parse({
   days: ['fri'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { policyParser } from '../../src/core/policy.ts';
+import { policyParser } from '../../src/core/policy/policy.ts';
 import type { Clock, HeardProcess } from '../../src/core/ports.ts';
 import { isAllowedSource, listMounts, mediaAmong, watchMounts } from '../../src/media/mounts.ts';
 import { runProgram } from '../../src/process/run.ts';

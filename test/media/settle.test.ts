@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, watch } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { settle } from '../../src/media/settle.ts';
+import { settle } from '../../src/media/archive.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 test('a report that is there is whole, whenever one looks', async (t) => {

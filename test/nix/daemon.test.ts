@@ -7,7 +7,7 @@ import { makeTarget, type Target } from '../../scripts/sandboxed-target.ts';
 import { openBundleFile } from '../../src/bundle/file.ts';
 import { NarReader } from '../../src/bundle/nar-reader.ts';
 import { authenticateBundle, openBundle } from '../../src/bundle/open.ts';
-import { closureInOrder } from '../../src/core/reference-order.ts';
+import { closureInOrder } from '../../src/core/bundle/reference-order.ts';
 import { hashPart } from '../../src/core/store-path.ts';
 import { addToDaemon, daemonSocketOf, type PathToAdd } from '../../src/nix/daemon.ts';
 import { encodeNumber, protocolVersion } from '../../src/nix/daemon-wire.ts';

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { checkout, makeBuilder } from '../../scripts/sandboxed-target.ts';
-import { policyParser } from '../../src/core/policy.ts';
+import { policyParser } from '../../src/core/policy/policy.ts';
 import { readPolicy, readSettings } from '../../src/state/config.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 import { makeWorkplace } from '../support/fleet.ts';

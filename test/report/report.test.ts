@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { catalogue } from '../../src/core/catalogue.ts';
-import { receiptText } from '../../src/core/receipt.ts';
+import { receiptText } from '../../src/core/run/receipt.ts';
 import { runHostsWithProgress } from '../../src/report/host-progress.ts';
 import { makeLog } from '../../src/report/logger.ts';
 import { explain, fields, table } from '../../src/report/tables.ts';

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
-import { encodeKeyring, type KeyringInput, parseKeyring, withKeyring } from '../../src/core/keyring.ts';
-import { policyParser } from '../../src/core/policy.ts';
+import {
+  encodeKeyring,
+  type KeyringInput,
+  parseKeyring,
+  withKeyring,
+} from '../../src/core/policy/keyring.ts';
+import { policyParser } from '../../src/core/policy/policy.ts';
 import {
   addKeyringSignature,
   type KeyringState,

@@ -2,11 +2,12 @@
  * as-booted.ts BOOT-ID SETTINGS VERB…: a verb as production composes it, in a boot of that name. A sandbox shares the
  * boot id of the machine it is on.
  */
-import { runOnce } from '../../src/agent/agent.ts';
-import { confirmByHand } from '../../src/agent/confirm-run.ts';
-import { openMachine } from '../../src/agent/machine.ts';
-import { takeBundle } from '../../src/agent/take.ts';
+
 import { operation } from '../../src/core/schema.ts';
+import { openMachine } from '../../src/target/machine/machine.ts';
+import { confirmByHand } from '../../src/target/root/confirm.ts';
+import { runOnce } from '../../src/target/service/agent.ts';
+import { takeBundle } from '../../src/target/update/take.ts';
 
 const [bootId = '', settingsFile = '', verb = '', argument = ''] = process.argv.slice(2);
 const machine = { ...(await openMachine({ settingsFile, emit: () => undefined })), bootId };

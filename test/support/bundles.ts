@@ -8,8 +8,13 @@ import { cacheInfo } from '../../src/bundle/contents.ts';
 import { openBundleFile } from '../../src/bundle/file.ts';
 import { authenticateBundle, openBundle } from '../../src/bundle/open.ts';
 import { memberOf, type SourcedMember, writeBundle } from '../../src/bundle/write.ts';
-import { encodeManifest, type ManifestInput, metaText, parseManifest } from '../../src/core/manifest.ts';
-import { type Narinfo, renderNarinfo } from '../../src/core/narinfo.ts';
+import {
+  encodeManifest,
+  type ManifestInput,
+  metaText,
+  parseManifest,
+} from '../../src/core/bundle/manifest.ts';
+import { type Narinfo, renderNarinfo } from '../../src/core/bundle/narinfo.ts';
 import { encodeNix32 } from '../../src/core/nix32.ts';
 import { hashPart, parseStorePath, type StorePath } from '../../src/core/store-path.ts';
 import { generateKeyPair, parseSecretKey } from '../../src/signing/nix-key.ts';

@@ -1,5 +1,5 @@
 /** The moments at which the power is cut: before and after the transitions of each process, from the life cycle itself. */
-import { hasBegunToChange, isEnd, type State, states } from '../../src/core/lifecycle.ts';
+import { hasBegunToChange, isEnd, type State, states } from '../../src/core/run/lifecycle.ts';
 import { allCases } from './cases.ts';
 
 /** A moment at which the power is cut. */

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { encodeManifest, type ManifestInput } from '../../src/core/manifest.ts';
+import { encodeManifest, type ManifestInput } from '../../src/core/bundle/manifest.ts';
 import { parseSecretKey, type SecretKey } from '../../src/signing/nix-key.ts';
 import { signManifest } from '../../src/signing/signature-file.ts';
 

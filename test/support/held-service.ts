@@ -5,11 +5,11 @@
  * that was seen and not guessed.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { runAgent } from '../../src/agent/agent.ts';
-import { confirmAtStart } from '../../src/agent/confirm-run.ts';
-import { runHelper } from '../../src/agent/helper.ts';
-import { type Machine, openMachine } from '../../src/agent/machine.ts';
 import { makeLog } from '../../src/report/logger.ts';
+import { type Machine, openMachine } from '../../src/target/machine/machine.ts';
+import { confirmAtStart } from '../../src/target/root/confirm.ts';
+import { runHelper } from '../../src/target/root/serve.ts';
+import { runAgent } from '../../src/target/service/agent.ts';
 
 const [who = '', main = new URL('../../src/cli/main.ts', import.meta.url).pathname] = process.argv.slice(2);
 // The health checks run in a process of their own, started by the name of this one.

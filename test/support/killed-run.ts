@@ -3,8 +3,9 @@
  * transition named it ends itself with SIGKILL, so that no line of ours runs after it. BOOT-ID stands for the boot it
  * happens in; `this` is the real one.
  */
-import { runOnce } from '../../src/agent/agent.ts';
-import { openMachine } from '../../src/agent/machine.ts';
+
+import { openMachine } from '../../src/target/machine/machine.ts';
+import { runOnce } from '../../src/target/service/agent.ts';
 
 const [settingsFile = '', when = '', state = '', bootId = 'this'] = process.argv.slice(2);
 const machine = await openMachine({ settingsFile, emit: () => undefined });

@@ -1,7 +1,8 @@
 /** Manifests for tests of the pure core. */
-import type { Facts } from '../../src/core/decide.ts';
-import { encodeManifest, type ManifestInput } from '../../src/core/manifest.ts';
-import { type Policy, policyParser } from '../../src/core/policy.ts';
+
+import { encodeManifest, type ManifestInput } from '../../src/core/bundle/manifest.ts';
+import type { Facts } from '../../src/core/policy/decide.ts';
+import { type Policy, policyParser } from '../../src/core/policy/policy.ts';
 
 export const hashOf = (letter: string) => letter.repeat(32);
 export const pathOf = (letter: string, name: string) => `/nix/store/${hashOf(letter)}-${name}`;

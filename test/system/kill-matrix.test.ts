@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { isAtRest, type State, states } from '../../src/core/lifecycle.ts';
+import { isAtRest, type State, states } from '../../src/core/run/lifecycle.ts';
 import { bedNode, startBed } from '../support/bed.ts';
 import { inSample } from '../support/cases.ts';
 import { compiledHeld, compiledMain } from '../support/compiled.ts';

@@ -9,7 +9,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { nixSystem } from '../../scripts/sandboxed-target.ts';
-import { isEnd, type State } from '../../src/core/lifecycle.ts';
+import { isEnd, type State } from '../../src/core/run/lifecycle.ts';
 import { compiledNode } from '../support/compiled.ts';
 import { type Cut, cuts, point } from '../support/cuts.ts';
 import { makeWorkshop } from '../support/fleet.ts';

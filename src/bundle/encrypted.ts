@@ -1,0 +1,191 @@
+/**
+ * Bundles encrypted to hosts, as age files (age-encryption.org/v1): a lost stick tells nothing. Decrypted where they lie, a
+ * chunk at a time as it is asked for, so that nothing is spooled: age’s payload is 64 KiB chunks of ChaCha20-Poly1305,
+ * each of which can be opened alone (the C2SP specification of age, “Payload”). The library does the rest.
+ *
+ * Encryption is not trust: whoever knows a host’s recipient can encrypt to it. What comes out is verified as ever.
+ */
+import { createDecipheriv, hkdfSync } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
+import { isSealed, sealedMagic } from '../core/bundle/encrypted.ts';
+import { messageOf, NixmakerError } from '../core/errors.ts';
+import type { BundleFile } from './file.ts';
+import { writeAtomically } from './write.ts';
+
+/** Loaded when a file is encrypted: few are, and its curves take time and memory. */
+const age = () => import('age-encryption');
+
+const chunkBytes = 64 * 1024;
+const tagBytes = 16;
+const nonceBytes = 16;
+/** Threat: a header without end. A stanza is about 120 bytes for X25519, 1.6 KB after-quantum; a fleet has some hundred. */
+const mostHeaderBytes = 1024 * 1024;
+
+/** Bytes that an encrypted file of so many has at most. */
+export const sealedSizeAtMost = (plain: number): number =>
+  mostHeaderBytes + nonceBytes + plain + tagBytes * (1 + Math.ceil(plain / chunkBytes));
+
+/** @throws NixmakerError `not-decryptable` where none of the identities is a recipient; as it is, where it is not encrypted */
+export async function unseal(
+  file: BundleFile,
+  readIdentities: () => Promise<readonly string[]>,
+): Promise<BundleFile> {
+  const start = Buffer.alloc(sealedMagic.length);
+  await file.readInto(start, 0);
+  if (!isSealed(start)) return file;
+  const header = await readHeader(file);
+  const key = await fileKeyOf(header, await readIdentities());
+  const nonce = await file.read(header.length, nonceBytes);
+  const streamKey = Buffer.from(hkdfSync('sha256', key, nonce, 'payload', 32));
+  return payloadOf(file, { streamKey, start: header.length + nonceBytes });
+}
+
+/** Up to the line that begins with `---`. @throws NixmakerError `bundle-truncated`, `not-a-bundle` */
+async function readHeader(file: BundleFile): Promise<Buffer> {
+  for (let length = 4096; ; length *= 4) {
+    const buffer = Buffer.alloc(length);
+    const bytes = buffer.subarray(0, await file.readInto(buffer, 0));
+    const mac = bytes.indexOf('\n--- ');
+    const end = mac === -1 ? -1 : bytes.indexOf('\n', mac + 1);
+    if (end !== -1) return bytes.subarray(0, end + 1);
+    if (bytes.length < length)
+      throw new NixmakerError('bundle-truncated', 'it ends within the header of its encryption');
+    if (length >= mostHeaderBytes)
+      throw new NixmakerError('not-a-bundle', `the header of its encryption has more than ${length} bytes`);
+  }
+}
+
+async function fileKeyOf(header: Buffer, identities: readonly string[]): Promise<Uint8Array> {
+  if (identities.length === 0)
+    throw new NixmakerError(
+      'not-decryptable',
+      'it is encrypted, and this machine has no key to decrypt with',
+    );
+  const { Decrypter } = await age();
+  const decrypter = new Decrypter();
+  try {
+    for (const identity of identities) decrypter.addIdentity(identity);
+  } catch {
+    // Its message may hold what was read.
+    throw new NixmakerError('key-malformed', 'what this machine has to decrypt with is no age identity');
+  }
+  try {
+    return await decrypter.decryptHeader(header);
+  } catch (cause) {
+    throw new NixmakerError('not-decryptable', messageOf(cause), { cause });
+  }
+}
+
+interface Payload {
+  readonly streamKey: Buffer;
+  /** Where the first chunk begins. */
+  readonly start: number;
+}
+
+/** The plaintext, read by position. The chunk read last is kept: members are read from front to back. */
+function payloadOf(file: BundleFile, { streamKey, start }: Payload): BundleFile {
+  let kept: { readonly index: number; readonly bytes: Buffer } | undefined;
+
+  const chunk = async (index: number): Promise<Buffer> => {
+    if (kept?.index === index) return kept.bytes;
+    const sealed = Buffer.allocUnsafe(chunkBytes + tagBytes);
+    const got = await file.readInto(sealed, start + index * sealed.length);
+    const whole = got === sealed.length;
+    const bytes =
+      (whole ? openChunk(streamKey, sealed, { index, last: false }) : undefined) ??
+      openChunk(streamKey, sealed.subarray(0, got), { index, last: true });
+    if (bytes === undefined && whole)
+      throw new NixmakerError('bundle-altered', 'a part of it is not what was encrypted');
+    // Where the file is still being copied, or where it was cut off.
+    if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'it ends within what was encrypted');
+    kept = { index, bytes };
+    return bytes;
+  };
+
+  const size = async (): Promise<number> => {
+    const sealed = Math.max(0, (await file.size()) - start);
+    return Math.max(0, sealed - tagBytes * Math.ceil(sealed / (chunkBytes + tagBytes)));
+  };
+
+  const readInto = async (buffer: Buffer, position: number): Promise<number> => {
+    const most = Math.min(buffer.length, Math.max(0, (await size()) - position));
+    for (let done = 0; done < most; ) {
+      const at = position + done;
+      const bytes = await chunk(Math.floor(at / chunkBytes));
+      const copied = bytes.copy(buffer, done, at % chunkBytes, (at % chunkBytes) + most - done);
+      if (copied === 0) return done;
+      done += copied;
+    }
+    return most;
+  };
+
+  return {
+    name: file.name,
+    size,
+    readInto,
+    read: async (position, length) => {
+      const buffer = Buffer.alloc(length);
+      const got = await readInto(buffer, position);
+      if (got < length) throw new NixmakerError('bundle-truncated', `it ends at byte ${position + got}`);
+      return buffer;
+    },
+    close: () => file.close(),
+  };
+}
+
+/** The nonce is a counter of eleven bytes and a byte that marks the last chunk; undefined where the tag does not fit. */
+function openChunk(
+  key: Buffer,
+  sealed: Buffer,
+  { index, last }: { index: number; last: boolean },
+): Buffer | undefined {
+  if (sealed.length < tagBytes) return undefined;
+  const nonce = Buffer.alloc(12);
+  nonce.writeUIntBE(index, 5, 6);
+  nonce.writeUInt8(last ? 1 : 0, 11);
+  const decipher = createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: tagBytes });
+  decipher.setAuthTag(sealed.subarray(-tagBytes));
+  const bytes = decipher.update(sealed.subarray(0, -tagBytes));
+  try {
+    decipher.final();
+    return bytes;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A new secret key in age’s text form. */
+export const generateIdentity = async (): Promise<string> => (await age()).generateX25519Identity();
+
+/** The public half of a secret key. @throws NixmakerError `key-malformed`; the message never holds key material */
+export async function recipientOf(identity: string): Promise<string> {
+  const { identityToRecipient } = await age();
+  try {
+    return await identityToRecipient(identity);
+  } catch {
+    throw new NixmakerError('key-malformed', 'it is not an age identity (AGE-SECRET-KEY-1…)');
+  }
+}
+
+/**
+ * Encrypts a file; who none of the recipients is learns its size and no more.
+ * @throws NixmakerError `key-malformed` for what is no recipient
+ */
+export async function sealFile(from: string, to: string, recipients: readonly string[]): Promise<void> {
+  const { Encrypter } = await age();
+  const encrypter = new Encrypter();
+  for (const recipient of recipients) {
+    try {
+      encrypter.addRecipient(recipient);
+    } catch (cause) {
+      throw new NixmakerError('key-malformed', `“${recipient}” is not an age recipient (age1…)`, { cause });
+    }
+  }
+  await writeAtomically(to, async (out) => {
+    const plain = Readable.toWeb(createReadStream(from, { highWaterMark: 1024 * 1024 }));
+    const sealed = await encrypter.encrypt(plain as unknown as globalThis.ReadableStream<Uint8Array>);
+    for await (const bytes of sealed as unknown as ReadableStream<Uint8Array>) await out.writeFile(bytes);
+  });
+}

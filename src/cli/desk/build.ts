@@ -1,0 +1,149 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
+import type { HostResult } from '../../desk/build/build.ts';
+import { collect, print, printJson, runVerb, talk } from '../output.ts';
+import { addFlakeOptions } from './flake-options.ts';
+
+export interface BuildFlags {
+  readonly flake: string;
+  readonly directory: string;
+  readonly host: readonly string[];
+  readonly key?: string;
+  readonly content?: 'closure' | 'derivation';
+  readonly format: 'bundle' | 'classic';
+  readonly sequence: number;
+  readonly forbidSource?: boolean;
+  readonly notes?: string;
+  readonly since?: string;
+  readonly deltas?: boolean;
+  readonly expires?: string;
+  readonly machineId?: string;
+  readonly downgradeFrom?: number;
+  readonly verbose?: boolean;
+  readonly json?: boolean;
+}
+
+export function defineBuild(program: Command): void {
+  const command = program
+    .command('build')
+    .description('build a bundle for every host of a flake, or for the hosts named')
+    .option('--host <host>', 'only this host; may be given several times', collect, [])
+    .option('--key <file>', 'secret key to sign with (see keygen)')
+    .addOption(
+      new Option(
+        '--content <content>',
+        'closure: all the target needs; derivation: only the recipes',
+      ).choices(['closure', 'derivation']),
+    )
+    .addOption(
+      new Option('--format <format>', 'bundle, or the original tool’s tarball')
+        .choices(['bundle', 'classic'])
+        .default('bundle'),
+    )
+    .option('--since <file>', 'leave out what the host has, by its newest receipt or the bundle it took last')
+    .option('--no-deltas', 'with --since: carry changed paths whole, for targets with little memory')
+    .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
+    .option('--expires <time>', 'refused by targets from this time on (2027-01-31T00:00:00Z)')
+    .option('--machine-id <id>', 'only the machine with this machine-id(5) may take it')
+    .option(
+      '--downgrade-from <sequence>',
+      'a machine whose newest is this may take it although its sequence is lower (see --sequence)',
+      wholeNumber,
+    )
+    .option('--notes <text>', 'a note for the operator at the target')
+    .option(
+      '--forbid-source',
+      'fail where the flake’s source or another host’s system would be carried along',
+    );
+  addFlakeOptions(command).action((flags: BuildFlags) => runVerb(() => build(flags), flags));
+}
+
+export function wholeNumber(text: string): number {
+  const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+async function build(flags: BuildFlags): Promise<number> {
+  const { results, exit } = await buildWith(flags);
+  if (flags.json === true) printJson({ schema: 1, ok: exit === exitCodes.done, hosts: results });
+  else await summarise(results, flags);
+  return exit;
+}
+
+/** Builds as the flags say, with progress; `put --flake` begins with it too. */
+export async function buildWith(
+  flags: BuildFlags,
+): Promise<{ readonly results: readonly HostResult[]; readonly exit: ExitCode }> {
+  const { buildBundles, builderNix, exitOfBuild } = await import('../../desk/build/build.ts');
+  const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
+  const { runHostsWithProgress } = await import('../../report/host-progress.ts');
+  const key =
+    flags.key === undefined ? {} : { key: { secret: await readSecretKeyFile(flags.key), file: flags.key } };
+  const base = flags.since === undefined ? undefined : await readSince(flags, flags.since);
+  const epoch = process.env.SOURCE_DATE_EPOCH;
+  const interrupted = new AbortController();
+  // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
+  const results = await buildBundles(
+    builderNix(interrupted.signal),
+    {
+      flake: flags.flake,
+      directory: flags.directory,
+      hosts: base === undefined ? flags.host : [base.host],
+      ...(base === undefined ? {} : { base }),
+      deltas: flags.deltas !== false,
+      // The original tool carried the recipes; a bundle of ours carries everything unless told otherwise.
+      content: flags.content ?? (flags.format === 'classic' ? 'derivation' : 'closure'),
+      format: flags.format,
+      ...key,
+      sequenceAbove: flags.sequence,
+      forbidSource: flags.forbidSource === true,
+      ...(flags.notes === undefined ? {} : { notes: flags.notes }),
+      ...(flags.expires === undefined ? {} : { expiresAt: flags.expires }),
+      ...(flags.machineId === undefined ? {} : { machineId: flags.machineId }),
+      ...(flags.downgradeFrom === undefined ? {} : { downgradeFrom: flags.downgradeFrom }),
+      ...(epoch === undefined ? {} : { epoch: readEpoch(epoch) }),
+    },
+    runHostsWithProgress<HostResult>({
+      isTTY: process.stderr.isTTY === true && flags.json !== true,
+      write: talk,
+    }),
+  );
+  return { results, exit: exitOfBuild(results) };
+}
+
+async function readSince({ format, content, host }: BuildFlags, file: string) {
+  if (format === 'classic' || content === 'derivation')
+    throw new NixmakerError('usage', '--since is for bundles that carry a closure');
+  return (await import('../../desk/fleet/since.ts')).readBase(file, host);
+}
+
+export function readEpoch(text: string): number {
+  const seconds = /^[0-9]{1,11}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(seconds)) throw new NixmakerError('usage', 'SOURCE_DATE_EPOCH is not a number of seconds');
+  return seconds;
+}
+
+async function summarise(results: readonly HostResult[], flags: BuildFlags): Promise<void> {
+  const { bytes, explain, table } = await import('../../report/tables.ts');
+  const { describeLeak } = await import('../../desk/build/build.ts');
+  const rows = results.map((r) =>
+    r.status === 'built'
+      ? [r.host, 'built', r.sequence, r.paths, bytes(r.bytes), r.signedBy ?? 'nobody', r.bundle]
+      : [r.host, 'FAILED', undefined, undefined, undefined, undefined, r.code],
+  );
+  if (rows.length === 0) talk('The flake has no hosts under nixosConfigurations.\n');
+  else print(table(['HOST', 'STATUS', 'SEQUENCE', 'PATHS', 'SIZE', 'SIGNED BY', 'BUNDLE'], rows));
+  for (const result of results) {
+    if (result.status === 'failed') {
+      talk(`\n${result.host}: ${explain(result.code, result.detail)}`);
+      if (flags.verbose === true && result.log !== undefined) talk(`${result.log}\n`);
+    } else {
+      for (const leak of result.leaks) talk(`warning: ${result.host}: ${describeLeak(leak)}\n`);
+    }
+  }
+  if (results.some((r) => r.status === 'built' && r.signedBy === undefined)) {
+    talk('note: not signed; a target takes signed bundles only (nixmaker keygen, then build --key FILE)\n');
+  }
+}

@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { collect, print, printJson, runVerb } from '../output.ts';
+
+interface EncryptOptions {
+  readonly to: readonly string[];
+  readonly json?: boolean;
+}
+
+export function defineEncrypt(program: Command): void {
+  program
+    .command('encrypt')
+    .description('encrypt signed bundles to the hosts that are to read them, as <bundle>.age')
+    .argument('<bundle...>')
+    .requiredOption(
+      '--to <recipient>',
+      'an age recipient (nixmaker age-key at the host), or a file of them; may be given several times',
+      collect,
+      [],
+    )
+    .option('--json', 'print JSON')
+    .action((bundles: string[], options: EncryptOptions) =>
+      runVerb(() => encrypt(bundles, options), options),
+    );
+}
+
+async function encrypt(bundles: readonly string[], { to, json }: EncryptOptions): Promise<number> {
+  const { encryptBundleFile, readRecipients } = await import('../../desk/keys/encrypt.ts');
+  const recipients = await readRecipients(to);
+  const files: string[] = [];
+  for (const bundle of bundles) {
+    const file = await encryptBundleFile(bundle, recipients);
+    files.push(file);
+    if (json !== true) print(`${file}\n`);
+  }
+  if (json === true) printJson({ schema: 1, files });
+  return exitCodes.done;
+}

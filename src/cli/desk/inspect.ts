@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, printJson, runVerb, talk } from '../output.ts';
+
+interface InspectOptions {
+  readonly json?: boolean;
+  readonly paths?: boolean;
+  readonly policy?: string;
+  readonly settings?: string;
+}
+
+export function defineInspect(program: Command): void {
+  program
+    .command('inspect')
+    .description('show what a bundle, or each on a medium, says of itself; nothing is verified')
+    .argument('<bundle-or-folder>')
+    .option('--policy <file>', 'for a folder: verify, and say what this machine would do with each bundle')
+    .option('--settings <file>', 'settings file of this machine')
+    .option('--paths', 'list the store paths too')
+    .option('--json', 'print JSON')
+    .action((bundle: string, options: InspectOptions) => runVerb(() => inspect(bundle, options), options));
+}
+
+async function inspect(bundle: string, options: InspectOptions): Promise<number> {
+  const { json, paths } = options;
+  const { stat } = await import('node:fs/promises');
+  const isFolder = await stat(bundle).then(
+    (s) => s.isDirectory(),
+    () => false,
+  );
+  if (isFolder)
+    return options.policy === undefined ? inspectFolder(bundle, options) : explainFolder(bundle, options);
+  const { inspectBundleFile } = await import('../../desk/keys/verify.ts');
+  const { fields, manifestFields } = await import('../../report/tables.ts');
+  const found = await inspectBundleFile(bundle);
+  if (json === true) {
+    printJson({ schema: 1, verified: false, ...found });
+    return exitCodes.done;
+  }
+  const signers = found.claimedSigners.join(', ') || `nobody (${found.signatureProblem})`;
+  print(manifestFields(found.manifest));
+  print(
+    fields([
+      ['Signed by', `${signers}; not verified`],
+      ['Digest', found.manifestDigest],
+    ]),
+  );
+  if (paths === true) for (const { path } of found.manifest.paths) print(`${path}\n`);
+  talk('Nothing was verified; use `nixmaker verify --key KEY` for that.\n');
+  return exitCodes.done;
+}
+
+async function inspectFolder(folder: string, { json }: InspectOptions): Promise<number> {
+  const { inspectMedium } = await import('../../desk/pool/inspect-medium.ts');
+  const { bytes, table } = await import('../../report/tables.ts');
+  const rows = await inspectMedium(folder);
+  if (json === true) printJson({ schema: 1, verified: false, bundles: rows });
+  else if (rows.length === 0) talk('There is no bundle there.\n');
+  else {
+    const cells = rows.map((r) => [
+      r.file,
+      r.host,
+      r.sequence,
+      r.bytes === undefined ? undefined : bytes(r.bytes),
+      r.problem ??
+        (r.claimedSigners.length === 0 ? 'signed by nobody' : `signed by ${r.claimedSigners.join(', ')}?`),
+    ]);
+    print(table(['FILE', 'HOST', 'SEQUENCE', 'SIZE', 'STATE'], cells));
+    talk('Nothing was verified; --policy FILE says what a machine would do with each.\n');
+  }
+  return exitCodes.done;
+}
+
+async function explainFolder(folder: string, { json, policy, settings }: InspectOptions): Promise<number> {
+  const { explainMedium } = await import('../../target/inspect/explain-medium.ts');
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { table } = await import('../../report/tables.ts');
+  const machine = await openMachine({
+    emit: () => undefined,
+    ...(policy === undefined ? {} : { policyFile: policy }),
+    ...(settings === undefined ? {} : { settingsFile: settings }),
+  });
+  const found = await explainMedium(machine, folder);
+  if (json === true) printJson({ schema: 1, verified: true, bundles: found });
+  else if (found.length === 0) talk('There is no bundle there.\n');
+  else {
+    const cells = found.map(({ file, host, sequence, judgement }) => [
+      file,
+      host,
+      sequence,
+      judgement.outcome,
+      'code' in judgement ? `${judgement.code}: ${judgement.detail}` : '',
+    ]);
+    print(table(['FILE', 'HOST', 'SEQUENCE', 'VERDICT', 'WHY'], cells));
+  }
+  return exitCodes.done;
+}

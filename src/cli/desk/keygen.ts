@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, printJson, runVerb, talk } from '../output.ts';
+
+interface KeygenOptions {
+  readonly out: string;
+  readonly json?: boolean;
+}
+
+export function defineKeygen(program: Command): void {
+  program
+    .command('keygen')
+    .description('make a key pair: NAME.secret to sign with, NAME.public for the targets')
+    .argument('<name>', 'name of the key, for example fleet-2027')
+    .option('--out <directory>', 'where to write the two files', '.')
+    .option('--json', 'print JSON')
+    .action((name: string, options: KeygenOptions) => runVerb(() => keygen(name, options), options));
+}
+
+async function keygen(name: string, { out, json }: KeygenOptions): Promise<number> {
+  const { makeKeyFiles } = await import('../../desk/keys/key-files.ts');
+  const files = await makeKeyFiles(name, out);
+  if (json === true) printJson({ schema: 1, ...files });
+  else print(`${files.publicKey}\n`);
+  talk(
+    `Keep ${files.secretFile} secret and backed up. The line above (also ${files.publicFile}) goes to the targets.\n`,
+  );
+  return exitCodes.done;
+}

@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, printJson, runVerb, talk } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { addSignerOptions, type SignerOptions, signerOf } from './signer-options.ts';
+
+export function defineKeyring(program: Command): void {
+  const group = program
+    .command('keyring')
+    .description('change the keys that machines trust, by a signed file that travels with the bundles');
+  group
+    .command('make')
+    .description('from JSON with schema, version, hosts, trustedKeys, threshold, roles; to be signed then')
+    .argument('<json-file>')
+    .argument('<keyring-file>', 'its name must end with .keyring')
+    .action((from: string, to: string) => runVerb(() => make(from, to)));
+  addSignerOptions(
+    group
+      .command('sign')
+      .description('add a signature: enough keys of the version before must sign, and enough of its own')
+      .argument('<keyring-file...>'),
+  ).action((files: string[], options: SignerOptions) => runVerb(() => sign(files, options)));
+  group
+    .command('show')
+    .description('show what a keyring says of itself; nothing is verified')
+    .argument('<keyring-file>')
+    .option('--json', 'print JSON')
+    .action((file: string, options: { json?: boolean }) => runVerb(() => show(file, options), options));
+  addTargetOptions(
+    group
+      .command('accept')
+      .description('at a machine, as root: verify a keyring and trust its keys from now on')
+      .argument('<keyring-file>'),
+  ).action((file: string, options: TargetOptions) => runVerb(() => accept(file, options), options));
+}
+
+async function make(from: string, to: string): Promise<number> {
+  const { makeKeyringFile } = await import('../../desk/keys/keyring.ts');
+  const { version, hosts } = await makeKeyringFile(from, to);
+  talk(`${to}: version ${version} for ${hosts.join(', ')}, signed by nobody yet\n`);
+  return exitCodes.done;
+}
+
+async function sign(files: readonly string[], options: SignerOptions): Promise<number> {
+  const { signKeyringFile } = await import('../../desk/keys/keyring.ts');
+  const signer = await signerOf(options);
+  for (const file of files) {
+    await signKeyringFile(file, signer);
+    talk(`${file}: signed by ${signer.name}\n`);
+  }
+  return exitCodes.done;
+}
+
+async function show(file: string, { json }: { json?: boolean }): Promise<number> {
+  const { inspectKeyringFile } = await import('../../desk/keys/keyring.ts');
+  const { explainTrust } = await import('../../core/policy/explain.ts');
+  const { keyring, claimedSigners } = await inspectKeyringFile(file);
+  if (json === true) printJson({ ...keyring, schema: 1, verified: false, claimedSigners });
+  else {
+    print(`Keyring version ${keyring.version} for the hosts ${keyring.hosts.join(', ')}.\n`);
+    for (const sentence of explainTrust(keyring)) print(`${sentence}\n`);
+    print(`Signed by ${claimedSigners.join(', ') || 'nobody'}; not verified.\n`);
+  }
+  return exitCodes.done;
+}
+
+async function accept(file: string, options: TargetOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { acceptByHand } = await import('../../target/service/keyrings.ts');
+  const { makeTalk } = await import('../../report/console-log.ts');
+  const machine = await openMachine({ ...options, emit: makeTalk(talk, options.verbose === true) });
+  const version = await acceptByHand(machine, await readFile(file, 'utf8'));
+  if (options.json === true) printJson({ schema: 1, ok: true, version });
+  else print(`The keys of keyring version ${version} are trusted now.\n`);
+  return exitCodes.done;
+}

@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, printJson, runVerb } from '../output.ts';
+import { addFlakeOptions } from './flake-options.ts';
+
+interface ListOptions {
+  readonly flake: string;
+  readonly json?: boolean;
+}
+
+export function defineList(program: Command): void {
+  const command = program
+    .command('list')
+    .description('list the hosts of a flake (names only; nothing is evaluated or built)');
+  addFlakeOptions(command).action((options: ListOptions) => runVerb(() => list(options), options));
+}
+
+async function list({ flake, json }: ListOptions): Promise<number> {
+  const { listFlakeHosts, builderNix } = await import('../../desk/build/build.ts');
+  const hosts = await listFlakeHosts(builderNix(), flake);
+  if (json === true) printJson({ schema: 1, hosts });
+  else print(hosts.map((host) => `${host}\n`).join(''));
+  return exitCodes.done;
+}

@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, printJson, runVerb, talk } from '../output.ts';
+import { readEpoch, wholeNumber } from './build.ts';
+
+interface PackFlags {
+  readonly directory: string;
+  readonly host: string;
+  readonly system: string;
+  readonly toplevel: string;
+  readonly derivation: string;
+  readonly sequence: number;
+  readonly json?: boolean;
+}
+
+export function definePack(program: Command): void {
+  program
+    .command('pack')
+    .description('make an unsigned bundle from a binary cache folder, without Nix')
+    .argument('<cache>', 'a folder that holds the system’s closure, compressed with zstd')
+    .requiredOption('--host <host>', 'the host it is for')
+    .requiredOption('--system <system>', 'as Nix spells it, x86_64-linux')
+    .requiredOption('--toplevel <path>', 'the system’s store path')
+    .requiredOption('--derivation <path>', 'its derivation')
+    .option('-d, --directory <directory>', 'where the bundle goes: DIRECTORY/<host>/<host>.tar', '.')
+    .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
+    .option('--json', 'print JSON')
+    .action((cache: string, flags: PackFlags) => runVerb(() => pack(cache, flags), flags));
+}
+
+async function pack(cache: string, { sequence, json, ...flags }: PackFlags): Promise<number> {
+  const { packCache } = await import('../../desk/build/pack.ts');
+  const epoch = readEpoch(process.env.SOURCE_DATE_EPOCH ?? '0');
+  const packed = await packCache({ cache, ...flags, sequenceAbove: sequence, epoch });
+  if (json === true) printJson({ schema: 1, ok: true, ...packed });
+  else print(`${packed.bundle}\n`);
+  talk('It is unsigned, and no target takes it so: `nixmaker sign` a copy.\n');
+  return exitCodes.done;
+}

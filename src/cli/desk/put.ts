@@ -1,0 +1,108 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import type { PutResult } from '../../desk/pool/put.ts';
+import { collect, print, printJson, runVerb, talk } from '../output.ts';
+import { type BuildFlags, buildWith, wholeNumber } from './build.ts';
+
+interface PutFlags {
+  readonly flake?: string;
+  readonly directory: string;
+  readonly host: readonly string[];
+  readonly key?: string;
+  readonly keep: number;
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+export function definePut(program: Command): void {
+  program
+    .command('put')
+    .description('lay bundles of any number of hosts onto a medium, sharing what they have in common')
+    .argument('<medium>', 'where the medium is mounted, or any folder that a carrier takes along')
+    .argument('[bundle...]', 'bundles, and keyrings (*.keyring)')
+    .option('-f, --flake <flake>', 'build these hosts first, then put them')
+    .option('-d, --directory <directory>', 'with --flake: where the bundles are built', '.')
+    .option('--host <host>', 'with --flake: only this host; may be given several times', collect, [])
+    .option('--key <file>', 'with --flake: secret key to sign with')
+    .option('--keep <number>', 'how many sequences of each host stay on the medium', atLeastOne, 1)
+    .option('-v, --verbose', 'show what Nix says about hosts that fail')
+    .option('--json', 'print JSON')
+    .action((medium: string, bundles: string[], flags: PutFlags) =>
+      runVerb(() => put(medium, bundles, flags), flags),
+    );
+}
+
+function atLeastOne(text: string): number {
+  const number = wholeNumber(text);
+  if (number < 1) throw new InvalidArgumentError('It must be at least 1.');
+  return number;
+}
+
+async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {
+  if (bundles.length === 0 && flags.flake === undefined)
+    throw new NixmakerError('usage', 'name the bundles, or a flake with --flake');
+  const { sealedExtension } = await import('../../core/bundle/encrypted.ts');
+  const sealed = bundles.find((path) => path.endsWith(sealedExtension));
+  if (sealed !== undefined)
+    throw new NixmakerError(
+      'usage',
+      `${sealed} is encrypted, and shares nothing with others: copy it onto the medium as it is`,
+    );
+  const built = flags.flake === undefined ? undefined : await build(flags, flags.flake);
+  const { keyringExtension } = await import('../../core/policy/keyring.ts');
+  const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));
+  const files = [...bundles.filter((path) => !keyrings.includes(path)), ...(built?.bundles ?? [])];
+  const result = await putFiles(medium, files, flags);
+  const versions = await putKeyringFiles(medium, keyrings);
+  if (flags.json === true) printJson({ schema: 1, ok: true, ...result, keyrings: versions });
+  else await summarise(medium, result);
+  return built?.exit ?? exitCodes.done;
+}
+
+async function putKeyringFiles(medium: string, files: readonly string[]): Promise<readonly number[]> {
+  if (files.length === 0) return [];
+  const { putKeyrings } = await import('../../desk/keys/keyring.ts');
+  const versions = await putKeyrings(medium, files);
+  for (const version of versions) talk(`keyring version ${version}: on the medium\n`);
+  return versions;
+}
+
+async function build(flags: PutFlags, flake: string) {
+  if (flags.key === undefined)
+    throw new NixmakerError('usage', 'no target takes an unsigned bundle: give --key FILE');
+  const buildFlags: BuildFlags = { ...flags, flake, format: 'bundle', sequence: 0 };
+  const { results, exit } = await buildWith(buildFlags);
+  const { explain } = await import('../../report/tables.ts');
+  for (const r of results) if (r.status === 'failed') talk(`${r.host}: ${explain(r.code, r.detail)}`);
+  return { exit, bundles: results.flatMap((r) => (r.status === 'built' ? [r.bundle] : [])) };
+}
+
+async function putFiles(medium: string, bundles: readonly string[], flags: PutFlags): Promise<PutResult> {
+  const { putBundles } = await import('../../desk/pool/put.ts');
+  const { makeByteProgress } = await import('../../report/byte-progress.ts');
+  const terminal = { isTTY: process.stderr.isTTY === true && flags.json !== true, write: talk };
+  const progress = makeByteProgress(terminal, () => performance.now());
+  try {
+    return await putBundles({ medium, bundles, keep: flags.keep }, ({ host, phase, ...counted }) =>
+      progress.step({ title: `${host}: ${phase}`, ...counted }),
+    );
+  } finally {
+    progress.end();
+  }
+}
+
+const statuses = {
+  written: 'written and read back',
+  there: 'was there; read back',
+  older: 'left out: the medium has a newer one',
+};
+
+async function summarise(medium: string, { hosts, pruned, collected, notices }: PutResult): Promise<void> {
+  const { bytes, table } = await import('../../report/tables.ts');
+  const rows = hosts.map((h) => [h.host, h.sequence, bytes(h.bytes), statuses[h.status]]);
+  print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows));
+  for (const notice of notices) talk(`note: ${notice}\n`);
+  if (pruned + collected > 0)
+    talk(`${pruned} older sequences and ${collected} files they alone needed are gone.\n`);
+  talk(`All is on the medium. Unmount ${medium} before you pull it out.\n`);
+}

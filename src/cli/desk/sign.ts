@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { runVerb, talk } from '../output.ts';
+import { addSignerOptions, type SignerOptions, signerOf } from './signer-options.ts';
+
+export function defineSign(program: Command): void {
+  addSignerOptions(
+    program.command('sign').description('add a signature to bundles').argument('<bundle...>'),
+  ).action((bundles: string[], options: SignerOptions) => runVerb(() => sign(bundles, options)));
+}
+
+async function sign(bundles: readonly string[], options: SignerOptions): Promise<number> {
+  const { signBundleFile } = await import('../../desk/keys/sign.ts');
+  const signer = await signerOf(options);
+  for (const bundle of bundles) {
+    await signBundleFile(bundle, signer);
+    talk(`${bundle}: signed by ${signer.name}\n`);
+  }
+  if (signer.kind === 'ssh') talk(`In policies it is trusted as "${signer.publicText}".\n`);
+  return exitCodes.done;
+}

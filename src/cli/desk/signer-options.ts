@@ -1,0 +1,34 @@
+import type { Command } from 'commander';
+import { NixmakerError } from '../../core/errors.ts';
+import type { Signer } from '../../desk/keys/sign.ts';
+import { talk } from '../output.ts';
+
+/** Who signs: what `sign` and `keyring sign` have in common. */
+export interface SignerOptions {
+  readonly key?: string;
+  readonly sshKey?: string;
+  readonly name?: string;
+}
+
+export function addSignerOptions(command: Command): Command {
+  return command
+    .option('--key <file>', 'secret key to sign with (nixmaker keygen)')
+    .option(
+      '--ssh-key <file>',
+      'a person’s SSH key instead, also on a FIDO token or in an agent (ssh-keygen)',
+    )
+    .option('--name <name>', 'for --ssh-key: the name by which policies call it');
+}
+
+export async function signerOf({ key, sshKey, name }: SignerOptions): Promise<Signer> {
+  if ((key === undefined) === (sshKey === undefined))
+    throw new NixmakerError('usage', 'give either --key or --ssh-key');
+  if (key !== undefined) {
+    const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
+    const { signerWith } = await import('../../desk/keys/sign.ts');
+    return signerWith(await readSecretKeyFile(key));
+  }
+  if (name === undefined) throw new NixmakerError('usage', '--ssh-key needs --name as well');
+  const { makeSshSigner } = await import('../../desk/keys/ssh-sign.ts');
+  return makeSshSigner({ name, keyFile: sshKey as string, onTalk: (line) => talk(`${line}\n`) });
+}

@@ -1,0 +1,53 @@
+import type { Command } from 'commander';
+import { exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
+import { collect, print, printJson, runVerb, talk } from '../output.ts';
+
+interface VerifyOptions {
+  readonly key: readonly string[];
+  readonly host?: string;
+  readonly json?: boolean;
+}
+
+export function defineVerify(program: Command): void {
+  program
+    .command('verify')
+    .description('check a bundle as a target would: signature, layout, every byte (exit 0 or 65)')
+    .argument('<bundle>')
+    .option(
+      '--key <key>',
+      'trusted public key, name:base64 or a file; may be given several times',
+      collect,
+      [],
+    )
+    .option('--host <host>', 'the host it must be for')
+    .option('--json', 'print JSON')
+    .action((bundle: string, options: VerifyOptions) => runVerb(() => verify(bundle, options), options));
+}
+
+async function verify(bundle: string, { key, host, json }: VerifyOptions): Promise<number> {
+  const { readPublicKeyArgument } = await import('../../desk/keys/key-files.ts');
+  const { verifyBundleFile } = await import('../../desk/keys/verify.ts');
+  const keys = await Promise.all(key.map(readPublicKeyArgument));
+  try {
+    const { manifest, signedBy } = await verifyBundleFile(bundle, { keys, host });
+    if (json === true) {
+      printJson({
+        schema: 1,
+        ok: true,
+        host: manifest.host,
+        sequence: manifest.sequence,
+        toplevel: manifest.toplevel,
+        signedBy,
+      });
+    } else {
+      print(`ok: ${manifest.host} ${manifest.sequence}, signed by ${signedBy.join(', ')}\n`);
+    }
+    return exitCodes.done;
+  } catch (error) {
+    if (!(error instanceof NixmakerError) || error.code === 'key-malformed') throw error;
+    if (json === true) printJson({ schema: 1, ok: false, code: error.code, detail: error.detail });
+    else print(`${error.code}: ${messageOf(error.detail)}\n`);
+    if (keys.length === 0) talk('No key was given to check the signature with (--key).\n');
+    return exitCodes.badBundle;
+  }
+}

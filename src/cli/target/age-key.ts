@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { print, printJson, runVerb } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from './options.ts';
+
+export function defineAgeKey(program: Command): void {
+  const command = program
+    .command('age-key')
+    .description(
+      'the age recipient to which bundles for this machine may be encrypted; made at the first time',
+    );
+  addTargetOptions(command).action((options: TargetOptions) => runVerb(() => ageKey(options), options));
+}
+
+async function ageKey(options: TargetOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { ageRecipients } = await import('../../target/machine/age-key.ts');
+  const machine = await openMachine({ ...options, emit: () => undefined });
+  if (machine.handsOver) throw new NixmakerError('usage', 'only root can make it');
+  const recipients = await ageRecipients(machine);
+  if (options.json === true) printJson({ schema: 1, recipients });
+  else for (const recipient of recipients) print(`${recipient}\n`);
+  return exitCodes.done;
+}

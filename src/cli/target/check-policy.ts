@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { catalogue } from '../../core/catalogue.ts';
+import { exitCodes, messageOf } from '../../core/errors.ts';
+import type { CheckResult } from '../../target/inspect/explain-bundle.ts';
+import { print, printJson, runVerb } from '../output.ts';
+
+interface CheckPolicyOptions {
+  readonly settings?: string;
+  readonly json?: boolean;
+}
+
+export function defineCheckPolicy(program: Command): void {
+  program
+    .command('check-policy')
+    .description('say in words what a policy file lets happen (exit 78 where it is wrong), and to a bundle')
+    .argument('<policy-file>')
+    .argument('[bundle]', 'say, check by check, what this machine would do with it')
+    .option('--settings <file>', 'settings file of this machine')
+    .option('--json', 'print JSON')
+    .action((file: string, bundle: string | undefined, options: CheckPolicyOptions) =>
+      runVerb(() => checkPolicy(file, bundle, options), options),
+    );
+}
+
+async function checkPolicy(
+  file: string,
+  bundle: string | undefined,
+  { settings, json }: CheckPolicyOptions,
+): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { explainPolicy } = await import('../../core/policy/explain.ts');
+  const machine = await openMachine({
+    emit: () => undefined,
+    policyFile: file,
+    ...(settings === undefined ? {} : { settingsFile: settings }),
+  });
+  const says = explainPolicy(machine.policy);
+  if (bundle === undefined) {
+    if (json === true) printJson({ schema: 1, ok: true, says, policy: machine.policy });
+    else for (const sentence of says) print(`${sentence}\n`);
+    return exitCodes.done;
+  }
+  const { explainBundle } = await import('../../target/inspect/explain-bundle.ts');
+  const results = await explainBundle(machine, bundle);
+  const stopped = results.find((r) => r.code !== undefined);
+  if (json === true) printJson({ schema: 1, ok: stopped === undefined, checks: results });
+  else {
+    for (const result of results) print(line(result));
+    print(stopped === undefined ? 'It would be taken.\n' : `It would not be taken: ${stopped.code}.\n`);
+  }
+  return stopped?.code === undefined ? exitCodes.done : catalogue[stopped.code].exit;
+}
+
+function line({ asks, result, code, detail }: CheckResult): string {
+  const answer = result === 'passed' ? 'yes' : result === 'skipped' ? '-' : (code ?? result);
+  const why = detail === undefined ? '' : `: ${messageOf(detail)}`;
+  return `${asks[0]?.toUpperCase()}${asks.slice(1)} ${answer}${why}\n`;
+}

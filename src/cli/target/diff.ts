@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import type { Side } from '../../target/activate/system-diff.ts';
+import { print, printJson, runVerb, talk } from '../output.ts';
+
+interface DiffOptions {
+  readonly settings?: string;
+  readonly json?: boolean;
+}
+
+export function defineDiff(program: Command): void {
+  program
+    .command('diff')
+    .description(
+      'what a system or a bundle changes: packages, versions, size, units, whether it takes a restart',
+    )
+    .argument('[system-or-bundle]', 'default: what is installed for the next start')
+    .option('--settings <file>', 'settings file of this machine')
+    .option('--json', 'print JSON')
+    .action((subject: string | undefined, options: DiffOptions) =>
+      runVerb(() => diff(subject, options), options),
+    );
+}
+
+async function diff(subject: string | undefined, { settings: file, json }: DiffOptions): Promise<number> {
+  const { contextFor, openSettings } = await import('../../target/machine/machine.ts');
+  const { diffSystems, systemAt } = await import('../../target/activate/system-diff.ts');
+  const { describeDiff } = await import('../../report/diff.ts');
+  const settings = await openSettings(file);
+  const from = await systemAt(settings.currentSystem);
+  const to = await sideOf(subject ?? settings.profile);
+  const found = await diffSystems(contextFor(settings), { from, to });
+  if (json === true) printJson({ schema: 1, from, to: to.toplevel, ...found });
+  else {
+    print(`From ${from}\nto   ${to.toplevel}\n\n`);
+    for (const line of describeDiff(found, Number.POSITIVE_INFINITY)) print(`${line}\n`);
+    if (to.paths !== undefined)
+      talk('Nothing of the bundle was verified. Units are told once it is in the store.\n');
+  }
+  return exitCodes.done;
+}
+
+/** @throws NixmakerError `usage` for what is neither, and what reading a bundle throws */
+async function sideOf(subject: string): Promise<Side> {
+  const { stat } = await import('node:fs/promises');
+  const isFile = await stat(subject).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  if (!isFile) {
+    const { systemAt } = await import('../../target/activate/system-diff.ts');
+    return { toplevel: await systemAt(subject) };
+  }
+  const { inspectBundleFile } = await import('../../desk/keys/verify.ts');
+  const { manifest } = await inspectBundleFile(subject);
+  return { toplevel: manifest.toplevel, paths: manifest.paths };
+}

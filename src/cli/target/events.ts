@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, runVerb, untilStopped } from '../output.ts';
+
+interface EventsOptions {
+  readonly settings?: string;
+  readonly follow?: boolean;
+  readonly json?: boolean;
+}
+
+export function defineEvents(program: Command): void {
+  program
+    .command('events')
+    .description('every step of every bundle, oldest first; with --json a line of JSON each')
+    .option('-f, --follow', 'go on with each step as it comes')
+    .option('--settings <file>', 'settings file')
+    .option('--json', 'print a JSON object a line')
+    .action((options: EventsOptions) => runVerb(() => events(options)));
+}
+
+async function events({ settings: file, follow, json }: EventsOptions): Promise<number> {
+  const { openSettings } = await import('../../target/machine/machine.ts');
+  const { readEvents } = await import('../../target/inspect/status.ts');
+  const { printable } = await import('../../core/errors.ts');
+  const settings = await openSettings(file);
+  const tell = (record: Awaited<ReturnType<typeof readEvents>>[number]) => {
+    if (json === true) return print(`${JSON.stringify(record)}\n`);
+    const { at, transaction, state, sequence, code, source } = record;
+    const when = at.slice(0, 19).replace('T', ' ');
+    const which = `${sequence === undefined ? '' : `#${sequence} `}${printable(source)}`;
+    print(`${when}  ${transaction}  ${state}${code === undefined ? '' : ` (${code})`}  ${which}\n`);
+  };
+  if (follow === true) {
+    const { followEvents } = await import('../../target/inspect/follow.ts');
+    await followEvents(settings, { signal: untilStopped(), tell });
+  } else for (const record of await readEvents(settings)) tell(record);
+  return exitCodes.done;
+}

@@ -1,0 +1,53 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, printJson, runVerb, talk } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from './options.ts';
+
+interface FloorOptions extends TargetOptions {
+  readonly sequence?: number;
+}
+
+export function defineFloor(program: Command): void {
+  const group = program
+    .command('floor')
+    .description('the newest sequence taken, below which nothing is taken');
+  addTargetOptions(group.command('show', { isDefault: true }).description('say what it is')).action(
+    (options: TargetOptions) => runVerb(() => show(options), options),
+  );
+  const adopt = group
+    .command('adopt')
+    .description('put a lost floor back, to what the journal or you say; then bundles are taken again')
+    .option(
+      '--sequence <number>',
+      'the newest sequence that this machine has taken, as far as you know',
+      number,
+    );
+  addTargetOptions(adopt).action((options: FloorOptions) => runVerb(() => adoptIt(options), options));
+}
+
+function number(text: string): number {
+  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new InvalidArgumentError('It must be a sequence number.');
+  return Number(text);
+}
+
+async function show(options: TargetOptions): Promise<number> {
+  const { floorDirectoryOf, openSettings } = await import('../../target/machine/machine.ts');
+  const { readKnownFloor } = await import('../../target/machine/floor.ts');
+  const { floor, doubt } = await readKnownFloor(floorDirectoryOf(await openSettings(options.settingsFile)));
+  if (options.json === true)
+    printJson({ schema: 1, ok: doubt === undefined, lost: doubt ?? null, floor: floor ?? null });
+  else if (doubt !== undefined) print(`lost: ${doubt}. See \`nixmaker floor adopt --help\`.\n`);
+  else print(floor === undefined ? 'none: no bundle was taken yet\n' : `${floor.sequence}\n`);
+  return doubt === undefined ? exitCodes.done : exitCodes.deferred;
+}
+
+async function adoptIt(options: FloorOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { adoptFloor } = await import('../../target/machine/floor.ts');
+  const { makeTalk } = await import('../../report/console-log.ts');
+  const machine = await openMachine({ ...options, emit: makeTalk(talk, options.verbose === true) });
+  const floor = await adoptFloor(machine, options.sequence);
+  if (options.json === true) printJson({ schema: 1, ok: true, floor });
+  else print(`The floor is ${floor.sequence} again: bundles with a higher sequence are taken.\n`);
+  return exitCodes.done;
+}

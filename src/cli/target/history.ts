@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, printJson, runVerb, talk } from '../output.ts';
+
+interface HistoryOptions {
+  readonly settings?: string;
+  readonly json?: boolean;
+}
+
+export function defineHistory(program: Command): void {
+  program
+    .command('history')
+    .description('every bundle that came and how it ended')
+    .option('--settings <file>', 'settings file')
+    .option('--json', 'print JSON')
+    .action((options: HistoryOptions) => runVerb(() => history(options), options));
+}
+
+async function history({ settings: file, json }: HistoryOptions): Promise<number> {
+  const { openSettings } = await import('../../target/machine/machine.ts');
+  const { readHistory } = await import('../../target/inspect/status.ts');
+  const { table } = await import('../../report/tables.ts');
+  const found = await readHistory(await openSettings(file));
+  if (json === true) {
+    printJson(found);
+    return exitCodes.done;
+  }
+  const rows = found.runs.map((r) => [
+    r.at.slice(0, 19).replace('T', ' '),
+    r.sequence,
+    r.state,
+    r.code,
+    r.source,
+  ]);
+  if (rows.length === 0) talk('No bundle has come yet.\n');
+  else print(table(['WHEN (UTC)', 'SEQUENCE', 'STATE', 'CODE', 'BUNDLE'], rows));
+  if (found.unreadable > 0) talk(`${found.unreadable} lines of the journal can’t be read.\n`);
+  return exitCodes.done;
+}

@@ -1,0 +1,20 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, printJson, runVerb } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from './options.ts';
+
+export function defineHostKey(program: Command): void {
+  const command = program
+    .command('host-key')
+    .description('the public key by which the desk knows this machine’s receipts');
+  addTargetOptions(command).action((options: TargetOptions) => runVerb(() => hostKey(options), options));
+}
+
+async function hostKey(options: TargetOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { readHostKey } = await import('../../target/machine/host-key.ts');
+  const key = await readHostKey(await openMachine({ ...options, emit: () => undefined }));
+  if (options.json === true) printJson({ schema: 1, hostKey: key });
+  else print(`${key}\n`);
+  return exitCodes.done;
+}

@@ -1,0 +1,25 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, runVerb } from '../output.ts';
+
+interface MetricsOptions {
+  readonly settings?: string;
+}
+
+export function defineMetrics(program: Command): void {
+  program
+    .command('metrics')
+    .description(
+      'what Prometheus is told of this machine, as text; `metricsFile` in the settings keeps it in a file',
+    )
+    .option('--settings <file>', 'settings file')
+    .action((options: MetricsOptions) => runVerb(() => metrics(options)));
+}
+
+async function metrics({ settings }: MetricsOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { metricsOf } = await import('../../target/service/metrics.ts');
+  const given = settings === undefined ? {} : { settingsFile: settings };
+  print(await metricsOf(await openMachine({ emit: () => undefined, ...given })));
+  return exitCodes.done;
+}

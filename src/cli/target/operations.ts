@@ -1,0 +1,65 @@
+import type { Command } from 'commander';
+import { NixmakerError } from '../../core/errors.ts';
+import { type Operation, operations } from '../../core/schema.ts';
+import { print, printJson, runVerb, talk } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from './options.ts';
+
+interface OperationOptions extends TargetOptions {
+  readonly tarball: string;
+  readonly allowUnsigned?: boolean;
+}
+
+const descriptions: Readonly<Record<Operation, string>> = {
+  switch: 'install a bundle’s system and switch to it now',
+  boot: 'install a bundle’s system for the next start',
+  test: 'run a bundle’s system until the next start, without installing it',
+  'dry-activate': 'show what switching to a bundle’s system would do',
+};
+
+/** `switch`, `boot`, `test` and `dry-activate`: one bundle, once, from a file or from standard input. */
+export function defineOperations(program: Command): void {
+  for (const operation of operations) {
+    const command = program
+      .command(operation)
+      .description(descriptions[operation])
+      .requiredOption('--tarball <file>', 'the bundle, or - for standard input')
+      .option('--allow-unsigned', 'take a classic tarball that nobody has signed');
+    addTargetOptions(command).action((options: OperationOptions) =>
+      runVerb(() => operate(operation, options), options),
+    );
+  }
+}
+
+async function operate(operation: Operation, options: OperationOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { exitOf } = await import('../../target/update/take.ts');
+  const { receiptText } = await import('../../core/run/receipt.ts');
+  const { makeTalk } = await import('../../report/console-log.ts');
+  const machine = await openMachine({ ...options, emit: makeTalk(talk, options.verbose === true) });
+  const receipt = await take(machine, operation, options);
+  const { requestReboot } = await import('../../target/root/reboot.ts');
+  await requestReboot(machine);
+  if (options.json === true) printJson(receipt);
+  else print(receiptText(receipt));
+  return exitOf(receipt);
+}
+
+type Machine = Awaited<ReturnType<typeof import('../../target/machine/machine.ts').openMachine>>;
+
+async function take(machine: Machine, operation: Operation, { tarball, allowUnsigned }: OperationOptions) {
+  const { takeBundle } = await import('../../target/update/take.ts');
+  if (allowUnsigned === true) {
+    const { takeUnsigned } = await import('../../target/update/unsigned.ts');
+    if (!tarball.endsWith('.tar.gz'))
+      throw new NixmakerError('usage', '--allow-unsigned is for classic tarballs (.tar.gz) only');
+    return takeUnsigned(machine, { tarball, operation });
+  }
+  if (tarball.endsWith('.tar.gz')) {
+    return takeBundle(machine, { name: tarball, source: { format: 'classic', path: tarball }, operation });
+  }
+  if (tarball !== '-')
+    return takeBundle(machine, { name: tarball, source: { format: 'bundle', file: tarball }, operation });
+  const { spoolInput } = await import('../../target/update/stdin.ts');
+  const file = await spoolInput(machine, process.stdin);
+  return takeBundle(machine, { name: 'standard input', source: { format: 'bundle', file }, operation });
+}

@@ -1,0 +1,35 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { print, printJson, runVerb, talk } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from './options.ts';
+
+interface RollbackOptions extends TargetOptions {
+  readonly to?: number;
+}
+
+export function defineRollback(program: Command): void {
+  const command = program
+    .command('rollback')
+    .description('go back to an earlier generation, now and at the next start')
+    .option('--to <generation>', 'its number (default: the newest before the present one)', generationNumber);
+  addTargetOptions(command).action((options: RollbackOptions) => runVerb(() => rollback(options), options));
+}
+
+function generationNumber(text: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a generation’s number.');
+  return Number(text);
+}
+
+async function rollback(options: RollbackOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { goBack } = await import('../../target/root/go-back.ts');
+  const { exitOf } = await import('../../target/update/take.ts');
+  const { receiptText } = await import('../../core/run/receipt.ts');
+  const { makeTalk } = await import('../../report/console-log.ts');
+  const machine = await openMachine({ ...options, emit: makeTalk(talk, options.verbose === true) });
+  const receipt = await goBack(machine, options.to);
+  const { requestReboot } = await import('../../target/root/reboot.ts');
+  await requestReboot(machine);
+  if (options.json === true) printJson(receipt);
+  else print(receiptText(receipt));
+  return exitOf(receipt);
+}

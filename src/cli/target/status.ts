@@ -1,0 +1,117 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import type { Status } from '../../target/inspect/status.ts';
+import { print, printJson, runVerb, untilStopped } from '../output.ts';
+
+interface StatusOptions {
+  readonly settings?: string;
+  readonly json?: boolean;
+  readonly watch?: boolean;
+}
+
+export function defineStatus(program: Command): void {
+  program
+    .command('status')
+    .description('what runs, what is pending, what became of the last bundle and why')
+    .option('-w, --watch', 'stay, and show every change')
+    .option('--settings <file>', 'settings file')
+    .option('--json', 'print JSON; with --watch an object a line')
+    .action((options: StatusOptions) => runVerb(() => status(options), options));
+}
+
+async function status({ settings: file, json, watch }: StatusOptions): Promise<number> {
+  const { openSettings } = await import('../../target/machine/machine.ts');
+  const { readStatus } = await import('../../target/inspect/status.ts');
+  const settings = await openSettings(file);
+  if (watch !== true) {
+    const found = await readStatus(settings);
+    if (json === true) printJson(found);
+    else print(await statusText(found));
+    return exitCodes.done;
+  }
+  const { onEveryChange } = await import('../../target/inspect/follow.ts');
+  await onEveryChange(settings, {
+    signal: untilStopped(),
+    call: async () => {
+      const found = await readStatus(settings);
+      if (json === true) return print(`${JSON.stringify(found)}\n`);
+      // To the top, and what was below is gone; where nobody looks at a screen, one after the other.
+      print(`${process.stdout.isTTY ? '\u001b[H\u001b[J' : '\n'}${await statusText(found)}`);
+    },
+  });
+  return exitCodes.done;
+}
+
+async function statusText(found: Status): Promise<string> {
+  const { bytes, fields, table, wrapped } = await import('../../report/tables.ts');
+  const { catalogue } = await import('../../core/catalogue.ts');
+  const { last, policy } = found;
+  const entry =
+    last?.code !== undefined && last.code in catalogue ? catalogue[last.code as never] : undefined;
+  const { what, next } = (entry ?? {}) as { what?: string; next?: string };
+  const text = fields([
+    ['Running', found.running ?? 'unknown'],
+    [
+      'Installed',
+      found.profile === undefined
+        ? 'nothing'
+        : found.pending
+          ? `${found.profile} (generation ${found.generation})`
+          : `the same (generation ${found.generation})`,
+    ],
+    ['Pending', found.pending ? 'yes: what is installed is not what runs; restart or switch' : 'no'],
+    ['Awaiting', found.awaiting?.detail],
+    ['Confirm', found.awaiting?.confirmWithin],
+    [
+      'Restart',
+      found.restartChanges.length === 0 ? undefined : `needed for ${found.restartChanges.join(', ')}`,
+    ],
+    ['Window', policy?.window],
+    ['Now', progressText(found, bytes)],
+    [
+      'Last bundle',
+      last === undefined
+        ? 'none yet'
+        : `${last.state}${last.code === undefined ? '' : ` (${last.code})`}: ${last.source}`,
+    ],
+    ['When', last?.at],
+    ['What', what ?? (last?.state === 'committed' ? undefined : (last?.detail as string | undefined))],
+    ['Detail', what === undefined ? undefined : (last?.detail as string | undefined)],
+    ['Next', next],
+    ['Health', found.health],
+    [
+      'Sequence',
+      found.floorLost === undefined
+        ? (found.floor?.sequence ?? 'none taken yet')
+        : `lost: ${found.floorLost}. Nothing is taken; see \`nixmaker floor adopt --help\``,
+    ],
+    [
+      'Keyring',
+      found.keyring === undefined
+        ? undefined
+        : `version ${found.keyring} (counts where the policy’s is older)`,
+    ],
+    ['Waiting', found.waiting.length === 0 ? 'nothing' : found.waiting.join(', ')],
+    ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
+    ['Policy', policy?.problem],
+    [
+      'Damaged',
+      found.unreadable === 0 ? undefined : `${found.unreadable} lines of the journal can’t be read`,
+    ],
+  ]);
+  if (found.disks.length === 0) return wrapped(text);
+  // The long ones last: they would push the others off the screen.
+  const disks = found.disks.map((d) => [bytes(d.freeBytes), bytes(d.totalBytes), d.fileSystem, d.mounted]);
+  return `${wrapped(text)}\n${table(['FREE', 'OF', 'DISK', 'ON'], disks)}`;
+}
+
+function progressText({ progress }: Status, bytes: (count: number) => string): string | undefined {
+  if (progress === undefined) return undefined;
+  const { step, done, expected, secondsLeft } = progress;
+  const size =
+    progress.bytes === undefined || progress.expectedBytes === undefined
+      ? ''
+      : `, ${bytes(progress.bytes)} of ${bytes(progress.expectedBytes)}`;
+  const left = secondsLeft === undefined ? '' : `, about ${secondsLeft} s left`;
+  return `${step}: ${done} of ${expected} paths${size}${left}`;
+}

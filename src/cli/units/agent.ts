@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { print, printJson, runVerb, serviceLog, untilStopped } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+
+interface AgentOptions extends TargetOptions {
+  readonly once?: boolean;
+}
+
+export function defineAgent(program: Command): void {
+  const command = program
+    .command('agent')
+    .description('watch the inbox and take the bundles that come')
+    .option('--once', 'take what is there, then end with the exit code of the gravest result');
+  addTargetOptions(command).action((options: AgentOptions) => runVerb(() => agent(options), options));
+}
+
+async function agent(options: AgentOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { runAgent, runOnce } = await import('../../target/service/agent.ts');
+  const { receiptText } = await import('../../core/run/receipt.ts');
+  const machine = await openMachine({ ...options, emit: await serviceLog(options.verbose) });
+  if (options.once === true) {
+    return runOnce(machine, (receipt) =>
+      options.json === true ? printJson(receipt) : print(`${receiptText(receipt)}\n`),
+    );
+  }
+  await runAgent(machine, untilStopped());
+  return exitCodes.done;
+}

@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { printJson, runVerb } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+
+interface CheckHealthOptions extends TargetOptions {
+  readonly afterStart?: boolean;
+  readonly failedBefore?: readonly string[] | true;
+}
+
+/** What the helper runs in a transient unit, outside of its own confinement; not meant for people. */
+export function defineCheckHealth(program: Command): void {
+  const command = program
+    .command('check-health', { hidden: true })
+    .description('run the health checks of the policy and print their results')
+    .option('--after-start', 'let the machine come up first')
+    .option('--failed-before [unit...]', 'units that had failed before');
+  addTargetOptions(command).action((options: CheckHealthOptions) => runVerb(() => check(options), options));
+}
+
+async function check(options: CheckHealthOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { inquire } = await import('../../target/activate/health.ts');
+  const machine = await openMachine({ ...options, emit: () => undefined });
+  const { failedBefore, afterStart = false } = options;
+  const results = await inquire(machine, {
+    afterStart,
+    failedBefore: failedBefore === true ? [] : failedBefore,
+  });
+  printJson(results);
+  return exitCodes.done;
+}

@@ -1,0 +1,41 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import type { Occasion } from '../../target/activate/confirm.ts';
+import { print, printJson, runVerb, serviceLog, talk } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+
+interface ConfirmOptions extends TargetOptions {
+  readonly atStart?: boolean;
+}
+
+export function defineConfirm(program: Command): void {
+  const command = program
+    .command('confirm')
+    .description('after a restart: check the new system and keep it, or go back')
+    .option('--at-start', 'as nixmaker-confirm.service does it: a person may have to confirm as well');
+  addTargetOptions(command).action((options: ConfirmOptions) => runVerb(() => confirm(options), options));
+}
+
+async function confirm(options: ConfirmOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { confirmAtStart, confirmByHand } = await import('../../target/root/confirm.ts');
+  const { exitOf } = await import('../../target/update/take.ts');
+  const { receiptText } = await import('../../core/run/receipt.ts');
+  const occasion: Occasion = options.atStart === true ? 'start' : 'operator';
+  const emit = await logFor(occasion, options);
+  const machine = await openMachine({ ...options, emit });
+  const receipt = await (occasion === 'start' ? confirmAtStart(machine) : confirmByHand(machine));
+  if (receipt === undefined) {
+    if (options.json === true) printJson({ schema: 1, ok: true, pending: false });
+    else if (occasion === 'operator') print('Nothing waits to be confirmed.\n');
+    return exitCodes.done;
+  }
+  if (options.json === true) printJson(receipt);
+  else print(receiptText(receipt));
+  return receipt.state === 'rolling-back' ? exitCodes.fault : exitOf(receipt);
+}
+
+async function logFor(occasion: Occasion, { verbose = false }: ConfirmOptions) {
+  if (occasion === 'start') return serviceLog(verbose);
+  return (await import('../../report/console-log.ts')).makeTalk(talk, verbose);
+}

@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../../core/errors.ts';
+import { runVerb, serviceLog } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+
+/** What nixmaker-medium@.service runs when a medium comes; not meant for people, who have mount(8). */
+export function defineMountMedium(program: Command): void {
+  const command = program
+    .command('mount-medium', { hidden: true })
+    .description('mount a medium if the policy says so')
+    .argument('<name>', 'of the device below /dev');
+  addTargetOptions(command).action((name: string, options: TargetOptions) =>
+    runVerb(() => mountMedium(name, options), options),
+  );
+}
+
+async function mountMedium(name: string, options: TargetOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { mountByPolicy } = await import('../../target/root/mount-medium.ts');
+  await mountByPolicy(await openMachine({ ...options, emit: await serviceLog() }), name);
+  return exitCodes.done;
+}

@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { runVerb, serviceLog } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+
+/** What nixmaker-activate.service runs; not meant for people, and so not in the help. */
+export function defineActivate(program: Command): void {
+  const command = program
+    .command('activate', { hidden: true })
+    .description('serve the agent’s requests (root)');
+  addTargetOptions(command).action((options: TargetOptions) => runVerb(() => activate(options), options));
+}
+
+async function activate(options: TargetOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { runHelper } = await import('../../target/root/serve.ts');
+  const machine = await openMachine({ ...options, emit: await serviceLog(options.verbose) });
+  if (machine.handsOver) throw new NixmakerError('usage', 'only root can activate');
+  await runHelper(machine);
+  return exitCodes.done;
+}

@@ -1,0 +1,27 @@
+import type { Command } from 'commander';
+import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { print, printJson, runVerb, talk } from '../output.ts';
+import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+
+export function defineStoreKey(program: Command): void {
+  const command = program
+    .command('store-key')
+    .description('make the key by which root vouches for paths to this machine’s Nix, and show it');
+  addTargetOptions(command).action((options: TargetOptions) => runVerb(() => storeKey(options), options));
+}
+
+async function storeKey(options: TargetOptions): Promise<number> {
+  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { makeStoreKey, nixTrusts, storeKeyConf } = await import('../../target/machine/store-key.ts');
+  const machine = await openMachine({ ...options, emit: () => undefined });
+  if (machine.handsOver) throw new NixmakerError('usage', 'only root can make it');
+  const key = await makeStoreKey(machine);
+  const trusted = await nixTrusts(machine, key);
+  if (options.json === true) printJson({ schema: 1, storeKey: key, conf: storeKeyConf(machine), trusted });
+  else print(`${key}\n`);
+  if (!trusted)
+    talk(
+      `Nix does not know it yet. Add this line to nix.conf, then restart nix-daemon:\n!include ${storeKeyConf(machine)}\n`,
+    );
+  return exitCodes.done;
+}

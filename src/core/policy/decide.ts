@@ -1,0 +1,200 @@
+/** The decision: one pure function from what is known to a verdict. It never throws and reads no clock. */
+
+import type { Manifest } from '../bundle/manifest.ts';
+import type { DeferCode, PolicyCode } from '../errors.ts';
+import type { Operation } from '../schema.ts';
+import { findInsufficient } from './keyring.ts';
+import type { Policy } from './policy.ts';
+import { isOpen, nextOpening } from './window.ts';
+
+/** The newest bundle this machine has committed to; nothing older is taken (DESIGN §8). */
+export interface Floor {
+  readonly sequence: number;
+  /** sha256 of the manifest's bytes, hexadecimal. */
+  readonly manifestDigest: string;
+}
+
+export interface PendingSystem extends Floor {
+  readonly operation: Operation;
+  /** The machine was restarted since, and the system has yet to be judged. */
+  readonly restarted: boolean;
+}
+
+export interface Facts {
+  readonly manifestDigest: string;
+  /** Nix system of this machine. */
+  readonly system: string;
+  /** machine-id(5), where the machine has one. */
+  readonly machineId: string | undefined;
+  readonly floor: Floor | undefined;
+  /** Why the floor can’t be what it was; undefined where all is well. */
+  readonly floorDoubt?: string | undefined;
+  /** Names of the trusted keys whose signatures fit. */
+  readonly signedBy: readonly string[];
+  /** Nobody has asked for this by hand: windows hold. */
+  readonly unattended: boolean;
+  /** Whether the clock stands before the newest signed time seen, so that it must be wrong. */
+  readonly clockBehind: boolean;
+  /** The system that is installed and waits for a restart, or to be confirmed after one. */
+  readonly pending: PendingSystem | undefined;
+  /** Digests of manifests whose activation failed here. */
+  readonly failedDigests: ReadonlySet<string>;
+  readonly operation: Operation;
+  /** Whether the machine runs (or will boot) the manifest's toplevel already. */
+  readonly toplevelInPlace: boolean;
+  /** RFC 3339, never before the newest signed time seen; judged against `expiresAt` and the keys’ validity. */
+  readonly now: string;
+}
+
+export type Verdict =
+  | { readonly verdict: 'accept' }
+  /** The bundle is the one this machine has committed to: success, nothing to do. */
+  | { readonly verdict: 'already-committed' }
+  /** The bundle is the one that waits for a restart: success, nothing to do. */
+  | { readonly verdict: 'already-pending' }
+  | { readonly verdict: 'defer'; readonly code: DeferCode; readonly detail: string }
+  | { readonly verdict: 'refuse'; readonly code: PolicyCode; readonly detail: string };
+
+const refuse = (code: PolicyCode, detail: string): Verdict => ({ verdict: 'refuse', code, detail });
+
+type Check = (manifest: Manifest, facts: Facts, policy: Policy) => Verdict | undefined;
+
+/** In the order of docs/format.md §4, with what each asks, for people; the first that has something to say decides. */
+export const checks: readonly { readonly asks: string; readonly check: Check }[] = [
+  { asks: 'is it for this host, this kind of machine and this machine?', check: checkBinding },
+  { asks: 'have enough keys signed that are valid now, of the roles that are asked for?', check: checkKeys },
+  { asks: 'does the policy allow the operation?', check: checkOperation },
+  { asks: 'has it not expired?', check: checkExpiry },
+  { asks: 'is it within the limits of the policy?', check: checkLimits },
+  { asks: 'is it newer than what this machine has taken, and has not failed before?', check: checkFloor },
+  { asks: 'does it fit what is installed and waits?', check: checkPending },
+  { asks: 'is the window open?', check: checkWindow },
+];
+
+export function decide(manifest: Manifest, facts: Facts, policy: Policy): Verdict {
+  for (const { check } of checks) {
+    const verdict = check(manifest, facts, policy);
+    if (verdict !== undefined) return verdict;
+  }
+  return { verdict: 'accept' };
+}
+
+function checkBinding(manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
+  if (manifest.host !== policy.host) {
+    return refuse('wrong-host', `the bundle is for ${manifest.host}, this machine is ${policy.host}`);
+  }
+  if (manifest.system !== facts.system) {
+    return refuse('wrong-system', `the bundle is for ${manifest.system}, this machine is ${facts.system}`);
+  }
+  if (manifest.machineId !== undefined && manifest.machineId !== (policy.machineId ?? facts.machineId)) {
+    return refuse('wrong-machine', `the bundle is bound to machine id ${manifest.machineId}`);
+  }
+  return undefined;
+}
+
+/** Signatures have been verified; which of the keys count is a question of time, so it is asked here. */
+function checkKeys(_manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
+  const lacking = findInsufficient(policy, facts);
+  return lacking === undefined ? undefined : refuse(lacking.code, lacking.detail);
+}
+
+function checkLimits(manifest: Manifest, _facts: Facts, { limits }: Policy): Verdict | undefined {
+  const sizes = manifest.paths.map((p) => p.narSize);
+  const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
+  const measured = [
+    ['bundleBytes', sum(manifest.members.map((m) => m.size))],
+    ['narBytes', sizes.reduce((a, b) => Math.max(a, b), 0)],
+    ['closureBytes', sum(sizes)],
+    ['paths', sizes.length],
+  ] as const;
+  const over = measured.find(([name, value]) => value > limits[name]);
+  if (over === undefined) return undefined;
+  const [name, value] = over;
+  return refuse('over-limit', `${name} is ${value}, the policy allows ${limits[name]}`);
+}
+
+/** Last: what would be refused anyway is refused at once, and not when the window opens. */
+function checkWindow(_manifest: Manifest, facts: Facts, { window }: Policy): Verdict | undefined {
+  if (window === undefined || !facts.unattended) return undefined;
+  const wait = (detail: string): Verdict => ({ verdict: 'defer', code: 'outside-window', detail });
+  if (facts.clockBehind)
+    return wait(
+      'the clock is behind the newest signed time seen, so nobody can tell whether the window is open',
+    );
+  const now = new Date(facts.now);
+  if (isOpen(window, now)) return undefined;
+  return wait(`the window opens at ${nextOpening(window, now)?.toISOString() ?? 'no time'}`);
+}
+
+function checkOperation(_manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
+  const allowed = allowedOperations(policy);
+  if (allowed.includes(facts.operation)) return undefined;
+  return refuse(
+    'operation-forbidden',
+    `${facts.operation} was asked for, the policy allows ${allowed.join(', ')}`,
+  );
+}
+
+/** Operations the policy allows. Without a list: its own operation, and those that change nothing for good. */
+export function allowedOperations(policy: Policy): readonly Operation[] {
+  return [
+    ...new Set<Operation>([policy.operation, ...(policy.operations ?? ['boot', 'test', 'dry-activate'])]),
+  ];
+}
+
+function checkExpiry(manifest: Manifest, facts: Facts): Verdict | undefined {
+  if (manifest.expiresAt === undefined || Date.parse(facts.now) < Date.parse(manifest.expiresAt))
+    return undefined;
+  return refuse('expired', `it expired at ${manifest.expiresAt}, it is now ${facts.now}`);
+}
+
+function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdict | undefined {
+  const { floor, floorDoubt, manifestDigest } = facts;
+  if (floorDoubt !== undefined) return { verdict: 'defer', code: 'floor-lost', detail: floorDoubt };
+  if (facts.failedDigests.has(manifestDigest)) {
+    return refuse('failed-before', `sequence ${manifest.sequence} was tried before and failed`);
+  }
+  if (floor === undefined) return undefined;
+  if (manifest.sequence - floor.sequence > limits.sequenceJump) {
+    const detail = `it has sequence ${manifest.sequence}; from ${floor.sequence} the policy lets it rise by ${limits.sequenceJump}`;
+    return refuse('sequence-jump', detail);
+  }
+  if (manifest.sequence > floor.sequence) return undefined;
+  // Signed for exactly this floor, so that it is good for one step only, and not for whoever keeps it for later.
+  const isDowngrade = manifest.downgradeFrom === floor.sequence;
+  const isOurs = manifestDigest === floor.manifestDigest;
+  if (isDowngrade && !isOurs) return undefined;
+  if (manifest.sequence < floor.sequence && !isDowngrade) {
+    return refuse(
+      'sequence-older',
+      `it has sequence ${manifest.sequence}, this machine has taken ${floor.sequence}`,
+    );
+  }
+  if (!isOurs) {
+    return refuse('sequence-conflict', `sequence ${manifest.sequence} was taken with other contents`);
+  }
+  // The same bundle again. Trying it out, or putting it back in place after a local change, is work to do.
+  const changesNothing = facts.operation === 'test' || facts.operation === 'dry-activate';
+  return facts.toplevelInPlace && !changesNothing ? { verdict: 'already-committed' } : undefined;
+}
+
+/** What is installed but not committed holds the place of a floor, until it is judged. */
+function checkPending(manifest: Manifest, facts: Facts): Verdict | undefined {
+  const { pending, manifestDigest, operation } = facts;
+  if (pending === undefined) return undefined;
+  if (pending.restarted) {
+    const detail = `sequence ${pending.sequence} was started into and has not been confirmed yet`;
+    return { verdict: 'defer', code: 'unconfirmed', detail };
+  }
+  if (manifest.sequence < pending.sequence) {
+    const detail = `it has sequence ${manifest.sequence}, and ${pending.sequence} is installed for the next start`;
+    return refuse('sequence-older', detail);
+  }
+  if (manifestDigest !== pending.manifestDigest) {
+    if (manifest.sequence > pending.sequence) return undefined;
+    return refuse('sequence-conflict', `sequence ${manifest.sequence} is installed with other contents`);
+  }
+  // Somebody may want to run at once, or to try, what was installed for the next start.
+  const isDone = operation === 'boot' || (operation === 'switch' && pending.operation === 'switch');
+  return isDone ? { verdict: 'already-pending' } : undefined;
+}

@@ -1,0 +1,103 @@
+/**
+ * The keys that a machine trusts, as an object of its own that travels (TUF’s root role, adapted): version N+1 is believed
+ * where enough keys of version N have signed it, and enough of its own. Version 0 is the policy file.
+ */
+import * as z from 'zod';
+import { NixmakerError } from '../errors.ts';
+import { describeIssues, hostName } from '../schema.ts';
+import type { Policy } from './policy.ts';
+import { keyNameOf, rolesSchema, type TrustedKey, trustedKey, unmetRoles } from './trust.ts';
+
+/** Files of a name like this are keyrings, wherever bundles are looked for. */
+export const keyringExtension = '.keyring';
+
+/** Whose signatures count, and how many are needed. */
+export interface Trust {
+  readonly trustedKeys: readonly TrustedKey[];
+  readonly threshold: number;
+  readonly roles: Readonly<Record<string, number>>;
+}
+
+const keyringSchema = z
+  .strictObject({
+    schema: z.literal(1),
+    version: z.number().int().min(1).max(1_000_000),
+    /** The hosts it is for. Threat: one that was signed for some of a fleet is brought to the others. */
+    hosts: z.array(hostName).nonempty().max(10_000),
+    trustedKeys: z.array(trustedKey).nonempty().max(64),
+    threshold: z.number().int().min(1).max(64),
+    roles: rolesSchema,
+  })
+  .refine((k) => k.threshold <= k.trustedKeys.length && unmetRoles(k).length === 0, {
+    message: 'asks for more keys than there are, so nothing could ever be accepted again',
+  });
+
+export type Keyring = z.output<typeof keyringSchema>;
+export type KeyringInput = z.input<typeof keyringSchema>;
+
+/** The bytes that are signed. @throws NixmakerError `keyring-malformed` */
+export function encodeKeyring(input: KeyringInput): string {
+  const { schema, version, hosts, trustedKeys, threshold, roles } = input;
+  const text = `${JSON.stringify({ schema, version, hosts, trustedKeys, threshold, roles })}\n`;
+  parseKeyring(text);
+  return text;
+}
+
+/** @throws NixmakerError `keyring-malformed`; a text that JSON.stringify would not write is refused as well */
+export function parseKeyring(text: string): Keyring {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new NixmakerError('keyring-malformed', 'it is not JSON', { cause });
+  }
+  // Also a key that is given twice, and a number that is rounded.
+  if (`${JSON.stringify(json)}\n` !== text)
+    throw new NixmakerError('keyring-malformed', 'it is not in canonical form');
+  const parsed = keyringSchema.safeParse(json);
+  if (!parsed.success) throw new NixmakerError('keyring-malformed', describeIssues(parsed.error));
+  return parsed.data;
+}
+
+/** The policy as it stands with a keyring that has come since it was written. An older one changes nothing. */
+export function withKeyring(policy: Policy, keyring: Keyring | undefined): Policy {
+  if (keyring === undefined || keyring.version <= policy.keyringVersion) return policy;
+  const { trustedKeys, threshold, roles } = keyring;
+  return { ...policy, trustedKeys, threshold, roles };
+}
+
+export interface Insufficient {
+  readonly code: 'key-not-valid' | 'role-missing';
+  readonly detail: string;
+}
+
+/**
+ * Whether those who have signed are enough: of keys that are valid at that time, and of each role.
+ * @param signedBy names of keys whose signatures fit
+ * @param now RFC 3339
+ */
+export function findInsufficient(
+  { trustedKeys, threshold, roles }: Trust,
+  { signedBy, now }: { readonly signedBy: readonly string[]; readonly now: string },
+): Insufficient | undefined {
+  const time = Date.parse(now);
+  const signers = trustedKeys.filter((k) => signedBy.includes(keyNameOf(k)));
+  const isValid = ({ notBefore, notAfter }: TrustedKey) =>
+    (notBefore === undefined || time >= Date.parse(notBefore)) &&
+    (notAfter === undefined || time < Date.parse(notAfter));
+  const valid = signers.filter(isValid);
+  if (valid.length < threshold) {
+    const others = signers.filter((k) => !isValid(k)).map(keyNameOf);
+    const not = others.length === 0 ? '' : `; not valid: ${others.join(', ')}`;
+    const detail = `${valid.length} keys that are valid at ${now} have signed, ${threshold} are needed${not}`;
+    return { code: 'key-not-valid', detail };
+  }
+  for (const [role, count] of Object.entries(roles)) {
+    const having = valid.filter((k) => k.roles.includes(role)).length;
+    if (having < count) {
+      const detail = `${having} keys of the role “${role}” have signed, ${count} are needed`;
+      return { code: 'role-missing', detail };
+    }
+  }
+  return undefined;
+}

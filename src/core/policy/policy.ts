@@ -1,0 +1,176 @@
+/** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
+import * as z from 'zod';
+import { absolutePath, hostName, machineId, operation } from '../schema.ts';
+import { policyLimits, rolesSchema, trustedKey, unmetRoles } from './trust.ts';
+import { windowSchema } from './window.ts';
+
+/** How far a machine may go to get what a `derivation` bundle does not carry. */
+export const realiseModes = ['never-build', 'substitute', 'build'] as const;
+export type RealiseMode = (typeof realiseModes)[number];
+
+const seconds = (most: number) => z.number().min(0).max(most);
+
+/** What must be true of a machine after a switch, or the previous system comes back. Times in seconds. */
+const healthSchema = z.strictObject({
+  /** systemd units that must be active. */
+  units: z.array(z.string().min(1).max(255)).max(100).default([]),
+  /** Programs that must exit with 0: argv, never a shell. */
+  commands: z
+    .array(z.array(z.string().max(4096)).nonempty().max(100))
+    .max(100)
+    .default([]),
+  /** Addresses that must accept a connection. */
+  tcp: z
+    .array(
+      z.strictObject({
+        host: z.string().max(255).default('127.0.0.1'),
+        port: z.number().int().min(1).max(65535),
+      }),
+    )
+    .max(100)
+    .default([]),
+  /** No systemd unit may have failed that had not failed before. */
+  noNewFailedUnits: z.boolean().default(true),
+  /** systemd has started everything, and no unit has failed (`systemctl is-system-running`). */
+  systemRunning: z.boolean().default(false),
+  /** Wait before the first look. */
+  settle: seconds(3600).default(5),
+  /** Time for one check; a check that hangs has failed. */
+  timeout: seconds(3600).default(30),
+  /** Further looks after a failed one, and the pause between them. */
+  retries: z.number().int().min(0).max(100).default(3),
+  interval: seconds(3600).default(5),
+});
+
+export type HealthPolicy = z.infer<typeof healthSchema>;
+
+/** How a system is judged that the machine was started into. Times in seconds. */
+const bootSchema = z.strictObject({
+  /** Whether a person has to say `nixmaker confirm`, besides the health checks. */
+  confirm: z.enum(['automatic', 'manual']).default('automatic'),
+  /** Time for that, from the moment the checks have passed. */
+  within: seconds(86_400 * 7).default(900),
+  /** Time for the machine to have started all its units, after which it counts as unhealthy. */
+  startTimeout: seconds(86_400).default(600),
+});
+
+export type BootPolicy = z.infer<typeof bootSchema>;
+const bootDefaults = bootSchema.parse({});
+
+/** When nixmaker may restart the machine by itself. */
+const rebootSchema = z.strictObject({
+  when: z.enum(['never', 'when-needed', 'always']).default('never'),
+  window: windowSchema.optional(),
+  /** Seconds between the decision and the restart. */
+  delay: seconds(86_400).default(60),
+});
+
+export type RebootPolicy = z.infer<typeof rebootSchema>;
+const rebootDefaults = rebootSchema.parse({});
+
+/** Media that nixmaker mounts by itself, on machines where nobody else does. */
+const mediaSchema = z.strictObject({
+  mount: z.boolean().default(false),
+  fileSystems: z
+    .array(z.enum(['vfat', 'exfat', 'ext4', 'iso9660']))
+    .nonempty()
+    .default(['vfat', 'exfat', 'ext4', 'iso9660']),
+  /** Only media with one of these labels; any, where the list is empty. */
+  labels: z.array(z.string().min(1).max(255)).max(64).default([]),
+  /** Folders that a carrier fills (rsync, Syncthing, rclone, a network mount), looked at like media. */
+  folders: z.array(absolutePath).max(64).default([]),
+});
+
+export type MediaPolicy = z.infer<typeof mediaSchema>;
+const mediaDefaults = mediaSchema.parse({});
+
+/**
+ * Where the agent takes bundles from at all. Not a matter of trust, for whoever makes a medium can give it any label: it
+ * keeps a machine from reading media that are none of its business.
+ */
+const sourcesSchema = z.strictObject({
+  inbox: z.boolean().default(true),
+  /** Mounted media, whoever mounted them. */
+  media: z.boolean().default(true),
+  /** Of media only those with one of these; any, where a list is empty. */
+  labels: z.array(z.string().min(1).max(255)).max(64).default([]),
+  uuids: z.array(z.string().min(1).max(255)).max(64).default([]),
+  fileSystems: z.array(z.string().min(1).max(64)).max(64).default([]),
+  /** Only media mounted at or below one of these. */
+  roots: z.array(absolutePath).max(64).default([]),
+});
+
+export type SourcesPolicy = z.infer<typeof sourcesSchema>;
+const sourcesDefaults = sourcesSchema.parse({});
+
+/** What goes back to the desk on the medium that brought a bundle. */
+const receiptsSchema = z.strictObject({
+  send: z.boolean().default(true),
+  /** A program that is run when a medium is done with (a lamp, a beep): argv, never a shell. */
+  notify: z.array(z.string().max(4096)).nonempty().max(100).optional(),
+});
+
+const receiptsDefaults = receiptsSchema.parse({});
+
+const limitDefaults = policyLimits.parse({});
+
+/** A local word on each bundle, before the machine is changed: a button, a shift leader, a process that must not be disturbed. */
+const approvalSchema = z.strictObject({
+  /** Exits with 0 for yes: argv, never a shell. */
+  command: z.tuple([z.string().min(1).max(4096)], z.string().max(4096)),
+  /** Time for the answer, in seconds; no answer is a no. Less than what the agent waits for the helper. */
+  timeout: seconds(7200).default(3600),
+});
+
+/** How many of what was taken or refused stay in the inbox’s folders, the newest; their reports stay with them. */
+const retentionSchema = z.strictObject({
+  done: z.number().int().min(0).max(10_000).default(2),
+  refused: z.number().int().min(0).max(10_000).default(10),
+});
+
+const retentionDefaults = retentionSchema.parse({});
+
+const policySchema = z
+  .strictObject({
+    schema: z.literal(1),
+    host: hostName,
+    /** Bundles that are bound to a machine must be bound to this one; machine-id(5), where it is not /etc/machine-id. */
+    machineId: machineId.optional(),
+    /** What the agent does with an accepted bundle. */
+    operation: z.enum(['switch', 'boot']),
+    /** What the command line may be asked to do; the agent's own operation is always among them. */
+    operations: z.array(operation).nonempty().optional(),
+    /** Nix public keys, `name:base64`, alone or with what they are good for. Checked by signing/ when the policy is read. */
+    trustedKeys: z.array(trustedKey).nonempty().max(64),
+    /** How many different trusted keys must have signed. */
+    threshold: z.number().int().min(1).max(64).default(1),
+    /** Of those keys, how many must have each of these roles: a build machine’s key and a person’s, for example. */
+    roles: rolesSchema,
+    /** The keyring that these keys are; a later one that has come on a medium counts instead (core/keyring.ts). */
+    keyringVersion: z.number().int().min(0).max(1_000_000).default(0),
+    /** Hours in which the agent may install; a person at the command line may at any time. */
+    window: windowSchema.optional(),
+    approval: approvalSchema.optional(),
+    limits: policyLimits.default(limitDefaults),
+    retention: retentionSchema.default(retentionDefaults),
+    realise: z.enum(realiseModes).default('never-build'),
+    health: healthSchema.optional(),
+    boot: bootSchema.default(bootDefaults),
+    reboot: rebootSchema.default(rebootDefaults),
+    media: mediaSchema.default(mediaDefaults),
+    sources: sourcesSchema.default(sourcesDefaults),
+    receipts: receiptsSchema.default(receiptsDefaults),
+  })
+  .refine((p) => p.threshold <= p.trustedKeys.length, {
+    path: ['threshold'],
+    message: 'is greater than the number of trusted keys, so no bundle could ever be accepted',
+  })
+  .superRefine((p, context) => {
+    for (const role of unmetRoles(p)) {
+      const message = `asks for more keys of the role “${role}” than there are, so no bundle could ever be accepted`;
+      context.addIssue({ code: 'custom', path: ['roles', role], message });
+    }
+  });
+
+export type Policy = z.infer<typeof policySchema>;
+export const policyParser = policySchema;

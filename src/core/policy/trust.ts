@@ -1,0 +1,82 @@
+/** The parts of a policy that say whose bundles are believed, and how large they may be. */
+import * as z from 'zod';
+import { timestamp } from '../schema.ts';
+
+/** What a key is good for, in the operator’s words: `build`, `approve`. */
+export const roleName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'is not a role (like “build” or “approve”)');
+
+/** How many keys of each role. */
+export const rolesSchema = z.record(roleName, z.number().int().min(1).max(64)).default({});
+
+const keyWithUse = z
+  .strictObject({
+    /** Nix’s text form, `name:base64`. */
+    key: z.string().max(512),
+    roles: z.array(roleName).max(16).default([]),
+    /** The first moment at which its signatures count. */
+    notBefore: timestamp.optional(),
+    /** The first moment at which they count no more. */
+    notAfter: timestamp.optional(),
+  })
+  .refine((k) => k.notBefore === undefined || k.notAfter === undefined || k.notBefore < k.notAfter, {
+    path: ['notAfter'],
+    message: 'is not after `notBefore`, so the key would never count',
+  });
+
+export type TrustedKey = z.output<typeof keyWithUse>;
+
+export const trustedKey = z.union(
+  [
+    z
+      .string()
+      .max(512)
+      .transform((key): TrustedKey => ({ key, roles: [] })),
+    keyWithUse,
+  ],
+  { error: 'is neither a key (name:base64) nor an object that has one' },
+);
+
+/** The name by which signatures call a key. */
+export const keyNameOf = ({ key }: Pick<TrustedKey, 'key'>): string =>
+  key.slice(0, Math.max(key.indexOf(':'), 0));
+
+/** The roles of which there are fewer keys than are asked for. */
+export function unmetRoles({
+  trustedKeys,
+  roles,
+}: {
+  readonly trustedKeys: readonly TrustedKey[];
+  readonly roles: Readonly<Record<string, number>>;
+}): string[] {
+  return Object.keys(roles).filter(
+    (role) => trustedKeys.filter((k) => k.roles.includes(role)).length < (roles[role] ?? 0),
+  );
+}
+
+const tebibyte = 1024 ** 4;
+
+/** Sizes in bytes. A bundle beyond one of these is refused before its contents are read. */
+export const policyLimits = z.strictObject({
+  /** All that is signed, together: what lies on the carrier. */
+  bundleBytes: z.number().int().min(1).default(tebibyte),
+  /** One store path, unpacked. */
+  narBytes: z.number().int().min(1).default(tebibyte),
+  /** All store paths, unpacked. */
+  closureBytes: z.number().int().min(1).default(tebibyte),
+  paths: z.number().int().min(1).default(100_000),
+  /** What must stay free in the store’s file system. */
+  freeBytes: z
+    .number()
+    .int()
+    .min(0)
+    .default(16 * 1024 * 1024),
+  /**
+   * How far a sequence may be ahead of the newest taken. Threat: a mistyped (or malicious) absurd sequence, after which
+   * no honest bundle is ever newer.
+   */
+  sequenceJump: z.number().int().min(1).default(Number.MAX_SAFE_INTEGER),
+});
+
+export type PolicyLimits = z.output<typeof policyLimits>;

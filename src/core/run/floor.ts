@@ -1,0 +1,23 @@
+/**
+ * Whether the floor can be what it was. It is kept twice, and the journal beside it names every bundle that was
+ * committed: a floor that is not there, or lower than the journal, has been lost, or set back with a backup.
+ */
+import type { Floor } from '../policy/decide.ts';
+
+export interface FloorEvidence {
+  readonly floor: Floor | undefined;
+  /** Copies of the floor that are there and can’t be read. */
+  readonly damaged: number;
+  /** The newest bundle that the journal says was committed. */
+  readonly committed: Floor | undefined;
+}
+
+/** @returns why the floor can’t be believed; undefined where it can, as on a machine that has taken nothing yet */
+export function doubtFloor({ floor, damaged, committed }: FloorEvidence): string | undefined {
+  const taken = committed === undefined ? 'no bundle' : `sequence ${committed.sequence}`;
+  const known = `the journal says that ${taken} was taken`;
+  if (floor === undefined && damaged > 0) return `both copies of the floor are damaged, and ${known}`;
+  if (committed === undefined) return undefined;
+  if (floor === undefined) return `the floor is gone, and ${known}`;
+  return floor.sequence < committed.sequence ? `the floor is ${floor.sequence}, and ${known}` : undefined;
+}

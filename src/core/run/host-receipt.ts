@@ -1,0 +1,93 @@
+/**
+ * The receipt that travels back to the desk: what became of bundles on a host, and how the host is. Signed by the host's
+ * own key (docs/format.md §6). At the desk it is input from outside like any other.
+ */
+import * as z from 'zod';
+import { hostName, storePath } from '../schema.ts';
+import { states } from './lifecycle.ts';
+
+export const hostReceiptSchemaVersion = 1;
+export const hostReceiptType = 'application/vnd.nixmaker.receipt.v1+json';
+
+const text = (most: number) => z.string().max(most);
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+const finding = z.strictObject({
+  /** As it lies on the medium. Untrusted: always printed through `printable`. */
+  file: text(4096),
+  host: text(255).optional(),
+  sequence: count.optional(),
+  outcome: text(64),
+  code: text(64).optional(),
+  detail: text(4096).optional(),
+});
+
+/** What the agent saw on a medium. It is the agent’s word, not root’s. */
+export type Finding = z.infer<typeof finding>;
+export const findingsParser = z.array(finding).max(1000);
+
+const run = z.strictObject({
+  transaction: text(64),
+  at: text(64),
+  source: text(4096),
+  state: z.enum(states),
+  code: text(64).optional(),
+  detail: text(16_384).optional(),
+  sequence: count.optional(),
+  manifestDigest: text(64).optional(),
+  toplevel: text(300).optional(),
+  operation: text(64).optional(),
+  /** Generations of the system profile, before and after. */
+  previousGeneration: count.optional(),
+  generation: count.optional(),
+  health: z
+    .array(z.strictObject({ check: text(4096), ok: z.boolean(), detail: text(4096).optional() }))
+    .max(1000)
+    .optional(),
+  rebootNeeded: z.array(text(64)).max(64).optional(),
+  notices: z.array(text(4096)).max(100).optional(),
+  /** What the system changes of the one that ran, in lines for people. */
+  changes: z.array(text(4096)).max(100).optional(),
+});
+
+export type ReceiptRun = z.infer<typeof run>;
+export const receiptRunParser = run;
+export const receiptRunKeys = Object.keys(run.shape) as readonly (keyof ReceiptRun)[];
+
+const hostReceiptSchema = z.strictObject({
+  schema: z.literal(hostReceiptSchemaVersion),
+  host: hostName,
+  /** Public key of the host, `name:base64`; believed only where it is enrolled. */
+  hostKey: text(512),
+  /** Grows with each receipt this host writes: tells which of two is newer, whatever its clock says. */
+  number: count,
+  at: text(64),
+  machineId: text(64).optional(),
+  /** The run that this receipt is about; none where the host has taken nothing yet. */
+  run: run.optional(),
+  /** Whether this is how the host is now, and not the rest of a story: then the fields below are there. */
+  now: z
+    .strictObject({
+      running: text(300).optional(),
+      booted: text(300).optional(),
+      installed: text(300).optional(),
+      generation: count.optional(),
+      floor: count.optional(),
+      versions: z.strictObject({
+        nixmaker: text(64),
+        nix: text(128).optional(),
+        kernel: text(256).optional(),
+        nixos: text(256).optional(),
+      }),
+      /** Undefined where the machine has no systemd to ask. */
+      failedUnits: z.array(text(256)).max(1000).optional(),
+      space: z.array(z.strictObject({ path: text(4096), freeBytes: count, totalBytes: count })).max(16),
+      /** Store paths of the system that is installed: gzip of base names, one a line, in base64. */
+      paths: z.strictObject({ toplevel: storePath, count, gzip: text(8 * 1024 * 1024) }).optional(),
+    })
+    .optional(),
+  seen: findingsParser,
+});
+
+export type HostReceipt = z.infer<typeof hostReceiptSchema>;
+export const hostReceiptParser = hostReceiptSchema;

@@ -1,0 +1,113 @@
+/** The receipt: what became of one bundle on this machine. A person reads the text, programs the JSON. */
+import { catalogue, safetyOf } from '../catalogue.ts';
+import { printable, type ReasonCode } from '../errors.ts';
+import type { Operation } from '../schema.ts';
+import type { State } from './lifecycle.ts';
+
+export const receiptSchemaVersion = 1;
+
+/** One check of the policy's `health`, at the last look. */
+export interface HealthResult {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly detail?: string;
+}
+
+export interface Receipt {
+  readonly schema: typeof receiptSchemaVersion;
+  /** Names this run in every log line and file. */
+  readonly transaction: string;
+  readonly at: string;
+  /** Name of the file as it came. Untrusted: always printed through `printable`. */
+  readonly source: string;
+  readonly state: State;
+  readonly code?: ReasonCode;
+  readonly detail?: string;
+  readonly host?: string;
+  readonly sequence?: number;
+  /** The floor that the bundle was signed to go below. */
+  readonly downgradeFrom?: number;
+  readonly manifestDigest?: string;
+  readonly toplevel?: string;
+  readonly operation?: Operation;
+  readonly signedBy?: readonly string[];
+  readonly generation?: number;
+  /** Where the profile pointed before, and what ran: what a rollback returns to. */
+  readonly previousToplevel?: string;
+  readonly previousGeneration?: number;
+  readonly previousCurrent?: string;
+  /** Set where an operator went back to a generation that was there. */
+  readonly targetGeneration?: number;
+  /** boot_id (proc_sys_kernel(5)) of the boot in which the profile was about to be set. */
+  readonly bootId?: string;
+  /** systemd units that had failed before anything was changed. */
+  readonly failedUnitsBefore?: readonly string[];
+  readonly health?: readonly HealthResult[];
+  /** boot_id of the boot in which a person was asked to confirm, and the uptime, in seconds, by which to. */
+  readonly askedIn?: string;
+  readonly confirmBy?: number;
+  /** What a restart would change: `kernel`, `initrd`, `kernel-modules`, `kernel-params`. */
+  readonly rebootNeeded?: readonly string[];
+  /** Name of the specialisation that ran before the switch. */
+  readonly specialisation?: string;
+  /** createdAt of the manifest. */
+  readonly createdAt?: string;
+  /** Things that went as they should but need a person's eye. */
+  readonly notices?: readonly string[];
+  readonly imported?: { readonly paths: number; readonly bytes: number; readonly milliseconds: number };
+  /** What the system changes of the one that ran, in lines for people (closure-diff.ts). */
+  readonly changes?: readonly string[];
+  /** Last lines of Nix or switch-to-configuration. */
+  readonly output?: readonly string[];
+}
+
+const headlines: Readonly<Partial<Record<State, string>>> = {
+  committed: 'DONE',
+  pending: 'INSTALLED, to be confirmed after the next start',
+  superseded: 'SUPERSEDED, another system was installed before the restart',
+  deferred: 'WAITING',
+  refused: 'REFUSED',
+  failed: 'FAILED',
+  'rolled-back': 'FAILED, the previous system was put back',
+};
+
+/** The report for a person, as it stands beside the bundle. */
+export function receiptText(receipt: Receipt): string {
+  const lines: string[] = [];
+  const say = (label: string, value: string | number | undefined) => {
+    if (value !== undefined) lines.push(`${`${label}:`.padEnd(14)}${printable(String(value))}`);
+  };
+  lines.push(headlines[receipt.state] ?? receipt.state.toUpperCase(), '');
+  if (receipt.code !== undefined) {
+    const entry = catalogue[receipt.code];
+    say('What', entry.what);
+    say('Detail', receipt.detail);
+    say('Safe', safetyOf(receipt.code));
+    say('Next', entry.next);
+    say('Code', receipt.code);
+  } else {
+    say('What', receipt.detail);
+  }
+  lines.push('');
+  say('Bundle', receipt.source);
+  say('Host', receipt.host);
+  say('Sequence', receipt.sequence);
+  say('Operation', receipt.operation);
+  say('System', receipt.toplevel);
+  say('Generation', receipt.generation);
+  say('Previous', receipt.previousToplevel);
+  say('Signed by', receipt.signedBy?.join(', '));
+  if (receipt.imported) say('Imported', `${receipt.imported.paths} paths, ${receipt.imported.bytes} bytes`);
+  say('When', receipt.at);
+  say('Transaction', receipt.transaction);
+  for (const { check, ok, detail } of receipt.health ?? []) {
+    say('Health', `${ok ? 'ok  ' : 'BAD '} ${check}${detail === undefined ? '' : `: ${detail}`}`);
+  }
+  for (const notice of receipt.notices ?? []) say('Notice', notice);
+  if (receipt.changes !== undefined)
+    lines.push('', 'What it changes:', ...receipt.changes.map((l) => `  ${printable(l)}`));
+  if (receipt.output !== undefined && receipt.output.length > 0) {
+    lines.push('', 'Last messages:', ...receipt.output.map((l) => `  ${printable(l)}`));
+  }
+  return `${lines.join('\n')}\n`;
+}

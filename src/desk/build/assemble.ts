@@ -1,0 +1,174 @@
+/** From a binary cache folder that Nix filled to the members of one host's bundle. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cacheInfo } from '../../bundle/contents.ts';
+import { memberOf, type SourcedMember } from '../../bundle/write.ts';
+import {
+  type Content,
+  encodeManifest,
+  type Manifest,
+  type ManifestInput,
+  metaText,
+} from '../../core/bundle/manifest.ts';
+import {
+  fingerprint,
+  type Narinfo,
+  parseNarinfo,
+  plainNarinfo,
+  renderNarinfo,
+} from '../../core/bundle/narinfo.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import { decodeNix32 } from '../../core/nix32.ts';
+import { hashPart, type StorePath, toBaseName } from '../../core/store-path.ts';
+import type { SecretKey } from '../../signing/nix-key.ts';
+import { readManifest } from '../../signing/verify.ts';
+import type { MadeDelta } from './deltas.ts';
+
+/**
+ * A binary cache folder that Nix fills. Each narinfo is read and signed once, however many hosts carry its path. Deriver and
+ * foreign signatures are left out: they depend on where a path came from, and the same system must give the same bundle on
+ * any builder.
+ */
+export class CacheFolder {
+  readonly path: string;
+  readonly #key: SecretKey | undefined;
+  readonly #known = new Map<StorePath, Narinfo>();
+
+  constructor(path: string, key?: SecretKey) {
+    this.path = path;
+    this.#key = key;
+  }
+
+  /** Sorted by path. @throws the file system’s own errors */
+  closureOf(root: StorePath): Narinfo[] {
+    const found = new Set([root]);
+    for (const path of found) for (const reference of this.#narinfo(path).references) found.add(reference);
+    return [...found].sort().map((path) => this.#narinfo(path));
+  }
+
+  #narinfo(path: StorePath): Narinfo {
+    const known = this.#known.get(path);
+    if (known !== undefined) return known;
+    const text = readFileSync(join(this.path, `${hashPart(path)}.narinfo`), 'utf8');
+    const { deriver: _deriver, signatures: _signatures, ...info } = parseNarinfo(text);
+    const signatures = this.#key === undefined ? [] : [signPath(info, this.#key)];
+    const read = { ...info, signatures };
+    this.#known.set(path, read);
+    return read;
+  }
+}
+
+/** As Nix signs a path, so that Nix on the target checks the bytes a second time on its own. */
+export const signPath = (info: Omit<Narinfo, 'signatures'>, key: SecretKey): string =>
+  `${key.name}:${key.sign(Buffer.from(fingerprint(info)))}`;
+
+export interface BundleIdentity {
+  readonly host: string;
+  readonly system: string;
+  readonly createdAt: string;
+  readonly expiresAt?: string;
+  readonly machineId?: string;
+  readonly downgradeFrom?: number;
+  readonly content: Content;
+  readonly derivation: Manifest['derivation'];
+  readonly toplevel: StorePath;
+  readonly notes?: string;
+  readonly flake?: NonNullable<ManifestInput['flake']>;
+}
+
+/** As manifests spell a time. @param epoch seconds since 1970 */
+export const timestampOf = (epoch: number): string =>
+  new Date(epoch * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
+
+export interface Assembled {
+  /** Everything of the manifest but the sequence. */
+  readonly input: Omit<ManifestInput, 'sequence'>;
+  readonly members: readonly SourcedMember[];
+}
+
+/** What a target has already: the system, and all its paths. */
+export interface Base {
+  readonly toplevel: StorePath;
+  readonly paths: ReadonlySet<StorePath>;
+}
+
+/**
+ * The members in the order of docs/format.md §1, and what the manifest says of them. With a base, what the target has is
+ * left out, and what it has a predecessor of may be a delta.
+ */
+export function assemble(
+  identity: BundleIdentity,
+  narinfos: readonly Narinfo[],
+  {
+    folder,
+    base,
+    deltas = new Map(),
+  }: { folder: string; base: Base | undefined; deltas?: ReadonlyMap<StorePath, MadeDelta> },
+): Assembled {
+  const carried = narinfos.filter((info) => base?.paths.has(info.path) !== true);
+  const whole = carried.filter((info) => !deltas.has(info.path));
+  const nars = new Map(whole.map((info) => [info.url, fromNar(info, folder)]));
+  const made = [...deltas.values()];
+  const contents = new Map([...made.map(({ member }) => [member.member.name, member] as const), ...nars]);
+  const members: SourcedMember[] = [
+    fromText('meta', metaText(identity)),
+    fromText('nix-cache-info', cacheInfo),
+    ...carried.map((info) =>
+      fromText(
+        `${hashPart(info.path)}.narinfo`,
+        renderNarinfo(deltas.has(info.path) ? plainNarinfo(info, info.signatures) : info),
+      ),
+    ),
+    ...[...contents.values()].sort((a, b) => (a.member.name < b.member.name ? -1 : 1)),
+  ];
+  return {
+    members,
+    input: {
+      ...identity,
+      schema: 1,
+      base: base === undefined ? [] : [base.toplevel],
+      ...(made.length === 0
+        ? {}
+        : { deltas: made.map(({ delta }) => delta).sort((a, b) => (a.path < b.path ? -1 : 1)) }),
+      paths: narinfos.map(({ path, narHash, narSize, references, ca }) => ({
+        path,
+        narHash,
+        narSize,
+        references: references.map(toBaseName),
+        ...(ca === undefined ? {} : { ca }),
+      })),
+      members: members.map(({ member }) => member),
+    },
+  };
+}
+
+/**
+ * The manifest's bytes, read back as a target would read them: nothing is written that would be refused.
+ * @throws NixmakerError `bundle-too-large`, `manifest-malformed`
+ */
+export function manifestBytes(input: ManifestInput): Buffer {
+  const bytes = Buffer.from(encodeManifest(input));
+  if (bytes.length > limits.manifestBytes) {
+    throw new NixmakerError(
+      'bundle-too-large',
+      `its manifest would have ${bytes.length} bytes, at most ${limits.manifestBytes} are read`,
+    );
+  }
+  readManifest(bytes);
+  return bytes;
+}
+
+function fromText(name: string, text: string): SourcedMember {
+  const source = Buffer.from(text);
+  return { member: memberOf(name, source), source };
+}
+
+/** The digest is the one Nix took when it wrote the file; copying checks it. */
+function fromNar(info: Narinfo, folder: string): SourcedMember {
+  const digest = decodeNix32(info.fileHash.replace(/^sha256:/, ''), 32);
+  if (digest === undefined)
+    throw new NixmakerError('nix-failed', `Nix wrote a file hash that is none: ${info.fileHash}`);
+  const member = { name: info.url, size: info.fileSize, sha256: Buffer.from(digest).toString('hex') };
+  return { member, source: { path: join(folder, info.url) } };
+}

@@ -1,0 +1,281 @@
+/** From a flake to bundles: one file wires the builder's half. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import pLimit, { type LimitFunction } from 'p-limit';
+import { findLeaks, type Leak } from '../../core/bundle/leaks.ts';
+import type { Content } from '../../core/bundle/manifest.ts';
+import type { Narinfo } from '../../core/bundle/narinfo.ts';
+import {
+  type ExitCode,
+  exitCodes,
+  messageOf,
+  NixmakerError,
+  printable,
+  type ReasonCode,
+} from '../../core/errors.ts';
+import { isHostName } from '../../core/schema.ts';
+import type { StorePath } from '../../core/store-path.ts';
+import { buildSystem, copyToCacheFolder } from '../../nix/build.ts';
+import type { NixContext } from '../../nix/command.ts';
+import {
+  checkFlakeReference,
+  type EvaluatedHost,
+  evaluateHost,
+  type FlakeMetadata,
+  listHosts,
+  readFlakeMetadata,
+} from '../../nix/flake.ts';
+import type { NixProgress } from '../../nix/log.ts';
+import { runProgram } from '../../process/run.ts';
+import type { SecretKey } from '../../signing/nix-key.ts';
+import {
+  type Assembled,
+  assemble,
+  type Base,
+  type BundleIdentity,
+  CacheFolder,
+  timestampOf,
+} from './assemble.ts';
+import { type MadeDelta, makeDeltas } from './deltas.ts';
+import { leaveOut } from './leave-out.ts';
+import { writeHost } from './output.ts';
+
+export interface BuildOptions {
+  readonly flake: string;
+  readonly directory: string;
+  /** Empty: all hosts of the flake. */
+  readonly hosts: readonly string[];
+  readonly content: Content;
+  readonly format: 'bundle' | 'classic';
+  readonly key?: { readonly secret: SecretKey; readonly file: string };
+  /** The sequence will be greater than this. */
+  readonly sequenceAbove: number;
+  readonly forbidSource: boolean;
+  /** What the target has already; then for one host only. */
+  readonly base?: Base;
+  /** Whether changed paths may be carried as differences to what the target has. */
+  readonly deltas?: boolean;
+  readonly notes?: string;
+  readonly expiresAt?: string;
+  /** The one machine that may take it. */
+  readonly machineId?: string;
+  /** The floor that it may go below; the sequence is then the next above `sequenceAbove`. */
+  readonly downgradeFrom?: number;
+  /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the commit's time. */
+  readonly epoch?: number;
+}
+
+export interface BuiltHost {
+  readonly host: string;
+  readonly status: 'built';
+  readonly bundle: string;
+  readonly bytes: number;
+  readonly sequence: number;
+  readonly paths: number;
+  readonly toplevel: StorePath;
+  readonly signedBy: string | undefined;
+  readonly leaks: readonly Leak[];
+}
+
+export interface FailedHost {
+  readonly host: string;
+  readonly status: 'failed';
+  readonly code: ReasonCode;
+  readonly detail: string;
+  /** All that Nix said, where it said more than a line. */
+  readonly log?: string;
+}
+
+export type HostResult = BuiltHost | FailedHost;
+
+/** Runs the hosts' work with progress for a person; report/ has one for terminals and one for everything else. */
+export type HostRunner = (
+  hosts: readonly string[],
+  work: (host: string, say: (text: string) => void) => Promise<HostResult>,
+) => Promise<HostResult[]>;
+
+/**
+ * The builder's Nix: this machine's own configuration and store.
+ * @param signal ends Nix; what was begun is cleared away
+ */
+export function builderNix(signal?: AbortSignal): NixContext {
+  return { run: runProgram, ...(signal === undefined ? {} : { signal }) };
+}
+
+/** Names of the hosts of a flake. */
+export async function listFlakeHosts(nix: NixContext, flake: string): Promise<string[]> {
+  checkFlakeReference(flake);
+  return listHosts(nix, flake);
+}
+
+/** Builds every chosen host; one that fails does not stop the others. */
+export async function buildBundles(
+  nix: NixContext,
+  given: BuildOptions,
+  runHosts: HostRunner,
+): Promise<HostResult[]> {
+  // Absolute, for Nix takes the folder as a URI.
+  const options = { ...given, directory: resolve(given.directory) };
+  checkFlakeReference(options.flake);
+  const known = await listHosts(nix, options.flake);
+  const missing = options.hosts.find((host) => !known.includes(host));
+  if (missing !== undefined) {
+    throw new NixmakerError(
+      'no-such-host',
+      `“${missing}” is not among ${known.join(', ') || 'the hosts (there are none)'}`,
+    );
+  }
+  const metadata = await readFlakeMetadata(nix, options.flake);
+  await mkdir(options.directory, { recursive: true });
+  const staging = await mkdtemp(join(options.directory, '.nixmaker-staging-'));
+  const cache = new CacheFolder(join(staging, 'cache'), options.key?.secret);
+  const systems = new Map<string, StorePath[]>();
+  const prepare = pLimit(1);
+  try {
+    const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
+    return await runHosts(hosts, (host, say) =>
+      buildHost({ nix, options, metadata, staging, cache, prepare, systems }, host, say).catch(
+        (error: unknown) => failed(host, error),
+      ),
+    );
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+function failed(host: string, error: unknown): FailedHost {
+  if (!(error instanceof NixmakerError))
+    return { host, status: 'failed', code: 'internal', detail: messageOf(error) };
+  const log = typeof error.cause === 'string' ? { log: error.cause } : {};
+  return { host, status: 'failed', code: error.code, detail: error.detail, ...log };
+}
+
+export function exitOfBuild(results: readonly HostResult[]): ExitCode {
+  return results.every((r) => r.status === 'built') ? exitCodes.done : exitCodes.fault;
+}
+
+interface BuildRun {
+  readonly nix: NixContext;
+  readonly options: BuildOptions;
+  readonly metadata: FlakeMetadata;
+  readonly staging: string;
+  /** Shared by all hosts: common paths are compressed once. */
+  readonly cache: CacheFolder;
+  /** One host after the other: evaluation takes much memory, and compression all processors. */
+  readonly prepare: LimitFunction;
+  /** Derivations and toplevels of the hosts evaluated so far. */
+  readonly systems: Map<string, StorePath[]>;
+}
+
+async function buildHost(run: BuildRun, host: string, say: (text: string) => void): Promise<HostResult> {
+  const { closure, leaks, assembled, evaluated } = await run.prepare(() => prepareHost(run, host, say));
+  say('writing');
+  const written = await writeHost(run, { host, assembled, evaluated });
+  return {
+    host,
+    status: 'built',
+    ...written,
+    paths: closure.length,
+    toplevel: evaluated.toplevel,
+    signedBy: run.options.key?.secret.name,
+    leaks,
+  };
+}
+
+interface PreparedHost {
+  readonly closure: readonly Narinfo[];
+  readonly leaks: readonly Leak[];
+  readonly assembled: Assembled;
+  readonly evaluated: EvaluatedHost;
+}
+
+async function prepareHost(run: BuildRun, host: string, say: (text: string) => void): Promise<PreparedHost> {
+  const { nix, options, staging, cache, systems } = run;
+  if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
+  say('evaluating');
+  const evaluated = await evaluateHost(nix, options.flake, host);
+  systems.set(host, [evaluated.derivation, evaluated.toplevel]);
+  if (options.content === 'closure') {
+    say('building');
+    await buildSystem(
+      nix,
+      { derivation: evaluated.derivation, outLink: join(staging, `result-${host}`) },
+      { onProgress: tell(say) },
+    );
+  }
+  say('packing');
+  const subject =
+    options.content === 'closure'
+      ? ({ kind: 'outputs', path: evaluated.toplevel } as const)
+      : ({ kind: 'derivation', path: evaluated.derivation } as const);
+  const folder = cache.path;
+  if (options.base !== undefined) await leaveOut(nix, { root: subject.path, base: options.base, folder });
+  await copyToCacheFolder(nix, { subject, folder }, { onProgress: tell(say) });
+  const closure = cache.closureOf(subject.path);
+  const leaks = guardLeaks(run, host, closure, subject.path);
+  const deltas = await deltasFor(run, closure, say);
+  const { base } = options;
+  const assembled = assemble(identityOf(run, host, evaluated), closure, { folder, base, deltas });
+  return { closure, leaks, assembled, evaluated };
+}
+
+async function deltasFor(
+  { nix, options, staging }: BuildRun,
+  narinfos: readonly Narinfo[],
+  say: (text: string) => void,
+): Promise<ReadonlyMap<StorePath, MadeDelta>> {
+  const { base, deltas } = options;
+  if (base === undefined || deltas === false) return new Map();
+  const changed = narinfos.filter((info) => !base.paths.has(info.path));
+  return makeDeltas({ nix, changed, base: base.paths, staging, say });
+}
+
+function tell(say: (text: string) => void): (progress: NixProgress) => void {
+  return ({ phase, done, expected }) =>
+    say(`${phase === 'build' ? 'building' : 'packing'} ${done} of ${expected}`);
+}
+
+/** @throws NixmakerError `source-in-closure` where the operator forbade it */
+function guardLeaks(
+  { options, metadata, systems }: BuildRun,
+  host: string,
+  closure: readonly Narinfo[],
+  root: StorePath,
+): Leak[] {
+  const otherSystems = new Set([...systems].filter(([name]) => name !== host).flatMap(([, paths]) => paths));
+  const leaks = findLeaks({ root, closure, source: metadata.path, otherSystems });
+  if (leaks.length > 0 && options.forbidSource) {
+    throw new NixmakerError('source-in-closure', leaks.map(describeLeak).join('; '));
+  }
+  return leaks;
+}
+
+export function describeLeak({ kind, path, chain }: Leak): string {
+  const what = kind === 'source' ? 'the flake’s own source' : 'another host’s system';
+  return `${what}, ${path}, is in the bundle because of ${chain.join(' → ')}`;
+}
+
+function identityOf({ options, metadata }: BuildRun, host: string, evaluated: EvaluatedHost): BundleIdentity {
+  const revision = metadata.revision ?? metadata.dirtyRevision;
+  // The commit's time, not the build's: the same flake gives the same bytes on any day. A flake that is no commit
+  // has only its files' times, which every copy of it changes, so it has none (docs/adr/0003).
+  const epoch = options.epoch ?? (revision === undefined ? 0 : (metadata.lastModified ?? 0));
+  const description =
+    metadata.description === undefined ? undefined : printable(metadata.description).slice(0, 1000);
+  return {
+    host,
+    system: evaluated.system,
+    createdAt: timestampOf(epoch),
+    ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
+    ...(options.machineId === undefined ? {} : { machineId: options.machineId }),
+    ...(options.downgradeFrom === undefined ? {} : { downgradeFrom: options.downgradeFrom }),
+    content: options.content,
+    derivation: evaluated.derivation,
+    toplevel: evaluated.toplevel,
+    ...(options.notes === undefined ? {} : { notes: options.notes }),
+    flake: {
+      ...(description === undefined ? {} : { description }),
+      ...(revision === undefined ? {} : { revision }),
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/** What a build leaves in `<directory>/<host>/`: the bundle or the classic pair, and `meta`. */
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { packClassic } from '../../bundle/classic.ts';
+import { memberOf, memberOfFile, writeAtomically, writeBundle } from '../../bundle/write.ts';
+import { type ManifestInput, metaText } from '../../core/bundle/manifest.ts';
+import { copyToChrootStore, signChrootStore } from '../../nix/build.ts';
+import type { NixContext } from '../../nix/command.ts';
+import type { EvaluatedHost } from '../../nix/flake.ts';
+import { runProgram } from '../../process/run.ts';
+import { signManifest } from '../../signing/signature-file.ts';
+import { type Assembled, manifestBytes } from './assemble.ts';
+import type { BuildOptions } from './build.ts';
+import { nextSequence, readLastManifest } from './sequence.ts';
+
+type OutputOptions = Pick<
+  BuildOptions,
+  'directory' | 'format' | 'content' | 'key' | 'sequenceAbove' | 'downgradeFrom'
+>;
+
+interface OutputRun {
+  readonly nix: NixContext;
+  readonly options: OutputOptions;
+  readonly staging: string;
+}
+
+interface HostOutput {
+  readonly host: string;
+  readonly assembled: Assembled;
+  readonly evaluated: Pick<EvaluatedHost, 'derivation' | 'toplevel'>;
+}
+
+export interface Written {
+  readonly bundle: string;
+  readonly bytes: number;
+  readonly sequence: number;
+}
+
+export async function writeHost(run: OutputRun, output: HostOutput): Promise<Written> {
+  const folder = join(run.options.directory, output.host);
+  await mkdir(folder, { recursive: true });
+  const written =
+    run.options.format === 'bundle'
+      ? await writeOne(run, output, folder)
+      : await writeClassic(run, output, folder);
+  const meta = metaText(output.evaluated);
+  await writeAtomically(join(folder, 'meta'), (out) => out.writeFile(meta));
+  return written;
+}
+
+async function sequenceFor(
+  run: OutputRun,
+  input: Omit<ManifestInput, 'sequence'>,
+  folder: string,
+): Promise<number> {
+  const { sequenceAbove: above, downgradeFrom } = run.options;
+  // What stands in the folder is what is to be gone below.
+  if (downgradeFrom !== undefined) return nextSequence(input, { last: undefined, above });
+  const last = await readLastManifest(folder, input.host);
+  return nextSequence(input, { last, above });
+}
+
+function signatures({ options }: OutputRun, manifest: Buffer): Buffer {
+  return Buffer.from(options.key === undefined ? '' : signManifest(manifest, options.key.secret));
+}
+
+async function writeOne(run: OutputRun, { host, assembled }: HostOutput, folder: string): Promise<Written> {
+  const sequence = await sequenceFor(run, assembled.input, folder);
+  const manifest = manifestBytes({ ...assembled.input, sequence });
+  const bundle = join(folder, `${host}.tar`);
+  await writeBundle(bundle, {
+    manifestBytes: manifest,
+    signatureBytes: signatures(run, manifest),
+    members: assembled.members,
+  });
+  return { bundle, bytes: (await stat(bundle)).size, sequence };
+}
+
+/**
+ * The original tool's layout. Its tar can't be reproducible (the chroot store's database holds times), so every
+ * build of it gets a sequence of its own.
+ */
+async function writeClassic(
+  run: OutputRun,
+  { host, assembled, evaluated }: HostOutput,
+  folder: string,
+): Promise<Written> {
+  const { nix, options, staging } = run;
+  const root = join(staging, `classic-${host}`);
+  await copyToChrootStore(nix, { subject: { kind: 'derivation', path: evaluated.derivation }, folder: root });
+  if (options.content === 'closure') {
+    await copyToChrootStore(nix, { subject: { kind: 'outputs', path: evaluated.toplevel }, folder: root });
+    if (options.key !== undefined) {
+      await signChrootStore(nix, { folder: root, keyFile: options.key.file, path: evaluated.toplevel });
+    }
+  }
+  const packed = join(folder, `.${host}.tar.gz.part`);
+  await rm(packed, { force: true });
+  await packClassic(runProgram, root, packed);
+  // Store paths are read-only folders, which only their owner's chmod lets anybody remove.
+  await runProgram('chmod', ['--recursive', 'u+w', root]);
+  const members = [
+    await memberOfFile(`${host}.tar.gz`, packed),
+    memberOf('meta', Buffer.from(metaText(evaluated))),
+  ];
+  const input = { ...assembled.input, members };
+  const sequence = await sequenceFor(run, input, folder);
+  const manifest = manifestBytes({ ...input, sequence });
+  const bundle = join(folder, `${host}.tar.gz`);
+  const bytes = (await stat(packed)).size;
+  await rename(packed, bundle);
+  await writeAtomically(join(folder, 'manifest.json'), (out) => out.writeFile(manifest));
+  await writeAtomically(join(folder, 'manifest.sig'), (out) => out.writeFile(signatures(run, manifest)));
+  return { bundle, bytes, sequence };
+}

@@ -1,0 +1,75 @@
+/**
+ * A bundle from a binary cache that is there already, without Nix: what a flake does that has bundles among its outputs
+ * (nix/mk-bundles.nix), or somebody whose builds end in a cache folder.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Narinfo } from '../../core/bundle/narinfo.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { isHostName } from '../../core/schema.ts';
+import { parseDrvPath, parseStorePath, type StorePath } from '../../core/store-path.ts';
+import { assemble, CacheFolder, timestampOf } from './assemble.ts';
+import { builderNix } from './build.ts';
+import { type Written, writeHost } from './output.ts';
+
+export interface PackOptions {
+  /** A folder that Nix can copy from as `file://`, compressed with zstd. */
+  readonly cache: string;
+  readonly directory: string;
+  readonly host: string;
+  /** As Nix spells it: `x86_64-linux`. */
+  readonly system: string;
+  readonly toplevel: string;
+  /** Of the toplevel, by name; nothing of it is carried. */
+  readonly derivation: string;
+  readonly sequenceAbove: number;
+  /** Seconds since 1970. */
+  readonly epoch: number;
+}
+
+/** @throws NixmakerError `usage`, `bundle-malformed` for what is no such cache, `closure-incomplete` for one that lacks paths */
+export async function packCache(options: PackOptions): Promise<Written & { readonly paths: number }> {
+  const { cache, host, system, directory, sequenceAbove, epoch } = options;
+  if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
+  const toplevel = parseStorePath(options.toplevel);
+  const derivation = parseDrvPath(options.derivation);
+  if (toplevel === undefined) throw new NixmakerError('usage', `${options.toplevel} is not a store path`);
+  if (derivation === undefined) throw new NixmakerError('usage', `${options.derivation} is not a derivation`);
+  await requireCache(cache);
+  const closure = closureIn(cache, toplevel);
+  const identity = {
+    host,
+    system,
+    createdAt: timestampOf(epoch),
+    content: 'closure',
+    derivation,
+    toplevel,
+  } as const;
+  const assembled = assemble(identity, closure, { folder: cache, base: undefined });
+  const written = await writeHost(
+    {
+      nix: builderNix(),
+      options: { directory, format: 'bundle', content: 'closure', sequenceAbove },
+      staging: directory,
+    },
+    { host, assembled, evaluated: { toplevel, derivation } },
+  );
+  return { ...written, paths: closure.length };
+}
+
+async function requireCache(folder: string): Promise<void> {
+  const file = join(folder, 'nix-cache-info');
+  await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new NixmakerError('usage', `${folder} is not a binary cache: ${messageOf(cause)}`, { cause });
+  });
+}
+
+function closureIn(cache: string, toplevel: StorePath): Narinfo[] {
+  try {
+    return new CacheFolder(cache).closureOf(toplevel);
+  } catch (error) {
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') throw error;
+    throw new NixmakerError('closure-incomplete', `${path} is not there`, { cause: error });
+  }
+}

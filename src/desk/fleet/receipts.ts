@@ -1,0 +1,208 @@
+/**
+ * Receipts at the desk: read from media as input from outside, verified against the hosts’ enrolled keys, and kept in a
+ * folder: `keys/<host>.public`, `receipts/<host>/<name>.json`.
+ */
+import { mkdir, readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { readSmall } from '../../bundle/file.ts';
+import { poolFolder } from '../../bundle/pool.ts';
+import { writeAtomically } from '../../bundle/write.ts';
+import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import {
+  type HostReceipt,
+  hostReceiptParser,
+  hostReceiptType,
+  type ReceiptRun,
+} from '../../core/run/host-receipt.ts';
+import { describeIssues, isHostName } from '../../core/schema.ts';
+import { fromBaseName } from '../../core/store-path.ts';
+import { openEnvelope } from '../../signing/envelope.ts';
+import { parsePublicKey } from '../../signing/nix-key.ts';
+import type { HostBase } from './since.ts';
+
+export interface CollectOptions {
+  readonly media: readonly string[];
+  /** Where keys and receipts are kept. */
+  readonly directory: string;
+  /** Whether a host that is not known yet is believed the first time. */
+  readonly enrol: boolean;
+}
+
+export interface Collected {
+  readonly file: string;
+  readonly host: string;
+  readonly sequence: number | undefined;
+  readonly state: string | undefined;
+  readonly status: 'new' | 'known' | 'older' | 'rejected';
+  /** The key was not known before. */
+  readonly enrolled?: true;
+  readonly code?: ReasonCode;
+  readonly detail?: string;
+}
+
+/** Media hold receipts of many hosts, and a hostile one any number of them. */
+const mostHosts = 10_000;
+const mostOfHost = 1000;
+const fileName = /^(?:[0-9]{1,16}|run-[0-9a-f]{12})\.json$/;
+
+const keysOf = (directory: string) => join(directory, 'keys');
+const receiptsOf = (directory: string) => join(directory, 'receipts');
+
+/** Never throws for what a medium holds. */
+export async function collectReceipts(options: CollectOptions): Promise<Collected[]> {
+  const results: Collected[] = [];
+  for (const medium of options.media) {
+    const root = join(medium, poolFolder, 'receipts');
+    for (const host of (await namesIn(root)).filter(isHostName).slice(0, mostHosts)) {
+      const names = (await namesIn(join(root, host))).filter((n) => fileName.test(n)).slice(0, mostOfHost);
+      for (const name of names) results.push(await collectOne(options, host, join(root, host, name)));
+    }
+  }
+  return results;
+}
+
+async function collectOne(
+  { directory, enrol }: CollectOptions,
+  host: string,
+  file: string,
+): Promise<Collected> {
+  try {
+    const { text, receipt } = await readReceipt(file);
+    if (receipt.host !== host)
+      throw new NixmakerError(
+        'receipt-malformed',
+        `it lies in the folder of ${host} and is of ${receipt.host}`,
+      );
+    const enrolled = await believe(directory, { text, receipt, enrol });
+    const target = join(receiptsOf(directory), host, basename(file));
+    const told = { file, host, sequence: receipt.run?.sequence, state: receipt.run?.state };
+    const known = await readKept(target);
+    if (known !== undefined && known.number >= receipt.number)
+      return { ...told, status: known.number === receipt.number ? 'known' : 'older' };
+    await mkdir(join(receiptsOf(directory), host), { recursive: true });
+    await writeAtomically(target, (out) => out.writeFile(text));
+    return { ...told, status: 'new', ...(enrolled ? { enrolled } : {}) };
+  } catch (error) {
+    const { code, detail } =
+      error instanceof NixmakerError ? error : { code: 'io-error' as const, detail: messageOf(error) };
+    return { file, host, sequence: undefined, state: undefined, status: 'rejected', code, detail };
+  }
+}
+
+/** Reads and parses; nothing is verified. @throws NixmakerError `receipt-malformed`, `io-error` */
+async function readReceipt(file: string): Promise<{ text: string; receipt: HostReceipt }> {
+  const bytes = await readSmall(file, limits.receiptBytes);
+  if (bytes === undefined) throw new NixmakerError('io-error', `${file} is gone`);
+  const text = bytes.toString('utf8');
+  return { text, receipt: parseReceipt(openEnvelope(text, hostReceiptType).payload) };
+}
+
+function parseReceipt(payload: Buffer): HostReceipt {
+  let json: unknown;
+  try {
+    json = JSON.parse(payload.toString('utf8'));
+  } catch (cause) {
+    throw new NixmakerError('receipt-malformed', 'its payload is not JSON', { cause });
+  }
+  const parsed = hostReceiptParser.safeParse(json);
+  if (!parsed.success) throw new NixmakerError('receipt-malformed', describeIssues(parsed.error));
+  return parsed.data;
+}
+
+/**
+ * @returns whether the host was enrolled by this very receipt
+ * @throws NixmakerError `host-not-enrolled`, `receipt-malformed`
+ */
+async function believe(
+  directory: string,
+  { text, receipt, enrol }: { text: string; receipt: HostReceipt; enrol: boolean },
+): Promise<boolean> {
+  const { host, hostKey } = receipt;
+  const keyFile = join(keysOf(directory), `${host}.public`);
+  const known = (await readSmall(keyFile, 4096))?.toString('utf8').trim();
+  if (known === undefined && !enrol)
+    throw new NixmakerError('host-not-enrolled', `it says its key is ${hostKey}`);
+  const key = parsePublicKey(known ?? hostKey);
+  if (!openEnvelope(text, hostReceiptType).isSignedBy(key))
+    throw new NixmakerError('receipt-malformed', `it is not signed by ${key.name} (${keyFile})`);
+  if (known !== undefined) return false;
+  await mkdir(keysOf(directory), { recursive: true });
+  await writeAtomically(keyFile, (out) => out.writeFile(`${hostKey}\n`));
+  return true;
+}
+
+/** A receipt that was verified when it was collected; undefined where there is none that can be read. */
+async function readKept(file: string): Promise<HostReceipt | undefined> {
+  try {
+    return (await readReceipt(file)).receipt;
+  } catch {
+    return undefined;
+  }
+}
+
+export interface FleetHost {
+  readonly host: string;
+  /** The newest receipt of all, which tells how the host is. */
+  readonly last: HostReceipt;
+  readonly receipts: number;
+  /** What became of bundles there, oldest first. */
+  readonly runs: readonly ReceiptRun[];
+}
+
+/** What the collected receipts say, host by host. */
+export async function readFleet(directory: string): Promise<FleetHost[]> {
+  const fleet: FleetHost[] = [];
+  for (const host of (await namesIn(receiptsOf(directory))).filter(isHostName)) {
+    const folder = join(receiptsOf(directory), host);
+    const names = (await namesIn(folder)).filter((n) => fileName.test(n));
+    const kept = (await Promise.all(names.map((n) => readKept(join(folder, n))))).filter(
+      (r) => r !== undefined,
+    );
+    const last = kept.reduce<HostReceipt | undefined>(
+      (a, b) => (a === undefined || b.number > a.number ? b : a),
+      undefined,
+    );
+    if (last === undefined) continue;
+    const runs = kept
+      .toSorted((a, b) => a.number - b.number)
+      .flatMap(({ run }) => (run === undefined ? [] : [run]));
+    fleet.push({ host, last, receipts: kept.length, runs });
+  }
+  return fleet;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
+}
+
+const decompress = promisify(gunzip);
+
+/** What a target has, as its receipt says. @throws NixmakerError `receipt-malformed`, `usage` */
+export async function readReceiptBase(file: string): Promise<HostBase> {
+  const { receipt } = await readReceipt(file);
+  const listed = receipt.now?.paths;
+  if (listed === undefined)
+    throw new NixmakerError(
+      'usage',
+      `${file} does not list what the host has: take the newest of its receipts`,
+    );
+  let text: string;
+  try {
+    const most = limits.paths * 256;
+    text = (await decompress(Buffer.from(listed.gzip, 'base64'), { maxOutputLength: most })).toString('utf8');
+  } catch (cause) {
+    throw new NixmakerError('receipt-malformed', 'its list of store paths can’t be unpacked', { cause });
+  }
+  const paths = new Set(text.split('\n').flatMap((name) => fromBaseName(name) ?? []));
+  if (paths.size !== listed.count || !paths.has(listed.toplevel))
+    throw new NixmakerError('receipt-malformed', 'its list of store paths is not whole');
+  return { host: receipt.host, toplevel: listed.toplevel, paths };
+}

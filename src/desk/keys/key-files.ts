@@ -1,0 +1,67 @@
+/** Keys in files: making a pair, reading one. */
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
+import { parseTrustedKey } from '../../signing/trusted-key.ts';
+
+export interface KeyFiles {
+  readonly secretFile: string;
+  readonly publicFile: string;
+  readonly publicKey: string;
+}
+
+/** Writes NAME.secret (0600) and NAME.public; never over a file that is there. */
+export async function makeKeyFiles(name: string, folder: string): Promise<KeyFiles> {
+  const pair = generateKeyPair(name);
+  await mkdir(folder, { recursive: true });
+  const secretFile = join(folder, `${name}.secret`);
+  const publicFile = join(folder, `${name}.public`);
+  await writeNew(secretFile, pair.secret, 0o600);
+  await writeNew(publicFile, `${pair.public}\n`, 0o644);
+  return { secretFile, publicFile, publicKey: pair.public };
+}
+
+async function writeNew(path: string, text: string, mode: number): Promise<void> {
+  try {
+    const file = await open(path, 'wx', mode);
+    await file.writeFile(text);
+    await file.sync();
+    await file.close();
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST')
+      throw new NixmakerError('key-exists', path, { cause });
+    throw new NixmakerError('io-error', `${path} can’t be written: ${messageOf(cause)}`, { cause });
+  }
+}
+
+export async function readSecretKeyFile(path: string): Promise<SecretKey> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new NixmakerError('key-malformed', `the key file ${path} can’t be read: ${messageOf(cause)}`, {
+      cause,
+    });
+  });
+  return parseSecretKey(text.trimEnd());
+}
+
+/** A public key as text, or the file that holds one. */
+export async function readPublicKeyArgument(argument: string): Promise<string> {
+  if (looksLikeKey(argument)) return argument;
+  const text = await readFile(argument, 'utf8').catch((cause: unknown) => {
+    throw new NixmakerError('key-malformed', `“${argument}” is neither a key nor a readable file`, { cause });
+  });
+  return checkedKeyText(text.trimEnd());
+}
+
+function looksLikeKey(text: string): boolean {
+  try {
+    return parseTrustedKey(text) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function checkedKeyText(text: string): string {
+  parseTrustedKey(text);
+  return text;
+}

@@ -1,0 +1,72 @@
+/** Keyrings at the desk: made from what a person wrote, signed by several, laid onto media. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { keyringsOf } from '../../bundle/pool.ts';
+import { writeAtomically } from '../../bundle/write.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import {
+  encodeKeyring,
+  type Keyring,
+  type KeyringInput,
+  keyringExtension,
+  parseKeyring,
+} from '../../core/policy/keyring.ts';
+import { addKeyringSignature, keyringMessage, peekKeyring, sealKeyring } from '../../signing/keyring.ts';
+import { trustSetOf } from '../../signing/verify.ts';
+import type { Signer } from './sign.ts';
+
+async function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new NixmakerError('keyring-malformed', `${path} can’t be read: ${messageOf(cause)}`, { cause });
+  });
+}
+
+const write = (path: string, text: string) => writeAtomically(path, (out) => out.writeFile(text));
+
+/** @param from JSON by hand: `schema`, `version`, `hosts`, and `trustedKeys`, `threshold`, `roles` as in a policy */
+export async function makeKeyringFile(from: string, to: string): Promise<Keyring> {
+  if (!to.endsWith(keyringExtension))
+    throw new NixmakerError(
+      'usage',
+      `the name of a keyring must end with ${keyringExtension}, or no machine looks at it`,
+    );
+  let input: KeyringInput;
+  try {
+    input = JSON.parse(await readText(from)) as KeyringInput;
+  } catch (cause) {
+    if (cause instanceof NixmakerError) throw cause;
+    throw new NixmakerError('keyring-malformed', `${from}: ${messageOf(cause)}`, { cause });
+  }
+  const text = encodeKeyring(input);
+  const keyring = parseKeyring(text);
+  // Keys that no target could read are noticed here, and not there.
+  trustSetOf(keyring);
+  await write(to, sealKeyring(text));
+  return keyring;
+}
+
+export async function signKeyringFile(path: string, signer: Signer): Promise<void> {
+  const envelope = await readText(path);
+  const { text } = peekKeyring(envelope);
+  await write(path, addKeyringSignature(envelope, signer.name, await signer.sign(keyringMessage(text))));
+}
+
+export async function inspectKeyringFile(path: string): Promise<ReturnType<typeof peekKeyring>> {
+  return peekKeyring(await readText(path));
+}
+
+/** Lays keyrings where agents look for them. @returns their versions */
+export async function putKeyrings(medium: string, files: readonly string[]): Promise<number[]> {
+  const folder = keyringsOf(medium);
+  const versions: number[] = [];
+  for (const file of files) {
+    const envelope = await readText(file);
+    const { keyring, claimedSigners } = peekKeyring(envelope);
+    if (claimedSigners.length === 0)
+      throw new NixmakerError('keyring-untrusted', `${file} is signed by nobody`);
+    await mkdir(folder, { recursive: true });
+    await write(join(folder, `${keyring.version}${keyringExtension}`), envelope);
+    versions.push(keyring.version);
+  }
+  return versions;
+}

@@ -1,0 +1,37 @@
+/** A local word on a bundle that is accepted and in the store, before anything of the machine is changed. */
+import { runOutside } from '../../activation/outside.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Transaction } from '../machine/transaction.ts';
+
+/** Asks the program of the policy; 0 is a yes. @throws NixmakerError `not-approved` */
+export async function requireApproval(
+  { policy, run, settings }: Machine,
+  transaction: Transaction,
+): Promise<void> {
+  const { approval } = policy;
+  if (approval === undefined) return;
+  const { host = '', sequence = '', toplevel = '', operation = '' } = transaction.known;
+  const env = {
+    NIXMAKER_HOST: host,
+    NIXMAKER_SEQUENCE: String(sequence),
+    NIXMAKER_TOPLEVEL: toplevel,
+    NIXMAKER_OPERATION: operation,
+  };
+  transaction.emit('approval-asked', { command: approval.command });
+  const [program, ...args] = approval.command;
+  const result = await (settings.activation === 'direct'
+    ? run(program, args, { env, cwd: '/', timeout: approval.timeout * 1000 })
+    : runOutside(run, {
+        unit: `nixmaker-approval-${transaction.id}-${process.pid}`,
+        seconds: approval.timeout,
+        argv: approval.command,
+        env,
+      }));
+  if (result.exitCode === 0) return;
+  const said = result.startError ?? result.stderrTail.at(-1) ?? result.stdout.trim().split('\n').at(-1) ?? '';
+  const how = result.timedOut
+    ? 'did not answer in time'
+    : `said no (exit ${result.exitCode ?? 'by a signal'})`;
+  throw new NixmakerError('not-approved', `${program} ${how}${said === '' ? '' : `: ${messageOf(said)}`}`);
+}

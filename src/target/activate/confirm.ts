@@ -1,0 +1,86 @@
+/**
+ * After a start of the machine: whether the system that was installed for it came up, is well, and stays. Before any
+ * new bundle is looked at.
+ */
+
+import { startUnitLater } from '../../activation/units.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { planConfirm } from '../../core/run/confirm.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import { parseStorePath } from '../../core/store-path.ts';
+import { readProfile, readSystemLink } from '../../nix/profile.ts';
+import { type JournalRecord, readJournal } from '../../state/journal.ts';
+import type { Machine } from '../machine/machine.ts';
+import { findPending, operationOf } from '../machine/pending.ts';
+import { Transaction } from '../machine/transaction.ts';
+import { type ActivationRequest, commit } from './activate.ts';
+import { requireHealth } from './health.ts';
+import { rollBack } from './roll-back.ts';
+
+/** Who asks: the start of the machine (and the end of the time a person had), or that person. */
+export type Occasion = 'start' | 'operator';
+
+/**
+ * The lock must be held. @returns the receipt of the run, or undefined where there is nothing to judge (yet)
+ */
+export async function judgePending(machine: Machine, occasion: Occasion): Promise<Receipt | undefined> {
+  const { records } = await readJournal(machine.settings.stateDirectory);
+  const record = findPending(records);
+  const toplevel = parseStorePath(record?.toplevel ?? '');
+  if (record === undefined || toplevel === undefined) return undefined;
+  const plan = await planFor(machine, record);
+  if (plan === 'wait' && !(occasion === 'operator' && record.askedIn === machine.bootId)) return undefined;
+  const transaction = Transaction.resume(machine, record, []);
+  transaction.emit('confirm-plan', { plan });
+  const request: ActivationRequest = { transaction, toplevel, operation: operationOf(record) };
+  if (plan === 'supersede')
+    return transaction.end('superseded', { detail: 'Another system was installed by other means.' });
+  try {
+    if (plan === 'not-booted')
+      throw new NixmakerError('boot-failed', 'the machine came up in another system');
+    if (plan === 'not-confirmed') throw new NixmakerError('not-confirmed', lateness(machine, record));
+    if (plan === 'check') await requireHealth(machine, { transaction, afterStart: true });
+  } catch (error) {
+    return rollBack(
+      machine,
+      { ...request, leaveToHelper: machine.settings.activation === 'systemd' && occasion !== 'operator' },
+      error,
+    );
+  }
+  if (plan === 'check' && occasion !== 'operator' && machine.policy.boot.confirm === 'manual')
+    return ask(machine, transaction);
+  await transaction.advance('healthy');
+  return commit(machine, request);
+}
+
+async function planFor(machine: Machine, record: JournalRecord) {
+  const { settings, bootId, clock } = machine;
+  const { toplevel = '', askedIn, confirmBy } = record;
+  return planConfirm(
+    { toplevel, bootId: record.bootId, askedIn: typeof askedIn === 'string' ? askedIn : undefined },
+    {
+      bootId,
+      booted: await readSystemLink(settings.bootedSystem),
+      profile: (await readProfile(settings.profile)).toplevel,
+      late: typeof confirmBy === 'number' && clock.uptime() >= confirmBy,
+    },
+  );
+}
+
+const lateness = ({ bootId }: Machine, { askedIn }: JournalRecord) =>
+  askedIn === bootId ? 'the time to confirm it is over' : 'the machine was restarted instead';
+
+async function ask(machine: Machine, transaction: Transaction): Promise<Receipt> {
+  const { within } = machine.policy.boot;
+  transaction.learn({ askedIn: machine.bootId, confirmBy: machine.clock.uptime() + within });
+  const detail = `The machine was started into the new system, which is well. Run \`nixmaker confirm\` within ${within} seconds, or the previous system comes back.`;
+  // First the clock, then the record: were it the other way round, a kill in between would leave no deadline.
+  if (machine.settings.activation === 'systemd') {
+    await startUnitLater(machine.run, {
+      service: 'nixmaker-confirm.service',
+      seconds: within + 1,
+      timer: `nixmaker-confirm-deadline-${transaction.id}`,
+    });
+  }
+  return transaction.end('pending', { detail });
+}

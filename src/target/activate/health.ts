@@ -1,0 +1,89 @@
+/**
+ * Health checks on behalf of a run. The helper is shut in (no network, no capabilities, next to nothing to write to),
+ * and what it sees is not what the machine’s services see: so there they run in a transient unit, outside.
+ */
+import * as z from 'zod';
+import { checkHealth, checkStart, type HealthContext } from '../../activation/health.ts';
+import { runOutside } from '../../activation/outside.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { HealthPolicy } from '../../core/policy/policy.ts';
+import type { HealthResult } from '../../core/run/receipt.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Transaction } from '../machine/transaction.ts';
+
+export interface Inquiry {
+  /** Units that had failed before; undefined where the machine has no systemd to ask. */
+  readonly failedBefore: readonly string[] | undefined;
+  /** The machine was just started: let it come up first. */
+  readonly afterStart: boolean;
+}
+
+/** Looks, and keeps what was seen in the receipt. @throws NixmakerError `health-failed` */
+export async function requireHealth(
+  machine: Machine,
+  { transaction, afterStart }: { transaction: Transaction; afterStart: boolean },
+): Promise<void> {
+  if (machine.policy.health === undefined) return;
+  const inquiry = { failedBefore: transaction.known.failedUnitsBefore, afterStart };
+  const results = await (machine.settings.activation === 'direct'
+    ? inquire(machine, inquiry)
+    : inquireOutside(machine, { id: transaction.id, health: machine.policy.health, ...inquiry }));
+  transaction.learn({ health: results });
+  const bad = results.filter((r) => !r.ok);
+  if (bad.length === 0) return;
+  const detail = bad
+    .map(({ check, detail: why }) => `${check}${why === undefined ? '' : ` (${why})`}`)
+    .join('; ');
+  throw new NixmakerError('health-failed', `not so: ${detail}`);
+}
+
+/** Runs the checks of the policy, here. */
+export async function inquire(
+  { policy, run, clock, settings }: Pick<Machine, 'policy' | 'run' | 'clock' | 'settings'>,
+  { failedBefore, afterStart }: Inquiry,
+): Promise<HealthResult[]> {
+  if (policy.health === undefined) return [];
+  const context: HealthContext = { run, clock, failedBefore };
+  if (afterStart && settings.activation === 'systemd') {
+    const started = await checkStart(context, policy.boot.startTimeout);
+    if (!started.ok) return [started];
+  }
+  return checkHealth(context, policy.health);
+}
+
+const resultsParser = z.array(
+  z.strictObject({ check: z.string(), ok: z.boolean(), detail: z.string().optional() }),
+);
+
+async function inquireOutside(
+  { run, files, policy }: Machine,
+  { id, health, failedBefore, afterStart }: Inquiry & { id: string; health: HealthPolicy },
+): Promise<HealthResult[]> {
+  const [, program = ''] = process.argv;
+  const option = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
+  const ourselves = [process.execPath, program, 'check-health'];
+  const seconds = longest(health) + (afterStart ? policy.boot.startTimeout : 0) + 60;
+  const result = await runOutside(run, {
+    unit: `nixmaker-health-${id}-${process.pid}`,
+    seconds,
+    argv: [
+      ...ourselves,
+      ...option('--settings', files.settings),
+      ...option('--policy', files.policy),
+      ...(afterStart ? ['--after-start'] : []),
+      ...(failedBefore === undefined ? [] : ['--failed-before', ...failedBefore]),
+    ],
+  });
+  try {
+    const parsed = resultsParser.parse(JSON.parse(result.stdout));
+    return parsed.map(({ detail, ...rest }) => (detail === undefined ? rest : { ...rest, detail }));
+  } catch (error) {
+    const why = result.startError ?? result.stderrTail.at(-1) ?? messageOf(error);
+    return [{ check: 'the health checks can be run', ok: false, detail: messageOf(why) }];
+  }
+}
+
+/** Seconds the checks may take by their own policy. */
+function longest({ settle, retries, timeout, interval }: HealthPolicy): number {
+  return settle + (retries + 1) * (timeout + 30) + retries * interval;
+}

@@ -1,0 +1,137 @@
+/**
+ * Back to what was there: the remembered generation (never "the one before", which may be another), its boot entry,
+ * and, where the running system was or may have been touched, its running state. The bad generation is deleted: a
+ * broken one can make later boot loader installations fail.
+ */
+import { findInhibitors } from '../../activation/inspect.ts';
+import type { SwitchVerb } from '../../activation/switch.ts';
+import { startUnit } from '../../activation/units.ts';
+import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import { parseStorePath, type StorePath } from '../../core/store-path.ts';
+import {
+  deleteGeneration,
+  listGenerations,
+  readProfile,
+  readSystemLink,
+  switchGeneration,
+} from '../../nix/profile.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Transaction } from '../machine/transaction.ts';
+import { type ActivationRequest, switchVerb } from './activate.ts';
+
+export interface Rollback extends Pick<ActivationRequest, 'transaction' | 'operation'> {
+  /**
+   * Leave the work to nixmaker-activate.service. While the machine is still starting, a switch would wait for the end of
+   * the start, and the start for us.
+   */
+  readonly leaveToHelper?: boolean;
+}
+
+/** @param cause what made it necessary; its detail is what the operator reads */
+export async function rollBack(machine: Machine, request: Rollback, cause: unknown): Promise<Receipt> {
+  const { transaction } = request;
+  const detail = cause instanceof NixmakerError ? cause.detail : messageOf(cause);
+  const known: readonly ReasonCode[] = [
+    'interrupted',
+    'health-failed',
+    'boot-failed',
+    'not-confirmed',
+    'no-space',
+    'nix-unavailable',
+  ];
+  const code =
+    cause instanceof NixmakerError && known.includes(cause.code) ? cause.code : 'activation-failed';
+  transaction.learn({ code, detail });
+  // On disk before the first effect: a rollback that is cut off is begun again, not mistaken for an activation.
+  if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');
+  if (request.leaveToHelper === true) {
+    await startUnit(machine.run, 'nixmaker-activate.service');
+    return transaction.receipt();
+  }
+  const faults = await undo(machine, request);
+  if (faults.length > 0) {
+    return transaction.end('failed', {
+      code: 'rollback-failed',
+      detail: `${detail}; putting back: ${faults.join('; ')}`,
+    });
+  }
+  return transaction.end('rolled-back', { code, detail });
+}
+
+/** Each step is tried whatever became of the one before. @returns what went wrong */
+async function undo(machine: Machine, { transaction, operation }: Rollback): Promise<string[]> {
+  const faults: string[] = [];
+  const attempt = async (step: () => Promise<unknown>) => {
+    try {
+      await step();
+    } catch (error) {
+      faults.push(messageOf(error));
+    }
+  };
+  const { previousToplevel, previousGeneration: generation, previousCurrent } = transaction.known;
+  const previous = parseStorePath(previousToplevel ?? '');
+  const ranBefore = parseStorePath(previousCurrent ?? '');
+  const installs = operation === 'switch' || operation === 'boot';
+  if (installs && previous !== undefined && generation !== undefined) {
+    const { profile } = machine.settings;
+    // Where nothing was changed yet nothing is written: the disk may be full.
+    const moved = (await readProfile(profile)).generation !== generation;
+    if (moved) await attempt(() => switchGeneration(machine.nix, { profile, generation }));
+    await attempt(() => deleteOurs(machine, transaction, generation));
+    if (moved || transaction.reached('boot-entry'))
+      await attempt(() => runVerb(machine, { transaction, toplevel: previous }, 'boot'));
+  }
+  const live = await systemToRun(machine, { transaction, operation });
+  if (live !== undefined) {
+    await attempt(() =>
+      runVerb(machine, { transaction, toplevel: live }, live === previous ? 'switch' : 'test'),
+    );
+  }
+  const running = await readSystemLink(machine.settings.currentSystem);
+  if (installs && running !== undefined && running === transaction.known.toplevel)
+    transaction.notice('The machine still runs the system that was rolled back: restart it.');
+  if (previous === undefined && ranBefore === undefined) faults.push('there was no system before');
+  return faults;
+}
+
+/** Deletes the generation of this run. One that an operator chose was there before us, and stays. */
+async function deleteOurs(machine: Machine, { known }: Transaction, previous: number): Promise<void> {
+  if (known.targetGeneration !== undefined) return;
+  const { profile } = machine.settings;
+  for (const [generation, system] of await listGenerations(profile)) {
+    if (generation > previous && system === known.toplevel)
+      await deleteGeneration(machine.nix, { profile, generation });
+  }
+}
+
+/**
+ * What is to be brought back to run, if anything. Within one boot a switch that failed may have left anything. After
+ * a restart nothing is left of it, but the machine may have come up in the system that is to go; a system that was
+ * installed for a start is left by one.
+ */
+async function systemToRun(
+  machine: Machine,
+  { transaction, operation }: Rollback,
+): Promise<StorePath | undefined> {
+  const { bootId, toplevel, previousCurrent, previousToplevel } = transaction.known;
+  const running = await readSystemLink(machine.settings.currentSystem);
+  const ranBefore = parseStorePath(previousCurrent ?? '');
+  if (bootId === machine.bootId)
+    return running !== ranBefore || transaction.reached('switched') ? ranBefore : undefined;
+  const previous = parseStorePath(previousToplevel ?? '') ?? ranBefore;
+  if (operation !== 'switch' || running === undefined || running !== toplevel || previous === undefined)
+    return undefined;
+  return (await findInhibitors(running, previous)).length === 0 ? previous : undefined;
+}
+
+async function runVerb(
+  machine: Machine,
+  system: { transaction: Transaction; toplevel: StorePath },
+  verb: SwitchVerb,
+): Promise<void> {
+  const { outcome } = await switchVerb(machine, system, verb);
+  const good =
+    outcome === 'done' || (verb !== 'boot' && (outcome === 'units-failed' || outcome === 'reboot-needed'));
+  if (!good) throw new NixmakerError('rollback-failed', `${system.toplevel} ${verb}: ${outcome}`);
+}

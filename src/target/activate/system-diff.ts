@@ -1,0 +1,37 @@
+/** Two systems of this machine, or one and what a bundle brings, side by side. Reads only. */
+import { realpath } from 'node:fs/promises';
+import { findStartChanges, findUnitChanges } from '../../activation/inspect.ts';
+import { diffClosures, type SystemDiff } from '../../core/bundle/closure-diff.ts';
+import type { PathInfo } from '../../core/bundle/manifest.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { parseStorePath, type StorePath } from '../../core/store-path.ts';
+import type { NixContext } from '../../nix/command.ts';
+import { notedClosure } from '../../nix/path-info.ts';
+
+export interface Side {
+  readonly toplevel: StorePath;
+  /** As a manifest lists them; without, the store is asked. */
+  readonly paths?: readonly PathInfo[];
+}
+
+/** The system that a link or a path leads to. @throws NixmakerError `usage` where it leads to none */
+export async function systemAt(path: string): Promise<StorePath> {
+  const system = parseStorePath(await realpath(path).catch(() => ''));
+  if (system === undefined) throw new NixmakerError('usage', `${path} is no system in the store`);
+  return system;
+}
+
+/** Units and what needs a restart are told only of a system that is in the store. @throws NixmakerError `nix-failed` */
+export async function diffSystems(
+  nix: NixContext,
+  { from, to }: { from: StorePath; to: Side },
+): Promise<SystemDiff> {
+  const [before, after] = [await notedClosure(nix, from), to.paths ?? (await notedClosure(nix, to.toplevel))];
+  const closures = diffClosures(before, after);
+  if (to.paths !== undefined) return { ...closures, units: [], restart: [] };
+  return {
+    ...closures,
+    units: await findUnitChanges(from, to.toplevel),
+    restart: await findStartChanges(from, to.toplevel),
+  };
+}

@@ -1,0 +1,243 @@
+/** What is wrong on this machine, or soon will be, before a bundle finds out. Reads only. */
+import { constants } from 'node:fs';
+import { access, readdir, stat } from 'node:fs/promises';
+import { listFailedUnits } from '../../activation/health.ts';
+import { findInhibitors, findStartChanges } from '../../activation/inspect.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { spaceAt } from '../../media/space.ts';
+import { readProfile, readSystemLink } from '../../nix/profile.ts';
+import {
+  isRecentNix,
+  nixSetting,
+  nixVersion,
+  pingStore,
+  storeFolder,
+  trustedKeysOf,
+} from '../../nix/target.ts';
+import { readJournal } from '../../state/journal.ts';
+import { runsSystem } from '../machine/facts.ts';
+import { readKnownFloor, timeFloor } from '../machine/floor.ts';
+import type { Machine } from '../machine/machine.ts';
+import { findPending } from '../machine/pending.ts';
+
+export interface Diagnosis {
+  readonly check: string;
+  /** `bad`: no bundle can be taken, or not safely. `look`: it works, and somebody should know. */
+  readonly verdict: 'ok' | 'look' | 'bad';
+  readonly what: string;
+  /** What to do; only where there is something to be done. */
+  readonly next?: string;
+}
+
+type Found = Omit<Diagnosis, 'check'>;
+type Check = (machine: Machine) => Promise<Found>;
+
+const ok = (what: string): Found => ({ verdict: 'ok', what });
+const look = (what: string, next: string): Found => ({ verdict: 'look', what, next });
+const bad = (what: string, next: string): Found => ({ verdict: 'bad', what, next });
+
+/** In the order in which a bundle would meet them. Settings, policy and keys were read when the machine was opened. */
+const checks: Readonly<Record<string, Check>> = {
+  policy: async ({ policy }) =>
+    ok(`host ${policy.host}, operation ${policy.operation}, realise ${policy.realise}`),
+  keys: checkKeys,
+  'nix-keys': checkNixKeys,
+  nix: checkNix,
+  'require-sigs': async ({ nix }) =>
+    (await nixSetting(nix, 'require-sigs')) === 'true'
+      ? ok('Nix checks signatures too')
+      : look(
+          'require-sigs is false: Nix takes paths that nobody signed',
+          'Remove `require-sigs = false` from nix.conf.',
+        ),
+  durable: async ({ nix }) =>
+    (await nixSetting(nix, 'fsync-store-paths')) === 'true'
+      ? ok('store paths are on disk before they count')
+      : look(
+          'fsync-store-paths is off: a power cut in an import is healed afterwards, not avoided',
+          'Set `fsync-store-paths = true` in nix.conf (the NixOS module does).',
+        ),
+  clock: checkClock,
+  floor: async ({ floorDirectory }) => {
+    const { floor, doubt } = await readKnownFloor(floorDirectory);
+    if (doubt !== undefined)
+      return bad(`lost: ${doubt}`, 'See `nixmaker floor`, then `nixmaker floor adopt`.');
+    return ok(floor === undefined ? 'no bundle taken yet' : `sequence ${floor.sequence}`);
+  },
+  journal: async ({ floorDirectory }) => {
+    const { unreadable } = await readJournal(floorDirectory);
+    return unreadable === 0
+      ? ok('every line can be read')
+      : look(`${unreadable} lines can’t be read`, 'The disk may be failing: look at its SMART values.');
+  },
+  inbox: checkInbox,
+  room: checkRoomLeft,
+  boot: checkBoot,
+  system: checkSystem,
+  inhibitors: async ({ settings }) => {
+    const [running, { toplevel }] = [
+      await readSystemLink(settings.currentSystem),
+      await readProfile(settings.profile),
+    ];
+    if (running === undefined || toplevel === undefined) return ok('nothing to compare');
+    const keys = await findInhibitors(running, toplevel);
+    return keys.length === 0
+      ? ok('nothing keeps the installed system from being switched to')
+      : look(`${keys.join(', ')}: the installed system can’t be switched to`, 'Restart the machine.');
+  },
+  units: checkUnits,
+  'failed-units': async ({ run, settings }) => {
+    const failed = settings.activation === 'systemd' ? await listFailedUnits(run) : [];
+    if (failed === undefined) return look('systemd does not answer', 'See `systemctl status`.');
+    return failed.length === 0
+      ? ok('none')
+      : look(failed.join(', '), 'See `systemctl status` for each; a rollback counts only what fails newly.');
+  },
+  media: checkMedia,
+};
+
+/** Each check is on its own: what one of them throws is what it found. */
+export async function diagnose(machine: Machine): Promise<Diagnosis[]> {
+  return Promise.all(
+    Object.entries(checks).map(async ([check, examine]): Promise<Diagnosis> => {
+      try {
+        return { check, ...(await examine(machine)) };
+      } catch (error) {
+        const code = error instanceof NixmakerError ? error.code : 'internal';
+        // Said once, by the check that is about it.
+        if (code === 'nix-unavailable' && check !== 'nix')
+          return { check, ...look('not known: Nix does not answer', 'See `nix` in this list.') };
+        return { check, ...bad(messageOf(error), `See \`nixmaker explain ${code}\`.`) };
+      }
+    }),
+  );
+}
+
+async function checkKeys({ policy, trust, keyring }: Machine): Promise<Found> {
+  const count = trust.keys.length;
+  const ring = keyring === undefined ? '' : `, keyring ${keyring.version}`;
+  if (count < policy.threshold)
+    return bad(`${count} keys for a threshold of ${policy.threshold}`, 'Give the policy more trusted keys.');
+  return count === policy.threshold && count > 1
+    ? look(
+        `all of ${count} keys must sign${ring}: losing one locks this machine`,
+        'Trust a key more than needed.',
+      )
+    : ok(`${count} trusted, ${policy.threshold} needed${ring}`);
+}
+
+async function checkNixKeys({ nix, policy }: Machine): Promise<Found> {
+  const known = new Set(await trustedKeysOf(nix));
+  const unknown = policy.trustedKeys.map(({ key }) => key).filter((key) => !known.has(key));
+  if (unknown.length === 0) return ok('Nix trusts what the policy trusts');
+  const names = unknown.map((key) => key.split(':')[0]).join(', ');
+  return look(
+    `Nix does not know ${names}`,
+    'Add them to `trusted-public-keys`, or have root vouch for paths (`nixmaker store-key`).',
+  );
+}
+
+async function checkNix({ nix }: Machine): Promise<Found> {
+  const version = await nixVersion(nix);
+  await pingStore(nix);
+  return isRecentNix(version)
+    ? ok(version)
+    : bad(`${version} is too old`, 'See `nixmaker explain nix-too-old`.');
+}
+
+async function checkClock(machine: Machine): Promise<Found> {
+  const { floor } = await readKnownFloor(machine.floorDirectory);
+  const now = machine.clock.now().toISOString();
+  if (timeFloor(machine, floor).clockBehind)
+    return look(
+      `it says ${now.slice(0, 16)}, which is before what was signed last`,
+      'Set it; until then windows for restarts stay shut.',
+    );
+  return ok(now.slice(0, 16));
+}
+
+async function checkInbox({ settings }: Machine): Promise<Found> {
+  const folder = await stat(settings.inbox).catch(() => undefined);
+  if (folder?.isDirectory() !== true)
+    return bad(`${settings.inbox} is no folder`, 'Start nixmaker.service, which makes it.');
+  if ((folder.mode & 0o002) !== 0)
+    return look(`anybody may write to ${settings.inbox}`, 'chmod o-w, and use a group (`inbox.group`).');
+  const waiting = (await readdir(settings.inbox)).filter(
+    (n) => !['done', 'refused'].includes(n) && !n.startsWith('.'),
+  );
+  return ok(waiting.length === 0 ? 'empty' : `${waiting.length} files wait in it`);
+}
+
+async function checkRoomLeft({ nix, policy }: Machine): Promise<Found> {
+  const { freeBytes, freeInodes } = await spaceAt(storeFolder(nix));
+  const mebibytes = Math.floor(freeBytes / 1024 ** 2);
+  const what = `${mebibytes} MiB free at the store`;
+  const next = 'Remove old generations: `nix-collect-garbage --delete-older-than 30d`.';
+  if (freeBytes < policy.limits.freeBytes) return bad(`${what}, less than the policy keeps free`, next);
+  if (freeBytes < policy.limits.freeBytes + 1024 ** 3) return look(`${what}: a system may not fit`, next);
+  if (freeInodes > 0 && freeInodes < 20_000) return look(`only ${freeInodes} inodes left`, next);
+  return ok(what);
+}
+
+async function checkBoot({ settings }: Machine): Promise<Found> {
+  const place = settings.bootDirectory;
+  const [boot, root] = await Promise.all([stat(place).catch(() => undefined), stat('/')]);
+  if (boot === undefined) return look(`${place} is not there`, 'Mount it, or set `bootDirectory`.');
+  if (boot.dev === root.dev) return ok(`${place} is part of the root file system`);
+  const { freeBytes } = await spaceAt(place);
+  const mebibytes = Math.floor(freeBytes / 1024 ** 2);
+  return mebibytes >= 100
+    ? ok(`${mebibytes} MiB free`)
+    : look(
+        `${mebibytes} MiB free: a kernel may not fit`,
+        'Lower `boot.loader.*.configurationLimit` and switch.',
+      );
+}
+
+async function checkSystem({ settings, floorDirectory }: Machine): Promise<Found> {
+  const [running, booted, { toplevel }, { records }] = await Promise.all([
+    readSystemLink(settings.currentSystem),
+    readSystemLink(settings.bootedSystem),
+    readProfile(settings.profile),
+    readJournal(floorDirectory),
+  ]);
+  if (toplevel === undefined)
+    return look('the profile has no generation yet', 'Take a bundle, or switch once.');
+  const pending = findPending(records);
+  if (pending !== undefined)
+    return look(`${pending.toplevel} waits for a restart or a word`, 'Restart, or `nixmaker confirm`.');
+  if (!(await runsSystem(running, toplevel)))
+    return look(
+      'what runs is not what is installed, and no run of ours waits: somebody switched by hand',
+      'See `nixmaker diff`.',
+    );
+  const changes = await findStartChanges(booted, toplevel);
+  return changes.length === 0
+    ? ok('what is installed runs')
+    : look(`only a restart brings ${changes.join(', ')}`, 'Restart when it suits.');
+}
+
+const services = ['nixmaker.service', 'nixmaker-activate.path'];
+
+async function checkUnits({ run, settings }: Machine): Promise<Found> {
+  if (settings.activation !== 'systemd') return ok('not under systemd (`activation` is `direct`)');
+  const { stdout } = await run('systemctl', ['is-active', ...services]);
+  const states = stdout.trim().split('\n');
+  const down = services.filter((_, i) => states[i] !== 'active');
+  return down.length === 0
+    ? ok(`${services.join(', ')} are active`)
+    : bad(`${down.join(', ')} not active`, `systemctl status ${down.join(' ')}`);
+}
+
+async function checkMedia({ settings, policy }: Machine): Promise<Found> {
+  const { roots } = settings.media;
+  if (roots.length === 0 && !policy.media.mount) return ok('not used');
+  const missing: string[] = [];
+  for (const root of roots) await access(root, constants.R_OK).catch(() => missing.push(root));
+  return missing.length === 0
+    ? ok(roots.length === 0 ? 'mounted by nixmaker' : `below ${roots.join(', ')}`)
+    : look(
+        `${missing.join(', ')} can’t be read yet`,
+        'It appears with the first medium; else see its permissions.',
+      );
+}

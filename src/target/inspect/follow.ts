@@ -1,0 +1,62 @@
+/** The journal as it grows, for `events` and `status --watch`. */
+
+import { join } from 'node:path';
+import type { Settings } from '../../core/policy/settings.ts';
+import { watchFiles } from '../../media/watch-files.ts';
+import type { JournalRecord } from '../../state/journal.ts';
+import { progressFile } from '../../state/progress.ts';
+
+import { journalFolders, readAllJournals } from './status.ts';
+
+/** Calls after every change, and once at first; one call at a time. Runs until the signal. */
+export async function onEveryChange(
+  settings: Settings,
+  { signal, call }: { signal: AbortSignal; call: () => Promise<void> },
+): Promise<void> {
+  let changed = true;
+  let wake: (() => void) | undefined;
+  const note = () => {
+    changed = true;
+    wake?.();
+  };
+  const files = [
+    ...journalFolders(settings).map((folder) => join(folder, 'journal')),
+    progressFile(settings.runtimeDirectory),
+  ];
+  const watcher = watchFiles(files, note);
+  signal.addEventListener('abort', note);
+  try {
+    while (!signal.aborted) {
+      if (changed) {
+        changed = false;
+        await call();
+        continue;
+      }
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    signal.removeEventListener('abort', note);
+    await watcher.close();
+  }
+}
+
+/** Every transition that is in the journal, and then each as it comes. */
+export async function followEvents(
+  settings: Settings,
+  { signal, tell }: { signal: AbortSignal; tell: (record: JournalRecord) => void },
+): Promise<void> {
+  const told = new Set<string>();
+  await onEveryChange(settings, {
+    signal,
+    call: async () => {
+      for (const record of (await readAllJournals(settings)).records) {
+        const key = `${record.transaction} ${record.state} ${record.at}`;
+        if (told.has(key)) continue;
+        told.add(key);
+        tell(record);
+      }
+    },
+  });
+}

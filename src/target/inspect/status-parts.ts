@@ -1,0 +1,58 @@
+/** The parts of a status that are put together from several places. Reads only. */
+import { messageOf } from '../../core/errors.ts';
+import type { Settings } from '../../core/policy/settings.ts';
+import { nextOpening } from '../../core/policy/window.ts';
+import type { HealthResult } from '../../core/run/receipt.ts';
+import { listMounts, mediaAmong } from '../../media/mounts.ts';
+import { systemClock } from '../../process/clock.ts';
+import { runProgram } from '../../process/run.ts';
+import { readPolicy } from '../../state/config.ts';
+import type { JournalRecord } from '../../state/journal.ts';
+import { readProgress, secondsLeft } from '../../state/progress.ts';
+import type { Status } from './status.ts';
+
+export async function progressOf(
+  settings: Settings,
+  last: JournalRecord | undefined,
+): Promise<Status['progress']> {
+  const progress = await readProgress(settings.runtimeDirectory);
+  const isOf = last !== undefined && progress?.transaction === last.transaction;
+  // What is written there stays behind when its step is over.
+  if (!isOf || !['accepted', 'imported'].includes(last.state)) return undefined;
+  return { ...progress, secondsLeft: secondsLeft(progress) };
+}
+
+export function healthLine(last: JournalRecord | undefined): string | undefined {
+  const checks = last?.health as readonly HealthResult[] | undefined;
+  if (checks === undefined || checks.length === 0) return undefined;
+  const unwell = checks.filter((c) => !c.ok);
+  return unwell.length === 0
+    ? `${checks.length} checks passed`
+    : unwell.map((c) => `${c.check}${c.detail === undefined ? '' : `: ${c.detail}`}`).join('; ');
+}
+
+export async function mediaOf({ media }: Settings): Promise<string[]> {
+  const mounts = await listMounts(runProgram);
+  return mediaAmong(mounts, [...media.roots, media.directory]).map((m) => m.target);
+}
+
+/** `confirmBy` is an uptime (activation's own clock, which nobody sets back). */
+export async function confirmWithin({ confirmBy }: JournalRecord): Promise<string | undefined> {
+  if (typeof confirmBy !== 'number') return undefined;
+  const left = Math.round(confirmBy - systemClock.uptime());
+  return left > 0 ? `within ${left} s, or it is put back: nixmaker confirm` : 'the time for it is over';
+}
+
+export async function policyInShort(settings: Settings): Promise<Status['policy']> {
+  try {
+    const { reboot } = await readPolicy(settings.policyFile, process.getuid?.() ?? 0);
+    if (reboot.when === 'never') return {};
+    if (reboot.window === undefined) return { window: `restarts ${reboot.when}, at any hour` };
+    const opens = nextOpening(reboot.window, systemClock.now())?.toISOString().slice(0, 16).replace('T', ' ');
+    return {
+      window: `restarts ${reboot.when}; the next window opens ${opens === undefined ? 'never' : `${opens} UTC`}`,
+    };
+  } catch (error) {
+    return { problem: messageOf(error) };
+  }
+}

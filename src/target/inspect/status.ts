@@ -1,0 +1,127 @@
+/** What `status` and `history` say. Reads only; needs neither policy nor a running agent. */
+import { findStartChanges } from '../../activation/inspect.ts';
+import type { Settings } from '../../core/policy/settings.ts';
+import { listInbox } from '../../media/inbox.ts';
+import { type DiskRow, listDisks } from '../../media/space.ts';
+import { readProfile, readSystemLink } from '../../nix/profile.ts';
+import { type JournalContents, type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
+import { readKeyring } from '../../state/keyring.ts';
+import type { Progress } from '../../state/progress.ts';
+import { runsSystem } from '../machine/facts.ts';
+import { readKnownFloor } from '../machine/floor.ts';
+import { floorDirectoryOf } from '../machine/machine.ts';
+import { findPending } from '../machine/pending.ts';
+import { confirmWithin, healthLine, mediaOf, policyInShort, progressOf } from './status-parts.ts';
+
+export interface Status {
+  readonly schema: 1;
+  readonly running: string | undefined;
+  readonly booted: string | undefined;
+  readonly profile: string | undefined;
+  readonly generation: number | undefined;
+  /** The profile is not what runs: a restart (or a switch) is due. */
+  readonly pending: boolean;
+  /** The system that waits for a restart or a confirmation: what its run said last. */
+  readonly awaiting:
+    | {
+        readonly sequence: number | undefined;
+        readonly detail: string;
+        /** How long a person may take to say so. */
+        readonly confirmWithin: string | undefined;
+      }
+    | undefined;
+  /** What of the installed system only a restart brings. */
+  readonly restartChanges: readonly string[];
+  readonly floor: { readonly sequence: number; readonly createdAt: string } | undefined;
+  /** Why the floor can’t be believed: nothing is taken until an operator has adopted one. */
+  readonly floorLost: string | undefined;
+  /** Version of the keyring that has come, whether it counts or the policy’s keys do. */
+  readonly keyring: number | undefined;
+  readonly last: JournalRecord | undefined;
+  /** Of the run under way. */
+  readonly progress: (Progress & { readonly secondsLeft: number | undefined }) | undefined;
+  /** The last run's health checks in a line. */
+  readonly health: string | undefined;
+  /** Where media are mounted below the folders of the settings, and by nixmaker. */
+  readonly media: readonly string[];
+  /** Of the policy, as far as this user may read it. */
+  readonly policy: { readonly window?: string; readonly problem?: string } | undefined;
+  /** Files in the inbox that have not been settled. */
+  readonly waiting: readonly string[];
+  readonly disks: readonly DiskRow[];
+  /** Journal lines that could not be read. */
+  readonly unreadable: number;
+}
+
+export async function readStatus(settings: Settings): Promise<Status> {
+  const [running, booted, profile, { floor, doubt }, journal, waiting, disks] = await Promise.all([
+    readSystemLink(settings.currentSystem),
+    readSystemLink(settings.bootedSystem),
+    readProfile(settings.profile),
+    readKnownFloor(floorDirectoryOf(settings)),
+    readAllJournals(settings),
+    listInbox(settings.inbox),
+    listDisks(),
+  ]);
+  const awaiting = findPending(journal.records);
+  const installed = profile.toplevel;
+  const last = journal.records.at(-1);
+  return {
+    schema: 1,
+    running,
+    booted,
+    profile: profile.toplevel,
+    generation: profile.generation,
+    pending: installed !== undefined && !(await runsSystem(running, installed)),
+    awaiting:
+      awaiting === undefined
+        ? undefined
+        : {
+            sequence: awaiting.sequence,
+            detail: String(awaiting.detail ?? ''),
+            confirmWithin: await confirmWithin(awaiting),
+          },
+    restartChanges: await findStartChanges(booted, installed),
+    floor: floor === undefined ? undefined : { sequence: floor.sequence, createdAt: floor.createdAt },
+    floorLost: doubt,
+    keyring: (await readKeyring(floorDirectoryOf(settings)))?.version,
+    last,
+    progress: await progressOf(settings, last),
+    health: healthLine(last),
+    media: await mediaOf(settings),
+    policy: await policyInShort(settings),
+    waiting: waiting.map((c) => c.path),
+    disks,
+    unreadable: journal.unreadable,
+  };
+}
+
+export const journalFolders = (settings: Settings): string[] => [
+  ...new Set([floorDirectoryOf(settings), settings.stateDirectory]),
+];
+
+/** The agent's journal and, where the privileges are apart, the helper's: one run has the same id in both. */
+export async function readAllJournals(settings: Settings): Promise<JournalContents> {
+  const all = await Promise.all(journalFolders(settings).map(readJournal));
+  return {
+    records: all.flatMap((j) => j.records).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)),
+    unreadable: all.reduce((sum, j) => sum + j.unreadable, 0),
+  };
+}
+
+export interface History {
+  readonly schema: 1;
+  /** How each run ended, oldest first; a run that has not ended shows its last state. */
+  readonly runs: readonly JournalRecord[];
+  readonly unreadable: number;
+}
+
+export async function readHistory(settings: Settings): Promise<History> {
+  const { records, unreadable } = await readAllJournals(settings);
+  return { schema: 1, runs: lastOfEach(records), unreadable };
+}
+
+/** Every step of every run, oldest first. */
+export async function readEvents(settings: Settings): Promise<readonly JournalRecord[]> {
+  return (await readAllJournals(settings)).records;
+}

@@ -1,0 +1,48 @@
+/** What is so on this machine now, for the decision. */
+import { findSpecialisation } from '../../activation/inspect.ts';
+import type { Facts } from '../../core/policy/decide.ts';
+import type { StorePath } from '../../core/store-path.ts';
+import { readProfile, readSystemLink } from '../../nix/profile.ts';
+import { currentSystem } from '../../nix/target.ts';
+import type { VerifiedManifest } from '../../signing/verify.ts';
+import { failedDigests } from '../../state/journal.ts';
+import { readKnownFloor, timeFloor } from './floor.ts';
+import type { Machine } from './machine.ts';
+import { pendingSystem } from './pending.ts';
+
+/** What the decision needs to know of this machine. */
+export async function gatherFacts(
+  machine: Machine,
+  { manifest, digest, signedBy }: VerifiedManifest,
+  { operation, unattended }: Pick<Facts, 'operation' | 'unattended'>,
+): Promise<Facts> {
+  const { settings } = machine;
+  const [system, { floor, doubt, records }, profile, running] = await Promise.all([
+    currentSystem(machine.nix),
+    readKnownFloor(machine.floorDirectory),
+    readProfile(settings.profile),
+    readSystemLink(settings.currentSystem),
+  ]);
+  return {
+    manifestDigest: digest,
+    system,
+    machineId: machine.machineId,
+    floor,
+    floorDoubt: doubt,
+    signedBy,
+    unattended,
+    pending: pendingSystem(records, machine.bootId),
+    failedDigests: failedDigests(records),
+    operation,
+    toplevelInPlace:
+      profile.toplevel === manifest.toplevel &&
+      (operation !== 'switch' || (await runsSystem(running, manifest.toplevel))),
+    ...timeFloor(machine, floor),
+  };
+}
+
+/** Also as one of its specialisations. */
+export async function runsSystem(running: StorePath | undefined, toplevel: StorePath): Promise<boolean> {
+  if (running === undefined || running === toplevel) return running !== undefined;
+  return (await findSpecialisation(toplevel, running)) !== undefined;
+}

@@ -1,0 +1,38 @@
+/** The key by which the desk knows that a receipt is this host's. Made at the first need, kept by root, never on a medium. */
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NixmakerError } from '../../core/errors.ts';
+import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
+import { readIfThere, writeDurably } from '../../state/durable.ts';
+import type { Machine } from './machine.ts';
+
+type Keeper = Pick<Machine, 'floorDirectory' | 'policy'>;
+
+const secretFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'host.secret');
+const publicFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'host.public');
+
+/** @throws NixmakerError `key-malformed` where the file is damaged: another key would not be this host to the desk */
+export async function hostKey(machine: Keeper): Promise<SecretKey> {
+  const there = await readIfThere(secretFile(machine));
+  if (there !== undefined) return parseSecretKey(there.trimEnd());
+  const pair = generateKeyPair(`host-${machine.policy.host}`);
+  await writeDurably(secretFile(machine), `${pair.secret}\n`, 0o600);
+  await chmod(secretFile(machine), 0o600);
+  await writeDurably(publicFile(machine), `${pair.public}\n`);
+  return parseSecretKey(pair.secret);
+}
+
+export function publicText({ publicKey: { name, material } }: SecretKey): string {
+  return `${name}:${material}`;
+}
+
+/** The public half, for whoever may not read the secret one. @throws NixmakerError `usage` */
+export async function readHostKey(machine: Keeper): Promise<string> {
+  const text = await readIfThere(publicFile(machine));
+  if (text === undefined)
+    throw new NixmakerError(
+      'usage',
+      'this machine has no key yet; it makes one when its first receipt is due',
+    );
+  return text.trimEnd();
+}

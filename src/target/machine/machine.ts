@@ -1,0 +1,146 @@
+/** The one file that wires the target's half: settings, policy, keys, Nix, process runner, clock. */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { findPackageJSON } from 'node:module';
+import { NixmakerError } from '../../core/errors.ts';
+import { type Keyring, withKeyring } from '../../core/policy/keyring.ts';
+import type { Policy } from '../../core/policy/policy.ts';
+import type { Settings } from '../../core/policy/settings.ts';
+import { defaultSettingsFile } from '../../core/policy/settings.ts';
+import type { Clock, EventSink, ProcessHolder, ProcessListener, ProcessRunner } from '../../core/ports.ts';
+import type { State } from '../../core/run/lifecycle.ts';
+import type { NixContext } from '../../nix/command.ts';
+import { daemonSocketOf } from '../../nix/daemon.ts';
+import { systemClock } from '../../process/clock.ts';
+import { holdProgram, listenToProgram, runProgram } from '../../process/run.ts';
+import { type TrustSet, trustSetOf } from '../../signing/verify.ts';
+import { readPolicy, readSettings } from '../../state/config.ts';
+import { readKeyring } from '../../state/keyring.ts';
+
+export interface Machine {
+  /** Of nixmaker itself. */
+  readonly version: string;
+  readonly settings: Settings;
+  /** As given on the command line, for what we start of ourselves. */
+  readonly files: { readonly settings: string | undefined; readonly policy: string | undefined };
+  /** As the file has it, but with the keys of a keyring that has come since. */
+  readonly policy: Policy;
+  readonly trust: TrustSet;
+  /** The newest keyring that has come, whether it counts or not. */
+  readonly keyring: Keyring | undefined;
+  /** Looks again which keyring root has accepted. */
+  readonly reloadKeyring: () => Promise<void>;
+  /** Where the floor and the journal of activations are: what nobody but root may change, where that is apart. */
+  readonly floorDirectory: string;
+  /** The agent's own folder: where its lock is. */
+  readonly agentDirectory: string;
+  /** Whether activation is somebody else's: the root helper's, which is asked by a request. */
+  readonly handsOver: boolean;
+  readonly nix: NixContext;
+  readonly run: ProcessRunner;
+  readonly hold: ProcessHolder;
+  readonly listen: ProcessListener;
+  readonly clock: Clock;
+  /** Hexadecimal digits nobody can guess. */
+  readonly randomHex: (bytes: number) => string;
+  readonly emit: EventSink;
+  /** machine-id(5) of this machine. */
+  readonly machineId: string | undefined;
+  /** boot_id (proc_sys_kernel(5)): another one after every start. */
+  readonly bootId: string;
+  /** Called before and after each transition is on disk; the kill matrix of the tests hangs on it. */
+  readonly onTransition?: (when: 'before' | 'after', state: State) => void;
+}
+
+export interface MachineOptions {
+  readonly settingsFile?: string;
+  readonly policyFile?: string;
+  readonly emit: EventSink;
+}
+
+/** @throws NixmakerError of the configuration kind (exit 78) before anything is looked at */
+export async function openMachine(options: MachineOptions): Promise<Machine> {
+  const uid = process.getuid?.() ?? 0;
+  const given = await openSettings(options.settingsFile);
+  const settings = settingsFor(given, uid);
+  const written = await readPolicy(options.policyFile ?? settings.policyFile, uid);
+  // Also where a keyring counts instead: a policy that can’t be used must be noticed before it is needed.
+  trustSetOf(written);
+  const readTrust = async () => {
+    const keyring = await readKeyring(floorDirectoryOf(settings));
+    const policy = withKeyring(written, keyring);
+    return { keyring, policy, trust: trustSetOf(policy) };
+  };
+  let trusted = await readTrust();
+  return {
+    version: await readVersion(),
+    settings,
+    files: { settings: options.settingsFile, policy: options.policyFile },
+    get policy() {
+      return trusted.policy;
+    },
+    get trust() {
+      return trusted.trust;
+    },
+    get keyring() {
+      return trusted.keyring;
+    },
+    reloadKeyring: async () => {
+      trusted = await readTrust();
+    },
+    floorDirectory: floorDirectoryOf(settings),
+    agentDirectory: given.stateDirectory,
+    handsOver: settings.activation === 'systemd' && uid !== 0,
+    nix: contextFor(settings),
+    run: runProgram,
+    hold: holdProgram,
+    listen: listenToProgram,
+    clock: systemClock,
+    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+    emit: options.emit,
+    machineId: await readMachineId(),
+    bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+  };
+}
+
+/** How this machine's Nix is reached. */
+export function contextFor(settings: Settings): NixContext {
+  return {
+    run: runProgram,
+    store: settings.store,
+    daemonSocket: daemonSocketOf(settings.store, process.env),
+    // Nix's clients keep a database of cached narinfos; ours are good for one import only.
+    env: { XDG_CACHE_HOME: `${settings.runtimeDirectory}/cache` },
+  };
+}
+
+/**
+ * Root keeps its journal where nobody else can write: helper, command line and agent, whichever of them root runs.
+ * In a sandbox (`direct`) there is one process, one user and one folder.
+ */
+function settingsFor(settings: Settings, uid: number): Settings {
+  const apart = settings.activation === 'systemd' && uid === 0;
+  return apart ? { ...settings, stateDirectory: settings.activationDirectory } : settings;
+}
+
+export function floorDirectoryOf(settings: Settings): string {
+  return settings.activation === 'systemd' ? settings.activationDirectory : settings.stateDirectory;
+}
+
+/** @param file as given by the operator; without one the default file, which need not exist */
+export function openSettings(file: string | undefined): Promise<Settings> {
+  return readSettings(file ?? defaultSettingsFile, { required: file !== undefined });
+}
+
+async function readVersion(): Promise<string> {
+  // By search, for what is installed lies at another depth than the sources.
+  const file = findPackageJSON('..', import.meta.url);
+  if (file === undefined) throw new NixmakerError('internal', 'the package.json of nixmaker is not there');
+  const text = await readFile(file, 'utf8');
+  return String((JSON.parse(text) as { version?: unknown }).version);
+}
+
+async function readMachineId(): Promise<string | undefined> {
+  const text = await readFile('/etc/machine-id', 'utf8').catch(() => '');
+  return /^[0-9a-f]{32}$/.exec(text.trim())?.[0];
+}

@@ -1,0 +1,69 @@
+/**
+ * Reading from a medium: it may be slow, stall, lie, and be pulled out at any moment. Every read has a deadline, and what
+ * fails fails as `medium-unreadable`, after which the bundle waits for the medium to come back.
+ *
+ * Each byte is read once and its digest checked on its way to Nix: a medium that is read twice may answer otherwise the
+ * second time, and takes twice as long (docs/adr/0012).
+ */
+import type { BundleFile } from '../../bundle/file.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { Machine } from './machine.ts';
+
+export interface Access {
+  /** Runs one read. @throws NixmakerError `medium-stalled`, `medium-unreadable` */
+  readonly patiently: <T>(read: () => Promise<T>) => Promise<T>;
+  /** Whether all NARs are read and checked before the first is imported. */
+  readonly checkFirst: boolean;
+}
+
+const plain: Access = { patiently: (read) => read(), checkFirst: true };
+
+export function accessTo(
+  machine: Pick<Machine, 'clock' | 'settings'>,
+  { onMedium }: { onMedium?: true | undefined },
+): Access {
+  return onMedium === true ? { patiently: (read) => withDeadline(machine, read), checkFirst: false } : plain;
+}
+
+async function withDeadline<T>(
+  { clock, settings }: Pick<Machine, 'clock' | 'settings'>,
+  read: () => Promise<T>,
+): Promise<T> {
+  const { patience } = settings.media;
+  const over = new AbortController();
+  const deadline = clock.sleep(patience * 1000, over.signal).then(() => {
+    throw new NixmakerError('medium-stalled', `a read has not ended within ${patience} s`);
+  });
+  try {
+    return await Promise.race([read().catch(asMediumError), deadline]);
+  } finally {
+    over.abort();
+    deadline.catch(() => undefined);
+  }
+}
+
+/** A damaged bundle stays a damaged bundle; what the medium itself fails at is the medium’s. */
+function asMediumError(error: unknown): never {
+  if (error instanceof NixmakerError && error.code !== 'io-error') throw error;
+  if (!(error instanceof NixmakerError) && !(error instanceof Error && 'syscall' in error)) throw error;
+  throw new NixmakerError(
+    'medium-unreadable',
+    messageOf(error instanceof NixmakerError ? error.detail : error),
+    {
+      cause: error,
+    },
+  );
+}
+
+/** The file, read through `access`. */
+export function patientFile(file: BundleFile, { patiently, checkFirst }: Access): BundleFile {
+  if (checkFirst) return file;
+  return {
+    name: file.name,
+    size: () => patiently(() => file.size()),
+    read: (position, length) => patiently(() => file.read(position, length)),
+    readInto: (buffer, position) => patiently(() => file.readInto(buffer, position)),
+    // Closing waits for reads that are under way, and of a medium that has stalled none may ever end.
+    close: () => patiently(() => file.close()).catch(() => undefined),
+  };
+}

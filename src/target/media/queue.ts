@@ -1,0 +1,240 @@
+/**
+ * Bundles that lie where we do not move them: on media, and in folders that carriers fill. They are read where they lie. Of
+ * all that this machine would accept the one with the highest sequence is taken; what is not meant for it is passed over
+ * in silence. When nothing is left to do at a place, its visit is over (visit.ts).
+ */
+import { lstat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { catalogue } from '../../core/catalogue.ts';
+import { exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import type { Finding } from '../../core/run/host-receipt.ts';
+import type { Candidate } from '../../media/inbox.ts';
+import type { Machine } from '../machine/machine.ts';
+import { type Access, accessTo } from '../machine/medium-access.ts';
+import { type Judged, judgeCandidate } from './judge.ts';
+import { type Listing, listCandidates, listPlaces, type Place } from './places.ts';
+
+export interface Found {
+  readonly place: Place;
+  readonly candidate: Candidate;
+  readonly fingerprint: string;
+  readonly sequence: number;
+}
+
+/** When to look again at something that no event will announce (a copy in progress, Nix down). Milliseconds. */
+const retry = 30_000;
+/** Times a file is tried that can't be read. */
+const mostFailures = 3;
+
+interface Later {
+  /** On the monotonic clock. Milliseconds. */
+  readonly until: number;
+  /** It is for this host: the visit is not over without it. */
+  readonly isOurs: boolean;
+}
+
+/** What is known of a place while it is there. */
+class Visit {
+  readonly place: Place;
+  /** What has been dealt with, by path: its fingerprint then. */
+  readonly settled = new Map<string, string>();
+  readonly later = new Map<string, Later>();
+  readonly failures = new Map<string, number>();
+  readonly findings = new Map<string, Finding>();
+  /** Something there is ours: a pool, or a bundle for this host. */
+  isOurs = false;
+  isOver = false;
+  /** It has stopped to answer, and is left alone until it is gone. */
+  isSilent = false;
+
+  constructor(place: Place) {
+    this.place = place;
+    this.isOurs = place.kind === 'folder';
+  }
+
+  note(candidate: Candidate, finding: Omit<Finding, 'file'>): void {
+    const file = relative(this.place.root, candidate.path);
+    this.findings.set(candidate.path, { file, ...finding });
+    this.isOurs ||= finding.sequence !== undefined;
+    this.isOver = false;
+  }
+}
+
+export interface FinishedVisit {
+  readonly place: Place;
+  readonly findings: readonly Finding[];
+}
+
+export class MediaQueue {
+  readonly #machine: Machine;
+  readonly #access: Access;
+  readonly #visits = new Map<string, Visit>();
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+    this.#access = accessTo(machine, { onMedium: true });
+  }
+
+  /** The bundle to take next, if there is one. */
+  async next(): Promise<Found | undefined> {
+    const places = await listPlaces(this.#machine);
+    const present = new Set(places.map((p) => p.id));
+    for (const id of this.#visits.keys()) if (!present.has(id)) this.#visits.delete(id);
+    const judged: Found[] = [];
+    for (const place of places) {
+      const visit = this.#visits.get(place.id) ?? new Visit(place);
+      this.#visits.set(place.id, visit);
+      if (!visit.isSilent) judged.push(...(await this.#look(visit)));
+    }
+    return judged.sort((a, b) => b.sequence - a.sequence)[0];
+  }
+
+  /** Whether the place has stopped to answer: nobody should read there, for a read that never ends takes a thread with it. */
+  isSilent(id: string): boolean {
+    return this.#visits.get(id)?.isSilent === true;
+  }
+
+  /** Places at which nothing is left to do; each is told once, until something new is there. */
+  finished(): FinishedVisit[] {
+    const over = [...this.#visits.values()].filter(
+      (v) => v.isOurs && !v.isOver && !v.isSilent && ![...v.later.values()].some((l) => l.isOurs),
+    );
+    for (const visit of over) visit.isOver = true;
+    return over.map(({ place, findings }) => ({ place, findings: [...findings.values()] }));
+  }
+
+  /** Not looked at again while its medium stays and it does not change. */
+  settle({ place, candidate, fingerprint, sequence }: Found, outcome: string, code?: ReasonCode): void {
+    const visit = this.#visits.get(place.id);
+    visit?.settled.set(candidate.path, fingerprint);
+    visit?.note(candidate, {
+      host: this.#machine.policy.host,
+      sequence,
+      outcome,
+      ...(code === undefined ? {} : { code }),
+    });
+  }
+
+  /** Looked at again after a while. */
+  defer(found: Found, code: ReasonCode | undefined): void {
+    const visit = this.#visits.get(found.place.id);
+    if (visit === undefined) return;
+    if (code === 'medium-stalled') this.#silence(visit, code, '');
+    else if (code === 'medium-unreadable' && this.#hasFailed(visit, found.candidate))
+      this.settle(found, 'unreadable', code);
+    else visit.later.set(found.candidate.path, this.#later(true));
+  }
+
+  /** After how many milliseconds something that was deferred is due. */
+  due(): number | undefined {
+    const now = this.#machine.clock.monotonic();
+    const times = [...this.#visits.values()].flatMap((v) =>
+      v.isSilent ? [] : [...v.later.values()].map(({ until }) => Math.max(0, until - now)),
+    );
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  async #look(visit: Visit): Promise<Found[]> {
+    try {
+      const { candidates, hasPool } = await this.#list(visit);
+      visit.isOurs ||= hasPool;
+      const found: Found[] = [];
+      for (const candidate of candidates) found.push(...(await this.#judge(visit, candidate)));
+      return found;
+    } catch (error) {
+      if (!(error instanceof NixmakerError)) throw error;
+      if (error.code === 'medium-stalled') this.#silence(visit, error.code, error.detail);
+      else if (error.code !== 'medium-unreadable') throw error;
+      // Unreadable: it is going, or gone, or will be looked at with the next event.
+      return [];
+    }
+  }
+
+  async #list({ place, settled, later }: Visit): Promise<Listing> {
+    const listing = await listCandidates(place.root, this.#machine.policy.host, this.#access);
+    const present = new Set(listing.candidates.map((c) => c.path));
+    // A file that is gone by itself is due no more.
+    for (const paths of [settled, later])
+      for (const path of paths.keys()) if (!present.has(path)) paths.delete(path);
+    return listing;
+  }
+
+  async #judge(visit: Visit, candidate: Candidate): Promise<Found[]> {
+    const { path } = candidate;
+    const fingerprint = await this.#fingerprintOf(visit, candidate);
+    if (fingerprint === undefined || visit.settled.get(path) === fingerprint) return [];
+    if ((visit.later.get(path)?.until ?? 0) > this.#machine.clock.monotonic()) return [];
+    visit.later.delete(path);
+    const judged = await judgeCandidate(this.#machine, candidate);
+    const { judgement, sequence = 0 } = judged;
+    if (judgement.outcome === 'accept') return [{ place: visit.place, candidate, fingerprint, sequence }];
+    if (this.#isForLater(visit, candidate, judged)) {
+      // Of a file too short to tell, nobody knows whether it will ever be a bundle.
+      visit.later.set(path, this.#later(judgement.outcome !== 'unusable' || candidate.format === 'pool'));
+    } else {
+      visit.settled.set(path, fingerprint);
+      this.#noteOutcome(visit, candidate, judged);
+    }
+    return [];
+  }
+
+  #isForLater(visit: Visit, candidate: Candidate, { judgement }: Judged): boolean {
+    // Nothing is copied to what is mounted read-only: there it stays as short as it is.
+    const mayGrow = visit.place.kind !== 'own';
+    if (judgement.outcome === 'incomplete') return mayGrow;
+    if (judgement.outcome === 'defer') return true;
+    if (judgement.outcome !== 'unusable') return false;
+    const { code, detail } = judgement;
+    if (code === 'medium-stalled') throw new NixmakerError(code, detail);
+    if (code === 'medium-unreadable') return !this.#hasFailed(visit, candidate);
+    return (code === 'bundle-truncated' && mayGrow) || catalogue[code].exit === exitCodes.deferred;
+  }
+
+  /** Somebody’s backup is no bundle, and what is there for other hosts is none of our business: silence. */
+  #noteOutcome(visit: Visit, candidate: Candidate, { judgement, host, sequence }: Judged): void {
+    const { outcome } = judgement;
+    if (outcome === 'other-host') return;
+    const told = explain(judgement);
+    const isNone = told.code === 'not-a-bundle' || told.code === 'signature-missing';
+    if (isNone && candidate.format !== 'pool') return;
+    visit.note(candidate, { outcome, host, sequence, ...told });
+    if (told.code !== undefined)
+      this.#machine.emit({ event: 'passed-over', source: candidate.path, ...told });
+  }
+
+  #later(isOurs: boolean): Later {
+    return { until: this.#machine.clock.monotonic() + retry, isOurs };
+  }
+
+  #hasFailed({ failures }: Visit, { path }: Candidate): boolean {
+    const count = (failures.get(path) ?? 0) + 1;
+    failures.set(path, count);
+    return count >= mostFailures;
+  }
+
+  #silence(visit: Visit, code: ReasonCode, detail: string): void {
+    visit.isSilent = true;
+    this.#machine.emit({ event: 'medium-silent', level: 'warn', place: visit.place.root, code, detail });
+  }
+
+  async #fingerprintOf({ place }: Visit, { format, path }: Candidate): Promise<string | undefined> {
+    try {
+      const file = format === 'pool' ? join(path, 'manifest.json') : path;
+      const { size, mtimeMs, ino } = await this.#access.patiently(() => lstat(file));
+      return `${place.id}:${ino}:${size}:${mtimeMs}`;
+    } catch (error) {
+      if (error instanceof NixmakerError && error.code === 'medium-stalled') throw error;
+      // Going, gone, or a manifest that a carrier has yet to bring.
+      return undefined;
+    }
+  }
+}
+
+function explain(judgement: Judged['judgement']): { readonly code?: ReasonCode; readonly detail?: string } {
+  if (judgement.outcome === 'incomplete')
+    return {
+      code: 'bundle-truncated',
+      detail: `${judgement.present} of ${judgement.expected} bytes are there`,
+    };
+  return 'code' in judgement ? { code: judgement.code, detail: judgement.detail } : {};
+}

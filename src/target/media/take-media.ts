@@ -1,0 +1,70 @@
+/** Taking what lies on media and in carriers’ folders, where nothing is moved, and ending each visit. */
+import { catalogue, isPassing } from '../../core/catalogue.ts';
+import { type ExitCode, NixmakerError } from '../../core/errors.ts';
+import type { ReceiptRun } from '../../core/run/host-receipt.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import type { Machine } from '../machine/machine.ts';
+import { toReceiptRun } from '../root/host-receipts.ts';
+import { endVisit } from '../root/visit.ts';
+import { sourceOf } from '../update/open.ts';
+import { exitOf, takeBundle } from '../update/take.ts';
+import { type Found, MediaQueue } from './queue.ts';
+
+export class MediaTaker {
+  readonly #machine: Machine;
+  readonly #queue: MediaQueue;
+  readonly #onReceipt: ((receipt: Receipt) => void) | undefined;
+  /** Runs of the visits that go on, by the place. */
+  readonly #runs = new Map<string, ReceiptRun[]>();
+
+  constructor(machine: Machine, onReceipt?: (receipt: Receipt) => void) {
+    this.#machine = machine;
+    this.#queue = new MediaQueue(machine);
+    this.#onReceipt = onReceipt;
+  }
+
+  /** Takes the best bundle there is; where there is none, ends the visits that are over. @returns undefined then */
+  async takeNext(): Promise<ExitCode | undefined> {
+    const next = await this.#queue.next();
+    if (next !== undefined) return this.#take(next);
+    for (const visit of this.#queue.finished()) {
+      const runs = this.#runs.get(visit.place.id) ?? [];
+      this.#runs.delete(visit.place.id);
+      await endVisit(this.#machine, visit, runs);
+    }
+    return undefined;
+  }
+
+  /** After how many milliseconds something that waits is due. */
+  due(): number | undefined {
+    return this.#queue.due();
+  }
+
+  /** As the queue has it. */
+  isSilent(id: string): boolean {
+    return this.#queue.isSilent(id);
+  }
+
+  async #take(next: Found): Promise<ExitCode> {
+    const { candidate, place } = next;
+    try {
+      const receipt = await takeBundle(this.#machine, { name: candidate.path, source: sourceOf(candidate) });
+      this.#onReceipt?.(receipt);
+      const exit = exitOf(receipt);
+      const { transaction, state, code } = receipt;
+      if (isPassing(exit)) this.#queue.defer(next, code);
+      else {
+        this.#queue.settle(next, state, code);
+        this.#runs.set(place.id, [...(this.#runs.get(place.id) ?? []), toReceiptRun(receipt)]);
+      }
+      this.#machine.emit({ event: 'bundle-done', source: candidate.path, transaction, state });
+      return exit;
+    } catch (error) {
+      const code = error instanceof NixmakerError ? error.code : undefined;
+      this.#queue.defer(next, code);
+      if (!(error instanceof NixmakerError)) throw error;
+      this.#machine.emit({ event: 'waiting', code, detail: error.detail, source: candidate.path });
+      return catalogue[error.code].exit;
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/** The runs around `judgePending`: at the start of the machine, and by a person’s hand. */
+import { NixmakerError } from '../../core/errors.ts';
+import { isAtRest } from '../../core/run/lifecycle.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import { readProfile, readSystemLink } from '../../nix/profile.ts';
+import { lastOfEach, readJournal } from '../../state/journal.ts';
+import { judgePending } from '../activate/confirm.ts';
+import { resumeStopped } from '../activate/resume.ts';
+import type { Machine } from '../machine/machine.ts';
+import { findPending, runsRolledBack } from '../machine/pending.ts';
+import { withLock } from '../machine/with-lock.ts';
+import { requestReboot } from './reboot.ts';
+
+const pause = 300;
+/** Longer than a helper needs to see what was cut off. Milliseconds. */
+const patience = 5 * 60_000;
+const lockWait = ['--timeout', '60'];
+
+/**
+ * What nixmaker-confirm.service does, and again when the time to confirm is over. The start of the machine waits for it.
+ * @throws NixmakerError `busy`
+ */
+export async function confirmAtStart(machine: Machine): Promise<Receipt | undefined> {
+  await untilAtRest(machine);
+  const receipt = await withLock(machine, () => judgePending(machine, 'start'), lockWait);
+  await requestReboot(machine);
+  if (receipt === undefined) await requireWanted(machine);
+  return receipt;
+}
+
+/** Asked once more, the answer about a system that was rolled back and still runs is the same. */
+async function requireWanted({ settings }: Machine): Promise<void> {
+  const { records } = await readJournal(settings.stateDirectory);
+  const running = await readSystemLink(settings.currentSystem);
+  const { toplevel: installed } = await readProfile(settings.profile);
+  if (runsRolledBack(records, { running, installed }))
+    throw new NixmakerError('activation-failed', 'the machine still runs the system that was rolled back');
+}
+
+/**
+ * Runs that were cut off are the helper’s, who was started before us. One that it is rolling back needs no judgement, and
+ * must not be waited for: its switch may wait for the end of this very start.
+ */
+async function untilAtRest({ settings, clock }: Machine): Promise<void> {
+  const end = clock.monotonic() + patience;
+  for (;;) {
+    const { records } = await readJournal(settings.stateDirectory);
+    const stopped = lastOfEach(records).filter((r) => !isAtRest(r.state));
+    if (stopped.length === 0) return;
+    if (stopped.some((r) => r.state === 'rolling-back'))
+      throw new NixmakerError('interrupted', 'the system that was started is being rolled back');
+    if (clock.monotonic() > end)
+      throw new NixmakerError('busy', 'nixmaker-activate.service has not come to rest');
+    await clock.sleep(pause);
+  }
+}
+
+/** `nixmaker confirm`. @throws NixmakerError `not-restarted`, `usage` */
+export function confirmByHand(machine: Machine): Promise<Receipt | undefined> {
+  if (machine.handsOver) throw new NixmakerError('usage', 'only root can confirm');
+  return withLock(
+    machine,
+    async () => {
+      const [resumed] = (await resumeStopped(machine)).filter((r) => r.state !== 'deferred');
+      const receipt = (await judgePending(machine, 'operator')) ?? resumed;
+      if (receipt !== undefined) return receipt;
+      const { records } = await readJournal(machine.settings.stateDirectory);
+      const pending = findPending(records);
+      if (pending !== undefined)
+        throw new NixmakerError('not-restarted', `sequence ${pending.sequence ?? '?'} waits for a restart`);
+      return undefined;
+    },
+    lockWait,
+  );
+}

@@ -1,0 +1,34 @@
+/**
+ * An operator goes back to a generation that is there. It runs through the same states as a bundle, so that it may be
+ * cut off anywhere as well. The floor stays: what was taken once is not taken again as new.
+ */
+import { NixmakerError } from '../../core/errors.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import { listGenerations, readProfile } from '../../nix/profile.ts';
+import { activate } from '../activate/activate.ts';
+import { resumeStopped } from '../activate/resume.ts';
+import type { Machine } from '../machine/machine.ts';
+import { Transaction } from '../machine/transaction.ts';
+import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
+
+/** @param to the generation's number; without one, the newest before the present one */
+export async function goBack(machine: Machine, to: number | undefined): Promise<Receipt> {
+  if (machine.handsOver) throw new NixmakerError('usage', 'only root can go back to another generation');
+  return withLock(machine, async () => {
+    await resumeStopped(machine);
+    const { profile } = machine.settings;
+    const generations = await listGenerations(profile);
+    const present = (await readProfile(profile)).generation ?? Number.POSITIVE_INFINITY;
+    const number = to ?? Math.max(...[...generations.keys()].filter((n) => n < present));
+    const toplevel = generations.get(number);
+    if (toplevel === undefined) {
+      const there = [...generations.keys()].sort((a, b) => a - b).join(', ');
+      throw new NixmakerError('no-such-generation', `there are ${there === '' ? 'none' : there}`);
+    }
+    const transaction = await Transaction.begin(machine, `generation ${number}`);
+    transaction.learn({ targetGeneration: number });
+    return endingWhatThrows(machine, { transaction }, () =>
+      activate(machine, { transaction, toplevel, operation: 'switch' }),
+    );
+  });
+}

@@ -1,0 +1,77 @@
+/** How this machine is, for the receipt that goes back to the desk. What can't be found out is left out. */
+import { readFile, statfs } from 'node:fs/promises';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { listFailedUnits } from '../../activation/health.ts';
+import { printable } from '../../core/errors.ts';
+import type { HostReceipt } from '../../core/run/host-receipt.ts';
+import { type StorePath, toBaseName } from '../../core/store-path.ts';
+import { readProfile, readSystemLink } from '../../nix/profile.ts';
+import { listClosure, nixVersion, storeFolder } from '../../nix/target.ts';
+import { readFloor } from '../../state/floor.ts';
+import type { Machine } from '../machine/machine.ts';
+
+type Now = NonNullable<HostReceipt['now']>;
+
+export async function gatherNow(machine: Machine): Promise<Now> {
+  const { settings, nix, run } = machine;
+  const [running, booted, profile, { floor }] = await Promise.all([
+    readSystemLink(settings.currentSystem),
+    readSystemLink(settings.bootedSystem),
+    readProfile(settings.profile),
+    readFloor(machine.floorDirectory),
+  ]);
+  const { toplevel, generation } = profile;
+  const failed = settings.activation === 'systemd' ? await listFailedUnits(run) : undefined;
+  return {
+    ...(running === undefined ? {} : { running }),
+    ...(booted === undefined ? {} : { booted }),
+    ...(toplevel === undefined ? {} : { installed: toplevel }),
+    ...(generation === undefined ? {} : { generation }),
+    ...(floor === undefined ? {} : { floor: floor.sequence }),
+    versions: await versions(machine),
+    ...(failed === undefined ? {} : { failedUnits: failed.slice(0, 1000) }),
+    space: await space([storeFolder(nix), settings.bootDirectory]),
+    ...(toplevel === undefined ? {} : await paths(machine, toplevel)),
+  };
+}
+
+async function versions({ nix, settings, version }: Machine): Promise<Now['versions']> {
+  const nixos = await readFile(join(settings.currentSystem, 'nixos-version'), 'utf8').catch(() => undefined);
+  const said = await nixVersion(nix).catch(() => undefined);
+  return {
+    nixmaker: version,
+    ...(said === undefined ? {} : { nix: said.slice(0, 128) }),
+    kernel: release(),
+    ...(nixos === undefined ? {} : { nixos: printable(nixos.trim()).slice(0, 256) }),
+  };
+}
+
+async function space(folders: readonly string[]): Promise<Now['space']> {
+  const found: { path: string; freeBytes: number; totalBytes: number }[] = [];
+  for (const path of folders) {
+    try {
+      const { bavail, blocks, bsize } = await statfs(path);
+      found.push({ path, freeBytes: bavail * bsize, totalBytes: blocks * bsize });
+    } catch {
+      // No boot partition, say.
+    }
+  }
+  return found;
+}
+
+const compress = promisify(gzip);
+
+/** What the desk may leave out of the next bundle (`build --since`). */
+async function paths({ nix }: Machine, toplevel: StorePath): Promise<Pick<Now, 'paths'>> {
+  try {
+    const closure = await listClosure(nix, toplevel);
+    const packed = await compress(Buffer.from(closure.map((p) => `${toBaseName(p)}\n`).join('')));
+    return { paths: { toplevel, count: closure.length, gzip: packed.toString('base64') } };
+  } catch {
+    // Nix does not answer: the receipt is worth writing all the same.
+    return {};
+  }
+}

@@ -1,0 +1,92 @@
+/** Writing receipts: one for each run the desk has not heard of, the newest with how the machine is. Root’s work. */
+import {
+  type Finding,
+  type HostReceipt,
+  hostReceiptParser,
+  hostReceiptType,
+  type ReceiptRun,
+  receiptRunKeys,
+} from '../../core/run/host-receipt.ts';
+import { isAtRest } from '../../core/run/lifecycle.ts';
+import { sealEnvelope } from '../../signing/envelope.ts';
+import { lastOfEach, readJournal } from '../../state/journal.ts';
+import { addToOutbox, readLedger, writeLedger } from '../../state/outbox.ts';
+import { hostKey, publicText } from '../machine/host-key.ts';
+import type { Machine } from '../machine/machine.ts';
+import { gatherNow } from './host-facts.ts';
+
+const identityOf = ({ transaction, state }: ReceiptRun) => `${transaction}:${state}`;
+
+/**
+ * Puts receipts into the outbox. Each has a number of its own, taken before it is used: two receipts never share one.
+ * @param claimed runs of the agent’s that root has no record of; its word, as are the findings
+ */
+export async function writeReceipts(
+  machine: Machine,
+  { findings, claimed }: { findings: readonly Finding[]; claimed: readonly ReceiptRun[] },
+): Promise<void> {
+  const { floorDirectory, clock, policy, machineId } = machine;
+  const key = await hostKey(machine);
+  const ledger = await readLedger(floorDirectory);
+  const known = await runsAtRest(machine);
+  const byId = new Map(known.map((r) => [r.transaction, r]));
+  const all = [...known, ...claimed.filter((r) => !byId.has(r.transaction))];
+  // In the order in which they were, which no clock is asked for: what this visit brought comes last.
+  const brought = claimed.at(-1);
+  const newest = brought === undefined ? known.at(-1) : (byId.get(brought.transaction) ?? brought);
+  const news = newestPerName(all.filter((r) => r !== newest && !ledger.told.includes(identityOf(r))));
+  const subjects: (ReceiptRun | undefined)[] = [...news, newest];
+  const told = [...ledger.told, ...all.map(identityOf).filter((id) => !ledger.told.includes(id))];
+  await writeLedger(floorDirectory, { schema: 1, number: ledger.number + subjects.length, told });
+  for (const [i, run] of subjects.entries()) {
+    const isNewest = i === subjects.length - 1;
+    const receipt: HostReceipt = hostReceiptParser.parse({
+      schema: 1,
+      host: policy.host,
+      hostKey: publicText(key),
+      number: ledger.number + i + 1,
+      at: clock.now().toISOString(),
+      ...(machineId === undefined ? {} : { machineId }),
+      ...(run === undefined ? {} : { run }),
+      ...(isNewest ? { now: await gatherNow(machine) } : {}),
+      seen: isNewest ? findings : [],
+    });
+    const text = sealEnvelope(Buffer.from(JSON.stringify(receipt)), hostReceiptType, key);
+    await addToOutbox(floorDirectory, nameOf(run), text);
+  }
+}
+
+/** Root’s own runs that are over, or wait for a restart. */
+async function runsAtRest({ floorDirectory }: Machine): Promise<ReceiptRun[]> {
+  const { records } = await readJournal(floorDirectory);
+  return lastOfEach(records)
+    .filter((r) => isAtRest(r.state) && r.state !== 'deferred')
+    .map(toReceiptRun);
+}
+
+/** What the desk is to know of a run; journal lines and receipts hold more. */
+export function toReceiptRun(record: object): ReceiptRun {
+  const entries = receiptRunKeys.flatMap((k) => {
+    const value = (record as Record<string, unknown>)[k];
+    return value === undefined ? [] : [[k, clip(value)]];
+  });
+  return Object.fromEntries(entries) as ReceiptRun;
+}
+
+/** Within the bounds of a receipt: one long message must not keep all receipts at home. */
+function clip(value: unknown): unknown {
+  if (typeof value === 'string') return value.slice(0, 4096);
+  if (Array.isArray(value)) return value.slice(0, 100).map(clip);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, clip(v)]));
+}
+
+function newestPerName(runs: readonly ReceiptRun[]): ReceiptRun[] {
+  return [...new Map(runs.map((r) => [nameOf(r), r])).values()];
+}
+
+/** One file a sequence; what has none (an operator’s rollback, a bundle nobody could read) goes by its run. */
+function nameOf(run: ReceiptRun | undefined): string {
+  if (run === undefined) return '0.json';
+  return run.sequence === undefined ? `run-${run.transaction}.json` : `${run.sequence}.json`;
+}

@@ -1,0 +1,22 @@
+/** A medium that has appeared is mounted where the policy says so. Its unit unmounts it. */
+import { reasonNotToMount } from '../../core/policy/medium.ts';
+import { mountMedium, probeDevice } from '../../media/mount.ts';
+import type { Machine } from '../machine/machine.ts';
+import { sayOnConsole } from './tell-people.ts';
+
+/** @param name of the device below /dev @throws NixmakerError `io-error` */
+export async function mountByPolicy({ run, policy, settings, emit }: Machine, name: string): Promise<void> {
+  const device = `/dev/${name}`;
+  const found = await probeDevice(run, device);
+  const { fileSystem } = found;
+  const because = reasonNotToMount(policy.media, found);
+  if (because !== undefined || fileSystem === undefined) {
+    emit({ event: 'medium-left-alone', device, because });
+    return;
+  }
+  const { directory } = settings.media;
+  const target = await mountMedium(run, { device, name, fileSystem, directory });
+  // Whoever has plugged it in is to know that it does something; what, is said when it may go.
+  await sayOnConsole('A medium has come and is being read. Leave it in until it is said that it may go.');
+  emit({ event: 'medium-mounted', device, target, ...found });
+}

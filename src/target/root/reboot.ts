@@ -1,0 +1,114 @@
+/** Restarting the machine, where the policy lets us: after what was installed, and never into somebody’s work. */
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findStartChanges } from '../../activation/inspect.ts';
+import { startUnit, startUnitLater } from '../../activation/units.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { HeldProcess } from '../../core/ports.ts';
+import { type RebootFacts, rebootReason, rebootTiming } from '../../core/run/reboot.ts';
+import { readProfile, readSystemLink } from '../../nix/profile.ts';
+import { readFloor } from '../../state/floor.ts';
+import { type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
+import { takeLock } from '../../state/lock.ts';
+import type { Machine } from '../machine/machine.ts';
+import { findPending, runsRolledBack } from '../machine/pending.ts';
+
+const service = 'nixmaker-reboot.service';
+
+/** Called when a run has ended. nixmaker-reboot.service does the rest, in its own time. */
+export async function requestReboot(machine: Machine): Promise<void> {
+  if (machine.settings.activation !== 'systemd' || machine.handsOver) return;
+  const because = await reasonToRestart(machine);
+  if (because === undefined) return;
+  machine.emit({ event: 'reboot-requested', because });
+  await startUnit(machine.run, service);
+}
+
+/** Why the machine is to be restarted; undefined where it is not, or not by us. */
+export async function reasonToRestart(machine: Machine): Promise<string | undefined> {
+  const { records } = await readJournal(machine.floorDirectory);
+  return rebootReason(machine.policy.reboot, await restartFacts(machine, records));
+}
+
+async function restartFacts(
+  { settings, bootId }: Machine,
+  records: readonly JournalRecord[],
+): Promise<RebootFacts> {
+  const [booted, running, profile] = await Promise.all([
+    readSystemLink(settings.bootedSystem),
+    readSystemLink(settings.currentSystem),
+    readProfile(settings.profile),
+  ]);
+  const installed = profile.toplevel;
+  return {
+    pending: findPending(records)?.bootId === bootId,
+    runsRolledBack: runsRolledBack(records, { running, installed }),
+    switched: lastOfEach(records).some(
+      (r) =>
+        r.state === 'committed' &&
+        r.bootId === bootId &&
+        r.toplevel === installed &&
+        // A bundle that was there already has installed nothing.
+        r.generation !== undefined,
+    ),
+    differs: await findStartChanges(booted, installed),
+  };
+}
+
+/** How long to wait for what is in the way. Milliseconds. */
+const busyPause = 30_000;
+
+/** What nixmaker-reboot.service runs: restarts the machine, or has itself started again when it may be possible. */
+export async function restartMachine(machine: Machine, signal: AbortSignal): Promise<void> {
+  const { policy, clock } = machine;
+  const because = await reasonToRestart(machine);
+  if (because === undefined) return;
+  machine.emit({ event: 'reboot-soon', because, seconds: policy.reboot.delay });
+  await clock.sleep(policy.reboot.delay * 1000, signal);
+  const { floor } = await readFloor(machine.floorDirectory);
+  const newest = floor === undefined ? undefined : new Date(floor.createdAt);
+  const timing = rebootTiming(policy.reboot, clock.now(), newest);
+  if (!timing.now) return comeBack(machine, timing);
+  const locks = await takeLocks(machine);
+  if (locks === undefined) return comeBack(machine, { again: busyPause, because: 'a bundle is being taken' });
+  try {
+    // What is being asked for may have been undone while we waited.
+    if ((await reasonToRestart(machine)) === undefined) return;
+    // As a person at a terminal would: who holds an inhibitor lock is not to be run over (systemctl(1)).
+    const result = await machine.run('systemctl', ['reboot', '--check-inhibitors=yes']);
+    if (result.exitCode !== 0) {
+      const said = result.startError ?? result.stderrTail.at(-1) ?? `exit ${result.exitCode}`;
+      return await comeBack(machine, { again: busyPause, because: messageOf(said) });
+    }
+    machine.emit({ event: 'rebooting', because });
+    // Holding the locks, so that nobody begins anything that the restart would cut off.
+    await clock.sleep(15 * 60_000, signal);
+  } finally {
+    for (const lock of locks) await lock.release();
+  }
+}
+
+/** Agent’s and helper’s; undefined where one of them is at work. */
+async function takeLocks({ hold, settings, agentDirectory }: Machine): Promise<HeldProcess[] | undefined> {
+  const held: HeldProcess[] = [];
+  try {
+    // The agent’s folder is its own, so what lies there is not opened through a link.
+    const file = await lstat(join(agentDirectory, 'lock')).catch(() => undefined);
+    if (file?.isFile() === true) held.push(await takeLock(hold, agentDirectory));
+    held.push(await takeLock(hold, settings.stateDirectory));
+    return held;
+  } catch (error) {
+    for (const lock of held) await lock.release();
+    if (error instanceof NixmakerError && error.code === 'busy') return undefined;
+    throw error;
+  }
+}
+
+async function comeBack(
+  { run, emit }: Machine,
+  { again, because }: { again: number; because: string },
+): Promise<void> {
+  const seconds = Math.ceil(again / 1000);
+  emit({ event: 'reboot-waits', because, seconds });
+  await startUnitLater(run, { service, seconds, timer: `nixmaker-reboot-again-${process.pid}` });
+}

@@ -1,0 +1,78 @@
+/** Saying at the machine what became of a medium: journal, console, and a program of the operator’s (a lamp, a beep). */
+import { open } from 'node:fs/promises';
+import { catalogue } from '../../core/catalogue.ts';
+import { messageOf, type NixmakerError, printable } from '../../core/errors.ts';
+import type { ReceiptRun } from '../../core/run/host-receipt.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Place } from '../media/places.ts';
+
+interface Visit {
+  readonly place: Place;
+  readonly runs: readonly ReceiptRun[];
+  /** Why the receipts could not be written. */
+  readonly problem: NixmakerError | undefined;
+}
+
+/** Milliseconds a lamp may take to be lit. */
+const patience = 30_000;
+
+export async function tellPeople(machine: Machine, visit: Visit): Promise<void> {
+  const text = sentence(visit);
+  const { root } = visit.place;
+  machine.emit({ event: 'medium-may-go', place: root, text });
+  if (visit.place.kind !== 'folder' && machine.settings.activation === 'systemd') await sayOnConsole(text);
+  const notify = machine.policy.receipts.notify;
+  if (notify === undefined) return;
+  const [program = '', ...args] = notify;
+  const last = visit.runs.at(-1);
+  const result = await machine.run(program, args, {
+    timeout: patience,
+    cwd: '/',
+    env: {
+      NIXMAKER_PLACE: root,
+      NIXMAKER_STATE: last?.state ?? 'nothing-new',
+      NIXMAKER_CODE: last?.code ?? '',
+      NIXMAKER_SEQUENCE: String(last?.sequence ?? ''),
+      NIXMAKER_RECEIPTS: visit.problem === undefined ? 'written' : visit.problem.code,
+    },
+  });
+  if (result.exitCode === 0) return;
+  const why = result.startError ?? `exit ${result.exitCode ?? 'by a signal'}`;
+  machine.emit({ event: 'notify-failed', level: 'warn', program, detail: messageOf(why) });
+}
+
+/** What a person at the machine wants to know: what happened, and whether the medium may go. */
+export function sentence({ place, runs, problem }: Visit): string {
+  const last = runs.at(-1);
+  const what = last === undefined ? 'Nothing new for this machine.' : describeRun(last);
+  const waits =
+    problem === undefined
+      ? ''
+      : ` The receipt could not be written (${problem.code}): it waits for the next medium.`;
+  if (place.kind === 'folder') return `${what}${waits}`;
+  const may = place.kind === 'own' ? 'You may remove the medium.' : 'You may unmount and remove the medium.';
+  return `${what}${waits} ${may}`;
+}
+
+function describeRun({ state, sequence, code }: ReceiptRun): string {
+  const which = sequence === undefined ? 'A bundle' : `Sequence ${sequence}`;
+  if (state === 'committed') return `${which} is installed and runs.`;
+  if (state === 'pending') return `${which} is installed and will run from the next start on.`;
+  if (code === undefined) return `${which}: ${state}.`;
+  return `${which}: ${state} (${code}). ${catalogueText(code)}`;
+}
+
+function catalogueText(code: string): string {
+  return code in catalogue ? catalogue[code as keyof typeof catalogue].what : '';
+}
+
+/** The line is lost where there is no console; the journal has it. */
+export async function sayOnConsole(text: string): Promise<void> {
+  try {
+    const console = await open('/dev/console', 'w');
+    await console.writeFile(`\r\nnixmaker: ${printable(text)}\r\n`);
+    await console.close();
+  } catch {
+    // A machine without a console, or one that is gone.
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * The end of a visit: nothing is left to do at a medium, so receipts are written to it and a person is told that it may go.
+ * The agent asks, root does it: the key is root’s, and so is the right to write to media.
+ */
+import { basename, join } from 'node:path';
+import { poolFolder } from '../../bundle/pool.ts';
+import { catalogue } from '../../core/catalogue.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { hostReceiptParser, hostReceiptType, type ReceiptRun } from '../../core/run/host-receipt.ts';
+import { type Receipt, receiptText } from '../../core/run/receipt.ts';
+import { type Delivery, deliver } from '../../media/deliver.ts';
+import { probeDevice, whileWritable } from '../../media/mount.ts';
+import { openEnvelope } from '../../signing/envelope.ts';
+import { listOutbox, readFromOutbox, removeFromOutbox } from '../../state/outbox.ts';
+import { takeRequests, type VisitFile, visitRequests, writeRequest } from '../../state/requests.ts';
+import type { Machine } from '../machine/machine.ts';
+import { listPlaces, type Place } from '../media/places.ts';
+import type { FinishedVisit } from '../media/queue.ts';
+import { writeReceipts } from './host-receipts.ts';
+import { tellPeople } from './tell-people.ts';
+
+/** @param runs what became of the bundles that were taken there */
+export async function endVisit(
+  machine: Machine,
+  { place, findings }: FinishedVisit,
+  runs: readonly ReceiptRun[],
+): Promise<void> {
+  machine.emit({ event: 'medium-done', place: place.root, findings: findings.length });
+  const visit: VisitFile = {
+    schema: 1,
+    transaction: machine.randomHex(6),
+    place: place.root,
+    findings: findings.slice(0, 1000),
+    runs: runs.slice(-100),
+  };
+  if (machine.handsOver) await writeRequest(machine.settings.runtimeDirectory, visitRequests, visit);
+  else await serveVisit(machine, visit);
+}
+
+/** What nixmaker-receipts.service does: serves what the agent has asked for, until there is no more. */
+export async function serveVisits(machine: Machine): Promise<void> {
+  if (machine.handsOver) throw new NixmakerError('usage', 'only root can write receipts');
+  const reject = (name: string, detail: string) =>
+    machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
+  const server = {
+    reject,
+    serve: async (visit: VisitFile, settle: () => Promise<void>) => {
+      await settle();
+      await serveVisit(machine, visit);
+    },
+  };
+  while ((await takeRequests(machine.settings.runtimeDirectory, visitRequests, server)) > 0);
+}
+
+/** Where the medium can’t be written to, the receipts wait for the next; whatever happens, a person is told. */
+async function serveVisit(machine: Machine, { place: root, findings, runs }: VisitFile): Promise<void> {
+  // The agent’s word for where the medium is counts only if there is one.
+  const place = (await listPlaces(machine)).find((p) => p.root === root);
+  if (place === undefined) {
+    machine.emit({ event: 'medium-gone', level: 'warn', place: root });
+    return;
+  }
+  const { send } = machine.policy.receipts;
+  const outcome = send ? await sendReceipts(machine, place, { findings, runs }) : undefined;
+  if (!send && place.kind === 'own') await stopUnit(machine, place);
+  await tellPeople(machine, { place, runs, problem: outcome });
+}
+
+async function sendReceipts(
+  machine: Machine,
+  place: Place,
+  { findings, runs }: Pick<VisitFile, 'findings' | 'runs'>,
+): Promise<NixmakerError | undefined> {
+  try {
+    await writeReceipts(machine, { findings, claimed: runs });
+    await deliverAll(machine, place);
+    return undefined;
+  } catch (error) {
+    const problem = error instanceof NixmakerError ? error : new NixmakerError('internal', messageOf(error));
+    const { code, detail } = problem;
+    machine.emit({ event: 'receipts-wait', level: 'warn', place: place.root, code, detail });
+    return problem;
+  }
+}
+
+async function deliverAll(machine: Machine, place: Place): Promise<void> {
+  const { floorDirectory, policy } = machine;
+  const files: Delivery[] = [];
+  for (const name of await listOutbox(floorDirectory)) {
+    const text = await readFromOutbox(floorDirectory, name);
+    if (text !== undefined) files.push({ name, text });
+  }
+  const folders = [poolFolder, 'receipts', policy.host];
+  // For whoever opens the stick at any computer: the same words as beside a bundle in the inbox.
+  const reports = files.flatMap(reportOf);
+  const write = (root: string) => deliver(root, folders, [...files, ...reports]);
+  if (place.kind === 'own') await whileOurs(machine, place, write);
+  else await write(place.root);
+  for (const { name, text } of files) await removeFromOutbox(floorDirectory, name, text);
+  machine.emit({ event: 'receipts-written', place: place.root, receipts: files.map((f) => f.name) });
+}
+
+/** The report of a receipt of our own; a machine that has taken nothing yet has none. */
+function reportOf({ name, text }: Delivery): Delivery[] {
+  const payload = openEnvelope(text, hostReceiptType).payload.toString('utf8');
+  const { run } = hostReceiptParser.parse(JSON.parse(payload));
+  if (run === undefined) return [];
+  const { code, ...known } = run;
+  const isKnown = code !== undefined && Object.hasOwn(catalogue, code);
+  const receipt = { ...known, schema: 1, ...(isKnown ? { code } : {}) } as Receipt;
+  return [{ name: name.replace(/json$/, 'txt'), text: receiptText(receipt) }];
+}
+
+/**
+ * A medium that we have mounted is unmounted, and mounted once more where nobody but us sees it, for as long as the writing
+ * takes. Afterwards it is not mounted at all: it may be pulled out.
+ */
+async function whileOurs(
+  machine: Machine,
+  place: Place,
+  write: (root: string) => Promise<void>,
+): Promise<void> {
+  const { run, settings } = machine;
+  const device = `/dev/${deviceOf(place)}`;
+  await stopUnit(machine, place);
+  const { fileSystem } = await probeDevice(run, device);
+  const allowed = machine.policy.media.fileSystems.find((f) => f === fileSystem);
+  if (allowed === undefined) throw new NixmakerError('medium-failing', `${device} can’t be read any more`);
+  const target = join(settings.media.writeDirectory, deviceOf(place));
+  await whileWritable(run, { device, fileSystem: allowed, target }, () => write(target));
+}
+
+function deviceOf({ root }: Place): string {
+  const name = basename(root);
+  if (!/^[a-zA-Z0-9_-]+$/.test(name)) throw new NixmakerError('internal', `${name} is no device of ours`);
+  return name;
+}
+
+async function stopUnit({ run }: Machine, place: Place): Promise<void> {
+  await run('systemctl', ['stop', `nixmaker-medium@${deviceOf(place)}.service`], { timeout: 120_000 });
+}

@@ -1,0 +1,37 @@
+/** What Prometheus is told, put together from the status; written where the settings say. */
+import { messageOf } from '../../core/errors.ts';
+import { renderMetrics } from '../../report/metrics.ts';
+import { writeDurably } from '../../state/durable.ts';
+import { readHistory, readStatus } from '../inspect/status.ts';
+import type { Machine } from '../machine/machine.ts';
+
+export async function metricsOf(machine: Machine): Promise<string> {
+  const [status, { runs, unreadable }] = [
+    await readStatus(machine.settings),
+    await readHistory(machine.settings),
+  ];
+  const checks = status.last?.health as readonly { ok: boolean }[] | undefined;
+  return renderMetrics({
+    version: machine.version,
+    host: machine.policy.host,
+    sequence: status.floor?.sequence,
+    floorLost: status.floorLost !== undefined,
+    pending: status.pending,
+    restartNeeded: status.restartChanges.length > 0,
+    waiting: status.waiting.length,
+    unreadable,
+    healthy: checks === undefined ? undefined : checks.every((c) => c.ok),
+    runs,
+  });
+}
+
+/** Where the settings name a file. Nothing of a run depends on it. */
+export async function writeMetrics(machine: Machine): Promise<void> {
+  const { metricsFile } = machine.settings;
+  if (metricsFile === undefined) return;
+  try {
+    await writeDurably(metricsFile, await metricsOf(machine));
+  } catch (error) {
+    machine.emit({ event: 'metrics-unwritten', level: 'warn', detail: messageOf(error) });
+  }
+}

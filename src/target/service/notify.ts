@@ -1,0 +1,85 @@
+/**
+ * The agent as systemd's service: says what it is about, that it is alive, and, of each run that ended, one entry in the journal
+ * with fields of its own. Node.js has no datagram sockets of the kind that systemd listens on, so systemd's and util-linux's
+ * own programs do it; nothing of a run depends on them.
+ */
+import { catalogue } from '../../core/catalogue.ts';
+import { messageOf, printable } from '../../core/errors.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import { messageIdOf } from '../../report/message-id.ts';
+import type { Machine } from '../machine/machine.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Service {
+  status(text: string): Promise<void>;
+  close(): void;
+}
+
+/** Milliseconds; a program that hangs must not hold up the agent. */
+const patience = 10_000;
+
+/**
+ * Says READY at once: whoever waits for the service must not wait for a run that is resumed first. With a watchdog
+ * (sd_watchdog_enabled(3)) says so again at half its time, from the loop that does all the work.
+ */
+export async function enterService(machine: Machine, env: Environment = process.env): Promise<Service> {
+  if (env.NOTIFY_SOCKET === undefined) return { status: async () => undefined, close: () => undefined };
+  const notify = async (...args: readonly string[]) => {
+    const result = await machine.run('systemd-notify', args, { timeout: patience });
+    if (result.exitCode !== 0)
+      machine.emit({
+        event: 'notify-failed',
+        level: 'warn',
+        detail: messageOf(result.startError ?? result.stderrTail.at(-1) ?? ''),
+      });
+  };
+  await notify('--ready', '--status=Starting');
+  const watchdog = Number(env.WATCHDOG_USEC) / 1000;
+  const timer = watchdog > 0 ? setInterval(() => void notify('WATCHDOG=1'), watchdog / 2) : undefined;
+  return {
+    status: (text) => notify(`--status=${printable(text)}`),
+    close: () => clearInterval(timer),
+  };
+}
+
+/** In one line, for `systemctl status`. */
+export function endingText({ state, code, sequence, source }: Receipt): string {
+  const which = sequence === undefined ? source : `sequence ${sequence}`;
+  return code === undefined ? `${which}: ${state}` : `${which}: ${state} (${code}). ${catalogue[code].what}`;
+}
+
+/** One entry with a MESSAGE_ID, where the journal listens. (logger(1), --journald) */
+export async function tellJournal(
+  machine: Machine,
+  receipt: Receipt,
+  env: Environment = process.env,
+): Promise<void> {
+  if (env.JOURNAL_STREAM === undefined) return;
+  const { state, code } = receipt;
+  const ending =
+    code ?? (state === 'committed' || state === 'pending' || state === 'superseded' ? state : undefined);
+  if (ending === undefined) return;
+  const fields = [
+    `MESSAGE_ID=${messageIdOf(ending)}`,
+    `MESSAGE=nixmaker: ${printable(endingText(receipt))}`,
+    `PRIORITY=${code === undefined ? 6 : catalogue[code].touched === true ? 3 : 4}`,
+    'SYSLOG_IDENTIFIER=nixmaker',
+    `NIXMAKER_TRANSACTION=${receipt.transaction}`,
+    `NIXMAKER_STATE=${state}`,
+    `NIXMAKER_CODE=${code ?? ''}`,
+    `NIXMAKER_SEQUENCE=${receipt.sequence ?? ''}`,
+    `NIXMAKER_SOURCE=${printable(receipt.source)}`,
+    `NIXMAKER_DETAIL=${printable(receipt.detail ?? '')}`,
+  ];
+  const result = await machine.run('logger', ['--journald'], {
+    input: `${fields.join('\n')}\n`,
+    timeout: patience,
+  });
+  if (result.exitCode !== 0)
+    machine.emit({
+      event: 'journal-entry-failed',
+      level: 'warn',
+      detail: messageOf(result.startError ?? ''),
+    });
+}

@@ -1,0 +1,120 @@
+/** A bundle's store paths into the store: through the daemon's socket, or for any other store by `nix copy`. */
+import { join } from 'node:path';
+import type { OpenedBundle } from '../../bundle/contents.ts';
+import { narOf } from '../../bundle/nar.ts';
+import { NarReader } from '../../bundle/nar-reader.ts';
+import { closureInOrder } from '../../core/bundle/reference-order.ts';
+import { hashPart, type StorePath, toBaseName } from '../../core/store-path.ts';
+import { type Added, addToDaemon } from '../../nix/daemon.ts';
+import type { NixProgress } from '../../nix/log.ts';
+import { importFromCache, storeFolder, syncStore } from '../../nix/target.ts';
+import type { Machine } from '../machine/machine.ts';
+
+export interface BundleImport {
+  readonly bundle: OpenedBundle;
+  /** Its closure is what is imported. */
+  readonly path: StorePath;
+  /** By store path: what the narinfos lack for Nix on this machine (vouch.ts). */
+  readonly signatures: Readonly<Record<string, string>> | undefined;
+}
+
+interface Options {
+  readonly onProgress: (progress: NixProgress) => void;
+}
+
+/** What is valid already is left as it is. On disk when this returns, and held against collections until it is released. */
+export async function importBundle(
+  machine: Machine,
+  request: BundleImport,
+  options: Options,
+): Promise<Added> {
+  const { daemonSocket } = machine.nix;
+  return daemonSocket === undefined
+    ? importThroughCache(machine, request, options)
+    : importThroughDaemon(machine, { ...request, socket: daemonSocket }, options);
+}
+
+const readNarOf = (machine: Machine) => (base: StorePath) =>
+  narOf(join(storeFolder(machine.nix), toBaseName(base)));
+
+async function importThroughDaemon(
+  machine: Machine,
+  { bundle, path, signatures, socket }: BundleImport & { readonly socket: string },
+  options: Options,
+): Promise<Added> {
+  const nars = new NarReader(bundle, readNarOf(machine));
+  const paths = closureInOrder(bundle.manifest.paths, path).map((info) => {
+    const signed = bundle.narinfos.get(`${hashPart(info.path)}.narinfo`)?.signatures ?? [];
+    const vouched = signatures?.[info.path];
+    return {
+      info: { ...info, signatures: vouched === undefined ? signed : [...signed, vouched] },
+      nar: () => nars.read(info),
+    };
+  });
+  const flushing = new FlushAsYouGo(() => syncStore(machine.nix));
+  const bytes = await addToDaemon(
+    { socket, paths },
+    { ...options, onBytes: (total) => flushing.note(total) },
+  );
+  await flushing.end();
+  return bytes;
+}
+
+const flushEvery = 256 * 1024 * 1024;
+
+/**
+ * Has the disk write while there is more to come. Waiting for it all at the end takes a third longer, and leaves more of
+ * what is valid already to a power cut.
+ */
+class FlushAsYouGo {
+  readonly #flush: () => Promise<void>;
+  #flushed = 0;
+  #running: Promise<void> | undefined;
+  #fault: unknown;
+
+  constructor(flush: () => Promise<void>) {
+    this.#flush = flush;
+  }
+
+  note(bytes: number): void {
+    if (bytes - this.#flushed < flushEvery || this.#running !== undefined) return;
+    this.#flushed = bytes;
+    this.#running = this.#flush()
+      .catch((error: unknown) => {
+        this.#fault ??= error;
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  /** @throws what any of the flushes threw: the system tells of a write that failed only once (syncfs(2)) */
+  async end(): Promise<void> {
+    await this.#running;
+    if (this.#fault !== undefined) throw this.#fault;
+    await this.#flush();
+  }
+}
+
+async function importThroughCache(
+  machine: Machine,
+  { bundle, path, signatures }: BundleImport,
+  options: Options,
+): Promise<Added> {
+  // Node.js’ server for it takes a fifth of the agent’s start and is seldom needed.
+  const { serveBundle } = await import('../../bundle/binary-cache.ts');
+  const cache = await serveBundle(bundle, {
+    secret: machine.randomHex(16),
+    signatures,
+    narOf: readNarOf(machine),
+  });
+  try {
+    await importFromCache(machine.nix, { url: cache.url, path }, options);
+    return { bytes: cache.bytesServed(), release: () => undefined };
+  } catch (error) {
+    // Where the bundle was at fault, Nix only saw a broken download.
+    throw cache.fault() ?? error;
+  } finally {
+    await cache.close();
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * A classic tarball without signatures, as the original tool wrote them. The command line takes one with
+ * `--allow-unsigned` only; the agent never. Nothing about it can be checked but its form.
+ */
+import { copyFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { readClassicMeta } from '../../bundle/classic.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import type { Operation } from '../../core/schema.ts';
+import { importFromChrootStore, pingStore, requireRecentNix } from '../../nix/target.ts';
+import { activate } from '../activate/activate.ts';
+import { resumeStopped } from '../activate/resume.ts';
+import type { Machine } from '../machine/machine.ts';
+import { Transaction } from '../machine/transaction.ts';
+import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
+import { dropImportRoots, realiseToplevel, rootImport } from './import.ts';
+import { makeWorkFolder, removeWorkFolder, unpackClassic } from './open.ts';
+
+export function takeUnsigned(
+  machine: Machine,
+  { tarball, operation }: { tarball: string; operation: Operation },
+): Promise<Receipt> {
+  return withLock(machine, async () => {
+    await resumeStopped(machine);
+    const transaction = await Transaction.begin(machine, tarball);
+    const work = await makeWorkFolder(machine);
+    try {
+      // There is nobody to refuse: the operator has asked for it by hand.
+      return await endingWhatThrows(machine, { transaction, endFor: () => 'failed' }, () => {
+        transaction.notice('The tarball is not signed; it was taken because --allow-unsigned was given.');
+        return install(machine, { transaction, tarball, operation, work });
+      });
+    } finally {
+      await removeWorkFolder(machine, work);
+    }
+  });
+}
+
+interface Unsigned {
+  readonly transaction: Transaction;
+  readonly tarball: string;
+  readonly operation: Operation;
+  readonly work: string;
+}
+
+async function install(
+  machine: Machine,
+  { transaction, tarball, operation, work }: Unsigned,
+): Promise<Receipt> {
+  const meta = await readClassicMeta(join(dirname(tarball), 'meta'));
+  const manifest = { ...meta, content: 'derivation' as const };
+  transaction.learn({ toplevel: meta.toplevel, operation });
+  const copy = join(work, 'bundle.tar.gz');
+  await copyFile(tarball, copy);
+  const folder = await unpackClassic(machine, copy, work);
+  await transaction.advance('verified');
+  await transaction.advance('accepted');
+  await requireRecentNix(machine.nix);
+  await pingStore(machine.nix);
+  await rootImport(machine, manifest);
+  try {
+    await importFromChrootStore(machine.nix, { folder, path: meta.derivation });
+    await transaction.advance('imported');
+    await realiseToplevel(machine, { transaction, manifest });
+    await transaction.advance('realised');
+    return await activate(machine, { transaction, toplevel: meta.toplevel, operation });
+  } finally {
+    await dropImportRoots(machine);
+  }
+}

@@ -1,0 +1,211 @@
+/** `put`: what it writes, shares, heals, prunes, and never touches. */
+import assert from 'node:assert/strict';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { cacheOf, hostsOf, listPool } from '../../src/bundle/pool.ts';
+import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
+import type { ProcessRunner } from '../../src/core/ports.ts';
+import { type PutProgress, putBundles } from '../../src/desk/pool/put.ts';
+import { runProgram } from '../../src/process/run.ts';
+import { type BundlePlan, temporaryFolder, writeTestBundle } from '../support/bundles.ts';
+
+interface Desk {
+  readonly medium: string;
+  bundle(host: string, sequence: number, plan?: BundlePlan): Promise<string>;
+  put(
+    bundles: readonly string[],
+    options?: { keep?: number; run?: ProcessRunner },
+  ): ReturnType<typeof putBundles>;
+}
+
+async function desk(t: TestContext): Promise<Desk> {
+  const folder = await temporaryFolder(t);
+  const medium = join(folder, 'stick');
+  await mkdir(medium);
+  return {
+    medium,
+    bundle: async (host, sequence, plan = {}) => {
+      const path = join(folder, `${host}-${sequence}.tar`);
+      await writeTestBundle(path, { ...plan, manifest: { ...plan.manifest, host, sequence } });
+      return path;
+    },
+    put: (bundles, { keep = 1, run = runProgram } = {}) =>
+      putBundles({ medium, bundles, keep }, () => undefined, run),
+  };
+}
+
+const fails = (code: ReasonCode) => (error: unknown) => error instanceof NixmakerError && error.code === code;
+const entries = async (medium: string) => (await listPool(medium)).map((e) => `${e.host}/${e.sequence}`);
+const nars = (medium: string) => readdir(join(cacheOf(medium), 'nar'));
+
+test('hosts are put side by side, older sequences and what they alone needed go', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  await put([await bundle('web', 1), await bundle('mail', 5)]);
+  assert.deepEqual(await entries(medium), ['mail/5', 'web/1']);
+  assert.equal((await nars(medium)).length, 4);
+  const result = await put([await bundle('web', 2)]);
+  assert.equal(result.pruned, 1);
+  assert.deepEqual(await entries(medium), ['mail/5', 'web/2']);
+  assert.equal((await nars(medium)).length, 4, 'two of mail, two of the new web');
+  await put([await bundle('web', 3)], { keep: 2 });
+  assert.deepEqual(await entries(medium), ['mail/5', 'web/3', 'web/2']);
+});
+
+test('the same once more writes nothing, and an older one is left out', async (t) => {
+  const { bundle, put } = await desk(t);
+  const second = await bundle('web', 2);
+  await put([second]);
+  const again = await put([second]);
+  assert.deepEqual(again.hosts, [{ host: 'web', sequence: 2, status: 'there', members: 0, bytes: 0 }]);
+  const older = await put([await bundle('web', 1)]);
+  assert.equal(older.hosts[0]?.status, 'older');
+});
+
+test('put once more, an entry counts all the while, and what is missing of it is put right', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const second = await bundle('web', 2);
+  await put([second]);
+  const entry = join(hostsOf(medium), 'web', '2');
+  const { ino } = await stat(entry);
+  await writeFile(join(entry, 'meta'), 'damaged');
+  await writeFile(join(entry, 'manifest.sig'), '');
+  await put([second]);
+  assert.equal((await stat(entry)).ino, ino, 'the folder was not replaced');
+  assert.match(await readFile(join(entry, 'manifest.sig'), 'utf8'), /^test-1:/);
+  assert.match(await readFile(join(entry, 'meta'), 'utf8'), /^\/nix\/store\//);
+});
+
+test('the same sequence with other contents is an alarm', async (t) => {
+  const { bundle, put } = await desk(t);
+  await put([await bundle('web', 2)]);
+  await assert.rejects(
+    put([await bundle('web', 2, { manifest: { notes: 'other' } })]),
+    fails('sequence-conflict'),
+  );
+});
+
+test('what was damaged on the medium is written again', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const web = await bundle('web', 2);
+  await put([web]);
+  const [name = ''] = await nars(medium);
+  const path = join(cacheOf(medium), 'nar', name);
+  const good = await readFile(path);
+  await writeFile(path, Buffer.alloc(good.length));
+  const healed = await put([web]);
+  assert.deepEqual(await readFile(path), good);
+  assert.match(healed.notices.join(), /was damaged on the medium/);
+  assert.equal(healed.hosts[0]?.status, 'written');
+});
+
+test('a medium that does not keep what is written to it is named, and the host does not count as put', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const web = await bundle('web', 2, { narSizes: [100_000, 700] });
+  // The kernel is asked to forget what was written before it is read back: that is when a bad stick shows.
+  const run: ProcessRunner = async (program, args, options) => {
+    const path = args.find((a) => a.startsWith('if='))?.slice(3);
+    if (program === 'dd' && path !== undefined) await writeFile(path, Buffer.alloc(100_000));
+    return runProgram(program, args, options);
+  };
+  await assert.rejects(put([web], { run }), fails('medium-failing'));
+  assert.deepEqual(await entries(medium), []);
+});
+
+test('pulled out midway, every host before it is whole and the rest is not begun', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const bundles = [await bundle('a', 1), await bundle('b', 1), await bundle('c', 1)];
+  let flushes = 0;
+  // The second flush of b: its members are written, its manifest has no name yet.
+  const run: ProcessRunner = async (program, args, options) => {
+    if (program === 'sync') flushes += 1;
+    if (flushes === 5)
+      return {
+        exitCode: 1,
+        stdout: '',
+        stderrTail: ['Input/output error'],
+        timedOut: false,
+        startError: undefined,
+      };
+    return runProgram(program, args, options);
+  };
+  await assert.rejects(put(bundles, { run }), fails('medium-failing'));
+  assert.deepEqual(await entries(medium), ['a/1']);
+  await put(bundles);
+  assert.deepEqual(await entries(medium), ['a/1', 'b/1', 'c/1']);
+  assert.deepEqual((await readdir(join(hostsOf(medium), 'b'))).sort(), ['1'], 'nothing unfinished is left');
+});
+
+test('nobody else’s file is touched', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  await put([await bundle('web', 1)]);
+  const theirs = [
+    'holiday.jpg',
+    'nixmaker/notes.txt',
+    'nixmaker/cache/README',
+    'nixmaker/hosts/web/1/why.txt',
+    'nixmaker/cache/nar/list',
+  ];
+  for (const path of theirs) await writeFile(join(medium, path), 'mine');
+  await put([await bundle('web', 2)]);
+  for (const path of theirs) assert.equal(await readFile(join(medium, path), 'utf8'), 'mine', path);
+  assert.deepEqual(await entries(medium), ['web/2', 'web/1'], 'a folder with somebody’s file in it stays');
+});
+
+test('with a manifest that can’t be read nothing old is deleted', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  await put([await bundle('web', 1), await bundle('mail', 1)]);
+  await writeFile(join(hostsOf(medium), 'mail', '1', 'manifest.json'), 'x');
+  const result = await put([await bundle('web', 2)]);
+  assert.match(result.notices.join(), /mail, sequence 1, can’t be read/);
+  assert.equal((await nars(medium)).length, 6);
+});
+
+test('a pool’s narinfo that another signer’s bundle needs stays, the other lies beside its manifest', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const nars = { narSizes: [3000, 700] as const };
+  await put([await bundle('web', 1, nars)]);
+  await put([await bundle('mail', 1, nars)]);
+  // Made of random bytes the same path has another NAR, so all narinfos differ.
+  assert.equal((await readdir(join(hostsOf(medium), 'web', '1'))).length, 3);
+  assert.equal((await readdir(join(hostsOf(medium), 'mail', '1'))).length, 5);
+});
+
+test('without room nothing is written; unsigned bundles, no folder, and twins on FAT are refused', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const web = await bundle('web', 1);
+  await assert.rejects(putBundles({ medium: join(medium, 'no'), bundles: [web], keep: 1 }), fails('usage'));
+  await put([web]);
+  await assert.rejects(put([await bundle('Web', 1)]), fails('host-name-unusable'));
+  const unsigned = Buffer.from(await readFile(web));
+  const at = unsigned.indexOf('manifest.sig');
+  unsigned.write('manifest.sog', at);
+  await writeFile(`${web}.bad.tar`, unsigned);
+  await assert.rejects(put([`${web}.bad.tar`]), fails('bundle-malformed'));
+});
+
+test('an altered bundle does not get onto the medium', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const web = await bundle('web', 1);
+  const bytes = await readFile(web);
+  // Within the last NAR, whichever of the two it is.
+  bytes[bytes.length - 1400] = (bytes.at(-1400) ?? 0) ^ 1;
+  await writeFile(web, bytes);
+  await assert.rejects(put([web]), fails('bundle-altered'));
+  assert.deepEqual(await entries(medium), []);
+});
+
+test('progress counts every byte that is written and every byte that is read back, to the end', async (t) => {
+  const { medium, bundle } = await desk(t);
+  const seen: PutProgress[] = [];
+  await putBundles({ medium, bundles: [await bundle('web', 1)], keep: 1 }, (p) => seen.push(p));
+  assert.deepEqual(new Set(seen.map((p) => p.phase)), new Set(['copying', 'flushing', 'reading back']));
+  assert.equal(seen.at(-1)?.done, seen.at(-1)?.total);
+  assert.ok(seen.every((p, i) => i === 0 || p.done >= (seen[i - 1]?.done ?? 0)));
+});
+
+test('where something else stands in the place of our folder, nothing is written', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  await symlink('/proc/version', join(medium, 'nixmaker'));
+  await assert.rejects(put([await bundle('web', 1)]), fails('medium-read-only'));
+});

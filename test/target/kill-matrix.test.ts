@@ -1,0 +1,209 @@
+/**
+ * SIGKILL before and after every transition, generated from the life cycle, with a good and a bad system, in the same
+ * boot and with a restart in between, with the bundle still there and taken away. Whatever happens: the run ends
+ * committed or rolled back, profile, boot entry and running system agree, and the store is whole.
+ */
+import assert from 'node:assert/strict';
+import { copyFile, readFile, readlink, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { test } from 'node:test';
+import { checkout, makeTarget, run, type Target } from '../../scripts/sandboxed-target.ts';
+import { isEnd, mayFollow, type State, states } from '../../src/core/run/lifecycle.ts';
+import { readJournal } from '../../src/state/journal.ts';
+import { inSample } from '../support/cases.ts';
+import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { keepTable } from '../support/out.ts';
+import { asBooted, restart } from '../support/restart.ts';
+
+const shop = await makeWorkshop();
+const trust = { host: 'web', trustedKeys: [shop.keys.publicKey] };
+const release = (name: string, sequence: number, switchPrelude?: string) =>
+  shop.bundle(name, {
+    hosts: { web: plainHost('web', name) },
+    args: ['--sequence', String(sequence)],
+    ...(switchPrelude === undefined ? {} : { switchPrelude }),
+  });
+const bundles = {
+  good: await release('good', 10),
+  next: await release('next', 10),
+  bad: await release('bad', 10, 'if [ "${1:-}" = switch ]; then exit 2; fi'),
+};
+
+/** A machine that runs the old system, to be copied for each case. */
+const golden = join(shop.folder, 'golden');
+const first = await makeTarget(golden, trust);
+const installed = await first.verb('switch', ['--tarball', await release('old', 0)]);
+assert.equal(installed.code, 0, installed.stderr);
+const old = await first.currentSystem();
+await first.close();
+
+interface Case {
+  /** `next`: a good one, installed with `boot` for the next start. */
+  readonly system: 'good' | 'bad' | 'next';
+  readonly when: 'before' | 'after';
+  readonly state: State;
+  readonly restart: boolean;
+  readonly bundle: 'stays' | 'is gone';
+}
+
+/** The states a run of that system passes through, walked from the life cycle itself. */
+function wayOf(system: Case['system']): State[] {
+  const preferred: readonly State[] =
+    system === 'good'
+      ? [
+          'verified',
+          'accepted',
+          'imported',
+          'realised',
+          'profile-set',
+          'boot-entry',
+          'switched',
+          'healthy',
+          'committed',
+        ]
+      : [
+          'verified',
+          'accepted',
+          'imported',
+          'realised',
+          'profile-set',
+          'boot-entry',
+          'switched',
+          'rolling-back',
+          'rolled-back',
+        ];
+  if (system === 'next')
+    return [...wayOf('good').filter((s) => !['switched', 'healthy', 'committed'].includes(s)), 'pending'];
+  const way: State[] = ['discovered'];
+  while (!isEnd(way.at(-1) as State)) {
+    const next = preferred.find((s) => mayFollow(way.at(-1) as State, s) && !way.includes(s));
+    assert.ok(next !== undefined, `no way leads on from ${way.at(-1)}`);
+    way.push(next);
+  }
+  return way;
+}
+
+const cases: Case[] = (['good', 'bad', 'next'] as const).flatMap((system) =>
+  wayOf(system).flatMap((state, row) =>
+    (['before', 'after'] as const).flatMap((when) =>
+      [false, true]
+        // Beside each other stand a restart after one transition and none after the next.
+        .filter((restart) => inSample(row, Number(restart), 2))
+        .map(
+          (restart): Case => ({
+            system,
+            when,
+            state,
+            restart,
+            bundle: restart === (when === 'after') ? 'is gone' : 'stays',
+          }),
+        ),
+    ),
+  ),
+);
+
+test('the matrix covers every state that a run can be in', () => {
+  const covered = new Set<State>(cases.map((c) => c.state));
+  // These end a run before anything is changed, and need a bundle of another kind.
+  const elsewhere: readonly State[] = ['deferred', 'refused', 'failed', 'superseded'];
+  assert.deepEqual(
+    states.filter((s) => !covered.has(s) && !elsewhere.includes(s)),
+    [],
+  );
+});
+
+async function stateOf(target: Target) {
+  const profile = await target.profile();
+  const loader = await readFile(join(target.root, 'boot/loader/loader.conf'), 'utf8');
+  const { records } = await readJournal(target.stateDirectory);
+  return {
+    current: await target.currentSystem(),
+    profile: await readlink(join(target.root, 'nix/var/nix/profiles', profile ?? '')),
+    generation: /system-(\d+)-link/.exec(profile ?? '')?.[1],
+    loader: /nixos-generation-(\d+)\.conf/.exec(loader)?.[1],
+    last: records.filter((r) => r.sequence === 11).at(-1),
+    open: records.filter(
+      (r, i) => !isEnd(r.state) && !records.slice(i + 1).some((x) => x.transaction === r.transaction),
+    ),
+  };
+}
+
+const outcomes: Record<string, unknown>[] = [];
+
+for (const [i, given] of cases.entries()) {
+  const what = `${given.system} system, killed ${given.when} ${given.state}${given.restart ? ', restarted' : ''}, the bundle ${given.bundle}`;
+  test(what, async () => {
+    const root = join(shop.folder, `case-${i}`);
+    await run('cp', ['--archive', golden, root]);
+    const operation = given.system === 'next' ? 'boot' : 'switch';
+    const target = await makeTarget(root, { ...trust, policy: { operation } });
+    try {
+      await copyFile(bundles[given.system], join(target.inbox, 'web.tar'));
+      const script = join(checkout, 'test/support/killed-run.ts');
+      const boot = given.restart ? 'another-boot' : 'this';
+      const killed = await target.run([
+        process.execPath,
+        script,
+        target.settingsFile,
+        given.when,
+        given.state,
+        boot,
+      ]);
+      assert.equal(killed.signal ?? killed.code, 'SIGKILL', killed.stderr);
+
+      // The old system must be able to boot at this very moment: its generation and its entry are there.
+      const boots = await target.run(['test', '-x', `${old}/init`]);
+      assert.equal(boots.code, 0);
+      assert.equal(await readlink(join(root, 'nix/var/nix/profiles/system-1-link')), old);
+      assert.match(
+        await readFile(join(root, 'boot/loader/entries/nixos-generation-1.conf'), 'utf8'),
+        new RegExp(basename(old ?? '')),
+      );
+
+      if (given.restart) await restart(target);
+      if (given.bundle === 'is gone') await rm(join(target.inbox, 'web.tar'), { force: true });
+      const again = await target.verb('agent', ['--once']);
+      assert.ok(again.code !== null && again.code !== 64, again.stderr);
+
+      let after = await stateOf(target);
+      if (after.open.some((r) => r.state === 'pending')) {
+        assert.equal(after.current, old, 'nothing runs before its start');
+        await restart(target);
+        const judged = await asBooted(target, 'a-third-boot', 'agent');
+        assert.equal(judged.code, 0, judged.stderr);
+        after = await stateOf(target);
+      }
+      assert.deepEqual(after.open, [], 'no run is left open');
+      assert.equal(after.current, after.profile, 'what runs is what is installed');
+      assert.equal(after.loader, after.generation, 'what is installed is what boots');
+      // After a restart the machine stays with whichever system it came up in; in the same boot it is the old one.
+      if (given.system === 'bad' && !given.restart) assert.equal(after.current, old);
+      if (given.system !== 'bad' && given.bundle === 'stays')
+        assert.notEqual(after.current, old, 'taken again');
+      const committed = after.current !== old;
+      if (after.last !== undefined) {
+        assert.ok(
+          ['committed', 'rolled-back', 'deferred', 'refused'].includes(after.last.state),
+          after.last.state,
+        );
+      }
+      const verified = await target.run(['nix-store', '--verify', '--check-contents']);
+      assert.doesNotMatch(verified.stderr, /modified|disappeared|error/, verified.stderr);
+      outcomes.push({
+        ...given,
+        running: committed ? 'new' : 'old',
+        last: after.last?.state,
+        code: after.last?.code,
+      });
+    } finally {
+      await target.close();
+      await run('chmod', ['--recursive', 'u+w', root]);
+      await rm(root, { recursive: true, force: true });
+    }
+  });
+}
+
+test('the outcomes are kept as a table', async () => {
+  assert.equal(outcomes.length, cases.length);
+  await keepTable('kill-matrix', { cases: outcomes });
+});

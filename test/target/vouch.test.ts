@@ -1,0 +1,122 @@
+/** Bundles whose paths no key that Nix trusts has signed, on real targets: root vouches for what the manifest pins. */
+import assert from 'node:assert/strict';
+import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { makeTarget, run, type Target } from '../../scripts/sandboxed-target.ts';
+import { encodeManifest } from '../../src/core/bundle/manifest.ts';
+import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
+import { assemble, sha256, takeApart } from '../support/forge.ts';
+
+const shop = await makeWorkshop();
+const targets: Target[] = [];
+after(() => Promise.all(targets.map((target) => target.close())));
+
+const sshKey = join(shop.folder, 'anna');
+const made = await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'anna', '-f', sshKey]);
+assert.equal(made.code, 0, made.stderr);
+const anna = `anna:${(await readFile(`${sshKey}.pub`, 'utf8')).trim()}`;
+
+async function freshTarget(trustedKeys: readonly string[], nixKeys: readonly string[]): Promise<Target> {
+  const root = join(shop.folder, `target-${targets.length}`);
+  const nixConf = `!include ${join(root, 'state/store-key.conf')}\n`;
+  const target = await makeTarget(root, { host: 'web', trustedKeys, nixKeys, nixConf });
+  targets.push(target);
+  return target;
+}
+
+async function bundle(name: string, sequence: number, ...signing: readonly (readonly string[])[]) {
+  const path = join(shop.folder, `${name}.tar`);
+  const args = ['--unsigned', '--sequence', String(sequence)];
+  await copyFile(await shop.bundle(name, { hosts: { web: plainHost('web', name) }, args }), path);
+  for (const by of signing) {
+    const signed = await shop.builder.nixmaker(['sign', ...by, path]);
+    assert.equal(signed.code, 0, signed.stderr);
+  }
+  return path;
+}
+
+const byAnna = ['--ssh-key', sshKey, '--name', 'anna'];
+
+async function take(target: Target, path: string) {
+  const ran = await target.verb('switch', ['--tarball', path, '--json']);
+  return JSON.parse(ran.stdout) as { state: string; code?: string; detail?: string };
+}
+
+test('signed by nobody but a person: taken once Nix knows the store key, with the hashes that the manifest pins', async () => {
+  const target = await freshTarget([anna], [shop.keys.publicKey]);
+  const path = await bundle('persons', 10, byAnna);
+  const before = await target.validPaths();
+  const early = await take(target, path);
+  assert.deepEqual([early.state, early.code], ['failed', 'nix-key-untrusted'], early.detail);
+  assert.deepEqual(await target.validPaths(), before);
+
+  const key = await target.verb('store-key');
+  assert.equal(key.code, 0, key.stderr);
+  assert.match(key.stdout, /^nixmaker-store-web-[0-9a-f]{8}:[A-Za-z0-9+/]{43}=\n$/);
+  assert.doesNotMatch(key.stderr, /restart nix-daemon/, 'nix.conf includes it already');
+  assert.equal((await stat(join(target.stateDirectory, 'store.secret'))).mode & 0o777, 0o600);
+  assert.equal((await target.verb('store-key')).stdout, key.stdout, 'it is made once');
+  await target.restartDaemon();
+
+  const late = await take(target, path);
+  assert.equal(late.state, 'committed', `${late.code}: ${late.detail}`);
+  const info = await target.run(['nix', 'path-info', '--json', '--sigs', '/run/current-system']);
+  assert.match(info.stdout, /nixmaker-store-web-/);
+});
+
+/** Another NAR hash for each path, in manifest and narinfo alike, as a builder gone wrong would write it; unsigned. */
+async function withFalseHashes(from: string, to: string): Promise<string> {
+  const apart = await takeApart(from);
+  const hash = `sha256:${'1'.repeat(52)}`;
+  const members = apart.members.map((part) =>
+    part.name.endsWith('.narinfo')
+      ? { ...part, bytes: Buffer.from(part.bytes.toString().replace(/^NarHash: .*$/m, `NarHash: ${hash}`)) }
+      : part,
+  );
+  const manifest = {
+    ...apart.manifest,
+    paths: apart.manifest.paths.map((p) => ({ ...p, narHash: hash })),
+    members: members.map(({ name, bytes }) => ({ name, size: bytes.length, sha256: sha256(bytes) })),
+  };
+  const manifestBytes = Buffer.from(encodeManifest(manifest));
+  await writeFile(to, assemble({ manifestBytes, signatureBytes: Buffer.alloc(0), members }));
+  return to;
+}
+
+test('contents that are not what the manifest pins are refused by Nix, although root has vouched', async () => {
+  const target = await freshTarget([anna], []);
+  await target.verb('store-key');
+  await target.restartDaemon();
+  const path = await withFalseHashes(await bundle('false', 20), join(shop.folder, 'false-hashes.tar'));
+  const signed = await shop.builder.nixmaker(['sign', ...byAnna, path]);
+  assert.equal(signed.code, 0, signed.stderr);
+  const taken = await take(target, path);
+  assert.deepEqual([taken.state, taken.code], ['failed', 'nix-failed']);
+  assert.match(taken.detail ?? '', /hash mismatch/);
+  // Nothing of it: the recipe that stands in for a root has been there from the first run on.
+  assert.deepEqual(
+    (await target.validPaths()).filter((p) => !p.endsWith('-nixmaker-root.drv')),
+    [],
+  );
+});
+
+test('a key that a keyring has brought, and that nix.conf does not know, is enough as well', async () => {
+  const second = await makeKeys(shop.builder, shop.folder, 'second-1');
+  const target = await freshTarget([second.publicKey], [shop.keys.publicKey]);
+  await target.verb('store-key');
+  await target.restartDaemon();
+  assert.equal(
+    (await take(target, await bundle('rotated', 30, ['--key', second.secretFile]))).state,
+    'committed',
+  );
+  // Where Nix trusts the key that signed the paths, its own check is left to it.
+  const direct = await freshTarget([shop.keys.publicKey], [shop.keys.publicKey]);
+  await direct.verb('store-key');
+  assert.equal(
+    (await take(direct, await bundle('direct', 40, ['--key', shop.keys.secretFile], byAnna))).state,
+    'committed',
+  );
+  const info = await direct.run(['nix', 'path-info', '--json', '--sigs', '/run/current-system']);
+  assert.doesNotMatch(info.stdout, /nixmaker-store/);
+});

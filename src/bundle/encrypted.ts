@@ -9,7 +9,7 @@ import { createDecipheriv, hkdfSync } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
-import { isSealed, sealedMagic } from '../core/bundle/encrypted.ts';
+import { encryptedMagic, isEncrypted } from '../core/bundle/encrypted.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { BundleFile } from './file.ts';
 import { writeAtomically } from './write.ts';
@@ -24,17 +24,17 @@ const nonceBytes = 16;
 const mostHeaderBytes = 1024 * 1024;
 
 /** Bytes that an encrypted file of so many has at most. */
-export const sealedSizeAtMost = (plain: number): number =>
+export const encryptedSizeAtMost = (plain: number): number =>
   mostHeaderBytes + nonceBytes + plain + tagBytes * (1 + Math.ceil(plain / chunkBytes));
 
 /** @throws NixmakerError `not-decryptable` where none of the identities is a recipient; as it is, where it is not encrypted */
-export async function unseal(
+export async function decrypt(
   file: BundleFile,
   readIdentities: () => Promise<readonly string[]>,
 ): Promise<BundleFile> {
-  const start = Buffer.alloc(sealedMagic.length);
+  const start = Buffer.alloc(encryptedMagic.length);
   await file.readInto(start, 0);
-  if (!isSealed(start)) return file;
+  if (!isEncrypted(start)) return file;
   const header = await readHeader(file);
   const key = await fileKeyOf(header, await readIdentities());
   const nonce = await file.read(header.length, nonceBytes);
@@ -90,12 +90,12 @@ function payloadOf(file: BundleFile, { streamKey, start }: Payload): BundleFile 
 
   const chunk = async (index: number): Promise<Buffer> => {
     if (kept?.index === index) return kept.bytes;
-    const sealed = Buffer.allocUnsafe(chunkBytes + tagBytes);
-    const got = await file.readInto(sealed, start + index * sealed.length);
-    const whole = got === sealed.length;
+    const encrypted = Buffer.allocUnsafe(chunkBytes + tagBytes);
+    const got = await file.readInto(encrypted, start + index * encrypted.length);
+    const whole = got === encrypted.length;
     const bytes =
-      (whole ? openChunk(streamKey, sealed, { index, last: false }) : undefined) ??
-      openChunk(streamKey, sealed.subarray(0, got), { index, last: true });
+      (whole ? openChunk(streamKey, encrypted, { index, last: false }) : undefined) ??
+      openChunk(streamKey, encrypted.subarray(0, got), { index, last: true });
     if (bytes === undefined && whole)
       throw new NixmakerError('bundle-altered', 'a part of it is not what was encrypted');
     // Where the file is still being copied, or where it was cut off.
@@ -105,8 +105,8 @@ function payloadOf(file: BundleFile, { streamKey, start }: Payload): BundleFile 
   };
 
   const size = async (): Promise<number> => {
-    const sealed = Math.max(0, (await file.size()) - start);
-    return Math.max(0, sealed - tagBytes * Math.ceil(sealed / (chunkBytes + tagBytes)));
+    const encrypted = Math.max(0, (await file.size()) - start);
+    return Math.max(0, encrypted - tagBytes * Math.ceil(encrypted / (chunkBytes + tagBytes)));
   };
 
   const readInto = async (buffer: Buffer, position: number): Promise<number> => {
@@ -138,16 +138,16 @@ function payloadOf(file: BundleFile, { streamKey, start }: Payload): BundleFile 
 /** The nonce is a counter of eleven bytes and a byte that marks the last chunk; undefined where the tag does not fit. */
 function openChunk(
   key: Buffer,
-  sealed: Buffer,
+  encrypted: Buffer,
   { index, last }: { index: number; last: boolean },
 ): Buffer | undefined {
-  if (sealed.length < tagBytes) return undefined;
+  if (encrypted.length < tagBytes) return undefined;
   const nonce = Buffer.alloc(12);
   nonce.writeUIntBE(index, 5, 6);
   nonce.writeUInt8(last ? 1 : 0, 11);
   const decipher = createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: tagBytes });
-  decipher.setAuthTag(sealed.subarray(-tagBytes));
-  const bytes = decipher.update(sealed.subarray(0, -tagBytes));
+  decipher.setAuthTag(encrypted.subarray(-tagBytes));
+  const bytes = decipher.update(encrypted.subarray(0, -tagBytes));
   try {
     decipher.final();
     return bytes;
@@ -173,7 +173,7 @@ export async function recipientOf(identity: string): Promise<string> {
  * Encrypts a file; who none of the recipients is learns its size and no more.
  * @throws NixmakerError `key-malformed` for what is no recipient
  */
-export async function sealFile(from: string, to: string, recipients: readonly string[]): Promise<void> {
+export async function encryptFile(from: string, to: string, recipients: readonly string[]): Promise<void> {
   const { Encrypter } = await age();
   const encrypter = new Encrypter();
   for (const recipient of recipients) {
@@ -185,7 +185,7 @@ export async function sealFile(from: string, to: string, recipients: readonly st
   }
   await writeAtomically(to, async (out) => {
     const plain = Readable.toWeb(createReadStream(from, { highWaterMark: 1024 * 1024 }));
-    const sealed = await encrypter.encrypt(plain as unknown as globalThis.ReadableStream<Uint8Array>);
-    for await (const bytes of sealed as unknown as ReadableStream<Uint8Array>) await out.writeFile(bytes);
+    const encrypted = await encrypter.encrypt(plain as unknown as globalThis.ReadableStream<Uint8Array>);
+    for await (const bytes of encrypted as unknown as ReadableStream<Uint8Array>) await out.writeFile(bytes);
   });
 }

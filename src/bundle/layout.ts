@@ -3,7 +3,7 @@
  * whole layout is known before a header is read, and headers can only confirm it.
  */
 
-import { isSealed, sealedMagic } from '../core/bundle/encrypted.ts';
+import { encryptedMagic, isEncrypted } from '../core/bundle/encrypted.ts';
 import type { Manifest, Member } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
@@ -22,8 +22,8 @@ export interface BundleHead {
  * @throws NixmakerError `not-a-bundle`, `bundle-truncated`, `bundle-malformed`
  */
 export async function readHead(file: BundleFile): Promise<BundleHead> {
-  const start = Buffer.alloc(sealedMagic.length);
-  if ((await file.readInto(start, 0)) > 0 && isSealed(start))
+  const start = Buffer.alloc(encryptedMagic.length);
+  if ((await file.readInto(start, 0)) > 0 && isEncrypted(start))
     throw new NixmakerError('not-decryptable', 'it is encrypted; only the hosts it is for can read it');
   const manifest = await readAnnounced(file, 0, { name: 'manifest.json', most: limits.manifestBytes });
   if (manifest === undefined) throw new NixmakerError('not-a-bundle', 'it does not begin with a manifest');

@@ -1,4 +1,4 @@
-/** Results on standard output, talk on standard error, exit codes from the catalogue. */
+/** Results on standard output, printToStderr on standard error, exit codes from the catalogue. */
 import { catalogue } from '../core/catalogue.ts';
 import { exitCodes, messageOf, NixmakerError } from '../core/errors.ts';
 import type { EventSink } from '../core/ports.ts';
@@ -8,7 +8,7 @@ export function print(text: string): void {
   process.stdout.write(text);
 }
 
-export function talk(text: string): void {
+export function printToStderr(text: string): void {
   process.stderr.write(text);
 }
 
@@ -16,7 +16,7 @@ export function talk(text: string): void {
 export async function serviceLog(verbose = false): Promise<EventSink> {
   const { makeLog } = await import('../report/logger.ts');
   const journald = process.env.JOURNAL_STREAM !== undefined;
-  return makeLog({ level: verbose ? 'debug' : 'info', journald, write: talk });
+  return makeLog({ level: verbose ? 'debug' : 'info', journald, write: printToStderr });
 }
 
 export function printJson(value: unknown): void {
@@ -32,8 +32,8 @@ export async function runVerb(work: () => Promise<number>, { json }: { json?: bo
     const detail = error instanceof NixmakerError ? error.detail : messageOf(error);
     process.exitCode = code === 'internal' ? exitCodes.fault : catalogue[code].exit;
     if (json === true) printJson({ schema: 1, ok: false, code, detail });
-    talk(`nixmaker: ${explain(code, detail)}`);
-    if (code === 'internal' && error instanceof Error) talk(`${error.stack ?? ''}\n`);
+    printToStderr(`nixmaker: ${explain(code, detail)}`);
+    if (code === 'internal' && error instanceof Error) printToStderr(`${error.stack ?? ''}\n`);
   }
 }
 

@@ -1,15 +1,15 @@
-/** Moving a settled bundle out of the way, with a report beside it. Never overwrites, never copies. */
+/** Moving a bundle that is done with out of the way, with a report beside it. Never overwrites, never copies. */
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { sealedExtension } from '../core/bundle/encrypted.ts';
+import { encryptedExtension } from '../core/bundle/encrypted.ts';
 import type { Candidate } from './inbox.ts';
 import { retainNewest } from './retain.ts';
 
 /** The files a classic pair consists of, beside its tarball. */
 export const classicCompanions = ['manifest.json', 'manifest.sig', 'meta'] as const;
 
-export interface Settled {
+export interface Archived {
   readonly bundle: string;
   readonly report: string;
   /** Older ones that gave way. */
@@ -24,10 +24,10 @@ export interface Settled {
  * choice to where they can't write. So both folders are opened without following links, and all names are taken
  * relative to what was opened.
  */
-export async function settle(
+export async function archive(
   candidate: Candidate,
   { inbox, folder, report, keep }: { inbox: string; folder: string; report: string; keep: number },
-): Promise<Settled> {
+): Promise<Archived> {
   await mkdir(join(inbox, folder), { recursive: true });
   const target = await openFolder(join(inbox, folder));
   try {
@@ -69,7 +69,7 @@ async function moveTo(
 ): Promise<string> {
   const file = basename(candidate.path);
   if (candidate.format === 'bundle') {
-    const extension = file.endsWith(sealedExtension) ? sealedExtension : '.tar';
+    const extension = file.endsWith(encryptedExtension) ? encryptedExtension : '.tar';
     const name = await freeName(target, { stem: basename(file, extension), extension });
     await rename(join(source, file), join(target, name));
     return name;

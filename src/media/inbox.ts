@@ -2,7 +2,7 @@
 import { opendir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
-import { sealedExtension } from '../core/bundle/encrypted.ts';
+import { encryptedExtension } from '../core/bundle/encrypted.ts';
 
 export interface Candidate {
   /** `pool`: the folder of one host's manifest in a pool (bundle/pool.ts). */
@@ -12,7 +12,7 @@ export interface Candidate {
   readonly onMedium?: true;
 }
 
-/** Where settled bundles go; never looked into again. */
+/** Where bundles go that are done with; never looked into again. */
 export const doneFolder = 'done';
 export const refusedFolder = 'refused';
 
@@ -36,7 +36,7 @@ export async function listInbox(inbox: string): Promise<Candidate[]> {
 }
 
 function candidateOf(path: string): Candidate[] {
-  if (path.endsWith('.tar') || path.endsWith(sealedExtension)) return [{ format: 'bundle', path }];
+  if (path.endsWith('.tar') || path.endsWith(encryptedExtension)) return [{ format: 'bundle', path }];
   if (path.endsWith('.tar.gz')) return [{ format: 'classic', path }];
   return [];
 }
@@ -94,12 +94,12 @@ export interface InboxWatch {
  * told by signed sizes, and a slow rescan elsewhere makes up for events that never came.
  */
 export async function watchInbox(inbox: string, onHint: () => void): Promise<InboxWatch> {
-  const settled = [join(inbox, doneFolder), join(inbox, refusedFolder)];
+  const archives = [join(inbox, doneFolder), join(inbox, refusedFolder)];
   const watcher = watch(inbox, {
     depth: 1,
     ignoreInitial: true,
     followSymlinks: false,
-    ignored: (path) => settled.includes(path),
+    ignored: (path) => archives.includes(path),
   });
   return startWatch(watcher, onHint);
 }

@@ -3,7 +3,7 @@ import { lstat, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Removes all but the newest settled bundles, and the reports beside them. What has no report was put there by somebody
+ * Removes all but the newest archived bundles, and the reports beside them. What has no report was put there by somebody
  * else, and stays. Only files of known names are unlinked, never a tree: others may write here, and could put a link in
  * the place of a folder in the meantime.
  * @param folder opened by the caller, so that it is what it was
@@ -15,12 +15,12 @@ export async function retainNewest(
   { keep, companions }: { readonly keep: number; readonly companions: readonly string[] },
 ): Promise<string[]> {
   const names = new Set(await readdir(folder));
-  const settled: { name: string; at: number }[] = [];
+  const archived: { name: string; at: number }[] = [];
   for (const name of names) {
     if (!names.has(`${name}.txt`)) continue;
-    settled.push({ name, at: (await lstat(join(folder, `${name}.txt`))).mtimeMs });
+    archived.push({ name, at: (await lstat(join(folder, `${name}.txt`))).mtimeMs });
   }
-  const old = settled.toSorted((a, b) => b.at - a.at).slice(keep);
+  const old = archived.toSorted((a, b) => b.at - a.at).slice(keep);
   for (const { name } of old) {
     await removeBundle(join(folder, name), companions);
     await unlink(join(folder, `${name}.txt`)).catch(ignoreMissing);

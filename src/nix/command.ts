@@ -50,7 +50,7 @@ export async function nix(
 }
 
 /** Runs one of the older programs (`nix-store`, `nix-env`), which know things the new command line does not. */
-export async function classicNix(
+export async function legacyNix(
   context: NixContext,
   { program, args }: { program: 'nix-store' | 'nix-env' | 'nix-instantiate'; args: readonly string[] },
   options: NixOptions = {},
@@ -76,7 +76,7 @@ async function start(
       else if (entry.action === 'msg') {
         // Levels: 0 error, 1 warning (Nix src/libutil/include/nix/util/error.hh, Verbosity).
         if (entry.level <= 1) messages.push(entry.text);
-      } else tally.take(entry);
+      } else tally.add(entry);
       if (messages.length > 100) messages.shift();
     },
   });

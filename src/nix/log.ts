@@ -65,7 +65,7 @@ export class ProgressTally {
     this.#report = report;
   }
 
-  take(entry: LogEntry): void {
+  add(entry: LogEntry): void {
     if (entry.action === 'start') {
       if (entry.type === actCopyPaths) this.#phases.set(entry.id, 'copy');
       if (entry.type === actBuilds) this.#phases.set(entry.id, 'build');

@@ -4,7 +4,7 @@ import type { PathInfo } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
-import { classicNix, type NixContext, nix } from './command.ts';
+import { legacyNix, type NixContext, nix } from './command.ts';
 
 /** A command line has an end. */
 const portion = 1000;
@@ -13,7 +13,7 @@ async function query(context: NixContext, what: string, paths: readonly StorePat
   const lines: string[] = [];
   for (let start = 0; start < paths.length; start += portion) {
     const args = ['--query', what, ...paths.slice(start, start + portion)];
-    const out = await classicNix(context, { program: 'nix-store', args });
+    const out = await legacyNix(context, { program: 'nix-store', args });
     lines.push(...out.split('\n').filter((line) => line !== ''));
   }
   return lines;
@@ -28,7 +28,7 @@ export const narSizesOf = async (context: NixContext, paths: readonly StorePath[
   (await query(context, '--size', paths)).map(Number);
 
 /** `nix path-info --json` of Nix 2.24 to 2.34; the hash is `sha256-` and base 64 (SRI). */
-const notedPaths = z.record(
+const pathInfos = z.record(
   z.string(),
   z.looseObject({
     narHash: z.string().startsWith('sha256-'),
@@ -39,9 +39,9 @@ const notedPaths = z.record(
 );
 
 /** A valid path and all that it refers to, as Nix has noted them. @throws NixmakerError `nix-failed` */
-export async function notedClosure(context: NixContext, root: StorePath): Promise<PathInfo[]> {
+export async function queryClosure(context: NixContext, root: StorePath): Promise<PathInfo[]> {
   const text = await nix(context, ['path-info', '--json', '--recursive', root]);
-  const noted = notedPaths.safeParse(JSON.parse(text));
+  const noted = pathInfos.safeParse(JSON.parse(text));
   if (!noted.success) throw new NixmakerError('nix-failed', 'what `nix path-info` says is not understood');
   return Object.entries(noted.data).map(([path, { narHash, narSize, references, ca }]) => ({
     path: storePathOf(path),

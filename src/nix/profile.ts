@@ -2,14 +2,14 @@
 import { readdir, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
-import { classicNix, type NixContext } from './command.ts';
+import { legacyNix, type NixContext } from './command.ts';
 
 /** Points the profile at a system, as nixos-rebuild does; a new generation unless it is the newest already. */
 export async function setProfile(
   context: NixContext,
   { profile, toplevel }: { profile: string; toplevel: StorePath },
 ): Promise<void> {
-  await classicNix(context, { program: 'nix-env', args: ['--profile', profile, '--set', toplevel] });
+  await legacyNix(context, { program: 'nix-env', args: ['--profile', profile, '--set', toplevel] });
 }
 
 /** Goes to the generation of that number, not to "the previous": others may have been made in between. */
@@ -17,7 +17,7 @@ export async function switchGeneration(
   context: NixContext,
   { profile, generation }: { profile: string; generation: number },
 ): Promise<void> {
-  await classicNix(context, {
+  await legacyNix(context, {
     program: 'nix-env',
     args: ['--profile', profile, '--switch-generation', String(generation)],
   });
@@ -27,7 +27,7 @@ export async function deleteGeneration(
   context: NixContext,
   { profile, generation }: { profile: string; generation: number },
 ): Promise<void> {
-  await classicNix(context, {
+  await legacyNix(context, {
     program: 'nix-env',
     args: ['--profile', profile, '--delete-generations', String(generation)],
   });

@@ -6,7 +6,7 @@ import { limits } from '../core/limits.ts';
 import type { RealiseMode } from '../core/policy/policy.ts';
 import { type DrvPath, parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import { encodePath } from './build.ts';
-import { classicNix, type NixContext, type NixOptions, nix } from './command.ts';
+import { legacyNix, type NixContext, type NixOptions, nix } from './command.ts';
 import { parsePlan } from './plan.ts';
 
 type Progress = Pick<NixOptions, 'onProgress'>;
@@ -20,7 +20,7 @@ export async function currentSystem(context: NixContext): Promise<string> {
 /** What Nix says of itself: `nix-store (Nix) 2.34.8`. */
 export async function nixVersion(context: NixContext): Promise<string> {
   const { store: _, ...local } = context;
-  return (await classicNix(local, { program: 'nix-store', args: ['--version'] })).trim();
+  return (await legacyNix(local, { program: 'nix-store', args: ['--version'] })).trim();
 }
 
 /** @throws NixmakerError `nix-too-old` */
@@ -58,7 +58,7 @@ export async function pingStore(context: NixContext): Promise<void> {
 
 export async function isValid(context: NixContext, path: StorePath): Promise<boolean> {
   try {
-    await classicNix(context, { program: 'nix-store', args: ['--check-validity', path] });
+    await legacyNix(context, { program: 'nix-store', args: ['--check-validity', path] });
     return true;
   } catch (error) {
     if (error instanceof NixmakerError && error.code === 'nix-failed') return false;
@@ -77,7 +77,7 @@ export async function findInvalid(context: NixContext, paths: readonly StorePath
   const portion = 1000;
   for (let start = 0; start < paths.length; start += portion) {
     const args = ['--check-validity', '--print-invalid', ...paths.slice(start, start + portion)];
-    const out = await classicNix(context, { program: 'nix-store', args });
+    const out = await legacyNix(context, { program: 'nix-store', args });
     invalid.push(...out.split('\n').flatMap((line) => parseStorePath(line) ?? []));
   }
   return invalid;
@@ -118,13 +118,13 @@ export async function listRegisteredSince(context: NixContext, seconds: number):
 /** The paths and all that refers to them, directly or not: a path can't be deleted without those. */
 export async function findReferrers(context: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
   const args = ['--query', '--referrers-closure', ...paths];
-  const out = await classicNix(context, { program: 'nix-store', args });
+  const out = await legacyNix(context, { program: 'nix-store', args });
   return [...new Set(out.split('\n').flatMap((line) => parseStorePath(line) ?? []))];
 }
 
 /** A valid path and all that it refers to, directly or not. */
 export async function listClosure(context: NixContext, path: StorePath): Promise<StorePath[]> {
-  const out = await classicNix(context, { program: 'nix-store', args: ['--query', '--requisites', path] });
+  const out = await legacyNix(context, { program: 'nix-store', args: ['--query', '--requisites', path] });
   return out
     .split('\n')
     .flatMap((line) => parseStorePath(line) ?? [])
@@ -133,7 +133,7 @@ export async function listClosure(context: NixContext, path: StorePath): Promise
 
 /** Deletes paths that nothing needs; any client may. @throws NixmakerError `nix-failed` where something does */
 export async function deletePaths(context: NixContext, paths: readonly StorePath[]): Promise<void> {
-  if (paths.length > 0) await classicNix(context, { program: 'nix-store', args: ['--delete', ...paths] });
+  if (paths.length > 0) await legacyNix(context, { program: 'nix-store', args: ['--delete', ...paths] });
 }
 
 /**
@@ -207,7 +207,7 @@ export async function rootInAdvance(
 ): Promise<void> {
   const standIn = 'derivation { name = "nixmaker-root"; system = "none"; builder = "none"; }';
   for (const stale of [link, `${link}.new`]) await rm(stale, { force: true });
-  await classicNix(context, {
+  await legacyNix(context, {
     program: 'nix-instantiate',
     args: ['--add-root', link, '--indirect', '--expr', standIn],
   });
@@ -257,7 +257,7 @@ export async function realise(
 /** Fetches a path from the caches the store trusts, if one has it. */
 async function fetchPath(context: NixContext, path: StorePath, flags: readonly string[]): Promise<void> {
   try {
-    await classicNix(
+    await legacyNix(
       context,
       { program: 'nix-store', args: ['--realise', ...flags, path] },
       { failure: 'missing-input' },
@@ -282,7 +282,7 @@ async function dryRun(context: NixContext, derivation: DrvPath, flags: readonly 
         },
       }),
   };
-  await classicNix(
+  await legacyNix(
     listening,
     { program: 'nix-store', args: ['--realise', '--dry-run', ...flags, derivation] },
     { failure: 'missing-input' },

@@ -14,7 +14,7 @@ const sentences: Readonly<Record<string, string>> = {
   'rolling-back': 'putting the previous system back',
 };
 
-export function makeTalk(write: (text: string) => void, verbose: boolean): EventSink {
+export function makeConsoleLog(write: (text: string) => void, verbose: boolean): EventSink {
   return ({ event, level, transaction: _transaction, ...fields }) => {
     const sentence = sentences[event];
     if (sentence !== undefined) write(`${sentence}\n`);

@@ -16,18 +16,18 @@ const envelope = z.strictObject({
   signatures: z.array(z.strictObject({ keyid: z.string().max(256), sig: z.string().max(2048) })).max(64),
 });
 
-export function sealEnvelope(payload: Uint8Array, type: string, key: SecretKey): string {
+export function signEnvelope(payload: Uint8Array, type: string, key: SecretKey): string {
   const sig = key.sign(preAuthenticationEncoding(payload, type));
-  const sealed = {
+  const envelope = {
     payloadType: type,
     payload: Buffer.from(payload).toString('base64'),
     signatures: [{ keyid: key.name, sig }],
   };
-  return `${JSON.stringify(sealed)}\n`;
+  return `${JSON.stringify(envelope)}\n`;
 }
 
 /** An envelope that nobody has signed yet. */
-export function sealPayload(payload: Uint8Array, type: string): string {
+export function unsignedEnvelope(payload: Uint8Array, type: string): string {
   const empty = { payloadType: type, payload: Buffer.from(payload).toString('base64'), signatures: [] };
   return `${JSON.stringify(empty)}\n`;
 }

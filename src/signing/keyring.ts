@@ -1,7 +1,7 @@
 /** Keyrings in their envelope: signed by the keys of the one before and by its own. */
 import { NixmakerError } from '../core/errors.ts';
 import { findInsufficient, type Keyring, parseKeyring, type Trust } from '../core/policy/keyring.ts';
-import { addToEnvelope, openEnvelope, sealPayload } from './envelope.ts';
+import { addToEnvelope, openEnvelope, unsignedEnvelope } from './envelope.ts';
 import { preAuthenticationEncoding } from './pae.ts';
 import { trustSetOf } from './verify.ts';
 
@@ -21,7 +21,7 @@ export const keyringMessage = (text: string): Buffer =>
   preAuthenticationEncoding(Buffer.from(text), keyringType);
 
 /** An envelope that nobody has signed yet. */
-export const sealKeyring = (text: string): string => sealPayload(Buffer.from(text), keyringType);
+export const unsignedKeyring = (text: string): string => unsignedEnvelope(Buffer.from(text), keyringType);
 
 /** @param signature base64 @throws NixmakerError `keyring-malformed` */
 export function addKeyringSignature(envelope: string, name: string, signature: string): string {

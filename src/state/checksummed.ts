@@ -1,13 +1,13 @@
 /** Lines and files that know when they are damaged: `<16 hexadecimal digits of sha256> <JSON>`. */
 import { createHash } from 'node:crypto';
 
-export function seal(value: unknown): string {
+export function withChecksum(value: unknown): string {
   const json = JSON.stringify(value);
   return `${checksum(json)} ${json}\n`;
 }
 
 /** The value, or undefined where the line is torn, damaged or no line of ours. */
-export function unseal(line: string): unknown {
+export function readChecksummed(line: string): unknown {
   const json = line.slice(17);
   if (line[16] !== ' ' || checksum(json) !== line.slice(0, 16)) return undefined;
   return JSON.parse(json);

@@ -1,11 +1,11 @@
 /**
- * The floor: the newest bundle committed here. Two sealed copies, written one after the other, so that a power cut
+ * The floor: the newest bundle committed here. Two checksummed copies, written one after the other, so that a power cut
  * harms one at most; the higher one counts. Never lowered.
  */
 import { join } from 'node:path';
 import * as z from 'zod';
 import { sequence, timestamp } from '../core/schema.ts';
-import { seal, unseal } from './checksummed.ts';
+import { readChecksummed, withChecksum } from './checksummed.ts';
 import { readIfThere, writeDurably } from './durable.ts';
 
 const floor = z.strictObject({
@@ -32,7 +32,7 @@ export async function readFloor(stateDirectory: string): Promise<FloorReading> {
   const texts = await Promise.all(copies.map((name) => readIfThere(join(stateDirectory, name))));
   const there = texts.filter((text) => text !== undefined);
   const readable = there.flatMap((text) => {
-    const parsed = floor.safeParse(unseal(text.trimEnd()));
+    const parsed = floor.safeParse(readChecksummed(text.trimEnd()));
     return parsed.success ? [parsed.data] : [];
   });
   const highest = readable.reduce<StoredFloor | undefined>(
@@ -50,5 +50,6 @@ export async function raiseFloor(stateDirectory: string, next: StoredFloor): Pro
     current !== undefined && Date.parse(current.createdAt) > Date.parse(next.createdAt)
       ? current.createdAt
       : next.createdAt;
-  for (const name of copies) await writeDurably(join(stateDirectory, name), seal({ ...next, createdAt }));
+  for (const name of copies)
+    await writeDurably(join(stateDirectory, name), withChecksum({ ...next, createdAt }));
 }

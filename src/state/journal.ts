@@ -1,5 +1,5 @@
 /**
- * The journal of transitions: one sealed line each, flushed before the caller goes on. A torn last line (power cut
+ * The journal of transitions: one checksummed line each, flushed before the caller goes on. A torn last line (power cut
  * while writing) is left behind and passed over when reading.
  */
 import { createReadStream } from 'node:fs';
@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as z from 'zod';
 import { isEnd, states } from '../core/run/lifecycle.ts';
-import { seal, unseal } from './checksummed.ts';
+import { readChecksummed, withChecksum } from './checksummed.ts';
 import { makeFolder, syncFolder } from './durable.ts';
 
 const record = z.looseObject({
@@ -43,7 +43,7 @@ export async function appendJournal(stateDirectory: string, entry: JournalRecord
     const last = size > 0 ? await file.read(Buffer.alloc(1), 0, 1, size - 1) : undefined;
     // After a torn line ours must begin on a new one, or both would be lost.
     const begin = last !== undefined && last.buffer[0] !== 0x0a ? '\n' : '';
-    await file.appendFile(begin + seal(entry));
+    await file.appendFile(begin + withChecksum(entry));
     await file.sync();
     if (size === 0) await syncFolder(dirname(path));
   } finally {
@@ -60,7 +60,7 @@ export async function readJournal(stateDirectory: string): Promise<JournalConten
       crlfDelay: Number.POSITIVE_INFINITY,
     });
     for await (const line of lines) {
-      const parsed = record.safeParse(unseal(line));
+      const parsed = record.safeParse(readChecksummed(line));
       if (parsed.success) records.push(parsed.data);
       else unreadable += 1;
     }

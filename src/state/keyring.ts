@@ -1,9 +1,9 @@
-/** The newest keyring that this machine has accepted: root’s own word from then on. Two sealed copies, as of the floor. */
+/** The newest keyring that this machine has accepted: root’s own word from then on. Two checksummed copies, as of the floor. */
 import { join } from 'node:path';
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { type Keyring, parseKeyring } from '../core/policy/keyring.ts';
-import { seal, unseal } from './checksummed.ts';
+import { readChecksummed, withChecksum } from './checksummed.ts';
 import { readIfThere, writeDurably } from './durable.ts';
 
 const stored = z.strictObject({ schema: z.literal(1), keyring: z.string() });
@@ -18,7 +18,7 @@ export async function readKeyring(stateDirectory: string): Promise<Keyring | und
   const texts = await Promise.all(copies.map((name) => readIfThere(join(stateDirectory, name))));
   const there = texts.filter((text) => text !== undefined);
   const readable = there.flatMap((text) => {
-    const parsed = stored.safeParse(unseal(text.trimEnd()));
+    const parsed = stored.safeParse(readChecksummed(text.trimEnd()));
     return parsed.success ? [parseKeyring(parsed.data.keyring)] : [];
   });
   if (there.length > 0 && readable.length === 0)
@@ -29,5 +29,5 @@ export async function readKeyring(stateDirectory: string): Promise<Keyring | und
 /** @param text of a keyring that was verified */
 export async function storeKeyring(stateDirectory: string, text: string): Promise<void> {
   for (const name of copies)
-    await writeDurably(join(stateDirectory, name), seal({ schema: 1, keyring: text }));
+    await writeDurably(join(stateDirectory, name), withChecksum({ schema: 1, keyring: text }));
 }

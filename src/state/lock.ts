@@ -12,7 +12,7 @@ import { makeFolder } from './durable.ts';
  * @param wait flock(1)'s option on waiting: not at all, or `--timeout` and seconds
  * @throws NixmakerError `busy`
  */
-export async function takeLock(
+export async function acquireLock(
   hold: ProcessHolder,
   stateDirectory: string,
   wait: readonly string[] = ['--nonblock'],

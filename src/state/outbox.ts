@@ -6,7 +6,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
-import { seal, unseal } from './checksummed.ts';
+import { readChecksummed, withChecksum } from './checksummed.ts';
 import { readIfThere, writeDurably } from './durable.ts';
 
 const ledger = z.strictObject({
@@ -31,13 +31,13 @@ const mostWaiting = 64;
 export async function readLedger(folder: string): Promise<Ledger> {
   const text = await readIfThere(ledgerFile(folder));
   if (text === undefined) return { schema: 1, number: 0, told: [] };
-  const parsed = ledger.safeParse(unseal(text.trimEnd()));
+  const parsed = ledger.safeParse(readChecksummed(text.trimEnd()));
   if (!parsed.success) throw new NixmakerError('state-corrupt', `${ledgerFile(folder)} is damaged`);
   return parsed.data;
 }
 
 export async function writeLedger(folder: string, { number, told }: Ledger): Promise<void> {
-  await writeDurably(ledgerFile(folder), seal({ schema: 1, number, told: told.slice(-mostTold) }));
+  await writeDurably(ledgerFile(folder), withChecksum({ schema: 1, number, told: told.slice(-mostTold) }));
 }
 
 export async function addToOutbox(folder: string, name: string, text: string): Promise<void> {

@@ -82,14 +82,14 @@ export async function writeRequest<T extends { readonly transaction: string }>(
 }
 
 export interface RequestServer<T> {
-  /** @param settle removes the request; called once its run is on disk, so that a request is never lost */
-  serve(request: T, settle: () => Promise<void>): Promise<void>;
+  /** @param acknowledge removes the request; called once its run is on disk, so that a request is never lost */
+  serve(request: T, acknowledge: () => Promise<void>): Promise<void>;
   /** What lay there and was no request. It is gone by now. */
   reject(name: string, reason: string): void;
 }
 
 /** Goes through what lies in the folder. Never throws for what it finds there. @returns how many requests were served */
-export async function takeRequests<T>(
+export async function serveRequests<T>(
   runtimeDirectory: string,
   kind: Kind<T>,
   server: RequestServer<T>,

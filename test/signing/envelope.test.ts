@@ -3,18 +3,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { NixmakerError } from '../../src/core/errors.ts';
-import { openEnvelope, sealEnvelope } from '../../src/signing/envelope.ts';
+import { openEnvelope, signEnvelope } from '../../src/signing/envelope.ts';
 import { generateKeyPair, parsePublicKey, parseSecretKey } from '../../src/signing/nix-key.ts';
 
 const pair = generateKeyPair('host-web');
 const secret = parseSecretKey(pair.secret);
 const key = parsePublicKey(pair.public);
 const type = 'application/vnd.nixmaker.receipt.v1+json';
-const sealed = sealEnvelope(Buffer.from('{"a":1}'), type, secret);
+const envelope = signEnvelope(Buffer.from('{"a":1}'), type, secret);
 const malformed = (error: unknown) => error instanceof NixmakerError && error.code === 'receipt-malformed';
 
-test('what was sealed opens, and is signed by that key only', () => {
-  const { payload, isSignedBy } = openEnvelope(sealed, type);
+test('what was signed opens, and is signed by that key only', () => {
+  const { payload, isSignedBy } = openEnvelope(envelope, type);
   assert.equal(payload.toString(), '{"a":1}');
   assert.equal(isSignedBy(key), true);
   assert.equal(
@@ -25,14 +25,14 @@ test('what was sealed opens, and is signed by that key only', () => {
 });
 
 test('a signature over a manifest is none over a receipt', () => {
-  const other = sealEnvelope(Buffer.from('{"a":1}'), 'application/vnd.nixmaker.manifest.v1+json', secret);
+  const other = signEnvelope(Buffer.from('{"a":1}'), 'application/vnd.nixmaker.manifest.v1+json', secret);
   assert.throws(() => openEnvelope(other, type), malformed);
   const relabelled = JSON.stringify({ ...(JSON.parse(other) as object), payloadType: type });
   assert.equal(openEnvelope(relabelled, type).isSignedBy(key), false);
 });
 
 test('another payload, lax base64 and spare fields are refused', () => {
-  const parsed = JSON.parse(sealed) as { payload: string };
+  const parsed = JSON.parse(envelope) as { payload: string };
   const changed = JSON.stringify({ ...parsed, payload: Buffer.from('{"a":2}').toString('base64') });
   assert.equal(openEnvelope(changed, type).isSignedBy(key), false);
   assert.throws(

@@ -13,7 +13,7 @@ import {
   type KeyringState,
   keyringMessage,
   peekKeyring,
-  sealKeyring,
+  unsignedKeyring,
   verifyKeyring,
 } from '../../src/signing/keyring.ts';
 import { generateKeyPair, parseSecretKey } from '../../src/signing/nix-key.ts';
@@ -40,7 +40,7 @@ function signed(given: KeyringInput, ...by: readonly Key[]): string {
   const text = encodeKeyring(given);
   return by.reduce(
     (envelope, { name, secret }) => addKeyringSignature(envelope, name, secret.sign(keyringMessage(text))),
-    sealKeyring(text),
+    unsignedKeyring(text),
   );
 }
 
@@ -76,7 +76,7 @@ test('a keyring is believed on the word of the keys before it and of its own, an
   refused(() => verifyKeyring(signed(input(), bert, carla), at()), 'keyring-untrusted', /trusted now/);
   refused(() => verifyKeyring(signed(input(), anna, bert), at()), 'keyring-untrusted', /its own/);
   refused(() => verifyKeyring(signed(input(), eve, bert, carla), at()), 'keyring-untrusted');
-  refused(() => verifyKeyring(sealKeyring(encodeKeyring(input())), at()), 'keyring-untrusted');
+  refused(() => verifyKeyring(unsignedKeyring(encodeKeyring(input())), at()), 'keyring-untrusted');
   const impostor = makeKey('anna');
   refused(() => verifyKeyring(signed(input(), impostor, bert, carla), at()), 'keyring-untrusted');
 });
@@ -119,7 +119,7 @@ test('a signature over the same bytes as something else does not count', () => {
   const text = encodeKeyring(input({ trustedKeys: [anna.public], threshold: 1 }));
   const asManifest = anna.secret.sign(preAuthenticationEncoding(Buffer.from(text)));
   refused(
-    () => verifyKeyring(addKeyringSignature(sealKeyring(text), 'anna', asManifest), at()),
+    () => verifyKeyring(addKeyringSignature(unsignedKeyring(text), 'anna', asManifest), at()),
     'keyring-untrusted',
   );
 });

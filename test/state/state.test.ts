@@ -6,7 +6,7 @@ import { holdProgram } from '../../src/process/run.ts';
 import { readPolicy, readSettings } from '../../src/state/config.ts';
 import { raiseFloor, readFloor, type StoredFloor } from '../../src/state/floor.ts';
 import { appendJournal, failedDigests, type JournalRecord, readJournal } from '../../src/state/journal.ts';
-import { takeLock } from '../../src/state/lock.ts';
+import { acquireLock } from '../../src/state/lock.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 const record = (changes: Partial<JournalRecord> = {}): JournalRecord => ({
@@ -103,16 +103,16 @@ test('of two copies from before and after a power cut the higher counts', async 
 
 test('the lock is one’s alone, and free again once released', async (t) => {
   const folder = await temporaryFolder(t);
-  const held = await takeLock(holdProgram, folder);
-  await assert.rejects(takeLock(holdProgram, folder), /busy/);
+  const held = await acquireLock(holdProgram, folder);
+  await assert.rejects(acquireLock(holdProgram, folder), /busy/);
   await held.release();
-  await (await takeLock(holdProgram, folder)).release();
+  await (await acquireLock(holdProgram, folder)).release();
 });
 
 test('a missing flock is not mistaken for another nixmaker', async (t) => {
   const folder = await temporaryFolder(t);
   await assert.rejects(
-    takeLock((_program, args) => holdProgram('no-such-flock', args), folder),
+    acquireLock((_program, args) => holdProgram('no-such-flock', args), folder),
     /io-error/,
   );
 });

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
 import type { HostResult } from '../../desk/build/build.ts';
-import { collect, print, printJson, runVerb, talk } from '../output.ts';
+import { collect, print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addFlakeOptions } from './flake-options.ts';
 
 export interface BuildFlags {
@@ -107,7 +107,7 @@ export async function buildWith(
     },
     runHostsWithProgress<HostResult>({
       isTTY: process.stderr.isTTY === true && flags.json !== true,
-      write: talk,
+      write: printToStderr,
     }),
   );
   return { results, exit: exitOfBuild(results) };
@@ -133,17 +133,19 @@ async function summarise(results: readonly HostResult[], flags: BuildFlags): Pro
       ? [r.host, 'built', r.sequence, r.paths, bytes(r.bytes), r.signedBy ?? 'nobody', r.bundle]
       : [r.host, 'FAILED', undefined, undefined, undefined, undefined, r.code],
   );
-  if (rows.length === 0) talk('The flake has no hosts under nixosConfigurations.\n');
+  if (rows.length === 0) printToStderr('The flake has no hosts under nixosConfigurations.\n');
   else print(table(['HOST', 'STATUS', 'SEQUENCE', 'PATHS', 'SIZE', 'SIGNED BY', 'BUNDLE'], rows));
   for (const result of results) {
     if (result.status === 'failed') {
-      talk(`\n${result.host}: ${explain(result.code, result.detail)}`);
-      if (flags.verbose === true && result.log !== undefined) talk(`${result.log}\n`);
+      printToStderr(`\n${result.host}: ${explain(result.code, result.detail)}`);
+      if (flags.verbose === true && result.log !== undefined) printToStderr(`${result.log}\n`);
     } else {
-      for (const leak of result.leaks) talk(`warning: ${result.host}: ${describeLeak(leak)}\n`);
+      for (const leak of result.leaks) printToStderr(`warning: ${result.host}: ${describeLeak(leak)}\n`);
     }
   }
   if (results.some((r) => r.status === 'built' && r.signedBy === undefined)) {
-    talk('note: not signed; a target takes signed bundles only (nixmaker keygen, then build --key FILE)\n');
+    printToStderr(
+      'note: not signed; a target takes signed bundles only (nixmaker keygen, then build --key FILE)\n',
+    );
   }
 }

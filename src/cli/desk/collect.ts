@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { catalogue, worstExit } from '../../core/catalogue.ts';
 import type { Collected } from '../../desk/fleet/receipts.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 
 interface CollectFlags {
   readonly directory: string;
@@ -35,7 +35,7 @@ async function collectMedia(
 async function summarise(results: readonly Collected[]): Promise<void> {
   const { explain, table } = await import('../../report/tables.ts');
   if (results.length === 0) {
-    talk('There is no receipt there.\n');
+    printToStderr('There is no receipt there.\n');
     return;
   }
   const rows = results.map((r) => [
@@ -46,5 +46,5 @@ async function summarise(results: readonly Collected[]): Promise<void> {
   ]);
   print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows));
   for (const { code, detail = '', file } of results)
-    if (code !== undefined) talk(`\n${file}: ${explain(code, detail)}`);
+    if (code !== undefined) printToStderr(`\n${file}: ${explain(code, detail)}`);
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import type { FleetHost } from '../../desk/fleet/receipts.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 
 interface FleetFlags {
   readonly directory: string;
@@ -35,7 +35,8 @@ async function fleet(flags: FleetFlags): Promise<number> {
   const hosts = await readFleet(flags.directory);
   if (flags.html !== undefined) await writePage(hosts, { ...flags, html: flags.html });
   else if (flags.json === true) printJson({ schema: 1, hosts: hosts.map(withoutPaths) });
-  else if (hosts.length === 0) talk('No receipt has been collected yet (nixmaker collect MEDIUM).\n');
+  else if (hosts.length === 0)
+    printToStderr('No receipt has been collected yet (nixmaker collect MEDIUM).\n');
   else await showTable(hosts);
   return exitCodes.done;
 }
@@ -67,7 +68,7 @@ async function writePage(
     })),
   });
   await writeText(html, page);
-  talk(`${html}: ${hosts.length} hosts\n`);
+  printToStderr(`${html}: ${hosts.length} hosts\n`);
 }
 
 /** The list of store paths is for `build --since`. */

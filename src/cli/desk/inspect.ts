@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 
 interface InspectOptions {
   readonly json?: boolean;
@@ -46,7 +46,7 @@ async function inspect(bundle: string, options: InspectOptions): Promise<number>
     ]),
   );
   if (paths === true) for (const { path } of found.manifest.paths) print(`${path}\n`);
-  talk('Nothing was verified; use `nixmaker verify --key KEY` for that.\n');
+  printToStderr('Nothing was verified; use `nixmaker verify --key KEY` for that.\n');
   return exitCodes.done;
 }
 
@@ -55,7 +55,7 @@ async function inspectFolder(folder: string, { json }: InspectOptions): Promise<
   const { bytes, table } = await import('../../report/tables.ts');
   const rows = await inspectMedium(folder);
   if (json === true) printJson({ schema: 1, verified: false, bundles: rows });
-  else if (rows.length === 0) talk('There is no bundle there.\n');
+  else if (rows.length === 0) printToStderr('There is no bundle there.\n');
   else {
     const cells = rows.map((r) => [
       r.file,
@@ -66,7 +66,7 @@ async function inspectFolder(folder: string, { json }: InspectOptions): Promise<
         (r.claimedSigners.length === 0 ? 'signed by nobody' : `signed by ${r.claimedSigners.join(', ')}?`),
     ]);
     print(table(['FILE', 'HOST', 'SEQUENCE', 'SIZE', 'STATE'], cells));
-    talk('Nothing was verified; --policy FILE says what a machine would do with each.\n');
+    printToStderr('Nothing was verified; --policy FILE says what a machine would do with each.\n');
   }
   return exitCodes.done;
 }
@@ -82,7 +82,7 @@ async function explainFolder(folder: string, { json, policy, settings }: Inspect
   });
   const found = await explainMedium(machine, folder);
   if (json === true) printJson({ schema: 1, verified: true, bundles: found });
-  else if (found.length === 0) talk('There is no bundle there.\n');
+  else if (found.length === 0) printToStderr('There is no bundle there.\n');
   else {
     const cells = found.map(({ file, host, sequence, judgement }) => [
       file,

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 
 interface KeygenOptions {
   readonly out: string;
@@ -22,7 +22,7 @@ async function keygen(name: string, { out, json }: KeygenOptions): Promise<numbe
   const files = await makeKeyFiles(name, out);
   if (json === true) printJson({ schema: 1, ...files });
   else print(`${files.publicKey}\n`);
-  talk(
+  printToStderr(
     `Keep ${files.secretFile} secret and backed up. The line above (also ${files.publicFile}) goes to the targets.\n`,
   );
   return exitCodes.done;

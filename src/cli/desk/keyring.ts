@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 import { addSignerOptions, type SignerOptions, signerOf } from './signer-options.ts';
 
@@ -38,7 +38,7 @@ export function defineKeyring(program: Command): void {
 async function make(from: string, to: string): Promise<number> {
   const { makeKeyringFile } = await import('../../desk/keys/keyring.ts');
   const { version, hosts } = await makeKeyringFile(from, to);
-  talk(`${to}: version ${version} for ${hosts.join(', ')}, signed by nobody yet\n`);
+  printToStderr(`${to}: version ${version} for ${hosts.join(', ')}, signed by nobody yet\n`);
   return exitCodes.done;
 }
 
@@ -47,7 +47,7 @@ async function sign(files: readonly string[], options: SignerOptions): Promise<n
   const signer = await signerOf(options);
   for (const file of files) {
     await signKeyringFile(file, signer);
-    talk(`${file}: signed by ${signer.name}\n`);
+    printToStderr(`${file}: signed by ${signer.name}\n`);
   }
   return exitCodes.done;
 }
@@ -68,8 +68,11 @@ async function show(file: string, { json }: { json?: boolean }): Promise<number>
 async function accept(file: string, options: TargetOptions): Promise<number> {
   const { openMachine } = await import('../../target/machine/machine.ts');
   const { acceptByHand } = await import('../../target/service/keyrings.ts');
-  const { makeTalk } = await import('../../report/console-log.ts');
-  const machine = await openMachine({ ...options, emit: makeTalk(talk, options.verbose === true) });
+  const { makeConsoleLog } = await import('../../report/console-log.ts');
+  const machine = await openMachine({
+    ...options,
+    emit: makeConsoleLog(printToStderr, options.verbose === true),
+  });
   const version = await acceptByHand(machine, await readFile(file, 'utf8'));
   if (options.json === true) printJson({ schema: 1, ok: true, version });
   else print(`The keys of keyring version ${version} are trusted now.\n`);

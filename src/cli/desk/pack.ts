@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 import { readEpoch, wholeNumber } from './build.ts';
 
 interface PackFlags {
@@ -34,6 +34,6 @@ async function pack(cache: string, { sequence, json, ...flags }: PackFlags): Pro
   const packed = await packCache({ cache, ...flags, sequenceAbove: sequence, epoch });
   if (json === true) printJson({ schema: 1, ok: true, ...packed });
   else print(`${packed.bundle}\n`);
-  talk('It is unsigned, and no target takes it so: `nixmaker sign` a copy.\n');
+  printToStderr('It is unsigned, and no target takes it so: `nixmaker sign` a copy.\n');
   return exitCodes.done;
 }

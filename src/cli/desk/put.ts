@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import type { PutResult } from '../../desk/pool/put.ts';
-import { collect, print, printJson, runVerb, talk } from '../output.ts';
+import { collect, print, printJson, printToStderr, runVerb } from '../output.ts';
 import { type BuildFlags, buildWith, wholeNumber } from './build.ts';
 
 interface PutFlags {
@@ -41,12 +41,12 @@ function atLeastOne(text: string): number {
 async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {
   if (bundles.length === 0 && flags.flake === undefined)
     throw new NixmakerError('usage', 'name the bundles, or a flake with --flake');
-  const { sealedExtension } = await import('../../core/bundle/encrypted.ts');
-  const sealed = bundles.find((path) => path.endsWith(sealedExtension));
-  if (sealed !== undefined)
+  const { encryptedExtension } = await import('../../core/bundle/encrypted.ts');
+  const encrypted = bundles.find((path) => path.endsWith(encryptedExtension));
+  if (encrypted !== undefined)
     throw new NixmakerError(
       'usage',
-      `${sealed} is encrypted, and shares nothing with others: copy it onto the medium as it is`,
+      `${encrypted} is encrypted, and shares nothing with others: copy it onto the medium as it is`,
     );
   const built = flags.flake === undefined ? undefined : await build(flags, flags.flake);
   const { keyringExtension } = await import('../../core/policy/keyring.ts');
@@ -63,7 +63,7 @@ async function putKeyringFiles(medium: string, files: readonly string[]): Promis
   if (files.length === 0) return [];
   const { putKeyrings } = await import('../../desk/keys/keyring.ts');
   const versions = await putKeyrings(medium, files);
-  for (const version of versions) talk(`keyring version ${version}: on the medium\n`);
+  for (const version of versions) printToStderr(`keyring version ${version}: on the medium\n`);
   return versions;
 }
 
@@ -73,14 +73,15 @@ async function build(flags: PutFlags, flake: string) {
   const buildFlags: BuildFlags = { ...flags, flake, format: 'bundle', sequence: 0 };
   const { results, exit } = await buildWith(buildFlags);
   const { explain } = await import('../../report/tables.ts');
-  for (const r of results) if (r.status === 'failed') talk(`${r.host}: ${explain(r.code, r.detail)}`);
+  for (const r of results)
+    if (r.status === 'failed') printToStderr(`${r.host}: ${explain(r.code, r.detail)}`);
   return { exit, bundles: results.flatMap((r) => (r.status === 'built' ? [r.bundle] : [])) };
 }
 
 async function putFiles(medium: string, bundles: readonly string[], flags: PutFlags): Promise<PutResult> {
   const { putBundles } = await import('../../desk/pool/put.ts');
   const { makeByteProgress } = await import('../../report/byte-progress.ts');
-  const terminal = { isTTY: process.stderr.isTTY === true && flags.json !== true, write: talk };
+  const terminal = { isTTY: process.stderr.isTTY === true && flags.json !== true, write: printToStderr };
   const progress = makeByteProgress(terminal, () => performance.now());
   try {
     return await putBundles({ medium, bundles, keep: flags.keep }, ({ host, phase, ...counted }) =>
@@ -101,8 +102,8 @@ async function summarise(medium: string, { hosts, pruned, collected, notices }: 
   const { bytes, table } = await import('../../report/tables.ts');
   const rows = hosts.map((h) => [h.host, h.sequence, bytes(h.bytes), statuses[h.status]]);
   print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows));
-  for (const notice of notices) talk(`note: ${notice}\n`);
+  for (const notice of notices) printToStderr(`note: ${notice}\n`);
   if (pruned + collected > 0)
-    talk(`${pruned} older sequences and ${collected} files they alone needed are gone.\n`);
-  talk(`All is on the medium. Unmount ${medium} before you pull it out.\n`);
+    printToStderr(`${pruned} older sequences and ${collected} files they alone needed are gone.\n`);
+  printToStderr(`All is on the medium. Unmount ${medium} before you pull it out.\n`);
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { runVerb, talk } from '../output.ts';
+import { printToStderr, runVerb } from '../output.ts';
 import { addSignerOptions, type SignerOptions, signerOf } from './signer-options.ts';
 
 export function defineSign(program: Command): void {
@@ -14,8 +14,8 @@ async function sign(bundles: readonly string[], options: SignerOptions): Promise
   const signer = await signerOf(options);
   for (const bundle of bundles) {
     await signBundleFile(bundle, signer);
-    talk(`${bundle}: signed by ${signer.name}\n`);
+    printToStderr(`${bundle}: signed by ${signer.name}\n`);
   }
-  if (signer.kind === 'ssh') talk(`In policies it is trusted as "${signer.publicText}".\n`);
+  if (signer.kind === 'ssh') printToStderr(`In policies it is trusted as "${signer.publicText}".\n`);
   return exitCodes.done;
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Signer } from '../../desk/keys/sign.ts';
-import { talk } from '../output.ts';
+import { printToStderr } from '../output.ts';
 
 /** Who signs: what `sign` and `keyring sign` have in common. */
 export interface SignerOptions {
@@ -30,5 +30,5 @@ export async function signerOf({ key, sshKey, name }: SignerOptions): Promise<Si
   }
   if (name === undefined) throw new NixmakerError('usage', '--ssh-key needs --name as well');
   const { makeSshSigner } = await import('../../desk/keys/ssh-sign.ts');
-  return makeSshSigner({ name, keyFile: sshKey as string, onTalk: (line) => talk(`${line}\n`) });
+  return makeSshSigner({ name, keyFile: sshKey as string, onTalk: (line) => printToStderr(`${line}\n`) });
 }

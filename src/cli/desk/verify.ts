@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
-import { collect, print, printJson, runVerb, talk } from '../output.ts';
+import { collect, print, printJson, printToStderr, runVerb } from '../output.ts';
 
 interface VerifyOptions {
   readonly key: readonly string[];
@@ -47,7 +47,7 @@ async function verify(bundle: string, { key, host, json }: VerifyOptions): Promi
     if (!(error instanceof NixmakerError) || error.code === 'key-malformed') throw error;
     if (json === true) printJson({ schema: 1, ok: false, code: error.code, detail: error.detail });
     else print(`${error.code}: ${messageOf(error.detail)}\n`);
-    if (keys.length === 0) talk('No key was given to check the signature with (--key).\n');
+    if (keys.length === 0) printToStderr('No key was given to check the signature with (--key).\n');
     return exitCodes.badBundle;
   }
 }

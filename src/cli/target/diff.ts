@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import type { Side } from '../../target/activate/system-diff.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 
 interface DiffOptions {
   readonly settings?: string;
@@ -35,7 +35,7 @@ async function diff(subject: string | undefined, { settings: file, json }: DiffO
     print(`From ${from}\nto   ${to.toplevel}\n\n`);
     for (const line of describeDiff(found, Number.POSITIVE_INFINITY)) print(`${line}\n`);
     if (to.paths !== undefined)
-      talk('Nothing of the bundle was verified. Units are told once it is in the store.\n');
+      printToStderr('Nothing of the bundle was verified. Units are told once it is in the store.\n');
   }
   return exitCodes.done;
 }

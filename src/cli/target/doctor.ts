@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 
 interface DoctorOptions {
   readonly settings?: string;
@@ -42,7 +42,7 @@ async function doctor({ settings, json }: DoctorOptions): Promise<number> {
         print(`${hanging(`${' '.repeat(width + 8)}→ ${printable(next)}`, width + 10)}\n`);
     }
     const count = found.filter((d) => d.verdict !== 'ok').length;
-    talk(
+    printToStderr(
       count === 0
         ? 'Nothing to be done.\n'
         : `${count} to look at${isBad ? '; no bundle can be taken safely' : ''}.\n`,

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
 interface FloorOptions extends TargetOptions {
@@ -44,8 +44,11 @@ async function show(options: TargetOptions): Promise<number> {
 async function adoptIt(options: FloorOptions): Promise<number> {
   const { openMachine } = await import('../../target/machine/machine.ts');
   const { adoptFloor } = await import('../../target/machine/floor.ts');
-  const { makeTalk } = await import('../../report/console-log.ts');
-  const machine = await openMachine({ ...options, emit: makeTalk(talk, options.verbose === true) });
+  const { makeConsoleLog } = await import('../../report/console-log.ts');
+  const machine = await openMachine({
+    ...options,
+    emit: makeConsoleLog(printToStderr, options.verbose === true),
+  });
   const floor = await adoptFloor(machine, options.sequence);
   if (options.json === true) printJson({ schema: 1, ok: true, floor });
   else print(`The floor is ${floor.sequence} again: bundles with a higher sequence are taken.\n`);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 
 interface HistoryOptions {
   readonly settings?: string;
@@ -32,8 +32,8 @@ async function history({ settings: file, json }: HistoryOptions): Promise<number
     r.code,
     r.source,
   ]);
-  if (rows.length === 0) talk('No bundle has come yet.\n');
+  if (rows.length === 0) printToStderr('No bundle has come yet.\n');
   else print(table(['WHEN (UTC)', 'SEQUENCE', 'STATE', 'CODE', 'BUNDLE'], rows));
-  if (found.unreadable > 0) talk(`${found.unreadable} lines of the journal can’t be read.\n`);
+  if (found.unreadable > 0) printToStderr(`${found.unreadable} lines of the journal can’t be read.\n`);
   return exitCodes.done;
 }

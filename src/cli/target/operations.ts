@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Operation, operations } from '../../core/schema.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
 interface OperationOptions extends TargetOptions {
@@ -34,8 +34,11 @@ async function operate(operation: Operation, options: OperationOptions): Promise
   const { openMachine } = await import('../../target/machine/machine.ts');
   const { exitOf } = await import('../../target/update/take.ts');
   const { receiptText } = await import('../../core/run/receipt.ts');
-  const { makeTalk } = await import('../../report/console-log.ts');
-  const machine = await openMachine({ ...options, emit: makeTalk(talk, options.verbose === true) });
+  const { makeConsoleLog } = await import('../../report/console-log.ts');
+  const machine = await openMachine({
+    ...options,
+    emit: makeConsoleLog(printToStderr, options.verbose === true),
+  });
   const receipt = await take(machine, operation, options);
   const { requestReboot } = await import('../../target/root/reboot.ts');
   await requestReboot(machine);

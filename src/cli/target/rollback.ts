@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
 interface RollbackOptions extends TargetOptions {
@@ -24,8 +24,11 @@ async function rollback(options: RollbackOptions): Promise<number> {
   const { goBack } = await import('../../target/root/go-back.ts');
   const { exitOf } = await import('../../target/update/take.ts');
   const { receiptText } = await import('../../core/run/receipt.ts');
-  const { makeTalk } = await import('../../report/console-log.ts');
-  const machine = await openMachine({ ...options, emit: makeTalk(talk, options.verbose === true) });
+  const { makeConsoleLog } = await import('../../report/console-log.ts');
+  const machine = await openMachine({
+    ...options,
+    emit: makeConsoleLog(printToStderr, options.verbose === true),
+  });
   const receipt = await goBack(machine, options.to);
   const { requestReboot } = await import('../../target/root/reboot.ts');
   await requestReboot(machine);

@@ -20,10 +20,10 @@ export function defineCheckHealth(program: Command): void {
 
 async function check(options: CheckHealthOptions): Promise<number> {
   const { openMachine } = await import('../../target/machine/machine.ts');
-  const { inquire } = await import('../../target/activate/health.ts');
+  const { runHealthChecks } = await import('../../target/activate/health.ts');
   const machine = await openMachine({ ...options, emit: () => undefined });
   const { failedBefore, afterStart = false } = options;
-  const results = await inquire(machine, {
+  const results = await runHealthChecks(machine, {
     afterStart,
     failedBefore: failedBefore === true ? [] : failedBefore,
   });

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import type { Occasion } from '../../target/activate/confirm.ts';
-import { print, printJson, runVerb, serviceLog, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb, serviceLog } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 
 interface ConfirmOptions extends TargetOptions {
@@ -37,5 +37,5 @@ async function confirm(options: ConfirmOptions): Promise<number> {
 
 async function logFor(occasion: Occasion, { verbose = false }: ConfirmOptions) {
   if (occasion === 'start') return serviceLog(verbose);
-  return (await import('../../report/console-log.ts')).makeTalk(talk, verbose);
+  return (await import('../../report/console-log.ts')).makeConsoleLog(printToStderr, verbose);
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
-import { print, printJson, runVerb, talk } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 
 export function defineStoreKey(program: Command): void {
@@ -20,7 +20,7 @@ async function storeKey(options: TargetOptions): Promise<number> {
   if (options.json === true) printJson({ schema: 1, storeKey: key, conf: storeKeyConf(machine), trusted });
   else print(`${key}\n`);
   if (!trusted)
-    talk(
+    printToStderr(
       `Nix does not know it yet. Add this line to nix.conf, then restart nix-daemon:\n!include ${storeKeyConf(machine)}\n`,
     );
   return exitCodes.done;

@@ -1,10 +1,10 @@
 /** How an encrypted bundle is told from others: the first line of an age file (age-encryption.org/v1). */
 
-export const sealedMagic = 'age-encryption.org/v1\n';
-export const sealedExtension = '.tar.age';
+export const encryptedMagic = 'age-encryption.org/v1\n';
+export const encryptedExtension = '.tar.age';
 
-export const isSealed = (bytes: Uint8Array): boolean =>
-  bytes.length >= sealedMagic.length && [...sealedMagic].every((c, i) => bytes[i] === c.charCodeAt(0));
+export const isEncrypted = (bytes: Uint8Array): boolean =>
+  bytes.length >= encryptedMagic.length && [...encryptedMagic].every((c, i) => bytes[i] === c.charCodeAt(0));
 
 /** Keys in a file as `age` reads it: one a line, but for empty lines and comments. */
 export const keyLines = (text: string): string[] =>

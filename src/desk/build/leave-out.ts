@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { plainNarinfo, renderNarinfo } from '../../core/bundle/narinfo.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
 import type { NixContext } from '../../nix/command.ts';
-import { notedClosure } from '../../nix/path-info.ts';
+import { queryClosure } from '../../nix/path-info.ts';
 import type { Base } from './assemble.ts';
 
 /** A path whose narinfo is in a binary cache is there for Nix, and is not copied. */
@@ -13,7 +13,7 @@ export async function leaveOut(
   { root, base, folder }: { root: StorePath; base: Base; folder: string },
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  for (const info of await notedClosure(nix, root)) {
+  for (const info of await queryClosure(nix, root)) {
     if (!base.paths.has(info.path)) continue;
     await writeFile(join(folder, `${hashPart(info.path)}.narinfo`), renderNarinfo(plainNarinfo(info)));
   }

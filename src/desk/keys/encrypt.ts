@@ -1,6 +1,6 @@
 /** Encrypting signed bundles to the hosts that are to read them. */
 import { readFile } from 'node:fs/promises';
-import { sealFile } from '../../bundle/encrypted.ts';
+import { encryptFile } from '../../bundle/encrypted.ts';
 import { openBundleFile } from '../../bundle/file.ts';
 import { authenticateBundle } from '../../bundle/open.ts';
 import { keyLines } from '../../core/bundle/encrypted.ts';
@@ -40,7 +40,7 @@ export async function encryptBundleFile(path: string, recipients: readonly strin
   } finally {
     await file.close();
   }
-  const sealed = `${path}.age`;
-  await sealFile(path, sealed, recipients);
-  return sealed;
+  const encrypted = `${path}.age`;
+  await encryptFile(path, encrypted, recipients);
+  return encrypted;
 }

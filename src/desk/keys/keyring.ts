@@ -11,7 +11,7 @@ import {
   keyringExtension,
   parseKeyring,
 } from '../../core/policy/keyring.ts';
-import { addKeyringSignature, keyringMessage, peekKeyring, sealKeyring } from '../../signing/keyring.ts';
+import { addKeyringSignature, keyringMessage, peekKeyring, unsignedKeyring } from '../../signing/keyring.ts';
 import { trustSetOf } from '../../signing/verify.ts';
 import type { Signer } from './sign.ts';
 
@@ -41,7 +41,7 @@ export async function makeKeyringFile(from: string, to: string): Promise<Keyring
   const keyring = parseKeyring(text);
   // Keys that no target could read are noticed here, and not there.
   trustSetOf(keyring);
-  await write(to, sealKeyring(text));
+  await write(to, unsignedKeyring(text));
   return keyring;
 }
 

@@ -22,7 +22,7 @@ import { readProfile, readSystemLink, setProfile, switchGeneration } from '../..
 import { describeDiff } from '../../report/diff.ts';
 import { raiseFloor } from '../../state/floor.ts';
 import type { Machine } from '../machine/machine.ts';
-import { knownGood, supersedePending } from '../machine/pending.ts';
+import { rollbackTarget, supersedePending } from '../machine/pending.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { requireApproval } from './approval.ts';
 import { requireHealth } from './health.ts';
@@ -39,7 +39,7 @@ export interface ActivationRequest {
 
 export async function activate(machine: Machine, request: ActivationRequest): Promise<Receipt> {
   const { transaction, operation } = request;
-  await remember(machine, request);
+  await recordStartingPoint(machine, request);
   if (operation === 'test' || operation === 'dry-activate') return tryOut(machine, request);
   await askSystem(machine, request);
   if (request.unattended === true) await requireApproval(machine, transaction);
@@ -48,12 +48,12 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
 }
 
 /** Checks that it is a system, and learns what to go back to. @throws NixmakerError `not-a-system` */
-async function remember(machine: Machine, request: ActivationRequest): Promise<void> {
+async function recordStartingPoint(machine: Machine, request: ActivationRequest): Promise<void> {
   const { transaction, toplevel, operation } = request;
   const { settings } = machine;
   await guardSystem(toplevel);
   const installed = await readProfile(settings.profile);
-  const profile = await knownGood(machine, installed);
+  const profile = await rollbackTarget(machine, installed);
   const current = await readSystemLink(settings.currentSystem);
   const failed = settings.activation === 'systemd' ? await listFailedUnits(machine.run) : undefined;
   const specialisation =

@@ -11,7 +11,7 @@ import type { HealthResult } from '../../core/run/receipt.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 
-export interface Inquiry {
+export interface HealthQuestion {
   /** Units that had failed before; undefined where the machine has no systemd to ask. */
   readonly failedBefore: readonly string[] | undefined;
   /** The machine was just started: let it come up first. */
@@ -26,8 +26,8 @@ export async function requireHealth(
   if (machine.policy.health === undefined) return;
   const inquiry = { failedBefore: transaction.known.failedUnitsBefore, afterStart };
   const results = await (machine.settings.activation === 'direct'
-    ? inquire(machine, inquiry)
-    : inquireOutside(machine, { id: transaction.id, health: machine.policy.health, ...inquiry }));
+    ? runHealthChecks(machine, inquiry)
+    : runHealthChecksOutside(machine, { id: transaction.id, health: machine.policy.health, ...inquiry }));
   transaction.learn({ health: results });
   const bad = results.filter((r) => !r.ok);
   if (bad.length === 0) return;
@@ -38,9 +38,9 @@ export async function requireHealth(
 }
 
 /** Runs the checks of the policy, here. */
-export async function inquire(
+export async function runHealthChecks(
   { policy, run, clock, settings }: Pick<Machine, 'policy' | 'run' | 'clock' | 'settings'>,
-  { failedBefore, afterStart }: Inquiry,
+  { failedBefore, afterStart }: HealthQuestion,
 ): Promise<HealthResult[]> {
   if (policy.health === undefined) return [];
   const context: HealthContext = { run, clock, failedBefore };
@@ -55,9 +55,9 @@ const resultsParser = z.array(
   z.strictObject({ check: z.string(), ok: z.boolean(), detail: z.string().optional() }),
 );
 
-async function inquireOutside(
+async function runHealthChecksOutside(
   { run, files, policy }: Machine,
-  { id, health, failedBefore, afterStart }: Inquiry & { id: string; health: HealthPolicy },
+  { id, health, failedBefore, afterStart }: HealthQuestion & { id: string; health: HealthPolicy },
 ): Promise<HealthResult[]> {
   const [, program = ''] = process.argv;
   const option = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);

@@ -10,7 +10,7 @@ import { readSystemLink } from '../../nix/profile.ts';
 import { isValid } from '../../nix/target.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
 import type { Machine } from '../machine/machine.ts';
-import { healStore } from '../machine/repair-store.ts';
+import { repairStore } from '../machine/repair-store.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { dropImportRoots } from '../update/import.ts';
@@ -65,7 +65,7 @@ async function resumeRun(
     const end = plan === 'forget' ? 'deferred' : 'failed';
     // Recorded as `imported` it would have been flushed first.
     if (record.state === 'accepted' && record.bootId !== machine.bootId)
-      await healStore(machine, { transaction, since: new Date(record.at) });
+      await repairStore(machine, { transaction, since: new Date(record.at) });
     return transaction.end(end, { code: stopped.code, detail: stopped.detail });
   }
   if (plan === 'roll-back' || toplevel === undefined || !lasting) {

@@ -6,7 +6,7 @@ import type { PathInfo } from '../../core/bundle/manifest.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import type { NixContext } from '../../nix/command.ts';
-import { notedClosure } from '../../nix/path-info.ts';
+import { queryClosure } from '../../nix/path-info.ts';
 
 export interface Side {
   readonly toplevel: StorePath;
@@ -26,7 +26,7 @@ export async function diffSystems(
   nix: NixContext,
   { from, to }: { from: StorePath; to: Side },
 ): Promise<SystemDiff> {
-  const [before, after] = [await notedClosure(nix, from), to.paths ?? (await notedClosure(nix, to.toplevel))];
+  const [before, after] = [await queryClosure(nix, from), to.paths ?? (await queryClosure(nix, to.toplevel))];
   const closures = diffClosures(before, after);
   if (to.paths !== undefined) return { ...closures, units: [], restart: [] };
   return {

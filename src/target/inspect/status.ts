@@ -46,7 +46,7 @@ export interface Status {
   readonly media: readonly string[];
   /** Of the policy, as far as this user may read it. */
   readonly policy: { readonly window?: string; readonly problem?: string } | undefined;
-  /** Files in the inbox that have not been settled. */
+  /** Files in the inbox that have not been archived. */
   readonly waiting: readonly string[];
   readonly disks: readonly DiskRow[];
   /** Journal lines that could not be read. */

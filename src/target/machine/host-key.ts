@@ -12,7 +12,7 @@ const secretFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'host.se
 const publicFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'host.public');
 
 /** @throws NixmakerError `key-malformed` where the file is damaged: another key would not be this host to the desk */
-export async function hostKey(machine: Keeper): Promise<SecretKey> {
+export async function ensureHostKey(machine: Keeper): Promise<SecretKey> {
   const there = await readIfThere(secretFile(machine));
   if (there !== undefined) return parseSecretKey(there.trimEnd());
   const pair = generateKeyPair(`host-${machine.policy.host}`);

@@ -11,21 +11,23 @@ import type { Machine } from './machine.ts';
 
 export interface Access {
   /** Runs one read. @throws NixmakerError `medium-stalled`, `medium-unreadable` */
-  readonly patiently: <T>(read: () => Promise<T>) => Promise<T>;
+  readonly withDeadline: <T>(read: () => Promise<T>) => Promise<T>;
   /** Whether all NARs are read and checked before the first is imported. */
   readonly checkFirst: boolean;
 }
 
-const plain: Access = { patiently: (read) => read(), checkFirst: true };
+const plain: Access = { withDeadline: (read) => read(), checkFirst: true };
 
 export function accessTo(
   machine: Pick<Machine, 'clock' | 'settings'>,
   { onMedium }: { onMedium?: true | undefined },
 ): Access {
-  return onMedium === true ? { patiently: (read) => withDeadline(machine, read), checkFirst: false } : plain;
+  return onMedium === true
+    ? { withDeadline: (read) => raceDeadline(machine, read), checkFirst: false }
+    : plain;
 }
 
-async function withDeadline<T>(
+async function raceDeadline<T>(
   { clock, settings }: Pick<Machine, 'clock' | 'settings'>,
   read: () => Promise<T>,
 ): Promise<T> {
@@ -56,14 +58,14 @@ function asMediumError(error: unknown): never {
 }
 
 /** The file, read through `access`. */
-export function patientFile(file: BundleFile, { patiently, checkFirst }: Access): BundleFile {
+export function fileWithDeadline(file: BundleFile, { withDeadline, checkFirst }: Access): BundleFile {
   if (checkFirst) return file;
   return {
     name: file.name,
-    size: () => patiently(() => file.size()),
-    read: (position, length) => patiently(() => file.read(position, length)),
-    readInto: (buffer, position) => patiently(() => file.readInto(buffer, position)),
+    size: () => withDeadline(() => file.size()),
+    read: (position, length) => withDeadline(() => file.read(position, length)),
+    readInto: (buffer, position) => withDeadline(() => file.readInto(buffer, position)),
     // Closing waits for reads that are under way, and of a medium that has stalled none may ever end.
-    close: () => patiently(() => file.close()).catch(() => undefined),
+    close: () => withDeadline(() => file.close()).catch(() => undefined),
   };
 }

@@ -17,7 +17,7 @@ const margin = 3600;
  * @param since when the import that was cut off began
  * @throws NixmakerError `store-corrupt` where a damaged path is in use and can't be taken out
  */
-export async function healStore(
+export async function repairStore(
   machine: Machine,
   { transaction, since }: { transaction: Transaction; since: Date },
 ): Promise<void> {

@@ -34,7 +34,7 @@ export class Transaction {
     const { schema: _schema, at: _at, transaction: id, state, source, ...known } = record;
     const transaction = new Transaction(machine, { id, source });
     transaction.#state = state;
-    // Sealed lines of our own writing: what is in them was a Receipt's fields.
+    // Checksummed lines of our own writing: what is in them was a Receipt's fields.
     transaction.#known = known as Known;
     for (const each of reached) transaction.#reached.add(each);
     transaction.emit('resuming', { state, source });

@@ -3,17 +3,17 @@ import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { exitCodes, type ReasonCode } from '../../core/errors.ts';
 import { hasBegunToChange } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
-import { takeLock } from '../../state/lock.ts';
+import { acquireLock } from '../../state/lock.ts';
 import type { Machine } from './machine.ts';
 import { outcomeOf, type Transaction } from './transaction.ts';
 
-/** @param wait as `takeLock` has it @throws NixmakerError `busy` */
+/** @param wait as `acquireLock` has it @throws NixmakerError `busy` */
 export async function withLock<T>(
   machine: Machine,
   work: () => Promise<T>,
   wait?: readonly string[],
 ): Promise<T> {
-  const lock = await takeLock(machine.hold, machine.settings.stateDirectory, wait);
+  const lock = await acquireLock(machine.hold, machine.settings.stateDirectory, wait);
   try {
     return await work();
   } finally {

@@ -46,14 +46,14 @@ export interface Listing {
 }
 
 /** What lies there for this host, and files that may be for anybody. @throws NixmakerError `medium-stalled`, `medium-unreadable` */
-export async function listCandidates(root: string, host: string, { patiently }: Access): Promise<Listing> {
-  const files = await patiently(() => listInbox(root));
-  const entries = await patiently(() => listPool(root, host));
+export async function listCandidates(root: string, host: string, { withDeadline }: Access): Promise<Listing> {
+  const files = await withDeadline(() => listInbox(root));
+  const entries = await withDeadline(() => listPool(root, host));
   const pool = entries
     .slice(0, mostSequences)
     .map(({ folder }): Candidate => ({ format: 'pool', path: folder }));
   return {
     candidates: [...pool, ...files].map((c) => ({ ...c, onMedium: true })),
-    hasPool: await patiently(() => hasPool(root)),
+    hasPool: await withDeadline(() => hasPool(root)),
   };
 }

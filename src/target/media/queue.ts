@@ -37,7 +37,7 @@ interface Later {
 class Visit {
   readonly place: Place;
   /** What has been dealt with, by path: its fingerprint then. */
-  readonly settled = new Map<string, string>();
+  readonly done = new Map<string, string>();
   readonly later = new Map<string, Later>();
   readonly failures = new Map<string, number>();
   readonly findings = new Map<string, Finding>();
@@ -104,9 +104,9 @@ export class MediaQueue {
   }
 
   /** Not looked at again while its medium stays and it does not change. */
-  settle({ place, candidate, fingerprint, sequence }: Found, outcome: string, code?: ReasonCode): void {
+  markDone({ place, candidate, fingerprint, sequence }: Found, outcome: string, code?: ReasonCode): void {
     const visit = this.#visits.get(place.id);
-    visit?.settled.set(candidate.path, fingerprint);
+    visit?.done.set(candidate.path, fingerprint);
     visit?.note(candidate, {
       host: this.#machine.policy.host,
       sequence,
@@ -121,7 +121,7 @@ export class MediaQueue {
     if (visit === undefined) return;
     if (code === 'medium-stalled') this.#silence(visit, code, '');
     else if (code === 'medium-unreadable' && this.#hasFailed(visit, found.candidate))
-      this.settle(found, 'unreadable', code);
+      this.markDone(found, 'unreadable', code);
     else visit.later.set(found.candidate.path, this.#later(true));
   }
 
@@ -150,11 +150,11 @@ export class MediaQueue {
     }
   }
 
-  async #list({ place, settled, later }: Visit): Promise<Listing> {
+  async #list({ place, done, later }: Visit): Promise<Listing> {
     const listing = await listCandidates(place.root, this.#machine.policy.host, this.#access);
     const present = new Set(listing.candidates.map((c) => c.path));
     // A file that is gone by itself is due no more.
-    for (const paths of [settled, later])
+    for (const paths of [done, later])
       for (const path of paths.keys()) if (!present.has(path)) paths.delete(path);
     return listing;
   }
@@ -162,7 +162,7 @@ export class MediaQueue {
   async #judge(visit: Visit, candidate: Candidate): Promise<Found[]> {
     const { path } = candidate;
     const fingerprint = await this.#fingerprintOf(visit, candidate);
-    if (fingerprint === undefined || visit.settled.get(path) === fingerprint) return [];
+    if (fingerprint === undefined || visit.done.get(path) === fingerprint) return [];
     if ((visit.later.get(path)?.until ?? 0) > this.#machine.clock.monotonic()) return [];
     visit.later.delete(path);
     const judged = await judgeCandidate(this.#machine, candidate);
@@ -172,7 +172,7 @@ export class MediaQueue {
       // Of a file too short to tell, nobody knows whether it will ever be a bundle.
       visit.later.set(path, this.#later(judgement.outcome !== 'unusable' || candidate.format === 'pool'));
     } else {
-      visit.settled.set(path, fingerprint);
+      visit.done.set(path, fingerprint);
       this.#noteOutcome(visit, candidate, judged);
     }
     return [];
@@ -220,7 +220,7 @@ export class MediaQueue {
   async #fingerprintOf({ place }: Visit, { format, path }: Candidate): Promise<string | undefined> {
     try {
       const file = format === 'pool' ? join(path, 'manifest.json') : path;
-      const { size, mtimeMs, ino } = await this.#access.patiently(() => lstat(file));
+      const { size, mtimeMs, ino } = await this.#access.withDeadline(() => lstat(file));
       return `${place.id}:${ino}:${size}:${mtimeMs}`;
     } catch (error) {
       if (error instanceof NixmakerError && error.code === 'medium-stalled') throw error;

@@ -54,7 +54,7 @@ export class MediaTaker {
       const { transaction, state, code } = receipt;
       if (isPassing(exit)) this.#queue.defer(next, code);
       else {
-        this.#queue.settle(next, state, code);
+        this.#queue.markDone(next, state, code);
         this.#runs.set(place.id, [...(this.#runs.get(place.id) ?? []), toReceiptRun(receipt)]);
       }
       this.#machine.emit({ event: 'bundle-done', source: candidate.path, transaction, state });

@@ -8,10 +8,10 @@ import {
   receiptRunKeys,
 } from '../../core/run/host-receipt.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
-import { sealEnvelope } from '../../signing/envelope.ts';
+import { signEnvelope } from '../../signing/envelope.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { addToOutbox, readLedger, writeLedger } from '../../state/outbox.ts';
-import { hostKey, publicText } from '../machine/host-key.ts';
+import { ensureHostKey, publicText } from '../machine/host-key.ts';
 import type { Machine } from '../machine/machine.ts';
 import { gatherNow } from './host-facts.ts';
 
@@ -26,7 +26,7 @@ export async function writeReceipts(
   { findings, claimed }: { findings: readonly Finding[]; claimed: readonly ReceiptRun[] },
 ): Promise<void> {
   const { floorDirectory, clock, policy, machineId } = machine;
-  const key = await hostKey(machine);
+  const key = await ensureHostKey(machine);
   const ledger = await readLedger(floorDirectory);
   const known = await runsAtRest(machine);
   const byId = new Map(known.map((r) => [r.transaction, r]));
@@ -51,7 +51,7 @@ export async function writeReceipts(
       ...(isNewest ? { now: await gatherNow(machine) } : {}),
       seen: isNewest ? findings : [],
     });
-    const text = sealEnvelope(Buffer.from(JSON.stringify(receipt)), hostReceiptType, key);
+    const text = signEnvelope(Buffer.from(JSON.stringify(receipt)), hostReceiptType, key);
     await addToOutbox(floorDirectory, nameOf(run), text);
   }
 }

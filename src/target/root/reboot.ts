@@ -9,7 +9,7 @@ import { type RebootFacts, rebootReason, rebootTiming } from '../../core/run/reb
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { readFloor } from '../../state/floor.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
-import { takeLock } from '../../state/lock.ts';
+import { acquireLock } from '../../state/lock.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPending, runsRolledBack } from '../machine/pending.ts';
 
@@ -69,7 +69,7 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
   const newest = floor === undefined ? undefined : new Date(floor.createdAt);
   const timing = rebootTiming(policy.reboot, clock.now(), newest);
   if (!timing.now) return comeBack(machine, timing);
-  const locks = await takeLocks(machine);
+  const locks = await acquireLocks(machine);
   if (locks === undefined) return comeBack(machine, { again: busyPause, because: 'a bundle is being taken' });
   try {
     // What is being asked for may have been undone while we waited.
@@ -89,13 +89,13 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
 }
 
 /** Agent’s and helper’s; undefined where one of them is at work. */
-async function takeLocks({ hold, settings, agentDirectory }: Machine): Promise<HeldProcess[] | undefined> {
+async function acquireLocks({ hold, settings, agentDirectory }: Machine): Promise<HeldProcess[] | undefined> {
   const held: HeldProcess[] = [];
   try {
     // The agent’s folder is its own, so what lies there is not opened through a link.
     const file = await lstat(join(agentDirectory, 'lock')).catch(() => undefined);
-    if (file?.isFile() === true) held.push(await takeLock(hold, agentDirectory));
-    held.push(await takeLock(hold, settings.stateDirectory));
+    if (file?.isFile() === true) held.push(await acquireLock(hold, agentDirectory));
+    held.push(await acquireLock(hold, settings.stateDirectory));
     return held;
   } catch (error) {
     for (const lock of held) await lock.release();

@@ -13,7 +13,7 @@ import { findInvalid } from '../../nix/target.ts';
 import { verifyManifest } from '../../signing/verify.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { receiptState, saveReceipt } from '../../state/receipts.ts';
-import { type ActivationRequestFile, activationRequests, takeRequests } from '../../state/requests.ts';
+import { type ActivationRequestFile, activationRequests, serveRequests } from '../../state/requests.ts';
 import { activate } from '../activate/activate.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { gatherFacts } from '../machine/facts.ts';
@@ -44,9 +44,10 @@ async function serveAll(machine: Machine): Promise<void> {
   const { runtimeDirectory } = machine.settings;
   const server = {
     reject,
-    serve: (request: ActivationRequestFile, settle: () => Promise<void>) => serve(machine, request, settle),
+    serve: (request: ActivationRequestFile, acknowledge: () => Promise<void>) =>
+      serve(machine, request, acknowledge),
   };
-  while ((await takeRequests(runtimeDirectory, activationRequests, server)) > 0);
+  while ((await serveRequests(runtimeDirectory, activationRequests, server)) > 0);
 }
 
 /** Runs whose receipts may be missing: the newest. */
@@ -66,7 +67,7 @@ async function completeReceipts(machine: Machine): Promise<void> {
 async function serve(
   machine: Machine,
   request: ActivationRequestFile,
-  settle: () => Promise<void>,
+  acknowledge: () => Promise<void>,
 ): Promise<void> {
   if ((await receiptState(machine.settings.stateDirectory, request.transaction)) !== undefined) {
     // An id is used once: the same again could only be meant to overwrite a receipt.
@@ -76,10 +77,10 @@ async function serve(
       name: request.transaction,
       detail: 'it was served before',
     });
-    return settle();
+    return acknowledge();
   }
   const transaction = await Transaction.begin(machine, request.source, request.transaction);
-  await settle();
+  await acknowledge();
   await endingWhatThrows(machine, { transaction }, () => activateRequest(machine, transaction, request));
 }
 

@@ -12,7 +12,7 @@ import { type Delivery, deliver } from '../../media/deliver.ts';
 import { probeDevice, whileWritable } from '../../media/mount.ts';
 import { openEnvelope } from '../../signing/envelope.ts';
 import { listOutbox, readFromOutbox, removeFromOutbox } from '../../state/outbox.ts';
-import { takeRequests, type VisitFile, visitRequests, writeRequest } from '../../state/requests.ts';
+import { serveRequests, type VisitFile, visitRequests, writeRequest } from '../../state/requests.ts';
 import type { Machine } from '../machine/machine.ts';
 import { listPlaces, type Place } from '../media/places.ts';
 import type { FinishedVisit } from '../media/queue.ts';
@@ -44,12 +44,12 @@ export async function serveVisits(machine: Machine): Promise<void> {
     machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
   const server = {
     reject,
-    serve: async (visit: VisitFile, settle: () => Promise<void>) => {
-      await settle();
+    serve: async (visit: VisitFile, acknowledge: () => Promise<void>) => {
+      await acknowledge();
       await serveVisit(machine, visit);
     },
   };
-  while ((await takeRequests(machine.settings.runtimeDirectory, visitRequests, server)) > 0);
+  while ((await serveRequests(machine.settings.runtimeDirectory, visitRequests, server)) > 0);
 }
 
 /** Where the medium can’t be written to, the receipts wait for the next; whatever happens, a person is told. */

@@ -15,7 +15,7 @@ import { decide } from '../../core/policy/decide.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { trustedKeysOf } from '../../nix/target.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
-import { takeRequests, type VouchRequestFile, vouchRequests, writeRequest } from '../../state/requests.ts';
+import { serveRequests, type VouchRequestFile, vouchRequests, writeRequest } from '../../state/requests.ts';
 import { readVoucher, type Voucher, writeVoucher } from '../../state/vouchers.ts';
 import { gatherFacts } from '../machine/facts.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -98,13 +98,13 @@ export async function serveVouchers(machine: Machine): Promise<void> {
   const { runtimeDirectory, activationDirectory } = machine.settings;
   const reject = (name: string, detail: string) =>
     machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
-  const serve = async (request: VouchRequestFile, settle: () => Promise<void>) => {
-    await settle();
+  const serve = async (request: VouchRequestFile, acknowledge: () => Promise<void>) => {
+    await acknowledge();
     const answer = await answerTo(machine, request);
     if (answer.refusal !== undefined) reject('voucher', answer.refusal);
     await writeVoucher(activationDirectory, request.transaction, answer);
   };
-  while ((await takeRequests(runtimeDirectory, vouchRequests, { reject, serve })) > 0);
+  while ((await serveRequests(runtimeDirectory, vouchRequests, { reject, serve })) > 0);
 }
 
 async function answerTo(machine: Machine, request: VouchRequestFile): Promise<Voucher> {

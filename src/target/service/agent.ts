@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { catalogue, isPassing, worstExit } from '../../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
 import { type Receipt, receiptText } from '../../core/run/receipt.ts';
-import { settle } from '../../media/archive.ts';
+import { archive } from '../../media/archive.ts';
 import { type Candidate, doneFolder, refusedFolder, watchCarrier, watchInbox } from '../../media/inbox.ts';
 import { watchMounts } from '../../media/mounts.ts';
 import { resumeAtStart } from '../activate/resume.ts';
@@ -30,7 +30,7 @@ export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) =>
   const resumed = (await resumeAtStart(machine)).filter((r) => r.state !== 'deferred');
   for (const receipt of resumed) onReceipt(receipt);
   const exits: ExitCode[] = resumed.map(exitOf);
-  await new KeyringQueue(machine).takeAll();
+  await new KeyringQueue(machine).acceptAll();
   const queue = new InboxQueue(machine);
   // A bad file is only believed at rest, and rest takes a moment to observe.
   if ((await queue.look()).length > 0) await machine.clock.sleep(machine.settings.inboxRest * 1000);
@@ -101,7 +101,7 @@ async function rescan(
   let wait = slowRescan;
   try {
     // Before the bundles, which may be signed by new keys.
-    await keyrings.takeAll((id) => media.isSilent(id));
+    await keyrings.acceptAll((id) => media.isSilent(id));
     for (const look of await queue.look()) {
       if (signal.aborted) break;
       const { path } = look.candidate;
@@ -179,13 +179,13 @@ async function clearAway(machine: Machine, { queue, candidate }: Taking, receipt
   const isDone = exitOf(receipt) === exitCodes.done;
   const { retention } = machine.policy;
   try {
-    const settled = await settle(candidate, {
+    const archived = await archive(candidate, {
       inbox: machine.settings.inbox,
       folder: isDone ? doneFolder : refusedFolder,
       keep: isDone ? retention.done : retention.refused,
       report: receiptText(receipt),
     });
-    machine.emit({ event: 'settled', transaction: receipt.transaction, ...settled });
+    machine.emit({ event: 'settled', transaction: receipt.transaction, ...archived });
   } catch (error) {
     // A read-only or foreign inbox: the bundle stays, and is not taken again until it changes.
     machine.emit({

@@ -47,7 +47,7 @@ export class InboxQueue {
   readonly #machine: Machine;
   readonly #seen = new Map<string, Seen>();
   readonly #deferred = new Map<string, Deferred>();
-  /** Files that were settled but could not be moved away; not to be taken over and over. */
+  /** Files that are done with but could not be moved away; not to be taken over and over. */
   readonly #stuck = new Map<string, string>();
 
   constructor(machine: Machine) {

@@ -9,7 +9,7 @@ import { keyringExtension } from '../../core/policy/keyring.ts';
 import { peekKeyring, type VerifiedKeyring, verifyKeyring } from '../../signing/keyring.ts';
 import { readFloor } from '../../state/floor.ts';
 import { storeKeyring } from '../../state/keyring.ts';
-import { keyringRequests, takeRequests, writeRequest } from '../../state/requests.ts';
+import { keyringRequests, serveRequests, writeRequest } from '../../state/requests.ts';
 import { timeFloor } from '../machine/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 import { accessTo } from '../machine/medium-access.ts';
@@ -47,11 +47,11 @@ export function acceptByHand(machine: Machine, envelope: string): Promise<number
 export async function serveKeyrings(machine: Machine): Promise<void> {
   const reject = (name: string, detail: string) =>
     machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
-  const serve = async ({ envelope }: { envelope: string }, settle: () => Promise<void>) => {
-    await settle();
+  const serve = async ({ envelope }: { envelope: string }, acknowledge: () => Promise<void>) => {
+    await acknowledge();
     await acceptKeyring(machine, envelope).catch((error: unknown) => reject('keyring', describe(error)));
   };
-  while ((await takeRequests(machine.settings.runtimeDirectory, keyringRequests, { reject, serve })) > 0);
+  while ((await serveRequests(machine.settings.runtimeDirectory, keyringRequests, { reject, serve })) > 0);
 }
 
 const describe = (error: unknown) =>
@@ -82,22 +82,22 @@ export class KeyringQueue {
    * Accepts all that follow on each other. Never throws: whatever is wrong with keyrings, bundles get their turn.
    * @param isSilent whether a place, by its id, has stopped to answer
    */
-  async takeAll(isSilent: (id: string) => boolean = () => false): Promise<void> {
+  async acceptAll(isSilent: (id: string) => boolean = () => false): Promise<void> {
     try {
-      await this.#takeAll(isSilent);
+      await this.#acceptAll(isSilent);
     } catch (error) {
       this.#machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
     }
   }
 
-  async #takeAll(isSilent: (id: string) => boolean): Promise<void> {
+  async #acceptAll(isSilent: (id: string) => boolean): Promise<void> {
     const found = await this.#read(isSilent);
     for (;;) {
       const next = found.find(
         (f) => f.version === keyringVersion(this.#machine) + 1 && !this.#refused.has(f.text),
       );
       if (next === undefined) break;
-      await this.#take(next);
+      await this.#accept(next);
     }
     const newest = found.filter((f) => f.version > keyringVersion(this.#machine) + 1).at(-1);
     if (newest !== undefined && !this.#refused.has(newest.text))
@@ -110,7 +110,7 @@ export class KeyringQueue {
       );
   }
 
-  async #take(file: KeyringFile): Promise<void> {
+  async #accept(file: KeyringFile): Promise<void> {
     const machine = this.#machine;
     try {
       if (machine.handsOver) await this.#handOver(file);
@@ -165,11 +165,11 @@ export class KeyringQueue {
 
   /** @throws NixmakerError `medium-stalled`, `medium-unreadable` */
   async #readFolder(folder: string, onError: (error: unknown) => undefined): Promise<KeyringFile[]> {
-    const { patiently } = accessTo(this.#machine, { onMedium: true });
+    const { withDeadline } = accessTo(this.#machine, { onMedium: true });
     const files: KeyringFile[] = [];
-    for (const name of await patiently(() => namesIn(folder))) {
+    for (const name of await withDeadline(() => namesIn(folder))) {
       const path = join(folder, name);
-      const bytes = await patiently(() => readSmall(path, limits.keyringBytes).catch(onError));
+      const bytes = await withDeadline(() => readSmall(path, limits.keyringBytes).catch(onError));
       files.push(...versionOf(path, bytes?.toString('utf8')));
     }
     return files;

@@ -3,7 +3,7 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkClassicHeaders, extractClassic, readClassicHead, spoolTarball } from '../../bundle/classic.ts';
 import { checkAllNars, type MemberReader, type OpenedBundle } from '../../bundle/contents.ts';
-import { unseal } from '../../bundle/encrypted.ts';
+import { decrypt } from '../../bundle/encrypted.ts';
 import { type BundleFile, openBundleFile } from '../../bundle/file.ts';
 import type { BundleHead } from '../../bundle/layout.ts';
 import { authenticateBundle, openBundle } from '../../bundle/open.ts';
@@ -14,7 +14,7 @@ import type { Candidate } from '../../media/inbox.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import { readIdentities } from '../machine/age-key.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type Access, accessTo, patientFile } from '../machine/medium-access.ts';
+import { type Access, accessTo, fileWithDeadline } from '../machine/medium-access.ts';
 
 export interface Examined {
   readonly verified: VerifiedManifest;
@@ -55,7 +55,7 @@ export function examine(machine: Machine, source: Source): Promise<Examined> {
   if (source.format === 'bundle') return examineBundle(machine, source.file, access);
   return source.format === 'pool'
     ? examinePool(machine, source.path, access)
-    : access.patiently(() => examineClassic(machine, source.path, access));
+    : access.withDeadline(() => examineClassic(machine, source.path, access));
 }
 
 /**
@@ -67,10 +67,11 @@ async function examineBundle(
   source: string | BundleFile,
   access: Access,
 ): Promise<Examined> {
-  const opened = typeof source === 'string' ? await access.patiently(() => openBundleFile(source)) : source;
-  const asItLies = patientFile(opened, access);
+  const opened =
+    typeof source === 'string' ? await access.withDeadline(() => openBundleFile(source)) : source;
+  const asItLies = fileWithDeadline(opened, access);
   try {
-    const file = await unseal(asItLies, () => readIdentities(machine));
+    const file = await decrypt(asItLies, () => readIdentities(machine));
     const authenticated = await authenticateBundle(file, authenticate(machine));
     return {
       verified: authenticated.authentic,
@@ -91,8 +92,8 @@ async function examineBundle(
 }
 
 /** One host's part of a pool. @throws NixmakerError `bundle-truncated` where manifest or signatures are not there (yet) */
-async function examinePool(machine: Machine, folder: string, { patiently }: Access): Promise<Examined> {
-  const head = await patiently(() => readPoolHead(folder));
+async function examinePool(machine: Machine, folder: string, { withDeadline }: Access): Promise<Examined> {
+  const head = await withDeadline(() => readPoolHead(folder));
   if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
   const verified = authenticate(machine)(head);
   const { manifest } = verified;
@@ -102,20 +103,20 @@ async function examinePool(machine: Machine, folder: string, { patiently }: Acce
     verified,
     head,
     size: manifest.members.reduce((sum, { size }) => sum + size, 0),
-    present: () => patiently(() => presentInPool(folder, manifest)),
+    present: () => withDeadline(() => presentInPool(folder, manifest)),
     open: async () => {
       const pool = await openPool(
         folder,
         manifest,
         (reader): MemberReader => ({
-          readInto: (...args) => patiently(() => reader.readInto(...args)),
+          readInto: (...args) => withDeadline(() => reader.readInto(...args)),
         }),
       );
       opened = pool;
       return { kind: 'bundle', bundle: pool };
     },
     // Closing waits for reads that are under way, and of a medium that has stalled none may ever end.
-    close: () => patiently(async () => opened?.close()).catch(() => undefined),
+    close: () => withDeadline(async () => opened?.close()).catch(() => undefined),
   };
 }
 
@@ -138,7 +139,7 @@ async function examineClassic(machine: Machine, tarball: string, access: Access)
     open: async () => {
       work = await makeWorkFolder(machine);
       const copy = join(work, 'bundle.tar.gz');
-      const file = patientFile(await access.patiently(() => openBundleFile(tarball)), access);
+      const file = fileWithDeadline(await access.withDeadline(() => openBundleFile(tarball)), access);
       await spoolTarball(file, manifest, copy);
       return { kind: 'chroot-store', folder: await unpackClassic(machine, copy, work) };
     },

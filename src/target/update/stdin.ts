@@ -5,7 +5,7 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { sealedSizeAtMost, unseal } from '../../bundle/encrypted.ts';
+import { decrypt, encryptedSizeAtMost } from '../../bundle/encrypted.ts';
 import { type BundleFile, bundleFileOf } from '../../bundle/file.ts';
 import { authenticateBundle } from '../../bundle/open.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -16,7 +16,7 @@ import { readIdentities } from '../machine/age-key.ts';
 import type { Machine } from '../machine/machine.ts';
 
 /** Bytes that surely hold manifest and signatures: both at their largest, with headers and padding, encrypted or not. */
-const headBytes = sealedSizeAtMost(limits.manifestBytes + limits.signatureFileBytes + 4 * 512);
+const headBytes = encryptedSizeAtMost(limits.manifestBytes + limits.signatureFileBytes + 4 * 512);
 
 /** @throws NixmakerError as `examineBundle` does, before the bulk has been read */
 export async function spoolInput(machine: Machine, input: Readable): Promise<BundleFile> {
@@ -42,11 +42,11 @@ async function copyInput(
   let written = 0;
   let limit: number | undefined;
   const authenticate = async () => {
-    const opened = await unseal(file, () => readIdentities(machine));
+    const opened = await decrypt(file, () => readIdentities(machine));
     const { totalSize } = await authenticateBundle(opened, (head) =>
       verifyManifest(head.manifestBytes, head.signatureBytes, machine.trust),
     );
-    limit = opened === file ? totalSize : sealedSizeAtMost(totalSize);
+    limit = opened === file ? totalSize : encryptedSizeAtMost(totalSize);
   };
   for await (const chunk of input) {
     const bytes = chunk as Buffer;

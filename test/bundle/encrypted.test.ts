@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Decrypter } from 'age-encryption';
 import fc from 'fast-check';
-import { generateIdentity, recipientOf, sealFile, unseal } from '../../src/bundle/encrypted.ts';
+import { decrypt, encryptFile, generateIdentity, recipientOf } from '../../src/bundle/encrypted.ts';
 import { type BundleFile, openBundleFile } from '../../src/bundle/file.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
 import { temporaryFolder } from '../support/bundles.ts';
@@ -16,13 +16,13 @@ const identity = await generateIdentity();
 const recipient = await recipientOf(identity);
 const stranger = await generateIdentity();
 
-async function sealed(t: TestContext, size: number) {
+async function encrypted(t: TestContext, size: number) {
   const folder = await temporaryFolder(t);
   const plain = randomBytes(size);
   const from = join(folder, 'plain');
   const path = join(folder, 'plain.age');
   await writeFile(from, plain);
-  await sealFile(from, path, [recipient]);
+  await encryptFile(from, path, [recipient]);
   return { plain, path };
 }
 
@@ -33,7 +33,7 @@ async function opened<T>(
 ): Promise<T> {
   const file = await openBundleFile(path);
   try {
-    return await work(await unseal(file, async () => keys));
+    return await work(await decrypt(file, async () => keys));
   } finally {
     await file.close();
   }
@@ -50,7 +50,7 @@ function refused(work: Promise<unknown>, ...codes: ReasonCode[]): Promise<void> 
 
 for (const size of [0, 1, chunk - 1, chunk, chunk + 1, 3 * chunk, 3 * chunk + 7])
   test(`${size} bytes are read as they were written, from any place, as the library reads them`, async (t) => {
-    const { plain, path } = await sealed(t, size);
+    const { plain, path } = await encrypted(t, size);
     const decrypter = new Decrypter();
     decrypter.addIdentity(identity);
     assert.deepEqual(Buffer.from(await decrypter.decrypt(await readFile(path))), plain);
@@ -70,7 +70,7 @@ for (const size of [0, 1, chunk - 1, chunk, chunk + 1, 3 * chunk, 3 * chunk + 7]
   });
 
 test('cut off anywhere it is short, and nothing wrong comes out of it', async (t) => {
-  const { plain, path } = await sealed(t, 2 * chunk + 100);
+  const { plain, path } = await encrypted(t, 2 * chunk + 100);
   const bytes = await readFile(path);
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 30, max: bytes.length - 1 }), async (length) => {
@@ -93,7 +93,7 @@ test('cut off anywhere it is short, and nothing wrong comes out of it', async (t
 });
 
 test('a bit that has turned is noticed, as are chunks that have changed places', async (t) => {
-  const { path } = await sealed(t, 3 * chunk);
+  const { path } = await encrypted(t, 3 * chunk);
   const bytes = await readFile(path);
   const start = bytes.length - 3 * (chunk + 16);
   const turned = Buffer.from(bytes);
@@ -108,7 +108,7 @@ test('a bit that has turned is noticed, as are chunks that have changed places',
 });
 
 test('who is no recipient, or has no key, is told so; what is not encrypted is read as it is', async (t) => {
-  const { path, plain } = await sealed(t, 1000);
+  const { path, plain } = await encrypted(t, 1000);
   await refused(opened(path, whole, [stranger]), 'not-decryptable');
   await refused(opened(path, whole, []), 'not-decryptable');
   assert.deepEqual(await opened(path, whole, [stranger, identity]), plain);
@@ -130,7 +130,7 @@ test('what is no recipient is named, and nothing is written', async (t) => {
   const folder = await temporaryFolder(t);
   const from = join(folder, 'plain');
   await writeFile(from, 'text');
-  await refused(sealFile(from, join(folder, 'out'), ['age1nonsense']), 'key-malformed');
+  await refused(encryptFile(from, join(folder, 'out'), ['age1nonsense']), 'key-malformed');
   await refused(openBundleFile(join(folder, 'out')), 'io-error');
   await refused(recipientOf('AGE-SECRET-KEY-NONSENSE'), 'key-malformed');
 });

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, watch } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { settle } from '../../src/media/archive.ts';
+import { archive } from '../../src/media/archive.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 test('a report that is there is whole, whenever one looks', async (t) => {
@@ -27,7 +27,7 @@ test('a report that is there is whole, whenever one looks', async (t) => {
   for (let i = 0; i < 200; i++) {
     const path = join(inbox, `${i}.tar`);
     await writeFile(path, '');
-    await settle({ path, format: 'bundle' } as Parameters<typeof settle>[0], {
+    await archive({ path, format: 'bundle' } as Parameters<typeof archive>[0], {
       inbox,
       folder: 'done',
       report,

@@ -25,12 +25,12 @@ import { defineMetrics } from './target/metrics.ts';
 import { defineOperations } from './target/operations.ts';
 import { defineRollback } from './target/rollback.ts';
 import { defineStatus } from './target/status.ts';
+import { defineActivate } from './units/activate.ts';
 import { defineAgent } from './units/agent.ts';
 import { defineCheckHealth } from './units/check-health.ts';
 import { defineConfirm } from './units/confirm.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
-import { defineActivate } from './units/serve.ts';
 import { defineStoreKey } from './units/store-key.ts';
 import { defineWriteReceipts } from './units/write-receipts.ts';
 

@@ -1,5 +1,7 @@
 /** Receipts on disk, one file a run. */
 import { join } from 'node:path';
+import * as z from 'zod';
+import { states } from '../core/run/lifecycle.ts';
 import type { Receipt } from '../core/run/receipt.ts';
 import { readIfThere, writeDurably } from './durable.ts';
 
@@ -9,6 +11,15 @@ export async function saveReceipt(stateDirectory: string, receipt: Receipt): Pro
   const path = receiptFile(stateDirectory, receipt.transaction);
   await writeDurably(path, `${JSON.stringify(receipt, null, 2)}\n`);
   return path;
+}
+
+/** What is looked at; the rest is the writer’s word, and passed on as it is. */
+const receiptParser = z.looseObject({ state: z.enum(states) });
+
+/** A run’s receipt; undefined while it has none. */
+export async function readReceipt(stateDirectory: string, id: string): Promise<Receipt | undefined> {
+  const text = await readIfThere(receiptFile(stateDirectory, id));
+  return text === undefined ? undefined : (receiptParser.parse(JSON.parse(text)) as unknown as Receipt);
 }
 
 /** The state a run's receipt tells of; undefined where it has none, or none that can be read. */

@@ -55,23 +55,26 @@ const vouchRequest = request.pick({ schema: true, transaction: true, manifest: t
 /** A verified manifest whose paths Nix would take from nobody else. */
 export type VouchRequestFile = z.infer<typeof vouchRequest>;
 
-interface Kind<T> {
+export interface RequestKind<T> {
   readonly folder: string;
   readonly parser: z.ZodType<T>;
 }
 
 /** The kinds of requests, each with a folder of its own. */
-export const activationRequests: Kind<ActivationRequestFile> = { folder: 'requests', parser: request };
-export const visitRequests: Kind<VisitFile> = { folder: 'visits', parser: visit };
-export const keyringRequests: Kind<KeyringRequestFile> = { folder: 'keyrings', parser: keyringRequest };
-export const vouchRequests: Kind<VouchRequestFile> = { folder: 'vouchers', parser: vouchRequest };
+export const activationRequests: RequestKind<ActivationRequestFile> = { folder: 'requests', parser: request };
+export const visitRequests: RequestKind<VisitFile> = { folder: 'visits', parser: visit };
+export const keyringRequests: RequestKind<KeyringRequestFile> = {
+  folder: 'keyrings',
+  parser: keyringRequest,
+};
+export const vouchRequests: RequestKind<VouchRequestFile> = { folder: 'vouchers', parser: vouchRequest };
 
 /** Requests read at one time; more are read the next time. */
 const most = 16;
 
 export async function writeRequest<T extends { readonly transaction: string }>(
   runtimeDirectory: string,
-  { folder }: Kind<T>,
+  { folder }: RequestKind<T>,
   contents: T,
 ): Promise<void> {
   await writeDurably(
@@ -91,7 +94,7 @@ export interface RequestServer<T> {
 /** Goes through what lies in the folder. Never throws for what it finds there. @returns how many requests were served */
 export async function serveRequests<T>(
   runtimeDirectory: string,
-  kind: Kind<T>,
+  kind: RequestKind<T>,
   server: RequestServer<T>,
 ): Promise<number> {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;

@@ -3,20 +3,22 @@
  * boot id of the machine it is on.
  */
 
+import { openMachineHere, rootFor } from '../../src/cli/target/open.ts';
 import { operation } from '../../src/core/schema.ts';
-import { openMachine } from '../../src/target/machine/machine.ts';
+import { requireRoot } from '../../src/target/machine/machine.ts';
 import { confirmByHand } from '../../src/target/root/confirm.ts';
 import { runOnce } from '../../src/target/service/agent.ts';
 import { takeBundle } from '../../src/target/update/take.ts';
 
 const [bootId = '', settingsFile = '', verb = '', argument = ''] = process.argv.slice(2);
-const machine = { ...(await openMachine({ settingsFile, emit: () => undefined })), bootId };
+const machine = { ...(await openMachineHere({ settingsFile }, () => undefined)), bootId };
+const root = await rootFor(machine);
 const receipts: unknown[] = [];
-if (verb === 'agent') await runOnce(machine, (receipt) => receipts.push(receipt));
-else if (verb === 'confirm') receipts.push(await confirmByHand(machine));
+if (verb === 'agent') await runOnce(machine, root, (receipt) => receipts.push(receipt));
+else if (verb === 'confirm') receipts.push(await confirmByHand(requireRoot(machine, 'confirm')));
 else
   receipts.push(
-    await takeBundle(machine, {
+    await takeBundle(machine, root, {
       name: argument,
       source: { format: 'bundle', file: argument },
       operation: operation.parse(verb),

@@ -5,10 +5,11 @@
  * that was seen and not guessed.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { openMachineHere, rootFor } from '../../src/cli/target/open.ts';
 import { makeLog } from '../../src/report/logger.ts';
-import { type Machine, openMachine } from '../../src/target/machine/machine.ts';
+import { type Machine, requireRoot } from '../../src/target/machine/machine.ts';
 import { confirmAtStart } from '../../src/target/root/confirm.ts';
-import { runHelper } from '../../src/target/root/serve.ts';
+import { serveAgent } from '../../src/target/root/serve.ts';
 import { runAgent } from '../../src/target/service/agent.ts';
 
 const [who = '', main = new URL('../../src/cli/main.ts', import.meta.url).pathname] = process.argv.slice(2);
@@ -32,15 +33,15 @@ function holdAt(point: string): void {
 
 const emit = makeLog({ level: 'info', journald: true, write: (text) => process.stderr.write(text) });
 const machine: Machine = {
-  ...(await openMachine({ emit })),
+  ...(await openMachineHere({}, emit)),
   onTransition: (when, state) => holdAt(`${who} ${when} ${state}`),
 };
 if (who === 'agent') {
   const stop = new AbortController();
   process.on('SIGTERM', () => stop.abort());
-  await runAgent(machine, stop.signal);
-} else if (who === 'activate') await runHelper(machine);
+  await runAgent(machine, await rootFor(machine), stop.signal);
+} else if (who === 'activate') await serveAgent(requireRoot(machine, who));
 else {
-  const receipt = await confirmAtStart(machine);
+  const receipt = await confirmAtStart(requireRoot(machine, who));
   if (receipt?.state === 'rolling-back') process.exitCode = 1;
 }

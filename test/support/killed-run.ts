@@ -4,18 +4,16 @@
  * happens in; `this` is the real one.
  */
 
-import { openMachine } from '../../src/target/machine/machine.ts';
+import { openMachineHere, rootFor } from '../../src/cli/target/open.ts';
 import { runOnce } from '../../src/target/service/agent.ts';
 
 const [settingsFile = '', when = '', state = '', bootId = 'this'] = process.argv.slice(2);
-const machine = await openMachine({ settingsFile, emit: () => undefined });
-await runOnce(
-  {
-    ...machine,
-    ...(bootId === 'this' ? {} : { bootId }),
-    onTransition: (at, reached) => {
-      if (at === when && reached === state) process.kill(process.pid, 'SIGKILL');
-    },
+const opened = await openMachineHere({ settingsFile }, () => undefined);
+const machine: typeof opened = {
+  ...opened,
+  ...(bootId === 'this' ? {} : { bootId }),
+  onTransition: (at, reached) => {
+    if (at === when && reached === state) process.kill(process.pid, 'SIGKILL');
   },
-  () => undefined,
-);
+};
+await runOnce(machine, await rootFor(machine), () => undefined);

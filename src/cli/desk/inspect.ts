@@ -73,13 +73,9 @@ async function inspectFolder(folder: string, { json }: InspectOptions): Promise<
 
 async function explainFolder(folder: string, { json, policy, settings }: InspectOptions): Promise<number> {
   const { explainMedium } = await import('../../target/inspect/explain-medium.ts');
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openMachineHere } = await import('../target/open.ts');
   const { table } = await import('../../report/tables.ts');
-  const machine = await openMachine({
-    emit: () => undefined,
-    ...(policy === undefined ? {} : { policyFile: policy }),
-    ...(settings === undefined ? {} : { settingsFile: settings }),
-  });
+  const machine = await openMachineHere({ policyFile: policy, settingsFile: settings }, () => undefined);
   const found = await explainMedium(machine, folder);
   if (json === true) printJson({ schema: 1, verified: true, bundles: found });
   else if (found.length === 0) printToStderr('There is no bundle there.\n');

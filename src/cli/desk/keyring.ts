@@ -66,13 +66,14 @@ async function show(file: string, { json }: { json?: boolean }): Promise<number>
 }
 
 async function accept(file: string, options: TargetOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
-  const { acceptByHand } = await import('../../target/service/keyrings.ts');
+  const { openAsRoot } = await import('../target/open.ts');
+  const { acceptByHand } = await import('../../target/root/keyring.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
-  const machine = await openMachine({
-    ...options,
-    emit: makeConsoleLog(printToStderr, options.verbose === true),
-  });
+  const machine = await openAsRoot(
+    options,
+    makeConsoleLog(printToStderr, options.verbose === true),
+    'accept a keyring',
+  );
   const version = await acceptByHand(machine, await readFile(file, 'utf8'));
   if (options.json === true) printJson({ schema: 1, ok: true, version });
   else print(`The keys of keyring version ${version} are trusted now.\n`);

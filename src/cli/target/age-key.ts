@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { exitCodes } from '../../core/errors.ts';
 import { print, printJson, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
@@ -13,10 +13,9 @@ export function defineAgeKey(program: Command): void {
 }
 
 async function ageKey(options: TargetOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openAsRoot } = await import('./open.ts');
   const { ageRecipients } = await import('../../target/machine/age-key.ts');
-  const machine = await openMachine({ ...options, emit: () => undefined });
-  if (machine.handsOver) throw new NixmakerError('usage', 'only root can make it');
+  const machine = await openAsRoot(options, () => undefined, 'make it');
   const recipients = await ageRecipients(machine);
   if (options.json === true) printJson({ schema: 1, recipients });
   else for (const recipient of recipients) print(`${recipient}\n`);

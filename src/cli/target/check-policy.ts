@@ -27,13 +27,9 @@ async function checkPolicy(
   bundle: string | undefined,
   { settings, json }: CheckPolicyOptions,
 ): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openMachineHere } = await import('./open.ts');
   const { explainPolicy } = await import('../../core/policy/explain.ts');
-  const machine = await openMachine({
-    emit: () => undefined,
-    policyFile: file,
-    ...(settings === undefined ? {} : { settingsFile: settings }),
-  });
+  const machine = await openMachineHere({ policyFile: file, settingsFile: settings }, () => undefined);
   const says = explainPolicy(machine.policy);
   if (bundle === undefined) {
     if (json === true) printJson({ schema: 1, ok: true, says, policy: machine.policy });

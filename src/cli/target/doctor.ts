@@ -21,14 +21,11 @@ export function defineDoctor(program: Command): void {
 const words = { ok: 'ok', look: 'LOOK', bad: 'BAD' } as const;
 
 async function doctor({ settings, json }: DoctorOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openMachineHere } = await import('./open.ts');
   const { diagnose } = await import('../../target/inspect/doctor.ts');
   const { printable } = await import('../../core/errors.ts');
   const { hanging } = await import('../../report/tables.ts');
-  const machine = await openMachine({
-    emit: () => undefined,
-    ...(settings === undefined ? {} : { settingsFile: settings }),
-  });
+  const machine = await openMachineHere({ settingsFile: settings }, () => undefined);
   const found = await diagnose(machine);
   const isBad = found.some((d) => d.verdict === 'bad');
   if (json === true) printJson({ schema: 1, ok: !isBad, checks: found });

@@ -42,13 +42,14 @@ async function show(options: TargetOptions): Promise<number> {
 }
 
 async function adoptIt(options: FloorOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
-  const { adoptFloor } = await import('../../target/machine/floor.ts');
+  const { openAsRoot } = await import('./open.ts');
+  const { adoptFloor } = await import('../../target/root/adopt-floor.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
-  const machine = await openMachine({
-    ...options,
-    emit: makeConsoleLog(printToStderr, options.verbose === true),
-  });
+  const machine = await openAsRoot(
+    options,
+    makeConsoleLog(printToStderr, options.verbose === true),
+    'adopt a floor',
+  );
   const floor = await adoptFloor(machine, options.sequence);
   if (options.json === true) printJson({ schema: 1, ok: true, floor });
   else print(`The floor is ${floor.sequence} again: bundles with a higher sequence are taken.\n`);

@@ -11,9 +11,9 @@ export function defineHostKey(program: Command): void {
 }
 
 async function hostKey(options: TargetOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openMachineHere } = await import('./open.ts');
   const { readHostKey } = await import('../../target/machine/host-key.ts');
-  const key = await readHostKey(await openMachine({ ...options, emit: () => undefined }));
+  const key = await readHostKey(await openMachineHere(options, () => undefined));
   if (options.json === true) printJson({ schema: 1, hostKey: key });
   else print(`${key}\n`);
   return exitCodes.done;

@@ -17,9 +17,8 @@ export function defineMetrics(program: Command): void {
 }
 
 async function metrics({ settings }: MetricsOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openMachineHere } = await import('./open.ts');
   const { metricsOf } = await import('../../target/service/metrics.ts');
-  const given = settings === undefined ? {} : { settingsFile: settings };
-  print(await metricsOf(await openMachine({ emit: () => undefined, ...given })));
+  print(await metricsOf(await openMachineHere({ settingsFile: settings }, () => undefined)));
   return exitCodes.done;
 }

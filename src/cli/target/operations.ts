@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Operation, operations } from '../../core/schema.ts';
 import { print, printJson, printToStderr, runVerb } from '../output.ts';
+import type { OpenedTarget } from './open.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
 interface OperationOptions extends TargetOptions {
@@ -31,38 +32,44 @@ export function defineOperations(program: Command): void {
 }
 
 async function operate(operation: Operation, options: OperationOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
-  const { exitOf } = await import('../../target/update/take.ts');
-  const { receiptText } = await import('../../core/run/receipt.ts');
+  const { openTarget } = await import('./open.ts');
+  const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
-  const machine = await openMachine({
-    ...options,
-    emit: makeConsoleLog(printToStderr, options.verbose === true),
-  });
-  const receipt = await take(machine, operation, options);
+  const target = await openTarget(options, makeConsoleLog(printToStderr, options.verbose === true));
+  const receipt = await take(target, operation, options);
   const { requestReboot } = await import('../../target/root/reboot.ts');
-  await requestReboot(machine);
+  await requestReboot(target.machine);
   if (options.json === true) printJson(receipt);
   else print(receiptText(receipt));
   return exitOf(receipt);
 }
 
-type Machine = Awaited<ReturnType<typeof import('../../target/machine/machine.ts').openMachine>>;
-
-async function take(machine: Machine, operation: Operation, { tarball, allowUnsigned }: OperationOptions) {
+async function take(
+  { machine, root }: OpenedTarget,
+  operation: Operation,
+  { tarball, allowUnsigned }: OperationOptions,
+) {
   const { takeBundle } = await import('../../target/update/take.ts');
   if (allowUnsigned === true) {
     const { takeUnsigned } = await import('../../target/update/unsigned.ts');
     if (!tarball.endsWith('.tar.gz'))
       throw new NixmakerError('usage', '--allow-unsigned is for classic tarballs (.tar.gz) only');
-    return takeUnsigned(machine, { tarball, operation });
+    return takeUnsigned(machine, root, { tarball, operation });
   }
   if (tarball.endsWith('.tar.gz')) {
-    return takeBundle(machine, { name: tarball, source: { format: 'classic', path: tarball }, operation });
+    return takeBundle(machine, root, {
+      name: tarball,
+      source: { format: 'classic', path: tarball },
+      operation,
+    });
   }
   if (tarball !== '-')
-    return takeBundle(machine, { name: tarball, source: { format: 'bundle', file: tarball }, operation });
+    return takeBundle(machine, root, {
+      name: tarball,
+      source: { format: 'bundle', file: tarball },
+      operation,
+    });
   const { spoolInput } = await import('../../target/update/stdin.ts');
   const file = await spoolInput(machine, process.stdin);
-  return takeBundle(machine, { name: 'standard input', source: { format: 'bundle', file }, operation });
+  return takeBundle(machine, root, { name: 'standard input', source: { format: 'bundle', file }, operation });
 }

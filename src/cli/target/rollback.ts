@@ -20,15 +20,15 @@ function generationNumber(text: string): number {
 }
 
 async function rollback(options: RollbackOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
-  const { goBack } = await import('../../target/root/go-back.ts');
-  const { exitOf } = await import('../../target/update/take.ts');
-  const { receiptText } = await import('../../core/run/receipt.ts');
+  const { openAsRoot } = await import('./open.ts');
+  const { goBack } = await import('../../target/root/rollback.ts');
+  const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
-  const machine = await openMachine({
-    ...options,
-    emit: makeConsoleLog(printToStderr, options.verbose === true),
-  });
+  const machine = await openAsRoot(
+    options,
+    makeConsoleLog(printToStderr, options.verbose === true),
+    'go back to another generation',
+  );
   const receipt = await goBack(machine, options.to);
   const { requestReboot } = await import('../../target/root/reboot.ts');
   await requestReboot(machine);

@@ -16,15 +16,15 @@ export function defineAgent(program: Command): void {
 }
 
 async function agent(options: AgentOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openTarget } = await import('../target/open.ts');
   const { runAgent, runOnce } = await import('../../target/service/agent.ts');
   const { receiptText } = await import('../../core/run/receipt.ts');
-  const machine = await openMachine({ ...options, emit: await serviceLog(options.verbose) });
+  const { machine, root } = await openTarget(options, await serviceLog(options.verbose));
   if (options.once === true) {
-    return runOnce(machine, (receipt) =>
+    return runOnce(machine, root, (receipt) =>
       options.json === true ? printJson(receipt) : print(`${receiptText(receipt)}\n`),
     );
   }
-  await runAgent(machine, untilStopped());
+  await runAgent(machine, root, untilStopped());
   return exitCodes.done;
 }

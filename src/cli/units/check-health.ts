@@ -19,9 +19,9 @@ export function defineCheckHealth(program: Command): void {
 }
 
 async function check(options: CheckHealthOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openMachineHere } = await import('../target/open.ts');
   const { runHealthChecks } = await import('../../target/activate/health.ts');
-  const machine = await openMachine({ ...options, emit: () => undefined });
+  const machine = await openMachineHere(options, () => undefined);
   const { failedBefore, afterStart = false } = options;
   const results = await runHealthChecks(machine, {
     afterStart,

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import type { Occasion } from '../../target/activate/confirm.ts';
+import type { Occasion } from '../../target/activate/judge-pending.ts';
 import { print, printJson, printToStderr, runVerb, serviceLog } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 
@@ -17,13 +17,12 @@ export function defineConfirm(program: Command): void {
 }
 
 async function confirm(options: ConfirmOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openAsRoot } = await import('../target/open.ts');
   const { confirmAtStart, confirmByHand } = await import('../../target/root/confirm.ts');
-  const { exitOf } = await import('../../target/update/take.ts');
-  const { receiptText } = await import('../../core/run/receipt.ts');
+  const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
   const occasion: Occasion = options.atStart === true ? 'start' : 'operator';
   const emit = await logFor(occasion, options);
-  const machine = await openMachine({ ...options, emit });
+  const machine = await openAsRoot(options, emit, 'confirm');
   const receipt = await (occasion === 'start' ? confirmAtStart(machine) : confirmByHand(machine));
   if (receipt === undefined) {
     if (options.json === true) printJson({ schema: 1, ok: true, pending: false });

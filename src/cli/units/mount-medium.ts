@@ -15,8 +15,8 @@ export function defineMountMedium(program: Command): void {
 }
 
 async function mountMedium(name: string, options: TargetOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openMachineHere } = await import('../target/open.ts');
   const { mountByPolicy } = await import('../../target/root/mount-medium.ts');
-  await mountByPolicy(await openMachine({ ...options, emit: await serviceLog() }), name);
+  await mountByPolicy(await openMachineHere(options, await serviceLog()), name);
   return exitCodes.done;
 }

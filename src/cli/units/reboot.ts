@@ -12,9 +12,9 @@ export function defineReboot(program: Command): void {
 }
 
 async function reboot(options: TargetOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openMachineHere } = await import('../target/open.ts');
   const { restartMachine } = await import('../../target/root/reboot.ts');
-  const machine = await openMachine({ ...options, emit: await serviceLog() });
+  const machine = await openMachineHere(options, await serviceLog());
   const stop = new AbortController();
   process.on('SIGTERM', () => stop.abort());
   await restartMachine(machine, stop.signal).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { exitCodes } from '../../core/errors.ts';
 import { print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 
@@ -11,10 +11,9 @@ export function defineStoreKey(program: Command): void {
 }
 
 async function storeKey(options: TargetOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openAsRoot } = await import('../target/open.ts');
   const { makeStoreKey, nixTrusts, storeKeyConf } = await import('../../target/machine/store-key.ts');
-  const machine = await openMachine({ ...options, emit: () => undefined });
-  if (machine.handsOver) throw new NixmakerError('usage', 'only root can make it');
+  const machine = await openAsRoot(options, () => undefined, 'make it');
   const key = await makeStoreKey(machine);
   const trusted = await nixTrusts(machine, key);
   if (options.json === true) printJson({ schema: 1, storeKey: key, conf: storeKeyConf(machine), trusted });

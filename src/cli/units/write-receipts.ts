@@ -14,8 +14,8 @@ export function defineWriteReceipts(program: Command): void {
 }
 
 async function writeReceipts(options: TargetOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
+  const { openAsRoot } = await import('../target/open.ts');
   const { serveVisits } = await import('../../target/root/visit.ts');
-  await serveVisits(await openMachine({ ...options, emit: await serviceLog(options.verbose) }));
+  await serveVisits(await openAsRoot(options, await serviceLog(options.verbose), 'write receipts'));
   return exitCodes.done;
 }

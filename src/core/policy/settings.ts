@@ -50,3 +50,14 @@ export const settingsParser = z.strictObject({
 
 export type Settings = z.infer<typeof settingsParser>;
 export const defaultSettingsFile = '/etc/nixmaker/settings.json';
+
+/**
+ * What this process is. `agent`: without privileges; it asks root (root.ts). `root`: root beside such an agent, with a journal
+ * where nobody else can write. `direct`: both in one process, in a sandbox or where there is no systemd.
+ */
+export type Role = 'agent' | 'root' | 'direct';
+
+export function roleOf({ activation }: Pick<Settings, 'activation'>, uid: number): Role {
+  if (activation === 'direct') return 'direct';
+  return uid === 0 ? 'root' : 'agent';
+}

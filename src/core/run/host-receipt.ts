@@ -52,7 +52,24 @@ const run = z.strictObject({
 
 export type ReceiptRun = z.infer<typeof run>;
 export const receiptRunParser = run;
-export const receiptRunKeys = Object.keys(run.shape) as readonly (keyof ReceiptRun)[];
+const receiptRunKeys = Object.keys(run.shape) as readonly (keyof ReceiptRun)[];
+
+/** What the desk is to know of a run; journal lines and receipts hold more. */
+export function toReceiptRun(record: object): ReceiptRun {
+  const entries = receiptRunKeys.flatMap((k) => {
+    const value = (record as Record<string, unknown>)[k];
+    return value === undefined ? [] : [[k, clip(value)]];
+  });
+  return Object.fromEntries(entries) as ReceiptRun;
+}
+
+/** Within the bounds of a receipt: one long message must not keep all receipts at home. */
+function clip(value: unknown): unknown {
+  if (typeof value === 'string') return value.slice(0, 4096);
+  if (Array.isArray(value)) return value.slice(0, 100).map(clip);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, clip(v)]));
+}
 
 const hostReceiptSchema = z.strictObject({
   schema: z.literal(hostReceiptSchemaVersion),

@@ -1,6 +1,6 @@
 /** The receipt: what became of one bundle on this machine. A person reads the text, programs the JSON. */
 import { catalogue, safetyOf } from '../catalogue.ts';
-import { printable, type ReasonCode } from '../errors.ts';
+import { type ExitCode, exitCodes, printable, type ReasonCode } from '../errors.ts';
 import type { Operation } from '../schema.ts';
 import type { State } from './lifecycle.ts';
 
@@ -59,6 +59,12 @@ export interface Receipt {
   readonly changes?: readonly string[];
   /** Last lines of Nix or switch-to-configuration. */
   readonly output?: readonly string[];
+}
+
+/** The exit code that stands for a receipt. */
+export function exitOf({ state, code }: Receipt): ExitCode {
+  if (state === 'committed' || state === 'pending') return exitCodes.done;
+  return code === undefined ? exitCodes.fault : catalogue[code].exit;
 }
 
 const headlines: Readonly<Partial<Record<State, string>>> = {

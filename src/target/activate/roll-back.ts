@@ -8,6 +8,7 @@ import type { SwitchVerb } from '../../activation/switch.ts';
 import { startUnit } from '../../activation/units.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
+import type { Operation } from '../../core/schema.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import {
   deleteGeneration,
@@ -18,9 +19,11 @@ import {
 } from '../../nix/profile.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
-import { type ActivationRequest, switchVerb } from './activate.ts';
+import { switchVerb } from './switch-verb.ts';
 
-export interface Rollback extends Pick<ActivationRequest, 'transaction' | 'operation'> {
+export interface Rollback {
+  readonly transaction: Transaction;
+  readonly operation: Operation;
   /**
    * Leave the work to nixmaker-activate.service. While the machine is still starting, a switch would wait for the end of
    * the start, and the start for us.

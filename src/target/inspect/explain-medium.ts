@@ -2,9 +2,9 @@
 import { relative } from 'node:path';
 import { listPool } from '../../bundle/pool.ts';
 import type { Machine } from '../machine/machine.ts';
-import { accessTo } from '../machine/medium-access.ts';
+import { listCandidates } from '../machine/places.ts';
 import { type Judged, judgeCandidate } from '../media/judge.ts';
-import { listCandidates } from '../media/places.ts';
+import { accessTo } from '../update/medium-access.ts';
 
 export interface MediumVerdict extends Judged {
   readonly file: string;

@@ -8,13 +8,21 @@ import { systemClock } from '../../process/clock.ts';
 import { runProgram } from '../../process/run.ts';
 import { readPolicy } from '../../state/config.ts';
 import type { JournalRecord } from '../../state/journal.ts';
-import { readProgress, secondsLeft } from '../../state/progress.ts';
-import type { Status } from './status.ts';
+import { type Progress, readProgress, secondsLeft } from '../../state/progress.ts';
+
+/** A step that is under way, and what is left of it in seconds. */
+export type StepProgress = Progress & { readonly secondsLeft: number | undefined };
+
+/** Of the policy, as far as this user may read it. */
+export interface PolicyInShort {
+  readonly window?: string;
+  readonly problem?: string;
+}
 
 export async function progressOf(
   settings: Settings,
   last: JournalRecord | undefined,
-): Promise<Status['progress']> {
+): Promise<StepProgress | undefined> {
   const progress = await readProgress(settings.runtimeDirectory);
   const isOf = last !== undefined && progress?.transaction === last.transaction;
   // What is written there stays behind when its step is over.
@@ -43,7 +51,7 @@ export async function confirmWithin({ confirmBy }: JournalRecord): Promise<strin
   return left > 0 ? `within ${left} s, or it is put back: nixmaker confirm` : 'the time for it is over';
 }
 
-export async function policyInShort(settings: Settings): Promise<Status['policy']> {
+export async function policyInShort(settings: Settings): Promise<PolicyInShort> {
   try {
     const { reboot } = await readPolicy(settings.policyFile, process.getuid?.() ?? 0);
     if (reboot.when === 'never') return {};

@@ -6,12 +6,19 @@ import { type DiskRow, listDisks } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { type JournalContents, type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
 import { readKeyring } from '../../state/keyring.ts';
-import type { Progress } from '../../state/progress.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readKnownFloor } from '../machine/floor.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
 import { findPending } from '../machine/pending.ts';
-import { confirmWithin, healthLine, mediaOf, policyInShort, progressOf } from './status-parts.ts';
+import {
+  confirmWithin,
+  healthLine,
+  mediaOf,
+  type PolicyInShort,
+  policyInShort,
+  progressOf,
+  type StepProgress,
+} from './status-parts.ts';
 
 export interface Status {
   readonly schema: 1;
@@ -39,13 +46,12 @@ export interface Status {
   readonly keyring: number | undefined;
   readonly last: JournalRecord | undefined;
   /** Of the run under way. */
-  readonly progress: (Progress & { readonly secondsLeft: number | undefined }) | undefined;
+  readonly progress: StepProgress | undefined;
   /** The last run's health checks in a line. */
   readonly health: string | undefined;
   /** Where media are mounted below the folders of the settings, and by nixmaker. */
   readonly media: readonly string[];
-  /** Of the policy, as far as this user may read it. */
-  readonly policy: { readonly window?: string; readonly problem?: string } | undefined;
+  readonly policy: PolicyInShort | undefined;
   /** Files in the inbox that have not been archived. */
   readonly waiting: readonly string[];
   readonly disks: readonly DiskRow[];

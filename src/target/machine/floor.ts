@@ -1,12 +1,9 @@
-/** The floor with all that is known of it, and its return by an operator’s word when it was lost. */
+/** The floor with all that is known of it. */
 
-import { NixmakerError } from '../../core/errors.ts';
-import type { Floor } from '../../core/policy/decide.ts';
 import { doubtFloor } from '../../core/run/floor.ts';
-import { raiseFloor, readFloor, type StoredFloor } from '../../state/floor.ts';
+import { readFloor, type StoredFloor } from '../../state/floor.ts';
 import { type JournalRecord, readJournal } from '../../state/journal.ts';
 import type { Machine } from './machine.ts';
-import { withLock } from './with-lock.ts';
 
 export interface KnownFloor {
   /** The journal beside it. */
@@ -37,7 +34,7 @@ export function timeFloor(
     : { now, clockBehind: false };
 }
 
-const longAgo = '1970-01-01T00:00:00Z';
+export const longAgo = '1970-01-01T00:00:00Z';
 
 function newestCommitted(records: readonly JournalRecord[]): StoredFloor | undefined {
   let newest: StoredFloor | undefined;
@@ -58,43 +55,4 @@ function newestCommitted(records: readonly JournalRecord[]): StoredFloor | undef
     };
   }
   return newest;
-}
-
-/** Where nobody knows which bundle had the sequence: no bundle of that sequence is taken. */
-const unknownDigest: Floor['manifestDigest'] = '0'.repeat(64);
-
-/**
- * Puts a lost floor back: to what the journal says, or to the operator’s word where that is higher.
- * @param sequence the newest that this machine has taken, as far as the operator knows
- * @throws NixmakerError `usage` where the floor is not lost, or nothing says what it was
- */
-export async function adoptFloor(machine: Machine, sequence: number | undefined): Promise<StoredFloor> {
-  if (machine.handsOver) throw new NixmakerError('usage', 'only root can adopt a floor');
-  return withLock(machine, async () => {
-    const { floor, committed, doubt } = await readKnownFloor(machine.floorDirectory);
-    if (doubt === undefined) {
-      const stands = floor === undefined ? 'no bundle was taken yet' : `it is ${floor.sequence}`;
-      throw new NixmakerError('usage', `the floor is not lost: ${stands}`);
-    }
-    const known = committed?.sequence ?? 0;
-    if (sequence === undefined && committed === undefined)
-      throw new NixmakerError('usage', 'the journal does not say what it was: give --sequence');
-    if (sequence !== undefined && sequence < known)
-      throw new NixmakerError(
-        'usage',
-        `the journal says that sequence ${known} was taken: it can’t be lower`,
-      );
-    const adopted: StoredFloor =
-      committed !== undefined && (sequence === undefined || sequence === known)
-        ? committed
-        : {
-            schema: 1,
-            sequence: sequence as number,
-            manifestDigest: unknownDigest,
-            createdAt: committed?.createdAt ?? longAgo,
-          };
-    await raiseFloor(machine.floorDirectory, adopted);
-    machine.emit({ event: 'floor-adopted', level: 'warn', because: doubt, sequence: adopted.sequence });
-    return adopted;
-  });
 }

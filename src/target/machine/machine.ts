@@ -6,7 +6,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import { type Keyring, withKeyring } from '../../core/policy/keyring.ts';
 import type { Policy } from '../../core/policy/policy.ts';
 import type { Settings } from '../../core/policy/settings.ts';
-import { defaultSettingsFile } from '../../core/policy/settings.ts';
+import { defaultSettingsFile, type Role } from '../../core/policy/settings.ts';
 import type { Clock, EventSink, ProcessHolder, ProcessListener, ProcessRunner } from '../../core/ports.ts';
 import type { State } from '../../core/run/lifecycle.ts';
 import type { NixContext } from '../../nix/command.ts';
@@ -16,6 +16,15 @@ import { holdProgram, listenToProgram, runProgram } from '../../process/run.ts';
 import { type TrustSet, trustSetOf } from '../../signing/verify.ts';
 import { readPolicy, readSettings } from '../../state/config.ts';
 import { readKeyring } from '../../state/keyring.ts';
+
+/** A machine opened by a process that may do root's part. */
+export type RootMachine = Machine & { readonly role: 'root' | 'direct' };
+
+/** @param what this process was asked to do, for people @throws NixmakerError `usage` */
+export function requireRoot(machine: Machine, what: string): RootMachine {
+  if (machine.role === 'agent') throw new NixmakerError('usage', `only root can ${what}`);
+  return machine as RootMachine;
+}
 
 export interface Machine {
   /** Of nixmaker itself. */
@@ -34,8 +43,7 @@ export interface Machine {
   readonly floorDirectory: string;
   /** The agent's own folder: where its lock is. */
   readonly agentDirectory: string;
-  /** Whether activation is somebody else's: the root helper's, which is asked by a request. */
-  readonly handsOver: boolean;
+  readonly role: Role;
   readonly nix: NixContext;
   readonly run: ProcessRunner;
   readonly hold: ProcessHolder;
@@ -53,17 +61,18 @@ export interface Machine {
 }
 
 export interface MachineOptions {
-  readonly settingsFile?: string;
-  readonly policyFile?: string;
+  /** As `openSettings` has read them. */
+  readonly settings: Settings;
+  readonly role: Role;
+  /** As given on the command line. */
+  readonly files: { readonly settingsFile?: string | undefined; readonly policyFile?: string | undefined };
   readonly emit: EventSink;
 }
 
 /** @throws NixmakerError of the configuration kind (exit 78) before anything is looked at */
-export async function openMachine(options: MachineOptions): Promise<Machine> {
-  const uid = process.getuid?.() ?? 0;
-  const given = await openSettings(options.settingsFile);
-  const settings = settingsFor(given, uid);
-  const written = await readPolicy(options.policyFile ?? settings.policyFile, uid);
+export async function openMachine({ settings: given, role, files, emit }: MachineOptions): Promise<Machine> {
+  const settings = settingsFor(given, role);
+  const written = await readPolicy(files.policyFile ?? settings.policyFile, process.getuid?.() ?? 0);
   // Also where a keyring counts instead: a policy that can’t be used must be noticed before it is needed.
   trustSetOf(written);
   const readTrust = async () => {
@@ -75,7 +84,7 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
   return {
     version: await readVersion(),
     settings,
-    files: { settings: options.settingsFile, policy: options.policyFile },
+    files: { settings: files.settingsFile, policy: files.policyFile },
     get policy() {
       return trusted.policy;
     },
@@ -90,14 +99,14 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
     },
     floorDirectory: floorDirectoryOf(settings),
     agentDirectory: given.stateDirectory,
-    handsOver: settings.activation === 'systemd' && uid !== 0,
+    role,
     nix: contextFor(settings),
     run: runProgram,
     hold: holdProgram,
     listen: listenToProgram,
     clock: systemClock,
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
-    emit: options.emit,
+    emit,
     machineId: await readMachineId(),
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
   };
@@ -118,9 +127,8 @@ export function contextFor(settings: Settings): NixContext {
  * Root keeps its journal where nobody else can write: helper, command line and agent, whichever of them root runs.
  * In a sandbox (`direct`) there is one process, one user and one folder.
  */
-function settingsFor(settings: Settings, uid: number): Settings {
-  const apart = settings.activation === 'systemd' && uid === 0;
-  return apart ? { ...settings, stateDirectory: settings.activationDirectory } : settings;
+function settingsFor(settings: Settings, role: Role): Settings {
+  return role === 'root' ? { ...settings, stateDirectory: settings.activationDirectory } : settings;
 }
 
 export function floorDirectoryOf(settings: Settings): string {

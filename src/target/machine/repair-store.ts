@@ -6,7 +6,7 @@
  */
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { deletePaths, findModified, findReferrers, listRegisteredSince } from '../../nix/target.ts';
-import { dropImportRoots } from '../update/import.ts';
+import { dropImportRoots } from './import-roots.ts';
 import type { Machine } from './machine.ts';
 import type { Transaction } from './transaction.ts';
 

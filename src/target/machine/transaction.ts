@@ -94,10 +94,9 @@ export class Transaction {
       await this.advance(state);
     }
     const receipt = this.receipt();
-    // An agent's run that waits is tried again and again, and its journal is enough; a helper's is waited for.
-    const { stateDirectory, activationDirectory } = this.#machine.settings;
-    if (this.#state !== 'deferred' || stateDirectory === activationDirectory)
-      await saveReceipt(stateDirectory, receipt);
+    // A run that waits is tried again and again, and its journal is enough; but root's is waited for by the agent.
+    const { role, settings } = this.#machine;
+    if (this.#state !== 'deferred' || role === 'root') await saveReceipt(settings.stateDirectory, receipt);
     return receipt;
   }
 

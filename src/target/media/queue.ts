@@ -10,9 +10,9 @@ import { exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts'
 import type { Finding } from '../../core/run/host-receipt.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type Access, accessTo } from '../machine/medium-access.ts';
+import { type Listing, listCandidates, listPlaces, type Place } from '../machine/places.ts';
+import { type Access, accessTo } from '../update/medium-access.ts';
 import { type Judged, judgeCandidate } from './judge.ts';
-import { type Listing, listCandidates, listPlaces, type Place } from './places.ts';
 
 export interface Found {
   readonly place: Place;

@@ -4,9 +4,9 @@ import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
-import { judgePending } from '../activate/confirm.ts';
+import { judgePending } from '../activate/judge-pending.ts';
 import { resumeStopped } from '../activate/resume.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { Machine, RootMachine } from '../machine/machine.ts';
 import { findPending, runsRolledBack } from '../machine/pending.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { requestReboot } from './reboot.ts';
@@ -20,7 +20,7 @@ const lockWait = ['--timeout', '60'];
  * What nixmaker-confirm.service does, and again when the time to confirm is over. The start of the machine waits for it.
  * @throws NixmakerError `busy`
  */
-export async function confirmAtStart(machine: Machine): Promise<Receipt | undefined> {
+export async function confirmAtStart(machine: RootMachine): Promise<Receipt | undefined> {
   await untilAtRest(machine);
   const receipt = await withLock(machine, () => judgePending(machine, 'start'), lockWait);
   await requestReboot(machine);
@@ -29,7 +29,7 @@ export async function confirmAtStart(machine: Machine): Promise<Receipt | undefi
 }
 
 /** Asked once more, the answer about a system that was rolled back and still runs is the same. */
-async function requireWanted({ settings }: Machine): Promise<void> {
+async function requireWanted({ settings }: Pick<Machine, 'settings'>): Promise<void> {
   const { records } = await readJournal(settings.stateDirectory);
   const running = await readSystemLink(settings.currentSystem);
   const { toplevel: installed } = await readProfile(settings.profile);
@@ -41,7 +41,7 @@ async function requireWanted({ settings }: Machine): Promise<void> {
  * Runs that were cut off are the helper’s, who was started before us. One that it is rolling back needs no judgement, and
  * must not be waited for: its switch may wait for the end of this very start.
  */
-async function untilAtRest({ settings, clock }: Machine): Promise<void> {
+async function untilAtRest({ settings, clock }: Pick<Machine, 'settings' | 'clock'>): Promise<void> {
   const end = clock.monotonic() + patience;
   for (;;) {
     const { records } = await readJournal(settings.stateDirectory);
@@ -55,9 +55,8 @@ async function untilAtRest({ settings, clock }: Machine): Promise<void> {
   }
 }
 
-/** `nixmaker confirm`. @throws NixmakerError `not-restarted`, `usage` */
-export function confirmByHand(machine: Machine): Promise<Receipt | undefined> {
-  if (machine.handsOver) throw new NixmakerError('usage', 'only root can confirm');
+/** `nixmaker confirm`. @throws NixmakerError `not-restarted` */
+export function confirmByHand(machine: RootMachine): Promise<Receipt | undefined> {
   return withLock(
     machine,
     async () => {

@@ -5,7 +5,7 @@ import {
   hostReceiptParser,
   hostReceiptType,
   type ReceiptRun,
-  receiptRunKeys,
+  toReceiptRun,
 } from '../../core/run/host-receipt.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import { signEnvelope } from '../../signing/envelope.ts';
@@ -62,23 +62,6 @@ async function runsAtRest({ floorDirectory }: Machine): Promise<ReceiptRun[]> {
   return lastOfEach(records)
     .filter((r) => isAtRest(r.state) && r.state !== 'deferred')
     .map(toReceiptRun);
-}
-
-/** What the desk is to know of a run; journal lines and receipts hold more. */
-export function toReceiptRun(record: object): ReceiptRun {
-  const entries = receiptRunKeys.flatMap((k) => {
-    const value = (record as Record<string, unknown>)[k];
-    return value === undefined ? [] : [[k, clip(value)]];
-  });
-  return Object.fromEntries(entries) as ReceiptRun;
-}
-
-/** Within the bounds of a receipt: one long message must not keep all receipts at home. */
-function clip(value: unknown): unknown {
-  if (typeof value === 'string') return value.slice(0, 4096);
-  if (Array.isArray(value)) return value.slice(0, 100).map(clip);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, clip(v)]));
 }
 
 function newestPerName(runs: readonly ReceiptRun[]): ReceiptRun[] {

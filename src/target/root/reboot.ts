@@ -17,7 +17,7 @@ const service = 'nixmaker-reboot.service';
 
 /** Called when a run has ended. nixmaker-reboot.service does the rest, in its own time. */
 export async function requestReboot(machine: Machine): Promise<void> {
-  if (machine.settings.activation !== 'systemd' || machine.handsOver) return;
+  if (machine.role !== 'root') return;
   const because = await reasonToRestart(machine);
   if (because === undefined) return;
   machine.emit({ event: 'reboot-requested', because });

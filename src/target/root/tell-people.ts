@@ -4,7 +4,7 @@ import { catalogue } from '../../core/catalogue.ts';
 import { messageOf, type NixmakerError, printable } from '../../core/errors.ts';
 import type { ReceiptRun } from '../../core/run/host-receipt.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { Place } from '../media/places.ts';
+import type { Place } from '../machine/places.ts';
 
 interface Visit {
   readonly place: Place;

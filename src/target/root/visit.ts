@@ -6,54 +6,32 @@ import { basename, join } from 'node:path';
 import { poolFolder } from '../../bundle/pool.ts';
 import { catalogue } from '../../core/catalogue.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { hostReceiptParser, hostReceiptType, type ReceiptRun } from '../../core/run/host-receipt.ts';
+import { hostReceiptParser, hostReceiptType } from '../../core/run/host-receipt.ts';
 import { type Receipt, receiptText } from '../../core/run/receipt.ts';
 import { type Delivery, deliver } from '../../media/deliver.ts';
 import { probeDevice, whileWritable } from '../../media/mount.ts';
 import { openEnvelope } from '../../signing/envelope.ts';
 import { listOutbox, readFromOutbox, removeFromOutbox } from '../../state/outbox.ts';
-import { serveRequests, type VisitFile, visitRequests, writeRequest } from '../../state/requests.ts';
-import type { Machine } from '../machine/machine.ts';
-import { listPlaces, type Place } from '../media/places.ts';
-import type { FinishedVisit } from '../media/queue.ts';
+import { type VisitFile, visitRequests } from '../../state/requests.ts';
+import type { Machine, RootMachine } from '../machine/machine.ts';
+import { listPlaces, type Place } from '../machine/places.ts';
 import { writeReceipts } from './host-receipts.ts';
+import { serveAll } from './serve-requests.ts';
 import { tellPeople } from './tell-people.ts';
 
-/** @param runs what became of the bundles that were taken there */
-export async function endVisit(
-  machine: Machine,
-  { place, findings }: FinishedVisit,
-  runs: readonly ReceiptRun[],
-): Promise<void> {
-  machine.emit({ event: 'medium-done', place: place.root, findings: findings.length });
-  const visit: VisitFile = {
-    schema: 1,
-    transaction: machine.randomHex(6),
-    place: place.root,
-    findings: findings.slice(0, 1000),
-    runs: runs.slice(-100),
-  };
-  if (machine.handsOver) await writeRequest(machine.settings.runtimeDirectory, visitRequests, visit);
-  else await serveVisit(machine, visit);
-}
-
 /** What nixmaker-receipts.service does: serves what the agent has asked for, until there is no more. */
-export async function serveVisits(machine: Machine): Promise<void> {
-  if (machine.handsOver) throw new NixmakerError('usage', 'only root can write receipts');
-  const reject = (name: string, detail: string) =>
-    machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
-  const server = {
-    reject,
-    serve: async (visit: VisitFile, acknowledge: () => Promise<void>) => {
-      await acknowledge();
-      await serveVisit(machine, visit);
-    },
-  };
-  while ((await serveRequests(machine.settings.runtimeDirectory, visitRequests, server)) > 0);
+export function serveVisits(machine: RootMachine): Promise<void> {
+  return serveAll(machine, visitRequests, async (visit, acknowledge) => {
+    await acknowledge();
+    await serveVisit(machine, visit);
+  });
 }
 
 /** Where the medium can’t be written to, the receipts wait for the next; whatever happens, a person is told. */
-async function serveVisit(machine: Machine, { place: root, findings, runs }: VisitFile): Promise<void> {
+export async function serveVisit(
+  machine: RootMachine,
+  { place: root, findings, runs }: VisitFile,
+): Promise<void> {
   // The agent’s word for where the medium is counts only if there is one.
   const place = (await listPlaces(machine)).find((p) => p.root === root);
   if (place === undefined) {

@@ -7,61 +7,19 @@
  * Threat: an agent that was taken over. It gets nothing signed but what the policy’s own keys have signed for this host,
  * and what root itself would take now.
  */
-import type { OpenedBundle } from '../../bundle/contents.ts';
 import type { Manifest } from '../../core/bundle/manifest.ts';
 import { fingerprint } from '../../core/bundle/narinfo.ts';
 import { NixmakerError } from '../../core/errors.ts';
-import { decide } from '../../core/policy/decide.ts';
 import type { StorePath } from '../../core/store-path.ts';
-import { trustedKeysOf } from '../../nix/target.ts';
-import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
-import { serveRequests, type VouchRequestFile, vouchRequests, writeRequest } from '../../state/requests.ts';
-import { readVoucher, type Voucher, writeVoucher } from '../../state/vouchers.ts';
-import { gatherFacts } from '../machine/facts.ts';
-import type { Machine } from '../machine/machine.ts';
+import { type VouchRequestFile, vouchRequests } from '../../state/requests.ts';
+import { type Voucher, writeVoucher } from '../../state/vouchers.ts';
+import type { Machine, RootMachine } from '../machine/machine.ts';
 import { readStoreKey } from '../machine/store-key.ts';
-import type { Transaction } from '../machine/transaction.ts';
-import type { Contents, Examined } from '../update/open.ts';
+import { serveAll, tellRejected } from './serve-requests.ts';
+import { decideAsRoot, verifyRequested } from './verify.ts';
 
-/** How long root may take to sign some thousand paths. Milliseconds. */
-const patience = 120_000;
-const pause = 200;
-
-/** Signatures to add to the bundle’s narinfos; undefined where Nix takes them as they are. */
-export async function vouchFor(
-  machine: Machine,
-  {
-    transaction,
-    verified,
-    head,
-    contents,
-  }: {
-    transaction: Transaction;
-    verified: VerifiedManifest;
-    head: Examined['head'];
-    contents: Contents;
-  },
-): Promise<Voucher['signatures'] | undefined> {
-  if (contents.kind !== 'bundle') return undefined;
-  const trusted = await trustedKeysOf(machine.nix);
-  const names = new Set(trusted.map((text) => text.slice(0, text.indexOf(':'))));
-  if (isSignedFor(contents.bundle, names)) return undefined;
-  const signatures = machine.handsOver
-    ? await askRoot(machine, transaction.id, head)
-    : await signPaths(machine, verified.manifest);
-  transaction.emit('vouched', { paths: Object.keys(signatures).length });
-  return signatures;
-}
-
-/** By name only; whether the signatures fit is for Nix to say. A path that is named after its contents needs none. */
-function isSignedFor({ narinfos }: OpenedBundle, names: ReadonlySet<string>): boolean {
-  return [...narinfos.values()].every(
-    ({ ca, signatures }) =>
-      ca !== undefined || signatures.some((text) => names.has(text.slice(0, text.indexOf(':')))),
-  );
-}
-
-async function signPaths(
+/** A signature for each path, as narinfos have them. @throws NixmakerError `nix-key-untrusted` */
+export async function signPaths(
   machine: Pick<Machine, 'floorDirectory'>,
   { paths }: Manifest,
 ): Promise<Record<StorePath, string>> {
@@ -71,49 +29,20 @@ async function signPaths(
   );
 }
 
-async function askRoot(
-  machine: Machine,
-  transaction: string,
-  head: Examined['head'],
-): Promise<Voucher['signatures']> {
-  const { settings, clock } = machine;
-  await writeRequest(settings.runtimeDirectory, vouchRequests, {
-    schema: 1,
-    transaction,
-    manifest: head.manifestBytes.toString('base64'),
-    signatures: head.signatureBytes.toString('base64'),
-  });
-  const deadline = clock.monotonic() + patience;
-  while (clock.monotonic() < deadline) {
-    const answer = await readVoucher(settings.activationDirectory, transaction);
-    if (answer?.refusal !== undefined) throw new NixmakerError('nix-key-untrusted', answer.refusal);
-    if (answer !== undefined) return answer.signatures;
-    await clock.sleep(pause);
-  }
-  throw new NixmakerError('busy', 'nixmaker-activate.service has not answered');
-}
-
-/** Serves the agent’s requests, as root. */
-export async function serveVouchers(machine: Machine): Promise<void> {
-  const { runtimeDirectory, activationDirectory } = machine.settings;
-  const reject = (name: string, detail: string) =>
-    machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
-  const serve = async (request: VouchRequestFile, acknowledge: () => Promise<void>) => {
+/** Serves the agent’s requests. */
+export function serveVouchers(machine: RootMachine): Promise<void> {
+  return serveAll(machine, vouchRequests, async (request, acknowledge) => {
     await acknowledge();
     const answer = await answerTo(machine, request);
-    if (answer.refusal !== undefined) reject('voucher', answer.refusal);
-    await writeVoucher(activationDirectory, request.transaction, answer);
-  };
-  while ((await serveRequests(runtimeDirectory, vouchRequests, { reject, serve })) > 0);
+    if (answer.refusal !== undefined) tellRejected(machine, 'voucher', answer.refusal);
+    await writeVoucher(machine.settings.activationDirectory, request.transaction, answer);
+  });
 }
 
-async function answerTo(machine: Machine, request: VouchRequestFile): Promise<Voucher> {
+async function answerTo(machine: RootMachine, request: VouchRequestFile): Promise<Voucher> {
   try {
-    const bytes = (base64: string) => Buffer.from(base64, 'base64');
-    const verified = verifyManifest(bytes(request.manifest), bytes(request.signatures), machine.trust);
-    const { operation } = machine.policy;
-    const facts = await gatherFacts(machine, verified, { operation, unattended: true });
-    const verdict = decide(verified.manifest, facts, machine.policy);
+    const verified = verifyRequested(machine, request);
+    const verdict = await decideAsRoot(machine, verified, machine.policy.operation);
     if (verdict.verdict === 'refuse' || verdict.verdict === 'defer')
       throw new NixmakerError(verdict.code, verdict.detail);
     return { schema: 1, signatures: await signPaths(machine, verified.manifest) };

@@ -2,16 +2,17 @@
 import { mkdir } from 'node:fs/promises';
 import { catalogue, isPassing, worstExit } from '../../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
-import { type Receipt, receiptText } from '../../core/run/receipt.ts';
+import { exitOf, type Receipt, receiptText } from '../../core/run/receipt.ts';
 import { archive } from '../../media/archive.ts';
 import { type Candidate, doneFolder, refusedFolder, watchCarrier, watchInbox } from '../../media/inbox.ts';
 import { watchMounts } from '../../media/mounts.ts';
-import { resumeAtStart } from '../activate/resume.ts';
 import type { Machine } from '../machine/machine.ts';
-import { mediaRoots } from '../media/places.ts';
-import { MediaTaker } from '../media/take-media.ts';
+import { mediaRoots } from '../machine/places.ts';
+import type { Root } from '../machine/root.ts';
+import { withLock } from '../machine/with-lock.ts';
+import { MediaTaker } from '../media/taker.ts';
 import { sourceOf } from '../update/open.ts';
-import { exitOf, takeBundle } from '../update/take.ts';
+import { takeBundle } from '../update/take.ts';
 import { Endings } from './endings.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
 import { KeyringQueue } from './keyrings.ts';
@@ -24,13 +25,17 @@ const slowRescan = 60_000;
 const calm = 100;
 
 /** Takes what is there, waits for nothing, and returns the gravest result. */
-export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) => void): Promise<ExitCode> {
+export async function runOnce(
+  machine: Machine,
+  root: Root,
+  onReceipt: (receipt: Receipt) => void,
+): Promise<ExitCode> {
   await mkdir(machine.settings.inbox, { recursive: true });
   // Runs that were only forgotten say nothing: their bundle, if it is still there, is taken now.
-  const resumed = (await resumeAtStart(machine)).filter((r) => r.state !== 'deferred');
+  const resumed = (await withLock(machine, () => root.resume())).filter((r) => r.state !== 'deferred');
   for (const receipt of resumed) onReceipt(receipt);
   const exits: ExitCode[] = resumed.map(exitOf);
-  await new KeyringQueue(machine).acceptAll();
+  await new KeyringQueue(machine, root).acceptAll();
   const queue = new InboxQueue(machine);
   // A bad file is only believed at rest, and rest takes a moment to observe.
   if ((await queue.look()).length > 0) await machine.clock.sleep(machine.settings.inboxRest * 1000);
@@ -40,18 +45,18 @@ export async function runOnce(machine: Machine, onReceipt: (receipt: Receipt) =>
       exits.push(exitCodes.deferred);
       continue;
     }
-    exits.push(await takeCandidate(machine, { queue, candidate: look.candidate, onReceipt }));
+    exits.push(await takeCandidate(machine, { root, queue, candidate: look.candidate, onReceipt }));
   }
-  const media = new MediaTaker(machine, onReceipt);
+  const media = new MediaTaker(machine, root, onReceipt);
   for (let exit = await media.takeNext(); exit !== undefined; exit = await media.takeNext()) exits.push(exit);
   return worstExit(exits);
 }
 
 /** Runs until the signal; between bundles it sleeps until something changes. */
-export async function runAgent(machine: Machine, signal: AbortSignal): Promise<void> {
+export async function runAgent(machine: Machine, root: Root, signal: AbortSignal): Promise<void> {
   const service = await enterService(machine);
   await mkdir(machine.settings.inbox, { recursive: true });
-  await resumeAtStart(machine).catch(logOutcome(machine));
+  await withLock(machine, () => root.resume()).catch(logOutcome(machine));
   const endings = new Endings(machine, service);
   const wake = new Wake(machine);
   const watches = [await watchInbox(machine.settings.inbox, () => wake.now())];
@@ -62,15 +67,15 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
   signal.addEventListener('abort', stop);
   await service.status(`Watching ${machine.settings.inbox}`);
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
-  const keyrings = new KeyringQueue(machine);
+  const keyrings = new KeyringQueue(machine, root);
   const queue = new InboxQueue(machine);
   const onReceipt = (receipt: Receipt) => endings.tell(receipt);
-  const media = new MediaTaker(machine, onReceipt);
+  const media = new MediaTaker(machine, root, onReceipt);
   const waiting = new Set<string>();
   try {
     while (!signal.aborted) {
       wake.reset();
-      const wait = await rescan(machine, { keyrings, queue, media, waiting, signal, onReceipt });
+      const wait = await rescan(machine, { root, keyrings, queue, media, waiting, signal, onReceipt });
       await writeMetrics(machine);
       await wake.within(wait);
       if (!signal.aborted) await machine.clock.sleep(calm);
@@ -85,6 +90,7 @@ export async function runAgent(machine: Machine, signal: AbortSignal): Promise<v
 }
 
 interface Scan {
+  readonly root: Root;
   readonly keyrings: KeyringQueue;
   readonly queue: InboxQueue;
   readonly media: MediaTaker;
@@ -96,7 +102,7 @@ interface Scan {
 /** Takes all that is ready. @returns after how many milliseconds to look again even if nothing changes */
 async function rescan(
   machine: Machine,
-  { keyrings, queue, media, waiting, signal, onReceipt }: Scan,
+  { root, keyrings, queue, media, waiting, signal, onReceipt }: Scan,
 ): Promise<number> {
   let wait = slowRescan;
   try {
@@ -111,7 +117,7 @@ async function rescan(
         waiting.add(path);
       } else {
         waiting.delete(path);
-        await takeCandidate(machine, { queue, candidate: look.candidate, onReceipt });
+        await takeCandidate(machine, { root, queue, candidate: look.candidate, onReceipt });
         // What was deferred has a time of its own, which the next look tells.
         wait = 0;
       }
@@ -141,6 +147,7 @@ function announceWait(machine: Machine, look: Extract<Look, { action: 'wait' }>)
 }
 
 interface Taking {
+  readonly root: Root;
   readonly queue: InboxQueue;
   readonly candidate: Candidate;
   readonly onReceipt?: (receipt: Receipt) => void;
@@ -148,9 +155,9 @@ interface Taking {
 
 /** Takes one bundle and clears it away, or leaves it for later. Whatever one bundle does, the next one gets its turn. */
 async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode> {
-  const { queue, candidate, onReceipt } = taking;
+  const { root, queue, candidate, onReceipt } = taking;
   try {
-    const receipt = await takeBundle(machine, { name: candidate.path, source: sourceOf(candidate) });
+    const receipt = await takeBundle(machine, root, { name: candidate.path, source: sourceOf(candidate) });
     onReceipt?.(receipt);
     const exit = exitOf(receipt);
     // A rollback for want of room, too: the bundle is not at fault.

@@ -6,60 +6,12 @@ import { keyringsOf } from '../../bundle/pool.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { keyringExtension } from '../../core/policy/keyring.ts';
-import { peekKeyring, type VerifiedKeyring, verifyKeyring } from '../../signing/keyring.ts';
-import { readFloor } from '../../state/floor.ts';
-import { storeKeyring } from '../../state/keyring.ts';
-import { keyringRequests, serveRequests, writeRequest } from '../../state/requests.ts';
-import { timeFloor } from '../machine/floor.ts';
+import { peekKeyring } from '../../signing/keyring.ts';
+import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
-import { accessTo } from '../machine/medium-access.ts';
-import { withLock } from '../machine/with-lock.ts';
-import { listPlaces } from '../media/places.ts';
-
-/** The version that counts now: of the keyring that has come, or of the policy. */
-export const keyringVersion = ({ keyring, policy }: Machine): number =>
-  Math.max(keyring?.version ?? 0, policy.keyringVersion);
-
-/** With what is trusted now. @throws NixmakerError as `verifyKeyring` */
-async function verifyHere(machine: Machine, envelope: string): Promise<VerifiedKeyring> {
-  const { policy, floorDirectory } = machine;
-  const { floor } = await readFloor(floorDirectory);
-  const { now } = timeFloor(machine, floor);
-  return verifyKeyring(envelope, { host: policy.host, version: keyringVersion(machine), trust: policy, now });
-}
-
-/** Verifies, and keeps it. Root’s work where the privileges are apart. @throws NixmakerError as `verifyKeyring` */
-export async function acceptKeyring(machine: Machine, envelope: string): Promise<number> {
-  const { keyring, text } = await verifyHere(machine, envelope);
-  await storeKeyring(machine.floorDirectory, text);
-  await machine.reloadKeyring();
-  machine.emit({ event: 'keyring-accepted', level: 'warn', version: keyring.version });
-  return keyring.version;
-}
-
-/** At a machine, by a person. @throws NixmakerError as `verifyKeyring`, `usage` where root has to do it */
-export function acceptByHand(machine: Machine, envelope: string): Promise<number> {
-  if (machine.handsOver) throw new NixmakerError('usage', 'only root can accept a keyring');
-  return withLock(machine, () => acceptKeyring(machine, envelope));
-}
-
-/** Serves the agent’s requests, as root. */
-export async function serveKeyrings(machine: Machine): Promise<void> {
-  const reject = (name: string, detail: string) =>
-    machine.emit({ event: 'request-rejected', level: 'warn', name, detail });
-  const serve = async ({ envelope }: { envelope: string }, acknowledge: () => Promise<void>) => {
-    await acknowledge();
-    await acceptKeyring(machine, envelope).catch((error: unknown) => reject('keyring', describe(error)));
-  };
-  while ((await serveRequests(machine.settings.runtimeDirectory, keyringRequests, { reject, serve })) > 0);
-}
-
-const describe = (error: unknown) =>
-  error instanceof NixmakerError ? `${error.code}: ${error.detail}` : String(error);
-
-/** How long root may take to accept one. Milliseconds. */
-const patience = 60_000;
-const pause = 200;
+import { listPlaces } from '../machine/places.ts';
+import type { Root } from '../machine/root.ts';
+import { accessTo } from '../update/medium-access.ts';
 
 const mostFiles = 1000;
 
@@ -69,13 +21,15 @@ const mostFiles = 1000;
  */
 export class KeyringQueue {
   readonly #machine: Machine;
+  readonly #root: Root;
   /** What was said of files that were no good, so that it is said once. */
   readonly #refused = new Map<string, string>();
   /** Media that could not be read, until they are gone. */
   readonly #silent = new Set<string>();
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, root: Root) {
     this.#machine = machine;
+    this.#root = root;
   }
 
   /**
@@ -111,10 +65,9 @@ export class KeyringQueue {
   }
 
   async #accept(file: KeyringFile): Promise<void> {
-    const machine = this.#machine;
+    const { path: source, text: envelope, version } = file;
     try {
-      if (machine.handsOver) await this.#handOver(file);
-      else await acceptKeyring(machine, file.text);
+      await this.#root.acceptKeyring({ envelope, version, source });
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
       this.#refuse(file, error);
@@ -124,24 +77,6 @@ export class KeyringQueue {
   #refuse({ path, text }: KeyringFile, { code, detail }: NixmakerError): void {
     this.#refused.set(text, code);
     this.#machine.emit({ event: 'keyring-refused', level: 'warn', source: path, code, detail });
-  }
-
-  /** Verified here first, so that what is wrong is told where it lies. */
-  async #handOver(file: KeyringFile): Promise<void> {
-    const machine = this.#machine;
-    const { settings, clock } = machine;
-    await verifyHere(machine, file.text);
-    const transaction = machine.randomHex(6);
-    const request = { schema: 1, transaction, envelope: file.text } as const;
-    await writeRequest(settings.runtimeDirectory, keyringRequests, request);
-    const deadline = clock.monotonic() + patience;
-    while (keyringVersion(machine) < file.version) {
-      if (clock.monotonic() > deadline)
-        throw new NixmakerError('busy', 'nixmaker-activate.service has not answered');
-      await clock.sleep(pause);
-      await machine.reloadKeyring();
-    }
-    machine.emit({ event: 'keyring-accepted', level: 'warn', version: file.version, source: file.path });
   }
 
   async #read(isSilent: (id: string) => boolean): Promise<KeyringFile[]> {

@@ -1,5 +1,4 @@
-/** From a verified bundle to valid store paths: rooted in advance, imported as an ordinary client, realised. */
-import { join } from 'node:path';
+/** From a verified bundle to valid store paths: imported as an ordinary client, realised. */
 import { pathsLeftOut } from '../../bundle/contents.ts';
 import type { Delta, Manifest } from '../../core/bundle/manifest.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
@@ -8,41 +7,12 @@ import { spaceAt } from '../../media/space.ts';
 import type { Added } from '../../nix/daemon.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { narHashesOf } from '../../nix/path-info.ts';
-import {
-  dropRoot,
-  findInvalid,
-  importFromChrootStore,
-  isValid,
-  realise,
-  rootInAdvance,
-  storeFolder,
-} from '../../nix/target.ts';
-import { makeFolder } from '../../state/durable.ts';
+import { findInvalid, importFromChrootStore, isValid, realise, storeFolder } from '../../nix/target.ts';
 import { writeProgress } from '../../state/progress.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { importBundle } from './import-bundle.ts';
 import type { Contents } from './open.ts';
-
-const rootLink = (machine: Machine, name: string) => join(machine.settings.stateDirectory, 'roots', name);
-
-/** Roots that hold what is imported until the profile does; `dropImportRoots` drops them. */
-export async function rootImport(
-  machine: Machine,
-  manifest: Pick<Manifest, 'derivation' | 'toplevel'>,
-): Promise<void> {
-  await makeFolder(join(machine.settings.stateDirectory, 'roots'));
-  const links = [
-    { link: rootLink(machine, 'incoming'), path: manifest.toplevel },
-    { link: rootLink(machine, 'incoming-drv'), path: manifest.derivation },
-  ];
-  for (const { link, path } of links) await rootInAdvance(machine.nix, { link, path });
-}
-
-/** Also after a run that stopped midway: its roots stay until its end is known. */
-export async function dropImportRoots(machine: Machine): Promise<void> {
-  for (const name of ['incoming', 'incoming-drv']) await dropRoot(rootLink(machine, name));
-}
 
 /**
  * A bundle made `--since` leaves out what its target is thought to have. @throws NixmakerError `base-missing`

@@ -14,7 +14,7 @@ import type { Candidate } from '../../media/inbox.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import { readIdentities } from '../machine/age-key.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type Access, accessTo, fileWithDeadline } from '../machine/medium-access.ts';
+import { type Access, accessTo, fileWithDeadline } from './medium-access.ts';
 
 export interface Examined {
   readonly verified: VerifiedManifest;

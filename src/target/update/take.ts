@@ -1,29 +1,21 @@
 /** One bundle from a file to the end of its life cycle. What can be expected ends in a receipt, never in a throw. */
 import { mkdir } from 'node:fs/promises';
-import { catalogue } from '../../core/catalogue.ts';
-import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
-import { decide, type Verdict } from '../../core/policy/decide.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { decide } from '../../core/policy/decide.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import { pingStore, requireRecentNix } from '../../nix/target.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
-import { activate } from '../activate/activate.ts';
-import { resumeStopped } from '../activate/resume.ts';
-import { handOver } from '../ask/activation.ts';
 import { gatherFacts } from '../machine/facts.ts';
+import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { Machine } from '../machine/machine.ts';
+import type { Root } from '../machine/root.ts';
 import { Transaction } from '../machine/transaction.ts';
+import { endAs, nothingToDo } from '../machine/verdict.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
-import { vouchFor } from '../root/vouch.ts';
-import {
-  checkRoom,
-  dropImportRoots,
-  importContents,
-  realiseToplevel,
-  requireBase,
-  rootImport,
-} from './import.ts';
+import { checkRoom, importContents, realiseToplevel, requireBase } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
+import { vouchFor } from './vouch.ts';
 
 export interface TakeRequest {
   /** Name for people; for a path the path itself. */
@@ -34,12 +26,12 @@ export interface TakeRequest {
 }
 
 /** Runs a bundle through to its end. The lock is held for exactly that long. */
-export function takeBundle(machine: Machine, request: TakeRequest): Promise<Receipt> {
+export function takeBundle(machine: Machine, root: Root, request: TakeRequest): Promise<Receipt> {
   return withLock(machine, async () => {
-    await resumeStopped(machine);
+    await root.resume();
     const transaction = await Transaction.begin(machine, request.name);
     return endingWhatThrows(machine, { transaction }, () =>
-      proceed(machine, transaction, request).catch((error: unknown) => {
+      proceed({ machine, root, transaction }, request).catch((error: unknown) => {
         throw request.source.onMedium === true ? asPulled(error) : error;
       }),
     );
@@ -53,12 +45,18 @@ function asPulled(error: unknown): unknown {
     : error;
 }
 
-async function proceed(machine: Machine, transaction: Transaction, request: TakeRequest): Promise<Receipt> {
+interface Run {
+  readonly machine: Machine;
+  readonly root: Root;
+  readonly transaction: Transaction;
+}
+
+async function proceed(run: Run, request: TakeRequest): Promise<Receipt> {
+  const { machine } = run;
   await mkdir(machine.settings.runtimeDirectory, { recursive: true });
   const examined = await examine(machine, request.source);
   try {
-    return await judgeAndInstall(machine, {
-      transaction,
+    return await judgeAndInstall(run, {
       examined,
       operation: request.operation ?? machine.policy.operation,
       unattended: request.operation === undefined,
@@ -69,16 +67,13 @@ async function proceed(machine: Machine, transaction: Transaction, request: Take
 }
 
 interface Work {
-  readonly transaction: Transaction;
   readonly examined: Examined;
   readonly operation: Operation;
   readonly unattended: boolean;
 }
 
-async function judgeAndInstall(
-  machine: Machine,
-  { transaction, examined, operation, unattended }: Work,
-): Promise<Receipt> {
+async function judgeAndInstall(run: Run, { examined, operation, unattended }: Work): Promise<Receipt> {
+  const { machine, transaction } = run;
   const { verified } = examined;
   const { manifest, digest } = verified;
   transaction.learn({
@@ -106,21 +101,7 @@ async function judgeAndInstall(
     return transaction.end('committed', { detail: nothingToDo(verdict) });
   }
   await transaction.advance('accepted');
-  return install(machine, { transaction, verified, head: examined.head, contents, operation, unattended });
-}
-
-/** Ends a run as the decision says. */
-export function endAs(
-  transaction: Transaction,
-  { verdict, code, detail }: Extract<Verdict, { verdict: 'refuse' | 'defer' }>,
-): Promise<Receipt> {
-  return transaction.end(verdict === 'refuse' ? 'refused' : 'deferred', { code, detail });
-}
-
-export function nothingToDo({ verdict }: Verdict): string {
-  return verdict === 'already-pending'
-    ? 'This bundle is installed already and waits for the next start; nothing was to be done.'
-    : 'This bundle had been taken before; nothing was to be done.';
+  return install(run, { verified, head: examined.head, contents, operation, unattended });
 }
 
 /** Nothing is decided, and nobody's file is moved away, while bytes are missing. */
@@ -130,7 +111,6 @@ async function requireWhole({ present, size }: Examined): Promise<void> {
 }
 
 interface Installation {
-  readonly transaction: Transaction;
   readonly verified: VerifiedManifest;
   readonly head: Examined['head'];
   readonly contents: Contents;
@@ -139,15 +119,15 @@ interface Installation {
 }
 
 async function install(
-  machine: Machine,
-  { transaction, verified, head, contents, operation, unattended }: Installation,
+  { machine, root, transaction }: Run,
+  { verified, head, contents, operation, unattended }: Installation,
 ): Promise<Receipt> {
   const { manifest } = verified;
   await requireRecentNix(machine.nix);
   await pingStore(machine.nix);
   await requireBase(machine, manifest, contents);
   await checkRoom(machine, manifest);
-  const signatures = await vouchFor(machine, { transaction, verified, head, contents });
+  const signatures = await vouchFor(machine, root, { transaction, verified, head, contents });
   await rootImport(machine, manifest);
   let release: (() => void) | undefined;
   try {
@@ -155,16 +135,9 @@ async function install(
     await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
-    if (machine.handsOver) return await handOver(machine, { transaction, head, operation });
-    return await activate(machine, { transaction, toplevel: manifest.toplevel, operation, unattended });
+    return await root.activate({ transaction, toplevel: manifest.toplevel, operation, unattended, head });
   } finally {
     release?.();
     await dropImportRoots(machine);
   }
-}
-
-/** The exit code that stands for a receipt. */
-export function exitOf(receipt: Receipt): ExitCode {
-  if (receipt.state === 'committed' || receipt.state === 'pending') return exitCodes.done;
-  return receipt.code === undefined ? exitCodes.fault : catalogue[receipt.code].exit;
 }

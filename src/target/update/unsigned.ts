@@ -8,27 +8,28 @@ import { readClassicMeta } from '../../bundle/classic.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import { importFromChrootStore, pingStore, requireRecentNix } from '../../nix/target.ts';
-import { activate } from '../activate/activate.ts';
-import { resumeStopped } from '../activate/resume.ts';
+import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { Machine } from '../machine/machine.ts';
+import type { Root } from '../machine/root.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
-import { dropImportRoots, realiseToplevel, rootImport } from './import.ts';
+import { realiseToplevel } from './import.ts';
 import { makeWorkFolder, removeWorkFolder, unpackClassic } from './open.ts';
 
 export function takeUnsigned(
   machine: Machine,
+  root: Root,
   { tarball, operation }: { tarball: string; operation: Operation },
 ): Promise<Receipt> {
   return withLock(machine, async () => {
-    await resumeStopped(machine);
+    await root.resume();
     const transaction = await Transaction.begin(machine, tarball);
     const work = await makeWorkFolder(machine);
     try {
       // There is nobody to refuse: the operator has asked for it by hand.
       return await endingWhatThrows(machine, { transaction, endFor: () => 'failed' }, () => {
         transaction.notice('The tarball is not signed; it was taken because --allow-unsigned was given.');
-        return install(machine, { transaction, tarball, operation, work });
+        return install(machine, root, { transaction, tarball, operation, work });
       });
     } finally {
       await removeWorkFolder(machine, work);
@@ -45,6 +46,7 @@ interface Unsigned {
 
 async function install(
   machine: Machine,
+  root: Root,
   { transaction, tarball, operation, work }: Unsigned,
 ): Promise<Receipt> {
   const meta = await readClassicMeta(join(dirname(tarball), 'meta'));
@@ -63,7 +65,13 @@ async function install(
     await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
-    return await activate(machine, { transaction, toplevel: meta.toplevel, operation });
+    return await root.activate({
+      transaction,
+      toplevel: meta.toplevel,
+      operation,
+      unattended: false,
+      head: undefined,
+    });
   } finally {
     await dropImportRoots(machine);
   }

@@ -2,8 +2,8 @@
 import { hasPool, listPool } from '../../bundle/pool.ts';
 import { type Candidate, listInbox } from '../../media/inbox.ts';
 import { isAllowedSource, isThere, listMounts, mediaAmong } from '../../media/mounts.ts';
-import type { Machine } from '../machine/machine.ts';
-import type { Access } from '../machine/medium-access.ts';
+import type { Access } from '../update/medium-access.ts';
+import type { Machine } from './machine.ts';
 
 export interface Place {
   /** `own`: a medium that nixmaker has mounted, read-only. `foreign`: one that others mount. */

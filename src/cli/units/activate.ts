@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { exitCodes } from '../../core/errors.ts';
 import { runVerb, serviceLog } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 
@@ -12,10 +12,9 @@ export function defineActivate(program: Command): void {
 }
 
 async function activate(options: TargetOptions): Promise<number> {
-  const { openMachine } = await import('../../target/machine/machine.ts');
-  const { runHelper } = await import('../../target/root/serve.ts');
-  const machine = await openMachine({ ...options, emit: await serviceLog(options.verbose) });
-  if (machine.handsOver) throw new NixmakerError('usage', 'only root can activate');
-  await runHelper(machine);
+  const { openAsRoot } = await import('../target/open.ts');
+  const { serveAgent } = await import('../../target/root/serve.ts');
+  const machine = await openAsRoot(options, await serviceLog(options.verbose), 'activate');
+  await serveAgent(machine);
   return exitCodes.done;
 }

@@ -13,9 +13,9 @@ import { type JournalRecord, readJournal } from '../../state/journal.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPending, operationOf } from '../machine/pending.ts';
 import { Transaction } from '../machine/transaction.ts';
-import { type ActivationRequest, commit } from './activate.ts';
 import { requireHealth } from './health.ts';
 import { rollBack } from './roll-back.ts';
+import { type Activation, commit } from './steps.ts';
 
 /** Who asks: the start of the machine (and the end of the time a person had), or that person. */
 export type Occasion = 'start' | 'operator';
@@ -32,7 +32,7 @@ export async function judgePending(machine: Machine, occasion: Occasion): Promis
   if (plan === 'wait' && !(occasion === 'operator' && record.askedIn === machine.bootId)) return undefined;
   const transaction = Transaction.resume(machine, record, []);
   transaction.emit('confirm-plan', { plan });
-  const request: ActivationRequest = { transaction, toplevel, operation: operationOf(record) };
+  const request: Activation = { transaction, toplevel, operation: operationOf(record) };
   if (plan === 'supersede')
     return transaction.end('superseded', { detail: 'Another system was installed by other means.' });
   try {

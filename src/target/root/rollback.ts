@@ -7,13 +7,12 @@ import type { Receipt } from '../../core/run/receipt.ts';
 import { listGenerations, readProfile } from '../../nix/profile.ts';
 import { activate } from '../activate/activate.ts';
 import { resumeStopped } from '../activate/resume.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { RootMachine } from '../machine/machine.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
 
 /** @param to the generation's number; without one, the newest before the present one */
-export async function goBack(machine: Machine, to: number | undefined): Promise<Receipt> {
-  if (machine.handsOver) throw new NixmakerError('usage', 'only root can go back to another generation');
+export async function goBack(machine: RootMachine, to: number | undefined): Promise<Receipt> {
   return withLock(machine, async () => {
     await resumeStopped(machine);
     const { profile } = machine.settings;

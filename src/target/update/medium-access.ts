@@ -7,7 +7,7 @@
  */
 import type { BundleFile } from '../../bundle/file.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import type { Machine } from './machine.ts';
+import type { Machine } from '../machine/machine.ts';
 
 export interface Access {
   /** Runs one read. @throws NixmakerError `medium-stalled`, `medium-unreadable` */

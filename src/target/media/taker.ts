@@ -1,24 +1,25 @@
 /** Taking what lies on media and in carriers’ folders, where nothing is moved, and ending each visit. */
 import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { type ExitCode, NixmakerError } from '../../core/errors.ts';
-import type { ReceiptRun } from '../../core/run/host-receipt.ts';
-import type { Receipt } from '../../core/run/receipt.ts';
+import { type ReceiptRun, toReceiptRun } from '../../core/run/host-receipt.ts';
+import { exitOf, type Receipt } from '../../core/run/receipt.ts';
 import type { Machine } from '../machine/machine.ts';
-import { toReceiptRun } from '../root/host-receipts.ts';
-import { endVisit } from '../root/visit.ts';
+import type { Root } from '../machine/root.ts';
 import { sourceOf } from '../update/open.ts';
-import { exitOf, takeBundle } from '../update/take.ts';
-import { type Found, MediaQueue } from './queue.ts';
+import { takeBundle } from '../update/take.ts';
+import { type FinishedVisit, type Found, MediaQueue } from './queue.ts';
 
 export class MediaTaker {
   readonly #machine: Machine;
+  readonly #root: Root;
   readonly #queue: MediaQueue;
   readonly #onReceipt: ((receipt: Receipt) => void) | undefined;
   /** Runs of the visits that go on, by the place. */
   readonly #runs = new Map<string, ReceiptRun[]>();
 
-  constructor(machine: Machine, onReceipt?: (receipt: Receipt) => void) {
+  constructor(machine: Machine, root: Root, onReceipt?: (receipt: Receipt) => void) {
     this.#machine = machine;
+    this.#root = root;
     this.#queue = new MediaQueue(machine);
     this.#onReceipt = onReceipt;
   }
@@ -30,7 +31,7 @@ export class MediaTaker {
     for (const visit of this.#queue.finished()) {
       const runs = this.#runs.get(visit.place.id) ?? [];
       this.#runs.delete(visit.place.id);
-      await endVisit(this.#machine, visit, runs);
+      await this.#end(visit, runs);
     }
     return undefined;
   }
@@ -45,10 +46,25 @@ export class MediaTaker {
     return this.#queue.isSilent(id);
   }
 
+  /** @param runs what became of the bundles that were taken there */
+  async #end({ place, findings }: FinishedVisit, runs: readonly ReceiptRun[]): Promise<void> {
+    this.#machine.emit({ event: 'medium-done', place: place.root, findings: findings.length });
+    await this.#root.endVisit({
+      schema: 1,
+      transaction: this.#machine.randomHex(6),
+      place: place.root,
+      findings: findings.slice(0, 1000),
+      runs: runs.slice(-100),
+    });
+  }
+
   async #take(next: Found): Promise<ExitCode> {
     const { candidate, place } = next;
     try {
-      const receipt = await takeBundle(this.#machine, { name: candidate.path, source: sourceOf(candidate) });
+      const receipt = await takeBundle(this.#machine, this.#root, {
+        name: candidate.path,
+        source: sourceOf(candidate),
+      });
       this.#onReceipt?.(receipt);
       const exit = exitOf(receipt);
       const { transaction, state, code } = receipt;

@@ -1,0 +1,139 @@
+/**
+ * From `profile-set` to a committed generation, one state after the other, or back to where we were (roll-back.ts).
+ *
+ * Invariants: every transition is on disk before its effect, together with what to go back to; every effect may run twice;
+ * the old system keeps its generation and its boot entry until the new one is committed.
+ */
+import { findInhibitors, findStartChanges, specialisationOf } from '../../activation/inspect.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import type { Operation } from '../../core/schema.ts';
+import type { StorePath } from '../../core/store-path.ts';
+import { readProfile, readSystemLink, setProfile, switchGeneration } from '../../nix/profile.ts';
+import { raiseFloor } from '../../state/floor.ts';
+import type { Machine } from '../machine/machine.ts';
+import { supersedePending } from '../machine/pending.ts';
+import type { Transaction } from '../machine/transaction.ts';
+import { requireHealth } from './health.ts';
+import { rollBack } from './roll-back.ts';
+import { accept, switchVerb } from './switch-verb.ts';
+
+/** A system to activate, and the run that does it. */
+export interface Activation {
+  readonly transaction: Transaction;
+  readonly toplevel: StorePath;
+  readonly operation: Operation;
+}
+
+/** Does what the state says is about to be done, and so on to the commit. Also where a stopped run is taken up. */
+export async function carryOn(machine: Machine, request: Activation): Promise<Receipt> {
+  const { transaction, operation } = request;
+  try {
+    await supersedePending(machine, transaction);
+    while (transaction.state !== 'healthy') {
+      if ((await oneStep(machine, request)) === 'restart-first') return await leavePending(machine, request);
+    }
+    if (operation === 'switch') await requireHealth(machine, { transaction, afterStart: false });
+  } catch (error) {
+    return rollBack(machine, request, error);
+  }
+  return commit(machine, request);
+}
+
+async function oneStep(machine: Machine, request: Activation): Promise<'restart-first' | undefined> {
+  const { transaction, toplevel, operation } = request;
+  const { profile, currentSystem } = machine.settings;
+  switch (transaction.state) {
+    case 'profile-set': {
+      const { targetGeneration } = transaction.known;
+      if (targetGeneration === undefined) await setProfile(machine.nix, { profile, toplevel });
+      else await switchGeneration(machine.nix, { profile, generation: targetGeneration });
+      const { generation } = await readProfile(profile);
+      if (generation !== undefined) transaction.learn({ generation });
+      await transaction.advance('boot-entry');
+      return undefined;
+    }
+    case 'boot-entry': {
+      accept(transaction, await switchVerb(machine, request, 'boot'), ['done']);
+      if (operation === 'boot') return 'restart-first';
+      const running = await readSystemLink(currentSystem);
+      const inhibitors = running === undefined ? [] : await findInhibitors(running, toplevel);
+      if (inhibitors.length > 0) {
+        transaction.notice(
+          `It can’t be switched to while the machine runs, for it changes: ${inhibitors.join(', ')}.`,
+        );
+        return 'restart-first';
+      }
+      await transaction.advance('switched');
+      return undefined;
+    }
+    case 'switched': {
+      const system = await variantOf(request);
+      const result = await switchVerb(machine, { transaction, toplevel: system }, 'switch');
+      accept(transaction, result, ['done', 'units-failed', 'reboot-needed']);
+      if (result.outcome === 'reboot-needed') return 'restart-first';
+      await transaction.advance('healthy');
+      return undefined;
+    }
+    default:
+      throw new NixmakerError('internal', `an activation can’t be in the state ${transaction.state}`);
+  }
+}
+
+/** The system, or, where a specialisation of the old one runs, the new system’s of the same name. */
+async function variantOf({ transaction, toplevel }: Activation): Promise<StorePath> {
+  const { specialisation: name } = transaction.known;
+  if (name === undefined) return toplevel;
+  const variant = await specialisationOf(toplevel, name);
+  const text =
+    variant === undefined
+      ? `The specialisation ${name} was running; the new system has none of that name, so it runs as it is.`
+      : `The specialisation ${name} was running, and runs again. The next start is into the plain system.`;
+  transaction.notice(text);
+  return variant ?? toplevel;
+}
+
+/** Installed, and nothing more can be done before the machine is restarted. */
+async function leavePending(machine: Machine, { transaction, toplevel }: Activation): Promise<Receipt> {
+  await learnStartChanges(machine, transaction, toplevel);
+  const detail =
+    'The new system is installed and will run from the next start on; until it has been confirmed then, the previous one stays beside it.';
+  return transaction.end('pending', { detail });
+}
+
+/** What only a restart changes, for the receipt. */
+async function learnStartChanges(
+  machine: Machine,
+  transaction: Transaction,
+  toplevel: StorePath,
+): Promise<readonly string[]> {
+  const booted = await readSystemLink(machine.settings.bootedSystem);
+  const changes = await findStartChanges(booted, toplevel);
+  // After the restart it is no longer so.
+  if (changes.length > 0 || transaction.known.rebootNeeded !== undefined)
+    transaction.learn({ rebootNeeded: changes });
+  return changes;
+}
+
+/** Raises the floor, then commits: between the two, the run is taken up again and commits once more. */
+export async function commit(
+  machine: Machine,
+  { transaction, toplevel, operation }: Activation,
+): Promise<Receipt> {
+  const changes = await learnStartChanges(machine, transaction, toplevel);
+  if (changes.length > 0) transaction.notice(`A restart is needed for: ${changes.join(', ')}.`);
+  const { sequence, downgradeFrom, manifestDigest, createdAt } = transaction.known;
+  if (sequence !== undefined && manifestDigest !== undefined && createdAt !== undefined) {
+    // After a downgrade the floor stays where it is, with what is there now: the system that was left can’t come back.
+    const floor = { schema: 1, sequence: downgradeFrom ?? sequence, manifestDigest, createdAt } as const;
+    await raiseFloor(machine.floorDirectory, floor);
+  }
+  return transaction.end('committed', { detail: sentence(operation) });
+}
+
+export function sentence(operation: Operation): string {
+  if (operation === 'boot') return 'The machine was started into the new system, which is confirmed.';
+  if (operation === 'switch') return 'The new system is installed and running.';
+  if (operation === 'test') return 'The new system is running until the next start; it is not installed.';
+  return 'Nothing was changed; the messages below say what a switch would do.';
+}

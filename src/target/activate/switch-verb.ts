@@ -1,0 +1,45 @@
+/** Running a verb of a system’s switch-to-configuration on behalf of a run. */
+import { runSwitch, type SwitchResult, type SwitchVerb } from '../../activation/switch.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { StorePath } from '../../core/store-path.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Transaction } from '../machine/transaction.ts';
+
+/** Runs a verb of the request's system. */
+export function switchVerb(
+  { run, clock, settings }: Pick<Machine, 'run' | 'clock' | 'settings'>,
+  { transaction, toplevel }: { readonly transaction: Transaction; readonly toplevel: StorePath },
+  verb: SwitchVerb,
+): Promise<SwitchResult> {
+  return runSwitch(
+    {
+      run,
+      clock,
+      mode: settings.activation,
+      transaction: transaction.id,
+      deadline: settings.switchDeadline * 1000,
+    },
+    { toplevel, verb },
+  );
+}
+
+/** Lets through the outcomes that count as success, with a notice where a person should know. */
+export function accept(
+  transaction: Transaction,
+  result: SwitchResult,
+  good: readonly SwitchResult['outcome'][],
+): void {
+  transaction.learn({ output: result.output });
+  if (!good.includes(result.outcome)) {
+    const last = result.output.at(-1);
+    const said = last === undefined ? '' : `: ${messageOf(last)}`;
+    const exit = result.exitCode ?? 'none';
+    throw new NixmakerError(
+      'activation-failed',
+      `switch-to-configuration: ${result.outcome} (exit ${exit})${said}`,
+    );
+  }
+  if (result.outcome === 'units-failed') {
+    transaction.notice('The system was switched, but some units failed: see `systemctl --failed`.');
+  }
+}

@@ -1,0 +1,34 @@
+/** The agent’s way to ask root: a request is written, systemd starts root’s unit, and its answer is waited for. */
+import { NixmakerError } from '../../core/errors.ts';
+import { type RequestKind, writeRequest } from '../../state/requests.ts';
+import type { Machine } from '../machine/machine.ts';
+
+/** Between two looks for the answer. Milliseconds. */
+const pause = 200;
+
+export interface Question<Request, Answer> {
+  readonly kind: RequestKind<Request>;
+  readonly request: Request;
+  /** Looks for the answer; undefined while there is none. */
+  readonly answer: () => Promise<Answer | undefined>;
+  /** How long root may take. Milliseconds. */
+  readonly deadline: number;
+  readonly onAsked?: () => void;
+}
+
+/** @throws NixmakerError `busy` where root has not answered in time */
+export async function ask<Request extends { readonly transaction: string }, Answer>(
+  machine: Pick<Machine, 'settings' | 'clock'>,
+  { kind, request, answer, deadline, onAsked }: Question<Request, Answer>,
+): Promise<Answer> {
+  await writeRequest(machine.settings.runtimeDirectory, kind, request);
+  onAsked?.();
+  const { clock } = machine;
+  const until = clock.monotonic() + deadline;
+  while (clock.monotonic() < until) {
+    const found = await answer();
+    if (found !== undefined) return found;
+    await clock.sleep(pause);
+  }
+  throw new NixmakerError('busy', 'nixmaker-activate.service has not answered');
+}

@@ -1,0 +1,104 @@
+/**
+ * The port to root (machine/root.ts) where the privileges are apart: each thing asked for is a file in a folder that root’s units
+ * watch. What root answers is root’s word; what we ask is, to root, anybody’s.
+ */
+import { NixmakerError } from '../../core/errors.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import { readReceipt } from '../../state/receipts.ts';
+import {
+  activationRequests,
+  keyringRequests,
+  visitRequests,
+  vouchRequests,
+  writeRequest,
+} from '../../state/requests.ts';
+import { readVoucher } from '../../state/vouchers.ts';
+import { keyringVersion, verifyKeyringHere } from '../machine/keyring.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { AskedActivation, AskedKeyring, AskedVoucher, Root } from '../machine/root.ts';
+import { endStoppedRuns, type StoppedRun } from '../machine/stopped-runs.ts';
+import { ask } from './ask.ts';
+
+const minutes = 60_000;
+/** Longer than the deadline of a switch and its rollback together. */
+const activationDeadline = 180 * minutes;
+/** For some thousand paths. */
+const voucherDeadline = 2 * minutes;
+const keyringDeadline = 1 * minutes;
+
+export function rootByRequest(machine: Machine): Root {
+  return {
+    activate: (asked) => activate(machine, asked),
+    vouch: (asked) => vouch(machine, asked),
+    acceptKeyring: (asked) => acceptKeyring(machine, asked),
+    endVisit: (visit) => writeRequest(machine.settings.runtimeDirectory, visitRequests, visit),
+    resume: () => endStoppedRuns(machine, giveUp),
+  };
+}
+
+async function activate(
+  machine: Machine,
+  { transaction, head, operation }: AskedActivation,
+): Promise<Receipt> {
+  if (head === undefined) throw new NixmakerError('usage', 'only root can take what nobody has signed');
+  const { activationDirectory } = machine.settings;
+  const answer = await ask(machine, {
+    kind: activationRequests,
+    request: {
+      schema: 1,
+      transaction: transaction.id,
+      operation,
+      source: transaction.source,
+      manifest: head.manifestBytes.toString('base64'),
+      signatures: head.signatureBytes.toString('base64'),
+    },
+    answer: () => readReceipt(activationDirectory, transaction.id),
+    deadline: activationDeadline,
+    onAsked: () => transaction.emit('handed-over'),
+  });
+  const { schema: _schema, transaction: _id, at: _at, source: _source, state, ...known } = answer;
+  transaction.learn(known);
+  return transaction.end(state, {});
+}
+
+/** From `profile-set` on a run is root’s, in root’s journal: such a one in ours was begun by another role of this machine. */
+async function giveUp({ transaction, stopped }: StoppedRun): Promise<Receipt> {
+  if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');
+  const detail = `${stopped.detail}, and only root can put the previous system back`;
+  return transaction.end('failed', { code: 'rollback-failed', detail });
+}
+
+async function vouch(
+  machine: Machine,
+  { transaction, head }: AskedVoucher,
+): Promise<Readonly<Record<string, string>>> {
+  const { activationDirectory } = machine.settings;
+  const { signatures, refusal } = await ask(machine, {
+    kind: vouchRequests,
+    request: {
+      schema: 1,
+      transaction: transaction.id,
+      manifest: head.manifestBytes.toString('base64'),
+      signatures: head.signatureBytes.toString('base64'),
+    },
+    answer: () => readVoucher(activationDirectory, transaction.id),
+    deadline: voucherDeadline,
+  });
+  if (refusal !== undefined) throw new NixmakerError('nix-key-untrusted', refusal);
+  return signatures;
+}
+
+/** Verified here first, so that what is wrong is told where it lies. */
+async function acceptKeyring(machine: Machine, { envelope, version, source }: AskedKeyring): Promise<void> {
+  await verifyKeyringHere(machine, envelope);
+  await ask(machine, {
+    kind: keyringRequests,
+    request: { schema: 1, transaction: machine.randomHex(6), envelope },
+    answer: async () => {
+      await machine.reloadKeyring();
+      return keyringVersion(machine) >= version ? version : undefined;
+    },
+    deadline: keyringDeadline,
+  });
+  machine.emit({ event: 'keyring-accepted', level: 'warn', version, source });
+}

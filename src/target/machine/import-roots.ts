@@ -1,0 +1,27 @@
+/** Garbage-collector roots that hold what is imported until the profile does. */
+import { join } from 'node:path';
+import type { Manifest } from '../../core/bundle/manifest.ts';
+import { dropRoot, rootInAdvance } from '../../nix/target.ts';
+import { makeFolder } from '../../state/durable.ts';
+import type { Machine } from './machine.ts';
+
+type Keeper = Pick<Machine, 'settings'>;
+
+const rootLink = ({ settings }: Keeper, name: string) => join(settings.stateDirectory, 'roots', name);
+
+export async function rootImport(
+  machine: Keeper & Pick<Machine, 'nix'>,
+  manifest: Pick<Manifest, 'derivation' | 'toplevel'>,
+): Promise<void> {
+  await makeFolder(join(machine.settings.stateDirectory, 'roots'));
+  const links = [
+    { link: rootLink(machine, 'incoming'), path: manifest.toplevel },
+    { link: rootLink(machine, 'incoming-drv'), path: manifest.derivation },
+  ];
+  for (const { link, path } of links) await rootInAdvance(machine.nix, { link, path });
+}
+
+/** Also after a run that stopped midway: its roots stay until its end is known. */
+export async function dropImportRoots(machine: Keeper): Promise<void> {
+  for (const name of ['incoming', 'incoming-drv']) await dropRoot(rootLink(machine, name));
+}

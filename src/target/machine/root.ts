@@ -1,0 +1,59 @@
+/**
+ * What the agent asks of root: the port between the two sides. Two adapters: root/direct.ts does it in this process,
+ * ask/by-request.ts has nixmaker-activate.service and nixmaker-receipts.service do it (docs/adr/0018).
+ */
+
+import type { Receipt } from '../../core/run/receipt.ts';
+import type { Operation } from '../../core/schema.ts';
+import type { StorePath } from '../../core/store-path.ts';
+import type { VerifiedManifest } from '../../signing/verify.ts';
+import type { VisitFile } from '../../state/requests.ts';
+import type { Transaction } from './transaction.ts';
+
+/** The bytes that were verified, for whoever has to verify them again. */
+export interface SignedHead {
+  readonly manifestBytes: Buffer;
+  readonly signatureBytes: Buffer;
+}
+
+export interface AskedActivation {
+  /** The agent’s run; it ends as the activation does. */
+  readonly transaction: Transaction;
+  readonly toplevel: StorePath;
+  readonly operation: Operation;
+  /** Nobody has asked for it by hand: where the policy wants a local word, it is asked for. */
+  readonly unattended: boolean;
+  /** Undefined for a tarball that nobody has signed: root alone takes one, by hand. */
+  readonly head: SignedHead | undefined;
+}
+
+export interface AskedVoucher {
+  readonly transaction: Transaction;
+  readonly verified: VerifiedManifest;
+  readonly head: SignedHead;
+}
+
+export interface AskedKeyring {
+  /** As it came, signatures and all. */
+  readonly envelope: string;
+  /** As it says itself. */
+  readonly version: number;
+  /** Where it lies, for people. */
+  readonly source: string;
+}
+
+export interface Root {
+  /** Activates what is in the store. @throws NixmakerError `busy` where root does not answer */
+  activate(asked: AskedActivation): Promise<Receipt>;
+  /**
+   * Signatures over the manifest’s paths by the machine’s store key, by store path, as narinfos have them.
+   * @throws NixmakerError `nix-key-untrusted`, `busy`
+   */
+  vouch(asked: AskedVoucher): Promise<Readonly<Record<string, string>>>;
+  /** Trusts the keys of a keyring from now on. @throws NixmakerError as `verifyKeyring`, `busy` */
+  acceptKeyring(asked: AskedKeyring): Promise<void>;
+  /** Writes receipts to a medium that is done with, and says that it may go. */
+  endVisit(visit: VisitFile): Promise<void>;
+  /** Brings to rest what was cut off, as far as it is this process’s. The lock must be held. */
+  resume(): Promise<Receipt[]>;
+}

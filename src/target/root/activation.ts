@@ -1,0 +1,97 @@
+/**
+ * Activating what the agent has brought into the store: only what root’s own look at it lets through, and only a toplevel that
+ * is valid there. Nothing a bundle supplies is run but the system’s switch-to-configuration.
+ */
+import type { Manifest } from '../../core/bundle/manifest.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { isAtRest } from '../../core/run/lifecycle.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import type { NixContext } from '../../nix/command.ts';
+import { findInvalid } from '../../nix/target.ts';
+import { lastOfEach, readJournal } from '../../state/journal.ts';
+import { receiptState, saveReceipt } from '../../state/receipts.ts';
+import { type ActivationRequestFile, activationRequests } from '../../state/requests.ts';
+import { activate } from '../activate/activate.ts';
+import type { RootMachine } from '../machine/machine.ts';
+import { Transaction } from '../machine/transaction.ts';
+import { endAs, nothingToDo } from '../machine/verdict.ts';
+import { endingWhatThrows } from '../machine/with-lock.ts';
+import { serveAll, tellRejected } from './serve-requests.ts';
+import { decideAsRoot, verifyRequested } from './verify.ts';
+
+/** Serves the agent’s requests. */
+export function serveActivations(machine: RootMachine): Promise<void> {
+  return serveAll(machine, activationRequests, (request, acknowledge) =>
+    serve(machine, request, acknowledge),
+  );
+}
+
+/** Runs whose receipts may be missing: the newest. */
+const fewest = 16;
+
+/** A run killed between its last journal line and its receipt has ended, and somebody waits to be told. */
+export async function completeReceipts(machine: RootMachine): Promise<void> {
+  const { stateDirectory } = machine.settings;
+  const { records } = await readJournal(stateDirectory);
+  for (const record of lastOfEach(records).slice(-fewest)) {
+    if (!isAtRest(record.state)) continue;
+    if ((await receiptState(stateDirectory, record.transaction)) === record.state) continue;
+    await saveReceipt(stateDirectory, Transaction.resume(machine, record, []).receipt());
+  }
+}
+
+async function serve(
+  machine: RootMachine,
+  request: ActivationRequestFile,
+  acknowledge: () => Promise<void>,
+): Promise<void> {
+  if ((await receiptState(machine.settings.stateDirectory, request.transaction)) !== undefined) {
+    // An id is used once: the same again could only be meant to overwrite a receipt.
+    tellRejected(machine, request.transaction, 'it was served before');
+    return acknowledge();
+  }
+  const transaction = await Transaction.begin(machine, request.source, request.transaction);
+  await acknowledge();
+  await endingWhatThrows(machine, { transaction }, () => activateRequested(machine, transaction, request));
+}
+
+async function activateRequested(
+  machine: RootMachine,
+  transaction: Transaction,
+  request: ActivationRequestFile,
+): Promise<Receipt> {
+  const { operation } = request;
+  const verified = verifyRequested(machine, request);
+  const { manifest, digest, signedBy } = verified;
+  const { host, sequence, downgradeFrom, createdAt, toplevel } = manifest;
+  const downgrade = downgradeFrom === undefined ? {} : { downgradeFrom };
+  transaction.learn({
+    host,
+    sequence,
+    createdAt,
+    manifestDigest: digest,
+    toplevel,
+    operation,
+    signedBy,
+    ...downgrade,
+  });
+  const verdict = await decideAsRoot(machine, verified, operation);
+  if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
+  await transaction.advance('verified');
+  if (verdict.verdict !== 'accept') return transaction.end('committed', { detail: nothingToDo(verdict) });
+  await transaction.advance('accepted');
+  await requireValid(machine.nix, manifest);
+  await transaction.advance('imported');
+  await transaction.advance('realised');
+  return activate(machine, { transaction, toplevel, operation, unattended: true });
+}
+
+/**
+ * The agent's word that it has imported is not enough. A path that is valid is what its name says: the daemon has
+ * built it, or has checked a signature over it by a key that root trusts.
+ */
+async function requireValid(nix: NixContext, manifest: Manifest): Promise<void> {
+  const needed = manifest.content === 'closure' ? manifest.paths.map((p) => p.path) : [];
+  const [missing] = await findInvalid(nix, [...needed, manifest.toplevel]);
+  if (missing !== undefined) throw new NixmakerError('closure-incomplete', `${missing} is not in the store`);
+}

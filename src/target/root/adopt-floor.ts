@@ -1,0 +1,45 @@
+/** The return of a floor that was lost, by an operator’s word. */
+import { NixmakerError } from '../../core/errors.ts';
+import type { Floor } from '../../core/policy/decide.ts';
+import { raiseFloor, type StoredFloor } from '../../state/floor.ts';
+import { longAgo, readKnownFloor } from '../machine/floor.ts';
+import type { RootMachine } from '../machine/machine.ts';
+import { withLock } from '../machine/with-lock.ts';
+
+/** Where nobody knows which bundle had the sequence: no bundle of that sequence is taken. */
+const unknownDigest: Floor['manifestDigest'] = '0'.repeat(64);
+
+/**
+ * Puts a lost floor back: to what the journal says, or to the operator’s word where that is higher.
+ * @param sequence the newest that this machine has taken, as far as the operator knows
+ * @throws NixmakerError `usage` where the floor is not lost, or nothing says what it was
+ */
+export async function adoptFloor(machine: RootMachine, sequence: number | undefined): Promise<StoredFloor> {
+  return withLock(machine, async () => {
+    const { floor, committed, doubt } = await readKnownFloor(machine.floorDirectory);
+    if (doubt === undefined) {
+      const stands = floor === undefined ? 'no bundle was taken yet' : `it is ${floor.sequence}`;
+      throw new NixmakerError('usage', `the floor is not lost: ${stands}`);
+    }
+    const known = committed?.sequence ?? 0;
+    if (sequence === undefined && committed === undefined)
+      throw new NixmakerError('usage', 'the journal does not say what it was: give --sequence');
+    if (sequence !== undefined && sequence < known)
+      throw new NixmakerError(
+        'usage',
+        `the journal says that sequence ${known} was taken: it can’t be lower`,
+      );
+    const adopted: StoredFloor =
+      committed !== undefined && (sequence === undefined || sequence === known)
+        ? committed
+        : {
+            schema: 1,
+            sequence: sequence as number,
+            manifestDigest: unknownDigest,
+            createdAt: committed?.createdAt ?? longAgo,
+          };
+    await raiseFloor(machine.floorDirectory, adopted);
+    machine.emit({ event: 'floor-adopted', level: 'warn', because: doubt, sequence: adopted.sequence });
+    return adopted;
+  });
+}

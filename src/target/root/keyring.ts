@@ -1,0 +1,19 @@
+/** Accepting keyrings: by request of the agent, or at the machine by a person. */
+import { storeKeyring } from '../../state/keyring.ts';
+import { verifyKeyringHere } from '../machine/keyring.ts';
+import type { RootMachine } from '../machine/machine.ts';
+import { withLock } from '../machine/with-lock.ts';
+
+/** Verifies it, and keeps it. @returns its version @throws NixmakerError as `verifyKeyring` */
+export async function acceptKeyring(machine: RootMachine, envelope: string): Promise<number> {
+  const { keyring, text } = await verifyKeyringHere(machine, envelope);
+  await storeKeyring(machine.floorDirectory, text);
+  await machine.reloadKeyring();
+  machine.emit({ event: 'keyring-accepted', level: 'warn', version: keyring.version });
+  return keyring.version;
+}
+
+/** At a machine, by a person. @throws NixmakerError as `verifyKeyring` */
+export function acceptByHand(machine: RootMachine, envelope: string): Promise<number> {
+  return withLock(machine, () => acceptKeyring(machine, envelope));
+}

@@ -1,0 +1,22 @@
+/** The one server of the agent’s requests, of whatever kind. */
+import type { RequestKind } from '../../state/requests.ts';
+import { serveRequests } from '../../state/requests.ts';
+import type { Machine } from '../machine/machine.ts';
+
+/** @param acknowledge removes the request: called once its run is on disk, so that a request is never lost */
+export type Serve<Request> = (request: Request, acknowledge: () => Promise<void>) => Promise<void>;
+
+/** Serves what is asked for until there is no more. What is no request is told, and is gone by then. */
+export async function serveAll<Request>(
+  machine: Pick<Machine, 'settings' | 'emit'>,
+  kind: RequestKind<Request>,
+  serve: Serve<Request>,
+): Promise<void> {
+  const reject = (name: string, detail: string) => tellRejected(machine, name, detail);
+  const { runtimeDirectory } = machine.settings;
+  while ((await serveRequests(runtimeDirectory, kind, { reject, serve })) > 0);
+}
+
+export function tellRejected({ emit }: Pick<Machine, 'emit'>, name: string, detail: string): void {
+  emit({ event: 'request-rejected', level: 'warn', name, detail });
+}

@@ -8,6 +8,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { formatOf, type Manifest, type Member } from '../core/bundle/manifest.ts';
 import { glanceBytes } from '../core/bundle/manifest-glance.ts';
+import { poolFolder } from '../core/bundle/pool-folder.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { isHostName } from '../core/schema.ts';
@@ -15,8 +16,6 @@ import { type MemberReader, type OpenedBundle, openContents } from './contents.t
 import { readBeginning, readSmall } from './file.ts';
 import { openParts, type Parts, sizeOfParts } from './parts.ts';
 
-/** The folder of ours at the root of a medium. Everything else on it is somebody else's. */
-export const poolFolder = 'nixmaker';
 export const cacheOf = (root: string) => join(root, poolFolder, 'cache');
 export const hostsOf = (root: string) => join(root, poolFolder, 'hosts');
 export const keyringsOf = (root: string) => join(root, poolFolder, 'keyrings');

@@ -3,7 +3,8 @@
  * boot id of the machine it is on.
  */
 
-import { openMachineHere, rootFor } from '../../src/cli/target/open.ts';
+import { openMachineHere } from '../../src/cli/target/open.ts';
+import { rootFor } from '../../src/cli/target/open-target.ts';
 import { operation } from '../../src/core/schema.ts';
 import { requireRoot } from '../../src/target/machine/machine.ts';
 import { confirmByHand } from '../../src/target/root/confirm.ts';

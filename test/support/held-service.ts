@@ -5,7 +5,8 @@
  * that was seen and not guessed.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { openMachineHere, rootFor } from '../../src/cli/target/open.ts';
+import { openMachineHere } from '../../src/cli/target/open.ts';
+import { rootFor } from '../../src/cli/target/open-target.ts';
 import { makeLog } from '../../src/report/logger.ts';
 import { type Machine, requireRoot } from '../../src/target/machine/machine.ts';
 import { confirmAtStart } from '../../src/target/root/confirm.ts';

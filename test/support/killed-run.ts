@@ -4,7 +4,8 @@
  * happens in; `this` is the real one.
  */
 
-import { openMachineHere, rootFor } from '../../src/cli/target/open.ts';
+import { openMachineHere } from '../../src/cli/target/open.ts';
+import { rootFor } from '../../src/cli/target/open-target.ts';
 import { runOnce } from '../../src/target/service/agent.ts';
 
 const [settingsFile = '', when = '', state = '', bootId = 'this'] = process.argv.slice(2);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Operation, operations } from '../../core/schema.ts';
 import { print, printJson, printToStderr, runVerb } from '../output.ts';
-import type { OpenedTarget } from './open.ts';
+import type { OpenedTarget } from './open-target.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
 interface OperationOptions extends TargetOptions {
@@ -32,7 +32,7 @@ export function defineOperations(program: Command): void {
 }
 
 async function operate(operation: Operation, options: OperationOptions): Promise<number> {
-  const { openTarget } = await import('./open.ts');
+  const { openTarget } = await import('./open-target.ts');
   const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const target = await openTarget(options, makeConsoleLog(printToStderr, options.verbose === true));

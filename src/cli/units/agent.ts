@@ -16,7 +16,7 @@ export function defineAgent(program: Command): void {
 }
 
 async function agent(options: AgentOptions): Promise<number> {
-  const { openTarget } = await import('../target/open.ts');
+  const { openTarget } = await import('../target/open-target.ts');
   const { runAgent, runOnce } = await import('../../target/service/agent.ts');
   const { receiptText } = await import('../../core/run/receipt.ts');
   const { machine, root } = await openTarget(options, await serviceLog(options.verbose));

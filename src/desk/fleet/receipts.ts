@@ -7,8 +7,8 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { readSmall } from '../../bundle/file.ts';
-import { poolFolder } from '../../bundle/pool.ts';
 import { writeAtomically } from '../../bundle/write.ts';
+import { poolFolder } from '../../core/bundle/pool-folder.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import {

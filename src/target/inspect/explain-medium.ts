@@ -2,7 +2,8 @@
 import { relative } from 'node:path';
 import { listPool } from '../../bundle/pool.ts';
 import type { Machine } from '../machine/machine.ts';
-import { listCandidates } from '../machine/places.ts';
+
+import { listCandidates } from '../media/candidates.ts';
 import { type Judged, judgeCandidate } from '../media/judge.ts';
 import { accessTo } from '../update/medium-access.ts';
 

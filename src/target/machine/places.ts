@@ -1,8 +1,5 @@
 /** Where bundles may be besides the inbox: media, whoever mounted them, and folders that carriers fill. */
-import { hasPool, listPool } from '../../bundle/pool.ts';
-import { type Candidate, listInbox } from '../../media/inbox.ts';
 import { isAllowedSource, isThere, listMounts, mediaAmong } from '../../media/mounts.ts';
-import type { Access } from '../update/medium-access.ts';
 import type { Machine } from './machine.ts';
 
 export interface Place {
@@ -34,26 +31,4 @@ export async function listPlaces(machine: Pick<Machine, 'settings' | 'policy' | 
     places.push({ kind, root: mount.target, id: `${mount.device} ${mount.source} ${mount.target}` });
   }
   return places;
-}
-
-/** Sequences of one host looked at in one pool; `put` leaves far fewer. */
-const mostSequences = 16;
-
-export interface Listing {
-  readonly candidates: readonly Candidate[];
-  /** It has a folder of ours. */
-  readonly hasPool: boolean;
-}
-
-/** What lies there for this host, and files that may be for anybody. @throws NixmakerError `medium-stalled`, `medium-unreadable` */
-export async function listCandidates(root: string, host: string, { withDeadline }: Access): Promise<Listing> {
-  const files = await withDeadline(() => listInbox(root));
-  const entries = await withDeadline(() => listPool(root, host));
-  const pool = entries
-    .slice(0, mostSequences)
-    .map(({ folder }): Candidate => ({ format: 'pool', path: folder }));
-  return {
-    candidates: [...pool, ...files].map((c) => ({ ...c, onMedium: true })),
-    hasPool: await withDeadline(() => hasPool(root)),
-  };
 }

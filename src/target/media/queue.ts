@@ -10,8 +10,9 @@ import { exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts'
 import type { Finding } from '../../core/run/host-receipt.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type Listing, listCandidates, listPlaces, type Place } from '../machine/places.ts';
+import { listPlaces, type Place } from '../machine/places.ts';
 import { type Access, accessTo } from '../update/medium-access.ts';
+import { type Listing, listCandidates } from './candidates.ts';
 import { type Judged, judgeCandidate } from './judge.ts';
 
 export interface Found {

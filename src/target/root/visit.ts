@@ -3,7 +3,7 @@
  * The agent asks, root does it: the key is root’s, and so is the right to write to media.
  */
 import { basename, join } from 'node:path';
-import { poolFolder } from '../../bundle/pool.ts';
+import { poolFolder } from '../../core/bundle/pool-folder.ts';
 import { catalogue } from '../../core/catalogue.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { hostReceiptParser, hostReceiptType } from '../../core/run/host-receipt.ts';

@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { findLeaks, type Leak } from '../../core/bundle/leaks.ts';
-import type { Content } from '../../core/bundle/manifest.ts';
 import type { Narinfo } from '../../core/bundle/narinfo.ts';
 import {
   type ExitCode,
@@ -27,7 +26,6 @@ import {
 } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { runProgram } from '../../process/run.ts';
-import type { SecretKey } from '../../signing/nix-key.ts';
 import {
   type Assembled,
   assemble,
@@ -38,18 +36,12 @@ import {
 } from './assemble.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { leaveOut } from './leave-out.ts';
-import { writeHost } from './output.ts';
+import { type OutputOptions, writeHost } from './output.ts';
 
-export interface BuildOptions {
+export interface BuildOptions extends OutputOptions {
   readonly flake: string;
-  readonly directory: string;
   /** Empty: all hosts of the flake. */
   readonly hosts: readonly string[];
-  readonly content: Content;
-  readonly format: 'bundle' | 'classic';
-  readonly key?: { readonly secret: SecretKey; readonly file: string };
-  /** The sequence will be greater than this. */
-  readonly sequenceAbove: number;
   readonly forbidSource: boolean;
   /** What the target has already; then for one host only. */
   readonly base?: Base;
@@ -59,8 +51,6 @@ export interface BuildOptions {
   readonly expiresAt?: string;
   /** The one machine that may take it. */
   readonly machineId?: string;
-  /** The floor that it may go below; the sequence is then the next above `sequenceAbove`. */
-  readonly downgradeFrom?: number;
   /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the commit's time. */
   readonly epoch?: number;
 }

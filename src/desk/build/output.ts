@@ -3,20 +3,26 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packClassic } from '../../bundle/classic.ts';
 import { memberOf, memberOfFile, writeAtomically, writeBundle } from '../../bundle/write.ts';
-import { type ManifestInput, metaText } from '../../core/bundle/manifest.ts';
+import { type Content, type ManifestInput, metaText } from '../../core/bundle/manifest.ts';
 import { copyToChrootStore, signChrootStore } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import type { EvaluatedHost } from '../../nix/flake.ts';
 import { runProgram } from '../../process/run.ts';
+import type { SecretKey } from '../../signing/nix-key.ts';
 import { signManifest } from '../../signing/signature-file.ts';
 import { type Assembled, manifestBytes } from './assemble.ts';
-import type { BuildOptions } from './build.ts';
 import { nextSequence, readLastManifest } from './sequence.ts';
 
-type OutputOptions = Pick<
-  BuildOptions,
-  'directory' | 'format' | 'content' | 'key' | 'sequenceAbove' | 'downgradeFrom'
->;
+export interface OutputOptions {
+  readonly directory: string;
+  readonly format: 'bundle' | 'classic';
+  readonly content: Content;
+  readonly key?: { readonly secret: SecretKey; readonly file: string };
+  /** The sequence will be greater than this. */
+  readonly sequenceAbove: number;
+  /** The floor that it may go below; the sequence is then the next above `sequenceAbove`. */
+  readonly downgradeFrom?: number;
+}
 
 interface OutputRun {
   readonly nix: NixContext;

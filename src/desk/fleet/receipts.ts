@@ -4,24 +4,15 @@
  */
 import { mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import { readSmall } from '../../bundle/file.ts';
 import { poolFolder } from '../../bundle/pool.ts';
 import { writeAtomically } from '../../bundle/write.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
-import { limits } from '../../core/limits.ts';
-import {
-  type HostReceipt,
-  hostReceiptParser,
-  hostReceiptType,
-  type ReceiptRun,
-} from '../../core/run/host-receipt.ts';
-import { describeIssues, isHostName } from '../../core/schema.ts';
-import { fromBaseName } from '../../core/store-path.ts';
+import { type HostReceipt, hostReceiptType, type ReceiptRun } from '../../core/run/host-receipt.ts';
+import { isHostName } from '../../core/schema.ts';
 import { openEnvelope } from '../../signing/envelope.ts';
 import { parsePublicKey } from '../../signing/nix-key.ts';
-import type { HostBase } from './since.ts';
+import { readReceipt } from './receipt-file.ts';
 
 export interface CollectOptions {
   readonly media: readonly string[];
@@ -90,26 +81,6 @@ async function collectOne(
       error instanceof NixmakerError ? error : { code: 'io-error' as const, detail: messageOf(error) };
     return { file, host, sequence: undefined, state: undefined, status: 'rejected', code, detail };
   }
-}
-
-/** Reads and parses; nothing is verified. @throws NixmakerError `receipt-malformed`, `io-error` */
-async function readReceipt(file: string): Promise<{ text: string; receipt: HostReceipt }> {
-  const bytes = await readSmall(file, limits.receiptBytes);
-  if (bytes === undefined) throw new NixmakerError('io-error', `${file} is gone`);
-  const text = bytes.toString('utf8');
-  return { text, receipt: parseReceipt(openEnvelope(text, hostReceiptType).payload) };
-}
-
-function parseReceipt(payload: Buffer): HostReceipt {
-  let json: unknown;
-  try {
-    json = JSON.parse(payload.toString('utf8'));
-  } catch (cause) {
-    throw new NixmakerError('receipt-malformed', 'its payload is not JSON', { cause });
-  }
-  const parsed = hostReceiptParser.safeParse(json);
-  if (!parsed.success) throw new NixmakerError('receipt-malformed', describeIssues(parsed.error));
-  return parsed.data;
 }
 
 /**
@@ -181,28 +152,4 @@ async function namesIn(folder: string): Promise<string[]> {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
     throw error;
   }
-}
-
-const decompress = promisify(gunzip);
-
-/** What a target has, as its receipt says. @throws NixmakerError `receipt-malformed`, `usage` */
-export async function readReceiptBase(file: string): Promise<HostBase> {
-  const { receipt } = await readReceipt(file);
-  const listed = receipt.now?.paths;
-  if (listed === undefined)
-    throw new NixmakerError(
-      'usage',
-      `${file} does not list what the host has: take the newest of its receipts`,
-    );
-  let text: string;
-  try {
-    const most = limits.paths * 256;
-    text = (await decompress(Buffer.from(listed.gzip, 'base64'), { maxOutputLength: most })).toString('utf8');
-  } catch (cause) {
-    throw new NixmakerError('receipt-malformed', 'its list of store paths can’t be unpacked', { cause });
-  }
-  const paths = new Set(text.split('\n').flatMap((name) => fromBaseName(name) ?? []));
-  if (paths.size !== listed.count || !paths.has(listed.toplevel))
-    throw new NixmakerError('receipt-malformed', 'its list of store paths is not whole');
-  return { host: receipt.host, toplevel: listed.toplevel, paths };
 }

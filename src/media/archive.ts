@@ -1,8 +1,10 @@
 /** Moving a bundle that is done with out of the way, with a report beside it. Never overwrites, never copies. */
+
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
+import { given } from '../core/given.ts';
 import type { Candidate } from './inbox.ts';
 import { retainNewest } from './retain.ts';
 
@@ -39,7 +41,7 @@ export async function archive(
       return {
         bundle: join(inbox, folder, name),
         report: join(inbox, folder, `${name}.txt`),
-        ...(removed.length === 0 ? {} : { removed }),
+        ...given({ removed: removed.length === 0 ? undefined : removed }),
       };
     } finally {
       await source.close();

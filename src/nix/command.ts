@@ -1,6 +1,8 @@
 /** Starting Nix: one place for flags, error reading and progress. */
+
 import { stripVTControlCharacters } from 'node:util';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
+import { given } from '../core/given.ts';
 import type { CommandResult, ProcessRunner } from '../core/ports.ts';
 import { type NixProgress, ProgressTally, parseLogLine } from './log.ts';
 
@@ -67,9 +69,7 @@ async function start(
   const tally = new ProgressTally(options.onProgress);
   const messages: string[] = [];
   const result = await context.run(program, args, {
-    ...(context.signal === undefined ? {} : { signal: context.signal }),
-    ...(context.env === undefined ? {} : { env: context.env }),
-    ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+    ...given({ signal: context.signal, env: context.env, timeout: options.timeout }),
     onStderrLine: (line) => {
       const entry = parseLogLine(line);
       if (entry === undefined) messages.push(line);

@@ -1,7 +1,9 @@
 /** What Nix has noted of valid paths. */
+
 import * as z from 'zod';
 import type { PathInfo } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
+import { given } from '../core/given.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
@@ -48,7 +50,7 @@ export async function queryClosure(context: NixContext, root: StorePath): Promis
     narHash: `sha256:${encodeNix32(Buffer.from(narHash.slice('sha256-'.length), 'base64'))}`,
     narSize,
     references: references.map(storePathOf).sort(),
-    ...(ca == null ? {} : { ca }),
+    ...given({ ca: ca ?? undefined }),
   }));
 }
 

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { HostResult } from '../../desk/build/build.ts';
 import { collect, print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addFlakeOptions } from './flake-options.ts';
@@ -79,7 +80,7 @@ export async function buildWith(
   const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
   const { runHostsWithProgress } = await import('../../report/host-progress.ts');
   const key =
-    flags.key === undefined ? {} : { key: { secret: await readSecretKeyFile(flags.key), file: flags.key } };
+    flags.key === undefined ? undefined : { secret: await readSecretKeyFile(flags.key), file: flags.key };
   const base = flags.since === undefined ? undefined : await readSince(flags, flags.since);
   const epoch = process.env.SOURCE_DATE_EPOCH;
   const interrupted = new AbortController();
@@ -87,24 +88,24 @@ export async function buildWith(
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
   const results = await buildBundles(
     builderNix(interrupted.signal),
-    {
+    given({
       flake: flags.flake,
       directory: flags.directory,
       hosts: base === undefined ? flags.host : [base.host],
-      ...(base === undefined ? {} : { base }),
+      base,
       deltas: flags.deltas !== false,
       // The original tool carried the recipes; a bundle of ours carries everything unless told otherwise.
       content: flags.content ?? (flags.format === 'classic' ? 'derivation' : 'closure'),
       format: flags.format,
-      ...key,
+      key,
       sequenceAbove: flags.sequence,
       forbidSource: flags.forbidSource === true,
-      ...(flags.notes === undefined ? {} : { notes: flags.notes }),
-      ...(flags.expires === undefined ? {} : { expiresAt: flags.expires }),
-      ...(flags.machineId === undefined ? {} : { machineId: flags.machineId }),
-      ...(flags.downgradeFrom === undefined ? {} : { downgradeFrom: flags.downgradeFrom }),
-      ...(epoch === undefined ? {} : { epoch: readEpoch(epoch) }),
-    },
+      notes: flags.notes,
+      expiresAt: flags.expires,
+      machineId: flags.machineId,
+      downgradeFrom: flags.downgradeFrom,
+      epoch: epoch === undefined ? undefined : readEpoch(epoch),
+    }),
     runHostsWithProgress<HostResult>({
       isTTY: process.stderr.isTTY === true && flags.json !== true,
       write: printToStderr,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { print, printJson, printToStderr, runVerb } from '../output.ts';
 
 interface InspectOptions {
@@ -75,11 +76,9 @@ async function explainFolder(folder: string, { json, policy, settings }: Inspect
   const { explainMedium } = await import('../../target/inspect/explain-medium.ts');
   const { openMachine } = await import('../../target/machine/machine.ts');
   const { table } = await import('../../report/tables.ts');
-  const machine = await openMachine({
-    emit: () => undefined,
-    ...(policy === undefined ? {} : { policyFile: policy }),
-    ...(settings === undefined ? {} : { settingsFile: settings }),
-  });
+  const machine = await openMachine(
+    given({ emit: () => undefined, policyFile: policy, settingsFile: settings }),
+  );
   const found = await explainMedium(machine, folder);
   if (json === true) printJson({ schema: 1, verified: true, bundles: found });
   else if (found.length === 0) printToStderr('There is no bundle there.\n');

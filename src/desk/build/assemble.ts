@@ -1,4 +1,5 @@
 /** From a binary cache folder that Nix filled to the members of one host's bundle. */
+
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheInfo } from '../../bundle/contents.ts';
@@ -18,6 +19,7 @@ import {
   renderNarinfo,
 } from '../../core/bundle/narinfo.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { limits } from '../../core/limits.ts';
 import { decodeNix32 } from '../../core/nix32.ts';
 import { hashPart, type StorePath, toBaseName } from '../../core/store-path.ts';
@@ -128,15 +130,13 @@ export function assemble(
       ...identity,
       schema: 1,
       base: base === undefined ? [] : [base.toplevel],
-      ...(made.length === 0
-        ? {}
-        : { deltas: made.map(({ delta }) => delta).sort((a, b) => (a.path < b.path ? -1 : 1)) }),
+      ...given({ deltas: made.length === 0 ? undefined : made.map(({ delta }) => delta).sort(byPath) }),
       paths: narinfos.map(({ path, narHash, narSize, references, ca }) => ({
         path,
         narHash,
         narSize,
         references: references.map(toBaseName),
-        ...(ca === undefined ? {} : { ca }),
+        ...given({ ca }),
       })),
       members: members.map(({ member }) => member),
     },
@@ -163,6 +163,8 @@ function fromText(name: string, text: string): SourcedMember {
   const source = Buffer.from(text);
   return { member: memberOf(name, source), source };
 }
+
+const byPath = (a: { readonly path: string }, b: { readonly path: string }) => (a.path < b.path ? -1 : 1);
 
 /** The digest is the one Nix took when it wrote the file; copying checks it. */
 function fromNar(info: Narinfo, folder: string): SourcedMember {

@@ -1,4 +1,5 @@
 /** From a flake to bundles: one file wires the builder's half. */
+
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
@@ -12,6 +13,7 @@ import {
   printable,
   type ReasonCode,
 } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { buildSystem, copyToCacheFolder } from '../../nix/build.ts';
@@ -89,7 +91,7 @@ export type HostRunner = (
  * @param signal ends Nix; what was begun is cleared away
  */
 export function builderNix(signal?: AbortSignal): NixContext {
-  return { run: runProgram, ...(signal === undefined ? {} : { signal }) };
+  return given({ run: runProgram, signal });
 }
 
 /** Names of the hosts of a flake. */
@@ -101,11 +103,11 @@ export async function listFlakeHosts(nix: NixContext, flake: string): Promise<st
 /** Builds every chosen host; one that fails does not stop the others. */
 export async function buildBundles(
   nix: NixContext,
-  given: BuildOptions,
+  wanted: BuildOptions,
   runHosts: HostRunner,
 ): Promise<HostResult[]> {
   // Absolute, for Nix takes the folder as a URI.
-  const options = { ...given, directory: resolve(given.directory) };
+  const options = { ...wanted, directory: resolve(wanted.directory) };
   checkFlakeReference(options.flake);
   const known = await listHosts(nix, options.flake);
   const missing = options.hosts.find((host) => !known.includes(host));
@@ -136,8 +138,8 @@ export async function buildBundles(
 function failed(host: string, error: unknown): FailedHost {
   if (!(error instanceof NixmakerError))
     return { host, status: 'failed', code: 'internal', detail: messageOf(error) };
-  const log = typeof error.cause === 'string' ? { log: error.cause } : {};
-  return { host, status: 'failed', code: error.code, detail: error.detail, ...log };
+  const log = typeof error.cause === 'string' ? error.cause : undefined;
+  return given({ host, status: 'failed' as const, code: error.code, detail: error.detail, log });
 }
 
 export function exitOfBuild(results: readonly HostResult[]): ExitCode {
@@ -252,20 +254,17 @@ function identityOf({ options, metadata }: BuildRun, host: string, evaluated: Ev
   const epoch = options.epoch ?? (revision === undefined ? 0 : (metadata.lastModified ?? 0));
   const description =
     metadata.description === undefined ? undefined : printable(metadata.description).slice(0, 1000);
-  return {
+  return given({
     host,
     system: evaluated.system,
     createdAt: timestampOf(epoch),
-    ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
-    ...(options.machineId === undefined ? {} : { machineId: options.machineId }),
-    ...(options.downgradeFrom === undefined ? {} : { downgradeFrom: options.downgradeFrom }),
+    expiresAt: options.expiresAt,
+    machineId: options.machineId,
+    downgradeFrom: options.downgradeFrom,
     content: options.content,
     derivation: evaluated.derivation,
     toplevel: evaluated.toplevel,
-    ...(options.notes === undefined ? {} : { notes: options.notes }),
-    flake: {
-      ...(description === undefined ? {} : { description }),
-      ...(revision === undefined ? {} : { revision }),
-    },
-  };
+    notes: options.notes,
+    flake: given({ description, revision }),
+  });
 }

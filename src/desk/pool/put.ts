@@ -2,6 +2,7 @@
  * `put`: bundles of many hosts into one pool on a medium. Each host is done or not begun: its members are written, flushed
  * and read back before its manifest gets its name, so a medium that is pulled out midway serves every host before it.
  */
+
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readMember } from '../../bundle/contents.ts';
@@ -16,6 +17,7 @@ import {
 } from '../../bundle/pool-write.ts';
 import type { Manifest, Member } from '../../core/bundle/manifest.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
 import { asMediumError } from '../../media/deliver.ts';
 import { runProgram } from '../../process/run.ts';
@@ -221,11 +223,7 @@ class Put {
     for (const { member, path, write } of planned) {
       if (!write) continue;
       const onBytes = (bytes: number) => this.#tell(manifest.host, 'copying', bytes);
-      await writeMemberFile(
-        path,
-        { bundle, member },
-        { onBytes, ...(largest === undefined ? {} : { largest }) },
-      );
+      await writeMemberFile(path, { bundle, member }, given({ onBytes, largest }));
       written += 1;
     }
     return written;
@@ -247,7 +245,7 @@ class Put {
       if (!(await hasContents(path, member, onBytes))) {
         if (plan.write)
           throw new NixmakerError('medium-failing', `${path} does not read back as it was written`);
-        await writeMemberFile(path, { bundle, member }, largest === undefined ? {} : { largest });
+        await writeMemberFile(path, { bundle, member }, given({ largest }));
         await pool.flush();
         await pool.forget([plan]);
         if (!(await hasContents(path, member)))

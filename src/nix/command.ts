@@ -4,12 +4,13 @@ import { stripVTControlCharacters } from 'node:util';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import type { CommandResult, ProcessRunner } from '../core/ports.ts';
+import type { StorePath } from '../core/store-path.ts';
 import { type NixProgress, ProgressTally, parseLogLine } from './log.ts';
 
 /** How this run reaches Nix. */
 export interface NixContext {
   readonly run: ProcessRunner;
-  /** A Nix store URI; left out on the builder, whose own configuration decides. */
+  /** A Nix store URI; left out at the desk, where Nix’s own configuration decides. */
   readonly store?: string;
   /** Where the daemon of that store listens, if it is one that a daemon serves. */
   readonly daemonSocket?: string | undefined;
@@ -59,6 +60,22 @@ export async function legacyNix(
 ): Promise<string> {
   const store = context.store === undefined ? [] : ['--store', context.store];
   return start(context, { program, args: [...store, ...args] }, options);
+}
+
+/** Asks `nix-store` about any number of paths, in portions, for a command line has an end. @returns its lines */
+export async function queryStore(
+  context: NixContext,
+  question: readonly string[],
+  paths: readonly StorePath[],
+): Promise<string[]> {
+  const lines: string[] = [];
+  const portion = 1000;
+  for (let start = 0; start < paths.length; start += portion) {
+    const args = [...question, ...paths.slice(start, start + portion)];
+    const out = await legacyNix(context, { program: 'nix-store', args });
+    lines.push(...out.split('\n').filter((line) => line !== ''));
+  }
+  return lines;
 }
 
 async function start(
@@ -111,4 +128,9 @@ export function failureFor(
   const code = knownErrors.find(([pattern]) => text.some((line) => pattern.test(line)))?.[1] ?? otherwise;
   const error = text.findLast((line) => line.startsWith('error:')) ?? text.at(-1) ?? unsaid;
   return new NixmakerError(code, messageOf(error.replace(/^error:\s*/, '')), { cause: text.join('\n') });
+}
+
+/** Names and values of settings, one after the other, as `--option` flags. */
+export function toOptions(pairs: readonly string[]): string[] {
+  return pairs.flatMap((value, i) => (i % 2 === 0 ? ['--option', value] : [value]));
 }

@@ -9,7 +9,7 @@ export async function setProfile(
   context: NixContext,
   { profile, toplevel }: { profile: string; toplevel: StorePath },
 ): Promise<void> {
-  await legacyNix(context, { program: 'nix-env', args: ['--profile', profile, '--set', toplevel] });
+  await nixEnv(context, profile, ['--set', toplevel]);
 }
 
 /** Goes to the generation of that number, not to "the previous": others may have been made in between. */
@@ -17,20 +17,18 @@ export async function switchGeneration(
   context: NixContext,
   { profile, generation }: { profile: string; generation: number },
 ): Promise<void> {
-  await legacyNix(context, {
-    program: 'nix-env',
-    args: ['--profile', profile, '--switch-generation', String(generation)],
-  });
+  await nixEnv(context, profile, ['--switch-generation', String(generation)]);
 }
 
 export async function deleteGeneration(
   context: NixContext,
   { profile, generation }: { profile: string; generation: number },
 ): Promise<void> {
-  await legacyNix(context, {
-    program: 'nix-env',
-    args: ['--profile', profile, '--delete-generations', String(generation)],
-  });
+  await nixEnv(context, profile, ['--delete-generations', String(generation)]);
+}
+
+async function nixEnv(context: NixContext, profile: string, args: readonly string[]): Promise<void> {
+  await legacyNix(context, { program: 'nix-env', args: ['--profile', profile, ...args] });
 }
 
 export interface ProfileTarget {

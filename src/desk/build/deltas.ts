@@ -18,7 +18,7 @@ import { encodeNix32 } from '../../core/nix32.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { narHashesOf, narSizesOf } from '../../nix/path-info.ts';
-import { findInvalid } from '../../nix/target.ts';
+import { findInvalid } from '../../nix/store.ts';
 import { runProgram } from '../../process/run.ts';
 
 export interface MadeDelta {

@@ -9,7 +9,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import { decide } from '../../core/policy/decide.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
-import { findInvalid } from '../../nix/target.ts';
+import { findInvalid } from '../../nix/store.ts';
 import { verifyManifest } from '../../signing/verify.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { receiptState, saveReceipt } from '../../state/receipts.ts';

@@ -13,7 +13,7 @@ import { fingerprint } from '../../core/bundle/narinfo.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { decide } from '../../core/policy/decide.ts';
 import type { StorePath } from '../../core/store-path.ts';
-import { trustedKeysOf } from '../../nix/target.ts';
+import { trustedKeysOf } from '../../nix/settings.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import { serveRequests, type VouchRequestFile, vouchRequests, writeRequest } from '../../state/requests.ts';
 import { readVoucher, type Voucher, writeVoucher } from '../../state/vouchers.ts';

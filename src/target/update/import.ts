@@ -6,17 +6,12 @@ import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { spaceAt } from '../../media/space.ts';
 import type { Added } from '../../nix/daemon.ts';
+import { importFromChrootStore } from '../../nix/import.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { narHashesOf } from '../../nix/path-info.ts';
-import {
-  dropRoot,
-  findInvalid,
-  importFromChrootStore,
-  isValid,
-  realise,
-  rootInAdvance,
-  storeFolder,
-} from '../../nix/target.ts';
+import { realise } from '../../nix/realise.ts';
+import { dropRoot, rootInAdvance } from '../../nix/roots.ts';
+import { findInvalid, isValid, storeFolder } from '../../nix/store.ts';
 import { makeFolder } from '../../state/durable.ts';
 import { writeProgress } from '../../state/progress.ts';
 import type { Machine } from '../machine/machine.ts';

@@ -5,7 +5,7 @@ import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
 import { decide, type Verdict } from '../../core/policy/decide.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
-import { pingStore, requireRecentNix } from '../../nix/target.ts';
+import { pingStore, requireRecentNix } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { activate } from '../activate/activate.ts';
 import { resumeStopped } from '../activate/resume.ts';

@@ -1,5 +1,4 @@
 /** Decompressing what was signed, at one go or as a stream. zstd frames: RFC 8878. */
-
 import { Readable } from 'node:stream';
 import { constants, createZstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { given } from '../core/given.ts';

@@ -2,6 +2,7 @@
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
+import { hasErrno } from '../core/errno.ts';
 
 export interface Candidate {
   /** `pool`: the folder of one host's manifest in a pool (bundle/pool.ts). */
@@ -55,7 +56,7 @@ async function entriesOf(folder: string): Promise<{ files: Candidate[]; folders:
     }
   } catch (error) {
     // A folder may vanish between being listed and being read.
-    if (!['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
   }
   return { files, folders };
 }

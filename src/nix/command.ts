@@ -1,5 +1,4 @@
 /** Starting Nix: one place for flags, error reading and progress. */
-
 import { stripVTControlCharacters } from 'node:util';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { given } from '../core/given.ts';

@@ -1,5 +1,4 @@
 /** What Nix’s database holds of valid paths. */
-
 import * as z from 'zod';
 import type { PathInfo } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';

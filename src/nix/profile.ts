@@ -1,6 +1,7 @@
 /** The system profile and its generations. */
 import { readdir, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { insteadOf } from '../core/errno.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
 import { legacyNix, type NixContext } from './command.ts';
 
@@ -66,12 +67,6 @@ export async function readSystemLink(path: string): Promise<StorePath | undefine
   return parseStorePath((await readLink(path)) ?? '');
 }
 
-async function readLink(path: string): Promise<string | undefined> {
-  try {
-    return await readlink(path);
-  } catch (error) {
-    if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
-      return undefined;
-    throw error;
-  }
-}
+/** Undefined where there is none, or where something else than a link is. */
+const readLink = (path: string): Promise<string | undefined> =>
+  readlink(path).catch(insteadOf(['ENOENT', 'EINVAL', 'ENOTDIR'], undefined));

@@ -1,4 +1,5 @@
 /** What is in the store: which paths are valid, whole and needed; deleting and flushing them. */
+import { complaintOf } from '../core/complaint.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { parseStorePath, parseStorePathLines, type StorePath, storeDir } from '../core/store-path.ts';
 import { legacyNix, type NixContext, nix, queryStore } from './command.ts';
@@ -68,10 +69,7 @@ export async function deletePaths(context: NixContext, paths: readonly StorePath
  */
 export async function syncStore(context: NixContext): Promise<void> {
   const result = await context.run('sync', ['--file-system', storeFolder(context)]);
-  if (result.exitCode !== 0) {
-    throw new NixmakerError(
-      'io-error',
-      `the store could not be flushed: ${result.stderrTail.at(-1) ?? result.startError}`,
-    );
-  }
+  if (result.exitCode === 0) return;
+  const said = complaintOf(result, `sync ended with ${result.exitCode}`);
+  throw new NixmakerError('io-error', `the store could not be flushed: ${said}`);
 }

@@ -1,5 +1,4 @@
 /** The real clock: the only place that asks the system for the time. */
-
 import { uptime } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,4 @@
 /** Starting programs: the only user of execa. argv only, never a shell. */
-
 import { execa } from 'execa';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';

@@ -1,7 +1,8 @@
 /** Receipts on disk, one file a run. */
 import { join } from 'node:path';
 import type { Receipt } from '../core/run/receipt.ts';
-import { readIfThere, writeDurably } from './durable.ts';
+import { readIfThere } from '../files/read.ts';
+import { writeDurably } from './durable.ts';
 
 const receiptFile = (stateDirectory: string, id: string) => join(stateDirectory, 'receipts', `${id}.json`);
 

@@ -30,5 +30,5 @@ export async function signerOf({ key, sshKey, name }: SignerOptions): Promise<Si
   }
   if (name === undefined) throw new NixmakerError('usage', '--ssh-key needs --name as well');
   const { makeSshSigner } = await import('../../desk/keys/ssh-sign.ts');
-  return makeSshSigner({ name, keyFile: sshKey as string, onTalk: (line) => printToStderr(`${line}\n`) });
+  return makeSshSigner({ name, keyFile: sshKey as string, onPrompt: (line) => printToStderr(`${line}\n`) });
 }

@@ -6,7 +6,6 @@
  * `-0`, `1e3`, escapes of other spellings and `__proto__`, all of which JSON.parse would take in silence, and
  * makes "the same manifest" and "the same bytes" one thing.
  */
-
 import * as z from 'zod';
 import { NixmakerError } from '../errors.ts';
 import { given } from '../given.ts';

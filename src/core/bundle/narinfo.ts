@@ -2,7 +2,6 @@
  * narinfo: what a binary cache says of one path (Nix src/libstore/nar-info.cc). Bundles hold narinfos of our own
  * writing, so reading is strict: known fields, each once, except `Sig`.
  */
-
 import { NixmakerError } from '../errors.ts';
 import { given } from '../given.ts';
 import { limits } from '../limits.ts';

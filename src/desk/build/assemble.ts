@@ -1,5 +1,4 @@
 /** From a binary cache folder that Nix filled to the members of one host's bundle. */
-
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheInfo } from '../../bundle/contents.ts';

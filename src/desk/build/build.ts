@@ -1,5 +1,4 @@
 /** From a flake to bundles: one file wires the builder's half. */
-
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';

@@ -2,8 +2,9 @@
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packClassic } from '../../bundle/classic.ts';
-import { memberOf, memberOfFile, writeAtomically, writeBundle } from '../../bundle/write.ts';
+import { memberOf, memberOfFile, writeBundle } from '../../bundle/write.ts';
 import { type Content, type ManifestInput, metaText } from '../../core/bundle/manifest.ts';
+import { writeWhole } from '../../files/write.ts';
 import { copyToChrootStore, signChrootStore } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import type { EvaluatedHost } from '../../nix/flake.ts';
@@ -50,7 +51,7 @@ export async function writeHost(run: OutputRun, output: HostOutput): Promise<Wri
       ? await writeOne(run, output, folder)
       : await writeClassic(run, output, folder);
   const meta = metaText(output.evaluated);
-  await writeAtomically(join(folder, 'meta'), (out) => out.writeFile(meta));
+  await writeWhole(join(folder, 'meta'), meta);
   return written;
 }
 
@@ -115,7 +116,7 @@ async function writeClassic(
   const bundle = join(folder, `${host}.tar.gz`);
   const bytes = (await stat(packed)).size;
   await rename(packed, bundle);
-  await writeAtomically(join(folder, 'manifest.json'), (out) => out.writeFile(manifest));
-  await writeAtomically(join(folder, 'manifest.sig'), (out) => out.writeFile(signatures(run, manifest)));
+  await writeWhole(join(folder, 'manifest.json'), manifest);
+  await writeWhole(join(folder, 'manifest.sig'), signatures(run, manifest));
   return { bundle, bytes, sequence };
 }

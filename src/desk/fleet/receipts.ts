@@ -2,14 +2,15 @@
  * Receipts at the desk: read from media as input from outside, verified against the hosts’ enrolled keys, and kept in a
  * folder: `keys/<host>.public`, `receipts/<host>/<name>.json`.
  */
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
 import { poolFolder } from '../../bundle/pool.ts';
-import { writeAtomically } from '../../bundle/write.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { type HostReceipt, hostReceiptType, type ReceiptRun } from '../../core/run/host-receipt.ts';
 import { isHostName } from '../../core/schema.ts';
+import { namesIn } from '../../files/read.ts';
+import { writeWhole } from '../../files/write.ts';
 import { openEnvelope } from '../../signing/envelope.ts';
 import { parsePublicKey } from '../../signing/nix-key.ts';
 import { readReceipt } from './receipt-file.ts';
@@ -42,13 +43,18 @@ const fileName = /^(?:[0-9]{1,16}|run-[0-9a-f]{12})\.json$/;
 const keysOf = (directory: string) => join(directory, 'keys');
 const receiptsOf = (directory: string) => join(directory, 'receipts');
 
+/** Sorted. On a medium a file may stand where a folder should. */
+const folderNames = async (folder: string) => (await namesIn(folder, 'ENOTDIR')).sort();
+
 /** Never throws for what a medium holds. */
 export async function collectReceipts(options: CollectOptions): Promise<Collected[]> {
   const results: Collected[] = [];
   for (const medium of options.media) {
     const root = join(medium, poolFolder, 'receipts');
-    for (const host of (await namesIn(root)).filter(isHostName).slice(0, mostHosts)) {
-      const names = (await namesIn(join(root, host))).filter((n) => fileName.test(n)).slice(0, mostOfHost);
+    for (const host of (await folderNames(root)).filter(isHostName).slice(0, mostHosts)) {
+      const names = (await folderNames(join(root, host)))
+        .filter((n) => fileName.test(n))
+        .slice(0, mostOfHost);
       for (const name of names) results.push(await collectOne(options, host, join(root, host, name)));
     }
   }
@@ -74,7 +80,7 @@ async function collectOne(
     if (known !== undefined && known.number >= receipt.number)
       return { ...told, status: known.number === receipt.number ? 'known' : 'older' };
     await mkdir(join(receiptsOf(directory), host), { recursive: true });
-    await writeAtomically(target, (out) => out.writeFile(text));
+    await writeWhole(target, text);
     return { ...told, status: 'new', ...(enrolled ? { enrolled } : {}) };
   } catch (error) {
     const { code, detail } =
@@ -101,7 +107,7 @@ async function believe(
     throw new NixmakerError('receipt-malformed', `it is not signed by ${key.name} (${keyFile})`);
   if (known !== undefined) return false;
   await mkdir(keysOf(directory), { recursive: true });
-  await writeAtomically(keyFile, (out) => out.writeFile(`${hostKey}\n`));
+  await writeWhole(keyFile, `${hostKey}\n`);
   return true;
 }
 
@@ -126,9 +132,9 @@ export interface FleetHost {
 /** What the collected receipts say, host by host. */
 export async function readFleet(directory: string): Promise<FleetHost[]> {
   const fleet: FleetHost[] = [];
-  for (const host of (await namesIn(receiptsOf(directory))).filter(isHostName)) {
+  for (const host of (await folderNames(receiptsOf(directory))).filter(isHostName)) {
     const folder = join(receiptsOf(directory), host);
-    const names = (await namesIn(folder)).filter((n) => fileName.test(n));
+    const names = (await folderNames(folder)).filter((n) => fileName.test(n));
     const kept = (await Promise.all(names.map((n) => readKept(join(folder, n))))).filter(
       (r) => r !== undefined,
     );
@@ -143,13 +149,4 @@ export async function readFleet(directory: string): Promise<FleetHost[]> {
     fleet.push({ host, last, receipts: kept.length, runs });
   }
   return fleet;
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).sort();
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-    throw error;
-  }
 }

@@ -1,10 +1,10 @@
 /** Encrypting signed bundles to the hosts that are to read them. */
-import { readFile } from 'node:fs/promises';
 import { encryptFile } from '../../bundle/encrypted.ts';
 import { openBundleFile } from '../../bundle/file.ts';
 import { authenticateBundle } from '../../bundle/open.ts';
 import { keyLines } from '../../core/bundle/encrypted.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { readText } from '../../files/read.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
 import { withoutVerifying } from './verify.ts';
 
@@ -13,12 +13,7 @@ export async function readRecipients(given: readonly string[]): Promise<string[]
   const lists = await Promise.all(
     given.map(async (text) => {
       if (text.startsWith('age1')) return [text];
-      const listed = await readFile(text, 'utf8').catch((cause: unknown) => {
-        throw new NixmakerError('usage', `${text} is no recipient, and no file: ${messageOf(cause)}`, {
-          cause,
-        });
-      });
-      return keyLines(listed);
+      return keyLines(await readText(text, 'usage', `${text} is no recipient, and no file`));
     }),
   );
   const recipients = [...new Set(lists.flat())];

@@ -1,16 +1,17 @@
 /**
  * Adding a signature to a bundle. Where the first signer has a Nix key, it also signs every narinfo, for Nix's own check;
  * that changes the manifest, which names their digests. Later signers sign the manifest as it is, so that nobody's
- * signature is lost; paths that no Nix key has signed are vouched for at the target (agent/vouch.ts).
+ * signature is lost; paths that no Nix key has signed are vouched for at the target (target/root/vouch.ts).
  */
 import { dirname, join } from 'node:path';
 import { checkAllNars } from '../../bundle/contents.ts';
 import { openBundleFile } from '../../bundle/file.ts';
 import { authenticateBundle, type OpenedTar, openBundle } from '../../bundle/open.ts';
-import { memberOf, type SourcedMember, writeAtomically, writeBundle } from '../../bundle/write.ts';
+import { memberOf, type SourcedMember, writeBundle } from '../../bundle/write.ts';
 import type { ManifestInput } from '../../core/bundle/manifest.ts';
 import { renderNarinfo } from '../../core/bundle/narinfo.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { writeWhole } from '../../files/write.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../signing/pae.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
@@ -98,5 +99,5 @@ async function addSignature(existing: Uint8Array, manifestBytes: Buffer, signer:
 async function signClassic(path: string, signer: Signer): Promise<void> {
   const head = await checkEverything(path, withoutVerifying);
   const signatures = await addSignature(head.signatureBytes, Buffer.from(head.manifestBytes), signer);
-  await writeAtomically(join(dirname(path), 'manifest.sig'), (out) => out.writeFile(signatures));
+  await writeWhole(join(dirname(path), 'manifest.sig'), signatures);
 }

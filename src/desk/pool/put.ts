@@ -2,11 +2,11 @@
  * `put`: bundles of many hosts into one pool on a medium. Each host is done or not begun: its members are written, flushed
  * and read back before its manifest gets its name, so a medium that is pulled out midway serves every host before it.
  */
-
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readMember } from '../../bundle/contents.ts';
-import { cacheOf, hostsOf, placeOf, readPoolHead } from '../../bundle/pool.ts';
+import { readHeadFiles } from '../../bundle/head-files.ts';
+import { cacheOf, hostsOf, placeOf } from '../../bundle/pool.ts';
 import {
   completeEntry,
   hasContents,
@@ -113,7 +113,7 @@ class Put {
   async execute(): Promise<PutResult> {
     const { pool, options } = this.#context;
     // Leavings of a run that was cut off would count as full space.
-    let collected = await pool.collect();
+    let collected = await pool.collectGarbage();
     pool.refuseCaseTwins(this.#items.map((i) => i.manifest.host));
     const wanted: Item[] = [];
     const hosts: PutHost[] = [];
@@ -125,7 +125,7 @@ class Put {
     await this.#checkRoom(wanted);
     for (const item of wanted) hosts.push(await this.#putOne(item));
     const pruned = await pool.prune(new Set(wanted.map((i) => i.manifest.host)), options.keep);
-    collected += await pool.collect();
+    collected += await pool.collectGarbage();
     await pool.flush();
     return { hosts, pruned, collected, notices: pool.notices };
   }
@@ -176,7 +176,7 @@ class Put {
       return pool.flush();
     };
     const folder = folderOf(medium, manifest);
-    const there = await readPoolHead(folder);
+    const there = await readHeadFiles(folder);
     if (there !== undefined && manifestDigest(there.manifestBytes) !== manifestDigest(head.manifestBytes))
       throw new NixmakerError(
         'sequence-conflict',
@@ -238,7 +238,7 @@ class Put {
     const { largest, medium } = options;
     const fresh = planned.filter(({ path }) => !this.#good.has(path));
     await pool.forget(fresh);
-    let healed = 0;
+    let rewritten = 0;
     for (const plan of fresh) {
       const { member, path } = plan;
       const onBytes = (bytes: number) => this.#tell(manifest.host, 'reading back', bytes);
@@ -254,11 +254,11 @@ class Put {
           `${path.slice(medium.length + 1)} was damaged on the medium and has been written again.`,
         );
         plan.write = true;
-        healed += 1;
+        rewritten += 1;
       }
       this.#good.add(path);
     }
-    return healed;
+    return rewritten;
   }
 
   #tell(host: string, phase: PutProgress['phase'], bytes: number): void {

@@ -38,7 +38,17 @@ export async function openBundleFile(path: string): Promise<BundleFile> {
   return bundleFileOf(handle, path);
 }
 
-/** The same, but undefined where there is none. @param also codes that mean that too */
+/** Opened for as long as the work takes. @throws NixmakerError as `openBundleFile` */
+export async function withBundleFile<T>(path: string, work: (file: BundleFile) => Promise<T>): Promise<T> {
+  const file = await openBundleFile(path);
+  try {
+    return await work(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** As `openBundleFile`, but undefined where there is none. @param also codes that mean that too */
 export async function openIfThere(path: string, ...also: readonly string[]): Promise<BundleFile | undefined> {
   return openBundleFile(path).catch((error: NixmakerError) => {
     if (hasErrno(error.cause, 'ENOENT', ...also)) return undefined;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 /** The command line. */
+import { readFileSync } from 'node:fs';
 import { hasErrno } from '../core/errno.ts';
 import { exitCodes } from '../core/errors.ts';
 

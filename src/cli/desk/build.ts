@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { HostResult } from '../../desk/build/build.ts';
-import { collect, print, printJson, printToStderr, runVerb } from '../output.ts';
+import { print, printJson, printToStderr, runVerb, severalTimes } from '../output.ts';
 import { addFlakeOptions } from './flake-options.ts';
 
 export interface BuildFlags {
@@ -28,7 +28,7 @@ export function defineBuild(program: Command): void {
   const command = program
     .command('build')
     .description('build a bundle for every host of a flake, or for the hosts named')
-    .option('--host <host>', 'only this host; may be given several times', collect, [])
+    .option('--host <host>', 'only this host; may be given several times', severalTimes, [])
     .option('--key <file>', 'secret key to sign with (see keygen)')
     .addOption(
       new Option(
@@ -76,7 +76,7 @@ async function build(flags: BuildFlags): Promise<number> {
 export async function buildWith(
   flags: BuildFlags,
 ): Promise<{ readonly results: readonly HostResult[]; readonly exit: ExitCode }> {
-  const { buildBundles, builderNix, exitOfBuild } = await import('../../desk/build/build.ts');
+  const { buildBundles, deskNix, exitOfBuild } = await import('../../desk/build/build.ts');
   const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
   const { runHostsWithProgress } = await import('../../report/host-progress.ts');
   const key =
@@ -87,7 +87,7 @@ export async function buildWith(
   // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
   const results = await buildBundles(
-    builderNix(interrupted.signal),
+    deskNix(interrupted.signal),
     given({
       flake: flags.flake,
       directory: flags.directory,

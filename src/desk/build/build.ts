@@ -1,4 +1,4 @@
-/** From a flake to bundles: one file wires the builder's half. */
+/** From a flake to bundles: one file wires it all. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
@@ -27,14 +27,8 @@ import {
 } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { runProgram } from '../../process/run.ts';
-import {
-  type Assembled,
-  assemble,
-  type Base,
-  type BundleIdentity,
-  CacheFolder,
-  timestampOf,
-} from './assemble.ts';
+import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf } from './assemble.ts';
+import { CacheFolder } from './cache-folder.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { leaveOut } from './leave-out.ts';
 import { type OutputOptions, writeHost } from './output.ts';
@@ -86,10 +80,10 @@ export type HostRunner = (
 ) => Promise<HostResult[]>;
 
 /**
- * The builder's Nix: this machine's own configuration and store.
+ * Nix at the desk: this machine's own configuration and store.
  * @param signal ends Nix; what was begun is cleared away
  */
-export function builderNix(signal?: AbortSignal): NixContext {
+export function deskNix(signal?: AbortSignal): NixContext {
   return given({ run: runProgram, signal });
 }
 

@@ -11,7 +11,7 @@ import type { EvaluatedHost } from '../../nix/flake.ts';
 import { runProgram } from '../../process/run.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { signManifest } from '../../signing/signature-file.ts';
-import { type Assembled, manifestBytes } from './assemble.ts';
+import { type Assembled, encodeCheckedManifest } from './assemble.ts';
 import { nextSequence, readLastManifest } from './sequence.ts';
 
 export interface OutputOptions {
@@ -73,7 +73,7 @@ function signatures({ options }: OutputRun, manifest: Buffer): Buffer {
 
 async function writeOne(run: OutputRun, { host, assembled }: HostOutput, folder: string): Promise<Written> {
   const sequence = await sequenceFor(run, assembled.input, folder);
-  const manifest = manifestBytes({ ...assembled.input, sequence });
+  const manifest = encodeCheckedManifest({ ...assembled.input, sequence });
   const bundle = join(folder, `${host}.tar`);
   await writeBundle(bundle, {
     manifestBytes: manifest,
@@ -112,7 +112,7 @@ async function writeClassic(
   ];
   const input = { ...assembled.input, members };
   const sequence = await sequenceFor(run, input, folder);
-  const manifest = manifestBytes({ ...input, sequence });
+  const manifest = encodeCheckedManifest({ ...input, sequence });
   const bundle = join(folder, `${host}.tar.gz`);
   const bytes = (await stat(packed)).size;
   await rename(packed, bundle);

@@ -9,8 +9,9 @@ import { NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
 import { parseDrvPath, parseStorePath, type StorePath } from '../../core/store-path.ts';
 import { readText } from '../../files/read.ts';
-import { assemble, CacheFolder, timestampOf } from './assemble.ts';
-import { builderNix } from './build.ts';
+import { assemble, timestampOf } from './assemble.ts';
+import { deskNix } from './build.ts';
+import { CacheFolder } from './cache-folder.ts';
 import { type Written, writeHost } from './output.ts';
 
 export interface PackOptions {
@@ -49,7 +50,7 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
   const assembled = assemble(identity, closure, { folder: cache, base: undefined });
   const written = await writeHost(
     {
-      nix: builderNix(),
+      nix: deskNix(),
       options: { directory, format: 'bundle', content: 'closure', sequenceAbove },
       staging: directory,
     },

@@ -1,12 +1,9 @@
 /** Encrypting signed bundles to the hosts that are to read them. */
 import { encryptFile } from '../../bundle/encrypted.ts';
-import { openBundleFile } from '../../bundle/file.ts';
-import { authenticateBundle } from '../../bundle/open.ts';
 import { keyLines } from '../../core/bundle/encrypted.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { readText } from '../../files/read.ts';
-import { parseSignatureFile } from '../../signing/signature-file.ts';
-import { withoutVerifying } from './verify.ts';
+import { openSignedBundle } from './signed-bundle.ts';
 
 /** @param given recipients (`age1…`), or files that list them a line each */
 export async function readRecipients(given: readonly string[]): Promise<string[]> {
@@ -23,18 +20,9 @@ export async function readRecipients(given: readonly string[]): Promise<string[]
 
 /** Writes `<bundle>.age` beside it. @returns its path @throws NixmakerError where it is no signed bundle */
 export async function encryptBundleFile(path: string, recipients: readonly string[]): Promise<string> {
-  const file = await openBundleFile(path);
-  try {
-    const { authentic } = await authenticateBundle(file, withoutVerifying);
-    // No target takes it unsigned, and encrypted it can’t be signed.
-    parseSignatureFile(authentic.signatureBytes);
-  } catch (error) {
-    if (error instanceof NixmakerError)
-      throw new NixmakerError(error.code, `${path}: ${error.detail}`, { cause: error });
-    throw error;
-  } finally {
-    await file.close();
-  }
+  // Encrypted it can’t be signed.
+  const { file } = await openSignedBundle(path);
+  await file.close();
   const encrypted = `${path}.age`;
   await encryptFile(path, encrypted, recipients);
   return encrypted;

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../scripts/sandboxed-target.ts';
-import { listMounts, mediaAmong, watchMounts } from '../src/media/mounts.ts';
+import { listMounts, mediaAmong } from '../src/media/mounts.ts';
+import { watchMounts } from '../src/media/watch-mounts.ts';
 import { systemClock } from '../src/process/clock.ts';
 import { listenToProgram, runProgram } from '../src/process/run.ts';
 

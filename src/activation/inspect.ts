@@ -2,8 +2,12 @@
 import { readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { insteadOf } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
+
+/** A system of somebody else’s making may have a file or a broken link where a folder is looked for. */
+const ifMissing = <T>(value: T) => insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], value);
 
 const inhibitors = z.record(z.string(), z.unknown());
 
@@ -113,12 +117,4 @@ export async function checkBootRoom(bootDirectory: string, system: StorePath): P
       `${needed} bytes are to be copied to ${bootDirectory}, where ${bavail * bsize} are free`,
     );
   }
-}
-
-function ifMissing<T>(value: T): (error: unknown) => T {
-  return (error) => {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code)) return value;
-    throw error;
-  };
 }

@@ -5,30 +5,25 @@
  * A chroot store is dangerous to open (Nix opens it read-write, and follows links in nix/var), so every header is
  * checked before anything is extracted, and only from a private copy whose digest is the signed one.
  */
+
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
 import type { Manifest } from '../core/bundle/manifest.ts';
+import { complaintOf } from '../core/complaint.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
-import { limits } from '../core/limits.ts';
 import type { ProcessRunner } from '../core/ports.ts';
 import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from '../core/store-path.ts';
-import { type BundleFile, readSmall } from './file.ts';
+import type { BundleFile } from './file.ts';
+import { type HeadFiles, readHeadFiles } from './head-files.ts';
 
 /** The manifest and signatures beside a tarball; undefined where either is not there (yet). */
-export async function readClassicHead(
-  tarball: string,
-): Promise<{ manifestBytes: Buffer; signatureBytes: Buffer } | undefined> {
-  const folder = dirname(tarball);
-  const manifestBytes = await readSmall(join(folder, 'manifest.json'), limits.manifestBytes);
-  const signatureBytes = await readSmall(join(folder, 'manifest.sig'), limits.signatureFileBytes);
-  if (manifestBytes === undefined || signatureBytes === undefined) return undefined;
-  return { manifestBytes, signatureBytes };
-}
+export const readClassicHead = (tarball: string): Promise<HeadFiles | undefined> =>
+  readHeadFiles(dirname(tarball));
 
 /** Copies the tarball to where nobody else can write, checks size and digest on the way, and closes it. */
 export async function spoolTarball(file: BundleFile, manifest: Manifest, target: string): Promise<void> {
@@ -126,11 +121,10 @@ export async function extractClassic(run: ProcessRunner, tarball: string, folder
     '--no-xattrs',
     '--no-acls',
   ];
-  const result = await run('tar', [...flags, '--file', tarball, '--directory', folder]);
-  if (result.exitCode === 0) return;
-  const text = result.startError ?? result.stderrTail.at(-1) ?? `tar ended with ${result.exitCode}`;
-  const code = /No space left/.test(text) ? 'no-space' : 'io-error';
-  throw new NixmakerError(code, `the tarball could not be extracted: ${messageOf(text)}`);
+  const complaint = await runTar(run, [...flags, '--file', tarball, '--directory', folder]);
+  if (complaint === undefined) return;
+  const code = /No space left/.test(complaint) ? 'no-space' : 'io-error';
+  throw new NixmakerError(code, `the tarball could not be extracted: ${complaint}`);
 }
 
 /** Packs a chroot store's `nix/`. */
@@ -144,10 +138,14 @@ export async function packClassic(run: ProcessRunner, folder: string, tarball: s
     '--numeric-owner',
     '--mtime=@1',
   ];
-  const result = await run('tar', [...flags, '--file', tarball, '--directory', folder, 'nix']);
-  if (result.exitCode === 0) return;
-  const text = result.startError ?? result.stderrTail.at(-1) ?? `tar ended with ${result.exitCode}`;
-  throw new NixmakerError('io-error', `the tarball could not be written: ${messageOf(text)}`);
+  const complaint = await runTar(run, [...flags, '--file', tarball, '--directory', folder, 'nix']);
+  if (complaint === undefined) return;
+  throw new NixmakerError('io-error', `the tarball could not be written: ${complaint}`);
+}
+
+async function runTar(run: ProcessRunner, args: readonly string[]): Promise<string | undefined> {
+  const result = await run('tar', args);
+  return result.exitCode === 0 ? undefined : complaintOf(result, `tar ended with ${result.exitCode}`);
 }
 
 export interface ClassicMeta {

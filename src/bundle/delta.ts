@@ -24,7 +24,7 @@ export interface Patch {
  * Yields the NAR, and its last chunk only once the hash of the whole is right.
  * @param base the NAR of `delta.base`, as this machine has it
  * @param patch the delta’s member
- * @throws NixmakerError `base-missing` where the base is another than the builder’s, `bundle-malformed`
+ * @throws NixmakerError `base-missing` where the base is another than the desk’s, `bundle-malformed`
  */
 export async function* restoreNar(
   { delta, info }: { delta: Delta; info: PathInfo },

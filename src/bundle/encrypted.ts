@@ -11,8 +11,8 @@ import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { encryptedMagic, isEncrypted } from '../core/bundle/encrypted.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { writeAtomically } from '../files/write.ts';
 import type { BundleFile } from './file.ts';
-import { writeAtomically } from './write.ts';
 
 /** Loaded when a file is encrypted: few are, and its curves take time and memory. */
 const age = () => import('age-encryption');

@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { hasErrno } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 
 export interface BundleFile {
@@ -26,8 +27,7 @@ export async function openBundleFile(path: string): Promise<BundleFile> {
   try {
     handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
-    const link = (cause as NodeJS.ErrnoException).code === 'ELOOP';
-    if (link) throw new NixmakerError('not-a-bundle', 'it is a symbolic link', { cause });
+    if (hasErrno(cause, 'ELOOP')) throw new NixmakerError('not-a-bundle', 'it is a symbolic link', { cause });
     throw new NixmakerError('io-error', `it can’t be opened: ${messageOf(cause)}`, { cause });
   }
   const stat = await handle.stat();
@@ -36,6 +36,24 @@ export async function openBundleFile(path: string): Promise<BundleFile> {
     throw new NixmakerError('not-a-bundle', 'it is not a regular file');
   }
   return bundleFileOf(handle, path);
+}
+
+/** Opened for as long as the work takes. @throws NixmakerError as `openBundleFile` */
+export async function withBundleFile<T>(path: string, work: (file: BundleFile) => Promise<T>): Promise<T> {
+  const file = await openBundleFile(path);
+  try {
+    return await work(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** As `openBundleFile`, but undefined where there is none. @param also codes that mean that too */
+export async function openIfThere(path: string, ...also: readonly string[]): Promise<BundleFile | undefined> {
+  return openBundleFile(path).catch((error: NixmakerError) => {
+    if (hasErrno(error.cause, 'ENOENT', ...also)) return undefined;
+    throw error;
+  });
 }
 
 /** A small file whole; undefined where there is none. @throws NixmakerError `bundle-malformed` where it is larger */
@@ -47,10 +65,7 @@ export async function readBeginning(
   path: string,
   { bytes, most }: { readonly bytes: number; readonly most: number },
 ): Promise<Buffer | undefined> {
-  const file = await openBundleFile(path).catch((error: NixmakerError) => {
-    if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return undefined;
-    throw error;
-  });
+  const file = await openIfThere(path);
   if (file === undefined) return undefined;
   try {
     const size = await file.size();

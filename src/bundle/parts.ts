@@ -3,8 +3,8 @@
  * `<name>`, as split(1) names them, so that `cat <name>.*` is the whole.
  */
 import { stat } from 'node:fs/promises';
-import { NixmakerError } from '../core/errors.ts';
-import { type BundleFile, openBundleFile } from './file.ts';
+import { insteadOf } from '../core/errno.ts';
+import { type BundleFile, openIfThere } from './file.ts';
 
 /** Bytes of a part: a mebibyte below what FAT32 can hold (fatgen103, "File size": 2^32 − 1). */
 export const partBytes = 4 * 1024 ** 3 - 1024 ** 2;
@@ -29,24 +29,18 @@ export async function sizeOfParts(path: string): Promise<number | undefined> {
   return sum;
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
+const sizeOf = async (path: string): Promise<number | undefined> =>
+  (await stat(path).catch(insteadOf(['ENOENT', 'ENOTDIR'], undefined)))?.size;
 
 /** Opened whole or in parts; undefined where there is neither. @throws NixmakerError as `openBundleFile` */
 export async function openParts(path: string): Promise<Parts | undefined> {
-  const whole = await openIfThere(path);
+  const whole = await openIfThere(path, 'ENOTDIR');
   if (whole !== undefined) return whole;
   const files: { readonly file: BundleFile; readonly start: number; readonly end: number }[] = [];
   let end = 0;
   try {
     for (let i = 0; i < mostParts; i++) {
-      const file = await openIfThere(partName(path, i));
+      const file = await openIfThere(partName(path, i), 'ENOTDIR');
       if (file === undefined) break;
       const start = end;
       end += await file.size();
@@ -74,17 +68,4 @@ export async function openParts(path: string): Promise<Parts | undefined> {
       for (const { file } of files) await file.close();
     },
   };
-}
-
-async function openIfThere(path: string): Promise<BundleFile | undefined> {
-  try {
-    return await openBundleFile(path);
-  } catch (error) {
-    if (error instanceof NixmakerError && isMissing(error.cause)) return undefined;
-    throw error;
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException | undefined)?.code ?? '');
 }

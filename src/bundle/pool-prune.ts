@@ -2,6 +2,7 @@
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nix32 } from '../core/store-path.ts';
+import { namesIn } from '../files/read.ts';
 import { cacheOf, type PoolEntry } from './pool.ts';
 import type { PoolIndex } from './pool-index.ts';
 
@@ -43,11 +44,4 @@ export async function collectGarbage(root: string, index: PoolIndex): Promise<nu
     }
   for (const name of [...narinfos, ...contents]) await rm(join(cache, name));
   return narinfos.length + contents.length;
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
 }

@@ -3,17 +3,19 @@
  * (docs/format.md §5). `nixmaker/cache/` is an ordinary Nix binary cache; `nixmaker/hosts/<host>/<sequence>/` holds one
  * host's signed manifest. It is read where it lies. Whatever a name leads to, only bytes with the signed digest count.
  */
-import type { Dirent } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { formatOf, type Manifest, type Member } from '../core/bundle/manifest.ts';
 import { glanceBytes } from '../core/bundle/manifest-glance.ts';
 import { poolFolder } from '../core/bundle/pool-folder.ts';
+import { insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { isHostName } from '../core/schema.ts';
+import { isFolder } from '../files/read.ts';
 import { type MemberReader, type OpenedBundle, openContents } from './contents.ts';
-import { readBeginning, readSmall } from './file.ts';
+import { readBeginning } from './file.ts';
+import { readSignatureFile } from './head-files.ts';
 import { openParts, type Parts, sizeOfParts } from './parts.ts';
 
 export const cacheOf = (root: string) => join(root, poolFolder, 'cache');
@@ -45,28 +47,12 @@ export async function listPool(root: string, only?: string): Promise<PoolEntry[]
 }
 
 async function foldersIn(folder: string): Promise<string[]> {
-  let entries: Dirent[];
-  try {
-    entries = await readdir(folder, { withFileTypes: true });
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-    throw error;
-  }
+  const reading = readdir(folder, { withFileTypes: true });
+  const entries = await reading.catch(insteadOf(['ENOENT', 'ENOTDIR'], []));
   // Names that begin with a dot are unfinished work, ours or a carrier's.
   return entries
     .flatMap((e) => (e.isDirectory() && !e.name.startsWith('.') ? [e.name] : []))
     .slice(0, mostEntries);
-}
-
-/** Manifest and signatures of an entry; undefined where either is not there (yet). */
-export async function readPoolHead(
-  folder: string,
-): Promise<{ manifestBytes: Buffer; signatureBytes: Buffer } | undefined> {
-  const manifestBytes = await readSmall(join(folder, 'manifest.json'), limits.manifestBytes);
-  const signatureBytes = await readSmall(join(folder, 'manifest.sig'), limits.signatureFileBytes);
-  return manifestBytes === undefined || signatureBytes === undefined
-    ? undefined
-    : { manifestBytes, signatureBytes };
 }
 
 /** The beginning of an entry’s manifest, and its signatures; undefined where either is not there (yet). */
@@ -77,7 +63,7 @@ export async function glanceAtPoolHead(
     bytes: glanceBytes,
     most: limits.manifestBytes,
   });
-  const signatureBytes = await readSmall(join(folder, 'manifest.sig'), limits.signatureFileBytes);
+  const signatureBytes = await readSignatureFile(folder);
   return beginning === undefined || signatureBytes === undefined
     ? undefined
     : { beginning: beginning.toString('utf8'), signatureBytes };
@@ -184,9 +170,4 @@ class PoolReader implements MemberReader {
 }
 
 /** Whether there is anything of ours at the root of a medium. */
-export async function hasPool(root: string): Promise<boolean> {
-  return stat(join(root, poolFolder)).then(
-    (s) => s.isDirectory(),
-    () => false,
-  );
-}
+export const hasPool = (root: string): Promise<boolean> => isFolder(join(root, poolFolder));

@@ -1,10 +1,10 @@
 /** Writing a bundle: members in order, to a temporary name beside the target, flushed, then renamed into place. */
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
 import type { Member } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
+import { writeAtomically } from '../files/write.ts';
 import { encodeHeader, paddingOf, trailerSize } from './ustar.ts';
 
 /** A member's contents: bytes at hand, or a part of a file. */
@@ -49,28 +49,6 @@ export async function writeBundle(target: string, parts: BundleParts): Promise<v
     await out.write(Buffer.alloc(trailerSize));
     await out.end();
   });
-}
-
-/** Runs `fill` on a new file beside `target`, flushes it and its folder, and only then gives it its name. */
-export async function writeAtomically(
-  target: string,
-  fill: (out: FileHandle) => Promise<void>,
-): Promise<void> {
-  const temporary = join(dirname(target), `.${basename(target)}.part`);
-  await rm(temporary, { force: true });
-  const out = await open(temporary, 'wx', 0o644);
-  try {
-    await fill(out);
-    await out.sync();
-    await out.close();
-    await rename(temporary, target);
-  } catch (error) {
-    await out.close().catch(() => undefined);
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  const folder = await open(dirname(target), 'r');
-  await folder.sync().finally(() => folder.close());
 }
 
 const chunkBytes = 1024 * 1024;

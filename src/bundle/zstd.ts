@@ -1,6 +1,7 @@
 /** Decompressing what was signed, at one go or as a stream. zstd frames: RFC 8878. */
 import { Readable } from 'node:stream';
 import { constants, createZstdDecompress, zstdDecompressSync } from 'node:zlib';
+import { given } from '../core/given.ts';
 
 const chunkBytes = 1024 * 1024;
 
@@ -21,7 +22,7 @@ export interface Frame {
 
 const paramsOf = ({ windowLogMax, dictionary }: Frame) => ({
   params: { [constants.ZSTD_d_windowLogMax]: windowLogMax },
-  ...(dictionary === undefined ? {} : { dictionary }),
+  ...given({ dictionary }),
 });
 
 /** At most one byte more than the size, which is enough to see that it is too many. @throws zlib’s errors */

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line. */
 import { readFileSync } from 'node:fs';
+import { hasErrno } from '../core/errno.ts';
 import { exitCodes } from '../core/errors.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -8,8 +9,8 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 };
 
 // `nixmaker list | head` ends our reader first; that is no fault of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitCodes.done);
+process.stdout.on('error', (error: Error) => {
+  if (hasErrno(error, 'EPIPE')) process.exit(exitCodes.done);
   throw error;
 });
 

@@ -38,7 +38,7 @@ export async function runVerb(work: () => Promise<number>, { json }: { json?: bo
 }
 
 /** commander's accumulator for options given several times. */
-export const collect = (value: string, all: string[]): string[] => [...all, value];
+export const severalTimes = (value: string, all: string[]): string[] => [...all, value];
 
 /** Aborted by SIGINT and SIGTERM, or when whoever reads has gone. */
 export function untilStopped(): AbortSignal {

@@ -22,7 +22,7 @@ export const limits = {
   settingsBytes: 64 * 1024,
   /** The oldest Nix whose command line nixmaker speaks: major, minor. */
   oldestNix: [2, 24],
-  /** Lines of Nix's or switch-to-configuration's talk kept for a report. */
+  /** Lines of what Nix or switch-to-configuration says, kept for a report. */
   outputLines: 200,
   outputLineCharacters: 2000,
 } as const;

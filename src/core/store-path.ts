@@ -22,6 +22,11 @@ export function parseStorePath(text: string): StorePath | undefined {
   return isBaseName(text.slice(storeDir.length + 1)) ? (text as StorePath) : undefined;
 }
 
+/** The store paths of a text that has one a line; other lines are passed over. */
+export function parseStorePathLines(text: string): StorePath[] {
+  return text.split('\n').flatMap((line) => parseStorePath(line) ?? []);
+}
+
 /** The path of a derivation, or undefined where `text` is none. */
 export function parseDrvPath(text: string): DrvPath | undefined {
   return text.endsWith('.drv') ? (parseStorePath(text) as DrvPath | undefined) : undefined;

@@ -1,8 +1,11 @@
 /** Moving a bundle that is done with out of the way, with a report beside it. Never overwrites, never copies. */
-import { constants } from 'node:fs';
-import { lstat, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
+import { ifMissing } from '../core/errno.ts';
+import { given } from '../core/given.ts';
+import { openFolder } from '../files/folder.ts';
+import { writeBeside } from '../files/write.ts';
 import type { Candidate } from './inbox.ts';
 import { retainNewest } from './retain.ts';
 
@@ -34,33 +37,20 @@ export async function archive(
     const source = await openFolder(dirname(candidate.path));
     try {
       const name = await moveTo(candidate, { source: source.path, target: target.path });
-      await writeReport(join(target.path, `${name}.txt`), report);
+      // Whoever waits for the name finds all of it.
+      await writeBeside(join(target.path, `${name}.txt`), (out) => out.writeFile(report));
       const removed = await retainNewest(target.path, { keep, companions: classicCompanions });
       return {
         bundle: join(inbox, folder, name),
         report: join(inbox, folder, `${name}.txt`),
-        ...(removed.length === 0 ? {} : { removed }),
+        ...given({ removed: removed.length === 0 ? undefined : removed }),
       };
     } finally {
-      await source.close();
+      await source.handle.close();
     }
   } finally {
-    await target.close();
+    await target.handle.close();
   }
-}
-
-/** Whoever waits for the name finds all of it. (Not write-file-atomic: it would go through a link in the place of its draft.) */
-async function writeReport(path: string, report: string): Promise<void> {
-  const draft = join(dirname(path), `.${basename(path)}.part`);
-  await rm(draft, { force: true });
-  await writeFile(draft, report, { flag: 'wx', mode: 0o644 });
-  await rename(draft, path);
-}
-
-/** A folder by its open descriptor (proc_pid_fd(5)): it stays the same folder whatever becomes of its name. */
-async function openFolder(path: string): Promise<{ path: string; close: () => Promise<void> }> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  return { path: `/proc/self/fd/${handle.fd}`, close: () => handle.close() };
 }
 
 async function moveTo(
@@ -77,7 +67,7 @@ async function moveTo(
   const name = await freeName(target, { stem: basename(file, '.tar.gz'), extension: '' });
   await mkdir(join(target, name));
   for (const companion of classicCompanions) {
-    await rename(join(source, companion), join(target, name, companion)).catch(ignoreMissing);
+    await rename(join(source, companion), join(target, name, companion)).catch(ifMissing(undefined));
   }
   await rename(join(source, file), join(target, name, file));
   return name;
@@ -93,16 +83,5 @@ async function freeName(
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false;
-      throw error;
-    },
-  );
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
-}
+const exists = async (path: string): Promise<boolean> =>
+  (await lstat(path).catch(ifMissing(undefined))) !== undefined;

@@ -1,8 +1,8 @@
-/** The inbox: which files in it are candidates, and a hint whenever something in it changes. */
+/** The inbox: which files in it are candidates. Nothing is watched here (watch-inbox.ts). */
 import { opendir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
-import { type FSWatcher, watch } from 'chokidar';
+import { join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
+import { hasErrno } from '../core/errno.ts';
 
 export interface Candidate {
   /** `pool`: the folder of one host's manifest in a pool (bundle/pool.ts). */
@@ -56,57 +56,7 @@ async function entriesOf(folder: string): Promise<{ files: Candidate[]; folders:
     }
   } catch (error) {
     // A folder may vanish between being listed and being read.
-    if (!['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
   }
   return { files, folders };
-}
-
-/**
- * Whether something in a carrier's folder may concern this host: bundles at the top and one deep, and its own part of a
- * pool. The rest may be thousands of files, and belongs to others.
- */
-export function concerns(host: string, parts: readonly string[]): boolean {
-  const [first, second, third] = parts;
-  if (parts.some((p) => p.startsWith('.'))) return false;
-  if (first !== 'nixmaker') return parts.length <= 2;
-  return (second ?? 'hosts') === 'hosts' && (third ?? host) === host && parts.length <= 5;
-}
-
-/** The same for a folder that a carrier fills. On network mounts no event comes: a slow rescan makes up for it. */
-export async function watchCarrier(folder: string, host: string, onHint: () => void): Promise<InboxWatch> {
-  return startWatch(
-    watch(folder, {
-      depth: 4,
-      ignoreInitial: true,
-      followSymlinks: false,
-      ignored: (path) => path !== folder && !concerns(host, relative(folder, path).split('/')),
-    }),
-    onHint,
-  );
-}
-
-export interface InboxWatch {
-  close(): Promise<void>;
-}
-
-/**
- * Calls `onHint` when something in the inbox changes. Events are hints to look again, nothing more: completeness is
- * told by signed sizes, and a slow rescan elsewhere makes up for events that never came.
- */
-export async function watchInbox(inbox: string, onHint: () => void): Promise<InboxWatch> {
-  const archives = [join(inbox, doneFolder), join(inbox, refusedFolder)];
-  const watcher = watch(inbox, {
-    depth: 1,
-    ignoreInitial: true,
-    followSymlinks: false,
-    ignored: (path) => archives.includes(path),
-  });
-  return startWatch(watcher, onHint);
-}
-
-async function startWatch(watcher: FSWatcher, onHint: () => void): Promise<InboxWatch> {
-  watcher.on('all', onHint);
-  watcher.on('error', onHint);
-  await new Promise<void>((resolve) => watcher.once('ready', () => resolve()));
-  return { close: () => watcher.close() };
 }

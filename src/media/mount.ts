@@ -1,7 +1,9 @@
 /** Mounting a medium, read-only and harmless, and taking it away. */
+
 import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, NixmakerError } from '../core/errors.ts';
+import { complaintOf } from '../core/complaint.ts';
+import { NixmakerError } from '../core/errors.ts';
 import { type MediumDevice, mountOptions } from '../core/policy/medium.ts';
 import type { ProcessRunner } from '../core/ports.ts';
 
@@ -27,13 +29,10 @@ export async function mountMedium(
   await mkdir(target, { recursive: true, mode: 0o755 });
   const readable = fileSystem === 'vfat' || fileSystem === 'exfat' ? ',umask=0022' : '';
   const options = `${mountOptions(fileSystem)}${readable}`;
-  const result = await run('mount', ['--types', fileSystem, '--options', options, device, target], {
-    timeout: 60_000,
-  });
-  if (result.exitCode === 0) return target;
+  const complaint = await mount(run, { device, fileSystem, options, target });
+  if (complaint === undefined) return target;
   await rmdir(target).catch(() => undefined);
-  const said = result.startError ?? result.stderrTail.at(-1) ?? 'mount(8) said nothing';
-  throw new NixmakerError('io-error', `${device} can’t be mounted: ${messageOf(said)}`);
+  throw new NixmakerError('io-error', `${device} can’t be mounted: ${complaint}`);
 }
 
 /**
@@ -49,12 +48,8 @@ export async function whileWritable(
   const options = mountOptions(fileSystem)
     .replace(/^ro,/, 'rw,')
     .replace(/,noload$/, '');
-  const args = ['--types', fileSystem, '--options', options, device, target];
-  const mounted = await run('mount', args, { timeout: 60_000 });
-  if (mounted.exitCode !== 0) {
-    const said = mounted.startError ?? mounted.stderrTail.at(-1) ?? 'mount(8) said nothing';
-    throw new NixmakerError('medium-read-only', `${device}: ${messageOf(said)}`);
-  }
+  const complaint = await mount(run, { device, fileSystem, options, target });
+  if (complaint !== undefined) throw new NixmakerError('medium-read-only', `${device}: ${complaint}`);
   try {
     await work();
   } finally {
@@ -62,4 +57,19 @@ export async function whileWritable(
     const unmounted = await run('umount', [target], { timeout: 120_000 });
     if (unmounted.exitCode !== 0) await run('umount', ['--lazy', target], { timeout: 30_000 });
   }
+}
+
+/** @returns why not, where it is not mounted */
+async function mount(
+  run: ProcessRunner,
+  {
+    device,
+    fileSystem,
+    options,
+    target,
+  }: { device: string; fileSystem: string; options: string; target: string },
+): Promise<string | undefined> {
+  const args = ['--types', fileSystem, '--options', options, device, target];
+  const result = await run('mount', args, { timeout: 60_000 });
+  return result.exitCode === 0 ? undefined : complaintOf(result, 'mount(8) said nothing');
 }

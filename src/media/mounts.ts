@@ -1,11 +1,8 @@
-/**
- * Which media are mounted, as findmnt(8) tells, and a hint whenever that changes. inotify sees no mount on a watched
- * folder, and nothing fires for /proc/self/mountinfo but poll(2), which is what `findmnt --poll` does.
- */
+/** Which media are mounted, as findmnt(8) tells, and which of them the policy lets bundles be taken from. */
 import { stat } from 'node:fs/promises';
 import * as z from 'zod';
 import type { SourcesPolicy } from '../core/policy/policy.ts';
-import type { Clock, HeardProcess, ProcessListener, ProcessRunner } from '../core/ports.ts';
+import type { ProcessRunner } from '../core/ports.ts';
 
 export interface Mount {
   /** Where it is. */
@@ -83,40 +80,4 @@ export function mediaAmong(mounts: readonly Mount[], roots: readonly string[]): 
   const below = (target: string) => roots.some((root) => target === root || target.startsWith(`${root}/`));
   const byTarget = new Map(mounts.filter((m) => below(m.target)).map((m) => [m.target, m]));
   return [...byTarget.values()];
-}
-
-export interface MountWatch {
-  close(): Promise<void>;
-}
-
-/** The first pause before findmnt is started again, doubled each time, and the longest. Milliseconds. */
-const restartFrom = 1000;
-const restartUpTo = 60_000;
-
-/** Calls `onHint` when something is mounted or unmounted. Costs nothing while nothing happens. */
-export function watchMounts(
-  { listen, clock }: { listen: ProcessListener; clock: Clock },
-  onHint: () => void,
-): MountWatch {
-  const closing = new AbortController();
-  let heard: HeardProcess | undefined;
-  const supervising = (async () => {
-    for (let pause = restartFrom; !closing.signal.aborted; pause = Math.min(pause * 2, restartUpTo)) {
-      heard = listen('findmnt', ['--poll', '--pairs', '--output', 'ACTION,TARGET'], () => {
-        pause = restartFrom;
-        onHint();
-      });
-      await heard.ended;
-      // What happened while nobody listened is seen by looking.
-      onHint();
-      await clock.sleep(pause, closing.signal).catch(() => undefined);
-    }
-  })();
-  return {
-    close: async () => {
-      closing.abort();
-      await heard?.stop();
-      await supervising;
-    },
-  };
 }

@@ -1,6 +1,7 @@
 /** Old bundles in the inbox’s folders give way to new ones: a disk that fills up with what was taken takes nothing more. */
 import { lstat, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifMissing, insteadOf } from '../core/errno.ts';
 
 /**
  * Removes all but the newest archived bundles, and the reports beside them. What has no report was put there by somebody
@@ -23,21 +24,15 @@ export async function retainNewest(
   const old = archived.toSorted((a, b) => b.at - a.at).slice(keep);
   for (const { name } of old) {
     await removeBundle(join(folder, name), companions);
-    await unlink(join(folder, `${name}.txt`)).catch(ignoreMissing);
+    await unlink(join(folder, `${name}.txt`)).catch(ifMissing(undefined));
   }
   return old.map(({ name }) => name);
 }
 
 async function removeBundle(path: string, companions: readonly string[]): Promise<void> {
-  if (!(await lstat(path)).isDirectory()) return unlink(path).catch(ignoreMissing);
+  if (!(await lstat(path)).isDirectory()) return unlink(path).catch(ifMissing(undefined));
   const tarballs = (await readdir(path)).filter((name) => name.endsWith('.tar.gz'));
-  for (const name of [...companions, ...tarballs]) await unlink(join(path, name)).catch(ignoreMissing);
+  for (const name of [...companions, ...tarballs]) await unlink(join(path, name)).catch(ifMissing(undefined));
   // Somebody else’s file in it keeps it.
-  await rmdir(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOTEMPTY') throw error;
-  });
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
+  await rmdir(path).catch(insteadOf(['ENOTEMPTY'], undefined));
 }

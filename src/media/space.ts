@@ -1,6 +1,7 @@
 /** Free space. Decisions take fs.statfs; the table for people takes node-disk-info (df), which may round and clip. */
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isMissing } from '../core/errno.ts';
 
 export interface Space {
   readonly freeBytes: number;
@@ -9,8 +10,8 @@ export interface Space {
 
 /** What an unprivileged process may still use on the file system that holds `path`, or will once it is made. */
 export async function spaceAt(path: string): Promise<Space> {
-  const { bavail, bsize, ffree } = await statfs(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT' || path === dirname(path)) throw error;
+  const { bavail, bsize, ffree } = await statfs(path).catch((error: unknown) => {
+    if (!isMissing(error) || path === dirname(path)) throw error;
     return statfs(dirname(path));
   });
   return { freeBytes: bavail * bsize, freeInodes: ffree };

@@ -1,4 +1,4 @@
-/** The builder's half of Nix: building and copying out. */
+/** Building a system, and copying what was built out of the store. */
 import type { DrvPath, StorePath } from '../core/store-path.ts';
 import { type NixContext, type NixOptions, nix } from './command.ts';
 

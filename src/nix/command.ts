@@ -1,13 +1,15 @@
 /** Starting Nix: one place for flags, error reading and progress. */
 import { stripVTControlCharacters } from 'node:util';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
+import { given } from '../core/given.ts';
 import type { CommandResult, ProcessRunner } from '../core/ports.ts';
+import type { StorePath } from '../core/store-path.ts';
 import { type NixProgress, ProgressTally, parseLogLine } from './log.ts';
 
 /** How this run reaches Nix. */
 export interface NixContext {
   readonly run: ProcessRunner;
-  /** A Nix store URI; left out on the builder, whose own configuration decides. */
+  /** A Nix store URI; left out at the desk, where Nix’s own configuration decides. */
   readonly store?: string;
   /** Where the daemon of that store listens, if it is one that a daemon serves. */
   readonly daemonSocket?: string | undefined;
@@ -59,6 +61,22 @@ export async function legacyNix(
   return start(context, { program, args: [...store, ...args] }, options);
 }
 
+/** Asks `nix-store` about any number of paths, in portions, for a command line has an end. @returns its lines */
+export async function queryStore(
+  context: NixContext,
+  question: readonly string[],
+  paths: readonly StorePath[],
+): Promise<string[]> {
+  const lines: string[] = [];
+  const portion = 1000;
+  for (let start = 0; start < paths.length; start += portion) {
+    const args = [...question, ...paths.slice(start, start + portion)];
+    const out = await legacyNix(context, { program: 'nix-store', args });
+    lines.push(...out.split('\n').filter((line) => line !== ''));
+  }
+  return lines;
+}
+
 async function start(
   context: NixContext,
   { program, args }: { program: string; args: readonly string[] },
@@ -67,9 +85,7 @@ async function start(
   const tally = new ProgressTally(options.onProgress);
   const messages: string[] = [];
   const result = await context.run(program, args, {
-    ...(context.signal === undefined ? {} : { signal: context.signal }),
-    ...(context.env === undefined ? {} : { env: context.env }),
-    ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+    ...given({ signal: context.signal, env: context.env, timeout: options.timeout }),
     onStderrLine: (line) => {
       const entry = parseLogLine(line);
       if (entry === undefined) messages.push(line);
@@ -111,4 +127,9 @@ export function failureFor(
   const code = knownErrors.find(([pattern]) => text.some((line) => pattern.test(line)))?.[1] ?? otherwise;
   const error = text.findLast((line) => line.startsWith('error:')) ?? text.at(-1) ?? unsaid;
   return new NixmakerError(code, messageOf(error.replace(/^error:\s*/, '')), { cause: text.join('\n') });
+}
+
+/** Names and values of settings, one after the other, as `--option` flags. */
+export function toOptions(pairs: readonly string[]): string[] {
+  return pairs.flatMap((value, i) => (i % 2 === 0 ? ['--option', value] : [value]));
 }

@@ -1,31 +1,19 @@
-/** What Nix has noted of valid paths. */
+/** What Nix’s database holds of valid paths. */
 import * as z from 'zod';
 import type { PathInfo } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
+import { given } from '../core/given.ts';
 import { encodeNix32 } from '../core/nix32.ts';
-import { parseStorePath, type StorePath } from '../core/store-path.ts';
-import { legacyNix, type NixContext, nix } from './command.ts';
-
-/** A command line has an end. */
-const portion = 1000;
-
-async function query(context: NixContext, what: string, paths: readonly StorePath[]): Promise<string[]> {
-  const lines: string[] = [];
-  for (let start = 0; start < paths.length; start += portion) {
-    const args = ['--query', what, ...paths.slice(start, start + portion)];
-    const out = await legacyNix(context, { program: 'nix-store', args });
-    lines.push(...out.split('\n').filter((line) => line !== ''));
-  }
-  return lines;
-}
+import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
+import { type NixContext, nix, queryStore } from './command.ts';
 
 /** In the paths’ order: `sha256:` and base 32, as narinfos have it. */
 export const narHashesOf = (context: NixContext, paths: readonly StorePath[]): Promise<string[]> =>
-  query(context, '--hash', paths);
+  queryStore(context, ['--query', '--hash'], paths);
 
 /** In the paths’ order, in bytes. */
 export const narSizesOf = async (context: NixContext, paths: readonly StorePath[]): Promise<number[]> =>
-  (await query(context, '--size', paths)).map(Number);
+  (await queryStore(context, ['--query', '--size'], paths)).map(Number);
 
 /** `nix path-info --json` of Nix 2.24 to 2.34; the hash is `sha256-` and base 64 (SRI). */
 const pathInfos = z.record(
@@ -38,18 +26,34 @@ const pathInfos = z.record(
   }),
 );
 
-/** A valid path and all that it refers to, as Nix has noted them. @throws NixmakerError `nix-failed` */
+/** A valid path and all that it refers to, as Nix’s database has them. @throws NixmakerError `nix-failed` */
 export async function queryClosure(context: NixContext, root: StorePath): Promise<PathInfo[]> {
   const text = await nix(context, ['path-info', '--json', '--recursive', root]);
-  const noted = pathInfos.safeParse(JSON.parse(text));
-  if (!noted.success) throw new NixmakerError('nix-failed', 'what `nix path-info` says is not understood');
-  return Object.entries(noted.data).map(([path, { narHash, narSize, references, ca }]) => ({
+  const parsed = pathInfos.safeParse(JSON.parse(text));
+  if (!parsed.success) throw new NixmakerError('nix-failed', 'what `nix path-info` says is not understood');
+  return Object.entries(parsed.data).map(([path, { narHash, narSize, references, ca }]) => ({
     path: storePathOf(path),
     narHash: `sha256:${encodeNix32(Buffer.from(narHash.slice('sha256-'.length), 'base64'))}`,
     narSize,
     references: references.map(storePathOf).sort(),
-    ...(ca == null ? {} : { ca }),
+    ...given({ ca: ca ?? undefined }),
   }));
+}
+
+/** registrationTime, in seconds since 1970, by path; `nix path-info --json` of Nix 2.24 to 2.34. */
+const registrations = z.record(
+  z.string(),
+  z.looseObject({ registrationTime: z.number().nullish() }).nullable(),
+);
+
+/** Paths that became valid at that time or later, in seconds since 1970; also those whose time is unknown. */
+export async function listRegisteredSince(context: NixContext, seconds: number): Promise<StorePath[]> {
+  const registered = registrations.parse(JSON.parse(await nix(context, ['path-info', '--json', '--all'])));
+  return Object.entries(registered).flatMap(([key, info]) => {
+    const path = parseStorePath(key) ?? parseStorePath(`${storeDir}/${key}`);
+    const time = info?.registrationTime ?? undefined;
+    return path === undefined || (time !== undefined && time < seconds) ? [] : [path];
+  });
 }
 
 function storePathOf(text: string): StorePath {

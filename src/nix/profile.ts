@@ -1,6 +1,7 @@
 /** The system profile and its generations. */
 import { readdir, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { insteadOf } from '../core/errno.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
 import { legacyNix, type NixContext } from './command.ts';
 
@@ -9,7 +10,7 @@ export async function setProfile(
   context: NixContext,
   { profile, toplevel }: { profile: string; toplevel: StorePath },
 ): Promise<void> {
-  await legacyNix(context, { program: 'nix-env', args: ['--profile', profile, '--set', toplevel] });
+  await nixEnv(context, profile, ['--set', toplevel]);
 }
 
 /** Goes to the generation of that number, not to "the previous": others may have been made in between. */
@@ -17,20 +18,18 @@ export async function switchGeneration(
   context: NixContext,
   { profile, generation }: { profile: string; generation: number },
 ): Promise<void> {
-  await legacyNix(context, {
-    program: 'nix-env',
-    args: ['--profile', profile, '--switch-generation', String(generation)],
-  });
+  await nixEnv(context, profile, ['--switch-generation', String(generation)]);
 }
 
 export async function deleteGeneration(
   context: NixContext,
   { profile, generation }: { profile: string; generation: number },
 ): Promise<void> {
-  await legacyNix(context, {
-    program: 'nix-env',
-    args: ['--profile', profile, '--delete-generations', String(generation)],
-  });
+  await nixEnv(context, profile, ['--delete-generations', String(generation)]);
+}
+
+async function nixEnv(context: NixContext, profile: string, args: readonly string[]): Promise<void> {
+  await legacyNix(context, { program: 'nix-env', args: ['--profile', profile, ...args] });
 }
 
 export interface ProfileTarget {
@@ -68,12 +67,6 @@ export async function readSystemLink(path: string): Promise<StorePath | undefine
   return parseStorePath((await readLink(path)) ?? '');
 }
 
-async function readLink(path: string): Promise<string | undefined> {
-  try {
-    return await readlink(path);
-  } catch (error) {
-    if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
-      return undefined;
-    throw error;
-  }
-}
+/** Undefined where there is none, or where something else than a link is. */
+const readLink = (path: string): Promise<string | undefined> =>
+  readlink(path).catch(insteadOf(['ENOENT', 'EINVAL', 'ENOTDIR'], undefined));

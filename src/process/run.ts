@@ -1,6 +1,7 @@
 /** Starting programs: the only user of execa. argv only, never a shell. */
 import { execa } from 'execa';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { given } from '../core/given.ts';
 import { limits } from '../core/limits.ts';
 import type { CommandOptions, CommandResult, HeardProcess, HeldProcess } from '../core/ports.ts';
 
@@ -20,10 +21,12 @@ export async function runProgram(
     maxBuffer: { stdout: options.maxOutput ?? defaultMaxOutput },
     stripFinalNewline: false,
     forceKillAfterDelay: 5000,
-    ...(options.env === undefined ? {} : { env: { ...options.env } }),
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-    ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+    ...given({
+      env: options.env === undefined ? undefined : { ...options.env },
+      cwd: options.cwd,
+      cancelSignal: options.signal,
+      timeout: options.timeout,
+    }),
   });
   const tail: string[] = [];
   const reading = (async () => {

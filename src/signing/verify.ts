@@ -74,7 +74,7 @@ export function verifyManifest(
   return verified as unknown as VerifiedManifest;
 }
 
-/** Decodes and parses manifest bytes with no claim that anybody signed them: for `inspect` and for the builder. */
+/** Decodes and parses manifest bytes with no claim that anybody signed them: for `inspect` and for the desk. */
 export function readManifest(bytes: Uint8Array): Manifest {
   if (bytes.length > limits.manifestBytes) {
     throw new NixmakerError('manifest-malformed', `it has more than ${limits.manifestBytes} bytes`);

@@ -12,6 +12,7 @@ import {
   type ValueNode,
 } from '@humanwhocodes/momoa';
 import * as z from 'zod';
+import { isMissing } from '../core/errno.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { type Policy, policyParser } from '../core/policy/policy.ts';
@@ -69,7 +70,7 @@ async function readBounded(path: string, most: number, code: ReasonCode): Promis
     }
   } catch (error) {
     if (error instanceof NixmakerError) throw error;
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw new NixmakerError(code, `${path} can’t be read: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -1,12 +1,7 @@
-/**
- * The floor: the newest bundle committed here. Two checksummed copies, written one after the other, so that a power cut
- * harms one at most; the higher one counts. Never lowered.
- */
-import { join } from 'node:path';
+/** The floor: the newest bundle committed here. Of its two copies the higher one counts. Never lowered. */
 import * as z from 'zod';
 import { sequence, timestamp } from '../core/schema.ts';
-import { readChecksummed, withChecksum } from './checksummed.ts';
-import { readIfThere, writeDurably } from './durable.ts';
+import { readCopies, writeCopies } from './two-copies.ts';
 
 const floor = z.strictObject({
   schema: z.literal(1),
@@ -18,8 +13,6 @@ const floor = z.strictObject({
 
 export type StoredFloor = z.infer<typeof floor>;
 
-const copies = ['floor.a', 'floor.b'];
-
 /** What is there of the floor. */
 export interface FloorReading {
   /** The higher of the copies that can be read. */
@@ -29,17 +22,12 @@ export interface FloorReading {
 }
 
 export async function readFloor(stateDirectory: string): Promise<FloorReading> {
-  const texts = await Promise.all(copies.map((name) => readIfThere(join(stateDirectory, name))));
-  const there = texts.filter((text) => text !== undefined);
-  const readable = there.flatMap((text) => {
-    const parsed = floor.safeParse(readChecksummed(text.trimEnd()));
-    return parsed.success ? [parsed.data] : [];
-  });
+  const { readable, damaged } = await readCopies(stateDirectory, 'floor', floor);
   const highest = readable.reduce<StoredFloor | undefined>(
     (a, b) => (a === undefined || b.sequence > a.sequence ? b : a),
     undefined,
   );
-  return { floor: highest, damaged: there.length - readable.length };
+  return { floor: highest, damaged };
 }
 
 export async function raiseFloor(stateDirectory: string, next: StoredFloor): Promise<void> {
@@ -50,6 +38,5 @@ export async function raiseFloor(stateDirectory: string, next: StoredFloor): Pro
     current !== undefined && Date.parse(current.createdAt) > Date.parse(next.createdAt)
       ? current.createdAt
       : next.createdAt;
-  for (const name of copies)
-    await writeDurably(join(stateDirectory, name), withChecksum({ ...next, createdAt }));
+  await writeCopies(stateDirectory, 'floor', { ...next, createdAt });
 }

@@ -7,9 +7,10 @@ import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as z from 'zod';
+import { isMissing } from '../core/errno.ts';
 import { isEnd, states } from '../core/run/lifecycle.ts';
+import { makeFolder, syncFolder } from '../files/folder.ts';
 import { readChecksummed, withChecksum } from './checksummed.ts';
-import { makeFolder, syncFolder } from './durable.ts';
 
 const record = z.looseObject({
   schema: z.literal(1),
@@ -65,7 +66,7 @@ export async function readJournal(stateDirectory: string): Promise<JournalConten
       else unreadable += 1;
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!isMissing(error)) throw error;
   }
   return { records, unreadable };
 }

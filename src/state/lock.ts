@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { NixmakerError } from '../core/errors.ts';
 import type { HeldProcess, ProcessHolder } from '../core/ports.ts';
-import { makeFolder } from './durable.ts';
+import { makeFolder } from '../files/folder.ts';
 
 /**
  * @param wait flock(1)'s option on waiting: not at all, or `--timeout` and seconds

@@ -2,12 +2,14 @@
  * Receipts that have yet to leave this machine, one file each, signed. A receipt stays until it has been written to a medium
  * and flushed; a newer one about the same sequence takes the place of an older.
  */
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
-import { readChecksummed, withChecksum } from './checksummed.ts';
-import { readIfThere, writeDurably } from './durable.ts';
+import { namesIn, readIfThere } from '../files/read.ts';
+import { withChecksum } from './checksummed.ts';
+import { writeDurably } from './durable.ts';
+import { readChecked } from './two-copies.ts';
 
 const ledger = z.strictObject({
   schema: z.literal(1),
@@ -31,9 +33,9 @@ const mostWaiting = 64;
 export async function readLedger(folder: string): Promise<Ledger> {
   const text = await readIfThere(ledgerFile(folder));
   if (text === undefined) return { schema: 1, number: 0, told: [] };
-  const parsed = ledger.safeParse(readChecksummed(text.trimEnd()));
-  if (!parsed.success) throw new NixmakerError('state-corrupt', `${ledgerFile(folder)} is damaged`);
-  return parsed.data;
+  const told = readChecked(text, ledger);
+  if (told === undefined) throw new NixmakerError('state-corrupt', `${ledgerFile(folder)} is damaged`);
+  return told;
 }
 
 export async function writeLedger(folder: string, { number, told }: Ledger): Promise<void> {
@@ -49,13 +51,7 @@ export async function addToOutbox(folder: string, name: string, text: string): P
 }
 
 export async function listOutbox(folder: string): Promise<string[]> {
-  return readdir(outboxOf(folder)).then(
-    (names) => names.filter((n) => n.endsWith('.json')).sort(),
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    },
-  );
+  return (await namesIn(outboxOf(folder))).filter((n) => n.endsWith('.json')).sort();
 }
 
 export async function readFromOutbox(folder: string, name: string): Promise<string | undefined> {

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { states } from '../core/run/lifecycle.ts';
 import type { Receipt } from '../core/run/receipt.ts';
-import { readIfThere, writeDurably } from './durable.ts';
+import { readIfThere } from '../files/read.ts';
+import { writeDurably } from './durable.ts';
 
 const receiptFile = (stateDirectory: string, id: string) => join(stateDirectory, 'receipts', `${id}.json`);
 

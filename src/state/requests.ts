@@ -9,10 +9,12 @@ import { constants } from 'node:fs';
 import { open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { ifMissing } from '../core/errno.ts';
 import { messageOf } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { findingsParser, receiptRunParser } from '../core/run/host-receipt.ts';
 import { absolutePath, operation } from '../core/schema.ts';
+import { openFolder } from '../files/folder.ts';
 import { writeDurably } from './durable.ts';
 
 const request = z.strictObject({
@@ -97,17 +99,11 @@ export async function serveRequests<T>(
   kind: RequestKind<T>,
   server: RequestServer<T>,
 ): Promise<number> {
-  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-  const folder = await open(join(runtimeDirectory, kind.folder), flags).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw error;
-    },
-  );
+  const folder = await openFolder(join(runtimeDirectory, kind.folder)).catch(ifMissing(undefined));
   if (folder === undefined) return 0;
+  const { path: base, handle } = folder;
   try {
-    const owner = (await folder.stat()).uid;
-    const base = `/proc/self/fd/${folder.fd}`;
+    const owner = (await handle.stat()).uid;
     let served = 0;
     // Another name is one that is being written (write-file-atomic renames), or nothing of ours.
     const names = (await readdir(base)).filter((name) => name.endsWith('.json'));
@@ -124,7 +120,7 @@ export async function serveRequests<T>(
     }
     return served;
   } finally {
-    await folder.close();
+    await handle.close();
   }
 }
 

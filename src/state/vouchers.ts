@@ -3,7 +3,8 @@ import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { limits } from '../core/limits.ts';
-import { namesIn, readIfThere, writeDurably } from './durable.ts';
+import { namesIn, readIfThere } from '../files/read.ts';
+import { writeDurably } from './durable.ts';
 
 const voucher = z.strictObject({
   schema: z.literal(1),

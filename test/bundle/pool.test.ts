@@ -4,16 +4,9 @@ import { appendFile, mkdir, readdir, readFile, rename, rm, symlink, writeFile } 
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { streamMember } from '../../src/bundle/contents.ts';
+import { readHeadFiles } from '../../src/bundle/head-files.ts';
 import { openParts, sizeOfParts } from '../../src/bundle/parts.ts';
-import {
-  cacheOf,
-  hostsOf,
-  listPool,
-  openPool,
-  presentInPool,
-  readPoolHead,
-  requirePlace,
-} from '../../src/bundle/pool.ts';
+import { cacheOf, hostsOf, listPool, openPool, presentInPool, requirePlace } from '../../src/bundle/pool.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
 import { putBundles } from '../../src/desk/pool/put.ts';
 import { readManifest } from '../../src/signing/verify.ts';
@@ -38,7 +31,7 @@ async function makePool(t: TestContext, largest?: number) {
 }
 
 async function readAll(entry: string): Promise<number> {
-  const head = await readPoolHead(entry);
+  const head = await readHeadFiles(entry);
   assert.ok(head);
   const manifest = readManifest(head.manifestBytes);
   requirePlace(entry, manifest);
@@ -80,7 +73,7 @@ test('a file too large for FAT32 lies in parts, which cat(1) would put together,
 
 test('while a carrier is still at work bytes are missing, and the pool can’t be read', async (t) => {
   const { entry, medium } = await makePool(t);
-  const head = await readPoolHead(entry);
+  const head = await readHeadFiles(entry);
   assert.ok(head);
   const manifest = readManifest(head.manifestBytes);
   const size = manifest.members.reduce((sum, m) => sum + m.size, 0);
@@ -91,7 +84,7 @@ test('while a carrier is still at work bytes are missing, and the pool can’t b
   await refused(readAll(entry), 'bundle-truncated');
   const sig = join(entry, 'manifest.sig');
   await rm(sig);
-  assert.equal(await readPoolHead(entry), undefined);
+  assert.equal(await readHeadFiles(entry), undefined);
 });
 
 test('a changed member is never handed over whole', async (t) => {

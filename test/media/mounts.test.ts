@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { policyParser } from '../../src/core/policy/policy.ts';
 import type { Clock, HeardProcess } from '../../src/core/ports.ts';
-import { isAllowedSource, listMounts, mediaAmong, watchMounts } from '../../src/media/mounts.ts';
+import { isAllowedSource, listMounts, mediaAmong } from '../../src/media/mounts.ts';
+import { watchMounts } from '../../src/media/watch-mounts.ts';
 import { runProgram } from '../../src/process/run.ts';
 
 const mount = (target: string, source = '/dev/sdb1') => ({

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isRecentNix } from '../../src/nix/target.ts';
+import { isRecentNix } from '../../src/nix/settings.ts';
 
 test('a Nix older than the command line that nixmaker speaks is told from one that is not', () => {
   for (const [version, recent] of [

@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { HostResult } from '../../desk/build/build.ts';
-import { collect, print, printJson, printToStderr, runVerb } from '../output.ts';
+import { print, printJson, printToStderr, runVerb, severalTimes } from '../output.ts';
 import { addFlakeOptions } from './flake-options.ts';
 
 export interface BuildFlags {
@@ -27,7 +28,7 @@ export function defineBuild(program: Command): void {
   const command = program
     .command('build')
     .description('build a bundle for every host of a flake, or for the hosts named')
-    .option('--host <host>', 'only this host; may be given several times', collect, [])
+    .option('--host <host>', 'only this host; may be given several times', severalTimes, [])
     .option('--key <file>', 'secret key to sign with (see keygen)')
     .addOption(
       new Option(
@@ -75,36 +76,36 @@ async function build(flags: BuildFlags): Promise<number> {
 export async function buildWith(
   flags: BuildFlags,
 ): Promise<{ readonly results: readonly HostResult[]; readonly exit: ExitCode }> {
-  const { buildBundles, builderNix, exitOfBuild } = await import('../../desk/build/build.ts');
+  const { buildBundles, deskNix, exitOfBuild } = await import('../../desk/build/build.ts');
   const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
   const { runHostsWithProgress } = await import('../../report/host-progress.ts');
   const key =
-    flags.key === undefined ? {} : { key: { secret: await readSecretKeyFile(flags.key), file: flags.key } };
+    flags.key === undefined ? undefined : { secret: await readSecretKeyFile(flags.key), file: flags.key };
   const base = flags.since === undefined ? undefined : await readSince(flags, flags.since);
   const epoch = process.env.SOURCE_DATE_EPOCH;
   const interrupted = new AbortController();
   // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
   const results = await buildBundles(
-    builderNix(interrupted.signal),
-    {
+    deskNix(interrupted.signal),
+    given({
       flake: flags.flake,
       directory: flags.directory,
       hosts: base === undefined ? flags.host : [base.host],
-      ...(base === undefined ? {} : { base }),
+      base,
       deltas: flags.deltas !== false,
       // The original tool carried the recipes; a bundle of ours carries everything unless told otherwise.
       content: flags.content ?? (flags.format === 'classic' ? 'derivation' : 'closure'),
       format: flags.format,
-      ...key,
+      key,
       sequenceAbove: flags.sequence,
       forbidSource: flags.forbidSource === true,
-      ...(flags.notes === undefined ? {} : { notes: flags.notes }),
-      ...(flags.expires === undefined ? {} : { expiresAt: flags.expires }),
-      ...(flags.machineId === undefined ? {} : { machineId: flags.machineId }),
-      ...(flags.downgradeFrom === undefined ? {} : { downgradeFrom: flags.downgradeFrom }),
-      ...(epoch === undefined ? {} : { epoch: readEpoch(epoch) }),
-    },
+      notes: flags.notes,
+      expiresAt: flags.expires,
+      machineId: flags.machineId,
+      downgradeFrom: flags.downgradeFrom,
+      epoch: epoch === undefined ? undefined : readEpoch(epoch),
+    }),
     runHostsWithProgress<HostResult>({
       isTTY: process.stderr.isTTY === true && flags.json !== true,
       write: printToStderr,

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { collect, print, printJson, runVerb } from '../output.ts';
+import { print, printJson, runVerb, severalTimes } from '../output.ts';
 
 interface EncryptOptions {
   readonly to: readonly string[];
@@ -15,7 +15,7 @@ export function defineEncrypt(program: Command): void {
     .requiredOption(
       '--to <recipient>',
       'an age recipient (nixmaker age-key at the host), or a file of them; may be given several times',
-      collect,
+      severalTimes,
       [],
     )
     .option('--json', 'print JSON')

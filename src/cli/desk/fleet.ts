@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { exitCodes } from '../../core/errors.ts';
+import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import type { FleetHost } from '../../desk/fleet/receipts.ts';
 import { print, printJson, printToStderr, runVerb } from '../output.ts';
 
@@ -45,29 +45,10 @@ async function writePage(
   hosts: readonly FleetHost[],
   { html, bundles, staleAfter }: FleetFlags & { readonly html: string },
 ): Promise<void> {
-  const { NixmakerError } = await import('../../core/errors.ts');
-  const { readNewest, writeText } = await import('../../desk/fleet/newest-bundles.ts');
-  const { renderFleetPage } = await import('../../report/fleet-page.ts');
+  const { writeFleetPage } = await import('../../desk/fleet/page.ts');
   const days = Number(staleAfter);
   if (!(days > 0)) throw new NixmakerError('usage', `--stale-after ${staleAfter} is no number of days`);
-  const available = bundles === undefined ? new Map() : await readNewest(bundles);
-  const page = renderFleetPage({
-    now: new Date(),
-    staleAfter: days,
-    hosts: hosts.map(({ host, last: { at, run, now }, runs }) => ({
-      host,
-      at,
-      runs: runs.map((r) => ({ at: r.at, state: r.state, code: r.code, sequence: r.sequence })),
-      detail: run?.detail,
-      sequence: now?.floor,
-      versions: now?.versions ?? {},
-      failedUnits: now?.failedUnits,
-      freeBytes: now?.space[0]?.freeBytes,
-      restartNeeded: now?.installed !== undefined && now.installed !== now.running,
-      available: available.get(host),
-    })),
-  });
-  await writeText(html, page);
+  await writeFleetPage(hosts, { file: html, bundles, staleAfter: days, now: new Date() });
   printToStderr(`${html}: ${hosts.length} hosts\n`);
 }
 

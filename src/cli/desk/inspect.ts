@@ -24,10 +24,7 @@ export function defineInspect(program: Command): void {
 async function inspect(bundle: string, options: InspectOptions): Promise<number> {
   const { json, paths } = options;
   const { stat } = await import('node:fs/promises');
-  const isFolder = await stat(bundle).then(
-    (s) => s.isDirectory(),
-    () => false,
-  );
+  const isFolder = (await stat(bundle).catch(() => undefined))?.isDirectory() === true;
   if (isFolder)
     return options.policy === undefined ? inspectFolder(bundle, options) : explainFolder(bundle, options);
   const { inspectBundleFile } = await import('../../desk/keys/verify.ts');

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
-import { addSignerOptions, type SignerOptions, signerOf } from './signer-options.ts';
+import { addSignerOptions, type SignerOptions, signEach } from './signer-options.ts';
 
 export function defineKeyring(program: Command): void {
   const group = program
@@ -44,11 +44,7 @@ async function make(from: string, to: string): Promise<number> {
 
 async function sign(files: readonly string[], options: SignerOptions): Promise<number> {
   const { signKeyringFile } = await import('../../desk/keys/keyring.ts');
-  const signer = await signerOf(options);
-  for (const file of files) {
-    await signKeyringFile(file, signer);
-    printToStderr(`${file}: signed by ${signer.name}\n`);
-  }
+  await signEach(files, options, signKeyringFile);
   return exitCodes.done;
 }
 

@@ -16,8 +16,8 @@ export function defineList(program: Command): void {
 }
 
 async function list({ flake, json }: ListOptions): Promise<number> {
-  const { listFlakeHosts, builderNix } = await import('../../desk/build/build.ts');
-  const hosts = await listFlakeHosts(builderNix(), flake);
+  const { listFlakeHosts, deskNix } = await import('../../desk/build/build.ts');
+  const hosts = await listFlakeHosts(deskNix(), flake);
   if (json === true) printJson({ schema: 1, hosts });
   else print(hosts.map((host) => `${host}\n`).join(''));
   return exitCodes.done;

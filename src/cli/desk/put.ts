@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import type { PutResult } from '../../desk/pool/put.ts';
-import { collect, print, printJson, printToStderr, runVerb } from '../output.ts';
+import { print, printJson, printToStderr, runVerb, severalTimes } from '../output.ts';
 import { type BuildFlags, buildWith, wholeNumber } from './build.ts';
 
 interface PutFlags {
@@ -22,7 +22,7 @@ export function definePut(program: Command): void {
     .argument('[bundle...]', 'bundles, and keyrings (*.keyring)')
     .option('-f, --flake <flake>', 'build these hosts first, then put them')
     .option('-d, --directory <directory>', 'with --flake: where the bundles are built', '.')
-    .option('--host <host>', 'with --flake: only this host; may be given several times', collect, [])
+    .option('--host <host>', 'with --flake: only this host; may be given several times', severalTimes, [])
     .option('--key <file>', 'with --flake: secret key to sign with')
     .option('--keep <number>', 'how many sequences of each host stay on the medium', atLeastOne, 1)
     .option('-v, --verbose', 'show what Nix says about hosts that fail')

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { printToStderr, runVerb } from '../output.ts';
-import { addSignerOptions, type SignerOptions, signerOf } from './signer-options.ts';
+import { addSignerOptions, type SignerOptions, signEach } from './signer-options.ts';
 
 export function defineSign(program: Command): void {
   addSignerOptions(
@@ -11,11 +11,7 @@ export function defineSign(program: Command): void {
 
 async function sign(bundles: readonly string[], options: SignerOptions): Promise<number> {
   const { signBundleFile } = await import('../../desk/keys/sign.ts');
-  const signer = await signerOf(options);
-  for (const bundle of bundles) {
-    await signBundleFile(bundle, signer);
-    printToStderr(`${bundle}: signed by ${signer.name}\n`);
-  }
+  const signer = await signEach(bundles, options, signBundleFile);
   if (signer.kind === 'ssh') printToStderr(`In policies it is trusted as "${signer.publicText}".\n`);
   return exitCodes.done;
 }

@@ -20,7 +20,7 @@ export function addSignerOptions(command: Command): Command {
     .option('--name <name>', 'for --ssh-key: the name by which policies call it');
 }
 
-export async function signerOf({ key, sshKey, name }: SignerOptions): Promise<Signer> {
+async function signerOf({ key, sshKey, name }: SignerOptions): Promise<Signer> {
   if ((key === undefined) === (sshKey === undefined))
     throw new NixmakerError('usage', 'give either --key or --ssh-key');
   if (key !== undefined) {
@@ -30,5 +30,19 @@ export async function signerOf({ key, sshKey, name }: SignerOptions): Promise<Si
   }
   if (name === undefined) throw new NixmakerError('usage', '--ssh-key needs --name as well');
   const { makeSshSigner } = await import('../../desk/keys/ssh-sign.ts');
-  return makeSshSigner({ name, keyFile: sshKey as string, onTalk: (line) => printToStderr(`${line}\n`) });
+  return makeSshSigner({ name, keyFile: sshKey as string, onPrompt: (line) => printToStderr(`${line}\n`) });
+}
+
+/** Signs one file after the other, and says so. */
+export async function signEach(
+  files: readonly string[],
+  options: SignerOptions,
+  signFile: (file: string, signer: Signer) => Promise<void>,
+): Promise<Signer> {
+  const signer = await signerOf(options);
+  for (const file of files) {
+    await signFile(file, signer);
+    printToStderr(`${file}: signed by ${signer.name}\n`);
+  }
+  return signer;
 }

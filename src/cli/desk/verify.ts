@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
-import { collect, print, printJson, printToStderr, runVerb } from '../output.ts';
+import { print, printJson, printToStderr, runVerb, severalTimes } from '../output.ts';
 
 interface VerifyOptions {
   readonly key: readonly string[];
@@ -16,7 +16,7 @@ export function defineVerify(program: Command): void {
     .option(
       '--key <key>',
       'trusted public key, name:base64 or a file; may be given several times',
-      collect,
+      severalTimes,
       [],
     )
     .option('--host <host>', 'the host it must be for')

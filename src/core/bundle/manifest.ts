@@ -8,6 +8,7 @@
  */
 import * as z from 'zod';
 import { NixmakerError } from '../errors.ts';
+import { given } from '../given.ts';
 import { limits } from '../limits.ts';
 import {
   describeIssues,
@@ -134,11 +135,11 @@ export function encodeManifest(input: ManifestInput): string {
   const ordered = order(fieldOrder, {
     ...input,
     paths: input.paths.map((p) => order(['path', 'narHash', 'narSize', 'references', 'deriver', 'ca'], p)),
-    ...(input.deltas === undefined
-      ? {}
-      : { deltas: input.deltas.map((d) => order(['path', 'base', 'baseHash', 'member'], d)) }),
     members: input.members.map((m) => order(['name', 'size', 'sha256'], m)),
-    ...(input.flake === undefined ? {} : { flake: order(['description', 'revision'], input.flake) }),
+    ...given({
+      deltas: input.deltas?.map((d) => order(['path', 'base', 'baseHash', 'member'], d)),
+      flake: input.flake === undefined ? undefined : order(['description', 'revision'], input.flake),
+    }),
   });
   return `${JSON.stringify(ordered)}\n`;
 }

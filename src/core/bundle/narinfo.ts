@@ -3,6 +3,7 @@
  * writing, so reading is strict: known fields, each once, except `Sig`.
  */
 import { NixmakerError } from '../errors.ts';
+import { given } from '../given.ts';
 import { limits } from '../limits.ts';
 import { fromBaseName, parseStorePath, type StorePath, toBaseName } from '../store-path.ts';
 import type { PathInfo } from './manifest.ts';
@@ -40,7 +41,7 @@ export const plainNarinfo = (
   narHash: info.narHash,
   narSize: info.narSize,
   references: info.references,
-  ...(info.ca === undefined ? {} : { ca: info.ca }),
+  ...given({ ca: info.ca }),
   url: `nar/${info.narHash.replace(/^sha256:/, '')}.nar`,
   compression: 'none',
   fileHash: info.narHash,
@@ -74,8 +75,7 @@ export function parseNarinfo(text: string): Narinfo {
     narHash: need('NarHash'),
     narSize: size(need('NarSize')),
     references: parseReferences(need('References')),
-    ...(deriver === undefined ? {} : { deriver }),
-    ...(ca === undefined ? {} : { ca }),
+    ...given({ deriver, ca }),
     signatures,
   };
 }

@@ -1,5 +1,4 @@
-/** From a binary cache folder that Nix filled to the members of one host's bundle. */
-import { readFileSync } from 'node:fs';
+/** From the narinfos of a binary cache folder to the members of one host’s bundle, and its manifest. */
 import { join } from 'node:path';
 import { cacheInfo } from '../../bundle/contents.ts';
 import { memberOf, type SourcedMember } from '../../bundle/write.ts';
@@ -10,58 +9,14 @@ import {
   type ManifestInput,
   metaText,
 } from '../../core/bundle/manifest.ts';
-import {
-  fingerprint,
-  type Narinfo,
-  parseNarinfo,
-  plainNarinfo,
-  renderNarinfo,
-} from '../../core/bundle/narinfo.ts';
+import { type Narinfo, plainNarinfo, renderNarinfo } from '../../core/bundle/narinfo.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { limits } from '../../core/limits.ts';
 import { decodeNix32 } from '../../core/nix32.ts';
 import { hashPart, type StorePath, toBaseName } from '../../core/store-path.ts';
-import type { SecretKey } from '../../signing/nix-key.ts';
 import { readManifest } from '../../signing/verify.ts';
 import type { MadeDelta } from './deltas.ts';
-
-/**
- * A binary cache folder that Nix fills. Each narinfo is read and signed once, however many hosts carry its path. Deriver and
- * foreign signatures are left out: they depend on where a path came from, and the same system must give the same bundle on
- * any builder.
- */
-export class CacheFolder {
-  readonly path: string;
-  readonly #key: SecretKey | undefined;
-  readonly #known = new Map<StorePath, Narinfo>();
-
-  constructor(path: string, key?: SecretKey) {
-    this.path = path;
-    this.#key = key;
-  }
-
-  /** Sorted by path. @throws the file system’s own errors */
-  closureOf(root: StorePath): Narinfo[] {
-    const found = new Set([root]);
-    for (const path of found) for (const reference of this.#narinfo(path).references) found.add(reference);
-    return [...found].sort().map((path) => this.#narinfo(path));
-  }
-
-  #narinfo(path: StorePath): Narinfo {
-    const known = this.#known.get(path);
-    if (known !== undefined) return known;
-    const text = readFileSync(join(this.path, `${hashPart(path)}.narinfo`), 'utf8');
-    const { deriver: _deriver, signatures: _signatures, ...info } = parseNarinfo(text);
-    const signatures = this.#key === undefined ? [] : [signPath(info, this.#key)];
-    const read = { ...info, signatures };
-    this.#known.set(path, read);
-    return read;
-  }
-}
-
-/** As Nix signs a path, so that Nix on the target checks the bytes a second time on its own. */
-export const signPath = (info: Omit<Narinfo, 'signatures'>, key: SecretKey): string =>
-  `${key.name}:${key.sign(Buffer.from(fingerprint(info)))}`;
 
 export interface BundleIdentity {
   readonly host: string;
@@ -128,15 +83,13 @@ export function assemble(
       ...identity,
       schema: 1,
       base: base === undefined ? [] : [base.toplevel],
-      ...(made.length === 0
-        ? {}
-        : { deltas: made.map(({ delta }) => delta).sort((a, b) => (a.path < b.path ? -1 : 1)) }),
+      ...given({ deltas: made.length === 0 ? undefined : made.map(({ delta }) => delta).sort(byPath) }),
       paths: narinfos.map(({ path, narHash, narSize, references, ca }) => ({
         path,
         narHash,
         narSize,
         references: references.map(toBaseName),
-        ...(ca === undefined ? {} : { ca }),
+        ...given({ ca }),
       })),
       members: members.map(({ member }) => member),
     },
@@ -147,7 +100,7 @@ export function assemble(
  * The manifest's bytes, read back as a target would read them: nothing is written that would be refused.
  * @throws NixmakerError `bundle-too-large`, `manifest-malformed`
  */
-export function manifestBytes(input: ManifestInput): Buffer {
+export function encodeCheckedManifest(input: ManifestInput): Buffer {
   const bytes = Buffer.from(encodeManifest(input));
   if (bytes.length > limits.manifestBytes) {
     throw new NixmakerError(
@@ -163,6 +116,8 @@ function fromText(name: string, text: string): SourcedMember {
   const source = Buffer.from(text);
   return { member: memberOf(name, source), source };
 }
+
+const byPath = (a: { readonly path: string }, b: { readonly path: string }) => (a.path < b.path ? -1 : 1);
 
 /** The digest is the one Nix took when it wrote the file; copying checks it. */
 function fromNar(info: Narinfo, folder: string): SourcedMember {

@@ -1,9 +1,8 @@
-/** From a flake to bundles: one file wires the builder's half. */
+/** From a flake to bundles: one file wires it all. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { findLeaks, type Leak } from '../../core/bundle/leaks.ts';
-import type { Content } from '../../core/bundle/manifest.ts';
 import type { Narinfo } from '../../core/bundle/narinfo.ts';
 import {
   type ExitCode,
@@ -13,6 +12,7 @@ import {
   printable,
   type ReasonCode,
 } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { buildSystem, copyToCacheFolder } from '../../nix/build.ts';
@@ -27,29 +27,16 @@ import {
 } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { runProgram } from '../../process/run.ts';
-import type { SecretKey } from '../../signing/nix-key.ts';
-import {
-  type Assembled,
-  assemble,
-  type Base,
-  type BundleIdentity,
-  CacheFolder,
-  timestampOf,
-} from './assemble.ts';
+import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf } from './assemble.ts';
+import { CacheFolder } from './cache-folder.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { leaveOut } from './leave-out.ts';
-import { writeHost } from './output.ts';
+import { type OutputOptions, writeHost } from './output.ts';
 
-export interface BuildOptions {
+export interface BuildOptions extends OutputOptions {
   readonly flake: string;
-  readonly directory: string;
   /** Empty: all hosts of the flake. */
   readonly hosts: readonly string[];
-  readonly content: Content;
-  readonly format: 'bundle' | 'classic';
-  readonly key?: { readonly secret: SecretKey; readonly file: string };
-  /** The sequence will be greater than this. */
-  readonly sequenceAbove: number;
   readonly forbidSource: boolean;
   /** What the target has already; then for one host only. */
   readonly base?: Base;
@@ -59,8 +46,6 @@ export interface BuildOptions {
   readonly expiresAt?: string;
   /** The one machine that may take it. */
   readonly machineId?: string;
-  /** The floor that it may go below; the sequence is then the next above `sequenceAbove`. */
-  readonly downgradeFrom?: number;
   /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the commit's time. */
   readonly epoch?: number;
 }
@@ -95,11 +80,11 @@ export type HostRunner = (
 ) => Promise<HostResult[]>;
 
 /**
- * The builder's Nix: this machine's own configuration and store.
+ * Nix at the desk: this machine's own configuration and store.
  * @param signal ends Nix; what was begun is cleared away
  */
-export function builderNix(signal?: AbortSignal): NixContext {
-  return { run: runProgram, ...(signal === undefined ? {} : { signal }) };
+export function deskNix(signal?: AbortSignal): NixContext {
+  return given({ run: runProgram, signal });
 }
 
 /** Names of the hosts of a flake. */
@@ -111,11 +96,11 @@ export async function listFlakeHosts(nix: NixContext, flake: string): Promise<st
 /** Builds every chosen host; one that fails does not stop the others. */
 export async function buildBundles(
   nix: NixContext,
-  given: BuildOptions,
+  wanted: BuildOptions,
   runHosts: HostRunner,
 ): Promise<HostResult[]> {
   // Absolute, for Nix takes the folder as a URI.
-  const options = { ...given, directory: resolve(given.directory) };
+  const options = { ...wanted, directory: resolve(wanted.directory) };
   checkFlakeReference(options.flake);
   const known = await listHosts(nix, options.flake);
   const missing = options.hosts.find((host) => !known.includes(host));
@@ -146,8 +131,8 @@ export async function buildBundles(
 function failed(host: string, error: unknown): FailedHost {
   if (!(error instanceof NixmakerError))
     return { host, status: 'failed', code: 'internal', detail: messageOf(error) };
-  const log = typeof error.cause === 'string' ? { log: error.cause } : {};
-  return { host, status: 'failed', code: error.code, detail: error.detail, ...log };
+  const log = typeof error.cause === 'string' ? error.cause : undefined;
+  return given({ host, status: 'failed' as const, code: error.code, detail: error.detail, log });
 }
 
 export function exitOfBuild(results: readonly HostResult[]): ExitCode {
@@ -262,20 +247,17 @@ function identityOf({ options, metadata }: BuildRun, host: string, evaluated: Ev
   const epoch = options.epoch ?? (revision === undefined ? 0 : (metadata.lastModified ?? 0));
   const description =
     metadata.description === undefined ? undefined : printable(metadata.description).slice(0, 1000);
-  return {
+  return given({
     host,
     system: evaluated.system,
     createdAt: timestampOf(epoch),
-    ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
-    ...(options.machineId === undefined ? {} : { machineId: options.machineId }),
-    ...(options.downgradeFrom === undefined ? {} : { downgradeFrom: options.downgradeFrom }),
+    expiresAt: options.expiresAt,
+    machineId: options.machineId,
+    downgradeFrom: options.downgradeFrom,
     content: options.content,
     derivation: evaluated.derivation,
     toplevel: evaluated.toplevel,
-    ...(options.notes === undefined ? {} : { notes: options.notes }),
-    flake: {
-      ...(description === undefined ? {} : { description }),
-      ...(revision === undefined ? {} : { revision }),
-    },
-  };
+    notes: options.notes,
+    flake: given({ description, revision }),
+  });
 }

@@ -13,12 +13,13 @@ import { memberOf, type SourcedMember } from '../../bundle/write.ts';
 import type { Delta } from '../../core/bundle/manifest.ts';
 import type { Narinfo } from '../../core/bundle/narinfo.ts';
 import { findPredecessors, type Sized } from '../../core/bundle/predecessor.ts';
+import { isMissing } from '../../core/errno.ts';
 import { limits } from '../../core/limits.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { narHashesOf, narSizesOf } from '../../nix/path-info.ts';
-import { findInvalid } from '../../nix/target.ts';
+import { findInvalid } from '../../nix/store.ts';
 import { runProgram } from '../../process/run.ts';
 
 export interface MadeDelta {
@@ -119,7 +120,7 @@ async function narBytes(path: StorePath): Promise<Buffer | undefined> {
     for await (const chunk of narOf(path)) chunks.push(chunk);
     return Buffer.concat(chunks);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

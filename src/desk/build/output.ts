@@ -2,21 +2,28 @@
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packClassic } from '../../bundle/classic.ts';
-import { memberOf, memberOfFile, writeAtomically, writeBundle } from '../../bundle/write.ts';
-import { type ManifestInput, metaText } from '../../core/bundle/manifest.ts';
+import { memberOf, memberOfFile, writeBundle } from '../../bundle/write.ts';
+import { type Content, type ManifestInput, metaText } from '../../core/bundle/manifest.ts';
+import { writeWhole } from '../../files/write.ts';
 import { copyToChrootStore, signChrootStore } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import type { EvaluatedHost } from '../../nix/flake.ts';
 import { runProgram } from '../../process/run.ts';
+import type { SecretKey } from '../../signing/nix-key.ts';
 import { signManifest } from '../../signing/signature-file.ts';
-import { type Assembled, manifestBytes } from './assemble.ts';
-import type { BuildOptions } from './build.ts';
+import { type Assembled, encodeCheckedManifest } from './assemble.ts';
 import { nextSequence, readLastManifest } from './sequence.ts';
 
-type OutputOptions = Pick<
-  BuildOptions,
-  'directory' | 'format' | 'content' | 'key' | 'sequenceAbove' | 'downgradeFrom'
->;
+export interface OutputOptions {
+  readonly directory: string;
+  readonly format: 'bundle' | 'classic';
+  readonly content: Content;
+  readonly key?: { readonly secret: SecretKey; readonly file: string };
+  /** The sequence will be greater than this. */
+  readonly sequenceAbove: number;
+  /** The floor that it may go below; the sequence is then the next above `sequenceAbove`. */
+  readonly downgradeFrom?: number;
+}
 
 interface OutputRun {
   readonly nix: NixContext;
@@ -44,7 +51,7 @@ export async function writeHost(run: OutputRun, output: HostOutput): Promise<Wri
       ? await writeOne(run, output, folder)
       : await writeClassic(run, output, folder);
   const meta = metaText(output.evaluated);
-  await writeAtomically(join(folder, 'meta'), (out) => out.writeFile(meta));
+  await writeWhole(join(folder, 'meta'), meta);
   return written;
 }
 
@@ -66,7 +73,7 @@ function signatures({ options }: OutputRun, manifest: Buffer): Buffer {
 
 async function writeOne(run: OutputRun, { host, assembled }: HostOutput, folder: string): Promise<Written> {
   const sequence = await sequenceFor(run, assembled.input, folder);
-  const manifest = manifestBytes({ ...assembled.input, sequence });
+  const manifest = encodeCheckedManifest({ ...assembled.input, sequence });
   const bundle = join(folder, `${host}.tar`);
   await writeBundle(bundle, {
     manifestBytes: manifest,
@@ -105,11 +112,11 @@ async function writeClassic(
   ];
   const input = { ...assembled.input, members };
   const sequence = await sequenceFor(run, input, folder);
-  const manifest = manifestBytes({ ...input, sequence });
+  const manifest = encodeCheckedManifest({ ...input, sequence });
   const bundle = join(folder, `${host}.tar.gz`);
   const bytes = (await stat(packed)).size;
   await rename(packed, bundle);
-  await writeAtomically(join(folder, 'manifest.json'), (out) => out.writeFile(manifest));
-  await writeAtomically(join(folder, 'manifest.sig'), (out) => out.writeFile(signatures(run, manifest)));
+  await writeWhole(join(folder, 'manifest.json'), manifest);
+  await writeWhole(join(folder, 'manifest.sig'), signatures(run, manifest));
   return { bundle, bytes, sequence };
 }

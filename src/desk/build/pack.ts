@@ -2,14 +2,16 @@
  * A bundle from a binary cache that is there already, without Nix: what a flake does that has bundles among its outputs
  * (nix/mk-bundles.nix), or somebody whose builds end in a cache folder.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Narinfo } from '../../core/bundle/narinfo.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { isMissing } from '../../core/errno.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
 import { parseDrvPath, parseStorePath, type StorePath } from '../../core/store-path.ts';
-import { assemble, CacheFolder, timestampOf } from './assemble.ts';
-import { builderNix } from './build.ts';
+import { readText } from '../../files/read.ts';
+import { assemble, timestampOf } from './assemble.ts';
+import { deskNix } from './build.ts';
+import { CacheFolder } from './cache-folder.ts';
 import { type Written, writeHost } from './output.ts';
 
 export interface PackOptions {
@@ -35,7 +37,7 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
   const derivation = parseDrvPath(options.derivation);
   if (toplevel === undefined) throw new NixmakerError('usage', `${options.toplevel} is not a store path`);
   if (derivation === undefined) throw new NixmakerError('usage', `${options.derivation} is not a derivation`);
-  await requireCache(cache);
+  await readText(join(cache, 'nix-cache-info'), 'usage', `${cache} is not a binary cache`);
   const closure = closureIn(cache, toplevel);
   const identity = {
     host,
@@ -48,7 +50,7 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
   const assembled = assemble(identity, closure, { folder: cache, base: undefined });
   const written = await writeHost(
     {
-      nix: builderNix(),
+      nix: deskNix(),
       options: { directory, format: 'bundle', content: 'closure', sequenceAbove },
       staging: directory,
     },
@@ -57,19 +59,12 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
   return { ...written, paths: closure.length };
 }
 
-async function requireCache(folder: string): Promise<void> {
-  const file = join(folder, 'nix-cache-info');
-  await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new NixmakerError('usage', `${folder} is not a binary cache: ${messageOf(cause)}`, { cause });
-  });
-}
-
 function closureIn(cache: string, toplevel: StorePath): Narinfo[] {
   try {
     return new CacheFolder(cache).closureOf(toplevel);
   } catch (error) {
-    const { code, path } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT') throw error;
+    if (!isMissing(error)) throw error;
+    const { path } = error as NodeJS.ErrnoException;
     throw new NixmakerError('closure-incomplete', `${path} is not there`, { cause: error });
   }
 }

@@ -1,10 +1,11 @@
 /** The next sequence of a host: greater than the last in the folder and than an explicit floor. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openBundleFile } from '../../bundle/file.ts';
+import { openIfThere } from '../../bundle/file.ts';
 import { readHead } from '../../bundle/layout.ts';
 import type { ManifestInput } from '../../core/bundle/manifest.ts';
 import { encodeManifest } from '../../core/bundle/manifest.ts';
+import { ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { readManifest } from '../../signing/verify.ts';
 
@@ -21,7 +22,7 @@ export async function readLastManifest(folder: string, host: string): Promise<Ma
 }
 
 async function readTarHead(path: string): Promise<Buffer | undefined> {
-  const file = await openBundleFile(path).catch(ignoreMissing);
+  const file = await openIfThere(path);
   if (file === undefined) return undefined;
   try {
     return (await readHead(file)).manifestBytes;
@@ -31,13 +32,7 @@ async function readTarHead(path: string): Promise<Buffer | undefined> {
 }
 
 async function readClassicManifest(folder: string): Promise<Buffer | undefined> {
-  return readFile(join(folder, 'manifest.json')).catch(ignoreMissing);
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): undefined {
-  const code =
-    error.code === 'ENOENT' ? error.code : (error.cause as NodeJS.ErrnoException | undefined)?.code;
-  if (code !== 'ENOENT') throw error;
+  return readFile(join(folder, 'manifest.json')).catch(ifMissing(undefined));
 }
 
 /**

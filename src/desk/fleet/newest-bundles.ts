@@ -1,12 +1,11 @@
-/** What the fleet page needs besides receipts: the bundles that are ready, and a file to be written to. */
+/** The bundles that are ready for the fleet. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeAtomically } from '../../bundle/write.ts';
 import { isHostName } from '../../core/schema.ts';
 import { readLastManifest } from '../build/sequence.ts';
 
 /** The newest bundle by host, in `<directory>/<host>/`. Folders without one are passed over. */
-export async function readNewest(
+export async function readNewestBundles(
   directory: string,
 ): Promise<ReadonlyMap<string, { readonly sequence: number; readonly bytes: number }>> {
   const newest = new Map<string, { sequence: number; bytes: number }>();
@@ -18,6 +17,3 @@ export async function readNewest(
   }
   return newest;
 }
-
-export const writeText = (file: string, text: string): Promise<void> =>
-  writeAtomically(file, (out) => out.writeFile(text));

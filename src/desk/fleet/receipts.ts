@@ -2,26 +2,18 @@
  * Receipts at the desk: read from media as input from outside, verified against the hosts’ enrolled keys, and kept in a
  * folder: `keys/<host>.public`, `receipts/<host>/<name>.json`.
  */
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import { readSmall } from '../../bundle/file.ts';
-import { writeAtomically } from '../../bundle/write.ts';
 import { poolFolder } from '../../core/bundle/pool-folder.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
-import { limits } from '../../core/limits.ts';
-import {
-  type HostReceipt,
-  hostReceiptParser,
-  hostReceiptType,
-  type ReceiptRun,
-} from '../../core/run/host-receipt.ts';
-import { describeIssues, isHostName } from '../../core/schema.ts';
-import { fromBaseName } from '../../core/store-path.ts';
+import { type HostReceipt, hostReceiptType, type ReceiptRun } from '../../core/run/host-receipt.ts';
+import { isHostName } from '../../core/schema.ts';
+import { namesIn } from '../../files/read.ts';
+import { writeWhole } from '../../files/write.ts';
 import { openEnvelope } from '../../signing/envelope.ts';
 import { parsePublicKey } from '../../signing/nix-key.ts';
-import type { HostBase } from './since.ts';
+import { readReceipt } from './receipt-file.ts';
 
 export interface CollectOptions {
   readonly media: readonly string[];
@@ -51,13 +43,18 @@ const fileName = /^(?:[0-9]{1,16}|run-[0-9a-f]{12})\.json$/;
 const keysOf = (directory: string) => join(directory, 'keys');
 const receiptsOf = (directory: string) => join(directory, 'receipts');
 
+/** Sorted. On a medium a file may stand where a folder should. */
+const folderNames = async (folder: string) => (await namesIn(folder, 'ENOTDIR')).sort();
+
 /** Never throws for what a medium holds. */
 export async function collectReceipts(options: CollectOptions): Promise<Collected[]> {
   const results: Collected[] = [];
   for (const medium of options.media) {
     const root = join(medium, poolFolder, 'receipts');
-    for (const host of (await namesIn(root)).filter(isHostName).slice(0, mostHosts)) {
-      const names = (await namesIn(join(root, host))).filter((n) => fileName.test(n)).slice(0, mostOfHost);
+    for (const host of (await folderNames(root)).filter(isHostName).slice(0, mostHosts)) {
+      const names = (await folderNames(join(root, host)))
+        .filter((n) => fileName.test(n))
+        .slice(0, mostOfHost);
       for (const name of names) results.push(await collectOne(options, host, join(root, host, name)));
     }
   }
@@ -83,33 +80,13 @@ async function collectOne(
     if (known !== undefined && known.number >= receipt.number)
       return { ...told, status: known.number === receipt.number ? 'known' : 'older' };
     await mkdir(join(receiptsOf(directory), host), { recursive: true });
-    await writeAtomically(target, (out) => out.writeFile(text));
+    await writeWhole(target, text);
     return { ...told, status: 'new', ...(enrolled ? { enrolled } : {}) };
   } catch (error) {
     const { code, detail } =
       error instanceof NixmakerError ? error : { code: 'io-error' as const, detail: messageOf(error) };
     return { file, host, sequence: undefined, state: undefined, status: 'rejected', code, detail };
   }
-}
-
-/** Reads and parses; nothing is verified. @throws NixmakerError `receipt-malformed`, `io-error` */
-async function readReceipt(file: string): Promise<{ text: string; receipt: HostReceipt }> {
-  const bytes = await readSmall(file, limits.receiptBytes);
-  if (bytes === undefined) throw new NixmakerError('io-error', `${file} is gone`);
-  const text = bytes.toString('utf8');
-  return { text, receipt: parseReceipt(openEnvelope(text, hostReceiptType).payload) };
-}
-
-function parseReceipt(payload: Buffer): HostReceipt {
-  let json: unknown;
-  try {
-    json = JSON.parse(payload.toString('utf8'));
-  } catch (cause) {
-    throw new NixmakerError('receipt-malformed', 'its payload is not JSON', { cause });
-  }
-  const parsed = hostReceiptParser.safeParse(json);
-  if (!parsed.success) throw new NixmakerError('receipt-malformed', describeIssues(parsed.error));
-  return parsed.data;
 }
 
 /**
@@ -130,7 +107,7 @@ async function believe(
     throw new NixmakerError('receipt-malformed', `it is not signed by ${key.name} (${keyFile})`);
   if (known !== undefined) return false;
   await mkdir(keysOf(directory), { recursive: true });
-  await writeAtomically(keyFile, (out) => out.writeFile(`${hostKey}\n`));
+  await writeWhole(keyFile, `${hostKey}\n`);
   return true;
 }
 
@@ -155,9 +132,9 @@ export interface FleetHost {
 /** What the collected receipts say, host by host. */
 export async function readFleet(directory: string): Promise<FleetHost[]> {
   const fleet: FleetHost[] = [];
-  for (const host of (await namesIn(receiptsOf(directory))).filter(isHostName)) {
+  for (const host of (await folderNames(receiptsOf(directory))).filter(isHostName)) {
     const folder = join(receiptsOf(directory), host);
-    const names = (await namesIn(folder)).filter((n) => fileName.test(n));
+    const names = (await folderNames(folder)).filter((n) => fileName.test(n));
     const kept = (await Promise.all(names.map((n) => readKept(join(folder, n))))).filter(
       (r) => r !== undefined,
     );
@@ -172,37 +149,4 @@ export async function readFleet(directory: string): Promise<FleetHost[]> {
     fleet.push({ host, last, receipts: kept.length, runs });
   }
   return fleet;
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).sort();
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-    throw error;
-  }
-}
-
-const decompress = promisify(gunzip);
-
-/** What a target has, as its receipt says. @throws NixmakerError `receipt-malformed`, `usage` */
-export async function readReceiptBase(file: string): Promise<HostBase> {
-  const { receipt } = await readReceipt(file);
-  const listed = receipt.now?.paths;
-  if (listed === undefined)
-    throw new NixmakerError(
-      'usage',
-      `${file} does not list what the host has: take the newest of its receipts`,
-    );
-  let text: string;
-  try {
-    const most = limits.paths * 256;
-    text = (await decompress(Buffer.from(listed.gzip, 'base64'), { maxOutputLength: most })).toString('utf8');
-  } catch (cause) {
-    throw new NixmakerError('receipt-malformed', 'its list of store paths can’t be unpacked', { cause });
-  }
-  const paths = new Set(text.split('\n').flatMap((name) => fromBaseName(name) ?? []));
-  if (paths.size !== listed.count || !paths.has(listed.toplevel))
-    throw new NixmakerError('receipt-malformed', 'its list of store paths is not whole');
-  return { host: receipt.host, toplevel: listed.toplevel, paths };
 }

@@ -1,8 +1,12 @@
 /** `build --since`: what a target has already, told by a receipt of it, or by a bundle that it has taken. */
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
 import { NixmakerError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import { fromBaseName } from '../../core/store-path.ts';
 import type { Base } from '../build/assemble.ts';
 import { inspectBundleFile } from '../keys/verify.ts';
-import { readReceiptBase } from './receipts.ts';
+import { readReceipt } from './receipt-file.ts';
 
 export interface HostBase extends Base {
   readonly host: string;
@@ -29,4 +33,27 @@ async function readBundleBase(file: string): Promise<HostBase> {
     toplevel: manifest.toplevel,
     paths: new Set(manifest.paths.map((p) => p.path)),
   };
+}
+
+const decompress = promisify(gunzip);
+
+async function readReceiptBase(file: string): Promise<HostBase> {
+  const { receipt } = await readReceipt(file);
+  const listed = receipt.now?.paths;
+  if (listed === undefined)
+    throw new NixmakerError(
+      'usage',
+      `${file} does not list what the host has: take the newest of its receipts`,
+    );
+  let text: string;
+  try {
+    const most = limits.paths * 256;
+    text = (await decompress(Buffer.from(listed.gzip, 'base64'), { maxOutputLength: most })).toString('utf8');
+  } catch (cause) {
+    throw new NixmakerError('receipt-malformed', 'its list of store paths can’t be unpacked', { cause });
+  }
+  const paths = new Set(text.split('\n').flatMap((name) => fromBaseName(name) ?? []));
+  if (paths.size !== listed.count || !paths.has(listed.toplevel))
+    throw new NixmakerError('receipt-malformed', 'its list of store paths is not whole');
+  return { host: receipt.host, toplevel: listed.toplevel, paths };
 }

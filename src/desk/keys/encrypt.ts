@@ -1,24 +1,16 @@
 /** Encrypting signed bundles to the hosts that are to read them. */
-import { readFile } from 'node:fs/promises';
 import { encryptFile } from '../../bundle/encrypted.ts';
-import { openBundleFile } from '../../bundle/file.ts';
-import { authenticateBundle } from '../../bundle/open.ts';
 import { keyLines } from '../../core/bundle/encrypted.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { parseSignatureFile } from '../../signing/signature-file.ts';
-import { withoutVerifying } from './verify.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { readText } from '../../files/read.ts';
+import { openSignedBundle } from './signed-bundle.ts';
 
 /** @param given recipients (`age1…`), or files that list them a line each */
 export async function readRecipients(given: readonly string[]): Promise<string[]> {
   const lists = await Promise.all(
     given.map(async (text) => {
       if (text.startsWith('age1')) return [text];
-      const listed = await readFile(text, 'utf8').catch((cause: unknown) => {
-        throw new NixmakerError('usage', `${text} is no recipient, and no file: ${messageOf(cause)}`, {
-          cause,
-        });
-      });
-      return keyLines(listed);
+      return keyLines(await readText(text, 'usage', `${text} is no recipient, and no file`));
     }),
   );
   const recipients = [...new Set(lists.flat())];
@@ -28,18 +20,9 @@ export async function readRecipients(given: readonly string[]): Promise<string[]
 
 /** Writes `<bundle>.age` beside it. @returns its path @throws NixmakerError where it is no signed bundle */
 export async function encryptBundleFile(path: string, recipients: readonly string[]): Promise<string> {
-  const file = await openBundleFile(path);
-  try {
-    const { authentic } = await authenticateBundle(file, withoutVerifying);
-    // No target takes it unsigned, and encrypted it can’t be signed.
-    parseSignatureFile(authentic.signatureBytes);
-  } catch (error) {
-    if (error instanceof NixmakerError)
-      throw new NixmakerError(error.code, `${path}: ${error.detail}`, { cause: error });
-    throw error;
-  } finally {
-    await file.close();
-  }
+  // Encrypted it can’t be signed.
+  const { file } = await openSignedBundle(path);
+  await file.close();
   const encrypted = `${path}.age`;
   await encryptFile(path, encrypted, recipients);
   return encrypted;

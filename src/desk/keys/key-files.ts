@@ -1,7 +1,9 @@
 /** Keys in files: making a pair, reading one. */
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasErrno } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { readText } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
 import { parseTrustedKey } from '../../signing/trusted-key.ts';
 
@@ -29,18 +31,13 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
     await file.sync();
     await file.close();
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST')
-      throw new NixmakerError('key-exists', path, { cause });
+    if (hasErrno(cause, 'EEXIST')) throw new NixmakerError('key-exists', path, { cause });
     throw new NixmakerError('io-error', `${path} can’t be written: ${messageOf(cause)}`, { cause });
   }
 }
 
 export async function readSecretKeyFile(path: string): Promise<SecretKey> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new NixmakerError('key-malformed', `the key file ${path} can’t be read: ${messageOf(cause)}`, {
-      cause,
-    });
-  });
+  const text = await readText(path, 'key-malformed', `the key file ${path} can’t be read`);
   return parseSecretKey(text.trimEnd());
 }
 

@@ -1,8 +1,7 @@
 /** Keyrings at the desk: made from what a person wrote, signed by several, laid onto media. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keyringsOf } from '../../bundle/pool.ts';
-import { writeAtomically } from '../../bundle/write.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import {
   encodeKeyring,
@@ -11,17 +10,13 @@ import {
   keyringExtension,
   parseKeyring,
 } from '../../core/policy/keyring.ts';
+import { readText } from '../../files/read.ts';
+import { writeWhole } from '../../files/write.ts';
 import { addKeyringSignature, keyringMessage, peekKeyring, unsignedKeyring } from '../../signing/keyring.ts';
 import { trustSetOf } from '../../signing/verify.ts';
 import type { Signer } from './sign.ts';
 
-async function readText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new NixmakerError('keyring-malformed', `${path} can’t be read: ${messageOf(cause)}`, { cause });
-  });
-}
-
-const write = (path: string, text: string) => writeAtomically(path, (out) => out.writeFile(text));
+const readKeyringText = (path: string) => readText(path, 'keyring-malformed');
 
 /** @param from JSON by hand: `schema`, `version`, `hosts`, and `trustedKeys`, `threshold`, `roles` as in a policy */
 export async function makeKeyringFile(from: string, to: string): Promise<Keyring> {
@@ -32,7 +27,7 @@ export async function makeKeyringFile(from: string, to: string): Promise<Keyring
     );
   let input: KeyringInput;
   try {
-    input = JSON.parse(await readText(from)) as KeyringInput;
+    input = JSON.parse(await readKeyringText(from)) as KeyringInput;
   } catch (cause) {
     if (cause instanceof NixmakerError) throw cause;
     throw new NixmakerError('keyring-malformed', `${from}: ${messageOf(cause)}`, { cause });
@@ -41,18 +36,18 @@ export async function makeKeyringFile(from: string, to: string): Promise<Keyring
   const keyring = parseKeyring(text);
   // Keys that no target could read are noticed here, and not there.
   trustSetOf(keyring);
-  await write(to, unsignedKeyring(text));
+  await writeWhole(to, unsignedKeyring(text));
   return keyring;
 }
 
 export async function signKeyringFile(path: string, signer: Signer): Promise<void> {
-  const envelope = await readText(path);
+  const envelope = await readKeyringText(path);
   const { text } = peekKeyring(envelope);
-  await write(path, addKeyringSignature(envelope, signer.name, await signer.sign(keyringMessage(text))));
+  await writeWhole(path, addKeyringSignature(envelope, signer.name, await signer.sign(keyringMessage(text))));
 }
 
 export async function inspectKeyringFile(path: string): Promise<ReturnType<typeof peekKeyring>> {
-  return peekKeyring(await readText(path));
+  return peekKeyring(await readKeyringText(path));
 }
 
 /** Lays keyrings where agents look for them. @returns their versions */
@@ -60,12 +55,12 @@ export async function putKeyrings(medium: string, files: readonly string[]): Pro
   const folder = keyringsOf(medium);
   const versions: number[] = [];
   for (const file of files) {
-    const envelope = await readText(file);
+    const envelope = await readKeyringText(file);
     const { keyring, claimedSigners } = peekKeyring(envelope);
     if (claimedSigners.length === 0)
       throw new NixmakerError('keyring-untrusted', `${file} is signed by nobody`);
     await mkdir(folder, { recursive: true });
-    await write(join(folder, `${keyring.version}${keyringExtension}`), envelope);
+    await writeWhole(join(folder, `${keyring.version}${keyringExtension}`), envelope);
     versions.push(keyring.version);
   }
   return versions;

@@ -1,20 +1,22 @@
 /**
  * Adding a signature to a bundle. Where the first signer has a Nix key, it also signs every narinfo, for Nix's own check;
  * that changes the manifest, which names their digests. Later signers sign the manifest as it is, so that nobody's
- * signature is lost; paths that no Nix key has signed are vouched for at the target (agent/vouch.ts).
+ * signature is lost; paths that no Nix key has signed are vouched for at the target (target/root/vouch.ts).
  */
 import { dirname, join } from 'node:path';
 import { checkAllNars } from '../../bundle/contents.ts';
-import { openBundleFile } from '../../bundle/file.ts';
+import { withBundleFile } from '../../bundle/file.ts';
 import { authenticateBundle, type OpenedTar, openBundle } from '../../bundle/open.ts';
-import { memberOf, type SourcedMember, writeAtomically, writeBundle } from '../../bundle/write.ts';
+import { memberOf, type SourcedMember, writeBundle } from '../../bundle/write.ts';
 import type { ManifestInput } from '../../core/bundle/manifest.ts';
 import { renderNarinfo } from '../../core/bundle/narinfo.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { writeWhole } from '../../files/write.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../signing/pae.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
-import { manifestBytes as encodeChecked, signPath } from '../build/assemble.ts';
+import { encodeCheckedManifest } from '../build/assemble.ts';
+import { signPath } from '../build/cache-folder.ts';
 import { checkEverything, withoutVerifying } from './verify.ts';
 
 /** Whoever signs a manifest: a Nix key, or a person’s SSH key. */
@@ -40,8 +42,7 @@ export const signerWith = (key: SecretKey): Signer => ({
 /** Signs in place, atomically. What is signed is checked first: a damaged bundle is not made to look good. */
 export async function signBundleFile(path: string, signer: Signer): Promise<void> {
   if (path.endsWith('.tar.gz')) return signClassic(path, signer);
-  const file = await openBundleFile(path);
-  try {
+  await withBundleFile(path, async (file) => {
     const authenticated = await authenticateBundle(file, withoutVerifying);
     const bundle = await openBundle(file, authenticated);
     await checkAllNars(bundle);
@@ -54,9 +55,7 @@ export async function signBundleFile(path: string, signer: Signer): Promise<void
       ...parts,
       signatureBytes: await addSignature(signatureBytes, parts.manifestBytes, signer),
     });
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 function signPaths(
@@ -74,7 +73,7 @@ function signPaths(
   const input = JSON.parse(manifestBytes.toString('utf8')) as ManifestInput;
   return {
     members,
-    manifestBytes: encodeChecked({ ...input, members: members.map((m) => m.member) }),
+    manifestBytes: encodeCheckedManifest({ ...input, members: members.map((m) => m.member) }),
   };
 }
 
@@ -98,5 +97,5 @@ async function addSignature(existing: Uint8Array, manifestBytes: Buffer, signer:
 async function signClassic(path: string, signer: Signer): Promise<void> {
   const head = await checkEverything(path, withoutVerifying);
   const signatures = await addSignature(head.signatureBytes, Buffer.from(head.manifestBytes), signer);
-  await writeAtomically(join(dirname(path), 'manifest.sig'), (out) => out.writeFile(signatures));
+  await writeWhole(join(dirname(path), 'manifest.sig'), signatures);
 }

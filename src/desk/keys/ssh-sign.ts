@@ -1,8 +1,11 @@
 /** A person’s signature over a manifest or a keyring, by `ssh-keygen -Y sign`: the key may be in an agent or on a token that is touched. */
+
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { complaintOf } from '../../core/complaint.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { readText } from '../../files/read.ts';
 import { runProgram } from '../../process/run.ts';
 import { isKeyName } from '../../signing/nix-key.ts';
 import { readArmoured, sshNamespace } from '../../signing/ssh-signature.ts';
@@ -15,19 +18,17 @@ export interface SshSignerOptions {
   /** The secret key, or the public one where the secret is in an agent. */
   readonly keyFile: string;
   /** What ssh-keygen says meanwhile: that the token waits to be touched. */
-  readonly onTalk: (line: string) => void;
+  readonly onPrompt: (line: string) => void;
 }
 
 /** How long a person may take to touch a token. Milliseconds. */
 const patience = 300_000;
 
 /** @throws NixmakerError `key-malformed` where the key is none that targets take */
-export async function makeSshSigner({ name, keyFile, onTalk }: SshSignerOptions): Promise<Signer> {
+export async function makeSshSigner({ name, keyFile, onPrompt }: SshSignerOptions): Promise<Signer> {
   if (!isKeyName(name)) throw new NixmakerError('key-malformed', `“${name}” can’t be the name of a key`);
   const publicFile = keyFile.endsWith('.pub') ? keyFile : `${keyFile}.pub`;
-  const line = await readFile(publicFile, 'utf8').catch((cause: unknown) => {
-    throw new NixmakerError('key-malformed', `${publicFile} can’t be read: ${messageOf(cause)}`, { cause });
-  });
+  const line = await readText(publicFile, 'key-malformed');
   const [type, base64] = line.trim().split(/ +/);
   const text = `${name}:${type} ${base64}`;
   const key = parseTrustedKey(text);
@@ -36,7 +37,7 @@ export async function makeSshSigner({ name, keyFile, onTalk }: SshSignerOptions)
     kind: 'ssh',
     publicText: text,
     sign: async (message) => {
-      const signature = await runKeygen(message, keyFile, onTalk);
+      const signature = await runKeygen(message, keyFile, onPrompt);
       if (!key.verifies(message, signature))
         throw new NixmakerError(
           'signature-invalid',
@@ -47,7 +48,11 @@ export async function makeSshSigner({ name, keyFile, onTalk }: SshSignerOptions)
   };
 }
 
-async function runKeygen(message: Buffer, keyFile: string, onTalk: (line: string) => void): Promise<Buffer> {
+async function runKeygen(
+  message: Buffer,
+  keyFile: string,
+  onPrompt: (line: string) => void,
+): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'nixmaker-sign-'));
   try {
     const file = join(folder, 'message');
@@ -55,14 +60,14 @@ async function runKeygen(message: Buffer, keyFile: string, onTalk: (line: string
     const args = ['-Y', 'sign', '-n', sshNamespace, '-f', keyFile, file];
     const onStderrLine = (line: string) => {
       // Where its files are is nobody’s business; that the token waits is.
-      if (!/^(Signing file|Write signature) /.test(line)) onTalk(line);
+      if (!/^(Signing file|Write signature) /.test(line)) onPrompt(line);
     };
     const result = await runProgram('ssh-keygen', args, { timeout: patience, onStderrLine });
     if (result.startError !== undefined)
       throw new NixmakerError('usage', `ssh-keygen can’t be started: ${result.startError}`);
     if (result.exitCode !== 0) {
-      const said = result.stderrTail.at(-1) ?? `it ended with ${result.exitCode}`;
-      throw new NixmakerError('key-malformed', `ssh-keygen has not signed: ${messageOf(said)}`);
+      const said = complaintOf(result, `it ended with ${result.exitCode}`);
+      throw new NixmakerError('key-malformed', `ssh-keygen has not signed: ${said}`);
     }
     return readArmoured(await readFile(`${file}.sig`, 'utf8'));
   } finally {

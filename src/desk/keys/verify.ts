@@ -1,7 +1,7 @@
 /** `verify` and `inspect`: everything a target would check of a bundle, short of its policy. */
 import { readClassicHead } from '../../bundle/classic.ts';
 import { checkAllNars } from '../../bundle/contents.ts';
-import { openBundleFile } from '../../bundle/file.ts';
+import { withBundleFile } from '../../bundle/file.ts';
 import { authenticateBundle, openBundle } from '../../bundle/open.ts';
 import { memberOfFile } from '../../bundle/write.ts';
 import type { Manifest } from '../../core/bundle/manifest.ts';
@@ -53,14 +53,11 @@ export async function checkEverything<A extends { readonly manifest: Manifest }>
   authenticate: (head: Head) => A,
 ): Promise<A> {
   if (path.endsWith('.tar.gz')) return checkClassic(path, authenticate);
-  const file = await openBundleFile(path);
-  try {
+  return withBundleFile(path, async (file) => {
     const authenticated = await authenticateBundle(file, authenticate);
     await checkAllNars(await openBundle(file, authenticated));
     return authenticated.authentic;
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function checkClassic<A extends { readonly manifest: Manifest }>(
@@ -104,12 +101,7 @@ async function readAnyHead(path: string): Promise<Head> {
       throw new NixmakerError('not-a-bundle', 'manifest.json and manifest.sig are not beside it');
     return head;
   }
-  const file = await openBundleFile(path);
-  try {
-    return (await authenticateBundle(file, withoutVerifying)).authentic;
-  } finally {
-    await file.close();
-  }
+  return withBundleFile(path, async (file) => (await authenticateBundle(file, withoutVerifying)).authentic);
 }
 
 export function claimedSigners(bytes: Uint8Array): Pick<Inspection, 'claimedSigners' | 'signatureProblem'> {

@@ -1,13 +1,17 @@
 /** A medium with a pool on it, as `put` works on it: what it holds, flushing, forgetting, clearing away. */
-import { mkdir, stat } from 'node:fs/promises';
+
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cacheOf, hostsOf, listPool, type PoolEntry, readPoolHead } from '../../bundle/pool.ts';
+import { readHeadFiles } from '../../bundle/head-files.ts';
+import { cacheOf, hostsOf, listPool, type PoolEntry } from '../../bundle/pool.ts';
 import { type Listed, PoolIndex } from '../../bundle/pool-index.ts';
 import { collectGarbage, entriesToPrune, removeEntry } from '../../bundle/pool-prune.ts';
 import type { Manifest, Member } from '../../core/bundle/manifest.ts';
 import { listMembers } from '../../core/bundle/manifest-glance.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { complaintOf } from '../../core/complaint.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
+import { isFolder } from '../../files/read.ts';
 
 export class PoolMedium {
   readonly #run: ProcessRunner;
@@ -34,11 +38,7 @@ export class PoolMedium {
 
   /** Makes the pool's folders where they are missing. @throws NixmakerError `usage` */
   static async open(run: ProcessRunner, root: string): Promise<PoolMedium> {
-    const isFolder = await stat(root).then(
-      (s) => s.isDirectory(),
-      () => false,
-    );
-    if (!isFolder) throw new NixmakerError('usage', `${root} is not a folder`);
+    if (!(await isFolder(root))) throw new NixmakerError('usage', `${root} is not a folder`);
     await mkdir(hostsOf(root), { recursive: true });
     await mkdir(join(cacheOf(root), 'nar'), { recursive: true });
     return new PoolMedium({ run, root }, await readManifests(root));
@@ -86,7 +86,7 @@ export class PoolMedium {
   }
 
   /** @returns how many members went that no manifest names */
-  async collect(): Promise<number> {
+  async collectGarbage(): Promise<number> {
     return this.#unreadable.length > 0 ? 0 : collectGarbage(this.#root, this.#index);
   }
 
@@ -94,8 +94,8 @@ export class PoolMedium {
   async flush(): Promise<void> {
     const result = await this.#run('sync', ['--file-system', this.#root]);
     if (result.exitCode === 0) return;
-    const said = result.startError ?? result.stderrTail.at(-1) ?? `sync ended with ${result.exitCode}`;
-    throw new NixmakerError('medium-failing', `${this.#root} can’t be flushed: ${messageOf(said)}`);
+    const said = complaintOf(result, `sync ended with ${result.exitCode}`);
+    throw new NixmakerError('medium-failing', `${this.#root} can’t be flushed: ${said}`);
   }
 
   /**
@@ -114,7 +114,7 @@ async function readManifests(root: string): Promise<{ index: PoolIndex; unreadab
   const unreadable: PoolEntry[] = [];
   for (const entry of await listPool(root)) {
     try {
-      const head = await readPoolHead(entry.folder);
+      const head = await readHeadFiles(entry.folder);
       // Under the name of its place: a folder that somebody has copied must not take another's members away.
       if (head !== undefined)
         index.add({ ...entry, members: listMembers(head.manifestBytes.toString('utf8')) });

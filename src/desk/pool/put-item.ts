@@ -1,11 +1,9 @@
 /** A bundle that is to be put onto a medium. */
 import type { OpenedBundle } from '../../bundle/contents.ts';
-import { openBundleFile } from '../../bundle/file.ts';
-import { authenticateBundle, openBundle } from '../../bundle/open.ts';
+import { openBundle } from '../../bundle/open.ts';
 import type { Manifest } from '../../core/bundle/manifest.ts';
-import { NixmakerError } from '../../core/errors.ts';
-import { parseSignatureFile } from '../../signing/signature-file.ts';
-import { type Head, withoutVerifying } from '../keys/verify.ts';
+import { namingFile, openSignedBundle } from '../keys/signed-bundle.ts';
+import type { Head } from '../keys/verify.ts';
 
 export interface Item {
   readonly manifest: Manifest;
@@ -16,18 +14,14 @@ export interface Item {
 
 /** Opened and laid out as signed; NARs are checked as they are copied. */
 export async function openItem(path: string): Promise<Item> {
-  const file = await openBundleFile(path);
+  // A pool's manifest can't be signed in place.
+  const { file, authenticated } = await openSignedBundle(path);
+  const { manifest, manifestBytes, signatureBytes } = authenticated.authentic;
   try {
-    const authenticated = await authenticateBundle(file, withoutVerifying);
-    const { manifest, manifestBytes, signatureBytes } = authenticated.authentic;
-    // No target takes it unsigned, and a pool's manifest can't be signed in place.
-    parseSignatureFile(signatureBytes);
     const bundle = await openBundle(file, authenticated);
     return { manifest, head: { manifestBytes, signatureBytes }, bundle, close: () => file.close() };
   } catch (error) {
     await file.close();
-    if (error instanceof NixmakerError)
-      throw new NixmakerError(error.code, `${path}: ${error.detail}`, { cause: error });
-    throw error;
+    throw namingFile(error, path);
   }
 }

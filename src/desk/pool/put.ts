@@ -5,7 +5,8 @@
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readMember } from '../../bundle/contents.ts';
-import { cacheOf, hostsOf, placeOf, readPoolHead } from '../../bundle/pool.ts';
+import { readHeadFiles } from '../../bundle/head-files.ts';
+import { cacheOf, hostsOf, placeOf } from '../../bundle/pool.ts';
 import {
   completeEntry,
   hasContents,
@@ -16,6 +17,7 @@ import {
 } from '../../bundle/pool-write.ts';
 import type { Manifest, Member } from '../../core/bundle/manifest.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
 import { asMediumError } from '../../media/deliver.ts';
 import { runProgram } from '../../process/run.ts';
@@ -111,7 +113,7 @@ class Put {
   async execute(): Promise<PutResult> {
     const { pool, options } = this.#context;
     // Leavings of a run that was cut off would count as full space.
-    let collected = await pool.collect();
+    let collected = await pool.collectGarbage();
     pool.refuseCaseTwins(this.#items.map((i) => i.manifest.host));
     const wanted: Item[] = [];
     const hosts: PutHost[] = [];
@@ -123,7 +125,7 @@ class Put {
     await this.#checkRoom(wanted);
     for (const item of wanted) hosts.push(await this.#putOne(item));
     const pruned = await pool.prune(new Set(wanted.map((i) => i.manifest.host)), options.keep);
-    collected += await pool.collect();
+    collected += await pool.collectGarbage();
     await pool.flush();
     return { hosts, pruned, collected, notices: pool.notices };
   }
@@ -174,7 +176,7 @@ class Put {
       return pool.flush();
     };
     const folder = folderOf(medium, manifest);
-    const there = await readPoolHead(folder);
+    const there = await readHeadFiles(folder);
     if (there !== undefined && manifestDigest(there.manifestBytes) !== manifestDigest(head.manifestBytes))
       throw new NixmakerError(
         'sequence-conflict',
@@ -221,11 +223,7 @@ class Put {
     for (const { member, path, write } of planned) {
       if (!write) continue;
       const onBytes = (bytes: number) => this.#tell(manifest.host, 'copying', bytes);
-      await writeMemberFile(
-        path,
-        { bundle, member },
-        { onBytes, ...(largest === undefined ? {} : { largest }) },
-      );
+      await writeMemberFile(path, { bundle, member }, given({ onBytes, largest }));
       written += 1;
     }
     return written;
@@ -240,14 +238,14 @@ class Put {
     const { largest, medium } = options;
     const fresh = planned.filter(({ path }) => !this.#good.has(path));
     await pool.forget(fresh);
-    let healed = 0;
+    let rewritten = 0;
     for (const plan of fresh) {
       const { member, path } = plan;
       const onBytes = (bytes: number) => this.#tell(manifest.host, 'reading back', bytes);
       if (!(await hasContents(path, member, onBytes))) {
         if (plan.write)
           throw new NixmakerError('medium-failing', `${path} does not read back as it was written`);
-        await writeMemberFile(path, { bundle, member }, largest === undefined ? {} : { largest });
+        await writeMemberFile(path, { bundle, member }, given({ largest }));
         await pool.flush();
         await pool.forget([plan]);
         if (!(await hasContents(path, member)))
@@ -256,11 +254,11 @@ class Put {
           `${path.slice(medium.length + 1)} was damaged on the medium and has been written again.`,
         );
         plan.write = true;
-        healed += 1;
+        rewritten += 1;
       }
       this.#good.add(path);
     }
-    return healed;
+    return rewritten;
   }
 
   #tell(host: string, phase: PutProgress['phase'], bytes: number): void {

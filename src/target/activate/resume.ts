@@ -6,7 +6,7 @@ import { planResume, type ResumePlan } from '../../core/run/resume.ts';
 import { operation as operationSchema } from '../../core/schema.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import { readSystemLink } from '../../nix/profile.ts';
-import { isValid } from '../../nix/target.ts';
+import { isValid } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 import { endStoppedRuns, type StoppedRun } from '../machine/stopped-runs.ts';
 import type { Transaction } from '../machine/transaction.ts';

@@ -6,14 +6,8 @@ import { findInhibitors, findStartChanges } from '../../activation/inspect.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
-import {
-  isRecentNix,
-  nixSetting,
-  nixVersion,
-  pingStore,
-  storeFolder,
-  trustedKeysOf,
-} from '../../nix/target.ts';
+import { isRecentNix, nixSetting, nixVersion, pingStore, trustedKeysOf } from '../../nix/settings.ts';
+import { storeFolder } from '../../nix/store.ts';
 import { readJournal } from '../../state/journal.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';

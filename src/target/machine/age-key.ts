@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { generateIdentity, recipientOf } from '../../bundle/encrypted.ts';
 import { keyLines } from '../../core/bundle/encrypted.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { makeFolder, readIfThere, writeDurably } from '../../state/durable.ts';
+import { makeFolder } from '../../files/folder.ts';
+import { readIfThere } from '../../files/read.ts';
+import { writeDurably } from '../../state/durable.ts';
 import type { Machine } from './machine.ts';
 
 type Keeper = Pick<Machine, 'settings' | 'agentDirectory'>;

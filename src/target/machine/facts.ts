@@ -3,7 +3,7 @@ import { findSpecialisation } from '../../activation/inspect.ts';
 import type { Facts } from '../../core/policy/decide.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
-import { currentSystem } from '../../nix/target.ts';
+import { currentSystem } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { failedDigests } from '../../state/journal.ts';
 import { readKnownFloor, timeFloor } from './floor.ts';

@@ -2,8 +2,9 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NixmakerError } from '../../core/errors.ts';
+import { readIfThere } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
-import { readIfThere, writeDurably } from '../../state/durable.ts';
+import { writeDurably } from '../../state/durable.ts';
 import type { Machine } from './machine.ts';
 
 type Keeper = Pick<Machine, 'floorDirectory' | 'policy'>;

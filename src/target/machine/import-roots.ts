@@ -1,8 +1,8 @@
 /** Garbage-collector roots that hold what is imported until the profile does. */
 import { join } from 'node:path';
 import type { Manifest } from '../../core/bundle/manifest.ts';
-import { dropRoot, rootInAdvance } from '../../nix/target.ts';
-import { makeFolder } from '../../state/durable.ts';
+import { makeFolder } from '../../files/folder.ts';
+import { dropRoot, rootInAdvance } from '../../nix/roots.ts';
 import type { Machine } from './machine.ts';
 
 type Keeper = Pick<Machine, 'settings'>;

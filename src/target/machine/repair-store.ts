@@ -5,7 +5,8 @@
  * it: the bundle brings it again. Needs no privilege.
  */
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { deletePaths, findModified, findReferrers, listRegisteredSince } from '../../nix/target.ts';
+import { listRegisteredSince } from '../../nix/path-info.ts';
+import { deletePaths, findModified, findReferrers } from '../../nix/store.ts';
 import { dropImportRoots } from './import-roots.ts';
 import type { Machine } from './machine.ts';
 import type { Transaction } from './transaction.ts';

@@ -5,9 +5,10 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NixmakerError } from '../../core/errors.ts';
-import { trustedKeysOf } from '../../nix/target.ts';
+import { readIfThere } from '../../files/read.ts';
+import { trustedKeysOf } from '../../nix/settings.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
-import { readIfThere, writeDurably } from '../../state/durable.ts';
+import { writeDurably } from '../../state/durable.ts';
 import { publicText } from './host-key.ts';
 import type { Machine } from './machine.ts';
 

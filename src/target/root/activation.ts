@@ -7,7 +7,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { NixContext } from '../../nix/command.ts';
-import { findInvalid } from '../../nix/target.ts';
+import { findInvalid } from '../../nix/store.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { receiptState, saveReceipt } from '../../state/receipts.ts';
 import { type ActivationRequestFile, activationRequests } from '../../state/requests.ts';

@@ -9,7 +9,8 @@ import { printable } from '../../core/errors.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
-import { listClosure, nixVersion, storeFolder } from '../../nix/target.ts';
+import { nixVersion } from '../../nix/settings.ts';
+import { listClosure, storeFolder } from '../../nix/store.ts';
 import { readFloor } from '../../state/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 

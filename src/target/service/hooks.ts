@@ -8,7 +8,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
-import { namesIn } from '../../state/durable.ts';
+import { namesIn } from '../../files/read.ts';
 import type { Machine } from '../machine/machine.ts';
 
 /** Milliseconds a hook may take. */

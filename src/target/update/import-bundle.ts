@@ -6,8 +6,9 @@ import { NarReader } from '../../bundle/nar-reader.ts';
 import { closureInOrder } from '../../core/bundle/reference-order.ts';
 import { hashPart, type StorePath, toBaseName } from '../../core/store-path.ts';
 import { type Added, addToDaemon } from '../../nix/daemon.ts';
+import { importFromCache } from '../../nix/import.ts';
 import type { NixProgress } from '../../nix/log.ts';
-import { importFromCache, storeFolder, syncStore } from '../../nix/target.ts';
+import { storeFolder, syncStore } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 
 export interface BundleImport {

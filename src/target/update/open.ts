@@ -5,9 +5,10 @@ import { checkClassicHeaders, extractClassic, readClassicHead, spoolTarball } fr
 import { checkAllNars, type MemberReader, type OpenedBundle } from '../../bundle/contents.ts';
 import { decrypt } from '../../bundle/encrypted.ts';
 import { type BundleFile, openBundleFile } from '../../bundle/file.ts';
+import { readHeadFiles } from '../../bundle/head-files.ts';
 import type { BundleHead } from '../../bundle/layout.ts';
 import { authenticateBundle, openBundle } from '../../bundle/open.ts';
-import { type OpenedPool, openPool, presentInPool, readPoolHead, requirePlace } from '../../bundle/pool.ts';
+import { type OpenedPool, openPool, presentInPool, requirePlace } from '../../bundle/pool.ts';
 import { formatOf } from '../../core/bundle/manifest.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Candidate } from '../../media/inbox.ts';
@@ -93,7 +94,7 @@ async function examineBundle(
 
 /** One host's part of a pool. @throws NixmakerError `bundle-truncated` where manifest or signatures are not there (yet) */
 async function examinePool(machine: Machine, folder: string, { withDeadline }: Access): Promise<Examined> {
-  const head = await withDeadline(() => readPoolHead(folder));
+  const head = await withDeadline(() => readHeadFiles(folder));
   if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
   const verified = authenticate(machine)(head);
   const { manifest } = verified;

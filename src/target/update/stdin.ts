@@ -10,8 +10,8 @@ import { type BundleFile, bundleFileOf } from '../../bundle/file.ts';
 import { authenticateBundle } from '../../bundle/open.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
+import { makeFolder } from '../../files/folder.ts';
 import { verifyManifest } from '../../signing/verify.ts';
-import { makeFolder } from '../../state/durable.ts';
 import { readIdentities } from '../machine/age-key.ts';
 import type { Machine } from '../machine/machine.ts';
 

@@ -4,7 +4,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import { decide } from '../../core/policy/decide.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
-import { pingStore, requireRecentNix } from '../../nix/target.ts';
+import { pingStore, requireRecentNix } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { gatherFacts } from '../machine/facts.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';

@@ -1,6 +1,6 @@
 /** Whether Nix takes a bundle’s paths as they are signed, and root’s signatures where it does not (root/vouch.ts). */
 import type { OpenedBundle } from '../../bundle/contents.ts';
-import { trustedKeysOf } from '../../nix/target.ts';
+import { trustedKeysOf } from '../../nix/settings.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { AskedVoucher, Root } from '../machine/root.ts';
 import type { Contents } from './open.ts';

@@ -1,0 +1,17 @@
+/** Objects without the fields that have no value. */
+
+/** `T` with every field that may be undefined made optional, and the others as they are. */
+export type Given<T> = {
+  [K in keyof T as undefined extends T[K] ? never : K]: T[K];
+} & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/**
+ * The fields that have a value, in their order. An optional field may be missing but not undefined
+ * (`exactOptionalPropertyTypes`): a reader then has one case to think of, and what is written as JSON or given to a
+ * library holds no key without a value. Null is a value.
+ */
+export function given<T extends object>(fields: T): Given<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;
+}

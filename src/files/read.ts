@@ -1,0 +1,26 @@
+/** Reading files and folders that may not be there, or not be readable. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { ifMissing, insteadOf } from '../core/errno.ts';
+import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
+
+/** The file's text, or undefined where there is none. */
+export const readIfThere = (path: string): Promise<string | undefined> =>
+  readFile(path, 'utf8').catch(ifMissing(undefined));
+
+/** The text of a file that has to be there. @throws NixmakerError of this code; the reason follows the sentence */
+export const readText = (
+  path: string,
+  code: ReasonCode,
+  sentence = `${path} can’t be read`,
+): Promise<string> =>
+  readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new NixmakerError(code, `${sentence}: ${messageOf(cause)}`, { cause });
+  });
+
+/** What lies in the folder; nothing where there is none. @param also codes that mean “none” too, for hostile places: `ENOTDIR` */
+export const namesIn = (folder: string, ...also: readonly string[]): Promise<string[]> =>
+  readdir(folder).catch(insteadOf(['ENOENT', ...also], []));
+
+/** Whether there is a folder, as far as can be seen. */
+export const isFolder = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined))?.isDirectory() === true;

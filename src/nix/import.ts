@@ -1,0 +1,47 @@
+/** Importing a closure through a process of Nix; daemon.ts does it without one. */
+import type { StorePath } from '../core/store-path.ts';
+import { encodePath } from './build.ts';
+import { type NixContext, type NixOptions, nix, toOptions } from './command.ts';
+import { syncStore } from './store.ts';
+
+type Progress = Pick<NixOptions, 'onProgress'>;
+
+/**
+ * Imports the closure of `path` from a binary cache, as an ordinary client: the store checks signatures against its
+ * own trusted keys, whatever nixmaker has checked.
+ */
+export async function importFromCache(
+  context: NixContext,
+  { url, path }: { url: string; path: StorePath },
+  options: Progress = {},
+): Promise<void> {
+  const once = ['download-attempts', '1'];
+  const forgetful = ['narinfo-cache-positive-ttl', '0', 'narinfo-cache-negative-ttl', '0'];
+  await importFrom(context, { from: url, path, settings: [...once, ...forgetful] }, options);
+}
+
+/** The same from a chroot store, the form inside a classic tarball. Only for one that was checked. */
+export async function importFromChrootStore(
+  context: NixContext,
+  { folder, path }: { folder: string; path: StorePath },
+  options: Progress = {},
+): Promise<void> {
+  await importFrom(context, { from: `local?root=${encodePath(folder)}`, path, settings: [] }, options);
+}
+
+/** Nothing else is asked for a substitute, and what has come is on disk when this returns. */
+async function importFrom(
+  context: NixContext,
+  { from, path, settings }: { from: string; path: StorePath; settings: readonly string[] },
+  options: Progress,
+): Promise<void> {
+  const args = ['copy', ...derivationFlag(path), '--from', from, '--to', context.store ?? 'auto', path];
+  const { store: _, ...withoutStore } = context;
+  await nix(withoutStore, [...args, ...toOptions(['substituters', '', ...settings])], options);
+  await syncStore(context);
+}
+
+/** For a derivation: the recipe itself, not its outputs. For any other path the flag would mean "its deriver". */
+function derivationFlag(path: StorePath): string[] {
+  return path.endsWith('.drv') ? ['--derivation'] : [];
+}

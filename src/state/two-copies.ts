@@ -1,0 +1,35 @@
+/**
+ * What must not be lost, in two checksummed copies that are written one after the other, so that a power cut harms one at
+ * most.
+ */
+import { join } from 'node:path';
+import type * as z from 'zod';
+import { readIfThere } from '../files/read.ts';
+import { readChecksummed, withChecksum } from './checksummed.ts';
+import { writeDurably } from './durable.ts';
+
+export interface Copies<T> {
+  readonly readable: readonly T[];
+  /** Copies that are there and can’t be read. */
+  readonly damaged: number;
+}
+
+/** A checksummed file’s value, or undefined where it is damaged or another’s. */
+export function readChecked<T>(text: string, parser: z.ZodType<T>): T | undefined {
+  const parsed = parser.safeParse(readChecksummed(text.trimEnd()));
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** @param name of the file, to which `.a` and `.b` are added */
+const copiesOf = (folder: string, name: string) => ['a', 'b'].map((copy) => join(folder, `${name}.${copy}`));
+
+export async function readCopies<T>(folder: string, name: string, parser: z.ZodType<T>): Promise<Copies<T>> {
+  const texts = await Promise.all(copiesOf(folder, name).map(readIfThere));
+  const there = texts.filter((text) => text !== undefined);
+  const readable = there.map((text) => readChecked(text, parser)).filter((value) => value !== undefined);
+  return { readable, damaged: there.length - readable.length };
+}
+
+export async function writeCopies(folder: string, name: string, value: unknown): Promise<void> {
+  for (const path of copiesOf(folder, name)) await writeDurably(path, withChecksum(value));
+}

@@ -1,7 +1,7 @@
 /** From a file on disk to valid, flushed store paths: the agent, Nix from a plain folder of the same NARs, the classic way. */
 import { copyFile, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '../scripts/sandboxed-target.ts';
+import { run } from '../test/machines/program.ts';
 import type { PackFigures } from './pack.ts';
 import { type Key, median, must, seconds } from './system.ts';
 import { freshTarget, peakMemory, removeFolder } from './target.ts';

@@ -6,7 +6,8 @@
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkout, makeBuilder } from '../scripts/sandboxed-target.ts';
+import { makeBuilder } from '../test/machines/builder.ts';
+import { checkout } from '../test/machines/program.ts';
 import { measureImport } from './import.ts';
 import { measureMemory } from './memory.ts';
 import { measureNotice } from './notice.ts';

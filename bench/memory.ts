@@ -1,7 +1,8 @@
 /** The agent's peak memory as bundles grow. */
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Builder, copySample, nixSystem, run } from '../scripts/sandboxed-target.ts';
+import { type Builder, copySample } from '../test/machines/builder.ts';
+import { nixSystem, run } from '../test/machines/program.ts';
 import { type Key, must } from './system.ts';
 import { freshTarget, peakMemory, removeFolder } from './target.ts';
 

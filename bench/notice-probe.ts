@@ -3,11 +3,11 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from '../scripts/sandboxed-target.ts';
 import { listMounts, mediaAmong } from '../src/media/mounts.ts';
 import { watchMounts } from '../src/media/watch-mounts.ts';
 import { systemClock } from '../src/process/clock.ts';
 import { listenToProgram, runProgram } from '../src/process/run.ts';
+import { run } from '../test/machines/program.ts';
 
 const [root = ''] = process.argv.slice(2);
 const rounds = 20;

@@ -1,7 +1,7 @@
 /** How long the agent takes to notice that something was mounted. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkout, run } from '../scripts/sandboxed-target.ts';
+import { checkout, run } from '../test/machines/program.ts';
 
 /** Milliseconds from the end of mount(8) until the agent’s list of media has it. */
 export interface NoticeFigures {

@@ -1,7 +1,7 @@
 /** `build` of a system that is built, against the classic way; and ten hosts against one. */
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Builder } from '../scripts/sandboxed-target.ts';
+import type { Builder } from '../test/machines/builder.ts';
 import { type Key, median, must, seconds, toplevelOf, writeSystem } from './system.ts';
 import { removeFolder } from './target.ts';
 

@@ -1,7 +1,8 @@
 /** The size of one pool for ten hosts against that of one host's, and the time `put` takes, against copying ten bundles. */
 import { cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Builder, copySample, nixSystem, run } from '../scripts/sandboxed-target.ts';
+import { type Builder, copySample } from '../test/machines/builder.ts';
+import { nixSystem, run } from '../test/machines/program.ts';
 import { type Key, must, seconds } from './system.ts';
 
 const hosts = 10;

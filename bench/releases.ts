@@ -1,7 +1,8 @@
 /** Releases of one system since the one before, in three shapes (system.ts): their size, and the time to build and to take them. */
 import { copyFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Builder, run } from '../scripts/sandboxed-target.ts';
+import type { Builder } from '../test/machines/builder.ts';
+import { run } from '../test/machines/program.ts';
 import { type Key, must, type Shape, seconds, toplevelOf, writeSystem } from './system.ts';
 import { freshTarget, peakMemory } from './target.ts';
 

@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
-import { checkout } from '../scripts/sandboxed-target.ts';
+import { checkout } from '../test/machines/program.ts';
 import type { ImportFigures } from './import.ts';
 import type { MemoryFigures } from './memory.ts';
 import type { NoticeFigures } from './notice.ts';

@@ -2,7 +2,7 @@
 import { cp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkout, run } from '../scripts/sandboxed-target.ts';
+import { checkout, run } from '../test/machines/program.ts';
 import { type Key, median, must, seconds } from './system.ts';
 import { freshTarget } from './target.ts';
 

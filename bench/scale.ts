@@ -1,7 +1,7 @@
 /** A thousand hosts on one medium: what `inspect` takes to list them, and `put` to add one more. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Builder } from '../scripts/sandboxed-target.ts';
+import type { Builder } from '../test/machines/builder.ts';
 import { must, seconds } from './system.ts';
 import { removeFolder } from './target.ts';
 

@@ -4,7 +4,8 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { copySample, nixSystem, type Ran } from '../scripts/sandboxed-target.ts';
+import { copySample } from '../test/machines/builder.ts';
+import { nixSystem, type Ran } from '../test/machines/program.ts';
 
 export interface Key {
   /** The secret half's file. */

@@ -1,6 +1,7 @@
 /** Targets for one measurement each. */
 import { readFile, rm } from 'node:fs/promises';
-import { makeTarget, run, type Target } from '../scripts/sandboxed-target.ts';
+import { run } from '../test/machines/program.ts';
+import { makeTarget, type Target } from '../test/machines/sandboxed-target.ts';
 import type { Key } from './system.ts';
 
 export async function removeFolder(folder: string): Promise<void> {

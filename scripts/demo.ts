@@ -5,7 +5,10 @@
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { copySample, makeBuilder, makeTarget, type Ran, type RunningAgent, run } from './sandboxed-target.ts';
+import type { RunningAgent } from '../test/machines/agent.ts';
+import { copySample, makeBuilder } from '../test/machines/builder.ts';
+import { type Ran, run } from '../test/machines/program.ts';
+import { makeTarget } from '../test/machines/sandboxed-target.ts';
 
 const bold =
   process.stdout.isTTY && process.env.NO_COLOR === undefined

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { copyFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { checkout, makeTarget, type Target } from '../../scripts/sandboxed-target.ts';
 import { encodeManifest, type ManifestInput } from '../../src/core/bundle/manifest.ts';
 import { signManifest } from '../../src/signing/signature-file.ts';
+import { checkout } from '../machines/program.ts';
+import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 import { assemble, readKey, takeApart } from '../support/forge.ts';
 
@@ -38,7 +39,7 @@ const names = ['first', 'second', 'third'];
 const at = (clock: string) => ({
   env: {
     NIXMAKER_TEST_CLOCK: clock,
-    NODE_OPTIONS: `--import=${join(checkout, 'test/support/clock-preload.ts')}`,
+    NODE_OPTIONS: `--import=${join(checkout, 'test/machines/clock-preload.ts')}`,
   },
 });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { chmod, chown, copyFile, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeTarget } from '../../scripts/sandboxed-target.ts';
+import { makeTarget } from '../machines/sandboxed-target.ts';
 import { makeWorkshop } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();

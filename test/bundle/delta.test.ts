@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { constants, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
-import { run } from '../../scripts/sandboxed-target.ts';
 import { restoreNar } from '../../src/bundle/delta.ts';
 import { narOf } from '../../src/bundle/nar.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
 import { encodeNix32 } from '../../src/core/nix32.ts';
 import { parseStorePath, type StorePath } from '../../src/core/store-path.ts';
+import { run } from '../machines/program.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 interface Tree {

@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkout, makeBuilder, nixSystem, run } from '../../scripts/sandboxed-target.ts';
+import { makeBuilder } from '../machines/builder.ts';
+import { main } from '../machines/compiled.ts';
+import { checkout, nixSystem, run } from '../machines/program.ts';
 import { makeKeys, makeWorkplace, plainHost, writeFlake } from '../support/fleet.ts';
 import { takeApart } from '../support/forge.ts';
 
@@ -406,7 +408,7 @@ test('a build that is interrupted leaves nothing half written', async () => {
     '--signal=INT',
     '3',
     process.execPath,
-    join(checkout, 'src/cli/main.ts'),
+    main,
     'build',
     '-f',
     `path:${flake}`,

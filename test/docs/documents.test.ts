@@ -7,7 +7,10 @@ import assert from 'node:assert/strict';
 import { chmod, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { checkout, copySample, makeBuilder, makeTarget, run } from '../../scripts/sandboxed-target.ts';
+import { copySample, makeBuilder } from '../machines/builder.ts';
+import { main } from '../machines/compiled.ts';
+import { checkout, run } from '../machines/program.ts';
+import { makeTarget } from '../machines/sandboxed-target.ts';
 import { makeWorkplace } from '../support/fleet.ts';
 
 const place = await makeWorkplace();
@@ -48,7 +51,6 @@ async function scene(
   const stick = `${folder}-stick`;
   for (const made of [folder, stick]) await mkdir(made, { recursive: true });
   const desk = await makeBuilder(`${folder}-builder`);
-  const main = join(checkout, 'src/cli/main.ts');
   const command = async (file: string, body: string) => {
     await mkdir(`${folder}-${file}`, { recursive: true });
     await writeFile(join(`${folder}-${file}`, 'nixmaker'), `#!/bin/sh\n${body}\n`);

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
-import { makeTarget, type Target } from '../../scripts/sandboxed-target.ts';
 import { openBundleFile } from '../../src/bundle/file.ts';
 import { NarReader } from '../../src/bundle/nar-reader.ts';
 import { authenticateBundle, openBundle } from '../../src/bundle/open.ts';
@@ -12,6 +11,7 @@ import { hashPart } from '../../src/core/store-path.ts';
 import { addToDaemon, daemonSocketOf, type PathToAdd } from '../../src/nix/daemon.ts';
 import { encodeNumber, protocolVersion } from '../../src/nix/daemon-wire.ts';
 import { makeTrustSet, verifyManifest } from '../../src/signing/verify.ts';
+import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();

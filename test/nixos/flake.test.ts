@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkout, makeBuilder } from '../../scripts/sandboxed-target.ts';
+import { makeBuilder } from '../machines/builder.ts';
+import { checkout } from '../machines/program.ts';
 import { makeWorkplace } from '../support/fleet.ts';
 
 const folder = await makeWorkplace();

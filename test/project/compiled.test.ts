@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { cp, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { checkout, makeTarget, run } from '../../scripts/sandboxed-target.ts';
+import { checkout, run } from '../machines/program.ts';
+import { makeTarget } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { catalogue } from '../../src/core/catalogue.ts';
+import { main } from '../machines/compiled.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 const checkout = new URL('../..', import.meta.url).pathname;
@@ -56,7 +57,7 @@ test('an allowed import passes the same lint', async (t) => {
   assert.equal(code, 0, output);
 });
 
-for (const lock of ['package-lock.json', 'scripts/toolchain/package-lock.json']) {
+for (const lock of ['package-lock.json', 'tools/set-up/toolchain/package-lock.json']) {
   test(`every entry of ${lock} says where it comes from and what it must be`, () => {
     const { packages } = JSON.parse(read(lock)) as {
       packages: Record<
@@ -84,7 +85,7 @@ test('no source file has grown past 300 lines', () => {
 });
 
 test('what is written from the code (docs, manual pages, completions) is up to date', () => {
-  const ran = spawnSync(process.execPath, ['scripts/docs.ts', '--check'], {
+  const ran = spawnSync(process.execPath, ['tools/docs/main.ts', '--check'], {
     cwd: checkout,
     encoding: 'utf8',
   });
@@ -109,7 +110,7 @@ test('bash completes verbs, nested verbs, options and their values, and starts n
 
 test('explain says of every code what happened, whether the system is safe, and what to do', () => {
   const explain = (...args: readonly string[]) =>
-    spawnSync(process.execPath, ['src/cli/main.ts', 'explain', ...args], { cwd: checkout, encoding: 'utf8' });
+    spawnSync(process.execPath, [main, 'explain', ...args], { encoding: 'utf8' });
   const { codes } = JSON.parse(explain('--json').stdout) as { codes: { code: string; what: string }[] };
   const documented = [...read('docs/codes.md').matchAll(/^### `([a-z-]+)`$/gm)].map(([, code]) => code);
   assert.deepEqual(

@@ -4,8 +4,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkout, run } from '../../scripts/sandboxed-target.ts';
 import { conditionOf, type PageHost, renderFleetPage } from '../../src/report/fleet-page.ts';
+import { checkout, run } from '../machines/program.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 const browser = process.env.NIXMAKER_BROWSER;

@@ -8,7 +8,6 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { run } from '../../scripts/sandboxed-target.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
 import { generateKeyPair, parseSecretKey } from '../../src/signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../src/signing/pae.ts';
@@ -17,6 +16,7 @@ import { readArmoured } from '../../src/signing/ssh-signature.ts';
 import { wireString } from '../../src/signing/ssh-wire.ts';
 import { parseTrustedKey } from '../../src/signing/trusted-key.ts';
 import { makeTrustSet, verifyManifest } from '../../src/signing/verify.ts';
+import { run } from '../machines/program.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 import { manifestText } from '../support/manifests.ts';
 

@@ -1,7 +1,7 @@
 /** The attacks of test/attacks/, one file each: for the suite, and for the table in docs/. */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { checkout } from '../../scripts/sandboxed-target.ts';
+import { checkout } from '../machines/program.ts';
 import type { Attack } from './forge.ts';
 
 export const attackCategories = ['archive', 'signature', 'metadata', 'replay'] as const;

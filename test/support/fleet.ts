@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { type Builder, copySample, makeBuilder, run } from '../../scripts/sandboxed-target.ts';
+import { type Builder, copySample, makeBuilder } from '../machines/builder.ts';
+import { run } from '../machines/program.ts';
 
 /** A folder for a whole test file. Nix makes its store read-only, so removing it takes a chmod. */
 export async function makeWorkplace(): Promise<string> {

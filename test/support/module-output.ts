@@ -3,9 +3,12 @@
  * systemd-lib.nix writes them), udev rules, tmpfiles, policy, settings, and its lines of nix.conf. The policy has passed the
  * check that NixOS would run when it builds the system.
  */
+
 import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Builder, checkout } from '../../scripts/sandboxed-target.ts';
+import type { Builder } from '../machines/builder.ts';
+import { main } from '../machines/compiled.ts';
+import { checkout } from '../machines/program.ts';
 
 export interface Service {
   readonly path: readonly string[];
@@ -81,7 +84,7 @@ export async function runAsBuild(builder: Builder, folder: string, script: strin
   const work = join(folder, 'work');
   const out = join(folder, 'out');
   for (const each of [bin, work]) await mkdir(each, { recursive: true });
-  const wrapper = `#!/bin/sh\nexec ${process.execPath} ${checkout}src/cli/main.ts "$@"\n`;
+  const wrapper = `#!/bin/sh\nexec ${process.execPath} ${main} "$@"\n`;
   await writeFile(join(bin, 'nixmaker'), wrapper, { mode: 0o755 });
   const ran = await builder.run(['sh', '-euc', `cd ${work}\n${script}`], {
     env: { out, PATH: `${bin}:${process.env.PATH}` },

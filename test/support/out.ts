@@ -1,7 +1,7 @@
 /** What a run of the tests has found out, kept where a person finds it: test/out/. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkout } from '../../scripts/sandboxed-target.ts';
+import { checkout } from '../machines/program.ts';
 
 export async function keepTable(name: string, contents: Readonly<Record<string, unknown>>): Promise<void> {
   const folder = join(checkout, 'test', 'out');

@@ -6,7 +6,8 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeTarget, nixSystem, run } from '../../scripts/sandboxed-target.ts';
+import { nixSystem, run } from '../machines/program.ts';
+import { makeTarget } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const carriers = process.env.NIXMAKER_CARRIERS;

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { copyFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { checkout, makeTarget, nixSystem, run } from '../../scripts/sandboxed-target.ts';
+import { main } from '../machines/compiled.ts';
+import { apart, nixSystem, run } from '../machines/program.ts';
+import { makeTarget } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const mebi = 1024 * 1024;
@@ -26,7 +28,7 @@ interface Usage {
 /** Lets a target take the bundle on a file system of its own, of that many bytes. */
 async function takeOn(name: string, bytes: number, ...more: readonly string[]): Promise<Usage> {
   const disk = join(shop.folder, name);
-  const script = new URL('../support/disk-usage.ts', import.meta.url).pathname;
+  const script = new URL('../machines/disk-usage.ts', import.meta.url).pathname;
   const mountThen = 'mkdir -p "$1" && mount -t tmpfs -o "size=$2" small "$1" && shift 2 && exec "$@"';
   const user = process.getuid?.() === 0 ? [] : ['--map-root-user'];
   const ran = await run('unshare', [
@@ -86,23 +88,15 @@ test('a full disk while the profile is changed leaves the old system, and the bu
     if [ "$2" = full ]; then while touch "$1/mnt/filler-$i" 2>/dev/null; do i=$((i+1)); done; else rm -f "$1"/mnt/filler-*; fi
     mount --move "$1/mnt" ${profiles}; shift 2; code=0; "$@" || code=$?
     readlink ${profiles}/system; exit $code`;
-  const command = [
-    process.execPath,
-    join(checkout, 'src/cli/main.ts'),
-    'agent',
-    '--once',
-    '--json',
-    '--settings',
-    target.settingsFile,
-  ];
-  const full = await target.run(['sh', '-uc', script, 'sh', root, 'full', ...command]);
+  const command = [process.execPath, main, 'agent', '--once', '--json', '--settings', target.settingsFile];
+  const full = await target.run([...apart, 'sh', '-uc', script, 'sh', root, 'full', ...command]);
   assert.match(full.stdout, /"code": "no-space"/, full.stdout + full.stderr);
   assert.match(full.stdout, /"state": "rolled-back"/);
   assert.match(full.stdout, /^system-1-link$/m);
   assert.equal(await target.currentSystem(), old);
   assert.equal(await loader(), before);
   assert.ok((await readdir(target.inbox)).includes('web.tar'), 'it waits');
-  const roomy = await target.run(['sh', '-uc', script, 'sh', root, 'roomy', ...command]);
+  const roomy = await target.run([...apart, 'sh', '-uc', script, 'sh', root, 'roomy', ...command]);
   assert.match(roomy.stdout, /"state": "committed"/, roomy.stdout + roomy.stderr);
   assert.match(roomy.stdout, /^system-2-link$/m);
 });

@@ -8,11 +8,11 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { isAtRest, type State, states } from '../../src/core/run/lifecycle.ts';
-import { bedNode, startBed } from '../support/bed.ts';
+import { bedNode, startBed } from '../machines/bed.ts';
+import { compiledHeld, compiledMain } from '../machines/compiled.ts';
+import { heldUnitFiles } from '../machines/held-units.ts';
 import { inSample } from '../support/cases.ts';
-import { compiledHeld, compiledMain } from '../support/compiled.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
-import { heldUnitFiles } from '../support/held-units.ts';
 import { keepTable } from '../support/out.ts';
 
 const shop = await makeWorkshop();

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { run } from '../../scripts/sandboxed-target.ts';
-import { startBed, unitText } from '../support/bed.ts';
+import { startBed, unitText } from '../machines/bed.ts';
+import { run } from '../machines/program.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();

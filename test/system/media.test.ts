@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { startBed, unitText } from '../support/bed.ts';
+import { startBed, unitText } from '../machines/bed.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type Bed, startBed } from '../support/bed.ts';
+import { type Bed, startBed } from '../machines/bed.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 import { moduleOutput } from '../support/module-output.ts';
 

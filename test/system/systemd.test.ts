@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { checkout } from '../../scripts/sandboxed-target.ts';
 import { messageIdOf } from '../../src/report/message-id.ts';
-import { type Bed, bedNode, startBed, unitText } from '../support/bed.ts';
+import { type Bed, bedNode, startBed, unitText } from '../machines/bed.ts';
+import { checkout } from '../machines/program.ts';
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
 import { takeApart } from '../support/forge.ts';
 

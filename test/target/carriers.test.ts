@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeTarget, nixSystem, run, type Target } from '../../scripts/sandboxed-target.ts';
+import { nixSystem, run } from '../machines/program.ts';
+import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();

@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { checkout, makeTarget, type Target } from '../../scripts/sandboxed-target.ts';
 import { readFloor } from '../../src/state/floor.ts';
+import { asBootedMain } from '../machines/compiled.ts';
+import { apart } from '../machines/program.ts';
+import { asBooted, restart } from '../machines/restart.ts';
+import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
-import { asBooted, restart } from '../support/restart.ts';
 
 const shop = await makeWorkshop();
 const release = (name: string, sequence: number, host = plainHost('web', name), switchPrelude?: string) =>
@@ -295,14 +297,13 @@ test('a system that does not know `check` yet is installed without', async () =>
 test('where the boot loader has no room for another kernel, nothing is installed', async () => {
   const machine = await TestMachine.make('boot-room');
   const { target } = machine;
-  const script = join(checkout, 'test/support/as-booted.ts');
   const kernels = join(target.root, 'kernels');
-  const command = [process.execPath, script, 'boot-1', target.settingsFile, 'boot', bundles.b];
+  const command = [process.execPath, asBootedMain, 'boot-1', target.settingsFile, 'boot', bundles.b];
   const mountThen = 'mkdir -p "$1"; mount -t tmpfs -o size=512k kernels "$1"; shift; exec "$@"';
-  const ran = await target.run(['sh', '-euc', mountThen, 'sh', kernels, ...command]);
+  const ran = await target.run([...apart, 'sh', '-euc', mountThen, 'sh', kernels, ...command]);
   const [receipt] = JSON.parse(ran.stdout) as Outcome[];
   assert.deepEqual([receipt?.state, receipt?.code], ['deferred', 'no-boot-space']);
   assert.deepEqual(await machine.stands(), { installed: 'a', default: 'a', runs: 'a', floor: 1 });
-  const roomy = ['sh', '-euc', mountThen.replace('512k', '8m'), 'sh', kernels, ...command];
+  const roomy = [...apart, 'sh', '-euc', mountThen.replace('512k', '8m'), 'sh', kernels, ...command];
   assert.match((await target.run(roomy)).stdout, /"state":"pending"/);
 });

@@ -3,13 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import {
-  type Builder,
-  makeBuilder,
-  makeTarget,
-  nixSystem,
-  type Target,
-} from '../../scripts/sandboxed-target.ts';
+import { type Builder, makeBuilder } from '../machines/builder.ts';
+import { nixSystem } from '../machines/program.ts';
+import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, writeFlake } from '../support/fleet.ts';
 import { takeApart } from '../support/forge.ts';
 

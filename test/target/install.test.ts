@@ -14,7 +14,8 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeTarget, type Target, type TargetOptions } from '../../scripts/sandboxed-target.ts';
+import { killedRun, main } from '../machines/compiled.ts';
+import { makeTarget, type Target, type TargetOptions } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();
@@ -347,10 +348,9 @@ for (const bundle of ['stays', 'is gone'])
   test(`paths that a power cut in the middle of an import left valid and wrong are found and deleted; the bundle ${bundle}`, async () => {
     const target = await freshTarget();
     await copyFile(await release('cut-off'), join(target.inbox, 'web.tar'));
-    const script = new URL('../support/killed-run.ts', import.meta.url).pathname;
     const killed = await target.run([
       process.execPath,
-      script,
+      killedRun,
       target.settingsFile,
       'before',
       'imported',
@@ -640,7 +640,6 @@ test('an agent without privileges imports through the daemon, which checks every
   await target.run(['chmod', '0777', join(target.root, 'run'), join(target.root, 'boot')]);
   const info = await target.run([...asNobody, 'nix', 'store', 'info', '--store', 'daemon', '--json']);
   assert.match(info.stdout, /"trusted":false/, info.stderr);
-  const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
   const ran = await target.run([
     ...asNobody,
     process.execPath,
@@ -680,7 +679,7 @@ test('standard input that is a file works as well', async () => {
     'exec "$@" < "$0"',
     bundle,
     process.execPath,
-    new URL('../../src/cli/main.ts', import.meta.url).pathname,
+    main,
     'switch',
     '--settings',
     target.settingsFile,

@@ -7,13 +7,15 @@ import assert from 'node:assert/strict';
 import { copyFile, readFile, readlink, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { checkout, makeTarget, run, type Target } from '../../scripts/sandboxed-target.ts';
 import { isEnd, mayFollow, type State, states } from '../../src/core/run/lifecycle.ts';
 import { readJournal } from '../../src/state/journal.ts';
+import { killedRun } from '../machines/compiled.ts';
+import { run } from '../machines/program.ts';
+import { asBooted, restart } from '../machines/restart.ts';
+import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { inSample } from '../support/cases.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 import { keepTable } from '../support/out.ts';
-import { asBooted, restart } from '../support/restart.ts';
 
 const shop = await makeWorkshop();
 const trust = { host: 'web', trustedKeys: [shop.keys.publicKey] };
@@ -139,11 +141,10 @@ for (const [i, given] of cases.entries()) {
     const target = await makeTarget(root, { ...trust, policy: { operation } });
     try {
       await copyFile(bundles[given.system], join(target.inbox, 'web.tar'));
-      const script = join(checkout, 'test/support/killed-run.ts');
       const boot = given.restart ? 'another-boot' : 'this';
       const killed = await target.run([
         process.execPath,
-        script,
+        killedRun,
         target.settingsFile,
         given.when,
         given.state,

@@ -5,7 +5,9 @@ import { once } from 'node:events';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { checkout, makeTarget, type Target, type TargetOptions } from '../../scripts/sandboxed-target.ts';
+import { main } from '../machines/compiled.ts';
+import { checkout } from '../machines/program.ts';
+import { makeTarget, type Target, type TargetOptions } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();
@@ -80,15 +82,13 @@ test('status fits a terminal, and gives the reason of a refusal, that it is safe
 test('status --watch and events --follow tell what happens while it happens', async () => {
   const fresh = await freshTarget();
   const follow = (verb: string) => {
-    const args = [fresh.root, process.execPath, join(checkout, 'src/cli/main.ts')];
-    const child = spawn(
-      join(checkout, 'scripts/sandbox'),
-      [...args, verb, verb === 'status' ? '--watch' : '--follow', '--json', '--settings', fresh.settingsFile],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-        env: { ...process.env, NIX_CONF_DIR: join(fresh.root, 'etc') },
-      },
-    );
+    const how = verb === 'status' ? '--watch' : '--follow';
+    const call = [process.execPath, main, verb, how, '--json', '--settings', fresh.settingsFile];
+    const [program, ...args] = fresh.command(call);
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...fresh.env },
+    });
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (more: string) => {
       text += more;

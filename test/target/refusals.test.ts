@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFile, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeTarget, type Target } from '../../scripts/sandboxed-target.ts';
+import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeTarget, type Target, type TargetOptions } from '../../scripts/sandboxed-target.ts';
+import { makeTarget, type Target, type TargetOptions } from '../machines/sandboxed-target.ts';
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();

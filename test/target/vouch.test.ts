@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeTarget, run, type Target } from '../../scripts/sandboxed-target.ts';
 import { encodeManifest } from '../../src/core/bundle/manifest.ts';
+import { run } from '../machines/program.ts';
+import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
 import { assemble, sha256, takeApart } from '../support/forge.ts';
 

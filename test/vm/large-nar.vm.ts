@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { link, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { nixSystem, run } from '../../scripts/sandboxed-target.ts';
+import { nixSystem, run } from '../machines/program.ts';
+import { copyDisk, Vm } from '../machines/vm.ts';
+import { makeDisk } from '../machines/vm-target.ts';
 import { allCases } from '../support/cases.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
-import { copyDisk, Vm } from '../support/vm.ts';
-import { makeDisk } from '../support/vm-target.ts';
 
 if (allCases) {
   const shop = await makeWorkshop();

@@ -6,12 +6,12 @@ import assert from 'node:assert/strict';
 import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { checkout, nixSystem, run } from '../../scripts/sandboxed-target.ts';
-import { unitText } from '../support/bed.ts';
+import { unitText } from '../machines/bed.ts';
+import { checkout, nixSystem, run } from '../machines/program.ts';
+import { Vm } from '../machines/vm.ts';
+import { bootCopy, makeDisk } from '../machines/vm-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 import { keepTable } from '../support/out.ts';
-import { Vm } from '../support/vm.ts';
-import { bootCopy, makeDisk } from '../support/vm-target.ts';
 
 const shop = await makeWorkshop();
 after(() => Vm.cutAll());

@@ -8,14 +8,14 @@ import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { nixSystem } from '../../scripts/sandboxed-target.ts';
 import { isEnd, type State } from '../../src/core/run/lifecycle.ts';
-import { compiledNode } from '../support/compiled.ts';
+import { compiledNode } from '../machines/compiled.ts';
+import { nixSystem } from '../machines/program.ts';
+import { copyDisk, Vm } from '../machines/vm.ts';
+import { bootCopy, dropBundle, makeDisk } from '../machines/vm-target.ts';
 import { type Cut, cuts, point } from '../support/cuts.ts';
 import { makeWorkshop } from '../support/fleet.ts';
 import { keepTable } from '../support/out.ts';
-import { copyDisk, Vm } from '../support/vm.ts';
-import { bootCopy, dropBundle, makeDisk } from '../support/vm-target.ts';
 
 const shop = await makeWorkshop();
 /** A system with something to lose: eight paths of half a mebibyte that no other release has. */

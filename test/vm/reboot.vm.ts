@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { Vm } from '../machines/vm.ts';
+import { bootCopy, dropBundle, makeDisk } from '../machines/vm-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
-import { Vm } from '../support/vm.ts';
-import { bootCopy, dropBundle, makeDisk } from '../support/vm-target.ts';
 
 const shop = await makeWorkshop();
 const release = (name: string, sequence: number) =>

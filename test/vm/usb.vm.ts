@@ -6,12 +6,12 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { nixSystem } from '../../scripts/sandboxed-target.ts';
+import { nixSystem } from '../machines/program.ts';
+import { Qemu } from '../machines/qemu.ts';
+import { makeQemuDisk, makeStick, readFromVfat } from '../machines/qemu-target.ts';
 import { allCases } from '../support/cases.ts';
 import { makeWorkshop } from '../support/fleet.ts';
 import { moduleOutput } from '../support/module-output.ts';
-import { Qemu } from '../support/qemu.ts';
-import { makeQemuDisk, makeStick, readFromVfat } from '../support/qemu-target.ts';
 
 const shop = await makeWorkshop();
 after(() => Qemu.cutAll());

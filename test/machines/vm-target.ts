@@ -1,8 +1,8 @@
 /** Disks of machines that run nixmaker as its units start it, to be copied for each case. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { cp, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compiledAt, compiledHeld, compiledMain, compiledNode, compileTo } from './compiled.ts';
-import type { Workshop } from './fleet.ts';
+import type { Workshop } from '../support/fleet.ts';
+import { compiled, compiledAt, compiledHeld, compiledMain, compiledNode } from './compiled.ts';
 import { heldUnitFiles } from './held-units.ts';
 import { copyDisk, emptyDisk, Vm } from './vm.ts';
 
@@ -27,7 +27,7 @@ export async function makeDisk(shop: Workshop, name: string, options: VmTarget):
     );
     const policy = { schema: 1, host: 'web', operation: 'switch', trustedKeys: [shop.keys.publicKey] };
     await vm.write('/etc/nixmaker/policy.json', JSON.stringify(policy));
-    await compileTo(join(folder, 'compiled'));
+    await cp(compiled, join(folder, 'compiled'), { recursive: true });
     const main = `${compiledNode} ${compiledMain}`;
     const wrapper = `#!/bin/sh\nexport NODE_COMPILE_CACHE=/var/cache/node\nexec ${main} "$@"\n`;
     await vm.sh(`cp -r /host/compiled ${compiledAt}; cp /opt/node/bin/node ${compiledNode}`);

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Sourced by the other scripts. Makes sure of Node.js, the npm packages and Nix, and puts them on PATH.
+# Sourced by the commands in scripts/. Makes sure of Node.js, the npm packages and Nix, and puts them on PATH.
 #
 # Everything goes into one cache folder ($NIXMAKER_CACHE, else $XDG_CACHE_HOME/nixmaker, else
 # ~/.cache/nixmaker) and into ./node_modules. Nothing is installed on the machine, and a Nix that is
@@ -34,7 +34,7 @@ nix_is_recent() { # nix_is_recent NIX
 ensure_node() {
   if command -v node >/dev/null 2>&1 && node_is_recent node; then return; fi
   _dir=$nixmaker_cache/node
-  _stamp=$(cksum <"$nixmaker_root/scripts/toolchain/package-lock.json")
+  _stamp=$(cksum <"$nixmaker_root/tools/set-up/toolchain/package-lock.json")
   if [ "$(cat "$_dir/stamp" 2>/dev/null)" != "$_stamp" ]; then
     if on_nixos; then
       # The npm build of Node needs /lib64/ld-linux*, which NixOS has not; nixpkgs' own is the right one there.
@@ -49,8 +49,8 @@ ensure_node() {
       need npm "it fetches Node.js 24"
       say "fetching Node.js 24 (about 60 MB)…"
       rm -rf "$_dir" && mkdir -p "$_dir/bin"
-      cp "$nixmaker_root/scripts/toolchain/package.json" "$nixmaker_root/scripts/toolchain/package-lock.json" \
-        "$nixmaker_root/scripts/toolchain/.npmrc" "$_dir/"
+      cp "$nixmaker_root/tools/set-up/toolchain/package.json" "$nixmaker_root/tools/set-up/toolchain/package-lock.json" \
+        "$nixmaker_root/tools/set-up/toolchain/.npmrc" "$_dir/"
       (cd "$_dir" && npm ci --loglevel=error) >&2 ||
         die "Node.js 24 could not be had from the npm registry. Put a Node.js 24 or newer on PATH and run the same command again."
       for _n in "$_dir"/node_modules/node-linux-*/bin/node; do
@@ -195,7 +195,7 @@ ensure_program() {
   PATH=$_program/bin:$PATH
 }
 
-# A Debian tree with systemd and Nix, for tests with a real systemd as PID 1 (test/support/bed.ts).
+# A Debian tree with systemd and Nix, for tests with a real systemd as PID 1 (test/machines/bed.ts).
 ensure_bed() {
   _bed=$nixmaker_cache/bed
   # The number grows with what is done to the tree below.
@@ -206,7 +206,7 @@ ensure_bed() {
     for _link in bin sbin lib lib64; do [ -L "$_tree/$_link" ] || [ ! -d "$_tree/usr/$_link" ] || ln -sfn "usr/$_link" "$_tree/$_link"; done
     ln -sfn dash "$_tree/usr/bin/sh"
     ln -sfn mawk "$_tree/usr/bin/awk"
-    "$nixmaker_root/scripts/prepare-bed" "$_tree" || die "the tree for the system tests could not be prepared"
+    "$nixmaker_root/test/machines/prepare-bed" "$_tree" || die "the tree for the system tests could not be prepared"
     echo 4 >"$_bed/stamp"
   fi
   export NIXMAKER_BED="$_bed/root"
@@ -245,9 +245,9 @@ ensure_tools() {
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
   case " ${nixmaker_tools:-} " in *" browser "*) ensure_browser ;; esac
   case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers && ensure_program ssh-keygen openssh-client ;; esac
-  # shellcheck source=scripts/tools-vm.sh
+  # shellcheck source=tools/set-up/machines.sh
   case " ${nixmaker_tools:-} " in *" vm "*)
-    . "$nixmaker_root/scripts/tools-vm.sh"
+    . "$nixmaker_root/tools/set-up/machines.sh"
     ensure_vm
     ensure_qemu
     ;;

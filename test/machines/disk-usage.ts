@@ -5,7 +5,8 @@
  */
 import { copyFile, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeTarget, run } from '../../scripts/sandboxed-target.ts';
+import { run } from './program.ts';
+import { makeTarget } from './sandboxed-target.ts';
 
 const [folder = '', bundle = '', key = '', fill = ''] = process.argv.slice(2);
 const target = await makeTarget(join(folder, 'target'), { host: 'web', trustedKeys: [key] });

@@ -1,5 +1,5 @@
 /**
- * A machine in QEMU (scripts/qemu), with real USB sticks that are plugged and pulled over QMP, and a drive whose cache is
+ * A machine in QEMU (test/machines/qemu), with real USB sticks that are plugged and pulled over QMP, and a drive whose cache is
  * lost with the power. By emulation: everything takes twenty times as long as elsewhere, so tests do much in one start.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -8,8 +8,8 @@ import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkout } from '../../scripts/sandboxed-target.ts';
 import { ControlLine } from './control-line.ts';
+import { checkout } from './program.ts';
 import { Qmp } from './qmp.ts';
 
 const bootPatience = 180_000;
@@ -45,7 +45,7 @@ export class Qemu extends ControlLine {
     if (process.env.NIXMAKER_QEMU === undefined)
       throw new Error('NIXMAKER_QEMU is not set: run this test with scripts/test-vm');
     const log = openSync(join(folder, 'qemu.log'), 'a');
-    const child = spawn(join(checkout, 'scripts/qemu'), [folder], { stdio: ['pipe', 'pipe', log] });
+    const child = spawn(join(checkout, 'test/machines/qemu'), [folder], { stdio: ['pipe', 'pipe', log] });
     const machine = new Qemu(folder, child);
     Qemu.#running.add(machine);
     child.once('exit', () => Qemu.#running.delete(machine));

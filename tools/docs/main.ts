@@ -3,17 +3,18 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { makeProgram } from '../src/cli/program.ts';
-import { catalogue, safetyOf } from '../src/core/catalogue.ts';
-import type { ReasonCode } from '../src/core/errors.ts';
-import { policyParser } from '../src/core/policy/policy.ts';
-import { attackCategories, readAttacks } from '../test/support/attack-files.ts';
-import { evaluateModule, optionsDocument } from '../test/support/module-output.ts';
-import { journalCatalogue } from './docs-catalog.ts';
-import { commandsDocument } from './docs-commands.ts';
-import { bashCompletion, fishCompletion, verbsOf, zshCompletion } from './docs-completions.ts';
-import { commandPage, policyPage } from './docs-man.ts';
-import { makeBuilder, run } from './sandboxed-target.ts';
+import { makeProgram } from '../../src/cli/program.ts';
+import { catalogue, safetyOf } from '../../src/core/catalogue.ts';
+import type { ReasonCode } from '../../src/core/errors.ts';
+import { policyParser } from '../../src/core/policy/policy.ts';
+import { makeBuilder } from '../../test/machines/builder.ts';
+import { run } from '../../test/machines/program.ts';
+import { attackCategories, readAttacks } from '../../test/support/attack-files.ts';
+import { evaluateModule, optionsDocument } from '../../test/support/module-output.ts';
+import { commandsDocument } from './commands.ts';
+import { bashCompletion, fishCompletion, verbsOf, zshCompletion } from './completions.ts';
+import { journalCatalogue } from './journal-catalogue.ts';
+import { commandPage, policyPage } from './manual-pages.ts';
 
 function codes(): string {
   const entries = Object.entries(catalogue) as [ReasonCode, (typeof catalogue)[ReasonCode]][];
@@ -70,7 +71,7 @@ const share = {
   'systemd/nixmaker.catalog': journalCatalogue(),
   'man/man1/nixmaker.1': commandPage(program),
   'man/man5/nixmaker-policy.5': policyPage(
-    await readFile(new URL('../docs/policy.md', import.meta.url), 'utf8'),
+    await readFile(new URL('../../docs/policy.md', import.meta.url), 'utf8'),
   ),
   'bash-completion/completions/nixmaker': bashCompletion(verbs),
   'fish/vendor_completions.d/nixmaker.fish': fishCompletion(verbs),
@@ -89,7 +90,7 @@ const files = [
 ];
 
 for (const [name, text] of files) {
-  const path = new URL(`../${name}`, import.meta.url);
+  const path = new URL(`../../${name}`, import.meta.url);
   if (!process.argv.includes('--check')) {
     await mkdir(new URL('.', path), { recursive: true });
     await writeFile(path, text);

@@ -1,8 +1,11 @@
 /** What a restart does to a machine in a sandbox: /run is empty, and the boot loader’s default has been booted. */
+
 import assert from 'node:assert/strict';
 import { readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkout, type Ran, type Target } from '../../scripts/sandboxed-target.ts';
+import { asBootedMain } from './compiled.ts';
+import type { Ran } from './program.ts';
+import type { Target } from './sandboxed-target.ts';
 
 /** @param generation another than the default, as a person or a boot loader that counts tries would choose it */
 export async function restart(target: Target, generation?: number): Promise<string> {
@@ -22,6 +25,5 @@ export async function restart(target: Target, generation?: number): Promise<stri
 
 /** A verb in a boot of that name: `agent` (once), `confirm`, or an operation with a bundle. Prints receipts as JSON. */
 export function asBooted(target: Target, boot: string, ...command: readonly string[]): Promise<Ran> {
-  const script = join(checkout, 'test/support/as-booted.ts');
-  return target.run([process.execPath, script, boot, target.settingsFile, ...command]);
+  return target.run([process.execPath, asBootedMain, boot, target.settingsFile, ...command]);
 }

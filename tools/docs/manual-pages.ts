@@ -1,8 +1,8 @@
 /** Manual pages: nixmaker(1) from the command line itself, nixmaker-policy(5) from docs/policy.md. man(7), groff's macros. */
 import type { Command } from 'commander';
 import { marked, type Token, type Tokens } from 'marked';
-import { exitCodes } from '../src/core/errors.ts';
-import { usagesOf } from './docs-commands.ts';
+import { exitCodes } from '../../src/core/errors.ts';
+import { usagesOf } from './commands.ts';
 
 /** Text as roff prints it: no dot or quote begins a request, dashes of options stay dashes. */
 function roff(text: string): string {

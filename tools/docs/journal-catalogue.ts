@@ -1,7 +1,7 @@
 /** The journal's message catalogue (Developer documentation “Journal Message Catalogs” of systemd), from the catalogue of codes. */
-import { catalogue, safetyOf } from '../src/core/catalogue.ts';
-import type { ReasonCode } from '../src/core/errors.ts';
-import { messageIdOf } from '../src/report/message-id.ts';
+import { catalogue, safetyOf } from '../../src/core/catalogue.ts';
+import type { ReasonCode } from '../../src/core/errors.ts';
+import { messageIdOf } from '../../src/report/message-id.ts';
 
 const endings = {
   committed: [

@@ -1,9 +1,9 @@
 /** Disks for QEMU with nixmaker on them as a package would bring it (compiled), and images of sticks. */
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { run } from '../../scripts/sandboxed-target.ts';
-import { compiledAt, compiledMain, compiledNode, compileTo } from './compiled.ts';
-import { layModuleOutput, type ModuleOutput } from './module-output.ts';
+import { layModuleOutput, type ModuleOutput } from '../support/module-output.ts';
+import { compiled, compiledAt, compiledMain, compiledNode } from './compiled.ts';
+import { run } from './program.ts';
 
 const must = async (program: string, args: readonly string[], env: Record<string, string> = {}) => {
   const ran = await run(program, args, { env });
@@ -100,7 +100,7 @@ async function addGroup(tree: string, name: string): Promise<void> {
 /** Compiled, with what Node.js makes of it kept. */
 async function installNixmaker(tree: string): Promise<void> {
   await rm(join(tree, 'opt'), { recursive: true, force: true });
-  await compileTo(join(tree, compiledAt));
+  await cp(compiled, join(tree, compiledAt), { recursive: true });
   await cp(process.execPath, join(tree, compiledNode), { dereference: true });
   const cache = '/var/cache/node';
   // Without compiler threads of its own Node.js starts a third faster under emulation.

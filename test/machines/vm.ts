@@ -1,4 +1,4 @@
-/** A machine in user-mode Linux, with a disk of its own, that can be restarted and have its power cut (scripts/vm). */
+/** A machine in user-mode Linux, with a disk of its own, that can be restarted and have its power cut (test/machines/vm). */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
@@ -6,8 +6,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkout, run } from '../../scripts/sandboxed-target.ts';
 import { ControlLine } from './control-line.ts';
+import { checkout, run } from './program.ts';
 
 const bootPatience = 120_000;
 
@@ -29,7 +29,7 @@ export class Vm extends ControlLine {
     if (process.env.NIXMAKER_VM === undefined)
       throw new Error('NIXMAKER_VM is not set: run this test with scripts/test-vm');
     const log = openSync(join(folder, 'console'), 'a');
-    const child = spawn(join(checkout, 'scripts/vm'), [folder, ...args], {
+    const child = spawn(join(checkout, 'test/machines/vm'), [folder, ...args], {
       stdio: ['ignore', log, log, 'pipe'],
     });
     const vm = new Vm(folder, child);

@@ -1,12 +1,12 @@
-/** A machine with a real systemd 262 as PID 1, a real nix-daemon, and nixmaker, in namespaces (scripts/bed). */
+/** A machine with a real systemd 262 as PID 1, a real nix-daemon, and nixmaker, in namespaces (test/machines/bed). */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkout, type Ran, type RunOptions, run } from '../../scripts/sandboxed-target.ts';
-import { compiledAt, compiledMain, compileTo } from './compiled.ts';
+import { compiled, compiledAt, compiledMain } from './compiled.ts';
+import { checkout, type Ran, type RunOptions, run } from './program.ts';
 
 export const bedNode = '/opt/node/bin/node';
 
@@ -32,13 +32,15 @@ export async function startBed(folder: string): Promise<Bed> {
   const node = dirname(dirname(realpathSync(process.execPath)));
   // Not at their own places, which a service with ProtectHome= may not see.
   // As it is installed: its unit forbids the compilers that sources would need.
-  const compiled = join(folder, 'compiled');
-  await compileTo(compiled);
   const binds = [`${compiled}:${compiledAt}`, `${node}:/opt/node`];
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', join(checkout, 'scripts/bed'), folder, ...binds], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, NIXMAKER_BED: tree },
-  });
+  const child = spawn(
+    'setpriv',
+    ['--pdeathsig', 'TERM', join(checkout, 'test/machines/bed'), folder, ...binds],
+    {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, NIXMAKER_BED: tree },
+    },
+  );
   const procs = join(controlGroups(), `nixmaker-bed-${child.pid}`, 'init.scope/cgroup.procs');
   const pid = await firstPid(procs, () => child.exitCode !== null);
   const enter = [

@@ -1,6 +1,6 @@
 /** Every verb as it is called, for docs/commands.md and the manual page. */
 import type { Command } from 'commander';
-import { verbsOf } from './docs-completions.ts';
+import { verbsOf } from './completions.ts';
 
 export interface Usage {
   readonly usage: string;

@@ -36,11 +36,11 @@ add_udev() {
     >"$1/etc/systemd/system/systemd-udev-trigger.service.d/block.conf"
 }
 
-# User-mode Linux and disks for it (test/support/vm.ts): machines that are restarted and whose power is cut.
+# User-mode Linux and disks for it (test/machines/vm.ts): machines that are restarted and whose power is cut.
 ensure_vm() {
   _vm=$nixmaker_cache/vm
   # Made of the bed's tree, so its stamp counts as well. The number grows with what is done here.
-  _stamp="6 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/scripts/prepare-vm")"
+  _stamp="6 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/test/machines/prepare-vm")"
   if [ "$(cat "$_vm/stamp" 2>/dev/null)" != "$_stamp" ]; then
     need mke2fs "package e2fsprogs: it makes the disk of the virtual machine"
     say "fetching user-mode Linux from Debian's mirror (about 50 MB)…"
@@ -49,7 +49,7 @@ ensure_vm() {
     cp -a "$nixmaker_cache/bed/root" "$_vm/run"
     mv "$_vm/root/usr/bin/linux.uml" "$_vm/run/usr/bin/"
     cp -a "$nixmaker_cache/bed/root" "$_vm/tree"
-    "$nixmaker_root/scripts/prepare-vm" "$_vm/tree" || die "the tree for the virtual machine could not be prepared"
+    "$nixmaker_root/test/machines/prepare-vm" "$_vm/tree" || die "the tree for the virtual machine could not be prepared"
     mke2fs -q -t ext4 -d "$_vm/tree" "$_vm/disk" 1500M || die "the disk of the virtual machine could not be made"
     # A second disk, for media: disks to plug and pull (scsi_debug), file systems, devices that fail and stall (dm).
     mv "$_vm/root/usr/lib/uml/modules" "$_vm/modules"
@@ -64,17 +64,17 @@ ensure_vm() {
   export NIXMAKER_VM="$_vm"
 }
 
-# QEMU with a Debian kernel that knows USB (test/support/qemu.ts): real sticks, and a drive whose cache is lost with the
+# QEMU with a Debian kernel that knows USB (test/machines/qemu.ts): real sticks, and a drive whose cache is lost with the
 # power. Nothing is shared with the host, so nixmaker is on the disk, compiled; under emulation every start of Node.js counts.
 ensure_qemu() {
   _qemu=$nixmaker_cache/qemu
-  _stamp="2 $(cat "$nixmaker_cache/bed/stamp") $(cat "$nixmaker_root/scripts/prepare-vm" "$nixmaker_root/scripts/prepare-qemu" | cksum)"
+  _stamp="2 $(cat "$nixmaker_cache/bed/stamp") $(cat "$nixmaker_root/test/machines/prepare-vm" "$nixmaker_root/test/machines/prepare-qemu" | cksum)"
   if [ "$(cat "$_qemu/stamp" 2>/dev/null)" != "$_stamp" ]; then
     say "fetching QEMU and a kernel from Debian's mirror (about 110 MB)…"
     fetch_debian "$_qemu" qemu-system-x86 linux-image-amd64 busybox-static udev kmod dosfstools exfatprogs mtools nbdkit
     for _link in bin sbin lib lib64; do ln -sfn "usr/$_link" "$_qemu/root/$_link"; done
     mkdir -p "$_qemu/root/proc" "$_qemu/root/dev" "$_qemu/root/tmp" "$_qemu/root/var/tmp"
-    "$nixmaker_root/scripts/prepare-qemu" "$_qemu" "$nixmaker_cache/bed/root" || die "QEMU's machine could not be prepared"
+    "$nixmaker_root/test/machines/prepare-qemu" "$_qemu" "$nixmaker_cache/bed/root" || die "QEMU's machine could not be prepared"
     printf '%s\n' "$_stamp" >"$_qemu/stamp"
   fi
   export NIXMAKER_QEMU="$_qemu"

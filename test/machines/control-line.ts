@@ -1,4 +1,4 @@
-/** The serial line of a machine, by which a test runs commands in it (/usr/lib/control of scripts/prepare-vm). */
+/** The serial line of a machine, by which a test runs commands in it (/usr/lib/control of test/machines/prepare-vm). */
 import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

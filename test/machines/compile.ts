@@ -1,0 +1,71 @@
+/** compile.ts: compiles the command line and the tests' own programs, where it has not been done, and prints the folder. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, glob, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkout } from './program.ts';
+
+const entries = {
+  'cli/main': 'src/cli/main.ts',
+  'machines/held-service': 'test/machines/held-service.ts',
+  'machines/killed-run': 'test/machines/killed-run.ts',
+  'machines/as-booted': 'test/machines/as-booted.ts',
+};
+const folder = join(checkout, 'test/out/compiled');
+const oneDay = 86_400_000;
+
+/** Of all that goes into it. */
+async function digest(): Promise<string> {
+  const sources: string[] = [];
+  for await (const path of glob('src/**/*.ts', { cwd: checkout })) sources.push(path);
+  const others = ['package.json', 'package-lock.json', 'test/machines/compile.ts', ...Object.values(entries)];
+  const hash = createHash('sha256');
+  for (const path of [...sources.sort(), ...others]) {
+    const text = await readFile(join(checkout, path));
+    hash.update(`${path} ${text.length}\n`).update(text);
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** @returns the folder with `package.json`, which is looked for two folders up from any of its files, and `dist/` */
+export async function compile(): Promise<string> {
+  const place = join(folder, await digest());
+  if (existsSync(place)) return place;
+  await mkdir(folder, { recursive: true });
+  await clearAway();
+  const { build } = await import('esbuild');
+  const making = await mkdtemp(join(folder, 'making-'));
+  await copyFile(join(checkout, 'package.json'), join(making, 'package.json'));
+  await build({
+    absWorkingDir: checkout,
+    entryPoints: Object.entries(entries).map(([out, path]) => ({ out, in: path })),
+    outdir: join(making, 'dist'),
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    chunkNames: 'chunks/[name]-[hash]',
+    logLevel: 'warning',
+    // Some packages are CommonJS and ask for Node.js' own modules.
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname;",
+    },
+  });
+  // Another process may have been quicker; what it made is the same.
+  await rename(making, place).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    await rm(making, { recursive: true });
+  });
+  return place;
+}
+
+/** What earlier sources were compiled to; not what another run may be using. */
+async function clearAway(): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    if (Date.now() - (await stat(path)).mtimeMs > oneDay) await rm(path, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.main) process.stdout.write(`${await compile()}\n`);

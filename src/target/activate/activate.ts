@@ -3,6 +3,7 @@ import { listFailedUnits } from '../../activation/health.ts';
 import { checkBootRoom, findSpecialisation } from '../../activation/inspect.ts';
 import { guardSystem } from '../../activation/switch.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
@@ -43,16 +44,14 @@ async function recordStartingPoint(machine: Machine, request: ActivationRequest)
     current === undefined || installed.toplevel === undefined
       ? undefined
       : await findSpecialisation(installed.toplevel, current);
-  transaction.learn({
-    toplevel,
-    operation,
-    bootId: machine.bootId,
-    ...(failed === undefined ? {} : { failedUnitsBefore: failed }),
-    ...(profile.toplevel === undefined ? {} : { previousToplevel: profile.toplevel }),
-    ...(profile.generation === undefined ? {} : { previousGeneration: profile.generation }),
-    ...(current === undefined ? {} : { previousCurrent: current }),
-    ...(specialisation === undefined ? {} : { specialisation }),
-  });
+  const startingPoint = {
+    failedUnitsBefore: failed,
+    previousToplevel: profile.toplevel,
+    previousGeneration: profile.generation,
+    previousCurrent: current,
+    specialisation,
+  };
+  transaction.learn({ toplevel, operation, bootId: machine.bootId, ...given(startingPoint) });
   if (current !== undefined) await tellChanges(machine, request, current);
 }
 

@@ -10,9 +10,15 @@ import { readKnownFloor, timeFloor } from './floor.ts';
 import type { Machine } from './machine.ts';
 import { pendingSystem } from './pending.ts';
 
+/** What of a machine the facts are gathered from. */
+export type FactsSource = Pick<
+  Machine,
+  'settings' | 'policy' | 'nix' | 'floorDirectory' | 'machineId' | 'bootId' | 'clock'
+>;
+
 /** What the decision needs to know of this machine. */
 export async function gatherFacts(
-  machine: Machine,
+  machine: FactsSource,
   { manifest, digest, signedBy }: VerifiedManifest,
   { operation, unattended }: Pick<Facts, 'operation' | 'unattended'>,
 ): Promise<Facts> {

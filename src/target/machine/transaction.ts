@@ -1,4 +1,5 @@
 /** One run of one bundle: its id, its way through the states, and everything that ends up in its receipt. */
+import { hasErrno } from '../../core/errno.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { isEnd, mayFollow, type State } from '../../core/run/lifecycle.ts';
 import { type Receipt, receiptSchemaVersion } from '../../core/run/receipt.ts';
@@ -136,8 +137,7 @@ export class Transaction {
 /** The code and detail of anything thrown. */
 export function outcomeOf(error: unknown): { code: ReasonCode; detail: string } {
   if (error instanceof NixmakerError) return { code: error.code, detail: error.detail };
-  const errno = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  const full = errno === 'ENOSPC' || errno === 'EDQUOT';
+  const full = hasErrno(error, 'ENOSPC', 'EDQUOT');
   const fromSystem = error instanceof Error && 'syscall' in error;
   return { code: full ? 'no-space' : fromSystem ? 'io-error' : 'internal', detail: messageOf(error) };
 }

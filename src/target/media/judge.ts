@@ -1,9 +1,8 @@
 /** What this machine would do with a file, without doing it: for media, and for people who ask why. */
 
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
-import { decide } from '../../core/policy/decide.ts';
 import type { Candidate } from '../../media/inbox.ts';
-import { gatherFacts } from '../machine/facts.ts';
+import { decideHere } from '../machine/decision.ts';
 import type { Machine } from '../machine/machine.ts';
 import { examine, sourceOf } from '../update/open.ts';
 
@@ -46,7 +45,6 @@ async function judgeExamined(
   const there = await present();
   if (there < size) return { outcome: 'incomplete', present: there, expected: size };
   const { operation } = machine.policy;
-  const facts = await gatherFacts(machine, verified, { operation, unattended: true });
-  const { verdict, ...why } = decide(verified.manifest, facts, machine.policy);
+  const { verdict, ...why } = await decideHere(machine, verified, { operation, unattended: true });
   return { outcome: verdict, ...why } as Judgement;
 }

@@ -7,11 +7,14 @@ import { lstat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { catalogue } from '../../core/catalogue.ts';
 import { exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
+import type { Clock } from '../../core/ports.ts';
 import type { Finding } from '../../core/run/host-receipt.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
 import { listPlaces, type Place } from '../machine/places.ts';
 import { type Access, accessTo } from '../update/medium-access.ts';
+import { Postponed } from '../update/postponed.ts';
 import { type Listing, listCandidates } from './candidates.ts';
 import { type Judged, judgeCandidate } from './judge.ts';
 
@@ -28,8 +31,6 @@ const retry = 30_000;
 const mostFailures = 3;
 
 interface Later {
-  /** On the monotonic clock. Milliseconds. */
-  readonly until: number;
   /** It is for this host: the visit is not over without it. */
   readonly isOurs: boolean;
 }
@@ -39,7 +40,7 @@ class Visit {
   readonly place: Place;
   /** What has been dealt with, by path: its fingerprint then. */
   readonly done = new Map<string, string>();
-  readonly later = new Map<string, Later>();
+  readonly later: Postponed<Later>;
   readonly failures = new Map<string, number>();
   readonly findings = new Map<string, Finding>();
   /** Something there is ours: a pool, or a bundle for this host. */
@@ -48,8 +49,9 @@ class Visit {
   /** It has stopped to answer, and is left alone until it is gone. */
   isSilent = false;
 
-  constructor(place: Place) {
+  constructor(place: Place, clock: Clock) {
     this.place = place;
+    this.later = new Postponed(clock);
     this.isOurs = place.kind === 'folder';
   }
 
@@ -83,7 +85,7 @@ export class MediaQueue {
     for (const id of this.#visits.keys()) if (!present.has(id)) this.#visits.delete(id);
     const judged: Found[] = [];
     for (const place of places) {
-      const visit = this.#visits.get(place.id) ?? new Visit(place);
+      const visit = this.#visits.get(place.id) ?? new Visit(place, this.#machine.clock);
       this.#visits.set(place.id, visit);
       if (!visit.isSilent) judged.push(...(await this.#look(visit)));
     }
@@ -98,7 +100,7 @@ export class MediaQueue {
   /** Places at which nothing is left to do; each is told once, until something new is there. */
   finished(): FinishedVisit[] {
     const over = [...this.#visits.values()].filter(
-      (v) => v.isOurs && !v.isOver && !v.isSilent && ![...v.later.values()].some((l) => l.isOurs),
+      (v) => v.isOurs && !v.isOver && !v.isSilent && !v.later.has((l) => l.isOurs),
     );
     for (const visit of over) visit.isOver = true;
     return over.map(({ place, findings }) => ({ place, findings: [...findings.values()] }));
@@ -108,12 +110,8 @@ export class MediaQueue {
   markDone({ place, candidate, fingerprint, sequence }: Found, outcome: string, code?: ReasonCode): void {
     const visit = this.#visits.get(place.id);
     visit?.done.set(candidate.path, fingerprint);
-    visit?.note(candidate, {
-      host: this.#machine.policy.host,
-      sequence,
-      outcome,
-      ...(code === undefined ? {} : { code }),
-    });
+    const { host } = this.#machine.policy;
+    visit?.note(candidate, given({ host, sequence, outcome, code }));
   }
 
   /** Looked at again after a while. */
@@ -123,15 +121,12 @@ export class MediaQueue {
     if (code === 'medium-stalled') this.#silence(visit, code, '');
     else if (code === 'medium-unreadable' && this.#hasFailed(visit, found.candidate))
       this.markDone(found, 'unreadable', code);
-    else visit.later.set(found.candidate.path, this.#later(true));
+    else visit.later.postpone(found.candidate.path, retry, { isOurs: true });
   }
 
   /** After how many milliseconds something that was deferred is due. */
   due(): number | undefined {
-    const now = this.#machine.clock.monotonic();
-    const times = [...this.#visits.values()].flatMap((v) =>
-      v.isSilent ? [] : [...v.later.values()].map(({ until }) => Math.max(0, until - now)),
-    );
+    const times = [...this.#visits.values()].flatMap((v) => (v.isSilent ? [] : (v.later.soonest() ?? [])));
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
@@ -154,9 +149,8 @@ export class MediaQueue {
   async #list({ place, done, later }: Visit): Promise<Listing> {
     const listing = await listCandidates(place.root, this.#machine.policy.host, this.#access);
     const present = new Set(listing.candidates.map((c) => c.path));
-    // A file that is gone by itself is due no more.
-    for (const paths of [done, later])
-      for (const path of paths.keys()) if (!present.has(path)) paths.delete(path);
+    later.keepOnly(present);
+    for (const path of done.keys()) if (!present.has(path)) done.delete(path);
     return listing;
   }
 
@@ -164,14 +158,15 @@ export class MediaQueue {
     const { path } = candidate;
     const fingerprint = await this.#fingerprintOf(visit, candidate);
     if (fingerprint === undefined || visit.done.get(path) === fingerprint) return [];
-    if ((visit.later.get(path)?.until ?? 0) > this.#machine.clock.monotonic()) return [];
+    if (visit.later.left(path) > 0) return [];
     visit.later.delete(path);
     const judged = await judgeCandidate(this.#machine, candidate);
     const { judgement, sequence = 0 } = judged;
     if (judgement.outcome === 'accept') return [{ place: visit.place, candidate, fingerprint, sequence }];
     if (this.#isForLater(visit, candidate, judged)) {
       // Of a file too short to tell, nobody knows whether it will ever be a bundle.
-      visit.later.set(path, this.#later(judgement.outcome !== 'unusable' || candidate.format === 'pool'));
+      const isOurs = judgement.outcome !== 'unusable' || candidate.format === 'pool';
+      visit.later.postpone(path, retry, { isOurs });
     } else {
       visit.done.set(path, fingerprint);
       this.#noteOutcome(visit, candidate, judged);
@@ -201,10 +196,6 @@ export class MediaQueue {
     visit.note(candidate, { outcome, host, sequence, ...told });
     if (told.code !== undefined)
       this.#machine.emit({ event: 'passed-over', source: candidate.path, ...told });
-  }
-
-  #later(isOurs: boolean): Later {
-    return { until: this.#machine.clock.monotonic() + retry, isOurs };
   }
 
   #hasFailed({ failures }: Visit, { path }: Candidate): boolean {

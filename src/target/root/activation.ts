@@ -12,9 +12,9 @@ import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { receiptState, saveReceipt } from '../../state/receipts.ts';
 import { type ActivationRequestFile, activationRequests } from '../../state/requests.ts';
 import { activate } from '../activate/activate.ts';
+import { endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { Transaction } from '../machine/transaction.ts';
-import { endAs, nothingToDo } from '../machine/verdict.ts';
 import { endingWhatThrows } from '../machine/with-lock.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
 import { decideAsRoot, verifyRequested } from './verify.ts';
@@ -62,19 +62,8 @@ async function activateRequested(
 ): Promise<Receipt> {
   const { operation } = request;
   const verified = verifyRequested(machine, request);
-  const { manifest, digest, signedBy } = verified;
-  const { host, sequence, downgradeFrom, createdAt, toplevel } = manifest;
-  const downgrade = downgradeFrom === undefined ? {} : { downgradeFrom };
-  transaction.learn({
-    host,
-    sequence,
-    createdAt,
-    manifestDigest: digest,
-    toplevel,
-    operation,
-    signedBy,
-    ...downgrade,
-  });
+  const { manifest } = verified;
+  learnManifest(transaction, verified, operation);
   const verdict = await decideAsRoot(machine, verified, operation);
   if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
   await transaction.advance('verified');
@@ -83,7 +72,12 @@ async function activateRequested(
   await requireValid(machine.nix, manifest);
   await transaction.advance('imported');
   await transaction.advance('realised');
-  return activate(machine, { transaction, toplevel, operation, unattended: true });
+  return activate(machine, {
+    transaction,
+    toplevel: manifest.toplevel,
+    operation,
+    unattended: true,
+  });
 }
 
 /**

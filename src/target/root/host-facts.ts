@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { listFailedUnits } from '../../activation/health.ts';
 import { printable } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
@@ -26,28 +27,32 @@ export async function gatherNow(machine: Machine): Promise<Now> {
   ]);
   const { toplevel, generation } = profile;
   const failed = settings.activation === 'systemd' ? await listFailedUnits(run) : undefined;
-  return {
-    ...(running === undefined ? {} : { running }),
-    ...(booted === undefined ? {} : { booted }),
-    ...(toplevel === undefined ? {} : { installed: toplevel }),
-    ...(generation === undefined ? {} : { generation }),
-    ...(floor === undefined ? {} : { floor: floor.sequence }),
+  return given({
+    running,
+    booted,
+    installed: toplevel,
+    generation,
+    floor: floor?.sequence,
     versions: await versions(machine),
-    ...(failed === undefined ? {} : { failedUnits: failed.slice(0, 1000) }),
+    failedUnits: failed?.slice(0, 1000),
     space: await space([storeFolder(nix), settings.bootDirectory]),
-    ...(toplevel === undefined ? {} : await paths(machine, toplevel)),
-  };
+    paths: toplevel === undefined ? undefined : await paths(machine, toplevel),
+  });
 }
 
-async function versions({ nix, settings, version }: Machine): Promise<Now['versions']> {
+async function versions({
+  nix,
+  settings,
+  version,
+}: Pick<Machine, 'nix' | 'settings' | 'version'>): Promise<Now['versions']> {
   const nixos = await readFile(join(settings.currentSystem, 'nixos-version'), 'utf8').catch(() => undefined);
   const said = await nixVersion(nix).catch(() => undefined);
-  return {
+  return given({
     nixmaker: version,
-    ...(said === undefined ? {} : { nix: said.slice(0, 128) }),
+    nix: said?.slice(0, 128),
     kernel: release(),
-    ...(nixos === undefined ? {} : { nixos: printable(nixos.trim()).slice(0, 256) }),
-  };
+    nixos: nixos === undefined ? undefined : printable(nixos.trim()).slice(0, 256),
+  });
 }
 
 async function space(folders: readonly string[]): Promise<Now['space']> {
@@ -66,13 +71,13 @@ async function space(folders: readonly string[]): Promise<Now['space']> {
 const compress = promisify(gzip);
 
 /** What the desk may leave out of the next bundle (`build --since`). */
-async function paths({ nix }: Machine, toplevel: StorePath): Promise<Pick<Now, 'paths'>> {
+async function paths({ nix }: Pick<Machine, 'nix'>, toplevel: StorePath): Promise<Now['paths']> {
   try {
     const closure = await listClosure(nix, toplevel);
     const packed = await compress(Buffer.from(closure.map((p) => `${toBaseName(p)}\n`).join('')));
-    return { paths: { toplevel, count: closure.length, gzip: packed.toString('base64') } };
+    return { toplevel, count: closure.length, gzip: packed.toString('base64') };
   } catch {
     // Nix does not answer: the receipt is worth writing all the same.
-    return {};
+    return undefined;
   }
 }

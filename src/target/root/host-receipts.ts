@@ -1,4 +1,5 @@
 /** Writing receipts: one for each run the desk has not heard of, the newest with how the machine is. Root’s work. */
+import { given } from '../../core/given.ts';
 import {
   type Finding,
   type HostReceipt,
@@ -40,17 +41,19 @@ export async function writeReceipts(
   await writeLedger(floorDirectory, { schema: 1, number: ledger.number + subjects.length, told });
   for (const [i, run] of subjects.entries()) {
     const isNewest = i === subjects.length - 1;
-    const receipt: HostReceipt = hostReceiptParser.parse({
-      schema: 1,
-      host: policy.host,
-      hostKey: publicText(key),
-      number: ledger.number + i + 1,
-      at: clock.now().toISOString(),
-      ...(machineId === undefined ? {} : { machineId }),
-      ...(run === undefined ? {} : { run }),
-      ...(isNewest ? { now: await gatherNow(machine) } : {}),
-      seen: isNewest ? findings : [],
-    });
+    const receipt: HostReceipt = hostReceiptParser.parse(
+      given({
+        schema: 1,
+        host: policy.host,
+        hostKey: publicText(key),
+        number: ledger.number + i + 1,
+        at: clock.now().toISOString(),
+        machineId,
+        run,
+        now: isNewest ? await gatherNow(machine) : undefined,
+        seen: isNewest ? findings : [],
+      }),
+    );
     const text = signEnvelope(Buffer.from(JSON.stringify(receipt)), hostReceiptType, key);
     await addToOutbox(floorDirectory, nameOf(run), text);
   }

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { catalogue, isPassing, worstExit } from '../../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { exitOf, type Receipt, receiptText } from '../../core/run/receipt.ts';
 import { archive } from '../../media/archive.ts';
 import { type Candidate, doneFolder, refusedFolder } from '../../media/inbox.ts';
@@ -138,13 +139,8 @@ function logOutcome(machine: Machine): (error: unknown) => void {
 }
 
 function announceWait(machine: Machine, look: Extract<Look, { action: 'wait' }>): void {
-  machine.emit({
-    event: 'waiting',
-    code: 'incomplete',
-    source: look.candidate.path,
-    bytes: look.present,
-    ...(look.expected === undefined ? {} : { expected: look.expected }),
-  });
+  const { candidate, present: bytes, expected } = look;
+  machine.emit(given({ event: 'waiting', code: 'incomplete', source: candidate.path, bytes, expected }));
 }
 
 interface Taking {

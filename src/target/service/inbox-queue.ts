@@ -5,10 +5,12 @@
  */
 import { lstat } from 'node:fs/promises';
 import { readClassicHead } from '../../bundle/classic.ts';
+import { ifMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Candidate, listInbox } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
 import { examine, sourceOf } from '../update/open.ts';
+import { Postponed } from '../update/postponed.ts';
 
 export type Look =
   | { readonly action: 'take'; readonly candidate: Candidate }
@@ -23,10 +25,10 @@ export type Look =
       readonly expected: number | undefined;
     };
 
-/** When to try a file again that no change will announce to be ready (Nix down, no space, lock held). */
+/** A file that was deferred; one that has changed since is another. */
 interface Deferred {
   readonly fingerprint: string;
-  readonly until: number;
+  /** Milliseconds. */
   readonly pause: number;
 }
 
@@ -46,24 +48,22 @@ interface Seen {
 export class InboxQueue {
   readonly #machine: Machine;
   readonly #seen = new Map<string, Seen>();
-  readonly #deferred = new Map<string, Deferred>();
+  readonly #deferred: Postponed<Deferred>;
   /** Files that are done with but could not be moved away; not to be taken over and over. */
   readonly #stuck = new Map<string, string>();
 
   constructor(machine: Machine) {
     this.#machine = machine;
+    this.#deferred = new Postponed(machine.clock);
   }
 
   async look(): Promise<Look[]> {
     const { policy, settings } = this.#machine;
     const candidates = policy.sources.inbox ? await listInbox(settings.inbox) : [];
     const paths = new Set(candidates.map((c) => c.path));
-    for (const path of [...this.#seen.keys(), ...this.#stuck.keys(), ...this.#deferred.keys()]) {
-      if (paths.has(path)) continue;
-      this.#deferred.delete(path);
-      this.#seen.delete(path);
-      this.#stuck.delete(path);
-    }
+    this.#deferred.keepOnly(paths);
+    for (const known of [this.#seen, this.#stuck])
+      for (const path of known.keys()) if (!paths.has(path)) known.delete(path);
     const looks: Look[] = [];
     for (const candidate of candidates) looks.push(...(await this.#lookAt(candidate)));
     return looks;
@@ -79,14 +79,10 @@ export class InboxQueue {
   async defer(candidate: Candidate): Promise<void> {
     const fingerprint = (await fingerprintOf(candidate))?.text;
     if (fingerprint === undefined) return;
-    const before = this.#deferred.get(candidate.path);
+    const before = this.#deferred.noteOf(candidate.path);
     const again = before?.fingerprint === fingerprint ? before.pause * 2 : retryFrom;
     const pause = Math.min(again, retryUpTo);
-    this.#deferred.set(candidate.path, {
-      fingerprint,
-      pause,
-      until: this.#machine.clock.monotonic() + pause,
-    });
+    this.#deferred.postpone(candidate.path, pause, { fingerprint, pause });
   }
 
   /** Whether the file has changed since it was last looked at. */
@@ -105,8 +101,8 @@ export class InboxQueue {
       : { fingerprint: now.text, since: clock.monotonic(), size: now.size, expected: before?.expected };
     this.#seen.set(candidate.path, seen);
 
-    const deferred = this.#deferred.get(candidate.path);
-    const pause = deferred?.fingerprint === now.text ? deferred.until - clock.monotonic() : 0;
+    const isDeferred = this.#deferred.noteOf(candidate.path)?.fingerprint === now.text;
+    const pause = isDeferred ? this.#deferred.left(candidate.path) : 0;
     const wait = { action: 'wait', candidate, present: seen.size, expected: seen.expected } as const;
     if (pause > 0) return [{ ...wait, reason: 'deferred', again: pause }];
     const judgement = await this.#judge(candidate, seen);
@@ -137,11 +133,7 @@ export class InboxQueue {
 }
 
 async function fingerprintOf({ path }: Candidate): Promise<{ text: string; size: number } | undefined> {
-  try {
-    const { size, mtimeMs, ctimeMs, ino } = await lstat(path);
-    return { text: `${ino}:${size}:${mtimeMs}:${ctimeMs}`, size };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const found = await lstat(path).catch(ifMissing(undefined));
+  if (found === undefined) return undefined;
+  return { text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`, size: found.size };
 }

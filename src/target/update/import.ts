@@ -2,6 +2,7 @@
 import { pathsLeftOut } from '../../bundle/contents.ts';
 import type { Delta, Manifest } from '../../core/bundle/manifest.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { spaceAt } from '../../media/space.ts';
 import type { Added } from '../../nix/daemon.ts';
@@ -143,7 +144,7 @@ function progress(
     const now = machine.clock.monotonic();
     if (done < expected && now - last < 1000) return;
     last = now;
-    const counts = { done, expected, ...(bytes === undefined ? {} : { bytes, expectedBytes }) };
+    const counts = given({ done, expected, bytes, expectedBytes });
     transaction.emit(`${step}-progress`, counts, 'debug');
     const seconds = (now - began) / 1000;
     const value = { transaction: transaction.id, step, ...counts, seconds };

@@ -1,17 +1,15 @@
 /** One bundle from a file to the end of its life cycle. What can be expected ends in a receipt, never in a throw. */
 import { mkdir } from 'node:fs/promises';
 import { NixmakerError } from '../../core/errors.ts';
-import { decide } from '../../core/policy/decide.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import { pingStore, requireRecentNix } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
-import { gatherFacts } from '../machine/facts.ts';
+import { decideHere, endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { Transaction } from '../machine/transaction.ts';
-import { endAs, nothingToDo } from '../machine/verdict.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
 import { checkRoom, importContents, realiseToplevel, requireBase } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
@@ -75,24 +73,10 @@ interface Work {
 async function judgeAndInstall(run: Run, { examined, operation, unattended }: Work): Promise<Receipt> {
   const { machine, transaction } = run;
   const { verified } = examined;
-  const { manifest, digest } = verified;
-  transaction.learn({
-    host: manifest.host,
-    sequence: manifest.sequence,
-    ...(manifest.downgradeFrom === undefined ? {} : { downgradeFrom: manifest.downgradeFrom }),
-    createdAt: manifest.createdAt,
-    manifestDigest: digest,
-    toplevel: manifest.toplevel,
-    operation,
-    bootId: machine.bootId,
-    signedBy: verified.signedBy,
-  });
+  learnManifest(transaction, verified, operation);
+  transaction.learn({ bootId: machine.bootId });
   await requireWhole(examined);
-  const verdict = decide(
-    manifest,
-    await gatherFacts(machine, verified, { operation, unattended }),
-    machine.policy,
-  );
+  const verdict = await decideHere(machine, verified, { operation, unattended });
   if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
   // Only now are the megabytes read: a refused bundle costs its first kilobytes.
   const contents = verdict.verdict === 'accept' ? await examined.open() : undefined;

@@ -1,0 +1,42 @@
+/** What is decided here and now about a verified manifest, and how a run ends that goes no further. Agent and root alike. */
+import { given } from '../../core/given.ts';
+import { decide, type Facts, type Verdict } from '../../core/policy/decide.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import type { Operation } from '../../core/schema.ts';
+import type { VerifiedManifest } from '../../signing/verify.ts';
+import { type FactsSource, gatherFacts } from './facts.ts';
+import type { Transaction } from './transaction.ts';
+
+/** What this machine would do with it now. */
+export async function decideHere(
+  machine: FactsSource,
+  verified: VerifiedManifest,
+  asked: Pick<Facts, 'operation' | 'unattended'>,
+): Promise<Verdict> {
+  return decide(verified.manifest, await gatherFacts(machine, verified, asked), machine.policy);
+}
+
+/** What every journal line and the receipt say of the bundle. */
+export function learnManifest(
+  transaction: Transaction,
+  { manifest, digest, signedBy }: VerifiedManifest,
+  operation: Operation,
+): void {
+  const { host, sequence, downgradeFrom, createdAt, toplevel } = manifest;
+  const known = { host, sequence, downgradeFrom, createdAt, manifestDigest: digest, toplevel };
+  transaction.learn({ ...given(known), operation, signedBy });
+}
+
+/** Ends a run as the decision says. */
+export function endAs(
+  transaction: Transaction,
+  { verdict, code, detail }: Extract<Verdict, { verdict: 'refuse' | 'defer' }>,
+): Promise<Receipt> {
+  return transaction.end(verdict === 'refuse' ? 'refused' : 'deferred', { code, detail });
+}
+
+export function nothingToDo({ verdict }: Verdict): string {
+  return verdict === 'already-pending'
+    ? 'This bundle is installed already and waits for the next start; nothing was to be done.'
+    : 'This bundle had been taken before; nothing was to be done.';
+}

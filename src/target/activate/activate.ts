@@ -32,7 +32,10 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
 }
 
 /** Checks that it is a system, and learns what to go back to. @throws NixmakerError `not-a-system` */
-async function recordStartingPoint(machine: Machine, request: ActivationRequest): Promise<void> {
+async function recordStartingPoint(
+  machine: Pick<Machine, 'bootId' | 'nix' | 'run' | 'settings'>,
+  request: ActivationRequest,
+): Promise<void> {
   const { transaction, toplevel, operation } = request;
   const { settings } = machine;
   await guardSystem(toplevel);
@@ -57,7 +60,7 @@ async function recordStartingPoint(machine: Machine, request: ActivationRequest)
 
 /** Before anything is changed: afterwards nobody can compare any more. It is for people, so nothing depends on it. */
 async function tellChanges(
-  machine: Machine,
+  machine: Pick<Machine, 'nix'>,
   { transaction, toplevel }: Pick<ActivationRequest, 'transaction' | 'toplevel'>,
   from: StorePath,
 ): Promise<void> {
@@ -76,7 +79,10 @@ const linesOfChanges = 20;
  * What nixos-rebuild would find out only after the profile has moved: the system’s own checks, and room for its kernel.
  * @throws NixmakerError `no-boot-space`, `check-failed`, `busy`
  */
-async function askSystem(machine: Machine, request: ActivationRequest): Promise<void> {
+async function askSystem(
+  machine: Pick<Machine, 'clock' | 'run' | 'settings'>,
+  request: ActivationRequest,
+): Promise<void> {
   await checkBootRoom(machine.settings.bootDirectory, request.toplevel);
   const { outcome, exitCode, output } = await switchVerb(machine, request, 'check');
   if (outcome === 'done') return;

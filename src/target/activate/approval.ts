@@ -6,7 +6,7 @@ import type { Transaction } from '../machine/transaction.ts';
 
 /** Asks the program of the policy; 0 is a yes. @throws NixmakerError `not-approved` */
 export async function requireApproval(
-  { policy, run, settings }: Machine,
+  { policy, run, settings }: Pick<Machine, 'policy' | 'run' | 'settings'>,
   transaction: Transaction,
 ): Promise<void> {
   const { approval } = policy;

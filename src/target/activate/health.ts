@@ -20,7 +20,7 @@ export interface HealthQuestion {
 
 /** Looks, and keeps what was seen in the receipt. @throws NixmakerError `health-failed` */
 export async function requireHealth(
-  machine: Machine,
+  machine: Pick<Machine, 'clock' | 'files' | 'policy' | 'run' | 'settings'>,
   { transaction, afterStart }: { transaction: Transaction; afterStart: boolean },
 ): Promise<void> {
   if (machine.policy.health === undefined) return;
@@ -56,7 +56,7 @@ const resultsParser = z.array(
 );
 
 async function runHealthChecksOutside(
-  { run, files, policy }: Machine,
+  { run, files, policy }: Pick<Machine, 'run' | 'files' | 'policy'>,
   { id, health, failedBefore, afterStart }: HealthQuestion & { id: string; health: HealthPolicy },
 ): Promise<HealthResult[]> {
   const [, program = ''] = process.argv;

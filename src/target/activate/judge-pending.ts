@@ -53,7 +53,7 @@ export async function judgePending(machine: Machine, occasion: Occasion): Promis
   return commit(machine, request);
 }
 
-async function planFor(machine: Machine, record: JournalRecord) {
+async function planFor(machine: Pick<Machine, 'bootId' | 'clock' | 'settings'>, record: JournalRecord) {
   const { settings, bootId, clock } = machine;
   const { toplevel = '', askedIn, confirmBy } = record;
   return planConfirm(
@@ -67,7 +67,7 @@ async function planFor(machine: Machine, record: JournalRecord) {
   );
 }
 
-const lateness = ({ bootId }: Machine, { askedIn }: JournalRecord) =>
+const lateness = ({ bootId }: Pick<Machine, 'bootId'>, { askedIn }: JournalRecord) =>
   askedIn === bootId ? 'the time to confirm it is over' : 'the machine was restarted instead';
 
 async function ask(machine: Machine, transaction: Transaction): Promise<Receipt> {

@@ -99,7 +99,11 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
 }
 
 /** Deletes the generation of this run. One that an operator chose was there before us, and stays. */
-async function deleteOurs(machine: Machine, { known }: Transaction, previous: number): Promise<void> {
+async function deleteOurs(
+  machine: Pick<Machine, 'nix' | 'settings'>,
+  { known }: Transaction,
+  previous: number,
+): Promise<void> {
   if (known.targetGeneration !== undefined) return;
   const { profile } = machine.settings;
   for (const [generation, system] of await listGenerations(profile)) {
@@ -114,7 +118,7 @@ async function deleteOurs(machine: Machine, { known }: Transaction, previous: nu
  * installed for a start is left by one.
  */
 async function systemToRun(
-  machine: Machine,
+  machine: Pick<Machine, 'bootId' | 'settings'>,
   { transaction, operation }: Rollback,
 ): Promise<StorePath | undefined> {
   const { bootId, toplevel, previousCurrent, previousToplevel } = transaction.known;
@@ -129,7 +133,7 @@ async function systemToRun(
 }
 
 async function runVerb(
-  machine: Machine,
+  machine: Pick<Machine, 'clock' | 'run' | 'settings'>,
   system: { transaction: Transaction; toplevel: StorePath },
   verb: SwitchVerb,
 ): Promise<void> {

@@ -94,7 +94,10 @@ async function variantOf({ transaction, toplevel }: Activation): Promise<StorePa
 }
 
 /** Installed, and nothing more can be done before the machine is restarted. */
-async function leavePending(machine: Machine, { transaction, toplevel }: Activation): Promise<Receipt> {
+async function leavePending(
+  machine: Pick<Machine, 'settings'>,
+  { transaction, toplevel }: Activation,
+): Promise<Receipt> {
   await learnStartChanges(machine, transaction, toplevel);
   const detail =
     'The new system is installed and will run from the next start on; until it has been confirmed then, the previous one stays beside it.';
@@ -103,7 +106,7 @@ async function leavePending(machine: Machine, { transaction, toplevel }: Activat
 
 /** What only a restart changes, for the receipt. */
 async function learnStartChanges(
-  machine: Machine,
+  machine: Pick<Machine, 'settings'>,
   transaction: Transaction,
   toplevel: StorePath,
 ): Promise<readonly string[]> {
@@ -117,7 +120,7 @@ async function learnStartChanges(
 
 /** Raises the floor, then commits: between the two, the run is taken up again and commits once more. */
 export async function commit(
-  machine: Machine,
+  machine: Pick<Machine, 'floorDirectory' | 'settings'>,
   { transaction, toplevel, operation }: Activation,
 ): Promise<Receipt> {
   const changes = await learnStartChanges(machine, transaction, toplevel);

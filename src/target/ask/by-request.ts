@@ -37,7 +37,7 @@ export function rootByRequest(machine: Machine): Root {
 }
 
 async function activate(
-  machine: Machine,
+  machine: Pick<Machine, 'clock' | 'settings'>,
   { transaction, head, operation }: AskedActivation,
 ): Promise<Receipt> {
   if (head === undefined) throw new NixmakerError('usage', 'only root can take what nobody has signed');
@@ -69,7 +69,7 @@ async function giveUp({ transaction, stopped }: StoppedRun): Promise<Receipt> {
 }
 
 async function vouch(
-  machine: Machine,
+  machine: Pick<Machine, 'clock' | 'settings'>,
   { transaction, head }: AskedVoucher,
 ): Promise<Readonly<Record<string, string>>> {
   const { activationDirectory } = machine.settings;

@@ -107,7 +107,11 @@ export async function diagnose(machine: Machine): Promise<Diagnosis[]> {
   );
 }
 
-async function checkKeys({ policy, trust, keyring }: Machine): Promise<Found> {
+async function checkKeys({
+  policy,
+  trust,
+  keyring,
+}: Pick<Machine, 'policy' | 'trust' | 'keyring'>): Promise<Found> {
   const count = trust.keys.length;
   const ring = keyring === undefined ? '' : `, keyring ${keyring.version}`;
   if (count < policy.threshold)
@@ -120,7 +124,7 @@ async function checkKeys({ policy, trust, keyring }: Machine): Promise<Found> {
     : ok(`${count} trusted, ${policy.threshold} needed${ring}`);
 }
 
-async function checkNixKeys({ nix, policy }: Machine): Promise<Found> {
+async function checkNixKeys({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {
   const known = new Set(await trustedKeysOf(nix));
   const unknown = policy.trustedKeys.map(({ key }) => key).filter((key) => !known.has(key));
   if (unknown.length === 0) return ok('Nix trusts what the policy trusts');
@@ -131,7 +135,7 @@ async function checkNixKeys({ nix, policy }: Machine): Promise<Found> {
   );
 }
 
-async function checkNix({ nix }: Machine): Promise<Found> {
+async function checkNix({ nix }: Pick<Machine, 'nix'>): Promise<Found> {
   const version = await nixVersion(nix);
   await pingStore(nix);
   return isRecentNix(version)
@@ -139,7 +143,7 @@ async function checkNix({ nix }: Machine): Promise<Found> {
     : bad(`${version} is too old`, 'See `nixmaker explain nix-too-old`.');
 }
 
-async function checkClock(machine: Machine): Promise<Found> {
+async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): Promise<Found> {
   const { floor } = await readKnownFloor(machine.floorDirectory);
   const now = machine.clock.now().toISOString();
   if (timeFloor(machine, floor).clockBehind)
@@ -150,7 +154,7 @@ async function checkClock(machine: Machine): Promise<Found> {
   return ok(now.slice(0, 16));
 }
 
-async function checkInbox({ settings }: Machine): Promise<Found> {
+async function checkInbox({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
   const folder = await stat(settings.inbox).catch(() => undefined);
   if (folder?.isDirectory() !== true)
     return bad(`${settings.inbox} is no folder`, 'Start nixmaker.service, which makes it.');
@@ -162,7 +166,7 @@ async function checkInbox({ settings }: Machine): Promise<Found> {
   return ok(waiting.length === 0 ? 'empty' : `${waiting.length} files wait in it`);
 }
 
-async function checkRoomLeft({ nix, policy }: Machine): Promise<Found> {
+async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {
   const { freeBytes, freeInodes } = await spaceAt(storeFolder(nix));
   const mebibytes = Math.floor(freeBytes / 1024 ** 2);
   const what = `${mebibytes} MiB free at the store`;
@@ -173,7 +177,7 @@ async function checkRoomLeft({ nix, policy }: Machine): Promise<Found> {
   return ok(what);
 }
 
-async function checkBoot({ settings }: Machine): Promise<Found> {
+async function checkBoot({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
   const place = settings.bootDirectory;
   const [boot, root] = await Promise.all([stat(place).catch(() => undefined), stat('/')]);
   if (boot === undefined) return look(`${place} is not there`, 'Mount it, or set `bootDirectory`.');
@@ -188,7 +192,10 @@ async function checkBoot({ settings }: Machine): Promise<Found> {
       );
 }
 
-async function checkSystem({ settings, floorDirectory }: Machine): Promise<Found> {
+async function checkSystem({
+  settings,
+  floorDirectory,
+}: Pick<Machine, 'settings' | 'floorDirectory'>): Promise<Found> {
   const [running, booted, { toplevel }, { records }] = await Promise.all([
     readSystemLink(settings.currentSystem),
     readSystemLink(settings.bootedSystem),
@@ -213,7 +220,7 @@ async function checkSystem({ settings, floorDirectory }: Machine): Promise<Found
 
 const services = ['nixmaker.service', 'nixmaker-activate.path'];
 
-async function checkUnits({ run, settings }: Machine): Promise<Found> {
+async function checkUnits({ run, settings }: Pick<Machine, 'run' | 'settings'>): Promise<Found> {
   if (settings.activation !== 'systemd') return ok('not under systemd (`activation` is `direct`)');
   const { stdout } = await run('systemctl', ['is-active', ...services]);
   const states = stdout.trim().split('\n');
@@ -223,7 +230,7 @@ async function checkUnits({ run, settings }: Machine): Promise<Found> {
     : bad(`${down.join(', ')} not active`, `systemctl status ${down.join(' ')}`);
 }
 
-async function checkMedia({ settings, policy }: Machine): Promise<Found> {
+async function checkMedia({ settings, policy }: Pick<Machine, 'settings' | 'policy'>): Promise<Found> {
   const { roots } = settings.media;
   if (roots.length === 0 && !policy.media.mount) return ok('not used');
   const missing: string[] = [];

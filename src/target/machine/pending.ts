@@ -39,7 +39,10 @@ export function runsRolledBack(
 }
 
 /** A system that was never started into is nothing to go back to: what it would have gone back to is. */
-export async function rollbackTarget({ settings }: Machine, profile: ProfileTarget): Promise<ProfileTarget> {
+export async function rollbackTarget(
+  { settings }: Pick<Machine, 'settings'>,
+  profile: ProfileTarget,
+): Promise<ProfileTarget> {
   const { records } = await readJournal(settings.stateDirectory);
   const pending = findPending(records);
   if (pending === undefined || pending.toplevel !== profile.toplevel) return profile;

@@ -19,7 +19,7 @@ const margin = 3600;
  * @throws NixmakerError `store-corrupt` where a damaged path is in use and can't be taken out
  */
 export async function repairStore(
-  machine: Machine,
+  machine: Pick<Machine, 'nix' | 'settings'>,
   { transaction, since }: { transaction: Transaction; since: Date },
 ): Promise<void> {
   const paths = await listRegisteredSince(machine.nix, since.getTime() / 1000 - margin);

@@ -37,7 +37,10 @@ export async function endStoppedRuns(
 }
 
 /** Nothing was changed; the bundle, if it is still there, is taken from the beginning. */
-async function forget(machine: Machine, { transaction, record, stopped }: StoppedRun): Promise<Receipt> {
+async function forget(
+  machine: Pick<Machine, 'bootId' | 'nix' | 'settings'>,
+  { transaction, record, stopped }: StoppedRun,
+): Promise<Receipt> {
   transaction.emit('resume-plan', { plan: 'forget' });
   // Recorded as `imported` it would have been flushed first.
   if (record.state === 'accepted' && record.bootId !== machine.bootId)

@@ -9,29 +9,32 @@ import type { Machine } from './machine.ts';
 
 type Known = Partial<Omit<Receipt, 'schema' | 'transaction' | 'at' | 'source' | 'state'>>;
 
+/** What of a machine a run is recorded with. */
+export type Recorder = Pick<Machine, 'settings' | 'role' | 'clock' | 'emit' | 'randomHex' | 'onTransition'>;
+
 export class Transaction {
   readonly id: string;
   readonly source: string;
-  readonly #machine: Machine;
+  readonly #machine: Recorder;
   #state: State = 'discovered';
   #known: Known = {};
   readonly #reached = new Set<State>();
 
-  private constructor(machine: Machine, { id, source }: { id: string; source: string }) {
+  private constructor(machine: Recorder, { id, source }: { id: string; source: string }) {
     this.#machine = machine;
     this.source = source;
     this.id = id;
   }
 
   /** Opens a run; the first line of its journal is flushed when this returns. */
-  static async begin(machine: Machine, source: string, id = machine.randomHex(6)): Promise<Transaction> {
+  static async begin(machine: Recorder, source: string, id = machine.randomHex(6)): Promise<Transaction> {
     const transaction = new Transaction(machine, { id, source });
     await transaction.#write('discovered');
     return transaction;
   }
 
   /** Takes up a run where its journal ends. */
-  static resume(machine: Machine, record: JournalRecord, reached: readonly State[]): Transaction {
+  static resume(machine: Recorder, record: JournalRecord, reached: readonly State[]): Transaction {
     const { schema: _schema, at: _at, transaction: id, state, source, ...known } = record;
     const transaction = new Transaction(machine, { id, source });
     transaction.#state = state;

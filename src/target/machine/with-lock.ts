@@ -9,7 +9,7 @@ import { outcomeOf, type Transaction } from './transaction.ts';
 
 /** @param wait as `acquireLock` has it @throws NixmakerError `busy` */
 export async function withLock<T>(
-  machine: Machine,
+  machine: Pick<Machine, 'hold' | 'settings'>,
   work: () => Promise<T>,
   wait?: readonly string[],
 ): Promise<T> {
@@ -28,7 +28,7 @@ type End = 'deferred' | 'refused' | 'failed';
  * not be begun (a full disk), the journal stays open, the error goes on, and the run is taken up again.
  */
 export async function endingWhatThrows(
-  machine: Machine,
+  machine: Pick<Machine, 'emit'>,
   { transaction, endFor = endOf }: { transaction: Transaction; endFor?: (code: ReasonCode) => End },
   work: () => Promise<Receipt>,
 ): Promise<Receipt> {

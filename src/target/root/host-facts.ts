@@ -17,7 +17,9 @@ import type { Machine } from '../machine/machine.ts';
 
 type Now = NonNullable<HostReceipt['now']>;
 
-export async function gatherNow(machine: Machine): Promise<Now> {
+export async function gatherNow(
+  machine: Pick<Machine, 'floorDirectory' | 'nix' | 'run' | 'settings' | 'version'>,
+): Promise<Now> {
   const { settings, nix, run } = machine;
   const [running, booted, profile, { floor }] = await Promise.all([
     readSystemLink(settings.currentSystem),

@@ -60,7 +60,7 @@ export async function writeReceipts(
 }
 
 /** Root’s own runs that are over, or wait for a restart. */
-async function runsAtRest({ floorDirectory }: Machine): Promise<ReceiptRun[]> {
+async function runsAtRest({ floorDirectory }: Pick<Machine, 'floorDirectory'>): Promise<ReceiptRun[]> {
   const { records } = await readJournal(floorDirectory);
   return lastOfEach(records)
     .filter((r) => isAtRest(r.state) && r.state !== 'deferred')

@@ -5,7 +5,10 @@ import type { Machine } from '../machine/machine.ts';
 import { sayOnConsole } from './tell-people.ts';
 
 /** @param name of the device below /dev @throws NixmakerError `io-error` */
-export async function mountByPolicy({ run, policy, settings, emit }: Machine, name: string): Promise<void> {
+export async function mountByPolicy(
+  { run, policy, settings, emit }: Pick<Machine, 'run' | 'policy' | 'settings' | 'emit'>,
+  name: string,
+): Promise<void> {
   const device = `/dev/${name}`;
   const found = await probeDevice(run, device);
   const { fileSystem } = found;

@@ -25,13 +25,15 @@ export async function requestReboot(machine: Machine): Promise<void> {
 }
 
 /** Why the machine is to be restarted; undefined where it is not, or not by us. */
-export async function reasonToRestart(machine: Machine): Promise<string | undefined> {
+export async function reasonToRestart(
+  machine: Pick<Machine, 'bootId' | 'floorDirectory' | 'policy' | 'settings'>,
+): Promise<string | undefined> {
   const { records } = await readJournal(machine.floorDirectory);
   return rebootReason(machine.policy.reboot, await restartFacts(machine, records));
 }
 
 async function restartFacts(
-  { settings, bootId }: Machine,
+  { settings, bootId }: Pick<Machine, 'settings' | 'bootId'>,
   records: readonly JournalRecord[],
 ): Promise<RebootFacts> {
   const [booted, running, profile] = await Promise.all([
@@ -89,7 +91,11 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
 }
 
 /** Agent’s and helper’s; undefined where one of them is at work. */
-async function acquireLocks({ hold, settings, agentDirectory }: Machine): Promise<HeldProcess[] | undefined> {
+async function acquireLocks({
+  hold,
+  settings,
+  agentDirectory,
+}: Pick<Machine, 'hold' | 'settings' | 'agentDirectory'>): Promise<HeldProcess[] | undefined> {
   const held: HeldProcess[] = [];
   try {
     // The agent’s folder is its own, so what lies there is not opened through a link.
@@ -105,7 +111,7 @@ async function acquireLocks({ hold, settings, agentDirectory }: Machine): Promis
 }
 
 async function comeBack(
-  { run, emit }: Machine,
+  { run, emit }: Pick<Machine, 'run' | 'emit'>,
   { again, because }: { again: number; because: string },
 ): Promise<void> {
   const seconds = Math.ceil(again / 1000);

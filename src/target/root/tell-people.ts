@@ -16,7 +16,10 @@ interface Visit {
 /** Milliseconds a lamp may take to be lit. */
 const patience = 30_000;
 
-export async function tellPeople(machine: Machine, visit: Visit): Promise<void> {
+export async function tellPeople(
+  machine: Pick<Machine, 'emit' | 'policy' | 'run' | 'settings'>,
+  visit: Visit,
+): Promise<void> {
   const text = sentence(visit);
   const { root } = visit.place;
   machine.emit({ event: 'medium-may-go', place: root, text });

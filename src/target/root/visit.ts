@@ -61,7 +61,10 @@ async function sendReceipts(
   }
 }
 
-async function deliverAll(machine: Machine, place: Place): Promise<void> {
+async function deliverAll(
+  machine: Pick<Machine, 'emit' | 'floorDirectory' | 'policy' | 'run' | 'settings'>,
+  place: Place,
+): Promise<void> {
   const { floorDirectory, policy } = machine;
   const files: Delivery[] = [];
   for (const name of await listOutbox(floorDirectory)) {
@@ -94,7 +97,7 @@ function reportOf({ name, text }: Delivery): Delivery[] {
  * takes. Afterwards it is not mounted at all: it may be pulled out.
  */
 async function whileOurs(
-  machine: Machine,
+  machine: Pick<Machine, 'policy' | 'run' | 'settings'>,
   place: Place,
   write: (root: string) => Promise<void>,
 ): Promise<void> {
@@ -114,6 +117,6 @@ function deviceOf({ root }: Place): string {
   return name;
 }
 
-async function stopUnit({ run }: Machine, place: Place): Promise<void> {
+async function stopUnit({ run }: Pick<Machine, 'run'>, place: Place): Promise<void> {
   await run('systemctl', ['stop', `nixmaker-medium@${deviceOf(place)}.service`], { timeout: 120_000 });
 }

@@ -134,11 +134,11 @@ async function rescan(
 }
 
 /** The same is tried again before the next bundle is taken, so a fault here must not keep the agent from starting. */
-function logOutcome(machine: Machine): (error: unknown) => void {
+function logOutcome(machine: Pick<Machine, 'emit'>): (error: unknown) => void {
   return (error) => machine.emit({ event: 'resume-failed', level: 'error', detail: messageOf(error) });
 }
 
-function announceWait(machine: Machine, look: Extract<Look, { action: 'wait' }>): void {
+function announceWait(machine: Pick<Machine, 'emit'>, look: Extract<Look, { action: 'wait' }>): void {
   const { candidate, present: bytes, expected } = look;
   machine.emit(given({ event: 'waiting', code: 'incomplete', source: candidate.path, bytes, expected }));
 }
@@ -179,7 +179,11 @@ async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode
   }
 }
 
-async function clearAway(machine: Machine, { queue, candidate }: Taking, receipt: Receipt): Promise<void> {
+async function clearAway(
+  machine: Pick<Machine, 'emit' | 'policy' | 'settings'>,
+  { queue, candidate }: Taking,
+  receipt: Receipt,
+): Promise<void> {
   const isDone = exitOf(receipt) === exitCodes.done;
   const { retention } = machine.policy;
   try {

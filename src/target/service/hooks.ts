@@ -17,7 +17,10 @@ const patience = 30_000;
 /** As run-parts(8) and systemd name such files: no dots, so that editors' copies are left alone. */
 const hookName = /^[a-zA-Z0-9_-]+$/;
 
-export async function runHooks(machine: Machine, receipt: Receipt): Promise<void> {
+export async function runHooks(
+  machine: Pick<Machine, 'emit' | 'run' | 'settings'>,
+  receipt: Receipt,
+): Promise<void> {
   const folder = machine.settings.hooksDirectory;
   for (const name of (await namesIn(folder)).filter((n) => hookName.test(n)).sort()) {
     const problem = await runHook(machine, join(folder, name), receipt);
@@ -32,7 +35,11 @@ export async function runHooks(machine: Machine, receipt: Receipt): Promise<void
   }
 }
 
-async function runHook(machine: Machine, path: string, receipt: Receipt): Promise<string | undefined> {
+async function runHook(
+  machine: Pick<Machine, 'run'>,
+  path: string,
+  receipt: Receipt,
+): Promise<string | undefined> {
   try {
     const { uid, mode } = await stat(path);
     const mine = process.getuid?.() ?? 0;

@@ -5,7 +5,7 @@ import { writeDurably } from '../../state/durable.ts';
 import { readHistory, readStatus } from '../inspect/status.ts';
 import type { Machine } from '../machine/machine.ts';
 
-export async function metricsOf(machine: Machine): Promise<string> {
+export async function metricsOf(machine: Pick<Machine, 'policy' | 'settings' | 'version'>): Promise<string> {
   const [status, { runs, unreadable }] = [
     await readStatus(machine.settings),
     await readHistory(machine.settings),
@@ -26,7 +26,9 @@ export async function metricsOf(machine: Machine): Promise<string> {
 }
 
 /** Where the settings name a file. Nothing of a run depends on it. */
-export async function writeMetrics(machine: Machine): Promise<void> {
+export async function writeMetrics(
+  machine: Pick<Machine, 'emit' | 'policy' | 'settings' | 'version'>,
+): Promise<void> {
   const { metricsFile } = machine.settings;
   if (metricsFile === undefined) return;
   try {

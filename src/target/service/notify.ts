@@ -23,7 +23,10 @@ const patience = 10_000;
  * Says READY at once: whoever waits for the service must not wait for a run that is resumed first. With a watchdog
  * (sd_watchdog_enabled(3)) says so again at half its time, from the loop that does all the work.
  */
-export async function enterService(machine: Machine, env: Environment = process.env): Promise<Service> {
+export async function enterService(
+  machine: Pick<Machine, 'emit' | 'run'>,
+  env: Environment = process.env,
+): Promise<Service> {
   if (env.NOTIFY_SOCKET === undefined) return { status: async () => undefined, close: () => undefined };
   const notify = async (...args: readonly string[]) => {
     const result = await machine.run('systemd-notify', args, { timeout: patience });
@@ -51,7 +54,7 @@ export function endingText({ state, code, sequence, source }: Receipt): string {
 
 /** One entry with a MESSAGE_ID, where the journal listens. (logger(1), --journald) */
 export async function tellJournal(
-  machine: Machine,
+  machine: Pick<Machine, 'emit' | 'run'>,
   receipt: Receipt,
   env: Environment = process.env,
 ): Promise<void> {

@@ -25,7 +25,7 @@ interface Options {
 
 /** What is valid already is left as it is. On disk when this returns, and held against collections until it is released. */
 export async function importBundle(
-  machine: Machine,
+  machine: Pick<Machine, 'nix' | 'randomHex'>,
   request: BundleImport,
   options: Options,
 ): Promise<Added> {
@@ -35,11 +35,11 @@ export async function importBundle(
     : importThroughDaemon(machine, { ...request, socket: daemonSocket }, options);
 }
 
-const readNarOf = (machine: Machine) => (base: StorePath) =>
+const readNarOf = (machine: Pick<Machine, 'nix'>) => (base: StorePath) =>
   narOf(join(storeFolder(machine.nix), toBaseName(base)));
 
 async function importThroughDaemon(
-  machine: Machine,
+  machine: Pick<Machine, 'nix'>,
   { bundle, path, signatures, socket }: BundleImport & { readonly socket: string },
   options: Options,
 ): Promise<Added> {
@@ -98,7 +98,7 @@ class FlushAsYouGo {
 }
 
 async function importThroughCache(
-  machine: Machine,
+  machine: Pick<Machine, 'nix' | 'randomHex'>,
   { bundle, path, signatures }: BundleImport,
   options: Options,
 ): Promise<Added> {

@@ -20,7 +20,11 @@ import type { Contents } from './open.ts';
 /**
  * A bundle made `--since` leaves out what its target is thought to have. @throws NixmakerError `base-missing`
  */
-export async function requireBase(machine: Machine, manifest: Manifest, contents: Contents): Promise<void> {
+export async function requireBase(
+  machine: Pick<Machine, 'nix'>,
+  manifest: Manifest,
+  contents: Contents,
+): Promise<void> {
   if (manifest.base.length === 0 || contents.kind !== 'bundle') return;
   const deltas = [...contents.bundle.deltas.values()];
   const bases = [...new Set(deltas.map((d) => d.base))];
@@ -34,7 +38,7 @@ export async function requireBase(machine: Machine, manifest: Manifest, contents
 }
 
 /** The same path can have been built to other contents elsewhere; a delta fits those of the builder only. */
-async function requireSameBases(machine: Machine, deltas: readonly Delta[]): Promise<void> {
+async function requireSameBases(machine: Pick<Machine, 'nix'>, deltas: readonly Delta[]): Promise<void> {
   const hashes = await narHashesOf(
     machine.nix,
     deltas.map((d) => d.base),
@@ -120,7 +124,7 @@ export async function importContents(
 }
 
 async function importChrootStore(
-  machine: Machine,
+  machine: Pick<Machine, 'clock' | 'nix' | 'settings'>,
   { transaction, folder, path }: { transaction: Transaction; folder: string; path: StorePath },
 ): Promise<Added> {
   await importFromChrootStore(
@@ -133,7 +137,7 @@ async function importChrootStore(
 
 /** A progress event a second at most; the last one always. Also to the file that `status` looks into. */
 function progress(
-  machine: Machine,
+  machine: Pick<Machine, 'clock' | 'settings'>,
   transaction: Transaction,
   step: 'import' | 'realise',
 ): (p: NixProgress) => void {
@@ -162,7 +166,7 @@ function progress(
  * @throws NixmakerError `missing-input`, `output-mismatch`, `build-failed`
  */
 export async function realiseToplevel(
-  machine: Machine,
+  machine: Pick<Machine, 'clock' | 'nix' | 'policy' | 'settings'>,
   {
     transaction,
     manifest,

@@ -35,7 +35,7 @@ export type Contents =
   | { readonly kind: 'chroot-store'; readonly folder: string };
 
 function authenticate(
-  machine: Machine,
+  machine: Pick<Machine, 'trust'>,
 ): (head: Pick<BundleHead, 'manifestBytes' | 'signatureBytes'>) => VerifiedManifest {
   return (head) => verifyManifest(head.manifestBytes, head.signatureBytes, machine.trust);
 }
@@ -64,7 +64,7 @@ export function examine(machine: Machine, source: Source): Promise<Examined> {
  * `open`; the caller knows whether to wait.
  */
 async function examineBundle(
-  machine: Machine,
+  machine: Pick<Machine, 'agentDirectory' | 'settings' | 'trust'>,
   source: string | BundleFile,
   access: Access,
 ): Promise<Examined> {
@@ -93,7 +93,11 @@ async function examineBundle(
 }
 
 /** One host's part of a pool. @throws NixmakerError `bundle-truncated` where manifest or signatures are not there (yet) */
-async function examinePool(machine: Machine, folder: string, { withDeadline }: Access): Promise<Examined> {
+async function examinePool(
+  machine: Pick<Machine, 'trust'>,
+  folder: string,
+  { withDeadline }: Access,
+): Promise<Examined> {
   const head = await withDeadline(() => readHeadFiles(folder));
   if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
   const verified = authenticate(machine)(head);
@@ -122,7 +126,11 @@ async function examinePool(machine: Machine, folder: string, { withDeadline }: A
 }
 
 /** The classic pair. @throws NixmakerError `signature-missing` where manifest or signatures are not beside it */
-async function examineClassic(machine: Machine, tarball: string, access: Access): Promise<Examined> {
+async function examineClassic(
+  machine: Pick<Machine, 'randomHex' | 'run' | 'settings' | 'trust'>,
+  tarball: string,
+  access: Access,
+): Promise<Examined> {
   const head = await readClassicHead(tarball);
   if (head === undefined)
     throw new NixmakerError('signature-missing', 'manifest.json and manifest.sig are not beside it');
@@ -151,7 +159,11 @@ async function examineClassic(machine: Machine, tarball: string, access: Access)
 }
 
 /** Checks every header, then extracts. @returns the folder to hand to Nix as a chroot store */
-export async function unpackClassic(machine: Machine, tarball: string, work: string): Promise<string> {
+export async function unpackClassic(
+  machine: Pick<Machine, 'run'>,
+  tarball: string,
+  work: string,
+): Promise<string> {
   const folder = join(work, 'root');
   await checkClassicHeaders(tarball);
   await extractClassic(machine.run, tarball, folder);
@@ -160,14 +172,14 @@ export async function unpackClassic(machine: Machine, tarball: string, work: str
 }
 
 /** A private folder for one run, beside the state. */
-export async function makeWorkFolder(machine: Machine): Promise<string> {
+export async function makeWorkFolder(machine: Pick<Machine, 'randomHex' | 'settings'>): Promise<string> {
   const folder = join(machine.settings.stateDirectory, 'work', machine.randomHex(8));
   await mkdir(folder, { recursive: true, mode: 0o700 });
   return folder;
 }
 
 /** Extracted store paths are read-only folders: who is not root must make them writable to remove them. */
-export async function removeWorkFolder(machine: Machine, folder: string): Promise<void> {
+export async function removeWorkFolder(machine: Pick<Machine, 'run'>, folder: string): Promise<void> {
   await machine.run('chmod', ['--recursive', 'u+w', folder]);
   await rm(folder, { recursive: true, force: true });
 }

@@ -19,7 +19,10 @@ import type { Machine } from '../machine/machine.ts';
 const headBytes = encryptedSizeAtMost(limits.manifestBytes + limits.signatureFileBytes + 4 * 512);
 
 /** @throws NixmakerError as `examineBundle` does, before the bulk has been read */
-export async function spoolInput(machine: Machine, input: Readable): Promise<BundleFile> {
+export async function spoolInput(
+  machine: Pick<Machine, 'agentDirectory' | 'randomHex' | 'settings' | 'trust'>,
+  input: Readable,
+): Promise<BundleFile> {
   const folder = join(machine.settings.stateDirectory, 'work');
   await makeFolder(folder);
   const path = join(folder, `stdin-${machine.randomHex(8)}`);
@@ -36,7 +39,7 @@ export async function spoolInput(machine: Machine, input: Readable): Promise<Bun
 }
 
 async function copyInput(
-  machine: Machine,
+  machine: Pick<Machine, 'agentDirectory' | 'settings' | 'trust'>,
   { input, handle, file }: { input: Readable; handle: FileHandle; file: BundleFile },
 ): Promise<void> {
   let written = 0;

@@ -12,7 +12,7 @@ import type { ReadableStream } from 'node:stream/web';
 import { encryptedMagic, isEncrypted } from '../core/bundle/encrypted.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { writeAtomically } from '../files/write.ts';
-import type { BundleFile } from './file.ts';
+import { type BundleFile, exactly } from './file.ts';
 
 /** Loaded when a file is encrypted: few are, and its curves take time and memory. */
 const age = () => import('age-encryption');
@@ -125,12 +125,7 @@ function payloadOf(file: BundleFile, { streamKey, start }: Payload): BundleFile 
     name: file.name,
     size,
     readInto,
-    read: async (position, length) => {
-      const buffer = Buffer.alloc(length);
-      const got = await readInto(buffer, position);
-      if (got < length) throw new NixmakerError('bundle-truncated', `it ends at byte ${position + got}`);
-      return buffer;
-    },
+    read: exactly(readInto),
     close: () => file.close(),
   };
 }

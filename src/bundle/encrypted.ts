@@ -84,11 +84,11 @@ interface Payload {
   readonly start: number;
 }
 
-/** The plaintext, read by position. The chunk read last is kept: members are read from front to back. */
-function payloadOf(file: BundleFile, { streamKey, start }: Payload): BundleFile {
+/** Chunks of the plaintext by their index. The one read last is kept: members are read from front to back. */
+function chunksOf(file: BundleFile, { streamKey, start }: Payload): (index: number) => Promise<Buffer> {
   let kept: { readonly index: number; readonly bytes: Buffer } | undefined;
 
-  const chunk = async (index: number): Promise<Buffer> => {
+  return async (index) => {
     if (kept?.index === index) return kept.bytes;
     const encrypted = Buffer.allocUnsafe(chunkBytes + tagBytes);
     const got = await file.readInto(encrypted, start + index * encrypted.length);
@@ -103,6 +103,12 @@ function payloadOf(file: BundleFile, { streamKey, start }: Payload): BundleFile 
     kept = { index, bytes };
     return bytes;
   };
+}
+
+/** The plaintext, read by position. */
+function payloadOf(file: BundleFile, payload: Payload): BundleFile {
+  const { start } = payload;
+  const chunk = chunksOf(file, payload);
 
   const size = async (): Promise<number> => {
     const encrypted = Math.max(0, (await file.size()) - start);

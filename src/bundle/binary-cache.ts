@@ -1,11 +1,11 @@
 /**
- * A binary cache for the length of one import, for stores that no daemon serves (docs/adr/0017): members of an open bundle over HTTP on the loopback address, under a
- * path nobody else can guess. Nix reads the bundle through it; the bundle is never unpacked (DESIGN §3).
+ * A binary cache for the length of one import, for stores that no daemon serves (docs/adr/0017): members of an open bundle
+ * over HTTP on the loopback address, under a path nobody else can guess. Nix reads the bundle through it; the bundle is never unpacked (DESIGN §3).
  *
  * Threat: other users of the machine can connect to the port. All they could get is what the bundle holds, and
  * without the path not even that.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
@@ -38,41 +38,14 @@ type Answer =
   | { readonly bytes: () => Promise<Buffer> | Buffer; readonly size: number }
   | { readonly stream: () => AsyncIterable<Buffer>; readonly size: number; readonly member: number };
 
-export async function serveBundle(
-  bundle: OpenedBundle,
-  { secret, signatures = {}, narOf }: ServeOptions,
-): Promise<BinaryCache> {
+export async function serveBundle(bundle: OpenedBundle, options: ServeOptions): Promise<BinaryCache> {
   let fault: NixmakerError | undefined;
   let served = 0;
-  const restored = restoredNars(bundle, narOf);
-  const leftOut = new Map(
-    bundle.manifest.paths.flatMap((info) => {
-      const name = `${hashPart(info.path)}.narinfo`;
-      return bundle.narinfos.has(name) ? [] : [[name, info] as const];
-    }),
-  );
+  const prefix = `/${options.secret}/`;
+  const answerFor = answersOf(bundle, options);
 
-  const answerFor = (name: string): Answer | undefined => {
-    const member = bundle.members.get(name);
-    if (member === undefined) {
-      const info = leftOut.get(name);
-      // Nix asks for the narinfos of the whole closure, also of paths that it has.
-      if (info !== undefined) return atHand(Buffer.from(renderNarinfo(plainNarinfo(info))));
-      return restored.get(name);
-    }
-    if (isContents(name))
-      return { stream: () => streamMember(bundle, member), size: member.size, member: member.size };
-    const path = bundle.narinfos.get(name)?.path;
-    const signature = path === undefined ? undefined : signatures[path];
-    const added = Buffer.from(signature === undefined ? '' : `Sig: ${signature}\n`);
-    return {
-      bytes: async () => Buffer.concat([await readMember(bundle, member), added]),
-      size: member.size + added.length,
-    };
-  };
-
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const name = request.url?.startsWith(`/${secret}/`) ? request.url.slice(secret.length + 2) : undefined;
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const name = request.url?.startsWith(prefix) ? request.url.slice(prefix.length) : undefined;
     const found = name === undefined ? undefined : answerFor(name);
     if (found === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
       response.writeHead(404, { 'content-length': 0 }).end();
@@ -92,26 +65,60 @@ export async function serveBundle(
   };
 
   const server = createServer({ keepAlive: true, keepAliveTimeout: 60_000 }, (request, response) => {
-    answer(request, response).catch((error: unknown) => {
+    respond(request, response).catch((error: unknown) => {
       // A connection Nix itself has closed is not the bundle's fault.
       if (error instanceof NixmakerError) fault ??= error;
       response.destroy();
     });
   });
+  const url = `http://127.0.0.1:${await listen(server)}/${options.secret}`;
+  return { url, fault: () => fault, bytesServed: () => served, close: () => stop(server) };
+}
+
+/** @returns the port */
+async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: '127.0.0.1', port: 0 }, resolve);
   });
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `http://127.0.0.1:${port}/${secret}`,
-    fault: () => fault,
-    bytesServed: () => served,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+  return (server.address() as AddressInfo).port;
+}
+
+const stop = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+
+/** What there is by each name that Nix may ask for. */
+function answersOf(
+  bundle: OpenedBundle,
+  { signatures = {}, narOf }: ServeOptions,
+): (name: string) => Answer | undefined {
+  const restored = restoredNars(bundle, narOf);
+  const leftOut = new Map(
+    bundle.manifest.paths.flatMap((info) => {
+      const name = `${hashPart(info.path)}.narinfo`;
+      return bundle.narinfos.has(name) ? [] : [[name, info] as const];
+    }),
+  );
+  return (name) => {
+    const member = bundle.members.get(name);
+    if (member === undefined) {
+      const info = leftOut.get(name);
+      // Nix asks for the narinfos of the whole closure, also of paths that it has.
+      if (info !== undefined) return atHand(Buffer.from(renderNarinfo(plainNarinfo(info))));
+      return restored.get(name);
+    }
+    if (isContents(name))
+      return { stream: () => streamMember(bundle, member), size: member.size, member: member.size };
+    const path = bundle.narinfos.get(name)?.path;
+    const signature = path === undefined ? undefined : signatures[path];
+    const added = Buffer.from(signature === undefined ? '' : `Sig: ${signature}\n`);
+    return {
+      bytes: async () => Buffer.concat([await readMember(bundle, member), added]),
+      size: member.size + added.length,
+    };
   };
 }
 

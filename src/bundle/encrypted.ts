@@ -12,7 +12,7 @@ import type { ReadableStream } from 'node:stream/web';
 import { encryptedMagic, isEncrypted } from '../core/bundle/encrypted.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { writeAtomically } from '../files/write.ts';
-import type { BundleFile } from './file.ts';
+import { type BundleFile, exactly } from './file.ts';
 
 /** Loaded when a file is encrypted: few are, and its curves take time and memory. */
 const age = () => import('age-encryption');
@@ -84,11 +84,11 @@ interface Payload {
   readonly start: number;
 }
 
-/** The plaintext, read by position. The chunk read last is kept: members are read from front to back. */
-function payloadOf(file: BundleFile, { streamKey, start }: Payload): BundleFile {
+/** Chunks of the plaintext by their index. The one read last is kept: members are read from front to back. */
+function chunksOf(file: BundleFile, { streamKey, start }: Payload): (index: number) => Promise<Buffer> {
   let kept: { readonly index: number; readonly bytes: Buffer } | undefined;
 
-  const chunk = async (index: number): Promise<Buffer> => {
+  return async (index) => {
     if (kept?.index === index) return kept.bytes;
     const encrypted = Buffer.allocUnsafe(chunkBytes + tagBytes);
     const got = await file.readInto(encrypted, start + index * encrypted.length);
@@ -103,6 +103,12 @@ function payloadOf(file: BundleFile, { streamKey, start }: Payload): BundleFile 
     kept = { index, bytes };
     return bytes;
   };
+}
+
+/** The plaintext, read by position. */
+function payloadOf(file: BundleFile, payload: Payload): BundleFile {
+  const { start } = payload;
+  const chunk = chunksOf(file, payload);
 
   const size = async (): Promise<number> => {
     const encrypted = Math.max(0, (await file.size()) - start);
@@ -125,12 +131,7 @@ function payloadOf(file: BundleFile, { streamKey, start }: Payload): BundleFile 
     name: file.name,
     size,
     readInto,
-    read: async (position, length) => {
-      const buffer = Buffer.alloc(length);
-      const got = await readInto(buffer, position);
-      if (got < length) throw new NixmakerError('bundle-truncated', `it ends at byte ${position + got}`);
-      return buffer;
-    },
+    read: exactly(readInto),
     close: () => file.close(),
   };
 }

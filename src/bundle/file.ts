@@ -93,14 +93,19 @@ export function bundleFileOf(handle: FileHandle, name: string): BundleFile {
   return {
     name,
     size: async () => (await handle.stat()).size,
-    read: async (position, length) => {
-      const buffer = Buffer.alloc(length);
-      const got = await readInto(buffer, position);
-      if (got < length) throw new NixmakerError('bundle-truncated', `it ends at byte ${position + got}`);
-      return buffer;
-    },
+    read: exactly(readInto),
     readInto,
     close: () => handle.close(),
+  };
+}
+
+/** @throws NixmakerError `bundle-truncated` */
+export function exactly(readInto: BundleFile['readInto']): BundleFile['read'] {
+  return async (position, length) => {
+    const buffer = Buffer.alloc(length);
+    const got = await readInto(buffer, position);
+    if (got < length) throw new NixmakerError('bundle-truncated', `it ends at byte ${position + got}`);
+    return buffer;
   };
 }
 

@@ -34,6 +34,44 @@ import { defineReboot } from './units/reboot.ts';
 import { defineStoreKey } from './units/store-key.ts';
 import { defineWriteReceipts } from './units/write-receipts.ts';
 
+const deskVerbs = [
+  defineList,
+  defineBuild,
+  definePack,
+  defineKeygen,
+  defineSign,
+  defineEncrypt,
+  defineKeyring,
+  defineVerify,
+  defineInspect,
+  definePut,
+  defineCollect,
+  defineFleet,
+];
+const targetVerbs = [
+  defineAgent,
+  defineOperations,
+  defineStatus,
+  defineHistory,
+  defineEvents,
+  defineDiff,
+  defineDoctor,
+  defineMetrics,
+  defineExplain,
+  defineRollback,
+  defineConfirm,
+  defineCheckPolicy,
+  defineFloor,
+  defineActivate,
+  defineCheckHealth,
+  defineReboot,
+  defineMountMedium,
+  defineHostKey,
+  defineStoreKey,
+  defineAgeKey,
+  defineWriteReceipts,
+];
+
 export function makeProgram(version: string): Command {
   const program = new Command('nixmaker')
     .description('Updates for NixOS machines that nothing can reach over a network.')
@@ -41,44 +79,6 @@ export function makeProgram(version: string): Command {
     .showSuggestionAfterError()
     .exitOverride();
 
-  for (const define of [
-    defineList,
-    defineBuild,
-    definePack,
-    defineKeygen,
-    defineSign,
-    defineEncrypt,
-    defineKeyring,
-    defineVerify,
-    defineInspect,
-    definePut,
-    defineCollect,
-    defineFleet,
-  ])
-    define(program);
-  for (const define of [
-    defineAgent,
-    defineOperations,
-    defineStatus,
-    defineHistory,
-    defineEvents,
-    defineDiff,
-    defineDoctor,
-    defineMetrics,
-    defineExplain,
-    defineRollback,
-    defineConfirm,
-    defineCheckPolicy,
-    defineFloor,
-    defineActivate,
-    defineCheckHealth,
-    defineReboot,
-    defineMountMedium,
-    defineHostKey,
-    defineStoreKey,
-    defineAgeKey,
-    defineWriteReceipts,
-  ])
-    define(program);
+  for (const define of [...deskVerbs, ...targetVerbs]) define(program);
   return program;
 }

@@ -1,14 +1,12 @@
 /** Building a system, and copying what was built out of the store. */
 import type { DrvPath, StorePath } from '../core/store-path.ts';
-import { type NixContext, type NixOptions, nix } from './command.ts';
-
-type Progress = Pick<NixOptions, 'onProgress'>;
+import { type NixContext, type NixProgressOption, nix } from './command.ts';
 
 /** Builds a system and roots it at `outLink`, so that a collection midway can't take it. */
 export async function buildSystem(
   context: NixContext,
   { derivation, outLink }: { derivation: DrvPath; outLink: string },
-  options: Progress = {},
+  options: NixProgressOption = {},
 ): Promise<void> {
   const args = ['build', `${derivation}^out`, '--out-link', outLink];
   await nix(context, args, { ...options, failure: 'build-failed' });
@@ -26,7 +24,7 @@ export type CopySubject =
 export async function copyToCacheFolder(
   context: NixContext,
   { subject, folder }: { subject: CopySubject; folder: string },
-  options: Progress = {},
+  options: NixProgressOption = {},
 ): Promise<void> {
   // Nix compresses several paths at once anyway; threads within each cost a third more time (docs/performance.md).
   const query = 'compression=zstd&parallel-compression=false&write-nar-listing=false';
@@ -37,7 +35,7 @@ export async function copyToCacheFolder(
 export async function copyToChrootStore(
   context: NixContext,
   { subject, folder }: { subject: CopySubject; folder: string },
-  options: Progress = {},
+  options: NixProgressOption = {},
 ): Promise<void> {
   // The database in one file when it is archived, and no hard links between files.
   await copy(context, { subject, to: `local?root=${encodePath(folder)}` }, options, [
@@ -66,7 +64,7 @@ export async function signChrootStore(
 async function copy(
   context: NixContext,
   { subject, to }: { subject: CopySubject; to: string },
-  options: Progress,
+  options: NixProgressOption,
   extra: readonly string[] = [],
 ): Promise<void> {
   const derivation = subject.kind === 'derivation' ? ['--derivation'] : [];

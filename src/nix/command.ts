@@ -31,6 +31,8 @@ export interface NixOptions {
   readonly failure?: ReasonCode;
 }
 
+export type NixProgressOption = Pick<NixOptions, 'onProgress'>;
+
 const features = ['--extra-experimental-features', 'nix-command flakes'];
 
 /**

@@ -1,10 +1,8 @@
 /** Importing a closure through a process of Nix; daemon.ts does it without one. */
 import type { StorePath } from '../core/store-path.ts';
 import { encodePath } from './build.ts';
-import { type NixContext, type NixOptions, nix, toOptions } from './command.ts';
+import { type NixContext, type NixProgressOption, nix, toOptions } from './command.ts';
 import { syncStore } from './store.ts';
-
-type Progress = Pick<NixOptions, 'onProgress'>;
 
 /**
  * Imports the closure of `path` from a binary cache, as an ordinary client: the store checks signatures against its
@@ -13,7 +11,7 @@ type Progress = Pick<NixOptions, 'onProgress'>;
 export async function importFromCache(
   context: NixContext,
   { url, path }: { url: string; path: StorePath },
-  options: Progress = {},
+  options: NixProgressOption = {},
 ): Promise<void> {
   const once = ['download-attempts', '1'];
   const forgetful = ['narinfo-cache-positive-ttl', '0', 'narinfo-cache-negative-ttl', '0'];
@@ -24,7 +22,7 @@ export async function importFromCache(
 export async function importFromChrootStore(
   context: NixContext,
   { folder, path }: { folder: string; path: StorePath },
-  options: Progress = {},
+  options: NixProgressOption = {},
 ): Promise<void> {
   await importFrom(context, { from: `local?root=${encodePath(folder)}`, path, settings: [] }, options);
 }
@@ -33,7 +31,7 @@ export async function importFromChrootStore(
 async function importFrom(
   context: NixContext,
   { from, path, settings }: { from: string; path: StorePath; settings: readonly string[] },
-  options: Progress,
+  options: NixProgressOption,
 ): Promise<void> {
   const args = ['copy', ...derivationFlag(path), '--from', from, '--to', context.store ?? 'auto', path];
   const { store: _, ...withoutStore } = context;

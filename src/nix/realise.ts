@@ -2,10 +2,8 @@
 import { NixmakerError } from '../core/errors.ts';
 import type { RealiseMode } from '../core/policy/policy.ts';
 import { type DrvPath, parseStorePathLines, type StorePath } from '../core/store-path.ts';
-import { legacyNix, type NixContext, type NixOptions, nix, toOptions } from './command.ts';
+import { legacyNix, type NixContext, type NixProgressOption, nix, toOptions } from './command.ts';
 import { parsePlan } from './plan.ts';
-
-type Progress = Pick<NixOptions, 'onProgress'>;
 
 const modeOptions: Readonly<Record<RealiseMode, readonly string[]>> = {
   'never-build': ['substitute', 'false', 'max-jobs', '0'],
@@ -21,7 +19,7 @@ const modeOptions: Readonly<Record<RealiseMode, readonly string[]>> = {
 export async function realise(
   context: NixContext,
   { derivation, toplevel, mode }: { derivation: DrvPath; toplevel: StorePath; mode: RealiseMode },
-  options: Progress = {},
+  options: NixProgressOption = {},
 ): Promise<StorePath[]> {
   const flags = toOptions(modeOptions[mode]);
   // NixOS forbids its toplevels to be substituted as outputs of a derivation (allowSubstitutes = false), but as

@@ -1,5 +1,5 @@
 /** Starting programs: the only user of execa. argv only, never a shell. */
-import { execa } from 'execa';
+import { execa, type Options } from 'execa';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import { limits } from '../core/limits.ts';
@@ -7,13 +7,8 @@ import type { CommandOptions, CommandResult, HeardProcess, HeldProcess } from '.
 
 const defaultMaxOutput = 64 * 1024 * 1024;
 
-/** Implements `ProcessRunner`. The child gets our environment plus `options.env`. */
-export async function runProgram(
-  program: string,
-  args: readonly string[],
-  options: CommandOptions = {},
-): Promise<CommandResult> {
-  const child = execa(program, [...args], {
+const childOptions = (options: CommandOptions) =>
+  ({
     reject: false,
     ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
     stderr: 'pipe',
@@ -27,7 +22,15 @@ export async function runProgram(
       cancelSignal: options.signal,
       timeout: options.timeout,
     }),
-  });
+  }) as const satisfies Options;
+
+/** Implements `ProcessRunner`. The child gets our environment plus `options.env`. */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
+  const child = execa(program, [...args], childOptions(options));
   const tail: string[] = [];
   const reading = (async () => {
     for await (const line of child.iterable({ from: 'stderr' })) {

@@ -24,9 +24,7 @@ const ends = ['committed', 'refused', 'failed', 'rolled-back', 'superseded'] as 
 
 export function renderMetrics(input: MetricsInput): Promise<string> {
   const registry = new Registry();
-  const gauge = (name: string, help: string, value: number | undefined) => {
-    if (value !== undefined) new Gauge({ name, help, registers: [registry] }).set(value);
-  };
+  const gauge = gaugesOf(registry);
   new Gauge({
     name: 'nixmaker_info',
     help: 'Always 1; says who this is.',
@@ -52,6 +50,19 @@ export function renderMetrics(input: MetricsInput): Promise<string> {
     '1 where the last health checks passed, 0 where one did not.',
     input.healthy === undefined ? undefined : Number(input.healthy),
   );
+  countRuns(registry, input.runs);
+  tellLastRuns(gauge, input.runs);
+  return registry.metrics();
+}
+
+type Run = MetricsInput['runs'][number];
+
+/** Sets a gauge that has a value. */
+const gaugesOf = (registry: Registry) => (name: string, help: string, value: number | undefined) => {
+  if (value !== undefined) new Gauge({ name, help, registers: [registry] }).set(value);
+};
+
+function countRuns(registry: Registry, runs: readonly Run[]): void {
   const total = new Counter({
     name: 'nixmaker_runs_total',
     help: 'Bundles by how their run ended.',
@@ -65,22 +76,24 @@ export function renderMetrics(input: MetricsInput): Promise<string> {
     registers: [registry],
   });
   for (const state of ends) total.inc({ state }, 0);
-  for (const { state, code } of input.runs) {
+  for (const { state, code } of runs) {
     total.inc({ state });
     if (code !== undefined) problems.inc({ code });
   }
+}
+
+function tellLastRuns(gauge: ReturnType<typeof gaugesOf>, runs: readonly Run[]): void {
   const timeOf = (at: string | undefined) => (at === undefined ? undefined : Date.parse(at) / 1000);
-  const last = input.runs.at(-1);
+  const last = runs.at(-1);
   gauge('nixmaker_last_run_timestamp_seconds', 'When the last run said its last word.', timeOf(last?.at));
   gauge(
     'nixmaker_last_success_timestamp_seconds',
     'When a bundle was committed last.',
-    timeOf(input.runs.findLast((r) => r.state === 'committed')?.at),
+    timeOf(runs.findLast((r) => r.state === 'committed')?.at),
   );
   gauge(
     'nixmaker_last_run_failed',
     '1 where the last run was refused, failed or was rolled back.',
     last === undefined ? undefined : Number(['refused', 'failed', 'rolled-back'].includes(last.state)),
   );
-  return registry.metrics();
 }

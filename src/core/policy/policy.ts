@@ -146,7 +146,7 @@ const policySchema = z
     threshold: z.number().int().min(1).max(64).default(1),
     /** Of those keys, how many must have each of these roles: a build machine’s key and a person’s, for example. */
     roles: rolesSchema,
-    /** The keyring that these keys are; a later one that has come on a medium counts instead (core/keyring.ts). */
+    /** The keyring that these keys are; a later one that has come on a medium counts instead (core/policy/keyring.ts). */
     keyringVersion: z.number().int().min(0).max(1_000_000).default(0),
     /** Hours in which the agent may install; a person at the command line may at any time. */
     window: windowSchema.optional(),

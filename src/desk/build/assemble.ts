@@ -62,11 +62,8 @@ export function assemble(
   }: { folder: string; base: Base | undefined; deltas?: ReadonlyMap<StorePath, MadeDelta> },
 ): Assembled {
   const carried = narinfos.filter((info) => base?.paths.has(info.path) !== true);
-  const whole = carried.filter((info) => !deltas.has(info.path));
-  const nars = new Map(whole.map((info) => [info.url, fromNar(info, folder)]));
   const made = [...deltas.values()];
-  const contents = new Map([...made.map(({ member }) => [member.member.name, member] as const), ...nars]);
-  const members: SourcedMember[] = [
+  const members = [
     fromText('meta', metaText(identity)),
     fromText('nix-cache-info', cacheInfo),
     ...carried.map((info) =>
@@ -75,7 +72,7 @@ export function assemble(
         renderNarinfo(deltas.has(info.path) ? plainNarinfo(info, info.signatures) : info),
       ),
     ),
-    ...[...contents.values()].sort((a, b) => (a.member.name < b.member.name ? -1 : 1)),
+    ...contentsOf(carried, folder, deltas),
   ];
   return {
     members,
@@ -110,6 +107,20 @@ export function encodeCheckedManifest(input: ManifestInput): Buffer {
   }
   readManifest(bytes);
   return bytes;
+}
+
+/** NARs and deltas, sorted by name; paths can share a NAR. */
+function contentsOf(
+  carried: readonly Narinfo[],
+  folder: string,
+  deltas: ReadonlyMap<StorePath, MadeDelta>,
+): SourcedMember[] {
+  const nars = carried
+    .filter((info) => !deltas.has(info.path))
+    .map((info) => [info.url, fromNar(info, folder)] as const);
+  const made = [...deltas.values()].map(({ member }) => [member.member.name, member] as const);
+  const contents = new Map([...made, ...nars]);
+  return [...contents.values()].sort((a, b) => (a.member.name < b.member.name ? -1 : 1));
 }
 
 function fromText(name: string, text: string): SourcedMember {

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
 import { catalogue } from '../../src/core/catalogue.ts';
 import { main } from '../machines/compiled.ts';
-import { temporaryFolder } from '../support/bundles.ts';
 
 const checkout = new URL('../..', import.meta.url).pathname;
 const read = (path: string) => readFileSync(`${checkout}${path}`, 'utf8');
@@ -13,49 +11,6 @@ const tracked = () =>
   execFileSync('git', ['-C', checkout, 'ls-files', '-co', '--exclude-standard'], { encoding: 'utf8' })
     .trimEnd()
     .split('\n');
-
-/** Lints one file by the project's own rules, in a folder of its own: no forbidden file ever lies in the tree. */
-async function lint(
-  t: TestContext,
-  path: string,
-  source: string,
-): Promise<{ code: number | null; output: string }> {
-  const folder = await temporaryFolder(t);
-  const config = JSON.parse(read('biome.json')) as { vcs: { enabled: boolean } };
-  config.vcs.enabled = false;
-  mkdirSync(dirname(join(folder, path)), { recursive: true });
-  writeFileSync(join(folder, path), source);
-  writeFileSync(join(folder, 'biome.json'), JSON.stringify(config));
-  const ran = spawnSync('biome', ['lint', '--error-on-warnings', path], { cwd: folder, encoding: 'utf8' });
-  assert.equal(ran.error, undefined);
-  return { code: ran.status, output: ran.stdout + ran.stderr };
-}
-
-for (const [path, from] of [
-  ['src/core/x.ts', 'node:fs'],
-  ['src/core/x.ts', '../signing/verify.ts'],
-  ['src/signing/x.ts', '../bundle/file.ts'],
-  ['src/bundle/x.ts', '../signing/verify.ts'],
-  ['src/nix/x.ts', 'execa'],
-  ['src/agent/x.ts', 'tar'],
-  ['src/builder/x.ts', '../agent/machine.ts'],
-  ['src/cli/x.ts', '../nix/command.ts'],
-] as const) {
-  test(`${path} may not import ${from}`, async (t) => {
-    const { code, output } = await lint(t, path, `import * as x from '${from}';\n\nexport const y = x;\n`);
-    assert.notEqual(code, 0);
-    assert.match(output, /noRestrictedImports/);
-  });
-}
-
-test('an allowed import passes the same lint', async (t) => {
-  const { code, output } = await lint(
-    t,
-    'src/agent/x.ts',
-    "import * as x from '../nix/command.ts';\n\nexport const y = x;\n",
-  );
-  assert.equal(code, 0, output);
-});
 
 for (const lock of ['package-lock.json', 'tools/set-up/toolchain/package-lock.json']) {
   test(`every entry of ${lock} says where it comes from and what it must be`, () => {

@@ -1,6 +1,6 @@
 /**
  * What the agent asks of root: the port between the two sides. Two adapters: root/direct.ts does it in this process,
- * ask/by-request.ts has nixmaker-activate.service and nixmaker-receipts.service do it (docs/adr/0018).
+ * ask/by-request.ts has nixmaker-activate.service and nixmaker-receipts.service do it (docs/adr/0019).
  */
 
 import type { Receipt } from '../../core/run/receipt.ts';

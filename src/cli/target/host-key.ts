@@ -12,7 +12,7 @@ export function defineHostKey(program: Command): void {
 
 async function hostKey(options: TargetOptions): Promise<number> {
   const { openMachineHere } = await import('./open.ts');
-  const { readHostKey } = await import('../../target/machine/host-key.ts');
+  const { readHostKey } = await import('../../target/root/host-key.ts');
   const key = await readHostKey(await openMachineHere(options, () => undefined));
   if (options.json === true) printJson({ schema: 1, hostKey: key });
   else print(`${key}\n`);

@@ -12,9 +12,9 @@ import { isAtRest } from '../../core/run/lifecycle.ts';
 import { signEnvelope } from '../../signing/envelope.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { addToOutbox, readLedger, writeLedger } from '../../state/outbox.ts';
-import { ensureHostKey, publicText } from '../machine/host-key.ts';
 import type { Machine } from '../machine/machine.ts';
 import { gatherNow } from './host-facts.ts';
+import { ensureHostKey, publicText } from './host-key.ts';
 
 const identityOf = ({ transaction, state }: ReceiptRun) => `${transaction}:${state}`;
 

@@ -2,7 +2,7 @@
 import { reasonNotToMount } from '../../core/policy/medium.ts';
 import { mountMedium, probeDevice } from '../../media/mount.ts';
 import type { Machine } from '../machine/machine.ts';
-import { sayOnConsole } from './tell-people.ts';
+import { sayOnConsole } from './console.ts';
 
 /** @param name of the device below /dev @throws NixmakerError `io-error` */
 export async function mountByPolicy(

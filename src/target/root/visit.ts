@@ -15,9 +15,9 @@ import { listOutbox, readFromOutbox, removeFromOutbox } from '../../state/outbox
 import { type VisitFile, visitRequests } from '../../state/requests.ts';
 import type { Machine, RootMachine } from '../machine/machine.ts';
 import { listPlaces, type Place } from '../machine/places.ts';
+import { tellPeople } from './console.ts';
 import { writeReceipts } from './host-receipts.ts';
 import { serveAll } from './serve-requests.ts';
-import { tellPeople } from './tell-people.ts';
 
 /** What nixmaker-receipts.service does: serves what the agent has asked for, until there is no more. */
 export function serveVisits(machine: RootMachine): Promise<void> {

@@ -14,8 +14,8 @@ import type { StorePath } from '../../core/store-path.ts';
 import { type VouchRequestFile, vouchRequests } from '../../state/requests.ts';
 import { type Voucher, writeVoucher } from '../../state/vouchers.ts';
 import type { Machine, RootMachine } from '../machine/machine.ts';
-import { readStoreKey } from '../machine/store-key.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
+import { readStoreKey } from './store-key.ts';
 import { decideAsRoot, verifyRequested } from './verify.ts';
 
 /** A signature for each path, as narinfos have them. @throws NixmakerError `nix-key-untrusted` */

@@ -5,7 +5,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import { readIfThere } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
 import { writeDurably } from '../../state/durable.ts';
-import type { Machine } from './machine.ts';
+import type { Machine } from '../machine/machine.ts';
 
 type Keeper = Pick<Machine, 'floorDirectory' | 'policy'>;
 

@@ -9,8 +9,8 @@ import { readIfThere } from '../../files/read.ts';
 import { trustedKeysOf } from '../../nix/settings.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
 import { writeDurably } from '../../state/durable.ts';
+import type { Machine } from '../machine/machine.ts';
 import { publicText } from './host-key.ts';
-import type { Machine } from './machine.ts';
 
 type Keeper = Pick<Machine, 'floorDirectory'>;
 

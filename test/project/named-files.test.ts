@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const checkout = new URL('../..', import.meta.url).pathname;
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync(join(checkout, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name)),
+];
+
+const ours = readdirSync(join(checkout, 'src'));
+const top = ['src', 'test', 'tools', 'scripts', 'bench', 'docs', 'systemd', 'nixos-module', 'nix', 'share'];
+const first = new RegExp(`^(?:${[...top, ...ours].map((name) => RegExp.escape(name)).join('|')})/`);
+
+/** In back quotes, with a slash, below a folder of ours. */
+function pathsIn(text: string): string[] {
+  return [...text.matchAll(/`([\w@./-]+\/[\w@./-]*)`/g)].flatMap(([, path = '']) =>
+    first.test(path) ? [path] : [],
+  );
+}
+
+/** As written, or as the documents shorten it: without `src/`, without the ending of a test. */
+function isThere(path: string): boolean {
+  return [path, join('src', path), `${path}.test.ts`, `${path}.vm.ts`].some((p) =>
+    existsSync(join(checkout, p)),
+  );
+}
+
+test('every file and folder of ours that a document names is there', () => {
+  const named = documents.flatMap((document) =>
+    pathsIn(readFileSync(join(checkout, document), 'utf8')).map((path) => ({ document, path })),
+  );
+  assert.ok(named.length > 100);
+  // Made by a run of the tests; and folders of a store, not ours.
+  const others = /^test\/out\/|^nix\/(store|var)$/;
+  assert.deepEqual(
+    named.filter(({ path }) => !others.test(path) && !isThere(path)),
+    [],
+  );
+});
+
+test('one that is not there would be found', () => {
+  assert.deepEqual(pathsIn('see `src/no/such.ts`, `/var/lib/x`, `nixmaker/cache/`'), ['src/no/such.ts']);
+  assert.equal(isThere('src/no/such.ts'), false);
+});

@@ -1,5 +1,5 @@
 /**
- * A program outside of the helper’s confinement (no network, no capabilities, next to nothing to write to), in a transient
+ * A program outside of the confinement of root’s unit (no network, no capabilities, next to nothing to write to), in a transient
  * unit that ends with whoever waits for it (systemd-run(1)).
  */
 import type { CommandResult, ProcessRunner } from '../core/ports.ts';

@@ -114,7 +114,7 @@ async function runAsUnit(
   { run, transaction, deadline }: Activation,
   { toplevel, verb, attempt }: { toplevel: StorePath; verb: SwitchVerb; attempt: number },
 ): Promise<SwitchResult> {
-  // The process id: a helper that was killed and started again must not meet its own earlier unit's name.
+  // The process id: a process that was killed and started again must not meet its own earlier unit's name.
   const unit = `nixmaker-switch-${transaction}-${verb}-${attempt}-${process.pid}`;
   const args = ['--collect', '--no-ask-password', '--wait', '--service-type=exec', `--unit=${unit}`];
   const properties = ['--property=WorkingDirectory=/', `--property=RuntimeMaxSec=${deadline / 1000}`];

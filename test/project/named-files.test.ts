@@ -14,7 +14,7 @@ const documents = [
 
 const ours = readdirSync(join(checkout, 'src'));
 const top = ['src', 'test', 'tools', 'scripts', 'bench', 'docs', 'systemd', 'nixos-module', 'nix', 'share'];
-const first = new RegExp(`^(?:${[...top, ...ours].map((name) => RegExp.escape(name)).join('|')})/`);
+const first = new RegExp(`^(?:${[...top, ...ours].join('|')})/`);
 
 /** In back quotes, with a slash, below a folder of ours. */
 function pathsIn(text: string): string[] {

@@ -1,4 +1,4 @@
-/** Opening this machine to take bundles: who does root's part is settled by the role. */
+/** Opening this machine to take bundles: who does root's part follows from the role. */
 import type { EventSink } from '../../core/ports.ts';
 import type { Machine } from '../../target/machine/machine.ts';
 import type { Root } from '../../target/machine/root.ts';

@@ -1,4 +1,4 @@
-/** Opening this machine for a verb. Here, where a process starts, its role is settled. */
+/** Opening this machine for a verb. Here, where a process starts, its role is decided. */
 import { roleOf } from '../../core/policy/settings.ts';
 import type { EventSink } from '../../core/ports.ts';
 import type { Machine, RootMachine } from '../../target/machine/machine.ts';

@@ -8,7 +8,7 @@ interface CheckHealthOptions extends TargetOptions {
   readonly failedBefore?: readonly string[] | true;
 }
 
-/** What the helper runs in a transient unit, outside of its own confinement; not meant for people. */
+/** What root’s unit runs in a transient unit, outside of its own confinement; not meant for people. */
 export function defineCheckHealth(program: Command): void {
   const command = program
     .command('check-health', { hidden: true })

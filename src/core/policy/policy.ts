@@ -118,7 +118,7 @@ const limitDefaults = policyLimits.parse({});
 const approvalSchema = z.strictObject({
   /** Exits with 0 for yes: argv, never a shell. */
   command: z.tuple([z.string().min(1).max(4096)], z.string().max(4096)),
-  /** Time for the answer, in seconds; no answer is a no. Less than what the agent waits for the helper. */
+  /** Time for the answer, in seconds; no answer is a no. Less than what the agent waits for root. */
   timeout: seconds(7200).default(3600),
 });
 

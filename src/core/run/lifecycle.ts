@@ -35,7 +35,7 @@ const steps: Readonly<Record<State, readonly State[]>> = {
   accepted: ['imported', 'deferred', 'refused', 'failed'],
   imported: ['realised', 'deferred', 'refused', 'failed'],
   // `test` and `dry-activate` leave profile and boot loader alone.
-  // Where the privileges are apart, the agent hands over here, and its run ends as the helper's did.
+  // Where the privileges are apart, the agent hands over here, and its run ends as root's did.
   realised: [
     'profile-set',
     'switched',

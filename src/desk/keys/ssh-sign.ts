@@ -22,7 +22,7 @@ export interface SshSignerOptions {
 }
 
 /** How long a person may take to touch a token. Milliseconds. */
-const patience = 300_000;
+const deadline = 300_000;
 
 /** @throws NixmakerError `key-malformed` where the key is none that targets take */
 export async function makeSshSigner({ name, keyFile, onPrompt }: SshSignerOptions): Promise<Signer> {
@@ -62,7 +62,7 @@ async function runKeygen(
       // Where its files are is nobody’s business; that the token waits is.
       if (!/^(Signing file|Write signature) /.test(line)) onPrompt(line);
     };
-    const result = await runProgram('ssh-keygen', args, { timeout: patience, onStderrLine });
+    const result = await runProgram('ssh-keygen', args, { timeout: deadline, onStderrLine });
     if (result.startError !== undefined)
       throw new NixmakerError('usage', `ssh-keygen can’t be started: ${result.startError}`);
     if (result.exitCode !== 0) {

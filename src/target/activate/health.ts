@@ -1,5 +1,5 @@
 /**
- * Health checks on behalf of a run. The helper is shut in (no network, no capabilities, next to nothing to write to),
+ * Health checks on behalf of a run. Root’s unit is shut in (no network, no capabilities, next to nothing to write to),
  * and what it sees is not what the machine’s services see: so there they run in a transient unit, outside.
  */
 import * as z from 'zod';

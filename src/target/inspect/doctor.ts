@@ -48,7 +48,7 @@ const checks: Readonly<Record<string, Check>> = {
     (await nixSetting(nix, 'fsync-store-paths')) === 'true'
       ? ok('store paths are on disk before they count')
       : look(
-          'fsync-store-paths is off: a power cut in an import is healed afterwards, not avoided',
+          'fsync-store-paths is off: a power cut in an import is repaired afterwards, not avoided',
           'Set `fsync-store-paths = true` in nix.conf (the NixOS module does).',
         ),
   clock: checkClock,

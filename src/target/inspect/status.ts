@@ -106,7 +106,7 @@ export const journalFolders = (settings: Settings): string[] => [
   ...new Set([floorDirectoryOf(settings), settings.stateDirectory]),
 ];
 
-/** The agent's journal and, where the privileges are apart, the helper's: one run has the same id in both. */
+/** The agent's journal and, where the privileges are apart, root's: one run has the same id in both. */
 export async function readAllJournals(settings: Settings): Promise<JournalContents> {
   const all = await Promise.all(journalFolders(settings).map(readJournal));
   return {

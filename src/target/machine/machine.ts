@@ -124,7 +124,7 @@ export function contextFor(settings: Settings): NixContext {
 }
 
 /**
- * Root keeps its journal where nobody else can write: helper, command line and agent, whichever of them root runs.
+ * Root keeps its journal where nobody else can write: unit, command line and agent, whichever of them root runs.
  * In a sandbox (`direct`) there is one process, one user and one folder.
  */
 function settingsFor(settings: Settings, role: Role): Settings {

@@ -1,6 +1,6 @@
 /**
  * After a power cut in the middle of an import, paths may be valid in Nix's database with contents that never reached
- * the disk (Nix's defaults do not flush them). Importing again does not heal them, for valid paths are skipped. So
+ * the disk (Nix's defaults do not flush them). Importing again does not repair them, for valid paths are skipped. So
  * what has become valid since that import began is verified, and what is damaged is deleted with all that refers to
  * it: the bundle brings it again. Needs no privilege.
  */

@@ -12,8 +12,8 @@ import { withLock } from '../machine/with-lock.ts';
 import { requestReboot } from './reboot.ts';
 
 const pause = 300;
-/** Longer than a helper needs to see what was cut off. Milliseconds. */
-const patience = 5 * 60_000;
+/** Longer than nixmaker-activate.service needs to see what was cut off. Milliseconds. */
+const deadline = 5 * 60_000;
 const lockWait = ['--timeout', '60'];
 
 /**
@@ -38,11 +38,11 @@ async function requireWanted({ settings }: Pick<Machine, 'settings'>): Promise<v
 }
 
 /**
- * Runs that were cut off are the helper’s, who was started before us. One that it is rolling back needs no judgement, and
+ * Runs that were cut off are for nixmaker-activate.service, started before us. One that it is rolling back needs no judgement, and
  * must not be waited for: its switch may wait for the end of this very start.
  */
 async function untilAtRest({ settings, clock }: Pick<Machine, 'settings' | 'clock'>): Promise<void> {
-  const end = clock.monotonic() + patience;
+  const end = clock.monotonic() + deadline;
   for (;;) {
     const { records } = await readJournal(settings.stateDirectory);
     const stopped = lastOfEach(records).filter((r) => !isAtRest(r.state));

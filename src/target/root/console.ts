@@ -14,7 +14,7 @@ interface Visit {
 }
 
 /** Milliseconds a lamp may take to be lit. */
-const patience = 30_000;
+const deadline = 30_000;
 
 export async function tellPeople(
   machine: Pick<Machine, 'emit' | 'policy' | 'run' | 'settings'>,
@@ -29,7 +29,7 @@ export async function tellPeople(
   const [program = '', ...args] = notify;
   const last = visit.runs.at(-1);
   const result = await machine.run(program, args, {
-    timeout: patience,
+    timeout: deadline,
     cwd: '/',
     env: {
       NIXMAKER_PLACE: root,

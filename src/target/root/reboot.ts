@@ -90,7 +90,7 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
   }
 }
 
-/** Agent’s and helper’s; undefined where one of them is at work. */
+/** The agent’s and root’s; undefined where one of them is at work. */
 async function acquireLocks({
   hold,
   settings,

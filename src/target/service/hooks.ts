@@ -12,7 +12,7 @@ import { namesIn } from '../../files/read.ts';
 import type { Machine } from '../machine/machine.ts';
 
 /** Milliseconds a hook may take. */
-const patience = 30_000;
+const deadline = 30_000;
 
 /** As run-parts(8) and systemd name such files: no dots, so that editors' copies are left alone. */
 const hookName = /^[a-zA-Z0-9_-]+$/;
@@ -45,8 +45,8 @@ async function runHook(
     const mine = process.getuid?.() ?? 0;
     if (uid !== 0 && uid !== mine) return `it belongs to user ${uid}, not to root`;
     if ((mode & 0o022) !== 0) return 'others may write it';
-    const result = await machine.run(path, [], { timeout: patience, cwd: '/', env: environmentOf(receipt) });
-    if (result.timedOut) return `it did not end within ${patience / 1000} s`;
+    const result = await machine.run(path, [], { timeout: deadline, cwd: '/', env: environmentOf(receipt) });
+    if (result.timedOut) return `it did not end within ${deadline / 1000} s`;
     if (result.exitCode === 0) return undefined;
     return messageOf(
       result.startError ?? `exit ${result.exitCode ?? 'by a signal'}: ${result.stderrTail.at(-1) ?? ''}`,

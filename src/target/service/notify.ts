@@ -17,7 +17,7 @@ export interface Service {
 }
 
 /** Milliseconds; a program that hangs must not hold up the agent. */
-const patience = 10_000;
+const deadline = 10_000;
 
 /**
  * Says READY at once: whoever waits for the service must not wait for a run that is resumed first. With a watchdog
@@ -29,7 +29,7 @@ export async function enterService(
 ): Promise<Service> {
   if (env.NOTIFY_SOCKET === undefined) return { status: async () => undefined, close: () => undefined };
   const notify = async (...args: readonly string[]) => {
-    const result = await machine.run('systemd-notify', args, { timeout: patience });
+    const result = await machine.run('systemd-notify', args, { timeout: deadline });
     if (result.exitCode !== 0)
       machine.emit({
         event: 'notify-failed',
@@ -77,7 +77,7 @@ export async function tellJournal(
   ];
   const result = await machine.run('logger', ['--journald'], {
     input: `${fields.join('\n')}\n`,
-    timeout: patience,
+    timeout: deadline,
   });
   if (result.exitCode !== 0)
     machine.emit({

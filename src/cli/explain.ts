@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { catalogue, safetyOf } from '../core/catalogue.ts';
 import { exitCodes, NixmakerError, type ReasonCode } from '../core/errors.ts';
-import { print, printJson, runVerb } from './output.ts';
+import { print, printJson, runVerb } from './terminal/output.ts';
 
 export function defineExplain(program: Command): void {
   program

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { HostResult } from '../../desk/build/build.ts';
-import { print, printJson, printToStderr, runVerb, severalTimes } from '../output.ts';
+import { print, printJson, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
 import { addFlakeOptions } from './flake-options.ts';
 
 export interface BuildFlags {

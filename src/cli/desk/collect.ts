@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { catalogue, worstExit } from '../../core/catalogue.ts';
 import type { Collected } from '../../desk/fleet/receipts.ts';
-import { print, printJson, printToStderr, runVerb } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface CollectFlags {
   readonly directory: string;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, runVerb, severalTimes } from '../output.ts';
+import { print, printJson, runVerb, severalTimes } from '../terminal/output.ts';
 
 interface EncryptOptions {
   readonly to: readonly string[];

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import type { FleetHost } from '../../desk/fleet/receipts.ts';
-import { print, printJson, printToStderr, runVerb } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface FleetFlags {
   readonly directory: string;

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import { addSignerOptions, type SignerOptions, signEach } from './signer-options.ts';
 
 export function defineKeyring(program: Command): void {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, runVerb } from '../output.ts';
+import { print, printJson, runVerb } from '../terminal/output.ts';
 import { addFlakeOptions } from './flake-options.ts';
 
 interface ListOptions {

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import type { PutResult } from '../../desk/pool/put.ts';
-import { print, printJson, printToStderr, runVerb, severalTimes } from '../output.ts';
+import { print, printJson, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
 import { type BuildFlags, buildWith, wholeNumber } from './build.ts';
 
 interface PutFlags {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { printToStderr, runVerb } from '../output.ts';
+import { printToStderr, runVerb } from '../terminal/output.ts';
 import { addSignerOptions, type SignerOptions, signEach } from './signer-options.ts';
 
 export function defineSign(program: Command): void {

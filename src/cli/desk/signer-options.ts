@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Signer } from '../../desk/keys/sign.ts';
-import { printToStderr } from '../output.ts';
+import { printToStderr } from '../terminal/output.ts';
 
 /** Who signs: what `sign` and `keyring sign` have in common. */
 export interface SignerOptions {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
-import { print, printJson, printToStderr, runVerb, severalTimes } from '../output.ts';
+import { print, printJson, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
 
 interface VerifyOptions {
   readonly key: readonly string[];

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { catalogue } from '../../core/catalogue.ts';
 import { exitCodes, messageOf } from '../../core/errors.ts';
 import type { CheckResult } from '../../target/inspect/explain-bundle.ts';
-import { print, printJson, runVerb } from '../output.ts';
+import { print, printJson, runVerb } from '../terminal/output.ts';
 
 interface CheckPolicyOptions {
   readonly settings?: string;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import type { Side } from '../../target/activate/system-diff.ts';
-import { print, printJson, printToStderr, runVerb } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface DiffOptions {
   readonly settings?: string;

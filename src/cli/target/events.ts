@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, runVerb, untilStopped } from '../output.ts';
+import { print, runVerb, untilStopped } from '../terminal/output.ts';
 
 interface EventsOptions {
   readonly settings?: string;

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, printToStderr, runVerb } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
 interface FloorOptions extends TargetOptions {

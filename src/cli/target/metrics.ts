@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, runVerb } from '../output.ts';
+import { print, runVerb } from '../terminal/output.ts';
 
 interface MetricsOptions {
   readonly settings?: string;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Operation, operations } from '../../core/schema.ts';
-import { print, printJson, printToStderr, runVerb } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import type { OpenedTarget } from './open-target.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 

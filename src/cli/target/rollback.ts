@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { print, printJson, printToStderr, runVerb } from '../output.ts';
+import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
 interface RollbackOptions extends TargetOptions {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import type { Status } from '../../target/inspect/status.ts';
-import { print, printJson, runVerb, untilStopped } from '../output.ts';
+import { print, printJson, runVerb, untilStopped } from '../terminal/output.ts';
 
 interface StatusOptions {
   readonly settings?: string;

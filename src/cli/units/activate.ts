@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { runVerb, serviceLog } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { runVerb, serviceLog } from '../terminal/output.ts';
 
 /** What nixmaker-activate.service runs; not meant for people, and so not in the help. */
 export function defineActivate(program: Command): void {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, runVerb, serviceLog, untilStopped } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { print, printJson, runVerb, serviceLog, untilStopped } from '../terminal/output.ts';
 
 interface AgentOptions extends TargetOptions {
   readonly once?: boolean;

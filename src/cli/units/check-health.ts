@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { printJson, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { printJson, runVerb } from '../terminal/output.ts';
 
 interface CheckHealthOptions extends TargetOptions {
   readonly afterStart?: boolean;

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import type { Occasion } from '../../target/activate/judge-pending.ts';
-import { print, printJson, printToStderr, runVerb, serviceLog } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { print, printJson, printToStderr, runVerb, serviceLog } from '../terminal/output.ts';
 
 interface ConfirmOptions extends TargetOptions {
   readonly atStart?: boolean;

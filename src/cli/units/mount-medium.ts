@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { runVerb, serviceLog } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { runVerb, serviceLog } from '../terminal/output.ts';
 
 /** What nixmaker-medium@.service runs when a medium comes; not meant for people, who have mount(8). */
 export function defineMountMedium(program: Command): void {

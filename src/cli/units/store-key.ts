@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, printJson, printToStderr, runVerb } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 export function defineStoreKey(program: Command): void {
   const command = program

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { runVerb, serviceLog } from '../output.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { runVerb, serviceLog } from '../terminal/output.ts';
 
 /** What nixmaker-receipts.service runs when a medium is done with; not meant for people. */
 export function defineWriteReceipts(program: Command): void {

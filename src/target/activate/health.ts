@@ -5,6 +5,7 @@
 import * as z from 'zod';
 import { checkHealth, checkStart, type HealthContext } from '../../activation/health.ts';
 import { runOutside } from '../../activation/outside.ts';
+import { complaintOf } from '../../core/complaint.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { HealthPolicy } from '../../core/policy/policy.ts';
 import type { HealthResult } from '../../core/run/receipt.ts';
@@ -78,8 +79,8 @@ async function runHealthChecksOutside(
     const parsed = resultsParser.parse(JSON.parse(result.stdout));
     return parsed.map(({ detail, ...rest }) => (detail === undefined ? rest : { ...rest, detail }));
   } catch (error) {
-    const why = result.startError ?? result.stderrTail.at(-1) ?? messageOf(error);
-    return [{ check: 'the health checks can be run', ok: false, detail: messageOf(why) }];
+    const why = complaintOf(result, messageOf(error));
+    return [{ check: 'the health checks can be run', ok: false, detail: why }];
   }
 }
 

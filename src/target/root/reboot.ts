@@ -1,9 +1,11 @@
 /** Restarting the machine, where the policy lets us: after what was installed, and never into somebody’s work. */
+
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findStartChanges } from '../../activation/inspect.ts';
 import { startUnit, startUnitLater } from '../../activation/units.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { complaintOf } from '../../core/complaint.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import type { HeldProcess } from '../../core/ports.ts';
 import { type RebootFacts, rebootReason, rebootTiming } from '../../core/run/reboot.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
@@ -79,8 +81,8 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
     // As a person at a terminal would: who holds an inhibitor lock is not to be run over (systemctl(1)).
     const result = await machine.run('systemctl', ['reboot', '--check-inhibitors=yes']);
     if (result.exitCode !== 0) {
-      const said = result.startError ?? result.stderrTail.at(-1) ?? `exit ${result.exitCode}`;
-      return await comeBack(machine, { again: busyPause, because: messageOf(said) });
+      const because = complaintOf(result, `exit ${result.exitCode}`);
+      return await comeBack(machine, { again: busyPause, because });
     }
     machine.emit({ event: 'rebooting', because });
     // Holding the locks, so that nobody begins anything that the restart would cut off.

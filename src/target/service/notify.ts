@@ -3,8 +3,10 @@
  * with fields of its own. Node.js has no datagram sockets of the kind that systemd listens on, so systemd's and util-linux's
  * own programs do it; nothing of a run depends on them.
  */
+
 import { catalogue } from '../../core/catalogue.ts';
-import { messageOf, printable } from '../../core/errors.ts';
+import { complaintOf } from '../../core/complaint.ts';
+import { printable } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { messageIdOf } from '../../report/message-id.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -34,7 +36,7 @@ export async function enterService(
       machine.emit({
         event: 'notify-failed',
         level: 'warn',
-        detail: messageOf(result.startError ?? result.stderrTail.at(-1) ?? ''),
+        detail: complaintOf(result, ''),
       });
   };
   await notify('--ready', '--status=Starting');
@@ -83,6 +85,6 @@ export async function tellJournal(
     machine.emit({
       event: 'journal-entry-failed',
       level: 'warn',
-      detail: messageOf(result.startError ?? ''),
+      detail: complaintOf(result, ''),
     });
 }

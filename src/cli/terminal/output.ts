@@ -1,8 +1,8 @@
 /** Results on standard output, printToStderr on standard error, exit codes from the catalogue. */
-import { catalogue } from '../core/catalogue.ts';
-import { exitCodes, messageOf, NixmakerError } from '../core/errors.ts';
-import type { EventSink } from '../core/ports.ts';
-import { explain } from '../report/tables.ts';
+import { catalogue } from '../../core/catalogue.ts';
+import { exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
+import type { EventSink } from '../../core/ports.ts';
+import { explain } from '../../report/tables.ts';
 
 export function print(text: string): void {
   process.stdout.write(text);
@@ -14,7 +14,7 @@ export function printToStderr(text: string): void {
 
 /** The log of a service: JSON lines on standard error, with priorities where the journal listens. */
 export async function serviceLog(verbose = false): Promise<EventSink> {
-  const { makeLog } = await import('../report/logger.ts');
+  const { makeLog } = await import('../../report/logger.ts');
   const journald = process.env.JOURNAL_STREAM !== undefined;
   return makeLog({ level: verbose ? 'debug' : 'info', journald, write: printToStderr });
 }

@@ -7,12 +7,19 @@ import { test } from 'node:test';
 import { makeBuilder } from '../machines/builder.ts';
 import { main } from '../machines/compiled.ts';
 import { checkout, nixSystem, run } from '../machines/program.ts';
-import { makeKeys, makeWorkplace, plainHost, writeFlake } from '../support/fleet.ts';
+import { type Keys, makeWorkplace, plainHost, writeFlake } from '../support/fleet.ts';
 import { takeApart } from '../support/forge.ts';
 
 const folder = await makeWorkplace();
 const builder = await makeBuilder(join(folder, 'builder'));
-const keys = await makeKeys(builder, folder, 'fleet-1');
+
+async function makeKeys(name: string): Promise<Keys> {
+  const made = await builder.nixmaker(['keygen', name, '--out', folder]);
+  assert.equal(made.code, 0, made.stderr);
+  return { secretFile: join(folder, `${name}.secret`), publicKey: made.stdout.trim() };
+}
+
+const keys = await makeKeys('fleet-1');
 
 async function nixmaker(...args: string[]) {
   return builder.nixmaker(args);
@@ -311,7 +318,7 @@ test('keygen keeps the secret to its owner and never writes over a key', async (
 
 test('sign makes an unsigned bundle the same as one signed when it was built; a second key signs beside it', async () => {
   const flake = await writeFlake(join(folder, 'signing'));
-  const second = await makeKeys(builder, folder, 'second-1');
+  const second = await makeKeys('second-1');
   const signed = join(folder, 'signed-out/web/web.tar');
   const later = join(folder, 'later-out/web/web.tar');
   await ok('build', '-f', `path:${flake}`, '-d', join(folder, 'signed-out'), '--key', keys.secretFile);
@@ -398,22 +405,15 @@ test('folders may be given relative, and as the README has it', async () => {
 });
 
 test('a build that is interrupted leaves nothing half written', async () => {
+  const begun = join(folder, 'interrupted-begun');
   const hosts = {
-    web: '{ config.system.build.toplevel = derivation { name = "nixos-system-web-0"; system = builtins.currentSystem or "x86_64-linux"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "sleep 600" ]; }; }',
+    web: `{ config.system.build.toplevel = derivation { name = "nixos-system-web-0"; system = builtins.currentSystem or "x86_64-linux"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "echo >${begun}; sleep 600" ]; }; }`,
   };
   const flake = await writeFlake(join(folder, 'interrupted'), { hosts });
   const out = join(folder, 'interrupted-out');
   const ran = await builder.run([
-    'timeout',
-    '--signal=INT',
-    '3',
-    process.execPath,
-    main,
-    'build',
-    '-f',
-    `path:${flake}`,
-    '-d',
-    out,
+    ...['sh', '-euc', '"$@" & p=$!; until [ -e "$0" ]; do sleep 0.05; done; kill -INT $p; wait $p', begun],
+    ...[process.execPath, main, 'build', '-f', `path:${flake}`, '-d', out],
   ]);
   assert.notEqual(ran.code, 0);
   assert.deepEqual(await readdir(out), []);

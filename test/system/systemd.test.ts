@@ -473,7 +473,7 @@ test('with a policy that can’t be used the agent says so once, stays down, and
 });
 
 test('a keyring that comes along is kept by root, on the word of the keys before it and not of the agent', async () => {
-  const second = await makeKeys(shop.builder, shop.folder, 'second-1');
+  const second = await makeKeys(shop.folder, 'second-1');
   const must = async (...args: string[]) => {
     const ran = await shop.builder.nixmaker(args);
     assert.equal(ran.code, 0, ran.stderr);
@@ -514,7 +514,7 @@ test('a keyring that comes along is kept by root, on the word of the keys before
 });
 
 test('where Nix trusts none of the keys, root vouches for what the manifest pins, and for nothing else', async () => {
-  const third = await makeKeys(shop.builder, shop.folder, 'third-1');
+  const third = await makeKeys(shop.folder, 'third-1');
   const policy = { schema: 1, host: 'web', operation: 'switch', keyringVersion: 1 };
   await bed.write('/etc/nixmaker/policy.json', JSON.stringify({ ...policy, trustedKeys: [third.publicKey] }));
   await bed.sh('systemctl stop nixmaker.service; systemctl enable nixmaker-store-key.service');
@@ -530,7 +530,7 @@ test('where Nix trusts none of the keys, root vouches for what the manifest pins
     });
   // What an agent that was taken over would ask for: a word for a manifest of its own key’s.
   const forged = await unsigned('by-thief', 970);
-  const thief = await makeKeys(shop.builder, shop.folder, 'thief-1');
+  const thief = await makeKeys(shop.folder, 'thief-1');
   assert.equal((await shop.builder.nixmaker(['sign', '--key', thief.secretFile, forged])).code, 0);
   const { manifestBytes, signatureBytes } = await takeApart(forged);
   const asked = {

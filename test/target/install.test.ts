@@ -421,7 +421,11 @@ test('what carries no NixOS system is refused before anything is changed', async
 });
 
 const recipes = (name: string) =>
-  shop.bundle(name, { hosts: { web: plainHost('web', name) }, args: ['--content', 'derivation'] });
+  shop.bundle(name, {
+    hosts: { web: plainHost('web', name) },
+    args: ['--content', 'derivation'],
+    keptFrom: 'nowhere',
+  });
 
 test('content derivation: never-build refuses and names what is missing', async () => {
   const target = await freshTarget();

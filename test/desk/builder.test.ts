@@ -411,10 +411,14 @@ test('a build that is interrupted leaves nothing half written', async () => {
   };
   const flake = await writeFlake(join(folder, 'interrupted'), { hosts });
   const out = join(folder, 'interrupted-out');
+  // As Ctrl-C does: to all of the group.
+  const interrupt =
+    'trap "" INT; env --default-signal=INT "$@" & p=$!; until [ -e "$0" ]; do sleep 0.05; done; kill -INT 0; wait $p';
   const ran = await builder.run([
-    ...['sh', '-euc', '"$@" & p=$!; until [ -e "$0" ]; do sleep 0.05; done; kill -INT $p; wait $p', begun],
+    ...['setsid', '--wait', 'sh', '-euc', interrupt, begun],
     ...[process.execPath, main, 'build', '-f', `path:${flake}`, '-d', out],
   ]);
+  assert.ok(existsSync(begun));
   assert.notEqual(ran.code, 0);
   assert.deepEqual(await readdir(out), []);
 });

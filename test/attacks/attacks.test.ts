@@ -18,8 +18,8 @@ import { keepTable } from '../support/out.ts';
 const attacks = await readAttacks();
 
 const shop = await makeWorkshop();
-const stranger = await makeKeys(shop.builder, shop.folder, 'stranger-1');
-const impostor = await makeKeys(shop.builder, join(shop.folder, 'impostor'), 'fleet-1');
+const stranger = await makeKeys(shop.folder, 'stranger-1');
+const impostor = await makeKeys(join(shop.folder, 'impostor'), 'fleet-1');
 const release = (name: string, sequence: number, host = 'web') =>
   shop.bundle(name, {
     host,

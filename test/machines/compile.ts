@@ -11,7 +11,7 @@ const entries = {
   'machines/killed-run': 'test/machines/killed-run.ts',
   'machines/as-booted': 'test/machines/as-booted.ts',
 };
-const folder = join(checkout, 'test/out/compiled');
+const folder = join(checkout, 'test/out/built');
 const oneDay = 86_400_000;
 
 /** Of all that goes into it. */
@@ -30,11 +30,13 @@ async function digest(): Promise<string> {
 /** @returns the folder with `package.json`, which is looked for two folders up from any of its files, and `dist/` */
 export async function compile(): Promise<string> {
   const place = join(folder, await digest());
-  if (existsSync(place)) return place;
+  const finished = join(place, 'nixmaker');
+  if (existsSync(finished)) return finished;
   await mkdir(folder, { recursive: true });
   await clearAway();
   const { build } = await import('esbuild');
-  const making = await mkdtemp(join(folder, 'making-'));
+  await mkdir(place, { recursive: true });
+  const making = await mkdtemp(join(place, 'making-'));
   await copyFile(join(checkout, 'package.json'), join(making, 'package.json'));
   await build({
     absWorkingDir: checkout,
@@ -53,14 +55,14 @@ export async function compile(): Promise<string> {
     },
   });
   // Another process may have been quicker; what it made is the same.
-  await rename(making, place).catch(async (error: NodeJS.ErrnoException) => {
+  await rename(making, finished).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     await rm(making, { recursive: true });
   });
-  return place;
+  return finished;
 }
 
-/** What earlier sources were compiled to; not what another run may be using. */
+/** What belongs to earlier sources; not what another run may be using. */
 async function clearAway(): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name);

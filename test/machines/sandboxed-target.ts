@@ -10,7 +10,7 @@ import { nixConf } from './builder.ts';
 import { main } from './compiled.ts';
 import { Daemon } from './daemon.ts';
 import { Namespace } from './namespace.ts';
-import { mortal, type Ran, type RunOptions } from './program.ts';
+import { mortal, type Ran, type RunOptions, run } from './program.ts';
 
 export interface TargetOptions {
   readonly host: string;
@@ -21,6 +21,8 @@ export interface TargetOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Lines for the daemon's nix.conf. */
   readonly nixConf?: string;
+  /** The folder of a target that has been closed: it begins with a copy of all there is. */
+  readonly copyOf?: string;
 }
 
 export interface Target {
@@ -92,6 +94,10 @@ async function layOut(root: string, options: TargetOptions): Promise<Places> {
 const writeJson = (path: string, value: unknown) => writeFile(path, JSON.stringify(value, null, 2));
 
 export async function makeTarget(root: string, options: TargetOptions): Promise<Target> {
+  if (options.copyOf !== undefined) {
+    const copied = await run('cp', ['--archive', '--reflink=auto', options.copyOf, root]);
+    if (copied.code !== 0) throw new Error(copied.stderr);
+  }
   const { etc, ...places } = await layOut(root, options);
   const { settingsFile } = places;
   const namespace = await Namespace.open(root);

@@ -1,10 +1,12 @@
 /** Flakes for tests, made of the sample's own system.nix, in a folder that goes when the test file ends. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { generateKeyPair } from '../../src/signing/nix-key.ts';
 import { type Builder, copySample, makeBuilder } from '../machines/builder.ts';
 import { run } from '../machines/program.ts';
+import { fleetKey, type KeyPair, makeOrCopy } from './kept-bundles.ts';
 
 /** A folder for a whole test file. Nix makes its store read-only, so removing it takes a chmod. */
 export async function makeWorkplace(): Promise<string> {
@@ -54,11 +56,17 @@ export interface Keys {
   readonly publicKey: string;
 }
 
-export async function makeKeys(builder: Builder, folder: string, name: string): Promise<Keys> {
-  const made = await builder.nixmaker(['keygen', name, '--out', folder]);
-  if (made.code !== 0) throw new Error(made.stderr);
-  return { secretFile: join(folder, `${name}.secret`), publicKey: made.stdout.trim() };
+/** Keys as `nixmaker keygen` writes them. */
+async function writeKeys(folder: string, name: string, pair: KeyPair): Promise<Keys> {
+  await mkdir(folder, { recursive: true });
+  const secretFile = join(folder, `${name}.secret`);
+  await writeFile(secretFile, `${pair.secret}\n`, { mode: 0o600, flag: 'wx' });
+  await writeFile(join(folder, `${name}.public`), `${pair.public}\n`);
+  return { secretFile, publicKey: pair.public };
 }
+
+export const makeKeys = (folder: string, name: string): Promise<Keys> =>
+  writeKeys(folder, name, generateKeyPair(name));
 
 export interface Workshop {
   readonly folder: string;
@@ -71,30 +79,28 @@ export interface Workshop {
 export interface BundleOptions extends FlakeOptions {
   readonly args?: readonly string[];
   readonly host?: string;
+  /** For tests that look into the builder's store: built here and now. */
+  readonly keptFrom?: 'nowhere';
 }
 
 /** A builder with a key: what most tests of the target begin with. */
 export async function makeWorkshop(): Promise<Workshop> {
   const folder = await makeWorkplace();
   const builder = await makeBuilder(join(folder, 'builder'));
-  const keys = await makeKeys(builder, folder, 'fleet-1');
-  const build = async (name: string, { args = [], host = 'web', ...flake }: BundleOptions) => {
+  const keys = await writeKeys(folder, 'fleet-1', fleetKey);
+  const build = async (name: string, { args = [], host = 'web', keptFrom, ...flake }: BundleOptions) => {
     const path = await writeFlake(join(folder, 'flakes', name), flake);
     const out = join(folder, 'out', name);
-    const key = args.includes('--unsigned') ? [] : ['--key', keys.secretFile];
     const rest = args.filter((a) => a !== '--unsigned');
-    const built = await builder.nixmaker([
-      'build',
-      '--flake',
-      `path:${path}`,
-      '--dir',
-      out,
-      '--host',
-      host,
-      ...key,
-      ...rest,
-    ]);
-    if (built.code !== 0) throw new Error(built.stderr);
+    const key = args.includes('--unsigned') ? [] : ['--key', keys.secretFile];
+    const make = async () => {
+      const call = ['build', '--flake', `path:${path}`, '--dir', out, '--host', host, ...key, ...rest];
+      const ran = await builder.nixmaker(call);
+      if (ran.code !== 0) throw new Error(ran.stderr);
+    };
+    // What is in a file beside the flake is not known here.
+    if (keptFrom === 'nowhere' || args.some((a) => a.includes('/'))) await make();
+    else await makeOrCopy({ flake: path, words: [host, ...args], out }, make);
     return join(out, host, rest.includes('classic') ? `${host}.tar.gz` : `${host}.tar`);
   };
   const built = new Map<string, Promise<string>>();

@@ -10,18 +10,20 @@ const release = (name: string, sequence: number) =>
 const old = await release('old', 0);
 const next = await release('next', 10);
 let count = 0;
+const options = { host: 'web', trustedKeys: [shop.keys.publicKey] };
 
-/** Installs the old system, then the next one under the health checks given. */
+/** Runs the old system; each test has a copy. */
+const before = await makeTarget(join(shop.folder, 'before'), options);
+assert.equal((await before.verb('switch', ['--tarball', old])).code, 0);
+const previous = await before.currentSystem();
+await before.close();
+
+/** Installs the next system over the old one, under the health checks given. */
 async function switchUnder(health: Record<string, unknown>) {
   count += 1;
-  const options = { host: 'web', trustedKeys: [shop.keys.publicKey] };
-  const root = join(shop.folder, `target-${count}`);
-  const before = await makeTarget(root, options);
-  assert.equal((await before.verb('switch', ['--tarball', old])).code, 0);
-  const previous = await before.currentSystem();
-  await before.close();
-  const target = await makeTarget(root, {
+  const target = await makeTarget(join(shop.folder, `target-${count}`), {
     ...options,
+    copyOf: before.root,
     policy: { health: { settle: 0, interval: 0.1, retries: 0, timeout: 2, ...health } },
   });
   after(() => target.close());

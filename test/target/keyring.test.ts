@@ -8,8 +8,8 @@ import { type Keys, makeKeys, makeWorkshop, plainHost } from '../support/fleet.t
 
 const shop = await makeWorkshop();
 const first = shop.keys;
-const second = await makeKeys(shop.builder, shop.folder, 'second-1');
-const third = await makeKeys(shop.builder, shop.folder, 'third-1');
+const second = await makeKeys(shop.folder, 'second-1');
+const third = await makeKeys(shop.folder, 'third-1');
 const targets: Target[] = [];
 after(() => Promise.all(targets.map((target) => target.close())));
 

@@ -6,7 +6,7 @@ import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();
-const stranger = await makeKeys(shop.builder, shop.folder, 'stranger-1');
+const stranger = await makeKeys(shop.folder, 'stranger-1');
 const target: Target = await makeTarget(join(shop.folder, 'target'), {
   host: 'web',
   trustedKeys: [shop.keys.publicKey],
@@ -25,7 +25,7 @@ const flipInNar = async (path: string) => {
 };
 /** A bundle by somebody with the trusted key’s name, but not the key. */
 const impostor = async (path: string) => {
-  await makeKeys(shop.builder, join(shop.folder, 'impostor'), 'fleet-1');
+  await makeKeys(join(shop.folder, 'impostor'), 'fleet-1');
   await copyFile(await shop.bundle('impostor', { args: ['--unsigned'] }), path);
   const signed = await shop.builder.nixmaker([
     'sign',

@@ -7,7 +7,7 @@ import { makeTarget, type Target, type TargetOptions } from '../machines/sandbox
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();
-const anna = await makeKeys(shop.builder, shop.folder, 'anna-1');
+const anna = await makeKeys(shop.folder, 'anna-1');
 const targets: Target[] = [];
 after(() => Promise.all(targets.map((target) => target.close())));
 

@@ -103,7 +103,7 @@ test('contents that are not what the manifest pins are refused by Nix, although 
 });
 
 test('a key that a keyring has brought, and that nix.conf does not know, is enough as well', async () => {
-  const second = await makeKeys(shop.builder, shop.folder, 'second-1');
+  const second = await makeKeys(shop.folder, 'second-1');
   const target = await freshTarget([second.publicKey], [shop.keys.publicKey]);
   await target.verb('store-key');
   await target.restartDaemon();

@@ -1,0 +1,99 @@
+/** What an agent that was taken over can ask the helper for, and how both are shut in. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { bed, release, units } from './scene.ts';
+
+test('what an agent that was taken over could put among the requests is removed, and changes nothing', async () => {
+  const before = await bed.sh('readlink /run/current-system; readlink /nix/var/nix/profiles/system');
+  const bundle = await readFile(await release('forged', 500));
+  const start = bundle.indexOf('{"schema"');
+  const manifest = bundle.subarray(start, bundle.indexOf('\n', start) + 1);
+  const request = (changes: Record<string, unknown>) =>
+    JSON.stringify({
+      schema: 1,
+      transaction: 'aaaaaaaaaaaa',
+      operation: 'switch',
+      source: 'forged',
+      manifest: manifest.toString('base64'),
+      signatures: '',
+      ...changes,
+    });
+  const wrongSignature = Buffer.from(`fleet-1:${Buffer.alloc(64, 1).toString('base64')}\n`).toString(
+    'base64',
+  );
+  const files: Record<string, string> = {
+    'unsigned.json': request({ transaction: 'aaaaaaaaaaa1' }),
+    'forged.json': request({ transaction: 'aaaaaaaaaaa2', signatures: wrongSignature }),
+    'path.json': request({ transaction: '../../../etc/x' }),
+    'text.json': 'not JSON',
+  };
+  await bed.sh('systemctl stop nixmaker-activate.path');
+  for (const [name, text] of Object.entries(files)) await bed.write(`/run/nixmaker/requests/${name}`, text);
+  await bed.sh(
+    'cd /run/nixmaker/requests; chown nixmaker: *.json; chmod 600 *.json; echo "{}" >foreign.json; ln -s /etc/shadow link.json; mkfifo fifo.json; mkdir folder.json; head -c 13000000 /dev/zero >large.json; chown nixmaker: large.json; ln unsigned.json hard.json',
+  );
+  await bed.sh('systemctl start nixmaker-activate.path');
+  await bed.until('test -z "$(ls /run/nixmaker/requests)"');
+  await bed.until('test "$(systemctl is-active nixmaker-activate.service)" = inactive');
+  assert.equal(await bed.sh('readlink /run/current-system; readlink /nix/var/nix/profiles/system'), before);
+  const log = await bed.sh('journalctl --no-pager --unit nixmaker-activate --output=cat');
+  assert.match(log, /"name":"link\.json","detail":"ELOOP/);
+  assert.match(log, /"name":"fifo\.json","detail":"it is not a regular file"/);
+  assert.match(log, /"name":"foreign\.json","detail":"it is not the agent’s own"/);
+  assert.match(log, /"name":"large\.json","detail":"it has 13000000 bytes/);
+  assert.match(log, /"name":"path\.json","detail":"it is not a request"/);
+  const receipt = JSON.parse(await bed.sh('cat /var/lib/nixmaker/activation/receipts/aaaaaaaaaaa2.json')) as {
+    state: string;
+    code: string;
+  };
+  assert.deepEqual([receipt.state, receipt.code], ['refused', 'signature-invalid']);
+});
+
+test('a genuine manifest whose system is not in the store is refused by the helper', async () => {
+  const bundle = await readFile(await release('absent', 510));
+  const member = (name: string) => {
+    const at = bundle.indexOf(`${name}\0`);
+    const size = Number.parseInt(bundle.toString('latin1', at + 124, at + 135), 8);
+    return bundle.subarray(at + 512, at + 512 + size).toString('base64');
+  };
+  const request = {
+    schema: 1,
+    transaction: 'bbbbbbbbbbbb',
+    operation: 'switch',
+    source: 'absent',
+    manifest: member('manifest.json'),
+    signatures: member('manifest.sig'),
+  };
+  await bed.write('/run/nixmaker/requests/.new', JSON.stringify(request), '0600');
+  await bed.sh('cd /run/nixmaker/requests; chown nixmaker: .new; mv .new bbbbbbbbbbbb.json');
+  await bed.until('test -e /var/lib/nixmaker/activation/receipts/bbbbbbbbbbbb.json');
+  const receipt = JSON.parse(await bed.sh('cat /var/lib/nixmaker/activation/receipts/bbbbbbbbbbbb.json')) as {
+    state: string;
+    code: string;
+  };
+  assert.deepEqual([receipt.state, receipt.code], ['refused', 'closure-incomplete']);
+});
+
+test('the units are quiet under systemd-analyze verify, and shut in: 1.5 at most for the agent, 2.0 for the helper', async () => {
+  for (const unit of units) {
+    const instance = unit.replace('@.', '@sdb1.');
+    const ran = await bed.run(['systemd-analyze', 'verify', instance]);
+    assert.deepEqual([ran.code, ran.stdout + ran.stderr], [0, ''], unit);
+  }
+  for (const [unit, most] of [
+    ['nixmaker.service', 1.5],
+    ['nixmaker-activate.service', 2],
+    ['nixmaker-confirm.service', 2],
+    ['nixmaker-reboot.service', 2],
+    ['nixmaker-store-key.service', 2],
+    // It mounts for the whole machine, so it can have no mount namespace, and none of what needs one.
+    ['nixmaker-medium@sdb1.service', 4.5],
+    // It mounts, and writes wherever a carrier’s folder is.
+    ['nixmaker-receipts.service', 3.5],
+  ] as const) {
+    const text = await bed.sh('systemd-analyze security --no-pager "$1" || true', unit);
+    const score = Number(/Overall exposure level for \S+: ([0-9.]+)/.exec(text)?.[1]);
+    assert.ok(score <= most, `${unit}: ${score}`);
+  }
+});

@@ -1,0 +1,107 @@
+/** Switches that are wrong, hang, or replace who asked for them; and who may do them by hand. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { bed, drop, release, report, shop } from './scene.ts';
+
+test('the command line, as root, shares floor and history with the helper', async () => {
+  const path = await release('by-hand', 600);
+  await bed.write('/root/by-hand.tar', await readFile(path));
+  assert.match(await bed.sh('nixmaker switch --tarball /root/by-hand.tar'), /^DONE\n/);
+  const older = await bed.run(['nixmaker', 'switch', '--tarball', '/root/by-hand.tar']);
+  assert.match(older.stdout, /taken before/);
+  await drop(await release('late', 590), 'late.tar');
+  assert.match(await report('refused', 'late.tar'), /sequence-older/);
+  assert.match(await bed.sh('nixmaker history'), /601 +committed.*by-hand\.tar/);
+});
+
+test('a unit that fails after the switch brings the previous system back; one that had failed before does not', async () => {
+  await bed.write(
+    '/etc/systemd/system/broken-before.service',
+    '[Service]\nType=oneshot\nExecStart=/bin/false\n',
+  );
+  await bed.write(
+    '/etc/systemd/system/broken-after.service',
+    '[Service]\nType=oneshot\nExecStart=/bin/false\n',
+  );
+  await bed.sh(
+    'systemctl daemon-reload; systemctl start broken-before.service || true; systemctl is-failed broken-before.service',
+  );
+  const policy = {
+    schema: 1,
+    host: 'web',
+    operation: 'switch',
+    trustedKeys: [shop.keys.publicKey],
+    health: {
+      settle: 0,
+      interval: 0.1,
+      units: ['nix-daemon.socket'],
+      // The helper itself has no network and may write nowhere: what it sees must not count.
+      tcp: [{ port: 7070 }],
+      commands: [['sh', '-c', 'touch /run/looked && test "$(ls -d /home)" = /home']],
+      systemRunning: false,
+    },
+  };
+  await bed.write('/etc/nixmaker/policy.json', JSON.stringify(policy));
+  await bed.sh('systemctl restart nixmaker.service');
+  await bed.sh(
+    "systemd-run --quiet --unit listener /opt/node/bin/node -e \"require('net').createServer().listen(7070, '127.0.0.1')\"; ip link set lo up 2>/dev/null || true",
+  );
+  const before = await bed.sh('readlink /run/current-system');
+  await drop(
+    await release(
+      'ill',
+      700,
+      'if [ "${1:-}" = switch ]; then systemctl start broken-after.service || true; fi',
+    ),
+    'ill.tar',
+  );
+  const ill = await report('refused', 'ill.tar');
+  assert.match(ill, /Health: +ok +unit nix-daemon\.socket is active\n/);
+  assert.match(ill, /Health: +ok +127\.0\.0\.1 port 7070 answers\n/);
+  assert.match(ill, /Health: +ok +sh -c touch/);
+  assert.match(ill, /Health: +BAD +no further unit has failed: broken-after\.service\n/);
+  assert.equal(await bed.sh('readlink /run/current-system'), before);
+  await bed.sh('systemctl reset-failed broken-after.service');
+  await drop(await release('well', 710), 'well.tar');
+  assert.match(await report('done', 'well.tar'), /Health: +ok +no further unit has failed\n/);
+});
+
+test('a switch that hangs is ended when its time is up, with all it has started, and rolled back', async () => {
+  await bed.write('/etc/nixmaker/settings.json', JSON.stringify({ switchDeadline: 3 }));
+  const before = await bed.sh('readlink /run/current-system');
+  await drop(await release('hanging', 800, 'if [ "${1:-}" = switch ]; then sleep 7777; fi'), 'hanging.tar');
+  assert.match(
+    await report('refused', 'hanging.tar'),
+    /^FAILED, the previous system was put back\n.*switch-to-configuration: hung/s,
+  );
+  assert.equal(await bed.sh('readlink /run/current-system'), before);
+  assert.equal((await bed.run(['pgrep', '-f', 'sleep 7777'])).code, 1);
+  await bed.sh('rm /etc/nixmaker/settings.json');
+});
+
+test('an agent that is replaced by the switch it asked for is an ordinary thing', async () => {
+  const restart =
+    'if [ "${1:-}" = switch ]; then systemctl --no-block restart nixmaker.service nixmaker-activate.path; fi';
+  await drop(await release('replacing', 810, restart), 'replacing.tar');
+  assert.match(await report('done', 'replacing.tar'), /^DONE\n/);
+  assert.match(await bed.sh('cat /run/current-system/etc/motd'), /replacing/);
+  await bed.until('test "$(systemctl is-active nixmaker.service)" = active');
+  assert.equal(
+    await bed.sh('readlink /run/current-system'),
+    await bed.sh('readlink "/nix/var/nix/profiles/$(readlink /nix/var/nix/profiles/system)"'),
+  );
+});
+
+test('while the garbage collector runs all the time, nothing that is on its way is lost', async () => {
+  await bed.sh(
+    'touch /run/collect; (while [ -e /run/collect ]; do nix-collect-garbage; done) >/run/collected 2>&1 &',
+  );
+  await bed.until('test "$(grep -c "store paths deleted" /run/collected)" -ge 1');
+  await drop(await release('collected', 820), 'collected.tar');
+  const text = await report('done', 'collected.tar');
+  await bed.sh('rm /run/collect');
+  assert.match(text, /^DONE\n/);
+  const verified = await bed.run(['sh', '-c', 'nix-store --verify --check-contents 2>&1']);
+  assert.doesNotMatch(verified.stdout, /modified|disappeared|error/);
+});

@@ -1,0 +1,117 @@
+/** What the command line and the policy do with a bundle: switch, boot, test, going back. */
+import assert from 'node:assert/strict';
+import { createReadStream } from 'node:fs';
+import { copyFile, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { main } from '../machines/compiled.ts';
+import { makeWorkshop } from '../support/fleet.ts';
+import { parse, Targets, take } from '../support/targets.ts';
+
+const targets = new Targets(await makeWorkshop());
+
+test('switch takes a bundle from standard input, and refuses a bad one there too', async () => {
+  const target = await targets.fresh();
+  const bundle = await readFile(await targets.release('stdin'));
+  const cut = await target.verb('switch', ['--tarball', '-', '--json'], {
+    input: bundle.subarray(0, bundle.length - 600),
+  });
+  assert.deepEqual([cut.code, parse(cut.stdout).code], [65, 'bundle-truncated']);
+  const long = await target.verb('switch', ['--tarball', '-', '--json'], {
+    input: Buffer.concat([bundle, Buffer.alloc(512)]),
+  });
+  assert.deepEqual([long.code, parse(long.stdout).code], [65, 'bundle-trailing-data']);
+  const empty = await target.verb('switch', ['--tarball', '-', '--json'], { input: '' });
+  assert.equal(empty.code, 65);
+  const ran = await target.verb('switch', ['--tarball', '-', '--json'], { input: bundle });
+  assert.equal(ran.code, 0, ran.stdout + ran.stderr);
+  assert.match((await target.currentSystem()) ?? '', /nixos-system-web/);
+  assert.deepEqual(await readdir(join(target.stateDirectory, 'work')), []);
+});
+
+test('boot installs for the next start and leaves the running system alone', async () => {
+  const { target } = await targets.running();
+  const running = await target.currentSystem();
+  const receipt = await take(target, 'boot', await targets.release('two', '--sequence', '5'));
+  assert.deepEqual([receipt.state, receipt.generation], ['pending', 2]);
+  assert.equal(await target.currentSystem(), running);
+  assert.match(await readFile(join(target.root, 'boot/loader/loader.conf'), 'utf8'), /nixos-generation-2/);
+  const status = JSON.parse((await target.verb('status', ['--json'])).stdout) as { pending: boolean };
+  assert.equal(status.pending, true);
+});
+
+test('test runs a system without installing it; dry-activate changes nothing; neither raises the floor', async () => {
+  const { target } = await targets.running();
+  const running = await target.currentSystem();
+  const two = await targets.release('two', '--sequence', '5');
+  const dry = await take(target, 'dry-activate', two);
+  assert.equal(dry.state, 'committed');
+  assert.equal(await target.currentSystem(), running);
+  const tried = await take(target, 'test', two);
+  assert.equal(tried.state, 'committed');
+  assert.equal(await target.currentSystem(), tried.toplevel);
+  assert.equal(await target.profile(), 'system-1-link');
+  assert.equal((await take(target, 'switch', await targets.release('one'))).state, 'committed');
+  assert.equal(await target.currentSystem(), running);
+});
+
+test('the policy’s operation is what the agent does, and what it does not list is refused', async () => {
+  const target = await targets.fresh({ policy: { operation: 'boot', operations: ['boot'] } });
+  const bundle = await targets.release('one');
+  const refused = await take(target, 'switch', bundle);
+  assert.deepEqual([refused.code, refused.exit], ['operation-forbidden', 77]);
+  await copyFile(bundle, join(target.inbox, 'web.tar'));
+  assert.equal((await target.verb('agent', ['--once'])).code, 0);
+  assert.equal(await target.profile(), 'system-1-link');
+  assert.equal(await target.currentSystem(), undefined);
+  assert.match(await readFile(join(target.inbox, 'done/web.tar.txt'), 'utf8'), /^INSTALLED, to be confirmed/);
+});
+
+test('an operator goes back: to the generation before, or to one by number; the floor stays', async () => {
+  const { target, one } = await targets.running();
+  const two = await take(target, 'switch', await targets.release('two', '--sequence', '5'));
+  const back = await target.verb('rollback', ['--json']);
+  assert.equal(back.code, 0, back.stderr);
+  assert.equal(await target.currentSystem(), one.toplevel);
+  assert.equal(await target.profile(), 'system-1-link');
+  assert.match(await readFile(join(target.root, 'boot/loader/loader.conf'), 'utf8'), /nixos-generation-1/);
+  const floor = JSON.parse((await target.verb('status', ['--json'])).stdout) as {
+    floor: { sequence: number };
+  };
+  assert.equal(floor.floor.sequence, 6);
+  assert.equal((await take(target, 'switch', await targets.release('one'))).code, 'sequence-older');
+
+  assert.equal((await target.verb('rollback', ['--to', '2'])).code, 0);
+  assert.equal(await target.currentSystem(), two.toplevel);
+  for (const wrong of [
+    ['--to', '7'],
+    ['--to', 'x'],
+  ])
+    assert.equal((await target.verb('rollback', wrong)).code, 64);
+  assert.equal((await target.verb('rollback')).code, 0);
+  const none = await target.verb('rollback');
+  assert.equal(none.code, 64);
+  assert.match(none.stderr, /no-such-generation/);
+  assert.match((await target.verb('history')).stdout, /committed .*generation 1$/m);
+});
+
+test('standard input that is a file works as well', async () => {
+  const target = await targets.fresh();
+  const bundle = await targets.release('file-stdin');
+  let bytes = Buffer.alloc(0);
+  for await (const chunk of createReadStream(bundle)) bytes = Buffer.concat([bytes, chunk as Buffer]);
+  const ran = await target.run([
+    'sh',
+    '-c',
+    'exec "$@" < "$0"',
+    bundle,
+    process.execPath,
+    main,
+    'switch',
+    '--settings',
+    target.settingsFile,
+    '--tarball',
+    '-',
+  ]);
+  assert.equal(ran.code, 0, ran.stderr);
+});

@@ -51,7 +51,8 @@ export function nameOf(path: StorePath): string {
   return path.slice(storeDir.length + 34);
 }
 
-function isBaseName(text: string): boolean {
+/** Whether it is what follows the store folder in a store path. */
+export function isBaseName(text: string): boolean {
   const name = baseName.exec(text)?.[1];
   if (name === undefined) return false;
   // "." and ".." are no names, nor are they followed by a dash.

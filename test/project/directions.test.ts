@@ -14,6 +14,7 @@ const verbs = `cli/terminal commander node report ${core}`;
 const mayUse: Readonly<Record<string, string>> = {
   core: 'zod',
   'core/bundle': 'core zod',
+  'core/release': 'core zod',
   'core/policy': 'core core/bundle zod',
   'core/run': 'core core/policy zod',
 

@@ -1,0 +1,110 @@
+/**
+ * `contents` of format 2: how a release travels in this bundle or on this medium. Not signed: it says which compressed file may hold
+ * a path’s NAR. Its digests find damage early; NAR hashes decide. A line of the index that it does not mention is thought to be on
+ * the target.
+ *
+ * The first line is the manifest’s digest, so that a medium’s contents are not taken for another release’s. Every other is
+ * `[line,"whole",size,digest]` or `[line,"delta",size,digest,base,baseNarHash]`, in the index’s order; of several for one line the
+ * first that can be used counts.
+ */
+import { fromBaseName, nix32, type StorePath, toBaseName } from '../store-path.ts';
+import type { ReleaseIndex } from './index-file.ts';
+import { releaseLimits as limits } from './limits.ts';
+import { malformed, readLines } from './lines.ts';
+
+/** A compressed file that holds a path’s NAR, or the difference to it. */
+export type Piece = WholePiece | DeltaPiece;
+
+interface SizedPiece {
+  /** Number of the index’s line. */
+  readonly line: number;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** sha256 of the file, in Nix’s base 32. */
+  readonly digest: string;
+}
+
+export interface WholePiece extends SizedPiece {
+  readonly kind: 'whole';
+}
+
+export interface DeltaPiece extends SizedPiece {
+  readonly kind: 'delta';
+  /** A path that the target has. */
+  readonly base: StorePath;
+  /** What it must hold, sha256 in base 32: the same path can have been built to other contents. */
+  readonly baseNarHash: string;
+}
+
+const source = { code: 'bundle-malformed', name: 'contents' } as const;
+const digestForm = new RegExp(`^[${nix32}]{52}$`);
+
+export const pieceName = ({ kind, digest }: Pick<Piece, 'kind' | 'digest'>): string =>
+  kind === 'whole'
+    ? `nar/${digest.slice(0, 2)}/${digest}.nar.zst`
+    : `delta/${digest.slice(0, 2)}/${digest}.zst`;
+
+/** @param manifestDigest sha256 of the manifest, in hexadecimal */
+export function encodeContents(manifestDigest: string, pieces: Iterable<Piece>): string {
+  let text = `${JSON.stringify(manifestDigest)}\n`;
+  for (const piece of pieces) {
+    const { line, kind, size, digest } = piece;
+    const base = piece.kind === 'delta' ? [toBaseName(piece.base), piece.baseNarHash] : [];
+    text += `${JSON.stringify([line, kind, size, digest, ...base])}\n`;
+  }
+  return text;
+}
+
+/**
+ * The pieces by line of the index.
+ * @throws NixmakerError `bundle-malformed`
+ */
+export function parseContents(
+  bytes: Uint8Array,
+  { manifestDigest, index }: { readonly manifestDigest: string; readonly index: ReleaseIndex },
+): ReadonlyMap<number, readonly Piece[]> {
+  if (bytes.length > limits.contentsBytes)
+    malformed(source, `it has ${bytes.length} bytes, at most ${limits.contentsBytes} are read`);
+  const pieces = new Map<number, Piece[]>();
+  let last = 0;
+  let isHeaded = false;
+  readLines({ ...source, bytes, most: limits.lines * 2 }, (value, number) => {
+    if (number === 0) {
+      if (value !== manifestDigest) malformed(source, 'it is that of another manifest');
+      isHeaded = true;
+      return;
+    }
+    const piece = pieceOf(value, index, (detail) => malformed(source, `line ${number + 1}: ${detail}`));
+    if (piece.line < last) malformed(source, `line ${number + 1}: it is out of order`);
+    last = piece.line;
+    const same = pieces.get(piece.line);
+    if (same === undefined) pieces.set(piece.line, [piece]);
+    else if (same.length < limits.piecesOfALine) same.push(piece);
+    else
+      malformed(
+        source,
+        `line ${number + 1}: more than ${limits.piecesOfALine} say how to have the same path`,
+      );
+  });
+  if (!isHeaded) malformed(source, 'it is empty');
+  return pieces;
+}
+
+function pieceOf(value: unknown, index: ReleaseIndex, fault: (detail: string) => never): Piece {
+  if (!Array.isArray(value)) return fault('it has other fields');
+  const [line, kind, size, digest, base, baseNarHash] = value as readonly unknown[];
+  if (value.length !== (kind === 'delta' ? 6 : 4)) return fault('it has other fields');
+  if (typeof line !== 'number' || !Number.isInteger(line) || line < 0 || line >= index.length)
+    return fault('there is no such line in the index');
+  const most = index.narSize(line) + limits.pieceSlack;
+  if (typeof size !== 'number' || !Number.isInteger(size) || size < 1 || size > most)
+    return fault('its size is none');
+  if (typeof digest !== 'string' || !digestForm.test(digest)) return fault('its digest is none');
+  if (kind === 'whole') return { line, kind, size, digest };
+  if (kind !== 'delta') return fault('it is of no known kind');
+  const path = typeof base === 'string' ? fromBaseName(base) : undefined;
+  if (path === undefined) return fault('its base is no store path');
+  if (typeof baseNarHash !== 'string' || !digestForm.test(baseNarHash))
+    return fault('its base’s hash is none');
+  return { line, kind, size, digest, base: path, baseNarHash };
+}

@@ -1,0 +1,94 @@
+/**
+ * Lines of canonical JSON, read without an object a line that stays: index and contents have up to 200,000 of them, and the agent
+ * has neither a just-in-time compiler nor memory to spare. Each step over many bytes is one call of the runtime’s own.
+ */
+import { NixmakerError, type ReasonCode } from '../errors.ts';
+
+/** Read at a time, as many whole lines as fit. */
+const portionBytes = 256 * 1024;
+const newline = 0x0a;
+
+export interface LineSource {
+  readonly bytes: Uint8Array;
+  /** Of a reader’s complaint. */
+  readonly code: ReasonCode;
+  /** Name of the file, for people. */
+  readonly name: string;
+  /** More lines are refused before they are looked at. */
+  readonly most: number;
+  /** Where the first of the lines begins. */
+  readonly from?: number;
+}
+
+/**
+ * Calls for every line with its value, its number from 0 on, and where it begins. A line that is not exactly what JSON.stringify
+ * makes of its value is refused: one value, one spelling.
+ * @throws NixmakerError with the source’s code
+ */
+export function readLines(
+  source: LineSource,
+  each: (value: unknown, line: number, start: number) => void,
+): void {
+  const { bytes, most } = source;
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let line = 0;
+  for (let start = source.from ?? 0; start < bytes.length; ) {
+    const end = portionEnd(bytes, start);
+    if (end === undefined) malformed(source, 'it does not end with a newline');
+    const texts = decoded(source, decoder, bytes.subarray(start, end - 1)).split('\n');
+    if (line + texts.length > most) malformed(source, `it has more than ${most} lines`);
+    const values = valuesOf(source, texts, line);
+    for (let i = 0; i < texts.length; i++) {
+      const text = texts[i] as string;
+      each(values[i], line, start);
+      // Canonical lines are ASCII but for what their reader refuses; where they are not, nothing after this is reached.
+      start += text.length + 1;
+      line += 1;
+    }
+    if (start !== end) malformed(source, `line ${line}: it holds something else than ASCII`);
+  }
+}
+
+/** The end of the last whole line that begins in the portion; of the first line where that is longer. */
+function portionEnd(bytes: Uint8Array, start: number): number | undefined {
+  const last = bytes.lastIndexOf(newline, Math.min(start + portionBytes, bytes.length) - 1);
+  const at = last >= start ? last : bytes.indexOf(newline, start);
+  return at < 0 ? undefined : at + 1;
+}
+
+function decoded(source: LineSource, decoder: InstanceType<typeof TextDecoder>, bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch (cause) {
+    throw new NixmakerError(source.code, `${source.name}: it is not text in UTF-8`, { cause });
+  }
+}
+
+/** All at one go; where that fails, or not every line is one value in its one spelling, the first such line is named. */
+function valuesOf(source: LineSource, texts: readonly string[], first: number): unknown[] {
+  try {
+    const values: unknown = JSON.parse(`[${texts.join(',')}]`);
+    if (Array.isArray(values) && values.length === texts.length && areCanonical(values, texts)) return values;
+  } catch {
+    // Told below, by its line.
+  }
+  const bad = texts.findIndex((text) => !isCanonical(text));
+  return malformed(source, `line ${first + bad + 1} is not in canonical form`);
+}
+
+function areCanonical(values: readonly unknown[], texts: readonly string[]): boolean {
+  for (let i = 0; i < texts.length; i++) if (JSON.stringify(values[i]) !== texts[i]) return false;
+  return true;
+}
+
+function isCanonical(text: string): boolean {
+  try {
+    return JSON.stringify(JSON.parse(text)) === text;
+  } catch {
+    return false;
+  }
+}
+
+export function malformed({ code, name }: Pick<LineSource, 'code' | 'name'>, detail: string): never {
+  throw new NixmakerError(code, `${name}: ${detail}`);
+}

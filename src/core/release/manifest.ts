@@ -1,0 +1,161 @@
+/**
+ * The manifest of format 2: what a release is. How it travels (compressed digests, deltas, what is left out) is not signed, so the
+ * same release has one manifest, whole, as a delta, split over media, or passed on.
+ *
+ * Parsing happens only after the signature has been verified over the raw bytes (signing/). The text must be in the one canonical
+ * form that `encodeManifest` writes. That one rule refuses duplicate keys, numbers beyond 2^53, `-0`, `1e3`, escapes of other
+ * spellings and `__proto__`, all of which JSON.parse would take in silence, and makes “the same manifest” and “the same bytes”
+ * one thing.
+ */
+import * as z from 'zod';
+import { NixmakerError } from '../errors.ts';
+import {
+  describeIssues,
+  drvPath,
+  hostName,
+  machineId,
+  sequence,
+  storePath,
+  systemName,
+  timestamp,
+} from '../schema.ts';
+import { releaseLimits as limits } from './limits.ts';
+
+export const manifestSchemaVersion = 2;
+
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'is not a sha256 in hexadecimal');
+
+/** A file that is signed by its size and digest. */
+const signedFile = z.strictObject({ size: count, sha256: sha256Hex });
+
+/** Text for people: no control characters but newlines, so that it can't repaint a terminal or forge a log line. */
+const plainText = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .refine(
+      (text) =>
+        !/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/.test(
+          text,
+        ) && text.isWellFormed(),
+      'holds control characters',
+    );
+
+const totals = z.strictObject({
+  /** Lines of the index. */
+  paths: count.min(1).max(limits.lines),
+  /** Nodes of all NARs: files, folders and links. An inode each. */
+  files: count,
+  /** Of 4096 bytes: regular files rounded up, and a block for each folder. */
+  blocks: count,
+  narBytes: count,
+  /** Bytes of the largest NAR. */
+  largestNar: count,
+});
+
+const manifestShape = z.strictObject({
+  schema: z.literal(manifestSchemaVersion),
+  host: hostName,
+  system: systemName,
+  sequence,
+  createdAt: timestamp,
+  expiresAt: timestamp.optional(),
+  machineId: machineId.optional(),
+  /** Whoever signed wants it taken although it is lower, by a machine whose newest is exactly this. */
+  downgradeFrom: sequence.optional(),
+  content: z.enum(['closure', 'derivation']),
+  derivation: drvPath,
+  toplevel: storePath,
+  totals,
+  index: signedFile.extend({ size: count.min(1).max(limits.indexBytes) }),
+  /** Of the classic pair only. */
+  tarball: signedFile.optional(),
+  notes: plainText(limits.notesCharacters).optional(),
+  flake: z
+    .strictObject({ description: plainText(1000).optional(), revision: plainText(200).optional() })
+    .optional(),
+});
+
+const manifestSchema = manifestShape
+  .refine((m) => m.downgradeFrom === undefined || m.downgradeFrom > m.sequence, {
+    path: ['downgradeFrom'],
+    message: 'is not above the sequence',
+  })
+  .refine((m) => m.totals.largestNar <= m.totals.narBytes && m.totals.files >= m.totals.paths, {
+    path: ['totals'],
+    message: 'do not go together',
+  });
+
+export type ReleaseManifest = z.infer<typeof manifestSchema>;
+export type ReleaseTotals = ReleaseManifest['totals'];
+export type SignedFile = ReleaseManifest['index'];
+
+/** The fields of a manifest: what goes into the file. */
+export type ReleaseManifestInput = z.input<typeof manifestSchema>;
+
+/** The path that the index ends with: what is imported. */
+export const rootOf = ({ content, derivation, toplevel }: ReleaseManifest): ReleaseManifest['toplevel'] =>
+  content === 'closure' ? toplevel : derivation;
+
+const ordered = <T extends object>(keys: readonly string[], value: T): T =>
+  Object.fromEntries(
+    keys.flatMap((key) => {
+      const field = (value as Record<string, unknown>)[key];
+      return field === undefined ? [] : [[key, field]];
+    }),
+  ) as T;
+
+const keysOf = (shape: { readonly shape: object }) => Object.keys(shape.shape);
+const fieldOrder = keysOf(manifestShape);
+const totalsOrder = keysOf(totals);
+const fileOrder = keysOf(signedFile);
+const flakeOrder = ['description', 'revision'];
+
+/** The canonical text: fields in schema order, no white space, one newline at the end. */
+export function encodeManifest(input: ReleaseManifestInput): string {
+  const { tarball, flake } = input;
+  const fields = {
+    ...input,
+    totals: ordered(totalsOrder, input.totals),
+    index: ordered(fileOrder, input.index),
+    tarball: tarball === undefined ? undefined : ordered(fileOrder, tarball),
+    flake: flake === undefined ? undefined : ordered(flakeOrder, flake),
+  };
+  return `${JSON.stringify(ordered(fieldOrder, fields))}\n`;
+}
+
+/**
+ * Reads a manifest's text. Call it on verified bytes only, or to show an unverified bundle to a person.
+ * @throws NixmakerError `schema-unsupported`, `manifest-malformed`
+ */
+export function parseManifest(text: string): ReleaseManifest {
+  if (text.length > limits.manifestBytes)
+    throw new NixmakerError('manifest-malformed', `it is larger than ${limits.manifestBytes} bytes`);
+  const json = jsonOf(text);
+  refuseOtherSchema(json);
+  const parsed = manifestSchema.safeParse(json);
+  if (!parsed.success) throw new NixmakerError('manifest-malformed', describeIssues(parsed.error));
+  // Of the shape by now, so it can be spelled; what was not of the shape was refused.
+  if (encodeManifest(json as ReleaseManifestInput) !== text)
+    throw new NixmakerError('manifest-malformed', 'it is not in canonical form');
+  return parsed.data;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new NixmakerError('manifest-malformed', 'it is not JSON', { cause });
+  }
+}
+
+function refuseOtherSchema(json: unknown): void {
+  if (typeof json !== 'object' || json === null || !('schema' in json)) return;
+  const { schema } = json;
+  if (!Number.isSafeInteger(schema) || schema === manifestSchemaVersion) return;
+  throw new NixmakerError(
+    'schema-unsupported',
+    `the bundle has schema ${String(schema)}, this nixmaker reads ${manifestSchemaVersion}`,
+  );
+}

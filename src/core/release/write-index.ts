@@ -1,0 +1,89 @@
+/** Writing the index of a closure: depths, order, lines, sums. */
+import { NixmakerError } from '../errors.ts';
+import { type StorePath, toBaseName } from '../store-path.ts';
+import type { IndexLine } from './index-file.ts';
+import { releaseLimits as limits } from './limits.ts';
+import type { ReleaseTotals } from './manifest.ts';
+
+/** A path as Nix knows it, and what its NAR is made of. */
+export interface IndexedPath extends Omit<IndexLine, 'references'> {
+  readonly references: readonly StorePath[];
+}
+
+export interface WrittenIndex {
+  readonly text: string;
+  readonly totals: ReleaseTotals;
+  /** The paths in the order of their lines. */
+  readonly paths: readonly StorePath[];
+}
+
+/**
+ * The index of `root` and all that it refers to; other paths are left out.
+ * @throws NixmakerError `closure-incomplete` where a path is not among those given, `bundle-too-large`
+ */
+export function encodeIndex(given: Iterable<IndexedPath>, root: StorePath): WrittenIndex {
+  const paths = new Map<StorePath, IndexedPath>();
+  for (const path of given) paths.set(path.path, path);
+  const depths = depthsOf(paths, root);
+  if (depths.size > limits.lines)
+    throw tooLarge(`the closure has ${depths.size} paths, at most ${limits.lines} are read`);
+  const ordered = [...depths.keys()].sort(
+    (a, b) => (depths.get(a) ?? 0) - (depths.get(b) ?? 0) || (a < b ? -1 : 1),
+  );
+  const numbers = new Map(ordered.map((path, i) => [path, i]));
+  const totals = { paths: ordered.length, files: 0, blocks: 0, narBytes: 0, largestNar: 0 };
+  let references = 0;
+  let text = '';
+  for (const path of ordered) {
+    const info = paths.get(path) as IndexedPath;
+    const lines = [...new Set(info.references)].map((r) => numbers.get(r) as number).sort((a, b) => a - b);
+    const fields = [toBaseName(path), info.narHash, info.narSize, info.files, info.blocks, lines, info.ca];
+    text += `${JSON.stringify(fields)}\n`;
+    references += lines.length;
+    totals.files += info.files;
+    totals.blocks += info.blocks;
+    totals.narBytes += info.narSize;
+    totals.largestNar = Math.max(totals.largestNar, info.narSize);
+  }
+  if (text.length > limits.indexBytes)
+    throw tooLarge(`its index would have ${text.length} bytes, at most ${limits.indexBytes} are read`);
+  if (references > limits.references)
+    throw tooLarge(`its paths have ${references} references, at most ${limits.references} are read`);
+  return { text, totals, paths: ordered };
+}
+
+const tooLarge = (detail: string) => new NixmakerError('bundle-too-large', detail);
+
+/** Of the closure of `root`: 0 without references to others, else one more than the deepest of them. */
+function depthsOf(paths: ReadonlyMap<StorePath, IndexedPath>, root: StorePath): Map<StorePath, number> {
+  const depths = new Map<StorePath, number>();
+  // A stack of our own: a chain of references may be as long as the closure.
+  const stack: { readonly path: StorePath; readonly others: readonly StorePath[]; next: number }[] = [];
+  const open = new Set<StorePath>();
+  const enter = (path: StorePath, by?: StorePath) => {
+    if (depths.has(path)) return;
+    const info = paths.get(path);
+    const whose = by === undefined ? '' : `, which ${by} refers to,`;
+    if (info === undefined) throw new NixmakerError('closure-incomplete', `${path}${whose} is missing`);
+    if (open.has(path))
+      throw new NixmakerError('closure-incomplete', `${path} refers to itself by way of others`);
+    open.add(path);
+    stack.push({ path, others: info.references.filter((r) => r !== path), next: 0 });
+  };
+  enter(root);
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const reference = top.others[top.next];
+    top.next += 1;
+    if (reference !== undefined) {
+      enter(reference, top.path);
+      continue;
+    }
+    depths.set(
+      top.path,
+      top.others.reduce((depth, r) => Math.max(depth, (depths.get(r) ?? 0) + 1), 0),
+    );
+    open.delete(top.path);
+    stack.pop();
+  }
+  return depths;
+}

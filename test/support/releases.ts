@@ -1,0 +1,65 @@
+/** Made-up releases of format 2, for tests of their readers. */
+
+import type { ReleaseManifestInput } from '../../src/core/release/manifest.ts';
+import type { IndexedPath } from '../../src/core/release/write-index.ts';
+import { nix32, parseStorePath, type StorePath } from '../../src/core/store-path.ts';
+
+/** Digits of base 32 that stand for a number. */
+export function digits(number: number, length: number): string {
+  let text = '';
+  for (let rest = number; text.length < length; rest = Math.floor(rest / 32))
+    text = `${nix32[rest % 32]}${text}`;
+  return text;
+}
+
+export const storePathOf = (number: number, name = `p${number}`): StorePath =>
+  parseStorePath(`/nix/store/${digits(number, 32)}-${name}`) as StorePath;
+
+/** @param references by number */
+export const indexedPath = (
+  number: number,
+  references: readonly number[] = [],
+  fields: Partial<IndexedPath> = {},
+): IndexedPath => ({
+  path: storePathOf(number),
+  narHash: digits(number, 52),
+  narSize: 100 + number,
+  files: 1,
+  blocks: 1,
+  references: references.map((r) => storePathOf(r)),
+  ca: '',
+  ...fields,
+});
+
+/** A chain of layers, as large closures have it: every path refers to some of the layer before. */
+export function largeClosure(
+  count: number,
+  { perLayer = 1000, references = 8, nameLength = 30 } = {},
+): IndexedPath[] {
+  const name = 'x'.repeat(nameLength);
+  const pathOf = (n: number) => storePathOf(n, `${name}-${n}`);
+  const paths = Array.from({ length: count - 1 }, (_, n) => {
+    const before = Math.floor(n / perLayer) * perLayer - perLayer;
+    const to =
+      before < 0 ? [] : Array.from({ length: references }, (_, i) => before + ((n * 7 + i * 13) % perLayer));
+    return indexedPath(n, [], { path: pathOf(n), references: [...new Set(to)].map(pathOf) });
+  });
+  const referred = new Set(paths.flatMap((p) => p.references));
+  const tops = paths.map((p) => p.path).filter((path) => !referred.has(path));
+  const root = indexedPath(count - 1, [], { path: pathOf(count - 1), references: tops });
+  return [...paths, root];
+}
+
+export const releaseInput = (fields: Partial<ReleaseManifestInput> = {}): ReleaseManifestInput => ({
+  schema: 2,
+  host: 'web',
+  system: 'x86_64-linux',
+  sequence: 7,
+  createdAt: '2026-11-28T12:00:00Z',
+  content: 'closure',
+  derivation: `${storePathOf(1, 'nixos-system-web.drv')}`,
+  toplevel: `${storePathOf(2, 'nixos-system-web')}`,
+  totals: { paths: 3, files: 5, blocks: 7, narBytes: 300, largestNar: 200 },
+  index: { size: 400, sha256: 'a'.repeat(64) },
+  ...fields,
+});

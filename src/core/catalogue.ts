@@ -418,6 +418,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'Store paths on this machine are damaged, and it can’t put them right by itself.',
     next: 'At the machine, as root: `nix-store --verify --check-contents --repair` with a cache that has the paths.',
   },
+  'store-differs': {
+    exit: fault,
+    what: 'Store paths on this machine have the names that were signed, but not what was signed under them: somebody whom Nix trusts has brought others, or they were built here and came out otherwise.',
+    next: 'See `nix path-info --json PATH` for where it is from. Where it is to go: `nix-store --delete PATH`, after what needs it is gone, and bring the bundle again. Where it is known to be sound, as root: `nix store sign --key-file /var/lib/nixmaker/activation/store.secret PATH`; from then on it counts.',
+  },
   internal: {
     exit: fault,
     what: 'Nixmaker met a condition it did not expect.',

@@ -107,6 +107,7 @@ export type FaultCode =
   | 'io-error'
   | 'state-corrupt'
   | 'store-corrupt'
+  | 'store-differs'
   | 'internal';
 
 export type ReasonCode = BundleCode | PolicyCode | DeferCode | FaultCode;

@@ -6,13 +6,19 @@
 
 import type { PathInfo } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { decodeNix32 } from '../core/nix32.ts';
+import { decodeNix32, encodeNix32 } from '../core/nix32.ts';
 
 // Nix src/libstore/include/nix/store/worker-protocol.hh
 export const clientMagic = 0x6e697863;
 export const daemonMagic = 0x6478696f;
 export const protocolVersion = (1 << 8) | 35;
-export const operations = { addTempRoot: 11, queryValidPaths: 31, addMultipleToStore: 44 } as const;
+export const operations = {
+  addTempRoot: 11,
+  queryPathInfo: 26,
+  queryValidPaths: 31,
+  addSignatures: 37,
+  addMultipleToStore: 44,
+} as const;
 export const messages = {
   next: 0x6f6c6d67,
   write: 0x64617416,
@@ -62,6 +68,30 @@ export function encodePathInfo(info: SignedPathInfo): Buffer {
     encodeStrings(info.signatures),
     encodeString(info.ca ?? ''),
   ]);
+}
+
+/** What Nix’s database has of a valid path. */
+export interface ValidInfo {
+  /** `sha256:` and base 32, as narinfos have it. */
+  readonly narHash: string;
+  readonly narSize: number;
+  /** Sorted. */
+  readonly references: readonly string[];
+  readonly signatures: readonly string[];
+}
+
+/** An answer to `queryPathInfo`, version 1.17 and newer (Nix src/libstore/worker-protocol.cc, UnkeyedValidPathInfo). */
+export async function readValidInfo(source: ByteSource): Promise<ValidInfo | undefined> {
+  if ((await readNumber(source)) === 0) return undefined;
+  await readString(source); // the deriver
+  const digest = Buffer.from(await readString(source), 'hex');
+  const references = await readStrings(source);
+  await readNumber(source); // registered at
+  const narSize = await readNumber(source);
+  await readNumber(source); // whether it was built here
+  const signatures = await readStrings(source);
+  await readString(source); // its content address
+  return { narHash: `sha256:${encodeNix32(digest)}`, narSize, references: references.sort(), signatures };
 }
 
 /** Gives exactly as many bytes as asked for. @throws where the other end has hung up */

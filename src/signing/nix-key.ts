@@ -2,7 +2,14 @@
  * Nix's Ed25519 keys in their text form, `name:base64` (Nix src/libutil/signature/local-keys.cc): a public key is
  * 32 bytes, a secret key is libsodium's 64, seed then public key.
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify,
+} from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
 import { decodeBase64 } from './base64.ts';
 
@@ -97,6 +104,12 @@ export function parseSecretKey(text: string): SecretKey {
     publicKey: parsePublicKey(`${name}:${derived.toString('base64')}`),
     sign: (bytes) => sign(null, bytes, key).toString('base64'),
   };
+}
+
+/** Whether the bytes bear the key’s signature. @param signature in base64; any other spelling is none */
+export function isSignedByKey({ key }: PublicKey, bytes: Uint8Array, signature: string): boolean {
+  const raw = decodeBase64(signature, 64);
+  return raw !== undefined && verify(null, bytes, key, raw);
 }
 
 export interface KeyPairText {

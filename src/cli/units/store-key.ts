@@ -12,7 +12,8 @@ export function defineStoreKey(program: Command): void {
 
 async function storeKey(options: TargetOptions): Promise<number> {
   const { openAsRoot } = await import('../target/open.ts');
-  const { makeStoreKey, nixTrusts, storeKeyConf } = await import('../../target/root/store-key.ts');
+  const { makeStoreKey, nixTrusts } = await import('../../target/root/store-key.ts');
+  const { storeKeyConf } = await import('../../target/machine/store-public-key.ts');
   const machine = await openAsRoot(options, () => undefined, 'make it');
   const key = await makeStoreKey(machine);
   const trusted = await nixTrusts(machine, key);

@@ -1,9 +1,10 @@
 /** The binary cache folder that bundles are made from. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fingerprint, type Narinfo, parseNarinfo } from '../../core/bundle/narinfo.ts';
+import { type Narinfo, parseNarinfo } from '../../core/bundle/narinfo.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
+import { signPath } from '../../signing/path-signature.ts';
 
 /**
  * A binary cache folder that Nix fills. Each narinfo is read and signed once, however many hosts carry its path. Deriver and
@@ -38,7 +39,3 @@ export class CacheFolder {
     return read;
   }
 }
-
-/** As Nix signs a path, so that Nix on the target checks the bytes a second time on its own. */
-export const signPath = (info: Omit<Narinfo, 'signatures'>, key: SecretKey): string =>
-  `${key.name}:${key.sign(Buffer.from(fingerprint(info)))}`;

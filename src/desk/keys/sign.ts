@@ -14,9 +14,9 @@ import { NixmakerError } from '../../core/errors.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../signing/pae.ts';
+import { signPath } from '../../signing/path-signature.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
 import { encodeCheckedManifest } from '../build/assemble.ts';
-import { signPath } from '../build/cache-folder.ts';
 import { checkEverything, withoutVerifying } from './verify.ts';
 
 /** Whoever signs a manifest: a Nix key, or a person’s SSH key. */

@@ -3,6 +3,7 @@
  * ask/by-request.ts has nixmaker-activate.service and nixmaker-receipts.service do it (docs/adr/0019).
  */
 
+import type { Manifest } from '../../core/bundle/manifest.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -20,6 +21,8 @@ export interface AskedActivation {
   /** The agent’s run; it ends as the activation does. */
   readonly transaction: Transaction;
   readonly toplevel: StorePath;
+  /** What is to be in the store; undefined for a tarball that nobody has signed. */
+  readonly manifest: Manifest | undefined;
   readonly operation: Operation;
   /** Nobody has asked for it by hand: where the policy wants a local word, it is asked for. */
   readonly unattended: boolean;

@@ -2,12 +2,8 @@
  * Activating what the agent has brought into the store: only what root’s own look at it lets through, and only a toplevel that
  * is valid there. Nothing a bundle supplies is run but the system’s switch-to-configuration.
  */
-import type { Manifest } from '../../core/bundle/manifest.ts';
-import { NixmakerError } from '../../core/errors.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
-import type { NixContext } from '../../nix/command.ts';
-import { findInvalid } from '../../nix/store.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { receiptState, saveReceipt } from '../../state/receipts.ts';
 import { type ActivationRequestFile, activationRequests } from '../../state/requests.ts';
@@ -16,6 +12,7 @@ import { endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows } from '../machine/with-lock.ts';
+import { requireSigned } from './require-signed.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
 import { decideAsRoot, verifyRequested } from './verify.ts';
 
@@ -69,7 +66,7 @@ async function activateRequested(
   await transaction.advance('verified');
   if (verdict.verdict !== 'accept') return transaction.end('committed', { detail: nothingToDo(verdict) });
   await transaction.advance('accepted');
-  await requireValid(machine.nix, manifest);
+  await requireSigned(machine, transaction, manifest);
   await transaction.advance('imported');
   await transaction.advance('realised');
   return activate(machine, {
@@ -78,14 +75,4 @@ async function activateRequested(
     operation,
     unattended: true,
   });
-}
-
-/**
- * The agent's word that it has imported is not enough. A path that is valid is what its name says: the daemon has
- * built it, or has checked a signature over it by a key that root trusts.
- */
-async function requireValid(nix: NixContext, manifest: Manifest): Promise<void> {
-  const needed = manifest.content === 'closure' ? manifest.paths.map((p) => p.path) : [];
-  const [missing] = await findInvalid(nix, [...needed, manifest.toplevel]);
-  if (missing !== undefined) throw new NixmakerError('closure-incomplete', `${missing} is not in the store`);
 }

@@ -4,12 +4,16 @@ import { resumeStopped } from '../activate/resume.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { acceptKeyring } from './keyring.ts';
+import { requireSigned } from './require-signed.ts';
 import { serveVisit } from './visit.ts';
 import { signPaths } from './vouch.ts';
 
 export function rootDirect(machine: RootMachine): Root {
   return {
-    activate: (asked) => activate(machine, asked),
+    activate: async ({ manifest, ...asked }) => {
+      if (manifest !== undefined) await requireSigned(machine, asked.transaction, manifest);
+      return activate(machine, asked);
+    },
     vouch: ({ verified }) => signPaths(machine, verified.manifest),
     acceptKeyring: async ({ envelope }) => {
       await acceptKeyring(machine, envelope);

@@ -7,17 +7,18 @@ import { join } from 'node:path';
 import { NixmakerError } from '../../core/errors.ts';
 import { readIfThere } from '../../files/read.ts';
 import { trustedKeysOf } from '../../nix/settings.ts';
+import { addSignatures } from '../../nix/valid-info.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
+import { signPath } from '../../signing/path-signature.ts';
 import { writeDurably } from '../../state/durable.ts';
 import type { Machine } from '../machine/machine.ts';
+import { readStorePublicKey, storeKeyConf, storeKeyLine } from '../machine/store-public-key.ts';
+import type { Comparison } from '../machine/valid-paths.ts';
 import { publicText } from './host-key.ts';
 
 type Keeper = Pick<Machine, 'floorDirectory'>;
 
 const secretFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'store.secret');
-
-/** For `!include` in nix.conf. */
-export const storeKeyConf = ({ floorDirectory }: Keeper) => join(floorDirectory, 'store-key.conf');
 
 /** @throws NixmakerError `nix-key-untrusted` where it has not been made */
 export async function readStoreKey(machine: Keeper): Promise<SecretKey> {
@@ -38,10 +39,20 @@ export async function makeStoreKey(machine: Keeper & Pick<Machine, 'policy' | 'r
     await writeDurably(secretFile(machine), `${secret}\n`, 0o600);
     await chmod(secretFile(machine), 0o600);
   }
-  await writeDurably(storeKeyConf(machine), `extra-trusted-public-keys = ${text}\n`);
+  await writeDurably(storeKeyConf(machine), storeKeyLine(text));
   return text;
 }
 
 /** Whether nix.conf names the key, as programs started now read it. */
 export const nixTrusts = async ({ nix }: Pick<Machine, 'nix'>, key: string): Promise<boolean> =>
   (await trustedKeysOf(nix)).includes(key);
+
+/** Signs what was compared and is as it should be, for this machine’s own Nix. Does nothing where there is no store key. */
+export async function signCompared(
+  machine: Keeper & Pick<Machine, 'nix'>,
+  { unsigned }: Pick<Comparison, 'unsigned'>,
+): Promise<void> {
+  if ((await readStorePublicKey(machine)) === undefined) return;
+  const key = await readStoreKey(machine);
+  await addSignatures(machine.nix, new Map(unsigned.map((info) => [info.path, signPath(info, key)])));
+}

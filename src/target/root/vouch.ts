@@ -8,9 +8,9 @@
  * and what root itself would take now.
  */
 import type { Manifest } from '../../core/bundle/manifest.ts';
-import { fingerprint } from '../../core/bundle/narinfo.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { StorePath } from '../../core/store-path.ts';
+import { signPath } from '../../signing/path-signature.ts';
 import { type VouchRequestFile, vouchRequests } from '../../state/requests.ts';
 import { type Voucher, writeVoucher } from '../../state/vouchers.ts';
 import type { Machine, RootMachine } from '../machine/machine.ts';
@@ -24,9 +24,7 @@ export async function signPaths(
   { paths }: Manifest,
 ): Promise<Record<StorePath, string>> {
   const key = await readStoreKey(machine);
-  return Object.fromEntries(
-    paths.map((info) => [info.path, `${key.name}:${key.sign(Buffer.from(fingerprint(info)))}`]),
-  );
+  return Object.fromEntries(paths.map((info) => [info.path, signPath(info, key)]));
 }
 
 /** Serves the agent’s requests. */

@@ -11,6 +11,7 @@ import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
+import { clearDifferences } from './clear-differences.ts';
 import { checkRoom, importContents, realiseToplevel, requireBase } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
 import { vouchFor } from './vouch.ts';
@@ -109,6 +110,7 @@ async function install(
   const { manifest } = verified;
   await requireRecentNix(machine.nix);
   await pingStore(machine.nix);
+  await clearDifferences(machine, transaction, manifest);
   await requireBase(machine, manifest, contents);
   await checkRoom(machine, manifest);
   const signatures = await vouchFor(machine, root, { transaction, verified, head, contents });
@@ -119,7 +121,8 @@ async function install(
     await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
-    return await root.activate({ transaction, toplevel: manifest.toplevel, operation, unattended, head });
+    const { toplevel } = manifest;
+    return await root.activate({ transaction, toplevel, manifest, operation, unattended, head });
   } finally {
     release?.();
     await dropImportRoots(machine);

@@ -70,6 +70,7 @@ async function install(
       transaction,
       toplevel: meta.toplevel,
       operation,
+      manifest: undefined,
       unattended: false,
       head: undefined,
     });

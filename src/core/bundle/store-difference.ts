@@ -1,0 +1,24 @@
+/**
+ * A path that is valid is what somebody whom Nix trusts said it is, not what the manifest says: one stolen key is enough to put
+ * other contents under a genuine name, and an import leaves them as they are. So what is there is compared. Pure.
+ */
+import type { PathInfo } from './manifest.ts';
+
+/** What Nix’s database has of a valid path. */
+export interface StoredPath {
+  readonly narHash: string;
+  readonly narSize: number;
+  /** Sorted. */
+  readonly references: readonly string[];
+}
+
+/** In what a valid path differs from what was signed; undefined where it is the same. */
+export function differenceOf(
+  signed: Pick<PathInfo, 'narHash' | 'narSize' | 'references'>,
+  stored: StoredPath,
+): string | undefined {
+  if (stored.narHash !== signed.narHash || stored.narSize !== signed.narSize) return 'its contents';
+  const due = [...signed.references].sort();
+  const isSame = due.length === stored.references.length && due.every((r, i) => r === stored.references[i]);
+  return isSame ? undefined : 'what it refers to';
+}

@@ -1,0 +1,219 @@
+/** What is asked of a nix-daemon over its own socket (docs/adr/0017). */
+import { connect, type Socket } from 'node:net';
+import { NixmakerError } from '../core/errors.ts';
+import type { StorePath } from '../core/store-path.ts';
+import { failureFor } from './command.ts';
+import { closed, isClosed, SocketSource } from './daemon-source.ts';
+import {
+  clientMagic,
+  daemonMagic,
+  encodeNumber,
+  encodePathInfo,
+  encodeString,
+  encodeStrings,
+  operations,
+  protocolVersion,
+  readNumber,
+  readString,
+  readStrings,
+  readUntilDone,
+  readValidInfo,
+  type SignedPathInfo,
+  type ValidInfo,
+} from './daemon-wire.ts';
+
+export interface PathToAdd {
+  readonly info: SignedPathInfo;
+  /** Exactly `info.narSize` bytes. */
+  readonly nar: () => AsyncIterable<Buffer>;
+}
+
+/** Bytes given to the socket and not yet taken by the daemon; twice this is the most that is in memory. */
+const windowBytes = 8 * 1024 * 1024;
+
+/** Asked at a time: so many answers, at most, wait to be read. */
+const questions = 64;
+
+/** An ordinary client of a nix-daemon; it need not be trusted. */
+export class DaemonConnection {
+  readonly #socket: Socket;
+  readonly #source: SocketSource;
+  #unsent = 0;
+  #wake: (() => void) | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#source = new SocketSource(socket);
+    socket.on('close', () => this.#wake?.());
+  }
+
+  static async open(path: string): Promise<DaemonConnection> {
+    const socket = connect(path);
+    const connection = new DaemonConnection(socket);
+    try {
+      await connection.#greet();
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+    return connection;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  async #greet(): Promise<void> {
+    const source = this.#source;
+    await this.#send(encodeNumber(clientMagic), encodeNumber(protocolVersion));
+    if ((await readNumber(source)) !== daemonMagic)
+      throw new NixmakerError('nix-unavailable', 'what listens there is no Nix daemon');
+    const version = await readNumber(source);
+    if (version < protocolVersion)
+      throw new NixmakerError(
+        'nix-too-old',
+        `its daemon speaks protocol ${version >> 8}.${version & 255}, and 1.35 is needed`,
+      );
+    // Two settings of the past: the processor to run on, and whether to reserve space.
+    await this.#send(encodeNumber(0), encodeNumber(0));
+    await readString(source); // the daemon’s version of Nix
+    await readNumber(source); // whether it trusts this client: it need not
+    await this.#done();
+  }
+
+  /** Temporary roots, for as long as this connection lives: no collection takes a path while it is being imported. */
+  async holdPaths(paths: readonly StorePath[]): Promise<void> {
+    for (const path of paths) await this.#send(encodeNumber(operations.addTempRoot), encodeString(path));
+    for (const _ of paths) {
+      await this.#done();
+      await readNumber(this.#source);
+    }
+  }
+
+  async validOf(paths: readonly StorePath[]): Promise<ReadonlySet<string>> {
+    const notSubstituted = encodeNumber(0);
+    await this.#send(encodeNumber(operations.queryValidPaths), encodeStrings(paths), notSubstituted);
+    await this.#done();
+    return new Set(await readStrings(this.#source));
+  }
+
+  /** What its database has of each path; paths that are not valid are left out. */
+  async infosOf(paths: readonly StorePath[]): Promise<Map<StorePath, ValidInfo>> {
+    const infos = new Map<StorePath, ValidInfo>();
+    for (let start = 0; start < paths.length; start += questions) {
+      const some = paths.slice(start, start + questions);
+      // All are asked, then all answers read: a question and its answer at a time would wait for each other.
+      for (const path of some) await this.#send(encodeNumber(operations.queryPathInfo), encodeString(path));
+      for (const path of some) {
+        await this.#done();
+        const info = await readValidInfo(this.#source);
+        if (info !== undefined) infos.set(path, info);
+      }
+    }
+    return infos;
+  }
+
+  /** Adds a signature to a valid path; the daemon lets only those do it whom it trusts. */
+  async addSignatures(signatures: ReadonlyMap<StorePath, string>): Promise<void> {
+    const all = [...signatures];
+    for (let start = 0; start < all.length; start += questions) {
+      const some = all.slice(start, start + questions);
+      for (const [path, signature] of some)
+        await this.#send(
+          encodeNumber(operations.addSignatures),
+          encodeString(path),
+          encodeStrings([signature]),
+        );
+      for (const _ of some) {
+        await this.#done();
+        await readNumber(this.#source);
+      }
+    }
+  }
+
+  async addAll(paths: readonly PathToAdd[], onPath: (done: number, bytes: number) => void): Promise<number> {
+    const no = encodeNumber(0);
+    await this.#send(encodeNumber(operations.addMultipleToStore), no, no);
+    // The daemon may refuse while bytes are still being sent: its answer is what counts then.
+    let answered = false;
+    const answer = this.#done().finally(() => {
+      answered = true;
+      this.#wake?.();
+    });
+    const sending = this.#sendAll(paths, { onPath, stop: () => answered });
+    const [sent, said] = await Promise.allSettled([
+      sending.catch((error: unknown) => {
+        // Without its end the daemon would wait for the rest for ever.
+        this.#socket.destroy();
+        throw error;
+      }),
+      answer,
+    ]);
+    if (sent.status === 'rejected' && !isClosed(sent.reason)) throw sent.reason;
+    if (said.status === 'rejected') throw said.reason;
+    if (sent.status === 'rejected') throw sent.reason;
+    return sent.value;
+  }
+
+  async #sendAll(
+    paths: readonly PathToAdd[],
+    { onPath, stop }: { onPath: (done: number, bytes: number) => void; stop: () => boolean },
+  ): Promise<number> {
+    let bytes = 0;
+    let done = 0;
+    await this.#sendFrame(encodeNumber(paths.length));
+    for (const { info, nar } of paths) {
+      await this.#sendFrame(encodePathInfo(info));
+      let size = 0;
+      for await (const chunk of nar()) {
+        if (stop()) return bytes;
+        size += chunk.length;
+        // Whatever came after the NAR would be read as the next path.
+        if (size > info.narSize) break;
+        await this.#sendFrame(chunk);
+      }
+      if (size !== info.narSize) throw otherSize(info);
+      bytes += size;
+      done += 1;
+      onPath(done, bytes);
+    }
+    await this.#send(encodeNumber(0));
+    return bytes;
+  }
+
+  #sendFrame(bytes: Buffer): Promise<void> {
+    // A frame without bytes would be the last.
+    return bytes.length === 0 ? Promise.resolve() : this.#send(encodeNumber(bytes.length), bytes);
+  }
+
+  /** Resolves while there is room for more; what was given before goes on being sent. */
+  async #send(...parts: readonly Buffer[]): Promise<void> {
+    this.#socket.cork();
+    for (const part of parts) {
+      this.#unsent += part.length;
+      this.#socket.write(part, () => {
+        this.#unsent -= part.length;
+        if (this.#unsent < windowBytes / 2) this.#wake?.();
+      });
+    }
+    this.#socket.uncork();
+    if (this.#unsent < windowBytes) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (this.#socket.destroyed) resolve();
+    });
+    this.#wake = undefined;
+    if (this.#socket.destroyed) throw this.#source.fault() ?? closed();
+  }
+
+  async #done(): Promise<void> {
+    const error = await readUntilDone(this.#source);
+    if (error !== undefined) throw failureFor([`error: ${error}`], 'nix-failed');
+  }
+}
+
+const otherSize = ({ path, narSize }: SignedPathInfo) =>
+  new NixmakerError(
+    'bundle-malformed',
+    `the NAR of ${path} does not have the ${narSize} bytes that were signed`,
+  );

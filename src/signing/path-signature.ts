@@ -1,0 +1,18 @@
+/** Nix’s signatures over store paths: path, NAR hash, size and references, nothing else (Nix src/libstore/path-info.cc). */
+import { fingerprint, type Narinfo } from '../core/bundle/narinfo.ts';
+import { isSignedByKey, type PublicKey, type SecretKey } from './nix-key.ts';
+
+type Signed = Pick<Narinfo, 'path' | 'narHash' | 'narSize' | 'references'>;
+
+/** As narinfos and Nix’s database have it: `name:base64`. */
+export const signPath = (info: Signed, key: SecretKey): string =>
+  `${key.name}:${key.sign(Buffer.from(fingerprint(info)))}`;
+
+/** Whether one of the signatures is the key’s, over just this. */
+export function isPathSigned(info: Signed, key: PublicKey, signatures: readonly string[]): boolean {
+  const prefix = `${key.name}:`;
+  const message = Buffer.from(fingerprint(info));
+  return signatures.some(
+    (text) => text.startsWith(prefix) && isSignedByKey(key, message, text.slice(prefix.length)),
+  );
+}

@@ -1,0 +1,26 @@
+/** The last look before anything is activated: is what lies in the store what was signed? */
+import type { Manifest } from '../../core/bundle/manifest.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { isValid } from '../../nix/store.ts';
+import type { RootMachine } from '../machine/machine.ts';
+import type { Transaction } from '../machine/transaction.ts';
+import { comparePaths, requireNoDifference } from '../machine/valid-paths.ts';
+import { signCompared } from './store-key.ts';
+
+/**
+ * The agent's word that it has imported is not enough, and that a path is valid is not either: it is compared with what was
+ * signed. What is as it should be gets the store key’s signature, so that it counts when a later manifest has it otherwise.
+ */
+export async function requireSigned(
+  machine: RootMachine,
+  transaction: Transaction,
+  manifest: Manifest,
+): Promise<void> {
+  const comparison = await comparePaths(machine, manifest);
+  requireNoDifference(comparison);
+  if (!(await isValid(machine.nix, manifest.toplevel)))
+    throw new NixmakerError('closure-incomplete', `${manifest.toplevel} is not in the store`);
+  await signCompared(machine, comparison).catch((error: unknown) =>
+    transaction.emit('store-unsigned', { detail: messageOf(error) }, 'warn'),
+  );
+}

@@ -1,0 +1,29 @@
+/** What is valid and is not what was signed is taken out before the import, where nothing needs it: an import would leave it. */
+import type { Manifest } from '../../core/bundle/manifest.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { deletePaths, findReferrers } from '../../nix/store.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Transaction } from '../machine/transaction.ts';
+import { comparePaths, storeDiffers } from '../machine/valid-paths.ts';
+
+/** @throws NixmakerError `store-differs` where something needs what is there */
+export async function clearDifferences(
+  machine: Pick<Machine, 'nix' | 'floorDirectory'>,
+  transaction: Transaction,
+  manifest: Manifest,
+): Promise<void> {
+  const { differing } = await comparePaths(machine, manifest);
+  if (differing.length === 0) return;
+  const paths = differing.map((d) => d.path);
+  transaction.emit('store-differs', { paths }, 'warn');
+  try {
+    // The daemon refuses for whatever is rooted; what it deletes was garbage.
+    await deletePaths(machine.nix, await findReferrers(machine.nix, paths));
+  } catch (error) {
+    if (error instanceof NixmakerError && error.code === 'nix-failed') throw storeDiffers(differing);
+    throw error;
+  }
+  transaction.notice(
+    `${paths.length} store paths were not what was signed, and nothing needed them: they were deleted, and come with the bundle. The first is ${paths[0]}.`,
+  );
+}

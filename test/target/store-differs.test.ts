@@ -1,0 +1,188 @@
+/** Valid is not signed: paths that somebody has brought under genuine names, with one key that Nix trusts. */
+import assert from 'node:assert/strict';
+import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import type { StorePath } from '../../src/core/store-path.ts';
+import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
+import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { type Foreign, foreignCache } from '../support/foreign-path.ts';
+import { takeApart } from '../support/forge.ts';
+
+const shop = await makeWorkshop();
+const targets: Target[] = [];
+after(() => Promise.all(targets.map((target) => target.close())));
+
+async function freshTarget(): Promise<Target> {
+  const root = join(shop.folder, `target-${targets.length}`);
+  const nixConf = `!include ${join(root, 'state/store-key.conf')}\n`;
+  const target = await makeTarget(root, { host: 'web', trustedKeys: [shop.keys.publicKey], nixConf });
+  targets.push(target);
+  return target;
+}
+
+const bundle = (name: string, sequence: number) =>
+  shop.bundle(`differs-${name}`, {
+    hosts: { web: plainHost('web', name) },
+    args: ['--sequence', String(sequence)],
+  });
+
+async function take(target: Target, path: string) {
+  const ran = await target.verb('switch', ['--tarball', path, '--json']);
+  return JSON.parse(ran.stdout) as { state: string; code?: string; detail?: string; notices?: string[] };
+}
+
+const manifestOf = async (path: string) => (await takeApart(path)).manifest;
+
+/** A stranger’s system: its program says that it ran. */
+async function strangersSystem(target: Target): Promise<string> {
+  const folder = join(target.root, 'strangers');
+  await mkdir(join(folder, 'bin'), { recursive: true });
+  await writeFile(join(folder, 'nixos-version'), 'strange');
+  await writeFile(join(folder, 'bin/switch-to-configuration'), `#!/bin/sh\ntouch ${target.root}/strange\n`);
+  await chmod(join(folder, 'bin/switch-to-configuration'), 0o755);
+  return folder;
+}
+
+let caches = 0;
+/** As any local user could: `nix copy` through the daemon. */
+async function bring(target: Target, foreign: Omit<Foreign, 'secretFile'>): Promise<void> {
+  const folder = join(target.root, `cache-${++caches}`);
+  await foreignCache(folder, [{ ...foreign, secretFile: shop.keys.secretFile }]);
+  const args = ['copy', '--no-recursive', '--from', `file://${folder}`, '--to', 'daemon', foreign.path];
+  const ran = await target.run(['nix', ...args]);
+  assert.equal(ran.code, 0, ran.stderr);
+}
+
+const hashOf = async (target: Target, path: string) =>
+  (await target.run(['nix-store', '--store', 'daemon', '--query', '--hash', path])).stdout.trim();
+
+test('a stranger’s system under the genuine name is taken out, for nothing needs it, and the genuine one comes', async () => {
+  const target = await freshTarget();
+  const path = await bundle('garbage', 1);
+  const { toplevel, paths } = await manifestOf(path);
+  await bring(target, {
+    path: toplevel as StorePath,
+    contents: await strangersSystem(target),
+    references: [],
+  });
+  const receipt = await take(target, path);
+  assert.equal(receipt.state, 'committed', receipt.detail);
+  assert.match(receipt.notices?.join(' ') ?? '', /1 store paths were not what was signed/);
+  assert.equal(await hashOf(target, toplevel), paths.find((p) => p.path === toplevel)?.narHash);
+  await assert.rejects(readFile(join(target.root, 'strange')), /ENOENT/);
+});
+
+test('one that something needs is left, the bundle is not taken, and the running system stays', async () => {
+  const target = await freshTarget();
+  assert.equal((await take(target, await bundle('first', 1))).state, 'committed');
+  const running = await target.currentSystem();
+  const path = await bundle('rooted', 2);
+  const { toplevel } = await manifestOf(path);
+  await bring(target, {
+    path: toplevel as StorePath,
+    contents: await strangersSystem(target),
+    references: [],
+  });
+  const root = [
+    'nix-store',
+    '--store',
+    'daemon',
+    '--realise',
+    toplevel,
+    '--add-root',
+    join(target.root, 'held'),
+  ];
+  assert.equal((await target.run(root)).code, 0);
+  const receipt = await take(target, path);
+  assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
+  assert.ok(receipt.detail?.includes(`${toplevel} (its contents)`), receipt.detail);
+  assert.equal(await target.currentSystem(), running);
+  await assert.rejects(readFile(join(target.root, 'strange')), /ENOENT/);
+
+  // Known to be sound by a person’s word: then it counts, as what came before does.
+  assert.equal((await target.verb('store-key')).code, 0);
+  const key = join(target.stateDirectory, 'store.secret');
+  const sign = ['nix', 'store', 'sign', '--store', 'local', '--key-file', key, toplevel];
+  const signed = await target.run(sign);
+  assert.equal(signed.code, 0, signed.stderr);
+  const after = await take(target, path);
+  assert.notEqual(after.code, 'store-differs', after.detail);
+});
+
+test('a path that differs in nothing but what it refers to differs', async () => {
+  const target = await freshTarget();
+  const path = await bundle('references', 1);
+  const { toplevel, paths } = await manifestOf(path);
+  const genuine = join(target.root, 'genuine');
+  // The very contents, as the desk has them.
+  await cp(join(shop.folder, 'builder', toplevel), genuine, { recursive: true, verbatimSymlinks: true });
+  await bring(target, { path: toplevel as StorePath, contents: genuine, references: [] });
+  assert.equal(await hashOf(target, toplevel), paths.find((p) => p.path === toplevel)?.narHash);
+  const held = [
+    'nix-store',
+    '--store',
+    'daemon',
+    '--realise',
+    toplevel,
+    '--add-root',
+    join(target.root, 'held'),
+  ];
+  assert.equal((await target.run(held)).code, 0);
+  const receipt = await take(target, path);
+  assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
+  assert.ok(receipt.detail?.includes(`${toplevel} (what it refers to)`), receipt.detail);
+});
+
+test('a path that the old system uses is compared as well', async () => {
+  const target = await freshTarget();
+  const first = await bundle('used', 1);
+  const second = await bundle('used-again', 2);
+  const [old, next] = [await manifestOf(first), await manifestOf(second)];
+  const shared = next.paths.find((p) =>
+    old.paths.some((o) => o.path === p.path && p.references.length === 0),
+  );
+  assert.ok(shared !== undefined);
+  const other = join(target.root, 'other');
+  await writeFile(other, 'other contents');
+  await bring(target, { path: shared.path as StorePath, contents: other, references: [] });
+  const held = [
+    'nix-store',
+    '--store',
+    'daemon',
+    '--realise',
+    shared.path,
+    '--add-root',
+    join(target.root, 'held'),
+  ];
+  assert.equal((await target.run(held)).code, 0);
+  for (const path of [first, second]) {
+    const receipt = await take(target, path);
+    assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
+  }
+});
+
+test('what root has compared counts when a later manifest has it otherwise: it bears the store key’s signature', async () => {
+  const target = await freshTarget();
+  assert.equal((await target.verb('store-key')).code, 0);
+  const path = await bundle('compared', 1);
+  assert.equal((await take(target, path)).state, 'committed');
+  const { paths } = await manifestOf(path);
+  const asked = await target.run([
+    'nix',
+    'path-info',
+    '--store',
+    'daemon',
+    '--json',
+    ...paths.map((p) => p.path),
+  ]);
+  const infos = Object.values(
+    JSON.parse(asked.stdout) as Record<string, { signatures: string[]; ca: string | null }>,
+  );
+  assert.equal(infos.length, paths.length);
+  for (const { signatures, ca } of infos)
+    assert.ok(
+      ca !== null || signatures.some((s) => s.startsWith('nixmaker-store-web-')),
+      signatures.join(' '),
+    );
+});

@@ -1,7 +1,7 @@
 /** compile.ts: compiles the command line and the tests' own programs, where it has not been done, and prints the folder. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, glob, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, glob, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkout } from './program.ts';
 
@@ -37,6 +37,8 @@ export async function compile(): Promise<string> {
   const { build } = await import('esbuild');
   await mkdir(place, { recursive: true });
   const making = await mkdtemp(join(place, 'making-'));
+  // Services that are not root's start what is in it.
+  await chmod(making, 0o755);
   await copyFile(join(checkout, 'package.json'), join(making, 'package.json'));
   await build({
     absWorkingDir: checkout,

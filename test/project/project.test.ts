@@ -30,9 +30,11 @@ for (const lock of ['package-lock.json', 'tools/set-up/toolchain/package-lock.js
   });
 }
 
-test('no source file has grown past 300 lines', () => {
+test('no file of sources, tests or tools has grown past 300 lines', () => {
   // The catalogue is one table.
-  const sources = tracked().filter((p) => /^src\/.*\.ts$/.test(p) && p !== 'src/core/catalogue.ts');
+  const sources = tracked().filter(
+    (p) => /^(src|test|tools|scripts|bench)\/.*\.ts$/.test(p) && p !== 'src/core/catalogue.ts',
+  );
   for (const path of sources) {
     const lines = read(path).split('\n').length;
     assert.ok(lines <= 300, `${path} has ${lines} lines`);

@@ -41,7 +41,8 @@ async function makeStick(name: string, files: Readonly<Record<string, string | B
 }
 const plug = (name: string, place: string) =>
   bed.sh('mkdir -p "$2"; mount --bind -o ro "/drawer/$1" "$2"', name, place);
-const pull = (place: string) => bed.sh('umount "$1"', place);
+/** As a person does: what is being read at this moment can't be unmounted, and must be let go soon. */
+const pull = (place: string) => bed.until('umount "$1"', place);
 const runs = async () => (await bed.sh('cat /run/current-system/etc/motd')).trim();
 const log = () => bed.sh('journalctl --no-pager --unit nixmaker --output=cat');
 const settled = (count: number) =>

@@ -20,13 +20,9 @@ export interface Judged {
 /** Reads the head only. Never throws for what the file holds. */
 export async function judgeCandidate(machine: Machine, candidate: Candidate): Promise<Judged> {
   try {
-    const examined = await examine(machine, sourceOf(candidate));
-    try {
-      const { host, sequence } = examined.verified.manifest;
-      return { host, sequence, judgement: await judgeExamined(machine, examined) };
-    } finally {
-      await examined.close();
-    }
+    const looked = await look(machine, candidate);
+    const { host, sequence } = looked.verified.manifest;
+    return { host, sequence, judgement: await judgeLooked(machine, looked) };
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
     const { code, detail } = error;
@@ -37,12 +33,29 @@ export async function judgeCandidate(machine: Machine, candidate: Candidate): Pr
   }
 }
 
-async function judgeExamined(
-  machine: Machine,
-  { verified, size, present }: Awaited<ReturnType<typeof examine>>,
-): Promise<Judgement> {
+type Examined = Awaited<ReturnType<typeof examine>>;
+
+interface Looked extends Pick<Examined, 'verified' | 'size'> {
+  /** Bytes that are there. */
+  readonly there: number;
+}
+
+/**
+ * What has to be read for a judgement. The file is closed before Nix is asked anything, which takes far longer: a person who
+ * unmounts the medium meanwhile is not told that it is busy.
+ */
+async function look(machine: Machine, candidate: Candidate): Promise<Looked> {
+  const { verified, size, present, close } = await examine(machine, sourceOf(candidate));
+  try {
+    const isOurs = verified.manifest.host === machine.policy.host;
+    return { verified, size, there: isOurs ? await present() : 0 };
+  } finally {
+    await close();
+  }
+}
+
+async function judgeLooked(machine: Machine, { verified, size, there }: Looked): Promise<Judgement> {
   if (verified.manifest.host !== machine.policy.host) return { outcome: 'other-host' };
-  const there = await present();
   if (there < size) return { outcome: 'incomplete', present: there, expected: size };
   const { operation } = machine.policy;
   const { verdict, ...why } = await decideHere(machine, verified, { operation, unattended: true });

@@ -25,11 +25,13 @@ export async function take(target: Target, verb: string, path: string, ...more: 
 
 export class Targets {
   readonly shop: Workshop;
-  #count = 0;
+  readonly #made: Target[] = [];
   #golden: Promise<{ readonly root: string; readonly one: Told }> | undefined;
 
   constructor(shop: Workshop) {
     this.shop = shop;
+    // Not within a test: what is made once and awaited by many belongs to none of them.
+    after(() => Promise.all(this.#made.map((target) => target.close())));
   }
 
   /** A bundle whose system says its name in motd. */
@@ -39,13 +41,12 @@ export class Targets {
 
   /** A machine that has never had a bundle. */
   async fresh(options: Partial<TargetOptions> = {}): Promise<Target> {
-    this.#count += 1;
-    const target = await makeTarget(join(this.shop.folder, `target-${this.#count}`), {
+    const target = await makeTarget(join(this.shop.folder, `target-${this.#made.length}`), {
       host: 'web',
       trustedKeys: [this.shop.keys.publicKey],
       ...options,
     });
-    after(() => target.close());
+    this.#made.push(target);
     return target;
   }
 

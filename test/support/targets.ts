@@ -26,6 +26,7 @@ export async function take(target: Target, verb: string, path: string, ...more: 
 export class Targets {
   readonly shop: Workshop;
   readonly #made: Target[] = [];
+  #count = 0;
   #golden: Promise<{ readonly root: string; readonly one: Told }> | undefined;
 
   constructor(shop: Workshop) {
@@ -41,7 +42,8 @@ export class Targets {
 
   /** A machine that has never had a bundle. */
   async fresh(options: Partial<TargetOptions> = {}): Promise<Target> {
-    const target = await makeTarget(join(this.shop.folder, `target-${this.#made.length}`), {
+    this.#count += 1;
+    const target = await makeTarget(join(this.shop.folder, `target-${this.#count}`), {
       host: 'web',
       trustedKeys: [this.shop.keys.publicKey],
       ...options,

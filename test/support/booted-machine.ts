@@ -60,10 +60,13 @@ export class BootedMachine {
 
 export class BootedMachines {
   readonly #shop: Workshop;
+  readonly #made: Target[] = [];
   #golden: Promise<Target> | undefined;
 
   constructor(shop: Workshop) {
     this.#shop = shop;
+    // Not within a test: what is made once and awaited by many belongs to none of them.
+    after(() => Promise.all(this.#made.map((target) => target.close())));
   }
 
   release(
@@ -103,7 +106,7 @@ export class BootedMachines {
       settings: { bootDirectory: join(root, 'kernels') },
       ...(copyOf === undefined ? {} : { copyOf }),
     });
-    after(() => target.close());
+    this.#made.push(target);
     return target;
   }
 }

@@ -25,11 +25,14 @@ export async function take(target: Target, verb: string, path: string, ...more: 
 
 export class Targets {
   readonly shop: Workshop;
+  readonly #made: Target[] = [];
   #count = 0;
   #golden: Promise<{ readonly root: string; readonly one: Told }> | undefined;
 
   constructor(shop: Workshop) {
     this.shop = shop;
+    // Not within a test: what is made once and awaited by many belongs to none of them.
+    after(() => Promise.all(this.#made.map((target) => target.close())));
   }
 
   /** A bundle whose system says its name in motd. */
@@ -45,7 +48,7 @@ export class Targets {
       trustedKeys: [this.shop.keys.publicKey],
       ...options,
     });
-    after(() => target.close());
+    this.#made.push(target);
     return target;
   }
 

@@ -8,3 +8,4 @@ import './systemd/requests.ts';
 import './systemd/switches.ts';
 import './systemd/root.ts';
 import './systemd/trust.ts';
+import './systemd/stolen-key.ts';

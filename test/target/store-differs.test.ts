@@ -54,6 +54,13 @@ async function bring(target: Target, foreign: Omit<Foreign, 'secretFile'>): Prom
   assert.equal(ran.code, 0, ran.stderr);
 }
 
+/** A root, which any user may make. */
+async function hold(target: Target, path: string): Promise<void> {
+  const args = ['--store', 'daemon', '--realise', path, '--add-root', join(target.root, 'held')];
+  const ran = await target.run(['nix-store', ...args]);
+  assert.equal(ran.code, 0, ran.stderr);
+}
+
 const hashOf = async (target: Target, path: string) =>
   (await target.run(['nix-store', '--store', 'daemon', '--query', '--hash', path])).stdout.trim();
 
@@ -84,16 +91,7 @@ test('one that something needs is left, the bundle is not taken, and the running
     contents: await strangersSystem(target),
     references: [],
   });
-  const root = [
-    'nix-store',
-    '--store',
-    'daemon',
-    '--realise',
-    toplevel,
-    '--add-root',
-    join(target.root, 'held'),
-  ];
-  assert.equal((await target.run(root)).code, 0);
+  await hold(target, toplevel);
   const receipt = await take(target, path);
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
   assert.ok(receipt.detail?.includes(`${toplevel} (its contents)`), receipt.detail);
@@ -119,16 +117,7 @@ test('a path that differs in nothing but what it refers to differs', async () =>
   await cp(join(shop.folder, 'builder', toplevel), genuine, { recursive: true, verbatimSymlinks: true });
   await bring(target, { path: toplevel as StorePath, contents: genuine, references: [] });
   assert.equal(await hashOf(target, toplevel), paths.find((p) => p.path === toplevel)?.narHash);
-  const held = [
-    'nix-store',
-    '--store',
-    'daemon',
-    '--realise',
-    toplevel,
-    '--add-root',
-    join(target.root, 'held'),
-  ];
-  assert.equal((await target.run(held)).code, 0);
+  await hold(target, toplevel);
   const receipt = await take(target, path);
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
   assert.ok(receipt.detail?.includes(`${toplevel} (what it refers to)`), receipt.detail);
@@ -146,20 +135,31 @@ test('a path that the old system uses is compared as well', async () => {
   const other = join(target.root, 'other');
   await writeFile(other, 'other contents');
   await bring(target, { path: shared.path as StorePath, contents: other, references: [] });
-  const held = [
-    'nix-store',
-    '--store',
-    'daemon',
-    '--realise',
-    shared.path,
-    '--add-root',
-    join(target.root, 'held'),
-  ];
-  assert.equal((await target.run(held)).code, 0);
+  await hold(target, shared.path);
   for (const path of [first, second]) {
     const receipt = await take(target, path);
     assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
   }
+});
+
+test('a path that a bundle leaves out, for the target is thought to have it, is compared as well', async () => {
+  const target = await freshTarget();
+  const base = await bundle('left-out', 1);
+  const since = await shop.bundle('differs-since', {
+    hosts: { web: plainHost('web', 'since') },
+    args: ['--sequence', '2', '--since', base],
+  });
+  const [old, next] = [await manifestOf(base), await manifestOf(since)];
+  const shared = next.paths.find((p) =>
+    old.paths.some((o) => o.path === p.path && p.references.length === 0),
+  );
+  assert.ok(shared !== undefined);
+  const other = join(target.root, 'other');
+  await writeFile(other, 'other contents');
+  await bring(target, { path: shared.path as StorePath, contents: other, references: [] });
+  await hold(target, shared.path);
+  const receipt = await take(target, since);
+  assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
 });
 
 test('what root has compared counts when a later manifest has it otherwise: it bears the store key’s signature', async () => {

@@ -64,9 +64,9 @@ const isSigned = (path: StorePath, info: ValidInfo, key: PublicKey): boolean =>
 
 /** @throws NixmakerError `closure-incomplete`, `store-differs` */
 export function requireNoDifference({ missing, differing }: Comparison): void {
+  if (differing.length > 0) throw storeDiffers(differing);
   const [first] = missing;
   if (first !== undefined) throw new NixmakerError('closure-incomplete', `${first} is not in the store`);
-  if (differing.length > 0) throw storeDiffers(differing);
 }
 
 /** Names the first few. */

@@ -12,7 +12,7 @@ import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { Parser, type ReadEntry } from 'tar';
+import type { ReadEntry } from 'tar';
 import type { Manifest } from '../core/bundle/manifest.ts';
 import { complaintOf } from '../core/complaint.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
@@ -62,6 +62,8 @@ export async function spoolTarball(file: BundleFile, manifest: Manifest, target:
 export async function checkClassicHeaders(tarball: string): Promise<void> {
   const seen = new Set<string>();
   let fault: NixmakerError | undefined;
+  // All of the package, for this one format.
+  const { Parser } = await import('tar');
   const parser = new Parser({
     strict: true,
     onReadEntry: (entry: ReadEntry) => {

@@ -3,7 +3,7 @@
  * mtime 0, no owner names, no prefix. There is exactly one, so reading a bundle is comparing bytes: PAX headers,
  * GNU extensions, links, devices, base-256 sizes and the like are all simply "not these 512 bytes".
  */
-import { Header } from 'tar';
+import { Header } from 'tar/header';
 import { NixmakerError } from '../core/errors.ts';
 
 export const blockSize = 512;

@@ -90,6 +90,16 @@ export class DaemonConnection {
     }
   }
 
+  /**
+   * Makes a link a root of the collector, wherever it lies and whether what it points to is valid or not: it takes hold when that
+   * becomes valid (Nix src/libstore/gc.cc, addIndirectRoot, findRoots). Needs no privilege.
+   */
+  async addIndirectRoot(link: string): Promise<void> {
+    await this.#send(encodeNumber(operations.addIndirectRoot), encodeString(link));
+    await this.#done();
+    await readNumber(this.#source);
+  }
+
   async validOf(paths: readonly StorePath[]): Promise<ReadonlySet<string>> {
     const notSubstituted = encodeNumber(0);
     await this.#send(encodeNumber(operations.queryValidPaths), encodeStrings(paths), notSubstituted);
@@ -217,3 +227,16 @@ const otherSize = ({ path, narSize }: SignedPathInfo) =>
     'bundle-malformed',
     `the NAR of ${path} does not have the ${narSize} bytes that were signed`,
   );
+
+/** Opened for as long as the work takes. @throws NixmakerError `nix-unavailable`, `nix-too-old` */
+export async function withDaemon<T>(
+  socket: string,
+  work: (connection: DaemonConnection) => Promise<T>,
+): Promise<T> {
+  const connection = await DaemonConnection.open(socket);
+  try {
+    return await work(connection);
+  } finally {
+    connection.close();
+  }
+}

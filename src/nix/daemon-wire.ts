@@ -14,6 +14,7 @@ export const daemonMagic = 0x6478696f;
 export const protocolVersion = (1 << 8) | 35;
 export const operations = {
   addTempRoot: 11,
+  addIndirectRoot: 12,
   queryPathInfo: 26,
   queryValidPaths: 31,
   addSignatures: 37,

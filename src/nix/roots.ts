@@ -2,25 +2,41 @@
 import { rename, rm, symlink } from 'node:fs/promises';
 import type { StorePath } from '../core/store-path.ts';
 import { legacyNix, type NixContext } from './command.ts';
+import { withDaemon } from './daemon-connection.ts';
+
+export interface Root {
+  readonly link: string;
+  readonly path: StorePath;
+}
 
 /**
- * Makes `link` a garbage-collector root before there is anything to protect: an indirect root may point anywhere,
- * and takes hold when what it points to becomes valid. Registering needs a valid path once, so a derivation that is
- * never built stands in; it is made and rooted by one process, for a collection may run between any two.
- * Needs no privilege.
+ * Makes links garbage-collector roots before there is anything to protect: an indirect root may point anywhere, and takes hold
+ * when what it points to becomes valid. Needs no privilege.
  */
-export async function rootInAdvance(
-  context: NixContext,
-  { link, path }: { link: string; path: StorePath },
-): Promise<void> {
+export async function rootInAdvance(context: NixContext, roots: readonly Root[]): Promise<void> {
+  for (const { link } of roots) for (const stale of [link, `${link}.new`]) await rm(stale, { force: true });
+  const { daemonSocket } = context;
+  if (daemonSocket === undefined) for (const { link } of roots) await registerStandIn(context, link);
+  for (const { link, path } of roots) {
+    await symlink(path, `${link}.new`);
+    await rename(`${link}.new`, link);
+  }
+  if (daemonSocket === undefined) return;
+  await withDaemon(daemonSocket, async (connection) => {
+    for (const { link } of roots) await connection.addIndirectRoot(link);
+  });
+}
+
+/**
+ * The command line registers a root for a valid path only, so a derivation that is never built stands in; it is made and rooted
+ * by one process, for a collection may run between any two.
+ */
+async function registerStandIn(context: NixContext, link: string): Promise<void> {
   const standIn = 'derivation { name = "nixmaker-root"; system = "none"; builder = "none"; }';
-  for (const stale of [link, `${link}.new`]) await rm(stale, { force: true });
   await legacyNix(context, {
     program: 'nix-instantiate',
     args: ['--add-root', link, '--indirect', '--expr', standIn],
   });
-  await symlink(path, `${link}.new`);
-  await rename(`${link}.new`, link);
 }
 
 /** Drops a root made by `rootInAdvance`. */

@@ -1,12 +1,19 @@
 /** Which Nix this is, how it is set, and whether it answers. */
+import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
 
+/** Told once for a process: it is the same for as long as the machine lives. */
+const systems = new WeakMap<NixContext, string>();
+
 /** The system this Nix builds for, `x86_64-linux`; also tells whether Nix can be started at all. */
 export async function currentSystem(context: NixContext): Promise<string> {
-  const { store: _, ...local } = context;
-  return (await nix(local, ['config', 'show', 'system'])).trim();
+  const known = systems.get(context);
+  if (known !== undefined) return known;
+  const system = await nixSetting(context, 'system');
+  systems.set(context, system);
+  return system;
 }
 
 /** What Nix says of itself: `nix-store (Nix) 2.34.8`. */
@@ -15,13 +22,19 @@ export async function nixVersion(context: NixContext): Promise<string> {
   return (await legacyNix(local, { program: 'nix-store', args: ['--version'] })).trim();
 }
 
-/** @throws NixmakerError `nix-too-old` */
-export async function requireRecentNix(context: NixContext): Promise<void> {
-  const version = await nixVersion(context);
-  if (!isRecentNix(version)) {
-    const oldest = limits.oldestNix.join('.');
-    throw new NixmakerError('nix-too-old', `it says “${version}”, and ${oldest} is needed`);
-  }
+const storeInfo = z.looseObject({ version: z.string().optional() });
+
+/**
+ * Whether the store answers, and its Nix is new enough: asked in one. A store that is no daemon’s has no version of its own.
+ * @throws NixmakerError `nix-unavailable`, `nix-too-old`
+ */
+export async function requireNix(context: NixContext): Promise<void> {
+  const text = await nix(context, ['store', 'info', '--json'], { failure: 'nix-unavailable' });
+  const said = storeInfo.safeParse(JSON.parse(text)).data?.version;
+  const version = said ?? (await nixVersion(context));
+  if (isRecentNix(version)) return;
+  const oldest = limits.oldestNix.join('.');
+  throw new NixmakerError('nix-too-old', `it says “${version}”, and ${oldest} is needed`);
 }
 
 /** @param version what `nix-store --version` says: `nix-store (Nix) 2.34.8` */

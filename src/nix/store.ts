@@ -3,8 +3,10 @@ import { complaintOf } from '../core/complaint.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { parseStorePath, parseStorePathLines, type StorePath, storeDir } from '../core/store-path.ts';
 import { legacyNix, type NixContext, nix, queryStore } from './command.ts';
+import { withDaemon } from './daemon-connection.ts';
 
 export async function isValid(context: NixContext, path: StorePath): Promise<boolean> {
+  if (context.daemonSocket !== undefined) return (await findInvalid(context, [path])).length === 0;
   try {
     await legacyNix(context, { program: 'nix-store', args: ['--check-validity', path] });
     return true;
@@ -21,6 +23,10 @@ export function storeFolder({ store }: NixContext): string {
 
 /** Those of the paths that are not valid yet. */
 export async function findInvalid(context: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
+  if (context.daemonSocket !== undefined) {
+    const valid = await withDaemon(context.daemonSocket, (connection) => connection.validOf(paths));
+    return paths.filter((path) => !valid.has(path));
+  }
   const lines = await queryStore(context, ['--check-validity', '--print-invalid'], paths);
   return lines.flatMap((line) => parseStorePath(line) ?? []);
 }

@@ -4,7 +4,7 @@ import { NixmakerError } from '../core/errors.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import { type NixContext, nix } from './command.ts';
-import { DaemonConnection } from './daemon-connection.ts';
+import { withDaemon } from './daemon-connection.ts';
 import type { ValidInfo } from './daemon-wire.ts';
 
 export type { ValidInfo };
@@ -16,7 +16,28 @@ export function queryValidInfos(
 ): Promise<ReadonlyMap<StorePath, ValidInfo>> {
   return context.daemonSocket === undefined
     ? askCommand(context, paths)
-    : withConnection(context.daemonSocket, (connection) => connection.infosOf(paths));
+    : withDaemon(context.daemonSocket, (connection) => connection.infosOf(paths));
+}
+
+/** A valid path and all that it refers to, directly or not. @throws NixmakerError `nix-failed` where it is not valid */
+export async function queryClosureInfos(
+  context: NixContext,
+  root: StorePath,
+): Promise<ReadonlyMap<StorePath, ValidInfo>> {
+  const infos = new Map<StorePath, ValidInfo>();
+  // A layer at a time: what the last one refers to and is not known yet.
+  for (let layer = [root]; layer.length > 0; ) {
+    const found = await queryValidInfos(context, layer);
+    const next = new Set<StorePath>();
+    for (const path of layer) {
+      const info = found.get(path);
+      if (info === undefined) throw new NixmakerError('nix-failed', `${path} is not valid`);
+      infos.set(path, info);
+      for (const reference of info.references) next.add(reference as StorePath);
+    }
+    layer = [...next].filter((path) => !infos.has(path));
+  }
+  return infos;
 }
 
 /** Adds signatures to valid paths, as the daemon lets root do. @throws NixmakerError `nix-unavailable`, `nix-failed` */
@@ -25,19 +46,7 @@ export async function addSignatures(
   signatures: ReadonlyMap<StorePath, string>,
 ): Promise<void> {
   if (daemonSocket === undefined || signatures.size === 0) return;
-  await withConnection(daemonSocket, (connection) => connection.addSignatures(signatures));
-}
-
-async function withConnection<T>(
-  socket: string,
-  work: (connection: DaemonConnection) => Promise<T>,
-): Promise<T> {
-  const connection = await DaemonConnection.open(socket);
-  try {
-    return await work(connection);
-  } finally {
-    connection.close();
-  }
+  await withDaemon(daemonSocket, (connection) => connection.addSignatures(signatures));
 }
 
 /** A command line has an end. */

@@ -1,6 +1,6 @@
 /** Valid is not signed: paths that somebody has brought under genuine names, with one key that Nix trusts. */
 import assert from 'node:assert/strict';
-import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { StorePath } from '../../src/core/store-path.ts';
@@ -112,9 +112,10 @@ test('a path that differs in nothing but what it refers to differs', async () =>
   const target = await freshTarget();
   const path = await bundle('references', 1);
   const { toplevel, paths } = await manifestOf(path);
-  const genuine = join(target.root, 'genuine');
-  // The very contents, as the desk has them.
-  await cp(join(shop.folder, 'builder', toplevel), genuine, { recursive: true, verbatimSymlinks: true });
+  // The very contents, as another machine has them.
+  const sister = await freshTarget();
+  assert.equal((await take(sister, path)).state, 'committed');
+  const genuine = join(sister.root, toplevel);
   await bring(target, { path: toplevel as StorePath, contents: genuine, references: [] });
   assert.equal(await hashOf(target, toplevel), paths.find((p) => p.path === toplevel)?.narHash);
   await hold(target, toplevel);

@@ -2,16 +2,16 @@
 import { realpath } from 'node:fs/promises';
 import { findStartChanges, findUnitChanges } from '../../activation/inspect.ts';
 import { diffClosures, type SystemDiff } from '../../core/bundle/closure-diff.ts';
-import type { PathInfo } from '../../core/bundle/manifest.ts';
+import type { Sized } from '../../core/bundle/predecessor.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import type { NixContext } from '../../nix/command.ts';
-import { queryClosure } from '../../nix/path-info.ts';
+import { queryClosureInfos } from '../../nix/valid-info.ts';
 
 export interface Side {
   readonly toplevel: StorePath;
   /** As a manifest lists them; without, the store is asked. */
-  readonly paths?: readonly PathInfo[];
+  readonly paths?: readonly Sized[];
 }
 
 /** The system that a link or a path leads to. @throws NixmakerError `usage` where it leads to none */
@@ -21,12 +21,15 @@ export async function systemAt(path: string): Promise<StorePath> {
   return system;
 }
 
+const closureOf = async (nix: NixContext, root: StorePath): Promise<Sized[]> =>
+  [...(await queryClosureInfos(nix, root))].map(([path, { narSize }]) => ({ path, narSize }));
+
 /** Units and what needs a restart are told only of a system that is in the store. @throws NixmakerError `nix-failed` */
 export async function diffSystems(
   nix: NixContext,
   { from, to }: { from: StorePath; to: Side },
 ): Promise<SystemDiff> {
-  const [before, after] = [await queryClosure(nix, from), to.paths ?? (await queryClosure(nix, to.toplevel))];
+  const [before, after] = [await closureOf(nix, from), to.paths ?? (await closureOf(nix, to.toplevel))];
   const closures = diffClosures(before, after);
   if (to.paths !== undefined) return { ...closures, units: [], restart: [] };
   return {

@@ -14,11 +14,10 @@ export async function rootImport(
   manifest: Pick<Manifest, 'derivation' | 'toplevel'>,
 ): Promise<void> {
   await makeFolder(join(machine.settings.stateDirectory, 'roots'));
-  const links = [
+  await rootInAdvance(machine.nix, [
     { link: rootLink(machine, 'incoming'), path: manifest.toplevel },
     { link: rootLink(machine, 'incoming-drv'), path: manifest.derivation },
-  ];
-  for (const { link, path } of links) await rootInAdvance(machine.nix, { link, path });
+  ]);
 }
 
 /** Also after a run that stopped midway: its roots stay until its end is known. */

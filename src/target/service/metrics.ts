@@ -1,6 +1,5 @@
 /** What Prometheus is told, put together from the status; written where the settings say. */
 import { messageOf } from '../../core/errors.ts';
-import { renderMetrics } from '../../report/metrics.ts';
 import { writeDurably } from '../../state/durable.ts';
 import { readHistory, readStatus } from '../inspect/status.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -11,6 +10,8 @@ export async function metricsOf(machine: Pick<Machine, 'policy' | 'settings' | '
     await readHistory(machine.settings),
   ];
   const checks = status.last?.health as readonly { ok: boolean }[] | undefined;
+  // Its library takes a fifth of the agent’s start, and most machines have nobody who asks.
+  const { renderMetrics } = await import('../../report/metrics.ts');
   return renderMetrics({
     version: machine.version,
     host: machine.policy.host,

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
-import { pingStore, requireRecentNix } from '../../nix/settings.ts';
+import { requireNix } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { decideHere, endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
@@ -108,8 +108,7 @@ async function install(
   { verified, head, contents, operation, unattended }: Installation,
 ): Promise<Receipt> {
   const { manifest } = verified;
-  await requireRecentNix(machine.nix);
-  await pingStore(machine.nix);
+  await requireNix(machine.nix);
   await clearDifferences(machine, transaction, manifest);
   await requireBase(machine, manifest, contents);
   await checkRoom(machine, manifest);

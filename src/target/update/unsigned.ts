@@ -8,7 +8,7 @@ import { readClassicMeta } from '../../bundle/classic.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import { importFromChrootStore } from '../../nix/import.ts';
-import { pingStore, requireRecentNix } from '../../nix/settings.ts';
+import { requireNix } from '../../nix/settings.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
@@ -58,8 +58,7 @@ async function install(
   const folder = await unpackClassic(machine, copy, work);
   await transaction.advance('verified');
   await transaction.advance('accepted');
-  await requireRecentNix(machine.nix);
-  await pingStore(machine.nix);
+  await requireNix(machine.nix);
   await rootImport(machine, manifest);
   try {
     await importFromChrootStore(machine.nix, { folder, path: meta.derivation });

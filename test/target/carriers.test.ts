@@ -245,13 +245,13 @@ test('a pool that goes while it is being read waits for its medium; it is neithe
   await cp(desk, carried, { recursive: true });
   const nars = join(carried, 'nixmaker/cache/nar');
   const large = await largest(join(desk, 'nixmaker/cache/nar'));
-  // It is there when the bundle is judged, and gone when it is read: as when a stick is pulled out in between. (Roots are made
-  // just before the import.)
+  // It is there when the bundle is judged, and gone when it is read: as when a stick is pulled out in between. (Nix is
+  // asked whose signatures it takes just before the import.)
   const shim = join(shop.folder, 'shim');
   await mkdir(shim, { recursive: true });
-  const real = (await run('sh', ['-c', 'command -v nix-instantiate'])).stdout.trim();
-  const script = `#!/bin/sh\ncase " $* " in *" --add-root "*) mv '${join(nars, large)}' '${join(shop.folder, 'away')}' 2>/dev/null ;; esac\nexec '${real}' "$@"\n`;
-  await writeFile(join(shim, 'nix-instantiate'), script, { mode: 0o755 });
+  const real = (await run('sh', ['-c', 'command -v nix'])).stdout.trim();
+  const script = `#!/bin/sh\ncase " $* " in *" trusted-public-keys "*) mv '${join(nars, large)}' '${join(shop.folder, 'away')}' 2>/dev/null ;; esac\nexec '${real}' "$@"\n`;
+  await writeFile(join(shim, 'nix'), script, { mode: 0o755 });
   const pulled = await target.verb('agent', ['--once', '--json'], {
     env: { PATH: `${shim}:${process.env.PATH}` },
   });

@@ -12,7 +12,7 @@ import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/n
 import { signPath } from '../../signing/path-signature.ts';
 import { writeDurably } from '../../state/durable.ts';
 import type { Machine } from '../machine/machine.ts';
-import { readStorePublicKey, storeKeyConf, storeKeyLine } from '../machine/store-public-key.ts';
+import { storeKeyConf, storeKeyLine } from '../machine/store-public-key.ts';
 import type { Comparison } from '../machine/valid-paths.ts';
 import { publicText } from './host-key.ts';
 
@@ -47,12 +47,16 @@ export async function makeStoreKey(machine: Keeper & Pick<Machine, 'policy' | 'r
 export const nixTrusts = async ({ nix }: Pick<Machine, 'nix'>, key: string): Promise<boolean> =>
   (await trustedKeysOf(nix)).includes(key);
 
-/** Signs what was compared and is as it should be, for this machine’s own Nix. Does nothing where there is no store key. */
+/**
+ * Signs what was compared and is as it should be. The key is made where there is none: Nix need not know it for this, and without it
+ * a path that cannot be built bit for bit would be refused when the next release brings it otherwise.
+ */
 export async function signCompared(
-  machine: Keeper & Pick<Machine, 'nix'>,
+  machine: Keeper & Pick<Machine, 'nix' | 'policy' | 'randomHex'>,
   { unsigned }: Pick<Comparison, 'unsigned'>,
 ): Promise<void> {
-  if ((await readStorePublicKey(machine)) === undefined) return;
+  if (unsigned.length === 0) return;
+  await makeStoreKey(machine);
   const key = await readStoreKey(machine);
   await addSignatures(machine.nix, new Map(unsigned.map((info) => [info.path, signPath(info, key)])));
 }

@@ -27,9 +27,7 @@ export function encodeIndex(given: Iterable<IndexedPath>, root: StorePath): Writ
   const depths = depthsOf(paths, root);
   if (depths.size > limits.lines)
     throw tooLarge(`the closure has ${depths.size} paths, at most ${limits.lines} are read`);
-  const ordered = [...depths.keys()].sort(
-    (a, b) => (depths.get(a) ?? 0) - (depths.get(b) ?? 0) || (a < b ? -1 : 1),
-  );
+  const ordered = byDepthAndName(depths);
   const numbers = new Map(ordered.map((path, i) => [path, i]));
   const totals = { paths: ordered.length, files: 0, blocks: 0, narBytes: 0, largestNar: 0 };
   let references = 0;
@@ -50,6 +48,16 @@ export function encodeIndex(given: Iterable<IndexedPath>, root: StorePath): Writ
   if (references > limits.references)
     throw tooLarge(`its paths have ${references} references, at most ${limits.references} are read`);
   return { text, totals, paths: ordered };
+}
+
+/** In the order of lines. Depth by depth: sorting plain names is the runtime’s own work. */
+function byDepthAndName(depths: ReadonlyMap<StorePath, number>): StorePath[] {
+  const layers: StorePath[][] = [];
+  for (const [path, depth] of depths) {
+    layers[depth] ??= [];
+    layers[depth].push(path);
+  }
+  return layers.flatMap((layer) => layer.sort());
 }
 
 const tooLarge = (detail: string) => new NixmakerError('bundle-too-large', detail);

@@ -421,7 +421,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'store-differs': {
     exit: fault,
     what: 'Store paths on this machine have the names that were signed, but not what was signed under them: somebody whom Nix trusts has brought others, or they were built here and came out otherwise.',
-    next: 'See `nix path-info --json PATH` for where it is from. Where it is to go: `nix-store --delete PATH`, after what needs it is gone, and bring the bundle again. Where it is known to be sound, as root: `nix store sign --key-file /var/lib/nixmaker/activation/store.secret PATH`; from then on it counts.',
+    next: 'See `nix path-info --json PATH` for where it is from. Where it is to go: `nix-store --delete PATH`, after what needs it is gone, and bring the bundle again. Where it is known to be sound, as root: `nixmaker store-key`, then `nix store sign --key-file /var/lib/nixmaker/activation/store.secret PATH`; from then on it counts.',
   },
   internal: {
     exit: fault,

@@ -123,7 +123,7 @@ export class DaemonConnection {
     return infos;
   }
 
-  /** Adds a signature to a valid path; the daemon lets only those do it whom it trusts. */
+  /** Adds a signature to a valid path each. Anybody may: what it is worth, its key says. */
   async addSignatures(signatures: ReadonlyMap<StorePath, string>): Promise<void> {
     const all = [...signatures];
     for (let start = 0; start < all.length; start += questions) {

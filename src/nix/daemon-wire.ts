@@ -81,6 +81,12 @@ export interface ValidInfo {
   readonly signatures: readonly string[];
 }
 
+/**
+ * A key’s name and 64 bytes in base 64 have some 250 characters at most. Threat: any user may add signatures to a path, of any
+ * length and in any number.
+ */
+const longestSignature = 1024;
+
 /** An answer to `queryPathInfo`, version 1.17 and newer (Nix src/libstore/worker-protocol.cc, UnkeyedValidPathInfo). */
 export async function readValidInfo(source: ByteSource): Promise<ValidInfo | undefined> {
   if ((await readNumber(source)) === 0) return undefined;
@@ -90,7 +96,7 @@ export async function readValidInfo(source: ByteSource): Promise<ValidInfo | und
   await readNumber(source); // registered at
   const narSize = await readNumber(source);
   await readNumber(source); // whether it was built here
-  const signatures = await readStrings(source);
+  const signatures = await readShortStrings(source, longestSignature);
   await readString(source); // its content address
   return { narHash: `sha256:${encodeNix32(digest)}`, narSize, references: references.sort(), signatures };
 }
@@ -116,6 +122,20 @@ export async function readString(source: ByteSource): Promise<string> {
   const bytes = await source.take(length + ((8 - (length % 8)) % 8));
   return bytes.toString('utf8', 0, length);
 }
+
+/** Strings up to a length; longer ones are passed over, a little at a time. */
+async function readShortStrings(source: ByteSource, longest: number): Promise<string[]> {
+  const texts: string[] = [];
+  for (let left = await readNumber(source); left > 0; left--) {
+    const length = await readNumber(source);
+    const padded = length + ((8 - (length % 8)) % 8);
+    if (length <= longest) texts.push((await source.take(padded)).toString('utf8', 0, length));
+    else for (let rest = padded; rest > 0; rest -= skipBytes) await source.take(Math.min(rest, skipBytes));
+  }
+  return texts;
+}
+
+const skipBytes = 64 * 1024;
 
 export async function readStrings(source: ByteSource): Promise<string[]> {
   const texts: string[] = [];

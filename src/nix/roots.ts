@@ -2,7 +2,7 @@
 import { rename, rm, symlink } from 'node:fs/promises';
 import type { StorePath } from '../core/store-path.ts';
 import { legacyNix, type NixContext } from './command.ts';
-import { withDaemon } from './daemon-connection.ts';
+import { DaemonConnection, withDaemon } from './daemon-connection.ts';
 
 export interface Root {
   readonly link: string;
@@ -37,6 +37,25 @@ async function registerStandIn(context: NixContext, link: string): Promise<void>
     program: 'nix-instantiate',
     args: ['--add-root', link, '--indirect', '--expr', standIn],
   });
+}
+
+/**
+ * Holds paths against collections, also against one that has looked for roots already, until it is let go. Where there is no daemon to
+ * hold them, nothing is held. @returns lets go
+ */
+export async function holdPaths(
+  { daemonSocket }: NixContext,
+  paths: readonly StorePath[],
+): Promise<() => void> {
+  if (daemonSocket === undefined) return () => undefined;
+  const connection = await DaemonConnection.open(daemonSocket);
+  try {
+    await connection.holdPaths(paths);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+  return () => connection.close();
 }
 
 /** Drops a root made by `rootInAdvance`. */

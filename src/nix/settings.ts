@@ -22,6 +22,14 @@ export async function nixVersion(context: NixContext): Promise<string> {
   return (await legacyNix(local, { program: 'nix-store', args: ['--version'] })).trim();
 }
 
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new NixmakerError('nix-unavailable', 'what `nix store info` says is not understood', { cause });
+  }
+}
+
 const storeInfo = z.looseObject({ version: z.string().optional() });
 
 /**
@@ -30,7 +38,7 @@ const storeInfo = z.looseObject({ version: z.string().optional() });
  */
 export async function requireNix(context: NixContext): Promise<void> {
   const text = await nix(context, ['store', 'info', '--json'], { failure: 'nix-unavailable' });
-  const said = storeInfo.safeParse(JSON.parse(text)).data?.version;
+  const said = storeInfo.safeParse(jsonOf(text)).data?.version;
   const version = said ?? (await nixVersion(context));
   if (isRecentNix(version)) return;
   const oldest = limits.oldestNix.join('.');

@@ -40,7 +40,7 @@ export async function queryClosureInfos(
   return infos;
 }
 
-/** Adds signatures to valid paths, as the daemon lets root do. @throws NixmakerError `nix-unavailable`, `nix-failed` */
+/** Adds signatures to valid paths. @throws NixmakerError `nix-unavailable`, `nix-failed` */
 export async function addSignatures(
   { daemonSocket }: NixContext,
   signatures: ReadonlyMap<StorePath, string>,

@@ -4,6 +4,7 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { StorePath } from '../../src/core/store-path.ts';
+import { addSignatures } from '../../src/nix/valid-info.ts';
 import { makeBuilder } from '../machines/builder.ts';
 import { nixSystem } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
@@ -56,6 +57,8 @@ async function bring(target: Target, foreign: Omit<Foreign, 'secretFile'>): Prom
   assert.equal(ran.code, 0, ran.stderr);
 }
 
+const socketOf = (target: Target) => join(target.root, 'nix/var/nix/daemon-socket/socket');
+
 /** A root, which any user may make. */
 async function hold(target: Target, path: string): Promise<void> {
   const args = ['--store', 'daemon', '--realise', path, '--add-root', join(target.root, 'held')];
@@ -106,8 +109,9 @@ test('one that something needs is left, the bundle is not taken, and the running
   const sign = ['nix', 'store', 'sign', '--store', 'local', '--key-file', key, toplevel];
   const signed = await target.run(sign);
   assert.equal(signed.code, 0, signed.stderr);
-  const after = await take(target, path);
-  assert.notEqual(after.code, 'store-differs', after.detail);
+  const taken = await take(target, path);
+  assert.equal(taken.state, 'committed', taken.detail);
+  await readFile(join(target.root, 'strange'));
 });
 
 test('a path that differs in nothing but what it refers to differs', async () => {
@@ -126,7 +130,7 @@ test('a path that differs in nothing but what it refers to differs', async () =>
   assert.ok(receipt.detail?.includes(`${toplevel} (what it refers to)`), receipt.detail);
 });
 
-test('a path that the old system uses is compared as well', async () => {
+test('a path that something on the machine uses is compared as well, and stays', async () => {
   const target = await freshTarget();
   const first = await bundle('used', 1);
   const second = await bundle('used-again', 2);
@@ -187,6 +191,67 @@ test('what root has compared counts when a later manifest has it otherwise: it b
       ca !== null || signatures.some((s) => s.startsWith('nixmaker-store-web-')),
       signatures.join(' '),
     );
+});
+
+test('a machine that was installed by other means signs what runs, once, before it is asked to take anything', async () => {
+  const target = await freshTarget();
+  const path = await bundle('installed', 1);
+  assert.equal((await take(target, path)).state, 'committed');
+  const { paths } = await manifestOf(path);
+  // As it was before anybody compared: no key, no signature of ours, no word that what runs was adopted.
+  await target.run([
+    'sh',
+    '-c',
+    'cd "$1" && rm -f store.secret store-key.conf store-adopted',
+    'sh',
+    target.stateDirectory,
+  ]);
+  const others = async () => {
+    const asked = await target.run([
+      'nix',
+      'path-info',
+      '--store',
+      'daemon',
+      '--json',
+      ...paths.map((p) => p.path),
+    ]);
+    const infos = Object.values(JSON.parse(asked.stdout) as Record<string, { signatures: string[] }>);
+    return infos.map(({ signatures }) => signatures.filter((s) => s.startsWith('nixmaker-store-')).length);
+  };
+  const before = await others();
+  assert.equal((await target.verb('agent', ['--once'])).code, 0);
+  assert.deepEqual(
+    await others(),
+    before.map((count) => count + 1),
+  );
+  assert.match(await readFile(join(target.stateDirectory, 'store-adopted'), 'utf8'), /nixos-system-web/);
+  assert.equal((await target.verb('agent', ['--once'])).code, 0);
+  assert.deepEqual(
+    await others(),
+    before.map((count) => count + 1),
+    'once',
+  );
+});
+
+test('signatures that anybody may add, of any length and number, neither count nor stop anything', async () => {
+  const target = await freshTarget();
+  const first = await bundle('flooded', 1);
+  assert.equal((await take(target, first)).state, 'committed');
+  const { paths, toplevel } = await manifestOf(first);
+  const shared = paths.find((p) => p.path !== toplevel)?.path as StorePath;
+  const key = (await readFile(join(target.stateDirectory, 'store-key.conf'), 'utf8')).split(/[ :]/)[2];
+  const flood = new Map<StorePath, string>([[shared, `${key}:${'A'.repeat(17 * 1024 * 1024)}`]]);
+  await addSignatures(
+    { run: async () => Promise.reject(new Error('none')), daemonSocket: socketOf(target) },
+    flood,
+  );
+  for (let n = 0; n < 5; n++)
+    await addSignatures(
+      { run: async () => Promise.reject(new Error('none')), daemonSocket: socketOf(target) },
+      new Map([[shared, `${key}:${Buffer.alloc(64, n).toString('base64')}`]]),
+    );
+  const receipt = await take(target, await bundle('flooded-next', 2));
+  assert.equal(receipt.state, 'committed', receipt.detail);
 });
 
 test('a path that comes out otherwise each time stays as it came first, and the next release is taken', async () => {

@@ -23,12 +23,18 @@ export interface Difference {
   readonly what: string;
 }
 
+export interface SamePath {
+  readonly info: PathInfo;
+  /** That Nix’s database has of it: genuine ones, and whatever anybody has added. */
+  readonly signatures: readonly string[];
+}
+
 export interface Comparison {
   /** Not valid. */
   readonly missing: readonly StorePath[];
   readonly differing: readonly Difference[];
-  /** As signed in the manifest, and without the store key’s signature so far. */
-  readonly unsigned: readonly PathInfo[];
+  /** As signed in the manifest. */
+  readonly same: readonly SamePath[];
 }
 
 /** Compares every path of the manifest with Nix’s database, over one connection. */
@@ -42,7 +48,7 @@ export async function comparePaths(machine: Store, { paths }: Pick<Manifest, 'pa
   ]);
   const missing: StorePath[] = [];
   const differing: Difference[] = [];
-  const unsigned: PathInfo[] = [];
+  const same: SamePath[] = [];
   for (const signed of paths) {
     const info = stored.get(signed.path);
     if (info === undefined) {
@@ -50,12 +56,11 @@ export async function comparePaths(machine: Store, { paths }: Pick<Manifest, 'pa
       continue;
     }
     const what = differenceOf(signed, info);
-    const isOurs = key !== undefined && isSigned(signed.path, info, key);
-    if (what !== undefined && !isOurs) differing.push({ path: signed.path, what });
-    // A path that is named after its contents needs no word of anybody’s.
-    else if (!isOurs && signed.ca === undefined) unsigned.push(signed);
+    if (what === undefined) same.push({ info: signed, signatures: info.signatures });
+    else if (key === undefined || !isSigned(signed.path, info, key))
+      differing.push({ path: signed.path, what });
   }
-  return { missing, differing, unsigned };
+  return { missing, differing, same };
 }
 
 /** By the machine’s store key, over what is there now. */

@@ -12,7 +12,7 @@ import { endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows } from '../machine/with-lock.ts';
-import { requireSigned } from './require-signed.ts';
+import { whileHeld } from './require-signed.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
 import { decideAsRoot, verifyRequested } from './verify.ts';
 
@@ -66,13 +66,9 @@ async function activateRequested(
   await transaction.advance('verified');
   if (verdict.verdict !== 'accept') return transaction.end('committed', { detail: nothingToDo(verdict) });
   await transaction.advance('accepted');
-  await requireSigned(machine, transaction, manifest);
-  await transaction.advance('imported');
-  await transaction.advance('realised');
-  return activate(machine, {
-    transaction,
-    toplevel: manifest.toplevel,
-    operation,
-    unattended: true,
+  return whileHeld(machine, { transaction, manifest }, async () => {
+    await transaction.advance('imported');
+    await transaction.advance('realised');
+    return activate(machine, { transaction, toplevel: manifest.toplevel, operation, unattended: true });
   });
 }

@@ -5,6 +5,7 @@ import type { RootMachine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { acceptKeyring } from './keyring.ts';
 import { requireSigned } from './require-signed.ts';
+import { adoptRunningSystem } from './store-key.ts';
 import { serveVisit } from './visit.ts';
 import { signPaths } from './vouch.ts';
 
@@ -19,6 +20,9 @@ export function rootDirect(machine: RootMachine): Root {
       await acceptKeyring(machine, envelope);
     },
     endVisit: (visit) => serveVisit(machine, visit),
-    resume: () => resumeStopped(machine),
+    resume: async () => {
+      await adoptRunningSystem(machine);
+      return resumeStopped(machine);
+    },
   };
 }

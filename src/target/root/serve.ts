@@ -8,6 +8,7 @@ import { completeReceipts, serveActivations } from './activation.ts';
 import { acceptKeyring } from './keyring.ts';
 import { requestReboot } from './reboot.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
+import { adoptRunningSystem } from './store-key.ts';
 import { serveVouchers } from './vouch.ts';
 
 /** Seconds to wait for a command line that holds the lock. */
@@ -17,6 +18,7 @@ const lockWait = '600';
 export async function serveAgent(machine: RootMachine): Promise<void> {
   const serveAllKinds = async () => {
     await resumeStopped(machine);
+    await adoptRunningSystem(machine);
     await completeReceipts(machine);
     // Before the bundles, which may be signed by new keys.
     await serveKeyrings(machine);

@@ -4,10 +4,12 @@
  */
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
-import { NixmakerError } from '../../core/errors.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { StorePath } from '../../core/store-path.ts';
 import { readIfThere } from '../../files/read.ts';
+import { readSystemLink } from '../../nix/profile.ts';
 import { trustedKeysOf } from '../../nix/settings.ts';
-import { addSignatures } from '../../nix/valid-info.ts';
+import { addSignatures, queryClosureInfos } from '../../nix/valid-info.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
 import { signPath } from '../../signing/path-signature.ts';
 import { writeDurably } from '../../state/durable.ts';
@@ -17,6 +19,7 @@ import type { Comparison } from '../machine/valid-paths.ts';
 import { publicText } from './host-key.ts';
 
 type Keeper = Pick<Machine, 'floorDirectory'>;
+type KeyMaker = Keeper & Pick<Machine, 'policy' | 'randomHex'>;
 
 const secretFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'store.secret');
 
@@ -29,17 +32,18 @@ export async function readStoreKey(machine: Keeper): Promise<SecretKey> {
 }
 
 /** Makes it where there is none. @returns the public half, in Nix’s text form */
-export async function makeStoreKey(machine: Keeper & Pick<Machine, 'policy' | 'randomHex'>): Promise<string> {
+export async function makeStoreKey(machine: KeyMaker): Promise<string> {
   const there = await readIfThere(secretFile(machine));
   // A number besides the host’s name: paths travel on to other machines with the name of who signed them.
   const name = `nixmaker-store-${machine.policy.host}-${machine.randomHex(4)}`;
-  const secret = there?.trimEnd() ?? generateKeyPair(name).secret;
-  const text = publicText(parseSecretKey(secret));
   if (there === undefined) {
-    await writeDurably(secretFile(machine), `${secret}\n`, 0o600);
+    await writeDurably(secretFile(machine), `${generateKeyPair(name).secret}\n`, 0o600);
     await chmod(secretFile(machine), 0o600);
   }
-  await writeDurably(storeKeyConf(machine), storeKeyLine(text));
+  // Read back: of two that made it at once, one’s key is what stays.
+  const text = publicText(await readStoreKey(machine));
+  const line = storeKeyLine(text);
+  if ((await readIfThere(storeKeyConf(machine))) !== line) await writeDurably(storeKeyConf(machine), line);
   return text;
 }
 
@@ -52,11 +56,44 @@ export const nixTrusts = async ({ nix }: Pick<Machine, 'nix'>, key: string): Pro
  * a path that cannot be built bit for bit would be refused when the next release brings it otherwise.
  */
 export async function signCompared(
-  machine: Keeper & Pick<Machine, 'nix' | 'policy' | 'randomHex'>,
-  { unsigned }: Pick<Comparison, 'unsigned'>,
+  machine: KeyMaker & Pick<Machine, 'nix'>,
+  { same }: Pick<Comparison, 'same'>,
 ): Promise<void> {
-  if (unsigned.length === 0) return;
   await makeStoreKey(machine);
   const key = await readStoreKey(machine);
-  await addSignatures(machine.nix, new Map(unsigned.map((info) => [info.path, signPath(info, key)])));
+  const signatures = same.flatMap(({ info, signatures: there }) => {
+    // A path that is named after its contents needs no word of anybody’s.
+    if (info.ca !== undefined) return [];
+    const signature = signPath(info, key);
+    return there.includes(signature) ? [] : [[info.path, signature] as const];
+  });
+  await addSignatures(machine.nix, new Map(signatures));
+}
+
+const adoptedFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'store-adopted');
+
+/**
+ * Once in a machine’s life: what runs now is signed as it is. It runs as root already, so nothing is gained by whoever has made it so;
+ * and a machine that was installed by other means, or before paths were compared, does not refuse its next release for a path that
+ * came out otherwise here.
+ */
+export async function adoptRunningSystem(
+  machine: KeyMaker & Pick<Machine, 'nix' | 'settings' | 'emit'>,
+): Promise<void> {
+  if ((await readIfThere(adoptedFile(machine))) !== undefined) return;
+  const running = await readSystemLink(machine.settings.currentSystem);
+  if (running === undefined) return;
+  try {
+    const infos = await queryClosureInfos(machine.nix, running);
+    const same = [...infos].map(([path, info]) => ({
+      info: { ...info, path, references: info.references as StorePath[] },
+      signatures: info.signatures,
+    }));
+    await signCompared(machine, { same });
+    await writeDurably(adoptedFile(machine), `${running}\n`);
+    machine.emit({ event: 'system-adopted', system: running, paths: same.length });
+  } catch (error) {
+    // Tried again at the next start.
+    machine.emit({ event: 'system-not-adopted', level: 'warn', detail: messageOf(error) });
+  }
 }

@@ -89,3 +89,38 @@ test('a stranger’s system under the genuine name, signed by the stolen key, do
   await bed.write('/etc/nixmaker/policy.json', policy);
   await bed.sh('systemctl restart nixmaker.service');
 });
+
+test('what root has compared can’t be taken away before it is installed, whatever becomes of the agent and its roots', async () => {
+  const policy = await bed.sh('cat /etc/nixmaker/policy.json');
+  // In the place of an agent that was taken over: it ends, its roots go, and the path is asked to be deleted.
+  await bed.write(
+    '/etc/nixmaker/approve',
+    `#!/bin/sh
+systemctl kill --signal=KILL nixmaker.service
+rm -f /var/lib/nixmaker/state/roots/*
+nix-store --delete "$NIXMAKER_TOPLEVEL" >/run/deleting 2>&1 && touch /run/deleted
+touch /run/asked
+`,
+    '0755',
+  );
+  await bed.write(
+    '/etc/nixmaker/policy.json',
+    JSON.stringify({
+      schema: 1,
+      host: 'web',
+      operation: 'switch',
+      trustedKeys: [shop.keys.publicKey],
+      keyringVersion: 100,
+      approval: { command: ['/etc/nixmaker/approve'] },
+    }),
+  );
+  await bed.sh('systemctl restart nixmaker.service');
+  await drop(await release('held', 5100), 'held.tar');
+  await bed.until('test -e /run/asked');
+  await bed.sh('test ! -e /run/deleted; grep -q alive /run/deleting');
+  await bed.until(
+    'readlink /run/current-system | grep -q nixos-system-web; grep -qs held /run/current-system/etc/motd',
+  );
+  await bed.write('/etc/nixmaker/policy.json', policy);
+  await bed.sh('systemctl restart nixmaker.service');
+});

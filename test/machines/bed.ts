@@ -83,7 +83,8 @@ export async function startBed(folder: string): Promise<Bed> {
       if (ran.code !== 0) throw new Error(ran.stderr);
     },
     until: async (script, ...args) => {
-      const deadline = performance.now() + 20_000;
+      // Long, for a machine with much else to do: what is waited for is a condition, not a time.
+      const deadline = performance.now() + 60_000;
       while ((await inside(['sh', '-euc', script, 'sh', ...args])).code !== 0) {
         if (performance.now() < deadline) await sleep(50);
         else

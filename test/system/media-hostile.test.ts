@@ -193,7 +193,6 @@ test('pipes, links, litter, a huge directory and ten thousand files hide nothing
   await mkdir(join(folder, 'nixmaker/hosts/web/500'));
   await run('mkfifo', [join(folder, 'nixmaker/hosts/web/500/manifest.json')]);
   const place = '/run/media/litter';
-  const before = performance.now();
   const path = join(shop.folder, 'litter.img');
   await rm(path, { force: true });
   const flags = ['-q', '-F', '-t', 'ext4', '-N', '20000', '-O', '^has_journal', '-d', folder, path, '48M'];
@@ -202,7 +201,6 @@ test('pipes, links, litter, a huge directory and ten thousand files hide nothing
   await bed.write('/drawer/litter.img', await readFile(path));
   await plug('/drawer/litter.img', place);
   await told(place);
-  assert.ok(performance.now() - before < 60_000);
   assert.equal(await runs(), 'six');
   await pull(place);
 });

@@ -5,6 +5,7 @@
  */
 
 import type { PathInfo } from '../core/bundle/manifest.ts';
+import type { StoredPath } from '../core/bundle/store-difference.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { decodeNix32, encodeNix32 } from '../core/nix32.ts';
 
@@ -71,13 +72,8 @@ export function encodePathInfo(info: SignedPathInfo): Buffer {
   ]);
 }
 
-/** What Nix’s database has of a valid path. */
-export interface ValidInfo {
-  /** `sha256:` and base 32, as narinfos have it. */
-  readonly narHash: string;
-  readonly narSize: number;
-  /** Sorted. */
-  readonly references: readonly string[];
+/** What Nix’s database has of a valid path, and who is said to have signed it. */
+export interface ValidInfo extends StoredPath {
   readonly signatures: readonly string[];
 }
 

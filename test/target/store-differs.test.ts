@@ -66,6 +66,20 @@ async function hold(target: Target, path: string): Promise<void> {
   assert.equal(ran.code, 0, ran.stderr);
 }
 
+type Manifests = Awaited<ReturnType<typeof manifestOf>>;
+
+/** Other contents for a path that both releases have, brought and held. */
+async function bringShared(target: Target, old: Manifests, next: Manifests): Promise<void> {
+  const shared = next.paths.find((p) =>
+    old.paths.some((o) => o.path === p.path && p.references.length === 0),
+  );
+  assert.ok(shared !== undefined);
+  const other = join(target.root, 'other');
+  await writeFile(other, 'other contents');
+  await bring(target, { path: shared.path as StorePath, contents: other, references: [] });
+  await hold(target, shared.path);
+}
+
 const hashOf = async (target: Target, path: string) =>
   (await target.run(['nix-store', '--store', 'daemon', '--query', '--hash', path])).stdout.trim();
 
@@ -135,14 +149,7 @@ test('a path that something on the machine uses is compared as well, and stays',
   const first = await bundle('used', 1);
   const second = await bundle('used-again', 2);
   const [old, next] = [await manifestOf(first), await manifestOf(second)];
-  const shared = next.paths.find((p) =>
-    old.paths.some((o) => o.path === p.path && p.references.length === 0),
-  );
-  assert.ok(shared !== undefined);
-  const other = join(target.root, 'other');
-  await writeFile(other, 'other contents');
-  await bring(target, { path: shared.path as StorePath, contents: other, references: [] });
-  await hold(target, shared.path);
+  await bringShared(target, old, next);
   for (const path of [first, second]) {
     const receipt = await take(target, path);
     assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
@@ -157,14 +164,7 @@ test('a path that a bundle leaves out, for the target is thought to have it, is 
     args: ['--sequence', '2', '--since', base],
   });
   const [old, next] = [await manifestOf(base), await manifestOf(since)];
-  const shared = next.paths.find((p) =>
-    old.paths.some((o) => o.path === p.path && p.references.length === 0),
-  );
-  assert.ok(shared !== undefined);
-  const other = join(target.root, 'other');
-  await writeFile(other, 'other contents');
-  await bring(target, { path: shared.path as StorePath, contents: other, references: [] });
-  await hold(target, shared.path);
+  await bringShared(target, old, next);
   const receipt = await take(target, since);
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
 });

@@ -6,6 +6,7 @@ import type { PathInfo } from './manifest.ts';
 
 /** What Nix’s database has of a valid path. */
 export interface StoredPath {
+  /** `sha256:` and base 32, as narinfos have it. */
   readonly narHash: string;
   readonly narSize: number;
   /** Sorted. */

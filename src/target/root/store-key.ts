@@ -32,7 +32,11 @@ export async function readStoreKey(machine: Keeper): Promise<SecretKey> {
 }
 
 /** Makes it where there is none. @returns the public half, in Nix’s text form */
-export async function makeStoreKey(machine: KeyMaker): Promise<string> {
+export const makeStoreKey = async (machine: KeyMaker): Promise<string> =>
+  publicText(await ensureStoreKey(machine));
+
+/** The key, made where there is none, and its public half where nix.conf includes it. */
+async function ensureStoreKey(machine: KeyMaker): Promise<SecretKey> {
   const there = await readIfThere(secretFile(machine));
   // A number besides the host’s name: paths travel on to other machines with the name of who signed them.
   const name = `nixmaker-store-${machine.policy.host}-${machine.randomHex(4)}`;
@@ -41,10 +45,10 @@ export async function makeStoreKey(machine: KeyMaker): Promise<string> {
     await chmod(secretFile(machine), 0o600);
   }
   // Read back: of two that made it at once, one’s key is what stays.
-  const text = publicText(await readStoreKey(machine));
-  const line = storeKeyLine(text);
+  const key = await readStoreKey(machine);
+  const line = storeKeyLine(publicText(key));
   if ((await readIfThere(storeKeyConf(machine))) !== line) await writeDurably(storeKeyConf(machine), line);
-  return text;
+  return key;
 }
 
 /** Whether nix.conf names the key, as programs started now read it. */
@@ -59,8 +63,7 @@ export async function signCompared(
   machine: KeyMaker & Pick<Machine, 'nix'>,
   { same }: Pick<Comparison, 'same'>,
 ): Promise<void> {
-  await makeStoreKey(machine);
-  const key = await readStoreKey(machine);
+  const key = await ensureStoreKey(machine);
   const signatures = same.flatMap(({ info, signatures: there }) => {
     // A path that is named after its contents needs no word of anybody’s.
     if (info.ca !== undefined) return [];

@@ -1,5 +1,5 @@
 /**
- * A binary cache for the length of one import, for stores that no daemon serves (docs/adr/0017): members of an open bundle
+ * A binary cache for the length of one import, for stores that no daemon serves (docs/adr/0017): the paths of an open bundle
  * over HTTP on the loopback address, under a path nobody else can guess. Nix reads the bundle through it; the bundle is never unpacked (DESIGN §3).
  *
  * Threat: other users of the machine can connect to the port. All they could get is what the bundle holds, and
@@ -9,17 +9,19 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
-import { isContents } from '../core/bundle/manifest.ts';
 import { plainNarinfo, renderNarinfo } from '../core/bundle/narinfo.ts';
 import { NixmakerError } from '../core/errors.ts';
+import type { Piece } from '../core/release/contents-file.ts';
 import { hashPart, type StorePath } from '../core/store-path.ts';
-import { type OpenedBundle, readMember, streamMember } from './contents.ts';
-import { restoreNar } from './delta.ts';
+import type { OpenedBundle } from './contents.ts';
+import { cacheInfo } from './members.ts';
+import { NarReader } from './nar-reader.ts';
 
 export interface BinaryCache {
   readonly url: string;
   /** The first fault met while serving; the reason when Nix reports a failed download. */
   readonly fault: () => NixmakerError | undefined;
+  /** Of NARs. */
   readonly bytesServed: () => number;
   close(): Promise<void>;
 }
@@ -27,16 +29,18 @@ export interface BinaryCache {
 export interface ServeOptions {
   /** An unguessable path segment, from the composition's randomness. */
   readonly secret: string;
-  /** By store path: added to the narinfos that the bundle holds. */
-  readonly signatures?: Readonly<Record<string, string>> | undefined;
+  /** What each path that is not there yet is made from, by line of the index. */
+  readonly chosen: ReadonlyMap<number, Piece>;
+  /** Of a line, as narinfos have them. */
+  readonly signaturesOf: (line: number) => readonly string[];
   /** The NAR of a path that this machine has; what deltas are restored from. */
   readonly narOf: (path: StorePath) => AsyncIterable<Buffer>;
 }
 
 /** What is given for a name: bytes at hand, or a stream of known length. */
 type Answer =
-  | { readonly bytes: () => Promise<Buffer> | Buffer; readonly size: number }
-  | { readonly stream: () => AsyncIterable<Buffer>; readonly size: number; readonly member: number };
+  | { readonly bytes: Buffer; readonly size: number }
+  | { readonly stream: () => AsyncIterable<Buffer>; readonly size: number };
 
 export async function serveBundle(bundle: OpenedBundle, options: ServeOptions): Promise<BinaryCache> {
   let fault: NixmakerError | undefined;
@@ -57,10 +61,10 @@ export async function serveBundle(bundle: OpenedBundle, options: ServeOptions): 
     } else if ('stream' in found) {
       response.writeHead(200, headers);
       await pipeline(found.stream(), response);
-      served += found.member;
+      served += found.size;
     } else {
       // Headers and body in one write: thousands of small answers.
-      response.writeHead(200, headers).end(await found.bytes());
+      response.writeHead(200, headers).end(found.bytes);
     }
   };
 
@@ -90,55 +94,36 @@ const stop = (server: Server): Promise<void> =>
     server.closeAllConnections();
   });
 
-/** What there is by each name that Nix may ask for. */
+/** What there is by each name that Nix may ask for. It asks for the narinfos of the whole closure, also of paths that it has. */
 function answersOf(
-  bundle: OpenedBundle,
-  { signatures = {}, narOf }: ServeOptions,
+  { index, reader }: OpenedBundle,
+  { chosen, signaturesOf, narOf }: ServeOptions,
 ): (name: string) => Answer | undefined {
-  const restored = restoredNars(bundle, narOf);
-  const leftOut = new Map(
-    bundle.manifest.paths.flatMap((info) => {
-      const name = `${hashPart(info.path)}.narinfo`;
-      return bundle.narinfos.has(name) ? [] : [[name, info] as const];
-    }),
-  );
+  // Each takes memory, for window or base.
+  const atOnce = { delta: pLimit(1), whole: pLimit(4) };
+  const lines = new Map<string, number>();
+  for (let line = 0; line < index.length; line++) lines.set(hashPart(index.path(line)), line);
   return (name) => {
-    const member = bundle.members.get(name);
-    if (member === undefined) {
-      const info = leftOut.get(name);
-      // Nix asks for the narinfos of the whole closure, also of paths that it has.
-      if (info !== undefined) return atHand(Buffer.from(renderNarinfo(plainNarinfo(info))));
-      return restored.get(name);
-    }
-    if (isContents(name))
-      return { stream: () => streamMember(bundle, member), size: member.size, member: member.size };
-    const path = bundle.narinfos.get(name)?.path;
-    const signature = path === undefined ? undefined : signatures[path];
-    const added = Buffer.from(signature === undefined ? '' : `Sig: ${signature}\n`);
-    return {
-      bytes: async () => Buffer.concat([await readMember(bundle, member), added]),
-      size: member.size + added.length,
-    };
+    if (name === 'nix-cache-info') return atHand(cacheInfo);
+    const [hash = '', kind] = name.replace(/^nar\//, '').split('.');
+    const line = lines.get(hash);
+    if (line === undefined) return undefined;
+    const info = index.info(line);
+    if (name === `${hash}.narinfo` && kind === 'narinfo')
+      return atHand(renderNarinfo({ ...plainNarinfo(info, signaturesOf(line)), url: urlOf(hash) }));
+    const piece = chosen.get(line);
+    if (name !== urlOf(hash) || piece === undefined) return undefined;
+    const read = () => new NarReader(reader, narOf).read(info, piece);
+    return { stream: () => inTurn(atOnce[piece.kind], read), size: info.narSize };
   };
 }
 
-const atHand = (bytes: Buffer): Answer => ({ bytes: () => bytes, size: bytes.length });
+/** By the path’s own hash: paths can share a NAR. */
+const urlOf = (hash: string) => `nar/${hash}.nar`;
 
-/** By the name under which Nix asks for them. One after the other: each takes memory for base and window. */
-function restoredNars(bundle: OpenedBundle, narOf: ServeOptions['narOf']): Map<string, Answer> {
-  const oneAtATime = pLimit(1);
-  const infos = new Map(bundle.manifest.paths.map((info) => [info.path, info]));
-  return new Map(
-    [...bundle.deltas.values()].flatMap((delta) => {
-      const info = infos.get(delta.path);
-      const member = bundle.members.get(delta.member);
-      if (info === undefined || member === undefined) return [];
-      const patch = () => ({ size: member.size, chunks: streamMember(bundle, member) });
-      const sources = () => ({ base: narOf(delta.base), patch: patch() });
-      const stream = () => inTurn(oneAtATime, () => restoreNar({ delta, info }, sources()));
-      return [[plainNarinfo(info).url, { stream, size: info.narSize, member: member.size }] as const];
-    }),
-  );
+function atHand(text: string): Answer {
+  const bytes = Buffer.from(text);
+  return { bytes, size: bytes.length };
 }
 
 /** The stream, begun when its turn comes; the next one’s comes when it has ended, however it ends. */

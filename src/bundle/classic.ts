@@ -13,10 +13,10 @@ import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import type { ReadEntry } from 'tar';
-import type { Manifest } from '../core/bundle/manifest.ts';
 import { complaintOf } from '../core/complaint.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { ProcessRunner } from '../core/ports.ts';
+import type { Manifest } from '../core/release/manifest.ts';
 import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from '../core/store-path.ts';
 import type { BundleFile } from './file.ts';
 import { type HeadFiles, readHeadFiles } from './head-files.ts';
@@ -28,13 +28,13 @@ export const readClassicHead = (tarball: string): Promise<HeadFiles | undefined>
 /** Copies the tarball to where nobody else can write, checks size and digest on the way, and closes it. */
 export async function spoolTarball(file: BundleFile, manifest: Manifest, target: string): Promise<void> {
   try {
-    const member = manifest.members[0];
-    if (member === undefined) throw new NixmakerError('bundle-malformed', 'the manifest names no tarball');
+    const { tarball } = manifest;
+    if (tarball === undefined) throw new NixmakerError('bundle-malformed', 'the manifest names no tarball');
     const size = await file.size();
-    if (size < member.size)
-      throw new NixmakerError('bundle-truncated', `it has ${size} of ${member.size} bytes`);
-    if (size > member.size)
-      throw new NixmakerError('bundle-trailing-data', `it has ${size} bytes, not ${member.size}`);
+    if (size < tarball.size)
+      throw new NixmakerError('bundle-truncated', `it has ${size} of ${tarball.size} bytes`);
+    if (size > tarball.size)
+      throw new NixmakerError('bundle-trailing-data', `it has ${size} bytes, not ${tarball.size}`);
     const out = await open(target, 'wx', 0o600);
     const hash = createHash('sha256');
     try {
@@ -47,7 +47,7 @@ export async function spoolTarball(file: BundleFile, manifest: Manifest, target:
     } finally {
       await out.close();
     }
-    if (hash.digest('hex') !== member.sha256)
+    if (hash.digest('hex') !== tarball.sha256)
       throw new NixmakerError('bundle-altered', 'the tarball is not what was signed');
   } finally {
     await file.close();

@@ -1,19 +1,21 @@
 /**
- * Where everything in a bundle lies. The manifest announces names and sizes, the format fixes the rest, so the
- * whole layout is known before a header is read, and headers can only confirm it.
+ * Where everything in a bundle lies. Its first five members announce names and sizes of all others, so the whole layout is known
+ * before another header is read, and headers can only confirm it.
  */
 
 import { encryptedMagic, isEncrypted } from '../core/bundle/encrypted.ts';
-import type { Manifest, Member } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
+import type { Manifest } from '../core/release/manifest.ts';
 import type { BundleFile } from './file.ts';
+import { membersOf } from './members.ts';
+import { type Release, readRelease } from './release.ts';
 import { blockSize, encodeHeader, paddingOf, sizeFromHeader, trailerSize } from './ustar.ts';
 
 export interface BundleHead {
   readonly manifestBytes: Buffer;
   readonly signatureBytes: Buffer;
-  /** Byte position of the third member's header. */
+  /** Byte position of the header of `index`. */
   readonly membersAt: number;
 }
 
@@ -51,54 +53,87 @@ async function readAnnounced(
   return { bytes, next: position + blockSize + size + paddingOf(size) };
 }
 
-export interface PlacedMember extends Member {
-  /** Byte position of the member's contents. */
-  readonly position: number;
+/** The head, authenticated. */
+export interface Authentic {
+  readonly manifest: Manifest;
+  /** sha256 of the manifest’s bytes, hexadecimal. */
+  readonly digest: string;
 }
 
-export interface Layout {
-  readonly members: readonly PlacedMember[];
-  readonly totalSize: number;
-}
-
-/** Where the manifest's members lie, given where they begin. Pure arithmetic. */
-export function placeMembers(manifest: Manifest, membersAt: number): Layout {
-  let position = membersAt;
-  const members = manifest.members.map((member): PlacedMember => {
-    const placed = { ...member, position: position + blockSize };
-    position += blockSize + member.size + paddingOf(member.size);
-    return placed;
-  });
-  return { members, totalSize: position + trailerSize };
+export interface Announced {
+  readonly release: Release;
+  /** Byte position of the first header that is computed. */
+  readonly membersAt: number;
 }
 
 /**
- * Confirms that the file is the announced layout: each header and each padding, the two zero blocks, and the size.
- * Member contents are not read here. A file that is still growing is told by `bundle-truncated`.
+ * Reads what announces all the rest: the index, by its signed size and digest, Nix’s signatures, and contents.
+ * @throws NixmakerError `bundle-truncated`, `bundle-altered`, `bundle-malformed`, `manifest-malformed`
+ */
+export async function readAnnouncements(
+  file: BundleFile,
+  { authentic, head }: { readonly authentic: Authentic; readonly head: BundleHead },
+): Promise<Announced> {
+  const signed = authentic.manifest.index.size;
+  const index = await readAnnounced(file, head.membersAt, { name: 'index', most: signed });
+  if (index === undefined || index.bytes.length !== signed)
+    throw new NixmakerError('bundle-malformed', 'the index does not follow the signatures');
+  const signatures = await readNext(file, index.next, { name: 'nix.sig', most: limits.nixSignatureBytes });
+  const contents = await readNext(file, signatures.next, { name: 'contents', most: limits.contentsBytes });
+  const files = { index: index.bytes, nixSignatures: signatures.bytes, contents: contents.bytes };
+  return { release: readRelease(authentic, files), membersAt: contents.next };
+}
+
+async function readNext(
+  file: BundleFile,
+  position: number,
+  wanted: { readonly name: string; readonly most: number },
+): Promise<{ bytes: Buffer; next: number }> {
+  const found = await readAnnounced(file, position, wanted);
+  if (found !== undefined) return found;
+  throw new NixmakerError('bundle-malformed', `${wanted.name} is not in its place`);
+}
+
+export interface Layout {
+  /** Of the first byte of each piece, by the member’s name. */
+  readonly positions: ReadonlyMap<string, number>;
+  readonly totalSize: number;
+}
+
+/** Bytes of the whole bundle. Pure arithmetic. */
+export function totalSizeOf({ release, membersAt }: Announced): number {
+  let position = membersAt;
+  for (const { size } of membersOf(release)) position += blockSize + size + paddingOf(size);
+  return position + trailerSize;
+}
+
+/**
+ * Confirms that the file is as announced: each header, each padding, each small member, the two zero blocks, and the size. Pieces
+ * are not read here. A file that is still growing is told by `bundle-truncated`.
  * @throws NixmakerError `bundle-malformed`, `bundle-truncated`, `bundle-trailing-data`
  */
-export async function checkLayout(file: BundleFile, manifest: Manifest, head: BundleHead): Promise<Layout> {
-  const layout = placeMembers(manifest, head.membersAt);
+export async function checkLayout(file: BundleFile, { release, membersAt }: Announced): Promise<Layout> {
+  const positions = new Map<string, number>();
   const window = new ReadWindow(file);
-  for (const member of layout.members) {
-    const header = await window.read(member.position - blockSize, blockSize);
-    if (!encodeHeader(member.name, member.size).equals(header)) {
-      throw new NixmakerError(
-        'bundle-malformed',
-        `the header of ${member.name} is not what the manifest announces`,
-      );
-    }
-    refuseNonZero(await window.read(member.position + member.size, paddingOf(member.size)), member.name);
+  let position = membersAt;
+  for (const member of membersOf(release)) {
+    const { name, size } = member;
+    const header = await window.read(position, blockSize);
+    if (!encodeHeader(name, size).equals(header))
+      throw new NixmakerError('bundle-malformed', `the header of ${name} is not what is announced`);
+    position += blockSize;
+    if ('piece' in member) positions.set(name, position);
+    else if (!member.bytes.equals(await window.read(position, size)))
+      throw new NixmakerError('bundle-malformed', `${name} is not what is announced`);
+    refuseNonZero(await window.read(position + size, paddingOf(size)), name);
+    position += size + paddingOf(size);
   }
-  refuseNonZero(await window.read(layout.totalSize - trailerSize, trailerSize), 'the last member');
+  refuseNonZero(await window.read(position, trailerSize), 'the last member');
+  const totalSize = position + trailerSize;
   const size = await file.size();
-  if (size > layout.totalSize) {
-    throw new NixmakerError(
-      'bundle-trailing-data',
-      `it has ${size} bytes, the manifest announces ${layout.totalSize}`,
-    );
-  }
-  return layout;
+  if (size > totalSize)
+    throw new NixmakerError('bundle-trailing-data', `it has ${size} bytes, ${totalSize} are announced`);
+  return { positions, totalSize };
 }
 
 function refuseNonZero(bytes: Buffer, name: string): void {
@@ -119,6 +154,7 @@ class ReadWindow {
 
   async read(position: number, length: number): Promise<Buffer> {
     if (length === 0) return Buffer.alloc(0);
+    if (length > this.#buffer.length) return this.#file.read(position, length);
     if (position < this.#start || position + length > this.#start + this.#length) {
       this.#start = position;
       this.#length = await this.#file.readInto(this.#buffer, position);

@@ -1,62 +1,79 @@
-/** The NARs of an opened bundle's paths, decompressed or restored. */
+/** The NARs of an opened bundle’s paths, decompressed or restored, and given only where they are what was signed. */
 
-import type { Member, PathInfo } from '../core/bundle/manifest.ts';
+import { createHash } from 'node:crypto';
 import { messageOf, NixmakerError } from '../core/errors.ts';
-import { hashPart, type StorePath } from '../core/store-path.ts';
-import { type OpenedBundle, readMember, streamMember } from './contents.ts';
+import { encodeNix32 } from '../core/nix32.ts';
+import { type Piece, pieceName } from '../core/release/contents-file.ts';
+import type { PathInfo } from '../core/release/path-info.ts';
+import type { StorePath } from '../core/store-path.ts';
+import { damaged, isIntact, type PieceReader, readPiece, streamPiece } from './contents.ts';
 import { restoreNar } from './delta.ts';
 import { atOnceBytes, decompress, decompressAtOnce } from './zstd.ts';
 
-/** What `zstd -d` takes without being asked (zstd(1), --memory): 128 MiB. */
-const windowLogMax = 27;
+/**
+ * 8 MiB: all that decoders must take (RFC 8878, 3.1.1.1.2), and all that Nix’s levels use. Threat: pieces are not signed, so whoever
+ * hands over a medium chooses how much memory a larger window would take.
+ */
+const windowLogMax = 23;
 
 export class NarReader {
-  readonly #bundle: OpenedBundle;
+  readonly #reader: PieceReader;
   readonly #narOf: (path: StorePath) => AsyncIterable<Buffer>;
   /** For compressed bytes, again and again: memory that is new each time has all of the heap looked through each time. */
   #memory: Buffer = Buffer.alloc(0);
 
   /** @param narOf the NAR of a path that this machine has; what deltas are restored from */
-  constructor(bundle: OpenedBundle, narOf: (path: StorePath) => AsyncIterable<Buffer>) {
-    this.#bundle = bundle;
+  constructor(reader: PieceReader, narOf: (path: StorePath) => AsyncIterable<Buffer>) {
+    this.#reader = reader;
     this.#narOf = narOf;
   }
 
   /**
-   * Yields at most one byte more than the `narSize` that was signed, or the chunk that goes beyond it: enough to see that it is
-   * too many. The last of the member's bytes are decompressed only once its digest is right. One at a time.
-   * @throws NixmakerError `bundle-altered`, `bundle-truncated`, `bundle-malformed`, `base-missing`, `closure-incomplete`
+   * Yields the NAR, and its last chunk only once size and hash of the whole are those that were signed: whoever reads to the end has
+   * read what was signed. One at a time.
+   * @throws NixmakerError `bundle-altered`, `bundle-truncated`, `bundle-malformed`, `base-missing`, `io-error`
    */
-  async *read(info: PathInfo): AsyncGenerator<Buffer, void, void> {
-    const bundle = this.#bundle;
-    const delta = bundle.deltas.get(info.path);
-    if (delta !== undefined) {
-      const member = this.#member(info, delta.member);
-      const patch = { size: member.size, chunks: streamMember(bundle, member) };
-      yield* restoreNar({ delta, info }, { base: this.#narOf(delta.base), patch });
-      return;
-    }
-    const member = this.#member(info, bundle.narinfos.get(`${hashPart(info.path)}.narinfo`)?.url);
-    const frame = { size: info.narSize, windowLogMax };
+  async *read(info: PathInfo, piece: Piece): AsyncGenerator<Buffer, void, void> {
+    const hash = createHash('sha256');
+    let size = 0;
+    let held: Buffer | undefined;
     try {
-      if (member.size <= atOnceBytes && info.narSize <= atOnceBytes)
-        yield decompressAtOnce(await readMember(bundle, member, this.#memoryFor(member)), frame);
-      else yield* decompress(streamMember(bundle, member), frame);
+      for await (const chunk of this.#given(info, piece)) {
+        size += chunk.length;
+        if (size > info.narSize) break;
+        hash.update(chunk);
+        if (held !== undefined) yield held;
+        held = chunk;
+      }
     } catch (error) {
       if (error instanceof NixmakerError) throw error;
-      const why = messageOf(error);
-      throw new NixmakerError('bundle-malformed', `the NAR of ${info.path} can’t be decompressed: ${why}`);
+      throw await this.#fault(info, piece, messageOf(error));
     }
+    if (size !== info.narSize || `sha256:${encodeNix32(hash.digest())}` !== info.narHash)
+      throw await this.#fault(info, piece, 'it gives other contents than were signed');
+    if (held !== undefined) yield held;
   }
 
-  #memoryFor({ size }: Member): Buffer {
+  async *#given({ narSize }: PathInfo, piece: Piece): AsyncGenerator<Buffer, void, void> {
+    if (piece.kind === 'delta') {
+      const patch = { size: piece.size, chunks: streamPiece(this.#reader, piece) };
+      yield* restoreNar({ piece, narSize }, { base: this.#narOf(piece.base), patch });
+      return;
+    }
+    const frame = { size: narSize, windowLogMax };
+    if (piece.size <= atOnceBytes && narSize <= atOnceBytes)
+      yield decompressAtOnce(await readPiece(this.#reader, piece, this.#memoryFor(piece)), frame);
+    else yield* decompress(streamPiece(this.#reader, piece), frame);
+  }
+
+  /** Damage, or a `contents` that lies: who made the bundle and who carried it are to be told apart. */
+  async #fault({ path }: PathInfo, piece: Piece, why: string): Promise<NixmakerError> {
+    if (!(await isIntact(this.#reader, piece))) return damaged(piece);
+    return new NixmakerError('bundle-malformed', `${pieceName(piece)} can’t be used for ${path}: ${why}`);
+  }
+
+  #memoryFor({ size }: Piece): Buffer {
     if (this.#memory.length < size) this.#memory = Buffer.allocUnsafeSlow(size);
     return this.#memory.subarray(0, size);
-  }
-
-  #member(info: PathInfo, name: string | undefined): Member {
-    const member = name === undefined ? undefined : this.#bundle.members.get(name);
-    if (member !== undefined) return member;
-    throw new NixmakerError('closure-incomplete', `the contents of ${info.path} are missing`);
   }
 }

@@ -1,52 +1,60 @@
-/** Opening a bundle: head, authentication, layout, small members, in that order and no other. */
+/** Opening a bundle: head, authentication, what announces the rest, layout, in that order and no other. */
 
-import { formatOf, type Manifest } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { type MemberReader, type OpenedBundle, openContents } from './contents.ts';
+import { pieceName } from '../core/release/contents-file.ts';
+import { formatOf } from '../core/release/manifest.ts';
+import type { OpenedBundle, PieceReader } from './contents.ts';
 import type { BundleFile } from './file.ts';
-import { type BundleHead, checkLayout, type PlacedMember, placeMembers, readHead } from './layout.ts';
+import {
+  type Announced,
+  type Authentic,
+  type BundleHead,
+  checkLayout,
+  readAnnouncements,
+  readHead,
+} from './layout.ts';
 
 /**
  * What turns the head's bytes into a manifest. The target passes signature verification, so that nothing of an
  * unverified manifest is ever used; `inspect` passes plain parsing.
  */
-export type Authenticate<A extends { readonly manifest: Manifest }> = (head: BundleHead) => A;
+export type Authenticate<A extends Authentic> = (head: BundleHead) => A;
 
 export interface Authenticated<A> {
   readonly authentic: A;
   readonly head: BundleHead;
-  /** Bytes of the whole bundle, as signed. */
-  readonly totalSize: number;
 }
 
-/** The first half: everything up to knowing how large the bundle must be. */
-export async function authenticateBundle<A extends { readonly manifest: Manifest }>(
+/** The first step: manifest and signatures. */
+export async function authenticateBundle<A extends Authentic>(
   file: BundleFile,
   authenticate: Authenticate<A>,
 ): Promise<Authenticated<A>> {
   const head = await readHead(file);
   const authentic = authenticate(head);
-  if (formatOf(authentic.manifest) !== 'bundle') {
+  if (formatOf(authentic.manifest) !== 'bundle')
     throw new NixmakerError('bundle-malformed', 'the manifest is that of a classic tarball');
-  }
-  return { authentic, head, totalSize: placeMembers(authentic.manifest, head.membersAt).totalSize };
+  return { authentic, head };
 }
 
-/** A bundle that is one tar file: where in it each member lies. */
+/** A bundle that is one tar file: where in it each piece lies. */
 export interface OpenedTar extends OpenedBundle {
   readonly file: BundleFile;
-  readonly placed: readonly PlacedMember[];
+  readonly positions: ReadonlyMap<string, number>;
 }
 
-/** The second half: the layout and all small members. NARs are checked by `checkAllNars` and again when streamed. */
-export async function openBundle<A extends { readonly manifest: Manifest }>(
-  file: BundleFile,
-  { authentic, head }: Authenticated<A>,
-): Promise<OpenedTar> {
-  const placed = (await checkLayout(file, authentic.manifest, head)).members;
-  const positions = new Map(placed.map((m) => [m.name, m.position]));
-  const reader: MemberReader = {
-    readInto: ({ name }, buffer, position) => file.readInto(buffer, (positions.get(name) ?? 0) + position),
+/** The last step, where what announces the rest has been read. Pieces are checked by `checkAllPieces` and when they are used. */
+export async function openAnnounced(file: BundleFile, announced: Announced): Promise<OpenedTar> {
+  const { positions } = await checkLayout(file, announced);
+  const reader: PieceReader = {
+    readInto: (piece, buffer, position) =>
+      file.readInto(buffer, (positions.get(pieceName(piece)) ?? 0) + position),
   };
-  return { ...(await openContents(reader, authentic.manifest)), file, placed };
+  return { ...announced.release, reader, file, positions };
 }
+
+/** Both steps after the first at once. */
+export const openBundle = async <A extends Authentic>(
+  file: BundleFile,
+  authenticated: Authenticated<A>,
+): Promise<OpenedTar> => openAnnounced(file, await readAnnouncements(file, authenticated));

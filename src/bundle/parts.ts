@@ -9,7 +9,7 @@ import { type BundleFile, openIfThere } from './file.ts';
 /** Bytes of a part: a mebibyte below what FAT32 can hold (fatgen103, "File size": 2^32 − 1). */
 export const partBytes = 4 * 1024 ** 3 - 1024 ** 2;
 
-/** Members have at most 8 GiB; the rest is for pools written with smaller parts. */
+/** Of the largest parts some 4 TB. */
 const mostParts = 1000;
 
 export const partName = (path: string, index: number) => `${path}.${String(index).padStart(3, '0')}`;

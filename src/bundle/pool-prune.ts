@@ -1,17 +1,15 @@
-/** Clearing away what nobody wants of a pool any more: old sequences, and members that no manifest names. */
+/** Clearing away what nobody wants of a pool any more: old sequences, and files that no entry needs. */
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nix32 } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
-import { cacheOf, type PoolEntry } from './pool.ts';
+import { cacheOf, entryFiles, type PoolEntry } from './pool.ts';
 import type { PoolIndex } from './pool-index.ts';
 
 /** Takes an entry away: the manifest first, so that it counts no more whatever happens next. */
 export async function removeEntry({ folder }: Pick<PoolEntry, 'folder'>): Promise<void> {
   await rm(join(folder, 'manifest.json'), { force: true });
-  const ours = (await readdir(folder)).filter(
-    (n) => ['manifest.sig', 'meta'].includes(n) || n.endsWith('.narinfo'),
-  );
+  const ours = (await readdir(folder)).filter((name) => (entryFiles as readonly string[]).includes(name));
   for (const name of ours) await rm(join(folder, name));
   // What else somebody has put there stays.
   await rmdir(folder).catch(() => undefined);
@@ -25,23 +23,30 @@ export function entriesToPrune(entries: readonly PoolEntry[], host: string, keep
     .slice(keep);
 }
 
-const narinfoName = new RegExp(`^[${nix32}]{32}\\.narinfo$`);
-const contentsName = new RegExp(`^([${nix32}]{52}(?:\\.nar)?\\.zst)(?:\\.[0-9]{3})?$`);
+const digest = `[${nix32}]{52}`;
+const indexName = new RegExp(`^${digest}(?:\\.sig)?$`);
+const pieceForms = {
+  nar: new RegExp(`^(${digest}\\.nar\\.zst)(?:\\.[0-9]{3})?$`),
+  delta: new RegExp(`^(${digest}\\.zst)(?:\\.[0-9]{3})?$`),
+};
 
 /**
- * Deletes members that none of the manifests names. Only files with the names we give are looked at.
- * @param index of all of the pool's manifests; with one missing nothing may be deleted
+ * Deletes files that none of the entries needs. Only those with the names we give are looked at.
+ * @param index of all of the pool's entries; with one missing nothing may be deleted
  * @returns how many files went
  */
 export async function collectGarbage(root: string, index: PoolIndex): Promise<number> {
   const cache = cacheOf(root);
-  const narinfos = (await namesIn(cache)).filter((n) => narinfoName.test(n) && !index.needs(n));
-  const contents: string[] = [];
-  for (const folder of ['nar', 'delta'])
-    for (const name of await namesIn(join(cache, folder))) {
-      const whole = contentsName.exec(name)?.[1];
-      if (whole !== undefined && !index.needs(`${folder}/${whole}`)) contents.push(join(folder, name));
-    }
-  for (const name of [...narinfos, ...contents]) await rm(join(cache, name));
-  return narinfos.length + contents.length;
+  const spare: string[] = [];
+  for (const name of await namesIn(join(cache, 'index')))
+    if (indexName.test(name) && !index.needs(`index/${name}`)) spare.push(join('index', name));
+  for (const [kind, form] of Object.entries(pieceForms))
+    for (const folder of await namesIn(join(cache, kind)))
+      for (const name of await namesIn(join(cache, kind, folder), 'ENOTDIR')) {
+        const whole = form.exec(name)?.[1];
+        if (whole !== undefined && !index.needs(`${kind}/${folder}/${whole}`))
+          spare.push(join(kind, folder, name));
+      }
+  for (const name of spare) await rm(join(cache, name));
+  return spare.length;
 }

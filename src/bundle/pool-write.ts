@@ -1,29 +1,30 @@
-/** Writing into a pool. Nothing is overwritten that a manifest in the pool relies on, and nothing of anybody else's. */
+/** Writing into a pool. Nothing is overwritten that an entry in the pool relies on, and nothing of anybody else's. */
+import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Member } from '../core/bundle/manifest.ts';
-import { type OpenedBundle, sha256Of, streamMember } from './contents.ts';
+import { encodeNix32 } from '../core/nix32.ts';
+import type { Piece } from '../core/release/contents-file.ts';
+import { damaged, isIntact, type PieceReader, streamPiece } from './contents.ts';
 import { openParts, partBytes, partName, sizeOfParts } from './parts.ts';
+import { entryFiles } from './pool.ts';
 
-/** Whether what lies at `path` has the member’s size: its contents are still to be checked. */
-export async function hasSize(path: string, { size }: Member): Promise<boolean> {
+/** Whether what lies at `path` has the piece’s size: its contents are still to be checked. */
+export async function hasSize(path: string, { size }: Pick<Piece, 'size'>): Promise<boolean> {
   return (await sizeOfParts(path)) === size;
 }
 
 /** Reads what lies at `path` and compares its digest. */
 export async function hasContents(
   path: string,
-  member: Member,
+  piece: Piece,
   onBytes?: (bytes: number) => void,
 ): Promise<boolean> {
-  if (!(await hasSize(path, member))) return false;
+  if (!(await hasSize(path, piece))) return false;
   const parts = await openParts(path);
   if (parts === undefined) return false;
   try {
-    const reader = {
-      readInto: (_: Member, buffer: Buffer, position: number) => parts.readInto(buffer, position),
-    };
-    return (await sha256Of(reader, member, { onBytes })) === member.sha256;
+    const reader = { readInto: (_: Piece, buffer: Buffer, position: number) => parts.readInto(buffer, position) };
+    return await isIntact(reader, piece, { onBytes });
   } finally {
     await parts.close();
   }
@@ -36,42 +37,45 @@ export interface WriteOptions {
 }
 
 /**
- * Writes a member's bytes to `path`, in parts where it is larger than a file may be. Whole or not at all is seen to by
- * the manifest, which is written last.
+ * Writes a piece's bytes to `path`, in parts where it is larger than a file may be. Whole or not at all is seen to by
+ * the manifest, which is written last; that they are the right bytes, by reading them back.
  * @returns the files written
- * @throws NixmakerError `bundle-altered` where the bundle no longer holds what was signed
+ * @throws NixmakerError `bundle-altered` where the source is damaged
  */
-export async function writeMemberFile(
+export async function writePieceFile(
   path: string,
-  { bundle, member }: { bundle: OpenedBundle; member: Member },
+  { reader, piece }: { readonly reader: PieceReader; readonly piece: Piece },
   { largest = partBytes, onBytes }: WriteOptions = {},
 ): Promise<string[]> {
   await mkdir(dirname(path), { recursive: true });
   await removeParts(path);
-  const whole = member.size <= largest;
-  const files = Array.from({ length: whole ? 1 : Math.ceil(member.size / largest) }, (_, i) =>
+  const whole = piece.size <= largest;
+  const files = Array.from({ length: whole ? 1 : Math.ceil(piece.size / largest) }, (_, i) =>
     whole ? path : partName(path, i),
   );
+  const hash = createHash('sha256');
   let written = 0;
   let out = await open(files[0] as string, 'w', 0o644);
   try {
-    for await (const chunk of streamMember(bundle, member)) {
+    for await (const chunk of streamPiece(reader, piece)) {
+      hash.update(chunk);
       for (let rest = chunk; rest.length > 0; ) {
         const room = largest - (written % largest);
         if (written > 0 && room === largest) {
           await out.close();
           out = await open(files[written / largest] as string, 'w', 0o644);
         }
-        const piece = rest.subarray(0, room);
-        await out.writeFile(piece);
-        written += piece.length;
-        onBytes?.(piece.length);
-        rest = rest.subarray(piece.length);
+        const bytes = rest.subarray(0, room);
+        await out.writeFile(bytes);
+        written += bytes.length;
+        onBytes?.(bytes.length);
+        rest = rest.subarray(bytes.length);
       }
     }
   } finally {
     await out.close();
   }
+  if (encodeNix32(hash.digest()) !== piece.digest) throw damaged(piece);
   return files;
 }
 
@@ -81,23 +85,15 @@ async function removeParts(path: string): Promise<void> {
   for (let i = 0; (await sizeOfParts(partName(path, i))) !== undefined; i++) await rm(partName(path, i));
 }
 
-export interface EntryFiles {
-  readonly manifestBytes: Uint8Array;
-  readonly signatureBytes: Uint8Array;
-  readonly meta: Uint8Array;
-  /** Narinfos of which the cache has other bytes under the same name. */
-  readonly beside: ReadonlyMap<string, Uint8Array>;
-}
+/** An entry’s files. */
+export type EntryFiles = Readonly<Record<(typeof entryFiles)[number], Uint8Array>>;
 
 /** Lays a host's files into a folder that nobody looks into. @returns the folder */
 export async function prepareEntry(folder: string, files: EntryFiles): Promise<string> {
   const temporary = join(dirname(folder), `.${basename(folder)}.part`);
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary, { recursive: true });
-  await writeFile(join(temporary, 'manifest.json'), files.manifestBytes);
-  await writeFile(join(temporary, 'manifest.sig'), files.signatureBytes);
-  await writeFile(join(temporary, 'meta'), files.meta);
-  for (const [name, bytes] of files.beside) await writeFile(join(temporary, name), bytes);
+  for (const name of entryFiles) await writeFile(join(temporary, name), files[name]);
   return temporary;
 }
 
@@ -110,12 +106,8 @@ export async function publishEntry(temporary: string, folder: string): Promise<v
 
 /** The same manifest is there already: what differs or is missing is put right, and the entry counts all the while. */
 export async function completeEntry(folder: string, files: EntryFiles): Promise<void> {
-  const wanted = new Map<string, Uint8Array>([
-    ['manifest.sig', files.signatureBytes],
-    ['meta', files.meta],
-    ...files.beside,
-  ]);
-  for (const [name, bytes] of wanted) {
+  for (const name of entryFiles) {
+    const bytes = files[name];
     const path = join(folder, name);
     const there = await readFile(path).catch(() => undefined);
     if (there?.equals(bytes) === true) continue;

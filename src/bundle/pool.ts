@@ -1,22 +1,33 @@
 /**
- * A pool: the same parts as in a bundle, but in a folder, so that many hosts share what they have in common
- * (docs/format.md §5). `nixmaker/cache/` is an ordinary Nix binary cache; `nixmaker/hosts/<host>/<sequence>/` holds one
- * host's signed manifest. It is read where it lies. Whatever a name leads to, only bytes with the signed digest count.
+ * A pool: the parts of many bundles in one folder, so that hosts share what they have in common (docs/format.md §5).
+ * `nixmaker/hosts/<host>/<sequence>/` holds one host’s signed manifest and how its release lies on this medium, `nixmaker/cache/`
+ * indexes and pieces. It is read where it lies. Whatever a name leads to, only what was signed counts.
  */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { formatOf, type Manifest, type Member } from '../core/bundle/manifest.ts';
-import { glanceBytes } from '../core/bundle/manifest-glance.ts';
 import { poolFolder } from '../core/bundle/pool-folder.ts';
 import { insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
+import { encodeNix32 } from '../core/nix32.ts';
+import { type Piece, pieceName } from '../core/release/contents-file.ts';
+import { formatOf, type Manifest } from '../core/release/manifest.ts';
 import { isHostName } from '../core/schema.ts';
 import { isFolder } from '../files/read.ts';
-import { type MemberReader, type OpenedBundle, openContents } from './contents.ts';
-import { readBeginning } from './file.ts';
-import { readSignatureFile } from './head-files.ts';
+import type { OpenedBundle, PieceReader } from './contents.ts';
+import { readSmall } from './file.ts';
+import type { Authentic } from './layout.ts';
+import { distinctPieces } from './members.ts';
 import { openParts, type Parts, sizeOfParts } from './parts.ts';
+import { type Release, readRelease } from './release.ts';
+
+/** What lies in an entry’s folder. */
+export const entryFiles = ['manifest.json', 'manifest.sig', 'contents', 'meta'] as const;
+
+/** Below `cache/`: the index of a manifest, and Nix’s signatures for it. */
+export const indexName = ({ index }: Pick<Manifest, 'index'>): string =>
+  `index/${encodeNix32(Buffer.from(index.sha256, 'hex'))}`;
+export const nixSignaturesName = (manifest: Pick<Manifest, 'index'>): string => `${indexName(manifest)}.sig`;
 
 export const cacheOf = (root: string) => join(root, poolFolder, 'cache');
 export const hostsOf = (root: string) => join(root, poolFolder, 'hosts');
@@ -25,7 +36,7 @@ export const keyringsOf = (root: string) => join(root, poolFolder, 'keyrings');
 export interface PoolEntry {
   readonly host: string;
   readonly sequence: number;
-  /** Of manifest, signatures and meta. */
+  /** Of manifest, signatures, contents and meta. */
   readonly folder: string;
 }
 
@@ -55,20 +66,6 @@ async function foldersIn(folder: string): Promise<string[]> {
     .slice(0, mostEntries);
 }
 
-/** The beginning of an entry’s manifest, and its signatures; undefined where either is not there (yet). */
-export async function glanceAtPoolHead(
-  folder: string,
-): Promise<{ beginning: string; signatureBytes: Buffer } | undefined> {
-  const beginning = await readBeginning(join(folder, 'manifest.json'), {
-    bytes: glanceBytes,
-    most: limits.manifestBytes,
-  });
-  const signatureBytes = await readSignatureFile(folder);
-  return beginning === undefined || signatureBytes === undefined
-    ? undefined
-    : { beginning: beginning.toString('utf8'), signatureBytes };
-}
-
 /** @throws NixmakerError `bundle-malformed` where manifest and place do not agree: a folder given another name */
 export function requirePlace(folder: string, manifest: Manifest): void {
   if (formatOf(manifest) !== 'bundle')
@@ -80,83 +77,86 @@ export function requirePlace(folder: string, manifest: Manifest): void {
   );
 }
 
-const rootOf = (folder: string) => join(folder, '..', '..', '..', '..');
+const cacheOfEntry = (folder: string) => cacheOf(join(folder, '..', '..', '..', '..'));
 
 /**
- * Where a member lies. A narinfo that another bundle in the pool has with other bytes (another signer's) lies beside
- * the manifest; NARs are named by their digest and can't differ.
+ * The release of an entry.
+ * @throws NixmakerError `bundle-truncated` where a part of it is not there (yet), `bundle-altered`, `bundle-malformed`
  */
-export function placeOf(folder: string, { name }: Member, beside: ReadonlySet<string>): string {
-  return name === 'meta' || beside.has(name) ? join(folder, name) : join(cacheOf(rootOf(folder)), name);
+export async function readPoolRelease(folder: string, authentic: Authentic): Promise<Release> {
+  const { manifest } = authentic;
+  const cache = cacheOfEntry(folder);
+  const index = await readSmall(join(cache, indexName(manifest)), limits.indexBytes);
+  const contents = await readSmall(join(folder, 'contents'), limits.contentsBytes);
+  const signatures = await readSmall(join(cache, nixSignaturesName(manifest)), limits.nixSignatureBytes);
+  if (index === undefined || contents === undefined)
+    throw new NixmakerError('bundle-truncated', 'its index or its contents are not there');
+  if (index.length < manifest.index.size)
+    throw new NixmakerError('bundle-truncated', `${index.length} of ${manifest.index.size} bytes of its index are there`);
+  return readRelease(authentic, { index, contents, nixSignatures: signatures ?? Buffer.alloc(0) });
 }
 
-/** Narinfos that lie beside a manifest. */
-export async function listBeside(folder: string): Promise<Set<string>> {
-  return new Set((await readdir(folder)).filter((name) => name.endsWith('.narinfo')));
+export interface Measured {
+  /** Bytes that are there, none counted beyond its announced size: a carrier may still be at work. */
+  readonly present: number;
+  /** Bytes of all pieces. */
+  readonly expected: number;
 }
 
-/** Bytes of the members that are there by now, none counted beyond its signed size: a carrier may still be at work. */
-export async function presentInPool(folder: string, manifest: Manifest): Promise<number> {
-  const beside = await listBeside(folder);
-  let present = 0;
-  for (const member of manifest.members) {
-    const size = (await sizeOfParts(placeOf(folder, member, beside))) ?? 0;
-    present += Math.min(size, member.size);
+export async function measurePool(folder: string, release: Pick<Release, 'pieces'>): Promise<Measured> {
+  let [present, expected] = [0, 0];
+  for (const piece of distinctPieces(release)) {
+    const size = (await sizeOfParts(join(cacheOfEntry(folder), pieceName(piece)))) ?? 0;
+    present += Math.min(size, piece.size);
+    expected += piece.size;
   }
-  return present;
+  return { present, expected };
 }
 
 export interface OpenedPool extends OpenedBundle {
   close(): Promise<void>;
 }
 
-/**
- * @param wrap what reading goes through: patience with a medium that may stall
- * @throws NixmakerError as `openContents`; `bundle-truncated` where a member is not there
- */
-export async function openPool(
+/** @param wrap what reading goes through: patience with a medium that may stall */
+export function openPool(
   folder: string,
-  manifest: Manifest,
-  wrap: (reader: MemberReader) => MemberReader = (reader) => reader,
-): Promise<OpenedPool> {
-  const reader = new PoolReader(folder);
-  return { ...(await openContents(wrap(reader), manifest)), close: () => reader.close() };
+  release: Release,
+  wrap: (reader: PieceReader) => PieceReader = (reader) => reader,
+): OpenedPool {
+  const reader = new PoolReader(cacheOfEntry(folder));
+  return { ...release, reader: wrap(reader), close: () => reader.close() };
 }
 
-/** Opens each member once and keeps it open for as long as it is being read: what is read can't be swapped by name. */
-class PoolReader implements MemberReader {
-  readonly #folder: string;
-  /** Asked for with the first read, so that it is as patient as all reading. */
-  #beside: Promise<ReadonlySet<string>> | undefined;
+/** Opens each piece once and keeps it open for as long as it is being read: what is read can't be swapped by name. */
+class PoolReader implements PieceReader {
+  readonly #cache: string;
   readonly #open = new Map<string, Promise<Parts>>();
 
-  constructor(folder: string) {
-    this.#folder = folder;
+  constructor(cache: string) {
+    this.#cache = cache;
   }
 
-  async readInto(member: Member, buffer: Buffer, position: number): Promise<number> {
-    const opening = this.#open.get(member.name) ?? this.#openMember(member);
+  async readInto(piece: Piece, buffer: Buffer, position: number): Promise<number> {
+    const name = pieceName(piece);
+    const opening = this.#open.get(name) ?? this.#openPiece(name);
     const parts = await opening;
     const got = await parts.readInto(buffer, position);
-    // Thousands of members: a file stays open only while it is being read.
-    if (position + got >= member.size || got < buffer.length) await this.#closeMember(member.name, opening);
+    // Thousands of pieces: a file stays open only while it is being read.
+    if (position + got >= piece.size || got < buffer.length) await this.#closePiece(name, opening);
     return got;
   }
 
-  #openMember(member: Member): Promise<Parts> {
-    this.#beside ??= listBeside(this.#folder);
-    const opening = this.#beside
-      .then((beside) => openParts(placeOf(this.#folder, member, beside)))
-      .then((parts) => {
-        if (parts === undefined) throw new NixmakerError('bundle-truncated', `${member.name} is not there`);
-        return parts;
-      });
-    this.#open.set(member.name, opening);
-    opening.catch(() => this.#open.delete(member.name));
+  #openPiece(name: string): Promise<Parts> {
+    const opening = openParts(join(this.#cache, name)).then((parts) => {
+      if (parts === undefined) throw new NixmakerError('bundle-truncated', `${name} is not there`);
+      return parts;
+    });
+    this.#open.set(name, opening);
+    opening.catch(() => this.#open.delete(name));
     return opening;
   }
 
-  async #closeMember(name: string, opened: Promise<Parts>): Promise<void> {
+  async #closePiece(name: string, opened: Promise<Parts>): Promise<void> {
     if (this.#open.get(name) === opened) this.#open.delete(name);
     await (await opened).close();
   }

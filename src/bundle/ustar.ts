@@ -1,7 +1,8 @@
 /**
  * The one ustar header (POSIX pax(1), "ustar Interchange Format") that stands for a member: mode 0444, uid, gid and
- * mtime 0, no owner names, no prefix. There is exactly one, so reading a bundle is comparing bytes: PAX headers,
- * GNU extensions, links, devices, base-256 sizes and the like are all simply "not these 512 bytes".
+ * mtime 0, no owner names, no prefix; a size from 8 GiB on in base 256 (GNU tar manual, “Large or Negative Values”). There is
+ * exactly one, so reading a bundle is comparing bytes: PAX headers, GNU extensions, links, devices and the like are all
+ * simply "not these 512 bytes".
  */
 import { Header } from 'tar/header';
 import { NixmakerError } from '../core/errors.ts';
@@ -9,6 +10,9 @@ import { NixmakerError } from '../core/errors.ts';
 export const blockSize = 512;
 /** Two zero blocks end an archive. */
 export const trailerSize = 2 * blockSize;
+
+/** Eleven octal digits. */
+const largestOctal = 8 ** 11 - 1;
 
 export function encodeHeader(name: string, size: number): Buffer {
   const block = Buffer.alloc(blockSize);
@@ -23,14 +27,15 @@ export function encodeHeader(name: string, size: number): Buffer {
     uname: '',
     gname: '',
   });
-  if (header.encode(block, 0))
+  // It says whether anything did not fit in the plain form; a size beyond eleven digits is meant not to.
+  if (header.encode(block, 0) !== size > largestOctal)
     throw new NixmakerError('bundle-too-large', `${name} does not fit a ustar header`);
   return block;
 }
 
 /**
  * The size of the member at hand if the block is exactly our header for `name`; undefined otherwise.
- * Needed for the two members whose sizes nothing has announced yet.
+ * Needed for the members whose sizes nothing has announced yet.
  */
 export function sizeFromHeader(block: Buffer, name: string): number | undefined {
   const octal = /^([0-7]{10,11}) ?\0$/.exec(block.toString('latin1', 124, 136))?.[1];

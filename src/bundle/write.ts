@@ -2,53 +2,70 @@
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import type { Member } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
+import { encodeNix32 } from '../core/nix32.ts';
+import type { Piece } from '../core/release/contents-file.ts';
+import type { SignedFile } from '../core/release/manifest.ts';
 import { writeAtomically } from '../files/write.ts';
+import { membersOf } from './members.ts';
+import type { Release } from './release.ts';
 import { encodeHeader, paddingOf, trailerSize } from './ustar.ts';
 
-/** A member's contents: bytes at hand, or a part of a file. */
-export type Source = Uint8Array | { readonly path: string; readonly position?: number };
-
-export interface SourcedMember {
-  readonly member: Member;
-  readonly source: Source;
+/** Where a piece’s bytes are. */
+export interface Source {
+  readonly path: string;
+  readonly position?: number;
 }
 
-export interface BundleParts {
-  readonly manifestBytes: Uint8Array;
-  readonly signatureBytes: Uint8Array;
-  readonly members: readonly SourcedMember[];
-}
-
-/** The manifest's entry for bytes at hand. */
-export function memberOf(name: string, bytes: Uint8Array): Member {
-  return { name, size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
-}
-
-/** The manifest's entry for a whole file, which is read once. */
-export async function memberOfFile(name: string, path: string): Promise<Member> {
+/** Size and digest of a whole file, which is read once. */
+export async function signedFileOf(path: string): Promise<SignedFile> {
   const hash = createHash('sha256');
   let size = 0;
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
     hash.update(chunk as Buffer);
     size += (chunk as Buffer).length;
   }
-  return { name, size, sha256: hash.digest('hex') };
+  return { size, sha256: hash.digest('hex') };
+}
+
+export interface BundleParts {
+  readonly manifestBytes: Uint8Array;
+  readonly signatureBytes: Uint8Array;
+  /** Read back from what is written: nothing is written that would be refused. */
+  readonly release: Release;
+  readonly sourceOf: (piece: Piece) => Source;
 }
 
 /**
- * @throws NixmakerError `io-error` where a source no longer is what its member says; the target is then untouched
+ * @throws NixmakerError `io-error` where a source no longer is what is announced of it; the target is then untouched
  */
 export async function writeBundle(target: string, parts: BundleParts): Promise<void> {
+  const { release, sourceOf } = parts;
   await writeAtomically(target, async (file) => {
     const out = new GatheringWriter(file);
-    await writeMember(out, memberOf('manifest.json', parts.manifestBytes), parts.manifestBytes);
-    await writeMember(out, memberOf('manifest.sig', parts.signatureBytes), parts.signatureBytes);
-    for (const { member, source } of parts.members) await writeMember(out, member, source);
+    await writeSmall(out, 'manifest.json', parts.manifestBytes);
+    await writeSmall(out, 'manifest.sig', parts.signatureBytes);
+    await writeSmall(out, 'index', release.index.bytes);
+    await writeSmall(out, 'nix.sig', release.nixSignatures.bytes);
+    await writeSmall(out, 'contents', release.contentsBytes);
+    for (const member of membersOf(release)) {
+      if (!('piece' in member)) {
+        await writeSmall(out, member.name, member.bytes);
+        continue;
+      }
+      await out.write(encodeHeader(member.name, member.size));
+      await copyChecked(out, member.piece, sourceOf(member.piece));
+      await out.write(Buffer.alloc(paddingOf(member.size)));
+    }
     await out.write(Buffer.alloc(trailerSize));
     await out.end();
   });
+}
+
+async function writeSmall(out: GatheringWriter, name: string, bytes: Uint8Array): Promise<void> {
+  await out.write(encodeHeader(name, bytes.length));
+  await out.write(bytes);
+  await out.write(Buffer.alloc(paddingOf(bytes.length)));
 }
 
 const chunkBytes = 1024 * 1024;
@@ -116,27 +133,20 @@ function dropWritten(parts: Uint8Array[], written: number): void {
   if (left > 0 && parts[0] !== undefined) parts[0] = parts[0].subarray(left);
 }
 
-async function writeMember(out: GatheringWriter, member: Member, source: Source): Promise<void> {
-  await out.write(encodeHeader(member.name, member.size));
-  if (source instanceof Uint8Array) await out.write(source);
-  else await copyChecked(out, member, source);
-  await out.write(Buffer.alloc(paddingOf(member.size)));
-}
-
 /**
  * Read synchronously: what is copied was mostly just written, and lies in memory; a way through the thread pool for each of
  * thousands of members would take longer than the rest of it.
  */
 async function copyChecked(
   out: GatheringWriter,
-  member: Member,
-  { path, position = 0 }: Exclude<Source, Uint8Array>,
+  piece: Piece,
+  { path, position = 0 }: Source,
 ): Promise<void> {
   const hash = createHash('sha256');
   const file = openSync(path, 'r');
   try {
-    for (let done = 0; done < member.size; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, member.size - done));
+    for (let done = 0; done < piece.size; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, piece.size - done));
       const bytesRead = readSync(file, buffer, 0, buffer.length, position + done);
       if (bytesRead === 0) break;
       const chunk = buffer.subarray(0, bytesRead);
@@ -147,7 +157,7 @@ async function copyChecked(
   } finally {
     closeSync(file);
   }
-  if (hash.digest('hex') !== member.sha256) {
+  if (encodeNix32(hash.digest()) !== piece.digest) {
     throw new NixmakerError('io-error', `${path} changed while the bundle was written`);
   }
 }

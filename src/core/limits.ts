@@ -1,19 +1,24 @@
 /** Every limit in one place. Sizes in bytes, times in milliseconds. */
 export const limits = {
-  /** DESIGN §3. */
-  manifestBytes: 8 * 1024 * 1024,
+  manifestBytes: 64 * 1024,
   signatureFileBytes: 64 * 1024,
-  /** Paths of one closure; a large desktop has some 6,000. */
-  paths: 100_000,
-  references: 10_000,
+  /** Of an index. A large desktop has some 6,000 outputs; its recipes are some 25,000. */
+  lines: 200_000,
+  references: 4_000_000,
+  indexBytes: 64 * 1024 * 1024,
+  contentsBytes: 64 * 1024 * 1024,
+  /** Three keys for each line of the largest index. */
+  nixSignatureBytes: 64 * 1024 * 1024,
+  /** Of one path several ways to have it: whole, and as differences to several bases. */
+  piecesOfALine: 16,
+  /** A compressed NAR may be that much larger than the NAR: zstd’s own bound is 1/255 and a few bytes (ZSTD_compressBound). */
+  pieceSlack: 1024 * 1024,
   narinfoBytes: 1024 * 1024,
   notesCharacters: 16 * 1024,
-  /** A ustar header holds 11 octal digits: one byte under 8 GiB. */
-  memberBytes: 8 * 1024 ** 3 - 1,
   /** Of a NAR that is restored from a delta, and of what it is restored from: both are held in memory. */
   deltaNarBytes: 128 * 1024 * 1024,
-  /** A request holds a manifest and its signatures in base64. */
-  requestBytes: 12 * 1024 * 1024,
+  /** What comes with a request as files of its own, is not counted. */
+  requestBytes: 4 * 1024 * 1024,
   policyBytes: 1024 * 1024,
   /** A keyring of 64 keys, signed by as many. */
   keyringBytes: 256 * 1024,

@@ -4,10 +4,10 @@
  * Nix 2.15 and Lix; newer daemons answer older clients.
  */
 
-import type { PathInfo } from '../core/bundle/manifest.ts';
 import type { StoredPath } from '../core/bundle/store-difference.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { decodeNix32, encodeNix32 } from '../core/nix32.ts';
+import type { PathInfo } from '../core/release/path-info.ts';
 
 // Nix src/libstore/include/nix/store/worker-protocol.hh
 export const clientMagic = 0x6e697863;

@@ -1,9 +1,9 @@
 /** What Nix’s database holds of valid paths. */
 import * as z from 'zod';
-import type { PathInfo } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import { encodeNix32 } from '../core/nix32.ts';
+import type { PathInfo } from '../core/release/path-info.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import { type NixContext, nix, queryStore } from './command.ts';
 

@@ -11,6 +11,7 @@ import {
   verify,
 } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
+import { isKeyName } from '../core/key-name.ts';
 import { decodeBase64 } from './base64.ts';
 
 export interface PublicKey {
@@ -26,9 +27,6 @@ export interface SecretKey {
   /** Ed25519 over the bytes, 64 bytes in base64. */
   readonly sign: (bytes: Uint8Array) => string;
 }
-
-const keyName = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,126}$/;
-export const isKeyName = (text: string): boolean => keyName.test(text);
 
 // DER prefixes of RFC 8410 for a raw 32-byte Ed25519 public key (SPKI) and seed (PKCS #8).
 const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex');

@@ -2,7 +2,8 @@
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { decodeBase64OfAnyLength } from './base64.ts';
-import { isKeyName, type SecretKey } from './nix-key.ts';
+import { isKeyName } from '../core/key-name.ts';
+import type { SecretKey } from './nix-key.ts';
 import { preAuthenticationEncoding } from './pae.ts';
 import { isSshSignature } from './ssh-signature.ts';
 

@@ -1,7 +1,8 @@
 /** A key whose signatures over a manifest count: Nix’s own kind, or a person’s SSH key. */
 import { verify as verifySignature } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
-import { isKeyName, parsePublicKey } from './nix-key.ts';
+import { isKeyName } from '../core/key-name.ts';
+import { parsePublicKey } from './nix-key.ts';
 import { looksLikeSshKey, parseSshKey } from './ssh-key.ts';
 import { verifySshSignature } from './ssh-signature.ts';
 

@@ -3,10 +3,10 @@
  * code that acts on a bundle takes nothing else. Bytes are verified before they are parsed.
  */
 import { createHash } from 'node:crypto';
-import { type Manifest, parseManifest } from '../core/bundle/manifest.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { Trust } from '../core/policy/keyring.ts';
+import { type Manifest, parseManifest } from '../core/release/manifest.ts';
 import { preAuthenticationEncoding } from './pae.ts';
 import { parseSignatureFile, type Signature } from './signature-file.ts';
 import { parseTrustedKey, type TrustedKey } from './trusted-key.ts';
@@ -62,7 +62,7 @@ export function manifestDigest(bytes: Uint8Array): string {
 /**
  * @param manifestBytes the member `manifest.json`, exactly as it came
  * @param signatureBytes the member `manifest.sig`
- * @throws NixmakerError with a `signature-…`, `manifest-…`, `schema-…` or `closure-…` code
+ * @throws NixmakerError with a `signature-…`, `manifest-…` or `schema-…` code
  */
 export function verifyManifest(
   manifestBytes: Uint8Array,

@@ -5,8 +5,8 @@
 import { NixmakerError } from '../errors.ts';
 import { given } from '../given.ts';
 import { limits } from '../limits.ts';
+import type { PathInfo } from '../release/path-info.ts';
 import { fromBaseName, parseStorePath, type StorePath, toBaseName } from '../store-path.ts';
-import type { PathInfo } from './manifest.ts';
 
 export interface Narinfo extends Pick<PathInfo, 'path' | 'narHash' | 'narSize' | 'references'> {
   readonly url: string;

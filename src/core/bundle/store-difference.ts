@@ -1,8 +1,8 @@
 /**
- * A path that is valid is what somebody whom Nix trusts said it is, not what the manifest says: one stolen key is enough to put
+ * A path that is valid is what somebody whom Nix trusts said it is, not what the index says: one stolen key is enough to put
  * other contents under a genuine name, and an import leaves them as they are. So what is there is compared. Pure.
  */
-import type { PathInfo } from './manifest.ts';
+import type { PathInfo } from '../release/path-info.ts';
 
 /** What Nix’s database has of a valid path. */
 export interface StoredPath {

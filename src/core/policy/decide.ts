@@ -1,7 +1,7 @@
 /** The decision: one pure function from what is known to a verdict. It never throws and reads no clock. */
 
-import type { Manifest } from '../bundle/manifest.ts';
 import type { DeferCode, PolicyCode } from '../errors.ts';
+import type { Manifest } from '../release/manifest.ts';
 import type { Operation } from '../schema.ts';
 import { findInsufficient } from './keyring.ts';
 import type { Policy } from './policy.ts';
@@ -22,6 +22,8 @@ export interface PendingSystem extends Floor {
 
 export interface Facts {
   readonly manifestDigest: string;
+  /** Of the bundle, where it is known: root sees what is signed only. */
+  readonly bundleBytes?: number | undefined;
   /** Nix system of this machine. */
   readonly system: string;
   /** machine-id(5), where the machine has one. */
@@ -98,14 +100,17 @@ function checkKeys(_manifest: Manifest, facts: Facts, policy: Policy): Verdict |
   return lacking === undefined ? undefined : refuse(lacking.code, lacking.detail);
 }
 
-function checkLimits(manifest: Manifest, _facts: Facts, { limits }: Policy): Verdict | undefined {
-  const sizes = manifest.paths.map((p) => p.narSize);
-  const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
+/** How large the bundle is, is not signed and not known to root: it is asked where it is known. */
+function checkLimits(
+  { totals }: Manifest,
+  { bundleBytes = 0 }: Facts,
+  { limits }: Policy,
+): Verdict | undefined {
   const measured = [
-    ['bundleBytes', sum(manifest.members.map((m) => m.size))],
-    ['narBytes', sizes.reduce((a, b) => Math.max(a, b), 0)],
-    ['closureBytes', sum(sizes)],
-    ['paths', sizes.length],
+    ['bundleBytes', bundleBytes],
+    ['narBytes', totals.largestNar],
+    ['closureBytes', totals.narBytes],
+    ['paths', totals.paths],
   ] as const;
   const over = measured.find(([name, value]) => value > limits[name]);
   if (over === undefined) return undefined;

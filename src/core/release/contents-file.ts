@@ -9,7 +9,7 @@
  */
 import { fromBaseName, nix32, type StorePath, toBaseName } from '../store-path.ts';
 import type { ReleaseIndex } from './index-file.ts';
-import { releaseLimits as limits } from './limits.ts';
+import { limits } from '../limits.ts';
 import { malformed, readLines } from './lines.ts';
 
 /** A compressed file that holds a path’s NAR, or the difference to it. */

@@ -5,10 +5,11 @@
  * One closure has one index: lines ascend by depth (0 without references to others, else one more than the deepest of them) and then
  * by name, so a path comes after what it refers to, and the last line is the root.
  */
-import { fromBaseName, isBaseName, nix32, type StorePath } from '../store-path.ts';
-import { releaseLimits as limits } from './limits.ts';
-import { malformed, readLines } from './lines.ts';
+import { given } from '../given.ts';
+import { fromBaseName, type StorePath, storeDir } from '../store-path.ts';
+import { type Columns, readColumns } from './index-reader.ts';
 import type { ReleaseTotals } from './manifest.ts';
+import type { PathInfo } from './path-info.ts';
 
 export interface IndexLine {
   readonly path: StorePath;
@@ -25,12 +26,9 @@ export interface IndexLine {
   readonly ca: string;
 }
 
-const source = { code: 'manifest-malformed', name: 'index' } as const;
-const narHashForm = new RegExp(`^[${nix32}]{52}$`);
-/** Nix src/libstore/content-address.cc: the method, then the hash in base 32. Lengths of md5, sha1, sha256 and blake3, sha512. */
-const caForm = new RegExp(
-  `^(?:text:sha256:[${nix32}]{52}|fixed:(?:r:|git:)?(?:md5:[${nix32}]{26}|sha1:[${nix32}]{32}|(?:sha256|blake3):[${nix32}]{52}|sha512:[${nix32}]{103}))$`,
-);
+const quotationMark = 0x22;
+/** After `["`. */
+const nameAt = 2;
 
 /** An index as it was signed: bytes, and numbers about them. No object a line is kept. */
 export class ReleaseIndex {
@@ -45,7 +43,10 @@ export class ReleaseIndex {
   readonly #references: Uint32Array;
   readonly #referencesAt: Uint32Array;
 
-  private constructor(bytes: Uint8Array, { starts, numbers, references, referencesAt }: Columns) {
+  private constructor(
+    bytes: Uint8Array,
+    { starts, numbers, references, referencesAt, totals }: Columns & { readonly totals: ReleaseTotals },
+  ) {
     this.bytes = bytes;
     this.#starts = starts;
     this.#narSizes = numbers.narSize;
@@ -53,13 +54,7 @@ export class ReleaseIndex {
     this.#blocks = numbers.blocks;
     this.#references = references;
     this.#referencesAt = referencesAt;
-    this.totals = {
-      paths: starts.length - 1,
-      files: sum(numbers.files),
-      blocks: sum(numbers.blocks),
-      narBytes: sum(numbers.narSize),
-      largestNar: numbers.narSize.reduce((a, b) => Math.max(a, b), 0),
-    };
+    this.totals = totals;
   }
 
   /**
@@ -68,13 +63,7 @@ export class ReleaseIndex {
    * @throws NixmakerError `manifest-malformed`
    */
   static parse(bytes: Uint8Array, root: StorePath): ReleaseIndex {
-    if (bytes.length > limits.indexBytes)
-      malformed(source, `it has ${bytes.length} bytes, at most ${limits.indexBytes} are read`);
-    const reader = new Reader(bytes);
-    readLines({ ...source, bytes, most: limits.lines }, (value, line, start) =>
-      reader.add(value, line, start),
-    );
-    return new ReleaseIndex(bytes, reader.end(root));
+    return new ReleaseIndex(bytes, readColumns(bytes, root));
   }
 
   /** Lines. */
@@ -84,16 +73,35 @@ export class ReleaseIndex {
 
   /** A line, read anew. */
   line(number: number): IndexLine {
-    const start = this.#starts[number];
-    const end = this.#starts[number + 1];
-    if (start === undefined || end === undefined) throw new RangeError(`the index has no line ${number}`);
-    const text = new TextDecoder().decode(this.bytes.subarray(start, end - 1));
+    const text = this.#text(this.#startOf(number), this.#startOf(number + 1) - 1);
     const [name, narHash, narSize, files, blocks, references, ca] = JSON.parse(text);
     return { path: fromBaseName(name) as StorePath, narHash, narSize, files, blocks, references, ca };
   }
 
+  /** Without reading the rest of the line: asked for once for each reference. */
   path(number: number): StorePath {
-    return this.line(number).path;
+    const start = this.#startOf(number) + nameAt;
+    const name = this.#text(start, this.bytes.indexOf(quotationMark, start));
+    return `${storeDir}/${name}` as StorePath;
+  }
+
+  /** As Nix signs it. */
+  info(number: number): PathInfo {
+    const { path, narHash, narSize, references, ca } = this.line(number);
+    return {
+      path,
+      narHash: `sha256:${narHash}`,
+      narSize,
+      references: references.map((r) => this.path(r)).sort(),
+      ...given({ ca: ca === '' ? undefined : ca }),
+    };
+  }
+
+  /** Whether Nix takes it without a signature: it is named after its contents. */
+  isContentAddressed(number: number): boolean {
+    // `…,""]` and the newline.
+    const end = this.#startOf(number + 1);
+    return this.bytes[end - 4] !== quotationMark;
   }
 
   narSize(number: number): number {
@@ -113,144 +121,21 @@ export class ReleaseIndex {
     return this.#references.subarray(this.#referencesAt[number], this.#referencesAt[number + 1]);
   }
 
+  /** @param number of a line, or of the one after the last */
+  #startOf(number: number): number {
+    const start = this.#starts[number];
+    if (start === undefined) throw new RangeError(`the index has no line ${number}`);
+    return start;
+  }
+
+  /** All that a line holds is ASCII. */
+  #text(start: number, end: number): string {
+    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, end - start).toString('latin1');
+  }
+
   #at(column: Float64Array, number: number): number {
     const value = column[number];
     if (value === undefined) throw new RangeError(`the index has no line ${number}`);
     return value;
   }
 }
-
-function sum(column: Float64Array): number {
-  let total = 0;
-  for (const value of column) total += value;
-  if (!Number.isSafeInteger(total)) malformed(source, 'its sums are beyond 2^53');
-  return total;
-}
-
-interface Columns {
-  readonly starts: Uint32Array;
-  readonly numbers: Readonly<Record<'narSize' | 'files' | 'blocks', Float64Array>>;
-  readonly references: Uint32Array;
-  readonly referencesAt: Uint32Array;
-}
-
-/** Checks one line after the other, and keeps its numbers. */
-class Reader {
-  readonly #bytes: Uint8Array;
-  readonly #starts: Uint32Array;
-  readonly #narSizes: Float64Array;
-  readonly #files: Float64Array;
-  readonly #blocks: Float64Array;
-  #references = new Uint32Array(1024);
-  readonly #referencesAt: Uint32Array;
-  #count = 0;
-  #lines = 0;
-  readonly #depths: Uint32Array;
-  /** Lines that another refers to. */
-  readonly #referred: Uint8Array;
-  #lastName = '';
-  #lastDepth = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    const lines = countLines(bytes);
-    this.#starts = new Uint32Array(lines + 1);
-    this.#referencesAt = new Uint32Array(lines + 1);
-    this.#narSizes = new Float64Array(lines);
-    this.#files = new Float64Array(lines);
-    this.#blocks = new Float64Array(lines);
-    this.#depths = new Uint32Array(lines);
-    this.#referred = new Uint8Array(lines);
-  }
-
-  add(value: unknown, line: number, start: number): void {
-    if (!Array.isArray(value) || value.length !== 7) fault(line, 'it has other fields');
-    const [name, narHash, narSize, files, blocks, references, ca] = value as readonly unknown[];
-    if (typeof name !== 'string' || !isBaseName(name)) fault(line, 'it names no store path');
-    if (typeof narHash !== 'string' || !narHashForm.test(narHash))
-      fault(line, 'its hash is no sha256 in base 32');
-    if (!isSize(narSize) || !isSize(files) || !isSize(blocks) || files < 1) fault(line, 'its sizes are none');
-    if (typeof ca !== 'string' || (ca !== '' && !caForm.test(ca))) fault(line, 'its content address is none');
-    if (!Array.isArray(references)) fault(line, 'it has no references');
-    const depth = this.#addReferences(references as readonly unknown[], line);
-    if ((ca as string).startsWith('text:') && (references as readonly unknown[]).at(-1) === line)
-      fault(line, 'it refers to itself, which text can’t');
-    const isAfter =
-      line === 0 ||
-      depth > this.#lastDepth ||
-      (depth === this.#lastDepth && (name as string) > this.#lastName);
-    if (!isAfter) fault(line, 'it is out of order, or listed twice');
-    this.#starts[line] = start;
-    this.#narSizes[line] = narSize as number;
-    this.#files[line] = files as number;
-    this.#blocks[line] = blocks as number;
-    this.#depths[line] = depth;
-    this.#lastName = name as string;
-    this.#lastDepth = depth;
-    this.#lines = line + 1;
-  }
-
-  /** @returns the depth of the line */
-  #addReferences(references: readonly unknown[], line: number): number {
-    if (this.#count + references.length > limits.references)
-      fault(line, `there are more than ${limits.references} references`);
-    this.#makeRoom(references.length);
-    this.#referencesAt[line] = this.#count;
-    // In variables of our own: a field costs an interpreter several times as much, and there are millions.
-    const kept = this.#references;
-    const depths = this.#depths;
-    const referred = this.#referred;
-    let count = this.#count;
-    let previous = -1;
-    let depth = 0;
-    for (const reference of references as readonly number[]) {
-      // Also false of what is no number.
-      if (!(reference > previous && reference <= line) || !Number.isInteger(reference))
-        fault(line, 'its references are not numbers of lines before it, ascending');
-      previous = reference;
-      kept[count++] = reference;
-      if (reference === line) continue;
-      referred[reference] = 1;
-      const below = depths[reference] as number;
-      if (below >= depth) depth = below + 1;
-    }
-    this.#count = count;
-    return depth;
-  }
-
-  #makeRoom(more: number): void {
-    if (this.#count + more <= this.#references.length) return;
-    const larger = new Uint32Array(Math.min(limits.references, 2 * (this.#count + more)));
-    larger.set(this.#references.subarray(0, this.#count));
-    this.#references = larger;
-  }
-
-  end(root: StorePath): Columns {
-    const lines = this.#lines;
-    if (lines === 0) malformed(source, 'it is empty');
-    if (fromBaseName(this.#lastName) !== root) malformed(source, `its last line is not ${root}`);
-    const stray = this.#referred.subarray(0, lines - 1).indexOf(0);
-    if (stray >= 0) malformed(source, `line ${stray + 1}: nothing refers to it`);
-    this.#starts[lines] = this.#bytes.length;
-    this.#referencesAt[lines] = this.#count;
-    return {
-      starts: this.#starts,
-      numbers: { narSize: this.#narSizes, files: this.#files, blocks: this.#blocks },
-      references: this.#references.slice(0, this.#count),
-      referencesAt: this.#referencesAt,
-    };
-  }
-}
-
-/** No more than may be read: what is beyond is refused when it is met. */
-function countLines(bytes: Uint8Array): number {
-  let lines = 0;
-  for (let at = bytes.indexOf(0x0a); at >= 0 && lines < limits.lines; at = bytes.indexOf(0x0a, at + 1))
-    lines += 1;
-  return lines;
-}
-
-const fault = (line: number, detail: string): never => malformed(source, `line ${line + 1}: ${detail}`);
-
-const isSize = (value: unknown): value is number =>
-  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;

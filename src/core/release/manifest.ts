@@ -19,7 +19,8 @@ import {
   systemName,
   timestamp,
 } from '../schema.ts';
-import { releaseLimits as limits } from './limits.ts';
+import type { StorePath } from '../store-path.ts';
+import { limits } from '../limits.ts';
 
 export const manifestSchemaVersion = 2;
 
@@ -87,15 +88,31 @@ const manifestSchema = manifestShape
     message: 'do not go together',
   });
 
-export type ReleaseManifest = z.infer<typeof manifestSchema>;
-export type ReleaseTotals = ReleaseManifest['totals'];
-export type SignedFile = ReleaseManifest['index'];
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ReleaseTotals = Manifest['totals'];
+export type SignedFile = Manifest['index'];
+
+export type Content = Manifest['content'];
+
+/** How a release lies on disk. */
+export type Format = 'bundle' | 'classic';
+
+export const formatOf = ({ tarball }: Pick<Manifest, 'tarball'>): Format =>
+  tarball === undefined ? 'bundle' : 'classic';
+
+/** The two lines of `meta`: derivation path, output path, as the original tool wrote them. */
+export const metaText = ({ derivation, toplevel }: Pick<Manifest, 'derivation' | 'toplevel'>): string =>
+  `${derivation}\n${toplevel}\n`;
 
 /** The fields of a manifest: what goes into the file. */
-export type ReleaseManifestInput = z.input<typeof manifestSchema>;
+export type ManifestInput = z.input<typeof manifestSchema>;
 
 /** The path that the index ends with: what is imported. */
-export const rootOf = ({ content, derivation, toplevel }: ReleaseManifest): ReleaseManifest['toplevel'] =>
+export const rootOf = ({
+  content,
+  derivation,
+  toplevel,
+}: Pick<Manifest, 'content' | 'derivation' | 'toplevel'>): StorePath =>
   content === 'closure' ? toplevel : derivation;
 
 const ordered = <T extends object>(keys: readonly string[], value: T): T =>
@@ -113,7 +130,7 @@ const fileOrder = keysOf(signedFile);
 const flakeOrder = ['description', 'revision'];
 
 /** The canonical text: fields in schema order, no white space, one newline at the end. */
-export function encodeManifest(input: ReleaseManifestInput): string {
+export function encodeManifest(input: ManifestInput): string {
   const { tarball, flake } = input;
   const fields = {
     ...input,
@@ -129,7 +146,7 @@ export function encodeManifest(input: ReleaseManifestInput): string {
  * Reads a manifest's text. Call it on verified bytes only, or to show an unverified bundle to a person.
  * @throws NixmakerError `schema-unsupported`, `manifest-malformed`
  */
-export function parseManifest(text: string): ReleaseManifest {
+export function parseManifest(text: string): Manifest {
   if (text.length > limits.manifestBytes)
     throw new NixmakerError('manifest-malformed', `it is larger than ${limits.manifestBytes} bytes`);
   const json = jsonOf(text);
@@ -137,7 +154,7 @@ export function parseManifest(text: string): ReleaseManifest {
   const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) throw new NixmakerError('manifest-malformed', describeIssues(parsed.error));
   // Of the shape by now, so it can be spelled; what was not of the shape was refused.
-  if (encodeManifest(json as ReleaseManifestInput) !== text)
+  if (encodeManifest(json as ManifestInput) !== text)
     throw new NixmakerError('manifest-malformed', 'it is not in canonical form');
   return parsed.data;
 }

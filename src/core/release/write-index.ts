@@ -2,7 +2,7 @@
 import { NixmakerError } from '../errors.ts';
 import { type StorePath, toBaseName } from '../store-path.ts';
 import type { IndexLine } from './index-file.ts';
-import { releaseLimits as limits } from './limits.ts';
+import { limits } from '../limits.ts';
 import type { ReleaseTotals } from './manifest.ts';
 
 /** A path as Nix knows it, and what its NAR is made of. */

@@ -7,7 +7,7 @@ import { complaintOf } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { readText } from '../../files/read.ts';
 import { runProgram } from '../../process/run.ts';
-import { isKeyName } from '../../signing/nix-key.ts';
+import { isKeyName } from '../../core/key-name.ts';
 import { readArmoured, sshNamespace } from '../../signing/ssh-signature.ts';
 import { parseTrustedKey } from '../../signing/trusted-key.ts';
 import type { Signer } from './sign.ts';

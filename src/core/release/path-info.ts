@@ -1,0 +1,14 @@
+/** A store path as it is signed, by us and by Nix. */
+import type { StorePath } from '../store-path.ts';
+
+export interface PathInfo {
+  readonly path: StorePath;
+  /** `sha256:` and Nix’s base 32, as narinfos have it. */
+  readonly narHash: string;
+  /** Bytes. */
+  readonly narSize: number;
+  /** Sorted, as in what Nix signs. */
+  readonly references: readonly StorePath[];
+  /** As Nix spells it; undefined where the path is named after its inputs. */
+  readonly ca?: string;
+}

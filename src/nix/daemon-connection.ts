@@ -23,8 +23,11 @@ import {
 } from './daemon-wire.ts';
 
 export interface PathToAdd {
-  readonly info: SignedPathInfo;
-  /** Exactly `info.narSize` bytes. */
+  readonly path: StorePath;
+  /** Bytes. */
+  readonly narSize: number;
+  readonly info: () => SignedPathInfo;
+  /** Exactly `narSize` bytes. */
   readonly nar: () => AsyncIterable<Buffer>;
 }
 
@@ -172,17 +175,17 @@ export class DaemonConnection {
     let bytes = 0;
     let done = 0;
     await this.#sendFrame(encodeNumber(paths.length));
-    for (const { info, nar } of paths) {
-      await this.#sendFrame(encodePathInfo(info));
+    for (const { path, narSize, info, nar } of paths) {
+      await this.#sendFrame(encodePathInfo(info()));
       let size = 0;
       for await (const chunk of nar()) {
         if (stop()) return bytes;
         size += chunk.length;
         // Whatever came after the NAR would be read as the next path.
-        if (size > info.narSize) break;
+        if (size > narSize) break;
         await this.#sendFrame(chunk);
       }
-      if (size !== info.narSize) throw otherSize(info);
+      if (size !== narSize) throw otherSize({ path, narSize });
       bytes += size;
       done += 1;
       onPath(done, bytes);
@@ -222,7 +225,7 @@ export class DaemonConnection {
   }
 }
 
-const otherSize = ({ path, narSize }: SignedPathInfo) =>
+const otherSize = ({ path, narSize }: Pick<SignedPathInfo, 'path' | 'narSize'>) =>
   new NixmakerError(
     'bundle-malformed',
     `the NAR of ${path} does not have the ${narSize} bytes that were signed`,

@@ -51,19 +51,19 @@ export interface Added {
  * @throws NixmakerError `nix-unavailable`, `nix-key-untrusted`, `no-space`, `nix-failed`; and what the NARs' sources throw
  */
 export async function addToDaemon(
-  { socket: path, paths }: AddRequest,
+  { socket, paths }: AddRequest,
   { onProgress, onBytes }: AddOptions = {},
 ): Promise<Added> {
-  const connection = await DaemonConnection.open(path);
+  const connection = await DaemonConnection.open(socket);
   const release = () => connection.close();
   try {
-    const names = paths.map(({ info }) => info.path);
+    const names = paths.map(({ path }) => path);
     await connection.holdPaths(names);
     const valid = await connection.validOf(names);
-    const missing = paths.filter(({ info }) => !valid.has(info.path));
+    const missing = paths.filter(({ path }) => !valid.has(path));
     const expected = missing.length;
     if (expected === 0) return { bytes: 0, release };
-    const expectedBytes = missing.reduce((sum, { info }) => sum + info.narSize, 0);
+    const expectedBytes = missing.reduce((sum, { narSize }) => sum + narSize, 0);
     const given = await connection.addAll(missing, (done, bytes) => {
       onBytes?.(bytes);
       onProgress?.({ phase: 'copy', done, expected, bytes, expectedBytes });

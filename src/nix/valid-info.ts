@@ -10,24 +10,37 @@ import type { ValidInfo } from './daemon-wire.ts';
 export type { ValidInfo };
 
 /** Paths that are not valid are left out. @throws NixmakerError `nix-unavailable`, `nix-failed` */
-export function queryValidInfos(
+export type ValidInfoQuery = (paths: readonly StorePath[]) => Promise<ReadonlyMap<StorePath, ValidInfo>>;
+
+/** Any number of questions over one connection, where there is a daemon. */
+export function withValidInfos<T>(context: NixContext, work: (query: ValidInfoQuery) => Promise<T>): Promise<T> {
+  return context.daemonSocket === undefined
+    ? work((paths) => askCommand(context, paths))
+    : withDaemon(context.daemonSocket, (connection) => work((paths) => connection.infosOf(paths)));
+}
+
+/** A single one. */
+export const queryValidInfos = (
   context: NixContext,
   paths: readonly StorePath[],
-): Promise<ReadonlyMap<StorePath, ValidInfo>> {
-  return context.daemonSocket === undefined
-    ? askCommand(context, paths)
-    : withDaemon(context.daemonSocket, (connection) => connection.infosOf(paths));
-}
+): Promise<ReadonlyMap<StorePath, ValidInfo>> => withValidInfos(context, (query) => query(paths));
 
 /** A valid path and all that it refers to, directly or not. @throws NixmakerError `nix-failed` where it is not valid */
 export async function queryClosureInfos(
   context: NixContext,
   root: StorePath,
 ): Promise<ReadonlyMap<StorePath, ValidInfo>> {
+  return withValidInfos(context, (query) => gatherClosure(query, root));
+}
+
+async function gatherClosure(
+  query: ValidInfoQuery,
+  root: StorePath,
+): Promise<ReadonlyMap<StorePath, ValidInfo>> {
   const infos = new Map<StorePath, ValidInfo>();
   // A layer at a time: what the last one refers to and is not known yet.
   for (let layer = [root]; layer.length > 0; ) {
-    const found = await queryValidInfos(context, layer);
+    const found = await query(layer);
     const next = new Set<StorePath>();
     for (const path of layer) {
       const info = found.get(path);

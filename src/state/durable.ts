@@ -7,8 +7,8 @@ import { makeFolder, syncFolder } from '../files/folder.ts';
 const noChown = { chown: false } as object;
 
 /** write-file-atomic flushes the file but not the folder; without that the rename itself can be lost. */
-export async function writeDurably(path: string, text: string, mode = 0o644): Promise<void> {
+export async function writeDurably(path: string, contents: string | Buffer, mode = 0o644): Promise<void> {
   await makeFolder(dirname(path));
-  await writeFileAtomic(path, text, { mode, fsync: true, ...noChown });
+  await writeFileAtomic(path, contents, { mode, fsync: true, ...noChown });
   await syncFolder(dirname(path));
 }

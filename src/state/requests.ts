@@ -6,25 +6,24 @@
  * are taken relative to the opened folder, which can't be swapped for a link in between.
  */
 import { constants } from 'node:fs';
-import { open, readdir, rmdir, unlink } from 'node:fs/promises';
+import { open, readdir, rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { ifMissing } from '../core/errno.ts';
-import { messageOf } from '../core/errors.ts';
+import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { findingsParser, receiptRunParser } from '../core/run/host-receipt.ts';
 import { absolutePath, operation } from '../core/schema.ts';
 import { openFolder } from '../files/folder.ts';
+import { namesIn } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 
 const request = z.strictObject({
-  schema: z.literal(1),
+  schema: z.literal(2),
   transaction: z.string().regex(/^[0-9a-f]{12}$/),
   operation,
   /** Name of the bundle, for people. */
   source: z.string().max(4096),
-  manifest: z.base64(),
-  signatures: z.base64(),
 });
 
 export type ActivationRequestFile = z.infer<typeof request>;
@@ -52,14 +51,26 @@ const keyringRequest = z.strictObject({
 /** A keyring that has come along. */
 export type KeyringRequestFile = z.infer<typeof keyringRequest>;
 
-const vouchRequest = request.pick({ schema: true, transaction: true, manifest: true, signatures: true });
+const vouchRequest = request.pick({ schema: true, transaction: true });
 
-/** A verified manifest whose paths Nix would take from nobody else. */
+/** A verified release whose paths Nix would take from nobody else. */
 export type VouchRequestFile = z.infer<typeof vouchRequest>;
 
 export interface RequestKind<T> {
   readonly folder: string;
   readonly parser: z.ZodType<T>;
+}
+
+/** What comes with a request as files of its own, `<transaction>.<kind>`. */
+export const attachmentKinds = ['manifest', 'signatures', 'index'] as const;
+export type AttachmentKind = (typeof attachmentKinds)[number];
+
+export interface Attachments {
+  /**
+   * All of it, at most so many bytes. Read anew each time: to be called once for each.
+   * @throws NixmakerError `bundle-malformed` where there is none, or it is not the agent’s own plain file
+   */
+  read(kind: AttachmentKind, most: number): Promise<Buffer>;
 }
 
 /** The kinds of requests, each with a folder of its own. */
@@ -78,17 +89,27 @@ export async function writeRequest<T extends { readonly transaction: string }>(
   runtimeDirectory: string,
   { folder }: RequestKind<T>,
   contents: T,
+  attachments: Partial<Record<AttachmentKind, Buffer>> = {},
 ): Promise<void> {
-  await writeDurably(
-    join(runtimeDirectory, folder, `${contents.transaction}.json`),
-    JSON.stringify(contents),
-    0o600,
-  );
+  const place = join(runtimeDirectory, folder);
+  // Whoever has asked before has its answer, or has gone; what it left takes memory.
+  for (const name of await namesIn(place)) if (isAttachment(name)) await rm(join(place, name), { force: true });
+  for (const [kind, bytes] of Object.entries(attachments))
+    await writeDurably(join(place, `${contents.transaction}.${kind}`), bytes, 0o600);
+  // Last: it is what root’s unit waits for.
+  await writeDurably(join(place, `${contents.transaction}.json`), JSON.stringify(contents), 0o600);
+}
+
+const isAttachment = (name: string) => attachmentKinds.some((kind) => name.endsWith(`.${kind}`));
+
+export interface Serving {
+  /** Removes the request; called once its run is on disk, so that a request is never lost. Its attachments stay until it is served. */
+  readonly acknowledge: () => Promise<void>;
+  readonly attached: Attachments;
 }
 
 export interface RequestServer<T> {
-  /** @param acknowledge removes the request; called once its run is on disk, so that a request is never lost */
-  serve(request: T, acknowledge: () => Promise<void>): Promise<void>;
+  serve(request: T, serving: Serving): Promise<void>;
   /** What lay there and was no request. It is gone by now. */
   reject(name: string, reason: string): void;
 }
@@ -110,13 +131,16 @@ export async function serveRequests<T>(
     for (const name of names.sort().slice(0, most)) {
       const path = join(base, name);
       const read = await readRequest(path, owner, kind.parser);
+      const stem = path.slice(0, -'.json'.length);
       if (typeof read === 'string') {
         await remove(path);
         server.reject(name, read);
       } else {
-        await server.serve(read, () => remove(path));
+        const attached = attachmentsOf(stem, owner);
+        await server.serve(read, { acknowledge: () => remove(path), attached });
         served += 1;
       }
+      for (const kind of attachmentKinds) await remove(`${stem}.${kind}`);
     }
     return served;
   } finally {
@@ -124,21 +148,39 @@ export async function serveRequests<T>(
   }
 }
 
+const attachmentsOf = (stem: string, owner: number): Attachments => ({
+  read: async (kind, most) => {
+    try {
+      return await readOwned(`${stem}.${kind}`, owner, most);
+    } catch (error) {
+      throw new NixmakerError('bundle-malformed', `the request’s ${kind}: ${messageOf(error)}`, { cause: error });
+    }
+  },
+});
+
 async function readRequest<T>(path: string, owner: number, parser: z.ZodType<T>): Promise<T | string> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    messageOf,
-  );
-  if (typeof file === 'string') return file;
   try {
-    const stat = await file.stat();
-    const { uid, nlink, size } = stat;
-    if (!stat.isFile()) return 'it is not a regular file';
-    if (uid !== owner || nlink !== 1) return 'it is not the agent’s own';
-    if (size > limits.requestBytes) return `it has ${size} bytes, at most ${limits.requestBytes} are read`;
-    const parsed = parser.safeParse(JSON.parse(await file.readFile('utf8')));
+    const bytes = await readOwned(path, owner, limits.requestBytes);
+    const parsed = parser.safeParse(JSON.parse(bytes.toString('utf8')));
     return parsed.success ? parsed.data : 'it is not a request';
   } catch (error) {
     return messageOf(error);
+  }
+}
+
+/** @throws Error where it is no plain file of the agent’s own, or larger */
+async function readOwned(path: string, owner: number, most: number): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stat = await file.stat();
+    const { uid, nlink, size } = stat;
+    if (!stat.isFile()) throw new Error('it is not a regular file');
+    if (uid !== owner || nlink !== 1) throw new Error('it is not the agent’s own');
+    if (size > most) throw new Error(`it has ${size} bytes, at most ${most} are read`);
+    // No more than it had: it may grow while it is read.
+    const bytes = Buffer.alloc(size);
+    const { bytesRead } = await file.read(bytes, 0, size, 0);
+    return bytes.subarray(0, bytesRead);
   } finally {
     await file.close();
   }

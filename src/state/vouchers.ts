@@ -1,38 +1,44 @@
-/** Root’s answers to an agent that asks it to vouch for the paths of a manifest: Nix signatures by the machine’s store key. */
-import { unlink } from 'node:fs/promises';
+/** Root’s answers to an agent that asks it to vouch for the paths of a release: Nix signatures by the machine’s store key. */
+import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { limits } from '../core/limits.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 
-const voucher = z.strictObject({
-  schema: z.literal(1),
-  /** One for every path of the manifest, as narinfos have them; empty where root does not vouch. */
-  signatures: z.record(z.string().max(300), z.string().max(400)),
-  /** Why it does not. */
+/** Signatures in the form of `nix.sig`, or why root does not vouch. */
+export type Voucher = { readonly signatures: Buffer } | { readonly refusal: string };
+
+const answer = z.strictObject({
+  schema: z.literal(2),
   refusal: z.string().max(limits.requestBytes).optional(),
 });
 
-export type Voucher = z.infer<typeof voucher>;
-
 const folderOf = (activationDirectory: string) => join(activationDirectory, 'vouchers');
+const signatureFile = (folder: string, transaction: string) => join(folder, `${transaction}.sig`);
 
 /** Keeps the newest only: who asked for the others has long read them, or has gone. */
 export async function writeVoucher(
   activationDirectory: string,
   transaction: string,
-  contents: Voucher,
+  voucher: Voucher,
 ): Promise<void> {
   const folder = folderOf(activationDirectory);
   for (const name of await namesIn(folder)) await unlink(join(folder, name));
-  await writeDurably(join(folder, `${transaction}.json`), JSON.stringify(contents));
+  if ('signatures' in voucher) await writeDurably(signatureFile(folder, transaction), voucher.signatures);
+  // Last: it says that the rest is there.
+  const refusal = 'refusal' in voucher ? { refusal: voucher.refusal } : {};
+  await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 2, ...refusal }));
 }
 
+/** Undefined while there is none. */
 export async function readVoucher(
   activationDirectory: string,
   transaction: string,
 ): Promise<Voucher | undefined> {
-  const text = await readIfThere(join(folderOf(activationDirectory), `${transaction}.json`));
-  return text === undefined ? undefined : voucher.parse(JSON.parse(text));
+  const folder = folderOf(activationDirectory);
+  const text = await readIfThere(join(folder, `${transaction}.json`));
+  if (text === undefined) return undefined;
+  const { refusal } = answer.parse(JSON.parse(text));
+  return refusal === undefined ? { signatures: await readFile(signatureFile(folder, transaction)) } : { refusal };
 }

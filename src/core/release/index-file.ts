@@ -85,6 +85,11 @@ export class ReleaseIndex {
     return `${storeDir}/${name}` as StorePath;
   }
 
+  /** All of them, in the order of the lines: what a path refers to before the path itself. */
+  paths(): StorePath[] {
+    return Array.from({ length: this.length }, (_, line) => this.path(line));
+  }
+
   /** As Nix signs it. */
   info(number: number): PathInfo {
     const { path, narHash, narSize, references, ca } = this.line(number);

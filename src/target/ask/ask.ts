@@ -9,6 +9,7 @@ const pause = 200;
 export interface Question<Request, Answer> {
   readonly kind: RequestKind<Request>;
   readonly request: Request;
+  readonly attachments?: Parameters<typeof writeRequest>[3];
   /** Looks for the answer; undefined while there is none. */
   readonly answer: () => Promise<Answer | undefined>;
   /** How long root may take. Milliseconds. */
@@ -19,9 +20,9 @@ export interface Question<Request, Answer> {
 /** @throws NixmakerError `busy` where root has not answered in time */
 export async function ask<Request extends { readonly transaction: string }, Answer>(
   machine: Pick<Machine, 'settings' | 'clock'>,
-  { kind, request, answer, deadline, onAsked }: Question<Request, Answer>,
+  { kind, request, attachments, answer, deadline, onAsked }: Question<Request, Answer>,
 ): Promise<Answer> {
-  await writeRequest(machine.settings.runtimeDirectory, kind, request);
+  await writeRequest(machine.settings.runtimeDirectory, kind, request, attachments);
   onAsked?.();
   const { clock } = machine;
   const until = clock.monotonic() + deadline;

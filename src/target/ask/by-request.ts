@@ -3,6 +3,7 @@
  * watch. What root answers is root’s word; what we ask is, to root, anybody’s.
  */
 import { NixmakerError } from '../../core/errors.ts';
+import { NixSignatures } from '../../core/release/nix-signatures.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { readReceipt } from '../../state/receipts.ts';
 import {
@@ -15,7 +16,7 @@ import {
 import { readVoucher } from '../../state/vouchers.ts';
 import { keyringVersion, verifyKeyringHere } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { AskedActivation, AskedKeyring, AskedVoucher, Root } from '../machine/root.ts';
+import type { AskedActivation, AskedKeyring, AskedVoucher, Root, SignedRelease } from '../machine/root.ts';
 import { endStoppedRuns, type StoppedRun } from '../machine/stopped-runs.ts';
 import { ask } from './ask.ts';
 
@@ -38,20 +39,19 @@ export function rootByRequest(machine: Machine): Root {
 
 async function activate(
   machine: Pick<Machine, 'clock' | 'settings'>,
-  { transaction, head, operation }: AskedActivation,
+  { transaction, release, operation }: AskedActivation,
 ): Promise<Receipt> {
-  if (head === undefined) throw new NixmakerError('usage', 'only root can take what nobody has signed');
+  if (release === undefined) throw new NixmakerError('usage', 'only root can take what nobody has signed');
   const { activationDirectory } = machine.settings;
   const answer = await ask(machine, {
     kind: activationRequests,
     request: {
-      schema: 1,
+      schema: 2,
       transaction: transaction.id,
       operation,
       source: transaction.source,
-      manifest: head.manifestBytes.toString('base64'),
-      signatures: head.signatureBytes.toString('base64'),
     },
+    attachments: attachmentsOf(release),
     answer: () => readReceipt(activationDirectory, transaction.id),
     deadline: activationDeadline,
     onAsked: () => transaction.emit('handed-over'),
@@ -70,23 +70,26 @@ async function giveUp({ transaction, stopped }: StoppedRun): Promise<Receipt> {
 
 async function vouch(
   machine: Pick<Machine, 'clock' | 'settings'>,
-  { transaction, head }: AskedVoucher,
-): Promise<Readonly<Record<string, string>>> {
+  { transaction, release }: AskedVoucher,
+): Promise<NixSignatures> {
   const { activationDirectory } = machine.settings;
-  const { signatures, refusal } = await ask(machine, {
+  const voucher = await ask(machine, {
     kind: vouchRequests,
-    request: {
-      schema: 1,
-      transaction: transaction.id,
-      manifest: head.manifestBytes.toString('base64'),
-      signatures: head.signatureBytes.toString('base64'),
-    },
+    request: { schema: 2, transaction: transaction.id },
+    attachments: attachmentsOf(release),
     answer: () => readVoucher(activationDirectory, transaction.id),
     deadline: voucherDeadline,
   });
-  if (refusal !== undefined) throw new NixmakerError('nix-key-untrusted', refusal);
-  return signatures;
+  if ('refusal' in voucher) throw new NixmakerError('nix-key-untrusted', voucher.refusal);
+  return NixSignatures.parse(voucher.signatures, release.index);
 }
+
+/** The very bytes that were verified, for root to verify again. */
+const attachmentsOf = ({ head, index }: SignedRelease) => ({
+  manifest: head.manifestBytes,
+  signatures: head.signatureBytes,
+  index: Buffer.from(index.bytes.buffer, index.bytes.byteOffset, index.bytes.length),
+});
 
 /** Verified here first, so that what is wrong is told where it lies. */
 async function acceptKeyring(machine: Machine, { envelope, version, source }: AskedKeyring): Promise<void> {

@@ -25,7 +25,8 @@ export async function explainBundle(machine: Machine, path: string): Promise<Che
     const examined = await examine(machine, sourceOf({ format, path }));
     try {
       const { verified } = examined;
-      const facts = await gatherFacts(machine, verified, { operation, unattended: true });
+      const { expected: bundleBytes } = await examined.measure();
+      const facts = await gatherFacts(machine, verified, { operation, unattended: true, bundleBytes });
       const judged = checks.map(({ asks, check }): CheckResult => {
         const verdict = check(verified.manifest, facts, machine.policy);
         if (verdict === undefined) return { asks, result: 'passed' };

@@ -1,17 +1,17 @@
 /** What is decided here and now about a verified manifest, and how a run ends that goes no further. Agent and root alike. */
 import { given } from '../../core/given.ts';
-import { decide, type Facts, type Verdict } from '../../core/policy/decide.ts';
+import { decide, type Verdict } from '../../core/policy/decide.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
-import { type FactsSource, gatherFacts } from './facts.ts';
+import { type Asked, type FactsSource, gatherFacts } from './facts.ts';
 import type { Transaction } from './transaction.ts';
 
 /** What this machine would do with it now. */
 export async function decideHere(
   machine: FactsSource,
   verified: VerifiedManifest,
-  asked: Pick<Facts, 'operation' | 'unattended'>,
+  asked: Asked,
 ): Promise<Verdict> {
   return decide(verified.manifest, await gatherFacts(machine, verified, asked), machine.policy);
 }

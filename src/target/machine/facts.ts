@@ -16,11 +16,14 @@ export type FactsSource = Pick<
   'settings' | 'policy' | 'nix' | 'floorDirectory' | 'machineId' | 'bootId' | 'clock'
 >;
 
+/** What is asked about a bundle. */
+export type Asked = Pick<Facts, 'operation' | 'unattended' | 'bundleBytes'>;
+
 /** What the decision needs to know of this machine. */
 export async function gatherFacts(
   machine: FactsSource,
   { manifest, digest, signedBy }: VerifiedManifest,
-  { operation, unattended }: Pick<Facts, 'operation' | 'unattended'>,
+  { operation, unattended, bundleBytes }: Asked,
 ): Promise<Facts> {
   const { settings } = machine;
   const [system, { floor, doubt, records }, profile, running] = await Promise.all([
@@ -31,6 +34,7 @@ export async function gatherFacts(
   ]);
   return {
     manifestDigest: digest,
+    bundleBytes,
     system,
     machineId: machine.machineId,
     floor,

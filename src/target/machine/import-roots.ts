@@ -1,6 +1,6 @@
 /** Garbage-collector roots that hold what is imported until the profile does. */
 import { join } from 'node:path';
-import type { Manifest } from '../../core/bundle/manifest.ts';
+import type { Manifest } from '../../core/release/manifest.ts';
 import { makeFolder } from '../../files/folder.ts';
 import { dropRoot, rootInAdvance } from '../../nix/roots.ts';
 import type { Machine } from './machine.ts';

@@ -3,7 +3,8 @@
  * ask/by-request.ts has nixmaker-activate.service and nixmaker-receipts.service do it (docs/adr/0019).
  */
 
-import type { Manifest } from '../../core/bundle/manifest.ts';
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
+import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -17,23 +18,27 @@ export interface SignedHead {
   readonly signatureBytes: Buffer;
 }
 
+/** What was signed, verified and read here. */
+export interface SignedRelease {
+  readonly verified: VerifiedManifest;
+  readonly head: SignedHead;
+  readonly index: ReleaseIndex;
+}
+
 export interface AskedActivation {
   /** The agent’s run; it ends as the activation does. */
   readonly transaction: Transaction;
   readonly toplevel: StorePath;
-  /** What is to be in the store; undefined for a tarball that nobody has signed. */
-  readonly manifest: Manifest | undefined;
+  /** What is to be in the store; undefined for a tarball that nobody has signed: root alone takes one, by hand. */
+  readonly release: SignedRelease | undefined;
   readonly operation: Operation;
   /** Nobody has asked for it by hand: where the policy wants a local word, it is asked for. */
   readonly unattended: boolean;
-  /** Undefined for a tarball that nobody has signed: root alone takes one, by hand. */
-  readonly head: SignedHead | undefined;
 }
 
 export interface AskedVoucher {
   readonly transaction: Transaction;
-  readonly verified: VerifiedManifest;
-  readonly head: SignedHead;
+  readonly release: SignedRelease;
 }
 
 export interface AskedKeyring {
@@ -49,10 +54,10 @@ export interface Root {
   /** Activates what is in the store. @throws NixmakerError `busy` where root does not answer */
   activate(asked: AskedActivation): Promise<Receipt>;
   /**
-   * Signatures over the manifest’s paths by the machine’s store key, by store path, as narinfos have them.
+   * Signatures over the index’s paths by the machine’s store key.
    * @throws NixmakerError `nix-key-untrusted`, `busy`
    */
-  vouch(asked: AskedVoucher): Promise<Readonly<Record<string, string>>>;
+  vouch(asked: AskedVoucher): Promise<NixSignatures>;
   /** Trusts the keys of a keyring from now on. @throws NixmakerError as `verifyKeyring`, `busy` */
   acceptKeyring(asked: AskedKeyring): Promise<void>;
   /** Writes receipts to a medium that is done with, and says that it may go. */

@@ -5,11 +5,12 @@
  * Threat: a local user, or an agent that was taken over, and one stolen key of several. Whatever Nix takes under that key’s word is
  * valid, and no import touches it again; without this it would be activated under a threshold that it never met.
  */
-import type { Manifest, PathInfo } from '../../core/bundle/manifest.ts';
 import { differenceOf } from '../../core/bundle/store-difference.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
+import type { PathInfo } from '../../core/release/path-info.ts';
 import type { StorePath } from '../../core/store-path.ts';
-import { queryValidInfos, type ValidInfo } from '../../nix/valid-info.ts';
+import { type ValidInfo, withValidInfos } from '../../nix/valid-info.ts';
 import type { PublicKey } from '../../signing/nix-key.ts';
 import { isPathSigned } from '../../signing/path-signature.ts';
 import type { Machine } from './machine.ts';
@@ -23,44 +24,47 @@ export interface Difference {
   readonly what: string;
 }
 
-export interface SamePath {
-  readonly info: PathInfo;
-  /** That Nix’s database has of it: genuine ones, and whatever anybody has added. */
-  readonly signatures: readonly string[];
-}
-
 export interface Comparison {
-  /** Not valid. */
-  readonly missing: readonly StorePath[];
+  /** Lines of the index whose paths are not valid. */
+  readonly missing: readonly number[];
   readonly differing: readonly Difference[];
-  /** As signed in the manifest. */
-  readonly same: readonly SamePath[];
 }
 
-/** Compares every path of the manifest with Nix’s database, over one connection. */
-export async function comparePaths(machine: Store, { paths }: Pick<Manifest, 'paths'>): Promise<Comparison> {
-  const [stored, key] = await Promise.all([
-    queryValidInfos(
-      machine.nix,
-      paths.map((p) => p.path),
-    ),
-    readStorePublicKey(machine),
-  ]);
-  const missing: StorePath[] = [];
+/** Called for each path that is as it was signed. @param signatures that Nix’s database has of it: genuine ones, and whatever anybody has added */
+export type OnSame = (info: PathInfo, signatures: readonly string[]) => void;
+
+/** Lines looked at in one go: an index may have two hundred thousand. */
+const portion = 2000;
+
+/** Compares every path of the index with Nix’s database, over one connection. */
+export async function comparePaths(
+  machine: Store,
+  index: ReleaseIndex,
+  onSame: OnSame = () => undefined,
+): Promise<Comparison> {
+  const key = await readStorePublicKey(machine);
+  const missing: number[] = [];
   const differing: Difference[] = [];
-  const same: SamePath[] = [];
-  for (const signed of paths) {
-    const info = stored.get(signed.path);
-    if (info === undefined) {
-      missing.push(signed.path);
-      continue;
+  const compare = (line: number, stored: ValidInfo | undefined) => {
+    if (stored === undefined) {
+      missing.push(line);
+      return;
     }
-    const what = differenceOf(signed, info);
-    if (what === undefined) same.push({ info: signed, signatures: info.signatures });
-    else if (key === undefined || !isSigned(signed.path, info, key))
+    const signed = index.info(line);
+    const what = differenceOf(signed, stored);
+    if (what === undefined) onSame(signed, stored.signatures);
+    else if (key === undefined || !isSigned(signed.path, stored, key))
       differing.push({ path: signed.path, what });
-  }
-  return { missing, differing, same };
+  };
+  await withValidInfos(machine.nix, async (query) => {
+    for (let start = 0; start < index.length; start += portion) {
+      const lines = Array.from({ length: Math.min(portion, index.length - start) }, (_, i) => start + i);
+      const paths = lines.map((line) => index.path(line));
+      const stored = await query(paths);
+      for (const [i, line] of lines.entries()) compare(line, stored.get(paths[i] as StorePath));
+    }
+  });
+  return { missing, differing };
 }
 
 /** By the machine’s store key, over what is there now. */
@@ -68,10 +72,11 @@ const isSigned = (path: StorePath, info: ValidInfo, key: PublicKey): boolean =>
   isPathSigned({ ...info, path, references: info.references as StorePath[] }, key, info.signatures);
 
 /** @throws NixmakerError `closure-incomplete`, `store-differs` */
-export function requireNoDifference({ missing, differing }: Comparison): void {
+export function requireNoDifference({ missing, differing }: Comparison, index: ReleaseIndex): void {
   if (differing.length > 0) throw storeDiffers(differing);
   const [first] = missing;
-  if (first !== undefined) throw new NixmakerError('closure-incomplete', `${first} is not in the store`);
+  if (first !== undefined)
+    throw new NixmakerError('closure-incomplete', `${index.path(first)} is not in the store`);
 }
 
 /** Names the first few. */

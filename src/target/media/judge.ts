@@ -1,15 +1,23 @@
 /** What this machine would do with a file, without doing it: for media, and for people who ask why. */
 
+import type { Measured } from '../../bundle/pool.ts';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import type { Candidate } from '../../media/inbox.ts';
+import type { VerifiedManifest } from '../../signing/verify.ts';
 import { decideHere } from '../machine/decision.ts';
 import type { Machine } from '../machine/machine.ts';
 import { examine, sourceOf } from '../update/open.ts';
 
+interface Unusable {
+  readonly outcome: 'refuse' | 'defer' | 'unusable';
+  readonly code: ReasonCode;
+  readonly detail: string;
+}
+
 export type Judgement =
   | { readonly outcome: 'accept' | 'already-committed' | 'already-pending' | 'other-host' }
   | { readonly outcome: 'incomplete'; readonly present: number; readonly expected: number }
-  | { readonly outcome: 'refuse' | 'defer' | 'unusable'; readonly code: ReasonCode; readonly detail: string };
+  | Unusable;
 
 export interface Judged {
   readonly host: string | undefined;
@@ -33,31 +41,38 @@ export async function judgeCandidate(machine: Machine, candidate: Candidate): Pr
   }
 }
 
-type Examined = Awaited<ReturnType<typeof examine>>;
-
-interface Looked extends Pick<Examined, 'verified' | 'size'> {
-  /** Bytes that are there. */
-  readonly there: number;
-}
-
 /**
  * What has to be read for a judgement. The file is closed before Nix is asked anything, which takes far longer: a person who
  * unmounts the medium meanwhile is not told that it is busy.
  */
 async function look(machine: Machine, candidate: Candidate): Promise<Looked> {
-  const { verified, size, present, close } = await examine(machine, sourceOf(candidate));
+  const { verified, measure, close } = await examine(machine, sourceOf(candidate));
   try {
     const isOurs = verified.manifest.host === machine.policy.host;
-    return { verified, size, there: isOurs ? await present() : 0 };
+    return { verified, measured: isOurs ? await measure().catch(asOutcome) : undefined };
   } finally {
     await close();
   }
 }
 
-async function judgeLooked(machine: Machine, { verified, size, there }: Looked): Promise<Judgement> {
-  if (verified.manifest.host !== machine.policy.host) return { outcome: 'other-host' };
-  if (there < size) return { outcome: 'incomplete', present: there, expected: size };
+interface Looked {
+  readonly verified: VerifiedManifest;
+  /** Undefined for another host’s. */
+  readonly measured: Measured | Unusable | undefined;
+}
+
+function asOutcome(error: unknown): Unusable {
+  if (!(error instanceof NixmakerError)) throw error;
+  return { outcome: 'unusable', code: error.code, detail: error.detail };
+}
+
+async function judgeLooked(machine: Machine, { verified, measured }: Looked): Promise<Judgement> {
+  if (measured === undefined) return { outcome: 'other-host' };
+  if ('outcome' in measured) return measured;
+  const { present, expected } = measured;
+  if (present < expected) return { outcome: 'incomplete', present, expected };
   const { operation } = machine.policy;
-  const { verdict, ...why } = await decideHere(machine, verified, { operation, unattended: true });
+  const asked = { operation, unattended: true, bundleBytes: expected };
+  const { verdict, ...why } = await decideHere(machine, verified, asked);
   return { outcome: verdict, ...why } as Judgement;
 }

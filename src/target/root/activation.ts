@@ -4,9 +4,15 @@
  */
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
+import type { Operation } from '../../core/schema.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { receiptState, saveReceipt } from '../../state/receipts.ts';
-import { type ActivationRequestFile, activationRequests } from '../../state/requests.ts';
+import {
+  type ActivationRequestFile,
+  type Attachments,
+  activationRequests,
+  type Serving,
+} from '../../state/requests.ts';
 import { activate } from '../activate/activate.ts';
 import { endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -14,13 +20,11 @@ import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows } from '../machine/with-lock.ts';
 import { whileHeld } from './require-signed.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
-import { decideAsRoot, verifyRequested } from './verify.ts';
+import { decideAsRoot, readRequestedIndex, verifyRequested } from './verify.ts';
 
 /** Serves the agent’s requests. */
 export function serveActivations(machine: RootMachine): Promise<void> {
-  return serveAll(machine, activationRequests, (request, acknowledge) =>
-    serve(machine, request, acknowledge),
-  );
+  return serveAll(machine, activationRequests, (request, served) => serve(machine, request, served));
 }
 
 /** Runs whose receipts may be missing: the newest. */
@@ -40,7 +44,7 @@ export async function completeReceipts(machine: RootMachine): Promise<void> {
 async function serve(
   machine: RootMachine,
   request: ActivationRequestFile,
-  acknowledge: () => Promise<void>,
+  { acknowledge, attached }: Serving,
 ): Promise<void> {
   if ((await receiptState(machine.settings.stateDirectory, request.transaction)) !== undefined) {
     // An id is used once: the same again could only be meant to overwrite a receipt.
@@ -49,24 +53,26 @@ async function serve(
   }
   const transaction = await Transaction.begin(machine, request.source, request.transaction);
   await acknowledge();
-  await endingWhatThrows(machine, { transaction }, () => activateRequested(machine, transaction, request));
+  await endingWhatThrows(machine, { transaction }, () =>
+    activateRequested(machine, transaction, { operation: request.operation, attached }),
+  );
 }
 
 async function activateRequested(
   machine: RootMachine,
   transaction: Transaction,
-  request: ActivationRequestFile,
+  { operation, attached }: { readonly operation: Operation; readonly attached: Attachments },
 ): Promise<Receipt> {
-  const { operation } = request;
-  const verified = verifyRequested(machine, request);
+  const verified = await verifyRequested(machine, attached);
   const { manifest } = verified;
   learnManifest(transaction, verified, operation);
   const verdict = await decideAsRoot(machine, verified, operation);
   if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
   await transaction.advance('verified');
   if (verdict.verdict !== 'accept') return transaction.end('committed', { detail: nothingToDo(verdict) });
+  const index = await readRequestedIndex(verified, attached);
   await transaction.advance('accepted');
-  return whileHeld(machine, { transaction, manifest }, async () => {
+  return whileHeld(machine, { transaction, manifest, index }, async () => {
     await transaction.advance('imported');
     await transaction.advance('realised');
     return activate(machine, { transaction, toplevel: manifest.toplevel, operation, unattended: true });

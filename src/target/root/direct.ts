@@ -1,4 +1,5 @@
 /** The port to root (machine/root.ts) where this process is root’s side as well. */
+import { NixSignatures } from '../../core/release/nix-signatures.ts';
 import { activate } from '../activate/activate.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -11,11 +12,15 @@ import { signPaths } from './vouch.ts';
 
 export function rootDirect(machine: RootMachine): Root {
   return {
-    activate: async ({ manifest, ...asked }) => {
-      if (manifest !== undefined) await requireSigned(machine, asked.transaction, manifest);
+    activate: async ({ release, ...asked }) => {
+      const { transaction } = asked;
+      if (release !== undefined) {
+        const { verified, index } = release;
+        await requireSigned(machine, { transaction, manifest: verified.manifest, index });
+      }
       return activate(machine, asked);
     },
-    vouch: ({ verified }) => signPaths(machine, verified.manifest),
+    vouch: async ({ release: { index } }) => NixSignatures.parse(await signPaths(machine, index), index),
     acceptKeyring: async ({ envelope }) => {
       await acceptKeyring(machine, envelope);
     },

@@ -1,30 +1,37 @@
 /** The last look before anything is activated: is what lies in the store what was signed? */
-import type { Manifest } from '../../core/bundle/manifest.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
+import type { Manifest } from '../../core/release/manifest.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { isValid } from '../../nix/store.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { comparePaths, requireNoDifference } from '../machine/valid-paths.ts';
-import { signCompared } from './store-key.ts';
+import { makeStoreSigner } from './store-key.ts';
+
+interface Signed {
+  readonly transaction: Transaction;
+  readonly manifest: Manifest;
+  readonly index: ReleaseIndex;
+}
 
 /**
  * The agent's word that it has imported is not enough, and that a path is valid is not either: it is compared with what was
- * signed. What is as it should be gets the store key’s signature, so that it counts when a later manifest has it otherwise.
+ * signed. What is as it should be gets the store key’s signature, so that it counts when a later release has it otherwise.
  */
 export async function requireSigned(
   machine: RootMachine,
-  transaction: Transaction,
-  manifest: Manifest,
+  { transaction, manifest, index }: Signed,
 ): Promise<void> {
-  const comparison = await comparePaths(machine, manifest);
-  requireNoDifference(comparison);
+  const tell = (error: unknown) =>
+    transaction.emit('store-unsigned', { detail: messageOf(error) }, 'warn');
+  const signer = await makeStoreSigner(machine).catch(tell);
+  const comparison = await comparePaths(machine, index, signer?.onSame);
+  requireNoDifference(comparison, index);
   if (!(await isValid(machine.nix, manifest.toplevel)))
     throw new NixmakerError('closure-incomplete', `${manifest.toplevel} is not in the store`);
-  await signCompared(machine, comparison).catch((error: unknown) =>
-    transaction.emit('store-unsigned', { detail: messageOf(error) }, 'warn'),
-  );
+  await signer?.sign().catch(tell);
 }
 
 /**
@@ -32,15 +39,11 @@ export async function requireSigned(
  * over drops its roots after root has looked, has the path deleted, and brings another under its name. The roots stay where the work
  * is cut off: what takes it up finds the same (machine/stopped-runs.ts drops them).
  */
-export async function whileHeld<T>(
-  machine: RootMachine,
-  { transaction, manifest }: { readonly transaction: Transaction; readonly manifest: Manifest },
-  work: () => Promise<T>,
-): Promise<T> {
-  await rootImport(machine, manifest);
-  const release = await holdPaths(machine.nix, [...manifest.paths.map((p) => p.path), manifest.toplevel]);
+export async function whileHeld<T>(machine: RootMachine, signed: Signed, work: () => Promise<T>): Promise<T> {
+  await rootImport(machine, signed.manifest);
+  const release = await holdPaths(machine.nix, [...signed.index.paths(), signed.manifest.toplevel]);
   try {
-    await requireSigned(machine, transaction, manifest);
+    await requireSigned(machine, signed);
     return await work();
   } finally {
     release();

@@ -1,10 +1,9 @@
 /** The one server of the agent’s requests, of whatever kind. */
-import type { RequestKind } from '../../state/requests.ts';
+import type { RequestKind, Serving } from '../../state/requests.ts';
 import { serveRequests } from '../../state/requests.ts';
 import type { Machine } from '../machine/machine.ts';
 
-/** @param acknowledge removes the request: called once its run is on disk, so that a request is never lost */
-export type Serve<Request> = (request: Request, acknowledge: () => Promise<void>) => Promise<void>;
+export type Serve<Request> = (request: Request, serving: Serving) => Promise<void>;
 
 /** Serves what is asked for until there is no more. What is no request is told, and is gone by then. */
 export async function serveAll<Request>(

@@ -30,7 +30,7 @@ export async function serveAgent(machine: RootMachine): Promise<void> {
 }
 
 function serveKeyrings(machine: RootMachine): Promise<void> {
-  return serveAll(machine, keyringRequests, async ({ envelope }, acknowledge) => {
+  return serveAll(machine, keyringRequests, async ({ envelope }, { acknowledge }) => {
     await acknowledge();
     await acceptKeyring(machine, envelope).catch((error: unknown) =>
       tellRejected(machine, 'keyring', describe(error)),

@@ -15,7 +15,7 @@ import { signPath } from '../../signing/path-signature.ts';
 import { writeDurably } from '../../state/durable.ts';
 import type { Machine } from '../machine/machine.ts';
 import { storeKeyConf, storeKeyLine } from '../machine/store-public-key.ts';
-import type { Comparison } from '../machine/valid-paths.ts';
+import type { OnSame } from '../machine/valid-paths.ts';
 import { publicText } from './host-key.ts';
 
 type Keeper = Pick<Machine, 'floorDirectory'>;
@@ -55,22 +55,28 @@ async function ensureStoreKey(machine: KeyMaker): Promise<SecretKey> {
 export const nixTrusts = async ({ nix }: Pick<Machine, 'nix'>, key: string): Promise<boolean> =>
   (await trustedKeysOf(nix)).includes(key);
 
+export interface StoreSigner {
+  readonly onSame: OnSame;
+  /** Adds the signatures of all that was noted. */
+  readonly sign: () => Promise<void>;
+}
+
 /**
  * Signs what was compared and is as it should be. The key is made where there is none: Nix need not know it for this, and without it
  * a path that cannot be built bit for bit would be refused when the next release brings it otherwise.
  */
-export async function signCompared(
-  machine: KeyMaker & Pick<Machine, 'nix'>,
-  { same }: Pick<Comparison, 'same'>,
-): Promise<void> {
+export async function makeStoreSigner(machine: KeyMaker & Pick<Machine, 'nix'>): Promise<StoreSigner> {
   const key = await ensureStoreKey(machine);
-  const signatures = same.flatMap(({ info, signatures: there }) => {
-    // A path that is named after its contents needs no word of anybody’s.
-    if (info.ca !== undefined) return [];
-    const signature = signPath(info, key);
-    return there.includes(signature) ? [] : [[info.path, signature] as const];
-  });
-  await addSignatures(machine.nix, new Map(signatures));
+  const missing = new Map<StorePath, string>();
+  return {
+    onSame: (info, signatures) => {
+      // A path that is named after its contents needs no word of anybody’s.
+      if (info.ca !== undefined) return;
+      const signature = signPath(info, key);
+      if (!signatures.includes(signature)) missing.set(info.path, signature);
+    },
+    sign: () => addSignatures(machine.nix, missing),
+  };
 }
 
 const adoptedFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'store-adopted');
@@ -88,13 +94,12 @@ export async function adoptRunningSystem(
   if (running === undefined) return;
   try {
     const infos = await queryClosureInfos(machine.nix, running);
-    const same = [...infos].map(([path, info]) => ({
-      info: { ...info, path, references: info.references as StorePath[] },
-      signatures: info.signatures,
-    }));
-    await signCompared(machine, { same });
+    const signer = await makeStoreSigner(machine);
+    for (const [path, info] of infos)
+      signer.onSame({ ...info, path, references: info.references as StorePath[] }, info.signatures);
+    await signer.sign();
     await writeDurably(adoptedFile(machine), `${running}\n`);
-    machine.emit({ event: 'system-adopted', system: running, paths: same.length });
+    machine.emit({ event: 'system-adopted', system: running, paths: infos.size });
   } catch (error) {
     // Tried again at the next start.
     machine.emit({ event: 'system-not-adopted', level: 'warn', detail: messageOf(error) });

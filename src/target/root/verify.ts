@@ -1,25 +1,35 @@
-/**
- * Root’s own look at what the agent asks for. It believes nothing the agent says: the manifest is verified again with the keys
- * of root’s own policy file, and decided again, with root’s own floor.
- */
+/** What the agent has asked root about, verified by root itself, with keys from root’s own policy. */
+import { readIndex } from '../../bundle/release.ts';
+import { limits } from '../../core/limits.ts';
 import type { Verdict } from '../../core/policy/decide.ts';
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import type { Operation } from '../../core/schema.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
+import type { Attachments } from '../../state/requests.ts';
 import { decideHere } from '../machine/decision.ts';
 import type { RootMachine } from '../machine/machine.ts';
 
-/** As it stands in a request: base64. */
-export interface RequestedHead {
-  readonly manifest: string;
-  readonly signatures: string;
+/** Each file is read once, into root’s own memory. @throws NixmakerError as `verifyManifest` */
+export async function verifyRequested(
+  { trust }: Pick<RootMachine, 'trust'>,
+  attached: Attachments,
+): Promise<VerifiedManifest> {
+  const manifest = await attached.read('manifest', limits.manifestBytes);
+  const signatures = await attached.read('signatures', limits.signatureFileBytes);
+  return verifyManifest(manifest, signatures, trust);
 }
 
-/** @throws NixmakerError as `verifyManifest` */
-export function verifyRequested(
-  { trust }: Pick<RootMachine, 'trust'>,
-  head: RequestedHead,
-): VerifiedManifest {
-  return verifyManifest(Buffer.from(head.manifest, 'base64'), Buffer.from(head.signatures, 'base64'), trust);
+/**
+ * Read only once its size and digest are known from what was signed. Threat: an agent that was taken over puts another in its place
+ * while root reads; it is the bytes that were read whose digest counts.
+ * @throws NixmakerError as `readIndex`
+ */
+export async function readRequestedIndex(
+  { manifest }: VerifiedManifest,
+  attached: Attachments,
+): Promise<ReleaseIndex> {
+  const { size } = manifest.index;
+  return readIndex(await attached.read('index', size), manifest);
 }
 
 /** What root itself would do with it now, whoever has asked. */

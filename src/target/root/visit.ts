@@ -21,7 +21,7 @@ import { serveAll } from './serve-requests.ts';
 
 /** What nixmaker-receipts.service does: serves what the agent has asked for, until there is no more. */
 export function serveVisits(machine: RootMachine): Promise<void> {
-  return serveAll(machine, visitRequests, async (visit, acknowledge) => {
+  return serveAll(machine, visitRequests, async (visit, { acknowledge }) => {
     await acknowledge();
     await serveVisit(machine, visit);
   });

@@ -120,10 +120,9 @@ export class InboxQueue {
       if (candidate.format === 'classic' && (await readClassicHead(candidate.path)) === undefined)
         return 'short';
       const examined = await examine(this.#machine, sourceOf(candidate));
-      seen.expected = examined.size;
-      const present = await examined.present();
-      await examined.close();
-      return present < examined.size ? 'short' : 'whole';
+      const { present, expected } = await examined.measure().finally(() => examined.close());
+      seen.expected = expected;
+      return present < expected ? 'short' : 'whole';
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
       // A file that can't be read may be on its way out, or its medium may come back: patience, then a report.

@@ -1,19 +1,16 @@
 /** What is valid and is not what was signed is taken out before the import, where nothing needs it: an import would leave it. */
-import type { Manifest } from '../../core/bundle/manifest.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { deletePaths, findReferrers } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
-import { comparePaths, storeDiffers } from '../machine/valid-paths.ts';
+import { type Difference, storeDiffers } from '../machine/valid-paths.ts';
 
 /** @throws NixmakerError `store-differs` where something needs what is there */
 export async function clearDifferences(
-  machine: Pick<Machine, 'nix' | 'floorDirectory'>,
+  machine: Pick<Machine, 'nix'>,
   transaction: Transaction,
-  manifest: Manifest,
+  differing: readonly Difference[],
 ): Promise<void> {
-  const { differing } = await comparePaths(machine, manifest);
-  if (differing.length === 0) return;
   const paths = differing.map((d) => d.path);
   transaction.emit('store-differs', { paths }, 'warn');
   try {

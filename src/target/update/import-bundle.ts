@@ -3,20 +3,22 @@ import { join } from 'node:path';
 import type { OpenedBundle } from '../../bundle/contents.ts';
 import { narOf } from '../../bundle/nar.ts';
 import { NarReader } from '../../bundle/nar-reader.ts';
-import { closureInOrder } from '../../core/bundle/reference-order.ts';
-import { hashPart, type StorePath, toBaseName } from '../../core/store-path.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import type { Piece } from '../../core/release/contents-file.ts';
+import type { NixSignatures } from '../../core/release/nix-signatures.ts';
+import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { type Added, addToDaemon } from '../../nix/daemon.ts';
 import { importFromCache } from '../../nix/import.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { storeFolder, syncStore } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
+import type { ImportPlan } from './plan-import.ts';
 
 export interface BundleImport {
   readonly bundle: OpenedBundle;
-  /** Its closure is what is imported. */
-  readonly path: StorePath;
-  /** By store path: what the narinfos lack for Nix on this machine (vouch.ts). */
-  readonly signatures: Readonly<Record<string, string>> | undefined;
+  readonly plan: ImportPlan;
+  /** What the bundle lacks for Nix on this machine (vouch.ts). */
+  readonly signatures: NixSignatures | undefined;
 }
 
 interface Options {
@@ -38,20 +40,30 @@ export async function importBundle(
 const readNarOf = (machine: Pick<Machine, 'nix'>) => (base: StorePath) =>
   narOf(join(storeFolder(machine.nix), toBaseName(base)));
 
+/** The bundle’s, and what root has added. */
+const signaturesOf =
+  ({ bundle, signatures }: Pick<BundleImport, 'bundle' | 'signatures'>) =>
+  (line: number): readonly string[] => [
+    ...bundle.nixSignatures.of(line),
+    ...(signatures?.of(line) ?? []),
+  ];
+
 async function importThroughDaemon(
   machine: Pick<Machine, 'nix'>,
-  { bundle, path, signatures, socket }: BundleImport & { readonly socket: string },
+  { socket, ...request }: BundleImport & { readonly socket: string },
   options: Options,
 ): Promise<Added> {
-  const nars = new NarReader(bundle, readNarOf(machine));
-  const paths = closureInOrder(bundle.manifest.paths, path).map((info) => {
-    const signed = bundle.narinfos.get(`${hashPart(info.path)}.narinfo`)?.signatures ?? [];
-    const vouched = signatures?.[info.path];
-    return {
-      info: { ...info, signatures: vouched === undefined ? signed : [...signed, vouched] },
-      nar: () => nars.read(info),
-    };
-  });
+  const { bundle, plan } = request;
+  const { index } = bundle;
+  const nars = new NarReader(bundle.reader, readNarOf(machine));
+  const signed = signaturesOf(request);
+  // What is asked of a path is made when it is its turn: there may be two hundred thousand.
+  const paths = plan.missing.map((line) => ({
+    path: index.path(line),
+    narSize: index.narSize(line),
+    info: () => ({ ...index.info(line), signatures: signed(line) }),
+    nar: () => nars.read(index.info(line), pieceOf(request, line)),
+  }));
   const flushing = new FlushAsYouGo(() => syncStore(machine.nix));
   const bytes = await addToDaemon(
     { socket, paths },
@@ -97,16 +109,25 @@ class FlushAsYouGo {
   }
 }
 
+function pieceOf({ bundle, plan }: BundleImport, line: number): Piece {
+  const piece = plan.pieces.get(line);
+  if (piece !== undefined) return piece;
+  throw new NixmakerError('closure-incomplete', `the contents of ${bundle.index.path(line)} are missing`);
+}
+
 async function importThroughCache(
   machine: Pick<Machine, 'nix' | 'randomHex'>,
-  { bundle, path, signatures }: BundleImport,
+  request: BundleImport,
   options: Options,
 ): Promise<Added> {
+  const { bundle, plan } = request;
+  const path = bundle.index.path(bundle.index.length - 1);
   // Node.js’ server for it takes a fifth of the agent’s start and is seldom needed.
   const { serveBundle } = await import('../../bundle/binary-cache.ts');
   const cache = await serveBundle(bundle, {
     secret: machine.randomHex(16),
-    signatures,
+    chosen: plan.pieces,
+    signaturesOf: signaturesOf(request),
     narOf: readNarOf(machine),
   });
   try {

@@ -1,16 +1,27 @@
 /** From a file to a verified bundle: opened once, authenticated, laid out as signed, every byte's digest checked. */
 import { mkdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { checkClassicHeaders, extractClassic, readClassicHead, spoolTarball } from '../../bundle/classic.ts';
-import { checkAllNars, type MemberReader, type OpenedBundle } from '../../bundle/contents.ts';
+import { checkAllPieces, type OpenedBundle, type PieceReader } from '../../bundle/contents.ts';
 import { decrypt } from '../../bundle/encrypted.ts';
-import { type BundleFile, openBundleFile } from '../../bundle/file.ts';
+import { type BundleFile, openBundleFile, readSmall } from '../../bundle/file.ts';
 import { readHeadFiles } from '../../bundle/head-files.ts';
-import type { BundleHead } from '../../bundle/layout.ts';
-import { authenticateBundle, openBundle } from '../../bundle/open.ts';
-import { type OpenedPool, openPool, presentInPool, requirePlace } from '../../bundle/pool.ts';
-import { formatOf } from '../../core/bundle/manifest.ts';
+import { type BundleHead, readAnnouncements, totalSizeOf } from '../../bundle/layout.ts';
+import { authenticateBundle, openAnnounced } from '../../bundle/open.ts';
+import { sizeOfParts } from '../../bundle/parts.ts';
+import {
+  type Measured,
+  measurePool,
+  type OpenedPool,
+  openPool,
+  readPoolRelease,
+  requirePlace,
+} from '../../bundle/pool.ts';
+import { readIndex } from '../../bundle/release.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
+import { formatOf } from '../../core/release/manifest.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import { readIdentities } from '../machine/age-key.ts';
@@ -21,18 +32,29 @@ export interface Examined {
   readonly verified: VerifiedManifest;
   /** The bytes that were verified, for whoever has to verify them again. */
   readonly head: Pick<BundleHead, 'manifestBytes' | 'signatureBytes'>;
-  /** Bytes of everything signed. */
-  readonly size: number;
-  /** Bytes that are there by now. */
-  readonly present: () => Promise<number>;
+  /**
+   * How much of it is there. Reads the index and what announces the rest, so it is not asked of what is not for this machine.
+   * @throws NixmakerError `bundle-truncated` where not even that is there
+   */
+  readonly measure: () => Promise<Measured>;
   /** Makes the contents ready to import; checks all that has not been checked yet. */
   readonly open: () => Promise<Contents>;
   close(): Promise<void>;
 }
 
-export type Contents =
+export type Contents = { readonly index: ReleaseIndex } & (
   | { readonly kind: 'bundle'; readonly bundle: OpenedBundle }
-  | { readonly kind: 'chroot-store'; readonly folder: string };
+  | { readonly kind: 'chroot-store'; readonly folder: string }
+);
+
+/** The work, done once, whoever asks first. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let done: Promise<T> | undefined;
+  return () => {
+    done ??= work();
+    return done;
+  };
+}
 
 function authenticate(
   machine: Pick<Machine, 'trust'>,
@@ -74,15 +96,18 @@ async function examineBundle(
   try {
     const file = await decrypt(asItLies, () => readIdentities(machine));
     const authenticated = await authenticateBundle(file, authenticate(machine));
+    const announced = once(() => readAnnouncements(file, authenticated));
     return {
       verified: authenticated.authentic,
       head: authenticated.head,
-      size: authenticated.totalSize,
-      present: () => file.size(),
+      measure: async () => ({
+        expected: totalSizeOf(await announced()),
+        present: await file.size(),
+      }),
       open: async () => {
-        const bundle = await openBundle(file, authenticated);
-        if (access.checkFirst) await checkAllNars(bundle);
-        return { kind: 'bundle', bundle };
+        const bundle = await openAnnounced(file, await announced());
+        if (access.checkFirst) await checkAllPieces(bundle);
+        return { kind: 'bundle', bundle, index: bundle.index };
       },
       close: () => file.close(),
     };
@@ -101,24 +126,26 @@ async function examinePool(
   const head = await withDeadline(() => readHeadFiles(folder));
   if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
   const verified = authenticate(machine)(head);
-  const { manifest } = verified;
-  requirePlace(folder, manifest);
+  requirePlace(folder, verified.manifest);
+  const release = once(() => withDeadline(() => readPoolRelease(folder, verified)));
   let opened: OpenedPool | undefined;
   return {
     verified,
     head,
-    size: manifest.members.reduce((sum, { size }) => sum + size, 0),
-    present: () => withDeadline(() => presentInPool(folder, manifest)),
+    measure: async () => {
+      const found = await release();
+      return withDeadline(() => measurePool(folder, found));
+    },
     open: async () => {
-      const pool = await openPool(
+      const pool = openPool(
         folder,
-        manifest,
-        (reader): MemberReader => ({
+        await release(),
+        (reader): PieceReader => ({
           readInto: (...args) => withDeadline(() => reader.readInto(...args)),
         }),
       );
       opened = pool;
-      return { kind: 'bundle', bundle: pool };
+      return { kind: 'bundle', bundle: pool, index: pool.index };
     },
     // Closing waits for reads that are under way, and of a medium that has stalled none may ever end.
     close: () => withDeadline(async () => opened?.close()).catch(() => undefined),
@@ -139,18 +166,27 @@ async function examineClassic(
   if (formatOf(manifest) !== 'classic') {
     throw new NixmakerError('bundle-malformed', 'the manifest beside it is not that of a classic tarball');
   }
+  const indexFile = join(dirname(tarball), 'index');
   let work: string | undefined;
   return {
     verified,
     head,
-    size: manifest.members[0]?.size ?? 0,
-    present: async () => (await stat(tarball)).size,
+    measure: async () => {
+      const indexBytes = (await sizeOfParts(indexFile)) ?? 0;
+      return {
+        expected: (manifest.tarball?.size ?? 0) + manifest.index.size,
+        present: (await stat(tarball)).size + Math.min(indexBytes, manifest.index.size),
+      };
+    },
     open: async () => {
+      const bytes = await access.withDeadline(() => readSmall(indexFile, limits.indexBytes));
+      if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is not beside it');
+      const index = readIndex(bytes, manifest);
       work = await makeWorkFolder(machine);
       const copy = join(work, 'bundle.tar.gz');
       const file = fileWithDeadline(await access.withDeadline(() => openBundleFile(tarball)), access);
       await spoolTarball(file, manifest, copy);
-      return { kind: 'chroot-store', folder: await unpackClassic(machine, copy, work) };
+      return { kind: 'chroot-store', index, folder: await unpackClassic(machine, copy, work) };
     },
     close: async () => {
       if (work !== undefined) await removeWorkFolder(machine, work);

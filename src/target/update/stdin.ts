@@ -1,17 +1,18 @@
 /**
  * A bundle on standard input. Nix asks for parts in its own order, so a stream must be kept: in a nameless file
- * beside the state, and only after its signature has been verified, up to exactly the signed size.
+ * beside the state, and only after its signature has been verified, up to exactly the announced size.
  */
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { decrypt, encryptedSizeAtMost } from '../../bundle/encrypted.ts';
 import { type BundleFile, bundleFileOf } from '../../bundle/file.ts';
-import { authenticateBundle } from '../../bundle/open.ts';
+import { readAnnouncements, totalSizeOf } from '../../bundle/layout.ts';
+import { type Authenticated, authenticateBundle } from '../../bundle/open.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { makeFolder } from '../../files/folder.ts';
-import { verifyManifest } from '../../signing/verify.ts';
+import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import { readIdentities } from '../machine/age-key.ts';
 import type { Machine } from '../machine/machine.ts';
 
@@ -42,26 +43,68 @@ async function copyInput(
   machine: Pick<Machine, 'agentDirectory' | 'settings' | 'trust'>,
   { input, handle, file }: { input: Readable; handle: FileHandle; file: BundleFile },
 ): Promise<void> {
+  const sizes = new Sizes(machine, file);
   let written = 0;
-  let limit: number | undefined;
-  const authenticate = async () => {
-    const opened = await decrypt(file, () => readIdentities(machine));
-    const { totalSize } = await authenticateBundle(opened, (head) =>
-      verifyManifest(head.manifestBytes, head.signatureBytes, machine.trust),
-    );
-    limit = opened === file ? totalSize : encryptedSizeAtMost(totalSize);
-  };
   for await (const chunk of input) {
     const bytes = chunk as Buffer;
     await writeAll(handle, bytes, written);
     written += bytes.length;
-    if (limit === undefined && written >= headBytes) await authenticate();
-    if (limit !== undefined && written > limit) {
-      throw new NixmakerError('bundle-trailing-data', `more than the signed ${limit} bytes came`);
+    await sizes.check(written);
+  }
+  await sizes.end();
+}
+
+/** How much may come: known a step at a time, as what announces the rest comes in. */
+class Sizes {
+  readonly #machine: Pick<Machine, 'agentDirectory' | 'settings' | 'trust'>;
+  readonly #file: BundleFile;
+  #authenticated: Authenticated<VerifiedManifest> | undefined;
+  /** Bytes after which to look again. */
+  #next = headBytes;
+  #limit: number | undefined;
+
+  constructor(machine: Pick<Machine, 'agentDirectory' | 'settings' | 'trust'>, file: BundleFile) {
+    this.#machine = machine;
+    this.#file = file;
+  }
+
+  /** @throws NixmakerError as `verifyManifest`, `bundle-trailing-data` */
+  async check(written: number): Promise<void> {
+    if (this.#limit === undefined && written >= this.#next) await this.#look(written);
+    if (this.#limit !== undefined && written > this.#limit)
+      throw new NixmakerError('bundle-trailing-data', `more than the announced ${this.#limit} bytes came`);
+  }
+
+  /** All has come: what is not known by now is missing. */
+  async end(): Promise<void> {
+    if (this.#limit === undefined) await this.#measure();
+  }
+
+  /** Nothing but the head counts at first; the rest may have yet to come. */
+  async #look(written: number): Promise<void> {
+    try {
+      await this.#measure();
+    } catch (error) {
+      const isShort = error instanceof NixmakerError && error.code === 'bundle-truncated';
+      if (!isShort || written > mostAnnounced) throw error;
+      this.#next = 2 * written;
     }
   }
-  if (limit === undefined) await authenticate();
+
+  async #measure(): Promise<void> {
+    const { trust } = this.#machine;
+    const opened = await decrypt(this.#file, () => readIdentities(this.#machine));
+    this.#authenticated ??= await authenticateBundle(opened, (head) =>
+      verifyManifest(head.manifestBytes, head.signatureBytes, trust),
+    );
+    const totalSize = totalSizeOf(await readAnnouncements(opened, this.#authenticated));
+    this.#limit = opened === this.#file ? totalSize : encryptedSizeAtMost(totalSize);
+  }
 }
+
+/** Threat: a stream that never comes to what it announces. Index, Nix’s signatures and contents at their largest, twice. */
+const mostAnnounced =
+  2 * encryptedSizeAtMost(limits.indexBytes + limits.nixSignatureBytes + limits.contentsBytes + headBytes);
 
 async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {

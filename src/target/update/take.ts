@@ -1,6 +1,7 @@
 /** One bundle from a file to the end of its life cycle. What can be expected ends in a receipt, never in a throw. */
 import { mkdir } from 'node:fs/promises';
 import { NixmakerError } from '../../core/errors.ts';
+import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import { requireNix } from '../../nix/settings.ts';
@@ -11,10 +12,10 @@ import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
-import { clearDifferences } from './clear-differences.ts';
-import { checkRoom, importContents, realiseToplevel, requireBase } from './import.ts';
+import { importContents, realiseToplevel } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
-import { vouchFor } from './vouch.ts';
+import { type ImportPlan, planImport } from './plan-import.ts';
+import { isSignedForNix, vouchFor } from './vouch.ts';
 
 export interface TakeRequest {
   /** Name for people; for a path the path itself. */
@@ -76,8 +77,8 @@ async function judgeAndInstall(run: Run, { examined, operation, unattended }: Wo
   const { verified } = examined;
   learnManifest(transaction, verified, operation);
   transaction.learn({ bootId: machine.bootId });
-  await requireWhole(examined);
-  const verdict = await decideHere(machine, verified, { operation, unattended });
+  const bundleBytes = await requireWhole(examined);
+  const verdict = await decideHere(machine, verified, { operation, unattended, bundleBytes });
   if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
   // Only now are the megabytes read: a refused bundle costs its first kilobytes.
   const contents = verdict.verdict === 'accept' ? await examined.open() : undefined;
@@ -89,10 +90,12 @@ async function judgeAndInstall(run: Run, { examined, operation, unattended }: Wo
   return install(run, { verified, head: examined.head, contents, operation, unattended });
 }
 
-/** Nothing is decided, and nobody's file is moved away, while bytes are missing. */
-async function requireWhole({ present, size }: Examined): Promise<void> {
-  const there = await present();
-  if (there < size) throw new NixmakerError('bundle-truncated', `${there} of ${size} bytes are there`);
+/** Nothing is decided, and nobody's file is moved away, while bytes are missing. @returns bytes of the whole */
+async function requireWhole({ measure }: Examined): Promise<number> {
+  const { present, expected } = await measure();
+  if (present < expected)
+    throw new NixmakerError('bundle-truncated', `${present} of ${expected} bytes are there`);
+  return expected;
 }
 
 interface Installation {
@@ -103,27 +106,48 @@ interface Installation {
   readonly unattended: boolean;
 }
 
-async function install(
-  { machine, root, transaction }: Run,
-  { verified, head, contents, operation, unattended }: Installation,
-): Promise<Receipt> {
+async function install(run: Run, installation: Installation): Promise<Receipt> {
+  const { machine, root, transaction } = run;
+  const { verified, head, contents, operation, unattended } = installation;
   const { manifest } = verified;
   await requireNix(machine.nix);
-  await clearDifferences(machine, transaction, manifest);
-  await requireBase(machine, manifest, contents);
-  await checkRoom(machine, manifest);
-  const signatures = await vouchFor(machine, root, { transaction, verified, head, contents });
-  await rootImport(machine, manifest);
+  const plan = await planImport(machine, { transaction, contents });
   let release: (() => void) | undefined;
   try {
-    release = await importContents(machine, { transaction, manifest, contents, signatures });
+    await rootImport(machine, manifest);
+    release = await importSigned(run, installation, plan);
     await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
     const { toplevel } = manifest;
-    return await root.activate({ transaction, toplevel, manifest, operation, unattended, head });
+    const signed = { verified, head, index: contents.index };
+    return await root.activate({ transaction, toplevel, release: signed, operation, unattended });
   } finally {
     release?.();
+    plan.release();
     await dropImportRoots(machine);
+  }
+}
+
+/**
+ * As an ordinary client of Nix, with the bundle’s signatures; where Nix trusts none of their keys, or none of them fits, with root’s as
+ * well. Threat: `nix.sig` is not signed, so whoever carries a bundle can spoil it: that must not keep the release out.
+ */
+async function importSigned(
+  { machine, root, transaction }: Run,
+  { verified, head, contents }: Installation,
+  plan: ImportPlan,
+): Promise<() => void> {
+  const { manifest } = verified;
+  const vouched = () => vouchFor(root, { transaction, release: { verified, head, index: contents.index } });
+  const run = (signatures?: NixSignatures) =>
+    importContents(machine, { transaction, manifest, contents, plan, signatures });
+  if (!(await isSignedForNix(machine, contents, plan))) return run(await vouched());
+  try {
+    return await run();
+  } catch (error) {
+    const isUntrusted = error instanceof NixmakerError && error.code === 'nix-key-untrusted';
+    if (!isUntrusted || contents.kind !== 'bundle') throw error;
+    return run(await vouched());
   }
 }

@@ -69,9 +69,8 @@ async function install(
       transaction,
       toplevel: meta.toplevel,
       operation,
-      manifest: undefined,
+      release: undefined,
       unattended: false,
-      head: undefined,
     });
   } finally {
     await dropImportRoots(machine);

@@ -1,5 +1,5 @@
 /** DSSE's pre-authentication encoding (secure-systems-lab/dsse protocol.md, v1.0.2): binds the bytes to their type. */
-export const payloadType = 'application/vnd.nixmaker.manifest.v1+json';
+export const payloadType = 'application/vnd.nixmaker.manifest+json';
 
 /** `"DSSEv1" SP len(type) SP type SP len(body) SP body`, lengths in decimal bytes. */
 export function preAuthenticationEncoding(body: Uint8Array, type: string = payloadType): Buffer {

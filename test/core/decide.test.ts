@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ManifestInput, parseManifest } from '../../src/core/bundle/manifest.ts';
 import { decide, type Facts, type Verdict } from '../../src/core/policy/decide.ts';
 import type { Policy } from '../../src/core/policy/policy.ts';
+import { type ManifestInput, parseManifest } from '../../src/core/release/manifest.ts';
 import { facts, manifestText, policy } from '../support/manifests.ts';
 
 interface Case {

@@ -1,9 +1,9 @@
 /** Whose signatures count, how far a bundle may go, and what is done about a floor that is lost. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseManifest } from '../../src/core/bundle/manifest.ts';
 import { decide, type Facts } from '../../src/core/policy/decide.ts';
 import { policyParser } from '../../src/core/policy/policy.ts';
+import { parseManifest } from '../../src/core/release/manifest.ts';
 import { doubtFloor } from '../../src/core/run/floor.ts';
 import { facts, manifestText } from '../support/manifests.ts';
 
@@ -59,16 +59,21 @@ test('a role that is asked for needs a key of that role, whoever else has signed
 });
 
 test('a bundle beyond a limit is refused before anything of it is read', () => {
-  // manifests.ts: two paths of 100 and 200 bytes in members of 90.
+  // manifests.ts: three paths, of 300 bytes in all, the largest of 200.
   for (const [limits, expected] of [
     [{ bundleBytes: 89 }, 'over-limit'],
     [{ bundleBytes: 90 }, 'accept'],
     [{ narBytes: 199 }, 'over-limit'],
     [{ closureBytes: 299 }, 'over-limit'],
-    [{ closureBytes: 300, narBytes: 200, paths: 2 }, 'accept'],
-    [{ paths: 1 }, 'over-limit'],
+    [{ closureBytes: 300, narBytes: 200, paths: 3 }, 'accept'],
+    [{ paths: 2 }, 'over-limit'],
   ] as const)
-    assert.equal(judge({ limits }), expected, JSON.stringify(limits));
+    assert.equal(judge({ limits }, { bundleBytes: 90 }), expected, JSON.stringify(limits));
+});
+
+test('how large a bundle is, is not signed: root, which sees what is signed only, does not judge it', () => {
+  assert.equal(judge({ limits: { bundleBytes: 1 } }, { bundleBytes: undefined }), 'accept');
+  assert.equal(judge({ limits: { closureBytes: 1 } }, { bundleBytes: undefined }), 'over-limit');
 });
 
 test('a sequence may rise by so much, from the first one on', () => {

@@ -1,7 +1,6 @@
-/** Made-up releases of format 2, for tests of their readers. */
-
-import type { ReleaseManifestInput } from '../../src/core/release/manifest.ts';
-import type { IndexedPath } from '../../src/core/release/write-index.ts';
+/** Made-up closures, for tests of an index and of what belongs to it. */
+import { ReleaseIndex } from '../../src/core/release/index-file.ts';
+import { encodeIndex, type IndexedPath } from '../../src/core/release/write-index.ts';
 import { nix32, parseStorePath, type StorePath } from '../../src/core/store-path.ts';
 
 /** Digits of base 32 that stand for a number. */
@@ -50,16 +49,8 @@ export function largeClosure(
   return [...paths, root];
 }
 
-export const releaseInput = (fields: Partial<ReleaseManifestInput> = {}): ReleaseManifestInput => ({
-  schema: 2,
-  host: 'web',
-  system: 'x86_64-linux',
-  sequence: 7,
-  createdAt: '2026-11-28T12:00:00Z',
-  content: 'closure',
-  derivation: `${storePathOf(1, 'nixos-system-web.drv')}`,
-  toplevel: `${storePathOf(2, 'nixos-system-web')}`,
-  totals: { paths: 3, files: 5, blocks: 7, narBytes: 300, largestNar: 200 },
-  index: { size: 400, sha256: 'a'.repeat(64) },
-  ...fields,
-});
+/** The index of the last of the paths and what it refers to. */
+export function indexOf(...paths: readonly IndexedPath[]): ReleaseIndex {
+  const root = paths.at(-1)?.path as StorePath;
+  return ReleaseIndex.parse(Buffer.from(encodeIndex(paths, root).text), root);
+}

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { NixmakerError, type ReasonCode } from '../../../src/core/errors.ts';
+import { limits } from '../../../src/core/limits.ts';
 import { ReleaseIndex } from '../../../src/core/release/index-file.ts';
-import { releaseLimits } from '../../../src/core/release/limits.ts';
 import { encodeIndex, type IndexedPath } from '../../../src/core/release/write-index.ts';
 import type { StorePath } from '../../../src/core/store-path.ts';
-import { digits, indexedPath, largeClosure, storePathOf } from '../../support/releases.ts';
+import { digits, indexedPath, indexOf, largeClosure, storePathOf } from '../../support/releases.ts';
 
 const read = (text: string, root = storePathOf(9)) => ReleaseIndex.parse(Buffer.from(text), root);
 
@@ -218,18 +218,70 @@ test('a line longer than what is read at a time is read', () => {
 });
 
 test('200,000 lines are read, one more is refused, and so is one byte more than may be read', () => {
-  const most = largeClosure(releaseLimits.lines, { nameLength: 1, references: 2 });
+  const most = largeClosure(limits.lines, { nameLength: 1, references: 2 });
   const last = most.at(-1)?.path as StorePath;
   const { text } = encodeIndex(most, last);
-  assert.equal(read(text, last).length, releaseLimits.lines);
-  const extra = indexedPath(releaseLimits.lines, [], { references: [last] });
+  assert.equal(read(text, last).length, limits.lines);
+  const extra = indexedPath(limits.lines, [], { references: [last] });
   refused(() => encodeIndex([...most, extra], extra.path), 'bundle-too-large', /200001 paths/);
-  const more = `${text}${JSON.stringify([extra.path.slice(11), extra.narHash, 1, 1, 1, [releaseLimits.lines - 1], ''])}\n`;
+  const more = `${text}${JSON.stringify([extra.path.slice(11), extra.narHash, 1, 1, 1, [limits.lines - 1], ''])}\n`;
   refused(() => read(more, extra.path), 'manifest-malformed', /more than 200000 lines/);
   refused(
-    () => ReleaseIndex.parse(new Uint8Array(releaseLimits.indexBytes + 1), last),
+    () => ReleaseIndex.parse(new Uint8Array(limits.indexBytes + 1), last),
     'manifest-malformed',
     /at most/,
+  );
+});
+
+test('a chain as long as an index may be is written and read: nothing here has a stack of its depth', () => {
+  const chain = Array.from({ length: limits.lines }, (_, n) => indexedPath(n, n === 0 ? [] : [n - 1]));
+  const last = chain.at(-1)?.path as StorePath;
+  const index = read(encodeIndex(chain.reverse(), last).text, last);
+  assert.equal(index.length, limits.lines);
+  assert.deepEqual([...index.references(limits.lines - 1)], [limits.lines - 2]);
+});
+
+test('what a line is to Nix: full paths, sorted, and a content address only where there is one', () => {
+  const ca = `fixed:r:sha256:${digits(1, 52)}`;
+  // Of line numbers the order is that of depth; Nix signs the order of names.
+  const index = indexOf(indexedPath(8), indexedPath(3, [8]), indexedPath(9, [3, 8, 9], { ca }));
+  assert.deepEqual(
+    index.paths(),
+    [8, 3, 9].map((n) => storePathOf(n)),
+  );
+  assert.deepEqual([...index.references(2)], [0, 1, 2]);
+  const { narHash, narSize } = indexedPath(9);
+  assert.deepEqual(index.info(2), {
+    path: storePathOf(9),
+    narHash: `sha256:${narHash}`,
+    narSize,
+    references: [3, 8, 9].map((n) => storePathOf(n)),
+    ca,
+  });
+  assert.ok(!('ca' in index.info(0)));
+  assert.deepEqual(
+    [0, 1, 2].map((line) => index.isContentAddressed(line)),
+    [false, false, true],
+  );
+});
+
+test('whether a line is content-addressed is told from its last bytes, whatever the line holds', () => {
+  const cas = fc.constantFrom('', `text:sha256:${digits(1, 52)}`, `fixed:sha1:${digits(1, 32)}`);
+  fc.assert(
+    fc.property(fc.array(cas, { minLength: 1, maxLength: 20 }), (all) => {
+      const paths = all.map((ca, n) => indexedPath(n, [], { ca }));
+      const index = indexOf(
+        ...paths,
+        indexedPath(
+          100,
+          all.map((_, n) => n),
+        ),
+      );
+      for (let n = 0; n < index.length; n++) {
+        assert.equal(index.isContentAddressed(n), index.line(n).ca !== '');
+        assert.equal(index.path(n), index.line(n).path);
+      }
+    }),
   );
 });
 

@@ -2,10 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { NixmakerError, type ReasonCode } from '../../../src/core/errors.ts';
-import { encodeManifest, parseManifest, rootOf } from '../../../src/core/release/manifest.ts';
-import { releaseInput } from '../../support/releases.ts';
+import {
+  encodeManifest,
+  formatOf,
+  metaText,
+  parseManifest,
+  rootOf,
+} from '../../../src/core/release/manifest.ts';
+import { manifestInput } from '../../support/manifests.ts';
 
-const text = encodeManifest(releaseInput());
+const text = encodeManifest(manifestInput());
 
 function refused(changed: string, code: ReasonCode = 'manifest-malformed', detail = /./): void {
   assert.notEqual(changed, text);
@@ -16,7 +22,7 @@ function refused(changed: string, code: ReasonCode = 'manifest-malformed', detai
 }
 
 test('a manifest reads back as it was written, with all there may be in it', () => {
-  const input = releaseInput({
+  const input = manifestInput({
     expiresAt: '2027-01-01T00:00:00Z',
     machineId: '0'.repeat(32),
     downgradeFrom: 9,
@@ -32,17 +38,28 @@ test('a manifest reads back as it was written, with all there may be in it', () 
 });
 
 test('the order in which fields are given is not that in which they are written', () => {
-  const reversed = Object.fromEntries(Object.entries(releaseInput()).reverse()) as ReturnType<
-    typeof releaseInput
+  const reversed = Object.fromEntries(Object.entries(manifestInput()).reverse()) as ReturnType<
+    typeof manifestInput
   >;
   assert.equal(encodeManifest(reversed), text);
 });
 
 test('what is imported ends the index: the system, or its recipe', () => {
-  const recipe = parseManifest(encodeManifest(releaseInput({ content: 'derivation' })));
+  const recipe = parseManifest(encodeManifest(manifestInput({ content: 'derivation' })));
   assert.equal(rootOf(recipe), recipe.derivation);
   const system = parseManifest(text);
   assert.equal(rootOf(system), system.toplevel);
+});
+
+test('a manifest that names a tarball is that of the classic pair, any other that of a bundle', () => {
+  const tarball = { size: 5, sha256: 'b'.repeat(64) };
+  assert.equal(formatOf(parseManifest(encodeManifest(manifestInput({ tarball })))), 'classic');
+  assert.equal(formatOf(parseManifest(text)), 'bundle');
+});
+
+test('meta is what the original tool wrote: the recipe, then the system', () => {
+  const { derivation, toplevel } = manifestInput();
+  assert.equal(metaText(parseManifest(text)), `${derivation}\n${toplevel}\n`);
 });
 
 for (const [what, from, to] of [
@@ -59,10 +76,11 @@ for (const [what, from, to] of [
   ['an escaped letter', '"host":"web"', '"host":"\\u0077eb"'],
   ['a sequence of zero', '"sequence":7', '"sequence":0'],
   ['a host with a slash', '"host":"web"', '"host":"a/b"'],
-  ['a time without a zone', '2026-11-28T12:00:00Z', '2026-11-28T12:00:00'],
-  ['a day that does not exist', '2026-11-28T12:00:00Z', '2026-13-41T12:00:00Z'],
+  ['a host that begins with a dot', '"host":"web"', '"host":"..web"'],
+  ['a time without a zone', '2026-11-23T12:00:00Z', '2026-11-23T12:00:00'],
+  ['a day that does not exist', '2026-11-23T12:00:00Z', '2026-13-41T12:00:00Z'],
   ['a toplevel outside the store', '"toplevel":"/nix/store/', '"toplevel":"/etc/'],
-  ['a derivation that is none', 'nixos-system-web.drv', 'nixos-system-web.drw'],
+  ['a derivation that is none', '-web-26.05.drv', '-web-26.05.drw'],
   ['no paths', '"paths":3', '"paths":0'],
   ['more paths than an index may have', '"paths":3,"files":5', '"paths":200001,"files":300000'],
   ['fewer files than paths', '"files":5', '"files":2'],
@@ -82,7 +100,11 @@ for (const [what, from, to] of [
 
 test('notes with terminal escapes, and with half a letter, are refused', () => {
   for (const notes of ['\u001b[2J', 'a\u009b', 'half \ud800', 'tag \u2066'])
-    refused(encodeManifest(releaseInput({ notes })), 'manifest-malformed', /notes: holds control characters/);
+    refused(
+      encodeManifest(manifestInput({ notes })),
+      'manifest-malformed',
+      /notes: holds control characters/,
+    );
 });
 
 test('a newer schema, and an older one, are told as such', () => {
@@ -93,8 +115,8 @@ test('a newer schema, and an older one, are told as such', () => {
 
 test('64 KiB are read, and not a byte more; what is nested a million deep is refused', () => {
   const notes = 'n'.repeat(16 * 1024);
-  assert.equal(parseManifest(encodeManifest(releaseInput({ notes }))).notes, notes);
-  refused(encodeManifest(releaseInput({ notes: `${notes}n` })), 'manifest-malformed', /notes/);
+  assert.equal(parseManifest(encodeManifest(manifestInput({ notes }))).notes, notes);
+  refused(encodeManifest(manifestInput({ notes: `${notes}n` })), 'manifest-malformed', /notes/);
   refused(`${' '.repeat(64 * 1024)}${text}`, 'manifest-malformed', /larger than 65536 bytes/);
   refused(`${'['.repeat(30_000)}${']'.repeat(30_000)}`);
 });

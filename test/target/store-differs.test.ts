@@ -10,7 +10,7 @@ import { nixSystem } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost, writeFlake } from '../support/fleet.ts';
 import { type Foreign, foreignCache } from '../support/foreign-path.ts';
-import { takeApart } from '../support/forge.ts';
+import { type Released, released } from '../support/released.ts';
 
 const shop = await makeWorkshop();
 const targets: Target[] = [];
@@ -34,8 +34,6 @@ async function take(target: Target, path: string) {
   const ran = await target.verb('switch', ['--tarball', path, '--json']);
   return JSON.parse(ran.stdout) as { state: string; code?: string; detail?: string; notices?: string[] };
 }
-
-const manifestOf = async (path: string) => (await takeApart(path)).manifest;
 
 /** A stranger’s system: its program says that it ran. */
 async function strangersSystem(target: Target): Promise<string> {
@@ -66,10 +64,8 @@ async function hold(target: Target, path: string): Promise<void> {
   assert.equal(ran.code, 0, ran.stderr);
 }
 
-type Manifests = Awaited<ReturnType<typeof manifestOf>>;
-
 /** Other contents for a path that both releases have, brought and held. */
-async function bringShared(target: Target, old: Manifests, next: Manifests): Promise<void> {
+async function bringShared(target: Target, old: Released, next: Released): Promise<void> {
   const shared = next.paths.find((p) =>
     old.paths.some((o) => o.path === p.path && p.references.length === 0),
   );
@@ -86,7 +82,7 @@ const hashOf = async (target: Target, path: string) =>
 test('a stranger’s system under the genuine name is taken out, for nothing needs it, and the genuine one comes', async () => {
   const target = await freshTarget();
   const path = await bundle('garbage', 1);
-  const { toplevel, paths } = await manifestOf(path);
+  const { toplevel, paths } = await released(path);
   await bring(target, {
     path: toplevel as StorePath,
     contents: await strangersSystem(target),
@@ -104,7 +100,7 @@ test('one that something needs is left, the bundle is not taken, and the running
   assert.equal((await take(target, await bundle('first', 1))).state, 'committed');
   const running = await target.currentSystem();
   const path = await bundle('rooted', 2);
-  const { toplevel } = await manifestOf(path);
+  const { toplevel } = await released(path);
   await bring(target, {
     path: toplevel as StorePath,
     contents: await strangersSystem(target),
@@ -131,7 +127,7 @@ test('one that something needs is left, the bundle is not taken, and the running
 test('a path that differs in nothing but what it refers to differs', async () => {
   const target = await freshTarget();
   const path = await bundle('references', 1);
-  const { toplevel, paths } = await manifestOf(path);
+  const { toplevel, paths } = await released(path);
   // The very contents, as another machine has them.
   const sister = await freshTarget();
   assert.equal((await take(sister, path)).state, 'committed');
@@ -148,7 +144,7 @@ test('a path that something on the machine uses is compared as well, and stays',
   const target = await freshTarget();
   const first = await bundle('used', 1);
   const second = await bundle('used-again', 2);
-  const [old, next] = [await manifestOf(first), await manifestOf(second)];
+  const [old, next] = [await released(first), await released(second)];
   await bringShared(target, old, next);
   for (const path of [first, second]) {
     const receipt = await take(target, path);
@@ -163,7 +159,7 @@ test('a path that a bundle leaves out, for the target is thought to have it, is 
     hosts: { web: plainHost('web', 'since') },
     args: ['--sequence', '2', '--since', base],
   });
-  const [old, next] = [await manifestOf(base), await manifestOf(since)];
+  const [old, next] = [await released(base), await released(since)];
   await bringShared(target, old, next);
   const receipt = await take(target, since);
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
@@ -173,7 +169,7 @@ test('what root has compared counts when a later manifest has it otherwise: it b
   const target = await freshTarget();
   const path = await bundle('compared', 1);
   assert.equal((await take(target, path)).state, 'committed');
-  const { paths } = await manifestOf(path);
+  const { paths } = await released(path);
   const asked = await target.run([
     'nix',
     'path-info',
@@ -197,7 +193,7 @@ test('a machine that was installed by other means signs what runs, once, before 
   const target = await freshTarget();
   const path = await bundle('installed', 1);
   assert.equal((await take(target, path)).state, 'committed');
-  const { paths } = await manifestOf(path);
+  const { paths } = await released(path);
   // As it was before anybody compared: no key, no signature of ours, no word that what runs was adopted.
   await target.run([
     'sh',
@@ -237,7 +233,7 @@ test('signatures that anybody may add, of any length and number, neither count n
   const target = await freshTarget();
   const first = await bundle('flooded', 1);
   assert.equal((await take(target, first)).state, 'committed');
-  const { paths, toplevel } = await manifestOf(first);
+  const { paths, toplevel } = await released(first);
   const shared = paths.find((p) => p.path !== toplevel)?.path as StorePath;
   const key = (await readFile(join(target.stateDirectory, 'store-key.conf'), 'utf8')).split(/[ :]/)[2];
   const flood = new Map<StorePath, string>([[shared, `${key}:${'A'.repeat(17 * 1024 * 1024)}`]]);
@@ -279,8 +275,7 @@ test('a path that comes out otherwise each time stays as it came first, and the 
     return join(folder, 'web/web.tar');
   };
   const [first, second] = [await build('chance-1', 1), await build('chance-2', 2)];
-  const infoIn = async (path: string) =>
-    (await manifestOf(path)).paths.find((p) => p.path.endsWith('-chance'));
+  const infoIn = async (path: string) => (await released(path)).paths.find((p) => p.path.endsWith('-chance'));
   const [one, two] = [await infoIn(first), await infoIn(second)];
   assert.ok(one !== undefined && two !== undefined);
   assert.equal(one.path, two.path);

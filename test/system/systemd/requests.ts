@@ -1,30 +1,29 @@
 /** What an agent that was taken over can ask the helper for, and how both are shut in. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { putRequest, receiptOf, type Signed, signedParts } from './ask-root.ts';
 import { bed, release, units } from './scene.ts';
+
+const putAsked = (n: string, files: Partial<Signed>) =>
+  putRequest(
+    'requests',
+    { schema: 2, transaction: `aaaaaaaaaaa${n}`, operation: 'switch', source: 'forged' },
+    files,
+  );
 
 test('what an agent that was taken over could put among the requests is removed, and changes nothing', async () => {
   const before = await bed.sh('readlink /run/current-system; readlink /nix/var/nix/profiles/system');
-  const bundle = await readFile(await release('forged', 500));
-  const start = bundle.indexOf('{"schema"');
-  const manifest = bundle.subarray(start, bundle.indexOf('\n', start) + 1);
+  const signed = await signedParts(await release('forged', 500));
   const request = (changes: Record<string, unknown>) =>
     JSON.stringify({
-      schema: 1,
+      schema: 2,
       transaction: 'aaaaaaaaaaaa',
       operation: 'switch',
       source: 'forged',
-      manifest: manifest.toString('base64'),
-      signatures: '',
       ...changes,
     });
-  const wrongSignature = Buffer.from(`fleet-1:${Buffer.alloc(64, 1).toString('base64')}\n`).toString(
-    'base64',
-  );
   const files: Record<string, string> = {
     'unsigned.json': request({ transaction: 'aaaaaaaaaaa1' }),
-    'forged.json': request({ transaction: 'aaaaaaaaaaa2', signatures: wrongSignature }),
     'path.json': request({ transaction: '../../../etc/x' }),
     'text.json': 'not JSON',
   };
@@ -33,6 +32,12 @@ test('what an agent that was taken over could put among the requests is removed,
   await bed.sh(
     'cd /run/nixmaker/requests; chown nixmaker: *.json; chmod 600 *.json; echo "{}" >foreign.json; ln -s /etc/shadow link.json; mkfifo fifo.json; mkdir folder.json; head -c 13000000 /dev/zero >large.json; chown nixmaker: large.json; ln unsigned.json hard.json',
   );
+  const wrong = Buffer.from(`fleet-1:${Buffer.alloc(64, 1).toString('base64')}\n`);
+  await putAsked('2', { ...signed, signatures: wrong });
+  await putAsked('3', { ...signed, index: (await signedParts(await release('sister', 490))).index });
+  await putAsked('4', { manifest: signed.manifest, signatures: signed.signatures });
+  await putAsked('5', signed);
+  await bed.sh('cd /run/nixmaker/requests; rm aaaaaaaaaaa5.index; ln -s /etc/shadow aaaaaaaaaaa5.index');
   await bed.sh('systemctl start nixmaker-activate.path');
   await bed.until('test -z "$(ls /run/nixmaker/requests)"');
   await bed.until('test "$(systemctl is-active nixmaker-activate.service)" = inactive');
@@ -43,35 +48,20 @@ test('what an agent that was taken over could put among the requests is removed,
   assert.match(log, /"name":"foreign\.json","detail":"it is not the agent’s own"/);
   assert.match(log, /"name":"large\.json","detail":"it has 13000000 bytes/);
   assert.match(log, /"name":"path\.json","detail":"it is not a request"/);
-  const receipt = JSON.parse(await bed.sh('cat /var/lib/nixmaker/activation/receipts/aaaaaaaaaaa2.json')) as {
-    state: string;
-    code: string;
-  };
-  assert.deepEqual([receipt.state, receipt.code], ['refused', 'signature-invalid']);
+  const outcomes = [];
+  for (const n of ['1', '2', '3', '4', '5']) outcomes.push((await receiptOf(`aaaaaaaaaaa${n}`)).code);
+  const [noFiles, wrongSignature, otherIndex, noIndex, linkedIndex] = outcomes;
+  assert.equal(noFiles, 'bundle-malformed');
+  assert.equal(wrongSignature, 'signature-invalid');
+  assert.equal(otherIndex, 'bundle-altered');
+  assert.equal(noIndex, 'bundle-malformed');
+  assert.equal(linkedIndex, 'bundle-malformed');
 });
 
 test('a genuine manifest whose system is not in the store is refused by the helper', async () => {
-  const bundle = await readFile(await release('absent', 510));
-  const member = (name: string) => {
-    const at = bundle.indexOf(`${name}\0`);
-    const size = Number.parseInt(bundle.toString('latin1', at + 124, at + 135), 8);
-    return bundle.subarray(at + 512, at + 512 + size).toString('base64');
-  };
-  const request = {
-    schema: 1,
-    transaction: 'bbbbbbbbbbbb',
-    operation: 'switch',
-    source: 'absent',
-    manifest: member('manifest.json'),
-    signatures: member('manifest.sig'),
-  };
-  await bed.write('/run/nixmaker/requests/.new', JSON.stringify(request), '0600');
-  await bed.sh('cd /run/nixmaker/requests; chown nixmaker: .new; mv .new bbbbbbbbbbbb.json');
-  await bed.until('test -e /var/lib/nixmaker/activation/receipts/bbbbbbbbbbbb.json');
-  const receipt = JSON.parse(await bed.sh('cat /var/lib/nixmaker/activation/receipts/bbbbbbbbbbbb.json')) as {
-    state: string;
-    code: string;
-  };
+  const request = { schema: 2, transaction: 'bbbbbbbbbbbb', operation: 'switch', source: 'absent' };
+  await putRequest('requests', request, await signedParts(await release('absent', 510)));
+  const receipt = await receiptOf(request.transaction);
   assert.deepEqual([receipt.state, receipt.code], ['refused', 'closure-incomplete']);
 });
 

@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import type { StorePath } from '../../../src/core/store-path.ts';
 import { makeKeys } from '../../support/fleet.ts';
 import { foreignCache } from '../../support/foreign-path.ts';
-import { takeApart } from '../../support/forge.ts';
+import { released } from '../../support/released.ts';
+import { putRequest, receiptOf, signedParts } from './ask-root.ts';
 import { bed, drop, release, report, shop } from './scene.ts';
 
 const second = await makeKeys(shop.folder, 'stolen-second');
@@ -55,7 +56,7 @@ test('a stranger’s system under the genuine name, signed by the stolen key, do
   await copyFile(await release('stolen', 5000), bundle);
   const signed = await shop.builder.nixmaker(['sign', '--key', second.secretFile, bundle]);
   assert.equal(signed.code, 0, signed.stderr);
-  const { manifest, manifestBytes, signatureBytes } = await takeApart(bundle);
+  const { manifest } = await released(bundle);
   const before = await systems();
   await bringAsLocalUser(manifest.toplevel as StorePath);
 
@@ -64,19 +65,9 @@ test('a stranger’s system under the genuine name, signed by the stolen key, do
   assert.equal(await systems(), before);
 
   // An agent that was taken over leaves its own look out: root has one of its own.
-  const request = {
-    schema: 1,
-    transaction: 'cccccccccccc',
-    operation: 'switch',
-    source: 'stolen',
-    manifest: manifestBytes.toString('base64'),
-    signatures: signatureBytes.toString('base64'),
-  };
-  await bed.write('/run/nixmaker/requests/.new', JSON.stringify(request), '0600');
-  await bed.sh('cd /run/nixmaker/requests; chown nixmaker: .new; mv .new cccccccccccc.json');
-  const file = '/var/lib/nixmaker/activation/receipts/cccccccccccc.json';
-  await bed.until('test -e "$1"', file);
-  const receipt = JSON.parse(await bed.sh('cat "$1"', file)) as { state: string; code: string };
+  const request = { schema: 2, transaction: 'cccccccccccc', operation: 'switch', source: 'stolen' };
+  await putRequest('requests', request, await signedParts(bundle));
+  const receipt = await receiptOf(request.transaction);
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs']);
   assert.equal(await systems(), before);
 

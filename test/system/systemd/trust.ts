@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeKeys, plainHost } from '../../support/fleet.ts';
-import { takeApart } from '../../support/forge.ts';
+import { putRequest, signedParts } from './ask-root.ts';
 import { bed, drop, release, report, shop } from './scene.ts';
 
 test('a keyring that comes along is kept by root, on the word of the keys before it and not of the agent', async () => {
@@ -67,20 +67,11 @@ test('where Nix trusts none of the keys, root vouches for what the manifest pins
   const forged = await unsigned('by-thief', 970);
   const thief = await makeKeys(shop.folder, 'thief-1');
   assert.equal((await shop.builder.nixmaker(['sign', '--key', thief.secretFile, forged])).code, 0);
-  const { manifestBytes, signatureBytes } = await takeApart(forged);
-  const asked = {
-    schema: 1,
-    transaction: 'b'.repeat(12),
-    manifest: manifestBytes.toString('base64'),
-    signatures: signatureBytes.toString('base64'),
-  };
-  await bed.write('/tmp/request', JSON.stringify(asked), '0644');
-  await bed.sh(
-    'setpriv --reuid nixmaker --regid nixmaker --clear-groups sh -c "umask 077; mkdir -p /run/nixmaker/vouchers; cp /tmp/request /run/nixmaker/vouchers/.x; mv /run/nixmaker/vouchers/.x /run/nixmaker/vouchers/x.json"',
-  );
+  const asked = { schema: 2, transaction: 'b'.repeat(12) };
+  await putRequest('vouchers', asked, await signedParts(forged));
   const answer = `/var/lib/nixmaker/activation/vouchers/${asked.transaction}.json`;
   await bed.until('test -e "$1"', answer);
-  assert.match(await bed.sh('cat "$1"', answer), /"signatures":\{\},"refusal":"[^"]*signature-unknown-key/);
+  assert.match(await bed.sh('cat "$1"', answer), /"refusal":"[^"]*signature-unknown-key/);
 
   const good = await unsigned('by-third', 980);
   assert.equal((await shop.builder.nixmaker(['sign', '--key', third.secretFile, good])).code, 0);

@@ -14,7 +14,7 @@ import { atOnceBytes, decompress, decompressAtOnce } from './zstd.ts';
  * 8 MiB: all that decoders must take (RFC 8878, 3.1.1.1.2), and all that Nix’s levels use. Threat: pieces are not signed, so whoever
  * hands over a medium chooses how much memory a larger window would take.
  */
-const windowLogMax = 23;
+export const windowLogMax = 23;
 
 export class NarReader {
   readonly #reader: PieceReader;

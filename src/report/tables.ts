@@ -1,8 +1,8 @@
 /** Text for people: status, history, the summary of a build, an inspected manifest. All of it fits 80 columns where names do. */
 import prettyBytes from 'pretty-bytes';
-import type { Manifest } from '../core/bundle/manifest.ts';
 import { catalogue } from '../core/catalogue.ts';
 import { printable, type ReasonCode } from '../core/errors.ts';
+import type { Manifest } from '../core/release/manifest.ts';
 
 type Cell = string | number | undefined;
 
@@ -70,8 +70,7 @@ export function explain(code: ReasonCode, detail: string): string {
 }
 
 export function manifestFields(manifest: Manifest): string {
-  const size = manifest.members.reduce((sum, member) => sum + member.size, 0);
-  const unpacked = manifest.paths.reduce((sum, path) => sum + path.narSize, 0);
+  const { paths, files, narBytes } = manifest.totals;
   return fields([
     ['Host', manifest.host],
     ['System type', manifest.system],
@@ -85,7 +84,8 @@ export function manifestFields(manifest: Manifest): string {
     ['Content', manifest.content],
     ['Toplevel', manifest.toplevel],
     ['Derivation', manifest.derivation],
-    ['Store paths', `${manifest.paths.length}, ${bytes(unpacked)} unpacked, ${bytes(size)} in the bundle`],
+    ['Store paths', `${paths} of ${files} files, ${bytes(narBytes)} unpacked`],
+    ['Index', bytes(manifest.index.size)],
     ['Flake', manifest.flake?.description],
     ['Revision', manifest.flake?.revision],
     ['Notes', manifest.notes],

@@ -128,7 +128,7 @@ export function readEpoch(text: string): number {
 
 async function summarise(results: readonly HostResult[], flags: BuildFlags): Promise<void> {
   const { bytes, explain, table } = await import('../../report/tables.ts');
-  const { describeLeak } = await import('../../desk/build/build.ts');
+  const { describeLeak } = await import('../../desk/build/leak-guard.ts');
   const rows = results.map((r) =>
     r.status === 'built'
       ? [r.host, 'built', r.sequence, r.paths, bytes(r.bytes), r.signedBy ?? 'nobody', r.bundle]

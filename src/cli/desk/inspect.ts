@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { exitCodes } from '../../core/errors.ts';
+import { exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import type { Contents } from '../../desk/keys/verify.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface InspectOptions {
@@ -22,29 +23,57 @@ export function defineInspect(program: Command): void {
 }
 
 async function inspect(bundle: string, options: InspectOptions): Promise<number> {
-  const { json, paths } = options;
   const { stat } = await import('node:fs/promises');
   const isFolder = (await stat(bundle).catch(() => undefined))?.isDirectory() === true;
   if (isFolder)
     return options.policy === undefined ? inspectFolder(bundle, options) : explainFolder(bundle, options);
-  const { inspectBundleFile } = await import('../../desk/keys/verify.ts');
-  const { fields, manifestFields } = await import('../../report/tables.ts');
+  return inspectFile(bundle, options);
+}
+
+async function inspectFile(bundle: string, { json, paths }: InspectOptions): Promise<number> {
+  const { inspectBundleFile, inspectContents } = await import('../../desk/keys/verify.ts');
   const found = await inspectBundleFile(bundle);
+  const contents = await inspectContents(bundle).catch(problemOf);
+  const listed = paths === true ? await pathsOf(bundle) : undefined;
   if (json === true) {
-    printJson({ schema: 1, verified: false, ...found });
+    printJson({ schema: 2, verified: false, ...found, contents, paths: listed });
     return exitCodes.done;
   }
+  const { bytes, fields, manifestFields } = await import('../../report/tables.ts');
   const signers = found.claimedSigners.join(', ') || `nobody (${found.signatureProblem})`;
   print(manifestFields(found.manifest));
   print(
     fields([
+      ['Size', bytes(found.bytes)],
+      ['Carried', contents === undefined ? undefined : await describeContents(contents)],
       ['Signed by', `${signers}; not verified`],
       ['Digest', found.manifestDigest],
     ]),
   );
-  if (paths === true) for (const { path } of found.manifest.paths) print(`${path}\n`);
+  for (const path of listed ?? []) print(`${path}\n`);
   printToStderr('Nothing was verified; use `nixmaker verify --key KEY` for that.\n');
   return exitCodes.done;
+}
+
+/** What announces the contents can be damaged or not there yet; what the manifest says is shown all the same. */
+function problemOf(error: unknown): { readonly problem: ReasonCode } {
+  if (error instanceof NixmakerError) return { problem: error.code };
+  throw error;
+}
+
+async function describeContents(contents: Contents | { readonly problem: ReasonCode }): Promise<string> {
+  const { bytes } = await import('../../report/tables.ts');
+  if ('problem' in contents) return `can’t be told (${contents.problem})`;
+  const { whole, differences, leftOut, bytes: carried, nixSigners } = contents;
+  const left = leftOut === 0 ? '' : `, ${leftOut} left out: the host has them`;
+  const nix = nixSigners.length === 0 ? 'no key of Nix’s' : nixSigners.join(', ');
+  return `${whole} paths whole, ${differences} as differences${left}; ${bytes(carried)}; for Nix signed by ${nix}`;
+}
+
+async function pathsOf(bundle: string): Promise<string[]> {
+  const { readAnyIndex } = await import('../../desk/keys/read-release.ts');
+  const { index } = await readAnyIndex(bundle);
+  return Array.from({ length: index.length }, (_, line) => index.path(line));
 }
 
 async function inspectFolder(folder: string, { json }: InspectOptions): Promise<number> {

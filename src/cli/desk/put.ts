@@ -54,7 +54,7 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
   const files = [...bundles.filter((path) => !keyrings.includes(path)), ...(built?.bundles ?? [])];
   const result = await putFiles(medium, files, flags);
   const versions = await putKeyringFiles(medium, keyrings);
-  if (flags.json === true) printJson({ schema: 1, ok: true, ...result, keyrings: versions });
+  if (flags.json === true) printJson({ schema: 2, ok: true, ...result, keyrings: versions });
   else await summarise(medium, result);
   return built?.exit ?? exitCodes.done;
 }

@@ -1,17 +1,55 @@
 import type { Command } from 'commander';
-import { exitCodes } from '../../core/errors.ts';
-import { printToStderr, runVerb } from '../terminal/output.ts';
+import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
 import { addSignerOptions, type SignerOptions, signEach } from './signer-options.ts';
 
-export function defineSign(program: Command): void {
-  addSignerOptions(
-    program.command('sign').description('add a signature to bundles').argument('<bundle...>'),
-  ).action((bundles: string[], options: SignerOptions) => runVerb(() => sign(bundles, options)));
+interface SignOptions extends SignerOptions {
+  readonly manifest: readonly string[];
+  readonly signatures: readonly string[];
 }
 
-async function sign(bundles: readonly string[], options: SignerOptions): Promise<number> {
-  const { signBundleFile } = await import('../../desk/keys/sign.ts');
-  const signer = await signEach(bundles, options, signBundleFile);
+export function defineSign(program: Command): void {
+  addSignerOptions(program.command('sign').description('add a signature to bundles').argument('[bundle...]'))
+    .option(
+      '--manifest <file>',
+      'sign a manifest.json alone, into manifest.sig beside it; may be given several times',
+      severalTimes,
+      [],
+    )
+    .option(
+      '--signatures <file>',
+      'instead of a key: add what others have signed so, by their manifest.sig; may be given several times',
+      severalTimes,
+      [],
+    )
+    .action((bundles: string[], options: SignOptions) => runVerb(() => sign(bundles, options)));
+}
+
+async function sign(bundles: readonly string[], options: SignOptions): Promise<number> {
+  const { manifest: manifests, signatures } = options;
+  if (signatures.length > 0) return addSignatures(bundles, options);
+  if (bundles.length + manifests.length === 0)
+    throw new NixmakerError('usage', 'name bundles, or manifests with --manifest');
+  const { signBundleFile, signManifestFile } = await import('../../desk/keys/sign.ts');
+  const signer = await signEach([...bundles, ...manifests], options, (file, by) =>
+    bundles.includes(file)
+      ? signBundleFile(file, by)
+      : signManifestFile(file, by, ({ host, sequence, toplevel }) =>
+          printToStderr(`${file}: ${host}, sequence ${sequence}, ${toplevel}\n`),
+        ),
+  );
   if (signer.kind === 'ssh') printToStderr(`In policies it is trusted as "${signer.publicText}".\n`);
+  return exitCodes.done;
+}
+
+async function addSignatures(
+  [bundle, ...others]: readonly string[],
+  { manifest, signatures, key, sshKey }: SignOptions,
+): Promise<number> {
+  if (bundle === undefined || others.length + manifest.length > 0 || (key ?? sshKey) !== undefined)
+    throw new NixmakerError('usage', '--signatures is for one bundle, and needs no key');
+  const { addSignatureFiles } = await import('../../desk/keys/sign.ts');
+  const added = await addSignatureFiles(bundle, signatures);
+  printToStderr(`${bundle}: signed by ${added.join(', ') || 'nobody else'} as well; not verified\n`);
   return exitCodes.done;
 }

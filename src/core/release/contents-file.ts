@@ -7,9 +7,10 @@
  * `[line,"whole",size,digest]` or `[line,"delta",size,digest,base,baseNarHash]`, in the index’s order; of several for one line the
  * first that can be used counts.
  */
+
+import { limits } from '../limits.ts';
 import { fromBaseName, nix32, type StorePath, toBaseName } from '../store-path.ts';
 import type { ReleaseIndex } from './index-file.ts';
-import { limits } from '../limits.ts';
 import { malformed, readLines } from './lines.ts';
 
 /** A compressed file that holds a path’s NAR, or the difference to it. */
@@ -88,6 +89,30 @@ export function parseContents(
   });
   if (!isHeaded) malformed(source, 'it is empty');
   return pieces;
+}
+
+/**
+ * The names of all pieces, without the index that the lines are of: for whoever clears away what nobody needs.
+ * @throws NixmakerError `bundle-malformed`
+ */
+export function namesInContents(bytes: Uint8Array): ReadonlySet<string> {
+  if (bytes.length > limits.contentsBytes)
+    malformed(source, `it has ${bytes.length} bytes, at most ${limits.contentsBytes} are read`);
+  const names = new Set<string>();
+  let isHeaded = false;
+  readLines({ ...source, bytes, most: limits.lines * 2 }, (value, number) => {
+    if (number > 0) names.add(nameIn(value) ?? malformed(source, `line ${number + 1}: it names no piece`));
+    else if (typeof value === 'string') isHeaded = true;
+  });
+  if (!isHeaded) malformed(source, 'it does not begin with a manifest’s digest');
+  return names;
+}
+
+function nameIn(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const [, kind, , digest] = value as readonly unknown[];
+  if ((kind !== 'whole' && kind !== 'delta') || typeof digest !== 'string') return undefined;
+  return digestForm.test(digest) ? pieceName({ kind, digest }) : undefined;
 }
 
 function pieceOf(value: unknown, index: ReleaseIndex, fault: (detail: string) => never): Piece {

@@ -2,8 +2,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
-import { findLeaks, type Leak } from '../../core/bundle/leaks.ts';
-import type { Narinfo } from '../../core/bundle/narinfo.ts';
+import type { Leak } from '../../core/bundle/leaks.ts';
 import {
   type ExitCode,
   exitCodes,
@@ -13,6 +12,7 @@ import {
   type ReasonCode,
 } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
+import { rootOf } from '../../core/release/manifest.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { buildSystem, copyToCacheFolder } from '../../nix/build.ts';
@@ -26,12 +26,17 @@ import {
   readFlakeMetadata,
 } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
+import { queryClosure } from '../../nix/path-info.ts';
 import { runProgram } from '../../process/run.ts';
 import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf } from './assemble.ts';
-import { CacheFolder } from './cache-folder.ts';
+import { type CachedPath, CacheFolder } from './cache-folder.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
+import { guardLeaks } from './leak-guard.ts';
 import { leaveOut } from './leave-out.ts';
+import { NarCounts } from './nar-counts.ts';
 import { type OutputOptions, writeHost } from './output.ts';
+import { PathSigner } from './path-signer.ts';
+import { refuseFloating, refuseTooLarge } from './refuse-early.ts';
 
 export interface BuildOptions extends OutputOptions {
   readonly flake: string;
@@ -113,15 +118,19 @@ export async function buildBundles(
   const metadata = await readFlakeMetadata(nix, options.flake);
   await mkdir(options.directory, { recursive: true });
   const staging = await mkdtemp(join(options.directory, '.nixmaker-staging-'));
-  const cache = new CacheFolder(join(staging, 'cache'), options.key?.secret);
+  const cache = new CacheFolder(join(staging, 'cache'));
+  const counts = new NarCounts(cache);
+  const signer = options.key === undefined ? undefined : new PathSigner(options.key.secret);
   const systems = new Map<string, StorePath[]>();
   const prepare = pLimit(1);
   try {
     const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
     return await runHosts(hosts, (host, say) =>
-      buildHost({ nix, options, metadata, staging, cache, prepare, systems }, host, say).catch(
-        (error: unknown) => failed(host, error),
-      ),
+      buildHost(
+        given({ nix, options, metadata, staging, cache, counts, signer, prepare, systems }),
+        host,
+        say,
+      ).catch((error: unknown) => failed(host, error)),
     );
   } finally {
     await rm(staging, { recursive: true, force: true });
@@ -146,6 +155,9 @@ interface BuildRun {
   readonly staging: string;
   /** Shared by all hosts: common paths are compressed once. */
   readonly cache: CacheFolder;
+  /** Shared as well: common paths are counted and signed once. */
+  readonly counts: NarCounts;
+  readonly signer?: PathSigner;
   /** One host after the other: evaluation takes much memory, and compression all processors. */
   readonly prepare: LimitFunction;
   /** Derivations and toplevels of the hosts evaluated so far. */
@@ -168,14 +180,14 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
 }
 
 interface PreparedHost {
-  readonly closure: readonly Narinfo[];
+  readonly closure: readonly CachedPath[];
   readonly leaks: readonly Leak[];
   readonly assembled: Assembled;
   readonly evaluated: EvaluatedHost;
 }
 
 async function prepareHost(run: BuildRun, host: string, say: (text: string) => void): Promise<PreparedHost> {
-  const { nix, options, staging, cache, systems } = run;
+  const { nix, options, staging, systems } = run;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
   say('evaluating');
   const evaluated = await evaluateHost(nix, options.flake, host);
@@ -189,55 +201,72 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
     );
   }
   say('packing');
+  const identity = identityOf(run, host, evaluated);
+  const closure = await packClosure(run, identity, say);
+  const leaks = guardLeaks({
+    root: rootOf(identity),
+    closure,
+    source: run.metadata.path,
+    otherSystems: new Set([...systems].filter(([name]) => name !== host).flatMap(([, paths]) => paths)),
+    isForbidden: options.forbidSource,
+  });
+  const assembled = await assembleHost(run, { identity, closure, say });
+  return { closure, leaks, assembled, evaluated };
+}
+
+/** Compresses what is to travel. What no bundle can be made of is told before. */
+async function packClosure(
+  { nix, options, cache, counts }: BuildRun,
+  identity: BundleIdentity,
+  say: (text: string) => void,
+): Promise<CachedPath[]> {
+  const root = rootOf(identity);
+  const infos = await queryClosure(nix, root);
+  refuseTooLarge(infos, root);
+  if (options.content === 'derivation') await refuseFloating(infos);
+  const folder = cache.path;
+  if (options.base !== undefined) await leaveOut(infos, { base: options.base, folder, counts });
   const subject =
     options.content === 'closure'
-      ? ({ kind: 'outputs', path: evaluated.toplevel } as const)
-      : ({ kind: 'derivation', path: evaluated.derivation } as const);
-  const folder = cache.path;
-  if (options.base !== undefined) await leaveOut(nix, { root: subject.path, base: options.base, folder });
+      ? ({ kind: 'outputs', path: identity.toplevel } as const)
+      : ({ kind: 'derivation', path: identity.derivation } as const);
   await copyToCacheFolder(nix, { subject, folder }, { onProgress: tell(say) });
-  const closure = cache.closureOf(subject.path);
-  const leaks = guardLeaks(run, host, closure, subject.path);
+  return cache.closureOf(root);
+}
+
+async function assembleHost(
+  run: BuildRun,
+  {
+    identity,
+    closure,
+    say,
+  }: { identity: BundleIdentity; closure: readonly CachedPath[]; say: (text: string) => void },
+): Promise<Assembled> {
+  const { cache, counts, options } = run;
+  const paths = await counts.countAll(closure, (done) => say(`counting ${done} of ${closure.length}`));
   const deltas = await deltasFor(run, closure, say);
-  const { base } = options;
-  const assembled = assemble(identityOf(run, host, evaluated), closure, { folder, base, deltas });
-  return { closure, leaks, assembled, evaluated };
+  const files = new Map(closure.map(({ path, file }) => [path, file]));
+  return assemble(identity, paths, {
+    fileOf: (path) => (options.base?.paths.has(path) === true ? undefined : files.get(path)),
+    deltas,
+    placeOf: (piece) => cache.fileOf(piece),
+  });
 }
 
 async function deltasFor(
   { nix, options, staging }: BuildRun,
-  narinfos: readonly Narinfo[],
+  closure: readonly CachedPath[],
   say: (text: string) => void,
 ): Promise<ReadonlyMap<StorePath, MadeDelta>> {
   const { base, deltas } = options;
   if (base === undefined || deltas === false) return new Map();
-  const changed = narinfos.filter((info) => !base.paths.has(info.path));
+  const changed = closure.filter((info) => !base.paths.has(info.path));
   return makeDeltas({ nix, changed, base: base.paths, staging, say });
 }
 
 function tell(say: (text: string) => void): (progress: NixProgress) => void {
   return ({ phase, done, expected }) =>
     say(`${phase === 'build' ? 'building' : 'packing'} ${done} of ${expected}`);
-}
-
-/** @throws NixmakerError `source-in-closure` where the operator forbade it */
-function guardLeaks(
-  { options, metadata, systems }: BuildRun,
-  host: string,
-  closure: readonly Narinfo[],
-  root: StorePath,
-): Leak[] {
-  const otherSystems = new Set([...systems].filter(([name]) => name !== host).flatMap(([, paths]) => paths));
-  const leaks = findLeaks({ root, closure, source: metadata.path, otherSystems });
-  if (leaks.length > 0 && options.forbidSource) {
-    throw new NixmakerError('source-in-closure', leaks.map(describeLeak).join('; '));
-  }
-  return leaks;
-}
-
-export function describeLeak({ kind, path, chain }: Leak): string {
-  const what = kind === 'source' ? 'the flake’s own source' : 'another host’s system';
-  return `${what}, ${path}, is in the bundle because of ${chain.join(' → ')}`;
 }
 
 function identityOf({ options, metadata }: BuildRun, host: string, evaluated: EvaluatedHost): BundleIdentity {

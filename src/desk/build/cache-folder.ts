@@ -1,41 +1,89 @@
 /** The binary cache folder that bundles are made from. */
 import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { PieceReader } from '../../bundle/contents.ts';
 import { type Narinfo, parseNarinfo } from '../../core/bundle/narinfo.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { decodeNix32 } from '../../core/nix32.ts';
+import type { Piece } from '../../core/release/contents-file.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
-import type { SecretKey } from '../../signing/nix-key.ts';
-import { signPath } from '../../signing/path-signature.ts';
+
+/** A path, and the file that holds its NAR, where the folder has one. */
+export interface CachedPath extends Pick<Narinfo, 'path' | 'narSize' | 'references' | 'ca'> {
+  /** sha256 in Nix’s base 32, without prefix. */
+  readonly narHash: string;
+  readonly file: CachedFile | undefined;
+}
+
+export type CachedFile = Pick<Piece, 'digest' | 'size'>;
 
 /**
- * A binary cache folder that Nix fills. Each narinfo is read and signed once, however many hosts carry its path. Deriver and
- * foreign signatures are left out: they depend on where a path came from, and the same system must give the same bundle on
- * any machine.
+ * A binary cache folder that Nix fills. Each narinfo is read once, however many hosts carry its path. Deriver and foreign
+ * signatures are passed over: they depend on where a path came from, and the same system must give the same bundle on any machine.
  */
 export class CacheFolder {
   readonly path: string;
-  readonly #key: SecretKey | undefined;
-  readonly #known = new Map<StorePath, Narinfo>();
+  readonly #known = new Map<StorePath, CachedPath>();
 
-  constructor(path: string, key?: SecretKey) {
+  constructor(path: string) {
     this.path = path;
-    this.#key = key;
   }
 
-  /** Sorted by path. @throws the file system’s own errors */
-  closureOf(root: StorePath): Narinfo[] {
+  /** Sorted by path. @throws NixmakerError `bundle-malformed` for what is no such cache; the file system’s own errors */
+  closureOf(root: StorePath): CachedPath[] {
     const found = new Set([root]);
-    for (const path of found) for (const reference of this.#narinfo(path).references) found.add(reference);
-    return [...found].sort().map((path) => this.#narinfo(path));
+    for (const path of found) for (const reference of this.#read(path).references) found.add(reference);
+    return [...found].sort().map((path) => this.#read(path));
   }
 
-  #narinfo(path: StorePath): Narinfo {
+  /** Flat, as Nix writes it. */
+  fileOf({ digest }: Pick<Piece, 'digest'>): string {
+    return join(this.path, 'nar', `${digest}.nar.zst`);
+  }
+
+  get reader(): PieceReader {
+    return {
+      // Opened for each portion: thousands of small files are read at one go.
+      readInto: async (piece, buffer, position) => {
+        const file = await open(this.fileOf(piece), 'r');
+        try {
+          return (await file.read(buffer, 0, buffer.length, position)).bytesRead;
+        } finally {
+          await file.close();
+        }
+      },
+    };
+  }
+
+  #read(path: StorePath): CachedPath {
     const known = this.#known.get(path);
     if (known !== undefined) return known;
-    const text = readFileSync(join(this.path, `${hashPart(path)}.narinfo`), 'utf8');
-    const { deriver: _deriver, signatures: _signatures, ...info } = parseNarinfo(text);
-    const signatures = this.#key === undefined ? [] : [signPath(info, this.#key)];
-    const read = { ...info, signatures };
+    const name = join(this.path, `${hashPart(path)}.narinfo`);
+    const info = parseNarinfo(readFileSync(name, 'utf8'));
+    if (info.path !== path) throw new NixmakerError('bundle-malformed', `${name} is of ${info.path}`);
+    const read = { ...info, narHash: digestOf(info.narHash, name), file: this.#file(info, name) };
     this.#known.set(path, read);
     return read;
   }
+
+  /** None of what was left out (leave-out.ts). */
+  #file({ url, compression, fileHash, fileSize }: Narinfo, name: string): CachedFile | undefined {
+    if (compression === 'none') return undefined;
+    const digest = digestOf(fileHash, name);
+    if (compression !== 'zstd' || url !== `nar/${digest}.nar.zst`)
+      throw new NixmakerError(
+        'bundle-malformed',
+        `${name}: ${url} is not compressed with zstd, or has another name`,
+      );
+    return { digest, size: fileSize };
+  }
+}
+
+/** sha256 in base 32, which is how Nix writes hashes in narinfos. */
+function digestOf(hash: string, name: string): string {
+  const digest = hash.replace(/^sha256:/, '');
+  if (hash === digest || decodeNix32(digest, 32) === undefined)
+    throw new NixmakerError('bundle-malformed', `${name}: ${hash} is no sha256 in base 32`);
+  return digest;
 }

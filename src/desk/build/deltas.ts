@@ -2,6 +2,7 @@
  * Binary deltas: a changed path as the difference to its nearest predecessor among what the target has. Only where both are
  * on this machine, and only where it pays; everything else is carried whole.
  */
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -9,22 +10,22 @@ import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import pLimit from 'p-limit';
 import { narOf } from '../../bundle/nar.ts';
-import { memberOf, type SourcedMember } from '../../bundle/write.ts';
-import type { Delta } from '../../core/bundle/manifest.ts';
-import type { Narinfo } from '../../core/bundle/narinfo.ts';
 import { findPredecessors, type Sized } from '../../core/bundle/predecessor.ts';
 import { isMissing } from '../../core/errno.ts';
 import { limits } from '../../core/limits.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
+import type { DeltaPiece } from '../../core/release/contents-file.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { narHashesOf, narSizesOf } from '../../nix/path-info.ts';
 import { findInvalid } from '../../nix/store.ts';
 import { runProgram } from '../../process/run.ts';
+import type { CachedPath } from './cache-folder.ts';
 
 export interface MadeDelta {
-  readonly delta: Delta;
-  readonly member: SourcedMember;
+  /** Which line it is for, the index says. */
+  readonly piece: Omit<DeltaPiece, 'line'>;
+  readonly file: string;
 }
 
 /** A delta must be smaller than this share of the path’s NAR, compressed alone: restoring takes time and memory. */
@@ -39,7 +40,7 @@ const level = 6;
 export interface DeltaWork {
   readonly nix: NixContext;
   /** What has changed. */
-  readonly changed: readonly Narinfo[];
+  readonly changed: readonly CachedPath[];
   readonly base: ReadonlySet<StorePath>;
   /** A folder of our own. */
   readonly staging: string;
@@ -71,54 +72,68 @@ export async function makeDeltas(work: DeltaWork): Promise<ReadonlyMap<StorePath
   return made;
 }
 
-interface BasePath extends Sized {
+/** A path and what it must hold: the same path can have been built otherwise elsewhere. */
+interface HashedPath extends Sized {
+  /** sha256 in Nix’s base 32, without prefix. */
   readonly narHash: string;
 }
 
 /** Those of the base that this machine has as well. */
-async function readBases({ nix, base }: DeltaWork): Promise<Map<StorePath, BasePath>> {
+async function readBases({ nix, base }: DeltaWork): Promise<Map<StorePath, HashedPath>> {
   const missing = new Set(await findInvalid(nix, [...base]));
   const paths = [...base].filter((path) => !missing.has(path));
   const [hashes, sizes] = await Promise.all([narHashesOf(nix, paths), narSizesOf(nix, paths)]);
   return new Map(
-    paths.map((path, i) => [path, { path, narHash: hashes[i] ?? '', narSize: sizes[i] ?? Number.NaN }]),
+    paths.map((path, i) => {
+      const narHash = (hashes[i] ?? '').replace(/^sha256:/, '');
+      return [path, { path, narHash, narSize: sizes[i] ?? Number.NaN }];
+    }),
   );
 }
 
 /** Of the large ones few at a time, for both NARs are held in memory. */
 const large = pLimit(2);
 
-async function makeDelta(info: Narinfo, base: BasePath, folder: string): Promise<MadeDelta | undefined> {
+async function makeDelta(info: CachedPath, base: HashedPath, folder: string): Promise<MadeDelta | undefined> {
+  // Without a file there is no path to carry: it is left out.
+  if (info.file === undefined) return undefined;
   const isLarge = Math.max(info.narSize, base.narSize) > dictionaryBytes;
   const work = () => compress(info, base, folder);
   const compressed = await (isLarge ? large(work) : work());
-  if (compressed === undefined || compressed.length > info.fileSize * worthwhile) return undefined;
-  const { sha256 } = memberOf('', compressed);
-  const name = `delta/${encodeNix32(Buffer.from(sha256, 'hex'))}.zst`;
-  const path = join(folder, name.slice('delta/'.length));
-  await writeFile(path, compressed);
+  if (compressed === undefined || compressed.length > info.file.size * worthwhile) return undefined;
+  const digest = encodeNix32(createHash('sha256').update(compressed).digest());
+  const file = join(folder, `${digest}.zst`);
+  await writeFile(file, compressed);
+  const { path, narHash } = base;
   return {
-    delta: { path: info.path, base: base.path, baseHash: base.narHash, member: name },
-    member: { member: { name, size: compressed.length, sha256 }, source: { path } },
+    piece: { kind: 'delta', size: compressed.length, digest, base: path, baseNarHash: narHash },
+    file,
   };
 }
 
 const zstd = promisify(zstdCompress);
 
-async function compress(info: Narinfo, base: BasePath, folder: string): Promise<Buffer | undefined> {
-  const [from, to] = [await narBytes(base.path), await narBytes(info.path)];
+async function compress(info: HashedPath, base: HashedPath, folder: string): Promise<Buffer | undefined> {
+  const [from, to] = [await narBytes(base), await narBytes(info)];
   if (from === undefined || to === undefined) return undefined;
   if (from.length <= dictionaryBytes && to.length <= dictionaryBytes)
     return zstd(to, { dictionary: from, params: { [constants.ZSTD_c_compressionLevel]: level } });
   return patchFrom(from, to, join(folder, hashPart(info.path)));
 }
 
-/** Undefined where it is not in this machine’s own store folder (a store elsewhere). */
-async function narBytes(path: StorePath): Promise<Buffer | undefined> {
+/**
+ * Undefined where this machine’s own store folder does not hold it as Nix knows it (a store elsewhere): a difference to or from
+ * something else would be of no use to the target.
+ */
+async function narBytes({ path, narHash }: HashedPath): Promise<Buffer | undefined> {
   try {
+    const hash = createHash('sha256');
     const chunks: Buffer[] = [];
-    for await (const chunk of narOf(path)) chunks.push(chunk);
-    return Buffer.concat(chunks);
+    for await (const chunk of narOf(path)) {
+      hash.update(chunk);
+      chunks.push(chunk);
+    }
+    return encodeNix32(hash.digest()) === narHash ? Buffer.concat(chunks) : undefined;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

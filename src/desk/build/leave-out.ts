@@ -2,19 +2,22 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { plainNarinfo, renderNarinfo } from '../../core/bundle/narinfo.ts';
-import { hashPart, type StorePath } from '../../core/store-path.ts';
-import type { NixContext } from '../../nix/command.ts';
-import { queryClosure } from '../../nix/path-info.ts';
+import type { PathInfo } from '../../core/release/path-info.ts';
+import { hashPart } from '../../core/store-path.ts';
 import type { Base } from './assemble.ts';
+import type { NarCounts } from './nar-counts.ts';
 
-/** A path whose narinfo is in a binary cache is there for Nix, and is not copied. */
+/**
+ * A path whose narinfo is in a binary cache is there for Nix, and is not copied. What this machine’s own store folder does not
+ * hold as Nix knows it is copied all the same, for it has to be counted.
+ */
 export async function leaveOut(
-  nix: NixContext,
-  { root, base, folder }: { root: StorePath; base: Base; folder: string },
+  closure: readonly PathInfo[],
+  { base, folder, counts }: { base: Base; folder: string; counts: NarCounts },
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  for (const info of await queryClosure(nix, root)) {
-    if (!base.paths.has(info.path)) continue;
+  for (const info of closure) {
+    if (!base.paths.has(info.path) || !(await counts.addFromStore(info))) continue;
     await writeFile(join(folder, `${hashPart(info.path)}.narinfo`), renderNarinfo(plainNarinfo(info)));
   }
 }

@@ -2,8 +2,10 @@
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packClassic } from '../../bundle/classic.ts';
-import { memberOf, memberOfFile, writeBundle } from '../../bundle/write.ts';
-import { type Content, type ManifestInput, metaText } from '../../core/bundle/manifest.ts';
+import { readIndex, readRelease } from '../../bundle/release.ts';
+import { signedFileOf, writeBundle } from '../../bundle/write.ts';
+import { encodeContents } from '../../core/release/contents-file.ts';
+import { type Content, type Format, type ManifestInput, metaText } from '../../core/release/manifest.ts';
 import { writeWhole } from '../../files/write.ts';
 import { copyToChrootStore, signChrootStore } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
@@ -11,12 +13,14 @@ import type { EvaluatedHost } from '../../nix/flake.ts';
 import { runProgram } from '../../process/run.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { signManifest } from '../../signing/signature-file.ts';
+import { manifestDigest } from '../../signing/verify.ts';
 import { type Assembled, encodeCheckedManifest } from './assemble.ts';
+import type { PathSigner } from './path-signer.ts';
 import { nextSequence, readLastManifest } from './sequence.ts';
 
 export interface OutputOptions {
   readonly directory: string;
-  readonly format: 'bundle' | 'classic';
+  readonly format: Format;
   readonly content: Content;
   readonly key?: { readonly secret: SecretKey; readonly file: string };
   /** The sequence will be greater than this. */
@@ -29,6 +33,8 @@ interface OutputRun {
   readonly nix: NixContext;
   readonly options: OutputOptions;
   readonly staging: string;
+  /** With the key of the options, if there is one. */
+  readonly signer?: PathSigner;
 }
 
 interface HostOutput {
@@ -72,14 +78,21 @@ function signatures({ options }: OutputRun, manifest: Buffer): Buffer {
 }
 
 async function writeOne(run: OutputRun, { host, assembled }: HostOutput, folder: string): Promise<Written> {
-  const sequence = await sequenceFor(run, assembled.input, folder);
-  const manifest = encodeCheckedManifest({ ...assembled.input, sequence });
+  const { input, indexBytes, pieces, sourceOf } = assembled;
+  const sequence = await sequenceFor(run, input, folder);
+  const { bytes: manifestBytes, manifest } = encodeCheckedManifest({ ...input, sequence });
+  const digest = manifestDigest(manifestBytes);
+  const release = readRelease(
+    { manifest, digest },
+    {
+      index: indexBytes,
+      nixSignatures: run.signer?.block(readIndex(indexBytes, manifest)) ?? Buffer.alloc(0),
+      contents: Buffer.from(encodeContents(digest, pieces)),
+    },
+  );
   const bundle = join(folder, `${host}.tar`);
-  await writeBundle(bundle, {
-    manifestBytes: manifest,
-    signatureBytes: signatures(run, manifest),
-    members: assembled.members,
-  });
+  const signatureBytes = signatures(run, manifestBytes);
+  await writeBundle(bundle, { manifestBytes, signatureBytes, release, sourceOf });
   return { bundle, bytes: (await stat(bundle)).size, sequence };
 }
 
@@ -87,12 +100,28 @@ async function writeOne(run: OutputRun, { host, assembled }: HostOutput, folder:
  * The original tool's layout. Its tar can't be reproducible (the chroot store's database holds times), so every
  * build of it gets a sequence of its own.
  */
-async function writeClassic(
-  run: OutputRun,
-  { host, assembled, evaluated }: HostOutput,
-  folder: string,
-): Promise<Written> {
-  const { nix, options, staging } = run;
+async function writeClassic(run: OutputRun, output: HostOutput, folder: string): Promise<Written> {
+  const { host, assembled } = output;
+  const packed = join(folder, `.${host}.tar.gz.part`);
+  await packStore(run, output, packed);
+  const input = { ...assembled.input, tarball: await signedFileOf(packed) };
+  const sequence = await sequenceFor(run, input, folder);
+  const { bytes: manifestBytes, manifest } = encodeCheckedManifest({ ...input, sequence });
+  readIndex(assembled.indexBytes, manifest);
+  const bundle = join(folder, `${host}.tar.gz`);
+  await rename(packed, bundle);
+  await writeWhole(join(folder, 'index'), assembled.indexBytes);
+  await writeWhole(join(folder, 'manifest.json'), manifestBytes);
+  await writeWhole(join(folder, 'manifest.sig'), signatures(run, manifestBytes));
+  return { bundle, bytes: input.tarball.size, sequence };
+}
+
+/** The chroot store in the original tool’s tarball. */
+async function packStore(
+  { nix, options, staging }: OutputRun,
+  { host, evaluated }: HostOutput,
+  packed: string,
+): Promise<void> {
   const root = join(staging, `classic-${host}`);
   await copyToChrootStore(nix, { subject: { kind: 'derivation', path: evaluated.derivation }, folder: root });
   if (options.content === 'closure') {
@@ -101,22 +130,8 @@ async function writeClassic(
       await signChrootStore(nix, { folder: root, keyFile: options.key.file, path: evaluated.toplevel });
     }
   }
-  const packed = join(folder, `.${host}.tar.gz.part`);
   await rm(packed, { force: true });
   await packClassic(runProgram, root, packed);
   // Store paths are read-only folders, which only their owner's chmod lets anybody remove.
   await runProgram('chmod', ['--recursive', 'u+w', root]);
-  const members = [
-    await memberOfFile(`${host}.tar.gz`, packed),
-    memberOf('meta', Buffer.from(metaText(evaluated))),
-  ];
-  const input = { ...assembled.input, members };
-  const sequence = await sequenceFor(run, input, folder);
-  const manifest = encodeCheckedManifest({ ...input, sequence });
-  const bundle = join(folder, `${host}.tar.gz`);
-  const bytes = (await stat(packed)).size;
-  await rename(packed, bundle);
-  await writeWhole(join(folder, 'manifest.json'), manifest);
-  await writeWhole(join(folder, 'manifest.sig'), signatures(run, manifest));
-  return { bundle, bytes, sequence };
 }

@@ -3,7 +3,6 @@
  * (nix/mk-bundles.nix), or somebody whose builds end in a cache folder.
  */
 import { join } from 'node:path';
-import type { Narinfo } from '../../core/bundle/narinfo.ts';
 import { isMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
@@ -11,7 +10,8 @@ import { parseDrvPath, parseStorePath, type StorePath } from '../../core/store-p
 import { readText } from '../../files/read.ts';
 import { assemble, timestampOf } from './assemble.ts';
 import { deskNix } from './build.ts';
-import { CacheFolder } from './cache-folder.ts';
+import { type CachedPath, CacheFolder } from './cache-folder.ts';
+import { NarCounts } from './nar-counts.ts';
 import { type Written, writeHost } from './output.ts';
 
 export interface PackOptions {
@@ -38,7 +38,9 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
   if (toplevel === undefined) throw new NixmakerError('usage', `${options.toplevel} is not a store path`);
   if (derivation === undefined) throw new NixmakerError('usage', `${options.derivation} is not a derivation`);
   await readText(join(cache, 'nix-cache-info'), 'usage', `${cache} is not a binary cache`);
-  const closure = closureIn(cache, toplevel);
+  const folder = new CacheFolder(cache);
+  const closure = closureIn(folder, toplevel);
+  const counted = await new NarCounts(folder).countAll(closure, () => undefined);
   const identity = {
     host,
     system,
@@ -47,7 +49,12 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
     derivation,
     toplevel,
   } as const;
-  const assembled = assemble(identity, closure, { folder: cache, base: undefined });
+  const files = new Map(closure.map(({ path, file }) => [path, file]));
+  const assembled = assemble(identity, counted, {
+    fileOf: (path) => files.get(path),
+    deltas: new Map(),
+    placeOf: (piece) => folder.fileOf(piece),
+  });
   const written = await writeHost(
     {
       nix: deskNix(),
@@ -59,9 +66,9 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
   return { ...written, paths: closure.length };
 }
 
-function closureIn(cache: string, toplevel: StorePath): Narinfo[] {
+function closureIn(folder: CacheFolder, toplevel: StorePath): CachedPath[] {
   try {
-    return new CacheFolder(cache).closureOf(toplevel);
+    return folder.closureOf(toplevel);
   } catch (error) {
     if (!isMissing(error)) throw error;
     const { path } = error as NodeJS.ErrnoException;

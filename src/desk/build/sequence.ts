@@ -3,10 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openIfThere } from '../../bundle/file.ts';
 import { readHead } from '../../bundle/layout.ts';
-import type { ManifestInput } from '../../core/bundle/manifest.ts';
-import { encodeManifest } from '../../core/bundle/manifest.ts';
 import { ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { encodeManifest, type ManifestInput } from '../../core/release/manifest.ts';
 import { readManifest } from '../../signing/verify.ts';
 
 /** The manifest of the bundle that stands in a host's folder; undefined where there is none. */

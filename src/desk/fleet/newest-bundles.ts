@@ -1,6 +1,7 @@
 /** The bundles that are ready for the fleet. */
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifMissing } from '../../core/errno.ts';
 import { isHostName } from '../../core/schema.ts';
 import { readLastManifest } from '../build/sequence.ts';
 
@@ -10,10 +11,18 @@ export async function readNewestBundles(
 ): Promise<ReadonlyMap<string, { readonly sequence: number; readonly bytes: number }>> {
   const newest = new Map<string, { sequence: number; bytes: number }>();
   for (const host of (await readdir(directory)).filter(isHostName)) {
-    const manifest = await readLastManifest(join(directory, host), host);
+    const folder = join(directory, host);
+    const manifest = await readLastManifest(folder, host);
     if (manifest === undefined) continue;
-    const bytes = manifest.members.reduce((sum, { size }) => sum + size, 0);
-    newest.set(host, { sequence: manifest.sequence, bytes });
+    const extension = manifest.tarball === undefined ? 'tar' : 'tar.gz';
+    newest.set(host, {
+      sequence: manifest.sequence,
+      bytes: await sizeOf(join(folder, `${host}.${extension}`)),
+    });
   }
   return newest;
 }
+
+/** Bytes of what a carrier has to bring. The tarball of a classic pair may have gone already. */
+const sizeOf = async (path: string): Promise<number> =>
+  (await stat(path).catch(ifMissing(undefined)))?.size ?? 0;

@@ -3,9 +3,9 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
-import { fromBaseName } from '../../core/store-path.ts';
+import { fromBaseName, type StorePath } from '../../core/store-path.ts';
 import type { Base } from '../build/assemble.ts';
-import { inspectBundleFile } from '../keys/verify.ts';
+import { readAnyIndex } from '../keys/read-release.ts';
 import { readReceipt } from './receipt-file.ts';
 
 export interface HostBase extends Base {
@@ -25,14 +25,12 @@ export async function readBase(file: string, hosts: readonly string[]): Promise<
 }
 
 async function readBundleBase(file: string): Promise<HostBase> {
-  const { manifest } = await inspectBundleFile(file);
+  const { manifest, index } = await readAnyIndex(file);
   if (manifest.content !== 'closure')
     throw new NixmakerError('usage', `${file} holds recipes only, so it does not say what the target has`);
-  return {
-    host: manifest.host,
-    toplevel: manifest.toplevel,
-    paths: new Set(manifest.paths.map((p) => p.path)),
-  };
+  const paths = new Set<StorePath>();
+  for (let line = 0; line < index.length; line++) paths.add(index.path(line));
+  return { host: manifest.host, paths };
 }
 
 const decompress = promisify(gunzip);
@@ -47,7 +45,7 @@ async function readReceiptBase(file: string): Promise<HostBase> {
     );
   let text: string;
   try {
-    const most = limits.paths * 256;
+    const most = limits.lines * 256;
     text = (await decompress(Buffer.from(listed.gzip, 'base64'), { maxOutputLength: most })).toString('utf8');
   } catch (cause) {
     throw new NixmakerError('receipt-malformed', 'its list of store paths can’t be unpacked', { cause });
@@ -55,5 +53,5 @@ async function readReceiptBase(file: string): Promise<HostBase> {
   const paths = new Set(text.split('\n').flatMap((name) => fromBaseName(name) ?? []));
   if (paths.size !== listed.count || !paths.has(listed.toplevel))
     throw new NixmakerError('receipt-malformed', 'its list of store paths is not whole');
-  return { host: receipt.host, toplevel: listed.toplevel, paths };
+  return { host: receipt.host, paths };
 }

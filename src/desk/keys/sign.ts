@@ -1,23 +1,30 @@
 /**
- * Adding a signature to a bundle. Where the first signer has a Nix key, it also signs every narinfo, for Nix's own check;
- * that changes the manifest, which names their digests. Later signers sign the manifest as it is, so that nobody's
- * signature is lost; paths that no Nix key has signed are vouched for at the target (target/root/vouch.ts).
+ * Adding signatures to a bundle. What is signed is the manifest, which never changes; so it can be signed alone, by somebody who
+ * does not have the rest. A Nix key also signs every path of the index, for Nix’s own check; paths that no key trusted by the
+ * target’s Nix has signed are vouched for there (target/root/vouch.ts).
  */
 import { dirname, join } from 'node:path';
-import { checkAllNars } from '../../bundle/contents.ts';
-import { withBundleFile } from '../../bundle/file.ts';
-import { authenticateBundle, type OpenedTar, openBundle } from '../../bundle/open.ts';
-import { memberOf, type SourcedMember, writeBundle } from '../../bundle/write.ts';
-import type { ManifestInput } from '../../core/bundle/manifest.ts';
-import { renderNarinfo } from '../../core/bundle/narinfo.ts';
+import { readSmall, withBundleFile } from '../../bundle/file.ts';
+import { readSignatureFile } from '../../bundle/head-files.ts';
+import { authenticateBundle, openBundle } from '../../bundle/open.ts';
+import type { Release } from '../../bundle/release.ts';
+import { writeBundle } from '../../bundle/write.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import { pieceName } from '../../core/release/contents-file.ts';
+import type { Manifest } from '../../core/release/manifest.ts';
+import { mergeNixSignatures, NixSignatures } from '../../core/release/nix-signatures.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../signing/pae.ts';
-import { signPath } from '../../signing/path-signature.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
-import { encodeCheckedManifest } from '../build/assemble.ts';
-import { checkEverything, withoutVerifying } from './verify.ts';
+import { readManifest } from '../../signing/verify.ts';
+import { PathSigner } from '../build/path-signer.ts';
+import { checkPieces } from './check-pieces.ts';
+import { namingFile } from './naming-file.ts';
+import { type Head, isClassic, withoutVerifying } from './read-release.ts';
+import { mergeSignatures } from './signature-lines.ts';
+import { checkEverything } from './verify.ts';
 
 /** Whoever signs a manifest: a Nix key, or a person’s SSH key. */
 export interface Signer {
@@ -27,7 +34,7 @@ export interface Signer {
   readonly publicText: string;
   /** @param message an encoding that binds the bytes to what they are (pae.ts) @returns the signature in base64 */
   readonly sign: (message: Buffer) => Promise<string>;
-  /** Of a Nix key: it can sign narinfos as well. */
+  /** Of a Nix key: it can sign paths as well. */
   readonly key?: SecretKey;
 }
 
@@ -41,61 +48,102 @@ export const signerWith = (key: SecretKey): Signer => ({
 
 /** Signs in place, atomically. What is signed is checked first: a damaged bundle is not made to look good. */
 export async function signBundleFile(path: string, signer: Signer): Promise<void> {
-  if (path.endsWith('.tar.gz')) return signClassic(path, signer);
+  await changeSignatures(path, {
+    signatures: ({ manifestBytes, signatureBytes }) => addSignature(signatureBytes, manifestBytes, signer),
+    nixSignatures: (release) => addNixSignatures(release, signer.key),
+  });
+}
+
+/**
+ * Adds what others have signed. Whether it fits, nobody can say without their keys (`verify`).
+ * @param files `manifest.sig` of others
+ * @returns the names of the keys that came to it
+ */
+export async function addSignatureFiles(path: string, files: readonly string[]): Promise<readonly string[]> {
+  const given = await Promise.all(files.map(readSignatures));
+  let added: readonly string[] = [];
+  await changeSignatures(path, {
+    signatures: async ({ signatureBytes }) => {
+      const before = namesIn(signatureBytes);
+      const merged = mergeSignatures([signatureBytes, ...given]);
+      added = namesIn(merged).filter((name) => !before.includes(name));
+      return merged;
+    },
+    nixSignatures: ({ nixSignatures }) => nixSignatures,
+  });
+  return added;
+}
+
+/**
+ * Signs a manifest alone, into `manifest.sig` beside it, which is made or gets the line. What a person should see before is told by
+ * `onManifest`.
+ */
+export async function signManifestFile(
+  path: string,
+  signer: Signer,
+  onManifest: (manifest: Manifest) => void = () => undefined,
+): Promise<void> {
+  const manifestBytes = await readSmall(path, limits.manifestBytes);
+  if (manifestBytes === undefined) throw new NixmakerError('usage', `there is no ${path}`);
+  onManifest(readManifest(manifestBytes));
+  const existing = (await readSignatureFile(dirname(path))) ?? Buffer.alloc(0);
+  const signatures = await addSignature(existing, manifestBytes, signer);
+  await writeWhole(join(dirname(path), 'manifest.sig'), signatures);
+}
+
+/** Both are asked for once all is known to be sound. */
+interface Change {
+  readonly signatures: (head: Head) => Promise<Buffer>;
+  readonly nixSignatures: (release: Release) => NixSignatures;
+}
+
+async function changeSignatures(path: string, change: Change): Promise<void> {
+  if (isClassic(path)) {
+    const head = await checkEverything(path, withoutVerifying);
+    await writeWhole(join(dirname(path), 'manifest.sig'), await change.signatures(head));
+    return;
+  }
   await withBundleFile(path, async (file) => {
     const authenticated = await authenticateBundle(file, withoutVerifying);
     const bundle = await openBundle(file, authenticated);
-    await checkAllNars(bundle);
-    const { manifestBytes, signatureBytes } = authenticated.authentic;
-    const parts =
-      signatureBytes.length === 0 && signer.key !== undefined
-        ? signPaths(path, bundle, { key: signer.key, manifestBytes })
-        : { manifestBytes, members: sources(path, bundle, new Map()) };
+    await checkPieces(bundle);
+    const { authentic } = authenticated;
     await writeBundle(path, {
-      ...parts,
-      signatureBytes: await addSignature(signatureBytes, parts.manifestBytes, signer),
+      manifestBytes: authentic.manifestBytes,
+      signatureBytes: await change.signatures(authentic),
+      release: { ...bundle, nixSignatures: change.nixSignatures(bundle) },
+      sourceOf: (piece) => ({ path, position: bundle.positions.get(pieceName(piece)) as number }),
     });
   });
 }
 
-function signPaths(
-  path: string,
-  bundle: OpenedTar,
-  { key, manifestBytes }: { key: SecretKey; manifestBytes: Buffer },
-): { manifestBytes: Buffer; members: SourcedMember[] } {
-  const signed = new Map(
-    [...bundle.narinfos].map(
-      ([name, info]) =>
-        [name, Buffer.from(renderNarinfo({ ...info, signatures: [signPath(info, key)] }))] as const,
-    ),
-  );
-  const members = sources(path, bundle, signed);
-  const input = JSON.parse(manifestBytes.toString('utf8')) as ManifestInput;
-  return {
-    members,
-    manifestBytes: encodeCheckedManifest({ ...input, members: members.map((m) => m.member) }),
-  };
+function addNixSignatures({ index, nixSignatures }: Release, key: SecretKey | undefined): NixSignatures {
+  if (key === undefined) return nixSignatures;
+  const block = NixSignatures.parse(new PathSigner(key).block(index), index);
+  return NixSignatures.parse(mergeNixSignatures(nixSignatures, block), index);
 }
 
-/** Every member as it stands in the bundle, or in its new form. */
-function sources(path: string, bundle: OpenedTar, changed: ReadonlyMap<string, Buffer>): SourcedMember[] {
-  return bundle.placed.map(({ position, ...member }) => {
-    const bytes = changed.get(member.name);
-    if (bytes !== undefined) return { member: memberOf(member.name, bytes), source: bytes };
-    return { member, source: { path, position } };
-  });
-}
-
-async function addSignature(existing: Uint8Array, manifestBytes: Buffer, signer: Signer): Promise<Buffer> {
-  if (existing.length > 0 && parseSignatureFile(existing).some((s) => s.keyName === signer.name)) {
+async function addSignature(
+  existing: Uint8Array,
+  manifestBytes: Uint8Array,
+  signer: Signer,
+): Promise<Buffer> {
+  if (namesIn(existing).includes(signer.name))
     throw new NixmakerError('usage', `“${signer.name}” has signed this bundle already`);
-  }
   const signature = await signer.sign(preAuthenticationEncoding(manifestBytes));
   return Buffer.concat([existing, Buffer.from(`${signer.name}:${signature}\n`)]);
 }
 
-async function signClassic(path: string, signer: Signer): Promise<void> {
-  const head = await checkEverything(path, withoutVerifying);
-  const signatures = await addSignature(head.signatureBytes, Buffer.from(head.manifestBytes), signer);
-  await writeWhole(join(dirname(path), 'manifest.sig'), signatures);
+const namesIn = (signatures: Uint8Array): string[] =>
+  signatures.length === 0 ? [] : parseSignatureFile(signatures).map((s) => s.keyName);
+
+async function readSignatures(path: string): Promise<Buffer> {
+  const bytes = await readSmall(path, limits.signatureFileBytes);
+  if (bytes === undefined) throw new NixmakerError('usage', `there is no ${path}`);
+  try {
+    parseSignatureFile(bytes);
+  } catch (error) {
+    throw namingFile(error, path);
+  }
+  return bytes;
 }

@@ -1,29 +1,17 @@
 /** `verify` and `inspect`: everything a target would check of a bundle, short of its policy. */
-import { readClassicHead } from '../../bundle/classic.ts';
-import { checkAllNars } from '../../bundle/contents.ts';
+import { stat } from 'node:fs/promises';
+import { checkClassicHeaders, readClassicHead } from '../../bundle/classic.ts';
 import { withBundleFile } from '../../bundle/file.ts';
+import type { Authentic } from '../../bundle/layout.ts';
 import { authenticateBundle, openBundle } from '../../bundle/open.ts';
-import { memberOfFile } from '../../bundle/write.ts';
-import type { Manifest } from '../../core/bundle/manifest.ts';
+import type { Release } from '../../bundle/release.ts';
+import { signedFileOf } from '../../bundle/write.ts';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import type { Manifest } from '../../core/release/manifest.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
-import {
-  makeTrustSet,
-  manifestDigest,
-  readManifest,
-  type TrustSet,
-  verifyManifest,
-} from '../../signing/verify.ts';
-
-export interface Head {
-  readonly manifestBytes: Uint8Array;
-  readonly signatureBytes: Uint8Array;
-}
-
-/** For `inspect` and `sign`, which need what a bundle says of itself, whoever wrote it. */
-export function withoutVerifying<H extends Head>(head: H): H & { readonly manifest: Manifest } {
-  return { ...head, manifest: readManifest(head.manifestBytes) };
-}
+import { makeTrustSet, verifyManifest } from '../../signing/verify.ts';
+import { checkPieces } from './check-pieces.ts';
+import { type Head, isClassic, readAnyHead, readClassicIndex, readRelease } from './read-release.ts';
 
 /**
  * @throws NixmakerError with the code a target would refuse the bundle with
@@ -34,45 +22,43 @@ export async function verifyBundleFile(
   { keys, host }: { keys: readonly string[]; host: string | undefined },
 ): Promise<{ manifest: Manifest; signedBy: readonly string[] }> {
   const trust = makeTrustSet(keys, 1);
-  const authenticate = (head: Head) => authenticateWith(head, trust);
-  const verified = await checkEverything(path, authenticate);
-  if (host !== undefined && verified.manifest.host !== host) {
-    throw new NixmakerError('wrong-host', `the bundle is for ${verified.manifest.host}, not ${host}`);
+  const authenticate = (head: Head) => verifyManifest(head.manifestBytes, head.signatureBytes, trust);
+  const { manifest, signedBy } = await checkEverything(path, authenticate);
+  if (host !== undefined && manifest.host !== host) {
+    throw new NixmakerError('wrong-host', `the bundle is for ${manifest.host}, not ${host}`);
   }
-  return verified;
-}
-
-function authenticateWith(head: Head, trust: TrustSet): { manifest: Manifest; signedBy: readonly string[] } {
-  const { manifest, signedBy } = verifyManifest(head.manifestBytes, head.signatureBytes, trust);
   return { manifest, signedBy };
 }
 
-/** Layout, digests and narinfos of either format, after `authenticate` has had its say on the head. */
-export async function checkEverything<A extends { readonly manifest: Manifest }>(
+/**
+ * Layout, index, and all that is carried of either format, after `authenticate` has had its say on the head. NARs are decompressed
+ * and counted; what a difference gives, can’t be said without what it is to.
+ * @throws NixmakerError a bundle’s own codes; `manifest-malformed` where what was counted and signed is not so
+ */
+export async function checkEverything<A extends Authentic>(
   path: string,
   authenticate: (head: Head) => A,
 ): Promise<A> {
-  if (path.endsWith('.tar.gz')) return checkClassic(path, authenticate);
+  if (isClassic(path)) return checkClassic(path, authenticate);
   return withBundleFile(path, async (file) => {
     const authenticated = await authenticateBundle(file, authenticate);
-    await checkAllNars(await openBundle(file, authenticated));
+    await checkPieces(await openBundle(file, authenticated));
     return authenticated.authentic;
   });
 }
 
-async function checkClassic<A extends { readonly manifest: Manifest }>(
-  path: string,
-  authenticate: (head: Head) => A,
-): Promise<A> {
+async function checkClassic<A extends Authentic>(path: string, authenticate: (head: Head) => A): Promise<A> {
   const head = await readClassicHead(path);
   if (head === undefined)
     throw new NixmakerError('signature-missing', 'manifest.json and manifest.sig are not beside it');
   const authentic = authenticate(head);
-  const announced = authentic.manifest.members[0];
-  const found = await memberOfFile('tarball', path);
-  if (announced?.size !== found.size || announced.sha256 !== found.sha256) {
+  const { tarball } = authentic.manifest;
+  const found = await signedFileOf(path);
+  if (tarball?.size !== found.size || tarball.sha256 !== found.sha256) {
     throw new NixmakerError('bundle-altered', 'the tarball is not what was signed');
   }
+  await readClassicIndex(path, authentic.manifest);
+  await checkClassicHeaders(path);
   return authentic;
 }
 
@@ -82,26 +68,45 @@ export interface Inspection {
   /** Names the signatures claim; nothing was checked. */
   readonly claimedSigners: readonly string[];
   readonly signatureProblem: ReasonCode | undefined;
+  /** Of the file: the bundle, or the tarball of a classic pair. */
+  readonly bytes: number;
 }
 
-/** Reads what a bundle says of itself. Nothing of it is verified. */
+/** Reads what a bundle’s manifest says. Nothing of it is verified. */
 export async function inspectBundleFile(path: string): Promise<Inspection> {
-  const head = await readAnyHead(path);
-  return {
-    manifest: readManifest(head.manifestBytes),
-    manifestDigest: manifestDigest(head.manifestBytes),
-    ...claimedSigners(head.signatureBytes),
-  };
+  const { manifest, digest, signatureBytes } = await readAnyHead(path);
+  const { size: bytes } = await stat(path);
+  return { manifest, manifestDigest: digest, ...claimedSigners(signatureBytes), bytes };
 }
 
-async function readAnyHead(path: string): Promise<Head> {
-  if (path.endsWith('.tar.gz')) {
-    const head = await readClassicHead(path);
-    if (head === undefined)
-      throw new NixmakerError('not-a-bundle', 'manifest.json and manifest.sig are not beside it');
-    return head;
-  }
-  return withBundleFile(path, async (file) => (await authenticateBundle(file, withoutVerifying)).authentic);
+/** How a release travels in one bundle. */
+export interface Contents {
+  /** Paths that are carried whole or as differences, and those that the target is to have. */
+  readonly whole: number;
+  readonly differences: number;
+  readonly leftOut: number;
+  /** Bytes of all pieces. */
+  readonly bytes: number;
+  /** Names of the Nix keys that have signed its paths; nothing was checked. */
+  readonly nixSigners: readonly string[];
+}
+
+/** Undefined of a classic pair. @throws NixmakerError a bundle’s own codes: it may not be whole */
+export async function inspectContents(path: string): Promise<Contents | undefined> {
+  return isClassic(path) ? undefined : contentsOf(await readRelease(path));
+}
+
+function contentsOf({ index, pieces, nixSignatures }: Release): Contents {
+  const all = [...pieces.values()];
+  const whole = all.filter((ofLine) => ofLine.some((p) => p.kind === 'whole')).length;
+  const sizes = new Map(all.flat().map((piece) => [piece.digest, piece.size]));
+  return {
+    whole,
+    differences: all.length - whole,
+    leftOut: index.length - all.length,
+    bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0),
+    nixSigners: nixSignatures.keyNames,
+  };
 }
 
 export function claimedSigners(bytes: Uint8Array): Pick<Inspection, 'claimedSigners' | 'signatureProblem'> {

@@ -2,11 +2,12 @@
 import { lstat } from 'node:fs/promises';
 import { relative } from 'node:path';
 import pLimit from 'p-limit';
-import { glanceAtPoolHead, listPool } from '../../bundle/pool.ts';
-import type { Manifest } from '../../core/bundle/manifest.ts';
-import { glanceAtManifest } from '../../core/bundle/manifest-glance.ts';
+import { readHeadFiles } from '../../bundle/head-files.ts';
+import { listPool } from '../../bundle/pool.ts';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import type { Manifest } from '../../core/release/manifest.ts';
 import { listInbox } from '../../media/inbox.ts';
+import { readManifest } from '../../signing/verify.ts';
 import { claimedSigners, inspectBundleFile } from '../keys/verify.ts';
 
 export interface MediumRow {
@@ -43,10 +44,10 @@ interface Found {
 }
 
 async function readEntry(folder: string): Promise<Found> {
-  const head = await glanceAtPoolHead(folder);
+  const head = await readHeadFiles(folder);
   if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
   return {
-    manifest: glanceAtManifest(head.beginning),
+    manifest: readManifest(head.manifestBytes),
     claimedSigners: claimedSigners(head.signatureBytes).claimedSigners,
   };
 }

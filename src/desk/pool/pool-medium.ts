@@ -2,16 +2,26 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readSmall } from '../../bundle/file.ts';
 import { readHeadFiles } from '../../bundle/head-files.ts';
-import { cacheOf, hostsOf, listPool, type PoolEntry } from '../../bundle/pool.ts';
-import { type Listed, PoolIndex } from '../../bundle/pool-index.ts';
+import {
+  cacheOf,
+  hostsOf,
+  indexName,
+  listPool,
+  nixSignaturesName,
+  type PoolEntry,
+} from '../../bundle/pool.ts';
+import { PoolIndex } from '../../bundle/pool-index.ts';
 import { collectGarbage, entriesToPrune, removeEntry } from '../../bundle/pool-prune.ts';
-import type { Manifest, Member } from '../../core/bundle/manifest.ts';
-import { listMembers } from '../../core/bundle/manifest-glance.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
+import { namesInContents } from '../../core/release/contents-file.ts';
+import type { Manifest } from '../../core/release/manifest.ts';
 import { isFolder } from '../../files/read.ts';
+import { readManifest } from '../../signing/verify.ts';
 
 export class PoolMedium {
   readonly #run: ProcessRunner;
@@ -32,7 +42,7 @@ export class PoolMedium {
     const [first] = unreadable;
     if (first === undefined) return;
     this.notices.push(
-      `The manifest of ${first.host}, sequence ${first.sequence}, can’t be read, so nothing old was deleted.`,
+      `What ${first.host}, sequence ${first.sequence}, needs can’t be read, so nothing old was deleted.`,
     );
   }
 
@@ -40,8 +50,8 @@ export class PoolMedium {
   static async open(run: ProcessRunner, root: string): Promise<PoolMedium> {
     if (!(await isFolder(root))) throw new NixmakerError('usage', `${root} is not a folder`);
     await mkdir(hostsOf(root), { recursive: true });
-    await mkdir(join(cacheOf(root), 'nar'), { recursive: true });
-    return new PoolMedium({ run, root }, await readManifests(root));
+    await mkdir(join(cacheOf(root), 'index'), { recursive: true });
+    return new PoolMedium({ run, root }, await readEntries(root));
   }
 
   /** The highest sequence of a host; 0 where there is none. */
@@ -49,8 +59,9 @@ export class PoolMedium {
     return this.#index.newest(host);
   }
 
-  add(manifest: Manifest): void {
-    this.#index.add(manifest);
+  /** @param contents as they are on the medium now */
+  add(manifest: Manifest, contents: Uint8Array): void {
+    this.#index.add({ ...manifest, needs: needsOf(manifest, contents) });
   }
 
   /** FAT and exFAT tell no upper from lower case: two such hosts would share a folder. @throws NixmakerError */
@@ -67,11 +78,6 @@ export class PoolMedium {
     }
   }
 
-  /** The digests under which the other manifests of the pool name each of these members of this one. */
-  digestsBeside(manifest: Listed): Map<string, ReadonlySet<string>> {
-    return this.#index.digestsBeside(manifest);
-  }
-
   /** Takes away all but the newest sequences of these hosts. @returns how many went */
   async prune(hosts: ReadonlySet<string>, keep: number): Promise<number> {
     let pruned = 0;
@@ -85,7 +91,7 @@ export class PoolMedium {
     return pruned;
   }
 
-  /** @returns how many members went that no manifest names */
+  /** @returns how many files went that no entry needs */
   async collectGarbage(): Promise<number> {
     return this.#unreadable.length > 0 ? 0 : collectGarbage(this.#root, this.#index);
   }
@@ -102,22 +108,23 @@ export class PoolMedium {
    * Has the kernel drop what it keeps of the files (posix_fadvise(2), which dd(1) can ask for), so that they are read
    * from the medium. Small ones are not worth a process each: what fails on a medium fails on large ones, too.
    */
-  async forget(files: readonly { readonly path: string; readonly member: Member }[]): Promise<void> {
+  async forget(files: readonly { readonly path: string; readonly size: number }[]): Promise<void> {
     const quiet = ['iflag=nocache', 'count=0', 'status=none'];
-    for (const { path, member } of files)
-      if (member.size >= 64 * 1024) await this.#run('dd', [`if=${path}`, ...quiet]);
+    for (const { path, size } of files)
+      if (size >= 64 * 1024) await this.#run('dd', [`if=${path}`, ...quiet]);
   }
 }
 
-async function readManifests(root: string): Promise<{ index: PoolIndex; unreadable: PoolEntry[] }> {
+async function readEntries(root: string): Promise<{ index: PoolIndex; unreadable: PoolEntry[] }> {
   const index = new PoolIndex();
   const unreadable: PoolEntry[] = [];
   for (const entry of await listPool(root)) {
     try {
       const head = await readHeadFiles(entry.folder);
-      // Under the name of its place: a folder that somebody has copied must not take another's members away.
-      if (head !== undefined)
-        index.add({ ...entry, members: listMembers(head.manifestBytes.toString('utf8')) });
+      if (head === undefined) continue;
+      const contents = await readSmall(join(entry.folder, 'contents'), limits.contentsBytes);
+      // Under the name of its place: a folder that somebody has copied must not take another's files away.
+      index.add({ ...entry, needs: needsOf(readManifest(head.manifestBytes), contents ?? Buffer.alloc(0)) });
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
       unreadable.push(entry);
@@ -125,3 +132,10 @@ async function readManifests(root: string): Promise<{ index: PoolIndex; unreadab
   }
   return { index, unreadable };
 }
+
+/** Names below `cache/`. @throws NixmakerError `bundle-malformed` */
+const needsOf = (manifest: Manifest, contents: Uint8Array): Iterable<string> => [
+  indexName(manifest),
+  nixSignaturesName(manifest),
+  ...namesInContents(contents),
+];

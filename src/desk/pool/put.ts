@@ -1,29 +1,17 @@
 /**
- * `put`: bundles of many hosts into one pool on a medium. Each host is done or not begun: its members are written, flushed
+ * `put`: bundles of many hosts into one pool on a medium. Each host is done or not begun: its files are written, flushed
  * and read back before its manifest gets its name, so a medium that is pulled out midway serves every host before it.
  */
 import { statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { readMember } from '../../bundle/contents.ts';
-import { readHeadFiles } from '../../bundle/head-files.ts';
-import { cacheOf, hostsOf, placeOf } from '../../bundle/pool.ts';
-import {
-  completeEntry,
-  hasContents,
-  hasSize,
-  prepareEntry,
-  publishEntry,
-  writeMemberFile,
-} from '../../bundle/pool-write.ts';
-import type { Manifest, Member } from '../../core/bundle/manifest.ts';
+import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-write.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
 import { asMediumError } from '../../media/deliver.ts';
 import { runProgram } from '../../process/run.ts';
-import { manifestDigest } from '../../signing/verify.ts';
 import { PoolMedium } from './pool-medium.ts';
 import { type Item, openItem } from './put-item.ts';
+import { type Plan, type Planned, planItem } from './put-plan.ts';
 
 export interface PutOptions {
   readonly medium: string;
@@ -47,8 +35,8 @@ export interface PutHost {
   readonly sequence: number;
   /** `older`: the medium has a higher sequence of this host already. */
   readonly status: 'written' | 'there' | 'older';
-  /** Members written, and their bytes; the others were there. */
-  readonly members: number;
+  /** Files written, and their bytes; the others were there. */
+  readonly files: number;
   readonly bytes: number;
 }
 
@@ -56,7 +44,7 @@ export interface PutResult {
   readonly hosts: readonly PutHost[];
   /** Entries of older sequences that were taken away. */
   readonly pruned: number;
-  /** Files no manifest named any more. */
+  /** Files no entry needed any more. */
   readonly collected: number;
   readonly notices: readonly string[];
 }
@@ -74,7 +62,7 @@ export async function putBundles(
   const items: Item[] = [];
   try {
     for (const path of options.bundles) items.push(await openItem(path));
-    items.sort((a, b) => (a.manifest.host < b.manifest.host ? -1 : 1));
+    items.sort((a, b) => (hostOf(a) < hostOf(b) ? -1 : 1));
     const pool = await PoolMedium.open(run, medium);
     return await new Put({ pool, options, onProgress }, items).execute();
   } catch (error) {
@@ -90,17 +78,12 @@ interface Context {
   readonly onProgress: (progress: PutProgress) => void;
 }
 
-/** A member and what is known of the medium's copy of it. */
-interface Planned {
-  readonly member: Member;
-  readonly path: string;
-  write: boolean;
-}
+const hostOf = ({ bundle }: Item): string => bundle.manifest.host;
 
 class Put {
   readonly #context: Context;
   readonly #items: readonly Item[];
-  /** Members that this run has written or read back already, by path. */
+  /** Files that this run has written or read back already, by path. */
   readonly #good = new Set<string>();
   #done = 0;
   #total = 0;
@@ -114,33 +97,20 @@ class Put {
     const { pool, options } = this.#context;
     // Leavings of a run that was cut off would count as full space.
     let collected = await pool.collectGarbage();
-    pool.refuseCaseTwins(this.#items.map((i) => i.manifest.host));
+    pool.refuseCaseTwins(this.#items.map(hostOf));
     const wanted: Item[] = [];
     const hosts: PutHost[] = [];
     for (const item of this.#items) {
-      const { host, sequence } = item.manifest;
-      if (pool.newest(host) > sequence) hosts.push({ host, sequence, status: 'older', members: 0, bytes: 0 });
+      const { host, sequence } = item.bundle.manifest;
+      if (pool.newest(host) > sequence) hosts.push({ host, sequence, status: 'older', files: 0, bytes: 0 });
       else wanted.push(item);
     }
     await this.#checkRoom(wanted);
     for (const item of wanted) hosts.push(await this.#putOne(item));
-    const pruned = await pool.prune(new Set(wanted.map((i) => i.manifest.host)), options.keep);
+    const pruned = await pool.prune(new Set(wanted.map(hostOf)), options.keep);
     collected += await pool.collectGarbage();
     await pool.flush();
     return { hosts, pruned, collected, notices: pool.notices };
-  }
-
-  /** What has to be written, told by size; what is there is read back later, and written if it is not what it should be. */
-  async #plan({ manifest }: Item, beside: ReadonlyMap<string, Uint8Array>): Promise<Planned[]> {
-    const { medium } = this.#context.options;
-    const folder = folderOf(medium, manifest);
-    const shared = manifest.members.filter(({ name }) => name !== 'meta' && !beside.has(name));
-    const planned: Planned[] = [];
-    for (const member of shared) {
-      const path = placeOf(folder, member, new Set());
-      planned.push({ member, path, write: !this.#good.has(path) && !(await hasSize(path, member)) });
-    }
-    return planned;
   }
 
   async #checkRoom(items: readonly Item[]): Promise<void> {
@@ -150,12 +120,13 @@ class Put {
     const seen = new Set<string>();
     let needed = spare;
     for (const item of items) {
-      needed += rounded(item.head.manifestBytes.length) + 3 * bsize;
-      for (const { member, path, write } of await this.#plan(item, new Map())) {
-        if (seen.has(path)) continue;
-        seen.add(path);
-        this.#total += member.size * (write ? 2 : 1);
-        if (write) needed += rounded(member.size);
+      const { files, entry } = await planItem(medium, item);
+      for (const bytes of Object.values(entry(new Set()))) needed += rounded(bytes.length);
+      for (const { file, write } of files) {
+        if (seen.has(file.path)) continue;
+        seen.add(file.path);
+        this.#total += file.size * (write ? 2 : 1);
+        if (write) needed += rounded(file.size);
       }
     }
     if (needed > bavail * bsize) {
@@ -168,62 +139,37 @@ class Put {
 
   async #putOne(item: Item): Promise<PutHost> {
     const { pool, options } = this.#context;
-    const { medium } = options;
-    const { manifest, head, bundle } = item;
-    const { host, sequence } = manifest;
+    const { host, sequence } = item.bundle.manifest;
     const flush = () => {
       this.#tell(host, 'flushing', 0);
       return pool.flush();
     };
-    const folder = folderOf(medium, manifest);
-    const there = await readHeadFiles(folder);
-    if (there !== undefined && manifestDigest(there.manifestBytes) !== manifestDigest(head.manifestBytes))
-      throw new NixmakerError(
-        'sequence-conflict',
-        `the medium has ${host}, sequence ${sequence}, with other contents`,
-      );
-    const beside = await this.#narinfosBeside(item);
-    const planned = await this.#plan(item, beside);
-    let written = await this.#write(item, planned);
+    const plan = await planItem(options.medium, item);
+    let written = await this.#write(host, plan);
     await flush();
-    written += await this.#readBack(item, planned);
-    const meta = await readMember(bundle, manifest.members[0] as Member);
-    const files = { ...head, meta, beside };
-    if (there !== undefined) await completeEntry(folder, files);
+    const { lost, rewritten } = await this.#readBack(host, plan);
+    written += rewritten;
+    const entry = plan.entry(lost);
+    if (plan.isThere) await completeEntry(plan.folder, entry);
     else {
-      const temporary = await prepareEntry(folder, files);
+      const temporary = await prepareEntry(plan.folder, entry);
       await flush();
-      await publishEntry(temporary, folder);
-      pool.add(manifest);
+      await publishEntry(temporary, plan.folder);
     }
+    pool.add(item.bundle.manifest, entry.contents);
     await flush();
-    const bytes = planned.reduce((sum, p) => sum + (p.write ? p.member.size : 0), 0);
-    const status = there === undefined || written > 0 ? 'written' : 'there';
-    return { host, sequence, status, members: written, bytes };
+    const bytes = plan.files.reduce((sum, p) => sum + (p.write ? p.file.size : 0), 0);
+    const status = !plan.isThere || written > 0 ? 'written' : 'there';
+    return { host, sequence, status, files: written, bytes };
   }
 
-  /** Narinfos of which another manifest in the pool needs other bytes under the same name (another signer's). */
-  async #narinfosBeside({ manifest, bundle }: Item): Promise<Map<string, Uint8Array>> {
-    const { medium } = this.#context.options;
-    const narinfos = manifest.members.filter(({ name }) => name.endsWith('.narinfo'));
-    const needed = this.#context.pool.digestsBeside({ ...manifest, members: narinfos });
-    const beside = new Map<string, Uint8Array>();
-    for (const member of narinfos) {
-      const digests = needed.get(member.name);
-      if (digests === undefined || (digests.size === 1 && digests.has(member.sha256))) continue;
-      const path = join(cacheOf(medium), member.name);
-      if (!(await hasContents(path, member))) beside.set(member.name, await readMember(bundle, member));
-    }
-    return beside;
-  }
-
-  async #write({ manifest, bundle }: Item, planned: readonly Planned[]): Promise<number> {
+  async #write(host: string, { files }: Plan): Promise<number> {
     const { largest } = this.#context.options;
     let written = 0;
-    for (const { member, path, write } of planned) {
+    for (const { file, write } of files) {
       if (!write) continue;
-      const onBytes = (bytes: number) => this.#tell(manifest.host, 'copying', bytes);
-      await writeMemberFile(path, { bundle, member }, given({ onBytes, largest }));
+      const onBytes = (bytes: number) => this.#tell(host, 'copying', bytes);
+      await file.write(given({ onBytes, largest }));
       written += 1;
     }
     return written;
@@ -231,34 +177,46 @@ class Put {
 
   /**
    * What the medium gives back, not what the kernel remembers of it.
-   * @returns how many members had been there and were not what they should be
+   * @returns how many files had been there, were not what they should be, and were written again; and which of those that only the
+   * medium has
    */
-  async #readBack({ manifest, bundle }: Item, planned: readonly Planned[]): Promise<number> {
+  async #readBack(host: string, { files }: Plan): Promise<{ rewritten: number; lost: ReadonlySet<string> }> {
     const { pool, options } = this.#context;
-    const { largest, medium } = options;
-    const fresh = planned.filter(({ path }) => !this.#good.has(path));
-    await pool.forget(fresh);
+    const fresh = files.filter(({ file, write }) => write || !this.#good.has(file.path));
+    await pool.forget(fresh.map(({ file }) => file));
+    const lost = new Set<string>();
     let rewritten = 0;
-    for (const plan of fresh) {
-      const { member, path } = plan;
-      const onBytes = (bytes: number) => this.#tell(manifest.host, 'reading back', bytes);
-      if (!(await hasContents(path, member, onBytes))) {
-        if (plan.write)
-          throw new NixmakerError('medium-failing', `${path} does not read back as it was written`);
-        await writeMemberFile(path, { bundle, member }, given({ largest }));
-        await pool.flush();
-        await pool.forget([plan]);
-        if (!(await hasContents(path, member)))
-          throw new NixmakerError('medium-failing', `${path} does not read back as it was written`);
-        pool.notices.push(
-          `${path.slice(medium.length + 1)} was damaged on the medium and has been written again.`,
-        );
-        plan.write = true;
+    for (const planned of fresh) {
+      const { file, isTheirs } = planned;
+      const good = await file.isGood((bytes) => this.#tell(host, 'reading back', bytes));
+      const name = file.path.slice(options.medium.length + 1);
+      if (!good && isTheirs) {
+        pool.notices.push(`${name} is damaged on the medium; nothing makes use of it any more.`);
+        lost.add(file.path);
+        continue;
+      }
+      if (!good) {
+        await this.#writeAgain(planned);
+        pool.notices.push(`${name} was damaged on the medium and has been written again.`);
         rewritten += 1;
       }
-      this.#good.add(path);
+      this.#good.add(file.path);
     }
-    return rewritten;
+    return { rewritten, lost };
+  }
+
+  /** @throws NixmakerError `medium-failing` */
+  async #writeAgain(planned: Planned): Promise<void> {
+    const { pool, options } = this.#context;
+    const { file, write } = planned;
+    const failing = () =>
+      new NixmakerError('medium-failing', `${file.path} does not read back as it was written`);
+    if (write) throw failing();
+    await file.write(given({ largest: options.largest }));
+    await pool.flush();
+    await pool.forget([file]);
+    if (!(await file.isGood())) throw failing();
+    planned.write = true;
   }
 
   #tell(host: string, phase: PutProgress['phase'], bytes: number): void {
@@ -266,6 +224,3 @@ class Put {
     this.#context.onProgress({ host, phase, done: this.#done, total: this.#total });
   }
 }
-
-const folderOf = (medium: string, { host, sequence }: Manifest) =>
-  join(hostsOf(medium), host, String(sequence));

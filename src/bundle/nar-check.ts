@@ -1,0 +1,121 @@
+/** Whether a compressed NAR is what it is said to be, and what it is made of: for the desk, which signs that, or checks what others have. */
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { constants, zstdDecompress } from 'node:zlib';
+import { messageOf, NixmakerError } from '../core/errors.ts';
+import { encodeNix32 } from '../core/nix32.ts';
+import { pieceName, type WholePiece } from '../core/release/contents-file.ts';
+import { damaged, isIntact, type PieceReader, readPiece, streamPiece } from './contents.ts';
+import { type NarCount, NarCounter } from './nar-count.ts';
+import { windowLogMax } from './nar-reader.ts';
+import { atOnceBytes, decompress } from './zstd.ts';
+
+/** What a NAR must be. */
+export interface ExpectedNar {
+  /** sha256 in Nix’s base 32, without prefix. */
+  readonly narHash: string;
+  /** Bytes. */
+  readonly narSize: number;
+}
+
+/** Takes a NAR as it comes, and says whether it was the one that is expected. */
+export class NarCheck {
+  readonly #expected: ExpectedNar;
+  readonly #hash = createHash('sha256');
+  readonly #counter = new NarCounter();
+  #size = 0;
+
+  constructor(expected: ExpectedNar) {
+    this.#expected = expected;
+  }
+
+  add(chunk: Buffer): void {
+    this.#size += chunk.length;
+    // The rest is of no use: it is too long already.
+    if (this.#size > this.#expected.narSize) return;
+    this.#hash.update(chunk);
+    this.#counter.feed(chunk);
+  }
+
+  /**
+   * Once, after the last chunk.
+   * @returns undefined where it is another NAR
+   * @throws NixmakerError `bundle-malformed` where what is expected is no NAR
+   */
+  end(): NarCount | undefined {
+    const { narHash, narSize } = this.#expected;
+    const isExpected = this.#size === narSize && encodeNix32(this.#hash.digest()) === narHash;
+    return isExpected ? this.#counter.end() : undefined;
+  }
+}
+
+interface Reading {
+  readonly reader: PieceReader;
+  readonly piece: WholePiece;
+  readonly expected: ExpectedNar;
+}
+
+/** What reading gave. */
+interface Read {
+  readonly count: NarCount | undefined;
+  /** Of the bytes that were read, which need not be all. */
+  readonly digest: string;
+}
+
+/**
+ * Reads it once where all is well. Several small ones can be read at the same time: they are decompressed on other threads.
+ * @throws NixmakerError `bundle-altered` where the bytes are not those announced, `bundle-malformed` where they do not give what is
+ * expected or that is no NAR, `bundle-truncated`, `io-error`
+ */
+export async function checkWholePiece(
+  reader: PieceReader,
+  piece: WholePiece,
+  expected: ExpectedNar,
+): Promise<NarCount> {
+  const isSmall = piece.size <= atOnceBytes && expected.narSize <= atOnceBytes;
+  let why = `it gives another NAR than ${expected.narHash} of ${expected.narSize} bytes`;
+  try {
+    const { count, digest } = await (isSmall ? readAtOnce : readAsStream)({ reader, piece, expected });
+    if (digest !== piece.digest && !(await isIntact(reader, piece))) throw damaged(piece);
+    if (count !== undefined) return count;
+  } catch (error) {
+    const isOther = error instanceof NixmakerError && error.code !== 'bundle-malformed';
+    if (isOther) throw error;
+    if (!(await isIntact(reader, piece))) throw damaged(piece);
+    why = error instanceof NixmakerError ? error.detail : messageOf(error);
+  }
+  throw new NixmakerError('bundle-malformed', `${pieceName(piece)} can’t be used: ${why}`);
+}
+
+const unzstd = promisify(zstdDecompress);
+
+async function readAtOnce({ reader, piece, expected }: Reading): Promise<Read> {
+  const compressed = await readPiece(reader, piece, Buffer.allocUnsafeSlow(piece.size));
+  const most = expected.narSize + 1;
+  const nar = await unzstd(compressed, {
+    params: { [constants.ZSTD_d_windowLogMax]: windowLogMax },
+    chunkSize: Math.max(64, most),
+    maxOutputLength: most,
+  });
+  const check = new NarCheck(expected);
+  check.add(nar);
+  return { count: check.end(), digest: encodeNix32(createHash('sha256').update(compressed).digest()) };
+}
+
+async function readAsStream({ reader, piece, expected }: Reading): Promise<Read> {
+  const hash = createHash('sha256');
+  const check = new NarCheck(expected);
+  const frame = { size: expected.narSize, windowLogMax };
+  for await (const chunk of decompress(through(streamPiece(reader, piece), hash), frame)) check.add(chunk);
+  return { count: check.end(), digest: encodeNix32(hash.digest()) };
+}
+
+async function* through(
+  chunks: AsyncIterable<Buffer>,
+  hash: { update(chunk: Buffer): unknown },
+): AsyncGenerator<Buffer, void, void> {
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * Counts what a NAR is made of, as it comes by (Nix doc/manual/source/protocols/nix-archive.md): an index says of each path how many
+ * inodes and blocks it takes, and whoever signs an index has counted. Contents of files are passed over, not copied.
+ */
+import { NixmakerError } from '../core/errors.ts';
+
+export interface NarCount {
+  /** Nodes: files, folders and links, the root as well. */
+  readonly files: number;
+  /** Of 4096 bytes: regular files rounded up, and one for each folder. */
+  readonly blocks: number;
+}
+
+const blockBytes = 4096;
+/** Names and targets of links: no file system of Linux has longer ones (PATH_MAX). */
+const mostCharacters = 4096;
+/** A string with its length and padding. */
+const mostBytes = 8 + mostCharacters + 8;
+/** Of folders. Each name in a path takes two bytes of PATH_MAX. */
+const mostDepth = mostCharacters / 2;
+
+/** States in which one string alone may come next. */
+const fixed = {
+  magic: ['nix-archive-1', 'node'],
+  node: ['(', 'type'],
+  type: ['type', 'kind'],
+  executable: ['', 'contents'],
+  contents: ['contents', 'length'],
+  target: ['target', 'link'],
+  close: [')', 'closed'],
+  entry: ['(', 'name tag'],
+  'name tag': ['name', 'name'],
+  'node tag': ['node', 'node'],
+  'entry close': [')', 'entries'],
+} as const satisfies Readonly<Record<string, readonly [string, string]>>;
+
+type State = keyof typeof fixed | 'kind' | 'file' | 'link' | 'entries' | 'name' | 'length' | 'closed' | 'end';
+
+export class NarCounter {
+  #files = 0;
+  #blocks = 0;
+  #state: State = 'magic';
+  /** Of each open folder the last name: names ascend. */
+  readonly #folders: string[] = [];
+  /** Bytes of a file still to come, and of the zeros after it. */
+  #contents = 0;
+  #padding = 0;
+  /** The beginning of a string whose end has not come yet. */
+  #held: Buffer = Buffer.alloc(0);
+  #fault: string | undefined;
+
+  /** What is wrong is told at the end, so that a hash of the whole can be compared first. */
+  feed(chunk: Buffer): void {
+    if (this.#fault !== undefined) return;
+    let from = 0;
+    if (this.#held.length > 0) {
+      const kept = this.#held.length;
+      const joined = Buffer.concat([this.#held, chunk.subarray(0, mostBytes)]);
+      const read = this.#read(joined);
+      if (read < kept) {
+        // Not even with this: then all of the chunk is in it.
+        this.#held = joined;
+        return;
+      }
+      from = read - kept;
+    }
+    const rest = chunk.subarray(from);
+    this.#held = Buffer.from(rest.subarray(this.#read(rest)));
+  }
+
+  /** @throws NixmakerError `bundle-malformed` where it was not one whole NAR */
+  end(): NarCount {
+    if (this.#fault === undefined && this.#state !== 'end') this.#fault = 'it ends too early';
+    if (this.#fault !== undefined)
+      throw new NixmakerError('bundle-malformed', `it is no NAR: ${this.#fault}`);
+    return { files: this.#files, blocks: this.#blocks };
+  }
+
+  /** @returns how many bytes were read; what is left is less than a string */
+  #read(data: Buffer): number {
+    let at = 0;
+    while (this.#fault === undefined) {
+      at = this.#pass(data, at);
+      if (this.#state === 'end' && at < data.length) this.#fault = 'it goes on after its end';
+      if (this.#state === 'end' || this.#contents > 0 || this.#padding > 0 || at + 8 > data.length) break;
+      const length = data.readUInt32LE(at) + data.readUInt32LE(at + 4) * 2 ** 32;
+      if (this.#state === 'length') {
+        this.#beginFile(length);
+        at += 8;
+        continue;
+      }
+      if (length > mostCharacters) {
+        this.#fault = `it has a string of ${length} bytes`;
+        break;
+      }
+      const end = at + 8 + length + paddingOf(length);
+      if (end > data.length) break;
+      if (!isZero(data, at + 8 + length, end)) this.#fault = 'there are bytes between its strings';
+      this.#take(data.toString('latin1', at + 8, at + 8 + length));
+      at = end;
+    }
+    return this.#fault === undefined ? at : data.length;
+  }
+
+  /** Passes over the contents of a file, as far as they have come. @returns where to go on */
+  #pass(data: Buffer, at: number): number {
+    const contents = Math.min(this.#contents, data.length - at);
+    this.#contents -= contents;
+    const start = at + contents;
+    const padding = this.#contents > 0 ? 0 : Math.min(this.#padding, data.length - start);
+    this.#padding -= padding;
+    if (!isZero(data, start, start + padding)) this.#fault = 'there are bytes after a file’s contents';
+    return start + padding;
+  }
+
+  #beginFile(size: number): void {
+    this.#files += 1;
+    this.#blocks += Math.ceil(size / blockBytes);
+    this.#contents = size;
+    this.#padding = paddingOf(size);
+    this.#state = 'close';
+    if (!Number.isSafeInteger(size)) this.#fault = 'it has a file that is too large';
+    this.#settle();
+  }
+
+  #take(text: string): void {
+    const rule = fixed[this.#state as keyof typeof fixed] as readonly [string, State] | undefined;
+    if (rule !== undefined && text === rule[0]) this.#state = rule[1];
+    else if (rule !== undefined) this.#fault = this.#unexpected(text);
+    else this.#choose(text);
+    this.#settle();
+  }
+
+  /** Where more than one string may come. */
+  #choose(text: string): void {
+    if (this.#state === 'kind') this.#beginNode(text);
+    else if (this.#state === 'file' && text === 'executable') this.#state = 'executable';
+    else if (this.#state === 'file' && text === 'contents') this.#state = 'length';
+    else if (this.#state === 'link') this.#state = 'close';
+    else if (this.#state === 'entries' && text === 'entry') this.#state = 'entry';
+    else if (this.#state === 'entries' && text === ')') {
+      this.#folders.pop();
+      this.#state = 'closed';
+    } else if (this.#state === 'name' && isAfter(text, this.#folders.at(-1) ?? '')) {
+      this.#folders[this.#folders.length - 1] = text;
+      this.#state = 'node tag';
+    } else this.#fault = this.#unexpected(text);
+  }
+
+  #beginNode(kind: string): void {
+    if (kind === 'regular') this.#state = 'file';
+    else if (kind === 'symlink') {
+      this.#files += 1;
+      this.#state = 'target';
+    } else if (kind === 'directory' && this.#folders.length < mostDepth) {
+      this.#files += 1;
+      this.#blocks += 1;
+      this.#folders.push('');
+      this.#state = 'entries';
+    } else this.#fault = this.#unexpected(kind);
+  }
+
+  /** After a node comes the end of its entry, or of all. */
+  #settle(): void {
+    if (this.#state === 'closed') this.#state = this.#folders.length === 0 ? 'end' : 'entry close';
+  }
+
+  #unexpected(text: string): string {
+    return `“${text.slice(0, 40)}” is not what comes after its ${this.#state}`;
+  }
+}
+
+const paddingOf = (length: number): number => (8 - (length % 8)) % 8;
+
+function isZero(data: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (data[at] !== 0) return false;
+  return true;
+}
+
+/** A name that a folder may hold, after the one before it. Bytes, one a character, so that they compare as Nix compares them. */
+const isAfter = (name: string, last: string): boolean =>
+  name > last && name !== '.' && name !== '..' && !/[/\0]/.test(name);

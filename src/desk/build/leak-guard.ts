@@ -1,0 +1,19 @@
+/** The guard against carrying along what is another’s, or nobody’s business (core/bundle/leaks.ts). */
+import { findLeaks, type Leak, type LeakQuestion } from '../../core/bundle/leaks.ts';
+import { NixmakerError } from '../../core/errors.ts';
+
+/** @throws NixmakerError `source-in-closure` where the operator forbade it */
+export function guardLeaks({
+  isForbidden,
+  ...question
+}: LeakQuestion & { readonly isForbidden: boolean }): Leak[] {
+  const leaks = findLeaks(question);
+  if (leaks.length > 0 && isForbidden)
+    throw new NixmakerError('source-in-closure', leaks.map(describeLeak).join('; '));
+  return leaks;
+}
+
+export function describeLeak({ kind, path, chain }: Leak): string {
+  const what = kind === 'source' ? 'the flake’s own source' : 'another host’s system';
+  return `${what}, ${path}, is in the bundle because of ${chain.join(' → ')}`;
+}

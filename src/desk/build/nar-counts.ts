@@ -1,0 +1,71 @@
+/**
+ * What the NARs of a build are made of, counted from the NARs themselves: each is read once, however many hosts carry it, and must
+ * be the one that Nix’s database or the cache announces.
+ */
+import { forEachAtOnce } from '../../bundle/at-once.ts';
+import { narOf } from '../../bundle/nar.ts';
+import { checkWholePiece, NarCheck } from '../../bundle/nar-check.ts';
+import type { NarCount } from '../../bundle/nar-count.ts';
+import { hasErrno } from '../../core/errno.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { PathInfo } from '../../core/release/path-info.ts';
+import type { IndexedPath } from '../../core/release/write-index.ts';
+import type { StorePath } from '../../core/store-path.ts';
+import type { CachedPath, CacheFolder } from './cache-folder.ts';
+
+export class NarCounts {
+  readonly #cache: CacheFolder;
+  readonly #counts = new Map<StorePath, NarCount>();
+
+  constructor(cache: CacheFolder) {
+    this.#cache = cache;
+  }
+
+  /**
+   * Counts a path in this machine’s own store folder.
+   * @returns whether it is there and holds what it should: Nix can have its store elsewhere
+   */
+  async addFromStore({ path, narHash, narSize }: PathInfo): Promise<boolean> {
+    const check = new NarCheck({ narHash: narHash.replace(/^sha256:/, ''), narSize });
+    try {
+      for await (const chunk of narOf(path)) check.add(chunk);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT', 'EACCES')) return false;
+      throw error;
+    }
+    const count = check.end();
+    if (count !== undefined) this.#counts.set(path, count);
+    return count !== undefined;
+  }
+
+  /**
+   * The paths as an index has them. What is not counted yet is read from the cache.
+   * @throws NixmakerError `bundle-altered`, `bundle-malformed` where the cache holds something else than it says
+   */
+  async countAll(paths: readonly CachedPath[], onCounted: (counted: number) => void): Promise<IndexedPath[]> {
+    let counted = 0;
+    const indexed: IndexedPath[] = [];
+    await forEachAtOnce(paths, async (cached) => {
+      const { path, narHash, narSize, references, ca = '' } = cached;
+      const { files, blocks } = this.#counts.get(path) ?? (await this.#count(cached));
+      this.#counts.set(path, { files, blocks });
+      indexed.push({ path, narHash, narSize, files, blocks, references, ca });
+      counted += 1;
+      onCounted(counted);
+    });
+    return indexed;
+  }
+
+  async #count({ path, file, narHash, narSize }: CachedPath): Promise<NarCount> {
+    if (file === undefined)
+      throw new NixmakerError('bundle-malformed', `the cache does not hold ${path} compressed with zstd`);
+    try {
+      const piece = { kind: 'whole', line: 0, ...file } as const;
+      return await checkWholePiece(this.#cache.reader, piece, { narHash, narSize });
+    } catch (error) {
+      const code = error instanceof NixmakerError ? error.code : 'io-error';
+      const detail = error instanceof NixmakerError ? error.detail : messageOf(error);
+      throw new NixmakerError(code, `${this.#cache.fileOf(file)}, for ${path}: ${detail}`, { cause: error });
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/** A Nix key’s block of `nix.sig`: for each path that needs one, the signature that Nix itself looks for. */
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
+import { encodeKeyBlock } from '../../core/release/nix-signatures.ts';
+import type { StorePath } from '../../core/store-path.ts';
+import type { SecretKey } from '../../signing/nix-key.ts';
+import { signPath } from '../../signing/path-signature.ts';
+
+/** Signs each path once, however many hosts carry it: within a build a path is one and the same. */
+export class PathSigner {
+  readonly #key: SecretKey;
+  readonly #signed = new Map<StorePath, string>();
+
+  constructor(key: SecretKey) {
+    this.#key = key;
+  }
+
+  block(index: ReleaseIndex): Buffer {
+    return Buffer.from(
+      encodeKeyBlock(index, this.#key.name, (line) => {
+        const path = index.path(line);
+        const signature = this.#signed.get(path) ?? signPath(index.info(line), this.#key);
+        this.#signed.set(path, signature);
+        return signature;
+      }),
+    );
+  }
+}

@@ -1,0 +1,48 @@
+/** What no bundle can be made of is told before anything is compressed. */
+import { readFile } from 'node:fs/promises';
+import { ifMissing } from '../../core/errno.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import type { PathInfo } from '../../core/release/path-info.ts';
+import { encodeIndex } from '../../core/release/write-index.ts';
+import type { StorePath } from '../../core/store-path.ts';
+
+/**
+ * By an index in which every NAR is as small as can be: the real one is no shorter.
+ * @throws NixmakerError `bundle-too-large`
+ */
+export function refuseTooLarge(closure: readonly PathInfo[], root: StorePath): void {
+  const paths = closure.map(({ ca = '', narHash, ...info }) => ({
+    ...info,
+    narHash: narHash.replace(/^sha256:/, ''),
+    ca,
+    files: 1,
+    blocks: 0,
+  }));
+  const { totals } = encodeIndex(paths, root);
+  if (!Number.isSafeInteger(totals.narBytes))
+    throw new NixmakerError(
+      'bundle-too-large',
+      `its paths have ${totals.narBytes} bytes, at most 2^53 are counted`,
+    );
+}
+
+/** Each output with a path, as in `Derive([("out","/nix/store/…","","")],…`. */
+const withPaths = /^Derive\(\[(?:,?\("[^"\\]*","\/[^"\\]*","[^"\\]*","[^"\\]*"\))+\],/;
+
+/**
+ * Recipes whose outputs have no path before they are built (floating content-addressed, impure and dynamic derivations): what they
+ * come to could not be signed, and most targets’ Nix can’t read them.
+ * @throws NixmakerError `evaluation-failed`
+ */
+export async function refuseFloating(closure: readonly PathInfo[]): Promise<void> {
+  for (const { path } of closure) {
+    if (!path.endsWith('.drv')) continue;
+    // Where Nix has its store elsewhere, the target tells.
+    const text = await readFile(path, 'latin1').catch(ifMissing(undefined));
+    if (text === undefined || withPaths.test(text)) continue;
+    throw new NixmakerError(
+      'evaluation-failed',
+      `${path} does not say which paths it gives (a floating content-addressed derivation): a bundle of recipes can’t hold it`,
+    );
+  }
+}

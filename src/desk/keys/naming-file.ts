@@ -1,0 +1,7 @@
+import { NixmakerError } from '../../core/errors.ts';
+
+/** The error, with the name of the one file among several that it is about. */
+export const namingFile = (error: unknown, path: string): unknown =>
+  error instanceof NixmakerError
+    ? new NixmakerError(error.code, `${path}: ${error.detail}`, { cause: error })
+    : error;

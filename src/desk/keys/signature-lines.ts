@@ -1,0 +1,18 @@
+/** `manifest.sig` of several places as one. */
+import { parseSignatureFile } from '../../signing/signature-file.ts';
+
+/**
+ * The lines of all, of each key the first. Empty ones have none.
+ * @throws NixmakerError `signature-malformed`, also where they are too many together
+ */
+export function mergeSignatures(files: readonly Uint8Array[]): Buffer {
+  const lines = new Map<string, string>();
+  for (const file of files) {
+    if (file.length === 0) continue;
+    for (const { keyName, bytes } of parseSignatureFile(file))
+      if (!lines.has(keyName)) lines.set(keyName, `${keyName}:${bytes.toString('base64')}\n`);
+  }
+  const merged = Buffer.from([...lines.values()].join(''));
+  if (merged.length > 0) parseSignatureFile(merged);
+  return merged;
+}

@@ -1,0 +1,65 @@
+/** A file below a pool’s `cache/`, as `put` writes it and reads it back. */
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { PieceReader } from '../../bundle/contents.ts';
+import { readSmall } from '../../bundle/file.ts';
+import { cacheOf } from '../../bundle/pool.ts';
+import { hasContents, hasSize, type WriteOptions, writePieceFile } from '../../bundle/pool-write.ts';
+import { type Piece, pieceName } from '../../core/release/contents-file.ts';
+import { writeBeside } from '../../files/write.ts';
+
+export interface PoolFile {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Told as quickly as can be; whether it is good is read later. */
+  isThere(): Promise<boolean>;
+  /** Reads all of it. */
+  isGood(onBytes?: (bytes: number) => void): Promise<boolean>;
+  write(options: WriteOptions): Promise<void>;
+}
+
+/** A piece can be large, and lie in parts. */
+export function pieceFile(
+  medium: string,
+  { reader, piece }: { readonly reader: PieceReader; readonly piece: Piece },
+): PoolFile {
+  const path = join(cacheOf(medium), pieceName(piece));
+  return {
+    path,
+    size: piece.size,
+    isThere: () => hasSize(path, piece),
+    isGood: (onBytes) => hasContents(path, piece, onBytes),
+    write: async (options) => {
+      await writePieceFile(path, { reader, piece }, options);
+    },
+  };
+}
+
+/** Of bytes at hand. It has its name only when it is whole: others rely on what is there. */
+export function smallFile(
+  medium: string,
+  { name, bytes }: { readonly name: string; readonly bytes: Buffer },
+): PoolFile {
+  const path = join(cacheOf(medium), name);
+  const isGood = async () => {
+    // Larger ones are others.
+    const there = await readSmall(path, bytes.length).catch(() => undefined);
+    return there?.equals(bytes) === true;
+  };
+  return {
+    path,
+    size: bytes.length,
+    isThere: isGood,
+    isGood: async (onBytes) => {
+      const good = await isGood();
+      onBytes?.(bytes.length);
+      return good;
+    },
+    write: async ({ onBytes }) => {
+      await mkdir(dirname(path), { recursive: true });
+      await writeBeside(path, (out) => out.writeFile(bytes));
+      onBytes?.(bytes.length);
+    },
+  };
+}

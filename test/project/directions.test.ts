@@ -7,38 +7,38 @@ import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { findCircle, type Imports, readImportGraph, resolved } from './imports.ts';
 
-const core = 'core core/bundle core/policy core/run';
+const core = 'core core/bundle core/policy core/release core/run';
 const machine = `${core} files node signing nix state target/machine`;
 const verbs = `cli/terminal commander node report ${core}`;
 
 const mayUse: Readonly<Record<string, string>> = {
   core: 'zod',
-  'core/bundle': 'core zod',
+  'core/bundle': 'core core/release',
   'core/release': 'core zod',
-  'core/policy': 'core core/bundle zod',
+  'core/policy': 'core core/release zod',
   'core/run': 'core core/policy zod',
 
   files: 'core node',
   process: 'core node execa',
-  signing: 'core core/bundle core/policy node zod',
-  bundle: 'core core/bundle files node age-encryption p-limit tar',
-  nix: 'core core/bundle core/policy node zod',
+  signing: 'core core/bundle core/policy core/release node zod',
+  bundle: 'core core/bundle core/release files node age-encryption p-limit tar',
+  nix: 'core core/bundle core/policy core/release node zod',
   media: 'core core/bundle core/policy files node chokidar node-disk-info zod',
   activation: 'core core/policy core/run node zod',
   state: 'core core/policy core/run files node @humanwhocodes/momoa write-file-atomic zod',
-  report: 'core core/bundle node listr2 p-limit pino pretty-bytes prom-client',
+  report: 'core core/bundle core/release node listr2 p-limit pino pretty-bytes prom-client',
 
-  'desk/build': 'core core/bundle bundle files nix node p-limit process signing',
-  'desk/keys': 'core core/bundle core/policy bundle desk/build files node process signing',
-  'desk/pool': 'core core/bundle bundle desk/keys files media node p-limit process signing',
-  'desk/fleet': 'core core/bundle core/run bundle desk/build desk/keys files node report signing',
+  'desk/build': 'core core/bundle core/release bundle files nix node p-limit process signing',
+  'desk/keys': 'core core/bundle core/release core/policy bundle desk/build files node process signing',
+  'desk/pool': 'core core/bundle core/release bundle desk/keys files media node p-limit process signing',
+  'desk/fleet': 'core core/bundle core/release core/run bundle desk/build desk/keys files node report signing',
 
   'target/machine': `${core} activation bundle files media nix node process signing state`,
   'target/activate': `${machine} activation report zod`,
   'target/root': `${machine} activation media target/activate`,
-  'target/ask': 'core core/run state target/machine',
+  'target/ask': 'core core/release core/run state target/machine',
   'target/update': `${machine} bundle media`,
-  'target/media': `${core} bundle media node target/machine target/update`,
+  'target/media': `${core} bundle media node signing target/machine target/update`,
   'target/inspect': `${machine} activation bundle media process target/media target/update`,
   'target/service': `${machine} bundle media report target/inspect target/media target/update`,
 

@@ -51,7 +51,8 @@ async function sideOf(subject: string): Promise<Side> {
     const { systemAt } = await import('../../target/activate/system-diff.ts');
     return { toplevel: await systemAt(subject) };
   }
-  const { inspectBundleFile } = await import('../../desk/keys/verify.ts');
-  const { manifest } = await inspectBundleFile(subject);
-  return { toplevel: manifest.toplevel, paths: manifest.paths };
+  const { readAnyIndex } = await import('../../desk/keys/read-release.ts');
+  const { manifest, index } = await readAnyIndex(subject);
+  const paths = index.paths().map((path, line) => ({ path, narSize: index.narSize(line) }));
+  return { toplevel: manifest.toplevel, paths };
 }

@@ -1,10 +1,10 @@
 /** What the agent has asked root about, verified by root itself, with keys from root’s own policy. */
-import { readIndex } from '../../bundle/release.ts';
 import { limits } from '../../core/limits.ts';
 import type { Verdict } from '../../core/policy/decide.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
+import { readIndexOf } from '../../core/release/signed-index.ts';
 import type { Operation } from '../../core/schema.ts';
-import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
+import { manifestDigest as sha256, type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import type { Attachments } from '../../state/requests.ts';
 import { decideHere } from '../machine/decision.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -22,14 +22,15 @@ export async function verifyRequested(
 /**
  * Read only once its size and digest are known from what was signed. Threat: an agent that was taken over puts another in its place
  * while root reads; it is the bytes that were read whose digest counts.
- * @throws NixmakerError as `readIndex`
+ * @throws NixmakerError as `readIndexOf`
  */
 export async function readRequestedIndex(
   { manifest }: VerifiedManifest,
   attached: Attachments,
 ): Promise<ReleaseIndex> {
   const { size } = manifest.index;
-  return readIndex(await attached.read('index', size), manifest);
+  const bytes = await attached.read('index', size);
+  return readIndexOf(manifest, bytes, sha256(bytes));
 }
 
 /** What root itself would do with it now, whoever has asked. */

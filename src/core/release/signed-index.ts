@@ -1,0 +1,21 @@
+/** The index of a release: the signature over the manifest covers it by size and digest, and nothing of it is parsed before. */
+import { NixmakerError } from '../errors.ts';
+import { ReleaseIndex } from './index-file.ts';
+import { type Manifest, rootOf } from './manifest.ts';
+
+/**
+ * @param bytes whoever gives them
+ * @param digest their sha256 in hexadecimal, as the caller has just computed it
+ * @throws NixmakerError `bundle-altered` where they are not what the manifest signs, `manifest-malformed`
+ */
+export function readIndexOf(manifest: Manifest, bytes: Uint8Array, digest: string): ReleaseIndex {
+  const { size, sha256 } = manifest.index;
+  if (bytes.length !== size || digest !== sha256)
+    throw new NixmakerError('bundle-altered', 'the index is not what was signed');
+  const index = ReleaseIndex.parse(bytes, rootOf(manifest));
+  const { totals } = index;
+  for (const key of Object.keys(totals) as (keyof typeof totals)[])
+    if (totals[key] !== manifest.totals[key])
+      throw new NixmakerError('manifest-malformed', `its total of ${key} is not what its index adds up to`);
+  return index;
+}

@@ -50,7 +50,7 @@ export function largeClosure(
 }
 
 /** The index of the last of the paths and what it refers to. */
-export function indexOf(...paths: readonly IndexedPath[]): ReleaseIndex {
+export function indexOf(paths: readonly IndexedPath[]): ReleaseIndex {
   const root = paths.at(-1)?.path as StorePath;
   return ReleaseIndex.parse(Buffer.from(encodeIndex(paths, root).text), root);
 }

@@ -244,7 +244,7 @@ test('a chain as long as an index may be is written and read: nothing here has a
 test('what a line is to Nix: full paths, sorted, and a content address only where there is one', () => {
   const ca = `fixed:r:sha256:${digits(1, 52)}`;
   // Of line numbers the order is that of depth; Nix signs the order of names.
-  const index = indexOf(indexedPath(8), indexedPath(3, [8]), indexedPath(9, [3, 8, 9], { ca }));
+  const index = indexOf([indexedPath(8), indexedPath(3, [8]), indexedPath(9, [3, 8, 9], { ca })]);
   assert.deepEqual(
     index.paths(),
     [8, 3, 9].map((n) => storePathOf(n)),
@@ -270,13 +270,13 @@ test('whether a line is content-addressed is told from its last bytes, whatever 
   fc.assert(
     fc.property(fc.array(cas, { minLength: 1, maxLength: 20 }), (all) => {
       const paths = all.map((ca, n) => indexedPath(n, [], { ca }));
-      const index = indexOf(
+      const index = indexOf([
         ...paths,
         indexedPath(
           100,
           all.map((_, n) => n),
         ),
-      );
+      ]);
       for (let n = 0; n < index.length; n++) {
         assert.equal(index.isContentAddressed(n), index.line(n).ca !== '');
         assert.equal(index.path(n), index.line(n).path);

@@ -10,7 +10,7 @@ import type { Candidate } from './inbox.ts';
 import { retainNewest } from './retain.ts';
 
 /** The files a classic pair consists of, beside its tarball. */
-export const classicCompanions = ['manifest.json', 'manifest.sig', 'meta'] as const;
+export const classicCompanions = ['manifest.json', 'manifest.sig', 'index', 'meta'] as const;
 
 export interface Archived {
   readonly bundle: string;

@@ -13,6 +13,7 @@ import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { readAttacks } from '../support/attack-files.ts';
 import { makeKeys, makeWorkshop, plainHost } from '../support/fleet.ts';
 import { assemble, type Kit, readKey, takeApart, withHeader } from '../support/forge.ts';
+import { freshLines, linesOf, rebuilt } from '../support/forge-release.ts';
 import { keepTable } from '../support/out.ts';
 
 const attacks = await readAttacks();
@@ -26,8 +27,8 @@ const release = (name: string, sequence: number, host = 'web') =>
     hosts: { [host]: plainHost(host, name) },
     args: ['--sequence', String(sequence - 1)],
   });
-const running = await release('running', 100);
-const good = await release('good', 200);
+const runningBundle = await release('running', 100);
+const goodBundle = await release('good', 200);
 const plain =
   'derivation { name = "nixos-system-none"; system = builtins.currentSystem or "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo >$out" ]; }';
 const noSystem = await shop.bundle('no-system', {
@@ -35,7 +36,8 @@ const noSystem = await shop.bundle('no-system', {
   args: ['--sequence', '209'],
 });
 const kit: Kit = {
-  good: await takeApart(good),
+  running: await takeApart(runningBundle),
+  good: await takeApart(goodBundle),
   old: await takeApart(await release('old', 50)),
   twin: await takeApart(await release('twin', 100)),
   other: await takeApart(await release('other', 200, 'mail')),
@@ -60,6 +62,12 @@ const outcomes: Record<string, unknown>[] = [];
 test('the tools forge nothing by themselves: what is put together unchanged is the genuine bundle', () => {
   assert.ok(assemble(kit.good).equals(kit.good.whole));
   assert.ok(withHeader(kit, {}).equals(kit.good.whole));
+  assert.ok(rebuilt(kit, {}).equals(kit.good.whole));
+  assert.ok(
+    rebuilt(kit, { lines: linesOf(kit.good) }).equals(kit.good.whole),
+    'also where it is signed anew',
+  );
+  assert.ok(freshLines(kit).length >= 2, 'there are paths to lie about that the target does not have');
 });
 
 test('no two attacks are the same file', async () => {
@@ -107,7 +115,7 @@ for (const [policy, mine] of groups) {
         settings: { inboxPatience: patience },
       });
       const begun = performance.now();
-      assert.equal((await target.verb('switch', ['--tarball', running])).code, 0);
+      assert.equal((await target.verb('switch', ['--tarball', runningBundle])).code, 0);
       allowed = Math.max(mostTime, 2 * (performance.now() - begun));
       const file = JSON.parse(await readFile(target.policyFile, 'utf8')) as Record<string, unknown>;
       // A threshold needs as many keys, of people who have signed nothing here.
@@ -136,8 +144,9 @@ for (const [policy, mine] of groups) {
             path,
           ]);
           assert.equal(verified.code, 65, verified.stdout + verified.stderr);
-          const { code } = JSON.parse(verified.stdout) as { code: string };
+          const { code, detail } = JSON.parse(verified.stdout) as { code: string; detail: string };
           assert.ok(attack.refusedAs.includes(code), `verify: ${code}`);
+          assert.match(detail, attack.because ?? /./);
         }
         const system = await target.currentSystem();
         await copyFile(path, join(target.inbox, name));
@@ -155,10 +164,17 @@ for (const [policy, mine] of groups) {
           JSON.stringify(lines),
         );
         assert.equal(end.code, attack.refusedAs[0], String(end.detail));
+        assert.match(String(end.detail), attack.because ?? /./);
         assert.ok(time < allowed + patience * 1000, `refused after ${time} ms`);
         assert.equal(await target.currentSystem(), system);
-        if (attack.mayImport !== true) assert.deepEqual(await target.validPaths(), paths);
-        else paths = await target.validPaths();
+        const now = await target.validPaths();
+        if (attack.mayImport === undefined) assert.deepEqual(now, paths);
+        else
+          assert.deepEqual(
+            now.filter((p) => !paths.includes(p) && !attack.mayImport?.(kit).includes(p)),
+            [],
+          );
+        paths = now;
         const report = await readFile(String(settled.report), 'utf8');
         assert.match(report, /The running system was not changed\./);
         const { category, threat } = attack;
@@ -173,7 +189,7 @@ for (const [policy, mine] of groups) {
       assert.ok(peak < mostMemory, `the agent has had ${peak} bytes`);
       // Where the policy itself is what refuses a good bundle, there is none to take.
       if (policy === '{}') {
-        await copyFile(good, join(target.inbox, 'good.tar'));
+        await copyFile(goodBundle, join(target.inbox, 'good.tar'));
         await agent.waitFor((l) => l.event === 'committed' && l.sequence === 200);
       }
     });

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { copyFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { encodeManifest, type ManifestInput } from '../../src/core/bundle/manifest.ts';
+import { encodeManifest, type ManifestInput } from '../../src/core/release/manifest.ts';
 import { signManifest } from '../../src/signing/signature-file.ts';
 import { checkout } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
-import { assemble, readKey, takeApart } from '../support/forge.ts';
+import { assemble, ofManifest, readKey, takeApart } from '../support/forge.ts';
 
 const shop = await makeWorkshop();
 const key = await readKey(shop.keys.secretFile);
@@ -25,13 +25,14 @@ async function freshTarget(policy: Record<string, unknown> = {}): Promise<Target
 /** A bundle with these times, as a builder with a good clock would sign them. */
 async function release(name: string, times: Partial<ManifestInput>): Promise<string> {
   const args = ['--sequence', String(10 * (1 + names.indexOf(name)))];
-  const { manifest, members } = await takeApart(
-    await shop.bundle(name, { hosts: { web: plainHost('web', name) }, args }),
-  );
-  const manifestBytes = Buffer.from(encodeManifest({ ...manifest, ...times }));
+  const apart = await takeApart(await shop.bundle(name, { hosts: { web: plainHost('web', name) }, args }));
+  const manifestBytes = Buffer.from(encodeManifest({ ...apart.manifest, ...times }));
   const path = join(shop.folder, `${name}.tar`);
   const signatureBytes = Buffer.from(signManifest(manifestBytes, key));
-  await writeFile(path, assemble({ manifestBytes, signatureBytes, members }));
+  await writeFile(
+    path,
+    assemble({ manifestBytes, signatureBytes, members: ofManifest(apart, manifestBytes) }),
+  );
   return path;
 }
 const names = ['first', 'second', 'third'];

@@ -50,11 +50,11 @@ const once_ = async () => {
 /** Bytes of NARs that have come, under whatever name. */
 async function arrived(): Promise<number> {
   const folder = join(carried, 'nixmaker/cache/nar');
-  const names = await readdir(folder).catch(() => []);
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
   const sizes = await Promise.all(
     names.map((n) =>
       stat(join(folder, n)).then(
-        (s) => s.size,
+        (s) => (s.isFile() ? s.size : 0),
         () => 0,
       ),
     ),

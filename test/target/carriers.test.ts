@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { after, test } from 'node:test';
 import { nixSystem, run } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
@@ -234,7 +234,9 @@ test('a pool altered in the middle is refused with its code, and what was not al
 });
 
 async function largest(folder: string): Promise<string> {
-  const names = await readdir(folder);
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((e) => e.isFile());
+  const names = files.map((e) => relative(folder, join(e.parentPath, e.name)));
   const sizes = await Promise.all(names.map(async (n) => (await stat(join(folder, n))).size));
   return names[sizes.indexOf(Math.max(...sizes))] ?? '';
 }

@@ -74,6 +74,7 @@ test('a signed classic pair is taken from the inbox; an unsigned one only by han
   const ran = await target.verb('agent', ['--once']);
   assert.equal(ran.code, 0, ran.stdout + ran.stderr);
   assert.deepEqual((await readdir(join(target.inbox, 'done/web'))).sort(), [
+    'index',
     'manifest.json',
     'manifest.sig',
     'meta',

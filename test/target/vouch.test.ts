@@ -1,6 +1,6 @@
 /** Bundles whose paths no key that Nix trusts has signed, on real targets: root vouches for what the index pins. */
 import assert from 'node:assert/strict';
-import { copyFile, readFile, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { run } from '../machines/program.ts';
@@ -65,19 +65,30 @@ test('signed by nobody but a person: taken once Nix knows the store key, with th
   assert.match(info.stdout, /nixmaker-store-web-/);
 });
 
+/** As a person would who has the manifest only. */
+async function signAlone(manifest: Buffer): Promise<Buffer> {
+  const folder = await mkdtemp(join(shop.folder, 'alone-'));
+  await writeFile(join(folder, 'manifest.json'), manifest);
+  const signed = await shop.builder.nixmaker([
+    'sign',
+    ...byAnna,
+    '--manifest',
+    join(folder, 'manifest.json'),
+  ]);
+  assert.equal(signed.code, 0, signed.stderr);
+  return readFile(join(folder, 'manifest.sig'));
+}
+
 test('contents that are not what the index pins are refused, although root has vouched', async () => {
   const target = await freshTarget([anna], []);
   await target.verb('store-key');
   await target.restartDaemon();
   const path = join(shop.folder, 'false-hashes.tar');
   // Another NAR hash for each path, as a builder gone wrong would write it.
-  await rewritten(await bundle('false', 20), path, ([name, _hash, ...rest]) => [
-    name,
-    '1'.repeat(52),
-    ...rest,
-  ]);
-  const signed = await shop.builder.nixmaker(['sign', ...byAnna, path]);
-  assert.equal(signed.code, 0, signed.stderr);
+  await rewritten(await bundle('false', 20), path, {
+    change: ([name, _hash, ...rest]) => [name, '1'.repeat(52), ...rest],
+    sign: signAlone,
+  });
   const taken = await take(target, path);
   assert.deepEqual([taken.state, taken.code], ['refused', 'bundle-malformed']);
   assert.match(taken.detail ?? '', /it gives other contents than were signed/);

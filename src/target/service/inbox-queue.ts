@@ -115,7 +115,9 @@ export class InboxQueue {
 
   /** `bad` covers everything that more bytes would not mend. */
   async #judge(candidate: Candidate, seen: Seen): Promise<'whole' | 'short' | 'bad'> {
-    if (seen.expected !== undefined && seen.size < seen.expected) return 'short';
+    // Of a classic pair other files count as well.
+    if (candidate.format === 'bundle' && seen.expected !== undefined && seen.size < seen.expected)
+      return 'short';
     try {
       if (candidate.format === 'classic' && (await readClassicHead(candidate.path)) === undefined)
         return 'short';

@@ -77,13 +77,13 @@ async function findPieces(
   const others = more.length === 0 ? '' : ` and ${more.length} more`;
   const path = contents.index.path(first.line);
   if (first.base === undefined)
-    throw new NixmakerError('base-missing', `the bundle relies on ${path}${others}, which this machine has not`);
+    throw new NixmakerError('base-missing', `${path}${others} are not there, and the bundle leaves them out`);
   const isThere = bases.has(first.base);
   throw new NixmakerError(
     'base-missing',
     isThere
       ? `${first.base} is there, but was built elsewhere and holds something else than the bundle relies on`
-      : `the bundle relies on ${first.base}${others}, which this machine has not`,
+      : `${first.base}${others} are not there, and the bundle relies on them`,
   );
 }
 

@@ -3,6 +3,7 @@ import { type Attack, assemble } from '../../support/forge.ts';
 export default {
   threat: 'two members of one name: what is checked is not what is used',
   refusedAs: ['bundle-malformed'],
+  because: /header of nix-cache-info/,
   make: ({ good }) =>
-    assemble({ ...good, members: good.members.flatMap((p, i) => (i === 1 ? [p, p] : [p])) }),
+    assemble({ ...good, members: good.members.flatMap((p) => (p.name === 'meta' ? [p, p] : [p])) }),
 } satisfies Attack;

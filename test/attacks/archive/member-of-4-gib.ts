@@ -1,14 +1,9 @@
-import { type Attack, resigned } from '../../support/forge.ts';
+import type { Attack } from '../../support/forge.ts';
+import { withLargePiece } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a size at which 32 bits overflow',
   refusedAs: ['bundle-truncated'],
-  make: (kit) => {
-    const size = 2 ** 32;
-    const last = kit.good.members.length - 1;
-    const listed = kit.good.manifest.members.map((m, i) => (i === last ? { ...m, size } : m));
-    const change = { sizeField: Buffer.from(`${size.toString(8)}\0`) };
-    const members = kit.good.members.map((p, i) => (i === last ? { ...p, change } : p));
-    return resigned(kit, { members: listed }, { members });
-  },
+  because: /of 4294\d{6} bytes are there|ends within/,
+  make: (kit) => withLargePiece(kit, 2 ** 32),
 } satisfies Attack;

@@ -1,12 +1,9 @@
-import { type Attack, resigned } from '../../support/forge.ts';
+import type { Attack } from '../../support/forge.ts';
+import { withLargePiece } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a size that no ustar header holds',
-  refusedAs: ['manifest-malformed'],
-  make: (kit) => {
-    const members = kit.good.manifest.members.map((m, i, all) =>
-      i === all.length - 1 ? { ...m, size: 8 * 2 ** 30 } : m,
-    );
-    return resigned(kit, { members });
-  },
+  threat: 'a size that no plain ustar header holds, and that is read as a small one',
+  refusedAs: ['bundle-truncated'],
+  because: /of 8589\d{6} bytes are there|ends within/,
+  make: (kit) => withLargePiece(kit, 8 * 2 ** 30),
 } satisfies Attack;

@@ -3,5 +3,5 @@ import { type Attack, withHeader } from '../../support/forge.ts';
 export default {
   threat: 'a name that is another one on a file system without case',
   refusedAs: ['bundle-malformed'],
-  make: (kit) => withHeader(kit, { name: 'META' }, 0),
+  make: (kit) => withHeader(kit, { name: 'META' }, 'meta'),
 } satisfies Attack;

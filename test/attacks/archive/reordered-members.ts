@@ -3,5 +3,10 @@ import { type Attack, assemble } from '../../support/forge.ts';
 export default {
   threat: 'names and contents are exchanged',
   refusedAs: ['bundle-malformed'],
-  make: ({ good }) => assemble({ ...good, members: good.members.toReversed() }),
+  because: /the header of meta is not what is announced/,
+  make: ({ good }) => {
+    const at = good.members.findIndex((p) => p.name === 'meta');
+    const computed = good.members.slice(at).reverse();
+    return assemble({ ...good, members: [...good.members.slice(0, at), ...computed] });
+  },
 } satisfies Attack;

@@ -1,13 +1,14 @@
-import { type Attack, resigned } from '../../support/forge.ts';
+import type { Attack } from '../../support/forge.ts';
+import { delta, freshLines, linesOf, pieceOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a path that is to be restored from itself, before it is there',
-  refusedAs: ['manifest-malformed'],
+  refusedAs: ['base-missing'],
+  because: /which this machine has not/,
+  onlyAtTarget: true,
   make: (kit) => {
-    const { paths, toplevel } = kit.good.manifest;
-    const [info] = paths;
-    const member = kit.good.manifest.members.at(-1)?.name ?? '';
-    const delta = { path: info?.path ?? '', base: info?.path ?? '', baseHash: info?.narHash ?? '', member };
-    return resigned(kit, { base: [toplevel], deltas: [delta] });
+    const [line = 0] = freshLines(kit);
+    const own = linesOf(kit.good)[line] ?? [];
+    return rebuilt(kit, { pieces: [delta(line, pieceOf(kit.good, line), own)] });
   },
 } satisfies Attack;

@@ -1,17 +1,14 @@
-import { type Attack, resigned } from '../../support/forge.ts';
+import type { Attack } from '../../support/forge.ts';
+import { delta, freshLines, rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'contents that are to be restored from something of which nobody said that it must be there',
-  refusedAs: ['manifest-malformed'],
+  threat: 'contents that are to be restored from something that is not there',
+  refusedAs: ['base-missing'],
+  because: /relies on .*-nowhere, which this machine has not/,
+  onlyAtTarget: true,
   make: (kit) => {
-    const [first, second] = kit.good.manifest.paths;
-    const member = `delta/${'1'.repeat(52)}.zst`;
-    const delta = {
-      path: first?.path ?? '',
-      base: second?.path ?? '',
-      baseHash: second?.narHash ?? '',
-      member,
-    };
-    return resigned(kit, { deltas: [delta] });
+    const [line = 0] = freshLines(kit);
+    const nowhere = [`${'1'.repeat(32)}-nowhere`, '1'.repeat(52)];
+    return rebuilt(kit, { pieces: [delta(line, Buffer.from('a difference'), nowhere)] });
   },
 } satisfies Attack;

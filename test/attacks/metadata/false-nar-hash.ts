@@ -1,10 +1,15 @@
-import { type Attack, resigned } from '../../support/forge.ts';
+import type { Attack } from '../../support/forge.ts';
+import { freshLines, type Line, linesOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'contents that are not what the manifest says, in narinfo and manifest alike',
+  threat: 'contents that are not what the index says, in index, signatures and narinfo alike',
   refusedAs: ['bundle-malformed'],
+  because: /can’t be used/,
   make: (kit) => {
-    const paths = kit.good.manifest.paths.map((p) => ({ ...p, narHash: `sha256:${'1'.repeat(52)}` }));
-    return resigned(kit, { paths });
+    const fresh = new Set(freshLines(kit));
+    const lines = linesOf(kit.good).map(
+      (line, n): Line => (fresh.has(n) ? (line.with(1, '1'.repeat(52)) as Line) : line),
+    );
+    return rebuilt(kit, { lines });
   },
 } satisfies Attack;

@@ -1,7 +1,13 @@
-import { type Attack, resigned } from '../../support/forge.ts';
+import type { Attack } from '../../support/forge.ts';
+import { freshLines, type Line, linesOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a size that makes room checks pass',
   refusedAs: ['bundle-malformed'],
-  make: (kit) => resigned(kit, { paths: kit.good.manifest.paths.map((p) => ({ ...p, narSize: 1 })) }),
+  because: /can’t be used/,
+  make: (kit) => {
+    const fresh = new Set(freshLines(kit));
+    const lines = linesOf(kit.good).map((line, n): Line => (fresh.has(n) ? (line.with(2, 1) as Line) : line));
+    return rebuilt(kit, { lines });
+  },
 } satisfies Attack;

@@ -1,8 +1,8 @@
-import { type Attack, assemble } from '../../support/forge.ts';
+import { type Attack, assemble, bytesOf, withBytes } from '../../support/forge.ts';
 
 export default {
   threat: 'meta names another system than the manifest',
-  refusedAs: ['bundle-altered', 'bundle-malformed'],
-  make: ({ good, old }) =>
-    assemble({ ...good, members: good.members.map((p, i) => (i === 0 ? (old.members[0] ?? p) : p)) }),
+  refusedAs: ['bundle-malformed'],
+  because: /meta is not what is announced/,
+  make: ({ good, old }) => assemble({ ...good, members: withBytes(good, 'meta', bytesOf(old, 'meta')) }),
 } satisfies Attack;

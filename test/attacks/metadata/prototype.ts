@@ -6,6 +6,6 @@ export default {
   make: (kit) =>
     resigned(
       kit,
-      kit.good.manifestBytes.toString().replace('{"schema":1', '{"__proto__":{"host":"web"},"schema":1'),
+      kit.good.manifestBytes.toString().replace('{"schema":2', '{"__proto__":{"host":"web"},"schema":2'),
     ),
 } satisfies Attack;

@@ -4,5 +4,5 @@ export default {
   threat: 'a field that an older reader passes over and a newer one obeys',
   refusedAs: ['manifest-malformed'],
   make: (kit) =>
-    resigned(kit, kit.good.manifestBytes.toString().replace('{"schema":1', '{"schema":1,"run":"sh"')),
+    resigned(kit, kit.good.manifestBytes.toString().replace('{"schema":2', '{"schema":2,"run":"sh"')),
 } satisfies Attack;

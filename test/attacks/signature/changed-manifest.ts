@@ -1,4 +1,4 @@
-import { encodeManifest } from '../../../src/core/bundle/manifest.ts';
+import { encodeManifest } from '../../../src/core/release/manifest.ts';
 import { type Attack, assemble } from '../../support/forge.ts';
 
 export default {

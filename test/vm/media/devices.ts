@@ -38,7 +38,7 @@ test('a device on which sectors have gone bad: named, nothing is changed, and th
   await onLoop(
     bundle,
     (d) =>
-      `mount -o ro ${d} /mnt; b=$(filefrag -v "$(ls -S /mnt/nixmaker/cache/nar/* | head -n 1)" | sed -n 's/^ *0: .*: *\\([0-9]*\\)\\.\\..*/\\1/p'); umount /mnt; x=$((b * 8 + 4096)); printf "0 $x linear ${d} 0\\n$x 64 error\\n$((x + 64)) $((${sectors} - x - 64)) linear ${d} $((x + 64))\\n" | dmsetup --noudevsync --noudevrules create stick`,
+      `mount -o ro ${d} /mnt; b=$(filefrag -v "$(ls -S /mnt/nixmaker/cache/nar/*/* | head -n 1)" | sed -n 's/^ *0: .*: *\\([0-9]*\\)\\.\\..*/\\1/p'); umount /mnt; x=$((b * 8 + 4096)); printf "0 $x linear ${d} 0\\n$x 64 error\\n$((x + 64)) $((${sectors} - x - 64)) linear ${d} $((x + 64))\\n" | dmsetup --noudevsync --noudevrules create stick`,
   );
   await vm.sh(`mount -o ro /dev/dm-0 ${others}`);
   await vm.until(`${journal('nixmaker')} | grep '"event":"deferred"' | grep medium-unreadable | grep -q EIO`);

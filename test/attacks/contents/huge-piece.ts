@@ -1,0 +1,12 @@
+import type { Attack } from '../../support/forge.ts';
+import { rebuilt, waysOf } from '../../support/forge-release.ts';
+
+export default {
+  threat: 'a piece far larger than what it holds, to be read to its end',
+  refusedAs: ['bundle-malformed'],
+  because: /contents: line 2: its size is none/,
+  make: (kit) => {
+    const ways = waysOf(kit.good).map((way) => way.with(2, 2 ** 40));
+    return rebuilt(kit, { ways });
+  },
+} satisfies Attack;

@@ -1,0 +1,10 @@
+import type { Attack } from '../../support/forge.ts';
+import { rebuilt } from '../../support/forge-release.ts';
+
+export default {
+  threat: 'a system of which nothing comes, to be activated all the same',
+  refusedAs: ['base-missing'],
+  because: /the bundle relies on .*, which this machine has not/,
+  onlyAtTarget: true,
+  make: (kit) => rebuilt(kit, { ways: [] }),
+} satisfies Attack;

@@ -1,0 +1,9 @@
+import { type Attack, assemble, bytesOf, withBytes } from '../../support/forge.ts';
+
+export default {
+  threat: 'the contents of another release of the same paths',
+  refusedAs: ['bundle-malformed'],
+  because: /contents: it is that of another manifest/,
+  make: ({ good, twin }) =>
+    assemble({ ...good, members: withBytes(good, 'contents', bytesOf(twin, 'contents')) }),
+} satisfies Attack;

@@ -1,0 +1,13 @@
+import { gzipSync, zstdDecompressSync } from 'node:zlib';
+import type { Attack } from '../../support/forge.ts';
+import { freshLines, pieceOf, rebuilt, whole } from '../../support/forge-release.ts';
+
+export default {
+  threat: 'a file that another decompressor would unfold',
+  refusedAs: ['bundle-malformed'],
+  because: /can’t be used for/,
+  make: (kit) => {
+    const [line = 0] = freshLines(kit);
+    return rebuilt(kit, { pieces: [whole(line, gzipSync(zstdDecompressSync(pieceOf(kit.good, line))))] });
+  },
+} satisfies Attack;

@@ -1,0 +1,13 @@
+import type { Attack } from '../../support/forge.ts';
+import { freshLines, rebuilt, waysOf } from '../../support/forge-release.ts';
+
+export default {
+  threat: 'a part of the system is left out, and said to be there',
+  refusedAs: ['base-missing'],
+  because: /the bundle relies on .*, which this machine has not/,
+  onlyAtTarget: true,
+  make: (kit) => {
+    const [line] = freshLines(kit);
+    return rebuilt(kit, { ways: waysOf(kit.good).filter(([n]) => n !== line) });
+  },
+} satisfies Attack;

@@ -1,0 +1,9 @@
+import { type Attack, assemble, withBytes } from '../../support/forge.ts';
+import { linesOf, rows } from '../../support/forge-release.ts';
+
+export default {
+  threat: 'a path that was signed is left out',
+  refusedAs: ['bundle-malformed'],
+  because: /the index does not follow the signatures/,
+  make: ({ good }) => assemble({ ...good, members: withBytes(good, 'index', rows(linesOf(good).slice(1))) }),
+} satisfies Attack;

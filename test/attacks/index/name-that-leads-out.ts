@@ -1,0 +1,15 @@
+import type { Attack } from '../../support/forge.ts';
+import { type Line, linesOf, rebuilt } from '../../support/forge-release.ts';
+
+export default {
+  threat: 'a path outside of the store',
+  refusedAs: ['manifest-malformed'],
+  because: /line 1: it names no store path/,
+  make: (kit) => {
+    const lines = linesOf(kit.good).map(
+      (line, n): Line =>
+        n === 0 ? (line.with(0, `${line[0].slice(0, 32)}-/../../../etc/passwd`) as Line) : line,
+    );
+    return rebuilt(kit, { lines, ways: [] });
+  },
+} satisfies Attack;

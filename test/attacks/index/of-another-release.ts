@@ -1,0 +1,8 @@
+import { type Attack, assemble, bytesOf, withBytes } from '../../support/forge.ts';
+
+export default {
+  threat: 'the index of another release: other paths under a genuine manifest',
+  refusedAs: ['bundle-altered'],
+  because: /the index is not what was signed/,
+  make: ({ good, twin }) => assemble({ ...good, members: withBytes(good, 'index', bytesOf(twin, 'index')) }),
+} satisfies Attack;

@@ -1,0 +1,9 @@
+import { type Attack, bytesOf } from '../../support/forge.ts';
+import { rebuilt } from '../../support/forge-release.ts';
+
+export default {
+  threat: 'two signatures by one name, of which readers take one or the other',
+  refusedAs: ['bundle-malformed'],
+  because: /does not begin with a key’s name of its own/,
+  make: (kit) => rebuilt(kit, { nixSig: bytesOf(kit.good, 'nix.sig').toString().repeat(2) }),
+} satisfies Attack;

@@ -1,0 +1,15 @@
+import { type Attack, header } from '../../support/forge.ts';
+
+export default {
+  threat: 'signatures for Nix that say they have 8 GiB: memory runs out',
+  refusedAs: ['bundle-malformed'],
+  because: /nix\.sig has 8589934591 bytes, at most/,
+  make: ({ good }) => {
+    const at = good.whole.indexOf('nix.sig\0');
+    return Buffer.concat([
+      good.whole.subarray(0, at),
+      header('nix.sig', 8 * 2 ** 30 - 1),
+      good.whole.subarray(at + 512),
+    ]);
+  },
+} satisfies Attack;

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { checkout } from '../machines/program.ts';
 import type { Attack } from './forge.ts';
 
-export const attackCategories = ['archive', 'signature', 'metadata', 'replay'] as const;
+export const attackCategories = ['archive', 'signature', 'metadata', 'index', 'contents', 'replay'] as const;
 
 export interface NamedAttack extends Attack {
   readonly name: string;

@@ -10,7 +10,15 @@ import type { StorePath } from '../../src/core/store-path.ts';
 import type { SecretKey } from '../../src/signing/nix-key.ts';
 import { signPath } from '../../src/signing/path-signature.ts';
 import { signManifest } from '../../src/signing/signature-file.ts';
-import { assemble, bytesOf, type Kit, type Part, sha256, type TakenApart } from './forge.ts';
+import {
+  assemble,
+  bytesOf,
+  type HeaderChange,
+  type Kit,
+  type Part,
+  sha256,
+  type TakenApart,
+} from './forge.ts';
 
 /** `[baseName, narHash, narSize, files, blocks, references, ca]` */
 export type Line = [string, string, number, number, number, number[], string];
@@ -136,6 +144,8 @@ export interface Rebuilt {
   readonly contents?: string;
   /** Pieces in the place of a line’s own; of several for one line all are announced. */
   readonly pieces?: readonly Instead[];
+  /** Of the last member. */
+  readonly lastHeader?: HeaderChange;
 }
 
 /**
@@ -172,7 +182,11 @@ export function rebuilt(kit: Kit, change: Rebuilt): Buffer {
   const signatureBytes = isSignedAnew
     ? Buffer.from(signManifest(manifestBytes, trusted))
     : good.signatureBytes;
-  return assemble({ manifestBytes, signatureBytes, members });
+  const { lastHeader } = change;
+  const all = members.map((part, i) =>
+    i === members.length - 1 && lastHeader !== undefined ? { ...part, change: lastHeader } : part,
+  );
+  return assemble({ manifestBytes, signatureBytes, members: all });
 }
 
 function exchanged(ways: readonly Way[], pieces: readonly Instead[]): Way[] {
@@ -197,12 +211,22 @@ function piecesOf(good: TakenApart, ways: readonly Way[], pieces: readonly Inste
   });
 }
 
-/** A piece for the system that is announced as so large, in signed index and contents alike; it is not. */
+/** A piece for the system that is announced as so large, in signed index, contents and header alike; it is not. */
 export function withLargePiece(kit: Kit, size: number): Buffer {
   const lines = linesOf(kit.good);
   const last = lines.length - 1;
+  const octal = Buffer.from(`${size.toString(8)}\0`);
   return rebuilt(kit, {
     lines: lines.map((line, n) => (n === last ? (line.with(2, size) as Line) : line)),
     ways: waysOf(kit.good).map((way) => (way[0] === last ? way.with(2, size) : way)),
+    lastHeader: { sizeField: octal.length === 12 ? octal : base256(size) },
   });
+}
+
+/** The size field from 8 GiB on: the highest bit set, then the number in all twelve bytes (GNU tar manual). */
+export function base256(size: number): Buffer {
+  const field = Buffer.alloc(12);
+  field.writeBigUInt64BE(BigInt(size), 4);
+  field[0] = 0x80;
+  return field;
 }

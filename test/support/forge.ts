@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { encodeManifest, type ManifestInput } from '../../src/core/bundle/manifest.ts';
+import { encodeManifest, type ManifestInput } from '../../src/core/release/manifest.ts';
 import { parseSecretKey, type SecretKey } from '../../src/signing/nix-key.ts';
 import { signManifest } from '../../src/signing/signature-file.ts';
 
@@ -81,8 +81,23 @@ export interface TakenApart {
   readonly manifest: ManifestInput;
   readonly manifestBytes: Buffer;
   readonly signatureBytes: Buffer;
-  /** What follows the signatures. */
+  /** What follows the signatures: index, nix.sig, contents, and what is computed from them. */
   readonly members: readonly Part[];
+}
+
+/** The bytes of a member. */
+export function bytesOf({ members }: Pick<TakenApart, 'members'>, name: string): Buffer {
+  const part = members.find((p) => p.name === name);
+  if (part === undefined) throw new Error(`there is no ${name}`);
+  return part.bytes;
+}
+
+/** The same members, but one with other bytes. */
+export function withBytes(apart: TakenApart, name: string, bytes: Buffer | string): Part[] {
+  bytesOf(apart, name);
+  return apart.members.map((part) =>
+    part.name === name ? { ...part, bytes: Buffer.from(bytes as string) } : part,
+  );
 }
 
 export async function takeApart(path: string): Promise<TakenApart> {
@@ -91,7 +106,9 @@ export async function takeApart(path: string): Promise<TakenApart> {
   const parts: Part[] = [];
   for (let at = 0; whole[at] !== 0; ) {
     const block = whole.subarray(at, at + 512);
-    const size = Number.parseInt(block.toString('latin1', 124, 136), 8);
+    const octal = block.toString('latin1', 124, 136).replace(/[ \0].*$/s, '');
+    // From 8 GiB on a size is in base 256, and no test bundle has such a member.
+    const size = Number.parseInt(octal, 8);
     const name = block.toString('latin1', 0, 100).replace(/\0.*$/s, '');
     parts.push({ name, bytes: whole.subarray(at + 512, at + 512 + size) });
     at += 512 + size + ((512 - (size % 512)) % 512);
@@ -139,6 +156,8 @@ export const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).dige
 
 /** The tools for one attack: a genuine bundle that was not taken yet, an older one, and the keys. */
 export interface Kit {
+  /** What the target runs. */
+  readonly running: TakenApart;
   /** Genuine, signed, newer than what the target runs. */
   readonly good: TakenApart;
   /** Genuine, signed, older than what the target runs. */
@@ -158,26 +177,39 @@ export interface Kit {
 
 export const readKey = async (file: string) => parseSecretKey((await readFile(file, 'utf8')).trim());
 
+/** The members as they belong to another manifest: contents begin with its digest. */
+export const ofManifest = (apart: TakenApart, manifestBytes: Buffer): Part[] =>
+  withBytes(
+    apart,
+    'contents',
+    bytesOf(apart, 'contents')
+      .toString()
+      .replace(/^.*$/m, `"${sha256(manifestBytes)}"`),
+  );
+
 /** The good bundle with another manifest, signed by whoever holds that key. */
 export function resigned(
   { good, trusted }: Kit,
   manifest: Buffer | string | Partial<ManifestInput>,
-  { key = trusted, members = good.members }: { key?: SecretKey; members?: readonly Part[] } = {},
+  key: SecretKey = trusted,
 ): Buffer {
   const bytes = Buffer.isBuffer(manifest)
     ? manifest
     : Buffer.from(
         typeof manifest === 'string' ? manifest : encodeManifest({ ...good.manifest, ...manifest }),
       );
-  return assemble({ manifestBytes: bytes, signatureBytes: Buffer.from(signManifest(bytes, key)), members });
+  const signatureBytes = Buffer.from(signManifest(bytes, key));
+  return assemble({ manifestBytes: bytes, signatureBytes, members: ofManifest(good, bytes) });
 }
 
-/** The good bundle with one header changed: what was signed says nothing of headers. @param which from the end, if negative */
-export function withHeader({ good }: Kit, change: HeaderChange, which = -1): Buffer {
-  const at = (which + good.members.length) % good.members.length;
+/**
+ * The good bundle with one header changed: what was signed says nothing of headers.
+ * @param which a member’s name, or the last
+ */
+export function withHeader({ good }: Kit, change: HeaderChange, which = good.members.at(-1)?.name): Buffer {
   return assemble({
     ...good,
-    members: good.members.map((part, i) => (i === at ? { ...part, change } : part)),
+    members: good.members.map((part) => (part.name === which ? { ...part, change } : part)),
   });
 }
 
@@ -187,11 +219,13 @@ export interface Attack {
   readonly threat: string;
   /** The codes that the documentation promises; the agent’s is the first. */
   readonly refusedAs: readonly string[];
+  /** What is said besides: so that it is refused for its own fault, where others have the same code. */
+  readonly because?: RegExp;
   /** Where `verify`, which knows no policy and no history, has nothing against it. */
   readonly onlyAtTarget?: true;
   /** Where the target’s policy is another than to trust one key. */
   readonly policy?: Readonly<Record<string, unknown>>;
-  /** Contents may enter the store, for they are what was signed; the system is not touched. */
-  readonly mayImport?: true;
+  /** Paths that may enter the store, for they are what was signed; the system is not touched. */
+  readonly mayImport?: (kit: Kit) => readonly string[];
   readonly make: (kit: Kit) => Buffer | Promise<Buffer>;
 }

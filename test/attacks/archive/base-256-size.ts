@@ -1,12 +1,9 @@
 import { type Attack, withHeader } from '../../support/forge.ts';
+import { base256 } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a size that only some readers understand',
+  threat: 'a size in base 256 where eleven digits hold it: one header in two spellings',
   refusedAs: ['bundle-malformed'],
-  make: (kit) => {
-    const size = Buffer.alloc(12);
-    size[0] = 0x80;
-    size.writeUInt32BE(kit.good.members.at(-1)?.bytes.length ?? 0, 8);
-    return withHeader(kit, { sizeField: size });
-  },
+  because: /the header of .* is not what is announced/,
+  make: (kit) => withHeader(kit, { sizeField: base256(kit.good.members.at(-1)?.bytes.length ?? 0) }),
 } satisfies Attack;

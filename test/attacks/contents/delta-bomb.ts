@@ -5,7 +5,7 @@ import { delta, freshLines, linesOf, rebuilt } from '../../support/forge-release
 export default {
   threat: 'a difference that unfolds without end',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used for/,
+  because: /can’t be used/,
   onlyAtTarget: true,
   make: (kit) => {
     const [line = 0] = freshLines(kit);

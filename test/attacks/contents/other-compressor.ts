@@ -5,7 +5,7 @@ import { freshLines, pieceOf, rebuilt, whole } from '../../support/forge-release
 export default {
   threat: 'a file that another decompressor would unfold',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used for/,
+  because: /can’t be used/,
   make: (kit) => {
     const [line = 0] = freshLines(kit);
     return rebuilt(kit, { pieces: [whole(line, gzipSync(zstdDecompressSync(pieceOf(kit.good, line))))] });

@@ -4,7 +4,7 @@ import { freshLines, pieceOf, rebuilt, whole } from '../../support/forge-release
 export default {
   threat: 'genuine files under each other’s paths',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used for/,
+  because: /can’t be used/,
   make: (kit) => {
     const [one = 0, ...more] = freshLines(kit);
     const two = more.at(-1) ?? 0;

@@ -1,17 +1,19 @@
 import type { Attack } from '../../support/forge.ts';
-import { freshLines, pieceOf, rebuilt, whole } from '../../support/forge-release.ts';
+import { freshLines, linesOf, pieceOf, rebuilt, whole } from '../../support/forge-release.ts';
 
 export default {
   threat: 'one file with two sizes: what is checked is not what is used',
-  refusedAs: ['bundle-altered'],
+  refusedAs: ['bundle-altered', 'bundle-malformed'],
   make: (kit) => {
-    const [one = 0, ...more] = freshLines(kit);
-    const two = more.at(-1) ?? 0;
-    const { way, bytes } = whole(one, pieceOf(kit.good, one));
+    const fresh = freshLines(kit);
+    const [line = 0] = fresh;
+    const there = linesOf(kit.good).findIndex((_, n) => !fresh.includes(n));
+    const { way, bytes } = whole(there, pieceOf(kit.good, line));
+    // The first, with the right size, is of a path that the target has: nothing reads it again.
     return rebuilt(kit, {
       pieces: [
         { way, bytes },
-        { way: [two, 'whole', bytes.length + 512, way[3]], bytes },
+        { way: [line, 'whole', bytes.length + 512, way[3]], bytes },
       ],
     });
   },

@@ -3,5 +3,5 @@ import { type Attack, resigned } from '../../support/forge.ts';
 export default {
   threat: 'nesting that exhausts the stack',
   refusedAs: ['manifest-malformed'],
-  make: (kit) => resigned(kit, `${'['.repeat(200_000)}${']'.repeat(200_000)}`),
+  make: (kit) => resigned(kit, `${'['.repeat(30_000)}${']'.repeat(30_000)}`),
 } satisfies Attack;

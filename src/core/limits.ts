@@ -5,6 +5,8 @@ export const limits = {
   /** Of an index. A large desktop has some 6,000 outputs; its recipes are some 25,000. */
   lines: 200_000,
   references: 4_000_000,
+  /** A line that refers to all others takes some 1.4 MB. */
+  lineBytes: 2 * 1024 * 1024,
   indexBytes: 64 * 1024 * 1024,
   contentsBytes: 64 * 1024 * 1024,
   /** Three keys for each line of the largest index. */

@@ -3,10 +3,13 @@
  * has neither a just-in-time compiler nor memory to spare. Each step over many bytes is one call of the runtime’s own.
  */
 import { NixmakerError, type ReasonCode } from '../errors.ts';
+import { limits } from '../limits.ts';
 
 /** Read at a time, as many whole lines as fit. */
 const portionBytes = 256 * 1024;
 const newline = 0x0a;
+const openingBracket = 0x5b;
+const openingBrace = 0x7b;
 
 export interface LineSource {
   readonly bytes: Uint8Array;
@@ -35,6 +38,7 @@ export function readLines(
   for (let start = source.from ?? 0; start < bytes.length; ) {
     const end = portionEnd(bytes, start);
     if (end === undefined) malformed(source, 'it does not end with a newline');
+    if (end - start > portionBytes) checkLongLine(source, { start, end, line });
     const texts = decoded(source, decoder, bytes.subarray(start, end - 1)).split('\n');
     if (line + texts.length > most) malformed(source, `it has more than ${most} lines`);
     const values = valuesOf(source, texts, line);
@@ -54,6 +58,22 @@ function portionEnd(bytes: Uint8Array, start: number): number | undefined {
   const last = bytes.lastIndexOf(newline, Math.min(start + portionBytes, bytes.length) - 1);
   const at = last >= start ? last : bytes.indexOf(newline, start);
   return at < 0 ? undefined : at + 1;
+}
+
+/**
+ * Where one line is more than a portion. Threat: `contents` is not signed, and brackets within brackets take a hundred times their own
+ * memory when they are parsed. No line of ours has more than two arrays, and none an object.
+ */
+function checkLongLine(
+  source: LineSource,
+  { start, end, line }: { readonly start: number; readonly end: number; readonly line: number },
+): void {
+  const bytes = source.bytes.subarray(start, end);
+  if (bytes.length > limits.lineBytes)
+    malformed(source, `line ${line + 1} is longer than ${limits.lineBytes} bytes`);
+  const second = bytes.indexOf(openingBracket, bytes.indexOf(openingBracket) + 1);
+  if (bytes.includes(openingBrace) || (second > 0 && bytes.includes(openingBracket, second + 1)))
+    malformed(source, `line ${line + 1} is not in canonical form`);
 }
 
 function decoded(source: LineSource, decoder: InstanceType<typeof TextDecoder>, bytes: Uint8Array): string {

@@ -4,6 +4,6 @@ import { withLargePiece } from '../../support/forge-release.ts';
 export default {
   threat: 'a size at which 32 bits overflow',
   refusedAs: ['bundle-truncated'],
-  because: /of 4294\d{6} bytes are there|ends within/,
+  because: /of 4294\d{6} bytes are there|it ends at byte 4294\d{6}/,
   make: (kit) => withLargePiece(kit, 2 ** 32),
 } satisfies Attack;

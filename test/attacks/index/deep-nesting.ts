@@ -4,6 +4,6 @@ import { rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'nesting that exhausts the stack',
   refusedAs: ['manifest-malformed'],
-  because: /index: line 1/,
+  because: /index: line 1 is not in canonical form/,
   make: (kit) => rebuilt(kit, { index: `${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}\n` }),
 } satisfies Attack;

@@ -30,10 +30,7 @@ export async function readPiece(reader: PieceReader, piece: Piece, into: Buffer)
 }
 
 /** The same in chunks. The buffers are not reused, for they may still be on their way. */
-export async function* streamPiece(
-  reader: PieceReader,
-  piece: Piece,
-): AsyncGenerator<Buffer, void, void> {
+export async function* streamPiece(reader: PieceReader, piece: Piece): AsyncGenerator<Buffer, void, void> {
   for (let done = 0; done < piece.size; ) {
     const chunk = Buffer.allocUnsafe(Math.min(chunkSize, piece.size - done));
     if ((await reader.readInto(piece, chunk, done)) < chunk.length) throw truncated(piece);

@@ -75,9 +75,13 @@ function* allParts(path: string): Generator<Part, void, void> {
   yield* partsOf(Buffer.from(path));
 }
 
-/** The NAR in pieces of a mebibyte, and a smaller one at either end: most NARs are small. @throws the file system’s own errors */
-export async function* narOf(path: string): AsyncGenerator<Buffer, void, void> {
-  let gathered = Buffer.allocUnsafe(firstBytes);
+/**
+ * The NAR in pieces of a mebibyte, and a smaller one at either end: most NARs are small.
+ * @param expected bytes that it will have, where they are known: what is smaller comes at one go, in no more memory than it needs
+ * @throws the file system’s own errors
+ */
+export async function* narOf(path: string, expected = firstBytes): AsyncGenerator<Buffer, void, void> {
+  let gathered = Buffer.allocUnsafe(Math.min(firstBytes, expected + 1));
   let length = 0;
   for (const part of allParts(path)) {
     const source = sourceOf(part);

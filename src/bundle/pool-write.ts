@@ -23,7 +23,9 @@ export async function hasContents(
   const parts = await openParts(path);
   if (parts === undefined) return false;
   try {
-    const reader = { readInto: (_: Piece, buffer: Buffer, position: number) => parts.readInto(buffer, position) };
+    const reader = {
+      readInto: (_: Piece, buffer: Buffer, position: number) => parts.readInto(buffer, position),
+    };
     return await isIntact(reader, piece, { onBytes });
   } finally {
     await parts.close();

@@ -92,7 +92,10 @@ export async function readPoolRelease(folder: string, authentic: Authentic): Pro
   if (index === undefined || contents === undefined)
     throw new NixmakerError('bundle-truncated', 'its index or its contents are not there');
   if (index.length < manifest.index.size)
-    throw new NixmakerError('bundle-truncated', `${index.length} of ${manifest.index.size} bytes of its index are there`);
+    throw new NixmakerError(
+      'bundle-truncated',
+      `${index.length} of ${manifest.index.size} bytes of its index are there`,
+    );
   return readRelease(authentic, { index, contents, nixSignatures: signatures ?? Buffer.alloc(0) });
 }
 

@@ -41,6 +41,7 @@ export interface BundleParts {
  */
 export async function writeBundle(target: string, parts: BundleParts): Promise<void> {
   const { release, sourceOf } = parts;
+  const sources = new Sources();
   await writeAtomically(target, async (file) => {
     const out = new GatheringWriter(file);
     await writeSmall(out, 'manifest.json', parts.manifestBytes);
@@ -54,12 +55,34 @@ export async function writeBundle(target: string, parts: BundleParts): Promise<v
         continue;
       }
       await out.write(encodeHeader(member.name, member.size));
-      await copyChecked(out, member.piece, sourceOf(member.piece));
+      await copyChecked(out, member.piece, sources.open(sourceOf(member.piece)));
       await out.write(Buffer.alloc(paddingOf(member.size)));
     }
     await out.write(Buffer.alloc(trailerSize));
     await out.end();
-  });
+  }).finally(() => sources.close());
+}
+
+interface OpenSource extends Source {
+  readonly file: number;
+}
+
+/** The last file stays open, for most pieces may lie in one. */
+class Sources {
+  #last: OpenSource | undefined;
+
+  open(source: Source): OpenSource {
+    if (this.#last?.path !== source.path) {
+      this.close();
+      this.#last = { ...source, file: openSync(source.path, 'r') };
+    }
+    return { ...source, file: (this.#last as OpenSource).file };
+  }
+
+  close(): void {
+    if (this.#last !== undefined) closeSync(this.#last.file);
+    this.#last = undefined;
+  }
 }
 
 async function writeSmall(out: GatheringWriter, name: string, bytes: Uint8Array): Promise<void> {
@@ -140,22 +163,17 @@ function dropWritten(parts: Uint8Array[], written: number): void {
 async function copyChecked(
   out: GatheringWriter,
   piece: Piece,
-  { path, position = 0 }: Source,
+  { path, position = 0, file }: OpenSource,
 ): Promise<void> {
   const hash = createHash('sha256');
-  const file = openSync(path, 'r');
-  try {
-    for (let done = 0; done < piece.size; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, piece.size - done));
-      const bytesRead = readSync(file, buffer, 0, buffer.length, position + done);
-      if (bytesRead === 0) break;
-      const chunk = buffer.subarray(0, bytesRead);
-      hash.update(chunk);
-      await out.write(chunk);
-      done += bytesRead;
-    }
-  } finally {
-    closeSync(file);
+  for (let done = 0; done < piece.size; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, piece.size - done));
+    const bytesRead = readSync(file, buffer, 0, buffer.length, position + done);
+    if (bytesRead === 0) break;
+    const chunk = buffer.subarray(0, bytesRead);
+    hash.update(chunk);
+    await out.write(chunk);
+    done += bytesRead;
   }
   if (encodeNix32(hash.digest()) !== piece.digest) {
     throw new NixmakerError('io-error', `${path} changed while the bundle was written`);

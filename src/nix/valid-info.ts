@@ -13,7 +13,10 @@ export type { ValidInfo };
 export type ValidInfoQuery = (paths: readonly StorePath[]) => Promise<ReadonlyMap<StorePath, ValidInfo>>;
 
 /** Any number of questions over one connection, where there is a daemon. */
-export function withValidInfos<T>(context: NixContext, work: (query: ValidInfoQuery) => Promise<T>): Promise<T> {
+export function withValidInfos<T>(
+  context: NixContext,
+  work: (query: ValidInfoQuery) => Promise<T>,
+): Promise<T> {
   return context.daemonSocket === undefined
     ? work((paths) => askCommand(context, paths))
     : withDaemon(context.daemonSocket, (connection) => work((paths) => connection.infosOf(paths)));

@@ -1,8 +1,8 @@
 /** `manifest.sig`: one signature a line, `keyname:base64` of 64 bytes or of an SSH signature (docs/format.md §3). */
 import { NixmakerError } from '../core/errors.ts';
+import { isKeyName } from '../core/key-name.ts';
 import { limits } from '../core/limits.ts';
 import { decodeBase64OfAnyLength } from './base64.ts';
-import { isKeyName } from '../core/key-name.ts';
 import type { SecretKey } from './nix-key.ts';
 import { preAuthenticationEncoding } from './pae.ts';
 import { isSshSignature } from './ssh-signature.ts';

@@ -93,7 +93,8 @@ export async function writeRequest<T extends { readonly transaction: string }>(
 ): Promise<void> {
   const place = join(runtimeDirectory, folder);
   // Whoever has asked before has its answer, or has gone; what it left takes memory.
-  for (const name of await namesIn(place)) if (isAttachment(name)) await rm(join(place, name), { force: true });
+  for (const name of await namesIn(place))
+    if (isAttachment(name)) await rm(join(place, name), { force: true });
   for (const [kind, bytes] of Object.entries(attachments))
     await writeDurably(join(place, `${contents.transaction}.${kind}`), bytes, 0o600);
   // Last: it is what root’s unit waits for.
@@ -153,7 +154,9 @@ const attachmentsOf = (stem: string, owner: number): Attachments => ({
     try {
       return await readOwned(`${stem}.${kind}`, owner, most);
     } catch (error) {
-      throw new NixmakerError('bundle-malformed', `the request’s ${kind}: ${messageOf(error)}`, { cause: error });
+      throw new NixmakerError('bundle-malformed', `the request’s ${kind}: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   },
 });

@@ -40,5 +40,7 @@ export async function readVoucher(
   const text = await readIfThere(join(folder, `${transaction}.json`));
   if (text === undefined) return undefined;
   const { refusal } = answer.parse(JSON.parse(text));
-  return refusal === undefined ? { signatures: await readFile(signatureFile(folder, transaction)) } : { refusal };
+  return refusal === undefined
+    ? { signatures: await readFile(signatureFile(folder, transaction)) }
+    : { refusal };
 }

@@ -46,7 +46,6 @@ function sum(column: Float64Array): number {
   return total;
 }
 
-
 /** Checks one line after the other, and keeps its numbers. */
 class Reader {
   readonly #bytes: Uint8Array;

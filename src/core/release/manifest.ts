@@ -9,6 +9,7 @@
  */
 import * as z from 'zod';
 import { NixmakerError } from '../errors.ts';
+import { limits } from '../limits.ts';
 import {
   describeIssues,
   drvPath,
@@ -20,7 +21,6 @@ import {
   timestamp,
 } from '../schema.ts';
 import type { StorePath } from '../store-path.ts';
-import { limits } from '../limits.ts';
 
 export const manifestSchemaVersion = 2;
 

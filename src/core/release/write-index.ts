@@ -1,8 +1,8 @@
 /** Writing the index of a closure: depths, order, lines, sums. */
 import { NixmakerError } from '../errors.ts';
+import { limits } from '../limits.ts';
 import { type StorePath, toBaseName } from '../store-path.ts';
 import type { IndexLine } from './index-file.ts';
-import { limits } from '../limits.ts';
 import type { ReleaseTotals } from './manifest.ts';
 
 /** A path as Nix knows it, and what its NAR is made of. */

@@ -56,7 +56,7 @@ export interface Carried {
   /** In the place of whole files. */
   readonly deltas: ReadonlyMap<StorePath, MadeDelta>;
   /** Where a whole piece lies. */
-  readonly placeOf: (piece: Piece) => string;
+  readonly placeOf: (piece: Piece) => Source;
 }
 
 /**
@@ -76,7 +76,7 @@ export function assemble(
     const file = fileOf(path);
     return file === undefined ? [] : [{ kind: 'whole', line, ...file }];
   });
-  const deltaFiles = new Map([...deltas.values()].map(({ piece, file }) => [piece.digest, file]));
+  const deltaFiles = new Map([...deltas.values()].map(({ piece, file }) => [piece.digest, { path: file }]));
   return {
     input: {
       ...identity,
@@ -86,9 +86,8 @@ export function assemble(
     },
     indexBytes,
     pieces,
-    sourceOf: (piece) => ({
-      path: (piece.kind === 'delta' ? deltaFiles.get(piece.digest) : undefined) ?? placeOf(piece),
-    }),
+    sourceOf: (piece) =>
+      (piece.kind === 'delta' ? deltaFiles.get(piece.digest) : undefined) ?? placeOf(piece),
   };
 }
 

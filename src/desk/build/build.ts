@@ -30,6 +30,7 @@ import { queryClosure } from '../../nix/path-info.ts';
 import { runProgram } from '../../process/run.ts';
 import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf } from './assemble.ts';
 import { type CachedPath, CacheFolder } from './cache-folder.ts';
+import { StoreCompressor } from './compress.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { guardLeaks } from './leak-guard.ts';
 import { leaveOut } from './leave-out.ts';
@@ -120,6 +121,7 @@ export async function buildBundles(
   const staging = await mkdtemp(join(options.directory, '.nixmaker-staging-'));
   const cache = new CacheFolder(join(staging, 'cache'));
   const counts = new NarCounts(cache);
+  const compressor = new StoreCompressor(join(staging, 'compressed'), { cache, counts });
   const signer = options.key === undefined ? undefined : new PathSigner(options.key.secret);
   const systems = new Map<string, StorePath[]>();
   const prepare = pLimit(1);
@@ -127,12 +129,13 @@ export async function buildBundles(
     const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
     return await runHosts(hosts, (host, say) =>
       buildHost(
-        given({ nix, options, metadata, staging, cache, counts, signer, prepare, systems }),
+        given({ nix, options, metadata, staging, cache, counts, compressor, signer, prepare, systems }),
         host,
         say,
       ).catch((error: unknown) => failed(host, error)),
     );
   } finally {
+    compressor.close();
     await rm(staging, { recursive: true, force: true });
   }
 }
@@ -157,6 +160,7 @@ interface BuildRun {
   readonly cache: CacheFolder;
   /** Shared as well: common paths are counted and signed once. */
   readonly counts: NarCounts;
+  readonly compressor: StoreCompressor;
   readonly signer?: PathSigner;
   /** One host after the other: evaluation takes much memory, and compression all processors. */
   readonly prepare: LimitFunction;
@@ -216,7 +220,7 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
 
 /** Compresses what is to travel. What no bundle can be made of is told before. */
 async function packClosure(
-  { nix, options, cache, counts }: BuildRun,
+  { nix, options, cache, counts, compressor }: BuildRun,
   identity: BundleIdentity,
   say: (text: string) => void,
 ): Promise<CachedPath[]> {
@@ -225,7 +229,12 @@ async function packClosure(
   refuseTooLarge(infos, root);
   if (options.content === 'derivation') await refuseFloating(infos);
   const folder = cache.path;
-  if (options.base !== undefined) await leaveOut(infos, { base: options.base, folder, counts });
+  const { base } = options;
+  const isCounted = base === undefined || (await leaveOut(infos, { base, cache, counts }));
+  const travelling = infos.filter((info) => base?.paths.has(info.path) !== true);
+  const tellDone = (done: number) => say(`packing ${done} of ${travelling.length}`);
+  // The rest, if there is one, Nix has in a store elsewhere.
+  if ((await compressor.addAll(travelling, tellDone)) && isCounted) return cache.closureOf(root);
   const subject =
     options.content === 'closure'
       ? ({ kind: 'outputs', path: identity.toplevel } as const)
@@ -249,7 +258,7 @@ async function assembleHost(
   return assemble(identity, paths, {
     fileOf: (path) => (options.base?.paths.has(path) === true ? undefined : files.get(path)),
     deltas,
-    placeOf: (piece) => cache.fileOf(piece),
+    placeOf: (piece) => cache.sourceOf(piece),
   });
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PieceReader } from '../../bundle/contents.ts';
+import type { Source } from '../../bundle/write.ts';
 import { type Narinfo, parseNarinfo } from '../../core/bundle/narinfo.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { decodeNix32 } from '../../core/nix32.ts';
@@ -25,6 +26,8 @@ export type CachedFile = Pick<Piece, 'digest' | 'size'>;
 export class CacheFolder {
   readonly path: string;
   readonly #known = new Map<StorePath, CachedPath>();
+  /** Pieces that lie elsewhere, by their digests. */
+  readonly #elsewhere = new Map<string, Source>();
 
   constructor(path: string) {
     this.path = path;
@@ -35,6 +38,17 @@ export class CacheFolder {
     const found = new Set([root]);
     for (const path of found) for (const reference of this.#read(path).references) found.add(reference);
     return [...found].sort().map((path) => this.#read(path));
+  }
+
+  /** A path of which the folder need not hold anything. @param source where its piece is */
+  add(path: CachedPath, source?: Source): void {
+    this.#known.set(path.path, path);
+    if (path.file !== undefined && source !== undefined) this.#elsewhere.set(path.file.digest, source);
+  }
+
+  /** Where a whole piece is. */
+  sourceOf(piece: Pick<Piece, 'digest'>): Source {
+    return this.#elsewhere.get(piece.digest) ?? { path: this.fileOf(piece) };
   }
 
   /** Flat, as Nix writes it. */

@@ -1,23 +1,20 @@
-/** What a target has already is not compressed first and left out afterwards. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { plainNarinfo, renderNarinfo } from '../../core/bundle/narinfo.ts';
+/** What a target has already is not compressed, but counted: it is in the index all the same. */
 import type { PathInfo } from '../../core/release/path-info.ts';
-import { hashPart } from '../../core/store-path.ts';
 import type { Base } from './assemble.ts';
+import type { CacheFolder } from './cache-folder.ts';
 import type { NarCounts } from './nar-counts.ts';
 
-/**
- * A path whose narinfo is in a binary cache is there for Nix, and is not copied. What this machine’s own store folder does not
- * hold as Nix knows it is copied all the same, for it has to be counted.
- */
+/** @returns whether all of it could be counted. Others are not in this machine’s store folder as Nix knows them: it has its store elsewhere */
 export async function leaveOut(
   closure: readonly PathInfo[],
-  { base, folder, counts }: { base: Base; folder: string; counts: NarCounts },
-): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  { base, cache, counts }: { base: Base; cache: CacheFolder; counts: NarCounts },
+): Promise<boolean> {
+  let isAll = true;
   for (const info of closure) {
-    if (!base.paths.has(info.path) || !(await counts.addFromStore(info))) continue;
-    await writeFile(join(folder, `${hashPart(info.path)}.narinfo`), renderNarinfo(plainNarinfo(info)));
+    if (!base.paths.has(info.path)) continue;
+    if (await counts.addFromStore(info))
+      cache.add({ ...info, narHash: info.narHash.replace(/^sha256:/, ''), file: undefined });
+    else isAll = false;
   }
+  return isAll;
 }

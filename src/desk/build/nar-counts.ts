@@ -21,6 +21,11 @@ export class NarCounts {
     this.#cache = cache;
   }
 
+  /** What is known of a path already. */
+  set(path: StorePath, count: NarCount): void {
+    this.#counts.set(path, count);
+  }
+
   /**
    * Counts a path in this machine’s own store folder.
    * @returns whether it is there and holds what it should: Nix can have its store elsewhere
@@ -28,7 +33,7 @@ export class NarCounts {
   async addFromStore({ path, narHash, narSize }: PathInfo): Promise<boolean> {
     const check = new NarCheck({ narHash: narHash.replace(/^sha256:/, ''), narSize });
     try {
-      for await (const chunk of narOf(path)) check.add(chunk);
+      for await (const chunk of narOf(path, narSize)) check.add(chunk);
     } catch (error) {
       if (hasErrno(error, 'ENOENT', 'EACCES')) return false;
       throw error;

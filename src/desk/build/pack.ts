@@ -53,7 +53,7 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
   const assembled = assemble(identity, counted, {
     fileOf: (path) => files.get(path),
     deltas: new Map(),
-    placeOf: (piece) => folder.fileOf(piece),
+    placeOf: (piece) => folder.sourceOf(piece),
   });
   const written = await writeHost(
     {

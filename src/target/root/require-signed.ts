@@ -24,8 +24,7 @@ export async function requireSigned(
   machine: RootMachine,
   { transaction, manifest, index }: Signed,
 ): Promise<void> {
-  const tell = (error: unknown) =>
-    transaction.emit('store-unsigned', { detail: messageOf(error) }, 'warn');
+  const tell = (error: unknown) => transaction.emit('store-unsigned', { detail: messageOf(error) }, 'warn');
   const signer = await makeStoreSigner(machine).catch(tell);
   const comparison = await comparePaths(machine, index, signer?.onSame);
   requireNoDifference(comparison, index);

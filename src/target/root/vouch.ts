@@ -24,7 +24,10 @@ export async function signPaths(
   index: ReleaseIndex,
 ): Promise<Buffer> {
   const key = await readStoreKey(machine);
-  return Buffer.from(encodeKeyBlock(index, key.name, (line) => signPath(index.info(line), key)), 'latin1');
+  return Buffer.from(
+    encodeKeyBlock(index, key.name, (line) => signPath(index.info(line), key)),
+    'latin1',
+  );
 }
 
 /** Serves the agent’s requests. */

@@ -43,10 +43,7 @@ const readNarOf = (machine: Pick<Machine, 'nix'>) => (base: StorePath) =>
 /** The bundle’s, and what root has added. */
 const signaturesOf =
   ({ bundle, signatures }: Pick<BundleImport, 'bundle' | 'signatures'>) =>
-  (line: number): readonly string[] => [
-    ...bundle.nixSignatures.of(line),
-    ...(signatures?.of(line) ?? []),
-  ];
+  (line: number): readonly string[] => [...bundle.nixSignatures.of(line), ...(signatures?.of(line) ?? [])];
 
 async function importThroughDaemon(
   machine: Pick<Machine, 'nix'>,

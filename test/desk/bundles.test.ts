@@ -5,11 +5,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { readRelease } from '../../src/desk/keys/read-release.ts';
 import { makeBuilder } from '../machines/builder.ts';
 import { nixSystem } from '../machines/program.ts';
 import { makeDesk } from '../support/desk.ts';
 import { plainHost, writeFlake } from '../support/fleet.ts';
-import { takeApart } from '../support/forge.ts';
 
 const { builder, folder, keys, nixmaker, ok } = await makeDesk();
 
@@ -160,6 +160,7 @@ test('the thread’s manual steps work on the classic format, to the letter', as
   const out = join(folder, 'classic-out');
   await ok('build', '-f', `path:${flake}`, '-d', out, '--format', 'classic');
   assert.deepEqual((await readdir(join(out, 'web'))).sort(), [
+    'index',
     'manifest.json',
     'manifest.sig',
     'meta',
@@ -181,7 +182,7 @@ test('the thread’s manual steps work on the classic format, to the letter', as
   assert.match(ran.stdout, /-nixos-system-web-/);
 });
 
-test('pack makes of a cache that is there the bundle that build makes, but for the flake’s name', async () => {
+test('pack makes of a cache that is there the release that build makes, but for the flake’s name, whatever has compressed it', async () => {
   const flake = await writeFlake(join(folder, 'flakes', 'packed'), {
     hosts: { web: plainHost('web', 'packed') },
   });
@@ -190,16 +191,24 @@ test('pack makes of a cache that is there the bundle that build makes, but for t
   const bundle = join(out, 'web/web.tar');
   const [derivation = '', toplevel = ''] = (await readFile(join(out, 'web/meta'), 'utf8')).trim().split('\n');
   const cache = join(folder, 'packed-cache');
-  const copied = await builder.run(['nix', 'copy', '--to', `file://${cache}?compression=zstd`, toplevel]);
+  const copied = await builder.run([
+    'nix',
+    'copy',
+    '--to',
+    `file://${cache}?compression=zstd&compression-level=12`,
+    toplevel,
+  ]);
   assert.equal(copied.code, 0, copied.stderr);
   const args = ['--host', 'web', '--system', nixSystem, '--toplevel', toplevel, '--derivation', derivation];
   const again = join(folder, 'packed-again');
   await ok('pack', cache, '--directory', again, '--sequence', '41', ...args);
-  const one = await takeApart(bundle);
-  const other = await takeApart(join(again, 'web/web.tar'));
+  const one = await readRelease(bundle);
+  const other = await readRelease(join(again, 'web/web.tar'));
   assert.deepEqual({ ...other.manifest, flake: one.manifest.flake }, one.manifest);
-  assert.deepEqual(other.members, one.members);
-  assert.equal(other.signatureBytes.length, 0);
+  assert.deepEqual(other.index.bytes, one.index.bytes);
+  assert.notDeepEqual(other.contentsBytes, one.contentsBytes, 'another zstd');
+  assert.deepEqual([...other.pieces.keys()], [...one.pieces.keys()]);
+  assert.equal(other.nixSignatures.bytes.length, 0);
 
   const nothing = await builder.nixmaker(['pack', folder, ...args]);
   assert.deepEqual([nothing.code, /not a binary cache/.test(nothing.stderr)], [64, true], nothing.stderr);

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { NixmakerError } from '../../src/core/errors.ts';
 import { makeTrustSet } from '../../src/signing/verify.ts';
-import { fuzz, openFromMemory, textParsers } from '../fuzz/target.ts';
+import { fuzz, fuzzedDigest, openFromMemory, textParsers } from '../fuzz/target.ts';
 import { pair, temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 import { allCases } from '../support/cases.ts';
 import { mutate, randomFrom } from '../support/mutate.ts';
@@ -50,6 +50,11 @@ const anyText = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc.json(),
   fc.stringMatching(/^[A-Za-z0-9._-]{1,20}:[A-Za-z0-9+/]{0,90}={0,2}\n?$/),
+  // Lines of canonical JSON, and such as are nearly so.
+  fc.array(fc.json(), { maxLength: 4 }).map((values) => values.map((v) => `${v}\n`).join('')),
+  fc
+    .array(fc.tuple(fc.nat(4), fc.constantFrom('whole', 'delta'), fc.nat(), fc.string()), { maxLength: 4 })
+    .map((ways) => [fuzzedDigest, ...ways].map((way) => `${JSON.stringify(way)}\n`).join('')),
   fc.stringMatching(/^\/nix\/store\/[0-9a-z]{32}-[a-zA-Z0-9+._?=-]{0,20}(\.drv)?$/),
 );
 

@@ -3,21 +3,26 @@
  * are refused with a code, or they are the genuine bundle. The signature of the function is libFuzzer’s, so that a
  * coverage-guided fuzzer can drive it as well as main.ts.
  */
-import { checkAllNars } from '../../src/bundle/contents.ts';
+import { checkAllPieces, type OpenedBundle } from '../../src/bundle/contents.ts';
 import type { BundleFile } from '../../src/bundle/file.ts';
+import { NarReader } from '../../src/bundle/nar-reader.ts';
 import { authenticateBundle, openBundle } from '../../src/bundle/open.ts';
 import { sizeFromHeader } from '../../src/bundle/ustar.ts';
-import { parseManifest } from '../../src/core/bundle/manifest.ts';
 import { parseNarinfo } from '../../src/core/bundle/narinfo.ts';
 import { NixmakerError } from '../../src/core/errors.ts';
 import { policyParser } from '../../src/core/policy/policy.ts';
 import { settingsParser } from '../../src/core/policy/settings.ts';
+import { parseContents } from '../../src/core/release/contents-file.ts';
+import { ReleaseIndex } from '../../src/core/release/index-file.ts';
+import { parseManifest } from '../../src/core/release/manifest.ts';
+import { NixSignatures } from '../../src/core/release/nix-signatures.ts';
 import { parseDrvPath, parseStorePath } from '../../src/core/store-path.ts';
 import { peekKeyring } from '../../src/signing/keyring.ts';
 import { parsePublicKey, parseSecretKey } from '../../src/signing/nix-key.ts';
 import { parseSignatureFile } from '../../src/signing/signature-file.ts';
-import { readManifest, type TrustSet, verifyManifest } from '../../src/signing/verify.ts';
+import { manifestDigest, readManifest, type TrustSet, verifyManifest } from '../../src/signing/verify.ts';
 import { parseConfig } from '../../src/state/config.ts';
+import { digits, indexedPath, indexOf, storePathOf } from '../support/releases.ts';
 
 /** A file that is in memory. */
 export function memoryFile(bytes: Buffer): BundleFile {
@@ -38,16 +43,34 @@ export function memoryFile(bytes: Buffer): BundleFile {
   };
 }
 
-/** Everything that the agent does with a bundle before it imports anything. @throws NixmakerError for all that is wrong */
+/** Everything that the agent does with a bundle, up to giving it to Nix. @throws NixmakerError for all that is wrong */
 export async function openFromMemory(bytes: Buffer, trust: TrustSet | undefined): Promise<void> {
   const file = memoryFile(bytes);
   const authenticated = await authenticateBundle(file, (head) =>
     trust === undefined
-      ? { manifest: readManifest(head.manifestBytes) }
+      ? { manifest: readManifest(head.manifestBytes), digest: manifestDigest(head.manifestBytes) }
       : verifyManifest(head.manifestBytes, head.signatureBytes, trust),
   );
-  await checkAllNars(await openBundle(file, authenticated));
+  const bundle = await openBundle(file, authenticated);
+  await checkAllPieces(bundle);
+  await readAllNars(bundle);
 }
+
+/** In every way that is offered. This machine has no base of any difference. */
+async function readAllNars({ index, pieces, reader }: OpenedBundle): Promise<void> {
+  const nars = new NarReader(reader, async function* () {});
+  for (const [line, ways] of pieces)
+    for (const piece of ways)
+      for await (const chunk of nars.read(index.info(line), piece)) if (chunk.length === 0) continue;
+}
+
+/** What the unsigned texts are read against. */
+const index = indexOf([
+  indexedPath(1),
+  indexedPath(2, [], { ca: `text:sha256:${digits(1, 52)}` }),
+  indexedPath(3, [1, 2, 3]),
+]);
+export const fuzzedDigest = 'c'.repeat(64);
 
 const config = (schema: typeof policyParser | typeof settingsParser) => (text: string) =>
   parseConfig(text, { path: 'x', schema, code: 'policy-malformed' });
@@ -55,6 +78,9 @@ const config = (schema: typeof policyParser | typeof settingsParser) => (text: s
 /** Whatever reads text that somebody else wrote. Each returns, or throws a NixmakerError. */
 export const textParsers: Readonly<Record<string, (text: string) => unknown>> = {
   parseManifest,
+  parseIndex: (text) => ReleaseIndex.parse(Buffer.from(text), storePathOf(3)),
+  parseContents: (text) => parseContents(Buffer.from(text), { manifestDigest: fuzzedDigest, index }),
+  parseNixSignatures: (text) => NixSignatures.parse(Buffer.from(text), index),
   parseNarinfo,
   parsePublicKey,
   parseSecretKey,

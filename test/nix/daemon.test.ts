@@ -7,8 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import { openBundleFile } from '../../src/bundle/file.ts';
 import { NarReader } from '../../src/bundle/nar-reader.ts';
 import { authenticateBundle, openBundle } from '../../src/bundle/open.ts';
-import { closureInOrder } from '../../src/core/bundle/reference-order.ts';
-import { hashPart } from '../../src/core/store-path.ts';
+import type { Piece } from '../../src/core/release/contents-file.ts';
 import { addToDaemon, daemonSocketOf, type PathToAdd } from '../../src/nix/daemon.ts';
 import { encodeNumber, protocolVersion } from '../../src/nix/daemon-wire.ts';
 import { makeTrustSet, verifyManifest } from '../../src/signing/verify.ts';
@@ -40,18 +39,17 @@ async function pathsOfBundle(t: TestContext): Promise<PathToAdd[]> {
     file,
     await authenticateBundle(file, (head) => verifyManifest(head.manifestBytes, head.signatureBytes, trust)),
   );
-  const { paths, toplevel } = bundle.manifest;
-  const nars = new NarReader(bundle, noBase);
-  return closureInOrder(paths, toplevel).map((info) => ({
-    info: {
-      ...info,
-      signatures: bundle.narinfos.get(`${hashPart(info.path)}.narinfo`)?.signatures ?? [],
-    },
-    nar: () => nars.read(info),
+  const { index, nixSignatures, pieces, reader } = bundle;
+  const nars = new NarReader(reader, noBase);
+  return index.paths().map((name, line) => ({
+    path: name,
+    narSize: index.narSize(line),
+    info: () => ({ ...index.info(line), signatures: nixSignatures.of(line) }),
+    nar: () => nars.read(index.info(line), pieces.get(line)?.[0] as Piece),
   }));
 }
 
-const named = (paths: readonly PathToAdd[]) => paths.map(({ info }) => info.path as string).sort();
+const named = (paths: readonly PathToAdd[]) => paths.map(({ path }) => path as string).sort();
 
 test('what is not valid yet becomes valid, with what the builder has; the second time nothing is sent', async (t) => {
   const { target, socket } = await freshTarget();
@@ -64,7 +62,7 @@ test('what is not valid yet becomes valid, with what the builder has; the second
   );
   assert.equal(
     bytes,
-    paths.reduce((sum, { info }) => sum + info.narSize, 0),
+    paths.reduce((sum, { narSize }) => sum + narSize, 0),
   );
   assert.deepEqual(
     seen,
@@ -121,7 +119,7 @@ for (const [name, change, code] of [
     const last = paths.at(-1) as PathToAdd;
     const spoiled = [...paths.slice(0, -1), { ...last, nar: () => chunksOf(last.nar(), change) }];
     await assert.rejects(addToDaemon({ socket, paths: spoiled }), { code });
-    assert.ok(!(await target.validPaths()).includes(last.info.path));
+    assert.ok(!(await target.validPaths()).includes(last.path));
     const good = await addToDaemon({ socket, paths });
     t.after(good.release);
     assert.ok(good.bytes > 0, 'the same daemon, with good bytes');
@@ -144,7 +142,7 @@ test('a source that fails midway is what the import fails with', async (t) => {
   };
   const spoiled = paths.map((path, i) => (i === 1 ? { ...path, nar: gone } : path));
   await assert.rejects(addToDaemon({ socket, paths: spoiled }), /the stick was pulled/);
-  const [first, ...rest] = paths.map(({ info }) => info.path as string);
+  const [first, ...rest] = paths.map(({ path }) => path as string);
   const valid = await target.validPaths();
   assert.ok(rest.length > 0 && valid.every((path) => path === first), valid.join(' '));
 });

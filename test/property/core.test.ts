@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseManifest } from '../../src/core/bundle/manifest.ts';
 import { fingerprint, parseNarinfo, renderNarinfo } from '../../src/core/bundle/narinfo.ts';
 import { NixmakerError, printable } from '../../src/core/errors.ts';
 import { decodeNix32, encodeNix32 } from '../../src/core/nix32.ts';
 import { decide } from '../../src/core/policy/decide.ts';
 import type { Policy } from '../../src/core/policy/policy.ts';
+import { parseManifest } from '../../src/core/release/manifest.ts';
 import { hasBegunToChange, isEnd, mayFollow, type State, states } from '../../src/core/run/lifecycle.ts';
 import { planResume } from '../../src/core/run/resume.ts';
 import { operations } from '../../src/core/schema.ts';

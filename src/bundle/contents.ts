@@ -47,7 +47,7 @@ export async function isIntact(
   reader: PieceReader,
   piece: Piece,
   {
-    buffer = Buffer.alloc(chunkSize),
+    buffer = Buffer.allocUnsafe(Math.min(chunkSize, piece.size)),
     onBytes,
   }: { buffer?: Buffer; onBytes?: ((bytes: number) => void) | undefined } = {},
 ): Promise<boolean> {

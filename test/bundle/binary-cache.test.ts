@@ -1,49 +1,117 @@
 import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { zstdCompressSync } from 'node:zlib';
 import { serveBundle } from '../../src/bundle/binary-cache.ts';
-import { readMember } from '../../src/bundle/contents.ts';
-import { narOf } from '../../src/bundle/nar.ts';
-import { openTestBundle, temporaryFolder, writeTestBundle } from '../support/bundles.ts';
+import { type Narinfo, parseNarinfo } from '../../src/core/bundle/narinfo.ts';
 
-test('the cache serves the members under its secret path, and nothing anywhere else', async (t) => {
+import { type Piece, pieceName } from '../../src/core/release/contents-file.ts';
+import { hashPart } from '../../src/core/store-path.ts';
+import {
+  type BundlePlan,
+  deltaPiece,
+  nix32Of,
+  openTestBundle,
+  temporaryFolder,
+  wholePiece,
+  writeTestBundle,
+} from '../support/bundles.ts';
+import { storePathOf } from '../support/releases.ts';
+
+const base = Buffer.from('what this machine has '.repeat(100));
+
+/** A bundle that is served, all of it missing from the store; of several ways the first. */
+async function served(t: TestContext, plan: BundlePlan, without: readonly number[] = []) {
   const path = join(await temporaryFolder(t), 'web.tar');
-  await writeTestBundle(path, { narSizes: [600_000, 20] });
+  const { nars } = await writeTestBundle(path, plan);
   const bundle = await openTestBundle(path);
-  const cache = await serveBundle(bundle, { secret: 'secret', narOf });
-  t.after(() => cache.close());
-  for (const member of bundle.placed) {
-    const head = await fetch(`${cache.url}/${member.name}`, { method: 'HEAD' });
-    assert.equal(head.headers.get('content-length'), String(member.size));
-    const answer = await fetch(`${cache.url}/${member.name}`);
-    assert.deepEqual(Buffer.from(await answer.arrayBuffer()), await readMember(bundle, member));
+  const chosen = new Map<number, Piece>();
+  for (const [line, [first]] of bundle.pieces)
+    if (first !== undefined && !without.includes(line)) chosen.set(line, first);
+  const cache = await serveBundle(bundle, {
+    secret: 'secret',
+    chosen,
+    signaturesOf: (line) => [...bundle.nixSignatures.of(line), `root-1:${line}`],
+    narOf: async function* () {
+      yield base;
+    },
+  });
+  t.after(async () => {
+    await cache.close();
+    await bundle.file.close();
+  });
+  const ask = (name: string, init?: RequestInit) => fetch(`${cache.url}/${name}`, init);
+  const narinfo = async (line: number): Promise<Narinfo> =>
+    parseNarinfo(await (await ask(`${hashPart(bundle.index.path(line))}.narinfo`)).text());
+  const nar = async (line: number) => Buffer.from(await (await ask((await narinfo(line)).url)).arrayBuffer());
+  return { path, nars, bundle, cache, ask, narinfo, nar };
+}
+
+test('each path is served as it was signed, decompressed or restored, with every signature there is', async (t) => {
+  const { bundle, nars, narinfo, nar, ask } = await served(t, {
+    fileSizes: [600_000, 20],
+    pieces: ([library = base, text = base, system = base]) => [
+      wholePiece(0, zstdCompressSync(library)),
+      wholePiece(1, zstdCompressSync(text)),
+      deltaPiece(2, zstdCompressSync(system, { dictionary: base }), {
+        base: storePathOf(1),
+        baseNarHash: nix32Of(base),
+      }),
+    ],
+  });
+  assert.match(await (await ask('nix-cache-info')).text(), /^StoreDir: \/nix\/store$/m);
+  for (let line = 0; line < bundle.index.length; line++) {
+    const told = await narinfo(line);
+    const { path, narHash, narSize, references } = bundle.index.info(line);
+    assert.deepEqual([told.path, told.narHash, told.narSize], [path, narHash, narSize]);
+    assert.deepEqual(told.references, references);
+    assert.deepEqual(told.signatures, [...bundle.nixSignatures.of(line), `root-1:${line}`]);
+    const head = await ask(told.url, { method: 'HEAD' });
+    assert.equal(head.headers.get('content-length'), String(narSize));
+    assert.ok((await nar(line)).equals(nars[line] as Buffer));
   }
-  const { origin } = new URL(cache.url);
-  for (const wrong of [
-    `${origin}/nix-cache-info`,
-    `${origin}/other/meta`,
-    `${cache.url}/../secret/manifest.json`,
-    `${cache.url}/x`,
-  ]) {
-    assert.equal((await fetch(wrong)).status, 404, wrong);
-  }
-  assert.equal((await fetch(`${cache.url}/meta`, { method: 'PUT', body: 'x' })).status, 404);
-  await bundle.file.close();
 });
 
-test('a member altered after it was checked breaks the download, and the cache says why', async (t) => {
-  const path = join(await temporaryFolder(t), 'web.tar');
-  await writeTestBundle(path, { narSizes: [600_000, 20] });
-  const bundle = await openTestBundle(path);
-  const cache = await serveBundle(bundle, { secret: 'secret', narOf });
-  t.after(() => cache.close());
-  const large = bundle.placed.find((m) => m.size === 600_000);
-  assert.ok(large !== undefined);
+test('what is valid already is named, for Nix asks for all of a closure, and can’t be had', async (t) => {
+  const { narinfo, ask } = await served(t, {}, [0]);
+  const { url } = await narinfo(0);
+  assert.equal((await ask(url)).status, 404);
+});
+
+test('it answers under its secret path, and nowhere else', async (t) => {
+  const { cache, ask, narinfo } = await served(t, {});
+  const { origin } = new URL(cache.url);
+  const { url } = await narinfo(0);
+  for (const wrong of [
+    `${origin}/nix-cache-info`,
+    `${origin}/other/${url}`,
+    `${cache.url}/../secret/manifest.json`,
+    `${cache.url}/x`,
+    `${cache.url}/nar/${url}`,
+    `${cache.url}/meta`,
+  ])
+    assert.equal((await fetch(wrong)).status, 404, wrong);
+  assert.equal((await ask(url, { method: 'PUT', body: 'x' })).status, 404);
+});
+
+test('a piece that is altered after it was checked breaks the download, and the cache says why', async (t) => {
+  const { path, bundle, cache, narinfo, nar } = await served(t, { fileSizes: [600_000, 20] });
+  const { url } = await narinfo(0);
+  const piece = bundle.pieces.get(0)?.[0] as Piece;
   const file = await open(path, 'r+');
-  await file.write(Buffer.from('changed'), 0, 7, large.position + 1000);
+  await file.write(Buffer.from('changed'), 0, 7, (bundle.positions.get(pieceName(piece)) ?? 0) + 1000);
   await file.close();
-  await assert.rejects(fetch(`${cache.url}/${large.name}`).then((r) => r.arrayBuffer()));
+  await assert.rejects(nar(0), url);
   assert.equal(cache.fault()?.code, 'bundle-altered');
-  await bundle.file.close();
+});
+
+test('a piece of another path breaks the download, and the cache says whose fault it is', async (t) => {
+  const { cache, nar } = await served(t, {
+    pieces: ([library = base]) => [0, 1, 2].map((line) => wholePiece(line, zstdCompressSync(library))),
+  });
+  await nar(0);
+  assert.equal(cache.fault(), undefined);
+  await assert.rejects(nar(1));
+  assert.equal(cache.fault()?.code, 'bundle-malformed');
 });

@@ -1,13 +1,20 @@
+/** The one file that a bundle is: its members, their headers, and every byte that is computed. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { link, mkdir, open, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkAllNars, readMember, streamMember } from '../../src/bundle/contents.ts';
+import { checkAllPieces, readPiece, streamPiece } from '../../src/bundle/contents.ts';
 import { openBundleFile } from '../../src/bundle/file.ts';
+import { distinctPieces } from '../../src/bundle/members.ts';
 import { encodeHeader, sizeFromHeader } from '../../src/bundle/ustar.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
-import { openTestBundle, temporaryFolder, writeTestBundle } from '../support/bundles.ts';
+import { pieceName } from '../../src/core/release/contents-file.ts';
+import { makeTrustSet } from '../../src/signing/verify.ts';
+import { openFromMemory } from '../fuzz/target.ts';
+import { openTestBundle, pair, temporaryFolder, wholePiece, writeTestBundle } from '../support/bundles.ts';
+import { assemble, bytesOf, takeApart, withBytes } from '../support/forge.ts';
+import { base256 } from '../support/forge-release.ts';
 
 async function refused(work: Promise<unknown>, ...codes: ReasonCode[]): Promise<void> {
   await assert.rejects(work, (error: unknown) => {
@@ -20,19 +27,25 @@ async function refused(work: Promise<unknown>, ...codes: ReasonCode[]): Promise<
 const checkAll = async (path: string) => {
   const bundle = await openTestBundle(path);
   try {
-    await checkAllNars(bundle);
+    await checkAllPieces(bundle);
   } finally {
     await bundle.file.close();
   }
 };
 
+const narinfo = (letter: string) => `${letter.repeat(32)}.narinfo`;
+
 test('GNU tar lists a bundle as read-only files of root at time zero, in the order of the format', async (t) => {
-  const folder = await temporaryFolder(t);
-  const path = join(folder, 'web.tar');
-  const manifest = await writeTestBundle(path);
+  const path = join(await temporaryFolder(t), 'web.tar');
+  const { pieces } = await writeTestBundle(path);
   const listing = execFileSync('tar', ['--utc', '-tvf', path], { encoding: 'utf8' }).trimEnd().split('\n');
   const names = listing.map((line) => line.split(/\s+/)[5]);
-  assert.deepEqual(names, ['manifest.json', 'manifest.sig', ...manifest.members.map((m) => m.name)]);
+  assert.deepEqual(names, [
+    ...['manifest.json', 'manifest.sig', 'index', 'nix.sig', 'contents', 'meta', 'nix-cache-info'],
+    // In the order of the lines, which is that of depth and name.
+    ...[narinfo('c'), narinfo('d'), narinfo('b')],
+    ...pieces.keys(),
+  ]);
   for (const line of listing) assert.match(line, /^-r--r--r-- 0\/0 +\d+ 1970-01-01 00:00 /);
 });
 
@@ -43,21 +56,45 @@ test('a header tells its size for its own name only', () => {
   }
 });
 
-test('a member of 8 GiB can’t be written', () => {
-  assert.throws(() => encodeHeader('nar/x', 8 * 1024 ** 3), /bundle-too-large/);
+test('from 8 GiB on, and not below, a size is in base 256, as GNU tar reads it', async (t) => {
+  const path = join(await temporaryFolder(t), 'large.tar');
+  for (const size of [8 ** 11 - 1, 8 ** 11, 8 ** 11 + 1, 2 ** 40]) {
+    const header = encodeHeader('nar/x', size);
+    const field = size < 8 ** 11 ? Buffer.from(`${size.toString(8)}\0`) : base256(size);
+    assert.deepEqual(header.subarray(124, 136), field);
+    await writeFile(path, header);
+    // Sparse: what is listed is what the header says.
+    await truncate(path, 512 * (3 + Math.ceil(size / 512)));
+    const listed = execFileSync('tar', ['-tvf', path], { encoding: 'utf8' });
+    assert.equal(listed.split(/\s+/)[2], String(size));
+  }
 });
 
-test('a whole bundle opens, and its members read as signed', async (t) => {
+test('a whole bundle opens, and its pieces read as they are announced', async (t) => {
   const path = join(await temporaryFolder(t), 'web.tar');
-  await writeTestBundle(path, { narSizes: [600_000, 0] });
+  const { pieces } = await writeTestBundle(path, { fileSizes: [600_000, 0] });
   const bundle = await openTestBundle(path);
-  await checkAllNars(bundle);
-  for (const member of bundle.placed) {
+  await checkAllPieces(bundle);
+  for (const piece of distinctPieces(bundle)) {
     const chunks: Buffer[] = [];
-    for await (const chunk of streamMember(bundle, member)) chunks.push(chunk);
-    assert.deepEqual(Buffer.concat(chunks), await readMember(bundle, member));
+    for await (const chunk of streamPiece(bundle.reader, piece)) chunks.push(chunk);
+    assert.deepEqual(Buffer.concat(chunks), pieces.get(pieceName(piece)));
+    assert.deepEqual(
+      await readPiece(bundle.reader, piece, Buffer.alloc(piece.size)),
+      pieces.get(pieceName(piece)),
+    );
   }
   await bundle.file.close();
+});
+
+test('paths that share a file share a member', () => {
+  const [one, two] = [0, 1].map((line) => wholePiece(line, Buffer.from('the same')).piece);
+  assert.ok(one !== undefined && two !== undefined);
+  const pieces = new Map([
+    [0, [one]],
+    [1, [two]],
+  ]);
+  assert.deepEqual([...distinctPieces({ pieces })], [one]);
 });
 
 test('cut off at any multiple of 512 bytes, a bundle is truncated and nothing else', async (t) => {
@@ -72,35 +109,47 @@ test('cut off at any multiple of 512 bytes, a bundle is truncated and nothing el
   }
 });
 
-test('a flipped bit anywhere is noticed', async (t) => {
-  const folder = await temporaryFolder(t);
-  const path = join(folder, 'web.tar');
-  await writeTestBundle(path, { narSizes: [900, 100] });
-  const whole = await readFile(path);
-  const flipped = join(folder, 'flipped.tar');
-  for (let at = 0; at < whole.length; at += 37) {
-    const bytes = Buffer.from(whole);
-    bytes[at] = (bytes[at] ?? 0) ^ 0x10;
-    await writeFile(flipped, bytes);
-    await assert.rejects(checkAll(flipped), NixmakerError, `byte ${at}`);
+test('every byte of every member but the first two is what it has to be', async (t) => {
+  const path = join(await temporaryFolder(t), 'web.tar');
+  await writeTestBundle(path, { fileSizes: [100, 100] });
+  const apart = await takeApart(path);
+  const trust = makeTrustSet([pair.public], 1);
+  await openFromMemory(apart.whole, trust);
+  for (const { name, bytes } of apart.members) {
+    const isPiece = name.includes('/');
+    const code = isPiece || name === 'index' ? 'bundle-altered' : 'bundle-malformed';
+    // Of a piece the digest is compared: every tenth byte shows that.
+    for (let at = 0; at < bytes.length; at += isPiece ? 10 : 1) {
+      const spoilt = Buffer.from(bytes);
+      spoilt[at] = (spoilt[at] ?? 0) ^ 1;
+      const whole = assemble({ ...apart, members: withBytes(apart, name, spoilt) });
+      await assert.rejects(openFromMemory(whole, trust), { code }, `byte ${at} of ${name}`);
+    }
   }
 });
 
-test('a stream of altered contents ends before its last chunk', async (t) => {
+test('a flipped bit anywhere is noticed, in headers and between members as well', async (t) => {
   const path = join(await temporaryFolder(t), 'web.tar');
-  await writeTestBundle(path, { narSizes: [700_000, 10] });
+  await writeTestBundle(path, { fileSizes: [900, 100] });
+  const whole = await readFile(path);
+  const trust = makeTrustSet([pair.public], 1);
+  for (let at = 0; at < whole.length; at += 23) {
+    const bytes = Buffer.from(whole);
+    bytes[at] = (bytes[at] ?? 0) ^ 0x10;
+    await assert.rejects(openFromMemory(bytes, trust), NixmakerError, `byte ${at}`);
+  }
+});
+
+test('a piece that is altered after it was checked is told from a bundle that lies', async (t) => {
+  const path = join(await temporaryFolder(t), 'web.tar');
+  await writeTestBundle(path, { fileSizes: [700_000, 10] });
   const bundle = await openTestBundle(path);
-  const large = bundle.placed.find((m) => m.size === 700_000);
+  const [large] = [...distinctPieces(bundle)].filter((piece) => piece.size > 600_000);
   assert.ok(large !== undefined);
   const file = await open(path, 'r+');
-  await file.write(Buffer.from([1, 2, 3]), 0, 3, large.position);
+  await file.write(Buffer.from([1, 2, 3]), 0, 3, bundle.positions.get(pieceName(large)) ?? 0);
   await file.close();
-  let got = 0;
-  const reading = (async () => {
-    for await (const chunk of streamMember(bundle, large)) got += chunk.length;
-  })();
-  await refused(reading, 'bundle-altered');
-  assert.ok(got < large.size);
+  await refused(checkAllPieces(bundle), 'bundle-altered');
   await bundle.file.close();
 });
 
@@ -112,23 +161,54 @@ test('bytes after the end are refused', async (t) => {
   await refused(checkAll(path), 'bundle-trailing-data');
 });
 
-for (const [what, spoil] of [
-  ['a missing NAR', (m: readonly unknown[]) => m.slice(0, -1)],
-  ['a missing narinfo', (m: readonly unknown[]) => m.toSpliced(2, 1)],
-  ['members in another order', (m: readonly unknown[]) => m.toReversed()],
-] as const) {
-  test(`${what} is refused even when it is signed`, async (t) => {
+for (const [what, spoil, code, detail] of [
+  ['a missing piece', (p: readonly string[]) => p.slice(0, -1), 'bundle-malformed', /header of nar/],
+  [
+    'a missing narinfo',
+    (p: readonly string[]) => p.filter((n) => n !== narinfo('d')),
+    'bundle-malformed',
+    /header of d/,
+  ],
+  [
+    'a narinfo twice',
+    (p: readonly string[]) => p.toSpliced(5, 0, narinfo('c')),
+    'bundle-malformed',
+    /header of d/,
+  ],
+  [
+    'members in another order',
+    (p: readonly string[]) => p.toSpliced(5, 2, narinfo('d'), narinfo('c')),
+    'bundle-malformed',
+    /header of c/,
+  ],
+  [
+    'no nix.sig',
+    (p: readonly string[]) => p.toSpliced(1, 1),
+    'bundle-malformed',
+    /nix\.sig is not in its place/,
+  ],
+  [
+    'no contents',
+    (p: readonly string[]) => p.toSpliced(2, 1),
+    'bundle-malformed',
+    /contents is not in its place/,
+  ],
+  ['no index', (p: readonly string[]) => p.slice(1), 'bundle-malformed', /the index does not follow/],
+] as const)
+  test(`${what}: refused, although manifest and index are as they were signed`, async (t) => {
     const path = join(await temporaryFolder(t), 'web.tar');
-    await writeTestBundle(path, { members: (m) => spoil(m) as typeof m });
-    await refused(checkAll(path), 'manifest-malformed', 'closure-incomplete');
+    await writeTestBundle(path);
+    const apart = await takeApart(path);
+    const names = spoil(apart.members.map((m) => m.name));
+    const members = names.map((name) => ({ name, bytes: bytesOf(apart, name) }));
+    const whole = assemble({ ...apart, members });
+    const trust = makeTrustSet([pair.public], 1);
+    await assert.rejects(openFromMemory(whole, trust), (error: unknown) => {
+      assert.ok(error instanceof NixmakerError, String(error));
+      assert.deepEqual([error.code, detail.test(error.detail)], [code, true], error.message);
+      return true;
+    });
   });
-}
-
-test('a narinfo that says something else than the manifest is refused even when it is signed', async (t) => {
-  const path = join(await temporaryFolder(t), 'web.tar');
-  await writeTestBundle(path, { narinfo: (info) => ({ ...info, narSize: info.narSize + 1 }) });
-  await refused(checkAll(path), 'bundle-malformed');
-});
 
 for (const what of ['empty', 'random', 'text', 'gzip'] as const) {
   test(`a file that is ${what} is no bundle`, async (t) => {
@@ -164,9 +244,9 @@ test('a hard link is as good as the file', async (t) => {
 test('a foreign tar with the same members is refused: there is one header for each', async (t) => {
   const folder = await temporaryFolder(t);
   const path = join(folder, 'web.tar');
-  const manifest = await writeTestBundle(path);
+  await writeTestBundle(path);
+  const names = ['manifest.json', 'manifest.sig', ...(await takeApart(path)).members.map((m) => m.name)];
   execFileSync('tar', ['-xf', path, '-C', folder]);
-  const names = ['manifest.json', 'manifest.sig', ...manifest.members.map((m) => m.name)];
   execFileSync('tar', ['--format=ustar', '-cf', join(folder, 'again.tar'), '-C', folder, ...names]);
   await refused(checkAll(join(folder, 'again.tar')), 'not-a-bundle');
 });

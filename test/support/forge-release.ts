@@ -3,13 +3,12 @@
  * everything that is computed from them computed once more, so that nothing but the lie itself can be what is refused. Written
  * here by hand: nixmaker’s own writers would refuse most of it.
  */
-import { createHash } from 'node:crypto';
-import { encodeNix32 } from '../../src/core/nix32.ts';
 import { encodeManifest, type ManifestInput } from '../../src/core/release/manifest.ts';
 import type { StorePath } from '../../src/core/store-path.ts';
 import type { SecretKey } from '../../src/signing/nix-key.ts';
 import { signPath } from '../../src/signing/path-signature.ts';
 import { signManifest } from '../../src/signing/signature-file.ts';
+import { nix32Of } from './bundles.ts';
 import {
   assemble,
   bytesOf,
@@ -42,8 +41,6 @@ export function freshLines({ good, running }: Kit): number[] {
   const there = new Set(linesOf(running).map(([name]) => name));
   return linesOf(good).flatMap(([name], line) => (there.has(name) ? [] : [line]));
 }
-
-export const nix32Of = (bytes: Buffer): string => encodeNix32(createHash('sha256').update(bytes).digest());
 
 export const pieceNameOf = ([, kind, , digest]: Way): string => {
   const name = String(digest);

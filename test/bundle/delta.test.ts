@@ -84,7 +84,7 @@ function pair(base: Buffer, target: Buffer) {
   });
   const { piece } = deltaPiece(0, patch, { base: storePathOf(1), baseNarHash: nix32Of(base) });
   /** What it gives, whatever that is: whether it is what was signed, its reader sees to (nar-reader.test.ts). */
-  const restore = async (given = { base, patch }) => {
+  const restore = async (given: Readonly<Record<'base' | 'patch', Buffer>> = { base, patch }) => {
     const chunks: Buffer[] = [];
     const sources = {
       base: stream(given.base),
@@ -144,7 +144,7 @@ test('another base, a turned bit, a frame cut off, or one that never ends: nothi
 test('a base beyond what is held in memory is told as missing, and not read to its end', async () => {
   let given = 0;
   async function* endless(): AsyncGenerator<Buffer> {
-    for (const chunk = Buffer.alloc(16 * 1024 * 1024); ; given += chunk.length) yield chunk;
+    for (; ; given += 16 * 1024 * 1024) yield Buffer.alloc(16 * 1024 * 1024);
   }
   const { piece } = deltaPiece(0, Buffer.from('x'), { base: storePathOf(1), baseNarHash: digits(1, 52) });
   const sources = { base: endless(), patch: { size: 1, chunks: stream(Buffer.from('x')) } };

@@ -37,7 +37,7 @@ export const rows = (values: readonly unknown[]): string =>
   values.map((v) => `${JSON.stringify(v)}\n`).join('');
 
 /** Numbers of the good bundle’s lines whose paths the target does not have yet. */
-export function freshLines({ good, running }: Kit): number[] {
+export function freshLines({ good, running }: Pick<Kit, 'good' | 'running'>): number[] {
   const there = new Set(linesOf(running).map(([name]) => name));
   return linesOf(good).flatMap(([name], line) => (there.has(name) ? [] : [line]));
 }
@@ -149,7 +149,7 @@ export interface Rebuilt {
  * The good bundle, changed, and consistent again. The manifest is signed anew by the key that the target trusts where index,
  * lines or manifest are others: only a builder gone wrong can do that. All else anybody can do who carries a bundle.
  */
-export function rebuilt(kit: Kit, change: Rebuilt): Buffer {
+export function rebuilt(kit: Pick<Kit, 'good' | 'trusted'>, change: Rebuilt): Buffer {
   const { good, trusted } = kit;
   const lines = change.lines ?? linesOf(good);
   const isSignedAnew = (change.lines ?? change.index ?? change.manifest) !== undefined;

@@ -43,6 +43,12 @@ const trust = makeTrustSet([pair.public], 1);
 
 export const nix32Of = (bytes: Buffer): string => encodeNix32(createHash('sha256').update(bytes).digest());
 
+/** As a manifest names it. */
+export const signedFileOfBytes = (bytes: Buffer) => ({
+  size: bytes.length,
+  sha256: createHash('sha256').update(bytes).digest('hex'),
+});
+
 /** A string in a NAR: its length, its bytes, zeros up to a multiple of eight. */
 function narString(bytes: Buffer): Buffer {
   const length = Buffer.alloc(8);
@@ -132,9 +138,8 @@ function makeRelease({
   const root = paths.at(-1)?.path as StorePath;
   const { text, totals } = encodeIndex(paths, root);
   const bytes = Buffer.from(text);
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
   const manifestBytes = Buffer.from(
-    encodeManifest(manifestInput({ totals, index: { size: bytes.length, sha256 }, ...plan.manifest })),
+    encodeManifest(manifestInput({ totals, index: signedFileOfBytes(bytes), ...plan.manifest })),
   );
   const index = ReleaseIndex.parse(bytes, root);
   const made = plan.pieces?.(nars) ?? nars.map((nar, line) => wholePiece(line, zstdCompressSync(nar)));

@@ -143,17 +143,18 @@ fetch_nix() {
     nix-collect-garbage=$_nix nix-hash=$_nix
 }
 
-# What carries pools to machines in the tests: rsync and rclone.
+# What carries pools to machines in the tests, rsync and rclone; and other people's readers of tars.
 ensure_carriers() {
   _carriers=$nixmaker_cache/carriers
-  if [ "$(cat "$_carriers/stamp" 2>/dev/null)" != "1 $_carriers" ]; then
-    say "fetching rsync and rclone from Debian's mirror (about 30 MB)…"
+  if [ "$(cat "$_carriers/stamp" 2>/dev/null)" != "2 $_carriers" ]; then
+    say "fetching rsync, rclone and readers of tars from Debian's mirror (about 33 MB)…"
     # Not in forky at present.
     debian_suite=trixie
-    fetch_debian "$_carriers" rsync rclone
+    fetch_debian "$_carriers" rsync rclone libarchive-tools 7zip busybox
     unset debian_suite
-    wrap_programs "$_carriers" rsync=usr/bin/rsync rclone=usr/bin/rclone
-    printf '%s\n' "1 $_carriers" >"$_carriers/stamp"
+    wrap_programs "$_carriers" rsync=usr/bin/rsync rclone=usr/bin/rclone bsdtar=usr/bin/bsdtar 7za=usr/lib/7zip/7za \
+      busybox=usr/bin/busybox
+    printf '%s\n' "2 $_carriers" >"$_carriers/stamp"
   fi
   export NIXMAKER_CARRIERS="$_carriers/bin"
 }

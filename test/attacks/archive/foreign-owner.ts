@@ -3,5 +3,6 @@ import { type Attack, withHeader } from '../../support/forge.ts';
 export default {
   threat: 'a member that would be unpacked as somebody’s',
   refusedAs: ['bundle-malformed'],
+  because: /the header of nar\/.* is not what is announced/,
   make: (kit) => withHeader(kit, { uid: 1000 }),
 } satisfies Attack;

@@ -3,5 +3,6 @@ import { type Attack, withHeader } from '../../support/forge.ts';
 export default {
   threat: 'a sparse member that unfolds to terabytes',
   refusedAs: ['bundle-malformed'],
+  because: /the header of nar\/.* is not what is announced/,
   make: (kit) => withHeader(kit, { type: 'S', magic: 'ustar  ' }),
 } satisfies Attack;

@@ -3,5 +3,6 @@ import { type Attack, withHeader } from '../../support/forge.ts';
 export default {
   threat: 'a name that is another one on a file system without case',
   refusedAs: ['bundle-malformed'],
+  because: /the header of meta is/,
   make: (kit) => withHeader(kit, { name: 'META' }, 'meta'),
 } satisfies Attack;

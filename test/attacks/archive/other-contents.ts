@@ -3,6 +3,7 @@ import { type Attack, assemble } from '../../support/forge.ts';
 export default {
   threat: 'a NAR is replaced by one of the same size',
   refusedAs: ['bundle-altered'],
+  because: /^nar\/.* is damaged$/,
   make: ({ good }) => {
     const last = good.members.at(-1) as (typeof good.members)[number];
     return assemble({

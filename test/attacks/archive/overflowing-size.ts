@@ -3,5 +3,6 @@ import { type Attack, withHeader } from '../../support/forge.ts';
 export default {
   threat: 'an octal number beyond what a reader can count',
   refusedAs: ['bundle-malformed'],
+  because: /the header of nar\/.* is not what is announced/,
   make: (kit) => withHeader(kit, { sizeField: Buffer.from('777777777777') }),
 } satisfies Attack;

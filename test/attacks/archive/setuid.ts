@@ -3,5 +3,6 @@ import { type Attack, withHeader } from '../../support/forge.ts';
 export default {
   threat: 'a member that would be unpacked with setuid',
   refusedAs: ['bundle-malformed'],
+  because: /the header of nar\/.* is not what is announced/,
   make: (kit) => withHeader(kit, { mode: 0o4755 }),
 } satisfies Attack;

@@ -3,5 +3,6 @@ import { type Attack, withHeader } from '../../support/forge.ts';
 export default {
   threat: 'a link that later members are written through',
   refusedAs: ['bundle-malformed'],
+  because: /the header of nar\/.* is not what is announced/,
   make: (kit) => withHeader(kit, { type: '2', link: '/etc' }),
 } satisfies Attack;

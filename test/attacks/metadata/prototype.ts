@@ -3,6 +3,7 @@ import { type Attack, resigned } from '../../support/forge.ts';
 export default {
   threat: 'a key that changes what every object is',
   refusedAs: ['manifest-malformed'],
+  because: /__proto__/,
   make: (kit) =>
     resigned(
       kit,

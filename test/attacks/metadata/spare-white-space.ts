@@ -3,5 +3,6 @@ import { type Attack, resigned } from '../../support/forge.ts';
 export default {
   threat: 'one manifest in two spellings',
   refusedAs: ['manifest-malformed'],
+  because: /it is not in canonical form/,
   make: (kit) => resigned(kit, ` ${kit.good.manifestBytes.toString()}`),
 } satisfies Attack;

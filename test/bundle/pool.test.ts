@@ -1,15 +1,36 @@
 /** Pools: many hosts on one medium, parts for FAT32, and what a hostile or unfinished one does. */
 import assert from 'node:assert/strict';
-import { appendFile, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { streamMember } from '../../src/bundle/contents.ts';
+import { checkAllPieces } from '../../src/bundle/contents.ts';
 import { readHeadFiles } from '../../src/bundle/head-files.ts';
 import { openParts, sizeOfParts } from '../../src/bundle/parts.ts';
-import { cacheOf, hostsOf, listPool, openPool, presentInPool, requirePlace } from '../../src/bundle/pool.ts';
+import {
+  cacheOf,
+  hostsOf,
+  listPool,
+  measurePool,
+  openPool,
+  readPoolRelease,
+  requirePlace,
+} from '../../src/bundle/pool.ts';
+import { PoolIndex } from '../../src/bundle/pool-index.ts';
+import { collectGarbage } from '../../src/bundle/pool-prune.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
+import { namesInContents } from '../../src/core/release/contents-file.ts';
+import { withoutVerifying } from '../../src/desk/keys/read-release.ts';
 import { putBundles } from '../../src/desk/pool/put.ts';
-import { readManifest } from '../../src/signing/verify.ts';
 import { temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 
 async function refused(work: Promise<unknown>, code: ReasonCode): Promise<void> {
@@ -25,28 +46,35 @@ async function makePool(t: TestContext, largest?: number) {
   const medium = join(folder, 'stick');
   await mkdir(medium);
   const bundle = join(folder, 'web.tar');
-  await writeTestBundle(bundle, { narSizes: [700_000, 100], manifest: { sequence: 7 } });
+  const made = await writeTestBundle(bundle, { fileSizes: [700_000, 100], manifest: { sequence: 7 } });
   await putBundles({ medium, bundles: [bundle], keep: 1, ...(largest === undefined ? {} : { largest }) });
-  return { folder, medium, bundle, entry: join(hostsOf(medium), 'web', '7') };
+  return { folder, medium, bundle, made, entry: join(hostsOf(medium), 'web', '7') };
 }
 
-async function readAll(entry: string): Promise<number> {
+async function releaseOf(entry: string) {
   const head = await readHeadFiles(entry);
   assert.ok(head);
-  const manifest = readManifest(head.manifestBytes);
-  requirePlace(entry, manifest);
-  const pool = await openPool(entry, manifest);
-  let bytes = 0;
+  const authentic = withoutVerifying(head);
+  requirePlace(entry, authentic.manifest);
+  return readPoolRelease(entry, authentic);
+}
+
+/** All pieces, each as announced. @returns their bytes */
+async function readAll(entry: string): Promise<number> {
+  const pool = openPool(entry, await releaseOf(entry));
   try {
-    for (const member of manifest.members)
-      for await (const chunk of streamMember(pool, member)) bytes += chunk.length;
+    await checkAllPieces(pool);
   } finally {
     await pool.close();
   }
-  return bytes;
+  return (await measurePool(entry, pool)).present;
 }
 
-const narsOf = async (medium: string) => readdir(join(cacheOf(medium), 'nar'));
+/** Below `nar/`. */
+const narsOf = async (medium: string) =>
+  (await readdir(join(cacheOf(medium), 'nar'), { recursive: true })).filter((name) =>
+    name.includes('.nar.zst'),
+  );
 
 test('what was put is read as it was signed', async (t) => {
   const { entry, medium } = await makePool(t);
@@ -57,37 +85,97 @@ test('what was put is read as it was signed', async (t) => {
 test('a file too large for FAT32 lies in parts, which cat(1) would put together, and reads as one', async (t) => {
   const { entry, medium } = await makePool(t, 100_000);
   const large = (await narsOf(medium)).filter((n) => /\.nar\.zst\.\d{3}$/.test(n)).sort();
-  assert.equal(large.length, 7);
-  assert.ok((await readAll(entry)) > 700_000);
+  assert.equal(large.length, 8, 'what is random, and what a NAR and a frame come to besides');
+  const size = await readAll(entry);
+  assert.ok(size > 700_000);
   const whole = join(cacheOf(medium), 'nar', (large[0] as string).replace(/\.000$/, ''));
-  assert.equal(await sizeOfParts(whole), 700_000);
+  const bytes = (await sizeOfParts(whole)) ?? 0;
+  assert.ok(bytes > 700_000 && bytes < size);
   const all = Buffer.concat(await Promise.all(large.map((n) => readFile(join(cacheOf(medium), 'nar', n)))));
   const parts = await openParts(whole);
   assert.ok(parts);
   const across = Buffer.alloc(150_000);
   assert.equal(await parts.readInto(across, 90_000), across.length);
   assert.deepEqual(across, all.subarray(90_000, 240_000), 'a read over two borders');
-  assert.equal(await parts.readInto(Buffer.alloc(10), 700_000), 0, 'and one beyond the end');
+  assert.equal(await parts.readInto(Buffer.alloc(10), bytes), 0, 'and one beyond the end');
   await parts.close();
 });
 
 test('while a carrier is still at work bytes are missing, and the pool can’t be read', async (t) => {
   const { entry, medium } = await makePool(t);
-  const head = await readHeadFiles(entry);
-  assert.ok(head);
-  const manifest = readManifest(head.manifestBytes);
-  const size = manifest.members.reduce((sum, m) => sum + m.size, 0);
-  assert.equal(await presentInPool(entry, manifest), size);
-  const nar = manifest.members.find((m) => m.size === 700_000);
-  await rm(join(cacheOf(medium), nar?.name ?? ''));
-  assert.equal(await presentInPool(entry, manifest), size - 700_000);
+  const release = await releaseOf(entry);
+  const whole = await measurePool(entry, release);
+  assert.equal(whole.present, whole.expected);
+  const sizes = await Promise.all(
+    (await narsOf(medium)).map(async (name) => (await readFile(join(cacheOf(medium), 'nar', name))).length),
+  );
+  const [largest = ''] = (await narsOf(medium)).filter((_, i) => sizes[i] === Math.max(...sizes));
+  await rm(join(cacheOf(medium), 'nar', largest));
+  const { present } = await measurePool(entry, release);
+  assert.equal(present, whole.expected - Math.max(...sizes));
   await refused(readAll(entry), 'bundle-truncated');
-  const sig = join(entry, 'manifest.sig');
-  await rm(sig);
+  await rm(join(entry, 'manifest.sig'));
   assert.equal(await readHeadFiles(entry), undefined);
 });
 
-test('a changed member is never handed over whole', async (t) => {
+for (const [what, spoil, code] of [
+  ['without its index', (path: string) => rm(path), 'bundle-truncated'],
+  ['with half of its index', async (path: string) => truncate(path, 100), 'bundle-truncated'],
+  [
+    'with another index',
+    async (path: string) => writeFile(path, (await readFile(path)).fill(0x20)),
+    'bundle-altered',
+  ],
+] as const)
+  test(`an entry ${what} can’t be read`, async (t) => {
+    const { entry, medium } = await makePool(t);
+    const [index = ''] = (await readdir(join(cacheOf(medium), 'index'))).filter((n) => !n.endsWith('.sig'));
+    await spoil(join(cacheOf(medium), 'index', index));
+    await refused(readAll(entry), code);
+  });
+
+test('Nix’s signatures travel beside the index, and without them an entry is read all the same', async (t) => {
+  const { entry, medium, made } = await makePool(t);
+  assert.deepEqual((await releaseOf(entry)).nixSignatures.keyNames, made.release.nixSignatures.keyNames);
+  const names = await readdir(join(cacheOf(medium), 'index'));
+  await rm(join(cacheOf(medium), 'index', names.find((n) => n.endsWith('.sig')) ?? ''));
+  assert.deepEqual((await releaseOf(entry)).nixSignatures.keyNames, []);
+});
+
+test('contents tell the names of their pieces without an index; what is none of them, tells nothing', async (t) => {
+  const { made } = await makePool(t);
+  const { contentsBytes } = made.release;
+  assert.deepEqual([...namesInContents(contentsBytes)].sort(), [...made.pieces.keys()].sort());
+  const [head = '', ...lines] = contentsBytes.toString().trimEnd().split('\n');
+  const none = [
+    [],
+    lines,
+    [head, '[]'],
+    [head, '[0,"whole",1,"../../etc/passwd"]'],
+    [head, '[0,"text",1,2]'],
+    [head, '0'],
+  ];
+  for (const bad of none)
+    assert.throws(() => namesInContents(Buffer.from(bad.map((l) => `${l}\n`).join(''))), /bundle-malformed/);
+});
+
+test('what no entry needs is cleared away, parts as well, and nothing that has another name', async (t) => {
+  const { entry, medium } = await makePool(t, 100_000);
+  const theirs = ['index/README', 'nar/README', 'nar/aa'];
+  for (const name of theirs) await writeFile(join(cacheOf(medium), name), '');
+  const needed = new PoolIndex();
+  needed.add({ host: 'web', sequence: 7, needs: namesInContents((await releaseOf(entry)).contentsBytes) });
+  assert.equal(
+    await collectGarbage(medium, needed),
+    2,
+    'its index and the signatures, which it was not said to need',
+  );
+  const files = (await narsOf(medium)).length;
+  assert.equal(await collectGarbage(medium, new PoolIndex()), files);
+  for (const name of theirs) assert.equal(await readFile(join(cacheOf(medium), name), 'utf8'), '');
+});
+
+test('a changed piece is noticed', async (t) => {
   const { entry, medium } = await makePool(t);
   for (const name of await narsOf(medium)) {
     const path = join(cacheOf(medium), 'nar', name);
@@ -109,12 +197,13 @@ test('a manifest in the folder of another sequence or host is refused', async (t
   await refused(readAll(other), 'bundle-malformed');
 });
 
-test('links and pipes in a pool are no members', async (t) => {
+test('links in a pool are no pieces', async (t) => {
   const { entry, medium, folder } = await makePool(t);
   for (const name of await narsOf(medium)) {
     const path = join(cacheOf(medium), 'nar', name);
-    await rename(path, join(folder, name));
-    await symlink(join(folder, name), path);
+    const elsewhere = join(folder, basename(name));
+    await rename(path, elsewhere);
+    await symlink(elsewhere, path);
   }
   await refused(readAll(entry), 'not-a-bundle');
 });

@@ -72,6 +72,7 @@ test('a host that fails does not stop the others; summary and exit code say whic
     'first: evaluating',
     'first: building',
     'first: packing',
+    'first: counting',
     'first: writing',
     'first: built',
   ]);

@@ -1,6 +1,6 @@
 /** `put`: what it writes, shares, heals, prunes, and never touches. */
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { cacheOf, hostsOf, listPool } from '../../src/bundle/pool.ts';
@@ -37,17 +37,23 @@ async function desk(t: TestContext): Promise<Desk> {
 
 const fails = (code: ReasonCode) => (error: unknown) => error instanceof NixmakerError && error.code === code;
 const entries = async (medium: string) => (await listPool(medium)).map((e) => `${e.host}/${e.sequence}`);
-const nars = (medium: string) => readdir(join(cacheOf(medium), 'nar'));
+const nars = async (medium: string) =>
+  (await readdir(join(cacheOf(medium), 'nar'), { recursive: true })).filter((name) =>
+    name.endsWith('.nar.zst'),
+  );
+const indexes = (medium: string) => readdir(join(cacheOf(medium), 'index'));
 
 test('hosts are put side by side, older sequences and what they alone needed go', async (t) => {
   const { medium, bundle, put } = await desk(t);
   await put([await bundle('web', 1), await bundle('mail', 5)]);
   assert.deepEqual(await entries(medium), ['mail/5', 'web/1']);
-  assert.equal((await nars(medium)).length, 4);
+  assert.equal((await nars(medium)).length, 6);
+  assert.equal((await indexes(medium)).length, 4, 'of each an index, and what a Nix key has signed of it');
   const result = await put([await bundle('web', 2)]);
   assert.equal(result.pruned, 1);
   assert.deepEqual(await entries(medium), ['mail/5', 'web/2']);
-  assert.equal((await nars(medium)).length, 4, 'two of mail, two of the new web');
+  assert.equal((await nars(medium)).length, 6, 'three of mail, three of the new web');
+  assert.equal((await indexes(medium)).length, 4);
   await put([await bundle('web', 3)], { keep: 2 });
   assert.deepEqual(await entries(medium), ['mail/5', 'web/3', 'web/2']);
 });
@@ -57,7 +63,7 @@ test('the same once more writes nothing, and an older one is left out', async (t
   const second = await bundle('web', 2);
   await put([second]);
   const again = await put([second]);
-  assert.deepEqual(again.hosts, [{ host: 'web', sequence: 2, status: 'there', members: 0, bytes: 0 }]);
+  assert.deepEqual(again.hosts, [{ host: 'web', sequence: 2, status: 'there', files: 0, bytes: 0 }]);
   const older = await put([await bundle('web', 1)]);
   assert.equal(older.hosts[0]?.status, 'older');
 });
@@ -101,7 +107,7 @@ test('what was damaged on the medium is written again', async (t) => {
 
 test('a medium that does not keep what is written to it is named, and the host does not count as put', async (t) => {
   const { medium, bundle, put } = await desk(t);
-  const web = await bundle('web', 2, { narSizes: [100_000, 700] });
+  const web = await bundle('web', 2, { fileSizes: [100_000, 700] });
   // The kernel is asked to forget what was written before it is read back: that is when a bad stick shows.
   const run: ProcessRunner = async (program, args, options) => {
     const path = args.find((a) => a.startsWith('if='))?.slice(3);
@@ -152,24 +158,20 @@ test('nobody else’s file is touched', async (t) => {
   assert.deepEqual(await entries(medium), ['web/2', 'web/1'], 'a folder with somebody’s file in it stays');
 });
 
-test('with a manifest that can’t be read nothing old is deleted', async (t) => {
-  const { medium, bundle, put } = await desk(t);
-  await put([await bundle('web', 1), await bundle('mail', 1)]);
-  await writeFile(join(hostsOf(medium), 'mail', '1', 'manifest.json'), 'x');
-  const result = await put([await bundle('web', 2)]);
-  assert.match(result.notices.join(), /mail, sequence 1, can’t be read/);
-  assert.equal((await nars(medium)).length, 6);
-});
-
-test('a pool’s narinfo that another signer’s bundle needs stays, the other lies beside its manifest', async (t) => {
-  const { medium, bundle, put } = await desk(t);
-  const nars = { narSizes: [3000, 700] as const };
-  await put([await bundle('web', 1, nars)]);
-  await put([await bundle('mail', 1, nars)]);
-  // Made of random bytes the same path has another NAR, so all narinfos differ.
-  assert.equal((await readdir(join(hostsOf(medium), 'web', '1'))).length, 3);
-  assert.equal((await readdir(join(hostsOf(medium), 'mail', '1'))).length, 5);
-});
+for (const [what, spoil] of [
+  ['a manifest that can’t be read', (entry: string) => writeFile(join(entry, 'manifest.json'), 'x')],
+  ['contents that can’t be read', (entry: string) => writeFile(join(entry, 'contents'), 'x')],
+  ['no contents', (entry: string) => rm(join(entry, 'contents'))],
+] as const)
+  test(`with ${what} nothing old is deleted`, async (t) => {
+    const { medium, bundle, put } = await desk(t);
+    await put([await bundle('web', 1), await bundle('mail', 1)]);
+    await spoil(join(hostsOf(medium), 'mail', '1'));
+    const result = await put([await bundle('web', 2)]);
+    assert.match(result.notices.join(), /mail, sequence 1, needs can’t be read/);
+    assert.equal((await nars(medium)).length, 9);
+    assert.equal((await indexes(medium)).length, 6);
+  });
 
 test('without room nothing is written; unsigned bundles, no folder, and twins on FAT are refused', async (t) => {
   const { medium, bundle, put } = await desk(t);

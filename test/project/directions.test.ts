@@ -31,7 +31,8 @@ const mayUse: Readonly<Record<string, string>> = {
   'desk/build': 'core core/bundle core/release bundle files nix node p-limit process signing',
   'desk/keys': 'core core/bundle core/release core/policy bundle desk/build files node process signing',
   'desk/pool': 'core core/bundle core/release bundle desk/keys files media node p-limit process signing',
-  'desk/fleet': 'core core/bundle core/release core/run bundle desk/build desk/keys files node report signing',
+  'desk/fleet':
+    'core core/bundle core/release core/run bundle desk/build desk/keys files node report signing',
 
   'target/machine': `${core} activation bundle files media nix node process signing state`,
   'target/activate': `${machine} activation report zod`,

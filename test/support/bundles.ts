@@ -92,6 +92,8 @@ export interface BundlePlan {
   readonly manifest?: Partial<ManifestInput>;
   /** Instead of each line’s NAR, compressed. */
   readonly pieces?: (nars: readonly Buffer[]) => readonly MadePiece[];
+  /** Last chance to have the index say something else. */
+  readonly indexed?: (paths: readonly IndexedPath[]) => readonly IndexedPath[];
 }
 
 export interface TestRelease {
@@ -127,7 +129,7 @@ export function makeTestRelease(plan: BundlePlan = {}): TestRelease {
       ca,
     };
   });
-  return makeRelease({ ...plan, paths, nars });
+  return makeRelease({ ...plan, paths: plan.indexed?.(paths) ?? paths, nars });
 }
 
 function makeRelease({

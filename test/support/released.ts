@@ -36,8 +36,12 @@ export async function released(path: string): Promise<Released> {
 
 type Line = readonly [string, string, number, number, number, readonly number[], string];
 
-/** The same bundle with another index, as a builder gone wrong would write it; unsigned. */
-export const rewritten = (from: string, to: string, change: (line: Line) => Line): Promise<void> =>
+/** The same bundle with another index, as a builder gone wrong would write it. @param sign gives `manifest.sig` */
+export const rewritten = (
+  from: string,
+  to: string,
+  { change, sign }: { change: (line: Line) => Line; sign: (manifest: Buffer) => Promise<Buffer> },
+): Promise<void> =>
   withBundleFile(from, async (file) => {
     const authenticated = await authenticateBundle(file, withoutVerifying);
     const bundle = await openBundle(file, authenticated);
@@ -52,5 +56,5 @@ export const rewritten = (from: string, to: string, change: (line: Line) => Line
       path: from,
       position: bundle.positions.get(pieceName(piece)) ?? 0,
     });
-    await writeBundle(to, { manifestBytes, signatureBytes: Buffer.alloc(0), release, sourceOf });
+    await writeBundle(to, { manifestBytes, signatureBytes: await sign(manifestBytes), release, sourceOf });
   });

@@ -50,7 +50,9 @@ if (allCases) {
     };
     await vm.sh('modprobe vfat; mkfs.vfat -F 32 -n LARGE /dev/ubdb >/dev/null; mount -t vfat /dev/ubdb /mnt');
     await clock('put', 'nixmaker put /mnt /host/bundle.tar');
-    const parts = (await vm.sh('ls -l /mnt/nixmaker/cache/nar/* | grep -E "\\.[0-9]{3}$"')).trim().split('\n');
+    const parts = (await vm.sh('ls -l /mnt/nixmaker/cache/nar/* | grep -E "\\.[0-9]{3}$"'))
+      .trim()
+      .split('\n');
     assert.equal(parts.length, 2, parts.join('\n'));
     for (const part of parts) assert.ok(Number(part.split(/ +/)[4]) < 2 ** 32, part);
     await vm.sh('umount /mnt; mkdir -p /run/media/others/stick');

@@ -74,16 +74,16 @@ async function findPieces(
   const { pieces, lacking } = choosePieces(missing, offered, isUsable);
   const [first, ...more] = lacking;
   if (first === undefined) return pieces;
-  const others = more.length === 0 ? '' : ` and ${more.length} more`;
+  const others = more.length === 0 ? ' is not there' : ` and ${more.length} more are not there`;
   const path = contents.index.path(first.line);
   if (first.base === undefined)
-    throw new NixmakerError('base-missing', `${path}${others} are not there, and the bundle leaves them out`);
+    throw new NixmakerError('base-missing', `${path}${others}, and the bundle relies on it`);
   const isThere = bases.has(first.base);
   throw new NixmakerError(
     'base-missing',
     isThere
       ? `${first.base} is there, but was built elsewhere and holds something else than the bundle relies on`
-      : `${first.base}${others} are not there, and the bundle relies on them`,
+      : `${first.base}${others}, and the bundle relies on it`,
   );
 }
 

@@ -20,11 +20,22 @@ if (process.argv.length === 3 && ['--version', '-V'].includes(process.argv[2] ??
   process.exit(exitCodes.done);
 }
 
-try {
-  const { makeProgram } = await import('./program.ts');
-  await makeProgram(version).parseAsync();
-} catch (error) {
-  const { CommanderError } = await import('commander');
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+// Without an `await` out here, which the one file that is installed can't have (tools/compile.ts). So a verb that waits for
+// what never comes would end as if all were well.
+process.on('exit', () => {
+  process.exitCode ??= exitCodes.fault;
+});
+
+async function main(): Promise<void> {
+  try {
+    const { makeProgram } = await import('./program.ts');
+    await makeProgram(version).parseAsync();
+    process.exitCode ??= exitCodes.done;
+  } catch (error) {
+    const { CommanderError } = await import('commander');
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  }
 }
+
+void main();

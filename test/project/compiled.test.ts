@@ -9,7 +9,7 @@ import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();
 const installed = join(shop.folder, 'installed');
-const main = join(installed, 'dist/cli/main.js');
+const main = join(installed, 'dist/cli/main.cjs');
 
 test('it compiles into few files, which start without the packages', async () => {
   const compiled = await run(join(checkout, 'scripts/compile'), [join(installed, 'dist')]);

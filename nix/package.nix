@@ -28,8 +28,7 @@ buildNpmPackage {
       ../README.md
       ../share
       ../scripts/compile
-      ../tools/compile.ts
-      ../tools/nothing.ts
+      ../tools/compile
     ];
   };
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The command line. */
 import { readFileSync } from 'node:fs';
 import { hasErrno } from '../core/errno.ts';
@@ -20,7 +19,7 @@ if (process.argv.length === 3 && ['--version', '-V'].includes(process.argv[2] ??
   process.exit(exitCodes.done);
 }
 
-// Without an `await` out here, which the one file that is installed can't have (tools/compile.ts). So a verb that waits for
+// Without an `await` out here, which the one file that is installed can't have (tools/compile/main.ts). So a verb that waits for
 // what never comes would end as if all were well.
 process.on('exit', () => {
   process.exitCode ??= exitCodes.fault;

@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, glob, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { commandLine, compileInto } from '../../tools/compile.ts';
+import { commandLine, compileInto } from '../../tools/compile/main.ts';
 import { checkout } from './program.ts';
 
 const programs = {
   ...commandLine,
-  'machines/held-service': 'test/machines/held-service.ts',
-  'machines/killed-run': 'test/machines/killed-run.ts',
-  'machines/as-booted': 'test/machines/as-booted.ts',
+  'machines/held-service': { entry: 'test/machines/held-service.ts', calls: [['agent', 'none', '%no']] },
+  'machines/killed-run': { entry: 'test/machines/killed-run.ts', calls: [['%no']] },
+  'machines/as-booted': { entry: 'test/machines/as-booted.ts', calls: [['a-boot', '%no', 'agent']] },
 };
 const folder = join(checkout, 'test/out/built');
 const oneDay = 86_400_000;
@@ -18,15 +18,11 @@ const oneDay = 86_400_000;
 /** Of all that goes into it. */
 async function digest(): Promise<string> {
   const sources: string[] = [];
-  for await (const path of glob('src/**/*.ts', { cwd: checkout })) sources.push(path);
-  const others = [
-    'package.json',
-    'package-lock.json',
-    'tools/compile.ts',
-    'tools/nothing.ts',
-    ...Object.values(programs),
-  ];
-  const hash = createHash('sha256');
+  for await (const path of glob(['src/**/*.ts', 'tools/compile/*.ts'], { cwd: checkout })) sources.push(path);
+  const entries = Object.values(programs).map(({ entry }) => entry);
+  // What V8 makes of it is its own.
+  const hash = createHash('sha256').update(process.version);
+  const others = ['package.json', 'package-lock.json', 'test/machines/compile.ts', ...entries];
   for (const path of [...sources.sort(), ...others]) {
     const text = await readFile(join(checkout, path));
     hash.update(`${path} ${text.length}\n`).update(text);

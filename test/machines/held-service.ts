@@ -1,5 +1,5 @@
 /**
- * held-service.ts agent|activate|confirm [MAIN]: a service as production composes it, but for one thing: at the transitions that
+ * held-service.ts agent|activate|confirm MAIN [SETTINGS]: a service as production composes it, but for one thing: at the transitions that
  * /run/hold/at names ("agent before imported", one a line), it says so in /run/hold/held and stands still until
  * /run/hold/go is there, or /run/hold/held no more. So that it can be killed, or the machine’s power cut, at a moment
  * that was seen and not guessed.
@@ -13,8 +13,7 @@ import { confirmAtStart } from '../../src/target/root/confirm.ts';
 import { serveAgent } from '../../src/target/root/serve.ts';
 import { runAgent } from '../../src/target/service/agent.ts';
 
-const [who = '', commandLine = new URL('../../src/cli/main.ts', import.meta.url).pathname] =
-  process.argv.slice(2);
+const [who = '', commandLine = '', settingsFile] = process.argv.slice(2);
 // The health checks run in a process of their own, started by the name of this one.
 process.argv[1] = commandLine;
 const folder = '/run/hold';
@@ -37,7 +36,7 @@ const emit = makeLog({ level: 'info', journald: true, write: (text) => process.s
 
 async function main(): Promise<void> {
   const machine: Machine = {
-    ...(await openMachineHere({}, emit)),
+    ...(await openMachineHere({ settingsFile }, emit)),
     onTransition: (when, state) => holdAt(`${who} ${when} ${state}`),
   };
   if (who === 'agent') {

@@ -1,2 +1,0 @@
-/** Stands for a package that is asked for and never used (tools/compile.ts). */
-export {};

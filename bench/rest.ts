@@ -22,7 +22,7 @@ export async function measureRest(place: string, key: Key): Promise<RestFigures>
   const installed = join(place, 'installed');
   must(await run(join(checkout, 'scripts/compile'), [join(installed, 'dist')]));
   await cp(join(checkout, 'package.json'), join(installed, 'package.json'));
-  const main = join(installed, 'dist/cli/main.js');
+  const main = join(installed, 'dist/cli/main.cjs');
   const env = { NODE_OPTIONS: '--jitless --max-semi-space-size=2' };
   const { target, remove } = await freshTarget(join(place, 'resting'), { key });
   const versions: number[] = [];

@@ -21,7 +21,6 @@ buildNpmPackage {
       ../package.json
       ../package-lock.json
       ../tsconfig.json
-      ../tsconfig.build.json
       ../src
       ../systemd
       ../nixos-module
@@ -29,6 +28,7 @@ buildNpmPackage {
       ../README.md
       ../share
       ../scripts/compile
+      ../tools/compile
     ];
   };
 

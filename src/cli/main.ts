@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The command line. */
 import { readFileSync } from 'node:fs';
 import { hasErrno } from '../core/errno.ts';
@@ -20,11 +19,22 @@ if (process.argv.length === 3 && ['--version', '-V'].includes(process.argv[2] ??
   process.exit(exitCodes.done);
 }
 
-try {
-  const { makeProgram } = await import('./program.ts');
-  await makeProgram(version).parseAsync();
-} catch (error) {
-  const { CommanderError } = await import('commander');
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+// Without an `await` out here, which the one file that is installed can't have (tools/compile/main.ts). So a verb that waits for
+// what never comes would end as if all were well.
+process.on('exit', () => {
+  process.exitCode ??= exitCodes.fault;
+});
+
+async function main(): Promise<void> {
+  try {
+    const { makeProgram } = await import('./program.ts');
+    await makeProgram(version).parseAsync();
+    process.exitCode ??= exitCodes.done;
+  } catch (error) {
+    const { CommanderError } = await import('commander');
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  }
 }
+
+void main();

@@ -12,17 +12,22 @@ import { runOnce } from '../../src/target/service/agent.ts';
 import { takeBundle } from '../../src/target/update/take.ts';
 
 const [bootId = '', settingsFile = '', verb = '', argument = ''] = process.argv.slice(2);
-const machine = { ...(await openMachineHere({ settingsFile }, () => undefined)), bootId };
-const root = await rootFor(machine);
-const receipts: unknown[] = [];
-if (verb === 'agent') await runOnce(machine, root, (receipt) => receipts.push(receipt));
-else if (verb === 'confirm') receipts.push(await confirmByHand(requireRoot(machine, 'confirm')));
-else
-  receipts.push(
-    await takeBundle(machine, root, {
-      name: argument,
-      source: { format: 'bundle', file: argument },
-      operation: operation.parse(verb),
-    }),
-  );
-process.stdout.write(JSON.stringify(receipts));
+
+async function main(): Promise<void> {
+  const machine = { ...(await openMachineHere({ settingsFile }, () => undefined)), bootId };
+  const root = await rootFor(machine);
+  const receipts: unknown[] = [];
+  if (verb === 'agent') await runOnce(machine, root, (receipt) => receipts.push(receipt));
+  else if (verb === 'confirm') receipts.push(await confirmByHand(requireRoot(machine, 'confirm')));
+  else
+    receipts.push(
+      await takeBundle(machine, root, {
+        name: argument,
+        source: { format: 'bundle', file: argument },
+        operation: operation.parse(verb),
+      }),
+    );
+  process.stdout.write(JSON.stringify(receipts));
+}
+
+void main();

@@ -83,15 +83,13 @@ export async function startBed(folder: string): Promise<Bed> {
       if (ran.code !== 0) throw new Error(ran.stderr);
     },
     until: async (script, ...args) => {
-      // Long, for a machine with much else to do: what is waited for is a condition, not a time.
-      const deadline = performance.now() + 60_000;
-      while ((await inside(['sh', '-euc', script, 'sh', ...args])).code !== 0) {
-        if (performance.now() < deadline) await sleep(50);
-        else
-          throw new Error(
-            `never: ${script}\n${(await inside(['journalctl', '--no-pager', '--lines', '60', '--output', 'cat'])).stdout}`,
-          );
-      }
+      // Looked at from inside, for each way into the machine is a few processes. Long, for a machine with much else to do:
+      // what is waited for is a condition, not a time.
+      const wait = 'script=$1; shift; until sh -euc "$script" sh "$@"; do sleep 0.05; done';
+      const waited = await inside(['timeout', '60', 'sh', '-uc', wait, 'sh', script, ...args]);
+      if (waited.code === 0) return;
+      const said = await inside(['journalctl', '--no-pager', '--lines', '60', '--output', 'cat']);
+      throw new Error(`never: ${script}\n${said.stdout}`);
     },
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;

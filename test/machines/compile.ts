@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, glob, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { commandLine, compileInto } from '../../tools/compile/main.ts';
 import { checkout } from './program.ts';
 
-const entries = {
-  'cli/main': 'src/cli/main.ts',
-  'machines/held-service': 'test/machines/held-service.ts',
-  'machines/killed-run': 'test/machines/killed-run.ts',
-  'machines/as-booted': 'test/machines/as-booted.ts',
+const programs = {
+  ...commandLine,
+  'machines/held-service': { entry: 'test/machines/held-service.ts', calls: [['agent', 'none', '%no']] },
+  'machines/killed-run': { entry: 'test/machines/killed-run.ts', calls: [['%no']] },
+  'machines/as-booted': { entry: 'test/machines/as-booted.ts', calls: [['a-boot', '%no', 'agent']] },
 };
 const folder = join(checkout, 'test/out/built');
 const oneDay = 86_400_000;
@@ -17,9 +18,11 @@ const oneDay = 86_400_000;
 /** Of all that goes into it. */
 async function digest(): Promise<string> {
   const sources: string[] = [];
-  for await (const path of glob('src/**/*.ts', { cwd: checkout })) sources.push(path);
-  const others = ['package.json', 'package-lock.json', 'test/machines/compile.ts', ...Object.values(entries)];
-  const hash = createHash('sha256');
+  for await (const path of glob(['src/**/*.ts', 'tools/compile/*.ts'], { cwd: checkout })) sources.push(path);
+  const entries = Object.values(programs).map(({ entry }) => entry);
+  // What V8 makes of it is its own.
+  const hash = createHash('sha256').update(process.version);
+  const others = ['package.json', 'package-lock.json', 'test/machines/compile.ts', ...entries];
   for (const path of [...sources.sort(), ...others]) {
     const text = await readFile(join(checkout, path));
     hash.update(`${path} ${text.length}\n`).update(text);
@@ -27,35 +30,19 @@ async function digest(): Promise<string> {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** @returns the folder with `package.json`, which is looked for two folders up from any of its files, and `dist/` */
+/** @returns the folder with `package.json`, which is looked for two folders up from its programs, and `dist/` */
 export async function compile(): Promise<string> {
   const place = join(folder, await digest());
   const finished = join(place, 'nixmaker');
   if (existsSync(finished)) return finished;
   await mkdir(folder, { recursive: true });
   await clearAway();
-  const { build } = await import('esbuild');
   await mkdir(place, { recursive: true });
   const making = await mkdtemp(join(place, 'making-'));
   // Services that are not root's start what is in it.
   await chmod(making, 0o755);
   await copyFile(join(checkout, 'package.json'), join(making, 'package.json'));
-  await build({
-    absWorkingDir: checkout,
-    entryPoints: Object.entries(entries).map(([out, path]) => ({ out, in: path })),
-    outdir: join(making, 'dist'),
-    bundle: true,
-    splitting: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    chunkNames: 'chunks/[name]-[hash]',
-    logLevel: 'warning',
-    // Some packages are CommonJS and ask for Node.js' own modules.
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname;",
-    },
-  });
+  await compileInto(join(making, 'dist'), programs);
   // Another process may have been quicker; what it made is the same.
   await rename(making, finished).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;

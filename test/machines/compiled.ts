@@ -4,12 +4,11 @@
  * (scripts/test says where it is), or once for the sources as they are.
  */
 import { join } from 'node:path';
-import { compile } from './compile.ts';
 
 /** Holds `package.json` and `dist/`. */
-export const compiled = process.env.NIXMAKER_COMPILED ?? (await compile());
+export const compiled = process.env.NIXMAKER_COMPILED ?? (await (await import('./compile.ts')).compile());
 
-const program = (name: string) => join(compiled, 'dist', `${name}.js`);
+const program = (name: string) => join(compiled, 'dist', `${name}.cjs`);
 
 /** The command line. */
 export const main = program('cli/main');
@@ -19,5 +18,5 @@ export const asBootedMain = program('machines/as-booted');
 /** Where it lies in a machine. */
 export const compiledAt = '/opt/compiled';
 export const compiledNode = `${compiledAt}/node`;
-export const compiledMain = `${compiledAt}/dist/cli/main.js`;
-export const compiledHeld = `${compiledAt}/dist/machines/held-service.js`;
+export const compiledMain = `${compiledAt}/dist/cli/main.cjs`;
+export const compiledHeld = `${compiledAt}/dist/machines/held-service.cjs`;

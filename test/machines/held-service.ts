@@ -1,5 +1,5 @@
 /**
- * held-service.ts agent|activate|confirm [MAIN]: a service as production composes it, but for one thing: at the transitions that
+ * held-service.ts agent|activate|confirm MAIN [SETTINGS]: a service as production composes it, but for one thing: at the transitions that
  * /run/hold/at names ("agent before imported", one a line), it says so in /run/hold/held and stands still until
  * /run/hold/go is there, or /run/hold/held no more. So that it can be killed, or the machine’s power cut, at a moment
  * that was seen and not guessed.
@@ -13,9 +13,9 @@ import { confirmAtStart } from '../../src/target/root/confirm.ts';
 import { serveAgent } from '../../src/target/root/serve.ts';
 import { runAgent } from '../../src/target/service/agent.ts';
 
-const [who = '', main = new URL('../../src/cli/main.ts', import.meta.url).pathname] = process.argv.slice(2);
+const [who = '', commandLine = '', settingsFile] = process.argv.slice(2);
 // The health checks run in a process of their own, started by the name of this one.
-process.argv[1] = main;
+process.argv[1] = commandLine;
 const folder = '/run/hold';
 
 /** Where to stand still: in the file, or, from the start of the machine on, among the kernel’s arguments. */
@@ -33,16 +33,21 @@ function holdAt(point: string): void {
 }
 
 const emit = makeLog({ level: 'info', journald: true, write: (text) => process.stderr.write(text) });
-const machine: Machine = {
-  ...(await openMachineHere({}, emit)),
-  onTransition: (when, state) => holdAt(`${who} ${when} ${state}`),
-};
-if (who === 'agent') {
-  const stop = new AbortController();
-  process.on('SIGTERM', () => stop.abort());
-  await runAgent(machine, await rootFor(machine), stop.signal);
-} else if (who === 'activate') await serveAgent(requireRoot(machine, who));
-else {
-  const receipt = await confirmAtStart(requireRoot(machine, who));
-  if (receipt?.state === 'rolling-back') process.exitCode = 1;
+
+async function main(): Promise<void> {
+  const machine: Machine = {
+    ...(await openMachineHere({ settingsFile }, emit)),
+    onTransition: (when, state) => holdAt(`${who} ${when} ${state}`),
+  };
+  if (who === 'agent') {
+    const stop = new AbortController();
+    process.on('SIGTERM', () => stop.abort());
+    await runAgent(machine, await rootFor(machine), stop.signal);
+  } else if (who === 'activate') await serveAgent(requireRoot(machine, who));
+  else {
+    const receipt = await confirmAtStart(requireRoot(machine, who));
+    if (receipt?.state === 'rolling-back') process.exitCode = 1;
+  }
 }
+
+void main();

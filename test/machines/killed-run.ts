@@ -9,12 +9,17 @@ import { rootFor } from '../../src/cli/target/open-target.ts';
 import { runOnce } from '../../src/target/service/agent.ts';
 
 const [settingsFile = '', when = '', state = '', bootId = 'this'] = process.argv.slice(2);
-const opened = await openMachineHere({ settingsFile }, () => undefined);
-const machine: typeof opened = {
-  ...opened,
-  ...(bootId === 'this' ? {} : { bootId }),
-  onTransition: (at, reached) => {
-    if (at === when && reached === state) process.kill(process.pid, 'SIGKILL');
-  },
-};
-await runOnce(machine, await rootFor(machine), () => undefined);
+
+async function main(): Promise<void> {
+  const opened = await openMachineHere({ settingsFile }, () => undefined);
+  const machine: typeof opened = {
+    ...opened,
+    ...(bootId === 'this' ? {} : { bootId }),
+    onTransition: (at, reached) => {
+      if (at === when && reached === state) process.kill(process.pid, 'SIGKILL');
+    },
+  };
+  await runOnce(machine, await rootFor(machine), () => undefined);
+}
+
+void main();

@@ -24,7 +24,7 @@ const parts = [
   'package.json',
   'package-lock.json',
   'tsconfig.json',
-  'tsconfig.build.json',
+  'tools/compile',
   'README.md',
 ];
 const flake = join(folder, 'flake');

@@ -1,7 +1,7 @@
 /** What is installed: a few files that need no package beside them. */
 import assert from 'node:assert/strict';
-import { cp, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { checkout, run } from '../machines/program.ts';
 import { makeTarget } from '../machines/sandboxed-target.ts';
@@ -9,7 +9,7 @@ import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();
 const installed = join(shop.folder, 'installed');
-const main = join(installed, 'dist/cli/main.js');
+const main = join(installed, 'dist/cli/main.cjs');
 
 test('it compiles into few files, which start without the packages', async () => {
   const compiled = await run(join(checkout, 'scripts/compile'), [join(installed, 'dist')]);
@@ -21,6 +21,31 @@ test('it compiles into few files, which start without the packages', async () =>
   const help = await run(process.execPath, [main, '--help'], { cwd: '/' });
   const verbs = [...help.stdout.matchAll(/^ {2}([a-z][a-z-]+)/gm)].map(([, verb]) => verb as string);
   assert.ok(verbs.length > 20, help.stdout);
+});
+
+test('what V8 makes of it lies beside it, for the agent without a compiler and for all others; it starts without, too', async () => {
+  const tag = ['-p', 'v8.cachedDataVersionTag().toString(16)'];
+  const tags = await Promise.all(
+    [tag, ['--jitless', ...tag]].map(async (args) => (await run(process.execPath, args)).stdout.trim()),
+  );
+  const files = await readdir(dirname(main));
+  assert.deepEqual(
+    files.filter((name) => name.endsWith('.v8')).sort(),
+    tags.map((t) => `main.${t}.v8`).sort(),
+  );
+  const bare = join(shop.folder, 'bare/dist/cli');
+  await mkdir(bare, { recursive: true });
+  for (const name of ['main.cjs', 'main.code.cjs']) await cp(join(dirname(main), name), join(bare, name));
+  await cp(join(checkout, 'package.json'), join(shop.folder, 'bare/package.json'));
+  const help = await run(process.execPath, [join(bare, 'main.cjs'), '--help']);
+  assert.match(help.stdout, /Usage: nixmaker/, help.stderr);
+});
+
+test('a verb that waits for what never comes does not end as if all were well', async () => {
+  const never = join(shop.folder, 'never.cjs');
+  await writeFile(never, "require('node:fs').promises.readFile = () => new Promise(() => {});");
+  const ran = await run(process.execPath, ['--require', never, main, 'status']);
+  assert.equal(ran.code, 1, ran.stdout + ran.stderr);
 });
 
 test('what was compiled takes a bundle, refuses what is none, and says what runs', async () => {

@@ -6,9 +6,9 @@ import { nix32, parseStorePath, type StorePath } from '../../src/core/store-path
 /** Digits of base 32 that stand for a number. */
 export function digits(number: number, length: number): string {
   let text = '';
-  for (let rest = number; text.length < length; rest = Math.floor(rest / 32))
+  for (let rest = number; rest > 0 && text.length < length; rest = Math.floor(rest / 32))
     text = `${nix32[rest % 32]}${text}`;
-  return text;
+  return text.padStart(length, nix32[0]);
 }
 
 export const storePathOf = (number: number, name = `p${number}`): StorePath =>
@@ -36,7 +36,8 @@ export function largeClosure(
   { perLayer = 1000, references = 8, nameLength = 30 } = {},
 ): IndexedPath[] {
   const name = 'x'.repeat(nameLength);
-  const pathOf = (n: number) => storePathOf(n, `${name}-${n}`);
+  const all = Array.from({ length: count }, (_, n) => storePathOf(n, `${name}-${n}`));
+  const pathOf = (n: number) => all[n] as StorePath;
   const paths = Array.from({ length: count - 1 }, (_, n) => {
     const before = Math.floor(n / perLayer) * perLayer - perLayer;
     const to =

@@ -7,7 +7,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { startBed, unitText } from '../machines/bed.ts';
-import { run } from '../machines/program.ts';
+import { apart, run } from '../machines/program.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();
@@ -195,9 +195,13 @@ test('pipes, links, litter, a huge directory and ten thousand files hide nothing
   const place = '/run/media/litter';
   const path = join(shop.folder, 'litter.img');
   await rm(path, { force: true });
-  const flags = ['-q', '-F', '-t', 'ext4', '-N', '20000', '-O', '^has_journal', '-d', folder, path, '48M'];
+  const flags = ['-q', '-F', '-t', 'ext4', '-N', '20000', '-O', '^has_journal', path, '48M'];
   const made = await run('mke2fs', flags);
   assert.equal(made.code, 0, made.stderr);
+  // mke2fs itself would look for each of the names among all that it has made.
+  const fill = 'mkdir "$1.d"; mount -o loop "$1" "$1.d"; cp --archive "$2/." "$1.d"; umount "$1.d"';
+  const filled = await run('unshare', [...apart.slice(1), 'sh', '-euc', fill, 'sh', path, folder]);
+  assert.equal(filled.code, 0, filled.stderr);
   await bed.write('/drawer/litter.img', await readFile(path));
   await plug('/drawer/litter.img', place);
   await told(place);

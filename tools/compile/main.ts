@@ -1,0 +1,119 @@
+/**
+ * main.ts FOLDER: what is installed. esbuild puts code and packages into one file, and each verb's part of it is run when it is
+ * needed. One file of CommonJS starts in less time than modules in many files, and what V8 makes of it can be kept (code.ts).
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type BuildOptions, build } from 'esbuild';
+import { kept } from './code.ts';
+
+const checkout = join(import.meta.dirname, '../..');
+
+export interface Program {
+  readonly entry: string;
+  /** Calls after which V8 has seen what most processes need. `%` is a settings file, `%no` one that is none. */
+  readonly calls: readonly (readonly string[])[];
+}
+
+/** Verbs that read, and such as load what they need and then find the settings malformed: nothing is done here. */
+export const commandLine: Readonly<Record<string, Program>> = {
+  'cli/main': {
+    entry: 'src/cli/main.ts',
+    calls: [
+      ['agent', '--once', '--settings', '%no'],
+      ['activate', '--settings', '%no'],
+      ['switch', '--tarball', '%', '--settings', '%no'],
+      ['status', '--settings', '%'],
+      ['history', '--settings', '%'],
+      ['verify', '%', '--key', 'none'],
+      ['build', '--flake', '%no', '--dir', '%no'],
+      ['put', '%no', '%no'],
+    ],
+  },
+};
+
+/** As Node.js is started on machines: by the agent's unit, and by everything else. */
+const options = ['--jitless', ''];
+
+const common: BuildOptions = {
+  absWorkingDir: checkout,
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node24',
+  logLevel: 'warning',
+};
+
+/**
+ * Makes NAME.cjs of each program; the files NAME.* need no others. Types are for `npm run lint`.
+ * @param folder as it will be called
+ */
+export async function compileInto(
+  folder: string,
+  programs: Readonly<Record<string, Program>>,
+): Promise<void> {
+  await build({
+    ...common,
+    entryPoints: Object.entries(programs).map(([out, { entry }]) => ({ out: `${out}.code`, in: entry })),
+    outdir: folder,
+    outExtension: { '.js': '.cjs' },
+    legalComments: 'linked',
+    // All of it is in memory as long as the agent lives. Names stay, for whoever reads where a fault came from.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    supported: { 'dynamic-import': false },
+    // node-disk-info has it for Windows' code pages: half a megabyte of tables.
+    alias: { 'iconv-lite': './tools/compile/nothing.ts' },
+    // As in the modules that it is made of.
+    banner: { js: '"use strict"; const __here = require("node:url").pathToFileURL(__filename).href;' },
+    define: { 'import.meta.url': '__here' },
+  });
+  for (const [name, { calls }] of Object.entries(programs)) {
+    const path = join(folder, name);
+    if (/[^\0-\x7f]/.test(readFileSync(`${path}.code.cjs`, 'latin1')))
+      throw new Error(`${path}.code.cjs is not ASCII`);
+    await build({ ...common, entryPoints: ['tools/compile/start.ts'], outfile: `${path}.cjs` });
+    await keep(path, calls);
+  }
+}
+
+/** What V8 makes of it is kept, by running it: without any other program, and in a folder that is nobody's. */
+async function keep(path: string, calls: Program['calls']): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'nixmaker-compile-'));
+  try {
+    const settings = join(folder, 'settings.json');
+    const places = ['inbox', 'stateDirectory', 'activationDirectory', 'policyFile', 'runtimeDirectory'];
+    writeFileSync(
+      settings,
+      JSON.stringify(Object.fromEntries(places.map((key) => [key, join(folder, key)]))),
+    );
+    const malformed = `${settings}.no`;
+    writeFileSync(malformed, '{');
+    const given = calls.map((call) =>
+      call.map((word) => word.replace(/^%no$/, malformed).replace(/^%$/, settings)),
+    );
+    // Node.js' own reader of TypeScript wants what --jitless forbids.
+    const keeper = join(folder, 'keep.cjs');
+    await build({ ...common, entryPoints: ['tools/compile/keep.ts'], outfile: keeper });
+    for (const option of options) {
+      const env = { PATH: '/none', HOME: folder, NODE_OPTIONS: option };
+      const words = [keeper, path, JSON.stringify(given)];
+      const ran = spawnSync(process.execPath, words, {
+        env,
+        cwd: folder,
+        encoding: 'utf8',
+        timeout: 120_000,
+      });
+      if (!ran.stdout.endsWith(kept)) throw new Error(`${path}: its code can’t be kept: ${ran.stderr}`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+if (import.meta.main) {
+  const [folder = 'dist'] = process.argv.slice(2);
+  await compileInto(resolve(folder), commandLine);
+}

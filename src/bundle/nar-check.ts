@@ -8,7 +8,10 @@ import { pieceName, type WholePiece } from '../core/release/contents-file.ts';
 import { damaged, isIntact, type PieceReader, readPiece, streamPiece } from './contents.ts';
 import { type NarCount, NarCounter } from './nar-count.ts';
 import { windowLogMax } from './nar-reader.ts';
-import { atOnceBytes, decompress } from './zstd.ts';
+import { atOnceBytes, decompress, decompressAtOnce } from './zstd.ts';
+
+/** Up to here the way to another thread takes longer than the work. */
+const inlineBytes = 64 * 1024;
 
 /** What a NAR must be. */
 export interface ExpectedNar {
@@ -90,16 +93,17 @@ export async function checkWholePiece(
 const unzstd = promisify(zstdDecompress);
 
 async function readAtOnce({ reader, piece, expected }: Reading): Promise<Read> {
-  const compressed = await readPiece(reader, piece, Buffer.allocUnsafeSlow(piece.size));
-  const most = expected.narSize + 1;
-  const nar = await unzstd(compressed, {
-    params: { [constants.ZSTD_d_windowLogMax]: windowLogMax },
-    chunkSize: Math.max(64, most),
-    maxOutputLength: most,
-  });
+  const compressed = await readPiece(reader, piece, Buffer.allocUnsafe(piece.size));
   const check = new NarCheck(expected);
-  check.add(nar);
+  check.add(await unzipped(compressed, expected.narSize));
   return { count: check.end(), digest: encodeNix32(createHash('sha256').update(compressed).digest()) };
+}
+
+async function unzipped(compressed: Buffer, size: number): Promise<Buffer> {
+  if (Math.max(compressed.length, size) <= inlineBytes)
+    return decompressAtOnce(compressed, { size, windowLogMax });
+  const params = { [constants.ZSTD_d_windowLogMax]: windowLogMax };
+  return unzstd(compressed, { params, chunkSize: Math.max(64, size + 1), maxOutputLength: size + 1 });
 }
 
 async function readAsStream({ reader, piece, expected }: Reading): Promise<Read> {

@@ -1,6 +1,7 @@
 /** Keys and signatures at the desk. */
 import assert from 'node:assert/strict';
-import { readFile, stat } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeDesk } from '../support/desk.ts';
@@ -96,4 +97,96 @@ test('verify and inspect say what they find, and verify holds a bundle to a host
   assert.deepEqual([other.code, other.stdout.split(':')[0]], [65, 'wrong-host']);
   const bad = await nixmaker('verify', '--key', 'not-a-key', bundle);
   assert.equal(bad.code, 78);
+});
+
+test('a manifest is signed alone, and what others have signed so comes to the bundle', async () => {
+  const flake = await writeFlake(join(folder, 'apart'));
+  const bundle = join(folder, 'apart-out/web/web.tar');
+  const second = await makeKeys('apart-2');
+  const third = await makeKeys('apart-3');
+  await ok('build', '-f', `path:${flake}`, '-d', join(folder, 'apart-out'), '--key', keys.secretFile);
+  const places = await Promise.all(
+    [second, third].map(async (signer, i) => {
+      const place = join(folder, `apart-${i}`);
+      await mkdir(place);
+      execFileSync('tar', ['-xf', bundle, '-C', place, 'manifest.json']);
+      const signed = await nixmaker(
+        'sign',
+        '--manifest',
+        join(place, 'manifest.json'),
+        '--key',
+        signer.secretFile,
+      );
+      assert.match(
+        signed.stderr,
+        /manifest\.json: web, sequence 1, \/nix\/store\/\S+\n.*signed by apart-\d\n$/s,
+      );
+      return join(place, 'manifest.sig');
+    }),
+  );
+  const before = await readFile(bundle);
+  const added = await nixmaker('sign', bundle, ...places.flatMap((file) => ['--signatures', file]));
+  assert.equal(added.code, 0, added.stderr);
+  assert.match(added.stderr, /signed by apart-2, apart-3 as well; not verified/);
+  const all = [keys, second, third].flatMap(({ publicKey }) => ['--key', publicKey]);
+  assert.match(await ok('verify', ...all, bundle), /signed by fleet-1, apart-2, apart-3/);
+  assert.ok(!before.equals(await readFile(bundle)));
+  const again = await nixmaker('sign', bundle, '--signatures', places[0] ?? '');
+  assert.match(again.stderr, /all of them have signed it already/);
+
+  const twice = await nixmaker(
+    'sign',
+    '--manifest',
+    join(folder, 'apart-0/manifest.json'),
+    '--key',
+    second.secretFile,
+  );
+  assert.equal(twice.code, 64);
+  await writeFile(join(folder, 'none.sig'), 'not a signature\n');
+  const none = await nixmaker('sign', bundle, '--signatures', join(folder, 'none.sig'));
+  assert.deepEqual([none.code, /none\.sig: line 1/.test(none.stderr)], [65, true], none.stderr);
+  for (const args of [
+    [],
+    [bundle, bundle, '--signatures', 'x'],
+    ['--signatures', 'x'],
+    [bundle, '--signatures', 'x', '--key', 'y'],
+  ])
+    assert.equal((await nixmaker('sign', ...args)).code, 64, args.join(' '));
+});
+
+test('a later signer’s Nix key signs the paths as well, a person’s does not, and the manifest stays', async () => {
+  const flake = await writeFlake(join(folder, 'paths'));
+  const second = await makeKeys('paths-2');
+  const bundle = join(folder, 'paths-out/web/web.tar');
+  await ok('build', '-f', `path:${flake}`, '-d', join(folder, 'paths-out'), '--key', keys.secretFile);
+  const inspect = async () =>
+    JSON.parse(await ok('inspect', '--json', bundle)) as {
+      manifestDigest: string;
+      contents: { nixSigners: string[] };
+    };
+  const before = await inspect();
+  assert.deepEqual(before.contents.nixSigners, ['fleet-1']);
+  await ok('sign', '--key', second.secretFile, bundle);
+  const after = await inspect();
+  assert.deepEqual(after.contents.nixSigners, ['fleet-1', 'paths-2']);
+  assert.equal(after.manifestDigest, before.manifestDigest);
+});
+
+test('a classic pair is signed and verified with its index', async () => {
+  const flake = await writeFlake(join(folder, 'pair'));
+  const out = join(folder, 'pair-out');
+  const second = await makeKeys('pair-2');
+  await ok('build', '-f', `path:${flake}`, '-d', out, '--format', 'classic', '--key', keys.secretFile);
+  const bundle = join(out, 'web/web.tar.gz');
+  await ok('sign', '--key', second.secretFile, bundle);
+  const check = () => nixmaker('verify', '--key', keys.publicKey, '--key', second.publicKey, bundle);
+  assert.match((await check()).stdout, /signed by fleet-1, pair-2/);
+  assert.match(await ok('inspect', '--paths', bundle), /-nixos-system-web-\S+\.drv\n$/);
+  const index = join(out, 'web/index');
+  const bytes = await readFile(index);
+  await writeFile(index, bytes.subarray(1));
+  assert.match((await check()).stdout, /^bundle-altered: the index/);
+  await writeFile(index, bytes);
+  await writeFile(bundle, Buffer.concat([await readFile(bundle), Buffer.alloc(1)]));
+  assert.match((await check()).stdout, /^bundle-altered: the tarball/);
 });

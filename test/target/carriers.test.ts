@@ -167,7 +167,7 @@ test('a bundle built since a receipt carries what is new, and a host that lacks 
     const refused = await fresh.verb('switch', ['--tarball', delta]);
     assert.equal(refused.code, 77, refused.stdout);
     assert.match(refused.stdout, /base-missing/);
-    assert.match(refused.stdout, /-large are not there|and \d+ more are not there/);
+    assert.match(refused.stdout, /-large is not there|and \d+ more are not there/);
     assert.deepEqual(await fresh.validPaths(), []);
   } finally {
     await fresh.close();

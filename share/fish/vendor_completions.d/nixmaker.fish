@@ -68,6 +68,8 @@ complete -c nixmaker -n '__fish_seen_subcommand_from keygen' -s h -l help -d 'di
 complete -c nixmaker -n '__fish_seen_subcommand_from sign' -l key -r -d 'secret key to sign with (nixmaker keygen)'
 complete -c nixmaker -n '__fish_seen_subcommand_from sign' -l ssh-key -r -d 'a person’s SSH key instead, also on a FIDO token or in an agent (ssh-keygen)'
 complete -c nixmaker -n '__fish_seen_subcommand_from sign' -l name -r -d 'for --ssh-key: the name by which policies call it'
+complete -c nixmaker -n '__fish_seen_subcommand_from sign' -l manifest -r -d 'sign a manifest.json alone, into manifest.sig beside it; may be given several times'
+complete -c nixmaker -n '__fish_seen_subcommand_from sign' -l signatures -r -d 'instead of a key: add what others have signed so, by their manifest.sig; may be given several times'
 complete -c nixmaker -n '__fish_seen_subcommand_from sign' -s h -l help -d 'display help for command'
 complete -c nixmaker -n '__fish_seen_subcommand_from encrypt' -l to -r -d 'an age recipient (nixmaker age-key at the host), or a file of them; may be given several times'
 complete -c nixmaker -n '__fish_seen_subcommand_from encrypt' -l json -d 'print JSON'

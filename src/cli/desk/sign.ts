@@ -50,6 +50,8 @@ async function addSignatures(
     throw new NixmakerError('usage', '--signatures is for one bundle, and needs no key');
   const { addSignatureFiles } = await import('../../desk/keys/sign.ts');
   const added = await addSignatureFiles(bundle, signatures);
-  printToStderr(`${bundle}: signed by ${added.join(', ') || 'nobody else'} as well; not verified\n`);
+  const told =
+    added.length === 0 ? 'all of them have signed it already' : `signed by ${added.join(', ')} as well`;
+  printToStderr(`${bundle}: ${told}; not verified\n`);
   return exitCodes.done;
 }

@@ -15,7 +15,7 @@ import { given } from '../../core/given.ts';
 import { rootOf } from '../../core/release/manifest.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
-import { buildSystem, copyToCacheFolder } from '../../nix/build.ts';
+import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import {
   checkFlakeReference,
@@ -26,18 +26,16 @@ import {
   readFlakeMetadata,
 } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
-import { queryClosure } from '../../nix/path-info.ts';
 import { runProgram } from '../../process/run.ts';
 import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf } from './assemble.ts';
 import { type CachedPath, CacheFolder } from './cache-folder.ts';
 import { StoreCompressor } from './compress.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { guardLeaks } from './leak-guard.ts';
-import { leaveOut } from './leave-out.ts';
 import { NarCounts } from './nar-counts.ts';
 import { type OutputOptions, writeHost } from './output.ts';
+import { packClosure } from './pack-closure.ts';
 import { PathSigner } from './path-signer.ts';
-import { refuseFloating, refuseTooLarge } from './refuse-early.ts';
 
 export interface BuildOptions extends OutputOptions {
   readonly flake: string;
@@ -191,7 +189,7 @@ interface PreparedHost {
 }
 
 async function prepareHost(run: BuildRun, host: string, say: (text: string) => void): Promise<PreparedHost> {
-  const { nix, options, staging, systems } = run;
+  const { nix, options, staging, systems, cache, counts, compressor } = run;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
   say('evaluating');
   const evaluated = await evaluateHost(nix, options.flake, host);
@@ -206,7 +204,12 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
   }
   say('packing');
   const identity = identityOf(run, host, evaluated);
-  const closure = await packClosure(run, identity, say);
+  const { base } = options;
+  const closure = await packClosure(
+    { nix, cache, counts, compressor },
+    given({ root: rootOf(identity), content: options.content, base }),
+    (text) => say(`packing ${text}`),
+  );
   const leaks = guardLeaks({
     root: rootOf(identity),
     closure,
@@ -216,31 +219,6 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
   });
   const assembled = await assembleHost(run, { identity, closure, say });
   return { closure, leaks, assembled, evaluated };
-}
-
-/** Compresses what is to travel. What no bundle can be made of is told before. */
-async function packClosure(
-  { nix, options, cache, counts, compressor }: BuildRun,
-  identity: BundleIdentity,
-  say: (text: string) => void,
-): Promise<CachedPath[]> {
-  const root = rootOf(identity);
-  const infos = await queryClosure(nix, root);
-  refuseTooLarge(infos, root);
-  if (options.content === 'derivation') await refuseFloating(infos);
-  const folder = cache.path;
-  const { base } = options;
-  const isCounted = base === undefined || (await leaveOut(infos, { base, cache, counts }));
-  const travelling = infos.filter((info) => base?.paths.has(info.path) !== true);
-  const tellDone = (done: number) => say(`packing ${done} of ${travelling.length}`);
-  // The rest, if there is one, Nix has in a store elsewhere.
-  if ((await compressor.addAll(travelling, tellDone)) && isCounted) return cache.closureOf(root);
-  const subject =
-    options.content === 'closure'
-      ? ({ kind: 'outputs', path: identity.toplevel } as const)
-      : ({ kind: 'derivation', path: identity.derivation } as const);
-  await copyToCacheFolder(nix, { subject, folder }, { onProgress: tell(say) });
-  return cache.closureOf(root);
 }
 
 async function assembleHost(

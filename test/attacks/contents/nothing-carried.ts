@@ -4,7 +4,7 @@ import { rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'a system of which nothing comes, to be activated all the same',
   refusedAs: ['base-missing'],
-  because: /are not there, and the bundle leaves them out/,
+  because: /more are not there, and the bundle relies on it/,
   onlyAtTarget: true,
   make: (kit) => rebuilt(kit, { ways: [] }),
 } satisfies Attack;

@@ -4,7 +4,7 @@ import { freshLines, rebuilt, waysOf } from '../../support/forge-release.ts';
 export default {
   threat: 'a part of the system is left out, and said to be there',
   refusedAs: ['base-missing'],
-  because: /are not there, and the bundle leaves them out/,
+  because: /is not there, and the bundle relies on it/,
   onlyAtTarget: true,
   make: (kit) => {
     const [line] = freshLines(kit);

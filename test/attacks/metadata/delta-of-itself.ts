@@ -4,7 +4,7 @@ import { delta, freshLines, linesOf, pieceOf, rebuilt } from '../../support/forg
 export default {
   threat: 'a path that is to be restored from itself, before it is there',
   refusedAs: ['base-missing'],
-  because: /are not there, and the bundle relies on them/,
+  because: /(?:is|are) not there, and the bundle relies on it/,
   onlyAtTarget: true,
   make: (kit) => {
     const [line = 0] = freshLines(kit);

@@ -4,7 +4,7 @@ import { delta, freshLines, rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'contents that are to be restored from something that is not there',
   refusedAs: ['base-missing'],
-  because: /-nowhere are not there, and the bundle relies on them/,
+  because: /-nowhere is not there, and the bundle relies on it/,
   onlyAtTarget: true,
   make: (kit) => {
     const [line = 0] = freshLines(kit);

@@ -1,0 +1,50 @@
+/** The NARs of a closure, compressed and counted, as far as they are to travel. */
+import type { Content } from '../../core/release/manifest.ts';
+import { parseDrvPath, type StorePath } from '../../core/store-path.ts';
+import { type CopySubject, copyToCacheFolder } from '../../nix/build.ts';
+import type { NixContext } from '../../nix/command.ts';
+import { queryClosure } from '../../nix/path-info.ts';
+import type { Base } from './assemble.ts';
+import type { CachedPath, CacheFolder } from './cache-folder.ts';
+import type { StoreCompressor } from './compress.ts';
+import { leaveOut } from './leave-out.ts';
+import type { NarCounts } from './nar-counts.ts';
+import { refuseFloating, refuseTooLarge } from './refuse-early.ts';
+
+/** Shared by all hosts of a build. */
+export interface Packing {
+  readonly nix: NixContext;
+  readonly cache: CacheFolder;
+  readonly counts: NarCounts;
+  readonly compressor: StoreCompressor;
+}
+
+export interface ClosureToPack {
+  readonly root: StorePath;
+  readonly content: Content;
+  /** What the target has already is counted, and not compressed. */
+  readonly base?: Base;
+}
+
+/** What no bundle can be made of is told before anything is compressed. @throws NixmakerError `bundle-too-large`, `evaluation-failed` */
+export async function packClosure(
+  { nix, cache, counts, compressor }: Packing,
+  { root, content, base }: ClosureToPack,
+  say: (progress: string) => void,
+): Promise<CachedPath[]> {
+  const infos = await queryClosure(nix, root);
+  refuseTooLarge(infos, root);
+  if (content === 'derivation') await refuseFloating(infos);
+  const isCounted = base === undefined || (await leaveOut(infos, { base, cache, counts }));
+  const travelling = infos.filter((info) => base?.paths.has(info.path) !== true);
+  const isAll = await compressor.addAll(travelling, (done) => say(`${done} of ${travelling.length}`));
+  if (isAll && isCounted) return cache.closureOf(root);
+  // The rest Nix has in a store elsewhere.
+  const recipe = content === 'derivation' ? parseDrvPath(root) : undefined;
+  const subject: CopySubject =
+    recipe === undefined ? { kind: 'outputs', path: root } : { kind: 'derivation', path: recipe };
+  const onProgress = ({ done, expected }: { readonly done: number; readonly expected: number }) =>
+    say(`${done} of ${expected}`);
+  await copyToCacheFolder(nix, { subject, folder: cache.path }, { onProgress });
+  return cache.closureOf(root);
+}

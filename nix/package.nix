@@ -43,7 +43,8 @@ buildNpmPackage {
   # `npm run build` fetches its own tools, for those who have no Nix.
   buildPhase = ''
     runHook preBuild
-    PATH=$PWD/node_modules/.bin:$PATH sh scripts/compile
+    # Without what V8 makes of it, which differs from build to build: hosts built on two machines are to be the same.
+    PATH=$PWD/node_modules/.bin:$PATH sh scripts/compile dist --reproducible
     runHook postBuild
   '';
 

@@ -42,7 +42,7 @@ export async function compile(): Promise<string> {
   // Services that are not root's start what is in it.
   await chmod(making, 0o755);
   await copyFile(join(checkout, 'package.json'), join(making, 'package.json'));
-  await compileInto(join(making, 'dist'), programs);
+  await compileInto(join(making, 'dist'), programs, { keepCode: true });
   // Another process may have been quicker; what it made is the same.
   await rename(making, finished).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;

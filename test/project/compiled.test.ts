@@ -1,6 +1,6 @@
 /** What is installed: a few files that need no package beside them. */
 import assert from 'node:assert/strict';
-import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { checkout, run } from '../machines/program.ts';
@@ -39,6 +39,22 @@ test('what V8 makes of it lies beside it, for the agent without a compiler and f
   await cp(join(checkout, 'package.json'), join(shop.folder, 'bare/package.json'));
   const help = await run(process.execPath, [join(bare, 'main.cjs'), '--help']);
   assert.match(help.stdout, /Usage: nixmaker/, help.stderr);
+});
+
+test('twice compiled to be reproducible it is the same, byte for byte', async () => {
+  const made = await Promise.all(
+    ['one', 'other'].map(async (name) => {
+      const folder = join(shop.folder, 'reproducible', name);
+      const ran = await run(join(checkout, 'scripts/compile'), [folder, '--reproducible']);
+      assert.equal(ran.code, 0, ran.stderr);
+      const names = (await readdir(join(folder, 'cli'))).sort();
+      return Promise.all(
+        names.map(async (file) => [file, await readFile(join(folder, 'cli', file), 'utf8')]),
+      );
+    }),
+  );
+  assert.deepEqual(made[0], made[1]);
+  assert.ok(made[0]?.every(([name]) => name?.endsWith('.v8') === false));
 });
 
 test('a verb that waits for what never comes does not end as if all were well', async () => {

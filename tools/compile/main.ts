@@ -1,11 +1,12 @@
 /**
- * main.ts FOLDER: what is installed. esbuild puts code and packages into one file, and each verb's part of it is run when it is
+ * main.ts FOLDER [--reproducible]: what is installed. esbuild puts code and packages into one file, and each verb's part of it is run when it is
  * needed. One file of CommonJS starts in less time than modules in many files, and what V8 makes of it can be kept (code.ts).
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { type BuildOptions, build } from 'esbuild';
 import { kept } from './code.ts';
 
@@ -49,10 +50,13 @@ const common: BuildOptions = {
 /**
  * Makes NAME.cjs of each program; the files NAME.* need no others. Types are for `npm run lint`.
  * @param folder as it will be called
+ * @param options `keepCode`: also what V8 makes of them. It differs from build to build, so what has to be reproducible goes without:
+ * a system that has nixmaker in it is to be the same on every builder
  */
 export async function compileInto(
   folder: string,
   programs: Readonly<Record<string, Program>>,
+  { keepCode }: { readonly keepCode: boolean },
 ): Promise<void> {
   await build({
     ...common,
@@ -75,7 +79,7 @@ export async function compileInto(
     if (/[^\0-\x7f]/.test(readFileSync(`${path}.code.cjs`, 'latin1')))
       throw new Error(`${path}.code.cjs is not ASCII`);
     await build({ ...common, entryPoints: ['tools/compile/start.ts'], outfile: `${path}.cjs` });
-    await keep(path, calls);
+    if (keepCode) await keep(path, calls);
   }
 }
 
@@ -114,6 +118,10 @@ async function keep(path: string, calls: Program['calls']): Promise<void> {
 }
 
 if (import.meta.main) {
-  const [folder = 'dist'] = process.argv.slice(2);
-  await compileInto(resolve(folder), commandLine);
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { reproducible: { type: 'boolean', default: false } },
+  });
+  const [folder = 'dist'] = positionals;
+  await compileInto(resolve(folder), commandLine, { keepCode: !values.reproducible });
 }

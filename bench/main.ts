@@ -13,6 +13,7 @@ import { measureMemory } from './memory.ts';
 import { measureNotice } from './notice.ts';
 import { measureHosts, measurePack } from './pack.ts';
 import { measurePool } from './pool.ts';
+import { measureRealSize } from './real-size.ts';
 import { measureReleases } from './releases.ts';
 import { type Figures, renderTables, writeReport } from './report.ts';
 import { measureRest } from './rest.ts';
@@ -43,6 +44,8 @@ try {
   const hosts = await measureHosts(place, { builder, key, count: quick ? 200 : 1000 });
   say('a thousand hosts');
   const scale = await measureScale(place, { builder, bundle: pack.bundle, hosts: 1000 });
+  say('recipes');
+  const realSize = await measureRealSize(place, { builder, key, count: quick ? 1000 : 20_000 });
   say('memory');
   const memory = [];
   for (const mebibytes of quick ? [50, 300] : [50, 2048])
@@ -61,6 +64,7 @@ try {
     releases,
     hosts,
     scale,
+    realSize,
     memory,
     pool,
     notice,

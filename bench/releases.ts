@@ -49,12 +49,12 @@ export async function measureReleases(
     await take(first.path, 1);
     const time = await take(delta.path, 2);
     const listed = must(await builder.nixmaker(['inspect', '--json', delta.path]));
-    const { manifest } = JSON.parse(listed.stdout) as { manifest: { deltas?: readonly unknown[] } };
+    const { contents } = JSON.parse(listed.stdout) as { contents: { differences: number } };
     releases.push({
       shape,
       wholeBytes: whole.bytes,
       bytes: delta.bytes,
-      deltas: manifest.deltas?.length ?? 0,
+      deltas: contents.differences,
       build: delta.time,
       take: time,
       memory: await peakMemory(agent.child.pid as number),

@@ -8,6 +8,7 @@ import type { MemoryFigures } from './memory.ts';
 import type { NoticeFigures } from './notice.ts';
 import type { HostsFigures, PackFigures } from './pack.ts';
 import type { PoolFigures } from './pool.ts';
+import type { RealSizeFigures } from './real-size.ts';
 import type { ReleaseFigures } from './releases.ts';
 import type { RestFigures } from './rest.ts';
 import type { ScaleFigures } from './scale.ts';
@@ -20,6 +21,7 @@ export interface Figures {
   readonly releases: readonly ReleaseFigures[];
   readonly hosts: HostsFigures;
   readonly scale: ScaleFigures;
+  readonly realSize: RealSizeFigures;
   readonly memory: readonly MemoryFigures[];
   readonly pool: PoolFigures;
   readonly notice: NoticeFigures;
@@ -48,6 +50,7 @@ export function renderTables({
   releases,
   hosts,
   scale,
+  realSize,
   memory,
   pool,
   notice,
@@ -151,7 +154,26 @@ export function renderTables({
       ],
     ),
     table(
-      [`${scale.hosts} hosts on one medium, with manifests of ${prettyBytes(scale.manifestBytes)}`, ''],
+      [
+        `${realSize.paths} recipes, ${prettyBytes(realSize.bundleBytes)}, of that the index ${prettyBytes(realSize.indexBytes)}`,
+        '',
+      ],
+      [
+        ['`build`', s(realSize.build)],
+        [
+          '`nix copy --derivation` of the same into a binary cache folder',
+          `${s(realSize.copy)}, ${times(realSize.copy / realSize.build)} as long`,
+        ],
+        ['`verify`', s(realSize.verify)],
+        ['from the inbox until committed, of that the import', `${s(realSize.take)}, ${s(realSize.import)}`],
+        ['the agent’s peak memory', mebi(realSize.peak)],
+      ],
+    ),
+    table(
+      [
+        `${scale.hosts} hosts on one medium, with manifests of ${prettyBytes(scale.manifestBytes)} and contents of ${prettyBytes(scale.contentsBytes)}`,
+        '',
+      ],
       [
         ['`inspect`', s(scale.inspect)],
         ['`put` of one host more; onto an empty medium', `${s(scale.put)}; ${s(scale.putFirst)}`],

@@ -1,6 +1,10 @@
 /** A thousand hosts on one medium: what `inspect` takes to list them, and `put` to add one more. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withBundleFile } from '../src/bundle/file.ts';
+import { readAnnouncements } from '../src/bundle/layout.ts';
+import { authenticateBundle } from '../src/bundle/open.ts';
+import { withoutVerifying } from '../src/desk/keys/read-release.ts';
 import type { Builder } from '../test/machines/builder.ts';
 import { must, seconds } from './system.ts';
 import { removeFolder } from './target.ts';
@@ -8,6 +12,7 @@ import { removeFolder } from './target.ts';
 export interface ScaleFigures {
   readonly hosts: number;
   readonly manifestBytes: number;
+  readonly contentsBytes: number;
   /** Seconds, of a warm cache. */
   readonly inspect: number;
   /** Seconds, for one bundle more, and for the same onto an empty medium. */
@@ -21,15 +26,18 @@ export async function measureScale(
   { builder, bundle, hosts }: { builder: Builder; bundle: string; hosts: number },
 ): Promise<ScaleFigures> {
   const medium = join(place, 'thousand');
-  const file = await readFile(bundle);
-  const size = Number.parseInt(file.subarray(124, 136).toString(), 8);
-  const manifest = file.subarray(512, 512 + size).toString('utf8');
-  await mkdir(join(medium, 'nixmaker/cache/nar'), { recursive: true });
+  const { manifestBytes, contents } = await withBundleFile(bundle, async (file) => {
+    const authenticated = await authenticateBundle(file, withoutVerifying);
+    const { release } = await readAnnouncements(file, authenticated);
+    return { manifestBytes: authenticated.head.manifestBytes, contents: release.contentsBytes };
+  });
   for (let i = 0; i < hosts; i++) {
     const folder = join(medium, 'nixmaker/hosts', `h${i}`, '1');
     await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, 'manifest.json'), manifest.replace('"host":"host"', `"host":"h${i}"`));
+    const manifest = manifestBytes.toString().replace('"host":"host"', `"host":"h${i}"`);
+    await writeFile(join(folder, 'manifest.json'), manifest);
     await writeFile(join(folder, 'manifest.sig'), '');
+    await writeFile(join(folder, 'contents'), contents);
     await writeFile(join(folder, 'meta'), '');
   }
   const inspect = await seconds(async () => {
@@ -45,5 +53,12 @@ export async function measureScale(
   const putFirst = await putOnto(empty);
   const put = await putOnto(medium);
   for (const folder of [medium, empty]) await removeFolder(folder);
-  return { hosts, manifestBytes: size, inspect, put, putFirst };
+  return {
+    hosts,
+    manifestBytes: manifestBytes.length,
+    contentsBytes: contents.length,
+    inspect,
+    put,
+    putFirst,
+  };
 }

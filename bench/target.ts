@@ -23,6 +23,20 @@ export async function freshTarget(
   return { target, remove };
 }
 
+/** One whose policy takes recipes, and more of them than usual. */
+export async function realSizeTarget(
+  root: string,
+  { key }: { key: Key },
+): Promise<{ target: Target; remove: () => Promise<void> }> {
+  const policy = { realise: 'build', limits: { paths: 200_000 } };
+  const target = await makeTarget(root, { host: 'host', trustedKeys: [key.publicKey], policy });
+  const remove = async () => {
+    await target.close();
+    await removeFolder(root);
+  };
+  return { target, remove };
+}
+
 /** Peak resident memory of a process, in bytes (proc(5), VmHWM). */
 export async function peakMemory(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/status`, 'utf8');

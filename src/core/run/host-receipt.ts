@@ -90,6 +90,8 @@ const hostReceiptSchema = z.strictObject({
       installed: text(300).optional(),
       generation: count.optional(),
       floor: count.optional(),
+      /** Schemas of manifests that it takes. */
+      reads: z.array(count).max(16).optional(),
       versions: z.strictObject({
         nixmaker: text(64),
         nix: text(128).optional(),

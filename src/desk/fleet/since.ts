@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
+import { manifestSchemaVersion } from '../../core/release/manifest.ts';
 import { fromBaseName, type StorePath } from '../../core/store-path.ts';
 import type { Base } from '../build/assemble.ts';
 import { readAnyIndex } from '../keys/read-release.ts';
@@ -37,7 +38,12 @@ const decompress = promisify(gunzip);
 
 async function readReceiptBase(file: string): Promise<HostBase> {
   const { receipt } = await readReceipt(file);
-  const listed = receipt.now?.paths;
+  const { paths: listed, reads = [manifestSchemaVersion] } = receipt.now ?? {};
+  if (!reads.includes(manifestSchemaVersion))
+    throw new NixmakerError(
+      'schema-unsupported',
+      `${receipt.host} reads manifests of schema ${reads.join(', ')}, this nixmaker writes ${manifestSchemaVersion}`,
+    );
   if (listed === undefined)
     throw new NixmakerError(
       'usage',

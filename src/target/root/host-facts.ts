@@ -7,6 +7,7 @@ import { gzip } from 'node:zlib';
 import { listFailedUnits } from '../../activation/health.ts';
 import { printable } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
+import { manifestSchemaVersion } from '../../core/release/manifest.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
@@ -35,6 +36,7 @@ export async function gatherNow(
     installed: toplevel,
     generation,
     floor: floor?.sequence,
+    reads: [manifestSchemaVersion],
     versions: await versions(machine),
     failedUnits: failed?.slice(0, 1000),
     space: await space([storeFolder(nix), settings.bootDirectory]),

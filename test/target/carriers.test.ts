@@ -8,7 +8,7 @@ import { join, relative } from 'node:path';
 import { after, test } from 'node:test';
 import { nixSystem, run } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
-import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { makeWorkshop, plainHost, writeFlake } from '../support/fleet.ts';
 
 const shop = await makeWorkshop();
 const desk = join(shop.folder, 'desk');
@@ -112,13 +112,20 @@ test('a receipt says how the host is', async () => {
     seen,
   } = web.last as never as {
     run: Record<string, unknown>;
-    now: { installed: string; floor: number; versions: Record<string, string>; space: unknown[] };
+    now: {
+      installed: string;
+      floor: number;
+      reads: number[];
+      versions: Record<string, string>;
+      space: unknown[];
+    };
     seen: unknown[];
   };
   assert.equal(told.state, 'committed');
   assert.equal(told.generation, 1);
   assert.equal(now.installed, await target.currentSystem());
   assert.equal(now.floor, 1);
+  assert.deepEqual(now.reads, [2]);
   assert.match(now.versions.nix ?? '', /2\.\d+/);
   assert.ok(now.space.length > 0);
   assert.deepEqual(seen, [{ file: 'nixmaker/hosts/web/1', host: 'web', sequence: 1, outcome: 'committed' }]);
@@ -150,6 +157,29 @@ test('an altered receipt, one of another host, and an older one put back are not
   ]);
   assert.equal((await stat(join(fleet, 'receipts/web'))).isDirectory(), true);
   assert.deepEqual(await readdir(join(fleet, 'receipts/web')), ['1.json']);
+});
+
+test('for a host that does not read what this desk writes, nothing is built', async () => {
+  const receipt = join(fleet, 'receipts/web/1.json');
+  const envelope = JSON.parse(await readFile(receipt, 'utf8')) as { payload: string };
+  const payload = Buffer.from(envelope.payload, 'base64').toString().replace('"reads":[2]', '"reads":[3]');
+  const newer = join(shop.folder, 'newer.json');
+  await writeFile(newer, JSON.stringify({ ...envelope, payload: Buffer.from(payload).toString('base64') }));
+  const flake = await writeFlake(join(shop.folder, 'for-newer'), {
+    hosts: { web: plainHost('web', 'newer') },
+  });
+  const args = [
+    '-f',
+    `path:${flake}`,
+    '-d',
+    join(shop.folder, 'for-newer-out'),
+    '--unsigned',
+    '--since',
+    newer,
+  ];
+  const built = await shop.builder.nixmaker(['build', ...args]);
+  assert.equal(built.code, 65, built.stdout + built.stderr);
+  assert.match(built.stderr, /web reads manifests of schema 3, this nixmaker writes 2/);
 });
 
 test('a bundle built since a receipt carries what is new, and a host that lacks the rest says so', async () => {

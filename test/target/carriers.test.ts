@@ -168,15 +168,7 @@ test('for a host that does not read what this desk writes, nothing is built', as
   const flake = await writeFlake(join(shop.folder, 'for-newer'), {
     hosts: { web: plainHost('web', 'newer') },
   });
-  const args = [
-    '-f',
-    `path:${flake}`,
-    '-d',
-    join(shop.folder, 'for-newer-out'),
-    '--unsigned',
-    '--since',
-    newer,
-  ];
+  const args = ['-f', `path:${flake}`, '-d', join(shop.folder, 'for-newer-out'), '--since', newer];
   const built = await shop.builder.nixmaker(['build', ...args]);
   assert.equal(built.code, 65, built.stdout + built.stderr);
   assert.match(built.stderr, /web reads manifests of schema 3, this nixmaker writes 2/);

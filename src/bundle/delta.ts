@@ -6,7 +6,8 @@
  * that was signed, and Nix checks that once more.
  */
 import { createHash } from 'node:crypto';
-import { NixmakerError } from '../core/errors.ts';
+import { isMissing } from '../core/errno.ts';
+import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import type { DeltaPiece } from '../core/release/contents-file.ts';
@@ -48,11 +49,17 @@ async function readBase(
   const hash = createHash('sha256');
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of base) {
-    size += chunk.length;
-    if (size > limits.deltaNarBytes) break;
-    hash.update(chunk);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of base) {
+      size += chunk.length;
+      if (size > limits.deltaNarBytes) break;
+      hash.update(chunk);
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    // This machine’s own disk, and no fault of the bundle’s.
+    const code = isMissing(cause) ? 'base-missing' : 'io-error';
+    throw new NixmakerError(code, `${path} can’t be read: ${messageOf(cause)}`, { cause });
   }
   if (size > limits.deltaNarBytes || encodeNix32(hash.digest()) !== baseNarHash)
     throw new NixmakerError('base-missing', `${path} is there, but does not hold what the bundle relies on`);

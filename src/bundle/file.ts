@@ -56,6 +56,12 @@ export async function openIfThere(path: string, ...also: readonly string[]): Pro
   });
 }
 
+/** Bytes of a regular file; 0 where there is none (yet). @throws NixmakerError as `openBundleFile` */
+export async function sizeOfFile(path: string): Promise<number> {
+  const file = await openIfThere(path);
+  return file === undefined ? 0 : file.size().finally(() => file.close());
+}
+
 /** A small file whole; undefined where there is none. @throws NixmakerError `bundle-malformed` where it is larger */
 export const readSmall = (path: string, most: number): Promise<Buffer | undefined> =>
   readBeginning(path, { bytes: most, most });

@@ -18,6 +18,7 @@ import {
   readStrings,
   readUntilDone,
   readValidInfo,
+  type SignatureFilter,
   type SignedPathInfo,
   type ValidInfo,
 } from './daemon-wire.ts';
@@ -111,7 +112,10 @@ export class DaemonConnection {
   }
 
   /** What its database has of each path; paths that are not valid are left out. */
-  async infosOf(paths: readonly StorePath[]): Promise<Map<StorePath, ValidInfo>> {
+  async infosOf(
+    paths: readonly StorePath[],
+    wanted: SignatureFilter = () => () => false,
+  ): Promise<Map<StorePath, ValidInfo>> {
     const infos = new Map<StorePath, ValidInfo>();
     for (let start = 0; start < paths.length; start += questions) {
       const some = paths.slice(start, start + questions);
@@ -119,7 +123,7 @@ export class DaemonConnection {
       for (const path of some) await this.#send(encodeNumber(operations.queryPathInfo), encodeString(path));
       for (const path of some) {
         await this.#done();
-        const info = await readValidInfo(this.#source);
+        const info = await readValidInfo(this.#source, (stored) => wanted(path, stored));
         if (info !== undefined) infos.set(path, info);
       }
     }

@@ -8,6 +8,7 @@ import type { StoredPath } from '../core/bundle/store-difference.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { decodeNix32, encodeNix32 } from '../core/nix32.ts';
 import type { PathInfo } from '../core/release/path-info.ts';
+import type { StorePath } from '../core/store-path.ts';
 
 // Nix src/libstore/include/nix/store/worker-protocol.hh
 export const clientMagic = 0x6e697863;
@@ -72,10 +73,16 @@ export function encodePathInfo(info: SignedPathInfo): Buffer {
   ]);
 }
 
-/** What Nix’s database has of a valid path, and who is said to have signed it. */
+/** What Nix’s database has of a valid path, and those of its signatures that were asked for, at most `mostSignatures`. */
 export interface ValidInfo extends StoredPath {
   readonly signatures: readonly string[];
 }
+
+/** Which signatures of a path are of interest: anybody may have added others, as many and as long as they like. */
+export type SignatureFilter = (path: StorePath, stored: StoredPath) => (signature: string) => boolean;
+
+/** Threat: memory. Whoever finds so many knows that there may be more. */
+export const mostSignatures = 1000;
 
 /**
  * A key’s name and 64 bytes in base 64 have some 250 characters at most. Threat: any user may add signatures to a path, of any
@@ -84,7 +91,10 @@ export interface ValidInfo extends StoredPath {
 const longestSignature = 1024;
 
 /** An answer to `queryPathInfo`, version 1.17 and newer (Nix src/libstore/worker-protocol.cc, UnkeyedValidPathInfo). */
-export async function readValidInfo(source: ByteSource): Promise<ValidInfo | undefined> {
+export async function readValidInfo(
+  source: ByteSource,
+  isWanted: (stored: StoredPath) => (signature: string) => boolean,
+): Promise<ValidInfo | undefined> {
   if ((await readNumber(source)) === 0) return undefined;
   await readString(source); // the deriver
   const digest = Buffer.from(await readString(source), 'hex');
@@ -92,9 +102,10 @@ export async function readValidInfo(source: ByteSource): Promise<ValidInfo | und
   await readNumber(source); // registered at
   const narSize = await readNumber(source);
   await readNumber(source); // whether it was built here
-  const signatures = await readShortStrings(source, longestSignature);
+  const stored = { narHash: `sha256:${encodeNix32(digest)}`, narSize, references: references.sort() };
+  const signatures = await readWanted(source, isWanted(stored));
   await readString(source); // its content address
-  return { narHash: `sha256:${encodeNix32(digest)}`, narSize, references: references.sort(), signatures };
+  return { ...stored, signatures };
 }
 
 /** Gives exactly as many bytes as asked for. @throws where the other end has hung up */
@@ -119,14 +130,16 @@ export async function readString(source: ByteSource): Promise<string> {
   return bytes.toString('utf8', 0, length);
 }
 
-/** Strings up to a length; longer ones are passed over, a little at a time. */
-async function readShortStrings(source: ByteSource, longest: number): Promise<string[]> {
+/** Signatures that are wanted; all others are passed over, a little at a time. */
+async function readWanted(source: ByteSource, isWanted: (text: string) => boolean): Promise<string[]> {
   const texts: string[] = [];
   for (let left = await readNumber(source); left > 0; left--) {
     const length = await readNumber(source);
     const padded = length + ((8 - (length % 8)) % 8);
-    if (length <= longest) texts.push((await source.take(padded)).toString('utf8', 0, length));
-    else for (let rest = padded; rest > 0; rest -= skipBytes) await source.take(Math.min(rest, skipBytes));
+    if (length <= longestSignature) {
+      const text = (await source.take(padded)).toString('utf8', 0, length);
+      if (texts.length < mostSignatures && isWanted(text)) texts.push(text);
+    } else for (let rest = padded; rest > 0; rest -= skipBytes) await source.take(Math.min(rest, skipBytes));
   }
   return texts;
 }

@@ -5,21 +5,24 @@ import { encodeNix32 } from '../core/nix32.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import { type NixContext, nix } from './command.ts';
 import { withDaemon } from './daemon-connection.ts';
-import type { ValidInfo } from './daemon-wire.ts';
+import { mostSignatures, type SignatureFilter, type ValidInfo } from './daemon-wire.ts';
 
-export type { ValidInfo };
+export type { SignatureFilter, ValidInfo };
+export { mostSignatures };
 
 /** Paths that are not valid are left out. @throws NixmakerError `nix-unavailable`, `nix-failed` */
 export type ValidInfoQuery = (paths: readonly StorePath[]) => Promise<ReadonlyMap<StorePath, ValidInfo>>;
 
 /** Any number of questions over one connection, where there is a daemon. */
+/** @param wanted signatures that are of interest; none without it */
 export function withValidInfos<T>(
   context: NixContext,
   work: (query: ValidInfoQuery) => Promise<T>,
+  wanted: SignatureFilter = () => () => false,
 ): Promise<T> {
   return context.daemonSocket === undefined
-    ? work((paths) => askCommand(context, paths))
-    : withDaemon(context.daemonSocket, (connection) => work((paths) => connection.infosOf(paths)));
+    ? work((paths) => askCommand(context, paths, wanted))
+    : withDaemon(context.daemonSocket, (connection) => work((paths) => connection.infosOf(paths, wanted)));
 }
 
 /** A single one. */
@@ -32,8 +35,9 @@ export const queryValidInfos = (
 export async function queryClosureInfos(
   context: NixContext,
   root: StorePath,
+  wanted?: SignatureFilter,
 ): Promise<ReadonlyMap<StorePath, ValidInfo>> {
-  return withValidInfos(context, (query) => gatherClosure(query, root));
+  return withValidInfos(context, (query) => gatherClosure(query, root), wanted);
 }
 
 async function gatherClosure(
@@ -84,6 +88,7 @@ const answers = z.record(
 async function askCommand(
   context: NixContext,
   paths: readonly StorePath[],
+  wanted: SignatureFilter,
 ): Promise<ReadonlyMap<StorePath, ValidInfo>> {
   const infos = new Map<StorePath, ValidInfo>();
   for (let start = 0; start < paths.length; start += portion) {
@@ -93,12 +98,13 @@ async function askCommand(
     for (const [key, info] of Object.entries(parsed.data)) {
       const path = parseStorePath(key) ?? parseStorePath(`${storeDir}/${key}`);
       if (path === undefined || info === null) continue;
-      infos.set(path, {
+      const stored = {
         narHash: `sha256:${encodeNix32(Buffer.from(info.narHash.slice('sha256-'.length), 'base64'))}`,
         narSize: info.narSize,
         references: info.references.map((r) => parseStorePath(r) ?? `${storeDir}/${r}`).sort(),
-        signatures: info.signatures ?? [],
-      });
+      };
+      const signatures = (info.signatures ?? []).filter(wanted(path, stored)).slice(0, mostSignatures);
+      infos.set(path, { ...stored, signatures });
     }
   }
   return infos;

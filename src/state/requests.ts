@@ -92,13 +92,22 @@ export async function writeRequest<T extends { readonly transaction: string }>(
   attachments: Partial<Record<AttachmentKind, Buffer>> = {},
 ): Promise<void> {
   const place = join(runtimeDirectory, folder);
-  // Whoever has asked before has its answer, or has gone; what it left takes memory.
-  for (const name of await namesIn(place))
-    if (isAttachment(name)) await rm(join(place, name), { force: true });
+  if (Object.keys(attachments).length > 0) await clearAway(place);
   for (const [kind, bytes] of Object.entries(attachments))
     await writeDurably(join(place, `${contents.transaction}.${kind}`), bytes, 0o600);
   // Last: it is what root’s unit waits for.
   await writeDurably(join(place, `${contents.transaction}.json`), JSON.stringify(contents), 0o600);
+}
+
+/**
+ * Whoever has asked before has its answer, or has gone; what it left takes memory, and without its attachments a request would be refused.
+ * So requests go first.
+ */
+async function clearAway(place: string): Promise<void> {
+  const names = await namesIn(place);
+  const requests = names.filter((name) => name.endsWith('.json'));
+  for (const name of [...requests, ...names.filter(isAttachment)])
+    await rm(join(place, name), { force: true });
 }
 
 const isAttachment = (name: string) => attachmentKinds.some((kind) => name.endsWith(`.${kind}`));

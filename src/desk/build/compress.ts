@@ -35,8 +35,8 @@ export class StoreCompressor {
   readonly #packed: string;
   #packedBytes = 0;
   #packedFile: number | undefined;
-  /** Compressed, or tried, for an earlier host. */
-  readonly #seen = new Set<StorePath>();
+  /** Compressed, maybe for an earlier host. */
+  readonly #done = new Set<StorePath>();
 
   /** @param folder of our own @param cache learns where each path’s piece is @param counts learns what each NAR is made of */
   constructor(folder: string, { cache, counts }: { cache: CacheFolder; counts: NarCounts }) {
@@ -52,8 +52,8 @@ export class StoreCompressor {
     this.#packedFile ??= openSync(this.#packed, 'w', 0o644);
     let [done, missing] = [0, 0];
     await forEachAtOnce(paths, async (info) => {
-      if (!this.#seen.has(info.path) && !(await this.#add(info))) missing += 1;
-      this.#seen.add(info.path);
+      if (this.#done.has(info.path) || (await this.#add(info))) this.#done.add(info.path);
+      else missing += 1;
       done += 1;
       onDone(done);
     });
@@ -79,9 +79,13 @@ export class StoreCompressor {
 
   async #whole({ path, narSize }: PathInfo, check: NarCheck): Promise<Compressed> {
     const chunks: Buffer[] = [];
+    let size = 0;
     for await (const chunk of narOf(path, narSize)) {
       check.add(chunk);
       chunks.push(chunk);
+      size += chunk.length;
+      // Another than Nix knows; how much longer does not matter.
+      if (size > narSize) break;
     }
     const nar = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
     // Without its size zstd makes ready for the largest.

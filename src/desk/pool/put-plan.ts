@@ -43,7 +43,7 @@ export async function planItem(medium: string, item: Item): Promise<Plan> {
   const folder = folderOf(medium, manifest);
   const there = await readThere(folder, item);
   const theirs = there === undefined ? new Map<number, readonly Piece[]>() : await piecesThere(folder, item);
-  const pieces = mergePieces(ours, theirs);
+  const pieces = readableOr(ours, mergePieces(ours, theirs), item);
   const entry = (lost: ReadonlySet<string>): EntryFiles => ({
     'manifest.json': head.manifestBytes,
     'manifest.sig': signaturesOf(head.signatureBytes, there?.signatureBytes),
@@ -55,6 +55,17 @@ export async function planItem(medium: string, item: Item): Promise<Plan> {
   });
   const files = [...(await indexFiles(medium, item)), ...pieceFiles(medium, item, pieces)];
   return { folder, isThere: there !== undefined, files: await Promise.all(files.map(planned)), entry };
+}
+
+/** Both ways together, unless that would be more than a target reads. */
+function readableOr(ours: Pieces, merged: Pieces, { bundle, digest }: Item): Pieces {
+  try {
+    parseContents(contentsOf(digest, merged), { manifestDigest: digest, index: bundle.index });
+    return merged;
+  } catch (error) {
+    if (!(error instanceof NixmakerError)) throw error;
+    return ours;
+  }
 }
 
 async function planned({

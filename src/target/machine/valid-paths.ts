@@ -10,13 +10,16 @@ import { NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import type { PathInfo } from '../../core/release/path-info.ts';
 import type { StorePath } from '../../core/store-path.ts';
-import { type ValidInfo, withValidInfos } from '../../nix/valid-info.ts';
+import {
+  mostSignatures,
+  type SignatureFilter,
+  type ValidInfo,
+  withValidInfos,
+} from '../../nix/valid-info.ts';
 import type { PublicKey } from '../../signing/nix-key.ts';
 import { isPathSigned } from '../../signing/path-signature.ts';
 import type { Machine } from './machine.ts';
 import { readStorePublicKey } from './store-public-key.ts';
-
-type Store = Pick<Machine, 'nix' | 'floorDirectory'>;
 
 export interface Difference {
   readonly path: StorePath;
@@ -30,19 +33,40 @@ export interface Comparison {
   readonly differing: readonly Difference[];
 }
 
-/** Called for each path that is as it was signed. @param signatures that Nix’s database has of it: genuine ones, and whatever anybody has added */
+/**
+ * How a path that is not what was signed can still count: by the machine’s store key’s signature over what is there. Root, who has the
+ * key, knows the one signature that does; the agent has to look at whatever bears the key’s name.
+ */
+export interface Recognition {
+  readonly wanted: SignatureFilter;
+  /** Of a path that differs. @param signatures those that were wanted */
+  readonly counts: (path: StorePath, stored: ValidInfo) => boolean;
+}
+
+/** Called for each path that is as it was signed. @param signatures those that were wanted */
 export type OnSame = (info: PathInfo, signatures: readonly string[]) => void;
 
-/** Lines looked at in one go: an index may have two hundred thousand. */
-const portion = 2000;
+/** Lines looked at in one go: an index may have two hundred thousand, and each may bear signatures by the thousand. */
+const portion = 256;
+
+/** With the public half of the store key only. */
+export async function recognizeByPublicKey(machine: Pick<Machine, 'floorDirectory'>): Promise<Recognition> {
+  const key = await readStorePublicKey(machine);
+  if (key === undefined) return { wanted: () => () => false, counts: () => false };
+  const prefix = `${key.name}:`;
+  return {
+    wanted: () => (signature) => signature.startsWith(prefix),
+    // So many that the genuine one may be beyond: root has the last word.
+    counts: (path, stored) => stored.signatures.length === mostSignatures || isSigned(path, stored, key),
+  };
+}
 
 /** Compares every path of the index with Nix’s database, over one connection. */
 export async function comparePaths(
-  machine: Store,
+  machine: Pick<Machine, 'nix'>,
   index: ReleaseIndex,
-  onSame: OnSame = () => undefined,
+  { wanted, counts, onSame = () => undefined }: Recognition & { readonly onSame?: OnSame },
 ): Promise<Comparison> {
-  const key = await readStorePublicKey(machine);
   const missing: number[] = [];
   const differing: Difference[] = [];
   const compare = (line: number, stored: ValidInfo | undefined) => {
@@ -53,17 +77,20 @@ export async function comparePaths(
     const signed = index.info(line);
     const what = differenceOf(signed, stored);
     if (what === undefined) onSame(signed, stored.signatures);
-    else if (key === undefined || !isSigned(signed.path, stored, key))
-      differing.push({ path: signed.path, what });
+    else if (!counts(signed.path, stored)) differing.push({ path: signed.path, what });
   };
-  await withValidInfos(machine.nix, async (query) => {
-    for (let start = 0; start < index.length; start += portion) {
-      const lines = Array.from({ length: Math.min(portion, index.length - start) }, (_, i) => start + i);
-      const paths = lines.map((line) => index.path(line));
-      const stored = await query(paths);
-      for (const [i, line] of lines.entries()) compare(line, stored.get(paths[i] as StorePath));
-    }
-  });
+  await withValidInfos(
+    machine.nix,
+    async (query) => {
+      for (let start = 0; start < index.length; start += portion) {
+        const lines = Array.from({ length: Math.min(portion, index.length - start) }, (_, i) => start + i);
+        const paths = lines.map((line) => index.path(line));
+        const stored = await query(paths);
+        for (const [i, line] of lines.entries()) compare(line, stored.get(paths[i] as StorePath));
+      }
+    },
+    wanted,
+  );
   return { missing, differing };
 }
 

@@ -6,7 +6,7 @@
 import { lstat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { catalogue } from '../../core/catalogue.ts';
-import { exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { exitCodes, messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Finding } from '../../core/run/host-receipt.ts';
@@ -135,7 +135,7 @@ export class MediaQueue {
       const { candidates, hasPool } = await this.#list(visit);
       visit.isOurs ||= hasPool;
       const found: Found[] = [];
-      for (const candidate of candidates) found.push(...(await this.#judge(visit, candidate)));
+      for (const candidate of candidates) found.push(...(await this.#judgeOne(visit, candidate)));
       return found;
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
@@ -152,6 +152,19 @@ export class MediaQueue {
     later.keepOnly(present);
     for (const path of done.keys()) if (!present.has(path)) done.delete(path);
     return listing;
+  }
+
+  /** What is wrong with one, whatever it is, keeps no other waiting. */
+  async #judgeOne(visit: Visit, candidate: Candidate): Promise<Found[]> {
+    try {
+      return await this.#judge(visit, candidate);
+    } catch (error) {
+      if (error instanceof NixmakerError) throw error;
+      const { path } = candidate;
+      this.#machine.emit({ event: 'fault', level: 'error', source: path, detail: messageOf(error) });
+      visit.later.postpone(path, retry, { isOurs: false });
+      return [];
+    }
   }
 
   async #judge(visit: Visit, candidate: Candidate): Promise<Found[]> {

@@ -7,7 +7,7 @@ import { isValid } from '../../nix/store.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
-import { comparePaths, requireNoDifference } from '../machine/valid-paths.ts';
+import { comparePaths, type Recognition, requireNoDifference } from '../machine/valid-paths.ts';
 import { makeStoreSigner } from './store-key.ts';
 
 interface Signed {
@@ -26,12 +26,15 @@ export async function requireSigned(
 ): Promise<void> {
   const tell = (error: unknown) => transaction.emit('store-unsigned', { detail: messageOf(error) }, 'warn');
   const signer = await makeStoreSigner(machine).catch(tell);
-  const comparison = await comparePaths(machine, index, signer?.onSame);
+  const comparison = await comparePaths(machine, index, signer ?? nothingElse);
   requireNoDifference(comparison, index);
   if (!(await isValid(machine.nix, manifest.toplevel)))
     throw new NixmakerError('closure-incomplete', `${manifest.toplevel} is not in the store`);
   await signer?.sign().catch(tell);
 }
+
+/** Without a key nothing counts but what was signed. */
+const nothingElse: Recognition = { wanted: () => () => false, counts: () => false };
 
 /**
  * Holds what is to be activated by roots of root’s own, compares it, and works on it; only then lets go. Threat: an agent that was taken

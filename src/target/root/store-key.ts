@@ -15,7 +15,7 @@ import { signPath } from '../../signing/path-signature.ts';
 import { writeDurably } from '../../state/durable.ts';
 import type { Machine } from '../machine/machine.ts';
 import { storeKeyConf, storeKeyLine } from '../machine/store-public-key.ts';
-import type { OnSame } from '../machine/valid-paths.ts';
+import type { OnSame, Recognition } from '../machine/valid-paths.ts';
 import { publicText } from './host-key.ts';
 
 type Keeper = Pick<Machine, 'floorDirectory'>;
@@ -55,7 +55,8 @@ async function ensureStoreKey(machine: KeyMaker): Promise<SecretKey> {
 export const nixTrusts = async ({ nix }: Pick<Machine, 'nix'>, key: string): Promise<boolean> =>
   (await trustedKeysOf(nix)).includes(key);
 
-export interface StoreSigner {
+/** Root knows the one signature that counts: Ed25519 gives no other. */
+export interface StoreSigner extends Recognition {
   readonly onSame: OnSame;
   /** Adds the signatures of all that was noted. */
   readonly sign: () => Promise<void>;
@@ -69,11 +70,18 @@ export async function makeStoreSigner(machine: KeyMaker & Pick<Machine, 'nix'>):
   const key = await ensureStoreKey(machine);
   const missing = new Map<StorePath, string>();
   return {
+    wanted: (path, stored) => {
+      let own: string | undefined;
+      return (signature) => {
+        if (!signature.startsWith(`${key.name}:`)) return false;
+        own ??= signPath({ ...stored, path, references: stored.references as StorePath[] }, key);
+        return signature === own;
+      };
+    },
+    counts: (_path, { signatures }) => signatures.length > 0,
     onSame: (info, signatures) => {
       // A path that is named after its contents needs no word of anybody’s.
-      if (info.ca !== undefined) return;
-      const signature = signPath(info, key);
-      if (!signatures.includes(signature)) missing.set(info.path, signature);
+      if (info.ca === undefined && signatures.length === 0) missing.set(info.path, signPath(info, key));
     },
     sign: () => addSignatures(machine.nix, missing),
   };
@@ -93,8 +101,8 @@ export async function adoptRunningSystem(
   const running = await readSystemLink(machine.settings.currentSystem);
   if (running === undefined) return;
   try {
-    const infos = await queryClosureInfos(machine.nix, running);
     const signer = await makeStoreSigner(machine);
+    const infos = await queryClosureInfos(machine.nix, running, signer.wanted);
     for (const [path, info] of infos)
       signer.onSame({ ...info, path, references: info.references as StorePath[] }, info.signatures);
     await signer.sign();

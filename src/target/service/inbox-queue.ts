@@ -5,8 +5,8 @@
  */
 import { lstat } from 'node:fs/promises';
 import { readClassicHead } from '../../bundle/classic.ts';
-import { ifMissing } from '../../core/errno.ts';
-import { NixmakerError } from '../../core/errors.ts';
+import { insteadOf } from '../../core/errno.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { type Candidate, listInbox } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
 import { examine, sourceOf } from '../update/open.ts';
@@ -65,7 +65,7 @@ export class InboxQueue {
     for (const known of [this.#seen, this.#stuck])
       for (const path of known.keys()) if (!paths.has(path)) known.delete(path);
     const looks: Look[] = [];
-    for (const candidate of candidates) looks.push(...(await this.#lookAt(candidate)));
+    for (const candidate of candidates) looks.push(...(await this.#lookAtOne(candidate)));
     return looks;
   }
 
@@ -88,6 +88,21 @@ export class InboxQueue {
   /** Whether the file has changed since it was last looked at. */
   async hasChanged(candidate: Candidate): Promise<boolean> {
     return (await fingerprintOf(candidate))?.text !== this.#seen.get(candidate.path)?.fingerprint;
+  }
+
+  /** What is wrong with one, whatever it is, keeps no other waiting. */
+  async #lookAtOne(candidate: Candidate): Promise<Look[]> {
+    try {
+      return await this.#lookAt(candidate);
+    } catch (error) {
+      this.#machine.emit({
+        event: 'fault',
+        level: 'error',
+        source: candidate.path,
+        detail: messageOf(error),
+      });
+      return [];
+    }
   }
 
   async #lookAt(candidate: Candidate): Promise<Look[]> {
@@ -134,7 +149,8 @@ export class InboxQueue {
 }
 
 async function fingerprintOf({ path }: Candidate): Promise<{ text: string; size: number } | undefined> {
-  const found = await lstat(path).catch(ifMissing(undefined));
+  // What is gone, or in a folder that only others may enter, is no candidate.
+  const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'], undefined));
   if (found === undefined) return undefined;
   return { text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`, size: found.size };
 }

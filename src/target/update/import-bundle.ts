@@ -62,12 +62,18 @@ async function importThroughDaemon(
     nar: () => nars.read(index.info(line), pieceOf(request, line)),
   }));
   const flushing = new FlushAsYouGo(() => syncStore(machine.nix));
-  const bytes = await addToDaemon(
+  const added = await addToDaemon(
     { socket, paths },
     { ...options, onBytes: (total) => flushing.note(total) },
   );
-  await flushing.end();
-  return bytes;
+  try {
+    await flushing.end();
+    return added;
+  } catch (error) {
+    // Or it would hold all of it until this process ends.
+    added.release();
+    throw error;
+  }
 }
 
 const flushEvery = 256 * 1024 * 1024;

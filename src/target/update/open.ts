@@ -1,14 +1,13 @@
 /** From a file to a verified bundle: opened once, authenticated, laid out as signed, every byte's digest checked. */
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkClassicHeaders, extractClassic, readClassicHead, spoolTarball } from '../../bundle/classic.ts';
 import { checkAllPieces, type OpenedBundle, type PieceReader } from '../../bundle/contents.ts';
 import { decrypt } from '../../bundle/encrypted.ts';
-import { type BundleFile, openBundleFile, readSmall } from '../../bundle/file.ts';
+import { type BundleFile, openBundleFile, readSmall, sizeOfFile } from '../../bundle/file.ts';
 import { readHeadFiles } from '../../bundle/head-files.ts';
 import { type BundleHead, readAnnouncements, totalSizeOf } from '../../bundle/layout.ts';
 import { authenticateBundle, openAnnounced } from '../../bundle/open.ts';
-import { sizeOfParts } from '../../bundle/parts.ts';
 import {
   type Measured,
   measurePool,
@@ -172,10 +171,11 @@ async function examineClassic(
     verified,
     head,
     measure: async () => {
-      const indexBytes = (await sizeOfParts(indexFile)) ?? 0;
+      const indexBytes = await access.withDeadline(() => sizeOfFile(indexFile));
+      const tarballBytes = await access.withDeadline(() => sizeOfFile(tarball));
       return {
         expected: (manifest.tarball?.size ?? 0) + manifest.index.size,
-        present: (await stat(tarball)).size + Math.min(indexBytes, manifest.index.size),
+        present: tarballBytes + Math.min(indexBytes, manifest.index.size),
       };
     },
     open: async () => {

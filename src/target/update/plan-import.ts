@@ -4,13 +4,14 @@ import { limits } from '../../core/limits.ts';
 import { choosePieces } from '../../core/release/choose-pieces.ts';
 import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
+import type { StorePath } from '../../core/store-path.ts';
 import { spaceAt } from '../../media/space.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { storeFolder } from '../../nix/store.ts';
 import { queryValidInfos } from '../../nix/valid-info.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
-import { comparePaths, storeDiffers } from '../machine/valid-paths.ts';
+import { comparePaths, recognizeByPublicKey, storeDiffers } from '../machine/valid-paths.ts';
 import { clearDifferences } from './clear-differences.ts';
 import type { Contents } from './open.ts';
 
@@ -35,12 +36,13 @@ export async function planImport(
   { transaction, contents }: { readonly transaction: Transaction; readonly contents: Contents },
 ): Promise<ImportPlan> {
   const { index } = contents;
-  const { differing } = await comparePaths(machine, index);
+  const recognition = await recognizeByPublicKey(machine);
+  const { differing } = await comparePaths(machine, index, recognition);
   if (differing.length > 0) await clearDifferences(machine, transaction, differing);
-  const release = await holdPaths(machine.nix, index.paths());
+  const release = await holdPaths(machine.nix, [...index.paths(), ...basesOffered(contents)]);
   try {
     // Once more: what was not held may have gone, and what was not there may have come.
-    const comparison = await comparePaths(machine, index);
+    const comparison = await comparePaths(machine, index, recognition);
     if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
     const { missing } = comparison;
     const pieces = await findPieces(machine, missing, contents);
@@ -50,6 +52,15 @@ export async function planImport(
     release();
     throw error;
   }
+}
+
+/** What differences are to: held as well, for a collection would turn a good bundle into one that can’t be read. */
+function basesOffered(contents: Contents): Set<StorePath> {
+  const bases = new Set<StorePath>();
+  if (contents.kind !== 'bundle') return bases;
+  for (const pieces of contents.bundle.pieces.values())
+    for (const piece of pieces) if (piece.kind === 'delta') bases.add(piece.base);
+  return bases;
 }
 
 /** A bundle leaves out what its target is thought to have. @throws NixmakerError `base-missing` */

@@ -81,6 +81,7 @@ export function manifestFields(manifest: Manifest): string {
     ],
     ['Expires', manifest.expiresAt],
     ['Machine id', manifest.machineId],
+    ['Downgrade from', manifest.downgradeFrom],
     ['Content', manifest.content],
     ['Toplevel', manifest.toplevel],
     ['Derivation', manifest.derivation],

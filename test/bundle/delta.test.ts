@@ -166,3 +166,18 @@ test('what the zstd program makes of large files is restored as well', async (t)
   assert.ok(patch.length < 10_000, String(patch.length));
   assert.deepEqual(await pair(base, target).restore({ base, patch }), target);
 });
+
+test('a base that goes while it is read is missing, and one that can’t be read is this machine’s trouble', async () => {
+  async function* failing(code: string): AsyncGenerator<Buffer> {
+    yield Buffer.alloc(10);
+    throw Object.assign(new Error(code), { code, syscall: 'read' });
+  }
+  const { piece } = deltaPiece(0, Buffer.from('x'), { base: storePathOf(1), baseNarHash: digits(1, 52) });
+  for (const [errno, code] of [
+    ['ENOENT', 'base-missing'],
+    ['EIO', 'io-error'],
+  ] as const) {
+    const sources = { base: failing(errno), patch: { size: 1, chunks: stream(Buffer.from('x')) } };
+    await rejects(restoreNar({ piece, narSize: 5 }, sources).next(), code);
+  }
+});

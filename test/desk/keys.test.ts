@@ -119,7 +119,7 @@ test('a manifest is signed alone, and what others have signed so comes to the bu
       );
       assert.match(
         signed.stderr,
-        /manifest\.json: web, sequence 1, \/nix\/store\/\S+\n.*signed by apart-\d\n$/s,
+        /^Host: +web\n.*Sequence: +1\n.*Toplevel: +\/nix\/store\/\S+\n.*Digest: +[0-9a-f]{64}\n.*not seen.*signed by apart-\d\n$/s,
       );
       return join(place, 'manifest.sig');
     }),
@@ -142,6 +142,14 @@ test('a manifest is signed alone, and what others have signed so comes to the bu
     second.secretFile,
   );
   assert.equal(twice.code, 64);
+  // In a folder that still has the last release’s: the own line that does not fit is replaced.
+  const manifest = join(folder, 'apart-0/manifest.json');
+  const text = await readFile(manifest, 'utf8');
+  await writeFile(manifest, text.replace('"sequence":1,', '"sequence":2,'));
+  const next = await nixmaker('sign', '--manifest', manifest, '--key', second.secretFile);
+  assert.equal(next.code, 0, next.stderr);
+  assert.match(next.stderr, /Beside it: +apart-2; not verified\n/);
+  assert.match(await readFile(join(folder, 'apart-0/manifest.sig'), 'utf8'), /^apart-2:\S+\n$/);
   await writeFile(join(folder, 'none.sig'), 'not a signature\n');
   const none = await nixmaker('sign', bundle, '--signatures', join(folder, 'none.sig'));
   assert.deepEqual([none.code, /none\.sig: line 1/.test(none.stderr)], [65, true], none.stderr);

@@ -1,6 +1,6 @@
 /** What a bundle may carry: no system, recipes, the classic pair; and that Nix has the last word. */
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
@@ -121,4 +121,26 @@ test('Nix itself has the last word: a key it does not trust is told apart', asyn
   const receipt = await take(target, 'switch', await targets.release('one'));
   assert.deepEqual([receipt.state, receipt.code, receipt.exit], ['failed', 'nix-key-untrusted', 78]);
   assert.equal(await target.profile(), undefined);
+});
+
+test('a classic pair whose index leads in a circle, or a folder that can’t be entered, keeps no other bundle waiting', async () => {
+  const target = await targets.fresh();
+  const classic = await shop.bundle('circle', {
+    hosts: { web: plainHost('web', 'circle') },
+    args: ['--format', 'classic'],
+  });
+  const pair = join(target.inbox, 'pair');
+  await mkdir(pair);
+  for (const name of await readdir(dirname(classic)))
+    await copyFile(join(dirname(classic), name), join(pair, name));
+  await rm(join(pair, 'index'));
+  await symlink('index', join(pair, 'index'));
+  await symlink('loop', join(target.inbox, 'loop'));
+  await mkdir(join(target.inbox, 'closed'));
+  await writeFile(join(target.inbox, 'closed/a.tar'), 'x');
+  await chmod(join(target.inbox, 'closed'), 0o744);
+  const good = await shop.bundle('beside-a-circle', { hosts: { web: plainHost('web', 'beside a circle') } });
+  await copyFile(good, join(target.inbox, 'web.tar'));
+  await target.verb('agent', ['--once']);
+  assert.match((await target.run(['cat', '/run/current-system/etc/motd'])).stdout, /beside a circle/);
 });

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import type { ShownManifest } from '../../desk/keys/sign.ts';
 import { printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
 import { addSignerOptions, type SignerOptions, signEach } from './signer-options.ts';
 
@@ -31,12 +32,19 @@ async function sign(bundles: readonly string[], options: SignOptions): Promise<n
   if (bundles.length + manifests.length === 0)
     throw new NixmakerError('usage', 'name bundles, or manifests with --manifest');
   const { signBundleFile, signManifestFile } = await import('../../desk/keys/sign.ts');
+  const { fields, manifestFields } = await import('../../report/tables.ts');
+  const show = ({ manifest, digest, claimedSigners }: ShownManifest) => {
+    const others = claimedSigners.length === 0 ? undefined : `${claimedSigners.join(', ')}; not verified`;
+    const more = fields([
+      ['Digest', digest],
+      ['Beside it', others],
+    ]);
+    printToStderr(
+      `${manifestFields(manifest)}${more}The index was not seen: compare the digest with who built it.\n`,
+    );
+  };
   const signer = await signEach([...bundles, ...manifests], options, (file, by) =>
-    bundles.includes(file)
-      ? signBundleFile(file, by)
-      : signManifestFile(file, by, ({ host, sequence, toplevel }) =>
-          printToStderr(`${file}: ${host}, sequence ${sequence}, ${toplevel}\n`),
-        ),
+    manifests.includes(file) ? signManifestFile(file, by, show) : signBundleFile(file, by),
   );
   if (signer.kind === 'ssh') printToStderr(`In policies it is trusted as "${signer.publicText}".\n`);
   return exitCodes.done;

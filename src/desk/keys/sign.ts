@@ -18,7 +18,8 @@ import { writeWhole } from '../../files/write.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../signing/pae.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
-import { readManifest } from '../../signing/verify.ts';
+import { parseTrustedKey } from '../../signing/trusted-key.ts';
+import { manifestDigest, readManifest } from '../../signing/verify.ts';
 import { PathSigner } from '../build/path-signer.ts';
 import { checkPieces } from './check-pieces.ts';
 import { namingFile } from './naming-file.ts';
@@ -74,6 +75,15 @@ export async function addSignatureFiles(path: string, files: readonly string[]):
   return added;
 }
 
+/** What a person should see of a manifest before signing it. */
+export interface ShownManifest {
+  readonly manifest: Manifest;
+  /** sha256 of its bytes, in hexadecimal: to be compared with another signer’s. */
+  readonly digest: string;
+  /** Of the signatures beside it; nothing was checked. */
+  readonly claimedSigners: readonly string[];
+}
+
 /**
  * Signs a manifest alone, into `manifest.sig` beside it, which is made or gets the line. What a person should see before is told by
  * `onManifest`.
@@ -81,12 +91,16 @@ export async function addSignatureFiles(path: string, files: readonly string[]):
 export async function signManifestFile(
   path: string,
   signer: Signer,
-  onManifest: (manifest: Manifest) => void = () => undefined,
+  onManifest: (shown: ShownManifest) => void = () => undefined,
 ): Promise<void> {
   const manifestBytes = await readSmall(path, limits.manifestBytes);
   if (manifestBytes === undefined) throw new NixmakerError('usage', `there is no ${path}`);
-  onManifest(readManifest(manifestBytes));
   const existing = (await readSignatureFile(dirname(path))) ?? Buffer.alloc(0);
+  onManifest({
+    manifest: readManifest(manifestBytes),
+    digest: manifestDigest(manifestBytes),
+    claimedSigners: namesIn(existing),
+  });
   const signatures = await addSignature(existing, manifestBytes, signer);
   await writeWhole(join(dirname(path), 'manifest.sig'), signatures);
 }
@@ -128,10 +142,22 @@ async function addSignature(
   manifestBytes: Uint8Array,
   signer: Signer,
 ): Promise<Buffer> {
-  if (namesIn(existing).includes(signer.name))
+  const message = preAuthenticationEncoding(manifestBytes);
+  const own =
+    existing.length === 0 ? [] : parseSignatureFile(existing).filter((s) => s.keyName === signer.name);
+  const key = parseTrustedKey(signer.publicText);
+  if (own.some(({ bytes }) => key.verifies(message, bytes)))
     throw new NixmakerError('usage', `“${signer.name}” has signed this bundle already`);
-  const signature = await signer.sign(preAuthenticationEncoding(manifestBytes));
-  return Buffer.concat([existing, Buffer.from(`${signer.name}:${signature}\n`)]);
+  const signature = await signer.sign(message);
+  // An own line that does not fit is another release’s: it would have the bundle refused.
+  return Buffer.concat([withoutKey(existing, signer.name), Buffer.from(`${signer.name}:${signature}\n`)]);
+}
+
+function withoutKey(signatures: Uint8Array, name: string): Buffer {
+  const lines = Buffer.from(signatures)
+    .toString('latin1')
+    .split(/(?<=\n)/);
+  return Buffer.from(lines.filter((line) => !line.startsWith(`${name}:`)).join(''), 'latin1');
 }
 
 const namesIn = (signatures: Uint8Array): string[] =>

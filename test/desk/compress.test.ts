@@ -1,0 +1,20 @@
+/** Compressing from the store folder: what is not there as Nix knows it stays missing, for every host that asks. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CacheFolder } from '../../src/desk/build/cache-folder.ts';
+import { StoreCompressor } from '../../src/desk/build/compress.ts';
+import { NarCounts } from '../../src/desk/build/nar-counts.ts';
+import { temporaryFolder } from '../support/bundles.ts';
+import { digits, storePathOf } from '../support/releases.ts';
+
+test('a path that is not in the store folder is missing the second time as well', async (t) => {
+  const folder = await temporaryFolder(t);
+  const cache = new CacheFolder(join(folder, 'cache'));
+  const compressor = new StoreCompressor(join(folder, 'compressed'), { cache, counts: new NarCounts(cache) });
+  t.after(() => compressor.close());
+  const info = { path: storePathOf(1), narHash: `sha256:${digits(1, 52)}`, narSize: 100, references: [] };
+  for (const host of ['one', 'two'])
+    assert.equal(await compressor.addAll([info], () => undefined), false, host);
+  assert.throws(() => cache.closureOf(info.path), /ENOENT/);
+});

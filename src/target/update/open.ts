@@ -32,7 +32,7 @@ export interface Examined {
   /** The bytes that were verified, for whoever has to verify them again. */
   readonly head: Pick<BundleHead, 'manifestBytes' | 'signatureBytes'>;
   /**
-   * How much of it is there. Reads the index and what announces the rest, so it is not asked of what is not for this machine.
+   * How much of it is there. Reads the index and what announces the rest.
    * @throws NixmakerError `bundle-truncated` where not even that is there
    */
   readonly measure: () => Promise<Measured>;

@@ -30,10 +30,13 @@ with tarfile.open(sys.argv[1], "r:") as bundle:
 const readers: Readonly<Record<string, readonly string[]>> = {
   'GNU tar': ['tar', '--list', '--verbose', '--numeric-owner', '--file'],
   bsdtar: [join(carriers, 'bsdtar'), '-tvf'],
-  Python: ['python3', '-c', python],
+  Python: [join(carriers, 'python3'), '-c', python],
   '7-zip': [join(carriers, '7za'), 'l', '-ttar', '-ba'],
   BusyBox: [join(carriers, 'busybox'), 'tar', '-tvf'],
 };
+
+/** Debian’s Python beside the host looks for its library where the host’s would be. */
+const env = { PYTHONHOME: join(carriers, '../root/usr') };
 
 const must = (ran: Ran): string => {
   assert.equal(ran.code, 0, ran.stdout + ran.stderr);
@@ -43,7 +46,7 @@ const must = (ran: Ran): string => {
 describe('other people’s readers', () => {
   for (const [name, [program = '', ...args]] of Object.entries(readers)) {
     test(`${name} lists a bundle as it is`, async () => {
-      const listed = must(await run(program, [...args, genuine]));
+      const listed = must(await run(program, [...args, genuine], { env }));
       for (const member of [
         'manifest.json',
         'manifest.sig',
@@ -60,7 +63,7 @@ describe('other people’s readers', () => {
     });
 
     test(`${name} reads sizes of eight gibibytes and more`, async () => {
-      const listed = must(await run(program, [...args, large]));
+      const listed = must(await run(program, [...args, large], { env }));
       for (const size of sizes) assert.match(listed, new RegExp(`\\b${size}\\b.*nar/`), `${size}\n${listed}`);
     });
   }

@@ -146,15 +146,15 @@ fetch_nix() {
 # What carries pools to machines in the tests, rsync and rclone; and other people's readers of tars.
 ensure_carriers() {
   _carriers=$nixmaker_cache/carriers
-  if [ "$(cat "$_carriers/stamp" 2>/dev/null)" != "2 $_carriers" ]; then
-    say "fetching rsync, rclone and readers of tars from Debian's mirror (about 33 MB)…"
+  if [ "$(cat "$_carriers/stamp" 2>/dev/null)" != "3 $_carriers" ]; then
+    say "fetching rsync, rclone and readers of tars from Debian's mirror (about 40 MB)…"
     # Not in forky at present.
     debian_suite=trixie
-    fetch_debian "$_carriers" rsync rclone libarchive-tools 7zip busybox
+    fetch_debian "$_carriers" rsync rclone libarchive-tools 7zip busybox python3
     unset debian_suite
     wrap_programs "$_carriers" rsync=usr/bin/rsync rclone=usr/bin/rclone bsdtar=usr/bin/bsdtar 7za=usr/lib/7zip/7za \
-      busybox=usr/bin/busybox
-    printf '%s\n' "2 $_carriers" >"$_carriers/stamp"
+      busybox=usr/bin/busybox python3=usr/bin/python3
+    printf '%s\n' "3 $_carriers" >"$_carriers/stamp"
   fi
   export NIXMAKER_CARRIERS="$_carriers/bin"
 }

@@ -12,7 +12,7 @@ import { writeRecipes } from '../support/recipes.ts';
 import { releaseOf } from '../support/released.ts';
 import { digits, storePathOf } from '../support/releases.ts';
 
-const count = allCases ? 20_000 : 1500;
+const count = allCases ? 20_000 : 1000;
 const shop = await makeWorkshop();
 const flake = join(shop.folder, 'many');
 const targets: Target[] = [];

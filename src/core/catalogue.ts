@@ -58,8 +58,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'schema-unsupported': {
     exit: bad,
-    what: 'The bundle is written in a newer format than this nixmaker reads.',
-    next: 'Bring an update that carries a newer nixmaker first, built by the older nixmaker.',
+    what: 'The bundle is written in another format than this nixmaker reads.',
+    next: 'Where the bundle is newer, bring an update that carries a newer nixmaker first, built by the older one. Where it is older, build it again.',
   },
   'signature-missing': {
     exit: bad,

@@ -65,9 +65,10 @@ export async function addSignatureFiles(path: string, files: readonly string[]):
   let added: readonly string[] = [];
   await changeSignatures(path, {
     signatures: async ({ signatureBytes }) => {
-      const before = namesIn(signatureBytes);
-      const merged = mergeSignatures([signatureBytes, ...given]);
-      added = namesIn(merged).filter((name) => !before.includes(name));
+      // What is given now counts: a mix-up can be put right by what should have been given.
+      const merged = mergeSignatures([...given, signatureBytes]);
+      const before = new Set(linesOf(signatureBytes));
+      added = linesOf(merged).flatMap((line) => (before.has(line) ? [] : [line.slice(0, line.indexOf(':'))]));
       return merged;
     },
     nixSignatures: ({ nixSignatures }) => nixSignatures,
@@ -159,6 +160,9 @@ function withoutKey(signatures: Uint8Array, name: string): Buffer {
     .split(/(?<=\n)/);
   return Buffer.from(lines.filter((line) => !line.startsWith(`${name}:`)).join(''), 'latin1');
 }
+
+const linesOf = (signatures: Uint8Array): string[] =>
+  Buffer.from(signatures).toString('latin1').split('\n').filter(Boolean);
 
 const namesIn = (signatures: Uint8Array): string[] =>
   signatures.length === 0 ? [] : parseSignatureFile(signatures).map((s) => s.keyName);

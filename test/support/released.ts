@@ -1,26 +1,16 @@
 /** What a bundle says of itself, for tests that ask the store about it. */
 import { createHash } from 'node:crypto';
 import { withBundleFile } from '../../src/bundle/file.ts';
-import { readAnnouncements } from '../../src/bundle/layout.ts';
 import { authenticateBundle, openBundle } from '../../src/bundle/open.ts';
-import { type Release, readRelease } from '../../src/bundle/release.ts';
+import { readRelease } from '../../src/bundle/release.ts';
 import { writeBundle } from '../../src/bundle/write.ts';
 import { encodeContents, type Piece, pieceName } from '../../src/core/release/contents-file.ts';
 import { encodeManifest, type Manifest } from '../../src/core/release/manifest.ts';
 import type { PathInfo } from '../../src/core/release/path-info.ts';
-import { manifestDigest, readManifest } from '../../src/signing/verify.ts';
-
-const withoutVerifying = ({ manifestBytes }: { readonly manifestBytes: Buffer }) => ({
-  manifest: readManifest(manifestBytes),
-  digest: manifestDigest(manifestBytes),
-});
+import { readRelease as readBundleRelease, withoutVerifying } from '../../src/desk/keys/read-release.ts';
 
 /** Nothing is verified. */
-export const releaseOf = (path: string): Promise<Release> =>
-  withBundleFile(path, async (file) => {
-    const authenticated = await authenticateBundle(file, withoutVerifying);
-    return (await readAnnouncements(file, authenticated)).release;
-  });
+export const releaseOf = readBundleRelease;
 
 export interface Released {
   readonly manifest: Manifest;
@@ -49,7 +39,7 @@ export const rewritten = (
     const index = Buffer.from(lines.map((l) => `${JSON.stringify(change(JSON.parse(l)))}\n`).join(''));
     const signedIndex = { size: index.length, sha256: createHash('sha256').update(index).digest('hex') };
     const manifestBytes = Buffer.from(encodeManifest({ ...bundle.manifest, index: signedIndex }));
-    const authentic = withoutVerifying({ manifestBytes });
+    const authentic = withoutVerifying({ manifestBytes, signatureBytes: Buffer.alloc(0) });
     const contents = Buffer.from(encodeContents(authentic.digest, [...bundle.pieces.values()].flat()));
     const release = readRelease(authentic, { index, contents, nixSignatures: Buffer.alloc(0) });
     const sourceOf = (piece: Piece) => ({

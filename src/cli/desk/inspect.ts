@@ -72,8 +72,7 @@ async function describeContents(contents: Contents | { readonly problem: ReasonC
 
 async function pathsOf(bundle: string): Promise<string[]> {
   const { readAnyIndex } = await import('../../desk/keys/read-release.ts');
-  const { index } = await readAnyIndex(bundle);
-  return Array.from({ length: index.length }, (_, line) => index.path(line));
+  return (await readAnyIndex(bundle)).index.paths();
 }
 
 async function inspectFolder(folder: string, { json }: InspectOptions): Promise<number> {

@@ -13,7 +13,7 @@ import { forEachAtOnce } from '../../bundle/at-once.ts';
 import { narOf } from '../../bundle/nar.ts';
 import { NarCheck } from '../../bundle/nar-check.ts';
 import type { Source } from '../../bundle/write.ts';
-import { hasErrno } from '../../core/errno.ts';
+import { insteadOf } from '../../core/errno.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
 import type { PathInfo } from '../../core/release/path-info.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
@@ -69,7 +69,7 @@ export class StoreCompressor {
     const narHash = info.narHash.replace(/^sha256:/, '');
     const check = new NarCheck({ narHash, narSize: info.narSize });
     const compress = info.narSize <= wholeBytes ? this.#whole(info, check) : this.#stream(info, check);
-    const made = await compress.catch(insteadOfMissing);
+    const made = await compress.catch(insteadOf(['ENOENT', 'EACCES'], undefined));
     const count = made === undefined ? undefined : check.end();
     if (made === undefined || count === undefined) return false;
     this.#counts.set(info.path, count);
@@ -135,11 +135,6 @@ interface Compressed {
 
 const zstd = promisify(zstdCompress);
 const parameters = { params: { [constants.ZSTD_c_compressionLevel]: level } };
-
-function insteadOfMissing(error: unknown): undefined {
-  if (hasErrno(error, 'ENOENT', 'EACCES')) return undefined;
-  throw error;
-}
 
 async function* checked(nar: AsyncIterable<Buffer>, check: NarCheck): AsyncGenerator<Buffer, void, void> {
   for await (const chunk of nar) {

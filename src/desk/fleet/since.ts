@@ -4,7 +4,7 @@ import { gunzip } from 'node:zlib';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
-import { fromBaseName, type StorePath } from '../../core/store-path.ts';
+import { fromBaseName } from '../../core/store-path.ts';
 import type { Base } from '../build/assemble.ts';
 import { readAnyIndex } from '../keys/read-release.ts';
 import { readReceipt } from './receipt-file.ts';
@@ -29,9 +29,7 @@ async function readBundleBase(file: string): Promise<HostBase> {
   const { manifest, index } = await readAnyIndex(file);
   if (manifest.content !== 'closure')
     throw new NixmakerError('usage', `${file} holds recipes only, so it does not say what the target has`);
-  const paths = new Set<StorePath>();
-  for (let line = 0; line < index.length; line++) paths.add(index.path(line));
-  return { host: manifest.host, paths };
+  return { host: manifest.host, paths: new Set(index.paths()) };
 }
 
 const decompress = promisify(gunzip);

@@ -37,12 +37,17 @@ export async function planImport(
 ): Promise<ImportPlan> {
   const { index } = contents;
   const recognition = await recognizeByPublicKey(machine);
-  const { differing } = await comparePaths(machine, index, recognition);
-  if (differing.length > 0) await clearDifferences(machine, transaction, differing);
-  const release = await holdPaths(machine.nix, [...index.paths(), ...basesOffered(contents)]);
+  const held = [...index.paths(), ...basesOffered(contents)];
+  let release = await holdPaths(machine.nix, held);
   try {
-    // Once more: what was not held may have gone, and what was not there may have come.
-    const comparison = await comparePaths(machine, index, recognition);
+    let comparison = await comparePaths(machine, index, recognition);
+    if (comparison.differing.length > 0) {
+      // What is held can’t be deleted. Afterwards once more: what was not held may have gone, and what was not there may have come.
+      release();
+      await clearDifferences(machine, transaction, comparison.differing);
+      release = await holdPaths(machine.nix, held);
+      comparison = await comparePaths(machine, index, recognition);
+    }
     if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
     const { missing } = comparison;
     const pieces = await findPieces(machine, missing, contents);

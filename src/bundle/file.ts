@@ -2,10 +2,10 @@
  * A bundle's file, opened once and read by position. Everything later reads this same open file, so that what was
  * verified and what is imported can't be two different files swapped in between by name.
  */
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { hasErrno } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { openPlainFile } from '../files/foreign.ts';
 
 export interface BundleFile {
   readonly name: string;
@@ -18,24 +18,17 @@ export interface BundleFile {
 }
 
 /**
- * O_NOFOLLOW: a symbolic link in an inbox others write to could name any file. O_NONBLOCK: opening a FIFO named
- * like a bundle must not hang.
+ * A symbolic link in an inbox others write to could name any file, and opening a FIFO named like a bundle must not hang.
  * @throws NixmakerError `not-a-bundle` for anything but a regular file, `io-error`
  */
 export async function openBundleFile(path: string): Promise<BundleFile> {
-  let handle: FileHandle;
   try {
-    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return bundleFileOf(await openPlainFile(path), path);
   } catch (cause) {
-    if (hasErrno(cause, 'ELOOP')) throw new NixmakerError('not-a-bundle', 'it is a symbolic link', { cause });
+    if (hasErrno(cause, 'ELOOP', 'EFTYPE'))
+      throw new NixmakerError('not-a-bundle', messageOf(cause), { cause });
     throw new NixmakerError('io-error', `it can’t be opened: ${messageOf(cause)}`, { cause });
   }
-  const stat = await handle.stat();
-  if (!stat.isFile()) {
-    await handle.close();
-    throw new NixmakerError('not-a-bundle', 'it is not a regular file');
-  }
-  return bundleFileOf(handle, path);
 }
 
 /** Opened for as long as the work takes. @throws NixmakerError as `openBundleFile` */

@@ -13,7 +13,7 @@ import { encodeNix32 } from '../core/nix32.ts';
 import { type Piece, pieceName } from '../core/release/contents-file.ts';
 import { formatOf, type Manifest } from '../core/release/manifest.ts';
 import { isHostName } from '../core/schema.ts';
-import { isFolder } from '../files/read.ts';
+import { isForeignFolder, withForeign } from '../files/foreign.ts';
 import type { OpenedBundle, PieceReader } from './contents.ts';
 import { readSmall } from './file.ts';
 import type { Authentic } from './layout.ts';
@@ -58,8 +58,8 @@ export async function listPool(root: string, only?: string): Promise<PoolEntry[]
 }
 
 async function foldersIn(folder: string): Promise<string[]> {
-  const reading = readdir(folder, { withFileTypes: true });
-  const entries = await reading.catch(insteadOf(['ENOENT', 'ENOTDIR'], []));
+  const reading = withForeign(folder, ({ path }) => readdir(path, { withFileTypes: true }));
+  const entries = await reading.catch(insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], []));
   // Names that begin with a dot are unfinished work, ours or a carrier's.
   return entries
     .flatMap((e) => (e.isDirectory() && !e.name.startsWith('.') ? [e.name] : []))
@@ -173,4 +173,4 @@ class PoolReader implements PieceReader {
 }
 
 /** Whether there is anything of ours at the root of a medium. */
-export const hasPool = (root: string): Promise<boolean> => isFolder(join(root, poolFolder));
+export const hasPool = (root: string): Promise<boolean> => isForeignFolder(join(root, poolFolder));

@@ -21,6 +21,12 @@ export const limits = {
   deltaNarBytes: 128 * 1024 * 1024,
   /** What comes with a request as files of its own, is not counted. */
   requestBytes: 4 * 1024 * 1024,
+  /** What the agent says of how far it is. */
+  progressBytes: 4096,
+  /** Secret keys for bundles that are encrypted. */
+  identityBytes: 64 * 1024,
+  /** Of the agent’s journal, the newest: what root looks at of it. */
+  agentJournalBytes: 64 * 1024 * 1024,
   policyBytes: 1024 * 1024,
   /** A keyring of 64 keys, signed by as many. */
   keyringBytes: 256 * 1024,

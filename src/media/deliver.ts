@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno, insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { type OpenFolder, openFolder } from '../files/folder.ts';
+import { type OpenFolder, openForeign, openForeignIn } from '../files/foreign.ts';
 import { writeBeside } from '../files/write.ts';
 
 export interface Delivery {
@@ -26,13 +26,14 @@ export async function deliver(
 ): Promise<void> {
   const opened: OpenFolder[] = [];
   try {
-    let folder = await openFolder(root, { followLink: true });
+    // A carrier’s folder may itself be a link: followed only where nobody but root can have put it there.
+    let folder = await openForeign(root, 'follow');
     opened.push(folder);
     const { dev } = await folder.handle.stat();
     for (const name of folders) {
       const path = join(folder.path, name);
       await mkdir(path, { mode: 0o755 }).catch(insteadOf(['EEXIST'], undefined));
-      folder = await openFolder(path);
+      folder = await openForeignIn(folder, name);
       opened.push(folder);
       if ((await folder.handle.stat()).dev !== dev)
         throw new NixmakerError('medium-read-only', `${name} is another file system`);
@@ -61,7 +62,7 @@ export function asMediumError(error: unknown, medium: string): unknown {
     new NixmakerError(reason, `${medium}: ${code}`, { cause: error });
   if (hasErrno(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) return told('medium-full');
   // A link or a file in the place of a folder, too: nothing can be written there.
-  if (hasErrno(error, 'EROFS', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'EISDIR'))
+  if (hasErrno(error, 'EROFS', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'EISDIR', 'ERR_FS_EISDIR'))
     return told('medium-read-only');
   if (hasErrno(error, 'EIO', 'ENODEV', 'ENXIO', 'ENOENT', 'ESTALE')) return told('medium-failing');
   return error;

@@ -3,6 +3,7 @@ import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
 import { hasErrno } from '../core/errno.ts';
+import { withForeign } from '../files/foreign.ts';
 
 export interface Candidate {
   /** `pool`: the folder of one host's manifest in a pool (bundle/pool.ts). */
@@ -47,16 +48,18 @@ async function entriesOf(folder: string): Promise<{ files: Candidate[]; folders:
   const folders: string[] = [];
   let seen = 0;
   try {
-    for await (const entry of await opendir(folder, { bufferSize: 1024 })) {
-      seen += 1;
-      if (seen > mostEntries) break;
-      if (entry.name.startsWith('.')) continue;
-      if (!entry.isDirectory()) files.push(...candidateOf(join(folder, entry.name)));
-      else if (folders.length < mostOfUse) folders.push(entry.name);
-    }
+    await withForeign(folder, async ({ path }) => {
+      for await (const entry of await opendir(path, { bufferSize: 1024 })) {
+        seen += 1;
+        if (seen > mostEntries) break;
+        if (entry.name.startsWith('.')) continue;
+        if (!entry.isDirectory()) files.push(...candidateOf(join(folder, entry.name)));
+        else if (folders.length < mostOfUse) folders.push(entry.name);
+      }
+    });
   } catch (error) {
-    // A folder may vanish between being listed and being read.
-    if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
+    // A folder may vanish, or become a link, between being listed and being read.
+    if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) throw error;
   }
   return { files, folders };
 }

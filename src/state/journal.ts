@@ -2,14 +2,14 @@
  * The journal of transitions: one checksummed line each, flushed before the caller goes on. A torn last line (power cut
  * while writing) is left behind and passed over when reading.
  */
-import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as z from 'zod';
-import { isMissing } from '../core/errno.ts';
+import { limits } from '../core/limits.ts';
 import { isEnd, states } from '../core/run/lifecycle.ts';
 import { makeFolder, syncFolder } from '../files/folder.ts';
+import { isWrongKind, streamForeign } from '../files/foreign.ts';
 import { readChecksummed, withChecksum } from './checksummed.ts';
 
 const record = z.looseObject({
@@ -33,7 +33,8 @@ export interface JournalContents {
   readonly unreadable: number;
 }
 
-const journalFile = (stateDirectory: string) => join(stateDirectory, 'journal');
+const fileName = 'journal';
+const journalFile = (stateDirectory: string) => join(stateDirectory, fileName);
 
 export async function appendJournal(stateDirectory: string, entry: JournalRecord): Promise<void> {
   const path = journalFile(stateDirectory);
@@ -52,23 +53,31 @@ export async function appendJournal(stateDirectory: string, entry: JournalRecord
   }
 }
 
-export async function readJournal(stateDirectory: string): Promise<JournalContents> {
+/** @param most bytes that are looked at, the newest: of a journal that another user writes */
+export async function readJournal(
+  stateDirectory: string,
+  most = Number.POSITIVE_INFINITY,
+): Promise<JournalContents> {
   const records: JournalRecord[] = [];
   let unreadable = 0;
-  try {
-    const lines = createInterface({
-      input: createReadStream(journalFile(stateDirectory)),
-      crlfDelay: Number.POSITIVE_INFINITY,
-    });
-    for await (const line of lines) {
-      const parsed = record.safeParse(readChecksummed(line));
-      if (parsed.success) records.push(parsed.data);
-      else unreadable += 1;
-    }
-  } catch (error) {
-    if (!isMissing(error)) throw error;
+  const input = await streamForeign(stateDirectory, fileName, most);
+  if (input === undefined) return { records, unreadable };
+  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    const parsed = record.safeParse(readChecksummed(line));
+    if (parsed.success) records.push(parsed.data);
+    else unreadable += 1;
   }
   return { records, unreadable };
+}
+
+/** The journal of an agent. What lies in its place counts as a line that can’t be read. */
+export async function readAgentJournal(stateDirectory: string): Promise<JournalContents> {
+  try {
+    return await readJournal(stateDirectory, limits.agentJournalBytes);
+  } catch (error) {
+    if (!isWrongKind(error)) throw error;
+    return { records: [], unreadable: 1 };
+  }
 }
 
 /** Where each run stands, in the order in which they began: its end, or, without one, its last line. */

@@ -5,16 +5,22 @@
  * must be a plain file of the agent's own and of bounded size, and is read once and removed whatever it was. All names
  * are taken relative to the opened folder, which can't be swapped for a link in between.
  */
-import { constants } from 'node:fs';
-import { open, readdir, rm, rmdir, unlink } from 'node:fs/promises';
+import { readdir, rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { ifMissing } from '../core/errno.ts';
+import { isMissing } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { findingsParser, receiptRunParser } from '../core/run/host-receipt.ts';
 import { absolutePath, operation } from '../core/schema.ts';
-import { openFolder } from '../files/folder.ts';
+import {
+  isWrongKind,
+  type OpenFolder,
+  openForeignIn,
+  openPlainFileIn,
+  readAll,
+  withForeign,
+} from '../files/foreign.ts';
 import { namesIn } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 
@@ -130,7 +136,7 @@ export async function serveRequests<T>(
   kind: RequestKind<T>,
   server: RequestServer<T>,
 ): Promise<number> {
-  const folder = await openFolder(join(runtimeDirectory, kind.folder)).catch(ifMissing(undefined));
+  const folder = await openRequests(runtimeDirectory, kind.folder, server);
   if (folder === undefined) return 0;
   const { path: base, handle } = folder;
   try {
@@ -140,17 +146,17 @@ export async function serveRequests<T>(
     const names = (await readdir(base)).filter((name) => name.endsWith('.json'));
     for (const name of names.sort().slice(0, most)) {
       const path = join(base, name);
-      const read = await readRequest(path, owner, kind.parser);
-      const stem = path.slice(0, -'.json'.length);
+      const read = await readRequest({ folder, name, owner }, kind.parser);
+      const stem = name.slice(0, -'.json'.length);
       if (typeof read === 'string') {
         await remove(path);
         server.reject(name, read);
       } else {
-        const attached = attachmentsOf(stem, owner);
+        const attached = attachmentsOf({ folder, name: stem, owner });
         await server.serve(read, { acknowledge: () => remove(path), attached });
         served += 1;
       }
-      for (const kind of attachmentKinds) await remove(`${stem}.${kind}`);
+      for (const kind of attachmentKinds) await remove(join(base, `${stem}.${kind}`));
     }
     return served;
   } finally {
@@ -158,10 +164,33 @@ export async function serveRequests<T>(
   }
 }
 
-const attachmentsOf = (stem: string, owner: number): Attachments => ({
+/** Undefined where there is none, or something else in its place, which keeps no other kind of request waiting. */
+async function openRequests(
+  runtimeDirectory: string,
+  name: string,
+  { reject }: Pick<RequestServer<never>, 'reject'>,
+): Promise<OpenFolder | undefined> {
+  try {
+    return await withForeign(runtimeDirectory, (folder) => openForeignIn(folder, name));
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    if (!isWrongKind(error)) throw error;
+    reject(name, `it is not a folder: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+/** A file that must be the agent’s own. */
+interface Owned {
+  readonly folder: OpenFolder;
+  readonly name: string;
+  readonly owner: number;
+}
+
+const attachmentsOf = ({ name, ...owned }: Owned): Attachments => ({
   read: async (kind, most) => {
     try {
-      return await readOwned(`${stem}.${kind}`, owner, most);
+      return await readOwned({ ...owned, name: `${name}.${kind}` }, most);
     } catch (error) {
       throw new NixmakerError('bundle-malformed', `the request’s ${kind}: ${messageOf(error)}`, {
         cause: error,
@@ -170,9 +199,9 @@ const attachmentsOf = (stem: string, owner: number): Attachments => ({
   },
 });
 
-async function readRequest<T>(path: string, owner: number, parser: z.ZodType<T>): Promise<T | string> {
+async function readRequest<T>(owned: Owned, parser: z.ZodType<T>): Promise<T | string> {
   try {
-    const bytes = await readOwned(path, owner, limits.requestBytes);
+    const bytes = await readOwned(owned, limits.requestBytes);
     const parsed = parser.safeParse(JSON.parse(bytes.toString('utf8')));
     return parsed.success ? parsed.data : 'it is not a request';
   } catch (error) {
@@ -181,18 +210,12 @@ async function readRequest<T>(path: string, owner: number, parser: z.ZodType<T>)
 }
 
 /** @throws Error where it is no plain file of the agent’s own, or larger */
-async function readOwned(path: string, owner: number, most: number): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+async function readOwned({ folder, name, owner }: Owned, most: number): Promise<Buffer> {
+  const file = await openPlainFileIn(folder, name);
   try {
-    const stat = await file.stat();
-    const { uid, nlink, size } = stat;
-    if (!stat.isFile()) throw new Error('it is not a regular file');
-    if (uid !== owner || nlink !== 1) throw new Error('it is not the agent’s own');
-    if (size > most) throw new Error(`it has ${size} bytes, at most ${most} are read`);
-    // No more than it had: it may grow while it is read.
-    const bytes = Buffer.alloc(size);
-    const { bytesRead } = await file.read(bytes, 0, size, 0);
-    return bytes.subarray(0, bytesRead);
+    return await readAll(file, most, ({ uid, nlink }) => {
+      if (uid !== owner || nlink !== 1) throw new Error('it is not the agent’s own');
+    });
   } finally {
     await file.close();
   }

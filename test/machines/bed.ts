@@ -12,6 +12,8 @@ export const bedNode = '/opt/node/bin/node';
 
 export interface Bed {
   run(command: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** How another program starts one in there. */
+  command(command: readonly string[]): readonly string[];
   /** A shell script that must succeed; its standard output. */
   sh(script: string, ...args: string[]): Promise<string>;
   write(path: string, contents: Buffer | string, mode?: string): Promise<void>;
@@ -63,6 +65,7 @@ export async function startBed(folder: string): Promise<Bed> {
     run('nsenter', [...enter, ...command], options);
   const bed: Bed = {
     run: inside,
+    command: (command) => ['nsenter', ...enter, ...command],
     sh: async (script, ...args) => {
       const ran = await inside(['sh', '-euc', script, 'sh', ...args]);
       if (ran.code !== 0) throw new Error(`${script}: ended with ${ran.code}\n${ran.stdout}${ran.stderr}`);

@@ -84,7 +84,7 @@ test('what an earlier request has left goes with the next one, the request as we
 });
 
 for (const [what, spoil, says] of [
-  ['a link', (path: string, to: string) => symlink(to, path), /ELOOP/],
+  ['a link', (path: string, to: string) => symlink(to, path), /it is a symbolic link/],
   ['another name of a file', (path: string, to: string) => link(to, path), /it is not the agent’s own/],
   ['a pipe', async (path: string) => void execFileSync('mkfifo', [path]), /it is not a regular file/],
   ['a folder', (path: string) => mkdir(path), /it is not a regular file/],
@@ -124,15 +124,17 @@ for (const [what, spoil, says] of [
     assert.equal(await readFile(elsewhere, 'utf8'), 'not for anybody', 'and nothing else is');
   });
 
-/** Has something happen right after root has looked how large the index is. */
+/** Has something happen right after root has looked how large the index is: its first look is at what kind of thing it is. */
 async function onceLookedAt(t: TestContext, path: string, happens: () => Promise<void>): Promise<void> {
   const handle = await open(path);
   const prototype = Object.getPrototypeOf(handle) as typeof handle;
   await handle.close();
   const { stat: look } = prototype;
+  let looks = 0;
   t.mock.method(prototype, 'stat', async function (this: typeof handle) {
     const found = await look.call(this);
-    if (found?.size === attachments.index.length) await happens();
+    if (found?.size === attachments.index.length) looks += 1;
+    if (looks === 2) await happens();
     return found;
   });
 }
@@ -179,12 +181,14 @@ for (const [what, spoil, says] of [
     assert.deepEqual(await readdir(folder), []);
   });
 
-test('the folder is the agent’s, so a link in its place leads nowhere', async (t) => {
+test('the folder is the agent’s, so a link in its place leads nowhere, and holds nothing up', async (t) => {
   const runtime = await temporaryFolder(t);
   const elsewhere = join(runtime, 'elsewhere');
   await mkdir(elsewhere);
   await writeFile(join(elsewhere, `${transaction}.json`), JSON.stringify(request));
   await symlink(elsewhere, join(runtime, vouchRequests.folder));
-  await assert.rejects(served(runtime), /ELOOP|ENOTDIR/);
+  const { count, rejected } = await served(runtime, () => assert.fail('it was served'));
+  assert.equal(count, 0);
+  assert.match(rejected.join(), /^vouchers: it is not a folder/);
   assert.deepEqual(await readdir(elsewhere), [`${transaction}.json`]);
 });

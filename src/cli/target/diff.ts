@@ -23,10 +23,12 @@ export function defineDiff(program: Command): void {
 }
 
 async function diff(subject: string | undefined, { settings: file, json }: DiffOptions): Promise<number> {
-  const { contextFor, openSettings } = await import('../../target/machine/machine.ts');
+  const { contextFor, openSettings, settingsFor } = await import('../../target/machine/machine.ts');
+  const { roleOf } = await import('../../core/policy/settings.ts');
   const { diffSystems, systemAt } = await import('../../target/activate/system-diff.ts');
   const { describeDiff } = await import('../../report/diff.ts');
-  const settings = await openSettings(file);
+  const written = await openSettings(file);
+  const settings = settingsFor(written, roleOf(written, process.getuid?.() ?? 0));
   const from = await systemAt(settings.currentSystem);
   const to = await sideOf(subject ?? settings.profile);
   const found = await diffSystems(contextFor(settings), { from, to });

@@ -1,9 +1,10 @@
 /** What is wrong on this machine, or soon will be, before a bundle finds out. Reads only. */
 import { constants } from 'node:fs';
-import { access, readdir, stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors, findStartChanges } from '../../activation/inspect.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { namesInForeign, withForeign } from '../../files/foreign.ts';
 import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { isRecentNix, nixSetting, nixVersion, pingStore, trustedKeysOf } from '../../nix/settings.ts';
@@ -154,15 +155,19 @@ async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): P
   return ok(now.slice(0, 16));
 }
 
+/** Counted at most: an inbox may be full of anything. */
+const mostNames = 10_000;
+
 async function checkInbox({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
-  const folder = await stat(settings.inbox).catch(() => undefined);
-  if (folder?.isDirectory() !== true)
+  const found = await withForeign(settings.inbox, async (folder) => ({
+    mode: (await folder.handle.stat()).mode,
+    names: await namesInForeign(folder, mostNames),
+  })).catch(() => undefined);
+  if (found === undefined)
     return bad(`${settings.inbox} is no folder`, 'Start nixmaker.service, which makes it.');
-  if ((folder.mode & 0o002) !== 0)
+  if ((found.mode & 0o002) !== 0)
     return look(`anybody may write to ${settings.inbox}`, 'chmod o-w, and use a group (`inbox.group`).');
-  const waiting = (await readdir(settings.inbox)).filter(
-    (n) => !['done', 'refused'].includes(n) && !n.startsWith('.'),
-  );
+  const waiting = found.names.filter((n) => !['done', 'refused'].includes(n) && !n.startsWith('.'));
   return ok(waiting.length === 0 ? 'empty' : `${waiting.length} files wait in it`);
 }
 

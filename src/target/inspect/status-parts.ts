@@ -9,6 +9,7 @@ import { runProgram } from '../../process/run.ts';
 import { readPolicy } from '../../state/config.ts';
 import type { JournalRecord } from '../../state/journal.ts';
 import { type Progress, readProgress, secondsLeft } from '../../state/progress.ts';
+import { rootsRuntimeDirectory } from '../machine/machine.ts';
 
 /** A step that is under way, and what is left of it in seconds. */
 export type StepProgress = Progress & { readonly secondsLeft: number | undefined };
@@ -23,10 +24,13 @@ export async function progressOf(
   settings: Settings,
   last: JournalRecord | undefined,
 ): Promise<StepProgress | undefined> {
-  const progress = await readProgress(settings.runtimeDirectory);
-  const isOf = last !== undefined && progress?.transaction === last.transaction;
+  // The agent’s, or that of a command line of root’s.
+  const folders = [settings.runtimeDirectory, rootsRuntimeDirectory(settings)];
+  const all = await Promise.all(folders.map(readProgress));
+  const progress = all.find((p) => p !== undefined && p.transaction === last?.transaction);
   // What is written there stays behind when its step is over.
-  if (!isOf || !['accepted', 'imported'].includes(last.state)) return undefined;
+  if (progress === undefined || last === undefined || !['accepted', 'imported'].includes(last.state))
+    return undefined;
   return { ...progress, secondsLeft: secondsLeft(progress) };
 }
 

@@ -4,7 +4,13 @@ import type { Settings } from '../../core/policy/settings.ts';
 import { listInbox } from '../../media/inbox.ts';
 import { type DiskRow, listDisks } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
-import { type JournalContents, type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
+import {
+  type JournalContents,
+  type JournalRecord,
+  lastOfEach,
+  readAgentJournal,
+  readJournal,
+} from '../../state/journal.ts';
 import { readKeyring } from '../../state/keyring.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readKnownFloor } from '../machine/floor.ts';
@@ -108,7 +114,12 @@ export const journalFolders = (settings: Settings): string[] => [
 
 /** The agent's journal and, where the privileges are apart, root's: one run has the same id in both. */
 export async function readAllJournals(settings: Settings): Promise<JournalContents> {
-  const all = await Promise.all(journalFolders(settings).map(readJournal));
+  const own = floorDirectoryOf(settings);
+  const all = await Promise.all(
+    journalFolders(settings).map((folder) =>
+      folder === own ? readJournal(folder) : readAgentJournal(folder),
+    ),
+  );
   return {
     records: all.flatMap((j) => j.records).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)),
     unreadable: all.reduce((sum, j) => sum + j.unreadable, 0),

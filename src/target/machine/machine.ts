@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
+import { join } from 'node:path';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Keyring, withKeyring } from '../../core/policy/keyring.ts';
 import type { Policy } from '../../core/policy/policy.ts';
@@ -41,8 +42,10 @@ export interface Machine {
   readonly reloadKeyring: () => Promise<void>;
   /** Where the floor and the journal of activations are: what nobody but root may change, where that is apart. */
   readonly floorDirectory: string;
-  /** The agent's own folder: where its lock is. */
+  /** The agent's own folder: where its lock is. To root all in it is hostile (files/foreign.ts), as in the next. */
   readonly agentDirectory: string;
+  /** Where the agent puts what it asks of root. */
+  readonly requestsDirectory: string;
   readonly role: Role;
   readonly nix: NixContext;
   readonly run: ProcessRunner;
@@ -99,6 +102,7 @@ export async function openMachine({ settings: given, role, files, emit }: Machin
     },
     floorDirectory: floorDirectoryOf(settings),
     agentDirectory: given.stateDirectory,
+    requestsDirectory: given.runtimeDirectory,
     role,
     nix: contextFor(settings),
     run: runProgram,
@@ -124,12 +128,19 @@ export function contextFor(settings: Settings): NixContext {
 }
 
 /**
- * Root keeps its journal where nobody else can write: unit, command line and agent, whichever of them root runs.
- * In a sandbox (`direct`) there is one process, one user and one folder.
+ * Root keeps its journal, and whatever else it writes, where nobody else can write: unit, command line and agent, whichever of them root
+ * runs. In a sandbox (`direct`) there is one process, one user and one folder.
  */
-function settingsFor(settings: Settings, role: Role): Settings {
-  return role === 'root' ? { ...settings, stateDirectory: settings.activationDirectory } : settings;
+export function settingsFor(settings: Settings, role: Role): Settings {
+  const { activationDirectory: stateDirectory } = settings;
+  return role === 'root'
+    ? { ...settings, stateDirectory, runtimeDirectory: rootsRuntimeDirectory(settings) }
+    : settings;
 }
+
+/** Where root says how far it is, and where its Nix keeps what it wants to keep. */
+export const rootsRuntimeDirectory = ({ activationDirectory }: Settings): string =>
+  join(activationDirectory, 'run');
 
 export function floorDirectoryOf(settings: Settings): string {
   return settings.activation === 'systemd' ? settings.activationDirectory : settings.stateDirectory;

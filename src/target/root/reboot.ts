@@ -1,7 +1,5 @@
 /** Restarting the machine, where the policy lets us: after what was installed, and never into somebody’s work. */
 
-import { lstat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { findStartChanges } from '../../activation/inspect.ts';
 import { startUnit, startUnitLater } from '../../activation/units.ts';
 import { complaintOf } from '../../core/complaint.ts';
@@ -11,7 +9,7 @@ import { type RebootFacts, rebootReason, rebootTiming } from '../../core/run/reb
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { readFloor } from '../../state/floor.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
-import { acquireLock } from '../../state/lock.ts';
+import { acquireForeignLock, acquireLock } from '../../state/lock.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPending, runsRolledBack } from '../machine/pending.ts';
 
@@ -100,9 +98,8 @@ async function acquireLocks({
 }: Pick<Machine, 'hold' | 'settings' | 'agentDirectory'>): Promise<HeldProcess[] | undefined> {
   const held: HeldProcess[] = [];
   try {
-    // The agent’s folder is its own, so what lies there is not opened through a link.
-    const file = await lstat(join(agentDirectory, 'lock')).catch(() => undefined);
-    if (file?.isFile() === true) held.push(await acquireLock(hold, agentDirectory));
+    const agents = await acquireForeignLock(hold, agentDirectory);
+    if (agents !== undefined) held.push(agents);
     held.push(await acquireLock(hold, settings.stateDirectory));
     return held;
   } catch (error) {

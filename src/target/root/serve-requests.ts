@@ -7,13 +7,12 @@ export type Serve<Request> = (request: Request, serving: Serving) => Promise<voi
 
 /** Serves what is asked for until there is no more. What is no request is told, and is gone by then. */
 export async function serveAll<Request>(
-  machine: Pick<Machine, 'settings' | 'emit'>,
+  machine: Pick<Machine, 'requestsDirectory' | 'emit'>,
   kind: RequestKind<Request>,
   serve: Serve<Request>,
 ): Promise<void> {
   const reject = (name: string, detail: string) => tellRejected(machine, name, detail);
-  const { runtimeDirectory } = machine.settings;
-  while ((await serveRequests(runtimeDirectory, kind, { reject, serve })) > 0);
+  while ((await serveRequests(machine.requestsDirectory, kind, { reject, serve })) > 0);
 }
 
 export function tellRejected({ emit }: Pick<Machine, 'emit'>, name: string, detail: string): void {

@@ -1,11 +1,11 @@
 /** Keyrings that come along with bundles: accepted one after the other, each on the word of the one before. */
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
 import { keyringsOf } from '../../bundle/pool.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { keyringExtension } from '../../core/policy/keyring.ts';
+import { namesInForeign, withForeign } from '../../files/foreign.ts';
 import { peekKeyring } from '../../signing/keyring.ts';
 import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -14,6 +14,7 @@ import type { Root } from '../machine/root.ts';
 import { accessTo } from '../update/medium-access.ts';
 
 const mostFiles = 1000;
+const mostNames = 1_000_000;
 
 /**
  * What lies in the inbox, on media and in carriers’ folders. They stay where they are: the same file is for every host,
@@ -130,7 +131,8 @@ interface KeyringFile {
 }
 
 async function namesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(() => []);
+  const listing = withForeign(folder, (open) => namesInForeign(open, mostNames));
+  const names = await listing.catch(() => []);
   return names.filter((name) => name.endsWith(keyringExtension) && !name.startsWith('.')).slice(0, mostFiles);
 }
 

@@ -25,7 +25,7 @@ const isRoot = () => process.geteuid?.() === 0;
 
 /** What is there is of another kind than was asked for; worded for whoever reads the report. */
 function wrongKind(code: 'ELOOP' | 'EFTYPE' | 'EFBIG', what: string): Error {
-  return Object.assign(new Error(what), { code });
+  return Object.assign(new Error(what), { code, syscall: 'open' });
 }
 
 /** Whether it is no link, and nothing that waits or acts: what is expected of hostile places. */

@@ -19,35 +19,53 @@ export interface Opened {
 }
 
 export interface Straced {
-  readonly code: number | null;
+  /** With what each command ended; 124 where it did not in its time. */
+  readonly codes: readonly number[];
   readonly said: string;
-  readonly opened: readonly Opened[];
+  /** What each of them opened. */
+  readonly opened: readonly (readonly Opened[])[];
 }
 
 const traced = 'open,openat,openat2,creat,connect';
 
-/** Runs a command, with all it starts, to its end or for so many seconds: then the code is 124. */
+/** A file that the shell opens between two commands, by which their traces are told apart. */
+const mark = '/dev/null/next';
+
+/**
+ * Runs commands one after the other, with all they start, each for at most so many seconds.
+ * @param within what a shell is started by
+ */
 export async function straced(
-  command: readonly string[],
-  { log, seconds }: { readonly log: string; readonly seconds: number },
+  commands: readonly string[],
+  {
+    within,
+    log,
+    seconds,
+  }: { readonly within: readonly string[]; readonly log: string; readonly seconds: number },
 ): Promise<Straced> {
   const flags = ['-f', '-qq', '-y', '--seccomp-bpf', '-s', '4096', '-e', `trace=${traced}`, '-o', log];
-  const limit = ['timeout', '--kill-after=5', String(seconds)];
-  const ran = await run('strace', [...flags, ...limit, ...command]);
-  const text = await readFile(log, 'utf8');
+  const steps = commands.map(
+    (command) => `timeout --kill-after=5 ${seconds} ${command} >&2; echo $?; true <${mark}`,
+  );
+  const ran = await run('strace', [...flags, ...within, 'sh', '-c', steps.join('\n')]);
+  const calls = wholeCalls(await readFile(log, 'utf8'));
   await rm(log);
-  return { code: ran.code, said: ran.stdout + ran.stderr, opened: openedBy(text) };
+  const opened: Opened[][] = [[]];
+  for (const call of calls)
+    if (call.includes(`"${mark}"`)) opened.push([]);
+    else opened.at(-1)?.push(...openedByCall(call));
+  return { codes: ran.stdout.trim().split('\n').map(Number), said: ran.stderr, opened };
 }
 
 /** With -y a descriptor is `17</where/it/is>`; what failed has none. */
-export function openedBy(log: string): Opened[] {
-  return wholeCalls(log).flatMap((line) => {
-    const socket = /\bconnect\(.*sun_path="([^"]+)"/.exec(line);
-    if (socket !== null) return / = 0$/.test(line) ? [{ path: socket[1] as string, writes: true, line }] : [];
-    const path = /\b(?:open|openat|openat2|creat)\(.* = \d+<(.*)>$/.exec(line)?.[1];
-    if (path === undefined || /\bO_PATH\b/.test(line)) return [];
-    return [{ path, writes: /\bO_(WRONLY|RDWR|CREAT|TRUNC)\b|\bcreat\(/.test(line), line }];
-  });
+export const openedBy = (log: string): Opened[] => wholeCalls(log).flatMap(openedByCall);
+
+function openedByCall(line: string): Opened[] {
+  const socket = /\bconnect\(.*sun_path="([^"]+)"/.exec(line);
+  if (socket !== null) return / = 0$/.test(line) ? [{ path: socket[1] as string, writes: true, line }] : [];
+  const path = /\b(?:open|openat|openat2|creat)\(.* = \d+<(.*)>$/.exec(line)?.[1];
+  if (path === undefined || /\bO_PATH\b/.test(line)) return [];
+  return [{ path, writes: /\bO_(WRONLY|RDWR|CREAT|TRUNC)\b|\bcreat\(/.test(line), line }];
 }
 
 /** A call that another thread’s came between is in two lines, each with the thread’s number in front. */

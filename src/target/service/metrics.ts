@@ -1,6 +1,8 @@
 /** What Prometheus is told, put together from the status; written where the settings say. */
+import { dirname } from 'node:path';
 import { messageOf } from '../../core/errors.ts';
-import { writeDurably } from '../../state/durable.ts';
+import { makeFolder } from '../../files/folder.ts';
+import { writeWhole } from '../../files/write.ts';
 import { readHistory, readStatus } from '../inspect/status.ts';
 import type { Machine } from '../machine/machine.ts';
 
@@ -33,7 +35,8 @@ export async function writeMetrics(
   const { metricsFile } = machine.settings;
   if (metricsFile === undefined) return;
   try {
-    await writeDurably(metricsFile, await metricsOf(machine));
+    await makeFolder(dirname(metricsFile));
+    await writeWhole(metricsFile, await metricsOf(machine));
   } catch (error) {
     machine.emit({ event: 'metrics-unwritten', level: 'warn', detail: messageOf(error) });
   }

@@ -28,9 +28,9 @@ function wrongKind(code: 'ELOOP' | 'EFTYPE' | 'EFBIG', what: string): Error {
   return Object.assign(new Error(what), { code, syscall: 'open' });
 }
 
-/** Whether it is no link, and nothing that waits or acts: what is expected of hostile places. */
+/** Whether it says that something else was found than a plain file or a folder, or more than is read: what hostile places are for. */
 export const isWrongKind = (error: unknown): boolean =>
-  hasErrno(error, 'ELOOP', 'EFTYPE', 'EFBIG', 'ENOTDIR', 'EISDIR', 'EACCES');
+  hasErrno(error, 'ELOOP', 'EFTYPE', 'EFBIG', 'ENOTDIR', 'EISDIR');
 
 export interface OpenFolder {
   /** By its open descriptor (proc_pid_fd(5)): it stays the same folder whatever becomes of its name. */

@@ -17,6 +17,7 @@ import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { type Policy, policyParser } from '../core/policy/policy.ts';
 import { type Settings, settingsParser } from '../core/policy/settings.ts';
+import { readAll } from '../files/foreign.ts';
 
 interface Source {
   readonly text: string;
@@ -64,7 +65,7 @@ async function readBounded(path: string, most: number, code: ReasonCode): Promis
       const stat = await file.stat();
       if (!stat.isFile() || stat.size > most)
         throw new NixmakerError(code, `${path} is not a file of at most ${most} bytes`);
-      return { text: await file.readFile('utf8'), stat };
+      return { text: (await readAll(file, most)).toString('utf8'), stat };
     } finally {
       await file.close();
     }

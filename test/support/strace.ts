@@ -24,6 +24,8 @@ export interface Straced {
   readonly said: string;
   /** What each of them opened. */
   readonly opened: readonly (readonly Opened[])[];
+  /** What each of them tried to open, as strace has it. */
+  readonly calls: readonly (readonly string[])[];
 }
 
 const traced = 'open,openat,openat2,creat,connect';
@@ -48,13 +50,13 @@ export async function straced(
     (command) => `timeout --kill-after=5 ${seconds} ${command} >&2; echo $?; true <${mark}`,
   );
   const ran = await run('strace', [...flags, ...within, 'sh', '-c', steps.join('\n')]);
-  const calls = wholeCalls(await readFile(log, 'utf8'));
+  const calls: string[][] = [[]];
+  for (const call of wholeCalls(await readFile(log, 'utf8')))
+    if (call.includes(`"${mark}"`)) calls.push([]);
+    else calls.at(-1)?.push(call);
   await rm(log);
-  const opened: Opened[][] = [[]];
-  for (const call of calls)
-    if (call.includes(`"${mark}"`)) opened.push([]);
-    else opened.at(-1)?.push(...openedByCall(call));
-  return { codes: ran.stdout.trim().split('\n').map(Number), said: ran.stderr, opened };
+  const codes = ran.stdout.trim().split('\n').map(Number);
+  return { codes, said: ran.stderr, calls, opened: calls.map((its) => its.flatMap(openedByCall)) };
 }
 
 /** With -y a descriptor is `17</where/it/is>`; what failed has none. */

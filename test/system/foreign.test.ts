@@ -40,11 +40,11 @@ await bed.write('/etc/nixmaker/policy.json', JSON.stringify(policy));
 await bed.write('/etc/nixmaker/reboot.json', JSON.stringify({ ...policy, reboot }));
 await bed.write('/etc/nixmaker/settings.json', JSON.stringify({ inboxRest: 0, inboxPatience: 0 }));
 
-const bundle = await shop.bundle('one', {
-  hosts: { web: plainHost('web', 'one') },
-  args: ['--sequence', '9'],
-});
-await bed.write('/root/one.tar', await readFile(bundle));
+for (const [i, name] of ['one', 'two'].entries()) {
+  const hosts = { web: plainHost('web', name) };
+  const bundle = await shop.bundle(name, { hosts, args: ['--sequence', String(9 + i)] });
+  await bed.write(`/root/${name}.tar`, await readFile(bundle));
+}
 await bed.sh('nixmaker switch --tarball /root/one.tar');
 
 const id = 'aaaaaaaaaaaa';
@@ -134,7 +134,7 @@ const commands: readonly (readonly [command: string, ...mayEndWith: readonly num
   // Root's own lock is held: it comes as far as the agent's.
   ['flock /var/lib/nixmaker/activation/lock nixmaker reboot --policy /etc/nixmaker/reboot.json', 0],
   ['nixmaker agent --once', 0, 1, 65, 75],
-  ['nixmaker switch --tarball /root/one.tar', 0],
+  ['nixmaker switch --tarball /root/two.tar', 0],
 ];
 
 /** Everything as it would be without an attacker; then each name is replaced by the kind whose turn it is. */
@@ -205,31 +205,49 @@ test('what strace(1) says is understood, pins left out and calls in two lines pu
   );
 });
 
-/** What comes deeper: the others have been led nowhere by the folders themselves. */
-const deeper = /activate|receipts|agent|switch|status|doctor|at-start/;
+type Command = (typeof commands)[number];
 
-for (const [where, all, some] of [
-  ['in the agent’s folders and the inbox', outer, commands],
-  ['deeper, and in carriers’ folders', inner, commands.filter(([command]) => deeper.test(command))],
-] as const)
-  for (const turn of names.keys())
-    test(`names ${where} replaced, turn ${turn + 1}: no command of root’s is led anywhere`, async () => {
-      const replaced = await replaceAll(all, turn);
-      const before = await trapped();
-      const { codes, said, opened } = await straced(
-        some.map(([command]) => command),
-        { within: bed.command([]), log, seconds: 60 },
-      );
-      const faults = some.flatMap(([command, ...mayEndWith], i) => {
-        const its = opened[i] ?? [];
-        const code = codes[i] ?? -1;
-        const sawIt = its.some(({ path }) => path === '/etc/nixmaker/settings.json');
-        return [
-          ...(mayEndWith.includes(code) ? [] : [`it ended with ${code}`]),
-          ...(sawIt ? [] : ['strace saw nothing']),
-          ...complaints(its, replaced),
-        ].map((fault) => `${command}: ${fault}`);
-      });
-      assert.deepEqual(faults, [], said);
-      assert.equal(await trapped(), before);
+/** Replaces all those names, runs the commands, and is content with none that was led anywhere. @returns those that have looked there */
+async function runAll(all: readonly string[], turn: number, some: readonly Command[]): Promise<Command[]> {
+  const replaced = await replaceAll(all, turn);
+  const before = await trapped();
+  const { codes, said, opened, calls } = await straced(
+    some.map(([command]) => command),
+    { within: bed.command([]), log, seconds: 60 },
+  );
+  const faults = some.flatMap(([command, ...mayEndWith], i) => {
+    const its = opened[i] ?? [];
+    const code = codes[i] ?? -1;
+    const sawIt = its.some(({ path }) => path === '/etc/nixmaker/settings.json');
+    return [
+      ...(mayEndWith.includes(code) ? [] : [`it ended with ${code}`]),
+      ...(sawIt ? [] : ['strace saw nothing']),
+      ...complaints(its, replaced),
+    ].map((fault) => `${command}: ${fault}`);
+  });
+  assert.deepEqual(faults, [], said);
+  assert.equal(await trapped(), before);
+  const places = [state, inbox, runtime, carrier].map((folder) => `"${folder}`);
+  return some.filter((_, i) => calls[i]?.some((call) => places.some((place) => call.includes(place))));
+}
+
+/** Those that look into the folders at all; the others, once seen not to, are not run again. */
+let curious = commands;
+
+test('names in the agent’s folders and the inbox replaced: no command of root’s is led anywhere', async () => {
+  curious = await runAll(outer, 0, commands);
+  const looked = curious.map(([command]) => command.split('nixmaker ')[1]?.split(' ')[0]);
+  for (const verb of ['status', 'history', 'events', 'doctor', 'metrics', 'age-key', 'activate', 'agent'])
+    assert.ok(looked.includes(verb), `${verb} was to look there: ${looked}`);
+  for (const verb of ['write-receipts', 'reboot']) assert.ok(looked.includes(verb), verb);
+});
+
+for (const turn of names.keys()) {
+  if (turn > 0)
+    test(`the same, each name by the next thing: ${turn} on`, async () => {
+      await runAll(outer, turn, curious);
     });
+  test(`deeper, and in carriers’ folders, each name by the next thing: ${turn} on`, async () => {
+    await runAll(inner, turn, curious);
+  });
+}

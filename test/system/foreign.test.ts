@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { startBed } from '../machines/bed.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
@@ -207,8 +207,20 @@ test('what strace(1) says is understood, pins left out and calls in two lines pu
 
 type Command = (typeof commands)[number];
 
-/** Replaces all those names, runs the commands, and is content with none that was led anywhere. @returns those that have looked there */
-async function runAll(all: readonly string[], turn: number, some: readonly Command[]): Promise<Command[]> {
+/** What a command has tried to open, and has opened. */
+interface Tried {
+  readonly command: Command;
+  readonly calls: readonly string[];
+  readonly opened: readonly Opened[];
+}
+
+const those = (tried: readonly Tried[], which: (tried: Tried) => boolean): Command[] =>
+  tried.filter(which).map(({ command }) => command);
+const verbsOf = (some: readonly Command[]) =>
+  some.map(([command]) => command.split('nixmaker ')[1]?.split(' ')[0] ?? '');
+
+/** Replaces all those names, runs the commands, and is content with none that was led anywhere. @returns what each tried */
+async function runAll(all: readonly string[], turn: number, some: readonly Command[]): Promise<Tried[]> {
   const replaced = await replaceAll(all, turn);
   const before = await trapped();
   const { codes, said, opened, calls } = await straced(
@@ -227,27 +239,34 @@ async function runAll(all: readonly string[], turn: number, some: readonly Comma
   });
   assert.deepEqual(faults, [], said);
   assert.equal(await trapped(), before);
-  const places = [state, inbox, runtime, carrier].map((folder) => `"${folder}`);
-  return some.filter((_, i) => calls[i]?.some((call) => places.some((place) => call.includes(place))));
+  return some.map((command, i) => ({ command, calls: calls[i] ?? [], opened: opened[i] ?? [] }));
 }
 
-/** Those that look into the folders at all; the others, once seen not to, are not run again. */
-let curious = commands;
+/** Those that look into the folders at all, and into folders there; the others, once seen not to, are not run again. */
+const curious = { outer: commands, inner: commands };
 
 test('names in the agent’s folders and the inbox replaced: no command of root’s is led anywhere', async () => {
-  curious = await runAll(outer, 0, commands);
-  const looked = curious.map(([command]) => command.split('nixmaker ')[1]?.split(' ')[0]);
+  const tried = await runAll(outer, 0, commands);
+  const places = [state, inbox, runtime, carrier].map((folder) => `"${folder}`);
+  curious.outer = those(tried, ({ calls }) => calls.some((call) => places.some((p) => call.includes(p))));
+  const verbs = verbsOf(curious.outer);
   for (const verb of ['status', 'history', 'events', 'doctor', 'metrics', 'age-key', 'activate', 'agent'])
-    assert.ok(looked.includes(verb), `${verb} was to look there: ${looked}`);
-  for (const verb of ['write-receipts', 'reboot']) assert.ok(looked.includes(verb), verb);
+    assert.ok(verbs.includes(verb), `${verb} was to look there: ${verbs}`);
+  for (const verb of ['write-receipts', 'reboot']) assert.ok(verbs.includes(verb), verb);
 });
 
-for (const turn of names.keys()) {
+test('deeper, and in carriers’ folders: nor here', async () => {
+  const tried = await runAll(inner, 0, curious.outer);
+  const folders = new Set(inner.map((name) => dirname(name)));
+  for (const base of [state, inbox, runtime]) folders.delete(base);
+  curious.inner = those(tried, ({ opened }) => opened.some(({ path }) => folders.has(path)));
+  const verbs = verbsOf(curious.inner);
+  for (const verb of ['activate', 'write-receipts', 'agent']) assert.ok(verbs.includes(verb), `${verbs}`);
+});
+
+for (const turn of names.keys())
   if (turn > 0)
     test(`the same, each name by the next thing: ${turn} on`, async () => {
-      await runAll(outer, turn, curious);
+      await runAll(outer, turn, curious.outer);
+      await runAll(inner, turn, curious.inner);
     });
-  test(`deeper, and in carriers’ folders, each name by the next thing: ${turn} on`, async () => {
-    await runAll(inner, turn, curious);
-  });
-}

@@ -5,7 +5,7 @@ import type { Settings } from '../../core/policy/settings.ts';
 import { watchFiles } from '../../media/watch-files.ts';
 import type { JournalRecord } from '../../state/journal.ts';
 import { progressFile } from '../../state/progress.ts';
-import { rootsRuntimeDirectory } from '../machine/machine.ts';
+import { runtimeDirectories } from '../machine/machine.ts';
 import { journalFolders, readAllJournals } from './status.ts';
 
 /** Calls after every change, and once at first; one call at a time. Runs until the signal. */
@@ -21,7 +21,7 @@ export async function onEveryChange(
   };
   const files = [
     ...journalFolders(settings).map((folder) => join(folder, 'journal')),
-    ...[settings.runtimeDirectory, rootsRuntimeDirectory(settings)].map(progressFile),
+    ...runtimeDirectories(settings).map(progressFile),
   ];
   const watcher = watchFiles(files, note);
   signal.addEventListener('abort', note);

@@ -9,7 +9,7 @@ import { runProgram } from '../../process/run.ts';
 import { readPolicy } from '../../state/config.ts';
 import type { JournalRecord } from '../../state/journal.ts';
 import { type Progress, readProgress, secondsLeft } from '../../state/progress.ts';
-import { rootsRuntimeDirectory } from '../machine/machine.ts';
+import { runtimeDirectories } from '../machine/machine.ts';
 
 /** A step that is under way, and what is left of it in seconds. */
 export type StepProgress = Progress & { readonly secondsLeft: number | undefined };
@@ -24,9 +24,7 @@ export async function progressOf(
   settings: Settings,
   last: JournalRecord | undefined,
 ): Promise<StepProgress | undefined> {
-  // The agent’s, or that of a command line of root’s.
-  const folders = [settings.runtimeDirectory, rootsRuntimeDirectory(settings)];
-  const all = await Promise.all(folders.map(readProgress));
+  const all = await Promise.all(runtimeDirectories(settings).map(readProgress));
   const progress = all.find((p) => p !== undefined && p.transaction === last?.transaction);
   // What is written there stays behind when its step is over.
   if (progress === undefined || last === undefined || !['accepted', 'imported'].includes(last.state))

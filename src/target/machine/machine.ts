@@ -139,8 +139,13 @@ export function settingsFor(settings: Settings, role: Role): Settings {
 }
 
 /** Where root says how far it is, and where its Nix keeps what it wants to keep. */
-export const rootsRuntimeDirectory = ({ activationDirectory }: Settings): string =>
-  join(activationDirectory, 'run');
+const rootsRuntimeDirectory = ({ activationDirectory }: Settings): string => join(activationDirectory, 'run');
+
+/** Where it is said how far a run is: the agent’s, and that of a command of root’s. */
+export const runtimeDirectories = (settings: Settings): readonly string[] =>
+  settings.activation === 'systemd'
+    ? [settings.runtimeDirectory, rootsRuntimeDirectory(settings)]
+    : [settings.runtimeDirectory];
 
 export function floorDirectoryOf(settings: Settings): string {
   return settings.activation === 'systemd' ? settings.activationDirectory : settings.stateDirectory;

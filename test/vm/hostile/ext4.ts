@@ -7,7 +7,7 @@ import type { HostileStick, Said } from './stick.ts';
 
 interface Recipe {
   readonly name: string;
-  readonly said: Said;
+  readonly said: Said | readonly Said[];
   /** Files, by path; a folder where the path ends with a slash. */
   readonly files?: Readonly<Record<string, string>>;
   /** For debugfs(8), after the superblock has been told to panic. */
@@ -131,19 +131,19 @@ const recipes: readonly Recipe[] = [
     said: 'medium-unreadable',
     files: {
       [`${'n'.repeat(251)}.tar`]: 'x',
-      ['\u001b]0;hello\u0007\u202e.tar']: 'x',
+      '\u001b]0;hello\u0007\u202e.tar': 'x',
       'aXb.tar': 'x',
     },
     script: [],
     bytes: ['aXb.tar', 'a/b.tar'],
   },
   {
-    name: 'twenty thousand entries of one inode',
+    name: 'five thousand entries of one inode',
     said: 'nothing',
     files: { 'a.tar': 'x' },
     script: [
-      ...Array.from({ length: 400 }, () => 'expand_dir /'),
-      ...Array.from({ length: 20_000 }, (_, i) => `link /a.tar /b${i}.tar`),
+      ...Array.from({ length: 100 }, () => 'expand_dir /'),
+      ...Array.from({ length: 5000 }, (_, i) => `link /a.tar /b${i}.tar`),
     ],
   },
 ];
@@ -168,7 +168,9 @@ async function make(
     if (!path.endsWith('/')) await writeFile(join(folder, path), text);
   }
   // Without checksums, which would only tell sooner; whoever writes a stick writes right ones.
-  const off = ['metadata_csum', 'resize_inode', 'dir_index', 'orphan_file', 'metadata_csum_seed'].map((f) => `^${f}`);
+  const off = ['metadata_csum', 'resize_inode', 'dir_index', 'orphan_file', 'metadata_csum_seed'].map(
+    (f) => `^${f}`,
+  );
   const args = ['-b', '1024', '-O', [...off, ...(features === '' ? [] : [features])].join(','), '-d', folder];
   const made = await run('mke2fs', ['-q', '-F', '-t', 'ext4', ...args, image, '4M']);
   assert.equal(made.code, 0, made.stderr);

@@ -83,7 +83,7 @@ const rockRidge = 'SP\x07\x01\xbe\xef\x00';
 
 interface Recipe {
   readonly name: string;
-  readonly said: Said;
+  readonly said: Said | readonly Said[];
   readonly isWritten?: true;
   readonly sectors?: number;
   readonly write: (iso: Iso) => void;

@@ -82,7 +82,7 @@ const asFolder = (cluster: number): Entry => ({ cluster, attributes: folder });
 
 interface Recipe {
   readonly name: string;
-  readonly said: Said;
+  readonly said: Said | readonly Said[];
   readonly isWritten?: true;
   readonly write: (fat: Fat) => void;
 }
@@ -120,7 +120,16 @@ const recipes: readonly Recipe[] = [
     write: (fat) => {
       fat.chain(5, 0xffff);
       for (const place of ['root', 5] as const)
-        for (const [i, name] of ['NIXMAKER', 'HOSTS', 'WEB', '7', 'RECEIPTS', 'KEYRINGS', 'MANIFESTJSO', 'A       TAR'].entries())
+        for (const [i, name] of [
+          'NIXMAKER',
+          'HOSTS',
+          'WEB',
+          '7',
+          'RECEIPTS',
+          'KEYRINGS',
+          'MANIFESTJSO',
+          'A       TAR',
+        ].entries())
           fat.entry(fat.at(place, i), name, asFolder(5));
     },
   },

@@ -1,7 +1,7 @@
 /**
  * Every file system that nixmaker mounts, with hostile superblocks, loops, and what is huge or too many: one disk with a
  * partition for each, plugged, and there at the start; beside them a good one, afterwards a good stick. The machine does not
- * panic, the agent lives on, and each is named once. exFAT is in usb.vm.ts, for user-mode Linux has none.
+ * panic, the agent lives on, and each is named once. User-mode Linux has no exFAT; usb.vm.ts mounts one.
  */
 import assert from 'node:assert/strict';
 import { mkdir, readdir, stat } from 'node:fs/promises';
@@ -16,6 +16,7 @@ import {
   clean,
   folder,
   gone,
+  journal,
   mayGo,
   plug,
   prepare,
@@ -106,8 +107,6 @@ const untouched = () =>
 const agent = () => vm.sh('systemctl show --property MainPID,NRestarts,ActiveState nixmaker');
 
 async function goodStickIsTaken(name: string, sequence: number): Promise<void> {
-  await pull();
-  await gone();
   await prepare(
     await release(name, sequence),
     `${clean} mkfs.vfat -F 32 /dev/sda >/dev/null; ${putOn('/dev/sda', 'vfat')}`,
@@ -129,8 +128,26 @@ test('plugged: each is named once, nothing panics, the good one beside them is t
   await lookedAt();
   await untouched();
   assert.equal(await agent(), before);
+  await pull();
+  await gone();
   await goodStickIsTaken('after', 20);
   assert.equal(await agent(), before);
+});
+
+test('what others have mounted with a panic on errors is left alone, and named once', async () => {
+  const others = ['sda1', 'sda2', 'sda3'];
+  const leftAlone = (name: string) =>
+    `${journal('nixmaker')} | grep medium-left-alone | grep -c /run/media/others/${name}`;
+  for (const name of others) {
+    const place = `/run/media/others/${name}`;
+    await vm.sh(
+      `mkdir -p ${place}; cp /host/hostile/${name} /root/${name}; mount -t ext4 -o ro,loop /root/${name} ${place}`,
+    );
+    await vm.until(`test "$(${leftAlone(name)})" -ge 1`);
+  }
+  await goodStickIsTaken('beside-others', 25);
+  for (const name of others) assert.equal((await vm.sh(leftAlone(name))).trim(), '1', name);
+  await vm.sh('umount /run/media/others/sda*; rm /root/sda*');
 });
 
 test('there when the machine starts: the same, and the next stick is taken', async () => {
@@ -156,5 +173,7 @@ ExecStart=/bin/sh -euc 'modprobe sd_mod; modprobe scsi_debug ${scsi} add_host=1;
     await agent(),
     /NRestarts=0\n(.*\n)*ActiveState=active|ActiveState=active\n(.*\n)*NRestarts=0/,
   );
+  await pull();
+  await gone();
   await goodStickIsTaken('after-start', 30);
 });

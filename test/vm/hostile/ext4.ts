@@ -109,7 +109,7 @@ const recipes: readonly Recipe[] = [
   },
   {
     name: 'a folder of 8 EiB that is a hole',
-    said: 'medium-silent',
+    said: 'medium-unreadable',
     features: 'large_dir',
     files: { 'big/': '' },
     script: ['sif /big size 0x7fffffffffffffff'],
@@ -121,10 +121,10 @@ const recipes: readonly Recipe[] = [
     script: ['link <2> /nixmaker/hosts/web/7', 'link <2> /nixmaker/keyrings', 'link <2> /web.tar'],
   },
   {
-    name: 'a sparse bundle of 16 TiB',
+    name: 'a sparse bundle of 4 TiB, and what is longer than any file can be',
     said: 'nothing',
-    files: { 'web.tar': 'x' },
-    script: ['sif /web.tar size 0xfffffffc000'],
+    files: { 'web.tar': 'x', 'zeros.txt': 'x' },
+    script: ['sif /web.tar size 0x3fffffff000', 'sif /zeros.txt size 0xfffffffc000'],
   },
   {
     name: 'names of 255 bytes, with what repaints a terminal, and one with a slash',
@@ -138,12 +138,12 @@ const recipes: readonly Recipe[] = [
     bytes: ['aXb.tar', 'a/b.tar'],
   },
   {
-    name: 'five thousand entries of one inode',
+    name: 'three thousand names of one inode',
     said: 'nothing',
     files: { 'a.tar': 'x' },
     script: [
-      ...Array.from({ length: 100 }, () => 'expand_dir /'),
-      ...Array.from({ length: 5000 }, (_, i) => `link /a.tar /b${i}.tar`),
+      ...Array.from({ length: 60 }, () => 'expand_dir /'),
+      ...Array.from({ length: 3000 }, (_, i) => `link /a.tar /b${i}.${i < 100 ? 'tar' : 'jpg'}`),
     ],
   },
 ];

@@ -139,7 +139,7 @@ const recipes: readonly Recipe[] = [
     },
   },
   {
-    name: 'twenty thousand entries',
+    name: 'twenty thousand files, some of them named like bundles',
     said: 'nothing',
     sectors: 500,
     write: (iso) => {
@@ -147,7 +147,10 @@ const recipes: readonly Recipe[] = [
       for (let i = 0; i < 20_000; i += 1) {
         // A record never crosses a sector.
         if (sector - (at % sector) < 50) at = Math.ceil(at / sector) * sector;
-        at = iso.record(at, `${String(i).padStart(8, '0')}.TAR;1`, { at: 18, size: 100 });
+        at = iso.record(at, `${String(i).padStart(8, '0')}.${i < 100 ? 'TAR' : 'JPG'};1`, {
+          at: 18,
+          size: 100,
+        });
       }
       iso.rootSize(Math.ceil((at - root) / sector) * sector);
     },

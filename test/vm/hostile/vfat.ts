@@ -155,14 +155,14 @@ const recipes: readonly Recipe[] = [
     },
   },
   {
-    name: 'a folder of 65,000 bundles',
+    name: 'a folder of 65,000 files, some of them named like bundles',
     said: 'nothing',
     write: (fat) => {
       fat.entry(fat.at('root', 0), 'MANY', asFolder(5));
       for (let cluster = 5; cluster < 4100; cluster += 1) fat.chain(cluster, cluster + 1);
       fat.chain(4100, 0xffff);
       for (let i = 0; i < 65_000; i += 1)
-        fat.entry(fat.at(5, i), `${String(i).padStart(8, '0')}TAR`, { cluster: 0 });
+        fat.entry(fat.at(5, i), `${String(i).padStart(8, '0')}${i < 100 ? 'TAR' : 'JPG'}`, { cluster: 0 });
     },
   },
   {

@@ -24,14 +24,15 @@ const mostOfUse = 1000;
 /**
  * Candidates in the inbox and its folders one deep, sorted by path. Names that begin with a dot are carriers'
  * temporary files and desktop litter. What a candidate really is, opening it will tell.
+ * @param onFault takes what the system says of a folder that can’t be read to its end; what was read counts. Thrown without it
  */
-export async function listInbox(inbox: string): Promise<Candidate[]> {
+export async function listInbox(inbox: string, onFault?: (error: unknown) => void): Promise<Candidate[]> {
   const found: Candidate[] = [];
-  const { files, folders } = await entriesOf(inbox);
+  const { files, folders } = await entriesOf(inbox, onFault);
   found.push(...files);
   for (const folder of folders) {
     if (folder !== doneFolder && folder !== refusedFolder)
-      found.push(...(await entriesOf(join(inbox, folder))).files);
+      found.push(...(await entriesOf(join(inbox, folder), onFault)).files);
   }
   return found.sort((a, b) => (a.path < b.path ? -1 : 1)).slice(0, mostOfUse);
 }
@@ -43,7 +44,10 @@ function candidateOf(path: string): Candidate[] {
 }
 
 /** Told by name only, so that ten thousand photographs cost nothing and hide nothing. */
-async function entriesOf(folder: string): Promise<{ files: Candidate[]; folders: string[] }> {
+async function entriesOf(
+  folder: string,
+  onFault?: (error: unknown) => void,
+): Promise<{ files: Candidate[]; folders: string[] }> {
   const files: Candidate[] = [];
   const folders: string[] = [];
   let seen = 0;
@@ -59,7 +63,9 @@ async function entriesOf(folder: string): Promise<{ files: Candidate[]; folders:
     });
   } catch (error) {
     // A folder may vanish, or become a link, between being listed and being read.
-    if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) throw error;
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) return { files, folders };
+    if (onFault === undefined) throw error;
+    onFault(error);
   }
   return { files, folders };
 }

@@ -6,6 +6,7 @@
 import { lstat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { catalogue } from '../../core/catalogue.ts';
+import { hasErrno } from '../../core/errno.ts';
 import { exitCodes, messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { Clock } from '../../core/ports.ts';
@@ -48,6 +49,8 @@ class Visit {
   isOver = false;
   /** It has stopped to answer, and is left alone until it is gone. */
   isSilent = false;
+  /** Not all there can be read, which has been said. */
+  isUnreadable = false;
 
   constructor(place: Place, clock: Clock) {
     this.place = place;
@@ -85,11 +88,21 @@ export class MediaQueue {
     for (const id of this.#visits.keys()) if (!present.has(id)) this.#visits.delete(id);
     const judged: Found[] = [];
     for (const place of places) {
-      const visit = this.#visits.get(place.id) ?? new Visit(place, this.#machine.clock);
-      this.#visits.set(place.id, visit);
+      const visit = this.#visits.get(place.id) ?? this.#begin(place);
       if (!visit.isSilent) judged.push(...(await this.#look(visit)));
     }
     return judged.sort((a, b) => b.sequence - a.sequence)[0];
+  }
+
+  #begin(place: Place): Visit {
+    const visit = new Visit(place, this.#machine.clock);
+    this.#visits.set(place.id, visit);
+    if (place.isDangerous) {
+      visit.isSilent = true;
+      const because = 'its superblock asks for a kernel panic, and it was mounted without errors=remount-ro';
+      this.#machine.emit({ event: 'medium-left-alone', level: 'warn', place: place.root, because });
+    }
+    return visit;
   }
 
   /** Whether the place has stopped to answer: nobody should read there, for a read that never ends takes a thread with it. */
@@ -132,16 +145,17 @@ export class MediaQueue {
 
   async #look(visit: Visit): Promise<Found[]> {
     try {
-      const { candidates, hasPool } = await this.#list(visit);
+      const { candidates, hasPool, fault } = await this.#list(visit);
       visit.isOurs ||= hasPool;
+      if (fault !== undefined) this.#tellUnreadable(visit, fault);
       const found: Found[] = [];
       for (const candidate of candidates) found.push(...(await this.#judgeOne(visit, candidate)));
       return found;
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
       if (error.code === 'medium-stalled') this.#silence(visit, error.code, error.detail);
-      else if (error.code !== 'medium-unreadable') throw error;
-      // Unreadable: it is going, or gone, or will be looked at with the next event.
+      else if (error.code === 'medium-unreadable') this.#tellUnreadable(visit, error);
+      else throw error;
       return [];
     }
   }
@@ -222,14 +236,22 @@ export class MediaQueue {
     this.#machine.emit({ event: 'medium-silent', level: 'warn', place: visit.place.root, code, detail });
   }
 
-  async #fingerprintOf({ place }: Visit, { format, path }: Candidate): Promise<string | undefined> {
+  /** It is going, or gone, or damaged: said once, and looked at again with the next event. */
+  #tellUnreadable(visit: Visit, { code, detail }: NixmakerError): void {
+    if (visit.isUnreadable) return;
+    visit.isUnreadable = true;
+    this.#machine.emit({ event: code, level: 'warn', place: visit.place.root, code, detail });
+  }
+
+  async #fingerprintOf(visit: Visit, { format, path }: Candidate): Promise<string | undefined> {
     try {
       const file = format === 'pool' ? join(path, 'manifest.json') : path;
       const { size, mtimeMs, ino } = await this.#access.withDeadline(() => lstat(file));
-      return `${place.id}:${ino}:${size}:${mtimeMs}`;
+      return `${visit.place.id}:${ino}:${size}:${mtimeMs}`;
     } catch (error) {
-      if (error instanceof NixmakerError && error.code === 'medium-stalled') throw error;
-      // Going, gone, or a manifest that a carrier has yet to bring.
+      if (!(error instanceof NixmakerError) || error.code === 'medium-stalled') throw error;
+      // Gone, or a manifest that a carrier has yet to bring; or its place on the medium is damaged.
+      if (!hasErrno(error.cause, 'ENOENT', 'ENOTDIR')) this.#tellUnreadable(visit, error);
       return undefined;
     }
   }

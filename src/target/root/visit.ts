@@ -33,7 +33,7 @@ export async function serveVisit(
   { place: root, findings, runs }: VisitFile,
 ): Promise<void> {
   // The agent’s word for where the medium is counts only if there is one.
-  const place = (await listPlaces(machine)).find((p) => p.root === root);
+  const place = (await listPlaces(machine)).find((p) => p.root === root && !p.isDangerous);
   if (place === undefined) {
     machine.emit({ event: 'medium-gone', level: 'warn', place: root });
     return;

@@ -85,8 +85,8 @@ export class KeyringQueue {
     const files = policy.sources.inbox ? await this.#readFolder(settings.inbox, passOverAll) : [];
     const places = await listPlaces(this.#machine);
     for (const id of this.#silent) if (!places.some((p) => p.id === id)) this.#silent.delete(id);
-    for (const { root, id } of places) {
-      if (this.#silent.has(id) || isSilent(id)) continue;
+    for (const { root, id, isDangerous } of places) {
+      if (isDangerous || this.#silent.has(id) || isSilent(id)) continue;
       try {
         for (const folder of [root, keyringsOf(root)])
           files.push(...(await this.#readFolder(folder, passOver)));

@@ -1,6 +1,7 @@
 /** What the journal says: its records, and what follows from them. Pure. */
 import * as z from 'zod';
 import { isEnd, states } from './lifecycle.ts';
+import type { HealthResult } from './receipt.ts';
 
 const record = z.looseObject({
   schema: z.literal(1),
@@ -9,6 +10,7 @@ const record = z.looseObject({
   state: z.enum(states),
   source: z.string(),
   code: z.string().optional(),
+  detail: z.string().optional(),
   sequence: z.number().optional(),
   manifestDigest: z.string().optional(),
   toplevel: z.string().optional(),
@@ -83,4 +85,28 @@ export function floorOf(record: JournalRecord): number | undefined {
 export function signedTimeOf({ createdAt }: JournalRecord): number | undefined {
   const time = typeof createdAt === 'string' ? Date.parse(createdAt) : Number.NaN;
   return Number.isFinite(time) ? time : undefined;
+}
+
+/** Threat: the agent’s journal is its own, and whoever has taken it over writes what it likes. */
+const healthParser = z.array(z.object({ check: z.string(), ok: z.boolean(), detail: z.string().optional() }));
+
+/** The health checks of a run at its last look; undefined where it had none. */
+export function healthOf(record: JournalRecord | undefined): readonly HealthResult[] | undefined {
+  const parsed = healthParser.safeParse(record?.health);
+  return parsed.success ? (parsed.data as readonly HealthResult[]) : undefined;
+}
+
+/** How many runs have ended, or stand, in each way. */
+export type Totals = Pick<Earlier, 'states' | 'codes'>;
+
+export function totalsOf(
+  records: readonly JournalRecord[],
+  { states, codes }: Totals = nothingEarlier,
+): Totals {
+  const totals = { states: { ...states }, codes: { ...codes } };
+  for (const { state, code } of lastOfEach(records)) {
+    totals.states[state] = (totals.states[state] ?? 0) + 1;
+    if (code !== undefined) totals.codes[code] = (totals.codes[code] ?? 0) + 1;
+  }
+  return totals;
 }

@@ -1,6 +1,6 @@
 /** The floor with all that is known of it. */
 
-import { doubtFloor } from '../../core/run/floor.ts';
+import { believedTime, doubtFloor } from '../../core/run/floor.ts';
 import { floorOf, signedTimeOf } from '../../core/run/journal.ts';
 import { readFloor, type StoredFloor } from '../../state/floor.ts';
 import { type JournalRecord, readJournal } from '../../state/journal.ts';
@@ -24,15 +24,12 @@ export async function readKnownFloor(folder: string): Promise<KnownFloor> {
   return { records, floor: reading.floor, committed, doubt: doubtFloor({ ...reading, committed }) };
 }
 
-/** A clock that stands before the newest signed time seen is wrong; that time is the better guess. */
+/** What time it is, as far as this machine can know. */
 export function timeFloor(
   { clock }: Pick<Machine, 'clock'>,
   floor: StoredFloor | undefined,
 ): { readonly now: string; readonly clockBehind: boolean } {
-  const now = clock.now().toISOString();
-  return floor !== undefined && Date.parse(floor.createdAt) > Date.parse(now)
-    ? { now: floor.createdAt, clockBehind: true }
-    : { now, clockBehind: false };
+  return believedTime(clock.now(), floor?.createdAt);
 }
 
 export const longAgo = '1970-01-01T00:00:00Z';

@@ -5,7 +5,10 @@ import type { Machine } from '../machine/machine.ts';
 
 export type Serve<Request> = (request: Request, serving: Serving) => Promise<void>;
 
-/** Serves what is asked for until there is no more. What is no request is told, and is gone by then. */
+/** Of one start, each time as many as are read at once. The unit is started again for the rest, and others get their turn. */
+const mostBatches = 4;
+
+/** Serves what is asked for. What is no request is told, and is gone by then. */
 export async function serveAll<Request>(
   machine: Pick<Machine, 'settings' | 'emit'>,
   kind: RequestKind<Request>,
@@ -13,7 +16,8 @@ export async function serveAll<Request>(
 ): Promise<void> {
   const reject = (name: string, detail: string) => tellRejected(machine, name, detail);
   const { runtimeDirectory } = machine.settings;
-  while ((await serveRequests(runtimeDirectory, kind, { reject, serve })) > 0);
+  for (let batch = 0; batch < mostBatches; batch++)
+    if ((await serveRequests(runtimeDirectory, kind, { reject, serve })) === 0) return;
 }
 
 export function tellRejected({ emit }: Pick<Machine, 'emit'>, name: string, detail: string): void {

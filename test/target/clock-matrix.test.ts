@@ -9,7 +9,8 @@ import { type Policy, policyParser } from '../../src/core/policy/policy.ts';
 import { type ManifestInput, parseManifest } from '../../src/core/release/manifest.ts';
 import { holdProgram } from '../../src/process/run.ts';
 import { raiseFloor, readFloor } from '../../src/state/floor.ts';
-import { timeFloor } from '../../src/target/machine/floor.ts';
+import { appendJournal } from '../../src/state/journal.ts';
+import { readKnownFloor, timeFloor } from '../../src/target/machine/floor.ts';
 import type { RootMachine } from '../../src/target/machine/machine.ts';
 import { adoptTime } from '../../src/target/root/adopt-floor.ts';
 import { temporaryFolder } from '../support/bundles.ts';
@@ -125,4 +126,27 @@ test('the newest signed time never falls: not with an older release under a newe
   assert.deepEqual((await readFloor(folder)).floor, floorOf(7, '2026-11-20T00:00:00Z'));
   await raiseFloor(folder, floorOf(3, '2026-12-01T00:00:00Z'));
   assert.equal((await readFloor(folder)).floor?.sequence, 7);
+});
+
+test('where the floor is lost, the journal has its newest signed time, also that of an older sequence', async (t) => {
+  const folder = await temporaryFolder(t);
+  for (const [sequence, createdAt] of [
+    [6, '2026-11-20T00:00:00Z'],
+    [7, '2026-05-01T00:00:00Z'],
+  ] as const)
+    await appendJournal(folder, {
+      schema: 1,
+      at: today,
+      transaction: `run-${sequence}`,
+      state: 'committed',
+      source: 'web.tar',
+      operation: 'switch',
+      sequence,
+      manifestDigest: 'e'.repeat(64),
+      createdAt,
+      generation: sequence,
+    });
+  const { committed, doubt } = await readKnownFloor(folder);
+  assert.match(doubt ?? '', /gone/);
+  assert.deepEqual(committed, floorOf(7, '2026-11-20T00:00:00Z'));
 });

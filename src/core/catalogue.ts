@@ -146,6 +146,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The sequence of the bundle is further ahead than the policy of this machine allows.',
     next: 'Build with a sequence that follows the last one, or raise `limits.sequenceJump` in the policy.',
   },
+  'created-ahead': {
+    exit: no,
+    what: 'The bundle was signed for a time further ahead of this machine’s clock than its policy allows.',
+    next: 'See which of the two is wrong. Where it is this machine’s clock, set it (`timedatectl set-time`) and drop the bundle again; where it is the desk’s, build again. Nothing of that time was remembered.',
+  },
   'keyring-gap': {
     exit: no,
     what: 'The keyring is not the one that follows the one this machine has.',

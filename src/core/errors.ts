@@ -47,6 +47,7 @@ export type PolicyCode =
   | 'sequence-older'
   | 'sequence-conflict'
   | 'sequence-jump'
+  | 'created-ahead'
   | 'keyring-gap'
   | 'key-not-valid'
   | 'role-missing'

@@ -27,6 +27,15 @@ export const limits = {
   identityBytes: 64 * 1024,
   /** Of the agent’s journal, the newest: what root looks at of it. */
   agentJournalBytes: 64 * 1024 * 1024,
+  /** Beyond this a journal is compacted, before the next run. */
+  journalBytes: 1024 * 1024,
+  /** Of history that stays then, beside what is needed; and of runs. */
+  journalHistoryBytes: 512 * 1024,
+  journalRuns: 500,
+  /** A longer line is damage, and passed over. */
+  journalLineBytes: 1024 * 1024,
+  /** Receipts on disk; with more, those of runs that are no longer in the journal go. */
+  receipts: 1000,
   policyBytes: 1024 * 1024,
   /** A keyring of 64 keys, signed by as many. */
   keyringBytes: 256 * 1024,

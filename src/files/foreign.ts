@@ -10,7 +10,6 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, opendir, readlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { Readable } from 'node:stream';
 import { hasErrno } from '../core/errno.ts';
 
 /** Node.js has no name for it. The same on every processor that NixOS runs on (asm-generic/fcntl.h). */
@@ -190,7 +189,7 @@ export async function readAll(
 
 /** All of the file of that name; undefined where file or folder are not there. */
 export async function readForeign(folder: string, name: string, most: number): Promise<Buffer | undefined> {
-  const file = await openIn(folder, name);
+  const file = await openForeignFile(folder, name);
   if (file === undefined) return undefined;
   try {
     return await readAll(file, most);
@@ -199,24 +198,8 @@ export async function readForeign(folder: string, name: string, most: number): P
   }
 }
 
-/**
- * The file of that name as a stream of at most its newest `most` bytes, no further than it reached when it was opened; undefined where
- * file or folder are not there. Closed with the stream.
- */
-export async function streamForeign(
-  folder: string,
-  name: string,
-  most: number,
-): Promise<Readable | undefined> {
-  const file = await openIn(folder, name);
-  if (file === undefined) return undefined;
-  const { size } = await file.stat();
-  if (size > 0) return file.createReadStream({ start: Math.max(0, size - most), end: size - 1 });
-  await file.close();
-  return undefined;
-}
-
-async function openIn(folder: string, name: string): Promise<FileHandle | undefined> {
+/** The file of that name, opened for reading; undefined where file or folder are not there. */
+export async function openForeignFile(folder: string, name: string): Promise<FileHandle | undefined> {
   try {
     return await withForeign(folder, (open) => openPlainFileIn(open, name));
   } catch (error) {

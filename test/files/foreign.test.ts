@@ -13,17 +13,16 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import {
   isForeignFolder,
   namesInForeign,
   openForeign,
+  openForeignFile,
   openForeignIn,
   openPlainFile,
   openPlainFileIn,
   readForeign,
-  streamForeign,
   withForeign,
 } from '../../src/files/foreign.ts';
 import { temporaryFolder } from '../support/bundles.ts';
@@ -59,7 +58,7 @@ for (const [what, put, code] of [
     await put(path, secret);
     await assert.rejects(openPlainFile(path), { code });
     await assert.rejects(readForeign(theirs, 'file', 100), { code });
-    await assert.rejects(streamForeign(theirs, 'file', 100), { code });
+    await assert.rejects(openForeignFile(theirs, 'file'), { code });
     await withForeign(theirs, (folder) => assert.rejects(openPlainFileIn(folder, 'file'), { code }));
     if (code === 'ELOOP') await assert.rejects(openForeign(path), { code: /ELOOP|ENOTDIR/ });
     assert.equal(
@@ -83,18 +82,6 @@ test('what is there is read, what is not there is no fault, and what is larger t
   assert.equal(await readForeign(join(theirs, 'missing'), 'file', 3), undefined);
   await truncate(join(theirs, 'file'), 2 ** 42);
   await assert.rejects(readForeign(theirs, 'file', 1000), { code: 'EFBIG' });
-});
-
-test('of a stream the newest comes, and nothing of what is added meanwhile', async (t) => {
-  const { theirs } = await scene(t);
-  const path = join(theirs, 'file');
-  await writeFile(path, '0123456789');
-  const [newest, all] = [await streamForeign(theirs, 'file', 4), await streamForeign(theirs, 'file', 100)];
-  assert.ok(newest !== undefined && all !== undefined);
-  await writeFile(path, 'more', { flag: 'a' });
-  assert.deepEqual([await text(newest), await text(all)], ['6789', '0123456789']);
-  await writeFile(path, '');
-  assert.equal(await streamForeign(theirs, 'file', 4), undefined);
 });
 
 for (const name of ['', '.', '..', '../secret/file', '/etc/passwd', 'a/b', 'a\0b'])

@@ -197,6 +197,7 @@ complete -c nixmaker -n '__fish_seen_subcommand_from floor; and __fish_seen_subc
 complete -c nixmaker -n '__fish_seen_subcommand_from floor; and __fish_seen_subcommand_from show' -s v -l verbose -d 'say more'
 complete -c nixmaker -n '__fish_seen_subcommand_from floor; and __fish_seen_subcommand_from show' -s h -l help -d 'display help for command'
 complete -c nixmaker -n '__fish_seen_subcommand_from floor; and __fish_seen_subcommand_from adopt' -l sequence -r -d 'the newest sequence that this machine has taken, as far as you know'
+complete -c nixmaker -n '__fish_seen_subcommand_from floor; and __fish_seen_subcommand_from adopt' -l time -r -d 'bring the newest signed time seen back to this one (like 2026-11-28T12:00:00Z): a bundle was taken whose signed time was wrong'
 complete -c nixmaker -n '__fish_seen_subcommand_from floor; and __fish_seen_subcommand_from adopt' -l settings -r -d 'settings file (default: /etc/nixmaker/settings.json, which need not exist)'
 complete -c nixmaker -n '__fish_seen_subcommand_from floor; and __fish_seen_subcommand_from adopt' -l policy -r -d 'policy file (default: the one the settings name)'
 complete -c nixmaker -n '__fish_seen_subcommand_from floor; and __fish_seen_subcommand_from adopt' -l json -d 'print JSON'

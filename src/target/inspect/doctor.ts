@@ -4,12 +4,14 @@ import { access, stat } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors, findStartChanges } from '../../activation/inspect.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { timeFloorOf } from '../../core/run/floor.ts';
 import { namesInForeign, withForeign } from '../../files/foreign.ts';
 import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { isRecentNix, nixSetting, nixVersion, pingStore, trustedKeysOf } from '../../nix/settings.ts';
 import { storeFolder } from '../../nix/store.ts';
 import { readJournal } from '../../state/journal.ts';
+import { readUnverified } from '../../state/unverified.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -64,6 +66,15 @@ const checks: Readonly<Record<string, Check>> = {
     return unreadable === 0
       ? ok('every line can be read')
       : look(`${unreadable} lines can’t be read`, 'The disk may be failing: look at its SMART values.');
+  },
+  requests: async ({ floorDirectory }) => {
+    const unverified = await readUnverified(floorDirectory);
+    if (unverified === undefined) return ok('none that root could not verify');
+    const { count, at, code } = unverified;
+    return look(
+      `${count} that root could not verify, the last at ${at.slice(0, 16)} (${code})`,
+      'The agent verifies before it asks, so it may have been taken over. Look at what came before that time; bring a new system, or restart nixmaker.service.',
+    );
   },
   inbox: checkInbox,
   room: checkRoomLeft,
@@ -149,8 +160,8 @@ async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): P
   const now = machine.clock.now().toISOString();
   if (timeFloor(machine, floor).clockBehind)
     return look(
-      `it says ${now.slice(0, 16)}, which is before what was signed last`,
-      'Set it; until then windows for restarts stay shut.',
+      `it says ${now.slice(0, 16)}, which is before ${timeFloorOf(floor?.createdAt)}, the newest signed time seen`,
+      'Set it; until then windows stay shut. Where the signed time is wrong: `nixmaker floor adopt --time`.',
     );
   return ok(now.slice(0, 16));
 }

@@ -47,16 +47,18 @@ export async function followEvents(
   settings: Settings,
   { signal, tell }: { signal: AbortSignal; tell: (record: JournalRecord) => void },
 ): Promise<void> {
-  const told = new Set<string>();
+  let told = new Set<string>();
   await onEveryChange(settings, {
     signal,
     call: async () => {
+      // What is no longer there (it was compacted) does not come again.
+      const there = new Set<string>();
       for (const record of (await readAllJournals(settings)).records) {
         const key = `${record.transaction} ${record.state} ${record.at}`;
-        if (told.has(key)) continue;
-        told.add(key);
-        tell(record);
+        if (!told.has(key) && !there.has(key)) tell(record);
+        there.add(key);
       }
+      told = there;
     },
   });
 }

@@ -2,7 +2,7 @@
 import { messageOf } from '../../core/errors.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { nextOpening } from '../../core/policy/window.ts';
-import type { HealthResult } from '../../core/run/receipt.ts';
+import { healthOf } from '../../core/run/journal.ts';
 import { listMounts, mediaAmong } from '../../media/mounts.ts';
 import { systemClock } from '../../process/clock.ts';
 import { runProgram } from '../../process/run.ts';
@@ -33,7 +33,7 @@ export async function progressOf(
 }
 
 export function healthLine(last: JournalRecord | undefined): string | undefined {
-  const checks = last?.health as readonly HealthResult[] | undefined;
+  const checks = healthOf(last);
   if (checks === undefined || checks.length === 0) return undefined;
   const unwell = checks.filter((c) => !c.ok);
   return unwell.length === 0

@@ -5,6 +5,7 @@
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
+import type { VerifiedManifest } from '../../signing/verify.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { receiptState, saveReceipt } from '../../state/receipts.ts';
 import {
@@ -20,7 +21,8 @@ import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows } from '../machine/with-lock.ts';
 import { whileHeld } from './require-signed.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
-import { decideAsRoot, readRequestedIndex, verifyRequested } from './verify.ts';
+import { answerRepeat, verifyOrAnswer } from './unrecorded.ts';
+import { decideAsRoot, readRequestedIndex } from './verify.ts';
 
 /** Serves the agent’s requests. */
 export function serveActivations(machine: RootMachine): Promise<void> {
@@ -51,19 +53,26 @@ async function serve(
     tellRejected(machine, request.transaction, 'it was served before');
     return acknowledge();
   }
+  const verified = await verifyOrAnswer(machine, request, attached);
+  if (verified === undefined || (await answerRepeat(machine, request, verified))) return acknowledge();
   const transaction = await Transaction.begin(machine, request.source, request.transaction);
   await acknowledge();
   await endingWhatThrows(machine, { transaction }, () =>
-    activateRequested(machine, transaction, { operation: request.operation, attached }),
+    activateRequested(machine, transaction, { verified, operation: request.operation, attached }),
   );
+}
+
+interface Requested {
+  readonly verified: VerifiedManifest;
+  readonly operation: Operation;
+  readonly attached: Attachments;
 }
 
 async function activateRequested(
   machine: RootMachine,
   transaction: Transaction,
-  { operation, attached }: { readonly operation: Operation; readonly attached: Attachments },
+  { verified, operation, attached }: Requested,
 ): Promise<Receipt> {
-  const verified = await verifyRequested(machine, attached);
   const { manifest } = verified;
   learnManifest(transaction, verified, operation);
   const verdict = await decideAsRoot(machine, verified, operation);

@@ -5,6 +5,7 @@ import { startUnit, startUnitLater } from '../../activation/units.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { HeldProcess } from '../../core/ports.ts';
+import { timeFloorOf } from '../../core/run/floor.ts';
 import { type RebootFacts, rebootReason, rebootTiming } from '../../core/run/reboot.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { readFloor } from '../../state/floor.ts';
@@ -68,7 +69,7 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
   machine.emit({ event: 'reboot-soon', because, seconds: policy.reboot.delay });
   await clock.sleep(policy.reboot.delay * 1000, signal);
   const { floor } = await readFloor(machine.floorDirectory);
-  const newest = floor === undefined ? undefined : new Date(floor.createdAt);
+  const newest = new Date(timeFloorOf(floor?.createdAt));
   const timing = rebootTiming(policy.reboot, clock.now(), newest);
   if (!timing.now) return comeBack(machine, timing);
   const locks = await acquireLocks(machine);

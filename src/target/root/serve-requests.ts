@@ -5,14 +5,18 @@ import type { Machine } from '../machine/machine.ts';
 
 export type Serve<Request> = (request: Request, serving: Serving) => Promise<void>;
 
-/** Serves what is asked for until there is no more. What is no request is told, and is gone by then. */
+/** Of one start, each time as many as are read at once. The unit is started again for the rest, and others get their turn. */
+const mostBatches = 4;
+
+/** Serves what is asked for. What is no request is told, and is gone by then. */
 export async function serveAll<Request>(
   machine: Pick<Machine, 'requestsDirectory' | 'emit'>,
   kind: RequestKind<Request>,
   serve: Serve<Request>,
 ): Promise<void> {
   const reject = (name: string, detail: string) => tellRejected(machine, name, detail);
-  while ((await serveRequests(machine.requestsDirectory, kind, { reject, serve })) > 0);
+  for (let batch = 0; batch < mostBatches; batch++)
+    if ((await serveRequests(machine.requestsDirectory, kind, { reject, serve })) === 0) return;
 }
 
 export function tellRejected({ emit }: Pick<Machine, 'emit'>, name: string, detail: string): void {

@@ -59,6 +59,23 @@ test('what an agent that was taken over could put among the requests is removed,
   assert.equal(otherIndex, 'bundle-altered');
   assert.equal(noIndex, 'bundle-malformed');
   assert.equal(linkedIndex, 'bundle-malformed');
+  // What could not be verified is a count, and no line of root’s journal.
+  const folder = '/var/lib/nixmaker/activation';
+  const runs = await bed.sh('grep -o aaaaaaaaaaa. "$1/journal" | sort -u | tr "\\n" " "', folder);
+  assert.equal(runs, 'aaaaaaaaaaa3 aaaaaaaaaaa4 aaaaaaaaaaa5 ');
+  assert.match(await bed.sh('cat "$1/requests-unverified"', folder), /"count":2,/);
+});
+
+test('the same genuine, older manifest again and again is one run of root’s journal, and each is answered', async () => {
+  const signed = await signedParts(await release('ancient', 1));
+  for (const n of ['1', '2', '3']) {
+    const request = { schema: 2, transaction: `ccccccccccc${n}`, operation: 'switch', source: 'ancient' };
+    await putRequest('requests', request, signed);
+    const { state, code } = await receiptOf(request.transaction);
+    assert.deepEqual([state, code], ['refused', 'sequence-older']);
+  }
+  const runs = await bed.sh('grep -o ccccccccccc. /var/lib/nixmaker/activation/journal | sort -u');
+  assert.equal(runs.trim(), 'ccccccccccc1');
 });
 
 test('a genuine manifest whose system is not in the store is refused by the helper', async () => {

@@ -6,8 +6,10 @@ import { watch } from 'chokidar';
  * @param files need not be there yet
  */
 export function watchFiles(files: readonly string[], onChange: () => void): { close(): Promise<void> } {
-  const only = { ignoreInitial: true, followSymlinks: false, depth: 0 };
-  return watch([...files], only)
+  // What is missing is watched for from above: there, too, only what leads to it.
+  const ignored = (path: string) => !files.some((file) => file === path || file.startsWith(`${path}/`));
+  const options = { ignoreInitial: true, followSymlinks: false, ignored };
+  return watch([...files], options)
     .on('all', onChange)
     .on('error', onChange);
 }

@@ -8,7 +8,7 @@ import type { FSWatcher } from 'chokidar';
 import { watchFiles } from '../../src/media/watch-files.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
-test('what a link leads to is not watched, nor what is deep in a folder, and the file beside them is', async (t) => {
+test('what a link leads to is not watched, nor what is in a folder, and the file beside them is', async (t) => {
   const root = await temporaryFolder(t);
   const deep = join(root, 'elsewhere/a/b');
   await mkdir(deep, { recursive: true });
@@ -19,7 +19,7 @@ test('what a link leads to is not watched, nor what is deep in a folder, and the
     string,
   ];
   await symlink(join(root, 'elsewhere'), link);
-  await mkdir(join(folder, 'a/b/c'), { recursive: true });
+  await mkdir(join(folder, 'a/b'), { recursive: true });
   await writeFile(file, '');
   let hint: (() => void) | undefined;
   const hinted = new Promise<void>((resolve) => {
@@ -29,8 +29,23 @@ test('what a link leads to is not watched, nor what is deep in a folder, and the
   t.after(() => watcher.close());
   await once(watcher, 'ready');
   const watched = Object.keys(watcher.getWatched());
-  for (const path of [join(root, 'elsewhere'), deep, join(folder, 'a/b')])
+  for (const path of [join(root, 'elsewhere'), deep, join(folder, 'a')])
     assert.ok(!watched.includes(path), path);
   await writeFile(file, 'changed');
+  await hinted;
+});
+
+test('a file is noticed that comes later, in a folder that comes later', async (t) => {
+  const root = await temporaryFolder(t);
+  const file = join(root, 'state/journal');
+  let hint: (() => void) | undefined;
+  const hinted = new Promise<void>((resolve) => {
+    hint = resolve;
+  });
+  const watcher = watchFiles([file], () => hint?.()) as FSWatcher;
+  t.after(() => watcher.close());
+  await once(watcher, 'ready');
+  await mkdir(join(root, 'state'));
+  await writeFile(file, 'written');
   await hinted;
 });

@@ -84,11 +84,14 @@ export function lastOfEach(records: readonly JournalRecord[]): JournalRecord[] {
 /** Reasons for a rollback that lie in the machine, and pass. */
 const passing: ReadonlySet<string> = new Set(['interrupted', 'no-space', 'nix-unavailable']);
 
-/** Manifests whose activation failed here: not tried again until told to (DESIGN §6). */
+/** Operations whose failure does not say that a system can’t be installed here. */
+const tryingOut: ReadonlySet<unknown> = new Set(['test', 'dry-activate']);
+
+/** Manifests whose activation failed here: not tried again until told to (DESIGN §6). What was only tried out is not among them. */
 export function failedDigests(records: readonly JournalRecord[]): Set<string> {
   const failed = new Set<string>();
-  for (const { state, code, manifestDigest } of records) {
-    if (manifestDigest === undefined) continue;
+  for (const { state, code, manifestDigest, operation } of records) {
+    if (manifestDigest === undefined || tryingOut.has(operation)) continue;
     if (state === 'committed') failed.delete(manifestDigest);
     // A run that was cut off, or lacked room, says nothing about its system.
     else if (state === 'rolled-back' && !passing.has(code ?? '')) failed.add(manifestDigest);

@@ -50,6 +50,8 @@ async function serve<T extends { readonly transaction: string }>(
   await writeRequest(runtime, kind, request, { ...files });
   const served = await target.verb('activate');
   assert.equal(served.code, 0, served.stderr);
+  // Going on after a refusal is a fault, although nothing comes of it.
+  assert.doesNotMatch(served.stderr, /"event":"fault"/);
   assert.deepEqual(await readdir(join(runtime, kind.folder)), [], 'it was served');
 }
 

@@ -97,7 +97,10 @@ test('what root has rolled back is told as rolled back, and what root has never 
   assert.equal(all.get('2.json')?.agentSays, undefined, 'it is about the visit, not about this run');
   const text = await readFile(join(folder, '331.txt'), 'utf8');
   assert.match(text, /^FAILED, the previous system was put back\n/);
-  assert.match(text, /What the agent says of bundles that root has not seen:\n {2}sequence 332: committed: all is\\u001b/);
+  assert.match(
+    text,
+    /What the agent says of bundles that root has not seen:\n {2}sequence 332: committed: all is\\u001b/,
+  );
   assert.match(await readFile(told, 'utf8'), /^NIXMAKER_SAYS=agent\nNIXMAKER_SEQUENCE=332$/m);
 
   const table = await collect();
@@ -113,11 +116,17 @@ test('what the agent alone has refused calls for somebody at the desk, beside ro
   const two = await install(await release('two', 400));
   assert.equal(two.state, 'committed');
   await endVisit([claim({ transaction: two.transaction, state: 'rolled-back' })]);
-  assert.match(await readFile(told, 'utf8'), /^NIXMAKER_SAYS=root\nNIXMAKER_SEQUENCE=401\nNIXMAKER_STATE=committed$/m);
+  assert.match(
+    await readFile(told, 'utf8'),
+    /^NIXMAKER_SAYS=root\nNIXMAKER_SEQUENCE=401\nNIXMAKER_STATE=committed$/m,
+  );
   assert.match(await collect(), /^web +401 +committed {2,}/m);
   await endVisit([claim({ state: 'refused', code: 'signature-invalid', source: 'x.tar' })]);
   const last = (await receipts()).get('401.json');
-  assert.deepEqual([last?.run?.state, last?.agentSays?.map((c) => c.code)], ['committed', ['signature-invalid']]);
+  assert.deepEqual(
+    [last?.run?.state, last?.agentSays?.map((c) => c.code)],
+    ['committed', ['signature-invalid']],
+  );
   assert.match(await collect(), /^web +401 +committed; its agent says: refused \(signature-invalid\)/m);
 });
 

@@ -190,7 +190,13 @@ const ownPolicy = (policy: object) =>
   `rm $out/etc; mkdir -p $out/etc/nixmaker; echo '${JSON.stringify(policy)}' >$out/etc/nixmaker/policy.json`;
 
 test('one that is installed for the next start is judged by the /etc that it will bring', async () => {
-  const policy = { schema: 1, host: 'web', operation: 'boot', trustedKeys: [shop.keys.publicKey] };
+  const policy = {
+    schema: 1,
+    host: 'web',
+    operation: 'boot',
+    operations: ['switch'],
+    trustedKeys: [shop.keys.publicKey],
+  };
   const other = await makeTarget(join(shop.folder, 'next'), {
     host: 'web',
     trustedKeys: policy.trustedKeys,
@@ -207,14 +213,15 @@ test('one that is installed for the next start is judged by the /etc that it wil
     JSON.stringify(policy),
   ]);
   assert.equal(laid.code, 0, laid.stderr);
-  const bad = await release('bad-next', 10, systemWith('bad-next', ownPolicy({ ...policy, treshold: 1 })));
+  assert.equal((await take(other, 'switch', bundles.one)).state, 'committed');
+  const bad = await release('bad-next', 20, systemWith('bad-next', ownPolicy({ ...policy, treshold: 1 })));
   const refused = await take(other, 'boot', bad);
   assert.deepEqual([refused.state, refused.code], ['rolled-back', 'configuration-unusable'], refused.detail);
   assert.match(
     refused.detail ?? '',
     /nixos-system-web-26\.05\.bad-next\/etc\/nixmaker\/policy\.json.*threshold/,
   );
-  const good = await release('good-next', 20, systemWith('good-next', ownPolicy(policy)));
+  const good = await release('good-next', 30, systemWith('good-next', ownPolicy(policy)));
   const installed = await take(other, 'boot', good);
   assert.equal(installed.state, 'pending', installed.detail);
 });

@@ -4,7 +4,7 @@
  * no bundle that mends it would ever be taken.
  */
 import { access, constants } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { runOutside } from '../../activation/outside.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
@@ -38,7 +38,9 @@ export async function requireUsable(
 }
 
 async function findFault(machine: Machine, system: System, when: 'now' | 'next-start') {
-  const find = (path: string) => (when === 'now' ? path : placeAfterStart(system.toplevel, path));
+  // Given relative to where we were started; the other nixmaker is started elsewhere.
+  const find = async (path: string) =>
+    when === 'now' ? resolve(path) : placeAfterStart(system.toplevel, resolve(path));
   const given = machine.files.settings;
   const file = await find(given ?? defaultSettingsFile);
   // A default file that is not there means defaults.

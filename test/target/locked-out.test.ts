@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { chmod, copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { nixSystem } from '../machines/program.ts';
 import { makeTarget } from '../machines/sandboxed-target.ts';
 import { BootedMachines } from '../support/booted-machine.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
 import { released } from '../support/released.ts';
+import { systemWith } from '../support/system-with.ts';
 import { parse, take } from '../support/targets.ts';
 
 const shop = await makeWorkshop();
@@ -134,25 +134,6 @@ for (const [what, spoil] of [
 }
 
 const answer = '/run/nixmaker-test-answer';
-/** The sample’s system with more in it. @param add shell lines */
-const systemWith = (
-  name: string,
-  add: string,
-) => `let plain = (${plainHost('web', name)}).config.system.build.toplevel; in {
-  config.networking.hostName = "web";
-  config.system.build.toplevel = derivation {
-    name = "nixos-system-web-26.05.${name}";
-    system = "${nixSystem}";
-    builder = "/bin/sh";
-    PATH = "/usr/bin:/bin";
-    args = [ "-euc" ''
-      cp -r --no-dereference \${plain}/. $out
-      chmod -R u+w $out
-      sed -i "s|\${plain}|$out|g" $out/init $out/bin/switch-to-configuration
-      ${add}
-    '' ];
-  };
-}`;
 /** A nixmaker that says what a file of this machine says, and how it was asked. */
 const ownNixmaker = `mkdir -p $out/sw/bin
       printf '#!/bin/sh\\necho "$@" >>${answer}.asked\\n[ ! -e ${answer} ] || . ${answer}\\n' >$out/sw/bin/nixmaker

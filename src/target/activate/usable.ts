@@ -6,7 +6,6 @@
 import { access, constants } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { runOutside } from '../../activation/outside.ts';
-import { complaintOf } from '../../core/complaint.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { defaultSettingsFile } from '../../core/policy/settings.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -97,7 +96,9 @@ async function askProgram(
       }));
   if (result.exitCode === 0) return undefined;
   const how = result.timedOut ? 'it did not answer in time' : `exit ${result.exitCode ?? 'by a signal'}`;
-  return `${program} says of ${policyFile}: ${complaintOf(result, how)}`;
+  // What happened, the detail, and the code are lines of their own.
+  const said = result.stderrTail.map((line) => line.trim()).join(' ');
+  return `${program} says of ${policyFile}: ${messageOf(result.startError ?? (said === '' ? how : said))}`;
 }
 
 /** By ourselves, where the system has no nixmaker of its own. */

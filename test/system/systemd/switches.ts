@@ -109,6 +109,8 @@ test('while the garbage collector runs all the time, nothing that is on its way 
 
 test('a system whose own nixmaker can’t use the policy that it leaves is rolled back; one whose can is kept', async () => {
   const policy = await bed.sh('cat /etc/nixmaker/policy.json');
+  await drop(await release('before-locking', 825), 'before-locking.tar');
+  assert.match(await report('done', 'before-locking.tar'), /^DONE\n/);
   const before = await bed.sh('readlink /run/current-system');
   const own = `mkdir -p $out/sw/bin; printf '#!/bin/sh\\necho "$@" >>/run/asked-nixmaker\\nexec nixmaker "$@"\\n' >$out/sw/bin/nixmaker; chmod +x $out/sw/bin/nixmaker`;
   const make = (name: string, sequence: number, switchPrelude: string) =>

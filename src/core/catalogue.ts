@@ -379,6 +379,12 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The new system could not be activated; the previous one was put back.',
     next: 'Read the messages of switch-to-configuration in the report; bring a corrected bundle.',
   },
+  'configuration-unusable': {
+    exit: fault,
+    touched: true,
+    what: 'The new system leaves nixmaker a policy, settings or keyring that it can’t use; the previous one was put back.',
+    next: 'Read in the detail what is wrong with which file, correct it in the system’s configuration, and bring a bundle with a higher sequence.',
+  },
   'health-failed': {
     exit: fault,
     touched: true,

@@ -100,6 +100,7 @@ export type FaultCode =
   | 'receipt-malformed'
   | 'host-not-enrolled'
   | 'activation-failed'
+  | 'configuration-unusable'
   | 'health-failed'
   | 'check-failed'
   | 'boot-failed'

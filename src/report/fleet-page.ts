@@ -21,6 +21,8 @@ export interface PageHost {
   /** Oldest first. */
   readonly runs: readonly PageRun[];
   readonly detail: string | undefined;
+  /** What the host’s agent says of bundles that its root never saw: nobody has checked it. */
+  readonly agentSays?: readonly { readonly state: string; readonly text: string }[];
   readonly sequence: number | undefined;
   readonly versions: {
     readonly nixos?: string | undefined;
@@ -60,9 +62,14 @@ const countWords: Readonly<Record<Condition, string>> = {
   unwell: 'in need of somebody',
 };
 
-export function conditionOf({ runs, failedUnits, restartNeeded, at }: PageHost, page: FleetPage): Condition {
+export function conditionOf(
+  { runs, agentSays = [], failedUnits, restartNeeded, at }: PageHost,
+  page: FleetPage,
+): Condition {
   const last = runs.at(-1);
   if (last !== undefined && !good.has(last.state)) return 'unwell';
+  // What it says can call for somebody, and never make a host well.
+  if (agentSays.some(({ state }) => !good.has(state))) return 'unwell';
   if (failedUnits !== undefined && failedUnits.length > 0) return 'unwell';
   if (daysSince(at, page.now) > page.staleAfter) return 'stale';
   return last?.state === 'pending' || restartNeeded ? 'waits' : 'well';
@@ -182,7 +189,10 @@ function nextStick(hosts: readonly PageHost[]): string {
   return `<section aria-labelledby="next"><h2 id="next">What the next stick must carry</h2>${said}</section>`;
 }
 
-function details({ host, runs, detail, versions, failedUnits, at }: PageHost, condition: Condition): string {
+function details(
+  { host, runs, agentSays = [], detail, versions, failedUnits, at }: PageHost,
+  condition: Condition,
+): string {
   const last = runs.at(-1);
   const entry =
     last?.code !== undefined && Object.hasOwn(catalogue, last.code)
@@ -211,7 +221,13 @@ function details({ host, runs, detail, versions, failedUnits, at }: PageHost, co
         `<li>${text(r.at.slice(0, 16).replace('T', ' '))}: ${text(r.state)}${r.code === undefined ? '' : ` (${text(r.code)})`}${r.sequence === undefined ? '' : `, sequence ${text(r.sequence)}`}</li>`,
     );
   const open = condition === 'unwell' ? ' open' : '';
-  return `<details id="host-${text(host)}"${open}><summary>${text(host)} <span class="badge ${condition}">${conditionWords[condition]}</span></summary><dl>${list.join('')}</dl>${history.length === 0 ? '' : `<h3>Last runs</h3><ol>${history.join('')}</ol>`}</details>`;
+  return `<details id="host-${text(host)}"${open}><summary>${text(host)} <span class="badge ${condition}">${conditionWords[condition]}</span></summary><dl>${list.join('')}</dl>${history.length === 0 ? '' : `<h3>Last runs</h3><ol>${history.join('')}</ol>`}${claims(agentSays)}</details>`;
+}
+
+function claims(says: NonNullable<PageHost['agentSays']>): string {
+  if (says.length === 0) return '';
+  const items = says.map((claim) => `<li>${text(claim.text)}</li>`).join('');
+  return `<h3>What its agent says of bundles that root has not seen; nobody has checked it</h3><ul>${items}</ul>`;
 }
 
 function daysSince(at: string, now: Date): number {

@@ -38,6 +38,22 @@ export async function readSettings(path: string, { required }: { required: boole
   });
 }
 
+/** Of settings that can’t be used, those that can: so that what is to be undone is looked for where it is. Never throws. */
+export async function salvageSettings(path: string): Promise<Settings> {
+  const source = await readBounded(path, limits.settingsBytes, 'settings-malformed').catch(() => undefined);
+  const { shape } = settingsParser;
+  let given: unknown;
+  try {
+    given = JSON.parse(source?.text ?? '{}');
+  } catch {
+    given = {};
+  }
+  const isGood = ([key, value]: readonly [string, unknown]) =>
+    Object.hasOwn(shape, key) && shape[key as keyof typeof shape].safeParse(value).success;
+  const entries = typeof given === 'object' && given !== null ? Object.entries(given) : [];
+  return settingsParser.parse(Object.fromEntries(entries.filter(isGood)));
+}
+
 /**
  * @param trustedUid whose file is believed besides root's: the user this process runs as
  * @throws NixmakerError `policy-missing`, `policy-unsafe`, `policy-malformed`

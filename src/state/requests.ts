@@ -27,7 +27,8 @@ import { writeDurably } from './durable.ts';
 const request = z.strictObject({
   schema: z.literal(2),
   transaction: z.string().regex(/^[0-9a-f]{12}$/),
-  operation,
+  /** What agents before 0.1 asked for. Root does what its own policy says, whatever stands here. */
+  operation: operation.optional(),
   /** Name of the bundle, for people. */
   source: z.string().max(4096),
 });

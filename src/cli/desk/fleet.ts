@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import type { AgentClaim, HostReceipt } from '../../core/run/host-receipt.ts';
 import type { FleetHost } from '../../desk/fleet/receipts.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
@@ -60,14 +61,21 @@ function withoutPaths({ last, runs: _, ...rest }: FleetHost) {
   return { ...rest, last: { ...others, now: told } };
 }
 
+/** Root’s word; what only the agent says of a later bundle is marked as its word. */
+function lastOf(run: HostReceipt['run'], claim: AgentClaim | undefined): string | undefined {
+  const words = ({ state, code }: AgentClaim) => `${state}${code === undefined ? '' : ` (${code})`}`;
+  const said = claim === undefined ? [] : [`its agent says: ${words(claim)}`];
+  return [...(run === undefined ? [] : [words(run)]), ...said].join('; ') || undefined;
+}
+
 async function showTable(hosts: readonly FleetHost[]): Promise<void> {
   const { bytes, table } = await import('../../report/tables.ts');
-  const rows = hosts.map(({ host, last: { at, run, now } }) => {
+  const rows = hosts.map(({ host, last: { at, run, now, agentSays } }) => {
     const [store] = now?.space ?? [];
     return [
       host,
       now?.floor,
-      run === undefined ? undefined : `${run.state}${run.code === undefined ? '' : ` (${run.code})`}`,
+      lastOf(run, agentSays?.at(-1)),
       // `26.05`: the rest is a date and a commit, which the page and --json have.
       now?.versions.nixos?.split('.').slice(0, 2).join('.'),
       now?.failedUnits?.length,

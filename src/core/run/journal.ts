@@ -48,8 +48,12 @@ export function lastOfEach(records: readonly JournalRecord[]): JournalRecord[] {
 /** Reasons for a rollback that lie in the machine, and pass. */
 const passing: ReadonlySet<string> = new Set(['interrupted', 'no-space', 'nix-unavailable']);
 
+/** Operations whose failure does not say that a system can’t be installed here. */
+const tryingOut: ReadonlySet<unknown> = new Set(['test', 'dry-activate']);
+
 /** What a line says of its manifest; undefined where it says nothing. */
-export function verdictOn({ state, code }: JournalRecord): 'failed' | 'good' | undefined {
+export function verdictOn({ state, code, operation }: JournalRecord): 'failed' | 'good' | undefined {
+  if (tryingOut.has(operation)) return undefined;
   if (state === 'committed') return 'good';
   // A run that was cut off, or lacked room, says nothing about its system.
   if (state === 'rolled-back' && !passing.has(code ?? '')) return 'failed';
@@ -58,7 +62,7 @@ export function verdictOn({ state, code }: JournalRecord): 'failed' | 'good' | u
     : undefined;
 }
 
-/** Manifests whose activation failed here: not tried again until told to (DESIGN §6). */
+/** Manifests whose activation failed here: not tried again until told to (DESIGN §6). What was only tried out is not among them. */
 export function failedDigests(records: readonly JournalRecord[]): Set<string> {
   const failed = new Set<string>();
   for (const record of records) {

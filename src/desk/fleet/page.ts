@@ -1,4 +1,5 @@
 /** The fleet as a page in a file, from what the receipts say and, to compare with, the bundles that are ready. */
+import { claimText } from '../../core/run/host-receipt.ts';
 import { writeWhole } from '../../files/write.ts';
 import { renderFleetPage } from '../../report/fleet-page.ts';
 import { readNewestBundles } from './newest-bundles.ts';
@@ -21,11 +22,12 @@ export async function writeFleetPage(
   const page = renderFleetPage({
     now: writtenAt,
     staleAfter,
-    hosts: hosts.map(({ host, last: { at, run, now }, runs }) => ({
+    hosts: hosts.map(({ host, last: { at, run, now, agentSays = [] }, runs }) => ({
       host,
       at,
       runs: runs.map((r) => ({ at: r.at, state: r.state, code: r.code, sequence: r.sequence })),
       detail: run?.detail,
+      agentSays: agentSays.map((claim) => ({ state: claim.state, text: claimText(claim) })),
       sequence: now?.floor,
       versions: now?.versions ?? {},
       failedUnits: now?.failedUnits,

@@ -5,6 +5,7 @@ import { findPackageJSON } from 'node:module';
 import { join } from 'node:path';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Keyring, withKeyring } from '../../core/policy/keyring.ts';
+import { nobodyTrusted } from '../../core/policy/nobody-trusted.ts';
 import type { Policy } from '../../core/policy/policy.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { defaultSettingsFile, type Role } from '../../core/policy/settings.ts';
@@ -15,7 +16,7 @@ import { daemonSocketOf } from '../../nix/daemon.ts';
 import { systemClock } from '../../process/clock.ts';
 import { holdProgram, listenToProgram, runProgram } from '../../process/run.ts';
 import { type TrustSet, trustSetOf } from '../../signing/verify.ts';
-import { readPolicy, readSettings } from '../../state/config.ts';
+import { readPolicy, readSettings, salvageSettings } from '../../state/config.ts';
 import { readKeyring } from '../../state/keyring.ts';
 
 /** A machine opened by a process that may do root's part. */
@@ -72,9 +73,16 @@ export interface MachineOptions {
   readonly emit: EventSink;
 }
 
+interface Trusted {
+  readonly keyring: Keyring | undefined;
+  readonly policy: Policy;
+  readonly trust: TrustSet;
+}
+
 /** @throws NixmakerError of the configuration kind (exit 78) before anything is looked at */
-export async function openMachine({ settings: given, role, files, emit }: MachineOptions): Promise<Machine> {
-  const settings = settingsFor(given, role);
+export async function openMachine(options: MachineOptions): Promise<Machine> {
+  const { role, files } = options;
+  const settings = settingsFor(options.settings, role);
   const written = await readPolicy(files.policyFile ?? settings.policyFile, process.getuid?.() ?? 0);
   // Also where a keyring counts instead: a policy that can’t be used must be noticed before it is needed.
   trustSetOf(written);
@@ -83,7 +91,25 @@ export async function openMachine({ settings: given, role, files, emit }: Machin
     const policy = withKeyring(written, keyring);
     return { keyring, policy, trust: trustSetOf(policy) };
   };
-  let trusted = await readTrust();
+  return assemble(options, await readTrust(), readTrust);
+}
+
+/**
+ * A machine of which only what was begun can be undone, because policy or keyring can’t be used: it trusts nobody. Whoever locked
+ * nixmaker out by a switch must not have locked out the way back as well.
+ */
+export function openToUndo(options: MachineOptions): Promise<Machine> {
+  const nobody = { keyring: undefined, policy: nobodyTrusted, trust: { keys: [], threshold: 1 } };
+  return assemble(options, nobody, async () => nobody);
+}
+
+async function assemble(
+  { settings: given, role, files, emit }: MachineOptions,
+  first: Trusted,
+  readTrust: () => Promise<Trusted>,
+): Promise<Machine> {
+  const settings = settingsFor(given, role);
+  let trusted = first;
   return {
     version: await readVersion(),
     settings,
@@ -150,6 +176,10 @@ export const runtimeDirectories = (settings: Settings): readonly string[] =>
 export function floorDirectoryOf(settings: Settings): string {
   return settings.activation === 'systemd' ? settings.activationDirectory : settings.stateDirectory;
 }
+
+/** What can be used of settings that can’t be used as a whole. */
+export const openSalvagedSettings = (file: string | undefined): Promise<Settings> =>
+  salvageSettings(file ?? defaultSettingsFile);
 
 /** @param file as given by the operator; without one the default file, which need not exist */
 export function openSettings(file: string | undefined): Promise<Settings> {

@@ -29,6 +29,15 @@ export async function serveAgent(machine: RootMachine): Promise<void> {
   await requestReboot(machine);
 }
 
+/** Where policy, settings or keyring can’t be used: ends what stopped midway, and looks at no request. */
+export function endStopped(machine: RootMachine): Promise<void> {
+  const end = async () => {
+    await resumeStopped(machine);
+    await completeReceipts(machine);
+  };
+  return withLock(machine, end, ['--timeout', lockWait]);
+}
+
 function serveKeyrings(machine: RootMachine): Promise<void> {
   return serveAll(machine, keyringRequests, async ({ envelope }, { acknowledge }) => {
     await acknowledge();

@@ -48,12 +48,12 @@ export async function answerRepeat(
   request: ActivationRequestFile,
   verified: VerifiedManifest,
 ): Promise<boolean> {
-  const { operation } = request;
+  const { operation } = machine.policy;
   const { records } = await readJournal(machine.settings.stateDirectory);
   const last = lastOfEach(records).findLast((r) => r.manifestDigest === verified.digest);
   if (last === undefined || last.operation !== operation) return false;
   if (last.state !== 'refused' && last.state !== 'deferred') return false;
-  const verdict = await decideAsRoot(machine, verified, operation);
+  const verdict = await decideAsRoot(machine, verified);
   if (verdict.verdict !== 'refuse' && verdict.verdict !== 'defer') return false;
   const state = verdict.verdict === 'refuse' ? 'refused' : 'deferred';
   if (state !== last.state || verdict.code !== last.code) return false;
@@ -64,9 +64,10 @@ export async function answerRepeat(
 /** What the agent waits for, as it would have been at the end of a run. */
 async function answer(
   machine: RootMachine,
-  { transaction, source, operation }: ActivationRequestFile,
+  { transaction, source }: ActivationRequestFile,
   outcome: Outcome,
 ): Promise<void> {
+  const { operation } = machine.policy;
   const at = machine.clock.now().toISOString();
   const receipt: Receipt = { schema: receiptSchemaVersion, transaction, at, source, operation, ...outcome };
   tellRejected(machine, transaction, `${outcome.code}: ${outcome.detail}`);

@@ -1,8 +1,9 @@
 /** What an agent that was taken over can ask the helper for, and how both are shut in. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { putRequest, receiptOf, type Signed, signedParts } from './ask-root.ts';
-import { bed, release, units } from './scene.ts';
+import { bed, drop, release, report, units } from './scene.ts';
 
 const putAsked = (n: string, files: Partial<Signed>) =>
   putRequest(
@@ -83,6 +84,37 @@ test('a genuine manifest whose system is not in the store is refused by the help
   await putRequest('requests', request, await signedParts(await release('absent', 510)));
   const receipt = await receiptOf(request.transaction);
   assert.deepEqual([receipt.state, receipt.code], ['refused', 'closure-incomplete']);
+});
+
+test('what is asked for directly is decided by root’s floor and root’s policy, and by nothing in the request', async () => {
+  const systems = () => bed.sh('readlink /run/current-system; readlink /nix/var/nix/profiles/system');
+  const [older, newer] = [await release('asked-older', 515), await release('asked-newer', 530)];
+  await drop(await release('asked', 520), 'asked.tar');
+  assert.match(await report('done', 'asked.tar'), /^DONE\n/);
+  const before = await systems();
+  // All that they name lies in the store: nothing but root’s decision stops them.
+  for (const path of [older, newer]) {
+    await bed.write('/tmp/asked.tar', await readFile(path));
+    await bed.sh(
+      'rm -rf /tmp/asked; mkdir /tmp/asked; tar -xf /tmp/asked.tar -C /tmp/asked; nix copy --from file:///tmp/asked --to daemon "$(tail -n1 /tmp/asked/meta)"',
+    );
+  }
+  const ask = async (transaction: string, operation: string, path: string) => {
+    await putRequest(
+      'requests',
+      { schema: 2, transaction, operation, source: 'asked' },
+      await signedParts(path),
+    );
+    const { state, code } = await receiptOf(transaction);
+    return [state, code];
+  };
+  assert.deepEqual(await ask('dddddddddd01', 'switch', older), ['refused', 'sequence-older']);
+  const policy = await bed.sh('cat /etc/nixmaker/policy.json');
+  const approval = { command: ['/bin/false'] };
+  await bed.write('/etc/nixmaker/policy.json', JSON.stringify({ ...JSON.parse(policy), approval }));
+  assert.deepEqual(await ask('dddddddddd02', 'test', newer), ['deferred', 'not-approved']);
+  await bed.write('/etc/nixmaker/policy.json', policy);
+  assert.equal(await systems(), before);
 });
 
 test('the units are quiet under systemd-analyze verify, and shut in: 1.5 at most for the agent, 2.0 for the helper', async () => {

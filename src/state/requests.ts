@@ -17,6 +17,7 @@ import { absolutePath, operation } from '../core/schema.ts';
 import { openFolder } from '../files/folder.ts';
 import { namesIn } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
+import { clearPutAside, outOfSight } from './put-aside.ts';
 
 const request = z.strictObject({
   schema: z.literal(2),
@@ -92,6 +93,7 @@ export async function writeRequest<T extends { readonly transaction: string }>(
   attachments: Partial<Record<AttachmentKind, Buffer>> = {},
 ): Promise<void> {
   const place = join(runtimeDirectory, folder);
+  await clearPutAside(place);
   if (Object.keys(attachments).length > 0) await clearAway(place);
   for (const [kind, bytes] of Object.entries(attachments))
     await writeDurably(join(place, `${contents.transaction}.${kind}`), bytes, 0o600);
@@ -107,7 +109,7 @@ async function clearAway(place: string): Promise<void> {
   const names = await namesIn(place);
   const requests = names.filter((name) => name.endsWith('.json'));
   for (const name of [...requests, ...names.filter(isAttachment)])
-    await rm(join(place, name), { force: true });
+    await rm(join(place, name), { force: true, recursive: true });
 }
 
 const isAttachment = (name: string) => attachmentKinds.some((kind) => name.endsWith(`.${kind}`));
@@ -120,11 +122,13 @@ export interface Serving {
 
 export interface RequestServer<T> {
   serve(request: T, serving: Serving): Promise<void>;
-  /** What lay there and was no request. It is gone by now. */
+  /** What lay there and was no request. It is out of the unit’s sight by now. */
   reject(name: string, reason: string): void;
+  /** What could not even be renamed. */
+  stuck(name: string): void;
 }
 
-/** Goes through what lies in the folder. Never throws for what it finds there. @returns how many requests were served */
+/** Goes through what lies in the folder. Never throws for what it finds there. @returns how many names are gone by now */
 export async function serveRequests<T>(
   runtimeDirectory: string,
   kind: RequestKind<T>,
@@ -135,27 +139,49 @@ export async function serveRequests<T>(
   const { path: base, handle } = folder;
   try {
     const owner = (await handle.stat()).uid;
-    let served = 0;
     // Another name is one that is being written (write-file-atomic renames), or nothing of ours.
-    const names = (await readdir(base)).filter((name) => name.endsWith('.json'));
-    for (const name of names.sort().slice(0, most)) {
-      const path = join(base, name);
-      const read = await readRequest(path, owner, kind.parser);
-      const stem = path.slice(0, -'.json'.length);
-      if (typeof read === 'string') {
-        await remove(path);
-        server.reject(name, read);
-      } else {
-        const attached = attachmentsOf(stem, owner);
-        await server.serve(read, { acknowledge: () => remove(path), attached });
-        served += 1;
-      }
-      for (const kind of attachmentKinds) await remove(`${stem}.${kind}`);
+    const names = (await readdir(base, { encoding: 'buffer' })).filter((name) =>
+      asText(name).endsWith('.json'),
+    );
+    let gone = 0;
+    for (const name of names.sort(Buffer.compare).slice(0, most)) {
+      if (await serveName({ base, name, owner }, kind.parser, server)) gone += 1;
+      else server.stuck(asText(name));
     }
-    return served;
+    return gone;
   } finally {
     await handle.close();
   }
+}
+
+/** One character a byte: no name is lost that is no UTF-8, for systemd sees it as well. */
+const asText = (name: Buffer) => name.toString('latin1');
+
+interface Named {
+  readonly base: string;
+  readonly name: Buffer;
+  readonly owner: number;
+}
+
+/** @returns whether the name is out of sight by now */
+async function serveName<T>(
+  { base, name, owner }: Named,
+  parser: z.ZodType<T>,
+  { serve, reject }: RequestServer<T>,
+): Promise<boolean> {
+  const path = join(base, name.toString());
+  const stem = path.slice(0, -'.json'.length);
+  const read = await readRequest(path, owner, parser);
+  let isGone = false;
+  const acknowledge = async () => {
+    isGone = await outOfSight(base, name);
+  };
+  if (typeof read === 'string') {
+    await acknowledge();
+    reject(asText(name), read);
+  } else await serve(read, { acknowledge, attached: attachmentsOf(stem, owner) });
+  for (const kind of attachmentKinds) await remove(`${stem}.${kind}`);
+  return isGone;
 }
 
 const attachmentsOf = (stem: string, owner: number): Attachments => ({

@@ -1,6 +1,6 @@
 /** Valid is not signed: paths that somebody has brought under genuine names, with one key that Nix trusts. */
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { StorePath } from '../../src/core/store-path.ts';
@@ -8,7 +8,7 @@ import { addSignatures } from '../../src/nix/valid-info.ts';
 import { makeBuilder } from '../machines/builder.ts';
 import { nixSystem } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
-import { makeWorkshop, plainHost, writeFlake } from '../support/fleet.ts';
+import { makeKeys, makeWorkshop, plainHost, writeFlake } from '../support/fleet.ts';
 import { type Foreign, foreignCache } from '../support/foreign-path.ts';
 import { type Released, released } from '../support/released.ts';
 
@@ -46,10 +46,13 @@ async function strangersSystem(target: Target): Promise<string> {
 }
 
 let caches = 0;
-/** As any local user could: `nix copy` through the daemon. */
-async function bring(target: Target, foreign: Omit<Foreign, 'secretFile'>): Promise<void> {
+/** As any local user could: `nix copy` through the daemon. @param foreign by the fleet’s key, unless it names another */
+async function bring(
+  target: Target,
+  foreign: Omit<Foreign, 'secretFile'> & Partial<Pick<Foreign, 'secretFile'>>,
+): Promise<void> {
   const folder = join(target.root, `cache-${++caches}`);
-  await foreignCache(folder, [{ ...foreign, secretFile: shop.keys.secretFile }]);
+  await foreignCache(folder, [{ secretFile: shop.keys.secretFile, ...foreign }]);
   const args = ['copy', '--no-recursive', '--from', `file://${folder}`, '--to', 'daemon', foreign.path];
   const ran = await target.run(['nix', ...args]);
   assert.equal(ran.code, 0, ran.stderr);
@@ -163,6 +166,39 @@ test('a path that a bundle leaves out, for the target is thought to have it, is 
   await bringShared(target, old, next);
   const receipt = await take(target, since);
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
+});
+
+test('a key that was taken out of the policy counts for nothing while nix.conf still has it, and doctor says so', async () => {
+  const former = await makeKeys(shop.folder, 'former-1');
+  const root = join(shop.folder, `target-${targets.length}`);
+  const target = await makeTarget(root, {
+    host: 'web',
+    trustedKeys: [shop.keys.publicKey],
+    nixKeys: [former.publicKey],
+    nixConf: `!include ${join(root, 'state/store-key.conf')}\n`,
+  });
+  targets.push(target);
+  assert.equal((await target.verb('store-key')).code, 0);
+  const asked = await target.verb('doctor', ['--json']);
+  const { checks } = JSON.parse(asked.stdout) as {
+    checks: { check: string; verdict: string; what: string; next?: string }[];
+  };
+  const keys = checks.find(({ check }) => check === 'nix-keys');
+  const [fleet = ''] = shop.keys.publicKey.split(':');
+  assert.equal(keys?.verdict, 'look');
+  assert.ok(keys.what.includes(`Nix does not know ${fleet}`), keys.what);
+  assert.ok(keys.what.includes('Nix trusts former-1, which the policy does not'), keys.what);
+  assert.doesNotMatch(keys.what, /nixmaker-store/);
+
+  const path = await bundle('former', 1);
+  const { toplevel } = await released(path);
+  const contents = await strangersSystem(target);
+  const { secretFile } = former;
+  await bring(target, { path: toplevel as StorePath, contents, references: [], secretFile });
+  await hold(target, toplevel);
+  const receipt = await take(target, path);
+  assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
+  await assert.rejects(readFile(join(target.root, 'strange')), /ENOENT/);
 });
 
 test('what root has compared counts when a later manifest has it otherwise: it bears the store key’s signature', async () => {
@@ -289,6 +325,16 @@ test('a path that comes out otherwise each time stays as it came first, and the 
     bytes.writeUInt32BE(n, 60);
     await addAnySignature(target, one.path, `${key}:${bytes.toString('base64')}`);
   }
+  // Without root’s word it does not count, and the system that runs still uses it: it stays, and the bundle is not taken.
+  const running = await target.currentSystem();
+  const word = ['store.secret', 'store-key.conf'].map((name) => join(target.stateDirectory, name));
+  for (const file of word) await rename(file, `${file}.away`);
+  const refused = await take(target, second);
+  assert.deepEqual([refused.state, refused.code], ['failed', 'store-differs'], refused.detail);
+  assert.ok(refused.detail?.includes(one.path), refused.detail);
+  assert.equal(await hashOf(target, one.path), one.narHash);
+  assert.equal(await target.currentSystem(), running);
+  for (const file of word) await rename(`${file}.away`, file);
   const again = await take(target, second);
   assert.equal(again.state, 'committed', again.detail);
   assert.equal(await hashOf(target, one.path), one.narHash);

@@ -1,6 +1,6 @@
 /** Valid is not signed: paths that somebody has brought under genuine names, with one key that Nix trusts. */
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { StorePath } from '../../src/core/store-path.ts';
@@ -8,9 +8,10 @@ import { addSignatures } from '../../src/nix/valid-info.ts';
 import { makeBuilder } from '../machines/builder.ts';
 import { nixSystem } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
-import { makeKeys, makeWorkshop, plainHost, writeFlake } from '../support/fleet.ts';
-import { type Foreign, foreignCache } from '../support/foreign-path.ts';
+import { makeWorkshop, plainHost, writeFlake } from '../support/fleet.ts';
+import type { Foreign } from '../support/foreign-path.ts';
 import { type Released, released } from '../support/released.ts';
+import { bring as bringBy, hold, strangersSystem } from '../support/strangers.ts';
 
 const shop = await makeWorkshop();
 const targets: Target[] = [];
@@ -35,37 +36,11 @@ async function take(target: Target, path: string) {
   return JSON.parse(ran.stdout) as { state: string; code?: string; detail?: string; notices?: string[] };
 }
 
-/** A stranger’s system: its program says that it ran. */
-async function strangersSystem(target: Target): Promise<string> {
-  const folder = join(target.root, 'strangers');
-  await mkdir(join(folder, 'bin'), { recursive: true });
-  await writeFile(join(folder, 'nixos-version'), 'strange');
-  await writeFile(join(folder, 'bin/switch-to-configuration'), `#!/bin/sh\ntouch ${target.root}/strange\n`);
-  await chmod(join(folder, 'bin/switch-to-configuration'), 0o755);
-  return folder;
-}
-
-let caches = 0;
-/** As any local user could: `nix copy` through the daemon. @param foreign by the fleet’s key, unless it names another */
-async function bring(
-  target: Target,
-  foreign: Omit<Foreign, 'secretFile'> & Partial<Pick<Foreign, 'secretFile'>>,
-): Promise<void> {
-  const folder = join(target.root, `cache-${++caches}`);
-  await foreignCache(folder, [{ secretFile: shop.keys.secretFile, ...foreign }]);
-  const args = ['copy', '--no-recursive', '--from', `file://${folder}`, '--to', 'daemon', foreign.path];
-  const ran = await target.run(['nix', ...args]);
-  assert.equal(ran.code, 0, ran.stderr);
-}
+/** By the fleet’s own key. */
+const bring = (target: Target, foreign: Omit<Foreign, 'secretFile'>) =>
+  bringBy(target, { ...foreign, secretFile: shop.keys.secretFile });
 
 const socketOf = (target: Target) => join(target.root, 'nix/var/nix/daemon-socket/socket');
-
-/** A root, which any user may make. */
-async function hold(target: Target, path: string): Promise<void> {
-  const args = ['--store', 'daemon', '--realise', path, '--add-root', join(target.root, 'held')];
-  const ran = await target.run(['nix-store', ...args]);
-  assert.equal(ran.code, 0, ran.stderr);
-}
 
 /** Other contents for a path that both releases have, brought and held. */
 async function bringShared(target: Target, old: Released, next: Released): Promise<void> {
@@ -166,39 +141,6 @@ test('a path that a bundle leaves out, for the target is thought to have it, is 
   await bringShared(target, old, next);
   const receipt = await take(target, since);
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
-});
-
-test('a key that was taken out of the policy counts for nothing while nix.conf still has it, and doctor says so', async () => {
-  const former = await makeKeys(shop.folder, 'former-1');
-  const root = join(shop.folder, `target-${targets.length}`);
-  const target = await makeTarget(root, {
-    host: 'web',
-    trustedKeys: [shop.keys.publicKey],
-    nixKeys: [former.publicKey],
-    nixConf: `!include ${join(root, 'state/store-key.conf')}\n`,
-  });
-  targets.push(target);
-  assert.equal((await target.verb('store-key')).code, 0);
-  const asked = await target.verb('doctor', ['--json']);
-  const { checks } = JSON.parse(asked.stdout) as {
-    checks: { check: string; verdict: string; what: string; next?: string }[];
-  };
-  const keys = checks.find(({ check }) => check === 'nix-keys');
-  const [fleet = ''] = shop.keys.publicKey.split(':');
-  assert.equal(keys?.verdict, 'look');
-  assert.ok(keys.what.includes(`Nix does not know ${fleet}`), keys.what);
-  assert.ok(keys.what.includes('Nix trusts former-1, which the policy does not'), keys.what);
-  assert.doesNotMatch(keys.what, /nixmaker-store/);
-
-  const path = await bundle('former', 1);
-  const { toplevel } = await released(path);
-  const contents = await strangersSystem(target);
-  const { secretFile } = former;
-  await bring(target, { path: toplevel as StorePath, contents, references: [], secretFile });
-  await hold(target, toplevel);
-  const receipt = await take(target, path);
-  assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
-  await assert.rejects(readFile(join(target.root, 'strange')), /ENOENT/);
 });
 
 test('what root has compared counts when a later manifest has it otherwise: it bears the store key’s signature', async () => {

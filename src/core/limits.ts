@@ -2,6 +2,8 @@
 export const limits = {
   manifestBytes: 64 * 1024,
   signatureFileBytes: 64 * 1024,
+  /** Different ones over one manifest. */
+  signaturesOfAKey: 16,
   /** Of an index. A large desktop has some 6,000 outputs; its recipes are some 25,000. */
   lines: 200_000,
   references: 4_000_000,

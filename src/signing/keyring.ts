@@ -34,8 +34,7 @@ export function peekKeyring(envelope: string): Omit<ReturnType<typeof readEnvelo
 }
 
 function readEnvelope(envelope: string) {
-  const { payload, signersAmong, claimedSigners } = openEnvelope(envelope, keyringType, 'keyring-malformed');
-  const text = payload.toString('utf8');
+  const { text, signersAmong, claimedSigners } = openEnvelope(envelope, keyringType, 'keyring-malformed');
   return { keyring: parseKeyring(text), text, claimedSigners, signersAmong };
 }
 

@@ -1,8 +1,10 @@
 /** Lines and files that know when they are damaged: `<16 hexadecimal digits of sha256> <JSON>`. */
 import { createHash } from 'node:crypto';
+import { visible } from '../core/errors.ts';
 
 export function withChecksum(value: unknown): string {
-  const json = JSON.stringify(value);
+  // A reader of lines also ends one at U+2028, which JSON leaves as it is: a file of such a name would have its run’s lines unreadable.
+  const json = visible(JSON.stringify(value));
   return `${checksum(json)} ${json}\n`;
 }
 

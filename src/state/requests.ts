@@ -23,6 +23,7 @@ import {
 } from '../files/foreign.ts';
 import { namesIn } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
+import { clearPutAside, outOfSight } from './put-aside.ts';
 
 const request = z.strictObject({
   schema: z.literal(2),
@@ -99,6 +100,7 @@ export async function writeRequest<T extends { readonly transaction: string }>(
   attachments: Partial<Record<AttachmentKind, Buffer>> = {},
 ): Promise<void> {
   const place = join(runtimeDirectory, folder);
+  await clearPutAside(place);
   if (Object.keys(attachments).length > 0) await clearAway(place);
   for (const [kind, bytes] of Object.entries(attachments))
     await writeDurably(join(place, `${contents.transaction}.${kind}`), bytes, 0o600);
@@ -114,7 +116,7 @@ async function clearAway(place: string): Promise<void> {
   const names = await namesIn(place);
   const requests = names.filter((name) => name.endsWith('.json'));
   for (const name of [...requests, ...names.filter(isAttachment)])
-    await rm(join(place, name), { force: true });
+    await rm(join(place, name), { force: true, recursive: true });
 }
 
 const isAttachment = (name: string) => attachmentKinds.some((kind) => name.endsWith(`.${kind}`));
@@ -127,11 +129,13 @@ export interface Serving {
 
 export interface RequestServer<T> {
   serve(request: T, serving: Serving): Promise<void>;
-  /** What lay there and was no request. It is gone by now. */
+  /** What lay there and was no request. It is out of the unit’s sight by now. */
   reject(name: string, reason: string): void;
+  /** What could not even be renamed. */
+  stuck(name: string): void;
 }
 
-/** Goes through what lies in the folder. Never throws for what it finds there. @returns how many requests were served */
+/** Goes through what lies in the folder. Never throws for what it finds there. @returns how many names are gone by now */
 export async function serveRequests<T>(
   runtimeDirectory: string,
   kind: RequestKind<T>,
@@ -142,24 +146,16 @@ export async function serveRequests<T>(
   const { path: base, handle } = folder;
   try {
     const owner = (await handle.stat()).uid;
-    let served = 0;
     // Another name is one that is being written (write-file-atomic renames), or nothing of ours.
-    const names = (await readdir(base)).filter((name) => name.endsWith('.json'));
-    for (const name of names.sort().slice(0, most)) {
-      const path = join(base, name);
-      const read = await readRequest({ folder, name, owner }, kind.parser);
-      const stem = name.slice(0, -'.json'.length);
-      if (typeof read === 'string') {
-        await remove(path);
-        server.reject(name, read);
-      } else {
-        const attached = attachmentsOf({ folder, name: stem, owner });
-        await server.serve(read, { acknowledge: () => remove(path), attached });
-        served += 1;
-      }
-      for (const kind of attachmentKinds) await remove(join(base, `${stem}.${kind}`));
+    const names = (await readdir(base, { encoding: 'buffer' })).filter((name) =>
+      asText(name).endsWith('.json'),
+    );
+    let gone = 0;
+    for (const name of names.sort(Buffer.compare).slice(0, most)) {
+      if (await serveName({ folder, name, owner }, kind.parser, server)) gone += 1;
+      else server.stuck(asText(name));
     }
-    return served;
+    return gone;
   } finally {
     await handle.close();
   }
@@ -186,6 +182,29 @@ interface Owned {
   readonly folder: OpenFolder;
   readonly name: string;
   readonly owner: number;
+}
+
+/** One character a byte: no name is lost that is no UTF-8, for systemd sees it as well. */
+const asText = (name: Buffer) => name.toString('latin1');
+
+/** @returns whether the name is out of sight by now */
+async function serveName<T>(
+  { folder, name, owner }: Omit<Owned, 'name'> & { readonly name: Buffer },
+  parser: z.ZodType<T>,
+  { serve, reject }: RequestServer<T>,
+): Promise<boolean> {
+  const stem = name.toString().slice(0, -'.json'.length);
+  const read = await readRequest({ folder, name: `${stem}.json`, owner }, parser);
+  let isGone = false;
+  const acknowledge = async () => {
+    isGone = await outOfSight(folder.path, name);
+  };
+  if (typeof read === 'string') {
+    await acknowledge();
+    reject(asText(name), read);
+  } else await serve(read, { acknowledge, attached: attachmentsOf({ folder, name: stem, owner }) });
+  for (const kind of attachmentKinds) await remove(join(folder.path, `${stem}.${kind}`));
+  return isGone;
 }
 
 const attachmentsOf = ({ name, ...owned }: Owned): Attachments => ({

@@ -40,16 +40,19 @@ async function asked(t: TestContext) {
   return { runtime, folder, file: (kind: string) => join(folder, `${transaction}.${kind}`) };
 }
 
-/** Serves what is there. @returns how many, and what was rejected */
+/** Serves what is there. @returns how many names are gone, and what was rejected */
 async function served(runtime: string, serve: (serving: Serving) => Promise<void> = async () => undefined) {
   const rejected: string[] = [];
+  const stuck: string[] = [];
   const count = await serveRequests(runtime, vouchRequests, {
     serve: (given, serving) => {
       assert.deepEqual(given, request);
       return serve(serving);
     },
     reject: (name, reason) => rejected.push(`${name}: ${reason}`),
+    stuck: (name) => stuck.push(name),
   });
+  assert.deepEqual(stuck, []);
   return { count, rejected };
 }
 
@@ -154,7 +157,8 @@ test('of one that shrinks meanwhile, nothing is made up', async (t) => {
 
 test('each reading is of what is there then: it is the bytes in hand whose digest has to fit', async (t) => {
   const { runtime, file } = await asked(t);
-  await served(runtime, async ({ attached }) => {
+  await served(runtime, async ({ acknowledge, attached }) => {
+    await acknowledge();
     assert.deepEqual(await attached.read('manifest', 100), manifest);
     await writeFile(file('manifest'), 'another');
     assert.equal((await attached.read('manifest', 100)).toString(), 'another');
@@ -176,10 +180,42 @@ for (const [what, spoil, says] of [
     const { runtime, folder, file } = await asked(t);
     await spoil(file('json'));
     const { count, rejected } = await served(runtime, () => assert.fail('it was served'));
-    assert.deepEqual([count, rejected.length], [0, 1]);
+    assert.deepEqual([count, rejected.length], [1, 1]);
     assert.match(rejected[0] ?? '', says);
     assert.deepEqual(await readdir(folder), []);
   });
+
+test('what can’t be removed is put where no glob finds it, whatever its name, and goes with the agent’s next request', async (t) => {
+  const { runtime, folder } = await asked(t);
+  const names = ['full.json', 'a\nb.json', '\u202e.json'].map((name) => Buffer.from(name));
+  const places = [...names, Buffer.from([0xff, ...Buffer.from('.json')])].map((name) =>
+    Buffer.concat([Buffer.from(`${folder}/`), name]),
+  );
+  for (const place of places) {
+    await mkdir(place);
+    await writeFile(Buffer.concat([place, Buffer.from('/file')]), 'kept');
+  }
+  const { count, rejected } = await served(runtime, ({ acknowledge }) => acknowledge());
+  assert.deepEqual([count, rejected.length], [5, 4]);
+  const left = await readdir(folder);
+  assert.ok(left.length === 4 && left.every((name) => name.startsWith('.put-aside-')), left.join(' '));
+  await writeRequest(runtime, vouchRequests, request, attachments);
+  assert.equal((await readdir(folder)).length, 4);
+  assert.equal((await served(runtime, ({ acknowledge }) => acknowledge())).count, 1);
+  assert.deepEqual(await readdir(folder), []);
+});
+
+test('more than is read at one time of what is no request keeps no request waiting', async (t) => {
+  const { runtime, folder } = await asked(t);
+  for (let n = 0; n < 40; n++) await mkdir(join(folder, `0-${n}.json/full`), { recursive: true });
+  let isServed = false;
+  const serve = async ({ acknowledge }: Serving) => {
+    isServed = true;
+    await acknowledge();
+  };
+  for (let count = 1; count > 0; ) ({ count } = await served(runtime, serve));
+  assert.ok(isServed);
+});
 
 test('the folder is the agent’s, so a link in its place leads nowhere, and holds nothing up', async (t) => {
   const runtime = await temporaryFolder(t);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { catalogue, worstExit } from '../../core/catalogue.ts';
+import { joined, lines } from '../../core/lines.ts';
 import type { Collected } from '../../desk/fleet/receipts.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
@@ -35,7 +36,7 @@ async function collectMedia(
 async function summarise(results: readonly Collected[]): Promise<void> {
   const { explain, table } = await import('../../report/tables.ts');
   if (results.length === 0) {
-    printToStderr('There is no receipt there.\n');
+    printToStderr(lines`There is no receipt there.\n`);
     return;
   }
   const rows = results.map((r) => [
@@ -46,5 +47,5 @@ async function summarise(results: readonly Collected[]): Promise<void> {
   ]);
   print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows));
   for (const { code, detail = '', file } of results)
-    if (code !== undefined) printToStderr(`\n${file}: ${explain(code, detail)}`);
+    if (code !== undefined) printToStderr(joined([lines`\n${file}: `, explain(code, detail)]));
 }

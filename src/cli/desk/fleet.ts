@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import type { AgentClaim, HostReceipt } from '../../core/run/host-receipt.ts';
 import type { FleetHost } from '../../desk/fleet/receipts.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
@@ -37,7 +38,7 @@ async function fleet(flags: FleetFlags): Promise<number> {
   if (flags.html !== undefined) await writePage(hosts, { ...flags, html: flags.html });
   else if (flags.json === true) printJson({ schema: 1, hosts: hosts.map(withoutPaths) });
   else if (hosts.length === 0)
-    printToStderr('No receipt has been collected yet (nixmaker collect MEDIUM).\n');
+    printToStderr(lines`No receipt has been collected yet (nixmaker collect MEDIUM).\n`);
   else await showTable(hosts);
   return exitCodes.done;
 }
@@ -50,7 +51,7 @@ async function writePage(
   const days = Number(staleAfter);
   if (!(days > 0)) throw new NixmakerError('usage', `--stale-after ${staleAfter} is no number of days`);
   await writeFleetPage(hosts, { file: html, bundles, staleAfter: days, now: new Date() });
-  printToStderr(`${html}: ${hosts.length} hosts\n`);
+  printToStderr(lines`${html}: ${hosts.length} hosts\n`);
 }
 
 /** The list of store paths is for `build --since`. */

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import { timestamp } from '../../core/schema.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
@@ -49,10 +50,10 @@ async function show(options: TargetOptions): Promise<number> {
   const { floor, doubt } = await readKnownFloor(floorDirectoryOf(await openSettings(options.settingsFile)));
   if (options.json === true)
     printJson({ schema: 1, ok: doubt === undefined, lost: doubt ?? null, floor: floor ?? null });
-  else if (doubt !== undefined) print(`lost: ${doubt}. See \`nixmaker floor adopt --help\`.\n`);
-  else print(floor === undefined ? 'none: no bundle was taken yet\n' : `${floor.sequence}\n`);
+  else if (doubt !== undefined) print(lines`lost: ${doubt}. See \`nixmaker floor adopt --help\`.\n`);
+  else print(floor === undefined ? lines`none: no bundle was taken yet\n` : lines`${floor.sequence}\n`);
   if (floor !== undefined && options.json !== true)
-    printToStderr(`The newest signed time seen is ${floor.createdAt}.\n`);
+    printToStderr(lines`The newest signed time seen is ${floor.createdAt}.\n`);
   return doubt === undefined ? exitCodes.done : exitCodes.deferred;
 }
 
@@ -70,11 +71,14 @@ async function adoptIt(options: FloorOptions): Promise<number> {
       throw new NixmakerError('usage', 'give --sequence or --time, one after the other');
     const floor = await adoptTime(machine, options.time);
     if (options.json === true) printJson({ schema: 1, ok: true, floor });
-    else print(`The newest signed time seen is ${floor.createdAt} now: clocks from then on are believed.\n`);
+    else
+      print(
+        lines`The newest signed time seen is ${floor.createdAt} now: clocks from then on are believed.\n`,
+      );
     return exitCodes.done;
   }
   const floor = await adoptFloor(machine, options.sequence);
   if (options.json === true) printJson({ schema: 1, ok: true, floor });
-  else print(`The floor is ${floor.sequence} again: bundles with a higher sequence are taken.\n`);
+  else print(lines`The floor is ${floor.sequence} again: bundles with a higher sequence are taken.\n`);
   return exitCodes.done;
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import type { Occasion } from '../../target/activate/judge-pending.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 import { print, printJson, printToStderr, runVerb, serviceLog } from '../terminal/output.ts';
@@ -27,7 +28,7 @@ async function confirm(options: ConfirmOptions): Promise<number> {
   if (receipt === undefined) {
     if (problem !== undefined) throw problem;
     if (options.json === true) printJson({ schema: 1, ok: true, pending: false });
-    else if (occasion === 'operator') print('Nothing waits to be confirmed.\n');
+    else if (occasion === 'operator') print(lines`Nothing waits to be confirmed.\n`);
     return exitCodes.done;
   }
   if (options.json === true) printJson(receipt);

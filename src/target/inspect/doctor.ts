@@ -8,7 +8,7 @@ import { timeFloorOf } from '../../core/run/floor.ts';
 import { namesInForeign, withForeign } from '../../files/foreign.ts';
 import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
-import { isRecentNix, nixSetting, nixVersion, pingStore, trustedKeysOf } from '../../nix/settings.ts';
+import { isRecentNix, nixSetting, nixVersion, pingStore } from '../../nix/settings.ts';
 import { storeFolder } from '../../nix/store.ts';
 import { readJournal } from '../../state/journal.ts';
 import { readUnverified } from '../../state/unverified.ts';
@@ -16,6 +16,7 @@ import { runsSystem } from '../machine/facts.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPending } from '../machine/pending.ts';
+import { findKeyDifferences } from './nix-keys.ts';
 
 export interface Diagnosis {
   readonly check: string;
@@ -136,15 +137,26 @@ async function checkKeys({
     : ok(`${count} trusted, ${policy.threshold} needed${ring}`);
 }
 
-async function checkNixKeys({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {
-  const known = new Set(await trustedKeysOf(nix));
-  const unknown = policy.trustedKeys.map(({ key }) => key).filter((key) => !known.has(key));
-  if (unknown.length === 0) return ok('Nix trusts what the policy trusts');
-  const names = unknown.map((key) => key.split(':')[0]).join(', ');
-  return look(
-    `Nix does not know ${names}`,
-    'Add them to `trusted-public-keys`, or have root vouch for paths (`nixmaker store-key`).',
-  );
+async function checkNixKeys(machine: Pick<Machine, 'nix' | 'policy' | 'floorDirectory'>): Promise<Found> {
+  const { unknownToNix, unknownToPolicy } = await findKeyDifferences(machine);
+  if (unknownToNix.length + unknownToPolicy.length === 0) return ok('Nix trusts what the policy trusts');
+  const what = [
+    ...(unknownToNix.length > 0 ? [`Nix does not know ${unknownToNix.join(', ')}`] : []),
+    ...(unknownToPolicy.length > 0
+      ? [`Nix trusts ${unknownToPolicy.join(', ')}, which the policy does not: no bundle counts by them`]
+      : []),
+  ];
+  const next = [
+    ...(unknownToNix.length > 0
+      ? ['Add what is missing to `trusted-public-keys`, or have root vouch for paths (`nixmaker store-key`).']
+      : []),
+    ...(unknownToPolicy.length > 0
+      ? [
+          'Take what nothing else needs out of `trusted-public-keys`: who has such a key can bring paths that stand in a release’s way.',
+        ]
+      : []),
+  ];
+  return look(what.join('; '), next.join(' '));
 }
 
 async function checkNix({ nix }: Pick<Machine, 'nix'>): Promise<Found> {

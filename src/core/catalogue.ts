@@ -368,6 +368,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The receipt is of a host whose key is not known here.',
     next: 'Compare the key with what `nixmaker host-key` prints at that machine, then run `nixmaker collect --enrol`.',
   },
+  'host-key-changed': {
+    exit: bad,
+    what: 'The receipt is signed, but by another key than the one that is known of this host.',
+    next: 'If the machine was installed anew: compare the key with what `nixmaker host-key` prints there, then run `nixmaker collect --replace HOST --reason TEXT`. If not, somebody poses as it.',
+  },
+  'no-medium': {
+    exit: fault,
+    what: 'There is no medium at that place.',
+    next: 'Mount the medium, or correct the path, and run the command again.',
+  },
   'activation-failed': {
     exit: fault,
     touched: true,

@@ -98,6 +98,8 @@ export type FaultCode =
   | 'medium-failing'
   | 'receipt-malformed'
   | 'host-not-enrolled'
+  | 'host-key-changed'
+  | 'no-medium'
   | 'activation-failed'
   | 'health-failed'
   | 'check-failed'

@@ -5,11 +5,14 @@ import { ifMissing } from '../../core/errno.ts';
 import { isHostName } from '../../core/schema.ts';
 import { readLastManifest } from '../build/sequence.ts';
 
+export interface ReadyBundle {
+  readonly sequence: number;
+  readonly bytes: number;
+}
+
 /** The newest bundle by host, in `<directory>/<host>/`. Folders without one are passed over. */
-export async function readNewestBundles(
-  directory: string,
-): Promise<ReadonlyMap<string, { readonly sequence: number; readonly bytes: number }>> {
-  const newest = new Map<string, { sequence: number; bytes: number }>();
+export async function readNewestBundles(directory: string): Promise<ReadonlyMap<string, ReadyBundle>> {
+  const newest = new Map<string, ReadyBundle>();
   for (const host of (await readdir(directory)).filter(isHostName)) {
     const folder = join(directory, host);
     const manifest = await readLastManifest(folder, host);

@@ -333,6 +333,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The system carries source code or another host’s system with it.',
     next: 'Remove the reference shown (often the flake’s `self` or `./.` in a string), or build without `--forbid-source`.',
   },
+  'secret-in-flake': {
+    exit: exitCodes.usage,
+    what: 'A secret key is part of the flake: Nix would copy it into the store, which every user can read, and perhaps into a bundle.',
+    next: 'Move it out of the flake’s folder (`--key ../fleet-1.secret`), or make the folder a git repository that does not track it. A key that was built with before is in the Nix store: make a new one.',
+  },
+  'output-in-flake': {
+    exit: exitCodes.usage,
+    what: 'The bundles would lie in the flake’s own folder, all of which Nix copies at each evaluation.',
+    next: 'Write them elsewhere (`-d ../out`), or make the folder a git repository.',
+  },
+  'source-changed': {
+    exit: fault,
+    what: 'The flake’s files were changed while it was being built.',
+    next: 'Run it again when nothing changes them, or commit them first: a commit stays as it is.',
+  },
   'last-bundle-unreadable': {
     exit: fault,
     what: 'The last bundle of this host can’t be read, so the next sequence is unknown.',

@@ -83,7 +83,8 @@ const hosts: readonly PageHost[] = [
   },
 ];
 
-const page = (of: readonly PageHost[]) => renderFleetPage({ hosts: of, now, staleAfter: 60, retired: ['<old>'] });
+const page = (of: readonly PageHost[]) =>
+  renderFleetPage({ hosts: of, now, staleAfter: 60, retired: ['<old>'] });
 
 interface Look {
   readonly width: number;

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeWorkplace } from '../support/fleet.ts';
+import { manifestText } from '../support/manifests.ts';
 import { committed, install, lay, nixmaker, nowOf } from '../support/receipts.ts';
 
 const place = await makeWorkplace();
@@ -48,14 +49,21 @@ test('hosts that have a bundle, are expected, or were enrolled are shown, though
   );
   await ok('fleet', 'expect', 'mail', 'host-10', 'host-2');
   await writeFile(join(fleet, 'keys/lost.public'), `${install('lost').publicKey}\n`);
-  const known = (await told()).hosts;
+  const out = join(folder, 'out');
+  for (const host of ['fresh', 'torn']) await mkdir(join(out, host), { recursive: true });
+  await writeFile(join(out, 'fresh/manifest.json'), manifestText({ host: 'fresh', sequence: 4 }));
+  await writeFile(join(out, 'torn/torn.tar'), 'half a bun');
+  await writeFile(join(out, 'fleet.html'), 'not a host');
+  const known = (await told('--bundles', out)).hosts;
   assert.deepEqual(
     known.map((h) => [h.host, h.condition]),
     [
+      ['fresh', 'unknown'],
       ['host-2', 'unknown'],
       ['host-10', 'unknown'],
       ['lost', 'unknown'],
       ['mail', 'unknown'],
+      ['torn', 'unknown'],
       ['web', 'well'],
     ],
   );
@@ -64,8 +72,13 @@ test('hosts that have a bundle, are expected, or were enrolled are shown, though
   assert.match(plain.stdout, /^web +well +1 +1 +committed +26\.05 /m);
   assert.match(plain.stderr, /^mail: No receipt of it is known here\.$/m);
   const page = join(folder, 'fleet.html');
-  await ok('fleet', '--html', page);
-  assert.match(await readFile(page, 'utf8'), /<b>4<\/b> not known/);
+  const written = await ok('fleet', '--html', page, '--bundles', out);
+  assert.match(written.stderr, /^torn: its bundle in .* can’t be read$/m);
+  const html = await readFile(page, 'utf8');
+  assert.match(html, /<b>6<\/b> not known/);
+  assert.match(html, /<b>fresh<\/b>: what it has is not known, gets 4/);
+  assert.doesNotMatch(html, /Nothing: every host/);
+  assert.equal((await nixmaker('fleet', '-d', fleet, '--bundles', join(folder, 'no'))).code, 64);
 });
 
 test('a machine that went back shows what runs and what it had taken; one without a run is not well', async () => {

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import type { Fleet, FleetHost } from '../../desk/fleet/fleet.ts';
+import type { ReadyBundles } from '../../desk/fleet/newest-bundles.ts';
 import type { JudgedBy, Judgement, PageHost } from '../../report/fleet-condition.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
@@ -61,19 +62,21 @@ async function fleet(flags: FleetFlags): Promise<number> {
   if (!(by.staleAfter > 0))
     throw new NixmakerError('usage', `--stale-after ${flags.staleAfter} is no number of days`);
   const bundles = await readBundles(flags.bundles);
-  const found = await readFleet(flags.directory, bundles.keys());
+  const found = await readFleet(flags.directory, [...bundles.ready.keys(), ...bundles.unreadable]);
   const shown = found.hosts.map((known): Shown => {
-    const page = toPageHost(known, bundles.get(known.host));
+    const page = toPageHost(known, bundles.ready.get(known.host));
     return { known, page, ...judgeHost(page, by) };
   });
   if (flags.html !== undefined) await writePage(flags.html, { found, shown, by });
   else if (flags.json === true) printJson({ schema: 2, hosts: shown.map(toJson), retired: found.retired });
   else await showTable(shown, found);
+  for (const host of bundles.unreadable)
+    printToStderr(`${host}: its bundle in ${flags.bundles} can’t be read\n`);
   return exitCodes.done;
 }
 
-async function readBundles(directory: string | undefined) {
-  if (directory === undefined) return new Map<string, never>();
+async function readBundles(directory: string | undefined): Promise<ReadyBundles> {
+  if (directory === undefined) return { ready: new Map(), unreadable: [] };
   return (await import('../../desk/fleet/newest-bundles.ts')).readNewestBundles(directory);
 }
 

@@ -37,6 +37,7 @@ export async function lockSource(
   if (locked?.type === 'path' && locked.path !== undefined) await guardPlainFolder(locked.path, neighbours);
   if (path !== undefined) await guardSource(path);
   for (const reference of lockedReferences(metadata)) {
+    // An older Nix takes not each of them. Where the flake itself is at fault, the operator’s own reference says so below.
     const hosts = await listHosts(nix, reference).catch(() => undefined);
     if (hosts !== undefined) return { reference, metadata, hosts, check: async () => undefined };
   }
@@ -57,7 +58,9 @@ function lockedReferences({ locked, url, path }: FlakeMetadata): string[] {
   if (locked.type === 'git' || locked.type === 'hg') return locked.rev === undefined ? [] : [url];
   if (locked.type !== 'path') return locked.rev === undefined && locked.narHash === undefined ? [] : [url];
   const { narHash, lastModified, rev, revCount, dir } = locked;
-  if (path === undefined || narHash === undefined) return [];
+  if (narHash === undefined) return [];
+  // Nix with lazy trees makes no copy; it holds the folder to its hash.
+  if (path === undefined) return [url];
   // The copy in the store stays as it is; what Nix knew of the folder goes along (Nix src/libfetchers/path.cc).
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries({ narHash, lastModified, rev, revCount, dir }))

@@ -158,6 +158,12 @@ test('a medium that is not there, and a file in the place of one, are not “no 
     const ran = await nixmaker('collect', missing, '-d', fleet, '--json');
     assert.notEqual(ran.code, 0, missing);
     assert.match(ran.stdout, /"ok": false/);
-    assert.match(ran.stderr, /mount/);
+    assert.match(ran.stdout, /no-medium.*\n.*is the medium mounted/);
   }
+  const good = join(medium, 'good');
+  await lay(good, 'web', { '1.json': install('web').sign({ number: 1 }) });
+  const both = await nixmaker('collect', join(medium, 'gone'), good, '-d', fleet, '--enrol');
+  assert.notEqual(both.code, 0);
+  assert.match(both.stdout, /^web +1 +committed +new, host enrolled$/m, 'and the other one is collected');
+  assert.match(both.stderr, /no-medium/);
 });

@@ -34,10 +34,7 @@ export interface Collected {
   readonly detail?: string;
 }
 
-/**
- * What a medium holds never makes it fail: each file has its own outcome.
- * @throws NixmakerError `no-medium`
- */
+/** Never throws for what a medium holds, or for one that is not there: each has its own outcome. */
 export async function collectReceipts(options: CollectOptions): Promise<Collected[]> {
   const results: Collected[] = [];
   for (const medium of options.media)
@@ -47,7 +44,7 @@ export async function collectReceipts(options: CollectOptions): Promise<Collecte
         for await (const one of collectHost(options, found)) results.push(one);
       },
       ({ shown, host, error }) => results.push(rejected({ file: shown, host }, error)),
-    );
+    ).catch((error: unknown) => results.push(rejected({ file: medium }, error)));
   const order = new Intl.Collator('en', { numeric: true });
   return results.sort((a, b) => order.compare(a.file, b.file));
 }

@@ -338,6 +338,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The system carries source code or another host’s system with it.',
     next: 'Remove the reference shown (often the flake’s `self` or `./.` in a string), or build without `--forbid-source`.',
   },
+  'secret-in-flake': {
+    exit: exitCodes.usage,
+    what: 'A secret key is part of the flake: Nix would copy it into the store, which every user can read, and perhaps into a bundle.',
+    next: 'Move it out of the flake’s folder (`--key ../fleet-1.secret`), or make the folder a git repository that does not track it. A key that was built with before is in the Nix store: make a new one.',
+  },
+  'output-in-flake': {
+    exit: exitCodes.usage,
+    what: 'The bundles would lie in the flake’s own folder, all of which Nix copies at each evaluation.',
+    next: 'Write them elsewhere (`-d ../out`), or make the folder a git repository.',
+  },
+  'source-changed': {
+    exit: fault,
+    what: 'The flake’s files were changed while it was being built.',
+    next: 'Run it again when nothing changes them, or commit them first: a commit stays as it is.',
+  },
   'last-bundle-unreadable': {
     exit: fault,
     what: 'The last bundle of this host can’t be read, so the next sequence is unknown.',
@@ -372,6 +387,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: bad,
     what: 'The receipt is of a host whose key is not known here.',
     next: 'Compare the key with what `nixmaker host-key` prints at that machine, then run `nixmaker collect --enrol`.',
+  },
+  'host-key-changed': {
+    exit: bad,
+    what: 'The receipt is signed, but by another key than the one that is known of this host.',
+    next: 'If the machine was installed anew: compare the key with what `nixmaker host-key` prints there, then run `nixmaker collect --replace HOST --reason TEXT`. If not, somebody poses as it.',
+  },
+  'no-medium': {
+    exit: fault,
+    what: 'There is no medium at that place.',
+    next: 'Mount the medium, or correct the path, and run the command again.',
   },
   'activation-failed': {
     exit: fault,

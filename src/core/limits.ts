@@ -41,8 +41,11 @@ export const limits = {
   policyBytes: 1024 * 1024,
   /** A keyring of 64 keys, signed by as many. */
   keyringBytes: 256 * 1024,
-  /** A receipt with the list of a large system’s store paths. */
-  receiptBytes: 16 * 1024 * 1024,
+  /** A receipt with the list of a very large system’s store paths: 30 bytes for each of 140,000, in base 64 twice. */
+  receiptBytes: 8 * 1024 * 1024,
+  /** Of one host, at the desk: as many as wait in a machine’s outbox. */
+  receiptsKept: 64,
+  receiptsKeptBytes: 32 * 1024 * 1024,
   settingsBytes: 64 * 1024,
   /** The oldest Nix whose command line nixmaker speaks: major, minor. */
   oldestNix: [2, 24],

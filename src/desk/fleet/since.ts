@@ -8,7 +8,7 @@ import { fromBaseName } from '../../core/store-path.ts';
 import { decodeBase64OfAnyLength } from '../../signing/base64.ts';
 import type { Base } from '../build/assemble.ts';
 import { readAnyIndex } from '../keys/read-release.ts';
-import { readReceipt } from './receipt-file.ts';
+import { readUnverified } from './receipt-file.ts';
 
 export interface HostBase extends Base {
   readonly host: string;
@@ -36,7 +36,7 @@ async function readBundleBase(file: string): Promise<HostBase> {
 const decompress = promisify(gunzip);
 
 async function readReceiptBase(file: string): Promise<HostBase> {
-  const { receipt } = await readReceipt(file);
+  const receipt = await readUnverified(file);
   const { paths: listed, reads = [manifestSchemaVersion] } = receipt.now ?? {};
   if (!reads.includes(manifestSchemaVersion))
     throw new NixmakerError(

@@ -18,6 +18,8 @@ export interface Bed {
   /** Waits until the script succeeds; says what the machine says when it never does. */
   until(script: string, ...args: string[]): Promise<void>;
   stop(): Promise<void>;
+  /** Its PID 1, as this machine has it. */
+  readonly init: number;
 }
 
 function controlGroups(): string {
@@ -62,6 +64,7 @@ export async function startBed(folder: string): Promise<Bed> {
   const inside = (command: readonly string[], options: RunOptions = {}) =>
     run('nsenter', [...enter, ...command], options);
   const bed: Bed = {
+    init: Number(pid),
     run: inside,
     sh: async (script, ...args) => {
       const ran = await inside(['sh', '-euc', script, 'sh', ...args]);

@@ -9,3 +9,4 @@ import './systemd/switches.ts';
 import './systemd/root.ts';
 import './systemd/trust.ts';
 import './systemd/stolen-key.ts';
+import './systemd/floods.ts';

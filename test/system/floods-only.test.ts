@@ -1,0 +1,1 @@
+import './systemd/floods.ts';

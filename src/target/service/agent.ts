@@ -23,7 +23,7 @@ import { takeCandidate } from './take-candidate.ts';
 const slowRescan = 60_000;
 /** Milliseconds for which files are refused before the inbox is looked at again. */
 const mostRefusing = 1000;
-/** Files of which it was said that they wait; it is said again of those beyond. */
+/** Files of which it is said that they wait. */
 const mostWaiting = 1000;
 /** A copy in progress is a storm of events; this is how long one look lasts. */
 const calm = 100;
@@ -157,8 +157,7 @@ async function takeFromInbox(machine: Machine, scan: Scan): Promise<number> {
     const { path } = look.candidate;
     if (look.action === 'wait') {
       wait = Math.min(wait, look.again);
-      if (!waiting.has(path) && look.reason === 'incomplete') announceWait(machine, look);
-      if (waiting.size < mostWaiting) waiting.add(path);
+      if (look.reason === 'incomplete' && isNews(scan, path)) announceWait(machine, look);
     } else if (look.action === 'take' && look.isGood) {
       waiting.delete(path);
       await takeCandidate(machine, { ...scan, look });
@@ -175,6 +174,15 @@ async function takeFromInbox(machine: Machine, scan: Scan): Promise<number> {
     if (machine.clock.monotonic() > until) break;
   }
   return wait;
+}
+
+/** Once of each file; of those beyond a thousand at one time, never. */
+function isNews({ queue, waiting }: Pick<Scan, 'queue' | 'waiting'>, path: string): boolean {
+  if (waiting.size >= mostWaiting)
+    for (const known of waiting) if (!queue.knows(known)) waiting.delete(known);
+  if (waiting.has(path) || waiting.size >= mostWaiting) return false;
+  waiting.add(path);
+  return true;
 }
 
 /** The same is tried again before the next bundle is taken, so a fault here must not keep the agent from starting. */

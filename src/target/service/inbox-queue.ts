@@ -89,6 +89,11 @@ export class InboxQueue {
     if (this.#hints.size > mostHints && oldest !== undefined) this.#hints.delete(oldest);
   }
 
+  /** Whether it is there, as far as the last looks tell. */
+  knows(path: string): boolean {
+    return this.#seen.has(path);
+  }
+
   /** There was more than one look goes over: the next goes on from there. */
   get hasMore(): boolean {
     return this.#after !== '';

@@ -2,13 +2,13 @@
 import { createHash } from 'node:crypto';
 import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readSmall } from '../../bundle/file.ts';
+import { readBeginning, readSmall } from '../../bundle/file.ts';
 import { keyringsOf } from '../../bundle/pool.ts';
 import { insteadOf } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { keyringExtension } from '../../core/policy/keyring.ts';
-import { peekKeyring } from '../../signing/keyring.ts';
+import { claimedVersion, keyringBeginning } from '../../signing/keyring.ts';
 import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
 import { listPlaces } from '../machine/places.ts';
@@ -95,15 +95,16 @@ export class KeyringQueue {
     const digest = createHash('sha256').update(bytes).digest('hex');
     const known = this.#known.get(source);
     // Not read again while it does not change: its version is no more than a claim.
-    const neverAgain = () => known && this.#known.set(source, { ...known, version: undefined });
-    if (this.#refused.has(digest)) {
-      neverAgain();
-      return;
-    }
+    const neverAgain = () => {
+      if (known !== undefined) this.#known.set(source, { ...known, version: undefined });
+    };
+    if (this.#refused.has(digest)) return neverAgain();
     try {
       await this.#root.acceptKeyring({ envelope: bytes.toString('utf8'), version, source });
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
+      // It may still be arriving.
+      if (error.code === 'keyring-malformed') return neverAgain();
       this.#refused.set(digest, true);
       neverAgain();
       this.#tell({ path: source }, error);
@@ -151,8 +152,9 @@ export class KeyringQueue {
     if (fingerprint === undefined) return undefined;
     const known = this.#known.get(path);
     if (known?.fingerprint === fingerprint) return known.version;
-    const bytes = await withDeadline(() => readSmall(path, limits.keyringBytes).catch(onError));
-    const version = bytes && versionIn(bytes.toString('utf8'));
+    const wanted = { bytes: keyringBeginning, most: limits.keyringBytes };
+    const bytes = await withDeadline(() => readBeginning(path, wanted).catch(onError));
+    const version = bytes && claimedVersion(bytes.toString('latin1'));
     this.#known.set(path, { fingerprint, version });
     return version;
   }
@@ -213,13 +215,4 @@ async function namesIn(folder: string, wanted: string): Promise<string[]> {
 async function fingerprintOf(path: string): Promise<string | undefined> {
   const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'], undefined));
   return found && `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`;
-}
-
-/** Half a copy, and what is no keyring, is nothing yet. */
-function versionIn(text: string): number | undefined {
-  try {
-    return peekKeyring(text).keyring.version;
-  } catch {
-    return undefined;
-  }
 }

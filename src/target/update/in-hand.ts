@@ -27,8 +27,8 @@ import { accessTo } from './medium-access.ts';
 /** Times that work on a file may be cut off. Once or twice an operator or a full memory may have ended the agent. */
 const mostTimes = 3;
 
-/** Of a file’s contents, what tells it from another: manifest and signatures are in it. Bytes. */
-const beginning = 64 * 1024;
+/** Of a file’s contents, what tells it from another: of a bundle, its manifest. Bytes. */
+const beginning = 8 * 1024;
 
 type Keeper = Pick<Machine, 'bootId' | 'clock' | 'emit' | 'settings'>;
 
@@ -135,7 +135,7 @@ async function beginningOf(path: string): Promise<Buffer> {
     const { size, mtimeMs } = await lstat(path);
     const buffer = Buffer.alloc(Math.min(beginning, size));
     const bytes = buffer.subarray(0, await file.readInto(buffer, 0));
-    return Buffer.concat([Buffer.from(`${size} ${mtimeMs}\n`), bytes]);
+    return createHash('sha256').update(`${size} ${mtimeMs}\n`).update(bytes).digest();
   } finally {
     await file.close();
   }

@@ -1,1 +1,0 @@
-import './systemd/floods.ts';

@@ -92,7 +92,7 @@ const floods: readonly Flood[] = [
   {
     what: 'keyrings that nobody trusts',
     count: many(100_000, 1000),
-    make: `cd ${inbox}; for n in $(seq "$1"); do sed "s/NUMBER/$n/" /root/keyring >"flood-$n.keyring"; done`,
+    make: `cd ${inbox}; awk -v count="$1" '{ for (n = 1; n <= count; n++) { line = $0; sub(/NUMBER/, n, line); file = "flood-" n ".keyring"; print line >file; close(file) } }' /root/keyring`,
     sweep: `cd ${inbox}; find . -name "flood-*" -delete`,
   },
   {

@@ -72,7 +72,7 @@ export class KeyringQueue {
 
   async #acceptAll(isSilent: (id: string) => boolean): Promise<void> {
     const found = await this.#find(isSilent);
-    for (let before = 0; before !== this.#version; ) {
+    for (let before = -1; before !== this.#version; ) {
       before = this.#version;
       for (const file of found) if (file.version === this.#version + 1) await this.#accept(file);
     }

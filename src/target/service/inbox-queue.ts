@@ -208,6 +208,8 @@ export class InboxQueue {
     // Of a classic pair other files count as well.
     const isAlone = candidate.format === 'bundle';
     if (isAlone && seen.expected !== undefined && seen.size < seen.expected) return 'short';
+    // Nothing to read: so many of them cost no more than a look.
+    if (isAlone && seen.size === 0) return 'short';
     const keyring = keyringVersion(this.#machine);
     if (seen.verdict?.keyring === keyring) return seen.verdict.is;
     this.#judged += 1;

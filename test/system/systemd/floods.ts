@@ -14,7 +14,7 @@ import { bed, drop, shop } from './scene.ts';
 const most = 128 * 1024 ** 2;
 const atRest = 80 * 1024 ** 2;
 /** Seconds until a good bundle that comes after the flood is taken. */
-const patience = allCases ? 600 : 60;
+const patience = allCases ? 1800 : 60;
 const many = (full: number, reduced: number) => (allCases ? full : reduced);
 
 const key = await makeKeys(shop.folder, 'flood-1');

@@ -57,6 +57,8 @@ interface Seen {
   /** Monotonic time since which the file has looked like this. */
   readonly since: number;
   readonly size: number;
+  /** A plain file without a byte. */
+  readonly isEmpty: boolean;
   /** Signed size, once the head could be verified. */
   expected: number | undefined;
   /** What was found out by reading it, and will not change while it looks like this and the same keys count. */
@@ -179,7 +181,13 @@ export class InboxQueue {
     const unchanged = before?.fingerprint === now.text;
     const seen: Seen = unchanged
       ? before
-      : { fingerprint: now.text, since: clock.monotonic(), size: now.size, expected: before?.expected };
+      : {
+          fingerprint: now.text,
+          since: clock.monotonic(),
+          size: now.size,
+          isEmpty: now.isEmpty,
+          expected: before?.expected,
+        };
     this.#remember(candidate.path, seen);
 
     const isDeferred = this.#deferred.noteOf(candidate.path)?.fingerprint === now.text;
@@ -209,7 +217,7 @@ export class InboxQueue {
     const isAlone = candidate.format === 'bundle';
     if (isAlone && seen.expected !== undefined && seen.size < seen.expected) return 'short';
     // Nothing to read: so many of them cost no more than a look.
-    if (isAlone && seen.size === 0) return 'short';
+    if (isAlone && seen.isEmpty) return 'short';
     const keyring = keyringVersion(this.#machine);
     if (seen.verdict?.keyring === keyring) return seen.verdict.is;
     this.#judged += 1;
@@ -235,9 +243,15 @@ export class InboxQueue {
   }
 }
 
-async function fingerprintOf({ path }: Candidate): Promise<{ text: string; size: number } | undefined> {
+async function fingerprintOf({
+  path,
+}: Candidate): Promise<{ text: string; size: number; isEmpty: boolean } | undefined> {
   // What is gone, or in a folder that only others may enter, is no candidate.
   const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'], undefined));
   if (found === undefined) return undefined;
-  return { text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`, size: found.size };
+  return {
+    text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`,
+    size: found.size,
+    isEmpty: found.isFile() && found.size === 0,
+  };
 }

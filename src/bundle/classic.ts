@@ -15,6 +15,7 @@ import { createGunzip } from 'node:zlib';
 import type { ReadEntry } from 'tar';
 import { complaintOf } from '../core/complaint.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
 import type { ProcessRunner } from '../core/ports.ts';
 import type { Manifest } from '../core/release/manifest.ts';
 import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from '../core/store-path.ts';
@@ -155,12 +156,9 @@ export interface ClassicMeta {
   readonly toplevel: StorePath;
 }
 
-/** Two store paths. */
-const metaBytes = 4096;
-
 /** The two lines of `meta`. @throws NixmakerError `bundle-malformed` */
 export async function readClassicMeta(path: string): Promise<ClassicMeta> {
-  const bytes = await readSmall(path, metaBytes).catch((cause: unknown) => {
+  const bytes = await readSmall(path, limits.metaBytes).catch((cause: unknown) => {
     throw new NixmakerError('bundle-malformed', `there is no readable ${path}`, { cause });
   });
   if (bytes === undefined) throw new NixmakerError('bundle-malformed', `there is no readable ${path}`);

@@ -5,6 +5,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { hasErrno } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
 import { openPlainFile } from '../files/foreign.ts';
 
 export interface BundleFile {
@@ -89,18 +90,27 @@ export function bundleFileOf(handle: FileHandle, name: string): BundleFile {
     }
     return done;
   };
+  const size = async (): Promise<number> => (await handle.stat()).size;
   return {
     name,
-    size: async () => (await handle.stat()).size,
-    read: exactly(readInto),
+    size,
+    read: exactly({ size, readInto }),
     readInto,
     close: () => handle.close(),
   };
 }
 
-/** @throws NixmakerError `bundle-truncated` */
-export function exactly(readInto: BundleFile['readInto']): BundleFile['read'] {
+/**
+ * Threat: sizes are somebody else’s word. Nothing is allocated for what is not there, nor for more than any part of a bundle has,
+ * though a file has it as a hole: past 2 GiB Node.js does not fail but aborts.
+ * @throws NixmakerError `bundle-truncated`, `bundle-malformed`
+ */
+export function exactly({ size, readInto }: Pick<BundleFile, 'size' | 'readInto'>): BundleFile['read'] {
   return async (position, length) => {
+    const there = await size();
+    if (position + length > there) throw new NixmakerError('bundle-truncated', `it ends at byte ${there}`);
+    if (length > limits.readAtOnce)
+      throw new NixmakerError('bundle-malformed', `a part of it is said to have ${length} bytes`);
     const buffer = Buffer.alloc(length);
     const got = await readInto(buffer, position);
     if (got < length) throw new NixmakerError('bundle-truncated', `it ends at byte ${position + got}`);

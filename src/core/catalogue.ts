@@ -176,6 +176,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'This very bundle was tried before and could not be activated.',
     next: 'Bring a corrected bundle with a higher sequence.',
   },
+  'cut-off-before': {
+    exit: no,
+    what: 'The agent was cut off again and again while it was at work on this file (it crashed, was killed, or ran out of memory), so the file is set aside.',
+    next: 'Look for the reason in `journalctl -u nixmaker`, and bring another bundle. To have this file tried again, give it a new date (`touch`), or take it by hand: `nixmaker switch --tarball FILE`.',
+  },
   'operation-forbidden': {
     exit: no,
     what: 'The policy of this machine does not allow this operation.',

@@ -53,6 +53,7 @@ export type PolicyCode =
   | 'role-missing'
   | 'over-limit'
   | 'failed-before'
+  | 'cut-off-before'
   | 'operation-forbidden'
   | 'missing-input'
   | 'base-missing';

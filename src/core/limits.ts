@@ -13,10 +13,19 @@ export const limits = {
   contentsBytes: 64 * 1024 * 1024,
   /** Three keys for each line of the largest index. */
   nixSignatureBytes: 64 * 1024 * 1024,
+  /** Of any file that others wrote, the most that is read into memory in one go: the largest of the above, and its padding. */
+  readAtOnce: 64 * 1024 * 1024 + 512,
   /** Of one path several ways to have it: whole, and as differences to several bases. */
   piecesOfALine: 16,
   /** A compressed NAR may be that much larger than the NAR: zstd’s own bound is 1/255 and a few bytes (ZSTD_compressBound). */
   pieceSlack: 1024 * 1024,
+  /** `[line,"delta",size,digest,base,baseNarHash]` with the longest of each: 6, 16 and 52 digits, a name of 244 characters, 52. */
+  contentsLineBytes: 420,
+  /** Of an age file. A recipient takes some 4 ms where there is no compiler; X25519’s are about 120 bytes, after-quantum ones 1.6 KB. */
+  ageRecipients: 64,
+  ageHeaderBytes: 128 * 1024,
+  /** The two lines of `meta`. */
+  metaBytes: 1024,
   narinfoBytes: 1024 * 1024,
   notesCharacters: 16 * 1024,
   /** Of a NAR that is restored from a delta, and of what it is restored from: both are held in memory. */

@@ -20,6 +20,8 @@ export interface Bed {
   /** Waits until the script succeeds; says what the machine says when it never does. */
   until(script: string, ...args: string[]): Promise<void>;
   stop(): Promise<void>;
+  /** Its PID 1, as this machine has it. */
+  readonly init: number;
 }
 
 function controlGroups(): string {
@@ -64,6 +66,7 @@ export async function startBed(folder: string): Promise<Bed> {
   const inside = (command: readonly string[], options: RunOptions = {}) =>
     run('nsenter', [...enter, ...command], options);
   const bed: Bed = {
+    init: Number(pid),
     run: inside,
     command: (command) => ['nsenter', ...enter, ...command],
     sh: async (script, ...args) => {

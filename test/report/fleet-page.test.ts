@@ -26,6 +26,7 @@ const wellHost = (host: string): PageHost => ({
     { at: '2026-11-20T08:00:00Z', state: 'committed', code: undefined, sequence: 7 },
   ],
   detail: undefined,
+  agentSays: [],
   release: 7,
   floor: 7,
   former: [],

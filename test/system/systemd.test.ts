@@ -10,3 +10,4 @@ import './systemd/path-unit.ts';
 import './systemd/root.ts';
 import './systemd/trust.ts';
 import './systemd/stolen-key.ts';
+import './systemd/floods.ts';

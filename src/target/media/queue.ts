@@ -14,6 +14,7 @@ import type { Finding } from '../../core/run/host-receipt.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
 import { listPlaces, type Place } from '../machine/places.ts';
+import type { InHand } from '../update/in-hand.ts';
 import { type Access, accessTo } from '../update/medium-access.ts';
 import { Postponed } from '../update/postponed.ts';
 import { type Listing, listCandidates } from './candidates.ts';
@@ -24,10 +25,14 @@ export interface Found {
   readonly candidate: Candidate;
   readonly fingerprint: string;
   readonly sequence: number;
+  /** Why it is not taken but set aside. */
+  readonly why?: string;
 }
 
 /** When to look again at something that no event will announce (a copy in progress, Nix down). Milliseconds. */
 const retry = 30_000;
+/** Findings that are kept of files that are there no more. */
+const mostGone = 1000;
 /** Times a file is tried that can't be read. */
 const mostFailures = 3;
 
@@ -73,11 +78,13 @@ export interface FinishedVisit {
 
 export class MediaQueue {
   readonly #machine: Machine;
+  readonly #inHand: Pick<InHand, 'looking' | 'whySetAside'>;
   readonly #access: Access;
   readonly #visits = new Map<string, Visit>();
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, inHand: Pick<InHand, 'looking' | 'whySetAside'>) {
     this.#machine = machine;
+    this.#inHand = inHand;
     this.#access = accessTo(machine, { onMedium: true });
   }
 
@@ -120,11 +127,13 @@ export class MediaQueue {
   }
 
   /** Not looked at again while its medium stays and it does not change. */
-  markDone({ place, candidate, fingerprint, sequence }: Found, outcome: string, code?: ReasonCode): void {
+  markDone({ place, candidate, fingerprint, ...found }: Found, outcome: string, code?: ReasonCode): void {
     const visit = this.#visits.get(place.id);
     visit?.done.set(candidate.path, fingerprint);
-    const { host } = this.#machine.policy;
-    visit?.note(candidate, given({ host, sequence, outcome, code }));
+    // Of what is set aside nobody has looked whose it is.
+    const known =
+      found.why === undefined ? { host: this.#machine.policy.host, sequence: found.sequence } : {};
+    visit?.note(candidate, given({ ...known, outcome, code }));
   }
 
   /** Looked at again after a while. */
@@ -160,11 +169,15 @@ export class MediaQueue {
     }
   }
 
-  async #list({ place, done, later }: Visit): Promise<Listing> {
+  async #list({ place, done, later, findings, failures }: Visit): Promise<Listing> {
     const listing = await listCandidates(place.root, this.#machine.policy.host, this.#access);
     const present = new Set(listing.candidates.map((c) => c.path));
     later.keepOnly(present);
     for (const path of done.keys()) if (!present.has(path)) done.delete(path);
+    for (const path of failures.keys()) if (!present.has(path)) failures.delete(path);
+    // What was there is told although it has gone; but a folder that a carrier fills has no end.
+    const gone = [...findings.keys()].filter((path) => !present.has(path));
+    for (const path of gone.slice(0, -mostGone)) findings.delete(path);
     return listing;
   }
 
@@ -187,7 +200,10 @@ export class MediaQueue {
     if (fingerprint === undefined || visit.done.get(path) === fingerprint) return [];
     if (visit.later.left(path) > 0) return [];
     visit.later.delete(path);
-    const judged = await judgeCandidate(this.#machine, candidate);
+    const why = await this.#inHand.whySetAside(candidate);
+    // Behind all that is good.
+    if (why !== undefined) return [{ place: visit.place, candidate, fingerprint, sequence: 0, why }];
+    const judged = await this.#inHand.looking(candidate, () => judgeCandidate(this.#machine, candidate));
     const { judgement, sequence = 0 } = judged;
     if (judgement.outcome === 'accept') return [{ place: visit.place, candidate, fingerprint, sequence }];
     if (this.#isForLater(visit, candidate, judged)) {

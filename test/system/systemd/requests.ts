@@ -123,6 +123,9 @@ test('the units are quiet under systemd-analyze verify, and shut in: 1.5 at most
     const ran = await bed.run(['systemd-analyze', 'verify', instance]);
     assert.deepEqual([ran.code, ran.stdout + ran.stderr], [0, ''], unit);
   }
+  const services = units.filter((u) => u.endsWith('.service')).map((u) => u.replace('@.', '@sdb1.'));
+  for (const unit of services)
+    assert.match(await bed.sh('systemctl show --property MemoryMax "$1"', unit), /^MemoryMax=\d+$/m, unit);
   for (const [unit, most] of [
     ['nixmaker.service', 1.5],
     ['nixmaker-activate.service', 2],

@@ -10,7 +10,12 @@ export function withChecksum(value: unknown): string {
 export function readChecksummed(line: string): unknown {
   const json = line.slice(17);
   if (line[16] !== ' ' || checksum(json) !== line.slice(0, 16)) return undefined;
-  return JSON.parse(json);
+  try {
+    return JSON.parse(json);
+  } catch {
+    // Eight bytes of a digest say that it is ours, and it is none of ours: whoever may write here has written it.
+    return undefined;
+  }
 }
 
 function checksum(text: string): string {

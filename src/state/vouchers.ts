@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { limits } from '../core/limits.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
+import { parseStored } from './stored.ts';
 
 /** Signatures in the form of `nix.sig`, or why root does not vouch. */
 export type Voucher = { readonly signatures: Buffer } | { readonly refusal: string };
@@ -31,15 +32,16 @@ export async function writeVoucher(
   await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 2, ...refusal }));
 }
 
-/** Undefined while there is none. */
+/** Undefined while there is none. @throws NixmakerError `state-corrupt` where it is damaged */
 export async function readVoucher(
   activationDirectory: string,
   transaction: string,
 ): Promise<Voucher | undefined> {
   const folder = folderOf(activationDirectory);
-  const text = await readIfThere(join(folder, `${transaction}.json`));
+  const path = join(folder, `${transaction}.json`);
+  const text = await readIfThere(path);
   if (text === undefined) return undefined;
-  const { refusal } = answer.parse(JSON.parse(text));
+  const { refusal } = parseStored(text, path, answer);
   return refusal === undefined
     ? { signatures: await readFile(signatureFile(folder, transaction)) }
     : { refusal };

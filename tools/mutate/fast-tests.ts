@@ -33,14 +33,16 @@ export interface FastTest {
   readonly reached: Readonly<Record<string, readonly Blocks[]>>;
 }
 
+/** Tests of the sources as text; thousands of inputs for all readers at once. */
+const others = ['test/project/', 'test/attacks/', 'test/desk/'];
+
 export function fastTestFiles(graph: ImportGraph): string[] {
   const isFast = (file: string) =>
+    !others.some((folder) => file.startsWith(folder)) &&
     ![...reachedFrom(graph, [file])].some(
       (f) => f.startsWith('test/machines/') || f === 'test/support/targets.ts',
     );
-  return [...graph.keys()].filter(
-    (f) => f.endsWith('.test.ts') && !f.startsWith('test/project/') && isFast(f),
-  );
+  return [...graph.keys()].filter((f) => f.endsWith('.test.ts') && isFast(f));
 }
 
 export const readGraph = (checkout: string): ImportGraph =>

@@ -3,6 +3,7 @@
  * it. What none of them notices is a test that is missing. `checks`: every check of root’s side, dropped. PATH: only below these.
  * Survivors are written to test/out/mutants.txt; what changes nothing that anybody could see is listed in equivalent.json.
  */
+import { writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -77,10 +78,12 @@ async function measureAll(): Promise<FastTest[]> {
       for (const [, test] of files) {
         const digest = await digestOf(checkout, graph, test);
         now[digest] = known[digest] ?? (await measure(checkout, test));
+        // At once: measuring takes minutes, and may be cut off.
+        writeFileSync(file, JSON.stringify({ ...known, ...now }));
       }
     }),
   );
-  await writeFile(file, JSON.stringify(now));
+  writeFileSync(file, JSON.stringify(now));
   const measured = Object.values(now).toSorted((a, b) => a.duration - b.duration);
   say(
     `${measured.length} files of fast tests; ${measured.flatMap((t) => t.left).length} slow tests of them left out`,

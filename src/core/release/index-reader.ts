@@ -122,8 +122,8 @@ class Reader {
     let previous = -1;
     let depth = 0;
     for (const reference of references as readonly number[]) {
-      // Also false of what is no number.
-      if (!(reference > previous && reference <= line) || !Number.isInteger(reference))
+      // Asked first: an object may have a `valueOf` of its own, and can’t be compared then.
+      if (!Number.isInteger(reference) || reference <= previous || reference > line)
         fault(line, 'its references are not numbers of lines before it, ascending');
       previous = reference;
       kept[count++] = reference;

@@ -11,10 +11,14 @@ type Node =
   | { readonly pairs: readonly Pair[] };
 type Pair = readonly [key: string, value: Node];
 
-function nodeOf(value: unknown): Node {
-  if (Array.isArray(value)) return { list: value.map(nodeOf) };
+/** @throws RangeError for what is too deep to be changed as a tree */
+function nodeOf(value: unknown, depth = 0): Node {
+  if (depth > 300) throw new RangeError('too deep');
+  if (Array.isArray(value)) return { list: value.map((v) => nodeOf(v, depth + 1)) };
   if (typeof value === 'object' && value !== null)
-    return { pairs: Object.entries(value).map(([k, v]) => [JSON.stringify(k), nodeOf(v)] as const) };
+    return {
+      pairs: Object.entries(value).map(([k, v]) => [JSON.stringify(k), nodeOf(v, depth + 1)] as const),
+    };
   return { spelt: JSON.stringify(value) };
 }
 

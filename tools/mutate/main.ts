@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { reachedFrom } from '../../test/project/imports.ts';
 import { randomFrom } from '../../test/support/mutate.ts';
 import {
   digestOf,
@@ -72,24 +73,30 @@ async function measureAll(): Promise<FastTest[]> {
   const file = join(out, 'mutate-baseline.json');
   const known = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as Record<string, FastTest>;
   const now: Record<string, FastTest> = {};
-  const files = fastTestFiles(graph).entries();
+  const changed = new Set(chosen.map((m) => m.file));
+  const mayNotice = (test: string) => [...reachedFrom(graph, [test])].some((f) => changed.has(f));
+  const files = fastTestFiles(graph).filter(mayNotice).entries();
   await Promise.all(
     Array.from({ length: availableParallelism() }, async () => {
       for (const [, test] of files) {
         const digest = await digestOf(checkout, graph, test);
         now[digest] = known[digest] ?? (await measure(checkout, test));
-        // At once: measuring takes minutes, and may be cut off.
-        writeFileSync(file, JSON.stringify({ ...known, ...now }));
+        // At once, for measuring takes minutes and may be cut off; of a test that has changed since, only what is new.
+        writeFileSync(file, JSON.stringify({ ...withoutOlder(known, now), ...now }));
       }
     }),
   );
-  writeFileSync(file, JSON.stringify(now));
   const measured = Object.values(now).toSorted((a, b) => a.duration - b.duration);
   say(
     `${measured.length} files of fast tests; ${measured.flatMap((t) => t.left).length} slow tests of them left out`,
   );
   return measured;
 }
+
+const withoutOlder = (known: Readonly<Record<string, FastTest>>, now: Readonly<Record<string, FastTest>>) => {
+  const newer = new Set(Object.values(now).map((t) => t.file));
+  return Object.fromEntries(Object.entries(known).filter(([, t]) => !newer.has(t.file)));
+};
 
 async function worker(): Promise<void> {
   for (const [, mutant] of work) {

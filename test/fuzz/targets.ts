@@ -1,6 +1,8 @@
 /** All that is driven by the fuzzer. */
 import { answerTargets } from './targets/answers.ts';
+import { archiveTargets } from './targets/archives.ts';
 import { bundleTargets } from './targets/bundle.ts';
+import { fileTargets } from './targets/files.ts';
 import { releaseTargets } from './targets/release.ts';
 import { signingTargets } from './targets/signing.ts';
 import { stateTargets } from './targets/state.ts';
@@ -10,6 +12,8 @@ export const targets: readonly Target[] = [
   ...releaseTargets,
   ...signingTargets,
   ...bundleTargets,
+  ...archiveTargets,
   ...stateTargets,
+  ...fileTargets,
   ...answerTargets,
 ];

@@ -93,10 +93,12 @@ async function measureAll(): Promise<FastTest[]> {
   return measured;
 }
 
-const withoutOlder = (known: Readonly<Record<string, FastTest>>, now: Readonly<Record<string, FastTest>>) => {
+type Measured = Readonly<Record<string, FastTest>>;
+
+function withoutOlder(known: Measured, now: Measured): Measured {
   const newer = new Set(Object.values(now).map((t) => t.file));
   return Object.fromEntries(Object.entries(known).filter(([, t]) => !newer.has(t.file)));
-};
+}
 
 async function worker(): Promise<void> {
   for (const [, mutant] of work) {

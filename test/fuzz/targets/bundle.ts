@@ -1,16 +1,14 @@
-/** Whole bundles, and the binary formats within and around them: tar headers, NARs, zstd frames, deltas, age, classic tarballs. */
+/** Whole bundles, and the binary formats within and around them: NARs, zstd frames, deltas, age. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
-import { checkClassicHeaders, readClassicMeta } from '../../../src/bundle/classic.ts';
+import { constants, zstdCompressSync } from 'node:zlib';
 import { decrypt } from '../../../src/bundle/encrypted.ts';
 import { membersOf } from '../../../src/bundle/members.ts';
 import { checkWholePiece } from '../../../src/bundle/nar-check.ts';
 import { NarCounter } from '../../../src/bundle/nar-count.ts';
 import { NarReader } from '../../../src/bundle/nar-reader.ts';
 import { readRelease } from '../../../src/bundle/release.ts';
-import { encodeHeader, paddingOf, sizeFromHeader } from '../../../src/bundle/ustar.ts';
 import { encodeContents, type Piece } from '../../../src/core/release/contents-file.ts';
 import { encodeManifest, parseManifest } from '../../../src/core/release/manifest.ts';
 import { encodeKeyBlock } from '../../../src/core/release/nix-signatures.ts';
@@ -23,7 +21,8 @@ import { digits, indexedPath, indexOf, storePathOf } from '../../support/release
 import { memoryFile, openFromMemory } from '../memory-file.ts';
 import { byteMutation } from '../mutations/bytes.ts';
 import { tarMutation } from '../mutations/tar.ts';
-import { buffers, firstKey, scratch, type Target } from './target.ts';
+import { archive } from './archives.ts';
+import { firstKey, type Target } from './target.ts';
 
 const nars = [
   narOfFile(Buffer.from('library '.repeat(40))),
@@ -78,16 +77,6 @@ function goodBundle(): { readonly bytes: Buffer; readonly manifestBytes: Buffer 
   return { bytes: archive(members), manifestBytes };
 }
 
-const archive = (members: readonly (readonly [string, Buffer])[]): Buffer =>
-  Buffer.concat([
-    ...members.flatMap(([name, bytes]) => [
-      encodeHeader(name, bytes.length),
-      bytes,
-      Buffer.alloc(paddingOf(bytes.length)),
-    ]),
-    Buffer.alloc(1024),
-  ]);
-
 const good = goodBundle();
 const trust = makeTrustSet([firstKey.publicText], 1);
 
@@ -125,26 +114,6 @@ const bundles: Target = {
   ...signedBundles,
   name: 'bundles',
   run: (data) => openFromMemory(data, undefined),
-};
-
-const headers: Target = {
-  name: 'tar-headers',
-  readers: ['bundle/ustar.ts sizeFromHeader'],
-  seeds: () => [
-    encodeHeader('manifest.json', 457),
-    encodeHeader('manifest.json', 8 ** 11 - 1),
-    encodeHeader('index', 8 ** 11),
-  ],
-  mutate: tarMutation,
-  run: (data) => {
-    const block = Buffer.alloc(512);
-    data.copy(block);
-    for (const name of ['manifest.json', 'index']) {
-      const size = sizeFromHeader(block, name);
-      if (size !== undefined)
-        assert.deepEqual(encodeHeader(name, size), block, 'a header with two spellings');
-    }
-  },
 };
 
 const narWords = [
@@ -277,44 +246,11 @@ const encrypted: Target = {
   },
 };
 
-const classicMembers = ['nix/', 'nix/store/', 'nix/var/', `${root.slice(1)}/`, `${root.slice(1)}/bin`].map(
-  (name) => [name, Buffer.alloc(0)] as const,
-);
-
-/** Only folders, files and links that have a place in a store; sha256 of what is extracted is the manifest’s business. */
-const classicTarballs: Target = {
-  name: 'classic-tarballs',
-  readers: ['bundle/classic.ts checkClassicHeaders'],
-  seeds: () => [archive(classicMembers)],
-  mutate: tarMutation,
-  run: async (data) => {
-    const file = join(scratch, 'classic.tar.gz');
-    writeFileSync(file, gzipSync(data, { level: 1 }));
-    await checkClassicHeaders(file);
-  },
-};
-
-const classicMeta: Target = {
-  name: 'classic-meta',
-  readers: ['bundle/classic.ts readClassicMeta'],
-  seeds: () => buffers(`${storePathOf(1, 'x.drv')}\n${root}\n`),
-  mutate: byteMutation(['\n', '/nix/store/', '.drv', '..']),
-  run: async (data) => {
-    const file = join(scratch, 'meta');
-    writeFileSync(file, data);
-    const { derivation, toplevel } = await readClassicMeta(file);
-    assert.ok(data.toString('utf8').startsWith(`${derivation}\n${toplevel}`));
-  },
-};
-
 export const bundleTargets: readonly Target[] = [
   signedBundles,
   bundles,
-  headers,
   narCounts,
   frames,
   deltas,
   encrypted,
-  classicTarballs,
-  classicMeta,
 ];

@@ -1,23 +1,18 @@
 /** Files that others could have written, or a dying disk: policy, settings, requests, answers, receipts, journal, state. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { policyParser } from '../../../src/core/policy/policy.ts';
 import { settingsParser } from '../../../src/core/policy/settings.ts';
 import { hostReceiptType } from '../../../src/core/run/host-receipt.ts';
 import { isHostName } from '../../../src/core/schema.ts';
 import { readReceipt as readHostReceipt } from '../../../src/desk/fleet/receipt-file.ts';
-import { listInbox } from '../../../src/media/inbox.ts';
 import { signEnvelope } from '../../../src/signing/envelope.ts';
 import { readChecksummed } from '../../../src/state/checksummed.ts';
 import { parseConfig } from '../../../src/state/config.ts';
 import { readFloor } from '../../../src/state/floor.ts';
 import { readJournal } from '../../../src/state/journal.ts';
 import { readKeyring } from '../../../src/state/keyring.ts';
-import { readLedger } from '../../../src/state/outbox.ts';
-import { readProgress } from '../../../src/state/progress.ts';
-import { readReceipt } from '../../../src/state/receipts.ts';
 import {
   activationRequests,
   keyringRequests,
@@ -25,23 +20,13 @@ import {
   visitRequests,
   vouchRequests,
 } from '../../../src/state/requests.ts';
-import { readVoucher } from '../../../src/state/vouchers.ts';
-import { byteMutation } from '../mutations/bytes.ts';
 import { jsonMutation } from '../mutations/json.ts';
 import { jsonLinesMutation } from '../mutations/lines.ts';
-import { buffers, firstKey, scratch, type Target } from './target.ts';
+import { buffers, fileWith, firstKey, sealed, type Target } from './target.ts';
 
-const text = (value: unknown) => JSON.stringify(value);
+const text = JSON.stringify;
 const transaction = '0123456789ab';
 const digest = 'd'.repeat(64);
-
-/** The input as a file of this name, in a folder of its own. @returns the folder */
-function fileWith(name: string, data: Buffer | string): string {
-  const folder = join(scratch, name.replace(/\W/g, '-'));
-  mkdirSync(dirname(join(folder, name)), { recursive: true });
-  writeFileSync(join(folder, name), data);
-  return folder;
-}
 
 const fullPolicy = {
   schema: 1,
@@ -168,12 +153,6 @@ const hostReceipts: Target = {
   },
 };
 
-/** JSON in front of which a checksum is right: what a checksum does not keep out. */
-const sealed = (data: Buffer): Buffer => {
-  const sum = createHash('sha256').update(data).digest('hex').slice(0, 16);
-  return Buffer.concat([Buffer.from(`${sum} `), data, Buffer.from('\n')]);
-};
-
 const line = {
   schema: 1,
   at: '2026-11-28T00:00:00Z',
@@ -236,72 +215,6 @@ const keyringState: Target = {
   run: (data) => readKeyring(fileWith('keyring.a', sealed(data))),
 };
 
-const ledgers: Target = {
-  name: 'ledgers',
-  readers: ['state/outbox.ts readLedger'],
-  seeds: () => buffers(text({ schema: 1, number: 4, told: [`${transaction}:committed`] })),
-  mutate: jsonMutation,
-  run: async (data) => {
-    const { number } = await readLedger(fileWith('receipts-told', sealed(data)));
-    assert.ok(Number.isInteger(number) && number >= 0);
-  },
-};
-
-const progress: Target = {
-  name: 'progress',
-  readers: ['state/progress.ts readProgress'],
-  seeds: () =>
-    buffers(
-      text({ transaction, step: 'import', done: 1, expected: 2, bytes: 3, expectedBytes: 4, seconds: 5 }),
-    ),
-  mutate: jsonMutation,
-  run: (data) => readProgress(fileWith('progress.json', data)),
-};
-
-/** Root’s answers to the agent, and what the agent keeps of its runs. */
-const receipts: Target = {
-  name: 'receipts',
-  readers: ['state/receipts.ts readReceipt', 'state/stored.ts parseStored'],
-  seeds: () =>
-    buffers(text({ schema: 1, transaction, state: 'refused', code: 'expired', detail: 'x', source: 's' })),
-  mutate: jsonMutation,
-  run: (data) => readReceipt(fileWith(join('receipts', `${transaction}.json`), data), transaction),
-};
-
-const vouchers: Target = {
-  name: 'vouchers',
-  readers: ['state/vouchers.ts readVoucher'],
-  seeds: () => buffers(text({ schema: 2, refusal: 'x' }), text({ schema: 2 })),
-  mutate: jsonMutation,
-  run: async (data) => {
-    const folder = fileWith(join('vouchers', `${transaction}.json`), data);
-    writeFileSync(join(folder, 'vouchers', `${transaction}.sig`), '');
-    const read = await readVoucher(folder, transaction);
-    assert.ok(read === undefined || 'signatures' in read || typeof read.refusal === 'string');
-  },
-};
-
-/** Names of files as anybody may put them on a medium; what is taken lies where it was found. */
-const names: Target = {
-  name: 'file-names',
-  readers: ['media/inbox.ts listInbox'],
-  seeds: () => buffers('web.tar', 'web.tar.gz', 'web.tar.age', '.web.tar', 'a\nb.tar'),
-  mutate: byteMutation(['.tar', '.tar.gz', '.age', '..', '.', '\n', '\x1b[2J', '\xe2\x80\xae', '~']),
-  run: async (data) => {
-    const name = data.toString('latin1').replace(/[/\0]/g, '_');
-    if (name === '' || name === '.' || name === '..' || Buffer.byteLength(name) > 255) return;
-    const folder = fileWith(join('inbox', 'x'), '');
-    writeFileSync(join(folder, 'inbox', name), '');
-    const found = await listInbox(join(folder, 'inbox'));
-    rmSync(folder, { recursive: true });
-    const isTaken = !name.startsWith('.') && /\.tar(?:\.gz|\.age)?$/.test(name);
-    assert.deepEqual(
-      found.map((c) => c.path),
-      isTaken ? [join(folder, 'inbox', name)] : [],
-    );
-  },
-};
-
 export const stateTargets: readonly Target[] = [
   policies,
   settings,
@@ -310,9 +223,4 @@ export const stateTargets: readonly Target[] = [
   journal,
   floors,
   keyringState,
-  ledgers,
-  progress,
-  receipts,
-  vouchers,
-  names,
 ];

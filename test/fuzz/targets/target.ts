@@ -1,8 +1,8 @@
 /** What the fuzzer drives: one reader, or a few that belong together, with what must hold of whatever they are given. */
 import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseSecretKey, type SecretKey } from '../../../src/signing/nix-key.ts';
 import type { Mutation } from '../mutations/bytes.ts';
 
@@ -45,3 +45,17 @@ export function halves(data: Buffer): [Buffer, Buffer] {
 
 export const joined = (a: string | Buffer, b: string | Buffer): Buffer =>
   Buffer.concat([Buffer.from(a as string), Buffer.from('\n~~\n'), Buffer.from(b as string)]);
+
+/** The input as a file of this name, in a folder of its own. @returns the folder */
+export function fileWith(name: string, data: Buffer | string): string {
+  const folder = join(scratch, name.replace(/\W/g, '-'));
+  mkdirSync(dirname(join(folder, name)), { recursive: true });
+  writeFileSync(join(folder, name), data);
+  return folder;
+}
+
+/** JSON in front of which a checksum is right: what a checksum does not keep out. */
+export const sealed = (data: Buffer): Buffer => {
+  const sum = createHash('sha256').update(data).digest('hex').slice(0, 16);
+  return Buffer.concat([Buffer.from(`${sum} `), data, Buffer.from('\n')]);
+};

@@ -10,6 +10,8 @@ import type { Target } from './targets/target.ts';
 
 /** Larger inputs find what smaller ones find, and take longer. */
 const mostBytes = 256 * 1024;
+/** A corpus is to stay small; a chunk of an age file is 64 KiB. */
+const mostKeptBytes = 72 * 1024;
 /** The same fault comes again and again; a few are enough to see what it is. */
 const mostFindings = 5;
 
@@ -76,8 +78,8 @@ export class Explorer {
     };
     for (const data of await this.target.seeds()) await takes(data);
     const kept: Buffer[] = [];
-    for (const data of this.#inputs.toSorted((a, b) => a.length - b.length))
-      if (await takes(data)) kept.push(data);
+    const small = this.#inputs.filter((data) => data.length <= mostKeptBytes);
+    for (const data of small.toSorted((a, b) => a.length - b.length)) if (await takes(data)) kept.push(data);
     return kept;
   }
 }

@@ -37,7 +37,7 @@ const wireWords = [
 const base64Words = [...'+/=AQgw', '==', ':', '\n', '-_', '\0'];
 
 /** An SSH key of a kind, and the signature that ssh-keygen would make with it. */
-interface SshPair {
+export interface SshPair {
   readonly line: string;
   readonly sign: (message: Buffer, namespace?: string) => Buffer;
 }
@@ -98,6 +98,8 @@ function p256Pair(name: string): SshPair {
 const person = ed25519Pair(fixedKey('person-1'));
 const token = ed25519Pair(fixedKey('token-1'), 'ssh:');
 const curve = p256Pair('curve');
+/** One of each kind that there is in a test without ssh-keygen. */
+export const sshPairs = { person, token, curve };
 const message = Buffer.from('what was signed');
 
 const keys: Target = {

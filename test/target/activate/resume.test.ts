@@ -27,7 +27,7 @@ const runAgain = `${oldSystem}/bin/switch-to-configuration switch`;
 test('a system that can’t be used any more is left: profile, generation, boot entry', async (t) => {
   const { receipt, programs } = await resumed(t, { state: 'boot-entry' });
   assert.deepEqual([receipt?.state, receipt?.code], ['rolled-back', 'interrupted']);
-  assert.deepEqual(programs, back);
+  assert.deepEqual([programs, receipt?.notices], [back, undefined]);
 });
 
 test('where the switch had begun the old system is switched to as well', async (t) => {
@@ -79,6 +79,8 @@ test('after a restart into the system that is to go, the old one is switched to'
   );
   assert.equal(receipt?.state, 'rolled-back');
   assert.deepEqual(programs, [...back, runAgain]);
+  // The link has not moved here, as where a switch could not do it.
+  assert.match(receipt?.notices?.join() ?? '', /still runs the system that was rolled back/);
 });
 
 test('without a system before there is nothing to go back to, and that is told', async (t) => {

@@ -24,7 +24,8 @@ async function carried(
   { operation = 'switch', ...making }: Making & { operation?: Operation; learned?: object } = {},
 ) {
   const made = await rootInMemory(t, { ...before, ...making });
-  const line = record({ state: 'profile-set', operation, bootId: thisBoot, ...making.learned });
+  const started = { state: 'profile-set', operation, bootId: thisBoot, generation: undefined } as const;
+  const line = record({ ...started, ...making.learned });
   await made.write(line);
   const transaction = Transaction.resume(made.machine, line, ['profile-set']);
   const receipt = await carryOn(made.machine, { transaction, toplevel: newSystem, operation });

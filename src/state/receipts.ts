@@ -9,6 +9,7 @@ import type { Receipt } from '../core/run/receipt.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 import { readJournal } from './journal.ts';
+import { parseStored } from './stored.ts';
 
 const receiptsFolder = (stateDirectory: string) => join(stateDirectory, 'receipts');
 const receiptFile = (stateDirectory: string, id: string) =>
@@ -23,10 +24,11 @@ export async function saveReceipt(stateDirectory: string, receipt: Receipt): Pro
 /** What is looked at; the rest is the writer’s word, and passed on as it is. */
 const receiptParser = z.looseObject({ state: z.enum(states) });
 
-/** A run’s receipt; undefined while it has none. */
+/** A run’s receipt; undefined while it has none. @throws NixmakerError `state-corrupt` where it is damaged */
 export async function readReceipt(stateDirectory: string, id: string): Promise<Receipt | undefined> {
-  const text = await readIfThere(receiptFile(stateDirectory, id));
-  return text === undefined ? undefined : (receiptParser.parse(JSON.parse(text)) as unknown as Receipt);
+  const path = receiptFile(stateDirectory, id);
+  const text = await readIfThere(path);
+  return text === undefined ? undefined : (parseStored(text, path, receiptParser) as unknown as Receipt);
 }
 
 /** The state a run's receipt tells of; undefined where it has none, or none that can be read. */

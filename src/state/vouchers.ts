@@ -7,6 +7,7 @@ import type { ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
+import { parseStored } from './stored.ts';
 
 /** Signatures in the form of `nix.sig`, or why root does not vouch. */
 export type Voucher = { readonly signatures: Buffer } | { readonly refusal: Refusal };
@@ -42,15 +43,16 @@ export async function writeVoucher(
   await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 2, ...refusal }));
 }
 
-/** Undefined while there is none. */
+/** Undefined while there is none. @throws NixmakerError `state-corrupt` where it is damaged */
 export async function readVoucher(
   activationDirectory: string,
   transaction: string,
 ): Promise<Voucher | undefined> {
   const folder = folderOf(activationDirectory);
-  const text = await readIfThere(join(folder, `${transaction}.json`));
+  const path = join(folder, `${transaction}.json`);
+  const text = await readIfThere(path);
   if (text === undefined) return undefined;
-  const { refusal } = answer.parse(JSON.parse(text));
+  const { refusal } = parseStored(text, path, answer);
   if (refusal === undefined) return { signatures: await readFile(signatureFile(folder, transaction)) };
   const { code, detail } = refusal;
   // A newer root may have reasons that we do not know.

@@ -2,7 +2,8 @@
  * Root’s side in memory and one folder, for fast tests of what it decides: programs answer as the test says, time passes when somebody
  * sleeps. Whether systemd and Nix answer so is for the tests with real ones to show.
  */
-import { mkdir, symlink } from 'node:fs/promises';
+import { readlinkSync } from 'node:fs';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { policyParser } from '../../src/core/policy/policy.ts';
@@ -11,7 +12,7 @@ import type { CommandOptions, CommandResult, RunEvent } from '../../src/core/por
 import type { StorePath } from '../../src/core/store-path.ts';
 import { appendJournal, type JournalRecord, lastOfEach, readJournal } from '../../src/state/journal.ts';
 import type { RootMachine } from '../../src/target/machine/machine.ts';
-import { temporaryFolder } from './bundles.ts';
+import { pair, temporaryFolder } from './bundles.ts';
 import { storePathOf } from './releases.ts';
 
 export interface Started {
@@ -83,16 +84,23 @@ export async function rootInMemory(t: TestContext, making: Making = {}): Promise
   const folder = await temporaryFolder(t);
   const settings = await settingsIn(folder, making);
   const { clock, events, started, run } = worldOf(making);
-  const policy = { schema: 1, host: 'web', operation: 'switch', trustedKeys: ['k:x'], ...making.policy };
+  const policy = {
+    schema: 1,
+    host: 'web',
+    operation: 'switch',
+    trustedKeys: [pair.public],
+    ...making.policy,
+  };
+  // As the new system leaves it: it is opened before a commit.
+  const policyFile = join(folder, 'policy.json');
+  await writeFile(policyFile, JSON.stringify(policy));
   const machine = {
-    ...{ version: '0.1.0', settings, files: {}, policy: policyParser.parse(policy) },
+    ...{ version: '0.1.0', settings, files: { policy: policyFile }, policy: policyParser.parse(policy) },
     ...{ floorDirectory: settings.stateDirectory, agentDirectory: join(folder, 'agent') },
     ...{ role: making.role ?? 'root', run, clock, machineId: undefined, bootId: thisBoot },
     nix: { run, store: 'daemon', env: {} },
     hold: async (_: string, args: readonly string[]) =>
-      making.isLocked?.(args.find((a) => a.endsWith('/lock')) ?? '') === true
-        ? undefined
-        : { release: async () => undefined },
+      making.isLocked?.(lockIn(args)) === true ? undefined : { release: async () => undefined },
     randomHex: (bytes: number) => 'ab'.repeat(bytes),
     emit: (event: RunEvent) => events.push(event),
   } as unknown as RootMachine;
@@ -103,6 +111,12 @@ export async function rootInMemory(t: TestContext, making: Making = {}): Promise
       for (const changes of records) await appendJournal(settings.stateDirectory, record(changes));
     },
   };
+}
+
+/** The lock’s own name, also where flock(1) gets an open file. */
+function lockIn(args: readonly string[]): string {
+  const file = args.find((a) => a.endsWith('/lock') || a.includes('/fd/')) ?? '';
+  return file.startsWith('/proc/') ? readlinkSync(file) : file;
 }
 
 async function settingsIn(folder: string, { settings, running, booted, generations }: Making) {

@@ -49,13 +49,13 @@ const receipts: Target = {
 const vouchers: Target = {
   name: 'vouchers',
   readers: ['state/vouchers.ts readVoucher'],
-  seeds: () => buffers(text({ schema: 2, refusal: 'x' }), text({ schema: 2 })),
+  seeds: () => buffers(text({ schema: 2, refusal: { code: 'wrong-host', detail: 'x' } }), text({ schema: 2 })),
   mutate: jsonMutation,
   run: async (data) => {
     const folder = fileWith(join('vouchers', `${transaction}.json`), data);
     writeFileSync(join(folder, 'vouchers', `${transaction}.sig`), '');
     const read = await readVoucher(folder, transaction);
-    assert.ok(read === undefined || 'signatures' in read || typeof read.refusal === 'string');
+    assert.ok(read === undefined || 'signatures' in read || typeof read.refusal.detail === 'string');
   },
 };
 

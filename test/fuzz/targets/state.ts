@@ -16,6 +16,7 @@ import { readKeyring } from '../../../src/state/keyring.ts';
 import {
   activationRequests,
   keyringRequests,
+  type Serving,
   serveRequests,
   visitRequests,
   vouchRequests,
@@ -114,7 +115,8 @@ const requests: Target = {
       const folder = fileWith(join(kind.folder, 'x.json'), data);
       let seen = 0;
       const server = {
-        serve: async (request: { readonly transaction: string }) => {
+        serve: async (request: { readonly transaction: string }, { acknowledge }: Serving) => {
+          await acknowledge();
           assert.match(request.transaction, /^[0-9a-f]{12}$/);
           seen += 1;
         },

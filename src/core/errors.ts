@@ -99,6 +99,7 @@ export type FaultCode =
   | 'receipt-malformed'
   | 'host-not-enrolled'
   | 'activation-failed'
+  | 'no-boot-entry'
   | 'health-failed'
   | 'check-failed'
   | 'boot-failed'

@@ -102,7 +102,6 @@ export class BootedMachines {
       host: 'web',
       trustedKeys: [this.#shop.keys.publicKey],
       policy: { operation: 'boot', operations: ['switch', 'boot', 'test'], ...policy },
-      settings: { bootDirectory: join(root, 'kernels') },
       ...(copyOf === undefined ? {} : { copyOf }),
     });
     this.#made.push(target);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFile, copyFile, mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { defaultSystem } from '../machines/boot-menu.ts';
 import { makeWorkshop } from '../support/fleet.ts';
 import { Targets } from '../support/targets.ts';
 

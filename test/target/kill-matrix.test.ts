@@ -4,8 +4,8 @@
  * committed or rolled back, profile, boot entry and running system agree, and the store is whole.
  */
 import assert from 'node:assert/strict';
-import { copyFile, readFile, readlink, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { copyFile, readlink, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { isEnd, mayFollow, type State, states } from '../../src/core/run/lifecycle.ts';
 import { readJournal } from '../../src/state/journal.ts';

@@ -21,7 +21,7 @@ let
   units = pkgs.runCommand "nixmaker-units" { } ''
     mkdir -p $out/etc/systemd/system
     for unit in ${../systemd}/nixmaker*; do
-      sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|; s|/usr/bin/umount|${pkgs.util-linux}/bin/umount|; s|/usr/bin/rmdir|${pkgs.coreutils}/bin/rmdir|; s|/usr/share/doc|${cfg.package}/share/doc|" \
+      sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|; s|/usr/bin/umount|${pkgs.util-linux}/bin/umount|; s|/usr/bin/flock|${pkgs.util-linux}/bin/flock|; s|/usr/sbin/blockdev|${pkgs.util-linux}/bin/blockdev|; s|/usr/bin/rmdir|${pkgs.coreutils}/bin/rmdir|; s|/usr/share/doc|${cfg.package}/share/doc|" \
         $unit >$out/etc/systemd/system/$(basename $unit)
     done
   '';

@@ -8,17 +8,18 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import type { ReadEntry } from 'tar';
 import { complaintOf } from '../core/complaint.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
 import type { ProcessRunner } from '../core/ports.ts';
 import type { Manifest } from '../core/release/manifest.ts';
 import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from '../core/store-path.ts';
-import type { BundleFile } from './file.ts';
+import { type BundleFile, readSmall } from './file.ts';
 import { type HeadFiles, readHeadFiles } from './head-files.ts';
 
 /** The manifest and signatures beside a tarball; undefined where either is not there (yet). */
@@ -157,10 +158,11 @@ export interface ClassicMeta {
 
 /** The two lines of `meta`. @throws NixmakerError `bundle-malformed` */
 export async function readClassicMeta(path: string): Promise<ClassicMeta> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const bytes = await readSmall(path, limits.metaBytes).catch((cause: unknown) => {
     throw new NixmakerError('bundle-malformed', `there is no readable ${path}`, { cause });
   });
-  const [first = '', second = ''] = text.split('\n');
+  if (bytes === undefined) throw new NixmakerError('bundle-malformed', `there is no readable ${path}`);
+  const [first = '', second = ''] = bytes.toString('utf8').split('\n');
   const derivation = parseDrvPath(first);
   const toplevel = parseStorePath(second);
   if (derivation === undefined || toplevel === undefined) {

@@ -11,6 +11,7 @@ import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { encryptedMagic, isEncrypted } from '../core/bundle/encrypted.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
 import { writeAtomically } from '../files/write.ts';
 import { type BundleFile, exactly } from './file.ts';
 
@@ -20,12 +21,10 @@ const age = () => import('age-encryption');
 const chunkBytes = 64 * 1024;
 const tagBytes = 16;
 const nonceBytes = 16;
-/** Threat: a header without end. A stanza is about 120 bytes for X25519, 1.6 KB after-quantum; a fleet has some hundred. */
-const mostHeaderBytes = 1024 * 1024;
 
 /** Bytes that an encrypted file of so many has at most. */
 export const encryptedSizeAtMost = (plain: number): number =>
-  mostHeaderBytes + nonceBytes + plain + tagBytes * (1 + Math.ceil(plain / chunkBytes));
+  limits.ageHeaderBytes + nonceBytes + plain + tagBytes * (1 + Math.ceil(plain / chunkBytes));
 
 /** @throws NixmakerError `not-decryptable` where none of the identities is a recipient; as it is, where it is not encrypted */
 export async function decrypt(
@@ -44,17 +43,34 @@ export async function decrypt(
 
 /** Up to the line that begins with `---`. @throws NixmakerError `bundle-truncated`, `not-a-bundle` */
 async function readHeader(file: BundleFile): Promise<Buffer> {
-  for (let length = 4096; ; length *= 4) {
+  for (let length = 4096; ; length = Math.min(4 * length, limits.ageHeaderBytes)) {
     const buffer = Buffer.alloc(length);
     const bytes = buffer.subarray(0, await file.readInto(buffer, 0));
     const mac = bytes.indexOf('\n--- ');
     const end = mac === -1 ? -1 : bytes.indexOf('\n', mac + 1);
-    if (end !== -1) return bytes.subarray(0, end + 1);
+    if (end !== -1) return requireFewRecipients(bytes.subarray(0, end + 1));
     if (bytes.length < length)
       throw new NixmakerError('bundle-truncated', 'it ends within the header of its encryption');
-    if (length >= mostHeaderBytes)
+    if (length >= limits.ageHeaderBytes)
       throw new NixmakerError('not-a-bundle', `the header of its encryption has more than ${length} bytes`);
   }
+}
+
+const stanzaMark = '\n-> ';
+
+/**
+ * Threat: a header of a mebibyte has some nine thousand recipients, and each is tried with each key of this machine: half a minute
+ * without a compiler, for a file of anybody’s. What we write has no more than these.
+ * @throws NixmakerError `not-a-bundle`
+ */
+function requireFewRecipients(header: Buffer): Buffer {
+  let count = 0;
+  for (let at = header.indexOf(stanzaMark); at !== -1; at = header.indexOf(stanzaMark, at + 1)) count += 1;
+  if (count <= limits.ageRecipients) return header;
+  throw new NixmakerError(
+    'not-a-bundle',
+    `it is encrypted to ${count} recipients, at most ${limits.ageRecipients} are tried`,
+  );
 }
 
 async function fileKeyOf(header: Buffer, identities: readonly string[]): Promise<Uint8Array> {
@@ -131,7 +147,7 @@ function payloadOf(file: BundleFile, payload: Payload): BundleFile {
     name: file.name,
     size,
     readInto,
-    read: exactly(readInto),
+    read: exactly({ size, readInto }),
     close: () => file.close(),
   };
 }
@@ -172,11 +188,16 @@ export async function recipientOf(identity: string): Promise<string> {
 
 /**
  * Encrypts a file; who none of the recipients is learns its size and no more.
- * @throws NixmakerError `key-malformed` for what is no recipient
+ * @throws NixmakerError `key-malformed` for what is no recipient, `usage` for too many
  */
 export async function encryptFile(from: string, to: string, recipients: readonly string[]): Promise<void> {
   const { Encrypter } = await age();
   const encrypter = new Encrypter();
+  if (recipients.length > limits.ageRecipients)
+    throw new NixmakerError(
+      'usage',
+      `there are ${recipients.length} recipients; a target tries at most ${limits.ageRecipients}`,
+    );
   for (const recipient of recipients) {
     try {
       encrypter.addRecipient(recipient);

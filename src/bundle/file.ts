@@ -2,10 +2,11 @@
  * A bundle's file, opened once and read by position. Everything later reads this same open file, so that what was
  * verified and what is imported can't be two different files swapped in between by name.
  */
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { hasErrno } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import { openPlainFile } from '../files/foreign.ts';
 
 export interface BundleFile {
   readonly name: string;
@@ -18,24 +19,17 @@ export interface BundleFile {
 }
 
 /**
- * O_NOFOLLOW: a symbolic link in an inbox others write to could name any file. O_NONBLOCK: opening a FIFO named
- * like a bundle must not hang.
+ * A symbolic link in an inbox others write to could name any file, and opening a FIFO named like a bundle must not hang.
  * @throws NixmakerError `not-a-bundle` for anything but a regular file, `io-error`
  */
 export async function openBundleFile(path: string): Promise<BundleFile> {
-  let handle: FileHandle;
   try {
-    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return bundleFileOf(await openPlainFile(path), path);
   } catch (cause) {
-    if (hasErrno(cause, 'ELOOP')) throw new NixmakerError('not-a-bundle', 'it is a symbolic link', { cause });
+    if (hasErrno(cause, 'ELOOP', 'EFTYPE'))
+      throw new NixmakerError('not-a-bundle', messageOf(cause), { cause });
     throw new NixmakerError('io-error', `it can’t be opened: ${messageOf(cause)}`, { cause });
   }
-  const stat = await handle.stat();
-  if (!stat.isFile()) {
-    await handle.close();
-    throw new NixmakerError('not-a-bundle', 'it is not a regular file');
-  }
-  return bundleFileOf(handle, path);
 }
 
 /** Opened for as long as the work takes. @throws NixmakerError as `openBundleFile` */
@@ -96,18 +90,27 @@ export function bundleFileOf(handle: FileHandle, name: string): BundleFile {
     }
     return done;
   };
+  const size = async (): Promise<number> => (await handle.stat()).size;
   return {
     name,
-    size: async () => (await handle.stat()).size,
-    read: exactly(readInto),
+    size,
+    read: exactly({ size, readInto }),
     readInto,
     close: () => handle.close(),
   };
 }
 
-/** @throws NixmakerError `bundle-truncated` */
-export function exactly(readInto: BundleFile['readInto']): BundleFile['read'] {
+/**
+ * Threat: sizes are somebody else’s word. Nothing is allocated for what is not there, nor for more than any part of a bundle has,
+ * though a file has it as a hole: past 2 GiB Node.js does not fail but aborts.
+ * @throws NixmakerError `bundle-truncated`, `bundle-malformed`
+ */
+export function exactly({ size, readInto }: Pick<BundleFile, 'size' | 'readInto'>): BundleFile['read'] {
   return async (position, length) => {
+    const there = await size();
+    if (position + length > there) throw new NixmakerError('bundle-truncated', `it ends at byte ${there}`);
+    if (length > limits.readAtOnce)
+      throw new NixmakerError('bundle-malformed', `a part of it is said to have ${length} bytes`);
     const buffer = Buffer.alloc(length);
     const got = await readInto(buffer, position);
     if (got < length) throw new NixmakerError('bundle-truncated', `it ends at byte ${position + got}`);

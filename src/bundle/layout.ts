@@ -6,10 +6,12 @@
 import { encryptedMagic, isEncrypted } from '../core/bundle/encrypted.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
+import { mostContentsBytes } from '../core/release/contents-file.ts';
 import type { Manifest } from '../core/release/manifest.ts';
+import { NixSignatures } from '../core/release/nix-signatures.ts';
 import type { BundleFile } from './file.ts';
 import { membersOf } from './members.ts';
-import { type Release, readRelease } from './release.ts';
+import { type Release, readIndex, withUnsigned } from './release.ts';
 import { blockSize, encodeHeader, paddingOf, sizeFromHeader, trailerSize } from './ustar.ts';
 
 export interface BundleHead {
@@ -74,14 +76,20 @@ export async function readAnnouncements(
   file: BundleFile,
   { authentic, head }: { readonly authentic: Authentic; readonly head: BundleHead },
 ): Promise<Announced> {
-  const signed = authentic.manifest.index.size;
-  const index = await readAnnounced(file, head.membersAt, { name: 'index', most: signed });
-  if (index === undefined || index.bytes.length !== signed)
+  const { manifest, digest } = authentic;
+  const signed = manifest.index.size;
+  const first = await readAnnounced(file, head.membersAt, { name: 'index', most: signed });
+  if (first === undefined || first.bytes.length !== signed)
     throw new NixmakerError('bundle-malformed', 'the index does not follow the signatures');
-  const signatures = await readNext(file, index.next, { name: 'nix.sig', most: limits.nixSignatureBytes });
-  const contents = await readNext(file, signatures.next, { name: 'contents', most: limits.contentsBytes });
-  const files = { index: index.bytes, nixSignatures: signatures.bytes, contents: contents.bytes };
-  return { release: readRelease(authentic, files), membersAt: contents.next };
+  const index = readIndex(first.bytes, manifest);
+  // These two are whoever’s carried the bundle: no more of them is read than goes with what was signed.
+  const signatures = await readNext(file, first.next, { name: 'nix.sig', most: NixSignatures.most(index) });
+  const contents = await readNext(file, signatures.next, {
+    name: 'contents',
+    most: mostContentsBytes(index),
+  });
+  const unsigned = { nixSignatures: signatures.bytes, contents: contents.bytes };
+  return { release: withUnsigned({ manifest, digest, index }, unsigned), membersAt: contents.next };
 }
 
 async function readNext(

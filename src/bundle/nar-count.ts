@@ -81,6 +81,7 @@ export class NarCounter {
     let at = 0;
     while (this.#fault === undefined) {
       at = this.#pass(data, at);
+      if (this.#fault !== undefined) break;
       if (this.#state === 'end' && at < data.length) this.#fault = 'it goes on after its end';
       if (this.#state === 'end' || this.#contents > 0 || this.#padding > 0 || at + 8 > data.length) break;
       const length = data.readUInt32LE(at) + data.readUInt32LE(at + 4) * 2 ** 32;
@@ -95,7 +96,10 @@ export class NarCounter {
       }
       const end = at + 8 + length + paddingOf(length);
       if (end > data.length) break;
-      if (!isZero(data, at + 8 + length, end)) this.#fault = 'there are bytes between its strings';
+      if (!isZero(data, at + 8 + length, end)) {
+        this.#fault = 'there are bytes between its strings';
+        break;
+      }
       this.#take(data.toString('latin1', at + 8, at + 8 + length));
       at = end;
     }

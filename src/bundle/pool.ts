@@ -8,18 +8,18 @@ import { basename, dirname, join } from 'node:path';
 import { poolFolder } from '../core/bundle/pool-folder.ts';
 import { insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { limits } from '../core/limits.ts';
 import { encodeNix32 } from '../core/nix32.ts';
-import { type Piece, pieceName } from '../core/release/contents-file.ts';
+import { mostContentsBytes, type Piece, pieceName } from '../core/release/contents-file.ts';
 import { formatOf, type Manifest } from '../core/release/manifest.ts';
+import { NixSignatures } from '../core/release/nix-signatures.ts';
 import { isHostName } from '../core/schema.ts';
-import { isFolder } from '../files/read.ts';
+import { isForeignFolder, withForeign } from '../files/foreign.ts';
 import type { OpenedBundle, PieceReader } from './contents.ts';
 import { readSmall } from './file.ts';
 import type { Authentic } from './layout.ts';
 import { distinctPieces } from './members.ts';
 import { openParts, type Parts, sizeOfParts } from './parts.ts';
-import { type Release, readRelease } from './release.ts';
+import { type Release, readIndex, withUnsigned } from './release.ts';
 
 /** What lies in an entry’s folder. */
 export const entryFiles = ['manifest.json', 'manifest.sig', 'contents', 'meta'] as const;
@@ -58,8 +58,8 @@ export async function listPool(root: string, only?: string): Promise<PoolEntry[]
 }
 
 async function foldersIn(folder: string): Promise<string[]> {
-  const reading = readdir(folder, { withFileTypes: true });
-  const entries = await reading.catch(insteadOf(['ENOENT', 'ENOTDIR'], []));
+  const reading = withForeign(folder, ({ path }) => readdir(path, { withFileTypes: true }));
+  const entries = await reading.catch(insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], []));
   // Names that begin with a dot are unfinished work, ours or a carrier's.
   return entries
     .flatMap((e) => (e.isDirectory() && !e.name.startsWith('.') ? [e.name] : []))
@@ -84,19 +84,24 @@ const cacheOfEntry = (folder: string) => cacheOf(join(folder, '..', '..', '..', 
  * @throws NixmakerError `bundle-truncated` where a part of it is not there (yet), `bundle-altered`, `bundle-malformed`
  */
 export async function readPoolRelease(folder: string, authentic: Authentic): Promise<Release> {
-  const { manifest } = authentic;
+  const { manifest, digest } = authentic;
   const cache = cacheOfEntry(folder);
-  const index = await readSmall(join(cache, indexName(manifest)), limits.indexBytes);
-  const contents = await readSmall(join(folder, 'contents'), limits.contentsBytes);
-  const signatures = await readSmall(join(cache, nixSignaturesName(manifest)), limits.nixSignatureBytes);
-  if (index === undefined || contents === undefined)
-    throw new NixmakerError('bundle-truncated', 'its index or its contents are not there');
-  if (index.length < manifest.index.size)
+  const bytes = await readSmall(join(cache, indexName(manifest)), manifest.index.size);
+  if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is not there');
+  if (bytes.length < manifest.index.size)
     throw new NixmakerError(
       'bundle-truncated',
-      `${index.length} of ${manifest.index.size} bytes of its index are there`,
+      `${bytes.length} of ${manifest.index.size} bytes of its index are there`,
     );
-  return readRelease(authentic, { index, contents, nixSignatures: signatures ?? Buffer.alloc(0) });
+  const index = readIndex(bytes, manifest);
+  // As in a bundle: no more than goes with what was signed.
+  const contents = await readSmall(join(folder, 'contents'), mostContentsBytes(index));
+  if (contents === undefined) throw new NixmakerError('bundle-truncated', 'its contents are not there');
+  const nixSignatures = await readSmall(join(cache, nixSignaturesName(manifest)), NixSignatures.most(index));
+  return withUnsigned(
+    { manifest, digest, index },
+    { contents, nixSignatures: nixSignatures ?? Buffer.alloc(0) },
+  );
 }
 
 export interface Measured {
@@ -173,4 +178,4 @@ class PoolReader implements PieceReader {
 }
 
 /** Whether there is anything of ours at the root of a medium. */
-export const hasPool = (root: string): Promise<boolean> => isFolder(join(root, poolFolder));
+export const hasPool = (root: string): Promise<boolean> => isForeignFolder(join(root, poolFolder));

@@ -34,12 +34,19 @@ export function readRelease(
     readonly contents: Buffer;
   },
 ): Release {
-  const index = readIndex(files.index, manifest);
+  return withUnsigned({ manifest, digest, index: readIndex(files.index, manifest) }, files);
+}
+
+/** With what travels beside the index, unsigned. @throws NixmakerError `bundle-malformed` */
+export function withUnsigned(
+  { manifest, digest, index }: SignedIndex & { readonly digest: string },
+  { nixSignatures, contents }: { readonly nixSignatures: Buffer; readonly contents: Buffer },
+): Release {
   return {
     manifest,
     index,
-    nixSignatures: NixSignatures.parse(files.nixSignatures, index),
-    pieces: parseContents(files.contents, { manifestDigest: digest, index }),
-    contentsBytes: files.contents,
+    nixSignatures: NixSignatures.parse(nixSignatures, index),
+    pieces: parseContents(contents, { manifestDigest: digest, index }),
+    contentsBytes: contents,
   };
 }

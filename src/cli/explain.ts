@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { catalogue, safetyOf } from '../core/catalogue.ts';
 import { exitCodes, NixmakerError, type ReasonCode } from '../core/errors.ts';
+import { lines } from '../core/lines.ts';
 import { print, printJson, runVerb } from './terminal/output.ts';
 
 export function defineExplain(program: Command): void {
@@ -28,9 +29,9 @@ function explainCode(text: string | undefined, { json }: { json?: boolean }): nu
     return { code, what, safety: safetyOf(code), next, exit };
   });
   if (json === true) printJson({ schema: 1, codes: entries });
-  else if (text === undefined) for (const { code, what } of entries) print(`${code}: ${what}\n`);
+  else if (text === undefined) for (const { code, what } of entries) print(lines`${code}: ${what}\n`);
   else
     for (const { what, safety, next, exit } of entries)
-      print(`${what}\n${safety}\nNext: ${next}\nExit code ${exit}.\n`);
+      print(lines`${what}\n${safety}\nNext: ${next}\nExit code ${exit}.\n`);
   return exitCodes.done;
 }

@@ -25,6 +25,15 @@ process.on('exit', () => {
   process.exitCode ??= exitCodes.fault;
 });
 
+/** In our own words: Node.js would print what was thrown as it is, with whatever acts on a terminal. */
+async function fail(error: unknown): Promise<void> {
+  const { printFault } = await import('./terminal/output.ts');
+  printFault(error);
+  process.exit(exitCodes.fault);
+}
+
+process.on('uncaughtException', (error) => void fail(error));
+
 async function main(): Promise<void> {
   try {
     const { makeProgram } = await import('./program.ts');
@@ -32,7 +41,7 @@ async function main(): Promise<void> {
     process.exitCode ??= exitCodes.done;
   } catch (error) {
     const { CommanderError } = await import('commander');
-    if (!(error instanceof CommanderError)) throw error;
+    if (!(error instanceof CommanderError)) return fail(error);
     process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   }
 }

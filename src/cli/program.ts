@@ -25,6 +25,7 @@ import { defineMetrics } from './target/metrics.ts';
 import { defineOperations } from './target/operations.ts';
 import { defineRollback } from './target/rollback.ts';
 import { defineStatus } from './target/status.ts';
+import { forCommander } from './terminal/output.ts';
 import { defineActivate } from './units/activate.ts';
 import { defineAgent } from './units/agent.ts';
 import { defineCheckHealth } from './units/check-health.ts';
@@ -77,6 +78,7 @@ export function makeProgram(version: string): Command {
     .description('Updates for NixOS machines that nothing can reach over a network.')
     .version(version)
     .showSuggestionAfterError()
+    .configureOutput(forCommander)
     .exitOverride();
 
   for (const define of [...deskVerbs, ...targetVerbs]) define(program);

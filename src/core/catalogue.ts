@@ -146,6 +146,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The sequence of the bundle is further ahead than the policy of this machine allows.',
     next: 'Build with a sequence that follows the last one, or raise `limits.sequenceJump` in the policy.',
   },
+  'created-ahead': {
+    exit: no,
+    what: 'The bundle was signed for a time further ahead of this machine’s clock than its policy allows.',
+    next: 'See which of the two is wrong. Where it is this machine’s clock, set it (`timedatectl set-time`) and drop the bundle again; where it is the desk’s, build again. Nothing of that time was remembered.',
+  },
   'keyring-gap': {
     exit: no,
     what: 'The keyring is not the one that follows the one this machine has.',
@@ -170,6 +175,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: no,
     what: 'This very bundle was tried before and could not be activated.',
     next: 'Bring a corrected bundle with a higher sequence.',
+  },
+  'cut-off-before': {
+    exit: no,
+    what: 'The agent was cut off again and again while it was at work on this file (it crashed, was killed, or ran out of memory), so the file is set aside.',
+    next: 'Look for the reason in `journalctl -u nixmaker`, and bring another bundle. To have this file tried again, give it a new date (`touch`), or take it by hand: `nixmaker switch --tarball FILE`.',
   },
   'operation-forbidden': {
     exit: no,
@@ -333,6 +343,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The system carries source code or another host’s system with it.',
     next: 'Remove the reference shown (often the flake’s `self` or `./.` in a string), or build without `--forbid-source`.',
   },
+  'secret-in-flake': {
+    exit: exitCodes.usage,
+    what: 'A secret key is part of the flake: Nix would copy it into the store, which every user can read, and perhaps into a bundle.',
+    next: 'Move it out of the flake’s folder (`--key ../fleet-1.secret`), or make the folder a git repository that does not track it. A key that was built with before is in the Nix store: make a new one.',
+  },
+  'output-in-flake': {
+    exit: exitCodes.usage,
+    what: 'The bundles would lie in the flake’s own folder, all of which Nix copies at each evaluation.',
+    next: 'Write them elsewhere (`-d ../out`), or make the folder a git repository.',
+  },
+  'source-changed': {
+    exit: fault,
+    what: 'The flake’s files were changed while it was being built.',
+    next: 'Run it again when nothing changes them, or commit them first: a commit stays as it is.',
+  },
   'last-bundle-unreadable': {
     exit: fault,
     what: 'The last bundle of this host can’t be read, so the next sequence is unknown.',
@@ -368,6 +393,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The receipt is of a host whose key is not known here.',
     next: 'Compare the key with what `nixmaker host-key` prints at that machine, then run `nixmaker collect --enrol`.',
   },
+  'host-key-changed': {
+    exit: bad,
+    what: 'The receipt is signed, but by another key than the one that is known of this host.',
+    next: 'If the machine was installed anew: compare the key with what `nixmaker host-key` prints there, then run `nixmaker collect --replace HOST --reason TEXT`. If not, somebody poses as it.',
+  },
+  'no-medium': {
+    exit: fault,
+    what: 'There is no medium at that place.',
+    next: 'Mount the medium, or correct the path, and run the command again.',
+  },
   'activation-failed': {
     exit: fault,
     touched: true,
@@ -379,6 +414,12 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     touched: true,
     what: 'The boot menu did not hold both the new system and the one to go back to; the previous one was put back.',
     next: 'Let the boot loader keep at least two entries (`boot.loader.*.configurationLimit`), then bring a bundle with a higher sequence.',
+  },
+  'configuration-unusable': {
+    exit: fault,
+    touched: true,
+    what: 'The new system leaves nixmaker a policy, settings or keyring that it can’t use; the previous one was put back.',
+    next: 'Read in the detail what is wrong with which file, correct it in the system’s configuration, and bring a bundle with a higher sequence.',
   },
   'health-failed': {
     exit: fault,

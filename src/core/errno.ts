@@ -19,3 +19,15 @@ export function insteadOf<T>(codes: readonly string[], value: T): (error: unknow
 
 /** For `catch`: the value where there is no such file or folder. */
 export const ifMissing = <T>(value: T): ((error: unknown) => T) => insteadOf(['ENOENT'], value);
+
+/** errno(3) of Linux, for what the system’s file systems call damaged and Node.js has no name for. */
+const damage = new Map([
+  [-117, 'EUCLEAN'],
+  [-74, 'EBADMSG'],
+]);
+
+/** The name of an error that says that a file system is damaged. */
+export function damageOf(error: unknown): string | undefined {
+  const errno = (error as { readonly errno?: unknown } | null | undefined)?.errno;
+  return typeof errno === 'number' ? damage.get(errno) : undefined;
+}

@@ -47,11 +47,13 @@ export type PolicyCode =
   | 'sequence-older'
   | 'sequence-conflict'
   | 'sequence-jump'
+  | 'created-ahead'
   | 'keyring-gap'
   | 'key-not-valid'
   | 'role-missing'
   | 'over-limit'
   | 'failed-before'
+  | 'cut-off-before'
   | 'operation-forbidden'
   | 'missing-input'
   | 'base-missing';
@@ -91,6 +93,9 @@ export type FaultCode =
   | 'no-such-generation'
   | 'host-name-unusable'
   | 'source-in-closure'
+  | 'secret-in-flake'
+  | 'output-in-flake'
+  | 'source-changed'
   | 'last-bundle-unreadable'
   | 'bundle-too-large'
   | 'medium-full'
@@ -98,8 +103,11 @@ export type FaultCode =
   | 'medium-failing'
   | 'receipt-malformed'
   | 'host-not-enrolled'
+  | 'host-key-changed'
+  | 'no-medium'
   | 'activation-failed'
   | 'no-boot-entry'
+  | 'configuration-unusable'
   | 'health-failed'
   | 'check-failed'
   | 'boot-failed'
@@ -135,12 +143,21 @@ export function messageOf(error: unknown): string {
   return printable(text);
 }
 
+/** Controls (C0, C1), what is invisible or turns the direction of text, tag characters, and halves of pairs. */
+const unseen = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+
 /**
- * Makes text from outside safe to show on a terminal, in a log line and in a report: control characters and
- * Unicode direction overrides become a visible escape. Threat: a bundle whose notes repaint the operator's screen.
+ * Each character that would not be seen as itself becomes `\uXXXX`: in JSON it still means the same, elsewhere it can be seen. Newlines
+ * stay. Threat: notes, a file’s name or a message that repaint the operator’s screen, or say other things to a person than to a program.
  */
-export function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (c) =>
-    c === '\n' ? ' ' : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+export function visible(text: string): string {
+  return text.replace(unseen, (found) =>
+    Array.from(
+      { length: found.length },
+      (_, i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`,
+    ).join(''),
   );
 }
+
+/** One field from outside, safe to show on a terminal, in a log line and in a report: `visible`, and on one line. */
+export const printable = (text: string): string => visible(text.replaceAll('\n', ' '));

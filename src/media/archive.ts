@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
 import { ifMissing } from '../core/errno.ts';
 import { given } from '../core/given.ts';
-import { openFolder } from '../files/folder.ts';
+import { openForeign, openForeignIn } from '../files/foreign.ts';
 import { writeBeside } from '../files/write.ts';
 import type { Candidate } from './inbox.ts';
 import { retainNewest } from './retain.ts';
@@ -32,9 +32,9 @@ export async function archive(
   { inbox, folder, report, keep }: { inbox: string; folder: string; report: string; keep: number },
 ): Promise<Archived> {
   await mkdir(join(inbox, folder), { recursive: true });
-  const target = await openFolder(join(inbox, folder));
+  const target = await openForeign(join(inbox, folder));
   try {
-    const source = await openFolder(dirname(candidate.path));
+    const source = await openForeign(dirname(candidate.path));
     try {
       const name = await moveTo(candidate, { source: source.path, target: target.path });
       // Whoever waits for the name finds all of it.
@@ -66,10 +66,14 @@ async function moveTo(
   }
   const name = await freeName(target, { stem: basename(file, '.tar.gz'), extension: '' });
   await mkdir(join(target, name));
-  for (const companion of classicCompanions) {
-    await rename(join(source, companion), join(target, name, companion)).catch(ifMissing(undefined));
+  const { path: pair, handle } = await openForeignIn({ path: target }, name);
+  try {
+    for (const companion of classicCompanions)
+      await rename(join(source, companion), join(pair, companion)).catch(ifMissing(undefined));
+    await rename(join(source, file), join(pair, file));
+  } finally {
+    await handle.close();
   }
-  await rename(join(source, file), join(target, name, file));
   return name;
 }
 

@@ -5,9 +5,9 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasErrno, insteadOf } from '../core/errno.ts';
+import { damageOf, hasErrno, insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
-import { type OpenFolder, openFolder } from '../files/folder.ts';
+import { type OpenFolder, openForeign, openForeignIn } from '../files/foreign.ts';
 import { writeBeside } from '../files/write.ts';
 
 export interface Delivery {
@@ -26,13 +26,14 @@ export async function deliver(
 ): Promise<void> {
   const opened: OpenFolder[] = [];
   try {
-    let folder = await openFolder(root, { followLink: true });
+    // A carrier’s folder may itself be a link: followed only where nobody but root can have put it there.
+    let folder = await openForeign(root, 'follow');
     opened.push(folder);
     const { dev } = await folder.handle.stat();
     for (const name of folders) {
       const path = join(folder.path, name);
       await mkdir(path, { mode: 0o755 }).catch(insteadOf(['EEXIST'], undefined));
-      folder = await openFolder(path);
+      folder = await openForeignIn(folder, name);
       opened.push(folder);
       if ((await folder.handle.stat()).dev !== dev)
         throw new NixmakerError('medium-read-only', `${name} is another file system`);
@@ -56,13 +57,15 @@ async function writeOne(folder: string, { name, text }: Delivery): Promise<void>
 /** What a medium itself says no to; anything else is passed on. */
 export function asMediumError(error: unknown, medium: string): unknown {
   if (error instanceof NixmakerError) return error;
+  const damage = damageOf(error);
   const { code = '' } = error as NodeJS.ErrnoException;
   const told = (reason: 'medium-full' | 'medium-read-only' | 'medium-failing') =>
-    new NixmakerError(reason, `${medium}: ${code}`, { cause: error });
+    new NixmakerError(reason, `${medium}: ${damage ?? code}`, { cause: error });
   if (hasErrno(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) return told('medium-full');
   // A link or a file in the place of a folder, too: nothing can be written there.
-  if (hasErrno(error, 'EROFS', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'EISDIR'))
+  if (hasErrno(error, 'EROFS', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'EISDIR', 'ERR_FS_EISDIR'))
     return told('medium-read-only');
-  if (hasErrno(error, 'EIO', 'ENODEV', 'ENXIO', 'ENOENT', 'ESTALE')) return told('medium-failing');
+  if (damage !== undefined || hasErrno(error, 'EIO', 'ENODEV', 'ENXIO', 'ENOENT', 'ESTALE'))
+    return told('medium-failing');
   return error;
 }

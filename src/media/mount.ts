@@ -27,9 +27,9 @@ export async function mountMedium(
 ): Promise<string> {
   const target = join(directory, name);
   await mkdir(target, { recursive: true, mode: 0o755 });
-  const readable = fileSystem === 'vfat' || fileSystem === 'exfat' ? ',umask=0022' : '';
-  const options = `${mountOptions(fileSystem)}${readable}`;
-  const complaint = await mount(run, { device, fileSystem, options, target });
+  const options = mountOptions(fileSystem, 'read');
+  const complaint =
+    (await setDevice(run, '--setro', device)) ?? (await mount(run, { device, fileSystem, options, target }));
   if (complaint === undefined) return target;
   await rmdir(target).catch(() => undefined);
   throw new NixmakerError('io-error', `${device} can’t be mounted: ${complaint}`);
@@ -45,10 +45,9 @@ export async function whileWritable(
   work: () => Promise<void>,
 ): Promise<void> {
   await mkdir(target, { recursive: true, mode: 0o700 });
-  const options = mountOptions(fileSystem)
-    .replace(/^ro,/, 'rw,')
-    .replace(/,noload$/, '');
-  const complaint = await mount(run, { device, fileSystem, options, target });
+  const options = mountOptions(fileSystem, 'write');
+  const complaint =
+    (await setDevice(run, '--setrw', device)) ?? (await mount(run, { device, fileSystem, options, target }));
   if (complaint !== undefined) throw new NixmakerError('medium-read-only', `${device}: ${complaint}`);
   try {
     await work();
@@ -57,6 +56,20 @@ export async function whileWritable(
     const unmounted = await run('umount', [target], { timeout: 120_000 });
     if (unmounted.exitCode !== 0) await run('umount', ['--lazy', target], { timeout: 30_000 });
   }
+}
+
+/**
+ * `ro` is a file system’s promise, and ext4 writes all the same: it deletes what a superblock calls orphans, and notes errors.
+ * Where the device itself is read-only nothing is. Its unit takes that back when it stops (nixmaker-medium@.service).
+ * @returns why not
+ */
+async function setDevice(
+  run: ProcessRunner,
+  how: '--setro' | '--setrw',
+  device: string,
+): Promise<string | undefined> {
+  const result = await run('blockdev', [how, device], { timeout: 30_000 });
+  return result.exitCode === 0 ? undefined : complaintOf(result, 'blockdev(8) said nothing');
 }
 
 /** @returns why not, where it is not mounted */

@@ -1,5 +1,6 @@
 /** Which media are mounted, as findmnt(8) tells, and which of them the policy lets bundles be taken from. */
-import { stat } from 'node:fs/promises';
+import { readFile, readlink, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import * as z from 'zod';
 import type { SourcesPolicy } from '../core/policy/policy.ts';
 import type { ProcessRunner } from '../core/ports.ts';
@@ -13,6 +14,7 @@ export interface Mount {
   /** Major and minor number of the device, `8:1`; major 0 where there is none (tmpfs, NFS, FUSE). */
   readonly device: string;
   readonly readOnly: boolean;
+  readonly options: readonly string[];
   /** Of the file system; empty where it has none, or nobody has told udev. */
   readonly label: string;
   readonly uuid: string;
@@ -37,15 +39,21 @@ export async function listMounts(run: ProcessRunner): Promise<Mount[]> {
   const columns = ['--output', 'TARGET,SOURCE,FSTYPE,MAJ:MIN,OPTIONS,LABEL,UUID'];
   const result = await run('findmnt', ['--json', '--list', ...columns], { timeout: 10_000 });
   if (result.exitCode !== 0) return [];
-  return table.parse(JSON.parse(result.stdout)).filesystems.map((row) => ({
+  return table.parse(JSON.parse(result.stdout)).filesystems.map(toMount);
+}
+
+function toMount(row: z.infer<typeof table>['filesystems'][number]): Mount {
+  const options = (row.options ?? '').split(',');
+  return {
     target: row.target,
     source: row.source ?? '',
     fileSystem: row.fstype ?? '',
     device: row['maj:min']?.trim() ?? '',
-    readOnly: (row.options ?? '').split(',').includes('ro'),
+    readOnly: options.includes('ro'),
+    options,
     label: row.label ?? '',
     uuid: row.uuid ?? '',
-  }));
+  };
 }
 
 const blockDevices = '/sys/dev/block';
@@ -54,6 +62,23 @@ const blockDevices = '/sys/dev/block';
 export async function isThere({ device }: Pick<Mount, 'device'>): Promise<boolean> {
   if (device === '' || device.startsWith('0:') || !(await exists(blockDevices))) return true;
   return exists(`${blockDevices}/${device}`);
+}
+
+/**
+ * Whether the kernel panics where this file system is damaged. An ext4 superblock can ask for that, and is heard unless whoever
+ * mounts says otherwise; mount tables pass over what the superblock has said, `/proc/fs/ext4/DEVICE/options` does not.
+ */
+export async function panicsOnError({
+  device,
+  fileSystem,
+  options,
+}: Pick<Mount, 'device' | 'fileSystem' | 'options'>): Promise<boolean> {
+  if (options.includes('errors=panic')) return true;
+  if (!/^ext[234]$/.test(fileSystem)) return false;
+  // Without sysfs, or where a device is just going, nobody knows.
+  const name = basename(await readlink(`${blockDevices}/${device}`).catch(() => ''));
+  const all = await readFile(`/proc/fs/ext4/${name}/options`, 'utf8').catch(() => '');
+  return all.split('\n').includes('errors=panic');
 }
 
 async function exists(path: string): Promise<boolean> {

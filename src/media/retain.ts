@@ -2,6 +2,7 @@
 import { lstat, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifMissing, insteadOf } from '../core/errno.ts';
+import { openForeignIn } from '../files/foreign.ts';
 
 /**
  * Removes all but the newest archived bundles, and the reports beside them. What has no report was put there by somebody
@@ -23,16 +24,29 @@ export async function retainNewest(
   }
   const old = archived.toSorted((a, b) => b.at - a.at).slice(keep);
   for (const { name } of old) {
-    await removeBundle(join(folder, name), companions);
+    await removeBundle({ folder, name, companions });
     await unlink(join(folder, `${name}.txt`)).catch(ifMissing(undefined));
   }
   return old.map(({ name }) => name);
 }
 
-async function removeBundle(path: string, companions: readonly string[]): Promise<void> {
+interface OldBundle {
+  readonly folder: string;
+  readonly name: string;
+  readonly companions: readonly string[];
+}
+
+async function removeBundle({ folder, name, companions }: OldBundle): Promise<void> {
+  const path = join(folder, name);
   if (!(await lstat(path)).isDirectory()) return unlink(path).catch(ifMissing(undefined));
-  const tarballs = (await readdir(path)).filter((name) => name.endsWith('.tar.gz'));
-  for (const name of [...companions, ...tarballs]) await unlink(join(path, name)).catch(ifMissing(undefined));
+  const { path: pair, handle } = await openForeignIn({ path: folder }, name);
+  try {
+    const tarballs = (await readdir(pair)).filter((file) => file.endsWith('.tar.gz'));
+    for (const file of [...companions, ...tarballs])
+      await unlink(join(pair, file)).catch(ifMissing(undefined));
+  } finally {
+    await handle.close();
+  }
   // Somebody else’s file in it keeps it.
   await rmdir(path).catch(insteadOf(['ENOTEMPTY'], undefined));
 }

@@ -1,7 +1,15 @@
 /** Being told that files were written. */
 import { watch } from 'chokidar';
 
-/** @param files need not be there yet */
+/**
+ * Threat: what others put in the place of a file, a link to the root of the file system, to have all of it watched.
+ * @param files need not be there yet
+ */
 export function watchFiles(files: readonly string[], onChange: () => void): { close(): Promise<void> } {
-  return watch([...files], { ignoreInitial: true }).on('all', onChange);
+  // What is missing is watched for from above: there, too, only what leads to it.
+  const ignored = (path: string) => !files.some((file) => file === path || file.startsWith(`${path}/`));
+  const options = { ignoreInitial: true, followSymlinks: false, ignored };
+  return watch([...files], options)
+    .on('all', onChange)
+    .on('error', onChange);
 }

@@ -2,7 +2,8 @@
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { describeIssues, drvPath, storePath } from '../core/schema.ts';
-import { type NixContext, nix } from './command.ts';
+import type { StorePath } from '../core/store-path.ts';
+import { legacyNix, type NixContext, nix } from './command.ts';
 
 const names = z.array(z.string());
 const evaluated = z.object({ derivation: drvPath, toplevel: storePath, system: z.string() });
@@ -12,7 +13,21 @@ const metadata = z.object({
   dirtyRevision: z.string().optional(),
   /** Seconds since 1970: the commit's time, or the newest file's. */
   lastModified: z.number().int().optional(),
+  /** The flake as it was taken, in the store. */
   path: storePath.optional(),
+  /** The locked reference as text, and its parts (nix3-flake(1)). */
+  url: z.string().optional(),
+  locked: z
+    .object({
+      type: z.string(),
+      path: z.string().optional(),
+      dir: z.string().optional(),
+      narHash: z.string().optional(),
+      rev: z.string().optional(),
+      revCount: z.number().int().optional(),
+      lastModified: z.number().int().optional(),
+    })
+    .optional(),
 });
 
 export type EvaluatedHost = z.infer<typeof evaluated>;
@@ -48,6 +63,15 @@ export async function readFlakeMetadata(context: NixContext, flake: string): Pro
     metadata,
     await nix(context, ['flake', 'metadata', '--json', flake], { failure: 'evaluation-failed' }),
   );
+}
+
+/** Makes the link a garbage-collector root of a flake’s source. */
+export async function holdSource(
+  context: NixContext,
+  { path, link }: { readonly path: StorePath; readonly link: string },
+): Promise<void> {
+  const args = ['--realise', path, '--add-root', link, '--indirect'];
+  await legacyNix(context, { program: 'nix-store', args });
 }
 
 function read<T extends z.ZodType>(schema: T, text: string): z.output<T> {

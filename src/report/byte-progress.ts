@@ -1,4 +1,5 @@
 /** Progress counted in bytes: a bar on a terminal, a line now and then everywhere else. Always on standard error. */
+import { type Lines, lines } from '../core/lines.ts';
 import type { Terminal } from './host-progress.ts';
 import { bytes } from './tables.ts';
 
@@ -20,14 +21,19 @@ const drawEvery = 100;
 const lineEvery = 10_000;
 const barCells = 24;
 
+interface DrawnTerminal extends Terminal {
+  /** Draws a line in the place of the one before. */
+  readonly redraw: (line: Lines) => void;
+}
+
 /** @param now milliseconds on a clock that never jumps */
-export function makeByteProgress({ isTTY, write }: Terminal, now: () => number): ByteProgress {
+export function makeByteProgress({ isTTY, write, redraw }: DrawnTerminal, now: () => number): ByteProgress {
   const started = now();
   let last = Number.NEGATIVE_INFINITY;
   let title = '';
   let drawn = false;
   const draw = (step: ByteStep) => {
-    write(`\r\u001b[2K${describeStep(step, now() - started)}`);
+    redraw(lines`${describeStep(step, now() - started)}`);
     drawn = true;
   };
   return {
@@ -36,11 +42,11 @@ export function makeByteProgress({ isTTY, write }: Terminal, now: () => number):
       if (!due && step.title === title && (!isTTY || step.done < step.total)) return;
       last = now();
       if (isTTY) draw(step);
-      else write(`${describeStep(step, now() - started)}\n`);
+      else write(lines`${describeStep(step, now() - started)}\n`);
       title = step.title;
     },
     end: () => {
-      if (drawn) write('\n');
+      if (drawn) write(lines`\n`);
       drawn = false;
     },
   };

@@ -1,5 +1,6 @@
 /** Events of a run as short lines for a person at the command line; the agent logs them with pino instead. */
 import { messageOf } from '../core/errors.ts';
+import { type Lines, lines } from '../core/lines.ts';
 import type { EventSink } from '../core/ports.ts';
 
 const sentences: Readonly<Record<string, string>> = {
@@ -14,11 +15,11 @@ const sentences: Readonly<Record<string, string>> = {
   'rolling-back': 'putting the previous system back',
 };
 
-export function makeConsoleLog(write: (text: string) => void, verbose: boolean): EventSink {
+export function makeConsoleLog(write: (text: Lines) => void, verbose: boolean): EventSink {
   return ({ event, level, transaction: _transaction, ...fields }) => {
     const sentence = sentences[event];
-    if (sentence !== undefined) write(`${sentence}\n`);
-    else if (event === 'notice') write(`note: ${messageOf(fields.text)}\n`);
-    else if (verbose && level !== 'debug') write(`${event} ${messageOf(JSON.stringify(fields))}\n`);
+    if (sentence !== undefined) write(lines`${sentence}\n`);
+    else if (event === 'notice') write(lines`note: ${messageOf(fields.text)}\n`);
+    else if (verbose && level !== 'debug') write(lines`${event} ${JSON.stringify(fields)}\n`);
   };
 }

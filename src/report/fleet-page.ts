@@ -4,54 +4,26 @@
  */
 import { catalogue } from '../core/catalogue.ts';
 import { printable } from '../core/errors.ts';
+import {
+  type Condition,
+  conditions,
+  conditionWords,
+  daysSince,
+  goodStates,
+  type JudgedBy,
+  type Judgement,
+  judgeHost,
+  type PageHost,
+  type PageRun,
+} from './fleet-condition.ts';
 import { fleetStyle } from './fleet-style.ts';
 import { bytes } from './tables.ts';
 
-export interface PageRun {
-  readonly at: string;
-  readonly state: string;
-  readonly code: string | undefined;
-  readonly sequence: number | undefined;
-}
-
-export interface PageHost {
-  readonly host: string;
-  /** When it last wrote a receipt, by its own clock. */
-  readonly at: string;
-  /** Oldest first. */
-  readonly runs: readonly PageRun[];
-  readonly detail: string | undefined;
-  readonly sequence: number | undefined;
-  readonly versions: {
-    readonly nixos?: string | undefined;
-    readonly nixmaker?: string | undefined;
-    readonly kernel?: string | undefined;
-  };
-  readonly failedUnits: readonly string[] | undefined;
-  readonly freeBytes: number | undefined;
-  readonly restartNeeded: boolean;
-  /** Newest bundle at the desk, where bundles were given to compare with. */
-  readonly available?: { readonly sequence: number; readonly bytes: number } | undefined;
-}
-
-export interface FleetPage {
+export interface FleetPage extends JudgedBy {
   readonly hosts: readonly PageHost[];
-  readonly now: Date;
-  /** Days after which a host without a visit is called stale. */
-  readonly staleAfter: number;
+  /** Names of hosts that are no more. */
+  readonly retired: readonly string[];
 }
-
-const dayMilliseconds = 86_400_000;
-/** What waits for a restart has gone well so far. */
-const good = new Set(['committed', 'superseded', 'pending']);
-
-type Condition = 'well' | 'waits' | 'unwell' | 'stale';
-const conditionWords: Readonly<Record<Condition, string>> = {
-  well: 'well',
-  waits: 'waits for a restart',
-  unwell: 'needs somebody',
-  stale: 'not visited',
-};
 
 /** After a number, of one or of many. */
 const countWords: Readonly<Record<Condition, string>> = {
@@ -60,24 +32,17 @@ const countWords: Readonly<Record<Condition, string>> = {
   unwell: 'in need of somebody',
 };
 
-export function conditionOf({ runs, failedUnits, restartNeeded, at }: PageHost, page: FleetPage): Condition {
-  const last = runs.at(-1);
-  if (last !== undefined && !good.has(last.state)) return 'unwell';
-  if (failedUnits !== undefined && failedUnits.length > 0) return 'unwell';
-  if (daysSince(at, page.now) > page.staleAfter) return 'stale';
-  return last?.state === 'pending' || restartNeeded ? 'waits' : 'well';
-}
-
 export function renderFleetPage(page: FleetPage): string {
-  const order: readonly Condition[] = ['unwell', 'stale', 'waits', 'well'];
+  const { compare } = new Intl.Collator('en', { numeric: true });
   const hosts = page.hosts
-    .map((host) => ({ host, condition: conditionOf(host, page) }))
+    .map((host) => ({ host, ...judgeHost(host, page) }))
     .sort(
       (a, b) =>
-        order.indexOf(a.condition) - order.indexOf(b.condition) || (a.host.host < b.host.host ? -1 : 1),
+        conditions.indexOf(a.condition) - conditions.indexOf(b.condition) ||
+        compare(a.host.host, b.host.host),
     );
   const count = (condition: Condition) => hosts.filter((h) => h.condition === condition).length;
-  const summary = order.map((c) => `<li class="${c}"><b>${count(c)}</b> ${countWords[c]}</li>`).join('');
+  const summary = conditions.map((c) => `<li class="${c}"><b>${count(c)}</b> ${countWords[c]}</li>`).join('');
   const when = page.now.toISOString().slice(0, 16).replace('T', ' ');
   return `<!doctype html>
 <html lang="en">
@@ -96,50 +61,53 @@ ${fleetStyle}</style>
 <h1>Fleet</h1>
 <p>${hosts.length} hosts, by the receipts that were collected until <time datetime="${page.now.toISOString()}">${when} UTC</time>.</p>
 <ul class="summary" aria-label="How many hosts are how">${summary}</ul>
-</header>
+${page.retired.length === 0 ? '' : `<p>Retired: ${page.retired.map(text).join(', ')}.</p>\n`}</header>
 <main id="hosts">
 ${hostsTable(hosts, page)}
 ${nextStick(page.hosts)}
 <section aria-labelledby="details"><h2 id="details">Details</h2>
-${hosts.map(({ host, condition }) => details(host, condition)).join('\n')}
+${hosts.map(details).join('\n')}
 </section>
 </main>
-<footer><p>Written by nixmaker. Times are the hosts’ own clocks, in UTC.</p></footer>
+<footer><p>Written by nixmaker. When a receipt was collected is this desk’s time, those of runs are the hosts’ own clocks; all in UTC.</p></footer>
 </body>
 </html>
 `;
 }
 
-interface Row {
+interface Row extends Judgement {
   readonly host: PageHost;
-  readonly condition: Condition;
 }
 
 function hostsTable(rows: readonly Row[], page: FleetPage): string {
-  if (rows.length === 0) return '<p>No receipt has been collected yet.</p>';
+  if (rows.length === 0) return '<p>No host is known here: no receipt has been collected yet.</p>';
   const heads = [
     'Host',
     'Condition',
-    'Sequence',
+    'Release',
+    'Floor',
     'Last run',
     'NixOS',
     'Failed units',
     'Free',
-    'Visited',
+    'Collected',
     'Runs',
   ];
   const body = rows.map(({ host, condition }) => {
     const last = host.runs.at(-1);
     const cells = [
       `<span class="badge ${condition}">${conditionWords[condition]}</span>`,
-      text(host.sequence),
+      text(host.release),
+      text(host.floor),
       last === undefined
-        ? 'none'
+        ? host.heard
+          ? 'none'
+          : unknown
         : `${text(last.state)}${last.code === undefined ? '' : ` (${text(last.code)})`}`,
       text(host.versions.nixos),
       text(host.failedUnits?.length),
-      host.freeBytes === undefined ? '–' : text(bytes(host.freeBytes)),
-      `<time datetime="${text(host.at)}">${ago(host.at, page.now)}</time>`,
+      host.freeBytes === undefined ? unknown : text(bytes(host.freeBytes)),
+      ago(host.collected, page.now),
       trend(host.runs),
     ];
     const name = `<th scope="row"><a href="#host-${text(host.host)}">${text(host.host)}</a></th>`;
@@ -158,9 +126,9 @@ ${body.join('\n')}
 function trend(runs: readonly PageRun[]): string {
   const shown = runs.slice(-10);
   if (shown.length === 0) return '–';
-  const well = shown.filter((r) => good.has(r.state)).length;
+  const well = shown.filter((r) => goodStates.has(r.state)).length;
   const bars = shown.map((run, i) => {
-    const ok = good.has(run.state);
+    const ok = goodStates.has(run.state);
     return `<rect class="${ok ? 'ok' : 'no'}" x="${i * 8 + 1}" y="${ok ? 1 : 9}" width="5" height="${ok ? 14 : 6}"/>`;
   });
   return `<svg class="trend" role="img" aria-label="${well} of the last ${shown.length} runs went well" viewBox="0 0 80 16" width="80" height="16">${bars.join('')}</svg>`;
@@ -169,26 +137,48 @@ function trend(runs: readonly PageRun[]): string {
 function nextStick(hosts: readonly PageHost[]): string {
   const compared = hosts.filter((h) => h.available !== undefined);
   if (compared.length === 0) return '';
-  const behind = compared.filter(({ available, sequence }) => (available?.sequence ?? 0) > (sequence ?? 0));
+  const items = compared.flatMap((host) => {
+    const wanted = wish(host);
+    return wanted === undefined ? [] : [`<li><b>${text(host.host)}</b>: ${wanted}</li>`];
+  });
+  const behind = compared.filter(isBehind);
   const size = behind.reduce((sum, h) => sum + (h.available?.bytes ?? 0), 0);
-  const items = behind.map(
-    ({ host, sequence, available }) =>
-      `<li><b>${text(host)}</b>: has ${sequence === undefined ? 'none' : text(sequence)}, gets ${text(available?.sequence)}</li>`,
-  );
+  const sum = `<p>${behind.length} bundles, at most ${text(bytes(size))}; less in a pool (<code>nixmaker put</code>).</p>`;
+  const without = hosts.length - compared.length;
+  const rest = without === 0 ? '' : `<p>There is no bundle here of ${without} more.</p>`;
   const said =
-    behind.length === 0
-      ? '<p>Nothing: every host has the newest that is here.</p>'
-      : `<p>${behind.length} bundles, at most ${text(bytes(size))}; less in a pool (<code>nixmaker put</code>).</p><ul>${items.join('')}</ul>`;
+    items.length > 0
+      ? `${sum}<ul>${items.join('')}</ul>${rest}`
+      : rest === ''
+        ? '<p>Nothing: every host has the newest that is here.</p>'
+        : `<p>Nothing: each host of which there is a bundle here has it.</p>${rest}`;
   return `<section aria-labelledby="next"><h2 id="next">What the next stick must carry</h2>${said}</section>`;
 }
 
-function details({ host, runs, detail, versions, failedUnits, at }: PageHost, condition: Condition): string {
+/** What is not known to be there has to be carried. */
+const isBehind = ({ available, floor }: PageHost): boolean =>
+  available !== undefined && available.sequence > (floor ?? 0);
+
+function wish(host: PageHost): string | undefined {
+  const { available, floor, heard } = host;
+  if (isBehind(host)) {
+    const has = floor !== undefined ? `has ${text(floor)}` : heard ? 'has none' : 'what it has is not known';
+    return `${has}, gets ${text(available?.sequence)}`;
+  }
+  if (available !== undefined && floor !== undefined && available.sequence < floor)
+    return `has ${text(floor)}, and must refuse ${text(available.sequence)}, which is the newest here: build with <code>--sequence ${text(floor)}</code>`;
+  return undefined;
+}
+
+function details({ host: page, condition, reasons }: Row): string {
+  const { host, runs, detail, versions, failedUnits, collected, at, former } = page;
   const last = runs.at(-1);
   const entry =
     last?.code !== undefined && Object.hasOwn(catalogue, last.code)
       ? catalogue[last.code as keyof typeof catalogue]
       : undefined;
   const rows: readonly (readonly [string, string | undefined])[] = [
+    ['Why', reasons.join(' ')],
     ['What happened', entry?.what],
     ['Detail', detail],
     ['What to do', entry?.next],
@@ -198,7 +188,9 @@ function details({ host, runs, detail, versions, failedUnits, at }: PageHost, co
     ],
     ['Kernel', versions.kernel],
     ['nixmaker', versions.nixmaker],
-    ['Visited', at],
+    ['Collected', collected ?? unknown],
+    ['By its own clock', at],
+    ['Replaced', former.join('; ')],
   ];
   const list = rows.flatMap(([label, value]) =>
     value === undefined || value === '' ? [] : [`<dt>${label}</dt><dd>${text(value)}</dd>`],
@@ -210,24 +202,29 @@ function details({ host, runs, detail, versions, failedUnits, at }: PageHost, co
       (r) =>
         `<li>${text(r.at.slice(0, 16).replace('T', ' '))}: ${text(r.state)}${r.code === undefined ? '' : ` (${text(r.code)})`}${r.sequence === undefined ? '' : `, sequence ${text(r.sequence)}`}</li>`,
     );
-  const open = condition === 'unwell' ? ' open' : '';
-  return `<details id="host-${text(host)}"${open}><summary>${text(host)} <span class="badge ${condition}">${conditionWords[condition]}</span></summary><dl>${list.join('')}</dl>${history.length === 0 ? '' : `<h3>Last runs</h3><ol>${history.join('')}</ol>`}</details>`;
+  const open = condition === 'unwell' || condition === 'unknown' ? ' open' : '';
+  return `<details id="host-${text(host)}"${open}><summary>${text(host)} <span class="badge ${condition}">${conditionWords[condition]}</span></summary><dl>${list.join('')}</dl>${history.length === 0 ? '' : `<h3>Last runs</h3><ol>${history.join('')}</ol>`}${claims(page.agentSays)}</details>`;
 }
 
-function daysSince(at: string, now: Date): number {
-  return (now.getTime() - Date.parse(at)) / dayMilliseconds;
+function claims(says: PageHost['agentSays']): string {
+  if (says.length === 0) return '';
+  const items = says.map((claim) => `<li>${text(claim.text)}</li>`).join('');
+  return `<h3>What its agent says of bundles that root has not seen; nobody has checked it</h3><ul>${items}</ul>`;
 }
 
-function ago(at: string, now: Date): string {
-  const days = Math.floor(daysSince(at, now));
-  if (!Number.isFinite(days)) return text(at);
-  if (days < 0) return 'in the future';
-  return days === 0 ? 'today' : days === 1 ? 'yesterday' : `${days} days ago`;
+function ago(at: string | undefined, now: Date): string {
+  const days = daysSince(at, now);
+  if (days === undefined) return unknown;
+  const whole = Math.max(0, Math.floor(days));
+  const words = whole === 0 ? 'today' : whole === 1 ? 'yesterday' : `${whole} days ago`;
+  return `<time datetime="${text(at)}">${days < -1 ? 'in the future' : words}</time>`;
 }
+
+const unknown = 'not known';
 
 /** Threat: a host’s receipt that writes into the page. No control characters, and nothing that HTML knows. */
 function text(value: string | number | undefined): string {
-  if (value === undefined) return '–';
+  if (value === undefined) return unknown;
   return printable(String(value))
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

@@ -1,12 +1,12 @@
 /** The style of the fleet page. Colours are 4.5 to 1 or better against their grounds (WCAG 2.2, 1.4.3), in light and in dark. */
 export const fleetStyle = `:root {
   --ground: #ffffff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --link: #0550ae; --raised: #f6f8fa;
-  --well: #116329; --waits: #7d4e00; --unwell: #a40e26; --stale: #57606a;
+  --well: #116329; --waits: #7d4e00; --unwell: #a40e26; --stale: #57606a; --unknown: #6639ba;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #0d1117; --text: #e6edf3; --soft: #9aa4af; --line: #3d444d; --link: #79c0ff; --raised: #161b22;
-    --well: #56d364; --waits: #e3b341; --unwell: #ff8182; --stale: #9aa4af;
+    --well: #56d364; --waits: #e3b341; --unwell: #ff8182; --stale: #9aa4af; --unknown: #d2a8ff;
   }
 }
 * { box-sizing: border-box; }
@@ -18,7 +18,7 @@ a:focus-visible, summary:focus-visible, .scroll:focus-visible { outline: 3px sol
 h1, h2 { line-height: 1.2; }
 .summary { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; list-style: none; padding: 0; }
 .summary b { font-size: 1.5rem; }
-.well { color: var(--well); } .waits { color: var(--waits); } .unwell { color: var(--unwell); } .stale { color: var(--stale); }
+.well { color: var(--well); } .waits { color: var(--waits); } .unwell { color: var(--unwell); } .stale { color: var(--stale); } .unknown { color: var(--unknown); }
 .badge { border: 1px solid currentColor; border-radius: 1rem; padding: .05rem .6rem; white-space: nowrap; font-size: .9rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
@@ -45,7 +45,7 @@ footer { color: var(--soft); border-top: 1px solid var(--line); margin-top: 2rem
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .4rem; }
 }
 @media print {
-  :root { --ground: #ffffff; --text: #000000; --soft: #333333; --line: #999999; --link: #000000; --well: #000000; --waits: #000000; --unwell: #000000; --stale: #000000; }
+  :root { --ground: #ffffff; --text: #000000; --soft: #333333; --line: #999999; --link: #000000; --well: #000000; --waits: #000000; --unwell: #000000; --stale: #000000; --unknown: #000000; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   .skip { display: none; } tr, details { break-inside: avoid; } thead { display: table-header-group; }
   .scroll { overflow: visible; }

@@ -1,6 +1,8 @@
 /** Progress of work over several hosts: listr2 on a terminal, plain lines everywhere else. Always on standard error. */
 import { Listr } from 'listr2';
 import pLimit from 'p-limit';
+import { printable } from '../core/errors.ts';
+import { type Lines, lines } from '../core/lines.ts';
 
 export interface HostOutcome {
   readonly host: string;
@@ -11,7 +13,7 @@ export type HostWork<T extends HostOutcome> = (host: string, say: (text: string)
 
 export interface Terminal {
   readonly isTTY: boolean;
-  readonly write: (text: string) => void;
+  readonly write: (text: Lines) => void;
 }
 
 /** One is written while the next is made ready; what may not go on twice is for the work to say. */
@@ -33,10 +35,10 @@ async function runOnTerminal<T extends HostOutcome>(
 ): Promise<T[]> {
   const outcomes = new Map<string, T>();
   const tasks = hosts.map((host) => ({
-    title: host,
+    title: printable(host),
     task: async (_context: unknown, task: { output: string }) => {
       const outcome = await work(host, (text) => {
-        task.output = text;
+        task.output = printable(text);
       });
       outcomes.set(host, outcome);
       if (outcome.status === 'failed') throw new Error(`${host} failed`);
@@ -60,10 +62,10 @@ async function runInLines<T extends HostOutcome>(
     let step = '';
     const outcome = await work(host, (text) => {
       const [first = ''] = text.split(' ');
-      if (first !== step) terminal.write(`${host}: ${first}\n`);
+      if (first !== step) terminal.write(lines`${host}: ${first}\n`);
       step = first;
     });
-    terminal.write(`${host}: ${outcome.status}\n`);
+    terminal.write(lines`${host}: ${outcome.status}\n`);
     return outcome;
   };
   return pLimit(concurrent).map(hosts, runOne);

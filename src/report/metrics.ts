@@ -18,6 +18,11 @@ export interface MetricsInput {
     readonly code?: string | undefined;
     readonly at: string;
   }[];
+  /** Of all runs, also of those that are no longer in the journal. */
+  readonly totals: {
+    readonly states: Readonly<Record<string, number>>;
+    readonly codes: Readonly<Record<string, number>>;
+  };
 }
 
 const ends = ['committed', 'refused', 'failed', 'rolled-back', 'superseded'] as const;
@@ -50,7 +55,7 @@ export function renderMetrics(input: MetricsInput): Promise<string> {
     '1 where the last health checks passed, 0 where one did not.',
     input.healthy === undefined ? undefined : Number(input.healthy),
   );
-  countRuns(registry, input.runs);
+  countRuns(registry, input.totals);
   tellLastRuns(gauge, input.runs);
   return registry.metrics();
 }
@@ -62,7 +67,7 @@ const gaugesOf = (registry: Registry) => (name: string, help: string, value: num
   if (value !== undefined) new Gauge({ name, help, registers: [registry] }).set(value);
 };
 
-function countRuns(registry: Registry, runs: readonly Run[]): void {
+function countRuns(registry: Registry, { states, codes }: MetricsInput['totals']): void {
   const total = new Counter({
     name: 'nixmaker_runs_total',
     help: 'Bundles by how their run ended.',
@@ -76,10 +81,8 @@ function countRuns(registry: Registry, runs: readonly Run[]): void {
     registers: [registry],
   });
   for (const state of ends) total.inc({ state }, 0);
-  for (const { state, code } of runs) {
-    total.inc({ state });
-    if (code !== undefined) problems.inc({ code });
-  }
+  for (const [state, count] of Object.entries(states)) total.inc({ state }, count);
+  for (const [code, count] of Object.entries(codes)) problems.inc({ code }, count);
 }
 
 function tellLastRuns(gauge: ReturnType<typeof gaugesOf>, runs: readonly Run[]): void {

@@ -2,47 +2,40 @@
 import prettyBytes from 'pretty-bytes';
 import { catalogue } from '../core/catalogue.ts';
 import { printable, type ReasonCode } from '../core/errors.ts';
+import { asLines, joined, type Lines, lines } from '../core/lines.ts';
 import type { Manifest } from '../core/release/manifest.ts';
 
 type Cell = string | number | undefined;
 
 /** Label and value, one a line; values that are unknown are left out. */
-export function fields(rows: readonly (readonly [string, Cell])[]): string {
+export function fields(rows: readonly (readonly [string, Cell])[]): Lines {
   const width = Math.max(...rows.map(([label]) => label.length)) + 2;
-  return rows
-    .filter(([, value]) => value !== undefined)
-    .map(([label, value]) => `${`${label}:`.padEnd(width)}${printable(String(value))}\n`)
-    .join('');
+  const known = rows.filter(([, value]) => value !== undefined);
+  return joined(known.map(([label, value = '']) => lines`${`${label}:`.padEnd(width)}${value}\n`));
 }
 
-export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const lines = [heads, ...rows].map((row) => row.map((cell) => printable(String(cell ?? '-'))));
-  const widths = heads.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines
-    .map(
-      (line) =>
-        `${line
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): Lines {
+  const cells = [heads, ...rows].map((row) => row.map((cell) => printable(String(cell ?? '-'))));
+  const widths = heads.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)));
+  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0));
+  return joined(cells.map((row) => lines`${line(row).join('  ').trimEnd()}\n`));
 }
 
 /** Lines of `fields` that are longer than a terminal is wide go on below their value, broken between words. */
-export function wrapped(text: string, width = 80): string {
-  return text
+export function wrapped(text: Lines, width = 80): Lines {
+  const broken = text
     .split('\n')
     .map((line) => {
       const indent = /^[^ ]+:\s+/.exec(line)?.[0].length ?? /^\S+ \S+:\s+/.exec(line)?.[0].length ?? 0;
       return line.length <= width || indent === 0 ? line : breakLine(line, { width, indent });
     })
     .join('\n');
+  return asLines(broken);
 }
 
 /** One line that goes on below its own column `indent` where it is longer than a terminal is wide. */
-export const hanging = (line: string, indent: number, width = 80): string =>
-  line.length <= width ? line : breakLine(line, { width, indent });
+export const hanging = (line: Lines, indent: number, width = 80): Lines =>
+  asLines(line.length <= width ? line : breakLine(line, { width, indent }));
 
 function breakLine(line: string, { width, indent }: { width: number; indent: number }): string {
   const lines: string[] = [];
@@ -64,12 +57,16 @@ function breakLine(line: string, { width, indent }: { width: number; indent: num
 export const bytes = (count: number): string => prettyBytes(count, { binary: true });
 
 /** A code with its sentences, as it is printed when a command ends badly. */
-export function explain(code: ReasonCode, detail: string): string {
+export function explain(code: ReasonCode, detail: string): Lines {
   const { what, next } = catalogue[code];
-  return `${what}\n${detail === '' ? '' : `  ${printable(detail)}\n`}${next}\n(${code})\n`;
+  return joined([
+    lines`${what}\n`,
+    ...(detail === '' ? [] : [lines`  ${detail}\n`]),
+    lines`${next}\n(${code})\n`,
+  ]);
 }
 
-export function manifestFields(manifest: Manifest): string {
+export function manifestFields(manifest: Manifest): Lines {
   const { paths, files, narBytes } = manifest.totals;
   return fields([
     ['Host', manifest.host],

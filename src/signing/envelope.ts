@@ -5,6 +5,7 @@
 import { verify as verifySignature } from 'node:crypto';
 import * as z from 'zod';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
+import { decodeUtf8 } from '../core/utf8.ts';
 import { decodeBase64, decodeBase64OfAnyLength } from './base64.ts';
 import type { PublicKey, SecretKey } from './nix-key.ts';
 import { preAuthenticationEncoding } from './pae.ts';
@@ -15,6 +16,13 @@ const envelope = z.strictObject({
   payload: z.string(),
   signatures: z.array(z.strictObject({ keyid: z.string().max(256), sig: z.string().max(2048) })).max(64),
 });
+
+type Signature = z.infer<typeof envelope>['signatures'][number];
+
+/** The same signature again says nothing more, and would be verified again. */
+function withoutRepeats(signatures: readonly Signature[]): Signature[] {
+  return [...new Map(signatures.map((s) => [`${s.keyid} ${s.sig}`, s])).values()];
+}
 
 export function signEnvelope(payload: Uint8Array, type: string, key: SecretKey): string {
   const sig = key.sign(preAuthenticationEncoding(payload, type));
@@ -45,6 +53,8 @@ export function addToEnvelope(
 
 export interface Envelope {
   readonly payload: Buffer;
+  /** The same as text: no other bytes make it. */
+  readonly text: string;
   /** Whether this key has signed exactly these bytes as exactly this type. */
   readonly isSignedBy: (key: PublicKey) => boolean;
   /** Names of those keys that have signed it, each under its own name. */
@@ -61,9 +71,12 @@ export function openEnvelope(text: string, type: string, code: ReasonCode = 'rec
   if (payloadType !== type) throw new NixmakerError(code, `it is of the type ${payloadType}`);
   const payload = Buffer.from(encoded, 'base64');
   if (payload.toString('base64') !== encoded) throw new NixmakerError(code, 'its payload is not base64');
+  const decoded = decodeUtf8(payload);
+  if (decoded === undefined) throw new NixmakerError(code, 'its payload is not UTF-8');
   const signed = preAuthenticationEncoding(payload, type);
   return {
     payload,
+    text: decoded,
     isSignedBy: ({ key }) =>
       signatures.some(({ sig }) => {
         const bytes = decodeBase64(sig, 64);
@@ -84,7 +97,8 @@ export function openEnvelope(text: string, type: string, code: ReasonCode = 'rec
 
 function parse(text: string, code: ReasonCode): z.infer<typeof envelope> {
   try {
-    return envelope.parse(JSON.parse(text));
+    const { signatures, ...rest } = envelope.parse(JSON.parse(text));
+    return { ...rest, signatures: withoutRepeats(signatures) };
   } catch (cause) {
     throw new NixmakerError(code, 'it is not an envelope', { cause });
   }

@@ -15,7 +15,7 @@ const most = 1000;
 export function isPathSigned(info: Signed, key: PublicKey, signatures: readonly string[]): boolean {
   const prefix = `${key.name}:`;
   const message = Buffer.from(fingerprint(info));
-  return signatures
+  return [...new Set(signatures)]
     .filter((text) => text.startsWith(prefix))
     .slice(0, most)
     .some((text) => isSignedByKey(key, message, text.slice(prefix.length)));

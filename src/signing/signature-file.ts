@@ -5,7 +5,7 @@ import { limits } from '../core/limits.ts';
 import { decodeBase64OfAnyLength } from './base64.ts';
 import type { SecretKey } from './nix-key.ts';
 import { preAuthenticationEncoding } from './pae.ts';
-import { isSshSignature } from './ssh-signature.ts';
+import { isSshSignature, mostSshSignatureBytes } from './ssh-signature.ts';
 
 export interface Signature {
   readonly keyName: string;
@@ -24,16 +24,33 @@ export function parseSignatureFile(bytes: Uint8Array): Signature[] {
   const text = Buffer.from(bytes).toString('latin1');
   if (!text.endsWith('\n'))
     throw new NixmakerError('signature-malformed', 'manifest.sig does not end with a newline');
-  return text.slice(0, -1).split('\n').map(parseLine);
+  return withoutRepeats(text.slice(0, -1).split('\n').map(parseLine));
 }
 
-/** One by an SSH key holds the key, too; the longest kind has some 300. */
-const mostBytes = 1024;
+/**
+ * Threat: one genuine line, repeated until the file is full, is verified hundreds of times. Verified is each signature once, and of a
+ * key only so many: one by a token differs each time it is made, but nobody has a reason to make that many.
+ * @throws NixmakerError `signature-malformed`
+ */
+function withoutRepeats(signatures: readonly Signature[]): Signature[] {
+  const byKey = new Map<string, Map<string, Signature>>();
+  for (const signature of signatures) {
+    const { keyName, bytes } = signature;
+    const ofKey = byKey.get(keyName) ?? new Map<string, Signature>();
+    byKey.set(keyName, ofKey.set(bytes.toString('latin1'), signature));
+    if (ofKey.size > limits.signaturesOfAKey)
+      throw new NixmakerError(
+        'signature-malformed',
+        `manifest.sig has more than ${limits.signaturesOfAKey} signatures by “${keyName}”`,
+      );
+  }
+  return [...byKey.values()].flatMap((ofKey) => [...ofKey.values()]);
+}
 
 function parseLine(line: string, index: number): Signature {
   const colon = line.indexOf(':');
   const keyName = line.slice(0, Math.max(colon, 0));
-  const bytes = decodeBase64OfAnyLength(line.slice(colon + 1), mostBytes);
+  const bytes = decodeBase64OfAnyLength(line.slice(colon + 1), mostSshSignatureBytes);
   if (!isKeyName(keyName) || bytes === undefined || (bytes.length !== 64 && !isSshSignature(bytes))) {
     throw new NixmakerError('signature-malformed', `line ${index + 1} of manifest.sig is not keyname:base64`);
   }

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
+import { decodeBase64OfAnyLength } from './base64.ts';
 import type { SshKey } from './ssh-key.ts';
 import { WireReader, wireString } from './ssh-wire.ts';
 
@@ -11,6 +12,9 @@ export const sshNamespace = 'nixmaker';
 const magic = Buffer.from('SSHSIG');
 
 export const isSshSignature = (bytes: Buffer): boolean => bytes.subarray(0, magic.length).equals(magic);
+
+/** One holds the key, too; the longest kind has some 300. */
+export const mostSshSignatureBytes = 1024;
 
 class Unreadable extends Error {}
 
@@ -41,7 +45,8 @@ const armour = /^-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\n]+)\n-----END SS
 /** @throws NixmakerError `signature-malformed` */
 export function readArmoured(text: string): Buffer {
   const body = armour.exec(text.replaceAll('\r', ''))?.[1];
-  const bytes = Buffer.from((body ?? '').replaceAll('\n', ''), 'base64');
-  if (!isSshSignature(bytes)) throw new NixmakerError('signature-malformed', 'it is not an SSH signature');
+  const bytes = decodeBase64OfAnyLength((body ?? '').replaceAll('\n', ''), mostSshSignatureBytes);
+  if (bytes === undefined || !isSshSignature(bytes))
+    throw new NixmakerError('signature-malformed', 'it is not an SSH signature');
   return bytes;
 }

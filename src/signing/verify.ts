@@ -7,6 +7,7 @@ import { NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { Trust } from '../core/policy/keyring.ts';
 import { type Manifest, parseManifest } from '../core/release/manifest.ts';
+import { decodeUtf8 } from '../core/utf8.ts';
 import { preAuthenticationEncoding } from './pae.ts';
 import { parseSignatureFile, type Signature } from './signature-file.ts';
 import { parseTrustedKey, type TrustedKey } from './trusted-key.ts';
@@ -79,12 +80,8 @@ export function readManifest(bytes: Uint8Array): Manifest {
   if (bytes.length > limits.manifestBytes) {
     throw new NixmakerError('manifest-malformed', `it has more than ${limits.manifestBytes} bytes`);
   }
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new NixmakerError('manifest-malformed', 'it is not UTF-8', { cause });
-  }
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw new NixmakerError('manifest-malformed', 'it is not UTF-8');
   return parseManifest(text);
 }
 

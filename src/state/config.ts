@@ -17,6 +17,7 @@ import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { type Policy, policyParser } from '../core/policy/policy.ts';
 import { type Settings, settingsParser } from '../core/policy/settings.ts';
+import { readAll } from '../files/foreign.ts';
 
 interface Source {
   readonly text: string;
@@ -35,6 +36,22 @@ export async function readSettings(path: string, { required }: { required: boole
     schema: settingsParser,
     code: 'settings-malformed',
   });
+}
+
+/** Of settings that can’t be used, those that can: so that what is to be undone is looked for where it is. Never throws. */
+export async function salvageSettings(path: string): Promise<Settings> {
+  const source = await readBounded(path, limits.settingsBytes, 'settings-malformed').catch(() => undefined);
+  const { shape } = settingsParser;
+  let given: unknown;
+  try {
+    given = JSON.parse(source?.text ?? '{}');
+  } catch {
+    given = {};
+  }
+  const isGood = ([key, value]: readonly [string, unknown]) =>
+    Object.hasOwn(shape, key) && shape[key as keyof typeof shape].safeParse(value).success;
+  const entries = typeof given === 'object' && given !== null ? Object.entries(given) : [];
+  return settingsParser.parse(Object.fromEntries(entries.filter(isGood)));
 }
 
 /**
@@ -64,7 +81,7 @@ async function readBounded(path: string, most: number, code: ReasonCode): Promis
       const stat = await file.stat();
       if (!stat.isFile() || stat.size > most)
         throw new NixmakerError(code, `${path} is not a file of at most ${most} bytes`);
-      return { text: await file.readFile('utf8'), stat };
+      return { text: (await readAll(file, most)).toString('utf8'), stat };
     } finally {
       await file.close();
     }

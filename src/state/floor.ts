@@ -1,4 +1,4 @@
-/** The floor: the newest bundle committed here. Of its two copies the higher one counts. Never lowered. */
+/** The floor: the newest bundle committed here. Of its two copies the higher one counts. Never lowered but for its time, by hand. */
 import * as z from 'zod';
 import { sequence, timestamp } from '../core/schema.ts';
 import { readCopies, writeCopies } from './two-copies.ts';
@@ -39,4 +39,15 @@ export async function raiseFloor(stateDirectory: string, next: StoredFloor): Pro
       ? current.createdAt
       : next.createdAt;
   await writeCopies(stateDirectory, 'floor', { ...next, createdAt });
+}
+
+/** By an operator’s word only: the newest signed time seen was wrong. What was taken stays as it is. */
+export async function setSignedTime(
+  stateDirectory: string,
+  floor: StoredFloor,
+  createdAt: string,
+): Promise<StoredFloor> {
+  const corrected = { ...floor, createdAt };
+  await writeCopies(stateDirectory, 'floor', corrected);
+  return corrected;
 }

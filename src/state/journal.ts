@@ -1,39 +1,37 @@
 /**
- * The journal of transitions: one checksummed line each, flushed before the caller goes on. A torn last line (power cut
- * while writing) is left behind and passed over when reading.
+ * The journal of transitions: one checksummed line each, flushed before the caller goes on. What can’t be read (a line torn by
+ * a power cut, zeros, garbage, a newer nixmaker’s) is passed over and counted, wherever it is.
  */
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import * as z from 'zod';
-import { isMissing } from '../core/errno.ts';
-import { isEnd, states } from '../core/run/lifecycle.ts';
+import { ifMissing } from '../core/errno.ts';
+import { limits } from '../core/limits.ts';
+import {
+  type Earlier,
+  earlierParser,
+  type JournalRecord,
+  nothingEarlier,
+  recordParser,
+} from '../core/run/journal.ts';
+import { Retained } from '../core/run/retention.ts';
 import { makeFolder, syncFolder } from '../files/folder.ts';
+import { isWrongKind, openForeignFile } from '../files/foreign.ts';
+import { linesOf } from '../files/lines.ts';
+import { writeWhole } from '../files/write.ts';
 import { readChecksummed, withChecksum } from './checksummed.ts';
 
-const record = z.looseObject({
-  schema: z.literal(1),
-  at: z.string(),
-  transaction: z.string(),
-  state: z.enum(states),
-  source: z.string(),
-  code: z.string().optional(),
-  sequence: z.number().optional(),
-  manifestDigest: z.string().optional(),
-  toplevel: z.string().optional(),
-  bootId: z.string().optional(),
-});
-
-export type JournalRecord = z.infer<typeof record>;
+export { type Earlier, failedDigests, type JournalRecord, lastOfEach } from '../core/run/journal.ts';
 
 export interface JournalContents {
   readonly records: readonly JournalRecord[];
-  /** Lines that are torn, damaged, or written by a newer nixmaker. */
+  /** Lines that are torn, damaged, or written by a newer nixmaker, also those that have gone since. */
   readonly unreadable: number;
+  /** Runs that are no longer in the journal; undefined where there are none. */
+  readonly earlier?: Earlier;
 }
 
-const journalFile = (stateDirectory: string) => join(stateDirectory, 'journal');
+const fileName = 'journal';
+const journalFile = (stateDirectory: string) => join(stateDirectory, fileName);
 
 export async function appendJournal(stateDirectory: string, entry: JournalRecord): Promise<void> {
   const path = journalFile(stateDirectory);
@@ -52,48 +50,123 @@ export async function appendJournal(stateDirectory: string, entry: JournalRecord
   }
 }
 
-export async function readJournal(stateDirectory: string): Promise<JournalContents> {
+/**
+ * Safe at any time, also while another process writes: what has been compacted is a new file.
+ * @param newest bytes that are looked at, of a journal that another user writes
+ */
+export async function readJournal(
+  stateDirectory: string,
+  newest = Number.POSITIVE_INFINITY,
+): Promise<JournalContents> {
   const records: JournalRecord[] = [];
   let unreadable = 0;
+  let earlier: Earlier | undefined;
+  for await (const line of journalLines(stateDirectory, newest)) {
+    if (line.kind === 'record') records.push(line.record);
+    else if (line.kind === 'earlier') earlier = line.earlier;
+    else unreadable += 1;
+  }
+  return earlier === undefined
+    ? { records, unreadable }
+    : { records, unreadable: unreadable + earlier.unreadable, earlier };
+}
+
+/** The journal of an agent. What lies in its place counts as a line that can’t be read. */
+export async function readAgentJournal(stateDirectory: string): Promise<JournalContents> {
   try {
-    const lines = createInterface({
-      input: createReadStream(journalFile(stateDirectory)),
-      crlfDelay: Number.POSITIVE_INFINITY,
-    });
-    for await (const line of lines) {
-      const parsed = record.safeParse(readChecksummed(line));
-      if (parsed.success) records.push(parsed.data);
-      else unreadable += 1;
-    }
+    return await readJournal(stateDirectory, limits.agentJournalBytes);
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!isWrongKind(error)) throw error;
+    return { records: [], unreadable: 1 };
   }
-  return { records, unreadable };
 }
 
-/** Where each run stands, in the order in which they began: its end, or, without one, its last line. */
-export function lastOfEach(records: readonly JournalRecord[]): JournalRecord[] {
-  const last = new Map<string, JournalRecord>();
-  for (const record of records) {
-    const known = last.get(record.transaction);
-    if (known === undefined || !isEnd(known.state)) last.set(record.transaction, record);
+type Line =
+  | { readonly kind: 'record'; readonly record: JournalRecord; readonly bytes: number }
+  | { readonly kind: 'earlier'; readonly earlier: Earlier }
+  /** Whole, but not in a form that we know: a newer nixmaker’s, which may be installed again. */
+  | { readonly kind: 'foreign'; readonly text: string }
+  | { readonly kind: 'damaged' };
+
+async function* journalLines(
+  stateDirectory: string,
+  newest = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Line> {
+  const file = await openForeignFile(stateDirectory, fileName);
+  if (file === undefined) return;
+  try {
+    const { size } = await file.stat();
+    const range = { from: Math.max(0, size - newest), to: size };
+    for await (const line of linesOf(file, limits.journalLineBytes, range)) yield readLine(line);
+  } finally {
+    await file.close();
   }
-  return [...last.values()];
 }
 
-/** Reasons for a rollback that lie in the machine, and pass. */
-const passing: ReadonlySet<string> = new Set(['interrupted', 'no-space', 'nix-unavailable']);
+function readLine(line: Buffer | undefined): Line {
+  const value = line === undefined ? undefined : readChecksummed(line);
+  if (line === undefined || value === undefined) return { kind: 'damaged' };
+  const parsed = recordParser.safeParse(value);
+  if (parsed.success) return { kind: 'record', record: parsed.data, bytes: line.length + 1 };
+  const counted = earlierParser.safeParse(value);
+  if (counted.success) return { kind: 'earlier', earlier: counted.data.earlier };
+  return { kind: 'foreign', text: line.toString('utf8') };
+}
 
-/** Manifests whose activation failed here: not tried again until told to (DESIGN §6). */
-export function failedDigests(records: readonly JournalRecord[]): Set<string> {
-  const failed = new Set<string>();
-  for (const { state, code, manifestDigest } of records) {
-    if (manifestDigest === undefined) continue;
-    if (state === 'committed') failed.delete(manifestDigest);
-    // A run that was cut off, or lacked room, says nothing about its system.
-    else if (state === 'rolled-back' && !passing.has(code ?? '')) failed.add(manifestDigest);
-    else if (state === 'failed' && (code === 'activation-failed' || code === 'rollback-failed'))
-      failed.add(manifestDigest);
+const retention = {
+  runs: limits.journalRuns,
+  stepsOf: 10,
+  bytes: limits.journalHistoryBytes,
+  changes: 32,
+};
+
+/** Lines of a newer nixmaker that are kept: what it needs of them it would have kept itself. */
+const mostForeign = 500;
+
+/**
+ * Where the journal has grown too large, writes it anew: what is needed, and the newest history (core/run/retention.ts). The lock
+ * must be held. Cut off anywhere, the old file or the new one is there, whole.
+ */
+export async function compactJournal(stateDirectory: string): Promise<void> {
+  const path = journalFile(stateDirectory);
+  const size = await open(path, 'r').then(sizeOf).catch(ifMissing(0));
+  if (size <= limits.journalBytes) return;
+  const { records, earlier, foreign } = await retain(stateDirectory);
+  const lines = [...[{ schema: 1, earlier }, ...records].map(withChecksum), ...foreign.map((l) => `${l}\n`)];
+  await writeWhole(path, lines.join(''));
+}
+
+async function sizeOf(file: FileHandle): Promise<number> {
+  const { size } = await file.stat().finally(() => file.close());
+  return size;
+}
+
+async function retain(stateDirectory: string) {
+  let earlier = nothingEarlier;
+  const retained = new Retained(retention);
+  const foreign: string[] = [];
+  let damaged = 0;
+  for await (const line of journalLines(stateDirectory)) {
+    if (line.kind === 'record') retained.add(line.record, line.bytes);
+    else if (line.kind === 'earlier') earlier = line.earlier;
+    else if (line.kind === 'damaged') damaged += 1;
+    else foreign.push(line.text);
+    if (foreign.length > mostForeign) foreign.shift();
   }
-  return failed;
+  const { records, states, codes } = retained.finish();
+  return {
+    records,
+    foreign,
+    earlier: {
+      states: sum(earlier.states, states),
+      codes: sum(earlier.codes, codes),
+      unreadable: earlier.unreadable + damaged,
+    },
+  };
+}
+
+function sum(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>) {
+  const all = { ...a };
+  for (const [key, count] of Object.entries(b)) all[key] = (all[key] ?? 0) + count;
+  return all;
 }

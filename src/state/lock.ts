@@ -3,12 +3,21 @@
  * standard input is our pipe, so that it falls with us however we end, SIGKILL included; a lock file's mere
  * presence means nothing.
  */
+import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isMissing } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
 import type { HeldProcess, ProcessHolder } from '../core/ports.ts';
 import { makeFolder } from '../files/folder.ts';
+import { isWrongKind, openPlainFileIn, withForeign } from '../files/foreign.ts';
+
+const lockFile = 'lock';
+
+/** By its full name: a NixOS service has no sh on its PATH. */
+const untilReleased = ['/bin/sh', '-c', 'echo locked; exec cat'];
 
 /**
+ * @param stateDirectory of this process’s own
  * @param wait flock(1)'s option on waiting: not at all, or `--timeout` and seconds
  * @throws NixmakerError `busy`
  */
@@ -18,9 +27,38 @@ export async function acquireLock(
   wait: readonly string[] = ['--nonblock'],
 ): Promise<HeldProcess> {
   await makeFolder(stateDirectory);
-  const file = join(stateDirectory, 'lock');
-  // By its full name: a NixOS service has no sh on its PATH.
-  const held = await hold('flock', [...wait, '--no-fork', file, '/bin/sh', '-c', 'echo locked; exec cat']);
+  const file = join(stateDirectory, lockFile);
+  const held = await hold('flock', [...wait, '--no-fork', file, ...untilReleased]);
   if (held === undefined) throw new NixmakerError('busy', `${file} is held by another nixmaker`);
   return held;
+}
+
+/**
+ * The lock of another user’s nixmaker. flock(1) gets our open file, not its name; where there is none, or something else in its place,
+ * there is nobody who could hold it.
+ * @returns undefined where there is nothing to hold
+ * @throws NixmakerError `busy`
+ */
+export async function acquireForeignLock(
+  hold: ProcessHolder,
+  stateDirectory: string,
+): Promise<HeldProcess | undefined> {
+  try {
+    return await withForeign(stateDirectory, async (folder) => {
+      const file = await openPlainFileIn(folder, lockFile);
+      try {
+        // We, as proc(5) sees us: to flock “self” is flock.
+        const open = `/proc/${await readlink('/proc/self')}/fd/${file.fd}`;
+        const held = await hold('flock', ['--nonblock', '--no-fork', open, ...untilReleased]);
+        if (held === undefined)
+          throw new NixmakerError('busy', `${stateDirectory} is held by another nixmaker`);
+        return held;
+      } finally {
+        await file.close();
+      }
+    });
+  } catch (error) {
+    if (isMissing(error) || isWrongKind(error)) return undefined;
+    throw error;
+  }
 }

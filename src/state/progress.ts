@@ -1,7 +1,10 @@
 /** How far the run under way is, for whoever looks on. Gone with the machine, and nothing relies on it. */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { limits } from '../core/limits.ts';
+import { readForeign } from '../files/foreign.ts';
+import { writeBeside } from '../files/write.ts';
 
 const progress = z.strictObject({
   transaction: z.string().max(64),
@@ -18,19 +21,21 @@ const progress = z.strictObject({
 
 export type Progress = z.infer<typeof progress>;
 
-export const progressFile = (runtimeDirectory: string): string => join(runtimeDirectory, 'progress.json');
+const fileName = 'progress.json';
 
+export const progressFile = (runtimeDirectory: string): string => join(runtimeDirectory, fileName);
+
+/** @param runtimeDirectory of this process: root has one of its own (machine/machine.ts) */
 export async function writeProgress(runtimeDirectory: string, value: Progress): Promise<void> {
-  const path = progressFile(runtimeDirectory);
   await mkdir(runtimeDirectory, { recursive: true });
-  await writeFile(`${path}.new`, JSON.stringify(value), { mode: 0o644 });
-  await rename(`${path}.new`, path);
+  await writeBeside(progressFile(runtimeDirectory), (out) => out.writeFile(JSON.stringify(value)));
 }
 
 /** Undefined where nothing is under way, or what is written there is none. */
 export async function readProgress(runtimeDirectory: string): Promise<Progress | undefined> {
   try {
-    return progress.safeParse(JSON.parse(await readFile(progressFile(runtimeDirectory), 'utf8'))).data;
+    const bytes = await readForeign(runtimeDirectory, fileName, limits.progressBytes);
+    return progress.safeParse(JSON.parse(bytes?.toString('utf8') ?? '')).data;
   } catch {
     return undefined;
   }

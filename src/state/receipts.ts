@@ -1,12 +1,19 @@
 /** Receipts on disk, one file a run. */
+import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { ifMissing } from '../core/errno.ts';
+import { limits } from '../core/limits.ts';
 import { states } from '../core/run/lifecycle.ts';
 import type { Receipt } from '../core/run/receipt.ts';
-import { readIfThere } from '../files/read.ts';
+import { namesIn, readIfThere } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
+import { readJournal } from './journal.ts';
+import { parseStored } from './stored.ts';
 
-const receiptFile = (stateDirectory: string, id: string) => join(stateDirectory, 'receipts', `${id}.json`);
+const receiptsFolder = (stateDirectory: string) => join(stateDirectory, 'receipts');
+const receiptFile = (stateDirectory: string, id: string) =>
+  join(receiptsFolder(stateDirectory), `${id}.json`);
 
 export async function saveReceipt(stateDirectory: string, receipt: Receipt): Promise<string> {
   const path = receiptFile(stateDirectory, receipt.transaction);
@@ -17,10 +24,11 @@ export async function saveReceipt(stateDirectory: string, receipt: Receipt): Pro
 /** What is looked at; the rest is the writer’s word, and passed on as it is. */
 const receiptParser = z.looseObject({ state: z.enum(states) });
 
-/** A run’s receipt; undefined while it has none. */
+/** A run’s receipt; undefined while it has none. @throws NixmakerError `state-corrupt` where it is damaged */
 export async function readReceipt(stateDirectory: string, id: string): Promise<Receipt | undefined> {
-  const text = await readIfThere(receiptFile(stateDirectory, id));
-  return text === undefined ? undefined : (receiptParser.parse(JSON.parse(text)) as unknown as Receipt);
+  const path = receiptFile(stateDirectory, id);
+  const text = await readIfThere(path);
+  return text === undefined ? undefined : (parseStored(text, path, receiptParser) as unknown as Receipt);
 }
 
 /** The state a run's receipt tells of; undefined where it has none, or none that can be read. */
@@ -31,4 +39,25 @@ export async function receiptState(stateDirectory: string, id: string): Promise<
   } catch {
     return undefined;
   }
+}
+
+/** Of those without a run in the journal so many stay, the newest: somebody may be about to read them. */
+const fewest = 100;
+
+/** Where there are too many receipts, those go whose runs are no longer in the journal. */
+export async function pruneReceipts(stateDirectory: string): Promise<void> {
+  const folder = receiptsFolder(stateDirectory);
+  const names = (await namesIn(folder)).filter((name) => name.endsWith('.json'));
+  if (names.length <= limits.receipts) return;
+  const { records } = await readJournal(stateDirectory);
+  const known = new Set(records.map((r) => `${r.transaction}.json`));
+  const others: { readonly path: string; readonly time: number }[] = [];
+  for (const name of names) {
+    if (known.has(name)) continue;
+    const path = join(folder, name);
+    const time = await lstat(path).then((s) => s.mtimeMs, ifMissing(0));
+    others.push({ path, time });
+  }
+  others.sort((a, b) => b.time - a.time);
+  for (const { path } of others.slice(fewest)) await rm(path, { force: true });
 }

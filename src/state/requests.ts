@@ -5,23 +5,31 @@
  * must be a plain file of the agent's own and of bounded size, and is read once and removed whatever it was. All names
  * are taken relative to the opened folder, which can't be swapped for a link in between.
  */
-import { constants } from 'node:fs';
-import { open, readdir, rm, rmdir, unlink } from 'node:fs/promises';
+import { readdir, rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { ifMissing } from '../core/errno.ts';
+import { isMissing } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { findingsParser, receiptRunParser } from '../core/run/host-receipt.ts';
 import { absolutePath, operation } from '../core/schema.ts';
-import { openFolder } from '../files/folder.ts';
+import {
+  isWrongKind,
+  type OpenFolder,
+  openForeignIn,
+  openPlainFileIn,
+  readAll,
+  withForeign,
+} from '../files/foreign.ts';
 import { namesIn } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
+import { clearPutAside, outOfSight } from './put-aside.ts';
 
 const request = z.strictObject({
   schema: z.literal(2),
   transaction: z.string().regex(/^[0-9a-f]{12}$/),
-  operation,
+  /** What agents before 0.1 asked for. Root does what its own policy says, whatever stands here. */
+  operation: operation.optional(),
   /** Name of the bundle, for people. */
   source: z.string().max(4096),
 });
@@ -92,6 +100,7 @@ export async function writeRequest<T extends { readonly transaction: string }>(
   attachments: Partial<Record<AttachmentKind, Buffer>> = {},
 ): Promise<void> {
   const place = join(runtimeDirectory, folder);
+  await clearPutAside(place);
   if (Object.keys(attachments).length > 0) await clearAway(place);
   for (const [kind, bytes] of Object.entries(attachments))
     await writeDurably(join(place, `${contents.transaction}.${kind}`), bytes, 0o600);
@@ -107,7 +116,7 @@ async function clearAway(place: string): Promise<void> {
   const names = await namesIn(place);
   const requests = names.filter((name) => name.endsWith('.json'));
   for (const name of [...requests, ...names.filter(isAttachment)])
-    await rm(join(place, name), { force: true });
+    await rm(join(place, name), { force: true, recursive: true });
 }
 
 const isAttachment = (name: string) => attachmentKinds.some((kind) => name.endsWith(`.${kind}`));
@@ -120,48 +129,88 @@ export interface Serving {
 
 export interface RequestServer<T> {
   serve(request: T, serving: Serving): Promise<void>;
-  /** What lay there and was no request. It is gone by now. */
+  /** What lay there and was no request. It is out of the unit’s sight by now. */
   reject(name: string, reason: string): void;
+  /** What could not even be renamed. */
+  stuck(name: string): void;
 }
 
-/** Goes through what lies in the folder. Never throws for what it finds there. @returns how many requests were served */
+/** Goes through what lies in the folder. Never throws for what it finds there. @returns how many names are gone by now */
 export async function serveRequests<T>(
   runtimeDirectory: string,
   kind: RequestKind<T>,
   server: RequestServer<T>,
 ): Promise<number> {
-  const folder = await openFolder(join(runtimeDirectory, kind.folder)).catch(ifMissing(undefined));
+  const folder = await openRequests(runtimeDirectory, kind.folder, server);
   if (folder === undefined) return 0;
   const { path: base, handle } = folder;
   try {
     const owner = (await handle.stat()).uid;
-    let served = 0;
     // Another name is one that is being written (write-file-atomic renames), or nothing of ours.
-    const names = (await readdir(base)).filter((name) => name.endsWith('.json'));
-    for (const name of names.sort().slice(0, most)) {
-      const path = join(base, name);
-      const read = await readRequest(path, owner, kind.parser);
-      const stem = path.slice(0, -'.json'.length);
-      if (typeof read === 'string') {
-        await remove(path);
-        server.reject(name, read);
-      } else {
-        const attached = attachmentsOf(stem, owner);
-        await server.serve(read, { acknowledge: () => remove(path), attached });
-        served += 1;
-      }
-      for (const kind of attachmentKinds) await remove(`${stem}.${kind}`);
+    const names = (await readdir(base, { encoding: 'buffer' })).filter((name) =>
+      asText(name).endsWith('.json'),
+    );
+    let gone = 0;
+    for (const name of names.sort(Buffer.compare).slice(0, most)) {
+      if (await serveName({ folder, name, owner }, kind.parser, server)) gone += 1;
+      else server.stuck(asText(name));
     }
-    return served;
+    return gone;
   } finally {
     await handle.close();
   }
 }
 
-const attachmentsOf = (stem: string, owner: number): Attachments => ({
+/** Undefined where there is none, or something else in its place, which keeps no other kind of request waiting. */
+async function openRequests(
+  runtimeDirectory: string,
+  name: string,
+  { reject }: Pick<RequestServer<never>, 'reject'>,
+): Promise<OpenFolder | undefined> {
+  try {
+    return await withForeign(runtimeDirectory, (folder) => openForeignIn(folder, name));
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    if (!isWrongKind(error)) throw error;
+    reject(name, `it is not a folder: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+/** A file that must be the agent’s own. */
+interface Owned {
+  readonly folder: OpenFolder;
+  readonly name: string;
+  readonly owner: number;
+}
+
+/** One character a byte: no name is lost that is no UTF-8, for systemd sees it as well. */
+const asText = (name: Buffer) => name.toString('latin1');
+
+/** @returns whether the name is out of sight by now */
+async function serveName<T>(
+  { folder, name, owner }: Omit<Owned, 'name'> & { readonly name: Buffer },
+  parser: z.ZodType<T>,
+  { serve, reject }: RequestServer<T>,
+): Promise<boolean> {
+  const stem = name.toString().slice(0, -'.json'.length);
+  const read = await readRequest({ folder, name: `${stem}.json`, owner }, parser);
+  let isGone = false;
+  const acknowledge = async () => {
+    isGone = await outOfSight(folder.path, name);
+  };
+  if (typeof read === 'string') {
+    await acknowledge();
+    reject(asText(name), read);
+  } else await serve(read, { acknowledge, attached: attachmentsOf({ folder, name: stem, owner }) });
+  for (const kind of attachmentKinds) await remove(join(folder.path, `${stem}.${kind}`));
+  return isGone;
+}
+
+const attachmentsOf = ({ name, ...owned }: Owned): Attachments => ({
   read: async (kind, most) => {
     try {
-      return await readOwned(`${stem}.${kind}`, owner, most);
+      return await readOwned({ ...owned, name: `${name}.${kind}` }, most);
     } catch (error) {
       throw new NixmakerError('bundle-malformed', `the request’s ${kind}: ${messageOf(error)}`, {
         cause: error,
@@ -170,9 +219,9 @@ const attachmentsOf = (stem: string, owner: number): Attachments => ({
   },
 });
 
-async function readRequest<T>(path: string, owner: number, parser: z.ZodType<T>): Promise<T | string> {
+async function readRequest<T>(owned: Owned, parser: z.ZodType<T>): Promise<T | string> {
   try {
-    const bytes = await readOwned(path, owner, limits.requestBytes);
+    const bytes = await readOwned(owned, limits.requestBytes);
     const parsed = parser.safeParse(JSON.parse(bytes.toString('utf8')));
     return parsed.success ? parsed.data : 'it is not a request';
   } catch (error) {
@@ -181,18 +230,12 @@ async function readRequest<T>(path: string, owner: number, parser: z.ZodType<T>)
 }
 
 /** @throws Error where it is no plain file of the agent’s own, or larger */
-async function readOwned(path: string, owner: number, most: number): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+async function readOwned({ folder, name, owner }: Owned, most: number): Promise<Buffer> {
+  const file = await openPlainFileIn(folder, name);
   try {
-    const stat = await file.stat();
-    const { uid, nlink, size } = stat;
-    if (!stat.isFile()) throw new Error('it is not a regular file');
-    if (uid !== owner || nlink !== 1) throw new Error('it is not the agent’s own');
-    if (size > most) throw new Error(`it has ${size} bytes, at most ${most} are read`);
-    // No more than it had: it may grow while it is read.
-    const bytes = Buffer.alloc(size);
-    const { bytesRead } = await file.read(bytes, 0, size, 0);
-    return bytes.subarray(0, bytesRead);
+    return await readAll(file, most, ({ uid, nlink }) => {
+      if (uid !== owner || nlink !== 1) throw new Error('it is not the agent’s own');
+    });
   } finally {
     await file.close();
   }

@@ -2,17 +2,29 @@
 import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { catalogue } from '../core/catalogue.ts';
+import type { ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
+import { parseStored } from './stored.ts';
 
 /** Signatures in the form of `nix.sig`, or why root does not vouch. */
-export type Voucher = { readonly signatures: Buffer } | { readonly refusal: string };
+export type Voucher = { readonly signatures: Buffer } | { readonly refusal: Refusal };
+
+export interface Refusal {
+  readonly code: ReasonCode;
+  readonly detail: string;
+}
 
 const answer = z.strictObject({
   schema: z.literal(2),
-  refusal: z.string().max(limits.requestBytes).optional(),
+  refusal: z
+    .strictObject({ code: z.string().max(64), detail: z.string().max(limits.requestBytes) })
+    .optional(),
 });
+
+const isKnown = (code: string): code is ReasonCode => Object.hasOwn(catalogue, code);
 
 const folderOf = (activationDirectory: string) => join(activationDirectory, 'vouchers');
 const signatureFile = (folder: string, transaction: string) => join(folder, `${transaction}.sig`);
@@ -31,16 +43,20 @@ export async function writeVoucher(
   await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 2, ...refusal }));
 }
 
-/** Undefined while there is none. */
+/** Undefined while there is none. @throws NixmakerError `state-corrupt` where it is damaged */
 export async function readVoucher(
   activationDirectory: string,
   transaction: string,
 ): Promise<Voucher | undefined> {
   const folder = folderOf(activationDirectory);
-  const text = await readIfThere(join(folder, `${transaction}.json`));
+  const path = join(folder, `${transaction}.json`);
+  const text = await readIfThere(path);
   if (text === undefined) return undefined;
-  const { refusal } = answer.parse(JSON.parse(text));
-  return refusal === undefined
-    ? { signatures: await readFile(signatureFile(folder, transaction)) }
-    : { refusal };
+  const { refusal } = parseStored(text, path, answer);
+  if (refusal === undefined) return { signatures: await readFile(signatureFile(folder, transaction)) };
+  const { code, detail } = refusal;
+  // A newer root may have reasons that we do not know.
+  return {
+    refusal: isKnown(code) ? { code, detail } : { code: 'nix-key-untrusted', detail: `${code}: ${detail}` },
+  };
 }

@@ -1,6 +1,6 @@
 /** Clocks that are wrong, on a real target whose nixmaker is shown another time (CASES, “Policy and clock”). */
 import assert from 'node:assert/strict';
-import { copyFile, readdir, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { encodeManifest, type ManifestInput } from '../../src/core/release/manifest.ts';
@@ -117,4 +117,25 @@ test('a window is closed to the agent while the clock is unset, and a person can
   assert.deepEqual(await readdir(target.inbox), ['web.tar']);
   const set = await target.verb('agent', ['--once'], at('2026-05-04T12:00:00Z'));
   assert.equal(set.code, 0, set.stdout + set.stderr);
+});
+
+test('a signed time of 2099 is refused; where a policy has let it in, an operator brings the time back', async () => {
+  const target = await freshTarget();
+  const late = await release('first', { createdAt: '2099-01-01T00:00:00Z' });
+  assert.equal((await take(target, late, '2026-05-02T00:00:00Z')).outcome, 'created-ahead');
+  const policy = JSON.parse(await readFile(target.policyFile, 'utf8')) as object;
+  await writeFile(target.policyFile, JSON.stringify({ ...policy, limits: { createdAhead: 10_000_000_000 } }));
+  assert.equal((await take(target, late, '2026-05-02T00:00:00Z')).outcome, 'committed');
+  const next = await release('second', {
+    createdAt: '2026-05-02T00:00:00Z',
+    expiresAt: '2027-01-01T00:00:00Z',
+  });
+  assert.equal((await take(target, next, '2026-05-03T00:00:00Z')).outcome, 'expired');
+  const adopt = (time: string) =>
+    target.nixmaker(['floor', 'adopt', '--settings', target.settingsFile, '--time', time]);
+  assert.equal((await adopt('yesterday')).code, 64);
+  assert.equal((await adopt('2100-01-01T00:00:00Z')).code, 64, 'it is brought back only');
+  const adopted = await adopt('2026-05-01T00:00:00Z');
+  assert.equal(adopted.code, 0, adopted.stderr);
+  assert.equal((await take(target, next, '2026-05-03T00:00:00Z')).outcome, 'committed');
 });

@@ -11,7 +11,7 @@ import { encodeHeader, sizeFromHeader } from '../../src/bundle/ustar.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
 import { pieceName } from '../../src/core/release/contents-file.ts';
 import { makeTrustSet } from '../../src/signing/verify.ts';
-import { openFromMemory } from '../fuzz/target.ts';
+import { openFromMemory } from '../fuzz/memory-file.ts';
 import { openTestBundle, pair, temporaryFolder, wholePiece, writeTestBundle } from '../support/bundles.ts';
 import { assemble, bytesOf, takeApart, withBytes } from '../support/forge.ts';
 import { base256 } from '../support/forge-release.ts';

@@ -134,3 +134,29 @@ test('what is no recipient is named, and nothing is written', async (t) => {
   await refused(openBundleFile(join(folder, 'out')), 'io-error');
   await refused(recipientOf('AGE-SECRET-KEY-NONSENSE'), 'key-malformed');
 });
+
+test('a header of more recipients than anybody writes is refused before one of them is tried, and is not written', async (t) => {
+  const { path } = await encrypted(t, 10);
+  const whole = await readFile(path);
+  const first = whole.indexOf('\n-> ');
+  const stanza = whole.subarray(first, whole.indexOf('\n--- '));
+  for (const count of [64, 8000]) {
+    const many = [whole.subarray(0, first), ...Array.from({ length: count }, () => stanza)];
+    await writeFile(path, Buffer.concat([...many, whole.subarray(whole.indexOf('\n--- '))]));
+    const begun = performance.now();
+    await refused(
+      opened(path, async () => undefined, [stranger]),
+      'not-decryptable',
+      'not-a-bundle',
+    );
+    assert.ok(performance.now() - begun < 5000, `${count} recipients took ${performance.now() - begun} ms`);
+    if (count > 64)
+      await refused(
+        opened(path, async () => undefined),
+        'not-a-bundle',
+      );
+  }
+  const recipients = Array.from({ length: 65 }, () => recipient);
+  await refused(encryptFile(path, `${path}.age`, recipients), 'usage');
+  await encryptFile(path, `${path}.age`, recipients.slice(1));
+});

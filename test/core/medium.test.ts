@@ -17,9 +17,26 @@ test('a medium is mounted only where the policy says so, and only what it allows
   assert.match(reasonNotToMount(labelled, { ...stick, label: undefined }) ?? '', /no label/);
 });
 
+const options = (fileSystem: string, access: 'read' | 'write') =>
+  mountOptions(fileSystem, access).split(',');
+const mounted = ['vfat', 'exfat', 'ext4', 'iso9660'];
+
 test('whatever the file system, a medium is mounted harmless', () => {
-  for (const fileSystem of ['vfat', 'exfat', 'ext4', 'iso9660'])
-    for (const option of ['ro', 'nosuid', 'nodev', 'noexec', 'nosymfollow'])
-      assert.ok(mountOptions(fileSystem).split(',').includes(option), `${fileSystem} ${option}`);
-  assert.ok(mountOptions('ext4').split(',').includes('noload'), 'the journal is not replayed');
+  for (const fileSystem of mounted)
+    for (const access of ['read', 'write'] as const)
+      for (const option of ['nosuid', 'nodev', 'noexec', 'nosymfollow', access === 'read' ? 'ro' : 'rw'])
+        assert.ok(options(fileSystem, access).includes(option), `${fileSystem} ${access} ${option}`);
+});
+
+test('what a file system says of errors never counts: no superblock can have the kernel panic', () => {
+  for (const fileSystem of mounted.filter((f) => f !== 'iso9660'))
+    for (const access of ['read', 'write'] as const)
+      assert.ok(options(fileSystem, access).includes('errors=remount-ro'), `${fileSystem} ${access}`);
+  // It knows no such option, and mount(2) would refuse it.
+  assert.ok(!mountOptions('iso9660', 'read').includes('errors='));
+});
+
+test('a journal is replayed only for a receipt', () => {
+  assert.ok(options('ext4', 'read').includes('noload'));
+  assert.ok(!options('ext4', 'write').includes('noload'));
 });

@@ -55,6 +55,15 @@ test('a restart waits for its window, and a window for a clock that is set', () 
   assert.deepEqual(rebootTiming(nightly, new Date('2026-11-24T02:30:00Z'), undefined), { now: true });
   const waits = rebootTiming(nightly, noon, undefined);
   assert.ok(!waits.now && waits.again === 14 * 3_600_000 && waits.because.includes('2026-11-25T02:00'));
+  const [monday, inTime] = [new Date('2026-11-23T00:00:00Z'), new Date('2026-11-24T02:30:00Z')];
+  assert.deepEqual(
+    rebootTiming(nightly, inTime, monday),
+    { now: true },
+    'a right clock, and a signed time before it',
+  );
+  assert.deepEqual(rebootTiming(nightly, inTime, inTime), { now: true }, 'signed this very second');
+  const behind = rebootTiming(nightly, inTime, noon);
+  assert.ok(!behind.now && behind.because.includes('clock'), 'a day in which it was signed is not over');
   const unset = rebootTiming(nightly, new Date('1970-01-01T02:30:00Z'), noon);
   assert.ok(!unset.now && unset.because.includes('clock'));
 });

@@ -84,6 +84,21 @@ test('a sequence may rise by so much, from the first one on', () => {
   assert.equal(judge({ limits }, {}, 1_764_000_000), 'accept', 'there is nothing yet to jump from');
 });
 
+test('a bundle signed for a time far ahead of the clock is refused, unless the clock must be wrong itself', () => {
+  // Made at 2026-11-23T12:00:00Z.
+  const limits = { createdAhead: 3600 };
+  assert.equal(judge({ limits }, { now: '2026-11-23T11:00:00Z' }), 'accept');
+  assert.equal(judge({ limits }, { now: '2026-11-23T10:59:59Z' }), 'created-ahead');
+  assert.equal(judge({ limits }, { now: '2026-11-23T10:59:59Z', unattended: false }), 'created-ahead');
+  assert.equal(judge({ limits }, { now: '2026-11-23T10:00:00Z', clockBehind: true }), 'accept');
+  assert.equal(
+    judge({}, { now: '2025-11-24T12:00:00Z' }),
+    'accept',
+    'a year, unless the policy says otherwise',
+  );
+  assert.equal(judge({}, { now: '2025-11-21T12:00:00Z' }), 'created-ahead');
+});
+
 test('a lower sequence is taken where it was signed for exactly this floor, once', () => {
   const floor = { sequence: 12, manifestDigest: 'e'.repeat(64) };
   assert.equal(judge({}, { floor }, 5), 'sequence-older');

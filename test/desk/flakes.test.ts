@@ -116,9 +116,9 @@ test('flakes of any reference and layout: relative, absolute, a folder of a git 
 
 test('folders may be given relative, and as the README has it', async () => {
   const place = join(folder, 'relative place');
-  await writeFlake(place);
+  await writeFlake(join(place, 'machines'));
   const built = await builder.nixmaker(
-    ['build', '-f', 'path:.', '--dir', 'out here', '--key', keys.secretFile],
+    ['build', '-f', 'path:machines', '--dir', 'out here', '--key', keys.secretFile],
     { cwd: place },
   );
   assert.equal(built.code, 0, built.stderr);

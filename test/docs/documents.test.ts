@@ -47,7 +47,7 @@ async function scene(
   replace: readonly (readonly [string, string])[],
 ): Promise<Scene> {
   const folder = join(place, name);
-  // Beside the folder, not in it: `-f .` is a flake with all that lies there.
+  // Beside the folder: a stick is somewhere else.
   const stick = `${folder}-stick`;
   for (const made of [folder, stick]) await mkdir(made, { recursive: true });
   const desk = await makeBuilder(`${folder}-builder`);
@@ -113,7 +113,7 @@ test('the tutorial, from a key to a machine that went back', async () => {
   assert.match(after('nixmaker list'), /first\s+second\s+third/);
   assert.match(after('nixmaker verify --key fleet-1.public changed.tar'), /bundle-(altered|malformed)/);
   assert.match(after('nixmaker agent'), /^DONE/m);
-  assert.match(after('nixmaker fleet'), /first +1 +committed/);
+  assert.match(after('nixmaker fleet'), /first +well +1 +1 +committed/);
   assert.match(said.at(-1) ?? '', /Sequence: +2/);
 });
 
@@ -124,10 +124,11 @@ test('every command of the README', async () => {
   const folder = join(place, 'readme');
   await mkdir(folder);
   await copySample(join(folder, 'sample'));
-  await cp(join(folder, 'sample'), folder, { recursive: true });
-  const flake = await readFile(join(folder, 'flake.nix'), 'utf8');
+  const machines = join(folder, 'machines');
+  await cp(join(folder, 'sample'), machines, { recursive: true });
+  const flake = await readFile(join(machines, 'flake.nix'), 'utf8');
   await writeFile(
-    join(folder, 'flake.nix'),
+    join(machines, 'flake.nix'),
     flake
       .replace('first = mkSystem', 'web = mkSystem')
       .replace('"first"', '"web"')
@@ -160,7 +161,7 @@ test('every command of the README', async () => {
     if (step.line.startsWith('nixmaker collect')) await ok('nixmaker agent --once', 'machine');
     if (step.where === 'machine' && step.line.startsWith('cp web.tar')) {
       await ok(
-        'echo 2 >release; nixmaker build -f . -d out --key fleet-1.secret --host web --sequence 50 && cp out/web/web.tar web.tar',
+        'echo 2 >machines/release; nixmaker build -f ./machines -d out --key fleet-1.secret --host web --sequence 50 && cp out/web/web.tar web.tar',
       );
     }
     if (step.line.startsWith('cat /var/lib')) await ok('nixmaker agent --once', 'machine');
@@ -193,6 +194,6 @@ async function rewriteKeys(folder: string): Promise<void> {
 
 async function withNewestReceipt(folder: string, line: string): Promise<string> {
   if (!line.includes('fleet/receipts/web/31.json')) return line;
-  const names = (await readdir(join(folder, 'fleet/receipts/web'))).sort();
+  const names = (await readdir(join(folder, 'fleet/receipts/web'))).filter((n) => n.endsWith('.json')).sort();
   return line.replace('31.json', names.at(-1) ?? '');
 }

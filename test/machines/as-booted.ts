@@ -3,10 +3,9 @@
  * boot id of the machine it is on.
  */
 
-import { openMachineHere } from '../../src/cli/target/open.ts';
+import { openAsRootToUndo, openMachineHere } from '../../src/cli/target/open.ts';
 import { rootFor } from '../../src/cli/target/open-target.ts';
 import { operation } from '../../src/core/schema.ts';
-import { requireRoot } from '../../src/target/machine/machine.ts';
 import { confirmByHand } from '../../src/target/root/confirm.ts';
 import { runOnce } from '../../src/target/service/agent.ts';
 import { takeBundle } from '../../src/target/update/take.ts';
@@ -14,11 +13,17 @@ import { takeBundle } from '../../src/target/update/take.ts';
 const [bootId = '', settingsFile = '', verb = '', argument = ''] = process.argv.slice(2);
 
 async function main(): Promise<void> {
+  const receipts: unknown[] = [];
+  if (verb === 'confirm') {
+    const { machine, problem } = await openAsRootToUndo({ settingsFile }, () => undefined, 'confirm');
+    const receipt = await confirmByHand({ ...machine, bootId });
+    if (receipt === undefined && problem !== undefined) throw problem;
+    process.stdout.write(JSON.stringify([receipt]));
+    return;
+  }
   const machine = { ...(await openMachineHere({ settingsFile }, () => undefined)), bootId };
   const root = await rootFor(machine);
-  const receipts: unknown[] = [];
   if (verb === 'agent') await runOnce(machine, root, (receipt) => receipts.push(receipt));
-  else if (verb === 'confirm') receipts.push(await confirmByHand(requireRoot(machine, 'confirm')));
   else
     receipts.push(
       await takeBundle(machine, root, {

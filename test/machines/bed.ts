@@ -12,12 +12,16 @@ export const bedNode = '/opt/node/bin/node';
 
 export interface Bed {
   run(command: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** How another program starts one in there. */
+  command(command: readonly string[]): readonly string[];
   /** A shell script that must succeed; its standard output. */
   sh(script: string, ...args: string[]): Promise<string>;
   write(path: string, contents: Buffer | string, mode?: string): Promise<void>;
   /** Waits until the script succeeds; says what the machine says when it never does. */
   until(script: string, ...args: string[]): Promise<void>;
   stop(): Promise<void>;
+  /** Its PID 1, as this machine has it. */
+  readonly init: number;
 }
 
 function controlGroups(): string {
@@ -62,7 +66,9 @@ export async function startBed(folder: string): Promise<Bed> {
   const inside = (command: readonly string[], options: RunOptions = {}) =>
     run('nsenter', [...enter, ...command], options);
   const bed: Bed = {
+    init: Number(pid),
     run: inside,
+    command: (command) => ['nsenter', ...enter, ...command],
     sh: async (script, ...args) => {
       const ran = await inside(['sh', '-euc', script, 'sh', ...args]);
       if (ran.code !== 0) throw new Error(`${script}: ended with ${ran.code}\n${ran.stdout}${ran.stderr}`);

@@ -12,6 +12,7 @@ const mount = (target: string, source = '/dev/sdb1') => ({
   fileSystem: 'vfat',
   device: '8:17',
   readOnly: false,
+  options: ['rw'],
   label: 'UPDATE',
   uuid: '1234-ABCD',
 });

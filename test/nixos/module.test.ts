@@ -154,6 +154,8 @@ test('the units are those of systemd/, with the package’s own program in them'
         .replaceAll('/nixmaker/bin/nixmaker', '/usr/bin/nixmaker')
         .replaceAll('/nixmaker/share/doc', '/usr/share/doc')
         .replaceAll('/util-linux/bin/umount', '/usr/bin/umount')
+        .replaceAll('/util-linux/bin/flock', '/usr/bin/flock')
+        .replaceAll('/util-linux/bin/blockdev', '/usr/sbin/blockdev')
         .replaceAll('/coreutils/bin/rmdir', '/usr/bin/rmdir'),
       readFileSync(join(checkout, 'systemd', name), 'utf8'),
     );

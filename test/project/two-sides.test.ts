@@ -13,7 +13,8 @@ const units = readdirSync(join(checkout, 'systemd'))
   .filter((name) => name.endsWith('.service'))
   .map((name) => {
     const text = readFileSync(join(checkout, 'systemd', name), 'utf8');
-    const verb = /^ExecStart=\/usr\/bin\/nixmaker (\S+)/m.exec(text)?.[1] ?? '';
+    const verb =
+      /^ExecStart=(?:\/usr\/bin\/flock --close \S+ )?\/usr\/bin\/nixmaker (\S+)/m.exec(text)?.[1] ?? '';
     return { name, verb, isRoots: !/^User=/m.test(text) };
   });
 

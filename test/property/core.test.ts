@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { fingerprint, parseNarinfo, renderNarinfo } from '../../src/core/bundle/narinfo.ts';
-import { NixmakerError, printable } from '../../src/core/errors.ts';
+import { NixmakerError, printable, visible } from '../../src/core/errors.ts';
+import { lines } from '../../src/core/lines.ts';
 import { decodeNix32, encodeNix32 } from '../../src/core/nix32.ts';
 import { decide } from '../../src/core/policy/decide.ts';
 import type { Policy } from '../../src/core/policy/policy.ts';
@@ -11,6 +12,8 @@ import { hasBegunToChange, isEnd, mayFollow, type State, states } from '../../sr
 import { planResume } from '../../src/core/run/resume.ts';
 import { operations } from '../../src/core/schema.ts';
 import { nix32, parseStorePath, type StorePath } from '../../src/core/store-path.ts';
+import { fields, table } from '../../src/report/tables.ts';
+import { assertHarmless, hostile } from '../support/hostile-text.ts';
 import { facts, manifestText, policy } from '../support/manifests.ts';
 
 const hexDigest = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 64, maxLength: 64 });
@@ -217,10 +220,34 @@ test('a run that has begun to change the machine is never just forgotten, and af
   );
 });
 
-test('what is printed never holds a control character or a direction override', () => {
+const anyText = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.string({ unit: fc.constantFrom(...hostile, '\\', '"', '\ud800', '\udc00') }),
+);
+
+test('what is printed never holds a control, or what can’t be seen; JSON means the same afterwards', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
-      assert.doesNotMatch(printable(text), /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+    fc.property(anyText, (text) => {
+      assertHarmless(printable(text), 'printable');
+      assert.doesNotMatch(printable(text), /\n/);
+      assertHarmless(visible(JSON.stringify(text)), 'visible');
+      assert.equal(JSON.parse(visible(JSON.stringify(text))), text);
+      assert.equal(printable(printable(text)), printable(text));
+    }),
+  );
+});
+
+test('no field makes a line of its own', () => {
+  fc.assert(
+    fc.property(anyText, anyText, (one, other) => {
+      assert.equal(lines`${one}: ${other}\n`.split('\n').length, 2);
+      const rows =
+        fields([
+          ['Label', one],
+          ['Other', other],
+        ]) + table(['HEAD'], [[one], [other]]);
+      assert.equal(rows.split('\n').length, 6);
+      assertHarmless(rows, 'rows');
     }),
   );
 });

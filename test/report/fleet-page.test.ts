@@ -4,7 +4,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { conditionOf, type PageHost, renderFleetPage } from '../../src/report/fleet-page.ts';
+import { judgeHost, type PageHost } from '../../src/report/fleet-condition.ts';
+import { renderFleetPage } from '../../src/report/fleet-page.ts';
 import { checkout, run } from '../machines/program.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
@@ -15,13 +16,20 @@ const now = new Date('2026-11-26T12:00:00Z');
 
 const wellHost = (host: string): PageHost => ({
   host,
+  heard: true,
+  collected: '2026-11-20T09:00:00Z',
   at: '2026-11-20T08:00:00Z',
+  unreadable: 0,
+  returned: false,
   runs: [
     { at: '2026-10-01T08:00:00Z', state: 'rolled-back', code: 'health-failed', sequence: 6 },
     { at: '2026-11-20T08:00:00Z', state: 'committed', code: undefined, sequence: 7 },
   ],
   detail: undefined,
-  sequence: 7,
+  agentSays: [],
+  release: 7,
+  floor: 7,
+  former: [],
   versions: { nixos: '26.05', nixmaker: '0.1.0', kernel: 'Linux 6.18.1' },
   failedUnits: [],
   freeBytes: 12 * 1024 ** 3,
@@ -37,7 +45,14 @@ const hosts: readonly PageHost[] = [
     runs: [{ at: '2026-11-20T08:00:00Z', state: 'refused', code: 'wrong-host', sequence: 9 }],
     detail: 'it is for “bridge”, <script>alert(1)</script>',
   },
-  { ...well, host: 'galley', at: '2026-08-01T08:00:00Z', available: { sequence: 7, bytes: 1 } },
+  // Its own clock says what it likes.
+  {
+    ...well,
+    host: 'galley',
+    at: '2099-08-01T08:00:00Z',
+    collected: '2026-08-01T08:00:00Z',
+    available: { sequence: 7, bytes: 1 },
+  },
   { ...well, host: 'kiosk', restartNeeded: true, available: undefined },
   {
     ...well,
@@ -45,10 +60,32 @@ const hosts: readonly PageHost[] = [
     failedUnits: ['radar.service', '"><img src=http://x/>.service'],
     freeBytes: undefined,
   },
-  { ...well, host: 'new', runs: [], sequence: undefined, versions: {}, failedUnits: undefined },
+  {
+    ...well,
+    host: 'new',
+    runs: [],
+    release: undefined,
+    floor: undefined,
+    versions: {},
+    failedUnits: undefined,
+  },
+  {
+    ...well,
+    host: 'silent',
+    heard: false,
+    collected: undefined,
+    at: undefined,
+    runs: [],
+    release: undefined,
+    floor: undefined,
+    versions: {},
+    failedUnits: undefined,
+    freeBytes: undefined,
+  },
 ];
 
-const page = (of: readonly PageHost[]) => renderFleetPage({ hosts: of, now, staleAfter: 60 });
+const page = (of: readonly PageHost[]) =>
+  renderFleetPage({ hosts: of, now, staleAfter: 60, retired: ['<old>'] });
 
 interface Look {
   readonly width: number;
@@ -154,24 +191,57 @@ test('what comes from outside stays text, and nothing is loaded from anywhere', 
 test('those that need somebody come first, with the reason and what to do; and the next stick is packed', () => {
   const html = page(hosts);
   const rows = [...html.matchAll(/<th scope="row"><a href="#host-([a-z]+)">/g)].map(([, host]) => host);
-  assert.deepEqual(rows, ['engine', 'mast', 'galley', 'kiosk', 'bridge', 'new']);
+  assert.deepEqual(rows, ['engine', 'mast', 'new', 'silent', 'galley', 'kiosk', 'bridge']);
   assert.match(html, /<details id="host-engine" open>/);
   assert.match(html, /<dt>What to do<\/dt><dd>[^<]+/);
   const next = /What the next stick must carry<\/h2>(.*?)<\/section>/s.exec(html)?.[1] ?? '';
   assert.match(next, /<b>bridge<\/b>: has 7, gets 9/);
+  assert.match(next, /<b>silent<\/b>: what it has is not known, gets 9/);
+  assert.match(next, /There is no bundle here of 1 more/);
   assert.doesNotMatch(next, /galley|kiosk/);
   assert.match(html, /aria-label="1 of the last 2 runs went well"/);
 });
 
-test('what a host’s condition is', () => {
-  const of = (change: Partial<PageHost>) =>
-    conditionOf({ ...well, ...change }, { hosts: [], now, staleAfter: 60 });
-  const ended = (state: string) => [{ at: well.at, state, code: undefined, sequence: 1 }];
-  assert.equal(of({}), 'well');
-  assert.equal(of({ runs: ended('pending') }), 'waits');
-  assert.equal(of({ runs: ended('superseded') }), 'well');
-  for (const state of ['refused', 'failed', 'rolled-back'])
-    assert.equal(of({ runs: ended(state) }), 'unwell', state);
-  assert.equal(of({ at: '2026-09-01T00:00:00Z' }), 'stale');
-  assert.equal(of({ at: '2026-09-01T00:00:00Z', failedUnits: ['a.service'] }), 'unwell');
+test('a page says “nothing” only where everything is known', () => {
+  const here = { ...well, available: { sequence: 7, bytes: 1 } };
+  assert.match(page([here]), /Nothing: every host has the newest that is here/);
+  for (const other of [
+    { ...here, floor: undefined },
+    { ...here, floor: 8 },
+    { ...well, available: undefined },
+  ])
+    assert.doesNotMatch(page([here, other]), /every host has the newest/);
+  assert.match(page([{ ...here, floor: 31 }]), /has 31, and must refuse 7/);
+});
+
+test('what a host’s condition is, and why', () => {
+  const of = (change: Partial<PageHost>) => judgeHost({ ...well, ...change }, { now, staleAfter: 60 });
+  const ended = (state: string) => [{ at: well.at ?? '', state, code: undefined, sequence: 1 }];
+  assert.deepEqual(of({}), { condition: 'well', reasons: [] });
+  const long = '2026-09-01T00:00:00Z';
+  const cases: readonly [Partial<PageHost>, string, RegExp][] = [
+    [{ runs: ended('pending') }, 'waits', /after a restart/],
+    [{ restartNeeded: true, release: 6 }, 'waits', /after a restart/],
+    [{ runs: ended('refused') }, 'unwell', /refused/],
+    [{ runs: ended('failed') }, 'unwell', /failed/],
+    [{ runs: ended('rolled-back') }, 'unwell', /rolled-back/],
+    [{ collected: long }, 'stale', /for 86 days/],
+    [{ collected: long, at: '2099-01-01T00:00:00Z' }, 'stale', /for 86 days/],
+    [{ collected: long, failedUnits: ['a.service'] }, 'unwell', /failed/],
+    [{ collected: undefined }, 'unknown', /When its newest receipt came/],
+    [{ collected: '2027-01-01T00:00:00Z' }, 'unknown', /in the future/],
+    [{ heard: false }, 'unknown', /No receipt/],
+    [{ runs: [] }, 'unknown', /no bundle yet/],
+    [{ unreadable: 2 }, 'unknown', /2 can’t be read/],
+    [{ returned: true }, 'unknown', /retired/],
+    [{ release: 6 }, 'unwell', /went back to release 6, after it had taken 7/],
+    [{ release: undefined }, 'unknown', /no release that its receipts tell of/],
+    [{ release: 8 }, 'unknown', /has not kept it/],
+  ];
+  for (const [change, condition, why] of cases) {
+    const judged = of(change);
+    assert.equal(judged.condition, condition, JSON.stringify(change));
+    assert.match(judged.reasons.join(' '), why);
+  }
+  assert.equal(of({ runs: ended('superseded') }).condition, 'well');
 });

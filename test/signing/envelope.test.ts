@@ -44,6 +44,37 @@ test('another payload, lax base64 and spare fields are refused', () => {
   assert.equal(unsigned.isSignedBy(key), false);
 });
 
+test('a payload that is no UTF-8 is refused, signed or not: its text would not be what was signed', () => {
+  for (const bytes of [
+    [0x22, 0xff, 0x22],
+    [0x22, 0xed, 0xa0, 0x80, 0x22],
+    [0x22, 0xc0, 0x80, 0x22],
+    [0xe2, 0x82],
+  ])
+    assert.throws(() => openEnvelope(signEnvelope(Buffer.from(bytes), type, secret), type), malformed);
+  const marked = openEnvelope(signEnvelope(Buffer.from('\ufeff{}'), type, secret), type);
+  assert.equal(marked.text, '\ufeff{}');
+});
+
+test('every other spelling of the payload’s base64 is refused', () => {
+  const parsed = JSON.parse(envelope) as { payload: string };
+  const { payload } = parsed;
+  assert.ok(payload.endsWith('=') || payload.length % 4 === 0);
+  const spellings = [
+    `${payload}\n`,
+    ` ${payload}`,
+    payload.replace(/=+$/, ''),
+    `${payload}====`,
+    `${payload}A`,
+  ];
+  const url = Buffer.from('{"a":"\u00ff\u00fe~~~???"}');
+  const plain = url.toString('base64');
+  assert.notEqual(plain, url.toString('base64url'));
+  spellings.push(plain.replaceAll('+', '-').replaceAll('/', '_'));
+  for (const spelt of spellings.filter((s) => s !== payload))
+    assert.throws(() => openEnvelope(JSON.stringify({ ...parsed, payload: spelt }), type), malformed, spelt);
+});
+
 test('no text makes it throw anything else', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json()), (text) => {

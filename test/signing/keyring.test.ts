@@ -8,6 +8,7 @@ import {
   withKeyring,
 } from '../../src/core/policy/keyring.ts';
 import { policyParser } from '../../src/core/policy/policy.ts';
+import { unsignedEnvelope } from '../../src/signing/envelope.ts';
 import {
   addKeyringSignature,
   type KeyringState,
@@ -140,6 +141,20 @@ test('whatever is not in its one form is refused', () => {
     refused(() => parseKeyring(spoilt), 'keyring-malformed');
   refused(() => encodeKeyring(input({ roles: { approve: 1 } })), 'keyring-malformed');
   refused(() => peekKeyring('{}'), 'keyring-malformed');
+});
+
+test('a keyring whose bytes are no UTF-8 is refused, whoever has signed it', () => {
+  const text = encodeKeyring(input({ trustedKeys: [anna.public], threshold: 1, roles: {} }));
+  // One byte of the name of a host, so that a lenient decoder would make a text in canonical form of it.
+  const bytes = Buffer.from(text);
+  bytes[bytes.indexOf('mail')] = 0xff;
+  const type = 'application/vnd.nixmaker.keyring.v1+json';
+  const envelope = addKeyringSignature(
+    unsignedEnvelope(bytes, type),
+    'anna',
+    anna.secret.sign(preAuthenticationEncoding(bytes, type)),
+  );
+  refused(() => verifyKeyring(envelope, at()), 'keyring-malformed', /UTF-8/);
 });
 
 test('a policy is overruled by a keyring that is newer, and overrules an older one', () => {

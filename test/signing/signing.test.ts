@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
+import { limits } from '../../src/core/limits.ts';
 import { decodeBase64 } from '../../src/signing/base64.ts';
 import { generateKeyPair, parsePublicKey, parseSecretKey } from '../../src/signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../src/signing/pae.ts';
@@ -70,6 +71,28 @@ test('one key that signs twice counts once toward a threshold', () => {
   refused(() => verifyManifest(manifest, twice, trust), 'signature-threshold');
   const both = lines(signManifest(manifest, first.secret), signManifest(manifest, second.secret));
   assert.deepEqual(verifyManifest(manifest, both, trust).signedBy, ['first-1', 'second-1']);
+});
+
+test('one genuine line, repeated until the file is full, is verified once; of one key only so many different ones are looked at', () => {
+  const line = signManifest(manifest, first.secret);
+  const trust = makeTrustSet([first.public, second.public], 1);
+  let verified = 0;
+  const keys = trust.keys.map((key) => ({
+    ...key,
+    verifies: (message: Uint8Array, signature: Buffer) => {
+      verified += 1;
+      return key.verifies(message, signature);
+    },
+  }));
+  const full = line.repeat(Math.floor(limits.signatureFileBytes / line.length));
+  assert.deepEqual(verifyManifest(manifest, lines(full), { ...trust, keys }).signedBy, ['first-1']);
+  assert.equal(verified, 1);
+  const both = lines(full.slice(0, 10 * line.length), signManifest(manifest, second.secret));
+  assert.deepEqual(verifyManifest(manifest, both, { ...trust, keys }).signedBy, ['first-1', 'second-1']);
+  assert.equal(verified, 3);
+  const others = Array.from({ length: 17 }, (_, n) => `first-1:${Buffer.alloc(64, n).toString('base64')}\n`);
+  refused(() => verifyManifest(manifest, lines(...others), { ...trust, keys }), 'signature-malformed');
+  assert.equal(verified, 3);
 });
 
 test('one key under two names is refused in a policy', () => {

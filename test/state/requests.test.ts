@@ -40,16 +40,19 @@ async function asked(t: TestContext) {
   return { runtime, folder, file: (kind: string) => join(folder, `${transaction}.${kind}`) };
 }
 
-/** Serves what is there. @returns how many, and what was rejected */
+/** Serves what is there. @returns how many names are gone, and what was rejected */
 async function served(runtime: string, serve: (serving: Serving) => Promise<void> = async () => undefined) {
   const rejected: string[] = [];
+  const stuck: string[] = [];
   const count = await serveRequests(runtime, vouchRequests, {
     serve: (given, serving) => {
       assert.deepEqual(given, request);
       return serve(serving);
     },
     reject: (name, reason) => rejected.push(`${name}: ${reason}`),
+    stuck: (name) => stuck.push(name),
   });
+  assert.deepEqual(stuck, []);
   return { count, rejected };
 }
 
@@ -84,7 +87,7 @@ test('what an earlier request has left goes with the next one, the request as we
 });
 
 for (const [what, spoil, says] of [
-  ['a link', (path: string, to: string) => symlink(to, path), /ELOOP/],
+  ['a link', (path: string, to: string) => symlink(to, path), /it is a symbolic link/],
   ['another name of a file', (path: string, to: string) => link(to, path), /it is not the agent’s own/],
   ['a pipe', async (path: string) => void execFileSync('mkfifo', [path]), /it is not a regular file/],
   ['a folder', (path: string) => mkdir(path), /it is not a regular file/],
@@ -124,15 +127,17 @@ for (const [what, spoil, says] of [
     assert.equal(await readFile(elsewhere, 'utf8'), 'not for anybody', 'and nothing else is');
   });
 
-/** Has something happen right after root has looked how large the index is. */
+/** Has something happen right after root has looked how large the index is: its first look is at what kind of thing it is. */
 async function onceLookedAt(t: TestContext, path: string, happens: () => Promise<void>): Promise<void> {
   const handle = await open(path);
   const prototype = Object.getPrototypeOf(handle) as typeof handle;
   await handle.close();
   const { stat: look } = prototype;
+  let looks = 0;
   t.mock.method(prototype, 'stat', async function (this: typeof handle) {
     const found = await look.call(this);
-    if (found?.size === attachments.index.length) await happens();
+    if (found?.size === attachments.index.length) looks += 1;
+    if (looks === 2) await happens();
     return found;
   });
 }
@@ -152,7 +157,8 @@ test('of one that shrinks meanwhile, nothing is made up', async (t) => {
 
 test('each reading is of what is there then: it is the bytes in hand whose digest has to fit', async (t) => {
   const { runtime, file } = await asked(t);
-  await served(runtime, async ({ attached }) => {
+  await served(runtime, async ({ acknowledge, attached }) => {
+    await acknowledge();
     assert.deepEqual(await attached.read('manifest', 100), manifest);
     await writeFile(file('manifest'), 'another');
     assert.equal((await attached.read('manifest', 100)).toString(), 'another');
@@ -174,17 +180,51 @@ for (const [what, spoil, says] of [
     const { runtime, folder, file } = await asked(t);
     await spoil(file('json'));
     const { count, rejected } = await served(runtime, () => assert.fail('it was served'));
-    assert.deepEqual([count, rejected.length], [0, 1]);
+    assert.deepEqual([count, rejected.length], [1, 1]);
     assert.match(rejected[0] ?? '', says);
     assert.deepEqual(await readdir(folder), []);
   });
 
-test('the folder is the agent’s, so a link in its place leads nowhere', async (t) => {
+test('what can’t be removed is put where no glob finds it, whatever its name, and goes with the agent’s next request', async (t) => {
+  const { runtime, folder } = await asked(t);
+  const names = ['full.json', 'a\nb.json', '\u202e.json'].map((name) => Buffer.from(name));
+  const places = [...names, Buffer.from([0xff, ...Buffer.from('.json')])].map((name) =>
+    Buffer.concat([Buffer.from(`${folder}/`), name]),
+  );
+  for (const place of places) {
+    await mkdir(place);
+    await writeFile(Buffer.concat([place, Buffer.from('/file')]), 'kept');
+  }
+  const { count, rejected } = await served(runtime, ({ acknowledge }) => acknowledge());
+  assert.deepEqual([count, rejected.length], [5, 4]);
+  const left = await readdir(folder);
+  assert.ok(left.length === 4 && left.every((name) => name.startsWith('.put-aside-')), left.join(' '));
+  await writeRequest(runtime, vouchRequests, request, attachments);
+  assert.equal((await readdir(folder)).length, 4);
+  assert.equal((await served(runtime, ({ acknowledge }) => acknowledge())).count, 1);
+  assert.deepEqual(await readdir(folder), []);
+});
+
+test('more than is read at one time of what is no request keeps no request waiting', async (t) => {
+  const { runtime, folder } = await asked(t);
+  for (let n = 0; n < 40; n++) await mkdir(join(folder, `0-${n}.json/full`), { recursive: true });
+  let isServed = false;
+  const serve = async ({ acknowledge }: Serving) => {
+    isServed = true;
+    await acknowledge();
+  };
+  for (let count = 1; count > 0; ) ({ count } = await served(runtime, serve));
+  assert.ok(isServed);
+});
+
+test('the folder is the agent’s, so a link in its place leads nowhere, and holds nothing up', async (t) => {
   const runtime = await temporaryFolder(t);
   const elsewhere = join(runtime, 'elsewhere');
   await mkdir(elsewhere);
   await writeFile(join(elsewhere, `${transaction}.json`), JSON.stringify(request));
   await symlink(elsewhere, join(runtime, vouchRequests.folder));
-  await assert.rejects(served(runtime), /ELOOP|ENOTDIR/);
+  const { count, rejected } = await served(runtime, () => assert.fail('it was served'));
+  assert.equal(count, 0);
+  assert.match(rejected.join(), /^vouchers: it is not a folder/);
   assert.deepEqual(await readdir(elsewhere), [`${transaction}.json`]);
 });

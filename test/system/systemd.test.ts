@@ -6,6 +6,8 @@ import './systemd/service.ts';
 import './systemd/killed.ts';
 import './systemd/requests.ts';
 import './systemd/switches.ts';
+import './systemd/path-unit.ts';
 import './systemd/root.ts';
 import './systemd/trust.ts';
 import './systemd/stolen-key.ts';
+import './systemd/floods.ts';

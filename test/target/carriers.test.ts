@@ -130,7 +130,7 @@ test('a receipt says how the host is', async () => {
   assert.ok(now.space.length > 0);
   assert.deepEqual(seen, [{ file: 'nixmaker/hosts/web/1', host: 'web', sequence: 1, outcome: 'committed' }]);
   const table = await cli('fleet', '-d', fleet);
-  assert.match(table.stdout, /^HOST +SEQUENCE +LAST .*\nweb +1 +committed +/);
+  assert.match(table.stdout, /^HOST +CONDITION +RELEASE +FLOOR +LAST .*\nweb +well +1 +1 +committed +/);
 });
 
 test('an altered receipt, one of another host, and an older one put back are noticed', async () => {
@@ -156,7 +156,7 @@ test('an altered receipt, one of another host, and an older one put back are not
     '/web/3.json rejected receipt-malformed',
   ]);
   assert.equal((await stat(join(fleet, 'receipts/web'))).isDirectory(), true);
-  assert.deepEqual(await readdir(join(fleet, 'receipts/web')), ['1.json']);
+  assert.deepEqual((await readdir(join(fleet, 'receipts/web'))).sort(), ['1.collected', '1.json']);
 });
 
 test('for a host that does not read what this desk writes, nothing is built', async () => {

@@ -33,7 +33,7 @@ test('a policy is told in words, all of it', async () => {
     threshold: 2,
     roles: { build: 1 },
     window: { days: ['sat'], from: '22:00', to: '02:00', timeZone: 'Europe/Berlin' },
-    limits: { sequenceJump: 1000, closureBytes: 5_000_000_000 },
+    limits: { sequenceJump: 1000, createdAhead: 172_800, closureBytes: 5_000_000_000 },
     health: { units: ['sshd.service'], tcp: [{ port: 22 }] },
     reboot: { when: 'when-needed' },
     boot: { confirm: 'manual' },
@@ -46,6 +46,7 @@ test('a policy is told in words, all of it', async () => {
     'Among them 1 with the role “build”.',
     'The agent installs only on sat from 22:00 to 02:00 on the day after (Europe/Berlin).',
     'A sequence may be at most 1000 ahead of the last one taken.',
+    'A signed time may be at most 2 days ahead of the clock.',
     'All store paths together may have 5000000000 bytes.',
     'the units sshd.service must be active, 127.0.0.1:22 must take a connection',
     'a person has 900 seconds to run `nixmaker confirm`',
@@ -72,7 +73,7 @@ test('of a bundle it says check by check what would happen, everything that is i
   const good = await check(basic, bundle);
   assert.equal(good.code, 0, good.stdout + good.stderr);
   assert.match(good.stdout, /^It would be taken\.$/m);
-  assert.equal(good.stdout.match(/ yes$/gm)?.length, 10);
+  assert.equal(good.stdout.match(/ yes$/gm)?.length, 11);
 
   const bad = await check({ ...basic, host: 'mail', limits: { paths: 1 } }, bundle);
   assert.equal(bad.code, 77);

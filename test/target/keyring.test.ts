@@ -93,6 +93,15 @@ test('on a medium the versions in between are taken in their order, and the bund
   assert.equal(await take(target, await bundle('by-second', 50, second)), 'signature-unknown-key');
 });
 
+test('a keyring that comes before the one it follows is named, and accepted once that has come', async () => {
+  const target = await freshTarget();
+  const agent = await target.startAgent();
+  await copyFile(await keyring(2, [third], [second, third]), join(target.inbox, 'second.keyring'));
+  await agent.waitFor((l) => l.event === 'keyring-refused' && l.code === 'keyring-gap');
+  await copyFile(await keyring(1, [second], [first, second]), join(target.inbox, 'first.keyring'));
+  await agent.waitFor((l) => l.event === 'keyring-accepted' && l.version === 2);
+});
+
 test('a policy that an upgrade brings back lowers nothing, and one that names the version counts', async () => {
   const target = await freshTarget();
   const accept = await target.nixmaker([

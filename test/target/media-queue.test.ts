@@ -34,7 +34,10 @@ test('a copy in progress is looked at again after a while, and no more once it i
         startError: undefined,
       }),
   } as unknown as Machine;
-  const queue = new MediaQueue(machine);
+  const queue = new MediaQueue(machine, {
+    looking: (_candidate, work) => work(),
+    whySetAside: async () => undefined,
+  });
   assert.equal(await queue.next(), undefined);
   assert.equal(queue.due(), 30_000);
   now = 30_000;

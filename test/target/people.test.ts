@@ -1,8 +1,9 @@
 /** What people and their programs are told at the target: status, diff, doctor, events, metrics. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { main } from '../machines/compiled.ts';
@@ -26,6 +27,11 @@ const release = (name: string, version: string) =>
     hosts: { web: plainHost('web', name).replace('{', `{ version = "${version}";`) },
     args: ['--sequence', name === 'one' ? '1' : '2'],
   });
+
+/** A line of the journal’s form, whatever is in it. */
+function checksummed(json: string): string {
+  return `${createHash('sha256').update(json).digest('hex').slice(0, 16)} ${json}\n`;
+}
 
 /** Both copies. */
 async function damageFloor({ stateDirectory }: Target): Promise<void> {
@@ -186,4 +192,32 @@ test('Prometheus is told, by the verb and in the file; and every alert asks for 
   assert.ok(asked.size >= 6);
   for (const name of asked)
     assert.ok(text.includes(`# TYPE ${name} `) || name === 'nixmaker_healthy', `${name} is not told`);
+});
+
+test('a journal that is damaged in the middle, or was written by whoever took the agent over, stops no verb', async () => {
+  const hurt = await freshTarget();
+  assert.equal((await take(hurt, await release('one', '1.0'))).state, 'committed');
+  assert.equal((await take(hurt, await release('two', '2.0'))).state, 'committed');
+  const journal = join(hurt.stateDirectory, 'journal');
+  const line = { schema: 1, at: '2026-11-01T00:00:00Z', transaction: 'x', state: 'refused', source: 'x.tar' };
+  await appendFile(journal, Buffer.alloc(100_000));
+  await appendFile(journal, '\ngarbage\n\n');
+  await appendFile(journal, checksummed('{ "schema": 1,'));
+  await appendFile(journal, checksummed(JSON.stringify({ ...line, schema: 9 })));
+  await appendFile(journal, checksummed(JSON.stringify({ ...line, detail: {} })));
+  await appendFile(journal, checksummed(JSON.stringify({ ...line, at: '2999-01-01', health: 'none' })));
+  await appendFile(journal, checksummed(JSON.stringify({ ...line, at: '2999-01-02', health: [null] })));
+  const said = await hurt.verb('status');
+  assert.equal(said.code, 0, said.stderr);
+  assert.match(said.stdout, /Damaged: +6 lines of the journal can’t be read/);
+  for (const verb of ['history', 'events', 'metrics', 'doctor'])
+    assert.ok([0, 1].includes((await hurt.verb(verb)).code ?? -1), verb);
+  const history = await hurt.verb('history');
+  assert.match(history.stdout, /committed/);
+  assert.match(history.stderr, /6 lines/);
+  const confirmed = await hurt.verb('confirm');
+  assert.equal(confirmed.code, 0, confirmed.stderr);
+  const back = await hurt.verb('rollback');
+  assert.equal(back.code, 0, back.stderr);
+  assert.match((await hurt.run(['cat', '/run/current-system/etc/motd'])).stdout, /^one/);
 });

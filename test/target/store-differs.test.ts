@@ -1,6 +1,6 @@
 /** Valid is not signed: paths that somebody has brought under genuine names, with one key that Nix trusts. */
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { StorePath } from '../../src/core/store-path.ts';
@@ -9,8 +9,9 @@ import { makeBuilder } from '../machines/builder.ts';
 import { nixSystem } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost, writeFlake } from '../support/fleet.ts';
-import { type Foreign, foreignCache } from '../support/foreign-path.ts';
+import type { Foreign } from '../support/foreign-path.ts';
 import { type Released, released } from '../support/released.ts';
+import { bring as bringBy, hold, strangersSystem } from '../support/strangers.ts';
 
 const shop = await makeWorkshop();
 const targets: Target[] = [];
@@ -35,34 +36,11 @@ async function take(target: Target, path: string) {
   return JSON.parse(ran.stdout) as { state: string; code?: string; detail?: string; notices?: string[] };
 }
 
-/** A stranger’s system: its program says that it ran. */
-async function strangersSystem(target: Target): Promise<string> {
-  const folder = join(target.root, 'strangers');
-  await mkdir(join(folder, 'bin'), { recursive: true });
-  await writeFile(join(folder, 'nixos-version'), 'strange');
-  await writeFile(join(folder, 'bin/switch-to-configuration'), `#!/bin/sh\ntouch ${target.root}/strange\n`);
-  await chmod(join(folder, 'bin/switch-to-configuration'), 0o755);
-  return folder;
-}
-
-let caches = 0;
-/** As any local user could: `nix copy` through the daemon. */
-async function bring(target: Target, foreign: Omit<Foreign, 'secretFile'>): Promise<void> {
-  const folder = join(target.root, `cache-${++caches}`);
-  await foreignCache(folder, [{ ...foreign, secretFile: shop.keys.secretFile }]);
-  const args = ['copy', '--no-recursive', '--from', `file://${folder}`, '--to', 'daemon', foreign.path];
-  const ran = await target.run(['nix', ...args]);
-  assert.equal(ran.code, 0, ran.stderr);
-}
+/** By the fleet’s own key. */
+const bring = (target: Target, foreign: Omit<Foreign, 'secretFile'>) =>
+  bringBy(target, { ...foreign, secretFile: shop.keys.secretFile });
 
 const socketOf = (target: Target) => join(target.root, 'nix/var/nix/daemon-socket/socket');
-
-/** A root, which any user may make. */
-async function hold(target: Target, path: string): Promise<void> {
-  const args = ['--store', 'daemon', '--realise', path, '--add-root', join(target.root, 'held')];
-  const ran = await target.run(['nix-store', ...args]);
-  assert.equal(ran.code, 0, ran.stderr);
-}
 
 /** Other contents for a path that both releases have, brought and held. */
 async function bringShared(target: Target, old: Released, next: Released): Promise<void> {

@@ -67,7 +67,8 @@ export async function compileInto(
     // All of it is in memory as long as the agent lives. Names stay, for whoever reads where a fault came from.
     minifyWhitespace: true,
     minifySyntax: true,
-    supported: { 'dynamic-import': false },
+    // Tagged templates keep their source, which is not ASCII; lowered, they are strings like any other.
+    supported: { 'dynamic-import': false, 'template-literal': false },
     // node-disk-info has it for Windows' code pages: half a megabyte of tables.
     alias: { 'iconv-lite': './tools/compile/nothing.ts' },
     // As in the modules that it is made of.

@@ -245,6 +245,7 @@ ensure_tools() {
   ensure_nix
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
   case " ${nixmaker_tools:-} " in *" browser "*) ensure_browser ;; esac
+  case " ${nixmaker_tools:-} " in *" strace "*) ensure_program strace strace ;; esac
   case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers && ensure_program ssh-keygen openssh-client ;; esac
   # shellcheck source=tools/set-up/machines.sh
   case " ${nixmaker_tools:-} " in *" vm "*)

@@ -1,8 +1,16 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
+import { eachLine, joined, lines } from '../../core/lines.ts';
 import type { HostResult } from '../../desk/build/build.ts';
-import { print, printJson, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
+import {
+  print,
+  printJson,
+  printToStderr,
+  progressTerminal,
+  runVerb,
+  severalTimes,
+} from '../terminal/output.ts';
 import { addFlakeOptions } from './flake-options.ts';
 
 export interface BuildFlags {
@@ -106,10 +114,7 @@ export async function buildWith(
       downgradeFrom: flags.downgradeFrom,
       epoch: epoch === undefined ? undefined : readEpoch(epoch),
     }),
-    runHostsWithProgress<HostResult>({
-      isTTY: process.stderr.isTTY === true && flags.json !== true,
-      write: printToStderr,
-    }),
+    runHostsWithProgress<HostResult>(progressTerminal(flags.json === true)),
   );
   return { results, exit: exitOfBuild(results) };
 }
@@ -134,19 +139,19 @@ async function summarise(results: readonly HostResult[], flags: BuildFlags): Pro
       ? [r.host, 'built', r.sequence, r.paths, bytes(r.bytes), r.signedBy ?? 'nobody', r.bundle]
       : [r.host, 'FAILED', undefined, undefined, undefined, undefined, r.code],
   );
-  if (rows.length === 0) printToStderr('The flake has no hosts under nixosConfigurations.\n');
+  if (rows.length === 0) printToStderr(lines`The flake has no hosts under nixosConfigurations.\n`);
   else print(table(['HOST', 'STATUS', 'SEQUENCE', 'PATHS', 'SIZE', 'SIGNED BY', 'BUNDLE'], rows));
   for (const result of results) {
     if (result.status === 'failed') {
-      printToStderr(`\n${result.host}: ${explain(result.code, result.detail)}`);
-      if (flags.verbose === true && result.log !== undefined) printToStderr(`${result.log}\n`);
+      printToStderr(joined([lines`\n${result.host}: `, explain(result.code, result.detail)]));
+      if (flags.verbose === true && result.log !== undefined) printToStderr(eachLine(result.log));
     } else {
-      for (const leak of result.leaks) printToStderr(`warning: ${result.host}: ${describeLeak(leak)}\n`);
+      for (const leak of result.leaks) printToStderr(lines`warning: ${result.host}: ${describeLeak(leak)}\n`);
     }
   }
   if (results.some((r) => r.status === 'built' && r.signedBy === undefined)) {
     printToStderr(
-      'note: not signed; a target takes signed bundles only (nixmaker keygen, then build --key FILE)\n',
+      lines`note: not signed; a target takes signed bundles only (nixmaker keygen, then build --key FILE)\n`,
     );
   }
 }

@@ -1,11 +1,16 @@
 import type { Command } from 'commander';
 import { catalogue, worstExit } from '../../core/catalogue.ts';
-import type { Collected } from '../../desk/fleet/receipts.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { joined, lines } from '../../core/lines.ts';
+import type { Collected } from '../../desk/fleet/collect.ts';
+import type { Replaced } from '../../desk/fleet/former.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface CollectFlags {
   readonly directory: string;
   readonly enrol?: boolean;
+  readonly replace?: string;
+  readonly reason?: string;
   readonly json?: boolean;
 }
 
@@ -16,26 +21,52 @@ export function defineCollect(program: Command): void {
     .argument('<medium...>')
     .option('-d, --directory <directory>', 'where keys and receipts are kept', 'fleet')
     .option('--enrol', 'believe hosts that are not known yet, this first time')
+    .option(
+      '--replace <host>',
+      'believe this host’s new key from now on: the machine was installed anew; what the former key signed is laid aside',
+    )
+    .option('--reason <text>', 'with --replace: why')
     .option('--json', 'print JSON')
     .action((media: string[], flags: CollectFlags) => runVerb(() => collectMedia(media, flags), flags));
 }
 
-async function collectMedia(
-  media: readonly string[],
-  { directory, enrol = false, json }: CollectFlags,
-): Promise<number> {
-  const { collectReceipts } = await import('../../desk/fleet/receipts.ts');
-  const results = await collectReceipts({ media, directory, enrol });
+async function collectMedia(media: readonly string[], flags: CollectFlags): Promise<number> {
+  const { collectReceipts } = await import('../../desk/fleet/collect.ts');
+  const { directory, enrol = false, json } = flags;
+  const now = new Date();
+  const replaced = await replace(media, flags, now);
+  const results = await collectReceipts({ media, directory, enrol, now });
   const exit = worstExit(results.flatMap((r) => (r.code === undefined ? [] : [catalogue[r.code].exit])));
-  if (json === true) printJson({ schema: 1, ok: exit === 0, receipts: results });
-  else await summarise(results);
+  if (json === true) printJson({ schema: 1, ok: exit === 0, replaced, receipts: results });
+  else {
+    if (replaced !== undefined) sayReplaced(replaced);
+    await summarise(results);
+  }
   return exit;
+}
+
+async function replace(
+  media: readonly string[],
+  { directory, replace: host, reason }: CollectFlags,
+  now: Date,
+): Promise<Replaced | undefined> {
+  if (host === undefined && reason === undefined) return undefined;
+  if (host === undefined || reason === undefined || reason.trim() === '' || reason.length > 1000)
+    throw new NixmakerError('usage', '--replace HOST and --reason TEXT belong together');
+  const { replaceInstallation } = await import('../../desk/fleet/former.ts');
+  return replaceInstallation({ media, directory, host, reason, now });
+}
+
+function sayReplaced({ host, key, newKey, folder }: Replaced): void {
+  printToStderr(
+    lines`${host}: ${newKey} is believed from now on, in the place of ${key}, whose receipts are in ${folder}.\n`,
+  );
 }
 
 async function summarise(results: readonly Collected[]): Promise<void> {
   const { explain, table } = await import('../../report/tables.ts');
   if (results.length === 0) {
-    printToStderr('There is no receipt there.\n');
+    printToStderr(lines`There is no receipt there.\n`);
     return;
   }
   const rows = results.map((r) => [
@@ -46,5 +77,5 @@ async function summarise(results: readonly Collected[]): Promise<void> {
   ]);
   print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows));
   for (const { code, detail = '', file } of results)
-    if (code !== undefined) printToStderr(`\n${file}: ${explain(code, detail)}`);
+    if (code !== undefined) printToStderr(joined([lines`\n${file}: `, explain(code, detail)]));
 }

@@ -1,6 +1,9 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
-import type { FleetHost } from '../../desk/fleet/receipts.ts';
+import { lines } from '../../core/lines.ts';
+import type { Fleet, FleetHost } from '../../desk/fleet/fleet.ts';
+import type { ReadyBundles } from '../../desk/fleet/newest-bundles.ts';
+import type { JudgedBy, Judgement, PageHost } from '../../report/fleet-condition.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface FleetFlags {
@@ -11,69 +14,148 @@ interface FleetFlags {
   readonly staleAfter: string;
 }
 
+const directoryOption = () =>
+  new Option('-d, --directory <directory>', 'where `nixmaker collect` keeps receipts').default('fleet');
+
 export function defineFleet(program: Command): void {
-  program
+  const group = program
     .command('fleet')
-    .description('how the hosts are, by the receipts that were collected')
-    .option('-d, --directory <directory>', 'where `nixmaker collect` keeps them', 'fleet')
+    .description('how the hosts are, by the receipts that were collected; and which there should be');
+  group
+    .command('show', { isDefault: true })
+    .description('how the hosts are')
+    .addOption(directoryOption())
     .option('--html <file>', 'write a page that needs nothing else: for a phone, a printer, a colleague')
     .option(
       '--bundles <directory>',
-      'for the page: where `nixmaker build` put the newest, to say who needs one',
+      'where `nixmaker build` put the newest: hosts with a bundle are expected, and the page says who needs one',
     )
-    .option(
-      '--stale-after <days>',
-      'for the page: days without a visit after which a host is called out',
-      '60',
-    )
+    .option('--stale-after <days>', 'days after which a host that was not heard of is called out', '60')
     .option('--json', 'print JSON')
     .action((flags: FleetFlags) => runVerb(() => fleet(flags), flags));
+  group
+    .command('expect')
+    .description('note hosts that there should be: they are shown, whether or not they ever report')
+    .argument('<host...>')
+    .addOption(directoryOption())
+    .action((hosts: string[], flags: { directory: string }) => runVerb(() => expect(hosts, flags.directory)));
+  group
+    .command('retire')
+    .description('note that a host is no more: it is shown no longer, unless it reports again')
+    .argument('<host>')
+    .addOption(directoryOption())
+    .requiredOption('--reason <text>', 'why')
+    .action((host: string, flags: { directory: string; reason: string }) =>
+      runVerb(() => retire(host, flags)),
+    );
+}
+
+interface Shown extends Judgement {
+  readonly known: FleetHost;
+  readonly page: PageHost;
 }
 
 async function fleet(flags: FleetFlags): Promise<number> {
-  const { readFleet } = await import('../../desk/fleet/receipts.ts');
-  const hosts = await readFleet(flags.directory);
-  if (flags.html !== undefined) await writePage(hosts, { ...flags, html: flags.html });
-  else if (flags.json === true) printJson({ schema: 1, hosts: hosts.map(withoutPaths) });
-  else if (hosts.length === 0)
-    printToStderr('No receipt has been collected yet (nixmaker collect MEDIUM).\n');
-  else await showTable(hosts);
+  const { readFleet } = await import('../../desk/fleet/fleet.ts');
+  const { toPageHost } = await import('../../desk/fleet/page.ts');
+  const { judgeHost } = await import('../../report/fleet-condition.ts');
+  const by: JudgedBy = { now: new Date(), staleAfter: Number(flags.staleAfter) };
+  if (!(by.staleAfter > 0))
+    throw new NixmakerError('usage', `--stale-after ${flags.staleAfter} is no number of days`);
+  const bundles = await readBundles(flags.bundles);
+  const found = await readFleet(flags.directory, [...bundles.ready.keys(), ...bundles.unreadable]);
+  const shown = found.hosts.map((known): Shown => {
+    const page = toPageHost(known, bundles.ready.get(known.host));
+    return { known, page, ...judgeHost(page, by) };
+  });
+  if (flags.html !== undefined) await writePage(flags.html, { found, shown, by });
+  else if (flags.json === true) printJson({ schema: 2, hosts: shown.map(toJson), retired: found.retired });
+  else await showTable(shown, found);
+  for (const host of bundles.unreadable)
+    printToStderr(lines`${host}: its bundle in ${flags.bundles ?? ''} can’t be read\n`);
   return exitCodes.done;
 }
 
+async function readBundles(directory: string | undefined): Promise<ReadyBundles> {
+  if (directory === undefined) return { ready: new Map(), unreadable: [] };
+  return (await import('../../desk/fleet/newest-bundles.ts')).readNewestBundles(directory);
+}
+
 async function writePage(
-  hosts: readonly FleetHost[],
-  { html, bundles, staleAfter }: FleetFlags & { readonly html: string },
+  file: string,
+  { found, shown, by }: { readonly found: Fleet; readonly shown: readonly Shown[]; readonly by: JudgedBy },
 ): Promise<void> {
   const { writeFleetPage } = await import('../../desk/fleet/page.ts');
-  const days = Number(staleAfter);
-  if (!(days > 0)) throw new NixmakerError('usage', `--stale-after ${staleAfter} is no number of days`);
-  await writeFleetPage(hosts, { file: html, bundles, staleAfter: days, now: new Date() });
-  printToStderr(`${html}: ${hosts.length} hosts\n`);
+  await writeFleetPage({ hosts: shown.map(({ page }) => page), retired: found.retired }, { file, ...by });
+  printToStderr(lines`${file}: ${shown.length} hosts\n`);
 }
 
-/** The list of store paths is for `build --since`. */
-function withoutPaths({ last, runs: _, ...rest }: FleetHost) {
-  const { now, ...others } = last;
-  if (now === undefined) return { ...rest, last: others };
-  const { paths: _paths, ...told } = now;
-  return { ...rest, last: { ...others, now: told } };
+const toJson = ({ known, page, condition, reasons }: Shown) => ({
+  host: known.host,
+  condition,
+  reasons,
+  release: page.release,
+  floor: page.floor,
+  collected: known.collected,
+  receipts: known.receipts,
+  unreadable: known.unreadable,
+  former: known.former,
+  last: known.last,
+});
+
+/** Root’s word; what only the agent says of a later bundle is marked as its word. */
+function lastOf({ runs, agentSays }: PageHost): string | undefined {
+  const words = ({ state, code }: { readonly state: string; readonly code: string | undefined }) =>
+    `${state}${code === undefined ? '' : ` (${code})`}`;
+  const [run, claim] = [runs.at(-1), agentSays.at(-1)];
+  const said = claim === undefined ? [] : [`its agent says: ${words(claim)}`];
+  return [...(run === undefined ? [] : [words(run)]), ...said].join('; ') || undefined;
 }
 
-async function showTable(hosts: readonly FleetHost[]): Promise<void> {
+async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<void> {
   const { bytes, table } = await import('../../report/tables.ts');
-  const rows = hosts.map(({ host, last: { at, run, now } }) => {
-    const [store] = now?.space ?? [];
+  const { conditionWords } = await import('../../report/fleet-condition.ts');
+  if (shown.length === 0)
+    printToStderr(
+      lines`No host is known here: no receipt has been collected yet (nixmaker collect MEDIUM).\n`,
+    );
+  const rows = shown.map(({ page, condition }) => {
     return [
-      host,
-      now?.floor,
-      run === undefined ? undefined : `${run.state}${run.code === undefined ? '' : ` (${run.code})`}`,
+      page.host,
+      conditionWords[condition],
+      page.release,
+      page.floor,
+      lastOf(page),
       // `26.05`: the rest is a date and a commit, which the page and --json have.
-      now?.versions.nixos?.split('.').slice(0, 2).join('.'),
-      now?.failedUnits?.length,
-      store === undefined ? undefined : bytes(store.freeBytes),
-      at.slice(0, 10),
+      page.versions.nixos?.split('.').slice(0, 2).join('.'),
+      page.failedUnits?.length,
+      page.freeBytes === undefined ? undefined : bytes(page.freeBytes),
+      page.collected?.slice(0, 10),
     ];
   });
-  print(table(['HOST', 'SEQUENCE', 'LAST', 'NIXOS', 'FAILED', 'FREE', 'VISITED'], rows));
+  const heads = ['HOST', 'CONDITION', 'RELEASE', 'FLOOR', 'LAST', 'NIXOS', 'FAILED', 'FREE', 'COLLECTED'];
+  if (rows.length > 0) print(table(heads, rows));
+  for (const { page, reasons } of shown)
+    for (const reason of reasons) printToStderr(lines`${page.host}: ${reason}\n`);
+  for (const { host, at, reason = '' } of retired)
+    printToStderr(lines`${host}: retired on ${at.slice(0, 10)}: ${reason}\n`);
+}
+
+async function expect(hosts: readonly string[], directory: string): Promise<number> {
+  const { writeWord } = await import('../../desk/fleet/roll.ts');
+  await writeWord(directory, hosts, { status: 'expected', at: new Date().toISOString() });
+  print(lines`expected: ${hosts.join(', ')}\n`);
+  return exitCodes.done;
+}
+
+async function retire(
+  host: string,
+  { directory, reason }: { readonly directory: string; readonly reason: string },
+): Promise<number> {
+  const { writeWord } = await import('../../desk/fleet/roll.ts');
+  await writeWord(directory, [host], { status: 'retired', at: new Date().toISOString(), reason });
+  print(
+    lines`retired: ${host}. Its key and receipts stay in ${directory}; \`nixmaker fleet expect\` takes it back.\n`,
+  );
+  return exitCodes.done;
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import type { Contents } from '../../desk/keys/verify.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
@@ -50,8 +51,8 @@ async function inspectFile(bundle: string, { json, paths }: InspectOptions): Pro
       ['Digest', found.manifestDigest],
     ]),
   );
-  for (const path of listed ?? []) print(`${path}\n`);
-  printToStderr('Nothing was verified; use `nixmaker verify --key KEY` for that.\n');
+  for (const path of listed ?? []) print(lines`${path}\n`);
+  printToStderr(lines`Nothing was verified; use \`nixmaker verify --key KEY\` for that.\n`);
   return exitCodes.done;
 }
 
@@ -80,7 +81,7 @@ async function inspectFolder(folder: string, { json }: InspectOptions): Promise<
   const { bytes, table } = await import('../../report/tables.ts');
   const rows = await inspectMedium(folder);
   if (json === true) printJson({ schema: 1, verified: false, bundles: rows });
-  else if (rows.length === 0) printToStderr('There is no bundle there.\n');
+  else if (rows.length === 0) printToStderr(lines`There is no bundle there.\n`);
   else {
     const cells = rows.map((r) => [
       r.file,
@@ -91,7 +92,7 @@ async function inspectFolder(folder: string, { json }: InspectOptions): Promise<
         (r.claimedSigners.length === 0 ? 'signed by nobody' : `signed by ${r.claimedSigners.join(', ')}?`),
     ]);
     print(table(['FILE', 'HOST', 'SEQUENCE', 'SIZE', 'STATE'], cells));
-    printToStderr('Nothing was verified; --policy FILE says what a machine would do with each.\n');
+    printToStderr(lines`Nothing was verified; --policy FILE says what a machine would do with each.\n`);
   }
   return exitCodes.done;
 }
@@ -103,7 +104,7 @@ async function explainFolder(folder: string, { json, policy, settings }: Inspect
   const machine = await openMachineHere({ policyFile: policy, settingsFile: settings }, () => undefined);
   const found = await explainMedium(machine, folder);
   if (json === true) printJson({ schema: 1, verified: true, bundles: found });
-  else if (found.length === 0) printToStderr('There is no bundle there.\n');
+  else if (found.length === 0) printToStderr(lines`There is no bundle there.\n`);
   else {
     const cells = found.map(({ file, host, sequence, judgement }) => [
       file,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface KeygenOptions {
@@ -21,9 +22,9 @@ async function keygen(name: string, { out, json }: KeygenOptions): Promise<numbe
   const { makeKeyFiles } = await import('../../desk/keys/key-files.ts');
   const files = await makeKeyFiles(name, out);
   if (json === true) printJson({ schema: 1, ...files });
-  else print(`${files.publicKey}\n`);
+  else print(lines`${files.publicKey}\n`);
   printToStderr(
-    `Keep ${files.secretFile} secret and backed up. The line above (also ${files.publicFile}) goes to the targets.\n`,
+    lines`Keep ${files.secretFile} secret and backed up. The line above (also ${files.publicFile}) goes to the targets.\n`,
   );
   return exitCodes.done;
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import { addSignerOptions, type SignerOptions, signEach } from './signer-options.ts';
@@ -38,7 +39,7 @@ export function defineKeyring(program: Command): void {
 async function make(from: string, to: string): Promise<number> {
   const { makeKeyringFile } = await import('../../desk/keys/keyring.ts');
   const { version, hosts } = await makeKeyringFile(from, to);
-  printToStderr(`${to}: version ${version} for ${hosts.join(', ')}, signed by nobody yet\n`);
+  printToStderr(lines`${to}: version ${version} for ${hosts.join(', ')}, signed by nobody yet\n`);
   return exitCodes.done;
 }
 
@@ -54,9 +55,9 @@ async function show(file: string, { json }: { json?: boolean }): Promise<number>
   const { keyring, claimedSigners } = await inspectKeyringFile(file);
   if (json === true) printJson({ ...keyring, schema: 1, verified: false, claimedSigners });
   else {
-    print(`Keyring version ${keyring.version} for the hosts ${keyring.hosts.join(', ')}.\n`);
-    for (const sentence of explainTrust(keyring)) print(`${sentence}\n`);
-    print(`Signed by ${claimedSigners.join(', ') || 'nobody'}; not verified.\n`);
+    print(lines`Keyring version ${keyring.version} for the hosts ${keyring.hosts.join(', ')}.\n`);
+    for (const sentence of explainTrust(keyring)) print(lines`${sentence}\n`);
+    print(lines`Signed by ${claimedSigners.join(', ') || 'nobody'}; not verified.\n`);
   }
   return exitCodes.done;
 }
@@ -72,6 +73,6 @@ async function accept(file: string, options: TargetOptions): Promise<number> {
   );
   const version = await acceptByHand(machine, await readFile(file, 'utf8'));
   if (options.json === true) printJson({ schema: 1, ok: true, version });
-  else print(`The keys of keyring version ${version} are trusted now.\n`);
+  else print(lines`The keys of keyring version ${version} are trusted now.\n`);
   return exitCodes.done;
 }

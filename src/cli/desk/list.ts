@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { joined, lines } from '../../core/lines.ts';
 import { print, printJson, runVerb } from '../terminal/output.ts';
 import { addFlakeOptions } from './flake-options.ts';
 
@@ -19,6 +20,6 @@ async function list({ flake, json }: ListOptions): Promise<number> {
   const { listFlakeHosts, deskNix } = await import('../../desk/build/build.ts');
   const hosts = await listFlakeHosts(deskNix(), flake);
   if (json === true) printJson({ schema: 1, hosts });
-  else print(hosts.map((host) => `${host}\n`).join(''));
+  else print(joined(hosts.map((host) => lines`${host}\n`)));
   return exitCodes.done;
 }

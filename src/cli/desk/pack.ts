@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import { readEpoch, wholeNumber } from './build.ts';
 
@@ -33,7 +34,7 @@ async function pack(cache: string, { sequence, json, ...flags }: PackFlags): Pro
   const epoch = readEpoch(process.env.SOURCE_DATE_EPOCH ?? '0');
   const packed = await packCache({ cache, ...flags, sequenceAbove: sequence, epoch });
   if (json === true) printJson({ schema: 1, ok: true, ...packed });
-  else print(`${packed.bundle}\n`);
-  printToStderr('It is unsigned, and no target takes it so: `nixmaker sign` a copy.\n');
+  else print(lines`${packed.bundle}\n`);
+  printToStderr(lines`It is unsigned, and no target takes it so: \`nixmaker sign\` a copy.\n`);
   return exitCodes.done;
 }

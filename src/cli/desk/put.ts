@@ -1,7 +1,15 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { joined, lines } from '../../core/lines.ts';
 import type { PutResult } from '../../desk/pool/put.ts';
-import { print, printJson, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
+import {
+  print,
+  printJson,
+  printToStderr,
+  progressTerminal,
+  runVerb,
+  severalTimes,
+} from '../terminal/output.ts';
 import { type BuildFlags, buildWith, wholeNumber } from './build.ts';
 
 interface PutFlags {
@@ -63,7 +71,7 @@ async function putKeyringFiles(medium: string, files: readonly string[]): Promis
   if (files.length === 0) return [];
   const { putKeyrings } = await import('../../desk/keys/keyring.ts');
   const versions = await putKeyrings(medium, files);
-  for (const version of versions) printToStderr(`keyring version ${version}: on the medium\n`);
+  for (const version of versions) printToStderr(lines`keyring version ${version}: on the medium\n`);
   return versions;
 }
 
@@ -74,15 +82,14 @@ async function build(flags: PutFlags, flake: string) {
   const { results, exit } = await buildWith(buildFlags);
   const { explain } = await import('../../report/tables.ts');
   for (const r of results)
-    if (r.status === 'failed') printToStderr(`${r.host}: ${explain(r.code, r.detail)}`);
+    if (r.status === 'failed') printToStderr(joined([lines`${r.host}: `, explain(r.code, r.detail)]));
   return { exit, bundles: results.flatMap((r) => (r.status === 'built' ? [r.bundle] : [])) };
 }
 
 async function putFiles(medium: string, bundles: readonly string[], flags: PutFlags): Promise<PutResult> {
   const { putBundles } = await import('../../desk/pool/put.ts');
   const { makeByteProgress } = await import('../../report/byte-progress.ts');
-  const terminal = { isTTY: process.stderr.isTTY === true && flags.json !== true, write: printToStderr };
-  const progress = makeByteProgress(terminal, () => performance.now());
+  const progress = makeByteProgress(progressTerminal(flags.json === true), () => performance.now());
   try {
     return await putBundles({ medium, bundles, keep: flags.keep }, ({ host, phase, ...counted }) =>
       progress.step({ title: `${host}: ${phase}`, ...counted }),
@@ -102,8 +109,8 @@ async function summarise(medium: string, { hosts, pruned, collected, notices }: 
   const { bytes, table } = await import('../../report/tables.ts');
   const rows = hosts.map((h) => [h.host, h.sequence, bytes(h.bytes), statuses[h.status]]);
   print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows));
-  for (const notice of notices) printToStderr(`note: ${notice}\n`);
+  for (const notice of notices) printToStderr(lines`note: ${notice}\n`);
   if (pruned + collected > 0)
-    printToStderr(`${pruned} older sequences and ${collected} files they alone needed are gone.\n`);
-  printToStderr(`All is on the medium. Unmount ${medium} before you pull it out.\n`);
+    printToStderr(lines`${pruned} older sequences and ${collected} files they alone needed are gone.\n`);
+  printToStderr(lines`All is on the medium. Unmount ${medium} before you pull it out.\n`);
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { joined, lines } from '../../core/lines.ts';
 import type { ShownManifest } from '../../desk/keys/sign.ts';
 import { printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
 import { addSignerOptions, type SignerOptions, signEach } from './signer-options.ts';
@@ -39,14 +40,13 @@ async function sign(bundles: readonly string[], options: SignOptions): Promise<n
       ['Digest', digest],
       ['Beside it', others],
     ]);
-    printToStderr(
-      `${manifestFields(manifest)}${more}The index was not seen: compare the digest with who built it.\n`,
-    );
+    const advice = lines`The index was not seen: compare the digest with who built it.\n`;
+    printToStderr(joined([manifestFields(manifest), more, advice]));
   };
   const signer = await signEach([...bundles, ...manifests], options, (file, by) =>
     manifests.includes(file) ? signManifestFile(file, by, show) : signBundleFile(file, by),
   );
-  if (signer.kind === 'ssh') printToStderr(`In policies it is trusted as "${signer.publicText}".\n`);
+  if (signer.kind === 'ssh') printToStderr(lines`In policies it is trusted as "${signer.publicText}".\n`);
   return exitCodes.done;
 }
 
@@ -60,6 +60,6 @@ async function addSignatures(
   const added = await addSignatureFiles(bundle, signatures);
   const told =
     added.length === 0 ? 'all of them have signed it already' : `signed by ${added.join(', ')} as well`;
-  printToStderr(`${bundle}: ${told}; not verified\n`);
+  printToStderr(lines`${bundle}: ${told}; not verified\n`);
   return exitCodes.done;
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import type { Signer } from '../../desk/keys/sign.ts';
 import { printToStderr } from '../terminal/output.ts';
 
@@ -30,7 +31,11 @@ async function signerOf({ key, sshKey, name }: SignerOptions): Promise<Signer> {
   }
   if (name === undefined) throw new NixmakerError('usage', '--ssh-key needs --name as well');
   const { makeSshSigner } = await import('../../desk/keys/ssh-sign.ts');
-  return makeSshSigner({ name, keyFile: sshKey as string, onPrompt: (line) => printToStderr(`${line}\n`) });
+  return makeSshSigner({
+    name,
+    keyFile: sshKey as string,
+    onPrompt: (line) => printToStderr(lines`${line}\n`),
+  });
 }
 
 /** Signs one file after the other, and says so. */
@@ -42,7 +47,7 @@ export async function signEach(
   const signer = await signerOf(options);
   for (const file of files) {
     await signFile(file, signer);
-    printToStderr(`${file}: signed by ${signer.name}\n`);
+    printToStderr(lines`${file}: signed by ${signer.name}\n`);
   }
   return signer;
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import { print, printJson, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
 
 interface VerifyOptions {
@@ -40,14 +41,14 @@ async function verify(bundle: string, { key, host, json }: VerifyOptions): Promi
         signedBy,
       });
     } else {
-      print(`ok: ${manifest.host} ${manifest.sequence}, signed by ${signedBy.join(', ')}\n`);
+      print(lines`ok: ${manifest.host} ${manifest.sequence}, signed by ${signedBy.join(', ')}\n`);
     }
     return exitCodes.done;
   } catch (error) {
     if (!(error instanceof NixmakerError) || error.code === 'key-malformed') throw error;
     if (json === true) printJson({ schema: 1, ok: false, code: error.code, detail: error.detail });
-    else print(`${error.code}: ${messageOf(error.detail)}\n`);
-    if (keys.length === 0) printToStderr('No key was given to check the signature with (--key).\n');
+    else print(lines`${error.code}: ${messageOf(error.detail)}\n`);
+    if (keys.length === 0) printToStderr(lines`No key was given to check the signature with (--key).\n`);
     return exitCodes.badBundle;
   }
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import { print, printJson, runVerb } from '../terminal/output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
@@ -18,6 +19,6 @@ async function ageKey(options: TargetOptions): Promise<number> {
   const machine = await openAsRoot(options, () => undefined, 'make it');
   const recipients = await ageRecipients(machine);
   if (options.json === true) printJson({ schema: 1, recipients });
-  else for (const recipient of recipients) print(`${recipient}\n`);
+  else for (const recipient of recipients) print(lines`${recipient}\n`);
   return exitCodes.done;
 }

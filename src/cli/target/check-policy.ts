@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { catalogue } from '../../core/catalogue.ts';
 import { exitCodes, messageOf } from '../../core/errors.ts';
+import { type Lines, lines } from '../../core/lines.ts';
 import type { CheckResult } from '../../target/inspect/explain-bundle.ts';
 import { print, printJson, runVerb } from '../terminal/output.ts';
 
@@ -33,7 +34,7 @@ async function checkPolicy(
   const says = explainPolicy(machine.policy);
   if (bundle === undefined) {
     if (json === true) printJson({ schema: 1, ok: true, says, policy: machine.policy });
-    else for (const sentence of says) print(`${sentence}\n`);
+    else for (const sentence of says) print(lines`${sentence}\n`);
     return exitCodes.done;
   }
   const { explainBundle } = await import('../../target/inspect/explain-bundle.ts');
@@ -42,13 +43,17 @@ async function checkPolicy(
   if (json === true) printJson({ schema: 1, ok: stopped === undefined, checks: results });
   else {
     for (const result of results) print(line(result));
-    print(stopped === undefined ? 'It would be taken.\n' : `It would not be taken: ${stopped.code}.\n`);
+    print(
+      stopped === undefined
+        ? lines`It would be taken.\n`
+        : lines`It would not be taken: ${stopped.code ?? ''}.\n`,
+    );
   }
   return stopped?.code === undefined ? exitCodes.done : catalogue[stopped.code].exit;
 }
 
-function line({ asks, result, code, detail }: CheckResult): string {
+function line({ asks, result, code, detail }: CheckResult): Lines {
   const answer = result === 'passed' ? 'yes' : result === 'skipped' ? '-' : (code ?? result);
   const why = detail === undefined ? '' : `: ${messageOf(detail)}`;
-  return `${asks[0]?.toUpperCase()}${asks.slice(1)} ${answer}${why}\n`;
+  return lines`${asks.charAt(0).toUpperCase()}${asks.slice(1)} ${answer}${why}\n`;
 }

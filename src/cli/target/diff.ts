@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import type { Side } from '../../target/activate/system-diff.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
@@ -23,19 +24,21 @@ export function defineDiff(program: Command): void {
 }
 
 async function diff(subject: string | undefined, { settings: file, json }: DiffOptions): Promise<number> {
-  const { contextFor, openSettings } = await import('../../target/machine/machine.ts');
+  const { contextFor, openSettings, settingsFor } = await import('../../target/machine/machine.ts');
+  const { roleOf } = await import('../../core/policy/settings.ts');
   const { diffSystems, systemAt } = await import('../../target/activate/system-diff.ts');
   const { describeDiff } = await import('../../report/diff.ts');
-  const settings = await openSettings(file);
+  const written = await openSettings(file);
+  const settings = settingsFor(written, roleOf(written, process.getuid?.() ?? 0));
   const from = await systemAt(settings.currentSystem);
   const to = await sideOf(subject ?? settings.profile);
   const found = await diffSystems(contextFor(settings), { from, to });
   if (json === true) printJson({ schema: 1, from, to: to.toplevel, ...found });
   else {
-    print(`From ${from}\nto   ${to.toplevel}\n\n`);
-    for (const line of describeDiff(found, Number.POSITIVE_INFINITY)) print(`${line}\n`);
+    print(lines`From ${from}\nto   ${to.toplevel}\n\n`);
+    for (const line of describeDiff(found, Number.POSITIVE_INFINITY)) print(lines`${line}\n`);
     if (to.paths !== undefined)
-      printToStderr('Nothing of the bundle was verified. Units are told once it is in the store.\n');
+      printToStderr(lines`Nothing of the bundle was verified. Units are told once it is in the store.\n`);
   }
   return exitCodes.done;
 }

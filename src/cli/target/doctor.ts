@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { joined, lines } from '../../core/lines.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface DoctorOptions {
@@ -23,7 +24,6 @@ const words = { ok: 'ok', look: 'LOOK', bad: 'BAD' } as const;
 async function doctor({ settings, json }: DoctorOptions): Promise<number> {
   const { openMachineHere } = await import('./open.ts');
   const { diagnose } = await import('../../target/inspect/doctor.ts');
-  const { printable } = await import('../../core/errors.ts');
   const { hanging } = await import('../../report/tables.ts');
   const machine = await openMachineHere({ settingsFile: settings }, () => undefined);
   const found = await diagnose(machine);
@@ -32,17 +32,16 @@ async function doctor({ settings, json }: DoctorOptions): Promise<number> {
   else {
     const width = Math.max(...found.map((d) => d.check.length));
     for (const { check, verdict, what, next } of found) {
-      print(
-        `${hanging(`${words[verdict].padEnd(4)}  ${check.padEnd(width)}  ${printable(what)}`, width + 8)}\n`,
-      );
+      const line = lines`${words[verdict].padEnd(4)}  ${check.padEnd(width)}  ${what}`;
+      print(joined([hanging(line, width + 8), lines`\n`]));
       if (next !== undefined)
-        print(`${hanging(`${' '.repeat(width + 8)}→ ${printable(next)}`, width + 10)}\n`);
+        print(joined([hanging(lines`${' '.repeat(width + 8)}→ ${next}`, width + 10), lines`\n`]));
     }
     const count = found.filter((d) => d.verdict !== 'ok').length;
     printToStderr(
       count === 0
-        ? 'Nothing to be done.\n'
-        : `${count} to look at${isBad ? '; no bundle can be taken safely' : ''}.\n`,
+        ? lines`Nothing to be done.\n`
+        : lines`${count} to look at${isBad ? '; no bundle can be taken safely' : ''}.\n`,
     );
   }
   return isBad ? exitCodes.fault : exitCodes.done;

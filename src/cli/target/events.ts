@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, runVerb, untilStopped } from '../terminal/output.ts';
+import { lines } from '../../core/lines.ts';
+import { print, printJsonLine, runVerb, untilStopped } from '../terminal/output.ts';
 
 interface EventsOptions {
   readonly settings?: string;
@@ -15,20 +16,19 @@ export function defineEvents(program: Command): void {
     .option('-f, --follow', 'go on with each step as it comes')
     .option('--settings <file>', 'settings file')
     .option('--json', 'print a JSON object a line')
-    .action((options: EventsOptions) => runVerb(() => events(options)));
+    .action((options: EventsOptions) => runVerb(() => events(options), options));
 }
 
 async function events({ settings: file, follow, json }: EventsOptions): Promise<number> {
   const { openSettings } = await import('../../target/machine/machine.ts');
   const { readEvents } = await import('../../target/inspect/status.ts');
-  const { printable } = await import('../../core/errors.ts');
   const settings = await openSettings(file);
   const tell = (record: Awaited<ReturnType<typeof readEvents>>[number]) => {
-    if (json === true) return print(`${JSON.stringify(record)}\n`);
+    if (json === true) return printJsonLine(record);
     const { at, transaction, state, sequence, code, source } = record;
     const when = at.slice(0, 19).replace('T', ' ');
-    const which = `${sequence === undefined ? '' : `#${sequence} `}${printable(source)}`;
-    print(`${when}  ${transaction}  ${state}${code === undefined ? '' : ` (${code})`}  ${which}\n`);
+    const which = `${sequence === undefined ? '' : `#${sequence} `}${source}`;
+    print(lines`${when}  ${transaction}  ${state}${code === undefined ? '' : ` (${code})`}  ${which}\n`);
   };
   if (follow === true) {
     const { followEvents } = await import('../../target/inspect/follow.ts');

@@ -1,10 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { exitCodes } from '../../core/errors.ts';
+import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
+import { timestamp } from '../../core/schema.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
 interface FloorOptions extends TargetOptions {
   readonly sequence?: number;
+  readonly time?: string;
 }
 
 export function defineFloor(program: Command): void {
@@ -21,6 +24,11 @@ export function defineFloor(program: Command): void {
       '--sequence <number>',
       'the newest sequence that this machine has taken, as far as you know',
       number,
+    )
+    .option(
+      '--time <time>',
+      'bring the newest signed time seen back to this one (like 2026-11-28T12:00:00Z): a bundle was taken whose signed time was wrong',
+      time,
     );
   addTargetOptions(adopt).action((options: FloorOptions) => runVerb(() => adoptIt(options), options));
 }
@@ -30,28 +38,47 @@ function number(text: string): number {
   return Number(text);
 }
 
+function time(text: string): string {
+  if (!timestamp.safeParse(text).success)
+    throw new InvalidArgumentError('It must be a time in UTC, like 2026-11-28T12:00:00Z.');
+  return text;
+}
+
 async function show(options: TargetOptions): Promise<number> {
   const { floorDirectoryOf, openSettings } = await import('../../target/machine/machine.ts');
   const { readKnownFloor } = await import('../../target/machine/floor.ts');
   const { floor, doubt } = await readKnownFloor(floorDirectoryOf(await openSettings(options.settingsFile)));
   if (options.json === true)
     printJson({ schema: 1, ok: doubt === undefined, lost: doubt ?? null, floor: floor ?? null });
-  else if (doubt !== undefined) print(`lost: ${doubt}. See \`nixmaker floor adopt --help\`.\n`);
-  else print(floor === undefined ? 'none: no bundle was taken yet\n' : `${floor.sequence}\n`);
+  else if (doubt !== undefined) print(lines`lost: ${doubt}. See \`nixmaker floor adopt --help\`.\n`);
+  else print(floor === undefined ? lines`none: no bundle was taken yet\n` : lines`${floor.sequence}\n`);
+  if (floor !== undefined && options.json !== true)
+    printToStderr(lines`The newest signed time seen is ${floor.createdAt}.\n`);
   return doubt === undefined ? exitCodes.done : exitCodes.deferred;
 }
 
 async function adoptIt(options: FloorOptions): Promise<number> {
   const { openAsRoot } = await import('./open.ts');
-  const { adoptFloor } = await import('../../target/root/adopt-floor.ts');
+  const { adoptFloor, adoptTime } = await import('../../target/root/adopt-floor.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const machine = await openAsRoot(
     options,
     makeConsoleLog(printToStderr, options.verbose === true),
     'adopt a floor',
   );
+  if (options.time !== undefined) {
+    if (options.sequence !== undefined)
+      throw new NixmakerError('usage', 'give --sequence or --time, one after the other');
+    const floor = await adoptTime(machine, options.time);
+    if (options.json === true) printJson({ schema: 1, ok: true, floor });
+    else
+      print(
+        lines`The newest signed time seen is ${floor.createdAt} now: clocks from then on are believed.\n`,
+      );
+    return exitCodes.done;
+  }
   const floor = await adoptFloor(machine, options.sequence);
   if (options.json === true) printJson({ schema: 1, ok: true, floor });
-  else print(`The floor is ${floor.sequence} again: bundles with a higher sequence are taken.\n`);
+  else print(lines`The floor is ${floor.sequence} again: bundles with a higher sequence are taken.\n`);
   return exitCodes.done;
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface HistoryOptions {
@@ -32,8 +33,8 @@ async function history({ settings: file, json }: HistoryOptions): Promise<number
     r.code,
     r.source,
   ]);
-  if (rows.length === 0) printToStderr('No bundle has come yet.\n');
+  if (rows.length === 0) printToStderr(lines`No bundle has come yet.\n`);
   else print(table(['WHEN (UTC)', 'SEQUENCE', 'STATE', 'CODE', 'BUNDLE'], rows));
-  if (found.unreadable > 0) printToStderr(`${found.unreadable} lines of the journal can’t be read.\n`);
+  if (found.unreadable > 0) printToStderr(lines`${found.unreadable} lines of the journal can’t be read.\n`);
   return exitCodes.done;
 }

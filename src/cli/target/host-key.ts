@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import { print, printJson, runVerb } from '../terminal/output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
@@ -15,6 +16,6 @@ async function hostKey(options: TargetOptions): Promise<number> {
   const { readHostKey } = await import('../../target/root/host-key.ts');
   const key = await readHostKey(await openMachineHere(options, () => undefined));
   if (options.json === true) printJson({ schema: 1, hostKey: key });
-  else print(`${key}\n`);
+  else print(lines`${key}\n`);
   return exitCodes.done;
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { print, runVerb } from '../terminal/output.ts';
+import { printDocument, runVerb } from '../terminal/output.ts';
 
 interface MetricsOptions {
   readonly settings?: string;
@@ -19,6 +19,6 @@ export function defineMetrics(program: Command): void {
 async function metrics({ settings }: MetricsOptions): Promise<number> {
   const { openMachineHere } = await import('./open.ts');
   const { metricsOf } = await import('../../target/service/metrics.ts');
-  print(await metricsOf(await openMachineHere({ settingsFile: settings }, () => undefined)));
+  printDocument(await metricsOf(await openMachineHere({ settingsFile: settings }, () => undefined)));
   return exitCodes.done;
 }

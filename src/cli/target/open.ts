@@ -1,4 +1,5 @@
 /** Opening this machine for a verb. Here, where a process starts, its role is decided. */
+import { NixmakerError } from '../../core/errors.ts';
 import { roleOf } from '../../core/policy/settings.ts';
 import type { EventSink } from '../../core/ports.ts';
 import type { Machine, RootMachine } from '../../target/machine/machine.ts';
@@ -19,4 +20,29 @@ export async function openMachineHere(files: Files, emit: EventSink): Promise<Ma
 export async function openAsRoot(files: Files, emit: EventSink, what: string): Promise<RootMachine> {
   const { requireRoot } = await import('../../target/machine/machine.ts');
   return requireRoot(await openMachineHere(files, emit), what);
+}
+
+export interface OpenedToUndo {
+  readonly machine: RootMachine;
+  /** Why nothing else can be done. */
+  readonly problem: NixmakerError | undefined;
+}
+
+/**
+ * For verbs of root’s that end or undo what was begun: they have to work where policy, settings or keyring can’t be used, for it may be
+ * the new system that has made them so.
+ * @throws NixmakerError `usage`
+ */
+export async function openAsRootToUndo(files: Files, emit: EventSink, what: string): Promise<OpenedToUndo> {
+  const { openSalvagedSettings, openToUndo, requireRoot } = await import('../../target/machine/machine.ts');
+  try {
+    return { machine: await openAsRoot(files, emit, what), problem: undefined };
+  } catch (problem) {
+    if (!(problem instanceof NixmakerError) || problem.code === 'usage') throw problem;
+    const settings = await openSalvagedSettings(files.settingsFile);
+    const role = roleOf(settings, process.getuid?.() ?? 0);
+    const machine = requireRoot(await openToUndo({ files, settings, role, emit }), what);
+    emit({ event: 'opened-to-undo', level: 'error', code: problem.code, detail: problem.detail });
+    return { machine, problem };
+  }
 }

@@ -20,11 +20,11 @@ function generationNumber(text: string): number {
 }
 
 async function rollback(options: RollbackOptions): Promise<number> {
-  const { openAsRoot } = await import('./open.ts');
+  const { openAsRootToUndo } = await import('./open.ts');
   const { goBack } = await import('../../target/root/rollback.ts');
   const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
-  const machine = await openAsRoot(
+  const { machine } = await openAsRootToUndo(
     options,
     makeConsoleLog(printToStderr, options.verbose === true),
     'go back to another generation',

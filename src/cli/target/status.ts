@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { joined, type Lines, lines } from '../../core/lines.ts';
 import type { Status } from '../../target/inspect/status.ts';
-import { print, printJson, runVerb, untilStopped } from '../terminal/output.ts';
+import { print, printAnew, printJson, printJsonLine, runVerb, untilStopped } from '../terminal/output.ts';
 
 interface StatusOptions {
   readonly settings?: string;
@@ -34,15 +35,14 @@ async function status({ settings: file, json, watch }: StatusOptions): Promise<n
     signal: untilStopped(),
     call: async () => {
       const found = await readStatus(settings);
-      if (json === true) return print(`${JSON.stringify(found)}\n`);
-      // To the top, and what was below is gone; where nobody looks at a screen, one after the other.
-      print(`${process.stdout.isTTY ? '\u001b[H\u001b[J' : '\n'}${await statusText(found)}`);
+      if (json === true) return printJsonLine(found);
+      printAnew(await statusText(found));
     },
   });
   return exitCodes.done;
 }
 
-async function statusText(found: Status): Promise<string> {
+async function statusText(found: Status): Promise<Lines> {
   const { bytes, fields, table, wrapped } = await import('../../report/tables.ts');
   const { catalogue } = await import('../../core/catalogue.ts');
   const { last, policy } = found;
@@ -102,7 +102,7 @@ async function statusText(found: Status): Promise<string> {
   if (found.disks.length === 0) return wrapped(text);
   // The long ones last: they would push the others off the screen.
   const disks = found.disks.map((d) => [bytes(d.freeBytes), bytes(d.totalBytes), d.fileSystem, d.mounted]);
-  return `${wrapped(text)}\n${table(['FREE', 'OF', 'DISK', 'ON'], disks)}`;
+  return joined([wrapped(text), lines`\n`, table(['FREE', 'OF', 'DISK', 'ON'], disks)]);
 }
 
 function progressText({ progress }: Status, bytes: (count: number) => string): string | undefined {

@@ -1,27 +1,59 @@
-/** Results on standard output, printToStderr on standard error, exit codes from the catalogue. */
+/** Results on standard output, talk on standard error, exit codes from the catalogue. */
 import { catalogue } from '../../core/catalogue.ts';
-import { exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
+import { exitCodes, messageOf, NixmakerError, printable, visible } from '../../core/errors.ts';
+import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
 import type { EventSink } from '../../core/ports.ts';
 import { explain } from '../../report/tables.ts';
 
-export function print(text: string): void {
-  process.stdout.write(text);
+/** The one way to a terminal, a pipe or the journal: whatever comes here, no character acts on who reads it. */
+const write = (stream: NodeJS.WriteStream, text: string): void => void stream.write(visible(text));
+
+export const print = (text: Lines): void => write(process.stdout, text);
+
+export const printToStderr = (text: Lines): void => write(process.stderr, text);
+
+/** In the place of what was there: to the top, and what is below is gone. Where nobody looks at a screen, below it. */
+export function printAnew(text: Lines): void {
+  process.stdout.write(process.stdout.isTTY ? '\u001b[H\u001b[J' : '\n');
+  print(text);
 }
 
-export function printToStderr(text: string): void {
-  process.stderr.write(text);
-}
+/** Standard error, for progress: a line now and then, or, on a terminal, one that is drawn over and over. */
+export const progressTerminal = (isQuiet: boolean) => ({
+  isTTY: process.stderr.isTTY === true && !isQuiet,
+  write: printToStderr,
+  redraw: (line: Lines) => {
+    process.stderr.write('\r\u001b[2K');
+    printToStderr(line);
+  },
+});
+
+/** What has a syntax of its own, for programs. */
+export const printDocument = (text: string): void => write(process.stdout, text);
+
+/** What commander says of the arguments it was given. */
+export const forCommander = {
+  writeOut: (text: string) => write(process.stdout, text),
+  writeErr: (text: string) => write(process.stderr, text),
+  // Arguments may be names of files that a shell has found on a medium.
+  outputError: (text: string, out: (text: string) => void) => out(`${printable(text.trimEnd())}\n`),
+};
 
 /** The log of a service: JSON lines on standard error, with priorities where the journal listens. */
 export async function serviceLog(verbose = false): Promise<EventSink> {
   const { makeLog } = await import('../../report/logger.ts');
   const journald = process.env.JOURNAL_STREAM !== undefined;
-  return makeLog({ level: verbose ? 'debug' : 'info', journald, write: printToStderr });
+  return makeLog({
+    level: verbose ? 'debug' : 'info',
+    journald,
+    write: (line) => write(process.stderr, line),
+  });
 }
 
-export function printJson(value: unknown): void {
-  print(`${JSON.stringify(value, null, 2)}\n`);
-}
+export const printJson = (value: unknown): void => printDocument(`${JSON.stringify(value, null, 2)}\n`);
+
+/** An object a line. */
+export const printJsonLine = (value: unknown): void => printDocument(`${JSON.stringify(value)}\n`);
 
 /** Runs a verb's work; whatever it throws becomes a message and an exit code. */
 export async function runVerb(work: () => Promise<number>, { json }: { json?: boolean } = {}): Promise<void> {
@@ -32,9 +64,21 @@ export async function runVerb(work: () => Promise<number>, { json }: { json?: bo
     const detail = error instanceof NixmakerError ? error.detail : messageOf(error);
     process.exitCode = code === 'internal' ? exitCodes.fault : catalogue[code].exit;
     if (json === true) printJson({ schema: 1, ok: false, code, detail });
-    printToStderr(`nixmaker: ${explain(code, detail)}`);
-    if (code === 'internal' && error instanceof Error) printToStderr(`${error.stack ?? ''}\n`);
+    printToStderr(joined([lines`nixmaker: `, explain(code, detail)]));
+    if (code === 'internal' && error instanceof Error) printToStderr(framesOf(error));
   }
+}
+
+/** Where it was thrown, without the message, which may have lines that look like frames. */
+function framesOf({ message, stack = '' }: Error): Lines {
+  const at = stack.indexOf(message);
+  return eachLine(stack.slice(at === -1 ? 0 : at + message.length).trim());
+}
+
+/** A fault that nobody has caught: Node.js would print it as it is. */
+export function printFault(error: unknown): void {
+  printToStderr(lines`nixmaker: ${messageOf(error)}\n`);
+  if (error instanceof Error) printToStderr(framesOf(error));
 }
 
 /** commander's accumulator for options given several times. */

@@ -12,9 +12,15 @@ export function defineActivate(program: Command): void {
 }
 
 async function activate(options: TargetOptions): Promise<number> {
-  const { openAsRoot } = await import('../target/open.ts');
-  const { serveAgent } = await import('../../target/root/serve.ts');
-  const machine = await openAsRoot(options, await serviceLog(options.verbose), 'activate');
-  await serveAgent(machine);
+  const { openAsRoot, openAsRootToUndo } = await import('../target/open.ts');
+  const { endStopped, serveAgent } = await import('../../target/root/serve.ts');
+  const emit = await serviceLog(options.verbose);
+  const { machine, problem } = await openAsRootToUndo(options, emit, 'activate');
+  if (problem === undefined) await serveAgent(machine);
+  else {
+    await endStopped(machine);
+    // The system that was put back may have brought back what can be used.
+    await serveAgent(await openAsRoot(options, emit, 'activate'));
+  }
   return exitCodes.done;
 }

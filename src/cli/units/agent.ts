@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { joined, lines } from '../../core/lines.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 import { print, printJson, runVerb, serviceLog, untilStopped } from '../terminal/output.ts';
 
@@ -22,7 +23,7 @@ async function agent(options: AgentOptions): Promise<number> {
   const { machine, root } = await openTarget(options, await serviceLog(options.verbose));
   if (options.once === true) {
     return runOnce(machine, root, (receipt) =>
-      options.json === true ? printJson(receipt) : print(`${receiptText(receipt)}\n`),
+      options.json === true ? printJson(receipt) : print(joined([receiptText(receipt), lines`\n`])),
     );
   }
   await runAgent(machine, root, untilStopped());

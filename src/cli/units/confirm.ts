@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import type { Occasion } from '../../target/activate/judge-pending.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 import { print, printJson, printToStderr, runVerb, serviceLog } from '../terminal/output.ts';
@@ -17,16 +18,17 @@ export function defineConfirm(program: Command): void {
 }
 
 async function confirm(options: ConfirmOptions): Promise<number> {
-  const { openAsRoot } = await import('../target/open.ts');
+  const { openAsRootToUndo } = await import('../target/open.ts');
   const { confirmAtStart, confirmByHand } = await import('../../target/root/confirm.ts');
   const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
   const occasion: Occasion = options.atStart === true ? 'start' : 'operator';
   const emit = await logFor(occasion, options);
-  const machine = await openAsRoot(options, emit, 'confirm');
+  const { machine, problem } = await openAsRootToUndo(options, emit, 'confirm');
   const receipt = await (occasion === 'start' ? confirmAtStart(machine) : confirmByHand(machine));
   if (receipt === undefined) {
+    if (problem !== undefined) throw problem;
     if (options.json === true) printJson({ schema: 1, ok: true, pending: false });
-    else if (occasion === 'operator') print('Nothing waits to be confirmed.\n');
+    else if (occasion === 'operator') print(lines`Nothing waits to be confirmed.\n`);
     return exitCodes.done;
   }
   if (options.json === true) printJson(receipt);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
@@ -18,10 +19,10 @@ async function storeKey(options: TargetOptions): Promise<number> {
   const key = await makeStoreKey(machine);
   const trusted = await nixTrusts(machine, key);
   if (options.json === true) printJson({ schema: 1, storeKey: key, conf: storeKeyConf(machine), trusted });
-  else print(`${key}\n`);
+  else print(lines`${key}\n`);
   if (!trusted)
     printToStderr(
-      `Nix does not know it yet. Add this line to nix.conf, then restart nix-daemon:\n!include ${storeKeyConf(machine)}\n`,
+      lines`Nix does not know it yet. Add this line to nix.conf, then restart nix-daemon:\n!include ${storeKeyConf(machine)}\n`,
     );
   return exitCodes.done;
 }

@@ -35,7 +35,7 @@ export interface Facts {
   readonly signedBy: readonly string[];
   /** Nobody has asked for this by hand: windows hold. */
   readonly unattended: boolean;
-  /** Whether the clock stands before the newest signed time seen, so that it must be wrong. */
+  /** Whether the clock stands before the time floor, so that it must be wrong. */
   readonly clockBehind: boolean;
   /** The system that is installed and waits for a restart, or to be confirmed after one. */
   readonly pending: PendingSystem | undefined;
@@ -67,6 +67,7 @@ export const checks: readonly { readonly asks: string; readonly check: Check }[]
   { asks: 'have enough keys signed that are valid now, of the roles that are asked for?', check: checkKeys },
   { asks: 'does the policy allow the operation?', check: checkOperation },
   { asks: 'has it not expired?', check: checkExpiry },
+  { asks: 'was it signed at a time that can be, by this machine’s clock?', check: checkCreated },
   { asks: 'is it within the limits of the policy?', check: checkLimits },
   { asks: 'is it newer than what this machine has taken, and has not failed before?', check: checkFloor },
   { asks: 'does it fit what is installed and waits?', check: checkPending },
@@ -124,7 +125,7 @@ function checkWindow(_manifest: Manifest, facts: Facts, { window }: Policy): Ver
   const wait = (detail: string): Verdict => ({ verdict: 'defer', code: 'outside-window', detail });
   if (facts.clockBehind)
     return wait(
-      'the clock is behind the newest signed time seen, so nobody can tell whether the window is open',
+      `the clock is behind ${facts.now}, the newest signed time seen, so nobody can tell whether the window is open`,
     );
   const now = new Date(facts.now);
   if (isOpen(window, now)) return undefined;
@@ -151,6 +152,18 @@ function checkExpiry(manifest: Manifest, facts: Facts): Verdict | undefined {
   if (manifest.expiresAt === undefined || Date.parse(facts.now) < Date.parse(manifest.expiresAt))
     return undefined;
   return refuse('expired', `it expired at ${manifest.expiresAt}, it is now ${facts.now}`);
+}
+
+/** A clock that must be wrong is no measure: then the signed time is the better guess, as ever. */
+function checkCreated(
+  { createdAt }: Manifest,
+  { now, clockBehind }: Facts,
+  { limits }: Policy,
+): Verdict | undefined {
+  const ahead = (Date.parse(createdAt) - Date.parse(now)) / 1000;
+  if (clockBehind || ahead <= limits.createdAhead) return undefined;
+  const detail = `it says that it was made at ${createdAt}, and the clock that it is ${now}; the policy allows ${limits.createdAhead} seconds`;
+  return refuse('created-ahead', detail);
 }
 
 function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdict | undefined {

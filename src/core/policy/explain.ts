@@ -68,7 +68,9 @@ function limitTexts({ limits }: Policy): string[] {
     limits.sequenceJump === Number.MAX_SAFE_INTEGER
       ? []
       : [`A sequence may be at most ${limits.sequenceJump} ahead of the last one taken.`];
-  return [...sizes, ...jump, `In the store’s file system ${limits.freeBytes} bytes stay free.`];
+  const days = limits.createdAhead / 86_400;
+  const ahead = `A signed time may be at most ${days >= 1 ? `${Math.floor(days)} days` : `${limits.createdAhead} seconds`} ahead of the clock.`;
+  return [...sizes, ...jump, ahead, `In the store’s file system ${limits.freeBytes} bytes stay free.`];
 }
 
 function windowText({ days: chosen, from, to, timeZone }: Window): string {

@@ -20,9 +20,37 @@ export function reasonNotToMount(policy: MediaPolicy, device: MediumDevice): str
 
 /**
  * Threat: the medium’s own contents. Nothing on it is run, no device node and no set-uid bit counts, and no link leads
- * out of it (mount(8), nosymfollow). `noload`: an ext4 journal is not replayed, for that would be writing.
+ * out of it (mount(8), nosymfollow).
  */
-export function mountOptions(fileSystem: string): string {
-  const safe = ['ro', 'nosuid', 'nodev', 'noexec', 'nosymfollow'];
-  return [...safe, ...(fileSystem === 'ext4' ? ['noload'] : [])].join(',');
+const harmless = ['nosuid', 'nodev', 'noexec', 'nosymfollow'];
+
+/**
+ * Threat: what a file system says of itself. An ext4 superblock names what the kernel does about an error (`errors=panic`), and
+ * whole mount options; those given here win over both (ext4(5), “override the errors behavior”). FAT and exFAT carry no
+ * such word, and get it for a kernel whose default is another; iso9660 knows no such option. `block_validity` and `barrier`
+ * are the kernel’s own defaults, which a superblock can take away (Documentation/admin-guide/ext4.rst, vfat.rst; fs/exfat).
+ */
+const onError: Readonly<Record<string, readonly string[]>> = {
+  ext4: ['errors=remount-ro', 'block_validity', 'barrier=1'],
+  vfat: ['errors=remount-ro'],
+  exfat: ['errors=remount-ro'],
+  iso9660: [],
+};
+
+/**
+ * What others may read; `noload`: an ext4 journal is not replayed, for that would be writing, and acting upon what a stranger
+ * wrote. It is only when a receipt is written: without its journal a stick pulled out midway would be damaged.
+ */
+const forReading: Readonly<Record<string, readonly string[]>> = {
+  ext4: ['noload'],
+  vfat: ['umask=0022'],
+  exfat: ['umask=0022'],
+};
+
+/** For mount(8). */
+export function mountOptions(fileSystem: string, access: 'read' | 'write'): string {
+  const ours = onError[fileSystem] ?? [];
+  return access === 'write'
+    ? ['rw', ...harmless, ...ours].join(',')
+    : ['ro', ...harmless, ...ours, ...(forReading[fileSystem] ?? [])].join(',');
 }

@@ -77,6 +77,15 @@ export const policyLimits = z.strictObject({
    * no honest bundle is ever newer.
    */
   sequenceJump: z.number().int().min(1).default(Number.MAX_SAFE_INTEGER),
+  /**
+   * How far a signed time may be ahead of the clock, in seconds. Threat: a signed time far in the future, which the time floor takes
+   * over: keys are over, windows stay shut, and no honest clock is believed again.
+   */
+  createdAhead: z
+    .number()
+    .int()
+    .min(0)
+    .default(366 * 86_400),
 });
 
 export type PolicyLimits = z.output<typeof policyLimits>;

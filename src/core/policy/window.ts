@@ -29,28 +29,65 @@ export function isOpen(window: Window, now: Date): boolean {
 }
 
 const minute = 60_000;
-/** A week and a day: a window that opens on one weekday only is at most this far. Minutes. */
-const horizon = 8 * 24 * 60;
+const minutesOfDay = 24 * 60;
+/**
+ * Two weeks and a day: a window on one weekday only is at most a week away, and one that lies in an hour that is skipped that week
+ * is open in the next. Minutes.
+ */
+const horizon = 15 * minutesOfDay;
 
 /** @returns the start of the first minute, from `now` on, in which the window is open */
 export function nextOpening(window: Window, now: Date): Date | undefined {
   const formatter = formatterFor(window.timeZone);
   if (isOpenAt(window, formatter, now)) return now;
   const start = Math.ceil(now.getTime() / minute) * minute;
-  for (let i = 0; i <= horizon; i++) {
-    const at = new Date(start + i * minute);
-    if (isOpenAt(window, formatter, at)) return at;
+  const wallAt = (minutes: number) => wallClock(formatter, new Date(start + minutes * minute));
+  for (let at = 0; at <= horizon; ) {
+    const wall = wallAt(at);
+    if (isOpenBy(window, wall)) return new Date(start + at * minute);
+    at += untilChange(wall, { from: minuteOf(window.from), later: (minutes) => wallAt(at + minutes) });
   }
   return undefined;
 }
 
-function isOpenAt(window: Window, formatter: Intl.DateTimeFormat, now: Date): boolean {
-  const parts = Object.fromEntries(formatter.formatToParts(now).map((p) => [p.type, p.value]));
+/**
+ * Minutes in which a window that is shut can’t open: to its next beginning, or, where the clock is put forward or back before
+ * that, half as many, and half again, down to one.
+ */
+function untilChange(
+  wall: WallClock,
+  { from, later }: { from: number; later: (minutes: number) => WallClock },
+): number {
+  const until = (from - (wall.minute % minutesOfDay) + minutesOfDay) % minutesOfDay || minutesOfDay;
+  const isEven = (minutes: number) => later(minutes).minute === (wall.minute + minutes) % (7 * minutesOfDay);
+  let step = until;
+  while (step > 1 && !isEven(step)) step = Math.floor(step / 2);
+  return step;
+}
+
+/** What a clock on the wall says. */
+interface WallClock {
+  /** Since Monday, 00:00. */
+  readonly minute: number;
+}
+
+function wallClock(formatter: Intl.DateTimeFormat, at: Date): WallClock {
+  const parts = Object.fromEntries(formatter.formatToParts(at).map((p) => [p.type, p.value]));
   const names: readonly string[] = days;
-  const today = names.indexOf(parts.weekday?.toLowerCase() ?? '');
+  const day = names.indexOf(parts.weekday?.toLowerCase() ?? '');
+  return { minute: day * minutesOfDay + minuteOf(`${parts.hour}:${parts.minute}`) };
+}
+
+const minuteOf = (time: string) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3));
+
+const isOpenAt = (window: Window, formatter: Intl.DateTimeFormat, at: Date) =>
+  isOpenBy(window, wallClock(formatter, at));
+
+function isOpenBy(window: Window, { minute }: WallClock): boolean {
+  const today = Math.floor(minute / minutesOfDay);
+  const time = minute % minutesOfDay;
   const opensOn = (day: number) => window.days.some((d) => d === days[(day + 7) % 7]);
-  const time = `${parts.hour}:${parts.minute}`;
-  const { from, to } = window;
+  const [from, to] = [minuteOf(window.from), minuteOf(window.to)];
   if (from < to) return opensOn(today) && from <= time && time < to;
   return (opensOn(today) && from <= time) || (opensOn(today - 1) && time < to);
 }

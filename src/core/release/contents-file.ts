@@ -56,6 +56,13 @@ export function encodeContents(manifestDigest: string, pieces: Iterable<Piece>):
   return text;
 }
 
+/** Bytes that the contents of a release can have at most: of each line so many ways. */
+export const mostContentsBytes = ({ length }: Pick<ReleaseIndex, 'length'>): number =>
+  Math.min(
+    limits.contentsBytes,
+    limits.contentsLineBytes * (1 + Math.min(length * limits.piecesOfALine, 2 * limits.lines)),
+  );
+
 /**
  * The pieces by line of the index.
  * @throws NixmakerError `bundle-malformed`
@@ -64,8 +71,8 @@ export function parseContents(
   bytes: Uint8Array,
   { manifestDigest, index }: { readonly manifestDigest: string; readonly index: ReleaseIndex },
 ): ReadonlyMap<number, readonly Piece[]> {
-  if (bytes.length > limits.contentsBytes)
-    malformed(source, `it has ${bytes.length} bytes, at most ${limits.contentsBytes} are read`);
+  const most = mostContentsBytes(index);
+  if (bytes.length > most) malformed(source, `it has ${bytes.length} bytes, at most ${most} are read`);
   const pieces = new Map<number, Piece[]>();
   let last = 0;
   let isHeaded = false;

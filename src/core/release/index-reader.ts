@@ -5,6 +5,8 @@ import { malformed, readLines } from './lines.ts';
 import type { ReleaseTotals } from './manifest.ts';
 
 const source = { code: 'manifest-malformed', name: 'index' } as const;
+/** What a path is asked for by in a binary cache. */
+const hashDigits = 32;
 const narHashForm = new RegExp(`^[${nix32}]{52}$`);
 /** Nix src/libstore/content-address.cc: the method, then the hash in base 32. Lengths of md5, sha1, sha256 and blake3, sha512. */
 const caForm = new RegExp(
@@ -60,6 +62,8 @@ class Reader {
   readonly #depths: Uint32Array;
   /** Lines that another refers to. */
   readonly #referred: Uint8Array;
+  /** Of all paths so far. Threat: a path with two hashes, at two depths, of which one is compared and the other imported. */
+  readonly #hashes = new Set<string>();
   #lastName = '';
   #lastDepth = 0;
 
@@ -92,6 +96,8 @@ class Reader {
       depth > this.#lastDepth ||
       (depth === this.#lastDepth && (name as string) > this.#lastName);
     if (!isAfter) fault(line, 'it is out of order, or listed twice');
+    this.#hashes.add((name as string).slice(0, hashDigits));
+    if (this.#hashes.size === line) fault(line, 'another line has the same path, or one with its hash');
     this.#starts[line] = start;
     this.#narSizes[line] = narSize as number;
     this.#files[line] = files as number;
@@ -116,8 +122,8 @@ class Reader {
     let previous = -1;
     let depth = 0;
     for (const reference of references as readonly number[]) {
-      // Also false of what is no number.
-      if (!(reference > previous && reference <= line) || !Number.isInteger(reference))
+      // Asked first: an object may have a `valueOf` of its own, and can’t be compared then.
+      if (!Number.isInteger(reference) || reference <= previous || reference > line)
         fault(line, 'its references are not numbers of lines before it, ascending');
       previous = reference;
       kept[count++] = reference;

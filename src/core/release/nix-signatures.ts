@@ -18,6 +18,8 @@ const signatures = /^(?:[A-Za-z0-9+/]{85}[AQgw]==\n)*$/;
 const portion = 1000 * lineLength;
 /** Threat: names without end, where no path needs a signature. */
 const mostKeys = 64;
+/** The longest name (key-name.ts) and its newline. */
+const nameBytes = 128;
 const newline = 0x0a;
 
 interface KeyBlock {
@@ -39,10 +41,15 @@ export class NixSignatures {
     this.#blocks = blocks;
   }
 
+  /** Bytes that it can have at most: of each key a name, and a signature for each line that needs one. */
+  static most(index: ReleaseIndex): number {
+    return Math.min(limits.nixSignatureBytes, mostKeys * (nameBytes + signedLines(index) * lineLength));
+  }
+
   /** @throws NixmakerError `bundle-malformed` */
   static parse(bytes: Buffer, index: ReleaseIndex): NixSignatures {
-    if (bytes.length > limits.nixSignatureBytes)
-      malformed(source, `it has ${bytes.length} bytes, at most ${limits.nixSignatureBytes} are read`);
+    const most = NixSignatures.most(index);
+    if (bytes.length > most) malformed(source, `it has ${bytes.length} bytes, at most ${most} are read`);
     const blocks: KeyBlock[] = [];
     const blockLength = signedLines(index) * lineLength;
     for (let at = 0; at < bytes.length; ) {

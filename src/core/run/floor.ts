@@ -2,7 +2,7 @@
  * Whether the floor can be what it was. It is kept twice, and the journal beside it names every bundle that was
  * committed: a floor that is not there, or lower than the journal, has been lost, or set back with a backup.
  */
-import type { Floor } from '../policy/decide.ts';
+import type { Facts, Floor } from '../policy/decide.ts';
 
 export interface FloorEvidence {
   readonly floor: Floor | undefined;
@@ -20,4 +20,25 @@ export function doubtFloor({ floor, damaged, committed }: FloorEvidence): string
   if (committed === undefined) return undefined;
   if (floor === undefined) return `the floor is gone, and ${known}`;
   return floor.sequence < committed.sequence ? `the floor is ${floor.sequence}, and ${known}` : undefined;
+}
+
+/** No clock before that is right, also where nothing signed was seen yet: nixmaker itself is younger. */
+const madeAfter = '2026-01-01T00:00:00Z';
+
+/** The time floor. @param newestSigned RFC 3339, as all of these */
+export function timeFloorOf(newestSigned: string | undefined): string {
+  return newestSigned !== undefined && Date.parse(newestSigned) > Date.parse(madeAfter)
+    ? newestSigned
+    : madeAfter;
+}
+
+/** A clock that stands before the time floor is wrong; that time is the better guess. */
+export function believedTime(
+  clock: Date,
+  newestSigned: string | undefined,
+): Pick<Facts, 'now' | 'clockBehind'> {
+  const floor = timeFloorOf(newestSigned);
+  return clock.getTime() < Date.parse(floor)
+    ? { now: floor, clockBehind: true }
+    : { now: clock.toISOString(), clockBehind: false };
 }

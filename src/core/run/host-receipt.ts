@@ -3,6 +3,7 @@
  * own key (docs/format.md §6). At the desk it is input from outside like any other.
  */
 import * as z from 'zod';
+import { printable } from '../errors.ts';
 import { hostName, storePath } from '../schema.ts';
 import { states } from './lifecycle.ts';
 
@@ -54,13 +55,41 @@ export type ReceiptRun = z.infer<typeof run>;
 export const receiptRunParser = run;
 const receiptRunKeys = Object.keys(run.shape) as readonly (keyof ReceiptRun)[];
 
+const claim = run.pick({
+  transaction: true,
+  at: true,
+  source: true,
+  state: true,
+  code: true,
+  detail: true,
+  sequence: true,
+});
+
+/** What the agent says became of a bundle that root never saw. */
+export type AgentClaim = z.infer<typeof claim>;
+const claimKeys = Object.keys(claim.shape) as readonly (keyof AgentClaim)[];
+/** In one receipt, the newest. */
+const mostClaims = 20;
+
+/** Of runs that are not root’s own. */
+export const toClaims = (runs: readonly ReceiptRun[]): AgentClaim[] =>
+  runs.slice(-mostClaims).map((r) => clipped(r, claimKeys));
+
+/** For people, told apart from root’s word. */
+export const claimText = ({ sequence, source, state, code, detail }: AgentClaim): string =>
+  printable(
+    `${sequence === undefined ? source : `sequence ${sequence}`}: ${state}${code === undefined ? '' : ` (${code})`}${detail === undefined ? '' : `: ${detail}`}`,
+  );
+
 /** What the desk is to know of a run; journal lines and receipts hold more. */
-export function toReceiptRun(record: object): ReceiptRun {
-  const entries = receiptRunKeys.flatMap((k) => {
+export const toReceiptRun = (record: object): ReceiptRun => clipped(record, receiptRunKeys);
+
+function clipped<T>(record: object, keys: readonly (keyof T & string)[]): T {
+  const entries = keys.flatMap((k) => {
     const value = (record as Record<string, unknown>)[k];
     return value === undefined ? [] : [[k, clip(value)]];
   });
-  return Object.fromEntries(entries) as ReceiptRun;
+  return Object.fromEntries(entries) as T;
 }
 
 /** Within the bounds of a receipt: one long message must not keep all receipts at home. */
@@ -80,7 +109,7 @@ const hostReceiptSchema = z.strictObject({
   number: count,
   at: text(64),
   machineId: text(64).optional(),
-  /** The run that this receipt is about; none where the host has taken nothing yet. */
+  /** The run that this receipt is about, from root’s own journal; none where root has activated nothing yet. */
   run: run.optional(),
   /** Whether this is how the host is now, and not the rest of a story: then the fields below are there. */
   now: z
@@ -106,6 +135,11 @@ const hostReceiptSchema = z.strictObject({
     })
     .optional(),
   seen: findingsParser,
+  /**
+   * What the agent says became of bundles that root never saw. Root has signed that it says so, and nothing more. Threat: an agent that
+   * was taken over would have a release that was rolled back told to the desk as committed.
+   */
+  agentSays: z.array(claim).max(mostClaims).optional(),
 });
 
 export type HostReceipt = z.infer<typeof hostReceiptSchema>;

@@ -1,6 +1,7 @@
 /** The receipt: what became of one bundle on this machine. A person reads the text, programs the JSON. */
 import { catalogue, safetyOf } from '../catalogue.ts';
 import { type ExitCode, exitCodes, printable, type ReasonCode } from '../errors.ts';
+import { asLines, type Lines } from '../lines.ts';
 import type { Operation } from '../schema.ts';
 import type { State } from './lifecycle.ts';
 
@@ -78,12 +79,12 @@ const headlines: Readonly<Partial<Record<State, string>>> = {
 };
 
 /** The report for a person, as it stands beside the bundle. */
-export function receiptText(receipt: Receipt): string {
+export function receiptText(receipt: Receipt): Lines {
   const lines: string[] = [];
   const say = (label: string, value: string | number | undefined) => {
     if (value !== undefined) lines.push(`${`${label}:`.padEnd(14)}${printable(String(value))}`);
   };
-  lines.push(headlines[receipt.state] ?? receipt.state.toUpperCase(), '');
+  lines.push(headlines[receipt.state] ?? printable(receipt.state.toUpperCase()), '');
   if (receipt.code !== undefined) {
     const entry = catalogue[receipt.code];
     say('What', entry.what);
@@ -115,5 +116,5 @@ export function receiptText(receipt: Receipt): string {
   if (receipt.output !== undefined && receipt.output.length > 0) {
     lines.push('', 'Last messages:', ...receipt.output.map((l) => `  ${printable(l)}`));
   }
-  return `${lines.join('\n')}\n`;
+  return asLines(`${lines.join('\n')}\n`);
 }

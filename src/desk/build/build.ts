@@ -17,14 +17,7 @@ import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
-import {
-  checkFlakeReference,
-  type EvaluatedHost,
-  evaluateHost,
-  type FlakeMetadata,
-  listHosts,
-  readFlakeMetadata,
-} from '../../nix/flake.ts';
+import { checkFlakeReference, type EvaluatedHost, evaluateHost, listHosts } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { runProgram } from '../../process/run.ts';
 import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf } from './assemble.ts';
@@ -36,6 +29,7 @@ import { NarCounts } from './nar-counts.ts';
 import { type OutputOptions, writeHost } from './output.ts';
 import { packClosure } from './pack-closure.ts';
 import { PathSigner } from './path-signer.ts';
+import { holdLocked, type LockedSource, lockSource } from './source.ts';
 
 export interface BuildOptions extends OutputOptions {
   readonly flake: string;
@@ -105,8 +99,11 @@ export async function buildBundles(
 ): Promise<HostResult[]> {
   // Absolute, for Nix takes the folder as a URI.
   const options = { ...wanted, directory: resolve(wanted.directory) };
-  checkFlakeReference(options.flake);
-  const known = await listHosts(nix, options.flake);
+  const source = await lockSource(nix, options.flake, {
+    keyFile: options.key?.file,
+    directory: options.directory,
+  });
+  const known = source.hosts;
   const missing = options.hosts.find((host) => !known.includes(host));
   if (missing !== undefined) {
     throw new NixmakerError(
@@ -114,7 +111,6 @@ export async function buildBundles(
       `“${missing}” is not among ${known.join(', ') || 'the hosts (there are none)'}`,
     );
   }
-  const metadata = await readFlakeMetadata(nix, options.flake);
   await mkdir(options.directory, { recursive: true });
   const staging = await mkdtemp(join(options.directory, '.nixmaker-staging-'));
   const cache = new CacheFolder(join(staging, 'cache'));
@@ -124,10 +120,11 @@ export async function buildBundles(
   const systems = new Map<string, StorePath[]>();
   const prepare = pLimit(1);
   try {
+    await holdLocked(nix, source, staging);
     const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
     return await runHosts(hosts, (host, say) =>
       buildHost(
-        given({ nix, options, metadata, staging, cache, counts, compressor, signer, prepare, systems }),
+        given({ nix, options, source, staging, cache, counts, compressor, signer, prepare, systems }),
         host,
         say,
       ).catch((error: unknown) => failed(host, error)),
@@ -152,7 +149,7 @@ export function exitOfBuild(results: readonly HostResult[]): ExitCode {
 interface BuildRun {
   readonly nix: NixContext;
   readonly options: BuildOptions;
-  readonly metadata: FlakeMetadata;
+  readonly source: LockedSource;
   readonly staging: string;
   /** Shared by all hosts: common paths are compressed once. */
   readonly cache: CacheFolder;
@@ -192,7 +189,8 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
   const { nix, options, staging, systems, cache, counts, compressor } = run;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
   say('evaluating');
-  const evaluated = await evaluateHost(nix, options.flake, host);
+  const evaluated = await evaluateHost(nix, run.source.reference, host);
+  await run.source.check();
   systems.set(host, [evaluated.derivation, evaluated.toplevel]);
   if (options.content === 'closure') {
     say('building');
@@ -213,7 +211,7 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
   const leaks = guardLeaks({
     root: rootOf(identity),
     closure,
-    source: run.metadata.path,
+    source: run.source.metadata.path,
     otherSystems: new Set([...systems].filter(([name]) => name !== host).flatMap(([, paths]) => paths)),
     isForbidden: options.forbidSource,
   });
@@ -256,7 +254,11 @@ function tell(say: (text: string) => void): (progress: NixProgress) => void {
     say(`${phase === 'build' ? 'building' : 'packing'} ${done} of ${expected}`);
 }
 
-function identityOf({ options, metadata }: BuildRun, host: string, evaluated: EvaluatedHost): BundleIdentity {
+function identityOf(
+  { options, source: { metadata } }: BuildRun,
+  host: string,
+  evaluated: EvaluatedHost,
+): BundleIdentity {
   const revision = metadata.revision ?? metadata.dirtyRevision;
   // The commit's time, not the build's: the same flake gives the same bytes on any day. A flake that is no commit
   // has only its files' times, which every copy of it changes, so it has none (docs/adr/0003).

@@ -2,25 +2,48 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifMissing } from '../../core/errno.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
 import { readLastManifest } from '../build/sequence.ts';
 
-/** The newest bundle by host, in `<directory>/<host>/`. Folders without one are passed over. */
-export async function readNewestBundles(
-  directory: string,
-): Promise<ReadonlyMap<string, { readonly sequence: number; readonly bytes: number }>> {
-  const newest = new Map<string, { sequence: number; bytes: number }>();
-  for (const host of (await readdir(directory)).filter(isHostName)) {
-    const folder = join(directory, host);
-    const manifest = await readLastManifest(folder, host);
-    if (manifest === undefined) continue;
-    const extension = manifest.tarball === undefined ? 'tar' : 'tar.gz';
-    newest.set(host, {
-      sequence: manifest.sequence,
-      bytes: await sizeOf(join(folder, `${host}.${extension}`)),
-    });
+export interface ReadyBundle {
+  readonly sequence: number;
+  readonly bytes: number;
+}
+
+export interface ReadyBundles {
+  readonly ready: ReadonlyMap<string, ReadyBundle>;
+  /** Hosts whose bundle is there and can’t be read. */
+  readonly unreadable: readonly string[];
+}
+
+/**
+ * The newest bundle by host, in `<directory>/<host>/`. Folders without one are passed over; one that is damaged hides no other.
+ * @throws NixmakerError `usage` where there is no such folder
+ */
+export async function readNewestBundles(directory: string): Promise<ReadyBundles> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch((cause: unknown) => {
+    throw new NixmakerError('usage', `${directory} can’t be read: ${messageOf(cause)}`, { cause });
+  });
+  const ready = new Map<string, ReadyBundle>();
+  const unreadable: string[] = [];
+  for (const { name: host } of entries.filter((e) => e.isDirectory() && isHostName(e.name))) {
+    try {
+      const bundle = await readNewest(join(directory, host), host);
+      if (bundle !== undefined) ready.set(host, bundle);
+    } catch (error) {
+      if (!(error instanceof NixmakerError)) throw error;
+      unreadable.push(host);
+    }
   }
-  return newest;
+  return { ready, unreadable };
+}
+
+async function readNewest(folder: string, host: string): Promise<ReadyBundle | undefined> {
+  const manifest = await readLastManifest(folder, host);
+  if (manifest === undefined) return undefined;
+  const extension = manifest.tarball === undefined ? 'tar' : 'tar.gz';
+  return { sequence: manifest.sequence, bytes: await sizeOf(join(folder, `${host}.${extension}`)) };
 }
 
 /** Bytes of what a carrier has to bring. The tarball of a classic pair may have gone already. */

@@ -1,38 +1,50 @@
-/** The fleet as a page in a file, from what the receipts say and, to compare with, the bundles that are ready. */
+/** The fleet for people: from what is known here and, to compare with, the bundles that are ready. */
+import { given } from '../../core/given.ts';
+import { claimText } from '../../core/run/host-receipt.ts';
 import { writeWhole } from '../../files/write.ts';
+import type { JudgedBy, PageHost } from '../../report/fleet-condition.ts';
 import { renderFleetPage } from '../../report/fleet-page.ts';
-import { readNewestBundles } from './newest-bundles.ts';
-import type { FleetHost } from './receipts.ts';
+import type { Fleet, FleetHost } from './fleet.ts';
+import type { ReadyBundle } from './newest-bundles.ts';
 
-export interface PageOptions {
-  readonly file: string;
-  /** Where `nixmaker build` put the newest bundles, to say who needs one. */
-  readonly bundles: string | undefined;
-  /** Days. */
-  readonly staleAfter: number;
-  readonly now: Date;
+export function toPageHost(known: FleetHost, available: ReadyBundle | undefined): PageHost {
+  const { host, last, collected, unreadable, returned, runs, former } = known;
+  const { at, run, now, agentSays = [] } = last ?? {};
+  return {
+    host,
+    heard: last !== undefined,
+    collected,
+    at,
+    unreadable,
+    returned,
+    runs,
+    detail: run?.detail,
+    agentSays: agentSays.map((c) => ({ state: c.state, code: c.code, text: claimText(c) })),
+    release: releaseOf(known),
+    floor: now?.floor,
+    versions: now?.versions ?? {},
+    failedUnits: now?.failedUnits,
+    freeBytes: now?.space[0]?.freeBytes,
+    restartNeeded: now?.installed !== undefined && now.installed !== now.running,
+    former: former.map((f) => `${f.key}, on ${f.at.slice(0, 10)}: ${f.reason}`),
+    ...given({ available }),
+  };
+}
+
+/** The release whose system runs, by what the runs say; of several with one system the newest that was kept. */
+function releaseOf({ last, runs }: FleetHost): number | undefined {
+  const { running, floor } = last?.now ?? {};
+  if (running === undefined) return undefined;
+  const sequences = runs.flatMap(({ toplevel, sequence, state }) =>
+    toplevel === running && sequence !== undefined && state !== 'refused' ? [sequence] : [],
+  );
+  return sequences.find((sequence) => sequence === floor) ?? sequences.at(-1);
 }
 
 export async function writeFleetPage(
-  hosts: readonly FleetHost[],
-  { file, bundles, staleAfter, now: writtenAt }: PageOptions,
+  { hosts, retired }: Pick<Fleet, 'retired'> & { readonly hosts: readonly PageHost[] },
+  { file, ...by }: JudgedBy & { readonly file: string },
 ): Promise<void> {
-  const available = bundles === undefined ? new Map() : await readNewestBundles(bundles);
-  const page = renderFleetPage({
-    now: writtenAt,
-    staleAfter,
-    hosts: hosts.map(({ host, last: { at, run, now }, runs }) => ({
-      host,
-      at,
-      runs: runs.map((r) => ({ at: r.at, state: r.state, code: r.code, sequence: r.sequence })),
-      detail: run?.detail,
-      sequence: now?.floor,
-      versions: now?.versions ?? {},
-      failedUnits: now?.failedUnits,
-      freeBytes: now?.space[0]?.freeBytes,
-      restartNeeded: now?.installed !== undefined && now.installed !== now.running,
-      available: available.get(host),
-    })),
-  });
+  const page = renderFleetPage({ ...by, hosts, retired: retired.map(({ host }) => host) });
   await writeWhole(file, page);
 }

@@ -5,9 +5,10 @@ import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
 import { fromBaseName } from '../../core/store-path.ts';
+import { decodeBase64OfAnyLength } from '../../signing/base64.ts';
 import type { Base } from '../build/assemble.ts';
 import { readAnyIndex } from '../keys/read-release.ts';
-import { readReceipt } from './receipt-file.ts';
+import { readUnverified } from './receipt-file.ts';
 
 export interface HostBase extends Base {
   readonly host: string;
@@ -35,7 +36,7 @@ async function readBundleBase(file: string): Promise<HostBase> {
 const decompress = promisify(gunzip);
 
 async function readReceiptBase(file: string): Promise<HostBase> {
-  const { receipt } = await readReceipt(file);
+  const receipt = await readUnverified(file);
   const { paths: listed, reads = [manifestSchemaVersion] } = receipt.now ?? {};
   if (!reads.includes(manifestSchemaVersion))
     throw new NixmakerError(
@@ -47,10 +48,13 @@ async function readReceiptBase(file: string): Promise<HostBase> {
       'usage',
       `${file} does not list what the host has: take the newest of its receipts`,
     );
+  const gzip = decodeBase64OfAnyLength(listed.gzip, limits.receiptBytes);
+  if (gzip === undefined)
+    throw new NixmakerError('receipt-malformed', 'its list of store paths is not base64');
   let text: string;
   try {
     const most = limits.lines * 256;
-    text = (await decompress(Buffer.from(listed.gzip, 'base64'), { maxOutputLength: most })).toString('utf8');
+    text = (await decompress(gzip, { maxOutputLength: most })).toString('utf8');
   } catch (cause) {
     throw new NixmakerError('receipt-malformed', 'its list of store paths can’t be unpacked', { cause });
   }

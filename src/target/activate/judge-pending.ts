@@ -16,6 +16,7 @@ import { Transaction } from '../machine/transaction.ts';
 import { requireHealth } from './health.ts';
 import { rollBack } from './roll-back.ts';
 import { type Activation, commit } from './steps.ts';
+import { requireUsable } from './usable.ts';
 
 /** Who asks: the start of the machine (and the end of the time a person had), or that person. */
 export type Occasion = 'start' | 'operator';
@@ -39,6 +40,8 @@ export async function judgePending(machine: Machine, occasion: Occasion): Promis
     if (plan === 'not-booted')
       throw new NixmakerError('boot-failed', 'the machine came up in another system');
     if (plan === 'not-confirmed') throw new NixmakerError('not-confirmed', lateness(machine, record));
+    // Also where a person confirms what was found well before.
+    await requireUsable(machine, request, 'now');
     if (plan === 'check') await requireHealth(machine, { transaction, afterStart: true });
   } catch (error) {
     return rollBack(

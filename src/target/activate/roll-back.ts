@@ -41,6 +41,7 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
   const detail = cause instanceof NixmakerError ? cause.detail : messageOf(cause);
   const known: readonly ReasonCode[] = [
     'interrupted',
+    'configuration-unusable',
     'health-failed',
     'boot-failed',
     'not-confirmed',

@@ -21,6 +21,7 @@ import { bootVerb } from './boot-verb.ts';
 import { requireHealth } from './health.ts';
 import { rollBack } from './roll-back.ts';
 import { accept, switchVerb } from './switch-verb.ts';
+import { requireUsable } from './usable.ts';
 
 /** A system to activate, and the run that does it. */
 export interface Activation {
@@ -35,9 +36,14 @@ export async function carryOn(machine: Machine, request: Activation): Promise<Re
   try {
     await supersedePending(machine, transaction);
     while (transaction.state !== 'healthy') {
-      if ((await oneStep(machine, request)) === 'restart-first') return await leavePending(machine, request);
+      if ((await oneStep(machine, request)) !== 'restart-first') continue;
+      await requireUsable(machine, request, 'next-start');
+      return await leavePending(machine, request);
     }
-    if (operation === 'switch') await requireHealth(machine, { transaction, afterStart: false });
+    if (operation === 'switch') {
+      await requireHealth(machine, { transaction, afterStart: false });
+      await requireUsable(machine, request, 'now');
+    }
   } catch (error) {
     return rollBack(machine, request, error);
   }

@@ -38,17 +38,22 @@ export function rootByRequest(machine: Machine): Root {
 }
 
 async function activate(
-  machine: Pick<Machine, 'clock' | 'settings'>,
+  machine: Pick<Machine, 'clock' | 'policy' | 'settings'>,
   { transaction, release, operation }: AskedActivation,
 ): Promise<Receipt> {
   if (release === undefined) throw new NixmakerError('usage', 'only root can take what nobody has signed');
+  const own = machine.policy.operation;
+  if (operation !== own)
+    throw new NixmakerError(
+      'operation-forbidden',
+      `${operation} was asked for; for who is not root the policy’s own is done, ${own}`,
+    );
   const { activationDirectory } = machine.settings;
   const answer = await ask(machine, {
     kind: activationRequests,
     request: {
       schema: 2,
       transaction: transaction.id,
-      operation,
       source: transaction.source,
     },
     attachments: attachmentsOf(release),
@@ -80,7 +85,11 @@ async function vouch(
     answer: () => readVoucher(activationDirectory, transaction.id),
     deadline: voucherDeadline,
   });
-  if ('refusal' in voucher) throw new NixmakerError('nix-key-untrusted', voucher.refusal);
+  if ('refusal' in voucher)
+    throw new NixmakerError(
+      voucher.refusal.code,
+      `root does not vouch for its paths: ${voucher.refusal.detail}`,
+    );
   return NixSignatures.parse(voucher.signatures, release.index);
 }
 

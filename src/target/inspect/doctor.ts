@@ -1,18 +1,22 @@
 /** What is wrong on this machine, or soon will be, before a bundle finds out. Reads only. */
 import { constants } from 'node:fs';
-import { access, readdir, stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors, findStartChanges } from '../../activation/inspect.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { timeFloorOf } from '../../core/run/floor.ts';
+import { namesInForeign, withForeign } from '../../files/foreign.ts';
 import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
-import { isRecentNix, nixSetting, nixVersion, pingStore, trustedKeysOf } from '../../nix/settings.ts';
+import { isRecentNix, nixSetting, nixVersion, pingStore } from '../../nix/settings.ts';
 import { storeFolder } from '../../nix/store.ts';
 import { readJournal } from '../../state/journal.ts';
+import { readUnverified } from '../../state/unverified.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPending } from '../machine/pending.ts';
+import { findKeyDifferences } from './nix-keys.ts';
 
 export interface Diagnosis {
   readonly check: string;
@@ -63,6 +67,15 @@ const checks: Readonly<Record<string, Check>> = {
     return unreadable === 0
       ? ok('every line can be read')
       : look(`${unreadable} lines can’t be read`, 'The disk may be failing: look at its SMART values.');
+  },
+  requests: async ({ floorDirectory }) => {
+    const unverified = await readUnverified(floorDirectory);
+    if (unverified === undefined) return ok('none that root could not verify');
+    const { count, at, code } = unverified;
+    return look(
+      `${count} that root could not verify, the last at ${at.slice(0, 16)} (${code})`,
+      'The agent verifies before it asks, so it may have been taken over. Look at what came before that time; bring a new system, or restart nixmaker.service.',
+    );
   },
   inbox: checkInbox,
   room: checkRoomLeft,
@@ -124,15 +137,26 @@ async function checkKeys({
     : ok(`${count} trusted, ${policy.threshold} needed${ring}`);
 }
 
-async function checkNixKeys({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {
-  const known = new Set(await trustedKeysOf(nix));
-  const unknown = policy.trustedKeys.map(({ key }) => key).filter((key) => !known.has(key));
-  if (unknown.length === 0) return ok('Nix trusts what the policy trusts');
-  const names = unknown.map((key) => key.split(':')[0]).join(', ');
-  return look(
-    `Nix does not know ${names}`,
-    'Add them to `trusted-public-keys`, or have root vouch for paths (`nixmaker store-key`).',
-  );
+async function checkNixKeys(machine: Pick<Machine, 'nix' | 'policy' | 'floorDirectory'>): Promise<Found> {
+  const { unknownToNix, unknownToPolicy } = await findKeyDifferences(machine);
+  if (unknownToNix.length + unknownToPolicy.length === 0) return ok('Nix trusts what the policy trusts');
+  const what = [
+    ...(unknownToNix.length > 0 ? [`Nix does not know ${unknownToNix.join(', ')}`] : []),
+    ...(unknownToPolicy.length > 0
+      ? [`Nix trusts ${unknownToPolicy.join(', ')}, which the policy does not: no bundle counts by them`]
+      : []),
+  ];
+  const next = [
+    ...(unknownToNix.length > 0
+      ? ['Add what is missing to `trusted-public-keys`, or have root vouch for paths (`nixmaker store-key`).']
+      : []),
+    ...(unknownToPolicy.length > 0
+      ? [
+          'Take what nothing else needs out of `trusted-public-keys`: who has such a key can bring paths that stand in a release’s way.',
+        ]
+      : []),
+  ];
+  return look(what.join('; '), next.join(' '));
 }
 
 async function checkNix({ nix }: Pick<Machine, 'nix'>): Promise<Found> {
@@ -148,21 +172,25 @@ async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): P
   const now = machine.clock.now().toISOString();
   if (timeFloor(machine, floor).clockBehind)
     return look(
-      `it says ${now.slice(0, 16)}, which is before what was signed last`,
-      'Set it; until then windows for restarts stay shut.',
+      `it says ${now.slice(0, 16)}, which is before ${timeFloorOf(floor?.createdAt)}, the newest signed time seen`,
+      'Set it; until then windows stay shut. Where the signed time is wrong: `nixmaker floor adopt --time`.',
     );
   return ok(now.slice(0, 16));
 }
 
+/** Counted at most: an inbox may be full of anything. */
+const mostNames = 10_000;
+
 async function checkInbox({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
-  const folder = await stat(settings.inbox).catch(() => undefined);
-  if (folder?.isDirectory() !== true)
+  const found = await withForeign(settings.inbox, async (folder) => ({
+    mode: (await folder.handle.stat()).mode,
+    names: await namesInForeign(folder, mostNames),
+  })).catch(() => undefined);
+  if (found === undefined)
     return bad(`${settings.inbox} is no folder`, 'Start nixmaker.service, which makes it.');
-  if ((folder.mode & 0o002) !== 0)
+  if ((found.mode & 0o002) !== 0)
     return look(`anybody may write to ${settings.inbox}`, 'chmod o-w, and use a group (`inbox.group`).');
-  const waiting = (await readdir(settings.inbox)).filter(
-    (n) => !['done', 'refused'].includes(n) && !n.startsWith('.'),
-  );
+  const waiting = found.names.filter((n) => !['done', 'refused'].includes(n) && !n.startsWith('.'));
   return ok(waiting.length === 0 ? 'empty' : `${waiting.length} files wait in it`);
 }
 

@@ -5,7 +5,7 @@ import type { Settings } from '../../core/policy/settings.ts';
 import { watchFiles } from '../../media/watch-files.ts';
 import type { JournalRecord } from '../../state/journal.ts';
 import { progressFile } from '../../state/progress.ts';
-
+import { runtimeDirectories } from '../machine/machine.ts';
 import { journalFolders, readAllJournals } from './status.ts';
 
 /** Calls after every change, and once at first; one call at a time. Runs until the signal. */
@@ -21,7 +21,7 @@ export async function onEveryChange(
   };
   const files = [
     ...journalFolders(settings).map((folder) => join(folder, 'journal')),
-    progressFile(settings.runtimeDirectory),
+    ...runtimeDirectories(settings).map(progressFile),
   ];
   const watcher = watchFiles(files, note);
   signal.addEventListener('abort', note);
@@ -47,16 +47,18 @@ export async function followEvents(
   settings: Settings,
   { signal, tell }: { signal: AbortSignal; tell: (record: JournalRecord) => void },
 ): Promise<void> {
-  const told = new Set<string>();
+  let told = new Set<string>();
   await onEveryChange(settings, {
     signal,
     call: async () => {
+      // What is no longer there (it was compacted) does not come again.
+      const there = new Set<string>();
       for (const record of (await readAllJournals(settings)).records) {
         const key = `${record.transaction} ${record.state} ${record.at}`;
-        if (told.has(key)) continue;
-        told.add(key);
-        tell(record);
+        if (!told.has(key) && !there.has(key)) tell(record);
+        there.add(key);
       }
+      told = there;
     },
   });
 }

@@ -2,13 +2,14 @@
 import { messageOf } from '../../core/errors.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { nextOpening } from '../../core/policy/window.ts';
-import type { HealthResult } from '../../core/run/receipt.ts';
+import { healthOf } from '../../core/run/journal.ts';
 import { listMounts, mediaAmong } from '../../media/mounts.ts';
 import { systemClock } from '../../process/clock.ts';
 import { runProgram } from '../../process/run.ts';
 import { readPolicy } from '../../state/config.ts';
 import type { JournalRecord } from '../../state/journal.ts';
 import { type Progress, readProgress, secondsLeft } from '../../state/progress.ts';
+import { runtimeDirectories } from '../machine/machine.ts';
 
 /** A step that is under way, and what is left of it in seconds. */
 export type StepProgress = Progress & { readonly secondsLeft: number | undefined };
@@ -23,15 +24,16 @@ export async function progressOf(
   settings: Settings,
   last: JournalRecord | undefined,
 ): Promise<StepProgress | undefined> {
-  const progress = await readProgress(settings.runtimeDirectory);
-  const isOf = last !== undefined && progress?.transaction === last.transaction;
+  const all = await Promise.all(runtimeDirectories(settings).map(readProgress));
+  const progress = all.find((p) => p !== undefined && p.transaction === last?.transaction);
   // What is written there stays behind when its step is over.
-  if (!isOf || !['accepted', 'imported'].includes(last.state)) return undefined;
+  if (progress === undefined || last === undefined || !['accepted', 'imported'].includes(last.state))
+    return undefined;
   return { ...progress, secondsLeft: secondsLeft(progress) };
 }
 
 export function healthLine(last: JournalRecord | undefined): string | undefined {
-  const checks = last?.health as readonly HealthResult[] | undefined;
+  const checks = healthOf(last);
   if (checks === undefined || checks.length === 0) return undefined;
   const unwell = checks.filter((c) => !c.ok);
   return unwell.length === 0

@@ -1,10 +1,17 @@
 /** What `status` and `history` say. Reads only; needs neither policy nor a running agent. */
 import { findStartChanges } from '../../activation/inspect.ts';
 import type { Settings } from '../../core/policy/settings.ts';
+import { type Totals, totalsOf } from '../../core/run/journal.ts';
 import { listInbox } from '../../media/inbox.ts';
 import { type DiskRow, listDisks } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
-import { type JournalContents, type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
+import {
+  type JournalContents,
+  type JournalRecord,
+  lastOfEach,
+  readAgentJournal,
+  readJournal,
+} from '../../state/journal.ts';
 import { readKeyring } from '../../state/keyring.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readKnownFloor } from '../machine/floor.ts';
@@ -108,7 +115,12 @@ export const journalFolders = (settings: Settings): string[] => [
 
 /** The agent's journal and, where the privileges are apart, root's: one run has the same id in both. */
 export async function readAllJournals(settings: Settings): Promise<JournalContents> {
-  const all = await Promise.all(journalFolders(settings).map(readJournal));
+  const own = floorDirectoryOf(settings);
+  const all = await Promise.all(
+    journalFolders(settings).map((folder) =>
+      folder === own ? readJournal(folder) : readAgentJournal(folder),
+    ),
+  );
   return {
     records: all.flatMap((j) => j.records).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)),
     unreadable: all.reduce((sum, j) => sum + j.unreadable, 0),
@@ -127,7 +139,23 @@ export async function readHistory(settings: Settings): Promise<History> {
   return { schema: 1, runs: lastOfEach(records), unreadable };
 }
 
-/** Every step of every run, oldest first. */
+/**
+ * Of all runs, also of those that are no longer in the journal. Most are in both, under one id, so of the two the higher counts: what
+ * counts must never go down.
+ */
+export async function readTotals(settings: Settings): Promise<Totals> {
+  const journals = await Promise.all(journalFolders(settings).map(readJournal));
+  const all = journals.map(({ records, earlier }) => totalsOf(records, earlier));
+  return { states: highest(all.map((t) => t.states)), codes: highest(all.map((t) => t.codes)) };
+}
+
+function highest(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const most: Record<string, number> = {};
+  for (const [key, count] of counts.flatMap(Object.entries)) most[key] = Math.max(most[key] ?? 0, count);
+  return most;
+}
+
+/** Every step of the runs that the journal still has in full, and the end of those before; oldest first. */
 export async function readEvents(settings: Settings): Promise<readonly JournalRecord[]> {
   return (await readAllJournals(settings)).records;
 }

@@ -1,6 +1,7 @@
 /** The floor with all that is known of it. */
 
-import { doubtFloor } from '../../core/run/floor.ts';
+import { believedTime, doubtFloor } from '../../core/run/floor.ts';
+import { floorOf, signedTimeOf } from '../../core/run/journal.ts';
 import { readFloor, type StoredFloor } from '../../state/floor.ts';
 import { type JournalRecord, readJournal } from '../../state/journal.ts';
 import type { Machine } from './machine.ts';
@@ -23,36 +24,28 @@ export async function readKnownFloor(folder: string): Promise<KnownFloor> {
   return { records, floor: reading.floor, committed, doubt: doubtFloor({ ...reading, committed }) };
 }
 
-/** A clock that stands before the newest signed time seen is wrong; that time is the better guess. */
+/** What time it is, as far as this machine can know. */
 export function timeFloor(
   { clock }: Pick<Machine, 'clock'>,
   floor: StoredFloor | undefined,
 ): { readonly now: string; readonly clockBehind: boolean } {
-  const now = clock.now().toISOString();
-  return floor !== undefined && Date.parse(floor.createdAt) > Date.parse(now)
-    ? { now: floor.createdAt, clockBehind: true }
-    : { now, clockBehind: false };
+  return believedTime(clock.now(), floor?.createdAt);
 }
 
 export const longAgo = '1970-01-01T00:00:00Z';
 
+/** Its signed time is the newest of all that was committed: that of a later bundle may be older. */
 function newestCommitted(records: readonly JournalRecord[]): StoredFloor | undefined {
   let newest: StoredFloor | undefined;
+  let createdAt = longAgo;
   for (const record of records) {
-    const { state, sequence, manifestDigest, operation, createdAt, downgradeFrom, generation } = record;
-    // What was only tried out raises no floor.
-    if (state !== 'committed' || (operation !== 'switch' && operation !== 'boot')) continue;
-    // A bundle that was installed already has done nothing; it may be waiting for a restart, and not be committed at all.
-    if (sequence === undefined || manifestDigest === undefined || generation === undefined) continue;
-    const floor = typeof downgradeFrom === 'number' ? downgradeFrom : sequence;
+    const sequence = floorOf(record);
+    const { manifestDigest } = record;
+    if (sequence === undefined || manifestDigest === undefined) continue;
+    if ((signedTimeOf(record) ?? 0) > Date.parse(createdAt)) createdAt = String(record.createdAt);
     // Of two for the same floor the later is a downgrade from the earlier.
-    if (newest !== undefined && newest.sequence > floor) continue;
-    newest = {
-      schema: 1,
-      sequence: floor,
-      manifestDigest,
-      createdAt: typeof createdAt === 'string' ? createdAt : longAgo,
-    };
+    if (newest !== undefined && newest.sequence > sequence) continue;
+    newest = { schema: 1, sequence, manifestDigest, createdAt };
   }
-  return newest;
+  return newest === undefined ? undefined : { ...newest, createdAt };
 }

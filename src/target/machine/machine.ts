@@ -2,8 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
+import { join } from 'node:path';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Keyring, withKeyring } from '../../core/policy/keyring.ts';
+import { nobodyTrusted } from '../../core/policy/nobody-trusted.ts';
 import type { Policy } from '../../core/policy/policy.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { defaultSettingsFile, type Role } from '../../core/policy/settings.ts';
@@ -14,7 +16,7 @@ import { daemonSocketOf } from '../../nix/daemon.ts';
 import { systemClock } from '../../process/clock.ts';
 import { holdProgram, listenToProgram, runProgram } from '../../process/run.ts';
 import { type TrustSet, trustSetOf } from '../../signing/verify.ts';
-import { readPolicy, readSettings } from '../../state/config.ts';
+import { readPolicy, readSettings, salvageSettings } from '../../state/config.ts';
 import { readKeyring } from '../../state/keyring.ts';
 
 /** A machine opened by a process that may do root's part. */
@@ -41,8 +43,10 @@ export interface Machine {
   readonly reloadKeyring: () => Promise<void>;
   /** Where the floor and the journal of activations are: what nobody but root may change, where that is apart. */
   readonly floorDirectory: string;
-  /** The agent's own folder: where its lock is. */
+  /** The agent's own folder: where its lock is. To root all in it is hostile (files/foreign.ts), as in the next. */
   readonly agentDirectory: string;
+  /** Where the agent puts what it asks of root. */
+  readonly requestsDirectory: string;
   readonly role: Role;
   readonly nix: NixContext;
   readonly run: ProcessRunner;
@@ -69,9 +73,16 @@ export interface MachineOptions {
   readonly emit: EventSink;
 }
 
+interface Trusted {
+  readonly keyring: Keyring | undefined;
+  readonly policy: Policy;
+  readonly trust: TrustSet;
+}
+
 /** @throws NixmakerError of the configuration kind (exit 78) before anything is looked at */
-export async function openMachine({ settings: given, role, files, emit }: MachineOptions): Promise<Machine> {
-  const settings = settingsFor(given, role);
+export async function openMachine(options: MachineOptions): Promise<Machine> {
+  const { role, files } = options;
+  const settings = settingsFor(options.settings, role);
   const written = await readPolicy(files.policyFile ?? settings.policyFile, process.getuid?.() ?? 0);
   // Also where a keyring counts instead: a policy that can’t be used must be noticed before it is needed.
   trustSetOf(written);
@@ -80,7 +91,25 @@ export async function openMachine({ settings: given, role, files, emit }: Machin
     const policy = withKeyring(written, keyring);
     return { keyring, policy, trust: trustSetOf(policy) };
   };
-  let trusted = await readTrust();
+  return assemble(options, await readTrust(), readTrust);
+}
+
+/**
+ * A machine of which only what was begun can be undone, because policy or keyring can’t be used: it trusts nobody. Whoever locked
+ * nixmaker out by a switch must not have locked out the way back as well.
+ */
+export function openToUndo(options: MachineOptions): Promise<Machine> {
+  const nobody = { keyring: undefined, policy: nobodyTrusted, trust: { keys: [], threshold: 1 } };
+  return assemble(options, nobody, async () => nobody);
+}
+
+async function assemble(
+  { settings: given, role, files, emit }: MachineOptions,
+  first: Trusted,
+  readTrust: () => Promise<Trusted>,
+): Promise<Machine> {
+  const settings = settingsFor(given, role);
+  let trusted = first;
   return {
     version: await readVersion(),
     settings,
@@ -99,6 +128,7 @@ export async function openMachine({ settings: given, role, files, emit }: Machin
     },
     floorDirectory: floorDirectoryOf(settings),
     agentDirectory: given.stateDirectory,
+    requestsDirectory: given.runtimeDirectory,
     role,
     nix: contextFor(settings),
     run: runProgram,
@@ -124,16 +154,32 @@ export function contextFor(settings: Settings): NixContext {
 }
 
 /**
- * Root keeps its journal where nobody else can write: unit, command line and agent, whichever of them root runs.
- * In a sandbox (`direct`) there is one process, one user and one folder.
+ * Root keeps its journal, and whatever else it writes, where nobody else can write: unit, command line and agent, whichever of them root
+ * runs. In a sandbox (`direct`) there is one process, one user and one folder.
  */
-function settingsFor(settings: Settings, role: Role): Settings {
-  return role === 'root' ? { ...settings, stateDirectory: settings.activationDirectory } : settings;
+export function settingsFor(settings: Settings, role: Role): Settings {
+  const { activationDirectory: stateDirectory } = settings;
+  return role === 'root'
+    ? { ...settings, stateDirectory, runtimeDirectory: rootsRuntimeDirectory(settings) }
+    : settings;
 }
+
+/** Where root says how far it is, and where its Nix keeps what it wants to keep. */
+const rootsRuntimeDirectory = ({ activationDirectory }: Settings): string => join(activationDirectory, 'run');
+
+/** Where it is said how far a run is: the agent’s, and that of a command of root’s. */
+export const runtimeDirectories = (settings: Settings): readonly string[] =>
+  settings.activation === 'systemd'
+    ? [settings.runtimeDirectory, rootsRuntimeDirectory(settings)]
+    : [settings.runtimeDirectory];
 
 export function floorDirectoryOf(settings: Settings): string {
   return settings.activation === 'systemd' ? settings.activationDirectory : settings.stateDirectory;
 }
+
+/** What can be used of settings that can’t be used as a whole. */
+export const openSalvagedSettings = (file: string | undefined): Promise<Settings> =>
+  salvageSettings(file ?? defaultSettingsFile);
 
 /** @param file as given by the operator; without one the default file, which need not exist */
 export function openSettings(file: string | undefined): Promise<Settings> {

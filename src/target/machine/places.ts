@@ -1,5 +1,5 @@
 /** Where bundles may be besides the inbox: media, whoever mounted them, and folders that carriers fill. */
-import { isAllowedSource, isThere, listMounts, mediaAmong } from '../../media/mounts.ts';
+import { isAllowedSource, isThere, listMounts, mediaAmong, panicsOnError } from '../../media/mounts.ts';
 import type { Machine } from './machine.ts';
 
 export interface Place {
@@ -8,6 +8,8 @@ export interface Place {
   readonly root: string;
   /** Another medium in the same place is another. */
   readonly id: string;
+  /** Reading there may make the kernel panic, by the word of whoever made the medium. Nobody of us reads or writes there. */
+  readonly isDangerous?: true;
 }
 
 type Places = Pick<Machine, 'settings' | 'policy'>;
@@ -28,7 +30,8 @@ export async function listPlaces(machine: Pick<Machine, 'settings' | 'policy' | 
   for (const mount of roots.length === 0 ? [] : mediaAmong(await listMounts(machine.run), roots)) {
     if (!isAllowedSource(mount, machine.policy.sources) || !(await isThere(mount))) continue;
     const kind = isOwn(machine, mount.target) ? 'own' : 'foreign';
-    places.push({ kind, root: mount.target, id: `${mount.device} ${mount.source} ${mount.target}` });
+    const place: Place = { kind, root: mount.target, id: `${mount.device} ${mount.source} ${mount.target}` };
+    places.push((await panicsOnError(mount)) ? { ...place, isDangerous: true } : place);
   }
   return places;
 }

@@ -1,9 +1,12 @@
 /** What every run has in common: the lock around it, and an end whatever is thrown within it. */
 import { catalogue, isPassing } from '../../core/catalogue.ts';
+import { insteadOf } from '../../core/errno.ts';
 import { exitCodes, type ReasonCode } from '../../core/errors.ts';
 import { hasBegunToChange } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
+import { compactJournal } from '../../state/journal.ts';
 import { acquireLock } from '../../state/lock.ts';
+import { pruneReceipts } from '../../state/receipts.ts';
 import type { Machine } from './machine.ts';
 import { outcomeOf, type Transaction } from './transaction.ts';
 
@@ -15,9 +18,20 @@ export async function withLock<T>(
 ): Promise<T> {
   const lock = await acquireLock(machine.hold, machine.settings.stateDirectory, wait);
   try {
+    await keepBounds(machine.settings.stateDirectory);
     return await work();
   } finally {
     await lock.release();
+  }
+}
+
+/** What grows with every run. Where the disk is full, that is for the run to say, which may be what makes room. */
+async function keepBounds(stateDirectory: string): Promise<void> {
+  try {
+    await compactJournal(stateDirectory);
+    await pruneReceipts(stateDirectory);
+  } catch (error) {
+    insteadOf(['ENOSPC', 'EDQUOT', 'EROFS'], undefined)(error);
   }
 }
 

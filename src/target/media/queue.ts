@@ -6,6 +6,7 @@
 import { lstat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { catalogue } from '../../core/catalogue.ts';
+import { hasErrno } from '../../core/errno.ts';
 import { exitCodes, messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { Clock } from '../../core/ports.ts';
@@ -13,6 +14,7 @@ import type { Finding } from '../../core/run/host-receipt.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
 import { listPlaces, type Place } from '../machine/places.ts';
+import type { InHand } from '../update/in-hand.ts';
 import { type Access, accessTo } from '../update/medium-access.ts';
 import { Postponed } from '../update/postponed.ts';
 import { type Listing, listCandidates } from './candidates.ts';
@@ -23,10 +25,14 @@ export interface Found {
   readonly candidate: Candidate;
   readonly fingerprint: string;
   readonly sequence: number;
+  /** Why it is not taken but set aside. */
+  readonly why?: string;
 }
 
 /** When to look again at something that no event will announce (a copy in progress, Nix down). Milliseconds. */
 const retry = 30_000;
+/** Findings that are kept of files that are there no more. */
+const mostGone = 1000;
 /** Times a file is tried that can't be read. */
 const mostFailures = 3;
 
@@ -48,6 +54,8 @@ class Visit {
   isOver = false;
   /** It has stopped to answer, and is left alone until it is gone. */
   isSilent = false;
+  /** Not all there can be read, which has been said. */
+  isUnreadable = false;
 
   constructor(place: Place, clock: Clock) {
     this.place = place;
@@ -70,11 +78,13 @@ export interface FinishedVisit {
 
 export class MediaQueue {
   readonly #machine: Machine;
+  readonly #inHand: Pick<InHand, 'looking' | 'whySetAside'>;
   readonly #access: Access;
   readonly #visits = new Map<string, Visit>();
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, inHand: Pick<InHand, 'looking' | 'whySetAside'>) {
     this.#machine = machine;
+    this.#inHand = inHand;
     this.#access = accessTo(machine, { onMedium: true });
   }
 
@@ -85,11 +95,21 @@ export class MediaQueue {
     for (const id of this.#visits.keys()) if (!present.has(id)) this.#visits.delete(id);
     const judged: Found[] = [];
     for (const place of places) {
-      const visit = this.#visits.get(place.id) ?? new Visit(place, this.#machine.clock);
-      this.#visits.set(place.id, visit);
+      const visit = this.#visits.get(place.id) ?? this.#begin(place);
       if (!visit.isSilent) judged.push(...(await this.#look(visit)));
     }
     return judged.sort((a, b) => b.sequence - a.sequence)[0];
+  }
+
+  #begin(place: Place): Visit {
+    const visit = new Visit(place, this.#machine.clock);
+    this.#visits.set(place.id, visit);
+    if (place.isDangerous) {
+      visit.isSilent = true;
+      const because = 'its superblock asks for a kernel panic, and it was mounted without errors=remount-ro';
+      this.#machine.emit({ event: 'medium-left-alone', level: 'warn', place: place.root, because });
+    }
+    return visit;
   }
 
   /** Whether the place has stopped to answer: nobody should read there, for a read that never ends takes a thread with it. */
@@ -107,11 +127,13 @@ export class MediaQueue {
   }
 
   /** Not looked at again while its medium stays and it does not change. */
-  markDone({ place, candidate, fingerprint, sequence }: Found, outcome: string, code?: ReasonCode): void {
+  markDone({ place, candidate, fingerprint, ...found }: Found, outcome: string, code?: ReasonCode): void {
     const visit = this.#visits.get(place.id);
     visit?.done.set(candidate.path, fingerprint);
-    const { host } = this.#machine.policy;
-    visit?.note(candidate, given({ host, sequence, outcome, code }));
+    // Of what is set aside nobody has looked whose it is.
+    const known =
+      found.why === undefined ? { host: this.#machine.policy.host, sequence: found.sequence } : {};
+    visit?.note(candidate, given({ ...known, outcome, code }));
   }
 
   /** Looked at again after a while. */
@@ -132,25 +154,30 @@ export class MediaQueue {
 
   async #look(visit: Visit): Promise<Found[]> {
     try {
-      const { candidates, hasPool } = await this.#list(visit);
+      const { candidates, hasPool, fault } = await this.#list(visit);
       visit.isOurs ||= hasPool;
+      if (fault !== undefined) this.#tellUnreadable(visit, fault);
       const found: Found[] = [];
       for (const candidate of candidates) found.push(...(await this.#judgeOne(visit, candidate)));
       return found;
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
       if (error.code === 'medium-stalled') this.#silence(visit, error.code, error.detail);
-      else if (error.code !== 'medium-unreadable') throw error;
-      // Unreadable: it is going, or gone, or will be looked at with the next event.
+      else if (error.code === 'medium-unreadable') this.#tellUnreadable(visit, error);
+      else throw error;
       return [];
     }
   }
 
-  async #list({ place, done, later }: Visit): Promise<Listing> {
+  async #list({ place, done, later, findings, failures }: Visit): Promise<Listing> {
     const listing = await listCandidates(place.root, this.#machine.policy.host, this.#access);
     const present = new Set(listing.candidates.map((c) => c.path));
     later.keepOnly(present);
     for (const path of done.keys()) if (!present.has(path)) done.delete(path);
+    for (const path of failures.keys()) if (!present.has(path)) failures.delete(path);
+    // What was there is told although it has gone; but a folder that a carrier fills has no end.
+    const gone = [...findings.keys()].filter((path) => !present.has(path));
+    for (const path of gone.slice(0, -mostGone)) findings.delete(path);
     return listing;
   }
 
@@ -173,7 +200,10 @@ export class MediaQueue {
     if (fingerprint === undefined || visit.done.get(path) === fingerprint) return [];
     if (visit.later.left(path) > 0) return [];
     visit.later.delete(path);
-    const judged = await judgeCandidate(this.#machine, candidate);
+    const why = await this.#inHand.whySetAside(candidate);
+    // Behind all that is good.
+    if (why !== undefined) return [{ place: visit.place, candidate, fingerprint, sequence: 0, why }];
+    const judged = await this.#inHand.looking(candidate, () => judgeCandidate(this.#machine, candidate));
     const { judgement, sequence = 0 } = judged;
     if (judgement.outcome === 'accept') return [{ place: visit.place, candidate, fingerprint, sequence }];
     if (this.#isForLater(visit, candidate, judged)) {
@@ -222,14 +252,22 @@ export class MediaQueue {
     this.#machine.emit({ event: 'medium-silent', level: 'warn', place: visit.place.root, code, detail });
   }
 
-  async #fingerprintOf({ place }: Visit, { format, path }: Candidate): Promise<string | undefined> {
+  /** It is going, or gone, or damaged: said once, and looked at again with the next event. */
+  #tellUnreadable(visit: Visit, { code, detail }: NixmakerError): void {
+    if (visit.isUnreadable) return;
+    visit.isUnreadable = true;
+    this.#machine.emit({ event: code, level: 'warn', place: visit.place.root, code, detail });
+  }
+
+  async #fingerprintOf(visit: Visit, { format, path }: Candidate): Promise<string | undefined> {
     try {
       const file = format === 'pool' ? join(path, 'manifest.json') : path;
       const { size, mtimeMs, ino } = await this.#access.withDeadline(() => lstat(file));
-      return `${place.id}:${ino}:${size}:${mtimeMs}`;
+      return `${visit.place.id}:${ino}:${size}:${mtimeMs}`;
     } catch (error) {
-      if (error instanceof NixmakerError && error.code === 'medium-stalled') throw error;
-      // Going, gone, or a manifest that a carrier has yet to bring.
+      if (!(error instanceof NixmakerError) || error.code === 'medium-stalled') throw error;
+      // Gone, or a manifest that a carrier has yet to bring; or its place on the medium is damaged.
+      if (!hasErrno(error.cause, 'ENOENT', 'ENOTDIR')) this.#tellUnreadable(visit, error);
       return undefined;
     }
   }

@@ -5,22 +5,31 @@ import { type ReceiptRun, toReceiptRun } from '../../core/run/host-receipt.ts';
 import { exitOf, type Receipt } from '../../core/run/receipt.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
+import { type InHand, setAside } from '../update/in-hand.ts';
 import { sourceOf } from '../update/open.ts';
 import { takeBundle } from '../update/take.ts';
 import { type FinishedVisit, type Found, MediaQueue } from './queue.ts';
 
+interface Takes {
+  readonly root: Root;
+  readonly inHand: InHand;
+  readonly onReceipt?: (receipt: Receipt) => void;
+}
+
 export class MediaTaker {
   readonly #machine: Machine;
   readonly #root: Root;
+  readonly #inHand: InHand;
   readonly #queue: MediaQueue;
   readonly #onReceipt: ((receipt: Receipt) => void) | undefined;
   /** Runs of the visits that go on, by the place. */
   readonly #runs = new Map<string, ReceiptRun[]>();
 
-  constructor(machine: Machine, root: Root, onReceipt?: (receipt: Receipt) => void) {
+  constructor(machine: Machine, { root, inHand, onReceipt }: Takes) {
     this.#machine = machine;
     this.#root = root;
-    this.#queue = new MediaQueue(machine);
+    this.#inHand = inHand;
+    this.#queue = new MediaQueue(machine, inHand);
     this.#onReceipt = onReceipt;
   }
 
@@ -61,10 +70,7 @@ export class MediaTaker {
   async #take(next: Found): Promise<ExitCode> {
     const { candidate, place } = next;
     try {
-      const receipt = await takeBundle(this.#machine, this.#root, {
-        name: candidate.path,
-        source: sourceOf(candidate),
-      });
+      const receipt = await this.#receiptOf(next);
       this.#onReceipt?.(receipt);
       const exit = exitOf(receipt);
       const { transaction, state, code } = receipt;
@@ -82,5 +88,12 @@ export class MediaTaker {
       this.#machine.emit({ event: 'waiting', code, detail: error.detail, source: candidate.path });
       return catalogue[error.code].exit;
     }
+  }
+
+  #receiptOf({ candidate, why }: Found): Promise<Receipt> {
+    const machine = this.#machine;
+    if (why !== undefined) return setAside(machine, candidate, why);
+    const request = { name: candidate.path, source: sourceOf(candidate) };
+    return this.#inHand.taking(candidate, () => takeBundle(machine, this.#root, request));
   }
 }

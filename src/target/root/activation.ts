@@ -4,7 +4,7 @@
  */
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
-import type { Operation } from '../../core/schema.ts';
+import type { VerifiedManifest } from '../../signing/verify.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { receiptState, saveReceipt } from '../../state/receipts.ts';
 import {
@@ -20,7 +20,8 @@ import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows } from '../machine/with-lock.ts';
 import { whileHeld } from './require-signed.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
-import { decideAsRoot, readRequestedIndex, verifyRequested } from './verify.ts';
+import { answerRepeat, verifyOrAnswer } from './unrecorded.ts';
+import { decideAsRoot, readRequestedIndex } from './verify.ts';
 
 /** Serves the agent’s requests. */
 export function serveActivations(machine: RootMachine): Promise<void> {
@@ -51,22 +52,33 @@ async function serve(
     tellRejected(machine, request.transaction, 'it was served before');
     return acknowledge();
   }
+  const verified = await verifyOrAnswer(machine, request, attached);
+  if (verified === undefined || (await answerRepeat(machine, request, verified))) return acknowledge();
   const transaction = await Transaction.begin(machine, request.source, request.transaction);
   await acknowledge();
   await endingWhatThrows(machine, { transaction }, () =>
-    activateRequested(machine, transaction, { operation: request.operation, attached }),
+    activateRequested(machine, transaction, { verified, attached }),
   );
 }
 
+interface Requested {
+  readonly verified: VerifiedManifest;
+  readonly attached: Attachments;
+}
+
+/**
+ * What is done is what root’s own policy says. Threat: an agent that was taken over asks for `test`, which the policy allows a person at
+ * the machine: no approval would be asked for, no health check be made, and its failure be remembered against the genuine release.
+ */
 async function activateRequested(
   machine: RootMachine,
   transaction: Transaction,
-  { operation, attached }: { readonly operation: Operation; readonly attached: Attachments },
+  { verified, attached }: Requested,
 ): Promise<Receipt> {
-  const verified = await verifyRequested(machine, attached);
+  const { operation } = machine.policy;
   const { manifest } = verified;
   learnManifest(transaction, verified, operation);
-  const verdict = await decideAsRoot(machine, verified, operation);
+  const verdict = await decideAsRoot(machine, verified);
   if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
   await transaction.advance('verified');
   if (verdict.verdict !== 'accept') return transaction.end('committed', { detail: nothingToDo(verdict) });

@@ -1,7 +1,7 @@
-/** The return of a floor that was lost, by an operator’s word. */
+/** The return of a floor that was lost, or of its time, by an operator’s word. */
 import { NixmakerError } from '../../core/errors.ts';
 import type { Floor } from '../../core/policy/decide.ts';
-import { raiseFloor, type StoredFloor } from '../../state/floor.ts';
+import { raiseFloor, type StoredFloor, setSignedTime } from '../../state/floor.ts';
 import { longAgo, readKnownFloor } from '../machine/floor.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { withLock } from '../machine/with-lock.ts';
@@ -41,5 +41,28 @@ export async function adoptFloor(machine: RootMachine, sequence: number | undefi
     await raiseFloor(machine.floorDirectory, adopted);
     machine.emit({ event: 'floor-adopted', level: 'warn', because: doubt, sequence: adopted.sequence });
     return adopted;
+  });
+}
+
+/**
+ * Brings the newest signed time seen back, where a bundle was taken whose signed time was wrong. The sequence stays.
+ * @param time RFC 3339, UTC
+ * @throws NixmakerError `usage` where there is no floor, or the time is not before the one that it has
+ */
+export async function adoptTime(machine: RootMachine, time: string): Promise<StoredFloor> {
+  return withLock(machine, async () => {
+    const { floor, doubt } = await readKnownFloor(machine.floorDirectory);
+    if (doubt !== undefined)
+      throw new NixmakerError('usage', `the floor is lost, adopt it first, without --time: ${doubt}`);
+    if (floor === undefined) throw new NixmakerError('usage', 'no bundle was taken yet, so no time was seen');
+    const { createdAt } = floor;
+    if (Date.parse(time) >= Date.parse(createdAt))
+      throw new NixmakerError(
+        'usage',
+        `the newest signed time seen is ${createdAt}: it is brought back only`,
+      );
+    const corrected = await setSignedTime(machine.floorDirectory, floor, time);
+    machine.emit({ event: 'time-adopted', level: 'warn', from: createdAt, to: time });
+    return corrected;
   });
 }

@@ -6,9 +6,16 @@ import type { ReceiptRun } from '../../core/run/host-receipt.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Place } from '../machine/places.ts';
 
+export interface LastRun {
+  readonly run: ReceiptRun;
+  /** Whose word it is. */
+  readonly says: 'root' | 'agent';
+}
+
 interface Visit {
   readonly place: Place;
-  readonly runs: readonly ReceiptRun[];
+  /** What became of the last bundle; undefined where there was none. */
+  readonly last: LastRun | undefined;
   /** Why the receipts could not be written. */
   readonly problem: NixmakerError | undefined;
 }
@@ -27,15 +34,16 @@ export async function tellPeople(
   const notify = machine.policy.receipts.notify;
   if (notify === undefined) return;
   const [program = '', ...args] = notify;
-  const last = visit.runs.at(-1);
+  const run = visit.last?.run;
   const result = await machine.run(program, args, {
     timeout: deadline,
     cwd: '/',
     env: {
       NIXMAKER_PLACE: root,
-      NIXMAKER_STATE: last?.state ?? 'nothing-new',
-      NIXMAKER_CODE: last?.code ?? '',
-      NIXMAKER_SEQUENCE: String(last?.sequence ?? ''),
+      NIXMAKER_STATE: run?.state ?? 'nothing-new',
+      NIXMAKER_CODE: run?.code ?? '',
+      NIXMAKER_SEQUENCE: String(run?.sequence ?? ''),
+      NIXMAKER_SAYS: visit.last?.says ?? 'root',
       NIXMAKER_RECEIPTS: visit.problem === undefined ? 'written' : visit.problem.code,
     },
   });
@@ -45,9 +53,8 @@ export async function tellPeople(
 }
 
 /** What a person at the machine wants to know: what happened, and whether the medium may go. */
-export function sentence({ place, runs, problem }: Visit): string {
-  const last = runs.at(-1);
-  const what = last === undefined ? 'Nothing new for this machine.' : describeRun(last);
+export function sentence({ place, last, problem }: Visit): string {
+  const what = last === undefined ? 'Nothing new for this machine.' : describeLast(last);
   const waits =
     problem === undefined
       ? ''
@@ -55,6 +62,14 @@ export function sentence({ place, runs, problem }: Visit): string {
   if (place.kind === 'folder') return `${what}${waits}`;
   const may = place.kind === 'own' ? 'You may remove the medium.' : 'You may unmount and remove the medium.';
   return `${what}${waits} ${may}`;
+}
+
+/** Threat: an agent that was taken over has root say that a release runs which was rolled back. */
+function describeLast({ run, says }: LastRun): string {
+  if (says === 'root') return describeRun(run);
+  const { sequence, state, code } = run;
+  const why = code === undefined ? '' : ` (${code}). ${catalogueText(code)}`;
+  return `The agent says of ${sequence === undefined ? 'a bundle' : `sequence ${sequence}`}: ${state}${why === '' ? '.' : why}`;
 }
 
 function describeRun({ state, sequence, code }: ReceiptRun): string {

@@ -1,8 +1,9 @@
 /** The key by which the desk knows that a receipt is this host's. Made at the first need, kept by root, never on a medium. */
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
+import { insteadOf } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
-import { readIfThere } from '../../files/read.ts';
+import { readIfThere, readText } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
 import { writeDurably } from '../../state/durable.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -15,12 +16,16 @@ const publicFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'host.pu
 /** @throws NixmakerError `key-malformed` where the file is damaged: another key would not be this host to the desk */
 export async function ensureHostKey(machine: Keeper): Promise<SecretKey> {
   const there = await readIfThere(secretFile(machine));
-  if (there !== undefined) return parseSecretKey(there.trimEnd());
-  const pair = generateKeyPair(`host-${machine.policy.host}`);
-  await writeDurably(secretFile(machine), `${pair.secret}\n`, 0o600);
-  await chmod(secretFile(machine), 0o600);
-  await writeDurably(publicFile(machine), `${pair.public}\n`);
-  return parseSecretKey(pair.secret);
+  if (there === undefined) {
+    const pair = generateKeyPair(`host-${machine.policy.host}`);
+    await writeDurably(secretFile(machine), `${pair.secret}\n`, 0o600);
+    await chmod(secretFile(machine), 0o600);
+  }
+  // Read back: whoever was killed before the public half was written, or had it damaged, has it mended at the next need.
+  const key = parseSecretKey(there?.trimEnd() ?? (await readText(secretFile(machine), 'io-error')).trimEnd());
+  const line = `${publicText(key)}\n`;
+  if ((await readIfThere(publicFile(machine))) !== line) await writeDurably(publicFile(machine), line);
+  return key;
 }
 
 export function publicText({ publicKey: { name, material } }: SecretKey): string {
@@ -29,11 +34,17 @@ export function publicText({ publicKey: { name, material } }: SecretKey): string
 
 /** The public half, for whoever may not read the secret one. @throws NixmakerError `usage` */
 export async function readHostKey(machine: Keeper): Promise<string> {
-  const text = await readIfThere(publicFile(machine));
+  const text = (await readIfThere(publicFile(machine))) ?? (await mendedByRoot(machine));
   if (text === undefined)
     throw new NixmakerError(
       'usage',
       'this machine has no key yet; it makes one when its first receipt is due',
     );
   return text.trimEnd();
+}
+
+/** The public half follows from the secret one, where there is one that may be read. */
+async function mendedByRoot(machine: Keeper): Promise<string | undefined> {
+  const there = await readIfThere(secretFile(machine)).catch(insteadOf(['EACCES'], undefined));
+  return there === undefined ? undefined : publicText(await ensureHostKey(machine));
 }

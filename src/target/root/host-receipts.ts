@@ -6,6 +6,7 @@ import {
   hostReceiptParser,
   hostReceiptType,
   type ReceiptRun,
+  toClaims,
   toReceiptRun,
 } from '../../core/run/host-receipt.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
@@ -20,7 +21,7 @@ const identityOf = ({ transaction, state }: ReceiptRun) => `${transaction}:${sta
 
 /**
  * Puts receipts into the outbox. Each has a number of its own, taken before it is used: two receipts never share one.
- * @param claimed runs of the agent’s that root has no record of; its word, as are the findings
+ * @param claimed what the agent says it has run. Where root has a record of a run, that one counts; the rest is told as what it is
  */
 export async function writeReceipts(
   machine: Machine,
@@ -31,13 +32,13 @@ export async function writeReceipts(
   const ledger = await readLedger(floorDirectory);
   const known = await runsAtRest(machine);
   const byId = new Map(known.map((r) => [r.transaction, r]));
-  const all = [...known, ...claimed.filter((r) => !byId.has(r.transaction))];
+  const claims = toClaims(claimed.filter((r) => !byId.has(r.transaction)));
   // In the order in which they were, which no clock is asked for: what this visit brought comes last.
-  const brought = claimed.at(-1);
-  const newest = brought === undefined ? known.at(-1) : (byId.get(brought.transaction) ?? brought);
-  const news = newestPerName(all.filter((r) => r !== newest && !ledger.told.includes(identityOf(r))));
+  const brought = claimed.findLast((r) => byId.has(r.transaction));
+  const newest = brought === undefined ? known.at(-1) : byId.get(brought.transaction);
+  const news = newestPerName(known.filter((r) => r !== newest && !ledger.told.includes(identityOf(r))));
   const subjects: (ReceiptRun | undefined)[] = [...news, newest];
-  const told = [...ledger.told, ...all.map(identityOf).filter((id) => !ledger.told.includes(id))];
+  const told = [...ledger.told, ...known.map(identityOf).filter((id) => !ledger.told.includes(id))];
   await writeLedger(floorDirectory, { schema: 1, number: ledger.number + subjects.length, told });
   for (const [i, run] of subjects.entries()) {
     const isNewest = i === subjects.length - 1;
@@ -52,6 +53,7 @@ export async function writeReceipts(
         run,
         now: isNewest ? await gatherNow(machine) : undefined,
         seen: isNewest ? findings : [],
+        agentSays: isNewest && claims.length > 0 ? claims : undefined,
       }),
     );
     const text = signEnvelope(Buffer.from(JSON.stringify(receipt)), hostReceiptType, key);
@@ -60,7 +62,7 @@ export async function writeReceipts(
 }
 
 /** Root’s own runs that are over, or wait for a restart. */
-async function runsAtRest({ floorDirectory }: Pick<Machine, 'floorDirectory'>): Promise<ReceiptRun[]> {
+export async function runsAtRest({ floorDirectory }: Pick<Machine, 'floorDirectory'>): Promise<ReceiptRun[]> {
   const { records } = await readJournal(floorDirectory);
   return lastOfEach(records)
     .filter((r) => isAtRest(r.state) && r.state !== 'deferred')

@@ -18,7 +18,11 @@ export async function mountByPolicy(
     return;
   }
   const { directory } = settings.media;
-  const target = await mountMedium(run, { device, name, fileSystem, directory });
+  const mounting = mountMedium(run, { device, name, fileSystem, directory });
+  const target = await mounting.catch(async (error: unknown) => {
+    await sayOnConsole(`The medium at ${name} can’t be read. Use another one.`);
+    throw error;
+  });
   // Whoever has plugged it in is to know that it does something; what, is said when it may go.
   await sayOnConsole('A medium has come and is being read. Leave it in until it is said that it may go.');
   emit({ event: 'medium-mounted', device, target, ...found });

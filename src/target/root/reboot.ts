@@ -1,17 +1,16 @@
 /** Restarting the machine, where the policy lets us: after what was installed, and never into somebody’s work. */
 
-import { lstat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { findStartChanges } from '../../activation/inspect.ts';
 import { startUnit, startUnitLater } from '../../activation/units.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { HeldProcess } from '../../core/ports.ts';
+import { timeFloorOf } from '../../core/run/floor.ts';
 import { type RebootFacts, rebootReason, rebootTiming } from '../../core/run/reboot.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { readFloor } from '../../state/floor.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
-import { acquireLock } from '../../state/lock.ts';
+import { acquireForeignLock, acquireLock } from '../../state/lock.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPending, runsRolledBack } from '../machine/pending.ts';
 
@@ -70,7 +69,7 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
   machine.emit({ event: 'reboot-soon', because, seconds: policy.reboot.delay });
   await clock.sleep(policy.reboot.delay * 1000, signal);
   const { floor } = await readFloor(machine.floorDirectory);
-  const newest = floor === undefined ? undefined : new Date(floor.createdAt);
+  const newest = new Date(timeFloorOf(floor?.createdAt));
   const timing = rebootTiming(policy.reboot, clock.now(), newest);
   if (!timing.now) return comeBack(machine, timing);
   const locks = await acquireLocks(machine);
@@ -100,9 +99,8 @@ async function acquireLocks({
 }: Pick<Machine, 'hold' | 'settings' | 'agentDirectory'>): Promise<HeldProcess[] | undefined> {
   const held: HeldProcess[] = [];
   try {
-    // The agent’s folder is its own, so what lies there is not opened through a link.
-    const file = await lstat(join(agentDirectory, 'lock')).catch(() => undefined);
-    if (file?.isFile() === true) held.push(await acquireLock(hold, agentDirectory));
+    const agents = await acquireForeignLock(hold, agentDirectory);
+    if (agents !== undefined) held.push(agents);
     held.push(await acquireLock(hold, settings.stateDirectory));
     return held;
   } catch (error) {

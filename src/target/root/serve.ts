@@ -20,13 +20,30 @@ export async function serveAgent(machine: RootMachine): Promise<void> {
     await resumeStopped(machine);
     await adoptRunningSystem(machine);
     await completeReceipts(machine);
-    // Before the bundles, which may be signed by new keys.
-    await serveKeyrings(machine);
-    await serveVouchers(machine);
-    await serveActivations(machine);
+    // Keyrings before the bundles, which may be signed by new keys.
+    await allOf([serveKeyrings, serveVouchers, serveActivations], machine);
   };
   await withLock(machine, serveAllKinds, ['--timeout', lockWait]);
   await requestReboot(machine);
+}
+
+/** Where policy, settings or keyring can’t be used: ends what stopped midway, and looks at no request. */
+export function endStopped(machine: RootMachine): Promise<void> {
+  const end = async () => {
+    await resumeStopped(machine);
+    await completeReceipts(machine);
+  };
+  return withLock(machine, end, ['--timeout', lockWait]);
+}
+
+/** One kind that fails keeps no other waiting. @throws the first of what they threw */
+async function allOf(
+  kinds: readonly ((machine: RootMachine) => Promise<void>)[],
+  machine: RootMachine,
+): Promise<void> {
+  const failures: unknown[] = [];
+  for (const serve of kinds) await serve(machine).catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }
 
 function serveKeyrings(machine: RootMachine): Promise<void> {

@@ -3,7 +3,6 @@ import { limits } from '../../core/limits.ts';
 import type { Verdict } from '../../core/policy/decide.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { readIndexOf } from '../../core/release/signed-index.ts';
-import type { Operation } from '../../core/schema.ts';
 import { manifestDigest as sha256, type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import type { Attachments } from '../../state/requests.ts';
 import { decideHere } from '../machine/decision.ts';
@@ -33,11 +32,7 @@ export async function readRequestedIndex(
   return readIndexOf(manifest, bytes, sha256(bytes));
 }
 
-/** What root itself would do with it now, whoever has asked. */
-export function decideAsRoot(
-  machine: RootMachine,
-  verified: VerifiedManifest,
-  operation: Operation,
-): Promise<Verdict> {
-  return decideHere(machine, verified, { operation, unattended: true });
+/** What root itself would do with it now, by its own policy and unattended, whoever has asked and for what. */
+export function decideAsRoot(machine: RootMachine, verified: VerifiedManifest): Promise<Verdict> {
+  return decideHere(machine, verified, { operation: machine.policy.operation, unattended: true });
 }

@@ -6,7 +6,12 @@ import { basename, join } from 'node:path';
 import { poolFolder } from '../../core/bundle/pool-folder.ts';
 import { catalogue } from '../../core/catalogue.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { hostReceiptParser, hostReceiptType } from '../../core/run/host-receipt.ts';
+import {
+  claimText,
+  hostReceiptParser,
+  hostReceiptType,
+  type ReceiptRun,
+} from '../../core/run/host-receipt.ts';
 import { type Receipt, receiptText } from '../../core/run/receipt.ts';
 import { type Delivery, deliver } from '../../media/deliver.ts';
 import { probeDevice, whileWritable } from '../../media/mount.ts';
@@ -15,8 +20,8 @@ import { listOutbox, readFromOutbox, removeFromOutbox } from '../../state/outbox
 import { type VisitFile, visitRequests } from '../../state/requests.ts';
 import type { Machine, RootMachine } from '../machine/machine.ts';
 import { listPlaces, type Place } from '../machine/places.ts';
-import { tellPeople } from './console.ts';
-import { writeReceipts } from './host-receipts.ts';
+import { type LastRun, tellPeople } from './console.ts';
+import { runsAtRest, writeReceipts } from './host-receipts.ts';
 import { serveAll } from './serve-requests.ts';
 
 /** What nixmaker-receipts.service does: serves what the agent has asked for, until there is no more. */
@@ -33,7 +38,7 @@ export async function serveVisit(
   { place: root, findings, runs }: VisitFile,
 ): Promise<void> {
   // The agent’s word for where the medium is counts only if there is one.
-  const place = (await listPlaces(machine)).find((p) => p.root === root);
+  const place = (await listPlaces(machine)).find((p) => p.root === root && !p.isDangerous);
   if (place === undefined) {
     machine.emit({ event: 'medium-gone', level: 'warn', place: root });
     return;
@@ -41,7 +46,15 @@ export async function serveVisit(
   const { send } = machine.policy.receipts;
   const outcome = send ? await sendReceipts(machine, place, { findings, runs }) : undefined;
   if (!send && place.kind === 'own') await stopUnit(machine, place);
-  await tellPeople(machine, { place, runs, problem: outcome });
+  await tellPeople(machine, { place, last: await lastOf(machine, runs), problem: outcome });
+}
+
+/** What became of the last bundle: by root’s own journal, or, where that does not know of it, by the agent’s word. */
+async function lastOf(machine: Machine, runs: readonly ReceiptRun[]): Promise<LastRun | undefined> {
+  const said = runs.at(-1);
+  if (said === undefined) return undefined;
+  const known = (await runsAtRest(machine)).find((r) => r.transaction === said.transaction);
+  return known === undefined ? { run: said, says: 'agent' } : { run: known, says: 'root' };
 }
 
 async function sendReceipts(
@@ -84,12 +97,19 @@ async function deliverAll(
 /** The report of a receipt of our own; a machine that has taken nothing yet has none. */
 function reportOf({ name, text }: Delivery): Delivery[] {
   const payload = openEnvelope(text, hostReceiptType).payload.toString('utf8');
-  const { run } = hostReceiptParser.parse(JSON.parse(payload));
-  if (run === undefined) return [];
-  const { code, ...known } = run;
+  const { run, agentSays = [] } = hostReceiptParser.parse(JSON.parse(payload));
+  if (run === undefined && agentSays.length === 0) return [];
+  const says = agentSays.map((claim) => `  ${claimText(claim)}\n`).join('');
+  const texts = [
+    ...(run === undefined ? [] : [runText(run)]),
+    ...(says === '' ? [] : [`What the agent says of bundles that root has not seen:\n${says}`]),
+  ];
+  return [{ name: name.replace(/json$/, 'txt'), text: texts.join('\n') }];
+}
+
+function runText({ code, ...known }: ReceiptRun): string {
   const isKnown = code !== undefined && Object.hasOwn(catalogue, code);
-  const receipt = { ...known, schema: 1, ...(isKnown ? { code } : {}) } as Receipt;
-  return [{ name: name.replace(/json$/, 'txt'), text: receiptText(receipt) }];
+  return receiptText({ ...known, schema: 1, ...(isKnown ? { code } : {}) } as Receipt);
 }
 
 /**

@@ -35,7 +35,8 @@ export function serveVouchers(machine: RootMachine): Promise<void> {
   return serveAll(machine, vouchRequests, async (request, { acknowledge, attached }) => {
     await acknowledge();
     const answer = await answerTo(machine, attached);
-    if ('refusal' in answer) tellRejected(machine, 'voucher', answer.refusal);
+    if ('refusal' in answer)
+      tellRejected(machine, 'voucher', `${answer.refusal.code}: ${answer.refusal.detail}`);
     await writeVoucher(machine.settings.activationDirectory, request.transaction, answer);
   });
 }
@@ -43,12 +44,12 @@ export function serveVouchers(machine: RootMachine): Promise<void> {
 async function answerTo(machine: RootMachine, attached: Attachments): Promise<Voucher> {
   try {
     const verified = await verifyRequested(machine, attached);
-    const verdict = await decideAsRoot(machine, verified, machine.policy.operation);
+    const verdict = await decideAsRoot(machine, verified);
     if (verdict.verdict === 'refuse' || verdict.verdict === 'defer')
       throw new NixmakerError(verdict.code, verdict.detail);
     return { signatures: await signPaths(machine, await readRequestedIndex(verified, attached)) };
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
-    return { refusal: `root does not vouch for its paths: ${error.code}: ${error.detail}` };
+    return { refusal: { code: error.code, detail: error.detail } };
   }
 }

@@ -1,11 +1,9 @@
 /** The agent: watches the inbox and takes what comes, one bundle at a time, for as long as it is told to. */
 import { mkdir } from 'node:fs/promises';
-import { catalogue, isPassing, worstExit } from '../../core/catalogue.ts';
-import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
+import { worstExit } from '../../core/catalogue.ts';
+import { type ExitCode, exitCodes, messageOf } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
-import { exitOf, type Receipt, receiptText } from '../../core/run/receipt.ts';
-import { archive } from '../../media/archive.ts';
-import { type Candidate, doneFolder, refusedFolder } from '../../media/inbox.ts';
+import { exitOf, type Receipt } from '../../core/run/receipt.ts';
 import { watchCarrier, watchInbox } from '../../media/watch-inbox.ts';
 import { watchMounts } from '../../media/watch-mounts.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -13,16 +11,20 @@ import { mediaRoots } from '../machine/places.ts';
 import type { Root } from '../machine/root.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { MediaTaker } from '../media/taker.ts';
-import { sourceOf } from '../update/open.ts';
-import { takeBundle } from '../update/take.ts';
+import { InHand } from '../update/in-hand.ts';
 import { Endings } from './endings.ts';
 import { InboxQueue, type Look } from './inbox-queue.ts';
 import { KeyringQueue } from './keyrings.ts';
 import { writeMetrics } from './metrics.ts';
 import { enterService } from './notify.ts';
+import { takeCandidate } from './take-candidate.ts';
 
 /** Events can be lost (inotify overflows); this is the backstop. Milliseconds. */
 const slowRescan = 60_000;
+/** Milliseconds for which files are refused before the inbox is looked at again. */
+const mostRefusing = 1000;
+/** Files of which it is said that they wait. */
+const mostWaiting = 1000;
 /** A copy in progress is a storm of events; this is how long one look lasts. */
 const calm = 100;
 
@@ -38,20 +40,31 @@ export async function runOnce(
   for (const receipt of resumed) onReceipt(receipt);
   const exits: ExitCode[] = resumed.map(exitOf);
   await new KeyringQueue(machine, root).acceptAll();
-  const queue = new InboxQueue(machine);
+  const inHand = await InHand.open(machine);
+  const queue = new InboxQueue(machine, inHand);
   // A bad file is only believed at rest, and rest takes a moment to observe.
-  if ((await queue.look()).length > 0) await machine.clock.sleep(machine.settings.inboxRest * 1000);
-  for (const look of await queue.look()) {
+  if ((await lookAtAll(queue)).length > 0) await machine.clock.sleep(machine.settings.inboxRest * 1000);
+  for (const look of await lookAtAll(queue)) {
     if (look.action === 'wait') {
       announceWait(machine, look);
       exits.push(exitCodes.deferred);
       continue;
     }
-    exits.push(await takeCandidate(machine, { root, queue, candidate: look.candidate, onReceipt }));
+    exits.push(await takeCandidate(machine, { root, queue, inHand, look, onReceipt }));
   }
-  const media = new MediaTaker(machine, root, onReceipt);
+  const media = new MediaTaker(machine, { root, inHand, onReceipt });
   for (let exit = await media.takeNext(); exit !== undefined; exit = await media.takeNext()) exits.push(exit);
   return worstExit(exits);
+}
+
+/** What is to be refused comes last. */
+async function lookAtAll(queue: InboxQueue): Promise<Look[]> {
+  const looks: Look[] = [];
+  do for await (const look of queue.look()) looks.push(look);
+  while (queue.hasMore);
+  const isToRefuse = (look: Look) =>
+    Number(look.action === 'set-aside' || (look.action === 'take' && !look.isGood));
+  return looks.toSorted((a, b) => isToRefuse(a) - isToRefuse(b));
 }
 
 /** Runs until the signal; between bundles it sleeps until something changes. */
@@ -61,7 +74,13 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   await withLock(machine, () => root.resume()).catch(logOutcome(machine));
   const endings = new Endings(machine, service);
   const wake = new Wake(machine);
-  const watches = [await watchInbox(machine.settings.inbox, () => wake.now())];
+  const inHand = await InHand.open(machine);
+  const queue = new InboxQueue(machine, inHand);
+  const onInbox = (path?: string) => {
+    if (path !== undefined) queue.hint(path);
+    wake.now();
+  };
+  const watches = [await watchInbox(machine.settings.inbox, onInbox)];
   if (mediaRoots(machine).length > 0) watches.push(watchMounts(machine, () => wake.now()));
   for (const folder of machine.policy.media.folders)
     watches.push(await watchCarrier(folder, machine.policy.host, () => wake.now()));
@@ -70,14 +89,22 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   await service.status(`Watching ${machine.settings.inbox}`);
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
   const keyrings = new KeyringQueue(machine, root);
-  const queue = new InboxQueue(machine);
   const onReceipt = (receipt: Receipt) => endings.tell(receipt);
-  const media = new MediaTaker(machine, root, onReceipt);
+  const media = new MediaTaker(machine, { root, inHand, onReceipt });
   const waiting = new Set<string>();
   try {
     while (!signal.aborted) {
       wake.reset();
-      const wait = await rescan(machine, { root, keyrings, queue, media, waiting, signal, onReceipt });
+      const wait = await rescan(machine, {
+        root,
+        keyrings,
+        queue,
+        inHand,
+        media,
+        waiting,
+        signal,
+        onReceipt,
+      });
       await writeMetrics(machine);
       await wake.within(wait);
       if (!signal.aborted) await machine.clock.sleep(calm);
@@ -95,6 +122,7 @@ interface Scan {
   readonly root: Root;
   readonly keyrings: KeyringQueue;
   readonly queue: InboxQueue;
+  readonly inHand: InHand;
   readonly media: MediaTaker;
   readonly waiting: Set<string>;
   readonly signal: AbortSignal;
@@ -102,28 +130,14 @@ interface Scan {
 }
 
 /** Takes all that is ready. @returns after how many milliseconds to look again even if nothing changes */
-async function rescan(
-  machine: Machine,
-  { root, keyrings, queue, media, waiting, signal, onReceipt }: Scan,
-): Promise<number> {
+async function rescan(machine: Machine, scan: Scan): Promise<number> {
+  const { keyrings, queue, media, signal } = scan;
   let wait = slowRescan;
   try {
     // Before the bundles, which may be signed by new keys.
     await keyrings.acceptAll((id) => media.isSilent(id));
-    for (const look of await queue.look()) {
-      if (signal.aborted) break;
-      const { path } = look.candidate;
-      if (look.action === 'wait') {
-        wait = Math.min(wait, look.again);
-        if (!waiting.has(path) && look.reason === 'incomplete') announceWait(machine, look);
-        waiting.add(path);
-      } else {
-        waiting.delete(path);
-        await takeCandidate(machine, { root, queue, candidate: look.candidate, onReceipt });
-        // What was deferred has a time of its own, which the next look tells.
-        wait = 0;
-      }
-    }
+    wait = await takeFromInbox(machine, scan);
+    if (queue.hasMore) wait = 0;
     if (!signal.aborted && (await media.takeNext()) !== undefined) wait = 0;
     wait = Math.min(wait, media.due() ?? wait);
   } catch (error) {
@@ -131,6 +145,44 @@ async function rescan(
     machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
   }
   return wait;
+}
+
+/** What is good at once, and then, for a moment, what is to be refused: a good one may have come by then. */
+async function takeFromInbox(machine: Machine, scan: Scan): Promise<number> {
+  const { queue, waiting, signal } = scan;
+  let wait = slowRescan;
+  const others: Exclude<Look, { action: 'wait' }>[] = [];
+  for await (const look of queue.look()) {
+    if (signal.aborted) return wait;
+    const { path } = look.candidate;
+    if (look.action === 'wait') {
+      wait = Math.min(wait, look.again);
+      if (look.reason === 'incomplete' && isNews(scan, path)) announceWait(machine, look);
+    } else if (look.action === 'take' && look.isGood) {
+      waiting.delete(path);
+      await takeCandidate(machine, { ...scan, look });
+      // What was deferred has a time of its own, which the next look tells.
+      wait = 0;
+    } else others.push(look);
+  }
+  const until = machine.clock.monotonic() + mostRefusing;
+  for (const look of others) {
+    if (signal.aborted) break;
+    waiting.delete(look.candidate.path);
+    await takeCandidate(machine, { ...scan, look });
+    wait = 0;
+    if (machine.clock.monotonic() > until) break;
+  }
+  return wait;
+}
+
+/** Once of each file; of those beyond a thousand at one time, never. */
+function isNews({ queue, waiting }: Pick<Scan, 'queue' | 'waiting'>, path: string): boolean {
+  if (waiting.size >= mostWaiting)
+    for (const known of waiting) if (!queue.knows(known)) waiting.delete(known);
+  if (waiting.has(path) || waiting.size >= mostWaiting) return false;
+  waiting.add(path);
+  return true;
 }
 
 /** The same is tried again before the next bundle is taken, so a fault here must not keep the agent from starting. */
@@ -141,69 +193,6 @@ function logOutcome(machine: Pick<Machine, 'emit'>): (error: unknown) => void {
 function announceWait(machine: Pick<Machine, 'emit'>, look: Extract<Look, { action: 'wait' }>): void {
   const { candidate, present: bytes, expected } = look;
   machine.emit(given({ event: 'waiting', code: 'incomplete', source: candidate.path, bytes, expected }));
-}
-
-interface Taking {
-  readonly root: Root;
-  readonly queue: InboxQueue;
-  readonly candidate: Candidate;
-  readonly onReceipt?: (receipt: Receipt) => void;
-}
-
-/** Takes one bundle and clears it away, or leaves it for later. Whatever one bundle does, the next one gets its turn. */
-async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode> {
-  const { root, queue, candidate, onReceipt } = taking;
-  try {
-    const receipt = await takeBundle(machine, root, { name: candidate.path, source: sourceOf(candidate) });
-    onReceipt?.(receipt);
-    const exit = exitOf(receipt);
-    // A rollback for want of room, too: the bundle is not at fault.
-    if (receipt.state === 'deferred' || (receipt.state === 'rolled-back' && isPassing(exit))) {
-      await queue.defer(candidate);
-      return exit;
-    }
-    if (exit === exitCodes.badBundle && (await queue.hasChanged(candidate))) {
-      machine.emit({ event: 'waiting', code: 'unsettled', source: candidate.path });
-      return exitCodes.deferred;
-    }
-    await clearAway(machine, taking, receipt);
-    return exit;
-  } catch (error) {
-    await queue.defer(candidate);
-    if (!(error instanceof NixmakerError)) {
-      machine.emit({ event: 'fault', level: 'error', detail: messageOf(error), source: candidate.path });
-      return exitCodes.fault;
-    }
-    machine.emit({ event: 'waiting', code: error.code, detail: error.detail, source: candidate.path });
-    return catalogue[error.code].exit;
-  }
-}
-
-async function clearAway(
-  machine: Pick<Machine, 'emit' | 'policy' | 'settings'>,
-  { queue, candidate }: Taking,
-  receipt: Receipt,
-): Promise<void> {
-  const isDone = exitOf(receipt) === exitCodes.done;
-  const { retention } = machine.policy;
-  try {
-    const archived = await archive(candidate, {
-      inbox: machine.settings.inbox,
-      folder: isDone ? doneFolder : refusedFolder,
-      keep: isDone ? retention.done : retention.refused,
-      report: receiptText(receipt),
-    });
-    machine.emit({ event: 'settled', transaction: receipt.transaction, ...archived });
-  } catch (error) {
-    // A read-only or foreign inbox: the bundle stays, and is not taken again until it changes.
-    machine.emit({
-      event: 'settle-failed',
-      level: 'warn',
-      transaction: receipt.transaction,
-      detail: messageOf(error),
-    });
-    await queue.markStuck(candidate);
-  }
 }
 
 /** Sleep that a hint ends. A hint that came while we were busy ends the next sleep at once. */

@@ -5,15 +5,21 @@
  */
 import { lstat } from 'node:fs/promises';
 import { readClassicHead } from '../../bundle/classic.ts';
+import { encryptedExtension } from '../../core/bundle/encrypted.ts';
 import { insteadOf } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { type Candidate, listInbox } from '../../media/inbox.ts';
+import { type Candidate, listInboxFrom } from '../../media/inbox.ts';
+import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
+import type { InHand } from '../update/in-hand.ts';
 import { examine, sourceOf } from '../update/open.ts';
 import { Postponed } from '../update/postponed.ts';
 
 export type Look =
-  | { readonly action: 'take'; readonly candidate: Candidate }
+  /** `isGood`: as far as its head tells. What is not is taken to be refused. */
+  | { readonly action: 'take'; readonly candidate: Candidate; readonly isGood: boolean }
+  /** It has ended the agent too often. */
+  | { readonly action: 'set-aside'; readonly candidate: Candidate; readonly why: string }
   /** `again` milliseconds from now at the latest. */
   | {
       readonly action: 'wait';
@@ -32,41 +38,103 @@ interface Deferred {
   readonly pause: number;
 }
 
+/** Before all paths. */
+const beginning = '/';
+
 /** The first pause, doubled each time, and the longest. Milliseconds. */
 const retryFrom = 2000;
 const retryUpTo = 900_000;
+
+/** Files of which is known how they looked; of those beyond, the oldest are forgotten. */
+const mostSeen = 20_000;
+/** Files that were just said to have changed, and are looked at before all others. */
+const mostHints = 256;
+/** Milliseconds for which files that nobody has looked at yet are judged before what is ready is taken. */
+const mostJudging = 2000;
 
 interface Seen {
   readonly fingerprint: string;
   /** Monotonic time since which the file has looked like this. */
   readonly since: number;
   readonly size: number;
+  /** A plain file without a byte. */
+  readonly isEmpty: boolean;
   /** Signed size, once the head could be verified. */
   expected: number | undefined;
+  /** What was found out by reading it, and will not change while it looks like this and the same keys count. */
+  verdict?: { readonly is: 'short' | 'bad'; readonly keyring: number };
 }
 
 export class InboxQueue {
   readonly #machine: Machine;
+  readonly #inHand: InHand;
   readonly #seen = new Map<string, Seen>();
   readonly #deferred: Postponed<Deferred>;
   /** Files that are done with but could not be moved away; not to be taken over and over. */
   readonly #stuck = new Map<string, string>();
+  readonly #hints = new Set<string>();
+  /** Where the last look has ended, if that was not the end. */
+  #after = '';
+  /** Files read in the look that goes on. */
+  #judged = 0;
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, inHand: InHand) {
     this.#machine = machine;
+    this.#inHand = inHand;
     this.#deferred = new Postponed(machine.clock);
   }
 
-  async look(): Promise<Look[]> {
-    const { policy, settings } = this.#machine;
-    const candidates = policy.sources.inbox ? await listInbox(settings.inbox) : [];
-    const paths = new Set(candidates.map((c) => c.path));
+  /** The file has changed just now. */
+  hint(path: string): void {
+    this.#hints.add(path);
+    const [oldest] = this.#hints;
+    if (this.#hints.size > mostHints && oldest !== undefined) this.#hints.delete(oldest);
+  }
+
+  /** Whether it is there, as far as the last looks tell. */
+  knows(path: string): boolean {
+    return this.#seen.has(path);
+  }
+
+  /** There was more than one look goes over: the next goes on from there. */
+  get hasMore(): boolean {
+    return this.#after !== '';
+  }
+
+  /**
+   * The cheapest first: what costs more, or failed before, comes last. Threat: a thousand files that each take long to be found out,
+   * in front of a good one. So each is given as it is found, and a look that takes too long ends.
+   */
+  async *look(): AsyncGenerator<Look, void, void> {
+    const { clock, policy, settings } = this.#machine;
+    const [before, first] = [this.#after, new Set(this.#hints)];
+    this.#hints.clear();
+    const { candidates, hasMore } = policy.sources.inbox
+      ? await listInboxFrom(settings.inbox, { after: before, first })
+      : { candidates: [], hasMore: false };
+    this.#after = hasMore ? (candidates.at(-1)?.path ?? '') : '';
+    if (before <= beginning && !hasMore) this.#keepOnly(new Set(candidates.map((c) => c.path)));
+    const until = clock.monotonic() + mostJudging;
+    this.#judged = 0;
+    for (const candidate of candidates.toSorted((a, b) => this.#costOf(a) - this.#costOf(b))) {
+      if (this.#judged > 0 && clock.monotonic() > until) {
+        // From the same place once more: what was judged by now is remembered.
+        this.#after = before === '' ? beginning : before;
+        break;
+      }
+      yield* await this.#lookAtOne(candidate);
+    }
+  }
+
+  #costOf({ path, format }: Candidate): number {
+    if (this.#seen.get(path)?.verdict !== undefined || this.#deferred.noteOf(path) !== undefined) return 3;
+    return path.endsWith(encryptedExtension) ? 2 : format === 'classic' ? 1 : 0;
+  }
+
+  #keepOnly(paths: ReadonlySet<string>): void {
     this.#deferred.keepOnly(paths);
     for (const known of [this.#seen, this.#stuck])
       for (const path of known.keys()) if (!paths.has(path)) known.delete(path);
-    const looks: Look[] = [];
-    for (const candidate of candidates) looks.push(...(await this.#lookAtOne(candidate)));
-    return looks;
   }
 
   /** Remembers that this very file is done with although it is still there. */
@@ -113,26 +181,52 @@ export class InboxQueue {
     const unchanged = before?.fingerprint === now.text;
     const seen: Seen = unchanged
       ? before
-      : { fingerprint: now.text, since: clock.monotonic(), size: now.size, expected: before?.expected };
-    this.#seen.set(candidate.path, seen);
+      : {
+          fingerprint: now.text,
+          since: clock.monotonic(),
+          size: now.size,
+          isEmpty: now.isEmpty,
+          expected: before?.expected,
+        };
+    this.#remember(candidate.path, seen);
 
     const isDeferred = this.#deferred.noteOf(candidate.path)?.fingerprint === now.text;
     const pause = isDeferred ? this.#deferred.left(candidate.path) : 0;
     const wait = { action: 'wait', candidate, present: seen.size, expected: seen.expected } as const;
     if (pause > 0) return [{ ...wait, reason: 'deferred', again: pause }];
+    const why = await this.#inHand.whySetAside(candidate);
+    if (why !== undefined) return [{ action: 'set-aside', candidate, why }];
     const judgement = await this.#judge(candidate, seen);
-    if (judgement === 'whole') return [{ action: 'take', candidate }];
+    if (judgement === 'whole') return [{ action: 'take', candidate, isGood: true }];
     const rest = (judgement === 'short' ? settings.inboxPatience : settings.inboxRest) * 1000;
     const left = seen.since + rest - clock.monotonic();
-    if (left <= 0) return [{ action: 'take', candidate }];
+    if (left <= 0) return [{ action: 'take', candidate, isGood: false }];
     return [{ ...wait, expected: seen.expected, reason: 'incomplete', again: left }];
+  }
+
+  #remember(path: string, seen: Seen): void {
+    this.#seen.delete(path);
+    this.#seen.set(path, seen);
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size > mostSeen && oldest !== undefined) this.#seen.delete(oldest);
   }
 
   /** `bad` covers everything that more bytes would not mend. */
   async #judge(candidate: Candidate, seen: Seen): Promise<'whole' | 'short' | 'bad'> {
     // Of a classic pair other files count as well.
-    if (candidate.format === 'bundle' && seen.expected !== undefined && seen.size < seen.expected)
-      return 'short';
+    const isAlone = candidate.format === 'bundle';
+    if (isAlone && seen.expected !== undefined && seen.size < seen.expected) return 'short';
+    // Nothing to read: so many of them cost no more than a look.
+    if (isAlone && seen.isEmpty) return 'short';
+    const keyring = keyringVersion(this.#machine);
+    if (seen.verdict?.keyring === keyring) return seen.verdict.is;
+    this.#judged += 1;
+    const judged = await this.#inHand.looking(candidate, () => this.#read(candidate, seen));
+    if (isAlone && (judged === 'short' || judged === 'bad')) seen.verdict = { is: judged, keyring };
+    return judged === 'unreadable' ? 'short' : judged;
+  }
+
+  async #read(candidate: Candidate, seen: Seen): Promise<'whole' | 'short' | 'bad' | 'unreadable'> {
     try {
       if (candidate.format === 'classic' && (await readClassicHead(candidate.path)) === undefined)
         return 'short';
@@ -143,14 +237,21 @@ export class InboxQueue {
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
       // A file that can't be read may be on its way out, or its medium may come back: patience, then a report.
-      return error.code === 'bundle-truncated' || error.code === 'io-error' ? 'short' : 'bad';
+      if (error.code === 'io-error') return 'unreadable';
+      return error.code === 'bundle-truncated' ? 'short' : 'bad';
     }
   }
 }
 
-async function fingerprintOf({ path }: Candidate): Promise<{ text: string; size: number } | undefined> {
+async function fingerprintOf({
+  path,
+}: Candidate): Promise<{ text: string; size: number; isEmpty: boolean } | undefined> {
   // What is gone, or in a folder that only others may enter, is no candidate.
   const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'], undefined));
   if (found === undefined) return undefined;
-  return { text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`, size: found.size };
+  return {
+    text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`,
+    size: found.size,
+    isEmpty: found.isFile() && found.size === 0,
+  };
 }

@@ -1,29 +1,56 @@
 /** Keyrings that come along with bundles: accepted one after the other, each on the word of the one before. */
-import { readdir } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readSmall } from '../../bundle/file.ts';
+import { readBeginning, readSmall } from '../../bundle/file.ts';
 import { keyringsOf } from '../../bundle/pool.ts';
+import { insteadOf } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { keyringExtension } from '../../core/policy/keyring.ts';
-import { peekKeyring } from '../../signing/keyring.ts';
+import { withForeign } from '../../files/foreign.ts';
+import { claimedVersion, keyringBeginning } from '../../signing/keyring.ts';
 import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
 import { listPlaces } from '../machine/places.ts';
 import type { Root } from '../machine/root.ts';
 import { accessTo } from '../update/medium-access.ts';
 
+/** Files looked at in one folder. */
 const mostFiles = 1000;
+/** Files, and complaints, that are remembered; of those beyond, the oldest are forgotten. */
+const mostKnown = 4000;
+
+type Reading = (error: unknown) => undefined;
+
+interface KeyringFile {
+  readonly path: string;
+  /** As it says itself. */
+  readonly version: number;
+  readonly onError: Reading;
+}
+
+/** What was seen of a file that has not changed since. */
+interface Known {
+  readonly fingerprint: string;
+  /** Undefined where it is no keyring, or is half a copy. */
+  readonly version: number | undefined;
+}
 
 /**
  * What lies in the inbox, on media and in carriers’ folders. They stay where they are: the same file is for every host,
- * and one that is known costs a look at its version.
+ * and one that is known costs a look at its date.
+ *
+ * Threat: as many and as large ones as there is room for. Of each its version is kept, and of what was refused a digest.
  */
 export class KeyringQueue {
   readonly #machine: Machine;
   readonly #root: Root;
-  /** What was said of files that were no good, so that it is said once. */
-  readonly #refused = new Map<string, string>();
+  readonly #known = new Bounded<Known>(mostKnown);
+  /** Of files that were no good, by the digest of what they hold; told once, and not asked about again. */
+  readonly #refused = new Bounded<true>(mostKnown);
+  /** Versions of which it was said that those before them are missing. */
+  readonly #gaps = new Bounded<true>(mostKnown);
   /** Media that could not be read, until they are gone. */
   readonly #silent = new Set<string>();
 
@@ -45,50 +72,59 @@ export class KeyringQueue {
   }
 
   async #acceptAll(isSilent: (id: string) => boolean): Promise<void> {
-    const found = await this.#read(isSilent);
-    for (;;) {
-      const next = found.find(
-        (f) => f.version === keyringVersion(this.#machine) + 1 && !this.#refused.has(f.text),
-      );
-      if (next === undefined) break;
-      await this.#accept(next);
+    const found = await this.#find(isSilent);
+    for (let before = -1; before !== this.#version; ) {
+      before = this.#version;
+      for (const file of found) if (file.version === this.#version + 1) await this.#accept(file);
     }
-    const newest = found.filter((f) => f.version > keyringVersion(this.#machine) + 1).at(-1);
-    if (newest !== undefined && !this.#refused.has(newest.text))
-      this.#refuse(
-        newest,
-        new NixmakerError(
-          'keyring-gap',
-          `it has version ${newest.version}, this machine has ${keyringVersion(this.#machine)}`,
-        ),
-      );
+    const newest = found.filter((f) => f.version > this.#version + 1).at(-1);
+    if (newest === undefined || this.#gaps.has(`${this.#version} ${newest.version}`)) return;
+    this.#gaps.set(`${this.#version} ${newest.version}`, true);
+    const detail = `it has version ${newest.version}, this machine has ${this.#version}`;
+    this.#tell(newest, new NixmakerError('keyring-gap', detail));
   }
 
-  async #accept(file: KeyringFile): Promise<void> {
-    const { path: source, text: envelope, version } = file;
+  get #version(): number {
+    return keyringVersion(this.#machine);
+  }
+
+  /** Read anew, for none is kept. */
+  async #accept({ path: source, onError, version }: KeyringFile): Promise<void> {
+    const { withDeadline } = accessTo(this.#machine, { onMedium: true });
+    const bytes = await withDeadline(() => readSmall(source, limits.keyringBytes).catch(onError));
+    if (bytes === undefined) return;
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    const known = this.#known.get(source);
+    // Not read again while it does not change: its version is no more than a claim.
+    const neverAgain = () => {
+      if (known !== undefined) this.#known.set(source, { ...known, version: undefined });
+    };
+    if (this.#refused.has(digest)) return neverAgain();
     try {
-      await this.#root.acceptKeyring({ envelope, version, source });
+      await this.#root.acceptKeyring({ envelope: bytes.toString('utf8'), version, source });
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
-      this.#refuse(file, error);
+      // It may still be arriving.
+      if (error.code === 'keyring-malformed') return neverAgain();
+      this.#refused.set(digest, true);
+      neverAgain();
+      this.#tell({ path: source }, error);
     }
   }
 
-  #refuse({ path, text }: KeyringFile, { code, detail }: NixmakerError): void {
-    this.#refused.set(text, code);
+  #tell({ path }: Pick<KeyringFile, 'path'>, { code, detail }: NixmakerError): void {
     this.#machine.emit({ event: 'keyring-refused', level: 'warn', source: path, code, detail });
   }
 
-  async #read(isSilent: (id: string) => boolean): Promise<KeyringFile[]> {
+  async #find(isSilent: (id: string) => boolean): Promise<KeyringFile[]> {
     const { settings, policy } = this.#machine;
-    const files = policy.sources.inbox ? await this.#readFolder(settings.inbox, passOverAll) : [];
+    const files = policy.sources.inbox ? await this.#look(settings.inbox, passOverAll) : [];
     const places = await listPlaces(this.#machine);
     for (const id of this.#silent) if (!places.some((p) => p.id === id)) this.#silent.delete(id);
-    for (const { root, id } of places) {
-      if (this.#silent.has(id) || isSilent(id)) continue;
+    for (const { root, id, isDangerous } of places) {
+      if (isDangerous || this.#silent.has(id) || isSilent(id)) continue;
       try {
-        for (const folder of [root, keyringsOf(root)])
-          files.push(...(await this.#readFolder(folder, passOver)));
+        for (const folder of [root, keyringsOf(root)]) files.push(...(await this.#look(folder, passOver)));
       } catch (error) {
         if (!(error instanceof NixmakerError)) throw error;
         // What is wrong with it is told where bundles are looked for; here it must not hold up the next again and again.
@@ -99,15 +135,54 @@ export class KeyringQueue {
   }
 
   /** @throws NixmakerError `medium-stalled`, `medium-unreadable` */
-  async #readFolder(folder: string, onError: (error: unknown) => undefined): Promise<KeyringFile[]> {
+  async #look(folder: string, onError: Reading): Promise<KeyringFile[]> {
     const { withDeadline } = accessTo(this.#machine, { onMedium: true });
     const files: KeyringFile[] = [];
-    for (const name of await withDeadline(() => namesIn(folder))) {
+    const wanted = `${this.#version + 1}${keyringExtension}`;
+    for (const name of await withDeadline(() => namesIn(folder, wanted))) {
       const path = join(folder, name);
-      const bytes = await withDeadline(() => readSmall(path, limits.keyringBytes).catch(onError));
-      files.push(...versionOf(path, bytes?.toString('utf8')));
+      const version = await this.#versionOf(path, onError);
+      if (version !== undefined && version > this.#version) files.push({ path, version, onError });
     }
     return files;
+  }
+
+  async #versionOf(path: string, onError: Reading): Promise<number | undefined> {
+    const { withDeadline } = accessTo(this.#machine, { onMedium: true });
+    const fingerprint = await withDeadline(() => fingerprintOf(path));
+    if (fingerprint === undefined) return undefined;
+    const known = this.#known.get(path);
+    if (known?.fingerprint === fingerprint) return known.version;
+    const wanted = { bytes: keyringBeginning, most: limits.keyringBytes };
+    const bytes = await withDeadline(() => readBeginning(path, wanted).catch(onError));
+    const version = bytes && claimedVersion(bytes.toString('latin1'));
+    this.#known.set(path, { fingerprint, version });
+    return version;
+  }
+}
+
+/** A map that forgets the oldest. */
+class Bounded<T> {
+  readonly #most: number;
+  readonly #entries = new Map<string, T>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  has(key: string): boolean {
+    return this.#entries.has(key);
+  }
+
+  get(key: string): T | undefined {
+    return this.#entries.get(key);
+  }
+
+  set(key: string, value: T): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, value);
+    const [oldest] = this.#entries.keys();
+    if (this.#entries.size > this.#most && oldest !== undefined) this.#entries.delete(oldest);
   }
 }
 
@@ -122,24 +197,25 @@ function passOver(error: unknown): undefined {
   throw error;
 }
 
-interface KeyringFile {
-  readonly path: string;
-  readonly text: string;
-  /** As it says itself. */
-  readonly version: number;
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(() => []);
-  return names.filter((name) => name.endsWith(keyringExtension) && !name.startsWith('.')).slice(0, mostFiles);
-}
-
-/** Half a copy, and what is no keyring, is nothing yet. */
-function versionOf(path: string, text: string | undefined): KeyringFile[] {
-  if (text === undefined) return [];
+/** The one that would be the next before all others, which may be as many as there is room for. */
+async function namesIn(folder: string, wanted: string): Promise<string[]> {
+  const names: string[] = [];
   try {
-    return [{ path, text, version: peekKeyring(text).keyring.version }];
+    await withForeign(folder, async ({ path }) => {
+      for await (const { name } of await opendir(path, { bufferSize: 1024 })) {
+        if (!name.endsWith(keyringExtension) || name.startsWith('.')) continue;
+        if (name === wanted) names.unshift(name);
+        else if (names.length < mostFiles) names.push(name);
+      }
+    });
   } catch {
-    return [];
+    // None there, or none that may be read: what lies there is told where bundles are looked for.
   }
+  return names;
+}
+
+/** Undefined where it has gone. */
+async function fingerprintOf(path: string): Promise<string | undefined> {
+  const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'], undefined));
+  return found && `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`;
 }

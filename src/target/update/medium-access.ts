@@ -6,6 +6,7 @@
  * second time, and takes twice as long (docs/adr/0012).
  */
 import type { BundleFile } from '../../bundle/file.ts';
+import { damageOf } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { Machine } from '../machine/machine.ts';
 
@@ -48,13 +49,21 @@ async function raceDeadline<T>(
 function asMediumError(error: unknown): never {
   if (error instanceof NixmakerError && error.code !== 'io-error') throw error;
   if (!(error instanceof NixmakerError) && !(error instanceof Error && 'syscall' in error)) throw error;
-  throw new NixmakerError(
-    'medium-unreadable',
-    messageOf(error instanceof NixmakerError ? error.detail : error),
-    {
-      cause: error,
-    },
-  );
+  throw unreadable(error);
+}
+
+/** What a medium answers a read with, as its own fault. */
+export function unreadable(error: unknown): NixmakerError {
+  const cause = error instanceof NixmakerError ? (error.cause ?? error) : error;
+  const damage = damageOf(cause);
+  const told = messageOf(error instanceof NixmakerError ? error.detail : error);
+  const detail = damage === undefined ? told : `its file system is damaged (${damage})${placeOf(cause)}`;
+  return new NixmakerError('medium-unreadable', detail, { cause: error });
+}
+
+function placeOf(error: unknown): string {
+  const path = (error as NodeJS.ErrnoException).path;
+  return path === undefined ? '' : `: ${messageOf(path)}`;
 }
 
 /** The file, read through `access`. */

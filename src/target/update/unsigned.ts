@@ -2,11 +2,13 @@
  * A classic tarball without signatures, as the original tool wrote them. The command line takes one with
  * `--allow-unsigned` only; the agent never. Nothing about it can be checked but its form.
  */
-import { copyFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { readClassicMeta } from '../../bundle/classic.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
+import { openPlainFile } from '../../files/foreign.ts';
 import { importFromChrootStore } from '../../nix/import.ts';
 import { requireNix } from '../../nix/settings.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
@@ -54,7 +56,7 @@ async function install(
   const manifest = { ...meta, content: 'derivation' as const };
   transaction.learn({ toplevel: meta.toplevel, operation });
   const copy = join(work, 'bundle.tar.gz');
-  await copyFile(tarball, copy);
+  await copyPlainFile(tarball, copy);
   const folder = await unpackClassic(machine, copy, work);
   await transaction.advance('verified');
   await transaction.advance('accepted');
@@ -75,4 +77,11 @@ async function install(
   } finally {
     await dropImportRoots(machine);
   }
+}
+
+/** To where nobody else can write. The tarball may lie in an inbox, where others can. */
+async function copyPlainFile(from: string, to: string): Promise<void> {
+  const source = await openPlainFile(from);
+  const copy = await open(to, 'wx', 0o600);
+  await pipeline(source.createReadStream(), copy.createWriteStream());
 }

@@ -1,25 +1,9 @@
 /** Requests to root as an agent that was taken over would put them: every file of its own choice. */
 
-import { withBundleFile } from '../../../src/bundle/file.ts';
-import { readAnnouncements } from '../../../src/bundle/layout.ts';
-import { authenticateBundle } from '../../../src/bundle/open.ts';
-import { withoutVerifying } from '../../../src/desk/keys/read-release.ts';
+import type { Signed } from '../../support/signed-parts.ts';
 import { bed } from './scene.ts';
 
-export interface Signed {
-  readonly manifest: Buffer;
-  readonly signatures: Buffer;
-  readonly index: Buffer;
-}
-
-/** The files that a genuine agent hands over. */
-export const signedParts = (path: string): Promise<Signed> =>
-  withBundleFile(path, async (file) => {
-    const authenticated = await authenticateBundle(file, withoutVerifying);
-    const { manifestBytes, signatureBytes } = authenticated.head;
-    const { release } = await readAnnouncements(file, authenticated);
-    return { manifest: manifestBytes, signatures: signatureBytes, index: Buffer.from(release.index.bytes) };
-  });
+export { type Signed, signedParts } from '../../support/signed-parts.ts';
 
 export async function putRequest(
   folder: 'requests' | 'vouchers',

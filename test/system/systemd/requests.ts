@@ -1,8 +1,9 @@
 /** What an agent that was taken over can ask the helper for, and how both are shut in. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { putRequest, receiptOf, type Signed, signedParts } from './ask-root.ts';
-import { bed, release, units } from './scene.ts';
+import { bed, drop, release, report, units } from './scene.ts';
 
 const putAsked = (n: string, files: Partial<Signed>) =>
   putRequest(
@@ -46,7 +47,7 @@ test('what an agent that was taken over could put among the requests is removed,
   await bed.until('test "$(systemctl is-active nixmaker-activate.service)" = inactive');
   assert.equal(await bed.sh('readlink /run/current-system; readlink /nix/var/nix/profiles/system'), before);
   const log = await bed.sh('journalctl --no-pager --unit nixmaker-activate --output=cat');
-  assert.match(log, /"name":"link\.json","detail":"ELOOP/);
+  assert.match(log, /"name":"link\.json","detail":"it is a symbolic link"/);
   assert.match(log, /"name":"fifo\.json","detail":"it is not a regular file"/);
   assert.match(log, /"name":"foreign\.json","detail":"it is not the agent’s own"/);
   assert.match(log, /"name":"large\.json","detail":"it has 13000000 bytes/);
@@ -59,6 +60,23 @@ test('what an agent that was taken over could put among the requests is removed,
   assert.equal(otherIndex, 'bundle-altered');
   assert.equal(noIndex, 'bundle-malformed');
   assert.equal(linkedIndex, 'bundle-malformed');
+  // What could not be verified is a count, and no line of root’s journal.
+  const folder = '/var/lib/nixmaker/activation';
+  const runs = await bed.sh('grep -o aaaaaaaaaaa. "$1/journal" | sort -u | tr "\\n" " "', folder);
+  assert.equal(runs, 'aaaaaaaaaaa3 aaaaaaaaaaa4 aaaaaaaaaaa5 ');
+  assert.match(await bed.sh('cat "$1/requests-unverified"', folder), /"count":2,/);
+});
+
+test('the same genuine, older manifest again and again is one run of root’s journal, and each is answered', async () => {
+  const signed = await signedParts(await release('ancient', 1));
+  for (const n of ['1', '2', '3']) {
+    const request = { schema: 2, transaction: `ccccccccccc${n}`, operation: 'switch', source: 'ancient' };
+    await putRequest('requests', request, signed);
+    const { state, code } = await receiptOf(request.transaction);
+    assert.deepEqual([state, code], ['refused', 'sequence-older']);
+  }
+  const runs = await bed.sh('grep -o ccccccccccc. /var/lib/nixmaker/activation/journal | sort -u');
+  assert.equal(runs.trim(), 'ccccccccccc1');
 });
 
 test('a genuine manifest whose system is not in the store is refused by the helper', async () => {
@@ -68,12 +86,46 @@ test('a genuine manifest whose system is not in the store is refused by the help
   assert.deepEqual([receipt.state, receipt.code], ['refused', 'closure-incomplete']);
 });
 
+test('what is asked for directly is decided by root’s floor and root’s policy, and by nothing in the request', async () => {
+  const systems = () => bed.sh('readlink /run/current-system; readlink /nix/var/nix/profiles/system');
+  const [older, newer] = [await release('asked-older', 515), await release('asked-newer', 530)];
+  await drop(await release('asked', 520), 'asked.tar');
+  assert.match(await report('done', 'asked.tar'), /^DONE\n/);
+  const before = await systems();
+  // All that they name lies in the store: nothing but root’s decision stops them.
+  for (const path of [older, newer]) {
+    await bed.write('/tmp/asked.tar', await readFile(path));
+    await bed.sh(
+      'rm -rf /tmp/asked; mkdir /tmp/asked; tar -xf /tmp/asked.tar -C /tmp/asked; nix copy --from file:///tmp/asked --to daemon "$(tail -n1 /tmp/asked/meta)"',
+    );
+  }
+  const ask = async (transaction: string, operation: string, path: string) => {
+    await putRequest(
+      'requests',
+      { schema: 2, transaction, operation, source: 'asked' },
+      await signedParts(path),
+    );
+    const { state, code } = await receiptOf(transaction);
+    return [state, code];
+  };
+  assert.deepEqual(await ask('dddddddddd01', 'switch', older), ['refused', 'sequence-older']);
+  const policy = await bed.sh('cat /etc/nixmaker/policy.json');
+  const approval = { command: ['/bin/false'] };
+  await bed.write('/etc/nixmaker/policy.json', JSON.stringify({ ...JSON.parse(policy), approval }));
+  assert.deepEqual(await ask('dddddddddd02', 'test', newer), ['deferred', 'not-approved']);
+  await bed.write('/etc/nixmaker/policy.json', policy);
+  assert.equal(await systems(), before);
+});
+
 test('the units are quiet under systemd-analyze verify, and shut in: 1.5 at most for the agent, 2.0 for the helper', async () => {
   for (const unit of units) {
     const instance = unit.replace('@.', '@sdb1.');
     const ran = await bed.run(['systemd-analyze', 'verify', instance]);
     assert.deepEqual([ran.code, ran.stdout + ran.stderr], [0, ''], unit);
   }
+  const services = units.filter((u) => u.endsWith('.service')).map((u) => u.replace('@.', '@sdb1.'));
+  for (const unit of services)
+    assert.match(await bed.sh('systemctl show --property MemoryMax "$1"', unit), /^MemoryMax=\d+$/m, unit);
   for (const [unit, most] of [
     ['nixmaker.service', 1.5],
     ['nixmaker-activate.service', 2],

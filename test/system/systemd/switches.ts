@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { systemWith } from '../../support/system-with.ts';
 import { bed, drop, release, report, shop } from './scene.ts';
 
 test('the command line, as root, shares floor and history with the helper', async () => {
@@ -104,4 +105,32 @@ test('while the garbage collector runs all the time, nothing that is on its way 
   assert.match(text, /^DONE\n/);
   const verified = await bed.run(['sh', '-c', 'nix-store --verify --check-contents 2>&1']);
   assert.doesNotMatch(verified.stdout, /modified|disappeared|error/);
+});
+
+test('a system whose own nixmaker can’t use the policy that it leaves is rolled back; one whose can is kept', async () => {
+  const policy = await bed.sh('cat /etc/nixmaker/policy.json');
+  await drop(await release('before-locking', 825), 'before-locking.tar');
+  assert.match(await report('done', 'before-locking.tar'), /^DONE\n/);
+  const before = await bed.sh('readlink /run/current-system');
+  const own = `mkdir -p $out/sw/bin; printf '#!/bin/sh\\necho "$@" >>/run/asked-nixmaker\\nexec nixmaker "$@"\\n' >$out/sw/bin/nixmaker; chmod +x $out/sw/bin/nixmaker`;
+  const make = (name: string, sequence: number, switchPrelude: string) =>
+    shop.bundle(name, {
+      hosts: { web: systemWith(name, own) },
+      args: ['--sequence', String(sequence)],
+      switchPrelude,
+    });
+  const breaks = '[ "${1:-}" != switch ] || echo "{}" >/etc/nixmaker/policy.json';
+  await drop(await make('locking', 830, breaks), 'locking.tar');
+  const text = await report('refused', 'locking.tar');
+  assert.match(text, /^FAILED, the previous system was put back\n/);
+  assert.match(text, /Code: +configuration-unusable\n/);
+  assert.match(text, /sw\/bin\/nixmaker says of \/etc\/nixmaker\/policy\.json: .*policy-malformed/);
+  assert.equal(await bed.sh('readlink /run/current-system'), before);
+  // Not even this, which no system brings, keeps a person from going back.
+  assert.match(await bed.sh('nixmaker rollback'), /^DONE\n/);
+  await bed.write('/etc/nixmaker/policy.json', policy);
+  await bed.sh('systemctl restart nixmaker.service');
+  await drop(await make('unlocked', 840, ':'), 'unlocked.tar');
+  assert.match(await report('done', 'unlocked.tar'), /^DONE\n/);
+  assert.equal(await bed.sh('cat /run/asked-nixmaker'), 'check-policy /etc/nixmaker/policy.json\n'.repeat(2));
 });

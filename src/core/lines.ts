@@ -1,0 +1,27 @@
+/** Text for people, as a type: what is printed is made here, so that no field gets there but through `printable`. */
+import { printable } from './errors.ts';
+
+declare const made: unique symbol;
+
+/** Lines of which every field from outside is on one of them, and can be seen. */
+export type Lines = string & { readonly [made]: true };
+
+type Field = string | number | bigint | boolean;
+
+/** As a template: the text between is ours, each field is made printable. What are lines already is put beside, with `joined`. */
+export function lines<const Fields extends readonly Field[]>(
+  texts: TemplateStringsArray,
+  ...fields: { readonly [K in keyof Fields]: Fields[K] extends Lines ? never : Fields[K] }
+): Lines {
+  return texts
+    .map((text, i) => `${i === 0 ? '' : printable(String(fields[i - 1]))}${text}`)
+    .join('') as Lines;
+}
+
+export const joined = (parts: readonly Lines[]): Lines => parts.join('') as Lines;
+
+/** Of text that has lines of its own (what a program has said): each by itself, with a newline. */
+export const eachLine = (text: string): Lines => joined(text.split('\n').map((line) => lines`${line}\n`));
+
+/** For what makes lines of fields that it has made printable itself. */
+export const asLines = (text: string): Lines => text as Lines;

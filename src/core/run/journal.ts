@@ -1,0 +1,116 @@
+/** What the journal says: its records, and what follows from them. Pure. */
+import * as z from 'zod';
+import { isEnd, states } from './lifecycle.ts';
+import type { HealthResult } from './receipt.ts';
+
+const record = z.looseObject({
+  schema: z.literal(1),
+  at: z.string(),
+  transaction: z.string(),
+  state: z.enum(states),
+  source: z.string(),
+  code: z.string().optional(),
+  detail: z.string().optional(),
+  sequence: z.number().optional(),
+  manifestDigest: z.string().optional(),
+  toplevel: z.string().optional(),
+  bootId: z.string().optional(),
+});
+
+export type JournalRecord = z.infer<typeof record>;
+export const recordParser = record;
+
+const count = z.number().int().min(0);
+
+/** Of runs that are no longer in the journal, by how they ended, and of lines that were damaged. The first line of the file. */
+export const earlierParser = z.strictObject({
+  schema: z.literal(1),
+  earlier: z.strictObject({
+    states: z.record(z.string(), count),
+    codes: z.record(z.string(), count),
+    unreadable: count,
+  }),
+});
+
+export type Earlier = z.infer<typeof earlierParser>['earlier'];
+export const nothingEarlier: Earlier = { states: {}, codes: {}, unreadable: 0 };
+
+/** Where each run stands, in the order in which they began: its end, or, without one, its last line. */
+export function lastOfEach(records: readonly JournalRecord[]): JournalRecord[] {
+  const last = new Map<string, JournalRecord>();
+  for (const record of records) {
+    const known = last.get(record.transaction);
+    if (known === undefined || !isEnd(known.state)) last.set(record.transaction, record);
+  }
+  return [...last.values()];
+}
+
+/** Reasons for a rollback that lie in the machine, and pass. */
+const passing: ReadonlySet<string> = new Set(['interrupted', 'no-space', 'nix-unavailable']);
+
+/** Operations whose failure does not say that a system can’t be installed here. */
+const tryingOut: ReadonlySet<unknown> = new Set(['test', 'dry-activate']);
+
+/** What a line says of its manifest; undefined where it says nothing. */
+export function verdictOn({ state, code, operation }: JournalRecord): 'failed' | 'good' | undefined {
+  if (tryingOut.has(operation)) return undefined;
+  if (state === 'committed') return 'good';
+  // A run that was cut off, or lacked room, says nothing about its system.
+  if (state === 'rolled-back' && !passing.has(code ?? '')) return 'failed';
+  return state === 'failed' && (code === 'activation-failed' || code === 'rollback-failed')
+    ? 'failed'
+    : undefined;
+}
+
+/** Manifests whose activation failed here: not tried again until told to (DESIGN §6). What was only tried out is not among them. */
+export function failedDigests(records: readonly JournalRecord[]): Set<string> {
+  const failed = new Set<string>();
+  for (const record of records) {
+    const { manifestDigest } = record;
+    if (manifestDigest === undefined) continue;
+    const verdict = verdictOn(record);
+    if (verdict === 'good') failed.delete(manifestDigest);
+    if (verdict === 'failed') failed.add(manifestDigest);
+  }
+  return failed;
+}
+
+/** The floor that a line says was reached; undefined where it says nothing of it. */
+export function floorOf(record: JournalRecord): number | undefined {
+  const { state, sequence, manifestDigest, operation, downgradeFrom, generation } = record;
+  // What was only tried out raises no floor.
+  if (state !== 'committed' || (operation !== 'switch' && operation !== 'boot')) return undefined;
+  // A bundle that was installed already has done nothing; it may be waiting for a restart, and not be committed at all.
+  if (sequence === undefined || manifestDigest === undefined || generation === undefined) return undefined;
+  return typeof downgradeFrom === 'number' ? downgradeFrom : sequence;
+}
+
+/** The signed time of what was committed, in milliseconds; undefined where the line names none. */
+export function signedTimeOf({ createdAt }: JournalRecord): number | undefined {
+  const time = typeof createdAt === 'string' ? Date.parse(createdAt) : Number.NaN;
+  return Number.isFinite(time) ? time : undefined;
+}
+
+/** Threat: the agent’s journal is its own, and whoever has taken it over writes what it likes. */
+const healthParser = z.array(z.object({ check: z.string(), ok: z.boolean(), detail: z.string().optional() }));
+
+/** The health checks of a run at its last look; undefined where it had none. */
+export function healthOf(record: JournalRecord | undefined): readonly HealthResult[] | undefined {
+  const parsed = healthParser.safeParse(record?.health);
+  return parsed.success ? (parsed.data as readonly HealthResult[]) : undefined;
+}
+
+/** How many runs have ended, or stand, in each way. */
+export type Totals = Pick<Earlier, 'states' | 'codes'>;
+
+export function totalsOf(
+  records: readonly JournalRecord[],
+  { states, codes }: Totals = nothingEarlier,
+): Totals {
+  const totals = { states: { ...states }, codes: { ...codes } };
+  for (const { state, code } of lastOfEach(records)) {
+    totals.states[state] = (totals.states[state] ?? 0) + 1;
+    if (code !== undefined) totals.codes[code] = (totals.codes[code] ?? 0) + 1;
+  }
+  return totals;
+}

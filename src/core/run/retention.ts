@@ -1,0 +1,198 @@
+/**
+ * What of a journal is kept when it has grown too large. Pure, and in one pass with bounded memory, for the journal of a machine
+ * that was flooded does not fit into it.
+ *
+ * Kept whole: runs that have not ended, with every step, for they are taken up again. Kept to the line: what was taken, what failed
+ * and may come again, and what was last changed. The rest is history: the newest ends of it, the repeats left out.
+ */
+import { type Earlier, floorOf, type JournalRecord, signedTimeOf, verdictOn } from './journal.ts';
+import { isEnd } from './lifecycle.ts';
+
+/** How much history stays. */
+export interface Retention {
+  /** Runs that have ended. */
+  readonly runs: number;
+  /** Of them the newest with every step. */
+  readonly stepsOf: number;
+  readonly bytes: number;
+  /** Runs that changed the machine: kept beyond all that, in short. */
+  readonly changes: number;
+}
+
+interface Line {
+  readonly index: number;
+  readonly bytes: number;
+  readonly record: JournalRecord;
+}
+
+interface Run {
+  /** Its first line, and its end; with every step while it is among the newest. */
+  lines: readonly Line[];
+  readonly end: Line;
+}
+
+/** Fields that decide something: all that is kept of a line beyond the history. */
+const needed = [
+  ...['schema', 'at', 'transaction', 'state', 'source', 'code', 'host', 'sequence', 'downgradeFrom'],
+  ...['manifestDigest', 'toplevel', 'operation', 'generation', 'createdAt', 'bootId', 'previousToplevel'],
+];
+
+function inShort(record: JournalRecord): JournalRecord {
+  const entries = needed.flatMap((key) => (record[key] === undefined ? [] : [[key, record[key]]]));
+  return Object.fromEntries(entries) as JournalRecord;
+}
+
+const withoutZeros = (counts: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
+
+const bytesOf = ({ lines }: Run) => lines.reduce((sum, line) => sum + line.bytes, 0);
+
+/** The same thing once more: the same file, waiting or refused for the same reason. */
+function repeatKey({ state, code, source, manifestDigest }: JournalRecord): string | undefined {
+  if (state !== 'refused' && state !== 'deferred') return undefined;
+  return JSON.stringify([state, code, source, manifestDigest]);
+}
+
+const changedMachine = ({ state, generation, previousToplevel }: JournalRecord) =>
+  (state === 'committed' && generation !== undefined) ||
+  state === 'rolled-back' ||
+  (state === 'failed' && previousToplevel !== undefined);
+
+export class Retained {
+  readonly #retention: Retention;
+  #count = 0;
+  readonly #open = new Map<string, Line[]>();
+  /** By when they ended. A Map, so that one in the middle can go. */
+  readonly #history = new Map<Line, Run>();
+  /** Those with every step. */
+  readonly #newest: Run[] = [];
+  #bytes = 0;
+  readonly #repeats = new Map<string, Line>();
+  /** The newest line about each manifest that has failed here. */
+  readonly #verdicts = new Map<string, Line>();
+  #changes: Line[] = [];
+  #floor: Line | undefined;
+  #time: Line | undefined;
+  readonly #states: Record<string, number> = {};
+  readonly #codes: Record<string, number> = {};
+
+  constructor(retention: Retention) {
+    this.#retention = retention;
+  }
+
+  /** @param bytes what its line takes */
+  add(record: JournalRecord, bytes: number): void {
+    const line = { index: this.#count, bytes, record };
+    this.#count += 1;
+    const lines = [...(this.#open.get(record.transaction) ?? []), line];
+    if (!isEnd(record.state)) {
+      this.#open.set(record.transaction, lines);
+      return;
+    }
+    this.#open.delete(record.transaction);
+    this.#noteEvidence(line);
+    this.#keep({ lines, end: line });
+  }
+
+  /** In the order in which they were, and the number of runs that are not among them. */
+  finish(): {
+    readonly records: JournalRecord[];
+    readonly states: Earlier['states'];
+    readonly codes: Earlier['codes'];
+  } {
+    const kept = new Map<number, JournalRecord>();
+    for (const { lines } of this.#history.values())
+      for (const line of lines) kept.set(line.index, line.record);
+    for (const { index, record } of this.#evidence()) {
+      if (kept.has(index)) continue;
+      kept.set(index, inShort(record));
+      // It is in the journal still, and counted from there.
+      this.#tally(record, -1);
+    }
+    for (const lines of this.#open.values()) for (const line of lines) kept.set(line.index, line.record);
+    const records = [...kept].sort(([a], [b]) => a - b).map(([, record]) => record);
+    return { records, states: withoutZeros(this.#states), codes: withoutZeros(this.#codes) };
+  }
+
+  #noteEvidence(line: Line): void {
+    const { record } = line;
+    const { manifestDigest } = record;
+    const verdict = verdictOn(record);
+    // What is good again is remembered too, or the failure before it would count.
+    if (manifestDigest !== undefined && verdict !== undefined) {
+      if (verdict === 'failed' || this.#verdicts.has(manifestDigest))
+        this.#verdicts.set(manifestDigest, line);
+    }
+    if (changedMachine(record)) {
+      this.#changes.push(line);
+      if (this.#changes.length > this.#retention.changes) this.#changes.shift();
+    }
+    const floor = floorOf(record);
+    if (floor === undefined) return;
+    // Of two for the same floor the later is a downgrade from the earlier.
+    if (floor >= (this.#floor === undefined ? 0 : (floorOf(this.#floor.record) ?? 0))) this.#floor = line;
+    const newest = this.#time === undefined ? undefined : signedTimeOf(this.#time.record);
+    if ((signedTimeOf(record) ?? 0) > (newest ?? 0)) this.#time = line;
+    this.#forgetVerdicts();
+  }
+
+  /** A manifest below the floor is refused whatever became of it, unless it was signed to go below exactly this floor. */
+  #forgetVerdicts(): void {
+    const floor = this.#floor === undefined ? undefined : floorOf(this.#floor.record);
+    if (floor === undefined) return;
+    for (const [digest, { record }] of this.#verdicts) {
+      const { sequence, downgradeFrom } = record;
+      if (sequence !== undefined && sequence < floor && downgradeFrom !== floor)
+        this.#verdicts.delete(digest);
+    }
+  }
+
+  #evidence(): Line[] {
+    return [this.#floor, this.#time, ...this.#changes, ...this.#verdicts.values()].filter(
+      (line) => line !== undefined,
+    );
+  }
+
+  #keep(run: Run): void {
+    const key = repeatKey(run.end.record);
+    const before = key === undefined ? undefined : this.#repeats.get(key);
+    if (before !== undefined) this.#drop(before);
+    if (key !== undefined) this.#repeats.set(key, run.end);
+    this.#history.set(run.end, run);
+    this.#bytes += bytesOf(run);
+    const { runs, stepsOf, bytes } = this.#retention;
+    this.#newest.push(run);
+    if (this.#newest.length > stepsOf) this.#shorten(this.#newest.shift());
+    while (this.#history.size > runs || (this.#bytes > bytes && this.#history.size > 1)) this.#dropOldest();
+  }
+
+  /** Without its steps. Its first line stays where another run came between: it says which of them began before. */
+  #shorten(run: Run | undefined): void {
+    const [first] = run?.lines ?? [];
+    if (run === undefined || first === undefined || !this.#history.has(run.end)) return;
+    this.#bytes -= bytesOf(run);
+    const apart = run.end.index - first.index >= run.lines.length;
+    run.lines = apart ? [first, run.end] : [run.end];
+    this.#bytes += bytesOf(run);
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#history.keys();
+    if (oldest !== undefined) this.#drop(oldest);
+  }
+
+  #drop(end: Line): void {
+    const run = this.#history.get(end);
+    if (run === undefined) return;
+    this.#history.delete(end);
+    this.#bytes -= bytesOf(run);
+    const key = repeatKey(end.record);
+    if (key !== undefined && this.#repeats.get(key) === end) this.#repeats.delete(key);
+    this.#tally(end.record, 1);
+  }
+
+  #tally({ state, code }: JournalRecord, by: 1 | -1): void {
+    this.#states[state] = (this.#states[state] ?? 0) + by;
+    if (code !== undefined) this.#codes[code] = (this.#codes[code] ?? 0) + by;
+  }
+}

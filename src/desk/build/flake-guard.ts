@@ -1,0 +1,97 @@
+/**
+ * What must not be in a flake. Of a folder that is no git repository Nix copies everything at each evaluation, into a store that
+ * every user can read and, where a host refers to `self`, into the bundle: the signing key, and the bundles of before.
+ */
+import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { ifMissing } from '../../core/errno.ts';
+import { NixmakerError, printable } from '../../core/errors.ts';
+
+export interface FlakeNeighbours {
+  readonly keyFile: string | undefined;
+  /** Where the bundles go. */
+  readonly directory: string;
+}
+
+/** Before Nix has copied anything. @throws NixmakerError `secret-in-flake`, `output-in-flake` */
+export async function guardFlakeReference(flake: string, neighbours: FlakeNeighbours): Promise<void> {
+  const folder = await plainFolderOf(flake);
+  if (folder !== undefined) await guardPlainFolder(folder, neighbours);
+}
+
+/** @param folder all of which Nix copies @throws NixmakerError `secret-in-flake`, `output-in-flake` */
+export async function guardPlainFolder(
+  folder: string,
+  { keyFile, directory }: FlakeNeighbours,
+): Promise<void> {
+  const flake = await realpath(folder);
+  if (keyFile !== undefined && isInside(flake, await realPlace(keyFile)))
+    throw new NixmakerError('secret-in-flake', `${keyFile} lies in ${flake}, all of which Nix copies`);
+  if (isInside(flake, await realPlace(directory)))
+    throw new NixmakerError('output-in-flake', `${directory} lies in ${flake}, all of which Nix copies`);
+}
+
+/**
+ * The folder that a reference means, where Nix takes all that is in it: `path:`, or a path with no git repository around it (Nix
+ * src/libflake/flakeref.cc). Undefined for all else, and where there is no flake at all: Nix says so better.
+ */
+async function plainFolderOf(flake: string): Promise<string | undefined> {
+  const [path = '', isPlain] = flake.startsWith('path:')
+    ? [decoded(flake.slice('path:'.length)), true]
+    : [/^[./]/.test(flake) ? decoded(flake) : undefined, false];
+  if (path === '') return undefined;
+  const named = await realpath(path).catch(() => undefined);
+  if (named === undefined || isPlain) return named;
+  const root = await firstAbove(named, 'flake.nix');
+  return root === undefined || (await firstAbove(root, '.git')) !== undefined ? undefined : root;
+}
+
+function decoded(reference: string): string | undefined {
+  try {
+    return decodeURIComponent(reference.replace(/\?.*$/s, ''));
+  } catch {
+    return undefined;
+  }
+}
+
+async function firstAbove(folder: string, name: string): Promise<string | undefined> {
+  const found = await lstat(join(folder, name)).catch(() => undefined);
+  if (found !== undefined) return folder;
+  return dirname(folder) === folder ? undefined : firstAbove(dirname(folder), name);
+}
+
+/** Of what need not be there yet: as far as it is there, and then by name. */
+async function realPlace(path: string): Promise<string> {
+  const whole = resolve(path);
+  const real = await realpath(whole).catch(ifMissing(undefined));
+  if (real !== undefined || dirname(whole) === whole) return real ?? whole;
+  return join(await realPlace(dirname(whole)), relative(dirname(whole), whole));
+}
+
+const isInside = (folder: string, path: string): boolean =>
+  path === folder || path.startsWith(folder === sep ? sep : `${folder}${sep}`);
+
+/** Larger files are no keys of ours: 64 bytes in base 64 with a name, or an age identity with its comments. */
+const mostKeyBytes = 4096;
+const secretPatterns: readonly RegExp[] = [
+  // Nix’s secret keys (nix-key.ts): 64 bytes, where a public key has 32.
+  /^[\w.+-]+:[A-Za-z0-9+/]{86}==\s*$/m,
+  /^AGE-SECRET-KEY-1[A-Z0-9]{50,}\s*$/m,
+];
+
+/** @param source the flake as Nix took it @throws NixmakerError `secret-in-flake` */
+export async function guardSource(source: string): Promise<void> {
+  // Where Nix has its store elsewhere there is nothing to look at.
+  const entries = await readdir(source, { recursive: true, withFileTypes: true }).catch(ifMissing([]));
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    if ((await lstat(path)).size > mostKeyBytes) continue;
+    const text = await readFile(path, 'latin1');
+    if (secretPatterns.some((pattern) => pattern.test(text)))
+      throw new NixmakerError(
+        'secret-in-flake',
+        `${printable(relative(source, path))} in the flake holds a secret key`,
+      );
+  }
+}

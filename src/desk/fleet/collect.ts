@@ -1,0 +1,159 @@
+/** Receipts from media: verified against the hosts’ enrolled keys, and kept. */
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
+import type { HostReceipt } from '../../core/run/host-receipt.ts';
+import { writeWhole } from '../../files/write.ts';
+import type { PublicKey } from '../../signing/nix-key.ts';
+import { keyFileOf, readHostKey, receiptsOf } from './folder.ts';
+import { materialsOf, readFormer } from './former.ts';
+import { KeptReceipts } from './kept.ts';
+import { eachHostOn, type FoundReceipts } from './media-receipts.ts';
+import { openSigned, readSealed, type SealedReceipt, signingKeyOf } from './receipt-file.ts';
+
+export interface CollectOptions {
+  readonly media: readonly string[];
+  /** Where keys and receipts are kept. */
+  readonly directory: string;
+  /** Whether a host that is not known yet is believed the first time. */
+  readonly enrol: boolean;
+  readonly now: Date;
+}
+
+export interface Collected {
+  readonly file: string;
+  readonly host: string | undefined;
+  readonly sequence: number | undefined;
+  readonly state: string | undefined;
+  /** `former`: of an installation that was replaced. */
+  readonly status: 'new' | 'known' | 'older' | 'former' | 'rejected';
+  /** The key was not known before. */
+  readonly enrolled?: true;
+  readonly code?: ReasonCode;
+  readonly detail?: string;
+}
+
+/** Never throws for what a medium holds, or for one that is not there: each has its own outcome. */
+export async function collectReceipts(options: CollectOptions): Promise<Collected[]> {
+  const results: Collected[] = [];
+  for (const medium of options.media)
+    await eachHostOn(
+      medium,
+      async (found) => {
+        for await (const one of collectHost(options, found)) results.push(one);
+      },
+      ({ shown, host, error }) => results.push(rejected({ file: shown, host }, error)),
+    ).catch((error: unknown) => results.push(rejected({ file: medium }, error)));
+  const order = new Intl.Collator('en', { numeric: true });
+  return results.sort((a, b) => order.compare(a.file, b.file));
+}
+
+/** A host’s keys, as far as they are known. */
+interface Trust {
+  present: PublicKey | undefined;
+  readonly former: ReadonlySet<string>;
+}
+
+async function* collectHost(options: CollectOptions, found: FoundReceipts): AsyncGenerator<Collected> {
+  const { host, names, folder, shown, beyond } = found;
+  const { directory } = options;
+  const trust: Trust = {
+    present: await readHostKey(directory, host),
+    former: materialsOf(await readFormer(directory, host)),
+  };
+  const kept = await KeptReceipts.load(receiptsOf(directory, host), trust.present);
+  for (const name of names) {
+    const file = join(shown, name);
+    try {
+      const sealed = await readSealed(join(folder, name));
+      yield { file, host, ...(await takeOne(options, { host, name, sealed, trust, kept })) };
+    } catch (error) {
+      yield rejected({ file, host }, error);
+    }
+  }
+  await kept.prune();
+  if (beyond > 0)
+    yield rejected(
+      { file: shown, host },
+      new NixmakerError('receipt-malformed', `${beyond} more than are looked at, the oldest by their names`),
+    );
+}
+
+interface One {
+  readonly host: string;
+  readonly name: string;
+  readonly sealed: SealedReceipt;
+  readonly trust: Trust;
+  readonly kept: KeptReceipts;
+}
+
+async function takeOne(
+  options: CollectOptions,
+  { host, name, sealed, trust, kept }: One,
+): Promise<Omit<Collected, 'file' | 'host'>> {
+  const believed = believe(sealed, trust, { host, options });
+  if (believed === 'former') return { sequence: undefined, state: undefined, status: 'former' };
+  const { key, text } = believed;
+  const receipt = openSigned(sealed, key);
+  if (receipt.host !== host)
+    throw new NixmakerError(
+      'receipt-malformed',
+      `it lies in the folder of ${host} and is of ${receipt.host}`,
+    );
+  if (text !== undefined) {
+    await enrol(options.directory, receipt, text);
+    trust.present = key;
+  }
+  const { number, run } = receipt;
+  const status = await kept.add(name, { text: sealed.text, number, at: options.now });
+  return given({
+    sequence: run?.sequence,
+    state: run?.state,
+    status,
+    enrolled: text === undefined ? undefined : (true as const),
+  }) as Omit<Collected, 'file' | 'host'>;
+}
+
+/**
+ * Whose word it is, before anything of it is read.
+ * @returns the key, with its text where the host is to be enrolled with it
+ * @throws NixmakerError `host-not-enrolled`, `host-key-changed`, `receipt-malformed`
+ */
+function believe(
+  sealed: SealedReceipt,
+  { present, former }: Trust,
+  { host, options }: { readonly host: string; readonly options: CollectOptions },
+): { key: PublicKey; text?: string } | 'former' {
+  if (present !== undefined && sealed.envelope.isSignedBy(present)) return { key: present };
+  const file = keyFileOf(options.directory, host);
+  const signer = signingKeyOf(sealed);
+  if (signer === undefined) {
+    const whose = present === undefined ? 'the key it names' : `${present.name} (${file})`;
+    throw new NixmakerError('receipt-malformed', `it is not signed by ${whose}`);
+  }
+  if (former.has(signer.key.material)) return 'former';
+  if (present !== undefined)
+    throw new NixmakerError(
+      'host-key-changed',
+      `it is signed by ${signer.text}; ${file} has ${present.name}:${present.material}`,
+    );
+  if (!options.enrol) throw new NixmakerError('host-not-enrolled', `it says its key is ${signer.text}`);
+  return signer;
+}
+
+async function enrol(directory: string, { hostKey, host }: HostReceipt, text: string): Promise<void> {
+  if (hostKey !== text) throw new NixmakerError('receipt-malformed', 'it names two keys of its host');
+  const file = keyFileOf(directory, host);
+  await mkdir(dirname(file), { recursive: true });
+  await writeWhole(file, `${text}\n`);
+}
+
+function rejected(
+  { file, host }: { readonly file: string; readonly host?: string | undefined },
+  error: unknown,
+): Collected {
+  const { code, detail } =
+    error instanceof NixmakerError ? error : { code: 'io-error' as const, detail: messageOf(error) };
+  return { file, host, sequence: undefined, state: undefined, status: 'rejected', code, detail };
+}

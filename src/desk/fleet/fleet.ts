@@ -1,0 +1,117 @@
+/** What is known of the fleet here. What is not known is said to be so, and no host is left out for it. */
+
+import { dirname, join } from 'node:path';
+import type { HostReceipt } from '../../core/run/host-receipt.ts';
+import { hostsIn, keyFileOf, readHostKey, receiptsOf, wordFileOf } from './folder.ts';
+import { type FormerInstallation, readFormer } from './former.ts';
+import { readCollected, readKept } from './kept.ts';
+import { readWord } from './roll.ts';
+
+export interface HostRun {
+  readonly at: string;
+  readonly state: string;
+  readonly code: string | undefined;
+  readonly sequence: number | undefined;
+  readonly toplevel: string | undefined;
+}
+
+export interface FleetHost {
+  readonly host: string;
+  /** The newest receipt of all, without its list of store paths; none where none is known. */
+  readonly last: HostReceipt | undefined;
+  /** When this desk collected it; undefined where that is not known. */
+  readonly collected: string | undefined;
+  readonly receipts: number;
+  /** Kept, and of no use: damaged, or not signed by the key that is believed now. */
+  readonly unreadable: number;
+  /** What became of bundles there, oldest first. */
+  readonly runs: readonly HostRun[];
+  readonly former: readonly FormerInstallation[];
+  /** It was retired, and something of it came in afterwards. */
+  readonly returned: boolean;
+}
+
+export interface RetiredHost {
+  readonly host: string;
+  readonly at: string;
+  readonly reason: string | undefined;
+}
+
+export interface Fleet {
+  readonly hosts: readonly FleetHost[];
+  readonly retired: readonly RetiredHost[];
+}
+
+/** @param also hosts that there should be for another reason, such as a bundle that is ready */
+export async function readFleet(directory: string, also: Iterable<string> = []): Promise<Fleet> {
+  const names = new Set([
+    ...(await hostsIn(join(directory, 'receipts'))),
+    ...(await hostsIn(dirname(keyFileOf(directory, 'x')), '.public')),
+    ...(await hostsIn(dirname(wordFileOf(directory, 'x')), '.json')),
+    ...also,
+  ]);
+  const hosts: FleetHost[] = [];
+  const retired: RetiredHost[] = [];
+  for (const host of [...names].sort(new Intl.Collator('en', { numeric: true }).compare)) {
+    const word = await readWord(directory, host);
+    const found = await readHost(directory, host);
+    const gone = word?.status === 'retired' ? word : undefined;
+    const returned = gone !== undefined && Date.parse(found.collected ?? '') > Date.parse(gone.at);
+    if (gone !== undefined && !returned) retired.push({ host, at: gone.at, reason: gone.reason });
+    else hosts.push({ ...found, returned });
+  }
+  return { hosts, retired };
+}
+
+async function readHost(directory: string, host: string): Promise<Omit<FleetHost, 'returned'>> {
+  const folder = receiptsOf(directory, host);
+  // A key that can’t be read verifies nothing.
+  const key = await readHostKey(directory, host).catch(() => undefined);
+  let newest: { readonly name: string; readonly receipt: HostReceipt } | undefined;
+  const runs: (HostRun & { readonly number: number })[] = [];
+  let [receipts, unreadable] = [0, 0];
+  for await (const { name, receipt } of readKept(folder, key)) {
+    if (receipt === undefined) unreadable++;
+    else {
+      receipts++;
+      const { number, run } = receipt;
+      if (run !== undefined) runs.push({ number, ...pick(run) });
+      if (newest === undefined || number > newest.receipt.number) newest = { name, receipt: brief(receipt) };
+    }
+  }
+  const collected =
+    newest === undefined
+      ? undefined
+      : await readCollected(folder, { name: newest.name, number: newest.receipt.number });
+  return {
+    host,
+    last: newest?.receipt,
+    collected,
+    receipts,
+    unreadable,
+    runs: runs.sort((a, b) => a.number - b.number).map(({ number: _, ...run }) => run),
+    former: await readFormer(directory, host),
+  };
+}
+
+const pick = ({ at, state, code, sequence, toplevel }: NonNullable<HostReceipt['run']>): HostRun => ({
+  at,
+  state,
+  code,
+  sequence,
+  toplevel,
+});
+
+/** Threat: a machine whose receipts are as long as they may be, held for each of many hosts. */
+function brief(receipt: HostReceipt): HostReceipt {
+  if (receipt.now === undefined) return clip(receipt);
+  const { paths: _, ...now } = receipt.now;
+  return clip({ ...receipt, now });
+}
+
+function clip<T>(value: T): T {
+  if (typeof value === 'string') return value.slice(0, 2000) as T;
+  if (Array.isArray(value)) return value.slice(0, 50).map(clip) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, clip(v as unknown)])) as T;
+}

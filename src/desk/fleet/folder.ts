@@ -1,0 +1,30 @@
+/**
+ * The folder in which a desk knows its fleet. Every file is of one host, so that the folders of two desks can be laid into one.
+ *
+ *     keys/<host>.public               the key that is believed
+ *     receipts/<host>/<name>.json      receipts signed by it; <name>.collected has when they came, by this desk’s clock
+ *     hosts/<host>.json                that it is expected, or retired
+ *     former/<host>/<time>/            the key and the receipts of an installation that was replaced
+ */
+import { join } from 'node:path';
+import { readSmall } from '../../bundle/file.ts';
+import { isHostName } from '../../core/schema.ts';
+import { namesIn } from '../../files/read.ts';
+import { type PublicKey, parsePublicKey } from '../../signing/nix-key.ts';
+
+export const keyFileOf = (directory: string, host: string) => join(directory, 'keys', `${host}.public`);
+export const receiptsOf = (directory: string, host: string) => join(directory, 'receipts', host);
+export const formerOf = (directory: string, host: string) => join(directory, 'former', host);
+export const wordFileOf = (directory: string, host: string) => join(directory, 'hosts', `${host}.json`);
+
+/** The key that is believed, if there is one. @throws NixmakerError `key-malformed` */
+export async function readHostKey(directory: string, host: string): Promise<PublicKey | undefined> {
+  const text = (await readSmall(keyFileOf(directory, host), 4096))?.toString('utf8').trim();
+  return text === undefined ? undefined : parsePublicKey(text);
+}
+
+/** Hosts of which one of the folders has something. @param ending of their files’ names; none for folders */
+export async function hostsIn(folder: string, ending = ''): Promise<string[]> {
+  const names = (await namesIn(folder)).filter((name) => name.endsWith(ending));
+  return names.map((name) => name.slice(0, name.length - ending.length)).filter(isHostName);
+}

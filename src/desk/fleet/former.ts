@@ -1,0 +1,126 @@
+/** Installations of a host that were replaced: a machine that was installed anew has a new key, and numbers from 1. */
+import { mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { ifMissing } from '../../core/errno.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { isHostName } from '../../core/schema.ts';
+import { namesIn, readIfThere } from '../../files/read.ts';
+import { writeWhole } from '../../files/write.ts';
+import { parsePublicKey } from '../../signing/nix-key.ts';
+import { formerOf, keyFileOf, readHostKey, receiptsOf } from './folder.ts';
+import { eachHostOn } from './media-receipts.ts';
+import { readSealed, signingKeyOf } from './receipt-file.ts';
+
+const former = z.strictObject({
+  schema: z.literal(1),
+  at: z.string().max(64),
+  reason: z.string().max(1000),
+  /** The key that was believed until then. */
+  key: z.string().max(512),
+});
+
+export type FormerInstallation = Omit<z.infer<typeof former>, 'schema'>;
+
+export interface Replaced extends FormerInstallation {
+  readonly host: string;
+  readonly newKey: string;
+  /** Where its receipts are now. */
+  readonly folder: string;
+}
+
+/** Oldest first. What can’t be read is none: a key that is not known to be former is only refused in other words. */
+export async function readFormer(directory: string, host: string): Promise<FormerInstallation[]> {
+  const found: FormerInstallation[] = [];
+  for (const time of (await namesIn(formerOf(directory, host), 'ENOTDIR')).sort()) {
+    const text = await readIfThere(join(formerOf(directory, host), time, 'replaced.json')).catch(
+      () => undefined,
+    );
+    const parsed = former.safeParse(asJson(text));
+    if (parsed.success) found.push({ at: parsed.data.at, reason: parsed.data.reason, key: parsed.data.key });
+  }
+  return found;
+}
+
+function asJson(text = ''): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What makes them the same key, whatever their names. */
+export const materialsOf = (installations: readonly FormerInstallation[]): ReadonlySet<string> =>
+  new Set(
+    installations.flatMap(({ key }) => {
+      try {
+        return [parsePublicKey(key).material];
+      } catch {
+        return [];
+      }
+    }),
+  );
+
+export interface ReplaceOptions {
+  readonly media: readonly string[];
+  readonly directory: string;
+  readonly host: string;
+  readonly reason: string;
+  readonly now: Date;
+}
+
+/**
+ * Believes the one new key with which receipts of the host on the media are signed, and lays aside what the former key signed.
+ * @throws NixmakerError `usage` where there is no such key, or more than one: a person has to say which
+ */
+export async function replaceInstallation(options: ReplaceOptions): Promise<Replaced> {
+  const { directory, host, reason, now } = options;
+  if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
+  const present = await readHostKey(directory, host);
+  if (present === undefined)
+    throw new NixmakerError(
+      'usage',
+      `${host} is not known here, so there is nothing to replace: use --enrol`,
+    );
+  const keys = await newKeysOn(options, present.material);
+  const [newKey, ...others] = keys;
+  if (newKey === undefined)
+    throw new NixmakerError('usage', `no receipt of ${host} there is signed by a key that is new here`);
+  if (others.length > 0)
+    throw new NixmakerError(
+      'usage',
+      `receipts of ${host} there are signed by ${keys.length} new keys (${keys.slice(0, 5).join(', ')}): take away those that are not the machine’s`,
+    );
+  const key = `${present.name}:${present.material}`;
+  const at = now.toISOString();
+  const folder = join(formerOf(directory, host), at.replace(/[:.]/g, ''));
+  await mkdir(folder, { recursive: true });
+  await writeWhole(
+    join(folder, 'replaced.json'),
+    `${JSON.stringify({ schema: 1, at, reason, key } satisfies z.infer<typeof former>)}\n`,
+  );
+  // Cut off here, the former key is still the one that is believed: the same command again does the rest.
+  await rename(receiptsOf(directory, host), join(folder, 'receipts')).catch(ifMissing(undefined));
+  await writeWhole(keyFileOf(directory, host), `${newKey}\n`);
+  return { host, at, reason, key, newKey, folder };
+}
+
+async function newKeysOn(
+  { media, directory, host }: ReplaceOptions,
+  present: string,
+): Promise<readonly string[]> {
+  const known = new Set([present, ...materialsOf(await readFormer(directory, host))]);
+  const keys = new Map<string, string>();
+  for (const medium of media)
+    await eachHostOn(medium, async (found) => {
+      if (found.host !== host) return;
+      for (const name of found.names) {
+        const sealed = await readSealed(join(found.folder, name)).catch(() => undefined);
+        const signer = sealed === undefined ? undefined : signingKeyOf(sealed);
+        if (signer !== undefined && !known.has(signer.key.material))
+          keys.set(signer.key.material, signer.text);
+      }
+    });
+  return [...keys.values()];
+}

@@ -1,0 +1,112 @@
+/**
+ * Receipts that are kept: those with the highest numbers, each verified again whenever it is read, with the key that is
+ * believed now. A number is the key’s: it says nothing about what another key has signed.
+ */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { limits } from '../../core/limits.ts';
+import type { HostReceipt } from '../../core/run/host-receipt.ts';
+import { namesIn, readIfThere } from '../../files/read.ts';
+import { writeWhole } from '../../files/write.ts';
+import type { PublicKey } from '../../signing/nix-key.ts';
+import { openSigned, readSealed } from './receipt-file.ts';
+
+const namePattern = /^(?:[0-9]{1,16}|run-[0-9a-f]{12})\.json$/;
+export const isReceiptName = (name: string): boolean => namePattern.test(name);
+
+export interface KeptReceipt {
+  readonly name: string;
+  readonly bytes: number;
+  /** None where it can’t be read, or the key has not signed it. */
+  readonly receipt: HostReceipt | undefined;
+}
+
+/** One after the other, for each may be large: whoever reads them holds on to what he needs and no more. */
+export async function* readKept(folder: string, key: PublicKey | undefined): AsyncGenerator<KeptReceipt> {
+  for (const name of (await namesIn(folder)).filter(isReceiptName).sort())
+    yield readOne(join(folder, name), name, key);
+}
+
+async function readOne(file: string, name: string, key: PublicKey | undefined): Promise<KeptReceipt> {
+  try {
+    const sealed = await readSealed(file);
+    const receipt = key === undefined ? undefined : openSigned(sealed, key);
+    return { name, bytes: sealed.text.length, receipt };
+  } catch {
+    // Told of as one that can’t be read.
+    return { name, bytes: 0, receipt: undefined };
+  }
+}
+
+interface Entry {
+  readonly number: number;
+  readonly bytes: number;
+}
+
+/** What is kept of one host, and what of it stays. */
+export class KeptReceipts {
+  readonly #folder: string;
+  readonly #entries = new Map<string, Entry>();
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async load(folder: string, key: PublicKey | undefined): Promise<KeptReceipts> {
+    const kept = new KeptReceipts(folder);
+    for await (const { name, bytes, receipt } of readKept(folder, key))
+      if (receipt !== undefined) kept.#entries.set(name, { number: receipt.number, bytes });
+    return kept;
+  }
+
+  /** @param at this desk’s time. @returns whether it is one more, one that is here, or older than what is kept */
+  async add(
+    name: string,
+    { text, number, at }: { readonly text: string; readonly number: number; readonly at: Date },
+  ): Promise<'new' | 'known' | 'older'> {
+    const known = this.#entries.get(name);
+    if (known !== undefined && known.number >= number) return known.number === number ? 'known' : 'older';
+    const entry = { number, bytes: text.length };
+    if (!staying(new Map(this.#entries).set(name, entry)).has(name)) return 'older';
+    await mkdir(this.#folder, { recursive: true });
+    // First when it came: cut off in between, the receipt that is there has no time, and not a later one than its own.
+    await writeWhole(collectedFile(this.#folder, name), `${number} ${at.toISOString()}\n`);
+    await writeWhole(join(this.#folder, name), text);
+    this.#entries.set(name, entry);
+    return 'new';
+  }
+
+  /** Takes away what is beyond the bounds. */
+  async prune(): Promise<void> {
+    const stay = staying(this.#entries);
+    for (const name of [...this.#entries.keys()].filter((n) => !stay.has(n))) {
+      await rm(join(this.#folder, name), { force: true });
+      await rm(collectedFile(this.#folder, name), { force: true });
+      this.#entries.delete(name);
+    }
+  }
+}
+
+/** Threat: a machine that fills the desk. The highest numbers, within the bounds; the very highest always. */
+function staying(entries: ReadonlyMap<string, Entry>): ReadonlySet<string> {
+  const stay = new Set<string>();
+  let sum = 0;
+  for (const [name, { bytes }] of [...entries].sort(([, a], [, b]) => b.number - a.number)) {
+    sum += bytes;
+    if (stay.size > 0 && (stay.size >= limits.receiptsKept || sum > limits.receiptsKeptBytes)) break;
+    stay.add(name);
+  }
+  return stay;
+}
+
+const collectedFile = (folder: string, name: string) => join(folder, name.replace(/\.json$/, '.collected'));
+
+/** When this desk collected it, as it wrote down then; undefined where that is not known of this very receipt. */
+export async function readCollected(
+  folder: string,
+  { name, number }: { readonly name: string; readonly number: number },
+): Promise<string | undefined> {
+  const text = await readIfThere(collectedFile(folder, name));
+  const [, of, at = ''] = /^(\d{1,16}) (\S{1,40})\n$/.exec(text ?? '') ?? [];
+  return Number(of) === number && Number.isFinite(Date.parse(at)) ? at : undefined;
+}

@@ -1,0 +1,144 @@
+/**
+ * Receipts as they lie on a medium, whose contents anybody may have made: no link is followed, only names of ours count, and how
+ * much is read of one host has a bound.
+ */
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { poolFolder } from '../../core/bundle/pool-folder.ts';
+import { hasErrno } from '../../core/errno.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { isHostName } from '../../core/schema.ts';
+import { type OpenFolder, openForeign } from '../../files/foreign.ts';
+import { isReceiptName } from './kept.ts';
+
+const mostHosts = 10_000;
+/** More than a machine writes in years, and few enough to verify one by one. */
+const mostOfHost = 10_000;
+
+export interface FoundReceipts {
+  readonly host: string;
+  /** Where they lie, for people. */
+  readonly shown: string;
+  /** The same folder whatever becomes of its name, while it is looked at. */
+  readonly folder: string;
+  /** The newest by their names first. */
+  readonly names: readonly string[];
+  /** How many more there are than are looked at. */
+  readonly beyond: number;
+}
+
+/** What is wrong with a place, where something is. */
+export interface Unusable {
+  readonly shown: string;
+  readonly host?: string;
+  readonly error: NixmakerError;
+}
+
+/**
+ * Shows each host’s receipts on the medium to `work`, one host after the other, and what is not as it should be to `complain`.
+ * @throws NixmakerError `no-medium` where there is no such folder
+ */
+export async function eachHostOn(
+  medium: string,
+  work: (found: FoundReceipts) => Promise<void>,
+  complain: (unusable: Unusable) => void = () => undefined,
+): Promise<void> {
+  const root = await openMedium(medium);
+  const shown = join(medium, poolFolder, 'receipts');
+  const inside = await enter(root, [poolFolder, 'receipts'], { shown, complain });
+  if (inside === undefined) return;
+  try {
+    const hosts = (await readdir(inside.path)).filter(isHostName).sort();
+    if (hosts.length > mostHosts)
+      complain({
+        shown,
+        error: malformed(`it is of ${hosts.length} hosts, at most ${mostHosts} are looked at`),
+      });
+    for (const host of hosts.slice(0, mostHosts)) await showHost(inside, { host, shown, work, complain });
+  } catch (cause) {
+    complain({ shown, error: unreadable(cause) });
+  } finally {
+    await inside.handle.close();
+  }
+}
+
+interface Showing {
+  readonly host: string;
+  readonly shown: string;
+  readonly work: (found: FoundReceipts) => Promise<void>;
+  readonly complain: (unusable: Unusable) => void;
+}
+
+async function showHost(inside: OpenFolder, { host, shown: above, work, complain }: Showing): Promise<void> {
+  const shown = join(above, host);
+  const folder = await openInside(inside, host, (error) => complain({ shown, host, error }));
+  if (folder === undefined) return;
+  try {
+    const names = await newestFirst(folder.path);
+    const beyond = Math.max(0, names.length - mostOfHost);
+    await work({ host, shown, folder: folder.path, names: names.slice(0, mostOfHost), beyond });
+  } catch (cause) {
+    complain({ shown, host, error: cause instanceof NixmakerError ? cause : unreadable(cause) });
+  } finally {
+    await folder.handle.close();
+  }
+}
+
+/** By sequence; what has none goes by the time of its file, and comes first: there are few. */
+async function newestFirst(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter(isReceiptName);
+  const sequenceOf = (name: string) => (name.startsWith('run-') ? Infinity : Number.parseInt(name, 10));
+  const times = new Map<string, number>();
+  for (const name of names.filter((n) => n.startsWith('run-')).slice(0, mostOfHost))
+    times.set(name, (await lstat(join(folder, name))).mtimeMs);
+  const byTime = (a: string, b: string) => (times.get(b) ?? 0) - (times.get(a) ?? 0);
+  return names.sort((a, b) =>
+    sequenceOf(a) === sequenceOf(b) ? byTime(a, b) : sequenceOf(b) - sequenceOf(a),
+  );
+}
+
+async function openMedium(medium: string): Promise<OpenFolder> {
+  return openForeign(medium, 'follow').catch((cause: unknown) => {
+    if (hasErrno(cause, 'ENOENT', 'ENOTDIR'))
+      throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`, { cause });
+    throw new NixmakerError('io-error', `${medium} can’t be read: ${messageOf(cause)}`, { cause });
+  });
+}
+
+/** Down through folders, each opened relative to the one above; those are closed. */
+async function enter(
+  root: OpenFolder,
+  names: readonly string[],
+  { shown, complain }: Pick<Showing, 'shown' | 'complain'>,
+): Promise<OpenFolder | undefined> {
+  let folder: OpenFolder | undefined = root;
+  for (const name of names) {
+    const above: OpenFolder = folder;
+    folder = await openInside(above, name, (error) => complain({ shown, error }));
+    await above.handle.close();
+    if (folder === undefined) return undefined;
+  }
+  return folder;
+}
+
+async function openInside(
+  { path }: OpenFolder,
+  name: string,
+  complain: (error: NixmakerError) => void,
+): Promise<OpenFolder | undefined> {
+  try {
+    return await openForeign(join(path, name));
+  } catch (cause) {
+    if (hasErrno(cause, 'ENOENT')) return undefined;
+    complain(
+      hasErrno(cause, 'ENOTDIR', 'ELOOP')
+        ? malformed('it is a link or a file where a folder should be')
+        : unreadable(cause),
+    );
+    return undefined;
+  }
+}
+
+const malformed = (detail: string) => new NixmakerError('receipt-malformed', detail);
+const unreadable = (cause: unknown) =>
+  new NixmakerError('io-error', `it can’t be read: ${messageOf(cause)}`, { cause });

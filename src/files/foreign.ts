@@ -1,0 +1,209 @@
+/**
+ * The one way to what lies below a folder that others own: the agent’s, the drop group’s, a carrier’s. Root has no other
+ * (test/project/foreign.test.ts).
+ *
+ * Threat: an agent that was taken over, or whoever may drop bundles, puts a link, a pipe, a device or a socket in the place of any name,
+ * also between two looks, to have root read or write what the link leads to, or wait for ever. So a name is pinned first
+ * (open(2), O_PATH), which opens nothing; what was pinned is looked at, and only a plain file or a folder is opened, by its handle and
+ * no more by its name. Nothing is ever made here.
+ */
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, open, opendir, readlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { hasErrno } from '../core/errno.ts';
+
+/** Node.js has no name for it. The same on every processor that NixOS runs on (asm-generic/fcntl.h). */
+const O_PATH = 0o10_000_000;
+
+/** As many as the kernel follows (path_resolution(7)). */
+const mostLinks = 40;
+
+const byHandle = ({ fd }: FileHandle) => `/proc/self/fd/${fd}`;
+
+const isRoot = () => process.geteuid?.() === 0;
+
+/** What is there is of another kind than was asked for; worded for whoever reads the report. */
+function wrongKind(code: 'ELOOP' | 'EFTYPE' | 'EFBIG', what: string): Error {
+  return Object.assign(new Error(what), { code, syscall: 'open' });
+}
+
+/** Whether it says that something else was found than a plain file or a folder, or more than is read: what hostile places are for. */
+export const isWrongKind = (error: unknown): boolean =>
+  hasErrno(error, 'ELOOP', 'EFTYPE', 'EFBIG', 'ENOTDIR', 'EISDIR');
+
+export interface OpenFolder {
+  /** By its open descriptor (proc_pid_fd(5)): it stays the same folder whatever becomes of its name. */
+  readonly path: string;
+  readonly handle: FileHandle;
+}
+
+/** Who may follow a link as the last name of a path: nobody, or whoever could only have been led there by root. */
+type LastLink = 'refuse' | 'follow';
+
+/**
+ * A handle to what the path names, by which nothing can be read yet. For root no name on the way may be a link that somebody else
+ * could have put there; another user could be led nowhere that it can’t go by itself.
+ */
+async function pin(path: string, last: LastLink): Promise<FileHandle> {
+  const wanted = resolve(path);
+  if (!isRoot()) return open(wanted, last === 'follow' ? O_PATH : O_PATH | constants.O_NOFOLLOW);
+  const handle = await open(wanted, O_PATH | constants.O_NOFOLLOW);
+  // Where it really is: that is the path itself if no link was on the way.
+  const isThere = (await readlink(byHandle(handle))) === wanted;
+  if (isThere && !(last === 'follow' && (await handle.stat()).isSymbolicLink())) return handle;
+  await handle.close();
+  return walk(wanted, last, 0);
+}
+
+/** A name at a time, for there is a link on the way. @param links followed so far */
+async function walk(path: string, last: LastLink, links: number): Promise<FileHandle> {
+  const names = path.split('/').filter((name) => name !== '');
+  let folder = await open('/', O_PATH | constants.O_DIRECTORY);
+  try {
+    for (const [i, name] of names.entries()) {
+      const next = await pinIn({ path: byHandle(folder) }, name);
+      const stat = await next.stat();
+      if (!stat.isSymbolicLink() || (i === names.length - 1 && last === 'refuse')) {
+        await folder.close();
+        folder = next;
+        continue;
+      }
+      await next.close();
+      if (links === mostLinks || !isRootsWord(await folder.stat(), stat))
+        throw wrongKind('ELOOP', `/${names.slice(0, i + 1).join('/')} is a symbolic link of somebody else’s`);
+      const target = await readlink(join(byHandle(folder), name));
+      const rest = resolve(`/${names.slice(0, i).join('/')}`, target, ...names.slice(i + 1));
+      await folder.close();
+      return await walk(rest, last, links + 1);
+    }
+    return folder;
+  } catch (error) {
+    await folder.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Whether nobody but root can have put a link there. */
+function isRootsWord(folder: Stats, link: Stats): boolean {
+  const isShared = (folder.mode & 0o022) !== 0;
+  const isSticky = (folder.mode & 0o1000) !== 0;
+  return folder.uid === 0 && link.uid === 0 && (!isShared || isSticky);
+}
+
+/** The same for one name in a folder that is open. */
+async function pinIn({ path }: Pick<OpenFolder, 'path'>, name: string): Promise<FileHandle> {
+  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0'))
+    throw wrongKind('EFTYPE', 'it is no name in a folder');
+  return open(join(path, name), O_PATH | constants.O_NOFOLLOW);
+}
+
+/** Opens for reading what was pinned, and lets the pin go. */
+async function openPinned(pinned: FileHandle): Promise<FileHandle> {
+  try {
+    const stat = await pinned.stat();
+    if (stat.isSymbolicLink()) throw wrongKind('ELOOP', 'it is a symbolic link');
+    if (!stat.isFile()) throw wrongKind('EFTYPE', 'it is not a regular file');
+    return await open(byHandle(pinned), constants.O_RDONLY | constants.O_NONBLOCK);
+  } finally {
+    await pinned.close();
+  }
+}
+
+/**
+ * Opens a folder. All names in it are to be taken relative to the path that is returned, by the functions below.
+ * @param last a folder that settings or policy name may be a link that root has made; one within an agent’s folder may not
+ */
+export async function openForeign(path: string, last: LastLink = 'refuse'): Promise<OpenFolder> {
+  return openPinnedFolder(await pin(path, last));
+}
+
+/** A folder in one that is open. */
+export async function openForeignIn(folder: Pick<OpenFolder, 'path'>, name: string): Promise<OpenFolder> {
+  return openPinnedFolder(await pinIn(folder, name));
+}
+
+async function openPinnedFolder(pinned: FileHandle): Promise<OpenFolder> {
+  try {
+    const handle = await open(byHandle(pinned), constants.O_RDONLY | constants.O_DIRECTORY);
+    return { path: byHandle(handle), handle };
+  } finally {
+    await pinned.close();
+  }
+}
+
+/** The same for as long as the work takes. */
+export async function withForeign<T>(path: string, work: (folder: OpenFolder) => Promise<T>): Promise<T> {
+  const folder = await openForeign(path, 'follow');
+  try {
+    return await work(folder);
+  } finally {
+    await folder.handle.close();
+  }
+}
+
+/** Whether there is a folder, as far as can be seen. */
+export const isForeignFolder = (path: string): Promise<boolean> =>
+  withForeign(path, async () => true).catch(() => false);
+
+/** A plain file by its path, opened for reading. @throws Error with `ELOOP` for a link, `EFTYPE` for another thing */
+export const openPlainFile = async (path: string): Promise<FileHandle> =>
+  openPinned(await pin(path, 'refuse'));
+
+/** The same by its name in a folder that is open. */
+export const openPlainFileIn = async (folder: Pick<OpenFolder, 'path'>, name: string): Promise<FileHandle> =>
+  openPinned(await pinIn(folder, name));
+
+/** Names in an open folder, at most so many. */
+export async function namesInForeign({ path }: Pick<OpenFolder, 'path'>, most: number): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of await opendir(path, { bufferSize: 1024 })) {
+    if (names.length >= most) break;
+    names.push(name);
+  }
+  return names;
+}
+
+/**
+ * All of an open file. It may grow while it is read: no more is read than it had, and what is missing then is left out.
+ * @param look at what is about to be read; throws where it is not to be
+ * @throws Error with `EFBIG` where it has more than `most` bytes
+ */
+export async function readAll(
+  file: FileHandle,
+  most: number,
+  look: (stat: Stats) => void = () => undefined,
+): Promise<Buffer> {
+  const stat = await file.stat();
+  look(stat);
+  const { size } = stat;
+  if (size > most) throw wrongKind('EFBIG', `it has ${size} bytes, at most ${most} are read`);
+  const bytes = Buffer.alloc(size);
+  let done = 0;
+  while (done < size) {
+    const { bytesRead } = await file.read(bytes, done, size - done, done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return bytes.subarray(0, done);
+}
+
+/** All of the file of that name; undefined where file or folder are not there. */
+export async function readForeign(folder: string, name: string, most: number): Promise<Buffer | undefined> {
+  const file = await openForeignFile(folder, name);
+  if (file === undefined) return undefined;
+  try {
+    return await readAll(file, most);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The file of that name, opened for reading; undefined where file or folder are not there. */
+export async function openForeignFile(folder: string, name: string): Promise<FileHandle | undefined> {
+  try {
+    return await withForeign(folder, (open) => openPlainFileIn(open, name));
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}

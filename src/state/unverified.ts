@@ -1,0 +1,30 @@
+/** Requests to root that failed their verification: a count, whatever their number, beside root’s journal. */
+import { join } from 'node:path';
+import * as z from 'zod';
+import { readIfThere } from '../files/read.ts';
+import { withChecksum } from './checksummed.ts';
+import { writeDurably } from './durable.ts';
+import { readChecked } from './two-copies.ts';
+
+const unverified = z.strictObject({
+  schema: z.literal(1),
+  count: z.number().int().min(0),
+  /** Of the last one. */
+  at: z.string(),
+  code: z.string(),
+});
+
+export type Unverified = z.infer<typeof unverified>;
+
+const fileIn = (folder: string) => join(folder, 'requests-unverified');
+
+/** Undefined where there was none, or the count was damaged: then it begins anew. */
+export async function readUnverified(folder: string): Promise<Unverified | undefined> {
+  const text = await readIfThere(fileIn(folder));
+  return text === undefined ? undefined : readChecked(text, unverified);
+}
+
+export async function countUnverified(folder: string, last: Pick<Unverified, 'at' | 'code'>): Promise<void> {
+  const count = ((await readUnverified(folder))?.count ?? 0) + 1;
+  await writeDurably(fileIn(folder), withChecksum({ schema: 1, count, ...last }));
+}

@@ -1,0 +1,75 @@
+/**
+ * Requests that are answered and leave nothing in the journal. Threat: an agent that was taken over asks without end, and root’s
+ * journal, which every start reads, grows with each.
+ */
+import { catalogue } from '../../core/catalogue.ts';
+import { exitCodes, type ReasonCode } from '../../core/errors.ts';
+import { type Receipt, receiptSchemaVersion } from '../../core/run/receipt.ts';
+import type { VerifiedManifest } from '../../signing/verify.ts';
+import { lastOfEach, readJournal } from '../../state/journal.ts';
+import { saveReceipt } from '../../state/receipts.ts';
+import type { ActivationRequestFile, Attachments } from '../../state/requests.ts';
+import { countUnverified } from '../../state/unverified.ts';
+import type { RootMachine } from '../machine/machine.ts';
+import { outcomeOf } from '../machine/transaction.ts';
+import { tellRejected } from './serve-requests.ts';
+import { decideAsRoot, verifyRequested } from './verify.ts';
+
+interface Outcome {
+  readonly state: 'refused' | 'deferred' | 'failed';
+  readonly code: ReasonCode;
+  readonly detail: string;
+}
+
+/** What fails its verification leaves a count. @returns undefined where it did; it has been answered by then */
+export async function verifyOrAnswer(
+  machine: RootMachine,
+  request: ActivationRequestFile,
+  attached: Attachments,
+): Promise<VerifiedManifest | undefined> {
+  try {
+    return await verifyRequested(machine, attached);
+  } catch (error) {
+    const { code, detail } = outcomeOf(error);
+    const state = catalogue[code].exit === exitCodes.badBundle ? 'refused' : 'failed';
+    await answer(machine, request, { state, code, detail });
+    const at = machine.clock.now().toISOString();
+    await countUnverified(machine.settings.stateDirectory, { at, code });
+    return undefined;
+  }
+}
+
+/**
+ * Whether the same manifest was refused, or told to wait, for the same reason when it was asked about last. Then it is answered
+ * like that, and the line that is in the journal stands for both.
+ */
+export async function answerRepeat(
+  machine: RootMachine,
+  request: ActivationRequestFile,
+  verified: VerifiedManifest,
+): Promise<boolean> {
+  const { operation } = machine.policy;
+  const { records } = await readJournal(machine.settings.stateDirectory);
+  const last = lastOfEach(records).findLast((r) => r.manifestDigest === verified.digest);
+  if (last === undefined || last.operation !== operation) return false;
+  if (last.state !== 'refused' && last.state !== 'deferred') return false;
+  const verdict = await decideAsRoot(machine, verified);
+  if (verdict.verdict !== 'refuse' && verdict.verdict !== 'defer') return false;
+  const state = verdict.verdict === 'refuse' ? 'refused' : 'deferred';
+  if (state !== last.state || verdict.code !== last.code) return false;
+  await answer(machine, request, { state, code: verdict.code, detail: verdict.detail });
+  return true;
+}
+
+/** What the agent waits for, as it would have been at the end of a run. */
+async function answer(
+  machine: RootMachine,
+  { transaction, source }: ActivationRequestFile,
+  outcome: Outcome,
+): Promise<void> {
+  const { operation } = machine.policy;
+  const at = machine.clock.now().toISOString();
+  const receipt: Receipt = { schema: receiptSchemaVersion, transaction, at, source, operation, ...outcome };
+  tellRejected(machine, transaction, `${outcome.code}: ${outcome.detail}`);
+  await saveReceipt(machine.settings.stateDirectory, receipt);
+}

@@ -1,0 +1,84 @@
+/** One file of the inbox, taken to its end and cleared away. */
+import { catalogue, isPassing } from '../../core/catalogue.ts';
+import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
+import { exitOf, type Receipt, receiptText } from '../../core/run/receipt.ts';
+import { archive } from '../../media/archive.ts';
+import { doneFolder, refusedFolder } from '../../media/inbox.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Root } from '../machine/root.ts';
+import { type InHand, setAside } from '../update/in-hand.ts';
+import { sourceOf } from '../update/open.ts';
+import { takeBundle } from '../update/take.ts';
+import type { InboxQueue, Look } from './inbox-queue.ts';
+
+interface Taking {
+  readonly root: Root;
+  readonly queue: InboxQueue;
+  readonly inHand: InHand;
+  readonly look: Exclude<Look, { action: 'wait' }>;
+  readonly onReceipt?: (receipt: Receipt) => void;
+}
+
+/** Takes one bundle and clears it away, or leaves it for later. Whatever one bundle does, the next one gets its turn. */
+export async function takeCandidate(machine: Machine, taking: Taking): Promise<ExitCode> {
+  const { queue, look, onReceipt } = taking;
+  const { candidate } = look;
+  try {
+    const receipt = await endOf(machine, taking);
+    onReceipt?.(receipt);
+    const exit = exitOf(receipt);
+    // A rollback for want of room, too: the bundle is not at fault.
+    if (receipt.state === 'deferred' || (receipt.state === 'rolled-back' && isPassing(exit))) {
+      await queue.defer(candidate);
+      return exit;
+    }
+    if (exit === exitCodes.badBundle && (await queue.hasChanged(candidate))) {
+      machine.emit({ event: 'waiting', code: 'unsettled', source: candidate.path });
+      return exitCodes.deferred;
+    }
+    await clearAway(machine, taking, receipt);
+    return exit;
+  } catch (error) {
+    await queue.defer(candidate);
+    if (!(error instanceof NixmakerError)) {
+      machine.emit({ event: 'fault', level: 'error', detail: messageOf(error), source: candidate.path });
+      return exitCodes.fault;
+    }
+    machine.emit({ event: 'waiting', code: error.code, detail: error.detail, source: candidate.path });
+    return catalogue[error.code].exit;
+  }
+}
+
+function endOf(machine: Machine, { root, inHand, look }: Taking): Promise<Receipt> {
+  const { candidate } = look;
+  if (look.action === 'set-aside') return setAside(machine, candidate, look.why);
+  const request = { name: candidate.path, source: sourceOf(candidate) };
+  return inHand.taking(candidate, () => takeBundle(machine, root, request));
+}
+
+async function clearAway(
+  machine: Pick<Machine, 'emit' | 'policy' | 'settings'>,
+  { queue, look: { candidate } }: Taking,
+  receipt: Receipt,
+): Promise<void> {
+  const isDone = exitOf(receipt) === exitCodes.done;
+  const { retention } = machine.policy;
+  try {
+    const archived = await archive(candidate, {
+      inbox: machine.settings.inbox,
+      folder: isDone ? doneFolder : refusedFolder,
+      keep: isDone ? retention.done : retention.refused,
+      report: receiptText(receipt),
+    });
+    machine.emit({ event: 'settled', transaction: receipt.transaction, ...archived });
+  } catch (error) {
+    // A read-only or foreign inbox: the bundle stays, and is not taken again until it changes.
+    machine.emit({
+      event: 'settle-failed',
+      level: 'warn',
+      transaction: receipt.transaction,
+      detail: messageOf(error),
+    });
+    await queue.markStuck(candidate);
+  }
+}

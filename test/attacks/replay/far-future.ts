@@ -1,0 +1,8 @@
+import { type Attack, resigned } from '../../support/forge.ts';
+
+export default {
+  threat: 'a signed time after which no clock is believed, no window opens and every key is over',
+  refusedAs: ['created-ahead'],
+  onlyAtTarget: true,
+  make: (kit) => resigned(kit, { createdAt: '2099-01-01T00:00:00Z' }),
+} satisfies Attack;

@@ -1,1 +1,0 @@
-test-1:0Cuz7vL+1MGJb9BmiRhCQGzZnwhpF3kkIPth6otAq/0nB2QQ4xiZT3TTjIToPrXrg97KkoLa7kc9B6YnjVArBQ==

@@ -1,0 +1,83 @@
+/** Small files of ours that others could have damaged, and the names of files that anybody may choose. */
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { listInbox } from '../../../src/media/inbox.ts';
+import { readLedger } from '../../../src/state/outbox.ts';
+import { readProgress } from '../../../src/state/progress.ts';
+import { readReceipt } from '../../../src/state/receipts.ts';
+import { readVoucher } from '../../../src/state/vouchers.ts';
+import { byteMutation } from '../mutations/bytes.ts';
+import { jsonMutation } from '../mutations/json.ts';
+import { buffers, fileWith, sealed, type Target } from './target.ts';
+
+const text = JSON.stringify;
+const transaction = '0123456789ab';
+
+const ledgers: Target = {
+  name: 'ledgers',
+  readers: ['state/outbox.ts readLedger'],
+  seeds: () => buffers(text({ schema: 1, number: 4, told: [`${transaction}:committed`] })),
+  mutate: jsonMutation,
+  run: async (data) => {
+    const { number } = await readLedger(fileWith('receipts-told', sealed(data)));
+    assert.ok(Number.isInteger(number) && number >= 0);
+  },
+};
+
+const progress: Target = {
+  name: 'progress',
+  readers: ['state/progress.ts readProgress'],
+  seeds: () =>
+    buffers(
+      text({ transaction, step: 'import', done: 1, expected: 2, bytes: 3, expectedBytes: 4, seconds: 5 }),
+    ),
+  mutate: jsonMutation,
+  run: (data) => readProgress(fileWith('progress.json', data)),
+};
+
+/** Root’s answers to the agent, and what the agent keeps of its runs. */
+const receipts: Target = {
+  name: 'receipts',
+  readers: ['state/receipts.ts readReceipt', 'state/stored.ts parseStored'],
+  seeds: () =>
+    buffers(text({ schema: 1, transaction, state: 'refused', code: 'expired', detail: 'x', source: 's' })),
+  mutate: jsonMutation,
+  run: (data) => readReceipt(fileWith(join('receipts', `${transaction}.json`), data), transaction),
+};
+
+const vouchers: Target = {
+  name: 'vouchers',
+  readers: ['state/vouchers.ts readVoucher'],
+  seeds: () => buffers(text({ schema: 2, refusal: 'x' }), text({ schema: 2 })),
+  mutate: jsonMutation,
+  run: async (data) => {
+    const folder = fileWith(join('vouchers', `${transaction}.json`), data);
+    writeFileSync(join(folder, 'vouchers', `${transaction}.sig`), '');
+    const read = await readVoucher(folder, transaction);
+    assert.ok(read === undefined || 'signatures' in read || typeof read.refusal === 'string');
+  },
+};
+
+/** Names of files as anybody may put them on a medium; what is taken lies where it was found. */
+const names: Target = {
+  name: 'file-names',
+  readers: ['media/inbox.ts listInbox'],
+  seeds: () => buffers('web.tar', 'web.tar.gz', 'web.tar.age', '.web.tar', 'a\nb.tar'),
+  mutate: byteMutation(['.tar', '.tar.gz', '.age', '..', '.', '\n', '\x1b[2J', '\xe2\x80\xae', '~']),
+  run: async (data) => {
+    const name = data.toString('latin1').replace(/[/\0]/g, '_');
+    if (name === '' || name === '.' || name === '..' || Buffer.byteLength(name) > 255) return;
+    const folder = fileWith(join('inbox', 'x'), '');
+    writeFileSync(join(folder, 'inbox', name), '');
+    const found = await listInbox(join(folder, 'inbox'));
+    rmSync(folder, { recursive: true });
+    const isTaken = !name.startsWith('.') && /\.tar(?:\.gz|\.age)?$/.test(name);
+    assert.deepEqual(
+      found.map((c) => c.path),
+      isTaken ? [join(folder, 'inbox', name)] : [],
+    );
+  },
+};
+
+export const fileTargets: readonly Target[] = [ledgers, progress, receipts, vouchers, names];

@@ -1,0 +1,102 @@
+/**
+ * Whatever reads what others wrote is met by the fuzzer. Readers are told by their names: `parse…`, `read…`, `decode…`, `open…`,
+ * `verify…`, `peek…` and a few more, exported, in the folders where bytes come in. A new one gets a target, or a line below that says what it
+ * hands its bytes to.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { targets } from '../fuzz/targets.ts';
+
+const checkout = new URL('../..', import.meta.url).pathname;
+const folders = ['core', 'signing', 'bundle', 'state', 'nix', 'media', 'desk/fleet', 'desk/keys'];
+const reader =
+  /^export (?:async )?(?:function\*?|const) ((?:parse|read|decode|open|verify|peek|restore)[A-Z]\w*|decrypt|decompress)\b/gm;
+
+/** Files and what reads them; whatever they read is handed to something that is a target. */
+const readersIn = (file: string): string[] =>
+  [...readFileSync(join(checkout, 'src', file), 'utf8').matchAll(reader)].map(
+    ([, name]) => `${file} ${name}`,
+  );
+
+const found = folders.flatMap((folder) =>
+  readdirSync(join(checkout, 'src', folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .flatMap((name) => readersIn(join(folder, name))),
+);
+
+/** These take no bytes apart themselves. */
+const handsOn: Readonly<Record<string, string>> = {
+  ...because('reads bytes of a file, and hands them on as they are', [
+    'bundle/classic.ts readClassicHead',
+    'bundle/contents.ts readPiece',
+    'bundle/file.ts openBundleFile',
+    'bundle/file.ts openIfThere',
+    'bundle/file.ts readBeginning',
+    'bundle/file.ts readSmall',
+    'bundle/head-files.ts readHeadFiles',
+    'bundle/head-files.ts readSignatureFile',
+    'bundle/parts.ts openParts',
+    'core/utf8.ts decodeUtf8',
+    'desk/fleet/kept.ts readCollected',
+    'state/in-hand.ts readCutOffs',
+    'state/unverified.ts readUnverified',
+    'bundle/pool.ts openPool',
+    'state/outbox.ts readFromOutbox',
+  ]),
+  ...because(
+    'hands them to `readRelease` and `parseConfig`, `openEnvelope` and `parseTrustedKey`, which are met',
+    [
+      'bundle/pool.ts readPoolRelease',
+      'desk/fleet/newest-bundles.ts readNewestBundles',
+      'desk/fleet/fleet.ts readFleet',
+      'desk/fleet/folder.ts readHostKey',
+      'desk/fleet/former.ts readFormer',
+      'desk/fleet/kept.ts readKept',
+      'desk/fleet/roll.ts readWord',
+      'state/journal.ts readAgentJournal',
+      'desk/fleet/since.ts readBase',
+      'desk/keys/encrypt.ts readRecipients',
+      'desk/keys/key-files.ts readPublicKeyArgument',
+      'desk/keys/key-files.ts readSecretKeyFile',
+      'desk/keys/read-release.ts readAnyHead',
+      'desk/keys/read-release.ts readAnyIndex',
+      'desk/keys/read-release.ts readClassicIndex',
+      'desk/keys/read-release.ts readRelease',
+      'desk/keys/signed-bundle.ts openSignedBundle',
+      'desk/keys/verify.ts verifyBundleFile',
+      'state/config.ts readPolicy',
+      'state/config.ts readSettings',
+    ],
+  ),
+  ...because('asks Nix, or the file system, and not who carries bundles', [
+    'nix/flake.ts readFlakeMetadata',
+    'nix/profile.ts readProfile',
+    'nix/profile.ts readSystemLink',
+  ]),
+};
+
+function because(reason: string, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, reason]));
+}
+
+test('every reader of what others wrote is met by the fuzzer', () => {
+  const met = new Set(targets.flatMap((t) => t.readers));
+  const unmet = found.filter((name) => !met.has(name) && !(name in handsOn));
+  assert.deepEqual(unmet, [], 'a target in test/fuzz/targets, or a line in this file');
+});
+
+test('what is said to be met, or to hand on, is there', () => {
+  for (const name of [...targets.flatMap((t) => t.readers), ...Object.keys(handsOn)]) {
+    const [file = '', symbol = ''] = name.split(' ');
+    const path = join(checkout, 'src', file);
+    assert.ok(existsSync(path), file);
+    const text = readFileSync(path, 'utf8');
+    for (const part of symbol.split('.')) assert.match(text, new RegExp(`\\b${part}\\b`), name);
+  }
+});
+
+test('no two targets share a name, or a corpus', () => {
+  assert.equal(new Set(targets.map((t) => t.name)).size, targets.length);
+});

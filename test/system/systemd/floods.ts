@@ -1,0 +1,162 @@
+/**
+ * Floods: as many files, keyrings and requests as somebody cares to put there, under an eighth of a gigabyte. The agent lives, and a
+ * good bundle that comes meanwhile is taken in bounded time.
+ */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { type MemoryGroup, startWithin } from '../../machines/memory-group.ts';
+import { allCases } from '../../support/cases.ts';
+import { makeKeys, plainHost } from '../../support/fleet.ts';
+import { keepTable } from '../../support/out.ts';
+import { bed, drop, shop } from './scene.ts';
+
+/** Bytes. */
+const most = 128 * 1024 ** 2;
+const atRest = 80 * 1024 ** 2;
+/** Seconds until a good bundle that comes after the flood is taken. */
+const patience = allCases ? 1800 : 60;
+const many = (full: number, reduced: number) => (allCases ? full : reduced);
+
+const key = await makeKeys(shop.folder, 'flood-1');
+let sequence = 5000;
+const rows: Record<string, unknown>[] = [];
+let group: MemoryGroup | undefined;
+after(() => keepTable('floods', { cases: rows }));
+
+const pid = async () => (await bed.sh('systemctl show --property MainPID --value nixmaker.service')).trim();
+async function memory(field: 'VmRSS' | 'VmHWM'): Promise<number> {
+  const text = await bed.sh('cat "/proc/$1/status"', await pid());
+  return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(text)?.[1]) * 1024;
+}
+
+test('the agent at rest has less than 80 MB', async () => {
+  await bed.write(
+    '/etc/nixmaker/policy.json',
+    JSON.stringify({
+      schema: 1,
+      host: 'web',
+      operation: 'switch',
+      keyringVersion: 50,
+      trustedKeys: [key.publicKey],
+    }),
+  );
+  await bed.sh('systemctl stop nixmaker.service; rm -rf /var/lib/nixmaker/inbox/*');
+  group = await startWithin(most, bed.init, () =>
+    bed.sh('systemctl start nixmaker.service').then(() => undefined),
+  );
+  await bed.until('systemctl show nixmaker --property=StatusText | grep -q Watching');
+  await bed.until(
+    'before=$(cat "/proc/$1/stat" | cut -d" " -f14,15); sleep 2; test "$before" = "$(cat "/proc/$1/stat" | cut -d" " -f14,15)"',
+    await pid(),
+  );
+  const resident = await memory('VmRSS');
+  rows.push({ flood: 'none: at rest', resident });
+  assert.ok(resident < atRest, `${resident} bytes`);
+});
+
+interface Flood {
+  readonly what: string;
+  readonly count: number;
+  /** A shell script, with the count. */
+  readonly make: string;
+  readonly sweep: string;
+}
+
+const inbox = '/var/lib/nixmaker/inbox';
+// One file with so many names would be one inode; each is a file of its own.
+const floods: readonly Flood[] = [
+  {
+    what: 'empty files named like bundles in the inbox',
+    count: many(100_000, 5000),
+    make: `cd ${inbox}; seq -f "flood-%g.tar" "$1" | xargs touch`,
+    sweep: `cd ${inbox}; find . -name "flood-*" -delete`,
+  },
+  {
+    what: 'files of a kilobyte named like bundles, that are none',
+    count: many(100_000, 2000),
+    make: `cd ${inbox}; head -c 1024 /dev/urandom >.seed; seq -f "flood-%g.tar" "$1" | xargs -n 500 sh -c 'tee "$@" <.seed >/dev/null' sh`,
+    sweep: `cd ${inbox}; find . -name "flood-*" -delete; rm .seed`,
+  },
+  {
+    what: 'age files to 64 strangers',
+    count: many(100_000, 500),
+    make: `cd ${inbox}; { echo age-encryption.org/v1; for i in $(seq 64); do printf -- "-> X25519 %s\\n%s\\n" "$(head -c 32 /dev/urandom | base64 | tr -d =)" "$(head -c 32 /dev/urandom | base64 | tr -d =)"; done; echo "--- $(head -c 32 /dev/zero | base64 | tr -d =)"; head -c 200 /dev/urandom; } >.seed; seq -f "flood-%g.tar.age" "$1" | xargs -n 500 sh -c 'tee "$@" <.seed >/dev/null' sh`,
+    sweep: `cd ${inbox}; find . -name "flood-*" -delete; rm .seed`,
+  },
+  {
+    what: 'folders in the inbox',
+    count: many(100_000, 3000),
+    make: `cd ${inbox}; seq -f "flood-%g" "$1" | xargs mkdir`,
+    sweep: `cd ${inbox}; find . -maxdepth 1 -name "flood-*" | xargs rmdir`,
+  },
+  {
+    what: 'keyrings that nobody trusts',
+    count: many(100_000, 1000),
+    make: `cd ${inbox}; awk -v count="$1" '{ for (n = 1; n <= count; n++) { line = $0; sub(/NUMBER/, n, line); file = "flood-" n ".keyring"; print line >file; close(file) } }' /root/keyring`,
+    sweep: `cd ${inbox}; find . -name "flood-*" -delete`,
+  },
+  {
+    what: 'requests to root',
+    count: many(100_000, 2000),
+    make: 'mkdir -p /run/nixmaker/requests; chown nixmaker: /run/nixmaker/requests; cd /run/nixmaker/requests; seq -f "%012g.json" "$1" | xargs touch; chown -R nixmaker: .',
+    sweep: 'find /run/nixmaker/requests -name "*.json" -delete',
+  },
+  {
+    what: 'visits',
+    count: many(100_000, 2000),
+    make: 'mkdir -p /run/nixmaker/visits; chown nixmaker: /run/nixmaker/visits; cd /run/nixmaker/visits; seq -f "%012g.json" "$1" | xargs touch; chown -R nixmaker: .',
+    sweep: 'find /run/nixmaker/visits -name "*.json" -delete',
+  },
+];
+
+async function good(name: string): Promise<string> {
+  sequence += 10;
+  const path = await shop.bundle(name, {
+    hosts: { web: plainHost('web', name) },
+    args: ['--sequence', String(sequence)],
+  });
+  assert.equal((await shop.builder.nixmaker(['sign', '--key', key.secretFile, path])).code, 0);
+  return path;
+}
+
+test('floods are made of what an agent has to look at', async () => {
+  // A keyring as large as it may be, of the next version, each another: signed by its own key alone.
+  const hosts = Array.from({ length: allCases ? 10 : 3000 }, (_, i) => `host-${String(i).padStart(56, '0')}`);
+  const payload = `${JSON.stringify({ schema: 1, version: 51, hosts, trustedKeys: [{ key: key.publicKey, roles: [] }], threshold: 1, roles: {} })}\n`;
+  const envelope = {
+    payloadType: 'application/vnd.nixmaker.keyring.v1+json',
+    payload: Buffer.from(payload).toString('base64'),
+    signatures: [{ keyid: 'NUMBER', sig: 'none' }],
+  };
+  await bed.write('/root/keyring', `${JSON.stringify(envelope)}\n`);
+});
+
+for (const [i, { what, count, make, sweep }] of floods.entries())
+  test(`${count} ${what}: the next good bundle is taken within ${patience} s, in 128 MB`, async (t) => {
+    const name = `flooded-${i}`;
+    const bundle = await good(name);
+    const before = await pid();
+    t.after(() => bed.sh(sweep));
+    await bed.sh(make, String(count));
+    // Behind all of the others, by its name.
+    const dropped = performance.now();
+    await drop(bundle, `zz-${name}.tar`);
+    const done = `${inbox}/done/zz-${name}.tar.txt`;
+    const waited = await bed.run([
+      'timeout',
+      String(patience),
+      'sh',
+      '-c',
+      'until test -e "$1"; do sleep 0.5; done',
+      'sh',
+      done,
+    ]);
+    const seconds = (performance.now() - dropped) / 1000;
+    const log = () => bed.sh('journalctl --no-pager --unit nixmaker --lines 20 --output=cat');
+    assert.equal(waited.code, 0, await log());
+    const [resident, peak] = [await memory('VmHWM'), await group?.peak()];
+    rows.push({ flood: what, count, seconds: Math.round(seconds * 10) / 10, resident, peak });
+    assert.equal(await pid(), before, 'it is the same agent');
+    assert.equal((await group?.kills()) ?? 0, 0);
+    assert.ok(resident < most, `${resident} bytes`);
+  });

@@ -1,0 +1,95 @@
+/** Runs that were cut off after they had begun to change the machine, where what they brought is no longer usable, and the way back. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { JournalRecord } from '../../../src/state/journal.ts';
+import { resumeStopped } from '../../../src/target/activate/resume.ts';
+import { type Making, newSystem, oldSystem, rootInMemory, thisBoot } from '../../support/root-machine.ts';
+
+const midway = { booted: oldSystem, running: oldSystem, generations: [oldSystem, newSystem] };
+
+async function resumed(t: TestContext, changes: Partial<JournalRecord>, making: Making = {}) {
+  const made = await rootInMemory(t, { ...midway, ...making });
+  await made.write({ operation: 'switch', bootId: thisBoot, ...changes });
+  const [receipt] = await resumeStopped(made.machine);
+  const programs = made.started
+    .map(({ argv }) => argv.join(' ').replace(made.machine.settings.profile, 'PROFILE'))
+    .filter((line) => /switch-to-configuration|generation/.test(line));
+  return { ...made, receipt, programs };
+}
+
+const back = [
+  'nix-env --store daemon --profile PROFILE --switch-generation 1',
+  'nix-env --store daemon --profile PROFILE --delete-generations 2',
+  `${oldSystem}/bin/switch-to-configuration boot`,
+];
+const runAgain = `${oldSystem}/bin/switch-to-configuration switch`;
+
+test('a system that can’t be used any more is left: profile, generation, boot entry', async (t) => {
+  const { receipt, programs } = await resumed(t, { state: 'boot-entry' });
+  assert.deepEqual([receipt?.state, receipt?.code], ['rolled-back', 'interrupted']);
+  assert.deepEqual([programs, receipt?.notices], [back, undefined]);
+});
+
+test('where the switch had begun the old system is switched to as well', async (t) => {
+  const { programs } = await resumed(t, { state: 'switched' });
+  assert.deepEqual(programs, [...back, runAgain]);
+});
+
+test('a rollback that was cut off goes on for the reason it was begun for', async (t) => {
+  const { receipt } = await resumed(t, { state: 'rolling-back', code: 'health-failed', detail: 'not so: x' });
+  assert.deepEqual(
+    [receipt?.state, receipt?.code, receipt?.detail],
+    ['rolled-back', 'health-failed', 'not so: x'],
+  );
+});
+
+test('where putting back fails, everything is tried all the same, and it is told', async (t) => {
+  const answer = ([program]: readonly string[]) =>
+    program?.endsWith('switch-to-configuration') === true ? { exitCode: 1 } : undefined;
+  const { receipt, programs } = await resumed(t, { state: 'switched' }, { answer });
+  assert.deepEqual([receipt?.state, receipt?.code], ['failed', 'rollback-failed']);
+  assert.match(receipt?.detail ?? '', /putting back: .*boot: .*; .*switch: /);
+  assert.deepEqual(programs, [...back, runAgain]);
+});
+
+test('a generation that an operator chose stays, whatever becomes of the run', async (t) => {
+  const { programs } = await resumed(t, { state: 'boot-entry', targetGeneration: 2 });
+  assert.deepEqual(programs, [back[0], back[2]]);
+});
+
+test('what was only tried out ends: a dry run changed nothing, a test is undone', async (t) => {
+  const dry = await resumed(t, { state: 'switched', operation: 'dry-activate' });
+  assert.deepEqual([dry.receipt?.state, dry.receipt?.code], ['failed', 'interrupted']);
+  assert.deepEqual(dry.programs, []);
+  const tried = await resumed(t, { state: 'switched', operation: 'test' });
+  assert.equal(tried.receipt?.state, 'rolled-back');
+  assert.deepEqual(tried.programs, [runAgain]);
+});
+
+test('after a restart into the old system nothing is switched to: it runs already', async (t) => {
+  const { programs } = await resumed(t, { state: 'switched', bootId: 'boot-1' });
+  assert.deepEqual(programs, back);
+});
+
+test('after a restart into the system that is to go, the old one is switched to', async (t) => {
+  const { receipt, programs } = await resumed(
+    t,
+    { state: 'switched', bootId: 'boot-1' },
+    { running: newSystem, booted: newSystem },
+  );
+  assert.equal(receipt?.state, 'rolled-back');
+  assert.deepEqual(programs, [...back, runAgain]);
+  // The link has not moved here, as where a switch could not do it.
+  assert.match(receipt?.notices?.join() ?? '', /still runs the system that was rolled back/);
+});
+
+test('without a system before there is nothing to go back to, and that is told', async (t) => {
+  const { receipt } = await resumed(t, {
+    state: 'switched',
+    previousToplevel: undefined,
+    previousCurrent: undefined,
+    previousGeneration: undefined,
+  });
+  assert.deepEqual([receipt?.state, receipt?.code], ['failed', 'rollback-failed']);
+  assert.match(receipt?.detail ?? '', /there was no system before/);
+});

@@ -1,0 +1,111 @@
+/** From `profile-set` to a committed generation, step by step, and where each step may lead elsewhere. */
+import assert from 'node:assert/strict';
+import { readlink } from 'node:fs/promises';
+import { type TestContext, test } from 'node:test';
+import type { Operation } from '../../../src/core/schema.ts';
+import { readFloor } from '../../../src/state/floor.ts';
+import { carryOn, sentence } from '../../../src/target/activate/steps.ts';
+import { systemAt } from '../../../src/target/activate/system-diff.ts';
+import { Transaction } from '../../../src/target/machine/transaction.ts';
+import {
+  type Making,
+  newSystem,
+  oldSystem,
+  record,
+  rootInMemory,
+  thisBoot,
+} from '../../support/root-machine.ts';
+
+const before = { booted: oldSystem, running: oldSystem, generations: [oldSystem, newSystem] };
+
+/** Programs are `set`, or the verb of the new system’s program. */
+async function carried(
+  t: TestContext,
+  { operation = 'switch', ...making }: Making & { operation?: Operation; learned?: object } = {},
+) {
+  const made = await rootInMemory(t, { ...before, ...making });
+  const started = { state: 'profile-set', operation, bootId: thisBoot, generation: undefined } as const;
+  const line = record({ ...started, ...making.learned });
+  await made.write(line);
+  const transaction = Transaction.resume(made.machine, line, ['profile-set']);
+  const receipt = await carryOn(made.machine, { transaction, toplevel: newSystem, operation });
+  const did = made.started.map(({ argv }) =>
+    argv[0] === 'nix-env'
+      ? (argv[5] ?? '')
+      : `${argv[0] === `${newSystem}/bin/switch-to-configuration` ? 'new' : 'old'} ${argv[1]}`,
+  );
+  return { ...made, receipt, did, floor: (await readFloor(made.machine.floorDirectory)).floor?.sequence };
+}
+
+test('a switch sets the profile, the boot entry, switches, and raises the floor', async (t) => {
+  const { receipt, did, floor, machine } = await carried(t);
+  assert.deepEqual(
+    [receipt.state, receipt.detail],
+    ['committed', 'The new system is installed and running.'],
+  );
+  assert.deepEqual(did, ['--set', 'new boot', 'new switch']);
+  assert.deepEqual([floor, receipt.generation], [5, 2]);
+  assert.equal(await readlink(machine.settings.profile), 'system-2-link');
+});
+
+test('a boot leaves it at that: the system waits, and the floor stays', async (t) => {
+  const { receipt, did, floor } = await carried(t, { operation: 'boot' });
+  assert.deepEqual([receipt.state, did, floor], ['pending', ['--set', 'new boot'], undefined]);
+});
+
+test('a switch that needs a restart leaves the system waiting, and not switched back', async (t) => {
+  const answer = ([, verb]: readonly string[]) => (verb === 'switch' ? { exitCode: 100 } : undefined);
+  const { receipt, did, floor } = await carried(t, { answer });
+  assert.deepEqual([receipt.state, did, floor], ['pending', ['--set', 'new boot', 'new switch'], undefined]);
+});
+
+for (const verb of ['boot', 'switch'])
+  test(`where “${verb}” fails everything is put back, and the floor stays`, async (t) => {
+    const answer = ([program, said]: readonly string[]) =>
+      program?.includes('new') === true && said === verb ? { exitCode: 1, stdout: 'broken\n' } : undefined;
+    const { receipt, did, floor } = await carried(t, { answer });
+    assert.deepEqual([receipt.state, receipt.code, floor], ['rolled-back', 'activation-failed', undefined]);
+    assert.match(receipt.detail ?? '', /exit 1\): broken/);
+    const back = ['--switch-generation', '--delete-generations', 'old boot'];
+    const began = verb === 'boot' ? ['--set', 'new boot'] : ['--set', 'new boot', 'new switch'];
+    assert.deepEqual(did, [...began, ...back, ...(verb === 'switch' ? ['old switch'] : [])]);
+  });
+
+test('units that failed are a notice, and no reason to go back', async (t) => {
+  const answer = ([, verb]: readonly string[]) => (verb === 'switch' ? { exitCode: 4 } : undefined);
+  const { receipt } = await carried(t, { answer });
+  assert.equal(receipt.state, 'committed');
+  assert.match(receipt.notices?.join() ?? '', /some units failed/);
+});
+
+test('a generation that an operator chose is gone to, and none is made', async (t) => {
+  const { did } = await carried(t, { learned: { targetGeneration: 2 } });
+  assert.deepEqual(did, ['--switch-generation', 'new boot', 'new switch']);
+});
+
+test('a specialisation that the new system has not is said to be gone', async (t) => {
+  const plain = await carried(t);
+  assert.equal(plain.receipt.notices, undefined);
+  const { receipt, did } = await carried(t, { learned: { specialisation: 'quiet' } });
+  assert.match(receipt.notices?.join() ?? '', /has none of that name/);
+  assert.equal(did.at(-1), 'new switch');
+});
+
+test('after a downgrade the floor stays where it was', async (t) => {
+  assert.equal((await carried(t, { learned: { downgradeFrom: 9 } })).floor, 9);
+});
+
+test('each operation is told of in words of its own', () => {
+  const said = (['boot', 'switch', 'test', 'dry-activate'] as const).map(sentence);
+  for (const [i, word] of [
+    /started into/,
+    /installed and running/,
+    /until the next start/,
+    /Nothing was changed/,
+  ].entries())
+    assert.match(said[i] ?? '', word);
+});
+
+test('what is no system in the store is told of', async () => {
+  await assert.rejects(systemAt('/etc'), { code: 'usage', detail: '/etc is no system in the store' });
+});

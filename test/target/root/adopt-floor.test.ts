@@ -1,0 +1,62 @@
+/** An operator’s word on a floor that was lost: never lower than what the journal says. */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { raiseFloor, readFloor } from '../../../src/state/floor.ts';
+import { adoptFloor } from '../../../src/target/root/adopt-floor.ts';
+import { rootInMemory } from '../../support/root-machine.ts';
+
+/** The journal says that sequence 5 was committed, and the floor is gone. */
+async function lost(t: TestContext) {
+  const made = await rootInMemory(t);
+  await made.write({ state: 'committed', operation: 'switch' });
+  return made;
+}
+
+test('a lost floor comes back as the journal says', async (t) => {
+  const { machine, events } = await lost(t);
+  const adopted = await adoptFloor(machine, undefined);
+  assert.deepEqual([adopted.sequence, adopted.manifestDigest], [5, 'd'.repeat(64)]);
+  assert.deepEqual((await readFloor(machine.floorDirectory)).floor, adopted);
+  assert.equal(events.at(-1)?.event, 'floor-adopted');
+});
+
+test('what an operator knows better counts, and no bundle of that sequence is taken', async (t) => {
+  const { machine } = await lost(t);
+  const adopted = await adoptFloor(machine, 8);
+  assert.deepEqual([adopted.sequence, adopted.manifestDigest], [8, '0'.repeat(64)]);
+  assert.equal(adopted.createdAt, '2026-11-23T12:00:00Z', 'the newest signed time is kept');
+});
+
+test('the operator’s word for what the journal says as well is the journal’s', async (t) => {
+  const { machine } = await lost(t);
+  assert.equal((await adoptFloor(machine, 5)).manifestDigest, 'd'.repeat(64));
+});
+
+test('it can’t be lower than what was taken', async (t) => {
+  const { machine } = await lost(t);
+  await assert.rejects(adoptFloor(machine, 4), { code: 'usage', detail: /sequence 5 was taken/ });
+  assert.equal((await readFloor(machine.floorDirectory)).floor, undefined);
+});
+
+test('a floor that is not lost stays', async (t) => {
+  const { machine } = await lost(t);
+  await adoptFloor(machine, undefined);
+  await assert.rejects(adoptFloor(machine, 9), { code: 'usage', detail: 'the floor is not lost: it is 5' });
+  const fresh = await rootInMemory(t);
+  await assert.rejects(adoptFloor(fresh.machine, 9), {
+    code: 'usage',
+    detail: 'the floor is not lost: no bundle was taken yet',
+  });
+});
+
+test('where nothing says what it was, it has to be said', async (t) => {
+  const { machine } = await rootInMemory(t);
+  const floor = { schema: 1, sequence: 3, manifestDigest: 'e'.repeat(64) } as const;
+  await raiseFloor(machine.floorDirectory, { ...floor, createdAt: '2026-01-01T00:00:00Z' });
+  for (const copy of ['a', 'b']) await writeFile(join(machine.floorDirectory, `floor.${copy}`), 'damaged');
+  await assert.rejects(adoptFloor(machine, undefined), { code: 'usage', detail: /give --sequence/ });
+  const adopted = await adoptFloor(machine, 3);
+  assert.deepEqual([adopted.sequence, adopted.createdAt], [3, '1970-01-01T00:00:00Z']);
+});

@@ -1,0 +1,65 @@
+/** The end of a visit, where it can’t go as it should: nothing is written, receipts wait, and a person is told. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { serveVisit } from '../../../src/target/root/visit.ts';
+import { rootInMemory } from '../../support/root-machine.ts';
+
+const visit = (place: string) => ({
+  schema: 1 as const,
+  transaction: '0123456789ab',
+  place,
+  findings: [],
+  runs: [],
+});
+
+/** A medium of ours is mounted at this place. @param fileSystem what is found on its device afterwards */
+async function visited(t: TestContext, { place, asked = place, fileSystem = 'vfat', send = true }: Scene) {
+  const made = await rootInMemory(t, {
+    policy: { media: { mount: true }, receipts: { send } },
+    answer: ([program]) => {
+      const table = { filesystems: [{ target: place, source: '/dev/x', fstype: 'vfat', 'maj:min': '0:9' }] };
+      if (program === 'findmnt') return { stdout: JSON.stringify(table) };
+      if (program === 'blkid') return { stdout: `TYPE=${fileSystem}\n` };
+      return undefined;
+    },
+  });
+  await serveVisit(made.machine, visit(asked));
+  const programs = made.started.map(({ argv }) => argv[0]);
+  return {
+    ...made,
+    programs,
+    said: made.events.map((e) => [e.event, e.code].filter((x) => x !== undefined).join(' ')),
+  };
+}
+
+interface Scene {
+  readonly place: string;
+  readonly asked?: string;
+  readonly fileSystem?: string;
+  readonly send?: boolean;
+}
+
+const ours = '/run/media/nixmaker/sdb1';
+
+test('a place where no medium is, is none, whatever the agent says', async (t) => {
+  const { said, programs } = await visited(t, { place: ours, asked: '/etc' });
+  assert.deepEqual([said, programs], [['medium-gone'], ['findmnt']]);
+});
+
+test('a medium whose name is no device’s is left alone', async (t) => {
+  const { said, programs } = await visited(t, { place: '/run/media/nixmaker/sd b1' });
+  assert.deepEqual(said, ['receipts-wait internal', 'medium-may-go']);
+  assert.ok(!programs.includes('mount') && !programs.includes('umount'), programs.join());
+});
+
+test('a medium on which another file system lies by now is not mounted', async (t) => {
+  const { said, programs } = await visited(t, { place: ours, fileSystem: 'ntfs' });
+  assert.deepEqual(said, ['receipts-wait medium-failing', 'medium-may-go']);
+  assert.ok(!programs.includes('mount'), programs.join());
+});
+
+test('where the policy sends no receipts the medium is let go, and none is made', async (t) => {
+  const { said, started } = await visited(t, { place: ours, send: false });
+  assert.deepEqual(said, ['medium-may-go']);
+  assert.ok(started.some(({ argv }) => argv.join(' ') === 'systemctl stop nixmaker-medium@sdb1.service'));
+});

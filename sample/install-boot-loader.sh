@@ -1,14 +1,14 @@
 #!/bin/sh
 # install-boot-loader TOPLEVEL: the menu of systemd-boot, in names, order and contents as NixOS's builder of 2026 writes it
 # (nixpkgs, nixos/modules/system/boot/loader/systemd-boot/systemd-boot-builder.py). Its settings are the lines of
-# /etc/nixos-boot (KEY=VALUE): limit, tries. A specialisation has an entry of its own; the entry whose system is
+# /boot/builder.conf (KEY=VALUE): limit, tries. A specialisation has an entry of its own; the entry whose system is
 # TOPLEVEL is the default.
 set -eu
 default_config=$1
 boot=/boot
 limit=0
 tries=
-[ ! -r /etc/nixos-boot ] || . /etc/nixos-boot
+[ ! -r "$boot/builder.conf" ] || . "$boot/builder.conf"
 entries=$boot/loader/entries
 files=$boot/EFI/nixos
 mkdir -p "$entries" "$files"

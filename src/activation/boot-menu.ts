@@ -6,6 +6,9 @@ import type { BootEntry, BootLoader, BootMenu } from '../core/run/boot-menu.ts';
 import { parseStorePath } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
 
+/** What systemd-boot’s builder opens for writing only where it isn’t there (nixpkgs, write_loader_conf). */
+export const leftover = (bootDirectory: string): string => join(bootDirectory, 'loader/loader.tmp');
+
 const readText = (path: string) => readFile(path, 'utf8').catch(insteadOf(['ENOENT', 'ENOTDIR'], undefined));
 
 /** The menus in a boot directory; one that isn’t there is left out. A part of one that can’t be understood is no entry. */

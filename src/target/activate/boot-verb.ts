@@ -3,8 +3,7 @@
  * still boots” is a promise about the menu, and only the menu can tell.
  */
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { readBootMenus } from '../../activation/boot-menu.ts';
+import { leftover, readBootMenus } from '../../activation/boot-menu.ts';
 import { runOutside } from '../../activation/outside.ts';
 import type { SwitchResult } from '../../activation/switch.ts';
 import { complaintOf } from '../../core/complaint.ts';
@@ -33,9 +32,6 @@ export async function bootVerb(
   if (result.outcome !== 'done') return { result, fault: undefined };
   return { result, fault: judgeMenu({ before, after: await readBootMenus(bootDirectory) }, question) };
 }
-
-/** What systemd-boot’s builder opens for writing only where it isn’t there (nixpkgs, write_loader_conf). */
-export const leftover = (bootDirectory: string): string => join(bootDirectory, 'loader/loader.tmp');
 
 /** switch-to-configuration’s own. */
 const switchLock = '/run/nixos/switch-to-configuration.lock';

@@ -30,6 +30,7 @@ let
     nixmaker = [ "multi-user.target" ];
     nixmaker-activate = [ "multi-user.target" ];
     nixmaker-confirm = [ "multi-user.target" ];
+    nixmaker-deadline = [ ];
     nixmaker-store-key = lib.optional cfg.storeKey "nix-daemon.service";
     nixmaker-reboot = [ ];
     nixmaker-receipts = [ ];

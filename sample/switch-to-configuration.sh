@@ -1,73 +1,98 @@
 #!/bin/sh
-# The sample systems' switch-to-configuration: same verbs, lock, files and order as NixOS's own.
+# The sample systems' switch-to-configuration. In verbs, order, files, messages and exit codes it does what NixOS's own does
+# (nixpkgs, pkgs/by-name/sw/switch-to-configuration-ng/src/main.rs); where a machine has the real one in
+# /opt/nixos, that is run instead.
 set -eu
-toplevel=@toplevel@
-action=${1:-}
+OUT=@toplevel@
+TOPLEVEL=$OUT
+INSTALL_BOOTLOADER=$OUT/libexec/install-boot-loader
+PRE_SWITCH_CHECK=$OUT/libexec/pre-switch-checks
+SYSTEMD=/usr
+DISTRO_ID=$(sed -n 's/^ID=//p' /etc/os-release 2>/dev/null || true)
+LOCALE_ARCHIVE=
+export OUT TOPLEVEL INSTALL_BOOTLOADER PRE_SWITCH_CHECK SYSTEMD DISTRO_ID LOCALE_ARCHIVE
+[ ! -x /opt/nixos/install-boot-loader ] || INSTALL_BOOTLOADER=/opt/nixos/install-boot-loader
+[ ! -x /opt/nixos/switch-to-configuration ] || exec /opt/nixos/switch-to-configuration "$@"
 
+action=${1:-}
 case $action in
   check | boot | switch | test | dry-activate) ;;
   *)
-    echo "usage: switch-to-configuration check|boot|switch|test|dry-activate" >&2
+    cat >&2 <<'USAGE'
+Usage: switch-to-configuration [check|switch|boot|test|dry-activate]
+check:        run pre-switch checks and exit
+switch:       make the configuration the boot default and activate now
+boot:         make the configuration the boot default
+test:         activate the configuration, but don't make it the boot default
+dry-activate: show what would be done if this configuration were activated
+USAGE
     exit 1
     ;;
 esac
+export NIXOS_ACTION="$action"
 
 mkdir -p /run/nixos
-exec 8>/run/nixos/switch-to-configuration.lock
+chmod 0755 /run/nixos
+exec 8>>/run/nixos/switch-to-configuration.lock
+# EAGAIN, by which perl's die() would end.
 flock -n 8 || {
-  echo "could not acquire lock" >&2
+  echo "Could not acquire lock" >&2
   exit 11
 }
 
-[ "$action" = check ] && exit 0
-
-# Some things can't be changed while the machine runs; the boot loader may have the new system all the same.
-case $action in
-  switch | test)
-    # The real one compares every key that both systems have; the samples know one.
-    bus() { sed -n 's/.*"dbus" *: *"\([^"]*\)".*/\1/p' "$1/switch-inhibitors" 2>/dev/null || true; }
-    before=$(bus /run/current-system)
-    after=$(bus "$toplevel")
-    if [ -n "$before" ] && [ -n "$after" ] && [ "$before" != "$after" ]; then
-      echo "there are changes to critical components of the system: dbus" >&2
-      exit 1
-    fi
-    ;;
-esac
-
-# The boot entries: one for each generation of the system profile, the newest as default.
-install_boot_loader() {
-  mkdir -p /boot/loader/entries
-  for link in /nix/var/nix/profiles/system-*-link; do
-    [ -L "$link" ] || continue
-    number=${link#/nix/var/nix/profiles/system-}
-    number=${number%-link}
-    target=$(readlink "$link")
-    printf 'title NixOS\nversion Generation %s\noptions init=%s/init\n' "$number" "$target" \
-      >"/boot/loader/entries/nixos-generation-$number.conf.tmp"
-    mv "/boot/loader/entries/nixos-generation-$number.conf.tmp" "/boot/loader/entries/nixos-generation-$number.conf"
-  done
-  profile=$(readlink /nix/var/nix/profiles/system || echo none)
-  number=${profile#system-}
-  number=${number%-link}
-  printf 'default nixos-generation-%s.conf\n' "$number" >/boot/loader/loader.conf.tmp
-  mv /boot/loader/loader.conf.tmp /boot/loader/loader.conf
-}
+# All of them before anything is done, for every verb: they are told which it is.
+if [ "${NIXOS_NO_CHECK:-}" != 1 ] && ! "$PRE_SWITCH_CHECK" "$TOPLEVEL" "$action"; then
+  echo "Pre-switch checks failed" >&2
+  exit 1
+fi
+[ "$action" != check ] || exit 0
 
 case $action in
   boot | switch)
-    install_boot_loader
-    sync -f /boot
-    sync -f /nix/store
+    "$INSTALL_BOOTLOADER" "$TOPLEVEL" || {
+      echo "Failed to install bootloader" >&2
+      exit 1
+    }
     ;;
 esac
-[ "$action" = boot ] && exit 0
+[ "${NIXOS_NO_SYNC:-}" = 1 ] || sync -f /nix/store
+[ "$action" != boot ] || exit 0
+
+version() { cat "$1/init-interface-version" 2>/dev/null || true; }
+# (A machine of the samples' may have no system yet, as no NixOS has.)
+if [ -e /run/current-system ] && [ "$(version /run/current-system)" != "$(version "$TOPLEVEL")" ]; then
+  cat >&2 <<'WARNING'
+Warning: the new NixOS configuration has an ‘init’ that is
+incompatible with the current configuration.  The new configuration
+won't take effect until you reboot the system.
+
+WARNING
+  exit 100
+fi
+
+# Without a systemd there are no units: then an activation is its script.
+if [ -d /run/systemd/system ]; then
+  . "$OUT/libexec/switch-units"
+  plan_units
+else
+  plan_units() { :; }
+  stop_units() { :; }
+  start_units() { :; }
+fi
+
+code=0
 if [ "$action" = dry-activate ]; then
-  echo "would activate the configuration in $toplevel"
+  [ ! -d /run/systemd/system ] || tell_units
+  echo "would activate the configuration..." >&2
+  "$OUT/dry-activate" "$OUT" || true
   exit 0
 fi
 
+stop_units
 echo "activating the configuration..." >&2
-ln -sfn "$toplevel" /run/.current-system.new
-mv -T /run/.current-system.new /run/current-system
-echo "the system is now: $(cat "$toplevel/etc/motd")" >&2
+"$OUT/activate" "$OUT" || {
+  echo "Failed to run activate script" >&2
+  code=2
+}
+start_units
+exit "$code"

@@ -9,6 +9,12 @@
   inhibitors ? "{}",
   # Other systems to choose from, by name.
   specialisation ? { },
+  # Text of unit files, by name, besides the targets that every system has.
+  units ? { },
+  # Shell lines of the activation script, before /run/current-system is the new one.
+  activationScript ? "",
+  # Changes where systemd can't become the new one while it runs (system.build.toplevel's init-interface-version).
+  initInterface ? "2",
 }:
 let
   # Builders use this machine's own shell and coreutils: the flake has no inputs to take them from.
@@ -42,6 +48,29 @@ let
     ];
   };
 
+  # As systemd ships them. NixOS has all units in /etc/systemd/system, and so a switch starts the targets that are active.
+  targets = {
+    "multi-user.target" = ''
+      [Unit]
+      Description=Multi-User System
+      Requires=basic.target
+      Conflicts=rescue.service rescue.target
+      After=basic.target rescue.service rescue.target
+      AllowIsolate=yes
+    '';
+    "boot-complete.target" = ''
+      [Unit]
+      Description=Boot Completion Check
+      Requires=sysinit.target
+      After=sysinit.target
+    '';
+    "sysinit-reactivation.target" = ''
+      [Unit]
+      Description=Reactivate sysinit units
+    '';
+  };
+  unitFiles = targets // units;
+
   etc = mkDerivation {
     name = "etc-${hostName}";
     inherit motd hostName;
@@ -49,7 +78,10 @@ let
     args = [
       "-euc"
       ''
-        mkdir -p $out/etc
+        mkdir -p $out/etc/systemd/system
+        ${builtins.concatStringsSep "\n" (
+          map (name: "cp ${builtins.toFile "unit" unitFiles.${name}} \"$out/etc/systemd/system/${name}\"") (builtins.attrNames unitFiles)
+        )}
         cp $motdPath $out/etc/motd
         echo $hostName >$out/etc/hostname
       ''
@@ -60,14 +92,19 @@ let
     name = "nixos-system-${hostName}-${version}";
     inherit base etc;
     switchToConfiguration = ./switch-to-configuration.sh;
-    inherit inhibitors;
+    switchUnits = ./switch-units.sh;
+    preSwitchChecks = ./pre-switch-checks.sh;
+    installBootLoader = ./install-boot-loader.sh;
+    activate = ./activate.sh;
+    inherit inhibitors activationScript initInterface;
+    passAsFile = [ "activationScript" ];
     variants = builtins.concatStringsSep " " (
       map (name: "${name} ${specialisation.${name}.config.system.build.toplevel}") (builtins.attrNames specialisation)
     );
     args = [
       "-euc"
       ''
-        mkdir -p $out/bin
+        mkdir -p $out/bin $out/libexec
         ln -s $base/lib/kernel $out/kernel
         ln -s $base/lib/initrd $out/initrd
         ln -s $base/lib/modules $out/kernel-modules
@@ -80,8 +117,14 @@ let
         while [ $# -gt 0 ]; do mkdir -p $out/specialisation; ln -s $2 $out/specialisation/$1; shift 2; done
         # What stage 2 of NixOS does: tells what was booted, activates it, and starts systemd.
         printf '#!/bin/sh\nmountpoint -q /run || mount -t tmpfs -o mode=755,nosuid,nodev run /run\nln -sfn %s /run/booted-system\nln -sfn %s /run/current-system\nexec /usr/lib/systemd/systemd "$@"\n' $out $out >$out/init
+        printf '%s' "$initInterface" >$out/init-interface-version
         sed "s|@toplevel@|$out|g" $switchToConfiguration >$out/bin/switch-to-configuration
-        chmod +x $out/init $out/bin/switch-to-configuration
+        cp $switchUnits $out/libexec/switch-units
+        cp $preSwitchChecks $out/libexec/pre-switch-checks
+        cp $installBootLoader $out/libexec/install-boot-loader
+        sed "/^set -eu$/r $activationScriptPath" $activate >$out/activate
+        printf '#!/bin/sh\nexit 0\n' >$out/dry-activate
+        chmod +x $out/init $out/activate $out/dry-activate $out/bin/* $out/libexec/*
       ''
     ];
   };

@@ -79,7 +79,11 @@ async function demo(place: string): Promise<void> {
     show(must(await target.verb('status')).stdout.split('\n\n')[0] ?? '');
     show('');
     show(must(await target.verb('history')).stdout);
-    const motd = await target.run(['cat', '/run/current-system/etc/motd', '/boot/loader/loader.conf']);
+    const motd = await target.run([
+      'sh',
+      '-c',
+      'cat /run/current-system/etc/motd; grep -h ^version /boot/loader/entries/*',
+    ]);
     show(`\nmotd and boot loader: ${must(motd).stdout.replaceAll('\n', ' ')}`);
     if (!motd.stdout.includes('Release 2') || (await target.profile()) !== 'system-2-link')
       throw new Error('the machine is not at release 2');

@@ -26,6 +26,10 @@ export interface SwitchResult {
   readonly output: readonly string[];
 }
 
+/** Of the journal, for one switch. */
+const linesRead = 5000;
+let unitsStarted = 0;
+
 const lockRetries = 20;
 const lockPause = 3000;
 
@@ -53,7 +57,7 @@ export async function runSwitch(
   for (let attempt = 1; ; attempt++) {
     const result = await (activation.mode === 'direct'
       ? runDirectly(activation, toplevel, verb)
-      : runAlone(activation, { toplevel, verb, attempt }));
+      : runAlone(activation, { toplevel, verb }));
     if (result.outcome !== 'lock-held' || attempt > lockRetries) return result;
     await activation.clock.sleep(lockPause);
   }
@@ -68,13 +72,12 @@ async function runDirectly(
     cwd: '/',
     timeout: deadline,
   });
-  const output = [...result.stdout.split('\n').filter((l) => l !== ''), ...result.stderrTail];
+  const heard = [...result.stdout.split('\n').filter((l) => l !== ''), ...result.stderrTail];
+  const said = result.startError === undefined ? heard : [messageOf(result.startError)];
   return {
-    outcome: classifySwitch(result),
+    outcome: classifySwitch({ ...result, said }),
     exitCode: result.exitCode,
-    output: (result.startError === undefined ? output : [messageOf(result.startError)]).slice(
-      -limits.outputLines,
-    ),
+    output: said.slice(-limits.outputLines),
   };
 }
 
@@ -84,7 +87,7 @@ async function runDirectly(
  */
 async function runAlone(
   activation: Activation,
-  request: { toplevel: StorePath; verb: SwitchVerb; attempt: number },
+  request: { toplevel: StorePath; verb: SwitchVerb },
 ): Promise<SwitchResult> {
   const args = [
     'list-units',
@@ -112,10 +115,11 @@ async function runAlone(
  */
 async function runAsUnit(
   { run, transaction, deadline }: Activation,
-  { toplevel, verb, attempt }: { toplevel: StorePath; verb: SwitchVerb; attempt: number },
+  { toplevel, verb }: { toplevel: StorePath; verb: SwitchVerb },
 ): Promise<SwitchResult> {
-  // The process id: a process that was killed and started again must not meet its own earlier unit's name.
-  const unit = `nixmaker-switch-${transaction}-${verb}-${attempt}-${process.pid}`;
+  // The process id: a process that was killed and started again must not meet its own earlier unit's name. The count: a
+  // rollback runs the same verb again, and what that says must not be taken for what the first has said.
+  const unit = `nixmaker-switch-${transaction}-${verb}-${++unitsStarted}-${process.pid}`;
   const args = ['--collect', '--no-ask-password', '--wait', '--service-type=exec', `--unit=${unit}`];
   const properties = ['--property=WorkingDirectory=/', `--property=RuntimeMaxSec=${deadline / 1000}`];
   const environment = ['--setenv=LOCALE_ARCHIVE', '--setenv=NIXOS_INSTALL_BOOTLOADER'];
@@ -129,15 +133,18 @@ async function runAsUnit(
       `systemd-run can’t be started: ${messageOf(result.startError)}`,
     );
   }
+  // The unit's own processes only: with `--unit` systemd's "Failed with result" would be the last word. More lines than are
+  // kept: what failed is told before the status of each unit.
   const journal = await run('journalctl', [
-    ...['--unit', unit, '--output=cat', '--no-pager', `--lines=${limits.outputLines}`],
+    ...[`_SYSTEMD_UNIT=${unit}.service`, '--output=cat', '--no-pager', `--lines=${linesRead}`],
   ]);
   const said = journal.exitCode === 0 ? journal.stdout.split('\n').filter((l) => l !== '') : [];
   // systemd-run passes on the exit code of what it ran; that its time was up, it only says.
   const timedOut = result.stderrTail.some((line) => line.includes('Finished with result: timeout'));
+  const heard = said.length > 0 ? said : result.stderrTail;
   return {
-    outcome: classifySwitch({ exitCode: result.exitCode, timedOut }),
+    outcome: classifySwitch({ exitCode: result.exitCode, timedOut, said: heard }),
     exitCode: result.exitCode,
-    output: (said.length > 0 ? said : result.stderrTail).slice(-limits.outputLines),
+    output: heard.slice(-limits.outputLines),
   };
 }

@@ -409,6 +409,12 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The new system could not be activated; the previous one was put back.',
     next: 'Read the messages of switch-to-configuration in the report; bring a corrected bundle.',
   },
+  'no-boot-entry': {
+    exit: fault,
+    touched: true,
+    what: 'The boot menu did not hold both the new system and the one to go back to; the previous one was put back.',
+    next: 'Let the boot loader keep at least two entries (`boot.loader.*.configurationLimit`), then bring a bundle with a higher sequence.',
+  },
   'configuration-unusable': {
     exit: fault,
     touched: true,

@@ -106,6 +106,7 @@ export type FaultCode =
   | 'host-key-changed'
   | 'no-medium'
   | 'activation-failed'
+  | 'no-boot-entry'
   | 'configuration-unusable'
   | 'health-failed'
   | 'check-failed'

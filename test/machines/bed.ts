@@ -28,15 +28,15 @@ function controlGroups(): string {
   return existsSync('/sys/fs/cgroup/cgroup.controllers') ? '/sys/fs/cgroup' : '/sys/fs/cgroup/unified';
 }
 
-/** Boots a machine; `folder` is for its disk, which lies in memory. */
-export async function startBed(folder: string): Promise<Bed> {
+/** Boots a machine; `folder` is for its disk, which lies in memory. @param shown more of this machine, read-only: FILE:PLACE */
+export async function startBed(folder: string, shown: readonly string[] = []): Promise<Bed> {
   const tree = process.env.NIXMAKER_BED;
   if (tree === undefined)
     throw new Error('NIXMAKER_BED is not set: run this test with scripts/test, on Debian');
   const node = dirname(dirname(realpathSync(process.execPath)));
   // Not at their own places, which a service with ProtectHome= may not see.
   // As it is installed: its unit forbids the compilers that sources would need.
-  const binds = [`${compiled}:${compiledAt}`, `${node}:/opt/node`];
+  const binds = [`${compiled}:${compiledAt}`, `${node}:/opt/node`, ...shown];
   const child = spawn(
     'setpriv',
     ['--pdeathsig', 'TERM', join(checkout, 'test/machines/bed'), folder, ...binds],

@@ -6,6 +6,7 @@ export const units = [
   'nixmaker-activate.path',
   'nixmaker-activate.service',
   'nixmaker-confirm.service',
+  'nixmaker-deadline.service',
   'nixmaker-reboot.service',
 ];
 

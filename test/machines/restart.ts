@@ -1,8 +1,9 @@
 /** What a restart does to a machine in a sandbox: /run is empty, and the boot loader’s default has been booted. */
 
 import assert from 'node:assert/strict';
-import { readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { readdir, readlink, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { defaultSystem, offeredSystems } from './boot-menu.ts';
 import { asBootedMain } from './compiled.ts';
 import type { Ran } from './program.ts';
 import type { Target } from './sandboxed-target.ts';
@@ -12,10 +13,11 @@ export async function restart(target: Target, generation?: number): Promise<stri
   const at = (path: string) => join(target.root, path);
   for (const name of await readdir(at('run')))
     await rm(join(at('run'), name), { recursive: true, force: true });
-  const loader = await readFile(at('boot/loader/loader.conf'), 'utf8');
-  const chosen = generation ?? /nixos-generation-(\d+)\.conf/.exec(loader)?.[1];
-  const entry = await readFile(at(`boot/loader/entries/nixos-generation-${chosen}.conf`), 'utf8');
-  const system = /init=(\S+)\/init/.exec(entry)?.[1] ?? '';
+  const chosen =
+    generation === undefined
+      ? await defaultSystem(target.root)
+      : await readlink(at(`nix/var/nix/profiles/system-${generation}-link`));
+  const system = (await offeredSystems(target.root)).find((s) => s === chosen) ?? '';
   const booted = await target.run(['test', '-x', `${system}/init`]);
   assert.equal(booted.code, 0, `the boot loader’s choice, ${system}, can’t be booted`);
   await symlink(system, at('run/booted-system'));

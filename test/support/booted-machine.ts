@@ -1,9 +1,9 @@
 /** A machine in a sandbox that is restarted: its boots by number, and what is installed, would boot and runs. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { readFloor } from '../../src/state/floor.ts';
+import { defaultSystem } from '../machines/boot-menu.ts';
 import { asBooted, restart } from '../machines/restart.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { plainHost, type Workshop } from './fleet.ts';
@@ -48,10 +48,9 @@ export class BootedMachine {
     const { target } = this;
     const motd = async (system: string) =>
       /release (\S+)|^(\S+)$/.exec((await target.run(['cat', `${system}/etc/motd`])).stdout.trim())?.[0];
-    const loader = await readFile(join(target.root, 'boot/loader/loader.conf'), 'utf8');
     return {
       installed: await motd('/nix/var/nix/profiles/system'),
-      default: await motd(`/nix/var/nix/profiles/system-${/generation-(\d+)/.exec(loader)?.[1]}-link`),
+      default: await motd((await defaultSystem(target.root)) ?? 'none'),
       runs: await motd('/run/current-system'),
       floor: (await readFloor(target.stateDirectory)).floor?.sequence,
     };
@@ -103,7 +102,6 @@ export class BootedMachines {
       host: 'web',
       trustedKeys: [this.#shop.keys.publicKey],
       policy: { operation: 'boot', operations: ['switch', 'boot', 'test'], ...policy },
-      settings: { bootDirectory: join(root, 'kernels') },
       ...(copyOf === undefined ? {} : { copyOf }),
     });
     this.#made.push(target);

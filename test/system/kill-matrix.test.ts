@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { isAtRest, type State, states } from '../../src/core/run/lifecycle.ts';
 import { bedNode, startBed } from '../machines/bed.ts';
+import { printDefaultSystem } from '../machines/boot-menu.ts';
 import { compiledHeld, compiledMain } from '../machines/compiled.ts';
 import { heldUnitFiles } from '../machines/held-units.ts';
 import { inSample } from '../support/cases.ts';
@@ -147,7 +148,7 @@ for (const [i, given] of cases.entries()) {
     const last = lines.findLast((line) => line.sequence === (i + 1) * 10 + 1);
     const [running = '', installed, starts] = (
       await bed.sh(
-        'readlink /run/current-system; readlink -f /nix/var/nix/profiles/system; n=$(sed -n "s/.*generation-\\([0-9]*\\).*/\\1/p" /boot/loader/loader.conf); readlink "/nix/var/nix/profiles/system-$n-link"',
+        `readlink /run/current-system; readlink -f /nix/var/nix/profiles/system; ${printDefaultSystem}`,
       )
     ).split('\n');
     const motd = (await bed.sh('cat "$1/etc/motd"', installed ?? '')).trim();

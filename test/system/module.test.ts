@@ -69,6 +69,7 @@ test('the units are quiet under systemd-analyze verify, and as shut in as those 
     ['nixmaker.service', 1.5],
     ['nixmaker-activate.service', 2],
     ['nixmaker-confirm.service', 2],
+    ['nixmaker-deadline.service', 2],
   ] as const) {
     const text = await bed.sh('systemd-analyze security --no-pager "$1" || true', unit);
     assert.ok(Number(/Overall exposure level for \S+: ([0-9.]+)/.exec(text)?.[1]) <= most, text);

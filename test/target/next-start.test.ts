@@ -1,6 +1,5 @@
 /** What a switch leaves to the next start, and what keeps a system from being installed at all. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { asBootedMain } from '../machines/compiled.ts';
 import { apart } from '../machines/program.ts';
@@ -127,7 +126,7 @@ test('a system that does not know `check` yet is installed without', async () =>
 test('where the boot loader has no room for another kernel, nothing is installed', async () => {
   const machine = await machines.make('boot-room');
   const { target } = machine;
-  const kernels = join(target.root, 'kernels');
+  const kernels = '/boot';
   const command = [process.execPath, asBootedMain, 'boot-1', target.settingsFile, 'boot', bundles.b];
   const mountThen = 'mkdir -p "$1"; mount -t tmpfs -o size=512k kernels "$1"; shift; exec "$@"';
   const ran = await target.run([...apart, 'sh', '-euc', mountThen, 'sh', kernels, ...command]);

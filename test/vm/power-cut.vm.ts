@@ -9,6 +9,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { isEnd, type State } from '../../src/core/run/lifecycle.ts';
+import { printDefaultSystem } from '../machines/boot-menu.ts';
 import { compiledNode } from '../machines/compiled.ts';
 import { nixSystem } from '../machines/program.ts';
 import { copyDisk, Vm } from '../machines/vm.ts';
@@ -139,7 +140,7 @@ async function restOf(vm: Vm) {
   await vm.until(
     `journalctl --boot --no-pager --output=cat --unit nixmaker | grep -q agent-ready && ! ls ${inbox}/*.tar 2>/dev/null`,
   );
-  const read = `readlink /run/current-system; readlink -f /nix/var/nix/profiles/system; sed -n 's/.*generation-\\([0-9]*\\).*/\\1/p' /boot/loader/loader.conf | sed 's|.*|/nix/var/nix/profiles/system-&-link|' | xargs readlink; cut -d' ' -f1 /run/current-system/etc/motd; grep '"sequence":11' ${journal} | tail -n 1 | grep -o '"state":"[a-z-]*"' || echo none`;
+  const read = `readlink /run/current-system; readlink -f /nix/var/nix/profiles/system; ${printDefaultSystem}; cut -d' ' -f1 /run/current-system/etc/motd; grep '"sequence":11' ${journal} | tail -n 1 | grep -o '"state":"[a-z-]*"' || echo none`;
   const [running, installed, starts, motd, last] = (await vm.sh(read)).trim().split('\n');
   return { running, installed, starts, motd, last: last?.replaceAll('"', '').replace('state:', '') };
 }

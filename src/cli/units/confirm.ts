@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import type { Occasion } from '../../target/activate/judge-pending.ts';
@@ -7,24 +7,27 @@ import { print, printJson, printToStderr, runVerb, serviceLog } from '../termina
 
 interface ConfirmOptions extends TargetOptions {
   readonly atStart?: boolean;
+  readonly atDeadline?: boolean;
 }
 
 export function defineConfirm(program: Command): void {
   const command = program
     .command('confirm')
     .description('after a restart: check the new system and keep it, or go back')
-    .option('--at-start', 'as nixmaker-confirm.service does it: a person may have to confirm as well');
+    .option('--at-start', 'as nixmaker-confirm.service does it: a person may have to confirm as well')
+    .addOption(new Option('--at-deadline', 'as nixmaker-deadline.service does it').hideHelp());
   addTargetOptions(command).action((options: ConfirmOptions) => runVerb(() => confirm(options), options));
 }
 
 async function confirm(options: ConfirmOptions): Promise<number> {
   const { openAsRootToUndo } = await import('../target/open.ts');
-  const { confirmAtStart, confirmByHand } = await import('../../target/root/confirm.ts');
+  const { confirmAtDeadline, confirmAtStart, confirmByHand } = await import('../../target/root/confirm.ts');
   const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
-  const occasion: Occasion = options.atStart === true ? 'start' : 'operator';
+  const occasion = occasionOf(options);
   const emit = await logFor(occasion, options);
   const { machine, problem } = await openAsRootToUndo(options, emit, 'confirm');
-  const receipt = await (occasion === 'start' ? confirmAtStart(machine) : confirmByHand(machine));
+  const judge = { start: confirmAtStart, deadline: confirmAtDeadline, operator: confirmByHand }[occasion];
+  const receipt = await judge(machine);
   if (receipt === undefined) {
     if (problem !== undefined) throw problem;
     if (options.json === true) printJson({ schema: 1, ok: true, pending: false });
@@ -33,10 +36,16 @@ async function confirm(options: ConfirmOptions): Promise<number> {
   }
   if (options.json === true) printJson(receipt);
   else print(receiptText(receipt));
-  return receipt.state === 'rolling-back' ? exitCodes.fault : exitOf(receipt);
+  // At the deadline going back is what was asked for; at a start the boot loader must not take the entry for good.
+  if (receipt.state === 'rolling-back')
+    return occasion === 'deadline' ? exitCodes.done : exitCodes.fault;
+  return exitOf(receipt);
 }
 
+const occasionOf = ({ atStart, atDeadline }: ConfirmOptions): Occasion =>
+  atStart === true ? 'start' : atDeadline === true ? 'deadline' : 'operator';
+
 async function logFor(occasion: Occasion, { verbose = false }: ConfirmOptions) {
-  if (occasion === 'start') return serviceLog(verbose);
+  if (occasion !== 'operator') return serviceLog(verbose);
   return (await import('../../report/console-log.ts')).makeConsoleLog(printToStderr, verbose);
 }

@@ -1,10 +1,11 @@
 /** From a valid toplevel to `profile-set`: what to go back to, what the system itself says, who has to agree; then steps.ts. */
 import { listFailedUnits } from '../../activation/health.ts';
-import { checkBootRoom, findSpecialisation } from '../../activation/inspect.ts';
+import { checkBootRoom, findInhibitors, findSpecialisation } from '../../activation/inspect.ts';
 import { guardSystem } from '../../activation/switch.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
+import { failedCheck, reasonIn } from '../../core/run/switch-outcome.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { describeDiff } from '../../report/diff.ts';
@@ -88,13 +89,30 @@ async function askSystem(
   if (outcome === 'done') return;
   if (outcome === 'lock-held') throw new NixmakerError('busy', 'another switch is under way');
   // Systems older than `check` (NixOS 25.05) say how they are to be used; they check when they switch.
-  if (outcome === 'not-activated' && output.some((line) => /usage/i.test(line))) return;
+  if (outcome === 'not-finished' && output.some((line) => /usage/i.test(line))) return;
+  if (await isForNextStart(machine, request.toplevel, failedCheck(output))) return;
   request.transaction.learn({ output });
-  const said = output.at(-1);
+  const said = reasonIn(output);
   throw new NixmakerError(
     'check-failed',
     `switch-to-configuration check: ${outcome} (exit ${exitCode ?? 'none'})${said === undefined ? '' : `: ${messageOf(said)}`}`,
   );
+}
+
+/**
+ * NixOS's own pre-switch check that fails `check` where something can't be changed while the machine runs. `boot` passes it, and so the
+ * new system can be left to the next start. (Checks that come after it in the order of their names are made by `boot`.)
+ */
+const inhibitorsCheck = 'switchInhibitors';
+
+async function isForNextStart(
+  { settings }: Pick<Machine, 'settings'>,
+  toplevel: StorePath,
+  failed: string | undefined,
+): Promise<boolean> {
+  if (failed !== inhibitorsCheck) return false;
+  const running = await readSystemLink(settings.currentSystem);
+  return running !== undefined && (await findInhibitors(running, toplevel)).length > 0;
 }
 
 /** `test` and `dry-activate` touch neither profile nor boot loader, and leave the floor where it is. */

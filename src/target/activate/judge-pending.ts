@@ -18,8 +18,8 @@ import { rollBack } from './roll-back.ts';
 import { type Activation, commit } from './steps.ts';
 import { requireUsable } from './usable.ts';
 
-/** Who asks: the start of the machine (and the end of the time a person had), or that person. */
-export type Occasion = 'start' | 'operator';
+/** Who asks: the start of the machine, the end of the time a person had, or that person. */
+export type Occasion = 'start' | 'deadline' | 'operator';
 
 /**
  * The lock must be held. @returns the receipt of the run, or undefined where there is nothing to judge (yet)
@@ -31,6 +31,7 @@ export async function judgePending(machine: Machine, occasion: Occasion): Promis
   if (record === undefined || toplevel === undefined) return undefined;
   const plan = await planFor(machine, record);
   if (plan === 'wait' && !(occasion === 'operator' && record.askedIn === machine.bootId)) return undefined;
+  if (occasion === 'deadline' && plan !== 'not-confirmed') return undefined;
   const transaction = Transaction.resume(machine, record, []);
   transaction.emit('confirm-plan', { plan });
   const request: Activation = { transaction, toplevel, operation: operationOf(record) };
@@ -54,6 +55,13 @@ export async function judgePending(machine: Machine, occasion: Occasion): Promis
     return ask(machine, transaction);
   await transaction.advance('healthy');
   return commit(machine, request);
+}
+
+/** Whether there is anything to judge at a start; asked without the lock, which a run of this boot may hold. */
+export async function hasToJudge(machine: Pick<Machine, 'bootId' | 'clock' | 'settings'>): Promise<boolean> {
+  const { records } = await readJournal(machine.settings.stateDirectory);
+  const record = findPending(records);
+  return record !== undefined && (await planFor(machine, record)) !== 'wait';
 }
 
 async function planFor(machine: Pick<Machine, 'bootId' | 'clock' | 'settings'>, record: JournalRecord) {
@@ -80,7 +88,7 @@ async function ask(machine: Machine, transaction: Transaction): Promise<Receipt>
   // First the clock, then the record: were it the other way round, a kill in between would leave no deadline.
   if (machine.settings.activation === 'systemd') {
     await startUnitLater(machine.run, {
-      service: 'nixmaker-confirm.service',
+      service: 'nixmaker-deadline.service',
       seconds: within + 1,
       timer: `nixmaker-confirm-deadline-${transaction.id}`,
     });

@@ -4,10 +4,12 @@
  * broken one can make later boot loader installations fail.
  */
 import { findInhibitors } from '../../activation/inspect.ts';
-import type { SwitchVerb } from '../../activation/switch.ts';
+import type { SwitchResult } from '../../activation/switch.ts';
 import { startUnit } from '../../activation/units.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { describeFault } from '../../core/run/boot-menu.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
+import { reasonIn } from '../../core/run/switch-outcome.ts';
 import type { Operation } from '../../core/schema.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import {
@@ -15,10 +17,12 @@ import {
   listGenerations,
   readProfile,
   readSystemLink,
+  setProfile,
   switchGeneration,
 } from '../../nix/profile.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
+import { bootVerb } from './boot-verb.ts';
 import { switchVerb } from './switch-verb.ts';
 
 export interface Rollback {
@@ -43,6 +47,7 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
     'not-confirmed',
     'no-space',
     'nix-unavailable',
+    'no-boot-entry',
   ];
   const code =
     cause instanceof NixmakerError && known.includes(cause.code) ? cause.code : 'activation-failed';
@@ -84,7 +89,7 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
     if (moved) await attempt(() => switchGeneration(machine.nix, { profile, generation }));
     await attempt(() => deleteOurs(machine, transaction, generation));
     if (moved || transaction.reached('boot-entry'))
-      await attempt(() => runVerb(machine, { transaction, toplevel: previous }, 'boot'));
+      await attempt(() => restoreMenu(machine, transaction, previous));
   }
   const live = await systemToRun(machine, { transaction, operation });
   if (live !== undefined) {
@@ -133,13 +138,44 @@ async function systemToRun(
   return (await findInhibitors(running, previous)).length === 0 ? previous : undefined;
 }
 
+/** The menu has the previous system, as its default. Where its generation is older than the menu is long, it gets a new one. */
+async function restoreMenu(
+  machine: Pick<Machine, 'clock' | 'nix' | 'run' | 'settings'>,
+  transaction: Transaction,
+  previous: StorePath,
+): Promise<void> {
+  const offered = [previous, parseStorePath(transaction.known.toplevel ?? '')];
+  const boot = async () => {
+    const { result, fault } = await bootVerb(machine, transaction, { next: previous, offered });
+    requireDone(result, `${previous} boot`, ['done']);
+    return fault;
+  };
+  let fault = await boot();
+  if (fault?.kind === 'new-is-missing') {
+    await setProfile(machine.nix, { profile: machine.settings.profile, toplevel: previous });
+    fault = await boot();
+  }
+  if (fault !== undefined) throw new NixmakerError('rollback-failed', describeFault(fault));
+}
+
 async function runVerb(
   machine: Pick<Machine, 'clock' | 'run' | 'settings'>,
   system: { transaction: Transaction; toplevel: StorePath },
-  verb: SwitchVerb,
+  verb: 'switch' | 'test',
 ): Promise<void> {
-  const { outcome } = await switchVerb(machine, system, verb);
-  const good =
-    outcome === 'done' || (verb !== 'boot' && (outcome === 'units-failed' || outcome === 'reboot-needed'));
-  if (!good) throw new NixmakerError('rollback-failed', `${system.toplevel} ${verb}: ${outcome}`);
+  const result = await switchVerb(machine, system, verb);
+  requireDone(result, `${system.toplevel} ${verb}`, ['done', 'units-failed', 'reboot-needed']);
+}
+
+function requireDone(
+  { outcome, output }: SwitchResult,
+  what: string,
+  good: readonly SwitchResult['outcome'][],
+): void {
+  if (good.includes(outcome)) return;
+  const said = reasonIn(output);
+  throw new NixmakerError(
+    'rollback-failed',
+    `${what}: ${outcome}${said === undefined ? '' : `: ${messageOf(said)}`}`,
+  );
 }

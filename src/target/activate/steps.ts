@@ -4,16 +4,20 @@
  * Invariants: every transition is on disk before its effect, together with what to go back to; every effect may run twice;
  * the old system keeps its generation and its boot entry until the new one is committed.
  */
+
 import { findInhibitors, findStartChanges, specialisationOf } from '../../activation/inspect.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
+import { describeFault } from '../../core/run/boot-menu.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
-import type { StorePath } from '../../core/store-path.ts';
+import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import { readProfile, readSystemLink, setProfile, switchGeneration } from '../../nix/profile.ts';
 import { raiseFloor } from '../../state/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 import { supersedePending } from '../machine/pending.ts';
 import type { Transaction } from '../machine/transaction.ts';
+import { bootVerb } from './boot-verb.ts';
 import { requireHealth } from './health.ts';
 import { rollBack } from './roll-back.ts';
 import { accept, switchVerb } from './switch-verb.ts';
@@ -60,7 +64,7 @@ async function oneStep(machine: Machine, request: Activation): Promise<'restart-
       return undefined;
     }
     case 'boot-entry': {
-      accept(transaction, await switchVerb(machine, request, 'boot'), ['done']);
+      await installBootLoader(machine, request);
       if (operation === 'boot') return 'restart-first';
       const running = await readSystemLink(currentSystem);
       const inhibitors = running === undefined ? [] : await findInhibitors(running, toplevel);
@@ -75,7 +79,9 @@ async function oneStep(machine: Machine, request: Activation): Promise<'restart-
     }
     case 'switched': {
       const system = await variantOf(request);
-      const result = await switchVerb(machine, { transaction, toplevel: system }, 'switch');
+      // The boot builder makes the default of whichever system it is run for: the menu has the plain one by now.
+      const verb = system === toplevel ? 'switch' : 'test';
+      const result = await switchVerb(machine, { transaction, toplevel: system }, verb);
       accept(transaction, result, ['done', 'units-failed', 'reboot-needed']);
       if (result.outcome === 'reboot-needed') return 'restart-first';
       await transaction.advance('healthy');
@@ -84,6 +90,23 @@ async function oneStep(machine: Machine, request: Activation): Promise<'restart-
     default:
       throw new NixmakerError('internal', `an activation can’t be in the state ${transaction.state}`);
   }
+}
+
+/** @throws NixmakerError `no-boot-entry`, `activation-failed` */
+async function installBootLoader(machine: Machine, { transaction, toplevel }: Activation): Promise<void> {
+  const previous = parseStorePath(transaction.known.previousToplevel ?? '');
+  const question = { next: toplevel, previous, offered: [previous] };
+  const first = await bootVerb(machine, transaction, question);
+  accept(transaction, first.result, ['done']);
+  if (first.fault === undefined) return;
+  if (first.fault.kind !== 'new-is-missing' || transaction.known.targetGeneration === undefined)
+    throw new NixmakerError('no-boot-entry', describeFault(first.fault));
+  // A generation that a person chose may be older than the menu is long. As the newest it is in it.
+  await setProfile(machine.nix, { profile: machine.settings.profile, toplevel });
+  transaction.learn(given({ generation: (await readProfile(machine.settings.profile)).generation }));
+  const second = await bootVerb(machine, transaction, question);
+  accept(transaction, second.result, ['done']);
+  if (second.fault !== undefined) throw new NixmakerError('no-boot-entry', describeFault(second.fault));
 }
 
 /** The system, or, where a specialisation of the old one runs, the new system’s of the same name. */

@@ -1,6 +1,7 @@
 /** Running a verb of a system’s switch-to-configuration on behalf of a run. */
 import { runSwitch, type SwitchResult, type SwitchVerb } from '../../activation/switch.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { reasonIn } from '../../core/run/switch-outcome.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
@@ -31,8 +32,8 @@ export function accept(
 ): void {
   transaction.learn({ output: result.output });
   if (!good.includes(result.outcome)) {
-    const last = result.output.at(-1);
-    const said = last === undefined ? '' : `: ${messageOf(last)}`;
+    const reason = reasonIn(result.output);
+    const said = reason === undefined ? '' : `: ${messageOf(reason)}`;
     const exit = result.exitCode ?? 'none';
     throw new NixmakerError(
       'activation-failed',

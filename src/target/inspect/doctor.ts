@@ -1,8 +1,8 @@
 /** What is wrong on this machine, or soon will be, before a bundle finds out. Reads only. */
 import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
-import { findInhibitors, findStartChanges } from '../../activation/inspect.ts';
+import { findInhibitors } from '../../activation/inspect.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { timeFloorOf } from '../../core/run/floor.ts';
 import { namesInForeign, withForeign } from '../../files/foreign.ts';
@@ -12,27 +12,15 @@ import { isRecentNix, nixSetting, nixVersion, pingStore } from '../../nix/settin
 import { storeFolder } from '../../nix/store.ts';
 import { readJournal } from '../../state/journal.ts';
 import { readUnverified } from '../../state/unverified.ts';
-import { runsSystem } from '../machine/facts.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
 import type { Machine } from '../machine/machine.ts';
-import { findPending } from '../machine/pending.ts';
+import { checkBoot, checkSystem } from './boot.ts';
+import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
 import { findKeyDifferences } from './nix-keys.ts';
 
-export interface Diagnosis {
-  readonly check: string;
-  /** `bad`: no bundle can be taken, or not safely. `look`: it works, and somebody should know. */
-  readonly verdict: 'ok' | 'look' | 'bad';
-  readonly what: string;
-  /** What to do; only where there is something to be done. */
-  readonly next?: string;
-}
+export type { Diagnosis } from './found.ts';
 
-type Found = Omit<Diagnosis, 'check'>;
 type Check = (machine: Machine) => Promise<Found>;
-
-const ok = (what: string): Found => ({ verdict: 'ok', what });
-const look = (what: string, next: string): Found => ({ verdict: 'look', what, next });
-const bad = (what: string, next: string): Found => ({ verdict: 'bad', what, next });
 
 /** In the order in which a bundle would meet them. Settings, policy and keys were read when the machine was opened. */
 const checks: Readonly<Record<string, Check>> = {
@@ -203,47 +191,6 @@ async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): 
   if (freeBytes < policy.limits.freeBytes + 1024 ** 3) return look(`${what}: a system may not fit`, next);
   if (freeInodes > 0 && freeInodes < 20_000) return look(`only ${freeInodes} inodes left`, next);
   return ok(what);
-}
-
-async function checkBoot({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
-  const place = settings.bootDirectory;
-  const [boot, root] = await Promise.all([stat(place).catch(() => undefined), stat('/')]);
-  if (boot === undefined) return look(`${place} is not there`, 'Mount it, or set `bootDirectory`.');
-  if (boot.dev === root.dev) return ok(`${place} is part of the root file system`);
-  const { freeBytes } = await spaceAt(place);
-  const mebibytes = Math.floor(freeBytes / 1024 ** 2);
-  return mebibytes >= 100
-    ? ok(`${mebibytes} MiB free`)
-    : look(
-        `${mebibytes} MiB free: a kernel may not fit`,
-        'Lower `boot.loader.*.configurationLimit` and switch.',
-      );
-}
-
-async function checkSystem({
-  settings,
-  floorDirectory,
-}: Pick<Machine, 'settings' | 'floorDirectory'>): Promise<Found> {
-  const [running, booted, { toplevel }, { records }] = await Promise.all([
-    readSystemLink(settings.currentSystem),
-    readSystemLink(settings.bootedSystem),
-    readProfile(settings.profile),
-    readJournal(floorDirectory),
-  ]);
-  if (toplevel === undefined)
-    return look('the profile has no generation yet', 'Take a bundle, or switch once.');
-  const pending = findPending(records);
-  if (pending !== undefined)
-    return look(`${pending.toplevel} waits for a restart or a word`, 'Restart, or `nixmaker confirm`.');
-  if (!(await runsSystem(running, toplevel)))
-    return look(
-      'what runs is not what is installed, and no run of ours waits: somebody switched by hand',
-      'See `nixmaker diff`.',
-    );
-  const changes = await findStartChanges(booted, toplevel);
-  return changes.length === 0
-    ? ok('what is installed runs')
-    : look(`only a restart brings ${changes.join(', ')}`, 'Restart when it suits.');
 }
 
 const services = ['nixmaker.service', 'nixmaker-activate.path'];

@@ -3,8 +3,8 @@ import { NixmakerError } from '../../core/errors.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
-import { lastOfEach, readJournal } from '../../state/journal.ts';
-import { judgePending } from '../activate/judge-pending.ts';
+import { type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
+import { hasToJudge, judgePending } from '../activate/judge-pending.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import type { Machine, RootMachine } from '../machine/machine.ts';
 import { findPending, runsRolledBack } from '../machine/pending.ts';
@@ -17,14 +17,24 @@ const deadline = 5 * 60_000;
 const lockWait = ['--timeout', '60'];
 
 /**
- * What nixmaker-confirm.service does, and again when the time to confirm is over. The start of the machine waits for it.
+ * What nixmaker-confirm.service does. The start of the machine waits for it; and so does a switch, which starts every target that is active
+ * and with it whatever belongs to one. So nothing of the present boot is waited for: it may be the run whose switch has started us.
  * @throws NixmakerError `busy`
  */
 export async function confirmAtStart(machine: RootMachine): Promise<Receipt | undefined> {
   await untilAtRest(machine);
-  const receipt = await withLock(machine, () => judgePending(machine, 'start'), lockWait);
+  const receipt = (await hasToJudge(machine))
+    ? await withLock(machine, () => judgePending(machine, 'start'), lockWait)
+    : undefined;
   await requestReboot(machine);
   if (receipt === undefined) await requireWanted(machine);
+  return receipt;
+}
+
+/** What nixmaker-deadline.service does when the time that a person had to confirm is over. @throws NixmakerError `busy` */
+export async function confirmAtDeadline(machine: RootMachine): Promise<Receipt | undefined> {
+  const receipt = await withLock(machine, () => judgePending(machine, 'deadline'), lockWait);
+  await requestReboot(machine);
   return receipt;
 }
 
@@ -38,14 +48,20 @@ async function requireWanted({ settings }: Pick<Machine, 'settings'>): Promise<v
 }
 
 /**
- * Runs that were cut off are for nixmaker-activate.service, started before us. One that it is rolling back needs no judgement, and
+ * Runs that an earlier boot cut off are for nixmaker-activate.service, started before us. One that it is rolling back needs no judgement, and
  * must not be waited for: its switch may wait for the end of this very start.
  */
-async function untilAtRest({ settings, clock }: Pick<Machine, 'settings' | 'clock'>): Promise<void> {
+async function untilAtRest({
+  settings,
+  clock,
+  bootId,
+}: Pick<Machine, 'bootId' | 'settings' | 'clock'>): Promise<void> {
   const end = clock.monotonic() + deadline;
   for (;;) {
     const { records } = await readJournal(settings.stateDirectory);
-    const stopped = lastOfEach(records).filter((r) => !isAtRest(r.state));
+    // One without a boot has changed nothing yet.
+    const ofBefore = (r: JournalRecord) => r.bootId !== undefined && r.bootId !== bootId;
+    const stopped = lastOfEach(records).filter((r) => !isAtRest(r.state) && ofBefore(r));
     if (stopped.length === 0) return;
     if (stopped.some((r) => r.state === 'rolling-back'))
       throw new NixmakerError('interrupted', 'the system that was started is being rolled back');

@@ -130,6 +130,7 @@ test('the units are quiet under systemd-analyze verify, and shut in: 1.5 at most
     ['nixmaker.service', 1.5],
     ['nixmaker-activate.service', 2],
     ['nixmaker-confirm.service', 2],
+    ['nixmaker-deadline.service', 2],
     ['nixmaker-reboot.service', 2],
     ['nixmaker-store-key.service', 2],
     // It mounts for the whole machine, so it can have no mount namespace, and none of what needs one.

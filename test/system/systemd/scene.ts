@@ -24,6 +24,7 @@ export const units = [
   'nixmaker-activate.path',
   'nixmaker-activate.service',
   'nixmaker-confirm.service',
+  'nixmaker-deadline.service',
   'nixmaker-reboot.service',
   'nixmaker-medium@.service',
   'nixmaker-receipts.path',

@@ -1,0 +1,55 @@
+/**
+ * The verb `boot` of a system’s switch-to-configuration, and what became of the boot menu by it. “The old system always
+ * still boots” is a promise about the menu, and only the menu can tell.
+ */
+import { stat } from 'node:fs/promises';
+import { leftover, readBootMenus } from '../../activation/boot-menu.ts';
+import { runOutside } from '../../activation/outside.ts';
+import type { SwitchResult } from '../../activation/switch.ts';
+import { complaintOf } from '../../core/complaint.ts';
+import { judgeMenu, type MenuFault, type MenuQuestion } from '../../core/run/boot-menu.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Transaction } from '../machine/transaction.ts';
+import { switchVerb } from './switch-verb.ts';
+
+export interface BootResult {
+  readonly result: SwitchResult;
+  /** Undefined where all is as it should be, or the menu is none that can be read. */
+  readonly fault: MenuFault | undefined;
+}
+
+type Needed = Pick<Machine, 'run' | 'clock' | 'settings'>;
+
+export async function bootVerb(
+  machine: Needed,
+  transaction: Transaction,
+  question: MenuQuestion,
+): Promise<BootResult> {
+  const { bootDirectory } = machine.settings;
+  await clearCutOff(machine, transaction);
+  const before = await readBootMenus(bootDirectory);
+  const result = await switchVerb(machine, { transaction, toplevel: question.next }, 'boot');
+  if (result.outcome !== 'done') return { result, fault: undefined };
+  return { result, fault: judgeMenu({ before, after: await readBootMenus(bootDirectory) }, question) };
+}
+
+/** switch-to-configuration’s own. */
+const switchLock = '/run/nixos/switch-to-configuration.lock';
+const seconds = 60;
+
+/**
+ * A builder that a power cut ended leaves a file that makes every later one fail, that of a rollback too. It is removed where nobody
+ * holds the lock of switches: then it is nobody’s.
+ */
+async function clearCutOff({ run, settings }: Needed, transaction: Transaction): Promise<void> {
+  const file = leftover(settings.bootDirectory);
+  if ((await stat(file).catch(() => undefined)) === undefined) return;
+  // The builder may be at work on it, and then holds the lock.
+  const argv = ['flock', '--nonblock', '--no-fork', switchLock, 'rm', '--force', file];
+  const [program = '', ...args] = argv;
+  const result = await (settings.activation === 'direct'
+    ? run(program, args, { timeout: seconds * 1000, cwd: '/' })
+    : runOutside(run, { unit: `nixmaker-boot-leftover-${transaction.id}-${process.pid}`, seconds, argv }));
+  if (result.exitCode === 0) transaction.emit('boot-leftover-removed', { file }, 'warn');
+  else transaction.emit('boot-leftover-kept', { file, detail: complaintOf(result, 'busy') }, 'warn');
+}

@@ -1,0 +1,87 @@
+/** Of `doctor`: the boot partition, its menu, and whether what is installed runs. */
+import { stat } from 'node:fs/promises';
+import { leftover, readBootMenus } from '../../activation/boot-menu.ts';
+import { findStartChanges } from '../../activation/inspect.ts';
+import { spaceAt } from '../../media/space.ts';
+import { readProfile, readSystemLink } from '../../nix/profile.ts';
+import { readJournal } from '../../state/journal.ts';
+import { runsSystem } from '../machine/facts.ts';
+import type { Machine } from '../machine/machine.ts';
+import { findPending, runsRolledBack } from '../machine/pending.ts';
+import { type Found, look, ok } from './found.ts';
+
+export async function checkBoot({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
+  const place = settings.bootDirectory;
+  const [boot, root] = await Promise.all([stat(place).catch(() => undefined), stat('/')]);
+  if (boot === undefined) return look(`${place} is not there`, 'Mount it, or set `bootDirectory`.');
+  const fault = await checkMenu(settings);
+  if (fault !== undefined) return fault;
+  if (boot.dev === root.dev) return ok(`${place} is part of the root file system`);
+  const { freeBytes } = await spaceAt(place);
+  const mebibytes = Math.floor(freeBytes / 1024 ** 2);
+  return mebibytes >= 100
+    ? ok(`${mebibytes} MiB free`)
+    : look(
+        `${mebibytes} MiB free: a kernel may not fit`,
+        'Delete old generations (`nix-env --delete-generations +3 --profile /nix/var/nix/profiles/system`), then switch. A menu needs two entries: the system, and one to go back to.',
+      );
+}
+
+/** Whether the menu starts what is installed, and has something to go back to. */
+async function checkMenu({
+  bootDirectory,
+  profile,
+}: Pick<Machine['settings'], 'bootDirectory' | 'profile'>): Promise<Found | undefined> {
+  const cutOff = leftover(bootDirectory);
+  if ((await stat(cutOff).catch(() => undefined)) !== undefined)
+    return look(
+      `${cutOff}: a boot builder was cut off, and no other can end well while that file is there`,
+      'nixmaker removes it before it installs a boot entry; by hand: see that no switch is under way, and remove it.',
+    );
+  const { toplevel } = await readProfile(profile);
+  const menus = await readBootMenus(bootDirectory);
+  // A menu that does not know what is installed is of a loader that was in use once.
+  const menu = menus.find(({ entries }) => entries.some(({ system }) => system === toplevel));
+  if (menu === undefined) return undefined;
+  if (menu.chosen !== undefined && menu.chosen.system !== toplevel)
+    return look(
+      `the boot menu’s default is ${menu.chosen.name}, which is not what is installed`,
+      'Choose in the menu, or run `switch-to-configuration boot` of the installed system.',
+    );
+  if (new Set(menu.entries.map(({ system }) => system)).size > 1) return undefined;
+  return look(
+    'the boot menu has nothing but what is installed: there is no way back by it',
+    'With the next generation there is one, where `boot.loader.*.configurationLimit` is at least 2.',
+  );
+}
+
+export async function checkSystem({
+  settings,
+  floorDirectory,
+}: Pick<Machine, 'settings' | 'floorDirectory'>): Promise<Found> {
+  const [running, booted, { toplevel }, { records }] = await Promise.all([
+    readSystemLink(settings.currentSystem),
+    readSystemLink(settings.bootedSystem),
+    readProfile(settings.profile),
+    readJournal(floorDirectory),
+  ]);
+  if (toplevel === undefined)
+    return look('the profile has no generation yet', 'Take a bundle, or switch once.');
+  const pending = findPending(records);
+  if (pending !== undefined)
+    return look(`${pending.toplevel} waits for a restart or a word`, 'Restart, or `nixmaker confirm`.');
+  if (runsRolledBack(records, { running, installed: toplevel }))
+    return look(
+      'what runs was rolled back, and the previous system is installed again',
+      'Restart the machine.',
+    );
+  if (!(await runsSystem(running, toplevel)))
+    return look(
+      'what runs is not what is installed, and no run of ours waits: somebody switched by hand',
+      'See `nixmaker diff`.',
+    );
+  const changes = await findStartChanges(booted, toplevel);
+  return changes.length === 0
+    ? ok('what is installed runs')
+    : look(`only a restart brings ${changes.join(', ')}`, 'Restart when it suits.');
+}

@@ -41,8 +41,9 @@ export async function carryOn(machine: Machine, request: Activation): Promise<Re
       return await leavePending(machine, request);
     }
     if (operation === 'switch') {
-      await requireHealth(machine, { transaction, afterStart: false });
+      // First: health checks are the policy’s.
       await requireUsable(machine, request, 'now');
+      await requireHealth(machine, { transaction, afterStart: false });
     }
   } catch (error) {
     return rollBack(machine, request, error);

@@ -17,8 +17,7 @@ test('a medium is mounted only where the policy says so, and only what it allows
   assert.match(reasonNotToMount(labelled, { ...stick, label: undefined }) ?? '', /no label/);
 });
 
-const options = (fileSystem: string, access: 'read' | 'write') =>
-  mountOptions(fileSystem, access).split(',');
+const options = (fileSystem: string, access: 'read' | 'write') => mountOptions(fileSystem, access).split(',');
 const mounted = ['vfat', 'exfat', 'ext4', 'iso9660'];
 
 test('whatever the file system, a medium is mounted harmless', () => {

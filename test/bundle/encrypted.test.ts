@@ -105,6 +105,12 @@ test('a file that grows while it is open is read as far as it is there by then',
         code: 'bundle-truncated',
         detail: /^it ends /,
       });
+      // Bytes of a chunk that is not whole yet are no damage: more of it may come.
+      if ((there - start) % (chunk + 16) > 0)
+        await assert.rejects(file.readInto(Buffer.alloc(await file.size()), 0), {
+          code: 'bundle-truncated',
+          detail: 'it ends within what was encrypted',
+        });
       await appendFile(path, bytes.subarray(there));
       assert.equal(await file.size(), plain.length);
       assert.deepEqual(await whole(file), plain, `${there} bytes were there at first`);

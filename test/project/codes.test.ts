@@ -40,8 +40,7 @@ const saysWith = codes.map((code) => ({
 }));
 
 const isRegExp = (node: Node): boolean => node.type === 'Literal' && node.regex !== undefined;
-const isNamed = (node: unknown, name: string | RegExp): boolean =>
-  isNode(node) && new RegExp(name).test(String(node.name));
+const isNamed = (node: unknown, name: RegExp): boolean => isNode(node) && name.test(String(node.name));
 
 /** A call of `assert.…`, but for those that say what is not so. */
 const isAssertion = (node: Node): boolean =>
@@ -89,12 +88,13 @@ function isWithDetail(way: readonly Node[]): boolean {
 function codesIn(text: string): string[] {
   const found: string[] = [];
   walk(parseSource(text).tree, (node, way) => {
-    if (node.type !== 'Literal' || way.some(isDenial)) return;
+    if (node.type !== 'Literal') return;
     const { regex, value } = node;
-    if (regex !== undefined) {
-      const { pattern } = regex as { pattern: string };
-      found.push(...saysWith.flatMap(({ code, says }) => (says.test(pattern) ? [code] : [])));
-    } else if (codes.includes(String(value)) && isWithDetail(way)) found.push(String(value));
+    const said =
+      regex !== undefined
+        ? saysWith.filter(({ says }) => says.test((regex as { pattern: string }).pattern))
+        : saysWith.filter(({ code }) => code === value && isWithDetail(way));
+    if (said.length > 0 && !way.some(isDenial)) found.push(...said.map(({ code }) => code));
   });
   return found;
 }

@@ -224,13 +224,40 @@ test('no piece, whatever it holds, gives another NAR whole', async () => {
   );
 });
 
-test('a medium that fails fails as itself', async () => {
-  const failing: PieceReader = {
-    readInto: async () => {
-      throw new NixmakerError('medium-stalled', 'a read has not ended');
-    },
-  };
-  const { piece } = wholePiece(0, zstdCompressSync(small));
-  const reading = new NarReader(failing, () => assert.fail()).read(infoOf(small), piece);
-  await assert.rejects(reading.next(), { code: 'medium-stalled' });
-});
+for (const [what, nar] of [
+  ['a small NAR', small],
+  ['a large NAR', large],
+] as const)
+  for (const kind of ['whole', 'a difference'] as const)
+    test(`a medium that fails in the middle of ${what}, ${kind}, fails as itself, and is asked no more`, async () => {
+      const base = narOfFile(randomBytes(5000));
+      const made =
+        kind === 'whole'
+          ? wholePiece(0, zstdCompressSync(nar))
+          : deltaPiece(0, zstdCompressSync(nar, { dictionary: base }), {
+              base: storePathOf(2),
+              baseNarHash: nix32Of(base),
+            });
+      // At once, and after the first chunk.
+      for (const code of ['medium-unreadable', 'medium-stalled'] as const)
+        for (const good of nar === large ? [0, 1] : [0]) {
+          let asked = 0;
+          const intact = piecesInMemory(new Map([[pieceName(made.piece), made.bytes]]));
+          // Once: it would answer well if it was asked again, to find out whether the piece is damaged.
+          const failing: PieceReader = {
+            readInto: (...args) => {
+              asked += 1;
+              if (asked === good + 1) throw new NixmakerError(code, 'it was pulled out');
+              return intact.readInto(...args);
+            },
+          };
+          const reading = new NarReader(failing, async function* () {
+            yield base;
+          }).read(infoOf(nar), made.piece);
+          const toItsEnd = async () => {
+            for await (const chunk of reading) assert.ok(chunk.length > 0);
+          };
+          await assert.rejects(toItsEnd(), { code, detail: 'it was pulled out' });
+          assert.equal(asked, good + 1);
+        }
+    });

@@ -5,8 +5,10 @@ import {
   mkdir,
   readdir,
   readFile,
+  readlink,
   rename,
   rm,
+  stat,
   symlink,
   truncate,
   writeFile,
@@ -174,6 +176,49 @@ test('what no entry needs is cleared away, parts as well, and nothing that has a
   assert.equal(await collectGarbage(medium, new PoolIndex()), files);
   for (const name of theirs) assert.equal(await readFile(join(cacheOf(medium), name), 'utf8'), '');
 });
+
+test('a piece that has grown does not stand in for one that is missing', async (t) => {
+  const { entry, medium } = await makePool(t);
+  const release = await releaseOf(entry);
+  const { expected } = await measurePool(entry, release);
+  const names = await narsOf(medium);
+  const sizes = new Map<string, number>();
+  for (const name of names) sizes.set(name, (await stat(join(cacheOf(medium), 'nar', name))).size);
+  const [smallest = '', ...others] = names.toSorted((a, b) => (sizes.get(a) ?? 0) - (sizes.get(b) ?? 0));
+  await rm(join(cacheOf(medium), 'nar', smallest));
+  for (const name of others) await appendFile(join(cacheOf(medium), 'nar', name), Buffer.alloc(5000));
+  assert.deepEqual(await measurePool(entry, release), {
+    expected,
+    present: expected - (sizes.get(smallest) ?? 0),
+  });
+});
+
+/** Files of the medium that this process has open: as long as there is one, umount(8) says that it is busy. */
+async function heldOpen(medium: string): Promise<string[]> {
+  const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+  return (await Promise.all(links)).filter((path) => path.startsWith(medium));
+}
+
+for (const largest of [undefined, 100_000])
+  test(`no file of a pool stays open, ${largest === undefined ? 'whole' : 'or in parts'}: unmounting would say busy`, async (t) => {
+    const { entry, medium } = await makePool(t, largest);
+    const pool = openPool(entry, await releaseOf(entry));
+    assert.deepEqual(await heldOpen(medium), []);
+    const large = [...pool.pieces.values()].flat().find((piece) => piece.size > 600_000);
+    assert.ok(large !== undefined);
+    await pool.reader.readInto(large, Buffer.alloc(10), 0);
+    assert.equal(
+      (await heldOpen(medium)).length,
+      largest === undefined ? 1 : 8,
+      'a piece that is being read',
+    );
+    await pool.close();
+    assert.deepEqual(await heldOpen(medium), [], 'after it was closed midway');
+    await checkAllPieces(pool);
+    assert.deepEqual(await heldOpen(medium), [], 'after each was read to its end');
+    await pool.reader.readInto(large, Buffer.alloc(10), large.size - 5);
+    assert.deepEqual(await heldOpen(medium), [], 'and beyond it');
+  });
 
 test('a changed piece is noticed', async (t) => {
   const { entry, medium } = await makePool(t);

@@ -14,23 +14,36 @@ interface Case {
 const judge = (given: Case): Verdict =>
   decide(parseManifest(manifestText(given.manifest)), facts(given.facts), { ...policy, ...given.policy });
 const codeOf = (verdict: Verdict) => (verdict.verdict === 'refuse' ? verdict.code : verdict.verdict);
+const detailOf = (verdict: Verdict) => ('detail' in verdict ? verdict.detail : '');
 
 const digest = 'd'.repeat(64);
 const floor = (sequence: number, manifestDigest = digest) => ({ sequence, manifestDigest });
 
-for (const [behaviour, given, expected] of [
+for (const [behaviour, given, expected, detail] of [
   ['a bundle for this host is accepted', {}, 'accept'],
-  ['a bundle for another host is refused', { policy: { host: 'mail' } }, 'wrong-host'],
-  ['a bundle for another processor is refused', { facts: { system: 'aarch64-linux' } }, 'wrong-system'],
+  [
+    'a bundle for another host is refused',
+    { policy: { host: 'mail' } },
+    'wrong-host',
+    /^the bundle is for web, this machine is mail$/,
+  ],
+  [
+    'a bundle for another processor is refused',
+    { facts: { system: 'aarch64-linux' } },
+    'wrong-system',
+    /^the bundle is for x86_64-linux, this machine is aarch64-linux$/,
+  ],
   [
     'a bundle bound to another machine is refused',
     { manifest: { machineId: 'a'.repeat(32) }, facts: { machineId: 'b'.repeat(32) } },
     'wrong-machine',
+    /^the bundle is bound to machine id a{32}$/,
   ],
   [
     'a bundle bound to a machine is refused where the machine has no id',
     { manifest: { machineId: 'a'.repeat(32) } },
     'wrong-machine',
+    /machine id a{32}$/,
   ],
   [
     'a bundle bound to this machine is accepted',
@@ -46,8 +59,14 @@ for (const [behaviour, given, expected] of [
     'a bundle is refused from the second it expires',
     { manifest: { expiresAt: '2026-11-24T00:00:00Z' } },
     'expired',
+    /^it expired at 2026-11-24T00:00:00Z, it is now 2026-11-24T00:00:00Z$/,
   ],
-  ['an older bundle is refused', { facts: { floor: floor(8) } }, 'sequence-older'],
+  [
+    'an older bundle is refused',
+    { facts: { floor: floor(8) } },
+    'sequence-older',
+    /^it has sequence 7, this machine has taken 8$/,
+  ],
   ['a newer bundle is accepted', { facts: { floor: floor(6) } }, 'accept'],
   [
     'the same bundle in place is a quiet success',
@@ -59,21 +78,25 @@ for (const [behaviour, given, expected] of [
     'the same sequence with other contents is an alarm',
     { facts: { floor: floor(7, 'e'.repeat(64)), toplevelInPlace: true } },
     'sequence-conflict',
+    /^sequence 7 was taken with other contents$/,
   ],
   [
     'a bundle that failed is not tried again',
     { facts: { failedDigests: new Set([digest]) } },
     'failed-before',
+    /^sequence 7 was tried before and failed$/,
   ],
   [
     'an operation the policy does not list is refused',
     { facts: { operation: 'test' }, policy: { operations: ['switch'] } },
     'operation-forbidden',
+    /^test was asked for, the policy allows switch$/,
   ],
   [
     'without a list, a boot policy does not allow switching',
     { facts: { operation: 'switch' }, policy: { operation: 'boot' } },
     'operation-forbidden',
+    /^switch was asked for, the policy allows boot, test, dry-activate$/,
   ],
   ['without a list, trying out is allowed', { facts: { operation: 'test' } }, 'accept'],
   [
@@ -81,9 +104,10 @@ for (const [behaviour, given, expected] of [
     { facts: { operation: 'test', floor: floor(7), toplevelInPlace: true } },
     'accept',
   ],
-] satisfies [string, Case, string][]) {
+] satisfies [string, Case, string, RegExp?][]) {
   test(behaviour, () => {
     assert.equal(codeOf(judge(given)), expected);
+    assert.match(detailOf(judge(given)), detail ?? /^$/);
   });
 }
 
@@ -112,11 +136,22 @@ test('a system that waits for a restart holds the place of a floor', () => {
     verdict: 'already-pending',
   });
   const older = of(6, { ...waiting(), manifestDigest: 'f'.repeat(64) });
-  assert.ok(older.verdict === 'refuse' && older.code === 'sequence-older');
+  assert.deepEqual(
+    [codeOf(older), detailOf(older)],
+    ['sequence-older', 'it has sequence 6, and 7 is installed for the next start'],
+  );
   const other = of(7, waiting({ manifestDigest: 'e'.repeat(64) }));
-  assert.ok(other.verdict === 'refuse' && other.code === 'sequence-conflict');
+  assert.deepEqual(
+    [codeOf(other), detailOf(other)],
+    ['sequence-conflict', 'sequence 7 is installed with other contents'],
+  );
   for (const sequence of [6, 7, 8]) {
     const early = of(sequence, waiting({ restarted: true }));
-    assert.ok(early.verdict === 'defer' && early.code === 'unconfirmed', 'nothing new before it is judged');
+    // Nothing new before it is judged.
+    assert.deepEqual(early, {
+      verdict: 'defer',
+      code: 'unconfirmed',
+      detail: 'sequence 7 was started into and has not been confirmed yet',
+    });
   }
 });

@@ -78,9 +78,14 @@ test('a last bundle that can’t be read stops its host, and is left as it is', 
   const out = join(folder, 'unreadable-out');
   await mkdir(join(out, 'web'), { recursive: true });
   await writeFile(join(out, 'web', 'web.tar'), 'not a bundle at all'.repeat(100));
-  const ran = await nixmaker('build', '-f', `path:${flake}`, '-d', out);
+  const ran = await nixmaker('build', '-f', `path:${flake}`, '-d', out, '--json');
   assert.equal(ran.code, 1);
-  assert.match(ran.stdout, /last-bundle-unreadable/);
+  const { hosts } = JSON.parse(ran.stdout) as { hosts: { code: string; detail: string }[] };
+  assert.equal(hosts[0]?.code, 'last-bundle-unreadable');
+  assert.match(
+    hosts[0]?.detail ?? '',
+    /unreadable-out\/web: not-a-bundle: it does not begin with a manifest$/,
+  );
   assert.match(await readFile(join(out, 'web', 'web.tar'), 'utf8'), /^not a bundle/);
 });
 
@@ -117,9 +122,12 @@ test('the guard tells of the flake’s own source in a closure, and by which way
     '-d',
     join(folder, 'leaking-no'),
     '--forbid-source',
+    '--json',
   );
   assert.equal(forbidden.code, 1);
-  assert.match(forbidden.stdout, /source-in-closure/);
+  const { hosts } = JSON.parse(forbidden.stdout) as { hosts: { code: string; detail: string }[] };
+  assert.equal(hosts[0]?.code, 'source-in-closure');
+  assert.match(hosts[0]?.detail ?? '', /^the flake’s own source, \/nix\/store\/\S+-source, is in the bundle/);
   assert.ok(!existsSync(join(folder, 'leaking-no', 'web', 'web.tar')));
 });
 
@@ -166,6 +174,10 @@ test('the thread’s manual steps work on the classic format, to the letter', as
     'meta',
     'web.tar.gz',
   ]);
+  await writeFlake(flake, { hosts: { web: plainHost('web', 'the second') } });
+  const again = await ok('build', '-f', `path:${flake}`, '-d', out, '--format', 'classic', '--json');
+  const { hosts } = JSON.parse(again) as { hosts: { sequence: number }[] };
+  assert.equal(hosts[0]?.sequence, 2, 'the manifest beside the tarball has the last one');
   const machine = await makeBuilder(join(folder, 'classic-machine'));
   const steps = [
     'cd "$1"',

@@ -47,7 +47,7 @@ test('keygen keeps the secret to its owner and never writes over a key', async (
   const before = await readFile(keys.secretFile, 'utf8');
   const again = await nixmaker('keygen', 'fleet-1', '--out', folder);
   assert.equal(again.code, 64);
-  assert.match(again.stderr, /key-exists/);
+  assert.match(again.stderr, /fleet-1\.secret\n.*\(key-exists\)/s);
   assert.equal(await readFile(keys.secretFile, 'utf8'), before);
 });
 

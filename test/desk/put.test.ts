@@ -1,6 +1,7 @@
 /** `put`: what it writes, shares, heals, prunes, and never touches. */
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import fs, { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { cacheOf, hostsOf, listPool } from '../../src/bundle/pool.ts';
@@ -114,7 +115,10 @@ test('a medium that does not keep what is written to it is named, and the host d
     if (program === 'dd' && path !== undefined) await writeFile(path, Buffer.alloc(100_000));
     return runProgram(program, args, options);
   };
-  await assert.rejects(put([web], { run }), fails('medium-failing'));
+  await assert.rejects(put([web], { run }), {
+    code: 'medium-failing',
+    detail: /does not read back as it was written$/,
+  });
   assert.deepEqual(await entries(medium), []);
 });
 
@@ -135,7 +139,10 @@ test('pulled out midway, every host before it is whole and the rest is not begun
       };
     return runProgram(program, args, options);
   };
-  await assert.rejects(put(bundles, { run }), fails('medium-failing'));
+  await assert.rejects(put(bundles, { run }), {
+    code: 'medium-failing',
+    detail: `${medium} can’t be flushed: Input/output error`,
+  });
   assert.deepEqual(await entries(medium), ['a/1']);
   await put(bundles);
   assert.deepEqual(await entries(medium), ['a/1', 'b/1', 'c/1']);
@@ -173,7 +180,7 @@ for (const [what, spoil] of [
     assert.equal((await indexes(medium)).length, 6);
   });
 
-test('without room nothing is written; unsigned bundles, no folder, and twins on FAT are refused', async (t) => {
+test('unsigned bundles, no folder, and twins on FAT are refused', async (t) => {
   const { medium, bundle, put } = await desk(t);
   const web = await bundle('web', 1);
   await assert.rejects(putBundles({ medium: join(medium, 'no'), bundles: [web], keep: 1 }), fails('usage'));
@@ -184,6 +191,25 @@ test('without room nothing is written; unsigned bundles, no folder, and twins on
   unsigned.write('manifest.sog', at);
   await writeFile(`${web}.bad.tar`, unsigned);
   await assert.rejects(put([`${web}.bad.tar`]), fails('bundle-malformed'));
+});
+
+test('a medium with too little room is told how much is needed, and nothing is written', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const web = await bundle('web', 1);
+  const found = await fs.statfs(medium);
+  const free = t.mock.method(fs, 'statfs', async () => ({ ...found, bavail: 3, bsize: 4096 }));
+  syncBuiltinESMExports();
+  try {
+    await assert.rejects(put([web]), {
+      code: 'medium-full',
+      detail: new RegExp(`^\\d+ bytes are needed on ${medium}, 12288 are free$`),
+    });
+  } finally {
+    free.mock.restore();
+    syncBuiltinESMExports();
+  }
+  assert.deepEqual([await entries(medium), await nars(medium).catch(() => [])], [[], []]);
+  assert.equal((await put([web])).hosts[0]?.status, 'written');
 });
 
 test('an altered bundle does not get onto the medium', async (t) => {

@@ -4,7 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { chmod, chown, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { deliver } from '../../src/media/deliver.ts';
+import { NixmakerError } from '../../src/core/errors.ts';
+import { asMediumError, deliver } from '../../src/media/deliver.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 const folders = ['nixmaker', 'receipts', 'web'];
@@ -36,7 +37,10 @@ test(
     const { carrier, pool, etc } = await scene(t);
     execFileSync('rmdir', [pool]);
     await symlink(etc, pool);
-    await assert.rejects(deliver(pool, folders, files), { code: 'medium-read-only' });
+    await assert.rejects(deliver(pool, folders, files), {
+      code: 'medium-read-only',
+      detail: `${pool}: ELOOP`,
+    });
     await mkdir(join(etc, 'deep'));
     await symlink(etc, join(carrier, 'above'));
     await assert.rejects(deliver(join(carrier, 'above/deep'), folders, files), { code: 'medium-read-only' });
@@ -73,3 +77,23 @@ for (const [what, put] of [
     assert.equal(await readFile(join(pool, below, '10.json'), 'utf8'), 'a receipt');
     assert.deepEqual(await readdir(etc), []);
   });
+
+for (const [code, errnos] of [
+  ['medium-full', ['ENOSPC', 'EDQUOT', 'EFBIG']],
+  ['medium-read-only', ['EROFS', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'EISDIR']],
+  ['medium-failing', ['EIO', 'ENODEV', 'ENXIO', 'ENOENT', 'ESTALE']],
+] as const)
+  test(`what a medium answers with ${errnos.join(', ')} is told as ${code}`, () => {
+    for (const errno of errnos) {
+      const told = asMediumError(Object.assign(new Error('x'), { code: errno }), '/m');
+      assert.ok(told instanceof NixmakerError);
+      assert.deepEqual([told.code, told.detail], [code, `/m: ${errno}`]);
+    }
+  });
+
+test('a damaged file system is named as that, what has a code keeps it, and a fault of ours is not the medium’s', () => {
+  const damaged = Object.assign(new Error('x'), { code: 'Unknown system error -117', errno: -117 });
+  assert.match(String(asMediumError(damaged, '/m')), /medium-failing: \/m: EUCLEAN$/);
+  for (const error of [new NixmakerError('medium-full', 'x'), new TypeError('x')])
+    assert.equal(asMediumError(error, '/m'), error);
+});

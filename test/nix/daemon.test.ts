@@ -87,7 +87,10 @@ test('what is not valid yet becomes valid, with what the builder has; the second
 test('the daemon, not this client, decides whose signatures count', async (t) => {
   const { target, socket } = await freshTarget([]);
   const paths = await pathsOfBundle(t);
-  await assert.rejects(addToDaemon({ socket, paths }), { code: 'nix-key-untrusted' });
+  await assert.rejects(addToDaemon({ socket, paths }), {
+    code: 'nix-key-untrusted',
+    detail: /lacks a signature by a trusted key$/,
+  });
   assert.deepEqual(await target.validPaths(), []);
 });
 
@@ -178,13 +181,19 @@ async function listening(t: TestContext, answer: (socket: Socket) => void): Prom
   return path;
 }
 
-for (const [name, answer, code] of [
-  ['hangs up', (s: Socket) => s.end(), 'nix-unavailable'],
-  ['speaks something else', (s: Socket) => s.end('HTTP/1.1 400 Bad Request\r\n\r\n'), 'nix-unavailable'],
+for (const [name, answer, code, detail] of [
+  ['hangs up', (s: Socket) => s.end(), 'nix-unavailable', /the Nix daemon (?:hung up|can’t be reached)/],
+  [
+    'speaks something else',
+    (s: Socket) => s.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    'nix-unavailable',
+    /what listens there is no Nix daemon/,
+  ],
   [
     'is a daemon of long ago',
     (s: Socket) => s.write(Buffer.concat([encodeNumber(0x6478696f), encodeNumber((1 << 8) | 21)])),
     'nix-too-old',
+    /its daemon speaks protocol 1\.21, and 1\.35 is needed/,
   ],
   [
     'announces a string of 2^60 bytes',
@@ -193,11 +202,12 @@ for (const [name, answer, code] of [
         Buffer.concat([encodeNumber(0x6478696f), encodeNumber(protocolVersion), encodeNumber(2 ** 60)]),
       ),
     'nix-failed',
+    /the Nix daemon’s answer is not understood/,
   ],
 ] as const) {
   test(`what listens there and ${name} is refused as ${code}`, async (t) => {
     const paths = await pathsOfBundle(t);
-    await assert.rejects(addToDaemon({ socket: await listening(t, answer), paths }), { code });
+    await assert.rejects(addToDaemon({ socket: await listening(t, answer), paths }), { code, detail });
   });
 }
 

@@ -18,8 +18,13 @@ const second = makeKey('second-1');
 const manifest = Buffer.from(manifestText());
 const lines = (...signatures: string[]) => Buffer.from(signatures.join(''));
 
-function refused(work: () => unknown, code: ReasonCode): void {
-  assert.throws(work, (error: unknown) => error instanceof NixmakerError && error.code === code, code);
+function refused(work: () => unknown, code: ReasonCode, detail = /./): void {
+  assert.throws(work, (error: unknown) => {
+    assert.ok(error instanceof NixmakerError, String(error));
+    assert.equal(error.code, code, error.detail);
+    assert.match(error.detail, detail);
+    return true;
+  });
 }
 
 test('the encoding that is signed is DSSE’s, by the vector of its specification', () => {
@@ -54,21 +59,31 @@ test('a signature over the bare bytes, without their type, does not count', () =
 test('no signature, an unknown key, and a trusted name with another key are three different things', () => {
   const trust = makeTrustSet([first.public], 1);
   const impostor = makeKey('first-1');
-  refused(() => verifyManifest(manifest, Buffer.alloc(0), trust), 'signature-missing');
+  refused(
+    () => verifyManifest(manifest, Buffer.alloc(0), trust),
+    'signature-missing',
+    /^manifest.sig is empty$/,
+  );
   refused(
     () => verifyManifest(manifest, lines(signManifest(manifest, second.secret)), trust),
     'signature-unknown-key',
+    /^it is signed by second-1$/,
   );
   refused(
     () => verifyManifest(manifest, lines(signManifest(manifest, impostor.secret)), trust),
     'signature-invalid',
+    /^the signature by “first-1” does not fit$/,
   );
 });
 
 test('one key that signs twice counts once toward a threshold', () => {
   const trust = makeTrustSet([first.public, second.public], 2);
   const twice = lines(signManifest(manifest, first.secret), signManifest(manifest, first.secret));
-  refused(() => verifyManifest(manifest, twice, trust), 'signature-threshold');
+  refused(
+    () => verifyManifest(manifest, twice, trust),
+    'signature-threshold',
+    /^1 trusted keys have signed, 2 are needed$/,
+  );
   const both = lines(signManifest(manifest, first.secret), signManifest(manifest, second.secret));
   assert.deepEqual(verifyManifest(manifest, both, trust).signedBy, ['first-1', 'second-1']);
 });
@@ -91,27 +106,54 @@ test('one genuine line, repeated until the file is full, is verified once; of on
   assert.deepEqual(verifyManifest(manifest, both, { ...trust, keys }).signedBy, ['first-1', 'second-1']);
   assert.equal(verified, 3);
   const others = Array.from({ length: 17 }, (_, n) => `first-1:${Buffer.alloc(64, n).toString('base64')}\n`);
-  refused(() => verifyManifest(manifest, lines(...others), { ...trust, keys }), 'signature-malformed');
+  refused(
+    () => verifyManifest(manifest, lines(...others), { ...trust, keys }),
+    'signature-malformed',
+    /more than 16 signatures by “first-1”/,
+  );
   assert.equal(verified, 3);
 });
 
-test('one key under two names is refused in a policy', () => {
+test('one key under two names is refused in a policy, and so are two keys of one name', () => {
   const again = first.public.replace('first-1', 'other-name');
-  refused(() => makeTrustSet([first.public, again], 2), 'key-malformed');
+  refused(
+    () => makeTrustSet([first.public, again], 2),
+    'key-malformed',
+    /^“other-name” and “first-1” are the same key$/,
+  );
+  const { public: other } = makeKey('first-1');
+  for (const threshold of [1, 2])
+    refused(
+      () => makeTrustSet([first.public, other], threshold),
+      'key-malformed',
+      /^two different keys are named “first-1”$/,
+    );
 });
 
-for (const [what, text] of [
-  ['a line without a newline', (line: string) => line.trimEnd()],
-  ['an empty line', (line: string) => `${line}\n`],
-  ['stray characters in the base64', (line: string) => line.replace(/.\n$/, '!\n')],
-  ['a missing padding', (line: string) => line.replace('=\n', '\n')],
-  ['a carriage return', (line: string) => line.replace('\n', '\r\n')],
-  ['a signature that is too long', (line: string) => line.replace('\n', 'AAAA\n')],
-  ['more than 64 KiB', (line: string) => line.repeat(700)],
+for (const [what, detail, text] of [
+  [
+    'a line without a newline',
+    /^manifest.sig does not end with a newline$/,
+    (line: string) => line.trimEnd(),
+  ],
+  ['an empty line', /^line 2 of/, (line: string) => `${line}\n`],
+  [
+    'stray characters in the base64',
+    /^line 1 of manifest.sig is not keyname:base64$/,
+    (line: string) => line.replace(/.\n$/, '!\n'),
+  ],
+  ['a missing padding', /^line 1 of/, (line: string) => line.replace('=\n', '\n')],
+  ['a carriage return', /^line 1 of/, (line: string) => line.replace('\n', '\r\n')],
+  ['a signature that is too long', /^line 1 of/, (line: string) => line.replace('\n', 'AAAA\n')],
+  ['more than 64 KiB', /^manifest.sig has more than 65536 bytes$/, (line: string) => line.repeat(700)],
 ] as const) {
   test(`${what} makes the signature file malformed`, () => {
     const file = lines(text(signManifest(manifest, first.secret)));
-    refused(() => verifyManifest(manifest, file, makeTrustSet([first.public], 1)), 'signature-malformed');
+    refused(
+      () => verifyManifest(manifest, file, makeTrustSet([first.public], 1)),
+      'signature-malformed',
+      detail,
+    );
   });
 }
 

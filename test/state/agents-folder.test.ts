@@ -86,11 +86,17 @@ test('the agent’s lock is held by whoever holds the file, and where there is n
   assert.equal(await acquireForeignLock(holdProgram, join(folder, 'missing')), undefined);
   assert.deepEqual(await readdir(folder), []);
   const agents = await acquireLock(holdProgram, folder);
-  await assert.rejects(acquireForeignLock(holdProgram, folder), { code: 'busy' });
+  await assert.rejects(acquireForeignLock(holdProgram, folder), {
+    code: 'busy',
+    detail: `${folder} is held by another nixmaker`,
+  });
   await agents.release();
   const roots = await acquireForeignLock(holdProgram, folder);
   assert.ok(roots !== undefined);
-  await assert.rejects(acquireLock(holdProgram, folder), { code: 'busy' });
+  await assert.rejects(acquireLock(holdProgram, folder), {
+    code: 'busy',
+    detail: `${join(folder, 'lock')} is held by another nixmaker`,
+  });
   await roots.release();
   await (await acquireLock(holdProgram, folder)).release();
 });

@@ -175,6 +175,7 @@ for (const [what, spoil, says] of [
   ['no JSON', (path: string) => writeFile(path, '{'), /JSON/],
   ['too large', (path: string) => truncate(path, limits.requestBytes + 1), /at most/],
   ['somebody else’s', (path: string) => chown(path, 12345, 12345), /not the agent’s own/],
+  ['another name of a file as well', (path: string) => link(path, `${path}.too`), /not the agent’s own/],
 ] as const)
   test(`a request that is ${what} is rejected, and what has come with it goes, too`, async (t) => {
     const { runtime, folder, file } = await asked(t);
@@ -182,7 +183,10 @@ for (const [what, spoil, says] of [
     const { count, rejected } = await served(runtime, () => assert.fail('it was served'));
     assert.deepEqual([count, rejected.length], [1, 1]);
     assert.match(rejected[0] ?? '', says);
-    assert.deepEqual(await readdir(folder), []);
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => !name.endsWith('.too')),
+      [],
+    );
   });
 
 test('what can’t be removed is put where no glob finds it, whatever its name, and goes with the agent’s next request', async (t) => {

@@ -205,7 +205,10 @@ test('a near miss of a key is answered with the key', async (t) => {
 test('a policy that group or others can write is refused', async (t) => {
   const folder = await temporaryFolder(t);
   for (const mode of [0o664, 0o646])
-    await assert.rejects(policyOf(folder, JSON.stringify(good), mode), /policy-unsafe/);
+    await assert.rejects(policyOf(folder, JSON.stringify(good), mode), {
+      code: 'policy-unsafe',
+      detail: new RegExp(`can be written by its group or by everybody \\(mode ${mode.toString(8)}\\)$`),
+    });
 });
 
 test('a policy of another user is refused', async (t) => {
@@ -213,11 +216,17 @@ test('a policy of another user is refused', async (t) => {
   await writeFile(path, JSON.stringify(good), { mode: 0o644 });
   const { chown } = await import('node:fs/promises');
   await chown(path, 12345, 12345);
-  await assert.rejects(readPolicy(path, process.getuid?.() ?? 0), /policy-unsafe/);
+  await assert.rejects(
+    readPolicy(path, process.getuid?.() ?? 0),
+    /policy-unsafe: .* belongs to user 12345, not to root$/,
+  );
 });
 
 test('a missing policy is told apart', async (t) => {
-  await assert.rejects(readPolicy(join(await temporaryFolder(t), 'none'), 0), /policy-missing/);
+  await assert.rejects(
+    readPolicy(join(await temporaryFolder(t), 'none'), 0),
+    /policy-missing: there is no file .*none$/,
+  );
 });
 
 test('settings need no file in the default place, and one where one was named', async (t) => {

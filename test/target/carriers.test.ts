@@ -91,7 +91,9 @@ test('inspect says what is in a pool, and, with the policy, what this machine wo
 test('collect believes no host it does not know, then only this host’s own key', async () => {
   const stranger = await cli('collect', carried, '-d', fleet, '--json');
   assert.equal(stranger.code, 65);
-  assert.match(stranger.stdout, /host-not-enrolled/);
+  const [unknown] = stranger.json.receipts as { code: string; detail: string }[];
+  assert.equal(unknown?.code, 'host-not-enrolled');
+  assert.match(unknown?.detail ?? '', /^it says its key is host-web:/);
   const enrolled = await cli('collect', carried, '-d', fleet, '--enrol');
   assert.equal(enrolled.code, 0, enrolled.stderr);
   assert.match(enrolled.stdout, /^web +1 +committed +new, host enrolled$/m);

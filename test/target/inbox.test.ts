@@ -111,6 +111,10 @@ test('agent --once takes what is there; an incomplete copy makes it end with 75 
   const ran = await target.verb('agent', ['--once']);
   assert.equal(ran.code, 75, ran.stderr);
   assert.match(ran.stdout, /^DONE$/m);
+  const said = ran.stderr.split('\n').find((line) => line.includes('"waiting"'));
+  const waiting = JSON.parse(said ?? '{}') as Record<string, string>;
+  assert.deepEqual([waiting.code, waiting.source], ['incomplete', join(target.inbox, 'partial.tar')]);
+  assert.match(waiting.detail ?? '', /^4000 (?:of \d+ )?bytes are there$/);
   assert.ok((await readdir(target.inbox)).includes('partial.tar'));
 });
 

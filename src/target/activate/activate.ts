@@ -11,6 +11,7 @@ import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { describeDiff } from '../../report/diff.ts';
 import type { Machine } from '../machine/machine.ts';
 import { rollbackTarget } from '../machine/pending.ts';
+import { outcomeOf } from '../machine/transaction.ts';
 import { requireApproval } from './approval.ts';
 import { rollBack } from './roll-back.ts';
 import { type Activation, carryOn, sentence } from './steps.ts';
@@ -125,7 +126,7 @@ async function tryOut(machine: Machine, request: ActivationRequest): Promise<Rec
     await transaction.advance('healthy');
   } catch (error) {
     if (operation === 'test') return rollBack(machine, request, error);
-    return transaction.end('failed', { code: 'activation-failed', detail: messageOf(error) });
+    return transaction.end('failed', outcomeOf(error));
   }
   return transaction.end('committed', { detail: sentence(operation) });
 }

@@ -192,7 +192,9 @@ function logOutcome(machine: Pick<Machine, 'emit'>): (error: unknown) => void {
 
 function announceWait(machine: Pick<Machine, 'emit'>, look: Extract<Look, { action: 'wait' }>): void {
   const { candidate, present: bytes, expected } = look;
-  machine.emit(given({ event: 'waiting', code: 'incomplete', source: candidate.path, bytes, expected }));
+  const detail = `${bytes}${expected === undefined ? '' : ` of ${expected}`} bytes are there`;
+  const source = candidate.path;
+  machine.emit(given({ event: 'waiting', code: 'incomplete', detail, source, bytes, expected }));
 }
 
 /** Sleep that a hint ends. A hint that came while we were busy ends the next sleep at once. */

@@ -33,7 +33,8 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
       return exit;
     }
     if (exit === exitCodes.badBundle && (await queue.hasChanged(candidate))) {
-      machine.emit({ event: 'waiting', code: 'unsettled', source: candidate.path });
+      const detail = 'it has changed since it was looked at';
+      machine.emit({ event: 'waiting', code: 'unsettled', detail, source: candidate.path });
       return exitCodes.deferred;
     }
     await clearAway(machine, taking, receipt);

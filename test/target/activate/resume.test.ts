@@ -27,6 +27,7 @@ const runAgain = `${oldSystem}/bin/switch-to-configuration switch`;
 test('a system that can’t be used any more is left: profile, generation, boot entry', async (t) => {
   const { receipt, programs } = await resumed(t, { state: 'boot-entry' });
   assert.deepEqual([receipt?.state, receipt?.code], ['rolled-back', 'interrupted']);
+  assert.equal(receipt?.detail, 'it stopped in the state boot-entry');
   assert.deepEqual([programs, receipt?.notices], [back, undefined]);
 });
 

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { readlink } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
+import { failedDigests } from '../../../src/core/run/journal.ts';
 import type { Operation } from '../../../src/core/schema.ts';
 import { readFloor } from '../../../src/state/floor.ts';
+import { resumeStopped } from '../../../src/target/activate/resume.ts';
 import { carryOn, sentence } from '../../../src/target/activate/steps.ts';
 import { systemAt } from '../../../src/target/activate/system-diff.ts';
 import { Transaction } from '../../../src/target/machine/transaction.ts';
@@ -69,6 +71,23 @@ for (const verb of ['boot', 'switch'])
     const back = ['--switch-generation', '--delete-generations', 'old boot'];
     const began = verb === 'boot' ? ['--set', 'new boot'] : ['--set', 'new boot', 'new switch'];
     assert.deepEqual(did, [...began, ...back, ...(verb === 'switch' ? ['old switch'] : [])]);
+  });
+
+for (const verb of ['boot', 'switch'])
+  test(`where “${verb}” fails for the new system and for the old one as well, both are told, and the floor stays`, async (t) => {
+    const answer = ([program, said]: readonly string[]) =>
+      program?.endsWith('switch-to-configuration') === true && said === verb
+        ? { exitCode: 1, stdout: 'broken\n' }
+        : undefined;
+    const { receipt, did, floor, runs, machine } = await carried(t, { answer });
+    assert.deepEqual([receipt.state, receipt.code, floor], ['failed', 'rollback-failed', undefined]);
+    const both = `^switch-to-configuration: \\S+ \\(exit 1\\): broken; putting back: rollback-failed: ${oldSystem} ${verb}: \\S+$`;
+    assert.match(receipt.detail ?? '', new RegExp(both));
+    const back = ['--switch-generation', '--delete-generations', 'old boot'];
+    const began = verb === 'boot' ? ['--set', 'new boot'] : ['--set', 'new boot', 'new switch'];
+    assert.deepEqual(did, [...began, ...back, ...(verb === 'switch' ? ['old switch'] : [])]);
+    assert.deepEqual([...failedDigests(await runs())], [record().manifestDigest], 'not tried again');
+    assert.deepEqual(await resumeStopped(machine), [], 'it has ended');
   });
 
 test('units that failed are a notice, and no reason to go back', async (t) => {

@@ -81,7 +81,7 @@ for (const verb of ['boot', 'switch'])
         : undefined;
     const { receipt, did, floor, runs, machine } = await carried(t, { answer });
     assert.deepEqual([receipt.state, receipt.code, floor], ['failed', 'rollback-failed', undefined]);
-    const both = `^switch-to-configuration: \\S+ \\(exit 1\\): broken; putting back: rollback-failed: ${oldSystem} ${verb}: \\S+$`;
+    const both = `^switch-to-configuration: \\S+ \\(exit 1\\): broken; putting back: rollback-failed: ${oldSystem} ${verb}: \\S+: broken$`;
     assert.match(receipt.detail ?? '', new RegExp(both));
     const back = ['--switch-generation', '--delete-generations', 'old boot'];
     const began = verb === 'boot' ? ['--set', 'new boot'] : ['--set', 'new boot', 'new switch'];

@@ -37,6 +37,13 @@ const floor = {
 } as const;
 const transaction = '0123456789ab';
 const request = { schema: 2, transaction, source: 'web.tar' } as const;
+const receipt = {
+  schema: 1,
+  transaction,
+  at: floor.createdAt,
+  source: 'web.tar',
+  state: 'committed',
+} as const;
 const parts = { manifest: Buffer.from('m'), signatures: Buffer.from('s'), index: Buffer.from('i') };
 /** What of a machine is asked for by whoever makes its keys. */
 const machine = {
@@ -61,7 +68,7 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
   'the floor': () => raiseFloor(state, floor),
   'the signed time': () => setSignedTime(state, floor, '2026-11-22T12:00:00Z'),
   'a keyring': () => storeKeyring(state, 'keys'),
-  'a receipt': () => saveReceipt(state, { ...record(), schema: 1 }),
+  'a receipt': () => saveReceipt(state, receipt),
   'a receipt for the desk': () => addToOutbox(state, '5.json', 'signed'),
   'which runs have had theirs': () => writeLedger(state, { schema: 1, number: 1, told: [] }),
   'receipts on a medium': () =>

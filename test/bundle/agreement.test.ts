@@ -120,7 +120,7 @@ test('a signed index says in every field what the carried NARs are', async (t) =
     const indexed = (paths: readonly IndexedPath[]) =>
       paths.map((path, line) => (line === 0 ? { ...path, ca: fixed, ...change } : path));
     const { path } = await made(t, { indexed });
-    const authenticate = (head: { manifestBytes: Buffer; signatureBytes: Buffer }) =>
+    const authenticate = (head: { manifestBytes: Uint8Array; signatureBytes: Uint8Array }) =>
       verifyManifest(head.manifestBytes, head.signatureBytes, trust);
     assert.match(await refusal(checkEverything(path, authenticate)), why, field);
   }

@@ -16,7 +16,7 @@ export interface Delivery {
 }
 
 /**
- * Writes the files to `root/<folders…>`, each whole or not at all, and flushes them.
+ * Writes the files to `root/<folders…>`, each whole or not at all, and flushes them and all folders on the way.
  * @throws NixmakerError `medium-read-only`, `medium-full`, `medium-failing`
  */
 export async function deliver(
@@ -39,7 +39,8 @@ export async function deliver(
         throw new NixmakerError('medium-read-only', `${name} is another file system`);
     }
     for (const file of files) await writeOne(folder.path, file);
-    await folder.handle.sync();
+    // The folders above as well: one that was made just now is gone with its receipts where only it was flushed.
+    for (const { handle } of opened.toReversed()) await handle.sync();
   } catch (error) {
     throw asMediumError(error, root);
   } finally {

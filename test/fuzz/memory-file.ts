@@ -4,6 +4,7 @@ import type { BundleFile } from '../../src/bundle/file.ts';
 import { NarReader } from '../../src/bundle/nar-reader.ts';
 import { authenticateBundle, openBundle } from '../../src/bundle/open.ts';
 import { NixmakerError } from '../../src/core/errors.ts';
+import type { StorePath } from '../../src/core/store-path.ts';
 import { manifestDigest, readManifest, type TrustSet, verifyManifest } from '../../src/signing/verify.ts';
 
 /** A file that is in memory. */
@@ -25,8 +26,18 @@ export function memoryFile(bytes: Buffer): BundleFile {
   };
 }
 
-/** Everything that the agent does with a bundle, up to giving it to Nix. @throws NixmakerError for all that is wrong */
-export async function openFromMemory(bytes: Buffer, trust: TrustSet | undefined): Promise<OpenedBundle> {
+/** The NAR of a path that this machine has; nothing where it has none. */
+export type NarOf = (path: StorePath) => AsyncIterable<Buffer>;
+
+/**
+ * Everything that the agent does with a bundle, up to giving it to Nix. Without more said this machine has no base of any difference.
+ * @throws NixmakerError for all that is wrong
+ */
+export async function openFromMemory(
+  bytes: Buffer,
+  trust: TrustSet | undefined,
+  narOf: NarOf = async function* () {},
+): Promise<OpenedBundle> {
   const file = memoryFile(bytes);
   const authenticated = await authenticateBundle(file, (head) =>
     trust === undefined
@@ -35,13 +46,13 @@ export async function openFromMemory(bytes: Buffer, trust: TrustSet | undefined)
   );
   const bundle = await openBundle(file, authenticated);
   await checkAllPieces(bundle);
-  await readAllNars(bundle);
+  await readAllNars(bundle, narOf);
   return bundle;
 }
 
-/** In every way that is offered. This machine has no base of any difference. */
-async function readAllNars({ index, pieces, reader }: OpenedBundle): Promise<void> {
-  const nars = new NarReader(reader, async function* () {});
+/** In every way that is offered. */
+async function readAllNars({ index, pieces, reader }: OpenedBundle, narOf: NarOf): Promise<void> {
+  const nars = new NarReader(reader, narOf);
   for (const [line, ways] of pieces)
     for (const piece of ways)
       for await (const chunk of nars.read(index.info(line), piece)) if (chunk.length === 0) continue;

@@ -8,8 +8,7 @@ import { decodeNix32, encodeNix32 } from '../../src/core/nix32.ts';
 import { decide } from '../../src/core/policy/decide.ts';
 import type { Policy } from '../../src/core/policy/policy.ts';
 import { parseManifest } from '../../src/core/release/manifest.ts';
-import { hasBegunToChange, isEnd, mayFollow, type State, states } from '../../src/core/run/lifecycle.ts';
-import { planResume } from '../../src/core/run/resume.ts';
+import { isEnd, mayFollow, type State, states } from '../../src/core/run/lifecycle.ts';
 import { operations } from '../../src/core/schema.ts';
 import { nix32, parseStorePath, type StorePath } from '../../src/core/store-path.ts';
 import { fields, table } from '../../src/report/tables.ts';
@@ -196,28 +195,6 @@ test('from every state an end can be reached, and no end leads on', () => {
       states.every((next) => !mayFollow(state, next)),
     );
   }
-});
-
-test('a run that has begun to change the machine is never just forgotten, and after a restart never redone', () => {
-  const run = fc.record({
-    state: fc.constantFrom(...states.filter((s) => !isEnd(s))),
-    toplevel: fc.constantFrom('new', undefined),
-    bootId: fc.constantFrom('this', 'earlier', undefined),
-  });
-  const machine = fc.record({
-    bootId: fc.constant('this'),
-    booted: fc.constantFrom('new', 'old', undefined),
-    toplevelUsable: fc.boolean(),
-  });
-  fc.assert(
-    fc.property(run, machine, (stopped, found) => {
-      const plan = planResume(stopped, found);
-      assert.equal(plan === 'forget', !hasBegunToChange(stopped.state));
-      if (plan === 'go-on') assert.ok(stopped.bootId === 'this' && found.toplevelUsable);
-      if (plan === 'confirm') assert.ok(found.booted === 'new' && found.toplevelUsable);
-      if (stopped.state === 'rolling-back') assert.equal(plan, 'roll-back');
-    }),
-  );
 });
 
 const anyText = fc.oneof(

@@ -3,6 +3,7 @@
  * everything that is computed from them computed once more, so that nothing but the lie itself can be what is refused. Written
  * here by hand: nixmaker’s own writers would refuse most of it.
  */
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { encodeManifest, type ManifestInput } from '../../src/core/release/manifest.ts';
 import type { StorePath } from '../../src/core/store-path.ts';
 import type { SecretKey } from '../../src/signing/nix-key.ts';
@@ -68,6 +69,18 @@ export const delta = (line: number, bytes: Buffer, [base, baseNarHash]: readonly
   way: [line, 'delta', bytes.length, nix32Of(bytes), base, baseNarHash],
   bytes,
 });
+
+/** A right difference for a path that the target does not have, to the system that it runs. */
+export function genuineDelta({ good, running }: Pick<Kit, 'good' | 'running'>): Instead {
+  const [line = 0] = freshLines({ good, running });
+  const last = linesOf(running).length - 1;
+  const base = zstdDecompressSync(pieceOf(running, last));
+  const nar = zstdDecompressSync(pieceOf(good, line));
+  return delta(line, zstdCompressSync(nar, { dictionary: base }), linesOf(running)[last] ?? []);
+}
+
+/** The same, a line later: where one is put before all others. */
+export const raised = (ways: readonly Way[]): Way[] => ways.map((way) => way.with(0, Number(way[0]) + 1));
 
 function totalsOf(lines: readonly Line[]): ManifestInput['totals'] {
   const sum = (column: 2 | 3 | 4) => lines.reduce((total, line) => total + line[column], 0);

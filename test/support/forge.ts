@@ -100,8 +100,9 @@ export function withBytes(apart: TakenApart, name: string, bytes: Buffer | strin
   );
 }
 
-export async function takeApart(path: string): Promise<TakenApart> {
-  const whole = await readFile(path);
+export const takeApart = async (path: string): Promise<TakenApart> => takeBytesApart(await readFile(path));
+
+export function takeBytesApart(whole: Buffer): TakenApart {
   genuine ??= Buffer.from(whole.subarray(0, 512));
   const parts: Part[] = [];
   for (let at = 0; whole[at] !== 0; ) {
@@ -114,7 +115,7 @@ export async function takeApart(path: string): Promise<TakenApart> {
     at += 512 + size + ((512 - (size % 512)) % 512);
   }
   const [manifest, signatures, ...members] = parts;
-  if (manifest === undefined || signatures === undefined) throw new Error(`${path} is no bundle`);
+  if (manifest === undefined || signatures === undefined) throw new Error('it is no bundle');
   return {
     whole,
     manifest: JSON.parse(manifest.bytes.toString()) as ManifestInput,
@@ -213,18 +214,25 @@ export function withHeader({ good }: Kit, change: HeaderChange, which = good.mem
   });
 }
 
-/** Something is wrong with it, and it is refused for that. */
+/** The control of whatever is made of the good bundle, and is that bundle where nothing is changed. */
+export const unchanged = ({ good }: Kit): Buffer => good.whole;
+
+/** Something is wrong with it, one thing, and it is refused for that. */
 export interface Attack {
   /** What the attacker is after. */
   readonly threat: string;
   /** The codes that the documentation promises; the agent’s is the first. */
   readonly refusedAs: readonly string[];
   /** What is said besides: so that it is refused for its own fault, where others have the same code. */
-  readonly because?: RegExp;
+  readonly because: RegExp;
+  /** The same construction without the one thing that is wrong: taken by the same target. */
+  readonly control: (kit: Kit) => Buffer | Promise<Buffer>;
   /** Where `verify`, which knows no policy and no history, has nothing against it. */
   readonly onlyAtTarget?: true;
   /** Where the target’s policy is another than to trust one key. */
   readonly policy?: Readonly<Record<string, unknown>>;
+  /** Where the one thing is the policy: that of the control. */
+  readonly controlPolicy?: Readonly<Record<string, unknown>>;
   /** Paths that may enter the store, for they are what was signed; the system is not touched. */
   readonly mayImport?: (kit: Kit) => readonly string[];
   readonly make: (kit: Kit) => Buffer | Promise<Buffer>;

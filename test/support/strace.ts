@@ -71,7 +71,7 @@ function openedByCall(line: string): Opened[] {
 }
 
 /** A call that another thread’s came between is in two lines, each with the thread’s number in front. */
-function wholeCalls(log: string): string[] {
+export function wholeCalls(log: string): string[] {
   const begun = new Map<string, string>();
   return log.split('\n').flatMap((line) => {
     const [, thread = '', call = ''] = /^(\d+)\s+(.*)$/.exec(line) ?? [];

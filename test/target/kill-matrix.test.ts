@@ -1,13 +1,13 @@
 /**
  * SIGKILL before and after every transition, generated from the life cycle, with a good and a bad system, in the same
- * boot and with a restart in between, with the bundle still there and taken away. Whatever happens: the run ends
- * committed or rolled back, profile, boot entry and running system agree, and the store is whole.
+ * boot and with a restart in between, with the bundle still there and taken away. Whatever happens: the run that was killed ends
+ * as the life cycle has it, and not another in its stead; profile, boot entry and running system agree, and the store is whole.
  */
 import assert from 'node:assert/strict';
 import { copyFile, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isEnd, mayFollow, type State, states } from '../../src/core/run/lifecycle.ts';
+import { hasBegunToChange, isEnd, mayFollow, type State, states } from '../../src/core/run/lifecycle.ts';
 import { readJournal } from '../../src/state/journal.ts';
 import { defaultSystem, offeredSystems } from '../machines/boot-menu.ts';
 import { killedRun } from '../machines/compiled.ts';
@@ -38,6 +38,7 @@ const first = await makeTarget(golden, trust);
 const installed = await first.verb('switch', ['--tarball', await release('old', 0)]);
 assert.equal(installed.code, 0, installed.stderr);
 const old = await first.currentSystem();
+const before = new Set((await readJournal(first.stateDirectory)).records.map((r) => r.transaction));
 await first.close();
 
 interface Case {
@@ -90,8 +91,8 @@ const cases: Case[] = (['good', 'bad', 'next'] as const).flatMap((system) =>
   wayOf(system).flatMap((state, row) =>
     (['before', 'after'] as const).flatMap((when) =>
       [false, true]
-        // Beside each other stand a restart after one transition and none after the next.
-        .filter((restart) => inSample(row, Number(restart), 2))
+        // Beside each other stand a restart after one transition and none after the next; a rollback is always cut off by a restart.
+        .filter((restart) => inSample(system === 'bad' ? row + 1 : row, Number(restart), 2))
         .map(
           (restart): Case => ({
             system,
@@ -115,6 +116,29 @@ test('the matrix covers every state that a run can be in', () => {
   );
 });
 
+test('the sample has a rollback that a restart cuts off, and a good system killed in each state that changes the machine', () => {
+  assert.ok(cases.some((c) => onDisk(c) === 'rolling-back' && c.restart));
+  const sameBoot = cases.filter((c) => c.system === 'good' && !c.restart).map(onDisk);
+  for (const state of ['profile-set', 'boot-entry', 'switched', 'healthy'] as const)
+    assert.ok(sameBoot.includes(state), state);
+});
+
+/** The last state of the run that was killed; undefined where it had not begun. */
+function onDisk({ system, when, state }: Case): State | undefined {
+  const way = wayOf(system);
+  return when === 'after' ? state : way[way.indexOf(state) - 1];
+}
+
+/** How the run that was killed ends. @param booted what a restart came up in, if there was one */
+function endOf(given: Case, booted: string | undefined): State | undefined {
+  const state = onDisk(given);
+  if (state === undefined || isEnd(state)) return state;
+  if (!hasBegunToChange(state)) return 'deferred';
+  if (state === 'rolling-back' || (booted === old && state !== 'pending')) return 'rolled-back';
+  // In the same boot a bad system fails once more; after a restart the machine stays with whichever system it came up in.
+  return given.system === 'bad' && booted === undefined ? 'rolled-back' : 'committed';
+}
+
 async function stateOf(target: Target) {
   const profile = await target.profile();
   const { records } = await readJournal(target.stateDirectory);
@@ -122,6 +146,7 @@ async function stateOf(target: Target) {
     current: await target.currentSystem(),
     profile: await readlink(join(target.root, 'nix/var/nix/profiles', profile ?? '')),
     starts: await defaultSystem(target.root),
+    records: records.filter((r) => !before.has(r.transaction)),
     last: records.filter((r) => r.sequence === 11).at(-1),
     open: records.filter(
       (r, i) => !isEnd(r.state) && !records.slice(i + 1).some((x) => x.transaction === r.transaction),
@@ -150,6 +175,8 @@ for (const [i, given] of cases.entries()) {
         boot,
       ]);
       assert.equal(killed.signal ?? killed.code, 'SIGKILL', killed.stderr);
+      const stopped = (await stateOf(target)).records.at(-1);
+      assert.equal(stopped?.state, onDisk(given), 'killed where it was to be');
 
       // The old system must be able to boot at this very moment: its generation and its entry are there.
       const boots = await target.run(['test', '-x', `${old}/init`]);
@@ -157,7 +184,7 @@ for (const [i, given] of cases.entries()) {
       assert.equal(await readlink(join(root, 'nix/var/nix/profiles/system-1-link')), old);
       assert.ok((await offeredSystems(root)).includes(old ?? ''), 'the menu has the old system');
 
-      if (given.restart) await restart(target);
+      const booted = given.restart ? await restart(target) : undefined;
       if (given.bundle === 'is gone') await rm(join(target.inbox, 'web.tar'), { force: true });
       const again = await target.verb('agent', ['--once']);
       assert.ok(again.code !== null && again.code !== 64, again.stderr);
@@ -173,8 +200,16 @@ for (const [i, given] of cases.entries()) {
       assert.deepEqual(after.open, [], 'no run is left open');
       assert.equal(after.current, after.profile, 'what runs is what is installed');
       assert.equal(after.starts, after.profile, 'what is installed is what boots');
-      // After a restart the machine stays with whichever system it came up in; in the same boot it is the old one.
-      if (given.system === 'bad' && !given.restart) assert.equal(after.current, old);
+      const own = after.records.filter((r) => r.transaction === stopped?.transaction);
+      const end = endOf(given, booted);
+      assert.equal(own.at(-1)?.state, end, 'the run that was killed ends itself');
+      if (end === 'committed') {
+        const others = after.records.filter((r) => !own.includes(r) && r.state === 'profile-set');
+        assert.deepEqual(others, [], 'no other run has to do it over');
+        assert.notEqual(after.current, old);
+      }
+      if (end === 'rolled-back' && given.system === 'bad')
+        assert.equal(after.current, old, 'the old system runs again');
       if (given.system !== 'bad' && given.bundle === 'stays')
         assert.notEqual(after.current, old, 'taken again');
       const committed = after.current !== old;
@@ -188,6 +223,7 @@ for (const [i, given] of cases.entries()) {
       assert.doesNotMatch(verified.stderr, /modified|disappeared|error/, verified.stderr);
       outcomes.push({
         ...given,
+        end,
         running: committed ? 'new' : 'old',
         last: after.last?.state,
         code: after.last?.code,

@@ -1,8 +1,9 @@
 /** Keys in files: making a pair, reading one. */
-import { mkdir, open, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { hasErrno } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { makeFolder, syncFolder } from '../../files/folder.ts';
 import { readText } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
 import { parseTrustedKey } from '../../signing/trusted-key.ts';
@@ -16,7 +17,7 @@ export interface KeyFiles {
 /** Writes NAME.secret (0600) and NAME.public; never over a file that is there. */
 export async function makeKeyFiles(name: string, folder: string): Promise<KeyFiles> {
   const pair = generateKeyPair(name);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const secretFile = join(folder, `${name}.secret`);
   const publicFile = join(folder, `${name}.public`);
   await writeNew(secretFile, pair.secret, 0o600);
@@ -27,9 +28,13 @@ export async function makeKeyFiles(name: string, folder: string): Promise<KeyFil
 async function writeNew(path: string, text: string, mode: number): Promise<void> {
   try {
     const file = await open(path, 'wx', mode);
-    await file.writeFile(text);
-    await file.sync();
-    await file.close();
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await syncFolder(dirname(path));
   } catch (cause) {
     if (hasErrno(cause, 'EEXIST')) throw new NixmakerError('key-exists', path, { cause });
     throw new NixmakerError('io-error', `${path} can’t be written: ${messageOf(cause)}`, { cause });

@@ -1,9 +1,10 @@
-import { type Attack, withHeader } from '../../support/forge.ts';
+import { type Attack, unchanged, withHeader } from '../../support/forge.ts';
 import { base256 } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a size in base 256 where eleven digits hold it: one header in two spellings',
   refusedAs: ['bundle-malformed'],
   because: /the header of .* is not what is announced/,
+  control: unchanged,
   make: (kit) => withHeader(kit, { sizeField: base256(kit.good.members.at(-1)?.bytes.length ?? 0) }),
 } satisfies Attack;

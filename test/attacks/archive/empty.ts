@@ -1,7 +1,9 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'an empty file that is waited for, or crashes a reader',
   refusedAs: ['bundle-truncated'],
+  because: /it ends at byte 0|it is empty/,
+  control: unchanged,
   make: () => Buffer.alloc(0),
 } satisfies Attack;

@@ -1,9 +1,10 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'damage, or an attempt at it, in the middle of a NAR',
   refusedAs: ['bundle-altered'],
   because: /^nar\/.* is damaged$/,
+  control: unchanged,
   make: ({ good }) => {
     const bytes = Buffer.from(good.whole);
     const at = bytes.lastIndexOf(Buffer.from('28b52ffd', 'hex')) + 30;

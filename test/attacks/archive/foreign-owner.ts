@@ -1,8 +1,9 @@
-import { type Attack, withHeader } from '../../support/forge.ts';
+import { type Attack, unchanged, withHeader } from '../../support/forge.ts';
 
 export default {
   threat: 'a member that would be unpacked as somebody’s',
   refusedAs: ['bundle-malformed'],
   because: /the header of nar\/.* is not what is announced/,
+  control: unchanged,
   make: (kit) => withHeader(kit, { uid: 1000 }),
 } satisfies Attack;

@@ -1,7 +1,9 @@
-import { type Attack, assemble } from '../../support/forge.ts';
+import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'a part of the system is left out',
   refusedAs: ['bundle-truncated', 'bundle-malformed'],
+  because: /the header of nar\/.* is not what is announced|\d+ of \d+ bytes are there/,
+  control: unchanged,
   make: ({ good }) => assemble({ ...good, members: good.members.slice(0, -1) }),
 } satisfies Attack;

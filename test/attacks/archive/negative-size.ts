@@ -1,8 +1,9 @@
-import { type Attack, withHeader } from '../../support/forge.ts';
+import { type Attack, unchanged, withHeader } from '../../support/forge.ts';
 
 export default {
   threat: 'a size that goes backwards, in base 256',
   refusedAs: ['bundle-malformed'],
   because: /the header of nar\/.* is not what is announced/,
+  control: unchanged,
   make: (kit) => withHeader(kit, { sizeField: Buffer.alloc(12, 0xff) }),
 } satisfies Attack;

@@ -1,8 +1,9 @@
-import { type Attack, withHeader } from '../../support/forge.ts';
+import { type Attack, unchanged, withHeader } from '../../support/forge.ts';
 
 export default {
   threat: 'a name that forges a log line',
   refusedAs: ['bundle-malformed'],
   because: /the header of nar\/.* is not what is announced/,
+  control: unchanged,
   make: (kit) => withHeader(kit, { name: 'meta\n<0>committed' }),
 } satisfies Attack;

@@ -1,9 +1,10 @@
-import { type Attack, assemble, bytesOf, withBytes } from '../../support/forge.ts';
+import { type Attack, assemble, bytesOf, unchanged, withBytes } from '../../support/forge.ts';
 
 export default {
   threat: 'a plain binary cache for another store',
   refusedAs: ['bundle-malformed'],
   because: /nix-cache-info is not what is announced/,
+  control: unchanged,
   make: ({ good }) => {
     const text = bytesOf(good, 'nix-cache-info').toString().replace('/nix/store', '/evil/stor');
     return assemble({ ...good, members: withBytes(good, 'nix-cache-info', text) });

@@ -1,8 +1,9 @@
-import { type Attack, withHeader } from '../../support/forge.ts';
+import { type Attack, unchanged, withHeader } from '../../support/forge.ts';
 
 export default {
   threat: 'a name that is another one on a file system without case',
   refusedAs: ['bundle-malformed'],
   because: /the header of meta is/,
+  control: unchanged,
   make: (kit) => withHeader(kit, { name: 'META' }, 'meta'),
 } satisfies Attack;

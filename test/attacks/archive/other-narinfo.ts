@@ -1,9 +1,10 @@
-import { type Attack, assemble, type Part, withBytes } from '../../support/forge.ts';
+import { type Attack, assemble, type Part, unchanged, withBytes } from '../../support/forge.ts';
 
 export default {
   threat: 'a narinfo that tells a plain binary cache of another file than the agent takes',
   refusedAs: ['bundle-malformed'],
   because: /narinfo is not what is announced/,
+  control: unchanged,
   make: ({ good }) => {
     const { name, bytes } = good.members.find((p) => p.name.endsWith('.narinfo')) as Part;
     const text = bytes.toString().replace(/^NarHash: .*$/m, `NarHash: sha256:${'1'.repeat(52)}`);

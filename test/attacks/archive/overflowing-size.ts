@@ -1,8 +1,9 @@
-import { type Attack, withHeader } from '../../support/forge.ts';
+import { type Attack, unchanged, withHeader } from '../../support/forge.ts';
 
 export default {
   threat: 'an octal number beyond what a reader can count',
   refusedAs: ['bundle-malformed'],
   because: /the header of nar\/.* is not what is announced/,
+  control: unchanged,
   make: (kit) => withHeader(kit, { sizeField: Buffer.from('777777777777') }),
 } satisfies Attack;

@@ -1,7 +1,9 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'bytes without a meaning',
   refusedAs: ['not-a-bundle'],
+  because: /it does not begin with a manifest/,
+  control: unchanged,
   make: () => Buffer.from('9e3779b97f4a7c15'.repeat(1000), 'hex'),
 } satisfies Attack;

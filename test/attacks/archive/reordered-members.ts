@@ -1,9 +1,10 @@
-import { type Attack, assemble } from '../../support/forge.ts';
+import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'names and contents are exchanged',
   refusedAs: ['bundle-malformed'],
   because: /the header of meta is not what is announced/,
+  control: unchanged,
   make: ({ good }) => {
     const at = good.members.findIndex((p) => p.name === 'meta');
     const computed = good.members.slice(at).reverse();

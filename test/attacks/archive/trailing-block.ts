@@ -1,7 +1,9 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'bytes that nobody signed ride along',
   refusedAs: ['bundle-trailing-data'],
+  because: /it has \d+ bytes, \d+ are announced/,
+  control: unchanged,
   make: ({ good }) => Buffer.concat([good.whole, Buffer.alloc(512)]),
 } satisfies Attack;

@@ -1,15 +1,18 @@
 import { zstdCompressSync } from 'node:zlib';
 import type { Attack } from '../../support/forge.ts';
-import { delta, freshLines, linesOf, rebuilt } from '../../support/forge-release.ts';
+import { delta, genuineDelta, rebuilt } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a difference that unfolds without end',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used/,
+  because: /can’t be used.*: Cannot create a Buffer larger than \d+ bytes/,
   onlyAtTarget: true,
+  control: (kit) => rebuilt(kit, { pieces: [genuineDelta(kit)] }),
   make: (kit) => {
-    const [line = 0] = freshLines(kit);
-    const base = linesOf(kit.running).at(-1) ?? [];
-    return rebuilt(kit, { pieces: [delta(line, zstdCompressSync(Buffer.alloc(256 * 1024 * 1024)), base)] });
+    const [line, , , , ...base] = genuineDelta(kit).way;
+    // A frame that makes no use of the base at all.
+    return rebuilt(kit, {
+      pieces: [delta(Number(line), zstdCompressSync(Buffer.alloc(256 * 1024 * 1024)), base)],
+    });
   },
 } satisfies Attack;

@@ -1,8 +1,9 @@
-import { type Attack, assemble } from '../../support/forge.ts';
+import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'contents that are not there',
   refusedAs: ['bundle-malformed'],
   because: /contents is not in its place/,
+  control: unchanged,
   make: ({ good }) => assemble({ ...good, members: good.members.filter((p) => p.name !== 'contents') }),
 } satisfies Attack;

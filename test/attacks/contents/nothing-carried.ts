@@ -1,4 +1,4 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 import { rebuilt } from '../../support/forge-release.ts';
 
 export default {
@@ -6,5 +6,6 @@ export default {
   refusedAs: ['base-missing'],
   because: /more are not there, and the bundle relies on it/,
   onlyAtTarget: true,
+  control: unchanged,
   make: (kit) => rebuilt(kit, { ways: [] }),
 } satisfies Attack;

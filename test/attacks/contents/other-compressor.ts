@@ -1,11 +1,16 @@
-import { gzipSync, zstdDecompressSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { Attack } from '../../support/forge.ts';
 import { freshLines, pieceOf, rebuilt, whole } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a file that another decompressor would unfold',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used/,
+  because: /can’t be used.*: Unknown frame/,
+  control: (kit) => {
+    const [line = 0] = freshLines(kit);
+    const nar = zstdDecompressSync(pieceOf(kit.good, line));
+    return rebuilt(kit, { pieces: [whole(line, zstdCompressSync(nar))] });
+  },
   make: (kit) => {
     const [line = 0] = freshLines(kit);
     return rebuilt(kit, { pieces: [whole(line, gzipSync(zstdDecompressSync(pieceOf(kit.good, line))))] });

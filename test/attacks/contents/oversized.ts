@@ -1,9 +1,10 @@
-import { type Attack, header } from '../../support/forge.ts';
+import { type Attack, header, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'contents that say they have 8 GiB: memory runs out',
   refusedAs: ['bundle-malformed'],
   because: /contents has 8589934591 bytes, at most/,
+  control: unchanged,
   make: ({ good }) => {
     const at = good.whole.indexOf('contents\0');
     return Buffer.concat([

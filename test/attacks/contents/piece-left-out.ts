@@ -1,4 +1,4 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 import { freshLines, rebuilt, waysOf } from '../../support/forge-release.ts';
 
 export default {
@@ -6,6 +6,7 @@ export default {
   refusedAs: ['base-missing'],
   because: /is not there, and the bundle relies on it/,
   onlyAtTarget: true,
+  control: unchanged,
   make: (kit) => {
     const [line] = freshLines(kit);
     return rebuilt(kit, { ways: waysOf(kit.good).filter(([n]) => n !== line) });

@@ -1,10 +1,11 @@
-import { type Attack, sha256 } from '../../support/forge.ts';
+import { type Attack, sha256, unchanged } from '../../support/forge.ts';
 import { linesOf, rebuilt, rows, waysOf } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a piece of a path that nobody signed',
   refusedAs: ['bundle-malformed'],
   because: /there is no such line in the index/,
+  control: unchanged,
   make: (kit) => {
     const [, kind, size, digest] = waysOf(kit.good).at(-1) ?? [];
     const stray = [linesOf(kit.good).length, kind, size, digest];

@@ -4,7 +4,9 @@ import { freshLines, pieceOf, rebuilt, whole } from '../../support/forge-release
 export default {
   threat: 'genuine files under each other’s paths',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used/,
+  because: /can’t be used.*: (Cannot create a Buffer larger|it gives (other contents|another NAR)) than/,
+  control: (kit) =>
+    rebuilt(kit, { pieces: freshLines(kit).map((line) => whole(line, pieceOf(kit.good, line))) }),
   make: (kit) => {
     const [one = 0, ...more] = freshLines(kit);
     const two = more.at(-1) ?? 0;

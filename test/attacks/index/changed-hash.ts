@@ -1,10 +1,11 @@
-import { type Attack, assemble, withBytes } from '../../support/forge.ts';
+import { type Attack, assemble, unchanged, withBytes } from '../../support/forge.ts';
 import { linesOf, rows } from '../../support/forge-release.ts';
 
 export default {
   threat: 'one path’s hash is another than was signed',
   refusedAs: ['bundle-altered'],
   because: /the index is not what was signed/,
+  control: unchanged,
   make: ({ good }) => {
     const lines = linesOf(good).map((line, n) => (n === 0 ? line.with(1, '1'.repeat(52)) : line));
     return assemble({ ...good, members: withBytes(good, 'index', rows(lines)) });

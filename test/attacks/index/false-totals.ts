@@ -1,10 +1,11 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 import { rebuilt } from '../../support/forge-release.ts';
 
 export default {
   threat: 'totals that make room checks and limits pass',
   refusedAs: ['manifest-malformed'],
   because: /its total of narBytes is not what its index adds up to/,
+  control: unchanged,
   make: (kit) => {
     const { totals } = kit.good.manifest;
     return rebuilt(kit, { manifest: { totals: { ...totals, narBytes: totals.largestNar } } });

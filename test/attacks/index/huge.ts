@@ -1,9 +1,10 @@
-import { type Attack, header } from '../../support/forge.ts';
+import { type Attack, header, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'an index that says it has 8 GiB: memory runs out before it is compared',
   refusedAs: ['bundle-malformed'],
   because: /index has 8589934591 bytes, at most/,
+  control: unchanged,
   make: ({ good }) => {
     const at = good.whole.indexOf('index\0');
     return Buffer.concat([

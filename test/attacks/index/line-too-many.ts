@@ -1,10 +1,11 @@
-import { type Attack, assemble, bytesOf, withBytes } from '../../support/forge.ts';
+import { type Attack, assemble, bytesOf, unchanged, withBytes } from '../../support/forge.ts';
 import { linesOf, rows } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a path that nobody signed rides along',
   refusedAs: ['bundle-malformed'],
   because: /index has \d+ bytes, at most \d+ are allowed/,
+  control: unchanged,
   make: ({ good }) => {
     const [first] = linesOf(good);
     const index = Buffer.concat([bytesOf(good, 'index'), Buffer.from(rows([first]))]);

@@ -1,9 +1,10 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 import { linesOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
   threat: 'the signed system is not what the index ends with',
   refusedAs: ['manifest-malformed'],
   because: /its last line is not \/nix\/store\//,
-  make: (kit) => rebuilt(kit, { lines: linesOf(kit.old), ways: [] }),
+  control: unchanged,
+  make: (kit) => rebuilt(kit, { lines: linesOf(kit.old) }),
 } satisfies Attack;

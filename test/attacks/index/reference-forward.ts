@@ -1,13 +1,14 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 import { type Line, linesOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a path that refers to one that comes later, in a ring',
   refusedAs: ['manifest-malformed'],
   because: /line 1: its references are not numbers of lines before it/,
+  control: unchanged,
   make: (kit) => {
     const lines = linesOf(kit.good);
     const ring = lines.map((line, n): Line => (n === 0 ? (line.with(5, [lines.length - 1]) as Line) : line));
-    return rebuilt(kit, { lines: ring, ways: [] });
+    return rebuilt(kit, { lines: ring });
   },
 } satisfies Attack;

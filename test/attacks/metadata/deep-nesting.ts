@@ -1,8 +1,17 @@
+import { encodeManifest } from '../../../src/core/release/manifest.ts';
 import { type Attack, resigned } from '../../support/forge.ts';
 
 export default {
   threat: 'nesting that exhausts the stack',
   refusedAs: ['manifest-malformed'],
-  because: /expected object, received array/,
-  make: (kit) => resigned(kit, `${'['.repeat(30_000)}${']'.repeat(30_000)}`),
+  because: /notes: .*expected string, received array/,
+  control: (kit) => resigned(kit, { notes: 'N' }),
+  make: (kit) =>
+    resigned(
+      kit,
+      encodeManifest({ ...kit.good.manifest, notes: 'N' }).replace(
+        '"N"',
+        `${'['.repeat(30_000)}${']'.repeat(30_000)}`,
+      ),
+    ),
 } satisfies Attack;

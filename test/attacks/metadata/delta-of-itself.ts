@@ -1,14 +1,15 @@
 import type { Attack } from '../../support/forge.ts';
-import { delta, freshLines, linesOf, pieceOf, rebuilt } from '../../support/forge-release.ts';
+import { genuineDelta, linesOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a path that is to be restored from itself, before it is there',
   refusedAs: ['base-missing'],
   because: /(?:is|are) not there, and the bundle relies on it/,
   onlyAtTarget: true,
+  control: (kit) => rebuilt(kit, { pieces: [genuineDelta(kit)] }),
   make: (kit) => {
-    const [line = 0] = freshLines(kit);
-    const own = linesOf(kit.good)[line] ?? [];
-    return rebuilt(kit, { pieces: [delta(line, pieceOf(kit.good, line), own)] });
+    const { way, bytes } = genuineDelta(kit);
+    const [own, narHash] = linesOf(kit.good)[Number(way[0])] ?? [];
+    return rebuilt(kit, { pieces: [{ way: way.with(4, own).with(5, narHash), bytes }] });
   },
 } satisfies Attack;

@@ -1,14 +1,14 @@
 import type { Attack } from '../../support/forge.ts';
-import { delta, freshLines, rebuilt } from '../../support/forge-release.ts';
+import { genuineDelta, rebuilt } from '../../support/forge-release.ts';
 
 export default {
   threat: 'contents that are to be restored from something that is not there',
   refusedAs: ['base-missing'],
   because: /-nowhere is not there, and the bundle relies on it/,
   onlyAtTarget: true,
+  control: (kit) => rebuilt(kit, { pieces: [genuineDelta(kit)] }),
   make: (kit) => {
-    const [line = 0] = freshLines(kit);
-    const nowhere = [`${'1'.repeat(32)}-nowhere`, '1'.repeat(52)];
-    return rebuilt(kit, { pieces: [delta(line, Buffer.from('a difference'), nowhere)] });
+    const { way, bytes } = genuineDelta(kit);
+    return rebuilt(kit, { pieces: [{ way: way.with(4, `${'1'.repeat(32)}-nowhere`), bytes }] });
   },
 } satisfies Attack;

@@ -1,10 +1,11 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 import { freshLines, type Line, linesOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
   threat: 'contents that are not what the index says, in index, signatures and narinfo alike',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used/,
+  because: /can’t be used.*: it gives (other contents|another NAR) than/,
+  control: unchanged,
   make: (kit) => {
     const fresh = new Set(freshLines(kit));
     const lines = linesOf(kit.good).map(

@@ -4,5 +4,6 @@ export default {
   threat: 'a host name that leads out of a folder',
   refusedAs: ['manifest-malformed'],
   because: /host: is not usable/,
+  control: (kit) => resigned(kit, { host: 'web' }),
   make: (kit) => resigned(kit, { host: '../../etc' }),
 } satisfies Attack;

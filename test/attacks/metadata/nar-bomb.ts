@@ -1,11 +1,12 @@
 import { constants, zstdCompressSync } from 'node:zlib';
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 import { freshLines, rebuilt, whole } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a NAR that unfolds far beyond its size',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used/,
+  because: /can’t be used.*: Cannot create a Buffer larger than \d+ bytes/,
+  control: unchanged,
   make: (kit) => {
     const [line = 0] = freshLines(kit);
     // Within the largest window that is taken.

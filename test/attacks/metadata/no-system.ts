@@ -1,10 +1,12 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, unchanged } from '../../support/forge.ts';
 import { linesOf } from '../../support/forge-release.ts';
 
 export default {
   threat: 'a signed path that is no NixOS system',
   refusedAs: ['not-a-system'],
+  because: /has no file nixos-version/,
   onlyAtTarget: true,
   mayImport: ({ noSystem }) => linesOf(noSystem).map(([name]) => `/nix/store/${name}`),
+  control: unchanged,
   make: async ({ noSystem }) => noSystem.whole,
 } satisfies Attack;

@@ -4,5 +4,6 @@ export default {
   threat: 'notes whose letters run the other way',
   refusedAs: ['manifest-malformed'],
   because: /notes: holds control characters/,
+  control: (kit) => resigned(kit, { notes: 'safe  exe.evil' }),
   make: (kit) => resigned(kit, { notes: 'safe \u202e exe.evil' }),
 } satisfies Attack;

@@ -1,8 +1,10 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, resigned } from '../../support/forge.ts';
 
 export default {
   threat: 'a bundle of another host of the fleet',
   refusedAs: ['wrong-host'],
+  because: /the bundle is for mail, this machine is web/,
   onlyAtTarget: true,
-  make: ({ other }) => other.whole,
+  control: (kit) => resigned(kit, { host: 'web' }),
+  make: (kit) => resigned(kit, { host: 'mail' }),
 } satisfies Attack;

@@ -1,8 +1,9 @@
-import { type Attack, assemble, bytesOf, withBytes } from '../../support/forge.ts';
+import { type Attack, assemble, bytesOf, unchanged, withBytes } from '../../support/forge.ts';
 
 export default {
   threat: 'meta names another system than the manifest',
   refusedAs: ['bundle-malformed'],
   because: /meta is not what is announced/,
+  control: unchanged,
   make: ({ good, old }) => assemble({ ...good, members: withBytes(good, 'meta', bytesOf(old, 'meta')) }),
 } satisfies Attack;

@@ -1,9 +1,10 @@
-import { type Attack, resigned } from '../../support/forge.ts';
+import { type Attack, resigned, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'a key that changes what every object is',
   refusedAs: ['manifest-malformed'],
   because: /__proto__/,
+  control: unchanged,
   make: (kit) =>
     resigned(
       kit,

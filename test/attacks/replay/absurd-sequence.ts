@@ -3,7 +3,9 @@ import { type Attack, resigned } from '../../support/forge.ts';
 export default {
   threat: 'a sequence after which no honest bundle is ever newer',
   refusedAs: ['sequence-jump'],
+  because: /from 100 the policy lets it rise by 1000000/,
   onlyAtTarget: true,
   policy: { limits: { sequenceJump: 1_000_000 } },
+  control: (kit) => resigned(kit, { sequence: 1_000_100 }),
   make: (kit) => resigned(kit, { sequence: Number.MAX_SAFE_INTEGER }),
 } satisfies Attack;

@@ -1,8 +1,10 @@
-import type { Attack } from '../../support/forge.ts';
+import { type Attack, resigned } from '../../support/forge.ts';
 
 export default {
   threat: 'another system under the sequence that was taken',
   refusedAs: ['sequence-conflict'],
+  because: /sequence 100 was taken with other contents/,
   onlyAtTarget: true,
-  make: ({ twin }) => twin.whole,
+  control: (kit) => resigned(kit, { sequence: 101 }),
+  make: (kit) => resigned(kit, { sequence: 100 }),
 } satisfies Attack;

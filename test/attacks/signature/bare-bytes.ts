@@ -1,8 +1,10 @@
-import { type Attack, assemble } from '../../support/forge.ts';
+import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'a genuine signature over the bytes without their type',
   refusedAs: ['signature-invalid'],
+  because: /the signature by “fleet-1” does not fit/,
+  control: unchanged,
   make: ({ good, trusted }) =>
     assemble({
       ...good,

@@ -1,8 +1,10 @@
-import { type Attack, assemble } from '../../support/forge.ts';
+import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
   threat: 'a signature that was damaged, or guessed at',
   refusedAs: ['signature-invalid'],
+  because: /the signature by “fleet-1” does not fit/,
+  control: unchanged,
   make: ({ good }) => {
     const [name, base64 = ''] = good.signatureBytes.toString().trim().split(':');
     const bytes = Buffer.from(base64, 'base64');

@@ -1,10 +1,14 @@
-import { type Attack, assemble } from '../../support/forge.ts';
+import { type Attack, assemble, type Kit } from '../../support/forge.ts';
+
+const beside = ({ good }: Kit, line: string) =>
+  assemble({ ...good, signatureBytes: Buffer.concat([good.signatureBytes, Buffer.from(line)]) });
+const bad = Buffer.alloc(64, 1).toString('base64');
 
 export default {
   threat: 'a false signature beside a genuine one, to see which counts',
   refusedAs: ['signature-invalid'],
-  make: ({ good, trusted }) => {
-    const bad = Buffer.from(`${trusted.name}:${Buffer.alloc(64, 1).toString('base64')}\n`);
-    return assemble({ ...good, signatureBytes: Buffer.concat([good.signatureBytes, bad]) });
-  },
+  because: /the signature by “fleet-1” does not fit/,
+  // The same by a key that nobody knows is passed over.
+  control: (kit) => beside(kit, `${kit.stranger.name}:${bad}\n`),
+  make: (kit) => beside(kit, `${kit.trusted.name}:${bad}\n`),
 } satisfies Attack;

@@ -1,11 +1,19 @@
-import { type Attack, assemble } from '../../support/forge.ts';
+import { type Attack, assemble, type Kit } from '../../support/forge.ts';
+
+/** As many lines as a file of signatures may have. */
+const lines = ({ good, stranger }: Kit) => {
+  const line = `${stranger.name}:${stranger.sign(good.manifestBytes)}\n`;
+  return line.repeat(Math.floor((63 * 1024) / line.length));
+};
 
 export default {
   threat: 'thousands of signatures, to spend the time of whoever checks them',
   refusedAs: ['signature-unknown-key'],
-  make: ({ good, stranger }) => {
-    const line = `${stranger.name}:${stranger.sign(good.manifestBytes)}\n`;
-    const lines = line.repeat(Math.floor((64 * 1024) / line.length));
-    return assemble({ ...good, signatureBytes: Buffer.from(lines) });
-  },
+  because: /it is signed by stranger-1$/,
+  control: (kit) =>
+    assemble({
+      ...kit.good,
+      signatureBytes: Buffer.concat([kit.good.signatureBytes, Buffer.from(lines(kit))]),
+    }),
+  make: (kit) => assemble({ ...kit.good, signatureBytes: Buffer.from(lines(kit)) }),
 } satisfies Attack;

@@ -5,5 +5,9 @@ export default {
   threat: 'two signatures by one name, of which readers take one or the other',
   refusedAs: ['bundle-malformed'],
   because: /does not begin with a key’s name of its own/,
+  control: (kit) => {
+    const block = bytesOf(kit.good, 'nix.sig').toString();
+    return rebuilt(kit, { nixSig: block + block.replace(/^.*$/m, 'other-1') });
+  },
   make: (kit) => rebuilt(kit, { nixSig: bytesOf(kit.good, 'nix.sig').toString().repeat(2) }),
 } satisfies Attack;

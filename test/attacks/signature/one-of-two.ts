@@ -1,9 +1,16 @@
-import type { Attack } from '../../support/forge.ts';
+import { signManifest } from '../../../src/signing/signature-file.ts';
+import { type Attack, assemble, type Kit } from '../../support/forge.ts';
+
+const signedBy = ({ good }: Kit, ...signatures: (string | Buffer)[]) =>
+  assemble({ ...good, signatureBytes: Buffer.from(signatures.join('')) });
 
 export default {
   threat: 'one signature where the policy wants two',
   refusedAs: ['signature-threshold'],
+  because: /1 trusted keys have signed, 2 are needed/,
   onlyAtTarget: true,
   policy: { threshold: 2 },
-  make: ({ good }) => good.whole,
+  control: (kit) =>
+    signedBy(kit, kit.good.signatureBytes, signManifest(kit.good.manifestBytes, kit.stranger)),
+  make: (kit) => signedBy(kit, kit.good.signatureBytes),
 } satisfies Attack;

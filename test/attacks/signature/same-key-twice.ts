@@ -1,10 +1,16 @@
-import { type Attack, assemble } from '../../support/forge.ts';
+import { signManifest } from '../../../src/signing/signature-file.ts';
+import { type Attack, assemble, type Kit } from '../../support/forge.ts';
+
+const signedBy = ({ good }: Kit, ...signatures: (string | Buffer)[]) =>
+  assemble({ ...good, signatureBytes: Buffer.from(signatures.join('')) });
 
 export default {
   threat: 'one key counts twice toward a threshold',
   refusedAs: ['signature-threshold'],
+  because: /1 trusted keys have signed, 2 are needed/,
   onlyAtTarget: true,
   policy: { threshold: 2 },
-  make: ({ good }) =>
-    assemble({ ...good, signatureBytes: Buffer.concat([good.signatureBytes, good.signatureBytes]) }),
+  control: (kit) =>
+    signedBy(kit, kit.good.signatureBytes, signManifest(kit.good.manifestBytes, kit.stranger)),
+  make: (kit) => signedBy(kit, kit.good.signatureBytes, kit.good.signatureBytes),
 } satisfies Attack;

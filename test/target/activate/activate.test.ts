@@ -112,7 +112,7 @@ test('a test that fails is undone; a dry run that fails has changed nothing', as
   const exit = { exitCode: 1, stdout: 'no\n' };
   const tried = await activated(t, { operation: 'test', verbs: { test: exit } });
   assert.deepEqual([tried.receipt.state, tried.receipt.code], ['rolled-back', 'activation-failed']);
-  assert.deepEqual(tried.did, ['new test', 'old test']);
+  assert.deepEqual(tried.did, ['new test', 'old switch']);
   const dry = await activated(t, { operation: 'dry-activate', verbs: { 'dry-activate': exit } });
   assert.deepEqual([dry.receipt.state, dry.receipt.code], ['failed', 'activation-failed']);
   assert.match(dry.receipt.detail ?? '', /not-activated \(exit 1\): no/);

@@ -23,7 +23,7 @@ const before = { booted: oldSystem, running: oldSystem, generations: [oldSystem,
 
 /** What was run of a system, and of Nix’s profile. */
 const shortly = ({ argv: [program = '', verb = '', ...rest] }: { argv: readonly string[] }) => {
-  if (program === 'nix-env') return [rest[2] ?? ''];
+  if (program === 'nix-env') return [rest[3] ?? ''];
   if (!program.endsWith('/bin/switch-to-configuration')) return [];
   return [`${program.startsWith(oldSystem) ? 'old' : 'new'} ${verb}`];
 };
@@ -91,7 +91,7 @@ inOwnStore(import.meta.url, () => {
   test('a test that was cut off is undone, however good the system', async (t) => {
     await placeSystem(newSystem);
     const { receipt, did } = await resumed(t, { state: 'switched', operation: 'test' });
-    assert.deepEqual([receipt?.state, did], ['rolled-back', ['old test']]);
+    assert.deepEqual([receipt?.state, did], ['rolled-back', ['old switch']]);
   });
 
   test('without its operation it is what the policy asks for', async (t) => {

@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { type ImportGraph, reachedFrom, readImportGraph } from '../../test/project/imports.ts';
 
 /** Milliseconds from which on one test of a file is left out: a sample of mutants is not to take a day. */
-const slow = 5000;
+const slow = 8000;
 
 export interface Ran {
   readonly ok: boolean;

@@ -50,10 +50,9 @@ export async function askedRoot(t: TestContext, store: TestRelease, making: Maki
   return {
     ...made,
     activate: async (release, n) => {
-      const request = { schema: 2, transaction: requestId(n), source: 'web.tar' } as const;
-      await writeRequest(machine.requestsDirectory, activationRequests, request, attachmentsOf(release));
+      await askForActivation(machine, release, n);
       await serveActivations(machine);
-      return readReceipt(machine.settings.stateDirectory, request.transaction);
+      return readReceipt(machine.settings.stateDirectory, requestId(n));
     },
     vouch: async (release, n) => {
       await askForVoucher(machine, release, n);
@@ -62,6 +61,14 @@ export async function askedRoot(t: TestContext, store: TestRelease, making: Maki
     },
   };
 }
+
+export const askForActivation = (machine: RootMachine, release: TestRelease, n: number): Promise<void> =>
+  writeRequest(
+    machine.requestsDirectory,
+    activationRequests,
+    { schema: 2, transaction: requestId(n), source: 'web.tar' },
+    attachmentsOf(release),
+  );
 
 export const askForVoucher = (machine: RootMachine, release: TestRelease, n: number): Promise<void> =>
   writeRequest(

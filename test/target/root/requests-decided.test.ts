@@ -1,6 +1,6 @@
 /** Genuine, signed requests straight to root, which decides again: what it answers, what it records, what it says to the log. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encodeKeyBlock } from '../../../src/core/release/nix-signatures.ts';
@@ -13,9 +13,16 @@ import { readVoucher } from '../../../src/state/vouchers.ts';
 import { Transaction } from '../../../src/target/machine/transaction.ts';
 import { completeReceipts } from '../../../src/target/root/activation.ts';
 import { requireSigned } from '../../../src/target/root/require-signed.ts';
+import { serveAgent } from '../../../src/target/root/serve.ts';
 import { makeStoreKey, readStoreKey } from '../../../src/target/root/store-key.ts';
 import { serveVouchers } from '../../../src/target/root/vouch.ts';
-import { askedRoot, askForVoucher, requestId, storeWith } from '../../support/asked-root.ts';
+import {
+  askedRoot,
+  askForActivation,
+  askForVoucher,
+  requestId,
+  storeWith,
+} from '../../support/asked-root.ts';
 import { makeTestRelease } from '../../support/bundles.ts';
 import { record, rootInMemory } from '../../support/root-machine.ts';
 
@@ -232,4 +239,15 @@ test('of runs without receipts the newest sixteen get theirs', async (t) => {
     [1, 2, 17].map(async (n) => (await readReceipt(stateDirectory, requestId(n)))?.state),
   );
   assert.deepEqual(has, [undefined, 'refused', 'refused']);
+});
+
+test('a kind of request that can’t be served keeps no other waiting, and is told at the end', async (t) => {
+  const { machine } = await askedRoot(t, good);
+  const { activationDirectory, stateDirectory } = machine.settings;
+  await mkdir(activationDirectory, { recursive: true });
+  await writeFile(join(activationDirectory, 'vouchers'), 'no folder');
+  await askForVoucher(machine, good, 1);
+  await askForActivation(machine, forMail, 2);
+  await assert.rejects(serveAgent(machine), { code: /^E/ });
+  assert.equal((await readReceipt(stateDirectory, requestId(2)))?.code, 'wrong-host');
 });

@@ -73,8 +73,11 @@ test('the newest signed time comes back by an operator’s word, and the sequenc
   const corrected = await adoptTime(machine, '2026-11-23T11:59:59Z');
   const { floor } = await readFloor(machine.floorDirectory);
   assert.deepEqual([floor, floor?.sequence, floor?.createdAt], [corrected, 5, '2026-11-23T11:59:59Z']);
-  const { event, from, to } = events.at(-1) ?? {};
-  assert.deepEqual([event, from, to], ['time-adopted', '2026-11-23T12:00:00Z', '2026-11-23T11:59:59Z']);
+  const last = events.at(-1);
+  assert.deepEqual(
+    [last?.event, last?.from, last?.to],
+    ['time-adopted', '2026-11-23T12:00:00Z', '2026-11-23T11:59:59Z'],
+  );
 });
 
 test('it is brought back only, and only where there is one to bring back', async (t) => {

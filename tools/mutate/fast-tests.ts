@@ -15,6 +15,8 @@ const slow = { processor: 2500, clock: 20_000 };
 
 export interface Ran {
   readonly ok: boolean;
+  /** It was ended at its deadline: it hangs, or the machine has too much other work. */
+  readonly isLate: boolean;
   /** What its reporter has written. */
   readonly report: string;
 }
@@ -85,10 +87,14 @@ export function runTest(checkout: string, { file, env = {}, left = [], deadline 
       // The first that fails is enough to know.
       if ('NIXMAKER_MUTANT' in env && report.includes('["test:fail"')) child.kill('SIGKILL');
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), deadline);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      child.kill('SIGKILL');
+    }, deadline);
     child.on('close', (code) => {
       clearTimeout(timer);
-      resolve({ ok: code === 0, report });
+      resolve({ ok: code === 0, isLate, report });
     });
   });
 }

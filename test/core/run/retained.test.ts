@@ -159,6 +159,17 @@ test('what changed the machine stays in short, up to its number, and is not coun
   assert.deepEqual(kept({ runs: 1, changes: 1 }, nameless).lines, ['b failed', 'e superseded']);
 });
 
+test('what was installed is a change, and what was refused is none, whatever generation it names', () => {
+  const records = [
+    line('a', 'committed', { ...changed, sequence: 5 }),
+    line('b', 'committed', { ...changed, sequence: 6 }),
+    line('c', 'refused', { generation: 4 }),
+    line('d', 'superseded', { generation: 4 }),
+    line('e', 'superseded'),
+  ];
+  assert.deepEqual(kept({ runs: 1 }, records).lines, ['a committed', 'b committed', 'e superseded']);
+});
+
 test('the floor’s witness and the newest signed time stay, of two for the same floor the later', () => {
   const commit = (id: string, sequence: number, day: number, more: Partial<JournalRecord> = {}) =>
     line(id, 'committed', {

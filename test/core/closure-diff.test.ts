@@ -75,3 +75,14 @@ test('a system compared with itself differs in nothing, and the other way round 
     }),
   );
 });
+
+test('an output’s name, or a variant’s, is no version, nor what a name begins with', () => {
+  const diff = diffClosures(
+    [made('linux-6.12-x2-dev'), made('7zip-24')],
+    [made('linux-6.13-x2-dev'), made('7zip-25')],
+  );
+  assert.deepEqual(diff.packages, [
+    { name: '7zip', from: ['24'], to: ['25'] },
+    { name: 'linux-x2-dev', from: ['6.12'], to: ['6.13'] },
+  ]);
+});

@@ -10,6 +10,7 @@ import { policyParser } from '../../src/core/policy/policy.ts';
 import { settingsParser } from '../../src/core/policy/settings.ts';
 import type { CommandOptions, CommandResult, RunEvent } from '../../src/core/ports.ts';
 import type { StorePath } from '../../src/core/store-path.ts';
+import { parseTrustedKey } from '../../src/signing/trusted-key.ts';
 import { appendJournal, type JournalRecord, lastOfEach, readJournal } from '../../src/state/journal.ts';
 import type { RootMachine } from '../../src/target/machine/machine.ts';
 import { pair, temporaryFolder } from './bundles.ts';
@@ -97,6 +98,10 @@ export async function rootInMemory(t: TestContext, making: Making = {}): Promise
   const machine = {
     ...{ version: '0.1.0', settings, files: { policy: policyFile }, policy: policyParser.parse(policy) },
     ...{ floorDirectory: settings.stateDirectory, agentDirectory: join(folder, 'agent') },
+    ...{
+      requestsDirectory: join(folder, 'agent'),
+      trust: { keys: [parseTrustedKey(pair.public)], threshold: 1 },
+    },
     ...{ role: making.role ?? 'root', run, clock, machineId: undefined, bootId: thisBoot },
     nix: { run, store: 'daemon', env: {} },
     hold: async (_: string, args: readonly string[]) =>

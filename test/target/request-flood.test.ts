@@ -36,6 +36,7 @@ test('requests that fail their verification are answered, and leave a count and 
   const machine = {
     settings,
     floorDirectory: state,
+    requestsDirectory: join(folder, 'run'),
     policy,
     trust: trustSetOf({ ...policy, trustedKeys }),
     emit: () => undefined,

@@ -7,11 +7,16 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type ImportGraph, reachedFrom, readImportGraph } from '../../test/project/imports.ts';
 
-/** Milliseconds from which on one test of a file is left out: a sample of mutants is not to take a day. */
-const slow = 5000;
+/**
+ * Milliseconds from which on one test of a file is left out: a sample of mutants is not to take a day. Of the processor, so that a machine
+ * with other work leaves out no more than a quiet one; by the clock for those that wait.
+ */
+const slow = { processor: 2500, clock: 20_000 };
 
 export interface Ran {
   readonly ok: boolean;
+  /** It was ended at its deadline: it hangs, or the machine has too much other work. */
+  readonly isLate: boolean;
   /** What its reporter has written. */
   readonly report: string;
 }
@@ -82,10 +87,14 @@ export function runTest(checkout: string, { file, env = {}, left = [], deadline 
       // The first that fails is enough to know.
       if ('NIXMAKER_MUTANT' in env && report.includes('["test:fail"')) child.kill('SIGKILL');
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), deadline);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      child.kill('SIGKILL');
+    }, deadline);
     child.on('close', (code) => {
       clearTimeout(timer);
-      resolve({ ok: code === 0, report });
+      resolve({ ok: code === 0, isLate, report });
     });
   });
 }
@@ -100,16 +109,33 @@ export async function measure(checkout: string, file: string): Promise<FastTest>
       deadline: 600_000,
     });
     if (!ok) throw new Error(`${file} fails as things are:\n${report}`);
-    const ended = report
-      .split('\n')
-      .filter((line) => line.startsWith('["test:'))
-      .map((line) => JSON.parse(line) as [string, number, string]);
-    const left = ended.filter(([, duration]) => duration > slow).map(([, , name]) => name);
-    const duration = ended.reduce((sum, [, d]) => sum + (d > slow ? 0 : d), 500);
-    return { file, duration, left, reached: await readCoverage(checkout, folder) };
+    const ended = endedIn(report);
+    // A file that is one test (in a store of its own) would be left out as a whole.
+    const left = ended.length > 1 ? ended.filter((test) => test.isSlow) : [];
+    const duration = ended.reduce((sum, t) => sum + (left.includes(t) ? 0 : t.duration), 500);
+    return { file, duration, left: left.map((t) => t.name), reached: await readCoverage(checkout, folder) };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+interface Ended {
+  readonly name: string;
+  readonly duration: number;
+  readonly isSlow: boolean;
+}
+
+/** As reporter.ts writes them, one after the other. */
+function endedIn(report: string): Ended[] {
+  const lines = report.split('\n').filter((line) => line.startsWith('["test:'));
+  let before = 0;
+  return lines.map((line) => {
+    const [, duration, name, processor] = JSON.parse(line) as [string, number, string, number];
+    // Loading is the first test’s.
+    const took = before === 0 ? 0 : processor - before;
+    before = processor;
+    return { name, duration, isSlow: took > slow.processor || duration > slow.clock };
+  });
 }
 
 async function readCoverage(checkout: string, folder: string): Promise<Record<string, Blocks[]>> {

@@ -50,6 +50,8 @@ const chosen = choose();
 const tests = await measureAll();
 const work = chosen.entries();
 const survivors: Mutant[] = [];
+/** Noticed by nothing but a deadline. */
+const late: Mutant[] = [];
 let done = 0;
 await Promise.all(Array.from({ length: availableParallelism() }, worker));
 await report();
@@ -115,12 +117,13 @@ async function isNoticed(mutant: Mutant): Promise<boolean> {
   const { file, start, end, replacement } = mutant;
   const change = JSON.stringify({ path: join(checkout, file), start, end, replacement });
   for (const test of tests.filter((t) => reaches(t, mutant))) {
-    const { ok } = await runTest(checkout, {
+    const { ok, isLate } = await runTest(checkout, {
       file: test.file,
       left: test.left,
       env: { NIXMAKER_MUTANT: change },
-      deadline: 20_000 + 5 * test.duration,
+      deadline: 60_000 + 10 * test.duration,
     });
+    if (isLate) late.push(mutant);
     if (!ok) return true;
   }
   return false;
@@ -135,6 +138,7 @@ async function report(): Promise<void> {
   const lines = critical.map((c) => `${c.padEnd(16)} ${score(chosen.filter((m) => folderOf(m.file) === c))}`);
   const checks = chosen.filter((m) => m.kind === 'check dropped' && ofRoot.some((p) => m.file.startsWith(p)));
   lines.push(`all              ${score(chosen)}`, `root’s checks    ${score(checks)}`);
+  lines.push(`of them by a deadline alone: ${late.length}`);
   say(`noticed:\n${lines.join('\n')}`);
   const sorted = survivors.toSorted((a, b) =>
     a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1,

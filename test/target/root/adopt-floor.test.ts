@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { raiseFloor, readFloor } from '../../../src/state/floor.ts';
-import { adoptFloor } from '../../../src/target/root/adopt-floor.ts';
+import { adoptFloor, adoptTime } from '../../../src/target/root/adopt-floor.ts';
 import { rootInMemory } from '../../support/root-machine.ts';
 
 /** The journal says that sequence 5 was committed, and the floor is gone. */
@@ -59,4 +59,40 @@ test('where nothing says what it was, it has to be said', async (t) => {
   await assert.rejects(adoptFloor(machine, undefined), { code: 'usage', detail: /give --sequence/ });
   const adopted = await adoptFloor(machine, 3);
   assert.deepEqual([adopted.sequence, adopted.createdAt], [3, '1970-01-01T00:00:00Z']);
+});
+
+/** Sequence 5 was taken, signed for the 23rd. */
+async function taken(t: TestContext) {
+  const made = await lost(t);
+  await adoptFloor(made.machine, undefined);
+  return made;
+}
+
+test('the newest signed time comes back by an operator’s word, and the sequence stays', async (t) => {
+  const { machine, events } = await taken(t);
+  const corrected = await adoptTime(machine, '2026-11-23T11:59:59Z');
+  const { floor } = await readFloor(machine.floorDirectory);
+  assert.deepEqual([floor, floor?.sequence, floor?.createdAt], [corrected, 5, '2026-11-23T11:59:59Z']);
+  const last = events.at(-1);
+  assert.deepEqual(
+    [last?.event, last?.from, last?.to],
+    ['time-adopted', '2026-11-23T12:00:00Z', '2026-11-23T11:59:59Z'],
+  );
+});
+
+test('it is brought back only, and only where there is one to bring back', async (t) => {
+  const { machine } = await taken(t);
+  for (const time of ['2026-11-23T12:00:00Z', '2026-11-24T00:00:00Z'])
+    await assert.rejects(adoptTime(machine, time), { code: 'usage', detail: /seen is 2026-11-23T12:00:00Z/ });
+  assert.equal((await readFloor(machine.floorDirectory)).floor?.createdAt, '2026-11-23T12:00:00Z');
+  const gone = await lost(t);
+  await assert.rejects(adoptTime(gone.machine, '2026-01-02T00:00:00Z'), {
+    code: 'usage',
+    detail: /^the floor is lost, adopt it first.*sequence 5/,
+  });
+  const fresh = await rootInMemory(t);
+  await assert.rejects(adoptTime(fresh.machine, '2026-01-02T00:00:00Z'), {
+    code: 'usage',
+    detail: 'no bundle was taken yet, so no time was seen',
+  });
 });

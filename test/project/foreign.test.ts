@@ -50,6 +50,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/media/queue.ts',
     'src/target/service/inbox-queue.ts',
     'src/media/space.ts',
+    'src/target/activate/boot-verb.ts',
+    'src/target/inspect/boot.ts',
     'src/target/inspect/doctor.ts',
     'src/target/update/in-hand.ts',
   ],
@@ -85,7 +87,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/machine/age-key.ts',
     'src/target/service/agent.ts',
   ],
-  'the system, its store, /proc and /dev': [
+  'the system, its store, /boot, /proc and /dev': [
+    'src/activation/boot-menu.ts',
     'src/activation/inspect.ts',
     'src/activation/switch.ts',
     'src/bundle/nar.ts',

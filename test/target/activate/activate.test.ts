@@ -79,11 +79,16 @@ for (const [what, check, outcome, detail] of [
     'says that it can’t',
     { exitCode: 1, stdout: 'x\nno\n' },
     ['failed', 'check-failed'],
-    /check: not-activated \(exit 1\): no$/,
+    /check: not-finished \(exit 1\): no$/,
   ],
   ['crashes', { exitCode: undefined }, ['failed', 'check-failed'], /check: crashed \(exit none\)$/],
   ['explains its use, and crashes', { ...noCheck, exitCode: 101 }, ['failed', 'check-failed'], /crashed/],
-  ['finds another switch at work', { exitCode: 11 }, ['deferred', 'busy'], /another switch is under way/],
+  [
+    'finds another switch at work',
+    { exitCode: 11, stderrTail: ['Could not acquire lock'] },
+    ['deferred', 'busy'],
+    /another switch is under way/,
+  ],
 ] as const)
   test(`a system that ${what} when it is asked is not installed`, async (t) => {
     const { receipt, did, started } = await activated(t, { verbs: { check } });
@@ -115,7 +120,7 @@ test('a test that fails is undone; a dry run that fails has changed nothing', as
   assert.deepEqual(tried.did, ['new test', 'old switch']);
   const dry = await activated(t, { operation: 'dry-activate', verbs: { 'dry-activate': exit } });
   assert.deepEqual([dry.receipt.state, dry.receipt.code], ['failed', 'activation-failed']);
-  assert.match(dry.receipt.detail ?? '', /not-activated \(exit 1\): no/);
+  assert.match(dry.receipt.detail ?? '', /not-finished \(exit 1\): no/);
   assert.deepEqual(dry.did, ['new dry-activate']);
 });
 

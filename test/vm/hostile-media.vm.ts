@@ -83,10 +83,10 @@ async function allLookedAt(name: string): Promise<void> {
     `udevadm settle && ! systemctl list-jobs --no-legend | grep -q 'nixmaker-medium@' && test -z "$(systemctl list-units --no-legend --state=activating 'nixmaker-medium@*')"`,
     patience,
   );
-  // The second is looked at after media were, which was after all were mounted.
+  // The second is refused after media were looked at, which was after all were mounted. They are no bundles; what is short is waited for.
   const inbox = '/var/lib/nixmaker/inbox';
   for (const n of [1, 2]) {
-    await vm.sh(`echo none >${inbox}/.x; mv ${inbox}/.x ${inbox}/${name}-${n}.tar`);
+    await vm.sh(`head -c 2048 /dev/urandom >${inbox}/.x; mv ${inbox}/.x ${inbox}/${name}-${n}.tar`);
     await vm.until(`test -e ${inbox}/refused/${name}-${n}.tar.txt`, patience);
   }
 }

@@ -170,5 +170,6 @@ for (const [i, { what, count, make, sweep, isUnheard }] of floods.entries())
     rows.push({ flood: what, count, seconds: Math.round(seconds * 10) / 10, resident, peak });
     assert.equal(await pid(), before, 'it is the same agent');
     assert.equal((await group?.kills()) ?? 0, 0);
-    assert.ok(resident < most, `${resident} bytes`);
+    // What it shares with every other Node.js program is resident, and not its own: the group counts what is.
+    assert.ok((peak ?? resident) <= most, `${peak ?? resident} bytes`);
   });

@@ -40,7 +40,9 @@ export async function runOnce(
   const resumed = (await withLock(machine, () => root.resume())).filter((r) => r.state !== 'deferred');
   for (const receipt of resumed) onReceipt(receipt);
   const exits: ExitCode[] = resumed.map(exitOf);
-  await new KeyringQueue(machine, root).acceptAll();
+  const keyrings = new KeyringQueue(machine, root);
+  do await keyrings.acceptAll();
+  while (keyrings.hasMore);
   const inHand = await InHand.open(machine);
   const queue = new InboxQueue(machine, inHand);
   // A bad file is only believed at rest, and rest takes a moment to observe.
@@ -139,7 +141,7 @@ async function rescan(machine: Machine, scan: Scan): Promise<number> {
     // Before the bundles, which may be signed by new keys.
     await keyrings.acceptAll({ isSilent: (id) => media.isSilent(id), isInboxDue: !queue.hasMore });
     wait = await takeFromInbox(machine, scan);
-    if (queue.hasMore) wait = 0;
+    if (queue.hasMore || keyrings.hasMore) wait = 0;
     if (!signal.aborted && (await media.takeNext()) !== undefined) wait = 0;
     wait = Math.min(wait, media.due() ?? wait);
   } catch (error) {

@@ -18,6 +18,8 @@ import { accessTo } from '../update/medium-access.ts';
 
 /** Files looked at in one folder. */
 const mostFiles = 1000;
+/** Milliseconds for which files are read and refused before bundles get their turn. */
+const mostAccepting = 2000;
 /** Files, and complaints, that are remembered; of those beyond, the oldest are forgotten. */
 const mostKnown = 4000;
 
@@ -75,7 +77,12 @@ export class KeyringQueue {
     this.#isHinted = true;
   }
 
-  /** Accepts all that follow on each other. Never throws: whatever is wrong with keyrings, bundles get their turn. */
+  /** Something may be left: it is to be called again. */
+  get hasMore(): boolean {
+    return this.#isHinted;
+  }
+
+  /** Accepts all that follow on each other, for as long as bundles can wait. Never throws: whatever is wrong with keyrings, bundles get their turn. */
   async acceptAll(where: Where = everywhere): Promise<void> {
     try {
       await this.#acceptAll(where);
@@ -86,9 +93,16 @@ export class KeyringQueue {
 
   async #acceptAll(where: Where): Promise<void> {
     const found = await this.#find(where);
+    const until = this.#machine.clock.monotonic() + mostAccepting;
     for (let before = -1; before !== this.#version; ) {
       before = this.#version;
-      for (const file of found) if (file.version === this.#version + 1) await this.#accept(file);
+      for (const file of found) {
+        if (file.version === this.#version + 1) await this.#accept(file);
+        if (this.#machine.clock.monotonic() < until) continue;
+        // Threat: as many as there is room for, each of which costs a signature. What was refused is not asked about again.
+        this.#isHinted = true;
+        return;
+      }
     }
     const newest = found.filter((f) => f.version > this.#version + 1).at(-1);
     if (newest === undefined || this.#gaps.has(`${this.#version} ${newest.version}`)) return;

@@ -109,10 +109,10 @@ async function named(): Promise<void> {
 
 const table: Record<string, unknown>[] = [];
 
-/** Each once, nothing where nothing is wrong, and nothing but words for it. */
+/** Each once, and nothing but words for it. */
 async function namedOnce(when: string): Promise<void> {
   const words = await said();
-  for (const { partition, fileSystem, name, named: must } of sticks) {
+  for (const { partition, fileSystem, name } of sticks) {
     const list = words.get(partition) ?? [];
     table.push({ when, stick: `${partition} ${fileSystem}: ${name}`, said: list });
     const of = `${when}, ${partition} ${fileSystem}, ${name}: ${list.join(', ')}`;
@@ -121,7 +121,6 @@ async function namedOnce(when: string): Promise<void> {
       list.every((word) => isNaming(word) || word === 'medium-may-go'),
       of,
     );
-    if (must === 'never') assert.deepEqual(list, [], of);
   }
   await keepTable('hostile-media', { sticks: table });
 }

@@ -168,6 +168,7 @@ for (const [i, { what, count, make, sweep, isUnheard }] of floods.entries())
     assert.equal(waited.code, 0, await log());
     const [resident, peak] = [await memory('VmHWM'), await group?.peak()];
     rows.push({ flood: what, count, seconds: Math.round(seconds * 10) / 10, resident, peak });
+    await keepTable('floods', { cases: rows });
     assert.equal(await pid(), before, 'it is the same agent');
     assert.equal((await group?.kills()) ?? 0, 0);
     // What it shares with every other Node.js program is resident, and not its own: the group counts what is.

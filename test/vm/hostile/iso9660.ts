@@ -141,7 +141,7 @@ const recipes: readonly Recipe[] = [
   },
   {
     name: 'twenty thousand files',
-    named: 'never',
+    named: 'either',
     isRare: true,
     sectors: 500,
     write: (iso) => {

@@ -2,9 +2,9 @@
 
 /**
  * Whether something must be said of it: that it can’t be mounted, that (part of) it can’t be read, that a receipt could not be written.
- * `either`: whether it can be used is for the kernel to say. Whatever is said, is said once.
+ * `either`: whether it can be used, and how soon it answers, is for the kernel to say. Whatever is said, is said once.
  */
-export type Named = 'must' | 'either' | 'never';
+export type Named = 'must' | 'either';
 
 export interface HostileStick {
   /** For a person who reads the table. */

@@ -148,7 +148,7 @@ const agent = async () =>
 async function goodStickIsTaken(name: string, sequence: number): Promise<void> {
   await prepare(
     await release(name, sequence),
-    `${clean} mkfs.vfat -F 32 /dev/sda >/dev/null; ${putOn('/dev/sda', 'vfat')}`,
+    `${clean} blockdev --rereadpt /dev/sda; mkfs.vfat -I -F 32 /dev/sda >/dev/null; ${putOn('/dev/sda', 'vfat')}`,
   );
   const before = await told();
   await plug();

@@ -1,6 +1,9 @@
 /** A hint whenever something in the inbox or in a carrier's folder changes. */
-import { join, relative } from 'node:path';
-import { type FSWatcher, watch } from 'chokidar';
+import { type FSWatcher, watch } from 'node:fs';
+import { lstat, opendir } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { type FSWatcher as TreeWatcher, watch as watchTree } from 'chokidar';
+import { withForeign } from '../files/foreign.ts';
 import { doneFolder, refusedFolder } from './inbox.ts';
 
 export interface InboxWatch {
@@ -20,30 +23,113 @@ const fileName = /\.(?:tar|gz|age|keyring|json|sig|txt|part|filepart|tmp)$/;
  * Calls `onHint` when something in the inbox changes. Events are hints to look again, nothing more: completeness is
  * told by signed sizes, and a slow rescan elsewhere makes up for events that never came.
  *
- * Threat: forty thousand files. Folders are watched, and files are not: what the kernel says of a folder names the file.
+ * Threat: a hundred thousand files at once. Folders are watched, and files are not: what the kernel says of a folder names the file.
+ * Nothing is asked for an event but whether a name that is new is a folder, one at a time: chokidar asks for each, in a queue without
+ * a bound, which took hundreds of megabytes and held up every other read of the agent’s.
  */
 export async function watchInbox(inbox: string, onHint: OnHint): Promise<InboxWatch> {
-  const archives = [join(inbox, doneFolder), join(inbox, refusedFolder)];
-  const folders = new Set<string>([inbox]);
-  const watcher = watch(inbox, {
-    depth: 1,
-    ignoreInitial: true,
-    followSymlinks: false,
-    ignored: (path, stats) => {
-      if (folders.has(path)) return false;
-      if (archives.includes(path) || fileName.test(path) || folders.size > mostFolders) return true;
-      if (stats?.isDirectory()) folders.add(path);
-      return stats !== undefined && !stats.isDirectory();
-    },
-  });
-  watcher.on('unlinkDir', (path: string) => folders.delete(path));
-  return startWatch(watcher, onHint);
+  const folders = new InboxFolders(inbox, onHint);
+  await folders.open();
+  return { close: async () => folders.close() };
 }
 
-/** The same for a folder that a carrier fills. On network mounts no event comes: a slow rescan makes up for it. */
+class InboxFolders {
+  readonly #inbox: string;
+  readonly #onHint: OnHint;
+  readonly #watchers = new Map<string, FSWatcher>();
+  /** Names in the inbox of which is to be seen whether they are folders. */
+  readonly #unknown = new Set<string>();
+  #isLooking = false;
+  #isClosed = false;
+
+  constructor(inbox: string, onHint: OnHint) {
+    this.#inbox = inbox;
+    this.#onHint = onHint;
+  }
+
+  async open(): Promise<void> {
+    // So that it is seen when the inbox itself is made anew.
+    await this.#watch(dirname(this.#inbox), (name) => {
+      if (name !== basename(this.#inbox)) return;
+      this.#forget(this.#inbox);
+      this.#watchInbox().catch(() => this.#onHint());
+    });
+    await this.#watchInbox();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const folder of [...this.#watchers.keys()]) this.#forget(folder);
+  }
+
+  async #watchInbox(): Promise<void> {
+    await this.#watch(this.#inbox, (name) => this.#changed(name));
+    await withForeign(this.#inbox, async ({ path }) => {
+      for await (const entry of await opendir(path, { bufferSize: 1024 }))
+        if (entry.isDirectory()) await this.#watchOneDeep(entry.name);
+    }).catch(() => undefined);
+    this.#onHint();
+  }
+
+  #changed(name: string): void {
+    this.#onHint(join(this.#inbox, name));
+    if (!mayBeFolder(name) || this.#unknown.size >= mostFolders) return;
+    this.#unknown.add(name);
+    if (!this.#isLooking) void this.#lookAtUnknown();
+  }
+
+  async #lookAtUnknown(): Promise<void> {
+    this.#isLooking = true;
+    for (const name of this.#unknown) {
+      this.#unknown.delete(name);
+      const isFolder = await lstat(join(this.#inbox, name)).then(
+        (stat) => stat.isDirectory(),
+        () => false,
+      );
+      // Of the same name there may be another by now.
+      this.#forget(join(this.#inbox, name));
+      if (!isFolder) continue;
+      await this.#watchOneDeep(name);
+      // What was in it before it was watched.
+      this.#onHint();
+    }
+    this.#isLooking = false;
+  }
+
+  async #watchOneDeep(name: string): Promise<void> {
+    // Two of them are the inbox and what it is in.
+    if (!mayBeFolder(name) || this.#watchers.size >= mostFolders + 2) return;
+    const folder = join(this.#inbox, name);
+    await this.#watch(folder, (file) => this.#onHint(join(folder, file)));
+  }
+
+  /** By what was opened without following links. What can’t be watched is found by the slow rescan. */
+  async #watch(folder: string, onChange: (name: string) => void): Promise<void> {
+    const begin = async ({ path }: { readonly path: string }) => {
+      if (this.#isClosed || this.#watchers.has(folder)) return;
+      const watcher = watch(path, (_event, name) => {
+        if (name === null) this.#onHint();
+        else onChange(name);
+      });
+      watcher.on('error', () => this.#forget(folder));
+      this.#watchers.set(folder, watcher);
+    };
+    await withForeign(folder, begin).catch(() => this.#onHint());
+  }
+
+  #forget(folder: string): void {
+    this.#watchers.get(folder)?.close();
+    this.#watchers.delete(folder);
+  }
+}
+
+const mayBeFolder = (name: string): boolean =>
+  !name.startsWith('.') && !fileName.test(name) && name !== doneFolder && name !== refusedFolder;
+
+/** A folder that a carrier fills. On network mounts no event comes: a slow rescan makes up for it. */
 export async function watchCarrier(folder: string, host: string, onHint: OnHint): Promise<InboxWatch> {
   return startWatch(
-    watch(folder, {
+    watchTree(folder, {
       depth: 4,
       ignoreInitial: true,
       followSymlinks: false,
@@ -68,7 +154,7 @@ function concerns(host: string, parts: readonly string[]): boolean {
   return (second ?? 'hosts') === 'hosts' && (third ?? host) === host && parts.length <= 5;
 }
 
-async function startWatch(watcher: FSWatcher, onHint: OnHint): Promise<InboxWatch> {
+async function startWatch(watcher: TreeWatcher, onHint: OnHint): Promise<InboxWatch> {
   watcher.on('raw', (_event: string, name: unknown, details: unknown) => {
     const { watchedPath } = details as { readonly watchedPath?: string };
     onHint(typeof name === 'string' && watchedPath !== undefined ? join(watchedPath, name) : undefined);

@@ -1,13 +1,11 @@
 /** However many files there are: what is looked at, and what it costs to be told that something has come. */
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { listInbox, listInboxFrom } from '../../src/media/inbox.ts';
+import { type Candidate, candidateAt, inboxWindows, listInbox } from '../../src/media/inbox.ts';
 import { watchInbox } from '../../src/media/watch-inbox.ts';
 import { temporaryFolder } from '../support/bundles.ts';
-
-const none = new Set<string>();
 
 async function inboxOf(t: TestContext, count: number): Promise<string> {
   const inbox = join(await temporaryFolder(t), 'inbox');
@@ -17,23 +15,52 @@ async function inboxOf(t: TestContext, count: number): Promise<string> {
   return inbox;
 }
 
-test('a thousand candidates at a time, all of them in the end, and what was asked for first', async (t) => {
+test('a thousand candidates at a time, each once, and each name read once', async (t) => {
   const inbox = await inboxOf(t, 2500);
-  const seen: string[] = [];
-  let after = '';
-  for (let hasMore = true; hasMore; ) {
-    const listing = await listInboxFrom(inbox, { after, first: none });
-    assert.ok(listing.candidates.length <= 1000);
-    seen.push(...listing.candidates.map((c) => c.path));
-    after = seen.at(-1) ?? '';
-    hasMore = listing.hasMore;
+  await mkdir(join(inbox, 'done'));
+  await writeFile(join(inbox, 'done/old.tar'), '');
+  const windows: string[][] = [];
+  for await (const window of inboxWindows(inbox)) {
+    windows.push(window.map((c) => c.path));
+    // What comes while a round goes on is read in it or in the next; what goes is no fault.
+    if (windows.length === 1) await rm(join(inbox, 'one-deep'), { recursive: true });
   }
-  assert.equal(new Set(seen).size, 2500);
-  assert.deepEqual(seen, [...seen].sort());
-  const last = seen.at(-1) as string;
-  const first = new Set([last, join(inbox, 'not-there.tar')]);
-  assert.equal((await listInboxFrom(inbox, { after: '', first })).candidates[0]?.path, last);
-  assert.equal((await listInbox(inbox)).length, 1000);
+  assert.deepEqual(
+    windows.map((w) => w.length),
+    [1000, 250],
+    'those of the inbox itself come before those of its folders',
+  );
+  for (const window of windows) assert.deepEqual(window, window.toSorted());
+  assert.equal(new Set(windows.flat()).size, 1250);
+});
+
+test('of a few files there is one window, sorted by path whatever folder they are in', async (t) => {
+  const inbox = await inboxOf(t, 20);
+  const windows: (readonly Candidate[])[] = [];
+  for await (const window of inboxWindows(inbox)) windows.push(window);
+  assert.equal(windows.length, 1);
+  assert.deepEqual(windows[0], await listInbox(inbox));
+  assert.equal((await listInbox(await inboxOf(t, 2500))).length, 1000);
+});
+
+test('a name is a candidate where the list would have it, and nowhere else', () => {
+  const formatOf = (path: string) => candidateAt('/inbox', path)?.format;
+  assert.deepEqual(['/inbox/a.tar', '/inbox/x/a.tar.age', '/inbox/x/a.tar.gz'].map(formatOf), [
+    'bundle',
+    'bundle',
+    'classic',
+  ]);
+  for (const path of [
+    'a.txt',
+    '.a.tar',
+    '.x/a.tar',
+    'x/y/a.tar',
+    'done/a.tar',
+    'refused/a.tar',
+    '../a.tar',
+    '',
+  ])
+    assert.equal(formatOf(join('/inbox', path)), undefined, path);
 });
 
 /** Watches that the kernel keeps for this process (proc_pid_fdinfo(5), inotify). */

@@ -38,6 +38,7 @@ function waysOf(file: string, text: string): string[] {
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'the one way': [theOneWay],
   'what is below a folder that foreign.ts has opened: nothing is opened here': [
+    'src/media/watch-inbox.ts',
     'src/media/archive.ts',
     'src/media/deliver.ts',
     'src/media/inbox.ts',
@@ -55,10 +56,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/inspect/doctor.ts',
     'src/target/update/in-hand.ts',
   ],
-  'only that something has changed: nothing is opened, no link followed': [
-    'src/media/watch-files.ts',
-    'src/media/watch-inbox.ts',
-  ],
+  'only that something has changed: nothing is opened, no link followed': ['src/media/watch-files.ts'],
   'a folder of the process’s own: settingsFor (target/machine/machine.ts) sees to it': [
     ...byName,
     'src/state/in-hand.ts',
@@ -127,8 +125,8 @@ test('each file by which root can open something by its name is known, with whos
   );
 });
 
-/** Functions of node:fs that neither open a file nor follow the last name of a path. */
-const harmless = /^(lstat|mkdir|rename|unlink|rmdir|readdir|opendir)$/;
+/** Of node:fs: what neither opens a file nor follows the last name of a path; what is watched is the open folder. */
+const harmless = /^(lstat|mkdir|rename|unlink|rmdir|readdir|opendir|watch|FSWatcher)$/;
 const looks = /^(lstat|stat|statfs|access|constants)$/;
 
 function usedOf(text: string): string[] {

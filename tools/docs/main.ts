@@ -10,6 +10,7 @@ import { policyParser } from '../../src/core/policy/policy.ts';
 import { makeBuilder } from '../../test/machines/builder.ts';
 import { run } from '../../test/machines/program.ts';
 import { attackCategories, readAttacks } from '../../test/support/attack-files.ts';
+import { insideAttacks } from '../../test/support/inside-attacks.ts';
 import { evaluateModule, optionsDocument } from '../../test/support/module-output.ts';
 import { commandsDocument } from './commands.ts';
 import { bashCompletion, fishCompletion, verbsOf, zshCompletion } from './completions.ts';
@@ -47,6 +48,24 @@ Written by \`npm run docs\` from \`test/attacks/\`, one file an attack; do not e
 \`nixmaker verify\` and to a running agent on a real target: refused with this code, no new valid store path, no file outside of
 nixmaker’s own places, within two seconds, and the next good bundle is taken. Many are signed by a key that the target
 trusts, so that nothing but the check in question can refuse them.
+
+${sections.join('\n')}
+${attacksFromInside()}`;
+}
+
+/** What no file can show: by who, what must happen, and which test holds it. */
+function attacksFromInside(): string {
+  const sections = Object.entries(insideAttacks).map(([attacker, attacks]) => {
+    const rows = attacks.map(({ attack, outcome, file, name }) => {
+      const test = file.replace(/\.(?:test|vm)\.ts$/, '');
+      return `| ${attack} | ${outcome} | \`${test}\`: “${name}” |`;
+    });
+    return `### ${attacker}\n\n| Attack | What must happen | Test |\n|---|---|---|\n${rows.join('\n')}\n`;
+  });
+  return `## From inside
+
+By who is on the machine already, holds a key, may drop files, hands over a medium, or reports to the desk. Each is made by a test of
+its own (\`test/support/inside-attacks.ts\`).
 
 ${sections.join('\n')}`;
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { hasErrno } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { makeFolder, syncFolder } from '../../files/folder.ts';
-import { readText } from '../../files/read.ts';
+import { readIfThere, readText } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
 import { parseTrustedKey } from '../../signing/trusted-key.ts';
 
@@ -14,15 +14,43 @@ export interface KeyFiles {
   readonly publicKey: string;
 }
 
-/** Writes NAME.secret (0600) and NAME.public; never over a file that is there. */
+/**
+ * Writes NAME.secret (0600) and NAME.public; never over a file that is there. Where it was cut off between the two, the second
+ * is made from the first.
+ */
 export async function makeKeyFiles(name: string, folder: string): Promise<KeyFiles> {
-  const pair = generateKeyPair(name);
   await makeFolder(folder);
   const secretFile = join(folder, `${name}.secret`);
   const publicFile = join(folder, `${name}.public`);
-  await writeNew(secretFile, pair.secret, 0o600);
-  await writeNew(publicFile, `${pair.public}\n`, 0o644);
-  return { secretFile, publicFile, publicKey: pair.public };
+  let publicKey = await publicHalfOf({ secretFile, publicFile });
+  if (publicKey === undefined) {
+    const pair = generateKeyPair(name);
+    await writeNew(secretFile, pair.secret, 0o600);
+    publicKey = pair.public;
+  }
+  await writeNew(publicFile, `${publicKey}\n`, 0o644);
+  return { secretFile, publicFile, publicKey };
+}
+
+/** Of a key of that name whose public half is not there; undefined where there is no such key. */
+async function publicHalfOf({
+  secretFile,
+  publicFile,
+}: Omit<KeyFiles, 'publicKey'>): Promise<string | undefined> {
+  if ((await readIfThere(publicFile)) !== undefined) return undefined;
+  const text = await readIfThere(secretFile);
+  // What is no key is not written over either.
+  const secret = text === undefined ? undefined : parsedOrNothing(text.trimEnd());
+  return secret && `${secret.publicKey.name}:${secret.publicKey.material}`;
+}
+
+function parsedOrNothing(text: string): SecretKey | undefined {
+  try {
+    return parseSecretKey(text);
+  } catch (error) {
+    if (error instanceof NixmakerError) return undefined;
+    throw error;
+  }
 }
 
 async function writeNew(path: string, text: string, mode: number): Promise<void> {

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { worstExit } from '../../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
+import { keyringExtension } from '../../core/policy/keyring.ts';
 import { exitOf, type Receipt } from '../../core/run/receipt.ts';
 import { watchCarrier, watchInbox } from '../../media/watch-inbox.ts';
 import { watchMounts } from '../../media/watch-mounts.ts';
@@ -39,7 +40,9 @@ export async function runOnce(
   const resumed = (await withLock(machine, () => root.resume())).filter((r) => r.state !== 'deferred');
   for (const receipt of resumed) onReceipt(receipt);
   const exits: ExitCode[] = resumed.map(exitOf);
-  await new KeyringQueue(machine, root).acceptAll();
+  const keyrings = new KeyringQueue(machine, root);
+  do await keyrings.acceptAll();
+  while (keyrings.hasMore);
   const inHand = await InHand.open(machine);
   const queue = new InboxQueue(machine, inHand);
   // A bad file is only believed at rest, and rest takes a moment to observe.
@@ -76,8 +79,10 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   const wake = new Wake(machine);
   const inHand = await InHand.open(machine);
   const queue = new InboxQueue(machine, inHand);
+  const keyrings = new KeyringQueue(machine, root);
   const onInbox = (path?: string) => {
     if (path !== undefined) queue.hint(path);
+    if (path?.endsWith(keyringExtension) !== false) keyrings.hint();
     wake.now();
   };
   const watches = [await watchInbox(machine.settings.inbox, onInbox)];
@@ -88,7 +93,6 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   signal.addEventListener('abort', stop);
   await service.status(`Watching ${machine.settings.inbox}`);
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
-  const keyrings = new KeyringQueue(machine, root);
   const onReceipt = (receipt: Receipt) => endings.tell(receipt);
   const media = new MediaTaker(machine, { root, inHand, onReceipt });
   const waiting = new Set<string>();
@@ -135,9 +139,9 @@ async function rescan(machine: Machine, scan: Scan): Promise<number> {
   let wait = slowRescan;
   try {
     // Before the bundles, which may be signed by new keys.
-    await keyrings.acceptAll((id) => media.isSilent(id));
+    await keyrings.acceptAll({ isSilent: (id) => media.isSilent(id), isInboxDue: !queue.hasMore });
     wait = await takeFromInbox(machine, scan);
-    if (queue.hasMore) wait = 0;
+    if (queue.hasMore || keyrings.hasMore) wait = 0;
     if (!signal.aborted && (await media.takeNext()) !== undefined) wait = 0;
     wait = Math.min(wait, media.due() ?? wait);
   } catch (error) {

@@ -8,7 +8,7 @@ import { readClassicHead } from '../../bundle/classic.ts';
 import { encryptedExtension } from '../../core/bundle/encrypted.ts';
 import { insteadOf } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { type Candidate, listInboxFrom } from '../../media/inbox.ts';
+import { type Candidate, candidateAt, inboxWindows, mostOfWindow } from '../../media/inbox.ts';
 import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { InHand } from '../update/in-hand.ts';
@@ -38,14 +38,14 @@ interface Deferred {
   readonly pause: number;
 }
 
-/** Before all paths. */
-const beginning = '/';
-
 /** The first pause, doubled each time, and the longest. Milliseconds. */
 const retryFrom = 2000;
 const retryUpTo = 900_000;
 
-/** Files of which is known how they looked; of those beyond, the oldest are forgotten. */
+/**
+ * Files of which is known how they looked. Those beyond are looked at as if for the first time: were the oldest forgotten instead, a
+ * round over more files than these would know none of them again, and none would ever have been at rest.
+ */
 const mostSeen = 20_000;
 /** Files that were just said to have changed, and are looked at before all others. */
 const mostHints = 256;
@@ -59,6 +59,8 @@ interface Seen {
   readonly size: number;
   /** A plain file without a byte. */
   readonly isEmpty: boolean;
+  /** The last in which it was met. */
+  round: number;
   /** Signed size, once the head could be verified. */
   expected: number | undefined;
   /** What was found out by reading it, and will not change while it looks like this and the same keys count. */
@@ -73,8 +75,10 @@ export class InboxQueue {
   /** Files that are done with but could not be moved away; not to be taken over and over. */
   readonly #stuck = new Map<string, string>();
   readonly #hints = new Set<string>();
-  /** Where the last look has ended, if that was not the end. */
-  #after = '';
+  /** Of the round that goes on: what is still to be listed, and what was listed and is still to be looked at. */
+  #windows: AsyncGenerator<readonly Candidate[], void, void> | undefined;
+  #left: readonly Candidate[] = [];
+  #round = 0;
   /** Files read in the look that goes on. */
   #judged = 0;
 
@@ -98,32 +102,53 @@ export class InboxQueue {
 
   /** There was more than one look goes over: the next goes on from there. */
   get hasMore(): boolean {
-    return this.#after !== '';
+    return this.#windows !== undefined || this.#left.length > 0;
   }
 
   /**
-   * The cheapest first: what costs more, or failed before, comes last. Threat: a thousand files that each take long to be found out,
-   * in front of a good one. So each is given as it is found, and a look that takes too long ends.
+   * What has just changed, and a thousand of the others; of these the cheapest first: what costs more, or failed before, comes last.
+   * Threat: a thousand files that each take long to be found out, in front of a good one. So each is given as it is found, and a look
+   * that takes too long ends.
    */
   async *look(): AsyncGenerator<Look, void, void> {
-    const { clock, policy, settings } = this.#machine;
-    const [before, first] = [this.#after, new Set(this.#hints)];
-    this.#hints.clear();
-    const { candidates, hasMore } = policy.sources.inbox
-      ? await listInboxFrom(settings.inbox, { after: before, first })
-      : { candidates: [], hasMore: false };
-    this.#after = hasMore ? (candidates.at(-1)?.path ?? '') : '';
-    if (before <= beginning && !hasMore) this.#keepOnly(new Set(candidates.map((c) => c.path)));
+    const { clock } = this.#machine;
     const until = clock.monotonic() + mostJudging;
     this.#judged = 0;
-    for (const candidate of candidates.toSorted((a, b) => this.#costOf(a) - this.#costOf(b))) {
+    const candidates = await this.#candidates();
+    for (const [i, candidate] of candidates.entries()) {
       if (this.#judged > 0 && clock.monotonic() > until) {
-        // From the same place once more: what was judged by now is remembered.
-        this.#after = before === '' ? beginning : before;
+        this.#left = candidates.slice(i);
         break;
       }
       yield* await this.#lookAtOne(candidate);
     }
+  }
+
+  async #candidates(): Promise<readonly Candidate[]> {
+    const { policy, settings } = this.#machine;
+    if (!policy.sources.inbox) return [];
+    const hinted = [...this.#hints].flatMap((path) => candidateAt(settings.inbox, path) ?? []);
+    this.#hints.clear();
+    const others = this.#left.length > 0 ? this.#left : await this.#nextWindow();
+    this.#left = [];
+    const all = new Map([...hinted, ...others].map((candidate) => [candidate.path, candidate]));
+    return [...all.values()].sort((a, b) => this.#costOf(a) - this.#costOf(b));
+  }
+
+  async #nextWindow(): Promise<readonly Candidate[]> {
+    if (this.#windows === undefined) this.#round += 1;
+    const isFirst = this.#windows === undefined;
+    this.#windows ??= inboxWindows(this.#machine.settings.inbox);
+    const { value: window = [], done } = await this.#windows.next().catch((error: unknown) => {
+      this.#windows = undefined;
+      throw error;
+    });
+    // The last is the only one that may be short of a thousand.
+    const isLast = done === true || window.length < mostOfWindow;
+    if (!isLast) return window;
+    this.#windows = undefined;
+    this.#forgetOthers(isFirst ? new Set(window.map((c) => c.path)) : undefined);
+    return window;
   }
 
   #costOf({ path, format }: Candidate): number {
@@ -131,10 +156,13 @@ export class InboxQueue {
     return path.endsWith(encryptedExtension) ? 2 : format === 'classic' ? 1 : 0;
   }
 
-  #keepOnly(paths: ReadonlySet<string>): void {
-    this.#deferred.keepOnly(paths);
-    for (const known of [this.#seen, this.#stuck])
-      for (const path of known.keys()) if (!paths.has(path)) known.delete(path);
+  /** @param all that are there, where one window has held them */
+  #forgetOthers(all: ReadonlySet<string> | undefined): void {
+    for (const [path, { round }] of this.#seen)
+      if (all === undefined ? round < this.#round - 1 : !all.has(path)) this.#seen.delete(path);
+    if (all === undefined) return;
+    this.#deferred.keepOnly(all);
+    for (const path of this.#stuck.keys()) if (!all.has(path)) this.#stuck.delete(path);
   }
 
   /** Remembers that this very file is done with although it is still there. */
@@ -186,8 +214,10 @@ export class InboxQueue {
           since: clock.monotonic(),
           size: now.size,
           isEmpty: now.isEmpty,
+          round: this.#round,
           expected: before?.expected,
         };
+    seen.round = this.#round;
     this.#remember(candidate.path, seen);
 
     const isDeferred = this.#deferred.noteOf(candidate.path)?.fingerprint === now.text;
@@ -205,10 +235,7 @@ export class InboxQueue {
   }
 
   #remember(path: string, seen: Seen): void {
-    this.#seen.delete(path);
-    this.#seen.set(path, seen);
-    const [oldest] = this.#seen.keys();
-    if (this.#seen.size > mostSeen && oldest !== undefined) this.#seen.delete(oldest);
+    if (this.#seen.size < mostSeen || this.#seen.has(path)) this.#seen.set(path, seen);
   }
 
   /** `bad` covers everything that more bytes would not mend. */
@@ -246,9 +273,9 @@ export class InboxQueue {
 async function fingerprintOf({
   path,
 }: Candidate): Promise<{ text: string; size: number; isEmpty: boolean } | undefined> {
-  // What is gone, or in a folder that only others may enter, is no candidate.
+  // What is gone, or in a folder that only others may enter, is no candidate; nor is a folder that is named like one.
   const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'], undefined));
-  if (found === undefined) return undefined;
+  if (found === undefined || found.isDirectory()) return undefined;
   return {
     text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`,
     size: found.size,

@@ -18,6 +18,8 @@ import { accessTo } from '../update/medium-access.ts';
 
 /** Files looked at in one folder. */
 const mostFiles = 1000;
+/** Milliseconds for which files are read and refused before bundles get their turn. */
+const mostAccepting = 2000;
 /** Files, and complaints, that are remembered; of those beyond, the oldest are forgotten. */
 const mostKnown = 4000;
 
@@ -37,6 +39,15 @@ interface Known {
   readonly version: number | undefined;
 }
 
+interface Where {
+  /** Whether a place, by its id, has stopped to answer. */
+  readonly isSilent: (id: string) => boolean;
+  /** Threat: a hundred thousand files, all of whose names are read each time a few of them are looked at. */
+  readonly isInboxDue: boolean;
+}
+
+const everywhere: Where = { isSilent: () => false, isInboxDue: true };
+
 /**
  * What lies in the inbox, on media and in carriers’ folders. They stay where they are: the same file is for every host,
  * and one that is known costs a look at its date.
@@ -51,6 +62,8 @@ export class KeyringQueue {
   readonly #refused = new Bounded<true>(mostKnown);
   /** Versions of which it was said that those before them are missing. */
   readonly #gaps = new Bounded<true>(mostKnown);
+  /** One may have come to the inbox. */
+  #isHinted = false;
   /** Media that could not be read, until they are gone. */
   readonly #silent = new Set<string>();
 
@@ -59,23 +72,37 @@ export class KeyringQueue {
     this.#root = root;
   }
 
-  /**
-   * Accepts all that follow on each other. Never throws: whatever is wrong with keyrings, bundles get their turn.
-   * @param isSilent whether a place, by its id, has stopped to answer
-   */
-  async acceptAll(isSilent: (id: string) => boolean = () => false): Promise<void> {
+  /** The inbox is to be looked at, whatever part of a round over it goes on. */
+  hint(): void {
+    this.#isHinted = true;
+  }
+
+  /** Something may be left: it is to be called again. */
+  get hasMore(): boolean {
+    return this.#isHinted;
+  }
+
+  /** Accepts all that follow on each other, for as long as bundles can wait. Never throws: whatever is wrong with keyrings, bundles get their turn. */
+  async acceptAll(where: Where = everywhere): Promise<void> {
     try {
-      await this.#acceptAll(isSilent);
+      await this.#acceptAll(where);
     } catch (error) {
       this.#machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
     }
   }
 
-  async #acceptAll(isSilent: (id: string) => boolean): Promise<void> {
-    const found = await this.#find(isSilent);
+  async #acceptAll(where: Where): Promise<void> {
+    const found = await this.#find(where);
+    const until = this.#machine.clock.monotonic() + mostAccepting;
     for (let before = -1; before !== this.#version; ) {
       before = this.#version;
-      for (const file of found) if (file.version === this.#version + 1) await this.#accept(file);
+      for (const file of found) {
+        if (file.version === this.#version + 1) await this.#accept(file);
+        if (this.#machine.clock.monotonic() < until) continue;
+        // Threat: as many as there is room for, each of which costs a signature. What was refused is not asked about again.
+        this.#isHinted = true;
+        return;
+      }
     }
     const newest = found.filter((f) => f.version > this.#version + 1).at(-1);
     if (newest === undefined || this.#gaps.has(`${this.#version} ${newest.version}`)) return;
@@ -116,9 +143,11 @@ export class KeyringQueue {
     this.#machine.emit({ event: 'keyring-refused', level: 'warn', source: path, code, detail });
   }
 
-  async #find(isSilent: (id: string) => boolean): Promise<KeyringFile[]> {
+  async #find({ isSilent, isInboxDue }: Where): Promise<KeyringFile[]> {
     const { settings, policy } = this.#machine;
-    const files = policy.sources.inbox ? await this.#look(settings.inbox, passOverAll) : [];
+    const isDue = policy.sources.inbox && (isInboxDue || this.#isHinted);
+    this.#isHinted = false;
+    const files = isDue ? await this.#look(settings.inbox, passOverAll) : [];
     const places = await listPlaces(this.#machine);
     for (const id of this.#silent) if (!places.some((p) => p.id === id)) this.#silent.delete(id);
     for (const { root, id, isDangerous } of places) {

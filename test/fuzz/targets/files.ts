@@ -49,7 +49,8 @@ const receipts: Target = {
 const vouchers: Target = {
   name: 'vouchers',
   readers: ['state/vouchers.ts readVoucher'],
-  seeds: () => buffers(text({ schema: 2, refusal: { code: 'wrong-host', detail: 'x' } }), text({ schema: 2 })),
+  seeds: () =>
+    buffers(text({ schema: 2, refusal: { code: 'wrong-host', detail: 'x' } }), text({ schema: 2 })),
   mutate: jsonMutation,
   run: async (data) => {
     const folder = fileWith(join('vouchers', `${transaction}.json`), data);

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../machines/program.ts';
-import type { HostileStick, Said } from './stick.ts';
+import type { HostileStick, Named } from './stick.ts';
 
 interface Recipe {
   readonly name: string;
-  readonly said: Said | readonly Said[];
+  readonly named: Named;
+  readonly isRare?: true;
   /** Files, by path; a folder where the path ends with a slash. */
   readonly files?: Readonly<Record<string, string>>;
   /** For debugfs(8), after the superblock has been told to panic. */
@@ -29,107 +30,114 @@ const spoilFolder = (path: string) => `zap_block -f ${path} -o 16 -l 2 -p 3 0`;
 const recipes: readonly Recipe[] = [
   {
     name: 'a bad entry in the root folder, errors=panic',
-    said: 'nothing',
+    named: 'either',
     script: [spoilFolder('/')],
   },
   {
     name: 'a bad entry in the root folder, errors=panic by stored mount option',
-    said: 'nothing',
+    named: 'either',
     superblock: panicByOption,
     script: [spoilFolder('/')],
   },
   {
     name: 'a bad entry in the root folder, both, and block_validity and barriers taken away',
-    said: 'nothing',
+    named: 'either',
     superblock: [...panic, 'ssv mount_opts errors=panic,noblock_validity,nobarrier'],
     script: [spoilFolder('/')],
   },
   {
     name: 'a bad entry where root writes its receipt',
-    said: 'receipts-wait',
+    named: 'must',
     files: pool,
     script: [spoilFolder('/nixmaker/receipts')],
   },
   {
     name: 'the same, by stored mount option',
-    said: 'receipts-wait',
+    named: 'must',
+    isRare: true,
     files: pool,
     superblock: panicByOption,
     script: [spoilFolder('/nixmaker/receipts')],
   },
   {
     name: 'bitmaps that say nonsense, where root writes its receipt',
-    said: 'not-mounted',
+    named: 'must',
     files: pool,
     script: ['ssv free_blocks_count 0xffffffff', 'set_bg 0 block_bitmap 1', 'set_bg 0 inode_bitmap 1'],
   },
   {
     name: 'a journal that has noted an error, where root writes its receipt',
-    said: 'nothing',
+    named: 'either',
+    isRare: true,
     files: pool,
     // jbd2: s_errno, 32 bytes into the journal’s superblock, big endian.
     script: ['zap_block -f <8> -o 32 -l 4 -p 0xff 0'],
   },
   {
     name: 'a journal to be replayed that is garbage',
-    said: 'nothing',
+    named: 'either',
     files: pool,
     // s_start, 28 bytes in: there is something to replay; and the flag that says so (needs_recovery, 4).
     script: ['feature needs_recovery', 'zap_block -f <8> -o 31 -l 1 -p 1 0', 'zap_block -f <8> -p 0x5a 1'],
   },
   {
     name: 'an orphan that is the root folder',
-    said: 'receipts-wait',
+    named: 'either',
+    isRare: true,
     files: pool,
     script: ['ssv last_orphan 2'],
   },
   {
     name: 'an orphan to be deleted, which a mount for reading would do',
-    said: 'nothing',
+    named: 'either',
     files: { 'kept.txt': 'kept' },
     script: ['sif /kept.txt links_count 0', 'ssv last_orphan 12'],
   },
   {
     name: 'a bundle whose extents are nonsense',
-    said: 'medium-unreadable',
+    named: 'must',
     files: { 'web.tar': 'x'.repeat(9000) },
     // ext4_extent_header: magic, entries, max, depth.
     script: ['sif /web.tar block[0] 0x7fff0a', 'sif /web.tar block[1] 0x7fff7fff'],
   },
   {
     name: 'a bundle whose inode is nonsense',
-    said: 'medium-unreadable',
+    named: 'must',
+    isRare: true,
     files: { 'web.tar': 'x', 'other.tar': 'x' },
     script: ['sif /web.tar mode 0150000', 'sif /other.tar extra_isize 0xfff7'],
   },
   {
     name: 'a folder of 2 GiB that is a hole',
-    said: 'nothing',
+    named: 'either',
+    isRare: true,
     files: { 'big/': '' },
     script: ['sif /big size 0x7fffffff'],
   },
   {
     name: 'a folder of 8 EiB that is a hole',
-    said: 'medium-unreadable',
+    named: 'either',
     features: 'large_dir',
     files: { 'big/': '' },
     script: ['sif /big size 0x7fffffffffffffff'],
   },
   {
     name: 'folders that contain themselves',
-    said: 'medium-unreadable',
+    named: 'either',
     files: pool,
     script: ['link <2> /nixmaker/hosts/web/7', 'link <2> /nixmaker/keyrings', 'link <2> /web.tar'],
   },
   {
     name: 'a sparse bundle of 4 TiB, and what is longer than any file can be',
-    said: 'nothing',
+    named: 'either',
+    isRare: true,
     files: { 'web.tar': 'x', 'zeros.txt': 'x' },
     script: ['sif /web.tar size 0x3fffffff000', 'sif /zeros.txt size 0xfffffffc000'],
   },
   {
     name: 'names of 255 bytes, with what repaints a terminal, and one with a slash',
-    said: 'medium-unreadable',
+    named: 'must',
+    isRare: true,
     files: {
       [`${'n'.repeat(251)}.tar`]: 'x',
       '\u001b]0;hello\u0007\u202e.tar': 'x',
@@ -140,7 +148,8 @@ const recipes: readonly Recipe[] = [
   },
   {
     name: 'three thousand names of one inode',
-    said: 'nothing',
+    named: 'either',
+    isRare: true,
     files: { 'a.jpg': 'x' },
     script: [
       ...Array.from({ length: 60 }, () => 'expand_dir /'),
@@ -152,8 +161,9 @@ const recipes: readonly Recipe[] = [
 export const hostileExt4: readonly HostileStick[] = recipes.map((recipe) => ({
   name: recipe.name,
   fileSystem: 'ext4',
-  said: recipe.said,
-  ...(recipe.files === pool && recipe.said !== 'not-mounted' ? { isWritten: true } : {}),
+  named: recipe.named,
+  ...(recipe.isRare === undefined ? {} : { isRare: true }),
+  ...(recipe.files === pool ? { hasPool: true } : {}),
   make: (image) => make(image, recipe),
 }));
 

@@ -1,6 +1,6 @@
 /** Hostile ISO 9660, byte by byte (ECMA-119). */
 import { writeFile } from 'node:fs/promises';
-import type { HostileStick, Said } from './stick.ts';
+import type { HostileStick, Named } from './stick.ts';
 
 const sector = 2048;
 const rootSector = 19;
@@ -83,8 +83,8 @@ const rockRidge = 'SP\x07\x01\xbe\xef\x00';
 
 interface Recipe {
   readonly name: string;
-  readonly said: Said | readonly Said[];
-  readonly isWritten?: true;
+  readonly named: Named;
+  readonly isRare?: true;
   readonly sectors?: number;
   readonly write: (iso: Iso) => void;
 }
@@ -92,7 +92,7 @@ interface Recipe {
 const recipes: readonly Recipe[] = [
   {
     name: 'folders that contain themselves',
-    said: 'medium-unreadable',
+    named: 'either',
     write: (iso) => {
       let at = iso.dots(root);
       for (const name of ['7', 'A.TAR', 'HOSTS', 'KEYRINGS', 'MANIFEST.JSON', 'NIXMAKER', 'WEB'])
@@ -101,7 +101,7 @@ const recipes: readonly Recipe[] = [
   },
   {
     name: 'a root folder of 4 GiB, past the end of the device',
-    said: 'passed-over',
+    named: 'either',
     write: (iso) => {
       iso.record(iso.dots(root), 'A.TAR;1', { at: 20, size: 100 });
       iso.rootSize(0xfffff800);
@@ -109,7 +109,8 @@ const recipes: readonly Recipe[] = [
   },
   {
     name: 'a bundle of 4 GiB past the end, one in a thousand sections, one nowhere',
-    said: 'passed-over',
+    named: 'either',
+    isRare: true,
     write: (iso) => {
       let at = iso.dots(root);
       at = iso.record(at, 'FAR.TAR;1', { at: 0xfffffff0, size: 0xffffffff });
@@ -120,7 +121,8 @@ const recipes: readonly Recipe[] = [
   },
   {
     name: 'records that are longer than their sector, shorter than a record, and longer than their name',
-    said: 'medium-unreadable',
+    named: 'either',
+    isRare: true,
     write: (iso) => {
       let at = iso.dots(root);
       at = iso.record(at, 'A.TAR;1', { at: 20, size: 100 });
@@ -130,7 +132,7 @@ const recipes: readonly Recipe[] = [
   },
   {
     name: 'Rock Ridge that goes on at itself',
-    said: 'nothing',
+    named: 'either',
     write: (iso) => {
       const at = iso.dots(root, rockRidge);
       iso.record(at, 'A.TAR;1', { at: 21, size: 100, more: goesOnAt(20) });
@@ -139,7 +141,8 @@ const recipes: readonly Recipe[] = [
   },
   {
     name: 'twenty thousand files',
-    said: 'nothing',
+    named: 'either',
+    isRare: true,
     sectors: 500,
     write: (iso) => {
       let at = iso.dots(root);

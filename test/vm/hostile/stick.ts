@@ -1,23 +1,19 @@
 /** One hostile file system of the matrix (hostile-media.vm.ts). */
 
 /**
- * What is to be said of it, in words of the journal: that it can’t be mounted, that (part of) it can’t be read, that it has
- * stopped to answer, that a file on it is no good. `nothing`: odd, but none of our business.
+ * Whether something must be said of it: that it can’t be mounted, that (part of) it can’t be read, that a receipt could not be written.
+ * `either`: whether it can be used, and how soon it answers, is for the kernel to say. Whatever is said, is said once.
  */
-export type Said =
-  | 'not-mounted'
-  | 'medium-unreadable'
-  | 'medium-silent'
-  | 'passed-over'
-  | 'receipts-wait'
-  | 'nothing';
+export type Named = 'must' | 'either';
 
 export interface HostileStick {
   /** For a person who reads the table. */
   readonly name: string;
-  readonly fileSystem: 'ext4' | 'vfat' | 'iso9660' | 'exfat';
-  readonly said: Said | readonly Said[];
-  /** Whether root writes there: there is a pool, so a receipt is due. */
-  readonly isWritten?: true;
+  readonly fileSystem: 'ext4' | 'vfat' | 'iso9660';
+  readonly named: Named;
+  /** There is a pool: where it can be mounted a receipt is due, and it is told that it may go. */
+  readonly hasPool?: true;
+  /** Part of the whole matrix only (NIXMAKER_CASES=all). */
+  readonly isRare?: true;
   readonly make: (image: string) => Promise<void>;
 }

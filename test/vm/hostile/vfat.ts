@@ -1,6 +1,6 @@
 /** Hostile FAT16, byte by byte: no program makes what is here. */
 import { writeFile } from 'node:fs/promises';
-import type { HostileStick, Said } from './stick.ts';
+import type { HostileStick, Named } from './stick.ts';
 
 const sector = 512;
 const fatSectors = 17;
@@ -38,6 +38,17 @@ class Fat {
   at(place: number | 'root', index: number): number {
     const start = place === 'root' ? dataStart - rootEntries * 32 : dataStart + (place - 2) * sector;
     return start + index * 32;
+  }
+
+  /**
+   * A folder of one cluster, with what the kernel wants of each: without `.` and `..` it looks at no other entry
+   * (fs/fat, fat_validate_dir). @returns the number of its first free entry
+   */
+  folder(cluster: number, parent: number): number {
+    this.chain(cluster, 0xffff);
+    this.entry(this.at(cluster, 0), '.', asFolder(cluster));
+    this.entry(this.at(cluster, 1), '..', asFolder(parent));
+    return 2;
   }
 
   /** @param name eleven characters, as FAT has them */
@@ -82,31 +93,34 @@ const asFolder = (cluster: number): Entry => ({ cluster, attributes: folder });
 
 interface Recipe {
   readonly name: string;
-  readonly said: Said | readonly Said[];
-  readonly isWritten?: true;
+  readonly named: Named;
+  readonly isRare?: true;
+  readonly hasPool?: true;
   readonly write: (fat: Fat) => void;
 }
 
 const recipes: readonly Recipe[] = [
   {
     name: 'a pool whose clusters go in a circle',
-    said: 'medium-unreadable',
+    named: 'must',
     write: (fat) => {
       fat.entry(fat.at('root', 0), 'NIXMAKER', asFolder(4));
-      fat.chain(4, 0xffff);
-      fat.entry(fat.at(4, 0), 'RECEIPTS', asFolder(5));
+      fat.entry(fat.at(4, fat.folder(4, 0)), 'RECEIPTS', asFolder(5));
+      fat.folder(5, 4);
       fat.chain(5, 6);
       fat.chain(6, 5);
-      for (const cluster of [5, 6])
-        for (let i = 0; i < 16; i += 1) fat.entry(fat.at(cluster, i), `C${cluster}${i}`, asFolder(5));
+      for (const [cluster, from] of [
+        [5, 2],
+        [6, 0],
+      ] as const)
+        for (let i = from; i < 16; i += 1) fat.entry(fat.at(cluster, i), `C${cluster}${i}`, asFolder(5));
     },
   },
   {
     name: 'folders that contain themselves',
-    said: 'nothing',
-    isWritten: true,
+    named: 'either',
     write: (fat) => {
-      fat.chain(5, 0xffff);
+      const first = fat.folder(5, 0);
       for (const place of ['root', 5] as const)
         for (const [i, name] of [
           'NIXMAKER',
@@ -118,12 +132,12 @@ const recipes: readonly Recipe[] = [
           'MANIFESTJSO',
           'A       TAR',
         ].entries())
-          fat.entry(fat.at(place, i), name, asFolder(5));
+          fat.entry(fat.at(place, place === 'root' ? i : first + i), name, asFolder(5));
     },
   },
   {
     name: 'a bundle of 4 GiB in one cluster, one in a circle of clusters, one nowhere',
-    said: 'nothing',
+    named: 'either',
     write: (fat) => {
       fat.chain(5, 0xffff);
       fat.entry(fat.at('root', 0), 'SHORT   TAR', { cluster: 5, size: 0xffffffff });
@@ -135,7 +149,8 @@ const recipes: readonly Recipe[] = [
   },
   {
     name: 'names of 255 characters, with slashes, with what repaints a terminal, with half a character',
-    said: 'medium-unreadable',
+    named: 'either',
+    isRare: true,
     write: (fat) => {
       let at = fat.at('root', 0);
       for (const name of ['n'.repeat(251), '../../etc/passwd', '\u001b]0;hello\u0007\u202e', '\ud800half'])
@@ -143,19 +158,21 @@ const recipes: readonly Recipe[] = [
     },
   },
   {
-    name: 'a folder of 65,000 files, more than the kernel takes',
-    said: 'medium-unreadable',
+    name: 'a folder of 65,000 files, nearly as many as the kernel takes',
+    named: 'either',
     write: (fat) => {
       fat.entry(fat.at('root', 0), 'MANY', asFolder(5));
+      const first = fat.folder(5, 0);
       for (let cluster = 5; cluster < 4100; cluster += 1) fat.chain(cluster, cluster + 1);
       fat.chain(4100, 0xffff);
       for (let i = 0; i < 65_000; i += 1)
-        fat.entry(fat.at(5, i), `${String(i).padStart(8, '0')}JPG`, { cluster: 0 });
+        fat.entry(fat.at(5, first + i), `${String(i).padStart(8, '0')}JPG`, { cluster: 0 });
     },
   },
   {
     name: 'a boot sector with clusters of no sectors',
-    said: 'nothing',
+    named: 'either',
+    isRare: true,
     write: (fat) => {
       fat.bytes[13] = 0;
     },

@@ -1,0 +1,30 @@
+/** Key files that are half there. */
+import assert from 'node:assert/strict';
+import { readFile, stat, unlink, writeFile } from 'node:fs/promises';
+import { type TestContext, test } from 'node:test';
+import { makeKeyFiles } from '../../src/desk/keys/key-files.ts';
+import { temporaryFolder } from '../support/bundles.ts';
+
+const made = async (t: TestContext) => {
+  const folder = await temporaryFolder(t);
+  return { folder, files: await makeKeyFiles('fleet-1', folder) };
+};
+
+test('cut off between its two files, keygen makes the second from the first when it is asked again', async (t) => {
+  const { folder, files } = await made(t);
+  const secret = await readFile(files.secretFile, 'utf8');
+  await unlink(files.publicFile);
+  assert.deepEqual(await makeKeyFiles('fleet-1', folder), files);
+  assert.equal(await readFile(files.publicFile, 'utf8'), `${files.publicKey}\n`);
+  assert.equal(await readFile(files.secretFile, 'utf8'), secret);
+  assert.equal((await stat(files.secretFile)).mode & 0o777, 0o600);
+});
+
+test('a whole pair, and a secret file that is no key, are left as they are', async (t) => {
+  const { folder, files } = await made(t);
+  await assert.rejects(makeKeyFiles('fleet-1', folder), { code: 'key-exists' });
+  await unlink(files.publicFile);
+  await writeFile(files.secretFile, 'somebody’s');
+  await assert.rejects(makeKeyFiles('fleet-1', folder), { code: 'key-exists' });
+  assert.equal(await readFile(files.secretFile, 'utf8'), 'somebody’s');
+});

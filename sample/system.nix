@@ -80,7 +80,7 @@ let
       ''
         mkdir -p $out/etc/systemd/system
         ${builtins.concatStringsSep "\n" (
-          map (name: "cp ${builtins.toFile "unit" unitFiles.${name}} \"$out/etc/systemd/system/${name}\"") (builtins.attrNames unitFiles)
+          map (name: "cp ${builtins.toFile "unit-source" unitFiles.${name}} \"$out/etc/systemd/system/${name}\"") (builtins.attrNames unitFiles)
         )}
         cp $motdPath $out/etc/motd
         echo $hostName >$out/etc/hostname

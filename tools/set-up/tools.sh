@@ -200,7 +200,8 @@ ensure_program() {
 ensure_bed() {
   _bed=$nixmaker_cache/bed
   # The number grows with what is done to the tree below.
-  if [ "$(cat "$_bed/stamp" 2>/dev/null)" != 4 ]; then
+  _stamp="5 $(cksum <"$nixmaker_root/test/machines/prepare-bed")"
+  if [ "$(cat "$_bed/stamp" 2>/dev/null)" != "$_stamp" ]; then
     say "fetching systemd and Nix for the system tests from Debian's mirror (about 90 MB)…"
     fetch_debian "$_bed" base-files systemd dbus nix-bin bash dash coreutils util-linux bsdutils mount sed grep mawk tar gzip findutils procps
     _tree=$_bed/root
@@ -208,7 +209,7 @@ ensure_bed() {
     ln -sfn dash "$_tree/usr/bin/sh"
     ln -sfn mawk "$_tree/usr/bin/awk"
     "$nixmaker_root/test/machines/prepare-bed" "$_tree" || die "the tree for the system tests could not be prepared"
-    echo 4 >"$_bed/stamp"
+    printf '%s\n' "$_stamp" >"$_bed/stamp"
   fi
   export NIXMAKER_BED="$_bed/root"
 }

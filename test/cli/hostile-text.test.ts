@@ -181,7 +181,7 @@ test('a keyring and a manifest with hostile text: keyring show, sign', async () 
   await writeFile(file, addKeyringSignature(unsignedKeyring(keyring), hostile, 'AAAA'));
   assert.ok(has(await harmless(['keyring', 'show', file])));
   const manifest = join(folder, hostileName, 'manifest.json');
-  await mkdir(join(folder, hostileName));
+  await mkdir(join(folder, hostileName), { recursive: true });
   // What a manifest may hold: neither controls nor what turns the direction, but tags.
   await writeFile(manifest, manifestText({ notes: 'tags\u{e0041}\u{e007f}\u{e0100}\nforged: yes' }));
   await writeFile(join(folder, 'key.secret'), pair.secret);

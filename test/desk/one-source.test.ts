@@ -61,7 +61,7 @@ test('any secret key in what is evaluated is refused, tracked by git or not ours
   await mkdir(join(repository, 'keys'));
   await cp(keys.secretFile, join(repository, 'keys/old.txt'));
   git(repository, 'init', '--quiet');
-  git(repository, 'add', 'flake.nix', 'system.nix', 'switch-to-configuration.sh');
+  git(repository, 'add', 'flake.nix', 'system.nix', '*.sh');
   git(repository, 'commit', '--quiet', '--message', 'machines');
   const out = join(folder, 'tracked-out');
   const untracked = await at(repository, 'build', '-f', '.', '-d', 'out', '--key', 'keys/old.txt');

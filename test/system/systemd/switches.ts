@@ -61,7 +61,7 @@ test('a unit that fails after the switch brings the previous system back; one th
 });
 
 test('a switch that hangs is ended when its time is up, with all it has started, and rolled back', async () => {
-  await bed.write('/etc/nixmaker/settings.json', JSON.stringify({ switchDeadline: 3 }));
+  await bed.write('/etc/nixmaker/settings.json', JSON.stringify({ switchDeadline: 20 }));
   const before = await bed.sh('readlink /run/current-system');
   await drop(await release('hanging', 800, 'if [ "${1:-}" = switch ]; then sleep 7777; fi'), 'hanging.tar');
   assert.match(

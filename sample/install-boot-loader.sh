@@ -1,13 +1,14 @@
 #!/bin/sh
 # install-boot-loader TOPLEVEL: the menu of systemd-boot, in names, order and contents as NixOS's builder of 2026 writes it
 # (nixpkgs, nixos/modules/system/boot/loader/systemd-boot/systemd-boot-builder.py). Its settings are the lines of
-# /boot/builder.conf (KEY=VALUE): limit, tries. A specialisation has an entry of its own; the entry whose system is
+# /boot/builder.conf (KEY=VALUE): limit, tries, profile. A specialisation has an entry of its own; the entry whose system is
 # TOPLEVEL is the default.
 set -eu
 default_config=$1
 boot=/boot
 limit=0
 tries=
+profile=/nix/var/nix/profiles/system
 [ ! -r "$boot/builder.conf" ] || . "$boot/builder.conf"
 entries=$boot/loader/entries
 files=$boot/EFI/nixos
@@ -59,20 +60,20 @@ write_entry() {
 }
 
 generations() {
-  for link in /nix/var/nix/profiles/system-*-link; do
+  for link in "$profile"-*-link; do
     [ -L "$link" ] || continue
-    number=${link#/nix/var/nix/profiles/system-}
+    number=${link#"$profile"-}
     echo "${number%-link}"
   done | sort -n | if [ "$limit" -gt 0 ]; then tail -n "$limit"; else cat; fi
 }
 
 numbers=$(generations)
 if [ -z "$numbers" ]; then
-  echo "error: no system generations found in /nix/var/nix/profiles, refusing to remove all boot loader entries" >&2
+  echo "error: no system generations found in ${profile%/*}, refusing to remove all boot loader entries" >&2
   exit 1
 fi
 for number in $numbers; do
-  toplevel=$(readlink "/nix/var/nix/profiles/system-$number-link")
+  toplevel=$(readlink "$profile-$number-link")
   write_entry "$toplevel" "$number"
   for variant in "$toplevel"/specialisation/*; do
     [ ! -e "$variant" ] || write_entry "$(readlink -f "$variant")" "$number" "${variant##*/}"

@@ -35,4 +35,8 @@ async function main(): Promise<void> {
   process.stdout.write(JSON.stringify(receipts));
 }
 
-void main();
+// In one line: what Node.js prints of a fault has the compiled program in it.
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});

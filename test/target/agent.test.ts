@@ -68,6 +68,10 @@ test('an agent without privileges imports through the daemon, which checks every
     target.settingsFile,
     JSON.stringify({ ...settings, profile: join(target.root, 'profiles', 'system') }),
   );
+  await writeFile(
+    join(target.root, 'boot/builder.conf'),
+    `profile=${join(target.root, 'profiles', 'system')}\n`,
+  );
   await copyFile(await targets.release('unprivileged'), join(target.inbox, 'web.tar'));
   // uid 65534, and nothing but leave to read what lies below folders that are closed to it (the checkout may).
   const asNobody = [

@@ -109,13 +109,13 @@ const floods: readonly Flood[] = [
     what: 'requests to root',
     count: many(100_000, 2000),
     make: 'mkdir -p /run/nixmaker/requests; chown nixmaker: /run/nixmaker/requests; cd /run/nixmaker/requests; seq -f "%012g.json" "$1" | xargs touch; chown -R nixmaker: .',
-    sweep: 'find /run/nixmaker/requests -name "*.json" -delete',
+    sweep: 'find /run/nixmaker/requests -name "*.json" -exec rm -f {} +',
   },
   {
     what: 'visits',
     count: many(100_000, 2000),
     make: 'mkdir -p /run/nixmaker/visits; chown nixmaker: /run/nixmaker/visits; cd /run/nixmaker/visits; seq -f "%012g.json" "$1" | xargs touch; chown -R nixmaker: .',
-    sweep: 'find /run/nixmaker/visits -name "*.json" -delete',
+    sweep: 'find /run/nixmaker/visits -name "*.json" -exec rm -f {} +',
   },
 ];
 

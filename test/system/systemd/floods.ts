@@ -66,32 +66,35 @@ interface Flood {
 }
 
 const inbox = '/var/lib/nixmaker/inbox';
+/** The agent and root move and remove some of them meanwhile; gone is gone. */
+const clear = (folder: string, names: string) =>
+  `while [ -n "$(find ${folder} -name '${names}' -print -quit 2>/dev/null)" ]; do find ${folder} -depth -name '${names}' -exec rm -rf {} + 2>/dev/null || true; done`;
 // One file with so many names would be one inode; each is a file of its own.
 const floods: readonly Flood[] = [
   {
     what: 'empty files named like bundles in the inbox',
     count: many(100_000, 5000),
     make: `cd ${inbox}; seq -f "flood-%g.tar" "$1" | xargs touch`,
-    sweep: `cd ${inbox}; find . -name "flood-*" -delete`,
+    sweep: `cd ${inbox}; ${clear('.', 'flood-*')}`,
   },
   {
     what: 'empty files of which, and of the good one, nobody is told',
     count: many(50_000, 9000),
     isUnheard: true,
     make: `cd ${inbox}; seq -f "flood-%g.tar" "$1" | xargs touch`,
-    sweep: `cd ${inbox}; find . -name "flood-*" -delete`,
+    sweep: `cd ${inbox}; ${clear('.', 'flood-*')}`,
   },
   {
     what: 'files of a kilobyte named like bundles, that are none',
     count: many(100_000, 2000),
     make: `cd ${inbox}; head -c 1024 /dev/urandom >.seed; seq -f "flood-%g.tar" "$1" | xargs -n 500 sh -c 'tee "$@" <.seed >/dev/null' sh`,
-    sweep: `cd ${inbox}; find . -name "flood-*" -delete; rm .seed`,
+    sweep: `cd ${inbox}; ${clear('.', 'flood-*')}; rm .seed`,
   },
   {
     what: 'age files to 64 strangers',
     count: many(100_000, 500),
     make: `cd ${inbox}; { echo age-encryption.org/v1; for i in $(seq 64); do printf -- "-> X25519 %s\\n%s\\n" "$(head -c 32 /dev/urandom | base64 | tr -d =)" "$(head -c 32 /dev/urandom | base64 | tr -d =)"; done; echo "--- $(head -c 32 /dev/zero | base64 | tr -d =)"; head -c 200 /dev/urandom; } >.seed; seq -f "flood-%g.tar.age" "$1" | xargs -n 500 sh -c 'tee "$@" <.seed >/dev/null' sh`,
-    sweep: `cd ${inbox}; find . -name "flood-*" -delete; rm .seed`,
+    sweep: `cd ${inbox}; ${clear('.', 'flood-*')}; rm .seed`,
   },
   {
     what: 'folders in the inbox',
@@ -103,19 +106,19 @@ const floods: readonly Flood[] = [
     what: 'keyrings that nobody trusts',
     count: many(100_000, 1000),
     make: `cd ${inbox}; awk -v count="$1" '{ for (n = 1; n <= count; n++) { line = $0; sub(/NUMBER/, n, line); file = "flood-" n ".keyring"; print line >file; close(file) } }' /root/keyring`,
-    sweep: `cd ${inbox}; find . -name "flood-*" -delete`,
+    sweep: `cd ${inbox}; ${clear('.', 'flood-*')}`,
   },
   {
     what: 'requests to root',
     count: many(100_000, 2000),
     make: 'mkdir -p /run/nixmaker/requests; chown nixmaker: /run/nixmaker/requests; cd /run/nixmaker/requests; seq -f "%012g.json" "$1" | xargs touch; chown -R nixmaker: .',
-    sweep: 'find /run/nixmaker/requests -name "*.json" -exec rm -f {} +',
+    sweep: clear('/run/nixmaker/requests', '*.json'),
   },
   {
     what: 'visits',
     count: many(100_000, 2000),
     make: 'mkdir -p /run/nixmaker/visits; chown nixmaker: /run/nixmaker/visits; cd /run/nixmaker/visits; seq -f "%012g.json" "$1" | xargs touch; chown -R nixmaker: .',
-    sweep: 'find /run/nixmaker/visits -name "*.json" -exec rm -f {} +',
+    sweep: clear('/run/nixmaker/visits', '*.json'),
   },
 ];
 

@@ -39,7 +39,8 @@ default_entry=
 # write_entry SYSTEM GENERATION [SPECIALISATION]
 write_entry() {
   system=$1
-  for part in kernel initrd; do copy "$system/$part"; done
+  # (A stranger's system of a test may lack them.)
+  for part in kernel initrd; do [ ! -e "$system/$part" ] || copy "$system/$part"; done
   text=$(printf 'title NixOS%s\nversion Generation %s %s\nlinux /EFI/nixos/%s\ninitrd /EFI/nixos/%s\noptions init=%s/init %s\nsort-key nixos' \
     "${3:+ ($3)}" "$2" "$(cat "$system/nixos-version")" "$(boot_name "$system/kernel")" "$(boot_name "$system/initrd")" \
     "$system" "$(cat "$system/kernel-params")")

@@ -90,7 +90,7 @@ test('a specialisation that runs is switched to its successor, and back where th
     's3',
     50,
     variant('s3', ['quiet']),
-    'if [ "${1:-}" = switch ]; then exit 2; fi',
+    'case "${1:-}" in switch | test) exit 2 ;; esac',
   );
   assert.equal((await machine.does('switch', bad)).state, 'rolled-back');
   assert.deepEqual(await machine.stands(), { installed: 's2', default: 's2', runs: 's2-quiet', floor: 41 });

@@ -144,7 +144,7 @@ export async function readHistory(settings: Settings): Promise<History> {
  * counts must never go down.
  */
 export async function readTotals(settings: Settings): Promise<Totals> {
-  const journals = await Promise.all(journalFolders(settings).map(readJournal));
+  const journals = await Promise.all(journalFolders(settings).map((folder) => readJournal(folder)));
   const all = journals.map(({ records, earlier }) => totalsOf(records, earlier));
   return { states: highest(all.map((t) => t.states)), codes: highest(all.map((t) => t.codes)) };
 }

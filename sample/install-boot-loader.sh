@@ -2,7 +2,7 @@
 # install-boot-loader TOPLEVEL: the menu of systemd-boot, in names, order and contents as NixOS's builder of 2026 writes it
 # (nixpkgs, nixos/modules/system/boot/loader/systemd-boot/systemd-boot-builder.py). Its settings are the lines of
 # /boot/builder.conf (KEY=VALUE): limit, tries, profile. A specialisation has an entry of its own; the entry whose system is
-# TOPLEVEL is the default.
+# TOPLEVEL is the default. What needs a program is asked for all systems at once: a machine of the tests has dozens.
 set -eu
 default_config=$1
 boot=/boot
@@ -13,73 +13,112 @@ profile=/nix/var/nix/profiles/system
 entries=$boot/loader/entries
 files=$boot/EFI/nixos
 mkdir -p "$entries" "$files"
-keep=$(mktemp)
-trap 'rm -f "$keep"; sync -f "$boot"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"; sync -f "$boot"' EXIT
+newline='
+'
+# Files of the boot partition that belong to the menu, one a line.
+keep=$newline
 
-# The name under which a file of the store lies on the boot partition.
-boot_name() {
-  path=$(readlink -f "$1")
-  inside=${path#/nix/store/}
-  first=${inside%%/*}
-  last=${inside##*/}
-  if [ "$first" = "$last" ]; then echo "$last.efi"; else echo "$first-$last.efi"; fi
+# Sets `contents`: those of a file, but for the ends of its last lines.
+read_file() {
+  contents=
+  gap=
+  while IFS= read -r line || [ -n "$line" ]; do
+    if [ -z "$line" ]; then
+      gap=$gap$newline
+    else
+      contents=$contents${contents:+$newline}$gap$line
+      gap=
+    fi
+  done <"$1"
 }
 
+# Sets `name`: that under which a file of the store lies on the boot partition.
+boot_name() {
+  inside=${1#/nix/store/}
+  first=${inside%%/*}
+  last=${inside##*/}
+  if [ "$first" = "$last" ]; then name=$last.efi; else name=$first-$last.efi; fi
+}
+
+# copy PATH: a kernel or an initrd, unless it is there.
 copy() {
-  name=$(boot_name "$1")
+  boot_name "$1"
+  # (A stranger's system of a test may lack them.)
+  [ -e "$1" ] || return 0
   if [ ! -e "$files/$name" ]; then
-    cp "$(readlink -f "$1")" "$files/$name.tmp"
+    cp "$1" "$files/$name.tmp"
     sync "$files/$name.tmp"
     mv "$files/$name.tmp" "$files/$name"
   fi
-  echo "$files/$name" >>"$keep"
+  keep=$keep$files/$name$newline
 }
 
-default_entry=
-# write_entry SYSTEM GENERATION [SPECIALISATION]
-write_entry() {
-  system=$1
-  # (A stranger's system of a test may lack them.)
-  for part in kernel initrd; do [ ! -e "$system/$part" ] || copy "$system/$part"; done
-  text=$(printf 'title NixOS%s\nversion Generation %s %s\nlinux /EFI/nixos/%s\ninitrd /EFI/nixos/%s\noptions init=%s/init %s\nsort-key nixos' \
-    "${3:+ ($3)}" "$2" "$(cat "$system/nixos-version")" "$(boot_name "$system/kernel")" "$(boot_name "$system/initrd")" \
-    "$system" "$(cat "$system/kernel-params")")
-  hash=$(printf '%s' "$text" | sha256sum)
-  id=nixos-${hash%% *}
-  entry=
-  for found in "$entries/$id.conf" "$entries/$id"+*.conf; do
-    if [ -e "$found" ] && [ "$(cat "$found")" = "$text" ]; then entry=$found; fi
-  done
-  if [ -z "$entry" ]; then
-    entry=$entries/$id${tries:+"+$tries"}.conf
-    printf '%s' "$text" >"$entry.tmp"
-    sync "$entry.tmp"
-    mv "$entry.tmp" "$entry"
-  fi
-  echo "$entry" >>"$keep"
-  [ "$system" != "$default_config" ] || default_entry=$id.conf
-}
-
-generations() {
+# GENERATION, system and name of the specialisation ("-" for none) of each entry, oldest first.
+systems() {
   for link in "$profile"-*-link; do
     [ -L "$link" ] || continue
     number=${link#"$profile"-}
     echo "${number%-link}"
-  done | sort -n | if [ "$limit" -gt 0 ]; then tail -n "$limit"; else cat; fi
+  done | sort -n | if [ "$limit" -gt 0 ]; then tail -n "$limit"; else cat; fi >"$work/numbers"
+  set --
+  while read -r number; do set -- "$@" "$profile-$number-link"; done <"$work/numbers"
+  [ $# -gt 0 ] || return 0
+  readlink "$@" | paste "$work/numbers" - | while read -r number toplevel; do
+    echo "$number $toplevel -"
+    for variant in "$toplevel"/specialisation/*; do
+      [ ! -e "$variant" ] || echo "$number $(readlink -f "$variant") ${variant##*/}"
+    done
+  done
 }
-
-numbers=$(generations)
-if [ -z "$numbers" ]; then
+systems >"$work/systems"
+if [ ! -s "$work/systems" ]; then
   echo "error: no system generations found in ${profile%/*}, refusing to remove all boot loader entries" >&2
   exit 1
 fi
-for number in $numbers; do
-  toplevel=$(readlink "$profile-$number-link")
-  write_entry "$toplevel" "$number"
-  for variant in "$toplevel"/specialisation/*; do
-    [ ! -e "$variant" ] || write_entry "$(readlink -f "$variant")" "$number" "${variant##*/}"
+
+set --
+while read -r _ system _; do set -- "$@" "$system/kernel" "$system/initrd"; done <"$work/systems"
+readlink -m "$@" | paste - - | paste -d ' ' "$work/systems" - >"$work/parts"
+
+# The text of each entry, numbered as it stands there; its name is made of its digest.
+count=0
+while read -r number system variant kernel initrd; do
+  copy "$kernel"
+  linux=$name
+  copy "$initrd"
+  read_file "$system/nixos-version"
+  version=$contents
+  read_file "$system/kernel-params"
+  title=NixOS
+  [ "$variant" = - ] || title="NixOS ($variant)"
+  count=$((count + 1))
+  printf 'title %s\nversion Generation %s %s\nlinux /EFI/nixos/%s\ninitrd /EFI/nixos/%s\noptions init=%s/init %s\nsort-key nixos' \
+    "$title" "$number" "$version" "$linux" "$name" "$system" "$contents" >"$work/$(printf %06d "$count")"
+done <"$work/parts"
+(cd "$work" && sha256sum [0-9]*) | paste -d ' ' - "$work/systems" >"$work/entries"
+
+default_entry=
+while read -r hash file _ system _; do
+  id=nixos-$hash
+  read_file "$work/$file"
+  text=$contents
+  entry=
+  for found in "$entries/$id.conf" "$entries/$id"+*.conf; do
+    [ -e "$found" ] || continue
+    read_file "$found"
+    if [ "$contents" = "$text" ]; then entry=$found; fi
   done
-done
+  if [ -z "$entry" ]; then
+    entry=$entries/$id${tries:+"+$tries"}.conf
+    cp "$work/$file" "$entry.tmp"
+    sync "$entry.tmp"
+    mv "$entry.tmp" "$entry"
+  fi
+  keep=$keep$entry$newline
+  [ "$system" != "$default_config" ] || default_entry=$id.conf
+done <"$work/entries"
 
 # open("x"): what a run that was cut off has left makes every later one fail.
 if [ -e "$boot/loader/loader.tmp" ]; then
@@ -98,5 +137,5 @@ mv "$boot/loader/loader.tmp" "$boot/loader/loader.conf"
 
 # Only now what is no longer in the menu goes, kernels and all.
 for file in "$files"/* "$entries"/nixos-*.conf; do
-  [ ! -f "$file" ] || grep -qxF -- "$file" "$keep" || rm "$file"
+  case $keep in *"$newline$file$newline"*) ;; *) [ ! -f "$file" ] || rm "$file" ;; esac
 done

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { StorePath } from '../../src/core/store-path.ts';
-import { addSignatures } from '../../src/nix/valid-info.ts';
+import { withDaemon } from '../../src/nix/daemon-connection.ts';
 import { makeBuilder } from '../machines/builder.ts';
 import { nixSystem } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
@@ -209,11 +209,11 @@ test('a machine that was installed by other means signs what runs, once, before 
 });
 
 /** As any user of the daemon may. */
-const addAnySignature = (target: Target, path: string, signature: string) =>
-  addSignatures(
-    { run: async () => Promise.reject(new Error('none')), daemonSocket: socketOf(target) },
-    new Map([[path as StorePath, signature]]),
-  );
+const addAnySignatures = (target: Target, path: string, signatures: readonly string[]) =>
+  withDaemon(socketOf(target), async (connection) => {
+    for (const signature of signatures)
+      await connection.addSignatures(new Map([[path as StorePath, signature]]));
+  });
 
 test('signatures that anybody may add, of any length and number, neither count nor stop anything', async () => {
   const target = await freshTarget();
@@ -222,9 +222,8 @@ test('signatures that anybody may add, of any length and number, neither count n
   const { paths, toplevel } = await released(first);
   const shared = paths.find((p) => p.path !== toplevel)?.path as StorePath;
   const key = (await readFile(join(target.stateDirectory, 'store-key.conf'), 'utf8')).split(/[ :]/)[2];
-  await addAnySignature(target, shared, `${key}:${'A'.repeat(17 * 1024 * 1024)}`);
-  for (let n = 0; n < 5; n++)
-    await addAnySignature(target, shared, `${key}:${Buffer.alloc(64, n).toString('base64')}`);
+  const short = Array.from({ length: 5 }, (_, n) => `${key}:${Buffer.alloc(64, n).toString('base64')}`);
+  await addAnySignatures(target, shared, [`${key}:${'A'.repeat(17 * 1024 * 1024)}`, ...short]);
   const receipt = await take(target, await bundle('flooded-next', 2));
   assert.equal(receipt.state, 'committed', receipt.detail);
 });
@@ -263,11 +262,12 @@ test('a path that comes out otherwise each time stays as it came first, and the 
   assert.equal(taken.state, 'committed', taken.detail);
   // Anybody may add signatures under the key’s own name, so many that the genuine one is far behind.
   const key = (await readFile(join(target.stateDirectory, 'store-key.conf'), 'utf8')).split(/[ :]/)[2];
-  for (let n = 0; n < 1200; n++) {
+  const many = Array.from({ length: 1200 }, (_, n) => {
     const bytes = Buffer.alloc(64);
     bytes.writeUInt32BE(n, 60);
-    await addAnySignature(target, one.path, `${key}:${bytes.toString('base64')}`);
-  }
+    return `${key}:${bytes.toString('base64')}`;
+  });
+  await addAnySignatures(target, one.path, many);
   const again = await take(target, second);
   assert.equal(again.state, 'committed', again.detail);
   assert.equal(await hashOf(target, one.path), one.narHash);

@@ -12,6 +12,7 @@ import { makeQemuDisk, makeStick, readFromVfat } from '../machines/qemu-target.t
 import { allCases } from '../support/cases.ts';
 import { makeWorkshop } from '../support/fleet.ts';
 import { moduleOutput } from '../support/module-output.ts';
+import { hostileExfat } from './hostile/exfat.ts';
 
 const shop = await makeWorkshop();
 after(() => Qemu.cutAll());
@@ -185,6 +186,66 @@ test('two sticks at once: the newer bundle is taken, and both may go', async () 
   await gone();
   for (const stick of sticks) await machine.pull(stick);
 });
+
+/** A stick with a partition for each of these, as a partition table of four has them. */
+function partitioned(images: readonly Buffer[]): Buffer {
+  const mebibyte = 2 ** 20;
+  const table = Buffer.alloc(mebibyte);
+  const parts = images.map((image) => Buffer.concat([image, Buffer.alloc(-image.length & (mebibyte - 1))]));
+  let start = mebibyte;
+  for (const [i, part] of parts.entries()) {
+    const at = 446 + i * 16;
+    table[at + 4] = 0x07;
+    table.writeUInt32LE(start / 512, at + 8);
+    table.writeUInt32LE(part.length / 512, at + 12);
+    start += part.length;
+  }
+  table.writeUInt16LE(0xaa55, 510);
+  return Buffer.concat([table, ...parts]);
+}
+
+// User-mode Linux has no exFAT, so these are not in hostile-media.vm.ts.
+if (allCases)
+  test('hostile exFAT: nothing panics, what can’t be used is named once, the agent lives on', async () => {
+    const images = await Promise.all(
+      hostileExfat.map(async ({ make }, i) => {
+        const image = join(shop.folder, `hostile-${i}`);
+        await make(image);
+        return readFile(image);
+      }),
+    );
+    await writeFile(join(folder, 'hostile.img'), partitioned(images));
+    const agent = () => machine.sh('systemctl show --property MainPID,NRestarts,ActiveState nixmaker');
+    const before = await agent();
+    const stick = await machine.plug({ image: 'hostile.img' });
+    await machine.until(`test -b /dev/sda${images.length}`, long);
+    await machine.until(
+      `udevadm settle && ! systemctl list-jobs --no-legend | grep -q 'nixmaker-medium@' && test -z "$(systemctl list-units --no-legend --state=activating 'nixmaker-medium@*')"`,
+      long,
+    );
+    // The second is refused after media were looked at, which was after all were mounted.
+    const inbox = '/var/lib/nixmaker/inbox';
+    for (const n of [1, 2]) {
+      await machine.sh(`head -c 2048 /dev/urandom >${inbox}/.x; mv ${inbox}/.x ${inbox}/noise-${n}.tar`);
+      await machine.until(`test -e ${inbox}/refused/noise-${n}.tar.txt`, long);
+    }
+    const log = await machine.sh(
+      "journalctl --no-pager --boot --unit nixmaker --unit nixmaker-receipts --unit 'nixmaker-medium@*' --output=cat",
+    );
+    for (const [i, { name, named }] of hostileExfat.entries()) {
+      const lines = log.split('\n').filter((line) => new RegExp(`sda${i + 1}\\b`).test(line));
+      const bad = lines.filter((line) =>
+        /can’t be mounted|"event":"(?:medium-unreadable|medium-silent|passed-over|receipts-wait)"/.test(line),
+      );
+      const words = bad.map((line) => line.replace(/"(?:time|pid)":[^,]+,/g, ''));
+      assert.deepEqual(words, [...new Set(words)], name);
+      if (named === 'must') assert.notEqual(bad.length, 0, `${name}: ${lines.join('\n')}`);
+    }
+    assert.equal(await agent(), before);
+    assert.doesNotMatch(await consoleText(), /Kernel panic|BUG:|Oops/);
+    await machine.pull(stick);
+    await gone();
+  });
 
 test('the power is cut while a stick is read, and the drive forgets what it was not told to keep', async () => {
   await machine.plug({ image: 'cut.img', speed: 400_000 });

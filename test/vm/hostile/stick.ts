@@ -9,7 +9,7 @@ export type Named = 'must' | 'either';
 export interface HostileStick {
   /** For a person who reads the table. */
   readonly name: string;
-  readonly fileSystem: 'ext4' | 'vfat' | 'iso9660';
+  readonly fileSystem: 'ext4' | 'vfat' | 'exfat' | 'iso9660';
   readonly named: Named;
   /** There is a pool: where it can be mounted a receipt is due, and it is told that it may go. */
   readonly hasPool?: true;

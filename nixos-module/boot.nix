@@ -10,18 +10,23 @@ let
   knowsCounting = options ? boot.loader.systemd-boot.bootCounting;
   # Loaders that keep a number of systems in their menu, where NixOS knows of them.
   loaders = lib.filterAttrs (_: loader: loader.isUsed) {
-    "boot.loader.systemd-boot" = limitOf (config.boot.loader.systemd-boot or { });
+    # Builders of these two take the last N of a list, which for 0 is all of it.
+    "boot.loader.systemd-boot" = limitOf (config.boot.loader.systemd-boot or { }) // {
+      zeroIsAll = true;
+    };
     "boot.loader.grub" = limitOf (config.boot.loader.grub or { });
     "boot.loader.generic-extlinux-compatible" = limitOf (config.boot.loader.generic-extlinux-compatible or { });
     "boot.loader.limine" = {
       isUsed = config.boot.loader.limine.enable or false;
       limit = config.boot.loader.limine.maxGenerations or null;
+      zeroIsAll = true;
     };
     "boot.lanzaboote" = limitOf (config.boot.lanzaboote or { });
   };
   limitOf = loader: {
     isUsed = loader.enable or false;
     limit = loader.configurationLimit or null;
+    zeroIsAll = false;
   };
 in
 {
@@ -30,8 +35,8 @@ in
       assertions =
         lib.mapAttrsToList (name: loader: {
           # With room for one, the old system has left the menu before the new one has started once.
-          assertion = loader.limit != 1;
-          message = "${name} keeps one system in its menu, so there would be nothing to go back to. Let it keep 2 or more, or as many as there are.";
+          assertion = loader.limit == null || loader.limit >= 2 || (loader.limit == 0 && loader.zeroIsAll);
+          message = "${name} keeps ${toString loader.limit} of the systems in its menu, so there would be nothing to go back to. Let it keep 2 or more, or as many as there are.";
         }) loaders
         ++ [
           {

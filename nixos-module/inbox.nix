@@ -50,13 +50,27 @@ in
     users.groups.${cfg.inbox.group}.members = cfg.inbox.users;
     # Sticky: nobody takes away what somebody else has dropped. The default ACL lets the agent read what a strict umask
     # would hide.
-    systemd.tmpfiles.settings."10-nixmaker".${inbox} = {
-      d = {
-        mode = "3770";
-        user = "nixmaker";
-        inherit (cfg.inbox) group;
+    systemd.tmpfiles.settings."10-nixmaker" = {
+      ${inbox} = {
+        d = {
+          mode = "3770";
+          user = "nixmaker";
+          inherit (cfg.inbox) group;
+        };
+        "a+".argument = "default:user:nixmaker:rwX";
       };
-      "a+".argument = "default:user:nixmaker:rwX";
+    }
+    # Beside it in the chroot, and readable for the machine's own users: journals, the floor, receipts. A courier is none of them.
+    // lib.mapAttrs (_: owner: lib.mkIf hasDropUser {
+      d = {
+        mode = "0755";
+        user = owner;
+        group = owner;
+      };
+      "a+".argument = "user:${dropUser}:---";
+    }) {
+      "/var/lib/nixmaker/state" = "nixmaker";
+      "/var/lib/nixmaker/activation" = "root";
     };
     # The folder is tmpfiles' here: systemd would give it, and all in it, back to the agent's own group at each start.
     systemd.services.nixmaker.serviceConfig = {

@@ -96,6 +96,8 @@ in
       description = ''
         Public keys whose bundles this machine takes: those that `nixmaker keygen` printed, or persons' SSH keys as
         `name:` and the line of the `.pub` file. They become the policy's `trustedKeys`; Nix's own kind is trusted by Nix as well.
+        A set has a `key`, its `roles` (what it is good for; see `services.nixmaker.policy.roles`), and what else
+        docs/policy.md says of a trusted key.
       '';
     };
 

@@ -44,12 +44,7 @@ let
   evaluated = lib.evalModules {
     modules = [
       (import ./machine-options.nix {
-        inherit
-          lib
-          place
-          package
-          hasBootCounting
-          ;
+        inherit lib package hasBootCounting;
       })
     ]
     ++ modules

@@ -1,4 +1,4 @@
-/** flake.nix, evaluated whole against a stand-in for nixpkgs, and the template against both; and its machines’ scripts as their driver checks them. */
+/** flake.nix, evaluated whole against a stand-in for nixpkgs, and the template against both; and what it builds with. */
 import assert from 'node:assert/strict';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,6 @@ import { test } from 'node:test';
 import { makeBuilder } from '../machines/builder.ts';
 import { checkout } from '../machines/program.ts';
 import { makeWorkplace } from '../support/fleet.ts';
-import { pythonFaults } from '../support/python-checks.ts';
 
 const folder = await makeWorkplace();
 const builder = await makeBuilder(join(folder, 'builder'));
@@ -121,22 +120,6 @@ test('each test of test/nixos/machines is among the checks, and its script is wh
     assert.doesNotMatch(script ?? '', /\$\{/, name);
     assert.match(script ?? '', /DERIVATION = "\/nix\/store\/\S+\.drv"/, name);
   }
-  assert.deepEqual(await pythonFaults(join(folder, 'scripts'), tests as Record<string, string>), []);
-});
-
-test('a script that the driver would not start is noticed here', async () => {
-  const unused = 'import os\n\ntarget.start()\n';
-  const misspelt = 'target.wait_for_units("sshd.service")\n';
-  const mistyped = 'def report(name: str) -> str:\n    return target.succeed(f"cat {name}")\n\nreport(7)\n';
-  const scripts = { unused, misspelt, mistyped, unknown: 'print(desktop)\n' };
-  const said = (await pythonFaults(join(folder, 'scripts'), scripts)).join('\n');
-  for (const fault of [
-    /unused\.py:1:1: 'os' imported but unused/,
-    /misspelt-typed\.py.*no attribute "wait_for_units"/,
-    /mistyped-typed\.py.*incompatible type "int"/,
-    /unknown\.py.*undefined name 'desktop'/,
-  ])
-    assert.match(said, fault);
 });
 
 test('the template evaluates with the module, and bundles can be its outputs', async () => {

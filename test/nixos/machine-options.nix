@@ -1,7 +1,6 @@
 # The options of NixOS that the module reads or sets, with NixOS's own types and defaults (nixos/modules of nixpkgs).
 {
   lib,
-  place,
   package,
   hasBootCounting,
 }:

@@ -7,17 +7,15 @@ import { checkout, run } from '../machines/program.ts';
 const driverNames = ['machines', 'start_all', 'subtest', 'retry', 'driver', 'log'];
 const machines = ['desk', 'next', 'target'];
 
-function python(args: readonly string[], env: Readonly<Record<string, string>>) {
-  const bin = process.env.NIXMAKER_CARRIERS;
-  if (bin === undefined) throw new Error('NIXMAKER_CARRIERS is not set: run this test with scripts/test');
+function python(bin: string, args: readonly string[], env: Readonly<Record<string, string>>) {
   const usr = join(dirname(bin), 'root/usr');
   return run(join(bin, 'python3'), args, {
     env: { PYTHONHOME: usr, PYTHONPATH: join(usr, 'lib/python3/dist-packages'), ...env },
   });
 }
 
-/** @returns what they say against the scripts, by name; nothing where they are quiet */
-export async function pythonFaults(folder: string, scripts: Readonly<Record<string, string>>) {
+/** @param bin where Python is, with both beside it (tools/set-up/tools.sh) @returns what they say against the scripts, by name; nothing where they are quiet */
+export async function pythonFaults(bin: string, folder: string, scripts: Readonly<Record<string, string>>) {
   await mkdir(folder, { recursive: true });
   const types = machines.map((name) => `${name}: QemuMachine\n`).join('');
   const said: string[] = [];
@@ -27,10 +25,11 @@ export async function pythonFaults(folder: string, scripts: Readonly<Record<stri
     await writeFile(plain, script);
     await writeFile(typed, `from driver import QemuMachine\n${types}${script}`);
     const names = [...machines, ...driverNames].join(',');
-    const linted = await python(['-m', 'pyflakes', plain], { PYFLAKES_BUILTINS: names });
+    const linted = await python(bin, ['-m', 'pyflakes', plain], { PYFLAKES_BUILTINS: names });
     if (linted.code !== 0) said.push(`${name}: ${linted.stdout}${linted.stderr}`);
   }
   const checked = await python(
+    bin,
     [
       '-m',
       'mypy',

@@ -77,6 +77,8 @@ async function startSshd(more = ''): Promise<void> {
 ListenAddress 127.0.0.1
 HostKey /etc/ssh/host_key
 UsePAM no
+# Refusals are part of this, and all come from one address.
+PerSourcePenalties no
 AuthorizedKeysFile %h/.ssh/authorized_keys /etc/ssh/authorized_keys.d/%u
 PermitRootLogin prohibit-password
 Subsystem sftp /usr/lib/openssh/sftp-server

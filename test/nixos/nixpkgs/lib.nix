@@ -123,6 +123,10 @@ let
     else
       throw "The option `${showOption loc}' has conflicting definition values: ${concatStringsSep ", " (map show values)}";
 
+  mergeOne =
+    loc: values:
+    if length values == 1 then head values else throw "The option `${showOption loc}' is defined multiple times while it's expected to be unique.";
+
   mkType =
     {
       description,
@@ -195,12 +199,12 @@ let
     package = mkType {
       description = "package";
       check = value: isAttrs value || isString value;
-      merge = _: head;
+      merge = mergeOne;
     };
     raw = mkType {
       description = "raw value";
       check = _: true;
-      merge = _: head;
+      merge = mergeOne;
     };
     int = integer (-9223372036854775807) null "noun" "signed integer";
     ints = {

@@ -1,8 +1,8 @@
 {
   description = "Updates for NixOS machines that nothing can reach over a network";
 
-  # Only for what is built; the module takes nixpkgs from the machine it is in. No lock is kept here: let it follow yours
-  # (`inputs.nixmaker.inputs.nixpkgs.follows = "nixpkgs"`).
+  # Only for what is built; the module takes nixpkgs from the machine it is in. Let it follow yours
+  # (`inputs.nixmaker.inputs.nixpkgs.follows = "nixpkgs"`); the lock is for commands that name this flake itself.
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
 
   outputs =
@@ -14,22 +14,41 @@
         "aarch64-linux"
       ];
       forAll = make: lib.genAttrs systems (system: make nixpkgs.legacyPackages.${system});
+      packageFor =
+        pkgs:
+        pkgs.callPackage ./nix/package.nix {
+          nixmakerTests = testsFor pkgs;
+        };
+      testsFor =
+        pkgs:
+        import ./test/nixos {
+          inherit pkgs;
+          module = self.nixosModules.default;
+        };
     in
     {
-      nixosModules.default =
-        { lib, pkgs, ... }:
-        {
-          imports = [ ./nixos-module ];
-          services.nixmaker.package = lib.mkDefault (pkgs.callPackage ./nix/package.nix { });
-        };
+      # With a key, for a machine may get it by two ways; and a name, for messages.
+      nixosModules.default = rec {
+        _file = "${self.outPath}/flake.nix#nixosModules.default";
+        key = _file;
+        imports = [
+          (
+            { lib, pkgs, ... }:
+            {
+              imports = [ ./nixos-module ];
+              services.nixmaker.package = lib.mkDefault (packageFor pkgs);
+            }
+          )
+        ];
+      };
       nixosModules.nixmaker = self.nixosModules.default;
 
       overlays.default = final: _: {
-        nixmaker = final.callPackage ./nix/package.nix { };
+        nixmaker = packageFor final;
       };
 
       packages = forAll (pkgs: rec {
-        nixmaker = pkgs.callPackage ./nix/package.nix { };
+        nixmaker = packageFor pkgs;
         default = nixmaker;
       });
 
@@ -54,19 +73,16 @@
         {
           package = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
         }
-        // import ./test/nixos {
-          inherit pkgs;
-          module = self.nixosModules.default;
-        }
+        // testsFor pkgs
       );
 
-      formatter = forAll (pkgs: pkgs.nixfmt-rfc-style);
+      formatter = forAll (pkgs: pkgs.nixfmt);
 
       devShells = forAll (pkgs: {
         default = pkgs.mkShell {
           packages = [
             pkgs.nodejs_24
-            pkgs.nixfmt-rfc-style
+            pkgs.nixfmt
           ];
         };
       });

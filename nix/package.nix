@@ -10,6 +10,8 @@
   gnutar,
   gzip,
   util-linux,
+  # The machines of test/nixos, where flake.nix asks for the package. (`tests` is a name that nixpkgs has.)
+  nixmakerTests ? { },
 }:
 buildNpmPackage {
   pname = "nixmaker";
@@ -26,6 +28,7 @@ buildNpmPackage {
       ../nixos-module
       ../docs
       ../README.md
+      ../LICENSE
       ../share
       ../scripts/compile
       ../tools/compile
@@ -34,9 +37,12 @@ buildNpmPackage {
 
   nodejs = nodejs_24;
   npmDeps = importNpmLock { npmRoot = ../.; };
-  npmConfigHook = importNpmLock.npmConfigHook;
+  # The hook as it is among `hooks` takes a Node.js of its own; the one beside them would take importNpmLock's arguments.
+  npmConfigHook = importNpmLock.hooks.npmConfigHook.override { nodejs = nodejs_24; };
   # esbuild's install script is not needed: its package holds the program.
   npmFlags = [ "--ignore-scripts" ];
+  # Nothing of node_modules is installed, so nothing has to be taken out of it.
+  dontNpmPrune = true;
 
   nativeBuildInputs = [ makeWrapper ];
 
@@ -65,6 +71,7 @@ buildNpmPackage {
     mkdir -p $out/share/doc
     cp -r docs $out/share/doc/nixmaker
     cp README.md $out/share/doc/nixmaker/
+    install -D -m 644 LICENSE -t $out/share/licenses/nixmaker
   '';
 
   doInstallCheck = true;
@@ -74,10 +81,17 @@ buildNpmPackage {
     runHook postInstallCheck
   '';
 
+  passthru.tests = nixmakerTests;
+
   meta = {
     description = "Updates for NixOS machines that nothing can reach over a network";
+    longDescription = ''
+      An agent on the machine takes signed bundles from removable media and from an inbox, checks them, brings them into
+      the Nix store and switches to them, or goes back.
+    '';
     license = lib.licenses.mit;
     mainProgram = "nixmaker";
+    maintainers = [ ];
     platforms = lib.platforms.linux;
   };
 }

@@ -2,9 +2,19 @@
 { config, lib, ... }:
 let
   cfg = config.services.nixmaker;
+  keys = import ./keys.nix { inherit lib; };
   inbox = "/var/lib/nixmaker/inbox";
   dropUser = "nixmaker-drop";
-  hasDropUser = cfg.inbox.authorizedKeys != [ ];
+  authorizedKeys = map keys.trim cfg.inbox.authorizedKeys;
+  hasDropUser = authorizedKeys != [ ];
+  # Who is in it is another's to say, or everybody is.
+  unfit = {
+    users = "which everybody is in";
+    nogroup = "which everybody is in";
+    root = "which is root's own";
+    wheel = "whose members may become root, which a courier need not";
+    nixmaker = "which is the agent's own: its members could change what the agent keeps";
+  };
 in
 {
   config = lib.mkIf cfg.enable {
@@ -14,18 +24,54 @@ in
         message = "services.nixmaker.inbox.authorizedKeys has keys, but nobody can log in: set services.openssh.enable, or take the keys out.";
       }
       {
-        assertion = cfg.inbox.group != "users" && cfg.inbox.group != "nogroup";
-        message = "services.nixmaker.inbox.group is “${cfg.inbox.group}”, which everybody is in. Name a group of those who may bring updates.";
+        # sshd starts no subsystem that it was not told of, forced command or not (sshd_config(5), Subsystem).
+        assertion = !hasDropUser || config.services.openssh.allowSFTP;
+        message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.allowSFTP is not set, and scp speaks SFTP. Set it, or take the keys out.";
       }
-    ];
+      {
+        assertion = !(unfit ? ${cfg.inbox.group});
+        message = "services.nixmaker.inbox.group is “${cfg.inbox.group}”, ${unfit.${cfg.inbox.group} or ""}. Name a group of those who may bring updates.";
+      }
+      {
+        assertion = builtins.stringLength cfg.inbox.group <= 31;
+        message = "services.nixmaker.inbox.group is “${cfg.inbox.group}”, longer than the 31 characters that a group's name can have. Shorten it.";
+      }
+    ]
+    ++ map (user: {
+      assertion = config.users.users ? ${user};
+      message = "services.nixmaker.inbox.users names “${user}”, who is no user of this machine (users.users). Correct the name, or add the user.";
+    }) cfg.inbox.users
+    ++ map (key: {
+      # A second line would be a key without `restrict`.
+      assertion = builtins.match "[^\n]+" key != null;
+      message = "services.nixmaker.inbox.authorizedKeys has an entry that is not one line: “${key}”. Give each key an entry of its own.";
+    }) authorizedKeys;
 
     users.groups.${cfg.inbox.group}.members = cfg.inbox.users;
     # Sticky: nobody takes away what somebody else has dropped. The default ACL lets the agent read what a strict umask
     # would hide.
-    systemd.tmpfiles.rules = [
-      "d ${inbox} 3770 nixmaker ${cfg.inbox.group} - -"
-      "a+ ${inbox} - - - - default:user:nixmaker:rwX"
-    ];
+    systemd.tmpfiles.settings."10-nixmaker" = {
+      ${inbox} = {
+        d = {
+          mode = "3770";
+          user = "nixmaker";
+          inherit (cfg.inbox) group;
+        };
+        "a+".argument = "default:user:nixmaker:rwX";
+      };
+    }
+    # Beside it in the chroot, and readable for the machine's own users: journals, the floor, receipts. A courier is none of them.
+    // lib.mapAttrs (_: owner: lib.mkIf hasDropUser {
+      d = {
+        mode = "0755";
+        user = owner;
+        group = owner;
+      };
+      "a+".argument = "user:${dropUser}:---";
+    }) {
+      "/var/lib/nixmaker/state" = "nixmaker";
+      "/var/lib/nixmaker/activation" = "root";
+    };
     # The folder is tmpfiles' here: systemd would give it, and all in it, back to the agent's own group at each start.
     systemd.services.nixmaker.serviceConfig = {
       StateDirectory = [
@@ -37,15 +83,19 @@ in
 
     users.users.${dropUser} = lib.mkIf hasDropUser {
       isSystemUser = true;
-      group = cfg.inbox.group;
+      inherit (cfg.inbox) group;
       description = "whoever brings nixmaker bundles by scp";
       home = "/var/empty";
+      # No password, and not locked either: without PAM, sshd lets nobody in whose password begins with “!” (sshd(8)).
+      hashedPassword = "*";
       # sshd starts internal-sftp in its own process, and so needs no shell.
-      openssh.authorizedKeys.keys = map (key: "restrict ${key}") cfg.inbox.authorizedKeys;
+      openssh.authorizedKeys.keys = map keys.restricted authorizedKeys;
     };
-    # The chroot must be root's, as /var/lib/nixmaker is; scp speaks SFTP since OpenSSH 9.0.
+    # The chroot must be root's, as /var/lib/nixmaker is; scp speaks SFTP since OpenSSH 9.0. One key is enough here, whatever
+    # the machine asks of others.
     services.openssh.extraConfig = lib.mkIf hasDropUser ''
       Match User ${dropUser}
+        AuthenticationMethods publickey
         ForceCommand internal-sftp -u 0007
         ChrootDirectory /var/lib/nixmaker
         DisableForwarding yes

@@ -7,10 +7,14 @@
 }:
 let
   cfg = config.services.nixmaker;
+  ours = "/run/media/nixmaker";
+  isOurs = path: path == ours || lib.hasPrefix "${ours}/" path;
+  isAbove = path: path == "/" || lib.hasPrefix "${path}/" ours;
+  isPlain =
+    path: builtins.match "(/|(/[^/]+)+)" path != null && builtins.match ".*/\\.\\.?(/.*)?" path == null;
   udevRules = pkgs.runCommand "nixmaker-udev-rules" { } ''
     mkdir -p $out/lib/udev/rules.d
     cp ${../systemd/udev}/90-nixmaker-media.rules $out/lib/udev/rules.d/
-    ${lib.optionalString cfg.media.openUdisks "cp ${./udev}/61-nixmaker-udisks.rules $out/lib/udev/rules.d/"}
   '';
 in
 {
@@ -24,11 +28,21 @@ in
         assertion = cfg.media.openUdisks -> config.services.udisks2.enable;
         message = "services.nixmaker.media.openUdisks is set, but services.udisks2.enable is not. Set it, or use services.nixmaker.media.enable where no desktop mounts media.";
       }
-      {
-        assertion = !(builtins.elem "/run/media/nixmaker" cfg.media.roots);
-        message = "services.nixmaker.media.roots names /run/media/nixmaker, where nixmaker itself mounts media. Set services.nixmaker.media.enable instead.";
-      }
-    ];
+    ]
+    ++ map (root: {
+      assertion = !(isOurs root);
+      message = "services.nixmaker.media.roots names ${root}, where nixmaker itself mounts media. Set services.nixmaker.media.enable instead.";
+    }) cfg.media.roots
+    ++ map (root: {
+      assertion = !(isAbove root);
+      message = "services.nixmaker.media.roots names ${root}, above ${ours}, where nixmaker itself mounts media. Name the folder that others mount media in; where a desktop does, set services.nixmaker.media.openUdisks.";
+    }) cfg.media.roots
+    ++ map (path: {
+      assertion = isPlain path;
+      message = "services.nixmaker.media.roots or services.nixmaker.media.folders names “${path}”, which no mount point is written as: an absolute path without “.”, “..”, doubled slashes or one at the end is meant.";
+    }) (cfg.media.roots ++ cfg.media.folders);
     services.udev.packages = [ udevRules ];
+    # Below /media, which the agent can look into, and not below /run/media, which is only for who sits at the machine.
+    services.udisks2.mountOnMedia = lib.mkIf cfg.media.openUdisks true;
   };
 }

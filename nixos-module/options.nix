@@ -96,6 +96,8 @@ in
       description = ''
         Public keys whose bundles this machine takes: those that `nixmaker keygen` printed, or persons' SSH keys as
         `name:` and the line of the `.pub` file. They become the policy's `trustedKeys`; Nix's own kind is trusted by Nix as well.
+        A set has a `key`, its `roles` (what it is good for; see `services.nixmaker.policy.roles`), and what else
+        docs/policy.md says of a trusted key.
       '';
     };
 
@@ -177,10 +179,11 @@ in
 
     bootCounting = mkOption {
       type = types.bool;
-      default = true;
+      default = false;
       description = ''
-        Whether systemd-boot, where it is used and can, counts the starts of a new system and goes back by itself when it
-        does not come up.
+        Whether systemd-boot counts the starts of a new system and goes back by itself when it does not come up. NixOS can do
+        so from 26.11 on. It is NixOS's setting, for all of the machine's systems: whoever installs one by hand gets counted
+        tries as well, and a machine that is switched off three times too early starts an older one. So it is not set unasked.
       '';
     };
 

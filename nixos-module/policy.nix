@@ -8,10 +8,9 @@
 let
   cfg = config.services.nixmaker;
   json = pkgs.formats.json { };
-  keyOf = entry: if builtins.isAttrs entry then entry.key else entry;
-  keys = map keyOf cfg.trustedPublicKeys;
-  # Nix's own kind; persons' SSH keys can't sign store paths.
-  nixKeys = builtins.filter (key: builtins.match "[^:]+:[A-Za-z0-9+/]+=*" key != null) keys;
+  keys = import ./keys.nix { inherit lib; };
+  # One key under two names is one key.
+  different = builtins.length (lib.unique (map keys.materialOf cfg.trustedPublicKeys));
   # The files know no null: what is not set is not there.
   withoutNull =
     value:
@@ -45,8 +44,8 @@ in
         message = "services.nixmaker.trustedPublicKeys is empty, so no bundle could ever be taken. Add the key that `nixmaker keygen` printed.";
       }
       {
-        assertion = cfg.trustedPublicKeys == [ ] || cfg.policy.threshold <= builtins.length keys;
-        message = "services.nixmaker.policy.threshold is ${toString cfg.policy.threshold}, but services.nixmaker.trustedPublicKeys has ${toString (builtins.length keys)}, so no bundle could ever be taken. Lower it or add keys.";
+        assertion = cfg.trustedPublicKeys == [ ] || cfg.policy.threshold <= different;
+        message = "services.nixmaker.policy.threshold is ${toString cfg.policy.threshold}, but services.nixmaker.trustedPublicKeys has ${toString different} different, so no bundle could ever be taken. Lower it or add keys.";
       }
       {
         assertion = cfg.policy.host != "";
@@ -55,7 +54,7 @@ in
     ];
 
     services.nixmaker.policy = {
-      trustedKeys = cfg.trustedPublicKeys;
+      trustedKeys = map keys.trimmed cfg.trustedPublicKeys;
       health = lib.mkIf (cfg.health != null) cfg.health;
       inherit (cfg) reboot receipts;
       media = {
@@ -67,12 +66,5 @@ in
 
     environment.etc."nixmaker/policy.json".source = checked;
     environment.etc."nixmaker/settings.json".source = settings;
-
-    nix.settings.trusted-public-keys = nixKeys;
-    # Without it a power cut leaves paths valid whose contents never reached the disk. nixmaker finds and mends those of
-    # its own imports; this keeps them from coming to be, whoever imports.
-    nix.settings.fsync-store-paths = lib.mkDefault true;
-    # Where no key that Nix trusts has signed a bundle's paths, root vouches for what the manifest pins (docs/format.md §3).
-    nix.extraOptions = lib.mkIf cfg.storeKey "!include /var/lib/nixmaker/activation/store-key.conf\n";
   };
 }

@@ -1,7 +1,6 @@
 # The units of systemd/, one source of truth: only the programs' places are NixOS's own.
 {
   config,
-  options,
   lib,
   pkgs,
   ...
@@ -38,32 +37,27 @@ let
   };
 in
 {
-  config = lib.mkIf cfg.enable (
-    {
-      environment.systemPackages = [ cfg.package ];
+  config = lib.mkIf cfg.enable {
+    environment.systemPackages = [ cfg.package ];
 
-      users.users.nixmaker = {
-        isSystemUser = true;
-        group = "nixmaker";
-        description = "nixmaker's agent";
-      };
-      users.groups.nixmaker = { };
+    users.users.nixmaker = {
+      isSystemUser = true;
+      group = "nixmaker";
+      description = "nixmaker's agent";
+    };
+    users.groups.nixmaker = { };
 
-      systemd.packages = [ units ];
-      systemd.services = lib.mapAttrs (name: wantedBy: {
-        inherit path wantedBy;
-        # A switch that we started must not restart or stop us midway through itself.
-        restartIfChanged = false;
-        stopIfChanged = false;
-        unitConfig.X-StopOnRemoval = false;
-        # Boot loaders that count tries go on counting until it has said yes.
-        requiredBy = lib.optional (name == "nixmaker-confirm") "boot-complete.target";
-      }) wantedBy;
-      systemd.paths.nixmaker-activate.wantedBy = [ "multi-user.target" ];
-      systemd.paths.nixmaker-receipts.wantedBy = [ "multi-user.target" ];
-    }
-    // lib.optionalAttrs (options ? boot.loader.systemd-boot.bootCounting) {
-      boot.loader.systemd-boot.bootCounting.enable = lib.mkIf cfg.bootCounting (lib.mkDefault true);
-    }
-  );
+    systemd.packages = [ units ];
+    systemd.services = lib.mapAttrs (name: wantedBy: {
+      inherit path wantedBy;
+      # A switch that we started must not restart or stop us midway through itself.
+      restartIfChanged = false;
+      stopIfChanged = false;
+      unitConfig.X-StopOnRemoval = false;
+      # Boot loaders that count tries go on counting until it has said yes.
+      requiredBy = lib.optional (name == "nixmaker-confirm") "boot-complete.target";
+    }) wantedBy;
+    systemd.paths.nixmaker-activate.wantedBy = [ "multi-user.target" ];
+    systemd.paths.nixmaker-receipts.wantedBy = [ "multi-user.target" ];
+  };
 }

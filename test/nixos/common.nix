@@ -8,11 +8,11 @@ let
 
   target = {
     imports = [ module ];
-    # Of one flake's host: `next` is the same machine.
-    networking.hostName = "target";
     services.nixmaker = {
       enable = true;
       trustedPublicKeys = [ publicKey ];
+      # Of one flake's host: `next` is the same machine, though the driver, which takes names from hostName, must tell them apart.
+      policy.host = "target";
       policy.operation = "switch";
     };
     environment.etc."release".text = "one";
@@ -21,7 +21,21 @@ let
     system.switch.enable = true;
     virtualisation.writableStore = true;
     virtualisation.memorySize = 2048;
+    # Room for a second system, which the driver's default has not.
+    virtualisation.diskSize = 8192;
   };
+  # Else a switch would take the machine's address away, and its name would lead nowhere.
+  sameAddress =
+    { nodes, lib, ... }:
+    {
+      networking.interfaces.eth1.ipv4.addresses = lib.mkForce [
+        {
+          address = nodes.target.networking.primaryIPAddress;
+          prefixLength = 24;
+        }
+      ];
+      networking.primaryIPAddress = lib.mkForce nodes.target.networking.primaryIPAddress;
+    };
 in
 {
   inherit pkgs publicKey;
@@ -53,40 +67,44 @@ in
         target
         here
         next
+        sameAddress
       ];
     };
 
   # Python: makes a signed bundle of `next` at the desk, and brings files to the target over the driver's shared folder.
   scriptWith =
     script:
-    { nodes }:
+    { nodes, ... }:
+    let
+      next = nodes.next.system.build.toplevel;
+    in
     ''
-      import os
-
-      NEXT = "${nodes.next.system.build.toplevel}"
+      NEXT = "${next}"
+      # Its name alone: no machine has what it was built from, and Nix knows no deriver of what came with the machine.
+      DERIVATION = "${builtins.unsafeDiscardStringContext next.drvPath}"
       INBOX = "/var/lib/nixmaker/inbox"
 
-      def bundle(sequence, name="target.tar"):
+      def bundle(sequence: int, name: str = "target.tar") -> None:
           desk.succeed(
               f"test -e /tmp/cache || nix copy --to 'file:///tmp/cache?compression=zstd' {NEXT}",
               "rm -rf /tmp/out",
               f"nixmaker pack /tmp/cache --directory /tmp/out --host target --system $(nix eval --raw --impure --expr builtins.currentSystem)"
-              f" --toplevel {NEXT} --derivation $(nix-store --query --deriver {NEXT}) --sequence {sequence - 1}",
+              f" --toplevel {NEXT} --derivation {DERIVATION} --sequence {sequence - 1}",
               "nixmaker sign --key /etc/test-1.secret /tmp/out/target/target.tar",
               f"mv /tmp/out/target/target.tar /tmp/shared/{name}",
           )
 
-      def drop(name="target.tar"):
+      def drop(name: str = "target.tar") -> None:
           target.succeed(
               f"cp /tmp/shared/{name} {INBOX}/.{name}.part",
               f"mv {INBOX}/.{name}.part {INBOX}/{name}",
           )
 
-      def report(folder, name="target.tar"):
+      def report(folder: str, name: str = "target.tar") -> str:
           target.wait_for_file(f"{INBOX}/{folder}/{name}.txt", timeout=600)
           return target.succeed(f"cat {INBOX}/{folder}/{name}.txt")
 
-      def release():
+      def release() -> str:
           return target.succeed("cat /run/current-system/etc/release").strip()
 
       desk.start()

@@ -1,6 +1,6 @@
 /** flake.nix, evaluated whole against a stand-in for nixpkgs, and the template against both; and what it builds with. */
 import assert from 'node:assert/strict';
-import { cp, mkdir } from 'node:fs/promises';
+import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeBuilder } from '../machines/builder.ts';
@@ -26,18 +26,58 @@ const parts = [
   'tsconfig.json',
   'tools/compile',
   'README.md',
+  'LICENSE',
+  'flake.lock',
 ];
+const override = ['--override-input', 'nixpkgs', nixpkgs];
 const flake = join(folder, 'flake');
 await mkdir(flake);
 for (const part of parts) await cp(join(checkout, part), join(flake, part), { recursive: true });
 
 async function nix(...args: readonly string[]): Promise<string> {
-  const ran = await builder.run(['nix', ...args, '--offline', '--no-write-lock-file']);
+  const ran = await builder.run(['nix', ...args, '--offline']);
   assert.equal(ran.code, 0, ran.stderr);
   return ran.stdout;
 }
 
-const override = ['--override-input', 'nixpkgs', nixpkgs];
+test('named as it lies, where nothing can be written, it has its inputs locked', async () => {
+  // The module alone needs nothing of nixpkgs, which can't be fetched here.
+  const read = (path: string) =>
+    builder.run([
+      ...['nix', 'eval', '--raw', '--offline', '--impure', '--expr'],
+      `(builtins.getFlake "path:${path}").nixosModules.default.key`,
+    ]);
+  const locked = await read(flake);
+  assert.equal(locked.code, 0, locked.stderr);
+  assert.match(locked.stdout, /flake\.nix#nixosModules\.default$/);
+  const bare = join(folder, 'bare');
+  await cp(flake, bare, { recursive: true });
+  await rm(join(bare, 'flake.lock'));
+  assert.notEqual((await read(bare)).code, 0, 'it is the lock that does it');
+});
+
+test('the package says what a reviewer of nixpkgs asks for, and its hook runs on its own Node.js', async () => {
+  const about =
+    'p: { inherit (p) npmConfigHook; inherit (p.meta) description license mainProgram maintainers platforms; tests = builtins.attrNames p.passthru.tests; }';
+  const said = await nix(
+    'eval',
+    '--json',
+    ...override,
+    `path:${flake}#packages.x86_64-linux.default`,
+    '--apply',
+    about,
+  );
+  const { tests, ...meta } = JSON.parse(said) as Record<string, unknown> & { tests: string[] };
+  assert.equal(tests.length, 8);
+  assert.deepEqual(meta, {
+    npmConfigHook: 'hook',
+    description: 'Updates for NixOS machines that nothing can reach over a network',
+    license: 'MIT',
+    mainProgram: 'nixmaker',
+    maintainers: [],
+    platforms: [],
+  });
+});
 
 test('all of the flake evaluates, on all its systems, without a network', async () => {
   await nix('flake', 'check', '--no-build', '--all-systems', ...override, `path:${flake}`);
@@ -78,6 +118,7 @@ test('each test of test/nixos/machines is among the checks, and its script is wh
   for (const [name, script] of Object.entries(tests)) {
     assert.match(script ?? '', /NEXT = "\/nix\/store\//, name);
     assert.doesNotMatch(script ?? '', /\$\{/, name);
+    assert.match(script ?? '', /DERIVATION = "\/nix\/store\/\S+\.drv"/, name);
   }
 });
 

@@ -9,17 +9,15 @@ import { makeBuilder } from '../machines/builder.ts';
 import { checkout } from '../machines/program.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 import { makeWorkplace } from '../support/fleet.ts';
+import {
+  moduleKey as key,
+  moduleMachine as machine,
+  moduleSshKey as ssh,
+} from '../support/module-machine.ts';
 import { evaluateModule, moduleOutput, optionsDocument, runAsBuild } from '../support/module-output.ts';
 
-const key = 'fleet-1:G4On3LlFSVMH4IUKGpTV8XAzBBDZuiyID7K1VJmWgAc=';
-/** A person’s: the line of a `.pub` file (RFC 8709 §4), of bytes of no meaning. */
-const ssh = `anna:ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32, 7)]).toString('base64')} anna`;
 const builder = await makeBuilder(join(await makeWorkplace(), 'builder'));
 const uid = process.getuid?.() ?? 0;
-
-/** A machine that trusts these keys, with further options below services.nixmaker and beside it. */
-const machine = (options = '', { keys = `"${key}"`, others = '' } = {}) =>
-  `{ lib, ... }: { services.nixmaker = { enable = true; trustedPublicKeys = [ ${keys} ]; ${options} }; ${others} }`;
 
 async function builtPolicy(t: TestContext, options: string) {
   const { policy } = await evaluateModule(builder, machine(options));
@@ -77,28 +75,6 @@ test('typed options and free ones reach the files; what is not set is not there'
   assert.deepEqual(evaluated.nixKeys, [key], 'an SSH key is none of Nix’s');
 });
 
-/** Options that do not fit, and what Nix must name. */
-const misfits: readonly (readonly [options: string, names: RegExp])[] = [
-  ['policy.operation = "swich";', /services\.nixmaker\.policy\.operation.*one of/],
-  ['policy.threshold = 0;', /services\.nixmaker\.policy\.threshold/],
-  ['policy.window = { from = "22:00"; };', /services\.nixmaker\.policy\.window\.to/],
-  ['policy.window = { from = "25:00"; to = "05:00"; };', /services\.nixmaker\.policy\.window\.from/],
-  ['health.settle = "5";', /services\.nixmaker\.health\.settle/],
-  ['health.tcp = [ { port = 70000; } ];', /services\.nixmaker\.health\.tcp.*port/],
-  ['health.commands = [ [ ] ];', /services\.nixmaker\.health\.commands/],
-  ['media.fileSystems = [ "ntfs" ];', /services\.nixmaker\.media\.fileSystems/],
-  ['media.fileSystem = [ "vfat" ];', /services\.nixmaker\.media\.fileSystem/],
-  ['polcy.operation = "switch";', /services\.nixmaker\.polcy/],
-  ['inbox.users = "alice";', /services\.nixmaker\.inbox\.users/],
-  ['reboot.when = true;', /services\.nixmaker\.reboot\.when/],
-  ['policy.operation = lib.mkMerge [ "switch" "boot" ];', /services\.nixmaker\.policy\.operation/],
-];
-
-for (const [options, names] of misfits)
-  test(`what does not fit is named: ${options}`, async () => {
-    await assert.rejects(evaluateModule(builder, machine(options)), names);
-  });
-
 test('what only nixmaker knows to be wrong fails the build, with line, key and nearest valid key', async (t) => {
   for (const [options, says] of [
     ['policy.treshold = 2;', /treshold.*did you mean “threshold”/s],
@@ -111,27 +87,6 @@ test('what only nixmaker knows to be wrong fails the build, with line, key and n
     assert.match(built.stderr, says);
     assert.match(built.stderr, /services\.nixmaker: the policy or the settings can't be used/);
   }
-});
-
-test('what can’t work together is said with the option and the way out', async () => {
-  for (const [options, says, more] of [
-    ['', /services\.nixmaker\.trustedPublicKeys is empty.*keygen/, { keys: '' }],
-    ['policy.threshold = 2;', /services\.nixmaker\.policy\.threshold is 2.*has 1/, {}],
-    ['', /services\.nixmaker\.policy\.host is empty/, { others: 'networking.hostName = "";' }],
-    [
-      'media = { enable = true; openUdisks = true; };',
-      /media\.enable and services\.nixmaker\.media\.openUdisks are both set/,
-      { others: 'services.udisks2.enable = true;' },
-    ],
-    ['media.openUdisks = true;', /services\.udisks2\.enable is not/, {}],
-    ['media.roots = [ "/run/media/nixmaker" ];', /Set services\.nixmaker\.media\.enable instead/, {}],
-    ['inbox.authorizedKeys = [ "ssh-ed25519 AAAA" ];', /set services\.openssh\.enable/, {}],
-    ['inbox.group = "users";', /services\.nixmaker\.inbox\.group is “users”/, {}],
-  ] as const) {
-    const { failed } = await evaluateModule(builder, machine(options, more));
-    assert.match(failed.join('\n'), says);
-  }
-  assert.deepEqual((await evaluateModule(builder, machine())).failed, []);
 });
 
 test('disabled it sets nothing at all', async () => {
@@ -194,43 +149,20 @@ test('no switch restarts the services, they find their programs, and their user 
   );
 });
 
-test('the store key and boot counting can be left out, and are where NixOS knows nothing of them', async () => {
-  const with_ = await evaluateModule(builder, machine());
-  assert.match(with_.nixConf, /^!include \/var\/lib\/nixmaker\/activation\/store-key\.conf$/m);
-  assert.equal(with_.bootCounting, true);
-  const without = await evaluateModule(builder, machine('storeKey = false; bootCounting = false;'));
-  assert.equal(without.nixConf, '');
-  assert.deepEqual(without.services['nixmaker-store-key']?.wantedBy, []);
-  assert.equal(without.bootCounting, false);
-  const older = await evaluateModule(builder, machine(), { args: 'hasBootCounting = false;' });
-  assert.equal(older.bootCounting, null);
-});
-
-test('who may drop bundles: a group, and those who can copy and nothing else', async () => {
-  const options = 'inbox = { users = [ "alice" ]; authorizedKeys = [ "ssh-ed25519 AAAA courier" ]; };';
-  const others = 'services.openssh.enable = true;';
-  const { groups, users, tmpfiles, sshd } = await evaluateModule(builder, machine(options, { others }));
-  assert.deepEqual(groups['nixmaker-drop']?.members, ['alice']);
-  assert.ok(tmpfiles.includes('d /var/lib/nixmaker/inbox 3770 nixmaker nixmaker-drop - -'));
-  assert.deepEqual(users['nixmaker-drop']?.openssh?.authorizedKeys.keys, [
-    'restrict ssh-ed25519 AAAA courier',
-  ]);
-  assert.match(sshd, /^Match User nixmaker-drop\n +ForceCommand internal-sftp/m);
-  assert.match(sshd, /^ *Match All$/m, 'what follows is for everybody again');
-  const plain = await evaluateModule(builder, machine());
-  assert.equal(plain.sshd, '');
-  assert.equal(plain.users['nixmaker-drop'], undefined);
-});
-
-test('media of a desktop are shared by udisks, and looked at', async (t) => {
+test('media of a desktop are mounted by udisks where the agent can look', async (t) => {
   const others = 'services.udisks2.enable = true;';
-  const { files } = await moduleOutput(
+  const { files, evaluated } = await moduleOutput(
     builder,
     await temporaryFolder(t),
     machine('media.openUdisks = true;', { others }),
   );
-  assert.match(files['/etc/udev/rules.d/61-nixmaker-udisks.rules'] ?? '', /UDISKS_FILESYSTEM_SHARED/);
+  assert.equal(evaluated.mountOnMedia, true, 'NixOS’s own option, and no rule of ours');
+  assert.deepEqual(
+    Object.keys(files).filter((path) => path.includes('/udev/')),
+    ['/etc/udev/rules.d/90-nixmaker-media.rules'],
+  );
   assert.match(files['/etc/nixmaker/settings.json'] ?? '', /"roots":\["\/media"\]/);
+  assert.equal((await evaluateModule(builder, machine('', { others }))).mountOnMedia, false);
 });
 
 test('docs/options.md says what the options are', async () => {

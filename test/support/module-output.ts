@@ -19,9 +19,20 @@ export interface Service {
   readonly serviceConfig: Readonly<Record<string, unknown>>;
 }
 
+export interface Rule {
+  readonly type: string;
+  readonly mode: string;
+  readonly user: string;
+  readonly group: string;
+  readonly age: string;
+  readonly argument: string;
+}
+
 export interface User {
   readonly isSystemUser?: boolean;
   readonly group?: string;
+  readonly home?: string;
+  readonly hashedPassword?: string | null;
   readonly openssh?: { readonly authorizedKeys: { readonly keys: readonly string[] } };
 }
 
@@ -43,7 +54,11 @@ export interface Evaluated {
   readonly paths: Readonly<Record<string, { readonly wantedBy: readonly string[] }>>;
   readonly users: Readonly<Record<string, User>>;
   readonly groups: Readonly<Record<string, { readonly members: readonly string[] }>>;
-  readonly tmpfiles: readonly string[];
+  readonly warnings: readonly string[];
+  /** systemd.tmpfiles.settings: by file, path and type. */
+  readonly tmpfiles: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, Rule>>>>>>;
+  readonly nixSettings: Readonly<Record<string, unknown>>;
+  readonly mountOnMedia: boolean;
   readonly sshd: string;
   readonly nixConf: string;
   readonly bootCounting: boolean | null;
@@ -58,7 +73,10 @@ const wanted = `let e = import ${checkout}test/nixos/evaluate.nix ARGS; c = e.co
   inherit (e) failed policy settings nixKeys units udev documentation;
   inherit (c.systemd) services paths;
   inherit (c.users) users groups;
-  tmpfiles = c.systemd.tmpfiles.rules;
+  inherit (c) warnings;
+  tmpfiles = c.systemd.tmpfiles.settings;
+  nixSettings = c.nix.settings;
+  inherit (c.services.udisks2) mountOnMedia;
   sshd = c.services.openssh.extraConfig;
   nixConf = c.nix.extraOptions;
   bootCounting = c.boot.loader.systemd-boot.bootCounting.enable or null;
@@ -121,7 +139,8 @@ export async function moduleOutput(builder: Builder, folder: string, machine: st
   files['/etc/nixmaker/policy.json'] = await readFile(policy, 'utf8');
   const settings = await builder.run(['cat', evaluated.settings]);
   files['/etc/nixmaker/settings.json'] = settings.stdout;
-  files['/etc/tmpfiles.d/00-nixos.conf'] = `${evaluated.tmpfiles.join('\n')}\n`;
+  for (const [name, paths] of Object.entries(evaluated.tmpfiles))
+    files[`/etc/tmpfiles.d/${name}.conf`] = tmpfilesText(paths);
   const kinds = { service: evaluated.services, path: evaluated.paths };
   for (const [kind, of] of Object.entries(kinds))
     for (const [stem, unit] of Object.entries(of)) {
@@ -133,6 +152,18 @@ export async function moduleOutput(builder: Builder, folder: string, machine: st
       if (kind === 'service') files[`/etc/systemd/system/${name}.d/overrides.conf`] = dropIn(unit as Service);
     }
   return { files, links, evaluated };
+}
+
+/** As NixOS writes them (nixos/modules/system/boot/systemd/tmpfiles.nix): all in quotes but the argument, which is the rest of its line. */
+export function tmpfilesText(paths: Evaluated['tmpfiles'][string]): string {
+  return Object.entries(paths)
+    .flatMap(([path, rules]) =>
+      Object.values(rules).map(({ type, mode, user, group, age, argument }) => {
+        const fields = [type, path, mode, user, group, age].map((field) => `'${field}'`);
+        return `${[...fields, argument].join(' ').trimEnd()}\n`;
+      }),
+    )
+    .join('');
 }
 
 function section(name: string, settings: Readonly<Record<string, unknown>>): string {
@@ -153,15 +184,22 @@ function dropIn({ path, unitConfig, serviceConfig, restartIfChanged }: Service):
   )}`;
 }
 
+/** A value as Nix has it, on one line. */
+function codeOf(text: string): string {
+  return `\`${text.replaceAll(/\n\s*/g, ' ')}\``;
+}
+
 /** docs/options.md: one section an option. */
 export function optionsDocument(options: Evaluated['documentation']): string {
   const sections = options.map(({ name, type, description, ...more }) => {
     const values = (['default', 'example'] as const).flatMap((kind) =>
-      more[kind] === undefined ? [] : [`${kind === 'default' ? 'Default' : 'Example'}: \`${more[kind]}\``],
+      more[kind] === undefined
+        ? []
+        : [`${kind === 'default' ? 'Default' : 'Example'}: ${codeOf(more[kind])}`],
     );
     return [`## \`${name}\``, description.trim(), [`Type: ${type}`, ...values].join('  \n')].join('\n\n');
   });
-  return `# Options of the NixOS module\n\nWritten by \`npm run docs\` from \`nixos-module/\`; do not edit. Values are written as JSON.\n\n${sections.join('\n\n')}\n`;
+  return `# Options of the NixOS module\n\nWritten by \`npm run docs\` from \`nixos-module/\`; do not edit. What is said is what nixpkgs’ own generator says.\n\n${sections.join('\n\n')}\n`;
 }
 
 /** Lays it into a file tree. */

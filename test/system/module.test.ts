@@ -11,7 +11,7 @@ const shop = await makeWorkshop();
 const { files, links, evaluated } = await moduleOutput(
   shop.builder,
   join(shop.folder, 'module'),
-  `{ services.openssh.enable = true;
+  `{ services.openssh.enable = true; users.users.alice = { };
      services.nixmaker = {
        enable = true;
        trustedPublicKeys = [ "${shop.keys.publicKey}" ];
@@ -45,9 +45,9 @@ test('users, folders and rules are such as systemd’s own tools take them', asy
   }
   for (const [name, { group = '' }] of Object.entries(evaluated.users))
     await bed.sh('id "$1" >/dev/null 2>&1 || useradd --system --gid "$2" "$1"', name, group);
-  const dry = await bed.run(['systemd-tmpfiles', '--create', '--dry-run', '00-nixos.conf']);
+  const dry = await bed.run(['systemd-tmpfiles', '--create', '--dry-run', '10-nixmaker.conf']);
   assert.equal(dry.code, 0, dry.stdout + dry.stderr);
-  await bed.sh('systemd-tmpfiles --create 00-nixos.conf');
+  await bed.sh('systemd-tmpfiles --create 10-nixmaker.conf');
   assert.equal(
     await bed.sh('stat --format="%A %U %G" /var/lib/nixmaker/inbox'),
     'drwxrws--T nixmaker nixmaker-drop\n',

@@ -80,7 +80,7 @@ const consoleText = () => readFile(join(folder, 'console'), 'latin1');
 test('an exFAT stick can be filled at this machine, which leaves it alone without nixmaker', async () => {
   await machine.sh('systemctl is-system-running --wait || true', long);
   await machine.sh(
-    'udevadm verify /etc/udev/rules.d/*.rules; systemd-tmpfiles --dry-run --create 00-nixos.conf',
+    'udevadm verify /etc/udev/rules.d/*.rules; systemd-tmpfiles --dry-run --create 10-nixmaker.conf',
   );
   const stick = await machine.plug({ image: 'exfat.img' });
   await machine.until('test -b /dev/sda', long);

@@ -143,18 +143,18 @@ fetch_nix() {
     nix-collect-garbage=$_nix nix-hash=$_nix
 }
 
-# What carries pools to machines in the tests, rsync and rclone; and other people's readers of tars.
+# What carries pools to machines in the tests, rsync and rclone; and other people's readers of tars and of Python.
 ensure_carriers() {
   _carriers=$nixmaker_cache/carriers
-  if [ "$(cat "$_carriers/stamp" 2>/dev/null)" != "3 $_carriers" ]; then
-    say "fetching rsync, rclone and readers of tars from Debian's mirror (about 40 MB)…"
+  if [ "$(cat "$_carriers/stamp" 2>/dev/null)" != "4 $_carriers" ]; then
+    say "fetching rsync, rclone, readers of tars and of Python from Debian's mirror (about 60 MB)…"
     # Not in forky at present.
     debian_suite=trixie
-    fetch_debian "$_carriers" rsync rclone libarchive-tools 7zip busybox python3
+    fetch_debian "$_carriers" rsync rclone libarchive-tools 7zip busybox python3 python3-pyflakes mypy
     unset debian_suite
     wrap_programs "$_carriers" rsync=usr/bin/rsync rclone=usr/bin/rclone bsdtar=usr/bin/bsdtar 7za=usr/lib/7zip/7za \
       busybox=usr/bin/busybox python3=usr/bin/python3
-    printf '%s\n' "3 $_carriers" >"$_carriers/stamp"
+    printf '%s\n' "4 $_carriers" >"$_carriers/stamp"
   fi
   export NIXMAKER_CARRIERS="$_carriers/bin"
 }
@@ -200,10 +200,10 @@ ensure_program() {
 ensure_bed() {
   _bed=$nixmaker_cache/bed
   # The number grows with what is done to the tree below.
-  _stamp="5 $(cksum <"$nixmaker_root/test/machines/prepare-bed")"
+  _stamp="6 $(cksum <"$nixmaker_root/test/machines/prepare-bed")"
   if [ "$(cat "$_bed/stamp" 2>/dev/null)" != "$_stamp" ]; then
     say "fetching systemd and Nix for the system tests from Debian's mirror (about 90 MB)…"
-    fetch_debian "$_bed" base-files systemd dbus nix-bin bash dash coreutils util-linux bsdutils mount sed grep mawk tar gzip findutils procps
+    fetch_debian "$_bed" base-files systemd dbus nix-bin bash dash coreutils util-linux bsdutils mount sed grep mawk tar gzip findutils procps openssh-server openssh-client openssh-sftp-server
     _tree=$_bed/root
     for _link in bin sbin lib lib64; do [ -L "$_tree/$_link" ] || [ ! -d "$_tree/usr/$_link" ] || ln -sfn "usr/$_link" "$_tree/$_link"; done
     ln -sfn dash "$_tree/usr/bin/sh"

@@ -15,7 +15,7 @@
         "mkfs.ext4 -q /tmp/shared/stick.img && mkdir -p /mnt && mount -o loop /tmp/shared/stick.img /mnt",
         "nixmaker put /mnt /tmp/shared/target.tar && umount /mnt",
     )
-    image = os.path.join(target.shared_dir, "stick.img")
+    image = target.shared_dir / "stick.img"
     target.send_monitor_command(f"drive_add 0 id=stick,if=none,format=raw,file={image}")
     target.send_monitor_command("device_add usb-storage,bus=xhci.0,drive=stick,id=stick,removable=on")
     target.wait_until_succeeds("grep -q two /run/current-system/etc/release", timeout=600)

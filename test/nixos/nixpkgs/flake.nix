@@ -23,7 +23,10 @@
         testScriptOf =
           test:
           let
-            node.system.build.toplevel = "/nix/store/${name}-nixos-system";
+            node.system.build.toplevel = {
+              outPath = "/nix/store/${name}-nixos-system";
+              drvPath = "/nix/store/${name}-nixos-system.drv";
+            };
             name = builtins.substring 0 32 (builtins.hashString "sha256" test.name);
             nodes = builtins.mapAttrs (_: _: node) test.nodes;
             script = if builtins.isFunction test.testScript then test.testScript { inherit nodes; } else test.testScript;
@@ -67,7 +70,8 @@
             stdenv.hostPlatform.system = system;
             importNpmLock = {
               __functor = _: { npmRoot }: builtins.seq (lib.importJSON (npmRoot + "/package-lock.json")) "lock";
-              npmConfigHook = "hook";
+              # As callPackages makes it: with `override`, by what its own file takes.
+              hooks.npmConfigHook.override = { nodejs }: builtins.seq nodejs.outPath "hook";
             };
             buildNpmPackage =
               {
@@ -75,9 +79,12 @@
                 version,
                 buildPhase,
                 postInstall,
+                npmConfigHook,
+                passthru,
+                meta,
                 ...
               }:
-              make "${pname}-${version}" { inherit buildPhase postInstall; };
+              make "${pname}-${version}" { inherit buildPhase postInstall npmConfigHook; } // { inherit passthru meta; };
             mkBinaryCache = { name, ... }: make name { };
             runCommand =
               name: more: script:
@@ -94,7 +101,7 @@
               "gnutar"
               "gzip"
               "makeWrapper"
-              "nixfmt-rfc-style"
+              "nixfmt"
               "nodejs_24"
               "util-linux"
             ]

@@ -123,31 +123,37 @@ let
     else
       throw "The option `${showOption loc}' has conflicting definition values: ${concatStringsSep ", " (map show values)}";
 
+  mergeOne =
+    loc: values:
+    if length values == 1 then head values else throw "The option `${showOption loc}' is defined multiple times while it's expected to be unique.";
+
   mkType =
     {
       description,
+      # Whether it wants brackets inside of another's description.
+      descriptionClass ? "noun",
       check,
       merge ? mergeEqual,
-      # Of a submodule, for the documentation.
-      options ? { },
-      # What stands between an option's name and theirs.
-      between ? "",
+      # Of a submodule, for the documentation: from a location, options.
+      getSubOptions ? _: { },
     }:
     {
       _type = "option-type";
       inherit
         description
+        descriptionClass
         check
         merge
-        options
-        between
+        getSubOptions
         ;
     };
+  phrase =
+    classes: type: if elem type.descriptionClass classes then type.description else "(${type.description})";
 
   integer =
-    low: high: description:
+    low: high: descriptionClass: description:
     mkType {
-      inherit description;
+      inherit description descriptionClass;
       check = value: isInt value && value >= low && (high == null || value <= high);
     };
 
@@ -155,8 +161,8 @@ let
     type: description: least:
     mkType {
       inherit description;
-      inherit (type) options;
-      between = ".*";
+      descriptionClass = "composite";
+      getSubOptions = prefix: type.getSubOptions (prefix ++ [ "*" ]);
       check = value: isList value && length value >= least;
       merge =
         loc: values:
@@ -164,6 +170,11 @@ let
           length (concatLists values)
         );
     };
+
+  elements = phrase [
+    "noun"
+    "composite"
+  ];
 
   types = rec {
     bool = mkType {
@@ -188,42 +199,50 @@ let
     package = mkType {
       description = "package";
       check = value: isAttrs value || isString value;
-      merge = _: head;
+      merge = mergeOne;
     };
     raw = mkType {
       description = "raw value";
       check = _: true;
-      merge = _: head;
+      merge = mergeOne;
     };
-    int = integer (-9223372036854775807) null "signed integer";
+    int = integer (-9223372036854775807) null "noun" "signed integer";
     ints = {
-      unsigned = integer 0 null "unsigned integer, meaning >=0";
-      positive = integer 1 null "positive integer, meaning >0";
+      unsigned = integer 0 null "nonRestrictiveClause" "unsigned integer, meaning >=0";
+      positive = integer 1 null "nonRestrictiveClause" "positive integer, meaning >0";
     };
-    port = integer 0 65535 "16 bit unsigned integer; between 0 and 65535 (both inclusive)";
+    port = integer 0 65535 "noun" "16 bit unsigned integer; between 0 and 65535 (both inclusive)";
     enum =
       values:
       mkType {
         description = "one of ${concatStringsSep ", " (map toJSON values)}";
+        descriptionClass = "conjunction";
         check = value: elem value values;
       };
     nullOr =
       type:
       mkType {
-        description = "null or (${type.description})";
-        inherit (type) options;
+        description = "null or ${
+          phrase [
+            "noun"
+            "conjunction"
+          ] type
+        }";
+        descriptionClass = "conjunction";
+        inherit (type) getSubOptions;
         check = value: value == null || type.check value;
         merge =
           loc: values:
           if all (value: value == null) values then null else type.merge loc (filter (v: v != null) values);
       };
-    listOf = type: listWith type "list of (${type.description})" 0;
-    nonEmptyListOf = type: listWith type "non-empty (list of (${type.description}))" 1;
+    listOf = type: listWith type "list of ${elements type}" 0;
+    nonEmptyListOf = type: listWith type "non-empty (list of ${elements type})" 1;
     attrsOf =
       type:
       mkType {
-        description = "attribute set of (${type.description})";
-        inherit (type) options;
+        description = "attribute set of ${elements type}";
+        descriptionClass = "composite";
+        getSubOptions = prefix: type.getSubOptions (prefix ++ [ "<name>" ]);
         check = value: isAttrs value && !is "override" value;
         merge =
           loc: values:
@@ -247,8 +266,20 @@ let
     either =
       one: other:
       mkType {
-        description = "${one.description} or ${other.description}";
-        options = one.options // other.options;
+        # Without sub-options, for whose would they be?
+        description = "${
+          phrase [
+            "noun"
+            "conjunction"
+          ] one
+        } or ${
+          phrase [
+            "noun"
+            "conjunction"
+            "composite"
+          ] other
+        }";
+        descriptionClass = "conjunction";
         check = value: one.check value || other.check value;
         merge = loc: values: if all one.check values then one.merge loc values else other.merge loc values;
       };
@@ -256,16 +287,20 @@ let
       module:
       let
         evaluate = loc: values: evalUnder loc ([ module ] ++ map (config: { inherit config; }) values);
+        undefined = evaluate [ "‹name›" ] [ ];
       in
       mkType {
-        description = "submodule";
+        description =
+          if undefined.freeformType == null then "submodule" else "open submodule of ${elements undefined.freeformType}";
+        descriptionClass = "submodule";
         check = value: isAttrs value;
-        options = (evaluate [ "<name>" ] [ ]).options;
+        getSubOptions = prefix: (evaluate prefix [ ]).options;
         merge = loc: values: (evaluate loc values).config;
       };
     # pkgs.formats.json: null, or one of the kinds that JSON has.
     json = mkType {
       description = "JSON value";
+      descriptionClass = "conjunction";
       check = value: !isFunction value;
       merge =
         loc: values:
@@ -288,39 +323,66 @@ let
 
   isOption = is "option";
 
-  # Modules: paths, functions or sets, with their imports.
+  # Modules: paths, functions or sets, with their imports. A path, or one with a key, counts once however often it is
+  # imported; so do the nameless ones that it imports.
   collect =
-    args: module:
-    let
-      loaded = if isPath module || isString module then import module else module;
-      set = if isFunction loaded then loaded args else loaded;
-      isShort = !(set ? config) && !(set ? options);
-    in
-    concatMap (collect args) (set.imports or [ ])
-    ++ [
-      {
-        options = set.options or { };
-        freeformType = set.freeformType or null;
-        config =
-          if isShort then
-            removeAttrs set [
-              "imports"
-              "freeformType"
-              "meta"
-              "_file"
-            ]
-          else
-            set.config or { };
-      }
-    ];
+    args: parent: modules:
+    concatLists (
+      builtins.genList (
+        n:
+        let
+          module = builtins.elemAt modules n;
+          loaded = if isPath module || isString module then import module else module;
+          set = if isFunction loaded then loaded args else loaded;
+          isShort = !(set ? config) && !(set ? options);
+          key =
+            set.key
+              or (if isPath module || isString module then toString module else "${parent}:anon-${toString (n + 1)}");
+        in
+        collect args key (set.imports or [ ])
+        ++ [
+          {
+            inherit key;
+            options = set.options or { };
+            freeformType = set.freeformType or null;
+            config =
+              if isShort then
+                removeAttrs set [
+                  "imports"
+                  "freeformType"
+                  "meta"
+                  "key"
+                  "_file"
+                ]
+              else
+                set.config or { };
+          }
+        ]
+      ) (length modules)
+    );
+  once = foldl' (
+    seen: module: if builtins.any (other: other.key == module.key) seen then seen else seen ++ [ module ]
+  ) [ ];
   inherit (builtins) removeAttrs;
 
   mergeOptions =
-    one: other:
+    loc: one: other:
     one
     // mapAttrs (
-      name: value: if one ? ${name} && !isOption value then mergeOptions one.${name} value else value
+      name: value:
+      if one ? ${name} && isOption value then
+        throw "The option `${showOption (loc ++ [ name ])}' is already declared."
+      else if one ? ${name} then
+        mergeOptions (loc ++ [ name ]) one.${name} value
+      else
+        value
     ) other;
+  located =
+    loc:
+    mapAttrs (
+      name: option:
+      if isOption option then option // { loc = loc ++ [ name ]; } else located (loc ++ [ name ]) option
+    );
 
   # Options as declared, with the definitions that reach them.
   evalTree =
@@ -353,7 +415,7 @@ let
     loc: modules:
     evalModules {
       inherit modules loc;
-      specialArgs = { };
+      specialArgs.name = builtins.elemAt loc (length loc - 1);
     };
 
   evalModules =
@@ -366,24 +428,77 @@ let
       args = specialArgs // {
         inherit lib config options;
       };
-      all = concatMap (collect args) modules;
-      options = foldl' mergeOptions { } (map (m: m.options) all);
+      all = once (collect args "" modules);
+      options = located loc (foldl' (mergeOptions loc) { } (map (m: m.options) all));
       freeforms = filter (type: type != null) (map (m: m.freeformType) all);
-      config = evalTree loc options (if freeforms == [ ] then null else head freeforms) (map (m: m.config) all);
+      freeformType = if freeforms == [ ] then null else head freeforms;
+      config = evalTree loc options freeformType (map (m: m.config) all);
     in
     {
-      inherit config options;
+      inherit config options freeformType;
     };
+
+  # What nixpkgs' documentation shows, of what this project documents.
+  optionAttrSetToDocList =
+    options:
+    concatMap (
+      option:
+      if !isOption option then
+        optionAttrSetToDocList option
+      else
+        [
+          (
+            {
+              name = showOption option.loc;
+              type = option.type.description;
+              inherit (option) description;
+              internal = option.internal or false;
+              visible = option.visible or true;
+            }
+            // (if option ? example then { example = render option.example; } else { })
+            // (if option ? defaultText || option ? default then { default = render (option.defaultText or option.default); } else { })
+          )
+        ]
+        ++ optionAttrSetToDocList (option.type.getSubOptions option.loc)
+    ) (attrValues options);
+  render =
+    value:
+    if value ? _type && value ? text then
+      value
+    else
+      {
+        _type = "literalExpression";
+        text = pretty "" value;
+      };
+  # A value as Nix has it, an element a line.
+  pretty =
+    indent: value:
+    let
+      inner = "\n${indent}  ";
+      within = open: texts: close: "${open}${inner}${concatStringsSep inner texts}\n${indent}${close}";
+    in
+    if value == { } then
+      "{ }"
+    else if value == [ ] then
+      "[ ]"
+    else if isList value then
+      within "[" (map (pretty "${indent}  ") value) "]"
+    else if isAttrs value then
+      within "{" (attrValues (mapAttrs (name: each: "${name} = ${pretty "${indent}  " each};") value)) "}"
+    else
+      toJSON value;
 
   lib = {
     inherit
       evalModules
+      concatMap
       filterAttrs
       isOption
       mapAttrs
       mkIf
       mkMerge
       mkOverride
+      optionAttrSetToDocList
       types
       unique
       ;
@@ -422,6 +537,9 @@ let
           value = make name;
         }) names
       );
+    mapAttrsToList = make: set: attrValues (mapAttrs make set);
+    hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
+    versionAtLeast = version: least: builtins.compareVersions version least >= 0;
     attrValues = attrValues;
   };
 in

@@ -1,0 +1,51 @@
+# What Nix must know: the keys of the bundles, and that the agent may ask it.
+{
+  config,
+  lib,
+  ...
+}:
+let
+  cfg = config.services.nixmaker;
+  nix = config.nix.package;
+  keys = import ./keys.nix { inherit lib; };
+  # Nix's own kind; persons' SSH keys can't sign store paths.
+  nixKeys = builtins.filter (key: builtins.match "[^:]+:[A-Za-z0-9+/]+=*" key != null) (
+    map keys.textOf cfg.trustedPublicKeys
+  );
+  # NixOS refuses a setting that its Nix does not know. Nix has it since 2.25 (release notes); Lix has not.
+  knowsFsync =
+    builtins.elem (nix.pname or "nix") [
+      "nix"
+      "determinate-nix"
+    ]
+    && lib.versionAtLeast (nix.version or "0") "2.25";
+  allowed = config.nix.settings.allowed-users or [ "*" ];
+in
+{
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = config.nix.enable;
+        message = "services.nixmaker.enable is set, but nix.enable is not: a machine without Nix can take no bundle. Set nix.enable.";
+      }
+      {
+        assertion = builtins.any (who: builtins.elem who allowed) [
+          "*"
+          "nixmaker"
+          "@nixmaker"
+        ];
+        message = "nix.settings.allowed-users leaves out nixmaker's agent, so Nix would not answer it. Add \"nixmaker\" to it.";
+      }
+    ];
+    nix.settings = {
+      trusted-public-keys = nixKeys;
+    }
+    // lib.optionalAttrs knowsFsync {
+      # Without it a power cut leaves paths valid whose contents never reached the disk. nixmaker finds and mends those of
+      # its own imports; this keeps them from coming to be, whoever imports.
+      fsync-store-paths = lib.mkDefault true;
+    };
+    # Where no key that Nix trusts has signed a bundle's paths, root vouches for what the manifest pins (docs/format.md §3).
+    nix.extraOptions = lib.mkIf cfg.storeKey "!include /var/lib/nixmaker/activation/store-key.conf\n";
+  };
+}

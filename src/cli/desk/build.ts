@@ -49,7 +49,10 @@ export function defineBuild(program: Command): void {
         .choices(['bundle', 'classic'])
         .default('bundle'),
     )
-    .option('--since <file>', 'leave out what the host has, by its newest receipt or the bundle it took last')
+    .option(
+      '--since <file>',
+      'leave out what the host has, by its newest receipt or the bundle it took last; the sequence will be greater than that',
+    )
     .option('--no-deltas', 'with --since: carry changed paths whole, for targets with little memory')
     .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
     .option('--expires <time>', 'refused by targets from this time on (2027-01-31T00:00:00Z)')
@@ -106,7 +109,9 @@ export async function buildWith(
       content: flags.content ?? (flags.format === 'classic' ? 'derivation' : 'closure'),
       format: flags.format,
       key,
-      sequenceAbove: flags.sequence,
+      // A downgrade goes below what the host has, on purpose.
+      sequenceAbove:
+        flags.downgradeFrom === undefined ? Math.max(flags.sequence, base?.floor ?? 0) : flags.sequence,
       forbidSource: flags.forbidSource === true,
       notes: flags.notes,
       expiresAt: flags.expires,

@@ -160,7 +160,9 @@ test('a build that is interrupted leaves nothing half written', async () => {
     ...[process.execPath, main, 'build', '-f', `path:${flake}`, '-d', out],
   ]);
   assert.ok(existsSync(begun));
-  assert.notEqual(ran.code, 0);
+  assert.equal(ran.code, 130, ran.stderr);
+  assert.match(ran.stderr, /interrupted\.\n +0 of 1 bundles were written before\n.*\n\(stopped\)/);
+  assert.doesNotMatch(ran.stdout + ran.stderr, /FAILED|Mend the flake/);
   assert.deepEqual(await readdir(out), []);
 });
 

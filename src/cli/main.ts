@@ -7,11 +7,17 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string;
 };
 
-// `nixmaker list | head` ends our reader first; that is no fault of ours.
+// Who reads may go first (`nixmaker list | head`), or have no room. The work goes on, and ends as it ends: a switch is not cut off midway,
+// and `verify` says no by its code. What could not be kept is no success.
+let isLost = false;
 process.stdout.on('error', (error: Error) => {
-  if (hasErrno(error, 'EPIPE')) process.exit(exitCodes.done);
-  throw error;
+  if (isLost || hasErrno(error, 'EPIPE', 'ERR_STREAM_DESTROYED')) return;
+  isLost = true;
+  process.stderr.write(
+    `nixmaker: standard output can’t be written (${(error as NodeJS.ErrnoException).code})\n`,
+  );
 });
+process.stderr.on('error', () => undefined);
 
 // Scripts ask for it to see whether we are there; it needs none of the verbs.
 if (process.argv.length === 3 && ['--version', '-V'].includes(process.argv[2] ?? '')) {
@@ -23,6 +29,7 @@ if (process.argv.length === 3 && ['--version', '-V'].includes(process.argv[2] ??
 // what never comes would end as if all were well.
 process.on('exit', () => {
   process.exitCode ??= exitCodes.fault;
+  if (isLost && process.exitCode === exitCodes.done) process.exitCode = exitCodes.fault;
 });
 
 /** In our own words: Node.js would print what was thrown as it is, with whatever acts on a terminal. */

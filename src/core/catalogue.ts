@@ -206,6 +206,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The file is still changing.',
     next: 'Nothing; it is looked at again once it is at rest.',
   },
+  stopped: {
+    exit: exitCodes.interrupted,
+    what: 'The command was interrupted.',
+    next: 'Run it again when it suits; what was begun has been cleared away.',
+  },
   interrupted: {
     exit: later,
     touched: true,

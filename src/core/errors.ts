@@ -13,6 +13,8 @@ export const exitCodes = {
   deferred: 75,
   refusedByPolicy: 77,
   badConfiguration: 78,
+  /** By SIGINT, as a shell tells it: 128 and the signal’s number. */
+  interrupted: 130,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
@@ -62,6 +64,7 @@ export type PolicyCode =
 export type DeferCode =
   | 'incomplete'
   | 'interrupted'
+  | 'stopped'
   | 'unsettled'
   | 'busy'
   | 'nix-unavailable'

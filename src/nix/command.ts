@@ -1,10 +1,10 @@
 /** Starting Nix: one place for flags, error reading and progress. */
-import { stripVTControlCharacters } from 'node:util';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import type { CommandResult, ProcessRunner } from '../core/ports.ts';
 import type { StorePath } from '../core/store-path.ts';
-import { type NixProgress, ProgressTally, parseLogLine } from './log.ts';
+import { failureFor, fromLine, type NixMessage } from './failure.ts';
+import { BuilderLogs, type NixProgress, ProgressTally, parseLogLine } from './log.ts';
 
 /** How this run reaches Nix. */
 export interface NixContext {
@@ -16,6 +16,8 @@ export interface NixContext {
   readonly signal?: AbortSignal;
   /** Added to the environment of every Nix process. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Hears what Nix warns of, also where all goes well. */
+  readonly warn?: (text: string) => void;
 }
 
 export interface NixOptions {
@@ -85,50 +87,51 @@ async function start(
   options: NixOptions,
 ): Promise<string> {
   const tally = new ProgressTally(options.onProgress);
-  const messages: string[] = [];
+  const messages: NixMessage[] = [];
+  const logs = new BuilderLogs();
   const result = await context.run(program, args, {
     ...given({ signal: context.signal, env: context.env, timeout: options.timeout }),
     onStderrLine: (line) => {
       const entry = parseLogLine(line);
-      if (entry === undefined) messages.push(line);
+      if (entry === undefined) addLine(messages, line, context);
       else if (entry.action === 'msg') {
-        // Levels: 0 error, 1 warning (Nix src/libutil/include/nix/util/error.hh, Verbosity).
-        if (entry.level <= 1) messages.push(entry.text);
-      } else tally.add(entry);
+        if (entry.level <= 1) messages.push(entry);
+        if (entry.level === 1) context.warn?.(entry.text);
+      } else {
+        tally.add(entry);
+        logs.add(entry);
+      }
       if (messages.length > 100) messages.shift();
     },
   });
   if (result.exitCode === 0) return result.stdout;
-  throw failureOf(result, messages, options.failure ?? 'nix-failed');
+  throw failureOf(result, { messages, logs }, options.failure ?? 'nix-failed');
 }
 
-const knownErrors: readonly (readonly [RegExp, ReasonCode])[] = [
-  [/lacks a signature by a trusted key/, 'nix-key-untrusted'],
-  [/No space left on device|database or disk is full|disk quota exceeded/i, 'no-space'],
-  [
-    /cannot connect to socket|cannot open connection to remote store|Nix daemon disconnected|daemon-socket|broken pipe|unexpected end-of-file/i,
-    'nix-unavailable',
-  ],
-];
+/** What goes on below an error, indented, belongs to it. */
+function addLine(messages: NixMessage[], line: string, { warn }: NixContext): void {
+  const last = messages.at(-1);
+  if (/^\s+\S/.test(line) && last?.level === 0 && last.raw.length < 10_000) {
+    const more = `\n${line.trim()}`;
+    messages[messages.length - 1] = { ...last, text: last.text + more, raw: last.raw + more };
+    return;
+  }
+  const message = fromLine(line);
+  messages.push(message);
+  if (message.text.startsWith('warning:')) warn?.(message.text);
+}
 
-function failureOf(result: CommandResult, messages: readonly string[], otherwise: ReasonCode): NixmakerError {
+interface Said {
+  readonly messages: readonly NixMessage[];
+  readonly logs: BuilderLogs;
+}
+
+function failureOf(result: CommandResult, { messages, logs }: Said, otherwise: ReasonCode): NixmakerError {
   if (result.startError !== undefined) {
     return new NixmakerError('nix-unavailable', `nix can’t be started: ${messageOf(result.startError)}`);
   }
   if (result.timedOut) return new NixmakerError(otherwise, 'Nix did not finish in time');
-  return failureFor(messages, otherwise, `nix ended with ${result.exitCode}`);
-}
-
-/** The fault that Nix's own words tell of. @param unsaid where it said nothing */
-export function failureFor(
-  messages: readonly string[],
-  otherwise: ReasonCode,
-  unsaid = 'Nix said nothing',
-): NixmakerError {
-  const text = messages.map((m) => stripVTControlCharacters(m).trim()).filter((m) => m !== '');
-  const code = knownErrors.find(([pattern]) => text.some((line) => pattern.test(line)))?.[1] ?? otherwise;
-  const error = text.findLast((line) => line.startsWith('error:')) ?? text.at(-1) ?? unsaid;
-  return new NixmakerError(code, messageOf(error.replace(/^error:\s*/, '')), { cause: text.join('\n') });
+  return failureFor(messages, otherwise, { unsaid: `nix ended with ${result.exitCode}`, logs: logs.all });
 }
 
 /** Names and values of settings, one after the other, as `--option` flags. */

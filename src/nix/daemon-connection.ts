@@ -2,7 +2,6 @@
 import { connect, type Socket } from 'node:net';
 import { NixmakerError } from '../core/errors.ts';
 import type { StorePath } from '../core/store-path.ts';
-import { failureFor } from './command.ts';
 import { closed, isClosed, SocketSource } from './daemon-source.ts';
 import {
   clientMagic,
@@ -22,6 +21,7 @@ import {
   type SignedPathInfo,
   type ValidInfo,
 } from './daemon-wire.ts';
+import { failureFor } from './failure.ts';
 
 export interface PathToAdd {
   readonly path: StorePath;
@@ -225,7 +225,8 @@ export class DaemonConnection {
 
   async #done(): Promise<void> {
     const error = await readUntilDone(this.#source);
-    if (error !== undefined) throw failureFor([`error: ${error}`], 'nix-failed');
+    if (error !== undefined)
+      throw failureFor([{ level: 0, text: `error: ${error}`, raw: error }], 'nix-failed');
   }
 }
 

@@ -42,16 +42,27 @@ export function checkFlakeReference(flake: string): void {
   }
 }
 
+/**
+ * The hosts' attribute, and no other: without the dot Nix looks for the name among the flake's packages and legacyPackages
+ * first (nix3(1), Installables).
+ */
+const configurations = '.nixosConfigurations';
+
 /** Names only; no host is evaluated, so a broken one is still listed. */
 export async function listHosts(context: NixContext, flake: string): Promise<string[]> {
-  const args = ['eval', '--json', `${flake}#nixosConfigurations`, '--apply', 'builtins.attrNames'];
+  const args = ['eval', '--json', `${flake}#${configurations}`, '--apply', 'builtins.attrNames'];
   return read(names, await nix(context, args, { failure: 'evaluation-failed' }));
 }
 
-/** Instantiates a host's system: the derivation is in the store afterwards, its output not yet. */
+/**
+ * Instantiates a host's system: the derivation is in the store afterwards, its output not yet. Its `system` is that of the machine
+ * it is for; a derivation's own is that of the machine that builds it, which differs where a host is cross-built.
+ */
 export async function evaluateHost(context: NixContext, flake: string, host: string): Promise<EvaluatedHost> {
-  const attribute = `${flake}#nixosConfigurations."${host}".config.system.build.toplevel`;
-  const apply = 't: { derivation = t.drvPath; toplevel = t.outPath; inherit (t) system; }';
+  const attribute = `${flake}#${configurations}."${host}"`;
+  const apply =
+    'host: let top = host.config.system.build.toplevel; in ' +
+    '{ derivation = top.drvPath; toplevel = top.outPath; system = host.pkgs.stdenv.hostPlatform.system or top.system; }';
   return read(
     evaluated,
     await nix(context, ['eval', '--json', attribute, '--apply', apply], { failure: 'evaluation-failed' }),

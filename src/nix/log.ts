@@ -13,10 +13,13 @@ export interface NixProgress {
   readonly expectedBytes?: number;
 }
 
-type LogEntry =
-  | { readonly action: 'msg'; readonly level: number; readonly text: string }
+export type LogEntry =
+  | { readonly action: 'msg'; readonly level: number; readonly text: string; readonly raw: string }
   | { readonly action: 'start'; readonly id: number; readonly type: number }
   | { readonly action: 'result'; readonly id: number; readonly fields: readonly unknown[] }
+  /** A builder has begun, or has said something. */
+  | { readonly action: 'building'; readonly id: number; readonly derivation: string }
+  | { readonly action: 'said'; readonly id: number; readonly line: string }
   /** Said to people (Nix src/libstore/store-api.cc, copyPaths): how many paths, and each as its turn comes. */
   | { readonly action: 'paths'; readonly expected: number }
   | { readonly action: 'path' };
@@ -24,7 +27,12 @@ type LogEntry =
 // Activity and result types (Nix src/libutil/include/nix/util/logging.hh).
 const actCopyPaths = 103;
 const actBuilds = 104;
+const actBuild = 105;
+const resBuildLogLine = 101;
 const resProgress = 105;
+
+/** Of none of the kinds that are looked at. */
+const other: LogEntry = { action: 'msg', level: 99, text: '', raw: '' };
 
 /** The entry, or undefined where the line is none or none of use. */
 export function parseLogLine(line: string): LogEntry | undefined {
@@ -36,22 +44,55 @@ export function parseLogLine(line: string): LogEntry | undefined {
     line.includes('"action":"msg"') ||
     line.includes('"type":103') ||
     line.includes('"type":104') ||
-    line.includes('"type":105');
-  if (!wanted) return { action: 'msg', level: 99, text: '' };
+    line.includes('"type":105') ||
+    line.includes('"type":101');
+  if (!wanted) return other;
   let json: Record<string, unknown>;
   try {
     json = JSON.parse(line.slice(5)) as Record<string, unknown>;
   } catch {
     return undefined;
   }
-  const { action, id, type, level, msg, fields } = json;
+  return entryOf(json);
+}
+
+function entryOf({ action, id, type, level, msg, raw_msg, fields }: Record<string, unknown>): LogEntry {
   if (action === 'msg') {
-    return { action, level: Number(level), text: stripVTControlCharacters(String(msg)) };
+    const text = stripVTControlCharacters(String(msg));
+    return { action, level: Number(level), text, raw: stripVTControlCharacters(String(raw_msg ?? msg)) };
   }
+  const [first] = Array.isArray(fields) ? (fields as unknown[]) : [];
+  if (action === 'start' && type === actBuild && typeof first === 'string')
+    return { action: 'building', id: Number(id), derivation: first };
   if (action === 'start') return { action, id: Number(id), type: Number(type) };
+  if (action === 'result' && type === resBuildLogLine && typeof first === 'string')
+    return { action: 'said', id: Number(id), line: stripVTControlCharacters(first) };
   if (action === 'result' && type === resProgress && Array.isArray(fields))
     return { action, id: Number(id), fields };
-  return { action: 'msg', level: 99, text: '' };
+  return other;
+}
+
+/** The ends of the builders’ logs: of so many builders so many lines, whatever they say. */
+export class BuilderLogs {
+  readonly #logs = new Map<number, { readonly derivation: string; readonly lines: string[] }>();
+  static readonly #mostBuilders = 100;
+  static readonly #mostLines = 200;
+
+  add(entry: LogEntry): void {
+    if (entry.action === 'building') {
+      this.#logs.set(entry.id, { derivation: entry.derivation, lines: [] });
+      const [oldest] = this.#logs.keys();
+      if (this.#logs.size > BuilderLogs.#mostBuilders && oldest !== undefined) this.#logs.delete(oldest);
+    } else if (entry.action === 'said') {
+      const lines = this.#logs.get(entry.id)?.lines;
+      lines?.push(entry.line.slice(0, 1000));
+      if (lines !== undefined && lines.length > BuilderLogs.#mostLines) lines.shift();
+    }
+  }
+
+  get all() {
+    return [...this.#logs.values()];
+  }
 }
 
 /** Follows the two activities a person cares for: paths built and paths copied. */

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, readdir, readFile } from 'node:fs/promises';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { readRelease } from '../../src/desk/keys/read-release.ts';
 import { main } from '../machines/compiled.ts';
-import { checkout, run } from '../machines/program.ts';
+import { checkout, nixSystem, run } from '../machines/program.ts';
 import { makeDesk } from '../support/desk.ts';
 import { plainHost, writeFlake } from '../support/fleet.ts';
 
@@ -159,7 +160,9 @@ test('a build that is interrupted leaves nothing half written', async () => {
     ...[process.execPath, main, 'build', '-f', `path:${flake}`, '-d', out],
   ]);
   assert.ok(existsSync(begun));
-  assert.notEqual(ran.code, 0);
+  assert.equal(ran.code, 130, ran.stderr);
+  assert.match(ran.stderr, /interrupted\.\n +0 of 1 bundles were written before\n.*\n\(stopped\)/);
+  assert.doesNotMatch(ran.stdout + ran.stderr, /FAILED|Mend the flake/);
   assert.deepEqual(await readdir(out), []);
 });
 
@@ -168,4 +171,34 @@ test('the builder leaves this machine’s own /nix alone', async () => {
   await ok('list', '-f', `path:${await writeFlake(join(folder, 'apart'))}`);
   const after = await run('sh', ['-c', 'ls -la /nix 2>&1; ls /nix/store 2>&1 | sort | cksum']);
   assert.equal(after.stdout, before.stdout);
+});
+
+test('hosts are looked for under nixosConfigurations and nowhere else', async () => {
+  const flake = await writeFlake(join(folder, 'shadowed'), {
+    hosts: { web: plainHost('web', 'the right one') },
+  });
+  const text = await readFile(join(flake, 'flake.nix'), 'utf8');
+  // Nix looks for a name among the packages first; in two public fleets there is one of that name.
+  const shadows = `packages.${nixSystem}.nixosConfigurations = { web = mkSystem { hostName = "web"; motd = "the wrong one"; }; other = { }; };
+    legacyPackages.${nixSystem} = throw "nobody asked for these";`;
+  await writeFile(join(flake, 'flake.nix'), text.replace('in {', `in { ${shadows}`));
+  assert.equal(await ok('list', '-f', `path:${flake}`), 'web\n');
+  const out = join(folder, 'shadowed-out');
+  await ok('build', '-f', `path:${flake}`, '-d', out, '--key', keys.secretFile);
+  const plain = await writeFlake(join(folder, 'unshadowed'), {
+    hosts: { web: plainHost('web', 'the right one') },
+  });
+  await ok('build', '-f', `path:${plain}`, '-d', `${out}-plain`, '--key', keys.secretFile);
+  const toplevel = async (place: string) => (await readRelease(join(place, 'web/web.tar'))).manifest.toplevel;
+  assert.equal(await toplevel(out), await toplevel(`${out}-plain`));
+});
+
+test('a host that is cross-built is for the machine it is built for', async () => {
+  const other = nixSystem === 'aarch64-linux' ? 'x86_64-linux' : 'aarch64-linux';
+  const flake = await writeFlake(join(folder, 'cross'), {
+    hosts: { web: `${plainHost('web')} // { pkgs.stdenv.hostPlatform.system = "${other}"; }` },
+  });
+  const out = join(folder, 'cross-out');
+  await ok('build', '-f', `path:${flake}`, '-d', out, '--key', keys.secretFile);
+  assert.equal((await readRelease(join(out, 'web/web.tar'))).manifest.system, other);
 });

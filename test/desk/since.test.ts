@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { pieceName } from '../../src/core/release/contents-file.ts';
 import { readRelease } from '../../src/desk/keys/read-release.ts';
 import { nixSystem } from '../machines/program.ts';
 import { makeDesk } from '../support/desk.ts';
 import { plainHost, writeFlake } from '../support/fleet.ts';
+import { install, nowOf } from '../support/receipts.ts';
 
 const { builder, folder, keys, nixmaker, ok } = await makeDesk();
 
@@ -56,14 +58,35 @@ test('since a bundle: the same manifest, index and sequence as whole; what the h
 test('whole in the place of a difference, and the other way round, keeps the sequence', async () => {
   const first = await build('one', 'kept-base');
   const sequence = async () => (await readRelease(bundleIn('kept'))).manifest.sequence;
-  await build('two', 'kept');
-  assert.equal(await sequence(), 1);
-  await build('two', 'kept', '--since', first);
-  assert.equal(await sequence(), 1);
-  await build('two', 'kept');
-  assert.equal(await sequence(), 1);
-  await build('three', 'kept', '--since', first);
+  await build('two', 'kept', '--sequence', '1');
   assert.equal(await sequence(), 2);
+  await build('two', 'kept', '--since', first);
+  assert.equal(await sequence(), 2);
+  await build('two', 'kept');
+  assert.equal(await sequence(), 2);
+  await build('three', 'kept', '--since', first);
+  assert.equal(await sequence(), 3);
+});
+
+test('the sequence is above what the host has taken, in whatever folder it is built', async () => {
+  const base = await build('one', 'floor-base', '--sequence', '30');
+  const since = await build('two', 'floor-new', '--since', base);
+  assert.equal((await readRelease(since)).manifest.sequence, 32);
+  const { index, manifest } = await readRelease(base);
+  const names = Array.from({ length: index.length }, (_, line) => index.path(line).slice(11));
+  const paths = {
+    toplevel: manifest.toplevel,
+    count: names.length,
+    gzip: gzipSync(names.join('\n')).toString('base64'),
+  };
+  const receipt = join(folder, 'receipt.json');
+  await writeFile(receipt, install('web').sign({ number: 9, now: { ...nowOf(31, 40), paths } }));
+  assert.equal(
+    (await readRelease(await build('two', 'floor-receipt', '--since', receipt))).manifest.sequence,
+    41,
+  );
+  const asked = await build('two', 'floor-higher', '--since', receipt, '--sequence', '50');
+  assert.equal((await readRelease(asked)).manifest.sequence, 51);
 });
 
 test('inspect says what is carried, and lists all paths', async () => {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CommandResult } from '../../src/core/ports.ts';
-import { failureFor, nix } from '../../src/nix/command.ts';
+import { nix } from '../../src/nix/command.ts';
+import { failureFor, fromLine } from '../../src/nix/failure.ts';
 
 for (const [said, code, detail] of [
   [
@@ -24,7 +25,7 @@ for (const [said, code, detail] of [
   [[], 'build-failed', /^Nix said nothing$/],
 ] as const)
   test(`Nix says ${JSON.stringify(said)}: ${code}`, () => {
-    const error = failureFor(said, 'build-failed');
+    const error = failureFor(said.map(fromLine), 'build-failed');
     assert.equal(error.code, code);
     assert.match(error.detail, detail);
   });

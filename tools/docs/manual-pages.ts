@@ -73,6 +73,7 @@ const codeWords: Readonly<Record<keyof typeof exitCodes, string>> = {
   deferred: 'Not now; the same may succeed later.',
   refusedByPolicy: 'Refused by the policy or the history of the machine.',
   badConfiguration: 'The settings or the policy can’t be used.',
+  interrupted: 'Interrupted.',
 };
 
 /** @param markdown docs/policy.md */

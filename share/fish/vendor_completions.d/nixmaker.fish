@@ -41,7 +41,7 @@ complete -c nixmaker -n '__fish_seen_subcommand_from build' -l host -r -d 'only 
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l key -r -d 'secret key to sign with (see keygen)'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l content -x -a 'closure derivation' -d 'closure: all the target needs; derivation: only the recipes'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l format -x -a 'bundle classic' -d 'bundle, or the original tool’s tarball'
-complete -c nixmaker -n '__fish_seen_subcommand_from build' -l since -r -d 'leave out what the host has, by its newest receipt or the bundle it took last'
+complete -c nixmaker -n '__fish_seen_subcommand_from build' -l since -r -d 'leave out what the host has, by its newest receipt or the bundle it took last; the sequence will be greater than that'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l no-deltas -d 'with --since: carry changed paths whole, for targets with little memory'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l sequence -r -d 'the sequence will be greater than this'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l expires -r -d 'refused by targets from this time on (2027-01-31T00:00:00Z)'

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
-import { eachLine, joined, lines } from '../../core/lines.ts';
-import type { HostResult } from '../../desk/build/build.ts';
+import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
+import type { FailedHost, HostResult } from '../../desk/build/build.ts';
 import {
   print,
   printJson,
@@ -49,7 +49,10 @@ export function defineBuild(program: Command): void {
         .choices(['bundle', 'classic'])
         .default('bundle'),
     )
-    .option('--since <file>', 'leave out what the host has, by its newest receipt or the bundle it took last')
+    .option(
+      '--since <file>',
+      'leave out what the host has, by its newest receipt or the bundle it took last; the sequence will be greater than that',
+    )
     .option('--no-deltas', 'with --since: carry changed paths whole, for targets with little memory')
     .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
     .option('--expires <time>', 'refused by targets from this time on (2027-01-31T00:00:00Z)')
@@ -74,16 +77,19 @@ export function wholeNumber(text: string): number {
 }
 
 async function build(flags: BuildFlags): Promise<number> {
-  const { results, exit } = await buildWith(flags);
-  if (flags.json === true) printJson({ schema: 1, ok: exit === exitCodes.done, hosts: results });
+  const { results, exit, warnings } = await buildWith(flags);
+  if (flags.json === true) printJson({ schema: 1, ok: exit === exitCodes.done, hosts: results, warnings });
   else await summarise(results, flags);
   return exit;
 }
 
 /** Builds as the flags say, with progress; `put --flake` begins with it too. */
-export async function buildWith(
-  flags: BuildFlags,
-): Promise<{ readonly results: readonly HostResult[]; readonly exit: ExitCode }> {
+export async function buildWith(flags: BuildFlags): Promise<{
+  readonly results: readonly HostResult[];
+  readonly exit: ExitCode;
+  /** What Nix warned of, each once. */
+  readonly warnings: readonly string[];
+}> {
   const { buildBundles, deskNix, exitOfBuild } = await import('../../desk/build/build.ts');
   const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
   const { runHostsWithProgress } = await import('../../report/host-progress.ts');
@@ -94,8 +100,10 @@ export async function buildWith(
   const interrupted = new AbortController();
   // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
+  const warnings = new Set<string>();
+  const warn = (text: string) => void (warnings.size < mostWarnings && warnings.add(text));
   const results = await buildBundles(
-    deskNix(interrupted.signal),
+    deskNix({ signal: interrupted.signal, warn }),
     given({
       flake: flags.flake,
       directory: flags.directory,
@@ -106,7 +114,9 @@ export async function buildWith(
       content: flags.content ?? (flags.format === 'classic' ? 'derivation' : 'closure'),
       format: flags.format,
       key,
-      sequenceAbove: flags.sequence,
+      // A downgrade goes below what the host has, on purpose.
+      sequenceAbove:
+        flags.downgradeFrom === undefined ? Math.max(flags.sequence, base?.floor ?? 0) : flags.sequence,
       forbidSource: flags.forbidSource === true,
       notes: flags.notes,
       expiresAt: flags.expires,
@@ -116,8 +126,18 @@ export async function buildWith(
     }),
     runHostsWithProgress<HostResult>(progressTerminal(flags.json === true)),
   );
-  return { results, exit: exitOfBuild(results) };
+  // Of hosts that were not begun nothing is wrong.
+  if (interrupted.signal.aborted) {
+    const done = results.filter((r) => r.status === 'built').length;
+    throw new NixmakerError('stopped', `${done} of ${results.length} bundles were written before`);
+  }
+  // Once a run, and not in the middle of the progress.
+  if (flags.json !== true) for (const warning of warnings) printToStderr(eachLine(warning));
+  return { results, exit: exitOfBuild(results), warnings: [...warnings] };
 }
+
+/** A flake may warn of each of its hosts. */
+const mostWarnings = 100;
 
 async function readSince({ format, content, host }: BuildFlags, file: string) {
   if (format === 'classic' || content === 'derivation')
@@ -131,8 +151,19 @@ export function readEpoch(text: string): number {
   return seconds;
 }
 
+/** What went wrong with a host, with what a person needs to see of Nix’s own lines; with `--verbose` all that it said. */
+export async function explainFailed(
+  failed: FailedHost,
+  { verbose }: Pick<BuildFlags, 'verbose'>,
+): Promise<Lines> {
+  const { explain } = await import('../../report/tables.ts');
+  const all = verbose === true ? (failed.log?.split('\n') ?? []) : [];
+  const said = [...all, ...(failed.excerpt ?? [])].map((line) => lines`  ${line}\n`);
+  return joined([lines`${failed.host}: `, explain(failed.code, failed.detail), ...said]);
+}
+
 async function summarise(results: readonly HostResult[], flags: BuildFlags): Promise<void> {
-  const { bytes, explain, table } = await import('../../report/tables.ts');
+  const { bytes, table } = await import('../../report/tables.ts');
   const { describeLeak } = await import('../../desk/build/leak-guard.ts');
   const rows = results.map((r) =>
     r.status === 'built'
@@ -143,8 +174,7 @@ async function summarise(results: readonly HostResult[], flags: BuildFlags): Pro
   else print(table(['HOST', 'STATUS', 'SEQUENCE', 'PATHS', 'SIZE', 'SIGNED BY', 'BUNDLE'], rows));
   for (const result of results) {
     if (result.status === 'failed') {
-      printToStderr(joined([lines`\n${result.host}: `, explain(result.code, result.detail)]));
-      if (flags.verbose === true && result.log !== undefined) printToStderr(eachLine(result.log));
+      printToStderr(joined([lines`\n`, await explainFailed(result, flags)]));
     } else {
       for (const leak of result.leaks) printToStderr(lines`warning: ${result.host}: ${describeLeak(leak)}\n`);
     }

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
-import { joined, lines } from '../../core/lines.ts';
+import { lines } from '../../core/lines.ts';
 import type { PutResult } from '../../desk/pool/put.ts';
 import {
   print,
@@ -10,7 +10,7 @@ import {
   runVerb,
   severalTimes,
 } from '../terminal/output.ts';
-import { type BuildFlags, buildWith, wholeNumber } from './build.ts';
+import { type BuildFlags, buildWith, explainFailed, wholeNumber } from './build.ts';
 
 interface PutFlags {
   readonly flake?: string;
@@ -80,9 +80,7 @@ async function build(flags: PutFlags, flake: string) {
     throw new NixmakerError('usage', 'no target takes an unsigned bundle: give --key FILE');
   const buildFlags: BuildFlags = { ...flags, flake, format: 'bundle', sequence: 0 };
   const { results, exit } = await buildWith(buildFlags);
-  const { explain } = await import('../../report/tables.ts');
-  for (const r of results)
-    if (r.status === 'failed') printToStderr(joined([lines`${r.host}: `, explain(r.code, r.detail)]));
+  for (const r of results) if (r.status === 'failed') printToStderr(await explainFailed(r, flags));
   return { exit, bundles: results.flatMap((r) => (r.status === 'built' ? [r.bundle] : [])) };
 }
 

@@ -17,6 +17,7 @@ import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
+import { NixFailure } from '../../nix/failure.ts';
 import { checkFlakeReference, type EvaluatedHost, evaluateHost, listHosts } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { runProgram } from '../../process/run.ts';
@@ -65,6 +66,8 @@ export interface FailedHost {
   readonly status: 'failed';
   readonly code: ReasonCode;
   readonly detail: string;
+  /** Of what Nix said the lines that a person needs: the last block of an error, the end of a builder’s log. */
+  readonly excerpt?: readonly string[];
   /** All that Nix said, where it said more than a line. */
   readonly log?: string;
 }
@@ -79,10 +82,10 @@ export type HostRunner = (
 
 /**
  * Nix at the desk: this machine's own configuration and store.
- * @param signal ends Nix; what was begun is cleared away
+ * @param options `signal` ends Nix: what was begun is cleared away. `warn` hears what it warns of
  */
-export function deskNix(signal?: AbortSignal): NixContext {
-  return given({ run: runProgram, signal });
+export function deskNix(options: Pick<NixContext, 'signal' | 'warn'> = {}): NixContext {
+  return given({ run: runProgram, ...options });
 }
 
 /** Names of the hosts of a flake. */
@@ -139,7 +142,8 @@ function failed(host: string, error: unknown): FailedHost {
   if (!(error instanceof NixmakerError))
     return { host, status: 'failed', code: 'internal', detail: messageOf(error) };
   const log = typeof error.cause === 'string' ? error.cause : undefined;
-  return given({ host, status: 'failed' as const, code: error.code, detail: error.detail, log });
+  const excerpt = error instanceof NixFailure && error.excerpt.length > 0 ? error.excerpt : undefined;
+  return given({ host, status: 'failed' as const, code: error.code, detail: error.detail, excerpt, log });
 }
 
 export function exitOfBuild(results: readonly HostResult[]): ExitCode {

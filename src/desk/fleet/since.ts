@@ -12,6 +12,8 @@ import { readUnverified } from './receipt-file.ts';
 
 export interface HostBase extends Base {
   readonly host: string;
+  /** The newest sequence that the host has taken: what is not above it, it refuses. 0 where the receipt names none. */
+  readonly floor: number;
 }
 
 /**
@@ -30,7 +32,7 @@ async function readBundleBase(file: string): Promise<HostBase> {
   const { manifest, index } = await readAnyIndex(file);
   if (manifest.content !== 'closure')
     throw new NixmakerError('usage', `${file} holds recipes only, so it does not say what the target has`);
-  return { host: manifest.host, paths: new Set(index.paths()) };
+  return { host: manifest.host, floor: manifest.sequence, paths: new Set(index.paths()) };
 }
 
 const decompress = promisify(gunzip);
@@ -61,5 +63,5 @@ async function readReceiptBase(file: string): Promise<HostBase> {
   const paths = new Set(text.split('\n').flatMap((name) => fromBaseName(name) ?? []));
   if (paths.size !== listed.count || !paths.has(listed.toplevel))
     throw new NixmakerError('receipt-malformed', 'its list of store paths is not whole');
-  return { host: receipt.host, paths };
+  return { host: receipt.host, floor: receipt.now?.floor ?? 0, paths };
 }

@@ -1,14 +1,13 @@
-/** Reads the menus that NixOS’s boot builders write: systemd-boot (and lanzaboote’s images), GRUB, extlinux. */
-import { type FileHandle, open, readdir, readFile } from 'node:fs/promises';
+/** Reads the menus that NixOS’s boot builders write: systemd-boot (and lanzaboote’s images), GRUB, extlinux, Limine. */
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { insteadOf } from '../core/errno.ts';
 import type { BootEntry, BootLoader, BootMenu } from '../core/run/boot-menu.ts';
 import { parseStorePath } from '../core/store-path.ts';
+import { namesIn } from '../files/read.ts';
 
 /** What systemd-boot’s builder opens for writing only where it isn’t there (nixpkgs, write_loader_conf). */
 export const leftover = (bootDirectory: string): string => join(bootDirectory, 'loader/loader.tmp');
-
-const namesIn = (folder: string) => readdir(folder).catch(insteadOf(['ENOENT', 'ENOTDIR'], []));
 
 const readText = (path: string) => readFile(path, 'utf8').catch(insteadOf(['ENOENT', 'ENOTDIR'], undefined));
 
@@ -18,6 +17,7 @@ export async function readBootMenus(bootDirectory: string): Promise<BootMenu[]> 
     readSystemdBoot(bootDirectory),
     readOne(join(bootDirectory, 'grub/grub.cfg'), 'grub', parseGrub),
     readOne(join(bootDirectory, 'extlinux/extlinux.conf'), 'extlinux', parseExtlinux),
+    readOne(join(bootDirectory, 'limine/limine.conf'), 'limine', parseLimine),
   ]);
   return menus.filter((m) => m !== undefined);
 }
@@ -44,7 +44,7 @@ async function readSystemdBoot(bootDirectory: string): Promise<BootMenu | undefi
   if (conf === undefined) return undefined;
   const folder = join(bootDirectory, 'loader/entries');
   const entries: BootEntry[] = [];
-  for (const file of await namesIn(folder)) {
+  for (const file of await namesIn(folder, 'ENOTDIR')) {
     if (!file.endsWith('.conf')) continue;
     const options = /^options[ \t]+(.*)$/m.exec((await readText(join(folder, file))) ?? '')?.[1];
     const entry = entryOf(idOf(file), options ?? '');
@@ -77,7 +77,7 @@ function chosenBy(conf: string, entries: readonly BootEntry[]): BootEntry | unde
 /** Unified kernel images, as lanzaboote writes them: the command line is a section of the file (UAPI.5). */
 async function readImages(folder: string): Promise<BootEntry[]> {
   const entries: BootEntry[] = [];
-  for (const file of await namesIn(folder)) {
+  for (const file of await namesIn(folder, 'ENOTDIR')) {
     if (!/\.efi$/i.test(file)) continue;
     const entry = entryOf(idOf(file), (await readCommandLine(join(folder, file))) ?? '');
     if (entry !== undefined) entries.push(entry);
@@ -140,4 +140,16 @@ function parseExtlinux(text: string): Omit<BootMenu, 'loader'> {
     });
   const value = /^DEFAULT[ \t]+(\S+)/m.exec(text)?.[1];
   return { entries, chosen: entries.find((e) => e.name === value) };
+}
+
+/** As nixpkgs’ limine-install.py writes it. The default is a number in the menu as it is folded, which is Limine’s to count. */
+function parseLimine(text: string): Omit<BootMenu, 'loader'> {
+  const entries = text
+    .split(/^\/+/m)
+    .slice(1)
+    .flatMap((part) => {
+      const name = part.split('\n', 1)[0]?.trim() ?? '';
+      return entryOf(name, /^\s*cmdline:[ \t]*(.*)$/m.exec(part)?.[1] ?? '') ?? [];
+    });
+  return { entries, chosen: undefined };
 }

@@ -455,6 +455,12 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The new system could not be activated, and putting the previous one back failed as well.',
     next: 'At the machine: restart it and choose the previous generation in the boot menu.',
   },
+  'no-way-back': {
+    exit: fault,
+    touched: true,
+    what: 'The new system could not be activated, and there was no system before it to go back to.',
+    next: 'Read in the detail what failed and what is installed now; bring a corrected bundle with a higher sequence before the machine is restarted.',
+  },
   'io-error': {
     exit: fault,
     what: 'Reading or writing failed.',

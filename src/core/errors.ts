@@ -116,6 +116,7 @@ export type FaultCode =
   | 'boot-failed'
   | 'not-confirmed'
   | 'rollback-failed'
+  | 'no-way-back'
   | 'io-error'
   | 'state-corrupt'
   | 'store-corrupt'

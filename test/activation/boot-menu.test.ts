@@ -98,6 +98,14 @@ const menus: readonly (readonly [
     [old, next],
     next,
   ],
+  [
+    'Limine, which counts its default itself',
+    {
+      'limine/limine.conf': `timeout: 5\ndefault_entry: 2\n\n# NixOS boot entries start here\n/+NixOS default profile\n//Generation 2\nprotocol: linux\ncomment: NixOS, built on 2026-11-28 01:02:03\nkernel_path: boot():/limine/kernels/k-bzImage#00\ncmdline: init=${next}/init loglevel=4\nmodule_path: boot():/limine/kernels/i-initrd\n//Generation 1\nprotocol: linux\nkernel_path: boot():/limine/kernels/k-bzImage\ncmdline: init=${old}/init loglevel=4\n\n# NixOS boot entries end here\n\n/memtest\nprotocol: efi\n`,
+    },
+    [old, next],
+    undefined,
+  ],
 ];
 
 for (const [what, files, systems, chosen] of menus)

@@ -24,7 +24,7 @@ const mayUse: Readonly<Record<string, string>> = {
   bundle: 'core core/bundle core/release files node age-encryption p-limit tar',
   nix: 'core core/bundle core/policy core/release node zod',
   media: 'core core/bundle core/policy files node chokidar node-disk-info zod',
-  activation: 'core core/policy core/run node zod',
+  activation: 'core core/policy core/run files node zod',
   state: 'core core/policy core/run files node @humanwhocodes/momoa write-file-atomic zod',
   report: 'core core/bundle core/release node listr2 p-limit pino pretty-bytes prom-client',
 

@@ -75,6 +75,7 @@ const handsOn: Readonly<Record<string, string>> = {
     'nix/profile.ts readProfile',
     'nix/profile.ts readSystemLink',
   ]),
+  ...because('asks systemd', ['core/run/own-unit.ts parseOwnUnit']),
 };
 
 function because(reason: string, names: readonly string[]): Record<string, string> {

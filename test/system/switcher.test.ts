@@ -78,22 +78,31 @@ test('units are started, stopped, restarted, reloaded and left alone as their fi
       unit('plain.service', service(`Environment=N=${n}`)),
       unit('kept.service', service(`Environment=N=${n}`, 'X-RestartIfChanged=false')),
       unit('elsewhere.service', `[Unit]\nX-RestartIfChanged=false\n${service(`Environment=N=${n}`)}`),
-      unit('reloaded.service', service(`ExecReload=/bin/touch /run/reloaded-${n}`)),
+      unit(
+        'reloaded.service',
+        `[Unit]\nX-Reload-Triggers=${n}\n${service('ExecReload=/bin/touch /run/reloaded')}`,
+      ),
+      unit('command.service', service(`ExecReload=/bin/touch /run/reloaded-${n}`)),
       unit('same.service', service('')),
     ].join(' ');
-  const names = ['plain', 'kept', 'elsewhere', 'reloaded', 'same'].map((n) => `${n}.service`);
+  const names = ['plain', 'kept', 'elsewhere', 'reloaded', 'command', 'same'].map((n) => `${n}.service`);
   assert.match(await install('units-1', `${texts(1)} ${unit('gone.service', service(''))}`), /^DONE\n/);
   await bed.sh('systemctl start "$@"', ...names, 'gone.service');
   const before = await Promise.all(names.map((n) => show(n, 'MainPID')));
   const report = await install('units-2', texts(2));
   assert.match(report, /^DONE\n/);
   const after = await Promise.all(names.map((n) => show(n, 'MainPID')));
+  const restarted = names.filter((_, i) => before[i] !== after[i]);
   assert.deepEqual(
-    names.filter((_, i) => before[i] !== after[i]),
+    restarted.filter((n) => n !== 'command.service'),
     ['plain.service', 'elsewhere.service'],
     'a switch reads X-RestartIfChanged= in [Service], and nowhere else',
   );
-  assert.equal((await bed.run(['test', '-e', '/run/reloaded-2'])).code, 0);
+  assert.equal((await bed.run(['test', '-e', '/run/reloaded'])).code, 0);
+  // A switcher of 2024 restarts where only the command to reload is another (ADR 23).
+  if (!restarted.includes('command.service'))
+    assert.equal((await bed.run(['test', '-e', '/run/reloaded-2'])).code, 0);
+  else assert.notEqual(process.env.NIXMAKER_REAL_SWITCHER ?? '', '', 'the samples follow the newest');
   assert.equal(await show('gone.service', 'ActiveState'), 'inactive');
   assert.match(report, /NOT restarting the following changed units: kept\.service/);
 });
@@ -112,6 +121,71 @@ test('a switch that changes nixmaker’s own units neither stops nor waits for t
   assert.equal(await show('nixmaker.service', 'MainPID'), agent);
   assert.equal(await show('nixmaker-activate.path', 'InvocationID'), path);
   assert.match(await install('after-own-units', texts), /^DONE\n/);
+});
+
+/** The agent’s unit by another program, as a system with another nixmaker has it. */
+const agentUnit = (program: string) =>
+  unit(
+    'nixmaker.service',
+    unitText('nixmaker.service').replace('/usr/bin/nixmaker', program).replaceAll("''", "'''"),
+  );
+/** What runs, and as which it was started. */
+const agentProcess = async () => {
+  const pid = await show('nixmaker.service', 'MainPID');
+  const environment = await bed.sh('tr "\\0" "\\n" <"/proc/$1/environ"', pid);
+  return { pid, from: /^STARTED_FROM=(.*)$/m.exec(environment)?.[1] };
+};
+/** In this order: it is none for a while, and then the other. */
+const untilAnotherThan = (pid: string) =>
+  bed.until(
+    'test "$(systemctl show --property=MainPID --value nixmaker.service)" != "$1" && test "$(systemctl show --property=SubState --value nixmaker.service)" = running',
+    pid,
+  );
+const other = '/opt/other/nixmaker';
+
+test('a switch that brings another nixmaker: at rest the agent makes room for it, once', async () => {
+  // Those of the last system go with it.
+  for (const name of units) await bed.write(`/etc/systemd/system/${name}`, unitText(name));
+  await bed.sh('systemctl daemon-reload');
+  const text = await bed.sh('cat /usr/bin/nixmaker');
+  await bed.write(other, text.replace('exec ', `STARTED_FROM=${other} exec `), '0755');
+  const first = await agentProcess();
+  assert.match(await install('brings-another', agentUnit(other)), /^DONE\n/);
+  await untilAnotherThan(first.pid);
+  const second = await agentProcess();
+  assert.equal(second.from, other);
+  assert.match(await bed.sh('nixmaker history'), /brings-another/);
+  // Which also shows that it stays where the switch leaves its program alone.
+  assert.match(await install('by-the-other', agentUnit(other)), /^DONE\n/);
+  assert.match(await install('after-the-other', agentUnit(other)), /^DONE\n/);
+  assert.deepEqual(await agentProcess(), second);
+});
+
+test('a switch that would have brought another and was undone leaves the agent alone', async () => {
+  const { pid } = await agentProcess();
+  const target =
+    '[Unit]\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\nWants=unwell.service\n';
+  const more = [
+    agentUnit('/opt/never/nixmaker'),
+    unit('unwell.service', '[Service]\nType=oneshot\nExecStart=/bin/false\n'),
+    unit('multi-user.target', target),
+  ];
+  assert.match(
+    await install('undone-another', more.join(' ')),
+    /^FAILED, the previous system was put back\n/,
+  );
+  await bed.sh('systemctl reset-failed');
+  assert.match(await install('after-undone', agentUnit(other)), /^DONE\n/);
+  assert.equal((await agentProcess()).pid, pid);
+});
+
+test('one that could not start is no reason to end, and that is told', async () => {
+  const { pid } = await agentProcess();
+  assert.match(await install('brings-a-broken-one', agentUnit('/opt/never/nixmaker')), /^DONE\n/);
+  await bed.until('journalctl --no-pager --output=cat --unit nixmaker | grep -q successor-unusable');
+  assert.equal((await agentProcess()).pid, pid);
+  assert.match(await install('brings-a-good-one', agentUnit('/usr/bin/nixmaker')), /^DONE\n/);
+  await untilAnotherThan(pid);
 });
 
 test('a system that lacks them does not stop nixmaker’s units', async () => {

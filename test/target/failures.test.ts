@@ -44,6 +44,21 @@ for (const [exit, notice] of [[4, /some units failed/]] as const) {
   });
 }
 
+test('a first system that can’t be installed: there was none to go back to, and nothing else is said', async () => {
+  const target = await targets.fresh();
+  const bad = await shop.bundle('bad-first', {
+    args: ['--sequence', '5'],
+    switchPrelude: 'if [ "${1:-}" = boot ]; then echo "no room on /boot" >&2; exit 1; fi',
+  });
+  const receipt = await take(target, 'boot', bad);
+  assert.deepEqual([receipt.state, receipt.code, receipt.exit], ['failed', 'no-way-back', 1]);
+  assert.match(receipt.detail ?? '', /no room on \/boot; no system was installed before; \S+ is now/);
+  assert.doesNotMatch(receipt.said, /put back/);
+  assert.equal((await take(target, 'boot', bad)).code, 'failed-before');
+  const good = await take(target, 'boot', await targets.release('good-first', '--sequence', '8'));
+  assert.equal(good.state, 'pending', good.detail);
+});
+
 for (const exit of [1, 2, 101]) {
   test(`exit ${exit} of switch-to-configuration is a failure, and the previous system comes back`, async () => {
     const { target, one } = await targets.running();

@@ -4,7 +4,7 @@
  */
 import type { StorePath } from '../store-path.ts';
 
-export type BootLoader = 'systemd-boot' | 'grub' | 'extlinux';
+export type BootLoader = 'systemd-boot' | 'grub' | 'extlinux' | 'limine';
 
 export interface BootEntry {
   /** As the menu calls it. */

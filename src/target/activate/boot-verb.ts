@@ -8,11 +8,12 @@ import { runOutside } from '../../activation/outside.ts';
 import type { SwitchResult } from '../../activation/switch.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { judgeMenu, type MenuFault, type MenuQuestion } from '../../core/run/boot-menu.ts';
+import { readProfile, setProfile } from '../../nix/profile.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { switchVerb } from './switch-verb.ts';
 
-export interface BootResult {
+interface BootResult {
   readonly result: SwitchResult;
   /** Undefined where all is as it should be, or the menu is none that can be read. */
   readonly fault: MenuFault | undefined;
@@ -20,7 +21,7 @@ export interface BootResult {
 
 type Needed = Pick<Machine, 'run' | 'clock' | 'settings'>;
 
-export async function bootVerb(
+async function bootVerb(
   machine: Needed,
   transaction: Transaction,
   question: MenuQuestion,
@@ -31,6 +32,36 @@ export async function bootVerb(
   const result = await switchVerb(machine, { transaction, toplevel: question.next }, 'boot');
   if (result.outcome !== 'done') return { result, fault: undefined };
   return { result, fault: judgeMenu({ before, after: await readBootMenus(bootDirectory) }, question) };
+}
+
+interface Installation {
+  readonly question: MenuQuestion;
+  /** Throws where the verb itself has failed. */
+  readonly requireDone: (result: SwitchResult) => void;
+  /** Undefined where the generation is a new one anyway. */
+  readonly onRenewed: ((generation: number | undefined) => void) | undefined;
+}
+
+/**
+ * A generation that is gone back to may be older than the menu is long: where it has no entry, the system gets a new generation, which is
+ * in any menu, and the boot loader is installed again. @returns what is still wrong with the menu
+ */
+export async function installMenu(
+  machine: Needed & Pick<Machine, 'nix'>,
+  transaction: Transaction,
+  { question, requireDone, onRenewed }: Installation,
+): Promise<MenuFault | undefined> {
+  const install = async () => {
+    const { result, fault } = await bootVerb(machine, transaction, question);
+    requireDone(result);
+    return fault;
+  };
+  const fault = await install();
+  if (fault?.kind !== 'new-is-missing' || onRenewed === undefined) return fault;
+  const { profile } = machine.settings;
+  await setProfile(machine.nix, { profile, toplevel: question.next });
+  onRenewed((await readProfile(profile)).generation);
+  return install();
 }
 
 /** switch-to-configuration’s own. */

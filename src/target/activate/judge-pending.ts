@@ -58,8 +58,10 @@ export async function judgePending(machine: Machine, occasion: Occasion): Promis
 }
 
 /** Whether there is anything to judge at a start; asked without the lock, which a run of this boot may hold. */
-export async function hasToJudge(machine: Pick<Machine, 'bootId' | 'clock' | 'settings'>): Promise<boolean> {
-  const { records } = await readJournal(machine.settings.stateDirectory);
+export async function hasToJudge(
+  machine: Pick<Machine, 'bootId' | 'clock' | 'settings'>,
+  records: readonly JournalRecord[],
+): Promise<boolean> {
   const record = findPending(records);
   return record !== undefined && (await planFor(machine, record)) !== 'wait';
 }

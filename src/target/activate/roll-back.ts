@@ -17,12 +17,11 @@ import {
   listGenerations,
   readProfile,
   readSystemLink,
-  setProfile,
   switchGeneration,
 } from '../../nix/profile.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
-import { bootVerb } from './boot-verb.ts';
+import { installMenu } from './boot-verb.ts';
 import { switchVerb } from './switch-verb.ts';
 
 export interface Rollback {
@@ -65,7 +64,25 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
       detail: `${detail}; putting back: ${faults.join('; ')}`,
     });
   }
+  const left = await withoutWayBack(machine, request);
+  if (left !== undefined)
+    return transaction.end('failed', { code: 'no-way-back', detail: `${detail}; ${left}` });
   return transaction.end('rolled-back', { code, detail });
+}
+
+/** On a machine that had no system before, what there is now: “the previous one was put back” would be a lie. */
+async function withoutWayBack(
+  { settings }: Pick<Machine, 'settings'>,
+  { transaction: { known }, operation }: Rollback,
+): Promise<string | undefined> {
+  const installs = operation === 'switch' || operation === 'boot';
+  if (parseStorePath((installs ? known.previousToplevel : known.previousCurrent) ?? '') !== undefined)
+    return undefined;
+  if (!installs) return 'no system ran before';
+  const { toplevel } = await readProfile(settings.profile);
+  return toplevel === undefined
+    ? 'no system was installed before, and none is now'
+    : `no system was installed before; ${toplevel} is now, though it failed`;
 }
 
 /** Each step is tried whatever became of the one before. @returns what went wrong */
@@ -78,9 +95,8 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
       faults.push(messageOf(error));
     }
   };
-  const { previousToplevel, previousGeneration: generation, previousCurrent } = transaction.known;
+  const { previousToplevel, previousGeneration: generation } = transaction.known;
   const previous = parseStorePath(previousToplevel ?? '');
-  const ranBefore = parseStorePath(previousCurrent ?? '');
   const installs = operation === 'switch' || operation === 'boot';
   if (installs && previous !== undefined && generation !== undefined) {
     const { profile } = machine.settings;
@@ -100,7 +116,6 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
   const running = await readSystemLink(machine.settings.currentSystem);
   if (installs && running !== undefined && running === transaction.known.toplevel)
     transaction.notice('The machine still runs the system that was rolled back: restart it.');
-  if (previous === undefined && ranBefore === undefined) faults.push('there was no system before');
   return faults;
 }
 
@@ -138,23 +153,18 @@ async function systemToRun(
   return (await findInhibitors(running, previous)).length === 0 ? previous : undefined;
 }
 
-/** The menu has the previous system, as its default. Where its generation is older than the menu is long, it gets a new one. */
+/** The menu has the previous system, as its default. */
 async function restoreMenu(
   machine: Pick<Machine, 'clock' | 'nix' | 'run' | 'settings'>,
   transaction: Transaction,
   previous: StorePath,
 ): Promise<void> {
   const offered = [previous, parseStorePath(transaction.known.toplevel ?? '')];
-  const boot = async () => {
-    const { result, fault } = await bootVerb(machine, transaction, { next: previous, offered });
-    requireDone(result, `${previous} boot`, ['done']);
-    return fault;
-  };
-  let fault = await boot();
-  if (fault?.kind === 'new-is-missing') {
-    await setProfile(machine.nix, { profile: machine.settings.profile, toplevel: previous });
-    fault = await boot();
-  }
+  const fault = await installMenu(machine, transaction, {
+    question: { next: previous, offered },
+    requireDone: (result) => requireDone(result, `${previous} boot`, ['done']),
+    onRenewed: () => undefined,
+  });
   if (fault !== undefined) throw new NixmakerError('rollback-failed', describeFault(fault));
 }
 

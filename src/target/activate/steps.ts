@@ -17,7 +17,7 @@ import { raiseFloor } from '../../state/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 import { supersedePending } from '../machine/pending.ts';
 import type { Transaction } from '../machine/transaction.ts';
-import { bootVerb } from './boot-verb.ts';
+import { installMenu } from './boot-verb.ts';
 import { requireHealth } from './health.ts';
 import { rollBack } from './roll-back.ts';
 import { accept, switchVerb } from './switch-verb.ts';
@@ -96,18 +96,16 @@ async function oneStep(machine: Machine, request: Activation): Promise<'restart-
 /** @throws NixmakerError `no-boot-entry`, `activation-failed` */
 async function installBootLoader(machine: Machine, { transaction, toplevel }: Activation): Promise<void> {
   const previous = parseStorePath(transaction.known.previousToplevel ?? '');
-  const question = { next: toplevel, previous, offered: [previous] };
-  const first = await bootVerb(machine, transaction, question);
-  accept(transaction, first.result, ['done']);
-  if (first.fault === undefined) return;
-  if (first.fault.kind !== 'new-is-missing' || transaction.known.targetGeneration === undefined)
-    throw new NixmakerError('no-boot-entry', describeFault(first.fault));
-  // A generation that a person chose may be older than the menu is long. As the newest it is in it.
-  await setProfile(machine.nix, { profile: machine.settings.profile, toplevel });
-  transaction.learn(given({ generation: (await readProfile(machine.settings.profile)).generation }));
-  const second = await bootVerb(machine, transaction, question);
-  accept(transaction, second.result, ['done']);
-  if (second.fault !== undefined) throw new NixmakerError('no-boot-entry', describeFault(second.fault));
+  const fault = await installMenu(machine, transaction, {
+    question: { next: toplevel, previous, offered: [previous] },
+    requireDone: (result) => accept(transaction, result, ['done']),
+    // A person chose one that was there.
+    onRenewed:
+      transaction.known.targetGeneration === undefined
+        ? undefined
+        : (generation) => transaction.learn(given({ generation })),
+  });
+  if (fault !== undefined) throw new NixmakerError('no-boot-entry', describeFault(fault));
 }
 
 /** The system, or, where a specialisation of the old one runs, the new system’s of the same name. */

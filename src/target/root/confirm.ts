@@ -22,8 +22,8 @@ const lockWait = ['--timeout', '60'];
  * @throws NixmakerError `busy`
  */
 export async function confirmAtStart(machine: RootMachine): Promise<Receipt | undefined> {
-  await untilAtRest(machine);
-  const receipt = (await hasToJudge(machine))
+  // What is judged is read again, under the lock: until then a person may have confirmed.
+  const receipt = (await hasToJudge(machine, await untilAtRest(machine)))
     ? await withLock(machine, () => judgePending(machine, 'start'), lockWait)
     : undefined;
   await requestReboot(machine);
@@ -50,19 +50,20 @@ async function requireWanted({ settings }: Pick<Machine, 'settings'>): Promise<v
 /**
  * Runs that an earlier boot cut off are for nixmaker-activate.service, started before us. One that it is rolling back needs no judgement, and
  * must not be waited for: its switch may wait for the end of this very start.
+ * @returns the journal
  */
 async function untilAtRest({
   settings,
   clock,
   bootId,
-}: Pick<Machine, 'bootId' | 'settings' | 'clock'>): Promise<void> {
+}: Pick<Machine, 'bootId' | 'settings' | 'clock'>): Promise<readonly JournalRecord[]> {
   const end = clock.monotonic() + deadline;
   for (;;) {
     const { records } = await readJournal(settings.stateDirectory);
     // One without a boot has changed nothing yet.
     const ofBefore = (r: JournalRecord) => r.bootId !== undefined && r.bootId !== bootId;
     const stopped = lastOfEach(records).filter((r) => !isAtRest(r.state) && ofBefore(r));
-    if (stopped.length === 0) return;
+    if (stopped.length === 0) return records;
     if (stopped.some((r) => r.state === 'rolling-back'))
       throw new NixmakerError('interrupted', 'the system that was started is being rolled back');
     if (clock.monotonic() > end)

@@ -18,6 +18,7 @@ import { InboxQueue, type Look } from './inbox-queue.ts';
 import { KeyringQueue } from './keyrings.ts';
 import { writeMetrics } from './metrics.ts';
 import { enterService } from './notify.ts';
+import { Successor } from './successor.ts';
 import { takeCandidate } from './take-candidate.ts';
 
 /** Events can be lost (inotify overflows); this is the backstop. Milliseconds. */
@@ -70,9 +71,10 @@ async function lookAtAll(queue: InboxQueue): Promise<Look[]> {
   return looks.toSorted((a, b) => isToRefuse(a) - isToRefuse(b));
 }
 
-/** Runs until the signal; between bundles it sleeps until something changes. */
+/** Runs until the signal, or until another nixmaker is to follow; between bundles it sleeps until something changes. */
 export async function runAgent(machine: Machine, root: Root, signal: AbortSignal): Promise<void> {
   const service = await enterService(machine);
+  const successor = await Successor.open(machine);
   await mkdir(machine.settings.inbox, { recursive: true });
   await withLock(machine, () => root.resume()).catch(logOutcome(machine));
   const endings = new Endings(machine, service);
@@ -93,7 +95,10 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   signal.addEventListener('abort', stop);
   await service.status(`Watching ${machine.settings.inbox}`);
   machine.emit({ event: 'agent-ready', inbox: machine.settings.inbox, host: machine.policy.host });
-  const onReceipt = (receipt: Receipt) => endings.tell(receipt);
+  const onReceipt = (receipt: Receipt) => {
+    endings.tell(receipt);
+    successor.hint();
+  };
   const media = new MediaTaker(machine, { root, inHand, onReceipt });
   const waiting = new Set<string>();
   try {
@@ -110,6 +115,7 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
         onReceipt,
       });
       await writeMetrics(machine);
+      if (wait > 0 && (await successor.isDue().catch(logFault(machine)))) break;
       await wake.within(wait);
       if (!signal.aborted) await machine.clock.sleep(calm);
     }
@@ -146,9 +152,16 @@ async function rescan(machine: Machine, scan: Scan): Promise<number> {
     wait = Math.min(wait, media.due() ?? wait);
   } catch (error) {
     // The agent outlives whatever one inbox or one medium can do to it.
-    machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
+    logFault(machine)(error);
   }
   return wait;
+}
+
+function logFault(machine: Pick<Machine, 'emit'>): (error: unknown) => false {
+  return (error) => {
+    machine.emit({ event: 'fault', level: 'error', detail: messageOf(error) });
+    return false;
+  };
 }
 
 /** What is good at once, and then, for a moment, what is to be refused: a good one may have come by then. */

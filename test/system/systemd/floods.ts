@@ -8,7 +8,7 @@ import { type MemoryGroup, startWithin } from '../../machines/memory-group.ts';
 import { allCases } from '../../support/cases.ts';
 import { makeKeys, plainHost } from '../../support/fleet.ts';
 import { keepTable } from '../../support/out.ts';
-import { bed, drop, shop } from './scene.ts';
+import { bed, drop, shop, writePolicy } from './scene.ts';
 
 /** Bytes. */
 const most = 128 * 1024 ** 2;
@@ -31,16 +31,7 @@ async function memory(field: 'VmRSS' | 'VmHWM'): Promise<number> {
 }
 
 test('the agent at rest has less than 80 MB', async () => {
-  await bed.write(
-    '/etc/nixmaker/policy.json',
-    JSON.stringify({
-      schema: 1,
-      host: 'web',
-      operation: 'switch',
-      keyringVersion: 50,
-      trustedKeys: [key.publicKey],
-    }),
-  );
+  await writePolicy({ keyringVersion: 50, trustedKeys: [key.publicKey] });
   await bed.sh('systemctl stop nixmaker.service; rm -rf /var/lib/nixmaker/inbox/*');
   group = await startWithin(most, bed.init, () =>
     bed.sh('systemctl start nixmaker.service').then(() => undefined),

@@ -15,10 +15,12 @@ await bed.write(
   '/etc/nix/nix.conf',
   `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-public-keys = ${shop.keys.publicKey}\n!include /var/lib/nixmaker/activation/store-key.conf\n`,
 );
-await bed.write(
-  '/etc/nixmaker/policy.json',
-  JSON.stringify({ schema: 1, host: 'web', operation: 'switch', trustedKeys: [shop.keys.publicKey] }),
-);
+/** Another policy for the machine. An agent that runs has to be started again. */
+export const writePolicy = (more: Readonly<Record<string, unknown>> = {}) => {
+  const policy = { schema: 1, host: 'web', operation: 'switch', trustedKeys: [shop.keys.publicKey] };
+  return bed.write('/etc/nixmaker/policy.json', JSON.stringify({ ...policy, ...more }));
+};
+await writePolicy();
 export const units = [
   'nixmaker.service',
   'nixmaker-activate.path',

@@ -8,7 +8,7 @@ import { makeKeys } from '../../support/fleet.ts';
 import { foreignCache } from '../../support/foreign-path.ts';
 import { released } from '../../support/released.ts';
 import { putRequest, receiptOf, signedParts } from './ask-root.ts';
-import { bed, drop, release, report, shop } from './scene.ts';
+import { bed, drop, release, report, shop, writePolicy } from './scene.ts';
 
 const second = await makeKeys(shop.folder, 'stolen-second');
 const bundle = join(shop.folder, 'stolen.tar');
@@ -40,18 +40,12 @@ const systems = () => bed.sh('readlink /run/current-system; readlink /nix/var/ni
 
 test('a stranger’s system under the genuine name, signed by the stolen key, does not run when the genuine bundle comes', async () => {
   const policy = await bed.sh('cat /etc/nixmaker/policy.json');
-  await bed.write(
-    '/etc/nixmaker/policy.json',
-    JSON.stringify({
-      schema: 1,
-      host: 'web',
-      operation: 'switch',
-      trustedKeys: [shop.keys.publicKey, second.publicKey],
-      threshold: 2,
-      // Newer than what came along before.
-      keyringVersion: 99,
-    }),
-  );
+  await writePolicy({
+    trustedKeys: [shop.keys.publicKey, second.publicKey],
+    threshold: 2,
+    // Newer than what came along before.
+    keyringVersion: 99,
+  });
   await bed.sh('systemctl restart nixmaker.service');
   await copyFile(await release('stolen', 5000), bundle);
   const signed = await shop.builder.nixmaker(['sign', '--key', second.secretFile, bundle]);

@@ -91,6 +91,18 @@ test('without a system before there is nothing to go back to, and that is told',
     previousCurrent: undefined,
     previousGeneration: undefined,
   });
-  assert.deepEqual([receipt?.state, receipt?.code], ['failed', 'rollback-failed']);
-  assert.match(receipt?.detail ?? '', /there was no system before/);
+  assert.deepEqual([receipt?.state, receipt?.code], ['failed', 'no-way-back']);
+  assert.match(
+    receipt?.detail ?? '',
+    /^it stopped in the state switched; no system was installed before; \S+-nixos-system-web-new is now, though it failed$/,
+  );
+});
+
+test('where a system ran and none was installed, it runs again; what is installed is told', async (t) => {
+  const nothing = { previousToplevel: undefined, previousGeneration: undefined };
+  const { receipt, programs } = await resumed(t, { state: 'switched', ...nothing });
+  assert.deepEqual([receipt?.state, receipt?.code], ['failed', 'no-way-back']);
+  assert.deepEqual(programs, [`${oldSystem}/bin/switch-to-configuration test`]);
+  const tried = await resumed(t, { state: 'switched', operation: 'test', ...nothing });
+  assert.deepEqual([tried.receipt?.state, tried.receipt?.code], ['rolled-back', 'interrupted']);
 });

@@ -10,6 +10,12 @@ export interface OwnUnit {
   readonly command: string;
 }
 
+/** What an agent is started from. */
+export interface Started extends OwnUnit {
+  /** Tells one policy, and one set of settings, from another. */
+  readonly configuration: string;
+}
+
 /** @param text lines KEY=VALUE @returns undefined where it isn’t whole, as of a unit whose file is gone */
 export function parseOwnUnit(text: string): OwnUnit | undefined {
   const propertyOf = (key: string) => new RegExp(`^${key}=(.+)$`, 'm').exec(text)?.[1];
@@ -30,12 +36,13 @@ export function parseOwnUnit(text: string): OwnUnit | undefined {
  * @param first of the agent’s start @param now undefined where systemd does not say @param invocation of this process
  */
 export function programAfter(
-  first: OwnUnit,
-  now: OwnUnit | undefined,
+  first: Started,
+  now: Started | undefined,
   invocation: string | undefined,
 ): string | undefined {
   if (now === undefined || now.invocation !== invocation) return undefined;
   // An older unit would not have anything started after an end without a fault.
   if (now.restart !== 'always') return undefined;
-  return now.command === first.command && now.program === first.program ? undefined : now.program;
+  const isSame = now.command === first.command && now.program === first.program;
+  return isSame && now.configuration === first.configuration ? undefined : now.program;
 }

@@ -1,11 +1,15 @@
 /**
- * Whether systemd would start another nixmaker than the one that runs. A switch leaves our unit alone (`X-RestartIfChanged=false`), for it
- * must not end the agent midway; so at rest the agent itself makes room for what the new system brings. Were it not to, a machine that
- * is never restarted would take every further bundle by the code of old, faults that were mended included.
+ * Whether systemd would start another nixmaker than the one that runs, or this one with another policy or other settings. A switch leaves
+ * our unit alone (`X-RestartIfChanged=false`), for it must not end the agent midway; so at rest the agent itself makes room for what
+ * the new system brings. Were it not to, a machine that is never restarted would take every further bundle by the code and by the
+ * policy of old, faults that were mended included.
  */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { complaintOf } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
-import { type OwnUnit, parseOwnUnit, programAfter } from '../../core/run/own-unit.ts';
+import { defaultSettingsFile } from '../../core/policy/settings.ts';
+import { parseOwnUnit, programAfter, type Started } from '../../core/run/own-unit.ts';
 import type { Machine } from '../machine/machine.ts';
 import { withLock } from '../machine/with-lock.ts';
 
@@ -22,11 +26,11 @@ const pause = 60_000;
 export class Successor {
   readonly #machine: Needed;
   readonly #invocation: string | undefined;
-  readonly #first: OwnUnit | undefined;
+  readonly #first: Started | undefined;
   #lookAt = 0;
   #refused: string | undefined;
 
-  private constructor(machine: Needed, invocation: string | undefined, first: OwnUnit | undefined) {
+  private constructor(machine: Needed, invocation: string | undefined, first: Started | undefined) {
     this.#machine = machine;
     this.#invocation = invocation;
     this.#first = first;
@@ -38,7 +42,7 @@ export class Successor {
     env: Readonly<Record<string, string | undefined>> = process.env,
   ): Promise<Successor> {
     const invocation = env.NOTIFY_SOCKET === undefined ? undefined : env.INVOCATION_ID;
-    const first = invocation === undefined ? undefined : await ask(machine);
+    const first = invocation === undefined ? undefined : await startedNow(machine);
     return new Successor(machine, invocation, first);
   }
 
@@ -52,18 +56,22 @@ export class Successor {
     const { emit, clock } = this.#machine;
     if (this.#first === undefined || clock.monotonic() < this.#lookAt) return false;
     this.#lookAt = clock.monotonic() + pause;
-    const next = programAfter(this.#first, await ask(this.#machine), this.#invocation);
-    if (next === undefined) return false;
+    const now = await startedNow(this.#machine);
+    const next = programAfter(this.#first, now, this.#invocation);
+    if (now === undefined || next === undefined) return false;
     if (await this.#isRunUnderWay()) return false;
     const fault = await faultOf(this.#machine, next);
     if (fault === undefined) {
-      emit({ event: 'successor', detail: `the agent ends, for systemd to start ${next}` });
+      const isOther = now.command !== this.#first.command;
+      const why = isOther ? `start ${next}` : 'start it again: its policy or settings have changed';
+      emit({ event: 'successor', detail: `the agent ends, for systemd to ${why}` });
       return true;
     }
     // Once of each: it may be there for weeks.
-    if (this.#refused !== next)
+    const which = `${next} ${now.configuration}`;
+    if (this.#refused !== which)
       emit({ event: 'successor-unusable', level: 'warn', program: next, detail: fault });
-    this.#refused = next;
+    this.#refused = which;
     this.#lookAt += 10 * pause;
     return false;
   }
@@ -77,11 +85,24 @@ export class Successor {
   }
 }
 
-/** Undefined where systemd does not say: then nothing is concluded. */
-async function ask({ run }: Pick<Machine, 'run'>): Promise<OwnUnit | undefined> {
+/** What an agent is started from that is started now. Undefined where systemd does not say: then nothing is concluded. */
+async function startedNow(
+  machine: Pick<Machine, 'run' | 'files' | 'settings'>,
+): Promise<Started | undefined> {
   const args = ['show', '--property=InvocationID,Restart,ExecStart', unit];
-  const result = await run('systemctl', args, { timeout: deadline });
-  return result.exitCode === 0 ? parseOwnUnit(result.stdout) : undefined;
+  const result = await machine.run('systemctl', args, { timeout: deadline });
+  const asked = result.exitCode === 0 ? parseOwnUnit(result.stdout) : undefined;
+  return asked && { ...asked, configuration: await digestOf(machine) };
+}
+
+/** Of policy and settings; one that can’t be read counts like one that is empty. */
+async function digestOf({ files, settings }: Pick<Machine, 'files' | 'settings'>): Promise<string> {
+  const hash = createHash('sha256');
+  for (const path of [files.policy ?? settings.policyFile, files.settings ?? defaultSettingsFile]) {
+    const bytes = await readFile(path).catch(() => Buffer.alloc(0));
+    hash.update(`${bytes.length}\n`).update(bytes);
+  }
+  return hash.digest('hex');
 }
 
 /** As root asks before a commit; but a person may have switched. An agent that does not come up again could be mended by no bundle. */

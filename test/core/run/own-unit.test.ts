@@ -1,7 +1,7 @@
 /** Whether another nixmaker would follow the agent that runs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseOwnUnit, programAfter } from '../../../src/core/run/own-unit.ts';
+import { type OwnUnit, parseOwnUnit, programAfter } from '../../../src/core/run/own-unit.ts';
 
 const store = (name: string) => `/nix/store/${name}-nixmaker/bin/nixmaker`;
 const told = (program: string, { restart = 'always', invocation = 'a1', more = ' agent' } = {}) =>
@@ -12,6 +12,9 @@ const read = (...args: Parameters<typeof told>) => {
   return unit;
 };
 const first = read(store('old'));
+/** With a policy and settings. */
+const started = (unit: OwnUnit | undefined, configuration = 'one') => unit && { ...unit, configuration };
+const atStart = { ...first, configuration: 'one' };
 
 test('what is told of the last start is no part of what would be started', () => {
   const later = parseOwnUnit(told(store('old')).replaceAll(/pid=12|\[n\/a\]/g, 'pid=0'));
@@ -30,7 +33,7 @@ for (const [what, text] of [
 ] as const)
   test(`of ${what} nothing is concluded`, () => {
     assert.equal(parseOwnUnit(text), undefined);
-    assert.equal(programAfter(first, parseOwnUnit(text), 'a1'), undefined);
+    assert.equal(programAfter(atStart, started(parseOwnUnit(text)), 'a1'), undefined);
   });
 
 for (const [what, now, next] of [
@@ -45,9 +48,14 @@ for (const [what, now, next] of [
   ['another program, of a unit that is not ours', read(store('new'), { invocation: 'b2' }), undefined],
 ] as const)
   test(`${what}: ${next ?? 'stays'}`, () => {
-    assert.equal(programAfter(first, now, 'a1'), next);
+    assert.equal(programAfter(atStart, started(now), 'a1'), next);
   });
 
 test('an agent that was started by hand is followed by nobody', () => {
-  assert.equal(programAfter(first, read(store('new')), undefined), undefined);
+  assert.equal(programAfter(atStart, started(read(store('new'))), undefined), undefined);
+});
+
+test('another policy, or other settings, are taken up by the same program started again', () => {
+  assert.equal(programAfter(atStart, started(first, 'two'), 'a1'), store('old'));
+  assert.equal(programAfter(atStart, started(first, 'one'), 'a1'), undefined);
 });

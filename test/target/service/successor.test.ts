@@ -1,5 +1,6 @@
 /** When an agent makes room for another nixmaker. That systemd then starts it is for test/system/switcher.test.ts to show. */
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
 import { Successor } from '../../../src/target/service/successor.ts';
 import { rootInMemory } from '../../support/root-machine.ts';
@@ -33,6 +34,27 @@ test('where systemd would start another it is due, and says so', async (t) => {
   successor.hint();
   assert.equal(await successor.isDue(), true);
   assert.deepEqual(said(), ['successor']);
+});
+
+test('another policy is another agent’s: it is due once, and not where the policy can’t be used', async (t) => {
+  const { successor, unit, machine, said, events } = await agent(t);
+  assert.equal(await successor.isDue(), false);
+  const policy = machine.files.policy as string;
+  await writeFile(policy, `${await readFile(policy, 'utf8')} `);
+  unit.isUsable = false;
+  for (const _ of [1, 2]) {
+    successor.hint();
+    assert.equal(await successor.isDue(), false);
+  }
+  assert.deepEqual(said(), ['successor-unusable']);
+  unit.isUsable = true;
+  successor.hint();
+  assert.equal(await successor.isDue(), true);
+  assert.match(
+    String(events.find((e) => e.event === 'successor')?.detail),
+    /policy or settings have changed/,
+  );
+  assert.equal(await (await Successor.open(machine, environment)).isDue(), false);
 });
 
 test('without a run it is looked for once a minute', async (t) => {

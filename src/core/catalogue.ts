@@ -176,6 +176,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'This very bundle was tried before and could not be activated.',
     next: 'Bring a corrected bundle with a higher sequence.',
   },
+  'release-held': {
+    exit: no,
+    what: 'The bundle is of a release that is held on this machine: a person has gone back from it, or named it as bad.',
+    next: 'Bring a bundle with a higher sequence. To have this one taken after all, run `nixmaker release SEQUENCE` at the machine and bring it again.',
+  },
   'cut-off-before': {
     exit: no,
     what: 'The agent was cut off again and again while it was at work on this file (it crashed, was killed, or ran out of memory), so the file is set aside.',
@@ -261,6 +266,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: later,
     what: 'What this machine remembers of the bundles it has taken is lost or older than its own journal, so an old bundle could pass for new.',
     next: 'Find out why (a failing disk, a restored backup), then run `nixmaker floor adopt` at the machine; the bundle is taken after that.',
+  },
+  'held-lost': {
+    exit: later,
+    what: 'Which releases are held on this machine is not known: both copies of the list are damaged. Until it is, no bundle is taken.',
+    next: 'Run `nixmaker release --all` as root: it writes the list anew, without any. Then hold again what is to be held (`nixmaker hold SEQUENCE`); `nixmaker history` has what was rolled back from.',
   },
   unconfirmed: {
     exit: later,

@@ -53,6 +53,7 @@ export type PolicyCode =
   | 'role-missing'
   | 'over-limit'
   | 'failed-before'
+  | 'release-held'
   | 'cut-off-before'
   | 'operation-forbidden'
   | 'missing-input'
@@ -73,6 +74,7 @@ export type DeferCode =
   | 'outside-window'
   | 'not-approved'
   | 'floor-lost'
+  | 'held-lost'
   | 'unconfirmed'
   | 'not-restarted';
 

@@ -109,7 +109,10 @@ test('an operator goes back: to the generation before, or to one by number; the 
   const none = await target.verb('rollback');
   assert.equal(none.code, 64);
   assert.match(none.stderr, /there are 1, 2\n.*\(no-such-generation\)/s);
-  assert.match((await target.verb('history')).stdout, /committed .*generation 1$/m);
+  assert.match(
+    (await target.verb('history')).stdout,
+    /committed .*generation 1, rolled back from release 6$/m,
+  );
 });
 
 test('standard input that is a file works as well', async () => {

@@ -4,6 +4,7 @@ import { access } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { heldText } from '../../core/policy/held.ts';
 import { timeFloorOf } from '../../core/run/floor.ts';
 import { namesInForeign, withForeign } from '../../files/foreign.ts';
 import { spaceAt } from '../../media/space.ts';
@@ -13,6 +14,7 @@ import { storeFolder } from '../../nix/store.ts';
 import { readJournal } from '../../state/journal.ts';
 import { readUnverified } from '../../state/unverified.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
+import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
 import { checkBoot, checkSystem } from './boot.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
@@ -49,6 +51,15 @@ const checks: Readonly<Record<string, Check>> = {
     if (doubt !== undefined)
       return bad(`lost: ${doubt}`, 'See `nixmaker floor`, then `nixmaker floor adopt`.');
     return ok(floor === undefined ? 'no bundle taken yet' : `sequence ${floor.sequence}`);
+  },
+  held: async ({ floorDirectory }) => {
+    const { held, heldDoubt } = await readHeld(floorDirectory, (await readKnownFloor(floorDirectory)).floor);
+    if (heldDoubt !== undefined)
+      return bad(
+        `not known: ${heldDoubt}`,
+        'Run `nixmaker release --all`, then hold again what is to be held.',
+      );
+    return ok(held.length === 0 ? 'no release' : held.map(heldText).join(', '));
   },
   journal: async ({ floorDirectory }) => {
     const { unreadable } = await readJournal(floorDirectory);

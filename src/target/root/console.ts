@@ -72,12 +72,20 @@ function describeLast({ run, says }: LastRun): string {
   return `The agent says of ${sequence === undefined ? 'a bundle' : `sequence ${sequence}`}: ${state}${why === '' ? '.' : why}`;
 }
 
-function describeRun({ state, sequence, code }: ReceiptRun): string {
-  const which = sequence === undefined ? 'A bundle' : `Sequence ${sequence}`;
+function describeRun(run: ReceiptRun): string {
+  const { state, code, rolledBackFrom } = run;
+  const which = whatRan(run);
+  if (state === 'committed' && rolledBackFrom !== undefined)
+    return `${which} is installed and runs. Release ${rolledBackFrom}, which it ran before, is held.`;
   if (state === 'committed') return `${which} is installed and runs.`;
   if (state === 'pending') return `${which} is installed and will run from the next start on.`;
   if (code === undefined) return `${which}: ${state}.`;
   return `${which}: ${state} (${code}). ${catalogueText(code)}`;
+}
+
+function whatRan({ sequence, targetGeneration }: ReceiptRun): string {
+  if (sequence !== undefined) return `Sequence ${sequence}`;
+  return targetGeneration === undefined ? 'A bundle' : `Generation ${targetGeneration}`;
 }
 
 function catalogueText(code: string): string {

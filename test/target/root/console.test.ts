@@ -46,6 +46,17 @@ for (const [what, visit, said] of [
     'Sequence 5: superseded.',
   ],
   [
+    'a person’s rollback',
+    {
+      place: place('own'),
+      last: {
+        run: ran({ state: 'committed', sequence: undefined, targetGeneration: 1, rolledBackFrom: 3 }),
+        says: 'root',
+      },
+    },
+    'Generation 1 is installed and runs. Release 3, which it ran before, is held. You may remove the medium.',
+  ],
+  [
     'a code',
     {
       place: place('folder'),

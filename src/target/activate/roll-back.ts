@@ -101,6 +101,9 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
   if (installs && running !== undefined && running === transaction.known.toplevel)
     transaction.notice('The machine still runs the system that was rolled back: restart it.');
   if (previous === undefined && ranBefore === undefined) faults.push('there was no system before');
+  // Threat: a report that says all was put back, of a machine whose next start is into the system that failed.
+  else if (installs && (previous === undefined || generation === undefined))
+    faults.push('no generation of the system before is known: profile and boot menu lead to the new one');
   return faults;
 }
 

@@ -225,7 +225,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'nix-unavailable': {
     exit: exitCodes.nixUnavailable,
     what: 'Nix does not answer.',
-    next: 'Check `systemctl status nix-daemon`; the bundle stays where it is and is tried again.',
+    next: 'Check `systemctl status nix-daemon`, and with `nixmaker doctor` (as root) whether it answers the agent too; the bundle stays where it is and is tried again.',
   },
   'no-space': {
     exit: later,
@@ -266,6 +266,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: later,
     what: 'What this machine remembers of the bundles it has taken is lost or older than its own journal, so an old bundle could pass for new.',
     next: 'Find out why (a failing disk, a restored backup), then run `nixmaker floor adopt` at the machine; the bundle is taken after that.',
+  },
+  'state-unreadable': {
+    exit: later,
+    what: 'What nixmaker remembers on this machine can’t be read by the agent. That is no fault of the bundle.',
+    next: 'Run `nixmaker doctor` as root: it asks with the agent’s rights, and says what to do. The bundle is tried again by itself.',
   },
   'held-lost': {
     exit: later,

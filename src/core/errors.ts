@@ -75,6 +75,7 @@ export type DeferCode =
   | 'not-approved'
   | 'floor-lost'
   | 'held-lost'
+  | 'state-unreadable'
   | 'unconfirmed'
   | 'not-restarted';
 

@@ -9,6 +9,7 @@ import type { Receipt } from '../core/run/receipt.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 import { readJournal } from './journal.ts';
+import { readOwn } from './own.ts';
 import { parseStored } from './stored.ts';
 
 const receiptsFolder = (stateDirectory: string) => join(stateDirectory, 'receipts');
@@ -27,7 +28,7 @@ const receiptParser = z.looseObject({ state: z.enum(states) });
 /** A run’s receipt; undefined while it has none. @throws NixmakerError `state-corrupt` where it is damaged */
 export async function readReceipt(stateDirectory: string, id: string): Promise<Receipt | undefined> {
   const path = receiptFile(stateDirectory, id);
-  const text = await readIfThere(path);
+  const text = await readOwn(path);
   return text === undefined ? undefined : (parseStored(text, path, receiptParser) as unknown as Receipt);
 }
 

@@ -16,6 +16,7 @@ import { readUnverified } from '../../state/unverified.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
 import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
+import { checkAgentRights } from './agent-rights.ts';
 import { checkBoot, checkSystem } from './boot.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
 import { findKeyDifferences } from './nix-keys.ts';
@@ -76,6 +77,7 @@ const checks: Readonly<Record<string, Check>> = {
       'The agent verifies before it asks, so it may have been taken over. Look at what came before that time; bring a new system, or restart nixmaker.service.',
     );
   },
+  agent: checkAgentRights,
   inbox: checkInbox,
   room: checkRoomLeft,
   boot: checkBoot,

@@ -63,6 +63,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/state/journal.ts',
     'src/state/lock.ts',
     'src/state/outbox.ts',
+    'src/state/own.ts',
+    'src/target/inspect/agent-rights.ts',
     'src/state/progress.ts',
     'src/state/receipts.ts',
     'src/state/two-copies.ts',
@@ -153,6 +155,7 @@ const theirs = /settings\.inbox\b|\bagentDirectory\b|\brequestsDirectory\b/;
 
 /** Where they are named, and what is done with them there. */
 const named: Readonly<Record<string, string>> = {
+  'src/target/inspect/agent-rights.ts': 'withForeign; the rest is asked with the agent’s rights',
   'src/target/inspect/doctor.ts': 'withForeign',
   'src/target/inspect/status.ts': 'listInbox',
   'src/target/machine/age-key.ts': 'readForeign, withForeign',

@@ -2,10 +2,11 @@
  * What the agent may do, asked with the agent’s own rights: what root can read, and whom the Nix daemon answers as root, says nothing of
  * it. Reads only.
  */
-import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifMissing } from '../../core/errno.ts';
 import { messageOf } from '../../core/errors.ts';
+import { withForeign } from '../../files/foreign.ts';
+import { namesIn } from '../../files/read.ts';
 import { nixSetting, pingStore } from '../../nix/settings.ts';
 import type { Machine } from '../machine/machine.ts';
 import { bad, type Found, look, ok } from './found.ts';
@@ -30,7 +31,9 @@ const mostNamed = 3;
 export async function checkAgentRights(machine: Asked): Promise<Found> {
   if (machine.role === 'direct') return ok('the agent is whoever runs it (`activation` is `direct`)');
   if (machine.role === 'agent') return ok('asked with the rights of the user who runs this, not as root');
-  const owner = await stat(machine.agentDirectory).catch(ifMissing(undefined));
+  const owner = await withForeign(machine.agentDirectory, (folder) => folder.handle.stat()).catch(
+    ifMissing(undefined),
+  );
   if (owner === undefined)
     return look(
       `${machine.agentDirectory} is not there: the agent was never started`,
@@ -53,7 +56,7 @@ export async function checkAgentRights(machine: Asked): Promise<Found> {
 
 async function askFiles(machine: Asked, as: readonly string[]): Promise<string[]> {
   const { settings, floorDirectory } = machine;
-  const names = await readdir(floorDirectory).catch(ifMissing<string[]>([]));
+  const names = await namesIn(floorDirectory);
   const files = names
     .filter((n) => !n.endsWith('.secret') && n !== 'lock')
     .map((n) => join(floorDirectory, n));

@@ -128,7 +128,7 @@ test('each file by which root can open something by its name is known, with whos
 });
 
 /** Of node:fs: what neither opens a file nor follows the last name of a path; what is watched is the open folder. */
-const harmless = /^(lstat|mkdir|rename|unlink|rmdir|readdir|opendir|watch|FSWatcher)$/;
+const harmless = /^(lstat|lutimes|mkdir|rename|unlink|rmdir|readdir|opendir|watch|FSWatcher)$/;
 const looks = /^(lstat|stat|statfs|access|constants)$/;
 
 function usedOf(text: string): string[] {

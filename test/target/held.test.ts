@@ -51,7 +51,9 @@ test('an operator’s rollback holds: what was left is not taken again until som
   assert.match(report, /^REFUSED\n.*^Code: +release-held$/ms);
   assert.match(report, /^Next: .*nixmaker release/m);
   assert.equal(await target.currentSystem(), old.toplevel, 'the word of a person counts');
-  assert.equal((await take(target, 'switch', three as string)).code, 'release-held');
+  const again = await take(target, 'switch', three as string);
+  assert.deepEqual([again.state, again.code, again.exit], ['refused', 'release-held', 77]);
+  assert.match(again.detail ?? '', /^release 3 is held since \S+Z \(rolled back from it\)$/);
 
   const status = await target.verb('status');
   assert.match(status.stdout, /^Sequence: +3$/m);
@@ -120,6 +122,7 @@ test('where both copies of the list are damaged nothing is taken until it is wri
   await writeFile(join(target.stateDirectory, 'held.b'), 'no list');
   const waits = await take(target, 'switch', four as string);
   assert.deepEqual([waits.state, waits.code, waits.exit], ['deferred', 'held-lost', 75]);
+  assert.equal(waits.detail, 'both copies of the list of held releases are damaged');
   assert.match(
     (await target.verb('status')).stdout,
     /^Held: +not known: both copies .* `nixmaker release --all`/ms,

@@ -2,7 +2,7 @@
 import { findStartChanges } from '../../activation/inspect.ts';
 import type { HeldRelease } from '../../core/policy/held.ts';
 import type { Settings } from '../../core/policy/settings.ts';
-import { type Totals, totalsOf } from '../../core/run/journal.ts';
+import { mergeJournals, type Totals, totalsOf } from '../../core/run/journal.ts';
 import { listInbox } from '../../media/inbox.ts';
 import { type DiskRow, listDisks } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
@@ -131,7 +131,8 @@ export async function readAllJournals(settings: Settings): Promise<JournalConten
     ),
   );
   return {
-    records: all.flatMap((j) => j.records).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)),
+    // Root’s first; where the privileges are not apart there is one.
+    records: mergeJournals(all[0]?.records ?? [], all[1]?.records ?? []),
     unreadable: all.reduce((sum, j) => sum + j.unreadable, 0),
   };
 }

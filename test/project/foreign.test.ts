@@ -53,7 +53,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/media/space.ts',
     'src/target/activate/boot-verb.ts',
     'src/target/inspect/boot.ts',
-    'src/target/inspect/doctor.ts',
+    'src/target/inspect/media-roots.ts',
     'src/target/update/in-hand.ts',
   ],
   'only that something has changed: nothing is opened, no link followed': ['src/media/watch-files.ts'],
@@ -129,7 +129,7 @@ test('each file by which root can open something by its name is known, with whos
 
 /** Of node:fs: what neither opens a file nor follows the last name of a path; what is watched is the open folder. */
 const harmless = /^(lstat|lutimes|mkdir|rename|unlink|rmdir|readdir|opendir|watch|FSWatcher)$/;
-const looks = /^(lstat|stat|statfs|access|constants)$/;
+const looks = /^(lstat|stat|statfs|access|realpath|constants)$/;
 
 function usedOf(text: string): string[] {
   const statements = [...text.matchAll(/import\s*\{([^}]*)\}\s*from\s*'node:fs(?:\/promises)?'/g)];

@@ -1,6 +1,4 @@
 /** What is wrong on this machine, or soon will be, before a bundle finds out. Reads only. */
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
@@ -19,6 +17,7 @@ import type { Machine } from '../machine/machine.ts';
 import { checkAgentRights } from './agent-rights.ts';
 import { checkBoot, checkSystem } from './boot.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
+import { checkMedia } from './media-roots.ts';
 import { findKeyDifferences } from './nix-keys.ts';
 
 export type { Diagnosis } from './found.ts';
@@ -216,17 +215,4 @@ async function checkUnits({ run, settings }: Pick<Machine, 'run' | 'settings'>):
   return down.length === 0
     ? ok(`${services.join(', ')} are active`)
     : bad(`${down.join(', ')} not active`, `systemctl status ${down.join(' ')}`);
-}
-
-async function checkMedia({ settings, policy }: Pick<Machine, 'settings' | 'policy'>): Promise<Found> {
-  const { roots } = settings.media;
-  if (roots.length === 0 && !policy.media.mount) return ok('not used');
-  const missing: string[] = [];
-  for (const root of roots) await access(root, constants.R_OK).catch(() => missing.push(root));
-  return missing.length === 0
-    ? ok(roots.length === 0 ? 'mounted by nixmaker' : `below ${roots.join(', ')}`)
-    : look(
-        `${missing.join(', ')} can’t be read yet`,
-        'It appears with the first medium; else see its permissions.',
-      );
 }

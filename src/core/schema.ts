@@ -31,7 +31,7 @@ export const absolutePath = z
  * A path in a file that a person writes, as the kernel’s tables have it: `/run/media/` or `/a/../b` would match no mount, and nothing would
  * say so.
  */
-export const configuredPath = absolutePath.transform((path) => {
+export const configuredPath = absolutePath.overwrite((path) => {
   const names: string[] = [];
   for (const name of path.split('/'))
     if (name === '..') names.pop();

@@ -20,6 +20,7 @@ import { defineDoctor } from './target/doctor.ts';
 import { defineEvents } from './target/events.ts';
 import { defineFloor } from './target/floor.ts';
 import { defineHistory } from './target/history.ts';
+import { defineHold, defineRelease } from './target/hold.ts';
 import { defineHostKey } from './target/host-key.ts';
 import { defineMetrics } from './target/metrics.ts';
 import { defineOperations } from './target/operations.ts';
@@ -60,6 +61,8 @@ const targetVerbs = [
   defineMetrics,
   defineExplain,
   defineRollback,
+  defineHold,
+  defineRelease,
   defineConfirm,
   defineCheckPolicy,
   defineFloor,

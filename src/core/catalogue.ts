@@ -176,6 +176,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'This very bundle was tried before and could not be activated.',
     next: 'Bring a corrected bundle with a higher sequence.',
   },
+  'release-held': {
+    exit: no,
+    what: 'The bundle is of a release that is held on this machine: a person has gone back from it, or named it as bad.',
+    next: 'Bring a bundle with a higher sequence. To have this one taken after all, run `nixmaker release SEQUENCE` at the machine and bring it again.',
+  },
   'cut-off-before': {
     exit: no,
     what: 'The agent was cut off again and again while it was at work on this file (it crashed, was killed, or ran out of memory), so the file is set aside.',
@@ -225,7 +230,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'nix-unavailable': {
     exit: exitCodes.nixUnavailable,
     what: 'Nix does not answer.',
-    next: 'Check `systemctl status nix-daemon`; the bundle stays where it is and is tried again.',
+    next: 'Check `systemctl status nix-daemon`, and with `nixmaker doctor` (as root) whether it answers the agent too; the bundle stays where it is and is tried again.',
   },
   'no-space': {
     exit: later,
@@ -266,6 +271,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: later,
     what: 'What this machine remembers of the bundles it has taken is lost or older than its own journal, so an old bundle could pass for new.',
     next: 'Find out why (a failing disk, a restored backup), then run `nixmaker floor adopt` at the machine; the bundle is taken after that.',
+  },
+  'state-unreadable': {
+    exit: later,
+    what: 'What nixmaker remembers on this machine can’t be read by the agent. That is no fault of the bundle.',
+    next: 'Run `nixmaker doctor` as root: it asks with the agent’s rights, and says what to do. The bundle is tried again by itself.',
+  },
+  'held-lost': {
+    exit: later,
+    what: 'Which releases are held on this machine is not known: both copies of the list are damaged. Until it is, no bundle is taken.',
+    next: 'Run `nixmaker release --all` as root: it writes the list anew, without any. Then hold again what is to be held (`nixmaker hold SEQUENCE`); `nixmaker history` has what was rolled back from.',
   },
   unconfirmed: {
     exit: later,

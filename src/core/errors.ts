@@ -55,6 +55,7 @@ export type PolicyCode =
   | 'role-missing'
   | 'over-limit'
   | 'failed-before'
+  | 'release-held'
   | 'cut-off-before'
   | 'operation-forbidden'
   | 'missing-input'
@@ -76,6 +77,8 @@ export type DeferCode =
   | 'outside-window'
   | 'not-approved'
   | 'floor-lost'
+  | 'held-lost'
+  | 'state-unreadable'
   | 'unconfirmed'
   | 'not-restarted';
 

@@ -27,6 +27,18 @@ export const absolutePath = z
   .max(4096)
   .regex(/^\/[^\0]*$/, 'is not an absolute path');
 
+/**
+ * A path in a file that a person writes, as the kernel’s tables have it: `/run/media/` or `/a/../b` would match no mount, and nothing would
+ * say so.
+ */
+export const configuredPath = absolutePath.overwrite((path) => {
+  const names: string[] = [];
+  for (const name of path.split('/'))
+    if (name === '..') names.pop();
+    else if (name !== '' && name !== '.') names.push(name);
+  return `/${names.join('/')}`;
+});
+
 export const sequence = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 
 export const operations = ['switch', 'boot', 'test', 'dry-activate'] as const;

@@ -39,7 +39,9 @@ export async function archive(
       const name = await moveTo(candidate, { source: source.path, target: target.path });
       // Whoever waits for the name finds all of it.
       await writeBeside(join(target.path, `${name}.txt`), (out) => out.writeFile(report));
-      const removed = await retainNewest(target.path, { keep, companions: classicCompanions });
+      const removed = await retainNewest(target.path, {
+        ...{ newest: name, keep, companions: classicCompanions },
+      });
       return {
         bundle: join(inbox, folder, name),
         report: join(inbox, folder, `${name}.txt`),

@@ -1,5 +1,5 @@
 /** Old bundles in the inbox’s folders give way to new ones: a disk that fills up with what was taken takes nothing more. */
-import { lstat, readdir, rmdir, unlink } from 'node:fs/promises';
+import { lstat, lutimes, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifMissing, insteadOf } from '../core/errno.ts';
 import { openForeignIn } from '../files/foreign.ts';
@@ -8,26 +8,47 @@ import { openForeignIn } from '../files/foreign.ts';
  * Removes all but the newest archived bundles, and the reports beside them. What has no report was put there by somebody
  * else, and stays. Only files of known names are unlinked, never a tree: others may write here, and could put a link in
  * the place of a folder in the meantime.
+ * Which are the newest, no clock is asked for: a machine that came up in 1970 would delete what it has just taken. The one that comes
+ * last gets a time after all others, and so they stay in the order in which they came.
  * @param folder opened by the caller, so that it is what it was
+ * @param newest the one that has just been archived
  * @param companions the files that a folder of a classic pair holds beside its tarball
  * @returns the names of the bundles that were removed
  */
 export async function retainNewest(
   folder: string,
-  { keep, companions }: { readonly keep: number; readonly companions: readonly string[] },
+  {
+    newest,
+    keep,
+    companions,
+  }: { readonly newest: string; readonly keep: number; readonly companions: readonly string[] },
 ): Promise<string[]> {
   const names = new Set(await readdir(folder));
   const archived: { name: string; at: number }[] = [];
   for (const name of names) {
-    if (!names.has(`${name}.txt`)) continue;
+    if (name === newest || !names.has(`${name}.txt`)) continue;
     archived.push({ name, at: (await lstat(join(folder, `${name}.txt`))).mtimeMs });
   }
-  const old = archived.toSorted((a, b) => b.at - a.at).slice(keep);
+  await putLast(join(folder, `${newest}.txt`), Math.max(0, ...archived.map(({ at }) => at)));
+  const old = archived.toSorted((a, b) => b.at - a.at).slice(Math.max(0, keep - 1));
   for (const { name } of old) {
     await removeBundle({ folder, name, companions });
     await unlink(join(folder, `${name}.txt`)).catch(ifMissing(undefined));
   }
   return old.map(({ name }) => name);
+}
+
+/** Later times than some file systems know. */
+const endOfTime = Date.parse('2400-01-01T00:00:00Z');
+
+/** @param latest of the others, in milliseconds */
+async function putLast(report: string, latest: number): Promise<void> {
+  const { atime, mtimeMs } = await lstat(report);
+  if (mtimeMs > latest || latest >= endOfTime) return;
+  // A folder on a file system that keeps no such times: the next is put last again.
+  await lutimes(report, atime, new Date(Math.floor(latest) + 1)).catch(
+    insteadOf(['EPERM', 'ENOSYS'], undefined),
+  );
 }
 
 interface OldBundle {

@@ -37,7 +37,7 @@ export interface ProfileTarget {
   readonly toplevel: StorePath | undefined;
 }
 
-/** Where the profile points: `system` → `system-42-link` → the system. Empty on a machine without one yet. */
+/** Where the profile points: `system` → `system-42-link` → the system. A plain link into the store has no generation. Empty on a machine without one yet. */
 export async function readProfile(profile: string): Promise<ProfileTarget> {
   const link = await readLink(profile);
   if (link === undefined) return { generation: undefined, toplevel: undefined };
@@ -45,7 +45,7 @@ export async function readProfile(profile: string): Promise<ProfileTarget> {
   const absolute = link.startsWith('/') ? link : `${profile.slice(0, profile.lastIndexOf('/'))}/${link}`;
   return {
     generation: generation === undefined ? undefined : Number(generation),
-    toplevel: parseStorePath((await readLink(absolute)) ?? ''),
+    toplevel: parseStorePath(absolute) ?? parseStorePath((await readLink(absolute)) ?? ''),
   };
 }
 

@@ -34,6 +34,8 @@ export interface PageHost {
   readonly release: number | undefined;
   /** The newest sequence it has taken. */
   readonly floor: number | undefined;
+  /** Releases that a person at the machine does not want taken (again). */
+  readonly held: readonly number[];
   readonly versions: {
     readonly nixos?: string | undefined;
     readonly nixmaker?: string | undefined;
@@ -107,9 +109,14 @@ function ofClaims({ agentSays }: PageHost): Reason[] {
   return [['unwell', `Its agent says: ${bad.state}${bad.code === undefined ? '' : ` (${bad.code})`}.`]];
 }
 
-function ofSystem({ failedUnits = [], restartNeeded, release, floor, runs }: PageHost): Reason[] {
+function ofSystem({ failedUnits = [], restartNeeded, release, floor, held, runs }: PageHost): Reason[] {
   const reasons: Reason[] = [];
   if (failedUnits.length > 0) reasons.push(['unwell', 'Units have failed.']);
+  if (held.length > 0)
+    reasons.push([
+      'unwell',
+      `A person at the machine holds ${held.join(', ')}: not taken, until something newer comes.`,
+    ]);
   if (restartNeeded || runs.length === 0) return reasons;
   if (release === undefined)
     reasons.push(['unknown', 'What it runs is no release that its receipts tell of.']);

@@ -156,11 +156,13 @@ function nextStick(hosts: readonly PageHost[]): string {
 }
 
 /** What is not known to be there has to be carried. */
-const isBehind = ({ available, floor }: PageHost): boolean =>
-  available !== undefined && available.sequence > (floor ?? 0);
+const isBehind = ({ available, floor, held }: PageHost): boolean =>
+  available !== undefined && available.sequence > (floor ?? 0) && !held.includes(available.sequence);
 
 function wish(host: PageHost): string | undefined {
-  const { available, floor, heard } = host;
+  const { available, floor, heard, held } = host;
+  if (available !== undefined && held.includes(available.sequence))
+    return `holds ${text(available.sequence)}, which is the newest here: build a newer one, or free it at the machine`;
   if (isBehind(host)) {
     const has = floor !== undefined ? `has ${text(floor)}` : heard ? 'has none' : 'what it has is not known';
     return `${has}, gets ${text(available?.sequence)}`;

@@ -19,6 +19,7 @@ import { isWrongKind, openForeignFile } from '../files/foreign.ts';
 import { linesOf } from '../files/lines.ts';
 import { writeWhole } from '../files/write.ts';
 import { readChecksummed, withChecksum } from './checksummed.ts';
+import { asOurFault } from './own.ts';
 
 export { type Earlier, failedDigests, type JournalRecord, lastOfEach } from '../core/run/journal.ts';
 
@@ -38,7 +39,9 @@ export async function appendJournal(stateDirectory: string, entry: JournalRecord
   await makeFolder(dirname(path));
   const file = await open(path, 'a+', 0o644);
   try {
-    const { size } = await file.stat();
+    const { size, mode } = await file.stat();
+    // Written by a command of root’s under a strict umask, before there was none: the agent could not read it.
+    if ((mode & 0o777) !== 0o644) await file.chmod(0o644);
     const last = size > 0 ? await file.read(Buffer.alloc(1), 0, 1, size - 1) : undefined;
     // After a torn line ours must begin on a new one, or both would be lost.
     const begin = last !== undefined && last.buffer[0] !== 0x0a ? '\n' : '';
@@ -92,7 +95,7 @@ async function* journalLines(
   stateDirectory: string,
   newest = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<Line> {
-  const file = await openForeignFile(stateDirectory, fileName);
+  const file = await openForeignFile(stateDirectory, fileName).catch(asOurFault);
   if (file === undefined) return;
   try {
     const { size } = await file.stat();

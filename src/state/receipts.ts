@@ -9,6 +9,7 @@ import type { Receipt } from '../core/run/receipt.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 import { readJournal } from './journal.ts';
+import { readOwn } from './own.ts';
 import { parseStored } from './stored.ts';
 
 const receiptsFolder = (stateDirectory: string) => join(stateDirectory, 'receipts');
@@ -27,7 +28,7 @@ const receiptParser = z.looseObject({ state: z.enum(states) });
 /** A run’s receipt; undefined while it has none. @throws NixmakerError `state-corrupt` where it is damaged */
 export async function readReceipt(stateDirectory: string, id: string): Promise<Receipt | undefined> {
   const path = receiptFile(stateDirectory, id);
-  const text = await readIfThere(path);
+  const text = await readOwn(path);
   return text === undefined ? undefined : (parseStored(text, path, receiptParser) as unknown as Receipt);
 }
 
@@ -50,13 +51,15 @@ export async function pruneReceipts(stateDirectory: string): Promise<void> {
   const names = (await namesIn(folder)).filter((name) => name.endsWith('.json'));
   if (names.length <= limits.receipts) return;
   const { records } = await readJournal(stateDirectory);
+  const now = Date.now();
   const known = new Set(records.map((r) => `${r.transaction}.json`));
   const others: { readonly path: string; readonly time: number }[] = [];
   for (const name of names) {
     if (known.has(name)) continue;
     const path = join(folder, name);
     const time = await lstat(path).then((s) => s.mtimeMs, ifMissing(0));
-    others.push({ path, time });
+    // What is of the future was written before the clock was set back.
+    others.push({ path, time: time > now ? 0 : time });
   }
   others.sort((a, b) => b.time - a.time);
   for (const { path } of others.slice(fewest)) await rm(path, { force: true });

@@ -4,9 +4,9 @@
  */
 import { join } from 'node:path';
 import type * as z from 'zod';
-import { readIfThere } from '../files/read.ts';
 import { readChecksummed, withChecksum } from './checksummed.ts';
 import { writeDurably } from './durable.ts';
+import { readOwn } from './own.ts';
 
 export interface Copies<T> {
   readonly readable: readonly T[];
@@ -24,7 +24,7 @@ export function readChecked<T>(text: string, parser: z.ZodType<T>): T | undefine
 const copiesOf = (folder: string, name: string) => ['a', 'b'].map((copy) => join(folder, `${name}.${copy}`));
 
 export async function readCopies<T>(folder: string, name: string, parser: z.ZodType<T>): Promise<Copies<T>> {
-  const texts = await Promise.all(copiesOf(folder, name).map(readIfThere));
+  const texts = await Promise.all(copiesOf(folder, name).map(readOwn));
   const there = texts.filter((text) => text !== undefined);
   const readable = there.map((text) => readChecked(text, parser)).filter((value) => value !== undefined);
   return { readable, damaged: there.length - readable.length };

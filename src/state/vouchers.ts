@@ -5,8 +5,9 @@ import * as z from 'zod';
 import { catalogue } from '../core/catalogue.ts';
 import type { ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import { namesIn, readIfThere } from '../files/read.ts';
+import { namesIn } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
+import { readOwn } from './own.ts';
 import { parseStored } from './stored.ts';
 
 /** Signatures in the form of `nix.sig`, or why root does not vouch. */
@@ -50,7 +51,7 @@ export async function readVoucher(
 ): Promise<Voucher | undefined> {
   const folder = folderOf(activationDirectory);
   const path = join(folder, `${transaction}.json`);
-  const text = await readIfThere(path);
+  const text = await readOwn(path);
   if (text === undefined) return undefined;
   const { refusal } = parseStored(text, path, answer);
   if (refusal === undefined) return { signatures: await readFile(signatureFile(folder, transaction)) };

@@ -1,7 +1,7 @@
 /** What somebody sees who waits for a report. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, watch } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { archive } from '../../src/media/archive.ts';
@@ -40,4 +40,22 @@ test('a report that is there is whole, whenever one looks', async (t) => {
     (await readdir(done)).sort(),
     ['197', '198', '199'].flatMap((n) => [`${n}.tar`, `${n}.tar.txt`]),
   );
+});
+
+test('with the clock set back the newest is still the newest: what was just archived stays', async (t) => {
+  const inbox = await temporaryFolder(t);
+  const keep = async (name: string) => {
+    await writeFile(join(inbox, `${name}.tar`), '');
+    await archive({ path: join(inbox, `${name}.tar`), format: 'bundle' } as Parameters<typeof archive>[0], {
+      ...{ inbox, folder: 'done', report: name, keep: 2 },
+    });
+    return (await readdir(join(inbox, 'done'))).filter((n) => !n.endsWith('.txt')).sort();
+  };
+  await keep('1');
+  // Of a time when the clock was a century ahead.
+  const ahead = new Date('2126-01-01T00:00:00Z');
+  await utimes(join(inbox, 'done', '1.tar.txt'), ahead, ahead);
+  assert.deepEqual(await keep('2'), ['1.tar', '2.tar']);
+  assert.deepEqual(await keep('3'), ['2.tar', '3.tar']);
+  assert.deepEqual(await keep('4'), ['3.tar', '4.tar']);
 });

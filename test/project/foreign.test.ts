@@ -53,7 +53,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/media/space.ts',
     'src/target/activate/boot-verb.ts',
     'src/target/inspect/boot.ts',
-    'src/target/inspect/doctor.ts',
+    'src/target/inspect/media-roots.ts',
     'src/target/update/in-hand.ts',
   ],
   'only that something has changed: nothing is opened, no link followed': ['src/media/watch-files.ts'],
@@ -63,6 +63,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/state/journal.ts',
     'src/state/lock.ts',
     'src/state/outbox.ts',
+    'src/state/own.ts',
+    'src/target/inspect/agent-rights.ts',
     'src/state/progress.ts',
     'src/state/receipts.ts',
     'src/state/two-copies.ts',
@@ -126,8 +128,8 @@ test('each file by which root can open something by its name is known, with whos
 });
 
 /** Of node:fs: what neither opens a file nor follows the last name of a path; what is watched is the open folder. */
-const harmless = /^(lstat|mkdir|rename|unlink|rmdir|readdir|opendir|watch|FSWatcher)$/;
-const looks = /^(lstat|stat|statfs|access|constants)$/;
+const harmless = /^(lstat|lutimes|mkdir|rename|unlink|rmdir|readdir|opendir|watch|FSWatcher)$/;
+const looks = /^(lstat|stat|statfs|access|realpath|constants)$/;
 
 function usedOf(text: string): string[] {
   const statements = [...text.matchAll(/import\s*\{([^}]*)\}\s*from\s*'node:fs(?:\/promises)?'/g)];
@@ -153,6 +155,7 @@ const theirs = /settings\.inbox\b|\bagentDirectory\b|\brequestsDirectory\b/;
 
 /** Where they are named, and what is done with them there. */
 const named: Readonly<Record<string, string>> = {
+  'src/target/inspect/agent-rights.ts': 'withForeign; the rest is asked with the agent’s rights',
   'src/target/inspect/doctor.ts': 'withForeign',
   'src/target/inspect/status.ts': 'listInbox',
   'src/target/machine/age-key.ts': 'readForeign, withForeign',

@@ -44,6 +44,7 @@ const handsOn: Readonly<Record<string, string>> = {
     'state/unverified.ts readUnverified',
     'bundle/pool.ts openPool',
     'state/outbox.ts readFromOutbox',
+    'state/own.ts readOwn',
   ]),
   ...because(
     'hands them to `readRelease` and `parseConfig`, `openEnvelope` and `parseTrustedKey`, which are met',

@@ -22,6 +22,7 @@ const left: Readonly<Record<string, readonly string[]>> = {
   'the next line': ['state/journal'],
   'a journal written anew': ['large/journal'],
   'the floor': ['state/floor.a', 'state/floor.b'],
+  'which releases are held': ['state/held.a', 'state/held.b'],
   'the signed time': ['state/floor.a', 'state/floor.b'],
   'a keyring': ['state/keyring.a', 'state/keyring.b'],
   'a receipt': ['state/receipts/0123456789ab.json'],

@@ -11,6 +11,7 @@ import { makeKeyFiles } from '../../src/desk/keys/key-files.ts';
 import { deliver } from '../../src/media/deliver.ts';
 import { writeDurably } from '../../src/state/durable.ts';
 import { raiseFloor, setSignedTime } from '../../src/state/floor.ts';
+import { writeHeldFile } from '../../src/state/held.ts';
 import { writeCutOffs } from '../../src/state/in-hand.ts';
 import { appendJournal, compactJournal } from '../../src/state/journal.ts';
 import { storeKeyring } from '../../src/state/keyring.ts';
@@ -66,6 +67,7 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
   'the next line': () => appendJournal(state, record({ state: 'healthy' })),
   'a journal written anew': () => compactJournal(at('large')),
   'the floor': () => raiseFloor(state, floor),
+  'which releases are held': () => writeHeldFile(state, { number: 1, releases: [] }),
   'the signed time': () => setSignedTime(state, floor, '2026-11-22T12:00:00Z'),
   'a keyring': () => storeKeyring(state, 'keys'),
   'a receipt': () => saveReceipt(state, receipt),

@@ -54,7 +54,8 @@ const stands = async () => [await target.currentSystem(), await target.profile()
 /** A machine that runs system one and has never heard of another. */
 async function forget(): Promise<void> {
   for (const name of await readdir(stateDirectory))
-    if (/^(journal|floor\.|receipts)/.test(name)) await rm(join(stateDirectory, name), { recursive: true });
+    if (/^(journal|floor\.|held\.|receipts)/.test(name))
+      await rm(join(stateDirectory, name), { recursive: true });
 }
 
 before(async () => {

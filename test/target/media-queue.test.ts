@@ -48,3 +48,35 @@ test('a copy in progress is looked at again after a while, and no more once it i
   assert.equal(await queue.next(), undefined);
   assert.equal(queue.due(), undefined);
 });
+
+test('a medium that nixmaker has mounted gets its last word, once, also where it has nothing for this machine', async (t) => {
+  const folder = await temporaryFolder(t);
+  const stick = join(folder, 'own', 'sdb1');
+  const foreign = join(folder, 'others', 'STICK');
+  for (const path of [stick, foreign]) await mkdir(path, { recursive: true });
+  const target = (path: string, device: string) => ({
+    target: path,
+    source: 'x',
+    fstype: 'vfat',
+    'maj:min': device,
+  });
+  const table = { filesystems: [target(stick, '0:99'), target(foreign, '0:98')] };
+  const machine = {
+    settings: settingsParser.parse({
+      media: { roots: [join(folder, 'others')], directory: join(folder, 'own') },
+    }),
+    policy: { ...policy, media: { ...policy.media, mount: true } },
+    clock: { monotonic: () => 0, sleep: () => new Promise(() => undefined) },
+    emit: () => undefined,
+    run: async () => ({ exitCode: 0, stdout: JSON.stringify(table), stderrTail: [] }),
+  } as unknown as Machine;
+  const queue = new MediaQueue(machine, {
+    looking: (_candidate, work) => work(),
+    whySetAside: async () => undefined,
+  });
+  assert.equal(await queue.next(), undefined);
+  const told = queue.finished().map(({ place, findings, without }) => [place.root, findings.length, without]);
+  assert.deepEqual(told, [[stick, 0, 'nothing']], 'nobody was told anything of the other');
+  assert.equal(await queue.next(), undefined);
+  assert.deepEqual(queue.finished(), [], 'once');
+});

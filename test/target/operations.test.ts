@@ -109,7 +109,24 @@ test('an operator goes back: to the generation before, or to one by number; the 
   const none = await target.verb('rollback');
   assert.equal(none.code, 64);
   assert.match(none.stderr, /there are 1, 2\n.*\(no-such-generation\)/s);
-  assert.match((await target.verb('history')).stdout, /committed .*generation 1$/m);
+  assert.match(
+    (await target.verb('history')).stdout,
+    /committed .*generation 1, rolled back from release 6$/m,
+  );
+});
+
+test('standard input that there is no room for is refused with its code, and nothing of it stays', async () => {
+  const target = await targets.fresh();
+  const work = join(target.stateDirectory, 'work');
+  const mounted = await target.run(['sh', '-euc', `mkdir -p ${work}; mount -t tmpfs -o size=4k t ${work}`]);
+  assert.equal(mounted.code, 0, mounted.stderr);
+  const input = await readFile(await targets.release('stdin'));
+  const full = await target.verb('switch', ['--tarball', '-'], { input });
+  assert.deepEqual([full.code, full.stdout], [75, ''], full.stderr);
+  assert.match(full.stderr, /standard input can’t be kept in .*work: ENOSPC.*\(no-space\)/s);
+  assert.doesNotMatch(full.stderr, /^ +at /m, 'no stack trace');
+  assert.equal((await target.run(['umount', work])).code, 0);
+  assert.equal((await target.verb('switch', ['--tarball', '-'], { input })).code, 0);
 });
 
 test('standard input that is a file works as well', async () => {

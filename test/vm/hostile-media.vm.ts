@@ -57,7 +57,7 @@ async function prepareHostile(bundle: string): Promise<void> {
 
 /** What names a medium that can’t be used, or a file on it. */
 const naming = ['not-mounted', 'medium-unreadable', 'medium-silent', 'passed-over', 'receipts-wait'];
-const routine = ['medium-mounted', 'medium-done', 'receipts-written'];
+const routine = ['medium-mounted', 'medium-done', 'receipts-written', 'medium-without-receipt'];
 
 /** What was said of each partition since the machine was started. */
 async function said(): Promise<Map<string, string[]>> {

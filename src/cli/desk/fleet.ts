@@ -96,6 +96,7 @@ const toJson = ({ known, page, condition, reasons }: Shown) => ({
   reasons,
   release: page.release,
   floor: page.floor,
+  held: page.held,
   collected: known.collected,
   receipts: known.receipts,
   unreadable: known.unreadable,

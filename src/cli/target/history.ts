@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
+import type { JournalRecord } from '../../core/run/journal.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface HistoryOptions {
@@ -17,6 +18,12 @@ export function defineHistory(program: Command): void {
     .action((options: HistoryOptions) => runVerb(() => history(options), options));
 }
 
+/** Of a rollback that came to its end. */
+const leftText = ({ state, rolledBackFrom }: JournalRecord): string =>
+  typeof rolledBackFrom === 'number' && (state === 'committed' || state === 'pending')
+    ? `, rolled back from release ${rolledBackFrom}`
+    : '';
+
 async function history({ settings: file, json }: HistoryOptions): Promise<number> {
   const { openSettings } = await import('../../target/machine/machine.ts');
   const { readHistory } = await import('../../target/inspect/status.ts');
@@ -31,7 +38,7 @@ async function history({ settings: file, json }: HistoryOptions): Promise<number
     r.sequence,
     r.state,
     r.code,
-    r.source,
+    `${r.source}${leftText(r)}`,
   ]);
   if (rows.length === 0) printToStderr(lines`No bundle has come yet.\n`);
   else print(table(['WHEN (UTC)', 'SEQUENCE', 'STATE', 'CODE', 'BUNDLE'], rows));

@@ -9,8 +9,17 @@ export interface Files {
   readonly policyFile?: string | undefined;
 }
 
+/**
+ * What is made from here on, by us or by what we start, has the modes that a service gives it: systemd’s umask. Threat: one command from a
+ * root shell under `umask 077`, and the agent can’t read root’s journal any more. What is secret has a mode of its own.
+ */
+function withServiceUmask(): void {
+  process.umask(0o022);
+}
+
 /** @throws NixmakerError of the configuration kind (exit 78) */
 export async function openMachineHere(files: Files, emit: EventSink): Promise<Machine> {
+  withServiceUmask();
   const { openMachine, openSettings } = await import('../../target/machine/machine.ts');
   const settings = await openSettings(files.settingsFile);
   return openMachine({ files, settings, role: roleOf(settings, process.getuid?.() ?? 0), emit });

@@ -85,6 +85,7 @@ async function statusText(found: Status): Promise<Lines> {
         ? (found.floor?.sequence ?? 'none taken yet')
         : `lost: ${found.floorLost}. Nothing is taken; see \`nixmaker floor adopt --help\``,
     ],
+    ['Held', heldText(found)],
     [
       'Keyring',
       found.keyring === undefined
@@ -103,6 +104,18 @@ async function statusText(found: Status): Promise<Lines> {
   // The long ones last: they would push the others off the screen.
   const disks = found.disks.map((d) => [bytes(d.freeBytes), bytes(d.totalBytes), d.fileSystem, d.mounted]);
   return joined([wrapped(text), lines`\n`, table(['FREE', 'OF', 'DISK', 'ON'], disks)]);
+}
+
+/** With the way out. */
+function heldText({ held, heldLost }: Status): string | undefined {
+  if (heldLost !== undefined)
+    return `not known: ${heldLost}. Nothing is taken; \`nixmaker release --all\` writes it anew`;
+  if (held.length === 0) return undefined;
+  const each = held.map(({ sequence, since, because }) => {
+    const time = since.slice(0, 16).replace('T', ' ');
+    return `release ${sequence} (${because}), since ${time} UTC; \`nixmaker release ${sequence}\` frees it`;
+  });
+  return each.join('; ');
 }
 
 function progressText({ progress }: Status, bytes: (count: number) => string): string | undefined {

@@ -3,6 +3,7 @@
 import type { DeferCode, PolicyCode } from '../errors.ts';
 import type { Manifest } from '../release/manifest.ts';
 import type { Operation } from '../schema.ts';
+import { type HeldRelease, heldText } from './held.ts';
 import { findInsufficient } from './keyring.ts';
 import type { Policy } from './policy.ts';
 import { isOpen, nextOpening } from './window.ts';
@@ -41,6 +42,10 @@ export interface Facts {
   readonly pending: PendingSystem | undefined;
   /** Digests of manifests whose activation failed here. */
   readonly failedDigests: ReadonlySet<string>;
+  /** Releases that a person holds. */
+  readonly held?: readonly HeldRelease[];
+  /** Why nobody knows which are held. */
+  readonly heldDoubt?: string | undefined;
   readonly operation: Operation;
   /** Whether the machine runs (or will boot) the manifest's toplevel already. */
   readonly toplevelInPlace: boolean;
@@ -70,6 +75,7 @@ export const checks: readonly { readonly asks: string; readonly check: Check }[]
   { asks: 'was it signed at a time that can be, by this machine’s clock?', check: checkCreated },
   { asks: 'is it within the limits of the policy?', check: checkLimits },
   { asks: 'is it newer than what this machine has taken, and has not failed before?', check: checkFloor },
+  { asks: 'is it not held at this machine?', check: checkHeld },
   { asks: 'does it fit what is installed and waits?', check: checkPending },
   { asks: 'is the window open?', check: checkWindow },
 ];
@@ -194,6 +200,13 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
   // The same bundle again. Trying it out, or putting it back in place after a local change, is work to do.
   const changesNothing = facts.operation === 'test' || facts.operation === 'dry-activate';
   return facts.toplevelInPlace && !changesNothing ? { verdict: 'already-committed' } : undefined;
+}
+
+/** After the floor: what is in place already, or older, is told as that. */
+function checkHeld({ sequence }: Manifest, { held = [], heldDoubt }: Facts): Verdict | undefined {
+  if (heldDoubt !== undefined) return { verdict: 'defer', code: 'held-lost', detail: heldDoubt };
+  const found = held.find((h) => h.sequence === sequence);
+  return found === undefined ? undefined : refuse('release-held', heldText(found));
 }
 
 /** What is installed but not committed holds the place of a floor, until it is judged. */

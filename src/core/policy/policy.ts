@@ -1,6 +1,6 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
 import * as z from 'zod';
-import { absolutePath, hostName, machineId, operation } from '../schema.ts';
+import { configuredPath, hostName, machineId, operation } from '../schema.ts';
 import { policyLimits, rolesSchema, trustedKey, unmetRoles } from './trust.ts';
 import { windowSchema } from './window.ts';
 
@@ -78,7 +78,7 @@ const mediaSchema = z.strictObject({
   /** Only media with one of these labels; any, where the list is empty. */
   labels: z.array(z.string().min(1).max(255)).max(64).default([]),
   /** Folders that a carrier fills (rsync, Syncthing, rclone, a network mount), looked at like media. */
-  folders: z.array(absolutePath).max(64).default([]),
+  folders: z.array(configuredPath).max(64).default([]),
 });
 
 export type MediaPolicy = z.infer<typeof mediaSchema>;
@@ -97,7 +97,7 @@ const sourcesSchema = z.strictObject({
   uuids: z.array(z.string().min(1).max(255)).max(64).default([]),
   fileSystems: z.array(z.string().min(1).max(64)).max(64).default([]),
   /** Only media mounted at or below one of these. */
-  roots: z.array(absolutePath).max(64).default([]),
+  roots: z.array(configuredPath).max(64).default([]),
 });
 
 export type SourcesPolicy = z.infer<typeof sourcesSchema>;

@@ -1,36 +1,36 @@
 /** The settings file: where things are on this machine (DESIGN §5). All keys are optional. */
 import * as z from 'zod';
-import { absolutePath } from '../schema.ts';
+import { configuredPath } from '../schema.ts';
 
 export const settingsParser = z.strictObject({
-  inbox: absolutePath.default('/var/lib/nixmaker/inbox'),
-  stateDirectory: absolutePath.default('/var/lib/nixmaker/state'),
+  inbox: configuredPath.default('/var/lib/nixmaker/inbox'),
+  stateDirectory: configuredPath.default('/var/lib/nixmaker/state'),
   /** Root's own state where the privileges are apart: floor, journal and receipts of activations. */
-  activationDirectory: absolutePath.default('/var/lib/nixmaker/activation'),
-  runtimeDirectory: absolutePath.default('/run/nixmaker'),
-  policyFile: absolutePath.default('/etc/nixmaker/policy.json'),
-  profile: absolutePath.default('/nix/var/nix/profiles/system'),
+  activationDirectory: configuredPath.default('/var/lib/nixmaker/activation'),
+  runtimeDirectory: configuredPath.default('/run/nixmaker'),
+  policyFile: configuredPath.default('/etc/nixmaker/policy.json'),
+  profile: configuredPath.default('/nix/var/nix/profiles/system'),
   /** A Nix store URI. `daemon` makes nixmaker a client like any other, whoever runs it. */
   store: z.string().min(1).max(4096).default('daemon'),
-  currentSystem: absolutePath.default('/run/current-system'),
-  bootedSystem: absolutePath.default('/run/booted-system'),
+  currentSystem: configuredPath.default('/run/current-system'),
+  bootedSystem: configuredPath.default('/run/booted-system'),
   /** Programs that the agent runs after each run. */
-  hooksDirectory: absolutePath.default('/etc/nixmaker/hooks.d'),
+  hooksDirectory: configuredPath.default('/etc/nixmaker/hooks.d'),
   /** A file for node_exporter's textfile collector (its name must end in `.prom`), written after every look. */
-  metricsFile: absolutePath.optional(),
+  metricsFile: configuredPath.optional(),
   /** Secret keys, as `age-keygen` writes them, that decrypt bundles; without it `age.identity` in the state folder. */
-  identityFile: absolutePath.optional(),
+  identityFile: configuredPath.optional(),
   /** Where the boot loader keeps kernels. */
-  bootDirectory: absolutePath.default('/boot'),
+  bootDirectory: configuredPath.default('/boot'),
   activation: z.enum(['systemd', 'direct']).default('systemd'),
   media: z
     .strictObject({
       /** Folders at or below which others mount media. */
-      roots: z.array(absolutePath).default([]),
+      roots: z.array(configuredPath).default([]),
       /** Below which nixmaker mounts them itself, where the policy says so; nixmaker-medium@.service knows it too. */
-      directory: absolutePath.default('/run/media/nixmaker'),
+      directory: configuredPath.default('/run/media/nixmaker'),
       /** Below which it mounts them to write a receipt; seen by nobody else. */
-      writeDirectory: absolutePath.default('/run/nixmaker-receipts'),
+      writeDirectory: configuredPath.default('/run/nixmaker-receipts'),
       /** Seconds a medium may take to answer one read before it counts as stalled. */
       patience: z.number().min(0.1).max(3600).default(60),
     })

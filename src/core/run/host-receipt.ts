@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { printable } from '../errors.ts';
+import { mostHeld } from '../policy/held.ts';
 import { hostName, storePath } from '../schema.ts';
 import { states } from './lifecycle.ts';
 
@@ -41,6 +42,9 @@ const run = z.strictObject({
   /** Generations of the system profile, before and after. */
   previousGeneration: count.optional(),
   generation: count.optional(),
+  /** Set where a person went back: the generation gone to, and the release that was left, which is held. */
+  targetGeneration: count.optional(),
+  rolledBackFrom: count.optional(),
   health: z
     .array(z.strictObject({ check: text(4096), ok: z.boolean(), detail: text(4096).optional() }))
     .max(1000)
@@ -119,6 +123,8 @@ const hostReceiptSchema = z.strictObject({
       installed: text(300).optional(),
       generation: count.optional(),
       floor: count.optional(),
+      /** Sequences of the releases that are held at the machine. */
+      held: z.array(count).max(mostHeld).optional(),
       /** Schemas of manifests that it takes. */
       reads: z.array(count).max(16).optional(),
       versions: z.strictObject({

@@ -45,6 +45,41 @@ export function lastOfEach(records: readonly JournalRecord[]): JournalRecord[] {
   return [...last.values()];
 }
 
+/**
+ * Root’s journal and the agent’s as one. Each keeps its own order, and a run that is in both begins and ends with the agent’s lines: the
+ * clock, which may have been set back meanwhile, decides only where neither says anything.
+ */
+export function mergeJournals(
+  root: readonly JournalRecord[],
+  agent: readonly JournalRecord[],
+): JournalRecord[] {
+  const asked = new Set(agent.map((r) => r.transaction));
+  const begun = new Set<string>();
+  const leftOfRoot = new Map<string, number>();
+  for (const { transaction } of root) leftOfRoot.set(transaction, (leftOfRoot.get(transaction) ?? 0) + 1);
+  const merged: JournalRecord[] = [];
+  let [i, j] = [0, 0];
+  // A time that went back counts as the newest before it.
+  let [rootTime, agentTime] = ['', ''];
+  for (;;) {
+    const [r, a] = [root[i], agent[j]];
+    if (r === undefined || a === undefined) return [...merged, ...root.slice(i), ...agent.slice(j)];
+    rootTime = r.at > rootTime ? r.at : rootTime;
+    agentTime = a.at > agentTime ? a.at : agentTime;
+    const rootWaits = asked.has(r.transaction) && !begun.has(r.transaction);
+    const agentWaits = isEnd(a.state) && (leftOfRoot.get(a.transaction) ?? 0) > 0;
+    if (rootWaits === agentWaits ? rootTime < agentTime : agentWaits) {
+      leftOfRoot.set(r.transaction, (leftOfRoot.get(r.transaction) ?? 0) - 1);
+      merged.push(r);
+      i += 1;
+    } else {
+      begun.add(a.transaction);
+      merged.push(a);
+      j += 1;
+    }
+  }
+}
+
 /** Reasons for a rollback that lie in the machine, and pass. */
 const passing: ReadonlySet<string> = new Set(['interrupted', 'no-space', 'nix-unavailable']);
 

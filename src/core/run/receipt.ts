@@ -39,6 +39,9 @@ export interface Receipt {
   readonly previousCurrent?: string;
   /** Set where an operator went back to a generation that was there. */
   readonly targetGeneration?: number;
+  /** Then also: the release that it left, which is held, and the one it went to, where they are known. */
+  readonly rolledBackFrom?: number;
+  readonly rolledBackTo?: number;
   /** boot_id (proc_sys_kernel(5)) of the boot in which the profile was about to be set. */
   readonly bootId?: string;
   /** systemd units that had failed before anything was changed. */
@@ -78,6 +81,9 @@ const headlines: Readonly<Partial<Record<State, string>>> = {
   'rolled-back': 'FAILED, the previous system was put back',
 };
 
+/** Of a rollback that fails nothing was left. */
+const goneThrough: ReadonlySet<State> = new Set(['committed', 'pending', 'superseded']);
+
 /** The report for a person, as it stands beside the bundle. */
 export function receiptText(receipt: Receipt): Lines {
   const lines: string[] = [];
@@ -99,6 +105,8 @@ export function receiptText(receipt: Receipt): Lines {
   say('Bundle', receipt.source);
   say('Host', receipt.host);
   say('Sequence', receipt.sequence);
+  if (receipt.rolledBackFrom !== undefined && goneThrough.has(receipt.state))
+    say('Left', `release ${receipt.rolledBackFrom}, which is held`);
   say('Operation', receipt.operation);
   say('System', receipt.toplevel);
   say('Generation', receipt.generation);

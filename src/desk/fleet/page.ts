@@ -22,6 +22,7 @@ export function toPageHost(known: FleetHost, available: ReadyBundle | undefined)
     agentSays: agentSays.map((c) => ({ state: c.state, code: c.code, text: claimText(c) })),
     release: releaseOf(known),
     floor: now?.floor,
+    held: now?.held ?? [],
     versions: now?.versions ?? {},
     failedUnits: now?.failedUnits,
     freeBytes: now?.space[0]?.freeBytes,

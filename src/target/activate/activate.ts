@@ -13,6 +13,7 @@ import type { Machine } from '../machine/machine.ts';
 import { rollbackTarget } from '../machine/pending.ts';
 import { outcomeOf } from '../machine/transaction.ts';
 import { requireApproval } from './approval.ts';
+import { ensureWayBack } from './first-generation.ts';
 import { rollBack } from './roll-back.ts';
 import { type Activation, carryOn, sentence } from './steps.ts';
 import { accept, switchVerb } from './switch-verb.ts';
@@ -29,6 +30,7 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
   if (operation === 'test' || operation === 'dry-activate') return tryOut(machine, request);
   await askSystem(machine, request);
   if (request.unattended === true) await requireApproval(machine, transaction);
+  await ensureWayBack(machine, transaction);
   await transaction.advance('profile-set');
   return carryOn(machine, request);
 }

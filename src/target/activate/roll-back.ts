@@ -116,6 +116,9 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
   const running = await readSystemLink(machine.settings.currentSystem);
   if (installs && running !== undefined && running === transaction.known.toplevel)
     transaction.notice('The machine still runs the system that was rolled back: restart it.');
+  // Threat: a report that says all was put back, of a machine whose next start is into the system that failed.
+  if (installs && previous !== undefined && generation === undefined)
+    faults.push('no generation of the system before is known: profile and boot menu lead to the new one');
   return faults;
 }
 

@@ -22,6 +22,7 @@ import { requireHealth } from './health.ts';
 import { rollBack } from './roll-back.ts';
 import { accept, switchVerb } from './switch-verb.ts';
 import { requireUsable } from './usable.ts';
+import { holdWhatWasLeft, sentenceOfGoingBack } from './went-back.ts';
 
 /** A system to activate, and the run that does it. */
 export interface Activation {
@@ -123,11 +124,13 @@ async function variantOf({ transaction, toplevel }: Activation): Promise<StorePa
 
 /** Installed, and nothing more can be done before the machine is restarted. */
 async function leavePending(
-  machine: Pick<Machine, 'settings'>,
+  machine: Pick<Machine, 'clock' | 'floorDirectory' | 'settings'>,
   { transaction, toplevel }: Activation,
 ): Promise<Receipt> {
   await learnStartChanges(machine, transaction, toplevel);
+  await holdWhatWasLeft(machine, transaction.known);
   const detail =
+    sentenceOfGoingBack(transaction.known, 'runs-later') ??
     'The new system is installed and will run from the next start on; until it has been confirmed then, the previous one stays beside it.';
   return transaction.end('pending', { detail });
 }
@@ -148,7 +151,7 @@ async function learnStartChanges(
 
 /** Raises the floor, then commits: between the two, the run is taken up again and commits once more. */
 export async function commit(
-  machine: Pick<Machine, 'floorDirectory' | 'settings'>,
+  machine: Pick<Machine, 'clock' | 'floorDirectory' | 'settings'>,
   { transaction, toplevel, operation }: Activation,
 ): Promise<Receipt> {
   const changes = await learnStartChanges(machine, transaction, toplevel);
@@ -159,7 +162,9 @@ export async function commit(
     const floor = { schema: 1, sequence: downgradeFrom ?? sequence, manifestDigest, createdAt } as const;
     await raiseFloor(machine.floorDirectory, floor);
   }
-  return transaction.end('committed', { detail: sentence(operation) });
+  await holdWhatWasLeft(machine, transaction.known);
+  const detail = sentenceOfGoingBack(transaction.known, 'runs') ?? sentence(operation);
+  return transaction.end('committed', { detail });
 }
 
 export function sentence(operation: Operation): string {

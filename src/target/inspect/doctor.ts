@@ -1,9 +1,8 @@
 /** What is wrong on this machine, or soon will be, before a bundle finds out. Reads only. */
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { heldText } from '../../core/policy/held.ts';
 import { timeFloorOf } from '../../core/run/floor.ts';
 import { namesInForeign, withForeign } from '../../files/foreign.ts';
 import { spaceAt } from '../../media/space.ts';
@@ -13,9 +12,12 @@ import { storeFolder } from '../../nix/store.ts';
 import { readJournal } from '../../state/journal.ts';
 import { readUnverified } from '../../state/unverified.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
+import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
+import { checkAgentRights } from './agent-rights.ts';
 import { checkBoot, checkSystem } from './boot.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
+import { checkMedia } from './media-roots.ts';
 import { findKeyDifferences } from './nix-keys.ts';
 
 export type { Diagnosis } from './found.ts';
@@ -50,6 +52,15 @@ const checks: Readonly<Record<string, Check>> = {
       return bad(`lost: ${doubt}`, 'See `nixmaker floor`, then `nixmaker floor adopt`.');
     return ok(floor === undefined ? 'no bundle taken yet' : `sequence ${floor.sequence}`);
   },
+  held: async ({ floorDirectory }) => {
+    const { held, heldDoubt } = await readHeld(floorDirectory, (await readKnownFloor(floorDirectory)).floor);
+    if (heldDoubt !== undefined)
+      return bad(
+        `not known: ${heldDoubt}`,
+        'Run `nixmaker release --all`, then hold again what is to be held.',
+      );
+    return ok(held.length === 0 ? 'no release' : held.map(heldText).join(', '));
+  },
   journal: async ({ floorDirectory }) => {
     const { unreadable } = await readJournal(floorDirectory);
     return unreadable === 0
@@ -65,6 +76,7 @@ const checks: Readonly<Record<string, Check>> = {
       'The agent verifies before it asks, so it may have been taken over. Look at what came before that time; bring a new system, or restart nixmaker.service.',
     );
   },
+  agent: checkAgentRights,
   inbox: checkInbox,
   room: checkRoomLeft,
   boot: checkBoot,
@@ -203,17 +215,4 @@ async function checkUnits({ run, settings }: Pick<Machine, 'run' | 'settings'>):
   return down.length === 0
     ? ok(`${services.join(', ')} are active`)
     : bad(`${down.join(', ')} not active`, `systemctl status ${down.join(' ')}`);
-}
-
-async function checkMedia({ settings, policy }: Pick<Machine, 'settings' | 'policy'>): Promise<Found> {
-  const { roots } = settings.media;
-  if (roots.length === 0 && !policy.media.mount) return ok('not used');
-  const missing: string[] = [];
-  for (const root of roots) await access(root, constants.R_OK).catch(() => missing.push(root));
-  return missing.length === 0
-    ? ok(roots.length === 0 ? 'mounted by nixmaker' : `below ${roots.join(', ')}`)
-    : look(
-        `${missing.join(', ')} can’t be read yet`,
-        'It appears with the first medium; else see its permissions.',
-      );
 }

@@ -1,7 +1,8 @@
 /** What `status` and `history` say. Reads only; needs neither policy nor a running agent. */
 import { findStartChanges } from '../../activation/inspect.ts';
+import type { HeldRelease } from '../../core/policy/held.ts';
 import type { Settings } from '../../core/policy/settings.ts';
-import { type Totals, totalsOf } from '../../core/run/journal.ts';
+import { mergeJournals, type Totals, totalsOf } from '../../core/run/journal.ts';
 import { listInbox } from '../../media/inbox.ts';
 import { type DiskRow, listDisks } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
@@ -15,6 +16,7 @@ import {
 import { readKeyring } from '../../state/keyring.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readKnownFloor } from '../machine/floor.ts';
+import { readHeld } from '../machine/held.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
 import { findPending } from '../machine/pending.ts';
 import {
@@ -49,6 +51,10 @@ export interface Status {
   readonly floor: { readonly sequence: number; readonly createdAt: string } | undefined;
   /** Why the floor can’t be believed: nothing is taken until an operator has adopted one. */
   readonly floorLost: string | undefined;
+  /** Releases that a person went back from or has named as bad: not taken (again). */
+  readonly held: readonly HeldRelease[];
+  /** Why nobody knows which are held: nothing is taken. */
+  readonly heldLost: string | undefined;
   /** Version of the keyring that has come, whether it counts or the policy’s keys do. */
   readonly keyring: number | undefined;
   readonly last: JournalRecord | undefined;
@@ -76,6 +82,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
     listInbox(settings.inbox),
     listDisks(),
   ]);
+  const { held, heldDoubt } = await readHeld(floorDirectoryOf(settings), floor);
   const awaiting = findPending(journal.records);
   const installed = profile.toplevel;
   const last = journal.records.at(-1);
@@ -97,6 +104,8 @@ export async function readStatus(settings: Settings): Promise<Status> {
     restartChanges: await findStartChanges(booted, installed),
     floor: floor === undefined ? undefined : { sequence: floor.sequence, createdAt: floor.createdAt },
     floorLost: doubt,
+    held,
+    heldLost: heldDoubt,
     keyring: (await readKeyring(floorDirectoryOf(settings)))?.version,
     last,
     progress: await progressOf(settings, last),
@@ -122,7 +131,8 @@ export async function readAllJournals(settings: Settings): Promise<JournalConten
     ),
   );
   return {
-    records: all.flatMap((j) => j.records).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)),
+    // Root’s first; where the privileges are not apart there is one.
+    records: mergeJournals(all[0]?.records ?? [], all[1]?.records ?? []),
     unreadable: all.reduce((sum, j) => sum + j.unreadable, 0),
   };
 }

@@ -7,6 +7,7 @@ import { currentSystem } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { failedDigests } from '../../state/journal.ts';
 import { readKnownFloor, timeFloor } from './floor.ts';
+import { readHeld } from './held.ts';
 import type { Machine } from './machine.ts';
 import { pendingSystem } from './pending.ts';
 
@@ -43,6 +44,7 @@ export async function gatherFacts(
     unattended,
     pending: pendingSystem(records, machine.bootId),
     failedDigests: failedDigests(records),
+    ...(await readHeld(machine.floorDirectory, floor)),
     operation,
     toplevelInPlace:
       profile.toplevel === manifest.toplevel &&

@@ -1,11 +1,12 @@
 /** One run of one bundle: its id, its way through the states, and everything that ends up in its receipt. */
-import { hasErrno } from '../../core/errno.ts';
-import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { isEnd, mayFollow, type State } from '../../core/run/lifecycle.ts';
 import { type Receipt, receiptSchemaVersion } from '../../core/run/receipt.ts';
 import { appendJournal, type JournalRecord } from '../../state/journal.ts';
 import { saveReceipt } from '../../state/receipts.ts';
 import type { Machine } from './machine.ts';
+
+export { outcomeOf } from '../../core/outcome.ts';
 
 type Known = Partial<Omit<Receipt, 'schema' | 'transaction' | 'at' | 'source' | 'state'>>;
 
@@ -135,12 +136,4 @@ export class Transaction {
         : 'info';
     this.emit(state, { source: this.source, ...known }, level);
   }
-}
-
-/** The code and detail of anything thrown. */
-export function outcomeOf(error: unknown): { code: ReasonCode; detail: string } {
-  if (error instanceof NixmakerError) return { code: error.code, detail: error.detail };
-  const full = hasErrno(error, 'ENOSPC', 'EDQUOT');
-  const fromSystem = error instanceof Error && 'syscall' in error;
-  return { code: full ? 'no-space' : fromSystem ? 'io-error' : 'internal', detail: messageOf(error) };
 }

@@ -31,10 +31,8 @@ export interface Found {
 
 /** When to look again at something that no event will announce (a copy in progress, Nix down). Milliseconds. */
 const retry = 30_000;
-/** Findings that are kept of files that are there no more. */
-const mostGone = 1000;
-/** Times a file is tried that can't be read. */
-const mostFailures = 3;
+/** Findings kept of files that are gone; times a file is tried that can’t be read. */
+const [mostGone, mostFailures] = [1000, 3];
 
 interface Later {
   /** It is for this host: the visit is not over without it. */
@@ -74,7 +72,21 @@ class Visit {
 export interface FinishedVisit {
   readonly place: Place;
   readonly findings: readonly Finding[];
+  /** Why no receipt is due. */
+  readonly without?: 'nothing' | 'unreadable' | 'silent';
 }
+
+/**
+ * Of a medium that nixmaker has mounted a person was told to leave it in until it is said that it may go: so that has to be said, also
+ * where it has nothing for this machine. Of one that others have mounted nothing was said.
+ */
+const endsWithout = (visit: Visit): boolean =>
+  visit.place.kind === 'own' &&
+  !visit.isOver &&
+  (visit.isSilent || (!visit.isOurs && !visit.later.has(() => true)));
+
+const whyWithout = ({ isSilent, isUnreadable }: Visit) =>
+  isSilent ? 'silent' : isUnreadable ? 'unreadable' : 'nothing';
 
 export class MediaQueue {
   readonly #machine: Machine;
@@ -122,8 +134,12 @@ export class MediaQueue {
     const over = [...this.#visits.values()].filter(
       (v) => v.isOurs && !v.isOver && !v.isSilent && !v.later.has((l) => l.isOurs),
     );
-    for (const visit of over) visit.isOver = true;
-    return over.map(({ place, findings }) => ({ place, findings: [...findings.values()] }));
+    const others = [...this.#visits.values()].filter((v) => !over.includes(v) && endsWithout(v));
+    for (const visit of [...over, ...others]) visit.isOver = true;
+    return [
+      ...over.map(({ place, findings }) => ({ place, findings: [...findings.values()] })),
+      ...others.map((v) => ({ place: v.place, findings: [], without: whyWithout(v) })),
+    ];
   }
 
   /** Not looked at again while its medium stays and it does not change. */

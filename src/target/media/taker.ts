@@ -1,6 +1,7 @@
 /** Taking what lies on media and in carriers’ folders, where nothing is moved, and ending each visit. */
 import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { type ExitCode, NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { type ReceiptRun, toReceiptRun } from '../../core/run/host-receipt.ts';
 import { exitOf, type Receipt } from '../../core/run/receipt.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -56,14 +57,17 @@ export class MediaTaker {
   }
 
   /** @param runs what became of the bundles that were taken there */
-  async #end({ place, findings }: FinishedVisit, runs: readonly ReceiptRun[]): Promise<void> {
-    this.#machine.emit({ event: 'medium-done', place: place.root, findings: findings.length });
+  async #end({ place, findings, without }: FinishedVisit, runs: readonly ReceiptRun[]): Promise<void> {
+    this.#machine.emit(
+      given({ event: 'medium-done', place: place.root, findings: findings.length, without }),
+    );
     await this.#root.endVisit({
       schema: 1,
       transaction: this.#machine.randomHex(6),
       place: place.root,
       findings: findings.slice(0, 1000),
       runs: runs.slice(-100),
+      ...given({ without }),
     });
   }
 

@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { catalogue } from '../../core/catalogue.ts';
 import { messageOf, type NixmakerError, printable } from '../../core/errors.ts';
 import type { ReceiptRun } from '../../core/run/host-receipt.ts';
+import type { VisitFile } from '../../state/requests.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Place } from '../machine/places.ts';
 
@@ -12,12 +13,16 @@ export interface LastRun {
   readonly says: 'root' | 'agent';
 }
 
+/** Why no receipt was due. */
+type Without = NonNullable<VisitFile['without']>;
+
 interface Visit {
   readonly place: Place;
+  readonly without?: Without;
   /** What became of the last bundle; undefined where there was none. */
-  readonly last: LastRun | undefined;
+  readonly last?: LastRun | undefined;
   /** Why the receipts could not be written. */
-  readonly problem: NixmakerError | undefined;
+  readonly problem?: NixmakerError | undefined;
 }
 
 /** Milliseconds a lamp may take to be lit. */
@@ -29,7 +34,8 @@ export async function tellPeople(
 ): Promise<void> {
   const text = sentence(visit);
   const { root } = visit.place;
-  machine.emit({ event: 'medium-may-go', place: root, text });
+  const event = visit.without === undefined ? 'medium-may-go' : 'medium-without-receipt';
+  machine.emit({ event, place: root, text });
   if (visit.place.kind !== 'folder' && machine.settings.activation === 'systemd') await sayOnConsole(text);
   const notify = machine.policy.receipts.notify;
   if (notify === undefined) return;
@@ -44,7 +50,7 @@ export async function tellPeople(
       NIXMAKER_CODE: run?.code ?? '',
       NIXMAKER_SEQUENCE: String(run?.sequence ?? ''),
       NIXMAKER_SAYS: visit.last?.says ?? 'root',
-      NIXMAKER_RECEIPTS: visit.problem === undefined ? 'written' : visit.problem.code,
+      NIXMAKER_RECEIPTS: visit.without ?? visit.problem?.code ?? 'written',
     },
   });
   if (result.exitCode === 0) return;
@@ -52,8 +58,15 @@ export async function tellPeople(
   machine.emit({ event: 'notify-failed', level: 'warn', program, detail: messageOf(why) });
 }
 
+const withoutTexts: Readonly<Record<Without, string>> = {
+  nothing: 'The medium has nothing for this machine. You may remove it.',
+  unreadable: 'The medium can’t be read. Remove it, and use another one.',
+  silent: 'The medium has stopped to answer. Pull it out and plug it in again, or use another one.',
+};
+
 /** What a person at the machine wants to know: what happened, and whether the medium may go. */
-export function sentence({ place, last, problem }: Visit): string {
+export function sentence({ place, last, problem, without }: Visit): string {
+  if (without !== undefined) return withoutTexts[without];
   const what = last === undefined ? 'Nothing new for this machine.' : describeLast(last);
   const waits =
     problem === undefined
@@ -72,12 +85,20 @@ function describeLast({ run, says }: LastRun): string {
   return `The agent says of ${sequence === undefined ? 'a bundle' : `sequence ${sequence}`}: ${state}${why === '' ? '.' : why}`;
 }
 
-function describeRun({ state, sequence, code }: ReceiptRun): string {
-  const which = sequence === undefined ? 'A bundle' : `Sequence ${sequence}`;
+function describeRun(run: ReceiptRun): string {
+  const { state, code, rolledBackFrom } = run;
+  const which = whatRan(run);
+  if (state === 'committed' && rolledBackFrom !== undefined)
+    return `${which} is installed and runs. Release ${rolledBackFrom}, which it ran before, is held.`;
   if (state === 'committed') return `${which} is installed and runs.`;
   if (state === 'pending') return `${which} is installed and will run from the next start on.`;
   if (code === undefined) return `${which}: ${state}.`;
   return `${which}: ${state} (${code}). ${catalogueText(code)}`;
+}
+
+function whatRan({ sequence, targetGeneration }: ReceiptRun): string {
+  if (sequence !== undefined) return `Sequence ${sequence}`;
+  return targetGeneration === undefined ? 'A bundle' : `Generation ${targetGeneration}`;
 }
 
 function catalogueText(code: string): string {

@@ -14,6 +14,7 @@ import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { nixVersion } from '../../nix/settings.ts';
 import { listClosure, storeFolder } from '../../nix/store.ts';
 import { readFloor } from '../../state/floor.ts';
+import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
 
 type Now = NonNullable<HostReceipt['now']>;
@@ -28,6 +29,7 @@ export async function gatherNow(
     readProfile(settings.profile),
     readFloor(machine.floorDirectory),
   ]);
+  const { held } = await readHeld(machine.floorDirectory, floor);
   const { toplevel, generation } = profile;
   const failed = settings.activation === 'systemd' ? await listFailedUnits(run) : undefined;
   return given({
@@ -36,6 +38,7 @@ export async function gatherNow(
     installed: toplevel,
     generation,
     floor: floor?.sequence,
+    held: held.length === 0 ? undefined : held.map(({ sequence }) => sequence),
     reads: [manifestSchemaVersion],
     versions: await versions(machine),
     failedUnits: failed?.slice(0, 1000),

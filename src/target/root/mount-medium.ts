@@ -1,6 +1,7 @@
 /** A medium that has appeared is mounted where the policy says so. Its unit unmounts it. */
 import { reasonNotToMount } from '../../core/policy/medium.ts';
 import { mountMedium, probeDevice } from '../../media/mount.ts';
+import { isAllowedSource, listMounts } from '../../media/mounts.ts';
 import type { Machine } from '../machine/machine.ts';
 import { sayOnConsole } from './console.ts';
 
@@ -23,7 +24,17 @@ export async function mountByPolicy(
     await sayOnConsole(`The medium at ${name} can’t be read. Use another one.`);
     throw error;
   });
-  // Whoever has plugged it in is to know that it does something; what, is said when it may go.
-  await sayOnConsole('A medium has come and is being read. Leave it in until it is said that it may go.');
-  emit({ event: 'medium-mounted', device, target, ...found });
+  const isSource = await isTaken({ run, policy }, target);
+  // Whoever has plugged it in is to know that it does something; what, is said when it may go. The agent does not look at it otherwise.
+  await sayOnConsole(
+    isSource
+      ? 'A medium has come and is being read. Leave it in until it is said that it may go.'
+      : 'A medium has come, and the policy of this machine takes nothing from it. You may remove it.',
+  );
+  emit({ event: 'medium-mounted', device, target, isSource, ...found });
+}
+
+async function isTaken({ run, policy }: Pick<Machine, 'run' | 'policy'>, target: string): Promise<boolean> {
+  const mount = (await listMounts(run)).findLast((m) => m.target === target);
+  return mount === undefined ? policy.sources.media : isAllowedSource(mount, policy.sources);
 }

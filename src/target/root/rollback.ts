@@ -3,10 +3,14 @@
  * cut off anywhere as well. The floor stays: what was taken once is not taken again as new.
  */
 import { NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
+import type { StorePath } from '../../core/store-path.ts';
 import { listGenerations, readProfile } from '../../nix/profile.ts';
 import { activate } from '../activate/activate.ts';
 import { resumeStopped } from '../activate/resume.ts';
+import { readKnownFloor } from '../machine/floor.ts';
+import { releaseOf } from '../machine/held.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
@@ -25,9 +29,22 @@ export async function goBack(machine: RootMachine, to: number | undefined): Prom
       throw new NixmakerError('no-such-generation', `there are ${there === '' ? 'none' : there}`);
     }
     const transaction = await Transaction.begin(machine, `generation ${number}`);
-    transaction.learn({ targetGeneration: number });
+    transaction.learn({ targetGeneration: number, ...(await releasesOf(machine, toplevel)) });
     return endingWhatThrows(machine, { transaction }, () =>
       activate(machine, { transaction, toplevel, operation: 'switch' }),
     );
+  });
+}
+
+/** Which is left, where it could be taken again, and which is gone to. */
+async function releasesOf(machine: RootMachine, toplevel: StorePath) {
+  const { floor, records } = await readKnownFloor(machine.floorDirectory);
+  const left = releaseOf(records, (await readProfile(machine.settings.profile)).toplevel);
+  const next = releaseOf(records, toplevel);
+  const isOver =
+    left === undefined || left.sequence === next?.sequence || left.floor < (floor?.sequence ?? 0);
+  return given({
+    rolledBackFrom: isOver ? undefined : left.sequence,
+    rolledBackTo: next?.sequence,
   });
 }

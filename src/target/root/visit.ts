@@ -35,7 +35,7 @@ export function serveVisits(machine: RootMachine): Promise<void> {
 /** Where the medium can’t be written to, the receipts wait for the next; whatever happens, a person is told. */
 export async function serveVisit(
   machine: RootMachine,
-  { place: root, findings, runs }: VisitFile,
+  { place: root, findings, runs, without }: VisitFile,
 ): Promise<void> {
   // The agent’s word for where the medium is counts only if there is one.
   const place = (await listPlaces(machine)).find((p) => p.root === root && !p.isDangerous);
@@ -43,6 +43,8 @@ export async function serveVisit(
     machine.emit({ event: 'medium-gone', level: 'warn', place: root });
     return;
   }
+  // Nothing is written to it, and it stays as it is: mounted for reading only, which does no harm when it is pulled out.
+  if (without !== undefined) return tellPeople(machine, { place, without });
   const { send } = machine.policy.receipts;
   const outcome = send ? await sendReceipts(machine, place, { findings, runs }) : undefined;
   if (!send && place.kind === 'own') await stopUnit(machine, place);

@@ -15,11 +15,12 @@ import { makeFolder } from '../../files/folder.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import { readIdentities } from '../machine/age-key.ts';
 import type { Machine } from '../machine/machine.ts';
+import { outcomeOf } from '../machine/transaction.ts';
 
 /** Bytes that surely hold manifest and signatures: both at their largest, with headers and padding, encrypted or not. */
 const headBytes = encryptedSizeAtMost(limits.manifestBytes + limits.signatureFileBytes + 4 * 512);
 
-/** @throws NixmakerError as `examineBundle` does, before the bulk has been read */
+/** @throws NixmakerError as `examineBundle` does, before the bulk has been read; `no-space`, `io-error` */
 export async function spoolInput(
   machine: Pick<Machine, 'agentDirectory' | 'randomHex' | 'settings' | 'trust'>,
   input: Readable,
@@ -35,7 +36,9 @@ export async function spoolInput(
     return file;
   } catch (error) {
     await handle.close();
-    throw error;
+    if (error instanceof NixmakerError) throw error;
+    const { code, detail } = outcomeOf(error);
+    throw new NixmakerError(code, `standard input can’t be kept in ${folder}: ${detail}`, { cause: error });
   }
 }
 

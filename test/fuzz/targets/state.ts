@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { mostHeld } from '../../../src/core/policy/held.ts';
 import { policyParser } from '../../../src/core/policy/policy.ts';
 import { settingsParser } from '../../../src/core/policy/settings.ts';
 import { hostReceiptType } from '../../../src/core/run/host-receipt.ts';
@@ -11,6 +12,7 @@ import { signEnvelope } from '../../../src/signing/envelope.ts';
 import { readChecksummed } from '../../../src/state/checksummed.ts';
 import { parseConfig } from '../../../src/state/config.ts';
 import { readFloor } from '../../../src/state/floor.ts';
+import { readHeldFile } from '../../../src/state/held.ts';
 import { readJournal } from '../../../src/state/journal.ts';
 import { readKeyring } from '../../../src/state/keyring.ts';
 import {
@@ -208,6 +210,25 @@ const floors: Target = {
   },
 };
 
+const goodHeld = {
+  ...{ schema: 1, number: 2 },
+  releases: [{ sequence: 5, floor: 5, since: '2026-11-28T00:00:00Z', because: 'rolled back from it' }],
+};
+
+/** As for the floor: nothing that stands in one copy hides the newer one. */
+const held: Target = {
+  name: 'held-releases',
+  readers: ['state/held.ts readHeldFile'],
+  seeds: () => buffers(text(goodHeld), text({ ...goodHeld, number: 1, releases: [] })),
+  mutate: jsonMutation,
+  run: async (data) => {
+    const folder = fileWith('held.a', sealed(data));
+    writeFileSync(join(folder, 'held.b'), sealed(Buffer.from(text(goodHeld))));
+    const { number, releases, isDamaged } = await readHeldFile(folder);
+    assert.ok(!isDamaged && number >= 2 && releases.length <= mostHeld);
+  },
+};
+
 const keyringState: Target = {
   name: 'stored-keyrings',
   readers: ['state/keyring.ts readKeyring'],
@@ -229,5 +250,6 @@ export const stateTargets: readonly Target[] = [
   hostReceipts,
   journal,
   floors,
+  held,
   keyringState,
 ];

@@ -90,6 +90,14 @@ for (const verb of ['boot', 'switch'])
     assert.deepEqual(await resumeStopped(machine), [], 'it has ended');
   });
 
+test('where no generation of the system before is known, nobody is told that it was put back', async (t) => {
+  const answer = ([, verb]: readonly string[]) => (verb === 'switch' ? { exitCode: 1 } : undefined);
+  const learned = { previousToplevel: undefined, previousGeneration: undefined };
+  const { receipt } = await carried(t, { answer, learned });
+  assert.deepEqual([receipt.state, receipt.code], ['failed', 'rollback-failed']);
+  assert.match(receipt.detail ?? '', /putting back: no generation of the system before is known/);
+});
+
 test('units that failed are a notice, and no reason to go back', async (t) => {
   const answer = ([, verb]: readonly string[]) => (verb === 'switch' ? { exitCode: 4 } : undefined);
   const { receipt } = await carried(t, { answer });

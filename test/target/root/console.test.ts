@@ -46,6 +46,28 @@ for (const [what, visit, said] of [
     'Sequence 5: superseded.',
   ],
   [
+    'a medium with nothing for this machine',
+    { place: place('own'), without: 'nothing' },
+    'The medium has nothing for this machine. You may remove it.',
+  ],
+  [
+    'a medium that can’t be read',
+    { place: place('own'), without: 'unreadable' },
+    /can’t be read\. Remove it/,
+  ],
+  ['a medium that does not answer', { place: place('own'), without: 'silent' }, /Pull it out/],
+  [
+    'a person’s rollback',
+    {
+      place: place('own'),
+      last: {
+        run: ran({ state: 'committed', sequence: undefined, targetGeneration: 1, rolledBackFrom: 3 }),
+        says: 'root',
+      },
+    },
+    'Generation 1 is installed and runs. Release 3, which it ran before, is held. You may remove the medium.',
+  ],
+  [
     'a code',
     {
       place: place('folder'),

@@ -1,0 +1,76 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { lines } from '../../core/lines.ts';
+import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import { addTargetOptions, type TargetOptions } from './options.ts';
+
+interface HoldOptions extends TargetOptions {
+  readonly because: string;
+}
+
+interface ReleaseOptions extends TargetOptions {
+  readonly all?: boolean;
+}
+
+export function defineHold(program: Command): void {
+  const command = program
+    .command('hold')
+    .description('do not take a release (again), until something newer comes or it is freed (as root)')
+    .argument('<sequence>', 'of the release', number)
+    .option('--because <text>', 'why, for those who come after you', 'held by hand');
+  addTargetOptions(command).action((sequence: number, options: HoldOptions) =>
+    runVerb(() => holdIt(sequence, options), options),
+  );
+}
+
+export function defineRelease(program: Command): void {
+  const command = program
+    .command('release')
+    .description('free a release that is held: by `hold`, or because a person rolled back from it (as root)')
+    .argument('[sequence]', 'of the release', number)
+    .option('--all', 'all that are held; also writes a damaged list of them anew');
+  addTargetOptions(command).action((sequence: number | undefined, options: ReleaseOptions) =>
+    runVerb(() => freeIt(sequence, options), options),
+  );
+}
+
+function number(text: string): number {
+  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new InvalidArgumentError('It must be a sequence number.');
+  return Number(text);
+}
+
+async function open(options: TargetOptions, what: string) {
+  const { openAsRootToUndo } = await import('./open.ts');
+  const { makeConsoleLog } = await import('../../report/console-log.ts');
+  const log = makeConsoleLog(printToStderr, options.verbose === true);
+  return (await openAsRootToUndo(options, log, what)).machine;
+}
+
+async function holdIt(sequence: number, options: HoldOptions): Promise<number> {
+  const { because } = options;
+  if (because.length > 500) throw new NixmakerError('usage', '--because is too long: 500 characters');
+  const { holdRelease } = await import('../../target/root/hold.ts');
+  const found = await holdRelease(await open(options, 'hold a release'), { sequence, because });
+  if (options.json === true) printJson({ schema: 1, ok: true, ...found });
+  else
+    print(
+      lines`Release ${sequence} is held: it is not taken until something newer comes, or \`nixmaker release ${sequence}\` frees it.\n`,
+    );
+  if (found.isInstalled)
+    printToStderr(lines`It is the one that is installed, and stays so: \`nixmaker rollback\` leaves it.\n`);
+  return exitCodes.done;
+}
+
+async function freeIt(sequence: number | undefined, options: ReleaseOptions): Promise<number> {
+  if ((sequence === undefined) === (options.all !== true))
+    throw new NixmakerError('usage', 'give the sequence of a release, or --all');
+  const { freeRelease } = await import('../../target/root/hold.ts');
+  const freed = await freeRelease(await open(options, 'free a release'), sequence ?? 'all');
+  if (options.json === true) printJson({ schema: 1, ok: true, freed });
+  else if (freed.length === 0) print(lines`No release is held.\n`);
+  for (const each of options.json === true ? [] : freed)
+    print(
+      lines`Release ${each.sequence} is no longer held. Drop its bundle, or plug its medium in, once more to have it taken.\n`,
+    );
+  return exitCodes.done;
+}

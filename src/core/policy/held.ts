@@ -1,0 +1,44 @@
+/**
+ * Releases that a person has gone back from at the machine, or has named as bad: they are not taken again by themselves. Who held one
+ * meant that very release, so something newer ends it.
+ */
+
+export interface HeldRelease {
+  readonly sequence: number;
+  /** The floor that must be passed for it to be over: a release that was signed to go below the floor has it above its own sequence. */
+  readonly floor: number;
+  /** RFC 3339. */
+  readonly since: string;
+  /** In words of a person’s, or ours. Untrusted. */
+  readonly because: string;
+}
+
+/** As many are kept at most. */
+export const mostHeld = 64;
+
+/** Of the floor, as far as it matters. */
+type FloorSequence = { readonly sequence: number } | undefined;
+
+/** Those that count: nothing newer has come since. */
+export function heldInForce(held: readonly HeldRelease[], floor: FloorSequence): HeldRelease[] {
+  return held.filter((h) => h.floor >= (floor?.sequence ?? 0));
+}
+
+/** @param next its `floor` is found here */
+export function withHeld(
+  held: readonly HeldRelease[],
+  next: Omit<HeldRelease, 'floor'>,
+  floor: FloorSequence,
+): HeldRelease[] {
+  const raised = { ...next, floor: Math.max(next.sequence, floor?.sequence ?? 0) };
+  const others = withoutHeld(heldInForce(held, floor), next.sequence);
+  return [...others, raised].sort((a, b) => a.sequence - b.sequence).slice(-mostHeld);
+}
+
+export function withoutHeld(held: readonly HeldRelease[], sequence: number): HeldRelease[] {
+  return held.filter((h) => h.sequence !== sequence);
+}
+
+/** For people. */
+export const heldText = ({ sequence, since, because }: HeldRelease): string =>
+  `release ${sequence} is held since ${since} (${because})`;

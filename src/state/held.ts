@@ -1,0 +1,45 @@
+/** The releases that are held: root’s own word, in two copies, as the floor. Of the two the newer counts. */
+import * as z from 'zod';
+import { type HeldRelease, mostHeld } from '../core/policy/held.ts';
+import { sequence } from '../core/schema.ts';
+import { readCopies, writeCopies } from './two-copies.ts';
+
+const stored = z.strictObject({
+  schema: z.literal(1),
+  /** Grows with every change: which of two copies is newer does not depend on a clock. */
+  number: z.number().int().min(0),
+  releases: z
+    .array(
+      z.strictObject({
+        sequence,
+        floor: z.number().int().min(0),
+        since: z.string().max(64),
+        because: z.string().max(1000),
+      }),
+    )
+    .max(mostHeld),
+});
+
+export interface StoredHeld {
+  readonly number: number;
+  readonly releases: readonly HeldRelease[];
+  /** Copies are there, and none can be read: nobody knows what is held. */
+  readonly isDamaged: boolean;
+}
+
+export async function readHeldFile(folder: string): Promise<StoredHeld> {
+  const { readable, damaged } = await readCopies(folder, 'held', stored);
+  const newest = readable.toSorted((a, b) => b.number - a.number)[0];
+  return {
+    number: newest?.number ?? 0,
+    releases: newest?.releases ?? [],
+    isDamaged: newest === undefined && damaged > 0,
+  };
+}
+
+export async function writeHeldFile(
+  folder: string,
+  { number, releases }: Pick<StoredHeld, 'number' | 'releases'>,
+): Promise<void> {
+  await writeCopies(folder, 'held', { schema: 1, number, releases });
+}

@@ -1,0 +1,33 @@
+/**
+ * Something to go back to. A machine may run a system of which the profile has no generation: it was installed by other means, its profile
+ * is a plain link into the store, or the links were cleared away. Boot loader and profile could then be led to the new system, and to no other.
+ */
+import { guardSystem } from '../../activation/switch.ts';
+import { given } from '../../core/given.ts';
+import { readProfile, readSystemLink, setProfile } from '../../nix/profile.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Transaction } from '../machine/transaction.ts';
+
+/**
+ * Makes a generation of what is installed, or else runs, where there is none. Nothing is harmed by it where the run goes no further.
+ * @throws NixmakerError `not-a-system`, `nix-failed`
+ */
+export async function ensureWayBack(
+  machine: Pick<Machine, 'nix' | 'settings'>,
+  transaction: Transaction,
+): Promise<void> {
+  const { previousGeneration, previousToplevel } = transaction.known;
+  if (previousGeneration !== undefined && previousToplevel !== undefined) return;
+  const { profile, currentSystem } = machine.settings;
+  const installed = await readProfile(profile);
+  const toplevel = installed.toplevel ?? (await readSystemLink(currentSystem));
+  // A machine on which nothing runs yet: an image that is being made.
+  if (toplevel === undefined) return;
+  await guardSystem(toplevel);
+  await setProfile(machine.nix, { profile, toplevel });
+  const { generation } = await readProfile(profile);
+  transaction.learn(given({ previousToplevel: toplevel, previousGeneration: generation }));
+  transaction.notice(
+    `There was no generation of the profile for the system to go back to: generation ${generation ?? 'unknown'} was made of it first.`,
+  );
+}

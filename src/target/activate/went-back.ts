@@ -1,0 +1,33 @@
+/** What an operator’s going back says of releases: the one that was left is held, the one that was gone to is wanted. */
+import type { Receipt } from '../../core/run/receipt.ts';
+import { free, hold } from '../machine/held.ts';
+import type { Machine } from '../machine/machine.ts';
+
+type Known = Pick<Receipt, 'targetGeneration' | 'rolledBackFrom' | 'rolledBackTo'>;
+
+/** Before the run ends, and once more where it was cut off: were it after, a cut between would have the release taken again. */
+export async function holdWhatWasLeft(
+  machine: Pick<Machine, 'floorDirectory' | 'clock'>,
+  { rolledBackFrom, rolledBackTo }: Known,
+): Promise<void> {
+  if (rolledBackTo !== undefined) await free(machine, ({ sequence }) => sequence !== rolledBackTo);
+  if (rolledBackFrom !== undefined) await hold(machine, rolledBackFrom, 'rolled back from it');
+}
+
+/** Undefined for a run that was no going back. */
+export function sentenceOfGoingBack(
+  { targetGeneration, rolledBackFrom, rolledBackTo }: Known,
+  how: 'runs' | 'runs-later',
+): string | undefined {
+  if (targetGeneration === undefined) return undefined;
+  const which = rolledBackTo === undefined ? '' : ` (release ${rolledBackTo})`;
+  const runs =
+    how === 'runs'
+      ? 'which is installed and running'
+      : 'which is installed and will run from the next start on; it is to be confirmed then';
+  const left =
+    rolledBackFrom === undefined
+      ? ''
+      : ` Release ${rolledBackFrom} is held: it is not taken again until something newer comes, or \`nixmaker release ${rolledBackFrom}\` frees it.`;
+  return `Rolled back to generation ${targetGeneration}${which}, ${runs}.${left}`;
+}

@@ -1,0 +1,95 @@
+/**
+ * What the agent may do, asked with the agent’s own rights: what root can read, and whom the Nix daemon answers as root, says nothing of
+ * it. Reads only.
+ */
+import { join } from 'node:path';
+import { ifMissing } from '../../core/errno.ts';
+import { messageOf } from '../../core/errors.ts';
+import { withForeign } from '../../files/foreign.ts';
+import { namesIn } from '../../files/read.ts';
+import { nixSetting, pingStore } from '../../nix/settings.ts';
+import type { Machine } from '../machine/machine.ts';
+import { bad, type Found, look, ok } from './found.ts';
+
+type Asked = Pick<
+  Machine,
+  'agentDirectory' | 'floorDirectory' | 'nix' | 'requestsDirectory' | 'role' | 'run' | 'settings' | 'files'
+>;
+
+/** Names what can’t be read (`r:`) or written to (`w:`), a line each. */
+const probe = `for each; do
+  path=\${each#?:}
+  case $each in
+    w:*) [ -w "$path" ] && [ -x "$path" ] || echo "can’t write to $path" ;;
+    *) [ -r "$path" ] && { [ ! -d "$path" ] || [ -x "$path" ]; } || echo "can’t read $path" ;;
+  esac
+done`;
+
+/** Of what it can’t do: the first tells of the rest. */
+const mostNamed = 3;
+
+export async function checkAgentRights(machine: Asked): Promise<Found> {
+  if (machine.role === 'direct') return ok('the agent is whoever runs it (`activation` is `direct`)');
+  if (machine.role === 'agent') return ok('asked with the rights of the user who runs this, not as root');
+  const owner = await withForeign(machine.agentDirectory, (folder) => folder.handle.stat()).catch(
+    ifMissing(undefined),
+  );
+  if (owner === undefined)
+    return look(
+      `${machine.agentDirectory} is not there: the agent was never started`,
+      'Start nixmaker.service.',
+    );
+  if (owner.uid === 0)
+    return look(
+      `${machine.agentDirectory} is root’s: the agent has no user of its own`,
+      'See `User=` of nixmaker.service.',
+    );
+  const as = ['--reuid', String(owner.uid), '--regid', String(owner.gid), '--init-groups', '--no-new-privs'];
+  const lacking = await askFiles(machine, as);
+  if (lacking.length > 0)
+    return bad(
+      `the agent ${lacking.slice(0, mostNamed).join(', ')}${lacking.length > mostNamed ? ` (and ${lacking.length - mostNamed} more)` : ''}`,
+      'Give the folders mode 0755 and the files 0644 again (root’s), or back to the agent’s user (its own).',
+    );
+  return askNix(machine, { as, uid: owner.uid });
+}
+
+async function askFiles(machine: Asked, as: readonly string[]): Promise<string[]> {
+  const { settings, floorDirectory } = machine;
+  const names = await namesIn(floorDirectory);
+  const files = names
+    .filter((n) => !n.endsWith('.secret') && n !== 'lock')
+    .map((n) => join(floorDirectory, n));
+  const there = [machine.files.policy ?? settings.policyFile, floorDirectory, ...files];
+  const own = [settings.inbox, machine.agentDirectory, machine.requestsDirectory];
+  const { stdout, exitCode, stderrTail } = await machine.run('setpriv', [
+    ...[...as, '/bin/sh', '-c', probe, 'sh'],
+    ...[...there.map((path) => `r:${path}`), ...own.map((path) => `w:${path}`)],
+  ]);
+  if (exitCode !== 0) return [`can’t be asked (setpriv: ${messageOf(stderrTail.join(' '))})`];
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+async function askNix(
+  { nix, run, agentDirectory }: Asked,
+  { as, uid }: { readonly as: readonly string[]; readonly uid: number },
+): Promise<Found> {
+  const asAgent = {
+    ...nix,
+    env: { HOME: agentDirectory, XDG_CACHE_HOME: agentDirectory },
+    run: ((program, args, options) => run('setpriv', [...as, program, ...args], options)) as typeof run,
+  };
+  try {
+    await pingStore(asAgent);
+    return ok('the agent can read what is root’s, write what is its own, and Nix answers it');
+  } catch (error) {
+    // That Nix answers nobody is said elsewhere.
+    await pingStore(nix);
+    const name = (await run('id', ['-nu', String(uid)])).stdout.trim() || String(uid);
+    const allowed = await nixSetting(nix, 'allowed-users');
+    return bad(
+      `Nix answers root, and not the agent (${name}): ${messageOf(error)}; \`allowed-users\` is ${allowed}`,
+      `Add ${name} to \`nix.settings.allowed-users\`.`,
+    );
+  }
+}

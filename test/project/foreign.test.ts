@@ -107,6 +107,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/state/config.ts',
     'src/target/service/hooks.ts',
     'src/target/service/metrics.ts',
+    'src/target/service/successor.ts',
   ],
 };
 

@@ -92,10 +92,13 @@ for (const verb of ['boot', 'switch'])
 
 test('where no generation of the system before is known, nobody is told that it was put back', async (t) => {
   const answer = ([, verb]: readonly string[]) => (verb === 'switch' ? { exitCode: 1 } : undefined);
-  const learned = { previousToplevel: undefined, previousGeneration: undefined };
-  const { receipt } = await carried(t, { answer, learned });
+  const { receipt } = await carried(t, { answer, learned: { previousGeneration: undefined } });
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'rollback-failed']);
-  assert.match(receipt.detail ?? '', /putting back: no generation of the system before is known/);
+  assert.match(receipt.detail ?? '', /putting back: .*no generation of the system before is known/);
+  const learned = { previousToplevel: undefined, previousGeneration: undefined };
+  const { receipt: without } = await carried(t, { answer, learned });
+  assert.deepEqual([without.state, without.code], ['failed', 'no-way-back']);
+  assert.match(without.detail ?? '', /no system was installed before; .* is now, though it failed/);
 });
 
 test('units that failed are a notice, and no reason to go back', async (t) => {

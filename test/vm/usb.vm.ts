@@ -133,8 +133,8 @@ const moments = {
 } as const;
 
 for (const [name, moment] of Object.entries(moments)) {
-  // A minute and a half each, by emulation; the last moment is much like the one before.
-  if (name === 'third' && !allCases) continue;
+  // Minutes each, by emulation; the moments that come later are much like the first. What media.vm.ts pulls is no USB stick, but in seconds.
+  if (name !== 'exfat' && !allCases) continue;
   const before = { exfat: 'vfat', ext4: 'exfat', third: 'ext4' }[name] ?? '';
   test(`${name}: pulled in the middle of an import nothing is changed; plugged again it is done, with its receipt`, async (t) => {
     try {
@@ -174,7 +174,9 @@ for (const [name, moment] of Object.entries(moments)) {
   }
 }
 
-test('two sticks at once: the newer bundle is taken, and both may go', async () => {
+if (allCases) test('two sticks at once: the newer bundle is taken, and both may go', twoSticks);
+
+async function twoSticks(): Promise<void> {
   const count = Number(
     await machine.sh(
       'journalctl --no-pager --unit nixmaker-receipts --output=cat | grep -c medium-may-go || true',
@@ -185,7 +187,7 @@ test('two sticks at once: the newer bundle is taken, and both may go', async () 
   await mayGo(count + 2);
   await gone();
   for (const stick of sticks) await machine.pull(stick);
-});
+}
 
 /** A stick with a partition for each of these, as a partition table of four has them. */
 function partitioned(images: readonly Buffer[]): Buffer {
@@ -256,7 +258,7 @@ test('the power is cut while a stick is read, and the drive forgets what it was 
     'journalctl --no-pager --boot --unit nixmaker --output=cat | grep -q agent-ready',
     long,
   );
-  await machine.sh(`grep -qE '^(newer|cut) ' /run/current-system/etc/motd`);
+  await machine.sh(`grep -qE '^(exfat|newer|cut) ' /run/current-system/etc/motd`);
   const damaged = await machine.try('nix-store --verify --check-contents 2>&1', long);
   assert.doesNotMatch(damaged.output, /was modified|disappeared/);
   await machine.plug({ image: 'cut.img' });

@@ -26,9 +26,28 @@ const pathInfos = z.record(
   }),
 );
 
+let knowsFormats = true;
+
+/**
+ * `nix path-info --json`, in its first format. Nix 2.34 wants to be told which, and says that a newer one will not answer otherwise; Nix
+ * before 2.33 does not know the flag, and has no other format.
+ */
+export async function pathInfoJson(context: NixContext, args: readonly string[]): Promise<string> {
+  if (knowsFormats) {
+    try {
+      return await nix(context, ['path-info', '--json', '--json-format', '1', ...args]);
+    } catch (error) {
+      if (!/^unrecognised flag '--json-format'/.test(error instanceof NixmakerError ? error.detail : ''))
+        throw error;
+      knowsFormats = false;
+    }
+  }
+  return nix(context, ['path-info', '--json', ...args]);
+}
+
 /** A valid path and all that it refers to, as Nix’s database has them. @throws NixmakerError `nix-failed` */
 export async function queryClosure(context: NixContext, root: StorePath): Promise<PathInfo[]> {
-  const text = await nix(context, ['path-info', '--json', '--recursive', root]);
+  const text = await pathInfoJson(context, ['--recursive', root]);
   const parsed = pathInfos.safeParse(JSON.parse(text));
   if (!parsed.success) throw new NixmakerError('nix-failed', 'what `nix path-info` says is not understood');
   return Object.entries(parsed.data).map(([path, { narHash, narSize, references, ca }]) => ({
@@ -48,7 +67,7 @@ const registrations = z.record(
 
 /** Paths that became valid at that time or later, in seconds since 1970; also those whose time is unknown. */
 export async function listRegisteredSince(context: NixContext, seconds: number): Promise<StorePath[]> {
-  const registered = registrations.parse(JSON.parse(await nix(context, ['path-info', '--json', '--all'])));
+  const registered = registrations.parse(JSON.parse(await pathInfoJson(context, ['--all'])));
   return Object.entries(registered).flatMap(([key, info]) => {
     const path = parseStorePath(key) ?? parseStorePath(`${storeDir}/${key}`);
     const time = info?.registrationTime ?? undefined;

@@ -3,9 +3,10 @@ import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
-import { type NixContext, nix } from './command.ts';
+import type { NixContext } from './command.ts';
 import { withDaemon } from './daemon-connection.ts';
 import { mostSignatures, type SignatureFilter, type ValidInfo } from './daemon-wire.ts';
+import { pathInfoJson } from './path-info.ts';
 
 export type { SignatureFilter, ValidInfo };
 export { mostSignatures };
@@ -92,7 +93,7 @@ async function askCommand(
 ): Promise<ReadonlyMap<StorePath, ValidInfo>> {
   const infos = new Map<StorePath, ValidInfo>();
   for (let start = 0; start < paths.length; start += portion) {
-    const text = await nix(context, ['path-info', '--json', ...paths.slice(start, start + portion)]);
+    const text = await pathInfoJson(context, paths.slice(start, start + portion));
     const parsed = answers.safeParse(JSON.parse(text));
     if (!parsed.success) throw new NixmakerError('nix-failed', 'what `nix path-info` says is not understood');
     for (const [key, info] of Object.entries(parsed.data)) {

@@ -1,9 +1,10 @@
 /** What Nix’s own words are taken for, and what is told of them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CommandResult } from '../../src/core/ports.ts';
+import type { CommandOptions, CommandResult } from '../../src/core/ports.ts';
 import { nix } from '../../src/nix/command.ts';
 import { failureFor, fromLine } from '../../src/nix/failure.ts';
+import { listRegisteredSince } from '../../src/nix/path-info.ts';
 
 for (const [said, code, detail] of [
   [
@@ -47,4 +48,18 @@ test('a Nix that can’t be started, or does not end, is told from one that says
   });
   await assert.rejects(asking({}), { code: 'evaluation-failed', detail: 'nix ended with 1' });
   assert.equal(await asking({ exitCode: 0, stdout: 'yes' }), 'yes');
+});
+
+test('a Nix that knows no formats of path-info is asked without, and not twice', async () => {
+  const asked: string[] = [];
+  const run = async (_: string, args: readonly string[], { onStderrLine }: CommandOptions = {}) => {
+    asked.push(args.filter((arg) => arg.startsWith('--json')).join(' '));
+    if (!args.includes('--json-format')) return { ...result, exitCode: 0, stdout: '{}' };
+    onStderrLine?.(
+      '@nix {"action":"msg","level":0,"msg":"error: unrecognised flag \'--json-format\'","raw_msg":"unrecognised flag \'--json-format\'"}',
+    );
+    return result;
+  };
+  for (const _ of [1, 2]) assert.deepEqual(await listRegisteredSince({ run }, 0), []);
+  assert.deepEqual(asked, ['--json --json-format', '--json', '--json']);
 });

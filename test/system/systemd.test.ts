@@ -11,4 +11,3 @@ import './systemd/root.ts';
 import './systemd/trust.ts';
 import './systemd/stolen-key.ts';
 import './systemd/floods.ts';
-import './systemd/hands.ts';

@@ -8,6 +8,7 @@ import { constants, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { restoreNar } from '../../src/bundle/delta.ts';
 import { narOf } from '../../src/bundle/nar.ts';
+import { atOnceBytes } from '../../src/bundle/zstd.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
 import { limits } from '../../src/core/limits.ts';
 import { encodeNix32 } from '../../src/core/nix32.ts';
@@ -116,6 +117,22 @@ test('what was made from a base is restored from it, whatever both hold', async 
     ),
     { numRuns: 60 },
   );
+});
+
+test('what is large comes in pieces, whatever of both it is; what is small comes at once', async () => {
+  const piecesOf = async (narSize: number, size: number) => {
+    const base = randomBytes(1000);
+    const target = Buffer.alloc(narSize, 1);
+    const { piece } = deltaPiece(0, Buffer.alloc(0), { base: storePathOf(1), baseNarHash: nix32Of(base) });
+    const chunks = stream(zstdCompressSync(target, { dictionary: base }));
+    let pieces = 0;
+    for await (const _ of restoreNar({ piece, narSize }, { base: stream(base), patch: { size, chunks } }))
+      pieces += 1;
+    return pieces;
+  };
+  assert.equal(await piecesOf(10_000_000, 100), 1);
+  assert.ok((await piecesOf(atOnceBytes + 1, 100)) > 1, 'a NAR that would be held whole');
+  assert.ok((await piecesOf(10_000_000, atOnceBytes + 1)) > 1, 'a delta that would be');
 });
 
 test('another base, a turned bit, a frame cut off, or one that never ends: nothing of it passes for the target', async () => {

@@ -73,7 +73,7 @@ test('of a bundle it says check by check what would happen, everything that is i
   const good = await check(basic, bundle);
   assert.equal(good.code, 0, good.stdout + good.stderr);
   assert.match(good.stdout, /^It would be taken\.$/m);
-  assert.equal(good.stdout.match(/ yes$/gm)?.length, 11);
+  assert.equal(good.stdout.match(/ yes$/gm)?.length, 12);
 
   const bad = await check({ ...basic, host: 'mail', limits: { paths: 1 } }, bundle);
   assert.equal(bad.code, 77);

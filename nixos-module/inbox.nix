@@ -7,6 +7,12 @@ let
   dropUser = "nixmaker-drop";
   authorizedKeys = map keys.trim cfg.inbox.authorizedKeys;
   hasDropUser = authorizedKeys != [ ];
+  mayLogIn =
+    list: name:
+    let
+      allowed = config.services.openssh.settings.${list} or null;
+    in
+    allowed == null || builtins.elem name allowed;
   # Who is in it is another's to say, or everybody is.
   unfit = {
     users = "which everybody is in";
@@ -27,6 +33,15 @@ in
         # sshd starts no subsystem that it was not told of, forced command or not (sshd_config(5), Subsystem).
         assertion = !hasDropUser || config.services.openssh.allowSFTP;
         message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.allowSFTP is not set, and scp speaks SFTP. Set it, or take the keys out.";
+      }
+      {
+        # sshd_config(5): where there is a list, who is not on it can't log in, whatever key is shown.
+        assertion = !hasDropUser || mayLogIn "AllowUsers" dropUser;
+        message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.settings.AllowUsers leaves out ${dropUser}, so nobody could bring a bundle. Add \"${dropUser}\" to it.";
+      }
+      {
+        assertion = !hasDropUser || mayLogIn "AllowGroups" cfg.inbox.group;
+        message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.settings.AllowGroups leaves out ${cfg.inbox.group}, so nobody could bring a bundle. Add \"${cfg.inbox.group}\" to it.";
       }
       {
         assertion = !(unfit ? ${cfg.inbox.group});

@@ -73,6 +73,8 @@ in
     services.openssh.enable = flag;
     services.openssh.allowSFTP = value true types.bool;
     services.openssh.extraConfig = value "" types.lines;
+    services.openssh.settings.AllowUsers = value null (types.nullOr (types.listOf types.str));
+    services.openssh.settings.AllowGroups = value null (types.nullOr (types.listOf types.str));
     services.udisks2.enable = flag;
     services.udisks2.mountOnMedia = flag;
     services.udev.packages = packages;

@@ -80,6 +80,16 @@ const contradictions: readonly (readonly [options: string, others: string, says:
     'services.openssh = { enable = true; allowSFTP = false; };',
     /services\.openssh\.allowSFTP is not set/,
   ],
+  [
+    'inbox.authorizedKeys = [ "ssh-ed25519 AAAA" ];',
+    'services.openssh = { enable = true; settings.AllowUsers = [ "admin" ]; };',
+    /AllowUsers leaves out nixmaker-drop/,
+  ],
+  [
+    'inbox.authorizedKeys = [ "ssh-ed25519 AAAA" ];',
+    'services.openssh = { enable = true; settings.AllowGroups = [ "wheel" ]; };',
+    /AllowGroups leaves out nixmaker-drop/,
+  ],
   ['bootCounting = true;', '', /bootCounting is set, but.*boot\.loader\.systemd-boot/],
   [
     'bootCounting = true;',

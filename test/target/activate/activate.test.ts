@@ -28,6 +28,8 @@ interface Plan {
   readonly making?: Making;
   readonly without?: string;
   readonly unattended?: boolean;
+  /** A machine on which nothing runs, and nothing is installed. */
+  readonly isBare?: boolean;
 }
 
 async function activated(t: TestContext, { operation = 'switch', verbs = {}, making, ...plan }: Plan = {}) {
@@ -35,7 +37,7 @@ async function activated(t: TestContext, { operation = 'switch', verbs = {}, mak
   if (plan.without !== undefined) await rm(join(toplevel, plan.without));
   const program = `${toplevel}/bin/switch-to-configuration`;
   const made = await rootInMemory(t, {
-    ...{ running: oldSystem, booted: oldSystem, generations: [oldSystem] },
+    ...(plan.isBare === true ? {} : { running: oldSystem, booted: oldSystem, generations: [oldSystem] }),
     answer: (argv) => (argv[0] === program ? verbs[argv[1] ?? ''] : making?.answer?.(argv)),
     ...(making === undefined ? {} : { policy: making.policy ?? {}, settings: making.settings ?? {} }),
   });
@@ -122,6 +124,19 @@ test('a test that fails is undone; a dry run that fails has changed nothing', as
   assert.deepEqual([dry.receipt.state, dry.receipt.code], ['failed', 'activation-failed']);
   assert.match(dry.receipt.detail ?? '', /not-finished \(exit 1\): no/);
   assert.deepEqual(dry.did, ['new dry-activate']);
+});
+
+test('on a machine on which nothing ran a test that fails leaves nothing to go back to, and says so', async (t) => {
+  const verbs = { test: { exitCode: 1, stdout: 'no\n' } };
+  const { receipt, did } = await activated(t, { operation: 'test', verbs, isBare: true });
+  assert.deepEqual([receipt.state, receipt.code, did], ['failed', 'no-way-back', ['new test']]);
+  assert.match(receipt.detail ?? '', /; no system ran before$/);
+});
+
+test('on a machine on which nothing runs the first system is installed, and no generation made before', async (t) => {
+  const { receipt, started } = await activated(t, { isBare: true });
+  assert.equal(receipt.state, 'committed', receipt.detail);
+  assert.equal(started.filter(({ argv }) => argv.includes('--set')).length, 1);
 });
 
 test('a person at the machine is asked only where nobody else has asked for it', async (t) => {

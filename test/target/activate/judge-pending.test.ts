@@ -42,6 +42,13 @@ for (const [what, changes] of [
     assert.deepEqual(programs(), []);
   });
 
+test('at the end of the time that a person has, what no person was asked about is left alone', async (t) => {
+  const { machine, programs, runs } = await scene(t, {});
+  assert.equal(await judgePending(machine, 'deadline'), undefined);
+  assert.deepEqual(programs(), []);
+  assert.equal((await runs())[0]?.state, 'pending');
+});
+
 test('another system that was installed over it ends the run, and nothing is put back', async (t) => {
   const { machine, programs } = await scene(t, { generations: [oldSystem] });
   assert.equal((await judgePending(machine, 'start'))?.state, 'superseded');

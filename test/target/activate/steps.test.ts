@@ -1,6 +1,8 @@
 /** From `profile-set` to a committed generation, step by step, and where each step may lead elsewhere. */
 import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { failedDigests } from '../../../src/core/run/journal.ts';
 import type { Operation } from '../../../src/core/schema.ts';
@@ -9,6 +11,7 @@ import { resumeStopped } from '../../../src/target/activate/resume.ts';
 import { carryOn, sentence } from '../../../src/target/activate/steps.ts';
 import { systemAt } from '../../../src/target/activate/system-diff.ts';
 import { Transaction } from '../../../src/target/machine/transaction.ts';
+import { temporaryFolder } from '../../support/bundles.ts';
 import {
   type Making,
   newSystem,
@@ -99,6 +102,38 @@ test('where no generation of the system before is known, nobody is told that it 
   const { receipt: without } = await carried(t, { answer, learned });
   assert.deepEqual([without.state, without.code], ['failed', 'no-way-back']);
   assert.match(without.detail ?? '', /no system was installed before; .* is now, though it failed/);
+});
+
+/** A menu of systemd-boot with an entry for each; the builder of the system in `by` makes another of it. */
+async function menu(t: TestContext, by: string, then: readonly string[]) {
+  const bootDirectory = await temporaryFolder(t);
+  const write = (systems: readonly string[]) => {
+    const entries = join(bootDirectory, 'loader/entries');
+    rmSync(entries, { recursive: true, force: true });
+    mkdirSync(entries, { recursive: true });
+    for (const [i, system] of systems.entries())
+      writeFileSync(join(entries, `nixos-${i}.conf`), `title NixOS\noptions init=${system}/init\n`);
+    writeFileSync(join(bootDirectory, 'loader/loader.conf'), 'default nixos-0.conf\n');
+  };
+  write([oldSystem]);
+  const answer = ([program, verb]: readonly string[]) => {
+    if (verb === 'boot' && program?.startsWith(by)) write(then);
+    return verb === 'switch' && program?.startsWith(newSystem) ? { exitCode: 1 } : undefined;
+  };
+  return { settings: { bootDirectory }, answer };
+}
+
+test('a boot builder that leaves the old system no entry is not gone on with', async (t) => {
+  const { receipt, did } = await carried(t, await menu(t, newSystem, [newSystem]));
+  assert.deepEqual([receipt.state, receipt.code], ['failed', 'rollback-failed']);
+  assert.match(receipt.detail ?? '', /menu/);
+  assert.ok(!did.includes('new switch'), did.join());
+});
+
+test('a way back that leads to no entry in the menu is none', async (t) => {
+  const { receipt, did } = await carried(t, await menu(t, '/nix/store', [newSystem, oldSystem]));
+  assert.ok(did.includes('new switch'), did.join());
+  assert.deepEqual([receipt.state, receipt.code], ['failed', 'rollback-failed']);
 });
 
 test('units that failed are a notice, and no reason to go back', async (t) => {

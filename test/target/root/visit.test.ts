@@ -13,7 +13,10 @@ const visit = (place: string) => ({
 });
 
 /** A medium of ours is mounted at this place. @param fileSystem what is found on its device afterwards */
-async function visited(t: TestContext, { place, asked = place, fileSystem = 'vfat', send = true }: Scene) {
+async function visited(
+  t: TestContext,
+  { place, asked = place, fileSystem = 'vfat', send = true, without }: Scene,
+) {
   const made = await rootInMemory(t, {
     policy: { media: { mount: true }, receipts: { send } },
     answer: ([program]) => {
@@ -23,7 +26,7 @@ async function visited(t: TestContext, { place, asked = place, fileSystem = 'vfa
       return undefined;
     },
   });
-  await serveVisit(made.machine, visit(asked));
+  await serveVisit(made.machine, { ...visit(asked), ...(without === undefined ? {} : { without }) });
   const programs = made.started.map(({ argv }) => argv[0]);
   return {
     ...made,
@@ -37,6 +40,7 @@ interface Scene {
   readonly asked?: string;
   readonly fileSystem?: string;
   readonly send?: boolean;
+  readonly without?: 'nothing';
 }
 
 const ours = '/run/media/nixmaker/sdb1';
@@ -62,4 +66,10 @@ test('where the policy sends no receipts the medium is let go, and none is made'
   const { said, started } = await visited(t, { place: ours, send: false });
   assert.deepEqual(said, ['medium-may-go']);
   assert.ok(started.some(({ argv }) => argv.join(' ') === 'systemctl stop nixmaker-medium@sdb1.service'));
+});
+
+test('to a medium that has nothing for this machine nothing is written, and a person is told', async (t) => {
+  const { said, programs } = await visited(t, { place: ours, without: 'nothing' });
+  assert.deepEqual(said, ['medium-without-receipt']);
+  assert.deepEqual(programs, ['findmnt']);
 });

@@ -1,0 +1,58 @@
+/** Holding a release and freeing it: what is not done, and why. */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { mostHeld } from '../../../src/core/policy/held.ts';
+import { raiseFloor } from '../../../src/state/floor.ts';
+import { freeRelease, holdRelease } from '../../../src/target/root/hold.ts';
+import { oldSystem, rootInMemory } from '../../support/root-machine.ts';
+
+const scene = (t: TestContext) => rootInMemory(t, { running: oldSystem, generations: [oldSystem] });
+const because = 'the pump stands still';
+
+test('a release is held, told, and freed', async (t) => {
+  const { machine } = await scene(t);
+  const { held } = await holdRelease(machine, { sequence: 7, because });
+  assert.deepEqual(
+    held.map((h) => [h.sequence, h.because]),
+    [[7, because]],
+  );
+  await assert.rejects(freeRelease(machine, 8), {
+    code: 'usage',
+    detail: /^release 8 is not held: release 7/,
+  });
+  assert.equal((await freeRelease(machine, 7)).length, 1);
+  await assert.rejects(freeRelease(machine, 7), { code: 'usage', detail: /none is$/ });
+});
+
+test('one that is older than what was taken need not be held', async (t) => {
+  const { machine } = await scene(t);
+  await raiseFloor(machine.floorDirectory, {
+    ...{ schema: 1, sequence: 9, manifestDigest: 'd'.repeat(64), createdAt: '2026-11-01T00:00:00Z' },
+  });
+  await assert.rejects(holdRelease(machine, { sequence: 8, because }), {
+    code: 'usage',
+    detail: /^release 8 is older than 9, the newest that was taken/,
+  });
+});
+
+test('no more are held than are kept', async (t) => {
+  const { machine } = await scene(t);
+  for (let sequence = 1; sequence <= mostHeld; sequence++) await holdRelease(machine, { sequence, because });
+  await assert.rejects(holdRelease(machine, { sequence: mostHeld + 1, because }), {
+    code: 'usage',
+    detail: /^64 releases are held: free some first/,
+  });
+});
+
+test('where nobody knows what is held nothing is held or freed, until all are freed', async (t) => {
+  const { machine } = await scene(t);
+  await holdRelease(machine, { sequence: 7, because });
+  for (const copy of ['held.a', 'held.b']) await writeFile(join(machine.floorDirectory, copy), 'damaged');
+  const lost = { code: 'held-lost', detail: /both copies of the list of held releases are damaged/ };
+  await assert.rejects(holdRelease(machine, { sequence: 8, because }), lost);
+  await assert.rejects(freeRelease(machine, 7), lost);
+  await freeRelease(machine, 'all');
+  assert.equal((await holdRelease(machine, { sequence: 8, because })).held.length, 1);
+});

@@ -219,7 +219,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   busy: {
     exit: later,
-    what: 'Another nixmaker is at work on this machine.',
+    what: 'Another nixmaker is at work on the same machine, medium or folder.',
     next: 'Wait for it to finish, then try again.',
   },
   'nix-unavailable': {

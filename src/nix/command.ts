@@ -1,4 +1,5 @@
 /** Starting Nix: one place for flags, error reading and progress. */
+import { stripVTControlCharacters } from 'node:util';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import type { CommandResult, ProcessRunner } from '../core/ports.ts';
@@ -96,7 +97,7 @@ async function start(
       if (entry === undefined) addLine(messages, line, context);
       else if (entry.action === 'msg') {
         if (entry.level <= 1) messages.push(entry);
-        if (entry.level === 1) context.warn?.(entry.text);
+        if (entry.level === 1) warnOf(entry.text, context);
       } else {
         tally.add(entry);
         logs.add(entry);
@@ -108,8 +109,15 @@ async function start(
   throw failureOf(result, { messages, logs }, options.failure ?? 'nix-failed');
 }
 
+/** Of the arguments that we give: nobody else can do anything about it, and an older Nix knows no other. */
+const aboutOurs = /^warning: '--json' without '--json-format' is deprecated/;
+
+function warnOf(text: string, { warn }: NixContext): void {
+  if (!aboutOurs.test(stripVTControlCharacters(text).trim())) warn?.(text);
+}
+
 /** What goes on below an error, indented, belongs to it. */
-function addLine(messages: NixMessage[], line: string, { warn }: NixContext): void {
+function addLine(messages: NixMessage[], line: string, context: NixContext): void {
   const last = messages.at(-1);
   if (/^\s+\S/.test(line) && last?.level === 0 && last.raw.length < 10_000) {
     const more = `\n${line.trim()}`;
@@ -118,7 +126,7 @@ function addLine(messages: NixMessage[], line: string, { warn }: NixContext): vo
   }
   const message = fromLine(line);
   messages.push(message);
-  if (message.text.startsWith('warning:')) warn?.(message.text);
+  if (message.text.startsWith('warning:')) warnOf(message.text, context);
 }
 
 interface Said {

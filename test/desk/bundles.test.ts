@@ -168,6 +168,7 @@ test('the thread’s manual steps work on the classic format, to the letter', as
   const out = join(folder, 'classic-out');
   await ok('build', '-f', `path:${flake}`, '-d', out, '--format', 'classic');
   assert.deepEqual((await readdir(join(out, 'web'))).sort(), [
+    '.nixmaker.lock',
     'index',
     'manifest.json',
     'manifest.sig',

@@ -20,7 +20,7 @@ import type { NixContext } from '../../nix/command.ts';
 import { NixFailure } from '../../nix/failure.ts';
 import { checkFlakeReference, type EvaluatedHost, evaluateHost, listHosts } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
-import { runProgram } from '../../process/run.ts';
+import { holdProgram, runProgram } from '../../process/run.ts';
 import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf } from './assemble.ts';
 import { type CachedPath, CacheFolder } from './cache-folder.ts';
 import { StoreCompressor } from './compress.ts';
@@ -170,7 +170,8 @@ interface BuildRun {
 async function buildHost(run: BuildRun, host: string, say: (text: string) => void): Promise<HostResult> {
   const { closure, leaks, assembled, evaluated } = await run.prepare(() => prepareHost(run, host, say));
   say('writing');
-  const written = await writeHost(run, { host, assembled, evaluated });
+  const onWait = (who: string) => say(`waiting for ${who}`);
+  const written = await writeHost({ ...run, hold: holdProgram }, { host, assembled, evaluated }, onWait);
   return {
     host,
     status: 'built',

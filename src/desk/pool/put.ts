@@ -2,13 +2,16 @@
  * `put`: bundles of many hosts into one pool on a medium. Each host is done or not begun: its files are written, flushed
  * and read back before its manifest gets its name, so a medium that is pulled out midway serves every host before it.
  */
-import { statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
+import { hostsOf, lockOf } from '../../bundle/pool.ts';
 import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-write.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
+import { isFolder } from '../../files/read.ts';
+import { inTurn } from '../../files/turn.ts';
 import { asMediumError } from '../../media/deliver.ts';
-import { runProgram } from '../../process/run.ts';
+import { holdProgram, runProgram } from '../../process/run.ts';
 import { PoolMedium } from './pool-medium.ts';
 import { type Item, openItem } from './put-item.ts';
 import { type Plan, type Planned, planItem } from './put-plan.ts';
@@ -20,6 +23,10 @@ export interface PutOptions {
   readonly keep: number;
   /** Bytes of the largest file; FAT32's limit unless told otherwise. */
   readonly largest?: number;
+  /** Hears who is at work on the medium where that is waited for. */
+  readonly onWait?: (who: string) => void;
+  /** Seconds to wait for another; without, ten minutes. */
+  readonly patience?: number;
 }
 
 export interface PutProgress {
@@ -52,7 +59,7 @@ export interface PutResult {
 /** Room that is left for the file system itself. Bytes. */
 const spare = 1024 * 1024;
 
-/** @throws NixmakerError the bundle's own codes, `sequence-conflict`, `no-space`, `medium-failing` */
+/** @throws NixmakerError the bundle's own codes, `sequence-conflict`, `medium-full`, `medium-failing`, `busy` */
 export async function putBundles(
   options: PutOptions,
   onProgress: (progress: PutProgress) => void = () => undefined,
@@ -63,14 +70,22 @@ export async function putBundles(
   try {
     for (const path of options.bundles) items.push(await openItem(path));
     items.sort((a, b) => (hostOf(a) < hostOf(b) ? -1 : 1));
-    const pool = await PoolMedium.open(run, medium);
-    return await new Put({ pool, options, onProgress }, items).execute();
+    if (!(await isFolder(medium))) throw new NixmakerError('usage', `${medium} is not a folder`);
+    await mkdir(hostsOf(medium), { recursive: true });
+    // What another has written and not yet given its manifest would be garbage to us.
+    const turn = given({ hold: holdProgram, file: lockOf(medium), verb: 'put', ...waiting(options) });
+    return await inTurn(turn, async () => {
+      const pool = await PoolMedium.open(run, medium);
+      return new Put({ pool, options, onProgress }, items).execute();
+    });
   } catch (error) {
     throw asMediumError(error, medium);
   } finally {
     for (const item of items) await item.close();
   }
 }
+
+const waiting = ({ onWait, patience }: PutOptions) => ({ onWait, patience });
 
 interface Context {
   readonly pool: PoolMedium;

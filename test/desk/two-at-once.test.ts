@@ -1,6 +1,7 @@
 /** Two desks’ work on one place at one time: each waits for the other, and what is there at the end is whole. */
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -14,6 +15,8 @@ import { inTurn, turnIn } from '../../src/files/turn.ts';
 import { holdProgram, runProgram } from '../../src/process/run.ts';
 import { generateKeyPair, parseSecretKey } from '../../src/signing/nix-key.ts';
 import { parseSignatureFile } from '../../src/signing/signature-file.ts';
+import { main } from '../machines/compiled.ts';
+import { nixSystem } from '../machines/program.ts';
 import { temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 import { makeDesk } from '../support/desk.ts';
 import { plainHost, writeFlake } from '../support/fleet.ts';
@@ -124,4 +127,48 @@ test('a build waits for another that writes the same host’s bundle', async () 
   assert.equal(code, 0, stderr);
   assert.match(stderr, new RegExp(`^web: waiting for build, process ${process.pid} on `, 'm'));
   assert.equal((await readRelease(join(out, 'web/web.tar'))).manifest.sequence, 1);
+});
+
+test('what a killed build leaves is cleared away by the next one, and never what a build works on', async () => {
+  const { folder, builder } = await makeDesk();
+  const out = join(folder, 'swept-out');
+  const goOn = join(folder, 'go-on');
+  const slow = (name: string) =>
+    `{ config.system.build.toplevel = derivation { name = "nixos-system-${name}-0"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "echo >${folder}/${name}-begun; until [ -e ${goOn} ]; do sleep 0.05; done; mkdir $out" ]; }; }`;
+  const hosts = { dead: slow('dead'), alive: slow('alive'), quick: plainHost('quick', 'quick') };
+  const flake = await writeFlake(join(folder, 'swept'), { hosts });
+  const build = (host: string) => [
+    ...[process.execPath, main, 'build', '-f', `path:${flake}`, '-d', out, '--host', host],
+  ];
+  const stagings = async () => (await readdir(out)).filter((name) => name.startsWith('.nixmaker-'));
+  const kill = '"$@" & p=$!; until [ -e "$0" ]; do sleep 0.05; done; kill -KILL $p; wait $p';
+  try {
+    const killed = await builder.run(['sh', '-uc', kill, join(folder, 'dead-begun'), ...build('dead')]);
+    assert.equal(killed.code, 137, killed.stderr);
+    const [dead = '', ...others] = await stagings();
+    assert.deepEqual(others, []);
+    const living = builder.run(build('alive'));
+    while (!existsSync(join(folder, 'alive-begun'))) await setTimeout(20);
+    const [alive = ''] = (await stagings()).filter((name) => name !== dead);
+    assert.ok(!existsSync(join(out, dead)), 'the next build has cleared it away');
+    await mkdir(join(out, '.nixmaker-staging-older'));
+    const quick = await builder.run(build('quick'));
+    assert.equal(quick.code, 0, quick.stderr);
+    assert.deepEqual((await stagings()).sort(), ['.nixmaker-staging-older', alive].sort());
+    await writeFile(goOn, '');
+    const { code, stderr } = await living;
+    assert.equal(code, 0, stderr);
+    // The killed one’s Nix has lived on, and may have made its link once more.
+    const left = (await stagings()).filter((name) => name !== dead);
+    assert.deepEqual(left, ['.nixmaker-staging-older'], 'without a lock: not known to be dead');
+    const old = new Date(Date.now() - 25 * 60 * 60 * 1000);
+    for (const name of await stagings()) await utimes(join(out, name), old, old);
+    await builder.run(build('quick'));
+    assert.deepEqual(
+      (await stagings()).filter((name) => name !== dead),
+      [],
+    );
+  } finally {
+    await writeFile(goOn, '');
+  }
 });

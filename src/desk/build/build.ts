@@ -1,5 +1,5 @@
 /** From a flake to bundles: one file wires it all. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Leak } from '../../core/bundle/leaks.ts';
@@ -31,6 +31,7 @@ import { type OutputOptions, writeHost } from './output.ts';
 import { packClosure } from './pack-closure.ts';
 import { PathSigner } from './path-signer.ts';
 import { holdLocked, type LockedSource, lockSource } from './source.ts';
+import { makeStaging } from './staging.ts';
 
 export interface BuildOptions extends OutputOptions {
   readonly flake: string;
@@ -115,7 +116,7 @@ export async function buildBundles(
     );
   }
   await mkdir(options.directory, { recursive: true });
-  const staging = await mkdtemp(join(options.directory, '.nixmaker-staging-'));
+  const { path: staging, clear } = await makeStaging(options.directory, (text) => nix.warn?.(text));
   const cache = new CacheFolder(join(staging, 'cache'));
   const counts = new NarCounts(cache);
   const compressor = new StoreCompressor(join(staging, 'compressed'), { cache, counts });
@@ -134,7 +135,7 @@ export async function buildBundles(
     );
   } finally {
     compressor.close();
-    await rm(staging, { recursive: true, force: true });
+    await clear();
   }
 }
 

@@ -378,6 +378,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'There is not enough room on the medium.',
     next: 'Delete what is not needed on it, or use a larger one; what was there before is as it was.',
   },
+  'folder-full': {
+    exit: fault,
+    what: 'A folder on the medium has no room for more names: FAT ends at some 11,000 long ones, however much room is free.',
+    next: 'Format the medium as exFAT or ext4, or spread the hosts over several media. A larger one does not help; what was there before is as it was.',
+  },
   'medium-read-only': {
     exit: fault,
     what: 'The medium can’t be written to.',

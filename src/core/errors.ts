@@ -102,6 +102,7 @@ export type FaultCode =
   | 'last-bundle-unreadable'
   | 'bundle-too-large'
   | 'medium-full'
+  | 'folder-full'
   | 'medium-read-only'
   | 'medium-failing'
   | 'receipt-malformed'

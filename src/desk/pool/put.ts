@@ -12,6 +12,7 @@ import { isFolder } from '../../files/read.ts';
 import { inTurn } from '../../files/turn.ts';
 import { asMediumError } from '../../media/deliver.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
+import { asFolderFull, requireFolderRoom } from './folder-room.ts';
 import { PoolMedium } from './pool-medium.ts';
 import { type Item, openItem } from './put-item.ts';
 import { type Plan, type Planned, planItem } from './put-plan.ts';
@@ -59,7 +60,7 @@ export interface PutResult {
 /** Room that is left for the file system itself. Bytes. */
 const spare = 1024 * 1024;
 
-/** @throws NixmakerError the bundle's own codes, `sequence-conflict`, `medium-full`, `medium-failing`, `busy` */
+/** @throws NixmakerError the bundle's own codes, `sequence-conflict`, `medium-full`, `folder-full`, `medium-failing`, `busy` */
 export async function putBundles(
   options: PutOptions,
   onProgress: (progress: PutProgress) => void = () => undefined,
@@ -79,7 +80,7 @@ export async function putBundles(
       return new Put({ pool, options, onProgress }, items).execute();
     });
   } catch (error) {
-    throw asMediumError(error, medium);
+    throw asMediumError(await asFolderFull(error, medium), medium);
   } finally {
     for (const item of items) await item.close();
   }
@@ -133,9 +134,11 @@ class Put {
     const { bavail, bsize } = await statfs(medium);
     const rounded = (size: number) => Math.ceil(size / bsize) * bsize;
     const seen = new Set<string>();
+    const folders: string[] = [];
     let needed = spare;
     for (const item of items) {
-      const { files, entry } = await planItem(medium, item);
+      const { files, entry, folder } = await planItem(medium, item);
+      folders.push(folder);
       for (const bytes of Object.values(entry(new Set()))) needed += rounded(bytes.length);
       for (const { file, write } of files) {
         if (seen.has(file.path)) continue;
@@ -150,6 +153,7 @@ class Put {
         `${needed} bytes are needed on ${medium}, ${bavail * bsize} are free`,
       );
     }
+    await requireFolderRoom(medium, [...seen, ...folders]);
   }
 
   async #putOne(item: Item): Promise<PutHost> {

@@ -31,6 +31,7 @@ import { type OutputOptions, writeHost } from './output.ts';
 import { packClosure } from './pack-closure.ts';
 import { PathSigner } from './path-signer.ts';
 import { holdLocked, type LockedSource, lockSource } from './source.ts';
+import { SourceCopies } from './source-copies.ts';
 import { makeStaging } from './staging.ts';
 
 export interface BuildOptions extends OutputOptions {
@@ -123,12 +124,13 @@ export async function buildBundles(
   const signer = options.key === undefined ? undefined : new PathSigner(options.key.secret);
   const systems = new Map<string, StorePath[]>();
   const prepare = pLimit(1);
+  const copies = new SourceCopies(source.metadata.path);
   try {
     await holdLocked(nix, source, staging);
     const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
     return await runHosts(hosts, (host, say) =>
       buildHost(
-        given({ nix, options, source, staging, cache, counts, compressor, signer, prepare, systems }),
+        given({ nix, options, source, staging, cache, counts, compressor, copies, signer, prepare, systems }),
         host,
         say,
       ).catch((error: unknown) => failed(host, error)),
@@ -161,6 +163,7 @@ interface BuildRun {
   /** Shared as well: common paths are counted and signed once. */
   readonly counts: NarCounts;
   readonly compressor: StoreCompressor;
+  readonly copies: SourceCopies;
   readonly signer?: PathSigner;
   /** One host after the other: evaluation takes much memory, and compression all processors. */
   readonly prepare: LimitFunction;
@@ -217,7 +220,7 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
   const leaks = guardLeaks({
     root: rootOf(identity),
     closure,
-    source: run.source.metadata.path,
+    sources: await run.copies.among(closure),
     otherSystems: new Set([...systems].filter(([name]) => name !== host).flatMap(([, paths]) => paths)),
     isForbidden: options.forbidSource,
   });

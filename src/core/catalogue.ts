@@ -229,8 +229,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'no-space': {
     exit: later,
-    what: 'There is not enough room in the Nix store.',
-    next: 'Free space (`nix-collect-garbage`), then the bundle is tried again.',
+    what: 'There is not enough room on a disk.',
+    next: 'Free space (in the Nix store: `nix-collect-garbage`) and run it again; a bundle that waits at a machine is tried again by itself.',
   },
   'nix-too-old': {
     exit: exitCodes.nixUnavailable,
@@ -277,7 +277,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The new system is installed, but the machine has not been restarted into it.',
     next: 'Restart the machine.',
   },
-  usage: { exit: exitCodes.usage, what: 'The command was not understood.', next: 'See `nixmaker --help`.' },
+  usage: {
+    exit: exitCodes.usage,
+    what: 'The command can’t be carried out as it was given.',
+    next: 'See `nixmaker --help`, or `nixmaker VERB --help`.',
+  },
+  'no-such-file': {
+    exit: exitCodes.usage,
+    what: 'A file or folder that was named is not there, or is of another kind.',
+    next: 'Check the name, and whether the medium that it lies on is mounted.',
+  },
+  'no-access': {
+    exit: fault,
+    what: 'A file or folder may not be read or written.',
+    next: 'Check its permissions and whether its file system is mounted for writing, or name another place.',
+  },
   'settings-malformed': {
     exit: conf,
     what: 'The settings file can’t be used.',

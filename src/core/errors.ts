@@ -82,6 +82,8 @@ export type DeferCode =
 /** Something around the bundle is wrong: configuration, this machine, the flake, a bug. */
 export type FaultCode =
   | 'usage'
+  | 'no-such-file'
+  | 'no-access'
   | 'settings-malformed'
   | 'policy-missing'
   | 'policy-malformed'

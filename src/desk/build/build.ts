@@ -3,14 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Leak } from '../../core/bundle/leaks.ts';
-import {
-  type ExitCode,
-  exitCodes,
-  messageOf,
-  NixmakerError,
-  printable,
-  type ReasonCode,
-} from '../../core/errors.ts';
+import { type ExitCode, exitCodes, NixmakerError, printable, type ReasonCode } from '../../core/errors.ts';
+import { faultOf } from '../../core/fault.ts';
 import { given } from '../../core/given.ts';
 import { rootOf } from '../../core/release/manifest.ts';
 import { isHostName } from '../../core/schema.ts';
@@ -142,11 +136,9 @@ export async function buildBundles(
 }
 
 function failed(host: string, error: unknown): FailedHost {
-  if (!(error instanceof NixmakerError))
-    return { host, status: 'failed', code: 'internal', detail: messageOf(error) };
-  const log = typeof error.cause === 'string' ? error.cause : undefined;
+  const log = error instanceof NixmakerError && typeof error.cause === 'string' ? error.cause : undefined;
   const excerpt = error instanceof NixFailure && error.excerpt.length > 0 ? error.excerpt : undefined;
-  return given({ host, status: 'failed' as const, code: error.code, detail: error.detail, excerpt, log });
+  return given({ host, status: 'failed' as const, ...faultOf(error), excerpt, log });
 }
 
 export function exitOfBuild(results: readonly HostResult[]): ExitCode {

@@ -77,8 +77,9 @@ export async function readSecretKeyFile(path: string): Promise<SecretKey> {
 /** A public key as text, or the file that holds one. */
 export async function readPublicKeyArgument(argument: string): Promise<string> {
   if (looksLikeKey(argument)) return argument;
-  const text = await readFile(argument, 'utf8').catch((cause: unknown) => {
-    throw new NixmakerError('key-malformed', `“${argument}” is neither a key nor a readable file`, { cause });
+  const text = await readFile(argument, 'utf8').catch(() => {
+    // Which of the two was meant nobody knows, so no file is missing.
+    throw new NixmakerError('key-malformed', `“${argument}” is neither a key nor a readable file`);
   });
   return checkedKeyText(text.trimEnd());
 }

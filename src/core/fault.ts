@@ -26,7 +26,7 @@ const general: readonly ReasonCode[] = ['io-error', 'key-malformed', 'keyring-ma
 
 export function faultOf(error: unknown): Fault {
   if (error instanceof NixmakerError) {
-    const told = general.includes(error.code) ? answerOf(error.cause) : undefined;
+    const told = general.includes(error.code) ? answerOf(error.cause, error.detail) : undefined;
     return told ?? { code: error.code, detail: error.detail };
   }
   if (!isAnswer(error)) return { code: 'internal', detail: messageOf(error) };
@@ -37,11 +37,12 @@ export function faultOf(error: unknown): Fault {
 const isAnswer = (error: unknown): error is NodeJS.ErrnoException =>
   error instanceof Error && 'syscall' in error && 'errno' in error;
 
-function answerOf(error: unknown): Fault | undefined {
+/** @param unnamed what is said where the system named no file: a write to one that is open */
+function answerOf(error: unknown, unnamed?: string): Fault | undefined {
   if (!isAnswer(error)) return undefined;
   const known = Object.keys(answers).find((errno) => hasErrno(error, errno));
   const answer = known === undefined ? undefined : answers[known];
   if (answer === undefined) return undefined;
   const [code, said] = answer;
-  return { code, detail: error.path === undefined ? said : `${printable(error.path)}: ${said}` };
+  return { code, detail: error.path === undefined ? (unnamed ?? said) : `${printable(error.path)}: ${said}` };
 }

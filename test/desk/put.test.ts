@@ -184,7 +184,10 @@ for (const [what, spoil] of [
 test('unsigned bundles, no folder, and twins on FAT are refused', async (t) => {
   const { medium, bundle, put } = await desk(t);
   const web = await bundle('web', 1);
-  await assert.rejects(putBundles({ medium: join(medium, 'no'), bundles: [web], keep: 1 }), fails('usage'));
+  await assert.rejects(
+    putBundles({ medium: join(medium, 'no'), bundles: [web], keep: 1 }),
+    fails('no-medium'),
+  );
   await put([web]);
   await assert.rejects(put([await bundle('Web', 1)]), fails('host-name-unusable'));
   const unsigned = Buffer.from(await readFile(web));

@@ -1,5 +1,4 @@
 /** From a flake to bundles: one file wires it all. */
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Leak } from '../../core/bundle/leaks.ts';
@@ -9,6 +8,7 @@ import { given } from '../../core/given.ts';
 import { rootOf } from '../../core/release/manifest.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
+import { makeFolders } from '../../files/folder.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { NixFailure } from '../../nix/failure.ts';
@@ -110,8 +110,8 @@ export async function buildBundles(
       `“${missing}” is not among ${known.join(', ') || 'the hosts (there are none)'}`,
     );
   }
-  await mkdir(options.directory, { recursive: true });
-  const { path: staging, clear } = await makeStaging(options.directory, (text) => nix.warn?.(text));
+  await makeFolders(options.directory);
+  const { path: staging, links, clear } = await makeStaging(options.directory, (text) => nix.warn?.(text));
   const cache = new CacheFolder(join(staging, 'cache'));
   const counts = new NarCounts(cache);
   const compressor = new StoreCompressor(join(staging, 'compressed'), { cache, counts });
@@ -120,11 +120,24 @@ export async function buildBundles(
   const prepare = pLimit(1);
   const copies = new SourceCopies(source.metadata.path);
   try {
-    await holdLocked(nix, source, staging);
+    await holdLocked(nix, source, links);
     const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
     return await runHosts(hosts, (host, say) =>
       buildHost(
-        given({ nix, options, source, staging, cache, counts, compressor, copies, signer, prepare, systems }),
+        given({
+          nix,
+          options,
+          source,
+          staging,
+          links,
+          cache,
+          counts,
+          compressor,
+          copies,
+          signer,
+          prepare,
+          systems,
+        }),
         host,
         say,
       ).catch((error: unknown) => failed(host, error)),
@@ -150,6 +163,8 @@ interface BuildRun {
   readonly options: BuildOptions;
   readonly source: LockedSource;
   readonly staging: string;
+  /** Where Nix’s roots are. */
+  readonly links: string;
   /** Shared by all hosts: common paths are compressed once. */
   readonly cache: CacheFolder;
   /** Shared as well: common paths are counted and signed once. */
@@ -187,7 +202,7 @@ interface PreparedHost {
 }
 
 async function prepareHost(run: BuildRun, host: string, say: (text: string) => void): Promise<PreparedHost> {
-  const { nix, options, staging, systems, cache, counts, compressor } = run;
+  const { nix, options, links, systems, cache, counts, compressor } = run;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
   say('evaluating');
   const evaluated = await evaluateHost(nix, run.source.reference, host);
@@ -197,7 +212,7 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
     say('building');
     await buildSystem(
       nix,
-      { derivation: evaluated.derivation, outLink: join(staging, `result-${host}`) },
+      { derivation: evaluated.derivation, outLink: join(links, `result-${host}`) },
       { onProgress: tell(say) },
     );
   }

@@ -1,5 +1,5 @@
 /** What a build leaves in `<directory>/<host>/`: the bundle or the classic pair, and `meta`. */
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packClassic } from '../../bundle/classic.ts';
 import { readIndex, readRelease } from '../../bundle/release.ts';
@@ -7,6 +7,7 @@ import { signedFileOf, writeBundle } from '../../bundle/write.ts';
 import type { ProcessHolder } from '../../core/ports.ts';
 import { encodeContents } from '../../core/release/contents-file.ts';
 import { type Content, type Format, type ManifestInput, metaText } from '../../core/release/manifest.ts';
+import { makeFolders } from '../../files/folder.ts';
 import { inTurn, turnIn } from '../../files/turn.ts';
 import { writeWhole } from '../../files/write.ts';
 import { copyToChrootStore, signChrootStore } from '../../nix/build.ts';
@@ -60,7 +61,7 @@ export async function writeHost(
   onWait?: (who: string) => void,
 ): Promise<Written> {
   const folder = join(run.options.directory, output.host);
-  await mkdir(folder, { recursive: true });
+  await makeFolders(folder);
   const { hold } = run;
   if (hold === undefined) return writeFiles(run, output, folder);
   // The last sequence is read and the next one written, and unfinished files have the same names.

@@ -72,7 +72,7 @@ function lockedReferences({ locked, url, path }: FlakeMetadata): string[] {
 export async function holdLocked(
   nix: NixContext,
   { metadata: { path } }: LockedSource,
-  staging: string,
+  links: string,
 ): Promise<void> {
-  if (path !== undefined) await holdSource(nix, { path, link: join(staging, 'source') });
+  if (path !== undefined) await holdSource(nix, { path, link: join(links, 'source') });
 }

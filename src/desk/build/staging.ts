@@ -3,9 +3,10 @@
  * again in the store; the next run in the same place clears it away. Whether a run lives is told by a lock that falls with it, and not by
  * a process’s number: over a network it may be one of another machine.
  */
-import { lstat, mkdtemp, rename, rm } from 'node:fs/promises';
+import { lstat, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { ifMissing, isMissing } from '../../core/errno.ts';
+import { hasErrno, ifMissing, isMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { namesIn } from '../../files/read.ts';
 import { takeTurn, turnIn } from '../../files/turn.ts';
@@ -17,6 +18,8 @@ const unlocked = '.nixmaker-new-';
 
 export interface Staging {
   readonly path: string;
+  /** For symbolic links: elsewhere where the file system has none (FAT, exFAT). */
+  readonly links: string;
   /** Deletes it. */
   readonly clear: () => Promise<void>;
 }
@@ -32,13 +35,29 @@ export async function makeStaging(directory: string, warn: (text: string) => voi
   const held = await takeTurn({ hold: holdProgram, file: turnIn(made), verb: 'build', patience: 0 });
   const path = join(directory, prefix + made.slice(-6));
   await rename(made, path);
+  const links = await placeForLinks(path);
   return {
     path,
+    links,
     clear: async () => {
+      if (links !== path) await rm(links, { recursive: true, force: true });
       await remove(path);
       await held.release();
     },
   };
+}
+
+async function placeForLinks(path: string): Promise<string> {
+  const probe = join(path, 'link');
+  try {
+    await symlink('nowhere', probe);
+    await rm(probe);
+    return path;
+  } catch (error) {
+    // symlink(2), vfat and CIFS.
+    if (!hasErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS')) throw error;
+    return mkdtemp(join(tmpdir(), 'nixmaker-links-'));
+  }
 }
 
 /** One that can’t be deleted keeps nobody from working. */

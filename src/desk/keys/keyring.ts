@@ -1,5 +1,4 @@
 /** Keyrings at the desk: made from what a person wrote, signed by several, laid onto media. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keyringsOf, lockOf } from '../../bundle/pool.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
@@ -10,7 +9,8 @@ import {
   keyringExtension,
   parseKeyring,
 } from '../../core/policy/keyring.ts';
-import { readText } from '../../files/read.ts';
+import { makeFolders } from '../../files/folder.ts';
+import { isFolder, readText } from '../../files/read.ts';
 import { inTurn } from '../../files/turn.ts';
 import { writeWhole } from '../../files/write.ts';
 import { holdProgram } from '../../process/run.ts';
@@ -54,7 +54,9 @@ export async function inspectKeyringFile(path: string): Promise<ReturnType<typeo
 
 /** Lays keyrings where agents look for them. @returns their versions */
 export async function putKeyrings(medium: string, files: readonly string[]): Promise<number[]> {
-  await mkdir(keyringsOf(medium), { recursive: true });
+  if (!(await isFolder(medium)))
+    throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
+  await makeFolders(keyringsOf(medium));
   return inTurn({ hold: holdProgram, file: lockOf(medium), verb: 'put' }, () => layKeyrings(medium, files));
 }
 

@@ -2,12 +2,13 @@
  * `put`: bundles of many hosts into one pool on a medium. Each host is done or not begun: its files are written, flushed
  * and read back before its manifest gets its name, so a medium that is pulled out midway serves every host before it.
  */
-import { mkdir, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { hostsOf, lockOf } from '../../bundle/pool.ts';
 import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-write.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
+import { makeFolders } from '../../files/folder.ts';
 import { isFolder } from '../../files/read.ts';
 import { inTurn } from '../../files/turn.ts';
 import { asMediumError } from '../../media/deliver.ts';
@@ -71,8 +72,9 @@ export async function putBundles(
   try {
     for (const path of options.bundles) items.push(await openItem(path));
     items.sort((a, b) => (hostOf(a) < hostOf(b) ? -1 : 1));
-    if (!(await isFolder(medium))) throw new NixmakerError('usage', `${medium} is not a folder`);
-    await mkdir(hostsOf(medium), { recursive: true });
+    if (!(await isFolder(medium)))
+      throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
+    await makeFolders(hostsOf(medium));
     // What another has written and not yet given its manifest would be garbage to us.
     const turn = given({ hold: holdProgram, file: lockOf(medium), verb: 'put', ...waiting(options) });
     return await inTurn(turn, async () => {

@@ -4,11 +4,13 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readRelease } from '../../src/desk/keys/read-release.ts';
+import { readAnyHead, readRelease } from '../../src/desk/keys/read-release.ts';
+import { parseSignatureFile } from '../../src/signing/signature-file.ts';
+import { writeTestBundle } from '../support/bundles.ts';
 import { makeDesk } from '../support/desk.ts';
 import { plainHost, writeFlake } from '../support/fleet.ts';
 
-const { builder, folder, nixmaker } = await makeDesk();
+const { builder, folder, keys, nixmaker } = await makeDesk();
 const flake = await writeFlake(join(folder, 'flake'), { hosts: { web: plainHost('web') } });
 const out = join(folder, 'out');
 const build = (...args: string[]) => nixmaker('build', '-f', `path:${flake}`, '-d', out, ...args);
@@ -52,6 +54,7 @@ test('files that are not there, of another kind or not ours are named, with the 
     [['sign', 'nope.tar', '--key', 'nope.secret'], 64, missing],
     [['put', join(folder, 'empty'), 'nope.tar'], 64, missing],
     [['keyring', 'show', 'nope.keyring'], 64, missing],
+    [['switch', '--tarball', 'nope.tar'], 64, missing],
     [['keygen', 'new', '--out', file], 64, /file: something else of that name is there$/m],
     [['build', '-f', `path:${flake}`, '-d', file], 64, /file: something else of that name is there$/m],
     [['build', '-f', `path:${flake}`, '-d', join(file, 'x')], 64, /x: a part of this path is no folder$/m],
@@ -68,4 +71,34 @@ test('files that are not there, of another kind or not ours are named, with the 
     assert.match(ran.stderr, /\nCheck the name, .*\n\(no-such-file\)/);
     assert.doesNotMatch(ran.stderr, /^ +at |Please report/m);
   }
+});
+
+test('a folder that is named without its ./ is not waited for as a name of the registry', async () => {
+  for (const verb of ['list', 'build']) {
+    const ran = await builder.nixmaker([verb, '-f', 'flake', '-d', out], { cwd: folder });
+    assert.equal(ran.code, 64, ran.stderr);
+    assert.match(ran.stderr, /the folder is “\.\/flake”, the name “flake:flake”\n.*\(usage\)/s);
+  }
+});
+
+test('of several bundles one that is signed already keeps none of the others from being signed', async () => {
+  const bundles = ['a.tar', 'b.tar', 'c.tar'].map((name) => join(folder, name));
+  for (const [i, path] of bundles.entries()) await writeTestBundle(path, { manifest: { sequence: i + 1 } });
+  const [a = '', b = '', c = ''] = bundles;
+  await nixmaker('sign', a, '--key', keys.secretFile);
+  const ran = await nixmaker('sign', a, 'nope.tar', b, c, '--key', keys.secretFile);
+  assert.equal(ran.code, 64, ran.stderr);
+  assert.match(ran.stderr, /a\.tar: not signed: “fleet-1” has signed this bundle already\n/);
+  assert.match(ran.stderr, /nope\.tar: not signed: .*there is no such file or folder\n/);
+  for (const path of [b, c]) {
+    const { signatureBytes } = await readAnyHead(path);
+    assert.ok(parseSignatureFile(signatureBytes).some(({ keyName }) => keyName === 'fleet-1'));
+  }
+});
+
+test('hosts are listed as people count', async () => {
+  const hosts = Object.fromEntries(['host-10', 'host-2', 'host-1'].map((name) => [name, plainHost(name)]));
+  const many = await writeFlake(join(folder, 'many'), { hosts });
+  const ran = await nixmaker('list', '-f', `path:${many}`);
+  assert.deepEqual(ran.stdout.match(/host-\d+/g), ['host-1', 'host-2', 'host-10']);
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { makeKeyFiles } from '../../src/desk/keys/key-files.ts';
+import { makeKeyFiles, readSecretKeyFile } from '../../src/desk/keys/key-files.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 const made = async (t: TestContext) => {
@@ -43,4 +43,18 @@ test('where the second half can’t be written there is no first one', async (t)
   await writeFile(join(folder, 'fleet-1.public'), 'somebody’s');
   await assert.rejects(makeKeyFiles('fleet-1', folder), { code: 'key-exists', detail: /fleet-1\.public$/ });
   assert.deepEqual(await readdir(folder), ['fleet-1.public']);
+});
+
+test('a key with a byte-order mark or a line before it is read, and a name that can’t be is named', async (t) => {
+  const { files } = await made(t);
+  const secret = await readFile(files.secretFile, 'utf8');
+  for (const text of [`\uFEFF${secret}`, `\r\n${secret}\r\n`]) {
+    await writeFile(files.secretFile, text);
+    assert.equal((await readSecretKeyFile(files.secretFile)).name, 'fleet-1');
+  }
+  await writeFile(files.secretFile, secret.replace('fleet-1', 'me@desk'));
+  await assert.rejects(readSecretKeyFile(files.secretFile), {
+    code: 'key-malformed',
+    detail: /^the name of the secret key, “me@desk”, has other characters than letters, digits/,
+  });
 });

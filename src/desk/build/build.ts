@@ -19,6 +19,7 @@ import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf }
 import { type CachedPath, CacheFolder } from './cache-folder.ts';
 import { StoreCompressor } from './compress.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
+import { guardBareName } from './flake-guard.ts';
 import { guardLeaks } from './leak-guard.ts';
 import { NarCounts } from './nar-counts.ts';
 import { type OutputOptions, writeHost } from './output.ts';
@@ -87,6 +88,7 @@ export function deskNix(options: Pick<NixContext, 'signal' | 'warn'> = {}): NixC
 /** Names of the hosts of a flake. */
 export async function listFlakeHosts(nix: NixContext, flake: string): Promise<string[]> {
   checkFlakeReference(flake);
+  await guardBareName(flake);
   return listHosts(nix, flake);
 }
 

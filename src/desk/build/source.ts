@@ -12,7 +12,13 @@ import {
   listHosts,
   readFlakeMetadata,
 } from '../../nix/flake.ts';
-import { type FlakeNeighbours, guardFlakeReference, guardPlainFolder, guardSource } from './flake-guard.ts';
+import {
+  type FlakeNeighbours,
+  guardBareName,
+  guardFlakeReference,
+  guardPlainFolder,
+  guardSource,
+} from './flake-guard.ts';
 
 export interface LockedSource {
   /** What is to be evaluated; the same files each time. */
@@ -30,6 +36,7 @@ export async function lockSource(
   neighbours: FlakeNeighbours,
 ): Promise<LockedSource> {
   checkFlakeReference(flake);
+  await guardBareName(flake);
   await guardFlakeReference(flake, neighbours);
   const metadata = await readFlakeMetadata(nix, flake);
   const { locked, path } = metadata;

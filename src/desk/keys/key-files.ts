@@ -88,7 +88,7 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
 
 export async function readSecretKeyFile(path: string): Promise<SecretKey> {
   const text = await readText(path, 'key-malformed', `the key file ${path} can’t be read`);
-  return parseSecretKey(text.trimEnd());
+  return parseSecretKey(asWritten(text));
 }
 
 /** A public key as text, or the file that holds one. */
@@ -98,8 +98,11 @@ export async function readPublicKeyArgument(argument: string): Promise<string> {
     // Which of the two was meant nobody knows, so no file is missing.
     throw new NixmakerError('key-malformed', `“${argument}” is neither a key nor a readable file`);
   });
-  return checkedKeyText(text.trimEnd());
+  return checkedKeyText(asWritten(text));
 }
+
+/** Editors add a byte-order mark, and people a line. */
+const asWritten = (text: string): string => text.replace(/^\uFEFF/, '').trim();
 
 function looksLikeKey(text: string): boolean {
   try {

@@ -31,6 +31,8 @@ export const nixSignaturesName = (manifest: Pick<Manifest, 'index'>): string => 
 
 export const cacheOf = (root: string) => join(root, poolFolder, 'cache');
 export const hostsOf = (root: string) => join(root, poolFolder, 'hosts');
+/** Held by whoever writes into the pool (files/turn.ts). */
+export const lockOf = (root: string) => join(root, poolFolder, '.lock');
 export const keyringsOf = (root: string) => join(root, poolFolder, 'keyrings');
 
 export interface PoolEntry {

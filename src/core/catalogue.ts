@@ -224,7 +224,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   busy: {
     exit: later,
-    what: 'Another nixmaker is at work on this machine.',
+    what: 'Another nixmaker is at work on the same machine, medium or folder.',
     next: 'Wait for it to finish, then try again.',
   },
   'nix-unavailable': {
@@ -234,8 +234,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'no-space': {
     exit: later,
-    what: 'There is not enough room in the Nix store.',
-    next: 'Free space (`nix-collect-garbage`), then the bundle is tried again.',
+    what: 'There is not enough room on a disk.',
+    next: 'Free space (in the Nix store: `nix-collect-garbage`) and run it again; a bundle that waits at a machine is tried again by itself.',
   },
   'nix-too-old': {
     exit: exitCodes.nixUnavailable,
@@ -292,7 +292,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The new system is installed, but the machine has not been restarted into it.',
     next: 'Restart the machine.',
   },
-  usage: { exit: exitCodes.usage, what: 'The command was not understood.', next: 'See `nixmaker --help`.' },
+  usage: {
+    exit: exitCodes.usage,
+    what: 'The command can’t be carried out as it was given.',
+    next: 'See `nixmaker --help`, or `nixmaker VERB --help`.',
+  },
+  'no-such-file': {
+    exit: exitCodes.usage,
+    what: 'A file or folder that was named is not there, or is of another kind.',
+    next: 'Check the name, and whether the medium that it lies on is mounted.',
+  },
+  'no-access': {
+    exit: fault,
+    what: 'A file or folder may not be read or written.',
+    next: 'Check its permissions and whether its file system is mounted for writing, or name another place.',
+  },
   'settings-malformed': {
     exit: conf,
     what: 'The settings file can’t be used.',
@@ -392,6 +406,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     what: 'There is not enough room on the medium.',
     next: 'Delete what is not needed on it, or use a larger one; what was there before is as it was.',
+  },
+  'folder-full': {
+    exit: fault,
+    what: 'A folder on the medium has no room for more names: FAT ends at some 11,000 long ones, however much room is free.',
+    next: 'Format the medium as exFAT or ext4, or spread the hosts over several media. A larger one does not help; what was there before is as it was.',
   },
   'medium-read-only': {
     exit: fault,

@@ -85,6 +85,8 @@ export type DeferCode =
 /** Something around the bundle is wrong: configuration, this machine, the flake, a bug. */
 export type FaultCode =
   | 'usage'
+  | 'no-such-file'
+  | 'no-access'
   | 'settings-malformed'
   | 'policy-missing'
   | 'policy-malformed'
@@ -105,6 +107,7 @@ export type FaultCode =
   | 'last-bundle-unreadable'
   | 'bundle-too-large'
   | 'medium-full'
+  | 'folder-full'
   | 'medium-read-only'
   | 'medium-failing'
   | 'receipt-malformed'

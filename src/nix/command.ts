@@ -109,7 +109,7 @@ async function start(
 }
 
 /** What goes on below an error, indented, belongs to it. */
-function addLine(messages: NixMessage[], line: string, { warn }: NixContext): void {
+function addLine(messages: NixMessage[], line: string, context: NixContext): void {
   const last = messages.at(-1);
   if (/^\s+\S/.test(line) && last?.level === 0 && last.raw.length < 10_000) {
     const more = `\n${line.trim()}`;
@@ -118,7 +118,7 @@ function addLine(messages: NixMessage[], line: string, { warn }: NixContext): vo
   }
   const message = fromLine(line);
   messages.push(message);
-  if (message.text.startsWith('warning:')) warn?.(message.text);
+  if (message.text.startsWith('warning:')) context.warn?.(message.text);
 }
 
 interface Said {

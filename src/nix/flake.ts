@@ -51,7 +51,9 @@ const configurations = '.nixosConfigurations';
 /** Names only; no host is evaluated, so a broken one is still listed. */
 export async function listHosts(context: NixContext, flake: string): Promise<string[]> {
   const args = ['eval', '--json', `${flake}#${configurations}`, '--apply', 'builtins.attrNames'];
-  return read(names, await nix(context, args, { failure: 'evaluation-failed' }));
+  const found = read(names, await nix(context, args, { failure: 'evaluation-failed' }));
+  // As people count: host-2 before host-10.
+  return found.sort(new Intl.Collator('en', { numeric: true }).compare);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Which Nix this is, how it is set, and whether it answers. */
 import * as z from 'zod';
-import { NixmakerError } from '../core/errors.ts';
+import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
 
@@ -30,6 +30,17 @@ function jsonOf(text: string): unknown {
   }
 }
 
+/** Lix has it by the older name only (lix/nix/ping-store.cc). */
+async function askStore(context: NixContext, more: readonly string[] = []): Promise<string> {
+  const ask = (verb: string) => nix(context, ['store', verb, ...more], { failure: 'nix-unavailable' });
+  try {
+    return await ask('info');
+  } catch (error) {
+    if (!/is not a recognised command/.test(messageOf(error))) throw error;
+    return ask('ping');
+  }
+}
+
 const storeInfo = z.looseObject({ version: z.string().optional() });
 
 /**
@@ -37,7 +48,7 @@ const storeInfo = z.looseObject({ version: z.string().optional() });
  * @throws NixmakerError `nix-unavailable`, `nix-too-old`
  */
 export async function requireNix(context: NixContext): Promise<void> {
-  const text = await nix(context, ['store', 'info', '--json'], { failure: 'nix-unavailable' });
+  const text = await askStore(context, ['--json']);
   const said = storeInfo.safeParse(jsonOf(text)).data?.version;
   const version = said ?? (await nixVersion(context));
   if (isRecentNix(version)) return;
@@ -45,9 +56,12 @@ export async function requireNix(context: NixContext): Promise<void> {
   throw new NixmakerError('nix-too-old', `it says “${version}”, and ${oldest} is needed`);
 }
 
-/** @param version what `nix-store --version` says: `nix-store (Nix) 2.34.8` */
+/**
+ * @param version what `nix-store --version` says: `nix-store (Nix) 2.34.8`, `nix-store (Determinate Nix 3.4.1) 2.28.2`; or the number alone.
+ * Others than Nix have a number of their own in brackets
+ */
 export function isRecentNix(version: string): boolean {
-  const [, major, minor] = /(\d+)\.(\d+)/.exec(version) ?? [];
+  const [, major, minor] = /(?:^|\) )(\d+)\.(\d+)/.exec(version) ?? [];
   if (major === undefined) return false;
   const [oldestMajor, oldestMinor] = limits.oldestNix;
   return Number(major) > oldestMajor || (Number(major) === oldestMajor && Number(minor) >= oldestMinor);
@@ -66,5 +80,5 @@ export async function trustedKeysOf(context: NixContext): Promise<string[]> {
 
 /** @throws NixmakerError `nix-unavailable` where the store does not answer */
 export async function pingStore(context: NixContext): Promise<void> {
-  await nix(context, ['store', 'info'], { failure: 'nix-unavailable' });
+  await askStore(context);
 }

@@ -62,7 +62,8 @@ async function runInLines<T extends HostOutcome>(
     let step = '';
     const outcome = await work(host, (text) => {
       const [first = ''] = text.split(' ');
-      if (first !== step) terminal.write(lines`${host}: ${first}\n`);
+      // Whom it waits for may be what a person has to look at.
+      if (first !== step) terminal.write(lines`${host}: ${first === 'waiting' ? text : first}\n`);
       step = first;
     });
     terminal.write(lines`${host}: ${outcome.status}\n`);

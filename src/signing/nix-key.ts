@@ -10,7 +10,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { NixmakerError } from '../core/errors.ts';
+import { NixmakerError, printable } from '../core/errors.ts';
 import { isKeyName } from '../core/key-name.ts';
 import { decodeBase64 } from './base64.ts';
 
@@ -52,11 +52,18 @@ function hasSmallOrder(raw: Buffer): boolean {
   return smallOrder.has(y.toString('hex'));
 }
 
+const nameHas = 'letters, digits, dots, dashes, plus and underscores';
+
 function splitKey(text: string, bytes: number, kind: string): { name: string; raw: Buffer } {
   const trimmed = text.endsWith('\n') ? text.slice(0, -1) : text;
   const colon = trimmed.indexOf(':');
   const name = trimmed.slice(0, Math.max(colon, 0));
-  if (!isKeyName(name)) throw new NixmakerError('key-malformed', `a ${kind} key has the form name:base64`);
+  if (colon > 0 && !isKeyName(name))
+    throw new NixmakerError(
+      'key-malformed',
+      `the name of the ${kind} key, “${printable(name.slice(0, 128))}”, has other characters than ${nameHas}`,
+    );
+  if (colon <= 0) throw new NixmakerError('key-malformed', `a ${kind} key has the form name:base64`);
   const raw = decodeBase64(trimmed.slice(colon + 1), bytes);
   if (raw === undefined) {
     throw new NixmakerError('key-malformed', `the ${kind} key “${name}” is not ${bytes} bytes in base64`);
@@ -118,10 +125,7 @@ export interface KeyPairText {
 /** A new key pair in Nix's text form, one line each, as `nix key generate-secret` writes it. */
 export function generateKeyPair(name: string): KeyPairText {
   if (!isKeyName(name)) {
-    throw new NixmakerError(
-      'key-malformed',
-      'a key’s name has letters, digits, dots, dashes, plus and underscores only',
-    );
+    throw new NixmakerError('key-malformed', `a key’s name has ${nameHas} only`);
   }
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const seed = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(pkcs8Prefix.length);

@@ -85,6 +85,14 @@ export function readManifest(bytes: Uint8Array): Manifest {
   return parseManifest(text);
 }
 
+/** At most eight: a signature file may have hundreds. */
+function quoted(names: readonly string[]): string {
+  const distinct = [...new Set(names)];
+  const shown = distinct.slice(0, 8).map((name) => `“${name}”`);
+  const more = distinct.length - shown.length;
+  return [...shown, ...(more > 0 ? [`${more} more`] : [])].join(', ') || 'nobody';
+}
+
 /**
  * Counts key material, never names. A signature that names a trusted key and does not fit refuses the bundle even
  * when others suffice: it is either damage or an attempt. One that names an unknown key is passed over, so that a
@@ -102,8 +110,9 @@ function checkSignatures(bytes: Uint8Array, signatures: readonly Signature[], tr
     accepted.set(key.material, key.name);
   }
   if (accepted.size === 0) {
-    const names = [...new Set(signatures.map((s) => s.keyName))].join(', ');
-    throw new NixmakerError('signature-unknown-key', `it is signed by ${names}`);
+    const names = quoted(signatures.map((s) => s.keyName));
+    const trusted = quoted(trust.keys.map((k) => k.name));
+    throw new NixmakerError('signature-unknown-key', `it is signed by ${names}; trusted here: ${trusted}`);
   }
   if (accepted.size < trust.threshold) {
     throw new NixmakerError(

@@ -131,6 +131,33 @@ test('the guard tells of the flake’s own source in a closure, and by which way
   assert.ok(!existsSync(join(folder, 'leaking-no', 'web', 'web.tar')));
 });
 
+test('the guard knows the flake’s source by its contents, whatever copied it, and lets through what a host needs of it', async () => {
+  const only = (expression: string) => `builtins.filterSource (path: type: ${expression}) ./.`;
+  const isNix = 'builtins.match ".*[.]nix" path != null';
+  const host = (name: string, source: string) =>
+    `(mkSystem { hostName = "${name}"; motd = "see \${${source}}"; })`;
+  const flake = await writeFlake(join(folder, 'copied'), {
+    hosts: {
+      whole: host('whole', './.'),
+      filtered: host('filtered', only('true')),
+      some: host('some', `builtins.path { path = ./.; name = "config"; filter = path: type: ${isNix}; }`),
+      others: host('others', only(`!(${isNix})`)),
+      site: host('site', './www'),
+      single: host('single', './system.nix'),
+      made: host('made', 'builtins.toFile "x" "y"'),
+    },
+  });
+  await mkdir(join(flake, 'www'));
+  await writeFile(join(flake, 'www/index.html'), 'a page');
+  const out = join(folder, 'copied-out');
+  const ran = await nixmaker('build', '-f', `path:${flake}`, '-d', out);
+  assert.equal(ran.code, 0, ran.stderr);
+  const warned = [
+    ...ran.stderr.matchAll(/^warning: (\w+): the flake’s own source, (\S+), .* → \S+-etc-\w+ → \2$/gm),
+  ];
+  assert.deepEqual(warned.map(([, name]) => name).sort(), ['filtered', 'others', 'some', 'whole']);
+});
+
 test('the guard tells of another host’s system in a closure', async () => {
   const web =
     '(mkSystem { hostName = "web"; motd = "beside ${self.nixosConfigurations.mail.config.system.build.toplevel}"; })';
@@ -168,6 +195,7 @@ test('the thread’s manual steps work on the classic format, to the letter', as
   const out = join(folder, 'classic-out');
   await ok('build', '-f', `path:${flake}`, '-d', out, '--format', 'classic');
   assert.deepEqual((await readdir(join(out, 'web'))).sort(), [
+    '.nixmaker.lock',
     'index',
     'manifest.json',
     'manifest.sig',

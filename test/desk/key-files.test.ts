@@ -1,8 +1,9 @@
 /** Key files that are half there. */
 import assert from 'node:assert/strict';
-import { readFile, stat, unlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { makeKeyFiles } from '../../src/desk/keys/key-files.ts';
+import { makeKeyFiles, readSecretKeyFile } from '../../src/desk/keys/key-files.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 const made = async (t: TestContext) => {
@@ -27,4 +28,33 @@ test('a whole pair, and a secret file that is no key, are left as they are', asy
   await writeFile(files.secretFile, 'somebody’s');
   await assert.rejects(makeKeyFiles('fleet-1', folder), { code: 'key-exists' });
   assert.equal(await readFile(files.secretFile, 'utf8'), 'somebody’s');
+});
+
+test('an empty secret file, as a full disk left it, is no key and keeps none from being made', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeFile(join(folder, 'fleet-1.secret'), '');
+  const { publicKey, secretFile } = await makeKeyFiles('fleet-1', folder);
+  assert.match(publicKey, /^fleet-1:/);
+  assert.match(await readFile(secretFile, 'utf8'), /^fleet-1:/);
+});
+
+test('where the second half can’t be written there is no first one', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeFile(join(folder, 'fleet-1.public'), 'somebody’s');
+  await assert.rejects(makeKeyFiles('fleet-1', folder), { code: 'key-exists', detail: /fleet-1\.public$/ });
+  assert.deepEqual(await readdir(folder), ['fleet-1.public']);
+});
+
+test('a key with a byte-order mark or a line before it is read, and a name that can’t be is named', async (t) => {
+  const { files } = await made(t);
+  const secret = await readFile(files.secretFile, 'utf8');
+  for (const text of [`\uFEFF${secret}`, `\r\n${secret}\r\n`]) {
+    await writeFile(files.secretFile, text);
+    assert.equal((await readSecretKeyFile(files.secretFile)).name, 'fleet-1');
+  }
+  await writeFile(files.secretFile, secret.replace('fleet-1', 'me@desk'));
+  await assert.rejects(readSecretKeyFile(files.secretFile), {
+    code: 'key-malformed',
+    detail: /^the name of the secret key, “me@desk”, has other characters than letters, digits/,
+  });
 });

@@ -1,5 +1,6 @@
 /** `put`: what it writes, shares, heals, prunes, and never touches. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import fs, { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
@@ -183,7 +184,10 @@ for (const [what, spoil] of [
 test('unsigned bundles, no folder, and twins on FAT are refused', async (t) => {
   const { medium, bundle, put } = await desk(t);
   const web = await bundle('web', 1);
-  await assert.rejects(putBundles({ medium: join(medium, 'no'), bundles: [web], keep: 1 }), fails('usage'));
+  await assert.rejects(
+    putBundles({ medium: join(medium, 'no'), bundles: [web], keep: 1 }),
+    fails('no-medium'),
+  );
   await put([web]);
   await assert.rejects(put([await bundle('Web', 1)]), fails('host-name-unusable'));
   const unsigned = Buffer.from(await readFile(web));
@@ -193,21 +197,72 @@ test('unsigned bundles, no folder, and twins on FAT are refused', async (t) => {
   await assert.rejects(put([`${web}.bad.tar`]), fails('bundle-malformed'));
 });
 
+/** As on FAT: what statfs(2) says of the medium. */
+async function withFileSystem(t: TestContext, medium: string, more: object, work: () => Promise<void>) {
+  const found = await fs.statfs(medium);
+  const told = t.mock.method(fs, 'statfs', async () => ({ ...found, ...more }));
+  syncBuiltinESMExports();
+  try {
+    await work();
+  } finally {
+    told.mock.restore();
+    syncBuiltinESMExports();
+  }
+}
+
+test('a folder that FAT has no room for more names in is told before anything is written', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const web = await bundle('web', 1);
+  const folder = join(cacheOf(medium), 'index');
+  await mkdir(folder, { recursive: true });
+  // Of 52 characters, as an index has: five entries each.
+  const names = Array.from({ length: 13_100 }, (_, i) => `~${String(i).padStart(51, '0')}`);
+  for (const name of names) writeFileSync(join(folder, name), '');
+  await withFileSystem(t, medium, { type: 0x4d44 }, () =>
+    assert.rejects(put([web]), {
+      code: 'folder-full',
+      detail: new RegExp(
+        `^nixmaker/cache/index on ${medium} has 13100 names; .* 39 more than the 65536 entries`,
+      ),
+    }),
+  );
+  assert.deepEqual([await entries(medium), await nars(medium).catch(() => [])], [[], []]);
+  assert.equal((await put([web])).hosts[0]?.status, 'written', 'other file systems have no such end');
+  for (const name of names.slice(0, 20)) await rm(join(folder, name));
+  await withFileSystem(t, medium, { type: 0x4d44 }, async () => {
+    assert.equal((await put([await bundle('mail', 1)])).hosts[0]?.status, 'written');
+  });
+});
+
+test('where the kernel has no room for a name, and room for bytes, it is the folder', async (t) => {
+  const { medium, bundle, put } = await desk(t);
+  const web = await bundle('web', 1);
+  const full = t.mock.method(fs, 'rename', async (_: string, path: string) => {
+    throw Object.assign(new Error('no room'), { code: 'ENOSPC', syscall: 'rename', path });
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    full.mock.restore();
+    syncBuiltinESMExports();
+  });
+  await withFileSystem(t, medium, { type: 0x4d44 }, () =>
+    assert.rejects(put([web]), {
+      code: 'folder-full',
+      detail: `nixmaker/cache/index on ${medium} takes no more names`,
+    }),
+  );
+  await assert.rejects(put([web]), { code: 'medium-full', detail: `${medium}: ENOSPC` });
+});
+
 test('a medium with too little room is told how much is needed, and nothing is written', async (t) => {
   const { medium, bundle, put } = await desk(t);
   const web = await bundle('web', 1);
-  const found = await fs.statfs(medium);
-  const free = t.mock.method(fs, 'statfs', async () => ({ ...found, bavail: 3, bsize: 4096 }));
-  syncBuiltinESMExports();
-  try {
-    await assert.rejects(put([web]), {
+  await withFileSystem(t, medium, { bavail: 3, bsize: 4096 }, () =>
+    assert.rejects(put([web]), {
       code: 'medium-full',
       detail: new RegExp(`^\\d+ bytes are needed on ${medium}, 12288 are free$`),
-    });
-  } finally {
-    free.mock.restore();
-    syncBuiltinESMExports();
-  }
+    }),
+  );
   assert.deepEqual([await entries(medium), await nars(medium).catch(() => [])], [[], []]);
   assert.equal((await put([web])).hosts[0]?.status, 'written');
 });

@@ -51,6 +51,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/media/queue.ts',
     'src/target/service/inbox-queue.ts',
     'src/media/space.ts',
+    'src/cli/target/operations.ts',
     'src/target/activate/boot-verb.ts',
     'src/target/inspect/boot.ts',
     'src/target/inspect/media-roots.ts',

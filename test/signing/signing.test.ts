@@ -67,7 +67,7 @@ test('no signature, an unknown key, and a trusted name with another key are thre
   refused(
     () => verifyManifest(manifest, lines(signManifest(manifest, second.secret)), trust),
     'signature-unknown-key',
-    /^it is signed by second-1$/,
+    /^it is signed by “second-1”; trusted here: “[^”]+”(?:, “[^”]+”)*$/,
   );
   refused(
     () => verifyManifest(manifest, lines(signManifest(manifest, impostor.secret)), trust),

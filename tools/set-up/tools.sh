@@ -24,7 +24,8 @@ node_is_recent() { # node_is_recent NODE
 
 nix_is_recent() { # nix_is_recent NIX
   # 2.24 is the oldest Nix whose command line the project uses as it stands.
-  _version=$("$1" --version 2>/dev/null | sed -n 's/^nix (Nix) \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
+  # `nix (Nix) 2.34.8`, `nix (Lix, like Nix) 2.93.0`, `nix (Determinate Nix 3.4.1) 2.28.2`: what it is compatible with stands last.
+  _version=$("$1" --version 2>/dev/null | sed -n 's/^nix (.*Nix.*) \([0-9][0-9]*\)\.\([0-9][0-9]*\).*/\1 \2/p')
   [ -n "$_version" ] || return 1
   # shellcheck disable=SC2086
   set -- $_version

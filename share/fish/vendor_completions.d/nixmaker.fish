@@ -46,7 +46,7 @@ complete -c nixmaker -n '__fish_seen_subcommand_from build' -l format -x -a 'bun
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l since -r -d 'leave out what the host has, by its newest receipt or the bundle it took last; the sequence will be greater than that'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l no-deltas -d 'with --since: carry changed paths whole, for targets with little memory'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l sequence -r -d 'the sequence will be greater than this'
-complete -c nixmaker -n '__fish_seen_subcommand_from build' -l expires -r -d 'refused by targets from this time on (2027-01-31T00:00:00Z)'
+complete -c nixmaker -n '__fish_seen_subcommand_from build' -l expires -r -d 'refused by targets from this time on (2027-01-31, or 2027-01-31T12:00:00Z)'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l machine-id -r -d 'only the machine with this machine-id(5) may take it'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l downgrade-from -r -d 'a machine whose newest is this may take it although its sequence is lower (see --sequence)'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l notes -r -d 'a note for the operator at the target'

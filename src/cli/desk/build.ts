@@ -55,7 +55,7 @@ export function defineBuild(program: Command): void {
     )
     .option('--no-deltas', 'with --since: carry changed paths whole, for targets with little memory')
     .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
-    .option('--expires <time>', 'refused by targets from this time on (2027-01-31T00:00:00Z)')
+    .option('--expires <time>', 'refused by targets from this time on (2027-01-31, or 2027-01-31T12:00:00Z)')
     .option('--machine-id <id>', 'only the machine with this machine-id(5) may take it')
     .option(
       '--downgrade-from <sequence>',
@@ -90,6 +90,8 @@ export async function buildWith(flags: BuildFlags): Promise<{
   /** What Nix warned of, each once. */
   readonly warnings: readonly string[];
 }> {
+  const { checkBuildArguments } = await import('./build-arguments.ts');
+  const { expiresAt, warnings: said } = await checkBuildArguments(flags, new Date());
   const { buildBundles, deskNix, exitOfBuild } = await import('../../desk/build/build.ts');
   const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
   const { runHostsWithProgress } = await import('../../report/host-progress.ts');
@@ -100,7 +102,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
   const interrupted = new AbortController();
   // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
-  const warnings = new Set<string>();
+  const warnings = new Set<string>(said);
   const warn = (text: string) => void (warnings.size < mostWarnings && warnings.add(text));
   const results = await buildBundles(
     deskNix({ signal: interrupted.signal, warn }),
@@ -119,7 +121,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
         flags.downgradeFrom === undefined ? Math.max(flags.sequence, base?.floor ?? 0) : flags.sequence,
       forbidSource: flags.forbidSource === true,
       notes: flags.notes,
-      expiresAt: flags.expires,
+      expiresAt,
       machineId: flags.machineId,
       downgradeFrom: flags.downgradeFrom,
       epoch: epoch === undefined ? undefined : readEpoch(epoch),

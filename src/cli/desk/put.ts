@@ -89,7 +89,8 @@ async function putFiles(medium: string, bundles: readonly string[], flags: PutFl
   const { makeByteProgress } = await import('../../report/byte-progress.ts');
   const progress = makeByteProgress(progressTerminal(flags.json === true), () => performance.now());
   try {
-    return await putBundles({ medium, bundles, keep: flags.keep }, ({ host, phase, ...counted }) =>
+    const onWait = (who: string) => printToStderr(lines`waiting for ${who}, which is at work on ${medium}\n`);
+    return await putBundles({ medium, bundles, keep: flags.keep, onWait }, ({ host, phase, ...counted }) =>
       progress.step({ title: `${host}: ${phase}`, ...counted }),
     );
   } finally {

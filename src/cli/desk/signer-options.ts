@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
+import { faultOf } from '../../core/fault.ts';
 import { lines } from '../../core/lines.ts';
 import type { Signer } from '../../desk/keys/sign.ts';
 import { printToStderr } from '../terminal/output.ts';
@@ -38,16 +39,25 @@ async function signerOf({ key, sshKey, name }: SignerOptions): Promise<Signer> {
   });
 }
 
-/** Signs one file after the other, and says so. */
+/** Signs one file after the other, and says so. One that can’t be keeps none of the others from it. @throws NixmakerError the first fault */
 export async function signEach(
   files: readonly string[],
   options: SignerOptions,
   signFile: (file: string, signer: Signer) => Promise<void>,
 ): Promise<Signer> {
   const signer = await signerOf(options);
-  for (const file of files) {
-    await signFile(file, signer);
-    printToStderr(lines`${file}: signed by ${signer.name}\n`);
-  }
+  const faults: NixmakerError[] = [];
+  for (const file of files)
+    try {
+      await signFile(file, signer);
+      printToStderr(lines`${file}: signed by ${signer.name}\n`);
+    } catch (error) {
+      const { code, detail } = faultOf(error);
+      if (code === 'internal') throw error;
+      faults.push(new NixmakerError(code, `${file}: ${detail}`));
+      if (files.length > 1) printToStderr(lines`${file}: not signed: ${detail}\n`);
+    }
+  const [first] = faults;
+  if (first !== undefined) throw first;
   return signer;
 }

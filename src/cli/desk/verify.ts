@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
+import { faultOf } from '../../core/fault.ts';
 import { lines } from '../../core/lines.ts';
 import { print, printJson, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
 
@@ -46,6 +47,8 @@ async function verify(bundle: string, { key, host, json }: VerifyOptions): Promi
     return exitCodes.done;
   } catch (error) {
     if (!(error instanceof NixmakerError) || error.code === 'key-malformed') throw error;
+    // Of what is not there nothing was found to be bad.
+    if (faultOf(error).code !== error.code) throw error;
     if (json === true) printJson({ schema: 1, ok: false, code: error.code, detail: error.detail });
     else print(lines`${error.code}: ${messageOf(error.detail)}\n`);
     if (keys.length === 0) printToStderr(lines`No key was given to check the signature with (--key).\n`);

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Operation, operations } from '../../core/schema.ts';
@@ -32,6 +33,8 @@ export function defineOperations(program: Command): void {
 }
 
 async function operate(operation: Operation, options: OperationOptions): Promise<number> {
+  // A name that was mistyped is no bundle that has failed, and no receipt of it travels home.
+  if (options.tarball !== '-') await stat(options.tarball);
   const { openTarget } = await import('./open-target.ts');
   const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');

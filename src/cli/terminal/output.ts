@@ -1,8 +1,8 @@
 /** Results on standard output, talk on standard error, exit codes from the catalogue. */
 import { catalogue } from '../../core/catalogue.ts';
 import { exitCodes, messageOf, printable, visible } from '../../core/errors.ts';
+import { faultOf } from '../../core/fault.ts';
 import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
-import { outcomeOf } from '../../core/outcome.ts';
 import type { EventSink } from '../../core/ports.ts';
 import { explain } from '../../report/tables.ts';
 
@@ -61,7 +61,7 @@ export async function runVerb(work: () => Promise<number>, { json }: { json?: bo
   try {
     process.exitCode = await work();
   } catch (error) {
-    const { code, detail } = outcomeOf(error);
+    const { code, detail } = faultOf(error);
     process.exitCode = code === 'internal' ? exitCodes.fault : catalogue[code].exit;
     if (json === true) printJson({ schema: 1, ok: false, code, detail });
     printToStderr(joined([lines`nixmaker: `, explain(code, detail)]));

@@ -19,8 +19,8 @@ export interface Leak {
 export interface LeakQuestion {
   readonly root: StorePath;
   readonly closure: readonly ClosureNode[];
-  /** The flake's source in the store, where it is known. */
-  readonly source: StorePath | undefined;
+  /** The flake's source in the store, where it is known, and copies of it. */
+  readonly sources: ReadonlySet<StorePath>;
   /** Systems (or their derivations) of other hosts, as far as they are known. */
   readonly otherSystems: ReadonlySet<StorePath>;
 }
@@ -32,9 +32,9 @@ export function findLeaks(question: LeakQuestion): Leak[] {
   });
 }
 
-function kindOf(path: StorePath, { root, source, otherSystems }: LeakQuestion): Leak['kind'] | undefined {
+function kindOf(path: StorePath, { root, sources, otherSystems }: LeakQuestion): Leak['kind'] | undefined {
   if (path === root) return undefined;
-  if (path === source) return 'source';
+  if (sources.has(path)) return 'source';
   if (otherSystems.has(path)) return 'other-host';
   // NixOS names its toplevels so (nixpkgs nixos/modules/system/activation/top-level.nix). A specialisation is one
   // of the same host, and has the same name.

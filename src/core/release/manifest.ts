@@ -43,6 +43,8 @@ const plainText = (max: number) =>
       'holds control characters',
     );
 
+export const notesText = plainText(limits.notesCharacters);
+
 const totals = z.strictObject({
   /** Lines of the index. */
   paths: count.min(1).max(limits.lines),
@@ -72,7 +74,7 @@ const manifestShape = z.strictObject({
   index: signedFile.extend({ size: count.min(1).max(limits.indexBytes) }),
   /** Of the classic pair only. */
   tarball: signedFile.optional(),
-  notes: plainText(limits.notesCharacters).optional(),
+  notes: notesText.optional(),
   flake: z
     .strictObject({ description: plainText(1000).optional(), revision: plainText(200).optional() })
     .optional(),

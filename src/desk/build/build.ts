@@ -1,36 +1,33 @@
 /** From a flake to bundles: one file wires it all. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Leak } from '../../core/bundle/leaks.ts';
-import {
-  type ExitCode,
-  exitCodes,
-  messageOf,
-  NixmakerError,
-  printable,
-  type ReasonCode,
-} from '../../core/errors.ts';
+import { type ExitCode, exitCodes, NixmakerError, printable, type ReasonCode } from '../../core/errors.ts';
+import { faultOf } from '../../core/fault.ts';
 import { given } from '../../core/given.ts';
 import { rootOf } from '../../core/release/manifest.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
+import { makeFolders } from '../../files/folder.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { NixFailure } from '../../nix/failure.ts';
 import { checkFlakeReference, type EvaluatedHost, evaluateHost, listHosts } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
-import { runProgram } from '../../process/run.ts';
+import { holdProgram, runProgram } from '../../process/run.ts';
 import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf } from './assemble.ts';
 import { type CachedPath, CacheFolder } from './cache-folder.ts';
 import { StoreCompressor } from './compress.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
+import { guardBareName } from './flake-guard.ts';
 import { guardLeaks } from './leak-guard.ts';
 import { NarCounts } from './nar-counts.ts';
 import { type OutputOptions, writeHost } from './output.ts';
 import { packClosure } from './pack-closure.ts';
 import { PathSigner } from './path-signer.ts';
 import { holdLocked, type LockedSource, lockSource } from './source.ts';
+import { SourceCopies } from './source-copies.ts';
+import { makeStaging } from './staging.ts';
 
 export interface BuildOptions extends OutputOptions {
   readonly flake: string;
@@ -91,6 +88,7 @@ export function deskNix(options: Pick<NixContext, 'signal' | 'warn'> = {}): NixC
 /** Names of the hosts of a flake. */
 export async function listFlakeHosts(nix: NixContext, flake: string): Promise<string[]> {
   checkFlakeReference(flake);
+  await guardBareName(flake);
   return listHosts(nix, flake);
 }
 
@@ -114,36 +112,48 @@ export async function buildBundles(
       `“${missing}” is not among ${known.join(', ') || 'the hosts (there are none)'}`,
     );
   }
-  await mkdir(options.directory, { recursive: true });
-  const staging = await mkdtemp(join(options.directory, '.nixmaker-staging-'));
+  await makeFolders(options.directory);
+  const { path: staging, links, clear } = await makeStaging(options.directory, (text) => nix.warn?.(text));
   const cache = new CacheFolder(join(staging, 'cache'));
   const counts = new NarCounts(cache);
   const compressor = new StoreCompressor(join(staging, 'compressed'), { cache, counts });
   const signer = options.key === undefined ? undefined : new PathSigner(options.key.secret);
   const systems = new Map<string, StorePath[]>();
   const prepare = pLimit(1);
+  const copies = new SourceCopies(source.metadata.path);
   try {
-    await holdLocked(nix, source, staging);
+    await holdLocked(nix, source, links);
     const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
     return await runHosts(hosts, (host, say) =>
       buildHost(
-        given({ nix, options, source, staging, cache, counts, compressor, signer, prepare, systems }),
+        given({
+          nix,
+          options,
+          source,
+          staging,
+          links,
+          cache,
+          counts,
+          compressor,
+          copies,
+          signer,
+          prepare,
+          systems,
+        }),
         host,
         say,
       ).catch((error: unknown) => failed(host, error)),
     );
   } finally {
     compressor.close();
-    await rm(staging, { recursive: true, force: true });
+    await clear();
   }
 }
 
 function failed(host: string, error: unknown): FailedHost {
-  if (!(error instanceof NixmakerError))
-    return { host, status: 'failed', code: 'internal', detail: messageOf(error) };
-  const log = typeof error.cause === 'string' ? error.cause : undefined;
+  const log = error instanceof NixmakerError && typeof error.cause === 'string' ? error.cause : undefined;
   const excerpt = error instanceof NixFailure && error.excerpt.length > 0 ? error.excerpt : undefined;
-  return given({ host, status: 'failed' as const, code: error.code, detail: error.detail, excerpt, log });
+  return given({ host, status: 'failed' as const, ...faultOf(error), excerpt, log });
 }
 
 export function exitOfBuild(results: readonly HostResult[]): ExitCode {
@@ -155,11 +165,14 @@ interface BuildRun {
   readonly options: BuildOptions;
   readonly source: LockedSource;
   readonly staging: string;
+  /** Where Nix’s roots are. */
+  readonly links: string;
   /** Shared by all hosts: common paths are compressed once. */
   readonly cache: CacheFolder;
   /** Shared as well: common paths are counted and signed once. */
   readonly counts: NarCounts;
   readonly compressor: StoreCompressor;
+  readonly copies: SourceCopies;
   readonly signer?: PathSigner;
   /** One host after the other: evaluation takes much memory, and compression all processors. */
   readonly prepare: LimitFunction;
@@ -170,7 +183,8 @@ interface BuildRun {
 async function buildHost(run: BuildRun, host: string, say: (text: string) => void): Promise<HostResult> {
   const { closure, leaks, assembled, evaluated } = await run.prepare(() => prepareHost(run, host, say));
   say('writing');
-  const written = await writeHost(run, { host, assembled, evaluated });
+  const onWait = (who: string) => say(`waiting for ${who}`);
+  const written = await writeHost({ ...run, hold: holdProgram }, { host, assembled, evaluated }, onWait);
   return {
     host,
     status: 'built',
@@ -190,7 +204,7 @@ interface PreparedHost {
 }
 
 async function prepareHost(run: BuildRun, host: string, say: (text: string) => void): Promise<PreparedHost> {
-  const { nix, options, staging, systems, cache, counts, compressor } = run;
+  const { nix, options, links, systems, cache, counts, compressor } = run;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
   say('evaluating');
   const evaluated = await evaluateHost(nix, run.source.reference, host);
@@ -200,7 +214,7 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
     say('building');
     await buildSystem(
       nix,
-      { derivation: evaluated.derivation, outLink: join(staging, `result-${host}`) },
+      { derivation: evaluated.derivation, outLink: join(links, `result-${host}`) },
       { onProgress: tell(say) },
     );
   }
@@ -215,7 +229,7 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
   const leaks = guardLeaks({
     root: rootOf(identity),
     closure,
-    source: run.source.metadata.path,
+    sources: await run.copies.among(closure),
     otherSystems: new Set([...systems].filter(([name]) => name !== host).flatMap(([, paths]) => paths)),
     isForbidden: options.forbidSource,
   });

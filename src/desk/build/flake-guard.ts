@@ -13,6 +13,24 @@ export interface FlakeNeighbours {
   readonly directory: string;
 }
 
+/**
+ * Nix looks for a bare name in its registry, and waits for a network that is not there.
+ * @throws NixmakerError `usage` where a folder of that name is here
+ */
+export async function guardBareName(flake: string): Promise<void> {
+  // With a branch, or a branch and a commit. `machines/` is a folder to Nix as well (Nix src/libflake/flakeref.cc).
+  if (!/^[A-Za-z][\w-]*(?:\/[\w.-]+){0,2}$/.test(flake)) return;
+  const isHere = await lstat(join(flake, 'flake.nix')).then(
+    () => true,
+    () => false,
+  );
+  if (isHere)
+    throw new NixmakerError(
+      'usage',
+      `to Nix “${flake}” is a name of its registry: the folder is “./${flake}”, the name “flake:${flake}”`,
+    );
+}
+
 /** Before Nix has copied anything. @throws NixmakerError `secret-in-flake`, `output-in-flake` */
 export async function guardFlakeReference(flake: string, neighbours: FlakeNeighbours): Promise<void> {
   const folder = await plainFolderOf(flake);

@@ -1,11 +1,14 @@
 /** What a build leaves in `<directory>/<host>/`: the bundle or the classic pair, and `meta`. */
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packClassic } from '../../bundle/classic.ts';
 import { readIndex, readRelease } from '../../bundle/release.ts';
 import { signedFileOf, writeBundle } from '../../bundle/write.ts';
+import type { ProcessHolder } from '../../core/ports.ts';
 import { encodeContents } from '../../core/release/contents-file.ts';
 import { type Content, type Format, type ManifestInput, metaText } from '../../core/release/manifest.ts';
+import { makeFolders } from '../../files/folder.ts';
+import { inTurn, turnIn } from '../../files/turn.ts';
 import { writeWhole } from '../../files/write.ts';
 import { copyToChrootStore, signChrootStore } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
@@ -35,6 +38,8 @@ interface OutputRun {
   readonly staging: string;
   /** With the key of the options, if there is one. */
   readonly signer?: PathSigner;
+  /** For the host’s folder, which others may write into; without, it is this process’s alone. */
+  readonly hold?: ProcessHolder;
 }
 
 interface HostOutput {
@@ -49,15 +54,27 @@ export interface Written {
   readonly sequence: number;
 }
 
-export async function writeHost(run: OutputRun, output: HostOutput): Promise<Written> {
+/** @param onWait hears who is writing the same host’s bundle, where that is waited for @throws NixmakerError `busy` */
+export async function writeHost(
+  run: OutputRun,
+  output: HostOutput,
+  onWait?: (who: string) => void,
+): Promise<Written> {
   const folder = join(run.options.directory, output.host);
-  await mkdir(folder, { recursive: true });
+  await makeFolders(folder);
+  const { hold } = run;
+  if (hold === undefined) return writeFiles(run, output, folder);
+  // The last sequence is read and the next one written, and unfinished files have the same names.
+  const turn = { hold, file: turnIn(folder), verb: 'build', onWait };
+  return inTurn(turn, () => writeFiles(run, output, folder));
+}
+
+async function writeFiles(run: OutputRun, output: HostOutput, folder: string): Promise<Written> {
   const written =
     run.options.format === 'bundle'
       ? await writeOne(run, output, folder)
       : await writeClassic(run, output, folder);
-  const meta = metaText(output.evaluated);
-  await writeWhole(join(folder, 'meta'), meta);
+  await writeWhole(join(folder, 'meta'), metaText(output.evaluated));
   return written;
 }
 

@@ -12,7 +12,13 @@ import {
   listHosts,
   readFlakeMetadata,
 } from '../../nix/flake.ts';
-import { type FlakeNeighbours, guardFlakeReference, guardPlainFolder, guardSource } from './flake-guard.ts';
+import {
+  type FlakeNeighbours,
+  guardBareName,
+  guardFlakeReference,
+  guardPlainFolder,
+  guardSource,
+} from './flake-guard.ts';
 
 export interface LockedSource {
   /** What is to be evaluated; the same files each time. */
@@ -30,6 +36,7 @@ export async function lockSource(
   neighbours: FlakeNeighbours,
 ): Promise<LockedSource> {
   checkFlakeReference(flake);
+  await guardBareName(flake);
   await guardFlakeReference(flake, neighbours);
   const metadata = await readFlakeMetadata(nix, flake);
   const { locked, path } = metadata;
@@ -72,7 +79,7 @@ function lockedReferences({ locked, url, path }: FlakeMetadata): string[] {
 export async function holdLocked(
   nix: NixContext,
   { metadata: { path } }: LockedSource,
-  staging: string,
+  links: string,
 ): Promise<void> {
-  if (path !== undefined) await holdSource(nix, { path, link: join(staging, 'source') });
+  if (path !== undefined) await holdSource(nix, { path, link: join(links, 'source') });
 }

@@ -1,7 +1,7 @@
 /** Keys in files: making a pair, reading one. */
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hasErrno } from '../../core/errno.ts';
+import { hasErrno, ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { makeFolder, syncFolder } from '../../files/folder.ts';
 import { readIfThere, readText } from '../../files/read.ts';
@@ -22,14 +22,24 @@ export async function makeKeyFiles(name: string, folder: string): Promise<KeyFil
   await makeFolder(folder);
   const secretFile = join(folder, `${name}.secret`);
   const publicFile = join(folder, `${name}.public`);
-  let publicKey = await publicHalfOf({ secretFile, publicFile });
-  if (publicKey === undefined) {
-    const pair = generateKeyPair(name);
-    await writeNew(secretFile, pair.secret, 0o600);
-    publicKey = pair.public;
+  const files = { secretFile, publicFile };
+  const known = await publicHalfOf(files);
+  if (known !== undefined) {
+    await writeNew(publicFile, `${known}\n`, 0o644);
+    return { ...files, publicKey: known };
   }
-  await writeNew(publicFile, `${publicKey}\n`, 0o644);
-  return { secretFile, publicFile, publicKey };
+  const pair = generateKeyPair(name);
+  // What a run that was cut off has made and not filled.
+  if (await isEmpty(secretFile)) await rm(secretFile);
+  await writeNew(secretFile, pair.secret, 0o600);
+  try {
+    await writeNew(publicFile, `${pair.public}\n`, 0o644);
+  } catch (error) {
+    // Both or none: nobody has the public half, so nothing is lost with this one.
+    await rm(secretFile, { force: true });
+    throw error;
+  }
+  return { ...files, publicKey: pair.public };
 }
 
 /** Of a key of that name whose public half is not there; undefined where there is no such key. */
@@ -43,6 +53,9 @@ async function publicHalfOf({
   const secret = text === undefined ? undefined : parsedOrNothing(text.trimEnd());
   return secret && `${secret.publicKey.name}:${secret.publicKey.material}`;
 }
+
+const isEmpty = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(ifMissing(undefined)))?.size === 0;
 
 function parsedOrNothing(text: string): SecretKey | undefined {
   try {
@@ -59,6 +72,10 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
     try {
       await file.writeFile(text);
       await file.sync();
+    } catch (error) {
+      // Half a key would keep the next one from being made.
+      await rm(path, { force: true });
+      throw error;
     } finally {
       await file.close();
     }
@@ -71,17 +88,21 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
 
 export async function readSecretKeyFile(path: string): Promise<SecretKey> {
   const text = await readText(path, 'key-malformed', `the key file ${path} can’t be read`);
-  return parseSecretKey(text.trimEnd());
+  return parseSecretKey(asWritten(text));
 }
 
 /** A public key as text, or the file that holds one. */
 export async function readPublicKeyArgument(argument: string): Promise<string> {
   if (looksLikeKey(argument)) return argument;
-  const text = await readFile(argument, 'utf8').catch((cause: unknown) => {
-    throw new NixmakerError('key-malformed', `“${argument}” is neither a key nor a readable file`, { cause });
+  const text = await readFile(argument, 'utf8').catch(() => {
+    // Which of the two was meant nobody knows, so no file is missing.
+    throw new NixmakerError('key-malformed', `“${argument}” is neither a key nor a readable file`);
   });
-  return checkedKeyText(text.trimEnd());
+  return checkedKeyText(asWritten(text));
 }
+
+/** Editors add a byte-order mark, and people a line. */
+const asWritten = (text: string): string => text.replace(/^\uFEFF/, '').trim();
 
 function looksLikeKey(text: string): boolean {
   try {

@@ -1,7 +1,6 @@
 /** Keyrings at the desk: made from what a person wrote, signed by several, laid onto media. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { keyringsOf } from '../../bundle/pool.ts';
+import { keyringsOf, lockOf } from '../../bundle/pool.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import {
   encodeKeyring,
@@ -10,8 +9,11 @@ import {
   keyringExtension,
   parseKeyring,
 } from '../../core/policy/keyring.ts';
-import { readText } from '../../files/read.ts';
+import { makeFolders } from '../../files/folder.ts';
+import { isFolder, readText } from '../../files/read.ts';
+import { inTurn } from '../../files/turn.ts';
 import { writeWhole } from '../../files/write.ts';
+import { holdProgram } from '../../process/run.ts';
 import { addKeyringSignature, keyringMessage, peekKeyring, unsignedKeyring } from '../../signing/keyring.ts';
 import { trustSetOf } from '../../signing/verify.ts';
 import type { Signer } from './sign.ts';
@@ -52,15 +54,20 @@ export async function inspectKeyringFile(path: string): Promise<ReturnType<typeo
 
 /** Lays keyrings where agents look for them. @returns their versions */
 export async function putKeyrings(medium: string, files: readonly string[]): Promise<number[]> {
-  const folder = keyringsOf(medium);
+  if (!(await isFolder(medium)))
+    throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
+  await makeFolders(keyringsOf(medium));
+  return inTurn({ hold: holdProgram, file: lockOf(medium), verb: 'put' }, () => layKeyrings(medium, files));
+}
+
+async function layKeyrings(medium: string, files: readonly string[]): Promise<number[]> {
   const versions: number[] = [];
   for (const file of files) {
     const envelope = await readKeyringText(file);
     const { keyring, claimedSigners } = peekKeyring(envelope);
     if (claimedSigners.length === 0)
       throw new NixmakerError('keyring-untrusted', `${file} is signed by nobody`);
-    await mkdir(folder, { recursive: true });
-    await writeWhole(join(folder, `${keyring.version}${keyringExtension}`), envelope);
+    await writeWhole(join(keyringsOf(medium), `${keyring.version}${keyringExtension}`), envelope);
     versions.push(keyring.version);
   }
   return versions;

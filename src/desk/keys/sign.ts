@@ -14,7 +14,10 @@ import { limits } from '../../core/limits.ts';
 import { pieceName } from '../../core/release/contents-file.ts';
 import type { Manifest } from '../../core/release/manifest.ts';
 import { mergeNixSignatures, NixSignatures } from '../../core/release/nix-signatures.ts';
+import { isFolder } from '../../files/read.ts';
+import { inTurn, turnIn } from '../../files/turn.ts';
 import { writeWhole } from '../../files/write.ts';
+import { holdProgram } from '../../process/run.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../signing/pae.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
@@ -89,10 +92,16 @@ export interface ShownManifest {
  * Signs a manifest alone, into `manifest.sig` beside it, which is made or gets the line. What a person should see before is told by
  * `onManifest`.
  */
-export async function signManifestFile(
+export const signManifestFile = (
   path: string,
   signer: Signer,
   onManifest: (shown: ShownManifest) => void = () => undefined,
+): Promise<void> => alone(path, () => signManifest(path, signer, onManifest));
+
+async function signManifest(
+  path: string,
+  signer: Signer,
+  onManifest: (shown: ShownManifest) => void,
 ): Promise<void> {
   const manifestBytes = await readSmall(path, limits.manifestBytes);
   if (manifestBytes === undefined) throw new NixmakerError('usage', `there is no ${path}`);
@@ -112,7 +121,18 @@ interface Change {
   readonly nixSignatures: (release: Release) => NixSignatures;
 }
 
-async function changeSignatures(path: string, change: Change): Promise<void> {
+const changeSignatures = (path: string, change: Change): Promise<void> =>
+  alone(path, () => rewrite(path, change));
+
+/** Of two signers at once one would lose the other’s line. */
+async function alone(path: string, work: () => Promise<void>): Promise<void> {
+  const folder = dirname(path);
+  // Whoever reads what lies in it says what is missing.
+  if (!(await isFolder(folder))) return work();
+  await inTurn({ hold: holdProgram, file: turnIn(folder), verb: 'sign' }, work);
+}
+
+async function rewrite(path: string, change: Change): Promise<void> {
   if (isClassic(path)) {
     const head = await checkEverything(path, withoutVerifying);
     await writeWhole(join(dirname(path), 'manifest.sig'), await change.signatures(head));

@@ -20,7 +20,6 @@ import { limits } from '../../core/limits.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
 import { namesInContents } from '../../core/release/contents-file.ts';
 import type { Manifest } from '../../core/release/manifest.ts';
-import { isFolder } from '../../files/read.ts';
 import { readManifest } from '../../signing/verify.ts';
 
 export class PoolMedium {
@@ -46,9 +45,8 @@ export class PoolMedium {
     );
   }
 
-  /** Makes the pool's folders where they are missing. @throws NixmakerError `usage` */
+  /** Makes the pool's folders where they are missing. */
   static async open(run: ProcessRunner, root: string): Promise<PoolMedium> {
-    if (!(await isFolder(root))) throw new NixmakerError('usage', `${root} is not a folder`);
     await mkdir(hostsOf(root), { recursive: true });
     await mkdir(join(cacheOf(root), 'index'), { recursive: true });
     return new PoolMedium({ run, root }, await readEntries(root));

@@ -3,12 +3,17 @@
  * and read back before its manifest gets its name, so a medium that is pulled out midway serves every host before it.
  */
 import { statfs } from 'node:fs/promises';
+import { hostsOf, lockOf } from '../../bundle/pool.ts';
 import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-write.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
+import { makeFolders } from '../../files/folder.ts';
+import { isFolder } from '../../files/read.ts';
+import { inTurn } from '../../files/turn.ts';
 import { asMediumError } from '../../media/deliver.ts';
-import { runProgram } from '../../process/run.ts';
+import { holdProgram, runProgram } from '../../process/run.ts';
+import { asFolderFull, requireFolderRoom } from './folder-room.ts';
 import { PoolMedium } from './pool-medium.ts';
 import { type Item, openItem } from './put-item.ts';
 import { type Plan, type Planned, planItem } from './put-plan.ts';
@@ -20,6 +25,10 @@ export interface PutOptions {
   readonly keep: number;
   /** Bytes of the largest file; FAT32's limit unless told otherwise. */
   readonly largest?: number;
+  /** Hears who is at work on the medium where that is waited for. */
+  readonly onWait?: (who: string) => void;
+  /** Seconds to wait for another; without, ten minutes. */
+  readonly patience?: number;
 }
 
 export interface PutProgress {
@@ -52,7 +61,7 @@ export interface PutResult {
 /** Room that is left for the file system itself. Bytes. */
 const spare = 1024 * 1024;
 
-/** @throws NixmakerError the bundle's own codes, `sequence-conflict`, `no-space`, `medium-failing` */
+/** @throws NixmakerError the bundle's own codes, `sequence-conflict`, `medium-full`, `folder-full`, `medium-failing`, `busy` */
 export async function putBundles(
   options: PutOptions,
   onProgress: (progress: PutProgress) => void = () => undefined,
@@ -63,14 +72,23 @@ export async function putBundles(
   try {
     for (const path of options.bundles) items.push(await openItem(path));
     items.sort((a, b) => (hostOf(a) < hostOf(b) ? -1 : 1));
-    const pool = await PoolMedium.open(run, medium);
-    return await new Put({ pool, options, onProgress }, items).execute();
+    if (!(await isFolder(medium)))
+      throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
+    await makeFolders(hostsOf(medium));
+    // What another has written and not yet given its manifest would be garbage to us.
+    const turn = given({ hold: holdProgram, file: lockOf(medium), verb: 'put', ...waiting(options) });
+    return await inTurn(turn, async () => {
+      const pool = await PoolMedium.open(run, medium);
+      return new Put({ pool, options, onProgress }, items).execute();
+    });
   } catch (error) {
-    throw asMediumError(error, medium);
+    throw asMediumError(await asFolderFull(error, medium), medium);
   } finally {
     for (const item of items) await item.close();
   }
 }
+
+const waiting = ({ onWait, patience }: PutOptions) => ({ onWait, patience });
 
 interface Context {
   readonly pool: PoolMedium;
@@ -118,9 +136,11 @@ class Put {
     const { bavail, bsize } = await statfs(medium);
     const rounded = (size: number) => Math.ceil(size / bsize) * bsize;
     const seen = new Set<string>();
+    const folders: string[] = [];
     let needed = spare;
     for (const item of items) {
-      const { files, entry } = await planItem(medium, item);
+      const { files, entry, folder } = await planItem(medium, item);
+      folders.push(folder);
       for (const bytes of Object.values(entry(new Set()))) needed += rounded(bytes.length);
       for (const { file, write } of files) {
         if (seen.has(file.path)) continue;
@@ -135,6 +155,7 @@ class Put {
         `${needed} bytes are needed on ${medium}, ${bavail * bsize} are free`,
       );
     }
+    await requireFolderRoom(medium, [...seen, ...folders]);
   }
 
   async #putOne(item: Item): Promise<PutHost> {

@@ -9,7 +9,7 @@ const lines = ({ good, stranger }: Kit) => {
 export default {
   threat: 'thousands of signatures, to spend the time of whoever checks them',
   refusedAs: ['signature-unknown-key'],
-  because: /it is signed by stranger-1$/,
+  because: /it is signed by “stranger-1”; trusted here: “/,
   control: (kit) =>
     assemble({
       ...kit.good,

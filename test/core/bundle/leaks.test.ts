@@ -13,11 +13,11 @@ const mail = storePathOf(6, 'nixos-system-mail-26.05');
 const known = storePathOf(7, 'vm');
 const node = (path: StorePath, ...references: StorePath[]): ClosureNode => ({ path, references });
 const asked = (closure: readonly ClosureNode[], changes = {}) =>
-  findLeaks({ root, closure, source: undefined, otherSystems: new Set(), ...changes });
+  findLeaks({ root, closure, sources: new Set(), otherSystems: new Set(), ...changes });
 
 test('a system that holds itself, a specialisation and what is its own leaks nothing', () => {
   const closure = [node(root, etc, specialisation, root), node(etc, unit), node(unit), node(specialisation)];
-  assert.deepEqual(asked(closure, { source, otherSystems: new Set([mail]) }), []);
+  assert.deepEqual(asked(closure, { sources: new Set([source]), otherSystems: new Set([mail]) }), []);
 });
 
 test('the source and another’s system are told with the shortest way to them', () => {
@@ -29,7 +29,7 @@ test('the source and another’s system are told with the shortest way to them',
     node(mail),
     node(known),
   ];
-  assert.deepEqual(asked(closure, { source, otherSystems: new Set([known]) }), [
+  assert.deepEqual(asked(closure, { sources: new Set([source]), otherSystems: new Set([known]) }), [
     { kind: 'source', path: source, chain: [root, unit, source] },
     { kind: 'other-host', path: mail, chain: [root, etc, mail] },
     { kind: 'other-host', path: known, chain: [root, unit, known] },
@@ -37,7 +37,7 @@ test('the source and another’s system are told with the shortest way to them',
 });
 
 test('the root is never a leak, though it is asked about as another’s', () => {
-  assert.deepEqual(asked([node(root)], { source: root, otherSystems: new Set([root]) }), []);
+  assert.deepEqual(asked([node(root)], { sources: new Set([root]), otherSystems: new Set([root]) }), []);
 });
 
 test('a derivation of the same host’s is its own; of another’s it is not', () => {

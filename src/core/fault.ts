@@ -1,0 +1,48 @@
+/** What was thrown, as a person or a program is told of it. What the system answers about a user’s own files is no fault of ours. */
+import { hasErrno } from './errno.ts';
+import { messageOf, NixmakerError, printable, type ReasonCode } from './errors.ts';
+
+export interface Fault {
+  readonly code: ReasonCode;
+  readonly detail: string;
+}
+
+/** errno(3), with what it means to who named the file. */
+const answers: Readonly<Record<string, readonly [ReasonCode, string]>> = {
+  ENOENT: ['no-such-file', 'there is no such file or folder'],
+  ENOTDIR: ['no-such-file', 'a part of this path is no folder'],
+  EISDIR: ['no-such-file', 'it is a folder'],
+  EEXIST: ['no-such-file', 'something else of that name is there'],
+  ENAMETOOLONG: ['no-such-file', 'the name is too long'],
+  EACCES: ['no-access', 'permission denied'],
+  EPERM: ['no-access', 'it is not permitted'],
+  EROFS: ['no-access', 'its file system is read-only'],
+  ENOSPC: ['no-space', 'no room is left'],
+  EDQUOT: ['no-space', 'the quota is used up'],
+};
+
+/** Codes that say no more than that a file could not be read: the system’s answer, where it is known, says more. */
+const general: readonly ReasonCode[] = ['io-error', 'key-malformed', 'keyring-malformed'];
+
+export function faultOf(error: unknown): Fault {
+  if (error instanceof NixmakerError) {
+    const told = general.includes(error.code) ? answerOf(error.cause, error.detail) : undefined;
+    return told ?? { code: error.code, detail: error.detail };
+  }
+  if (!isAnswer(error)) return { code: 'internal', detail: messageOf(error) };
+  return answerOf(error) ?? { code: 'io-error', detail: messageOf(error) };
+}
+
+/** Of the operating system, with the call that was made: not what Node.js says of wrong arguments. */
+const isAnswer = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && 'syscall' in error && 'errno' in error;
+
+/** @param unnamed what is said where the system named no file: a write to one that is open */
+function answerOf(error: unknown, unnamed?: string): Fault | undefined {
+  if (!isAnswer(error)) return undefined;
+  const known = Object.keys(answers).find((errno) => hasErrno(error, errno));
+  const answer = known === undefined ? undefined : answers[known];
+  if (answer === undefined) return undefined;
+  const [code, said] = answer;
+  return { code, detail: error.path === undefined ? (unnamed ?? said) : `${printable(error.path)}: ${said}` };
+}

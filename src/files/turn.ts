@@ -1,0 +1,102 @@
+/**
+ * One at a time where two would undo each other’s work: a pool on a medium, a host’s folder, the desk’s `fleet/`. flock(2) on a file
+ * that stays there, for a file’s mere presence says nothing after a kill; over NFS and CIFS it holds between machines as well.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { hasErrno } from '../core/errno.ts';
+import { NixmakerError, printable } from '../core/errors.ts';
+import type { HeldProcess, ProcessHolder } from '../core/ports.ts';
+
+export interface Turn {
+  readonly hold: ProcessHolder;
+  /** The lock’s file; the folder above it is there. */
+  readonly file: string;
+  /** What waits for its turn, and whoever comes after it is told of: `put`. */
+  readonly verb: string;
+  /** Hears once who has it now. */
+  readonly onWait?: ((who: string) => void) | undefined;
+  /** Seconds; without, ten minutes. 0: not at all. */
+  readonly patience?: number;
+}
+
+/** The lock of a folder in which bundles are written. */
+export const turnIn = (folder: string): string => join(folder, '.nixmaker.lock');
+
+const tenMinutes = 600;
+const mostWhoBytes = 200;
+
+/** Ctrl-C ends us, and this with us; not before us. */
+const untilReleased = ['/bin/sh', '-c', 'trap "" INT; echo locked; exec cat'];
+
+/** @throws NixmakerError `busy`, with who has it; Error `ELOOP`, `EFTYPE`, `EROFS`, `EACCES` for a place where none can be made */
+export async function inTurn<T>(turn: Turn, work: () => Promise<T>): Promise<T> {
+  const turned = await takeTurn(turn);
+  try {
+    return await work();
+  } finally {
+    await turned.release();
+  }
+}
+
+/** The same, for as long as it is not released or this process lives. */
+export async function takeTurn(turn: Turn): Promise<HeldProcess> {
+  const { file, verb, onWait, patience = tenMinutes } = turn;
+  const lock = await openLock(file);
+  try {
+    let held = await flock(turn, lock, ['--nonblock']);
+    if (held === undefined && patience > 0) {
+      onWait?.(await whoHas(lock));
+      held = await flock(turn, lock, ['--timeout', String(patience)]);
+    }
+    if (held === undefined) throw new NixmakerError('busy', `${file} is held by ${await whoHas(lock)}`);
+    await sayWho(lock, `${verb}, process ${process.pid} on ${hostname()}`);
+    return {
+      release: async () => {
+        await sayWho(lock, '');
+        await lock.close();
+        await held.release();
+      },
+    };
+  } catch (error) {
+    await lock.close();
+    throw error;
+  }
+}
+
+/** Threat: a link or a pipe in its place, on a medium, to have us write elsewhere or wait for ever. */
+async function openLock(file: string): Promise<FileHandle> {
+  const safely = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const lock = await open(file, constants.O_RDWR | constants.O_CREAT | safely, 0o666).catch(
+    (error: unknown) => {
+      // Another user’s, in a folder of both: it can be held all the same.
+      if (hasErrno(error, 'EACCES')) return open(file, constants.O_RDONLY | safely);
+      throw error;
+    },
+  );
+  if ((await lock.stat()).isFile()) return lock;
+  await lock.close();
+  throw Object.assign(new Error(`${file} is not a regular file`), { code: 'EFTYPE' });
+}
+
+const flock = ({ hold }: Turn, { fd }: FileHandle, wait: readonly string[]) =>
+  hold('flock', [...wait, '--no-fork', `/proc/${process.pid}/fd/${fd}`, ...untilReleased]);
+
+/** For people only, so it may fail: a network’s file system keeps what is held from being read or written by another handle. */
+async function sayWho(lock: FileHandle, who: string): Promise<void> {
+  try {
+    await lock.truncate(0);
+    await lock.write(who, 0);
+  } catch {
+    // It is held or released without its name.
+  }
+}
+
+async function whoHas(lock: FileHandle): Promise<string> {
+  const { buffer, bytesRead } = await lock
+    .read(Buffer.alloc(mostWhoBytes), 0, mostWhoBytes, 0)
+    .catch(() => ({ buffer: Buffer.alloc(0), bytesRead: 0 }));
+  return printable(buffer.toString('utf8', 0, bytesRead)) || 'another nixmaker';
+}

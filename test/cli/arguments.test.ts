@@ -1,0 +1,104 @@
+/** What is wrong with what was typed: told before any work, by its name, and never as a fault of ours. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readAnyHead, readRelease } from '../../src/desk/keys/read-release.ts';
+import { parseSignatureFile } from '../../src/signing/signature-file.ts';
+import { writeTestBundle } from '../support/bundles.ts';
+import { makeDesk } from '../support/desk.ts';
+import { plainHost, writeFlake } from '../support/fleet.ts';
+
+const { builder, folder, keys, nixmaker } = await makeDesk();
+const flake = await writeFlake(join(folder, 'flake'), { hosts: { web: plainHost('web') } });
+const out = join(folder, 'out');
+const build = (...args: string[]) => nixmaker('build', '-f', `path:${flake}`, '-d', out, ...args);
+
+test('values that no bundle could have are refused before a host is evaluated', async () => {
+  for (const [option, value, why] of [
+    ['--expires', '2027-02-30', /--expires “2027-02-30T00:00:00Z”: Invalid ISO datetime\n/],
+    ['--expires', 'tomorrow', /--expires “tomorrow”: /],
+    ['--machine-id', 'ABC', /--machine-id “ABC”: is not a machine id \(32 hexadecimal digits\)/],
+    ['--notes', 'a\u001b[2Jb', /--notes “a\\u001b\[2Jb”: holds control characters/],
+    ['--downgrade-from', '1', /--downgrade-from 1 is not above the sequence, which is at least 1/],
+  ] as const) {
+    const ran = await build(option, value);
+    assert.equal(ran.code, 64, ran.stdout + ran.stderr);
+    assert.match(ran.stderr, why);
+    assert.match(ran.stderr, /\(usage\)/);
+    assert.doesNotMatch(ran.stderr, /evaluating/);
+    assert.ok(!existsSync(out));
+  }
+});
+
+test('a date without a time is its beginning, and one that is past is said', async () => {
+  const ran = await build('--expires', '2027-01-31');
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.doesNotMatch(ran.stderr, /past/);
+  const { manifest } = await readRelease(join(out, 'web/web.tar'));
+  assert.equal(manifest.expiresAt, '2027-01-31T00:00:00Z');
+  const past = await build('--expires', '2020-01-31');
+  assert.equal(past.code, 0, past.stderr);
+  assert.match(past.stderr, /^warning: --expires 2020-01-31T00:00:00Z is past: every machine will refuse/m);
+});
+
+test('files that are not there, of another kind or not ours are named, with the way out and without a stack', async () => {
+  const file = join(folder, 'file');
+  await writeFile(file, 'x');
+  await mkdir(join(folder, 'empty'));
+  const missing = /^ {2}\S*nope\S*: there is no such file or folder$/m;
+  for (const [args, code, detail] of [
+    [['inspect', 'nope.tar'], 64, missing],
+    [['verify', 'nope.tar'], 64, missing],
+    [['sign', 'nope.tar', '--key', 'nope.secret'], 64, missing],
+    [['put', join(folder, 'empty'), 'nope.tar'], 64, missing],
+    [['keyring', 'show', 'nope.keyring'], 64, missing],
+    [['switch', '--tarball', 'nope.tar'], 64, missing],
+    [['keygen', 'new', '--out', file], 64, /file: something else of that name is there$/m],
+    [['build', '-f', `path:${flake}`, '-d', file], 64, /file: something else of that name is there$/m],
+    [['build', '-f', `path:${flake}`, '-d', join(file, 'x')], 64, /x: a part of this path is no folder$/m],
+    [['keygen', 'new', '--out', '/proc'], 64, /^ {2}\/proc\/new\.secret: there is no such file or folder$/m],
+    [
+      ['fleet', '-d', join(folder, 'empty'), '--html', 'nope/x.html'],
+      64,
+      /there is no such file or folder$/m,
+    ],
+  ] as const) {
+    const ran = await builder.nixmaker(args, { cwd: folder });
+    assert.equal(ran.code, code, `${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
+    assert.match(ran.stderr, detail);
+    assert.match(ran.stderr, /\nCheck the name, .*\n\(no-such-file\)/);
+    assert.doesNotMatch(ran.stderr, /^ +at |Please report/m);
+  }
+});
+
+test('a folder that is named without its ./ is not waited for as a name of the registry', async () => {
+  for (const verb of ['list', 'build']) {
+    const ran = await builder.nixmaker([verb, '-f', 'flake', '-d', out], { cwd: folder });
+    assert.equal(ran.code, 64, ran.stderr);
+    assert.match(ran.stderr, /the folder is “\.\/flake”, the name “flake:flake”\n.*\(usage\)/s);
+  }
+});
+
+test('of several bundles one that is signed already keeps none of the others from being signed', async () => {
+  const bundles = ['a.tar', 'b.tar', 'c.tar'].map((name) => join(folder, name));
+  for (const [i, path] of bundles.entries()) await writeTestBundle(path, { manifest: { sequence: i + 1 } });
+  const [a = '', b = '', c = ''] = bundles;
+  await nixmaker('sign', a, '--key', keys.secretFile);
+  const ran = await nixmaker('sign', a, 'nope.tar', b, c, '--key', keys.secretFile);
+  assert.equal(ran.code, 64, ran.stderr);
+  assert.match(ran.stderr, /a\.tar: not signed: “fleet-1” has signed this bundle already\n/);
+  assert.match(ran.stderr, /nope\.tar: not signed: .*there is no such file or folder\n/);
+  for (const path of [b, c]) {
+    const { signatureBytes } = await readAnyHead(path);
+    assert.ok(parseSignatureFile(signatureBytes).some(({ keyName }) => keyName === 'fleet-1'));
+  }
+});
+
+test('hosts are listed as people count', async () => {
+  const hosts = Object.fromEntries(['host-10', 'host-2', 'host-1'].map((name) => [name, plainHost(name)]));
+  const many = await writeFlake(join(folder, 'many'), { hosts });
+  const ran = await nixmaker('list', '-f', `path:${many}`);
+  assert.deepEqual(ran.stdout.match(/host-\d+/g), ['host-1', 'host-2', 'host-10']);
+});

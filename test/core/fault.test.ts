@@ -1,0 +1,42 @@
+/** What the operating system answers is told in words, and only what nobody expected is a fault of ours. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { NixmakerError } from '../../src/core/errors.ts';
+import { faultOf } from '../../src/core/fault.ts';
+
+const answer = (code: string, path?: string) =>
+  Object.assign(
+    new Error(`${code}: so it is`),
+    { code, errno: -1, syscall: 'open' },
+    path === undefined ? {} : { path },
+  );
+
+test('the system’s answers have codes and words of their own, with the name', () => {
+  for (const [errno, code, detail] of [
+    ['ENOENT', 'no-such-file', /^\/x: there is no such file or folder$/],
+    ['EISDIR', 'no-such-file', /^\/x: it is a folder$/],
+    ['EACCES', 'no-access', /^\/x: permission denied$/],
+    ['EROFS', 'no-access', /^\/x: its file system is read-only$/],
+    ['ENOSPC', 'no-space', /^\/x: no room is left$/],
+    ['EIO', 'io-error', /^EIO: so it is$/],
+  ] as const) {
+    const fault = faultOf(answer(errno, '/x'));
+    assert.equal(fault.code, code);
+    assert.match(fault.detail, detail);
+  }
+  assert.deepEqual(faultOf(answer('ENOSPC')), { code: 'no-space', detail: 'no room is left' });
+});
+
+test('what was found out already stays, but where it is only that a file could not be read', () => {
+  const cause = answer('ENOENT', '/x');
+  assert.equal(faultOf(new NixmakerError('io-error', 'y', { cause })).code, 'no-such-file');
+  assert.deepEqual(faultOf(new NixmakerError('medium-failing', 'y', { cause })), {
+    code: 'medium-failing',
+    detail: 'y',
+  });
+  assert.deepEqual(faultOf(new NixmakerError('io-error', 'y')), { code: 'io-error', detail: 'y' });
+  // Of Node.js, about an argument of ours.
+  for (const error of [new TypeError('z'), Object.assign(new Error('z'), { code: 'ERR_INVALID_ARG_TYPE' })])
+    assert.deepEqual(faultOf(error), { code: 'internal', detail: 'z' });
+  assert.equal(faultOf('a\nb\u001b').detail, 'a b\\u001b');
+});

@@ -219,7 +219,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   interrupted: {
     exit: later,
     touched: true,
-    what: 'The work was interrupted (a restart, a power cut, a kill); the previous system was put back where needed.',
+    what: 'The work was interrupted (a restart, a power cut, a kill).',
     next: 'Nothing if the bundle is still in the inbox, where it is taken again; otherwise bring it again.',
   },
   busy: {
@@ -505,7 +505,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
 
 /** Whether the same may succeed later with nobody doing anything to the bundle. */
 export function isPassing(exit: ExitCode): boolean {
-  return exit === exitCodes.deferred || exit === exitCodes.nixUnavailable;
+  return exit === exitCodes.deferred || exit === exitCodes.nixUnavailable || exit === exitCodes.interrupted;
 }
 
 /** The sentence on safety that goes with a code. */
@@ -520,6 +520,7 @@ export function worstExit(codes: readonly ExitCode[]): ExitCode {
   const gravity: readonly ExitCode[] = [
     exitCodes.done,
     exitCodes.deferred,
+    exitCodes.interrupted,
     exitCodes.refusedByPolicy,
     exitCodes.badBundle,
     exitCodes.nixUnavailable,

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Operation, operations } from '../../core/schema.ts';
+import { outliveTerminal } from '../terminal/outlive.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import type { OpenedTarget } from './open-target.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
@@ -36,6 +37,7 @@ async function operate(operation: Operation, options: OperationOptions): Promise
   const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const target = await openTarget(options, makeConsoleLog(printToStderr, options.verbose === true));
+  if (target.machine.role !== 'agent') outliveTerminal(target.machine.interruption);
   const receipt = await take(target, operation, options);
   const { requestReboot } = await import('../../target/root/reboot.ts');
   await requestReboot(target.machine);

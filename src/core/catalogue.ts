@@ -208,8 +208,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   unsettled: {
     exit: later,
-    what: 'The file is still changing.',
-    next: 'Nothing; it is looked at again once it is at rest.',
+    what: 'The file is still changing, or has its size before its contents.',
+    next: 'Nothing; it is looked at again, and judged once it has been at rest for `inboxPatience` of the settings.',
   },
   stopped: {
     exit: exitCodes.interrupted,

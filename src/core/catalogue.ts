@@ -133,7 +133,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'sequence-older': {
     exit: no,
-    what: 'The bundle is older than one this machine has already taken.',
+    what: 'The bundle is older than one this machine has already taken, or than its policy takes.',
     next: 'Bring a newer bundle. To go back to an earlier system use `nixmaker rollback` at the machine.',
   },
   'sequence-conflict': {

@@ -54,11 +54,11 @@ async function take(
   const { takeBundle } = await import('../../target/update/take.ts');
   if (allowUnsigned === true) {
     const { takeUnsigned } = await import('../../target/update/unsigned.ts');
-    if (!tarball.endsWith('.tar.gz'))
+    if (!tarball.toLowerCase().endsWith('.tar.gz'))
       throw new NixmakerError('usage', '--allow-unsigned is for classic tarballs (.tar.gz) only');
     return takeUnsigned(machine, root, { tarball, operation });
   }
-  if (tarball.endsWith('.tar.gz')) {
+  if (tarball.toLowerCase().endsWith('.tar.gz')) {
     return takeBundle(machine, root, {
       name: tarball,
       source: { format: 'classic', path: tarball },

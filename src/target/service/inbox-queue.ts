@@ -154,7 +154,7 @@ export class InboxQueue {
 
   #costOf({ path, format }: Candidate): number {
     if (this.#seen.get(path)?.verdict !== undefined || this.#deferred.noteOf(path) !== undefined) return 3;
-    return path.endsWith(encryptedExtension) ? 2 : format === 'classic' ? 1 : 0;
+    return path.toLowerCase().endsWith(encryptedExtension) ? 2 : format === 'classic' ? 1 : 0;
   }
 
   /** @param all that are there, where one window has held them */

@@ -1,10 +1,10 @@
 /** What the files of a NixOS system tell about switching to it and starting into it. Reads only. */
-import { readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { insteadOf } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
-import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
+import { parseStorePath, type StorePath } from '../core/store-path.ts';
 
 /** A system of somebody else’s making may have a file or a broken link where a folder is looked for. */
 const ifMissing = <T>(value: T) => insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], value);
@@ -87,34 +87,4 @@ export async function findSpecialisation(system: StorePath, running: StorePath):
 /** The specialisation of that name, where the system has it. */
 export async function specialisationOf(system: StorePath, name: string): Promise<StorePath | undefined> {
   return parseStorePath(await realpath(join(system, 'specialisation', name)).catch(ifMissing('')));
-}
-
-/** Room that must stay beside a new kernel and initrd: entries, and the boot loader’s own files. Bytes. */
-const spareBootRoom = 1024 * 1024;
-
-/**
- * Whether the boot loader will find room for one more kernel and initrd. Boot loaders copy them only where they have a
- * file system of their own, and only those that are not there yet (nixpkgs, systemd-boot-builder and install-grub).
- * @throws NixmakerError `no-boot-space`
- */
-export async function checkBootRoom(bootDirectory: string, system: StorePath): Promise<void> {
-  const boot = await stat(bootDirectory).catch(ifMissing(undefined));
-  if (boot === undefined || boot.dev === (await stat(system)).dev) return;
-  const there = new Set<string>();
-  for (const folder of ['EFI/nixos', 'kernels'])
-    for (const name of await readdir(join(bootDirectory, folder)).catch(ifMissing([]))) there.add(name);
-  let needed = 0;
-  for (const part of ['kernel', 'initrd']) {
-    const file = await realpath(join(system, part)).catch(ifMissing(undefined));
-    if (file === undefined) continue;
-    const name = file.slice(storeDir.length + 1).replaceAll('/', '-');
-    if (!there.has(name) && !there.has(`${name}.efi`)) needed += (await stat(file)).size;
-  }
-  const { bavail, bsize } = await statfs(bootDirectory);
-  if (needed > 0 && needed + spareBootRoom > bavail * bsize) {
-    throw new NixmakerError(
-      'no-boot-space',
-      `${needed} bytes are to be copied to ${bootDirectory}, where ${bavail * bsize} are free`,
-    );
-  }
 }

@@ -133,7 +133,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'sequence-older': {
     exit: no,
-    what: 'The bundle is older than one this machine has already taken.',
+    what: 'The bundle is older than one this machine has already taken, or than its policy takes.',
     next: 'Bring a newer bundle. To go back to an earlier system use `nixmaker rollback` at the machine.',
   },
   'sequence-conflict': {
@@ -208,8 +208,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   unsettled: {
     exit: later,
-    what: 'The file is still changing.',
-    next: 'Nothing; it is looked at again once it is at rest.',
+    what: 'The file is still changing, or has its size before its contents.',
+    next: 'Nothing; it is looked at again, and judged once it has been at rest for `inboxPatience` of the settings.',
   },
   stopped: {
     exit: exitCodes.interrupted,
@@ -219,7 +219,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   interrupted: {
     exit: later,
     touched: true,
-    what: 'The work was interrupted (a restart, a power cut, a kill); the previous system was put back where needed.',
+    what: 'The work was interrupted (a restart, a power cut, a kill).',
     next: 'Nothing if the bundle is still in the inbox, where it is taken again; otherwise bring it again.',
   },
   busy: {
@@ -524,7 +524,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
 
 /** Whether the same may succeed later with nobody doing anything to the bundle. */
 export function isPassing(exit: ExitCode): boolean {
-  return exit === exitCodes.deferred || exit === exitCodes.nixUnavailable;
+  return exit === exitCodes.deferred || exit === exitCodes.nixUnavailable || exit === exitCodes.interrupted;
 }
 
 /** The sentence on safety that goes with a code. */
@@ -539,6 +539,7 @@ export function worstExit(codes: readonly ExitCode[]): ExitCode {
   const gravity: readonly ExitCode[] = [
     exitCodes.done,
     exitCodes.deferred,
+    exitCodes.interrupted,
     exitCodes.refusedByPolicy,
     exitCodes.badBundle,
     exitCodes.nixUnavailable,

@@ -15,6 +15,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Ends the child with SIGTERM, then SIGKILL. */
   readonly signal?: AbortSignal;
+  /** In a session of its own, which the signals of our terminal do not reach. It ends with this process all the same. */
+  readonly isApart?: boolean;
   /** Its standard input; without, it has none. */
   readonly input?: string;
   /** After this many milliseconds the child is ended and `timedOut` is true. */

@@ -61,12 +61,12 @@ async function moveTo(
 ): Promise<string> {
   const file = basename(candidate.path);
   if (candidate.format === 'bundle') {
-    const extension = file.endsWith(encryptedExtension) ? encryptedExtension : '.tar';
-    const name = await freeName(target, { stem: basename(file, extension), extension });
+    const { length } = file.toLowerCase().endsWith(encryptedExtension) ? encryptedExtension : '.tar';
+    const name = await freeName(target, { stem: file.slice(0, -length), extension: file.slice(-length) });
     await rename(join(source, file), join(target, name));
     return name;
   }
-  const name = await freeName(target, { stem: basename(file, '.tar.gz'), extension: '' });
+  const name = await freeName(target, { stem: file.slice(0, -'.tar.gz'.length), extension: '' });
   await mkdir(join(target, name));
   const { path: pair, handle } = await openForeignIn({ path: target }, name);
   try {

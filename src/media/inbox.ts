@@ -65,8 +65,10 @@ const byPath = (a: Candidate, b: Candidate) => (a.path < b.path ? -1 : 1);
 const isArchive = (folder: string) => folder === doneFolder || folder === refusedFolder;
 
 function asCandidate(path: string): Candidate | undefined {
-  if (path.endsWith('.tar') || path.endsWith(encryptedExtension)) return { format: 'bundle', path };
-  return path.endsWith('.tar.gz') ? { format: 'classic', path } : undefined;
+  // FAT and people write capitals.
+  const name = path.toLowerCase();
+  if (name.endsWith('.tar') || name.endsWith(encryptedExtension)) return { format: 'bundle', path };
+  return name.endsWith('.tar.gz') ? { format: 'classic', path } : undefined;
 }
 
 async function* candidatesIn(inbox: string, onFault?: OnFault): AsyncGenerator<Candidate, void, void> {

@@ -62,7 +62,7 @@ async function removeBundle({ folder, name, companions }: OldBundle): Promise<vo
   if (!(await lstat(path)).isDirectory()) return unlink(path).catch(ifMissing(undefined));
   const { path: pair, handle } = await openForeignIn({ path: folder }, name);
   try {
-    const tarballs = (await readdir(pair)).filter((file) => file.endsWith('.tar.gz'));
+    const tarballs = (await readdir(pair)).filter((file) => file.toLowerCase().endsWith('.tar.gz'));
     for (const file of [...companions, ...tarballs])
       await unlink(join(pair, file)).catch(ifMissing(undefined));
   } finally {

@@ -17,7 +17,7 @@ export type OnHint = (path?: string) => void;
 const mostFolders = 256;
 
 /** What never is a folder, told without asking the file system: what the agent takes, and what carriers call unfinished copies. */
-const fileName = /\.(?:tar|gz|age|keyring|json|sig|txt|part|filepart|tmp)$/;
+const fileName = /\.(?:tar|gz|age|keyring|json|sig|txt|part|filepart|tmp)$/i;
 
 /**
  * Calls `onHint` when something in the inbox changes. Events are hints to look again, nothing more: completeness is

@@ -1,5 +1,6 @@
 /** Starting programs: the only user of execa. argv only, never a shell. */
 import { execa, type Options } from 'execa';
+import { hasErrno } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import { limits } from '../core/limits.ts';
@@ -20,9 +21,33 @@ const childOptions = (options: CommandOptions) =>
       env: options.env === undefined ? undefined : { ...options.env },
       cwd: options.cwd,
       cancelSignal: options.signal,
+      detached: options.isApart,
       timeout: options.timeout,
     }),
   }) as const satisfies Options;
+
+const apart = new Set<number>();
+let isListening = false;
+
+/** What execa does only for those of our own session. */
+function endWithUs(child: PromiseLike<unknown> & { readonly pid?: number | undefined }): void {
+  const { pid } = child;
+  if (pid === undefined) return;
+  if (!isListening) process.once('exit', endApart);
+  isListening = true;
+  apart.add(pid);
+  void child.then(() => apart.delete(pid));
+}
+
+function endApart(): void {
+  for (const pid of apart) {
+    try {
+      process.kill(-pid, 'SIGTERM');
+    } catch (error) {
+      if (!hasErrno(error, 'ESRCH')) throw error;
+    }
+  }
+}
 
 /** Implements `ProcessRunner`. The child gets our environment plus `options.env`. */
 export async function runProgram(
@@ -31,6 +56,7 @@ export async function runProgram(
   options: CommandOptions = {},
 ): Promise<CommandResult> {
   const child = execa(program, [...args], childOptions(options));
+  if (options.isApart === true) endWithUs(child);
   const tail: string[] = [];
   const reading = (async () => {
     for await (const line of child.iterable({ from: 'stderr' })) {
@@ -57,8 +83,11 @@ export async function runProgram(
 export async function holdProgram(
   program: string,
   args: readonly string[],
+  { isApart = false }: Pick<CommandOptions, 'isApart'> = {},
 ): Promise<HeldProcess | undefined> {
-  const child = execa(program, [...args], { reject: false, stdin: 'pipe', buffer: false, stderr: 'ignore' });
+  const options = { reject: false, stdin: 'pipe', buffer: false, stderr: 'ignore' } as const;
+  const child = execa(program, [...args], { ...options, detached: isApart });
+  if (isApart) endWithUs(child);
   const lines = child.iterable({ from: 'stdout' })[Symbol.asyncIterator]();
   const first = await lines.next();
   if (first.done === true) {

@@ -3,9 +3,9 @@
  * standard input is our pipe, so that it falls with us however we end, SIGKILL included; a lock file's mere
  * presence means nothing.
  */
-import { readlink } from 'node:fs/promises';
+import { lstat, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMissing } from '../core/errno.ts';
+import { ifMissing, isMissing } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
 import type { HeldProcess, ProcessHolder } from '../core/ports.ts';
 import { makeFolder } from '../files/folder.ts';
@@ -31,6 +31,17 @@ export async function acquireLock(
   const held = await hold('flock', [...wait, '--no-fork', file, ...untilReleased]);
   if (held === undefined) throw new NixmakerError('busy', `${file} is held by another nixmaker`);
   return held;
+}
+
+/**
+ * Whether anybody holds it, without touching it: who tried to take it would be in the way of whoever comes meanwhile. By the number of
+ * its file only (proc_locks(5)), for the device there is not stat(2)’s on every file system (btrfs).
+ */
+export async function isLockHeld(stateDirectory: string): Promise<boolean> {
+  const file = await lstat(join(stateDirectory, lockFile)).catch(ifMissing(undefined));
+  if (file === undefined) return false;
+  const held = new RegExp(`^\\d+: FLOCK .*:${file.ino} \\d+ EOF$`, 'm');
+  return held.test(await readFile('/proc/locks', 'utf8'));
 }
 
 /**

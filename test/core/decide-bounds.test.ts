@@ -88,6 +88,22 @@ const cases: readonly (readonly [string, Given, string])[] = [
     'refuse failed-before: sequence 7 was tried before and failed',
   ],
   ['one of which another failed', { facts: { failedDigests: new Set([other]) } }, 'accept'],
+  ['just the least sequence of the policy', { policy: { minimumSequence: 7 } }, 'accept'],
+  [
+    'one below the least sequence of the policy, where nothing was taken',
+    { policy: { minimumSequence: 8 } },
+    'refuse sequence-older: it has sequence 7, the policy takes none below 8',
+  ],
+  [
+    'one below it that is signed to go below just this floor',
+    { manifest: { downgradeFrom: 9 }, facts: { floor: at(9) }, policy: { minimumSequence: 8 } },
+    'refuse sequence-older: it has sequence 7, the policy takes none below 8',
+  ],
+  [
+    'what is in place, though it is below it',
+    { facts: { floor: at(7, own), toplevelInPlace: true }, policy: { minimumSequence: 8 } },
+    'already-committed',
+  ],
   [
     'an older one',
     { facts: { floor: at(9) } },

@@ -64,6 +64,7 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     ],
     1,
   ],
+  ['a least sequence', { minimumSequence: 8 }, ['No sequence below 8 is taken.'], 0],
   [
     'a time ahead of a day and a half',
     { limits: { createdAhead: 86_400 * 1.5 } },

@@ -59,3 +59,20 @@ test('with the clock set back the newest is still the newest: what was just arch
   assert.deepEqual(await keep('3'), ['2.tar', '3.tar']);
   assert.deepEqual(await keep('4'), ['3.tar', '4.tar']);
 });
+
+test('a name keeps its end as it was written, and a second of that name is told apart before it', async (t) => {
+  const inbox = await temporaryFolder(t);
+  for (const name of ['FIRST.TAR', 'FIRST.TAR', 'Web.Tar.Age']) {
+    const path = join(inbox, name);
+    await writeFile(path, '');
+    await archive({ path, format: 'bundle' } as Parameters<typeof archive>[0], {
+      ...{ inbox, folder: 'done', keep: 9 },
+      report: 'DONE' as unknown as Parameters<typeof archive>[1]['report'],
+    });
+  }
+  assert.deepEqual((await readdir(join(inbox, 'done'))).filter((name) => !name.endsWith('.txt')).sort(), [
+    'FIRST.2.TAR',
+    'FIRST.TAR',
+    'Web.Tar.Age',
+  ]);
+});

@@ -50,6 +50,12 @@ test('a name is a candidate where the list would have it, and nowhere else', () 
     'bundle',
     'classic',
   ]);
+  // As a FAT stick, a phone or a person writes them.
+  assert.deepEqual(['/inbox/FIRST.TAR', '/inbox/x/Web.Tar.Age', '/inbox/x/A.TAR.GZ'].map(formatOf), [
+    'bundle',
+    'bundle',
+    'classic',
+  ]);
   for (const path of [
     'a.txt',
     '.a.tar',

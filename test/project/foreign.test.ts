@@ -90,6 +90,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   'the system, its store, /boot, /proc and /dev': [
     'src/activation/boot-menu.ts',
+    'src/activation/boot-room.ts',
     'src/activation/inspect.ts',
     'src/activation/switch.ts',
     'src/bundle/nar.ts',

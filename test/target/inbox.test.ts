@@ -1,6 +1,16 @@
 /** What is dropped into the inbox, and how the agent takes it. */
 import assert from 'node:assert/strict';
-import { appendFile, copyFile, mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { defaultSystem } from '../machines/boot-menu.ts';
@@ -89,6 +99,45 @@ test('a slow copy waits, however long it pauses, and is taken when its signed si
   }
   await agent.waitFor((l) => l.event === 'committed');
   assert.ok(!agent.log().some((l) => l.event === 'refused'));
+  await agent.stop();
+});
+
+test('a copy that has its full size before its contents is left to whoever writes it, and taken when they are there', async () => {
+  const target = await targets.fresh({ settings: { inboxPatience: 600 } });
+  const bytes = await readFile(await targets.release('slow'));
+  const path = join(target.inbox, 'web.tar');
+  const agent = await target.startAgent();
+  const file = await open(path, 'w');
+  await file.truncate(bytes.length);
+  const cuts = [0, 512, 2000, 9000, bytes.length - 4000, bytes.length];
+  for (const [i, end] of cuts.entries()) {
+    const start = cuts[i - 1] ?? 0;
+    await file.write(bytes, start, end - start, start);
+    if (end === bytes.length) break;
+    // Longer than a bad file has to rest.
+    await agent.waitFor(
+      (l) => l.source === path && ['waiting', 'deferred', 'refused'].includes(String(l.event)),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    assert.deepEqual(await readdir(target.inbox), ['web.tar'], `after ${end} bytes`);
+  }
+  await file.close();
+  await agent.waitFor((l) => l.event === 'committed');
+  assert.ok(!agent.log().some((l) => l.event === 'refused'));
+  await agent.stop();
+});
+
+test('one that has its full size at once and at rest never its contents is refused after the patience of the settings', async () => {
+  const target = await targets.fresh({ settings: { inboxPatience: 2 } });
+  const bytes = await readFile(await targets.release('slow'));
+  bytes.fill(0, bytes.length - 3000, bytes.length - 1500);
+  await writeFile(join(target.inbox, 'web.tar'), bytes);
+  const once = await target.verb('agent', ['--once', '--json']);
+  assert.equal(once.code, 75, once.stdout);
+  assert.match(once.stdout, /"code": "unsettled"/);
+  const agent = await target.startAgent();
+  const refused = await agent.waitFor((l) => l.event === 'refused');
+  assert.equal(refused.code, 'bundle-altered');
   await agent.stop();
 });
 

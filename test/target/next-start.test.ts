@@ -127,13 +127,32 @@ test('where the boot loader has no room for another kernel, nothing is installed
   const machine = await machines.make('boot-room');
   const { target } = machine;
   const kernels = '/boot';
+  const anotherKernel = `${'a'.repeat(32)}-linux-6.12-bzImage.efi`;
   const command = [process.execPath, asBootedMain, 'boot-1', target.settingsFile, 'boot', bundles.b];
-  const mountThen = 'mkdir -p "$1"; mount -t tmpfs -o size=512k kernels "$1"; shift; exec "$@"';
-  const ran = await target.run([...apart, 'sh', '-euc', mountThen, 'sh', kernels, ...command]);
+  const mountThen =
+    'mkdir -p "$1"; mount -t tmpfs -o size=512k kernels "$1"; mkdir -p "$1/EFI/nixos"; touch "$1/EFI/nixos/$2"; shift 2; exec "$@"';
+  const ran = await target.run([...apart, 'sh', '-euc', mountThen, 'sh', kernels, anotherKernel, ...command]);
   const [receipt] = JSON.parse(ran.stdout) as Outcome[];
   assert.deepEqual([receipt?.state, receipt?.code], ['deferred', 'no-boot-space']);
   assert.match(receipt?.detail ?? '', /^\d+ bytes are to be copied to \S+, where \d+ are free$/);
   assert.deepEqual(await machine.stands(), { installed: 'a', default: 'a', runs: 'a', floor: 1 });
-  const roomy = [...apart, 'sh', '-euc', mountThen.replace('512k', '8m'), 'sh', kernels, ...command];
+  const roomy = [
+    ...apart,
+    'sh',
+    '-euc',
+    mountThen.replace('512k', '8m'),
+    'sh',
+    kernels,
+    anotherKernel,
+    ...command,
+  ];
   assert.match((await target.run(roomy)).stdout, /"state":"pending"/);
+
+  // Where no loader that is known has written to, nobody can tell, and nothing waits.
+  const other = await machines.make('strange-boot');
+  const asked = [process.execPath, asBootedMain, 'boot-1', other.target.settingsFile, 'boot', bundles.b];
+  const strange = [...apart, 'sh', '-euc', mountThen, 'sh', kernels, 'unknown', ...asked];
+  const { stdout } = await other.target.run(strange);
+  assert.doesNotMatch(stdout, /no-boot-space/);
+  assert.match(stdout, /"state":"pending"/);
 });

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
 import { type Operation, operations } from '../../core/schema.ts';
+import { outliveTerminal } from '../terminal/outlive.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import type { OpenedTarget } from './open-target.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
@@ -39,6 +40,7 @@ async function operate(operation: Operation, options: OperationOptions): Promise
   const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const target = await openTarget(options, makeConsoleLog(printToStderr, options.verbose === true));
+  if (target.machine.role !== 'agent') outliveTerminal(target.machine.interruption);
   const receipt = await take(target, operation, options);
   const { requestReboot } = await import('../../target/root/reboot.ts');
   await requestReboot(target.machine);
@@ -55,11 +57,11 @@ async function take(
   const { takeBundle } = await import('../../target/update/take.ts');
   if (allowUnsigned === true) {
     const { takeUnsigned } = await import('../../target/update/unsigned.ts');
-    if (!tarball.endsWith('.tar.gz'))
+    if (!tarball.toLowerCase().endsWith('.tar.gz'))
       throw new NixmakerError('usage', '--allow-unsigned is for classic tarballs (.tar.gz) only');
     return takeUnsigned(machine, root, { tarball, operation });
   }
-  if (tarball.endsWith('.tar.gz')) {
+  if (tarball.toLowerCase().endsWith('.tar.gz')) {
     return takeBundle(machine, root, {
       name: tarball,
       source: { format: 'classic', path: tarball },

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { outliveTerminal } from '../terminal/outlive.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
@@ -29,6 +30,7 @@ async function rollback(options: RollbackOptions): Promise<number> {
     makeConsoleLog(printToStderr, options.verbose === true),
     'go back to another generation',
   );
+  outliveTerminal(machine.interruption);
   const receipt = await goBack(machine, options.to);
   const { requestReboot } = await import('../../target/root/reboot.ts');
   await requestReboot(machine);

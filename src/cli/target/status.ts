@@ -45,9 +45,15 @@ async function status({ settings: file, json, watch }: StatusOptions): Promise<n
 async function statusText(found: Status): Promise<Lines> {
   const { bytes, fields, table, wrapped } = await import('../../report/tables.ts');
   const { catalogue } = await import('../../core/catalogue.ts');
+  const { isAtRest } = await import('../../core/run/lifecycle.ts');
+  const { standingText } = await import('../../target/inspect/standing.ts');
   const { last, policy } = found;
+  const standing = found.standing === undefined ? undefined : standingText(found.standing);
   const entry =
-    last?.code !== undefined && last.code in catalogue ? catalogue[last.code as never] : undefined;
+    // Of a run that has not ended they would tell an end: that it was put back, for one.
+    last?.code !== undefined && last.code in catalogue && isAtRest(last.state)
+      ? catalogue[last.code as never]
+      : undefined;
   const { what, next } = (entry ?? {}) as { what?: string; next?: string };
   const text = fields([
     ['Running', found.running ?? 'unknown'],
@@ -67,6 +73,7 @@ async function statusText(found: Status): Promise<Lines> {
       found.restartChanges.length === 0 ? undefined : `needed for ${found.restartChanges.join(', ')}`,
     ],
     ['Window', policy?.window],
+    ['Stands still', standing === undefined ? undefined : `${standing.what}. ${standing.next}`],
     ['Now', progressText(found, bytes)],
     [
       'Last bundle',

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { joined, lines } from '../../core/lines.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { outliveTerminal } from '../terminal/outlive.ts';
 import { print, printJson, runVerb, serviceLog, untilStopped } from '../terminal/output.ts';
 
 interface AgentOptions extends TargetOptions {
@@ -22,6 +23,7 @@ async function agent(options: AgentOptions): Promise<number> {
   const { receiptText } = await import('../../core/run/receipt.ts');
   const { machine, root } = await openTarget(options, await serviceLog(options.verbose));
   if (options.once === true) {
+    if (machine.role !== 'agent') outliveTerminal(machine.interruption);
     return runOnce(machine, root, (receipt) =>
       options.json === true ? printJson(receipt) : print(joined([receiptText(receipt), lines`\n`])),
     );

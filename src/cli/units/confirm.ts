@@ -3,6 +3,7 @@ import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import type { Occasion } from '../../target/activate/judge-pending.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
+import { outliveTerminal } from '../terminal/outlive.ts';
 import { print, printJson, printToStderr, runVerb, serviceLog } from '../terminal/output.ts';
 
 interface ConfirmOptions extends TargetOptions {
@@ -26,6 +27,7 @@ async function confirm(options: ConfirmOptions): Promise<number> {
   const occasion = occasionOf(options);
   const emit = await logFor(occasion, options);
   const { machine, problem } = await openAsRootToUndo(options, emit, 'confirm');
+  if (occasion === 'operator') outliveTerminal(machine.interruption);
   const judge = { start: confirmAtStart, deadline: confirmAtDeadline, operator: confirmByHand }[occasion];
   const receipt = await judge(machine);
   if (receipt === undefined) {

@@ -75,6 +75,7 @@ export const checks: readonly { readonly asks: string; readonly check: Check }[]
   { asks: 'was it signed at a time that can be, by this machine’s clock?', check: checkCreated },
   { asks: 'is it within the limits of the policy?', check: checkLimits },
   { asks: 'is it newer than what this machine has taken, and has not failed before?', check: checkFloor },
+  { asks: 'is it at least of the sequence that the policy asks for?', check: checkMinimum },
   { asks: 'is it not held at this machine?', check: checkHeld },
   { asks: 'does it fit what is installed and waits?', check: checkPending },
   { asks: 'is the window open?', check: checkWindow },
@@ -200,6 +201,15 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
   // The same bundle again. Trying it out, or putting it back in place after a local change, is work to do.
   const changesNothing = facts.operation === 'test' || facts.operation === 'dry-activate';
   return facts.toplevelInPlace && !changesNothing ? { verdict: 'already-committed' } : undefined;
+}
+
+/** After the floor: what is in place already is left there. A signed downgrade goes no further down either. */
+function checkMinimum({ sequence }: Manifest, _: Facts, { minimumSequence }: Policy): Verdict | undefined {
+  if (sequence >= minimumSequence) return undefined;
+  return refuse(
+    'sequence-older',
+    `it has sequence ${sequence}, the policy takes none below ${minimumSequence}`,
+  );
 }
 
 /** After the floor: what is in place already, or older, is told as that. */

@@ -56,7 +56,7 @@ function keyText(key: TrustedKey): string {
 
 const tooLargeToSay = 1024 ** 4;
 
-function limitTexts({ limits }: Policy): string[] {
+function limitTexts({ limits, minimumSequence }: Policy): string[] {
   const sizes = (
     [
       ['bundleBytes', 'A bundle may have'],
@@ -70,7 +70,14 @@ function limitTexts({ limits }: Policy): string[] {
       : [`A sequence may be at most ${limits.sequenceJump} ahead of the last one taken.`];
   const days = limits.createdAhead / 86_400;
   const ahead = `A signed time may be at most ${days >= 1 ? `${Math.floor(days)} days` : `${limits.createdAhead} seconds`} ahead of the clock.`;
-  return [...sizes, ...jump, ahead, `In the store’s file system ${limits.freeBytes} bytes stay free.`];
+  const least = minimumSequence === 0 ? [] : [`No sequence below ${minimumSequence} is taken.`];
+  return [
+    ...sizes,
+    ...least,
+    ...jump,
+    ahead,
+    `In the store’s file system ${limits.freeBytes} bytes stay free.`,
+  ];
 }
 
 function windowText({ days: chosen, from, to, timeZone }: Window): string {

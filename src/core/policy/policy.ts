@@ -148,6 +148,11 @@ const policySchema = z
     roles: rolesSchema,
     /** The keyring that these keys are; a later one that has come on a medium counts instead (core/policy/keyring.ts). */
     keyringVersion: z.number().int().min(0).max(1_000_000).default(0),
+    /**
+     * Nothing below it is taken, on no word. Threat: what a stolen key has signed, for a machine that has taken little or was set up anew:
+     * its floor is low, or none.
+     */
+    minimumSequence: z.number().int().min(0).default(0),
     /** Hours in which the agent may install; a person at the command line may at any time. */
     window: windowSchema.optional(),
     approval: approvalSchema.optional(),

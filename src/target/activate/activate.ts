@@ -1,6 +1,8 @@
 /** From a valid toplevel to `profile-set`: what to go back to, what the system itself says, who has to agree; then steps.ts. */
+
+import { checkBootRoom } from '../../activation/boot-room.ts';
 import { listFailedUnits } from '../../activation/health.ts';
-import { checkBootRoom, findInhibitors, findSpecialisation } from '../../activation/inspect.ts';
+import { findInhibitors, findSpecialisation } from '../../activation/inspect.ts';
 import { guardSystem } from '../../activation/switch.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
@@ -87,7 +89,10 @@ async function askSystem(
   machine: Pick<Machine, 'clock' | 'run' | 'settings'>,
   request: ActivationRequest,
 ): Promise<void> {
-  await checkBootRoom(machine.settings.bootDirectory, request.toplevel);
+  const { bootDirectory, currentSystem } = machine.settings;
+  const running = await readSystemLink(currentSystem);
+  const doubt = await checkBootRoom({ bootDirectory, system: request.toplevel, running });
+  if (doubt !== undefined) request.transaction.notice(doubt);
   const { outcome, exitCode, output } = await switchVerb(machine, request, 'check');
   if (outcome === 'done') return;
   if (outcome === 'lock-held') throw new NixmakerError('busy', 'another switch is under way');

@@ -2,9 +2,10 @@
 import { stat } from 'node:fs/promises';
 import { leftover, readBootMenus } from '../../activation/boot-menu.ts';
 import { findStartChanges } from '../../activation/inspect.ts';
+import { hasBegunToChange, isAtRest } from '../../core/run/lifecycle.ts';
 import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
-import { readJournal } from '../../state/journal.ts';
+import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { runsSystem } from '../machine/facts.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPending, runsRolledBack } from '../machine/pending.ts';
@@ -75,6 +76,8 @@ export async function checkSystem({
       'what runs was rolled back, and the previous system is installed again',
       'Restart the machine.',
     );
+  if (lastOfEach(records).some((r) => hasBegunToChange(r.state) && !isAtRest(r.state)))
+    return look('a run is changing it, or was cut off while it did', 'See `run` in this list.');
   if (!(await runsSystem(running, toplevel)))
     return look(
       'what runs is not what is installed, and no run of ours waits: somebody switched by hand',

@@ -19,6 +19,8 @@ import { checkBoot, checkSystem } from './boot.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
 import { checkMedia } from './media-roots.ts';
 import { findKeyDifferences } from './nix-keys.ts';
+import { findStanding, standingText } from './standing.ts';
+import { readAllJournals } from './status.ts';
 
 export type { Diagnosis } from './found.ts';
 
@@ -67,6 +69,7 @@ const checks: Readonly<Record<string, Check>> = {
       ? ok('every line can be read')
       : look(`${unreadable} lines can’t be read`, 'The disk may be failing: look at its SMART values.');
   },
+  run: checkRun,
   requests: async ({ floorDirectory }) => {
     const unverified = await readUnverified(floorDirectory);
     if (unverified === undefined) return ok('none that root could not verify');
@@ -157,6 +160,13 @@ async function checkNixKeys(machine: Pick<Machine, 'nix' | 'policy' | 'floorDire
       : []),
   ];
   return look(what.join('; '), next.join(' '));
+}
+
+async function checkRun({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
+  const standing = await findStanding(settings, async () => (await readAllJournals(settings)).records);
+  if (standing === undefined) return ok('none stands still');
+  const { what, next } = standingText(standing);
+  return standing.hasBegunToChange ? bad(what, next) : look(what, next);
 }
 
 async function checkNix({ nix }: Pick<Machine, 'nix'>): Promise<Found> {

@@ -21,7 +21,7 @@ const asksBytes = 'is every byte what was signed?';
 export async function explainBundle(machine: Machine, path: string): Promise<CheckResult[]> {
   const { operation } = machine.policy;
   try {
-    const format = path.endsWith('.tar.gz') ? 'classic' : 'bundle';
+    const format = path.toLowerCase().endsWith('.tar.gz') ? 'classic' : 'bundle';
     const examined = await examine(machine, sourceOf({ format, path }));
     try {
       const { verified } = examined;

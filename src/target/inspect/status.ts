@@ -19,6 +19,7 @@ import { readKnownFloor } from '../machine/floor.ts';
 import { readHeld } from '../machine/held.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
 import { findPending } from '../machine/pending.ts';
+import { findStanding, type Standing } from './standing.ts';
 import {
   confirmWithin,
   healthLine,
@@ -58,6 +59,8 @@ export interface Status {
   /** Version of the keyring that has come, whether it counts or the policy’s keys do. */
   readonly keyring: number | undefined;
   readonly last: JournalRecord | undefined;
+  /** A run that was begun and is not at its end, with nobody at work on it. */
+  readonly standing: Standing | undefined;
   /** Of the run under way. */
   readonly progress: StepProgress | undefined;
   /** The last run's health checks in a line. */
@@ -108,6 +111,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
     heldLost: heldDoubt,
     keyring: (await readKeyring(floorDirectoryOf(settings)))?.version,
     last,
+    standing: await findStanding(settings, async () => (await readAllJournals(settings)).records),
     progress: await progressOf(settings, last),
     health: healthLine(last),
     media: await mediaOf(settings),

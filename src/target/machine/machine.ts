@@ -1,5 +1,6 @@
 /** The one file that wires the target's half: settings, policy, keys, Nix, process runner, clock. */
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import type { Policy } from '../../core/policy/policy.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { defaultSettingsFile, type Role } from '../../core/policy/settings.ts';
 import type { Clock, EventSink, ProcessHolder, ProcessListener, ProcessRunner } from '../../core/ports.ts';
+import { Interruption } from '../../core/run/interruption.ts';
 import type { State } from '../../core/run/lifecycle.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { daemonSocketOf } from '../../nix/daemon.ts';
@@ -60,6 +62,8 @@ export interface Machine {
   readonly machineId: string | undefined;
   /** boot_id (proc_sys_kernel(5)): another one after every start. */
   readonly bootId: string;
+  /** Heeded until anything is changed. */
+  readonly interruption?: Interruption;
   /** Called before and after each transition is on disk; the kill matrix of the tests hangs on it. */
   readonly onTransition?: (when: 'before' | 'after', state: State) => void;
 }
@@ -110,6 +114,8 @@ async function assemble(
 ): Promise<Machine> {
   const settings = settingsFor(given, role);
   let trusted = first;
+  const interruption = new Interruption();
+  const run = interruptible(interruption);
   return {
     version: await readVersion(),
     settings,
@@ -130,9 +136,10 @@ async function assemble(
     agentDirectory: given.stateDirectory,
     requestsDirectory: given.runtimeDirectory,
     role,
-    nix: contextFor(settings),
-    run: runProgram,
-    hold: holdProgram,
+    interruption,
+    nix: { ...contextFor(settings), run },
+    run,
+    hold: (program, args) => holdProgram(program, args, { isApart: interruption.isWatched }),
     listen: listenToProgram,
     clock: systemClock,
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
@@ -140,6 +147,17 @@ async function assemble(
     machineId: await readMachineId(),
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
   };
+}
+
+/** Ended with the run that is to end itself, and kept apart from the signals of a terminal that was given up. */
+function interruptible(interruption: Interruption): ProcessRunner {
+  setMaxListeners(0, interruption.signal);
+  return (program, args, options = {}) =>
+    runProgram(program, args, {
+      signal: interruption.signal,
+      isApart: interruption.isWatched,
+      ...options,
+    });
 }
 
 /** How this machine's Nix is reached. */

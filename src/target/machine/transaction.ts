@@ -1,6 +1,6 @@
 /** One run of one bundle: its id, its way through the states, and everything that ends up in its receipt. */
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
-import { isEnd, mayFollow, type State } from '../../core/run/lifecycle.ts';
+import { hasBegunToChange, isEnd, mayFollow, type State } from '../../core/run/lifecycle.ts';
 import { type Receipt, receiptSchemaVersion } from '../../core/run/receipt.ts';
 import { appendJournal, type JournalRecord } from '../../state/journal.ts';
 import { saveReceipt } from '../../state/receipts.ts';
@@ -11,7 +11,10 @@ export { outcomeOf } from '../../core/outcome.ts';
 type Known = Partial<Omit<Receipt, 'schema' | 'transaction' | 'at' | 'source' | 'state'>>;
 
 /** What of a machine a run is recorded with. */
-export type Recorder = Pick<Machine, 'settings' | 'role' | 'clock' | 'emit' | 'randomHex' | 'onTransition'>;
+export type Recorder = Pick<
+  Machine,
+  'settings' | 'role' | 'clock' | 'emit' | 'randomHex' | 'onTransition' | 'interruption'
+>;
 
 export class Transaction {
   readonly id: string;
@@ -29,6 +32,7 @@ export class Transaction {
 
   /** Opens a run; the first line of its journal is flushed when this returns. */
   static async begin(machine: Recorder, source: string, id = machine.randomHex(6)): Promise<Transaction> {
+    machine.interruption?.begin();
     const transaction = new Transaction(machine, { id, source });
     await transaction.#write('discovered');
     return transaction;
@@ -42,6 +46,7 @@ export class Transaction {
     // Checksummed lines of our own writing: what is in them was a Receipt's fields.
     transaction.#known = known as Known;
     for (const each of reached) transaction.#reached.add(each);
+    if (hasBegunToChange(state)) machine.interruption?.pass();
     transaction.emit('resuming', { state, source });
     return transaction;
   }
@@ -80,12 +85,16 @@ export class Transaction {
 
   /**
    * Writes the transition durably, then returns: what follows may rely on it having been recorded.
-   * @throws NixmakerError `internal` for a step the life cycle does not have
+   * @throws NixmakerError `internal` for a step the life cycle does not have; `stopped` where a person wants it to end and nothing was
+   * changed yet
    */
   async advance(state: State): Promise<void> {
     if (!mayFollow(this.#state, state)) {
       throw new NixmakerError('internal', `no way leads from ${this.#state} to ${state}`);
     }
+    // With nothing awaited before it is written: no signal comes in between.
+    if (hasBegunToChange(state)) this.#machine.interruption?.pass();
+    else if (!isEnd(state)) this.#machine.interruption?.check();
     await this.#write(state);
     this.#state = state;
     this.#reached.add(state);

@@ -42,7 +42,7 @@ type End = 'deferred' | 'refused' | 'failed';
  * not be begun (a full disk), the journal stays open, the error goes on, and the run is taken up again.
  */
 export async function endingWhatThrows(
-  machine: Pick<Machine, 'emit'>,
+  machine: Pick<Machine, 'emit' | 'interruption'>,
   { transaction, endFor = endOf }: { transaction: Transaction; endFor?: (code: ReasonCode) => End },
   work: () => Promise<Receipt>,
 ): Promise<Receipt> {
@@ -50,7 +50,7 @@ export async function endingWhatThrows(
     return await work();
   } catch (error) {
     if (hasBegunToChange(transaction.state)) throw error;
-    const outcome = outcomeOf(error);
+    const outcome = outcomeOf(machine.interruption?.fault ?? error);
     if (outcome.code === 'internal')
       machine.emit({ event: 'fault', level: 'error', transaction: transaction.id, stack: stackOf(error) });
     return await transaction.end(endFor(outcome.code), outcome);

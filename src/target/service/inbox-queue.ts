@@ -1,10 +1,11 @@
 /**
  * What to do with each file of the inbox right now. Copies arrive slowly, pause, and end without a word, so a file
- * is ready when its signed size is there, bad only when it has been at rest, and truncated only when it has stood
- * still for the patience of the settings. Rest is observed on a monotonic clock, never read off a file's times.
+ * is ready when its signed size is there, bad only when it has been at rest, and truncated, or of its full size with other contents
+ * (copiers that allocate first), only when it has stood still for the patience of the settings. Rest is observed on a monotonic clock, never read off a file's times.
  */
 import { lstat } from 'node:fs/promises';
 import { readClassicHead } from '../../bundle/classic.ts';
+import { hasHole } from '../../bundle/hole.ts';
 import { encryptedExtension } from '../../core/bundle/encrypted.ts';
 import { insteadOf } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
@@ -153,7 +154,7 @@ export class InboxQueue {
 
   #costOf({ path, format }: Candidate): number {
     if (this.#seen.get(path)?.verdict !== undefined || this.#deferred.noteOf(path) !== undefined) return 3;
-    return path.endsWith(encryptedExtension) ? 2 : format === 'classic' ? 1 : 0;
+    return path.toLowerCase().endsWith(encryptedExtension) ? 2 : format === 'classic' ? 1 : 0;
   }
 
   /** @param all that are there, where one window has held them */
@@ -179,6 +180,13 @@ export class InboxQueue {
     const again = before?.fingerprint === fingerprint ? before.pause * 2 : retryFrom;
     const pause = Math.min(again, retryUpTo);
     this.#deferred.postpone(candidate.path, pause, { fingerprint, pause });
+  }
+
+  /** Whether it has stood still for so long that nobody is at work on it any more. */
+  hasRested({ path }: Candidate): boolean {
+    const { clock, settings } = this.#machine;
+    const since = this.#seen.get(path)?.since;
+    return since !== undefined && clock.monotonic() - since >= settings.inboxPatience * 1000;
   }
 
   /** Whether the file has changed since it was last looked at. */
@@ -254,10 +262,12 @@ export class InboxQueue {
   }
 
   async #read(candidate: Candidate, seen: Seen): Promise<'whole' | 'short' | 'bad' | 'unreadable'> {
+    let isOurs = false;
     try {
       if (candidate.format === 'classic' && (await readClassicHead(candidate.path)) === undefined)
         return 'short';
       const examined = await examine(this.#machine, sourceOf(candidate));
+      isOurs = true;
       const { present, expected } = await examined.measure().finally(() => examined.close());
       seen.expected = expected;
       return present < expected ? 'short' : 'whole';
@@ -265,7 +275,9 @@ export class InboxQueue {
       if (!(error instanceof NixmakerError)) throw error;
       // A file that can't be read may be on its way out, or its medium may come back: patience, then a report.
       if (error.code === 'io-error') return 'unreadable';
-      return error.code === 'bundle-truncated' ? 'short' : 'bad';
+      if (error.code === 'bundle-truncated' || isOurs) return 'short';
+      // Its size is there before its bytes are.
+      return (await hasHole(candidate.path)) ? 'short' : 'bad';
     }
   }
 }

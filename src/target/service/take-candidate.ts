@@ -50,10 +50,11 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
   }
 }
 
-function endOf(machine: Machine, { root, inHand, look }: Taking): Promise<Receipt> {
+function endOf(machine: Machine, { root, inHand, look, queue }: Taking): Promise<Receipt> {
   const { candidate } = look;
   if (look.action === 'set-aside') return setAside(machine, candidate, look.why);
-  const request = { name: candidate.path, source: sourceOf(candidate) };
+  const mayStillCome = look.isGood && !queue.hasRested(candidate);
+  const request = { name: candidate.path, source: sourceOf(candidate), mayStillCome };
   return inHand.taking(candidate, () => takeBundle(machine, root, request));
 }
 

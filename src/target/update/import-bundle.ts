@@ -6,6 +6,7 @@ import { NarReader } from '../../bundle/nar-reader.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
+import type { Interruption } from '../../core/run/interruption.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { type Added, addToDaemon } from '../../nix/daemon.ts';
 import { importFromCache } from '../../nix/import.ts';
@@ -27,7 +28,7 @@ interface Options {
 
 /** What is valid already is left as it is. On disk when this returns, and held against collections until it is released. */
 export async function importBundle(
-  machine: Pick<Machine, 'nix' | 'randomHex'>,
+  machine: Pick<Machine, 'nix' | 'randomHex' | 'interruption'>,
   request: BundleImport,
   options: Options,
 ): Promise<Added> {
@@ -46,7 +47,7 @@ const signaturesOf =
   (line: number): readonly string[] => [...bundle.nixSignatures.of(line), ...(signatures?.of(line) ?? [])];
 
 async function importThroughDaemon(
-  machine: Pick<Machine, 'nix'>,
+  machine: Pick<Machine, 'nix' | 'interruption'>,
   { socket, ...request }: BundleImport & { readonly socket: string },
   options: Options,
 ): Promise<Added> {
@@ -59,7 +60,7 @@ async function importThroughDaemon(
     path: index.path(line),
     narSize: index.narSize(line),
     info: () => ({ ...index.info(line), signatures: signed(line) }),
-    nar: () => nars.read(index.info(line), pieceOf(request, line)),
+    nar: () => untilStopped(nars.read(index.info(line), pieceOf(request, line)), machine.interruption),
   }));
   const flushing = new FlushAsYouGo(() => syncStore(machine.nix));
   const added = await addToDaemon(
@@ -73,6 +74,17 @@ async function importThroughDaemon(
     // Or it would hold all of it until this process ends.
     added.release();
     throw error;
+  }
+}
+
+/** In the middle of a NAR as well, which may be most of a bundle. @throws NixmakerError `stopped` */
+async function* untilStopped<T>(
+  chunks: AsyncIterable<T>,
+  interruption: Interruption | undefined,
+): AsyncIterable<T> {
+  for await (const chunk of chunks) {
+    interruption?.check();
+    yield chunk;
   }
 }
 

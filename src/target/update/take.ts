@@ -1,6 +1,6 @@
 /** One bundle from a file to the end of its life cycle. What can be expected ends in a receipt, never in a throw. */
 import { mkdir } from 'node:fs/promises';
-import { NixmakerError } from '../../core/errors.ts';
+import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
@@ -23,6 +23,8 @@ export interface TakeRequest {
   readonly source: Source;
   /** What the command line asks for; without it the policy's operation. */
   readonly operation?: Operation;
+  /** Somebody may be at work on the file: contents that are not what was signed are none yet. */
+  readonly mayStillCome?: boolean;
 }
 
 /** Runs a bundle through to its end. The lock is held for exactly that long. */
@@ -32,6 +34,7 @@ export function takeBundle(machine: Machine, root: Root, request: TakeRequest): 
     const transaction = await Transaction.begin(machine, request.name);
     return endingWhatThrows(machine, { transaction }, () =>
       proceed({ machine, root, transaction }, request).catch((error: unknown) => {
+        if (request.mayStillCome === true) throw asUnsettled(error);
         throw request.source.onMedium === true ? asPulled(error) : error;
       }),
     );
@@ -42,6 +45,20 @@ export function takeBundle(machine: Machine, root: Root, request: TakeRequest): 
 function asPulled(error: unknown): unknown {
   return error instanceof NixmakerError && error.code === 'bundle-truncated'
     ? new NixmakerError('medium-unreadable', error.detail, { cause: error })
+    : error;
+}
+
+/** What comes of contents that are not there yet, or of more room than is going to be needed. */
+const ofContents: ReadonlySet<ReasonCode> = new Set([
+  'bundle-altered',
+  'bundle-malformed',
+  'bundle-trailing-data',
+]);
+
+/** Of its full size, and not of its contents: copiers that allocate first leave zeros where they have not been yet. */
+function asUnsettled(error: unknown): unknown {
+  return error instanceof NixmakerError && ofContents.has(error.code)
+    ? new NixmakerError('unsettled', `${error.code}: ${error.detail}`, { cause: error })
     : error;
 }
 

@@ -31,6 +31,7 @@ async function taken(t: TestContext, { hasChanged = false, why, fault }: Scene) 
   const queue = {
     defer: async (candidate: { path: string }) => void deferred.push(candidate.path),
     hasChanged: async () => hasChanged,
+    hasRested: () => true,
     markStuck: async () => undefined,
   } as unknown as InboxQueue;
   const inHand = { taking: (_: unknown, work: () => unknown) => work() } as unknown as InHand;

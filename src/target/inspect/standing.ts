@@ -1,0 +1,52 @@
+/** A run that stands still: begun, not ended, and nobody holds a lock under which it would be at work. Reads only. */
+import type { Settings } from '../../core/policy/settings.ts';
+import { hasBegunToChange, isAtRest } from '../../core/run/lifecycle.ts';
+import { type JournalRecord, lastOfEach } from '../../state/journal.ts';
+import { isLockHeld } from '../../state/lock.ts';
+import { floorDirectoryOf } from '../machine/machine.ts';
+
+export interface Standing {
+  readonly state: string;
+  readonly source: string;
+  /** Of the last line of its journal. */
+  readonly since: string;
+  /** Whether the machine was being changed. */
+  readonly hasBegunToChange: boolean;
+}
+
+/** @param read the journal; twice, for the run may have ended, or another have begun, while the lock was looked at */
+export async function findStanding(
+  settings: Settings,
+  read: () => Promise<readonly JournalRecord[]>,
+): Promise<Standing | undefined> {
+  const before = unended(await read());
+  if (before === undefined) return undefined;
+  for (const folder of [floorDirectoryOf(settings), settings.stateDirectory])
+    if (await isLockHeld(folder)) return undefined;
+  const found = unended(await read());
+  if (found === undefined || found.transaction !== before.transaction || found.state !== before.state)
+    return undefined;
+  const { state, source, at: since } = found;
+  return { state, source, since, hasBegunToChange: hasBegunToChange(state) };
+}
+
+/** The one that matters most. */
+function unended(records: readonly JournalRecord[]): JournalRecord | undefined {
+  const all = lastOfEach(records).filter(({ state }) => !isAtRest(state));
+  return all.findLast(({ state }) => hasBegunToChange(state)) ?? all.at(-1);
+}
+
+/** What happened, and the way out. */
+export function standingText(standing: Standing): { readonly what: string; readonly next: string } {
+  const { state, source, since } = standing;
+  const what = `the run of ${source} has stopped at \`${state}\`, ${since.slice(0, 16).replace('T', ' ')} UTC, and nobody is at work on it`;
+  return standing.hasBegunToChange
+    ? {
+        what: `${what}: the machine was being changed`,
+        next: 'Run `nixmaker confirm` (as root), which brings it to its end or undoes it. So does the next bundle, and the next start.',
+      }
+    : {
+        what: `${what}; nothing was changed`,
+        next: 'Nothing: the next bundle clears away what was begun, and it can be brought again.',
+      };
+}

@@ -125,3 +125,8 @@ test('the two lines beside a classic tarball are read as far as two lines can re
   await file.close();
   await assert.rejects(readClassicMeta(path), { code: 'bundle-malformed' });
 });
+
+test('what goes beyond the end of a file is not even begun to be read', async () => {
+  const read = exactly({ size: async () => 10, readInto: () => assert.fail('nothing of it is there') });
+  await assert.rejects(read(8, 4), { code: 'bundle-truncated', detail: 'it ends at byte 10' });
+});

@@ -51,7 +51,7 @@ async function read({ info, made, there = made.bytes, base }: Given) {
   } catch (thrown) {
     error = thrown;
   }
-  return { bytes: Buffer.concat(chunks), error };
+  return { bytes: Buffer.concat(chunks), error, pieces: chunks.length };
 }
 
 async function refused(given: Given, code: ReasonCode, detail: RegExp): Promise<void> {
@@ -261,3 +261,15 @@ for (const [what, nar] of [
           assert.equal(asked, good + 1);
         }
     });
+
+test('what is small comes at once, what is large in pieces', async () => {
+  const medium = narOfFile(Buffer.alloc(atOnceBytes / 2));
+  for (const [nar, isAtOnce] of [
+    [medium, true],
+    [large, false],
+  ] as const) {
+    const { pieces, error } = await read({ info: infoOf(nar), made: wholePiece(0, zstdCompressSync(nar)) });
+    assert.equal(error, undefined);
+    assert.equal(pieces === 1, isAtOnce, `${pieces}`);
+  }
+});

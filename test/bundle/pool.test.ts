@@ -231,6 +231,12 @@ test('a changed piece is noticed', async (t) => {
   await refused(readAll(entry), 'bundle-altered');
 });
 
+test('an entry that a carrier has not brought whole is not there yet', async (t) => {
+  const { entry } = await makePool(t);
+  await rm(join(entry, 'contents'));
+  await assert.rejects(readAll(entry), { code: 'bundle-truncated', detail: 'its contents are not there' });
+});
+
 test('a manifest in the folder of another sequence or host is refused', async (t) => {
   const { entry, medium } = await makePool(t);
   const moved = join(hostsOf(medium), 'web', '900');

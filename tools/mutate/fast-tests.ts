@@ -41,11 +41,14 @@ export interface FastTest {
 /** Tests of the sources as text; thousands of inputs for all readers at once. */
 const others = ['test/project/', 'test/attacks/', 'test/desk/'];
 
+/** ssh-keygen and nix-hash, say, are no machines. */
+const runsPrograms = 'test/machines/program.ts';
+
 export function fastTestFiles(graph: ImportGraph): string[] {
   const isFast = (file: string) =>
     !others.some((folder) => file.startsWith(folder)) &&
     ![...reachedFrom(graph, [file])].some(
-      (f) => f.startsWith('test/machines/') || f === 'test/support/targets.ts',
+      (f) => (f.startsWith('test/machines/') && f !== runsPrograms) || f === 'test/support/targets.ts',
     );
   return [...graph.keys()].filter((f) => f.endsWith('.test.ts') && isFast(f));
 }

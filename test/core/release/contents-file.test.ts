@@ -68,7 +68,11 @@ for (const [what, contents, detail] of [
   ['no newline at the end', good.trimEnd(), /newline/],
   ['white space', good.replace('[0,', '[0, '), /canonical/],
   ['lines out of order', encodeContents(manifestDigest, [whole(2), whole(0)]), /out of order/],
-  ['a line that the index has not', encodeContents(manifestDigest, [whole(4)]), /no such line/],
+  [
+    'a line that the index has not',
+    encodeContents(manifestDigest, [whole(4)]),
+    /line 2: there is no such line/,
+  ],
   ['a negative line', line([-1, 'whole', 5, digits(1, 52)]), /no such line/],
   ['a fraction for a line', line([0.5, 'whole', 5, digits(1, 52)]), /no such line/],
   ['an unknown kind', line([0, 'half', 5, digits(1, 52)]), /no known kind/],

@@ -43,12 +43,15 @@ const others = ['test/project/', 'test/attacks/', 'test/desk/'];
 
 /** ssh-keygen and nix-hash, say, are no machines. */
 const runsPrograms = 'test/machines/program.ts';
+const small = /^test\/(?:signing|bundle)\//;
 
 export function fastTestFiles(graph: ImportGraph): string[] {
   const isFast = (file: string) =>
     !others.some((folder) => file.startsWith(folder)) &&
     ![...reachedFrom(graph, [file])].some(
-      (f) => (f.startsWith('test/machines/') && f !== runsPrograms) || f === 'test/support/targets.ts',
+      (f) =>
+        (f.startsWith('test/machines/') && !(f === runsPrograms && small.test(file))) ||
+        f === 'test/support/targets.ts',
     );
   return [...graph.keys()].filter((f) => f.endsWith('.test.ts') && isFast(f));
 }

@@ -6,6 +6,8 @@ import { readBeginning } from './file.ts';
 const headBytes = 64 * 1024;
 /** A tar’s. In a bundle’s head none is all zeros (docs/format.md), nor in an encrypted file. */
 const blockBytes = 512;
+/** With which every tar ends: two blocks of zeros. */
+const endBytes = 2 * blockBytes;
 
 export async function hasHole(path: string): Promise<boolean> {
   const head = await readBeginning(path, { bytes: headBytes, most: Number.POSITIVE_INFINITY }).catch(
@@ -13,7 +15,9 @@ export async function hasHole(path: string): Promise<boolean> {
   );
   if (head === undefined) return false;
   const zeros = Buffer.alloc(blockBytes);
-  for (let at = 0; at + blockBytes <= head.length; at += blockBytes)
+  // Of a small one the end is seen as well.
+  const end = head.length < headBytes ? head.length - endBytes : head.length;
+  for (let at = 0; at + blockBytes <= end; at += blockBytes)
     if (head.subarray(at, at + blockBytes).equals(zeros)) return true;
   return false;
 }

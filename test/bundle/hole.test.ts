@@ -1,0 +1,35 @@
+/** Whether the beginning of a file is there, or only its size. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { hasHole } from '../../src/bundle/hole.ts';
+import { temporaryFolder } from '../support/bundles.ts';
+
+const zeros = (bytes: number) => Buffer.alloc(bytes);
+const some = (bytes: number) => randomBytes(bytes);
+
+for (const [what, bytes, expected] of [
+  ['a small tar, which ends with two blocks of zeros,', [some(20_000 - (20_000 % 512)), zeros(1024)], false],
+  ['a large file', [some(100_000)], false],
+  ['a small one of which nothing is there', [zeros(20_480)], true],
+  ['a small one that is being written', [some(5120), zeros(15_360)], true],
+  ['a small one of which the last block is to come', [some(5120), zeros(512), zeros(1024)], true],
+  ['a large one that is being written', [some(5120), zeros(200_000)], true],
+  ['a large one whose beginning was written last', [zeros(5120), some(200_000)], true],
+  ['a large one that ends with zeros', [some(100_000), zeros(1024)], false],
+  ['an empty file', [], false],
+] as const)
+  test(`${what} has ${expected ? 'a' : 'no'} hole`, async (t) => {
+    const file = join(await temporaryFolder(t), 'x.tar');
+    await writeFile(file, Buffer.concat(bytes));
+    assert.equal(await hasHole(file), expected);
+  });
+
+test('what is no plain file has none', async (t) => {
+  const folder = join(await temporaryFolder(t), 'x.tar');
+  await mkdir(folder);
+  assert.equal(await hasHole(folder), false);
+  assert.equal(await hasHole(`${folder}/nothing`), false);
+});

@@ -1,6 +1,6 @@
-/** Whether the beginning of a file is there, or only its size is: copiers that allocate first leave zeros where they have not been yet. */
+/** Whether a file is there, or only its size is: copiers that allocate first leave zeros where they have not been yet. */
 import { NixmakerError } from '../core/errors.ts';
-import { readBeginning } from './file.ts';
+import { withBundleFile } from './file.ts';
 
 /** As much as manifest and signatures take, mostly. Bytes. */
 const headBytes = 64 * 1024;
@@ -8,21 +8,32 @@ const headBytes = 64 * 1024;
 const blockBytes = 512;
 /** With which every tar ends: two blocks of zeros. */
 const endBytes = 2 * blockBytes;
+/** A page: what compresses has none that is all zeros. */
+const pageBytes = 4096;
+const chunkBytes = 1024 * 1024;
 
-export async function hasHole(path: string): Promise<boolean> {
-  const head = await readBeginning(path, { bytes: headBytes, most: Number.POSITIVE_INFINITY }).catch(
-    noBeginning,
-  );
-  if (head === undefined) return false;
-  const zeros = Buffer.alloc(blockBytes);
-  // Of a small one the end is seen as well.
-  const end = head.length < headBytes ? head.length - endBytes : head.length;
-  for (let at = 0; at + blockBytes <= end; at += blockBytes)
-    if (head.subarray(at, at + blockBytes).equals(zeros)) return true;
-  return false;
+/** @param part `whole` reads all of it, in pieces. False of what is no plain file, or went meanwhile */
+export async function hasHole(path: string, part: 'head' | 'whole' = 'head'): Promise<boolean> {
+  try {
+    return await withBundleFile(path, async (file) => {
+      const size = await file.size();
+      // Of a small one the end is seen as well.
+      const head = await file.read(0, size < headBytes ? Math.max(0, size - endBytes) : headBytes);
+      if (hasZeros(head, blockBytes)) return true;
+      if (part === 'head') return false;
+      for (let at = headBytes; at < size; at += chunkBytes)
+        if (hasZeros(await file.read(at, Math.min(chunkBytes, size - at)), pageBytes)) return true;
+      return false;
+    });
+  } catch (error) {
+    if (!(error instanceof NixmakerError)) throw error;
+    return false;
+  }
 }
 
-/** Of what is no plain file, or went meanwhile. */
-function noBeginning(error: unknown): undefined {
-  if (!(error instanceof NixmakerError)) throw error;
+function hasZeros(bytes: Buffer, length: number): boolean {
+  const zeros = Buffer.alloc(length);
+  for (let at = 0; at + length <= bytes.length; at += length)
+    if (bytes.subarray(at, at + length).equals(zeros)) return true;
+  return false;
 }

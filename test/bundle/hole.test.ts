@@ -27,6 +27,18 @@ for (const [what, bytes, expected] of [
     assert.equal(await hasHole(file), expected);
   });
 
+for (const [what, bytes, expected] of [
+  ['that is being written', [some(100_000), zeros(100_000)], true],
+  ['with a bit that has turned', [some(200_000)], false],
+  ['that ends with zeros', [some(200_192), zeros(1024)], false],
+  ['with zeros in the second mebibyte', [some(2 ** 20 + 100_000), zeros(20_000), some(1000)], true],
+] as const)
+  test(`a large one ${what} has ${expected ? 'a' : 'no'} hole anywhere`, async (t) => {
+    const file = join(await temporaryFolder(t), 'x.tar');
+    await writeFile(file, Buffer.concat(bytes));
+    assert.equal(await hasHole(file, 'whole'), expected);
+  });
+
 test('what is no plain file has none', async (t) => {
   const folder = join(await temporaryFolder(t), 'x.tar');
   await mkdir(folder);

@@ -1,4 +1,5 @@
 /** One file of the inbox, taken to its end and cleared away. */
+import { hasHole } from '../../bundle/hole.ts';
 import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
 import { exitOf, type Receipt, receiptText } from '../../core/run/receipt.ts';
@@ -53,7 +54,9 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
 function endOf(machine: Machine, { root, inHand, look, queue }: Taking): Promise<Receipt> {
   const { candidate } = look;
   if (look.action === 'set-aside') return setAside(machine, candidate, look.why);
-  const mayStillCome = look.isGood && !queue.hasRested(candidate);
+  // A bit that has turned leaves no zeros: that bundle is told of at once.
+  const mayStillCome = async () =>
+    look.isGood && !queue.hasRested(candidate) && (await hasHole(candidate.path, 'whole'));
   const request = { name: candidate.path, source: sourceOf(candidate), mayStillCome };
   return inHand.taking(candidate, () => takeBundle(machine, root, request));
 }

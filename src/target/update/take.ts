@@ -23,8 +23,8 @@ export interface TakeRequest {
   readonly source: Source;
   /** What the command line asks for; without it the policy's operation. */
   readonly operation?: Operation;
-  /** Somebody may be at work on the file: contents that are not what was signed are none yet. */
-  readonly mayStillCome?: boolean;
+  /** Whether somebody may be at work on the file: contents that are not what was signed are none yet. Asked only where they are not. */
+  readonly mayStillCome?: () => Promise<boolean>;
 }
 
 /** Runs a bundle through to its end. The lock is held for exactly that long. */
@@ -33,8 +33,8 @@ export function takeBundle(machine: Machine, root: Root, request: TakeRequest): 
     await root.resume();
     const transaction = await Transaction.begin(machine, request.name);
     return endingWhatThrows(machine, { transaction }, () =>
-      proceed({ machine, root, transaction }, request).catch((error: unknown) => {
-        if (request.mayStillCome === true) throw asUnsettled(error);
+      proceed({ machine, root, transaction }, request).catch(async (error: unknown) => {
+        if (isOfContents(error) && (await request.mayStillCome?.()) === true) throw asUnsettled(error);
         throw request.source.onMedium === true ? asPulled(error) : error;
       }),
     );
@@ -55,12 +55,12 @@ const ofContents: ReadonlySet<ReasonCode> = new Set([
   'bundle-trailing-data',
 ]);
 
+const isOfContents = (error: unknown): error is NixmakerError =>
+  error instanceof NixmakerError && ofContents.has(error.code);
+
 /** Of its full size, and not of its contents: copiers that allocate first leave zeros where they have not been yet. */
-function asUnsettled(error: unknown): unknown {
-  return error instanceof NixmakerError && ofContents.has(error.code)
-    ? new NixmakerError('unsettled', `${error.code}: ${error.detail}`, { cause: error })
-    : error;
-}
+const asUnsettled = (error: NixmakerError): NixmakerError =>
+  new NixmakerError('unsettled', `${error.code}: ${error.detail}`, { cause: error });
 
 interface Run {
   readonly machine: Machine;

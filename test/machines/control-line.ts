@@ -14,7 +14,7 @@ export interface Wires {
 }
 
 /** A pipe that nobody writes to is bash’s way to wait without a program. */
-const lookUntil = 'exec 9<> <(:); until sh -euc "$1"; do read -rt 0.2 -u 9 || true; done';
+const lookUntil = 'exec 9<> <(:); until sh -euc "$1"; do read -rt 0.1 -u 9 || true; done';
 
 export class ControlLine {
   readonly #wires: Wires;

@@ -252,5 +252,5 @@ test('nothing on the way was written outside of nixmaker’s own folder on a sti
   await plug('/drawer/first.img', first, 'ro');
   assert.deepEqual((await bed.sh('ls -A "$1"', first)).trim().split('\n'), ['lost+found', 'nixmaker']);
   await pull(first);
-  assert.deepEqual(await readdir(join(shop.folder, 'stick', 'nixmaker')), ['cache', 'hosts']);
+  assert.deepEqual(await readdir(join(shop.folder, 'stick', 'nixmaker')), ['.lock', 'cache', 'hosts']);
 });

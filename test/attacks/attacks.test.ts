@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { retryFrom } from '../../src/target/service/inbox-queue.ts';
 import type { RunningAgent } from '../machines/agent.ts';
 import { run } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
@@ -181,7 +182,10 @@ for (const [policy, mine] of groups) {
         );
         assert.equal(end.code, attack.refusedAs[0], String(end.detail));
         assert.match(String(end.detail), attack.because);
-        assert.ok(time < allowed + patience * 1000, `refused after ${time} ms`);
+        // What has zeros where a copier may not have been yet is left alone for once, and the agent says so.
+        const waited = agent.log().some((l) => l.event === 'waiting' && basename(String(l.source)) === name);
+        const most = allowed + patience * 1000 + (waited ? retryFrom : 0);
+        assert.ok(time < most, `refused after ${time} ms`);
         assert.equal(await target.currentSystem(), system);
         const now = await target.validPaths();
         if (attack.mayImport === undefined) assert.deepEqual(now, paths);

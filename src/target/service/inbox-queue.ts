@@ -40,7 +40,7 @@ interface Deferred {
 }
 
 /** The first pause, doubled each time, and the longest. Milliseconds. */
-const retryFrom = 2000;
+export const retryFrom = 2000;
 const retryUpTo = 900_000;
 
 /**

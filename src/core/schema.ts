@@ -45,6 +45,9 @@ export const operations = ['switch', 'boot', 'test', 'dry-activate'] as const;
 export const operation = z.enum(operations);
 export type Operation = z.infer<typeof operation>;
 
+/** Whether it is meant to last: the profile and the menu follow, as they do not for `test` and `dry-activate`. */
+export const isLasting = (operation: unknown): boolean => operation === 'switch' || operation === 'boot';
+
 export const storePath = z.string().transform((text, context): StorePath => {
   const path = parseStorePath(text);
   if (path === undefined) context.addIssue({ code: 'custom', message: 'is not a store path' });

@@ -1,5 +1,5 @@
 /** Reading files and folders that may not be there, or not be readable. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile, stat } from 'node:fs/promises';
 import { ifMissing, insteadOf } from '../core/errno.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 
@@ -20,6 +20,9 @@ export const readText = (
 /** What lies in the folder; nothing where there is none. @param also codes that mean “none” too, for hostile places: `ENOTDIR` */
 export const namesIn = (folder: string, ...also: readonly string[]): Promise<string[]> =>
   readdir(folder).catch(insteadOf(['ENOENT', ...also], []));
+
+/** Whether anything has that name, a link that leads nowhere included. */
+export const isThere = (path: string): Promise<boolean> => lstat(path).then(() => true, ifMissing(false));
 
 /** Whether there is a folder, as far as can be seen. */
 export const isFolder = async (path: string): Promise<boolean> =>

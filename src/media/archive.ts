@@ -1,10 +1,11 @@
 /** Moving a bundle that is done with out of the way, with a report beside it. Never overwrites, never copies. */
-import { lstat, mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
 import { ifMissing } from '../core/errno.ts';
 import { given } from '../core/given.ts';
 import { openForeign, openForeignIn } from '../files/foreign.ts';
+import { isThere } from '../files/read.ts';
 import { writeBeside } from '../files/write.ts';
 import type { Candidate } from './inbox.ts';
 import { retainNewest } from './retain.ts';
@@ -39,9 +40,7 @@ export async function archive(
       const name = await moveTo(candidate, { source: source.path, target: target.path });
       // Whoever waits for the name finds all of it.
       await writeBeside(join(target.path, `${name}.txt`), (out) => out.writeFile(report));
-      const removed = await retainNewest(target.path, {
-        ...{ newest: name, keep, companions: classicCompanions },
-      });
+      const removed = await retainNewest(target.path, { newest: name, keep, companions: classicCompanions });
       return {
         bundle: join(inbox, folder, name),
         report: join(inbox, folder, `${name}.txt`),
@@ -85,9 +84,6 @@ async function freeName(
 ): Promise<string> {
   for (let n = 1; ; n++) {
     const name = n === 1 ? `${stem}${extension}` : `${stem}.${n}${extension}`;
-    if (!(await exists(join(folder, name))) && !(await exists(join(folder, `${name}.txt`)))) return name;
+    if (!(await isThere(join(folder, name))) && !(await isThere(join(folder, `${name}.txt`)))) return name;
   }
 }
-
-const exists = async (path: string): Promise<boolean> =>
-  (await lstat(path).catch(ifMissing(undefined))) !== undefined;

@@ -52,12 +52,12 @@ const knownErrors: readonly (readonly [RegExp, ReasonCode])[] = [
 /** `throw` and `abort`, by the line of the trace that Nix puts above what was thrown. */
 const thrown = /^\s*\u2026 while calling the '(?:throw|abort)' builtin$/m;
 const builderFailed = /^(?:Cannot build '|builder for ')(\/[^']+)'/;
-const onlyDependencies = /dependenc(?:y|ies)(?: of derivation)? .*failed|dependenc(?:y|ies) failed/;
+const onlyDependencies = /dependenc(?:y|ies) .*failed/;
 
 /** The known kind of a fault that is Nix’s and the machine’s, and nobody’s text. */
 function codeOf({ text, raw }: NixMessage): ReasonCode | undefined {
   if (thrown.test(text) || builderFailed.test(raw)) return undefined;
-  const [first = ''] = raw.replace(/^error:\s*/, '').split('\n');
+  const [first = ''] = raw.split('\n');
   return knownErrors.find(([pattern]) => pattern.test(first))?.[1];
 }
 
@@ -75,14 +75,14 @@ export function failureFor(
   const errors = messages.filter(({ level, text }) => level === 0 && text.startsWith('error:'));
   const cause = messages.map(({ text }) => text).join('\n');
   const known = errors.find((message) => codeOf(message) !== undefined);
-  const code = (known && codeOf(known)) ?? otherwise;
+  const code = known === undefined ? otherwise : (codeOf(known) ?? otherwise);
   // Of several the one that the others follow from: a builder’s, and not that a dependency failed.
   const first = errors.find(({ raw }) => builderFailed.test(raw) && !onlyDependencies.test(raw));
   const told = known ?? first ?? errors.at(-1) ?? messages.at(-1);
   if (told === undefined) return new NixFailure(code, unsaid, { excerpt: [], cause });
   const [, derivation] = builderFailed.exec(told.raw) ?? [];
   if (derivation !== undefined) return ofBuilder(told, { code, cause, derivation, logs });
-  const lines = told.raw.replace(/^error:\s*/, '').split('\n');
+  const lines = told.raw.split('\n');
   const excerpt = lines.length > 1 ? lines.slice(0, mostLines) : [];
   return new NixFailure(code, shortened(lines.join('\n')), { excerpt, cause });
 }
@@ -108,7 +108,9 @@ const shortened = (text: string): string => {
 const plain = ({ level, text, raw }: NixMessage): NixMessage => ({
   level,
   text: stripVTControlCharacters(text).trim(),
-  raw: stripVTControlCharacters(raw).trim(),
+  raw: stripVTControlCharacters(raw)
+    .trim()
+    .replace(/^error:\s*/, ''),
 });
 
 /** Lines that Nix says to people are errors where they say so. */

@@ -3,7 +3,7 @@ import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import { timestamp } from '../../core/schema.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
-import { addTargetOptions, type TargetOptions } from './options.ts';
+import { addTargetOptions, sequenceNumber, type TargetOptions } from './options.ts';
 
 interface FloorOptions extends TargetOptions {
   readonly sequence?: number;
@@ -23,7 +23,7 @@ export function defineFloor(program: Command): void {
     .option(
       '--sequence <number>',
       'the newest sequence that this machine has taken, as far as you know',
-      number,
+      sequenceNumber,
     )
     .option(
       '--time <time>',
@@ -31,11 +31,6 @@ export function defineFloor(program: Command): void {
       time,
     );
   addTargetOptions(adopt).action((options: FloorOptions) => runVerb(() => adoptIt(options), options));
-}
-
-function number(text: string): number {
-  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new InvalidArgumentError('It must be a sequence number.');
-  return Number(text);
 }
 
 function time(text: string): string {

@@ -1,8 +1,8 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
-import { addTargetOptions, type TargetOptions } from './options.ts';
+import { addTargetOptions, sequenceNumber, type TargetOptions } from './options.ts';
 
 interface HoldOptions extends TargetOptions {
   readonly because: string;
@@ -16,7 +16,7 @@ export function defineHold(program: Command): void {
   const command = program
     .command('hold')
     .description('do not take a release (again), until something newer comes or it is freed (as root)')
-    .argument('<sequence>', 'of the release', number)
+    .argument('<sequence>', 'of the release', sequenceNumber)
     .option('--because <text>', 'why, for those who come after you', 'held by hand');
   addTargetOptions(command).action((sequence: number, options: HoldOptions) =>
     runVerb(() => holdIt(sequence, options), options),
@@ -27,16 +27,11 @@ export function defineRelease(program: Command): void {
   const command = program
     .command('release')
     .description('free a release that is held: by `hold`, or because a person rolled back from it (as root)')
-    .argument('[sequence]', 'of the release', number)
+    .argument('[sequence]', 'of the release', sequenceNumber)
     .option('--all', 'all that are held; also writes a damaged list of them anew');
   addTargetOptions(command).action((sequence: number | undefined, options: ReleaseOptions) =>
     runVerb(() => freeIt(sequence, options), options),
   );
-}
-
-function number(text: string): number {
-  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new InvalidArgumentError('It must be a sequence number.');
-  return Number(text);
 }
 
 async function open(options: TargetOptions, what: string) {

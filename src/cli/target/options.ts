@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 
 /** What the verbs of the target have in common. */
 export interface TargetOptions {
@@ -19,4 +19,10 @@ export function addTargetOptions(command: Command): Command {
       if (settings !== undefined) action.setOptionValue('settingsFile', settings);
       if (policy !== undefined) action.setOptionValue('policyFile', policy);
     });
+}
+
+/** An argument that is a release's sequence. */
+export function sequenceNumber(text: string): number {
+  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new InvalidArgumentError('It must be a sequence number.');
+  return Number(text);
 }

@@ -9,10 +9,9 @@ export const fatMagic = 0x4d44;
 export const entriesOfFolder = 65_536;
 
 /** One for the short name, one for each 13 UTF-16 units of the long one. A name that needs no long one is counted as if it did. */
-export const entriesOf = (name: string): number => 1 + Math.ceil(name.length / 13);
+const entriesOf = (name: string): number => 1 + Math.ceil(name.length / 13);
 
-export interface FolderNames {
-  readonly folder: string;
+interface FolderNames {
   readonly there: readonly string[];
   readonly wanted: readonly string[];
 }
@@ -21,7 +20,7 @@ export interface FolderNames {
 const spare = 64;
 
 /** @returns entries that are missing in the folder; 0 where there is room */
-export function missingEntries({ there, wanted }: Omit<FolderNames, 'folder'>): number {
+export function missingEntries({ there, wanted }: FolderNames): number {
   const known = new Set(there);
   const sum = [...there, ...wanted.filter((name) => !known.has(name))].reduce(
     (total, name) => total + entriesOf(name),

@@ -3,11 +3,9 @@
  * its own, which is found by its contents. A copy holds nothing but files of the flake, and either a `.nix` file or one that lies at the
  * same place as in the flake; what a host needs of it (`${./www}`, a single file) is none.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { signedFileOf } from '../../bundle/write.ts';
 import { insteadOf } from '../../core/errno.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import type { CachedPath } from './cache-folder.ts';
@@ -90,8 +88,4 @@ async function filesIn(folder: string): Promise<SourceFile[]> {
   return all.filter(({ size }) => size > 0);
 }
 
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
-}
+const digestOf = async (path: string): Promise<string> => (await signedFileOf(path)).sha256;

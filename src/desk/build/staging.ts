@@ -6,9 +6,9 @@
 import { lstat, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { hasErrno, ifMissing, isMissing } from '../../core/errno.ts';
+import { hasErrno, isMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { namesIn } from '../../files/read.ts';
+import { isThere, namesIn } from '../../files/read.ts';
 import { takeTurn, turnIn } from '../../files/turn.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
 
@@ -88,8 +88,6 @@ async function isOurs(path: string): Promise<boolean> {
   const isLocked = basename(path).startsWith(prefix) && (await isThere(turnIn(path)));
   return isLocked || Date.now() - stat.mtimeMs > aDay;
 }
-
-const isThere = (path: string) => lstat(path).then(() => true, ifMissing(false));
 
 async function remove(path: string): Promise<void> {
   // Store paths of a chroot store are read-only folders, which only their owner’s chmod lets anybody remove.

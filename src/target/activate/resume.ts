@@ -3,7 +3,7 @@ import { guardSystem } from '../../activation/switch.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { planResume, type ResumePlan } from '../../core/run/resume.ts';
-import { operation as operationSchema } from '../../core/schema.ts';
+import { isLasting, operation as operationSchema } from '../../core/schema.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import { readSystemLink } from '../../nix/profile.ts';
 import { isValid } from '../../nix/store.ts';
@@ -33,13 +33,12 @@ async function resumeChanged(
   const toplevel = parseStorePath(record.toplevel ?? '');
   const parsed = operationSchema.safeParse(transaction.known.operation);
   const operation = parsed.success ? parsed.data : machine.policy.operation;
-  // `test` and `dry-activate` were never meant to last: whatever they have begun is undone.
-  const lasting = operation === 'switch' || operation === 'boot';
   const plan = await planFor(machine, transaction, toplevel);
   transaction.emit('resume-plan', { plan });
   if (operation === 'dry-activate' && record.state !== 'rolling-back')
     return transaction.end('failed', { code: stopped.code, detail: stopped.detail });
-  if (plan === 'roll-back' || toplevel === undefined || !lasting)
+  // `test` and `dry-activate` were never meant to last: whatever they have begun is undone.
+  if (plan === 'roll-back' || toplevel === undefined || !isLasting(operation))
     return rollBack(machine, { transaction, operation }, causeOf(transaction, stopped));
   if (plan === 'go-on') return carryOn(machine, { transaction, toplevel, operation });
   transaction.notice('The machine was restarted before the run had ended; it came up in the new system.');

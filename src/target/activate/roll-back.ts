@@ -10,7 +10,7 @@ import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts'
 import { describeFault } from '../../core/run/boot-menu.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { reasonIn } from '../../core/run/switch-outcome.ts';
-import type { Operation } from '../../core/schema.ts';
+import { isLasting, type Operation } from '../../core/schema.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import {
   deleteGeneration,
@@ -75,7 +75,7 @@ async function withoutWayBack(
   { settings }: Pick<Machine, 'settings'>,
   { transaction: { known }, operation }: Rollback,
 ): Promise<string | undefined> {
-  const installs = operation === 'switch' || operation === 'boot';
+  const installs = isLasting(operation);
   if (parseStorePath((installs ? known.previousToplevel : known.previousCurrent) ?? '') !== undefined)
     return undefined;
   if (!installs) return 'no system ran before';
@@ -97,7 +97,7 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
   };
   const { previousToplevel, previousGeneration: generation } = transaction.known;
   const previous = parseStorePath(previousToplevel ?? '');
-  const installs = operation === 'switch' || operation === 'boot';
+  const installs = isLasting(operation);
   if (installs && previous !== undefined && generation !== undefined) {
     const { profile } = machine.settings;
     // Where nothing was changed yet nothing is written: the disk may be full.

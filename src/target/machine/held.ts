@@ -1,6 +1,7 @@
 /** Which releases are held on this machine, and holding one (core/policy/held.ts). */
 import { type HeldRelease, heldInForce, withHeld } from '../../core/policy/held.ts';
 import type { JournalRecord } from '../../core/run/journal.ts';
+import { isLasting } from '../../core/schema.ts';
 import { readFloor, type StoredFloor } from '../../state/floor.ts';
 import { readHeldFile, writeHeldFile } from '../../state/held.ts';
 import { lastOfEach } from '../../state/journal.ts';
@@ -59,7 +60,7 @@ export function releaseOf(
   const found = lastOfEach(records).findLast(
     (r) =>
       ['committed', 'pending', 'superseded'].includes(r.state) &&
-      (r.operation === 'switch' || r.operation === 'boot') &&
+      isLasting(r.operation) &&
       r.sequence !== undefined &&
       r.toplevel === toplevel,
   );

@@ -182,8 +182,8 @@ for (const [policy, mine] of groups) {
         );
         assert.equal(end.code, attack.refusedAs[0], String(end.detail));
         assert.match(String(end.detail), attack.because);
-        // What has zeros where a copier may not have been yet is left alone for once, and the agent says so.
-        const waited = agent.log().some((l) => l.event === 'waiting' && basename(String(l.source)) === name);
+        const waited = agent.log().some((l) => l.event === 'deferred' && basename(String(l.source)) === name);
+        assert.equal(waited, attack.mayStillCome === true);
         const most = allowed + patience * 1000 + (waited ? retryFrom : 0);
         assert.ok(time < most, `refused after ${time} ms`);
         assert.equal(await target.currentSystem(), system);

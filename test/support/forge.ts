@@ -229,6 +229,8 @@ export interface Attack {
   readonly control: (kit: Kit) => Buffer | Promise<Buffer>;
   /** Where `verify`, which knows no policy and no history, has nothing against it. */
   readonly onlyAtTarget?: true;
+  /** It has zeros where a copier may not have been yet: the agent leaves it alone once before it judges. */
+  readonly mayStillCome?: true;
   /** Where the target’s policy is another than to trust one key. */
   readonly policy?: Readonly<Record<string, unknown>>;
   /** Where the one thing is the policy: that of the control. */

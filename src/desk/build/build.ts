@@ -186,7 +186,12 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   const { closure, leaks, assembled, evaluated } = await run.prepare(() => prepareHost(run, host, say));
   say('writing');
   const onWait = (who: string) => say(`waiting for ${who}`);
-  const written = await writeHost({ ...run, hold: holdProgram }, { host, assembled, evaluated }, onWait);
+  const write = () => writeHost({ ...run, hold: holdProgram }, { host, assembled, evaluated }, onWait);
+  // Its pieces are hashed on the way: one may have been kept from an earlier build, on a disk that turns bits.
+  const written = await write().catch(async (error: unknown) => {
+    if (await run.packing.compressor.replaceAltered()) return write();
+    throw error;
+  });
   return {
     host,
     status: 'built',

@@ -7,7 +7,6 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { constants, createZstdCompress, zstdCompress, zstdCompressSync } from 'node:zlib';
 import { forEachAtOnce } from '../../bundle/at-once.ts';
@@ -71,10 +70,13 @@ export class StoreCompressor {
   readonly #folder: string;
   readonly #cache: CacheFolder;
   readonly #counts: NarCounts;
-  #nars: NarCache | undefined;
+  readonly #nars: NarCache | undefined;
+  #isKeeping: boolean;
   /** The last is the one that is written to; another only where there was no room in the first. */
   readonly #places: Place[] = [];
   #leaving: Promise<void> | undefined;
+  /** What earlier builds have compressed. */
+  readonly #found: PathInfo[] = [];
   /** Compressed, maybe for an earlier host. */
   readonly #done = new Set<StorePath>();
 
@@ -84,20 +86,31 @@ export class StoreCompressor {
     this.#cache = cache;
     this.#counts = counts;
     this.#nars = nars;
+    this.#isKeeping = nars !== undefined;
   }
 
   /** @returns whether all could be had. Others are not in this machine’s store folder as Nix knows them: it has its store elsewhere */
   async addAll(paths: readonly PathInfo[], onDone: (done: number) => void): Promise<boolean> {
-    const fresh: PathInfo[] = [];
-    for (const [n, info] of paths.entries()) {
-      if (!this.#done.has(info.path) && !this.#find(info)) fresh.push(info);
-      // Reading and hashing what is kept leaves no room for Ctrl-C and the progress by itself.
-      if (n % 64 === 63) await setImmediate();
-    }
-    let done = paths.length - fresh.length;
-    onDone(done);
+    const fresh = paths.filter((info) => !this.#done.has(info.path) && !this.#find(info));
+    const known = paths.length - fresh.length;
+    onDone(known);
+    return this.#addFresh(fresh, (done) => onDone(known + done));
+  }
+
+  /**
+   * What earlier builds have kept, and has been altered since, is compressed anew.
+   * @returns whether there was any, and all of it could be had
+   */
+  async replaceAltered(): Promise<boolean> {
+    const altered = this.#found.filter(
+      ({ narHash }) => this.#nars?.isIntact({ narHash: digestIn(narHash) }) !== true,
+    );
+    return altered.length > 0 && (await this.#addFresh(altered, () => undefined));
+  }
+
+  async #addFresh(fresh: readonly PathInfo[], onDone: (done: number) => void): Promise<boolean> {
     if (fresh.length > 0 && this.#places.length === 0) await this.#makePlace();
-    let missing = 0;
+    let [done, missing] = [0, 0];
     await forEachAtOnce(fresh, async (info) => {
       if (await this.#add(info)) this.#done.add(info.path);
       else missing += 1;
@@ -113,17 +126,18 @@ export class StoreCompressor {
 
   /** @returns whether an earlier build has compressed it */
   #find(info: PathInfo): boolean {
-    const narHash = info.narHash.replace(/^sha256:/, '');
+    const narHash = digestIn(info.narHash);
     const found = this.#nars?.find({ narHash, narSize: info.narSize });
     if (found === undefined) return false;
     this.#counts.set(info.path, found.count);
     this.#cache.add({ ...info, narHash, file: found.file }, found.source);
     this.#done.add(info.path);
+    this.#found.push(info);
     return true;
   }
 
   async #makePlace(): Promise<void> {
-    const kept = await this.#nars?.place();
+    const kept = this.#isKeeping ? await this.#nars?.place() : undefined;
     if (kept === undefined) await mkdir(this.#folder, { recursive: true });
     this.#places.push(new Place(kept ?? this.#folder, kept !== undefined));
   }
@@ -147,13 +161,13 @@ export class StoreCompressor {
 
   async #keepNothing(): Promise<void> {
     this.#nars?.abandon();
-    this.#nars = undefined;
+    this.#isKeeping = false;
     await this.#makePlace();
   }
 
   async #compress(info: PathInfo, place: Place | undefined): Promise<boolean> {
     if (place === undefined) throw new Error('there is no place yet');
-    const narHash = info.narHash.replace(/^sha256:/, '');
+    const narHash = digestIn(info.narHash);
     const check = new NarCheck({ narHash, narSize: info.narSize });
     const work = { info, check, place };
     const compress = info.narSize <= wholeBytes ? this.#whole(work) : this.#stream(work);
@@ -163,14 +177,15 @@ export class StoreCompressor {
     this.#counts.set(info.path, count);
     this.#cache.add({ ...info, narHash, file: made.file }, made.source);
     const { path, position = 0 } = made.source;
-    this.#nars?.keep({
-      narHash,
-      narSize: info.narSize,
-      ...made.file,
-      file: basename(path),
-      position,
-      ...count,
-    });
+    if (place.isKept && this.#isKeeping)
+      this.#nars?.keep({
+        narHash,
+        narSize: info.narSize,
+        ...made.file,
+        file: basename(path),
+        position,
+        ...count,
+      });
     return true;
   }
 
@@ -227,6 +242,7 @@ interface Compressed {
   readonly source: Source;
 }
 
+const digestIn = (narHash: string): string => narHash.replace(/^sha256:/, '');
 const zstd = promisify(zstdCompress);
 const parameters = { params: { [constants.ZSTD_c_compressionLevel]: zstdLevel } };
 

@@ -3,8 +3,8 @@
  * and what it is made of. Each run that compressed something leaves a folder of it, whole or not at all, and the folders that were
  * used longest ago give way.
  *
- * Threat: a disk that turns bits, and another user's folder. A piece is read and hashed before it is used, and again when it is written;
- * a folder that is not this user's own is not used.
+ * Threat: a disk that turns bits, and another user's folder. A piece is hashed while it is written into a bundle, and what has been
+ * altered is compressed anew; a folder that is not this user's own is not used.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
@@ -86,22 +86,28 @@ export class NarCache {
     }
   }
 
-  /** @returns undefined where nothing is kept of it, or what was kept has been altered */
+  /** Nobody has looked at its bytes: whoever uses them compares their digest. @returns undefined where nothing is kept of it */
   find({ narHash, narSize }: { readonly narHash: string; readonly narSize: number }): FoundNar | undefined {
     const known = this.#known.get(narHash);
     if (known === undefined || known.narSize !== narSize) return undefined;
     const { run, file, digest, size, position, files, blocks } = known;
     const handle = this.#handleOf(join(this.#folder, run, file));
-    if (handle === undefined || !isIntact(handle, known)) {
-      this.#known.delete(narHash);
-      return undefined;
-    }
+    if (handle === undefined) return undefined;
     this.#used.add(run);
     return {
       file: { digest, size },
       count: { files, blocks },
       source: { path: `/proc/self/fd/${handle}`, position },
     };
+  }
+
+  /** Whether what was found of it is still as it was kept; what is not is found no more. */
+  isIntact({ narHash }: Pick<KeptNar, 'narHash'>): boolean {
+    const known = this.#known.get(narHash);
+    const handle = known && this.#open.get(join(this.#folder, known.run, known.file));
+    if (known !== undefined && handle !== undefined && isIntact(handle, known)) return true;
+    this.#known.delete(narHash);
+    return false;
   }
 
   /** What a NAR is made of, where that is all that is asked. */
@@ -152,7 +158,7 @@ export class NarCache {
   async #keepMade(): Promise<void> {
     if (this.#staging === undefined || this.#made.length === 0) return;
     const place = await this.place();
-    // Last, and flushed: a run with a list is whole. Its pieces are hashed when they are used.
+    // Last: a run with a list is whole, as far as a power cut has let it be.
     await writeWhole(join(place, keptList), encodeKeptList(this.#made));
     await rename(place, join(this.#folder, randomBytes(16).toString('hex')));
   }

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readRelease } from '../../src/desk/keys/read-release.ts';
 import { makeBuilder } from '../machines/builder.ts';
-import { main } from '../machines/compiled.ts';
 import { nixSystem } from '../machines/program.ts';
 import { makeDesk } from '../support/desk.ts';
 import { plainHost, writeFlake } from '../support/fleet.ts';
@@ -33,52 +32,6 @@ test('the same flake gives the same bytes: twice, in another folder, on another 
     first.equals(await build(join(folder, 'repeat-3'), {}, join(folder, 'repeat-copy'))),
     'from a copy of the flake',
   );
-});
-
-test('what an earlier build has compressed is used again, and the bytes are the same', async () => {
-  const flake = await writeFlake(join(folder, 'kept'));
-  const cache = join(folder, 'kept-cache');
-  const build = async (out: string, ...more: string[]) => {
-    const args = ['-f', `path:${flake}`, '-d', join(folder, out), '--key', keys.secretFile, ...more];
-    const ran = await builder.nixmaker(['build', ...args], { env: { XDG_CACHE_HOME: cache } });
-    assert.equal(ran.code, 0, ran.stderr);
-    return readFile(join(folder, out, 'web', 'web.tar'));
-  };
-  const runs = () => readdir(join(cache, 'nixmaker/nars'));
-  const plain = await build('kept-0', '--no-cache');
-  assert.equal(existsSync(join(cache, 'nixmaker')), false);
-  assert.ok(plain.equals(await build('kept-1')));
-  const first = await runs();
-  assert.equal(first.length, 1);
-  assert.ok(plain.equals(await build('kept-2')));
-  assert.deepEqual(await runs(), first, 'nothing was left to compress');
-  // Bits that turn on the desk’s disk get into no bundle.
-  const pieces = join(cache, 'nixmaker/nars', String(first[0]), 'pieces');
-  const bytes = await readFile(pieces);
-  bytes[100] = (bytes[100] ?? 0) ^ 1;
-  await writeFile(pieces, bytes);
-  assert.ok(plain.equals(await build('kept-3')));
-  assert.equal((await runs()).length, 2, 'what was altered was compressed anew');
-});
-
-test('where there is no room to keep what was compressed, the bundle is built all the same', async () => {
-  const flake = await writeFlake(join(folder, 'tight'));
-  const cache = join(folder, 'tight-cache');
-  await mkdir(cache);
-  const args = ['build', '-f', `path:${flake}`, '--key', keys.secretFile];
-  await ok(...args, '-d', join(folder, 'tight-0'), '--no-cache');
-  const onSmallDisk = 'mount -t tmpfs -o size=4k none "$XDG_CACHE_HOME/nixmaker"; exec "$@"';
-  await mkdir(join(cache, 'nixmaker'));
-  const command = [process.execPath, main, ...args, '-d', join(folder, 'tight-1')];
-  const ran = await builder.run(['unshare', '--mount', 'sh', '-euc', onSmallDisk, 'sh', ...command], {
-    env: { XDG_CACHE_HOME: cache },
-  });
-  assert.equal(ran.code, 0, ran.stderr);
-  assert.match(ran.stderr, /note: nothing is kept for the next build, for there is no room in/);
-  const [plain, tight] = await Promise.all(
-    ['tight-0', 'tight-1'].map((out) => readFile(join(folder, out, 'web/web.tar'))),
-  );
-  assert.ok(plain?.equals(tight as Buffer));
 });
 
 test('stock tools take a bundle: tar, and nix copy from the folder', async () => {

@@ -1,15 +1,21 @@
 /** What is kept for the next build: found as it was, never found otherwise, and bounded. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { encodeNix32 } from '../../src/core/nix32.ts';
 import { encodeKeptList, type KeptNar, keptList, readKeptList } from '../../src/desk/build/kept-list.ts';
 import { NarCache, narCacheFolder } from '../../src/desk/build/nar-cache.ts';
+import { main } from '../machines/compiled.ts';
 import { temporaryFolder } from '../support/bundles.ts';
+import { makeDesk } from '../support/desk.ts';
+import { writeFlake } from '../support/fleet.ts';
 import { digits } from '../support/releases.ts';
+
+const { builder, folder: desk, keys, ok } = await makeDesk();
 
 const digestOf = (bytes: Buffer) => encodeNix32(createHash('sha256').update(bytes).digest());
 const nar = (n: number) => ({ narHash: digits(n, 52), narSize: 1000 + n });
@@ -199,4 +205,50 @@ test('a folder that can’t be used is told of, and a build goes on without', as
 test('it lies in the user’s cache folder', () => {
   assert.equal(narCacheFolder({ XDG_CACHE_HOME: '/x' }), '/x/nixmaker/nars');
   assert.match(narCacheFolder({ XDG_CACHE_HOME: 'x' }), /^\/.*\/\.cache\/nixmaker\/nars$/);
+});
+
+test('what an earlier build has compressed is used again, and the bytes are the same', async () => {
+  const flake = await writeFlake(join(desk, 'kept'));
+  const cache = join(desk, 'kept-cache');
+  const build = async (out: string, ...more: string[]) => {
+    const args = ['-f', `path:${flake}`, '-d', join(desk, out), '--key', keys.secretFile, ...more];
+    const ran = await builder.nixmaker(['build', ...args], { env: { XDG_CACHE_HOME: cache } });
+    assert.equal(ran.code, 0, ran.stderr);
+    return readFile(join(desk, out, 'web', 'web.tar'));
+  };
+  const runs = () => readdir(join(cache, 'nixmaker/nars'));
+  const plain = await build('kept-0', '--no-cache');
+  assert.equal(existsSync(join(cache, 'nixmaker')), false);
+  assert.ok(plain.equals(await build('kept-1')));
+  const first = await runs();
+  assert.equal(first.length, 1);
+  assert.ok(plain.equals(await build('kept-2')));
+  assert.deepEqual(await runs(), first, 'nothing was left to compress');
+  // Bits that turn on the desk’s disk get into no bundle.
+  const pieces = join(cache, 'nixmaker/nars', String(first[0]), 'pieces');
+  const bytes = await readFile(pieces);
+  bytes[100] = (bytes[100] ?? 0) ^ 1;
+  await writeFile(pieces, bytes);
+  assert.ok(plain.equals(await build('kept-3')));
+  assert.equal((await runs()).length, 2, 'what was altered was compressed anew');
+});
+
+test('where there is no room to keep what was compressed, the bundle is built all the same', async () => {
+  const flake = await writeFlake(join(desk, 'tight'));
+  const cache = join(desk, 'tight-cache');
+  await mkdir(cache);
+  const args = ['build', '-f', `path:${flake}`, '--key', keys.secretFile];
+  await ok(...args, '-d', join(desk, 'tight-0'), '--no-cache');
+  const onSmallDisk = 'mount -t tmpfs -o size=4k none "$XDG_CACHE_HOME/nixmaker"; exec "$@"';
+  await mkdir(join(cache, 'nixmaker'));
+  const command = [process.execPath, main, ...args, '-d', join(desk, 'tight-1')];
+  const ran = await builder.run(['unshare', '--mount', 'sh', '-euc', onSmallDisk, 'sh', ...command], {
+    env: { XDG_CACHE_HOME: cache },
+  });
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stderr, /note: nothing is kept for the next build, for there is no room in/);
+  const [plain, tight] = await Promise.all(
+    ['tight-0', 'tight-1'].map((out) => readFile(join(desk, out, 'web/web.tar'))),
+  );
+  assert.ok(plain?.equals(tight as Buffer));
 });

@@ -11,7 +11,7 @@ import { checkout } from '../test/machines/program.ts';
 import { measureImport } from './import.ts';
 import { measureMemory } from './memory.ts';
 import { measureNotice } from './notice.ts';
-import { measureHosts, measurePack } from './pack.ts';
+import { measureHosts, measureNext, measurePack } from './pack.ts';
 import { measurePool } from './pool.ts';
 import { measureRealSize } from './real-size.ts';
 import { measureReleases } from './releases.ts';
@@ -36,6 +36,8 @@ try {
   const say = (what: string) => process.stderr.write(`${what}…\n`);
   say('packing');
   const pack = await measurePack(place, { builder, key, count, repeats });
+  say('the next release');
+  const next = await measureNext(place, { builder, key, count, repeats });
   say('importing');
   const imports = await measureImport(place, { pack, key, repeats });
   say('releases');
@@ -62,6 +64,7 @@ try {
     pack: packed,
     imports,
     releases,
+    next,
     hosts,
     scale,
     realSize,

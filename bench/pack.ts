@@ -41,7 +41,7 @@ export async function measurePack(
   const theirs: number[] = [];
   for (let round = 0; round < repeats; round++) {
     await rm(out, { recursive: true, force: true });
-    const args = ['-f', `path:${flake}`, '-d', out, '--key', key.file];
+    const args = ['-f', `path:${flake}`, '-d', out, '--key', key.file, '--no-cache'];
     ours.push(await seconds(async () => must(await builder.nixmaker(['build', ...args]))));
     theirs.push(
       await seconds(() =>
@@ -74,6 +74,56 @@ export async function measurePack(
   };
 }
 
+export interface NextFigures {
+  /** Seconds, medians: with nothing kept from before, and the next release, of which two paths in a hundred are new. */
+  readonly first: number;
+  readonly next: number;
+  /** The next release, where nothing may be used of the first. */
+  readonly anew: number;
+  /** Seconds: the first bundle copied and flushed, which nobody can do without. */
+  readonly copied: number;
+}
+
+/** A release costs what changed. */
+export async function measureNext(
+  place: string,
+  { builder, key, count, repeats }: { builder: Builder; key: Key; count: number; repeats: number },
+): Promise<NextFigures> {
+  const flakes = { first: join(place, 'next-first'), week: join(place, 'next-week') };
+  for (const shape of ['first', 'week'] as const) {
+    await writeSystem(flakes[shape], { shape, count });
+    must(await builder.run(['nix', 'build', '--no-link', toplevelOf(flakes[shape])]));
+  }
+  const out = join(place, 'next');
+  const build = (shape: 'first' | 'week', env: Record<string, string>, ...more: readonly string[]) => {
+    const args = ['build', '-f', `path:${flakes[shape]}`, '-d', out, '--key', key.file, ...more];
+    return seconds(async () => must(await builder.nixmaker(args, { env })));
+  };
+  const times: { readonly [K in keyof NextFigures]: number[] } = {
+    first: [],
+    next: [],
+    anew: [],
+    copied: [],
+  };
+  for (let round = 0; round < repeats; round++) {
+    const env = { XDG_CACHE_HOME: join(place, `next-cache-${round}`) };
+    // Nix’s own caches are warm in all of them.
+    await build('week', env, '--no-cache');
+    await build('first', env, '--no-cache');
+    times.first.push(await build('first', env));
+    times.next.push(await build('week', env));
+    times.anew.push(await build('week', env, '--no-cache'));
+    const copy = 'cp "$1" "$2"; sync "$2"';
+    times.copied.push(
+      await seconds(() => shell(builder, copy, join(out, 'host/host.tar'), join(out, 'copy'))),
+    );
+    await rm(env.XDG_CACHE_HOME, { recursive: true, force: true });
+  }
+  await rm(out, { recursive: true, force: true });
+  const { first, next, anew, copied } = times;
+  return { first: median(first), next: median(next), anew: median(anew), copied: median(copied) };
+}
+
 export interface HostsFigures {
   readonly hosts: number;
   /** Seconds. */
@@ -101,6 +151,7 @@ export async function measureHosts(
           join(place, `hosts-${args.length}`),
           '--key',
           key.file,
+          '--no-cache',
           ...args,
         ]),
       ),

@@ -27,7 +27,17 @@ export async function measureReleases(
     await writeSystem(flake, { shape, count });
     must(await builder.run(['nix', 'build', '--no-link', toplevelOf(flake)]));
     const out = join(place, `${shape}-${since.length === 0 ? 'whole' : 'delta'}`);
-    const args = ['-f', `path:${flake}`, '-d', out, '--key', key.file, '--sequence', String(sequence - 1)];
+    const args = [
+      '-f',
+      `path:${flake}`,
+      '-d',
+      out,
+      '--key',
+      key.file,
+      '--sequence',
+      String(sequence - 1),
+      '--no-cache',
+    ];
     const time = await seconds(async () => must(await builder.nixmaker(['build', ...args, ...since])));
     const path = join(out, 'host/host.tar');
     return { time, path, bytes: (await stat(path)).size };

@@ -6,7 +6,7 @@ import { checkout } from '../test/machines/program.ts';
 import type { ImportFigures } from './import.ts';
 import type { MemoryFigures } from './memory.ts';
 import type { NoticeFigures } from './notice.ts';
-import type { HostsFigures, PackFigures } from './pack.ts';
+import type { HostsFigures, NextFigures, PackFigures } from './pack.ts';
 import type { PoolFigures } from './pool.ts';
 import type { RealSizeFigures } from './real-size.ts';
 import type { ReleaseFigures } from './releases.ts';
@@ -19,6 +19,7 @@ export interface Figures {
   readonly pack: Omit<PackFigures, 'bundle' | 'classic' | 'toplevel'>;
   readonly imports: ImportFigures;
   readonly releases: readonly ReleaseFigures[];
+  readonly next: NextFigures;
   readonly hosts: HostsFigures;
   readonly scale: ScaleFigures;
   readonly realSize: RealSizeFigures;
@@ -37,6 +38,7 @@ const shapes = {
   library: '30 % of the paths have other hashes, few other bytes',
   rebuild: 'every hash changed, few other bytes',
   first: 'the first',
+  week: '2 % of the paths are new',
 } as const;
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -48,6 +50,7 @@ export function renderTables({
   pack,
   imports,
   releases,
+  next,
   hosts,
   scale,
   realSize,
@@ -69,6 +72,12 @@ export function renderTables({
           s(pack.build),
           s(pack.classicBuild),
           `${times(pack.classicBuild / pack.build)} faster (zstd alone, one stream: ${s(pack.zstdAlone)})`,
+        ],
+        [
+          'the next release, 2 % of whose paths are new; the first, and the next with `--no-cache`',
+          `${s(next.next)}; ${s(next.first)}, ${s(next.anew)}`,
+          '',
+          `${times(next.first / next.next)} faster (its bundle copied and flushed: ${s(next.copied)})`,
         ],
         [
           `${hosts.hosts} hosts that share nine paths in ten, against one`,

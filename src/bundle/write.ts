@@ -96,11 +96,12 @@ const flushEvery = 64 * chunkBytes;
 
 /**
  * Thousands of small members in few writes, each of which goes on while the next is gathered; and the disk writes already
- * while more comes, so that the end is not waited for.
+ * while more comes, so that the end is not waited for. Two buffers in turn, however large the bundle.
  */
 class GatheringWriter {
   readonly #file: FileHandle;
-  #parts: Uint8Array[] = [];
+  #buffer = Buffer.allocUnsafe(chunkBytes);
+  #other = Buffer.allocUnsafe(chunkBytes);
   #gathered = 0;
   #unflushed = 0;
   #writing: Promise<void> | undefined;
@@ -111,10 +112,23 @@ class GatheringWriter {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (bytes.length === 0) return;
-    this.#parts.push(bytes);
-    this.#gathered += bytes.length;
-    if (this.#gathered >= chunkBytes) await this.#writeGathered();
+    for (let rest = bytes; rest.length > 0; ) {
+      const space = await this.space();
+      const part = rest.subarray(0, space.length);
+      space.set(part);
+      this.advance(part.length);
+      rest = rest.subarray(part.length);
+    }
+  }
+
+  /** Where the next bytes go, one at least: to be filled at once, and then told of by `advance`. */
+  async space(): Promise<Buffer> {
+    if (this.#gathered === this.#buffer.length) await this.#writeGathered();
+    return this.#buffer.subarray(this.#gathered);
+  }
+
+  advance(bytes: number): void {
+    this.#gathered += bytes;
   }
 
   /** @throws what a write or a flush on the way threw, which would not be told again */
@@ -125,35 +139,26 @@ class GatheringWriter {
   }
 
   async #writeGathered(): Promise<void> {
-    const [parts, bytes] = [this.#parts, this.#gathered];
-    this.#parts = [];
-    this.#gathered = 0;
     await this.#writing;
-    this.#writing = this.#writeAll(parts, bytes);
+    const full = this.#buffer.subarray(0, this.#gathered);
+    [this.#buffer, this.#other] = [this.#other, this.#buffer];
+    this.#gathered = 0;
+    this.#writing = this.#writeAll(full);
     // Whoever waits for it meets the error.
     this.#writing.catch(() => undefined);
   }
 
-  async #writeAll(parts: Uint8Array[], bytes: number): Promise<void> {
-    for (let left = bytes; left > 0; ) {
-      const { bytesWritten } = await this.#file.writev(parts);
-      left -= bytesWritten;
-      dropWritten(parts, bytesWritten);
-    }
-    this.#unflushed += bytes;
+  async #writeAll(bytes: Buffer): Promise<void> {
+    // A write may end early (write(2)).
+    for (let rest = bytes; rest.length > 0; )
+      rest = rest.subarray((await this.#file.write(rest, 0, rest.length)).bytesWritten);
+    this.#unflushed += bytes.length;
     if (this.#unflushed < flushEvery) return;
     await this.#flushing;
     this.#unflushed = 0;
     this.#flushing = this.#file.datasync();
     this.#flushing.catch(() => undefined);
   }
-}
-
-/** A write may end early (write(2)). */
-function dropWritten(parts: Uint8Array[], written: number): void {
-  let left = written;
-  while (parts[0] !== undefined && left >= parts[0].length) left -= parts.shift()?.length ?? 0;
-  if (left > 0 && parts[0] !== undefined) parts[0] = parts[0].subarray(left);
 }
 
 /**
@@ -167,12 +172,11 @@ async function copyChecked(
 ): Promise<void> {
   const hash = createHash('sha256');
   for (let done = 0; done < piece.size; ) {
-    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, piece.size - done));
-    const bytesRead = readSync(file, buffer, 0, buffer.length, position + done);
+    const space = await out.space();
+    const bytesRead = readSync(file, space, 0, Math.min(space.length, piece.size - done), position + done);
     if (bytesRead === 0) break;
-    const chunk = buffer.subarray(0, bytesRead);
-    hash.update(chunk);
-    await out.write(chunk);
+    hash.update(space.subarray(0, bytesRead));
+    out.advance(bytesRead);
     done += bytesRead;
   }
   if (encodeNix32(hash.digest()) !== piece.digest) {

@@ -16,9 +16,8 @@ const { builder, folder, keys, nixmaker, ok } = await makeDesk();
 test('the same flake gives the same bytes: twice, in another folder, on another day, in another time zone', async () => {
   const flake = await writeFlake(join(folder, 'repeat'));
   const build = async (out: string, env: Record<string, string> = {}, from = flake) => {
-    const ran = await builder.nixmaker(['build', '-f', `path:${from}`, '-d', out, '--key', keys.secretFile], {
-      env,
-    });
+    const args = ['-f', `path:${from}`, '-d', out, '--key', keys.secretFile];
+    const ran = await builder.nixmaker(['build', ...args, '--no-cache'], { env });
     assert.equal(ran.code, 0, ran.stderr);
     return readFile(join(out, 'web', 'web.tar'));
   };

@@ -33,6 +33,9 @@ export async function makeBuilder(root: string): Promise<Builder> {
   await writeFile(join(root, 'etc', 'nix.conf'), nixConf(''));
   const namespace = await Namespace.open(root);
   const inside = (command: readonly string[], options: RunOptions = {}) =>
-    namespace.run(command, { ...options, env: { NIX_CONF_DIR: join(root, 'etc'), ...options.env } });
+    namespace.run(command, {
+      ...options,
+      env: { NIX_CONF_DIR: join(root, 'etc'), XDG_CACHE_HOME: join(root, 'cache'), ...options.env },
+    });
   return { run: inside, nixmaker: (args, options) => inside([process.execPath, main, ...args], options) };
 }

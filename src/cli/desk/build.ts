@@ -28,6 +28,7 @@ export interface BuildFlags {
   readonly expires?: string;
   readonly machineId?: string;
   readonly downgradeFrom?: number;
+  readonly cache?: boolean;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -54,6 +55,7 @@ export function defineBuild(program: Command): void {
       'leave out what the host has, by its newest receipt or the bundle it took last; the sequence will be greater than that',
     )
     .option('--no-deltas', 'with --since: carry changed paths whole, for targets with little memory')
+    .option('--no-cache', 'compress all of it anew, and keep nothing of it for the next build')
     .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
     .option('--expires <time>', 'refused by targets from this time on (2027-01-31, or 2027-01-31T12:00:00Z)')
     .option('--machine-id <id>', 'only the machine with this machine-id(5) may take it')
@@ -93,6 +95,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
   const { checkBuildArguments } = await import('./build-arguments.ts');
   const { expiresAt, warnings: said } = await checkBuildArguments(flags, new Date());
   const { buildBundles, deskNix, exitOfBuild } = await import('../../desk/build/build.ts');
+  const { narCacheFolder } = await import('../../desk/build/nar-cache.ts');
   const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
   const { runHostsWithProgress } = await import('../../report/host-progress.ts');
   const key =
@@ -119,6 +122,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
       // A downgrade goes below what the host has, on purpose.
       sequenceAbove:
         flags.downgradeFrom === undefined ? Math.max(flags.sequence, base?.floor ?? 0) : flags.sequence,
+      keep: flags.cache === false ? undefined : narCacheFolder(process.env),
       forbidSource: flags.forbidSource === true,
       notes: flags.notes,
       expiresAt,

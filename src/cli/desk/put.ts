@@ -18,6 +18,7 @@ interface PutFlags {
   readonly host: readonly string[];
   readonly key?: string;
   readonly keep: number;
+  readonly cache?: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -32,6 +33,7 @@ export function definePut(program: Command): void {
     .option('-d, --directory <directory>', 'with --flake: where the bundles are built', '.')
     .option('--host <host>', 'with --flake: only this host; may be given several times', severalTimes, [])
     .option('--key <file>', 'with --flake: secret key to sign with')
+    .option('--no-cache', 'with --flake: compress all of it anew, and keep nothing of it for the next build')
     .option('--keep <number>', 'how many sequences of each host stay on the medium', atLeastOne, 1)
     .option('-v, --verbose', 'show what Nix says about hosts that fail')
     .option('--json', 'print JSON')

@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Leak } from '../../core/bundle/leaks.ts';
-import { type ExitCode, exitCodes, NixmakerError, printable, type ReasonCode } from '../../core/errors.ts';
+import { type ExitCode, exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { faultOf } from '../../core/fault.ts';
 import { given } from '../../core/given.ts';
 import { rootOf } from '../../core/release/manifest.ts';
@@ -15,21 +15,27 @@ import { NixFailure } from '../../nix/failure.ts';
 import { checkFlakeReference, type EvaluatedHost, evaluateHost, listHosts } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
-import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf } from './assemble.ts';
-import { type CachedPath, CacheFolder } from './cache-folder.ts';
-import { StoreCompressor } from './compress.ts';
+import {
+  type Assembled,
+  assemble,
+  type Base,
+  type BundleIdentity,
+  identityOf,
+  type Wishes,
+} from './assemble.ts';
+import type { CachedPath } from './cache-folder.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { guardBareName } from './flake-guard.ts';
 import { guardLeaks } from './leak-guard.ts';
-import { NarCounts } from './nar-counts.ts';
+import { NarCache } from './nar-cache.ts';
 import { type OutputOptions, writeHost } from './output.ts';
-import { packClosure } from './pack-closure.ts';
+import { makePacking, type Packing, packClosure } from './pack-closure.ts';
 import { PathSigner } from './path-signer.ts';
 import { holdLocked, type LockedSource, lockSource } from './source.ts';
 import { SourceCopies } from './source-copies.ts';
 import { makeStaging } from './staging.ts';
 
-export interface BuildOptions extends OutputOptions {
+export interface BuildOptions extends OutputOptions, Omit<Wishes, keyof OutputOptions> {
   readonly flake: string;
   /** Empty: all hosts of the flake. */
   readonly hosts: readonly string[];
@@ -38,12 +44,8 @@ export interface BuildOptions extends OutputOptions {
   readonly base?: Base;
   /** Whether changed paths may be carried as differences to what the target has. */
   readonly deltas?: boolean;
-  readonly notes?: string;
-  readonly expiresAt?: string;
-  /** The one machine that may take it. */
-  readonly machineId?: string;
-  /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the commit's time. */
-  readonly epoch?: number;
+  /** The folder of what earlier builds have compressed (nar-cache.ts); without, nothing is kept. */
+  readonly keep?: string;
 }
 
 export interface BuiltHost {
@@ -114,9 +116,8 @@ export async function buildBundles(
   }
   await makeFolders(options.directory);
   const { path: staging, links, clear } = await makeStaging(options.directory, (text) => nix.warn?.(text));
-  const cache = new CacheFolder(join(staging, 'cache'));
-  const counts = new NarCounts(cache);
-  const compressor = new StoreCompressor(join(staging, 'compressed'), { cache, counts });
+  const nars = await openNars(options, nix);
+  const packing = makePacking(nix, staging, nars);
   const signer = options.key === undefined ? undefined : new PathSigner(options.key.secret);
   const systems = new Map<string, StorePath[]>();
   const prepare = pLimit(1);
@@ -132,9 +133,7 @@ export async function buildBundles(
           source,
           staging,
           links,
-          cache,
-          counts,
-          compressor,
+          packing,
           copies,
           signer,
           prepare,
@@ -145,9 +144,15 @@ export async function buildBundles(
       ).catch((error: unknown) => failed(host, error)),
     );
   } finally {
-    compressor.close();
+    packing.compressor.close();
+    await nars?.close();
     await clear();
   }
+}
+
+function openNars({ keep }: BuildOptions, { warn }: NixContext): Promise<NarCache | undefined> {
+  if (keep === undefined) return Promise.resolve(undefined);
+  return NarCache.open(keep, (text) => warn?.(text));
 }
 
 function failed(host: string, error: unknown): FailedHost {
@@ -167,11 +172,8 @@ interface BuildRun {
   readonly staging: string;
   /** Where Nix’s roots are. */
   readonly links: string;
-  /** Shared by all hosts: common paths are compressed once. */
-  readonly cache: CacheFolder;
-  /** Shared as well: common paths are counted and signed once. */
-  readonly counts: NarCounts;
-  readonly compressor: StoreCompressor;
+  /** Shared by all hosts: common paths are compressed, counted and signed once. */
+  readonly packing: Packing;
   readonly copies: SourceCopies;
   readonly signer?: PathSigner;
   /** One host after the other: evaluation takes much memory, and compression all processors. */
@@ -184,7 +186,12 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   const { closure, leaks, assembled, evaluated } = await run.prepare(() => prepareHost(run, host, say));
   say('writing');
   const onWait = (who: string) => say(`waiting for ${who}`);
-  const written = await writeHost({ ...run, hold: holdProgram }, { host, assembled, evaluated }, onWait);
+  const write = () => writeHost({ ...run, hold: holdProgram }, { host, assembled, evaluated }, onWait);
+  // Its pieces are hashed on the way: one may have been kept from an earlier build, on a disk that turns bits.
+  const written = await write().catch(async (error: unknown) => {
+    if (await run.packing.compressor.replaceAltered()) return write();
+    throw error;
+  });
   return {
     host,
     status: 'built',
@@ -204,7 +211,7 @@ interface PreparedHost {
 }
 
 async function prepareHost(run: BuildRun, host: string, say: (text: string) => void): Promise<PreparedHost> {
-  const { nix, options, links, systems, cache, counts, compressor } = run;
+  const { nix, options, links, systems, packing } = run;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
   say('evaluating');
   const evaluated = await evaluateHost(nix, run.source.reference, host);
@@ -219,10 +226,10 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
     );
   }
   say('packing');
-  const identity = identityOf(run, host, evaluated);
+  const identity = identityOf(options, run.source.metadata, { host, ...evaluated });
   const { base } = options;
   const closure = await packClosure(
-    { nix, cache, counts, compressor },
+    packing,
     given({ root: rootOf(identity), content: options.content, base }),
     (text) => say(`packing ${text}`),
   );
@@ -245,7 +252,10 @@ async function assembleHost(
     say,
   }: { identity: BundleIdentity; closure: readonly CachedPath[]; say: (text: string) => void },
 ): Promise<Assembled> {
-  const { cache, counts, options } = run;
+  const {
+    packing: { cache, counts },
+    options,
+  } = run;
   const paths = await counts.countAll(closure, (done) => say(`counting ${done} of ${closure.length}`));
   const deltas = await deltasFor(run, closure, say);
   const files = new Map(closure.map(({ path, file }) => [path, file]));
@@ -270,30 +280,4 @@ async function deltasFor(
 function tell(say: (text: string) => void): (progress: NixProgress) => void {
   return ({ phase, done, expected }) =>
     say(`${phase === 'build' ? 'building' : 'packing'} ${done} of ${expected}`);
-}
-
-function identityOf(
-  { options, source: { metadata } }: BuildRun,
-  host: string,
-  evaluated: EvaluatedHost,
-): BundleIdentity {
-  const revision = metadata.revision ?? metadata.dirtyRevision;
-  // The commit's time, not the build's: the same flake gives the same bytes on any day. A flake that is no commit
-  // has only its files' times, which every copy of it changes, so it has none (docs/adr/0003).
-  const epoch = options.epoch ?? (revision === undefined ? 0 : (metadata.lastModified ?? 0));
-  const description =
-    metadata.description === undefined ? undefined : printable(metadata.description).slice(0, 1000);
-  return given({
-    host,
-    system: evaluated.system,
-    createdAt: timestampOf(epoch),
-    expiresAt: options.expiresAt,
-    machineId: options.machineId,
-    downgradeFrom: options.downgradeFrom,
-    content: options.content,
-    derivation: evaluated.derivation,
-    toplevel: evaluated.toplevel,
-    notes: options.notes,
-    flake: given({ description, revision }),
-  });
 }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { constants, createZstdCompress, zstdCompress, zstdCompressSync } from 'node:zlib';
@@ -13,46 +13,106 @@ import { forEachAtOnce } from '../../bundle/at-once.ts';
 import { narOf } from '../../bundle/nar.ts';
 import { NarCheck } from '../../bundle/nar-check.ts';
 import type { Source } from '../../bundle/write.ts';
-import { insteadOf } from '../../core/errno.ts';
+import { hasErrno, insteadOf } from '../../core/errno.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
 import type { PathInfo } from '../../core/release/path-info.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
 import type { CachedFile, CacheFolder } from './cache-folder.ts';
+import { piecesFile, zstdLevel } from './kept-list.ts';
+import type { NarCache } from './nar-cache.ts';
 import type { NarCounts } from './nar-counts.ts';
 
-/** zstd’s own default, and Nix’s. */
-const level = 3;
 /** Up to here the way to another thread takes longer than the work. */
 const inlineBytes = 32 * 1024;
 /** Up to here a NAR is held in memory. */
 const wholeBytes = 16 * 1024 * 1024;
 
+/** Where pieces are laid: small ones in one file, one after the other. A file for each would take longer than to compress it. */
+class Place {
+  readonly folder: string;
+  readonly isKept: boolean;
+  readonly path: string;
+  readonly #file: number;
+  #bytes = 0;
+
+  /** @param isKept for the next build */
+  constructor(folder: string, isKept: boolean) {
+    this.folder = folder;
+    this.isKept = isKept;
+    this.path = join(folder, piecesFile);
+    this.#file = openSync(this.path, 'w', 0o644);
+  }
+
+  /** Synchronously, so that nothing comes in between. @returns where it begins */
+  append(bytes: Buffer): number {
+    const position = this.#bytes;
+    this.#bytes += bytes.length;
+    for (let done = 0; done < bytes.length; )
+      done += writeSync(this.#file, bytes, done, bytes.length - done, position + done);
+    return position;
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}
+
+interface Wiring {
+  /** Learns where each path’s piece is. */
+  readonly cache: CacheFolder;
+  /** Learns what each NAR is made of. */
+  readonly counts: NarCounts;
+  /** What earlier builds have compressed. */
+  readonly nars?: NarCache | undefined;
+}
+
 export class StoreCompressor {
   readonly #folder: string;
   readonly #cache: CacheFolder;
   readonly #counts: NarCounts;
-  /** Small pieces lie in one file, one after the other: a file for each would take longer than to compress it. */
-  readonly #packed: string;
-  #packedBytes = 0;
-  #packedFile: number | undefined;
+  readonly #nars: NarCache | undefined;
+  #isKeeping: boolean;
+  /** The last is the one that is written to; another only where there was no room in the first. */
+  readonly #places: Place[] = [];
+  #leaving: Promise<void> | undefined;
+  /** What earlier builds have compressed. */
+  readonly #found: PathInfo[] = [];
   /** Compressed, maybe for an earlier host. */
   readonly #done = new Set<StorePath>();
 
-  /** @param folder of our own @param cache learns where each path’s piece is @param counts learns what each NAR is made of */
-  constructor(folder: string, { cache, counts }: { cache: CacheFolder; counts: NarCounts }) {
+  /** @param folder of our own, for what is not to be kept */
+  constructor(folder: string, { cache, counts, nars }: Wiring) {
     this.#folder = folder;
-    this.#packed = join(folder, 'pieces');
     this.#cache = cache;
     this.#counts = counts;
+    this.#nars = nars;
+    this.#isKeeping = nars !== undefined;
   }
 
   /** @returns whether all could be had. Others are not in this machine’s store folder as Nix knows them: it has its store elsewhere */
   async addAll(paths: readonly PathInfo[], onDone: (done: number) => void): Promise<boolean> {
-    await mkdir(this.#folder, { recursive: true });
-    this.#packedFile ??= openSync(this.#packed, 'w', 0o644);
+    const fresh = paths.filter((info) => !this.#done.has(info.path) && !this.#find(info));
+    const known = paths.length - fresh.length;
+    onDone(known);
+    return this.#addFresh(fresh, (done) => onDone(known + done));
+  }
+
+  /**
+   * What earlier builds have kept, and has been altered since, is compressed anew.
+   * @returns whether there was any, and all of it could be had
+   */
+  async replaceAltered(): Promise<boolean> {
+    const altered = this.#found.filter(
+      ({ narHash }) => this.#nars?.isIntact({ narHash: digestIn(narHash) }) !== true,
+    );
+    return altered.length > 0 && (await this.#addFresh(altered, () => undefined));
+  }
+
+  async #addFresh(fresh: readonly PathInfo[], onDone: (done: number) => void): Promise<boolean> {
+    if (fresh.length > 0 && this.#places.length === 0) await this.#makePlace();
     let [done, missing] = [0, 0];
-    await forEachAtOnce(paths, async (info) => {
-      if (this.#done.has(info.path) || (await this.#add(info))) this.#done.add(info.path);
+    await forEachAtOnce(fresh, async (info) => {
+      if (await this.#add(info)) this.#done.add(info.path);
       else missing += 1;
       done += 1;
       onDone(done);
@@ -61,23 +121,75 @@ export class StoreCompressor {
   }
 
   close(): void {
-    if (this.#packedFile !== undefined) closeSync(this.#packedFile);
-    this.#packedFile = undefined;
+    for (const place of this.#places.splice(0)) place.close();
+  }
+
+  /** @returns whether an earlier build has compressed it */
+  #find(info: PathInfo): boolean {
+    const narHash = digestIn(info.narHash);
+    const found = this.#nars?.find({ narHash, narSize: info.narSize });
+    if (found === undefined) return false;
+    this.#counts.set(info.path, found.count);
+    this.#cache.add({ ...info, narHash, file: found.file }, found.source);
+    this.#done.add(info.path);
+    this.#found.push(info);
+    return true;
+  }
+
+  async #makePlace(): Promise<void> {
+    const kept = this.#isKeeping ? await this.#nars?.place() : undefined;
+    if (kept === undefined) await mkdir(this.#folder, { recursive: true });
+    this.#places.push(new Place(kept ?? this.#folder, kept !== undefined));
+  }
+
+  get #place(): Place | undefined {
+    return this.#places.at(-1);
   }
 
   async #add(info: PathInfo): Promise<boolean> {
-    const narHash = info.narHash.replace(/^sha256:/, '');
+    const place = this.#place;
+    try {
+      return await this.#compress(info, place);
+    } catch (error) {
+      // The disk of what is kept may be another than the one that the bundles are written to.
+      if (place === undefined || !place.isKept || !hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+      this.#leaving ??= this.#keepNothing();
+      await this.#leaving;
+      return this.#compress(info, this.#place);
+    }
+  }
+
+  async #keepNothing(): Promise<void> {
+    this.#nars?.abandon();
+    this.#isKeeping = false;
+    await this.#makePlace();
+  }
+
+  async #compress(info: PathInfo, place: Place | undefined): Promise<boolean> {
+    if (place === undefined) throw new Error('there is no place yet');
+    const narHash = digestIn(info.narHash);
     const check = new NarCheck({ narHash, narSize: info.narSize });
-    const compress = info.narSize <= wholeBytes ? this.#whole(info, check) : this.#stream(info, check);
+    const work = { info, check, place };
+    const compress = info.narSize <= wholeBytes ? this.#whole(work) : this.#stream(work);
     const made = await compress.catch(insteadOf(['ENOENT', 'EACCES'], undefined));
     const count = made === undefined ? undefined : check.end();
     if (made === undefined || count === undefined) return false;
     this.#counts.set(info.path, count);
     this.#cache.add({ ...info, narHash, file: made.file }, made.source);
+    const { path, position = 0 } = made.source;
+    if (place.isKept && this.#isKeeping)
+      this.#nars?.keep({
+        narHash,
+        narSize: info.narSize,
+        ...made.file,
+        file: basename(path),
+        position,
+        ...count,
+      });
     return true;
   }
 
-  async #whole({ path, narSize }: PathInfo, check: NarCheck): Promise<Compressed> {
+  async #whole({ info: { path, narSize }, check, place }: Work): Promise<Compressed> {
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of narOf(path, narSize)) {
@@ -92,20 +204,11 @@ export class StoreCompressor {
     const options = { ...parameters, pledgedSrcSize: nar.length };
     const bytes = nar.length <= inlineBytes ? zstdCompressSync(nar, options) : await zstd(nar, options);
     const file = { digest: digestOf(createHash('sha256').update(bytes)), size: bytes.length };
-    return { file, source: { path: this.#packed, position: this.#append(bytes) } };
+    return { file, source: { path: place.path, position: place.append(bytes) } };
   }
 
-  /** Synchronously, so that nothing comes in between. @returns where it begins */
-  #append(bytes: Buffer): number {
-    const position = this.#packedBytes;
-    this.#packedBytes += bytes.length;
-    for (let done = 0; done < bytes.length; )
-      done += writeSync(this.#packedFile as number, bytes, done, bytes.length - done, position + done);
-    return position;
-  }
-
-  async #stream({ path }: PathInfo, check: NarCheck): Promise<Compressed> {
-    const made = join(this.#folder, `${hashPart(path)}.zst`);
+  async #stream({ info: { path }, check, place }: Work): Promise<Compressed> {
+    const made = join(place.folder, `${hashPart(path)}.zst`);
     const hash = createHash('sha256');
     let size = 0;
     const out = await open(made, 'w', 0o644);
@@ -128,13 +231,20 @@ export class StoreCompressor {
   }
 }
 
+interface Work {
+  readonly info: PathInfo;
+  readonly check: NarCheck;
+  readonly place: Place;
+}
+
 interface Compressed {
   readonly file: CachedFile;
   readonly source: Source;
 }
 
+const digestIn = (narHash: string): string => narHash.replace(/^sha256:/, '');
 const zstd = promisify(zstdCompress);
-const parameters = { params: { [constants.ZSTD_c_compressionLevel]: level } };
+const parameters = { params: { [constants.ZSTD_c_compressionLevel]: zstdLevel } };
 
 async function* checked(nar: AsyncIterable<Buffer>, check: NarCheck): AsyncGenerator<Buffer, void, void> {
   for await (const chunk of nar) {

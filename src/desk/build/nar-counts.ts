@@ -12,13 +12,17 @@ import type { PathInfo } from '../../core/release/path-info.ts';
 import type { IndexedPath } from '../../core/release/write-index.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import type { CachedPath, CacheFolder } from './cache-folder.ts';
+import type { NarCache } from './nar-cache.ts';
 
 export class NarCounts {
   readonly #cache: CacheFolder;
+  readonly #nars: NarCache | undefined;
   readonly #counts = new Map<StorePath, NarCount>();
 
-  constructor(cache: CacheFolder) {
+  /** @param nars what earlier builds have counted */
+  constructor(cache: CacheFolder, nars?: NarCache) {
     this.#cache = cache;
+    this.#nars = nars;
   }
 
   /** What is known of a path already. */
@@ -31,7 +35,11 @@ export class NarCounts {
    * @returns whether it is there and holds what it should: Nix can have its store elsewhere
    */
   async addFromStore({ path, narHash, narSize }: PathInfo): Promise<boolean> {
-    const check = new NarCheck({ narHash: narHash.replace(/^sha256:/, ''), narSize });
+    const nar = { narHash: narHash.replace(/^sha256:/, ''), narSize };
+    const known = this.#nars?.count(nar);
+    if (known !== undefined) this.#counts.set(path, known);
+    if (known !== undefined) return true;
+    const check = new NarCheck(nar);
     try {
       for await (const chunk of narOf(path, narSize)) check.add(chunk);
     } catch (error) {

@@ -1,14 +1,16 @@
 /** The NARs of a closure, compressed and counted, as far as they are to travel. */
+import { join } from 'node:path';
 import type { Content } from '../../core/release/manifest.ts';
 import { parseDrvPath, type StorePath } from '../../core/store-path.ts';
 import { type CopySubject, copyToCacheFolder } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { queryClosure } from '../../nix/path-info.ts';
 import type { Base } from './assemble.ts';
-import type { CachedPath, CacheFolder } from './cache-folder.ts';
-import type { StoreCompressor } from './compress.ts';
+import { type CachedPath, CacheFolder } from './cache-folder.ts';
+import { StoreCompressor } from './compress.ts';
 import { leaveOut } from './leave-out.ts';
-import type { NarCounts } from './nar-counts.ts';
+import type { NarCache } from './nar-cache.ts';
+import { NarCounts } from './nar-counts.ts';
 import { refuseFloating, refuseTooLarge } from './refuse-early.ts';
 
 /** Shared by all hosts of a build. */
@@ -24,6 +26,14 @@ export interface ClosureToPack {
   readonly content: Content;
   /** What the target has already is counted, and not compressed. */
   readonly base?: Base;
+}
+
+/** @param staging of the run's own @param nars what earlier builds have compressed */
+export function makePacking(nix: NixContext, staging: string, nars: NarCache | undefined): Packing {
+  const cache = new CacheFolder(join(staging, 'cache'));
+  const counts = new NarCounts(cache, nars);
+  const compressor = new StoreCompressor(join(staging, 'compressed'), { cache, counts, nars });
+  return { nix, cache, counts, compressor };
 }
 
 /** What no bundle can be made of is told before anything is compressed. @throws NixmakerError `bundle-too-large`, `evaluation-failed` */

@@ -1,0 +1,58 @@
+/** The list of a run's compressed NARs (nar-cache.ts): a line that says by what they were compressed, then a line each. */
+
+/** The list's own name, beside the pieces. */
+export const keptList = 'list';
+/** All small pieces of a run lie in it, one after the other. */
+export const piecesFile = 'pieces';
+
+export interface KeptNar {
+  /** sha256 in Nix’s base 32, without prefix. */
+  readonly narHash: string;
+  readonly narSize: number;
+  /** Of the compressed bytes, likewise. */
+  readonly digest: string;
+  readonly size: number;
+  /** The file that holds them, in the run's folder, and where they begin. */
+  readonly file: string;
+  readonly position: number;
+  readonly files: number;
+  readonly blocks: number;
+}
+
+/** zstd’s own default, and Nix’s. */
+export const zstdLevel = 3;
+
+/** Another version of zstd may give other bytes, and the same flake is to give the same bundle. */
+const header = `nixmaker-nars 1 zstd ${process.versions.zstd} level ${zstdLevel}`;
+const line =
+  /^([0-9a-z]{52}) (\d{1,15}) ([0-9a-z]{52}) (\d{1,15}) (pieces|[0-9a-z]{32}\.zst) (\d{1,15}) (\d{1,15}) (\d{1,15})$/;
+
+export function encodeKeptList(nars: readonly KeptNar[]): string {
+  const lines = nars.map((n) =>
+    [n.narHash, n.narSize, n.digest, n.size, n.file, n.position, n.files, n.blocks].join(' '),
+  );
+  return `${[header, ...lines].join('\n')}\n`;
+}
+
+/** @returns undefined for what is none, or of another zstd */
+export function readKeptList(text: string): KeptNar[] | undefined {
+  const [first, ...rest] = text.split('\n');
+  if (first !== header || rest.pop() !== '') return undefined;
+  const nars: KeptNar[] = [];
+  for (const each of rest) {
+    const [found, narHash = '', narSize, digest = '', size, file = '', position, files, blocks] =
+      line.exec(each) ?? [];
+    if (found === undefined) return undefined;
+    nars.push({
+      narHash,
+      narSize: Number(narSize),
+      digest,
+      size: Number(size),
+      file,
+      position: Number(position),
+      files: Number(files),
+      blocks: Number(blocks),
+    });
+  }
+  return nars;
+}

@@ -1,5 +1,5 @@
 /**
- * The commands of README and tutorial, run in their order: at the desk in the builder's namespace, at the machine in the target's,
+ * The commands of tutorial and examples, run in their order: at the desk in the builder's namespace, at the machine in the target's,
  * with one folder for both. What can't be the same here (a stick's mount point, a key on a token) is named below, nothing else is
  * changed.
  */
@@ -117,8 +117,20 @@ test('the tutorial, from a key to a machine that went back', async () => {
   assert.match(said.at(-1) ?? '', /Sequence: +2/);
 });
 
-test('every command of the README', async () => {
-  const text = await readFile(join(checkout, 'README.md'), 'utf8');
+const withoutRemark = (line: string) => line.replace(/ +#.*/, '').trim();
+
+test('what the README has people type is among the examples', async () => {
+  const [readme, examples] = await Promise.all(
+    ['README.md', 'docs/examples.md'].map((name) => readFile(join(checkout, name), 'utf8')),
+  );
+  const shown = stepsOf(readme as string).filter(({ line }) => line.startsWith('nixmaker '));
+  assert.ok(shown.length >= 5, `${shown.length} commands`);
+  const tried = new Set(stepsOf(examples as string).map(({ line }) => withoutRemark(line)));
+  for (const { line } of shown) assert.ok(tried.has(withoutRemark(line)), line);
+});
+
+test('every command of the examples', async () => {
+  const text = await readFile(join(checkout, 'docs/examples.md'), 'utf8');
   const desk = stepsOf(text).filter(({ line }) => /^(nixmaker|cp|cat|ssh)\b/.test(line));
   assert.ok(desk.length > 30, `${desk.length} commands`);
   const folder = join(place, 'readme');
@@ -156,7 +168,7 @@ test('every command of the README', async () => {
     }),
   );
   for (const step of desk) {
-    // What the README takes for granted at that place.
+    // What the document takes for granted at that place.
     if (step.line.includes('keyring make')) await rewriteKeys(folder);
     if (step.line.startsWith('nixmaker collect')) await ok('nixmaker agent --once', 'machine');
     if (step.where === 'machine' && step.line.startsWith('cp web.tar')) {

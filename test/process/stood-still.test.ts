@@ -1,0 +1,124 @@
+/** Deadlines of a process that stands still for longer than any of them: paused, frozen, stopped. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { awakeClock } from '../../src/process/clock.ts';
+import { checkout } from '../machines/program.ts';
+import { temporaryFolder } from '../support/bundles.ts';
+
+/** A clock that a test moves: what sleeps, sleeps until it is there. */
+function movedByHand() {
+  let time = 0;
+  const sleeping: { readonly due: number; readonly wake: () => void }[] = [];
+  const clock = awakeClock({
+    now: () => time,
+    sleep: (milliseconds) => new Promise((wake) => sleeping.push({ due: time + milliseconds, wake })),
+  });
+  const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+  /** All that is due by then wakes up, and only then. */
+  const jumpTo = async (then: number) => {
+    time = then;
+    const due = sleeping.filter((s) => s.due <= then);
+    for (const s of due) sleeping.splice(sleeping.indexOf(s), 1);
+    for (const { wake } of due) wake();
+    await settle();
+  };
+  /** In steps, as when nothing stands still. */
+  const goTo = async (then: number) => {
+    while (time < then) await jumpTo(Math.min(then, ...sleeping.map((s) => s.due).filter((d) => d > time)));
+  };
+  return { clock, jumpTo, goTo };
+}
+
+const startSleep = (clock: ReturnType<typeof awakeClock>, milliseconds: number) => {
+  const state = { isOver: false };
+  void clock.sleep(milliseconds).then(() => {
+    state.isOver = true;
+  });
+  return state;
+};
+
+test('a deadline is over when its time has gone by, and not before', async () => {
+  const { clock, goTo } = movedByHand();
+  const deadline = startSleep(clock, 60_000);
+  await goTo(59_999);
+  assert.equal(deadline.isOver, false);
+  await goTo(60_000);
+  assert.equal(deadline.isOver, true);
+  assert.equal(clock.monotonic(), 60_000);
+});
+
+test('a sleep that ends a little late has ended: a machine may have much to do', async () => {
+  const { clock, jumpTo } = movedByHand();
+  const deadline = startSleep(clock, 1000);
+  await jumpTo(1900);
+  assert.equal(deadline.isOver, true);
+  assert.equal(clock.monotonic(), 1900);
+});
+
+test('the time does not count in which we stood still, and what was waited for has its turn before the deadline', async () => {
+  for (const milliseconds of [1000, 60_000]) {
+    const { clock, jumpTo, goTo } = movedByHand();
+    const deadline = startSleep(clock, milliseconds);
+    await jumpTo(86_400_000);
+    assert.equal(deadline.isOver, false);
+    assert.ok(clock.monotonic() <= 10_000, String(clock.monotonic()));
+    await goTo(86_400_000 + milliseconds);
+    assert.equal(deadline.isOver, true);
+  }
+});
+
+test('several sleeps that end late together lose the time once', async () => {
+  const { clock, jumpTo } = movedByHand();
+  for (const milliseconds of [1000, 2000, 5000]) startSleep(clock, milliseconds);
+  await jumpTo(100_000);
+  assert.equal(clock.monotonic(), 1000);
+});
+
+/** What the process says that is stopped, while what it waits for goes on and is done. */
+async function saysAfterStop(script: string, folder: string): Promise<string> {
+  const [started, done] = [join(folder, 'started'), join(folder, 'done')];
+  const code = `
+    import { writeFileSync } from 'node:fs';
+    import { runProgram } from '${join(checkout, 'src/process/run.ts')}';
+    const [started, done] = ${JSON.stringify([started, done])};
+    ${script}`;
+  const file = join(folder, 'program.mjs');
+  await writeFile(file, code);
+  const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  const said = (async () => {
+    let text = '';
+    for await (const chunk of child.stdout) text += String(chunk);
+    return text;
+  })();
+  const isThere = (path: string) =>
+    readFile(path).then(
+      () => true,
+      () => false,
+    );
+  while (!(await isThere(started))) await sleep(20);
+  process.kill(child.pid as number, 'SIGSTOP');
+  await writeFile(join(folder, 'go'), '');
+  while (!(await isThere(done))) await sleep(20);
+  // Longer than the deadline, which is what this is about.
+  await sleep(2500);
+  process.kill(child.pid as number, 'SIGCONT');
+  await ended;
+  return said;
+}
+
+test('a program that has ended well while we were stopped has not timed out', async (t) => {
+  const folder = await temporaryFolder(t);
+  const shell = `cd '${folder}'; touch started; until test -e go; do sleep 0.02; done; touch done`;
+  const said = await saysAfterStop(
+    `const { exitCode, timedOut } = await runProgram('sh', ['-c', ${JSON.stringify(shell)}], { timeout: 1000 });
+     console.log(JSON.stringify({ exitCode, timedOut }));`,
+    folder,
+  );
+  assert.deepEqual(JSON.parse(said), { exitCode: 0, timedOut: false });
+});

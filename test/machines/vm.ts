@@ -1,9 +1,9 @@
 /** A machine in user-mode Linux, with a disk of its own, that can be restarted and have its power cut (test/machines/vm). */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ControlLine } from './control-line.ts';
@@ -115,11 +115,15 @@ async function withDescendants(pid: number): Promise<number[]> {
   return withBelow(pid);
 }
 
-/** A folder with a copy of a disk, holes kept. */
+/** A folder with a copy of a disk, and of the second that lies beside it, holes kept. */
 export async function copyDisk(from: string, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const copied = await run('cp', ['--sparse=always', from, join(folder, 'disk')]);
-  if (copied.code !== 0) throw new Error(copied.stderr);
+  const second = join(dirname(from), 'second');
+  const copies = [[from, 'disk'] as const, ...(existsSync(second) ? [[second, 'second'] as const] : [])];
+  for (const [disk, name] of copies) {
+    const copied = await run('cp', ['--sparse=always', disk, join(folder, name)]);
+    if (copied.code !== 0) throw new Error(copied.stderr);
+  }
 }
 
 /** A disk with nothing of nixmaker on it. `media`: with udev, and disks that can be plugged and pulled. */

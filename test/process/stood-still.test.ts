@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { awakeClock } from '../../src/process/clock.ts';
@@ -79,46 +80,55 @@ test('several sleeps that end late together lose the time once', async () => {
   assert.equal(clock.monotonic(), 1000);
 });
 
-/** What the process says that is stopped, while what it waits for goes on and is done. */
-async function saysAfterStop(script: string, folder: string): Promise<string> {
-  const [started, done] = [join(folder, 'started'), join(folder, 'done')];
-  const code = `
-    import { writeFileSync } from 'node:fs';
-    import { runProgram } from '${join(checkout, 'src/process/run.ts')}';
-    const [started, done] = ${JSON.stringify([started, done])};
-    ${script}`;
+/** What a program says that is stopped for longer than its deadline, once it says that it has started; `happens` meanwhile. */
+async function saysAfterStop(folder: string, code: string, happens: () => Promise<void>): Promise<string> {
   const file = join(folder, 'program.mjs');
   await writeFile(file, code);
   const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
-  const said = (async () => {
-    let text = '';
-    for await (const chunk of child.stdout) text += String(chunk);
-    return text;
-  })();
-  const isThere = (path: string) =>
-    readFile(path).then(
-      () => true,
-      () => false,
-    );
-  while (!(await isThere(started))) await sleep(20);
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  assert.equal((await lines.next()).value, 'started');
   process.kill(child.pid as number, 'SIGSTOP');
-  await writeFile(join(folder, 'go'), '');
-  while (!(await isThere(done))) await sleep(20);
-  // Longer than the deadline, which is what this is about.
+  await happens();
+  // The deadlines below are one second.
   await sleep(2500);
   process.kill(child.pid as number, 'SIGCONT');
+  const { value } = await lines.next();
   await ended;
-  return said;
+  return String(value);
 }
+
+const source = (path: string) => JSON.stringify(join(checkout, 'src', path));
 
 test('a program that has ended well while we were stopped has not timed out', async (t) => {
   const folder = await temporaryFolder(t);
-  const shell = `cd '${folder}'; touch started; until test -e go; do sleep 0.02; done; touch done`;
-  const said = await saysAfterStop(
-    `const { exitCode, timedOut } = await runProgram('sh', ['-c', ${JSON.stringify(shell)}], { timeout: 1000 });
-     console.log(JSON.stringify({ exitCode, timedOut }));`,
-    folder,
-  );
-  assert.deepEqual(JSON.parse(said), { exitCode: 0, timedOut: false });
+  const fifo = join(folder, 'fifo');
+  const code = `
+    import { execFileSync } from 'node:child_process';
+    import { runProgram } from ${source('process/run.ts')};
+    execFileSync('mkfifo', [${JSON.stringify(fifo)}]);
+    const running = runProgram('cat', [${JSON.stringify(fifo)}], { timeout: 1000 });
+    console.log('started');
+    const { exitCode, stdout, timedOut } = await running;
+    console.log(JSON.stringify({ exitCode, stdout, timedOut }));`;
+  const said = await saysAfterStop(folder, code, () => writeFile(fifo, 'well'));
+  assert.deepEqual(JSON.parse(said), { exitCode: 0, stdout: 'well', timedOut: false });
+});
+
+test('a medium that has answered while we were stopped is not called stalled', async (t) => {
+  const folder = await temporaryFolder(t);
+  const fifo = join(folder, 'fifo');
+  const code = `
+    import { execFileSync } from 'node:child_process';
+    import { readFile } from 'node:fs/promises';
+    import { settingsParser } from ${source('core/policy/settings.ts')};
+    import { systemClock } from ${source('process/clock.ts')};
+    import { accessTo } from ${source('target/update/medium-access.ts')};
+    execFileSync('mkfifo', [${JSON.stringify(fifo)}]);
+    const settings = settingsParser.parse({ media: { patience: 1 } });
+    const { withDeadline } = accessTo({ clock: systemClock, settings }, { onMedium: true });
+    const read = withDeadline(() => readFile(${JSON.stringify(fifo)}, 'utf8'));
+    console.log('started');
+    console.log(await read.catch(({ code }) => code));`;
+  assert.equal(await saysAfterStop(folder, code, () => writeFile(fifo, 'its bytes')), 'its bytes');
 });

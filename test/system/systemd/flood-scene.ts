@@ -9,6 +9,8 @@ import { bed, shop } from './scene.ts';
 export const most = 128 * 1024 ** 2;
 /** Seconds until a good thing that comes after the flood is served. */
 export const patience = allCases ? 300 : 60;
+/** A flood is made by programs that share two processors with whoever looks at it. Milliseconds. */
+export const whileMade = allCases ? { timeout: 1_800_000 } : {};
 export const many = (full: number, reduced: number) => (allCases ? full : reduced);
 export const key = await makeKeys(shop.folder, 'flood-1');
 

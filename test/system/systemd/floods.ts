@@ -8,7 +8,19 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type MemoryGroup, startWithin } from '../../machines/memory-group.ts';
 import { allCases } from '../../support/cases.ts';
-import { carrier, clear, good, inbox, key, many, most, patience, secondsUntil, tell } from './flood-scene.ts';
+import {
+  carrier,
+  clear,
+  good,
+  inbox,
+  key,
+  many,
+  most,
+  patience,
+  secondsUntil,
+  tell,
+  whileMade,
+} from './flood-scene.ts';
 import { bed, drop, shop, writePolicy } from './scene.ts';
 
 /** Bytes. */
@@ -120,21 +132,25 @@ test('floods are made of what an agent has to look at', async () => {
 });
 
 for (const [i, { what, count, make, sweep, andThen, isUnheard }] of floods.entries())
-  test(`${count} ${what}: the next good bundle is taken within ${patience} s, in 128 MB`, async (t) => {
-    const name = `flooded-${i}`;
-    const bundle = await good(name);
-    const before = await pid();
-    t.after(() => bed.sh(sweep));
-    if (isUnheard) await bed.sh('kill -STOP "$1"', before);
-    await bed.sh(make, String(count));
-    // Behind all of the others, by its name.
-    const dropped = performance.now();
-    await drop(bundle, `zz-${name}.tar`);
-    if (isUnheard) await bed.sh('kill -CONT "$1"', before);
-    const seconds = await secondsUntil(dropped, 'test -e "$1"', `${inbox}/done/zz-${name}.tar.txt`);
-    const [resident, peak] = [await memory('VmHWM'), await group?.peak()];
-    await tell({ flood: what, count, seconds, andThen: await andThen?.(), resident, peak });
-    assert.equal(await pid(), before, 'it is the same agent');
-    assert.equal((await group?.kills()) ?? 0, 0);
-    assert.ok(resident < most, `${resident} bytes`);
-  });
+  test(
+    `${count} ${what}: the next good bundle is taken within ${patience} s, in 128 MB`,
+    whileMade,
+    async (t) => {
+      const name = `flooded-${i}`;
+      const bundle = await good(name);
+      const before = await pid();
+      t.after(() => bed.sh(sweep));
+      if (isUnheard) await bed.sh('kill -STOP "$1"', before);
+      await bed.sh(make, String(count));
+      // Behind all of the others, by its name.
+      const dropped = performance.now();
+      await drop(bundle, `zz-${name}.tar`);
+      if (isUnheard) await bed.sh('kill -CONT "$1"', before);
+      const seconds = await secondsUntil(dropped, 'test -e "$1"', `${inbox}/done/zz-${name}.tar.txt`);
+      const [resident, peak] = [await memory('VmHWM'), await group?.peak()];
+      await tell({ flood: what, count, seconds, andThen: await andThen?.(), resident, peak });
+      assert.equal(await pid(), before, 'it is the same agent');
+      assert.equal((await group?.kills()) ?? 0, 0);
+      assert.ok(resident < most, `${resident} bytes`);
+    },
+  );

@@ -6,7 +6,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memoryGroup } from '../../machines/memory-group.ts';
 import { putRequest, signedParts } from './ask-root.ts';
-import { carrier, clear, good, inbox, many, most, patience, secondsUntil, tell } from './flood-scene.ts';
+import {
+  carrier,
+  clear,
+  good,
+  inbox,
+  many,
+  most,
+  patience,
+  secondsUntil,
+  tell,
+  whileMade,
+} from './flood-scene.ts';
 import { bed, drop } from './scene.ts';
 
 interface Flood {
@@ -79,22 +90,37 @@ const paths = 'nixmaker-activate.path nixmaker-receipts.path';
 const group = await memoryGroup(most, bed.init, 'root');
 
 for (const [i, { what, count, folder, text, bring }] of floods.entries())
-  test(`${count} ${what}: the next good one is served within ${patience} s, in 128 MB`, async (t) => {
-    const place = `/run/nixmaker/${folder}`;
-    await group?.enter();
-    await bed.sh(`systemctl start ${paths}`);
-    t.after(() => group?.leave());
-    t.after(() => bed.sh(`systemctl stop ${paths}; ${clear(place, '*.json')}`));
-    await bed.sh(make(text), place, String(count));
-    const left = await bed.sh('ls "$1" | wc -l', place);
-    const brought = performance.now();
-    const served = await bring(`flooded-by-${i}`);
-    const seconds = await secondsUntil(brought, ...served);
-    const gone = await secondsUntil(brought, '! ls "$1"/*.json >/run/listed 2>&1', place);
-    await tell({ flood: what, count, left: Number(left), seconds, gone, peak: await group?.peak() });
-    const look = await bed.sh(
-      `systemctl show --property ActiveState,Result --value ${paths} | grep -v "^$" | xargs`,
-    );
-    assert.equal((await group?.kills()) ?? 0, 0);
-    assert.equal(look.trim(), 'active success active success');
-  });
+  test(
+    `${count} ${what}: the next good one is served within ${patience} s, in 128 MB`,
+    whileMade,
+    async (t) => {
+      const place = `/run/nixmaker/${folder}`;
+      const told = `journalctl --no-pager --output=cat --unit ${folder === 'visits' ? 'nixmaker-receipts' : 'nixmaker-activate'}`;
+      const lines = async () => Number(await bed.sh(`${told} | grep -c '"event"' || true`));
+      const before = await lines();
+      await group?.enter();
+      await bed.sh(`systemctl start ${paths}`);
+      t.after(() => group?.leave());
+      t.after(() => bed.sh(`systemctl stop ${paths}; ${clear(place, '*.json')}`));
+      await bed.sh(make(text), place, String(count));
+      const left = await bed.sh('ls "$1" | wc -l', place);
+      const brought = performance.now();
+      const served = await bring(`flooded-by-${i}`);
+      const seconds = await secondsUntil(brought, ...served);
+      const gone = await secondsUntil(brought, '! ls "$1"/*.json >/run/listed 2>&1', place);
+      await tell({
+        flood: what,
+        count,
+        left: Number(left),
+        seconds,
+        gone,
+        lines: (await lines()) - before,
+        peak: await group?.peak(),
+      });
+      const look = await bed.sh(
+        `systemctl show --property ActiveState,Result --value ${paths} | grep -v "^$" | xargs`,
+      );
+      assert.equal((await group?.kills()) ?? 0, 0);
+      assert.equal(look.trim(), 'active success active success');
+    },
+  );

@@ -1,8 +1,8 @@
 /** Deadlines of a process that stands still for longer than any of them: paused, frozen, stopped. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
@@ -80,55 +80,58 @@ test('several sleeps that end late together lose the time once', async () => {
   assert.equal(clock.monotonic(), 1000);
 });
 
-/** What a program says that is stopped for longer than its deadline, once it says that it has started; `happens` meanwhile. */
-async function saysAfterStop(folder: string, code: string, happens: () => Promise<void>): Promise<string> {
-  const file = join(folder, 'program.mjs');
-  await writeFile(file, code);
+/**
+ * What a program says that is stopped for longer than its deadline, once it says that it has started. What it waits for comes meanwhile,
+ * as `bytes` in a pipe that it has made.
+ */
+async function saysAfterStop(folder: string, code: string, bytes: string): Promise<string> {
+  const [file, fifo] = [join(folder, 'program.mjs'), join(folder, 'fifo')];
+  execFileSync('mkfifo', [fifo]);
+  await writeFile(file, `const fifo = ${JSON.stringify(fifo)};\n${code}`);
+  // Who has both ends waits for nobody (fifo(7)).
+  const pipe = await open(fifo, 'r+');
   const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  assert.equal((await lines.next()).value, 'started');
-  process.kill(child.pid as number, 'SIGSTOP');
-  await happens();
-  // The deadlines below are one second.
-  await sleep(2500);
-  process.kill(child.pid as number, 'SIGCONT');
-  const { value } = await lines.next();
-  await ended;
-  return String(value);
+  try {
+    assert.equal((await lines.next()).value, 'started');
+    process.kill(child.pid as number, 'SIGSTOP');
+    await pipe.write(bytes);
+    // The deadlines below are one second.
+    await sleep(2500);
+    process.kill(child.pid as number, 'SIGCONT');
+    return String((await lines.next()).value);
+  } finally {
+    child.kill('SIGKILL');
+    await ended;
+    await pipe.close();
+  }
 }
 
 const source = (path: string) => JSON.stringify(join(checkout, 'src', path));
 
 test('a program that has ended well while we were stopped has not timed out', async (t) => {
-  const folder = await temporaryFolder(t);
-  const fifo = join(folder, 'fifo');
   const code = `
-    import { execFileSync } from 'node:child_process';
     import { runProgram } from ${source('process/run.ts')};
-    execFileSync('mkfifo', [${JSON.stringify(fifo)}]);
-    const running = runProgram('cat', [${JSON.stringify(fifo)}], { timeout: 1000 });
+    const running = runProgram('head', ['-c', '4', fifo], { timeout: 1000 });
     console.log('started');
     const { exitCode, stdout, timedOut } = await running;
     console.log(JSON.stringify({ exitCode, stdout, timedOut }));`;
-  const said = await saysAfterStop(folder, code, () => writeFile(fifo, 'well'));
+  const said = await saysAfterStop(await temporaryFolder(t), code, 'well');
   assert.deepEqual(JSON.parse(said), { exitCode: 0, stdout: 'well', timedOut: false });
 });
 
 test('a medium that has answered while we were stopped is not called stalled', async (t) => {
-  const folder = await temporaryFolder(t);
-  const fifo = join(folder, 'fifo');
   const code = `
-    import { execFileSync } from 'node:child_process';
-    import { readFile } from 'node:fs/promises';
+    import { open } from 'node:fs/promises';
     import { settingsParser } from ${source('core/policy/settings.ts')};
     import { systemClock } from ${source('process/clock.ts')};
     import { accessTo } from ${source('target/update/medium-access.ts')};
-    execFileSync('mkfifo', [${JSON.stringify(fifo)}]);
     const settings = settingsParser.parse({ media: { patience: 1 } });
     const { withDeadline } = accessTo({ clock: systemClock, settings }, { onMedium: true });
-    const read = withDeadline(() => readFile(${JSON.stringify(fifo)}, 'utf8'));
+    const file = await open(fifo, 'r+');
+    const read = withDeadline(async () => (await file.read(Buffer.alloc(9))).buffer.toString());
     console.log('started');
     console.log(await read.catch(({ code }) => code));`;
-  assert.equal(await saysAfterStop(folder, code, () => writeFile(fifo, 'its bytes')), 'its bytes');
+  assert.equal(await saysAfterStop(await temporaryFolder(t), code, 'its bytes'), 'its bytes');
 });

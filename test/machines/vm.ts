@@ -70,6 +70,22 @@ export class Vm extends ControlLine {
     }
   }
 
+  /** Suspends the machine to idle once the script has ended, for so many milliseconds. Its clocks go on meanwhile, all of them. @param then what is run first when it wakes up */
+  async suspend(script: string, milliseconds: number, then: string): Promise<void> {
+    const asked = join(this.folder, 'suspending');
+    this.post(
+      `${script}; touch /host/suspending; echo freeze >/sys/power/state; ${then}; rm /host/suspending`,
+    );
+    while (!existsSync(asked)) await sleep(20);
+    await sleep(milliseconds);
+    // The child of the one that keeps it in its namespaces is its kernel, which wakes up at this signal.
+    const [, kernel] = await withDescendants(this.#child.pid as number);
+    for (const until = performance.now() + bootPatience; existsSync(asked); await sleep(500)) {
+      if (performance.now() > until) throw new Error('the machine does not wake up');
+      signal(kernel as number, 'SIGUSR1');
+    }
+  }
+
   /** The power is gone: nothing that was in memory only is ever written. */
   async cutPower(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;

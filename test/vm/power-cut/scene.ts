@@ -13,12 +13,12 @@ import { type Cut, point } from '../../support/cuts.ts';
 import { makeWorkshop } from '../../support/fleet.ts';
 
 export const shop = await makeWorkshop();
-/** A system with something to lose: eight paths of half a mebibyte that no other release has. */
-const release = (name: string, sequence: number, switchPrelude?: string) => {
+/** A system with something to lose: so many paths of half a mebibyte that no other release has. */
+export const release = (name: string, sequence: number, switchPrelude?: string, paths = 8) => {
   const builder = `"$(head -c 524288 /dev/urandom | base64 -w0)"`;
   const path = (i: number) =>
     `\${derivation { name = "data-${name}-${i}"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" ''echo ${builder} >$out'' ]; }}`;
-  const carried = Array.from({ length: 8 }, (_, i) => path(i)).join(' ');
+  const carried = Array.from({ length: paths }, (_, i) => path(i)).join(' ');
   return shop.bundle(name, {
     hosts: { web: `mkSystem { hostName = "web"; motd = "${name} ${carried}"; }` },
     args: ['--sequence', String(sequence)],
@@ -31,7 +31,7 @@ export const bundles = {
   bad: await release('bad', 10, 'if [ "${1:-}" = switch ]; then exit 2; fi'),
 };
 export const inbox = '/var/lib/nixmaker/inbox';
-const journal = '/var/lib/nixmaker/activation/journal';
+export const journal = '/var/lib/nixmaker/activation/journal';
 after(() => Vm.cutAll());
 let count = 0;
 

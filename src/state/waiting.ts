@@ -7,7 +7,7 @@
  */
 import type { Dirent } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
-import { insteadOf } from '../core/errno.ts';
+import { isMissing } from '../core/errno.ts';
 import type { OpenFolder } from '../files/foreign.ts';
 import { outOfSight } from './put-aside.ts';
 
@@ -77,10 +77,13 @@ async function* requestNames(path: string): AsyncGenerator<Buffer, void, void> {
   }
 }
 
-/** Undefined where it is gone by now. */
+/** Undefined where it is gone by now. What gives no answer is the oldest, and keeps no other waiting. */
 async function changedAt(path: string, name: Buffer): Promise<number | undefined> {
   const at = Buffer.concat([Buffer.from(`${path}/`), name]);
-  return (await lstat(at).catch(insteadOf(['ENOENT'], undefined)))?.ctimeMs;
+  return lstat(at).then(
+    ({ ctimeMs }) => ctimeMs,
+    (error: unknown) => (isMissing(error) ? undefined : 0),
+  );
 }
 
 /** The newest first. Of the same moment it is their names that tell, so that it is the same each time. */

@@ -3,7 +3,7 @@
 export interface Clock {
   /** Wall clock, for people and for signed times. */
   now(): Date;
-  /** Milliseconds that never jump, for durations and for "has it been at rest". */
+  /** Milliseconds that never jump, and stop while we stand still (paused, frozen), for durations and for "has it been at rest". */
   monotonic(): number;
   /** Seconds since the machine was started. */
   uptime(): number;

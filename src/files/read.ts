@@ -1,5 +1,5 @@
 /** Reading files and folders that may not be there, or not be readable. */
-import { lstat, readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, opendir, readdir, readFile, stat } from 'node:fs/promises';
 import { ifMissing, insteadOf } from '../core/errno.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 
@@ -20,6 +20,12 @@ export const readText = (
 /** What lies in the folder; nothing where there is none. @param also codes that mean “none” too, for hostile places: `ENOTDIR` */
 export const namesIn = (folder: string, ...also: readonly string[]): Promise<string[]> =>
   readdir(folder).catch(insteadOf(['ENOENT', ...also], []));
+
+/** The same, few at a time, for folders that may hold any number. What has been given may be removed meanwhile. */
+export async function* eachName(folder: string): AsyncGenerator<string, void, void> {
+  const names = await opendir(folder, { bufferSize: 1024 }).catch(ifMissing(undefined));
+  if (names !== undefined) for await (const { name } of names) yield name;
+}
 
 /** Whether anything has that name, a link that leads nowhere included. */
 export const isThere = (path: string): Promise<boolean> => lstat(path).then(() => true, ifMissing(false));

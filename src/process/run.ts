@@ -5,6 +5,7 @@ import { messageOf, NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import { limits } from '../core/limits.ts';
 import type { CommandOptions, CommandResult, HeardProcess, HeldProcess } from '../core/ports.ts';
+import { systemClock } from './clock.ts';
 
 const defaultMaxOutput = 64 * 1024 * 1024;
 
@@ -22,7 +23,6 @@ const childOptions = (options: CommandOptions) =>
       cwd: options.cwd,
       cancelSignal: options.signal,
       detached: options.isApart,
-      timeout: options.timeout,
     }),
   }) as const satisfies Options;
 
@@ -49,13 +49,33 @@ function endApart(): void {
   }
 }
 
+/**
+ * Ends the child as its caller's signal would. Not execa's own: threat: we stand still (clock.ts) while the child goes on and ends well, and
+ * then are told of the time before we are told of its end; a switch would be undone for that.
+ */
+function startDeadline({ timeout, signal }: Pick<CommandOptions, 'timeout' | 'signal'>) {
+  const [over, cancelled] = [new AbortController(), new AbortController()];
+  if (timeout !== undefined)
+    systemClock.sleep(timeout, cancelled.signal).then(
+      () => over.abort(),
+      () => undefined,
+    );
+  const signals = signal === undefined ? [over.signal] : [over.signal, signal];
+  return {
+    ...given({ signal: timeout === undefined ? signal : AbortSignal.any(signals) }),
+    isOver: () => over.signal.aborted,
+    cancel: () => cancelled.abort(),
+  };
+}
+
 /** Implements `ProcessRunner`. The child gets our environment plus `options.env`. */
 export async function runProgram(
   program: string,
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
-  const child = execa(program, [...args], childOptions(options));
+  const deadline = startDeadline(options);
+  const child = execa(program, [...args], childOptions({ ...options, ...deadline }));
   if (options.isApart === true) endWithUs(child);
   const tail: string[] = [];
   const reading = (async () => {
@@ -65,16 +85,15 @@ export async function runProgram(
       if (tail.length > limits.outputLines) tail.shift();
     }
   })().catch((error: unknown) => void tail.push(messageOf(error)));
-  const result = await child;
+  const result = await child.finally(deadline.cancel);
   await reading;
   if (result.isMaxBuffer) throw new NixmakerError('internal', `${program} wrote more output than expected`);
-  const started =
-    result.exitCode !== undefined || result.signal !== undefined || result.timedOut || result.isCanceled;
+  const started = result.exitCode !== undefined || result.signal !== undefined || result.isCanceled;
   return {
     exitCode: result.exitCode,
     stdout: result.stdout,
     stderrTail: tail,
-    timedOut: result.timedOut,
+    timedOut: result.isCanceled && deadline.isOver(),
     startError: started ? undefined : (result.shortMessage ?? 'it did not start'),
   };
 }

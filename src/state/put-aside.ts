@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../core/errno.ts';
-import { namesIn } from '../files/read.ts';
+import { eachName } from '../files/read.ts';
 
 /** No glob finds a name that begins with a dot (glob(7)). */
 const prefix = '.put-aside-';
@@ -36,7 +36,7 @@ export async function outOfSight(folder: string, name: Buffer): Promise<boolean>
 
 /** For whoever owns the folder. What can’t be removed stays, and harms nothing. */
 export async function clearPutAside(folder: string): Promise<void> {
-  const names = (await namesIn(folder)).filter((name) => name.startsWith(prefix));
-  for (const name of names)
-    await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
+  for await (const name of eachName(folder))
+    if (name.startsWith(prefix))
+      await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
 }

@@ -5,7 +5,7 @@
  * must be a plain file of the agent's own and of bounded size, and is read once and removed whatever it was. All names
  * are taken relative to the opened folder, which can't be swapped for a link in between.
  */
-import { readdir, rm, rmdir, unlink } from 'node:fs/promises';
+import { rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { isMissing } from '../core/errno.ts';
@@ -21,9 +21,10 @@ import {
   readAll,
   withForeign,
 } from '../files/foreign.ts';
-import { namesIn } from '../files/read.ts';
+import { eachName } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 import { clearPutAside, outOfSight } from './put-aside.ts';
+import { findWaiting } from './waiting.ts';
 
 const request = z.strictObject({
   schema: z.literal(2),
@@ -92,7 +93,7 @@ export const keyringRequests: RequestKind<KeyringRequestFile> = {
 };
 export const vouchRequests: RequestKind<VouchRequestFile> = { folder: 'vouchers', parser: vouchRequest };
 
-/** Requests read at one time; more are read the next time. */
+/** Requests served at one time, the newest; others are the next time. */
 const most = 16;
 
 export async function writeRequest<T extends { readonly transaction: string }>(
@@ -115,10 +116,10 @@ export async function writeRequest<T extends { readonly transaction: string }>(
  * So requests go first.
  */
 async function clearAway(place: string): Promise<void> {
-  const names = await namesIn(place);
-  const requests = names.filter((name) => name.endsWith('.json'));
-  for (const name of [...requests, ...names.filter(isAttachment)])
-    await rm(join(place, name), { force: true, recursive: true });
+  const isRequest = (name: string) => name.endsWith('.json');
+  for (const isMeant of [isRequest, isAttachment])
+    for await (const name of eachName(place))
+      if (isMeant(name)) await rm(join(place, name), { force: true, recursive: true });
 }
 
 const isAttachment = (name: string) => attachmentKinds.some((kind) => name.endsWith(`.${kind}`));
@@ -135,6 +136,8 @@ export interface RequestServer<T> {
   reject(name: string, reason: string): void;
   /** What could not even be renamed. */
   stuck(name: string): void;
+  /** So many, the oldest, are out of sight as well, and nobody has read them. */
+  passedOver(count: number): void;
 }
 
 /** Goes through what lies in the folder. Never throws for what it finds there. @returns how many names are gone by now */
@@ -145,15 +148,14 @@ export async function serveRequests<T>(
 ): Promise<number> {
   const folder = await openRequests(runtimeDirectory, kind.folder, server);
   if (folder === undefined) return 0;
-  const { path: base, handle } = folder;
+  const { handle } = folder;
   try {
     const owner = (await handle.stat()).uid;
-    // Another name is one that is being written (write-file-atomic renames), or nothing of ours.
-    const names = (await readdir(base, { encoding: 'buffer' })).filter((name) =>
-      asText(name).endsWith('.json'),
-    );
-    let gone = 0;
-    for (const name of names.sort(Buffer.compare).slice(0, most)) {
+    const { newest, passedOver, stuck } = await findWaiting(folder, most);
+    if (passedOver > 0) server.passedOver(passedOver);
+    if (stuck !== undefined) server.stuck(asText(stuck));
+    let gone = passedOver;
+    for (const name of newest) {
       if (await serveName({ folder, name, owner }, kind.parser, server)) gone += 1;
       else server.stuck(asText(name));
     }

@@ -1,9 +1,9 @@
 /** A machine in user-mode Linux, with a disk of its own, that can be restarted and have its power cut (test/machines/vm). */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ControlLine } from './control-line.ts';
@@ -70,6 +70,22 @@ export class Vm extends ControlLine {
     }
   }
 
+  /** Suspends the machine to idle once the script has ended, for so many milliseconds. Its clocks go on meanwhile, all of them. @param then what is run first when it wakes up */
+  async suspend(script: string, milliseconds: number, then: string): Promise<void> {
+    const asked = join(this.folder, 'suspending');
+    this.post(
+      `${script}; touch /host/suspending; echo freeze >/sys/power/state; ${then}; rm /host/suspending`,
+    );
+    while (!existsSync(asked)) await sleep(20);
+    await sleep(milliseconds);
+    // The child of the one that keeps it in its namespaces is its kernel, which wakes up at this signal.
+    const [, kernel] = await withDescendants(this.#child.pid as number);
+    for (const until = performance.now() + bootPatience; existsSync(asked); await sleep(500)) {
+      if (performance.now() > until) throw new Error('the machine does not wake up');
+      signal(kernel as number, 'SIGUSR1');
+    }
+  }
+
   /** The power is gone: nothing that was in memory only is ever written. */
   async cutPower(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
@@ -115,11 +131,15 @@ async function withDescendants(pid: number): Promise<number[]> {
   return withBelow(pid);
 }
 
-/** A folder with a copy of a disk, holes kept. */
+/** A folder with a copy of a disk, and of the second that lies beside it, holes kept. */
 export async function copyDisk(from: string, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const copied = await run('cp', ['--sparse=always', from, join(folder, 'disk')]);
-  if (copied.code !== 0) throw new Error(copied.stderr);
+  const second = join(dirname(from), 'second');
+  const copies = [[from, 'disk'] as const, ...(existsSync(second) ? [[second, 'second'] as const] : [])];
+  for (const [disk, name] of copies) {
+    const copied = await run('cp', ['--sparse=always', disk, join(folder, name)]);
+    if (copied.code !== 0) throw new Error(copied.stderr);
+  }
 }
 
 /** A disk with nothing of nixmaker on it. `media`: with udev, and disks that can be plugged and pulled. */

@@ -85,6 +85,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'written by the agent, with the agent’s rights; what root reads or removes of it goes through foreign.ts': [
     'src/state/put-aside.ts',
     'src/state/requests.ts',
+    'src/state/waiting.ts',
     'src/target/machine/age-key.ts',
     'src/target/service/agent.ts',
   ],

@@ -115,6 +115,13 @@ export const insideAttacks: Readonly<Record<string, readonly InsideAttack[]>> = 
       name: 'a helper that ends at once with 78 while a request waits is started with pauses',
     },
     {
+      attack: 'as many requests and visits as its folders hold, that are none or ask for nothing',
+      outcome:
+        'the next good one is served in bounded time, root’s helpers have no more than 128 MB, the units live, and nothing is left',
+      file: 'test/system/systemd/request-floods.ts',
+      name: 'the next good one is served within',
+    },
+    {
       attack: 'a keyring that only the agent’s own key has signed',
       outcome: '`keyring-untrusted`; root keeps what it had',
       file: 'test/system/systemd/trust.ts',
@@ -130,7 +137,7 @@ export const insideAttacks: Readonly<Record<string, readonly InsideAttack[]>> = 
   'Whoever may drop files': [
     {
       attack:
-        'as many empty files, files that are none, files to strangers, folders or keyrings as there is room for, and as many requests and visits',
+        'as many empty files, files that are none, files to strangers, folders or keyrings as there is room for',
       outcome:
         'the next good bundle is taken in bounded time, the agent has no more than 128 MB, and is the same',
       file: 'test/system/systemd/floods.ts',

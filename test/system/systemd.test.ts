@@ -11,3 +11,4 @@ import './systemd/root.ts';
 import './systemd/trust.ts';
 import './systemd/stolen-key.ts';
 import './systemd/floods.ts';
+import './systemd/request-floods.ts';

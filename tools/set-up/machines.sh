@@ -40,7 +40,7 @@ add_udev() {
 ensure_vm() {
   _vm=$nixmaker_cache/vm
   # Made of the bed's tree, so its stamp counts as well. The number grows with what is done here.
-  _stamp="6 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/test/machines/prepare-vm")"
+  _stamp="7 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/test/machines/prepare-vm")"
   if [ "$(cat "$_vm/stamp" 2>/dev/null)" != "$_stamp" ]; then
     need mke2fs "package e2fsprogs: it makes the disk of the virtual machine"
     say "fetching user-mode Linux from Debian's mirror (about 50 MB)…"
@@ -54,7 +54,7 @@ ensure_vm() {
     # A second disk, for media: disks to plug and pull (scsi_debug), file systems, devices that fail and stall (dm).
     mv "$_vm/root/usr/lib/uml/modules" "$_vm/modules"
     add_udev "$_vm/tree" "$_vm/root"
-    copy_modules "$(echo "$_vm"/modules/*)" "$_vm/tree" sd_mod scsi_debug vfat isofs loop dm-mod \
+    copy_modules "$(echo "$_vm"/modules/*)" "$_vm/tree" sd_mod scsi_debug vfat isofs loop dm-mod f2fs \
       nls_cp437 nls_ascii nls_utf8 nls_iso8859-1 || die "the kernel modules could not be prepared"
     mke2fs -q -t ext4 -d "$_vm/tree" "$_vm/disk-media" 1500M || die "the disk of the virtual machine could not be made"
     rm -rf "$_vm/tree" "$_vm/root" "$_vm/modules"
@@ -62,6 +62,20 @@ ensure_vm() {
     printf '%s\n' "$_stamp" >"$_vm/stamp"
   fi
   export NIXMAKER_VM="$_vm"
+}
+
+# What makes file systems for machines whose store does not lie on ext4.
+ensure_mkfs() {
+  _mkfs=$nixmaker_cache/mkfs
+  if [ "$(cat "$_mkfs/stamp" 2>/dev/null)" != "1 $_mkfs" ]; then
+    say "fetching btrfs, xfs and f2fs from Debian's mirror (about 40 MB)…"
+    fetch_debian "$_mkfs" btrfs-progs xfsprogs f2fs-tools
+    # That of a program that is not started here.
+    rm -rf "$_mkfs"/root/usr/lib/python3* "$_mkfs/root/usr/share"
+    wrap_programs "$_mkfs" mkfs.btrfs=usr/sbin/mkfs.btrfs mkfs.xfs=usr/sbin/mkfs.xfs mkfs.f2fs=usr/sbin/mkfs.f2fs
+    printf '%s\n' "1 $_mkfs" >"$_mkfs/stamp"
+  fi
+  export NIXMAKER_MKFS="$_mkfs/bin"
 }
 
 # QEMU with a Debian kernel that knows USB (test/machines/qemu.ts): real sticks, and a drive whose cache is lost with the

@@ -253,6 +253,7 @@ ensure_tools() {
   case " ${nixmaker_tools:-} " in *" vm "*)
     . "$nixmaker_root/tools/set-up/machines.sh"
     ensure_vm
+    ensure_mkfs
     ensure_qemu
     ;;
   esac

@@ -9,8 +9,11 @@ export type Serve<Request> = (request: Request, serving: Serving) => Promise<voi
 /** Of one start, each time as many as are read at once. The unit is started again for the rest, and others get their turn. */
 const mostBatches = 4;
 
+/** What was no request is told by its name, of one start so many; of the rest it is told how many they were. */
+const mostTold = 16;
+
 /**
- * Serves what is asked for. What is no request is told, and is gone by then.
+ * Serves what is asked for. What is no request is told, and is gone by then; so is what is more than may wait.
  * @throws NixmakerError `io-error` at the end, where something could not be put out of the path unit’s sight: it would start us again
  * at once, and a service that fails is started after a pause
  */
@@ -19,14 +22,32 @@ export async function serveAll<Request>(
   kind: RequestKind<Request>,
   serve: Serve<Request>,
 ): Promise<void> {
-  const reject = (name: string, detail: string) => tellRejected(machine, name, detail);
-  const left = new Set<string>();
-  const stuck = (name: string) => void left.add(name);
-  for (let batch = 0; batch < mostBatches; batch++)
-    if ((await serveRequests(machine.requestsDirectory, kind, { reject, serve, stuck })) === 0) break;
-  const [first] = left;
-  if (first !== undefined)
-    throw new NixmakerError('io-error', `${kind.folder}/${first} can be neither removed nor renamed`);
+  let told = 0;
+  let untold = 0;
+  let stuck: string | undefined;
+  const server = {
+    serve,
+    reject: (name: string, detail: string) => {
+      if (told === mostTold) untold += 1;
+      else tellRejected(machine, name, detail);
+      told = Math.min(told + 1, mostTold);
+    },
+    stuck: (name: string) => {
+      stuck ??= name;
+    },
+    passedOver: (count: number) => {
+      untold += count;
+    },
+  };
+  try {
+    for (let batch = 0; batch < mostBatches; batch++)
+      if ((await serveRequests(machine.requestsDirectory, kind, server)) === 0) break;
+  } finally {
+    if (untold > 0)
+      machine.emit({ event: 'requests-passed-over', level: 'warn', kind: kind.folder, count: untold });
+  }
+  if (stuck !== undefined)
+    throw new NixmakerError('io-error', `${kind.folder}/${stuck} can be neither removed nor renamed`);
 }
 
 export function tellRejected({ emit }: Pick<Machine, 'emit'>, name: string, detail: string): void {

@@ -126,6 +126,7 @@ const requests: Target = {
           seen += 1;
         },
         stuck: () => assert.fail('it can neither be removed nor renamed'),
+        passedOver: () => assert.fail('it is not many'),
       };
       await serveRequests(folder, kind as typeof activationRequests, server);
       assert.equal(seen, 1, 'a request that was neither served nor rejected');

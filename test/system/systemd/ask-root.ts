@@ -6,7 +6,7 @@ import { bed } from './scene.ts';
 export { type Signed, signedParts } from '../../support/signed-parts.ts';
 
 export async function putRequest(
-  folder: 'requests' | 'vouchers',
+  folder: 'requests' | 'visits' | 'vouchers',
   request: { readonly transaction: string; readonly [field: string]: unknown },
   files: Partial<Signed>,
 ): Promise<void> {

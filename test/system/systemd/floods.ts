@@ -3,26 +3,29 @@
  * good bundle that comes meanwhile is taken in bounded time.
  */
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
 import { type MemoryGroup, startWithin } from '../../machines/memory-group.ts';
 import { allCases } from '../../support/cases.ts';
-import { makeKeys, plainHost } from '../../support/fleet.ts';
-import { keepTable } from '../../support/out.ts';
+import {
+  carrier,
+  clear,
+  good,
+  inbox,
+  key,
+  many,
+  most,
+  patience,
+  secondsUntil,
+  tell,
+  whileMade,
+} from './flood-scene.ts';
 import { bed, drop, shop, writePolicy } from './scene.ts';
 
 /** Bytes. */
-const most = 128 * 1024 ** 2;
 const atRest = 80 * 1024 ** 2;
-/** Seconds until a good bundle that comes after the flood is taken. */
-const patience = allCases ? 300 : 60;
-const many = (full: number, reduced: number) => (allCases ? full : reduced);
-
-const key = await makeKeys(shop.folder, 'flood-1');
-// Above all that was taken on this machine before (stolen-key.ts).
-let sequence = 6000;
-const rows: Record<string, unknown>[] = [];
 let group: MemoryGroup | undefined;
-after(() => keepTable('floods', { cases: rows }));
 
 const pid = async () => (await bed.sh('systemctl show --property MainPID --value nixmaker.service')).trim();
 async function memory(field: 'VmRSS' | 'VmHWM'): Promise<number> {
@@ -31,8 +34,8 @@ async function memory(field: 'VmRSS' | 'VmHWM'): Promise<number> {
 }
 
 test('the agent at rest has less than 80 MB', async () => {
-  await writePolicy({ keyringVersion: 50, trustedKeys: [key.publicKey] });
-  await bed.sh('systemctl stop nixmaker.service; rm -rf /var/lib/nixmaker/inbox/*');
+  await writePolicy({ keyringVersion: 50, trustedKeys: [key.publicKey], media: { folders: [carrier] } });
+  await bed.sh('systemctl stop nixmaker.service; rm -rf /var/lib/nixmaker/inbox/*; mkdir "$1"', carrier);
   group = await startWithin(most, bed.init, () =>
     bed.sh('systemctl start nixmaker.service').then(() => undefined),
   );
@@ -42,7 +45,7 @@ test('the agent at rest has less than 80 MB', async () => {
     await pid(),
   );
   const resident = await memory('VmRSS');
-  rows.push({ flood: 'none: at rest', resident });
+  await tell({ flood: 'none: at rest', resident });
   assert.ok(resident < atRest, `${resident} bytes`);
 });
 
@@ -52,14 +55,28 @@ interface Flood {
   /** A shell script, with the count. */
   readonly make: string;
   readonly sweep: string;
+  /** What else is good and comes behind it. @returns seconds until it is served */
+  readonly andThen?: () => Promise<number>;
   /** The agent stands still meanwhile, so that the kernel has more to tell it than it keeps (inotify(7), max_queued_events). */
   readonly isUnheard?: true;
 }
 
-const inbox = '/var/lib/nixmaker/inbox';
-/** The agent and root move and remove some of them meanwhile; gone is gone. */
-const clear = (folder: string, names: string) =>
-  `while [ -n "$(find ${folder} -name '${names}' -print -quit 2>/dev/null)" ]; do find ${folder} -depth -name '${names}' -exec rm -rf {} + 2>/dev/null || true; done`;
+/** The next keyring, under the name that the format gives it. */
+async function acceptKeyring(): Promise<number> {
+  const [json, file] = [join(shop.folder, 'flooded.json'), join(shop.folder, '51.keyring')];
+  const trustedKeys = [key.publicKey];
+  const keyring = { schema: 1, version: 51, hosts: ['web'], trustedKeys, threshold: 1, roles: {} };
+  await writeFile(json, JSON.stringify(keyring));
+  for (const args of [
+    ['make', json, file],
+    ['sign', '--key', key.secretFile, file],
+  ])
+    assert.equal((await shop.builder.nixmaker(['keyring', ...args])).code, 0);
+  const dropped = performance.now();
+  await drop(file, '51.keyring');
+  return secondsUntil(dropped, 'nixmaker status | grep -q "Keyring: *version 51"');
+}
+
 // One file with so many names would be one inode; each is a file of its own.
 const floods: readonly Flood[] = [
   {
@@ -98,30 +115,9 @@ const floods: readonly Flood[] = [
     count: many(100_000, 1000),
     make: `cd ${inbox}; awk -v count="$1" '{ for (n = 1; n <= count; n++) { line = $0; sub(/NUMBER/, n, line); file = "flood-" n ".keyring"; print line >file; close(file) } }' /root/keyring`,
     sweep: `cd ${inbox}; ${clear('.', 'flood-*')}`,
-  },
-  {
-    what: 'requests to root',
-    count: many(100_000, 2000),
-    make: 'mkdir -p /run/nixmaker/requests; chown nixmaker: /run/nixmaker/requests; cd /run/nixmaker/requests; seq -f "%012g.json" "$1" | xargs touch; chown -R nixmaker: .',
-    sweep: clear('/run/nixmaker/requests', '*.json'),
-  },
-  {
-    what: 'visits',
-    count: many(100_000, 2000),
-    make: 'mkdir -p /run/nixmaker/visits; chown nixmaker: /run/nixmaker/visits; cd /run/nixmaker/visits; seq -f "%012g.json" "$1" | xargs touch; chown -R nixmaker: .',
-    sweep: clear('/run/nixmaker/visits', '*.json'),
+    andThen: acceptKeyring,
   },
 ];
-
-async function good(name: string): Promise<string> {
-  sequence += 10;
-  const path = await shop.bundle(name, {
-    hosts: { web: plainHost('web', name) },
-    args: ['--sequence', String(sequence)],
-  });
-  assert.equal((await shop.builder.nixmaker(['sign', '--key', key.secretFile, path])).code, 0);
-  return path;
-}
 
 test('floods are made of what an agent has to look at', async () => {
   // A keyring as large as it may be, of the next version, each another: signed by its own key alone.
@@ -135,35 +131,26 @@ test('floods are made of what an agent has to look at', async () => {
   await bed.write('/root/keyring', `${JSON.stringify(envelope)}\n`);
 });
 
-for (const [i, { what, count, make, sweep, isUnheard }] of floods.entries())
-  test(`${count} ${what}: the next good bundle is taken within ${patience} s, in 128 MB`, async (t) => {
-    const name = `flooded-${i}`;
-    const bundle = await good(name);
-    const before = await pid();
-    t.after(() => bed.sh(sweep));
-    if (isUnheard) await bed.sh('kill -STOP "$1"', before);
-    await bed.sh(make, String(count));
-    // Behind all of the others, by its name.
-    const dropped = performance.now();
-    await drop(bundle, `zz-${name}.tar`);
-    if (isUnheard) await bed.sh('kill -CONT "$1"', before);
-    const done = `${inbox}/done/zz-${name}.tar.txt`;
-    const waited = await bed.run([
-      'timeout',
-      String(patience),
-      'sh',
-      '-c',
-      'until test -e "$1"; do sleep 0.5; done',
-      'sh',
-      done,
-    ]);
-    const seconds = (performance.now() - dropped) / 1000;
-    const log = () => bed.sh('journalctl --no-pager --unit nixmaker --lines 20 --output=cat');
-    assert.equal(waited.code, 0, await log());
-    const [resident, peak] = [await memory('VmHWM'), await group?.peak()];
-    rows.push({ flood: what, count, seconds: Math.round(seconds * 10) / 10, resident, peak });
-    await keepTable('floods', { cases: rows });
-    assert.equal(await pid(), before, 'it is the same agent');
-    assert.equal((await group?.kills()) ?? 0, 0);
-    assert.ok(resident < most, `${resident} bytes`);
-  });
+for (const [i, { what, count, make, sweep, andThen, isUnheard }] of floods.entries())
+  test(
+    `${count} ${what}: the next good bundle is taken within ${patience} s, in 128 MB`,
+    whileMade,
+    async (t) => {
+      const name = `flooded-${i}`;
+      const bundle = await good(name);
+      const before = await pid();
+      t.after(() => bed.sh(sweep));
+      if (isUnheard) await bed.sh('kill -STOP "$1"', before);
+      await bed.sh(make, String(count));
+      // Behind all of the others, by its name.
+      const dropped = performance.now();
+      await drop(bundle, `zz-${name}.tar`);
+      if (isUnheard) await bed.sh('kill -CONT "$1"', before);
+      const seconds = await secondsUntil(dropped, 'test -e "$1"', `${inbox}/done/zz-${name}.tar.txt`);
+      const [resident, peak] = [await memory('VmHWM'), await group?.peak()];
+      await tell({ flood: what, count, seconds, andThen: await andThen?.(), resident, peak });
+      assert.equal(await pid(), before, 'it is the same agent');
+      assert.equal((await group?.kills()) ?? 0, 0);
+      assert.ok(resident < most, `${resident} bytes`);
+    },
+  );

@@ -23,7 +23,7 @@ test('a copy in progress is looked at again after a while, and no more once it i
     settings: settingsParser.parse({ media: { roots: [folder] } }),
     policy,
     trust: makeTrustSet([pair.public], 1),
-    clock: { monotonic: () => now, sleep: () => new Promise(() => undefined) },
+    clock: { monotonic: () => now, now: () => new Date(now), sleep: () => new Promise(() => undefined) },
     emit: () => undefined,
     run: () =>
       Promise.resolve({
@@ -66,7 +66,7 @@ test('a medium that nixmaker has mounted gets its last word, once, also where it
       media: { roots: [join(folder, 'others')], directory: join(folder, 'own') },
     }),
     policy: { ...policy, media: { ...policy.media, mount: true } },
-    clock: { monotonic: () => 0, sleep: () => new Promise(() => undefined) },
+    clock: { monotonic: () => 0, now: () => new Date(0), sleep: () => new Promise(() => undefined) },
     emit: () => undefined,
     run: async () => ({ exitCode: 0, stdout: JSON.stringify(table), stderrTail: [] }),
   } as unknown as Machine;

@@ -100,7 +100,7 @@ async function statusText(found: Status): Promise<Lines> {
         ? undefined
         : `version ${found.keyring} (counts where the policy’s is older)`,
     ],
-    ...waitingRows(found, waitText),
+    ...waitingRows(found, { text: waitText, isAtRest: last === undefined || isAtRest(last.state) }),
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
     ['Policy', policy?.problem],
     [
@@ -128,14 +128,15 @@ function heldText({ held, heldLost }: Status): string | undefined {
 
 /** One to a line, with the reason. */
 function waitingRows(
-  { waiting, waits, moreWaits }: Status,
-  text: (wait: Status['waits'][number]) => string,
+  { last, waiting, waits, moreWaits }: Status,
+  { text, isAtRest }: { text: (wait: Status['waits'][number]) => string; isAtRest: boolean },
 ): [string, string][] {
   const named = new Set(waits.map(({ path }) => path));
+  const taken = isAtRest ? undefined : last?.source;
   const others = waiting.filter((path) => !named.has(path));
   const lines = [
     ...waits.map(text),
-    ...others.map((path) => `${path}: not looked at yet`),
+    ...others.map((path) => `${path}: ${path === taken ? 'is being taken' : 'not looked at yet'}`),
     ...(moreWaits === 0 ? [] : [`and ${moreWaits} more`]),
   ];
   return lines.length === 0 ? [['Waiting', 'nothing']] : lines.map((line) => ['Waiting', line]);

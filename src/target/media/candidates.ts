@@ -26,11 +26,17 @@ interface Looking extends Pick<Access, 'withDeadline'> {
  */
 export async function listCandidates(root: string, host: string, looking: Looking): Promise<Listing> {
   const { withDeadline, lookalikes, onFault } = looking;
+  let isAllUnreadable = false;
   const beside = {
-    onFault: (folder: string, error: unknown) => onFault(folder, unreadable(error)),
+    onFault: (folder: string, error: unknown) => {
+      isAllUnreadable ||= folder === root;
+      onFault(folder, unreadable(error));
+    },
     onOther: lookalikes.note,
   };
   const files = await withDeadline(() => listInbox(root, beside));
+  // Nothing below it would be answered otherwise.
+  if (isAllUnreadable && files.length === 0) return { candidates: [], hasPool: false };
   const entries = await withDeadline(() => listPool(root, host, beside.onFault));
   const pool = entries
     .slice(0, mostSequences)

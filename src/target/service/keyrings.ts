@@ -158,15 +158,16 @@ export class KeyringQueue {
     this.#isHinted = false;
     const { inbox, places: ofPlaces } = this.#unreadable;
     if (isDue) inbox.begin();
-    const files = isDue ? await this.#look(settings.inbox, inbox) : [];
+    const files = isDue ? ((await this.#look(settings.inbox, inbox)) ?? []) : [];
     const places = await listPlaces(this.#machine);
     ofPlaces.begin();
     for (const id of this.#silent) if (!places.some((p) => p.id === id)) this.#silent.delete(id);
     for (const { root, id, isDangerous } of places) {
       if (isDangerous || this.#silent.has(id) || isSilent(id)) continue;
       try {
-        files.push(...(await this.#look(root, ofPlaces)));
-        files.push(...(await this.#look(keyringsOf(root), ofPlaces)));
+        const atRoot = await this.#look(root, ofPlaces);
+        if (atRoot === undefined) continue;
+        files.push(...atRoot, ...((await this.#look(keyringsOf(root), ofPlaces)) ?? []));
       } catch (error) {
         if (!(error instanceof NixmakerError)) throw error;
         // What is wrong with it is told where bundles are looked for; here it must not hold up the next again and again.
@@ -176,8 +177,8 @@ export class KeyringQueue {
     return files.sort((x, y) => x.version - y.version);
   }
 
-  /** What of it can’t be read keeps none of the others back. @throws NixmakerError `medium-stalled` */
-  async #look(folder: string, unreadable: Unreadable): Promise<KeyringFile[]> {
+  /** What of it can’t be read keeps none of the others back. @returns undefined where nothing of it can @throws NixmakerError `medium-stalled` */
+  async #look(folder: string, unreadable: Unreadable): Promise<KeyringFile[] | undefined> {
     const { withDeadline } = accessTo(this.#machine, { onMedium: true });
     const files: KeyringFile[] = [];
     const wanted = `${this.#version + 1}${keyringExtension}`;
@@ -185,7 +186,9 @@ export class KeyringQueue {
     // Another is told of where bundles are looked for.
     const isPools = folder.endsWith(keyringsOf(''));
     const onFault = isPools ? this.#noting(folder, unreadable) : unlessStalled;
-    for (const name of (await listing.catch(onFault)) ?? []) {
+    const names = await listing.catch(onFault);
+    if (names === undefined) return undefined;
+    for (const name of names) {
       const path = join(folder, name);
       const version = await this.#versionOf(path).catch(this.#noting(path, unreadable));
       if (version !== undefined && version > this.#version) files.push({ path, version, unreadable });

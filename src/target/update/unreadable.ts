@@ -43,7 +43,8 @@ export class Unreadable {
     const known = this.#found.get(path);
     if (known !== undefined) known.round = this.#round;
     if (known !== undefined || this.#found.size >= mostKnown) return false;
-    const { code, detail } = error instanceof NixmakerError ? error : unreadableFault(error);
+    const { code, detail: said } = error instanceof NixmakerError ? error : unreadableFault(error);
+    const detail = said.replace(` '${path}'`, '');
     this.#found.set(path, {
       ...{ code, detail, round: this.#round },
       since: this.#machine.clock.now().toISOString(),

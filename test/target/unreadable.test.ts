@@ -37,14 +37,14 @@ test('dead mounts in the inbox and at carriers’ keep nothing else waiting, are
   for (const path of files) await killMount(target, path, 'file');
 
   const agent = await target.startAgent();
-  const taken = (sequence: number) =>
-    agent.waitFor((l) => l.event === 'committed' && l.sequence === sequence);
-  await copyFile(await targets.release('one', '--sequence', '1'), join(inbox, 'web.tar'));
-  await taken(1);
-  await copyFile(await targets.release('two', '--sequence', '2'), join(half, 'web.tar'));
-  await taken(2);
-  await copyFile(await targets.release('three', '--sequence', '3'), join(inbox, 'web.tar'));
-  await taken(3);
+  const bring = async (name: string, after: number, folder: string) => {
+    const before = new Set(agent.log().map((l) => l.transaction));
+    await copyFile(await targets.release(name, '--sequence', String(after)), join(folder, 'web.tar'));
+    await agent.waitFor((l) => l.event === 'committed' && !before.has(l.transaction));
+  };
+  await bring('one', 10, inbox);
+  await bring('two', 20, half);
+  await bring('three', 30, inbox);
 
   const all = [...folders, ...files].sort();
   const told = agent.log().filter((l) => l.event === 'unreadable' || l.event === 'medium-unreadable');
@@ -96,19 +96,18 @@ test('dead mounts in the inbox and at carriers’ keep nothing else waiting, are
 
   // All of it answers again: there is nothing left to tell.
   for (const path of [...folders, ...files]) await unmount(target, path);
-  await copyFile(await targets.release('four', '--sequence', '4'), join(inbox, 'web.tar'));
-  await taken(4);
+  await bring('four', 40, inbox);
   await agent.stop();
   await target.verb('agent', ['--once']);
-  const left = (await statusOf(target)).waits.map(({ path, code }) => `${relative(inbox, path)} ${code}`);
-  assert.deepEqual(left, ['b.tar incomplete']);
+  const left = (await statusOf(target)).waits.map(({ path, code }) => `${relative(scene, path)} ${code}`);
+  assert.deepEqual(left, [`${relative(scene, inbox)}/b.tar incomplete`, 'half/b.tar incomplete']);
 });
 
 test('an inbox that gives no answer keeps no carrier’s folder waiting, and doctor says what is wrong with it', async () => {
   const carried = join(targets.shop.folder, 'carried');
   const target = await targets.fresh({ policy: { media: { folders: [carried] } } });
   await mkdir(carried);
-  await copyFile(await targets.release('one', '--sequence', '1'), join(carried, 'web.tar'));
+  await copyFile(await targets.release('one'), join(carried, 'web.tar'));
   await killMount(target, target.inbox, 'folder');
   const agent = await target.startAgent();
   await agent.waitFor((l) => l.event === 'committed');

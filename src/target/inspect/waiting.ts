@@ -1,4 +1,5 @@
 /** What waits on this machine and why, by the agent’s own record and by a look at what lies there. Reads only. */
+import { catalogue } from '../../core/catalogue.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { needsPerson, type Wait, waitText } from '../../core/run/waits.ts';
 import { listInbox } from '../../media/inbox.ts';
@@ -39,11 +40,20 @@ export async function checkWaiting({ settings }: { readonly settings: Settings }
   const { waits, more } = await readWaiting(settings);
   const bad = waits.filter(({ code }) => needsPerson(code));
   const others = waits.length - bad.length + more;
-  if (bad.length === 0) return ok(others === 0 ? 'nothing waits' : `${others} wait; see \`nixmaker status\``);
+  if (bad.length === 0)
+    return ok(
+      others === 0
+        ? 'nothing waits'
+        : `${others === 1 ? 'one waits' : `${others} wait`}; see \`nixmaker status\``,
+    );
   const named = bad.slice(0, mostNamed).map(waitText).join('; ');
   const rest = bad.length > mostNamed ? `; and ${bad.length - mostNamed} more` : '';
-  return look(
-    `${named}${rest}`,
-    'Everything else is taken all the same. Mount it anew, or see its permissions and its disk; see `nixmaker explain CODE`.',
-  );
+  const next = [
+    'Everything else is taken all the same.',
+    ...(bad.some(({ code }) => code !== 'misnamed')
+      ? ['What can’t be read: mount it anew, or see its permissions and its disk.']
+      : []),
+    ...(bad.some(({ code }) => code === 'misnamed') ? [catalogue.misnamed.next] : []),
+  ];
+  return look(`${named}${rest}`, next.join(' '));
 }

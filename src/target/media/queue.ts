@@ -5,9 +5,9 @@
  */
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { catalogue } from '../../core/catalogue.ts';
+import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { hasErrno } from '../../core/errno.ts';
-import { exitCodes, messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { Wait } from '../../core/run/waits.ts';
 import type { Candidate } from '../../media/inbox.ts';
@@ -252,7 +252,7 @@ export class MediaQueue {
     const { code, detail } = judgement;
     if (code === 'medium-stalled') throw new NixmakerError(code, detail);
     if (code === 'medium-unreadable') return !visit.hasFailed(candidate);
-    return (code === 'bundle-truncated' && mayGrow) || catalogue[code].exit === exitCodes.deferred;
+    return (code === 'bundle-truncated' && mayGrow) || isPassing(catalogue[code].exit);
   }
 
   /** Somebody’s backup is no bundle, and what is there for other hosts is none of our business: silence. */

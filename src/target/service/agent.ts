@@ -223,9 +223,11 @@ function logOutcome(machine: Pick<Machine, 'emit'>): (error: unknown) => void {
 
 function announceWait(machine: Pick<Machine, 'emit'>, look: Extract<Look, { action: 'wait' }>): void {
   const { candidate, present: bytes, expected } = look;
-  const detail = `${bytes}${expected === undefined ? '' : ` of ${expected}`} bytes are there`;
-  const source = candidate.path;
-  machine.emit(given({ event: 'waiting', code: 'incomplete', detail, source, bytes, expected }));
+  const { path: source, misnamed } = candidate;
+  const event = 'waiting';
+  const detail = misnamed ?? `${bytes}${expected === undefined ? '' : ` of ${expected}`} bytes are there`;
+  if (misnamed !== undefined) machine.emit({ event, level: 'warn', code: 'misnamed', detail, source });
+  else machine.emit(given({ event, code: 'incomplete', detail, source, bytes, expected }));
 }
 
 /** Sleep that a hint ends. A hint that came while we were busy ends the next sleep at once. */

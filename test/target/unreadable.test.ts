@@ -119,6 +119,14 @@ test('an inbox that gives no answer keeps no carrier’s folder waiting, and doc
   const found = await finding(target, 'inbox');
   assert.equal(found?.verdict, 'bad');
   assert.match(found?.what ?? '', /can’t be read: ENOTCONN/);
+
+  // As root finds the folder of a server that takes root for nobody: to be read, and no more.
+  assert.equal((await finding(target, 'carriers'))?.verdict, 'ok');
+  await target.run(['mount', '--bind', carried, carried]);
+  await target.run(['mount', '-o', 'remount,bind,ro', carried]);
+  const squashed = await finding(target, 'carriers');
+  assert.match(squashed?.what ?? '', /root can’t write to it \(.*read-only\), so no receipt comes home/);
+  assert.match(squashed?.next ?? '', /root_squash/);
 });
 
 test('what only others may enter is told of as well, by its folder', async () => {

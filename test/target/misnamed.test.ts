@@ -38,6 +38,11 @@ test('in the inbox they are refused with a report that says what to do, and the 
   const settled = new Set<unknown>();
   await agent.waitFor((l) => l.event === 'settled' && settled.add(l.bundle).size === 5);
   await agent.stop();
+  const gzipped = agent.log().find((l) => l.event === 'refused' && String(l.source).endsWith('.gz'));
+  assert.deepEqual(
+    [gzipped?.code, gzipped?.detail],
+    ['misnamed', 'it is a bundle that was compressed once more (gzip)'],
+  );
   const report = await readFile(join(inbox, 'refused/first.tar.zip.txt'), 'utf8');
   assert.match(
     report,

@@ -16,7 +16,7 @@ import { listPlaces, type Place } from '../machine/places.ts';
 import type { InHand } from '../update/in-hand.ts';
 import { type Access, accessTo, stalledReadsEnded } from '../update/medium-access.ts';
 import { listCandidates } from './candidates.ts';
-import { type Judged, judgeCandidate } from './judge.ts';
+import { type Judged, judgeCandidate, whyOf } from './judge.ts';
 import { endsWithout, type FinishedVisit, Visit, whyWithout } from './visit.ts';
 
 export interface Found {
@@ -213,7 +213,7 @@ export class MediaQueue {
   /** A copy that goes on is looked at steadily, what the machine is not ready for less and less often. */
   #postpone(visit: Visit, { candidate, fingerprint, judged: { judgement } }: Looked): void {
     const file = { path: candidate.path, fingerprint };
-    const { code = 'interrupted', detail } = explain(judgement);
+    const { code = 'interrupted', detail } = whyOf(judgement);
     // Of a file too short to tell, nobody knows whether it will ever be a bundle.
     const isOurs = judgement.outcome !== 'unusable' || candidate.format === 'pool';
     if (code === 'bundle-truncated')
@@ -259,7 +259,7 @@ export class MediaQueue {
   #noteOutcome(visit: Visit, candidate: Candidate, { judgement, host, sequence }: Judged): void {
     const { outcome } = judgement;
     if (outcome === 'other-host') return;
-    const told = explain(judgement);
+    const told = whyOf(judgement);
     const isNone = told.code === 'not-a-bundle' || told.code === 'signature-missing';
     if (isNone && candidate.format !== 'pool') return;
     visit.note(candidate, { outcome, host, sequence, ...told });
@@ -292,13 +292,4 @@ export class MediaQueue {
       return undefined;
     }
   }
-}
-
-function explain(judgement: Judged['judgement']): { readonly code?: ReasonCode; readonly detail?: string } {
-  if (judgement.outcome === 'incomplete')
-    return {
-      code: 'bundle-truncated',
-      detail: `${judgement.present} of ${judgement.expected} bytes are there`,
-    };
-  return 'code' in judgement ? { code: judgement.code, detail: judgement.detail } : {};
 }

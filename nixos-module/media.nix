@@ -14,7 +14,8 @@ let
     path: builtins.match "(/|(/[^/]+)+)" path != null && builtins.match ".*/\\.\\.?(/.*)?" path == null;
   udevRules = pkgs.runCommand "nixmaker-udev-rules" { } ''
     mkdir -p $out/lib/udev/rules.d
-    cp ${../systemd/udev}/90-nixmaker-media.rules $out/lib/udev/rules.d/
+    sed "s|/usr/bin/systemctl|${config.systemd.package}/bin/systemctl|" \
+      ${../systemd/udev}/90-nixmaker-media.rules >$out/lib/udev/rules.d/90-nixmaker-media.rules
   '';
 in
 {

@@ -45,12 +45,25 @@ export interface PoolEntry {
 /** Threat: a medium with a million of anything. */
 const mostEntries = 10_000;
 
-/** What a pool holds for the hosts, the highest sequence of each first; nothing where there is no pool. */
-export async function listPool(root: string, only?: string): Promise<PoolEntry[]> {
-  const hosts = only === undefined ? await foldersIn(hostsOf(root)) : [only];
+/**
+ * What a pool holds for the hosts, the highest sequence of each first; nothing where there is no pool.
+ * @param onFault takes what the system says of a folder that can’t be read, which hides none of the others. Thrown without it
+ */
+export async function listPool(
+  root: string,
+  only?: string,
+  onFault?: (folder: string, error: unknown) => void,
+): Promise<PoolEntry[]> {
+  const list = (folder: string) =>
+    foldersIn(folder).catch((error: unknown) => {
+      if (onFault === undefined) throw error;
+      onFault(folder, error);
+      return [];
+    });
+  const hosts = only === undefined ? await list(hostsOf(root)) : [only];
   const entries: PoolEntry[] = [];
   for (const host of hosts.filter(isHostName)) {
-    for (const name of await foldersIn(join(hostsOf(root), host))) {
+    for (const name of await list(join(hostsOf(root), host))) {
       const sequence = /^[1-9][0-9]{0,15}$/.test(name) ? Number(name) : 0;
       if (sequence === 0 || !Number.isSafeInteger(sequence)) continue;
       entries.push({ host, sequence, folder: join(hostsOf(root), host, name) });

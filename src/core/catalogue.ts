@@ -26,6 +26,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The file is not a nixmaker bundle.',
     next: 'Check that the right file was copied; a bundle is written by `nixmaker build`.',
   },
+  misnamed: {
+    exit: bad,
+    what: 'The file may be a bundle, but it has not the name of one, or was packed once more.',
+    next: 'Unpack it where it was packed (`.zip`, `.gz`), give it a name that ends in `.tar` (encrypted: `.tar.age`; a keyring: `.keyring`), and bring it again.',
+  },
   'not-decryptable': {
     exit: bad,
     what: 'The bundle is encrypted, and not to a key of this machine.',

@@ -23,6 +23,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 export type BundleCode =
   | 'not-a-bundle'
   | 'not-decryptable'
+  | 'misnamed'
   | 'bundle-truncated'
   | 'bundle-trailing-data'
   | 'bundle-altered'

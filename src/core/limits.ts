@@ -34,6 +34,8 @@ export const limits = {
   requestBytes: 4 * 1024 * 1024,
   /** What the agent says of how far it is. */
   progressBytes: 4096,
+  /** What the agent says of what waits: a hundred paths with what is wrong, each character four bytes. */
+  waitsBytes: 4 * 1024 * 1024,
   /** Secret keys for bundles that are encrypted. */
   identityBytes: 64 * 1024,
   /** Of the agent’s journal, the newest: what root looks at of it. */

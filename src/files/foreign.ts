@@ -48,11 +48,24 @@ async function pin(path: string, last: LastLink): Promise<FileHandle> {
   const wanted = resolve(path);
   if (!isRoot()) return open(wanted, last === 'follow' ? O_PATH : O_PATH | constants.O_NOFOLLOW);
   const handle = await open(wanted, O_PATH | constants.O_NOFOLLOW);
-  // Where it really is: that is the path itself if no link was on the way.
-  const isThere = (await readlink(byHandle(handle))) === wanted;
-  if (isThere && !(last === 'follow' && (await handle.stat()).isSymbolicLink())) return handle;
+  const isTheOne = await closingOnFault(handle, async () => {
+    // Where it really is: that is the path itself if no link was on the way.
+    if ((await readlink(byHandle(handle))) !== wanted) return false;
+    return last !== 'follow' || !(await handle.stat()).isSymbolicLink();
+  });
+  if (isTheOne) return handle;
   await handle.close();
   return walk(wanted, last, 0);
+}
+
+/** Of what lies on a dead mount the kernel gives a handle, and no answer. */
+async function closingOnFault<T>(handle: FileHandle, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    throw error;
+  }
 }
 
 /** A name at a time, for there is a link on the way. @param links followed so far */
@@ -62,7 +75,7 @@ async function walk(path: string, last: LastLink, links: number): Promise<FileHa
   try {
     for (const [i, name] of names.entries()) {
       const next = await pinIn({ path: byHandle(folder) }, name);
-      const stat = await next.stat();
+      const stat = await closingOnFault(next, () => next.stat());
       if (!stat.isSymbolicLink() || (i === names.length - 1 && last === 'refuse')) {
         await folder.close();
         folder = next;

@@ -1,6 +1,6 @@
 /** Moving a bundle that is done with out of the way, with a report beside it. Never overwrites, never copies. */
 import { mkdir, rename } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
 import { ifMissing } from '../core/errno.ts';
 import { given } from '../core/given.ts';
@@ -60,8 +60,9 @@ async function moveTo(
 ): Promise<string> {
   const file = basename(candidate.path);
   if (candidate.format === 'bundle') {
-    const { length } = file.toLowerCase().endsWith(encryptedExtension) ? encryptedExtension : '.tar';
-    const name = await freeName(target, { stem: file.slice(0, -length), extension: file.slice(-length) });
+    const isEncrypted = file.toLowerCase().endsWith(encryptedExtension);
+    const at = file.length - (isEncrypted ? encryptedExtension : extname(file)).length;
+    const name = await freeName(target, { stem: file.slice(0, at), extension: file.slice(at) });
     await rename(join(source, file), join(target, name));
     return name;
   }

@@ -55,6 +55,12 @@ async function writeOne(folder: string, { name, text }: Delivery): Promise<void>
   });
 }
 
+/** It is going, or gone, or its server is. */
+const ofTheMedium = [
+  ...['EIO', 'EREMOTEIO', 'ENODEV', 'ENXIO', 'ENOENT', 'ENOMEDIUM'],
+  ...['ESTALE', 'ENOTCONN', 'ETIMEDOUT', 'EHOSTDOWN', 'EHOSTUNREACH', 'ECONNABORTED', 'ECONNREFUSED'],
+];
+
 /** What a medium itself says no to; anything else is passed on. */
 export function asMediumError(error: unknown, medium: string): unknown {
   if (error instanceof NixmakerError) return error;
@@ -66,7 +72,6 @@ export function asMediumError(error: unknown, medium: string): unknown {
   // A link or a file in the place of a folder, too: nothing can be written there.
   if (hasErrno(error, 'EROFS', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'EISDIR', 'ERR_FS_EISDIR'))
     return told('medium-read-only');
-  if (damage !== undefined || hasErrno(error, 'EIO', 'ENODEV', 'ENXIO', 'ENOENT', 'ESTALE'))
-    return told('medium-failing');
+  if (damage !== undefined || hasErrno(error, ...ofTheMedium)) return told('medium-failing');
   return error;
 }

@@ -2,6 +2,7 @@
 import { opendir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
+import { nameOf } from '../core/bundle/lookalike.ts';
 import { hasErrno } from '../core/errno.ts';
 import { openForeign } from '../files/foreign.ts';
 
@@ -11,6 +12,16 @@ export interface Candidate {
   readonly path: string;
   /** It lies where it may stall, lie, and be pulled out. */
   readonly onMedium?: true;
+  /** Why it is not taken although it may be a bundle: its name, or what it is packed in. */
+  readonly misnamed?: string;
+}
+
+/** What is met beside the candidates. */
+export interface Beside {
+  /** Takes what the system says of a folder that can’t be read to its end; what was read counts. */
+  readonly onFault: (folder: string, error: unknown) => void;
+  /** Takes the path of a file that is no candidate by its name, and may be a bundle all the same (core/bundle/lookalike.ts). */
+  readonly onOther?: (path: string, kind: 'named' | 'unknown') => void;
 }
 
 /** Where bundles go that are done with; never looked into again. */
@@ -25,26 +36,26 @@ export const mostOfWindow = 1000;
 /**
  * Candidates in the inbox and its folders one deep, sorted by path, a thousand at most. Names that begin with a dot are carriers'
  * temporary files and desktop litter. What a candidate really is, opening it will tell.
- * @param onFault takes what the system says of a folder that can’t be read to its end; what was read counts. Thrown without it
  */
-export async function listInbox(inbox: string, onFault?: OnFault): Promise<readonly Candidate[]> {
+export async function listInbox(inbox: string, beside: Beside): Promise<readonly Candidate[]> {
   let first: Candidate[] = [];
-  for await (const candidate of candidatesIn(inbox, onFault)) {
+  for await (const candidate of candidatesIn(inbox, beside)) {
     first.push(candidate);
     if (first.length > 2 * mostOfWindow) first = first.sort(byPath).slice(0, mostOfWindow);
   }
   return first.sort(byPath).slice(0, mostOfWindow);
 }
 
-type OnFault = (error: unknown) => void;
-
 /**
  * All of them, a thousand at a time and each thousand sorted by path, as the folders give them. Threat: as many files that are none as
  * the disk holds, to keep the one that is from ever being looked at: so each name is read once in a round, however many there are.
  */
-export async function* inboxWindows(inbox: string): AsyncGenerator<readonly Candidate[], void, void> {
+export async function* inboxWindows(
+  inbox: string,
+  beside: Beside,
+): AsyncGenerator<readonly Candidate[], void, void> {
   let window: Candidate[] = [];
-  for await (const candidate of candidatesIn(inbox)) {
+  for await (const candidate of candidatesIn(inbox, beside)) {
     window.push(candidate);
     if (window.length < mostOfWindow) continue;
     yield window.sort(byPath);
@@ -71,8 +82,8 @@ function asCandidate(path: string): Candidate | undefined {
   return name.endsWith('.tar.gz') ? { format: 'classic', path } : undefined;
 }
 
-async function* candidatesIn(inbox: string, onFault?: OnFault): AsyncGenerator<Candidate, void, void> {
-  const look: Look = { left: mostEntries, folders: [], onFault };
+async function* candidatesIn(inbox: string, beside: Beside): AsyncGenerator<Candidate, void, void> {
+  const look: Look = { left: mostEntries, folders: [], beside };
   yield* candidatesOf(inbox, look);
   for (const folder of look.folders.splice(0))
     if (!isArchive(folder)) yield* candidatesOf(join(inbox, folder), look);
@@ -83,8 +94,11 @@ interface Look {
   left: number;
   /** Those met, a thousand at most. */
   readonly folders: string[];
-  readonly onFault: OnFault | undefined;
+  readonly beside: Beside;
 }
+
+/** What file systems and desktops keep for themselves, and let nobody into. */
+const ofTheSystem: ReadonlySet<string> = new Set(['lost+found', 'System Volume Information', '$RECYCLE.BIN']);
 
 /** Told by name only, so that ten thousand photographs cost nothing and hide nothing. */
 async function* candidatesOf(folder: string, look: Look): AsyncGenerator<Candidate, void, void> {
@@ -96,19 +110,25 @@ async function* candidatesOf(folder: string, look: Look): AsyncGenerator<Candida
         if (look.left < 0) break;
         if (entry.name.startsWith('.')) continue;
         if (entry.isDirectory()) {
-          if (look.folders.length < mostOfWindow) look.folders.push(entry.name);
+          if (look.folders.length < mostOfWindow && !ofTheSystem.has(entry.name))
+            look.folders.push(entry.name);
           continue;
         }
         const candidate = asCandidate(join(folder, entry.name));
         if (candidate !== undefined) yield candidate;
+        else if (entry.isFile()) tellOther(look, folder, entry.name);
       }
     } finally {
       await handle.close();
     }
   } catch (error) {
     // A folder may vanish, or become a link, between being listed and being read.
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) return;
-    if (look.onFault === undefined) throw error;
-    look.onFault(error);
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return;
+    look.beside.onFault(folder, error);
   }
+}
+
+function tellOther({ beside }: Look, folder: string, name: string): void {
+  const kind = nameOf(name);
+  if (kind === 'named' || kind === 'unknown') beside.onOther?.(join(folder, name), kind);
 }

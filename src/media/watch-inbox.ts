@@ -126,8 +126,11 @@ class InboxFolders {
 const mayBeFolder = (name: string): boolean =>
   !name.startsWith('.') && !fileName.test(name) && name !== doneFolder && name !== refusedFolder;
 
-/** A folder that a carrier fills. On network mounts no event comes: a slow rescan makes up for it. */
-export async function watchCarrier(folder: string, host: string, onHint: OnHint): Promise<InboxWatch> {
+/**
+ * A folder that a carrier fills. On network mounts no event comes: a slow rescan makes up for it. One whose server does not answer is
+ * not waited for.
+ */
+export function watchCarrier(folder: string, host: string, onHint: OnHint): InboxWatch {
   return startWatch(
     watchTree(folder, {
       depth: 4,
@@ -154,7 +157,7 @@ function concerns(host: string, parts: readonly string[]): boolean {
   return (second ?? 'hosts') === 'hosts' && (third ?? host) === host && parts.length <= 5;
 }
 
-async function startWatch(watcher: TreeWatcher, onHint: OnHint): Promise<InboxWatch> {
+function startWatch(watcher: TreeWatcher, onHint: OnHint): InboxWatch {
   watcher.on('raw', (_event: string, name: unknown, details: unknown) => {
     const { watchedPath } = details as { readonly watchedPath?: string };
     onHint(typeof name === 'string' && watchedPath !== undefined ? join(watchedPath, name) : undefined);
@@ -162,6 +165,7 @@ async function startWatch(watcher: TreeWatcher, onHint: OnHint): Promise<InboxWa
   // A folder that is new, or gone, and what was in it before it was watched.
   watcher.on('all', () => onHint());
   watcher.on('error', () => onHint());
-  await new Promise<void>((resolve) => watcher.once('ready', () => resolve()));
+  // What was there before it was watched.
+  watcher.once('ready', () => onHint());
   return { close: () => watcher.close() };
 }

@@ -30,6 +30,8 @@ export interface PageHost {
   readonly detail: string | undefined;
   /** What the host’s agent says of bundles that its root never saw, oldest first: nobody has checked it. */
   readonly agentSays: readonly PageClaim[];
+  /** What its agent can’t read, or has found under a wrong name, with the code: nobody has checked it. */
+  readonly found: readonly string[];
   /** Sequence of the release that runs. */
   readonly release: number | undefined;
   /** The newest sequence it has taken. */
@@ -103,10 +105,20 @@ function ofRuns({ runs, restartNeeded }: PageHost): Reason[] {
 }
 
 /** It can call for somebody, and never makes a host well. */
-function ofClaims({ agentSays }: PageHost): Reason[] {
+function ofClaims({ agentSays, found }: PageHost): Reason[] {
+  const reasons: Reason[] = [];
   const bad = agentSays.findLast(({ state }) => !goodStates.has(state));
-  if (bad === undefined) return [];
-  return [['unwell', `Its agent says: ${bad.state}${bad.code === undefined ? '' : ` (${bad.code})`}.`]];
+  if (bad !== undefined)
+    reasons.push([
+      'unwell',
+      `Its agent says: ${bad.state}${bad.code === undefined ? '' : ` (${bad.code})`}.`,
+    ]);
+  const [first, ...others] = found;
+  if (first !== undefined) {
+    const more = others.length === 0 ? '' : `, and ${others.length} more`;
+    reasons.push(['unwell', `Its agent can’t use what somebody brought, or can’t read it: ${first}${more}.`]);
+  }
+  return reasons;
 }
 
 function ofSystem({ failedUnits = [], restartNeeded, release, floor, held, runs }: PageHost): Reason[] {

@@ -46,7 +46,7 @@ const visit = z.strictObject({
   /** What became of bundles that root has not heard of. */
   runs: z.array(receiptRunParser).max(100),
   /** Where no receipt is due: nothing was for this machine, or it could not be read, or no longer. A person is told all the same. */
-  without: z.enum(['nothing', 'unreadable', 'silent']).optional(),
+  without: z.enum(['nothing', 'unreadable', 'silent', 'misnamed']).optional(),
 });
 
 /** A medium is done with: receipts may be written to it. */

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { retryFrom } from '../../src/target/service/inbox-queue.ts';
+import { retryFrom } from '../../src/target/update/postponed.ts';
 import type { RunningAgent } from '../machines/agent.ts';
 import { run } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';

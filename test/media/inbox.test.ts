@@ -15,12 +15,19 @@ async function inboxOf(t: TestContext, count: number): Promise<string> {
   return inbox;
 }
 
+/** All of these can be read. */
+const beside = {
+  onFault: (folder: string, error: unknown) => {
+    throw new Error(folder, { cause: error });
+  },
+};
+
 test('a thousand candidates at a time, each once, and each name read once', async (t) => {
   const inbox = await inboxOf(t, 2500);
   await mkdir(join(inbox, 'done'));
   await writeFile(join(inbox, 'done/old.tar'), '');
   const windows: string[][] = [];
-  for await (const window of inboxWindows(inbox)) {
+  for await (const window of inboxWindows(inbox, beside)) {
     windows.push(window.map((c) => c.path));
     // What comes while a round goes on is read in it or in the next; what goes is no fault.
     if (windows.length === 1) await rm(join(inbox, 'one-deep'), { recursive: true });
@@ -37,10 +44,10 @@ test('a thousand candidates at a time, each once, and each name read once', asyn
 test('of a few files there is one window, sorted by path whatever folder they are in', async (t) => {
   const inbox = await inboxOf(t, 20);
   const windows: (readonly Candidate[])[] = [];
-  for await (const window of inboxWindows(inbox)) windows.push(window);
+  for await (const window of inboxWindows(inbox, beside)) windows.push(window);
   assert.equal(windows.length, 1);
-  assert.deepEqual(windows[0], await listInbox(inbox));
-  assert.equal((await listInbox(await inboxOf(t, 2500))).length, 1000);
+  assert.deepEqual(windows[0], await listInbox(inbox, beside));
+  assert.equal((await listInbox(await inboxOf(t, 2500), beside)).length, 1000);
 });
 
 test('a name is a candidate where the list would have it, and nowhere else', () => {

@@ -47,6 +47,7 @@ async function statusText(found: Status): Promise<Lines> {
   const { catalogue } = await import('../../core/catalogue.ts');
   const { isAtRest } = await import('../../core/run/lifecycle.ts');
   const { standingText } = await import('../../target/inspect/standing.ts');
+  const { waitText } = await import('../../core/run/waits.ts');
   const { last, policy } = found;
   const standing = found.standing === undefined ? undefined : standingText(found.standing);
   const entry =
@@ -99,7 +100,7 @@ async function statusText(found: Status): Promise<Lines> {
         ? undefined
         : `version ${found.keyring} (counts where the policy’s is older)`,
     ],
-    ['Waiting', found.waiting.length === 0 ? 'nothing' : found.waiting.join(', ')],
+    ...waitingRows(found, { text: waitText, isAtRest: last === undefined || isAtRest(last.state) }),
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
     ['Policy', policy?.problem],
     [
@@ -123,6 +124,22 @@ function heldText({ held, heldLost }: Status): string | undefined {
     return `release ${sequence} (${because}), since ${time} UTC; \`nixmaker release ${sequence}\` frees it`;
   });
   return each.join('; ');
+}
+
+/** One to a line, with the reason. */
+function waitingRows(
+  { last, waiting, waits, moreWaits }: Status,
+  { text, isAtRest }: { text: (wait: Status['waits'][number]) => string; isAtRest: boolean },
+): [string, string][] {
+  const named = new Set(waits.map(({ path }) => path));
+  const taken = isAtRest ? undefined : last?.source;
+  const others = waiting.filter((path) => !named.has(path));
+  const lines = [
+    ...waits.map(text),
+    ...others.map((path) => `${path}: ${path === taken ? 'is being taken' : 'not looked at yet'}`),
+    ...(moreWaits === 0 ? [] : [`and ${moreWaits} more`]),
+  ];
+  return lines.length === 0 ? [['Waiting', 'nothing']] : lines.map((line) => ['Waiting', line]);
 }
 
 function progressText({ progress }: Status, bytes: (count: number) => string): string | undefined {

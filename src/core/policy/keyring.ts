@@ -11,6 +11,9 @@ import { keyNameOf, rolesSchema, type TrustedKey, trustedKey, unmetRoles } from 
 /** Files of a name like this are keyrings, wherever bundles are looked for. */
 export const keyringExtension = '.keyring';
 
+/** FAT and people write capitals. */
+export const isKeyringName = (name: string): boolean => name.toLowerCase().endsWith(keyringExtension);
+
 /** Whose signatures count, and how many are needed. */
 export interface Trust {
   readonly trustedKeys: readonly TrustedKey[];

@@ -1,6 +1,8 @@
 /** The fleet for people: from what is known here and, to compare with, the bundles that are ready. */
+import { printable } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { claimText } from '../../core/run/host-receipt.ts';
+import { needsPerson } from '../../core/run/waits.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { JudgedBy, PageHost } from '../../report/fleet-condition.ts';
 import { renderFleetPage } from '../../report/fleet-page.ts';
@@ -9,7 +11,7 @@ import type { ReadyBundle } from './newest-bundles.ts';
 
 export function toPageHost(known: FleetHost, available: ReadyBundle | undefined): PageHost {
   const { host, last, collected, unreadable, returned, runs, former } = known;
-  const { at, run, now, agentSays = [] } = last ?? {};
+  const { at, run, now, agentSays = [], seen = [] } = last ?? {};
   return {
     host,
     heard: last !== undefined,
@@ -20,6 +22,9 @@ export function toPageHost(known: FleetHost, available: ReadyBundle | undefined)
     runs,
     detail: run?.detail,
     agentSays: agentSays.map((c) => ({ state: c.state, code: c.code, text: claimText(c) })),
+    found: seen.flatMap(({ file, code }) =>
+      code !== undefined && needsPerson(code) ? [printable(`${file} (${code})`)] : [],
+    ),
     release: releaseOf(known),
     floor: now?.floor,
     held: now?.held ?? [],

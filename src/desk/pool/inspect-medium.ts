@@ -1,10 +1,13 @@
 /** What lies on a medium, as it says of itself: for `inspect FOLDER`, at the desk or at a machine without a policy. */
 import { lstat } from 'node:fs/promises';
-import { relative } from 'node:path';
+import { basename, relative } from 'node:path';
 import pLimit from 'p-limit';
 import { readHeadFiles } from '../../bundle/head-files.ts';
+import { lookalikeOf } from '../../bundle/lookalike.ts';
 import { listPool } from '../../bundle/pool.ts';
+import { nameOf } from '../../core/bundle/lookalike.ts';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { faultOf } from '../../core/fault.ts';
 import type { Manifest } from '../../core/release/manifest.ts';
 import { listInbox } from '../../media/inbox.ts';
 import { readManifest } from '../../signing/verify.ts';
@@ -23,19 +26,50 @@ export interface MediumRow {
   readonly problem: ReasonCode | undefined;
 }
 
+/** What can’t be read is a row as well, and hides none of the others. */
 export async function inspectMedium(folder: string): Promise<MediumRow[]> {
   const rows: MediumRow[] = [];
   const atOnce = pLimit(8);
+  const onFault = (path: string, error: unknown) => void rows.push(faultRow(nameIn(folder, path), error));
+  const entries = await listPool(folder, undefined, onFault);
   rows.push(
-    ...(await atOnce.map(await listPool(folder), (entry) =>
-      rowOf(relative(folder, entry.folder), () => readEntry(entry.folder)),
+    ...(await atOnce.map(entries, (entry) =>
+      rowOf(nameIn(folder, entry.folder), () => readEntry(entry.folder)),
     )),
   );
-  for (const { path } of await listInbox(folder)) {
-    const { size: bytes } = await lstat(path);
-    rows.push(await rowOf(relative(folder, path), () => inspectBundleFile(path), bytes));
+  const others: string[] = [];
+  const onOther = (path: string) => void (others.length < mostOthers && others.push(path));
+  for (const { path } of await listInbox(folder, { onFault, onOther })) {
+    const bytes = await sizeOf(path).catch((error: unknown) => onFault(path, error));
+    if (bytes !== undefined)
+      rows.push(await rowOf(nameIn(folder, path), () => inspectBundleFile(path), bytes));
   }
+  for (const path of others) rows.push(...(await misnamedRow(folder, path)));
   return rows;
+}
+
+/** Files of other names that are looked into. */
+const mostOthers = 200;
+
+const nameIn = (folder: string, path: string) => relative(folder, path) || '.';
+const sizeOf = async (path: string) => (await lstat(path)).size;
+
+const unknown = { host: undefined, sequence: undefined, createdAt: undefined, claimedSigners: [] };
+
+function faultRow(file: string, error: unknown): MediumRow {
+  const { code: problem } = faultOf(error);
+  return { file, bytes: undefined, ...unknown, problem };
+}
+
+/** What is a bundle by its first bytes, or looks like one, and is not taken for its name. */
+async function misnamedRow(folder: string, path: string): Promise<MediumRow[]> {
+  try {
+    const isOne = (await lookalikeOf(path)) !== undefined || nameOf(basename(path)) === 'named';
+    const row = { file: nameIn(folder, path), bytes: await sizeOf(path), ...unknown };
+    return isOne ? [{ ...row, problem: 'misnamed' }] : [];
+  } catch (error) {
+    return [faultRow(nameIn(folder, path), error)];
+  }
 }
 
 interface Found {
@@ -59,7 +93,6 @@ async function rowOf(file: string, read: () => Promise<Found>, bytes?: number): 
     return { file, bytes, host, sequence, createdAt, claimedSigners: signers, problem: undefined };
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
-    const unknown = { host: undefined, sequence: undefined, createdAt: undefined, claimedSigners: [] };
     return { file, bytes, ...unknown, problem: error.code };
   }
 }

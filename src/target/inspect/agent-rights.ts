@@ -44,7 +44,7 @@ export async function checkAgentRights(machine: Asked): Promise<Found> {
       `${machine.agentDirectory} is root’s: the agent has no user of its own`,
       'See `User=` of nixmaker.service.',
     );
-  const as = ['--reuid', String(owner.uid), '--regid', String(owner.gid), '--init-groups', '--no-new-privs'];
+  const as = asUser(owner);
   const lacking = await askFiles(machine, as);
   if (lacking.length > 0)
     return bad(
@@ -52,6 +52,30 @@ export async function checkAgentRights(machine: Asked): Promise<Found> {
       'Give the folders mode 0755 and the files 0644 again (root’s), or back to the agent’s user (its own).',
     );
   return askNix(machine, { as, uid: owner.uid });
+}
+
+const asUser = ({ uid, gid }: { readonly uid: number; readonly gid: number }): readonly string[] => [
+  ...['--reuid', String(uid), '--regid', String(gid), '--init-groups', '--no-new-privs'],
+];
+
+/**
+ * Whether the agent can read these folders, asked with its own rights. @returns what it can’t do, a sentence each; undefined where it
+ * is whoever asks, or has no user of its own
+ */
+export async function agentCant(
+  machine: Pick<Machine, 'agentDirectory' | 'role' | 'run'>,
+  folders: readonly string[],
+): Promise<readonly string[] | undefined> {
+  if (machine.role !== 'root') return undefined;
+  const owner = await withForeign(machine.agentDirectory, (folder) => folder.handle.stat()).catch(
+    ifMissing(undefined),
+  );
+  if (owner === undefined || owner.uid === 0) return undefined;
+  return probed(
+    machine,
+    asUser(owner),
+    folders.map((path) => `r:${path}`),
+  );
 }
 
 async function askFiles(machine: Asked, as: readonly string[]): Promise<string[]> {
@@ -62,10 +86,17 @@ async function askFiles(machine: Asked, as: readonly string[]): Promise<string[]
     .map((n) => join(floorDirectory, n));
   const there = [machine.files.policy ?? settings.policyFile, floorDirectory, ...files];
   const own = [settings.inbox, machine.agentDirectory, machine.requestsDirectory];
-  const { stdout, exitCode, stderrTail } = await machine.run('setpriv', [
-    ...[...as, '/bin/sh', '-c', probe, 'sh'],
-    ...[...there.map((path) => `r:${path}`), ...own.map((path) => `w:${path}`)],
-  ]);
+  return probed(machine, as, [...there.map((path) => `r:${path}`), ...own.map((path) => `w:${path}`)]);
+}
+
+async function probed(
+  { run }: Pick<Machine, 'run'>,
+  as: readonly string[],
+  asked: readonly string[],
+): Promise<string[]> {
+  const args = [...as, '/bin/sh', '-c', probe, 'sh', ...asked];
+  // A folder whose server does not answer.
+  const { stdout, exitCode, stderrTail } = await run('setpriv', args, { timeout: 60_000 });
   if (exitCode !== 0) return [`can’t be asked (setpriv: ${messageOf(stderrTail.join(' '))})`];
   return stdout.split('\n').filter((line) => line !== '');
 }

@@ -1,10 +1,11 @@
 /** What is wrong on this machine, or soon will be, before a bundle finds out. Reads only. */
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
+import { isMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { heldText } from '../../core/policy/held.ts';
 import { timeFloorOf } from '../../core/run/floor.ts';
-import { namesInForeign, withForeign } from '../../files/foreign.ts';
+import { isWrongKind, namesInForeign, withForeign } from '../../files/foreign.ts';
 import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { isRecentNix, nixSetting, nixVersion, pingStore } from '../../nix/settings.ts';
@@ -14,13 +15,16 @@ import { readUnverified } from '../../state/unverified.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
 import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
+import { unreadableFault } from '../update/unreadable.ts';
 import { checkAgentRights } from './agent-rights.ts';
 import { checkBoot, checkSystem } from './boot.ts';
+import { checkCarriers } from './carriers.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
 import { checkMedia } from './media-roots.ts';
 import { findKeyDifferences } from './nix-keys.ts';
 import { findStanding, standingText } from './standing.ts';
 import { readAllJournals } from './status.ts';
+import { checkWaiting } from './waiting.ts';
 
 export type { Diagnosis } from './found.ts';
 
@@ -81,6 +85,8 @@ const checks: Readonly<Record<string, Check>> = {
   },
   agent: checkAgentRights,
   inbox: checkInbox,
+  waiting: checkWaiting,
+  carriers: checkCarriers,
   room: checkRoomLeft,
   boot: checkBoot,
   system: checkSystem,
@@ -192,16 +198,25 @@ async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): P
 const mostNames = 10_000;
 
 async function checkInbox({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
-  const found = await withForeign(settings.inbox, async (folder) => ({
-    mode: (await folder.handle.stat()).mode,
-    names: await namesInForeign(folder, mostNames),
-  })).catch(() => undefined);
-  if (found === undefined)
-    return bad(`${settings.inbox} is no folder`, 'Start nixmaker.service, which makes it.');
-  if ((found.mode & 0o002) !== 0)
-    return look(`anybody may write to ${settings.inbox}`, 'chmod o-w, and use a group (`inbox.group`).');
-  const waiting = found.names.filter((n) => !['done', 'refused'].includes(n) && !n.startsWith('.'));
-  return ok(waiting.length === 0 ? 'empty' : `${waiting.length} files wait in it`);
+  const list = () =>
+    withForeign(settings.inbox, async (folder) => ({
+      mode: (await folder.handle.stat()).mode,
+      names: await namesInForeign(folder, mostNames),
+    }));
+  try {
+    const { mode, names } = await list();
+    if ((mode & 0o002) !== 0)
+      return look(`anybody may write to ${settings.inbox}`, 'chmod o-w, and use a group (`inbox.group`).');
+    const waiting = names.filter((n) => !['done', 'refused'].includes(n) && !n.startsWith('.'));
+    return ok(waiting.length === 0 ? 'empty' : `${waiting.length} files wait in it`);
+  } catch (error) {
+    if (isMissing(error) || isWrongKind(error))
+      return bad(`${settings.inbox} is no folder`, 'Start nixmaker.service, which makes it.');
+    return bad(
+      `${settings.inbox} can’t be read: ${unreadableFault(error).detail}`,
+      'Mount it anew, or see its permissions and its disk. What lies on media and in carriers’ folders is taken all the same.',
+    );
+  }
 }
 
 async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {

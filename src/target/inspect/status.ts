@@ -3,7 +3,7 @@ import { findStartChanges } from '../../activation/inspect.ts';
 import type { HeldRelease } from '../../core/policy/held.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { mergeJournals, type Totals, totalsOf } from '../../core/run/journal.ts';
-import { listInbox } from '../../media/inbox.ts';
+import type { Wait } from '../../core/run/waits.ts';
 import { type DiskRow, listDisks } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import {
@@ -29,6 +29,7 @@ import {
   progressOf,
   type StepProgress,
 } from './status-parts.ts';
+import { readWaiting } from './waiting.ts';
 
 export interface Status {
   readonly schema: 1;
@@ -70,6 +71,10 @@ export interface Status {
   readonly policy: PolicyInShort | undefined;
   /** Files in the inbox that have not been archived. */
   readonly waiting: readonly string[];
+  /** What waits there, on media and in carriers’ folders, and what can’t be read: why, since when, and when it is tried again. */
+  readonly waits: readonly Wait[];
+  /** Those beyond the ones that are named. */
+  readonly moreWaits: number;
   readonly disks: readonly DiskRow[];
   /** Journal lines that could not be read. */
   readonly unreadable: number;
@@ -82,7 +87,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
     readProfile(settings.profile),
     readKnownFloor(floorDirectoryOf(settings)),
     readAllJournals(settings),
-    listInbox(settings.inbox),
+    readWaiting(settings),
     listDisks(),
   ]);
   const { held, heldDoubt } = await readHeld(floorDirectoryOf(settings), floor);
@@ -116,7 +121,9 @@ export async function readStatus(settings: Settings): Promise<Status> {
     health: healthLine(last),
     media: await mediaOf(settings),
     policy: await policyInShort(settings),
-    waiting: waiting.map((c) => c.path),
+    waiting: waiting.files,
+    waits: waiting.waits,
+    moreWaits: waiting.more,
     disks,
     unreadable: journal.unreadable,
   };

@@ -1,5 +1,6 @@
 /** One run of one bundle: its id, its way through the states, and everything that ends up in its receipt. */
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { hasBegunToChange, isEnd, mayFollow, type State } from '../../core/run/lifecycle.ts';
 import { type Receipt, receiptSchemaVersion } from '../../core/run/receipt.ts';
 import { appendJournal, type JournalRecord } from '../../state/journal.ts';
@@ -23,19 +24,43 @@ export class Transaction {
   #state: State = 'discovered';
   #known: Known = {};
   readonly #reached = new Set<State>();
+  /** What it may come to without leaving a record. */
+  readonly #knownWait: ReasonCode | undefined;
+  /** Steps that are neither recorded nor told yet; undefined where each is at once. */
+  #held: (() => Promise<void>)[] | undefined;
 
-  private constructor(machine: Recorder, { id, source }: { id: string; source: string }) {
+  private constructor(
+    machine: Recorder,
+    { id, source, knownWait }: { id: string; source: string; knownWait?: ReasonCode },
+  ) {
     this.#machine = machine;
     this.source = source;
     this.id = id;
+    this.#knownWait = knownWait;
+    this.#held = knownWait === undefined ? undefined : [];
   }
 
-  /** Opens a run; the first line of its journal is flushed when this returns. */
-  static async begin(machine: Recorder, source: string, id = machine.randomHex(6)): Promise<Transaction> {
+  /**
+   * Opens a run; the first line of its journal is flushed when this returns.
+   * @param knownWait what the same file has waited for before. A run that comes to nothing but that once more leaves no record: a file
+   * that waits for days would fill the disk whose room it may be waiting for. Its steps are recorded as soon as it comes to anything else
+   */
+  static async begin(
+    machine: Recorder,
+    source: string,
+    { id = machine.randomHex(6), knownWait }: { id?: string; knownWait?: ReasonCode } = {},
+  ): Promise<Transaction> {
     machine.interruption?.begin();
-    const transaction = new Transaction(machine, { id, source });
+    const transaction = new Transaction(machine, { id, source, ...given({ knownWait }) });
     await transaction.#write('discovered');
     return transaction;
+  }
+
+  /** What follows relies on the steps so far having been recorded. */
+  async record(): Promise<void> {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const write of held) await write();
   }
 
   /** Takes up a run where its journal ends. */
@@ -95,6 +120,7 @@ export class Transaction {
     // With nothing awaited before it is written: no signal comes in between.
     if (hasBegunToChange(state)) this.#machine.interruption?.pass();
     else if (!isEnd(state)) this.#machine.interruption?.check();
+    if (this.#held !== undefined && (hasBegunToChange(state) || state === 'imported')) await this.record();
     await this.#write(state);
     this.#state = state;
     this.#reached.add(state);
@@ -105,6 +131,10 @@ export class Transaction {
     // An ended run stays as it ended, whatever goes wrong while tidying up after it.
     if (!isEnd(this.#state)) {
       this.learn(outcome);
+      // Nothing but what is known: said once, it stays so.
+      if (this.#held !== undefined && state === 'deferred' && outcome.code === this.#knownWait)
+        return { ...this.receipt(), state };
+      await this.record();
       await this.advance(state);
     }
     const receipt = this.receipt();
@@ -128,10 +158,20 @@ export class Transaction {
 
   async #write(state: State): Promise<void> {
     const { output: _, ...known } = this.#known;
+    const at = this.#machine.clock.now().toISOString();
+    const write = () => this.#writeNow(state, { at, known });
+    if (this.#held === undefined) await write();
+    else this.#held.push(write);
+  }
+
+  async #writeNow(
+    state: State,
+    { at, known }: { readonly at: string; readonly known: Omit<Known, 'output'> },
+  ): Promise<void> {
     this.#machine.onTransition?.('before', state);
     await appendJournal(this.#machine.settings.stateDirectory, {
       schema: 1,
-      at: this.#machine.clock.now().toISOString(),
+      at,
       transaction: this.id,
       state,
       source: this.source,

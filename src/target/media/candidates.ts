@@ -1,7 +1,8 @@
 /** What lies at a place that this machine may take. */
 import { hasPool, listPool } from '../../bundle/pool.ts';
-import { NixmakerError } from '../../core/errors.ts';
+import type { NixmakerError } from '../../core/errors.ts';
 import { type Candidate, listInbox } from '../../media/inbox.ts';
+import type { Lookalikes } from '../update/lookalikes.ts';
 import { type Access, unreadable } from '../update/medium-access.ts';
 
 /** Sequences of one host looked at in one pool; `put` leaves far fewer. */
@@ -11,29 +12,38 @@ export interface Listing {
   readonly candidates: readonly Candidate[];
   /** It has a folder of ours. */
   readonly hasPool: boolean;
-  /** Why not all of it could be read: `medium-unreadable`. */
-  readonly fault: NixmakerError | undefined;
+}
+
+interface Looking extends Pick<Access, 'withDeadline'> {
+  readonly lookalikes: Lookalikes;
+  /** Takes what can’t be read, which keeps nothing else back: `medium-unreadable`. */
+  readonly onFault: (path: string, error: NixmakerError) => void;
 }
 
 /**
- * What lies there for this host, and files that may be for anybody. What can’t be read is told and keeps nothing else back.
+ * What lies there for this host, and files that may be for anybody; what may be a bundle and has not the name of one comes last.
  * @throws NixmakerError `medium-stalled`
  */
-export async function listCandidates(root: string, host: string, { withDeadline }: Access): Promise<Listing> {
-  const faults: NixmakerError[] = [];
-  const onFault = (error: unknown) => void faults.push(unreadable(error));
-  const files = await withDeadline(() => listInbox(root, onFault));
-  const entries = await withDeadline(() => listPool(root, host)).catch((error: unknown) => {
-    if (!(error instanceof NixmakerError && error.code === 'medium-unreadable')) throw error;
-    faults.push(error);
-    return [];
-  });
+export async function listCandidates(root: string, host: string, looking: Looking): Promise<Listing> {
+  const { withDeadline, lookalikes, onFault } = looking;
+  let isAllUnreadable = false;
+  const beside = {
+    onFault: (folder: string, error: unknown) => {
+      isAllUnreadable ||= folder === root;
+      onFault(folder, unreadable(error));
+    },
+    onOther: lookalikes.note,
+  };
+  const files = await withDeadline(() => listInbox(root, beside));
+  // Nothing below it would be answered otherwise.
+  if (isAllUnreadable && files.length === 0) return { candidates: [], hasPool: false };
+  const entries = await withDeadline(() => listPool(root, host, beside.onFault));
   const pool = entries
     .slice(0, mostSequences)
     .map(({ folder }): Candidate => ({ format: 'pool', path: folder }));
+  const others = await lookalikes.found({ withDeadline });
   return {
-    candidates: [...pool, ...files].map((c) => ({ ...c, onMedium: true })),
+    candidates: [...pool, ...files, ...others].map((c) => ({ ...c, onMedium: true })),
     hasPool: await withDeadline(() => hasPool(root)),
-    fault: faults[0],
   };
 }

@@ -76,3 +76,16 @@ async function judgeLooked(machine: Machine, { verified, measured }: Looked): Pr
   const { verdict, ...why } = await decideHere(machine, verified, asked);
   return { outcome: verdict, ...why } as Judgement;
 }
+
+/** What is in its way, where anything is. */
+export function whyOf(judgement: Judged['judgement']): {
+  readonly code?: ReasonCode;
+  readonly detail?: string;
+} {
+  if (judgement.outcome === 'incomplete')
+    return {
+      code: 'bundle-truncated',
+      detail: `${judgement.present} of ${judgement.expected} bytes are there`,
+    };
+  return 'code' in judgement ? { code: judgement.code, detail: judgement.detail } : {};
+}

@@ -4,21 +4,20 @@
  * in silence. When nothing is left to do at a place, its visit is over (visit.ts).
  */
 import { lstat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
-import { catalogue } from '../../core/catalogue.ts';
+import { basename, dirname, join } from 'node:path';
+import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { hasErrno } from '../../core/errno.ts';
-import { exitCodes, messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
-import type { Clock } from '../../core/ports.ts';
-import type { Finding } from '../../core/run/host-receipt.ts';
+import type { Wait } from '../../core/run/waits.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
 import { listPlaces, type Place } from '../machine/places.ts';
 import type { InHand } from '../update/in-hand.ts';
-import { type Access, accessTo } from '../update/medium-access.ts';
-import { Postponed } from '../update/postponed.ts';
-import { type Listing, listCandidates } from './candidates.ts';
-import { type Judged, judgeCandidate } from './judge.ts';
+import { type Access, accessTo, stalledReadsEnded } from '../update/medium-access.ts';
+import { listCandidates } from './candidates.ts';
+import { type Judged, judgeCandidate, whyOf } from './judge.ts';
+import { endsWithout, type FinishedVisit, Visit, whyWithout } from './visit.ts';
 
 export interface Found {
   readonly place: Place;
@@ -31,73 +30,28 @@ export interface Found {
 
 /** When to look again at something that no event will announce (a copy in progress, Nix down). Milliseconds. */
 const retry = 30_000;
-/** Findings kept of files that are gone; times a file is tried that can’t be read. */
-const [mostGone, mostFailures] = [1000, 3];
 
-interface Later {
-  /** It is for this host: the visit is not over without it. */
-  readonly isOurs: boolean;
+interface Looked {
+  readonly candidate: Candidate;
+  readonly fingerprint: string;
+  readonly judged: Judged;
 }
 
-/** What is known of a place while it is there. */
-class Visit {
-  readonly place: Place;
-  /** What has been dealt with, by path: its fingerprint then. */
-  readonly done = new Map<string, string>();
-  readonly later: Postponed<Later>;
-  readonly failures = new Map<string, number>();
-  readonly findings = new Map<string, Finding>();
-  /** Something there is ours: a pool, or a bundle for this host. */
-  isOurs = false;
-  isOver = false;
-  /** It has stopped to answer, and is left alone until it is gone. */
-  isSilent = false;
-  /** Not all there can be read, which has been said. */
-  isUnreadable = false;
-
-  constructor(place: Place, clock: Clock) {
-    this.place = place;
-    this.later = new Postponed(clock);
-    this.isOurs = place.kind === 'folder';
-  }
-
-  note(candidate: Candidate, finding: Omit<Finding, 'file'>): void {
-    const file = relative(this.place.root, candidate.path);
-    this.findings.set(candidate.path, { file, ...finding });
-    this.isOurs ||= finding.sequence !== undefined;
-    this.isOver = false;
-  }
-}
-
-export interface FinishedVisit {
-  readonly place: Place;
-  readonly findings: readonly Finding[];
-  /** Why no receipt is due. */
-  readonly without?: 'nothing' | 'unreadable' | 'silent';
-}
-
-/**
- * Of a medium that nixmaker has mounted a person was told to leave it in until it is said that it may go: so that has to be said, also
- * where it has nothing for this machine. Of one that others have mounted nothing was said.
- */
-const endsWithout = (visit: Visit): boolean =>
-  visit.place.kind === 'own' &&
-  !visit.isOver &&
-  (visit.isSilent || (!visit.isOurs && !visit.later.has(() => true)));
-
-const whyWithout = ({ isSilent, isUnreadable }: Visit) =>
-  isSilent ? 'silent' : isUnreadable ? 'unreadable' : 'nothing';
+type Looking = Pick<InHand, 'looking' | 'whySetAside'>;
 
 export class MediaQueue {
   readonly #machine: Machine;
-  readonly #inHand: Pick<InHand, 'looking' | 'whySetAside'>;
+  readonly #inHand: Looking;
   readonly #access: Access;
   readonly #visits = new Map<string, Visit>();
+  /** Called when a place answers again. */
+  readonly #onAnswer: () => void;
 
-  constructor(machine: Machine, inHand: Pick<InHand, 'looking' | 'whySetAside'>) {
+  constructor(machine: Machine, inHand: Looking, onAnswer: () => void = () => undefined) {
     this.#machine = machine;
     this.#inHand = inHand;
     this.#access = accessTo(machine, { onMedium: true });
+    this.#onAnswer = onAnswer;
   }
 
   /** The bundle to take next, if there is one. */
@@ -114,11 +68,11 @@ export class MediaQueue {
   }
 
   #begin(place: Place): Visit {
-    const visit = new Visit(place, this.#machine.clock);
+    const visit = new Visit(place, this.#machine);
     this.#visits.set(place.id, visit);
     if (place.isDangerous) {
-      visit.isSilent = true;
       const because = 'its superblock asks for a kernel panic, and it was mounted without errors=remount-ro';
+      visit.silence('medium-unreadable', `it is left alone: ${because}`);
       this.#machine.emit({ event: 'medium-left-alone', level: 'warn', place: place.root, because });
     }
     return visit;
@@ -138,7 +92,11 @@ export class MediaQueue {
     for (const visit of [...over, ...others]) visit.isOver = true;
     return [
       ...over.map(({ place, findings }) => ({ place, findings: [...findings.values()] })),
-      ...others.map((v) => ({ place: v.place, findings: [], without: whyWithout(v) })),
+      ...others.map((v) => ({
+        place: v.place,
+        findings: [...v.findings.values()],
+        without: whyWithout(v),
+      })),
     ];
   }
 
@@ -146,20 +104,35 @@ export class MediaQueue {
   markDone({ place, candidate, fingerprint, ...found }: Found, outcome: string, code?: ReasonCode): void {
     const visit = this.#visits.get(place.id);
     visit?.done.set(candidate.path, fingerprint);
+    visit?.later.delete(candidate.path);
     // Of what is set aside nobody has looked whose it is.
     const known =
       found.why === undefined ? { host: this.#machine.policy.host, sequence: found.sequence } : {};
     visit?.note(candidate, given({ ...known, outcome, code }));
   }
 
-  /** Looked at again after a while. */
-  defer(found: Found, code: ReasonCode | undefined): void {
-    const visit = this.#visits.get(found.place.id);
+  /** Looked at again after a while, which is longer each time. */
+  defer(
+    { place, candidate, ...found }: Found,
+    error: { code: ReasonCode; detail?: string | undefined },
+  ): void {
+    const visit = this.#visits.get(place.id);
     if (visit === undefined) return;
-    if (code === 'medium-stalled') this.#silence(visit, code, '');
-    else if (code === 'medium-unreadable' && this.#hasFailed(visit, found.candidate))
-      this.markDone(found, 'unreadable', code);
-    else visit.later.postpone(found.candidate.path, retry, { isOurs: true });
+    const { code, detail } = error;
+    if (code === 'medium-stalled') this.#silence(visit, error);
+    else if (code === 'medium-unreadable' && visit.hasFailed(candidate))
+      this.markDone({ place, candidate, ...found }, 'unreadable', code);
+    else visit.later.backOff({ ...found, path: candidate.path }, { code, detail, isOurs: true });
+  }
+
+  /** What it waits for, as was said and recorded before; undefined where it is new. */
+  knownWait({ place, candidate: { path }, fingerprint }: Found): ReasonCode | undefined {
+    return this.#visits.get(place.id)?.later.whyOf({ path, fingerprint });
+  }
+
+  /** All that waits there, and what can’t be read. */
+  waits(): Wait[] {
+    return [...this.#visits.values()].flatMap((visit) => visit.waits());
   }
 
   /** After how many milliseconds something that was deferred is due. */
@@ -170,67 +143,104 @@ export class MediaQueue {
 
   async #look(visit: Visit): Promise<Found[]> {
     try {
-      const { candidates, hasPool, fault } = await this.#list(visit);
-      visit.isOurs ||= hasPool;
-      if (fault !== undefined) this.#tellUnreadable(visit, fault);
       const found: Found[] = [];
-      for (const candidate of candidates) found.push(...(await this.#judgeOne(visit, candidate)));
+      for (const candidate of await this.#list(visit))
+        found.push(...(await this.#judgeOne(visit, candidate)));
       return found;
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
-      if (error.code === 'medium-stalled') this.#silence(visit, error.code, error.detail);
-      else if (error.code === 'medium-unreadable') this.#tellUnreadable(visit, error);
+      if (error.code === 'medium-stalled') this.#silence(visit, error);
+      else if (error.code === 'medium-unreadable') visit.noteUnreadable(visit.place.root, error);
       else throw error;
+      // What is due there was not looked at, and is not to be asked for again at once.
+      visit.later.putOff(retry);
       return [];
     }
   }
 
-  async #list({ place, done, later, findings, failures }: Visit): Promise<Listing> {
-    const listing = await listCandidates(place.root, this.#machine.policy.host, this.#access);
-    const present = new Set(listing.candidates.map((c) => c.path));
-    later.keepOnly(present);
-    for (const path of done.keys()) if (!present.has(path)) done.delete(path);
-    for (const path of failures.keys()) if (!present.has(path)) failures.delete(path);
-    // What was there is told although it has gone; but a folder that a carrier fills has no end.
-    const gone = [...findings.keys()].filter((path) => !present.has(path));
-    for (const path of gone.slice(0, -mostGone)) findings.delete(path);
-    return listing;
+  async #list(visit: Visit): Promise<readonly Candidate[]> {
+    const { place, lookalikes } = visit;
+    const { withDeadline } = this.#access;
+    visit.unreadable.begin();
+    const onFault = (path: string, error: NixmakerError) => visit.noteUnreadable(path, error);
+    const looking = { withDeadline, lookalikes, onFault };
+    const { candidates, hasPool } = await listCandidates(place.root, this.#machine.policy.host, looking);
+    visit.keepOnly(new Set(candidates.map((c) => c.path)));
+    visit.isOurs ||= hasPool;
+    return candidates;
   }
 
   /** What is wrong with one, whatever it is, keeps no other waiting. */
   async #judgeOne(visit: Visit, candidate: Candidate): Promise<Found[]> {
+    const { path } = candidate;
+    const fingerprint = await this.#fingerprintOf(visit, candidate);
+    if (fingerprint === undefined) return [];
     try {
-      return await this.#judge(visit, candidate);
+      return await this.#judge(visit, candidate, fingerprint);
     } catch (error) {
-      if (error instanceof NixmakerError) throw error;
-      const { path } = candidate;
-      this.#machine.emit({ event: 'fault', level: 'error', source: path, detail: messageOf(error) });
-      visit.later.postpone(path, retry, { isOurs: false });
+      if (error instanceof NixmakerError && error.code === 'medium-stalled') throw error;
+      if (error instanceof NixmakerError && error.code === 'medium-unreadable')
+        visit.noteUnreadable(path, error);
+      else this.#machine.emit({ event: 'fault', level: 'error', source: path, detail: messageOf(error) });
+      const why = { code: 'internal', detail: messageOf(error), isOurs: false } as const;
+      visit.later.backOff({ path, fingerprint }, why, retry);
       return [];
     }
   }
 
-  async #judge(visit: Visit, candidate: Candidate): Promise<Found[]> {
+  async #judge(visit: Visit, candidate: Candidate, fingerprint: string): Promise<Found[]> {
     const { path } = candidate;
-    const fingerprint = await this.#fingerprintOf(visit, candidate);
-    if (fingerprint === undefined || visit.done.get(path) === fingerprint) return [];
-    if (visit.later.left(path) > 0) return [];
-    visit.later.delete(path);
+    if (visit.done.get(path) === fingerprint) return [];
+    if (visit.later.left({ path, fingerprint }) > 0) return [];
     const why = await this.#inHand.whySetAside(candidate);
     // Behind all that is good.
     if (why !== undefined) return [{ place: visit.place, candidate, fingerprint, sequence: 0, why }];
     const judged = await this.#inHand.looking(candidate, () => judgeCandidate(this.#machine, candidate));
     const { judgement, sequence = 0 } = judged;
-    if (judgement.outcome === 'accept') return [{ place: visit.place, candidate, fingerprint, sequence }];
-    if (this.#isForLater(visit, candidate, judged)) {
-      // Of a file too short to tell, nobody knows whether it will ever be a bundle.
-      const isOurs = judgement.outcome !== 'unusable' || candidate.format === 'pool';
-      visit.later.postpone(path, retry, { isOurs });
-    } else {
+    if (candidate.misnamed !== undefined) this.#noteMisnamed(visit, { candidate, fingerprint, judged });
+    else if (judgement.outcome === 'accept')
+      return [{ place: visit.place, candidate, fingerprint, sequence }];
+    else if (this.#isForLater(visit, candidate, judged))
+      this.#postpone(visit, { candidate, fingerprint, judged });
+    else {
       visit.done.set(path, fingerprint);
+      visit.later.delete(path);
       this.#noteOutcome(visit, candidate, judged);
     }
     return [];
+  }
+
+  /** A copy that goes on is looked at steadily, what the machine is not ready for less and less often. */
+  #postpone(visit: Visit, { candidate, fingerprint, judged: { judgement } }: Looked): void {
+    const file = { path: candidate.path, fingerprint };
+    const { code = 'interrupted', detail } = whyOf(judgement);
+    // Of a file too short to tell, nobody knows whether it will ever be a bundle.
+    const isOurs = judgement.outcome !== 'unusable' || candidate.format === 'pool';
+    if (code === 'bundle-truncated')
+      visit.later.postpone(file, { code: 'incomplete', detail, isOurs }, retry);
+    else visit.later.backOff(file, { code, detail, isOurs }, retry);
+  }
+
+  /** Not taken, whatever it is; told once, unless it is for others. Where something may still be copied, it may yet get its name. */
+  #noteMisnamed(visit: Visit, { candidate, fingerprint, judged }: Looked): void {
+    const { path, misnamed: detail } = candidate;
+    const file = { path, fingerprint };
+    const { outcome } = judged.judgement;
+    const isNew = visit.place.kind !== 'own' && visit.later.whyOf(file) !== 'misnamed';
+    if (isNew) {
+      visit.later.postpone(file, { code: 'misnamed', detail, isOurs: false }, retry);
+      return;
+    }
+    visit.later.delete(path);
+    visit.done.set(path, fingerprint);
+    if (outcome === 'other-host' || outcome === 'already-committed' || outcome === 'already-pending') return;
+    const { host, sequence } = judged;
+    visit.note(candidate, given({ outcome: 'unusable', host, sequence, code: 'misnamed', detail }));
+    visit.hasMisnamed = true;
+    // `web (1).tar.zip`: where the file is for this host, so is the medium.
+    const own = this.#machine.policy.host.toLowerCase();
+    visit.isOurs ||= new RegExp(`^${own}(?![a-z0-9])`).test(basename(path).toLowerCase());
+    this.#machine.emit({ event: 'passed-over', level: 'warn', source: path, code: 'misnamed', detail });
   }
 
   #isForLater(visit: Visit, candidate: Candidate, { judgement }: Judged): boolean {
@@ -241,15 +251,15 @@ export class MediaQueue {
     if (judgement.outcome !== 'unusable') return false;
     const { code, detail } = judgement;
     if (code === 'medium-stalled') throw new NixmakerError(code, detail);
-    if (code === 'medium-unreadable') return !this.#hasFailed(visit, candidate);
-    return (code === 'bundle-truncated' && mayGrow) || catalogue[code].exit === exitCodes.deferred;
+    if (code === 'medium-unreadable') return !visit.hasFailed(candidate);
+    return (code === 'bundle-truncated' && mayGrow) || isPassing(catalogue[code].exit);
   }
 
   /** Somebody’s backup is no bundle, and what is there for other hosts is none of our business: silence. */
   #noteOutcome(visit: Visit, candidate: Candidate, { judgement, host, sequence }: Judged): void {
     const { outcome } = judgement;
     if (outcome === 'other-host') return;
-    const told = explain(judgement);
+    const told = whyOf(judgement);
     const isNone = told.code === 'not-a-bundle' || told.code === 'signature-missing';
     if (isNone && candidate.format !== 'pool') return;
     visit.note(candidate, { outcome, host, sequence, ...told });
@@ -257,22 +267,16 @@ export class MediaQueue {
       this.#machine.emit({ event: 'passed-over', source: candidate.path, ...told });
   }
 
-  #hasFailed({ failures }: Visit, { path }: Candidate): boolean {
-    const count = (failures.get(path) ?? 0) + 1;
-    failures.set(path, count);
-    return count >= mostFailures;
-  }
-
-  #silence(visit: Visit, code: ReasonCode, detail: string): void {
-    visit.isSilent = true;
+  /** A carrier’s folder stays where it is: it is looked at again once the read that was waited for has ended. */
+  #silence(visit: Visit, error: { readonly code: ReasonCode; readonly detail?: string | undefined }): void {
+    const { code, detail } = error;
+    visit.silence(code, detail);
     this.#machine.emit({ event: 'medium-silent', level: 'warn', place: visit.place.root, code, detail });
-  }
-
-  /** It is going, or gone, or damaged: said once, and looked at again with the next event. */
-  #tellUnreadable(visit: Visit, { code, detail }: NixmakerError): void {
-    if (visit.isUnreadable) return;
-    visit.isUnreadable = true;
-    this.#machine.emit({ event: code, level: 'warn', place: visit.place.root, code, detail });
+    if (visit.place.kind !== 'folder') return;
+    void stalledReadsEnded().then(() => {
+      visit.silent = undefined;
+      this.#onAnswer();
+    });
   }
 
   async #fingerprintOf(visit: Visit, { format, path }: Candidate): Promise<string | undefined> {
@@ -283,17 +287,9 @@ export class MediaQueue {
     } catch (error) {
       if (!(error instanceof NixmakerError) || error.code === 'medium-stalled') throw error;
       // Gone, or a manifest that a carrier has yet to bring; or its place on the medium is damaged.
-      if (!hasErrno(error.cause, 'ENOENT', 'ENOTDIR')) this.#tellUnreadable(visit, error);
+      if (!hasErrno(error.cause, 'ENOENT', 'ENOTDIR'))
+        visit.noteUnreadable(hasErrno(error.cause, 'EACCES') ? dirname(path) : path, error);
       return undefined;
     }
   }
-}
-
-function explain(judgement: Judged['judgement']): { readonly code?: ReasonCode; readonly detail?: string } {
-  if (judgement.outcome === 'incomplete')
-    return {
-      code: 'bundle-truncated',
-      detail: `${judgement.present} of ${judgement.expected} bytes are there`,
-    };
-  return 'code' in judgement ? { code: judgement.code, detail: judgement.detail } : {};
 }

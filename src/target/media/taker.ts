@@ -1,21 +1,32 @@
 /** Taking what lies on media and in carriers’ folders, where nothing is moved, and ending each visit. */
+import { join } from 'node:path';
 import { catalogue, isPassing } from '../../core/catalogue.ts';
-import { type ExitCode, NixmakerError } from '../../core/errors.ts';
+import { type ExitCode, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
-import { type ReceiptRun, toReceiptRun } from '../../core/run/host-receipt.ts';
+import { outcomeOf } from '../../core/outcome.ts';
+import { type Finding, type ReceiptRun, toReceiptRun } from '../../core/run/host-receipt.ts';
 import { exitOf, type Receipt } from '../../core/run/receipt.ts';
+import { needsPerson, type Wait } from '../../core/run/waits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { type InHand, setAside } from '../update/in-hand.ts';
 import { sourceOf } from '../update/open.ts';
 import { takeBundle } from '../update/take.ts';
-import { type FinishedVisit, type Found, MediaQueue } from './queue.ts';
+import { type Found, MediaQueue } from './queue.ts';
+import type { FinishedVisit } from './visit.ts';
 
 interface Takes {
   readonly root: Root;
   readonly inHand: InHand;
   readonly onReceipt?: (receipt: Receipt) => void;
+  /** Called when a place that had stopped to answer answers again. */
+  readonly onAnswer?: () => void;
+  /** What waits in other places, or can’t be read there: the inbox, keyrings. */
+  readonly others?: () => readonly Wait[];
 }
+
+/** In one receipt (core/run/host-receipt.ts): of the place itself, and of each kind beside it. */
+const [mostFindings, mostUntold] = [800, 100];
 
 export class MediaTaker {
   readonly #machine: Machine;
@@ -23,15 +34,19 @@ export class MediaTaker {
   readonly #inHand: InHand;
   readonly #queue: MediaQueue;
   readonly #onReceipt: ((receipt: Receipt) => void) | undefined;
+  readonly #others: () => readonly Wait[];
+  /** Findings that no receipt has told of. */
+  readonly #untold: Finding[] = [];
   /** Runs of the visits that go on, by the place. */
   readonly #runs = new Map<string, ReceiptRun[]>();
 
-  constructor(machine: Machine, { root, inHand, onReceipt }: Takes) {
+  constructor(machine: Machine, { root, inHand, onReceipt, onAnswer, others = () => [] }: Takes) {
     this.#machine = machine;
     this.#root = root;
     this.#inHand = inHand;
-    this.#queue = new MediaQueue(machine, inHand);
+    this.#queue = new MediaQueue(machine, inHand, onAnswer);
     this.#onReceipt = onReceipt;
+    this.#others = others;
   }
 
   /** Takes the best bundle there is; where there is none, ends the visits that are over. @returns undefined then */
@@ -51,6 +66,11 @@ export class MediaTaker {
     return this.#queue.due();
   }
 
+  /** All that waits there, and what can’t be read. */
+  waits(): Wait[] {
+    return this.#queue.waits();
+  }
+
   /** As the queue has it. */
   isSilent(id: string): boolean {
     return this.#queue.isSilent(id);
@@ -61,43 +81,63 @@ export class MediaTaker {
     this.#machine.emit(
       given({ event: 'medium-done', place: place.root, findings: findings.length, without }),
     );
+    if (without !== undefined) this.#keepUntold(place.root, findings);
+    const others = without === undefined ? [...this.#untold.splice(0), ...this.#othersWaiting()] : [];
     await this.#root.endVisit({
       schema: 1,
       transaction: this.#machine.randomHex(6),
       place: place.root,
-      findings: findings.slice(0, 1000),
+      findings: [...findings.slice(0, mostFindings), ...others],
       runs: runs.slice(-100),
       ...given({ without }),
     });
   }
 
+  /** A medium that was for nobody here got no receipt: what was wrong with it goes with the next. */
+  #keepUntold(root: string, findings: readonly Finding[]): void {
+    this.#untold.push(...findings.map((finding) => ({ ...finding, file: join(root, finding.file) })));
+    this.#untold.splice(0, this.#untold.length - mostUntold);
+  }
+
+  /** What nobody will mend but a person, wherever it is: whoever reads the receipt may be the only one to see it. */
+  #othersWaiting(): Finding[] {
+    return this.#others()
+      .filter(({ code }) => needsPerson(code))
+      .slice(0, mostUntold)
+      .map(({ path: file, code, detail }) => given({ file, outcome: 'waiting', code, detail }));
+  }
+
   async #take(next: Found): Promise<ExitCode> {
     const { candidate, place } = next;
+    const knownWait = this.#queue.knownWait(next);
     try {
-      const receipt = await this.#receiptOf(next);
+      const receipt = await this.#receiptOf(next, knownWait);
       this.#onReceipt?.(receipt);
       const exit = exitOf(receipt);
-      const { transaction, state, code } = receipt;
-      if (isPassing(exit)) this.#queue.defer(next, code);
+      const { transaction, state, code, detail } = receipt;
+      if (isPassing(exit)) this.#queue.defer(next, { code: code ?? 'interrupted', detail });
       else {
         this.#queue.markDone(next, state, code);
         this.#runs.set(place.id, [...(this.#runs.get(place.id) ?? []), toReceiptRun(receipt)]);
       }
-      this.#machine.emit({ event: 'bundle-done', source: candidate.path, transaction, state });
+      // What it has waited for before is no news.
+      const level = code !== undefined && code === knownWait ? 'debug' : 'info';
+      this.#machine.emit({ event: 'bundle-done', level, source: candidate.path, transaction, state });
       return exit;
     } catch (error) {
-      const code = error instanceof NixmakerError ? error.code : undefined;
-      this.#queue.defer(next, code);
+      const { code, detail } = outcomeOf(error);
+      this.#queue.defer(next, { code, detail });
       if (!(error instanceof NixmakerError)) throw error;
-      this.#machine.emit({ event: 'waiting', code, detail: error.detail, source: candidate.path });
+      const level = code === knownWait ? 'debug' : 'info';
+      this.#machine.emit({ event: 'waiting', level, code, detail, source: candidate.path });
       return catalogue[error.code].exit;
     }
   }
 
-  #receiptOf({ candidate, why }: Found): Promise<Receipt> {
+  #receiptOf({ candidate, why }: Found, knownWait: ReasonCode | undefined): Promise<Receipt> {
     const machine = this.#machine;
-    if (why !== undefined) return setAside(machine, candidate, why);
-    const request = { name: candidate.path, source: sourceOf(candidate) };
+    if (why !== undefined) return setAside(machine, candidate, { code: 'cut-off-before', detail: why });
+    const request = { name: candidate.path, source: sourceOf(candidate), ...given({ knownWait }) };
     return this.#inHand.taking(candidate, () => takeBundle(machine, this.#root, request));
   }
 }

@@ -54,7 +54,7 @@ async function serve(
   }
   const verified = await verifyOrAnswer(machine, request, attached);
   if (verified === undefined || (await answerRepeat(machine, request, verified))) return acknowledge();
-  const transaction = await Transaction.begin(machine, request.source, request.transaction);
+  const transaction = await Transaction.begin(machine, request.source, { id: request.transaction });
   await acknowledge();
   await endingWhatThrows(machine, { transaction }, () =>
     activateRequested(machine, transaction, { verified, attached }),

@@ -61,6 +61,8 @@ export async function tellPeople(
 const withoutTexts: Readonly<Record<Without, string>> = {
   nothing: 'The medium has nothing for this machine. You may remove it.',
   unreadable: 'The medium can’t be read. Remove it, and use another one.',
+  misnamed:
+    'Something on the medium may be a bundle, but has not the name of one: unpack it, or give it a name that ends in .tar. You may remove the medium.',
   silent: 'The medium has stopped to answer. Pull it out and plug it in again, or use another one.',
 };
 

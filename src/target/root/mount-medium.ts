@@ -1,5 +1,6 @@
 /** A medium that has appeared is mounted where the policy says so. Its unit unmounts it. */
 import { reasonNotToMount } from '../../core/policy/medium.ts';
+import { whyInUse } from '../../media/in-use.ts';
 import { mountMedium, probeDevice } from '../../media/mount.ts';
 import { isAllowedSource, listMounts } from '../../media/mounts.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -13,12 +14,14 @@ export async function mountByPolicy(
   const device = `/dev/${name}`;
   const found = await probeDevice(run, device);
   const { fileSystem } = found;
-  const because = reasonNotToMount(policy.media, found);
+  const { directory, writeDirectory, roots } = settings.media;
+  const because =
+    reasonNotToMount(policy.media, found) ??
+    (await whyInUse(name, { mounts: await listMounts(run), ours: [directory, writeDirectory, ...roots] }));
   if (because !== undefined || fileSystem === undefined) {
     emit({ event: 'medium-left-alone', device, because });
     return;
   }
-  const { directory } = settings.media;
   const mounting = mountMedium(run, { device, name, fileSystem, directory });
   const target = await mounting.catch(async (error: unknown) => {
     await sayOnConsole(`The medium at ${name} can’t be read. Use another one.`);

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { worstExit } from '../../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
-import { keyringExtension } from '../../core/policy/keyring.ts';
+import { isKeyringName } from '../../core/policy/keyring.ts';
 import { exitOf, type Receipt } from '../../core/run/receipt.ts';
 import { watchCarrier, watchInbox } from '../../media/watch-inbox.ts';
 import { watchMounts } from '../../media/watch-mounts.ts';
@@ -20,6 +20,7 @@ import { writeMetrics } from './metrics.ts';
 import { enterService } from './notify.ts';
 import { Successor } from './successor.ts';
 import { takeCandidate } from './take-candidate.ts';
+import { WaitsRecord } from './waits-record.ts';
 
 /** Events can be lost (inotify overflows); this is the backstop. Milliseconds. */
 const slowRescan = 60_000;
@@ -36,7 +37,7 @@ export async function runOnce(
   root: Root,
   onReceipt: (receipt: Receipt) => void,
 ): Promise<ExitCode> {
-  await mkdir(machine.settings.inbox, { recursive: true });
+  await makeInbox(machine);
   // Runs that were only forgotten say nothing: their bundle, if it is still there, is taken now.
   const resumed = (await withLock(machine, () => root.resume())).filter((r) => r.state !== 'deferred');
   for (const receipt of resumed) onReceipt(receipt);
@@ -56,8 +57,10 @@ export async function runOnce(
     }
     exits.push(await takeCandidate(machine, { root, queue, inHand, look, onReceipt }));
   }
-  const media = new MediaTaker(machine, { root, inHand, onReceipt });
+  const others = () => [...keyrings.waits(), ...queue.waits()];
+  const media = new MediaTaker(machine, { root, inHand, onReceipt, others });
   for (let exit = await media.takeNext(); exit !== undefined; exit = await media.takeNext()) exits.push(exit);
+  await new WaitsRecord(machine).write([keyrings, queue, media]);
   return worstExit(exits);
 }
 
@@ -75,7 +78,7 @@ async function lookAtAll(queue: InboxQueue): Promise<Look[]> {
 export async function runAgent(machine: Machine, root: Root, signal: AbortSignal): Promise<void> {
   const service = await enterService(machine);
   const successor = await Successor.open(machine);
-  await mkdir(machine.settings.inbox, { recursive: true });
+  await makeInbox(machine);
   await withLock(machine, () => root.resume()).catch(logOutcome(machine));
   const endings = new Endings(machine, service);
   const wake = new Wake(machine);
@@ -84,13 +87,13 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   const keyrings = new KeyringQueue(machine, root);
   const onInbox = (path?: string) => {
     if (path !== undefined) queue.hint(path);
-    if (path?.endsWith(keyringExtension) !== false) keyrings.hint();
+    if (path === undefined || isKeyringName(path)) keyrings.hint();
     wake.now();
   };
   const watches = [await watchInbox(machine.settings.inbox, onInbox)];
   if (mediaRoots(machine).length > 0) watches.push(watchMounts(machine, () => wake.now()));
   for (const folder of machine.policy.media.folders)
-    watches.push(await watchCarrier(folder, machine.policy.host, () => wake.now()));
+    watches.push(watchCarrier(folder, machine.policy.host, () => wake.now()));
   const stop = () => wake.now();
   signal.addEventListener('abort', stop);
   await service.status(`Watching ${machine.settings.inbox}`);
@@ -99,7 +102,10 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
     endings.tell(receipt);
     successor.hint();
   };
-  const media = new MediaTaker(machine, { root, inHand, onReceipt });
+  const others = () => [...keyrings.waits(), ...queue.waits()];
+  const onAnswer = () => wake.now();
+  const media = new MediaTaker(machine, { root, inHand, onReceipt, onAnswer, others });
+  const record = new WaitsRecord(machine);
   const waiting = new Set<string>();
   try {
     while (!signal.aborted) {
@@ -114,6 +120,7 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
         signal,
         onReceipt,
       });
+      await record.write([keyrings, queue, media]);
       await writeMetrics(machine);
       if (wait > 0 && (await successor.isDue().catch(logFault(machine)))) break;
       await wake.within(wait);
@@ -126,6 +133,13 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
     service.close();
     machine.emit({ event: 'agent-stopped' });
   }
+}
+
+/** One that can’t be made or reached, on a mount that is dead, keeps no media waiting; it is told of when it is looked at. */
+async function makeInbox({ settings, emit }: Pick<Machine, 'emit' | 'settings'>): Promise<void> {
+  await mkdir(settings.inbox, { recursive: true }).catch((error: unknown) =>
+    emit({ event: 'fault', level: 'error', source: settings.inbox, detail: messageOf(error) }),
+  );
 }
 
 interface Scan {
@@ -209,9 +223,11 @@ function logOutcome(machine: Pick<Machine, 'emit'>): (error: unknown) => void {
 
 function announceWait(machine: Pick<Machine, 'emit'>, look: Extract<Look, { action: 'wait' }>): void {
   const { candidate, present: bytes, expected } = look;
-  const detail = `${bytes}${expected === undefined ? '' : ` of ${expected}`} bytes are there`;
-  const source = candidate.path;
-  machine.emit(given({ event: 'waiting', code: 'incomplete', detail, source, bytes, expected }));
+  const { path: source, misnamed } = candidate;
+  const event = 'waiting';
+  const detail = misnamed ?? `${bytes}${expected === undefined ? '' : ` of ${expected}`} bytes are there`;
+  if (misnamed !== undefined) machine.emit({ event, level: 'warn', code: 'misnamed', detail, source });
+  else machine.emit(given({ event, code: 'incomplete', detail, source, bytes, expected }));
 }
 
 /** Sleep that a hint ends. A hint that came while we were busy ends the next sleep at once. */

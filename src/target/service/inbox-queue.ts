@@ -3,24 +3,31 @@
  * is ready when its signed size is there, bad only when it has been at rest, and truncated, or of its full size with other contents
  * (copiers that allocate first), only when it has stood still for the patience of the settings. Rest is observed on a monotonic clock, never read off a file's times.
  */
-import { lstat } from 'node:fs/promises';
-import { readClassicHead } from '../../bundle/classic.ts';
-import { hasHole } from '../../bundle/hole.ts';
+import { dirname } from 'node:path';
 import { encryptedExtension } from '../../core/bundle/encrypted.ts';
-import { insteadOf } from '../../core/errno.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { type Candidate, candidateAt, inboxWindows, mostOfWindow } from '../../media/inbox.ts';
+import { hasErrno } from '../../core/errno.ts';
+import { messageOf, type ReasonCode } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
+import type { Wait } from '../../core/run/waits.ts';
+import type { Candidate } from '../../media/inbox.ts';
 import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { InHand } from '../update/in-hand.ts';
-import { examine, sourceOf } from '../update/open.ts';
-import { Postponed } from '../update/postponed.ts';
+import { Postponed, type Why } from '../update/postponed.ts';
+import { Unreadable } from '../update/unreadable.ts';
+import { InboxRounds } from './inbox-rounds.ts';
+import { fingerprintOf, type Judged, judgeFile } from './judge-file.ts';
 
 export type Look =
   /** `isGood`: as far as its head tells. What is not is taken to be refused. */
   | { readonly action: 'take'; readonly candidate: Candidate; readonly isGood: boolean }
-  /** It has ended the agent too often. */
-  | { readonly action: 'set-aside'; readonly candidate: Candidate; readonly why: string }
+  /** It has ended the agent too often, or is none by its name. */
+  | {
+      readonly action: 'set-aside';
+      readonly candidate: Candidate;
+      readonly code: ReasonCode;
+      readonly why: string;
+    }
   /** `again` milliseconds from now at the latest. */
   | {
       readonly action: 'wait';
@@ -32,24 +39,11 @@ export type Look =
       readonly expected: number | undefined;
     };
 
-/** A file that was deferred; one that has changed since is another. */
-interface Deferred {
-  readonly fingerprint: string;
-  /** Milliseconds. */
-  readonly pause: number;
-}
-
-/** The first pause, doubled each time, and the longest. Milliseconds. */
-export const retryFrom = 2000;
-const retryUpTo = 900_000;
-
 /**
  * Files of which is known how they looked. Those beyond are looked at as if for the first time: were the oldest forgotten instead, a
  * round over more files than these would know none of them again, and none would ever have been at rest.
  */
 const mostSeen = 20_000;
-/** Files that were just said to have changed, and are looked at before all others. */
-const mostHints = 256;
 /** Milliseconds for which files that nobody has looked at yet are judged before what is ready is taken. */
 const mostJudging = 2000;
 
@@ -66,20 +60,24 @@ interface Seen {
   expected: number | undefined;
   /** What was found out by reading it, and will not change while it looks like this and the same keys count. */
   verdict?: { readonly is: 'short' | 'bad'; readonly keyring: number };
+  /** Why it is not taken yet. */
+  why?: Wait;
+}
+
+interface Stuck {
+  readonly fingerprint: string;
+  readonly why: Omit<Wait, 'path'>;
 }
 
 export class InboxQueue {
   readonly #machine: Machine;
   readonly #inHand: InHand;
   readonly #seen = new Map<string, Seen>();
-  readonly #deferred: Postponed<Deferred>;
+  readonly #deferred: Postponed;
+  readonly #unreadable: Unreadable;
   /** Files that are done with but could not be moved away; not to be taken over and over. */
-  readonly #stuck = new Map<string, string>();
-  readonly #hints = new Set<string>();
-  /** Of the round that goes on: what is still to be listed, and what was listed and is still to be looked at. */
-  #windows: AsyncGenerator<readonly Candidate[], void, void> | undefined;
-  #left: readonly Candidate[] = [];
-  #round = 0;
+  readonly #stuck = new Map<string, Stuck>();
+  readonly #rounds: InboxRounds;
   /** Files read in the look that goes on. */
   #judged = 0;
 
@@ -87,13 +85,14 @@ export class InboxQueue {
     this.#machine = machine;
     this.#inHand = inHand;
     this.#deferred = new Postponed(machine.clock);
+    this.#unreadable = new Unreadable(machine);
+    const onEnd = (all: ReadonlySet<string> | undefined) => this.#forgetOthers(all);
+    this.#rounds = new InboxRounds(machine, { unreadable: this.#unreadable, onEnd });
   }
 
   /** The file has changed just now. */
   hint(path: string): void {
-    this.#hints.add(path);
-    const [oldest] = this.#hints;
-    if (this.#hints.size > mostHints && oldest !== undefined) this.#hints.delete(oldest);
+    this.#rounds.hint(path);
   }
 
   /** Whether it is there, as far as the last looks tell. */
@@ -103,7 +102,16 @@ export class InboxQueue {
 
   /** There was more than one look goes over: the next goes on from there. */
   get hasMore(): boolean {
-    return this.#windows !== undefined || this.#left.length > 0;
+    return this.#rounds.hasMore;
+  }
+
+  /** All that is known to lie there and is not taken yet, and what can’t be read. */
+  waits(): Wait[] {
+    const deferred = this.#deferred.waits();
+    const named = new Set(deferred.map(({ path }) => path));
+    const others = [...this.#seen].flatMap(([path, { why }]) => (why && !named.has(path) ? [why] : []));
+    const stuck = [...this.#stuck].map(([path, { why }]) => ({ path, ...why }));
+    return [...this.#unreadable.waits(), ...deferred, ...stuck, ...others];
   }
 
   /**
@@ -115,71 +123,54 @@ export class InboxQueue {
     const { clock } = this.#machine;
     const until = clock.monotonic() + mostJudging;
     this.#judged = 0;
-    const candidates = await this.#candidates();
+    const candidates = (await this.#rounds.next()).toSorted((a, b) => this.#costOf(a) - this.#costOf(b));
     for (const [i, candidate] of candidates.entries()) {
       if (this.#judged > 0 && clock.monotonic() > until) {
-        this.#left = candidates.slice(i);
+        this.#rounds.leave(candidates.slice(i));
         break;
       }
       yield* await this.#lookAtOne(candidate);
     }
   }
 
-  async #candidates(): Promise<readonly Candidate[]> {
-    const { policy, settings } = this.#machine;
-    if (!policy.sources.inbox) return [];
-    const hinted = [...this.#hints].flatMap((path) => candidateAt(settings.inbox, path) ?? []);
-    this.#hints.clear();
-    const others = this.#left.length > 0 ? this.#left : await this.#nextWindow();
-    this.#left = [];
-    const all = new Map([...hinted, ...others].map((candidate) => [candidate.path, candidate]));
-    return [...all.values()].sort((a, b) => this.#costOf(a) - this.#costOf(b));
-  }
-
-  async #nextWindow(): Promise<readonly Candidate[]> {
-    if (this.#windows === undefined) this.#round += 1;
-    const isFirst = this.#windows === undefined;
-    this.#windows ??= inboxWindows(this.#machine.settings.inbox);
-    const { value: window = [], done } = await this.#windows.next().catch((error: unknown) => {
-      this.#windows = undefined;
-      throw error;
-    });
-    // The last is the only one that may be short of a thousand.
-    const isLast = done === true || window.length < mostOfWindow;
-    if (!isLast) return window;
-    this.#windows = undefined;
-    this.#forgetOthers(isFirst ? new Set(window.map((c) => c.path)) : undefined);
-    return window;
-  }
-
-  #costOf({ path, format }: Candidate): number {
-    if (this.#seen.get(path)?.verdict !== undefined || this.#deferred.noteOf(path) !== undefined) return 3;
+  #costOf({ path, format, misnamed }: Candidate): number {
+    if (misnamed !== undefined) return 4;
+    if (this.#seen.get(path)?.verdict !== undefined || this.#deferred.knows(path)) return 3;
     return path.toLowerCase().endsWith(encryptedExtension) ? 2 : format === 'classic' ? 1 : 0;
   }
 
-  /** @param all that are there, where one window has held them */
   #forgetOthers(all: ReadonlySet<string> | undefined): void {
     for (const [path, { round }] of this.#seen)
-      if (all === undefined ? round < this.#round - 1 : !all.has(path)) this.#seen.delete(path);
+      if (all === undefined ? round < this.#rounds.count - 1 : !all.has(path)) this.#seen.delete(path);
     if (all === undefined) return;
     this.#deferred.keepOnly(all);
     for (const path of this.#stuck.keys()) if (!all.has(path)) this.#stuck.delete(path);
   }
 
   /** Remembers that this very file is done with although it is still there. */
-  async markStuck(candidate: Candidate): Promise<void> {
-    const fingerprint = await fingerprintOf(candidate);
-    if (fingerprint !== undefined) this.#stuck.set(candidate.path, fingerprint.text);
+  async markStuck(candidate: Candidate, detail: string): Promise<void> {
+    const fingerprint = (await fingerprintOf(candidate))?.text;
+    const since = this.#machine.clock.now().toISOString();
+    const why = { code: 'io-error', detail: `it is done with, and can’t be moved away: ${detail}`, since };
+    if (fingerprint !== undefined) this.#stuck.set(candidate.path, { fingerprint, why });
   }
 
   /** Leaves the file for a while, longer each time; a file that changes is looked at at once. */
-  async defer(candidate: Candidate): Promise<void> {
+  async defer(candidate: Candidate, why: Omit<Why, 'isOurs'>): Promise<void> {
     const fingerprint = (await fingerprintOf(candidate))?.text;
     if (fingerprint === undefined) return;
-    const before = this.#deferred.noteOf(candidate.path);
-    const again = before?.fingerprint === fingerprint ? before.pause * 2 : retryFrom;
-    const pause = Math.min(again, retryUpTo);
-    this.#deferred.postpone(candidate.path, pause, { fingerprint, pause });
+    this.#deferred.backOff({ path: candidate.path, fingerprint }, { ...why, isOurs: true });
+  }
+
+  /** It needs no more patience. */
+  done({ path }: Candidate): void {
+    this.#deferred.delete(path);
+  }
+
+  /** What it waits for, as was said and recorded before; undefined where it is new. */
+  knownWait({ path }: Candidate): ReasonCode | undefined {
+    const fingerprint = this.#seen.get(path)?.fingerprint;
+    return fingerprint === undefined ? undefined : this.#deferred.whyOf({ path, fingerprint });
   }
 
   /** Whether it has stood still for so long that nobody is at work on it any more. */
@@ -210,43 +201,66 @@ export class InboxQueue {
   }
 
   async #lookAt(candidate: Candidate): Promise<Look[]> {
-    const { clock, settings } = this.#machine;
-    const now = await fingerprintOf(candidate);
-    if (now === undefined || this.#stuck.get(candidate.path) === now.text) return [];
-    const before = this.#seen.get(candidate.path);
-    const unchanged = before?.fingerprint === now.text;
-    const seen: Seen = unchanged
-      ? before
-      : {
-          fingerprint: now.text,
-          since: clock.monotonic(),
-          size: now.size,
-          isEmpty: now.isEmpty,
-          round: this.#round,
-          expected: before?.expected,
-        };
-    seen.round = this.#round;
-    this.#remember(candidate.path, seen);
-
-    const isDeferred = this.#deferred.noteOf(candidate.path)?.fingerprint === now.text;
-    const pause = isDeferred ? this.#deferred.left(candidate.path) : 0;
+    const { path } = candidate;
+    const seen = await this.#see(candidate);
+    if (seen === undefined || this.#stuck.get(path)?.fingerprint === seen.fingerprint) return [];
+    const { fingerprint } = seen;
+    const pause = this.#deferred.left({ path, fingerprint });
     const wait = { action: 'wait', candidate, present: seen.size, expected: seen.expected } as const;
     if (pause > 0) return [{ ...wait, reason: 'deferred', again: pause }];
     const why = await this.#inHand.whySetAside(candidate);
-    if (why !== undefined) return [{ action: 'set-aside', candidate, why }];
-    const judgement = await this.#judge(candidate, seen);
+    if (why !== undefined) return [{ action: 'set-aside', candidate, code: 'cut-off-before', why }];
+    const judgement = candidate.misnamed === undefined ? await this.#judge(candidate, seen) : 'short';
     if (judgement === 'whole') return [{ action: 'take', candidate, isGood: true }];
+    const left = this.#leftOf(seen, judgement);
+    if (left > 0) {
+      this.#noteWhy(candidate, seen, left);
+      return [{ ...wait, expected: seen.expected, reason: 'incomplete', again: left }];
+    }
+    if (candidate.misnamed === undefined) return [{ action: 'take', candidate, isGood: false }];
+    return [{ action: 'set-aside', candidate, code: 'misnamed', why: candidate.misnamed }];
+  }
+
+  /** Milliseconds that it has to stand still yet. */
+  #leftOf({ since }: Seen, judgement: 'short' | 'bad'): number {
+    const { clock, settings } = this.#machine;
     const rest = (judgement === 'short' ? settings.inboxPatience : settings.inboxRest) * 1000;
-    const left = seen.since + rest - clock.monotonic();
-    if (left <= 0) return [{ action: 'take', candidate, isGood: false }];
-    return [{ ...wait, expected: seen.expected, reason: 'incomplete', again: left }];
+    return since + rest - clock.monotonic();
   }
 
-  #remember(path: string, seen: Seen): void {
+  /** How it looks now; undefined where there is no such file. */
+  async #see(candidate: Candidate): Promise<Seen | undefined> {
+    const { path } = candidate;
+    // Of a folder that may be listed and not entered, one word for all that is in it.
+    const now = await fingerprintOf(candidate, (error) =>
+      this.#unreadable.note(hasErrno(error, 'EACCES') ? dirname(path) : path, error),
+    );
+    if (now === undefined) return undefined;
+    const before = this.#seen.get(path);
+    const { size, isEmpty, text: fingerprint } = now;
+    const round = this.#rounds.count;
+    const since = this.#machine.clock.monotonic();
+    const seen: Seen =
+      before?.fingerprint === fingerprint
+        ? before
+        : { fingerprint, since, size, isEmpty, round, expected: before?.expected };
+    seen.round = round;
     if (this.#seen.size < mostSeen || this.#seen.has(path)) this.#seen.set(path, seen);
+    return seen;
   }
 
-  /** `bad` covers everything that more bytes would not mend. */
+  #noteWhy({ path, misnamed }: Candidate, seen: Seen, left: number): void {
+    const { size, expected } = seen;
+    const now = this.#machine.clock.now();
+    const detail = misnamed ?? `${size}${expected === undefined ? '' : ` of ${expected}`} bytes are there`;
+    const { since, again } = seen.why ?? {
+      since: now.toISOString(),
+      again: new Date(now.getTime() + left).toISOString(),
+    };
+    const code = misnamed === undefined ? 'incomplete' : 'misnamed';
+    seen.why = given({ path, code, detail, since, again });
+  }
+
   async #judge(candidate: Candidate, seen: Seen): Promise<'whole' | 'short' | 'bad'> {
     // Of a classic pair other files count as well.
     const isAlone = candidate.format === 'bundle';
@@ -256,41 +270,15 @@ export class InboxQueue {
     const keyring = keyringVersion(this.#machine);
     if (seen.verdict?.keyring === keyring) return seen.verdict.is;
     this.#judged += 1;
-    const judged = await this.#inHand.looking(candidate, () => this.#read(candidate, seen));
-    if (isAlone && (judged === 'short' || judged === 'bad')) seen.verdict = { is: judged, keyring };
-    return judged === 'unreadable' ? 'short' : judged;
-  }
-
-  async #read(candidate: Candidate, seen: Seen): Promise<'whole' | 'short' | 'bad' | 'unreadable'> {
-    let isOurs = false;
-    try {
-      if (candidate.format === 'classic' && (await readClassicHead(candidate.path)) === undefined)
-        return 'short';
-      const examined = await examine(this.#machine, sourceOf(candidate));
-      isOurs = true;
-      const { present, expected } = await examined.measure().finally(() => examined.close());
-      seen.expected = expected;
-      return present < expected ? 'short' : 'whole';
-    } catch (error) {
-      if (!(error instanceof NixmakerError)) throw error;
-      // A file that can't be read may be on its way out, or its medium may come back: patience, then a report.
-      if (error.code === 'io-error') return 'unreadable';
-      if (error.code === 'bundle-truncated' || isOurs) return 'short';
-      // Its size is there before its bytes are.
-      return (await hasHole(candidate.path)) ? 'short' : 'bad';
+    const { is, expected, error }: Judged = await this.#inHand.looking(candidate, () =>
+      judgeFile(this.#machine, candidate),
+    );
+    seen.expected = expected ?? seen.expected;
+    if (is === 'unreadable') {
+      this.#unreadable.note(candidate.path, error);
+      return 'short';
     }
+    if (isAlone && is !== 'whole') seen.verdict = { is, keyring };
+    return is;
   }
-}
-
-async function fingerprintOf({
-  path,
-}: Candidate): Promise<{ text: string; size: number; isEmpty: boolean } | undefined> {
-  // What is gone, or in a folder that only others may enter, is no candidate; nor is a folder that is named like one.
-  const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'], undefined));
-  if (found === undefined || found.isDirectory()) return undefined;
-  return {
-    text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`,
-    size: found.size,
-    isEmpty: found.isFile() && found.size === 0,
-  };
 }

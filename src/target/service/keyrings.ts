@@ -7,14 +7,16 @@ import { keyringsOf } from '../../bundle/pool.ts';
 import { insteadOf } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
-import { keyringExtension } from '../../core/policy/keyring.ts';
-import { withForeign } from '../../files/foreign.ts';
+import { isKeyringName, keyringExtension } from '../../core/policy/keyring.ts';
+import type { Wait } from '../../core/run/waits.ts';
+import { type OpenFolder, withForeign } from '../../files/foreign.ts';
 import { claimedVersion, keyringBeginning } from '../../signing/keyring.ts';
 import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
 import { listPlaces } from '../machine/places.ts';
 import type { Root } from '../machine/root.ts';
 import { accessTo } from '../update/medium-access.ts';
+import { Unreadable } from '../update/unreadable.ts';
 
 /** Files looked at in one folder. */
 const mostFiles = 1000;
@@ -23,13 +25,11 @@ const mostAccepting = 2000;
 /** Files, and complaints, that are remembered; of those beyond, the oldest are forgotten. */
 const mostKnown = 4000;
 
-type Reading = (error: unknown) => undefined;
-
 interface KeyringFile {
   readonly path: string;
   /** As it says itself. */
   readonly version: number;
-  readonly onError: Reading;
+  readonly unreadable: Unreadable;
 }
 
 /** What was seen of a file that has not changed since. */
@@ -64,12 +64,20 @@ export class KeyringQueue {
   readonly #gaps = new Bounded<true>(mostKnown);
   /** One may have come to the inbox. */
   #isHinted = false;
-  /** Media that could not be read, until they are gone. */
+  /** Media that have stopped to answer, until they are gone. */
   readonly #silent = new Set<string>();
+  /** What can’t be read; each round over the one or the other begins anew. */
+  readonly #unreadable: { readonly inbox: Unreadable; readonly places: Unreadable };
 
   constructor(machine: Machine, root: Root) {
     this.#machine = machine;
     this.#root = root;
+    this.#unreadable = { inbox: new Unreadable(machine), places: new Unreadable(machine) };
+  }
+
+  /** Keyrings, and folders of them, that can’t be read. */
+  waits(): Wait[] {
+    return [...this.#unreadable.inbox.waits(), ...this.#unreadable.places.waits()];
   }
 
   /** The inbox is to be looked at, whatever part of a round over it goes on. */
@@ -116,9 +124,10 @@ export class KeyringQueue {
   }
 
   /** Read anew, for none is kept. */
-  async #accept({ path: source, onError, version }: KeyringFile): Promise<void> {
+  async #accept({ path: source, unreadable, version }: KeyringFile): Promise<void> {
     const { withDeadline } = accessTo(this.#machine, { onMedium: true });
-    const bytes = await withDeadline(() => readSmall(source, limits.keyringBytes).catch(onError));
+    const reading = withDeadline(() => readSmall(source, limits.keyringBytes).catch(passOver));
+    const bytes = await reading.catch(this.#noting(source, unreadable));
     if (bytes === undefined) return;
     const digest = createHash('sha256').update(bytes).digest('hex');
     const known = this.#known.get(source);
@@ -147,13 +156,18 @@ export class KeyringQueue {
     const { settings, policy } = this.#machine;
     const isDue = policy.sources.inbox && (isInboxDue || this.#isHinted);
     this.#isHinted = false;
-    const files = isDue ? await this.#look(settings.inbox, passOverAll) : [];
+    const { inbox, places: ofPlaces } = this.#unreadable;
+    if (isDue) inbox.begin();
+    const files = isDue ? ((await this.#look(settings.inbox, inbox)) ?? []) : [];
     const places = await listPlaces(this.#machine);
+    ofPlaces.begin();
     for (const id of this.#silent) if (!places.some((p) => p.id === id)) this.#silent.delete(id);
     for (const { root, id, isDangerous } of places) {
       if (isDangerous || this.#silent.has(id) || isSilent(id)) continue;
       try {
-        for (const folder of [root, keyringsOf(root)]) files.push(...(await this.#look(folder, passOver)));
+        const atRoot = await this.#look(root, ofPlaces);
+        if (atRoot === undefined) continue;
+        files.push(...atRoot, ...((await this.#look(keyringsOf(root), ofPlaces)) ?? []));
       } catch (error) {
         if (!(error instanceof NixmakerError)) throw error;
         // What is wrong with it is told where bundles are looked for; here it must not hold up the next again and again.
@@ -163,27 +177,41 @@ export class KeyringQueue {
     return files.sort((x, y) => x.version - y.version);
   }
 
-  /** @throws NixmakerError `medium-stalled`, `medium-unreadable` */
-  async #look(folder: string, onError: Reading): Promise<KeyringFile[]> {
+  /** What of it can’t be read keeps none of the others back. @returns undefined where nothing of it can @throws NixmakerError `medium-stalled` */
+  async #look(folder: string, unreadable: Unreadable): Promise<KeyringFile[] | undefined> {
     const { withDeadline } = accessTo(this.#machine, { onMedium: true });
     const files: KeyringFile[] = [];
     const wanted = `${this.#version + 1}${keyringExtension}`;
-    for (const name of await withDeadline(() => namesIn(folder, wanted))) {
+    const listing = withDeadline(() => namesIn(folder, wanted));
+    // Another is told of where bundles are looked for.
+    const isPools = folder.endsWith(keyringsOf(''));
+    const onFault = isPools ? this.#noting(folder, unreadable) : unlessStalled;
+    const names = await listing.catch(onFault);
+    if (names === undefined) return undefined;
+    for (const name of names) {
       const path = join(folder, name);
-      const version = await this.#versionOf(path, onError);
-      if (version !== undefined && version > this.#version) files.push({ path, version, onError });
+      const version = await this.#versionOf(path).catch(this.#noting(path, unreadable));
+      if (version !== undefined && version > this.#version) files.push({ path, version, unreadable });
     }
     return files;
   }
 
-  async #versionOf(path: string, onError: Reading): Promise<number | undefined> {
+  #noting(path: string, unreadable: Unreadable): (error: unknown) => undefined {
+    return (error) => {
+      if (!(error instanceof NixmakerError) || error.code === 'medium-stalled') throw error;
+      // Of the inbox no medium is at fault.
+      unreadable.note(path, unreadable === this.#unreadable.inbox ? (error.cause ?? error) : error);
+    };
+  }
+
+  async #versionOf(path: string): Promise<number | undefined> {
     const { withDeadline } = accessTo(this.#machine, { onMedium: true });
     const fingerprint = await withDeadline(() => fingerprintOf(path));
     if (fingerprint === undefined) return undefined;
     const known = this.#known.get(path);
     if (known?.fingerprint === fingerprint) return known.version;
     const wanted = { bytes: keyringBeginning, most: limits.keyringBytes };
-    const bytes = await withDeadline(() => readBeginning(path, wanted).catch(onError));
+    const bytes = await withDeadline(() => readBeginning(path, wanted).catch(passOver));
     const version = bytes && claimedVersion(bytes.toString('latin1'));
     this.#known.set(path, { fingerprint, version });
     return version;
@@ -215,9 +243,8 @@ class Bounded<T> {
   }
 }
 
-/** Others may write to the inbox: what can’t be read there is nothing to wait for. */
-function passOverAll(error: unknown): undefined {
-  if (!(error instanceof NixmakerError)) throw error;
+function unlessStalled(error: unknown): undefined {
+  if (!(error instanceof NixmakerError) || error.code === 'medium-stalled') throw error;
 }
 
 /** A link, a pipe, or a file that is too large is no keyring. */
@@ -229,22 +256,19 @@ function passOver(error: unknown): undefined {
 /** The one that would be the next before all others, which may be as many as there is room for. */
 async function namesIn(folder: string, wanted: string): Promise<string[]> {
   const names: string[] = [];
-  try {
-    await withForeign(folder, async ({ path }) => {
-      for await (const { name } of await opendir(path, { bufferSize: 1024 })) {
-        if (!name.endsWith(keyringExtension) || name.startsWith('.')) continue;
-        if (name === wanted) names.unshift(name);
-        else if (names.length < mostFiles) names.push(name);
-      }
-    });
-  } catch {
-    // None there, or none that may be read: what lies there is told where bundles are looked for.
-  }
+  const list = async ({ path }: OpenFolder) => {
+    for await (const { name } of await opendir(path, { bufferSize: 1024 })) {
+      if (!isKeyringName(name) || name.startsWith('.')) continue;
+      if (name === wanted) names.unshift(name);
+      else if (names.length < mostFiles) names.push(name);
+    }
+  };
+  await withForeign(folder, list).catch(insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], undefined));
   return names;
 }
 
 /** Undefined where it has gone. */
 async function fingerprintOf(path: string): Promise<string | undefined> {
-  const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'], undefined));
+  const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], undefined));
   return found && `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`;
 }

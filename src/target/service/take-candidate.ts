@@ -2,6 +2,8 @@
 import { hasHole } from '../../bundle/hole.ts';
 import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
+import { outcomeOf } from '../../core/outcome.ts';
 import { exitOf, type Receipt, receiptText } from '../../core/run/receipt.ts';
 import { archive } from '../../media/archive.ts';
 import { doneFolder, refusedFolder } from '../../media/inbox.ts';
@@ -30,9 +32,10 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
     const exit = exitOf(receipt);
     // A rollback for want of room, too: the bundle is not at fault.
     if (receipt.state === 'deferred' || (receipt.state === 'rolled-back' && isPassing(exit))) {
-      await queue.defer(candidate);
+      await queue.defer(candidate, { code: receipt.code ?? 'interrupted', detail: receipt.detail });
       return exit;
     }
+    queue.done(candidate);
     if (exit === exitCodes.badBundle && (await queue.hasChanged(candidate))) {
       const detail = 'it has changed since it was looked at';
       machine.emit({ event: 'waiting', code: 'unsettled', detail, source: candidate.path });
@@ -41,23 +44,32 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
     await clearAway(machine, taking, receipt);
     return exit;
   } catch (error) {
-    await queue.defer(candidate);
+    const { code, detail } = outcomeOf(error);
+    // What it has waited for before is no news.
+    const level = queue.knownWait(candidate) === code ? 'debug' : 'info';
+    await queue.defer(candidate, { code, detail });
     if (!(error instanceof NixmakerError)) {
       machine.emit({ event: 'fault', level: 'error', detail: messageOf(error), source: candidate.path });
       return exitCodes.fault;
     }
-    machine.emit({ event: 'waiting', code: error.code, detail: error.detail, source: candidate.path });
+    machine.emit({ event: 'waiting', level, code, detail, source: candidate.path });
     return catalogue[error.code].exit;
   }
 }
 
 function endOf(machine: Machine, { root, inHand, look, queue }: Taking): Promise<Receipt> {
   const { candidate } = look;
-  if (look.action === 'set-aside') return setAside(machine, candidate, look.why);
+  if (look.action === 'set-aside') return setAside(machine, candidate, { code: look.code, detail: look.why });
   // A bit that has turned leaves no zeros: that bundle is told of at once.
   const mayStillCome = async () =>
     look.isGood && !queue.hasRested(candidate) && (await hasHole(candidate.path, 'whole'));
-  const request = { name: candidate.path, source: sourceOf(candidate), mayStillCome };
+  const knownWait = queue.knownWait(candidate);
+  const request = {
+    name: candidate.path,
+    source: sourceOf(candidate),
+    mayStillCome,
+    ...given({ knownWait }),
+  };
   return inHand.taking(candidate, () => takeBundle(machine, root, request));
 }
 
@@ -84,6 +96,6 @@ async function clearAway(
       transaction: receipt.transaction,
       detail: messageOf(error),
     });
-    await queue.markStuck(candidate);
+    await queue.markStuck(candidate, messageOf(error));
   }
 }

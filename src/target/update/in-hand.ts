@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openIfThere } from '../../bundle/file.ts';
-import { NixmakerError } from '../../core/errors.ts';
+import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import {
@@ -152,10 +152,10 @@ function noneOfOurs(error: unknown): Buffer {
 export function setAside(
   machine: Recorder & Pick<Machine, 'hold'>,
   { path }: Candidate,
-  detail: string,
+  why: { readonly code: ReasonCode; readonly detail: string },
 ): Promise<Receipt> {
   return withLock(machine, async () => {
     const transaction = await Transaction.begin(machine, path);
-    return transaction.end('refused', { code: 'cut-off-before', detail });
+    return transaction.end('refused', why);
   });
 }

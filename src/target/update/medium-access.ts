@@ -17,6 +17,12 @@ export interface Access {
   readonly checkFirst: boolean;
 }
 
+/** Reads that have not ended in time: each holds one of the few threads of this process. */
+const stalled = new Set<Promise<unknown>>();
+
+/** Resolves when all reads that have stalled by now have ended after all, however they end. */
+export const stalledReadsEnded = async (): Promise<void> => void (await Promise.allSettled(stalled));
+
 const plain: Access = { withDeadline: (read) => read(), checkFirst: true };
 
 export function accessTo(
@@ -34,11 +40,15 @@ async function raceDeadline<T>(
 ): Promise<T> {
   const { patience } = settings.media;
   const over = new AbortController();
+  const reading = read();
   const deadline = clock.sleep(patience * 1000, over.signal).then(() => {
+    const forget = () => void stalled.delete(reading);
+    stalled.add(reading);
+    reading.then(forget, forget);
     throw new NixmakerError('medium-stalled', `a read has not ended within ${patience} s`);
   });
   try {
-    return await Promise.race([read().catch(asMediumError), deadline]);
+    return await Promise.race([reading.catch(asMediumError), deadline]);
   } finally {
     over.abort();
     deadline.catch(() => undefined);

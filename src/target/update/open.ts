@@ -7,6 +7,7 @@ import { decrypt } from '../../bundle/encrypted.ts';
 import { type BundleFile, openBundleFile, readSmall, sizeOfFile } from '../../bundle/file.ts';
 import { readHeadFiles } from '../../bundle/head-files.ts';
 import { type BundleHead, readAnnouncements, totalSizeOf } from '../../bundle/layout.ts';
+import { lookalikeOf } from '../../bundle/lookalike.ts';
 import { authenticateBundle, openAnnounced } from '../../bundle/open.ts';
 import {
   type Measured,
@@ -158,8 +159,11 @@ async function examineClassic(
   access: Access,
 ): Promise<Examined> {
   const head = await readClassicHead(tarball);
-  if (head === undefined)
+  if (head === undefined) {
+    if ((await lookalikeOf(tarball)) === 'gzip')
+      throw new NixmakerError('misnamed', 'it is a bundle that was compressed once more (gzip)');
     throw new NixmakerError('signature-missing', 'manifest.json and manifest.sig are not beside it');
+  }
   const verified = authenticate(machine)(head);
   const { manifest } = verified;
   if (formatOf(manifest) !== 'classic') {

@@ -1,34 +1,91 @@
-/** Files to be looked at again after a while, where no change will announce that they are ready (Nix down, no space, a copy). */
+/**
+ * Files to be looked at again after a while, where no change will announce that they are ready (Nix down, no space, a copy), and why.
+ * What is in the way for days is not tried each half minute: each pause is twice as long as the one before it.
+ */
+import type { ReasonCode } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { Clock } from '../../core/ports.ts';
+import type { Wait } from '../../core/run/waits.ts';
 
-interface Entry<Note> {
-  /** On the monotonic clock. Milliseconds. */
-  readonly until: number;
-  readonly note: Note;
+/** The first pause, doubled each time, and the longest. Milliseconds. */
+export const retryFrom = 2000;
+export const retryUpTo = 900_000;
+
+/** A file as it was; one that has changed since is another. */
+export interface FileAsItWas {
+  readonly path: string;
+  readonly fingerprint: string;
 }
 
-/** @template Note what is to be known of a file when it is looked at again */
-export class Postponed<Note> {
-  readonly #clock: Pick<Clock, 'monotonic'>;
-  readonly #entries = new Map<string, Entry<Note>>();
+export interface Why {
+  readonly code: ReasonCode;
+  readonly detail?: string | undefined;
+  /** It is for this host: a visit is not over without it. */
+  readonly isOurs: boolean;
+}
 
-  constructor(clock: Pick<Clock, 'monotonic'>) {
+interface Entry extends Why {
+  readonly fingerprint: string;
+  /** On the monotonic clock. Milliseconds. */
+  readonly until: number;
+  readonly pause: number;
+  readonly since: string;
+  readonly again: string;
+  readonly tries: number;
+}
+
+export class Postponed {
+  readonly #clock: Pick<Clock, 'monotonic' | 'now'>;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(clock: Pick<Clock, 'monotonic' | 'now'>) {
     this.#clock = clock;
   }
 
   /** @param pause milliseconds */
-  postpone(path: string, pause: number, note: Note): void {
-    this.#entries.set(path, { until: this.#clock.monotonic() + pause, note });
+  postpone({ path, fingerprint }: FileAsItWas, why: Why, pause: number): void {
+    const now = this.#clock.now();
+    const before = this.#entries.get(path);
+    const isSame = before?.fingerprint === fingerprint && before.code === why.code;
+    this.#entries.set(path, {
+      ...why,
+      fingerprint,
+      pause,
+      until: this.#clock.monotonic() + pause,
+      since: isSame ? before.since : now.toISOString(),
+      again: new Date(now.getTime() + pause).toISOString(),
+      tries: isSame ? before.tries + 1 : 1,
+    });
   }
 
-  noteOf(path: string): Note | undefined {
-    return this.#entries.get(path)?.note;
+  /** The same, longer each time. @param from the first pause, in milliseconds */
+  backOff(file: FileAsItWas, why: Why, from = retryFrom): void {
+    const before = this.#entries.get(file.path);
+    const again = before?.fingerprint === file.fingerprint ? before.pause * 2 : from;
+    this.postpone(file, why, Math.min(again, retryUpTo));
   }
 
-  /** Milliseconds until the file is due; 0 where it is, or was never postponed. */
-  left(path: string): number {
+  /** What is in the way of this very file, as was said when it was tried last; undefined where nothing was. */
+  whyOf({ path, fingerprint }: FileAsItWas): ReasonCode | undefined {
     const entry = this.#entries.get(path);
-    return entry === undefined ? 0 : Math.max(0, entry.until - this.#clock.monotonic());
+    return entry?.fingerprint === fingerprint ? entry.code : undefined;
+  }
+
+  knows(path: string): boolean {
+    return this.#entries.has(path);
+  }
+
+  /** Milliseconds until this very file is due; 0 where it is, or was never postponed. */
+  left({ path, fingerprint }: FileAsItWas): number {
+    const entry = this.#entries.get(path);
+    return entry?.fingerprint === fingerprint ? Math.max(0, entry.until - this.#clock.monotonic()) : 0;
+  }
+
+  /** What is due could not be looked at: not before so many milliseconds. */
+  putOff(pause: number): void {
+    const now = this.#clock.monotonic();
+    for (const [path, entry] of this.#entries)
+      if (entry.until <= now) this.#entries.set(path, { ...entry, until: now + pause });
   }
 
   delete(path: string): void {
@@ -40,13 +97,20 @@ export class Postponed<Note> {
     for (const path of this.#entries.keys()) if (!present.has(path)) this.#entries.delete(path);
   }
 
-  has(fits: (note: Note) => boolean): boolean {
-    return [...this.#entries.values()].some(({ note }) => fits(note));
+  has(fits: (why: Why) => boolean): boolean {
+    return [...this.#entries.values()].some(fits);
   }
 
   /** Milliseconds until the first is due; undefined where none waits. */
   soonest(): number | undefined {
-    const left = [...this.#entries.keys()].map((path) => this.left(path));
+    const now = this.#clock.monotonic();
+    const left = [...this.#entries.values()].map(({ until }) => Math.max(0, until - now));
     return left.length === 0 ? undefined : Math.min(...left);
+  }
+
+  waits(): Wait[] {
+    return [...this.#entries].map(([path, { code, detail, since, tries, again }]) =>
+      given({ path, code, detail, since, tries, again }),
+    );
   }
 }

@@ -1,6 +1,7 @@
 /** One bundle from a file to the end of its life cycle. What can be expected ends in a receipt, never in a throw. */
 import { mkdir } from 'node:fs/promises';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
@@ -25,13 +26,16 @@ export interface TakeRequest {
   readonly operation?: Operation;
   /** Whether somebody may be at work on the file: contents that are not what was signed are none yet. Asked only where they are not. */
   readonly mayStillCome?: () => Promise<boolean>;
+  /** What it has waited for when it was tried last: a run that ends so again is no news, and leaves no record (transaction.ts). */
+  readonly knownWait?: ReasonCode;
 }
 
 /** Runs a bundle through to its end. The lock is held for exactly that long. */
 export function takeBundle(machine: Machine, root: Root, request: TakeRequest): Promise<Receipt> {
   return withLock(machine, async () => {
     await root.resume();
-    const transaction = await Transaction.begin(machine, request.name);
+    const { name: source, knownWait } = request;
+    const transaction = await Transaction.begin(machine, source, given({ knownWait }));
     return endingWhatThrows(machine, { transaction }, () =>
       proceed({ machine, root, transaction }, request).catch(async (error: unknown) => {
         if (isOfContents(error) && (await request.mayStillCome?.()) === true) throw asUnsettled(error);
@@ -131,6 +135,7 @@ async function install(run: Run, installation: Installation): Promise<Receipt> {
   const plan = await planImport(machine, { transaction, contents });
   let release: (() => void) | undefined;
   try {
+    await transaction.record();
     await rootImport(machine, manifest);
     release = await importSigned(run, installation, plan);
     await transaction.advance('imported');

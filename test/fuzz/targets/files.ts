@@ -2,11 +2,15 @@
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { kindOf } from '../../../src/bundle/lookalike.ts';
+import { waitText } from '../../../src/core/run/waits.ts';
 import { listInbox } from '../../../src/media/inbox.ts';
 import { readLedger } from '../../../src/state/outbox.ts';
 import { readProgress } from '../../../src/state/progress.ts';
 import { readReceipt } from '../../../src/state/receipts.ts';
 import { readVoucher } from '../../../src/state/vouchers.ts';
+import { readWaits } from '../../../src/state/waits.ts';
 import { byteMutation } from '../mutations/bytes.ts';
 import { jsonMutation } from '../mutations/json.ts';
 import { buffers, fileWith, sealed, type Target } from './target.ts';
@@ -34,6 +38,33 @@ const progress: Target = {
     ),
   mutate: jsonMutation,
   run: (data) => readProgress(fileWith('progress.json', data)),
+};
+
+const waits: Target = {
+  name: 'waits',
+  readers: ['state/waits.ts readWaits'],
+  seeds: () =>
+    buffers(
+      text({
+        schema: 1,
+        waits: [{ path: '/inbox/web.tar', code: 'no-space', since: '2026-11-28', tries: 3 }],
+        more: 0,
+      }),
+    ),
+  mutate: jsonMutation,
+  run: async (data) => {
+    for (const wait of (await readWaits(fileWith('waits.json', data))).waits)
+      assert.doesNotMatch(waitText(wait), /[\n\x1b]/);
+  },
+};
+
+/** What lies anywhere, and may be a bundle. */
+const firstBytes: Target = {
+  name: 'first-bytes',
+  readers: ['bundle/lookalike.ts kindOf'],
+  seeds: () => buffers('age-encryption.org/v1\n', 'PK\x03\x04', gzipSync('manifest.json').toString('latin1')),
+  mutate: byteMutation(['\x1f\x8b\x08', 'PK\x03\x04', 'manifest.json', '.tar', 'age-encryption.org/v1\n']),
+  run: (data) => kindOf(data),
 };
 
 /** Root’s answers to the agent, and what the agent keeps of its runs. */
@@ -71,9 +102,13 @@ const names: Target = {
     if (name === '' || name === '.' || name === '..' || Buffer.byteLength(name) > 255) return;
     const folder = fileWith(join('inbox', 'x'), '');
     writeFileSync(join(folder, 'inbox', name), '');
-    const found = await listInbox(join(folder, 'inbox'));
+    const found = await listInbox(join(folder, 'inbox'), {
+      onFault: (_, error) => {
+        throw error;
+      },
+    });
     rmSync(folder, { recursive: true });
-    const isTaken = !name.startsWith('.') && /\.tar(?:\.gz|\.age)?$/.test(name);
+    const isTaken = !name.startsWith('.') && /\.tar(?:\.gz|\.age)?$/i.test(name);
     assert.deepEqual(
       found.map((c) => c.path),
       isTaken ? [join(folder, 'inbox', name)] : [],
@@ -81,4 +116,12 @@ const names: Target = {
   },
 };
 
-export const fileTargets: readonly Target[] = [ledgers, progress, receipts, vouchers, names];
+export const fileTargets: readonly Target[] = [
+  ledgers,
+  progress,
+  waits,
+  firstBytes,
+  receipts,
+  vouchers,
+  names,
+];

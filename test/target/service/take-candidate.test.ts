@@ -31,6 +31,8 @@ async function taken(t: TestContext, { hasChanged = false, why, fault }: Scene) 
   const queue = {
     defer: async (candidate: { path: string }) => void deferred.push(candidate.path),
     hasChanged: async () => hasChanged,
+    done: () => undefined,
+    knownWait: () => undefined,
     hasRested: () => true,
     markStuck: async () => undefined,
   } as unknown as InboxQueue;
@@ -43,7 +45,7 @@ async function taken(t: TestContext, { hasChanged = false, why, fault }: Scene) 
   const look =
     why === undefined
       ? ({ action: 'take', candidate, isGood: false } as const)
-      : ({ action: 'set-aside', candidate, why } as const);
+      : ({ action: 'set-aside', candidate, code: 'cut-off-before', why } as const);
   const exit = await takeCandidate({ ...machine, trust: makeTrustSet([pair.public], 1) } as Machine, {
     ...{ root: { resume } as unknown as Root, queue, inHand, look },
   });

@@ -1,0 +1,59 @@
+/** Whether a file is a bundle by its first bytes, whatever it is called and however it was packed once more. */
+import { promisify } from 'node:util';
+import { constants, gunzip } from 'node:zlib';
+import { isEncrypted } from '../core/bundle/encrypted.ts';
+import { NixmakerError } from '../core/errors.ts';
+import { withBundleFile } from './file.ts';
+import { blockSize, sizeFromHeader } from './ustar.ts';
+
+export type Lookalike =
+  /** A bundle as it should be, but for its name. */
+  | 'bundle'
+  /** It begins as an encrypted bundle does, and as any other age file. */
+  | 'encrypted'
+  /** A bundle that was packed once more. */
+  | 'gzip'
+  | 'zip';
+
+/** Of a bundle the first header, also where it is compressed: a manifest compresses well. Bytes. */
+const beginning = 16 * 1024;
+
+/** Undefined where it is nothing of the kind, or no plain file. @throws NixmakerError `io-error` */
+export async function lookalikeOf(path: string): Promise<Lookalike | undefined> {
+  try {
+    return await withBundleFile(path, async (file) => {
+      const buffer = Buffer.alloc(beginning);
+      return kindOf(buffer.subarray(0, await file.readInto(buffer, 0)));
+    });
+  } catch (error) {
+    if (error instanceof NixmakerError && error.code === 'not-a-bundle') return undefined;
+    throw error;
+  }
+}
+
+/** @param bytes the first of a file */
+export async function kindOf(bytes: Buffer): Promise<Lookalike | undefined> {
+  if (beginsAsBundle(bytes)) return 'bundle';
+  if (isEncrypted(bytes)) return 'encrypted';
+  if (bytes.length > 2 && bytes[0] === 0x1f && bytes[1] === 0x8b)
+    return beginsAsBundle(await unzipped(bytes)) ? 'gzip' : undefined;
+  return holdsBundle(bytes) ? 'zip' : undefined;
+}
+
+const beginsAsBundle = (bytes: Buffer): boolean =>
+  bytes.length >= blockSize && sizeFromHeader(bytes.subarray(0, blockSize), 'manifest.json') !== undefined;
+
+const gunzipped = promisify(gunzip);
+
+/** As much of it as these bytes hold. Threat: a megabyte of zeros in a kilobyte, so no more than is looked at. */
+const unzipped = (bytes: Buffer): Promise<Buffer> =>
+  gunzipped(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 1024 * beginning }).catch(() =>
+    Buffer.alloc(0),
+  );
+
+/** By the name in the first entry’s header (APPNOTE.TXT, 4.3.7). */
+function holdsBundle(bytes: Buffer): boolean {
+  if (bytes.length < 30 || bytes.readUInt32LE(0) !== 0x04034b50) return false;
+  const name = bytes.toString('latin1', 30, 30 + bytes.readUInt16LE(26));
+  return /(?:\.tar(?:\.age|\.gz)?|\.keyring|(?:^|\/)manifest\.json|(?:^|\/)nixmaker\/)$/i.test(name);
+}

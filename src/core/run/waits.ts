@@ -1,0 +1,60 @@
+/** What waits on a machine, or can’t be read, and why: what `status`, `doctor` and the receipt that travels home say of it. Pure. */
+import * as z from 'zod';
+import { printable } from '../errors.ts';
+
+/** Of the waits of a machine, as many are named; of the others there is a number. */
+export const mostWaits = 100;
+
+const wait = z.strictObject({
+  /** A bundle, a folder, or where a medium is mounted. Untrusted: always printed through `printable`. */
+  path: z.string().max(4096),
+  code: z.string().max(64),
+  detail: z.string().max(4096).optional(),
+  /** ISO 8601. */
+  since: z.string().max(64),
+  /** Times it was tried. */
+  tries: z.number().int().min(1).optional(),
+  /** When it is looked at again at the latest, ISO 8601; without it, when it changes. */
+  again: z.string().max(64).optional(),
+});
+
+export type Wait = z.infer<typeof wait>;
+
+export const waitsParser = z.strictObject({
+  schema: z.literal(1),
+  waits: z.array(wait).max(mostWaits),
+  /** Those beyond. */
+  more: z.number().int().min(0),
+});
+
+export type Waits = z.infer<typeof waitsParser>;
+export const noWaits: Waits = { schema: 1, waits: [], more: 0 };
+
+/** Within the bounds of the record: a long message must not cost all of it. */
+export const toWaits = (all: readonly Wait[]): Waits => ({
+  schema: 1,
+  waits: all.slice(0, mostWaits).map(({ path, detail, ...known }) => ({
+    path: path.slice(0, 4096),
+    ...known,
+    ...(detail === undefined ? {} : { detail: detail.slice(0, 4096) }),
+  })),
+  more: Math.max(0, all.length - mostWaits),
+});
+
+const forPersons: ReadonlySet<string> = new Set([
+  ...['io-error', 'no-access', 'medium-unreadable', 'medium-stalled', 'misnamed'],
+]);
+
+/** Whether nothing but a person will mend it. */
+export const needsPerson = (code: string): boolean => forPersons.has(code);
+
+const minute = (time: string): string => `${time.slice(0, 16).replace('T', ' ')} UTC`;
+
+/** In one line, for people. */
+export function waitText({ path, code, detail, since, tries, again }: Wait): string {
+  const tried = tries === undefined || tries < 2 ? '' : `, tried ${tries} times`;
+  const next = again === undefined ? '' : `, again at ${again.slice(11, 19)} UTC`;
+  return printable(
+    `${path}: ${code}${detail === undefined ? '' : ` (${detail})`}, since ${minute(since)}${tried}${next}`,
+  );
+}

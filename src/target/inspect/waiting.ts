@@ -1,0 +1,59 @@
+/** What waits on this machine and why, by the agent’s own record and by a look at what lies there. Reads only. */
+import { catalogue } from '../../core/catalogue.ts';
+import type { Settings } from '../../core/policy/settings.ts';
+import { needsPerson, type Wait, waitText } from '../../core/run/waits.ts';
+import { listInbox } from '../../media/inbox.ts';
+import { systemClock } from '../../process/clock.ts';
+import { readWaits } from '../../state/waits.ts';
+import { runtimeDirectories } from '../machine/machine.ts';
+import { unreadableFault } from '../update/unreadable.ts';
+import { type Found, look, ok } from './found.ts';
+
+export interface Waiting {
+  /** Files in the inbox that have not been archived. */
+  readonly files: readonly string[];
+  /** What waits, and what can’t be read, with the reason: as the agent has written it down, or as it is met here. */
+  readonly waits: readonly Wait[];
+  /** Of the agent’s, those beyond the ones that it names. */
+  readonly more: number;
+}
+
+export async function readWaiting(settings: Settings): Promise<Waiting> {
+  const since = systemClock.now().toISOString();
+  const met: Wait[] = [];
+  const onFault = (path: string, error: unknown) => void met.push({ path, ...unreadableFault(error), since });
+  const files = await listInbox(settings.inbox, { onFault });
+  const records = await Promise.all(runtimeDirectories(settings).map(readWaits));
+  const known = new Map([...met, ...records.flatMap(({ waits }) => waits)].map((wait) => [wait.path, wait]));
+  return {
+    files: files.map((c) => c.path),
+    waits: [...known.values()],
+    more: records.reduce((sum, { more }) => sum + more, 0),
+  };
+}
+
+/** Named at most. */
+const mostNamed = 5;
+
+/** Of `doctor`. */
+export async function checkWaiting({ settings }: { readonly settings: Settings }): Promise<Found> {
+  const { waits, more } = await readWaiting(settings);
+  const bad = waits.filter(({ code }) => needsPerson(code));
+  const others = waits.length - bad.length + more;
+  if (bad.length === 0)
+    return ok(
+      others === 0
+        ? 'nothing waits'
+        : `${others === 1 ? 'one waits' : `${others} wait`}; see \`nixmaker status\``,
+    );
+  const named = bad.slice(0, mostNamed).map(waitText).join('; ');
+  const rest = bad.length > mostNamed ? `; and ${bad.length - mostNamed} more` : '';
+  const next = [
+    'Everything else is taken all the same.',
+    ...(bad.some(({ code }) => code !== 'misnamed')
+      ? ['What can’t be read: mount it anew, or see its permissions and its disk.']
+      : []),
+    ...(bad.some(({ code }) => code === 'misnamed') ? [catalogue.misnamed.next] : []),
+  ];
+  return look(`${named}${rest}`, next.join(' '));
+}

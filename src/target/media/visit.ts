@@ -1,0 +1,110 @@
+/** What is known of a place while it is there. */
+import { relative } from 'node:path';
+import { given } from '../../core/given.ts';
+import type { Finding } from '../../core/run/host-receipt.ts';
+import type { Wait } from '../../core/run/waits.ts';
+import type { Candidate } from '../../media/inbox.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Place } from '../machine/places.ts';
+import { Lookalikes } from '../update/lookalikes.ts';
+import { Postponed } from '../update/postponed.ts';
+import { Unreadable } from '../update/unreadable.ts';
+
+/** Times a file is tried that can’t be read. */
+const mostFailures = 3;
+/** Findings kept of files that are gone. */
+const mostGone = 1000;
+
+export class Visit {
+  readonly place: Place;
+  /** What has been dealt with, by path: its fingerprint then. */
+  readonly done = new Map<string, string>();
+  readonly later: Postponed;
+  readonly findings = new Map<string, Finding>();
+  readonly unreadable: Unreadable;
+  readonly lookalikes = new Lookalikes();
+  readonly #failures = new Map<string, number>();
+  readonly #now: () => string;
+  /** Something there is ours: a pool, or a bundle for this host. */
+  isOurs = false;
+  isOver = false;
+  /** Something there may be a bundle, and has not the name of one. */
+  hasMisnamed = false;
+  /** It has stopped to answer, and is left alone until it is gone. Why. */
+  silent: Wait | undefined;
+
+  constructor(place: Place, machine: Pick<Machine, 'clock' | 'emit'>) {
+    this.place = place;
+    this.later = new Postponed(machine.clock);
+    this.unreadable = new Unreadable(machine, place.root);
+    this.#now = () => machine.clock.now().toISOString();
+    this.isOurs = place.kind === 'folder';
+  }
+
+  get isSilent(): boolean {
+    return this.silent !== undefined;
+  }
+
+  silence(code: string, detail: string | undefined): void {
+    this.silent = given({ path: this.place.root, code, detail, since: this.#now() });
+  }
+
+  note({ path }: Pick<Candidate, 'path'>, finding: Omit<Finding, 'file'>): void {
+    const file = relative(this.place.root, path) || '.';
+    this.findings.set(path, { file, ...finding });
+    this.isOurs ||= finding.sequence !== undefined;
+    this.isOver = false;
+  }
+
+  /** What can’t be read: said once, and the rest of the place has its turn. */
+  noteUnreadable(path: string, error: unknown): void {
+    if (!this.unreadable.note(path, error)) return;
+    const { code, detail } = this.unreadable.waits().at(-1) ?? {};
+    this.note({ path }, { outcome: 'unreadable', ...given({ code, detail }) });
+  }
+
+  /** @returns whether it is given up */
+  hasFailed({ path }: Candidate): boolean {
+    const count = (this.#failures.get(path) ?? 0) + 1;
+    this.#failures.set(path, count);
+    return count >= mostFailures;
+  }
+
+  /** What has gone needs no more attention. What was there is told all the same; but a folder that a carrier fills has no end. */
+  keepOnly(present: ReadonlySet<string>): void {
+    this.later.keepOnly(present);
+    for (const known of [this.done, this.#failures])
+      for (const path of known.keys()) if (!present.has(path)) known.delete(path);
+    const unreadable = new Set(this.unreadable.waits().map(({ path }) => path));
+    for (const [path, { outcome }] of this.findings)
+      if (outcome === 'unreadable' && !unreadable.has(path)) this.findings.delete(path);
+    const gone = [...this.findings.keys()].filter((path) => !present.has(path));
+    for (const path of gone.slice(0, -mostGone)) this.findings.delete(path);
+  }
+
+  waits(): Wait[] {
+    return this.silent === undefined ? [...this.unreadable.waits(), ...this.later.waits()] : [this.silent];
+  }
+}
+
+export interface FinishedVisit {
+  readonly place: Place;
+  readonly findings: readonly Finding[];
+  /** Why no receipt is due. */
+  readonly without?: 'nothing' | 'unreadable' | 'silent' | 'misnamed';
+}
+
+/**
+ * Of a medium that nixmaker has mounted a person was told to leave it in until it is said that it may go: so that has to be said, also
+ * where it has nothing for this machine. Of one that others have mounted nothing was said.
+ */
+export const endsWithout = (visit: Visit): boolean =>
+  visit.place.kind === 'own' &&
+  !visit.isOver &&
+  (visit.isSilent || (!visit.isOurs && !visit.later.has(() => true)));
+
+export function whyWithout({ isSilent, unreadable, hasMisnamed }: Visit): FinishedVisit['without'] & string {
+  if (isSilent) return 'silent';
+  if (!unreadable.isEmpty) return 'unreadable';
+  return hasMisnamed ? 'misnamed' : 'nothing';
+}

@@ -211,7 +211,7 @@ async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): 
   const next = 'Remove old generations: `nix-collect-garbage --delete-older-than 30d`.';
   if (freeBytes < policy.limits.freeBytes) return bad(`${what}, less than the policy keeps free`, next);
   if (freeBytes < policy.limits.freeBytes + 1024 ** 3) return look(`${what}: a system may not fit`, next);
-  if (freeInodes > 0 && freeInodes < 20_000) return look(`only ${freeInodes} inodes left`, next);
+  if (freeInodes !== undefined && freeInodes < 20_000) return look(`only ${freeInodes} inodes left`, next);
   return ok(what);
 }
 

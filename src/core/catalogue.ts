@@ -269,8 +269,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'floor-lost': {
     exit: later,
-    what: 'What this machine remembers of the bundles it has taken is lost or older than its own journal, so an old bundle could pass for new.',
-    next: 'Find out why (a failing disk, a restored backup), then run `nixmaker floor adopt` at the machine; the bundle is taken after that.',
+    what: 'What this machine remembers of the bundles it has taken is lost, or older than its journal or the record beside its generations, so an old bundle could pass for new.',
+    next: 'See `nixmaker floor`, and find out why: a failing disk, a restored backup, a root file system in memory that forgets /var/lib/nixmaker. Then run `nixmaker floor adopt` as root at the machine; the bundle is taken after that. If the machine has never taken one, say so by `firstStart` in its policy.',
   },
   'state-unreadable': {
     exit: later,

@@ -1,4 +1,5 @@
 /** What is wrong on this machine, or soon will be, before a bundle finds out. Reads only. */
+import { statfs } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
@@ -9,6 +10,7 @@ import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { isRecentNix, nixSetting, nixVersion, pingStore } from '../../nix/settings.ts';
 import { storeFolder } from '../../nix/store.ts';
+import { readFloor } from '../../state/floor.ts';
 import { readJournal } from '../../state/journal.ts';
 import { readUnverified } from '../../state/unverified.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
@@ -48,14 +50,15 @@ const checks: Readonly<Record<string, Check>> = {
           'Set `fsync-store-paths = true` in nix.conf (the NixOS module does).',
         ),
   clock: checkClock,
-  floor: async ({ floorDirectory }) => {
-    const { floor, doubt } = await readKnownFloor(floorDirectory);
+  floor: async (machine) => {
+    const { floor, doubt } = await readKnownFloor(machine);
     if (doubt !== undefined)
       return bad(`lost: ${doubt}`, 'See `nixmaker floor`, then `nixmaker floor adopt`.');
     return ok(floor === undefined ? 'no bundle taken yet' : `sequence ${floor.sequence}`);
   },
+  state: checkState,
   held: async ({ floorDirectory }) => {
-    const { held, heldDoubt } = await readHeld(floorDirectory, (await readKnownFloor(floorDirectory)).floor);
+    const { held, heldDoubt } = await readHeld(floorDirectory, (await readFloor(floorDirectory)).floor);
     if (heldDoubt !== undefined)
       return bad(
         `not known: ${heldDoubt}`,
@@ -178,7 +181,7 @@ async function checkNix({ nix }: Pick<Machine, 'nix'>): Promise<Found> {
 }
 
 async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): Promise<Found> {
-  const { floor } = await readKnownFloor(machine.floorDirectory);
+  const { floor } = await readFloor(machine.floorDirectory);
   const now = machine.clock.now().toISOString();
   if (timeFloor(machine, floor).clockBehind)
     return look(
@@ -202,6 +205,21 @@ async function checkInbox({ settings }: Pick<Machine, 'settings'>): Promise<Foun
     return look(`anybody may write to ${settings.inbox}`, 'chmod o-w, and use a group (`inbox.group`).');
   const waiting = found.names.filter((n) => !['done', 'refused'].includes(n) && !n.startsWith('.'));
   return ok(waiting.length === 0 ? 'empty' : `${waiting.length} files wait in it`);
+}
+
+/** statfs(2), f_type: tmpfs and ramfs. */
+const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+
+async function checkState({ floorDirectory, agentDirectory }: Machine): Promise<Found> {
+  for (const folder of new Set([floorDirectory, agentDirectory])) {
+    const { type } = await statfs(folder);
+    if (inMemory.has(type))
+      return look(
+        `${folder} lies in memory, and is forgotten at each restart: floor, journal and keys`,
+        'Keep it on a disk (docs/operations.md, a root file system in memory).',
+      );
+  }
+  return ok('on a disk');
 }
 
 async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {

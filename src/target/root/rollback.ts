@@ -38,7 +38,7 @@ export async function goBack(machine: RootMachine, to: number | undefined): Prom
 
 /** Which is left, where it could be taken again, and which is gone to. */
 async function releasesOf(machine: RootMachine, toplevel: StorePath) {
-  const { floor, records } = await readKnownFloor(machine.floorDirectory);
+  const { floor, records } = await readKnownFloor(machine);
   const left = releaseOf(records, (await readProfile(machine.settings.profile)).toplevel);
   const next = releaseOf(records, toplevel);
   const isOver =

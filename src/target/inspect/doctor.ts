@@ -2,6 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
+import { ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { heldText } from '../../core/policy/held.ts';
 import { timeFloorOf } from '../../core/run/floor.ts';
@@ -212,14 +213,14 @@ const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
 async function checkState({ floorDirectory, agentDirectory }: Machine): Promise<Found> {
   for (const folder of new Set([floorDirectory, agentDirectory])) {
-    const { type } = await statfs(folder);
-    if (inMemory.has(type))
+    const found = await statfs(folder).catch(ifMissing(undefined));
+    if (found !== undefined && inMemory.has(found.type))
       return look(
         `${folder} lies in memory, and is forgotten at each restart: floor, journal and keys`,
         'Keep it on a disk (docs/operations.md, a root file system in memory).',
       );
   }
-  return ok('on a disk');
+  return ok('not in memory');
 }
 
 async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {

@@ -247,6 +247,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'There is not enough room where the boot loader keeps kernels.',
     next: 'Delete old generations (`nix-collect-garbage --delete-older-than 30d`, then `nixos-rebuild boot` or the next bundle clears their kernels away).',
   },
+  'boot-not-mounted': {
+    exit: later,
+    what: 'What the machine starts from is not mounted, so a new boot entry would be written where no boot loader reads it.',
+    next: 'See `systemctl status boot.mount` and mount it (`mount /boot`), or correct /etc/fstab. Look first at what lies in the folder below it: an earlier switch may have written there. The bundle is tried again by itself.',
+  },
   'medium-unreadable': {
     exit: later,
     what: 'The medium could not be read any more: it was pulled out, or it is failing.',

@@ -72,6 +72,7 @@ export type DeferCode =
   | 'nix-too-old'
   | 'no-space'
   | 'no-boot-space'
+  | 'boot-not-mounted'
   | 'medium-unreadable'
   | 'medium-stalled'
   | 'outside-window'

@@ -45,6 +45,7 @@ export interface Receipt {
   /** boot_id (proc_sys_kernel(5)) of the boot in which the profile was about to be set. */
   readonly bootId?: string;
   /** systemd units that had failed before anything was changed. */
+  /** Also those that systemd had started again by itself. */
   readonly failedUnitsBefore?: readonly string[];
   readonly health?: readonly HealthResult[];
   /** boot_id of the boot in which a person was asked to confirm, and the uptime, in seconds, by which to. */

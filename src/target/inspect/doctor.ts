@@ -2,6 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
+import { listRestarts, type Restarts } from '../../activation/restarts.ts';
 import { ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { heldText } from '../../core/policy/held.ts';
@@ -101,11 +102,19 @@ const checks: Readonly<Record<string, Check>> = {
   },
   units: checkUnits,
   'failed-units': async ({ run, settings }) => {
-    const failed = settings.activation === 'systemd' ? await listFailedUnits(run) : [];
+    const isAsked = settings.activation === 'systemd';
+    const failed = isAsked ? await listFailedUnits(run) : [];
+    const restarts = (isAsked ? await listRestarts(run) : undefined) ?? new Map<string, Restarts>();
+    const down = [...restarts]
+      .filter(([, { waits }]) => waits)
+      .map(([unit]) => `${unit} (started again and again)`);
     if (failed === undefined) return look('systemd does not answer', 'See `systemctl status`.');
-    return failed.length === 0
+    return failed.length + down.length === 0
       ? ok('none')
-      : look(failed.join(', '), 'See `systemctl status` for each; a rollback counts only what fails newly.');
+      : look(
+          [...failed, ...down].join(', '),
+          'See `systemctl status` for each; a rollback counts only what fails newly.',
+        );
   },
   media: checkMedia,
 };

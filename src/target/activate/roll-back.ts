@@ -3,6 +3,7 @@
  * and, where the running system was or may have been touched, its running state. The bad generation is deleted: a
  * broken one can make later boot loader installations fail.
  */
+import { readBootMenus } from '../../activation/boot-menu.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
 import type { SwitchResult } from '../../activation/switch.ts';
 import { startUnit } from '../../activation/units.ts';
@@ -167,8 +168,26 @@ async function restoreMenu(
     question: { next: previous, offered },
     requireDone: (result) => requireDone(result, `${previous} boot`, ['done']),
     onRenewed: () => undefined,
+  }).catch(async (error: unknown) => {
+    if (!(await startsByItself(machine.settings, previous))) throw error;
+    transaction.notice(
+      `The boot menu could not be written anew (${messageOf(error)}). It starts the previous system as it is, and may offer one that is gone.`,
+    );
+    return undefined;
   });
   if (fault !== undefined) throw new NixmakerError('rollback-failed', describeFault(fault));
+}
+
+/**
+ * Whether the menu leads there without having been written again: a builder that failed for want of room, before its default was changed,
+ * has harmed nothing.
+ */
+async function startsByItself(
+  { bootDirectory }: Pick<Machine['settings'], 'bootDirectory'>,
+  previous: StorePath,
+): Promise<boolean> {
+  const chosen = (await readBootMenus(bootDirectory)).map((menu) => menu.chosen?.system);
+  return chosen.length > 0 && chosen.every((system) => system === previous);
 }
 
 async function runVerb(

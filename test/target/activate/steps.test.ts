@@ -123,6 +123,29 @@ async function menu(t: TestContext, by: string, then: readonly string[]) {
   return { settings: { bootDirectory }, answer };
 }
 
+test('a boot partition that is full lets no menu be written; where the old one leads back, the old system was put back', async (t) => {
+  const full = ([program, verb]: readonly string[]) =>
+    program?.endsWith('switch-to-configuration') === true && verb === 'boot'
+      ? { exitCode: 1, stdout: 'OSError: [Errno 28] No space left on device\n' }
+      : undefined;
+  const { settings } = await menu(t, '-', []);
+  const { receipt } = await carried(t, { settings, answer: full });
+  assert.deepEqual([receipt.state, receipt.code], ['rolled-back', 'activation-failed'], receipt.detail);
+  assert.match(
+    receipt.notices?.join() ?? '',
+    /could not be written anew \(.*No space left.*\)\. It starts the previous/,
+  );
+  // One that was written for the new system, and can’t be for the old one.
+  const { settings: other, answer } = await menu(t, newSystem, [newSystem, oldSystem]);
+  const unwell = (argv: readonly string[]) =>
+    argv[0]?.startsWith(newSystem) === true && argv[1] === 'switch'
+      ? { exitCode: 1 }
+      : (answer(argv) ?? (argv[0]?.startsWith(oldSystem) === true ? full(argv) : undefined));
+  const { receipt: failed } = await carried(t, { settings: other, answer: unwell });
+  assert.deepEqual([failed.state, failed.code], ['failed', 'rollback-failed']);
+  assert.match(failed.detail ?? '', /putting back: .*No space left/);
+});
+
 test('a boot builder that leaves the old system no entry is not gone on with', async (t) => {
   const { receipt, did } = await carried(t, await menu(t, newSystem, [newSystem]));
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'rollback-failed']);

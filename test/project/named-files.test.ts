@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
-import { checkout, inAll, namesBelow, read } from './documents.ts';
+import { checkout, documents, inAll, namesBelow, read } from './documents.ts';
 
 const ours = readdirSync(join(checkout, 'src'));
 const top = ['src', 'test', 'tools', 'scripts', 'bench', 'docs', 'systemd', 'nixos-module', 'nix', 'share'];
@@ -52,6 +52,29 @@ test('every document that sources, units or the module name is there', () => {
     named.filter(({ path }) => !isNamed(path)),
     [],
   );
+});
+
+/** As GitHub makes them of headings. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .trim()
+    .replace(/\s/g, '-');
+
+test('every link from one document into another leads to a heading or a file that is there', () => {
+  const wrong = documents.flatMap((document) =>
+    [...read(document).matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = '']) => {
+      if (/^(?:https?|mailto):/.test(link)) return [];
+      const [path = '', anchor] = link.split('#');
+      const file = path === '' ? document : normalize(join(dirname(document), path));
+      const isThere = existsSync(join(checkout, file));
+      const headings = isThere && file.endsWith('.md') ? [...read(file).matchAll(/^#+ (.*)$/gm)] : [];
+      const leads = anchor === undefined || headings.some(([, heading = '']) => anchorOf(heading) === anchor);
+      return isThere && leads ? [] : [`${document}: ${link}`];
+    }),
+  );
+  assert.deepEqual(wrong, []);
 });
 
 test('one that is not there would be found', () => {

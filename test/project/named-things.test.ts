@@ -1,23 +1,13 @@
 /** Every verb, option, code, key, unit and path that a document names is there: what a reader types does what the document says. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Command } from 'commander';
 import { makeProgram } from '../../src/cli/program.ts';
 import { catalogue } from '../../src/core/catalogue.ts';
 import { settingsParser } from '../../src/core/policy/settings.ts';
-import {
-  blocksIn,
-  type Code,
-  checkout,
-  commandsIn,
-  documents,
-  inAll,
-  namesBelow,
-  read,
-  spansIn,
-} from './documents.ts';
+import { blocksIn, type Code, checkout, commandsIn, inAll, namesBelow, read, spansIn } from './documents.ts';
 
 const spans = inAll(spansIn);
 const commands = inAll(commandsIn);
@@ -261,29 +251,6 @@ test('every path on a machine, unit and variable of ours that a document names i
     unknown(variables, (name) => everywhere.includes(name)),
     [],
   );
-});
-
-/** As GitHub makes them of headings. */
-const anchorOf = (heading: string): string =>
-  heading
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-    .trim()
-    .replace(/\s/g, '-');
-
-test('every link from one document into another leads to a heading or a file that is there', () => {
-  const wrong = documents.flatMap((document) =>
-    [...read(document).matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = '']) => {
-      if (/^(?:https?|mailto):/.test(link)) return [];
-      const [path = '', anchor] = link.split('#');
-      const file = path === '' ? document : normalize(join(dirname(document), path));
-      const isThere = existsSync(join(checkout, file));
-      const headings = isThere && file.endsWith('.md') ? [...read(file).matchAll(/^#+ (.*)$/gm)] : [];
-      const leads = anchor === undefined || headings.some(([, heading = '']) => anchorOf(heading) === anchor);
-      return isThere && leads ? [] : [`${document}: ${link}`];
-    }),
-  );
-  assert.deepEqual(wrong, []);
 });
 
 test('what is not there would be found', () => {

@@ -220,16 +220,15 @@ async function checkInbox({ settings }: Pick<Machine, 'settings'>): Promise<Foun
 /** statfs(2), f_type: tmpfs and ramfs. */
 const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
-async function checkState({ floorDirectory, agentDirectory }: Machine): Promise<Found> {
-  for (const folder of new Set([floorDirectory, agentDirectory])) {
-    const found = await statfs(folder).catch(ifMissing(undefined));
-    if (found !== undefined && inMemory.has(found.type))
-      return look(
-        `${folder} lies in memory, and is forgotten at each restart: floor, journal and keys`,
+/** Of root’s own folder, which has what must not be forgotten. The agent’s is beside it. */
+async function checkState({ floorDirectory }: Pick<Machine, 'floorDirectory'>): Promise<Found> {
+  const found = await statfs(floorDirectory).catch(ifMissing(undefined));
+  return found !== undefined && inMemory.has(found.type)
+    ? look(
+        `${floorDirectory} lies in memory, and is forgotten at each restart: floor, journal and keys`,
         'Keep it on a disk (docs/operations.md, a root file system in memory).',
-      );
-  }
-  return ok('not in memory');
+      )
+    : ok('not in memory');
 }
 
 async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {

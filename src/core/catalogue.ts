@@ -500,6 +500,12 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The new system could not be activated, and there was no system before it to go back to.',
     next: 'Read in the detail what failed and what is installed now; bring a corrected bundle with a higher sequence before the machine is restarted.',
   },
+  'left-unwell': {
+    exit: fault,
+    touched: true,
+    what: 'The new system is not well and was left as it is: its release says that there is no way back once it has run, for its services change their data.',
+    next: 'See in the detail what is not well and mend it at the machine, or bring a corrected release with a higher sequence. `nixmaker rollback` goes back all the same: restore the services’ data from before first.',
+  },
   'io-error': {
     exit: fault,
     what: 'Reading or writing failed.',

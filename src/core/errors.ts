@@ -124,6 +124,7 @@ export type FaultCode =
   | 'not-confirmed'
   | 'rollback-failed'
   | 'no-way-back'
+  | 'left-unwell'
   | 'io-error'
   | 'state-corrupt'
   | 'store-corrupt'

@@ -23,6 +23,7 @@ export interface BuildFlags {
   readonly sequence: number;
   readonly forbidSource?: boolean;
   readonly notes?: string;
+  readonly oneWay?: string;
   readonly since?: string;
   readonly deltas?: boolean;
   readonly expires?: string;
@@ -63,6 +64,10 @@ export function defineBuild(program: Command): void {
       wholeNumber,
     )
     .option('--notes <text>', 'a note for the operator at the target')
+    .option(
+      '--one-way <reason>',
+      'once a machine has run it, it does not go back by itself: its services change their data for good',
+    )
     .option(
       '--forbid-source',
       'fail where the flake’s source or another host’s system would be carried along',
@@ -121,6 +126,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
         flags.downgradeFrom === undefined ? Math.max(flags.sequence, base?.floor ?? 0) : flags.sequence,
       forbidSource: flags.forbidSource === true,
       notes: flags.notes,
+      noWayBack: flags.oneWay,
       expiresAt,
       machineId: flags.machineId,
       downgradeFrom: flags.downgradeFrom,

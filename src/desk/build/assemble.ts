@@ -24,6 +24,7 @@ export interface BundleIdentity {
   readonly expiresAt?: string;
   readonly machineId?: string;
   readonly downgradeFrom?: number;
+  readonly noWayBack?: string;
   readonly content: Content;
   readonly derivation: DrvPath;
   readonly toplevel: StorePath;

@@ -39,6 +39,8 @@ export interface BuildOptions extends OutputOptions {
   /** Whether changed paths may be carried as differences to what the target has. */
   readonly deltas?: boolean;
   readonly notes?: string;
+  /** Why a machine that has run it must not go back by itself. */
+  readonly noWayBack?: string;
   readonly expiresAt?: string;
   /** The one machine that may take it. */
   readonly machineId?: string;
@@ -290,6 +292,7 @@ function identityOf(
     expiresAt: options.expiresAt,
     machineId: options.machineId,
     downgradeFrom: options.downgradeFrom,
+    noWayBack: options.noWayBack,
     content: options.content,
     derivation: evaluated.derivation,
     toplevel: evaluated.toplevel,

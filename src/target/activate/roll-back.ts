@@ -9,6 +9,7 @@ import type { SwitchResult } from '../../activation/switch.ts';
 import { startUnit } from '../../activation/units.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { describeFault } from '../../core/run/boot-menu.ts';
+import { mayFollow } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { reasonIn } from '../../core/run/switch-outcome.ts';
 import { isLasting, type Operation } from '../../core/schema.ts';
@@ -52,6 +53,8 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
   const code =
     cause instanceof NixmakerError && known.includes(cause.code) ? cause.code : 'activation-failed';
   transaction.learn({ code, detail });
+  const oneWay = await noWayBackFrom(machine, request);
+  if (oneWay !== undefined) return leave(request, `${detail}; no way back, says the release: ${oneWay}`);
   // On disk before the first effect: a rollback that is cut off is begun again, not mistaken for an activation.
   if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');
   if (request.leaveToHelper === true) {
@@ -69,6 +72,25 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
   if (left !== undefined)
     return transaction.end('failed', { code: 'no-way-back', detail: `${detail}; ${left}` });
   return transaction.end('rolled-back', { code, detail });
+}
+
+/** Why the system stays, well or not: its release says so, and it has run, or may have begun to. */
+async function noWayBackFrom(
+  { bootId, settings }: Pick<Machine, 'bootId' | 'settings'>,
+  { transaction }: Rollback,
+): Promise<string | undefined> {
+  const { noWayBack, toplevel } = transaction.known;
+  if (noWayBack === undefined) return undefined;
+  if (transaction.reached('switched')) return noWayBack;
+  const startedInto =
+    transaction.known.bootId !== bootId && (await readSystemLink(settings.currentSystem)) === toplevel;
+  return startedInto ? noWayBack : undefined;
+}
+
+/** Ends the run with the new system in place. */
+async function leave({ transaction }: Rollback, detail: string): Promise<Receipt> {
+  if (!mayFollow(transaction.state, 'failed')) await transaction.advance('rolling-back');
+  return transaction.end('failed', { code: 'left-unwell', detail });
 }
 
 /** On a machine that had no system before, what there is now: “the previous one was put back” would be a lie. */

@@ -123,6 +123,22 @@ async function menu(t: TestContext, by: string, then: readonly string[]) {
   return { settings: { bootDirectory }, answer };
 }
 
+test('a release that there is no way back from is left as it is once it has been switched to, and not before', async (t) => {
+  const learned = { noWayBack: 'the database is migrated' };
+  const fails = (verb: string) => (argv: readonly string[]) =>
+    argv[0]?.startsWith(newSystem) === true && argv[1] === verb ? { exitCode: 1 } : undefined;
+  const { receipt, did, floor, runs } = await carried(t, { answer: fails('switch'), learned });
+  assert.deepEqual([receipt.state, receipt.code, floor], ['failed', 'left-unwell', undefined]);
+  assert.match(
+    receipt.detail ?? '',
+    /\(exit 1\).*; no way back, says the release: the database is migrated$/,
+  );
+  assert.deepEqual(did, ['--set', 'new boot', 'new switch']);
+  assert.deepEqual([...failedDigests(await runs())], [record().manifestDigest], 'not tried again');
+  const before = await carried(t, { answer: fails('boot'), learned });
+  assert.deepEqual([before.receipt.state, before.receipt.code], ['rolled-back', 'activation-failed']);
+});
+
 test('a boot partition that is full lets no menu be written; where the old one leads back, the old system was put back', async (t) => {
   const full = ([program, verb]: readonly string[]) =>
     program?.endsWith('switch-to-configuration') === true && verb === 'boot'

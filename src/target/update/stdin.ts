@@ -37,7 +37,7 @@ export async function spoolInput(
     return file;
   } catch (error) {
     await handle.close();
-    if (error instanceof NixmakerError) throw error;
+    if (error instanceof NixmakerError && error.code !== 'no-space') throw error;
     const { code, detail } = outcomeOf(error);
     throw new NixmakerError(code, `standard input can’t be kept in ${folder}: ${detail}`, { cause: error });
   }

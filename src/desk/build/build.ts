@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Leak } from '../../core/bundle/leaks.ts';
-import { type ExitCode, exitCodes, NixmakerError, printable, type ReasonCode } from '../../core/errors.ts';
+import { type ExitCode, exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { faultOf } from '../../core/fault.ts';
 import { given } from '../../core/given.ts';
 import { rootOf } from '../../core/release/manifest.ts';
@@ -15,11 +15,12 @@ import { NixFailure } from '../../nix/failure.ts';
 import { checkFlakeReference, type EvaluatedHost, evaluateHost, listHosts } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
-import { type Assembled, assemble, type Base, type BundleIdentity, timestampOf } from './assemble.ts';
+import { type Assembled, assemble, type Base, type BundleIdentity } from './assemble.ts';
 import { type CachedPath, CacheFolder } from './cache-folder.ts';
 import { StoreCompressor } from './compress.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { guardBareName } from './flake-guard.ts';
+import { identityOf } from './identity.ts';
 import { guardLeaks } from './leak-guard.ts';
 import { NarCounts } from './nar-counts.ts';
 import { type OutputOptions, writeHost } from './output.ts';
@@ -272,31 +273,4 @@ async function deltasFor(
 function tell(say: (text: string) => void): (progress: NixProgress) => void {
   return ({ phase, done, expected }) =>
     say(`${phase === 'build' ? 'building' : 'packing'} ${done} of ${expected}`);
-}
-
-function identityOf(
-  { options, source: { metadata } }: BuildRun,
-  host: string,
-  evaluated: EvaluatedHost,
-): BundleIdentity {
-  const revision = metadata.revision ?? metadata.dirtyRevision;
-  // The commit's time, not the build's: the same flake gives the same bytes on any day. A flake that is no commit
-  // has only its files' times, which every copy of it changes, so it has none (docs/adr/0003).
-  const epoch = options.epoch ?? (revision === undefined ? 0 : (metadata.lastModified ?? 0));
-  const description =
-    metadata.description === undefined ? undefined : printable(metadata.description).slice(0, 1000);
-  return given({
-    host,
-    system: evaluated.system,
-    createdAt: timestampOf(epoch),
-    expiresAt: options.expiresAt,
-    machineId: options.machineId,
-    downgradeFrom: options.downgradeFrom,
-    noWayBack: options.noWayBack,
-    content: options.content,
-    derivation: evaluated.derivation,
-    toplevel: evaluated.toplevel,
-    notes: options.notes,
-    flake: given({ description, revision }),
-  });
 }

@@ -146,6 +146,18 @@ in
           default = "never-build";
           description = "How far the machine may go to get what a `derivation` bundle does not carry.";
         };
+        firstStart = mkOption {
+          type = types.enum [
+            "no-record"
+            "one-generation"
+          ];
+          default = "no-record";
+          description = ''
+            By what a machine that remembers no bundle is known for new: it has no record of one beside its system profile (`no-record`),
+            or in addition no more than the generation that an installer makes (`one-generation`). Where it is not known for new, bundles
+            wait (`floor-lost`) until somebody has run `nixmaker floor adopt`.
+          '';
+        };
         window = windowOption "Hours in which the agent may install; without it, at any time.";
       };
       default = { };

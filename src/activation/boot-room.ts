@@ -17,6 +17,9 @@ const ifMissing = <T>(value: T) => insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], val
 /** Room that must stay beside them: entries, and the boot loader’s own files. Bytes. */
 const spareRoom = 1024 * 1024;
 
+/** Where every kernel is there already, as on the way back: a menu is still written anew, each of its files beside the old one. */
+const menuRoom = 64 * 1024;
+
 /**
  * Where each loader’s builder of NixOS keeps what it copies, below the boot directory: systemd-boot and lanzaboote, GRUB
  * (install-grub.pl), extlinux (extlinux-conf-builder.sh), Limine (limine-install.py).
@@ -44,14 +47,24 @@ export async function checkBootRoom(question: BootRoomQuestion): Promise<string 
     (k) => there[k] === store[k],
   );
   if (isSame) return undefined;
-  const { bytes, isKnown } = await toBeCopied(question);
-  const free = there.bavail * there.bsize;
-  if (bytes === 0 || bytes + spareRoom <= free) return undefined;
+  return requireFit(question, await toBeCopied(question), there.bavail * there.bsize);
+}
+
+/** @param free bytes @throws NixmakerError `no-boot-space` */
+export function requireFit(
+  { bootDirectory }: Pick<BootRoomQuestion, 'bootDirectory'>,
+  { bytes, isKnown }: ToBeCopied,
+  free: number,
+): string | undefined {
+  if (bytes + (bytes === 0 ? menuRoom : spareRoom) <= free) return undefined;
   if (isKnown)
     throw new NixmakerError(
       'no-boot-space',
-      `${bytes} bytes are to be copied to ${bootDirectory}, where ${free} are free`,
+      bytes === 0
+        ? `a menu is to be written to ${bootDirectory}, where ${free} bytes are free`
+        : `${bytes} bytes are to be copied to ${bootDirectory}, where ${free} are free`,
     );
+  if (bytes === 0) return `${bootDirectory} is full but for ${free} bytes: a boot menu may not find room.`;
   return `A boot loader that copies kernels may not find room: ${bytes} bytes in ${bootDirectory}, where ${free} are free. Which one is used can’t be told from there.`;
 }
 

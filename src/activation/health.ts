@@ -4,25 +4,54 @@ import { messageOf } from '../core/errors.ts';
 import type { HealthPolicy } from '../core/policy/policy.ts';
 import type { Clock, ProcessRunner } from '../core/ports.ts';
 import type { HealthResult } from '../core/run/receipt.ts';
+import { listRestarts, type Restarts, unsteady } from './restarts.ts';
 
 export interface HealthContext {
   readonly run: ProcessRunner;
   readonly clock: Clock;
-  /** Units that had failed before the switch; undefined where the machine has no systemd to ask. */
+  /** Units that had failed before the switch, or were started again and again; undefined where the machine has no systemd to ask. */
   readonly failedBefore: readonly string[] | undefined;
 }
 
 /** Looks until all is well or the looks are used up. @returns the results of the last look */
 export async function checkHealth(context: HealthContext, health: HealthPolicy): Promise<HealthResult[]> {
+  const restarts = new RestartsSeen(context.run);
+  if (looksAtUnits(context, health)) await restarts.look();
   await context.clock.sleep(health.settle * 1000);
   for (let look = 0; ; look++) {
-    const results = await lookOnce(context, health);
+    const results = await lookOnce(context, health, restarts);
     if (results.every((r) => r.ok) || look >= health.retries) return results;
     await context.clock.sleep(health.interval * 1000);
   }
 }
 
-function lookOnce(context: HealthContext, health: HealthPolicy): Promise<HealthResult[]> {
+const looksAtUnits = ({ failedBefore }: HealthContext, { noNewFailedUnits }: HealthPolicy): boolean =>
+  noNewFailedUnits && failedBefore !== undefined;
+
+/** What systemd had started again by itself at the look before. */
+class RestartsSeen {
+  readonly #run: ProcessRunner;
+  #last: ReadonlyMap<string, Restarts> = new Map();
+
+  constructor(run: ProcessRunner) {
+    this.#run = run;
+  }
+
+  /** @returns of all that was seen at this look, and at the one before; undefined where systemctl does not answer */
+  async look(): Promise<readonly [ReadonlyMap<string, Restarts>, ReadonlyMap<string, Restarts>] | undefined> {
+    const before = this.#last;
+    const now = await listRestarts(this.#run);
+    if (now === undefined) return undefined;
+    this.#last = now;
+    return [now, before];
+  }
+}
+
+function lookOnce(
+  context: HealthContext,
+  health: HealthPolicy,
+  restarts: RestartsSeen,
+): Promise<HealthResult[]> {
   const timeout = health.timeout * 1000;
   return Promise.all([
     ...health.units.map((unit) =>
@@ -34,8 +63,11 @@ function lookOnce(context: HealthContext, health: HealthPolicy): Promise<HealthR
     ...health.commands.map((argv) => checkProgram(context.run, argv.join(' '), { argv, timeout })),
     ...health.tcp.map((address) => checkTcp(address, timeout)),
     ...(health.systemRunning ? [checkRunning(context)] : []),
-    ...(health.noNewFailedUnits && context.failedBefore !== undefined
-      ? [checkFailedUnits(context, context.failedBefore)]
+    ...(looksAtUnits(context, health)
+      ? [
+          checkFailedUnits(context, context.failedBefore ?? []),
+          checkRestarts(restarts, context.failedBefore ?? []),
+        ]
       : []),
   ]);
 }
@@ -80,6 +112,15 @@ async function checkFailedUnits({ run }: HealthContext, before: readonly string[
   if (now === undefined) return { check, ok: false, detail: 'systemctl does not answer' };
   const further = now.filter((unit) => !before.includes(unit));
   return further.length === 0 ? { check, ok: true } : { check, ok: false, detail: further.join(', ') };
+}
+
+async function checkRestarts(restarts: RestartsSeen, known: readonly string[]): Promise<HealthResult> {
+  const check = 'no further unit is started again and again';
+  const seen = await restarts.look();
+  if (seen === undefined) return { check, ok: false, detail: 'systemctl does not answer' };
+  const [now, before] = seen;
+  const found = unsteady(now, before, known);
+  return found.length === 0 ? { check, ok: true } : { check, ok: false, detail: found.join(', ') };
 }
 
 /**
@@ -129,6 +170,12 @@ export async function checkStart({ run, clock }: HealthContext, seconds: number)
     }
     await clock.sleep(startPause);
   }
+}
+
+/** Units that are not well before a switch: failed, or started again by themselves; undefined where systemctl does not answer. */
+export async function listUnwellUnits(run: ProcessRunner): Promise<string[] | undefined> {
+  const [failed, restarts] = await Promise.all([listFailedUnits(run), listRestarts(run)]);
+  return failed === undefined ? undefined : [...new Set([...failed, ...(restarts?.keys() ?? [])])];
 }
 
 /** Units in the state `failed`; undefined where systemctl does not answer. */

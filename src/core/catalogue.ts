@@ -252,6 +252,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'There is not enough room where the boot loader keeps kernels.',
     next: 'Delete old generations (`nix-collect-garbage --delete-older-than 30d`, then `nixos-rebuild boot` or the next bundle clears their kernels away).',
   },
+  'boot-not-mounted': {
+    exit: later,
+    what: 'What the machine starts from is not mounted, so a new boot entry would be written where no boot loader reads it.',
+    next: 'See `systemctl status boot.mount` and mount it (`mount /boot`), or correct /etc/fstab. Look first at what lies in the folder below it: an earlier switch may have written there. The bundle is tried again by itself.',
+  },
   'medium-unreadable': {
     exit: later,
     what: 'The medium could not be read any more: it was pulled out, or it is failing.',
@@ -274,8 +279,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'floor-lost': {
     exit: later,
-    what: 'What this machine remembers of the bundles it has taken is lost or older than its own journal, so an old bundle could pass for new.',
-    next: 'Find out why (a failing disk, a restored backup), then run `nixmaker floor adopt` at the machine; the bundle is taken after that.',
+    what: 'What this machine remembers of the bundles it has taken is lost, or older than its journal or the record beside its generations, so an old bundle could pass for new.',
+    next: 'See `nixmaker floor`, and find out why: a failing disk, a restored backup, a root file system in memory that forgets /var/lib/nixmaker. Then run `nixmaker floor adopt` as root at the machine; the bundle is taken after that. If the machine has never taken one, say so by `firstStart` in its policy.',
   },
   'state-unreadable': {
     exit: later,
@@ -499,6 +504,12 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     touched: true,
     what: 'The new system could not be activated, and there was no system before it to go back to.',
     next: 'Read in the detail what failed and what is installed now; bring a corrected bundle with a higher sequence before the machine is restarted.',
+  },
+  'left-unwell': {
+    exit: fault,
+    touched: true,
+    what: 'The new system is not well and was left as it is: its release says that there is no way back once it has run, for its services change their data.',
+    next: 'See in the detail what is not well and mend it at the machine, or bring a corrected release with a higher sequence. `nixmaker rollback` goes back all the same: restore the services’ data from before first.',
   },
   'io-error': {
     exit: fault,

@@ -2,19 +2,16 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isMissing } from '../core/errno.ts';
-
-export interface Space {
-  readonly freeBytes: number;
-  readonly freeInodes: number;
-}
+import type { Space } from '../core/room.ts';
 
 /** What an unprivileged process may still use on the file system that holds `path`, or will once it is made. */
 export async function spaceAt(path: string): Promise<Space> {
-  const { bavail, bsize, ffree } = await statfs(path).catch((error: unknown) => {
+  const { bavail, bsize, files, ffree } = await statfs(path).catch((error: unknown) => {
     if (!isMissing(error) || path === dirname(path)) throw error;
     return statfs(dirname(path));
   });
-  return { freeBytes: bavail * bsize, freeInodes: ffree };
+  // Some file systems (btrfs) count no inodes, and say 0 of 0; full is 0 of more.
+  return { freeBytes: bavail * bsize, freeInodes: files === 0 ? undefined : ffree };
 }
 
 export interface DiskRow {

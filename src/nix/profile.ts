@@ -62,6 +62,12 @@ export async function listGenerations(profile: string): Promise<Map<number, Stor
   return generations;
 }
 
+/** Its number; 0 where there is none. Numbers are not used again while a later generation is there. */
+export async function newestGeneration(profile: string): Promise<number> {
+  const generations = await listGenerations(profile).catch(insteadOf(['ENOENT', 'ENOTDIR'], undefined));
+  return Math.max(0, ...(generations?.keys() ?? []));
+}
+
 /** The system a link like /run/current-system points to. */
 export async function readSystemLink(path: string): Promise<StorePath | undefined> {
   return parseStorePath((await readLink(path)) ?? '');

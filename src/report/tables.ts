@@ -79,6 +79,7 @@ export function manifestFields(manifest: Manifest): Lines {
     ['Expires', manifest.expiresAt],
     ['Machine id', manifest.machineId],
     ['Downgrade from', manifest.downgradeFrom],
+    ['No way back', manifest.noWayBack],
     ['Content', manifest.content],
     ['Toplevel', manifest.toplevel],
     ['Derivation', manifest.derivation],

@@ -1,7 +1,10 @@
 /** The floor: the newest bundle committed here. Of its two copies the higher one counts. Never lowered but for its time, by hand. */
 import * as z from 'zod';
 import { sequence, timestamp } from '../core/schema.ts';
-import { readCopies, writeCopies } from './two-copies.ts';
+import { withChecksum } from './checksummed.ts';
+import { writeDurably } from './durable.ts';
+import { readOwn } from './own.ts';
+import { readChecked, readCopies, writeCopies } from './two-copies.ts';
 
 const floor = z.strictObject({
   schema: z.literal(1),
@@ -39,6 +42,23 @@ export async function raiseFloor(stateDirectory: string, next: StoredFloor): Pro
       ? current.createdAt
       : next.createdAt;
   await writeCopies(stateDirectory, 'floor', { ...next, createdAt });
+}
+
+/** Beside the profile’s links, which it outlasts as long as they outlast anything. */
+export const recordPath = (profile: string): string => `${profile}.floor`;
+
+/** The floor as it is recorded beside the system profile. A record that can’t be read is one that is damaged. */
+export async function readFloorRecord(profile: string): Promise<FloorReading> {
+  const text = await readOwn(recordPath(profile));
+  const floor_ = text === undefined ? undefined : readChecked(text, floor);
+  return { floor: floor_, damaged: text !== undefined && floor_ === undefined ? 1 : 0 };
+}
+
+/** As it is in the state folder. It only ever rises. */
+export async function recordFloor(profile: string, next: StoredFloor): Promise<void> {
+  const { floor: recorded } = await readFloorRecord(profile);
+  if (recorded !== undefined && recorded.sequence > next.sequence) return;
+  await writeDurably(recordPath(profile), withChecksum(next));
 }
 
 /** By an operator’s word only: the newest signed time seen was wrong. What was taken stays as it is. */

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { checkBootRoom, toBeCopied } from '../../src/activation/boot-room.ts';
+import { checkBootRoom, requireFit, toBeCopied } from '../../src/activation/boot-room.ts';
 import type { StorePath } from '../../src/core/store-path.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
@@ -70,6 +70,16 @@ test('with a loader that is not known the kernel that runs is there, and of anot
   assert.deepEqual(await ask(system), { bytes: 0, isKnown: false });
   assert.deepEqual(await ask(), { bytes: 1500, isKnown: false });
   assert.deepEqual(await ask(join(store, 'gone')), { bytes: 1500, isKnown: false });
+});
+
+test('the way back needs no kernel, but a menu: not one block left is too little', () => {
+  const question = { bootDirectory: '/boot' };
+  assert.equal(requireFit(question, { bytes: 0, isKnown: true }, 64 * 1024), undefined);
+  assert.throws(() => requireFit(question, { bytes: 0, isKnown: true }, 64 * 1024 - 1), {
+    code: 'no-boot-space',
+    detail: /^a menu is to be written to \/boot, where 65535 bytes are free$/,
+  });
+  assert.match(requireFit(question, { bytes: 0, isKnown: false }, 0) ?? '', /is full but for 0 bytes/);
 });
 
 test('without room it is `no-boot-space` where the loader is known, and a notice where it is not', async (t) => {

@@ -45,6 +45,7 @@ async function scene(
   name: string,
   host: string,
   replace: readonly (readonly [string, string])[],
+  moreKeys: readonly string[] = [],
 ): Promise<Scene> {
   const folder = join(place, name);
   // Beside the folder: a stick is somewhere else.
@@ -60,11 +61,15 @@ async function scene(
   let target: Awaited<ReturnType<typeof makeTarget>> | undefined;
   const machine = async () => {
     if (target !== undefined) return target;
-    const publicKey = (await readFile(join(folder, 'fleet-1.public'), 'utf8')).trim();
+    const trustedKeys = await Promise.all(
+      ['fleet-1', ...moreKeys].map(async (key) =>
+        (await readFile(join(folder, `${key}.public`), 'utf8')).trim(),
+      ),
+    );
     const root = `${folder}-machine`;
     target = await makeTarget(root, {
       host,
-      trustedKeys: [publicKey],
+      trustedKeys,
       policy: { media: { folders: [stick] } },
       settings: { activationDirectory: join(root, 'state') },
     });
@@ -183,6 +188,61 @@ test('every command of the examples', async () => {
     const allowed = tolerated(line) ?? [0];
     assert.ok(allowed.includes(ran.code ?? -1), `${step.where}: ${line}\n${ran.code}: ${ran.said}`);
   }
+});
+
+/** Of a recipe, by the words that its heading has. */
+async function recipe(words: string): Promise<string[]> {
+  const text = await readFile(join(checkout, 'docs/how-to.md'), 'utf8');
+  const section = text.split(/^## /m).find((each) => each.split('\n')[0]?.includes(words)) ?? '';
+  const found = stepsOf(section).map(({ line }) => line);
+  assert.ok(found.length > 1, words);
+  return found;
+}
+
+test('the recipe for a key that was stolen, and the one for a second person', async () => {
+  const folder = join(place, 'how-to');
+  const made = await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(place, 'ben')]);
+  assert.equal(made.code, 0, made.stderr);
+  const { run: runStep } = await scene(
+    'how-to',
+    'web',
+    [['~/.ssh/id_ed25519', join(place, 'ben')]],
+    ['second'],
+  );
+  const say = async (line: string, where: Step['where'] = 'desk', code = 0) => {
+    const ran = await runStep({ where, line });
+    assert.equal(ran.code, code, `${line}\n${ran.said}`);
+    return ran.said;
+  };
+  for (const key of ['fleet-1', 'second']) await say(`nixmaker keygen ${key}`);
+  await copySample(join(folder, 'machines'));
+  const flake = join(folder, 'machines/flake.nix');
+  await writeFile(flake, (await readFile(flake, 'utf8')).replaceAll('first', 'web'));
+  await say('nixmaker build -f ./machines -d first --key fleet-1.secret --host web');
+  await say('nixmaker put /media/stick first/web/web.tar');
+  await say('nixmaker agent --once', 'machine');
+  // The thief’s, signed with the key that was stolen, of a sequence that is as high as may be feared.
+  await say('nixmaker build -f ./machines -d thief --key fleet-1.secret --host web --sequence 4999');
+  const stolen = await recipe('lost or stolen');
+  const [keygen = '', ...rest] = stolen;
+  await say(keygen);
+  const publicKey = async (name: string) => (await readFile(join(folder, `${name}.public`), 'utf8')).trim();
+  const trustedKeys = [await publicKey('second'), await publicKey('fleet-2')];
+  const ring = { schema: 1, version: 1, hosts: ['web', 'mail'], trustedKeys, threshold: 1, roles: {} };
+  await writeFile(join(folder, 'keys.json'), JSON.stringify(ring));
+  for (const line of rest) await say(line);
+  await say('nixmaker agent --once', 'machine');
+  assert.match(await say('nixmaker status', 'machine'), /Keyring: +version 1\b/);
+  assert.match(await say('nixmaker floor', 'machine'), /^5001$/m, 'it runs what the new key signed');
+  await say('cp thief/web/web.tar /var/lib/nixmaker/inbox/thief.tar');
+  assert.match(await say('nixmaker agent --once', 'machine', 65), /signature-unknown-key/);
+  // One that is set up anew from the old configuration, but for the least sequence.
+  const policy = { host: 'web', operation: 'switch', minimumSequence: 5001 };
+  const old = { schema: 1, ...policy, trustedKeys: [await publicKey('fleet-1')] };
+  await writeFile(join(folder, 'old.json'), JSON.stringify(old));
+  await say('chmod 644 old.json; nixmaker check-policy old.json thief/web/web.tar', 'desk', 77);
+  for (const line of await recipe('second person')) await say(line);
+  assert.match(await say('nixmaker inspect out/web/web.tar'), /\bben\b/);
 });
 
 /** 77: nothing waits for a person’s word, which is what a machine says that was switched. */

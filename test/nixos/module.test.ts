@@ -24,12 +24,13 @@ async function builtPolicy(t: TestContext, options: string) {
   return runAsBuild(builder, await temporaryFolder(t), policy);
 }
 
-test('the policy that is built is one the agent takes, and its defaults are those of the policy file', async (t) => {
+test('the policy that is built is one the agent takes, and its defaults are those of the policy file, but for how a first start is told', async (t) => {
   const built = await builtPolicy(t, 'health = { };');
   assert.equal(built.code, 0, built.stderr);
   const policy = await readPolicy(built.out, uid);
   const plain = { schema: 1, host: 'web', operation: 'boot', trustedKeys: [key], health: {} };
-  assert.deepEqual(policy, policyParser.parse(plain));
+  const module = { firstStart: 'no-record' };
+  assert.deepEqual(policy, policyParser.parse({ ...plain, ...module }));
 });
 
 test('typed options and free ones reach the files; what is not set is not there', async (t) => {
@@ -54,6 +55,7 @@ test('typed options and free ones reach the files; what is not set is not there'
       schema: 1,
       host: 'web',
       operation: 'switch',
+      firstStart: 'no-record',
       trustedKeys: [key, { key: ssh, roles: ['approve'], notAfter: '2030-01-01T00:00:00Z' }],
       threshold: 2,
       roles: { approve: 1 },

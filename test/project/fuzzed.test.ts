@@ -44,6 +44,7 @@ const handsOn: Readonly<Record<string, string>> = {
     'state/unverified.ts readUnverified',
     'bundle/pool.ts openPool',
     'state/outbox.ts readFromOutbox',
+    'state/floor.ts readFloorRecord',
     'state/own.ts readOwn',
   ]),
   ...because(

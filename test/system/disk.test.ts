@@ -23,6 +23,10 @@ interface Usage {
   readonly peak: number;
   readonly after: number;
   readonly samples: number;
+  /** Of what was free, while it was watched. */
+  readonly least: number;
+  /** Of `squeeze`: what the try that found no room has left behind. */
+  readonly left?: number;
 }
 
 /** Lets a target take the bundle on a file system of its own, of that many bytes. */
@@ -66,6 +70,14 @@ test('a disk that fills up during the import leaves nothing half done, and the b
   const seen = await takeOn('filling', 3 * size, 'fill');
   assert.equal(seen.event, 'settled');
   assert.ok(seen.after - seen.before >= size, 'the system is in the store');
+});
+
+test('a disk that others fill during the import keeps its reserve, and nothing of what was begun stays on it', async () => {
+  const seen = await takeOn('squeezed', 4 * size, 'squeeze');
+  assert.equal(seen.event, 'settled');
+  assert.ok(seen.least >= 48 * mebi, `${seen.least} bytes were free at least`);
+  // Journal, database and its log, compiler cache.
+  assert.ok((seen.left ?? size) < 12 * mebi, `${seen.left} bytes were left behind`);
 });
 
 test('a full disk while the profile is changed leaves the old system, and the bundle waits for room', async () => {

@@ -3,6 +3,7 @@
  * way back of each. The floor is the real one, on disk; the decision is the real one; the clock is ours.
  */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { decide } from '../../src/core/policy/decide.ts';
 import { type Policy, policyParser } from '../../src/core/policy/policy.ts';
@@ -146,7 +147,10 @@ test('where the floor is lost, the journal has its newest signed time, also that
       createdAt,
       generation: sequence,
     });
-  const { committed, doubt } = await readKnownFloor(folder);
+  const { committed, doubt } = await readKnownFloor({
+    floorDirectory: folder,
+    settings: { profile: join(folder, 'system') },
+  });
   assert.match(doubt ?? '', /gone/);
   assert.deepEqual(committed, floorOf(7, '2026-11-20T00:00:00Z'));
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeTarget } from '../machines/sandboxed-target.ts';
@@ -54,6 +55,40 @@ test('a check that fails brings the previous system back, and is named', async (
   assert.equal(await target.profile(), 'system-1-link');
   const again = await target.verb('switch', ['--tarball', next, '--json']);
   assert.equal((JSON.parse(again.stdout) as { code: string }).code, 'failed-before');
+});
+
+test('a release that there is no way back from stays although it is unwell, and a person goes back all the same', async () => {
+  const oneWay = await shop.bundle('one-way', {
+    hosts: { web: plainHost('web', 'one-way') },
+    args: ['--sequence', '20', '--one-way', 'the database is migrated'],
+  });
+  count += 1;
+  const target = await makeTarget(join(shop.folder, `target-${count}`), {
+    ...options,
+    copyOf: before.root,
+    policy: { health: { settle: 0, retries: 0, commands: [['sh', '-c', 'echo no table >&2; exit 1']] } },
+  });
+  after(() => target.close());
+  const ran = await target.verb('switch', ['--tarball', oneWay]);
+  assert.equal(ran.code, 1);
+  const said = ran.stdout.replace(/\s+/g, ' ');
+  assert.match(said, /^FAILED What: The new system is not well and was left as it is/);
+  assert.match(said, /exit 1: no table\); no way back, says the release: the database is migrated/);
+  assert.notEqual(await target.currentSystem(), previous);
+  assert.equal(await target.profile(), 'system-2-link');
+  const history = await target.verb('history');
+  assert.match(history.stdout, /21 +failed +left-unwell/);
+  // Nobody’s switch again by itself.
+  const again = await target.verb('switch', ['--tarball', oneWay]);
+  assert.match(again.stdout, /\(?failed-before\)?/);
+  await writeFile(target.policyFile, (await readFile(target.policyFile, 'utf8')).replace('exit 1', 'exit 0'));
+  const back = await target.verb('rollback');
+  assert.equal(back.code, 0, back.stdout + back.stderr);
+  assert.match(
+    back.stdout.replace(/\s+/g, ' '),
+    /Release 21 says that there is no way back from it: the database is migrated/,
+  );
+  assert.equal(await target.currentSystem(), previous);
 });
 
 test('a check that hangs has failed when its time is up', async () => {

@@ -51,6 +51,7 @@ complete -c nixmaker -n '__fish_seen_subcommand_from build' -l expires -r -d 're
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l machine-id -r -d 'only the machine with this machine-id(5) may take it'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l downgrade-from -r -d 'a machine whose newest is this may take it although its sequence is lower (see --sequence)'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l notes -r -d 'a note for the operator at the target'
+complete -c nixmaker -n '__fish_seen_subcommand_from build' -l one-way -r -d 'once a machine has run it, it does not go back by itself: its services change their data for good'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -l forbid-source -d 'fail where the flake’s source or another host’s system would be carried along'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -s f -l flake -r -d 'the flake, in any form Nix takes'
 complete -c nixmaker -n '__fish_seen_subcommand_from build' -s d -l directory -r -d 'where the bundles go: DIRECTORY/<host>/<host>.tar'

@@ -5,6 +5,7 @@ interface Checked {
   readonly expires?: string;
   readonly machineId?: string;
   readonly notes?: string;
+  readonly oneWay?: string;
   readonly sequence: number;
   readonly downgradeFrom?: number;
 }
@@ -18,7 +19,7 @@ export interface CheckedArguments {
 /** @throws NixmakerError `usage`, with the option’s name */
 export async function checkBuildArguments(flags: Checked, now: Date): Promise<CheckedArguments> {
   const { describeIssues, machineId, timestamp } = await import('../../core/schema.ts');
-  const { notesText } = await import('../../core/release/manifest.ts');
+  const { notesText, noWayBackText } = await import('../../core/release/manifest.ts');
   const check = (option: string, schema: typeof timestamp | typeof notesText, text: string | undefined) => {
     if (text === undefined) return;
     const parsed = schema.safeParse(text);
@@ -29,6 +30,7 @@ export async function checkBuildArguments(flags: Checked, now: Date): Promise<Ch
   check('--expires', timestamp, expiresAt);
   check('--machine-id', machineId, flags.machineId);
   check('--notes', notesText, flags.notes);
+  check('--one-way', noWayBackText, flags.oneWay);
   if (flags.downgradeFrom !== undefined && flags.downgradeFrom <= flags.sequence + 1)
     throw new NixmakerError(
       'usage',

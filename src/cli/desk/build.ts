@@ -23,6 +23,7 @@ export interface BuildFlags {
   readonly sequence: number;
   readonly forbidSource?: boolean;
   readonly notes?: string;
+  readonly oneWay?: string;
   readonly since?: string;
   readonly deltas?: boolean;
   readonly expires?: string;
@@ -65,6 +66,10 @@ export function defineBuild(program: Command): void {
       wholeNumber,
     )
     .option('--notes <text>', 'a note for the operator at the target')
+    .option(
+      '--one-way <reason>',
+      'once a machine has run it, it does not go back by itself: its services change their data for good',
+    )
     .option(
       '--forbid-source',
       'fail where the flake’s source or another host’s system would be carried along',
@@ -125,6 +130,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
       keep: flags.cache === false ? undefined : narCacheFolder(process.env),
       forbidSource: flags.forbidSource === true,
       notes: flags.notes,
+      noWayBack: flags.oneWay,
       expiresAt,
       machineId: flags.machineId,
       downgradeFrom: flags.downgradeFrom,

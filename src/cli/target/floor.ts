@@ -40,9 +40,9 @@ function time(text: string): string {
 }
 
 async function show(options: TargetOptions): Promise<number> {
-  const { floorDirectoryOf, openSettings } = await import('../../target/machine/machine.ts');
-  const { readKnownFloor } = await import('../../target/machine/floor.ts');
-  const { floor, doubt } = await readKnownFloor(floorDirectoryOf(await openSettings(options.settingsFile)));
+  const { openSettings } = await import('../../target/machine/machine.ts');
+  const { readFloorHere } = await import('../../target/inspect/known-floor.ts');
+  const { floor, doubt } = await readFloorHere(await openSettings(options.settingsFile));
   if (options.json === true)
     printJson({ schema: 1, ok: doubt === undefined, lost: doubt ?? null, floor: floor ?? null });
   else if (doubt !== undefined) print(lines`lost: ${doubt}. See \`nixmaker floor adopt --help\`.\n`);

@@ -1,7 +1,7 @@
 /** A policy in words, for the person who wrote it: `check-policy`. Pure. */
 import { allowedOperations } from './decide.ts';
 import type { Trust } from './keyring.ts';
-import type { HealthPolicy, Policy } from './policy.ts';
+import type { FirstStart, HealthPolicy, Policy } from './policy.ts';
 import { keyNameOf, type TrustedKey } from './trust.ts';
 import { days, type Window } from './window.ts';
 
@@ -56,7 +56,13 @@ function keyText(key: TrustedKey): string {
 
 const tooLargeToSay = 1024 ** 4;
 
-function limitTexts({ limits, minimumSequence }: Policy): string[] {
+const firstStartTexts: Readonly<Record<FirstStart, string>> = {
+  'one-generation':
+    'Without a floor the machine counts as new where no record of one is there, and no generation after the first.',
+  'no-record': 'Without a floor the machine counts as new where no record of one is there.',
+};
+
+function limitTexts({ firstStart, limits, minimumSequence }: Policy): string[] {
   const sizes = (
     [
       ['bundleBytes', 'A bundle may have'],
@@ -76,7 +82,8 @@ function limitTexts({ limits, minimumSequence }: Policy): string[] {
     ...least,
     ...jump,
     ahead,
-    `In the store’s file system ${limits.freeBytes} bytes stay free.`,
+    `In the file systems of the store and of what is unpacked on the way ${limits.freeBytes} bytes stay free.`,
+    firstStartTexts[firstStart],
   ];
 }
 

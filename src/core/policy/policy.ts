@@ -130,6 +130,15 @@ const retentionSchema = z.strictObject({
 
 const retentionDefaults = retentionSchema.parse({});
 
+/**
+ * By what a machine without a floor is known for one that has taken nothing yet, and has not forgotten. `one-generation`: it has no record
+ * of a floor beside its system profile, and no more than the generation that an installer makes. `no-record`: it has no such record; others
+ * may have switched it before.
+ */
+export const firstStarts = ['one-generation', 'no-record'] as const;
+
+export type FirstStart = (typeof firstStarts)[number];
+
 const policySchema = z
   .strictObject({
     schema: z.literal(1),
@@ -153,6 +162,7 @@ const policySchema = z
      * its floor is low, or none.
      */
     minimumSequence: z.number().int().min(0).default(0),
+    firstStart: z.enum(firstStarts).default('one-generation'),
     /** Hours in which the agent may install; a person at the command line may at any time. */
     window: windowSchema.optional(),
     approval: approvalSchema.optional(),

@@ -66,7 +66,7 @@ export const policyLimits = z.strictObject({
   /** All store paths, unpacked. */
   closureBytes: z.number().int().min(1).default(tebibyte),
   paths: z.number().int().min(1).default(100_000),
-  /** What must stay free in the store’s file system. */
+  /** What must stay free in the file system of the store, and of what is unpacked on the way (target/update/room.ts). */
   freeBytes: z
     .number()
     .int()

@@ -31,9 +31,10 @@ const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'is not a sha256 in hexadec
 const signedFile = z.strictObject({ size: count, sha256: sha256Hex });
 
 /** Text for people: no control characters but newlines, so that it can't repaint a terminal or forge a log line. */
-const plainText = (max: number) =>
+const plainText = (max: number, min = 0) =>
   z
     .string()
+    .min(min)
     .max(max)
     .refine(
       (text) =>
@@ -44,6 +45,8 @@ const plainText = (max: number) =>
     );
 
 export const notesText = plainText(limits.notesCharacters);
+
+export const noWayBackText = plainText(1000, 1);
 
 const totals = z.strictObject({
   /** Lines of the index. */
@@ -67,6 +70,10 @@ const manifestShape = z.strictObject({
   machineId: machineId.optional(),
   /** Whoever signed wants it taken although it is lower, by a machine whose newest is exactly this. */
   downgradeFrom: sequence.optional(),
+  /**
+   * Why a machine that has run it must not go back by itself: its services change their data as the older ones can’t read it. For people.
+   */
+  noWayBack: noWayBackText.optional(),
   content: z.enum(['closure', 'derivation']),
   derivation: drvPath,
   toplevel: storePath,

@@ -84,7 +84,12 @@ export function mergeJournals(
 const passing: ReadonlySet<string> = new Set(['interrupted', 'no-space', 'nix-unavailable']);
 
 /** Reasons for an end without a way back that lie in the system. */
-const telling: ReadonlySet<string> = new Set(['activation-failed', 'rollback-failed', 'no-way-back']);
+const telling: ReadonlySet<string> = new Set([
+  'activation-failed',
+  'rollback-failed',
+  'no-way-back',
+  'left-unwell',
+]);
 
 /** Operations whose failure does not say that a system can’t be installed here. */
 const tryingOut: ReadonlySet<unknown> = new Set(['test', 'dry-activate']);

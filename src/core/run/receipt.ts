@@ -28,6 +28,8 @@ export interface Receipt {
   readonly sequence?: number;
   /** The floor that the bundle was signed to go below. */
   readonly downgradeFrom?: number;
+  /** Why it must not be gone back from, once it has run. */
+  readonly noWayBack?: string;
   readonly manifestDigest?: string;
   readonly toplevel?: string;
   readonly operation?: Operation;
@@ -44,7 +46,7 @@ export interface Receipt {
   readonly rolledBackTo?: number;
   /** boot_id (proc_sys_kernel(5)) of the boot in which the profile was about to be set. */
   readonly bootId?: string;
-  /** systemd units that had failed before anything was changed. */
+  /** systemd units that had failed before anything was changed, or had been started again by systemd itself. */
   readonly failedUnitsBefore?: readonly string[];
   readonly health?: readonly HealthResult[];
   /** boot_id of the boot in which a person was asked to confirm, and the uptime, in seconds, by which to. */
@@ -107,6 +109,7 @@ export function receiptText(receipt: Receipt): Lines {
   say('Sequence', receipt.sequence);
   if (receipt.rolledBackFrom !== undefined && goneThrough.has(receipt.state))
     say('Left', `release ${receipt.rolledBackFrom}, which is held`);
+  say('No way back', receipt.noWayBack);
   say('Operation', receipt.operation);
   say('System', receipt.toplevel);
   say('Generation', receipt.generation);

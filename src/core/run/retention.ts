@@ -35,7 +35,7 @@ interface Run {
 const needed = [
   ...['schema', 'at', 'transaction', 'state', 'source', 'code', 'host', 'sequence', 'downgradeFrom'],
   ...['manifestDigest', 'toplevel', 'operation', 'generation', 'createdAt', 'bootId', 'previousToplevel'],
-  ...['targetGeneration', 'rolledBackFrom', 'rolledBackTo'],
+  ...['targetGeneration', 'rolledBackFrom', 'rolledBackTo', 'noWayBack'],
 ];
 
 function inShort(record: JournalRecord): JournalRecord {

@@ -1,8 +1,7 @@
 /** From the counted paths of a closure to an index, what a manifest says of it, and the pieces that a bundle carries. */
 import { createHash } from 'node:crypto';
 import type { Source } from '../../bundle/write.ts';
-import { NixmakerError, printable } from '../../core/errors.ts';
-import { given } from '../../core/given.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
 import {
@@ -14,7 +13,6 @@ import {
 } from '../../core/release/manifest.ts';
 import { encodeIndex, type IndexedPath } from '../../core/release/write-index.ts';
 import type { DrvPath, StorePath } from '../../core/store-path.ts';
-import type { EvaluatedHost, FlakeMetadata } from '../../nix/flake.ts';
 import { readManifest } from '../../signing/verify.ts';
 import type { CachedFile } from './cache-folder.ts';
 import type { MadeDelta } from './deltas.ts';
@@ -27,6 +25,8 @@ export interface BundleIdentity {
   /** The one machine that may take it. */
   readonly machineId?: string;
   readonly downgradeFrom?: number;
+  /** Why a machine that has run it must not go back by itself. */
+  readonly noWayBack?: string;
   readonly content: Content;
   readonly derivation: DrvPath;
   readonly toplevel: StorePath;
@@ -37,39 +37,6 @@ export interface BundleIdentity {
 /** As manifests spell a time. @param epoch seconds since 1970 */
 export const timestampOf = (epoch: number): string =>
   new Date(epoch * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
-
-/** What of a release is the operator’s to say. */
-export interface Wishes
-  extends Pick<BundleIdentity, 'expiresAt' | 'machineId' | 'downgradeFrom' | 'content' | 'notes'> {
-  /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the commit's time. */
-  readonly epoch?: number;
-}
-
-export function identityOf(
-  wishes: Wishes,
-  { description: about, revision: commit, dirtyRevision, lastModified }: FlakeMetadata,
-  { host, system, derivation, toplevel }: EvaluatedHost & { readonly host: string },
-): BundleIdentity {
-  const revision = commit ?? dirtyRevision;
-  // The commit's time, not the build's: the same flake gives the same bytes on any day. A flake that is no commit
-  // has only its files' times, which every copy of it changes, so it has none (docs/adr/0003).
-  const epoch = wishes.epoch ?? (revision === undefined ? 0 : (lastModified ?? 0));
-  const description = about === undefined ? undefined : printable(about).slice(0, 1000);
-  const { expiresAt, machineId, downgradeFrom, content, notes } = wishes;
-  return given({
-    host,
-    system,
-    createdAt: timestampOf(epoch),
-    expiresAt,
-    machineId,
-    downgradeFrom,
-    content,
-    derivation,
-    toplevel,
-    notes,
-    flake: given({ description, revision }),
-  });
-}
 
 export interface Assembled {
   /** Everything of the manifest but the sequence, and the tarball of a classic pair. */

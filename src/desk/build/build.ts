@@ -15,17 +15,11 @@ import { NixFailure } from '../../nix/failure.ts';
 import { checkFlakeReference, type EvaluatedHost, evaluateHost, listHosts } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
-import {
-  type Assembled,
-  assemble,
-  type Base,
-  type BundleIdentity,
-  identityOf,
-  type Wishes,
-} from './assemble.ts';
+import { type Assembled, assemble, type Base, type BundleIdentity } from './assemble.ts';
 import type { CachedPath } from './cache-folder.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { guardBareName } from './flake-guard.ts';
+import { identityOf, type Wishes } from './identity.ts';
 import { guardLeaks } from './leak-guard.ts';
 import { NarCache } from './nar-cache.ts';
 import { type OutputOptions, writeHost } from './output.ts';

@@ -1,7 +1,8 @@
 /** From a valid toplevel to `profile-set`: what to go back to, what the system itself says, who has to agree; then steps.ts. */
 
+import { requireBootMounted } from '../../activation/boot-mounted.ts';
 import { checkBootRoom } from '../../activation/boot-room.ts';
-import { listFailedUnits } from '../../activation/health.ts';
+import { listUnwellUnits } from '../../activation/health.ts';
 import { findInhibitors, findSpecialisation } from '../../activation/inspect.ts';
 import { guardSystem } from '../../activation/switch.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
@@ -48,7 +49,7 @@ async function recordStartingPoint(
   const installed = await readProfile(settings.profile);
   const profile = await rollbackTarget(machine, installed);
   const current = await readSystemLink(settings.currentSystem);
-  const failed = settings.activation === 'systemd' ? await listFailedUnits(machine.run) : undefined;
+  const failed = settings.activation === 'systemd' ? await listUnwellUnits(machine.run) : undefined;
   const specialisation =
     current === undefined || installed.toplevel === undefined
       ? undefined
@@ -83,13 +84,15 @@ const linesOfChanges = 20;
 
 /**
  * What nixos-rebuild would find out only after the profile has moved: the system’s own checks, and room for its kernel.
- * @throws NixmakerError `no-boot-space`, `check-failed`, `busy`
+ * @throws NixmakerError `boot-not-mounted`, `no-boot-space`, `check-failed`, `busy`
  */
 async function askSystem(
   machine: Pick<Machine, 'clock' | 'run' | 'settings'>,
   request: ActivationRequest,
 ): Promise<void> {
-  const { bootDirectory, currentSystem } = machine.settings;
+  const { activation, bootDirectory, currentSystem } = machine.settings;
+  // In a sandbox fstab is that of the machine around it.
+  if (activation === 'systemd') await requireBootMounted(bootDirectory);
   const running = await readSystemLink(currentSystem);
   const doubt = await checkBootRoom({ bootDirectory, system: request.toplevel, running });
   if (doubt !== undefined) request.transaction.notice(doubt);

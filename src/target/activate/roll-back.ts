@@ -3,11 +3,13 @@
  * and, where the running system was or may have been touched, its running state. The bad generation is deleted: a
  * broken one can make later boot loader installations fail.
  */
+import { readBootMenus } from '../../activation/boot-menu.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
 import type { SwitchResult } from '../../activation/switch.ts';
 import { startUnit } from '../../activation/units.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { describeFault } from '../../core/run/boot-menu.ts';
+import { mayFollow } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { reasonIn } from '../../core/run/switch-outcome.ts';
 import { isLasting, type Operation } from '../../core/schema.ts';
@@ -51,6 +53,8 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
   const code =
     cause instanceof NixmakerError && known.includes(cause.code) ? cause.code : 'activation-failed';
   transaction.learn({ code, detail });
+  const oneWay = await noWayBackFrom(machine, request);
+  if (oneWay !== undefined) return leave(request, `${detail}; no way back, says the release: ${oneWay}`);
   // On disk before the first effect: a rollback that is cut off is begun again, not mistaken for an activation.
   if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');
   if (request.leaveToHelper === true) {
@@ -68,6 +72,25 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
   if (left !== undefined)
     return transaction.end('failed', { code: 'no-way-back', detail: `${detail}; ${left}` });
   return transaction.end('rolled-back', { code, detail });
+}
+
+/** Why the system stays, well or not: its release says so, and it has run, or may have begun to. */
+async function noWayBackFrom(
+  { bootId, settings }: Pick<Machine, 'bootId' | 'settings'>,
+  { transaction }: Rollback,
+): Promise<string | undefined> {
+  const { noWayBack, toplevel } = transaction.known;
+  if (noWayBack === undefined) return undefined;
+  if (transaction.reached('switched')) return noWayBack;
+  const startedInto =
+    transaction.known.bootId !== bootId && (await readSystemLink(settings.currentSystem)) === toplevel;
+  return startedInto ? noWayBack : undefined;
+}
+
+/** Ends the run with the new system in place. */
+async function leave({ transaction }: Rollback, detail: string): Promise<Receipt> {
+  if (!mayFollow(transaction.state, 'failed')) await transaction.advance('rolling-back');
+  return transaction.end('failed', { code: 'left-unwell', detail });
 }
 
 /** On a machine that had no system before, what there is now: “the previous one was put back” would be a lie. */
@@ -167,8 +190,26 @@ async function restoreMenu(
     question: { next: previous, offered },
     requireDone: (result) => requireDone(result, `${previous} boot`, ['done']),
     onRenewed: () => undefined,
+  }).catch(async (error: unknown) => {
+    if (!(await startsByItself(machine.settings, previous))) throw error;
+    transaction.notice(
+      `The boot menu could not be written anew (${messageOf(error)}). It starts the previous system as it is, and may offer one that is gone.`,
+    );
+    return undefined;
   });
   if (fault !== undefined) throw new NixmakerError('rollback-failed', describeFault(fault));
+}
+
+/**
+ * Whether the menu leads there without having been written again: a builder that failed for want of room, before its default was changed,
+ * has harmed nothing.
+ */
+async function startsByItself(
+  { bootDirectory }: Pick<Machine['settings'], 'bootDirectory'>,
+  previous: StorePath,
+): Promise<boolean> {
+  const chosen = (await readBootMenus(bootDirectory)).map((menu) => menu.chosen?.system);
+  return chosen.length > 0 && chosen.every((system) => system === previous);
 }
 
 async function runVerb(

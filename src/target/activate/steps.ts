@@ -13,7 +13,7 @@ import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import { readProfile, readSystemLink, setProfile, switchGeneration } from '../../nix/profile.ts';
-import { raiseFloor } from '../../state/floor.ts';
+import { raiseKnownFloor } from '../machine/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 import { supersedePending } from '../machine/pending.ts';
 import type { Transaction } from '../machine/transaction.ts';
@@ -160,7 +160,7 @@ export async function commit(
   if (sequence !== undefined && manifestDigest !== undefined && createdAt !== undefined) {
     // After a downgrade the floor stays where it is, with what is there now: the system that was left can’t come back.
     const floor = { schema: 1, sequence: downgradeFrom ?? sequence, manifestDigest, createdAt } as const;
-    await raiseFloor(machine.floorDirectory, floor);
+    await raiseKnownFloor(machine, floor);
   }
   await holdWhatWasLeft(machine, transaction.known);
   const detail = sentenceOfGoingBack(transaction.known, 'runs') ?? sentence(operation);

@@ -1,6 +1,7 @@
 /** Of `doctor`: the boot partition, its menu, and whether what is installed runs. */
 import { stat } from 'node:fs/promises';
 import { leftover, readBootMenus } from '../../activation/boot-menu.ts';
+import { unmountedBoot } from '../../activation/boot-mounted.ts';
 import { findStartChanges } from '../../activation/inspect.ts';
 import { hasBegunToChange, isAtRest } from '../../core/run/lifecycle.ts';
 import { spaceAt } from '../../media/space.ts';
@@ -9,12 +10,18 @@ import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { runsSystem } from '../machine/facts.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPending, runsRolledBack } from '../machine/pending.ts';
-import { type Found, look, ok } from './found.ts';
+import { bad, type Found, look, ok } from './found.ts';
 
 export async function checkBoot({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
   const place = settings.bootDirectory;
   const [boot, root] = await Promise.all([stat(place).catch(() => undefined), stat('/')]);
   if (boot === undefined) return look(`${place} is not there`, 'Mount it, or set `bootDirectory`.');
+  const missing = settings.activation === 'systemd' ? await unmountedBoot(place) : [];
+  if (missing.length > 0)
+    return bad(
+      `${missing.join(', ')}: in /etc/fstab and not mounted, so nothing is installed (\`boot-not-mounted\`)`,
+      'See `nixmaker explain boot-not-mounted`.',
+    );
   const fault = await checkMenu(settings);
   if (fault !== undefined) return fault;
   if (boot.dev === root.dev) return ok(`${place} is part of the root file system`);

@@ -1,7 +1,9 @@
 /** What is wrong on this machine, or soon will be, before a bundle finds out. Reads only. */
+import { statfs } from 'node:fs/promises';
 import { listFailedUnits } from '../../activation/health.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
-import { isMissing } from '../../core/errno.ts';
+import { listRestarts, type Restarts } from '../../activation/restarts.ts';
+import { ifMissing, isMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { heldText } from '../../core/policy/held.ts';
 import { timeFloorOf } from '../../core/run/floor.ts';
@@ -10,6 +12,7 @@ import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { isRecentNix, nixSetting, nixVersion, pingStore } from '../../nix/settings.ts';
 import { storeFolder } from '../../nix/store.ts';
+import { readFloor } from '../../state/floor.ts';
 import { readJournal } from '../../state/journal.ts';
 import { readUnverified } from '../../state/unverified.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
@@ -52,14 +55,15 @@ const checks: Readonly<Record<string, Check>> = {
           'Set `fsync-store-paths = true` in nix.conf (the NixOS module does).',
         ),
   clock: checkClock,
-  floor: async ({ floorDirectory }) => {
-    const { floor, doubt } = await readKnownFloor(floorDirectory);
+  floor: async (machine) => {
+    const { floor, doubt } = await readKnownFloor(machine);
     if (doubt !== undefined)
       return bad(`lost: ${doubt}`, 'See `nixmaker floor`, then `nixmaker floor adopt`.');
     return ok(floor === undefined ? 'no bundle taken yet' : `sequence ${floor.sequence}`);
   },
+  state: checkState,
   held: async ({ floorDirectory }) => {
-    const { held, heldDoubt } = await readHeld(floorDirectory, (await readKnownFloor(floorDirectory)).floor);
+    const { held, heldDoubt } = await readHeld(floorDirectory, (await readFloor(floorDirectory)).floor);
     if (heldDoubt !== undefined)
       return bad(
         `not known: ${heldDoubt}`,
@@ -103,11 +107,19 @@ const checks: Readonly<Record<string, Check>> = {
   },
   units: checkUnits,
   'failed-units': async ({ run, settings }) => {
-    const failed = settings.activation === 'systemd' ? await listFailedUnits(run) : [];
+    const isAsked = settings.activation === 'systemd';
+    const failed = isAsked ? await listFailedUnits(run) : [];
+    const restarts = (isAsked ? await listRestarts(run) : undefined) ?? new Map<string, Restarts>();
+    const down = [...restarts]
+      .filter(([, { waits }]) => waits)
+      .map(([unit]) => `${unit} (started again and again)`);
     if (failed === undefined) return look('systemd does not answer', 'See `systemctl status`.');
-    return failed.length === 0
+    return failed.length + down.length === 0
       ? ok('none')
-      : look(failed.join(', '), 'See `systemctl status` for each; a rollback counts only what fails newly.');
+      : look(
+          [...failed, ...down].join(', '),
+          'See `systemctl status` for each; a rollback counts only what fails newly.',
+        );
   },
   media: checkMedia,
 };
@@ -184,7 +196,7 @@ async function checkNix({ nix }: Pick<Machine, 'nix'>): Promise<Found> {
 }
 
 async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): Promise<Found> {
-  const { floor } = await readKnownFloor(machine.floorDirectory);
+  const { floor } = await readFloor(machine.floorDirectory);
   const now = machine.clock.now().toISOString();
   if (timeFloor(machine, floor).clockBehind)
     return look(
@@ -219,6 +231,20 @@ async function checkInbox({ settings }: Pick<Machine, 'settings'>): Promise<Foun
   }
 }
 
+/** statfs(2), f_type: tmpfs and ramfs. */
+const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+
+/** Of root’s own folder, which has what must not be forgotten. The agent’s is beside it. */
+async function checkState({ floorDirectory }: Pick<Machine, 'floorDirectory'>): Promise<Found> {
+  const found = await statfs(floorDirectory).catch(ifMissing(undefined));
+  return found !== undefined && inMemory.has(found.type)
+    ? look(
+        `${floorDirectory} lies in memory, and is forgotten at each restart: floor, journal and keys`,
+        'Keep it on a disk (docs/operations.md, a root file system in memory).',
+      )
+    : ok('not in memory');
+}
+
 async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {
   const { freeBytes, freeInodes } = await spaceAt(storeFolder(nix));
   const mebibytes = Math.floor(freeBytes / 1024 ** 2);
@@ -226,7 +252,7 @@ async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): 
   const next = 'Remove old generations: `nix-collect-garbage --delete-older-than 30d`.';
   if (freeBytes < policy.limits.freeBytes) return bad(`${what}, less than the policy keeps free`, next);
   if (freeBytes < policy.limits.freeBytes + 1024 ** 3) return look(`${what}: a system may not fit`, next);
-  if (freeInodes > 0 && freeInodes < 20_000) return look(`only ${freeInodes} inodes left`, next);
+  if (freeInodes !== undefined && freeInodes < 20_000) return look(`only ${freeInodes} inodes left`, next);
   return ok(what);
 }
 

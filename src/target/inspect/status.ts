@@ -15,10 +15,10 @@ import {
 } from '../../state/journal.ts';
 import { readKeyring } from '../../state/keyring.ts';
 import { runsSystem } from '../machine/facts.ts';
-import { readKnownFloor } from '../machine/floor.ts';
 import { readHeld } from '../machine/held.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
 import { findPending } from '../machine/pending.ts';
+import { readFloorHere } from './known-floor.ts';
 import { findStanding, type Standing } from './standing.ts';
 import {
   confirmWithin,
@@ -85,7 +85,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
     readSystemLink(settings.currentSystem),
     readSystemLink(settings.bootedSystem),
     readProfile(settings.profile),
-    readKnownFloor(floorDirectoryOf(settings)),
+    readFloorHere(settings),
     readAllJournals(settings),
     readWaiting(settings),
     listDisks(),

@@ -22,8 +22,8 @@ export function learnManifest(
   { manifest, digest, signedBy }: VerifiedManifest,
   operation: Operation,
 ): void {
-  const { host, sequence, downgradeFrom, createdAt, toplevel } = manifest;
-  const known = { host, sequence, downgradeFrom, createdAt, manifestDigest: digest, toplevel };
+  const { host, sequence, downgradeFrom, noWayBack, createdAt, toplevel } = manifest;
+  const known = { host, sequence, downgradeFrom, noWayBack, createdAt, manifestDigest: digest, toplevel };
   transaction.learn({ ...given(known), operation, signedBy });
 }
 

@@ -29,7 +29,7 @@ export async function gatherFacts(
   const { settings } = machine;
   const [system, { floor, doubt, records }, profile, running] = await Promise.all([
     currentSystem(machine.nix),
-    readKnownFloor(machine.floorDirectory),
+    readKnownFloor(machine),
     readProfile(settings.profile),
     readSystemLink(settings.currentSystem),
   ]);

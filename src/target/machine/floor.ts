@@ -1,8 +1,12 @@
 /** The floor with all that is known of it. */
 
+import type { Policy } from '../../core/policy/policy.ts';
+import type { Settings } from '../../core/policy/settings.ts';
 import { believedTime, doubtFloor } from '../../core/run/floor.ts';
 import { floorOf, signedTimeOf } from '../../core/run/journal.ts';
-import { readFloor, type StoredFloor } from '../../state/floor.ts';
+import { hasBegunToChange } from '../../core/run/lifecycle.ts';
+import { newestGeneration } from '../../nix/profile.ts';
+import { raiseFloor, readFloor, readFloorRecord, recordFloor, type StoredFloor } from '../../state/floor.ts';
 import { type JournalRecord, readJournal } from '../../state/journal.ts';
 import type { Machine } from './machine.ts';
 
@@ -12,16 +16,52 @@ export interface KnownFloor {
   readonly floor: StoredFloor | undefined;
   /** Why it can’t be believed. */
   readonly doubt: string | undefined;
-  /** The newest bundle that the journal says was committed. */
+  /** The newest bundle that the journal, or the record beside the system profile, says was committed. */
   readonly committed: StoredFloor | undefined;
 }
 
-export async function readKnownFloor(folder: string): Promise<KnownFloor> {
-  // The floor is written before the journal’s line, so it is read after it: between the two it can only be higher.
-  const { records } = await readJournal(folder);
-  const reading = await readFloor(folder);
+/** Where the floor is, and what else tells of it. */
+export interface FloorSource {
+  readonly floorDirectory: string;
+  readonly settings: Pick<Settings, 'profile'>;
+  /** Left out where the policy can’t be read: then its word is not asked for. */
+  readonly policy?: Pick<Policy, 'firstStart'> | undefined;
+}
+
+export async function readKnownFloor({ floorDirectory, settings, policy }: FloorSource): Promise<KnownFloor> {
+  const { profile } = settings;
+  // The floor is written before the journal’s line and the record, so it is read after both: between them it can only be higher.
+  const record = await readFloorRecord(profile);
+  const { records } = await readJournal(floorDirectory);
+  const reading = await readFloor(floorDirectory);
   const committed = newestCommitted(records);
-  return { records, floor: reading.floor, committed, doubt: doubtFloor({ ...reading, committed }) };
+  const doubt = doubtFloor({
+    floor: reading.floor,
+    damaged: reading.damaged + record.damaged,
+    committed,
+    recorded: record.floor,
+    newestGeneration: await newestGeneration(profile),
+    hasBegun: records.some((r) => r.sequence !== undefined && hasBegunToChange(r.state)),
+    firstStart: policy?.firstStart,
+  });
+  return { records, floor: reading.floor, committed: higherOf(committed, record.floor), doubt };
+}
+
+function higherOf(a: StoredFloor | undefined, b: StoredFloor | undefined): StoredFloor | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return b.sequence > a.sequence ? b : a;
+}
+
+/**
+ * In the state folder first, and then beside the profile: a cut between the two leaves a record that is lower, which says nothing.
+ */
+export async function raiseKnownFloor(
+  { floorDirectory, settings }: Pick<FloorSource, 'floorDirectory' | 'settings'>,
+  next: StoredFloor,
+): Promise<void> {
+  await raiseFloor(floorDirectory, next);
+  const { floor } = await readFloor(floorDirectory);
+  await recordFloor(settings.profile, floor ?? next);
 }
 
 /** What time it is, as far as this machine can know. */

@@ -1,8 +1,8 @@
 /** The return of a floor that was lost, or of its time, by an operator’s word. */
 import { NixmakerError } from '../../core/errors.ts';
 import type { Floor } from '../../core/policy/decide.ts';
-import { raiseFloor, type StoredFloor, setSignedTime } from '../../state/floor.ts';
-import { longAgo, readKnownFloor } from '../machine/floor.ts';
+import { type StoredFloor, setSignedTime } from '../../state/floor.ts';
+import { longAgo, raiseKnownFloor, readKnownFloor } from '../machine/floor.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { withLock } from '../machine/with-lock.ts';
 
@@ -10,24 +10,24 @@ import { withLock } from '../machine/with-lock.ts';
 const unknownDigest: Floor['manifestDigest'] = '0'.repeat(64);
 
 /**
- * Puts a lost floor back: to what the journal says, or to the operator’s word where that is higher.
+ * Puts a lost floor back: to what the journal or the record beside the profile says, or to the operator’s word where that is higher.
  * @param sequence the newest that this machine has taken, as far as the operator knows
  * @throws NixmakerError `usage` where the floor is not lost, or nothing says what it was
  */
 export async function adoptFloor(machine: RootMachine, sequence: number | undefined): Promise<StoredFloor> {
   return withLock(machine, async () => {
-    const { floor, committed, doubt } = await readKnownFloor(machine.floorDirectory);
+    const { floor, committed, doubt } = await readKnownFloor(machine);
     if (doubt === undefined) {
       const stands = floor === undefined ? 'no bundle was taken yet' : `it is ${floor.sequence}`;
       throw new NixmakerError('usage', `the floor is not lost: ${stands}`);
     }
     const known = committed?.sequence ?? 0;
     if (sequence === undefined && committed === undefined)
-      throw new NixmakerError('usage', 'the journal does not say what it was: give --sequence');
+      throw new NixmakerError('usage', 'nothing on this machine says what it was: give --sequence');
     if (sequence !== undefined && sequence < known)
       throw new NixmakerError(
         'usage',
-        `the journal says that sequence ${known} was taken: it can’t be lower`,
+        `this machine knows that sequence ${known} was taken: it can’t be lower`,
       );
     const adopted: StoredFloor =
       committed !== undefined && (sequence === undefined || sequence === known)
@@ -38,7 +38,7 @@ export async function adoptFloor(machine: RootMachine, sequence: number | undefi
             manifestDigest: unknownDigest,
             createdAt: committed?.createdAt ?? longAgo,
           };
-    await raiseFloor(machine.floorDirectory, adopted);
+    await raiseKnownFloor(machine, adopted);
     machine.emit({ event: 'floor-adopted', level: 'warn', because: doubt, sequence: adopted.sequence });
     return adopted;
   });
@@ -51,7 +51,7 @@ export async function adoptFloor(machine: RootMachine, sequence: number | undefi
  */
 export async function adoptTime(machine: RootMachine, time: string): Promise<StoredFloor> {
   return withLock(machine, async () => {
-    const { floor, doubt } = await readKnownFloor(machine.floorDirectory);
+    const { floor, doubt } = await readKnownFloor(machine);
     if (doubt !== undefined)
       throw new NixmakerError('usage', `the floor is lost, adopt it first, without --time: ${doubt}`);
     if (floor === undefined) throw new NixmakerError('usage', 'no bundle was taken yet, so no time was seen');

@@ -19,7 +19,7 @@ export async function holdRelease(
   { sequence, because }: { readonly sequence: number; readonly because: string },
 ): Promise<Holding> {
   return withLock(machine, async () => {
-    const { floor, records } = await readKnownFloor(machine.floorDirectory);
+    const { floor, records } = await readKnownFloor(machine);
     const { held, heldDoubt } = await readHeld(machine.floorDirectory, floor);
     if (heldDoubt !== undefined) throw new NixmakerError('held-lost', heldDoubt);
     const installed = releaseOf(records, (await readProfile(machine.settings.profile)).toplevel);
@@ -44,7 +44,7 @@ export async function freeRelease(
   sequence: number | 'all',
 ): Promise<readonly HeldRelease[]> {
   return withLock(machine, async () => {
-    const { floor } = await readKnownFloor(machine.floorDirectory);
+    const { floor } = await readKnownFloor(machine);
     const { held, heldDoubt } = await readHeld(machine.floorDirectory, floor);
     if (sequence !== 'all' && heldDoubt !== undefined) throw new NixmakerError('held-lost', heldDoubt);
     if (sequence !== 'all' && !held.some((h) => h.sequence === sequence)) {

@@ -7,6 +7,7 @@ import { given } from '../../core/given.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { listGenerations, readProfile } from '../../nix/profile.ts';
+import { lastOfEach } from '../../state/journal.ts';
 import { activate } from '../activate/activate.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { readKnownFloor } from '../machine/floor.ts';
@@ -38,13 +39,21 @@ export async function goBack(machine: RootMachine, to: number | undefined): Prom
 
 /** Which is left, where it could be taken again, and which is gone to. */
 async function releasesOf(machine: RootMachine, toplevel: StorePath) {
-  const { floor, records } = await readKnownFloor(machine.floorDirectory);
-  const left = releaseOf(records, (await readProfile(machine.settings.profile)).toplevel);
+  const { floor, records } = await readKnownFloor(machine);
+  const installed = (await readProfile(machine.settings.profile)).toplevel;
+  const left = releaseOf(records, installed);
   const next = releaseOf(records, toplevel);
+  const oneWay = lastOfEach(records).findLast(
+    (r) => r.toplevel === installed && typeof r.noWayBack === 'string',
+  );
   const isOver =
     left === undefined || left.sequence === next?.sequence || left.floor < (floor?.sequence ?? 0);
   return given({
     rolledBackFrom: isOver ? undefined : left.sequence,
     rolledBackTo: next?.sequence,
+    notices:
+      oneWay === undefined
+        ? undefined
+        : [`Release ${oneWay.sequence} says that there is no way back from it: ${oneWay.noWayBack}`],
   });
 }

@@ -14,6 +14,7 @@ import type { NixProgress } from '../../nix/log.ts';
 import { storeFolder, syncStore } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { ImportPlan } from './plan-import.ts';
+import { ImportRoom, keepingRoom } from './room.ts';
 
 export interface BundleImport {
   readonly bundle: OpenedBundle;
@@ -28,7 +29,7 @@ interface Options {
 
 /** What is valid already is left as it is. On disk when this returns, and held against collections until it is released. */
 export async function importBundle(
-  machine: Pick<Machine, 'nix' | 'randomHex' | 'interruption'>,
+  machine: Pick<Machine, 'clock' | 'nix' | 'policy' | 'randomHex' | 'interruption'>,
   request: BundleImport,
   options: Options,
 ): Promise<Added> {
@@ -47,7 +48,7 @@ const signaturesOf =
   (line: number): readonly string[] => [...bundle.nixSignatures.of(line), ...(signatures?.of(line) ?? [])];
 
 async function importThroughDaemon(
-  machine: Pick<Machine, 'nix' | 'interruption'>,
+  machine: Pick<Machine, 'nix' | 'policy' | 'interruption'>,
   { socket, ...request }: BundleImport & { readonly socket: string },
   options: Options,
 ): Promise<Added> {
@@ -55,12 +56,17 @@ async function importThroughDaemon(
   const { index } = bundle;
   const nars = new NarReader(bundle.reader, readNarOf(machine));
   const signed = signaturesOf(request);
+  const room = new ImportRoom(machine, index, plan.missing);
   // What is asked of a path is made when it is its turn: there may be two hundred thousand.
   const paths = plan.missing.map((line) => ({
     path: index.path(line),
     narSize: index.narSize(line),
     info: () => ({ ...index.info(line), signatures: signed(line) }),
-    nar: () => untilStopped(nars.read(index.info(line), pieceOf(request, line)), machine.interruption),
+    nar: () =>
+      room.over(
+        line,
+        untilStopped(nars.read(index.info(line), pieceOf(request, line)), machine.interruption),
+      ),
   }));
   const flushing = new FlushAsYouGo(() => syncStore(machine.nix));
   const added = await addToDaemon(
@@ -131,7 +137,7 @@ function pieceOf({ bundle, plan }: BundleImport, line: number): Piece {
 }
 
 async function importThroughCache(
-  machine: Pick<Machine, 'nix' | 'randomHex'>,
+  machine: Pick<Machine, 'clock' | 'interruption' | 'nix' | 'policy' | 'randomHex'>,
   request: BundleImport,
   options: Options,
 ): Promise<Added> {
@@ -146,7 +152,9 @@ async function importThroughCache(
     narOf: readNarOf(machine),
   });
   try {
-    await importFromCache(machine.nix, { url: cache.url, path }, options);
+    await keepingRoom(machine, storeFolder(machine.nix), (signal) =>
+      importFromCache({ ...machine.nix, signal }, { url: cache.url, path }, options),
+    );
     return { bytes: cache.bytesServed(), release: () => undefined };
   } catch (error) {
     // Where the bundle was at fault, Nix only saw a broken download.

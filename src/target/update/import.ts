@@ -8,13 +8,14 @@ import type { Added } from '../../nix/daemon.ts';
 import { importFromChrootStore } from '../../nix/import.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { realise } from '../../nix/realise.ts';
-import { isValid } from '../../nix/store.ts';
+import { isValid, storeFolder } from '../../nix/store.ts';
 import { writeProgress } from '../../state/progress.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { importBundle } from './import-bundle.ts';
 import type { Contents } from './open.ts';
 import type { ImportPlan } from './plan-import.ts';
+import { keepingRoom } from './room.ts';
 
 /**
  * Imports what is not valid yet. It is on disk when this returns, so
@@ -61,13 +62,15 @@ export async function importContents(
 }
 
 async function importChrootStore(
-  machine: Pick<Machine, 'clock' | 'nix' | 'settings'>,
+  machine: Pick<Machine, 'clock' | 'interruption' | 'nix' | 'policy' | 'settings'>,
   { transaction, folder, path }: { transaction: Transaction; folder: string; path: StorePath },
 ): Promise<Added> {
-  await importFromChrootStore(
-    machine.nix,
-    { folder, path },
-    { onProgress: progress(machine, transaction, 'import') },
+  await keepingRoom(machine, storeFolder(machine.nix), (signal) =>
+    importFromChrootStore(
+      { ...machine.nix, signal },
+      { folder, path },
+      { onProgress: progress(machine, transaction, 'import') },
+    ),
   );
   return { bytes: 0, release: () => undefined };
 }
@@ -103,7 +106,7 @@ function progress(
  * @throws NixmakerError `missing-input`, `output-mismatch`, `build-failed`
  */
 export async function realiseToplevel(
-  machine: Pick<Machine, 'clock' | 'nix' | 'policy' | 'settings'>,
+  machine: Pick<Machine, 'clock' | 'interruption' | 'nix' | 'policy' | 'settings'>,
   {
     transaction,
     manifest,
@@ -111,11 +114,15 @@ export async function realiseToplevel(
 ): Promise<void> {
   if (manifest.content === 'closure') return;
   const { derivation, toplevel } = manifest;
-  const outputs = await realise(
-    machine.nix,
-    { derivation, toplevel, mode: machine.policy.realise },
-    { onProgress: progress(machine, transaction, 'realise') },
-  );
+  const run = (signal?: AbortSignal) =>
+    realise(
+      { ...machine.nix, ...given({ signal }) },
+      { derivation, toplevel, mode: machine.policy.realise },
+      { onProgress: progress(machine, transaction, 'realise') },
+    );
+  // Where it is there already, or nothing may be fetched or built, nothing is written.
+  const writes = machine.policy.realise !== 'never-build' && !(await isValid(machine.nix, toplevel));
+  const outputs = writes ? await keepingRoom(machine, storeFolder(machine.nix), run) : await run();
   if (!outputs.includes(toplevel)) {
     throw new NixmakerError('output-mismatch', `${derivation} gives ${outputs.join(', ')}, not ${toplevel}`);
   }

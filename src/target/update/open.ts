@@ -21,12 +21,14 @@ import { readIndex } from '../../bundle/release.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
-import { formatOf } from '../../core/release/manifest.ts';
+import { formatOf, type Manifest } from '../../core/release/manifest.ts';
+import type { Need } from '../../core/room.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import { readIdentities } from '../machine/age-key.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type Access, accessTo, fileWithDeadline } from './medium-access.ts';
+import { keepingRoom, needOfLines, requireRoom } from './room.ts';
 
 export interface Examined {
   readonly verified: VerifiedManifest;
@@ -154,7 +156,7 @@ async function examinePool(
 
 /** The classic pair. @throws NixmakerError `signature-missing` where manifest or signatures are not beside it */
 async function examineClassic(
-  machine: Pick<Machine, 'randomHex' | 'run' | 'settings' | 'trust'>,
+  machine: Unpacker & Pick<Machine, 'randomHex' | 'settings' | 'trust'>,
   tarball: string,
   access: Access,
 ): Promise<Examined> {
@@ -187,6 +189,7 @@ async function examineClassic(
       if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is not beside it');
       const index = readIndex(bytes, manifest);
       work = await makeWorkFolder(machine);
+      await requireRoom(machine, work, spoolNeed(manifest, index));
       const copy = join(work, 'bundle.tar.gz');
       const file = fileWithDeadline(await access.withDeadline(() => openBundleFile(tarball)), access);
       await spoolTarball(file, manifest, copy);
@@ -198,15 +201,21 @@ async function examineClassic(
   };
 }
 
+type Unpacker = Pick<Machine, 'clock' | 'interruption' | 'policy' | 'run'>;
+
+/** A copy of the tarball, and all that is in it. */
+function spoolNeed({ tarball }: Manifest, index: ReleaseIndex): Need {
+  const unpacked = needOfLines(index, index.paths().keys());
+  return { ...unpacked, bytes: unpacked.bytes + (tarball?.size ?? 0) };
+}
+
 /** Checks every header, then extracts. @returns the folder to hand to Nix as a chroot store */
-export async function unpackClassic(
-  machine: Pick<Machine, 'run'>,
-  tarball: string,
-  work: string,
-): Promise<string> {
+export async function unpackClassic(machine: Unpacker, tarball: string, work: string): Promise<string> {
   const folder = join(work, 'root');
   await checkClassicHeaders(tarball);
-  await extractClassic(machine.run, tarball, folder);
+  await keepingRoom(machine, work, (signal) =>
+    extractClassic((program, args) => machine.run(program, args, { signal }), tarball, folder),
+  );
   await rm(tarball, { force: true });
   return folder;
 }

@@ -3,9 +3,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { choosePieces } from '../../core/release/choose-pieces.ts';
 import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
-import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import type { StorePath } from '../../core/store-path.ts';
-import { spaceAt } from '../../media/space.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { storeFolder } from '../../nix/store.ts';
 import { queryValidInfos } from '../../nix/valid-info.ts';
@@ -14,6 +12,7 @@ import type { Transaction } from '../machine/transaction.ts';
 import { comparePaths, recognizeByPublicKey, storeDiffers } from '../machine/valid-paths.ts';
 import { clearDifferences } from './clear-differences.ts';
 import type { Contents } from './open.ts';
+import { needOfLines, requireRoom } from './room.ts';
 
 type Store = Pick<Machine, 'nix' | 'floorDirectory' | 'policy'>;
 
@@ -51,7 +50,7 @@ export async function planImport(
     if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
     const { missing } = comparison;
     const pieces = await findPieces(machine, missing, contents);
-    await checkRoom(machine, index, missing);
+    if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
     return { missing, pieces, release };
   } catch (error) {
     release();
@@ -101,39 +100,4 @@ async function findPieces(
       ? `${first.base} is there, but was built elsewhere and holds something else than the bundle relies on`
       : `${first.base}${others}, and the bundle relies on it`,
   );
-}
-
-const blockBytes = 4096;
-
-/**
- * Whether what is missing will fit: a full disk midway harms everything else on the machine. The index’s counts are of its files;
- * what a file system needs besides, the policy keeps free.
- * @throws NixmakerError `no-space`
- */
-async function checkRoom(
-  { nix, policy }: Store,
-  index: ReleaseIndex,
-  missing: readonly number[],
-): Promise<void> {
-  if (missing.length === 0) return;
-  let [blocks, files] = [0, 0];
-  for (const line of missing) {
-    blocks += index.blocks(line);
-    files += index.files(line);
-  }
-  const bytes = blocks * blockBytes;
-  const { freeBytes, freeInodes } = await spaceAt(storeFolder(nix));
-  // For Nix’s database and log, and for the machine to go on.
-  const spareRoom = policy.limits.freeBytes;
-  if (bytes + spareRoom > freeBytes)
-    throw new NixmakerError(
-      'no-space',
-      `${bytes} bytes are to be imported and ${spareRoom} must stay free; ${freeBytes} are free`,
-    );
-  // Some file systems (btrfs) count no inodes and say 0 of 0; those are told by having none at all.
-  if (freeInodes > 0 && freeInodes < files)
-    throw new NixmakerError(
-      'no-space',
-      `${files} files and folders are to be imported; only ${freeInodes} inodes are free`,
-    );
 }

@@ -16,13 +16,14 @@ import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import { readIdentities } from '../machine/age-key.ts';
 import type { Machine } from '../machine/machine.ts';
 import { outcomeOf } from '../machine/transaction.ts';
+import { lookEvery, requireRoom } from './room.ts';
 
 /** Bytes that surely hold manifest and signatures: both at their largest, with headers and padding, encrypted or not. */
 const headBytes = encryptedSizeAtMost(limits.manifestBytes + limits.signatureFileBytes + 4 * 512);
 
 /** @throws NixmakerError as `examineBundle` does, before the bulk has been read; `no-space`, `io-error` */
 export async function spoolInput(
-  machine: Pick<Machine, 'agentDirectory' | 'randomHex' | 'settings' | 'trust'>,
+  machine: Pick<Machine, 'agentDirectory' | 'policy' | 'randomHex' | 'settings' | 'trust'>,
   input: Readable,
 ): Promise<BundleFile> {
   const folder = join(machine.settings.stateDirectory, 'work');
@@ -32,24 +33,28 @@ export async function spoolInput(
   await unlink(path);
   try {
     const file = bundleFileOf(handle, 'standard input');
-    await copyInput(machine, { input, handle, file });
+    await copyInput(machine, { input, handle, file, folder });
     return file;
   } catch (error) {
     await handle.close();
-    if (error instanceof NixmakerError) throw error;
+    if (error instanceof NixmakerError && error.code !== 'no-space') throw error;
     const { code, detail } = outcomeOf(error);
     throw new NixmakerError(code, `standard input can’t be kept in ${folder}: ${detail}`, { cause: error });
   }
 }
 
 async function copyInput(
-  machine: Pick<Machine, 'agentDirectory' | 'settings' | 'trust'>,
-  { input, handle, file }: { input: Readable; handle: FileHandle; file: BundleFile },
+  machine: Pick<Machine, 'agentDirectory' | 'policy' | 'settings' | 'trust'>,
+  { input, handle, file, folder }: { input: Readable; handle: FileHandle; file: BundleFile; folder: string },
 ): Promise<void> {
   const sizes = new Sizes(machine, file);
-  let written = 0;
+  let [written, looked] = [0, -lookEvery];
   for await (const chunk of input) {
     const bytes = chunk as Buffer;
+    if (written - looked >= lookEvery) {
+      await requireRoom(machine, folder, { bytes: sizes.left(written), files: 0 });
+      looked = written;
+    }
     await writeAll(handle, bytes, written);
     written += bytes.length;
     await sizes.check(written);
@@ -76,6 +81,11 @@ class Sizes {
     if (this.#limit === undefined && written >= this.#next) await this.#look(written);
     if (this.#limit !== undefined && written > this.#limit)
       throw new NixmakerError('bundle-trailing-data', `more than the announced ${this.#limit} bytes came`);
+  }
+
+  /** Bytes that are still to come; 0 where nobody knows yet. */
+  left(written: number): number {
+    return Math.max(0, (this.#limit ?? written) - written);
   }
 
   /** All has come: what is not known by now is missing. */

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
+import { hasBegunToChange } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import { requireNix } from '../../nix/settings.ts';
@@ -11,8 +12,9 @@ import { decideHere, endAs, learnManifest, nothingToDo } from '../machine/decisi
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
-import { Transaction } from '../machine/transaction.ts';
+import { outcomeOf, Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
+import { clearBegun } from './clear-begun.ts';
 import { importContents, realiseToplevel } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
 import { type ImportPlan, planImport } from './plan-import.ts';
@@ -128,11 +130,24 @@ interface Installation {
 }
 
 async function install(run: Run, installation: Installation): Promise<Receipt> {
+  const { machine, transaction } = run;
+  await requireNix(machine.nix);
+  const { contents } = installation;
+  const plan = await planImport(machine, { transaction, contents });
+  try {
+    return await installPlanned(run, installation, plan);
+  } catch (error) {
+    const isFull = outcomeOf(error).code === 'no-space';
+    if (isFull && !hasBegunToChange(transaction.state))
+      await clearBegun(machine, transaction, { index: contents.index, missing: plan.missing });
+    throw error;
+  }
+}
+
+async function installPlanned(run: Run, installation: Installation, plan: ImportPlan): Promise<Receipt> {
   const { machine, root, transaction } = run;
   const { verified, head, contents, operation, unattended } = installation;
   const { manifest } = verified;
-  await requireNix(machine.nix);
-  const plan = await planImport(machine, { transaction, contents });
   let release: (() => void) | undefined;
   try {
     await transaction.record();

@@ -11,6 +11,7 @@ import type { Operation } from '../../core/schema.ts';
 import { openPlainFile } from '../../files/foreign.ts';
 import { importFromChrootStore } from '../../nix/import.ts';
 import { requireNix } from '../../nix/settings.ts';
+import { storeFolder } from '../../nix/store.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
@@ -18,6 +19,7 @@ import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
 import { realiseToplevel } from './import.ts';
 import { makeWorkFolder, removeWorkFolder, unpackClassic } from './open.ts';
+import { keepingRoom } from './room.ts';
 
 export function takeUnsigned(
   machine: Machine,
@@ -63,7 +65,9 @@ async function install(
   await requireNix(machine.nix);
   await rootImport(machine, manifest);
   try {
-    await importFromChrootStore(machine.nix, { folder, path: meta.derivation });
+    await keepingRoom(machine, storeFolder(machine.nix), (signal) =>
+      importFromChrootStore({ ...machine.nix, signal }, { folder, path: meta.derivation }),
+    );
     await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');

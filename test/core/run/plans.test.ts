@@ -111,6 +111,8 @@ const floorAt = (sequence: number) => ({
   manifestDigest: 'd'.repeat(64),
   createdAt: '2026-11-01T00:00:00Z',
 });
+const firstStart = { firstStart: 'one-generation' } as const;
+
 for (const [what, evidence, doubt] of [
   ['nothing taken', {}, undefined],
   ['one copy damaged', { floor: floorAt(5), damaged: 1 }, undefined],
@@ -124,6 +126,41 @@ for (const [what, evidence, doubt] of [
   ],
   ['the journal’s', { floor: floorAt(4), committed: floorAt(4) }, undefined],
   ['higher than the journal', { floor: floorAt(5), committed: floorAt(4) }, undefined],
+  [
+    'gone with the journal, beside a record',
+    { recorded: floorAt(4) },
+    /the floor is gone, and the record beside the system profile says that sequence 4/,
+  ],
+  [
+    'set back with the journal, beside a record',
+    { floor: floorAt(3), committed: floorAt(3), recorded: floorAt(4) },
+    /the floor is 3, and the record .*sequence 4/,
+  ],
+  ['the record’s', { floor: floorAt(4), recorded: floorAt(4) }, undefined],
+  ['higher than the record', { floor: floorAt(5), recorded: floorAt(4) }, undefined],
+  ['not there, on a machine that an installer left', { ...firstStart, newestGeneration: 1 }, undefined],
+  ['not there, on one without a generation', { ...firstStart, newestGeneration: 0 }, undefined],
+  [
+    'not there, on one that has had generations',
+    { ...firstStart, newestGeneration: 2 },
+    /nothing is remembered .*generation 2 is there; .*`firstStart`/,
+  ],
+  [
+    'not there, on one that others have switched, as its policy says',
+    { firstStart: 'no-record', newestGeneration: 40 },
+    undefined,
+  ],
+  ['not there, where the policy can’t be read', { newestGeneration: 40 }, undefined],
+  [
+    'not there yet, with a first bundle under way',
+    { ...firstStart, newestGeneration: 2, hasBegun: true },
+    undefined,
+  ],
+  [
+    'there, whatever generations there are',
+    { ...firstStart, newestGeneration: 40, floor: floorAt(1) },
+    undefined,
+  ],
 ] as const)
   test(`a floor that is ${what} is ${doubt === undefined ? 'believed' : 'doubted'}`, () => {
     const said = doubtFloor({ floor: undefined, damaged: 0, committed: undefined, ...evidence });

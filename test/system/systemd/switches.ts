@@ -58,6 +58,39 @@ test('a unit that fails after the switch brings the previous system back; one th
   assert.equal(await bed.sh('readlink /run/current-system'), before);
   await drop(await release('well', 710), 'well.tar');
   assert.match(await report('done', 'well.tar'), /Health: +ok +no further unit has failed\n/);
+  // One that crashes for ever, with pauses that keep it from ever counting as failed.
+  const crash = 'ExecStart=/bin/false\\nRestart=always\\nRestartSec=1\\n';
+  const flapping = `units."flapping.service" = "[Unit]\\nStartLimitIntervalSec=0\\n[Service]\\n${crash}";`;
+  const flaps = `mkSystem { hostName = "web"; motd = "flaps"; ${flapping} ${wanting.replace('broken-after', 'flapping')} }`;
+  await drop(await shop.bundle('flaps', { hosts: { web: flaps }, args: ['--sequence', '720'] }), 'flaps.tar');
+  const unsteady = await report('refused', 'flaps.tar');
+  assert.match(unsteady, /Health: +ok +no further unit has failed\n/);
+  assert.match(unsteady, /Health: +BAD +no further unit is started again and again: flapping\.service\n/);
+});
+
+test('a boot partition that fstab names and nobody has mounted: nothing is written into the folder below it', async () => {
+  const path = await release('unmounted', 730);
+  await bed.write('/root/unmounted.tar', await readFile(path));
+  await bed.write('/etc/fstab', 'LABEL=ESP /boot vfat defaults 0 2\n');
+  const entries = 'find /boot -type f | sort | xargs -r sha256sum';
+  const before = await bed.sh(entries);
+  const refused = await bed.run(['nixmaker', 'switch', '--tarball', '/root/unmounted.tar']);
+  assert.equal(refused.code, 75, refused.stdout + refused.stderr);
+  assert.match(
+    refused.stdout,
+    /\/boot is in \/etc\/fstab and not mounted.*\(boot-not-mounted\)|boot-not-mounted/s,
+  );
+  assert.equal(await bed.sh(entries), before);
+  const doctor = await bed.run(['nixmaker', 'doctor']);
+  assert.match(doctor.stdout, /BAD +boot +\/boot: in \/etc\/fstab and not mounted/);
+  await bed.sh('cp -a /boot /root/esp && mount --bind /root/esp /boot');
+  try {
+    await drop(path, 'unmounted.tar');
+    assert.match(await report('done', 'unmounted.tar'), /committed|DONE|installed and running/);
+    assert.notEqual(await bed.sh(entries), before);
+  } finally {
+    await bed.sh('umount /boot; rm /etc/fstab; cp -a /root/esp/. /boot/');
+  }
 });
 
 test('a switch that hangs is ended when its time is up, with all it has started, and rolled back', async () => {

@@ -49,6 +49,20 @@ test('at the end of the time that a person has, what no person was asked about i
   assert.equal((await runs())[0]?.state, 'pending');
 });
 
+test('a release that there is no way back from stays once the machine was started into it', async (t) => {
+  const noWayBack = 'the database is migrated';
+  const { machine, programs } = await scene(t, {}, { noWayBack, askedIn: thisBoot, confirmBy: 50 });
+  const receipt = await judgePending(machine, 'start');
+  assert.deepEqual([receipt?.state, receipt?.code], ['failed', 'left-unwell']);
+  assert.match(
+    receipt?.detail ?? '',
+    /time to confirm.*; no way back, says the release: the database is migrated$/,
+  );
+  assert.deepEqual(programs(), [], 'nothing is put back');
+  const other = await scene(t, { booted: oldSystem, running: oldSystem }, { noWayBack });
+  assert.equal((await judgePending(other.machine, 'start'))?.code, 'boot-failed', 'it never ran');
+});
+
 test('another system that was installed over it ends the run, and nothing is put back', async (t) => {
   const { machine, programs } = await scene(t, { generations: [oldSystem] });
   assert.equal((await judgePending(machine, 'start'))?.state, 'superseded');

@@ -123,6 +123,45 @@ async function menu(t: TestContext, by: string, then: readonly string[]) {
   return { settings: { bootDirectory }, answer };
 }
 
+test('a release that there is no way back from is left as it is once it has been switched to, and not before', async (t) => {
+  const learned = { noWayBack: 'the database is migrated' };
+  const fails = (verb: string) => (argv: readonly string[]) =>
+    argv[0]?.startsWith(newSystem) === true && argv[1] === verb ? { exitCode: 1 } : undefined;
+  const { receipt, did, floor, runs } = await carried(t, { answer: fails('switch'), learned });
+  assert.deepEqual([receipt.state, receipt.code, floor], ['failed', 'left-unwell', undefined]);
+  assert.match(
+    receipt.detail ?? '',
+    /\(exit 1\).*; no way back, says the release: the database is migrated$/,
+  );
+  assert.deepEqual(did, ['--set', 'new boot', 'new switch']);
+  assert.deepEqual([...failedDigests(await runs())], [record().manifestDigest], 'not tried again');
+  const before = await carried(t, { answer: fails('boot'), learned });
+  assert.deepEqual([before.receipt.state, before.receipt.code], ['rolled-back', 'activation-failed']);
+});
+
+test('a boot partition that is full lets no menu be written; where the old one leads back, the old system was put back', async (t) => {
+  const full = ([program, verb]: readonly string[]) =>
+    program?.endsWith('switch-to-configuration') === true && verb === 'boot'
+      ? { exitCode: 1, stdout: 'OSError: [Errno 28] No space left on device\n' }
+      : undefined;
+  const { settings } = await menu(t, '-', []);
+  const { receipt } = await carried(t, { settings, answer: full });
+  assert.deepEqual([receipt.state, receipt.code], ['rolled-back', 'activation-failed'], receipt.detail);
+  assert.match(
+    receipt.notices?.join() ?? '',
+    /could not be written anew \(.*No space left.*\)\. It starts the previous/,
+  );
+  // One that was written for the new system, and can’t be for the old one.
+  const { settings: other, answer } = await menu(t, newSystem, [newSystem, oldSystem]);
+  const unwell = (argv: readonly string[]) =>
+    argv[0]?.startsWith(newSystem) === true && argv[1] === 'switch'
+      ? { exitCode: 1 }
+      : (answer(argv) ?? (argv[0]?.startsWith(oldSystem) === true ? full(argv) : undefined));
+  const { receipt: failed } = await carried(t, { settings: other, answer: unwell });
+  assert.deepEqual([failed.state, failed.code], ['failed', 'rollback-failed']);
+  assert.match(failed.detail ?? '', /putting back: .*No space left/);
+});
+
 test('a boot builder that leaves the old system no entry is not gone on with', async (t) => {
   const { receipt, did } = await carried(t, await menu(t, newSystem, [newSystem]));
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'rollback-failed']);

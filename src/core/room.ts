@@ -1,0 +1,54 @@
+/** What an update needs of a disk, and whether it is there. Pure. */
+
+export interface Space {
+  /** What an unprivileged process may still use. */
+  readonly freeBytes: number;
+  /** Undefined where the file system counts none (btrfs). */
+  readonly freeInodes: number | undefined;
+}
+
+export interface Need {
+  readonly bytes: number;
+  /** Inodes. */
+  readonly files: number;
+}
+
+export const nothing: Need = { bytes: 0, files: 0 };
+
+const blockBytes = 4096;
+
+/** Of each path: its row, references and signatures in Nix’s database, and the log that is written before them. */
+const databaseBytes = 4096;
+/** Of each file: its name in a folder. */
+const entryBytes = 64;
+/** Of all that is written, what a file system needs to find it again: one part in so many. */
+const mapShare = 64;
+
+/** @param counts of a release’s store paths, as its index has them; blocks of 4096 bytes */
+export function needOf(counts: {
+  readonly paths: number;
+  readonly blocks: number;
+  readonly files: number;
+}): Need {
+  const { paths, blocks, files } = counts;
+  const contents = blocks * blockBytes;
+  return {
+    bytes: contents + Math.ceil(contents / mapShare) + files * entryBytes + paths * databaseBytes,
+    files,
+  };
+}
+
+/** @param reserve bytes that stay free whatever comes @returns what is wrong, for people; undefined where it fits */
+export function shortageOf(
+  { freeBytes, freeInodes }: Space,
+  need: Need,
+  reserve: number,
+): string | undefined {
+  if (need.bytes + reserve > freeBytes) {
+    const needed = need.bytes === 0 ? '' : `${need.bytes} bytes are needed and `;
+    return `${needed}${reserve} must stay free; ${freeBytes} are free`;
+  }
+  if (freeInodes !== undefined && need.files > freeInodes)
+    return `${need.files} files and folders are to be made; only ${freeInodes} inodes are free`;
+  return undefined;
+}

@@ -1,0 +1,77 @@
+/** What an import has brought that found no room: away again, for whoever lacks room needs it, and nobody else knows what it is. */
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isMissing } from '../../core/errno.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
+import { type StorePath, toBaseName } from '../../core/store-path.ts';
+import { deletePaths, storeFolder } from '../../nix/store.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Transaction } from '../machine/transaction.ts';
+
+type Cleaner = Pick<Machine, 'clock' | 'nix'>;
+
+/** On a command line. */
+const portion = 500;
+/** The daemon’s part of an import that was broken off holds its paths until it has noticed. */
+const tries = 20;
+/** Milliseconds. */
+const pause = 250;
+
+/**
+ * Deletes those of the paths that were not valid before the import, and that nothing needs by now. To be called with all holds let go.
+ * Whatever goes wrong is told, never thrown: the run ends with what it ended with.
+ * @param missing lines of the index
+ */
+export async function clearBegun(
+  machine: Cleaner,
+  transaction: Transaction,
+  { index, missing }: { readonly index: ReleaseIndex; readonly missing: readonly number[] },
+): Promise<void> {
+  try {
+    const begun = await whatLiesThere(machine, index, missing);
+    for (let start = 0; start < begun.length; start += portion)
+      await deleteSome(machine, begun.slice(start, start + portion));
+    if (begun.length > 0)
+      transaction.notice(
+        `There was no room for all of it: the ${begun.length} store paths that had been begun were deleted again.`,
+      );
+  } catch (error) {
+    transaction.notice(
+      `What had been begun could not be cleared away (${messageOf(error)}). \`nix-collect-garbage\` does it.`,
+    );
+  }
+}
+
+async function whatLiesThere(
+  { nix }: Cleaner,
+  index: ReleaseIndex,
+  missing: readonly number[],
+): Promise<StorePath[]> {
+  const found: StorePath[] = [];
+  for (const line of missing) {
+    const path = index.path(line);
+    const isThere = await lstat(join(storeFolder(nix), toBaseName(path))).then(
+      () => true,
+      (error: unknown) => {
+        if (isMissing(error)) return false;
+        throw error;
+      },
+    );
+    if (isThere) found.push(path);
+  }
+  return found;
+}
+
+async function deleteSome({ clock, nix }: Cleaner, paths: readonly StorePath[]): Promise<void> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      await deletePaths(nix, paths);
+      return;
+    } catch (error) {
+      const isAlive = error instanceof NixmakerError && error.code === 'nix-failed';
+      if (!isAlive || tried === tries) throw error;
+      await clock.sleep(pause);
+    }
+  }
+}

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
+import { unlikeSizes } from '../core/size.ts';
 import { type StorePath, storeDir } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
 
@@ -45,14 +46,15 @@ export async function checkBootRoom(question: BootRoomQuestion): Promise<string 
   );
   if (isSame) return undefined;
   const { bytes, isKnown } = await toBeCopied(question);
-  const free = there.bavail * there.bsize;
-  if (bytes === 0 || bytes + spareRoom <= free) return undefined;
+  const freeBytes = there.bavail * there.bsize;
+  if (bytes === 0 || bytes + spareRoom <= freeBytes) return undefined;
+  const [needed, free] = unlikeSizes(bytes + spareRoom, freeBytes);
   if (isKnown)
     throw new NixmakerError(
       'no-boot-space',
-      `${bytes} bytes are to be copied to ${bootDirectory}, where ${free} are free`,
+      `${needed} are needed in ${bootDirectory}, where ${free} are free`,
     );
-  return `A boot loader that copies kernels may not find room: ${bytes} bytes in ${bootDirectory}, where ${free} are free. Which one is used can’t be told from there.`;
+  return `A boot loader that copies kernels may not find room: ${needed} in ${bootDirectory}, where ${free} are free. Which one is used can’t be told from there.`;
 }
 
 interface ToBeCopied {

@@ -315,7 +315,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'policy-missing': {
     exit: conf,
     what: 'There is no policy file.',
-    next: 'Write one (docs/policy.md); nothing is processed until then.',
+    next: 'Write one (docs/policy.md; on NixOS `services.nixmaker`); nothing is processed until then. A desk needs none: run the command at the machine that it is about.',
   },
   'policy-malformed': {
     exit: conf,

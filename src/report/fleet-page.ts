@@ -4,6 +4,8 @@
  */
 import { catalogue } from '../core/catalogue.ts';
 import { printable } from '../core/errors.ts';
+import { outcomeText } from '../core/run/state-words.ts';
+import { sizeText } from '../core/size.ts';
 import {
   type Condition,
   conditions,
@@ -17,7 +19,6 @@ import {
   type PageRun,
 } from './fleet-condition.ts';
 import { fleetStyle } from './fleet-style.ts';
-import { bytes } from './tables.ts';
 
 export interface FleetPage extends JudgedBy {
   readonly hosts: readonly PageHost[];
@@ -99,14 +100,10 @@ function hostsTable(rows: readonly Row[], page: FleetPage): string {
       `<span class="badge ${condition}">${conditionWords[condition]}</span>`,
       text(host.release),
       text(host.floor),
-      last === undefined
-        ? host.heard
-          ? 'none'
-          : unknown
-        : `${text(last.state)}${last.code === undefined ? '' : ` (${text(last.code)})`}`,
+      last === undefined ? (host.heard ? 'none' : unknown) : text(outcomeText(last)),
       text(host.versions.nixos),
       text(host.failedUnits?.length),
-      host.freeBytes === undefined ? unknown : text(bytes(host.freeBytes)),
+      host.freeBytes === undefined ? unknown : text(sizeText(host.freeBytes)),
       ago(host.collected, page.now),
       trend(host.runs),
     ];
@@ -143,7 +140,7 @@ function nextStick(hosts: readonly PageHost[]): string {
   });
   const behind = compared.filter(isBehind);
   const size = behind.reduce((sum, h) => sum + (h.available?.bytes ?? 0), 0);
-  const sum = `<p>${behind.length} bundles, at most ${text(bytes(size))}; less in a pool (<code>nixmaker put</code>).</p>`;
+  const sum = `<p>${behind.length} bundles, at most ${text(sizeText(size))}; less in a pool (<code>nixmaker put</code>).</p>`;
   const without = hosts.length - compared.length;
   const rest = without === 0 ? '' : `<p>There is no bundle here of ${without} more.</p>`;
   const said =
@@ -202,7 +199,7 @@ function details({ host: page, condition, reasons }: Row): string {
     .reverse()
     .map(
       (r) =>
-        `<li>${text(r.at.slice(0, 16).replace('T', ' '))}: ${text(r.state)}${r.code === undefined ? '' : ` (${text(r.code)})`}${r.sequence === undefined ? '' : `, sequence ${text(r.sequence)}`}</li>`,
+        `<li>${text(r.at.slice(0, 16).replace('T', ' '))}: ${text(outcomeText(r))}${r.sequence === undefined ? '' : `, sequence ${text(r.sequence)}`}</li>`,
     );
   const open = condition === 'unwell' || condition === 'unknown' ? ' open' : '';
   return `<details id="host-${text(host)}"${open}><summary>${text(host)} <span class="badge ${condition}">${conditionWords[condition]}</span></summary><dl>${list.join('')}</dl>${history.length === 0 ? '' : `<h3>Last runs</h3><ol>${history.join('')}</ol>`}${claims(page.agentSays)}</details>`;

@@ -102,3 +102,15 @@ test('hosts are listed as people count', async () => {
   const ran = await nixmaker('list', '-f', `path:${many}`);
   assert.deepEqual(ran.stdout.match(/host-\d+/g), ['host-1', 'host-2', 'host-10']);
 });
+
+test('verbs of a machine say at a desk what is not here', async () => {
+  for (const [args, said] of [
+    [['diff'], /no NixOS system runs here \(\/run\/current-system\); run it at the machine that it is for\n/],
+    [['diff', 'nope.tar'], /nope\.tar: there is no such file or folder\n/],
+    [['doctor'], /A desk needs none: run the command at the machine that it is about\.\n\(policy-missing\)/],
+  ] as const) {
+    const ran = await builder.nixmaker([...args], { cwd: folder });
+    assert.notEqual(ran.code, 0);
+    assert.match(ran.stderr, said);
+  }
+});

@@ -225,7 +225,7 @@ test('what a host’s condition is, and why', () => {
     [{ restartNeeded: true, release: 6 }, 'waits', /after a restart/],
     [{ runs: ended('refused') }, 'unwell', /refused/],
     [{ runs: ended('failed') }, 'unwell', /failed/],
-    [{ runs: ended('rolled-back') }, 'unwell', /rolled-back/],
+    [{ runs: ended('rolled-back') }, 'unwell', /rolled back/],
     [{ collected: long }, 'stale', /for 86 days/],
     [{ collected: long, at: '2099-01-01T00:00:00Z' }, 'stale', /for 86 days/],
     [{ collected: long, failedUnits: ['a.service'] }, 'unwell', /failed/],

@@ -84,8 +84,8 @@ test('inspect says what is in a pool, and, with the policy, what this machine wo
   assert.match(plain.stdout, /^nixmaker\/hosts\/mail\/1 +mail +1 .*signed by fleet-1\?$/m);
   assert.match(plain.stdout, /^nixmaker\/hosts\/web\/1 +web +1 .*signed by fleet-1\?$/m);
   const judged = await target.verb('inspect', ['--policy', target.policyFile, desk]);
-  assert.match(judged.stdout, /^nixmaker\/hosts\/web\/1 +web +1 +already-committed/m, judged.stderr);
-  assert.match(judged.stdout, /^nixmaker\/hosts\/mail\/1 +mail +1 +other-host/m);
+  assert.match(judged.stdout, /^nixmaker\/hosts\/web\/1 +web +1 +already done/m, judged.stderr);
+  assert.match(judged.stdout, /^nixmaker\/hosts\/mail\/1 +mail +1 +for another host/m);
 });
 
 test('collect believes no host it does not know, then only this host’s own key', async () => {

@@ -96,7 +96,7 @@ test('what root has rolled back is told as rolled back, and what root has never 
   );
   assert.equal(all.get('2.json')?.agentSays, undefined, 'it is about the visit, not about this run');
   const text = await readFile(join(folder, '331.txt'), 'utf8');
-  assert.match(text, /^FAILED, the previous system was put back\n/);
+  assert.match(text, /^ROLLED BACK, the previous system was put back\n/);
   assert.match(
     text,
     /What the agent says of bundles that root has not seen:\n {2}sequence 332: committed: all is\\u001b/,

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
+import { sizeText } from '../../core/size.ts';
 import type { FailedHost, HostResult } from '../../desk/build/build.ts';
 import {
   print,
@@ -165,11 +166,11 @@ export async function explainFailed(
 }
 
 async function summarise(results: readonly HostResult[], flags: BuildFlags): Promise<void> {
-  const { bytes, table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/tables.ts');
   const { describeLeak } = await import('../../desk/build/leak-guard.ts');
   const rows = results.map((r) =>
     r.status === 'built'
-      ? [r.host, 'built', r.sequence, r.paths, bytes(r.bytes), r.signedBy ?? 'nobody', r.bundle]
+      ? [r.host, 'built', r.sequence, r.paths, sizeText(r.bytes), r.signedBy ?? 'nobody', r.bundle]
       : [r.host, 'FAILED', undefined, undefined, undefined, undefined, r.code],
   );
   if (rows.length === 0) printToStderr(lines`The flake has no hosts under nixosConfigurations.\n`);

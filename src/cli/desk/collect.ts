@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { catalogue, worstExit } from '../../core/catalogue.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { joined, lines } from '../../core/lines.ts';
+import { stateWord } from '../../core/run/state-words.ts';
 import type { Collected } from '../../desk/fleet/collect.ts';
 import type { Replaced } from '../../desk/fleet/former.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
@@ -72,7 +73,7 @@ async function summarise(results: readonly Collected[]): Promise<void> {
   const rows = results.map((r) => [
     r.host,
     r.sequence,
-    r.state,
+    r.state === undefined ? undefined : stateWord(r.state),
     r.enrolled === true ? `${r.status}, host enrolled` : r.status,
   ]);
   print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows));

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
+import { sizeText } from '../../core/size.ts';
 import type { PutResult } from '../../desk/pool/put.ts';
 import {
   print,
@@ -18,6 +19,7 @@ interface PutFlags {
   readonly host: readonly string[];
   readonly key?: string;
   readonly keep: number;
+  readonly plainFolder?: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -33,6 +35,7 @@ export function definePut(program: Command): void {
     .option('--host <host>', 'with --flake: only this host; may be given several times', severalTimes, [])
     .option('--key <file>', 'with --flake: secret key to sign with')
     .option('--keep <number>', 'how many sequences of each host stay on the medium', atLeastOne, 1)
+    .option('--plain-folder', 'write into <medium> though it looks like a mount point with nothing mounted')
     .option('-v, --verbose', 'show what Nix says about hosts that fail')
     .option('--json', 'print JSON')
     .action((medium: string, bundles: string[], flags: PutFlags) =>
@@ -56,6 +59,12 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
       'usage',
       `${encrypted} is encrypted, and shares nothing with others: copy it onto the medium as it is`,
     );
+  if (flags.plainFolder !== true) {
+    const { requireMedium } = await import('../../desk/pool/medium-place.ts');
+    const { runProgram } = await import('../../process/run.ts');
+    // Before hours of building.
+    await requireMedium(runProgram, medium);
+  }
   const built = flags.flake === undefined ? undefined : await build(flags, flags.flake);
   const { keyringExtension } = await import('../../core/policy/keyring.ts');
   const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));
@@ -105,8 +114,8 @@ const statuses = {
 };
 
 async function summarise(medium: string, { hosts, pruned, collected, notices }: PutResult): Promise<void> {
-  const { bytes, table } = await import('../../report/tables.ts');
-  const rows = hosts.map((h) => [h.host, h.sequence, bytes(h.bytes), statuses[h.status]]);
+  const { table } = await import('../../report/tables.ts');
+  const rows = hosts.map((h) => [h.host, h.sequence, sizeText(h.bytes), statuses[h.status]]);
   print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows));
   for (const notice of notices) printToStderr(lines`note: ${notice}\n`);
   if (pruned + collected > 0)

@@ -1,4 +1,6 @@
 /** A policy in words, for the person who wrote it: `check-policy`. Pure. */
+
+import { sizeText } from '../size.ts';
 import { allowedOperations } from './decide.ts';
 import type { Trust } from './keyring.ts';
 import type { HealthPolicy, Policy } from './policy.ts';
@@ -63,7 +65,7 @@ function limitTexts({ limits, minimumSequence }: Policy): string[] {
       ['narBytes', 'One store path may have'],
       ['closureBytes', 'All store paths together may have'],
     ] as const
-  ).flatMap(([name, text]) => (limits[name] >= tooLargeToSay ? [] : [`${text} ${limits[name]} bytes.`]));
+  ).flatMap(([name, text]) => (limits[name] >= tooLargeToSay ? [] : [`${text} ${sizeText(limits[name])}.`]));
   const jump =
     limits.sequenceJump === Number.MAX_SAFE_INTEGER
       ? []
@@ -76,7 +78,7 @@ function limitTexts({ limits, minimumSequence }: Policy): string[] {
     ...least,
     ...jump,
     ahead,
-    `In the store’s file system ${limits.freeBytes} bytes stay free.`,
+    `In the store’s file system ${sizeText(limits.freeBytes)} stay free.`,
   ];
 }
 

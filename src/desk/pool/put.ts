@@ -8,6 +8,7 @@ import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-wri
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
+import { unlikeSizes } from '../../core/size.ts';
 import { makeFolders } from '../../files/folder.ts';
 import { isFolder } from '../../files/read.ts';
 import { inTurn } from '../../files/turn.ts';
@@ -150,10 +151,8 @@ class Put {
       }
     }
     if (needed > bavail * bsize) {
-      throw new NixmakerError(
-        'medium-full',
-        `${needed} bytes are needed on ${medium}, ${bavail * bsize} are free`,
-      );
+      const [wanted, free] = unlikeSizes(needed, bavail * bsize);
+      throw new NixmakerError('medium-full', `${wanted} are needed on ${medium}, ${free} are free`);
     }
     await requireFolderRoom(medium, [...seen, ...folders]);
   }

@@ -4,6 +4,7 @@ import { limits } from '../../core/limits.ts';
 import { choosePieces } from '../../core/release/choose-pieces.ts';
 import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
+import { sizeText, unlikeSizes } from '../../core/size.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { spaceAt } from '../../media/space.ts';
 import { holdPaths } from '../../nix/roots.ts';
@@ -125,10 +126,11 @@ async function checkRoom(
   const { freeBytes, freeInodes } = await spaceAt(storeFolder(nix));
   // For Nix’s database and log, and for the machine to go on.
   const spareRoom = policy.limits.freeBytes;
+  const [needed, free] = unlikeSizes(bytes + spareRoom, freeBytes);
   if (bytes + spareRoom > freeBytes)
     throw new NixmakerError(
       'no-space',
-      `${bytes} bytes are to be imported and ${spareRoom} must stay free; ${freeBytes} are free`,
+      `${needed} are needed, of which ${sizeText(spareRoom)} must stay free; ${free} are free`,
     );
   // Some file systems (btrfs) count no inodes and say 0 of 0; those are told by having none at all.
   if (freeInodes > 0 && freeInodes < files)

@@ -66,7 +66,7 @@ test('a switch that hangs is ended when its time is up, with all it has started,
   await drop(await release('hanging', 800, 'if [ "${1:-}" = switch ]; then sleep 7777; fi'), 'hanging.tar');
   assert.match(
     await report('refused', 'hanging.tar'),
-    /^FAILED, the previous system was put back\n.*switch-to-configuration: hung/s,
+    /^ROLLED BACK, the previous system was put back\n.*switch-to-configuration: hung/s,
   );
   assert.equal(await bed.sh('readlink /run/current-system'), before);
   assert.equal((await bed.run(['pgrep', '-f', 'sleep 7777'])).code, 1);
@@ -114,7 +114,7 @@ test('a system whose own nixmaker can’t use the policy that it leaves is rolle
   const breaks = '[ "${1:-}" != switch ] || echo "{}" >/etc/nixmaker/policy.json';
   await drop(await make('locking', 830, breaks), 'locking.tar');
   const text = await report('refused', 'locking.tar');
-  assert.match(text, /^FAILED, the previous system was put back\n/);
+  assert.match(text, /^ROLLED BACK, the previous system was put back\n/);
   assert.match(text, /Code: +configuration-unusable\n/);
   assert.match(text, /sw\/bin\/nixmaker says of \/etc\/nixmaker\/policy\.json: .*policy-malformed/);
   assert.equal(await bed.sh('readlink /run/current-system'), before);

@@ -136,6 +136,8 @@ test('the guard knows the flake’s source by its contents, whatever copied it, 
   const isNix = 'builtins.match ".*[.]nix" path != null';
   const host = (name: string, source: string) =>
     `(mkSystem { hostName = "${name}"; motd = "see \${${source}}"; })`;
+  const build = (script: string) =>
+    `derivation { name = "built"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin:/run/current-system/sw/bin"; args = [ "-c" "${script}" ]; }`;
   const flake = await writeFlake(join(folder, 'copied'), {
     hosts: {
       whole: host('whole', './.'),
@@ -145,8 +147,13 @@ test('the guard knows the flake’s source by its contents, whatever copied it, 
       site: host('site', './www'),
       single: host('single', './system.nix'),
       made: host('made', 'builtins.toFile "x" "y"'),
+      built: host('built', build('cp -r ${./.} $out')),
+      deep: host('deep', build('mkdir -p $out/share; cp -r ${./.}/machines $out/share')),
+      page: host('page', build('mkdir $out; cp -r ${./.}/www ${./.}/system.nix $out')),
     },
   });
+  await mkdir(join(flake, 'machines'));
+  await writeFile(join(flake, 'machines/web.nix'), '{ password = "secret"; }');
   await mkdir(join(flake, 'www'));
   await writeFile(join(flake, 'www/index.html'), 'a page');
   const out = join(folder, 'copied-out');
@@ -155,7 +162,14 @@ test('the guard knows the flake’s source by its contents, whatever copied it, 
   const warned = [
     ...ran.stderr.matchAll(/^warning: (\w+): the flake’s own source, (\S+), .* → \S+-etc-\w+ → \2$/gm),
   ];
-  assert.deepEqual(warned.map(([, name]) => name).sort(), ['filtered', 'others', 'some', 'whole']);
+  assert.deepEqual(warned.map(([, name]) => name).sort(), [
+    'built',
+    'deep',
+    'filtered',
+    'others',
+    'some',
+    'whole',
+  ]);
 });
 
 test('the guard tells of another host’s system in a closure', async () => {

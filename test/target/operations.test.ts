@@ -111,7 +111,7 @@ test('an operator goes back: to the generation before, or to one by number; the 
   assert.match(none.stderr, /there are 1, 2\n.*\(no-such-generation\)/s);
   assert.match(
     (await target.verb('history')).stdout,
-    /committed .*generation 1, rolled back from release 6$/m,
+    /done .*generation 1, rolled back from release 6$/m,
   );
 });
 

@@ -13,7 +13,7 @@ test('the command line, as root, shares floor and history with the helper', asyn
   assert.match(older.stdout, /taken before/);
   await drop(await release('late', 590), 'late.tar');
   assert.match(await report('refused', 'late.tar'), /sequence-older/);
-  assert.match(await bed.sh('nixmaker history'), /601 +committed.*by-hand\.tar/);
+  assert.match(await bed.sh('nixmaker history'), /601 +done.*by-hand\.tar/);
 });
 
 test('a unit that fails after the switch brings the previous system back; one that had failed before does not', async () => {

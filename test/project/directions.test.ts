@@ -32,7 +32,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'desk/keys': 'core core/bundle core/release core/policy bundle desk/build files node process signing',
   'desk/pool': 'core core/bundle core/release bundle desk/keys files media node p-limit process signing',
   'desk/fleet':
-    'core core/bundle core/release core/run bundle desk/build desk/keys files node report signing zod',
+    'core core/bundle core/release core/run bundle desk/build desk/keys files node process report signing zod',
 
   'target/machine': `${core} activation bundle files media nix node process signing state`,
   'target/activate': `${machine} activation report zod`,

@@ -33,10 +33,16 @@ export function defineCollect(program: Command): void {
 
 async function collectMedia(media: readonly string[], flags: CollectFlags): Promise<number> {
   const { collectReceipts } = await import('../../desk/fleet/collect.ts');
+  const { inFleetTurn } = await import('../../desk/fleet/folder.ts');
   const { directory, enrol = false, json } = flags;
   const now = new Date();
-  const replaced = await replace(media, flags, now);
-  const results = await collectReceipts({ media, directory, enrol, now });
+  const { replaced, results } = await inFleetTurn(directory, {
+    work: async () => ({
+      replaced: await replace(media, flags, now),
+      results: await collectReceipts({ media, directory, enrol, now }),
+    }),
+    onWait: (who) => printToStderr(lines`waiting for ${who}, which is at work on ${directory}\n`),
+  });
   const exit = worstExit(results.flatMap((r) => (r.code === undefined ? [] : [catalogue[r.code].exit])));
   if (json === true) printJson({ schema: 1, ok: exit === 0, replaced, receipts: results });
   else {

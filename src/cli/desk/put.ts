@@ -61,9 +61,8 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
     );
   if (flags.plainFolder !== true) {
     const { requireMedium } = await import('../../desk/pool/medium-place.ts');
-    const { runProgram } = await import('../../process/run.ts');
     // Before hours of building.
-    await requireMedium(runProgram, medium);
+    await requireMedium(medium);
   }
   const built = flags.flake === undefined ? undefined : await build(flags, flags.flake);
   const { keyringExtension } = await import('../../core/policy/keyring.ts');

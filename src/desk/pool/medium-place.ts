@@ -7,6 +7,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
 import { isFolder } from '../../files/read.ts';
 import { listMounted, listMountPoints } from '../../media/mounts.ts';
+import { runProgram } from '../../process/run.ts';
 
 export interface MediumPlace {
   /** Without links. */
@@ -36,7 +37,7 @@ export function unmountedBecause({ path, isEmpty, mounted, mountPoints }: Medium
 }
 
 /** @throws NixmakerError `no-medium` */
-export async function requireMedium(run: ProcessRunner, medium: string): Promise<void> {
+export async function requireMedium(medium: string, run: ProcessRunner = runProgram): Promise<void> {
   if (!(await isFolder(medium)))
     throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
   const mounted = await listMounted(run);

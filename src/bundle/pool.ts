@@ -5,6 +5,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { naturally } from '../core/alike.ts';
 import { poolFolder } from '../core/bundle/pool-folder.ts';
 import { insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
@@ -56,7 +57,7 @@ export async function listPool(root: string, only?: string): Promise<PoolEntry[]
       entries.push({ host, sequence, folder: join(hostsOf(root), host, name) });
     }
   }
-  return entries.sort((a, b) => (a.host === b.host ? b.sequence - a.sequence : a.host < b.host ? -1 : 1));
+  return entries.sort((a, b) => naturally(a.host, b.host) || b.sequence - a.sequence);
 }
 
 async function foldersIn(folder: string): Promise<string[]> {

@@ -2,6 +2,7 @@
  * The fleet as one page of HTML that needs nothing else: no script, no font, no network. For a phone, a printer, a dark room, a
  * keyboard and a screen reader. Everything in it came from outside, and is escaped.
  */
+import { alike, namesText, naturally } from '../core/alike.ts';
 import { catalogue } from '../core/catalogue.ts';
 import { printable } from '../core/errors.ts';
 import { outcomeText } from '../core/run/state-words.ts';
@@ -34,13 +35,13 @@ const countWords: Readonly<Record<Condition, string>> = {
 };
 
 export function renderFleetPage(page: FleetPage): string {
-  const { compare } = new Intl.Collator('en', { numeric: true });
   const hosts = page.hosts
     .map((host) => ({ host, ...judgeHost(host, page) }))
     .sort(
       (a, b) =>
         conditions.indexOf(a.condition) - conditions.indexOf(b.condition) ||
-        compare(a.host.host, b.host.host),
+        naturally(whyOf(a), whyOf(b)) ||
+        naturally(a.host.host, b.host.host),
     );
   const count = (condition: Condition) => hosts.filter((h) => h.condition === condition).length;
   const summary = conditions.map((c) => `<li class="${c}"><b>${count(c)}</b> ${countWords[c]}</li>`).join('');
@@ -65,7 +66,7 @@ ${fleetStyle}</style>
 ${page.retired.length === 0 ? '' : `<p>Retired: ${page.retired.map(text).join(', ')}.</p>\n`}</header>
 <main id="hosts">
 ${hostsTable(hosts, page)}
-${nextStick(page.hosts)}
+${inCommon(hosts)}${nextStick(page.hosts)}
 <section aria-labelledby="details"><h2 id="details">Details</h2>
 ${hosts.map(details).join('\n')}
 </section>
@@ -78,6 +79,22 @@ ${hosts.map(details).join('\n')}
 
 interface Row extends Judgement {
   readonly host: PageHost;
+}
+
+const whyOf = ({ reasons }: Judgement): string => reasons.join(' ');
+
+/** What several hosts have in common is one thing to look into. */
+function inCommon(rows: readonly Row[]): string {
+  const groups = alike(
+    rows.filter(({ reasons }) => reasons.length > 0),
+    (row) => `${row.condition} ${whyOf(row)}`,
+  ).filter((group) => group.length > 1);
+  if (groups.length === 0) return '';
+  const items = groups.map((group) => {
+    const names = namesText(group.map(({ host }) => host.host));
+    return `<li><b>${group.length} hosts</b>: ${text(whyOf(group[0]))} ${text(names)}.</li>`;
+  });
+  return `<section aria-labelledby="common"><h2 id="common">The same on several hosts</h2><ul>${items.join('')}</ul></section>\n`;
 }
 
 function hostsTable(rows: readonly Row[], page: FleetPage): string {

@@ -103,6 +103,20 @@ test('hosts are listed as people count', async () => {
   assert.deepEqual(ran.stdout.match(/host-\d+/g), ['host-1', 'host-2', 'host-10']);
 });
 
+test('what is the same of several hosts that fail is said once', async () => {
+  const broken = '(throw "the module has no such option")';
+  const other = '(throw "something else")';
+  const hosts = { 'host-10': broken, 'host-2': broken, 'host-1': broken, other };
+  const failing = await writeFlake(join(folder, 'failing'), { hosts });
+  const ran = await nixmaker('build', '-f', `path:${failing}`, '-d', join(folder, 'failing-out'));
+  assert.equal(ran.code, 1);
+  const said = [...ran.stderr.matchAll(/^(.+): The flake could not be evaluated\.\n {2}(.*)$/gm)];
+  assert.deepEqual(
+    said.map(([, who, why]) => `${who}: ${why}`),
+    ['host-1, host-2 and host-10: the module has no such option', 'other: something else'],
+  );
+});
+
 test('verbs of a machine say at a desk what is not here', async () => {
   for (const [args, said] of [
     [['diff'], /no NixOS system runs here \(\/run\/current-system\); run it at the machine that it is for\n/],

@@ -248,3 +248,13 @@ test('what a host’s condition is, and why', () => {
   }
   assert.equal(of({ runs: ended('superseded') }).condition, 'well');
 });
+
+test('what several hosts have in common is told once, and they stand together', () => {
+  const failed = (host: string): PageHost => ({ ...well, host, failedUnits: ['a.service'] });
+  const html = page([failed('host-10'), { ...well, host: 'host-3', held: [7] }, failed('host-2'), well]);
+  const common = /<section aria-labelledby="common">.*<\/section>/.exec(html)?.[0] ?? '';
+  assert.match(common, /<li><b>2 hosts<\/b>: Units have failed\. host-2 and host-10\.<\/li>/);
+  const order = [...html.matchAll(/<th scope="row"><a href="#host-([^"]*)"/g)].map(([, host]) => host);
+  assert.deepEqual(order, ['host-3', 'host-2', 'host-10', 'bridge']);
+  assert.doesNotMatch(page([failed('host-1'), well]), /aria-labelledby="common"/);
+});

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { alike, namesText } from '../../core/alike.ts';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
@@ -136,8 +137,11 @@ async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<v
   });
   const heads = ['HOST', 'CONDITION', 'RELEASE', 'FLOOR', 'LAST', 'NIXOS', 'FAILED', 'FREE', 'COLLECTED'];
   if (rows.length > 0) print(table(heads, rows));
-  for (const { page, reasons } of shown)
-    for (const reason of reasons) printToStderr(lines`${page.host}: ${reason}\n`);
+  const reasons = shown.flatMap(({ page, reasons: all }) =>
+    all.map((reason) => ({ host: page.host, reason })),
+  );
+  for (const group of alike(reasons, ({ reason }) => reason))
+    printToStderr(lines`${namesText(group.map(({ host }) => host))}: ${group[0].reason}\n`);
   for (const { host, at, reason = '' } of retired)
     printToStderr(lines`${host}: retired on ${at.slice(0, 10)}: ${reason}\n`);
 }

@@ -88,7 +88,7 @@ async function build(flags: PutFlags, flake: string) {
     throw new NixmakerError('usage', 'no target takes an unsigned bundle: give --key FILE');
   const buildFlags: BuildFlags = { ...flags, flake, format: 'bundle', sequence: 0 };
   const { results, exit } = await buildWith(buildFlags);
-  for (const r of results) if (r.status === 'failed') printToStderr(await explainFailed(r, flags));
+  for (const why of await explainFailed(results, flags)) printToStderr(why);
   return { exit, bundles: results.flatMap((r) => (r.status === 'built' ? [r.bundle] : [])) };
 }
 

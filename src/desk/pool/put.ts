@@ -5,6 +5,7 @@
 import { statfs } from 'node:fs/promises';
 import { hostsOf, lockOf } from '../../bundle/pool.ts';
 import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-write.ts';
+import { naturally } from '../../core/alike.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
@@ -72,7 +73,7 @@ export async function putBundles(
   const items: Item[] = [];
   try {
     for (const path of options.bundles) items.push(await openItem(path));
-    items.sort((a, b) => (hostOf(a) < hostOf(b) ? -1 : 1));
+    items.sort((a, b) => naturally(hostOf(a), hostOf(b)));
     if (!(await isFolder(medium)))
       throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
     await makeFolders(hostsOf(medium));

@@ -25,6 +25,9 @@ import { type Release, readIndex, withUnsigned } from './release.ts';
 /** What lies in an entry’s folder. */
 export const entryFiles = ['manifest.json', 'manifest.sig', 'contents', 'meta'] as const;
 
+/** Of what gets its name when it is whole. */
+export const draftOf = (name: string): string => `.${name}.part`;
+
 /** Below `cache/`: the index of a manifest, and Nix’s signatures for it. */
 export const indexName = ({ index }: Pick<Manifest, 'index'>): string =>
   `index/${encodeNix32(Buffer.from(index.sha256, 'hex'))}`;

@@ -4,6 +4,7 @@
  */
 import { statfs } from 'node:fs/promises';
 import { hostsOf, lockOf } from '../../bundle/pool.ts';
+import { clearDrafts } from '../../bundle/pool-prune.ts';
 import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-write.ts';
 import { naturally } from '../../core/alike.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -116,6 +117,7 @@ class Put {
   async execute(): Promise<PutResult> {
     const { pool, options } = this.#context;
     // Leavings of a run that was cut off would count as full space.
+    await clearDrafts(options.medium);
     let collected = await pool.collectGarbage();
     pool.refuseCaseTwins(this.#items.map(hostOf));
     const wanted: Item[] = [];

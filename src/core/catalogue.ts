@@ -101,6 +101,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The bundle does not hold everything its system refers to.',
     next: 'Build the bundle again with `nixmaker build`.',
   },
+  'cache-unusable': {
+    exit: bad,
+    what: 'The binary cache can’t be packed.',
+    next: 'Make it again, whole and with zstd: `nix copy --to "file:///FOLDER?compression=zstd" SYSTEM`.',
+  },
   'not-a-system': {
     exit: bad,
     what: 'What the bundle carries is not a NixOS system.',

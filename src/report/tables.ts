@@ -1,5 +1,5 @@
 /** Text for people: status, history, the summary of a build, an inspected manifest. All of it fits 80 columns where names do. */
-import { catalogue } from '../core/catalogue.ts';
+import { type Side, textsFor } from '../core/catalogue-desk.ts';
 import { printable, type ReasonCode } from '../core/errors.ts';
 import { asLines, joined, type Lines, lines } from '../core/lines.ts';
 import type { Manifest } from '../core/release/manifest.ts';
@@ -56,8 +56,8 @@ function breakLine(line: string, { width, indent }: { width: number; indent: num
 }
 
 /** A code with its sentences, as it is printed when a command ends badly. */
-export function explain(code: ReasonCode, detail: string): Lines {
-  const { what, next } = catalogue[code];
+export function explain(code: ReasonCode, detail: string, side: Side): Lines {
+  const { what, next } = textsFor(code, side);
   return joined([
     lines`${what}\n`,
     ...(detail === '' ? [] : [lines`  ${detail}\n`]),

@@ -4,8 +4,12 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { catalogue } from '../../src/core/catalogue.ts';
+import { atTheDesk } from '../../src/core/catalogue-desk.ts';
+import type { ReasonCode } from '../../src/core/errors.ts';
 import { readAnyHead, readRelease } from '../../src/desk/keys/read-release.ts';
 import { parseSignatureFile } from '../../src/signing/signature-file.ts';
+import { main } from '../machines/compiled.ts';
 import { writeTestBundle } from '../support/bundles.ts';
 import { makeDesk } from '../support/desk.ts';
 import { plainHost, writeFlake } from '../support/fleet.ts';
@@ -126,5 +130,21 @@ test('verbs of a machine say at a desk what is not here', async () => {
     const ran = await builder.nixmaker([...args], { cwd: folder });
     assert.notEqual(ran.code, 0);
     assert.match(ran.stderr, said);
+  }
+});
+
+test('what is to be done differs at the desk, and each verb tells its own side’s', async () => {
+  const list = [process.execPath, main, 'list', '-f', `path:${flake}`];
+  const ran = await builder.run(['env', `PATH=${join(folder, 'no-nix')}`, ...list]);
+  assert.match(ran.stderr, /run the command again\.\n\(nix-unavailable\)/);
+  const explained = await nixmaker('explain', 'nix-unavailable');
+  assert.match(explained.stdout, /^Next: .*tried again\.\n.*\nAt the desk: .*run the command again\.$/m);
+  const both = Object.entries(atTheDesk).map(([code, texts]) => ({
+    ...catalogue[code as ReasonCode],
+    texts,
+  }));
+  for (const { what, next, texts } of both) {
+    assert.ok(texts.what !== what && texts.next !== next, 'what is the same is not written twice');
+    assert.doesNotMatch(`${texts.what} ${texts.next}`, /this machine|tried again|stays where it is/);
   }
 });

@@ -170,7 +170,11 @@ export async function explainFailed(
   return groups.map((group) => {
     const [{ code, detail, excerpt = [] }] = group;
     const said = [...logOf(group[0]), ...excerpt].map((line) => lines`  ${line}\n`);
-    return joined([lines`${namesText(group.map(({ host }) => host))}: `, explain(code, detail), ...said]);
+    return joined([
+      lines`${namesText(group.map(({ host }) => host))}: `,
+      explain(code, detail, 'desk'),
+      ...said,
+    ]);
   });
 }
 

@@ -84,5 +84,5 @@ async function summarise(results: readonly Collected[]): Promise<void> {
   ]);
   print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows));
   for (const { code, detail = '', file } of results)
-    if (code !== undefined) printToStderr(joined([lines`\n${file}: `, explain(code, detail)]));
+    if (code !== undefined) printToStderr(joined([lines`\n${file}: `, explain(code, detail, 'desk')]));
 }

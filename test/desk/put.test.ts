@@ -150,26 +150,6 @@ test('pulled out midway, every host before it is whole and the rest is not begun
   assert.deepEqual((await readdir(join(hostsOf(medium), 'b'))).sort(), ['1'], 'nothing unfinished is left');
 });
 
-test('what a put that was killed had begun goes with the next put, of whatever host', async (t) => {
-  const { medium, bundle, put } = await desk(t);
-  await put([await bundle('web', 1)]);
-  const [sig = ''] = await indexes(medium);
-  // As SIGKILL leaves them: an entry and an index without their names, and an entry that was being completed.
-  await mkdir(join(hostsOf(medium), 'mail/.7.part'), { recursive: true });
-  await writeFile(join(hostsOf(medium), 'mail/.7.part/meta'), 'half');
-  await writeFile(join(cacheOf(medium), 'index', `.${sig}.part`), 'half');
-  await writeFile(join(hostsOf(medium), 'web/1/.contents.part'), 'half');
-  const theirs = join(hostsOf(medium), 'mail/.notes');
-  await writeFile(theirs, 'theirs');
-  await put([await bundle('web', 2)]);
-  assert.deepEqual(await readdir(join(hostsOf(medium), 'mail')), ['.notes']);
-  assert.deepEqual(await readdir(join(hostsOf(medium), 'web')), ['2']);
-  assert.deepEqual(
-    (await indexes(medium)).filter((name) => name.startsWith('.')),
-    [],
-  );
-});
-
 test('nobody else’s file is touched', async (t) => {
   const { medium, bundle, put } = await desk(t);
   await put([await bundle('web', 1)]);

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
+import { unlikeSizes } from '../core/size.ts';
 import { type StorePath, storeDir } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
 
@@ -50,22 +51,24 @@ export async function checkBootRoom(question: BootRoomQuestion): Promise<string 
   return requireFit(question, await toBeCopied(question), there.bavail * there.bsize);
 }
 
-/** @param free bytes @throws NixmakerError `no-boot-space` */
+/** @param freeBytes of the boot partition @throws NixmakerError `no-boot-space` */
 export function requireFit(
   { bootDirectory }: Pick<BootRoomQuestion, 'bootDirectory'>,
   { bytes, isKnown }: ToBeCopied,
-  free: number,
+  freeBytes: number,
 ): string | undefined {
-  if (bytes + (bytes === 0 ? menuRoom : spareRoom) <= free) return undefined;
+  const room = bytes + (bytes === 0 ? menuRoom : spareRoom);
+  if (room <= freeBytes) return undefined;
+  const [needed, free] = unlikeSizes(room, freeBytes);
   if (isKnown)
     throw new NixmakerError(
       'no-boot-space',
       bytes === 0
-        ? `a menu is to be written to ${bootDirectory}, where ${free} bytes are free`
-        : `${bytes} bytes are to be copied to ${bootDirectory}, where ${free} are free`,
+        ? `a menu is to be written to ${bootDirectory}, where ${free} are free`
+        : `${needed} are needed in ${bootDirectory}, where ${free} are free`,
     );
-  if (bytes === 0) return `${bootDirectory} is full but for ${free} bytes: a boot menu may not find room.`;
-  return `A boot loader that copies kernels may not find room: ${bytes} bytes in ${bootDirectory}, where ${free} are free. Which one is used can’t be told from there.`;
+  if (bytes === 0) return `${bootDirectory} is full but for ${free}: a boot menu may not find room.`;
+  return `A boot loader that copies kernels may not find room: ${needed} in ${bootDirectory}, where ${free} are free. Which one is used can’t be told from there.`;
 }
 
 interface ToBeCopied {

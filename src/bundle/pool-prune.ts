@@ -3,13 +3,14 @@ import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nix32 } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
-import { cacheOf, entryFiles, type PoolEntry } from './pool.ts';
+import { cacheOf, draftOf, entryFiles, hostsOf, type PoolEntry } from './pool.ts';
 import type { PoolIndex } from './pool-index.ts';
 
 /** Takes an entry away: the manifest first, so that it counts no more whatever happens next. */
 export async function removeEntry({ folder }: Pick<PoolEntry, 'folder'>): Promise<void> {
   await rm(join(folder, 'manifest.json'), { force: true });
-  const ours = (await readdir(folder)).filter((name) => (entryFiles as readonly string[]).includes(name));
+  const known = entryFiles.flatMap((name) => [name, draftOf(name)]);
+  const ours = (await readdir(folder)).filter((name) => known.includes(name));
   for (const name of ours) await rm(join(folder, name));
   // What else somebody has put there stays.
   await rmdir(folder).catch(() => undefined);
@@ -25,6 +26,8 @@ export function entriesToPrune(entries: readonly PoolEntry[], host: string, keep
 
 const digest = `[${nix32}]{52}`;
 const indexName = new RegExp(`^${digest}(?:\\.sig)?$`);
+const indexDraft = new RegExp(`^\\.${digest}(?:\\.sig)?\\.part$`);
+const entryDraft = /^\.[1-9][0-9]*\.part$/;
 const pieceForms = {
   nar: new RegExp(`^(${digest}\\.nar\\.zst)(?:\\.[0-9]{3})?$`),
   delta: new RegExp(`^(${digest}\\.zst)(?:\\.[0-9]{3})?$`),
@@ -49,4 +52,16 @@ export async function collectGarbage(root: string, index: PoolIndex): Promise<nu
       }
   for (const name of spare) await rm(join(cache, name));
   return spare.length;
+}
+
+/**
+ * Takes away what a writer that was cut off had begun and given no name yet, whichever host it is of: nobody else would. For whoever
+ * holds the pool’s lock.
+ */
+export async function clearDrafts(root: string): Promise<void> {
+  const index = join(cacheOf(root), 'index');
+  for (const name of await namesIn(index)) if (indexDraft.test(name)) await rm(join(index, name));
+  for (const host of await namesIn(hostsOf(root)))
+    for (const name of await namesIn(join(hostsOf(root), host), 'ENOTDIR'))
+      if (entryDraft.test(name)) await rm(join(hostsOf(root), host, name), { recursive: true });
 }

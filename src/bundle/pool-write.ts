@@ -6,7 +6,7 @@ import { encodeNix32 } from '../core/nix32.ts';
 import type { Piece } from '../core/release/contents-file.ts';
 import { damaged, isIntact, type PieceReader, streamPiece } from './contents.ts';
 import { openParts, partBytes, partName, sizeOfParts } from './parts.ts';
-import { entryFiles } from './pool.ts';
+import { draftOf, entryFiles } from './pool.ts';
 
 /** Whether what lies at `path` has the piece’s size: its contents are still to be checked. */
 export async function hasSize(path: string, { size }: Pick<Piece, 'size'>): Promise<boolean> {
@@ -92,7 +92,7 @@ export type EntryFiles = Readonly<Record<(typeof entryFiles)[number], Uint8Array
 
 /** Lays a host's files into a folder that nobody looks into. @returns the folder */
 export async function prepareEntry(folder: string, files: EntryFiles): Promise<string> {
-  const temporary = join(dirname(folder), `.${basename(folder)}.part`);
+  const temporary = join(dirname(folder), draftOf(basename(folder)));
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary, { recursive: true });
   for (const name of entryFiles) await writeFile(join(temporary, name), files[name]);
@@ -113,7 +113,7 @@ export async function completeEntry(folder: string, files: EntryFiles): Promise<
     const path = join(folder, name);
     const there = await readFile(path).catch(() => undefined);
     if (there?.equals(bytes) === true) continue;
-    const temporary = join(folder, `.${name}.part`);
+    const temporary = join(folder, draftOf(name));
     await writeFile(temporary, bytes);
     await rename(temporary, path);
   }

@@ -5,6 +5,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { naturally } from '../core/alike.ts';
 import { poolFolder } from '../core/bundle/pool-folder.ts';
 import { insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
@@ -23,6 +24,9 @@ import { type Release, readIndex, withUnsigned } from './release.ts';
 
 /** What lies in an entry’s folder. */
 export const entryFiles = ['manifest.json', 'manifest.sig', 'contents', 'meta'] as const;
+
+/** Of what gets its name when it is whole. */
+export const draftOf = (name: string): string => `.${name}.part`;
 
 /** Below `cache/`: the index of a manifest, and Nix’s signatures for it. */
 export const indexName = ({ index }: Pick<Manifest, 'index'>): string =>
@@ -69,7 +73,7 @@ export async function listPool(
       entries.push({ host, sequence, folder: join(hostsOf(root), host, name) });
     }
   }
-  return entries.sort((a, b) => (a.host === b.host ? b.sequence - a.sequence : a.host < b.host ? -1 : 1));
+  return entries.sort((a, b) => naturally(a.host, b.host) || b.sequence - a.sequence);
 }
 
 async function foldersIn(folder: string): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { Argument, type Command } from 'commander';
 import { catalogue, safetyOf } from '../core/catalogue.ts';
+import { atTheDesk, textsFor } from '../core/catalogue-desk.ts';
 import { exitCodes, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { lines } from '../core/lines.ts';
 import { print, printJson, runVerb } from './terminal/output.ts';
@@ -26,12 +27,15 @@ function explainCode(text: string | undefined, { json }: { json?: boolean }): nu
   const codes = text === undefined ? (Object.keys(catalogue) as ReasonCode[]) : [text];
   const entries = codes.map((code) => {
     const { what, next, exit } = catalogue[code];
-    return { code, what, safety: safetyOf(code), next, exit };
+    return { code, what, safety: safetyOf(code), next, exit, atTheDesk: atTheDesk[code] };
   });
   if (json === true) printJson({ schema: 1, codes: entries });
   else if (text === undefined) for (const { code, what } of entries) print(lines`${code}: ${what}\n`);
   else
-    for (const { what, safety, next, exit } of entries)
+    for (const { code, what, safety, next, exit } of entries) {
       print(lines`${what}\n${safety}\nNext: ${next}\nExit code ${exit}.\n`);
+      const desk = textsFor(code, 'desk');
+      if (Object.hasOwn(atTheDesk, code)) print(lines`At the desk: ${desk.what} ${desk.next}\n`);
+    }
   return exitCodes.done;
 }

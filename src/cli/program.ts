@@ -26,7 +26,7 @@ import { defineMetrics } from './target/metrics.ts';
 import { defineOperations } from './target/operations.ts';
 import { defineRollback } from './target/rollback.ts';
 import { defineStatus } from './target/status.ts';
-import { forCommander } from './terminal/output.ts';
+import { forCommander, runsAt } from './terminal/output.ts';
 import { defineActivate } from './units/activate.ts';
 import { defineAgent } from './units/agent.ts';
 import { defineCheckHealth } from './units/check-health.ts';
@@ -84,6 +84,9 @@ export function makeProgram(version: string): Command {
     .configureOutput(forCommander)
     .exitOverride();
 
-  for (const define of [...deskVerbs, ...targetVerbs]) define(program);
+  for (const define of deskVerbs) define(program);
+  // With those below them: `keyring accept` is a machine’s, and told so where it is defined.
+  for (const verb of program.commands) verb.hook('preAction', () => runsAt('desk'));
+  for (const define of targetVerbs) define(program);
   return program;
 }

@@ -106,6 +106,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The bundle does not hold everything its system refers to.',
     next: 'Build the bundle again with `nixmaker build`.',
   },
+  'cache-unusable': {
+    exit: bad,
+    what: 'The binary cache can’t be packed.',
+    next: 'Make it again, whole and with zstd: `nix copy --to "file:///FOLDER?compression=zstd" SYSTEM`.',
+  },
   'not-a-system': {
     exit: bad,
     what: 'What the bundle carries is not a NixOS system.',
@@ -325,7 +330,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'policy-missing': {
     exit: conf,
     what: 'There is no policy file.',
-    next: 'Write one (docs/policy.md); nothing is processed until then.',
+    next: 'Write one (docs/policy.md; on NixOS `services.nixmaker`); nothing is processed until then. A desk needs none: run the command at the machine that it is about.',
   },
   'policy-malformed': {
     exit: conf,

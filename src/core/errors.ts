@@ -38,6 +38,7 @@ export type BundleCode =
   | 'keyring-malformed'
   | 'keyring-untrusted'
   | 'closure-incomplete'
+  | 'cache-unusable'
   | 'not-a-system'
   | 'output-mismatch';
 

@@ -1,4 +1,5 @@
 /** What an update needs of a disk, and whether it is there. Pure. */
+import { sizeText, unlikeSizes } from './size.ts';
 
 export interface Space {
   /** What an unprivileged process may still use. */
@@ -45,8 +46,9 @@ export function shortageOf(
   reserve: number,
 ): string | undefined {
   if (need.bytes + reserve > freeBytes) {
-    const needed = need.bytes === 0 ? '' : `${need.bytes} bytes are needed and `;
-    return `${needed}${reserve} must stay free; ${freeBytes} are free`;
+    const [needed, free] = unlikeSizes(need.bytes + reserve, freeBytes);
+    if (need.bytes === 0) return `${needed} must stay free; ${free} are free`;
+    return `${needed} are needed, of which ${sizeText(reserve)} must stay free; ${free} are free`;
   }
   if (freeInodes !== undefined && need.files > freeInodes)
     return `${need.files} files and folders are to be made; only ${freeInodes} inodes are free`;

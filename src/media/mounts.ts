@@ -42,6 +42,20 @@ export async function listMounts(run: ProcessRunner): Promise<Mount[]> {
   return table.parse(JSON.parse(result.stdout)).filesystems.map(toMount);
 }
 
+/** Only where things are mounted. */
+export const listMounted = async (run: ProcessRunner): Promise<string[]> =>
+  (await listMounts(run)).map(({ target }) => target);
+
+/** Where fstab(5) says that something is to be mounted, now or by a person; swap is nowhere. */
+export async function listMountPoints(run: ProcessRunner): Promise<string[]> {
+  const result = await run('findmnt', ['--fstab', '--json', '--list', '--output', 'TARGET'], {
+    timeout: 10_000,
+  });
+  if (result.exitCode !== 0) return [];
+  const { filesystems } = table.parse(JSON.parse(result.stdout));
+  return filesystems.map(({ target }) => target).filter((target) => target.startsWith('/'));
+}
+
 function toMount(row: z.infer<typeof table>['filesystems'][number]): Mount {
   const options = (row.options ?? '').split(',');
   return {

@@ -1,5 +1,6 @@
 /** Reading a flake: names, derivations, metadata. Nothing is built here. */
 import * as z from 'zod';
+import { naturally } from '../core/alike.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { describeIssues, drvPath, storePath } from '../core/schema.ts';
 import type { StorePath } from '../core/store-path.ts';
@@ -53,7 +54,7 @@ export async function listHosts(context: NixContext, flake: string): Promise<str
   const args = ['eval', '--json', `${flake}#${configurations}`, '--apply', 'builtins.attrNames'];
   const found = read(names, await nix(context, args, { failure: 'evaluation-failed' }));
   // As people count: host-2 before host-10.
-  return found.sort(new Intl.Collator('en', { numeric: true }).compare);
+  return found.sort(naturally);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Progress counted in bytes: a bar on a terminal, a line now and then everywhere else. Always on standard error. */
 import { type Lines, lines } from '../core/lines.ts';
+import { sizeText } from '../core/size.ts';
 import type { Terminal } from './host-progress.ts';
-import { bytes } from './tables.ts';
 
 export interface ByteStep {
   /** What is being done, to what: `web: copying`. */
@@ -57,7 +57,7 @@ export function describeStep({ title, done, total }: ByteStep, elapsed: number):
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const cells = Math.round(share * barCells);
   const bar = `[${'#'.repeat(cells)}${'.'.repeat(barCells - cells)}]`;
-  return `${title} ${bar} ${Math.floor(share * 100)} %, ${bytes(done)} of ${bytes(total)}${timeLeft(share, elapsed)}`;
+  return `${title} ${bar} ${Math.floor(share * 100)} %, ${sizeText(done)} of ${sizeText(total)}${timeLeft(share, elapsed)}`;
 }
 
 /** Nothing is said before there is something to judge by. */

@@ -1,6 +1,6 @@
 /** A difference between systems in lines for people. */
 import type { PackageChange, SystemDiff } from '../core/bundle/closure-diff.ts';
-import { bytes } from './tables.ts';
+import { sizeText } from '../core/size.ts';
 
 /** A line for each, packages first. @param most lines for packages, and names of units, before the rest is counted */
 export function describeDiff(diff: SystemDiff, most: number): string[] {
@@ -15,7 +15,7 @@ export function describeDiff(diff: SystemDiff, most: number): string[] {
     ...(rebuilt > 0 ? [`${rebuilt} paths of the same name and version, built or configured anew`] : []),
     ...(units.length > 0 ? [`units: ${some(units, most)}`] : []),
     ...(restart.length > 0 ? [`only a restart brings: ${restart.join(', ')}`] : []),
-    `size: ${bytes(sizeBefore)} → ${bytes(sizeAfter)} (${sign}${bytes(Math.abs(growth))})`,
+    `size: ${sizeText(sizeBefore)} → ${sizeText(sizeAfter)} (${sign}${sizeText(Math.abs(growth))})`,
   ];
 }
 

@@ -1,4 +1,5 @@
 /** How a host is, as far as it is known at the desk, and why that is said. What is not known is never reported as well. */
+import { outcomeText } from '../core/run/state-words.ts';
 
 export interface PageRun {
   readonly at: string;
@@ -97,8 +98,7 @@ const notHeard: Reason = ['unknown', 'No receipt of it is known here.'];
 function ofRuns({ runs, restartNeeded }: PageHost): Reason[] {
   const last = runs.at(-1);
   if (last === undefined) return [['unknown', 'It has taken no bundle yet.']];
-  if (!goodStates.has(last.state))
-    return [['unwell', `Its last run: ${last.state}${last.code === undefined ? '' : ` (${last.code})`}.`]];
+  if (!goodStates.has(last.state)) return [['unwell', `Its last run: ${outcomeText(last)}.`]];
   return last.state === 'pending' || restartNeeded
     ? [['waits', 'What is installed runs after a restart.']]
     : [];
@@ -108,11 +108,7 @@ function ofRuns({ runs, restartNeeded }: PageHost): Reason[] {
 function ofClaims({ agentSays, found }: PageHost): Reason[] {
   const reasons: Reason[] = [];
   const bad = agentSays.findLast(({ state }) => !goodStates.has(state));
-  if (bad !== undefined)
-    reasons.push([
-      'unwell',
-      `Its agent says: ${bad.state}${bad.code === undefined ? '' : ` (${bad.code})`}.`,
-    ]);
+  if (bad !== undefined) reasons.push(['unwell', `Its agent says: ${outcomeText(bad)}.`]);
   const [first, ...others] = found;
   if (first !== undefined) {
     const more = others.length === 0 ? '' : `, and ${others.length} more`;

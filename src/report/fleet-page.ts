@@ -2,8 +2,11 @@
  * The fleet as one page of HTML that needs nothing else: no script, no font, no network. For a phone, a printer, a dark room, a
  * keyboard and a screen reader. Everything in it came from outside, and is escaped.
  */
+import { alike, namesText, naturally } from '../core/alike.ts';
 import { catalogue } from '../core/catalogue.ts';
 import { printable } from '../core/errors.ts';
+import { outcomeText } from '../core/run/state-words.ts';
+import { sizeText } from '../core/size.ts';
 import {
   type Condition,
   conditions,
@@ -17,7 +20,6 @@ import {
   type PageRun,
 } from './fleet-condition.ts';
 import { fleetStyle } from './fleet-style.ts';
-import { bytes } from './tables.ts';
 
 export interface FleetPage extends JudgedBy {
   readonly hosts: readonly PageHost[];
@@ -33,13 +35,13 @@ const countWords: Readonly<Record<Condition, string>> = {
 };
 
 export function renderFleetPage(page: FleetPage): string {
-  const { compare } = new Intl.Collator('en', { numeric: true });
   const hosts = page.hosts
     .map((host) => ({ host, ...judgeHost(host, page) }))
     .sort(
       (a, b) =>
         conditions.indexOf(a.condition) - conditions.indexOf(b.condition) ||
-        compare(a.host.host, b.host.host),
+        naturally(whyOf(a), whyOf(b)) ||
+        naturally(a.host.host, b.host.host),
     );
   const count = (condition: Condition) => hosts.filter((h) => h.condition === condition).length;
   const summary = conditions.map((c) => `<li class="${c}"><b>${count(c)}</b> ${countWords[c]}</li>`).join('');
@@ -64,7 +66,7 @@ ${fleetStyle}</style>
 ${page.retired.length === 0 ? '' : `<p>Retired: ${page.retired.map(text).join(', ')}.</p>\n`}</header>
 <main id="hosts">
 ${hostsTable(hosts, page)}
-${nextStick(page.hosts)}
+${inCommon(hosts)}${nextStick(page.hosts)}
 <section aria-labelledby="details"><h2 id="details">Details</h2>
 ${hosts.map(details).join('\n')}
 </section>
@@ -77,6 +79,22 @@ ${hosts.map(details).join('\n')}
 
 interface Row extends Judgement {
   readonly host: PageHost;
+}
+
+const whyOf = ({ reasons }: Judgement): string => reasons.join(' ');
+
+/** What several hosts have in common is one thing to look into. */
+function inCommon(rows: readonly Row[]): string {
+  const groups = alike(
+    rows.filter(({ reasons }) => reasons.length > 0),
+    (row) => `${row.condition} ${whyOf(row)}`,
+  ).filter((group) => group.length > 1);
+  if (groups.length === 0) return '';
+  const items = groups.map((group) => {
+    const names = namesText(group.map(({ host }) => host.host));
+    return `<li><b>${group.length} hosts</b>: ${text(whyOf(group[0]))} ${text(names)}.</li>`;
+  });
+  return `<section aria-labelledby="common"><h2 id="common">The same on several hosts</h2><ul>${items.join('')}</ul></section>\n`;
 }
 
 function hostsTable(rows: readonly Row[], page: FleetPage): string {
@@ -99,14 +117,10 @@ function hostsTable(rows: readonly Row[], page: FleetPage): string {
       `<span class="badge ${condition}">${conditionWords[condition]}</span>`,
       text(host.release),
       text(host.floor),
-      last === undefined
-        ? host.heard
-          ? 'none'
-          : unknown
-        : `${text(last.state)}${last.code === undefined ? '' : ` (${text(last.code)})`}`,
+      last === undefined ? (host.heard ? 'none' : unknown) : text(outcomeText(last)),
       text(host.versions.nixos),
       text(host.failedUnits?.length),
-      host.freeBytes === undefined ? unknown : text(bytes(host.freeBytes)),
+      host.freeBytes === undefined ? unknown : text(sizeText(host.freeBytes)),
       ago(host.collected, page.now),
       trend(host.runs),
     ];
@@ -143,7 +157,7 @@ function nextStick(hosts: readonly PageHost[]): string {
   });
   const behind = compared.filter(isBehind);
   const size = behind.reduce((sum, h) => sum + (h.available?.bytes ?? 0), 0);
-  const sum = `<p>${behind.length} bundles, at most ${text(bytes(size))}; less in a pool (<code>nixmaker put</code>).</p>`;
+  const sum = `<p>${behind.length} bundles, at most ${text(sizeText(size))}; less in a pool (<code>nixmaker put</code>).</p>`;
   const without = hosts.length - compared.length;
   const rest = without === 0 ? '' : `<p>There is no bundle here of ${without} more.</p>`;
   const said =
@@ -202,7 +216,7 @@ function details({ host: page, condition, reasons }: Row): string {
     .reverse()
     .map(
       (r) =>
-        `<li>${text(r.at.slice(0, 16).replace('T', ' '))}: ${text(r.state)}${r.code === undefined ? '' : ` (${text(r.code)})`}${r.sequence === undefined ? '' : `, sequence ${text(r.sequence)}`}</li>`,
+        `<li>${text(r.at.slice(0, 16).replace('T', ' '))}: ${text(outcomeText(r))}${r.sequence === undefined ? '' : `, sequence ${text(r.sequence)}`}</li>`,
     );
   const open = condition === 'unwell' || condition === 'unknown' ? ' open' : '';
   return `<details id="host-${text(host)}"${open}><summary>${text(host)} <span class="badge ${condition}">${conditionWords[condition]}</span></summary><dl>${list.join('')}</dl>${history.length === 0 ? '' : `<h3>Last runs</h3><ol>${history.join('')}</ol>`}${claims(page.agentSays)}</details>`;

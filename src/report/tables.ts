@@ -1,14 +1,15 @@
 /** Text for people: status, history, the summary of a build, an inspected manifest. All of it fits 80 columns where names do. */
-import prettyBytes from 'pretty-bytes';
-import { catalogue } from '../core/catalogue.ts';
+import { type Side, textsFor } from '../core/catalogue-desk.ts';
 import { printable, type ReasonCode } from '../core/errors.ts';
 import { asLines, joined, type Lines, lines } from '../core/lines.ts';
 import type { Manifest } from '../core/release/manifest.ts';
+import { sizeText } from '../core/size.ts';
 
 type Cell = string | number | undefined;
+type Row = readonly [string, Cell];
 
 /** Label and value, one a line; values that are unknown are left out. */
-export function fields(rows: readonly (readonly [string, Cell])[]): Lines {
+export function fields(rows: readonly Row[]): Lines {
   const width = Math.max(...rows.map(([label]) => label.length)) + 2;
   const known = rows.filter(([, value]) => value !== undefined);
   return joined(known.map(([label, value = '']) => lines`${`${label}:`.padEnd(width)}${value}\n`));
@@ -54,11 +55,9 @@ function breakLine(line: string, { width, indent }: { width: number; indent: num
   return [...lines, current].join('\n');
 }
 
-export const bytes = (count: number): string => prettyBytes(count, { binary: true });
-
 /** A code with its sentences, as it is printed when a command ends badly. */
-export function explain(code: ReasonCode, detail: string): Lines {
-  const { what, next } = catalogue[code];
+export function explain(code: ReasonCode, detail: string, side: Side): Lines {
+  const { what, next } = textsFor(code, side);
   return joined([
     lines`${what}\n`,
     ...(detail === '' ? [] : [lines`  ${detail}\n`]),
@@ -66,9 +65,9 @@ export function explain(code: ReasonCode, detail: string): Lines {
   ]);
 }
 
-export function manifestFields(manifest: Manifest): Lines {
+export function manifestRows(manifest: Manifest): Row[] {
   const { paths, files, narBytes } = manifest.totals;
-  return fields([
+  return [
     ['Host', manifest.host],
     ['System type', manifest.system],
     ['Sequence', manifest.sequence],
@@ -83,10 +82,10 @@ export function manifestFields(manifest: Manifest): Lines {
     ['Content', manifest.content],
     ['Toplevel', manifest.toplevel],
     ['Derivation', manifest.derivation],
-    ['Store paths', `${paths} of ${files} files, ${bytes(narBytes)} unpacked`],
-    ['Index', bytes(manifest.index.size)],
+    ['Store paths', `${paths} of ${files} files, ${sizeText(narBytes)} unpacked`],
+    ['Index', sizeText(manifest.index.size)],
     ['Flake', manifest.flake?.description],
     ['Revision', manifest.flake?.revision],
     ['Notes', manifest.notes],
-  ]);
+  ];
 }

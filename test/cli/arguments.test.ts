@@ -4,8 +4,12 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { catalogue } from '../../src/core/catalogue.ts';
+import { atTheDesk } from '../../src/core/catalogue-desk.ts';
+import type { ReasonCode } from '../../src/core/errors.ts';
 import { readAnyHead, readRelease } from '../../src/desk/keys/read-release.ts';
 import { parseSignatureFile } from '../../src/signing/signature-file.ts';
+import { main } from '../machines/compiled.ts';
 import { writeTestBundle } from '../support/bundles.ts';
 import { makeDesk } from '../support/desk.ts';
 import { plainHost, writeFlake } from '../support/fleet.ts';
@@ -101,4 +105,46 @@ test('hosts are listed as people count', async () => {
   const many = await writeFlake(join(folder, 'many'), { hosts });
   const ran = await nixmaker('list', '-f', `path:${many}`);
   assert.deepEqual(ran.stdout.match(/host-\d+/g), ['host-1', 'host-2', 'host-10']);
+});
+
+test('what is the same of several hosts that fail is said once', async () => {
+  const broken = '(throw "the module has no such option")';
+  const other = '(throw "something else")';
+  const hosts = { 'host-10': broken, 'host-2': broken, 'host-1': broken, other };
+  const failing = await writeFlake(join(folder, 'failing'), { hosts });
+  const ran = await nixmaker('build', '-f', `path:${failing}`, '-d', join(folder, 'failing-out'));
+  assert.equal(ran.code, 1);
+  const said = [...ran.stderr.matchAll(/^(.+): The flake could not be evaluated\.\n {2}(.*)$/gm)];
+  assert.deepEqual(
+    said.map(([, who, why]) => `${who}: ${why}`),
+    ['host-1, host-2 and host-10: the module has no such option', 'other: something else'],
+  );
+});
+
+test('verbs of a machine say at a desk what is not here', async () => {
+  for (const [args, said] of [
+    [['diff'], /no NixOS system runs here \(\/run\/current-system\); run it at the machine that it is for\n/],
+    [['diff', 'nope.tar'], /nope\.tar: there is no such file or folder\n/],
+    [['doctor'], /A desk needs none: run the command at the machine that it is about\.\n\(policy-missing\)/],
+  ] as const) {
+    const ran = await builder.nixmaker([...args], { cwd: folder });
+    assert.notEqual(ran.code, 0);
+    assert.match(ran.stderr, said);
+  }
+});
+
+test('what is to be done differs at the desk, and each verb tells its own side’s', async () => {
+  const list = [process.execPath, main, 'list', '-f', `path:${flake}`];
+  const ran = await builder.run(['env', `PATH=${join(folder, 'no-nix')}`, ...list]);
+  assert.match(ran.stderr, /run the command again\.\n\(nix-unavailable\)/);
+  const explained = await nixmaker('explain', 'nix-unavailable');
+  assert.match(explained.stdout, /^Next: .*tried again\.\n.*\nAt the desk: .*run the command again\.$/m);
+  const both = Object.entries(atTheDesk).map(([code, texts]) => ({
+    ...catalogue[code as ReasonCode],
+    texts,
+  }));
+  for (const { what, next, texts } of both) {
+    assert.ok(texts.what !== what && texts.next !== next, 'what is the same is not written twice');
+    assert.doesNotMatch(`${texts.what} ${texts.next}`, /this machine|tried again|stays where it is/);
+  }
 });

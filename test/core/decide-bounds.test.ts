@@ -38,20 +38,20 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'a bundle of a byte more',
     { ...limits({ bundleBytes: 10 }), facts: { bundleBytes: 11 } },
-    'refuse over-limit: bundleBytes is 11, the policy allows 10',
+    'refuse over-limit: bundleBytes is 11 B, the policy allows 10 B',
   ],
   ['a bundle of which nobody knows how large it is', limits({ bundleBytes: 1 }), 'accept'],
   ['a path of just the limit', limits({ narBytes: 200 }), 'accept'],
   [
     'a path of a byte more',
     limits({ narBytes: 199 }),
-    'refuse over-limit: narBytes is 200, the policy allows 199',
+    'refuse over-limit: narBytes is 200 B, the policy allows 199 B',
   ],
   ['a closure of just the limit', limits({ closureBytes: 300 }), 'accept'],
   [
     'a closure of a byte more',
     limits({ closureBytes: 299 }),
-    'refuse over-limit: closureBytes is 300, the policy allows 299',
+    'refuse over-limit: closureBytes is 300 B, the policy allows 299 B',
   ],
   ['just as many paths', limits({ paths: 3 }), 'accept'],
   ['a path too many', limits({ paths: 2 }), 'refuse over-limit: paths is 3, the policy allows 2'],

@@ -27,7 +27,7 @@ const line = (changes: Partial<JournalRecord> = {}): JournalRecord => ({
 /** Why a run that was rolled back says nothing of its system: the reason lay in the machine, and passes. */
 const passing: readonly unknown[] = ['interrupted', 'no-space', 'nix-unavailable'];
 /** Why a run that has failed says that its system can’t be installed here. */
-const telling: readonly unknown[] = ['activation-failed', 'rollback-failed', 'no-way-back'];
+const telling: readonly unknown[] = ['activation-failed', 'rollback-failed', 'no-way-back', 'left-unwell'];
 
 /** By the state of the line: with which codes a manifest that was good has failed after it, and one that had failed is good. */
 const expected: Readonly<Partial<Record<State, (code: unknown) => 'failed' | 'good' | undefined>>> = {

@@ -52,7 +52,7 @@ test('a receipt that says all there is has a line for each, in order', () => {
     output: ['said\u001b[2J'],
   });
   assert.deepEqual(text.split('\n'), [
-    'FAILED, the previous system was put back',
+    'ROLLED BACK, the previous system was put back',
     '',
     `What:         ${entry.what}`,
     'Detail:       not so: x',
@@ -68,7 +68,7 @@ test('a receipt that says all there is has a line for each, in order', () => {
     'Generation:   42',
     'Previous:     /nix/store/old',
     'Signed by:    a, b',
-    'Imported:     3 paths, 4000 bytes',
+    'Imported:     3 paths, 3.91 KiB',
     'When:         2026-11-28T12:00:00Z',
     'Transaction:  0123456789ab',
     'Health:       BAD  x: exit 1',

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readRelease } from '../../src/desk/keys/read-release.ts';
@@ -135,6 +135,8 @@ test('the guard knows the flake’s source by its contents, whatever copied it, 
   const isNix = 'builtins.match ".*[.]nix" path != null';
   const host = (name: string, source: string) =>
     `(mkSystem { hostName = "${name}"; motd = "see \${${source}}"; })`;
+  const build = (script: string) =>
+    `derivation { name = "built"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin:/run/current-system/sw/bin"; args = [ "-c" "${script}" ]; }`;
   const flake = await writeFlake(join(folder, 'copied'), {
     hosts: {
       whole: host('whole', './.'),
@@ -144,8 +146,13 @@ test('the guard knows the flake’s source by its contents, whatever copied it, 
       site: host('site', './www'),
       single: host('single', './system.nix'),
       made: host('made', 'builtins.toFile "x" "y"'),
+      built: host('built', build('cp -r ${./.} $out')),
+      deep: host('deep', build('mkdir -p $out/share; cp -r ${./.}/machines $out/share')),
+      page: host('page', build('mkdir $out; cp -r ${./.}/www ${./.}/system.nix $out')),
     },
   });
+  await mkdir(join(flake, 'machines'));
+  await writeFile(join(flake, 'machines/web.nix'), '{ password = "secret"; }');
   await mkdir(join(flake, 'www'));
   await writeFile(join(flake, 'www/index.html'), 'a page');
   const out = join(folder, 'copied-out');
@@ -154,7 +161,14 @@ test('the guard knows the flake’s source by its contents, whatever copied it, 
   const warned = [
     ...ran.stderr.matchAll(/^warning: (\w+): the flake’s own source, (\S+), .* → \S+-etc-\w+ → \2$/gm),
   ];
-  assert.deepEqual(warned.map(([, name]) => name).sort(), ['filtered', 'others', 'some', 'whole']);
+  assert.deepEqual(warned.map(([, name]) => name).sort(), [
+    'built',
+    'deep',
+    'filtered',
+    'others',
+    'some',
+    'whole',
+  ]);
 });
 
 test('the guard tells of another host’s system in a closure', async () => {
@@ -253,6 +267,26 @@ test('pack makes of a cache that is there the release that build makes, but for 
 
   const nothing = await builder.nixmaker(['pack', folder, ...args]);
   assert.deepEqual([nothing.code, /not a binary cache/.test(nothing.stderr)], [64, true], nothing.stderr);
+  const damaged = join(folder, 'packed-damaged');
+  await cp(cache, damaged, { recursive: true });
+  const [nar = ''] = await readdir(join(damaged, 'nar'));
+  const bytes = await readFile(join(damaged, 'nar', nar));
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+  for (const [spoil, said] of [
+    [() => writeFile(join(damaged, 'nar', nar), bytes), /is damaged|can’t be used/],
+    [() => writeFile(join(damaged, 'nar', nar), bytes.subarray(1)), /damaged|ends within|can’t be used/],
+    [() => rm(join(damaged, 'nar', nar)), / is not there$/m],
+  ] as const) {
+    await spoil();
+    const ran = await builder.nixmaker(['pack', damaged, '--directory', join(folder, 'never'), ...args]);
+    assert.equal(ran.code, 65, ran.stderr);
+    assert.match(ran.stderr, said);
+    assert.match(ran.stderr, /^Make it again, .*\n\(cache-unusable\)$/m);
+  }
+  const xz = join(folder, 'packed-xz');
+  await builder.run(['nix', 'copy', '--to', `file://${xz}?compression=xz`, toplevel]);
+  const compressed = await builder.nixmaker(['pack', xz, ...args]);
+  assert.match(compressed.stderr, /is not compressed with zstd.*\n.*\n\(cache-unusable\)$/m);
   await rm(join(cache, `${toplevel.slice('/nix/store/'.length, '/nix/store/'.length + 32)}.narinfo`));
   const short = await builder.nixmaker(['pack', cache, ...args]);
   assert.deepEqual([short.code, /closure-incomplete/.test(short.stderr)], [65, true], short.stderr);

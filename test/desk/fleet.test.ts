@@ -69,8 +69,8 @@ test('hosts that have a bundle, are expected, or were enrolled are shown, though
   );
   const plain = await ok('fleet');
   assert.match(plain.stdout, /^mail +not known +- +- /m);
-  assert.match(plain.stdout, /^web +well +1 +1 +committed +26\.05 /m);
-  assert.match(plain.stderr, /^mail: No receipt of it is known here\.$/m);
+  assert.match(plain.stdout, /^web +well +1 +1 +done +26\.05 /m);
+  assert.match(plain.stderr, /^host-2, host-10, lost and mail: No receipt of it is known here\.$/m);
   const page = join(folder, 'fleet.html');
   const written = await ok('fleet', '--html', page, '--bundles', out);
   assert.match(written.stderr, /^torn: its bundle in .* can’t be read$/m);
@@ -167,7 +167,7 @@ test('a reinstalled machine: the way out is named; its new key counts, and its n
   assert.equal((await nixmaker('collect', medium, '-d', fleet, '--replace', 'web')).code, 64);
   const replaced = await collect('--replace', 'web', '--reason', 'its disk died');
   assert.match(replaced.stderr, /^web: web:.* is believed from now on, in the place of web:/m);
-  assert.match(replaced.stdout, /^web +1 +committed +new$/m);
+  assert.match(replaced.stdout, /^web +1 +done +new$/m);
   assert.match(replaced.stdout, /^web +- +- +former$/m, 'and what the former key signed is no alarm');
   const [web] = (await told()).hosts;
   assert.deepEqual([web?.last?.number, web?.receipts, web?.condition], [1, 1, 'well']);

@@ -167,6 +167,6 @@ test('a medium that is not there, and a file in the place of one, are not “no 
   await lay(good, 'web', { '1.json': install('web').sign({ number: 1 }) });
   const both = await nixmaker('collect', join(medium, 'gone'), good, '-d', fleet, '--enrol');
   assert.notEqual(both.code, 0);
-  assert.match(both.stdout, /^web +1 +committed +new, host enrolled$/m, 'and the other one is collected');
+  assert.match(both.stdout, /^web +1 +done +new, host enrolled$/m, 'and the other one is collected');
   assert.match(both.stderr, /gone is no folder: is the medium mounted\?\n.*\(no-medium\)/s);
 });

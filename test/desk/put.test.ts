@@ -260,7 +260,7 @@ test('a medium with too little room is told how much is needed, and nothing is w
   await withFileSystem(t, medium, { bavail: 3, bsize: 4096 }, () =>
     assert.rejects(put([web]), {
       code: 'medium-full',
-      detail: new RegExp(`^\\d+ bytes are needed on ${medium}, 12288 are free$`),
+      detail: new RegExp(`^[\\d.]+ MiB are needed on ${medium}, 12 KiB are free$`),
     }),
   );
   assert.deepEqual([await entries(medium), await nars(medium).catch(() => [])], [[], []]);

@@ -8,6 +8,8 @@ import { setTimeout } from 'node:timers/promises';
 import { readHeadFiles } from '../../src/bundle/head-files.ts';
 import { hostsOf, listPool, lockOf, measurePool, readPoolRelease } from '../../src/bundle/pool.ts';
 import type { ProcessRunner } from '../../src/core/ports.ts';
+import { inFleetTurn } from '../../src/desk/fleet/folder.ts';
+import { inspectKeyringFile, makeKeyringFile, signKeyringFile } from '../../src/desk/keys/keyring.ts';
 import { readAnyHead, readRelease, withoutVerifying } from '../../src/desk/keys/read-release.ts';
 import { signBundleFile, signerWith } from '../../src/desk/keys/sign.ts';
 import { type PutOptions, putBundles } from '../../src/desk/pool/put.ts';
@@ -16,10 +18,11 @@ import { holdProgram, runProgram } from '../../src/process/run.ts';
 import { generateKeyPair, parseSecretKey } from '../../src/signing/nix-key.ts';
 import { parseSignatureFile } from '../../src/signing/signature-file.ts';
 import { main } from '../machines/compiled.ts';
-import { nixSystem } from '../machines/program.ts';
+import { nixSystem, run } from '../machines/program.ts';
 import { temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 import { makeDesk } from '../support/desk.ts';
 import { plainHost, writeFlake } from '../support/fleet.ts';
+import { install, lay } from '../support/receipts.ts';
 
 async function stick(t: TestContext) {
   const folder = await temporaryFolder(t);
@@ -106,20 +109,57 @@ test('two who sign one bundle at once have both signed it', async (t) => {
   for (const { name } of signers) assert.ok(names.includes(name), name);
 });
 
+test('two who sign one keyring at once have both signed it', async (t) => {
+  const folder = await temporaryFolder(t);
+  const signers = ['one', 'two', 'three'].map((name) =>
+    signerWith(parseSecretKey(generateKeyPair(name).secret)),
+  );
+  const said = {
+    ...{ schema: 1, version: 2, hosts: ['web'], threshold: 1, roles: {} },
+    trustedKeys: signers.map(({ publicText }) => publicText),
+  };
+  const [json, file] = [join(folder, 'next.json'), join(folder, '2.keyring')];
+  await writeFile(json, JSON.stringify(said));
+  await makeKeyringFile(json, file);
+  await Promise.all(signers.map((signer) => signKeyringFile(file, signer)));
+  assert.deepEqual((await inspectKeyringFile(file)).claimedSigners.toSorted(), ['one', 'three', 'two']);
+});
+
+test('who collects waits for another that collects into the same folder', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [fleet, medium] = [join(folder, 'fleet'), join(folder, 'stick')];
+  await lay(medium, 'web', { '1.json': install('web').sign({ number: 1 }) });
+  const collecting = await inFleetTurn(fleet, {
+    work: async () => {
+      const ran = run(process.execPath, [main, 'collect', medium, '--enrol', '-d', fleet]);
+      await untilWaiting(turnIn(fleet), ran);
+      assert.deepEqual(await readdir(fleet), ['.nixmaker.lock'], 'nothing is written meanwhile');
+      return { ran };
+    },
+  });
+  const { code, stdout, stderr } = await collecting.ran;
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^web +1 +done +new, host enrolled$/m);
+  assert.match(stderr, new RegExp(`^waiting for collect, process ${process.pid} on `, 'm'));
+});
+
+/** Until somebody waits for the lock, as the kernel lists it (proc_locks(5)), or `work` has ended. */
+async function untilWaiting(file: string, work: Promise<unknown>): Promise<void> {
+  let isEnded = false;
+  work.finally(() => (isEnded = true));
+  const waits = new RegExp(`-> FLOCK .*:${(await stat(file)).ino} `);
+  while (!isEnded && !waits.test(await readFile('/proc/locks', 'utf8'))) await setTimeout(20);
+}
+
 test('a build waits for another that writes the same host’s bundle', async () => {
   const { folder, keys, nixmaker } = await makeDesk();
   const out = join(folder, 'shared-out');
   const flake = await writeFlake(join(folder, 'flake'), { hosts: { web: plainHost('web', 'motd') } });
   await mkdir(join(out, 'web'), { recursive: true });
   const file = turnIn(join(out, 'web'));
-  let isEnded = false;
   const building = await inTurn({ hold: holdProgram, file, verb: 'build' }, async () => {
     const ran = nixmaker('build', '-f', `path:${flake}`, '-d', out, '--key', keys.secretFile);
-    ran.finally(() => (isEnded = true));
-    const { ino } = await stat(file);
-    // As the kernel lists who waits (proc_locks(5)).
-    const waits = new RegExp(`-> FLOCK .*:${ino} `);
-    while (!isEnded && !waits.test(await readFile('/proc/locks', 'utf8'))) await setTimeout(20);
+    await untilWaiting(file, ran);
     assert.deepEqual(await readdir(join(out, 'web')), ['.nixmaker.lock'], 'nothing is written meanwhile');
     return { ran };
   });

@@ -118,7 +118,7 @@ test('the tutorial, from a key to a machine that went back', async () => {
   assert.match(after('nixmaker list'), /first\s+second\s+third/);
   assert.match(after('nixmaker verify --key fleet-1.public changed.tar'), /bundle-(altered|malformed)/);
   assert.match(after('nixmaker agent'), /^DONE/m);
-  assert.match(after('nixmaker fleet'), /first +well +1 +1 +committed/);
+  assert.match(after('nixmaker fleet'), /first +well +1 +1 +done/);
   assert.match(said.at(-1) ?? '', /Sequence: +2/);
 });
 

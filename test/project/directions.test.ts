@@ -12,7 +12,7 @@ const machine = `${core} files node signing nix state target/machine`;
 const verbs = `cli/terminal commander node report ${core}`;
 
 const mayUse: Readonly<Record<string, string>> = {
-  core: 'zod',
+  core: 'pretty-bytes zod',
   'core/bundle': 'core core/release',
   'core/release': 'core zod',
   'core/policy': 'core core/release zod',
@@ -26,13 +26,13 @@ const mayUse: Readonly<Record<string, string>> = {
   media: 'core core/bundle core/policy files node chokidar node-disk-info zod',
   activation: 'core core/policy core/run files node zod',
   state: 'core core/policy core/run files node @humanwhocodes/momoa write-file-atomic zod',
-  report: 'core core/bundle core/release node listr2 p-limit pino pretty-bytes prom-client',
+  report: 'core core/bundle core/release core/run node listr2 p-limit pino prom-client',
 
   'desk/build': 'core core/bundle core/release bundle files nix node p-limit process signing',
   'desk/keys': 'core core/bundle core/release core/policy bundle desk/build files node process signing',
   'desk/pool': 'core core/bundle core/release bundle desk/keys files media node p-limit process signing',
   'desk/fleet':
-    'core core/bundle core/release core/run bundle desk/build desk/keys files node report signing zod',
+    'core core/bundle core/release core/run bundle desk/build desk/keys files node process report signing zod',
 
   'target/machine': `${core} activation bundle files media nix node process signing state`,
   'target/activate': `${machine} activation report zod`,

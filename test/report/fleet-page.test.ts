@@ -226,7 +226,7 @@ test('what a host’s condition is, and why', () => {
     [{ restartNeeded: true, release: 6 }, 'waits', /after a restart/],
     [{ runs: ended('refused') }, 'unwell', /refused/],
     [{ runs: ended('failed') }, 'unwell', /failed/],
-    [{ runs: ended('rolled-back') }, 'unwell', /rolled-back/],
+    [{ runs: ended('rolled-back') }, 'unwell', /rolled back/],
     [{ collected: long }, 'stale', /for 86 days/],
     [{ collected: long, at: '2099-01-01T00:00:00Z' }, 'stale', /for 86 days/],
     [{ collected: long, failedUnits: ['a.service'] }, 'unwell', /failed/],
@@ -253,4 +253,14 @@ test('what a host’s condition is, and why', () => {
     assert.match(judged.reasons.join(' '), why);
   }
   assert.equal(of({ runs: ended('superseded') }).condition, 'well');
+});
+
+test('what several hosts have in common is told once, and they stand together', () => {
+  const failed = (host: string): PageHost => ({ ...well, host, failedUnits: ['a.service'] });
+  const html = page([failed('host-10'), { ...well, host: 'host-3', held: [7] }, failed('host-2'), well]);
+  const common = /<section aria-labelledby="common">.*<\/section>/.exec(html)?.[0] ?? '';
+  assert.match(common, /<li><b>2 hosts<\/b>: Units have failed\. host-2 and host-10\.<\/li>/);
+  const order = [...html.matchAll(/<th scope="row"><a href="#host-([^"]*)"/g)].map(([, host]) => host);
+  assert.deepEqual(order, ['host-3', 'host-2', 'host-10', 'bridge']);
+  assert.doesNotMatch(page([failed('host-1'), well]), /aria-labelledby="common"/);
 });

@@ -69,7 +69,7 @@ test('each code tells what happened and what to do, in sentences', () => {
     for (const sentence of [what, next]) assert.match(sentence, /^[A-Z].*\.$/s, code);
   }
   assert.match(
-    explain('wrong-host', 'the bundle is for mail\u001b[2J'),
+    explain('wrong-host', 'the bundle is for mail\u001b[2J', 'machine'),
     /another host.*mail\\u001b\[2J.*\(wrong-host\)\n$/s,
   );
 });

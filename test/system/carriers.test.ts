@@ -115,5 +115,5 @@ test('the receipts go back the same way', async () => {
   const collected = await shop.builder.nixmaker(['collect', back, '-d', fleet, '--enrol']);
   assert.equal(collected.code, 0, collected.stderr);
   for (const each of [10, 20, 30])
-    assert.match(collected.stdout, new RegExp(`^web +${each} +committed +new`, 'm'));
+    assert.match(collected.stdout, new RegExp(`^web +${each} +done +new`, 'm'));
 });

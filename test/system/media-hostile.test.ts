@@ -130,7 +130,7 @@ test('the host’s key is root’s alone, and the desk believes its receipt', as
   await writeFile(join(shop.folder, 'fleet/keys/web.public'), await bed.sh('nixmaker host-key'));
   const dir = join(shop.folder, 'fleet');
   const collected = await shop.builder.nixmaker(['collect', join(shop.folder, 'back'), '-d', dir]);
-  assert.match(collected.stdout, /^web +10 +committed +new$/m, collected.stderr);
+  assert.match(collected.stdout, /^web +10 +done +new$/m, collected.stderr);
   const fleet = await shop.builder.nixmaker(['fleet', '-d', dir, '--json']);
   assert.match(fleet.stdout, /"failedUnits": \[\]/);
 });

@@ -104,9 +104,9 @@ test('inspect says what is on a stick, and, with the policy, what this machine w
   assert.match(plain, /^mail\.tar +mail +51 .*signed by fleet-1\?$/m);
   assert.match(plain, /^holiday\.tar +- +- .*not-a-bundle$/m);
   const judged = await bed.sh('nixmaker inspect --policy /etc/nixmaker/policy.json "$1"', place);
-  assert.match(judged, /^new\/web-3\.tar +web +21 +already-committed/m);
+  assert.match(judged, /^new\/web-3\.tar +web +21 +already done/m);
   assert.match(judged, /^web-2\.tar +web +11 +refuse +sequence-older: /m);
-  assert.match(judged, /^mail\.tar +mail +51 +other-host/m);
+  assert.match(judged, /^mail\.tar +mail +51 +for another host/m);
   assert.match(judged, /^pipe\.tar +- +- +unusable +not-a-bundle/m);
 });
 

@@ -84,8 +84,8 @@ test('inspect says what is in a pool, and, with the policy, what this machine wo
   assert.match(plain.stdout, /^nixmaker\/hosts\/mail\/1 +mail +1 .*signed by fleet-1\?$/m);
   assert.match(plain.stdout, /^nixmaker\/hosts\/web\/1 +web +1 .*signed by fleet-1\?$/m);
   const judged = await target.verb('inspect', ['--policy', target.policyFile, desk]);
-  assert.match(judged.stdout, /^nixmaker\/hosts\/web\/1 +web +1 +already-committed/m, judged.stderr);
-  assert.match(judged.stdout, /^nixmaker\/hosts\/mail\/1 +mail +1 +other-host/m);
+  assert.match(judged.stdout, /^nixmaker\/hosts\/web\/1 +web +1 +already done/m, judged.stderr);
+  assert.match(judged.stdout, /^nixmaker\/hosts\/mail\/1 +mail +1 +for another host/m);
 });
 
 test('collect believes no host it does not know, then only this host’s own key', async () => {
@@ -96,11 +96,11 @@ test('collect believes no host it does not know, then only this host’s own key
   assert.match(unknown?.detail ?? '', /^it says its key is host-web:/);
   const enrolled = await cli('collect', carried, '-d', fleet, '--enrol');
   assert.equal(enrolled.code, 0, enrolled.stderr);
-  assert.match(enrolled.stdout, /^web +1 +committed +new, host enrolled$/m);
+  assert.match(enrolled.stdout, /^web +1 +done +new, host enrolled$/m);
   const key = await target.verb('host-key');
   assert.equal(await readFile(join(fleet, 'keys/web.public'), 'utf8'), key.stdout);
   const again = await cli('collect', carried, '-d', fleet);
-  assert.match(again.stdout, /^web +1 +committed +known$/m);
+  assert.match(again.stdout, /^web +1 +done +known$/m);
 });
 
 test('a receipt says how the host is', async () => {
@@ -132,7 +132,7 @@ test('a receipt says how the host is', async () => {
   assert.ok(now.space.length > 0);
   assert.deepEqual(seen, [{ file: 'nixmaker/hosts/web/1', host: 'web', sequence: 1, outcome: 'committed' }]);
   const table = await cli('fleet', '-d', fleet);
-  assert.match(table.stdout, /^HOST +CONDITION +RELEASE +FLOOR +LAST .*\nweb +well +1 +1 +committed +/);
+  assert.match(table.stdout, /^HOST +CONDITION +RELEASE +FLOOR +LAST .*\nweb +well +1 +1 +done +/);
 });
 
 test('an altered receipt, one of another host, and an older one put back are noticed', async () => {
@@ -223,7 +223,7 @@ test('a receipt that can’t be written waits, and comes with the next', async (
   assert.equal(await runs(), 'four');
   assert.deepEqual(await receipts(), ['3.json', '4.json']);
   const collected = await cli('collect', carried, '-d', fleet);
-  assert.match(collected.stdout, /^web +3 +committed +new$/m);
+  assert.match(collected.stdout, /^web +3 +done +new$/m);
 });
 
 test('a running agent notices what a carrier brings, without being told', async () => {

@@ -63,7 +63,7 @@ test('an operator’s rollback holds: what was left is not taken again until som
   );
   assert.match(
     (await target.verb('history')).stdout,
-    /committed +- +generation 1, rolled back from release 3 *$/m,
+    /done +- +generation 1, rolled back from release 3 *$/m,
   );
 
   assert.equal((await take(target, 'switch', four as string)).state, 'committed');

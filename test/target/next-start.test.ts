@@ -134,7 +134,7 @@ test('where the boot loader has no room for another kernel, nothing is installed
   const ran = await target.run([...apart, 'sh', '-euc', mountThen, 'sh', kernels, anotherKernel, ...command]);
   const [receipt] = JSON.parse(ran.stdout) as Outcome[];
   assert.deepEqual([receipt?.state, receipt?.code], ['deferred', 'no-boot-space']);
-  assert.match(receipt?.detail ?? '', /^\d+ bytes are to be copied to \S+, where \d+ are free$/);
+  assert.match(receipt?.detail ?? '', /^[\d.]+ \w+ are needed in \S+, where [\d.]+ \w+ are free$/);
   assert.deepEqual(await machine.stands(), { installed: 'a', default: 'a', runs: 'a', floor: 1 });
   const roomy = [
     ...apart,

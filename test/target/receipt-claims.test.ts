@@ -96,15 +96,15 @@ test('what root has rolled back is told as rolled back, and what root has never 
   );
   assert.equal(all.get('2.json')?.agentSays, undefined, 'it is about the visit, not about this run');
   const text = await readFile(join(folder, '331.txt'), 'utf8');
-  assert.match(text, /^FAILED, the previous system was put back\n/);
+  assert.match(text, /^ROLLED BACK, the previous system was put back\n/);
   assert.match(
     text,
-    /What the agent says of bundles that root has not seen:\n {2}sequence 332: committed: all is\\u001b/,
+    /What the agent says of bundles that root has not seen:\n {2}sequence 332: done: all is\\u001b/,
   );
   assert.match(await readFile(told, 'utf8'), /^NIXMAKER_SAYS=agent\nNIXMAKER_SEQUENCE=332$/m);
 
   const table = await collect();
-  assert.match(table, /^web .* 2 +rolled-back \(activation-failed\); its agent says: committed /m);
+  assert.match(table, /^web .* 2 +rolled back \(activation-failed\); its agent says: done /m);
   const page = join(shop.folder, 'page.html');
   await shop.builder.nixmaker(['fleet', '-d', fleet, '--html', page]);
   const html = await readFile(page, 'utf8');
@@ -120,14 +120,14 @@ test('what the agent alone has refused calls for somebody at the desk, beside ro
     await readFile(told, 'utf8'),
     /^NIXMAKER_SAYS=root\nNIXMAKER_SEQUENCE=401\nNIXMAKER_STATE=committed$/m,
   );
-  assert.match(await collect(), /^web .* 401 +committed {2,}/m);
+  assert.match(await collect(), /^web .* 401 +done {2,}/m);
   await endVisit([claim({ state: 'refused', code: 'signature-invalid', source: 'x.tar' })]);
   const last = (await receipts()).get('401.json');
   assert.deepEqual(
     [last?.run?.state, last?.agentSays?.map((c) => c.code)],
     ['committed', ['signature-invalid']],
   );
-  assert.match(await collect(), /^web .* 401 +committed; its agent says: refused \(signature-invalid\)/m);
+  assert.match(await collect(), /^web .* 401 +done; its agent says: refused \(signature-invalid\)/m);
 });
 
 test('a machine whose root has activated nothing says so, whatever its agent says', async () => {

@@ -121,6 +121,6 @@ describe('restarts', { concurrency: 2 }, () => {
     await machine.until(reached('pending'));
     await machine.restarts();
     assert.deepEqual(await machine.stands(), ['old', 'old', 'old']);
-    assert.match(await machine.sh('nixmaker history'), /11 +rolled-back +not-confirmed/);
+    assert.match(await machine.sh('nixmaker history'), /11 +rolled back +not-confirmed/);
   });
 });

@@ -122,7 +122,7 @@ test('vfat: plugged, committed, a receipt on the stick, and a person at the cons
     join(shop.folder, 'fleet'),
     '--enrol',
   ]);
-  assert.match(collected.stdout, /^web +10 +committed +new, host enrolled$/m, collected.stderr);
+  assert.match(collected.stdout, /^web +10 +done +new, host enrolled$/m, collected.stderr);
 });
 
 /** What tells that the import has come so far: the bundle is accepted, the first path is being written, two are there. */

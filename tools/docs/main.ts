@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { makeProgram } from '../../src/cli/program.ts';
 import { catalogue, safetyOf } from '../../src/core/catalogue.ts';
+import { atTheDesk, textsFor } from '../../src/core/catalogue-desk.ts';
 import type { ReasonCode } from '../../src/core/errors.ts';
 import { policyParser } from '../../src/core/policy/policy.ts';
 import { makeBuilder } from '../../test/machines/builder.ts';
@@ -17,11 +18,17 @@ import { bashCompletion, fishCompletion, verbsOf, zshCompletion } from './comple
 import { journalCatalogue } from './journal-catalogue.ts';
 import { commandPage, policyPage } from './manual-pages.ts';
 
+function deskTexts(code: ReasonCode): string {
+  if (!Object.hasOwn(atTheDesk, code)) return '';
+  const { what, next } = textsFor(code, 'desk');
+  return `**At the desk:** ${what} ${next}\n\n`;
+}
+
 function codes(): string {
   const entries = Object.entries(catalogue) as [ReasonCode, (typeof catalogue)[ReasonCode]][];
   const sections = entries.map(
     ([code, { exit, what, next }]) =>
-      `### \`${code}\`\n\n${what} ${safetyOf(code)}\n\n**Next:** ${next}\n\nExit code ${exit}.\n`,
+      `### \`${code}\`\n\n${what} ${safetyOf(code)}\n\n**Next:** ${next}\n\n${deskTexts(code)}Exit code ${exit}.\n`,
   );
   return `# Codes\n\nWritten by \`npm run docs\` from \`src/core/catalogue.ts\`; do not edit.\n\n${sections.join('\n')}`;
 }

@@ -110,6 +110,7 @@ complete -c nixmaker -n '__fish_seen_subcommand_from put' -l host -r -d 'with --
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l key -r -d 'with --flake: secret key to sign with'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l no-cache -d 'with --flake: compress all of it anew, and keep nothing of it for the next build'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l keep -r -d 'how many sequences of each host stay on the medium'
+complete -c nixmaker -n '__fish_seen_subcommand_from put' -l plain-folder -d 'write into <medium> though it looks like a mount point with nothing mounted'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -s v -l verbose -d 'show what Nix says about hosts that fail'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l json -d 'print JSON'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -s h -l help -d 'display help for command'

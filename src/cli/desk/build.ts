@@ -1,7 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { alike, namesText } from '../../core/alike.ts';
 import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
+import { sizeText } from '../../core/size.ts';
 import type { FailedHost, HostResult } from '../../desk/build/build.ts';
 import {
   print,
@@ -163,34 +165,43 @@ export function readEpoch(text: string): number {
   return seconds;
 }
 
-/** What went wrong with a host, with what a person needs to see of Nix’s own lines; with `--verbose` all that it said. */
+/**
+ * What went wrong with which hosts, with what a person needs to see of Nix’s own lines; with `--verbose` all that it said. What is the
+ * same of several is said once.
+ */
 export async function explainFailed(
-  failed: FailedHost,
+  results: readonly HostResult[],
   { verbose }: Pick<BuildFlags, 'verbose'>,
-): Promise<Lines> {
+): Promise<Lines[]> {
   const { explain } = await import('../../report/tables.ts');
-  const all = verbose === true ? (failed.log?.split('\n') ?? []) : [];
-  const said = [...all, ...(failed.excerpt ?? [])].map((line) => lines`  ${line}\n`);
-  return joined([lines`${failed.host}: `, explain(failed.code, failed.detail), ...said]);
+  const failed = results.filter((r) => r.status === 'failed');
+  const logOf = ({ log }: FailedHost) => (verbose === true ? (log?.split('\n') ?? []) : []);
+  const groups = alike(failed, (f) => JSON.stringify([f.code, f.detail, f.excerpt, logOf(f)]));
+  return groups.map((group) => {
+    const [{ code, detail, excerpt = [] }] = group;
+    const said = [...logOf(group[0]), ...excerpt].map((line) => lines`  ${line}\n`);
+    return joined([
+      lines`${namesText(group.map(({ host }) => host))}: `,
+      explain(code, detail, 'desk'),
+      ...said,
+    ]);
+  });
 }
 
 async function summarise(results: readonly HostResult[], flags: BuildFlags): Promise<void> {
-  const { bytes, table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/tables.ts');
   const { describeLeak } = await import('../../desk/build/leak-guard.ts');
   const rows = results.map((r) =>
     r.status === 'built'
-      ? [r.host, 'built', r.sequence, r.paths, bytes(r.bytes), r.signedBy ?? 'nobody', r.bundle]
+      ? [r.host, 'built', r.sequence, r.paths, sizeText(r.bytes), r.signedBy ?? 'nobody', r.bundle]
       : [r.host, 'FAILED', undefined, undefined, undefined, undefined, r.code],
   );
   if (rows.length === 0) printToStderr(lines`The flake has no hosts under nixosConfigurations.\n`);
   else print(table(['HOST', 'STATUS', 'SEQUENCE', 'PATHS', 'SIZE', 'SIGNED BY', 'BUNDLE'], rows));
-  for (const result of results) {
-    if (result.status === 'failed') {
-      printToStderr(joined([lines`\n`, await explainFailed(result, flags)]));
-    } else {
+  for (const why of await explainFailed(results, flags)) printToStderr(joined([lines`\n`, why]));
+  for (const result of results)
+    if (result.status === 'built')
       for (const leak of result.leaks) printToStderr(lines`warning: ${result.host}: ${describeLeak(leak)}\n`);
-    }
-  }
   if (results.some((r) => r.status === 'built' && r.signedBy === undefined)) {
     printToStderr(
       lines`note: not signed; a target takes signed bundles only (nixmaker keygen, then build --key FILE)\n`,

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { catalogue, worstExit } from '../../core/catalogue.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { joined, lines } from '../../core/lines.ts';
+import { stateWord } from '../../core/run/state-words.ts';
 import type { Collected } from '../../desk/fleet/collect.ts';
 import type { Replaced } from '../../desk/fleet/former.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
@@ -32,10 +33,16 @@ export function defineCollect(program: Command): void {
 
 async function collectMedia(media: readonly string[], flags: CollectFlags): Promise<number> {
   const { collectReceipts } = await import('../../desk/fleet/collect.ts');
+  const { inFleetTurn } = await import('../../desk/fleet/folder.ts');
   const { directory, enrol = false, json } = flags;
   const now = new Date();
-  const replaced = await replace(media, flags, now);
-  const results = await collectReceipts({ media, directory, enrol, now });
+  const { replaced, results } = await inFleetTurn(directory, {
+    work: async () => ({
+      replaced: await replace(media, flags, now),
+      results: await collectReceipts({ media, directory, enrol, now }),
+    }),
+    onWait: (who) => printToStderr(lines`waiting for ${who}, which is at work on ${directory}\n`),
+  });
   const exit = worstExit(results.flatMap((r) => (r.code === undefined ? [] : [catalogue[r.code].exit])));
   if (json === true) printJson({ schema: 1, ok: exit === 0, replaced, receipts: results });
   else {
@@ -72,10 +79,10 @@ async function summarise(results: readonly Collected[]): Promise<void> {
   const rows = results.map((r) => [
     r.host,
     r.sequence,
-    r.state,
+    r.state === undefined ? undefined : stateWord(r.state),
     r.enrolled === true ? `${r.status}, host enrolled` : r.status,
   ]);
   print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows));
   for (const { code, detail = '', file } of results)
-    if (code !== undefined) printToStderr(joined([lines`\n${file}: `, explain(code, detail)]));
+    if (code !== undefined) printToStderr(joined([lines`\n${file}: `, explain(code, detail, 'desk')]));
 }

@@ -1,6 +1,9 @@
 import { type Command, Option } from 'commander';
+import { alike, namesText } from '../../core/alike.ts';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
+import { outcomeText } from '../../core/run/state-words.ts';
+import { sizeText } from '../../core/size.ts';
 import type { Fleet, FleetHost } from '../../desk/fleet/fleet.ts';
 import type { ReadyBundles } from '../../desk/fleet/newest-bundles.ts';
 import type { JudgedBy, Judgement, PageHost } from '../../report/fleet-condition.ts';
@@ -106,15 +109,13 @@ const toJson = ({ known, page, condition, reasons }: Shown) => ({
 
 /** Root’s word; what only the agent says of a later bundle is marked as its word. */
 function lastOf({ runs, agentSays }: PageHost): string | undefined {
-  const words = ({ state, code }: { readonly state: string; readonly code: string | undefined }) =>
-    `${state}${code === undefined ? '' : ` (${code})`}`;
   const [run, claim] = [runs.at(-1), agentSays.at(-1)];
-  const said = claim === undefined ? [] : [`its agent says: ${words(claim)}`];
-  return [...(run === undefined ? [] : [words(run)]), ...said].join('; ') || undefined;
+  const said = claim === undefined ? [] : [`its agent says: ${outcomeText(claim)}`];
+  return [...(run === undefined ? [] : [outcomeText(run)]), ...said].join('; ') || undefined;
 }
 
 async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<void> {
-  const { bytes, table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/tables.ts');
   const { conditionWords } = await import('../../report/fleet-condition.ts');
   if (shown.length === 0)
     printToStderr(
@@ -130,14 +131,17 @@ async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<v
       // `26.05`: the rest is a date and a commit, which the page and --json have.
       page.versions.nixos?.split('.').slice(0, 2).join('.'),
       page.failedUnits?.length,
-      page.freeBytes === undefined ? undefined : bytes(page.freeBytes),
+      page.freeBytes === undefined ? undefined : sizeText(page.freeBytes),
       page.collected?.slice(0, 10),
     ];
   });
   const heads = ['HOST', 'CONDITION', 'RELEASE', 'FLOOR', 'LAST', 'NIXOS', 'FAILED', 'FREE', 'COLLECTED'];
   if (rows.length > 0) print(table(heads, rows));
-  for (const { page, reasons } of shown)
-    for (const reason of reasons) printToStderr(lines`${page.host}: ${reason}\n`);
+  const reasons = shown.flatMap(({ page, reasons: all }) =>
+    all.map((reason) => ({ host: page.host, reason })),
+  );
+  for (const group of alike(reasons, ({ reason }) => reason))
+    printToStderr(lines`${namesText(group.map(({ host }) => host))}: ${group[0].reason}\n`);
   for (const { host, at, reason = '' } of retired)
     printToStderr(lines`${host}: retired on ${at.slice(0, 10)}: ${reason}\n`);
 }

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
+import { stateWord } from '../../core/run/state-words.ts';
+import { sizeText } from '../../core/size.ts';
 import type { Contents } from '../../desk/keys/verify.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
@@ -40,12 +42,12 @@ async function inspectFile(bundle: string, { json, paths }: InspectOptions): Pro
     printJson({ schema: 2, verified: false, ...found, contents, paths: listed });
     return exitCodes.done;
   }
-  const { bytes, fields, manifestFields } = await import('../../report/tables.ts');
+  const { fields, manifestRows } = await import('../../report/tables.ts');
   const signers = found.claimedSigners.join(', ') || `nobody (${found.signatureProblem})`;
-  print(manifestFields(found.manifest));
   print(
     fields([
-      ['Size', bytes(found.bytes)],
+      ...manifestRows(found.manifest),
+      ['Size', sizeText(found.bytes)],
       ['Carried', contents === undefined ? undefined : await describeContents(contents)],
       ['Signed by', `${signers}; not verified`],
       ['Digest', found.manifestDigest],
@@ -63,12 +65,11 @@ function problemOf(error: unknown): { readonly problem: ReasonCode } {
 }
 
 async function describeContents(contents: Contents | { readonly problem: ReasonCode }): Promise<string> {
-  const { bytes } = await import('../../report/tables.ts');
   if ('problem' in contents) return `can’t be told (${contents.problem})`;
   const { whole, differences, leftOut, bytes: carried, nixSigners } = contents;
   const left = leftOut === 0 ? '' : `, ${leftOut} left out: the host has them`;
   const nix = nixSigners.length === 0 ? 'no key of Nix’s' : nixSigners.join(', ');
-  return `${whole} paths whole, ${differences} as differences${left}; ${bytes(carried)}; for Nix signed by ${nix}`;
+  return `${whole} paths whole, ${differences} as differences${left}; ${sizeText(carried)}; for Nix signed by ${nix}`;
 }
 
 async function pathsOf(bundle: string): Promise<string[]> {
@@ -78,7 +79,7 @@ async function pathsOf(bundle: string): Promise<string[]> {
 
 async function inspectFolder(folder: string, { json }: InspectOptions): Promise<number> {
   const { inspectMedium } = await import('../../desk/pool/inspect-medium.ts');
-  const { bytes, table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/tables.ts');
   const rows = await inspectMedium(folder);
   if (json === true) printJson({ schema: 1, verified: false, bundles: rows });
   else if (rows.length === 0) printToStderr(lines`There is no bundle there.\n`);
@@ -87,7 +88,7 @@ async function inspectFolder(folder: string, { json }: InspectOptions): Promise<
       r.file,
       r.host,
       r.sequence,
-      r.bytes === undefined ? undefined : bytes(r.bytes),
+      r.bytes === undefined ? undefined : sizeText(r.bytes),
       r.problem ??
         (r.claimedSigners.length === 0 ? 'signed by nobody' : `signed by ${r.claimedSigners.join(', ')}?`),
     ]);
@@ -110,7 +111,7 @@ async function explainFolder(folder: string, { json, policy, settings }: Inspect
       file,
       host,
       sequence,
-      judgement.outcome,
+      stateWord(judgement.outcome),
       'code' in judgement ? `${judgement.code}: ${judgement.detail}` : '',
     ]);
     print(table(['FILE', 'HOST', 'SEQUENCE', 'VERDICT', 'WHY'], cells));

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
-import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import { print, printJson, printToStderr, runsAt, runVerb } from '../terminal/output.ts';
 import { addSignerOptions, type SignerOptions, signEach } from './signer-options.ts';
 
 export function defineKeyring(program: Command): void {
@@ -33,7 +33,10 @@ export function defineKeyring(program: Command): void {
       .command('accept')
       .description('at a machine, as root: verify a keyring and trust its keys from now on')
       .argument('<keyring-file>'),
-  ).action((file: string, options: TargetOptions) => runVerb(() => accept(file, options), options));
+  ).action((file: string, options: TargetOptions) => {
+    runsAt('machine');
+    return runVerb(() => accept(file, options), options);
+  });
 }
 
 async function make(from: string, to: string): Promise<number> {

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
+import { sizeText } from '../../core/size.ts';
 import type { PutResult } from '../../desk/pool/put.ts';
 import {
   print,
@@ -19,6 +20,7 @@ interface PutFlags {
   readonly key?: string;
   readonly keep: number;
   readonly cache?: boolean;
+  readonly plainFolder?: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -35,6 +37,7 @@ export function definePut(program: Command): void {
     .option('--key <file>', 'with --flake: secret key to sign with')
     .option('--no-cache', 'with --flake: compress all of it anew, and keep nothing of it for the next build')
     .option('--keep <number>', 'how many sequences of each host stay on the medium', atLeastOne, 1)
+    .option('--plain-folder', 'write into <medium> though it looks like a mount point with nothing mounted')
     .option('-v, --verbose', 'show what Nix says about hosts that fail')
     .option('--json', 'print JSON')
     .action((medium: string, bundles: string[], flags: PutFlags) =>
@@ -58,6 +61,11 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
       'usage',
       `${encrypted} is encrypted, and shares nothing with others: copy it onto the medium as it is`,
     );
+  if (flags.plainFolder !== true) {
+    const { requireMedium } = await import('../../desk/pool/medium-place.ts');
+    // Before hours of building.
+    await requireMedium(medium);
+  }
   const built = flags.flake === undefined ? undefined : await build(flags, flags.flake);
   const { keyringExtension } = await import('../../core/policy/keyring.ts');
   const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));
@@ -82,7 +90,7 @@ async function build(flags: PutFlags, flake: string) {
     throw new NixmakerError('usage', 'no target takes an unsigned bundle: give --key FILE');
   const buildFlags: BuildFlags = { ...flags, flake, format: 'bundle', sequence: 0 };
   const { results, exit } = await buildWith(buildFlags);
-  for (const r of results) if (r.status === 'failed') printToStderr(await explainFailed(r, flags));
+  for (const why of await explainFailed(results, flags)) printToStderr(why);
   return { exit, bundles: results.flatMap((r) => (r.status === 'built' ? [r.bundle] : [])) };
 }
 
@@ -107,8 +115,8 @@ const statuses = {
 };
 
 async function summarise(medium: string, { hosts, pruned, collected, notices }: PutResult): Promise<void> {
-  const { bytes, table } = await import('../../report/tables.ts');
-  const rows = hosts.map((h) => [h.host, h.sequence, bytes(h.bytes), statuses[h.status]]);
+  const { table } = await import('../../report/tables.ts');
+  const rows = hosts.map((h) => [h.host, h.sequence, sizeText(h.bytes), statuses[h.status]]);
   print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows));
   for (const notice of notices) printToStderr(lines`note: ${notice}\n`);
   if (pruned + collected > 0)

@@ -33,15 +33,12 @@ async function sign(bundles: readonly string[], options: SignOptions): Promise<n
   if (bundles.length + manifests.length === 0)
     throw new NixmakerError('usage', 'name bundles, or manifests with --manifest');
   const { signBundleFile, signManifestFile } = await import('../../desk/keys/sign.ts');
-  const { fields, manifestFields } = await import('../../report/tables.ts');
+  const { fields, manifestRows } = await import('../../report/tables.ts');
   const show = ({ manifest, digest, claimedSigners }: ShownManifest) => {
     const others = claimedSigners.length === 0 ? undefined : `${claimedSigners.join(', ')}; not verified`;
-    const more = fields([
-      ['Digest', digest],
-      ['Beside it', others],
-    ]);
+    const more = fields([...manifestRows(manifest), ['Digest', digest], ['Beside it', others]]);
     const advice = lines`The index was not seen: compare the digest with who built it.\n`;
-    printToStderr(joined([manifestFields(manifest), more, advice]));
+    printToStderr(joined([more, advice]));
   };
   const signer = await signEach([...bundles, ...manifests], options, (file, by) =>
     manifests.includes(file) ? signManifestFile(file, by, show) : signBundleFile(file, by),

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { exitCodes } from '../../core/errors.ts';
+import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import type { Side } from '../../target/activate/system-diff.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
@@ -30,8 +30,16 @@ async function diff(subject: string | undefined, { settings: file, json }: DiffO
   const { describeDiff } = await import('../../report/diff.ts');
   const written = await openSettings(file);
   const settings = settingsFor(written, roleOf(written, process.getuid?.() ?? 0));
-  const from = await systemAt(settings.currentSystem);
-  const to = await sideOf(subject ?? settings.profile);
+  // A mistyped name is told of before anything else.
+  const named = subject === undefined ? undefined : await sideOf(subject);
+  const from = await systemAt(settings.currentSystem).catch(
+    nothingAt('runs here', 'run it at the machine that it is for'),
+  );
+  const to = named ?? {
+    toplevel: await systemAt(settings.profile).catch(
+      nothingAt('is installed here', 'name a bundle or a system'),
+    ),
+  };
   const found = await diffSystems(contextFor(settings), { from, to });
   if (json === true) printJson({ schema: 1, from, to: to.toplevel, ...found });
   else {
@@ -42,6 +50,14 @@ async function diff(subject: string | undefined, { settings: file, json }: DiffO
   }
   return exitCodes.done;
 }
+
+/** At a desk, or on a machine that is new. */
+const nothingAt =
+  (what: string, next: string) =>
+  (error: NodeJS.ErrnoException): never => {
+    if (error.path === undefined) throw error;
+    throw new NixmakerError('usage', `no NixOS system ${what} (${error.path}); ${next}`, { cause: error });
+  };
 
 /** @throws NixmakerError `usage` for what is neither, and what reading a bundle throws */
 async function sideOf(subject: string): Promise<Side> {

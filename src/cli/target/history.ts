@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import type { JournalRecord } from '../../core/run/journal.ts';
+import { stateWord } from '../../core/run/state-words.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface HistoryOptions {
@@ -36,7 +37,7 @@ async function history({ settings: file, json }: HistoryOptions): Promise<number
   const rows = found.runs.map((r) => [
     r.at.slice(0, 19).replace('T', ' '),
     r.sequence,
-    r.state,
+    stateWord(r.state),
     r.code,
     `${r.source}${leftText(r)}`,
   ]);

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { joined, type Lines, lines } from '../../core/lines.ts';
+import { outcomeText } from '../../core/run/state-words.ts';
+import { sizeText } from '../../core/size.ts';
 import type { Status } from '../../target/inspect/status.ts';
 import { print, printAnew, printJson, printJsonLine, runVerb, untilStopped } from '../terminal/output.ts';
 
@@ -43,7 +45,7 @@ async function status({ settings: file, json, watch }: StatusOptions): Promise<n
 }
 
 async function statusText(found: Status): Promise<Lines> {
-  const { bytes, fields, table, wrapped } = await import('../../report/tables.ts');
+  const { fields, table, wrapped } = await import('../../report/tables.ts');
   const { catalogue } = await import('../../core/catalogue.ts');
   const { isAtRest } = await import('../../core/run/lifecycle.ts');
   const { standingText } = await import('../../target/inspect/standing.ts');
@@ -75,13 +77,8 @@ async function statusText(found: Status): Promise<Lines> {
     ],
     ['Window', policy?.window],
     ['Stands still', standing === undefined ? undefined : `${standing.what}. ${standing.next}`],
-    ['Now', progressText(found, bytes)],
-    [
-      'Last bundle',
-      last === undefined
-        ? 'none yet'
-        : `${last.state}${last.code === undefined ? '' : ` (${last.code})`}: ${last.source}`,
-    ],
+    ['Now', progressText(found)],
+    ['Last bundle', last === undefined ? 'none yet' : `${outcomeText(last)}: ${last.source}`],
     ['When', last?.at],
     ['What', what ?? (last?.state === 'committed' ? undefined : (last?.detail as string | undefined))],
     ['Detail', what === undefined ? undefined : (last?.detail as string | undefined)],
@@ -110,7 +107,12 @@ async function statusText(found: Status): Promise<Lines> {
   ]);
   if (found.disks.length === 0) return wrapped(text);
   // The long ones last: they would push the others off the screen.
-  const disks = found.disks.map((d) => [bytes(d.freeBytes), bytes(d.totalBytes), d.fileSystem, d.mounted]);
+  const disks = found.disks.map((d) => [
+    sizeText(d.freeBytes),
+    sizeText(d.totalBytes),
+    d.fileSystem,
+    d.mounted,
+  ]);
   return joined([wrapped(text), lines`\n`, table(['FREE', 'OF', 'DISK', 'ON'], disks)]);
 }
 
@@ -142,13 +144,13 @@ function waitingRows(
   return lines.length === 0 ? [['Waiting', 'nothing']] : lines.map((line) => ['Waiting', line]);
 }
 
-function progressText({ progress }: Status, bytes: (count: number) => string): string | undefined {
+function progressText({ progress }: Status): string | undefined {
   if (progress === undefined) return undefined;
   const { step, done, expected, secondsLeft } = progress;
   const size =
     progress.bytes === undefined || progress.expectedBytes === undefined
       ? ''
-      : `, ${bytes(progress.bytes)} of ${bytes(progress.expectedBytes)}`;
+      : `, ${sizeText(progress.bytes)} of ${sizeText(progress.expectedBytes)}`;
   const left = secondsLeft === undefined ? '' : `, about ${secondsLeft} s left`;
   return `${step}: ${done} of ${expected} paths${size}${left}`;
 }

@@ -1,5 +1,6 @@
 /** Results on standard output, talk on standard error, exit codes from the catalogue. */
 import { catalogue } from '../../core/catalogue.ts';
+import type { Side } from '../../core/catalogue-desk.ts';
 import { exitCodes, messageOf, printable, visible } from '../../core/errors.ts';
 import { faultOf } from '../../core/fault.ts';
 import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
@@ -56,6 +57,13 @@ export const printJson = (value: unknown): void => printDocument(`${JSON.stringi
 /** An object a line. */
 export const printJsonLine = (value: unknown): void => printDocument(`${JSON.stringify(value)}\n`);
 
+let side: Side = 'machine';
+
+/** Whose verb it is that runs: what a person is told to do differs. */
+export function runsAt(where: Side): void {
+  side = where;
+}
+
 /** Runs a verb's work; whatever it throws becomes a message and an exit code. */
 export async function runVerb(work: () => Promise<number>, { json }: { json?: boolean } = {}): Promise<void> {
   try {
@@ -64,7 +72,7 @@ export async function runVerb(work: () => Promise<number>, { json }: { json?: bo
     const { code, detail } = faultOf(error);
     process.exitCode = code === 'internal' ? exitCodes.fault : catalogue[code].exit;
     if (json === true) printJson({ schema: 1, ok: false, code, detail });
-    printToStderr(joined([lines`nixmaker: `, explain(code, detail)]));
+    printToStderr(joined([lines`nixmaker: `, explain(code, detail, side)]));
     if (code === 'internal' && error instanceof Error) printToStderr(framesOf(error));
   }
 }

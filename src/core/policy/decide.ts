@@ -3,6 +3,7 @@
 import type { DeferCode, PolicyCode } from '../errors.ts';
 import type { Manifest } from '../release/manifest.ts';
 import type { Operation } from '../schema.ts';
+import { unlikeSizes } from '../size.ts';
 import { type HeldRelease, heldText } from './held.ts';
 import { findInsufficient } from './keyring.ts';
 import type { Policy } from './policy.ts';
@@ -123,7 +124,8 @@ function checkLimits(
   const over = measured.find(([name, value]) => value > limits[name]);
   if (over === undefined) return undefined;
   const [name, value] = over;
-  return refuse('over-limit', `${name} is ${value}, the policy allows ${limits[name]}`);
+  const [is, most] = name === 'paths' ? [value, limits[name]] : unlikeSizes(value, limits[name]);
+  return refuse('over-limit', `${name} is ${is}, the policy allows ${most}`);
 }
 
 /** Last: what would be refused anyway is refused at once, and not when the window opens. */

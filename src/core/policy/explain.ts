@@ -1,4 +1,6 @@
 /** A policy in words, for the person who wrote it: `check-policy`. Pure. */
+
+import { sizeText } from '../size.ts';
 import { allowedOperations } from './decide.ts';
 import type { Trust } from './keyring.ts';
 import type { FirstStart, HealthPolicy, Policy } from './policy.ts';
@@ -69,7 +71,7 @@ function limitTexts({ firstStart, limits, minimumSequence }: Policy): string[] {
       ['narBytes', 'One store path may have'],
       ['closureBytes', 'All store paths together may have'],
     ] as const
-  ).flatMap(([name, text]) => (limits[name] >= tooLargeToSay ? [] : [`${text} ${limits[name]} bytes.`]));
+  ).flatMap(([name, text]) => (limits[name] >= tooLargeToSay ? [] : [`${text} ${sizeText(limits[name])}.`]));
   const jump =
     limits.sequenceJump === Number.MAX_SAFE_INTEGER
       ? []
@@ -82,7 +84,7 @@ function limitTexts({ firstStart, limits, minimumSequence }: Policy): string[] {
     ...least,
     ...jump,
     ahead,
-    `In the file systems of the store and of what is unpacked on the way ${limits.freeBytes} bytes stay free.`,
+    `In the file systems of the store and of what is unpacked on the way ${sizeText(limits.freeBytes)} stay free.`,
     firstStartTexts[firstStart],
   ];
 }

@@ -7,6 +7,7 @@ import { printable } from '../errors.ts';
 import { mostHeld } from '../policy/held.ts';
 import { hostName, storePath } from '../schema.ts';
 import { states } from './lifecycle.ts';
+import { outcomeText } from './state-words.ts';
 
 export const hostReceiptSchemaVersion = 1;
 export const hostReceiptType = 'application/vnd.nixmaker.receipt.v1+json';
@@ -82,7 +83,7 @@ export const toClaims = (runs: readonly ReceiptRun[]): AgentClaim[] =>
 /** For people, told apart from root’s word. */
 export const claimText = ({ sequence, source, state, code, detail }: AgentClaim): string =>
   printable(
-    `${sequence === undefined ? source : `sequence ${sequence}`}: ${state}${code === undefined ? '' : ` (${code})`}${detail === undefined ? '' : `: ${detail}`}`,
+    `${sequence === undefined ? source : `sequence ${sequence}`}: ${outcomeText({ state, code })}${detail === undefined ? '' : `: ${detail}`}`,
   );
 
 /** What the desk is to know of a run; journal lines and receipts hold more. */

@@ -3,7 +3,9 @@ import { catalogue, safetyOf } from '../catalogue.ts';
 import { type ExitCode, exitCodes, printable, type ReasonCode } from '../errors.ts';
 import { asLines, type Lines } from '../lines.ts';
 import type { Operation } from '../schema.ts';
+import { sizeText } from '../size.ts';
 import type { State } from './lifecycle.ts';
+import { stateWord } from './state-words.ts';
 
 export const receiptSchemaVersion = 1;
 
@@ -73,14 +75,11 @@ export function exitOf({ state, code }: Receipt): ExitCode {
   return code === undefined ? exitCodes.fault : catalogue[code].exit;
 }
 
-const headlines: Readonly<Partial<Record<State, string>>> = {
-  committed: 'DONE',
-  pending: 'INSTALLED, to be confirmed after the next start',
-  superseded: 'SUPERSEDED, another system was installed before the restart',
-  deferred: 'WAITING',
-  refused: 'REFUSED',
-  failed: 'FAILED',
-  'rolled-back': 'FAILED, the previous system was put back',
+/** What the word alone does not say. */
+const meanings: Readonly<Partial<Record<State, string>>> = {
+  pending: ', installed and to be confirmed after the next start',
+  superseded: ', another system was installed before the restart',
+  'rolled-back': ', the previous system was put back',
 };
 
 /** Of a rollback that fails nothing was left. */
@@ -92,7 +91,7 @@ export function receiptText(receipt: Receipt): Lines {
   const say = (label: string, value: string | number | undefined) => {
     if (value !== undefined) lines.push(`${`${label}:`.padEnd(14)}${printable(String(value))}`);
   };
-  lines.push(headlines[receipt.state] ?? printable(receipt.state.toUpperCase()), '');
+  lines.push(`${printable(stateWord(receipt.state).toUpperCase())}${meanings[receipt.state] ?? ''}`, '');
   if (receipt.code !== undefined) {
     const entry = catalogue[receipt.code];
     say('What', entry.what);
@@ -115,7 +114,8 @@ export function receiptText(receipt: Receipt): Lines {
   say('Generation', receipt.generation);
   say('Previous', receipt.previousToplevel);
   say('Signed by', receipt.signedBy?.join(', '));
-  if (receipt.imported) say('Imported', `${receipt.imported.paths} paths, ${receipt.imported.bytes} bytes`);
+  if (receipt.imported)
+    say('Imported', `${receipt.imported.paths} paths, ${sizeText(receipt.imported.bytes)}`);
   say('When', receipt.at);
   say('Transaction', receipt.transaction);
   for (const { check, ok, detail } of receipt.health ?? []) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { isMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
-import { parseDrvPath, parseStorePath, type StorePath } from '../../core/store-path.ts';
+import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from '../../core/store-path.ts';
 import { readText } from '../../files/read.ts';
 import { assemble, timestampOf } from './assemble.ts';
 import { deskNix } from './build.ts';
@@ -29,15 +29,37 @@ export interface PackOptions {
   readonly epoch: number;
 }
 
-/** @throws NixmakerError `usage`, `bundle-malformed` for what is no such cache, `closure-incomplete` for one that lacks paths */
+/** @throws NixmakerError `usage`, `cache-unusable` for what is no such cache or damaged, `closure-incomplete` for one that lacks paths */
 export async function packCache(options: PackOptions): Promise<Written & { readonly paths: number }> {
-  const { cache, host, system, directory, sequenceAbove, epoch } = options;
+  const { cache, host } = options;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
   const toplevel = parseStorePath(options.toplevel);
   const derivation = parseDrvPath(options.derivation);
   if (toplevel === undefined) throw new NixmakerError('usage', `${options.toplevel} is not a store path`);
   if (derivation === undefined) throw new NixmakerError('usage', `${options.derivation} is not a derivation`);
   await readText(join(cache, 'nix-cache-info'), 'usage', `${cache} is not a binary cache`);
+  try {
+    return await packFolder(options, { toplevel, derivation });
+  } catch (error) {
+    throw asCacheFault(error, cache);
+  }
+}
+
+/** Nobody has a bundle yet who could copy it again. */
+function asCacheFault(error: unknown, cache: string): unknown {
+  const isOfBundles =
+    error instanceof NixmakerError && /^bundle-(altered|malformed|truncated)$/.test(error.code);
+  if (isOfBundles) return new NixmakerError('cache-unusable', error.detail, { cause: error });
+  const answer = error instanceof NixmakerError && error.code === 'io-error' ? error.cause : error;
+  const { path } = isMissing(answer) ? (answer as NodeJS.ErrnoException) : {};
+  if (path?.startsWith(cache) !== true) return error;
+  return new NixmakerError('cache-unusable', `${path} is not there`, { cause: error });
+}
+
+async function packFolder(
+  { cache, host, system, directory, sequenceAbove, epoch }: PackOptions,
+  { toplevel, derivation }: { readonly toplevel: StorePath; readonly derivation: DrvPath },
+): Promise<Written & { readonly paths: number }> {
   const folder = new CacheFolder(cache);
   const closure = closureIn(folder, toplevel);
   const counted = await new NarCounts(folder).countAll(closure, () => undefined);

@@ -1,10 +1,12 @@
 /**
- * The flake’s source under another name: `${./.}`, `filterSource`, `cleanSource` and `fileset` copy all or some of it into a store path of
- * its own, which is found by its contents. A copy holds nothing but files of the flake, and either a `.nix` file or one that lies at the
- * same place as in the flake; what a host needs of it (`${./www}`, a single file) is none.
+ * The flake’s source under another name. `${./.}`, `filterSource`, `cleanSource` and `fileset` copy all or some of it into a store path of
+ * its own, which is found by its contents. Such a copy holds nothing but files of the flake, and either a `.nix` file or one that lies at the
+ * same place as in the flake; what a host needs of it (`${./www}`, a single file) is none. A build that was given the source may copy
+ * it into what it makes (`cp -r ${./.} $out`): that holds the flake’s `flake.nix`, or a `.nix` file in the same folders as in the flake.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { forEachAtOnce } from '../../bundle/at-once.ts';
 import { signedFileOf } from '../../bundle/write.ts';
 import { insteadOf } from '../../core/errno.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -25,7 +27,9 @@ export class SourceCopies {
   readonly #source: StorePath | undefined;
   readonly #verdicts = new Map<StorePath, Promise<boolean>>();
   readonly #digests = new Map<string, Promise<string>>();
+  #files: Promise<readonly SourceFile[]> | undefined;
   #bySize: Promise<ReadonlyMap<number, readonly SourceFile[]>> | undefined;
+  #telling: Promise<readonly SourceFile[]> | undefined;
 
   /** @param source the flake as Nix took it, where it is known */
   constructor(source: StorePath | undefined) {
@@ -35,19 +39,41 @@ export class SourceCopies {
   /** Itself as well, where it is among them. */
   async among(closure: readonly Pick<CachedPath, 'path' | 'ca'>[]): Promise<ReadonlySet<StorePath>> {
     const found = new Set<StorePath>();
-    for (const { path, ca } of closure) {
-      if (path === this.#source) found.add(path);
-      if (this.#source === undefined || path === this.#source || !addedFromFiles.test(ca ?? '')) continue;
-      const verdict = this.#verdicts.get(path) ?? this.#isCopy(path, this.#source);
+    const source = this.#source;
+    if (source === undefined) return found;
+    await forEachAtOnce(closure, async (one) => {
+      const { path } = one;
+      const verdict = this.#verdicts.get(path) ?? this.#judge(one, source);
       this.#verdicts.set(path, verdict);
       if (await verdict) found.add(path);
-    }
+    });
     return found;
+  }
+
+  async #judge({ path, ca }: Pick<CachedPath, 'path' | 'ca'>, source: StorePath): Promise<boolean> {
+    if (path === source) return true;
+    if (ca === undefined) return this.#holdsCopy(path, source);
+    return addedFromFiles.test(ca) && this.#isCopy(path, source);
+  }
+
+  /** Of what was built. Most of a system has no `.nix` file, so names are looked at first. */
+  async #holdsCopy(path: StorePath, source: StorePath): Promise<boolean> {
+    this.#telling ??= this.#filesOf(source).then((all) => all.filter(isTelling));
+    const telling = await this.#telling;
+    for (const file of await namesIn(path, '.nix')) {
+      const candidates = telling.filter(({ name }) => file === name || file.endsWith(`/${name}`));
+      if (candidates.length === 0) continue;
+      const there = { name: file, path: join(path, file) };
+      const { size } = await stat(there.path);
+      const same = candidates.filter((candidate) => candidate.size === size);
+      if (same.length > 0 && (await this.#sameAs(there, same)).length > 0) return true;
+    }
+    return false;
   }
 
   async #isCopy(path: StorePath, source: StorePath): Promise<boolean> {
     const files = await filesIn(path);
-    this.#bySize ??= filesIn(source).then((all) => Map.groupBy(all, ({ size }) => size));
+    this.#bySize ??= this.#filesOf(source).then((all) => Map.groupBy(all, ({ size }) => size));
     const bySize = await this.#bySize;
     // By size alone most that is something else is told.
     if (!files.every(({ size }) => bySize.has(size))) return false;
@@ -60,8 +86,13 @@ export class SourceCopies {
     return isSource;
   }
 
+  #filesOf(source: StorePath): Promise<readonly SourceFile[]> {
+    this.#files ??= filesIn(source);
+    return this.#files;
+  }
+
   /** Names in the source of what has the same contents. */
-  async #sameAs(file: SourceFile, candidates: readonly SourceFile[]): Promise<string[]> {
+  async #sameAs(file: Pick<SourceFile, 'path'>, candidates: readonly SourceFile[]): Promise<string[]> {
     const digest = await digestOf(file.path);
     const same: string[] = [];
     for (const { name, path } of candidates) {
@@ -73,16 +104,25 @@ export class SourceCopies {
   }
 }
 
-/** Those with contents, of a folder; none of a single file, or where Nix has its store elsewhere. */
-async function filesIn(folder: string): Promise<SourceFile[]> {
+/** What nobody has by chance: a flake’s own, or one in folders named like those of the flake. */
+const isTelling = ({ name }: SourceFile): boolean =>
+  name === 'flake.nix' || (name.endsWith('.nix') && name.includes('/'));
+
+/** Regular files below a folder; none of a single file, or where Nix has its store elsewhere. @param ending of their names */
+async function namesIn(folder: string, ending = ''): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
     insteadOf(['ENOENT', 'ENOTDIR'], []),
   );
-  const files = entries.filter((entry) => entry.isFile());
+  const files = entries.filter((entry) => entry.name.endsWith(ending) && entry.isFile());
+  return files.map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
+}
+
+/** Those with contents. */
+async function filesIn(folder: string): Promise<SourceFile[]> {
   const all = await Promise.all(
-    files.map(async ({ parentPath, name }) => {
-      const path = join(parentPath, name);
-      return { name: relative(folder, path), path, size: (await stat(path)).size };
+    (await namesIn(folder)).map(async (name) => {
+      const path = join(folder, name);
+      return { name, path, size: (await stat(path)).size };
     }),
   );
   return all.filter(({ size }) => size > 0);

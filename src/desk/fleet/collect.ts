@@ -1,6 +1,7 @@
 /** Receipts from media: verified against the hosts’ enrolled keys, and kept. */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { naturally } from '../../core/alike.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
@@ -45,8 +46,7 @@ export async function collectReceipts(options: CollectOptions): Promise<Collecte
       },
       ({ shown, host, error }) => results.push(rejected({ file: shown, host }, error)),
     ).catch((error: unknown) => results.push(rejected({ file: medium }, error)));
-  const order = new Intl.Collator('en', { numeric: true });
-  return results.sort((a, b) => order.compare(a.file, b.file));
+  return results.sort((a, b) => naturally(a.file, b.file));
 }
 
 /** A host’s keys, as far as they are known. */

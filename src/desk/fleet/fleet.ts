@@ -1,6 +1,7 @@
 /** What is known of the fleet here. What is not known is said to be so, and no host is left out for it. */
 
 import { dirname, join } from 'node:path';
+import { naturally } from '../../core/alike.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { hostsIn, keyFileOf, readHostKey, receiptsOf, wordFileOf } from './folder.ts';
 import { type FormerInstallation, readFormer } from './former.ts';
@@ -52,7 +53,7 @@ export async function readFleet(directory: string, also: Iterable<string> = []):
   ]);
   const hosts: FleetHost[] = [];
   const retired: RetiredHost[] = [];
-  for (const host of [...names].sort(new Intl.Collator('en', { numeric: true }).compare)) {
+  for (const host of [...names].sort(naturally)) {
     const word = await readWord(directory, host);
     const found = await readHost(directory, host);
     const gone = word?.status === 'retired' ? word : undefined;

@@ -4,18 +4,34 @@
  *     keys/<host>.public               the key that is believed
  *     receipts/<host>/<name>.json      receipts signed by it; <name>.collected has when they came, by this desk’s clock
  *     hosts/<host>.json                that it is expected, or retired
+ *     .nixmaker.lock                   held by whoever collects
  *     former/<host>/<time>/            the key and the receipts of an installation that was replaced
  */
 import { join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
 import { isHostName } from '../../core/schema.ts';
+import { makeFolders } from '../../files/folder.ts';
 import { namesIn } from '../../files/read.ts';
+import { inTurn, turnIn } from '../../files/turn.ts';
+import { holdProgram } from '../../process/run.ts';
 import { type PublicKey, parsePublicKey } from '../../signing/nix-key.ts';
 
 export const keyFileOf = (directory: string, host: string) => join(directory, 'keys', `${host}.public`);
 export const receiptsOf = (directory: string, host: string) => join(directory, 'receipts', host);
 export const formerOf = (directory: string, host: string) => join(directory, 'former', host);
 export const wordFileOf = (directory: string, host: string) => join(directory, 'hosts', `${host}.json`);
+
+/**
+ * One at a time: of two who collect at once each would prune by what it knew, lay aside what the other brought, or enrol another key.
+ * The folder is made where it is missing. @param onWait hears who has it @throws NixmakerError `busy`
+ */
+export async function inFleetTurn<T>(
+  directory: string,
+  { work, onWait }: { readonly work: () => Promise<T>; readonly onWait?: (who: string) => void },
+): Promise<T> {
+  await makeFolders(directory);
+  return inTurn({ hold: holdProgram, file: turnIn(directory), verb: 'collect', onWait }, work);
+}
 
 /** The key that is believed, if there is one. @throws NixmakerError `key-malformed` */
 export async function readHostKey(directory: string, host: string): Promise<PublicKey | undefined> {

@@ -16,6 +16,7 @@ import { writeWhole } from '../../files/write.ts';
 import { holdProgram } from '../../process/run.ts';
 import { addKeyringSignature, keyringMessage, peekKeyring, unsignedKeyring } from '../../signing/keyring.ts';
 import { trustSetOf } from '../../signing/verify.ts';
+import { alone } from './alone.ts';
 import type { Signer } from './sign.ts';
 
 const readKeyringText = (path: string) => readText(path, 'keyring-malformed');
@@ -42,7 +43,10 @@ export async function makeKeyringFile(from: string, to: string): Promise<Keyring
   return keyring;
 }
 
-export async function signKeyringFile(path: string, signer: Signer): Promise<void> {
+export const signKeyringFile = (path: string, signer: Signer): Promise<void> =>
+  alone(path, () => addSignature(path, signer));
+
+async function addSignature(path: string, signer: Signer): Promise<void> {
   const envelope = await readKeyringText(path);
   const { text } = peekKeyring(envelope);
   await writeWhole(path, addKeyringSignature(envelope, signer.name, await signer.sign(keyringMessage(text))));

@@ -14,16 +14,14 @@ import { limits } from '../../core/limits.ts';
 import { pieceName } from '../../core/release/contents-file.ts';
 import type { Manifest } from '../../core/release/manifest.ts';
 import { mergeNixSignatures, NixSignatures } from '../../core/release/nix-signatures.ts';
-import { isFolder } from '../../files/read.ts';
-import { inTurn, turnIn } from '../../files/turn.ts';
 import { writeWhole } from '../../files/write.ts';
-import { holdProgram } from '../../process/run.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../signing/pae.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
 import { parseTrustedKey } from '../../signing/trusted-key.ts';
 import { manifestDigest, readManifest } from '../../signing/verify.ts';
 import { PathSigner } from '../build/path-signer.ts';
+import { alone } from './alone.ts';
 import { checkPieces } from './check-pieces.ts';
 import { namingFile } from './naming-file.ts';
 import { type Head, isClassic, withoutVerifying } from './read-release.ts';
@@ -123,14 +121,6 @@ interface Change {
 
 const changeSignatures = (path: string, change: Change): Promise<void> =>
   alone(path, () => rewrite(path, change));
-
-/** Of two signers at once one would lose the other’s line. */
-async function alone(path: string, work: () => Promise<void>): Promise<void> {
-  const folder = dirname(path);
-  // Whoever reads what lies in it says what is missing.
-  if (!(await isFolder(folder))) return work();
-  await inTurn({ hold: holdProgram, file: turnIn(folder), verb: 'sign' }, work);
-}
 
 async function rewrite(path: string, change: Change): Promise<void> {
   if (isClassic(path)) {

@@ -4,10 +4,13 @@
  */
 import { statfs } from 'node:fs/promises';
 import { hostsOf, lockOf } from '../../bundle/pool.ts';
+import { clearDrafts } from '../../bundle/pool-prune.ts';
 import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-write.ts';
+import { naturally } from '../../core/alike.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
+import { unlikeSizes } from '../../core/size.ts';
 import { makeFolders } from '../../files/folder.ts';
 import { isFolder } from '../../files/read.ts';
 import { inTurn } from '../../files/turn.ts';
@@ -71,7 +74,7 @@ export async function putBundles(
   const items: Item[] = [];
   try {
     for (const path of options.bundles) items.push(await openItem(path));
-    items.sort((a, b) => (hostOf(a) < hostOf(b) ? -1 : 1));
+    items.sort((a, b) => naturally(hostOf(a), hostOf(b)));
     if (!(await isFolder(medium)))
       throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
     await makeFolders(hostsOf(medium));
@@ -114,6 +117,7 @@ class Put {
   async execute(): Promise<PutResult> {
     const { pool, options } = this.#context;
     // Leavings of a run that was cut off would count as full space.
+    await clearDrafts(options.medium);
     let collected = await pool.collectGarbage();
     pool.refuseCaseTwins(this.#items.map(hostOf));
     const wanted: Item[] = [];
@@ -150,10 +154,8 @@ class Put {
       }
     }
     if (needed > bavail * bsize) {
-      throw new NixmakerError(
-        'medium-full',
-        `${needed} bytes are needed on ${medium}, ${bavail * bsize} are free`,
-      );
+      const [wanted, free] = unlikeSizes(needed, bavail * bsize);
+      throw new NixmakerError('medium-full', `${wanted} are needed on ${medium}, ${free} are free`);
     }
     await requireFolderRoom(medium, [...seen, ...folders]);
   }

@@ -14,9 +14,9 @@ export interface Side {
   readonly paths?: readonly Sized[];
 }
 
-/** The system that a link or a path leads to. @throws NixmakerError `usage` where it leads to none */
+/** The system that a link or a path leads to. @throws NixmakerError `usage` where it leads to none, Error `ENOENT` where nothing is */
 export async function systemAt(path: string): Promise<StorePath> {
-  const system = parseStorePath(await realpath(path).catch(() => ''));
+  const system = parseStorePath(await realpath(path));
   if (system === undefined) throw new NixmakerError('usage', `${path} is no system in the store`);
   return system;
 }

@@ -4,6 +4,7 @@ import { leftover, readBootMenus } from '../../activation/boot-menu.ts';
 import { unmountedBoot } from '../../activation/boot-mounted.ts';
 import { findStartChanges } from '../../activation/inspect.ts';
 import { hasBegunToChange, isAtRest } from '../../core/run/lifecycle.ts';
+import { sizeText } from '../../core/size.ts';
 import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
@@ -11,6 +12,9 @@ import { runsSystem } from '../machine/facts.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPending, runsRolledBack } from '../machine/pending.ts';
 import { bad, type Found, look, ok } from './found.ts';
+
+/** Bytes that a kernel and its initrd may need. */
+const roomOfAKernel = 100 * 1024 ** 2;
 
 export async function checkBoot({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
   const place = settings.bootDirectory;
@@ -26,11 +30,10 @@ export async function checkBoot({ settings }: Pick<Machine, 'settings'>): Promis
   if (fault !== undefined) return fault;
   if (boot.dev === root.dev) return ok(`${place} is part of the root file system`);
   const { freeBytes } = await spaceAt(place);
-  const mebibytes = Math.floor(freeBytes / 1024 ** 2);
-  return mebibytes >= 100
-    ? ok(`${mebibytes} MiB free`)
+  return freeBytes >= roomOfAKernel
+    ? ok(`${sizeText(freeBytes)} free`)
     : look(
-        `${mebibytes} MiB free: a kernel may not fit`,
+        `${sizeText(freeBytes)} free: a kernel may not fit`,
         'Delete old generations (`nix-env --delete-generations +3 --profile /nix/var/nix/profiles/system`), then switch. A menu needs two entries: the system, and one to go back to.',
       );
 }

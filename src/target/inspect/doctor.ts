@@ -7,6 +7,7 @@ import { ifMissing, isMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { heldText } from '../../core/policy/held.ts';
 import { timeFloorOf } from '../../core/run/floor.ts';
+import { sizeText } from '../../core/size.ts';
 import { isWrongKind, namesInForeign, withForeign } from '../../files/foreign.ts';
 import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
@@ -247,8 +248,7 @@ async function checkState({ floorDirectory }: Pick<Machine, 'floorDirectory'>): 
 
 async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {
   const { freeBytes, freeInodes } = await spaceAt(storeFolder(nix));
-  const mebibytes = Math.floor(freeBytes / 1024 ** 2);
-  const what = `${mebibytes} MiB free at the store`;
+  const what = `${sizeText(freeBytes)} free at the store`;
   const next = 'Remove old generations: `nix-collect-garbage --delete-older-than 30d`.';
   if (freeBytes < policy.limits.freeBytes) return bad(`${what}, less than the policy keeps free`, next);
   if (freeBytes < policy.limits.freeBytes + 1024 ** 3) return look(`${what}: a system may not fit`, next);

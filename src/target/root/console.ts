@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { catalogue } from '../../core/catalogue.ts';
 import { messageOf, type NixmakerError, printable } from '../../core/errors.ts';
 import type { ReceiptRun } from '../../core/run/host-receipt.ts';
+import { outcomeText } from '../../core/run/state-words.ts';
 import type { VisitFile } from '../../state/requests.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Place } from '../machine/places.ts';
@@ -83,8 +84,8 @@ export function sentence({ place, last, problem, without }: Visit): string {
 function describeLast({ run, says }: LastRun): string {
   if (says === 'root') return describeRun(run);
   const { sequence, state, code } = run;
-  const why = code === undefined ? '' : ` (${code}). ${catalogueText(code)}`;
-  return `The agent says of ${sequence === undefined ? 'a bundle' : `sequence ${sequence}`}: ${state}${why === '' ? '.' : why}`;
+  const why = code === undefined ? '' : ` ${catalogueText(code)}`;
+  return `The agent says of ${sequence === undefined ? 'a bundle' : `sequence ${sequence}`}: ${outcomeText({ state, code })}.${why}`;
 }
 
 function describeRun(run: ReceiptRun): string {
@@ -94,8 +95,8 @@ function describeRun(run: ReceiptRun): string {
     return `${which} is installed and runs. Release ${rolledBackFrom}, which it ran before, is held.`;
   if (state === 'committed') return `${which} is installed and runs.`;
   if (state === 'pending') return `${which} is installed and will run from the next start on.`;
-  if (code === undefined) return `${which}: ${state}.`;
-  return `${which}: ${state} (${code}). ${catalogueText(code)}`;
+  const why = code === undefined ? '' : ` ${catalogueText(code)}`;
+  return `${which}: ${outcomeText({ state, code })}.${why}`;
 }
 
 function whatRan({ sequence, targetGeneration }: ReceiptRun): string {

@@ -8,6 +8,7 @@ import { catalogue } from '../../core/catalogue.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { printable } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
+import { outcomeText } from '../../core/run/state-words.ts';
 import { messageIdOf } from '../../report/message-id.ts';
 import type { Machine } from '../machine/machine.ts';
 
@@ -51,7 +52,8 @@ export async function enterService(
 /** In one line, for `systemctl status`. */
 export function endingText({ state, code, sequence, source }: Receipt): string {
   const which = sequence === undefined ? source : `sequence ${sequence}`;
-  return code === undefined ? `${which}: ${state}` : `${which}: ${state} (${code}). ${catalogue[code].what}`;
+  const ending = `${which}: ${outcomeText({ state, code })}`;
+  return code === undefined ? ending : `${ending}. ${catalogue[code].what}`;
 }
 
 /** One entry with a MESSAGE_ID, where the journal listens. (logger(1), --journald) */

@@ -18,7 +18,7 @@
     assert release() == "two"
     target.succeed("systemctl restart nixmaker.service")
     target.wait_for_unit("nixmaker.service")
-    target.succeed("nixmaker history | grep committed")
+    target.succeed("nixmaker history | grep -w done")
     target.succeed("readlink --canonicalize $(command -v nixmaker) | grep nixmaker-next")
   '';
 }

@@ -29,7 +29,7 @@ test('systemd is told what the agent is about, and that it lives', async () => {
   );
   assert.match(shown, /^Type=notify$/m);
   assert.match(shown, /^WatchdogUSec=3min$/m);
-  await bed.until('systemctl show nixmaker --property=StatusText | grep -q "sequence .*: committed"');
+  await bed.until('systemctl show nixmaker --property=StatusText | grep -q "sequence .*: done"');
 });
 
 test('the agent is alone in its network: it sees nothing but its own loopback', async () => {

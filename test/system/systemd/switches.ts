@@ -13,7 +13,7 @@ test('the command line, as root, shares floor and history with the helper', asyn
   assert.match(older.stdout, /taken before/);
   await drop(await release('late', 590), 'late.tar');
   assert.match(await report('refused', 'late.tar'), /sequence-older/);
-  assert.match(await bed.sh('nixmaker history'), /601 +committed.*by-hand\.tar/);
+  assert.match(await bed.sh('nixmaker history'), /601 +done.*by-hand\.tar/);
 });
 
 test('a unit that fails after the switch brings the previous system back; one that had failed before does not', async () => {
@@ -99,7 +99,7 @@ test('a switch that hangs is ended when its time is up, with all it has started,
   await drop(await release('hanging', 800, 'if [ "${1:-}" = switch ]; then sleep 7777; fi'), 'hanging.tar');
   assert.match(
     await report('refused', 'hanging.tar'),
-    /^FAILED, the previous system was put back\n.*switch-to-configuration: hung/s,
+    /^ROLLED BACK, the previous system was put back\n.*switch-to-configuration: hung/s,
   );
   assert.equal(await bed.sh('readlink /run/current-system'), before);
   assert.equal((await bed.run(['pgrep', '-f', 'sleep 7777'])).code, 1);
@@ -147,7 +147,7 @@ test('a system whose own nixmaker can’t use the policy that it leaves is rolle
   const breaks = '[ "${1:-}" != switch ] || echo "{}" >/etc/nixmaker/policy.json';
   await drop(await make('locking', 830, breaks), 'locking.tar');
   const text = await report('refused', 'locking.tar');
-  assert.match(text, /^FAILED, the previous system was put back\n/);
+  assert.match(text, /^ROLLED BACK, the previous system was put back\n/);
   assert.match(text, /Code: +configuration-unusable\n/);
   assert.match(text, /sw\/bin\/nixmaker says of \/etc\/nixmaker\/policy\.json: .*policy-malformed/);
   assert.equal(await bed.sh('readlink /run/current-system'), before);

@@ -80,7 +80,10 @@ test('each run has its receipt and report, the newest with how the machine is; a
       [3, id(3), true],
     ],
   );
-  assert.match(await text('5.txt'), /^FAILED, the previous system was put back\n.*\nCode: +health-failed\n/s);
+  assert.match(
+    await text('5.txt'),
+    /^ROLLED BACK, the previous system was put back\n.*\nCode: +health-failed\n/s,
+  );
   assert.equal((await readLedger(machine.floorDirectory)).told.length, 3);
   await visit();
   assert.equal((await receipt(`${run3}.json`)).number, 4);

@@ -1,0 +1,27 @@
+/**
+ * A run’s outcome as people read it: one word for one outcome, in reports, tables, on the fleet’s page and at the console. Events,
+ * journals, JSON and metrics have the state’s own name.
+ */
+const words: Readonly<Record<string, string>> = {
+  committed: 'done',
+  deferred: 'waiting',
+  'rolling-back': 'rolling back',
+  'rolled-back': 'rolled back',
+  // Verdicts on a bundle that is here.
+  'already-committed': 'already done',
+  'already-pending': 'already pending',
+  'other-host': 'for another host',
+};
+
+/** What has no word of its own, from a receipt of whatever version, stays as it is. */
+export const stateWord = (state: string): string =>
+  (Object.hasOwn(words, state) ? words[state] : state) ?? '';
+
+/** With its code, where it has one: `refused (expired)`. */
+export const outcomeText = ({
+  state,
+  code,
+}: {
+  readonly state: string;
+  readonly code?: string | undefined;
+}) => `${stateWord(state)}${code === undefined ? '' : ` (${code})`}`;

@@ -1,0 +1,11 @@
+/** Sizes for people: one unit in all that a command says. What programs read, and what is compared byte by byte, has bytes. */
+import prettyBytes from 'pretty-bytes';
+
+/** `25.5 KiB`: three digits, powers of 1024. */
+export const sizeText = (bytes: number): string => prettyBytes(bytes, { binary: true });
+
+/** Two sizes of which one is too large: to the byte where they would read the same. */
+export function unlikeSizes(one: number, other: number): readonly [string, string] {
+  const texts = [sizeText(one), sizeText(other)] as const;
+  return one === other || texts[0] !== texts[1] ? texts : [`${one} bytes`, `${other} bytes`];
+}

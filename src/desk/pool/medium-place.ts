@@ -1,0 +1,51 @@
+/**
+ * Whether a medium is mounted where one is to be written. Threat: what is laid into the folder below an unmounted mount point looks
+ * like a success, stays at the desk, and the stick travels empty.
+ */
+import { readdir, realpath } from 'node:fs/promises';
+import { NixmakerError } from '../../core/errors.ts';
+import type { ProcessRunner } from '../../core/ports.ts';
+import { isFolder } from '../../files/read.ts';
+import { listMounted, listMountPoints } from '../../media/mounts.ts';
+import { runProgram } from '../../process/run.ts';
+
+export interface MediumPlace {
+  /** Without links. */
+  readonly path: string;
+  readonly isEmpty: boolean;
+  /** Where something is mounted now. */
+  readonly mounted: readonly string[];
+  /** Where something is to be mounted, by fstab(5). */
+  readonly mountPoints: readonly string[];
+}
+
+/** Where desktops and people mount what is removable (hier(7), udisks(8)). */
+const mediaFolders = ['/media', '/run/media', '/mnt'];
+
+const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder === '/' ? folder : `${folder}/`);
+
+/** @returns why it is taken for a mount point at which nothing is mounted */
+export function unmountedBecause({ path, isEmpty, mounted, mountPoints }: MediumPlace): string | undefined {
+  const longest = (all: readonly string[]) =>
+    all.filter((each) => isWithin(path, each)).sort((a, b) => b.length - a.length)[0] ?? '/';
+  const [holder, named] = [longest(mounted), longest(mountPoints)];
+  if (named !== '/' && named.length > holder.length)
+    return `${named} is a mount point by /etc/fstab, and nothing is mounted there`;
+  const isBeside = mediaFolders.some((folder) => isWithin(path, folder) && !isWithin(holder, folder));
+  return isBeside && isEmpty ? `${path} is an empty folder, and nothing is mounted there` : undefined;
+}
+
+/** @throws NixmakerError `no-medium` */
+export async function requireMedium(medium: string, run: ProcessRunner = runProgram): Promise<void> {
+  if (!(await isFolder(medium)))
+    throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
+  const mounted = await listMounted(run);
+  // Nobody can tell.
+  if (mounted.length === 0) return;
+  const path = await realpath(medium);
+  const isEmpty = (await readdir(path)).length === 0;
+  const why = unmountedBecause({ path, isEmpty, mounted, mountPoints: await listMountPoints(run) });
+  if (why !== undefined)
+    throw new NixmakerError('no-medium', `${why}; where it is meant as it is, say --plain-folder`);
+}

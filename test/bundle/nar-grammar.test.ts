@@ -70,23 +70,30 @@ function judge(tokens: readonly Token[]): { files: number; blocks: number } {
 }
 
 const names = fc.constantFrom('a', 'b', 'c', 'd', '(', ')', 'node', 'type', 'entry', '\xe4');
-const contents = fc.oneof(fc.constantFrom('', 'x', '12345678'), fc.nat(9000).map((n) => 'x'.repeat(n)));
+const contents = fc.oneof(
+  fc.constantFrom('', 'x', '12345678'),
+  fc.nat(9000).map((n) => 'x'.repeat(n)),
+);
 const { node } = fc.letrec<{ node: Token[] }>((tie) => ({
   node: fc.oneof(
     { depthSize: 'small' },
-    fc.tuple(fc.boolean(), contents).map(([runs, text]) => [
-      ...['(', 'type', 'regular'],
-      ...(runs ? ['executable', ''] : []),
-      ...['contents', text, ')'],
-    ]),
+    fc
+      .tuple(fc.boolean(), contents)
+      .map(([runs, text]) => [
+        ...['(', 'type', 'regular'],
+        ...(runs ? ['executable', ''] : []),
+        ...['contents', text, ')'],
+      ]),
     names.map((target) => ['(', 'type', 'symlink', 'target', target, ')']),
-    fc.array(fc.tuple(names, tie('node')), { maxLength: 4 }).map((entries) => [
-      ...['(', 'type', 'directory'],
-      ...[...new Map(entries)]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .flatMap(([name, below]) => ['entry', '(', 'name', name, 'node', ...below, ')']),
-      ')',
-    ]),
+    fc
+      .array(fc.tuple(names, tie('node')), { maxLength: 4 })
+      .map((entries) => [
+        ...['(', 'type', 'directory'],
+        ...[...new Map(entries)]
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .flatMap(([name, below]) => ['entry', '(', 'name', name, 'node', ...below, ')']),
+        ')',
+      ]),
   ),
 }));
 
@@ -101,7 +108,10 @@ const change = fc.record({
   word: words,
 });
 
-function changed(tokens: readonly Token[], { at, how, word }: { at: number; how: string; word: Token }): Token[] {
+function changed(
+  tokens: readonly Token[],
+  { at, how, word }: { at: number; how: string; word: Token },
+): Token[] {
   const i = at % tokens.length;
   const all = [...tokens];
   if (how === 'replace') all[i] = word;
@@ -152,10 +162,19 @@ test('what the grammar allows is counted, and with anything changed it is what t
 
 const root = ['nix-archive-1'];
 for (const [what, tokens] of [
-  ['a word that is none after the type', ['(', 'type', 'regular', 'zzz', 'node', '(', 'type', 'symlink', 'target', 'x', ')', ')']],
-  ['a name where an entry begins', ['(', 'type', 'directory', 'zzz', 'node', '(', 'type', 'symlink', 'target', 'x', ')', ')']],
+  [
+    'a word that is none after the type',
+    ['(', 'type', 'regular', 'zzz', 'node', '(', 'type', 'symlink', 'target', 'x', ')', ')'],
+  ],
+  [
+    'a name where an entry begins',
+    ['(', 'type', 'directory', 'zzz', 'node', '(', 'type', 'symlink', 'target', 'x', ')', ')'],
+  ],
   ['a target where its word should be', ['(', 'type', 'symlink', 'x', ')']],
-  ['a file that may be run twice', ['(', 'type', 'regular', 'executable', '', 'executable', '', 'contents', '', ')']],
+  [
+    'a file that may be run twice',
+    ['(', 'type', 'regular', 'executable', '', 'executable', '', 'contents', '', ')'],
+  ],
   ['a folder’s end in a file', ['(', 'type', 'regular', ')']],
   ['an unknown kind', ['(', 'type', 'socket', ')']],
 ] as const)
@@ -166,7 +185,16 @@ for (const [what, tokens] of [
 
 /** Folders within folders, so many. */
 function nested(depth: number): Buffer {
-  const into = Array.from({ length: depth - 1 }, () => ['(', 'type', 'directory', 'entry', '(', 'name', 'a', 'node']);
+  const into = Array.from({ length: depth - 1 }, () => [
+    '(',
+    'type',
+    'directory',
+    'entry',
+    '(',
+    'name',
+    'a',
+    'node',
+  ]);
   const out = Array.from({ length: depth - 1 }, () => [')', ')']);
   return Buffer.concat([...root, ...into.flat(), '(', 'type', 'directory', ')', ...out.flat()].map(string));
 }
@@ -177,7 +205,8 @@ test('folders may lie in one another as deep as a path can be long, and no deepe
 });
 
 test('a name or a target may be as long as a path can be, and no longer', () => {
-  const link = (target: string) => Buffer.concat([...root, '(', 'type', 'symlink', 'target', target, ')'].map(string));
+  const link = (target: string) =>
+    Buffer.concat([...root, '(', 'type', 'symlink', 'target', target, ')'].map(string));
   for (const portion of [1, 4000, 4096, 5000, 10_000]) {
     assert.deepEqual(counted(link('x'.repeat(4096)), portion), { files: 1, blocks: 0 });
     assert.equal(counted(link('x'.repeat(4097)), portion), 'none');

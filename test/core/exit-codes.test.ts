@@ -5,8 +5,17 @@ import fc from 'fast-check';
 import { isPassing, safetyOf, worstExit } from '../../src/core/catalogue.ts';
 import { type ExitCode, exitCodes } from '../../src/core/errors.ts';
 
-const { done, deferred, interrupted, refusedByPolicy, badBundle, nixUnavailable, usage, badConfiguration, fault } =
-  exitCodes;
+const {
+  done,
+  deferred,
+  interrupted,
+  refusedByPolicy,
+  badBundle,
+  nixUnavailable,
+  usage,
+  badConfiguration,
+  fault,
+} = exitCodes;
 /** From the mildest to the gravest. */
 const ascending = [
   ...[done, deferred, interrupted, refusedByPolicy, badBundle],

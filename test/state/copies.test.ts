@@ -6,14 +6,14 @@ import { test } from 'node:test';
 import { limits } from '../../src/core/limits.ts';
 import { encodeKeyring } from '../../src/core/policy/keyring.ts';
 import type { Receipt } from '../../src/core/run/receipt.ts';
-import { appendJournal, compactJournal, readJournal } from '../../src/state/journal.ts';
+import { withChecksum } from '../../src/state/checksummed.ts';
 import { readHeldFile, writeHeldFile } from '../../src/state/held.ts';
 import { takeMarksOfTheDead } from '../../src/state/in-hand.ts';
+import { appendJournal, compactJournal, readJournal } from '../../src/state/journal.ts';
 import { readKeyring, storeKeyring } from '../../src/state/keyring.ts';
 import { isLockHeld } from '../../src/state/lock.ts';
 import { outOfSight } from '../../src/state/put-aside.ts';
 import { pruneReceipts, readReceipt, receiptState, saveReceipt } from '../../src/state/receipts.ts';
-import { withChecksum } from '../../src/state/checksummed.ts';
 import { pair, temporaryFolder } from '../support/bundles.ts';
 import { record } from '../support/root-machine.ts';
 
@@ -121,7 +121,8 @@ test('what is out of sight already is out of sight', async (t) => {
   await writeFile(join(folder, 'file'), '');
   await mkdir(join(folder, 'empty'));
   await mkdir(join(folder, 'full/of'), { recursive: true });
-  for (const name of ['file', 'empty', 'full']) assert.equal(await outOfSight(folder, Buffer.from(name)), true);
+  for (const name of ['file', 'empty', 'full'])
+    assert.equal(await outOfSight(folder, Buffer.from(name)), true);
   assert.match((await readdir(folder)).join(' '), /^\.put-aside-[0-9a-f]{16}$/);
   // A folder that is none: nothing can be done about its names.
   await writeFile(join(folder, 'plain'), '');
@@ -163,7 +164,10 @@ test('a receipt that is damaged has no state, and can’t be read', async (t) =>
   assert.equal(await receiptState(folder, 'x'), undefined);
   assert.equal(await readReceipt(folder, 'x'), undefined);
   const path = await saveReceipt(folder, receipt('x'));
-  assert.deepEqual([await receiptState(folder, 'x'), (await readReceipt(folder, 'x'))?.state], ['committed', 'committed']);
+  assert.deepEqual(
+    [await receiptState(folder, 'x'), (await readReceipt(folder, 'x'))?.state],
+    ['committed', 'committed'],
+  );
   await writeFile(path, '{');
   assert.equal(await receiptState(folder, 'x'), undefined);
   await assert.rejects(readReceipt(folder, 'x'), { code: 'state-corrupt', detail: `${path} is damaged` });

@@ -209,7 +209,11 @@ inOwnStore(import.meta.url, () => {
       const transaction = Transaction.resume(made.machine, line, ['profile-set', 'boot-entry']);
       const question = { next: newSystem, offered: [] };
       const install = () =>
-        installMenu(made.machine, transaction, { question, requireDone: () => undefined, onRenewed: undefined });
+        installMenu(made.machine, transaction, {
+          question,
+          requireDone: () => undefined,
+          onRenewed: undefined,
+        });
       await install();
       assert.ok(!made.started.some(({ argv }) => argv.includes('flock')), 'nothing was left');
       const { leftover } = await import('../../../src/activation/boot-menu.ts');

@@ -24,7 +24,10 @@ interface Medium extends Making {
 
 const place = '/run/media/nixmaker/sdb1';
 
-async function mounted(t: TestContext, { blkid = 'TYPE=vfat\nLABEL=STICK\n', mounts = [], ...making }: Medium) {
+async function mounted(
+  t: TestContext,
+  { blkid = 'TYPE=vfat\nLABEL=STICK\n', mounts = [], ...making }: Medium,
+) {
   writeFileSync(lines, '');
   const made = await rootInMemory(t, {
     ...making,
@@ -50,7 +53,8 @@ inOwnStore(import.meta.url, () => {
     ...{ target: place, source: '/dev/sdb1', fstype: 'vfat', 'maj:min': '8:17', label: 'STICK' },
     ...changes,
   });
-  const taken = '\r\nnixmaker: A medium has come and is being read. Leave it in until it is said that it may go.\r\n';
+  const taken =
+    '\r\nnixmaker: A medium has come and is being read. Leave it in until it is said that it may go.\r\n';
   const left =
     '\r\nnixmaker: A medium has come, and the policy of this machine takes nothing from it. You may remove it.\r\n';
 
@@ -99,7 +103,12 @@ inOwnStore(import.meta.url, () => {
   for (const [what, blkid, policy, because] of [
     ['without a file system', '', {}, 'it has no file system'],
     ['of a file system that is not mounted', 'TYPE=ntfs\n', {}, 'its file system is ntfs'],
-    ['where the policy mounts none', 'TYPE=vfat\n', { media: { mount: false } }, 'the policy has no `media.mount`'],
+    [
+      'where the policy mounts none',
+      'TYPE=vfat\n',
+      { media: { mount: false } },
+      'the policy has no `media.mount`',
+    ],
   ] as const)
     test(`a medium ${what} is left alone, and nothing is said at the console`, async (t) => {
       const { programs, said, events, fault } = await mounted(t, { blkid, policy });

@@ -5,11 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { encodeKeyring } from '../../../src/core/policy/keyring.ts';
 import type { StorePath } from '../../../src/core/store-path.ts';
-import {
-  addKeyringSignature,
-  keyringMessage,
-  unsignedKeyring,
-} from '../../../src/signing/keyring.ts';
+import { addKeyringSignature, keyringMessage, unsignedKeyring } from '../../../src/signing/keyring.ts';
 import { generateKeyPair, parseSecretKey } from '../../../src/signing/nix-key.ts';
 import { signPath } from '../../../src/signing/path-signature.ts';
 import { readKeyring } from '../../../src/state/keyring.ts';
@@ -87,7 +83,9 @@ test('what nobody has signed is not compared: root has taken it by hand', async 
   assert.ok(started.every(({ argv }) => !argv.includes('path-info')));
   // What is as it was signed gets as far.
   const signed = await scene(t, { role: 'direct', answer: storeWith(good) });
-  await assert.rejects(rootDirect(signed.machine).activate(await ask(signed.machine)), { code: 'not-a-system' });
+  await assert.rejects(rootDirect(signed.machine).activate(await ask(signed.machine)), {
+    code: 'not-a-system',
+  });
 });
 
 test('in one process it vouches with the store key, for every path', async (t) => {
@@ -154,7 +152,7 @@ test('a fault that is none of ours is told as it is', async (t) => {
 });
 
 const cutOff = {
-  ...{ state: 'rolling-back', operation: 'switch', bootId: thisBoot, generation: undefined } as const,
+  ...({ state: 'rolling-back', operation: 'switch', bootId: thisBoot, generation: undefined } as const),
   ...{ code: 'health-failed', detail: 'not so: x' },
 };
 const midway = { booted: oldSystem, running: oldSystem, generations: [oldSystem, newSystem] };
@@ -183,8 +181,19 @@ test('what was cut off is ended before requests are served; afterwards a restart
     ...{ ...midway, generations: [newSystem], running: newSystem },
     policy: { reboot: { when: 'always' } },
   });
-  await write({ state: 'committed', operation: 'switch', bootId: thisBoot, toplevel: newSystem, generation: 1 });
-  await write({ ...cutOff, transaction: 'aaaaaaaaaaaa', previousToplevel: newSystem, previousCurrent: newSystem });
+  await write({
+    state: 'committed',
+    operation: 'switch',
+    bootId: thisBoot,
+    toplevel: newSystem,
+    generation: 1,
+  });
+  await write({
+    ...cutOff,
+    transaction: 'aaaaaaaaaaaa',
+    previousToplevel: newSystem,
+    previousCurrent: newSystem,
+  });
   await serveAgent(machine);
   assert.equal((await runs()).at(-1)?.state, 'rolled-back');
   const last = started.at(-1)?.argv.join(' ');
@@ -193,7 +202,12 @@ test('what was cut off is ended before requests are served; afterwards a restart
 
 /** What Nix says of the running system and what it refers to. */
 const closureOf = (system: StorePath) => (argv: readonly string[]) => {
-  const info = { narHash: `sha256-${Buffer.alloc(32).toString('base64')}`, narSize: 100, references: [], signatures: [] };
+  const info = {
+    narHash: `sha256-${Buffer.alloc(32).toString('base64')}`,
+    narSize: 100,
+    references: [],
+    signatures: [],
+  };
   if (argv.includes('path-info')) return { stdout: JSON.stringify({ [system]: info }) };
   return undefined;
 };

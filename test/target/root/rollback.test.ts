@@ -8,11 +8,11 @@ import { raiseFloor } from '../../../src/state/floor.ts';
 import { readHeldFile } from '../../../src/state/held.ts';
 import { goBack } from '../../../src/target/root/rollback.ts';
 import { inOwnStore, placeSystem } from '../../support/own-store.ts';
-import { type InMemory, lastBoot, rootInMemory } from '../../support/root-machine.ts';
 import { storePathOf } from '../../support/releases.ts';
+import { type InMemory, lastBoot, rootInMemory } from '../../support/root-machine.ts';
 
-const [first, second, third] = [1, 2, 3].map((n) => storePathOf(n, `nixos-system-web-${n}`));
-assert.ok(first !== undefined && second !== undefined && third !== undefined);
+const generation = (n: number) => storePathOf(n, `nixos-system-web-${n}`);
+const [first, second, third] = [generation(1), generation(2), generation(3)];
 
 /** A run that has installed this system as this release. */
 const installed = (
@@ -27,7 +27,7 @@ const installed = (
 
 /** Generations 1 to 3; the third is the present one, as release 3, whose sequence is the floor. */
 async function machineWith(t: TestContext, ...records: readonly Partial<JournalRecord>[]): Promise<InMemory> {
-  for (const system of [first, second, third]) if (system !== undefined) await placeSystem(system);
+  for (const system of [first, second, third]) await placeSystem(system);
   const made = await rootInMemory(t, {
     ...{ booted: third, running: third, generations: [first, second, third] },
     policy: { reboot: { when: 'never' } },
@@ -50,7 +50,10 @@ inOwnStore(import.meta.url, () => {
     const made = await machineWith(t, installed(1, first), installed(2, second), installed(3, third));
     const receipt = await goBack(made.machine, undefined);
     assert.deepEqual([receipt.state, receipt.code], ['committed', undefined], receipt.detail);
-    assert.deepEqual([receipt.targetGeneration, receipt.toplevel, receipt.source], [2, second, 'generation 2']);
+    assert.deepEqual(
+      [receipt.targetGeneration, receipt.toplevel, receipt.source],
+      [2, second, 'generation 2'],
+    );
     assert.deepEqual([receipt.rolledBackFrom, receipt.rolledBackTo], [3, 2]);
     assert.ok(switchedTo(made).every(([program]) => program?.startsWith(second)));
     const { releases } = await readHeldFile(made.machine.floorDirectory);
@@ -66,7 +69,10 @@ inOwnStore(import.meta.url, () => {
     await rm(made.machine.settings.profile);
     await symlink('system-1-link', made.machine.settings.profile);
     const forward = await goBack(made.machine, 3);
-    assert.deepEqual([forward.targetGeneration, forward.rolledBackTo, forward.rolledBackFrom], [3, 3, undefined]);
+    assert.deepEqual(
+      [forward.targetGeneration, forward.rolledBackTo, forward.rolledBackFrom],
+      [3, 3, undefined],
+    );
     const { releases } = await readHeldFile(made.machine.floorDirectory);
     assert.deepEqual(releases, []);
   });
@@ -76,7 +82,10 @@ inOwnStore(import.meta.url, () => {
     const { rolledBackFrom, rolledBackTo } = await goBack(unknown.machine, undefined);
     assert.deepEqual([rolledBackFrom, rolledBackTo], [undefined, undefined]);
     // The same release in both generations.
-    const same = await machineWith(t, installed(3, third), { ...installed(3, second), transaction: '00000000000a' });
+    const same = await machineWith(t, installed(3, third), {
+      ...installed(3, second),
+      transaction: '00000000000a',
+    });
     assert.deepEqual((await goBack(same.machine, undefined)).rolledBackFrom, undefined);
     // A release below the floor is not taken again anyhow.
     const older = await machineWith(t, installed(2, second), installed(1, third), installed(3, first));

@@ -110,7 +110,11 @@ test('a file in parts is as large as all of them, and read across them; a part t
       const buffer = Buffer.alloc(length, 'x');
       const got = await parts.readInto(buffer, from);
       const expected = '0123456789'.slice(from, from + length);
-      assert.deepEqual([got, String(buffer)], [expected.length, expected.padEnd(length, 'x')], `${from}+${length}`);
+      assert.deepEqual(
+        [got, String(buffer)],
+        [expected.length, expected.padEnd(length, 'x')],
+        `${from}+${length}`,
+      );
     }
   await truncate(partName(path, 0), 3);
   assert.equal(await parts.readInto(Buffer.alloc(8), 0), 3, 'what is gone is not made up for by the next');
@@ -246,7 +250,12 @@ for (const [what, size, holes, expected] of [
   ['a block of zeros just before its end', 30_000, [[20_480, 512]], true],
   ['a block of zeros that is not at a block’s place', 30_000, [[20_500, 512]], false],
   ['a page of zeros at the end of the first portion', 64 * 1024 + 2 ** 20, [[2 ** 20 + 61_440, 4096]], true],
-  ['a page of zeros at the beginning of the second portion', 64 * 1024 + 2 ** 20 + 4096, [[64 * 1024 + 2 ** 20, 4096]], true],
+  [
+    'a page of zeros at the beginning of the second portion',
+    64 * 1024 + 2 ** 20 + 4096,
+    [[64 * 1024 + 2 ** 20, 4096]],
+    true,
+  ],
   ['less than a page of zeros', 300_000, [[200_704, 4095]], false],
 ] as const)
   test(`of a file with ${what} it is ${expected ? '' : 'not '}said that it has a hole`, async (t) => {

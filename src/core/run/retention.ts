@@ -72,7 +72,7 @@ export class Retained {
   /** The newest line about each manifest that has failed here. */
   readonly #verdicts = new Map<string, Line>();
   #changes: Line[] = [];
-  #floor: Line | undefined;
+  #floor: { readonly line: Line; readonly sequence: number } | undefined;
   #time: Line | undefined;
   readonly #states: Record<string, number> = {};
   readonly #codes: Record<string, number> = {};
@@ -131,16 +131,14 @@ export class Retained {
     const floor = floorOf(record);
     if (floor === undefined) return;
     // Of two for the same floor the later is a downgrade from the earlier.
-    if (floor >= (this.#floor === undefined ? 0 : (floorOf(this.#floor.record) ?? 0))) this.#floor = line;
+    if (this.#floor === undefined || floor >= this.#floor.sequence) this.#floor = { line, sequence: floor };
     const newest = this.#time === undefined ? undefined : signedTimeOf(this.#time.record);
     if ((signedTimeOf(record) ?? 0) > (newest ?? 0)) this.#time = line;
-    this.#forgetVerdicts();
+    this.#forgetVerdicts(this.#floor.sequence);
   }
 
   /** A manifest below the floor is refused whatever became of it, unless it was signed to go below exactly this floor. */
-  #forgetVerdicts(): void {
-    const floor = this.#floor === undefined ? undefined : floorOf(this.#floor.record);
-    if (floor === undefined) return;
+  #forgetVerdicts(floor: number): void {
     for (const [digest, { record }] of this.#verdicts) {
       const { sequence, downgradeFrom } = record;
       if (sequence !== undefined && sequence < floor && downgradeFrom !== floor)
@@ -149,7 +147,7 @@ export class Retained {
   }
 
   #evidence(): Line[] {
-    return [this.#floor, this.#time, ...this.#changes, ...this.#verdicts.values()].filter(
+    return [this.#floor?.line, this.#time, ...this.#changes, ...this.#verdicts.values()].filter(
       (line) => line !== undefined,
     );
   }

@@ -17,7 +17,7 @@ import { Transaction } from '../../../src/target/machine/transaction.ts';
 import { rootDirect } from '../../../src/target/root/direct.ts';
 import { endStopped, serveAgent } from '../../../src/target/root/serve.ts';
 import { makeStoreKey, readStoreKey } from '../../../src/target/root/store-key.ts';
-import { requestId, storeWith } from '../../support/asked-root.ts';
+import { askedRoot, requestId, storeWith } from '../../support/asked-root.ts';
 import { makeTestRelease, secret } from '../../support/bundles.ts';
 import {
   type InMemory,
@@ -235,3 +235,21 @@ test('in one process what was cut off is ended when it resumes', async (t) => {
     ['rolled-back'],
   );
 });
+
+for (const [what, before] of [
+  ['was only tried out', { state: 'committed', code: undefined, generation: undefined }],
+  ['failed, and may be tried again,', { state: 'failed', code: 'io-error' }],
+  ['was refused, and would be taken now,', { state: 'refused', code: 'expired' }],
+  ['waited, and would be taken now,', { state: 'deferred', code: 'outside-window' }],
+] as const)
+  test(`what ${what} when it was asked about last is no repeat: it has a run of its own`, async (t) => {
+    const { activate, runs, write } = await askedRoot(t, good);
+    await write({ transaction: 'ffffffffffff', manifestDigest: good.digest, operation: 'switch', ...before });
+    const receipt = await activate(good, 1);
+    // There is no such system here: it got as far as that.
+    assert.deepEqual([receipt?.state, receipt?.code], ['refused', 'not-a-system']);
+    assert.deepEqual(
+      (await runs()).map((r) => r.transaction),
+      ['ffffffffffff', requestId(1)],
+    );
+  });

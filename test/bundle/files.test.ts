@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { appendFile, chmod, mkdir, open, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { extractClassic, packClassic, readClassicMeta } from '../../src/bundle/classic.ts';
 import {
   bundleFileOf,
   exactly,
@@ -13,16 +12,13 @@ import {
   readSmall,
   sizeOfFile,
 } from '../../src/bundle/file.ts';
-import { hasHole } from '../../src/bundle/hole.ts';
 import { narOf } from '../../src/bundle/nar.ts';
 import { openParts, partName, sizeOfParts } from '../../src/bundle/parts.ts';
 import { hostsOf, listPool, measurePool } from '../../src/bundle/pool.ts';
 import { hasContents, hasSize } from '../../src/bundle/pool-write.ts';
 import { encodeHeader, paddingOf, sizeFromHeader } from '../../src/bundle/ustar.ts';
 import { signedFileOf } from '../../src/bundle/write.ts';
-import type { CommandResult } from '../../src/core/ports.ts';
 import { nix32Of, signedFileOfBytes, temporaryFolder, wholePiece } from '../support/bundles.ts';
-import { storePathOf } from '../support/releases.ts';
 
 test('of a file its size is told, and nothing of one that is not there', async (t) => {
   const path = join(await temporaryFolder(t), 'x');
@@ -243,62 +239,4 @@ test('size and digest of a file are of all of it', async (t) => {
     assert.deepEqual(await signedFileOf(path), signedFileOfBytes(bytes));
   }
   assert.equal(nix32Of(Buffer.alloc(0)).length, 52);
-});
-
-for (const [what, size, holes, expected] of [
-  ['zeros where the tar’s end may begin', 65_535 - 1024, [], false],
-  ['a block of zeros just before its end', 30_000, [[20_480, 512]], true],
-  ['a block of zeros that is not at a block’s place', 30_000, [[20_500, 512]], false],
-  ['a page of zeros at the end of the first portion', 64 * 1024 + 2 ** 20, [[2 ** 20 + 61_440, 4096]], true],
-  [
-    'a page of zeros at the beginning of the second portion',
-    64 * 1024 + 2 ** 20 + 4096,
-    [[64 * 1024 + 2 ** 20, 4096]],
-    true,
-  ],
-  ['less than a page of zeros', 300_000, [[200_704, 4095]], false],
-] as const)
-  test(`of a file with ${what} it is ${expected ? '' : 'not '}said that it has a hole`, async (t) => {
-    const path = join(await temporaryFolder(t), 'x');
-    const bytes = Buffer.alloc(size, 1);
-    for (const [at, length] of holes) bytes.fill(0, at, at + length);
-    await writeFile(path, bytes);
-    assert.equal(await hasHole(path, 'whole'), expected);
-  });
-
-const ended = (changes: Partial<CommandResult>) => async () => ({
-  ...{ exitCode: 0, stdout: '', stderrTail: [], timedOut: false, startError: undefined },
-  ...changes,
-});
-
-test('where tar fails it is told which way, with what tar has said', async (t) => {
-  const folder = await temporaryFolder(t);
-  const full = ended({ exitCode: 2, stderrTail: ['tar: x: No space left on device'] });
-  await assert.rejects(extractClassic(full, 'x.tar.gz', join(folder, 'a')), { code: 'no-space' });
-  const broken = ended({ exitCode: 2, stderrTail: [] });
-  await assert.rejects(extractClassic(broken, 'x.tar.gz', join(folder, 'b')), {
-    code: 'io-error',
-    detail: 'the tarball could not be extracted: tar ended with 2',
-  });
-  await extractClassic(ended({}), 'x.tar.gz', join(folder, 'c'));
-  await packClassic(ended({}), folder, 'x.tar.gz');
-  await assert.rejects(packClassic(broken, folder, 'x.tar.gz'), {
-    code: 'io-error',
-    detail: 'the tarball could not be written: tar ended with 2',
-  });
-});
-
-test('the meta of a tarball is a derivation’s path and an output’s, and at most so long', async (t) => {
-  const path = join(await temporaryFolder(t), 'meta');
-  const [derivation, toplevel] = [storePathOf(1, 'x.drv'), storePathOf(2)];
-  const malformed = { code: 'bundle-malformed' };
-  await assert.rejects(readClassicMeta(path), malformed);
-  for (const text of ['', `${derivation}\n`, `${toplevel}\n${derivation}\n`, `${derivation}\n/etc\n`]) {
-    await writeFile(path, text);
-    await assert.rejects(readClassicMeta(path), malformed, text);
-  }
-  await writeFile(path, `${derivation}\n${toplevel}\n`);
-  assert.deepEqual(await readClassicMeta(path), { derivation, toplevel });
-  await appendFile(path, 'x'.repeat(1024));
-  await assert.rejects(readClassicMeta(path), malformed);
 });

@@ -17,7 +17,12 @@ const shortly = (records: readonly JournalRecord[]) =>
 
 test('of runs that only one of them knows the clock decides; at the same time the agent’s comes first', () => {
   const root = [line('r1', 'committed', 10, 'root'), line('r2', 'committed', 20, 'root')];
-  const agent = [line('a1', 'refused', 5), line('a2', 'refused', 15), line('a3', 'refused', 20), line('a4', 'refused', 30)];
+  const agent = [
+    line('a1', 'refused', 5),
+    line('a2', 'refused', 15),
+    line('a3', 'refused', 20),
+    line('a4', 'refused', 30),
+  ];
   assert.deepEqual(shortly(mergeJournals(root, agent)), [
     ...['a:a1 refused', 'r:r1 committed', 'a:a2 refused', 'a:a3 refused', 'r:r2 committed', 'a:a4 refused'],
   ]);
@@ -28,7 +33,12 @@ test('of runs that only one of them knows the clock decides; at the same time th
 
 test('a clock that was set back counts as the newest time before it', () => {
   const root = [line('r1', 'committed', 20, 'root'), line('r2', 'committed', 1, 'root')];
-  const agent = [line('a1', 'refused', 10), line('a2', 'refused', 30), line('a3', 'refused', 2), line('a4', 'refused', 3)];
+  const agent = [
+    line('a1', 'refused', 10),
+    line('a2', 'refused', 30),
+    line('a3', 'refused', 2),
+    line('a4', 'refused', 3),
+  ];
   assert.deepEqual(shortly(mergeJournals(root, agent)), [
     ...['a:a1 refused', 'r:r1 committed', 'r:r2 committed', 'a:a2 refused', 'a:a3 refused', 'a:a4 refused'],
   ]);
@@ -64,7 +74,8 @@ test('each keeps its order, nothing is lost, and no part of root’s lies outsid
         const [a = 0, b = 0, c = 0, d = 0] = times;
         if (whose !== 'root') agent.push(line(`t${n}`, 'discovered', a), line(`t${n}`, 'realised', b));
         if (whose !== 'agent')
-          for (let i = 0; i < of; i++) root.push(line(`t${n}`, i === of - 1 ? 'committed' : 'switched', c, 'root'));
+          for (let i = 0; i < of; i++)
+            root.push(line(`t${n}`, i === of - 1 ? 'committed' : 'switched', c, 'root'));
         if (whose !== 'root') agent.push(line(`t${n}`, whose === 'both' ? 'committed' : 'refused', d));
       }
       const merged = mergeJournals(root, agent);

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { type TestContext, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import type { JournalRecord } from '../../../src/core/run/journal.ts';
 import { raiseFloor } from '../../../src/state/floor.ts';
 import { judgePending } from '../../../src/target/activate/judge-pending.ts';
@@ -83,9 +83,14 @@ test('by hand what was cut off is told where nothing waits to be confirmed; what
 });
 
 test('in one process, what was installed for a start is judged once it has come; its receipt stands for the run', async (t) => {
-  const { machine } = await scene(t, { ...came, role: 'direct' }, { bootId: lastBoot }, {
-    ...{ transaction: 'aaaaaaaaaaaa', state: 'verified', bootId: undefined },
-  });
+  const { machine } = await scene(
+    t,
+    { ...came, role: 'direct' },
+    { bootId: lastBoot },
+    {
+      ...{ transaction: 'aaaaaaaaaaaa', state: 'verified', bootId: undefined },
+    },
+  );
   const receipts = await resumeStopped(machine);
   assert.deepEqual(
     receipts.map((r) => [r.transaction, r.state]),
@@ -120,7 +125,12 @@ test('a restart waits for as many seconds as the policy says, and comes back whe
 });
 
 test('how the machine is, for the desk: what runs, what is installed and held, room, versions, and all that it has', async (t) => {
-  const info = { narHash: `sha256-${Buffer.alloc(32).toString('base64')}`, narSize: 1, references: [], signatures: [] };
+  const info = {
+    narHash: `sha256-${Buffer.alloc(32).toString('base64')}`,
+    narSize: 1,
+    references: [],
+    signatures: [],
+  };
   const folder = await temporaryFolder(t);
   const { machine } = await scene(
     t,
@@ -128,7 +138,8 @@ test('how the machine is, for the desk: what runs, what is installed and held, r
       ...{ booted: oldSystem, running: newSystem, generations: [oldSystem, newSystem] },
       settings: { activation: 'systemd', bootDirectory: folder },
       answer: (argv) => {
-        if (argv.includes('list-units')) return { stdout: 'a.service loaded failed failed A\nb.service loaded failed failed B\n' };
+        if (argv.includes('list-units'))
+          return { stdout: 'a.service loaded failed failed A\nb.service loaded failed failed B\n' };
         if (argv.includes('--version')) return { stdout: `nix (Nix) ${'9'.repeat(200)}\n` };
         if (argv.includes('path-info')) return { stdout: JSON.stringify({ [newSystem]: info }) };
         if (argv.includes('--requisites')) return { stdout: `${oldSystem}\n${newSystem}\n` };
@@ -168,6 +179,9 @@ test('of what can’t be found out nothing is said, and of a long name so much',
   });
   const now = await gatherNow(machine);
   assert.equal(now.versions.nixos, 'v'.repeat(256));
-  assert.deepEqual([now.held, now.floor, now.paths, now.failedUnits], [undefined, undefined, undefined, undefined]);
+  assert.deepEqual(
+    [now.held, now.floor, now.paths, now.failedUnits],
+    [undefined, undefined, undefined, undefined],
+  );
   assert.ok(now.space.every((s) => !s.path.includes('none')));
 });

@@ -59,7 +59,13 @@ test('where nobody knows what is held nothing is held or freed, until all are fr
 
 test('the newest that was taken can be held, and what is installed below it; which it is, is said', async (t) => {
   const { machine, write, events } = await scene(t);
-  await write({ state: 'committed', operation: 'switch', sequence: 4, downgradeFrom: 9, toplevel: oldSystem });
+  await write({
+    state: 'committed',
+    operation: 'switch',
+    sequence: 4,
+    downgradeFrom: 9,
+    toplevel: oldSystem,
+  });
   await raiseFloor(machine.floorDirectory, {
     ...{ schema: 1, sequence: 9, manifestDigest: 'd'.repeat(64), createdAt: '2026-11-01T00:00:00Z' },
   });

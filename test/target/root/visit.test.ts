@@ -94,7 +94,9 @@ test('a medium of ours is unmounted, written to where nobody else sees it, and n
   await writeRequest(requestsDirectory, visitRequests, visit(ours));
   await serveVisits(made.machine);
   const target = join(writeDirectory, 'sdb1');
-  const did = made.started.map(({ argv }) => argv).filter(([program]) => program !== 'nix-store' && program !== 'nix');
+  const did = made.started
+    .map(({ argv }) => argv)
+    .filter(([program]) => program !== 'nix-store' && program !== 'nix');
   assert.deepEqual(
     did.map((argv) => [argv[0], argv.at(-1)]),
     [
@@ -115,10 +117,17 @@ test('a medium of ours is unmounted, written to where nobody else sees it, and n
 });
 
 test('a place that may make the kernel panic is none', async (t) => {
-  const row = { target: ours, source: '/dev/x', fstype: 'vfat', 'maj:min': '0:9', options: 'ro,errors=panic' };
+  const row = {
+    target: ours,
+    source: '/dev/x',
+    fstype: 'vfat',
+    'maj:min': '0:9',
+    options: 'ro,errors=panic',
+  };
   const made = await rootInMemory(t, {
     policy: { media: { mount: true } },
-    answer: ([program]) => (program === 'findmnt' ? { stdout: JSON.stringify({ filesystems: [row] }) } : undefined),
+    answer: ([program]) =>
+      program === 'findmnt' ? { stdout: JSON.stringify({ filesystems: [row] }) } : undefined,
   });
   await serveVisit(made.machine, visit(ours));
   assert.deepEqual(

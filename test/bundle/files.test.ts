@@ -1,6 +1,17 @@
 /** Files that bundles are read from: bounds of what is read, what is no file, and the NAR of what lies in one. */
 import assert from 'node:assert/strict';
-import { appendFile, chmod, mkdir, open, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
@@ -14,10 +25,11 @@ import {
 } from '../../src/bundle/file.ts';
 import { narOf } from '../../src/bundle/nar.ts';
 import { openParts, partName, sizeOfParts } from '../../src/bundle/parts.ts';
-import { hostsOf, listPool, measurePool } from '../../src/bundle/pool.ts';
+import { hostsOf, listPool, measurePool, openPool } from '../../src/bundle/pool.ts';
 import { hasContents, hasSize } from '../../src/bundle/pool-write.ts';
 import { encodeHeader, paddingOf, sizeFromHeader } from '../../src/bundle/ustar.ts';
 import { signedFileOf } from '../../src/bundle/write.ts';
+import { pieceName } from '../../src/core/release/contents-file.ts';
 import { nix32Of, signedFileOfBytes, temporaryFolder, wholePiece } from '../support/bundles.ts';
 
 test('of a file its size is told, and nothing of one that is not there', async (t) => {
@@ -182,7 +194,6 @@ test('how much of a release is there is counted by its pieces, none beyond its s
   const release = { pieces: new Map(pieces.map((p) => [p.line, [p]])) } as never;
   assert.deepEqual(await measurePool(folder, release), { present: 0, expected: 8 });
   const cache = join(root, 'nixmaker/cache');
-  const { pieceName } = await import('../../src/core/release/contents-file.ts');
   const [first, second] = pieces.map((p) => join(cache, pieceName(p)));
   await mkdir(join(first as string, '..'), { recursive: true });
   await writeFile(first as string, '123456789');
@@ -190,6 +201,49 @@ test('how much of a release is there is counted by its pieces, none beyond its s
   await mkdir(join(second as string, '..'), { recursive: true });
   await writeFile(second as string, '6');
   assert.deepEqual(await measurePool(folder, release), { present: 6, expected: 8 });
+});
+
+/** Files below a folder that this process has open. */
+async function openBelow(folder: string): Promise<number> {
+  const links = await readdir('/proc/self/fd');
+  const targets = await Promise.all(links.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+  return targets.filter((target) => target.startsWith(folder)).length;
+}
+
+test('a piece of a pool is open while it is being read, and what is read can’t be swapped by its name', async (t) => {
+  const root = await temporaryFolder(t);
+  const bytes = Buffer.from('0123456789');
+  const [piece, gone] = [wholePiece(0, bytes).piece, wholePiece(1, Buffer.from('gone')).piece];
+  const path = join(root, 'nixmaker/cache', pieceName(piece));
+  await mkdir(join(path, '..'), { recursive: true });
+  await writeFile(path, bytes);
+  const pool = openPool(join(hostsOf(root), 'web', '1'), { pieces: new Map() } as never);
+  const read = async (from: number, length: number) => {
+    const buffer = Buffer.alloc(length);
+    return String(buffer.subarray(0, await pool.reader.readInto(piece, buffer, from)));
+  };
+  assert.equal(await read(0, 4), '0123');
+  assert.equal(await openBelow(root), 1);
+  await rm(path);
+  await writeFile(path, 'swapped');
+  assert.equal(await read(4, 3), '456');
+  assert.equal(await read(7, 3), '789');
+  assert.equal(await openBelow(root), 0, 'it has been read to its end');
+  assert.equal(await read(0, 4), 'swap');
+  await writeFile(path, 'sho');
+  assert.equal(await read(0, 5), 'sho');
+  assert.equal(await openBelow(root), 0, 'it ended early');
+  await assert.rejects(pool.reader.readInto(gone, Buffer.alloc(1), 0), {
+    code: 'bundle-truncated',
+    detail: `${pieceName(gone)} is not there`,
+  });
+  await mkdir(join(root, 'nixmaker/cache', pieceName(gone), '..'), { recursive: true });
+  await writeFile(join(root, 'nixmaker/cache', pieceName(gone)), 'gone');
+  assert.equal(await pool.reader.readInto(gone, Buffer.alloc(2), 0), 2, 'it has come since');
+  await read(0, 1);
+  assert.equal(await openBelow(root), 2);
+  await pool.close();
+  assert.equal(await openBelow(root), 0);
 });
 
 async function nar(path: string, expected?: number): Promise<Buffer> {

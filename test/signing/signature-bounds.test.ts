@@ -192,6 +192,9 @@ test('the same signature twice is verified once; another key’s, or one in anot
   assert.deepEqual(opened([{ ...genuine, sig: `${genuine.sig} ` }]).signersAmong(trusted), []);
   assert.equal(opened([genuine]).isSignedBy(firstKey.publicKey), true);
   assert.equal(opened([genuine]).isSignedBy(secondKey.publicKey), false);
+  const asLong = (bytes: number) => ({ ...genuine, sig: Buffer.alloc(bytes).toString('base64') });
+  opened([asLong(1024), asLong(1025), asLong(1)]).signersAmong([counting]);
+  assert.equal(asked, 3, 'a signature that is longer than any is not looked at');
   const long = Buffer.alloc(65).toString('base64');
   assert.equal(opened([{ ...genuine, sig: long }, genuine]).isSignedBy(firstKey.publicKey), true);
 });

@@ -183,6 +183,14 @@ for (const [what, tokens] of [
     for (const portion of [nar.length, 3]) assert.equal(counted(nar, portion), 'none');
   });
 
+test('of what does not belong there the first forty characters are told', () => {
+  const counter = new NarCounter();
+  counter.feed(Buffer.concat([...root, '(', 'type', `${'x'.repeat(39)}yz`].map(string)));
+  assert.throws(() => counter.end(), {
+    detail: `it is no NAR: “${'x'.repeat(39)}y” is not what comes after its kind`,
+  });
+});
+
 /** Folders within folders, so many. */
 function nested(depth: number): Buffer {
   const into = Array.from({ length: depth - 1 }, () => [

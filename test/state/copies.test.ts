@@ -1,6 +1,6 @@
 /** What is kept in two copies: the keyring, and the list of what is held. And small files at their edges. */
 import assert from 'node:assert/strict';
-import { chmod, copyFile, mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { limits } from '../../src/core/limits.ts';
@@ -82,7 +82,7 @@ test('a journal that was written under a strict umask can be read by the agent a
   const folder = await temporaryFolder(t);
   await appendJournal(folder, record());
   const mode = async () => (await stat(join(folder, 'journal'))).mode & 0o7777;
-  for (const strict of [0o600, 0o640, 0o755]) {
+  for (const strict of [0o600, 0o640, 0o645, 0o755]) {
     await chmod(join(folder, 'journal'), strict);
     await appendJournal(folder, record());
     assert.equal(await mode(), 0o644, strict.toString(8));
@@ -168,6 +168,8 @@ test('a receipt that is damaged has no state, and can’t be read', async (t) =>
     [await receiptState(folder, 'x'), (await readReceipt(folder, 'x'))?.state],
     ['committed', 'committed'],
   );
+  assert.equal(await readFile(path, 'utf8'), `${JSON.stringify(receipt('x'), null, 2)}\n`);
+  assert.equal((await stat(path)).mode & 0o7777, 0o644);
   await writeFile(path, '{');
   assert.equal(await receiptState(folder, 'x'), undefined);
   await assert.rejects(readReceipt(folder, 'x'), { code: 'state-corrupt', detail: `${path} is damaged` });

@@ -58,10 +58,7 @@ export function encodeContents(manifestDigest: string, pieces: Iterable<Piece>):
 
 /** Bytes that the contents of a release can have at most: of each line so many ways. */
 export const mostContentsBytes = ({ length }: Pick<ReleaseIndex, 'length'>): number =>
-  Math.min(
-    limits.contentsBytes,
-    limits.contentsLineBytes * (1 + Math.min(length * limits.piecesOfALine, 2 * limits.lines)),
-  );
+  Math.min(limits.contentsBytes, limits.contentsLineBytes * (1 + length * limits.piecesOfALine));
 
 /**
  * The pieces by line of the index.

@@ -63,12 +63,12 @@ export class Retained {
   readonly #retention: Retention;
   #count = 0;
   readonly #open = new Map<string, Line[]>();
-  /** By when they ended. A Map, so that one in the middle can go. */
-  readonly #history = new Map<Line, Run>();
+  /** By when they ended. A Set, so that one in the middle can go. */
+  readonly #history = new Set<Run>();
   /** Those with every step. */
   readonly #newest: Run[] = [];
   #bytes = 0;
-  readonly #repeats = new Map<string, Line>();
+  readonly #repeats = new Map<string, Run>();
   /** The newest line about each manifest that has failed here. */
   readonly #verdicts = new Map<string, Line>();
   #changes: Line[] = [];
@@ -102,8 +102,7 @@ export class Retained {
     readonly codes: Earlier['codes'];
   } {
     const kept = new Map<number, JournalRecord>();
-    for (const { lines } of this.#history.values())
-      for (const line of lines) kept.set(line.index, line.record);
+    for (const { lines } of this.#history) for (const line of lines) kept.set(line.index, line.record);
     for (const { index, record } of this.#evidence()) {
       if (kept.has(index)) continue;
       kept.set(index, inShort(record));
@@ -156,8 +155,8 @@ export class Retained {
     const key = repeatKey(run.end.record);
     const before = key === undefined ? undefined : this.#repeats.get(key);
     if (before !== undefined) this.#drop(before);
-    if (key !== undefined) this.#repeats.set(key, run.end);
-    this.#history.set(run.end, run);
+    if (key !== undefined) this.#repeats.set(key, run);
+    this.#history.add(run);
     this.#bytes += bytesOf(run);
     const { runs, stepsOf, bytes } = this.#retention;
     this.#newest.push(run);
@@ -168,7 +167,7 @@ export class Retained {
   /** Without its steps. Its first line stays where another run came between: it says which of them began before. */
   #shorten(run: Run | undefined): void {
     const [first] = run?.lines ?? [];
-    if (run === undefined || first === undefined || !this.#history.has(run.end)) return;
+    if (run === undefined || first === undefined || !this.#history.has(run)) return;
     this.#bytes -= bytesOf(run);
     const apart = run.end.index - first.index >= run.lines.length;
     run.lines = apart ? [first, run.end] : [run.end];
@@ -176,18 +175,17 @@ export class Retained {
   }
 
   #dropOldest(): void {
-    const [oldest] = this.#history.keys();
+    const [oldest] = this.#history;
     if (oldest !== undefined) this.#drop(oldest);
   }
 
-  #drop(end: Line): void {
-    const run = this.#history.get(end);
-    if (run === undefined) return;
-    this.#history.delete(end);
+  #drop(run: Run): void {
+    const { record } = run.end;
+    this.#history.delete(run);
     this.#bytes -= bytesOf(run);
-    const key = repeatKey(end.record);
-    if (key !== undefined && this.#repeats.get(key) === end) this.#repeats.delete(key);
-    this.#tally(end.record, 1);
+    const key = repeatKey(record);
+    if (key !== undefined && this.#repeats.get(key) === run) this.#repeats.delete(key);
+    this.#tally(record, 1);
   }
 
   #tally({ state, code }: JournalRecord, by: 1 | -1): void {

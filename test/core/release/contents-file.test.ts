@@ -2,15 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { NixmakerError } from '../../../src/core/errors.ts';
+import { limits } from '../../../src/core/limits.ts';
 import {
   encodeContents,
+  namesInContents,
   type Piece,
   parseContents,
   pieceName,
 } from '../../../src/core/release/contents-file.ts';
 import { ReleaseIndex } from '../../../src/core/release/index-file.ts';
 import { encodeIndex } from '../../../src/core/release/write-index.ts';
-import { digits, indexedPath, storePathOf } from '../../support/releases.ts';
+import { digits, indexedPath, indexOf, largeClosure, storePathOf } from '../../support/releases.ts';
 
 const manifestDigest = 'c'.repeat(64);
 const { text } = encodeIndex(
@@ -114,6 +116,22 @@ test('sixteen ways to one path are read', () => {
     ).get(0)?.length,
     16,
   );
+});
+
+test('contents may have as many lines as there are ways to have the largest release, twice, and no more', () => {
+  const digest = `${JSON.stringify(manifestDigest)}\n`;
+  const one = `${JSON.stringify([0, 'whole', 1, digits(1, 52)])}\n`;
+  const most = 2 * limits.lines - 1;
+  assert.equal(namesInContents(Buffer.from(digest + one.repeat(most))).size, 1);
+  assert.throws(() => namesInContents(Buffer.from(digest + one.repeat(most + 1))), {
+    detail: 'contents: it has more than 400000 lines',
+  });
+  // So many that half as many as an index may have lines would be too few.
+  const large = largeClosure(6400, { nameLength: 1, references: 1 });
+  const wide = indexOf(large);
+  const ways = Array.from({ length: wide.length * 16 }, (_, n) => whole(Math.floor(n / 16)));
+  const bytes = Buffer.from(encodeContents(manifestDigest, ways));
+  assert.equal(parseContents(bytes, { manifestDigest, index: wide }).size, wide.length);
 });
 
 test('no bytes make the reader do anything but read or refuse', () => {

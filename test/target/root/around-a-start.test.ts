@@ -168,6 +168,19 @@ test('how the machine is, for the desk: what runs, what is installed and held, r
   }
 });
 
+test('of units that failed a thousand are named', async (t) => {
+  const listed = Array.from({ length: 1001 }, (_, n) => `u${n}.service loaded failed failed U`);
+  const { machine } = await scene(t, {
+    settings: { activation: 'systemd' },
+    answer: (argv) => (argv.includes('list-units') ? { stdout: listed.join('\n') } : { exitCode: 1 }),
+  });
+  const { failedUnits } = await gatherNow(machine);
+  assert.deepEqual(
+    [failedUnits?.length, failedUnits?.[0], failedUnits?.at(-1)],
+    [1000, 'u0.service', 'u999.service'],
+  );
+});
+
 test('of what can’t be found out nothing is said, and of a long name so much', async (t) => {
   const folder = await temporaryFolder(t);
   const running = join(folder, 'running');

@@ -1,6 +1,7 @@
 /** What is kept in two copies: the keyring, and the list of what is held. And small files at their edges. */
 import assert from 'node:assert/strict';
-import { chmod, copyFile, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { utimesSync, writeFileSync } from 'node:fs';
+import { chmod, copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { limits } from '../../src/core/limits.ts';
@@ -131,32 +132,27 @@ test('what is out of sight already is out of sight', async (t) => {
 
 const receipt = (transaction: string) => ({ transaction, state: 'committed' }) as unknown as Receipt;
 
-test('of receipts without a run the newest hundred stay, and of the future none counts as new', async (t) => {
+test('of receipts without a run the newest hundred stay, once there are too many, and of the future none counts as new', async (t) => {
   const folder = await temporaryFolder(t);
-  const count = limits.receipts + 1;
   const id = (n: number) => String(n).padStart(12, '0');
   await mkdir(join(folder, 'receipts'));
   const path = (n: number) => join(folder, 'receipts', `${id(n)}.json`);
-  for (let n = 0; n < count; n++) await writeFile(path(n), '{}');
+  for (let n = 0; n < limits.receipts; n++) writeFileSync(path(n), '{}');
   const now = Date.now() / 1000;
   // All of them are older than the hundred of the last hour, but for two from before the clock was set back.
-  for (let n = 0; n < count; n++) await utimes(path(n), 0, now - 7200 - n);
-  for (let n = 1; n <= 100; n++) await utimes(path(n), 0, now - 60 - n);
-  for (const n of [200, 201]) await utimes(path(n), 0, now + 86_400);
+  for (let n = 0; n < limits.receipts; n++)
+    utimesSync(path(n), 0, now - (n >= 1 && n <= 100 ? 60 : 7200) - n);
+  for (const n of [200, 201]) utimesSync(path(n), 0, now + 86_400);
   await appendJournal(folder, record({ transaction: id(300) }));
   await writeFile(join(folder, 'receipts', 'x.tmp'), '');
   await pruneReceipts(folder);
-  const left = (await readdir(join(folder, 'receipts'))).sort();
-  const kept = Array.from({ length: 100 }, (_, n) => `${id(n + 1)}.json`);
-  assert.deepEqual(left, [...kept, `${id(300)}.json`, 'x.tmp']);
-});
-
-test('as many receipts as there may be all stay', async (t) => {
-  const folder = await temporaryFolder(t);
-  await mkdir(join(folder, 'receipts'));
-  for (let n = 0; n < limits.receipts; n++) await writeFile(join(folder, 'receipts', `${n}.json`), '{}');
+  const names = async () => (await readdir(join(folder, 'receipts'))).sort();
+  assert.equal((await names()).length, limits.receipts + 1, 'as many as there may be all stay');
+  writeFileSync(path(limits.receipts), '{}');
+  utimesSync(path(limits.receipts), 0, now - 9000);
   await pruneReceipts(folder);
-  assert.equal((await readdir(join(folder, 'receipts'))).length, limits.receipts);
+  const kept = Array.from({ length: 100 }, (_, n) => `${id(n + 1)}.json`);
+  assert.deepEqual(await names(), [...kept, `${id(300)}.json`, 'x.tmp']);
 });
 
 test('a receipt that is damaged has no state, and can’t be read', async (t) => {

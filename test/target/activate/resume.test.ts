@@ -31,6 +31,14 @@ test('a system that can’t be used any more is left: profile, generation, boot 
   assert.deepEqual([programs, receipt?.notices], [back, undefined]);
 });
 
+test('where the profile is back already the menu is made again if it was touched, and nothing is written if not', async (t) => {
+  const back = { generations: [oldSystem] };
+  const touched = await resumed(t, { state: 'boot-entry' }, back);
+  assert.deepEqual(touched.programs, [`${oldSystem}/bin/switch-to-configuration boot`]);
+  const untouched = await resumed(t, { state: 'profile-set' }, back);
+  assert.deepEqual([untouched.programs, untouched.receipt?.state], [[], 'rolled-back']);
+});
+
 test('where the switch had begun the old system is switched to as well', async (t) => {
   const { programs } = await resumed(t, { state: 'switched' });
   assert.deepEqual(programs, [...back, runAgain]);

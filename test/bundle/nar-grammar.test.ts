@@ -168,7 +168,7 @@ for (const [what, tokens] of [
   ],
   [
     'a name where an entry begins',
-    ['(', 'type', 'directory', 'zzz', 'node', '(', 'type', 'symlink', 'target', 'x', ')', ')'],
+    ['(', 'type', 'directory', 'zzz', 'node', '(', 'type', 'symlink', 'target', 'x', ')', ')', ')'],
   ],
   ['a target where its word should be', ['(', 'type', 'symlink', 'x', ')']],
   [

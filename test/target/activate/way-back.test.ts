@@ -10,6 +10,7 @@ import { installMenu } from '../../../src/target/activate/boot-verb.ts';
 import { ensureWayBack } from '../../../src/target/activate/first-generation.ts';
 import { judgePending } from '../../../src/target/activate/judge-pending.ts';
 import { carryOn } from '../../../src/target/activate/steps.ts';
+import { systemAt } from '../../../src/target/activate/system-diff.ts';
 import { Transaction } from '../../../src/target/machine/transaction.ts';
 import { temporaryFolder } from '../../support/bundles.ts';
 import { inOwnStore, placeSystem } from '../../support/own-store.ts';
@@ -106,6 +107,15 @@ inOwnStore(import.meta.url, () => {
     await symlink(other, profile);
     const { set, known } = await wayBack(t, { running: oldSystem, settings: { profile } });
     assert.deepEqual([set, known.previousToplevel], [[other], other]);
+  });
+
+  test('a link to a system leads to it', async (t) => {
+    await placeSystem(oldSystem);
+    const link = join(await temporaryFolder(t), 'link');
+    await symlink(oldSystem, link);
+    assert.equal(await systemAt(link), oldSystem);
+    assert.equal(await systemAt(oldSystem), oldSystem);
+    await assert.rejects(systemAt(join(oldSystem, 'nixos-version')), { code: 'usage' });
   });
 
   test('what is no system is made no generation of', async (t) => {

@@ -52,6 +52,11 @@ test('a rollback that was cut off goes on for the reason it was begun for', asyn
   );
 });
 
+test('a rollback that was begun without a word goes on without one', async (t) => {
+  const { receipt } = await resumed(t, { state: 'rolling-back', code: 'health-failed' });
+  assert.deepEqual([receipt?.state, receipt?.code, receipt?.detail], ['rolled-back', 'health-failed', '']);
+});
+
 test('where putting back fails, everything is tried all the same, and it is told', async (t) => {
   const answer = ([program]: readonly string[]) =>
     program?.endsWith('switch-to-configuration') === true ? { exitCode: 1 } : undefined;

@@ -101,6 +101,16 @@ inOwnStore(import.meta.url, () => {
     ]);
   });
 
+  test('where the profile does not show what was made, it is said that nobody knows its number', async (t) => {
+    await placeSystem(oldSystem);
+    const { machine } = await rootInMemory(t, { running: oldSystem });
+    const transaction = await Transaction.begin(machine, 'web.tar');
+    await ensureWayBack(machine, transaction);
+    const { notices, previousGeneration, previousToplevel } = transaction.known;
+    assert.match(notices?.join() ?? '', /: generation unknown was made of it first\.$/);
+    assert.deepEqual([previousGeneration, previousToplevel], [undefined, oldSystem]);
+  });
+
   test('where the profile leads straight into the store, the generation is made of what is installed', async (t) => {
     const folder = await temporaryFolder(t);
     const profile = join(folder, 'system');

@@ -90,6 +90,16 @@ test('a journal that was written under a strict umask can be read by the agent a
   }
 });
 
+test('a journal that was read is not left open', async (t) => {
+  const folder = await temporaryFolder(t);
+  await appendJournal(folder, record());
+  await readJournal(folder);
+  const open = await Promise.all(
+    (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+  );
+  assert.ok(!open.some((path) => path.startsWith(folder)), open.join(' '));
+});
+
 test('of lines of a newer nixmaker the newest five hundred outlive a compaction', async (t) => {
   const folder = await temporaryFolder(t);
   const newer = (n: number) => withChecksum({ schema: 2, n });

@@ -71,6 +71,19 @@ test('a generation that an operator chose stays, whatever becomes of the run', a
   assert.deepEqual(programs, [back[0], back[2]]);
 });
 
+test('an older generation of the same system was there before, and stays', async (t) => {
+  const { programs } = await resumed(
+    t,
+    { state: 'boot-entry', previousGeneration: 2 },
+    { generations: [newSystem, oldSystem, newSystem] },
+  );
+  assert.deepEqual(programs.slice(0, 2), [
+    'nix-env --store daemon --profile PROFILE --switch-generation 2',
+    'nix-env --store daemon --profile PROFILE --delete-generations 3',
+  ]);
+  assert.equal(programs.filter((line) => line.includes('--delete')).length, 1);
+});
+
 test('what was only tried out ends: a dry run changed nothing, a test is undone', async (t) => {
   const dry = await resumed(t, { state: 'switched', operation: 'dry-activate' });
   assert.deepEqual([dry.receipt?.state, dry.receipt?.code], ['failed', 'interrupted']);

@@ -10,6 +10,7 @@ import { parseSshKey } from '../../src/signing/ssh-key.ts';
 import { verifySshSignature } from '../../src/signing/ssh-signature.ts';
 import { WireReader, wireString } from '../../src/signing/ssh-wire.ts';
 import { sshPairs } from '../fuzz/targets/signing.ts';
+import { fixedKey } from '../fuzz/targets/target.ts';
 
 /** What is said where it is refused; undefined where it is not. */
 function refusal(work: () => unknown): string | undefined {
@@ -264,6 +265,21 @@ test('each field of an SSH signature is looked at: version, purpose, reserve, ha
     Buffer.alloc(0),
   ])
     assert.equal(verifySshSignature(key, message, wrong), false);
+});
+
+test('what a key has signed with something in reserve is none: nobody knows what it may mean', () => {
+  const key = fixedKey('person-1');
+  const signedWith = (reserved: string) => {
+    const digest = createHash('sha512').update(message).digest();
+    const parts = ['nixmaker', reserved, 'sha512', digest].map((f) => wireString(f));
+    const raw = Buffer.from(key.sign(Buffer.concat([Buffer.from('SSHSIG'), ...parts])), 'base64');
+    const inner = Buffer.concat(['ssh-ed25519', raw].map((f) => wireString(f)));
+    const fields = [blobOf(person.line), 'nixmaker', reserved, 'sha512', inner].map((f) => wireString(f));
+    return Buffer.concat([Buffer.from('SSHSIG\0\0\0\x01', 'latin1'), ...fields]);
+  };
+  const trusted = parseSshKey(person.line);
+  assert.equal(verifySshSignature(trusted, message, signedWith('')), true);
+  assert.equal(verifySshSignature(trusted, message, signedWith('x')), false);
 });
 
 test('a fault of a program of ours is no “no”: it is thrown', () => {

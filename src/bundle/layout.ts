@@ -27,7 +27,8 @@ export interface BundleHead {
  */
 export async function readHead(file: BundleFile): Promise<BundleHead> {
   const start = Buffer.alloc(encryptedMagic.length);
-  if ((await file.readInto(start, 0)) > 0 && isEncrypted(start))
+  await file.readInto(start, 0);
+  if (isEncrypted(start))
     throw new NixmakerError('not-decryptable', 'it is encrypted; only the hosts it is for can read it');
   const manifest = await readAnnounced(file, 0, { name: 'manifest.json', most: limits.manifestBytes });
   if (manifest === undefined) throw new NixmakerError('not-a-bundle', 'it does not begin with a manifest');

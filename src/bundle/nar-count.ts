@@ -145,7 +145,7 @@ export class NarCounter {
     else if (this.#state === 'entries' && text === ')') {
       this.#folders.pop();
       this.#state = 'closed';
-    } else if (this.#state === 'name' && isAfter(text, this.#folders.at(-1) ?? '')) {
+    } else if (this.#state === 'name' && isAfter(text, this.#folders.at(-1) as string)) {
       this.#folders[this.#folders.length - 1] = text;
       this.#state = 'node tag';
     } else this.#fault = this.#unexpected(text);

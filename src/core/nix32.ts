@@ -8,9 +8,9 @@ export function encodeNix32(bytes: Uint8Array): string {
     const bit = n * 5;
     const byte = bit >> 3;
     const shift = bit & 7;
-    const low = (bytes[byte] ?? 0) >> shift;
-    const high = byte + 1 < bytes.length ? (bytes[byte + 1] ?? 0) << (8 - shift) : 0;
-    text += nix32[(low | high) & 31];
+    // Beyond the last byte nothing is set.
+    const pair = (bytes[byte] as number) | ((bytes[byte + 1] ?? 0) << 8);
+    text += nix32[(pair >> shift) & 31];
   }
   return text;
 }
@@ -25,9 +25,10 @@ export function decodeNix32(text: string, length: number): Uint8Array | undefine
     const bit = n * 5;
     const byte = bit >> 3;
     const shift = bit & 7;
-    bytes[byte] = (bytes[byte] ?? 0) | ((digit << shift) & 0xff);
+    // In an array of bytes the bits beyond a byte fall off.
+    bytes[byte] = (bytes[byte] as number) | (digit << shift);
     const carry = digit >> (8 - shift);
-    if (byte + 1 < length) bytes[byte + 1] = (bytes[byte + 1] ?? 0) | carry;
+    if (byte + 1 < length) bytes[byte + 1] = carry;
     else if (carry !== 0) return undefined;
   }
   return bytes;

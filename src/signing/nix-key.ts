@@ -48,7 +48,7 @@ const smallOrder: ReadonlySet<string> = new Set([
 
 function hasSmallOrder(raw: Buffer): boolean {
   const y = Buffer.from(raw);
-  y[31] = (y[31] ?? 0) & 0x7f;
+  y.writeUInt8(y.readUInt8(31) & 0x7f, 31);
   return smallOrder.has(y.toString('hex'));
 }
 

@@ -60,7 +60,7 @@ function keyOfBlob(blob: Buffer, kind: Kind): SshKey {
       if (parts === undefined) return false;
       if (application === undefined || parts.token === undefined) return check(key, message, parts.value);
       // PROTOCOL.u2f: bit 0 of the flags says that somebody touched the token.
-      if (((parts.token[0] ?? 0) & 1) === 0) return false;
+      if ((parts.token.readUInt8() & 1) === 0) return false;
       return check(key, Buffer.concat([sha256(application), parts.token, sha256(message)]), parts.value);
     },
   };

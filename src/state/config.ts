@@ -111,16 +111,16 @@ export function parseConfig<T extends z.ZodType>(text: string, kind: ConfigKind<
   if (parsed.success) return parsed.data;
   // A mistyped key is also a missing one; the mistyping is what the operator has to see.
   const issues = parsed.error.issues.map(innermost);
-  const issue = issues.find((i) => i.code === 'unrecognized_keys') ?? issues[0];
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-  const place = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])];
+  const issue = issues.find((i) => i.code === 'unrecognized_keys') ?? (issues[0] as z.core.$ZodIssue);
+  const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const place = [...issue.path, ...(unknown === undefined ? [] : [unknown])];
   const line = lineOf(document.body, place);
   const where = place.map(String).join('.');
-  const near = unknown === undefined ? undefined : nearest(unknown, keysAt(kind.schema, issue?.path ?? []));
+  const near = unknown === undefined ? undefined : nearest(unknown, keysAt(kind.schema, issue.path));
   const hint = near === undefined ? '' : `; did you mean “${near}”?`;
   throw new NixmakerError(
     kind.code,
-    `${kind.path}, line ${line}${where === '' ? '' : `, ${where}`}: ${issue?.message ?? 'is wrong'}${hint}`,
+    `${kind.path}, line ${line}${where === '' ? '' : `, ${where}`}: ${issue.message}${hint}`,
   );
 }
 

@@ -115,3 +115,65 @@ test('a piece of another path breaks the download, and the cache says whose faul
   await assert.rejects(nar(1));
   assert.equal(cache.fault()?.code, 'bundle-malformed');
 });
+
+test('of what is served NARs are counted, once they have gone whole; a word about them is no NAR', async (t) => {
+  const { cache, ask, narinfo, nar, bundle } = await served(t, {});
+  const { url, narSize } = await narinfo(0);
+  const head = await ask(url, { method: 'HEAD' });
+  assert.deepEqual([head.status, head.headers.get('content-type')], [200, 'application/octet-stream']);
+  assert.equal(cache.bytesServed(), 0);
+  await nar(0);
+  assert.equal(cache.bytesServed(), narSize);
+  await nar(1);
+  assert.equal(cache.bytesServed(), narSize + bundle.index.narSize(1));
+  assert.equal(cache.fault(), undefined);
+});
+
+test('of deltas one is restored at a time, for each holds its base in memory', async (t) => {
+  const path = join(await temporaryFolder(t), 'web.tar');
+  await writeTestBundle(path, {
+    pieces: (nars) =>
+      nars.map((nar, line) =>
+        deltaPiece(line, zstdCompressSync(nar, { dictionary: base }), {
+          base: storePathOf(1),
+          baseNarHash: nix32Of(base),
+        }),
+      ),
+  });
+  const bundle = await openTestBundle(path);
+  let [atWork, most, begun] = [0, 0, 0];
+  const gate: (() => void)[] = [];
+  const cache = await serveBundle(bundle, {
+    secret: 'secret',
+    chosen: new Map([...bundle.pieces].map(([line, [first]]) => [line, first as Piece])),
+    signaturesOf: () => [],
+    narOf: async function* () {
+      begun += 1;
+      atWork += 1;
+      most = Math.max(most, atWork);
+      await new Promise<void>((resolve) => gate.push(resolve));
+      atWork -= 1;
+      yield base;
+    },
+  });
+  t.after(async () => {
+    await cache.close();
+    await bundle.file.close();
+  });
+  const all = [0, 1, 2].map(async (line) => {
+    const response = await fetch(`${cache.url}/nar/${hashPart(bundle.index.path(line))}.nar`);
+    return (await response.arrayBuffer()).byteLength;
+  });
+  // Each is let go when it has begun; were there two at a time, both would be waiting here.
+  for (let n = 1; n <= 3; n++) {
+    while (gate.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await fetch(`${cache.url}/nix-cache-info`);
+    assert.deepEqual([begun, atWork], [n, 1]);
+    gate.shift()?.();
+  }
+  assert.deepEqual(
+    await Promise.all(all),
+    [0, 1, 2].map((line) => bundle.index.narSize(line)),
+  );
+  assert.equal(most, 1);
+});

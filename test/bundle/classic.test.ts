@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkClassicHeaders } from '../../src/bundle/classic.ts';
+import {
+  checkClassicHeaders,
+  extractClassic,
+  packClassic,
+  readClassicMeta,
+} from '../../src/bundle/classic.ts';
+import type { CommandResult } from '../../src/core/ports.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 import { hashOf } from '../support/manifests.ts';
+import { storePathOf } from '../support/releases.ts';
 
 const store = `nix/store/${hashOf('a')}-web`;
 
@@ -64,4 +71,41 @@ test('what is no gzip, or cut off, or without a store is refused', async (t) => 
   await mkdir(join(folder, 'nix'));
   execFileSync('tar', ['-czf', join(folder, 'bare.tar.gz'), '-C', folder, 'nix']);
   await assert.rejects(checkClassicHeaders(join(folder, 'bare.tar.gz')), /no Nix store/);
+});
+
+const ended = (changes: Partial<CommandResult>) => async () => ({
+  ...{ exitCode: 0, stdout: '', stderrTail: [], timedOut: false, startError: undefined },
+  ...changes,
+});
+
+test('where tar fails it is told which way, with what tar has said', async (t) => {
+  const folder = await temporaryFolder(t);
+  const full = ended({ exitCode: 2, stderrTail: ['tar: x: No space left on device'] });
+  await assert.rejects(extractClassic(full, 'x.tar.gz', join(folder, 'a')), { code: 'no-space' });
+  const broken = ended({ exitCode: 2, stderrTail: [] });
+  await assert.rejects(extractClassic(broken, 'x.tar.gz', join(folder, 'b')), {
+    code: 'io-error',
+    detail: 'the tarball could not be extracted: tar ended with 2',
+  });
+  await extractClassic(ended({}), 'x.tar.gz', join(folder, 'c'));
+  await packClassic(ended({}), folder, 'x.tar.gz');
+  await assert.rejects(packClassic(broken, folder, 'x.tar.gz'), {
+    code: 'io-error',
+    detail: 'the tarball could not be written: tar ended with 2',
+  });
+});
+
+test('the meta of a tarball is a derivation’s path and an output’s, and at most so long', async (t) => {
+  const path = join(await temporaryFolder(t), 'meta');
+  const [derivation, toplevel] = [storePathOf(1, 'x.drv'), storePathOf(2)];
+  const malformed = { code: 'bundle-malformed' };
+  await assert.rejects(readClassicMeta(path), malformed);
+  for (const text of ['', `${derivation}\n`, `${toplevel}\n${derivation}\n`, `${derivation}\n/etc\n`]) {
+    await writeFile(path, text);
+    await assert.rejects(readClassicMeta(path), malformed, text);
+  }
+  await writeFile(path, `${derivation}\n${toplevel}\n`);
+  assert.deepEqual(await readClassicMeta(path), { derivation, toplevel });
+  await appendFile(path, 'x'.repeat(1024));
+  await assert.rejects(readClassicMeta(path), malformed);
 });

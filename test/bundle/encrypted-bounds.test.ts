@@ -68,3 +68,20 @@ test('what is no identity is told without a word of it', async (t) => {
       return true;
     });
 });
+
+test('what is read from front to back is decrypted once', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeFile(join(folder, 'plain'), randomBytes(2 * chunk));
+  await encryptFile(join(folder, 'plain'), join(folder, 'out'), [recipient]);
+  const file = await openBundleFile(join(folder, 'out'));
+  t.after(() => file.close());
+  let reads = 0;
+  const readInto: typeof file.readInto = (buffer, position) => {
+    reads += 1;
+    return file.readInto(buffer, position);
+  };
+  const opened = await decrypt({ ...file, readInto }, async () => [identity]);
+  reads = 0;
+  for (let at = 0; at < 2 * chunk; at += 1000) await opened.readInto(Buffer.alloc(500), at);
+  assert.equal(reads, 2);
+});

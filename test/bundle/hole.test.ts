@@ -45,3 +45,24 @@ test('what is no plain file has none', async (t) => {
   assert.equal(await hasHole(folder), false);
   assert.equal(await hasHole(`${folder}/nothing`), false);
 });
+
+for (const [what, size, holes, expected] of [
+  ['zeros where the tar’s end may begin', 65_535 - 1024, [], false],
+  ['a block of zeros just before its end', 30_000, [[20_480, 512]], true],
+  ['a block of zeros that is not at a block’s place', 30_000, [[20_500, 512]], false],
+  ['a page of zeros at the end of the first portion', 64 * 1024 + 2 ** 20, [[2 ** 20 + 61_440, 4096]], true],
+  [
+    'a page of zeros at the beginning of the second portion',
+    64 * 1024 + 2 ** 20 + 4096,
+    [[64 * 1024 + 2 ** 20, 4096]],
+    true,
+  ],
+  ['less than a page of zeros', 300_000, [[200_704, 4095]], false],
+] as const)
+  test(`of a file with ${what} it is ${expected ? '' : 'not '}said that it has a hole`, async (t) => {
+    const path = join(await temporaryFolder(t), 'x');
+    const bytes = Buffer.alloc(size, 1);
+    for (const [at, length] of holes) bytes.fill(0, at, at + length);
+    await writeFile(path, bytes);
+    assert.equal(await hasHole(path, 'whole'), expected);
+  });

@@ -40,3 +40,18 @@ test('what was found out already stays, but where it is only that a file could n
     assert.deepEqual(faultOf(error), { code: 'internal', detail: 'z' });
   assert.equal(faultOf('a\nb\u001b').detail, 'a b\\u001b');
 });
+
+test('of what is no answer of the system nothing is concluded, though it bears one’s name', () => {
+  for (const cause of [{ code: 'ENOENT' }, Object.assign(new Error('x'), { code: 'ENOENT' }), undefined])
+    assert.deepEqual(faultOf(new NixmakerError('io-error', 'y', { cause })), {
+      code: 'io-error',
+      detail: 'y',
+    });
+  const half = Object.assign(new Error('x'), { code: 'ENOENT', errno: -2 });
+  assert.equal(faultOf(half).code, 'internal');
+  // A write to a file that is open has no name: what was being done says more.
+  const unnamed = new NixmakerError('io-error', 'the report could not be written', {
+    cause: answer('ENOSPC'),
+  });
+  assert.deepEqual(faultOf(unnamed), { code: 'no-space', detail: 'the report could not be written' });
+});

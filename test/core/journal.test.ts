@@ -5,6 +5,7 @@ import { catalogue } from '../../src/core/catalogue.ts';
 import type { ReasonCode } from '../../src/core/errors.ts';
 import {
   failedDigests,
+  floorOf,
   healthOf,
   type JournalRecord,
   lastOfEach,
@@ -102,6 +103,19 @@ test('each run counts once, as it stands, on top of what is no longer in the jou
     codes: { expired: 3, busy: 1 },
   });
   assert.deepEqual(earlier, { states: { refused: 3 }, codes: { expired: 2, busy: 1 } });
+});
+
+test('only what was committed to last, and was installed, has reached a floor', () => {
+  for (const state of states)
+    for (const operation of [...operations, undefined, 'else']) {
+      const known = { state, operation, sequence: 5, generation: 2 };
+      const lasts = state === 'committed' && (operation === 'switch' || operation === 'boot');
+      assert.equal(floorOf(line(known)), lasts ? 5 : undefined, `${state} ${operation}`);
+    }
+  const whole = { sequence: 5, generation: 2 };
+  for (const missing of ['sequence', 'generation', 'manifestDigest'])
+    assert.equal(floorOf(line({ ...whole, [missing]: undefined })), undefined, missing);
+  assert.equal(floorOf(line({ ...whole, downgradeFrom: 9 })), 9);
 });
 
 test('what is no time and no list of checks is none', () => {

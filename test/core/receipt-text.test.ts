@@ -100,3 +100,14 @@ test('an ending that is good has the exit code 0, another that of its reason, an
   assert.equal(exitOf({ ...least, state: 'deferred', code: 'busy' }), 75);
   assert.equal(exitOf({ ...least, state: 'failed' }), 1);
 });
+
+test('what a person’s going back has left is told where it was left, and not where that failed', () => {
+  const left = (state: Receipt['state']) =>
+    receiptText({ ...least, state, rolledBackFrom: 7 })
+      .split('\n')
+      .filter((line) => line.startsWith('Left:'));
+  for (const state of ['committed', 'pending', 'superseded'] as const)
+    assert.deepEqual(left(state), ['Left:         release 7, which is held'], state);
+  for (const state of ['failed', 'rolled-back', 'refused', 'deferred', 'rolling-back'] as const)
+    assert.deepEqual(left(state), [], state);
+});

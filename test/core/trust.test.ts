@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decide, type Facts, type Verdict } from '../../src/core/policy/decide.ts';
 import { policyParser } from '../../src/core/policy/policy.ts';
+import { keyNameOf, unmetRoles } from '../../src/core/policy/trust.ts';
 import { parseManifest } from '../../src/core/release/manifest.ts';
 import { doubtFloor } from '../../src/core/run/floor.ts';
 import { facts, manifestText } from '../support/manifests.ts';
@@ -190,4 +191,26 @@ test('a floor is doubted where it is gone or damaged, or lower than the journal;
     'the journal may be shorter',
   );
   assert.equal(doubtFloor({ ...none, floor: at(5), damaged: 1 }), undefined, 'one copy is enough');
+});
+
+test('a key is called by what stands before its first colon, and what has none has no name', () => {
+  for (const [key, name] of [
+    ['ci-1:AAAA', 'ci-1'],
+    ['a:b:c', 'a'],
+    [':AAAA', ''],
+    ['AAAA', ''],
+    ['', ''],
+  ] as const)
+    assert.equal(keyNameOf({ key }), name, key);
+});
+
+test('a role is unmet where fewer keys have it than are asked for', () => {
+  const trustedKeys = [
+    { key: 'a:x', roles: ['build'] },
+    { key: 'b:x', roles: ['build', 'approve'] },
+  ];
+  const unmet = (roles: Record<string, number>) => unmetRoles({ trustedKeys, roles });
+  assert.deepEqual(unmet({ build: 2, approve: 1 }), []);
+  assert.deepEqual(unmet({ build: 3, approve: 2, other: 1 }), ['build', 'approve', 'other']);
+  assert.deepEqual(unmet({}), []);
 });

@@ -151,6 +151,14 @@ test('the next opening is the first minute that an independent reckoning finds, 
   );
 });
 
+test('seconds before it opens, the next opening is the next minute', () => {
+  const window = windowSchema.parse({ from: '02:00', to: '03:00' });
+  for (const now of ['2026-11-28T01:59:00.001Z', '2026-11-28T01:59:59.999Z', '2026-11-28T01:00:00Z'])
+    assert.equal(nextOpening(window, at(now))?.toISOString(), '2026-11-28T02:00:00.000Z');
+  const next = nextOpening(window, at('2026-11-28T03:00:00Z'));
+  assert.equal(next?.toISOString(), '2026-11-29T02:00:00.000Z');
+});
+
 test('a weekly window in an hour that is skipped opens a week later, and one that never opens is told within bounds', () => {
   const skipped = windowSchema.parse({
     days: ['sun'],

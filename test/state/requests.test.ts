@@ -233,3 +233,10 @@ test('the folder is the agent’s, so a link in its place leads nowhere, and hol
   assert.match(rejected.join(), /^vouchers: it is not a folder/);
   assert.deepEqual(await readdir(elsewhere), [`${transaction}.json`]);
 });
+
+test('a fault of the disk is no folder that is missing: it is thrown', async (t) => {
+  const fail = () => assert.fail();
+  const server = { serve: async () => undefined, reject: fail, stuck: fail, passedOver: fail };
+  const kind = { ...vouchRequests, folder: 'x'.repeat(300) };
+  await assert.rejects(serveRequests(await temporaryFolder(t), kind, server), { code: 'ENAMETOOLONG' });
+});

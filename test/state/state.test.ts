@@ -211,6 +211,12 @@ test('a policy that group or others can write is refused', async (t) => {
     });
 });
 
+test('a policy that others can only read or run is taken', async (t) => {
+  const folder = await temporaryFolder(t);
+  for (const mode of [0o644, 0o645, 0o755, 0o600, 0o444])
+    assert.equal((await policyOf(folder, JSON.stringify(good), mode)).host, 'web');
+});
+
 test('a policy of another user is refused', async (t) => {
   const path = join(await temporaryFolder(t), 'policy.json');
   await writeFile(path, JSON.stringify(good), { mode: 0o644 });

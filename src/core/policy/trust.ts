@@ -50,9 +50,8 @@ export function unmetRoles({
   readonly trustedKeys: readonly TrustedKey[];
   readonly roles: Readonly<Record<string, number>>;
 }): string[] {
-  return Object.keys(roles).filter(
-    (role) => trustedKeys.filter((k) => k.roles.includes(role)).length < (roles[role] ?? 0),
-  );
+  const having = (role: string) => trustedKeys.filter((k) => k.roles.includes(role)).length;
+  return Object.entries(roles).flatMap(([role, count]) => (having(role) < count ? [role] : []));
 }
 
 const tebibyte = 1024 ** 4;

@@ -38,6 +38,8 @@ export interface DeltaPiece extends SizedPiece {
 }
 
 const source = { code: 'bundle-malformed', name: 'contents' } as const;
+/** Whole, and as a difference. */
+const mostLines = 2 * limits.lines;
 const digestForm = new RegExp(`^[${nix32}]{52}$`);
 
 export const pieceName = ({ kind, digest }: Pick<Piece, 'kind' | 'digest'>): string =>
@@ -58,10 +60,7 @@ export function encodeContents(manifestDigest: string, pieces: Iterable<Piece>):
 
 /** Bytes that the contents of a release can have at most: of each line so many ways. */
 export const mostContentsBytes = ({ length }: Pick<ReleaseIndex, 'length'>): number =>
-  Math.min(
-    limits.contentsBytes,
-    limits.contentsLineBytes * (1 + Math.min(length * limits.piecesOfALine, 2 * limits.lines)),
-  );
+  Math.min(limits.contentsBytes, limits.contentsLineBytes * (1 + length * limits.piecesOfALine));
 
 /**
  * The pieces by line of the index.
@@ -76,7 +75,7 @@ export function parseContents(
   const pieces = new Map<number, Piece[]>();
   let last = 0;
   let isHeaded = false;
-  readLines({ ...source, bytes, most: limits.lines * 2 }, (value, number) => {
+  readLines({ ...source, bytes, most: mostLines }, (value, number) => {
     if (number === 0) {
       if (value !== manifestDigest) malformed(source, 'it is that of another manifest');
       isHeaded = true;
@@ -107,7 +106,7 @@ export function namesInContents(bytes: Uint8Array): ReadonlySet<string> {
     malformed(source, `it has ${bytes.length} bytes, at most ${limits.contentsBytes} are read`);
   const names = new Set<string>();
   let isHeaded = false;
-  readLines({ ...source, bytes, most: limits.lines * 2 }, (value, number) => {
+  readLines({ ...source, bytes, most: mostLines }, (value, number) => {
     if (number > 0) names.add(nameIn(value) ?? malformed(source, `line ${number + 1}: it names no piece`));
     else if (typeof value === 'string') isHeaded = true;
   });

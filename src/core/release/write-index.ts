@@ -88,7 +88,7 @@ function depthsOf(paths: ReadonlyMap<StorePath, IndexedPath>, root: StorePath): 
     }
     depths.set(
       top.path,
-      top.others.reduce((depth, r) => Math.max(depth, (depths.get(r) ?? 0) + 1), 0),
+      top.others.reduce((depth, r) => Math.max(depth, (depths.get(r) as number) + 1), 0),
     );
     open.delete(top.path);
     stack.pop();

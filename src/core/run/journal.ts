@@ -81,10 +81,10 @@ export function mergeJournals(
 }
 
 /** Reasons for a rollback that lie in the machine, and pass. */
-const passing: ReadonlySet<string> = new Set(['interrupted', 'no-space', 'nix-unavailable']);
+const passing: ReadonlySet<unknown> = new Set(['interrupted', 'no-space', 'nix-unavailable']);
 
 /** Reasons for an end without a way back that lie in the system. */
-const telling: ReadonlySet<string> = new Set([
+const telling: ReadonlySet<unknown> = new Set([
   'activation-failed',
   'rollback-failed',
   'no-way-back',
@@ -99,8 +99,8 @@ export function verdictOn({ state, code, operation }: JournalRecord): 'failed' |
   if (tryingOut.has(operation)) return undefined;
   if (state === 'committed') return 'good';
   // A run that was cut off, or lacked room, says nothing about its system.
-  if (state === 'rolled-back' && !passing.has(code ?? '')) return 'failed';
-  return state === 'failed' && code !== undefined && telling.has(code) ? 'failed' : undefined;
+  if (state === 'rolled-back' && !passing.has(code)) return 'failed';
+  return state === 'failed' && telling.has(code) ? 'failed' : undefined;
 }
 
 /** Manifests whose activation failed here: not tried again until told to (DESIGN §6). What was only tried out is not among them. */

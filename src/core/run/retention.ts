@@ -63,16 +63,16 @@ export class Retained {
   readonly #retention: Retention;
   #count = 0;
   readonly #open = new Map<string, Line[]>();
-  /** By when they ended. A Map, so that one in the middle can go. */
-  readonly #history = new Map<Line, Run>();
+  /** By when they ended. A Set, so that one in the middle can go. */
+  readonly #history = new Set<Run>();
   /** Those with every step. */
   readonly #newest: Run[] = [];
   #bytes = 0;
-  readonly #repeats = new Map<string, Line>();
+  readonly #repeats = new Map<string, Run>();
   /** The newest line about each manifest that has failed here. */
   readonly #verdicts = new Map<string, Line>();
   #changes: Line[] = [];
-  #floor: Line | undefined;
+  #floor: { readonly line: Line; readonly sequence: number } | undefined;
   #time: Line | undefined;
   readonly #states: Record<string, number> = {};
   readonly #codes: Record<string, number> = {};
@@ -102,8 +102,7 @@ export class Retained {
     readonly codes: Earlier['codes'];
   } {
     const kept = new Map<number, JournalRecord>();
-    for (const { lines } of this.#history.values())
-      for (const line of lines) kept.set(line.index, line.record);
+    for (const { lines } of this.#history) for (const line of lines) kept.set(line.index, line.record);
     for (const { index, record } of this.#evidence()) {
       if (kept.has(index)) continue;
       kept.set(index, inShort(record));
@@ -131,16 +130,14 @@ export class Retained {
     const floor = floorOf(record);
     if (floor === undefined) return;
     // Of two for the same floor the later is a downgrade from the earlier.
-    if (floor >= (this.#floor === undefined ? 0 : (floorOf(this.#floor.record) ?? 0))) this.#floor = line;
+    if (this.#floor === undefined || floor >= this.#floor.sequence) this.#floor = { line, sequence: floor };
     const newest = this.#time === undefined ? undefined : signedTimeOf(this.#time.record);
     if ((signedTimeOf(record) ?? 0) > (newest ?? 0)) this.#time = line;
-    this.#forgetVerdicts();
+    this.#forgetVerdicts(this.#floor.sequence);
   }
 
   /** A manifest below the floor is refused whatever became of it, unless it was signed to go below exactly this floor. */
-  #forgetVerdicts(): void {
-    const floor = this.#floor === undefined ? undefined : floorOf(this.#floor.record);
-    if (floor === undefined) return;
+  #forgetVerdicts(floor: number): void {
     for (const [digest, { record }] of this.#verdicts) {
       const { sequence, downgradeFrom } = record;
       if (sequence !== undefined && sequence < floor && downgradeFrom !== floor)
@@ -149,7 +146,7 @@ export class Retained {
   }
 
   #evidence(): Line[] {
-    return [this.#floor, this.#time, ...this.#changes, ...this.#verdicts.values()].filter(
+    return [this.#floor?.line, this.#time, ...this.#changes, ...this.#verdicts.values()].filter(
       (line) => line !== undefined,
     );
   }
@@ -158,8 +155,8 @@ export class Retained {
     const key = repeatKey(run.end.record);
     const before = key === undefined ? undefined : this.#repeats.get(key);
     if (before !== undefined) this.#drop(before);
-    if (key !== undefined) this.#repeats.set(key, run.end);
-    this.#history.set(run.end, run);
+    if (key !== undefined) this.#repeats.set(key, run);
+    this.#history.add(run);
     this.#bytes += bytesOf(run);
     const { runs, stepsOf, bytes } = this.#retention;
     this.#newest.push(run);
@@ -170,7 +167,7 @@ export class Retained {
   /** Without its steps. Its first line stays where another run came between: it says which of them began before. */
   #shorten(run: Run | undefined): void {
     const [first] = run?.lines ?? [];
-    if (run === undefined || first === undefined || !this.#history.has(run.end)) return;
+    if (run === undefined || first === undefined || !this.#history.has(run)) return;
     this.#bytes -= bytesOf(run);
     const apart = run.end.index - first.index >= run.lines.length;
     run.lines = apart ? [first, run.end] : [run.end];
@@ -178,18 +175,17 @@ export class Retained {
   }
 
   #dropOldest(): void {
-    const [oldest] = this.#history.keys();
+    const [oldest] = this.#history;
     if (oldest !== undefined) this.#drop(oldest);
   }
 
-  #drop(end: Line): void {
-    const run = this.#history.get(end);
-    if (run === undefined) return;
-    this.#history.delete(end);
+  #drop(run: Run): void {
+    const { record } = run.end;
+    this.#history.delete(run);
     this.#bytes -= bytesOf(run);
-    const key = repeatKey(end.record);
-    if (key !== undefined && this.#repeats.get(key) === end) this.#repeats.delete(key);
-    this.#tally(end.record, 1);
+    const key = repeatKey(record);
+    if (key !== undefined && this.#repeats.get(key) === run) this.#repeats.delete(key);
+    this.#tally(record, 1);
   }
 
   #tally({ state, code }: JournalRecord, by: 1 | -1): void {

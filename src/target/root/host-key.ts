@@ -1,5 +1,4 @@
 /** The key by which the desk knows that a receipt is this host's. Made at the first need, kept by root, never on a medium. */
-import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { insteadOf } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -19,7 +18,6 @@ export async function ensureHostKey(machine: Keeper): Promise<SecretKey> {
   if (there === undefined) {
     const pair = generateKeyPair(`host-${machine.policy.host}`);
     await writeDurably(secretFile(machine), `${pair.secret}\n`, 0o600);
-    await chmod(secretFile(machine), 0o600);
   }
   // Read back: whoever was killed before the public half was written, or had it damaged, has it mended at the next need.
   const key = parseSecretKey(there?.trimEnd() ?? (await readText(secretFile(machine), 'io-error')).trimEnd());

@@ -2,7 +2,6 @@
  * The key by which root vouches for store paths to this machine’s own Nix, where Nix trusts none of the keys that signed
  * a bundle. Its secret half is root’s, whom Nix believes anyhow; its public half lies in a file that nix.conf includes.
  */
-import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -42,7 +41,6 @@ async function ensureStoreKey(machine: KeyMaker): Promise<SecretKey> {
   const name = `nixmaker-store-${machine.policy.host}-${machine.randomHex(4)}`;
   if (there === undefined) {
     await writeDurably(secretFile(machine), `${generateKeyPair(name).secret}\n`, 0o600);
-    await chmod(secretFile(machine), 0o600);
   }
   // Read back: of two that made it at once, one’s key is what stays.
   const key = await readStoreKey(machine);

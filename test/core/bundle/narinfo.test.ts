@@ -125,3 +125,10 @@ test('a valid path differs by hash, size or references, whatever their order in 
   ])
     assert.equal(differenceOf(signed, { ...stored, references }), 'what it refers to');
 });
+
+test('of a line that does not belong there the first sixty characters are told', () => {
+  const line = `${'x'.repeat(59)}yz: 1`;
+  assert.throws(() => parseNarinfo(text([...lines, line])), {
+    detail: `a narinfo is not well formed: the line “${'x'.repeat(59)}y” does not belong there`,
+  });
+});

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { NixmakerError } from '../../../src/core/errors.ts';
+import { limits } from '../../../src/core/limits.ts';
 import {
   encodeContents,
+  namesInContents,
   type Piece,
   parseContents,
   pieceName,
@@ -67,7 +69,11 @@ for (const [what, contents, detail] of [
   ['another manifest’s first line', good.replace('ccc', 'ccd'), /another manifest/],
   ['no newline at the end', good.trimEnd(), /newline/],
   ['white space', good.replace('[0,', '[0, '), /canonical/],
-  ['lines out of order', encodeContents(manifestDigest, [whole(2), whole(0)]), /out of order/],
+  [
+    'lines out of order',
+    encodeContents(manifestDigest, [whole(2), whole(0)]),
+    /^contents: line 3: it is out of order$/,
+  ],
   [
     'a line that the index has not',
     encodeContents(manifestDigest, [whole(4)]),
@@ -93,7 +99,7 @@ for (const [what, contents, detail] of [
       manifestDigest,
       Array.from({ length: 17 }, () => whole(0)),
     ),
-    /16/,
+    /^contents: line 18: more than 16 say how to have the same path$/,
   ],
 ] as const)
   test(`contents with ${what} are refused`, () => {
@@ -114,6 +120,12 @@ test('sixteen ways to one path are read', () => {
     ).get(0)?.length,
     16,
   );
+});
+
+test('contents may have twice as many lines as an index, and not one more', () => {
+  const one = `${JSON.stringify([0, 'whole', 1, digits(1, 52)])}\n`;
+  const bytes = Buffer.from(`${JSON.stringify(manifestDigest)}\n${one.repeat(2 * limits.lines)}`);
+  assert.throws(() => namesInContents(bytes), { detail: 'contents: it has more than 400000 lines' });
 });
 
 test('no bytes make the reader do anything but read or refuse', () => {

@@ -104,6 +104,10 @@ test('when it may be restarted: at once, in the window, or when the clock is rig
     again: 3_600_000,
     because: 'the window opens at 2026-11-28T02:00:00.000Z',
   });
+  const never = { when: 'always', delay: 0, window: { ...window, days: [] } } as never;
+  assert.deepEqual(rebootTiming(never, at('02:30:00'), undefined), {
+    ...{ now: false, again: 600_000, because: 'the window never opens' },
+  });
 });
 
 const floorAt = (sequence: number) => ({

@@ -140,3 +140,36 @@ test('checks run outside whose answer can’t be read are not well', async (t) =
     detail: 'not so: y (z)',
   });
 });
+
+test('outside, checks have as long as their own policy lets them take, a start’s time besides, and a minute', async (t) => {
+  const policy = {
+    health: { commands: [['/bin/a']], settle: 7, retries: 3, timeout: 11, interval: 5 },
+    boot: { startTimeout: 1000 },
+  };
+  const asked = async (afterStart: boolean, failedUnitsBefore?: readonly string[]) => {
+    const made = await scene(t, {
+      policy,
+      settings: { activation: 'systemd' },
+      answer: () => ({ stdout: '[]' }),
+    });
+    if (failedUnitsBefore !== undefined) made.transaction.learn({ failedUnitsBefore });
+    const files = { policy: '/p.json', settings: '/s.json' };
+    await requireHealth({ ...made.machine, files }, { transaction: made.transaction, afterStart });
+    const argv = made.started[0]?.argv ?? [];
+    return {
+      seconds: argv
+        .find((a) => a.startsWith('--property=RuntimeMaxSec='))
+        ?.split('=')
+        .at(-1),
+      ours: argv.slice(argv.indexOf('check-health') + 1),
+    };
+  };
+  const own = 7 + 4 * (11 + 30) + 3 * 5 + 60;
+  const files = ['--settings', '/s.json', '--policy', '/p.json'];
+  assert.deepEqual(await asked(false), { seconds: String(own), ours: files });
+  assert.deepEqual(await asked(true, ['a.service']), {
+    seconds: String(own + 1000),
+    ours: [...files, '--after-start', '--failed-before', 'a.service'],
+  });
+  assert.deepEqual((await asked(false, [])).ours, [...files, '--failed-before']);
+});

@@ -31,6 +31,14 @@ test('a system that can’t be used any more is left: profile, generation, boot 
   assert.deepEqual([programs, receipt?.notices], [back, undefined]);
 });
 
+test('where the profile is back already the menu is made again if it was touched, and nothing is written if not', async (t) => {
+  const back = { generations: [oldSystem] };
+  const touched = await resumed(t, { state: 'boot-entry' }, back);
+  assert.deepEqual(touched.programs, [`${oldSystem}/bin/switch-to-configuration boot`]);
+  const untouched = await resumed(t, { state: 'profile-set' }, back);
+  assert.deepEqual([untouched.programs, untouched.receipt?.state], [[], 'rolled-back']);
+});
+
 test('where the switch had begun the old system is switched to as well', async (t) => {
   const { programs } = await resumed(t, { state: 'switched' });
   assert.deepEqual(programs, [...back, runAgain]);
@@ -42,6 +50,11 @@ test('a rollback that was cut off goes on for the reason it was begun for', asyn
     [receipt?.state, receipt?.code, receipt?.detail],
     ['rolled-back', 'health-failed', 'not so: x'],
   );
+});
+
+test('a rollback that was begun without a word goes on without one', async (t) => {
+  const { receipt } = await resumed(t, { state: 'rolling-back', code: 'health-failed' });
+  assert.deepEqual([receipt?.state, receipt?.code, receipt?.detail], ['rolled-back', 'health-failed', '']);
 });
 
 test('where putting back fails, everything is tried all the same, and it is told', async (t) => {
@@ -56,6 +69,19 @@ test('where putting back fails, everything is tried all the same, and it is told
 test('a generation that an operator chose stays, whatever becomes of the run', async (t) => {
   const { programs } = await resumed(t, { state: 'boot-entry', targetGeneration: 2 });
   assert.deepEqual(programs, [back[0], back[2]]);
+});
+
+test('an older generation of the same system was there before, and stays', async (t) => {
+  const { programs } = await resumed(
+    t,
+    { state: 'boot-entry', previousGeneration: 2 },
+    { generations: [newSystem, oldSystem, newSystem] },
+  );
+  assert.deepEqual(programs.slice(0, 2), [
+    'nix-env --store daemon --profile PROFILE --switch-generation 2',
+    'nix-env --store daemon --profile PROFILE --delete-generations 3',
+  ]);
+  assert.equal(programs.filter((line) => line.includes('--delete')).length, 1);
 });
 
 test('what was only tried out ends: a dry run changed nothing, a test is undone', async (t) => {

@@ -199,6 +199,13 @@ test('after a downgrade the floor stays where it was', async (t) => {
   assert.equal((await carried(t, { learned: { downgradeFrom: 9 } })).floor, 9);
 });
 
+for (const missing of ['sequence', 'manifestDigest', 'createdAt'] as const)
+  test(`a run that names no ${missing} is no release’s: it raises no floor`, async (t) => {
+    const { receipt, machine } = await carried(t, { learned: { [missing]: undefined } });
+    assert.equal(receipt.state, 'committed');
+    assert.deepEqual(await readFloor(machine.floorDirectory), { floor: undefined, damaged: 0 });
+  });
+
 test('each operation is told of in words of its own', () => {
   const said = (['boot', 'switch', 'test', 'dry-activate'] as const).map(sentence);
   for (const [i, word] of [

@@ -57,6 +57,24 @@ for (const [what, visit, said] of [
   ],
   ['a medium that does not answer', { place: place('own'), without: 'silent' }, /Pull it out/],
   [
+    'what the agent alone knows, without a code',
+    { place: place('folder'), last: { run: ran({ state: 'refused' }), says: 'agent' } },
+    'The agent says of sequence 5: refused.',
+  ],
+  [
+    'what the agent alone knows, with a code',
+    {
+      place: place('folder'),
+      last: { run: ran({ state: 'refused', code: 'expired', sequence: undefined }), says: 'agent' },
+    },
+    /^The agent says of a bundle: refused \(expired\)\. \S.*\.$/,
+  ],
+  [
+    'a bundle without a sequence',
+    { place: place('folder'), last: { run: ran({ sequence: undefined }), says: 'root' } },
+    'A bundle is installed and runs.',
+  ],
+  [
     'a person’s rollback',
     {
       place: place('own'),
@@ -138,3 +156,23 @@ test('without a program nothing is started', async (t) => {
   await tellPeople(machine, { place: place('own'), last: undefined, problem: undefined });
   assert.deepEqual(started, []);
 });
+
+for (const [what, ended, detail] of [
+  ['ended by a signal', { exitCode: undefined }, 'exit by a signal'],
+  ['that can’t be started', { exitCode: undefined, startError: 'ENOENT' }, 'ENOENT'],
+] as const)
+  test(`a program ${what} is told of as that; and of a medium without a receipt it hears why`, async (t) => {
+    const { machine, started, events } = await rootInMemory(t, {
+      policy: { receipts: { send: true, notify } },
+      answer: () => ended,
+    });
+    await tellPeople(machine, { place: place('own'), without: 'silent' });
+    assert.equal(started[0]?.options.env?.NIXMAKER_RECEIPTS, 'silent');
+    assert.deepEqual(
+      events.map((e) => [e.event, e.detail]),
+      [
+        ['medium-without-receipt', undefined],
+        ['notify-failed', detail],
+      ],
+    );
+  });

@@ -56,3 +56,42 @@ test('where nobody knows what is held nothing is held or freed, until all are fr
   await freeRelease(machine, 'all');
   assert.equal((await holdRelease(machine, { sequence: 8, because })).held.length, 1);
 });
+
+test('the newest that was taken can be held, and what is installed below it; which it is, is said', async (t) => {
+  const { machine, write, events } = await scene(t);
+  await write({
+    state: 'committed',
+    operation: 'switch',
+    sequence: 4,
+    downgradeFrom: 9,
+    toplevel: oldSystem,
+  });
+  await raiseFloor(machine.floorDirectory, {
+    ...{ schema: 1, sequence: 9, manifestDigest: 'd'.repeat(64), createdAt: '2026-11-01T00:00:00Z' },
+  });
+  const installed = await holdRelease(machine, { sequence: 4, because });
+  assert.deepEqual([installed.isInstalled, installed.held.map((h) => h.sequence)], [true, [4]]);
+  const newest = await holdRelease(machine, { sequence: 9, because });
+  assert.equal(newest.isInstalled, false);
+  await holdRelease(machine, { sequence: 10, because });
+  assert.deepEqual(
+    (await freeRelease(machine, 9)).map((h) => h.sequence),
+    [9],
+  );
+  assert.deepEqual(
+    (await freeRelease(machine, 'all')).map((h) => h.sequence),
+    [4, 10],
+  );
+  assert.deepEqual(await freeRelease(machine, 'all'), []);
+  assert.deepEqual(
+    events.map((e) => [e.event, e.level, e.sequence]),
+    [
+      ['release-held', 'warn', 4],
+      ['release-held', 'warn', 9],
+      ['release-held', 'warn', 10],
+      ['release-freed', 'warn', 9],
+      ['release-freed', 'warn', 'all'],
+      ['release-freed', 'warn', 'all'],
+    ],
+  );
+});

@@ -1,7 +1,11 @@
 /** The end of a visit, where it can’t go as it should: nothing is written, receipts wait, and a person is told. */
 import assert from 'node:assert/strict';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { serveVisit } from '../../../src/target/root/visit.ts';
+import { visitRequests, writeRequest } from '../../../src/state/requests.ts';
+import { serveVisit, serveVisits } from '../../../src/target/root/visit.ts';
+import { temporaryFolder } from '../../support/bundles.ts';
 import { rootInMemory } from '../../support/root-machine.ts';
 
 const visit = (place: string) => ({
@@ -72,4 +76,62 @@ test('to a medium that has nothing for this machine nothing is written, and a pe
   const { said, programs } = await visited(t, { place: ours, without: 'nothing' });
   assert.deepEqual(said, ['medium-without-receipt']);
   assert.deepEqual(programs, ['findmnt']);
+});
+
+test('a medium of ours is unmounted, written to where nobody else sees it, and not mounted again', async (t) => {
+  const writeDirectory = await temporaryFolder(t);
+  const row = { target: ours, source: '/dev/sdb1', fstype: 'vfat', 'maj:min': '0:9' };
+  const made = await rootInMemory(t, {
+    policy: { media: { mount: true }, receipts: { send: true } },
+    settings: { media: { writeDirectory } },
+    answer: ([program]) => {
+      if (program === 'findmnt') return { stdout: JSON.stringify({ filesystems: [row] }) };
+      return program === 'blkid' ? { stdout: 'TYPE=vfat\n' } : undefined;
+    },
+  });
+  const { requestsDirectory } = made.machine;
+  await mkdir(join(requestsDirectory, visitRequests.folder));
+  await writeRequest(requestsDirectory, visitRequests, visit(ours));
+  await serveVisits(made.machine);
+  const target = join(writeDirectory, 'sdb1');
+  const did = made.started
+    .map(({ argv }) => argv)
+    .filter(([program]) => program !== 'nix-store' && program !== 'nix');
+  assert.deepEqual(
+    did.map((argv) => [argv[0], argv.at(-1)]),
+    [
+      ['findmnt', 'TARGET,SOURCE,FSTYPE,MAJ:MIN,OPTIONS,LABEL,UUID'],
+      ['systemctl', 'nixmaker-medium@sdb1.service'],
+      ['blkid', '/dev/sdb1'],
+      ['blockdev', '/dev/sdb1'],
+      ['mount', target],
+      ['umount', target],
+    ],
+  );
+  assert.deepEqual(await readdir(join(target, 'nixmaker/receipts/web')), ['0.json']);
+  assert.deepEqual(
+    made.events.map((e) => e.event),
+    ['receipts-written', 'medium-may-go'],
+  );
+  assert.deepEqual(await readdir(join(requestsDirectory, visitRequests.folder)), [], 'it is served once');
+});
+
+test('a place that may make the kernel panic is none', async (t) => {
+  const row = {
+    target: ours,
+    source: '/dev/x',
+    fstype: 'vfat',
+    'maj:min': '0:9',
+    options: 'ro,errors=panic',
+  };
+  const made = await rootInMemory(t, {
+    policy: { media: { mount: true } },
+    answer: ([program]) =>
+      program === 'findmnt' ? { stdout: JSON.stringify({ filesystems: [row] }) } : undefined,
+  });
+  await serveVisit(made.machine, visit(ours));
+  assert.deepEqual(
+    made.events.map((e) => e.event),
+    ['medium-gone'],
+  );
 });

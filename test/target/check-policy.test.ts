@@ -48,7 +48,7 @@ test('a policy is told in words, all of it', async () => {
     'The agent installs only on sat from 22:00 to 02:00 on the day after (Europe/Berlin).',
     'A sequence may be at most 1000 ahead of the last one taken.',
     'A signed time may be at most 2 days ahead of the clock.',
-    'All store paths together may have 5000000000 bytes.',
+    'All store paths together may have 4.66 GiB.',
     'the units sshd.service must be active, 127.0.0.1:22 must take a connection',
     'a person has 900 seconds to run `nixmaker confirm`',
     'Media of the label UPDATE',

@@ -9,7 +9,7 @@ import { decide } from '../../src/core/policy/decide.ts';
 import { type Policy, policyParser } from '../../src/core/policy/policy.ts';
 import { type ManifestInput, parseManifest } from '../../src/core/release/manifest.ts';
 import { holdProgram } from '../../src/process/run.ts';
-import { raiseFloor, readFloor } from '../../src/state/floor.ts';
+import { raiseFloor, readFloor, readFloorRecord, recordFloor } from '../../src/state/floor.ts';
 import { appendJournal } from '../../src/state/journal.ts';
 import { readKnownFloor, timeFloor } from '../../src/target/machine/floor.ts';
 import type { RootMachine } from '../../src/target/machine/machine.ts';
@@ -103,16 +103,22 @@ test('a signed time of 2099 that was taken shuts windows and ends keys, until an
   const machine = {
     ...clockAt(today),
     hold: holdProgram,
-    settings: { stateDirectory: folder },
+    settings: { stateDirectory: folder, profile: join(folder, 'system') },
     floorDirectory: folder,
     emit: () => undefined,
   } as unknown as RootMachine;
+  await recordFloor(machine.settings.profile, floorOf(6, '2099-01-01T00:00:00Z'));
   await assert.rejects(adoptTime(machine, '2099-01-01T00:00:00Z'), /usage.*brought back only/);
   await adoptTime(machine, '2026-11-20T00:00:00Z');
   assert.deepEqual(
     (await readFloor(folder)).floor,
     floorOf(6, '2026-11-20T00:00:00Z'),
     'what was taken stays',
+  );
+  assert.deepEqual(
+    (await readFloorRecord(machine.settings.profile)).floor,
+    floorOf(6, '2026-11-20T00:00:00Z'),
+    'in the record beside the generations as well',
   );
   assert.equal(await judge(folder, today, windowed), 'accept');
   assert.equal(await judge(folder, today, asked['an expiry to come']), 'accept');

@@ -1,7 +1,7 @@
 /** The return of a floor that was lost, or of its time, by an operator’s word. */
 import { NixmakerError } from '../../core/errors.ts';
 import type { Floor } from '../../core/policy/decide.ts';
-import { type StoredFloor, setSignedTime } from '../../state/floor.ts';
+import { recordFloor, type StoredFloor, setSignedTime } from '../../state/floor.ts';
 import { longAgo, raiseKnownFloor, readKnownFloor } from '../machine/floor.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { withLock } from '../machine/with-lock.ts';
@@ -62,6 +62,8 @@ export async function adoptTime(machine: RootMachine, time: string): Promise<Sto
         `the newest signed time seen is ${createdAt}: it is brought back only`,
       );
     const corrected = await setSignedTime(machine.floorDirectory, floor, time);
+    // Or it would come back with the record, should the state be lost.
+    await recordFloor(machine.settings.profile, corrected);
     machine.emit({ event: 'time-adopted', level: 'warn', from: createdAt, to: time });
     return corrected;
   });

@@ -27,6 +27,8 @@ const release = (name: string, sequence: number, host = plainHost('web', name)) 
 const target = await makeTarget(join(shop.folder, 'target'), {
   host: 'web',
   trustedKeys: [shop.keys.publicKey],
+  // It forgets what it has taken, and keeps its generations.
+  policy: { firstStart: 'no-record' },
 });
 after(() => target.close());
 const { policyFile, settingsFile, stateDirectory } = target;
@@ -56,6 +58,7 @@ async function forget(): Promise<void> {
   for (const name of await readdir(stateDirectory))
     if (/^(journal|floor\.|held\.|receipts)/.test(name))
       await rm(join(stateDirectory, name), { recursive: true });
+  await rm(join(target.root, 'nix/var/nix/profiles/system.floor'), { force: true });
 }
 
 before(async () => {

@@ -25,6 +25,8 @@ const release = (name: string, sequence: number) =>
 const target = await makeTarget(join(shop.folder, 'target'), {
   host: 'web',
   trustedKeys: [shop.keys.publicKey],
+  // It forgets what it has taken, and keeps its generations.
+  policy: { firstStart: 'no-record' },
 });
 after(() => target.close());
 const bundle = await release('new', 20);
@@ -80,6 +82,7 @@ async function begin(): Promise<void> {
   for (const name of await readdir(target.stateDirectory))
     if (/^(journal|floor\.|receipts)/.test(name))
       await rm(join(target.stateDirectory, name), { recursive: true });
+  await rm(join(target.root, 'nix/var/nix/profiles/system.floor'), { force: true });
   const profile = '/nix/var/nix/profiles/system';
   const set = await target.run([
     'sh',

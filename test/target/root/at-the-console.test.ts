@@ -60,7 +60,7 @@ inOwnStore(import.meta.url, () => {
 
   test('a medium that the policy takes bundles from is mounted, and whoever brought it is told to wait', async (t) => {
     const { programs, said, events } = await mounted(t, { mounts: [row()] });
-    assert.deepEqual(programs, ['blkid', 'blockdev', 'mount', 'findmnt']);
+    assert.deepEqual(programs, ['blkid', 'findmnt', 'blockdev', 'mount', 'findmnt']);
     assert.equal(said, taken);
     assert.deepEqual(events, [
       {
@@ -88,7 +88,7 @@ inOwnStore(import.meta.url, () => {
     [
       'beside another of the right label',
       { sources: { labels: ['STICK'] } },
-      [row({ label: 'OTHER' }), row({ target: '/mnt' })],
+      [row({ label: 'OTHER' }), row({ target: '/mnt', source: '/dev/sdc1', 'maj:min': '8:33' })],
       left,
     ],
     ['that the table of mounts does not show', {}, [], taken],

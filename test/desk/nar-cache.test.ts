@@ -189,7 +189,7 @@ test('a run that was given up keeps nothing', async (t) => {
     files: 1,
     blocks: 2,
   });
-  cache.abandon();
+  cache.abandon(Object.assign(new Error('full'), { code: 'ENOSPC' }));
   await cache.close();
   assert.deepEqual(await readdir(folder), []);
 });
@@ -204,7 +204,11 @@ test('a folder that can’t be used is told of, and a build goes on without', as
 
 test('it lies in the user’s cache folder', () => {
   assert.equal(narCacheFolder({ XDG_CACHE_HOME: '/x' }), '/x/nixmaker/nars');
-  assert.match(narCacheFolder({ XDG_CACHE_HOME: 'x' }), /^\/.*\/\.cache\/nixmaker\/nars$/);
+  assert.match(narCacheFolder({ XDG_CACHE_HOME: 'x' }) ?? '', /^\/.*\/\.cache\/nixmaker\/nars$/);
+  const nobody = () => {
+    throw new Error('uv_os_homedir returned ENOENT');
+  };
+  assert.equal(narCacheFolder({}, nobody), undefined, 'a user without a home has no cache');
 });
 
 test('what an earlier build has compressed is used again, and the bytes are the same', async () => {

@@ -115,7 +115,10 @@ export class StoreCompressor {
   }
 
   async #addFresh(fresh: readonly PathInfo[], onDone: (done: number) => void): Promise<boolean> {
-    if (fresh.length > 0) await (this.#placing ??= this.#makePlace());
+    if (fresh.length > 0) {
+      this.#placing ??= this.#makePlace();
+      await this.#placing;
+    }
     let [done, missing] = [0, 0];
     await forEachAtOnce(fresh, async (info) => {
       if (await this.#add(info)) this.#done.add(info.path);
@@ -143,7 +146,9 @@ export class StoreCompressor {
   }
 
   async #makePlace(): Promise<void> {
-    const kept = this.#isKeeping ? await this.#nars?.place().catch((error) => this.#abandon(error)) : undefined;
+    const kept = this.#isKeeping
+      ? await this.#nars?.place().catch((error) => this.#abandon(error))
+      : undefined;
     if (kept === undefined) await mkdir(this.#folder, { recursive: true });
     this.#places.push(new Place(kept ?? this.#folder, kept !== undefined));
   }

@@ -139,7 +139,9 @@ export class NarCache {
   /** Nothing of this run is kept. What was compressed stays where it is until the end. @param error what the folder’s disk has said */
   abandon(error: unknown): void {
     const isFull = hasErrno(error, 'ENOSPC', 'EDQUOT');
-    const why = isFull ? `there is no room in ${this.#folder}` : `${this.#folder} can’t be used: ${messageOf(error)}`;
+    const why = isFull
+      ? `there is no room in ${this.#folder}`
+      : `${this.#folder} can’t be used: ${messageOf(error)}`;
     this.#warn(`note: nothing is kept for the next build, for ${why}`);
     this.#made.length = 0;
   }

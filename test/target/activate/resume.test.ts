@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { JournalRecord } from '../../../src/state/journal.ts';
 import { resumeStopped } from '../../../src/target/activate/resume.ts';
-import { lastBoot, type Making, newSystem, oldSystem, rootInMemory, thisBoot } from '../../support/root-machine.ts';
+import {
+  lastBoot,
+  type Making,
+  newSystem,
+  oldSystem,
+  rootInMemory,
+  thisBoot,
+} from '../../support/root-machine.ts';
 
 const midway = { booted: oldSystem, running: oldSystem, generations: [oldSystem, newSystem] };
 

@@ -29,10 +29,16 @@ test('a closure is cleared away from its top, though what it refers to comes fir
   const notices: string[] = [];
   const transaction = { notice: (text: string) => notices.push(text) } as never;
   let waited = 0;
-  const clock = { ...machine.clock, sleep: async () => void (waited += 1) };
+  const sleep = async () => {
+    waited += 1;
+  };
+  const clock = { ...machine.clock, sleep };
   await clearBegun({ clock, nix }, transaction, { index, missing: paths.map((_, line) => line) });
   assert.deepEqual(notices, [
     `There was no room for all of it: the ${count} store paths that had been begun were deleted again.`,
   ]);
-  assert.deepEqual([(await readdir(join(store, 'nix/store'))).filter((n) => n.endsWith('-p')), waited], [[], 0]);
+  assert.deepEqual(
+    [(await readdir(join(store, 'nix/store'))).filter((n) => n.endsWith('-p')), waited],
+    [[], 0],
+  );
 });

@@ -9,8 +9,10 @@ import { listRestarts, type Restarts, unsteady } from './restarts.ts';
 export interface HealthContext {
   readonly run: ProcessRunner;
   readonly clock: Clock;
-  /** Units that had failed before the switch, or were started again and again; undefined where the machine has no systemd to ask. */
+  /** Units that had failed before the switch, or were down; undefined where the machine has no systemd to ask. */
   readonly failedBefore: readonly string[] | undefined;
+  /** Units that ran, and that systemd had started again by itself. */
+  readonly restartedBefore?: readonly string[] | undefined;
 }
 
 /** Looks until all is well or the looks are used up. @returns the results of the last look */
@@ -66,7 +68,7 @@ function lookOnce(
     ...(looksAtUnits(context, health)
       ? [
           checkFailedUnits(context, context.failedBefore ?? []),
-          checkRestarts(restarts, context.failedBefore ?? []),
+          checkRestarts(restarts, [...(context.failedBefore ?? []), ...(context.restartedBefore ?? [])]),
         ]
       : []),
   ]);
@@ -172,10 +174,27 @@ export async function checkStart({ run, clock }: HealthContext, seconds: number)
   }
 }
 
-/** Units that are not well before a switch: failed, or started again by themselves; undefined where systemctl does not answer. */
-export async function listUnwellUnits(run: ProcessRunner): Promise<string[] | undefined> {
-  const [failed, restarts] = await Promise.all([listFailedUnits(run), listRestarts(run)]);
-  return failed === undefined ? undefined : [...new Set([...failed, ...(restarts?.keys() ?? [])])];
+export interface UnwellUnits {
+  /** Failed, or down until systemd starts them again. */
+  readonly failed: readonly string[];
+  /**
+   * Up, and started again by systemd at some time. Threat: of such a unit nobody can tell whether it crashes over and over or did so once
+   * a year ago; that it is started again is no news, but that it has failed is.
+   */
+  readonly restarted: readonly string[];
+}
+
+/** Units that are not well before a switch; undefined where systemctl does not answer. */
+export async function listUnwellUnits(run: ProcessRunner): Promise<UnwellUnits | undefined> {
+  const [failed, restarts = new Map<string, Restarts>()] = await Promise.all([
+    listFailedUnits(run),
+    listRestarts(run),
+  ]);
+  if (failed === undefined) return undefined;
+  const [waiting, up] = [true, false].map((waits) =>
+    [...restarts].filter(([, found]) => found.waits === waits).map(([unit]) => unit),
+  ) as [string[], string[]];
+  return { failed: [...new Set([...failed, ...waiting])], restarted: up };
 }
 
 /** Units in the state `failed`; undefined where systemctl does not answer. */

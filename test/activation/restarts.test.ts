@@ -1,7 +1,7 @@
 /** Which services crash over and over, by what systemd shows. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkHealth } from '../../src/activation/health.ts';
+import { checkHealth, listUnwellUnits } from '../../src/activation/health.ts';
 import { parseRestarts, unsteady } from '../../src/activation/restarts.ts';
 import { policyParser } from '../../src/core/policy/policy.ts';
 import type { ProcessRunner } from '../../src/core/ports.ts';
@@ -63,4 +63,26 @@ test('one that goes on crashing is never well; one that settles within the looks
   assert.deepEqual(await healthOf([0, 1, 1]), [true, true]);
   assert.deepEqual(await healthOf([5, 5]), [true, true], 'what was so before the first look is no news');
   assert.deepEqual(await healthOf([0, 1, 2, 3], ['x.service']), [true, true]);
+});
+
+test('a unit that was started again once and ran is news when it has failed after the switch', async () => {
+  let failed = '';
+  const run: ProcessRunner = async (_, [verb]) => ({
+    ...{ exitCode: 0, stderrTail: [], timedOut: false, startError: undefined },
+    stdout:
+      verb === 'show'
+        ? shown(block('x.service', 1, 'running'), block('y.service', 2, 'auto-restart'))
+        : failed,
+  });
+  const before = await listUnwellUnits(run);
+  assert.deepEqual(before, { failed: ['y.service'], restarted: ['x.service'] });
+  failed = 'x.service loaded failed failed It\n';
+  const clock = { ...systemClock, sleep: async () => undefined };
+  const { health } = policyParser.parse({ ...policy, health: { retries: 0 } });
+  assert.ok(health !== undefined && before !== undefined);
+  const context = { run, clock, failedBefore: before.failed, restartedBefore: before.restarted };
+  assert.deepEqual(
+    (await checkHealth(context, health)).map(({ ok, detail }) => detail ?? ok),
+    ['x.service', true],
+  );
 });

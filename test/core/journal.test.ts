@@ -116,6 +116,8 @@ test('only what was committed to last, and was installed, has reached a floor', 
   for (const missing of ['sequence', 'generation', 'manifestDigest'])
     assert.equal(floorOf(line({ ...whole, [missing]: undefined })), undefined, missing);
   assert.equal(floorOf(line({ ...whole, downgradeFrom: 9 })), 9);
+  assert.equal(floorOf(line({ ...whole, state: 'failed', code: 'left-unwell' })), 5, 'it stays');
+  assert.equal(floorOf(line({ ...whole, state: 'failed', code: 'rollback-failed' })), undefined);
 });
 
 test('what is no time and no list of checks is none', () => {

@@ -81,6 +81,9 @@ test('a release that there is no way back from stays although it is unwell, and 
   // Nobody’s switch again by itself.
   const again = await target.verb('switch', ['--tarball', oneWay]);
   assert.match(again.stdout, /\(?failed-before\)?/);
+  // The release before it, on whatever medium it still lies, is no way back either.
+  const older = await target.verb('switch', ['--tarball', old, '--json']);
+  assert.equal((JSON.parse(older.stdout) as { code: string }).code, 'sequence-older', older.stdout);
   await writeFile(target.policyFile, (await readFile(target.policyFile, 'utf8')).replace('exit 1', 'exit 0'));
   const back = await target.verb('rollback');
   assert.equal(back.code, 0, back.stdout + back.stderr);

@@ -6,6 +6,7 @@ import { printJson, runVerb } from '../terminal/output.ts';
 interface CheckHealthOptions extends TargetOptions {
   readonly afterStart?: boolean;
   readonly failedBefore?: readonly string[] | true;
+  readonly restartedBefore?: readonly string[];
 }
 
 /** What root’s unit runs in a transient unit, outside of its own confinement; not meant for people. */
@@ -14,7 +15,8 @@ export function defineCheckHealth(program: Command): void {
     .command('check-health', { hidden: true })
     .description('run the health checks of the policy and print their results')
     .option('--after-start', 'let the machine come up first')
-    .option('--failed-before [unit...]', 'units that had failed before');
+    .option('--failed-before [unit...]', 'units that had failed before')
+    .option('--restarted-before <unit...>', 'units that ran, and that systemd had started again by itself');
   addTargetOptions(command).action((options: CheckHealthOptions) => runVerb(() => check(options), options));
 }
 
@@ -22,10 +24,11 @@ async function check(options: CheckHealthOptions): Promise<number> {
   const { openMachineHere } = await import('../target/open.ts');
   const { runHealthChecks } = await import('../../target/activate/health.ts');
   const machine = await openMachineHere(options, () => undefined);
-  const { failedBefore, afterStart = false } = options;
+  const { failedBefore, restartedBefore, afterStart = false } = options;
   const results = await runHealthChecks(machine, {
     afterStart,
     failedBefore: failedBefore === true ? [] : failedBefore,
+    restartedBefore,
   });
   printJson(results);
   return exitCodes.done;

@@ -1,5 +1,6 @@
 /** What the journal says: its records, and what follows from them. Pure. */
 import * as z from 'zod';
+import { isLasting } from '../schema.ts';
 import { isEnd, states } from './lifecycle.ts';
 import type { HealthResult } from './receipt.ts';
 
@@ -118,9 +119,10 @@ export function failedDigests(records: readonly JournalRecord[]): Set<string> {
 
 /** The floor that a line says was reached; undefined where it says nothing of it. */
 export function floorOf(record: JournalRecord): number | undefined {
-  const { state, sequence, manifestDigest, operation, downgradeFrom, generation } = record;
-  // What was only tried out raises no floor.
-  if (state !== 'committed' || (operation !== 'switch' && operation !== 'boot')) return undefined;
+  const { state, code, sequence, manifestDigest, operation, downgradeFrom, generation } = record;
+  // What was only tried out raises no floor; what is left in place, well or not, does.
+  const stays = state === 'committed' || (state === 'failed' && code === 'left-unwell');
+  if (!stays || !isLasting(operation)) return undefined;
   // A bundle that was installed already has done nothing; it may be waiting for a restart, and not be committed at all.
   if (sequence === undefined || manifestDigest === undefined || generation === undefined) return undefined;
   return typeof downgradeFrom === 'number' ? downgradeFrom : sequence;

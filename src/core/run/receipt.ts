@@ -48,8 +48,10 @@ export interface Receipt {
   readonly rolledBackTo?: number;
   /** boot_id (proc_sys_kernel(5)) of the boot in which the profile was about to be set. */
   readonly bootId?: string;
-  /** systemd units that had failed before anything was changed, or had been started again by systemd itself. */
+  /** systemd units that had failed before anything was changed, or were down. */
   readonly failedUnitsBefore?: readonly string[];
+  /** Those that ran, and that systemd had started again by itself; left out where there were none. */
+  readonly restartedUnitsBefore?: readonly string[];
   readonly health?: readonly HealthResult[];
   /** boot_id of the boot in which a person was asked to confirm, and the uptime, in seconds, by which to. */
   readonly askedIn?: string;

@@ -183,7 +183,7 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   const write = () => writeHost({ ...run, hold: holdProgram }, { host, assembled, evaluated }, onWait);
   // Its pieces are hashed on the way: one may have been kept from an earlier build, on a disk that turns bits.
   const written = await write().catch(async (error: unknown) => {
-    if (await run.packing.compressor.replaceAltered()) return write();
+    if (await run.prepare(() => run.packing.compressor.replaceAltered())) return write();
     throw error;
   });
   return {

@@ -74,9 +74,12 @@ export class StoreCompressor {
   #isKeeping: boolean;
   /** The last is the one that is written to; another only where there was no room in the first. */
   readonly #places: Place[] = [];
+  #placing: Promise<void> | undefined;
   #leaving: Promise<void> | undefined;
   /** What earlier builds have compressed. */
   readonly #found: PathInfo[] = [];
+  /** Those of them that had been altered, and were compressed anew. */
+  readonly #replaced = new Set<StorePath>();
   /** Compressed, maybe for an earlier host. */
   readonly #done = new Set<StorePath>();
 
@@ -98,18 +101,24 @@ export class StoreCompressor {
   }
 
   /**
-   * What earlier builds have kept, and has been altered since, is compressed anew.
+   * What earlier builds have kept, and has been altered since, is compressed anew: once, for another host may be reading it by now.
    * @returns whether there was any, and all of it could be had
    */
   async replaceAltered(): Promise<boolean> {
     const altered = this.#found.filter(
       ({ narHash }) => this.#nars?.isIntact({ narHash: digestIn(narHash) }) !== true,
     );
-    return altered.length > 0 && (await this.#addFresh(altered, () => undefined));
+    const fresh = altered.filter(({ path }) => !this.#replaced.has(path));
+    const isAll = await this.#addFresh(fresh, () => undefined);
+    if (isAll) for (const { path } of fresh) this.#replaced.add(path);
+    return altered.length > 0 && isAll;
   }
 
   async #addFresh(fresh: readonly PathInfo[], onDone: (done: number) => void): Promise<boolean> {
-    if (fresh.length > 0 && this.#places.length === 0) await this.#makePlace();
+    if (fresh.length > 0) {
+      this.#placing ??= this.#makePlace();
+      await this.#placing;
+    }
     let [done, missing] = [0, 0];
     await forEachAtOnce(fresh, async (info) => {
       if (await this.#add(info)) this.#done.add(info.path);
@@ -137,7 +146,9 @@ export class StoreCompressor {
   }
 
   async #makePlace(): Promise<void> {
-    const kept = this.#isKeeping ? await this.#nars?.place() : undefined;
+    const kept = this.#isKeeping
+      ? await this.#nars?.place().catch((error) => this.#abandon(error))
+      : undefined;
     if (kept === undefined) await mkdir(this.#folder, { recursive: true });
     this.#places.push(new Place(kept ?? this.#folder, kept !== undefined));
   }
@@ -152,17 +163,23 @@ export class StoreCompressor {
       return await this.#compress(info, place);
     } catch (error) {
       // The disk of what is kept may be another than the one that the bundles are written to.
-      if (place === undefined || !place.isKept || !hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
-      this.#leaving ??= this.#keepNothing();
+      if (place === undefined || !place.isKept || !hasErrno(error, 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS'))
+        throw error;
+      this.#leaving ??= this.#keepNothing(error);
       await this.#leaving;
       return this.#compress(info, this.#place);
     }
   }
 
-  async #keepNothing(): Promise<void> {
-    this.#nars?.abandon();
-    this.#isKeeping = false;
+  async #keepNothing(error: unknown): Promise<void> {
+    this.#abandon(error);
     await this.#makePlace();
+  }
+
+  /** A build goes on without what would be kept of it. */
+  #abandon(error: unknown): undefined {
+    this.#nars?.abandon(error);
+    this.#isKeeping = false;
   }
 
   async #compress(info: PathInfo, place: Place | undefined): Promise<boolean> {

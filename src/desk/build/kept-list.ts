@@ -1,4 +1,8 @@
-/** The list of a run's compressed NARs (nar-cache.ts): a line that says by what they were compressed, then a line each. */
+/**
+ * The list of a run's compressed NARs (nar-cache.ts): a line that says by what they were compressed, the sum of all that follows, then a
+ * line each. Threat: a disk that turns bits: what a NAR is made of is signed as the list has it, and nobody would look again.
+ */
+import { createHash } from 'node:crypto';
 
 /** The list's own name, beside the pieces. */
 export const keptList = 'list';
@@ -23,7 +27,7 @@ export interface KeptNar {
 export const zstdLevel = 3;
 
 /** Another version of zstd may give other bytes, and the same flake is to give the same bundle. */
-const header = `nixmaker-nars 1 zstd ${process.versions.zstd} level ${zstdLevel}`;
+const header = `nixmaker-nars 2 zstd ${process.versions.zstd} level ${zstdLevel}`;
 const line =
   /^([0-9a-z]{52}) (\d{1,15}) ([0-9a-z]{52}) (\d{1,15}) (pieces|[0-9a-z]{32}\.zst) (\d{1,15}) (\d{1,15}) (\d{1,15})$/;
 
@@ -31,13 +35,16 @@ export function encodeKeptList(nars: readonly KeptNar[]): string {
   const lines = nars.map((n) =>
     [n.narHash, n.narSize, n.digest, n.size, n.file, n.position, n.files, n.blocks].join(' '),
   );
-  return `${[header, ...lines].join('\n')}\n`;
+  const text = lines.map((each) => `${each}\n`).join('');
+  return `${header}\n${sumOf(text)}\n${text}`;
 }
 
-/** @returns undefined for what is none, or of another zstd */
+const sumOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** @returns undefined for what is none, is damaged, or of another zstd */
 export function readKeptList(text: string): KeptNar[] | undefined {
-  const [first, ...rest] = text.split('\n');
-  if (first !== header || rest.pop() !== '') return undefined;
+  const [first, sum = '', ...rest] = text.split('\n');
+  if (first !== header || sum !== sumOf(rest.join('\n')) || rest.pop() !== '') return undefined;
   const nars: KeptNar[] = [];
   for (const each of rest) {
     const [found, narHash = '', narSize, digest = '', size, file = '', position, files, blocks] =

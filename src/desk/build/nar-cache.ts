@@ -29,11 +29,16 @@ const mostBytes = 20 * 1024 ** 3;
 const mostRuns = 200;
 const chunkBytes = 1024 * 1024;
 
-/** The user's cache folder (XDG Base Directory Specification), of which this is ours. */
-export function narCacheFolder(environment: NodeJS.ProcessEnv): string {
+/** The user's cache folder (XDG Base Directory Specification), of which this is ours; undefined for a user without a home (a container’s). */
+export function narCacheFolder(environment: NodeJS.ProcessEnv, home = homedir): string | undefined {
   const { XDG_CACHE_HOME: base = '' } = environment;
   // A relative one is to be passed over, as the specification says.
-  return join(base.startsWith('/') ? base : join(homedir(), '.cache'), 'nixmaker', 'nars');
+  if (base.startsWith('/')) return join(base, 'nixmaker', 'nars');
+  try {
+    return join(home(), '.cache', 'nixmaker', 'nars');
+  } catch {
+    return undefined;
+  }
 }
 
 /** What is kept of a NAR, to be used in its place. */
@@ -56,7 +61,7 @@ export class NarCache {
   readonly #open = new Map<string, number>();
   readonly #used = new Set<string>();
   readonly #made: KeptNar[] = [];
-  #staging: Staging | undefined;
+  #staging: Promise<Staging> | undefined;
 
   private constructor(folder: string, warn: (text: string) => void, most: number) {
     this.#folder = folder;
@@ -120,8 +125,8 @@ export class NarCache {
 
   /** A folder for what this run compresses; it is kept if `keep` was told of something. */
   async place(): Promise<string> {
-    this.#staging ??= await makeStaging(this.#folder, this.#warn);
-    const place = join(this.#staging.path, 'run');
+    this.#staging ??= makeStaging(this.#folder, this.#warn);
+    const place = join((await this.#staging).path, 'run');
     await mkdir(place, { recursive: true });
     return place;
   }
@@ -131,9 +136,13 @@ export class NarCache {
     this.#made.push(nar);
   }
 
-  /** Nothing of this run is kept, for there is no room for it. What was compressed stays where it is until the end. */
-  abandon(): void {
-    this.#warn(`note: nothing is kept for the next build, for there is no room in ${this.#folder}`);
+  /** Nothing of this run is kept. What was compressed stays where it is until the end. @param error what the folder’s disk has said */
+  abandon(error: unknown): void {
+    const isFull = hasErrno(error, 'ENOSPC', 'EDQUOT');
+    const why = isFull
+      ? `there is no room in ${this.#folder}`
+      : `${this.#folder} can’t be used: ${messageOf(error)}`;
+    this.#warn(`note: nothing is kept for the next build, for ${why}`);
     this.#made.length = 0;
   }
 
@@ -151,7 +160,8 @@ export class NarCache {
     } catch (error) {
       this.#warn(`note: not all is kept for the next build: ${messageOf(error)}`);
     } finally {
-      await this.#staging?.clear();
+      const staging = await this.#staging?.catch(() => undefined);
+      await staging?.clear();
     }
   }
 
@@ -232,12 +242,12 @@ function isIntact(handle: number, { position, size, digest }: KeptNar): boolean 
   return encodeNix32(hash.digest()) === digest;
 }
 
-/** @returns 0 at the end, and where the disk can't read it */
+/** @returns 0 at the end, and where the disk can't read it, or another desk has deleted it on the server that both use */
 function readSomeSync(handle: number, buffer: Buffer, position: number): number {
   try {
     return readSync(handle, buffer, 0, buffer.length, position);
   } catch (error) {
-    if (hasErrno(error, 'EIO')) return 0;
+    if (hasErrno(error, 'EIO', 'EREMOTEIO', 'ESTALE')) return 0;
     throw error;
   }
 }

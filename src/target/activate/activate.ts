@@ -49,13 +49,14 @@ async function recordStartingPoint(
   const installed = await readProfile(settings.profile);
   const profile = await rollbackTarget(machine, installed);
   const current = await readSystemLink(settings.currentSystem);
-  const failed = settings.activation === 'systemd' ? await listUnwellUnits(machine.run) : undefined;
+  const unwell = settings.activation === 'systemd' ? await listUnwellUnits(machine.run) : undefined;
   const specialisation =
     current === undefined || installed.toplevel === undefined
       ? undefined
       : await findSpecialisation(installed.toplevel, current);
   const startingPoint = {
-    failedUnitsBefore: failed,
+    failedUnitsBefore: unwell?.failed,
+    restartedUnitsBefore: unwell?.restarted.length === 0 ? undefined : unwell?.restarted,
     previousToplevel: profile.toplevel,
     previousGeneration: profile.generation,
     previousCurrent: current,

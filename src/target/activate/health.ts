@@ -15,6 +15,8 @@ import type { Transaction } from '../machine/transaction.ts';
 export interface HealthQuestion {
   /** Units that had failed before; undefined where the machine has no systemd to ask. */
   readonly failedBefore: readonly string[] | undefined;
+  /** Units that ran, and had been started again. */
+  readonly restartedBefore?: readonly string[] | undefined;
   /** The machine was just started: let it come up first. */
   readonly afterStart: boolean;
 }
@@ -25,7 +27,8 @@ export async function requireHealth(
   { transaction, afterStart }: { transaction: Transaction; afterStart: boolean },
 ): Promise<void> {
   if (machine.policy.health === undefined) return;
-  const inquiry = { failedBefore: transaction.known.failedUnitsBefore, afterStart };
+  const { failedUnitsBefore: failedBefore, restartedUnitsBefore: restartedBefore } = transaction.known;
+  const inquiry = { failedBefore, restartedBefore, afterStart };
   const results = await (machine.settings.activation === 'direct'
     ? runHealthChecks(machine, inquiry)
     : runHealthChecksOutside(machine, { id: transaction.id, health: machine.policy.health, ...inquiry }));
@@ -41,10 +44,10 @@ export async function requireHealth(
 /** Runs the checks of the policy, here. */
 export async function runHealthChecks(
   { policy, run, clock, settings }: Pick<Machine, 'policy' | 'run' | 'clock' | 'settings'>,
-  { failedBefore, afterStart }: HealthQuestion,
+  { failedBefore, restartedBefore, afterStart }: HealthQuestion,
 ): Promise<HealthResult[]> {
   if (policy.health === undefined) return [];
-  const context: HealthContext = { run, clock, failedBefore };
+  const context: HealthContext = { run, clock, failedBefore, restartedBefore };
   if (afterStart && settings.activation === 'systemd') {
     const started = await checkStart(context, policy.boot.startTimeout);
     if (!started.ok) return [started];
@@ -58,7 +61,13 @@ const resultsParser = z.array(
 
 async function runHealthChecksOutside(
   { run, files, policy }: Pick<Machine, 'run' | 'files' | 'policy'>,
-  { id, health, failedBefore, afterStart }: HealthQuestion & { id: string; health: HealthPolicy },
+  {
+    id,
+    health,
+    failedBefore,
+    restartedBefore = [],
+    afterStart,
+  }: HealthQuestion & { id: string; health: HealthPolicy },
 ): Promise<HealthResult[]> {
   const [, program = ''] = process.argv;
   const option = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
@@ -73,6 +82,7 @@ async function runHealthChecksOutside(
       ...option('--policy', files.policy),
       ...(afterStart ? ['--after-start'] : []),
       ...(failedBefore === undefined ? [] : ['--failed-before', ...failedBefore]),
+      ...(restartedBefore.length === 0 ? [] : ['--restarted-before', ...restartedBefore]),
     ],
   });
   try {

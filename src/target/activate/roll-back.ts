@@ -21,6 +21,7 @@ import {
   readSystemLink,
   switchGeneration,
 } from '../../nix/profile.ts';
+import { raiseFloorFor } from '../machine/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { installMenu } from './boot-verb.ts';
@@ -54,7 +55,8 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
     cause instanceof NixmakerError && known.includes(cause.code) ? cause.code : 'activation-failed';
   transaction.learn({ code, detail });
   const oneWay = await noWayBackFrom(machine, request);
-  if (oneWay !== undefined) return leave(request, `${detail}; no way back, says the release: ${oneWay}`);
+  if (oneWay !== undefined)
+    return leave(machine, request, `${detail}; no way back, says the release: ${oneWay}`);
   // On disk before the first effect: a rollback that is cut off is begun again, not mistaken for an activation.
   if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');
   if (request.leaveToHelper === true) {
@@ -84,11 +86,22 @@ async function noWayBackFrom(
   if (transaction.reached('switched')) return noWayBack;
   const startedInto =
     transaction.known.bootId !== bootId && (await readSystemLink(settings.currentSystem)) === toplevel;
-  return startedInto ? noWayBack : undefined;
+  // Threat: a rollback that was cut off, and a start into what it was taking away: left like that, the menu leads to a system that no
+  // generation keeps.
+  const isInPlace = (await readProfile(settings.profile)).toplevel === toplevel;
+  return startedInto && isInPlace ? noWayBack : undefined;
 }
 
-/** Ends the run with the new system in place. */
-async function leave({ transaction }: Rollback, detail: string): Promise<Receipt> {
+/**
+ * Ends the run with the new system in place. The floor rises to it as if it were well: threat: the release before it lies on the next
+ * medium, and would be taken for one that is to be put back in place.
+ */
+async function leave(
+  machine: Pick<Machine, 'floorDirectory' | 'settings'>,
+  { transaction, operation }: Rollback,
+  detail: string,
+): Promise<Receipt> {
+  if (isLasting(operation)) await raiseFloorFor(machine, transaction.known);
   if (!mayFollow(transaction.state, 'failed')) await transaction.advance('rolling-back');
   return transaction.end('failed', { code: 'left-unwell', detail });
 }

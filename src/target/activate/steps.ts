@@ -13,7 +13,7 @@ import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import { readProfile, readSystemLink, setProfile, switchGeneration } from '../../nix/profile.ts';
-import { raiseKnownFloor } from '../machine/floor.ts';
+import { raiseFloorFor } from '../machine/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 import { supersedePending } from '../machine/pending.ts';
 import type { Transaction } from '../machine/transaction.ts';
@@ -156,12 +156,7 @@ export async function commit(
 ): Promise<Receipt> {
   const changes = await learnStartChanges(machine, transaction, toplevel);
   if (changes.length > 0) transaction.notice(`A restart is needed for: ${changes.join(', ')}.`);
-  const { sequence, downgradeFrom, manifestDigest, createdAt } = transaction.known;
-  if (sequence !== undefined && manifestDigest !== undefined && createdAt !== undefined) {
-    // After a downgrade the floor stays where it is, with what is there now: the system that was left can’t come back.
-    const floor = { schema: 1, sequence: downgradeFrom ?? sequence, manifestDigest, createdAt } as const;
-    await raiseKnownFloor(machine, floor);
-  }
+  await raiseFloorFor(machine, transaction.known);
   await holdWhatWasLeft(machine, transaction.known);
   const detail = sentenceOfGoingBack(transaction.known, 'runs') ?? sentence(operation);
   return transaction.end('committed', { detail });

@@ -19,7 +19,7 @@ export async function checkCarriers(machine: Asked): Promise<Found> {
 }
 
 async function checkFolder(machine: Asked, folder: string): Promise<Found> {
-  const { withDeadline } = accessTo(machine, { onMedium: true });
+  const { withDeadline } = accessTo(machine, { onMedium: true, path: folder });
   const reading = withDeadline(() => withForeign(folder, (open) => namesInForeign(open, 1)));
   const fault = await reading.then(
     () => undefined,

@@ -17,7 +17,7 @@ export interface MediumVerdict extends Judged {
 export async function explainMedium(machine: Machine, folder: string): Promise<MediumVerdict[]> {
   const verdicts: MediumVerdict[] = [];
   const { host } = machine.policy;
-  const { withDeadline } = accessTo(machine, { onMedium: true });
+  const { withDeadline } = accessTo(machine, { onMedium: true, path: folder });
   const nameIn = (path: string) => relative(folder, path) || '.';
   const onFault = (path: string, { code, detail }: Pick<NixmakerError, 'code' | 'detail'>) =>
     void verdicts.push({ file: nameIn(path), ...unusable({ code, detail }) });

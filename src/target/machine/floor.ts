@@ -5,6 +5,7 @@ import type { Settings } from '../../core/policy/settings.ts';
 import { believedTime, doubtFloor } from '../../core/run/floor.ts';
 import { floorOf, signedTimeOf } from '../../core/run/journal.ts';
 import { hasBegunToChange } from '../../core/run/lifecycle.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
 import { newestGeneration } from '../../nix/profile.ts';
 import { raiseFloor, readFloor, readFloorRecord, recordFloor, type StoredFloor } from '../../state/floor.ts';
 import { type JournalRecord, readJournal } from '../../state/journal.ts';
@@ -62,6 +63,19 @@ export async function raiseKnownFloor(
   await raiseFloor(floorDirectory, next);
   const { floor } = await readFloor(floorDirectory);
   await recordFloor(settings.profile, floor ?? next);
+}
+
+/** To the release of a run that stays, where the run has one. */
+export async function raiseFloorFor(
+  machine: Pick<FloorSource, 'floorDirectory' | 'settings'>,
+  known: Pick<Receipt, 'sequence' | 'downgradeFrom' | 'manifestDigest'> & { readonly createdAt?: string },
+): Promise<void> {
+  const { sequence, downgradeFrom, manifestDigest, createdAt } = known;
+  if (sequence === undefined || manifestDigest === undefined || createdAt === undefined) return;
+  // After a downgrade the floor stays where it is, with what is there now: the system that was left can’t come back.
+  await raiseKnownFloor(machine, {
+    ...{ schema: 1, sequence: downgradeFrom ?? sequence, manifestDigest, createdAt },
+  });
 }
 
 /** What time it is, as far as this machine can know. */

@@ -42,7 +42,6 @@ type Looking = Pick<InHand, 'looking' | 'whySetAside'>;
 export class MediaQueue {
   readonly #machine: Machine;
   readonly #inHand: Looking;
-  readonly #access: Access;
   readonly #visits = new Map<string, Visit>();
   /** Called when a place answers again. */
   readonly #onAnswer: () => void;
@@ -50,7 +49,6 @@ export class MediaQueue {
   constructor(machine: Machine, inHand: Looking, onAnswer: () => void = () => undefined) {
     this.#machine = machine;
     this.#inHand = inHand;
-    this.#access = accessTo(machine, { onMedium: true });
     this.#onAnswer = onAnswer;
   }
 
@@ -65,6 +63,10 @@ export class MediaQueue {
       if (!visit.isSilent) judged.push(...(await this.#look(visit)));
     }
     return judged.sort((a, b) => b.sequence - a.sequence)[0];
+  }
+
+  #accessTo({ place }: Visit): Access {
+    return accessTo(this.#machine, { onMedium: true, path: place.root });
   }
 
   #begin(place: Place): Visit {
@@ -160,7 +162,7 @@ export class MediaQueue {
 
   async #list(visit: Visit): Promise<readonly Candidate[]> {
     const { place, lookalikes } = visit;
-    const { withDeadline } = this.#access;
+    const { withDeadline } = this.#accessTo(visit);
     visit.unreadable.begin();
     const onFault = (path: string, error: NixmakerError) => visit.noteUnreadable(path, error);
     const looking = { withDeadline, lookalikes, onFault };
@@ -273,7 +275,7 @@ export class MediaQueue {
     visit.silence(code, detail);
     this.#machine.emit({ event: 'medium-silent', level: 'warn', place: visit.place.root, code, detail });
     if (visit.place.kind !== 'folder') return;
-    void stalledReadsEnded().then(() => {
+    void stalledReadsEnded(visit.place.root).then(() => {
       visit.silent = undefined;
       this.#onAnswer();
     });
@@ -282,7 +284,7 @@ export class MediaQueue {
   async #fingerprintOf(visit: Visit, { format, path }: Candidate): Promise<string | undefined> {
     try {
       const file = format === 'pool' ? join(path, 'manifest.json') : path;
-      const { size, mtimeMs, ino } = await this.#access.withDeadline(() => lstat(file));
+      const { size, mtimeMs, ino } = await this.#accessTo(visit).withDeadline(() => lstat(file));
       return `${visit.place.id}:${ino}:${size}:${mtimeMs}`;
     } catch (error) {
       if (!(error instanceof NixmakerError) || error.code === 'medium-stalled') throw error;

@@ -125,7 +125,7 @@ export class KeyringQueue {
 
   /** Read anew, for none is kept. */
   async #accept({ path: source, unreadable, version }: KeyringFile): Promise<void> {
-    const { withDeadline } = accessTo(this.#machine, { onMedium: true });
+    const { withDeadline } = accessTo(this.#machine, { onMedium: true, path: source });
     const reading = withDeadline(() => readSmall(source, limits.keyringBytes).catch(passOver));
     const bytes = await reading.catch(this.#noting(source, unreadable));
     if (bytes === undefined) return;
@@ -179,7 +179,7 @@ export class KeyringQueue {
 
   /** What of it can’t be read keeps none of the others back. @returns undefined where nothing of it can @throws NixmakerError `medium-stalled` */
   async #look(folder: string, unreadable: Unreadable): Promise<KeyringFile[] | undefined> {
-    const { withDeadline } = accessTo(this.#machine, { onMedium: true });
+    const { withDeadline } = accessTo(this.#machine, { onMedium: true, path: folder });
     const files: KeyringFile[] = [];
     const wanted = `${this.#version + 1}${keyringExtension}`;
     const listing = withDeadline(() => namesIn(folder, wanted));
@@ -205,7 +205,7 @@ export class KeyringQueue {
   }
 
   async #versionOf(path: string): Promise<number | undefined> {
-    const { withDeadline } = accessTo(this.#machine, { onMedium: true });
+    const { withDeadline } = accessTo(this.#machine, { onMedium: true, path });
     const fingerprint = await withDeadline(() => fingerprintOf(path));
     if (fingerprint === undefined) return undefined;
     const known = this.#known.get(path);

@@ -29,7 +29,8 @@ export async function clearBegun(
   { index, missing }: { readonly index: ReleaseIndex; readonly missing: readonly number[] },
 ): Promise<void> {
   try {
-    const begun = await whatLiesThere(machine, index, missing);
+    // An index has what is referred to first, and Nix deletes nothing that is referred to.
+    const begun = (await whatLiesThere(machine, index, missing)).reverse();
     for (let start = 0; start < begun.length; start += portion)
       await deleteSome(machine, begun.slice(start, start + portion));
     if (begun.length > 0)

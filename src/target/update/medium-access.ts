@@ -17,33 +17,48 @@ export interface Access {
   readonly checkFirst: boolean;
 }
 
-/** Reads that have not ended in time: each holds one of the few threads of this process. */
-const stalled = new Set<Promise<unknown>>();
+/** Reads that have not ended in time, and of what: each holds one of the few threads of this process. */
+const stalled = new Map<Promise<unknown>, string | undefined>();
 
-/** Resolves when all reads that have stalled by now have ended after all, however they end. */
-export const stalledReadsEnded = async (): Promise<void> => void (await Promise.allSettled(stalled));
+/**
+ * Resolves when all reads below the folder that have stalled by now have ended after all, however they end. Threat: of two servers that
+ * went together one comes back: it must not wait for the other.
+ */
+export async function stalledReadsEnded(folder: string): Promise<void> {
+  const isBelow = (path: string | undefined) => path === undefined || `${path}/`.startsWith(`${folder}/`);
+  const reads = [...stalled].filter(([, path]) => isBelow(path)).map(([read]) => read);
+  await Promise.allSettled(reads);
+}
 
 const plain: Access = { withDeadline: (read) => read(), checkFirst: true };
 
 export function accessTo(
   machine: Pick<Machine, 'clock' | 'settings'>,
-  { onMedium }: { onMedium?: true | undefined },
+  { onMedium, path, file }: Read,
 ): Access {
+  const of = path ?? (typeof file === 'string' ? file : undefined);
   return onMedium === true
-    ? { withDeadline: (read) => raceDeadline(machine, read), checkFirst: false }
+    ? { withDeadline: (read) => raceDeadline(machine, { read, of }), checkFirst: false }
     : plain;
+}
+
+/** What is read, as far as it has a path. */
+interface Read {
+  readonly onMedium?: true | undefined;
+  readonly path?: string;
+  readonly file?: string | BundleFile;
 }
 
 async function raceDeadline<T>(
   { clock, settings }: Pick<Machine, 'clock' | 'settings'>,
-  read: () => Promise<T>,
+  { read, of }: { readonly read: () => Promise<T>; readonly of: string | undefined },
 ): Promise<T> {
   const { patience } = settings.media;
   const over = new AbortController();
   const reading = read();
   const deadline = clock.sleep(patience * 1000, over.signal).then(() => {
     const forget = () => void stalled.delete(reading);
-    stalled.add(reading);
+    stalled.set(reading, of);
     reading.then(forget, forget);
     throw new NixmakerError('medium-stalled', `a read has not ended within ${patience} s`);
   });

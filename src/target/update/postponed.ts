@@ -10,6 +10,11 @@ import type { Wait } from '../../core/run/waits.ts';
 /** The first pause, doubled each time, and the longest. Milliseconds. */
 export const retryFrom = 2000;
 export const retryUpTo = 900_000;
+/**
+ * The longest where it waits for a window, of which the shortest is open for a minute. Threat: a quarter of an hour goes into a day without
+ * rest, so that a window of ten minutes would be missed day after day.
+ */
+const windowUpTo = 30_000;
 
 /** A file as it was; one that has changed since is another. */
 export interface FileAsItWas {
@@ -62,7 +67,7 @@ export class Postponed {
   backOff(file: FileAsItWas, why: Why, from = retryFrom): void {
     const before = this.#entries.get(file.path);
     const again = before?.fingerprint === file.fingerprint ? before.pause * 2 : from;
-    this.postpone(file, why, Math.min(again, retryUpTo));
+    this.postpone(file, why, Math.min(again, why.code === 'outside-window' ? windowUpTo : retryUpTo));
   }
 
   /** What is in the way of this very file, as was said when it was tried last; undefined where nothing was. */

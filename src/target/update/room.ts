@@ -98,20 +98,19 @@ export async function keepingRoom<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const [short, ended] = [new AbortController(), new AbortController()];
-  let fault: NixmakerError | undefined;
+  let fault: unknown;
   const look = async () => {
     while (!ended.signal.aborted) {
       const shortage = shortageOf(await spaceAt(folder), nothing, policy.limits.freeBytes);
-      if (shortage !== undefined) {
-        fault = noRoom(folder, shortage);
-        short.abort();
-        return;
-      }
+      if (shortage !== undefined) throw noRoom(folder, shortage);
       await clock.sleep(pause, ended.signal);
     }
   };
+  // Where nobody can tell how much room is left, either. Met at the end: nobody waits for it meanwhile.
   const looking = look().catch((error: unknown) => {
-    if (!ended.signal.aborted) throw error;
+    if (ended.signal.aborted) return;
+    fault = error;
+    short.abort();
   });
   const signals = interruption === undefined ? [short.signal] : [interruption.signal, short.signal];
   try {

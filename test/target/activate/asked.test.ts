@@ -146,13 +146,14 @@ test('outside, checks have as long as their own policy lets them take, a startâ€
     health: { commands: [['/bin/a']], settle: 7, retries: 3, timeout: 11, interval: 5 },
     boot: { startTimeout: 1000 },
   };
-  const asked = async (afterStart: boolean, failedUnitsBefore?: readonly string[]) => {
+  const asked = async (afterStart: boolean, failedUnitsBefore?: readonly string[], restarted?: string[]) => {
     const made = await scene(t, {
       policy,
       settings: { activation: 'systemd' },
       answer: () => ({ stdout: '[]' }),
     });
     if (failedUnitsBefore !== undefined) made.transaction.learn({ failedUnitsBefore });
+    if (restarted !== undefined) made.transaction.learn({ restartedUnitsBefore: restarted });
     const files = { policy: '/p.json', settings: '/s.json' };
     await requireHealth({ ...made.machine, files }, { transaction: made.transaction, afterStart });
     const argv = made.started[0]?.argv ?? [];
@@ -172,4 +173,6 @@ test('outside, checks have as long as their own policy lets them take, a startâ€
     ours: [...files, '--after-start', '--failed-before', 'a.service'],
   });
   assert.deepEqual((await asked(false, [])).ours, [...files, '--failed-before']);
+  const both = ['--failed-before', 'a.service', '--restarted-before', 'b.service'];
+  assert.deepEqual((await asked(false, ['a.service'], ['b.service'])).ours, [...files, ...both]);
 });

@@ -59,6 +59,7 @@ test('a release that there is no way back from stays once the machine was starte
     /time to confirm.*; no way back, says the release: the database is migrated$/,
   );
   assert.deepEqual(programs(), [], 'nothing is put back');
+  assert.equal((await readFloor(machine.floorDirectory)).floor?.sequence, 5, 'what is older is not taken');
   const other = await scene(t, { booted: oldSystem, running: oldSystem }, { noWayBack });
   assert.equal((await judgePending(other.machine, 'start'))?.code, 'boot-failed', 'it never ran');
 });

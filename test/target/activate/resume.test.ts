@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { JournalRecord } from '../../../src/state/journal.ts';
 import { resumeStopped } from '../../../src/target/activate/resume.ts';
-import { type Making, newSystem, oldSystem, rootInMemory, thisBoot } from '../../support/root-machine.ts';
+import {
+  lastBoot,
+  type Making,
+  newSystem,
+  oldSystem,
+  rootInMemory,
+  thisBoot,
+} from '../../support/root-machine.ts';
 
 const midway = { booted: oldSystem, running: oldSystem, generations: [oldSystem, newSystem] };
 
@@ -55,6 +62,15 @@ test('a rollback that was cut off goes on for the reason it was begun for', asyn
 test('a rollback that was begun without a word goes on without one', async (t) => {
   const { receipt } = await resumed(t, { state: 'rolling-back', code: 'health-failed' });
   assert.deepEqual([receipt?.state, receipt?.code, receipt?.detail], ['rolled-back', 'health-failed', '']);
+});
+
+test('a rollback that had moved the profile goes on, though the machine was started into what there is no way back from', async (t) => {
+  const changes = { state: 'rolling-back', bootId: lastBoot, noWayBack: 'the database is migrated' } as const;
+  const started = { booted: newSystem, running: newSystem };
+  const half = await resumed(t, changes, { ...started, generations: [oldSystem] });
+  assert.deepEqual([half.receipt?.state, half.receipt?.code], ['rolled-back', 'interrupted']);
+  const whole = await resumed(t, changes, started);
+  assert.deepEqual([whole.receipt?.state, whole.receipt?.code], ['failed', 'left-unwell']);
 });
 
 test('where putting back fails, everything is tried all the same, and it is told', async (t) => {

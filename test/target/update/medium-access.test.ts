@@ -7,10 +7,10 @@ import { catalogue, isPassing } from '../../../src/core/catalogue.ts';
 import { NixmakerError } from '../../../src/core/errors.ts';
 import { settingsParser } from '../../../src/core/policy/settings.ts';
 import type { Machine } from '../../../src/target/machine/machine.ts';
-import { accessTo, fileWithDeadline } from '../../../src/target/update/medium-access.ts';
+import { accessTo, fileWithDeadline, stalledReadsEnded } from '../../../src/target/update/medium-access.ts';
 
 /** @param isOver whether the patience of the settings is over at once, or never */
-function scene({ isOver = false, isOnMedium = true } = {}) {
+function scene({ isOver = false, isOnMedium = true, path = '/media/x' } = {}) {
   const slept: number[] = [];
   const ended: AbortSignal[] = [];
   const machine = {
@@ -23,7 +23,7 @@ function scene({ isOver = false, isOnMedium = true } = {}) {
       },
     },
   } as unknown as Pick<Machine, 'clock' | 'settings'>;
-  return { access: accessTo(machine, isOnMedium ? { onMedium: true } : {}), slept, ended };
+  return { access: accessTo(machine, isOnMedium ? { onMedium: true, path } : {}), slept, ended };
 }
 
 const never = () => new Promise<never>(() => undefined);
@@ -45,6 +45,24 @@ test('a read that never ends is given up after the patience of the settings', as
     code: 'medium-stalled',
     detail: 'a read has not ended within 7 s',
   });
+});
+
+test('a folder whose reads have ended after all is not kept waiting by one whose server is gone for good', async () => {
+  const [gone, back] = [scene({ isOver: true, path: '/m/a/b.tar' }), scene({ isOver: true, path: '/m/b' })];
+  await assert.rejects(gone.access.withDeadline(never), { code: 'medium-stalled' });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await assert.rejects(
+    back.access.withDeadline(() => promise),
+    { code: 'medium-stalled' },
+  );
+  const told: string[] = [];
+  const ended = stalledReadsEnded('/m/b').then(() => told.push('b'));
+  void stalledReadsEnded('/m/a').then(() => told.push('a'));
+  await setImmediate();
+  assert.deepEqual(told, []);
+  resolve();
+  await ended;
+  assert.deepEqual(told, ['b']);
 });
 
 for (const [what, error, code, detail] of [

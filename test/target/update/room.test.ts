@@ -73,6 +73,14 @@ test('where there is room, what it gives or throws comes through, and a personâ€
   await assert.rejects(stopped, { name: 'AbortError' });
 });
 
+test('where the disk does not say how much room is left, the program is ended as well, and that is what is thrown', async () => {
+  const gone = join(folder, 'gone', 'with', 'it');
+  const work = keepingRoom(keeping(0), gone, async (signal) => {
+    await systemClock.sleep(600_000, signal);
+  });
+  await assert.rejects(work, { code: 'ENOENT', syscall: 'statfs' });
+});
+
 /** Each path is one file. */
 const indexOf = (...sizes: readonly number[]) =>
   ({

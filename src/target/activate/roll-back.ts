@@ -97,7 +97,7 @@ async function noWayBackFrom(
  * medium, and would be taken for one that is to be put back in place.
  */
 async function leave(
-  machine: Pick<Machine, 'floorDirectory' | 'settings'>,
+  machine: Pick<Machine, 'emit' | 'floorDirectory' | 'settings'>,
   { transaction, operation }: Rollback,
   detail: string,
 ): Promise<Receipt> {

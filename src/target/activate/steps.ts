@@ -151,7 +151,7 @@ async function learnStartChanges(
 
 /** Raises the floor, then commits: between the two, the run is taken up again and commits once more. */
 export async function commit(
-  machine: Pick<Machine, 'clock' | 'floorDirectory' | 'settings'>,
+  machine: Pick<Machine, 'clock' | 'emit' | 'floorDirectory' | 'settings'>,
   { transaction, toplevel, operation }: Activation,
 ): Promise<Receipt> {
   const changes = await learnStartChanges(machine, transaction, toplevel);

@@ -1,5 +1,6 @@
 /** The floor with all that is known of it. */
 
+import { messageOf } from '../../core/errors.ts';
 import type { Policy } from '../../core/policy/policy.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { believedTime, doubtFloor } from '../../core/run/floor.ts';
@@ -53,21 +54,28 @@ function higherOf(a: StoredFloor | undefined, b: StoredFloor | undefined): Store
   return b.sequence > a.sequence ? b : a;
 }
 
+type FloorKeeper = Pick<FloorSource, 'floorDirectory' | 'settings'> & Pick<Machine, 'emit'>;
+
 /**
- * In the state folder first, and then beside the profile: a cut between the two leaves a record that is lower, which says nothing.
+ * In the state folder first, and then beside the profile: a cut between the two leaves a record that is lower, which says nothing. A record
+ * that can’t be written (a full disk) is told, and ends no run: the floor itself stands, and the next commit records it.
  */
 export async function raiseKnownFloor(
-  { floorDirectory, settings }: Pick<FloorSource, 'floorDirectory' | 'settings'>,
+  { floorDirectory, settings, emit }: FloorKeeper,
   next: StoredFloor,
 ): Promise<void> {
   await raiseFloor(floorDirectory, next);
   const { floor } = await readFloor(floorDirectory);
-  await recordFloor(settings.profile, floor ?? next);
+  try {
+    await recordFloor(settings.profile, floor ?? next);
+  } catch (error) {
+    emit({ event: 'floor-not-recorded', level: 'warn', detail: messageOf(error) });
+  }
 }
 
 /** To the release of a run that stays, where the run has one. */
 export async function raiseFloorFor(
-  machine: Pick<FloorSource, 'floorDirectory' | 'settings'>,
+  machine: FloorKeeper,
   known: Pick<Receipt, 'sequence' | 'downgradeFrom' | 'manifestDigest'> & { readonly createdAt?: string },
 ): Promise<void> {
   const { sequence, downgradeFrom, manifestDigest, createdAt } = known;

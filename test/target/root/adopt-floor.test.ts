@@ -22,6 +22,15 @@ test('a lost floor comes back as the journal says', async (t) => {
   assert.equal(events.at(-1)?.event, 'floor-adopted');
 });
 
+test('where the record beside the generations can’t be written, the floor stands all the same, and it is told', async (t) => {
+  const { machine, events } = await lost(t);
+  const settings = { ...machine.settings, profile: '/proc/nowhere/system' };
+  const adopted = await adoptFloor({ ...machine, settings }, 8);
+  assert.deepEqual((await readFloor(machine.floorDirectory)).floor, adopted);
+  const told = events.find(({ event }) => event === 'floor-not-recorded');
+  assert.match(String(told?.detail), /ENOENT|EPERM/);
+});
+
 test('what an operator knows better counts, and no bundle of that sequence is taken', async (t) => {
   const { machine } = await lost(t);
   const adopted = await adoptFloor(machine, 8);

@@ -1,9 +1,10 @@
 /** An operator’s word on a floor that was lost: never lower than what the journal says. */
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { raiseFloor, readFloor } from '../../../src/state/floor.ts';
+import { raiseFloor, readFloor, recordPath } from '../../../src/state/floor.ts';
+import { raiseKnownFloor } from '../../../src/target/machine/floor.ts';
 import { adoptFloor, adoptTime } from '../../../src/target/root/adopt-floor.ts';
 import { rootInMemory } from '../../support/root-machine.ts';
 
@@ -24,11 +25,16 @@ test('a lost floor comes back as the journal says', async (t) => {
 
 test('where the record beside the generations can’t be written, the floor stands all the same, and it is told', async (t) => {
   const { machine, events } = await lost(t);
-  const settings = { ...machine.settings, profile: '/proc/nowhere/system' };
-  const adopted = await adoptFloor({ ...machine, settings }, 8);
-  assert.deepEqual((await readFloor(machine.floorDirectory)).floor, adopted);
-  const told = events.find(({ event }) => event === 'floor-not-recorded');
-  assert.match(String(told?.detail), /ENOENT|EPERM/);
+  await mkdir(recordPath(machine.settings.profile), { recursive: true });
+  const next = {
+    schema: 1,
+    sequence: 8,
+    manifestDigest: 'e'.repeat(64),
+    createdAt: '2026-11-24T12:00:00Z',
+  } as const;
+  await raiseKnownFloor(machine, next);
+  assert.deepEqual((await readFloor(machine.floorDirectory)).floor, next);
+  assert.match(String(events.find(({ event }) => event === 'floor-not-recorded')?.detail), /EISDIR/);
 });
 
 test('what an operator knows better counts, and no bundle of that sequence is taken', async (t) => {

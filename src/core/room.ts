@@ -16,7 +16,8 @@ export interface Need {
 
 export const nothing: Need = { bytes: 0, files: 0 };
 
-const blockBytes = 4096;
+/** As an index counts them. */
+export const blockBytes = 4096;
 
 /** Of each path: its row, references and signatures in Nix’s database, and the log that is written before them. */
 const databaseBytes = 4096;

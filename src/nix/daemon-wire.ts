@@ -7,7 +7,7 @@
 import type { StoredPath } from '../core/bundle/store-difference.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { decodeNix32, encodeNix32 } from '../core/nix32.ts';
-import type { PathInfo } from '../core/release/path-info.ts';
+import { narDigest, type PathInfo } from '../core/release/path-info.ts';
 import type { StorePath } from '../core/store-path.ts';
 
 // Nix src/libstore/include/nix/store/worker-protocol.hh
@@ -54,7 +54,7 @@ export interface SignedPathInfo extends Pick<PathInfo, 'path' | 'narHash' | 'nar
 
 /** As `addMultipleToStore` wants it, which stays with version 1.16 whatever was agreed (Nix src/libstore/store-api.cc). */
 export function encodePathInfo(info: SignedPathInfo): Buffer {
-  const digest = decodeNix32(info.narHash.replace(/^sha256:/, ''), 32);
+  const digest = decodeNix32(narDigest(info), 32);
   if (digest === undefined)
     throw new NixmakerError('manifest-malformed', `${info.narHash} is no hash of a NAR`);
   return Buffer.concat([

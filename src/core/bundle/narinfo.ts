@@ -5,7 +5,7 @@
 import { NixmakerError } from '../errors.ts';
 import { given } from '../given.ts';
 import { limits } from '../limits.ts';
-import type { PathInfo } from '../release/path-info.ts';
+import { narDigest, type PathInfo } from '../release/path-info.ts';
 import { fromBaseName, parseStorePath, type StorePath, toBaseName } from '../store-path.ts';
 
 export interface Narinfo extends Pick<PathInfo, 'path' | 'narHash' | 'narSize' | 'references'> {
@@ -42,7 +42,7 @@ export const plainNarinfo = (
   narSize: info.narSize,
   references: info.references,
   ...given({ ca: info.ca }),
-  url: `nar/${info.narHash.replace(/^sha256:/, '')}.nar`,
+  url: `nar/${narDigest(info)}.nar`,
   compression: 'none',
   fileHash: info.narHash,
   fileSize: info.narSize,

@@ -12,3 +12,6 @@ export interface PathInfo {
   /** As Nix spells it; undefined where the path is named after its inputs. */
   readonly ca?: string;
 }
+
+/** The digest alone: indexes and the names of pieces have it without the prefix. */
+export const narDigest = ({ narHash }: Pick<PathInfo, 'narHash'>): string => narHash.replace(/^sha256:/, '');

@@ -15,7 +15,7 @@ import { NarCheck } from '../../bundle/nar-check.ts';
 import type { Source } from '../../bundle/write.ts';
 import { hasErrno, insteadOf } from '../../core/errno.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
-import type { PathInfo } from '../../core/release/path-info.ts';
+import { narDigest, type PathInfo } from '../../core/release/path-info.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
 import type { CachedFile, CacheFolder } from './cache-folder.ts';
 import { piecesFile, zstdLevel } from './kept-list.ts';
@@ -105,9 +105,7 @@ export class StoreCompressor {
    * @returns whether there was any, and all of it could be had
    */
   async replaceAltered(): Promise<boolean> {
-    const altered = this.#found.filter(
-      ({ narHash }) => this.#nars?.isIntact({ narHash: digestIn(narHash) }) !== true,
-    );
+    const altered = this.#found.filter((info) => this.#nars?.isIntact({ narHash: narDigest(info) }) !== true);
     const fresh = altered.filter(({ path }) => !this.#replaced.has(path));
     const isAll = await this.#addFresh(fresh, () => undefined);
     if (isAll) for (const { path } of fresh) this.#replaced.add(path);
@@ -135,7 +133,7 @@ export class StoreCompressor {
 
   /** @returns whether an earlier build has compressed it */
   #find(info: PathInfo): boolean {
-    const narHash = digestIn(info.narHash);
+    const narHash = narDigest(info);
     const found = this.#nars?.find({ narHash, narSize: info.narSize });
     if (found === undefined) return false;
     this.#counts.set(info.path, found.count);
@@ -153,8 +151,9 @@ export class StoreCompressor {
     this.#places.push(new Place(kept ?? this.#folder, kept !== undefined));
   }
 
-  get #place(): Place | undefined {
-    return this.#places.at(-1);
+  /** There is one as soon as there is something to compress. */
+  get #place(): Place {
+    return this.#places.at(-1) as Place;
   }
 
   async #add(info: PathInfo): Promise<boolean> {
@@ -163,8 +162,7 @@ export class StoreCompressor {
       return await this.#compress(info, place);
     } catch (error) {
       // The disk of what is kept may be another than the one that the bundles are written to.
-      if (place === undefined || !place.isKept || !hasErrno(error, 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS'))
-        throw error;
+      if (!place.isKept || !hasErrno(error, 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS')) throw error;
       this.#leaving ??= this.#keepNothing(error);
       await this.#leaving;
       return this.#compress(info, this.#place);
@@ -182,9 +180,8 @@ export class StoreCompressor {
     this.#isKeeping = false;
   }
 
-  async #compress(info: PathInfo, place: Place | undefined): Promise<boolean> {
-    if (place === undefined) throw new Error('there is no place yet');
-    const narHash = digestIn(info.narHash);
+  async #compress(info: PathInfo, place: Place): Promise<boolean> {
+    const narHash = narDigest(info);
     const check = new NarCheck({ narHash, narSize: info.narSize });
     const work = { info, check, place };
     const compress = info.narSize <= wholeBytes ? this.#whole(work) : this.#stream(work);
@@ -259,7 +256,6 @@ interface Compressed {
   readonly source: Source;
 }
 
-const digestIn = (narHash: string): string => narHash.replace(/^sha256:/, '');
 const zstd = promisify(zstdCompress);
 const parameters = { params: { [constants.ZSTD_c_compressionLevel]: zstdLevel } };
 

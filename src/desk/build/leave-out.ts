@@ -1,5 +1,5 @@
 /** What a target has already is not compressed, but counted: it is in the index all the same. */
-import type { PathInfo } from '../../core/release/path-info.ts';
+import { narDigest, type PathInfo } from '../../core/release/path-info.ts';
 import type { Base } from './assemble.ts';
 import type { CacheFolder } from './cache-folder.ts';
 import type { NarCounts } from './nar-counts.ts';
@@ -12,8 +12,7 @@ export async function leaveOut(
   let isAll = true;
   for (const info of closure) {
     if (!base.paths.has(info.path)) continue;
-    if (await counts.addFromStore(info))
-      cache.add({ ...info, narHash: info.narHash.replace(/^sha256:/, ''), file: undefined });
+    if (await counts.addFromStore(info)) cache.add({ ...info, narHash: narDigest(info), file: undefined });
     else isAll = false;
   }
   return isAll;

@@ -8,7 +8,7 @@ import { checkWholePiece, NarCheck } from '../../bundle/nar-check.ts';
 import type { NarCount } from '../../bundle/nar-count.ts';
 import { hasErrno } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import type { PathInfo } from '../../core/release/path-info.ts';
+import { narDigest, type PathInfo } from '../../core/release/path-info.ts';
 import type { IndexedPath } from '../../core/release/write-index.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import type { CachedPath, CacheFolder } from './cache-folder.ts';
@@ -34,8 +34,9 @@ export class NarCounts {
    * Counts a path in this machine’s own store folder.
    * @returns whether it is there and holds what it should: Nix can have its store elsewhere
    */
-  async addFromStore({ path, narHash, narSize }: PathInfo): Promise<boolean> {
-    const nar = { narHash: narHash.replace(/^sha256:/, ''), narSize };
+  async addFromStore(info: PathInfo): Promise<boolean> {
+    const { path, narSize } = info;
+    const nar = { narHash: narDigest(info), narSize };
     const known = this.#nars?.count(nar);
     if (known !== undefined) this.#counts.set(path, known);
     if (known !== undefined) return true;

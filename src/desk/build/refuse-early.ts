@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { ifMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
-import type { PathInfo } from '../../core/release/path-info.ts';
+import { narDigest, type PathInfo } from '../../core/release/path-info.ts';
 import { encodeIndex } from '../../core/release/write-index.ts';
 import type { StorePath } from '../../core/store-path.ts';
 
@@ -11,10 +11,10 @@ import type { StorePath } from '../../core/store-path.ts';
  * @throws NixmakerError `bundle-too-large`
  */
 export function refuseTooLarge(closure: readonly PathInfo[], root: StorePath): void {
-  const paths = closure.map(({ ca = '', narHash, ...info }) => ({
+  const paths = closure.map((info) => ({
     ...info,
-    narHash: narHash.replace(/^sha256:/, ''),
-    ca,
+    narHash: narDigest(info),
+    ca: info.ca ?? '',
     files: 1,
     blocks: 0,
   }));

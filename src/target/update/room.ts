@@ -4,7 +4,7 @@
  */
 import { NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
-import { type Need, needOf, nothing, shortageOf } from '../../core/room.ts';
+import { blockBytes, type Need, needOf, nothing, shortageOf } from '../../core/room.ts';
 import { spaceAt } from '../../media/space.ts';
 import { storeFolder } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -12,14 +12,17 @@ import type { Machine } from '../machine/machine.ts';
 type Keeper = Pick<Machine, 'policy'>;
 
 /** What lines of an index need once they are unpacked. */
-export function needOfLines(index: ReleaseIndex, lines: Iterable<number>): Need {
+export const needOfLines = (index: ReleaseIndex, lines: Iterable<number>): Need =>
+  needOf(countLines(index, lines));
+
+function countLines(index: ReleaseIndex, lines: Iterable<number>) {
   const counts = { paths: 0, blocks: 0, files: 0 };
   for (const line of lines) {
     counts.paths += 1;
     counts.blocks += index.blocks(line);
     counts.files += index.files(line);
   }
-  return needOf(counts);
+  return counts;
 }
 
 /** @throws NixmakerError `no-space` where it does not fit beside what the policy keeps free */
@@ -47,18 +50,14 @@ export class ImportRoom {
   constructor(machine: Keeper & Pick<Machine, 'nix'>, index: ReleaseIndex, lines: readonly number[]) {
     this.#machine = machine;
     this.#index = index;
-    let [blocks, files] = [0, 0];
-    for (const line of lines) {
-      blocks += index.blocks(line);
-      files += index.files(line);
-    }
-    this.#left = { bytes: blocks * 4096, files };
+    const { blocks, files } = countLines(index, lines);
+    this.#left = { bytes: blocks * blockBytes, files };
   }
 
   /** The same bytes. @throws NixmakerError `no-space` */
   async *over(line: number, nar: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
     const files = this.#index.files(line);
-    const bytes = this.#index.blocks(line) * 4096;
+    const bytes = this.#index.blocks(line) * blockBytes;
     this.#left = { bytes: this.#left.bytes - bytes, files: this.#left.files - files };
     let narLeft = this.#index.narSize(line);
     // Small files take more than their share of a NAR: of the path at hand no more is counted than is sure to come.

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { NixmakerError } from '../../src/core/errors.ts';
 import { decodeBase64, decodeBase64OfAnyLength } from '../../src/signing/base64.ts';
 import { generateKeyPair, parsePublicKey, parseSecretKey } from '../../src/signing/nix-key.ts';
 import { parseSshKey } from '../../src/signing/ssh-key.ts';
@@ -11,17 +10,7 @@ import { verifySshSignature } from '../../src/signing/ssh-signature.ts';
 import { WireReader, wireString } from '../../src/signing/ssh-wire.ts';
 import { sshPairs } from '../fuzz/targets/signing.ts';
 import { fixedKey } from '../fuzz/targets/target.ts';
-
-/** What is said where it is refused; undefined where it is not. */
-function refusal(work: () => unknown): string | undefined {
-  try {
-    work();
-    return undefined;
-  } catch (error) {
-    assert.ok(error instanceof NixmakerError, String(error));
-    return `${error.code}: ${error.detail}`;
-  }
-}
+import { refusal } from '../support/refusal.ts';
 
 test('base64 of as many bytes as there may be is read, of one more or none it is not', () => {
   fc.assert(

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { NixmakerError } from '../../src/core/errors.ts';
 import { limits } from '../../src/core/limits.ts';
 import { encodeKeyring } from '../../src/core/policy/keyring.ts';
 import { addToEnvelope, openEnvelope, signEnvelope } from '../../src/signing/envelope.ts';
@@ -16,18 +15,8 @@ import { makeTrustSet, manifestDigest, readManifest, verifyManifest } from '../.
 import { sshPairs } from '../fuzz/targets/signing.ts';
 import { firstKey, secondKey } from '../fuzz/targets/target.ts';
 import { manifestText } from '../support/manifests.ts';
+import { refusal } from '../support/refusal.ts';
 import { storePathOf } from '../support/releases.ts';
-
-/** What is said where it is refused; undefined where it is not. */
-function refusal(work: () => unknown): string | undefined {
-  try {
-    work();
-    return undefined;
-  } catch (error) {
-    assert.ok(error instanceof NixmakerError, String(error));
-    return `${error.code}: ${error.detail}`;
-  }
-}
 
 const { person } = sshPairs;
 const message = Buffer.from('what was signed');

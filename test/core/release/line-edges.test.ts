@@ -1,7 +1,6 @@
 /** Lines of an index and of contents, field by field: each of another type or just beyond its bound, and nothing but a refusal. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NixmakerError } from '../../../src/core/errors.ts';
 import { limits } from '../../../src/core/limits.ts';
 import {
   encodeContents,
@@ -12,18 +11,8 @@ import {
 import { ReleaseIndex } from '../../../src/core/release/index-file.ts';
 import { readLines } from '../../../src/core/release/lines.ts';
 import { encodeIndex } from '../../../src/core/release/write-index.ts';
+import { refusal } from '../../support/refusal.ts';
 import { digits, indexedPath, storePathOf } from '../../support/releases.ts';
-
-/** What is said where it is refused; undefined where it is not. */
-function refusal(work: () => unknown): string | undefined {
-  try {
-    work();
-    return undefined;
-  } catch (error) {
-    assert.ok(error instanceof NixmakerError, String(error));
-    return `${error.code}: ${error.detail}`;
-  }
-}
 
 const root = storePathOf(9);
 const { text } = encodeIndex([indexedPath(9, [5, 9]), indexedPath(5)], root);

@@ -125,9 +125,8 @@ test('while the machine starts the way back is left to the helper', async (t) =>
 });
 
 test('a person at the machine does not leave the way back to the helper: it is gone at once', async (t) => {
-  const { machine, runs, programs } = await scene(t, {
-    ...{ booted: oldSystem, settings: { activation: 'systemd' } },
-  });
+  const making = { booted: oldSystem, settings: { activation: 'systemd' } };
+  const { machine, runs } = await scene(t, making);
   assert.equal((await judgePending(machine, 'operator'))?.state, 'rolled-back');
   assert.equal((await runs())[0]?.state, 'rolled-back');
 });

@@ -11,7 +11,7 @@ export const readIfThere = (path: string): Promise<string | undefined> =>
 export const readText = (
   path: string,
   code: ReasonCode,
-  sentence = `${path} can’t be read`,
+  sentence = `cannot read ${path}`,
 ): Promise<string> =>
   readFile(path, 'utf8').catch((cause: unknown) => {
     throw new NixmakerError(code, `${sentence}: ${messageOf(cause)}`, { cause });

@@ -18,7 +18,7 @@ export function parseSignatureFile(bytes: Uint8Array): Signature[] {
   if (bytes.length > limits.signatureFileBytes) {
     throw new NixmakerError(
       'signature-malformed',
-      `manifest.sig has more than ${limits.signatureFileBytes} bytes`,
+      `manifest.sig exceeds ${limits.signatureFileBytes} bytes`,
     );
   }
   const text = Buffer.from(bytes).toString('latin1');

@@ -53,7 +53,7 @@ const minute = (time: string): string => `${time.slice(0, 16).replace('T', ' ')}
 /** In one line, for people. */
 export function waitText({ path, code, detail, since, tries, again }: Wait): string {
   const tried = tries === undefined || tries < 2 ? '' : `, tried ${tries} times`;
-  const next = again === undefined ? '' : `, again at ${again.slice(11, 19)} UTC`;
+  const next = again === undefined ? '' : `, next try at ${again.slice(11, 19)} UTC`;
   return printable(
     `${path}: ${code}${detail === undefined ? '' : ` (${detail})`}, since ${minute(since)}${tried}${next}`,
   );

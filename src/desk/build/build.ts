@@ -105,7 +105,7 @@ export async function buildBundles(
   if (missing !== undefined) {
     throw new NixmakerError(
       'no-such-host',
-      `“${missing}” is not among ${known.join(', ') || 'the hosts (there are none)'}`,
+      `“${missing}” is not one of ${known.join(', ') || 'the hosts (there are none)'}`,
     );
   }
   await makeFolders(options.directory);

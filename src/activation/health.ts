@@ -99,10 +99,7 @@ function checkTcp({ host, port }: { host: string; port: number }, timeout: numbe
       resolve(result);
     };
     // Name resolution counts too: a socket's own timeout begins after it.
-    const deadline = setTimeout(
-      () => end({ check, ok: false, detail: 'no answer in time' }),
-      timeout,
-    );
+    const deadline = setTimeout(() => end({ check, ok: false, detail: 'no answer in time' }), timeout);
     socket.once('connect', () => end({ check, ok: true }));
     socket.once('error', (error) => end({ check, ok: false, detail: messageOf(error) }));
   });
@@ -167,7 +164,8 @@ export async function checkStart({ run, clock }: HealthContext, seconds: number)
     const jobs = await listJobs(run);
     if (jobs?.length === 0) return { check, ok: true };
     if (clock.monotonic() > end) {
-      const detail = jobs === undefined ? 'systemctl is not responding' : `still starting: ${jobs.join(', ')}`;
+      const detail =
+        jobs === undefined ? 'systemctl is not responding' : `still starting: ${jobs.join(', ')}`;
       return { check, ok: false, detail };
     }
     await clock.sleep(startPause);

@@ -128,10 +128,7 @@ async function runAsUnit(
     cwd: '/',
   });
   if (result.startError !== undefined) {
-    throw new NixmakerError(
-      'activation-failed',
-      `cannot start systemd-run: ${messageOf(result.startError)}`,
-    );
+    throw new NixmakerError('activation-failed', `cannot start systemd-run: ${messageOf(result.startError)}`);
   }
   // The unit's own processes only: with `--unit` systemd's "Failed with result" would be the last word. More lines than are
   // kept: what failed is told before the status of each unit.

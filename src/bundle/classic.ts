@@ -30,7 +30,8 @@ export const readClassicHead = (tarball: string): Promise<HeadFiles | undefined>
 export async function spoolTarball(file: BundleFile, manifest: Manifest, target: string): Promise<void> {
   try {
     const { tarball } = manifest;
-    if (tarball === undefined) throw new NixmakerError('bundle-malformed', 'the manifest does not name a tarball');
+    if (tarball === undefined)
+      throw new NixmakerError('bundle-malformed', 'the manifest does not name a tarball');
     const size = await file.size();
     if (size < tarball.size)
       throw new NixmakerError('bundle-truncated', `the file has ${size} of ${tarball.size} bytes`);
@@ -89,7 +90,8 @@ export async function checkClassicHeaders(tarball: string): Promise<void> {
     });
   }
   if (fault !== undefined) throw fault;
-  if (!seen.has('nix/store')) throw new NixmakerError('bundle-malformed', 'the tarball contains no Nix store');
+  if (!seen.has('nix/store'))
+    throw new NixmakerError('bundle-malformed', 'the tarball contains no Nix store');
 }
 
 function complaintAbout(entry: ReadEntry, seen: Set<string>): string | undefined {

@@ -62,6 +62,9 @@ async function readBase(
     throw new NixmakerError(code, `cannot read ${path}: ${messageOf(cause)}`, { cause });
   }
   if (size > limits.deltaNarBytes || encodeNix32(hash.digest()) !== baseNarHash)
-    throw new NixmakerError('base-missing', `${path} exists, but its contents are not what the bundle builds on`);
+    throw new NixmakerError(
+      'base-missing',
+      `${path} exists, but its contents are not what the bundle builds on`,
+    );
   return Buffer.concat(chunks);
 }

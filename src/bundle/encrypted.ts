@@ -75,10 +75,7 @@ function requireFewRecipients(header: Buffer): Buffer {
 
 async function fileKeyOf(header: Buffer, identities: readonly string[]): Promise<Uint8Array> {
   if (identities.length === 0)
-    throw new NixmakerError(
-      'not-decryptable',
-      'it is encrypted, and this machine has no key to decrypt it',
-    );
+    throw new NixmakerError('not-decryptable', 'it is encrypted, and this machine has no key to decrypt it');
   const { Decrypter } = await age();
   const decrypter = new Decrypter();
   try {

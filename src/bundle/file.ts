@@ -108,7 +108,8 @@ export function bundleFileOf(handle: FileHandle, name: string): BundleFile {
 export function exactly({ size, readInto }: Pick<BundleFile, 'size' | 'readInto'>): BundleFile['read'] {
   return async (position, length) => {
     const there = await size();
-    if (position + length > there) throw new NixmakerError('bundle-truncated', `the file ends at byte ${there}`);
+    if (position + length > there)
+      throw new NixmakerError('bundle-truncated', `the file ends at byte ${there}`);
     if (length > limits.readAtOnce)
       throw new NixmakerError('bundle-malformed', `one part claims to have ${length} bytes`);
     const buffer = Buffer.alloc(length);

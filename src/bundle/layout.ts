@@ -141,7 +141,10 @@ export async function checkLayout(file: BundleFile, { release, membersAt }: Anno
   const totalSize = position + trailerSize;
   const size = await file.size();
   if (size > totalSize)
-    throw new NixmakerError('bundle-trailing-data', `the file has ${size} bytes; the manifest lists ${totalSize}`);
+    throw new NixmakerError(
+      'bundle-trailing-data',
+      `the file has ${size} bytes; the manifest lists ${totalSize}`,
+    );
   return { positions, totalSize };
 }
 

@@ -83,7 +83,10 @@ async function walk(path: string, last: LastLink, links: number): Promise<FileHa
       }
       await next.close();
       if (links === mostLinks || !isRootsWord(await folder.stat(), stat))
-        throw wrongKind('ELOOP', `/${names.slice(0, i + 1).join('/')} is a symbolic link that someone else made`);
+        throw wrongKind(
+          'ELOOP',
+          `/${names.slice(0, i + 1).join('/')} is a symbolic link that someone else made`,
+        );
       const target = await readlink(join(byHandle(folder), name));
       const rest = resolve(`/${names.slice(0, i).join('/')}`, target, ...names.slice(i + 1));
       await folder.close();

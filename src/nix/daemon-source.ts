@@ -6,7 +6,9 @@ import type { ByteSource } from './daemon-wire.ts';
 export const closed = (cause?: unknown) =>
   new NixmakerError(
     'nix-unavailable',
-    cause === undefined ? 'the Nix daemon closed the connection' : `cannot reach the Nix daemon: ${messageOf(cause)}`,
+    cause === undefined
+      ? 'the Nix daemon closed the connection'
+      : `cannot reach the Nix daemon: ${messageOf(cause)}`,
     { cause },
   );
 

@@ -124,8 +124,7 @@ export async function readNumber(source: ByteSource): Promise<number> {
 
 export async function readString(source: ByteSource): Promise<string> {
   const length = await readNumber(source);
-  if (length > longestString)
-    throw new NixmakerError('nix-failed', 'unexpected answer from the Nix daemon');
+  if (length > longestString) throw new NixmakerError('nix-failed', 'unexpected answer from the Nix daemon');
   const bytes = await source.take(length + ((8 - (length % 8)) % 8));
   return bytes.toString('utf8', 0, length);
 }

@@ -95,8 +95,7 @@ function ofBuilder(
   const log = logs.find((each) => each.derivation === derivation)?.lines.slice(-mostLines) ?? [];
   // What follows are its outputs, which are not there.
   const sentence = raw.split(/\n\s*Output paths:/)[0] ?? raw;
-  const more =
-    log.length === 0 ? [] : [...log.map((line) => `> ${line}`), `Full log: nix log ${derivation}`];
+  const more = log.length === 0 ? [] : [...log.map((line) => `> ${line}`), `Full log: nix log ${derivation}`];
   return new NixFailure(code, shortened(sentence), { excerpt: more, cause });
 }
 

@@ -11,8 +11,8 @@ const sentences: Readonly<Record<string, string>> = {
   'profile-set': 'setting the system profile',
   'boot-entry': 'writing the boot entry',
   switched: 'switching',
-  healthy: 'in place',
-  'rolling-back': 'putting the previous system back',
+  healthy: 'running',
+  'rolling-back': 'restoring the previous system',
 };
 
 export function makeConsoleLog(write: (text: Lines) => void, verbose: boolean): EventSink {

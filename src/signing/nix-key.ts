@@ -79,7 +79,8 @@ export function parsePublicKey(text: string): PublicKey {
 
 /** @param what it is called in the message @throws NixmakerError `key-malformed` for all but 32 bytes of a sound key */
 export function ed25519KeyOf(raw: Buffer, what: string): KeyObject {
-  if (raw.length !== 32) throw new NixmakerError('key-malformed', `the public key ${what} does not have 32 bytes`);
+  if (raw.length !== 32)
+    throw new NixmakerError('key-malformed', `the public key ${what} does not have 32 bytes`);
   if (hasSmallOrder(raw)) {
     throw new NixmakerError(
       'key-malformed',
@@ -99,10 +100,7 @@ export function parseSecretKey(text: string): SecretKey {
   });
   const derived = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(spkiPrefix.length);
   if (!derived.equals(raw.subarray(32))) {
-    throw new NixmakerError(
-      'key-malformed',
-      `the two halves of the secret key “${name}” do not match`,
-    );
+    throw new NixmakerError('key-malformed', `the two halves of the secret key “${name}” do not match`);
   }
   return {
     name,

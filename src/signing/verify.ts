@@ -112,7 +112,7 @@ function checkSignatures(bytes: Uint8Array, signatures: readonly Signature[], tr
   if (accepted.size === 0) {
     const names = quoted(signatures.map((s) => s.keyName));
     const trusted = quoted(trust.keys.map((k) => k.name));
-    throw new NixmakerError('signature-unknown-key', `it is signed by ${names}; this machine trusts ${trusted}`);
+    throw new NixmakerError('signature-unknown-key', `it is signed by ${names}; trusted here: ${trusted}`);
   }
   if (accepted.size < trust.threshold) {
     throw new NixmakerError(

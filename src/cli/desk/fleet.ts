@@ -18,33 +18,33 @@ interface FleetFlags {
 }
 
 const directoryOption = () =>
-  new Option('-d, --directory <directory>', 'where `nixmaker collect` keeps receipts').default('fleet');
+  new Option('-d, --directory <directory>', 'where `nixmaker collect` stores receipts').default('fleet');
 
 export function defineFleet(program: Command): void {
   const group = program
     .command('fleet')
-    .description('how the hosts are, by the receipts that were collected; and which there should be');
+    .description('show fleet status from collected receipts; manage the list of expected hosts');
   group
     .command('show', { isDefault: true })
-    .description('how the hosts are')
+    .description('show fleet status')
     .addOption(directoryOption())
-    .option('--html <file>', 'write a page that needs nothing else: for a phone, a printer, a colleague')
+    .option('--html <file>', 'write a self-contained page, for a phone, a printer or a colleague')
     .option(
       '--bundles <directory>',
-      'where `nixmaker build` put the newest: hosts with a bundle are expected, and the page says who needs one',
+      'where `nixmaker build` wrote the newest bundles: their hosts are expected, and the page says who needs one',
     )
-    .option('--stale-after <days>', 'days after which a host that was not heard of is called out', '60')
+    .option('--stale-after <days>', 'report hosts not heard from for this many days', '60')
     .option('--json', 'print JSON')
     .action((flags: FleetFlags) => runVerb(() => fleet(flags), flags));
   group
     .command('expect')
-    .description('note hosts that there should be: they are shown, whether or not they ever report')
+    .description('add expected hosts: they are listed even if they never report')
     .argument('<host...>')
     .addOption(directoryOption())
     .action((hosts: string[], flags: { directory: string }) => runVerb(() => expect(hosts, flags.directory)));
   group
     .command('retire')
-    .description('note that a host is no more: it is shown no longer, unless it reports again')
+    .description('retire a host: it is no longer listed unless it reports again')
     .argument('<host>')
     .addOption(directoryOption())
     .requiredOption('--reason <text>', 'why')
@@ -64,7 +64,7 @@ async function fleet(flags: FleetFlags): Promise<number> {
   const { judgeHost } = await import('../../report/fleet-condition.ts');
   const by: JudgedBy = { now: new Date(), staleAfter: Number(flags.staleAfter) };
   if (!(by.staleAfter > 0))
-    throw new NixmakerError('usage', `--stale-after ${flags.staleAfter} is no number of days`);
+    throw new NixmakerError('usage', `--stale-after ${flags.staleAfter} is not a number of days`);
   const bundles = await readBundles(flags.bundles);
   const found = await readFleet(flags.directory, [...bundles.ready.keys(), ...bundles.unreadable]);
   const shown = found.hosts.map((known): Shown => {
@@ -75,7 +75,7 @@ async function fleet(flags: FleetFlags): Promise<number> {
   else if (flags.json === true) printJson({ schema: 2, hosts: shown.map(toJson), retired: found.retired });
   else await showTable(shown, found);
   for (const host of bundles.unreadable)
-    printToStderr(lines`${host}: its bundle in ${flags.bundles ?? ''} can’t be read\n`);
+    printToStderr(lines`${host}: cannot read its bundle in ${flags.bundles ?? ''}\n`);
   return exitCodes.done;
 }
 
@@ -110,7 +110,7 @@ const toJson = ({ known, page, condition, reasons }: Shown) => ({
 /** Root’s word; what only the agent says of a later bundle is marked as its word. */
 function lastOf({ runs, agentSays }: PageHost): string | undefined {
   const [run, claim] = [runs.at(-1), agentSays.at(-1)];
-  const said = claim === undefined ? [] : [`its agent says: ${outcomeText(claim)}`];
+  const said = claim === undefined ? [] : [`its agent reports: ${outcomeText(claim)}`];
   return [...(run === undefined ? [] : [outcomeText(run)]), ...said].join('; ') || undefined;
 }
 
@@ -118,9 +118,7 @@ async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<v
   const { table } = await import('../../report/tables.ts');
   const { conditionWords } = await import('../../report/fleet-condition.ts');
   if (shown.length === 0)
-    printToStderr(
-      lines`No host is known here: no receipt has been collected yet (nixmaker collect MEDIUM).\n`,
-    );
+    printToStderr(lines`No hosts yet: no receipts have been collected (nixmaker collect MEDIUM).\n`);
   const rows = shown.map(({ page, condition }) => {
     return [
       page.host,
@@ -160,7 +158,7 @@ async function retire(
   const { writeWord } = await import('../../desk/fleet/roll.ts');
   await writeWord(directory, [host], { status: 'retired', at: new Date().toISOString(), reason });
   print(
-    lines`retired: ${host}. Its key and receipts stay in ${directory}; \`nixmaker fleet expect\` takes it back.\n`,
+    lines`retired: ${host}. Its key and receipts stay in ${directory}; \`nixmaker fleet expect\` brings it back.\n`,
   );
   return exitCodes.done;
 }

@@ -12,7 +12,7 @@ export function defineDoctor(program: Command): void {
   program
     .command('doctor')
     .description(
-      'find what is wrong, or soon will be: keys, Nix, space, clock, units, what runs. Exit 1: no bundle can be taken',
+      'check this machine: keys, Nix, space, clock, units, systems (exit 1 if no bundle can be taken)',
     )
     .option('--settings <file>', 'settings file')
     .option('--json', 'print JSON')
@@ -40,7 +40,7 @@ async function doctor({ settings, json }: DoctorOptions): Promise<number> {
     const count = found.filter((d) => d.verdict !== 'ok').length;
     printToStderr(
       count === 0
-        ? lines`Nothing to be done.\n`
+        ? lines`Nothing to do.\n`
         : lines`${count} to look at${isBad ? '; no bundle can be taken safely' : ''}.\n`,
     );
   }

@@ -12,10 +12,10 @@ interface EventsOptions {
 export function defineEvents(program: Command): void {
   program
     .command('events')
-    .description('every step of every bundle, oldest first; with --json a line of JSON each')
-    .option('-f, --follow', 'go on with each step as it comes')
+    .description('show every step of every bundle, oldest first')
+    .option('-f, --follow', 'keep running and show each step as it happens')
     .option('--settings <file>', 'settings file')
-    .option('--json', 'print a JSON object a line')
+    .option('--json', 'print one JSON object per line')
     .action((options: EventsOptions) => runVerb(() => events(options), options));
 }
 

@@ -13,7 +13,7 @@ interface HistoryOptions {
 export function defineHistory(program: Command): void {
   program
     .command('history')
-    .description('every bundle that came and how it ended')
+    .description('show every bundle that arrived and how it ended')
     .option('--settings <file>', 'settings file')
     .option('--json', 'print JSON')
     .action((options: HistoryOptions) => runVerb(() => history(options), options));
@@ -41,8 +41,8 @@ async function history({ settings: file, json }: HistoryOptions): Promise<number
     r.code,
     `${r.source}${leftText(r)}`,
   ]);
-  if (rows.length === 0) printToStderr(lines`No bundle has come yet.\n`);
+  if (rows.length === 0) printToStderr(lines`No bundle has arrived yet.\n`);
   else print(table(['WHEN (UTC)', 'SEQUENCE', 'STATE', 'CODE', 'BUNDLE'], rows));
-  if (found.unreadable > 0) printToStderr(lines`${found.unreadable} lines of the journal can’t be read.\n`);
+  if (found.unreadable > 0) printToStderr(lines`${found.unreadable} lines of the journal cannot be read.\n`);
   return exitCodes.done;
 }

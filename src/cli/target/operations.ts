@@ -26,7 +26,7 @@ export function defineOperations(program: Command): void {
       .command(operation)
       .description(descriptions[operation])
       .requiredOption('--tarball <file>', 'the bundle, or - for standard input')
-      .option('--allow-unsigned', 'take a classic tarball that nobody has signed');
+      .option('--allow-unsigned', 'take an unsigned classic tarball');
     addTargetOptions(command).action((options: OperationOptions) =>
       runVerb(() => operate(operation, options), options),
     );
@@ -58,7 +58,7 @@ async function take(
   if (allowUnsigned === true) {
     const { takeUnsigned } = await import('../../target/update/unsigned.ts');
     if (!tarball.toLowerCase().endsWith('.tar.gz'))
-      throw new NixmakerError('usage', '--allow-unsigned is for classic tarballs (.tar.gz) only');
+      throw new NixmakerError('usage', '--allow-unsigned only works with classic tarballs (.tar.gz)');
     return takeUnsigned(machine, root, { tarball, operation });
   }
   if (tarball.toLowerCase().endsWith('.tar.gz')) {

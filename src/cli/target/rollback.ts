@@ -10,13 +10,13 @@ interface RollbackOptions extends TargetOptions {
 export function defineRollback(program: Command): void {
   const command = program
     .command('rollback')
-    .description('go back to an earlier generation, now and at the next start')
-    .option('--to <generation>', 'its number (default: the newest before the present one)', generationNumber);
+    .description('go back to an earlier generation, now and for the next start')
+    .option('--to <generation>', 'its number (default: the newest before the current one)', generationNumber);
   addTargetOptions(command).action((options: RollbackOptions) => runVerb(() => rollback(options), options));
 }
 
 function generationNumber(text: string): number {
-  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a generation’s number.');
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('Must be a generation number.');
   return Number(text);
 }
 

@@ -15,10 +15,10 @@ interface StatusOptions {
 export function defineStatus(program: Command): void {
   program
     .command('status')
-    .description('what runs, what is pending, what became of the last bundle and why')
-    .option('-w, --watch', 'stay, and show every change')
+    .description('show what runs, what is pending, and how the last bundle ended')
+    .option('-w, --watch', 'keep running and show every change')
     .option('--settings <file>', 'settings file')
-    .option('--json', 'print JSON; with --watch an object a line')
+    .option('--json', 'print JSON; with --watch, one object per line')
     .action((options: StatusOptions) => runVerb(() => status(options), options));
 }
 
@@ -68,7 +68,7 @@ async function statusText(found: Status): Promise<Lines> {
           ? `${found.profile} (generation ${found.generation})`
           : `the same (generation ${found.generation})`,
     ],
-    ['Pending', found.pending ? 'yes: what is installed is not what runs; restart or switch' : 'no'],
+    ['Pending', found.pending ? 'yes: the installed system is not the running one; restart or switch' : 'no'],
     ['Awaiting', found.awaiting?.detail],
     ['Confirm', found.awaiting?.confirmWithin],
     [
@@ -95,14 +95,14 @@ async function statusText(found: Status): Promise<Lines> {
       'Keyring',
       found.keyring === undefined
         ? undefined
-        : `version ${found.keyring} (counts where the policy’s is older)`,
+        : `version ${found.keyring} (used because it is newer than the policy’s)`,
     ],
     ...waitingRows(found, { text: waitText, isAtRest: last === undefined || isAtRest(last.state) }),
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
     ['Policy', policy?.problem],
     [
       'Damaged',
-      found.unreadable === 0 ? undefined : `${found.unreadable} lines of the journal can’t be read`,
+      found.unreadable === 0 ? undefined : `${found.unreadable} lines of the journal cannot be read`,
     ],
   ]);
   if (found.disks.length === 0) return wrapped(text);
@@ -119,7 +119,7 @@ async function statusText(found: Status): Promise<Lines> {
 /** With the way out. */
 function heldText({ held, heldLost }: Status): string | undefined {
   if (heldLost !== undefined)
-    return `not known: ${heldLost}. Nothing is taken; \`nixmaker release --all\` writes it anew`;
+    return `unknown: ${heldLost}. Nothing is taken; \`nixmaker release --all\` resets the list`;
   if (held.length === 0) return undefined;
   const each = held.map(({ sequence, since, because }) => {
     const time = since.slice(0, 16).replace('T', ' ');
@@ -138,7 +138,7 @@ function waitingRows(
   const others = waiting.filter((path) => !named.has(path));
   const lines = [
     ...waits.map(text),
-    ...others.map((path) => `${path}: ${path === taken ? 'is being taken' : 'not looked at yet'}`),
+    ...others.map((path) => `${path}: ${path === taken ? 'being taken' : 'not looked at yet'}`),
     ...(moreWaits === 0 ? [] : [`and ${moreWaits} more`]),
   ];
   return lines.length === 0 ? [['Waiting', 'nothing']] : lines.map((line) => ['Waiting', line]);

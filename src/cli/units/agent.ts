@@ -12,8 +12,8 @@ interface AgentOptions extends TargetOptions {
 export function defineAgent(program: Command): void {
   const command = program
     .command('agent')
-    .description('watch the inbox and take the bundles that come')
-    .option('--once', 'take what is there, then end with the exit code of the gravest result');
+    .description('watch the inbox and take bundles as they arrive')
+    .option('--once', 'take what is there, then exit with the code of the worst result');
   addTargetOptions(command).action((options: AgentOptions) => runVerb(() => agent(options), options));
 }
 

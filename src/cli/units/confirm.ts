@@ -14,8 +14,11 @@ interface ConfirmOptions extends TargetOptions {
 export function defineConfirm(program: Command): void {
   const command = program
     .command('confirm')
-    .description('after a restart: check the new system and keep it, or go back')
-    .option('--at-start', 'as nixmaker-confirm.service does it: a person may have to confirm as well')
+    .description('after a restart: check the new system, then keep it or go back')
+    .option(
+      '--at-start',
+      'as nixmaker-confirm.service runs it: the policy may also require a person to confirm',
+    )
     .addOption(new Option('--at-deadline', 'as nixmaker-deadline.service does it').hideHelp());
   addTargetOptions(command).action((options: ConfirmOptions) => runVerb(() => confirm(options), options));
 }
@@ -33,7 +36,7 @@ async function confirm(options: ConfirmOptions): Promise<number> {
   if (receipt === undefined) {
     if (problem !== undefined) throw problem;
     if (options.json === true) printJson({ schema: 1, ok: true, pending: false });
-    else if (occasion === 'operator') print(lines`Nothing waits to be confirmed.\n`);
+    else if (occasion === 'operator') print(lines`Nothing is waiting to be confirmed.\n`);
     return exitCodes.done;
   }
   if (options.json === true) printJson(receipt);

@@ -59,8 +59,7 @@ export function parseNarinfo(text: string): Narinfo {
     const name = line.slice(0, Math.max(colon, 0));
     const value = line.slice(colon + 2);
     if (name === 'Sig') signatures.push(value);
-    else if (!isField(name) || fields.has(name))
-      malformed(`unexpected line: “${line.slice(0, 60)}”`);
+    else if (!isField(name) || fields.has(name)) malformed(`unexpected line: “${line.slice(0, 60)}”`);
     else fields.set(name, value);
   }
   const need = (name: Field): string => fields.get(name) ?? malformed(`${name} is missing`);
@@ -108,7 +107,9 @@ function isField(name: string): name is Field {
 
 function parseReferences(text: string): StorePath[] {
   if (text === '') return [];
-  return text.split(' ').map((name) => fromBaseName(name) ?? malformed('References has an entry that is not a store path'));
+  return text
+    .split(' ')
+    .map((name) => fromBaseName(name) ?? malformed('References has an entry that is not a store path'));
 }
 
 function size(text: string): number {

@@ -198,7 +198,10 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
     );
   }
   if (!isOurs) {
-    return refuse('sequence-conflict', `sequence ${manifest.sequence} was already taken with different contents`);
+    return refuse(
+      'sequence-conflict',
+      `sequence ${manifest.sequence} was already taken with different contents`,
+    );
   }
   // The same bundle again. Trying it out, or putting it back in place after a local change, is work to do.
   const changesNothing = facts.operation === 'test' || facts.operation === 'dry-activate';
@@ -208,10 +211,7 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
 /** After the floor: what is in place already is left there. A signed downgrade goes no further down either. */
 function checkMinimum({ sequence }: Manifest, _: Facts, { minimumSequence }: Policy): Verdict | undefined {
   if (sequence >= minimumSequence) return undefined;
-  return refuse(
-    'sequence-older',
-    `it has sequence ${sequence}; the policy’s minimum is ${minimumSequence}`,
-  );
+  return refuse('sequence-older', `it has sequence ${sequence}; the policy’s minimum is ${minimumSequence}`);
 }
 
 /** After the floor: what is in place already, or older, is told as that. */
@@ -235,7 +235,10 @@ function checkPending(manifest: Manifest, facts: Facts): Verdict | undefined {
   }
   if (manifestDigest !== pending.manifestDigest) {
     if (manifest.sequence > pending.sequence) return undefined;
-    return refuse('sequence-conflict', `sequence ${manifest.sequence} is already installed with different contents`);
+    return refuse(
+      'sequence-conflict',
+      `sequence ${manifest.sequence} is already installed with different contents`,
+    );
   }
   // Somebody may want to run at once, or to try, what was installed for the next start.
   const isDone = operation === 'boot' || (operation === 'switch' && pending.operation === 'switch');

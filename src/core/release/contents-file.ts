@@ -87,11 +87,7 @@ export function parseContents(
     const same = pieces.get(piece.line);
     if (same === undefined) pieces.set(piece.line, [piece]);
     else if (same.length < limits.piecesOfALine) same.push(piece);
-    else
-      malformed(
-        source,
-        `line ${number + 1}: more than ${limits.piecesOfALine} pieces for one path`,
-      );
+    else malformed(source, `line ${number + 1}: more than ${limits.piecesOfALine} pieces for one path`);
   });
   if (!isHeaded) malformed(source, 'it is empty');
   return pieces;
@@ -107,7 +103,8 @@ export function namesInContents(bytes: Uint8Array): ReadonlySet<string> {
   const names = new Set<string>();
   let isHeaded = false;
   readLines({ ...source, bytes, most: mostLines }, (value, number) => {
-    if (number > 0) names.add(nameIn(value) ?? malformed(source, `line ${number + 1}: it does not name a piece`));
+    if (number > 0)
+      names.add(nameIn(value) ?? malformed(source, `line ${number + 1}: it does not name a piece`));
     else if (typeof value === 'string') isHeaded = true;
   });
   if (!isHeaded) malformed(source, 'it does not begin with a manifest digest');

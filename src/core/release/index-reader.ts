@@ -85,8 +85,10 @@ class Reader {
     if (typeof name !== 'string' || !isBaseName(name)) fault(line, 'it does not name a store path');
     if (typeof narHash !== 'string' || !narHashForm.test(narHash))
       fault(line, 'its hash is not a sha256 in base 32');
-    if (!isSize(narSize) || !isSize(files) || !isSize(blocks) || files < 1) fault(line, 'its sizes are invalid');
-    if (typeof ca !== 'string' || (ca !== '' && !caForm.test(ca))) fault(line, 'its content address is invalid');
+    if (!isSize(narSize) || !isSize(files) || !isSize(blocks) || files < 1)
+      fault(line, 'its sizes are invalid');
+    if (typeof ca !== 'string' || (ca !== '' && !caForm.test(ca)))
+      fault(line, 'its content address is invalid');
     if (!Array.isArray(references)) fault(line, 'it has no list of references');
     const depth = this.#addReferences(references as readonly unknown[], line);
     if ((ca as string).startsWith('text:') && (references as readonly unknown[]).at(-1) === line)

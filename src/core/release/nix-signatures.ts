@@ -60,7 +60,10 @@ export class NixSignatures {
         malformed(source, 'a block does not begin with a new key name');
       at = start + blockLength;
       if (at > bytes.length || !areSignatures(bytes, start, at))
-        malformed(source, `the block for “${name}” does not have exactly one signature for each path that needs one`);
+        malformed(
+          source,
+          `the block for “${name}” does not have exactly one signature for each path that needs one`,
+        );
       blocks.push({ name, start });
     }
     return new NixSignatures(bytes, index, blocks);

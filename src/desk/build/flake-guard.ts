@@ -44,9 +44,15 @@ export async function guardPlainFolder(
 ): Promise<void> {
   const flake = await realpath(folder);
   if (keyFile !== undefined && isInside(flake, await realPlace(keyFile)))
-    throw new NixmakerError('secret-in-flake', `${keyFile} lies in ${flake}, and Nix copies that whole folder`);
+    throw new NixmakerError(
+      'secret-in-flake',
+      `${keyFile} lies in ${flake}, and Nix copies that whole folder`,
+    );
   if (isInside(flake, await realPlace(directory)))
-    throw new NixmakerError('output-in-flake', `${directory} lies in ${flake}, and Nix copies that whole folder`);
+    throw new NixmakerError(
+      'output-in-flake',
+      `${directory} lies in ${flake}, and Nix copies that whole folder`,
+    );
 }
 
 /**

@@ -76,7 +76,10 @@ async function* collectHost(options: CollectOptions, found: FoundReceipts): Asyn
   if (beyond > 0)
     yield rejected(
       { file: shown, host },
-      new NixmakerError('receipt-malformed', `there are ${beyond} more than the limit; the oldest, by name, were skipped`),
+      new NixmakerError(
+        'receipt-malformed',
+        `there are ${beyond} more than the limit; the oldest, by name, were skipped`,
+      ),
     );
 }
 

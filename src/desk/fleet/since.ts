@@ -46,10 +46,7 @@ async function readReceiptBase(file: string): Promise<HostBase> {
       `${receipt.host} reads manifest schema ${reads.join(', ')}; this nixmaker writes ${manifestSchemaVersion}`,
     );
   if (listed === undefined)
-    throw new NixmakerError(
-      'usage',
-      `${file} does not list what the host has; use its newest receipt`,
-    );
+    throw new NixmakerError('usage', `${file} does not list what the host has; use its newest receipt`);
   const gzip = decodeBase64OfAnyLength(listed.gzip, limits.receiptBytes);
   if (gzip === undefined)
     throw new NixmakerError('receipt-malformed', 'its list of store paths is not base64');

@@ -69,8 +69,7 @@ async function layKeyrings(medium: string, files: readonly string[]): Promise<nu
   for (const file of files) {
     const envelope = await readKeyringText(file);
     const { keyring, claimedSigners } = peekKeyring(envelope);
-    if (claimedSigners.length === 0)
-      throw new NixmakerError('keyring-untrusted', `${file} is not signed`);
+    if (claimedSigners.length === 0) throw new NixmakerError('keyring-untrusted', `${file} is not signed`);
     await writeWhole(join(keyringsOf(medium), `${keyring.version}${keyringExtension}`), envelope);
     versions.push(keyring.version);
   }

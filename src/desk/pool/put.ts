@@ -232,8 +232,7 @@ class Put {
   async #writeAgain(planned: Planned): Promise<void> {
     const { pool, options } = this.#context;
     const { file, write } = planned;
-    const failing = () =>
-      new NixmakerError('medium-failing', `${file.path} did not read back as written`);
+    const failing = () => new NixmakerError('medium-failing', `${file.path} did not read back as written`);
     if (write) throw failing();
     await file.write(given({ largest: options.largest }));
     await pool.flush();

@@ -50,7 +50,9 @@ export async function mediaOf({ media }: Settings): Promise<string[]> {
 export async function confirmWithin({ confirmBy }: JournalRecord): Promise<string | undefined> {
   if (typeof confirmBy !== 'number') return undefined;
   const left = Math.round(confirmBy - systemClock.uptime());
-  return left > 0 ? `within ${left} s, or it is put back: nixmaker confirm` : 'the time for it is over';
+  return left > 0
+    ? `within ${left} s, or it is rolled back: nixmaker confirm`
+    : 'the time to confirm is over';
 }
 
 export async function policyInShort(settings: Settings): Promise<PolicyInShort> {

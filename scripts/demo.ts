@@ -19,7 +19,7 @@ const step = (text: string) => say(`\n${bold(`== ${text}`)}`);
 const show = (text: string) => say(text.trimEnd().replace(/^/gm, '   '));
 
 function must(ran: Ran): Ran {
-  if (ran.code !== 0) throw new Error(`it ended with ${ran.code ?? ran.signal}\n${ran.stdout}${ran.stderr}`);
+  if (ran.code !== 0) throw new Error(`it exited with ${ran.code ?? ran.signal}\n${ran.stdout}${ran.stderr}`);
   return ran;
 }
 

@@ -117,7 +117,7 @@ function checkSignatures(bytes: Uint8Array, signatures: readonly Signature[], tr
   if (accepted.size < trust.threshold) {
     throw new NixmakerError(
       'signature-threshold',
-      `${accepted.size} trusted keys have signed; ${trust.threshold} are required`,
+      `${accepted.size} of ${trust.threshold} required trusted keys have signed`,
     );
   }
   return [...accepted.values()];

@@ -18,7 +18,7 @@ test('what carries no NixOS system is refused before anything is changed', async
   });
   const receipt = await take(target, 'switch', bundle);
   assert.deepEqual([receipt.state, receipt.code], ['refused', 'not-a-system']);
-  assert.match(receipt.detail ?? '', /^\/nix\/store\/\S+-nixos-system-web-0 has no file nixos-version$/);
+  assert.match(receipt.detail ?? '', /^\/nix\/store\/\S+-nixos-system-web-0 has no nixos-version file$/);
   assert.equal(await target.profile(), undefined);
 });
 

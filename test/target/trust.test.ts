@@ -198,7 +198,7 @@ test('where the policy wants a local word, the agent asks for it each time befor
   await copyFile(await release('one', 10), join(target.inbox, 'one.tar'));
   const no = await target.verb('agent', ['--once']);
   assert.equal(no.code, 75);
-  assert.match(no.stdout + no.stderr, /not-approved.*said no \(exit 3\): the lathe is running/);
+  assert.match(no.stdout + no.stderr, /not-approved.*refused \(exit 3\): the lathe is running/);
   assert.equal(await target.profile(), undefined);
   assert.deepEqual(await readdir(target.inbox), ['one.tar']);
   await writeFile(yes, '');

@@ -69,7 +69,7 @@ const codeWords: Readonly<Record<keyof typeof exitCodes, string>> = {
   fault: 'A fault: something around the bundle failed.',
   usage: 'The command was not understood.',
   badBundle: 'The bundle is bad, or nobody who is trusted has signed it.',
-  nixUnavailable: 'Nix does not answer.',
+  nixUnavailable: 'Nix is not responding.',
   deferred: 'Not now; the same may succeed later.',
   refusedByPolicy: 'Refused by the policy or the history of the machine.',
   badConfiguration: 'The settings or the policy can’t be used.',

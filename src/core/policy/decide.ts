@@ -183,7 +183,7 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
   }
   if (floor === undefined) return undefined;
   if (manifest.sequence - floor.sequence > limits.sequenceJump) {
-    const detail = `it has sequence ${manifest.sequence}; the policy allows steps of at most ${limits.sequenceJump} above ${floor.sequence}`;
+    const detail = `it has sequence ${manifest.sequence}; the policy allows at most ${limits.sequenceJump} above ${floor.sequence}`;
     return refuse('sequence-jump', detail);
   }
   if (manifest.sequence > floor.sequence) return undefined;

@@ -119,7 +119,7 @@ function healthText(health: HealthPolicy | undefined): string {
     ...(health.systemRunning ? ['systemd must have started everything'] : []),
   ];
   const tries = health.retries + 1;
-  return `After ${health.settle} seconds, ${looks.join(', ')}, within ${tries} attempts; otherwise the previous system is restored.`;
+  return `After ${health.settle} seconds, ${looks.join(', ')}, within ${tries === 1 ? 'one attempt' : `${tries} attempts`}; otherwise the previous system is restored.`;
 }
 
 function bootText({ boot }: Policy): string {

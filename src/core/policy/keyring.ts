@@ -93,13 +93,13 @@ export function findInsufficient(
   if (valid.length < threshold) {
     const others = signers.filter((k) => !isValid(k)).map(keyNameOf);
     const not = others.length === 0 ? '' : `; not valid now: ${others.join(', ')}`;
-    const detail = `${valid.length} of the signing keys are valid at ${now}; ${threshold} are required${not}`;
+    const detail = `${valid.length} of ${threshold} required keys are valid at ${now}${not}`;
     return { code: 'key-not-valid', detail };
   }
   for (const [role, count] of Object.entries(roles)) {
     const having = valid.filter((k) => k.roles.includes(role)).length;
     if (having < count) {
-      const detail = `${having} of the signing keys have the role “${role}”; ${count} are required`;
+      const detail = `${having} of ${count} required keys with the role “${role}” have signed`;
       return { code: 'role-missing', detail };
     }
   }

@@ -85,7 +85,7 @@ function describeLast({ run, says }: LastRun): string {
   if (says === 'root') return describeRun(run);
   const { sequence, state, code } = run;
   const why = code === undefined ? '' : ` ${catalogueText(code)}`;
-  return `The agent reports for ${sequence === undefined ? 'a bundle' : `sequence ${sequence}`}: ${outcomeText({ state, code })}.${why}`;
+  return `The agent’s report on ${sequence === undefined ? 'a bundle' : `sequence ${sequence}`}: ${outcomeText({ state, code })}.${why}`;
 }
 
 function describeRun(run: ReceiptRun): string {

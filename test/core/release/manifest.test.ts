@@ -103,7 +103,7 @@ test('notes with terminal escapes, and with half a letter, are refused', () => {
     refused(
       encodeManifest(manifestInput({ notes })),
       'manifest-malformed',
-      /notes: holds control characters/,
+      /notes: contains control characters/,
     );
 });
 

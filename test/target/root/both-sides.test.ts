@@ -131,7 +131,7 @@ test('a keyring that does not count is told with its reason, goes, and changes n
     [
       {
         ...{ event: 'request-rejected', level: 'warn', name: 'keyring' },
-        detail: 'keyring-gap: it has version 2, this machine has 0',
+        detail: 'keyring-gap: it has version 2; this machine has 0',
       },
     ],
   );

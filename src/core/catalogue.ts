@@ -534,7 +534,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'store-differs': {
     exit: fault,
     what: 'Some store paths on this machine have the signed names but not the signed contents: a user trusted by Nix imported them, or they were built here with a different result.',
-    next: '`nix path-info --json PATH` shows where a path came from. To remove it, delete what needs it, then run `nix-store --delete PATH` and bring the bundle again. If you know it is sound, run as root `nixmaker store-key`, then `nix store sign --key-file /var/lib/nixmaker/activation/store.secret PATH`; it is accepted from then on.',
+    next: 'Run `nix path-info --json PATH` to see where a path came from. To remove it, delete what needs it, then run `nix-store --delete PATH` and bring the bundle again. If you know it is sound, run as root `nixmaker store-key`, then `nix store sign --key-file /var/lib/nixmaker/activation/store.secret PATH`; it is accepted from then on.',
   },
   internal: {
     exit: fault,

@@ -160,7 +160,7 @@ test('bytes after the end are refused', async (t) => {
   await truncate(path, length + 1);
   await assert.rejects(checkAll(path), {
     code: 'bundle-trailing-data',
-    detail: /^it has \d+ bytes, \d+ are announced$/,
+    detail: /^the file has \d+ bytes; the manifest lists \d+$/,
   });
 });
 

@@ -64,7 +64,7 @@ test('with anything behind its end it is said how much of it is announced', asyn
     const { size } = await stat(path);
     assert.equal(
       await refusal(path),
-      `bundle-trailing-data: it has ${size} bytes, ${bytes.length} are announced`,
+      `bundle-trailing-data: the file has ${size} bytes; the manifest lists ${bytes.length}`,
     );
   }
 });

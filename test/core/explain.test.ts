@@ -188,7 +188,7 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
       sources: { labels: ['A', 'B'], uuids: ['1', '2'], fileSystems: ['vfat', 'ext4'], roots: ['/a', '/b'] },
     },
     [
-      'Only media with the label A or B, and the UUID 1 or 2, and the file system vfat or ext4, and a place below /a or /b are used.',
+      'Only media with the label A or B, and the UUID 1 or 2, and the file system vfat or ext4, and a mount point below /a or /b are used.',
     ],
     0,
   ],

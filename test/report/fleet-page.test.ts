@@ -195,7 +195,7 @@ test('those that need somebody come first, with the reason and what to do; and t
   const rows = [...html.matchAll(/<th scope="row"><a href="#host-([a-z]+)">/g)].map(([, host]) => host);
   assert.deepEqual(rows, ['engine', 'mast', 'new', 'silent', 'galley', 'kiosk', 'bridge']);
   assert.match(html, /<details id="host-engine" open>/);
-  assert.match(html, /<dt>What to do<\/dt><dd>[^<]+/);
+  assert.match(html, /<dt>Next<\/dt><dd>[^<]+/);
   const next = /For the next stick<\/h2>(.*?)<\/section>/s.exec(html)?.[1] ?? '';
   assert.match(next, /<b>bridge<\/b>: has 7, gets 9/);
   assert.match(next, /<b>silent<\/b>: has an unknown one, gets 9/);

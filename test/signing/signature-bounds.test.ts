@@ -82,7 +82,7 @@ test('a signature file may be as long, and of each key hold as many, as it may',
   const full = line.repeat(whole) + last;
   assert.equal(full.length, limits.signatureFileBytes);
   assert.equal(parseSignatureFile(Buffer.from(full)).length, 2);
-  assert.match(refusal(() => parseSignatureFile(Buffer.from(`${full}\n`))) ?? '', /more than 65536 bytes/);
+  assert.match(refusal(() => parseSignatureFile(Buffer.from(`${full}\n`))) ?? '', /exceeds 65536 bytes/);
 });
 
 test('a line of a signature file is a name and a signature of one of two kinds', () => {
@@ -136,7 +136,7 @@ test('whoever has signed is named, the first eight of them, each once, and how m
 test('a manifest may have as many bytes as it may, and is asked for its length before anything else', () => {
   const at = (length: number) => refusal(() => readManifest(Buffer.alloc(length, 0x20)));
   assert.doesNotMatch(at(limits.manifestBytes) ?? '', /bytes/);
-  assert.equal(at(limits.manifestBytes + 1), 'manifest-malformed: it has more than 65536 bytes');
+  assert.equal(at(limits.manifestBytes + 1), 'manifest-malformed: it exceeds 65536 bytes');
   assert.equal(manifestDigest(Buffer.from('')), createHash('sha256').update('').digest('hex'));
 });
 

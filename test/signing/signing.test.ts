@@ -145,7 +145,7 @@ for (const [what, detail, text] of [
   ['a missing padding', /^line 1 of/, (line: string) => line.replace('=\n', '\n')],
   ['a carriage return', /^line 1 of/, (line: string) => line.replace('\n', '\r\n')],
   ['a signature that is too long', /^line 1 of/, (line: string) => line.replace('\n', 'AAAA\n')],
-  ['more than 64 KiB', /^manifest.sig has more than 65536 bytes$/, (line: string) => line.repeat(700)],
+  ['more than 64 KiB', /^manifest.sig exceeds 65536 bytes$/, (line: string) => line.repeat(700)],
 ] as const) {
   test(`${what} makes the signature file malformed`, () => {
     const file = lines(text(signManifest(manifest, first.secret)));

@@ -125,7 +125,7 @@ test('what is no file, or larger than a configuration, is refused under its own 
   await symlink('loop', join(folder, 'loop'));
   await assert.rejects(of(join(folder, 'loop')), {
     code: 'settings-malformed',
-    detail: /can’t be read: .*ELOOP/,
+    detail: /cannot read .*: ELOOP/,
   });
   await assert.rejects(of(join(folder, 'none')), { code: 'settings-malformed', detail: /there is no file/ });
   await mkdir(join(folder, 'policy'));

@@ -174,7 +174,7 @@ for (const [what, spoil, says] of [
     /it is not a request/,
   ],
   ['no JSON', (path: string) => writeFile(path, '{'), /JSON/],
-  ['too large', (path: string) => truncate(path, limits.requestBytes + 1), /at most/],
+  ['too large', (path: string) => truncate(path, limits.requestBytes + 1), /the limit is/],
   ['somebody else’s', (path: string) => chown(path, 12345, 12345), /not belong to the agent/],
   ['another name of a file as well', (path: string) => link(path, `${path}.too`), /not belong to the agent/],
 ] as const)

@@ -157,6 +157,6 @@ test('where the floor is lost, the journal has its newest signed time, also that
     floorDirectory: folder,
     settings: { profile: join(folder, 'system') },
   });
-  assert.match(doubt ?? '', /gone/);
+  assert.match(doubt ?? '', /missing/);
   assert.deepEqual(committed, floorOf(7, '2026-11-20T00:00:00Z'));
 });

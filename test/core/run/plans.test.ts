@@ -126,7 +126,7 @@ for (const [what, evidence, doubt] of [
   [
     'lower than the journal',
     { floor: floorAt(3), committed: floorAt(4) },
-    /the floor is 3, and .*sequence 4/,
+    /the floor is 3, but .*sequence 4/,
   ],
   ['the journal’s', { floor: floorAt(4), committed: floorAt(4) }, undefined],
   ['higher than the journal', { floor: floorAt(5), committed: floorAt(4) }, undefined],
@@ -147,7 +147,7 @@ for (const [what, evidence, doubt] of [
   [
     'not there, on one that has had generations',
     { ...firstStart, newestGeneration: 2 },
-    /there is no record of any bundle .*generation 2 exists; .*`firstStart`/,
+    /there is no record of any bundle, but generation 2 exists; .*`firstStart`/,
   ],
   [
     'not there, on one that others have switched, as its policy says',

@@ -34,27 +34,27 @@ export function commandPage(program: Command): string {
 [options] [arguments]
 .SH DESCRIPTION
 ${roff(
-  'At the desk, nixmaker turns every host of a flake into one signed bundle. A stick, scp or any other carrier moves it. On the target, an agent verifies, imports and activates it under a policy file, and writes back a signed receipt.',
+  'At the desk, nixmaker builds one signed bundle for every host of a flake. A stick, scp or any other carrier moves it. On the target, an agent verifies, imports and activates it as the policy file allows, and writes back a signed receipt.',
 )}
 .SH VERBS
 ${sections.join('')}.SH EXIT STATUS
 ${codes.join('')}.SH ENVIRONMENT
 .TP
 .B SOURCE_DATE_EPOCH
-${roff('The time that a bundle bears, in seconds since 1970, instead of the commit’s.')}
+${roff('The creation time of bundles in seconds since 1970, instead of the commit’s.')}
 .TP
 .B NO_COLOR
-${roff('Where it is set, nothing is coloured.')}
+${roff('If set, output is not coloured.')}
 .SH FILES
 .TP
 .I /etc/nixmaker/policy.json
 ${roff('The policy file, nixmaker-policy(5).')}
 .TP
 .I /etc/nixmaker/settings.json
-${roff('Where things are, if not where they are by default.')}
+${roff('Settings: where nixmaker keeps things, if not in the default places.')}
 .TP
 .I /var/lib/nixmaker/inbox
-${roff('Bundles that are dropped here are taken.')}
+${roff('Bundles dropped here are taken.')}
 .SH SEE ALSO
 .BR nixmaker\\-policy (5),
 .BR nix (1),

@@ -162,7 +162,9 @@ test('the guard knows the flake’s source by its contents, whatever copied it, 
   const ran = await nixmaker('build', '-f', `path:${flake}`, '-d', out);
   assert.equal(ran.code, 0, ran.stderr);
   const warned = [
-    ...ran.stderr.matchAll(/^warning: (\w+): the flake’s own source, (\S+), .* → \S+-etc-\w+ → \2$/gm),
+    ...ran.stderr.matchAll(
+      /^warning: (\w+): the bundle contains the flake’s own source, (\S+), .* → \S+-etc-\w+ → \2$/gm,
+    ),
   ];
   assert.deepEqual(warned.map(([, name]) => name).sort(), [
     'built',
@@ -187,7 +189,10 @@ test('the guard tells of another host’s system in a closure', async () => {
     '--host',
     'web',
   );
-  assert.match(ran.stderr, /warning: web: another host’s system, \S+-nixos-system-mail-\S+,/);
+  assert.match(
+    ran.stderr,
+    /warning: web: the bundle contains another host’s system, \S+-nixos-system-mail-\S+,/,
+  );
 });
 
 test('a clean host is not warned about', async () => {

@@ -68,14 +68,14 @@ test('hosts that have a bundle, are expected, or were enrolled are shown, though
     ],
   );
   const plain = await ok('fleet');
-  assert.match(plain.stdout, /^mail +not known +- +- /m);
+  assert.match(plain.stdout, /^mail +unknown +- +- /m);
   assert.match(plain.stdout, /^web +well +1 +1 +done +26\.05 /m);
   assert.match(plain.stderr, /^host-2, host-10, lost and mail: No receipts from this host yet\.$/m);
   const page = join(folder, 'fleet.html');
   const written = await ok('fleet', '--html', page, '--bundles', out);
   assert.match(written.stderr, /^torn: cannot read its bundle in /m);
   const html = await readFile(page, 'utf8');
-  assert.match(html, /<b>6<\/b> not known/);
+  assert.match(html, /<b>6<\/b> unknown/);
   assert.match(html, /<b>fresh<\/b>: has an unknown one, gets 4/);
   assert.doesNotMatch(html, /Nothing: every host/);
   assert.equal((await nixmaker('fleet', '-d', fleet, '--bundles', join(folder, 'no'))).code, 64);
@@ -166,7 +166,7 @@ test('a reinstalled machine: the way out is named; its new key counts, and its n
   assert.match(told1.stderr, /it is signed by web:\S+; \S+ has web:\S+\n.*\(host-key-changed\)/s);
   assert.equal((await nixmaker('collect', medium, '-d', fleet, '--replace', 'web')).code, 64);
   const replaced = await collect('--replace', 'web', '--reason', 'its disk died');
-  assert.match(replaced.stderr, /^web: web:.* instead of web:/m);
+  assert.match(replaced.stderr, /^web: now trusting web:\S+ instead of web:/m);
   assert.match(replaced.stdout, /^web +1 +done +new$/m);
   assert.match(replaced.stdout, /^web +- +- +former$/m, 'and what the former key signed is no alarm');
   const [web] = (await told()).hosts;

@@ -119,7 +119,7 @@ test('a manifest is signed alone, and what others have signed so comes to the bu
       );
       assert.match(
         signed.stderr,
-        /^Host: +web\n.*Sequence: +1\n.*Toplevel: +\/nix\/store\/\S+\n.*Digest: +[0-9a-f]{64}\n.*not seen.*signed by apart-\d\n$/s,
+        /^Host: +web\n.*Sequence: +1\n.*Toplevel: +\/nix\/store\/\S+\n.*Digest: +[0-9a-f]{64}\n.*index was not checked.*signed by apart-\d\n$/s,
       );
       return join(place, 'manifest.sig');
     }),

@@ -222,7 +222,7 @@ test('a folder that FAT has no room for more names in is told before anything is
     assert.rejects(put([web]), {
       code: 'folder-full',
       detail: new RegExp(
-        `^nixmaker/cache/index on ${medium} has 13100 names; .* 39 more than the 65536 entries`,
+        `^nixmaker/cache/index on ${medium} has 13100 names; .* limit of 65536 entries by 39`,
       ),
     }),
   );

@@ -122,7 +122,7 @@ test('a run that stands still with nobody at work is told of until it was brough
   const { standing, last } = await statusOf(target);
   assert.deepEqual([standing?.state, standing?.source, last.state], ['switched', good, 'switched']);
   const { stdout: said } = await target.verb('status');
-  assert.match(said.replace(/\s+/g, ' '), /Stands still.* stopped at `switched`.*`nixmaker confirm`/);
+  assert.match(said.replace(/\s+/g, ' '), /Stuck.* stopped at `switched`.*`nixmaker confirm`/);
   assert.doesNotMatch(said, /restored/);
   const doctor = await target.verb('doctor');
   assert.match(doctor.stdout, /^BAD +run +the run of[^→]*stopped at `switched`/m);

@@ -76,7 +76,7 @@ async function statusText(found: Status): Promise<Lines> {
       found.restartChanges.length === 0 ? undefined : `needed for ${found.restartChanges.join(', ')}`,
     ],
     ['Window', policy?.window],
-    ['Stands still', standing === undefined ? undefined : `${standing.what}. ${standing.next}`],
+    ['Stuck', standing === undefined ? undefined : `${standing.what}. ${standing.next}`],
     ['Now', progressText(found)],
     ['Last bundle', last === undefined ? 'none yet' : `${outcomeText(last)}: ${last.source}`],
     ['When', last?.at],

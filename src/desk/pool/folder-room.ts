@@ -23,7 +23,7 @@ export async function requireFolderRoom(medium: string, paths: readonly string[]
     const place = `${relative(medium, folder)} on ${medium}`;
     throw new NixmakerError(
       'folder-full',
-      `${place} has ${there.length} names; these files would take it ${missing} past FAT’s limit of ${entriesOfFolder} entries in a folder`,
+      `${place} has ${there.length} names; with these it would exceed FAT’s limit of ${entriesOfFolder} entries by ${missing}`,
     );
   }
 }

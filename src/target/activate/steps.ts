@@ -163,7 +163,7 @@ export async function commit(
 }
 
 export function sentence(operation: Operation): string {
-  if (operation === 'boot') return 'The machine has started the new system, and it is confirmed.';
+  if (operation === 'boot') return 'The machine has restarted into the new system, and it is confirmed.';
   if (operation === 'switch') return 'The new system is installed and running.';
   if (operation === 'test') return 'The new system runs until the next start; it is not installed.';
   return 'Nothing was changed; the messages below show what a switch would do.';

@@ -97,7 +97,7 @@ test('checks that pass are kept in the receipt; of those that do not, all are to
   const bad = await scene(t, { ...health, answer });
   await assert.rejects(requireHealth(bad.machine, { transaction: bad.transaction, afterStart: false }), {
     code: 'health-failed',
-    detail: 'not so: /bin/b (exit 2)',
+    detail: 'failed: /bin/b (exit 2)',
   });
   assert.equal(bad.transaction.known.health?.length, 2);
 });
@@ -137,7 +137,7 @@ test('checks run outside whose answer can’t be read are not well', async (t) =
   const answer = () => ({ stdout: '[{"check":"x","ok":true},{"check":"y","ok":false,"detail":"z"}]' });
   const other = await scene(t, { ...underSystemd, answer });
   await assert.rejects(requireHealth(other.machine, { transaction: other.transaction, afterStart: false }), {
-    detail: 'not so: y (z)',
+    detail: 'failed: y (z)',
   });
 });
 

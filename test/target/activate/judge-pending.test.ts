@@ -108,7 +108,7 @@ test('a system that is not well goes', async (t) => {
   const { machine } = await scene(t, unwell);
   const receipt = await judgePending(machine, 'operator');
   assert.deepEqual([receipt?.state, receipt?.code], ['rolled-back', 'health-failed']);
-  assert.match(receipt?.detail ?? '', /^not so: \/bin\/well/);
+  assert.match(receipt?.detail ?? '', /^failed: \/bin\/well/);
 });
 
 test('while the machine starts the way back is left to the helper', async (t) => {

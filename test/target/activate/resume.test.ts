@@ -52,10 +52,10 @@ test('where the switch had begun the old system is switched to as well', async (
 });
 
 test('a rollback that was cut off goes on for the reason it was begun for', async (t) => {
-  const { receipt } = await resumed(t, { state: 'rolling-back', code: 'health-failed', detail: 'not so: x' });
+  const { receipt } = await resumed(t, { state: 'rolling-back', code: 'health-failed', detail: 'failed: x' });
   assert.deepEqual(
     [receipt?.state, receipt?.code, receipt?.detail],
-    ['rolled-back', 'health-failed', 'not so: x'],
+    ['rolled-back', 'health-failed', 'failed: x'],
   );
 });
 

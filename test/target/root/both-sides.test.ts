@@ -153,7 +153,7 @@ test('a fault that is none of ours is told as it is', async (t) => {
 
 const cutOff = {
   ...({ state: 'rolling-back', operation: 'switch', bootId: thisBoot, generation: undefined } as const),
-  ...{ code: 'health-failed', detail: 'not so: x' },
+  ...{ code: 'health-failed', detail: 'failed: x' },
 };
 const midway = { booted: oldSystem, running: oldSystem, generations: [oldSystem, newSystem] };
 

@@ -34,7 +34,7 @@ const floorOf = (sequence: number, manifestDigest: string) =>
   ({ schema: 1, sequence, manifestDigest, createdAt: '2026-11-01T00:00:00Z' }) as const;
 
 for (const [what, release, policy, outcome, detail] of [
-  ['another host’s', forMail, {}, ['refused', 'wrong-host'], /is for mail, this machine is web/],
+  ['another host’s', forMail, {}, ['refused', 'wrong-host'], /is for mail; this machine is web/],
   [
     'one over a limit',
     good,

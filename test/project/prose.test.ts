@@ -29,7 +29,7 @@ const withoutCode = (text: string) => text.replace(/`[^`]*`|\]\([^)]*\)|<[^>]*>/
 const isStraight = ({ text }: Line) => /\w'\w|s' /.test(withoutCode(text));
 
 /** Tables, pictures, headings and what has no space to break at may be longer. */
-const isTooLong = ({ text }: Line) => text.length > 110 && !/^(?:\||<|#|\S+$)/.test(text.trimStart());
+const isTooLong = ({ text }: Line) => text.length > 110 && !/^(?:\||<|!\[|#|\S+$)/.test(text.trimStart());
 
 test('documents have one apostrophe', () => {
   assert.ok(prose.length > 1500, `${prose.length} lines`);

@@ -50,11 +50,14 @@ export const needsPerson = (code: string): boolean => forPersons.has(code);
 
 const minute = (time: string): string => `${time.slice(0, 16).replace('T', ' ')} UTC`;
 
-/** In one line, for people. */
-export function waitText({ path, code, detail, since, tries, again }: Wait): string {
+/** In one line, for people. @param timeText of its times */
+export function waitText(
+  { path, code, detail, since, tries, again }: Wait,
+  timeText: (time: string) => string = minute,
+): string {
   const tried = tries === undefined || tries < 2 ? '' : `, tried ${tries} times`;
-  const next = again === undefined ? '' : `, next try at ${again.slice(11, 19)} UTC`;
+  const next = again === undefined ? '' : `, next try at ${timeText(again)}`;
   return printable(
-    `${path}: ${code}${detail === undefined ? '' : ` (${detail})`}, since ${minute(since)}${tried}${next}`,
+    `${path}: ${code}${detail === undefined ? '' : ` (${detail})`}, since ${timeText(since)}${tried}${next}`,
   );
 }

@@ -11,6 +11,8 @@ function zoneOf(time: Date): string {
   return `${behind < 0 ? '+' : '-'}${two(Math.floor(minutes / 60))}${two(minutes % 60)}`;
 }
 
+export const localTimes = { minute: localMinute, second: localSecond } as const;
+
 export const localDate = (at: string): string => {
   const time = new Date(at);
   if (Number.isNaN(time.getTime())) return at;

@@ -3,7 +3,7 @@ import { exitCodes } from '../../core/errors.ts';
 import { joined, type Lines, lines } from '../../core/lines.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
 import { sizeText } from '../../core/size.ts';
-import { localMinute, localSecond } from '../../report/local-time.ts';
+import { localMinute, localSecond, localTimes } from '../../report/local-time.ts';
 import type { Status } from '../../target/inspect/status.ts';
 import {
   columns,
@@ -108,7 +108,7 @@ async function statusText(found: Status): Promise<Lines> {
         : `version ${found.keyring} (used because it is newer than the policy’s)`,
     ],
     ...waitingRows(found, {
-      text: (wait) => waitText(wait, localMinute),
+      text: (wait) => waitText(wait, localTimes),
       isAtRest: last === undefined || isAtRest(last.state),
     }),
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],

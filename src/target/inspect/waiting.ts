@@ -4,7 +4,7 @@ import type { Settings } from '../../core/policy/settings.ts';
 import { needsPerson, type Wait, waitText } from '../../core/run/waits.ts';
 import { listInbox } from '../../media/inbox.ts';
 import { systemClock } from '../../process/clock.ts';
-import { localMinute } from '../../report/local-time.ts';
+import { localTimes } from '../../report/local-time.ts';
 import { readWaits } from '../../state/waits.ts';
 import { runtimeDirectories } from '../machine/machine.ts';
 import { unreadableFault } from '../update/unreadable.ts';
@@ -49,7 +49,7 @@ export async function checkWaiting({ settings }: { readonly settings: Settings }
     );
   const named = bad
     .slice(0, mostNamed)
-    .map((wait) => waitText(wait, localMinute))
+    .map((wait) => waitText(wait, localTimes))
     .join('; ');
   const rest = bad.length > mostNamed ? `; and ${bad.length - mostNamed} more` : '';
   const next = [

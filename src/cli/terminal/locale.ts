@@ -16,6 +16,8 @@ const spelt: Readonly<Record<string, string>> = {
   '±': '+/-',
 };
 
-/** Others’ characters, as in names, stay what they are. */
-export const inAscii = (text: string): string =>
-  text.replace(/[‘’“”…→–−±]/g, (found) => spelt[found] ?? found);
+// Not a literal: the compiled program is ASCII.
+const ours = new RegExp(`[${Object.keys(spelt).join('')}]`, 'gu');
+
+/** Others’ letters, as in names, stay what they are. */
+export const inAscii = (text: string): string => text.replace(ours, (found) => spelt[found] ?? found);

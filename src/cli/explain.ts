@@ -8,6 +8,7 @@ import { print, printJson, runVerb } from './terminal/output.ts';
 export function defineExplain(program: Command): void {
   program
     .command('explain')
+    .summary('explain a code and what to do next')
     .description('explain a code: what happened, whether the system is safe, what to do next')
     .addArgument(new Argument('[code]', 'as shown in reports and logs; without it, all codes'))
     .option('--json', 'print JSON')

@@ -189,10 +189,7 @@ test('the guard tells of another host’s system in a closure', async () => {
     '--host',
     'web',
   );
-  assert.match(
-    ran.stderr,
-    /warning: web: the bundle contains another host’s system, \S+-nixos-system-mail-\S+,/,
-  );
+  assert.match(ran.stderr, /^warning: web: .* another host’s system, \S+-nixos-system-mail-\S+,/m);
 });
 
 test('a clean host is not warned about', async () => {

@@ -90,7 +90,7 @@ test('a signed classic pair is taken from the inbox; an unsigned one only by han
   const running = await target.currentSystem();
   const allowed = await take(target, 'switch', unsigned, '--allow-unsigned');
   assert.equal(allowed.state, 'committed', allowed.detail);
-  assert.match(allowed.notices?.join() ?? '', /not signed/);
+  assert.match(allowed.notices?.join() ?? '', /is unsigned/);
   assert.notEqual(await target.currentSystem(), running);
 
   await rm(join(dirname(unsigned), 'manifest.json'));

@@ -52,7 +52,10 @@ test('a first system that can’t be installed: there was none to go back to, an
   });
   const receipt = await take(target, 'boot', bad);
   assert.deepEqual([receipt.state, receipt.code, receipt.exit], ['failed', 'no-way-back', 1]);
-  assert.match(receipt.detail ?? '', /no room on \/boot; no system was installed before; \S+ is now/);
+  assert.match(
+    receipt.detail ?? '',
+    /no room on \/boot; no system was installed before; \S+ is installed now/,
+  );
   assert.doesNotMatch(receipt.said, /restored/);
   assert.equal((await take(target, 'boot', bad)).code, 'failed-before');
   const good = await take(target, 'boot', await targets.release('good-first', '--sequence', '8'));

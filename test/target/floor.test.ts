@@ -45,7 +45,7 @@ test('state from a backup, which agrees with itself, is not believed against the
   assert.equal((await target.run(['cp', '--archive', kept, target.stateDirectory])).code, 0);
   const again = await take(target, 'switch', await release('ten', 10));
   assert.deepEqual(
-    [again.code, /the floor is \d+, and the record/.test(again.detail ?? '')],
+    [again.code, /the floor is \d+, but the record/.test(again.detail ?? '')],
     ['floor-lost', true],
   );
 });

@@ -157,7 +157,7 @@ test('where the new system has a nixmaker of its own, that one is asked, and its
   assert.deepEqual([refused.state, refused.code], ['rolled-back', 'configuration-unusable'], refused.detail);
   assert.match(
     refused.detail ?? '',
-    /sw\/bin\/nixmaker says of .*policy\.json: policy-malformed: sources\.label/,
+    /sw\/bin\/nixmaker rejects .*policy\.json: policy-malformed: sources\.label/,
   );
   assert.deepEqual(await stands(), was);
   assert.equal(

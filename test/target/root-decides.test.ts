@@ -81,7 +81,7 @@ const cases: Readonly<Record<string, Case>> = {
   'another host’s': {
     bundle: 'mail',
     outcome: ['refused', 'wrong-host'],
-    because: /is for mail, this machine is web/,
+    because: /is for mail; this machine is web/,
   },
   'one that has expired': {
     bundle: 'expired',

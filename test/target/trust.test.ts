@@ -150,7 +150,7 @@ test('a person’s SSH key approves what the build machine has signed', async ()
   assert.deepEqual(await take(target, bundle), ['refused', 'signature-threshold', 65]);
   const signed = await shop.builder.nixmaker(['sign', '--ssh-key', file, '--name', 'bert', bundle]);
   assert.equal(signed.code, 0, signed.stderr);
-  assert.match(signed.stderr, /trusted as "bert:ssh-ed25519 /);
+  assert.match(signed.stderr, /Policies trust it as "bert:ssh-ed25519 /);
   assert.deepEqual(await take(target, bundle), ['committed', undefined, 0]);
   const verified = await shop.builder.nixmaker(['verify', '--key', bert, bundle]);
   assert.match(verified.stdout, /signed by bert/, verified.stderr);

@@ -4,10 +4,7 @@ import type { ReasonCode } from '../../src/core/errors.ts';
 import { messageIdOf } from '../../src/report/message-id.ts';
 
 const endings = {
-  committed: [
-    'A bundle was taken',
-    'Its system is running and is the default from now on.',
-  ],
+  committed: ['A bundle was taken', 'Its system is running and is the default from now on.'],
   pending: [
     'A bundle was installed and is waiting for a restart',
     'The running system was not changed. Restart the machine; the new system is then confirmed or rolled back.',

@@ -6,6 +6,7 @@ import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
 import type { FailedHost, HostResult } from '../../desk/build/build.ts';
 import {
+  columns,
   print,
   printJson,
   printToStderr,
@@ -39,6 +40,7 @@ export interface BuildFlags {
 export function defineBuild(program: Command): void {
   const command = program
     .command('build')
+    .summary('build a signed bundle for every host, or for some')
     .description('build a signed bundle for every host of a flake, or only for some')
     .option('--host <host>', 'only matching hosts, such as web or "ship-*"; repeatable', severalTimes, [])
     .option('--key <file>', 'secret key to sign with (see keygen)')
@@ -186,7 +188,7 @@ export async function explainFailed(
 }
 
 async function summarise(results: readonly HostResult[], flags: BuildFlags): Promise<void> {
-  const { table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const { describeLeak } = await import('../../desk/build/leak-guard.ts');
   const rows = results.map((r) =>
     r.status === 'built'
@@ -194,7 +196,14 @@ async function summarise(results: readonly HostResult[], flags: BuildFlags): Pro
       : [r.host, 'FAILED', undefined, undefined, undefined, undefined, r.code],
   );
   if (rows.length === 0) printToStderr(lines`The flake has no hosts under nixosConfigurations.\n`);
-  else print(table(['HOST', 'STATUS', 'SEQUENCE', 'PATHS', 'SIZE', 'SIGNED BY', 'BUNDLE'], rows));
+  else
+    print(
+      table(['HOST', 'STATUS', 'SEQUENCE', 'PATHS', 'SIZE', 'SIGNED BY', 'BUNDLE'], rows, {
+        width: columns(),
+        style: (row, column) =>
+          column === 1 ? (results[row]?.status === 'built' ? 'good' : 'bad') : undefined,
+      }),
+    );
   for (const why of await explainFailed(results, flags)) printToStderr(joined([lines`\n`, why]));
   for (const result of results)
     if (result.status === 'built')

@@ -5,7 +5,7 @@ import { joined, lines } from '../../core/lines.ts';
 import { stateWord } from '../../core/run/state-words.ts';
 import type { Collected } from '../../desk/fleet/collect.ts';
 import type { Replaced } from '../../desk/fleet/former.ts';
-import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import { columns, print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface CollectFlags {
   readonly directory: string;
@@ -69,7 +69,8 @@ function sayReplaced({ host, key, newKey, folder }: Replaced): void {
 }
 
 async function summarise(results: readonly Collected[]): Promise<void> {
-  const { explain, table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
+  const { explain } = await import('../../report/tables.ts');
   if (results.length === 0) {
     printToStderr(lines`No receipts found.\n`);
     return;
@@ -80,7 +81,7 @@ async function summarise(results: readonly Collected[]): Promise<void> {
     r.state === undefined ? undefined : stateWord(r.state),
     r.enrolled === true ? `${r.status}, host enrolled` : r.status,
   ]);
-  print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows));
+  print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows, { width: columns() }));
   for (const { code, detail = '', file } of results)
     if (code !== undefined) printToStderr(joined([lines`\n${file}: `, explain(code, detail, 'desk')]));
 }

@@ -11,6 +11,7 @@ interface EncryptOptions {
 export function defineEncrypt(program: Command): void {
   program
     .command('encrypt')
+    .summary('encrypt signed bundles for certain hosts')
     .description('encrypt signed bundles so that only certain hosts can read them, as <bundle>.age')
     .argument('<bundle...>')
     .requiredOption(

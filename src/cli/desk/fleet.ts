@@ -4,10 +4,12 @@ import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
 import { sizeText } from '../../core/size.ts';
+import type { Style } from '../../core/style.ts';
 import type { Fleet, FleetHost } from '../../desk/fleet/fleet.ts';
 import type { ReadyBundles } from '../../desk/fleet/newest-bundles.ts';
-import type { JudgedBy, Judgement, PageHost } from '../../report/fleet-condition.ts';
-import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import type { Condition, JudgedBy, Judgement, PageHost } from '../../report/fleet-condition.ts';
+import { localDate } from '../../report/local-time.ts';
+import { columns, print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface FleetFlags {
   readonly directory: string;
@@ -23,6 +25,7 @@ const directoryOption = () =>
 export function defineFleet(program: Command): void {
   const group = program
     .command('fleet')
+    .summary('show fleet status from collected receipts')
     .description('show fleet status from collected receipts; manage the list of expected hosts');
   group
     .command('show', { isDefault: true })
@@ -107,6 +110,14 @@ const toJson = ({ known, page, condition, reasons }: Shown) => ({
   last: known.last,
 });
 
+const conditionStyles: Readonly<Record<Condition, Style>> = {
+  unwell: 'bad',
+  unknown: 'waits',
+  stale: 'waits',
+  waits: 'waits',
+  well: 'good',
+};
+
 /** Root’s word; what only the agent says of a later bundle is marked as its word. */
 function lastOf({ runs, agentSays }: PageHost): string | undefined {
   const [run, claim] = [runs.at(-1), agentSays.at(-1)];
@@ -115,7 +126,7 @@ function lastOf({ runs, agentSays }: PageHost): string | undefined {
 }
 
 async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<void> {
-  const { table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const { conditionWords } = await import('../../report/fleet-condition.ts');
   if (shown.length === 0)
     printToStderr(lines`No hosts yet: no receipts have been collected (nixmaker collect MEDIUM).\n`);
@@ -130,18 +141,20 @@ async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<v
       page.versions.nixos?.split('.').slice(0, 2).join('.'),
       page.failedUnits?.length,
       page.freeBytes === undefined ? undefined : sizeText(page.freeBytes),
-      page.collected?.slice(0, 10),
+      page.collected === undefined ? undefined : localDate(page.collected),
     ];
   });
   const heads = ['HOST', 'CONDITION', 'RELEASE', 'FLOOR', 'LAST', 'NIXOS', 'FAILED', 'FREE', 'COLLECTED'];
-  if (rows.length > 0) print(table(heads, rows));
+  const style = (row: number, column: number) =>
+    column === 1 ? conditionStyles[shown[row]?.condition ?? 'unknown'] : undefined;
+  if (rows.length > 0) print(table(heads, rows, { width: columns(), style }));
   const reasons = shown.flatMap(({ page, reasons: all }) =>
     all.map((reason) => ({ host: page.host, reason })),
   );
   for (const group of alike(reasons, ({ reason }) => reason))
     printToStderr(lines`${namesText(group.map(({ host }) => host))}: ${group[0].reason}\n`);
   for (const { host, at, reason = '' } of retired)
-    printToStderr(lines`${host}: retired on ${at.slice(0, 10)}: ${reason}\n`);
+    printToStderr(lines`${host}: retired on ${localDate(at)}: ${reason}\n`);
 }
 
 async function expect(hosts: readonly string[], directory: string): Promise<number> {

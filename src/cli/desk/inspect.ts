@@ -4,7 +4,7 @@ import { lines } from '../../core/lines.ts';
 import { stateWord } from '../../core/run/state-words.ts';
 import { sizeText } from '../../core/size.ts';
 import type { Contents } from '../../desk/keys/verify.ts';
-import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import { columns, print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface InspectOptions {
   readonly json?: boolean;
@@ -16,6 +16,7 @@ interface InspectOptions {
 export function defineInspect(program: Command): void {
   program
     .command('inspect')
+    .summary('show what a bundle or a medium holds; verifies nothing')
     .description('show what a bundle, or each bundle on a medium, says about itself; verifies nothing')
     .argument('<bundle-or-folder>')
     .option('--policy <file>', 'for a folder: verify, and say what this machine would do with each bundle')
@@ -79,7 +80,7 @@ async function pathsOf(bundle: string): Promise<string[]> {
 
 async function inspectFolder(folder: string, { json }: InspectOptions): Promise<number> {
   const { inspectMedium } = await import('../../desk/pool/inspect-medium.ts');
-  const { table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const rows = await inspectMedium(folder);
   if (json === true) printJson({ schema: 1, verified: false, bundles: rows });
   else if (rows.length === 0) printToStderr(lines`No bundles found.\n`);
@@ -91,7 +92,7 @@ async function inspectFolder(folder: string, { json }: InspectOptions): Promise<
       r.bytes === undefined ? undefined : sizeText(r.bytes),
       r.problem ?? (r.claimedSigners.length === 0 ? 'unsigned' : `signed by ${r.claimedSigners.join(', ')}?`),
     ]);
-    print(table(['FILE', 'HOST', 'SEQUENCE', 'SIZE', 'STATE'], cells));
+    print(table(['FILE', 'HOST', 'SEQUENCE', 'SIZE', 'STATE'], cells, { width: columns() }));
     printToStderr(lines`Nothing was verified; --policy FILE shows what a machine would do with each.\n`);
   }
   return exitCodes.done;
@@ -100,7 +101,7 @@ async function inspectFolder(folder: string, { json }: InspectOptions): Promise<
 async function explainFolder(folder: string, { json, policy, settings }: InspectOptions): Promise<number> {
   const { explainMedium } = await import('../../target/inspect/explain-medium.ts');
   const { openMachineHere } = await import('../target/open.ts');
-  const { table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const machine = await openMachineHere({ policyFile: policy, settingsFile: settings }, () => undefined);
   const found = await explainMedium(machine, folder);
   if (json === true) printJson({ schema: 1, verified: true, bundles: found });
@@ -113,7 +114,7 @@ async function explainFolder(folder: string, { json, policy, settings }: Inspect
       stateWord(judgement.outcome),
       'code' in judgement ? `${judgement.code}: ${judgement.detail}` : '',
     ]);
-    print(table(['FILE', 'HOST', 'SEQUENCE', 'VERDICT', 'WHY'], cells));
+    print(table(['FILE', 'HOST', 'SEQUENCE', 'VERDICT', 'WHY'], cells, { width: columns() }));
   }
   return exitCodes.done;
 }

@@ -11,6 +11,7 @@ interface KeygenOptions {
 export function defineKeygen(program: Command): void {
   program
     .command('keygen')
+    .summary('create a key pair')
     .description('create a key pair: NAME.secret to sign with, NAME.public for the targets')
     .argument('<name>', 'key name, for example fleet-2027')
     .option('--out <directory>', 'where to write the two files', '.')

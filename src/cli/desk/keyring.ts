@@ -9,6 +9,7 @@ import { addSignerOptions, type SignerOptions, signEach } from './signer-options
 export function defineKeyring(program: Command): void {
   const group = program
     .command('keyring')
+    .summary('change which keys machines trust')
     .description('change the keys machines trust, with a signed file that travels like a bundle');
   group
     .command('make')
@@ -73,7 +74,7 @@ async function accept(file: string, options: TargetOptions): Promise<number> {
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const machine = await openAsRoot(
     options,
-    makeConsoleLog(printToStderr, options.verbose === true),
+    makeConsoleLog(printToStderr, { verbose: options.verbose === true }),
     'accept a keyring',
   );
   const version = await acceptByHand(machine, await readFile(file, 'utf8'));

@@ -17,6 +17,7 @@ interface PackFlags {
 export function definePack(program: Command): void {
   program
     .command('pack')
+    .summary('create an unsigned bundle from a binary cache, without Nix')
     .description('create an unsigned bundle from a binary cache folder, without Nix')
     .argument('<cache>', 'a folder with the system’s closure, compressed with zstd')
     .requiredOption('--host <host>', 'the host it is for')

@@ -4,6 +4,7 @@ import { lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
 import type { PutResult } from '../../desk/pool/put.ts';
 import {
+  columns,
   print,
   printJson,
   printToStderr,
@@ -120,9 +121,9 @@ const statuses = {
 };
 
 async function summarise(medium: string, { hosts, pruned, collected, notices }: PutResult): Promise<void> {
-  const { table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const rows = hosts.map((h) => [h.host, h.sequence, sizeText(h.bytes), statuses[h.status]]);
-  print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows));
+  print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows, { width: columns() }));
   for (const notice of notices) printToStderr(lines`note: ${notice}\n`);
   if (pruned + collected > 0)
     printToStderr(lines`Removed ${pruned} older sequences and ${collected} files that only they needed.\n`);

@@ -13,6 +13,7 @@ interface VerifyOptions {
 export function defineVerify(program: Command): void {
   program
     .command('verify')
+    .summary('check a bundle as a target would')
     .description('check a bundle as a target would: signature, layout and every byte (exit 0 or 65)')
     .argument('<bundle>')
     .option('--key <key>', 'trusted public key: name:base64, or a file; repeatable', severalTimes, [])

@@ -7,6 +7,7 @@ import { addTargetOptions, type TargetOptions } from './options.ts';
 export function defineAgeKey(program: Command): void {
   const command = program
     .command('age-key')
+    .summary('print the age recipient for this machine')
     .description('print the age recipient for encrypting bundles to this machine; created on first use');
   addTargetOptions(command).action((options: TargetOptions) => runVerb(() => ageKey(options), options));
 }

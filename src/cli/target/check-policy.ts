@@ -13,6 +13,7 @@ interface CheckPolicyOptions {
 export function defineCheckPolicy(program: Command): void {
   program
     .command('check-policy')
+    .summary('explain a policy, and what it means for a bundle')
     .description(
       'explain what a policy file allows, and what it means for a bundle (exit 78 if the policy is invalid)',
     )

@@ -12,6 +12,7 @@ interface DiffOptions {
 export function defineDiff(program: Command): void {
   program
     .command('diff')
+    .summary('show what a system or a bundle changes')
     .description('show what a system or bundle changes: packages, versions, size, units, restarts')
     .argument('[system-or-bundle]', 'default: the system installed for the next start')
     .option('--settings <file>', 'this machine’s settings file')

@@ -13,6 +13,7 @@ interface FloorOptions extends TargetOptions {
 export function defineFloor(program: Command): void {
   const group = program
     .command('floor')
+    .summary('show or restore the newest sequence taken')
     .description('show or restore the newest sequence taken; nothing below it is taken');
   addTargetOptions(group.command('show', { isDefault: true }).description('show it')).action(
     (options: TargetOptions) => runVerb(() => show(options), options),
@@ -60,7 +61,7 @@ async function adoptIt(options: FloorOptions): Promise<number> {
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const machine = await openAsRoot(
     options,
-    makeConsoleLog(printToStderr, options.verbose === true),
+    makeConsoleLog(printToStderr, { verbose: options.verbose === true }),
     'adopt a floor',
   );
   if (options.time !== undefined) {

@@ -15,6 +15,7 @@ interface ReleaseOptions extends TargetOptions {
 export function defineHold(program: Command): void {
   const command = program
     .command('hold')
+    .summary('hold a release, so that it is not taken')
     .description('hold a release: it is not taken until something newer comes or you free it (root)')
     .argument('<sequence>', 'sequence of the release', sequenceNumber)
     .option('--because <text>', 'why, for whoever comes after you', 'held by hand');
@@ -37,7 +38,7 @@ export function defineRelease(program: Command): void {
 async function open(options: TargetOptions, what: string) {
   const { openAsRootToUndo } = await import('./open.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
-  const log = makeConsoleLog(printToStderr, options.verbose === true);
+  const log = makeConsoleLog(printToStderr, { verbose: options.verbose === true });
   return (await openAsRootToUndo(options, log, what)).machine;
 }
 

@@ -9,6 +9,7 @@ interface MetricsOptions {
 export function defineMetrics(program: Command): void {
   program
     .command('metrics')
+    .summary('print this machine’s Prometheus metrics')
     .description(
       'print this machine’s Prometheus metrics; `metricsFile` in the settings keeps them in a file',
     )

@@ -3,8 +3,17 @@ import { exitCodes } from '../../core/errors.ts';
 import { joined, type Lines, lines } from '../../core/lines.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
 import { sizeText } from '../../core/size.ts';
+import { localMinute, localSecond, localTimes } from '../../report/local-time.ts';
 import type { Status } from '../../target/inspect/status.ts';
-import { print, printAnew, printJson, printJsonLine, runVerb, untilStopped } from '../terminal/output.ts';
+import {
+  columns,
+  print,
+  printAnew,
+  printJson,
+  printJsonLine,
+  runVerb,
+  untilStopped,
+} from '../terminal/output.ts';
 
 interface StatusOptions {
   readonly settings?: string;
@@ -45,7 +54,8 @@ async function status({ settings: file, json, watch }: StatusOptions): Promise<n
 }
 
 async function statusText(found: Status): Promise<Lines> {
-  const { fields, table, wrapped } = await import('../../report/tables.ts');
+  const { fields, wrapped } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const { catalogue } = await import('../../core/catalogue.ts');
   const { isAtRest } = await import('../../core/run/lifecycle.ts');
   const { standingText } = await import('../../target/inspect/standing.ts');
@@ -79,7 +89,7 @@ async function statusText(found: Status): Promise<Lines> {
     ['Stuck', standing === undefined ? undefined : `${standing.what}. ${standing.next}`],
     ['Now', progressText(found)],
     ['Last bundle', last === undefined ? 'none yet' : `${outcomeText(last)}: ${last.source}`],
-    ['When', last?.at],
+    ['When', last === undefined ? undefined : localSecond(last.at)],
     ['What', what ?? (last?.state === 'committed' ? undefined : (last?.detail as string | undefined))],
     ['Detail', what === undefined ? undefined : (last?.detail as string | undefined)],
     ['Next', next],
@@ -97,7 +107,10 @@ async function statusText(found: Status): Promise<Lines> {
         ? undefined
         : `version ${found.keyring} (used because it is newer than the policy’s)`,
     ],
-    ...waitingRows(found, { text: waitText, isAtRest: last === undefined || isAtRest(last.state) }),
+    ...waitingRows(found, {
+      text: (wait) => waitText(wait, localTimes),
+      isAtRest: last === undefined || isAtRest(last.state),
+    }),
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
     ['Policy', policy?.problem],
     [
@@ -113,7 +126,7 @@ async function statusText(found: Status): Promise<Lines> {
     d.fileSystem,
     d.mounted,
   ]);
-  return joined([wrapped(text), lines`\n`, table(['FREE', 'OF', 'DISK', 'ON'], disks)]);
+  return joined([wrapped(text), lines`\n`, table(['FREE', 'OF', 'DISK', 'ON'], disks, { width: columns() })]);
 }
 
 /** With the way out. */
@@ -122,8 +135,7 @@ function heldText({ held, heldLost }: Status): string | undefined {
     return `unknown: ${heldLost}. Nothing is taken; \`nixmaker release --all\` resets the list`;
   if (held.length === 0) return undefined;
   const each = held.map(({ sequence, since, because }) => {
-    const time = since.slice(0, 16).replace('T', ' ');
-    return `release ${sequence} (${because}), since ${time} UTC; \`nixmaker release ${sequence}\` frees it`;
+    return `release ${sequence} (${because}), since ${localMinute(since)}; \`nixmaker release ${sequence}\` frees it`;
   });
   return each.join('; ');
 }

@@ -26,7 +26,8 @@ export function defineConfirm(program: Command): void {
 async function confirm(options: ConfirmOptions): Promise<number> {
   const { openAsRootToUndo } = await import('../target/open.ts');
   const { confirmAtDeadline, confirmAtStart, confirmByHand } = await import('../../target/root/confirm.ts');
-  const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
+  const { exitOf } = await import('../../core/run/receipt.ts');
+  const { printReceipt } = await import('../terminal/receipt.ts');
   const occasion = occasionOf(options);
   const emit = await logFor(occasion, options);
   const { machine, problem } = await openAsRootToUndo(options, emit, 'confirm');
@@ -40,7 +41,7 @@ async function confirm(options: ConfirmOptions): Promise<number> {
     return exitCodes.done;
   }
   if (options.json === true) printJson(receipt);
-  else print(receiptText(receipt));
+  else printReceipt(receipt);
   // At the deadline going back is what was asked for; at a start the boot loader must not take the entry for good.
   if (receipt.state === 'rolling-back') return occasion === 'deadline' ? exitCodes.done : exitCodes.fault;
   return exitOf(receipt);
@@ -51,5 +52,5 @@ const occasionOf = ({ atStart, atDeadline }: ConfirmOptions): Occasion =>
 
 async function logFor(occasion: Occasion, { verbose = false }: ConfirmOptions) {
   if (occasion !== 'operator') return serviceLog(verbose);
-  return (await import('../../report/console-log.ts')).makeConsoleLog(printToStderr, verbose);
+  return (await import('../../report/console-log.ts')).makeConsoleLog(printToStderr, { verbose });
 }

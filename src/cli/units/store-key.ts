@@ -7,6 +7,7 @@ import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts'
 export function defineStoreKey(program: Command): void {
   const command = program
     .command('store-key')
+    .summary('print the key by which root vouches for paths to Nix')
     .description('create and print the key by which root vouches for paths to this machine’s Nix');
   addTargetOptions(command).action((options: TargetOptions) => runVerb(() => storeKey(options), options));
 }

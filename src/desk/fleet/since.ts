@@ -2,6 +2,7 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { NixmakerError } from '../../core/errors.ts';
+import { matchesHost } from '../../core/host-pattern.ts';
 import { limits } from '../../core/limits.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
 import { fromBaseName } from '../../core/store-path.ts';
@@ -23,7 +24,7 @@ export interface HostBase extends Base {
  */
 export async function readBase(file: string, hosts: readonly string[]): Promise<HostBase> {
   const base = file.endsWith('.json') ? await readReceiptBase(file) : await readBundleBase(file);
-  const other = hosts.find((host) => host !== base.host);
+  const other = hosts.find((host) => !matchesHost(host, base.host));
   if (other === undefined) return base;
   throw new NixmakerError('usage', `${file} describes ${base.host}, but you are building ${other}`);
 }

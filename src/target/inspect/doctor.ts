@@ -13,6 +13,7 @@ import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { isRecentNix, nixSetting, nixVersion, pingStore } from '../../nix/settings.ts';
 import { storeFolder } from '../../nix/store.ts';
+import { localMinute } from '../../report/local-time.ts';
 import { readFloor } from '../../state/floor.ts';
 import { readJournal } from '../../state/journal.ts';
 import { readUnverified } from '../../state/unverified.ts';
@@ -84,7 +85,7 @@ const checks: Readonly<Record<string, Check>> = {
     if (unverified === undefined) return ok('root could verify them all');
     const { count, at, code } = unverified;
     return look(
-      `${count} that root could not verify, most recently at ${at.slice(0, 16)} (${code})`,
+      `${count} that root could not verify, most recently at ${localMinute(at)} (${code})`,
       'The agent verifies before it asks, so it may have been compromised. Look at what arrived before that time, then bring a new system or restart nixmaker.service.',
     );
   },
@@ -199,10 +200,10 @@ async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): P
   const now = machine.clock.now().toISOString();
   if (timeFloor(machine, floor).clockBehind)
     return look(
-      `it says ${now.slice(0, 16)}, before the newest signed time seen (${timeFloorOf(floor?.createdAt)})`,
+      `it says ${localMinute(now)}, before the newest signed time seen (${localMinute(timeFloorOf(floor?.createdAt))})`,
       'Set the clock; windows stay closed until then. If the signed time is wrong: `nixmaker floor adopt --time`.',
     );
-  return ok(now.slice(0, 16));
+  return ok(localMinute(now));
 }
 
 /** Counted at most: an inbox may be full of anything. */

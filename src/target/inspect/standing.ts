@@ -1,6 +1,7 @@
 /** A run that stands still: begun, not ended, and nobody holds a lock under which it would be at work. Reads only. */
 import type { Settings } from '../../core/policy/settings.ts';
 import { hasBegunToChange, isAtRest } from '../../core/run/lifecycle.ts';
+import { localMinute } from '../../report/local-time.ts';
 import { type JournalRecord, lastOfEach } from '../../state/journal.ts';
 import { isLockHeld } from '../../state/lock.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
@@ -39,7 +40,7 @@ function unended(records: readonly JournalRecord[]): JournalRecord | undefined {
 /** What happened, and the way out. */
 export function standingText(standing: Standing): { readonly what: string; readonly next: string } {
   const { state, source, since } = standing;
-  const what = `the run of ${source} stopped at \`${state}\`, ${since.slice(0, 16).replace('T', ' ')} UTC, and nothing is working on it`;
+  const what = `the run of ${source} stopped at \`${state}\`, ${localMinute(since)}, and nothing is working on it`;
   return standing.hasBegunToChange
     ? {
         what: `${what}: the machine was being changed`,

@@ -4,6 +4,7 @@ import type { Settings } from '../../core/policy/settings.ts';
 import { needsPerson, type Wait, waitText } from '../../core/run/waits.ts';
 import { listInbox } from '../../media/inbox.ts';
 import { systemClock } from '../../process/clock.ts';
+import { localTimes } from '../../report/local-time.ts';
 import { readWaits } from '../../state/waits.ts';
 import { runtimeDirectories } from '../machine/machine.ts';
 import { unreadableFault } from '../update/unreadable.ts';
@@ -46,7 +47,10 @@ export async function checkWaiting({ settings }: { readonly settings: Settings }
         ? 'nothing waiting'
         : `${others === 1 ? 'one waiting' : `${others} waiting`}; see \`nixmaker status\``,
     );
-  const named = bad.slice(0, mostNamed).map(waitText).join('; ');
+  const named = bad
+    .slice(0, mostNamed)
+    .map((wait) => waitText(wait, localTimes))
+    .join('; ');
   const rest = bad.length > mostNamed ? `; and ${bad.length - mostNamed} more` : '';
   const next = [
     'Everything else is still taken.',

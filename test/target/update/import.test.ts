@@ -26,7 +26,10 @@ test('a derivation that gives another system than the manifest names is refused'
     code: 'output-mismatch',
     detail: `${derivation} produces ${oldSystem}, not ${newSystem}`,
   });
-  await assert.rejects(realising(t, [], 'derivation'), { code: 'output-mismatch', detail: / produces , not / });
+  await assert.rejects(realising(t, [], 'derivation'), {
+    code: 'output-mismatch',
+    detail: / produces , not /,
+  });
 });
 
 test('one of several outputs is enough, and what carries its system is not realised', async (t) => {

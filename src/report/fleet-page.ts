@@ -27,12 +27,11 @@ export interface FleetPage extends JudgedBy {
   readonly retired: readonly string[];
 }
 
-/** After a number, of one or of many. */
-const countWords: Readonly<Record<Condition, string>> = {
-  ...conditionWords,
-  waits: 'waiting for a restart',
-  unwell: 'in need of somebody',
-};
+/** After a number. */
+const countWords = (condition: Condition, count: number): string =>
+  condition === 'unwell' && count !== 1 ? 'need attention' : conditionWords[condition];
+
+const hostCount = (count: number): string => (count === 1 ? '1 host' : `${count} hosts`);
 
 export function renderFleetPage(page: FleetPage): string {
   const hosts = page.hosts
@@ -44,7 +43,9 @@ export function renderFleetPage(page: FleetPage): string {
         naturally(a.host.host, b.host.host),
     );
   const count = (condition: Condition) => hosts.filter((h) => h.condition === condition).length;
-  const summary = conditions.map((c) => `<li class="${c}"><b>${count(c)}</b> ${countWords[c]}</li>`).join('');
+  const summary = conditions
+    .map((c) => `<li class="${c}"><b>${count(c)}</b> ${countWords(c, count(c))}</li>`)
+    .join('');
   const when = page.now.toISOString().slice(0, 16).replace('T', ' ');
   return `<!doctype html>
 <html lang="en">
@@ -53,7 +54,7 @@ export function renderFleetPage(page: FleetPage): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="color-scheme" content="light dark">
-<title>Fleet: ${hosts.length} hosts, ${count('unwell')} in need of somebody</title>
+<title>Fleet: ${hostCount(hosts.length)}, ${count('unwell')} ${countWords('unwell', count('unwell'))}</title>
 <style>
 ${fleetStyle}</style>
 </head>
@@ -61,8 +62,8 @@ ${fleetStyle}</style>
 <a class="skip" href="#hosts">To the hosts</a>
 <header>
 <h1>Fleet</h1>
-<p>${hosts.length} hosts, by the receipts that were collected until <time datetime="${page.now.toISOString()}">${when} UTC</time>.</p>
-<ul class="summary" aria-label="How many hosts are how">${summary}</ul>
+<p>${hostCount(hosts.length)}, from receipts collected up to <time datetime="${page.now.toISOString()}">${when} UTC</time>.</p>
+<ul class="summary" aria-label="Hosts by condition">${summary}</ul>
 ${page.retired.length === 0 ? '' : `<p>Retired: ${page.retired.map(text).join(', ')}.</p>\n`}</header>
 <main id="hosts">
 ${hostsTable(hosts, page)}
@@ -71,7 +72,7 @@ ${inCommon(hosts)}${nextStick(page.hosts)}
 ${hosts.map(details).join('\n')}
 </section>
 </main>
-<footer><p>Written by nixmaker. When a receipt was collected is this desk’s time, those of runs are the hosts’ own clocks; all in UTC.</p></footer>
+<footer><p>Written by nixmaker. “Collected” is this desk’s time; runs have the hosts’ own clocks. All times are UTC.</p></footer>
 </body>
 </html>
 `;
@@ -94,11 +95,11 @@ function inCommon(rows: readonly Row[]): string {
     const names = namesText(group.map(({ host }) => host.host));
     return `<li><b>${group.length} hosts</b>: ${text(whyOf(group[0]))} ${text(names)}.</li>`;
   });
-  return `<section aria-labelledby="common"><h2 id="common">The same on several hosts</h2><ul>${items.join('')}</ul></section>\n`;
+  return `<section aria-labelledby="common"><h2 id="common">Seen on several hosts</h2><ul>${items.join('')}</ul></section>\n`;
 }
 
 function hostsTable(rows: readonly Row[], page: FleetPage): string {
-  if (rows.length === 0) return '<p>No host is known here: no receipt has been collected yet.</p>';
+  if (rows.length === 0) return '<p>No hosts yet: no receipts have been collected.</p>';
   const heads = [
     'Host',
     'Condition',
@@ -129,7 +130,7 @@ function hostsTable(rows: readonly Row[], page: FleetPage): string {
     return `<tr>${name}${rest}</tr>`;
   });
   return `<div class="scroll" role="region" aria-labelledby="table-title" tabindex="0">
-<table><caption id="table-title">Hosts, those that need somebody first</caption>
+<table><caption id="table-title">Hosts, most urgent first</caption>
 <thead><tr>${heads.map((h) => `<th scope="col">${h}</th>`).join('')}</tr></thead>
 <tbody>
 ${body.join('\n')}
@@ -145,7 +146,7 @@ function trend(runs: readonly PageRun[]): string {
     const ok = goodStates.has(run.state);
     return `<rect class="${ok ? 'ok' : 'no'}" x="${i * 8 + 1}" y="${ok ? 1 : 9}" width="5" height="${ok ? 14 : 6}"/>`;
   });
-  return `<svg class="trend" role="img" aria-label="${well} of the last ${shown.length} runs went well" viewBox="0 0 80 16" width="80" height="16">${bars.join('')}</svg>`;
+  return `<svg class="trend" role="img" aria-label="${well} of the last ${shown.length} runs succeeded" viewBox="0 0 80 16" width="80" height="16">${bars.join('')}</svg>`;
 }
 
 function nextStick(hosts: readonly PageHost[]): string {
@@ -157,16 +158,16 @@ function nextStick(hosts: readonly PageHost[]): string {
   });
   const behind = compared.filter(isBehind);
   const size = behind.reduce((sum, h) => sum + (h.available?.bytes ?? 0), 0);
-  const sum = `<p>${behind.length} bundles, at most ${text(sizeText(size))}; less in a pool (<code>nixmaker put</code>).</p>`;
+  const sum = `<p>${behind.length} bundles, at most ${text(sizeText(size))}; less with <code>nixmaker put</code>, which stores shared files once.</p>`;
   const without = hosts.length - compared.length;
-  const rest = without === 0 ? '' : `<p>There is no bundle here of ${without} more.</p>`;
+  const rest = without === 0 ? '' : `<p>No bundle here for ${without} more.</p>`;
   const said =
     items.length > 0
       ? `${sum}<ul>${items.join('')}</ul>${rest}`
       : rest === ''
-        ? '<p>Nothing: every host has the newest that is here.</p>'
-        : `<p>Nothing: each host of which there is a bundle here has it.</p>${rest}`;
-  return `<section aria-labelledby="next"><h2 id="next">What the next stick must carry</h2>${said}</section>`;
+        ? '<p>Nothing: every host has its newest bundle.</p>'
+        : `<p>Nothing: every host with a bundle here has it.</p>${rest}`;
+  return `<section aria-labelledby="next"><h2 id="next">For the next stick</h2>${said}</section>`;
 }
 
 /** What is not known to be there has to be carried. */
@@ -176,13 +177,13 @@ const isBehind = ({ available, floor, held }: PageHost): boolean =>
 function wish(host: PageHost): string | undefined {
   const { available, floor, heard, held } = host;
   if (available !== undefined && held.includes(available.sequence))
-    return `holds ${text(available.sequence)}, which is the newest here: build a newer one, or free it at the machine`;
+    return `holds ${text(available.sequence)}, the newest here: build a newer one, or free it at the machine`;
   if (isBehind(host)) {
-    const has = floor !== undefined ? `has ${text(floor)}` : heard ? 'has none' : 'what it has is not known';
+    const has = floor !== undefined ? `has ${text(floor)}` : heard ? 'has none' : 'has an unknown one';
     return `${has}, gets ${text(available?.sequence)}`;
   }
   if (available !== undefined && floor !== undefined && available.sequence < floor)
-    return `has ${text(floor)}, and must refuse ${text(available.sequence)}, which is the newest here: build with <code>--sequence ${text(floor)}</code>`;
+    return `has ${text(floor)}, and will refuse ${text(available.sequence)}, the newest here: build with <code>--sequence ${text(floor)}</code>`;
   return undefined;
 }
 
@@ -197,7 +198,7 @@ function details({ host: page, condition, reasons }: Row): string {
     ['Why', reasons.join(' ')],
     ['What happened', entry?.what],
     ['Detail', detail],
-    ['What to do', entry?.next],
+    ['Next', entry?.next],
     [
       'Failed units',
       failedUnits === undefined || failedUnits.length === 0 ? undefined : failedUnits.join(', '),
@@ -205,7 +206,7 @@ function details({ host: page, condition, reasons }: Row): string {
     ['Kernel', versions.kernel],
     ['nixmaker', versions.nixmaker],
     ['Collected', collected ?? unknown],
-    ['By its own clock', at],
+    ['Host’s clock', at],
     ['Replaced', former.join('; ')],
   ];
   const list = rows.flatMap(([label, value]) =>
@@ -225,7 +226,7 @@ function details({ host: page, condition, reasons }: Row): string {
 function claims(says: PageHost['agentSays']): string {
   if (says.length === 0) return '';
   const items = says.map((claim) => `<li>${text(claim.text)}</li>`).join('');
-  return `<h3>What its agent says of bundles that root has not seen; nobody has checked it</h3><ul>${items}</ul>`;
+  return `<h3>Reported by its agent, unverified by root</h3><ul>${items}</ul>`;
 }
 
 function ago(at: string | undefined, now: Date): string {
@@ -236,7 +237,7 @@ function ago(at: string | undefined, now: Date): string {
   return `<time datetime="${text(at)}">${days < -1 ? 'in the future' : words}</time>`;
 }
 
-const unknown = 'not known';
+const unknown = 'unknown';
 
 /** Threat: a host’s receipt that writes into the page. No control characters, and nothing that HTML knows. */
 function text(value: string | number | undefined): string {

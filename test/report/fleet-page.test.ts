@@ -195,25 +195,25 @@ test('those that need somebody come first, with the reason and what to do; and t
   const rows = [...html.matchAll(/<th scope="row"><a href="#host-([a-z]+)">/g)].map(([, host]) => host);
   assert.deepEqual(rows, ['engine', 'mast', 'new', 'silent', 'galley', 'kiosk', 'bridge']);
   assert.match(html, /<details id="host-engine" open>/);
-  assert.match(html, /<dt>What to do<\/dt><dd>[^<]+/);
-  const next = /What the next stick must carry<\/h2>(.*?)<\/section>/s.exec(html)?.[1] ?? '';
+  assert.match(html, /<dt>Next<\/dt><dd>[^<]+/);
+  const next = /For the next stick<\/h2>(.*?)<\/section>/s.exec(html)?.[1] ?? '';
   assert.match(next, /<b>bridge<\/b>: has 7, gets 9/);
-  assert.match(next, /<b>silent<\/b>: what it has is not known, gets 9/);
-  assert.match(next, /There is no bundle here of 1 more/);
+  assert.match(next, /<b>silent<\/b>: has an unknown one, gets 9/);
+  assert.match(next, /No bundle here for 1 more/);
   assert.doesNotMatch(next, /galley|kiosk/);
-  assert.match(html, /aria-label="1 of the last 2 runs went well"/);
+  assert.match(html, /aria-label="1 of the last 2 runs succeeded"/);
 });
 
 test('a page says “nothing” only where everything is known', () => {
   const here = { ...well, available: { sequence: 7, bytes: 1 } };
-  assert.match(page([here]), /Nothing: every host has the newest that is here/);
+  assert.match(page([here]), /Nothing: every host has its newest bundle/);
   for (const other of [
     { ...here, floor: undefined },
     { ...here, floor: 8 },
     { ...well, available: undefined },
   ])
-    assert.doesNotMatch(page([here, other]), /every host has the newest/);
-  assert.match(page([{ ...here, floor: 31 }]), /has 31, and must refuse 7/);
+    assert.doesNotMatch(page([here, other]), /every host has its newest/);
+  assert.match(page([{ ...here, floor: 31 }]), /has 31, and will refuse 7/);
 });
 
 test('what a host’s condition is, and why', () => {
@@ -230,22 +230,22 @@ test('what a host’s condition is, and why', () => {
     [{ collected: long }, 'stale', /for 86 days/],
     [{ collected: long, at: '2099-01-01T00:00:00Z' }, 'stale', /for 86 days/],
     [{ collected: long, failedUnits: ['a.service'] }, 'unwell', /failed/],
-    [{ collected: undefined }, 'unknown', /When its newest receipt came/],
+    [{ collected: undefined }, 'unknown', /when its newest receipt was collected/],
     [{ collected: '2027-01-01T00:00:00Z' }, 'unknown', /in the future/],
     [{ heard: false }, 'unknown', /No receipt/],
-    [{ runs: [] }, 'unknown', /no bundle yet/],
-    [{ unreadable: 2 }, 'unknown', /2 can’t be read/],
+    [{ runs: [] }, 'unknown', /not taken a bundle yet/],
+    [{ unreadable: 2 }, 'unknown', /2 of its stored receipts cannot be read/],
     [
       { found: ['/in/a (io-error)', 'b.tar.zip (misnamed)'] },
       'unwell',
-      /can’t read it: \/in\/a \(io-error\), and 1 more/,
+      /it was given: \/in\/a \(io-error\), and 1 more/,
     ],
     [{ returned: true }, 'unknown', /retired/],
-    [{ release: 6, held: [7] }, 'unwell', /holds 7: .*went back to release 6, after it had taken 7/],
-    [{ held: [8] }, 'unwell', /A person at the machine holds 8: not taken, until something newer comes/],
-    [{ release: 6 }, 'unwell', /went back to release 6, after it had taken 7/],
-    [{ release: undefined }, 'unknown', /no release that its receipts tell of/],
-    [{ release: 8 }, 'unknown', /has not kept it/],
+    [{ release: 6, held: [7] }, 'unwell', /Held at the machine: 7\. .*went back to release 6 after taking 7/],
+    [{ held: [8] }, 'unwell', /Held at the machine: 8\. Not taken again until something newer comes/],
+    [{ release: 6 }, 'unwell', /went back to release 6 after taking 7/],
+    [{ release: undefined }, 'unknown', /system that none of its receipts mention/],
+    [{ release: 8 }, 'unknown', /has not confirmed it/],
   ];
   for (const [change, condition, why] of cases) {
     const judged = of(change);
@@ -259,7 +259,7 @@ test('what several hosts have in common is told once, and they stand together', 
   const failed = (host: string): PageHost => ({ ...well, host, failedUnits: ['a.service'] });
   const html = page([failed('host-10'), { ...well, host: 'host-3', held: [7] }, failed('host-2'), well]);
   const common = /<section aria-labelledby="common">.*<\/section>/.exec(html)?.[0] ?? '';
-  assert.match(common, /<li><b>2 hosts<\/b>: Units have failed\. host-2 and host-10\.<\/li>/);
+  assert.match(common, /<li><b>2 hosts<\/b>: Some units have failed\. host-2 and host-10\.<\/li>/);
   const order = [...html.matchAll(/<th scope="row"><a href="#host-([^"]*)"/g)].map(([, host]) => host);
   assert.deepEqual(order, ['host-3', 'host-2', 'host-10', 'bridge']);
   assert.doesNotMatch(page([failed('host-1'), well]), /aria-labelledby="common"/);

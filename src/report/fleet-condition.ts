@@ -6,6 +6,8 @@ export interface PageRun {
   readonly state: string;
   readonly code: string | undefined;
   readonly sequence: number | undefined;
+  /** The release’s NixOS label, `26.05.20261101.abcdef`, where its system’s name has one. */
+  readonly name: string | undefined;
 }
 
 export interface PageClaim {
@@ -119,7 +121,7 @@ function ofClaims({ agentSays, found }: PageHost): Reason[] {
 
 function ofSystem({ failedUnits = [], restartNeeded, release, floor, held, runs }: PageHost): Reason[] {
   const reasons: Reason[] = [];
-  if (failedUnits.length > 0) reasons.push(['unwell', 'Some units have failed.']);
+  if (failedUnits.length > 0) reasons.push(['unwell', failedText(failedUnits)]);
   if (held.length > 0)
     reasons.push([
       'unwell',
@@ -134,12 +136,18 @@ function ofSystem({ failedUnits = [], restartNeeded, release, floor, held, runs 
   return reasons;
 }
 
+/** A machine may have failed units by the dozen; the details have all. */
+function failedText(units: readonly string[]): string {
+  const named = units.slice(0, 3).join(', ');
+  return units.length > 3 ? `Failed: ${named} and ${units.length - 3} more.` : `Failed: ${named}.`;
+}
+
 function ofTime({ collected }: PageHost, { now, staleAfter }: JudgedBy): Reason[] {
   const days = daysSince(collected, now);
   if (days === undefined) return [['unknown', 'It is not known when its newest receipt was collected.']];
   if (days < -1)
     return [['unknown', 'Its newest receipt was collected in the future, by this desk’s clock.']];
-  if (days > staleAfter) return [['stale', `Not heard from for ${Math.floor(days)} days.`]];
+  if (days > staleAfter) return [['stale', `Not seen for ${Math.floor(days)} days.`]];
   return [];
 }
 

@@ -111,3 +111,14 @@ test('a byte of any header, padding or small member that is another is told with
   assert.equal(await turned(at + 1023), between('the last member'));
   assert.equal(at + 1024, bytes.length);
 });
+
+test('what is encrypted is told apart by its first bytes, before anything is looked for in it', async (t) => {
+  const path = join(await temporaryFolder(t), 'web.tar');
+  await writeFile(
+    path,
+    Buffer.concat([Buffer.from('age-encryption.org/v1\n-> X25519 x\n'), Buffer.alloc(2048)]),
+  );
+  await withBundleFile(path, async (file) => {
+    await assert.rejects(readHead(file), { code: 'not-decryptable' });
+  });
+});

@@ -65,7 +65,7 @@ test('each ending is an entry of its own in the journal, which the catalogue exp
   await report('refused', 'explained.tar');
   await bed.until('journalctl --no-pager NIXMAKER_CODE=not-a-bundle | grep -q nixmaker:');
   const explained = await bed.sh('journalctl --no-pager --catalog NIXMAKER_CODE=not-a-bundle');
-  assert.match(explained, /Subject: nixmaker: The file is not a nixmaker bundle/);
+  assert.match(explained, /Subject: nixmaker: This file is not a nixmaker bundle/);
   assert.match(explained, /explained\.tar/);
   assert.match(explained, /The running system was not changed/);
   const [line = ''] = (await bed.sh('journalctl --no-pager --output=json NIXMAKER_CODE=not-a-bundle')).split(

@@ -121,6 +121,13 @@ test('while the machine starts the way back is left to the helper', async (t) =>
   assert.equal((await runs())[0]?.state, 'rolling-back');
 });
 
+test('a person at the machine does not leave the way back to the helper: it is gone at once', async (t) => {
+  const making = { booted: oldSystem, settings: { activation: 'systemd' } };
+  const { machine, runs } = await scene(t, making);
+  assert.equal((await judgePending(machine, 'operator'))?.state, 'rolled-back');
+  assert.equal((await runs())[0]?.state, 'rolled-back');
+});
+
 const manual = { policy: { boot: { confirm: 'manual', within: 300 } } } as unknown as Making;
 
 test('where a person has to confirm, the start only asks; by hand it is kept', async (t) => {

@@ -1,6 +1,6 @@
 /**
  * What the system gives no answer about: a folder on a dead mount, a damaged one, one that only others may enter. It blocks none of its
- * neighbours waiting, and is named once for as long as it stays so.
+ * neighbours, and is named once for as long as it stays so.
  */
 
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';

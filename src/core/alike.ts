@@ -1,8 +1,12 @@
 /** Hosts the way people look for them: in natural order, with those that have the same to say grouped. */
-const collator = new Intl.Collator('en', { numeric: true });
+let collator: Intl.Collator | undefined;
 
 /** `host-2` before `host-10`. */
-export const naturally = (a: string, b: string): number => collator.compare(a, b);
+export function naturally(a: string, b: string): number {
+  // Made when it is needed: it takes a quarter of what starting Node.js does.
+  collator ??= new Intl.Collator('en', { numeric: true });
+  return collator.compare(a, b);
+}
 
 /** Groups of hosts with the same to say, ordered by each group’s first. @param said what is said of one, as a whole */
 export function alike<T>(all: readonly T[], said: (one: T) => string): readonly (readonly [T, ...T[]])[] {

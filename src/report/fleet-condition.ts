@@ -95,7 +95,7 @@ export function judgeHost(host: PageHost, by: JudgedBy): Judgement {
   return { condition: reasons[0]?.[0] ?? 'well', reasons: reasons.map(([, sentence]) => sentence) };
 }
 
-const notHeard: Reason = ['unknown', 'No receipts from this host yet.'];
+const notHeard: Reason = ['unknown', 'No receipts yet.'];
 
 function ofRuns({ runs, restartNeeded }: PageHost): Reason[] {
   const last = runs.at(-1);

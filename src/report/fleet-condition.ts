@@ -24,6 +24,10 @@ export interface PageHost {
   readonly at: string | undefined;
   /** Receipts that are kept here and can’t be read, or are not signed by its key. */
   readonly unreadable: number;
+  /** Number of a receipt that was here and is newer than all that are. */
+  readonly missing?: number | undefined;
+  /** The key that is kept for it was replaced, and is not believed. */
+  readonly isKeyReplaced?: boolean;
   /** It was retired, and has reported since. */
   readonly returned: boolean;
   /** Oldest first. */
@@ -142,8 +146,18 @@ function ofTime({ collected }: PageHost, { now, staleAfter }: JudgedBy): Reason[
   return [];
 }
 
-function ofReceipts({ unreadable, returned }: PageHost): Reason[] {
+function ofReceipts({ unreadable, missing, isKeyReplaced, returned }: PageHost): Reason[] {
   const reasons: Reason[] = [];
+  if (isKeyReplaced === true)
+    reasons.push([
+      'unknown',
+      'The key kept here for it is one that was replaced: collect its receipts with --enrol to believe the present one again.',
+    ]);
+  if (missing !== undefined)
+    reasons.push([
+      'unknown',
+      `Receipt ${missing} of it was here and is not any more; those that are here are older. Collect it again, or bring it back from the other desk.`,
+    ]);
   if (unreadable > 0)
     reasons.push([
       'unknown',

@@ -1,6 +1,6 @@
 /** Keys in files: making a pair, reading one. */
-import { open, readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { lchown, open, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { hasErrno, ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { makeFolder, syncFolder } from '../../files/folder.ts';
@@ -19,7 +19,7 @@ export interface KeyFiles {
  * is made from the first.
  */
 export async function makeKeyFiles(name: string, folder: string): Promise<KeyFiles> {
-  await makeFolder(folder);
+  await makeOwnFolder(folder);
   const secretFile = join(folder, `${name}.secret`);
   const publicFile = join(folder, `${name}.public`);
   const files = { secretFile, publicFile };
@@ -66,11 +66,32 @@ function parsedOrNothing(text: string): SecretKey | undefined {
   }
 }
 
+/**
+ * Who called sudo(8), where the file is in a folder of theirs: a key that only root could read would make them sign as root from then on.
+ * @returns undefined where nobody did
+ */
+async function callerOf(folder: string): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
+  if (process.geteuid?.() !== 0) return undefined;
+  const { uid, gid } = await stat(folder);
+  return uid !== 0 && String(uid) === process.env.SUDO_UID ? { uid, gid } : undefined;
+}
+
+async function makeOwnFolder(folder: string): Promise<void> {
+  const first = await makeFolder(folder);
+  if (first === undefined) return;
+  const caller = await callerOf(dirname(first));
+  if (caller === undefined) return;
+  for (let made = resolve(folder); made.length >= first.length; made = dirname(made))
+    await lchown(made, caller.uid, caller.gid);
+}
+
 async function writeNew(path: string, text: string, mode: number): Promise<void> {
   try {
     const file = await open(path, 'wx', mode);
     try {
       await file.writeFile(text);
+      const caller = await callerOf(dirname(path));
+      if (caller !== undefined) await file.chown(caller.uid, caller.gid);
       await file.sync();
     } catch (error) {
       // Half a key would keep the next one from being made.

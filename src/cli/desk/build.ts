@@ -32,6 +32,7 @@ export interface BuildFlags {
   readonly machineId?: string;
   readonly downgradeFrom?: number;
   readonly cache?: boolean;
+  readonly evalJobs?: number;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -59,6 +60,7 @@ export function defineBuild(program: Command): void {
     )
     .option('--no-deltas', 'with --since: carry changed paths whole, for targets with little memory')
     .option('--no-cache', 'compress all of it anew, and keep nothing of it for the next build')
+    .addOption(evalJobsOption())
     .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
     .option('--expires <time>', 'refused by targets from this time on (2027-01-31, or 2027-01-31T12:00:00Z)')
     .option('--machine-id <id>', 'only the machine with this machine-id(5) may take it')
@@ -77,6 +79,18 @@ export function defineBuild(program: Command): void {
       'fail where the flake’s source or another host’s system would be carried along',
     );
   addFlakeOptions(command).action((flags: BuildFlags) => runVerb(() => build(flags), flags));
+}
+
+export const evalJobsOption = (): Option =>
+  new Option(
+    '--eval-jobs <number>',
+    'hosts evaluated at a time; without, as many as memory (2 GiB each) and processors bear',
+  ).argParser(atLeastOne);
+
+export function atLeastOne(text: string): number {
+  const number = wholeNumber(text);
+  if (number < 1) throw new InvalidArgumentError('It must be at least 1.');
+  return number;
 }
 
 export function wholeNumber(text: string): number {
@@ -129,6 +143,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
       // A downgrade goes below what the host has, on purpose.
       sequenceAbove:
         flags.downgradeFrom === undefined ? Math.max(flags.sequence, base?.floor ?? 0) : flags.sequence,
+      evalJobs: flags.evalJobs,
       keep: flags.cache === false ? undefined : narCacheFolder(process.env),
       forbidSource: flags.forbidSource === true,
       notes: flags.notes,

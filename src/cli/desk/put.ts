@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
@@ -11,7 +11,7 @@ import {
   runVerb,
   severalTimes,
 } from '../terminal/output.ts';
-import { type BuildFlags, buildWith, explainFailed, wholeNumber } from './build.ts';
+import { atLeastOne, type BuildFlags, buildWith, evalJobsOption, explainFailed } from './build.ts';
 
 interface PutFlags {
   readonly flake?: string;
@@ -20,6 +20,7 @@ interface PutFlags {
   readonly key?: string;
   readonly keep: number;
   readonly cache?: boolean;
+  readonly evalJobs?: number;
   readonly plainFolder?: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
@@ -36,6 +37,7 @@ export function definePut(program: Command): void {
     .option('--host <host>', 'with --flake: only this host; may be given several times', severalTimes, [])
     .option('--key <file>', 'with --flake: secret key to sign with')
     .option('--no-cache', 'with --flake: compress all of it anew, and keep nothing of it for the next build')
+    .addOption(evalJobsOption())
     .option('--keep <number>', 'how many sequences of each host stay on the medium', atLeastOne, 1)
     .option('--plain-folder', 'write into <medium> though it looks like a mount point with nothing mounted')
     .option('-v, --verbose', 'show what Nix says about hosts that fail')
@@ -43,12 +45,6 @@ export function definePut(program: Command): void {
     .action((medium: string, bundles: string[], flags: PutFlags) =>
       runVerb(() => put(medium, bundles, flags), flags),
     );
-}
-
-function atLeastOne(text: string): number {
-  const number = wholeNumber(text);
-  if (number < 1) throw new InvalidArgumentError('It must be at least 1.');
-  return number;
 }
 
 async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {

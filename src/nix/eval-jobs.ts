@@ -5,7 +5,7 @@
 import * as z from 'zod';
 import { drvPath, storePath } from '../core/schema.ts';
 import type { NixContext } from './command.ts';
-import { failureFor, fromLine, type NixFailure } from './failure.ts';
+import { failureFor, type NixFailure, type NixMessage } from './failure.ts';
 import type { EvaluatedHost } from './flake.ts';
 
 const job = z.object({ attrPath: z.tuple([z.string()]) }).and(
@@ -91,16 +91,20 @@ export async function runEvalJobs(
 }
 
 function outcomeOf(told: z.infer<typeof job>): EvaluatedHost | NixFailure {
-  if ('error' in told) {
-    const [first = '', ...more] = told.error.split('\n');
-    const message = fromLine(first.startsWith('error:') ? first : `error: ${first}`);
-    const rest = more.length === 0 ? '' : `\n${more.join('\n')}`;
-    return failureFor(
-      [{ ...message, text: message.text + rest, raw: message.raw + rest }],
-      'evaluation-failed',
-    );
-  }
+  if ('error' in told) return failureFor([withoutTrace(told.error)], 'evaluation-failed');
   return { derivation: told.drvPath, toplevel: told.outputs.out, system: told.meta.nixmakerSystem };
+}
+
+/** The trace comes first, and what went wrong in the last block that begins with `error:`. */
+function withoutTrace(text: string): NixMessage {
+  const lines = text.split('\n');
+  const last = lines.findLastIndex((line) => /^\s*error:/.test(line));
+  const raw = lines
+    .slice(Math.max(0, last))
+    .map((line) => line.trim())
+    .join('\n')
+    .replace(/^error:\s*/, '');
+  return { level: 0, text: text.startsWith('error:') ? text : `error: ${text}`, raw };
 }
 
 function asJson(line: string): unknown {

@@ -13,17 +13,6 @@ import { plainHost, writeFlake } from '../support/fleet.ts';
 const { builder, folder, keys } = await makeDesk();
 const gib = 1024 ** 3;
 
-for (const [processors, memory, jobs] of [
-  [8, 64 * gib, 8],
-  [8, 7 * gib, 3],
-  [2, 64 * gib, 2],
-  [16, gib, 1],
-  [1, 0, 1],
-] as const)
-  test(`with ${processors} processors and ${Math.floor(memory / gib)} GiB, ${jobs} at a time`, () => {
-    assert.equal(evaluationsAtOnce(processors, memory), jobs);
-  });
-
 const hosts = {
   'host-1': plainHost('host-1'),
   'a.example.org': plainHost('a'),
@@ -74,6 +63,17 @@ exit $code
   };
   return { env: { PATH: `${bin}:${path}` }, most };
 }
+
+for (const [processors, memory, jobs] of [
+  [8, 64 * gib, 8],
+  [8, 7 * gib, 3],
+  [2, 64 * gib, 2],
+  [16, gib, 1],
+  [1, 0, 1],
+] as const)
+  test(`with ${processors} processors and ${Math.floor(memory / gib)} GiB, ${jobs} at a time`, () => {
+    assert.equal(evaluationsAtOnce(processors, memory), jobs);
+  });
 
 for (const [jobs, together] of [
   ['1', 1],

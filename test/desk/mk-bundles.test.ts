@@ -51,6 +51,7 @@ test('bundles are outputs of a flake: built by Nix, signed at the desk, verified
           inherit name;
           __structuredAttrs = true;
           exportReferencesGraph.closure = rootPaths;
+          builder = "/bin/bash";
           env_PATH = "${path}";
           args = [ "-euc" ". ./.attrs.sh; export NIX_ATTRS_JSON_FILE=$PWD/.attrs.json PATH=$env_PATH; exec ${process.execPath} ${script}" ];
         };

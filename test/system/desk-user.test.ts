@@ -60,9 +60,14 @@ test('a user whom the daemon does not trust builds, puts, verifies and collects'
   const build = 'nixmaker build -f path:/srv/fleet -d out --key fleet-1.secret';
   const built = await inHome(asAlice, build);
   assert.match(built, /^web +built +1 .*fleet-1/m);
-  assert.doesNotMatch(built, /warning|note:/);
+  // The machine has no network, which Nix says.
+  const others = built.replace(/^warning: you don't have Internet access.*\n/m, '');
+  assert.doesNotMatch(others, /warning|note:/);
   assert.match(await inHome(asAlice, `${build} --content derivation -d recipes`), /^mail +built +1 /m);
-  await inHome(asAlice, 'nixmaker verify --key fleet-1.public out/*/*.tar recipes/*/*.tar');
+  await inHome(
+    asAlice,
+    'for b in out/*/*.tar recipes/*/*.tar; do nixmaker verify --key fleet-1.public $b; done',
+  );
   assert.match(
     await inHome(asAlice, 'nixmaker put stick --plain-folder out/*/*.tar'),
     /^web +1 .*written and read back$/m,

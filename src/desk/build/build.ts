@@ -117,7 +117,7 @@ export async function buildBundles(
   const packing = makePacking(nix, staging, nars);
   const signer = options.key === undefined ? undefined : new PathSigner(options.key.secret);
   const systems = new Map<string, StorePath[]>();
-  const prepare = pLimit(1);
+  const [build, prepare] = [pLimit(1), pLimit(1)];
   const copies = new SourceCopies(source.metadata.path);
   try {
     await holdLocked(nix, source, links);
@@ -138,6 +138,7 @@ export async function buildBundles(
           packing,
           copies,
           signer,
+          build,
           prepare,
           systems,
         }),
@@ -179,6 +180,8 @@ interface BuildRun {
   readonly packing: Packing;
   readonly copies: SourceCopies;
   readonly signer?: PathSigner;
+  /** One host after the other: Nix sees to what it builds at a time, here or on its remote builders. */
+  readonly build: LimitFunction;
   /** One host after the other: compression takes all processors. */
   readonly prepare: LimitFunction;
   /** Derivations and toplevels of the hosts evaluated so far. */
@@ -189,6 +192,8 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
   say('evaluating');
   const evaluated = await run.evaluation.of(host);
+  run.systems.set(host, [evaluated.derivation, evaluated.toplevel]);
+  if (run.options.content === 'closure') await run.build(() => buildOne(run, { host, evaluated, say }));
   const { closure, leaks, assembled } = await run.prepare(() => prepareHost(run, { host, evaluated, say }));
   say('writing');
   const onWait = (who: string) => say(`waiting for ${who}`);
@@ -221,17 +226,14 @@ interface ToPrepare {
   readonly say: (text: string) => void;
 }
 
+async function buildOne({ nix, links }: BuildRun, { host, evaluated, say }: ToPrepare): Promise<void> {
+  say('building');
+  const outLink = join(links, `result-${host}`);
+  await buildSystem(nix, { derivation: evaluated.derivation, outLink }, { onProgress: tell(say) });
+}
+
 async function prepareHost(run: BuildRun, { host, evaluated, say }: ToPrepare): Promise<PreparedHost> {
-  const { nix, options, links, systems, packing } = run;
-  systems.set(host, [evaluated.derivation, evaluated.toplevel]);
-  if (options.content === 'closure') {
-    say('building');
-    await buildSystem(
-      nix,
-      { derivation: evaluated.derivation, outLink: join(links, `result-${host}`) },
-      { onProgress: tell(say) },
-    );
-  }
+  const { options, systems, packing } = run;
   say('packing');
   const identity = identityOf(options, run.source.metadata, { host, ...evaluated });
   const { base } = options;

@@ -26,5 +26,9 @@ async function keygen(name: string, { out, json }: KeygenOptions): Promise<numbe
   printToStderr(
     lines`Keep ${files.secretFile} secret and backed up. The line above (also ${files.publicFile}) goes to the targets.\n`,
   );
+  if (files.isExposed)
+    printToStderr(
+      lines`warning: others can read ${files.secretFile}, for its file system keeps no modes: make it elsewhere, and delete this one.\n`,
+    );
   return exitCodes.done;
 }

@@ -12,6 +12,8 @@ export interface KeyFiles {
   readonly secretFile: string;
   readonly publicFile: string;
   readonly publicKey: string;
+  /** Others than its owner can read the secret: its file system keeps no modes (FAT, exFAT, NTFS, CIFS). */
+  readonly isExposed: boolean;
 }
 
 /**
@@ -26,7 +28,7 @@ export async function makeKeyFiles(name: string, folder: string): Promise<KeyFil
   const known = await publicHalfOf(files);
   if (known !== undefined) {
     await writeNew(publicFile, `${known}\n`, 0o644);
-    return { ...files, publicKey: known };
+    return { ...files, publicKey: known, isExposed: await isExposed(secretFile) };
   }
   const pair = generateKeyPair(name);
   // What a run that was cut off has made and not filled.
@@ -39,14 +41,16 @@ export async function makeKeyFiles(name: string, folder: string): Promise<KeyFil
     await rm(secretFile, { force: true });
     throw error;
   }
-  return { ...files, publicKey: pair.public };
+  return { ...files, publicKey: pair.public, isExposed: await isExposed(secretFile) };
 }
+
+const isExposed = async (path: string): Promise<boolean> => ((await stat(path)).mode & 0o077) !== 0;
 
 /** Of a key of that name whose public half is not there; undefined where there is no such key. */
 async function publicHalfOf({
   secretFile,
   publicFile,
-}: Omit<KeyFiles, 'publicKey'>): Promise<string | undefined> {
+}: Pick<KeyFiles, 'secretFile' | 'publicFile'>): Promise<string | undefined> {
   if ((await readIfThere(publicFile)) !== undefined) return undefined;
   const text = await readIfThere(secretFile);
   // What is no key is not written over either.

@@ -12,7 +12,7 @@ import { NixFailure } from '../../nix/failure.ts';
 import { type EvaluatedHost, evaluateHost, holdDerivation } from '../../nix/flake.ts';
 import type { LockedSource } from './source.ts';
 
-/** Of one evaluation. A NixOS system’s takes one to two (docs/performance.md). */
+/** Of one evaluation: what a NixOS system’s may take, and what a worker of nix-eval-jobs may have before it starts anew. */
 const gibibytes = 2;
 
 /** How many go at a time on this machine. @param memory bytes that may still be used */

@@ -116,7 +116,7 @@ test('where nix-eval-jobs is installed it evaluates all hosts in one call, to th
   assert.match(calls[0] ?? '', /"workers":"2".*"max-memory-size":"2048"/);
   // A worker that the kernel ends takes the rest with it: Nix does that.
   const cut = await build('out-cut', { ...env, EVAL_JOBS_ENDS_AFTER: '1' });
-  assert.match(cut.stdout, /"note: nix-eval-jobs has not told of all hosts, the rest is evaluated by nix: /);
+  assert.match(cut.stdout, /"note: nix-eval-jobs did not evaluate all hosts; nix evaluates the rest: /);
   assert.equal(await sums('out-cut'), await sums('out-1'));
   // One host is not worth it.
   await build('out-one', env, '--host', 'host-1');

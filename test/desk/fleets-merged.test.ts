@@ -50,7 +50,7 @@ test('an older receipt laid over a newer of the same name is told, and collectin
   await cp(b, a, { recursive: true });
   const [over] = await told(a);
   assert.deepEqual([over?.last?.number, over?.condition], [5, 'unknown']);
-  assert.match(over?.reasons.join('\n') ?? '', /^Receipt 9 of it was here and is not any more/m);
+  assert.match(over?.reasons.join('\n') ?? '', /^Its receipt 9 was here and is gone/m);
   assert.match((await collect(a)).stdout, /^web +5 +\S.*new$/m);
   const [mended] = await told(a);
   assert.deepEqual([mended?.last?.number, mended?.condition], [9, 'unwell']);
@@ -104,7 +104,7 @@ test('a desk that does not know of a new installation, laid over one that does, 
   await cp(b, a, { recursive: true });
   const [back] = await told(a);
   assert.deepEqual([back?.last, back?.condition], [undefined, 'unknown']);
-  assert.match(back?.reasons.join('\n') ?? '', /^The key kept here for it is one that was replaced/m);
+  assert.match(back?.reasons.join('\n') ?? '', /^The key stored for it here was replaced before/m);
   await stick({ '31.json': before.sign({ number: 331 }), '2.json': after.sign({ number: 2 }) });
   const unknown = await collect(a);
   assert.match(unknown.stdout, /^web +- +- +former$/m);
@@ -112,6 +112,21 @@ test('a desk that does not know of a new installation, laid over one that does, 
   assert.equal((await collect(a, '--enrol')).code, 0);
   const [mended] = await told(a);
   assert.deepEqual([mended?.last?.number, mended?.receipts, mended?.condition], [2, 2, 'well']);
+});
+
+test('a replacement that was cut off between its two halves is brought to its end by the same command', async () => {
+  const { a, stick, collect, told } = await scene();
+  const [before, after] = [install('web'), install('web')];
+  await stick({ '31.json': before.sign({ number: 331 }) });
+  await collect(a, '--enrol');
+  await stick({ '1.json': after.sign({ number: 1 }) });
+  assert.equal((await collect(a, '--replace', 'web', '--reason', 'its disk died')).code, 0);
+  // As it was: the former key is on record, and still in its place.
+  await writeFile(join(a, 'keys/web.public'), `${before.publicKey}\n`);
+  const again = await collect(a, '--replace', 'web', '--reason', 'its disk died');
+  assert.equal(again.code, 0, again.stderr);
+  const [web] = await told(a);
+  assert.deepEqual([web?.last?.number, web?.condition], [1, 'well']);
 });
 
 test('of what git can’t merge nothing counts as well, and collecting again mends it', async () => {
@@ -146,7 +161,7 @@ test('of what git can’t merge nothing counts as well, and collecting again men
   assert.throws(() => git('merge', '--quiet', 'b'), /CONFLICT|./);
   const [merged] = await told(fleet);
   assert.deepEqual([merged?.last?.number, merged?.unreadable, merged?.condition], [2, 1, 'unknown']);
-  assert.match(merged?.reasons.join('\n') ?? '', /^Receipt 9 of it was here/m);
+  assert.match(merged?.reasons.join('\n') ?? '', /^Its receipt 9 was here/m);
   // Of the receipt that both have each has its time: the news is as old as the first.
   assert.match(await readFile(join(fleet, 'receipts/web/2.collected'), 'utf8'), /^<{7} /m);
   const first = heard.split(' ')[1]?.trim();

@@ -57,7 +57,7 @@ test('a key with a byte-order mark or a line before it is read, and a name that 
   await writeFile(files.secretFile, secret.replace('fleet-1', 'me@desk'));
   await assert.rejects(readSecretKeyFile(files.secretFile), {
     code: 'key-malformed',
-    detail: /^the name of the secret key, “me@desk”, has other characters than letters, digits/,
+    detail: /^the name of the secret key, “me@desk”, has characters other than letters, digits/,
   });
 });
 
@@ -73,7 +73,7 @@ test('a secret on a file system that keeps no modes is told of: whoever mounts i
   assert.equal(exposed.code, 0, exposed.stderr);
   assert.match(
     exposed.stderr,
-    /^warning: others can read \S+fleet-1\.secret, for its file system keeps no modes/m,
+    /^warning: others can read \S+fleet-1\.secret, because its file system stores no modes/m,
   );
   assert.doesNotMatch((await keygen('fleet-2')).stderr, /warning/);
 });

@@ -33,7 +33,7 @@ for (const [what, flush, spoiled, left] of [
     });
     await assert.rejects(put([web], { run }), {
       code: 'medium-failing',
-      detail: /does not read back as it was written$/,
+      detail: /did not read back as written$/,
     });
     assert.deepEqual(await entries(medium), left);
   });
@@ -52,6 +52,6 @@ test('a medium on which the next host is written over the one before is named', 
   const run = spoilingAt(6, () => writeFile(join(hostsOf(medium), 'a/1/manifest.sig'), 'of b'));
   await assert.rejects(put(bundles, { run }), {
     code: 'medium-failing',
-    detail: /hosts\/a\/1\/manifest\.sig was read back well, and is another since more was written/,
+    detail: /hosts\/a\/1\/manifest\.sig read back as written and has changed since/,
   });
 });

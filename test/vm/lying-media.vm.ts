@@ -60,7 +60,7 @@ for (const fileSystem of ['vfat', 'ext4'] as const) {
     await plug(fileSystem);
     const { code, output } = await put(await bundle('large', 100 * megabyte));
     assert.equal(code, 1, output);
-    assert.match(output, /does not keep what is written to it\.\n.*\n.*\n?\(medium-failing\)/, output);
+    assert.match(output, /does not store what is written to it\.\n.*\n.*\n?\(medium-failing\)/, output);
     await pull();
   });
 

@@ -79,7 +79,7 @@ export class Evaluation {
     await source.check();
     if (ran.trouble !== undefined)
       this.#nix.warn?.(
-        `note: nix-eval-jobs has not told of all hosts, the rest is evaluated by nix: ${ran.trouble}`,
+        `note: nix-eval-jobs did not evaluate all hosts; nix evaluates the rest: ${ran.trouble}`,
       );
     return ran.found;
   }

@@ -95,20 +95,21 @@ export interface ReplaceOptions {
 export async function replaceInstallation(options: ReplaceOptions): Promise<Replaced> {
   const { directory, host, reason, now } = options;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
-  const { present } = await readHostKeys(directory, host);
+  // One that was replaced as well: cut off below, this is how it goes on.
+  const present = await readHostKey(directory, host);
   if (present === undefined)
     throw new NixmakerError(
       'usage',
-      `${host} is not known here, so there is nothing to replace: use --enrol`,
+      `${host} is not known here, so there is nothing to replace; use --enrol`,
     );
   const keys = await newKeysOn(options, present.material);
   const [newKey, ...others] = keys;
   if (newKey === undefined)
-    throw new NixmakerError('usage', `no receipt of ${host} there is signed by a key that is new here`);
+    throw new NixmakerError('usage', `no receipt from ${host} there is signed by a new key`);
   if (others.length > 0)
     throw new NixmakerError(
       'usage',
-      `receipts of ${host} there are signed by ${keys.length} new keys (${keys.slice(0, 5).join(', ')}): take away those that are not the machine’s`,
+      `receipts from ${host} there are signed by ${keys.length} new keys (${keys.slice(0, 5).join(', ')}); remove those that are not from this machine`,
     );
   const key = `${present.name}:${present.material}`;
   const at = now.toISOString();

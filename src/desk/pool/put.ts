@@ -87,7 +87,7 @@ export async function putBundles(
     for (const path of options.bundles) items.push(await openItem(path));
     items.sort((a, b) => naturally(hostOf(a), hostOf(b)));
     if (!(await isFolder(medium)))
-      throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
+      throw new NixmakerError('no-medium', `${medium} is not a folder; is the medium mounted?`);
     await makeFolders(hostsOf(medium));
     // What another has written and not yet given its manifest would be garbage to us.
     const turn = given({ hold: holdProgram, file: lockOf(medium), verb: 'put', ...waiting(options) });
@@ -169,7 +169,7 @@ class Put {
     }
     if (needed > bavail * bsize) {
       const [wanted, free] = unlikeSizes(needed, bavail * bsize);
-      throw new NixmakerError('medium-full', `${wanted} are needed on ${medium}, ${free} are free`);
+      throw new NixmakerError('medium-full', `${wanted} needed on ${medium}; ${free} free`);
     }
     await requireFolderRoom(medium, [...seen, ...folders]);
   }
@@ -229,13 +229,13 @@ class Put {
       const good = await file.isGood((bytes) => this.#tell(host, 'reading back', bytes));
       const name = file.path.slice(options.medium.length + 1);
       if (!good && isTheirs) {
-        pool.notices.push(`${name} is damaged on the medium; nothing makes use of it any more.`);
+        pool.notices.push(`${name} is damaged on the medium, but nothing uses it any more.`);
         lost.add(file.path);
         continue;
       }
       if (!good) {
         await this.#writeAgain(planned);
-        pool.notices.push(`${name} was damaged on the medium and has been written again.`);
+        pool.notices.push(`${name} was damaged on the medium and has been rewritten.`);
         rewritten += 1;
       }
       this.#good.add(file.path);
@@ -247,8 +247,7 @@ class Put {
   async #writeAgain(planned: Planned): Promise<void> {
     const { pool, options } = this.#context;
     const { file, write } = planned;
-    const failing = () =>
-      new NixmakerError('medium-failing', `${file.path} does not read back as it was written`);
+    const failing = () => new NixmakerError('medium-failing', `${file.path} did not read back as written`);
     if (write) throw failing();
     await file.write(given({ largest: options.largest }));
     await pool.flush();
@@ -261,7 +260,7 @@ class Put {
   async #confirm({ folder, files }: Plan, entry: EntryFiles): Promise<void> {
     const damaged = await findDamaged(folder, entry);
     if (damaged !== undefined)
-      throw new NixmakerError('medium-failing', `${damaged} does not read back as it was written`);
+      throw new NixmakerError('medium-failing', `${damaged} did not read back as written`);
     for (const name of entryFiles) {
       const path = join(folder, name);
       this.#samples.set(path, () => holdsPastCache(path, entry[name]));
@@ -281,7 +280,7 @@ class Put {
       if (!(await isGood()))
         throw new NixmakerError(
           'medium-failing',
-          `${path} was read back well, and is another since more was written: the medium may be smaller than it says`,
+          `${path} read back as written and has changed since: the medium may be smaller than it claims to be`,
         );
   }
 

@@ -51,7 +51,8 @@ async function inHome(as: readonly string[], script: string): Promise<string> {
   assert.equal(ran.code, 0, `${script}: ${ran.stdout}${ran.stderr}`);
   return ran.stdout + ran.stderr;
 }
-const strangers = () => bed.sh('find /home/alice ! -user alice');
+const strangers = () =>
+  bed.sh('find /home/alice -path /home/alice/stick -prune -o ! -user alice -print | sort');
 
 test('a user whom the daemon does not trust builds, puts, verifies and collects', async () => {
   assert.match(await inHome(asAlice, 'nix store info --json'), /"trusted":0|"trusted":false/);
@@ -94,6 +95,27 @@ test('by sudo a key belongs to whoever called it, and what is kept of a build go
   assert.match(built, /^web +built +1 .*fleet-2/m);
   assert.match(await bed.sh('ls /root/.cache/nixmaker/nars'), /^[0-9a-f]{32}$/m);
   assert.equal(await bed.sh('ls -A /home/alice/.cache 2>/dev/null || true'), '');
+  // What root makes in a folder of theirs is theirs as well, and what else of root’s is there stays root’s.
+  await bed.sh(
+    'mkdir -p /home/alice/work/web; echo kept >/home/alice/work/kept; ln /home/alice/work/kept /home/alice/work/web/meta2; ln -s /etc /home/alice/work/mail; chown alice: /home/alice/work /home/alice/work/web',
+  );
+  await inHome(
+    sudo,
+    'cd work; nixmaker build -f path:/srv/fleet --host web --key ../fleet-2.secret; cd; nixmaker collect stick --enrol -d fleet2; nixmaker fleet expect mail -d fleet2',
+  );
+  assert.equal(
+    await strangers(),
+    '/home/alice/work/kept\n/home/alice/work/web/meta2\n/home/alice/work/mail\n'
+      .split('\n')
+      .sort()
+      .join('\n')
+      .trim() + '\n',
+  );
+  assert.equal(await bed.sh('stat --format=%U /etc /etc/passwd'), 'root\nroot\n');
+  await inHome(
+    asAlice,
+    'nixmaker collect stick -d fleet2; cd work; nixmaker build -f path:/srv/fleet --host web --key ../fleet-2.secret',
+  );
   // And the user goes on.
   const again = await inHome(asAlice, 'nixmaker build -f path:/srv/fleet -d out --key fleet-2.secret');
   assert.doesNotMatch(again, /can’t be used|note:/);

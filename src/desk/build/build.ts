@@ -9,6 +9,7 @@ import { chooseHosts } from '../../core/host-pattern.ts';
 import { rootOf } from '../../core/release/manifest.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
+import { handBack } from '../../files/caller.ts';
 import { makeFolders } from '../../files/folder.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
@@ -126,7 +127,7 @@ export async function buildBundles(
       ...{ source, links, jobs: options.evalJobs },
       hosts: hosts.filter(isHostName),
     });
-    return await runHosts(hosts, (host, say) =>
+    const results = await runHosts(hosts, (host, say) =>
       buildHost(
         given({
           nix,
@@ -146,6 +147,8 @@ export async function buildBundles(
         say,
       ).catch((error: unknown) => failed(host, error)),
     );
+    await handBack(options.directory, hosts);
+    return results;
   } finally {
     packing.compressor.close();
     await nars?.close();

@@ -20,7 +20,7 @@ export const evaluationsAtOnce = (processors: number, memory: number): number =>
   Math.max(1, Math.min(processors, Math.floor(memory / (gibibytes * 1024 ** 3))));
 
 interface Wanted {
-  readonly source: Pick<LockedSource, 'reference' | 'check'>;
+  readonly source: Pick<LockedSource, 'reference' | 'isLocked' | 'check'>;
   readonly hosts: readonly string[];
   /** At a time; undefined: as many as this machine bears. */
   readonly jobs: number | undefined;
@@ -44,8 +44,9 @@ export class Evaluation {
   static begin(nix: NixContext, wanted: Wanted): Evaluation {
     const evaluation = new Evaluation(nix, wanted);
     const limit = pLimit(evaluation.#jobs);
-    // One is evaluated as it always was.
-    const all = wanted.hosts.length > 1 ? evaluation.#byJobs() : Promise.resolve(undefined);
+    // One is evaluated as it always was; and only what is locked may an expression name.
+    const isForJobs = wanted.hosts.length > 1 && wanted.source.isLocked;
+    const all = isForJobs ? evaluation.#byJobs() : Promise.resolve(undefined);
     for (const host of wanted.hosts) {
       const outcome = all.then(async (found) => {
         const known = found?.get(host);
@@ -76,7 +77,6 @@ export class Evaluation {
       roots,
     });
     if (ran === undefined) return undefined;
-    await source.check();
     if (ran.trouble !== undefined)
       this.#nix.warn?.(
         `note: nix-eval-jobs did not evaluate all hosts; nix evaluates the rest: ${ran.trouble}`,

@@ -12,6 +12,7 @@
 import { join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
 import { isHostName } from '../../core/schema.ts';
+import { handBack } from '../../files/caller.ts';
 import { makeFolders } from '../../files/folder.ts';
 import { namesIn } from '../../files/read.ts';
 import { inTurn, turnIn } from '../../files/turn.ts';
@@ -33,8 +34,14 @@ export async function inFleetTurn<T>(
   { work, onWait }: { readonly work: () => Promise<T>; readonly onWait?: (who: string) => void },
 ): Promise<T> {
   await makeFolders(directory);
-  return inTurn({ hold: holdProgram, file: turnIn(directory), verb: 'collect', onWait }, work);
+  const done = await inTurn({ hold: holdProgram, file: turnIn(directory), verb: 'collect', onWait }, work);
+  await giveBack(directory);
+  return done;
 }
+
+/** By sudo, what is in it stays the caller’s. */
+export const giveBack = (directory: string): Promise<void> =>
+  handBack(directory, ['keys', 'receipts', 'heard', 'hosts', 'former', '.nixmaker.lock']);
 
 /** The key that is kept for it, if there is one. @throws NixmakerError `key-malformed` */
 export async function readHostKey(directory: string, host: string): Promise<PublicKey | undefined> {

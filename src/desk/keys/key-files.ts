@@ -3,6 +3,7 @@ import { lchown, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { hasErrno, ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { callerOf } from '../../files/caller.ts';
 import { makeFolder, syncFolder } from '../../files/folder.ts';
 import { readIfThere, readText } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
@@ -68,16 +69,6 @@ function parsedOrNothing(text: string): SecretKey | undefined {
     if (error instanceof NixmakerError) return undefined;
     throw error;
   }
-}
-
-/**
- * Who called sudo(8), where the file is in a folder of theirs: a key that only root could read would make them sign as root from then on.
- * @returns undefined where nobody did
- */
-async function callerOf(folder: string): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
-  if (process.geteuid?.() !== 0) return undefined;
-  const { uid, gid } = await stat(folder);
-  return uid !== 0 && String(uid) === process.env.SUDO_UID ? { uid, gid } : undefined;
 }
 
 async function makeOwnFolder(folder: string): Promise<void> {

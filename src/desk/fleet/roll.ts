@@ -18,7 +18,7 @@ const word = z.strictObject({
 
 export type HostWord = Omit<z.infer<typeof word>, 'schema'>;
 
-/** The last word about a host. One that can’t be read is none: the host is shown, and not hidden. */
+/** The last word about a host. An unreadable one does not count: the host is shown, not hidden. */
 export async function readWord(directory: string, host: string): Promise<HostWord | undefined> {
   try {
     const bytes = await readSmall(wordFileOf(directory, host), 65_536);

@@ -2,7 +2,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { withLargePiece } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a size that no plain ustar header holds, and that is read as a small one',
+  threat: 'a size that does not fit a plain ustar header, and is read as a small one',
   refusedAs: ['bundle-truncated'],
   because: /of 8589\d{6} bytes are here|the file ends at byte 8589\d{6}/,
   control: unchanged,

@@ -1,7 +1,7 @@
 import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'a part of the system is left out',
+  threat: 'part of the system is left out',
   refusedAs: ['bundle-truncated', 'bundle-malformed'],
   because: /the header of nar\/.* does not match the manifest|\d+ of \d+ bytes are here/,
   control: unchanged,

@@ -106,6 +106,7 @@ const toJson = ({ known, page, condition, reasons }: Shown) => ({
   collected: known.collected,
   receipts: known.receipts,
   unreadable: known.unreadable,
+  missing: known.missing,
   former: known.former,
   last: known.last,
 });

@@ -112,8 +112,9 @@ test('a medium that does not keep what is written to it is named, and the host d
   const web = await bundle('web', 2, { fileSizes: [100_000, 700] });
   // The kernel is asked to forget what was written before it is read back: that is when a bad stick shows.
   const run: ProcessRunner = async (program, args, options) => {
-    const path = args.find((a) => a.startsWith('if='))?.slice(3);
-    if (program === 'dd' && path !== undefined) await writeFile(path, Buffer.alloc(100_000));
+    if (program === '/bin/sh')
+      for (const path of args.filter((a) => a.startsWith(medium)))
+        await writeFile(path, Buffer.alloc(100_000));
     return runProgram(program, args, options);
   };
   await assert.rejects(put([web], { run }), {

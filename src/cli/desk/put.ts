@@ -19,6 +19,7 @@ interface PutFlags {
   readonly host: readonly string[];
   readonly key?: string;
   readonly keep: number;
+  readonly clear?: boolean;
   readonly cache?: boolean;
   readonly plainFolder?: boolean;
   readonly json?: boolean;
@@ -37,6 +38,10 @@ export function definePut(program: Command): void {
     .option('--key <file>', 'with --flake: secret key to sign with')
     .option('--no-cache', 'with --flake: compress all of it anew, and keep nothing of it for the next build')
     .option('--keep <number>', 'how many sequences of each host stay on the medium', atLeastOne, 1)
+    .option(
+      '--clear',
+      'delete what no sequence on the medium needs, however many hosts are to be read for it',
+    )
     .option('--plain-folder', 'write into <medium> though it looks like a mount point with nothing mounted')
     .option('-v, --verbose', 'show what Nix says about hosts that fail')
     .option('--json', 'print JSON')
@@ -52,7 +57,7 @@ function atLeastOne(text: string): number {
 }
 
 async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {
-  if (bundles.length === 0 && flags.flake === undefined)
+  if (bundles.length === 0 && flags.flake === undefined && flags.clear !== true)
     throw new NixmakerError('usage', 'name the bundles, or a flake with --flake');
   const { encryptedExtension } = await import('../../core/bundle/encrypted.ts');
   const encrypted = bundles.find((path) => path.endsWith(encryptedExtension));
@@ -100,7 +105,8 @@ async function putFiles(medium: string, bundles: readonly string[], flags: PutFl
   const progress = makeByteProgress(progressTerminal(flags.json === true), () => performance.now());
   try {
     const onWait = (who: string) => printToStderr(lines`waiting for ${who}, which is at work on ${medium}\n`);
-    return await putBundles({ medium, bundles, keep: flags.keep, onWait }, ({ host, phase, ...counted }) =>
+    const { keep, clear = false } = flags;
+    return await putBundles({ medium, bundles, keep, clear, onWait }, ({ host, phase, ...counted }) =>
       progress.step({ title: `${host}: ${phase}`, ...counted }),
     );
   } finally {
@@ -117,9 +123,9 @@ const statuses = {
 async function summarise(medium: string, { hosts, pruned, collected, notices }: PutResult): Promise<void> {
   const { table } = await import('../../report/tables.ts');
   const rows = hosts.map((h) => [h.host, h.sequence, sizeText(h.bytes), statuses[h.status]]);
-  print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows));
+  if (rows.length > 0) print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows));
   for (const notice of notices) printToStderr(lines`note: ${notice}\n`);
   if (pruned + collected > 0)
-    printToStderr(lines`${pruned} older sequences and ${collected} files they alone needed are gone.\n`);
+    printToStderr(lines`${pruned} older sequences and ${collected} files that nobody needs are gone.\n`);
   printToStderr(lines`All is on the medium. Unmount ${medium} before you pull it out.\n`);
 }

@@ -26,6 +26,8 @@ export interface PutOptions {
   readonly bundles: readonly string[];
   /** Sequences kept of each host that is put. */
   readonly keep: number;
+  /** Whether what no entry needs is looked for however many entries there are. */
+  readonly clear?: boolean;
   /** Bytes of the largest file; FAT32's limit unless told otherwise. */
   readonly largest?: number;
   /** Hears who is at work on the medium where that is waited for. */
@@ -91,6 +93,11 @@ export async function putBundles(
   }
 }
 
+const wantsRoom: ReadonlySet<string> = new Set(['medium-full', 'folder-full']);
+
+/** Hosts on the medium that are read, for each that was put, to clear away what nobody needs. */
+const hostsReadFor = 20;
+
 const waiting = ({ onWait, patience }: PutOptions) => ({ onWait, patience });
 
 interface Context {
@@ -118,25 +125,53 @@ class Put {
     const { pool, options } = this.#context;
     // Leavings of a run that was cut off would count as full space.
     await clearDrafts(options.medium);
-    let collected = await pool.collectGarbage();
-    pool.refuseCaseTwins(this.#items.map(hostOf));
+    await pool.refuseCaseTwins(this.#items.map(hostOf));
     const wanted: Item[] = [];
     const hosts: PutHost[] = [];
     for (const item of this.#items) {
       const { host, sequence } = item.bundle.manifest;
-      if (pool.newest(host) > sequence) hosts.push({ host, sequence, status: 'older', files: 0, bytes: 0 });
+      if ((await pool.newest(host)) > sequence)
+        hosts.push({ host, sequence, status: 'older', files: 0, bytes: 0 });
       else wanted.push(item);
     }
-    await this.#checkRoom(wanted);
+    let collected = await this.#makeRoom(wanted);
     for (const item of wanted) hosts.push(await this.#putOne(item));
     const pruned = await pool.prune(new Set(wanted.map(hostOf)), options.keep);
-    collected += await pool.collectGarbage();
+    collected += await this.#clearAfter(wanted.length, pruned);
     await pool.flush();
     return { hosts, pruned, collected, notices: pool.notices };
   }
 
+  /** @returns how many files went that nobody needs: where there is no room otherwise, they are looked for */
+  async #makeRoom(items: readonly Item[]): Promise<number> {
+    try {
+      await this.#checkRoom(items);
+      return 0;
+    } catch (error) {
+      if (!(error instanceof NixmakerError) || !wantsRoom.has(error.code)) throw error;
+      const collected = await this.#context.pool.clear();
+      if (collected === 0) throw error;
+      // What was cleared away may be what was to be made use of.
+      await this.#checkRoom(items);
+      return collected;
+    }
+  }
+
+  /** For that, all entries are read: it is put off while they are many more than what was put. */
+  async #clearAfter(put: number, pruned: number): Promise<number> {
+    const { pool, options } = this.#context;
+    const hosts = (await pool.hosts()).length;
+    if (options.clear === true || hosts <= hostsReadFor * put) return pool.clear();
+    if (pruned > 0)
+      pool.notices.push(
+        `What older sequences alone needed was left, for ${hosts} hosts would have been read for it: nixmaker put --clear ${options.medium}`,
+      );
+    return 0;
+  }
+
   async #checkRoom(items: readonly Item[]): Promise<void> {
     const { medium } = this.#context.options;
+    this.#total = 0;
     const { bavail, bsize } = await statfs(medium);
     const rounded = (size: number) => Math.ceil(size / bsize) * bsize;
     const seen = new Set<string>();
@@ -179,7 +214,6 @@ class Put {
       await flush();
       await publishEntry(temporary, plan.folder);
     }
-    pool.add(item.bundle.manifest, entry.contents);
     await flush();
     const bytes = plan.files.reduce((sum, p) => sum + (p.write ? p.file.size : 0), 0);
     const status = !plan.isThere || written > 0 ? 'written' : 'there';

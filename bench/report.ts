@@ -80,10 +80,16 @@ export function renderTables({
           `${times(next.first / next.next)} faster (its bundle copied and flushed: ${s(next.copied)})`,
         ],
         [
-          `${hosts.hosts} hosts that share nine paths in ten, against one`,
+          `${hosts.hosts} hosts that share nine paths in ten, against one: \`build\`, which writes as many bundles`,
           `${s(hosts.all)}, ${s(hosts.one)}`,
           '',
-          times(hosts.all / hosts.one),
+          `${times(hosts.all / hosts.one)} (the bundles copied and flushed: ${s(hosts.copied)})`,
+        ],
+        [
+          'the same by `put --flake`, which writes none',
+          `${s(hosts.putAll)}, ${s(hosts.putOne)}`,
+          '',
+          times(hosts.putAll / hosts.putOne),
         ],
       ],
     ),

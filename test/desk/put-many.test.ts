@@ -176,7 +176,7 @@ test('whatever is put, cut off, damaged or cleared away: what an entry needs is 
         await rm(folder, { recursive: true });
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });
 

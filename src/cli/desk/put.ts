@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
 import type { PutResult } from '../../desk/pool/put.ts';
@@ -71,11 +72,11 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
     // Before hours of building.
     await requireMedium(medium);
   }
-  const built = flags.flake === undefined ? undefined : await build(flags, flags.flake);
   const { keyringExtension } = await import('../../core/policy/keyring.ts');
   const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));
-  const files = [...bundles.filter((path) => !keyrings.includes(path)), ...(built?.bundles ?? [])];
-  const result = await putFiles(medium, files, flags);
+  const files = bundles.filter((path) => !keyrings.includes(path));
+  const built = flags.flake === undefined ? undefined : await putFlake(medium, flags, flags.flake);
+  const result = await putFiles(medium, files, flags, built?.result);
   const versions = await putKeyringFiles(medium, keyrings);
   if (flags.json === true) printJson({ schema: 2, ok: true, ...result, keyrings: versions });
   else await summarise(medium, result);
@@ -90,25 +91,50 @@ async function putKeyringFiles(medium: string, files: readonly string[]): Promis
   return versions;
 }
 
-async function build(flags: PutFlags, flake: string) {
+const nothing: PutResult = { hosts: [], pruned: 0, collected: 0, notices: [] };
+
+const together = (one: PutResult, other: PutResult): PutResult => ({
+  hosts: [...one.hosts, ...other.hosts],
+  pruned: one.pruned + other.pruned,
+  collected: one.collected + other.collected,
+  notices: [...new Set([...one.notices, ...other.notices])],
+});
+
+/** Each host as soon as it is built, straight from what was compressed: no bundle is written in between. */
+async function putFlake(medium: string, flags: PutFlags, flake: string) {
   if (flags.key === undefined)
     throw new NixmakerError('usage', 'no target takes an unsigned bundle: give --key FILE');
+  const { putBundles } = await import('../../desk/pool/put.ts');
   const buildFlags: BuildFlags = { ...flags, flake, format: 'bundle', sequence: 0 };
-  const { results, exit } = await buildWith(buildFlags);
+  const good = new Set<string>();
+  let result = nothing;
+  const { results, exit } = await buildWith(buildFlags, async (release, say) => {
+    const put = await putBundles(
+      { medium, bundles: [], releases: [release], keep: flags.keep, clear: false, good },
+      ({ phase }) => say(phase),
+    );
+    result = together(result, put);
+  });
   for (const why of await explainFailed(results, flags)) printToStderr(why);
-  return { exit, bundles: results.flatMap((r) => (r.status === 'built' ? [r.bundle] : [])) };
+  return { exit, result };
 }
 
-async function putFiles(medium: string, bundles: readonly string[], flags: PutFlags): Promise<PutResult> {
+async function putFiles(
+  medium: string,
+  bundles: readonly string[],
+  { keep, clear, json }: PutFlags,
+  before = nothing,
+): Promise<PutResult> {
   const { putBundles } = await import('../../desk/pool/put.ts');
   const { makeByteProgress } = await import('../../report/byte-progress.ts');
-  const progress = makeByteProgress(progressTerminal(flags.json === true), () => performance.now());
+  const progress = makeByteProgress(progressTerminal(json === true), () => performance.now());
   try {
     const onWait = (who: string) => printToStderr(lines`waiting for ${who}, which is at work on ${medium}\n`);
-    const { keep, clear = false } = flags;
-    return await putBundles({ medium, bundles, keep, clear, onWait }, ({ host, phase, ...counted }) =>
-      progress.step({ title: `${host}: ${phase}`, ...counted }),
+    const put = await putBundles(
+      given({ medium, bundles, keep, clear, before, onWait }),
+      ({ host, phase, ...counted }) => progress.step({ title: `${host}: ${phase}`, ...counted }),
     );
+    return together(before, put);
   } finally {
     progress.end();
   }

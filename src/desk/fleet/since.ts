@@ -16,16 +16,46 @@ export interface HostBase extends Base {
   readonly floor: number;
 }
 
+export interface Since {
+  /** By host: one of them each of its machines has. */
+  readonly bases: ReadonlyMap<string, readonly HostBase[]>;
+  /** The newest sequence that any of them has. */
+  readonly floor: number;
+}
+
+/** Of one host: for each of them a path may need a difference of its own, and be whole beside them. */
+const mostBases = limits.piecesOfALine - 1;
+
 /**
  * Nothing is verified: a base that the target does not have makes a bundle that it refuses (`base-missing`), no more.
- * @param hosts chosen by the operator; a base is one host's
+ * @param files receipts, bundles, and folders of releases that are in none
+ * @param hosts chosen by the operator
  * @throws NixmakerError `usage`, `receipt-malformed`, or a bundle's own codes
  */
-export async function readBase(file: string, hosts: readonly string[]): Promise<HostBase> {
-  const base = file.endsWith('.json') ? await readReceiptBase(file) : await readBundleBase(file);
-  const other = hosts.find((host) => host !== base.host);
-  if (other === undefined) return base;
-  throw new NixmakerError('usage', `${file} says what ${base.host} has, and ${other} is to be built`);
+export async function readBases(files: readonly string[], hosts: readonly string[]): Promise<Since> {
+  const bases = new Map<string, HostBase[]>();
+  for (const file of files) {
+    const base = file.endsWith('.json') ? await readReceiptBase(file) : await readBundleBase(file);
+    if (hosts.length > 0 && !hosts.includes(base.host))
+      throw new NixmakerError(
+        'usage',
+        `${file} says what ${base.host} has, and ${hosts.join(', ')} is to be built`,
+      );
+    bases.set(base.host, [...(bases.get(base.host) ?? []), base]);
+  }
+  const missing = hosts.find((host) => !bases.has(host));
+  if (missing !== undefined)
+    throw new NixmakerError(
+      'usage',
+      `${missing} is to be built, and none of ${files.join(', ')} says what it has`,
+    );
+  const many = [...bases].find(([, all]) => all.length > mostBases);
+  if (many !== undefined)
+    throw new NixmakerError(
+      'usage',
+      `--since is given ${many[1].length} times for ${many[0]}, at most ${mostBases}`,
+    );
+  return { bases, floor: Math.max(0, ...[...bases.values()].flat().map(({ floor }) => floor)) };
 }
 
 async function readBundleBase(file: string): Promise<HostBase> {

@@ -6,6 +6,7 @@ import { statfs } from 'node:fs/promises';
 import { hostsOf, lockOf } from '../../bundle/pool.ts';
 import { clearDrafts } from '../../bundle/pool-prune.ts';
 import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-write.ts';
+import type { BundleParts } from '../../bundle/write.ts';
 import { naturally } from '../../core/alike.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
@@ -18,16 +19,22 @@ import { asMediumError } from '../../media/deliver.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
 import { asFolderFull, requireFolderRoom } from './folder-room.ts';
 import { PoolMedium } from './pool-medium.ts';
-import { type Item, openItem } from './put-item.ts';
+import { type Item, itemOf, openItem } from './put-item.ts';
 import { type Plan, type Planned, planItem } from './put-plan.ts';
 
 export interface PutOptions {
   readonly medium: string;
   readonly bundles: readonly string[];
+  /** Releases that are in no bundle. */
+  readonly releases?: readonly BundleParts[];
   /** Sequences kept of each host that is put. */
   readonly keep: number;
-  /** Whether what no entry needs is looked for however many entries there are. */
+  /** Whether what no entry needs is looked for: however many entries there are, or not now. Without, as it is worth it. */
   readonly clear?: boolean;
+  /** What was put just before, one host at a time. */
+  readonly before?: Pick<PutResult, 'hosts' | 'pruned'>;
+  /** Files that were written or read back a moment ago, by path: hosts that are put one at a time share it. */
+  readonly good?: Set<string>;
   /** Bytes of the largest file; FAT32's limit unless told otherwise. */
   readonly largest?: number;
   /** Hears who is at work on the medium where that is waited for. */
@@ -73,7 +80,7 @@ export async function putBundles(
   run: ProcessRunner = runProgram,
 ): Promise<PutResult> {
   const { medium } = options;
-  const items: Item[] = [];
+  const items = (options.releases ?? []).map(itemOf);
   try {
     for (const path of options.bundles) items.push(await openItem(path));
     items.sort((a, b) => naturally(hostOf(a), hostOf(b)));
@@ -112,13 +119,14 @@ class Put {
   readonly #context: Context;
   readonly #items: readonly Item[];
   /** Files that this run has written or read back already, by path. */
-  readonly #good = new Set<string>();
+  readonly #good: Set<string>;
   #done = 0;
   #total = 0;
 
   constructor(context: Context, items: readonly Item[]) {
     this.#context = context;
     this.#items = items;
+    this.#good = context.options.good ?? new Set();
   }
 
   async execute(): Promise<PutResult> {
@@ -158,13 +166,15 @@ class Put {
   }
 
   /** For that, all entries are read: it is put off while they are many more than what was put. */
-  async #clearAfter(put: number, pruned: number): Promise<number> {
+  async #clearAfter(hosts: number, pruned: number): Promise<number> {
     const { pool, options } = this.#context;
-    const hosts = (await pool.hosts()).length;
-    if (options.clear === true || hosts <= hostsReadFor * put) return pool.clear();
-    if (pruned > 0)
+    const { clear, before = { hosts: [], pruned: 0 }, medium } = options;
+    if (clear === false) return 0;
+    const there = (await pool.hosts()).length;
+    if (clear === true || there <= hostsReadFor * (hosts + before.hosts.length)) return pool.clear();
+    if (pruned + before.pruned > 0)
       pool.notices.push(
-        `What older sequences alone needed was left, for ${hosts} hosts would have been read for it: nixmaker put --clear ${options.medium}`,
+        `What older sequences alone needed was left, for ${there} hosts would have been read for it: nixmaker put --clear ${medium}`,
       );
     return 0;
   }

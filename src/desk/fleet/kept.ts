@@ -4,6 +4,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readAhead } from '../../bundle/at-once.ts';
 import { limits } from '../../core/limits.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { namesIn, readIfThere } from '../../files/read.ts';
@@ -21,10 +22,10 @@ export interface KeptReceipt {
   readonly receipt: HostReceipt | undefined;
 }
 
-/** One after the other, for each may be large: whoever reads them holds on to what he needs and no more. */
+/** A few at a time, for each may be large: whoever reads them holds on to what he needs and no more. */
 export async function* readKept(folder: string, key: PublicKey | undefined): AsyncGenerator<KeptReceipt> {
-  for (const name of (await namesIn(folder)).filter(isReceiptName).sort())
-    yield readOne(join(folder, name), name, key);
+  const names = (await namesIn(folder)).filter(isReceiptName).sort();
+  yield* readAhead(names, (name) => readOne(join(folder, name), name, key));
 }
 
 async function readOne(file: string, name: string, key: PublicKey | undefined): Promise<KeptReceipt> {

@@ -36,7 +36,12 @@ const worthwhile = 0.7;
  * of the base (measured: docs/adr/0016).
  */
 const dictionaryBytes = 1024 * 1024;
-const level = 6;
+const smallLevel = 6;
+/**
+ * Of large ones: with a table for all of the base a level is worth its time that alone would not be (docs/performance.md); beyond it,
+ * ten times the time gains little.
+ */
+const largeOptions = ['-12', '--zstd=hashLog=24,chainLog=25'];
 
 /** In a bundle each piece has a header and is padded, and in `contents` a line (docs/format.md). Bytes. */
 const block = 512;
@@ -160,7 +165,7 @@ async function compress(info: HashedPath, base: HashedPath, folder: string): Pro
   const [from, to] = [await narBytes(base), await narBytes(info)];
   if (from === undefined || to === undefined) return undefined;
   if (from.length <= dictionaryBytes && to.length <= dictionaryBytes)
-    return zstd(to, { dictionary: from, params: { [constants.ZSTD_c_compressionLevel]: level } });
+    return zstd(to, { dictionary: from, params: { [constants.ZSTD_c_compressionLevel]: smallLevel } });
   return patchFrom(from, to, join(folder, hashPart(info.path)));
 }
 
@@ -189,7 +194,7 @@ async function patchFrom(from: Buffer, to: Buffer, work: string): Promise<Buffer
   try {
     await writeFile(base, from);
     await writeFile(target, to);
-    const args = ['-q', '-f', '-T1', `-${level}`, `--patch-from=${base}`, target, '-o', patch];
+    const args = ['-q', '-f', '-T1', ...largeOptions, `--patch-from=${base}`, target, '-o', patch];
     const ran = await runProgram('zstd', args);
     return ran.exitCode === 0 ? await readFile(patch) : undefined;
   } finally {

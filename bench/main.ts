@@ -10,6 +10,7 @@ import { makeBuilder } from '../test/machines/builder.ts';
 import { checkout } from '../test/machines/program.ts';
 import { measureImport } from './import.ts';
 import { measureMemory } from './memory.ts';
+import { measureMonths } from './months.ts';
 import { measureNotice } from './notice.ts';
 import { measureHosts, measureNext, measurePack } from './pack.ts';
 import { measurePool } from './pool.ts';
@@ -42,6 +43,8 @@ try {
   const imports = await measureImport(place, { pack, key, repeats });
   say('releases');
   const releases = await measureReleases(place, { builder, key, count });
+  say('twelve months');
+  const months = await measureMonths({ place, builder, key }, quick);
   say('ten hosts');
   const hosts = await measureHosts(place, { builder, key, count: quick ? 200 : 1000 });
   say('a thousand hosts');
@@ -65,6 +68,7 @@ try {
     imports,
     releases,
     next,
+    months,
     hosts,
     scale,
     realSize,

@@ -5,6 +5,7 @@ import prettyBytes from 'pretty-bytes';
 import { checkout } from '../test/machines/program.ts';
 import type { ImportFigures } from './import.ts';
 import type { MemoryFigures } from './memory.ts';
+import { type Jump, type MonthsFigures, shareOf } from './months.ts';
 import type { NoticeFigures } from './notice.ts';
 import type { HostsFigures, NextFigures, PackFigures } from './pack.ts';
 import type { PoolFigures } from './pool.ts';
@@ -20,6 +21,7 @@ export interface Figures {
   readonly imports: ImportFigures;
   readonly releases: readonly ReleaseFigures[];
   readonly next: NextFigures;
+  readonly months: MonthsFigures | undefined;
   readonly hosts: HostsFigures;
   readonly scale: ScaleFigures;
   readonly realSize: RealSizeFigures;
@@ -51,6 +53,7 @@ export function renderTables({
   imports,
   releases,
   next,
+  months,
   hosts,
   scale,
   realSize,
@@ -93,29 +96,7 @@ export function renderTables({
         ],
       ],
     ),
-    table(
-      ['Taking', 'time', ''],
-      [
-        ['from the inbox until committed: all checked, imported, flushed, switched', s(imports.take), ''],
-        ['of that the import', s(imports.importOnly), ''],
-        [
-          'the same with `fsync-store-paths`',
-          s(imports.importDurable),
-          `${times(imports.importDurable / imports.importOnly)} as long`,
-        ],
-        [
-          '`nix copy` from a plain `file://` folder of the same NARs, flushed',
-          s(imports.plain),
-          `the import takes ${times(imports.importOnly / imports.plain)} as long`,
-        ],
-        [
-          'classic: `tar -xzf`, `nix copy` from the folder, flushed',
-          s(imports.classic),
-          `the import is ${times(imports.classic / imports.importOnly)} faster`,
-        ],
-        ['until a bundle whose signature is spoiled is refused', s(imports.refuse), ''],
-      ],
-    ),
+    takingTable(imports),
     table(
       [
         '`build --since` the release before',
@@ -185,7 +166,83 @@ export function renderTables({
       ],
     ),
     scaleTable(scale),
+    months === undefined ? '' : monthsTable(months),
   ].join('\n');
+}
+
+const jumpNames: Readonly<Record<Jump['kind'], string>> = {
+  month: 'from month to month, mean',
+  quarter: 'from quarter to quarter, mean',
+  year: 'from the first to the last',
+};
+
+function monthsTable({ packages, bytes, jumps, taken, several }: MonthsFigures): string {
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  const kinds = [...new Set(jumps.map(({ kind }) => kind))];
+  const rows = kinds.map((kind) => {
+    const all = jumps.filter((j) => j.kind === kind);
+    const worst = Math.max(...all.map((j) => j.ours / j.whole));
+    const build = all.reduce((sum, j) => sum + j.build, 0) / all.length;
+    const took = taken.find((t) => t.kind === kind);
+    return [
+      `${jumpNames[kind]} (${all.length})`,
+      `${percent(shareOf(jumps, kind, 'ours'))}; ${percent(worst)}`,
+      percent(shareOf(jumps, kind, 'files')),
+      percent(shareOf(jumps, kind, 'chunks')),
+      s(build),
+      took === undefined ? '' : `${s(took.take)} (whole: ${s(took.takeWhole)}); ${mebi(took.memory)}`,
+    ];
+  });
+  const any = `one bundle for hosts of any of the three months before`;
+  return table(
+    [
+      `${packages} real packages, all rebuilt each month, whole ${prettyBytes(bytes)}: carried, of the whole`,
+      'nixmaker; the worst',
+      'files that are new',
+      'chunks that are new',
+      'build, processor',
+      'taken; the agent’s peak',
+    ],
+    [...rows, [any, percent(several.ours / several.whole), '', '', '', '']],
+  );
+}
+
+function takingTable(imports: ImportFigures): string {
+  const { processor, floor } = imports;
+  const ofFloor = (time: number) => times(time / floor);
+  const ofProcessor = (time: number) => `${s(time)}, ${times(time / processor.floor)}`;
+  return table(
+    ['Taking', 'time', 'of the floor', 'processor time of client and daemon, of the floor’s'],
+    [
+      [
+        'the floor: the same pieces through `zstd -d` and `sha256sum`, the same paths through `cp -a`, and a flush',
+        s(floor),
+        '1',
+        `${s(processor.floor)}, 1`,
+      ],
+      [
+        'from the inbox until committed: all checked, imported, flushed, switched',
+        s(imports.take),
+        ofFloor(imports.take),
+        ofProcessor(processor.take),
+      ],
+      ['of that the import', s(imports.importOnly), ofFloor(imports.importOnly), ''],
+      ['the same with `fsync-store-paths`', s(imports.importDurable), ofFloor(imports.importDurable), ''],
+      [
+        `\`nix copy\` from a plain \`file://\` folder of the same NARs, flushed (the import takes ${times(imports.importOnly / imports.plain)} as long)`,
+        s(imports.plain),
+        ofFloor(imports.plain),
+        ofProcessor(processor.plain),
+      ],
+      [
+        `classic: \`tar -xzf\`, \`nix copy\` from the folder, flushed (the import is ${times(imports.classic / imports.importOnly)} faster)`,
+        s(imports.classic),
+        ofFloor(imports.classic),
+        '',
+      ],
+      ['until a bundle whose signature is spoiled is refused', s(imports.refuse), '', ''],
+    ],
+  );
 }
 
 const scaleTable = (scale: ScaleFigures) =>

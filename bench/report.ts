@@ -5,7 +5,7 @@ import prettyBytes from 'pretty-bytes';
 import { checkout } from '../test/machines/program.ts';
 import type { ImportFigures } from './import.ts';
 import type { MemoryFigures } from './memory.ts';
-import { type Jump, type MonthsFigures, shareOf } from './months.ts';
+import type { MonthsFigures } from './months.ts';
 import type { NoticeFigures } from './notice.ts';
 import type { HostsFigures, NextFigures, PackFigures } from './pack.ts';
 import type { PoolFigures } from './pool.ts';
@@ -13,6 +13,7 @@ import type { RealSizeFigures } from './real-size.ts';
 import type { ReleaseFigures } from './releases.ts';
 import type { RestFigures } from './rest.ts';
 import type { ScaleFigures } from './scale.ts';
+import { mebi, monthsTable, s, scaleTable, table, takingTable, times } from './tables.ts';
 
 export interface Figures {
   readonly quick: boolean;
@@ -31,10 +32,6 @@ export interface Figures {
   readonly rest: RestFigures;
 }
 
-const s = (seconds: number) => `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`;
-const mebi = (bytes: number) => prettyBytes(bytes, { binary: true });
-const times = (ratio: number) => `${ratio.toFixed(2)} times`;
-
 const shapes = {
   config: 'only configuration changed',
   library: '30 % of the paths have other hashes, few other bytes',
@@ -42,10 +39,6 @@ const shapes = {
   first: 'the first',
   week: '2 % of the paths are new',
 } as const;
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('');
-}
 
 export function renderTables({
   repeats,
@@ -169,112 +162,6 @@ export function renderTables({
     months === undefined ? '' : monthsTable(months),
   ].join('\n');
 }
-
-const jumpNames: Readonly<Record<Jump['kind'], string>> = {
-  month: 'from month to month, mean',
-  quarter: 'from quarter to quarter, mean',
-  year: 'from the first to the last',
-};
-
-function monthsTable({ packages, bytes, jumps, taken, several }: MonthsFigures): string {
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-  const kinds = [...new Set(jumps.map(({ kind }) => kind))];
-  const rows = kinds.map((kind) => {
-    const all = jumps.filter((j) => j.kind === kind);
-    const worst = Math.max(...all.map((j) => j.ours / j.whole));
-    const build = all.reduce((sum, j) => sum + j.build, 0) / all.length;
-    const took = taken.find((t) => t.kind === kind);
-    return [
-      `${jumpNames[kind]} (${all.length})`,
-      `${percent(shareOf(jumps, kind, 'ours'))}; ${percent(worst)}`,
-      percent(shareOf(jumps, kind, 'files')),
-      percent(shareOf(jumps, kind, 'chunks')),
-      s(build),
-      took === undefined ? '' : `${s(took.take)} (whole: ${s(took.takeWhole)}); ${mebi(took.memory)}`,
-    ];
-  });
-  const any = `one bundle for hosts of any of the three months before`;
-  return table(
-    [
-      `${packages} real packages, all rebuilt each month, whole ${prettyBytes(bytes)}: carried, of the whole`,
-      'nixmaker; the worst',
-      'files that are new',
-      'chunks that are new',
-      'build, processor',
-      'taken; the agent’s peak',
-    ],
-    [...rows, [any, percent(several.ours / several.whole), '', '', '', '']],
-  );
-}
-
-function takingTable(imports: ImportFigures): string {
-  const { processor, floor } = imports;
-  const ofFloor = (time: number) => times(time / floor);
-  const ofProcessor = (time: number) => `${s(time)}, ${times(time / processor.floor)}`;
-  return table(
-    ['Taking', 'time', 'of the floor', 'processor time of client and daemon, of the floor’s'],
-    [
-      [
-        'the floor: the same pieces through `zstd -d` and `sha256sum`, the same paths through `cp -a`, and a flush',
-        s(floor),
-        '1',
-        `${s(processor.floor)}, 1`,
-      ],
-      [
-        'from the inbox until committed: all checked, imported, flushed, switched',
-        s(imports.take),
-        ofFloor(imports.take),
-        ofProcessor(processor.take),
-      ],
-      ['of that the import', s(imports.importOnly), ofFloor(imports.importOnly), ''],
-      ['the same with `fsync-store-paths`', s(imports.importDurable), ofFloor(imports.importDurable), ''],
-      [
-        `\`nix copy\` from a plain \`file://\` folder of the same NARs, flushed (the import takes ${times(imports.importOnly / imports.plain)} as long)`,
-        s(imports.plain),
-        ofFloor(imports.plain),
-        ofProcessor(processor.plain),
-      ],
-      [
-        `classic: \`tar -xzf\`, \`nix copy\` from the folder, flushed (the import is ${times(imports.classic / imports.importOnly)} faster)`,
-        s(imports.classic),
-        ofFloor(imports.classic),
-        '',
-      ],
-      ['until a bundle whose signature is spoiled is refused', s(imports.refuse), '', ''],
-    ],
-  );
-}
-
-const scaleTable = (scale: ScaleFigures) =>
-  table(
-    [
-      `${scale.hosts} hosts on one medium, with manifests of ${prettyBytes(scale.manifestBytes)} and contents of ${prettyBytes(scale.contentsBytes)}`,
-      'time',
-      'memory at most',
-      'the floor, in the same run',
-    ],
-    [
-      ['`inspect`', s(scale.inspect), `${scale.inspectMemory.toFixed(0)} MiB`, ''],
-      [
-        '`put` of one host more, whose paths the others have',
-        s(scale.put),
-        `${scale.putMemory.toFixed(0)} MiB`,
-        `its pieces read from the disk and hashed: ${s(scale.read)}, ${times(scale.put / scale.read)}`,
-      ],
-      [
-        '`put` of the same onto an empty medium',
-        s(scale.putFirst),
-        '',
-        `the bundle copied, flushed, read from the disk and hashed: ${s(scale.copied)}, ${times(scale.putFirst / scale.copied)}`,
-      ],
-      [
-        '`put --clear`: what none of them needs is looked for',
-        s(scale.clear),
-        `${scale.clearMemory.toFixed(0)} MiB`,
-        '',
-      ],
-    ],
-  );
 
 /** Bars of seconds; the same picture for those who read and those who look. */
 export function renderChart({ pack, imports }: Figures): string {

@@ -4,15 +4,18 @@ import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
 
-/** Told once for a process: it is the same for as long as the machine lives. */
-const systems = new WeakMap<NixContext, string>();
+/**
+ * Asked once for each way of starting programs, that is once a process: it is the same for as long as the machine lives, and contexts
+ * that differ in their store or their signal have one Nix.
+ */
+const systems = new WeakMap<NixContext['run'], string>();
 
 /** The system this Nix builds for, `x86_64-linux`; also tells whether Nix can be started at all. */
 export async function currentSystem(context: NixContext): Promise<string> {
-  const known = systems.get(context);
+  const known = systems.get(context.run);
   if (known !== undefined) return known;
   const system = await nixSetting(context, 'system');
-  systems.set(context, system);
+  systems.set(context.run, system);
   return system;
 }
 
@@ -26,7 +29,7 @@ function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new NixmakerError('nix-unavailable', 'what `nix store info` says is not understood', { cause });
+    throw new NixmakerError('nix-unavailable', 'unexpected output from `nix store info`', { cause });
   }
 }
 
@@ -53,7 +56,7 @@ export async function requireNix(context: NixContext): Promise<void> {
   const version = said ?? (await nixVersion(context));
   if (isRecentNix(version)) return;
   const oldest = limits.oldestNix.join('.');
-  throw new NixmakerError('nix-too-old', `it says “${version}”, and ${oldest} is needed`);
+  throw new NixmakerError('nix-too-old', `it says “${version}”; ${oldest} or newer is required`);
 }
 
 /**

@@ -209,7 +209,7 @@ test('beside many hosts nothing of theirs is read, and nothing is cleared away u
   const result = await putBundles({ medium, bundles: [await bundle('web', 2, [3, 4, 5])], keep: 1 });
   assert.deepEqual([result.pruned, result.collected], [1, 0]);
   assert.deepEqual(result.notices, [
-    `What older sequences alone needed was left, for 26 hosts would have been read for it: nixmaker put --clear ${medium}`,
+    `Files that only older sequences needed were kept, because finding them means reading 26 hosts. To delete them: nixmaker put --clear ${medium}`,
   ]);
   assert.equal(await narsOn(medium), 6);
   await mend();
@@ -227,7 +227,7 @@ test('where one of many can’t be read, --clear deletes nothing and says so', a
   await spoil();
   const before = (await filesOn(medium)).sort();
   const { notices } = await putBundles({ medium, bundles: [], keep: 1, clear: true });
-  assert.match(notices.join(), /^What h0, sequence 1, needs can’t be read, so nothing old was deleted\.$/);
+  assert.match(notices.join(), /^What h0, sequence 1, needs cannot be read, so no old files were deleted\.$/);
   assert.deepEqual((await filesOn(medium)).sort(), before);
 });
 

@@ -74,9 +74,9 @@ test('what was renamed is carried as a difference to what it was', async () => {
 test('bases that say nothing of a host that is to be built are refused, and more than fifteen of one', async () => {
   const flags = ['-f', `path:${join(folder, 'third')}`, '-d', join(folder, 'none'), '--key', keys.secretFile];
   const other = await nixmaker('build', ...flags, '--since', first, '--host', 'mail');
-  assert.match(other.stderr, /first-out\/web\/web\.tar says what web has, and mail is to be built/);
+  assert.match(other.stderr, /first-out\/web\/web\.tar describes web, but you are building mail/);
   const more = await nixmaker('build', ...flags, '--since', first, '--host', 'web', '--host', 'mail');
-  assert.match(more.stderr, /mail is to be built, and none of \S+web\.tar says what it has/);
+  assert.match(more.stderr, /you are building mail, but \S+web\.tar only describes web/);
   const many = Array.from({ length: 16 }, () => ['--since', first]).flat();
-  assert.match((await nixmaker('build', ...flags, ...many)).stderr, /16 times for web, at most 15/);
+  assert.match((await nixmaker('build', ...flags, ...many)).stderr, /16 times for web; the limit is 15/);
 });

@@ -4,6 +4,7 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import type { Leak } from '../../core/bundle/leaks.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
+import { chooseHosts } from '../../core/host-pattern.ts';
 import { rootOf } from '../../core/release/manifest.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -30,7 +31,7 @@ import { makeStaging } from './staging.ts';
 
 export interface BuildOptions extends OutputOptions, Omit<Wishes, keyof OutputOptions> {
   readonly flake: string;
-  /** Empty: all hosts of the flake. */
+  /** Names or patterns (`ship-*`). Empty: all hosts of the flake. */
   readonly hosts: readonly string[];
   readonly forbidSource: boolean;
   /** By host, what it may have already: one of these. */
@@ -71,11 +72,11 @@ export async function buildBundles(
     directory: options.directory,
   });
   const known = source.hosts;
-  const missing = options.hosts.find((host) => !known.includes(host));
+  const { hosts, missing } = chooseHosts(known, options.hosts);
   if (missing !== undefined) {
     throw new NixmakerError(
       'no-such-host',
-      `“${missing}” is not among ${known.join(', ') || 'the hosts (there are none)'}`,
+      `“${missing}” is not one of ${known.join(', ') || 'the hosts (there are none)'}`,
     );
   }
   await makeFolders(options.directory);
@@ -88,7 +89,6 @@ export async function buildBundles(
   const copies = new SourceCopies(source.metadata.path);
   try {
     await holdLocked(nix, source, links);
-    const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
     return await runHosts(hosts, (host, say) =>
       buildHost(
         given({

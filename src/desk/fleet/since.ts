@@ -2,6 +2,7 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { NixmakerError } from '../../core/errors.ts';
+import { matchesHost } from '../../core/host-pattern.ts';
 import { limits } from '../../core/limits.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
 import { fromBaseName } from '../../core/store-path.ts';
@@ -36,24 +37,25 @@ export async function readBases(files: readonly string[], hosts: readonly string
   const bases = new Map<string, HostBase[]>();
   for (const file of files) {
     const base = file.endsWith('.json') ? await readReceiptBase(file) : await readBundleBase(file);
-    if (hosts.length > 0 && !hosts.includes(base.host))
+    if (hosts.length > 0 && !hosts.some((host) => matchesHost(host, base.host)))
       throw new NixmakerError(
         'usage',
-        `${file} says what ${base.host} has, and ${hosts.join(', ')} is to be built`,
+        `${file} describes ${base.host}, but you are building ${hosts.join(', ')}`,
       );
     bases.set(base.host, [...(bases.get(base.host) ?? []), base]);
   }
-  const missing = hosts.find((host) => !bases.has(host));
+  const names = [...bases.keys()];
+  const missing = hosts.find((host) => !names.some((name) => matchesHost(host, name)));
   if (missing !== undefined)
     throw new NixmakerError(
       'usage',
-      `${missing} is to be built, and none of ${files.join(', ')} says what it has`,
+      `you are building ${missing}, but ${files.join(', ')} only describes ${names.join(', ')}`,
     );
   const many = [...bases].find(([, all]) => all.length > mostBases);
   if (many !== undefined)
     throw new NixmakerError(
       'usage',
-      `--since is given ${many[1].length} times for ${many[0]}, at most ${mostBases}`,
+      `--since is given ${many[1].length} times for ${many[0]}; the limit is ${mostBases}`,
     );
   return { bases, floor: Math.max(0, ...[...bases.values()].flat().map(({ floor }) => floor)) };
 }
@@ -61,7 +63,7 @@ export async function readBases(files: readonly string[], hosts: readonly string
 async function readBundleBase(file: string): Promise<HostBase> {
   const { manifest, index } = await readAnyIndex(file);
   if (manifest.content !== 'closure')
-    throw new NixmakerError('usage', `${file} holds recipes only, so it does not say what the target has`);
+    throw new NixmakerError('usage', `${file} contains only recipes, so it does not say what the target has`);
   return { host: manifest.host, floor: manifest.sequence, paths: new Set(index.paths()) };
 }
 
@@ -73,13 +75,10 @@ async function readReceiptBase(file: string): Promise<HostBase> {
   if (!reads.includes(manifestSchemaVersion))
     throw new NixmakerError(
       'schema-unsupported',
-      `${receipt.host} reads manifests of schema ${reads.join(', ')}, this nixmaker writes ${manifestSchemaVersion}`,
+      `${receipt.host} reads manifest schema ${reads.join(', ')}; this nixmaker writes ${manifestSchemaVersion}`,
     );
   if (listed === undefined)
-    throw new NixmakerError(
-      'usage',
-      `${file} does not list what the host has: take the newest of its receipts`,
-    );
+    throw new NixmakerError('usage', `${file} does not list what the host has; use its newest receipt`);
   const gzip = decodeBase64OfAnyLength(listed.gzip, limits.receiptBytes);
   if (gzip === undefined)
     throw new NixmakerError('receipt-malformed', 'its list of store paths is not base64');
@@ -88,10 +87,10 @@ async function readReceiptBase(file: string): Promise<HostBase> {
     const most = limits.lines * 256;
     text = (await decompress(gzip, { maxOutputLength: most })).toString('utf8');
   } catch (cause) {
-    throw new NixmakerError('receipt-malformed', 'its list of store paths can’t be unpacked', { cause });
+    throw new NixmakerError('receipt-malformed', 'its list of store paths cannot be decompressed', { cause });
   }
   const paths = new Set(text.split('\n').flatMap((name) => fromBaseName(name) ?? []));
   if (paths.size !== listed.count || !paths.has(listed.toplevel))
-    throw new NixmakerError('receipt-malformed', 'its list of store paths is not whole');
+    throw new NixmakerError('receipt-malformed', 'its list of store paths is incomplete');
   return { host: receipt.host, floor: receipt.now?.floor ?? 0, paths };
 }

@@ -88,7 +88,7 @@ export class PoolMedium {
   async clear(): Promise<number> {
     const { names, unknown } = await readNeeded(this.#root);
     if (unknown === undefined) return collectGarbage(this.#root, names);
-    const notice = `What ${unknown} needs can’t be read, so nothing old was deleted.`;
+    const notice = `What ${unknown} needs cannot be read, so no old files were deleted.`;
     if (!this.notices.includes(notice)) this.notices.push(notice);
     return 0;
   }
@@ -97,8 +97,8 @@ export class PoolMedium {
   async flush(): Promise<void> {
     const result = await this.#run('sync', ['--file-system', this.#root]);
     if (result.exitCode === 0) return;
-    const said = complaintOf(result, `sync ended with ${result.exitCode}`);
-    throw new NixmakerError('medium-failing', `${this.#root} can’t be flushed: ${said}`);
+    const said = complaintOf(result, `sync exited with ${result.exitCode}`);
+    throw new NixmakerError('medium-failing', `cannot flush ${this.#root}: ${said}`);
   }
 
   /**
@@ -113,4 +113,4 @@ export class PoolMedium {
 }
 
 const twins = (one: string, other: string): NixmakerError =>
-  new NixmakerError('host-name-unusable', `“${one}” and “${other}” would be one folder on a FAT medium`);
+  new NixmakerError('host-name-unusable', `“${one}” and “${other}” would share one folder on a FAT medium`);

@@ -24,7 +24,7 @@ function* one<T>(items: Iterable<T>): Generator<T, void, void> {
 const inFlight = 4;
 
 /** The same for what is wanted one after the other: some are made ready while one is used. */
-export async function* readAhead<T, R>(
+export async function* fewAhead<T, R>(
   items: readonly T[],
   read: (item: T) => Promise<R>,
 ): AsyncGenerator<R, void, void> {

@@ -47,18 +47,6 @@ export interface Assembled {
   readonly sourceOf: (piece: Piece) => Source;
 }
 
-/** What a target has already. */
-export interface Base {
-  readonly paths: ReadonlySet<StorePath>;
-}
-
-/** What a target has whichever of the bases it has; undefined where there is none. */
-export function commonOf(bases: readonly Base[]): Base | undefined {
-  const [first, ...others] = bases;
-  if (first === undefined) return undefined;
-  return { paths: new Set([...first.paths].filter((path) => others.every(({ paths }) => paths.has(path)))) };
-}
-
 /** What travels, and where it is. */
 export interface Carried {
   /** The file that holds a path’s NAR; undefined where the path is left out. */

@@ -19,7 +19,7 @@ import type { NixContext } from '../../nix/command.ts';
 import { narHashesOf, narSizesOf } from '../../nix/path-info.ts';
 import { findInvalid } from '../../nix/store.ts';
 import { runProgram } from '../../process/run.ts';
-import type { Base } from './assemble.ts';
+import type { Base } from './base.ts';
 import type { CachedPath } from './cache-folder.ts';
 import { type HashedPath, Likely } from './likely.ts';
 

@@ -1,7 +1,7 @@
 /** Receipts from media: verified against the hosts’ enrolled keys, and kept. */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { readAhead } from '../../bundle/at-once.ts';
+import { fewAhead } from '../../bundle/at-once.ts';
 import { naturally } from '../../core/alike.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
@@ -73,7 +73,7 @@ async function* collectHost(options: CollectOptions, found: FoundReceipts): Asyn
   });
   let unlisted = 0;
   let listed = 0;
-  for await (const { name, sealed } of readAhead(names, read)) {
+  for await (const { name, sealed } of fewAhead(names, read)) {
     const file = join(shown, name);
     try {
       if ('error' in sealed) throw sealed.error;

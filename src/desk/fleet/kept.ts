@@ -4,7 +4,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readAhead } from '../../bundle/at-once.ts';
+import { fewAhead } from '../../bundle/at-once.ts';
 import { limits } from '../../core/limits.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { namesIn, readIfThere } from '../../files/read.ts';
@@ -25,7 +25,7 @@ export interface KeptReceipt {
 /** A few at a time, for each may be large: whoever reads them holds on to what he needs and no more. */
 export async function* readKept(folder: string, key: PublicKey | undefined): AsyncGenerator<KeptReceipt> {
   const names = (await namesIn(folder)).filter(isReceiptName).sort();
-  yield* readAhead(names, (name) => readOne(join(folder, name), name, key));
+  yield* fewAhead(names, (name) => readOne(join(folder, name), name, key));
 }
 
 async function readOne(file: string, name: string, key: PublicKey | undefined): Promise<KeptReceipt> {

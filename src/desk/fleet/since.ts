@@ -7,7 +7,7 @@ import { limits } from '../../core/limits.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
 import { fromBaseName } from '../../core/store-path.ts';
 import { decodeBase64OfAnyLength } from '../../signing/base64.ts';
-import type { Base } from '../build/assemble.ts';
+import type { Base } from '../build/base.ts';
 import { readAnyIndex } from '../keys/read-release.ts';
 import { readUnverified } from './receipt-file.ts';
 

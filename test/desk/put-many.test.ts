@@ -237,7 +237,7 @@ test('a piece that others have left damaged is written again for the host that i
   const path = join(cacheOf(medium), 'nar', digest.slice(0, 2), `${digest}.nar.zst`);
   await writeFile(path, Buffer.alloc((shared[0] as Buffer).length));
   const { notices } = await putBundles({ medium, bundles: [await bundle('web', 1, [0, 3, 4])], keep: 1 });
-  assert.match(notices.join(), /was damaged on the medium and has been written again/);
+  assert.match(notices.join(), /was damaged on the medium and has been rewritten/);
   assert.deepEqual(await readFile(path), shared[0]);
 });
 

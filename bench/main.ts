@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeBuilder } from '../test/machines/builder.ts';
 import { checkout } from '../test/machines/program.ts';
+import { measureFleet } from './fleet.ts';
 import { measureImport } from './import.ts';
 import { measureMemory } from './memory.ts';
 import { measureMonths } from './months.ts';
@@ -49,6 +50,11 @@ try {
   const hosts = await measureHosts(place, { builder, key, count: quick ? 200 : 1000 });
   say('a thousand hosts');
   const scale = await measureScale(place, { builder, bundle: pack.bundle, hosts: 1000 });
+  say('receipts');
+  const fleet = await measureFleet(
+    place,
+    quick ? { hosts: 50, receipts: 10 } : { hosts: 1000, receipts: 30 },
+  );
   say('recipes');
   const realSize = await measureRealSize(place, { builder, key, count: quick ? 1000 : 20_000 });
   say('memory');
@@ -71,6 +77,7 @@ try {
     months,
     hosts,
     scale,
+    fleet,
     realSize,
     memory,
     pool,

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { checkout } from '../test/machines/program.ts';
+import type { FleetFigures } from './fleet.ts';
 import type { ImportFigures } from './import.ts';
 import type { MemoryFigures } from './memory.ts';
 import type { MonthsFigures } from './months.ts';
@@ -13,7 +14,7 @@ import type { RealSizeFigures } from './real-size.ts';
 import type { ReleaseFigures } from './releases.ts';
 import type { RestFigures } from './rest.ts';
 import type { ScaleFigures } from './scale.ts';
-import { mebi, monthsTable, s, scaleTable, table, takingTable, times } from './tables.ts';
+import { fleetTable, mebi, monthsTable, s, scaleTable, table, takingTable, times } from './tables.ts';
 
 export interface Figures {
   readonly quick: boolean;
@@ -25,6 +26,7 @@ export interface Figures {
   readonly months: MonthsFigures | undefined;
   readonly hosts: HostsFigures;
   readonly scale: ScaleFigures;
+  readonly fleet: FleetFigures;
   readonly realSize: RealSizeFigures;
   readonly memory: readonly MemoryFigures[];
   readonly pool: PoolFigures;
@@ -49,6 +51,7 @@ export function renderTables({
   months,
   hosts,
   scale,
+  fleet,
   realSize,
   memory,
   pool,
@@ -159,6 +162,7 @@ export function renderTables({
       ],
     ),
     scaleTable(scale),
+    fleetTable(fleet),
     months === undefined ? '' : monthsTable(months),
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 /** Tables of their own for what has a floor beside it. */
 import prettyBytes from 'pretty-bytes';
+import type { FleetFigures, Measured } from './fleet.ts';
 import type { ImportFigures } from './import.ts';
 import { type Jump, type MonthsFigures, shareOf } from './months.ts';
 import type { ScaleFigures } from './scale.ts';
@@ -117,3 +118,20 @@ export const scaleTable = (scale: ScaleFigures) =>
       ],
     ],
   );
+
+export function fleetTable({ hosts, receipts, collect, again, show, page }: FleetFigures): string {
+  const row = (what: string, { seconds, mebibytes }: Measured) => [
+    what,
+    s(seconds),
+    `${mebibytes.toFixed(0)} MiB`,
+  ];
+  return table(
+    [`${hosts} hosts, ${receipts} receipts of each on a stick`, 'time', 'memory at most'],
+    [
+      row('`collect`, the first time', collect),
+      row('`collect` of the same again', again),
+      row('`fleet`', show),
+      row('`fleet --html`', page),
+    ],
+  );
+}

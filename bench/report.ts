@@ -117,15 +117,15 @@ export function renderTables({
       ['The agent’s peak memory', ''],
       [
         ...memory.map(({ bundleBytes, peak }) => [`a bundle of ${prettyBytes(bundleBytes)}`, mebi(peak)]),
-        ['more for the larger', mebi(growth)],
+        ['difference', mebi(growth)],
       ],
     ),
     table(
       ['The agent at rest, as installed', ''],
       [
         ['ready after', s(rest.ready)],
-        ['resident; of that its own', `${mebi(rest.resident)}; ${mebi(rest.own)}`],
-        ['times that a thread of it ran, in a minute', String(rest.wakeups)],
+        ['resident; its own part', `${mebi(rest.resident)}; ${mebi(rest.own)}`],
+        ['wakeups of its threads per minute', String(rest.wakeups)],
         ['`nixmaker --version`', s(rest.version)],
       ],
     ),
@@ -140,7 +140,7 @@ export function renderTables({
         ['`put` of all ten, flushed and read back', s(pool.put)],
         ['the ten bundles copied and flushed', s(pool.copy)],
         [
-          'from mount(8) until the agent knows of it, in 20 tries',
+          'from mount(8) until the agent notices, in 20 tries',
           `median ${notice.median.toFixed(1)} ms, worst ${notice.worst.toFixed(1)} ms`,
         ],
       ],
@@ -157,7 +157,7 @@ export function renderTables({
           `${s(realSize.copy)}, ${times(realSize.copy / realSize.build)} as long`,
         ],
         ['`verify`', s(realSize.verify)],
-        ['from the inbox until committed, of that the import', `${s(realSize.take)}, ${s(realSize.import)}`],
+        ['from the inbox until committed, of which the import', `${s(realSize.take)}, ${s(realSize.import)}`],
         ['the agent’s peak memory', mebi(realSize.peak)],
       ],
     ),

@@ -11,7 +11,6 @@ import { NixmakerError } from '../../src/core/errors.ts';
 import type { ProcessRunner } from '../../src/core/ports.ts';
 import { namesInContents } from '../../src/core/release/contents-file.ts';
 import { putBundles } from '../../src/desk/pool/put.ts';
-import { runProgram } from '../../src/process/run.ts';
 import { readManifest } from '../../src/signing/verify.ts';
 import { nix32Of, temporaryFolder, wholePiece, writeTestBundle } from '../support/bundles.ts';
 
@@ -239,21 +238,6 @@ test('a piece that others have left damaged is written again for the host that i
   const { notices } = await putBundles({ medium, bundles: [await bundle('web', 1, [0, 3, 4])], keep: 1 });
   assert.match(notices.join(), /was damaged on the medium and has been rewritten/);
   assert.deepEqual(await readFile(path), shared[0]);
-});
-
-test('what is asked of the kernel names each large file once, however many there are', async (t) => {
-  const folder = await temporaryFolder(t);
-  const medium = join(folder, 'stick');
-  await mkdir(medium);
-  const path = join(folder, 'web.tar');
-  await writeTestBundle(path, { manifest: { host: 'web', sequence: 1 }, fileSizes: [100_000, 90_000] });
-  const asked: string[] = [];
-  await putBundles({ medium, bundles: [path], keep: 1 }, undefined, (program, args, options) => {
-    if (program === '/bin/sh') asked.push(...args.filter((a) => a.startsWith(medium)));
-    return runProgram(program, args, options);
-  });
-  assert.equal(asked.length, 2);
-  assert.ok(asked.every((name) => name.endsWith('.nar.zst')));
 });
 
 test('where there is no room otherwise, what nobody needs makes it, beside any number of hosts', async (t) => {

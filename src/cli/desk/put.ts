@@ -1,9 +1,9 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
-import type { PutResult } from '../../desk/pool/put.ts';
+import type { PutResult } from '../../desk/pool/put-options.ts';
 import {
   columns,
   print,
@@ -13,7 +13,7 @@ import {
   runVerb,
   severalTimes,
 } from '../terminal/output.ts';
-import { type BuildFlags, buildWith, explainFailed, wholeNumber } from './build.ts';
+import { atLeastOne, type BuildFlags, buildWith, evalJobsOption, explainFailed } from './build.ts';
 
 interface PutFlags {
   readonly flake?: string;
@@ -23,6 +23,7 @@ interface PutFlags {
   readonly keep: number;
   readonly clear?: boolean;
   readonly cache?: boolean;
+  readonly evalJobs?: number;
   readonly plainFolder?: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
@@ -44,6 +45,7 @@ export function definePut(program: Command): void {
     )
     .option('--key <file>', 'with --flake: secret key to sign with')
     .option('--no-cache', 'with --flake: compress everything again and keep nothing for the next build')
+    .addOption(evalJobsOption())
     .option('--keep <number>', 'how many sequences of each host to keep on the medium', atLeastOne, 1)
     .option(
       '--clear',
@@ -55,12 +57,6 @@ export function definePut(program: Command): void {
     .action((medium: string, bundles: string[], flags: PutFlags) =>
       runVerb(() => put(medium, bundles, flags), flags),
     );
-}
-
-function atLeastOne(text: string): number {
-  const number = wholeNumber(text);
-  if (number < 1) throw new InvalidArgumentError('Must be at least 1.');
-  return number;
 }
 
 async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {

@@ -9,8 +9,9 @@ import { limits } from '../../core/limits.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { PublicKey } from '../../signing/nix-key.ts';
-import { keyFileOf, readHostKey, receiptsOf } from './folder.ts';
-import { materialsOf, readFormer } from './former.ts';
+import { keyFileOf, receiptsOf } from './folder.ts';
+import { type HostKeys, readHostKeys } from './former.ts';
+import { noteHeard } from './heard.ts';
 import { KeptReceipts } from './kept.ts';
 import { eachHostOn, type FoundReceipts } from './media-receipts.ts';
 import { openSigned, readSealed, type SealedReceipt, signingKeyOf } from './receipt-file.ts';
@@ -54,19 +55,13 @@ export async function collectReceipts(options: CollectOptions): Promise<Collecte
 }
 
 /** A host’s keys, as far as they are known. */
-interface Trust {
-  present: PublicKey | undefined;
-  readonly former: ReadonlySet<string>;
-}
+type Trust = Pick<HostKeys, 'former'> & { present: PublicKey | undefined };
 
 async function* collectHost(options: CollectOptions, found: FoundReceipts): AsyncGenerator<Collected> {
   const { host, names, folder, shown, beyond } = found;
   const { directory } = options;
-  const trust: Trust = {
-    present: await readHostKey(directory, host),
-    former: materialsOf(await readFormer(directory, host)),
-  };
-  const kept = await KeptReceipts.load(receiptsOf(directory, host), trust.present);
+  const trust: Trust = { ...(await readHostKeys(directory, host)) };
+  const kept = await KeptReceipts.load(receiptsOf(directory, host), trust);
   const read = async (name: string) => ({
     name,
     sealed: await readSealed(join(folder, name)).catch((error: unknown) => ({ error })),
@@ -88,6 +83,8 @@ async function* collectHost(options: CollectOptions, found: FoundReceipts): Asyn
   if (unlisted > 0)
     yield { file: shown, host, sequence: undefined, state: undefined, status: 'older', files: unlisted };
   await kept.prune();
+  const { present: key } = trust;
+  if (key !== undefined && kept.newest > 0) await noteHeard(directory, { host, key, number: kept.newest });
   if (beyond > 0)
     yield rejected(
       { file: shown, host },

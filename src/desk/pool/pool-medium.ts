@@ -2,11 +2,12 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cacheOf, hostFolders, hostsOf, listPool } from '../../bundle/pool.ts';
+import { cacheOf, hostFolders, hostsOf, listPool, lockOf } from '../../bundle/pool.ts';
 import { collectGarbage, entriesToPrune, removeEntry } from '../../bundle/pool-prune.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
+import { canReadPastCache } from '../../files/past-cache.ts';
 import { isUsable, readNeeded } from './needed.ts';
 
 /** What is worth being read from the medium, and not from what the kernel keeps. Bytes. */
@@ -26,6 +27,7 @@ export class PoolMedium {
   readonly #run: ProcessRunner;
   readonly #root: string;
   #hosts: readonly string[] | undefined;
+  #readsPast: Promise<boolean> | undefined;
   /** What a person should read although all went well. */
   readonly notices: string[] = [];
 
@@ -102,10 +104,12 @@ export class PoolMedium {
   }
 
   /**
-   * Has the kernel drop what it keeps of the files, so that they are read from the medium. Small ones are not worth it: what fails on a
-   * medium fails on large ones, too.
+   * Where files can’t be read past the kernel’s memory (files/past-cache.ts) it is asked to drop what it keeps of them. Small ones are
+   * not worth it: what fails on a medium fails on large ones, too.
    */
   async forget(files: readonly { readonly path: string; readonly size: number }[]): Promise<void> {
+    this.#readsPast ??= canReadPastCache(lockOf(this.#root));
+    if (await this.#readsPast) return;
     const paths = files.filter(({ size }) => size >= worthForgetting).map(({ path }) => path);
     for (let i = 0; i < paths.length; i += namesAtOnce)
       await this.#run('/bin/sh', ['-c', forgetAll, 'forget', ...paths.slice(i, i + namesAtOnce)]);

@@ -3,16 +3,23 @@
  * and read back before its manifest gets its name, so a medium that is pulled out midway serves every host before it.
  */
 import { statfs } from 'node:fs/promises';
-import { hostsOf, lockOf } from '../../bundle/pool.ts';
+import { join } from 'node:path';
+import { entryFiles, hostsOf, lockOf } from '../../bundle/pool.ts';
 import { clearDrafts } from '../../bundle/pool-prune.ts';
-import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-write.ts';
-import type { BundleParts } from '../../bundle/write.ts';
+import {
+  completeEntry,
+  type EntryFiles,
+  findDamaged,
+  prepareEntry,
+  publishEntry,
+} from '../../bundle/pool-write.ts';
 import { naturally } from '../../core/alike.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
 import { unlikeSizes } from '../../core/size.ts';
 import { makeFolders } from '../../files/folder.ts';
+import { holdsPastCache } from '../../files/past-cache.ts';
 import { isFolder } from '../../files/read.ts';
 import { inTurn } from '../../files/turn.ts';
 import { asMediumError } from '../../media/deliver.ts';
@@ -20,55 +27,11 @@ import { holdProgram, runProgram } from '../../process/run.ts';
 import { asFolderFull, requireFolderRoom } from './folder-room.ts';
 import { PoolMedium } from './pool-medium.ts';
 import { type Item, itemOf, openItem } from './put-item.ts';
+import type { PutHost, PutOptions, PutProgress, PutResult } from './put-options.ts';
 import { type Plan, type Planned, planItem } from './put-plan.ts';
 
-export interface PutOptions {
-  readonly medium: string;
-  readonly bundles: readonly string[];
-  /** Releases that are in no bundle. */
-  readonly releases?: readonly BundleParts[];
-  /** Sequences kept of each host that is put. */
-  readonly keep: number;
-  /** Whether what no entry needs is looked for: however many entries there are, or not now. Without, as it is worth it. */
-  readonly clear?: boolean;
-  /** What was put just before, one host at a time. */
-  readonly before?: Pick<PutResult, 'hosts' | 'pruned'>;
-  /** Files that were written or read back a moment ago, by path: hosts that are put one at a time share it. */
-  readonly good?: Set<string>;
-  /** Bytes of the largest file; FAT32's limit unless told otherwise. */
-  readonly largest?: number;
-  /** Hears who is at work on the medium where that is waited for. */
-  readonly onWait?: (who: string) => void;
-  /** Seconds to wait for another; without, ten minutes. */
-  readonly patience?: number;
-}
-
-export interface PutProgress {
-  readonly host: string;
-  readonly phase: 'copying' | 'flushing' | 'reading back';
-  /** Bytes of all hosts together: each byte that is written counts again when it is read back. */
-  readonly done: number;
-  readonly total: number;
-}
-
-export interface PutHost {
-  readonly host: string;
-  readonly sequence: number;
-  /** `older`: the medium has a higher sequence of this host already. */
-  readonly status: 'written' | 'there' | 'older';
-  /** Files written, and their bytes; the others were there. */
-  readonly files: number;
-  readonly bytes: number;
-}
-
-export interface PutResult {
-  readonly hosts: readonly PutHost[];
-  /** Entries of older sequences that were taken away. */
-  readonly pruned: number;
-  /** Files no entry needed any more. */
-  readonly collected: number;
-  readonly notices: readonly string[];
-}
+/** Bytes of a file that is read once more at the end. */
+const smallBytes = 4 * 1024 * 1024;
 
 /** Room that is left for the file system itself. Bytes. */
 const spare = 1024 * 1024;
@@ -120,6 +83,8 @@ class Put {
   readonly #items: readonly Item[];
   /** Files that this run has written or read back already, by path. */
   readonly #good: Set<string>;
+  /** What is looked at once more at the end, by path: what was written last counts. */
+  readonly #samples = new Map<string, () => Promise<boolean>>();
   #done = 0;
   #total = 0;
 
@@ -144,6 +109,7 @@ class Put {
     }
     let collected = await this.#makeRoom(wanted);
     for (const item of wanted) hosts.push(await this.#putOne(item));
+    await this.#lookAgain();
     const pruned = await pool.prune(new Set(wanted.map(hostOf)), options.keep);
     collected += await this.#clearAfter(wanted.length, pruned);
     await pool.flush();
@@ -225,6 +191,7 @@ class Put {
       await publishEntry(temporary, plan.folder);
     }
     await flush();
+    await this.#confirm(plan, entry);
     const bytes = plan.files.reduce((sum, p) => sum + (p.write ? p.file.size : 0), 0);
     const status = !plan.isThere || written > 0 ? 'written' : 'there';
     return { host, sequence, status, files: written, bytes };
@@ -283,6 +250,34 @@ class Put {
     await pool.forget([file]);
     if (!(await file.isGood())) throw failing();
     planned.write = true;
+  }
+
+  /** The names are there now, and nothing else was looked at since. @throws NixmakerError `medium-failing` */
+  async #confirm({ folder, files }: Plan, entry: EntryFiles): Promise<void> {
+    const damaged = await findDamaged(folder, entry);
+    if (damaged !== undefined)
+      throw new NixmakerError('medium-failing', `${damaged} did not read back as written`);
+    for (const name of entryFiles) {
+      const path = join(folder, name);
+      this.#samples.set(path, () => holdsPastCache(path, entry[name]));
+    }
+    const small = files.filter(({ file, write }) => write && file.size <= smallBytes);
+    for (const planned of [small.at(0), small.at(-1)])
+      if (planned !== undefined) this.#samples.set(planned.file.path, () => planned.file.isGood());
+  }
+
+  /**
+   * Once all hosts are there, a little of each again. Threat: a stick that pretends to be larger than it is and begins again at its end:
+   * each host reads back well, and the next are written over it.
+   * @throws NixmakerError `medium-failing`
+   */
+  async #lookAgain(): Promise<void> {
+    for (const [path, isGood] of this.#samples)
+      if (!(await isGood()))
+        throw new NixmakerError(
+          'medium-failing',
+          `${path} read back as written and has changed since: the medium may be smaller than it claims to be`,
+        );
   }
 
   #tell(host: string, phase: PutProgress['phase'], bytes: number): void {

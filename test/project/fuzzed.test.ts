@@ -59,7 +59,7 @@ const handsOn: Readonly<Record<string, string>> = {
       'desk/fleet/kept.ts readKept',
       'desk/fleet/roll.ts readWord',
       'state/journal.ts readAgentJournal',
-      'desk/fleet/since.ts readBase',
+      'desk/fleet/since.ts readBases',
       'desk/keys/encrypt.ts readRecipients',
       'desk/keys/key-files.ts readPublicKeyArgument',
       'desk/keys/key-files.ts readSecretKeyFile',

@@ -145,6 +145,11 @@ export const desk = {
           sequence: count.optional(),
           state: z.string().optional(),
           status: z.enum(['new', 'known', 'older', 'former', 'rejected']),
+          files: count
+            .optional()
+            .describe(
+              'how many files this stands for, if more than one: known or older, beyond the newest of a host',
+            ),
           enrolled: z.literal(true).optional(),
           code: code.optional(),
           detail: z.string().optional(),

@@ -29,7 +29,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   misnamed: {
     exit: bad,
     what: 'The file may be a bundle, but it has not the name of one, or was packed once more.',
-    next: 'Unpack it where it was packed (`.zip`, `.gz`), give it a name that ends in `.tar` (encrypted: `.tar.age`; a keyring: `.keyring`), and bring it again.',
+    next: 'Unpack it where it was packed (`.zip`, `.gz`), give it a name that ends in `.tar` (encrypted: `.tar.age`; a keyring: `.keyring`; the folder of a medium: `nixmaker`), and bring it again.',
   },
   'not-decryptable': {
     exit: bad,
@@ -269,8 +269,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'medium-stalled': {
     exit: later,
-    what: 'The medium has stopped to answer.',
-    next: 'Pull it out and plug it in again; if it happens again, use another medium.',
+    what: 'The medium, or what is mounted there, has stopped to answer.',
+    next: 'Pull it out and plug it in again; if it happens again, use another medium. What is mounted from a server or by a program (NFS, FUSE): mount it anew, or take it away.',
   },
   'outside-window': {
     exit: later,
@@ -548,9 +548,21 @@ export function isPassing(exit: ExitCode): boolean {
   return exit === exitCodes.deferred || exit === exitCodes.nixUnavailable || exit === exitCodes.interrupted;
 }
 
+/** Of a run that a newer nixmaker has recorded, on a machine that was rolled back to this one. */
+const ofAnother: CatalogueEntry = {
+  exit: fault,
+  touched: true,
+  what: 'A newer nixmaker has ended the run for a reason that this one has no words for.',
+  next: 'Read the detail; `nixmaker explain` of the newer one tells of the code.',
+};
+
+/** What is said of a code, whichever nixmaker has written it. */
+export const entryOf = (code: string): CatalogueEntry =>
+  Object.hasOwn(catalogue, code) ? catalogue[code as ReasonCode] : ofAnother;
+
 /** The sentence on safety that goes with a code. */
 export function safetyOf(code: ReasonCode): string {
-  return catalogue[code].touched === true
+  return entryOf(code).touched === true
     ? 'The system profile was touched; see what this report says about the previous system.'
     : 'The running system was not changed.';
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
-import type { JournalRecord } from '../../core/run/journal.ts';
+import { type JournalRecord, unreadText } from '../../core/run/journal.ts';
 import { stateWord } from '../../core/run/state-words.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
@@ -43,6 +43,7 @@ async function history({ settings: file, json }: HistoryOptions): Promise<number
   ]);
   if (rows.length === 0) printToStderr(lines`No bundle has come yet.\n`);
   else print(table(['WHEN (UTC)', 'SEQUENCE', 'STATE', 'CODE', 'BUNDLE'], rows));
-  if (found.unreadable > 0) printToStderr(lines`${found.unreadable} lines of the journal can’t be read.\n`);
+  const unread = unreadText(found);
+  if (unread !== undefined) printToStderr(lines`${unread}.\n`);
   return exitCodes.done;
 }

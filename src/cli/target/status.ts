@@ -48,6 +48,7 @@ async function statusText(found: Status): Promise<Lines> {
   const { fields, table, wrapped } = await import('../../report/tables.ts');
   const { catalogue } = await import('../../core/catalogue.ts');
   const { isAtRest } = await import('../../core/run/lifecycle.ts');
+  const { unreadText } = await import('../../core/run/journal.ts');
   const { standingText } = await import('../../target/inspect/standing.ts');
   const { waitText } = await import('../../core/run/waits.ts');
   const { last, policy } = found;
@@ -100,10 +101,7 @@ async function statusText(found: Status): Promise<Lines> {
     ...waitingRows(found, { text: waitText, isAtRest: last === undefined || isAtRest(last.state) }),
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
     ['Policy', policy?.problem],
-    [
-      'Damaged',
-      found.unreadable === 0 ? undefined : `${found.unreadable} lines of the journal can’t be read`,
-    ],
+    ['Journal', unreadText(found)],
   ]);
   if (found.disks.length === 0) return wrapped(text);
   // The long ones last: they would push the others off the screen.

@@ -16,7 +16,10 @@ export function defineCheckHealth(program: Command): void {
     .description('run the health checks of the policy and print their results')
     .option('--after-start', 'let the machine come up first')
     .option('--failed-before [unit...]', 'units that had failed before')
-    .option('--restarted-before <unit...>', 'units that ran, and that systemd had started again by itself');
+    .option(
+      '--restarted-before <unit...>',
+      'units that ran, and that systemd had started again by itself, as UNIT=SECONDS since then',
+    );
   addTargetOptions(command).action((options: CheckHealthOptions) => runVerb(() => check(options), options));
 }
 

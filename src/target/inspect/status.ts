@@ -2,7 +2,7 @@
 import { findStartChanges } from '../../activation/inspect.ts';
 import type { HeldRelease } from '../../core/policy/held.ts';
 import type { Settings } from '../../core/policy/settings.ts';
-import { mergeJournals, type Totals, totalsOf } from '../../core/run/journal.ts';
+import { mergeJournals, type Totals, totalsOf, type Unread } from '../../core/run/journal.ts';
 import type { Wait } from '../../core/run/waits.ts';
 import { type DiskRow, listDisks } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
@@ -76,8 +76,9 @@ export interface Status {
   /** Those beyond the ones that are named. */
   readonly moreWaits: number;
   readonly disks: readonly DiskRow[];
-  /** Journal lines that could not be read. */
+  /** Journal lines that could not be read, and of them those of a newer nixmaker. */
   readonly unreadable: number;
+  readonly newer?: number;
 }
 
 export async function readStatus(settings: Settings): Promise<Status> {
@@ -125,7 +126,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
     waits: waiting.waits,
     moreWaits: waiting.more,
     disks,
-    unreadable: journal.unreadable,
+    ...unreadOf([journal]),
   };
 }
 
@@ -144,8 +145,15 @@ export async function readAllJournals(settings: Settings): Promise<JournalConten
   return {
     // Root’s first; where the privileges are not apart there is one.
     records: mergeJournals(all[0]?.records ?? [], all[1]?.records ?? []),
-    unreadable: all.reduce((sum, j) => sum + j.unreadable, 0),
+    ...unreadOf(all),
   };
+}
+
+function unreadOf(all: readonly Unread[]): Unread {
+  const [unreadable, newer] = (['unreadable', 'newer'] as const).map((key) =>
+    all.reduce((sum, journal) => sum + (journal[key] ?? 0), 0),
+  ) as [number, number];
+  return newer > 0 ? { unreadable, newer } : { unreadable };
 }
 
 export interface History {
@@ -153,11 +161,13 @@ export interface History {
   /** How each run ended, oldest first; a run that has not ended shows its last state. */
   readonly runs: readonly JournalRecord[];
   readonly unreadable: number;
+  /** Of them those of a newer nixmaker. */
+  readonly newer?: number;
 }
 
 export async function readHistory(settings: Settings): Promise<History> {
-  const { records, unreadable } = await readAllJournals(settings);
-  return { schema: 1, runs: lastOfEach(records), unreadable };
+  const { records, ...unread } = await readAllJournals(settings);
+  return { schema: 1, runs: lastOfEach(records), ...unreadOf([unread]) };
 }
 
 /**

@@ -45,11 +45,17 @@ for (const [what, now, before, known, found] of [
 
 test('since when a unit is up is read where it is', () => {
   const up = 'ActiveEnterTimestampMonotonic=2500000\n';
-  const text = shown(`${block('x.service', 3, 'running')}${up}`, `${block('y.service', 3, 'auto-restart')}${up}`);
-  assert.deepEqual([...parseRestarts(text).values()], [
-    { count: 3, waits: false, upSince: 2500 },
-    { count: 3, waits: true },
-  ]);
+  const text = shown(
+    `${block('x.service', 3, 'running')}${up}`,
+    `${block('y.service', 3, 'auto-restart')}${up}`,
+  );
+  assert.deepEqual(
+    [...parseRestarts(text).values()],
+    [
+      { count: 3, waits: false, upSince: 2500 },
+      { count: 3, waits: true },
+    ],
+  );
 });
 
 const year = 31_536_000;
@@ -137,7 +143,9 @@ test('a unit that was started again long ago, and crashes over and over after th
     count += 1;
   };
   assert.deepEqual(
-    (await checkHealth({ ...context, clock: { ...clock, sleep: looks } }, health)).map(({ ok, detail }) => detail ?? ok),
+    (await checkHealth({ ...context, clock: { ...clock, sleep: looks } }, health)).map(
+      ({ ok, detail }) => detail ?? ok,
+    ),
     [true, 'x.service'],
   );
   assert.deepEqual(

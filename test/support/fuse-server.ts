@@ -3,7 +3,16 @@
  * descriptor 9, mounted there: `fuse-server.ts SOURCE [OPERATION…]`, and of these operations it answers none.
  * The protocol is linux/fuse.h’s, version 7.31, of which only what reading needs is here.
  */
-import { closeSync, lstatSync, openSync, readdirSync, readSync, type Stats, statfsSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  type Stats,
+  statfsSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 const device = 9;
@@ -31,7 +40,14 @@ function nodeOf(path: string): bigint {
 function attributes(stat: Stats, node: bigint): Buffer {
   const out = Buffer.alloc(88);
   const seconds = BigInt(Math.floor(stat.mtimeMs / 1000));
-  for (const [i, value] of [node, BigInt(stat.size), BigInt(stat.blocks), seconds, seconds, seconds].entries())
+  for (const [i, value] of [
+    node,
+    BigInt(stat.size),
+    BigInt(stat.blocks),
+    seconds,
+    seconds,
+    seconds,
+  ].entries())
     out.writeBigUInt64LE(value, 8 * i);
   const numbers = [0, 0, 0, stat.mode, stat.nlink, stat.uid, stat.gid, 0, 4096, 0];
   for (const [i, value] of numbers.entries()) out.writeUInt32LE(value, 48 + 4 * i);
@@ -85,7 +101,8 @@ function initialised(): Buffer {
 function statistics(): Buffer {
   const { blocks, bfree, bavail, bsize } = statfsSync(source);
   const out = Buffer.alloc(80);
-  for (const [i, value] of [blocks, bfree, bavail, 1, 1].entries()) out.writeBigUInt64LE(BigInt(value), 8 * i);
+  for (const [i, value] of [blocks, bfree, bavail, 1, 1].entries())
+    out.writeBigUInt64LE(BigInt(value), 8 * i);
   for (const [i, value] of [bsize, 255, bsize].entries()) out.writeUInt32LE(value, 40 + 4 * i);
   return out;
 }

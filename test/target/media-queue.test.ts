@@ -145,7 +145,12 @@ test('where a file system does not tell capitals apart, a pool has its name', as
   const stick = join(folder, 'own', 'sda1');
   await mkdir(join(stick, 'Nixmaker/hosts', policy.host), { recursive: true });
   // As FAT answers: another name for the same folder.
-  const bound = spawnSync('sh', ['-euc', 'mkdir "$1/nixmaker"; mount --bind "$1/Nixmaker" "$1/nixmaker"', 'sh', stick]);
+  const bound = spawnSync('sh', [
+    '-euc',
+    'mkdir "$1/nixmaker"; mount --bind "$1/Nixmaker" "$1/nixmaker"',
+    'sh',
+    stick,
+  ]);
   assert.equal(bound.status, 0, String(bound.stderr));
   const { queue, events } = queueOf({ folder, own: [stick] });
   assert.equal(await queue.next(), undefined);

@@ -86,7 +86,7 @@ ensure_qemu() {
   _stamp="3 $(cat "$nixmaker_cache/bed/stamp") $(cat "$nixmaker_root/test/machines/prepare-vm" "$nixmaker_root/test/machines/prepare-qemu" | cksum)"
   if [ "$(cat "$_qemu/stamp" 2>/dev/null)" != "$_stamp" ]; then
     say "fetching QEMU and a kernel from Debian's mirror (about 110 MB)…"
-    fetch_debian "$_qemu" qemu-system-x86 linux-image-amd64 busybox-static udev kmod dosfstools exfatprogs mtools nbdkit
+    fetch_debian "$_qemu" qemu-system-x86 linux-image-amd64 busybox-static udev kmod dosfstools exfatprogs mtools nbdkit xorriso
     for _link in bin sbin lib lib64; do ln -sfn "usr/$_link" "$_qemu/root/$_link"; done
     mkdir -p "$_qemu/root/proc" "$_qemu/root/dev" "$_qemu/root/tmp" "$_qemu/root/var/tmp"
     "$nixmaker_root/test/machines/prepare-qemu" "$_qemu" "$nixmaker_cache/bed/root" || die "QEMU's machine could not be prepared"

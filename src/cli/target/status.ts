@@ -99,6 +99,7 @@ async function statusText(found: Status): Promise<Lines> {
         : `version ${found.keyring} (counts where the policy’s is older)`,
     ],
     ...waitingRows(found, { text: waitText, isAtRest: last === undefined || isAtRest(last.state) }),
+    ['Receipts', receiptsText(found)],
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
     ['Policy', policy?.problem],
     ['Journal', unreadText(found)],
@@ -112,6 +113,13 @@ async function statusText(found: Status): Promise<Lines> {
     d.mounted,
   ]);
   return joined([wrapped(text), lines`\n`, table(['FREE', 'OF', 'DISK', 'ON'], disks)]);
+}
+
+/** What is in the way is for `doctor` to find out: it asks as root. */
+function receiptsText({ receiptsWaiting: count }: Status): string | undefined {
+  if (count === 0) return undefined;
+  const wait = count === 1 ? 'one waits' : `${count} wait`;
+  return `${wait} for a medium or a carrier’s folder that root can write to; see \`carriers\` and \`media\` of \`nixmaker doctor\``;
 }
 
 /** With the way out. */

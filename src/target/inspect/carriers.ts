@@ -43,7 +43,7 @@ async function checkFolder(machine: Asked, folder: string): Promise<Found> {
   if (closed === undefined) return ok('');
   return look(
     `${folder}: root can’t write to it (${reasonOf(closed)}), so no receipt comes home that way`,
-    'A server that takes root for nobody (`root_squash`): export it with `no_root_squash`, or make `nixmaker/receipts` in it a folder that anybody may write to. Receipts wait for another medium.',
+    'A server that takes root for nobody (`root_squash`): export it with `no_root_squash`, or make `nixmaker/receipts` in it a folder that anybody may write to. What a user has mounted (FUSE): mount it with `allow_other`. Receipts wait for another medium.',
   );
 }
 

@@ -1,5 +1,6 @@
 /** What `status` and `history` say. Reads only; needs neither policy nor a running agent. */
 import { findStartChanges } from '../../activation/inspect.ts';
+import { insteadOf } from '../../core/errno.ts';
 import type { HeldRelease } from '../../core/policy/held.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { mergeJournals, type Totals, totalsOf, type Unread } from '../../core/run/journal.ts';
@@ -14,6 +15,7 @@ import {
   readJournal,
 } from '../../state/journal.ts';
 import { readKeyring } from '../../state/keyring.ts';
+import { listOutbox } from '../../state/outbox.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readHeld } from '../machine/held.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
@@ -75,6 +77,8 @@ export interface Status {
   readonly waits: readonly Wait[];
   /** Those beyond the ones that are named. */
   readonly moreWaits: number;
+  /** Receipts that have yet to leave this machine: no medium and no carrier’s folder could be written to. */
+  readonly receiptsWaiting: number;
   readonly disks: readonly DiskRow[];
   /** Journal lines that could not be read, and of them those of a newer nixmaker. */
   readonly unreadable: number;
@@ -125,10 +129,15 @@ export async function readStatus(settings: Settings): Promise<Status> {
     waiting: waiting.files,
     waits: waiting.waits,
     moreWaits: waiting.more,
+    receiptsWaiting: await countReceipts(settings),
     disks,
     ...unreadOf([journal]),
   };
 }
+
+/** Where this user may look. */
+const countReceipts = (settings: Settings): Promise<number> =>
+  listOutbox(floorDirectoryOf(settings)).then((names) => names.length, insteadOf(['EACCES'], 0));
 
 export const journalFolders = (settings: Settings): string[] => [
   ...new Set([floorDirectoryOf(settings), settings.stateDirectory]),

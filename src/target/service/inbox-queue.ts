@@ -194,12 +194,13 @@ export class InboxQueue {
     } catch (error) {
       if (error instanceof NixmakerError && error.code === 'medium-stalled')
         this.#unreadable.note(candidate.path, error);
-      else this.#machine.emit({
-        event: 'fault',
-        level: 'error',
-        source: candidate.path,
-        detail: messageOf(error),
-      });
+      else
+        this.#machine.emit({
+          event: 'fault',
+          level: 'error',
+          source: candidate.path,
+          detail: messageOf(error),
+        });
       return [];
     }
   }

@@ -49,7 +49,8 @@ export function accessTo(machine: Timed, { onMedium, path, file }: Read): Access
   const of = path ?? (typeof file === 'string' ? file : undefined);
   if (onMedium === true)
     return {
-      withDeadline: (read) => raceDeadline(machine, { read: () => read().catch(asMediumError), of, onMedium }),
+      withDeadline: (read) =>
+        raceDeadline(machine, { read: () => read().catch(asMediumError), of, onMedium }),
       ...{ isTimed: true, checkFirst: false },
     };
   if (of === undefined) return plain;

@@ -31,8 +31,15 @@ test('half a copy is looked at less and less often, and again at once where more
     return postponed.left(file);
   };
   const [some, more] = ['2 of 9 bytes are there', '5 of 9 bytes are there'];
-  assert.deepEqual([some, some, some, more, more].map((said) => look(said)), [100, 200, 400, 100, 200]);
-  assert.deepEqual([look('x', 'no-space'), look('y', 'no-space')], [400, 800], 'of anything else no words count');
+  assert.deepEqual(
+    [some, some, some, more, more].map((said) => look(said)),
+    [100, 200, 400, 100, 200],
+  );
+  assert.deepEqual(
+    [look('x', 'no-space'), look('y', 'no-space')],
+    [400, 800],
+    'of anything else no words count',
+  );
 });
 
 test('what waits for a window meets the shortest there is, however long it has waited', () => {

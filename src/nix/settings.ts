@@ -4,15 +4,18 @@ import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
 
-/** Told once for a process: it is the same for as long as the machine lives. */
-const systems = new WeakMap<NixContext, string>();
+/**
+ * Asked once for each way of starting programs, that is once a process: it is the same for as long as the machine lives, and contexts
+ * that differ in their store or their signal have one Nix.
+ */
+const systems = new WeakMap<NixContext['run'], string>();
 
 /** The system this Nix builds for, `x86_64-linux`; also tells whether Nix can be started at all. */
 export async function currentSystem(context: NixContext): Promise<string> {
-  const known = systems.get(context);
+  const known = systems.get(context.run);
   if (known !== undefined) return known;
   const system = await nixSetting(context, 'system');
-  systems.set(context, system);
+  systems.set(context.run, system);
   return system;
 }
 

@@ -29,7 +29,7 @@ test('the agent takes what lies there; the receipt waits, and doctor and status 
   await writePolicy({ media: { folders: [carrier] } });
   await bed.sh('systemctl start nixmaker-receipts.path; systemctl restart nixmaker.service');
   await bed.until("grep -q '^carried' /run/current-system/etc/motd");
-  await inJournal('nixmaker-receipts', '"event":"receipts-wait".*medium-read-only');
+  await inJournal('nixmaker-receipts', '"code":"medium-read-only".*"event":"receipts-wait"');
 
   const doctor = await bed.run(['nixmaker', 'doctor']);
   assert.match(

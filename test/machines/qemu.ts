@@ -107,8 +107,10 @@ export class Qemu extends ControlLine {
   async insert(reader: string, stick: Stick): Promise<void> {
     this.#plugged += 1;
     const node = await this.#addBlock(`medium${this.#plugged}`, stick);
+    const hasTray = !reader.startsWith('sd');
+    if (hasTray) await this.#call('blockdev-open-tray', { id: reader, force: true });
     await this.#call('blockdev-insert-medium', { id: reader, 'node-name': node });
-    if (!reader.startsWith('sd')) await this.#call('blockdev-close-tray', { id: reader });
+    if (hasTray) await this.#call('blockdev-close-tray', { id: reader });
   }
 
   /** As with a paper clip: nobody is asked. */

@@ -85,6 +85,8 @@ test('an SD card that is in its host when the machine starts is taken, and its r
   await machine.sh('udevadm verify /etc/udev/rules.d/*.rules');
   await machine.until('test -b /dev/mmcblk0', long);
   assert.equal((await machine.sh('cat /sys/block/mmcblk0/removable')).trim(), '0');
+  // As on any machine with udev: the kernel looks by itself whether a drive has another medium.
+  assert.equal((await machine.sh('cat /sys/module/block/parameters/events_dfl_poll_msecs')).trim(), '2000');
   const units =
     'nixmaker-activate.path nixmaker-receipts.path nixmaker-confirm.service nixmaker-activate.service nixmaker.service';
   await machine.sh(`systemctl enable --now ${units}`, long);
@@ -131,6 +133,7 @@ test('a card in a reader that stays: pulled while it is read, its mount goes, an
   const reader = await machine.plugReader('card', 'blank.img');
   await machine.until('test -b /dev/sda', long);
   await machine.takeOut(reader);
+  await machine.until('test "$(cat /sys/block/sda/size)" = 0', long);
   await machine.insert(reader, { image: 'card.img', speed: 200_000 });
   await mounted('sda1');
   await machine.takeOut(reader);

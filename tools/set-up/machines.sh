@@ -30,10 +30,10 @@ add_udev() {
   for _unit in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket; do
     rm -f "$1/etc/systemd/system/$_unit"
   done
-  # The hundreds of terminals of user-mode Linux are nobody's business here. `module`: udev has the kernel look every other second whether
+  # The hundreds of terminals of user-mode Linux are nobody's business here. Modules: udev has the kernel look every other second whether
   # a drive has another disc (60-block.rules).
   mkdir -p "$1/etc/systemd/system/systemd-udev-trigger.service.d"
-  printf '[Service]\nExecStart=\nExecStart=/usr/bin/udevadm trigger --action=add --subsystem-match=module --subsystem-match=block --subsystem-match=pci --subsystem-match=usb --subsystem-match=mmc\n' \
+  printf '[Service]\nExecStart=\nExecStart=/usr/bin/udevadm trigger --action=add --subsystem-match=block --subsystem-match=pci --subsystem-match=usb --subsystem-match=mmc\nExecStart=/usr/bin/udevadm trigger --type=subsystems --action=add --subsystem-match=module\n' \
     >"$1/etc/systemd/system/systemd-udev-trigger.service.d/block.conf"
 }
 

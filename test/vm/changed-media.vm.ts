@@ -69,7 +69,7 @@ const machine = await Qemu.boot(folder, [
   ...['-drive', 'if=none,id=first,format=raw,file=/tmp/work/sd.img,file.locking=off'],
   ...['-device', 'sdhci-pci,id=host', '-device', `sd-card,id=${sd},drive=first`],
 ]);
-const long = 240_000;
+const long = 480_000;
 const logOf = (unit: string) => `journalctl --no-pager --unit ${unit} --output=cat`;
 const runs = (name: string) => machine.until(`grep -q '^${name} ' /run/current-system/etc/motd`, long);
 const mounted = (at: string) => machine.until(`findmnt /run/media/nixmaker/${at} >/dev/null`, long);

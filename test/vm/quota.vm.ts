@@ -61,9 +61,9 @@ test('a quota that is used up in the middle of an import: nothing is half done, 
       240_000,
     );
     assert.equal((await countDamage(vm)).damaged, 0);
-    const status = (await vm.sh('nixmaker status')).replace(/\s+/g, ' ');
-    assert.match(status, /There is not enough room on a disk\. .*quota/i);
-    assert.match(status, /Waiting: \S+web\.tar: no-space .*quota.* again at/i);
+    const says = (words: string) => vm.until(`nixmaker status | tr -s ' \\n' ' ' | grep -q '${words}'`);
+    await says('There is not enough room on a disk\\. .*Disk quota exceeded');
+    await says('Waiting: [^ ]*web\\.tar: no-space .*Disk quota exceeded.* again at');
 
     await dropBundle(vm, small, 'small.tar');
     await vm.until(`test -e ${inbox}/done/small.tar.txt`);

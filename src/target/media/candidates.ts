@@ -1,11 +1,7 @@
 /** What lies at a place that this machine may take. */
-import { lstat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { hasPool, listPool } from '../../bundle/pool.ts';
+import { hasPool, isOtherPool, listPool } from '../../bundle/pool.ts';
 import { poolFolder } from '../../core/bundle/pool-folder.ts';
-import { ifMissing } from '../../core/errno.ts';
 import type { NixmakerError } from '../../core/errors.ts';
-import { isForeignFolder } from '../../files/foreign.ts';
 import { type Candidate, listInbox } from '../../media/inbox.ts';
 import type { Lookalikes } from '../update/lookalikes.ts';
 import { type Access, unreadable } from '../update/medium-access.ts';
@@ -61,13 +57,4 @@ export async function listCandidates(root: string, host: string, looking: Lookin
     candidates: [...pool, ...files, ...others].map((c) => ({ ...c, onMedium: true })),
     hasPool: await withDeadline(() => hasPool(root)),
   };
-}
-
-/** Whether it holds something for this host, and is not the pool itself, of which a file system may not tell capitals apart (FAT). */
-async function isOtherPool(root: string, folder: string, host: string): Promise<boolean> {
-  if (!(await isForeignFolder(join(folder, 'hosts', host)))) return false;
-  const [pool, other] = await Promise.all(
-    [join(root, poolFolder), folder].map((path) => lstat(path).catch(ifMissing(undefined))),
-  );
-  return pool?.ino !== other?.ino;
 }

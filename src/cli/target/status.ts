@@ -102,7 +102,7 @@ async function statusText(found: Status): Promise<Lines> {
     ['Receipts', receiptsText(found)],
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
     ['Policy', policy?.problem],
-    ['Journal', unreadText(found)],
+    [found.unreadable === found.newer ? 'Journal' : 'Damaged', unreadText(found)],
   ]);
   if (found.disks.length === 0) return wrapped(text);
   // The long ones last: they would push the others off the screen.

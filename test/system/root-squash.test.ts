@@ -34,12 +34,12 @@ test('the agent takes what lies there; the receipt waits, and doctor and status 
   const doctor = await bed.run(['nixmaker', 'doctor']);
   assert.match(
     doctor.stdout.replace(/\s+/g, ' '),
-    /LOOK carriers \/srv\/carrier: root can’t write to it \(permission denied\), so no receipt comes home that way → .*`root_squash`.*`allow_other`.*Receipts wait for another medium/,
+    /LOOK carriers \/srv\/carrier: root cannot write to it \(permission denied\), so receipts cannot travel home this way → .*`root_squash`.*`allow_other`.*Receipts wait for another medium/,
   );
   const status = await bed.sh('nixmaker status');
   assert.match(
     status.replace(/\s+/g, ' '),
-    /Receipts: one waits for a medium or a carrier’s folder that root can write to; see `carriers`/,
+    /Receipts: one is waiting for a medium or a carrier’s folder that root can write to; see `carriers`/,
   );
 });
 

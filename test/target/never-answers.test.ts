@@ -51,7 +51,7 @@ test('a file and a folder that never answer keep nothing else in the inbox waiti
   const status = JSON.parse((await target.verb('status', ['--json'])).stdout) as Status;
   assert.deepEqual(
     status.waits.map(({ path, code, detail }) => `${path} ${code}: ${detail}`).sort(),
-    [folder, file].map((path) => `${path} medium-stalled: a read has not ended within 1 s`).sort(),
+    [folder, file].map((path) => `${path} medium-stalled: a read did not finish within 1 s`).sort(),
   );
   const doctor = await target.verb('doctor');
   assert.match(doctor.stdout, /^LOOK {2}waiting .*a\.tar:\s+medium-stalled/ms);

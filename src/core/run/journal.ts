@@ -63,9 +63,10 @@ export interface Unread {
 /** For people; undefined where every line was read. */
 export function unreadText({ unreadable, newer = 0 }: Unread): string | undefined {
   if (unreadable === 0) return undefined;
-  if (unreadable === newer) return `${newer} lines of the journal are a newer nixmaker’s, and were passed over`;
+  if (unreadable === newer)
+    return `${newer} lines of the journal were written by a newer nixmaker, and were skipped`;
   const ofThem = newer === 0 ? '' : `, ${newer} of them in a form that a newer nixmaker may have written`;
-  return `${unreadable} lines of the journal can’t be read${ofThem}`;
+  return `${unreadable} lines of the journal cannot be read${ofThem}`;
 }
 
 /** Where each run stands, in the order in which they began: its end, or, without one, its last line. */

@@ -74,10 +74,10 @@ type Timed = Pick<Machine, 'clock' | 'settings'>;
  */
 async function requireThread(of: string): Promise<void> {
   const paths = [...stalled.values()].flatMap((read) => (read.onMedium ? [] : [read.of]));
-  if (paths.includes(of)) throw notAnswered('a read of it has not ended yet');
+  if (paths.includes(of)) throw notAnswered('an earlier read of it has not finished');
   if (paths.length < mostStalled) return;
   if (paths.length > mostStalled || (await isOnMountOfOthers(of)))
-    throw notAnswered('others there have not answered either');
+    throw notAnswered('others in this place are not responding either');
 }
 
 const notAnswered = (detail: string) => new NixmakerError('medium-stalled', detail);
@@ -100,7 +100,7 @@ async function raceDeadline<T>(
     const forget = () => void stalled.delete(reading);
     stalled.set(reading, what);
     reading.then(forget, forget);
-    throw notAnswered(`a read has not ended within ${patience} s`);
+    throw notAnswered(`a read did not finish within ${patience} s`);
   });
   try {
     return await Promise.race([reading, deadline]);

@@ -46,6 +46,14 @@ const switchedTo = ({ started }: InMemory) =>
   started.map(({ argv }) => argv).filter(([program]) => program?.endsWith('/bin/switch-to-configuration'));
 
 inOwnStore(import.meta.url, () => {
+  test('a system that came by other means is left like any other, and nothing is held for it', async (t) => {
+    const made = await machineWith(t, installed(1, first), installed(2, second));
+    const receipt = await goBack(made.machine, undefined);
+    assert.deepEqual([receipt.state, receipt.code], ['committed', undefined], receipt.detail);
+    assert.deepEqual([receipt.rolledBackFrom, receipt.rolledBackTo], [undefined, 2]);
+    assert.deepEqual((await readHeldFile(made.machine.floorDirectory)).releases, []);
+  });
+
   test('without a number it is the newest before the present one; the release that is left is held', async (t) => {
     const made = await machineWith(t, installed(1, first), installed(2, second), installed(3, third));
     const receipt = await goBack(made.machine, undefined);
@@ -113,12 +121,15 @@ inOwnStore(import.meta.url, () => {
       goBack(made.machine, to).catch((error: unknown) =>
         error instanceof NixmakerError ? `${error.code}: ${error.detail}` : String(error),
       );
-    assert.equal(await refusal(12), 'no-such-generation: there are 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11');
+    assert.equal(
+      await refusal(12),
+      'no-such-generation: available generations: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11',
+    );
     await rm(made.machine.settings.profile);
     await symlink('system-1-link', made.machine.settings.profile);
     assert.match(String(await refusal(undefined)), /^no-such-generation/, 'nothing is before the first');
     const none = await rootInMemory(t, { generations: [] });
-    await assert.rejects(goBack(none.machine, undefined), /there are none$/);
+    await assert.rejects(goBack(none.machine, undefined), /available generations: none$/);
     assert.deepEqual(made.started, []);
   });
 

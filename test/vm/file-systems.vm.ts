@@ -3,7 +3,7 @@
  * not rely on any of it. A sample has the cut that does the most harm; NIXMAKER_CASES=all has every cut on each.
  */
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { makeDisk } from '../machines/vm-target.ts';
 import { allCases } from '../support/cases.ts';
 import { cuts } from '../support/cuts.ts';
@@ -20,19 +20,19 @@ const [toSwitch, toBoot] = await Promise.all([
 const onExt4 = { switch: toSwitch, boot: toBoot };
 const outcomes: Record<string, unknown>[] = [];
 
-const machines = await Promise.all(
-  fileSystems.map(async (fileSystem) => {
-    const disks = {
-      switch: await moveStore(onExt4.switch, fileSystem, 'switch'),
-      boot: allCases ? await moveStore(onExt4.boot, fileSystem, 'boot') : 'none',
-    };
+// One file system after the other: every cut is a disk of its own, and together they would fill one of fifty gigabytes.
+for (const fileSystem of fileSystems)
+  describe(`/nix on ${fileSystem}`, { concurrency: 3 }, () => {
     const mine = allCases ? cuts : [];
-    return { fileSystem, disks, mine, images: await imagesOf(disks, mine) };
-  }),
-);
-
-describe('/nix on another file system', { concurrency: 3 }, () => {
-  for (const { fileSystem, disks, mine, images } of machines) {
+    let disks = onExt4;
+    let images: Awaited<ReturnType<typeof imagesOf>> = new Map();
+    before(async () => {
+      disks = {
+        switch: await moveStore(onExt4.switch, fileSystem, 'switch'),
+        boot: allCases ? await moveStore(onExt4.boot, fileSystem, 'boot') : 'none',
+      };
+      images = await imagesOf(disks, mine);
+    });
     test(`${fileSystem}: power cut when all paths are valid and none is flushed`, async () => {
       outcomes.push({ fileSystem, ...(await cutBeforeFlush(disks.switch, 'is gone')) });
     });
@@ -44,7 +44,6 @@ describe('/nix on another file system', { concurrency: 3 }, () => {
         outcomes.push({ fileSystem, ...(await startAfterCut(image, cut)) });
       });
     }
-  }
-});
+  });
 
 test('the outcomes are kept as a table', () => keepTable('power-cuts-file-systems', { cases: outcomes }));

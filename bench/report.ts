@@ -90,8 +90,8 @@ export function renderTables({
     table(
       ['Taking', 'time', ''],
       [
-        ['from the inbox until committed: all checked, imported, flushed, switched', s(imports.take), ''],
-        ['of that the import', s(imports.importOnly), ''],
+        ['from the inbox until committed: checked, imported, flushed, switched', s(imports.take), ''],
+        ['of which the import', s(imports.importOnly), ''],
         [
           'the same with `fsync-store-paths`',
           s(imports.importDurable),
@@ -107,7 +107,7 @@ export function renderTables({
           s(imports.classic),
           `the import is ${times(imports.classic / imports.importOnly)} faster`,
         ],
-        ['until a bundle whose signature is spoiled is refused', s(imports.refuse), ''],
+        ['until a bundle with a bad signature is refused', s(imports.refuse), ''],
       ],
     ),
     table(
@@ -134,15 +134,15 @@ export function renderTables({
       ['The agent’s peak memory', ''],
       [
         ...memory.map(({ bundleBytes, peak }) => [`a bundle of ${prettyBytes(bundleBytes)}`, mebi(peak)]),
-        ['more for the larger', mebi(growth)],
+        ['difference', mebi(growth)],
       ],
     ),
     table(
       ['The agent at rest, as installed', ''],
       [
         ['ready after', s(rest.ready)],
-        ['resident; of that its own', `${mebi(rest.resident)}; ${mebi(rest.own)}`],
-        ['times that a thread of it ran, in a minute', String(rest.wakeups)],
+        ['resident; its own part', `${mebi(rest.resident)}; ${mebi(rest.own)}`],
+        ['wakeups of its threads per minute', String(rest.wakeups)],
         ['`nixmaker --version`', s(rest.version)],
       ],
     ),
@@ -157,7 +157,7 @@ export function renderTables({
         ['`put` of all ten, flushed and read back', s(pool.put)],
         ['the ten bundles copied and flushed', s(pool.copy)],
         [
-          'from mount(8) until the agent knows of it, in 20 tries',
+          'from mount(8) until the agent notices, in 20 tries',
           `median ${notice.median.toFixed(1)} ms, worst ${notice.worst.toFixed(1)} ms`,
         ],
       ],
@@ -174,7 +174,7 @@ export function renderTables({
           `${s(realSize.copy)}, ${times(realSize.copy / realSize.build)} as long`,
         ],
         ['`verify`', s(realSize.verify)],
-        ['from the inbox until committed, of that the import', `${s(realSize.take)}, ${s(realSize.import)}`],
+        ['from the inbox until committed, of which the import', `${s(realSize.take)}, ${s(realSize.import)}`],
         ['the agent’s peak memory', mebi(realSize.peak)],
       ],
     ),
@@ -185,7 +185,7 @@ export function renderTables({
       ],
       [
         ['`inspect`', s(scale.inspect)],
-        ['`put` of one host more; onto an empty medium', `${s(scale.put)}; ${s(scale.putFirst)}`],
+        ['`put` of one more host; to an empty medium', `${s(scale.put)}; ${s(scale.putFirst)}`],
       ],
     ),
   ].join('\n');

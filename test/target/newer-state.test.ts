@@ -64,7 +64,10 @@ test('what a newer nixmaker has written costs neither floor nor holds, and keeps
   assert.deepEqual([status.held.map((h) => h.sequence), status.heldLost], [[3], undefined]);
   assert.deepEqual([status.standing, status.awaiting, status.newer], [undefined, undefined, 3]);
   const text = (await target.verb('status')).stdout;
-  assert.match(text, /^Journal: +3 lines of the journal were written by a newer nixmaker, and were\s+skipped$/m);
+  assert.match(
+    text,
+    /^Journal: +3 lines of the journal were written by a newer nixmaker, and were\s+skipped$/m,
+  );
   assert.match(text, /^Last bundle: +failed \(virus-found\): web\.tar$/m);
   const { checks } = await json<{ checks: Diagnosis[] }>(target, 'doctor');
   const journal = checks.find(({ check }) => check === 'journal');

@@ -161,6 +161,7 @@ export const desk = {
           host: z.string(),
           condition: z.enum(conditions),
           reasons: z.array(z.string()),
+          ring: z.string().optional(),
           release: sequence.optional(),
           floor: count.optional(),
           held: z.array(sequence),

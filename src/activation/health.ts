@@ -1,5 +1,6 @@
 /** Health checks: whether a machine is well after a switch (docs/policy.md). Bounded in time, whatever hangs. */
 import { connect } from 'node:net';
+import { exitText } from '../core/complaint.ts';
 import { messageOf } from '../core/errors.ts';
 import type { HealthPolicy } from '../core/policy/policy.ts';
 import type { Clock, ProcessRunner } from '../core/ports.ts';
@@ -83,9 +84,7 @@ async function checkProgram(
   const result = await run(program, args, { timeout, cwd: '/' });
   if (result.exitCode === 0) return { check, ok: true };
   const said = result.stderrTail.at(-1) ?? result.stdout.trim().split('\n').at(-1) ?? '';
-  const why = result.timedOut
-    ? 'timed out'
-    : (result.startError ?? `exit ${result.exitCode ?? 'by a signal'}`);
+  const why = result.timedOut ? 'timed out' : (result.startError ?? exitText(result.exitCode));
   return { check, ok: false, detail: messageOf(said === '' ? why : `${why}: ${said}`) };
 }
 

@@ -3,7 +3,7 @@ import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nix32 } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
-import { cacheOf, draftOf, entryFiles, hostsOf, type PoolEntry } from './pool.ts';
+import { cacheOf, draftOf, entryFiles, hostsOf, keyringsOf, type PoolEntry } from './pool.ts';
 import type { PoolIndex } from './pool-index.ts';
 
 /** Takes an entry away: the manifest first, so that it counts no more whatever happens next. */
@@ -27,6 +27,7 @@ export function entriesToPrune(entries: readonly PoolEntry[], host: string, keep
 const digest = `[${nix32}]{52}`;
 const indexName = new RegExp(`^${digest}(?:\\.sig)?$`);
 const indexDraft = new RegExp(`^\\.${digest}(?:\\.sig)?\\.part$`);
+const keyringDraft = /^\.[1-9][0-9]*\.keyring\.part$/;
 const entryDraft = /^\.[1-9][0-9]*\.part$/;
 const pieceForms = {
   nar: new RegExp(`^(${digest}\\.nar\\.zst)(?:\\.[0-9]{3})?$`),
@@ -61,7 +62,15 @@ export async function collectGarbage(root: string, index: PoolIndex): Promise<nu
 export async function clearDrafts(root: string): Promise<void> {
   const index = join(cacheOf(root), 'index');
   for (const name of await namesIn(index)) if (indexDraft.test(name)) await rm(join(index, name));
-  for (const host of await namesIn(hostsOf(root)))
-    for (const name of await namesIn(join(hostsOf(root), host), 'ENOTDIR'))
-      if (entryDraft.test(name)) await rm(join(hostsOf(root), host, name), { recursive: true });
+  for (const name of await namesIn(keyringsOf(root)))
+    if (keyringDraft.test(name)) await rm(join(keyringsOf(root), name));
+  for (const host of await namesIn(hostsOf(root))) await clearHostDrafts(join(hostsOf(root), host));
+}
+
+async function clearHostDrafts(host: string): Promise<void> {
+  for (const name of await namesIn(host, 'ENOTDIR'))
+    if (entryDraft.test(name)) await rm(join(host, name), { recursive: true });
+    else if (/^[1-9]/.test(name))
+      for (const file of await namesIn(join(host, name), 'ENOTDIR'))
+        if (entryFiles.some((known) => draftOf(known) === file)) await rm(join(host, name, file));
 }

@@ -4,8 +4,9 @@ import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { encodeNix32 } from '../core/nix32.ts';
 import type { Piece } from '../core/release/contents-file.ts';
-import { damaged, isIntact, type PieceReader, streamPiece } from './contents.ts';
-import { openParts, partBytes, partName, sizeOfParts } from './parts.ts';
+import { holdsPastCache, readPastCache } from '../files/past-cache.ts';
+import { damaged, type PieceReader, streamPiece } from './contents.ts';
+import { filesOf, partBytes, partName, sizeOfParts } from './parts.ts';
 import { draftOf, entryFiles } from './pool.ts';
 
 /** Whether what lies at `path` has the piece’s size: its contents are still to be checked. */
@@ -13,23 +14,20 @@ export async function hasSize(path: string, { size }: Pick<Piece, 'size'>): Prom
   return (await sizeOfParts(path)) === size;
 }
 
-/** Reads what lies at `path` and compares its digest. */
+/** Reads what the medium gives back of what lies at `path`, and compares its digest. */
 export async function hasContents(
   path: string,
   piece: Piece,
   onBytes?: (bytes: number) => void,
 ): Promise<boolean> {
   if (!(await hasSize(path, piece))) return false;
-  const parts = await openParts(path);
-  if (parts === undefined) return false;
-  try {
-    const reader = {
-      readInto: (_: Piece, buffer: Buffer, position: number) => parts.readInto(buffer, position),
-    };
-    return await isIntact(reader, piece, { onBytes });
-  } finally {
-    await parts.close();
-  }
+  const hash = createHash('sha256');
+  for (const file of await filesOf(path))
+    await readPastCache(file, (chunk) => {
+      hash.update(chunk);
+      onBytes?.(chunk.length);
+    });
+  return encodeNix32(hash.digest()) === piece.digest;
 }
 
 export interface WriteOptions {
@@ -117,4 +115,13 @@ export async function completeEntry(folder: string, files: EntryFiles): Promise<
     await writeFile(temporary, bytes);
     await rename(temporary, path);
   }
+}
+
+/** Whether the medium gives the entry’s files back as they were written. @returns the first that it does not; undefined where all is well */
+export async function findDamaged(folder: string, files: EntryFiles): Promise<string | undefined> {
+  for (const name of entryFiles) {
+    const path = join(folder, name);
+    if (!(await holdsPastCache(path, files[name]))) return path;
+  }
+  return undefined;
 }

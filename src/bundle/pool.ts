@@ -14,6 +14,7 @@ import { mostContentsBytes, type Piece, pieceName } from '../core/release/conten
 import { formatOf, type Manifest } from '../core/release/manifest.ts';
 import { NixSignatures } from '../core/release/nix-signatures.ts';
 import { isHostName } from '../core/schema.ts';
+import { arrivedText } from '../core/size.ts';
 import { isForeignFolder, withForeign } from '../files/foreign.ts';
 import type { OpenedBundle, PieceReader } from './contents.ts';
 import { readSmall } from './file.ts';
@@ -110,7 +111,7 @@ export async function readPoolRelease(folder: string, authentic: Authentic): Pro
   if (bytes.length < manifest.index.size)
     throw new NixmakerError(
       'bundle-truncated',
-      `${bytes.length} of ${manifest.index.size} bytes of its index are here`,
+      `of its index, ${arrivedText(bytes.length, manifest.index.size)}`,
     );
   const index = readIndex(bytes, manifest);
   // As in a bundle: no more than goes with what was signed.

@@ -435,7 +435,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'medium-failing': {
     exit: fault,
     what: 'The medium does not store what is written to it.',
-    next: 'Use another medium.',
+    next: 'Use another medium: this one is failing, or smaller than it claims to be.',
   },
   'receipt-malformed': {
     exit: bad,

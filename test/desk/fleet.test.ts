@@ -70,7 +70,7 @@ test('hosts that have a bundle, are expected, or were enrolled are shown, though
   const plain = await ok('fleet');
   assert.match(plain.stdout, /^mail +unknown +- +- /m);
   assert.match(plain.stdout, /^web +well +1 +1 +done +26\.05 /m);
-  assert.match(plain.stderr, /^host-2, host-10, lost and mail: No receipts from this host yet\.$/m);
+  assert.match(plain.stderr, /^host-2, host-10, lost and mail: No receipts yet\.$/m);
   const page = join(folder, 'fleet.html');
   const written = await ok('fleet', '--html', page, '--bundles', out);
   assert.match(written.stderr, /^torn: cannot read its bundle in /m);

@@ -55,6 +55,7 @@ const handsOn: Readonly<Record<string, string>> = {
       'desk/fleet/fleet.ts readFleet',
       'desk/fleet/folder.ts readHostKey',
       'desk/fleet/former.ts readFormer',
+      'desk/fleet/former.ts readHostKeys',
       'desk/fleet/kept.ts readKept',
       'desk/fleet/roll.ts readWord',
       'state/journal.ts readAgentJournal',

@@ -33,6 +33,7 @@ export interface BuildFlags {
   readonly machineId?: string;
   readonly downgradeFrom?: number;
   readonly cache?: boolean;
+  readonly evalJobs?: number;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -61,6 +62,7 @@ export function defineBuild(program: Command): void {
     )
     .option('--no-deltas', 'with --since: send changed paths in full, for targets with little memory')
     .option('--no-cache', 'compress everything again and keep nothing for the next build')
+    .addOption(evalJobsOption())
     .option('--sequence <number>', 'use a sequence higher than this', wholeNumber, 0)
     .option('--expires <time>', 'targets refuse it from this time on (2027-01-31 or 2027-01-31T12:00:00Z)')
     .option('--machine-id <id>', 'only the machine with this machine-id(5) may take it')
@@ -76,6 +78,18 @@ export function defineBuild(program: Command): void {
     )
     .option('--forbid-source', 'fail if the flake’s source or another host’s system would be included');
   addFlakeOptions(command).action((flags: BuildFlags) => runVerb(() => build(flags), flags));
+}
+
+export const evalJobsOption = (): Option =>
+  new Option(
+    '--eval-jobs <number>',
+    'hosts to evaluate at once (default: as many as memory, 2 GiB each, and processors allow)',
+  ).argParser(atLeastOne);
+
+export function atLeastOne(text: string): number {
+  const number = wholeNumber(text);
+  if (number < 1) throw new InvalidArgumentError('Must be at least 1.');
+  return number;
 }
 
 export function wholeNumber(text: string): number {
@@ -128,6 +142,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
       // A downgrade goes below what the host has, on purpose.
       sequenceAbove:
         flags.downgradeFrom === undefined ? Math.max(flags.sequence, base?.floor ?? 0) : flags.sequence,
+      evalJobs: flags.evalJobs,
       keep: flags.cache === false ? undefined : narCacheFolder(process.env),
       forbidSource: flags.forbidSource === true,
       notes: flags.notes,

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
@@ -12,7 +12,7 @@ import {
   runVerb,
   severalTimes,
 } from '../terminal/output.ts';
-import { type BuildFlags, buildWith, explainFailed, wholeNumber } from './build.ts';
+import { atLeastOne, type BuildFlags, buildWith, evalJobsOption, explainFailed } from './build.ts';
 
 interface PutFlags {
   readonly flake?: string;
@@ -21,6 +21,7 @@ interface PutFlags {
   readonly key?: string;
   readonly keep: number;
   readonly cache?: boolean;
+  readonly evalJobs?: number;
   readonly plainFolder?: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
@@ -42,6 +43,7 @@ export function definePut(program: Command): void {
     )
     .option('--key <file>', 'with --flake: secret key to sign with')
     .option('--no-cache', 'with --flake: compress everything again and keep nothing for the next build')
+    .addOption(evalJobsOption())
     .option('--keep <number>', 'how many sequences of each host to keep on the medium', atLeastOne, 1)
     .option('--plain-folder', 'write into <medium> even if it looks like a mount point with nothing mounted')
     .option('-v, --verbose', 'show Nix’s full output for hosts that fail')
@@ -49,12 +51,6 @@ export function definePut(program: Command): void {
     .action((medium: string, bundles: string[], flags: PutFlags) =>
       runVerb(() => put(medium, bundles, flags), flags),
     );
-}
-
-function atLeastOne(text: string): number {
-  const number = wholeNumber(text);
-  if (number < 1) throw new InvalidArgumentError('Must be at least 1.');
-  return number;
 }
 
 async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {

@@ -9,16 +9,18 @@ import { chooseHosts } from '../../core/host-pattern.ts';
 import { rootOf } from '../../core/release/manifest.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
+import { handBack } from '../../files/caller.ts';
 import { makeFolders } from '../../files/folder.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { NixFailure } from '../../nix/failure.ts';
-import { checkFlakeReference, type EvaluatedHost, evaluateHost, listHosts } from '../../nix/flake.ts';
+import { checkFlakeReference, type EvaluatedHost, listHosts } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
 import { type Assembled, assemble, type Base, type BundleIdentity } from './assemble.ts';
 import type { CachedPath } from './cache-folder.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
+import { Evaluation } from './evaluation.ts';
 import { guardBareName } from './flake-guard.ts';
 import { identityOf, type Wishes } from './identity.ts';
 import { guardLeaks } from './leak-guard.ts';
@@ -41,6 +43,8 @@ export interface BuildOptions extends OutputOptions, Omit<Wishes, keyof OutputOp
   readonly deltas?: boolean;
   /** The folder of what earlier builds have compressed (nar-cache.ts); without, nothing is kept. */
   readonly keep?: string;
+  /** Hosts that are evaluated at a time; without, as many as this machine’s memory and processors bear. */
+  readonly evalJobs?: number;
 }
 
 export interface BuiltHost {
@@ -115,21 +119,27 @@ export async function buildBundles(
   const packing = makePacking(nix, staging, nars);
   const signer = options.key === undefined ? undefined : new PathSigner(options.key.secret);
   const systems = new Map<string, StorePath[]>();
-  const prepare = pLimit(1);
+  const [build, prepare] = [pLimit(1), pLimit(1)];
   const copies = new SourceCopies(source.metadata.path);
   try {
     await holdLocked(nix, source, links);
-    return await runHosts(hosts, (host, say) =>
+    const evaluation = Evaluation.begin(nix, {
+      ...{ source, links, jobs: options.evalJobs },
+      hosts: hosts.filter(isHostName),
+    });
+    const results = await runHosts(hosts, (host, say) =>
       buildHost(
         given({
           nix,
           options,
           source,
+          evaluation,
           staging,
           links,
           packing,
           copies,
           signer,
+          build,
           prepare,
           systems,
         }),
@@ -137,6 +147,8 @@ export async function buildBundles(
         say,
       ).catch((error: unknown) => failed(host, error)),
     );
+    await handBack(options.directory, hosts);
+    return results;
   } finally {
     packing.compressor.close();
     await nars?.close();
@@ -163,6 +175,7 @@ interface BuildRun {
   readonly nix: NixContext;
   readonly options: BuildOptions;
   readonly source: LockedSource;
+  readonly evaluation: Evaluation;
   readonly staging: string;
   /** Where Nix’s roots are. */
   readonly links: string;
@@ -170,14 +183,21 @@ interface BuildRun {
   readonly packing: Packing;
   readonly copies: SourceCopies;
   readonly signer?: PathSigner;
-  /** One host after the other: evaluation takes much memory, and compression all processors. */
+  /** One host after the other: Nix sees to what it builds at a time, here or on its remote builders. */
+  readonly build: LimitFunction;
+  /** One host after the other: compression takes all processors. */
   readonly prepare: LimitFunction;
   /** Derivations and toplevels of the hosts evaluated so far. */
   readonly systems: Map<string, StorePath[]>;
 }
 
 async function buildHost(run: BuildRun, host: string, say: (text: string) => void): Promise<HostResult> {
-  const { closure, leaks, assembled, evaluated } = await run.prepare(() => prepareHost(run, host, say));
+  if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
+  say('evaluating');
+  const evaluated = await run.evaluation.of(host);
+  run.systems.set(host, [evaluated.derivation, evaluated.toplevel]);
+  if (run.options.content === 'closure') await run.build(() => buildOne(run, { host, evaluated, say }));
+  const { closure, leaks, assembled } = await run.prepare(() => prepareHost(run, { host, evaluated, say }));
   say('writing');
   const onWait = (who: string) => say(`waiting for ${who}`);
   const write = () => writeHost({ ...run, hold: holdProgram }, { host, assembled, evaluated }, onWait);
@@ -201,24 +221,22 @@ interface PreparedHost {
   readonly closure: readonly CachedPath[];
   readonly leaks: readonly Leak[];
   readonly assembled: Assembled;
-  readonly evaluated: EvaluatedHost;
 }
 
-async function prepareHost(run: BuildRun, host: string, say: (text: string) => void): Promise<PreparedHost> {
-  const { nix, options, links, systems, packing } = run;
-  if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
-  say('evaluating');
-  const evaluated = await evaluateHost(nix, run.source.reference, host);
-  await run.source.check();
-  systems.set(host, [evaluated.derivation, evaluated.toplevel]);
-  if (options.content === 'closure') {
-    say('building');
-    await buildSystem(
-      nix,
-      { derivation: evaluated.derivation, outLink: join(links, `result-${host}`) },
-      { onProgress: tell(say) },
-    );
-  }
+interface ToPrepare {
+  readonly host: string;
+  readonly evaluated: EvaluatedHost;
+  readonly say: (text: string) => void;
+}
+
+async function buildOne({ nix, links }: BuildRun, { host, evaluated, say }: ToPrepare): Promise<void> {
+  say('building');
+  const outLink = join(links, `result-${host}`);
+  await buildSystem(nix, { derivation: evaluated.derivation, outLink }, { onProgress: tell(say) });
+}
+
+async function prepareHost(run: BuildRun, { host, evaluated, say }: ToPrepare): Promise<PreparedHost> {
+  const { options, systems, packing } = run;
   say('packing');
   const identity = identityOf(options, run.source.metadata, { host, ...evaluated });
   const { base } = options;
@@ -235,7 +253,7 @@ async function prepareHost(run: BuildRun, host: string, say: (text: string) => v
     isForbidden: options.forbidSource,
   });
   const assembled = await assembleHost(run, { identity, closure, say });
-  return { closure, leaks, assembled, evaluated };
+  return { closure, leaks, assembled };
 }
 
 async function assembleHost(

@@ -7,8 +7,9 @@ import { given } from '../../core/given.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { PublicKey } from '../../signing/nix-key.ts';
-import { keyFileOf, readHostKey, receiptsOf } from './folder.ts';
-import { materialsOf, readFormer } from './former.ts';
+import { keyFileOf, receiptsOf } from './folder.ts';
+import { type HostKeys, readHostKeys } from './former.ts';
+import { noteHeard } from './heard.ts';
 import { KeptReceipts } from './kept.ts';
 import { eachHostOn, type FoundReceipts } from './media-receipts.ts';
 import { openSigned, readSealed, type SealedReceipt, signingKeyOf } from './receipt-file.ts';
@@ -50,19 +51,13 @@ export async function collectReceipts(options: CollectOptions): Promise<Collecte
 }
 
 /** A host’s keys, as far as they are known. */
-interface Trust {
-  present: PublicKey | undefined;
-  readonly former: ReadonlySet<string>;
-}
+type Trust = Pick<HostKeys, 'former'> & { present: PublicKey | undefined };
 
 async function* collectHost(options: CollectOptions, found: FoundReceipts): AsyncGenerator<Collected> {
   const { host, names, folder, shown, beyond } = found;
   const { directory } = options;
-  const trust: Trust = {
-    present: await readHostKey(directory, host),
-    former: materialsOf(await readFormer(directory, host)),
-  };
-  const kept = await KeptReceipts.load(receiptsOf(directory, host), trust.present);
+  const trust: Trust = { ...(await readHostKeys(directory, host)) };
+  const kept = await KeptReceipts.load(receiptsOf(directory, host), trust);
   for (const name of names) {
     const file = join(shown, name);
     try {
@@ -73,6 +68,8 @@ async function* collectHost(options: CollectOptions, found: FoundReceipts): Asyn
     }
   }
   await kept.prune();
+  const { present: key } = trust;
+  if (key !== undefined && kept.newest > 0) await noteHeard(directory, { host, key, number: kept.newest });
   if (beyond > 0)
     yield rejected(
       { file: shown, host },

@@ -13,7 +13,7 @@ export function toPageHost(
   known: FleetHost,
   { available, ring }: { readonly available?: ReadyBundle | undefined; readonly ring?: string | undefined },
 ): PageHost {
-  const { host, last, collected, unreadable, returned, runs, former } = known;
+  const { host, last, collected, unreadable, missing, isKeyReplaced, returned, runs, former } = known;
   const { at, run, now, agentSays = [], seen = [] } = last ?? {};
   return {
     host,
@@ -21,6 +21,8 @@ export function toPageHost(
     collected,
     at,
     unreadable,
+    missing,
+    isKeyReplaced,
     returned,
     runs: runs.map(({ toplevel, ...run }) => ({ ...run, name: labelOf(toplevel) })),
     detail: run?.detail,

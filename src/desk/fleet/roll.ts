@@ -6,7 +6,7 @@ import { readSmall } from '../../bundle/file.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
 import { writeWhole } from '../../files/write.ts';
-import { wordFileOf } from './folder.ts';
+import { giveBack, wordFileOf } from './folder.ts';
 
 const word = z.strictObject({
   schema: z.literal(1),
@@ -37,4 +37,5 @@ export async function writeWord(directory: string, hosts: readonly string[], sai
     await mkdir(dirname(wordFileOf(directory, host)), { recursive: true });
     await writeWhole(wordFileOf(directory, host), text);
   }
+  await giveBack(directory);
 }

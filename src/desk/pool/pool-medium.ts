@@ -9,6 +9,7 @@ import {
   hostsOf,
   indexName,
   listPool,
+  lockOf,
   nixSignaturesName,
   type PoolEntry,
 } from '../../bundle/pool.ts';
@@ -20,6 +21,7 @@ import { limits } from '../../core/limits.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
 import { namesInContents } from '../../core/release/contents-file.ts';
 import type { Manifest } from '../../core/release/manifest.ts';
+import { canReadPastCache } from '../../files/past-cache.ts';
 import { readManifest } from '../../signing/verify.ts';
 
 export class PoolMedium {
@@ -27,6 +29,7 @@ export class PoolMedium {
   readonly #root: string;
   readonly #index: PoolIndex;
   readonly #unreadable: readonly PoolEntry[];
+  #readsPast: Promise<boolean> | undefined;
   /** What a person should read although all went well. */
   readonly notices: string[] = [];
 
@@ -103,10 +106,12 @@ export class PoolMedium {
   }
 
   /**
-   * Has the kernel drop what it keeps of the files (posix_fadvise(2), which dd(1) can ask for), so that they are read
-   * from the medium. Small ones are not worth a process each: what fails on a medium fails on large ones, too.
+   * Where files can’t be read past the kernel’s memory (files/past-cache.ts) it is asked to drop what it keeps of them (posix_fadvise(2),
+   * which dd(1) can ask for). Small ones are not worth a process each: what fails on a medium fails on large ones, too.
    */
   async forget(files: readonly { readonly path: string; readonly size: number }[]): Promise<void> {
+    this.#readsPast ??= canReadPastCache(lockOf(this.#root));
+    if (await this.#readsPast) return;
     const quiet = ['iflag=nocache', 'count=0', 'status=none'];
     for (const { path, size } of files)
       if (size >= 64 * 1024) await this.#run('dd', [`if=${path}`, ...quiet]);

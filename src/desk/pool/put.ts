@@ -3,15 +3,23 @@
  * and read back before its manifest gets its name, so a medium that is pulled out midway serves every host before it.
  */
 import { statfs } from 'node:fs/promises';
-import { hostsOf, lockOf } from '../../bundle/pool.ts';
+import { join } from 'node:path';
+import { entryFiles, hostsOf, lockOf } from '../../bundle/pool.ts';
 import { clearDrafts } from '../../bundle/pool-prune.ts';
-import { completeEntry, prepareEntry, publishEntry } from '../../bundle/pool-write.ts';
+import {
+  completeEntry,
+  type EntryFiles,
+  findDamaged,
+  prepareEntry,
+  publishEntry,
+} from '../../bundle/pool-write.ts';
 import { naturally } from '../../core/alike.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
 import { unlikeSizes } from '../../core/size.ts';
 import { makeFolders } from '../../files/folder.ts';
+import { holdsPastCache } from '../../files/past-cache.ts';
 import { isFolder } from '../../files/read.ts';
 import { inTurn } from '../../files/turn.ts';
 import { asMediumError } from '../../media/deliver.ts';
@@ -61,6 +69,9 @@ export interface PutResult {
   readonly notices: readonly string[];
 }
 
+/** Bytes of a file that is read once more at the end. */
+const smallBytes = 4 * 1024 * 1024;
+
 /** Room that is left for the file system itself. Bytes. */
 const spare = 1024 * 1024;
 
@@ -106,6 +117,8 @@ class Put {
   readonly #items: readonly Item[];
   /** Files that this run has written or read back already, by path. */
   readonly #good = new Set<string>();
+  /** What is looked at once more at the end, by path: what was written last counts. */
+  readonly #samples = new Map<string, () => Promise<boolean>>();
   #done = 0;
   #total = 0;
 
@@ -129,6 +142,7 @@ class Put {
     }
     await this.#checkRoom(wanted);
     for (const item of wanted) hosts.push(await this.#putOne(item));
+    await this.#lookAgain();
     const pruned = await pool.prune(new Set(wanted.map(hostOf)), options.keep);
     collected += await pool.collectGarbage();
     await pool.flush();
@@ -181,6 +195,7 @@ class Put {
     }
     pool.add(item.bundle.manifest, entry.contents);
     await flush();
+    await this.#confirm(plan, entry);
     const bytes = plan.files.reduce((sum, p) => sum + (p.write ? p.file.size : 0), 0);
     const status = !plan.isThere || written > 0 ? 'written' : 'there';
     return { host, sequence, status, files: written, bytes };
@@ -239,6 +254,34 @@ class Put {
     await pool.forget([file]);
     if (!(await file.isGood())) throw failing();
     planned.write = true;
+  }
+
+  /** The names are there now, and nothing else was looked at since. @throws NixmakerError `medium-failing` */
+  async #confirm({ folder, files }: Plan, entry: EntryFiles): Promise<void> {
+    const damaged = await findDamaged(folder, entry);
+    if (damaged !== undefined)
+      throw new NixmakerError('medium-failing', `${damaged} did not read back as written`);
+    for (const name of entryFiles) {
+      const path = join(folder, name);
+      this.#samples.set(path, () => holdsPastCache(path, entry[name]));
+    }
+    const small = files.filter(({ file, write }) => write && file.size <= smallBytes);
+    for (const planned of [small.at(0), small.at(-1)])
+      if (planned !== undefined) this.#samples.set(planned.file.path, () => planned.file.isGood());
+  }
+
+  /**
+   * Once all hosts are there, a little of each again. Threat: a stick that pretends to be larger than it is and begins again at its end:
+   * each host reads back well, and the next are written over it.
+   * @throws NixmakerError `medium-failing`
+   */
+  async #lookAgain(): Promise<void> {
+    for (const [path, isGood] of this.#samples)
+      if (!(await isGood()))
+        throw new NixmakerError(
+          'medium-failing',
+          `${path} read back as written and has changed since: the medium may be smaller than it claims to be`,
+        );
   }
 
   #tell(host: string, phase: PutProgress['phase'], bytes: number): void {

@@ -9,6 +9,7 @@ import { hasErrno } from '../../core/errno.ts';
 import { messageOf, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { Wait } from '../../core/run/waits.ts';
+import { arrivedText } from '../../core/size.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -252,7 +253,7 @@ export class InboxQueue {
   #noteWhy({ path, misnamed }: Candidate, seen: Seen, left: number): void {
     const { size, expected } = seen;
     const now = this.#machine.clock.now();
-    const detail = misnamed ?? `${size}${expected === undefined ? '' : ` of ${expected}`} bytes are here`;
+    const detail = misnamed ?? arrivedText(size, expected);
     const { since, again } = seen.why ?? {
       since: now.toISOString(),
       again: new Date(now.getTime() + left).toISOString(),

@@ -6,6 +6,7 @@ import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import { hasBegunToChange } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
+import { arrivedText } from '../../core/size.ts';
 import { requireNix } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { decideHere, endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
@@ -116,8 +117,7 @@ async function judgeAndInstall(run: Run, { examined, operation, unattended }: Wo
 /** Nothing is decided, and nobody's file is moved away, while bytes are missing. @returns bytes of the whole */
 async function requireWhole({ measure }: Examined): Promise<number> {
   const { present, expected } = await measure();
-  if (present < expected)
-    throw new NixmakerError('bundle-truncated', `${present} of ${expected} bytes are here`);
+  if (present < expected) throw new NixmakerError('bundle-truncated', arrivedText(present, expected));
   return expected;
 }
 

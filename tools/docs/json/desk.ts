@@ -168,6 +168,9 @@ export const desk = {
           collected: time.optional(),
           receipts: count,
           unreadable: count,
+          missing: count
+            .describe('number of a receipt that was here and is newer than all that are')
+            .optional(),
           former: z.array(former),
           last: hostReceiptParser.optional().describe('the newest receipt; docs/format.md'),
         }),
@@ -177,7 +180,13 @@ export const desk = {
   ],
   keygen: [
     'nixmaker keygen',
-    z.object({ schema: schema(1), secretFile: path, publicFile: path, publicKey: z.string() }),
+    z.object({
+      schema: schema(1),
+      secretFile: path,
+      publicFile: path,
+      publicKey: z.string(),
+      isExposed: z.boolean().describe('others can read the secret: its file system stores no modes'),
+    }),
   ],
   encrypt: ['nixmaker encrypt', z.object({ schema: schema(1), files: z.array(path) })],
   keyring: [

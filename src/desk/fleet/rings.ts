@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { decideTurns, parseRings, type Ring, type RingRun, ringOf, type Turn } from '../../core/rings.ts';
-import { readHostKey, receiptsOf } from './folder.ts';
+import { receiptsOf } from './folder.ts';
+import { noKeys, readHostKeys } from './former.ts';
 import { readCollected, readKept } from './kept.ts';
 
 const most = 4 * 1024 * 1024;
@@ -47,10 +48,11 @@ export async function readTurns(
 /** Only what the host’s key has signed counts. */
 async function readRuns(directory: string, host: string): Promise<RingRun[]> {
   const folder = receiptsOf(directory, host);
-  const key = await readHostKey(directory, host).catch(() => undefined);
+  // A key that can’t be read verifies nothing; what an earlier installation did says nothing of this one.
+  const keys = await readHostKeys(directory, host).catch(() => noKeys);
   const runs: (RingRun & { readonly number: number })[] = [];
-  for await (const { name, receipt } of readKept(folder, key)) {
-    if (receipt?.run?.sequence === undefined) continue;
+  for await (const { name, receipt, isFormer } of readKept(folder, keys)) {
+    if (isFormer || receipt?.run?.sequence === undefined) continue;
     const { number, run } = receipt;
     const collected = await readCollected(folder, { name, number });
     runs.push({ number, sequence: run.sequence as number, state: run.state, collected });

@@ -129,6 +129,7 @@ export const desk = {
       pruned: count.describe('older sequences removed'),
       collected: count.describe('files that only they needed'),
       notices: z.array(z.string()),
+      leftOut: z.array(z.object({ host: z.string(), ring: z.string().optional(), why: z.string() })),
       keyrings: z.array(count).describe('versions copied'),
     }),
   ],

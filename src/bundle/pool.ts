@@ -3,11 +3,11 @@
  * `nixmaker/hosts/<host>/<sequence>/` holds one host’s signed manifest and how its release lies on this medium, `nixmaker/cache/`
  * indexes and pieces. It is read where it lies. Whatever a name leads to, only what was signed counts.
  */
-import { readdir } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { naturally } from '../core/alike.ts';
 import { poolFolder } from '../core/bundle/pool-folder.ts';
-import { insteadOf } from '../core/errno.ts';
+import { ifMissing, insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { mostContentsBytes, type Piece, pieceName } from '../core/release/contents-file.ts';
@@ -203,3 +203,15 @@ class PoolReader implements PieceReader {
 
 /** Whether there is anything of ours at the root of a medium. */
 export const hasPool = (root: string): Promise<boolean> => isForeignFolder(join(root, poolFolder));
+
+/**
+ * Whether a folder at the root is a pool that is called otherwise and holds something for this host. Not the pool itself, of which a file
+ * system may not tell capitals apart (FAT).
+ */
+export async function isOtherPool(root: string, folder: string, host: string): Promise<boolean> {
+  if (!(await isForeignFolder(join(folder, 'hosts', host)))) return false;
+  const [pool, other] = await Promise.all(
+    [join(root, poolFolder), folder].map((path) => lstat(path).catch(ifMissing(undefined))),
+  );
+  return pool?.ino !== other?.ino;
+}

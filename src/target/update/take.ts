@@ -15,7 +15,7 @@ import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { outcomeOf, Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
-import { clearBegun } from './clear-begun.ts';
+import { clearBegun, openDeleter } from './clear-begun.ts';
 import { importContents, realiseToplevel } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
 import { type ImportPlan, planImport } from './plan-import.ts';
@@ -134,13 +134,20 @@ async function install(run: Run, installation: Installation): Promise<Receipt> {
   await requireNix(machine.nix);
   const { contents } = installation;
   const plan = await planImport(machine, { transaction, contents });
+  const deleter = await openDeleter(machine).catch((error: unknown) => {
+    plan.release();
+    throw error;
+  });
   try {
     return await installPlanned(run, installation, plan);
   } catch (error) {
+    const { index } = contents;
     const isFull = outcomeOf(error).code === 'no-space';
     if (isFull && !hasBegunToChange(transaction.state))
-      await clearBegun(machine, transaction, { index: contents.index, missing: plan.missing });
+      await clearBegun(machine, transaction, { index, missing: plan.missing, deleter });
     throw error;
+  } finally {
+    deleter.close();
   }
 }
 

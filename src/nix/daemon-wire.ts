@@ -17,6 +17,7 @@ export const protocolVersion = (1 << 8) | 35;
 export const operations = {
   addTempRoot: 11,
   addIndirectRoot: 12,
+  collectGarbage: 20,
   queryPathInfo: 26,
   queryValidPaths: 31,
   addSignatures: 37,

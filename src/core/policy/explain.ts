@@ -3,7 +3,7 @@
 import { sizeText } from '../size.ts';
 import { allowedOperations } from './decide.ts';
 import type { Trust } from './keyring.ts';
-import type { FirstStart, HealthPolicy, Policy } from './policy.ts';
+import type { CollectMode, FirstStart, HealthPolicy, Policy } from './policy.ts';
 import { keyNameOf, type TrustedKey } from './trust.ts';
 import { days, type Window } from './window.ts';
 
@@ -24,9 +24,28 @@ export function explainPolicy(policy: Policy): string[] {
     ...sourceTexts(policy),
     ...mediaTexts(policy),
     `Of what was taken the newest ${policy.retention.done} stay in the inbox, of what was refused the newest ${policy.retention.refused}.`,
+    ...collectTexts(policy),
     policy.receipts.send
       ? 'Receipts are written to the media that bring bundles.'
       : 'No receipts are written to media.',
+  ];
+}
+
+const collectWhen: Readonly<Record<CollectMode, string>> = {
+  never: 'nixmaker never deletes generations and never collects garbage.',
+  'when-needed':
+    'Where an update finds no room, old generations are deleted and garbage is collected, as much as it needs.',
+  'after-commit':
+    'After each commit, and where an update finds no room, old generations are deleted and garbage is collected.',
+};
+
+function collectTexts({ collect, retention }: Policy): string[] {
+  if (collect === 'never') return [collectWhen.never];
+  const { generations, generationDays } = retention;
+  const young = generationDays === 0 ? '' : `, and all that are younger than ${generationDays} days`;
+  return [
+    collectWhen[collect],
+    `The newest ${generations} generations stay, the one being installed among them${young}; so do those that run, were started, wait, are held, or would be gone back to.`,
   ];
 }
 

@@ -1,0 +1,16 @@
+/** How a run tells what was freed for it. */
+import { NixmakerError } from '../../core/errors.ts';
+import { type Freed, freedText, isAnything, together } from '../../core/run/freed.ts';
+import type { Transaction } from './transaction.ts';
+
+export function tellFreed(transaction: Transaction, freed: Freed): void {
+  if (!isAnything(freed)) return;
+  transaction.learn({ freed: together(transaction.known.freed, freed) });
+  transaction.notice(`Room was made for it: ${freedText(freed)}.`);
+}
+
+/** The same error; where it is about room, with what was freed and was not enough. */
+export function stillShort(error: unknown, freed: Freed): unknown {
+  if (!(error instanceof NixmakerError) || !['no-space', 'no-boot-space'].includes(error.code)) return error;
+  return new NixmakerError(error.code, `${error.detail}; ${freedText(freed)}`, { cause: error });
+}

@@ -1,9 +1,10 @@
 /** A machine whose disk holds two systems and whose boot partition two kernels, and releases that fill them. */
-import { copyFile, mkdir, readlink, statfs, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, statfs, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
+import { insteadOf } from '../../src/core/errno.ts';
 import { listGenerations } from '../../src/nix/profile.ts';
 import { nixSystem, run } from '../machines/program.ts';
+import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import type { Workshop } from './fleet.ts';
 import { mountSmall } from './own-mounts.ts';
 import { systemWith } from './system-with.ts';
@@ -19,12 +20,13 @@ const filled = (name: string, file: string, bytes: number) =>
   `derivation { name = "${name}"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "mkdir $out; yes ${name} | head -c ${bytes} >$out/${file}" ]; }`;
 
 /** A release with a kernel and a payload of its own. */
-export const largeRelease = (shop: Workshop, n: number, { sameKernel = false } = {}): Promise<string> => {
-  const image = filled(sameKernel ? 'linux-6.0' : `linux-6.${n}`, 'bzImage', kernel);
+export const largeRelease = (shop: Workshop, n: number, switchPrelude?: string): Promise<string> => {
+  const image = filled(`linux-6.${n}`, 'bzImage', kernel);
   const add = `ln -sfn \${${image}}/bzImage $out/kernel; ln -s \${${filled(`data-${n}`, 'data', payload)}} $out/payload`;
-  return shop.bundle(`large-${n}${sameKernel ? '-same' : ''}`, {
+  return shop.bundle(`large-${n}${switchPrelude === undefined ? '' : '-prelude'}`, {
     hosts: { web: systemWith(`r${n}`, add) },
     args: ['--sequence', String(n * 10)],
+    ...(switchPrelude === undefined ? {} : { switchPrelude }),
   });
 };
 
@@ -34,6 +36,14 @@ export interface SmallMachine {
   readonly bring: (bundle: string) => Promise<void>;
   readonly look: () => Promise<Look>;
   readonly close: () => Promise<void>;
+  /** Closes it, and keeps a copy. */
+  readonly keep: (folder: string) => Promise<void>;
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  const ran = await run('cp', ['--archive', `${from}/.`, to]);
+  if (ran.code !== 0) throw new Error(ran.stderr);
 }
 
 export interface Look {
@@ -51,33 +61,49 @@ export interface Sizes {
 
 export const forTwo: Sizes = { disk: 2 * (payload + kernel) + 24 * mebi, boot: 2 * kernel + 2 * mebi };
 
+export interface Making {
+  readonly policy?: Readonly<Record<string, unknown>>;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly sizes?: Sizes;
+  /** A machine that was kept. */
+  readonly copyOf?: string;
+}
+
 export async function makeSmallMachine(
   shop: Workshop,
   name: string,
-  policy: Readonly<Record<string, unknown>>,
-  { disk, boot }: Sizes = forTwo,
+  { policy, settings, sizes: { disk, boot } = forTwo, copyOf }: Making = {},
 ): Promise<SmallMachine> {
   const root = join(shop.folder, name);
   await mountSmall(join(root, 'nix'), disk);
   await mountSmall(join(root, 'boot'), boot);
+  if (copyOf !== undefined) await copy(copyOf, root);
   const target = await makeTarget(root, {
     host: 'web',
     trustedKeys: [shop.keys.publicKey],
-    policy: { operation: 'boot', limits: { freeBytes: mebi }, ...policy },
+    policy: { operation: 'boot', collect: 'when-needed', limits: { freeBytes: mebi }, ...policy },
+    ...(settings === undefined ? {} : { settings }),
   });
   // As NixOS has them (nixos/modules/system/activation/activation-script.nix).
   const roots = join(root, 'nix/var/nix/gcroots');
   await mkdir(roots, { recursive: true });
-  for (const link of ['current-system', 'booted-system']) await symlink(`/run/${link}`, join(roots, link));
+  for (const link of ['current-system', 'booted-system'])
+    await symlink(`/run/${link}`, join(roots, link)).catch(insteadOf(['EEXIST'], undefined));
   const used = async (folder: string) => {
     const { blocks, bfree, bsize } = await statfs(folder);
     return (blocks - bfree) * bsize;
   };
+  const close = async () => {
+    await target.close();
+    for (const folder of ['nix', 'boot']) await run('umount', ['--lazy', join(root, folder)]);
+  };
   return {
     target,
-    close: async () => {
+    close,
+    keep: async (folder) => {
       await target.close();
-      for (const folder of ['nix', 'boot']) await run('umount', ['--lazy', join(root, folder)]);
+      await copy(root, folder);
+      await close();
     },
     bring: (bundle) => copyFile(bundle, join(target.inbox, 'web.tar')),
     look: async () => ({
@@ -89,5 +115,3 @@ export async function makeSmallMachine(
     }),
   };
 }
-
-export const linkIn = (target: Target, path: string) => readlink(join(target.root, path));

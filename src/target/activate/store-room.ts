@@ -166,6 +166,7 @@ class Freeing {
     const { nix, clock } = this.#machine;
     // Each time anew: what a menu no longer offers may go.
     const release = await holdPaths(nix, await whatMustStay(this.#machine));
+    this.#by.emit('collecting', { bytes }, 'debug');
     const time = this.#until - clock.monotonic();
     const collecting = time <= 0 ? undefined : collectGarbage(nix, clock, { bytes, time });
     const collected = await Promise.resolve(collecting).finally(release);

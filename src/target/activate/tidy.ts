@@ -3,7 +3,7 @@
  * commit must not wait for it; where it is cut off, it is begun again.
  */
 import { messageOf } from '../../core/errors.ts';
-import type { Freed } from '../../core/run/freed.ts';
+import { type Freed, isAnything } from '../../core/run/freed.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { isLasting } from '../../core/schema.ts';
@@ -49,7 +49,7 @@ async function tidyAfterCommit(machine: Tidier) {
     ) => machine.emit({ ...fields, event, level, transaction }),
   };
   const freed = await freeStore(machine, by, { goal: 'everything', isOneComing: false });
-  await amendReceipt(machine, transaction, freed);
+  if (isAnything(freed)) await amendReceipt(machine, transaction, freed);
   await writeTidied(floorDirectory, { schema: 1, transaction, at: clock.now().toISOString(), freed });
   return { transaction, freed };
 }

@@ -30,6 +30,7 @@ const plain = [
   'Bundles are taken from the inbox.',
   'nixmaker mounts no media by itself.',
   'Of what was taken the newest 2 stay in the inbox, of what was refused the newest 10.',
+  'nixmaker never deletes generations and never collects garbage.',
   'Receipts are written to the media that bring bundles.',
 ];
 
@@ -216,6 +217,24 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     'how much stays',
     { retention: { done: 3, refused: 4 } },
     ['Of what was taken the newest 3 stay in the inbox, of what was refused the newest 4.'],
+    1,
+  ],
+  [
+    'room that is made when it is needed',
+    { collect: 'when-needed' },
+    [
+      'Where an update finds no room, old generations are deleted and garbage is collected, as much as it needs.',
+      'The newest 2 generations stay, the one being installed among them; so do those that run, were started, wait, are held, or would be gone back to.',
+    ],
+    1,
+  ],
+  [
+    'room that is made after each commit',
+    { collect: 'after-commit', retention: { generations: 5, generationDays: 30 } },
+    [
+      'After each commit, and where an update finds no room, old generations are deleted and garbage is collected.',
+      'The newest 5 generations stay, the one being installed among them, and all that are younger than 30 days; so do those that run, were started, wait, are held, or would be gone back to.',
+    ],
     1,
   ],
 ];

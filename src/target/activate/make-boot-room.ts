@@ -5,13 +5,13 @@
  */
 import { type BootFiles, filesOf, listBootFiles } from '../../activation/boot-files.ts';
 import { type BootRoomQuestion, lacksBootRoom } from '../../activation/boot-room.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import { type Freed, nothingFreed } from '../../core/run/freed.ts';
 import { countToDelete, type Generation, type Holding } from '../../core/run/surplus.ts';
 import { sizeText } from '../../core/size.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { spaceAt } from '../../media/space.ts';
-import { lookAtGenerations } from './generations.ts';
+import { lookAtGenerations } from '../machine/generations.ts';
 import { type By, deleteHeld, settle } from './leave.ts';
 import type { RoomMaker } from './store-room.ts';
 
@@ -25,7 +25,7 @@ export async function makeBootRoom(machine: RoomMaker, by: By, question: BootRoo
     state.generations = await deleteAsNeeded(machine, by, question);
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
-    state.unfinished = `${error.code}: ${messageOf(error)}`;
+    state.unfinished = `${error.code}: ${error.detail}`;
   }
   const { freeBytes: after } = await spaceAt(bootDirectory);
   const freed: Freed = {

@@ -4,7 +4,7 @@
  * (/nix/var/nix/gcroots/booted-system), and no generation need be left of what a boot menu offers.
  */
 import { readBootMenus } from '../../activation/boot-menu.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
 import { type Need, nothing, type Space } from '../../core/room.ts';
@@ -17,8 +17,8 @@ import { readSystemLink } from '../../nix/profile.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { findInvalid, storeFolder } from '../../nix/store.ts';
 import { queryClosureInfos } from '../../nix/valid-info.ts';
+import { lookAtGenerations } from '../machine/generations.ts';
 import type { Machine } from '../machine/machine.ts';
-import { lookAtGenerations } from './generations.ts';
 import { type By, deleteHeld, type Keeper, settle } from './leave.ts';
 
 export type RoomMaker = Keeper & Pick<Machine, 'floorDirectory' | 'policy'>;
@@ -90,7 +90,7 @@ class Freeing {
       await this.#free();
     } catch (error) {
       if (!(error instanceof NixmakerError)) throw error;
-      this.#end(`${error.code}: ${messageOf(error)}`);
+      this.#end(`${error.code}: ${error.detail}`);
     }
     this.#by.emit('room-made', { ...this.#freed });
     return this.#freed;

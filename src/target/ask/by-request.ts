@@ -4,7 +4,7 @@
  */
 import { NixmakerError } from '../../core/errors.ts';
 import { NixSignatures } from '../../core/release/nix-signatures.ts';
-import type { Freed } from '../../core/run/freed.ts';
+import { type Freed, nothingFreed } from '../../core/run/freed.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { readRoomAnswer } from '../../state/freed.ts';
 import { readReceipt } from '../../state/receipts.ts';
@@ -116,8 +116,7 @@ async function makeRoom(
     answer: () => readRoomAnswer(activationDirectory, transaction.id),
     deadline: activationDeadline,
   });
-  if ('refusal' in answer) throw new NixmakerError('operation-forbidden', answer.refusal);
-  return answer.freed;
+  return 'refusal' in answer ? { ...nothingFreed, unfinished: answer.refusal } : answer.freed;
 }
 
 /** The very bytes that were verified, for root to verify again. */

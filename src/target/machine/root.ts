@@ -67,7 +67,7 @@ export interface Root {
   vouch(asked: AskedVoucher): Promise<NixSignatures>;
   /**
    * Deletes old generations and garbage, as far as the policy lets them go and the release needs their room.
-   * @returns what was freed, be it enough or not
+   * @returns what was freed, be it enough or not, and why it was no more where root has ended early or not begun
    * @throws NixmakerError `operation-forbidden`, `busy`
    */
   makeRoom(asked: AskedRoom): Promise<Freed>;

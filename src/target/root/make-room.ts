@@ -4,7 +4,7 @@
  * Threat: an agent that was taken over. It can’t say what is to go, nor how much: root verifies the release, decides on it as it would for an
  * activation, and counts for itself what of it is not in the store yet.
  */
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import type { Freed } from '../../core/run/freed.ts';
 import { type RoomAnswer, writeRoomAnswer } from '../../state/freed.ts';
 import { type Attachments, roomRequests } from '../../state/requests.ts';
@@ -31,13 +31,16 @@ function requireAllowed({ policy }: Pick<RootMachine, 'policy'>): void {
     throw new NixmakerError('operation-forbidden', 'the policy’s `collect` is `never`');
 }
 
-/** Serves the agent’s requests. */
+/** Serves the agent’s requests. Each is there until it is answered: where we are killed meanwhile, it is served again. */
 export function serveRooms(machine: RootMachine): Promise<void> {
   return serveAll(machine, roomRequests, async ({ transaction }, { acknowledge, attached }) => {
-    await acknowledge();
-    const answer = await answerTo(machine, transaction, attached);
-    if ('refusal' in answer) tellRejected(machine, 'room', answer.refusal);
-    await writeRoomAnswer(machine.settings.activationDirectory, transaction, answer);
+    try {
+      const answer = await answerTo(machine, transaction, attached);
+      if ('refusal' in answer) tellRejected(machine, 'room', answer.refusal);
+      await writeRoomAnswer(machine.settings.activationDirectory, transaction, answer);
+    } finally {
+      await acknowledge();
+    }
   });
 }
 
@@ -58,6 +61,6 @@ async function answerTo(machine: RootMachine, id: string, attached: Attachments)
     return { freed: await makeRoomFor(machine, { id, emit }, index) };
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
-    return { refusal: `${error.code}: ${messageOf(error)}` };
+    return { refusal: `${error.code}: ${error.detail}` };
   }
 }

@@ -1,5 +1,5 @@
 /** Where a release finds no room, root is asked for some (root/make-room.ts), and the same is tried once more. */
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import { type Freed, nothingFreed } from '../../core/run/freed.ts';
 import { hasBegunToChange } from '../../core/run/lifecycle.ts';
 import { holdPaths } from '../../nix/roots.ts';
@@ -44,7 +44,7 @@ async function makeRoom({ machine, root, transaction }: Run, { release, contents
     return await root.makeRoom({ transaction, release });
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
-    return { ...nothingFreed, unfinished: `${error.code}: ${messageOf(error)}` };
+    return { ...nothingFreed, unfinished: `${error.code}: ${error.detail}` };
   } finally {
     letGo();
   }

@@ -14,9 +14,9 @@ import { isLasting } from '../../core/schema.ts';
 import { listGenerations, readProfile, readSystemLink } from '../../nix/profile.ts';
 import { readFloor } from '../../state/floor.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
-import { runsSystem } from '../machine/facts.ts';
-import { readHeld } from '../machine/held.ts';
-import type { Machine } from '../machine/machine.ts';
+import { runsSystem } from './facts.ts';
+import { readHeld } from './held.ts';
+import type { Machine } from './machine.ts';
 
 type Source = Pick<Machine, 'clock' | 'floorDirectory' | 'policy' | 'settings'>;
 

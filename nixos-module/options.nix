@@ -159,6 +159,40 @@ in
           '';
         };
         window = windowOption "Hours in which the agent may install; without it, at any time.";
+        collect = mkOption {
+          type = types.enum [
+            "never"
+            "when-needed"
+            "after-commit"
+          ];
+          default = "never";
+          example = "when-needed";
+          description = ''
+            When root deletes old generations and has Nix collect garbage: where an update finds no room in the store or in the boot
+            partition, as much as it needs (`when-needed`), or after each commit as well, all of it (`after-commit`).
+          '';
+        };
+        retention = mkOption {
+          type = freeform {
+            generations = mkOption {
+              type = types.ints.positive;
+              default = 2;
+              example = 5;
+              description = ''
+                How many of the newest generations are never deleted by `collect`, at least 2. The one that is being installed counts
+                among them.
+              '';
+            };
+            generationDays = mkOption {
+              type = types.ints.unsigned;
+              default = 0;
+              example = 30;
+              description = "Generations that are younger are not deleted either. Days.";
+            };
+          };
+          default = { };
+          description = "What stays when room is made; what else stays is in docs/policy.md.";
+        };
       };
       default = { };
       description = ''

@@ -33,6 +33,8 @@ const left: Readonly<Record<string, readonly string[]>> = {
     (kind) => `run/requests/0123456789ab.${kind}`,
   ),
   'a voucher': ['state/vouchers/0123456789ab.json', 'state/vouchers/0123456789ab.sig'],
+  'what was freed for a release': ['state/rooms/0123456789ab.json'],
+  'what was freed after a commit': ['state/tidied.json'],
   'what work was cut off': ['state/cut-off'],
   'a request that failed': ['state/requests-unverified'],
   'the key of the host': ['state/host.public', 'state/host.secret'],

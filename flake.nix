@@ -56,7 +56,7 @@
         default = {
           type = "app";
           program = "${self.packages.${pkgs.stdenv.hostPlatform.system}.default}/bin/nixmaker";
-          meta.description = "nixmaker's command line";
+          meta.description = "nixmaker command line";
         };
       });
 
@@ -89,7 +89,7 @@
 
       templates.default = {
         path = ./templates/fleet;
-        description = "Machines that are kept up to date by USB sticks";
+        description = "NixOS machines updated by USB stick";
         welcomeText = ''
           Next: `nixmaker keygen fleet-1`, put the public key into machines/common.nix, and install the machines as ever.
           From then on: `nixmaker put /media/stick --flake . --key fleet-1.secret`.

@@ -14,7 +14,7 @@ export interface Key {
 }
 
 export function must(ran: Ran): Ran {
-  if (ran.code !== 0) throw new Error(`it ended with ${ran.code ?? ran.signal}\n${ran.stdout}${ran.stderr}`);
+  if (ran.code !== 0) throw new Error(`it exited with ${ran.code ?? ran.signal}\n${ran.stdout}${ran.stderr}`);
   return ran;
 }
 

@@ -86,8 +86,8 @@ buildNpmPackage {
   meta = {
     description = "Updates for NixOS machines that nothing can reach over a network";
     longDescription = ''
-      An agent on the machine takes signed bundles from removable media and from an inbox, checks them, brings them into
-      the Nix store and switches to them, or goes back.
+      An agent on the machine takes signed bundles from removable media or an inbox, verifies them, imports them into the
+      Nix store, and switches to the new system or rolls back.
     '';
     license = lib.licenses.mit;
     mainProgram = "nixmaker";

@@ -36,20 +36,20 @@ in
         lib.mapAttrsToList (name: loader: {
           # With room for one, the old system has left the menu before the new one has started once.
           assertion = loader.limit == null || loader.limit >= 2 || (loader.limit == 0 && loader.zeroIsAll);
-          message = "${name} keeps ${toString loader.limit} of the systems in its menu, so there would be nothing to go back to. Let it keep 2 or more, or as many as there are.";
+          message = "${name} keeps ${toString loader.limit} of the systems in its boot menu, which leaves nothing to roll back to. Let it keep 2 or more, or all of them.";
         }) loaders
         ++ [
           {
             assertion = cfg.bootCounting -> knowsCounting;
-            message = "services.nixmaker.bootCounting is set, but this NixOS has no boot.loader.systemd-boot.bootCounting (it came with 26.11). Unset it.";
+            message = "services.nixmaker.bootCounting is set, but this NixOS has no boot.loader.systemd-boot.bootCounting (new in 26.11). Unset it.";
           }
           {
             assertion = cfg.bootCounting -> config.boot.loader.systemd-boot.enable or false;
-            message = "services.nixmaker.bootCounting is set, but the machine does not start by boot.loader.systemd-boot, which alone can count. Unset it, or use systemd-boot.";
+            message = "services.nixmaker.bootCounting is set, but the machine does not use systemd-boot, the only boot loader that can count. Unset it, or use systemd-boot.";
           }
           {
             assertion = !(cfg.bootCounting && (config.virtualisation.xen.enable or false));
-            message = "services.nixmaker.bootCounting is set, but entries of Xen (virtualisation.xen.enable) are not counted. Unset it.";
+            message = "services.nixmaker.bootCounting is set, but Xen's boot entries (virtualisation.xen.enable) cannot be counted. Unset it.";
           }
         ];
     }

@@ -15,11 +15,11 @@ let
     allowed == null || builtins.elem name allowed;
   # Who is in it is another's to say, or everybody is.
   unfit = {
-    users = "which everybody is in";
-    nogroup = "which everybody is in";
-    root = "which is root's own";
-    wheel = "whose members may become root, which a courier need not";
-    nixmaker = "which is the agent's own: its members could change what the agent keeps";
+    users = "which includes everyone";
+    nogroup = "which includes everyone";
+    root = "which belongs to root";
+    wheel = "whose members may become root, which couriers do not need";
+    nixmaker = "which belongs to the agent: its members could change the agent's state";
   };
 in
 {
@@ -27,39 +27,39 @@ in
     assertions = [
       {
         assertion = !hasDropUser || config.services.openssh.enable;
-        message = "services.nixmaker.inbox.authorizedKeys has keys, but nobody can log in: set services.openssh.enable, or take the keys out.";
+        message = "services.nixmaker.inbox.authorizedKeys has keys, but nobody can log in: set services.openssh.enable, or remove the keys.";
       }
       {
         # sshd starts no subsystem that it was not told of, forced command or not (sshd_config(5), Subsystem).
         assertion = !hasDropUser || config.services.openssh.allowSFTP;
-        message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.allowSFTP is not set, and scp speaks SFTP. Set it, or take the keys out.";
+        message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.allowSFTP is not set, and scp uses SFTP. Set it, or remove the keys.";
       }
       {
         # sshd_config(5): where there is a list, who is not on it can't log in, whatever key is shown.
         assertion = !hasDropUser || mayLogIn "AllowUsers" dropUser;
-        message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.settings.AllowUsers leaves out ${dropUser}, so nobody could bring a bundle. Add \"${dropUser}\" to it.";
+        message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.settings.AllowUsers excludes ${dropUser}, so nobody could bring a bundle. Add \"${dropUser}\" to it.";
       }
       {
         assertion = !hasDropUser || mayLogIn "AllowGroups" cfg.inbox.group;
-        message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.settings.AllowGroups leaves out ${cfg.inbox.group}, so nobody could bring a bundle. Add \"${cfg.inbox.group}\" to it.";
+        message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.settings.AllowGroups excludes ${cfg.inbox.group}, so nobody could bring a bundle. Add \"${cfg.inbox.group}\" to it.";
       }
       {
         assertion = !(unfit ? ${cfg.inbox.group});
-        message = "services.nixmaker.inbox.group is “${cfg.inbox.group}”, ${unfit.${cfg.inbox.group} or ""}. Name a group of those who may bring updates.";
+        message = "services.nixmaker.inbox.group is “${cfg.inbox.group}”, ${unfit.${cfg.inbox.group} or ""}. Name a group for the people who may bring updates.";
       }
       {
         assertion = builtins.stringLength cfg.inbox.group <= 31;
-        message = "services.nixmaker.inbox.group is “${cfg.inbox.group}”, longer than the 31 characters that a group's name can have. Shorten it.";
+        message = "services.nixmaker.inbox.group is “${cfg.inbox.group}”, longer than the 31 characters a group name may have. Shorten it.";
       }
     ]
     ++ map (user: {
       assertion = config.users.users ? ${user};
-      message = "services.nixmaker.inbox.users names “${user}”, who is no user of this machine (users.users). Correct the name, or add the user.";
+      message = "services.nixmaker.inbox.users names “${user}”, which is not a user of this machine (users.users). Correct the name, or add the user.";
     }) cfg.inbox.users
     ++ map (key: {
       # A second line would be a key without `restrict`.
       assertion = builtins.match "[^\n]+" key != null;
-      message = "services.nixmaker.inbox.authorizedKeys has an entry that is not one line: “${key}”. Give each key an entry of its own.";
+      message = "services.nixmaker.inbox.authorizedKeys has an entry with more than one line: “${key}”. Give each key its own entry.";
     }) authorizedKeys;
 
     users.groups.${cfg.inbox.group}.members = cfg.inbox.users;
@@ -99,7 +99,7 @@ in
     users.users.${dropUser} = lib.mkIf hasDropUser {
       isSystemUser = true;
       inherit (cfg.inbox) group;
-      description = "whoever brings nixmaker bundles by scp";
+      description = "Copies nixmaker bundles by scp";
       home = "/var/empty";
       # No password, and not locked either: without PAM, sshd lets nobody in whose password begins with “!” (sshd(8)).
       hashedPassword = "*";

@@ -23,24 +23,24 @@ in
     assertions = [
       {
         assertion = !(cfg.media.enable && cfg.media.openUdisks);
-        message = "services.nixmaker.media.enable and services.nixmaker.media.openUdisks are both set: either nixmaker mounts media or a desktop does. Unset one.";
+        message = "services.nixmaker.media.enable and services.nixmaker.media.openUdisks are both set, but media are mounted either by nixmaker or by a desktop. Unset one.";
       }
       {
         assertion = cfg.media.openUdisks -> config.services.udisks2.enable;
-        message = "services.nixmaker.media.openUdisks is set, but services.udisks2.enable is not. Set it, or use services.nixmaker.media.enable where no desktop mounts media.";
+        message = "services.nixmaker.media.openUdisks is set, but services.udisks2.enable is not. Set it, or use services.nixmaker.media.enable if no desktop mounts media.";
       }
     ]
     ++ map (root: {
       assertion = !(isOurs root);
-      message = "services.nixmaker.media.roots names ${root}, where nixmaker itself mounts media. Set services.nixmaker.media.enable instead.";
+      message = "services.nixmaker.media.roots names ${root}, where nixmaker mounts media itself. Set services.nixmaker.media.enable instead.";
     }) cfg.media.roots
     ++ map (root: {
       assertion = !(isAbove root);
-      message = "services.nixmaker.media.roots names ${root}, above ${ours}, where nixmaker itself mounts media. Name the folder that others mount media in; where a desktop does, set services.nixmaker.media.openUdisks.";
+      message = "services.nixmaker.media.roots names ${root}, above ${ours}, where nixmaker mounts media itself. Name the folder that something else mounts media in; for a desktop, set services.nixmaker.media.openUdisks.";
     }) cfg.media.roots
     ++ map (path: {
       assertion = isPlain path;
-      message = "services.nixmaker.media.roots or services.nixmaker.media.folders names “${path}”, which no mount point is written as: an absolute path without “.”, “..”, doubled slashes or one at the end is meant.";
+      message = "services.nixmaker.media.roots or services.nixmaker.media.folders names “${path}”, which is not how mount points are written. Use an absolute path without “.”, “..”, double slashes or a trailing slash.";
     }) (cfg.media.roots ++ cfg.media.folders);
     services.udev.packages = [ udevRules ];
     # Below /media, which the agent can look into, and not below /run/media, which is only for who sits at the machine.

@@ -26,7 +26,7 @@ in
     assertions = [
       {
         assertion = config.nix.enable;
-        message = "services.nixmaker.enable is set, but nix.enable is not: a machine without Nix can take no bundle. Set nix.enable.";
+        message = "services.nixmaker.enable is set, but nix.enable is not: a machine cannot take bundles without Nix. Set nix.enable.";
       }
       {
         assertion = builtins.any (who: builtins.elem who allowed) [
@@ -34,7 +34,7 @@ in
           "nixmaker"
           "@nixmaker"
         ];
-        message = "nix.settings.allowed-users leaves out nixmaker's agent, so Nix would not answer it. Add \"nixmaker\" to it.";
+        message = "nix.settings.allowed-users excludes nixmaker's agent, so Nix would reject it. Add \"nixmaker\" to it.";
       }
     ];
     nix.settings = {

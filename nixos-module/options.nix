@@ -15,7 +15,7 @@ let
     mkOption {
       type = types.ints.unsigned;
       inherit default;
-      description = "${description} Seconds.";
+      description = "${description} In seconds.";
     };
   list =
     type: example: description:
@@ -38,17 +38,17 @@ let
     days = mkOption {
       type = types.listOf (types.enum days);
       default = days;
-      description = "Days on which the window opens; it may close on the next.";
+      description = "Days on which the window opens. It may close on the next day.";
     };
     from = mkOption {
       type = types.strMatching "([01][0-9]|2[0-3]):[0-5][0-9]";
       example = "22:00";
-      description = "When it opens.";
+      description = "When the window opens.";
     };
     to = mkOption {
       type = types.strMatching "([01][0-9]|2[0-3]):[0-5][0-9]";
       example = "05:00";
-      description = "The first minute that is outside; not later than `from` means on the day after.";
+      description = "When the window closes. If this is not later than `from`, it closes on the next day.";
     };
     timeZone = mkOption {
       type = types.str;
@@ -71,7 +71,7 @@ let
 in
 {
   options.services.nixmaker = {
-    enable = lib.mkEnableOption "nixmaker, which takes NixOS updates that come on a medium or by scp";
+    enable = lib.mkEnableOption "nixmaker, which takes NixOS updates from removable media or an inbox";
 
     package = lib.mkPackageOption pkgs "nixmaker" { };
 
@@ -82,7 +82,7 @@ in
             type = types.str;
             description = "The key, as above.";
           };
-          roles = list types.str [ "build" ] "What the key is good for; see `services.nixmaker.policy.roles`.";
+          roles = list types.str [ "build" ] "The key's roles; see `services.nixmaker.policy.roles`.";
         })
       );
       default = [ ];
@@ -94,10 +94,10 @@ in
         }
       ];
       description = ''
-        Public keys whose bundles this machine takes: those that `nixmaker keygen` printed, or persons' SSH keys as
-        `name:` and the line of the `.pub` file. They become the policy's `trustedKeys`; Nix's own kind is trusted by Nix as well.
-        A set has a `key`, its `roles` (what it is good for; see `services.nixmaker.policy.roles`), and what else
-        docs/policy.md says of a trusted key.
+        Public keys whose bundles this machine takes: keys printed by `nixmaker keygen`, or people's SSH keys, written as
+        `name:` followed by the line in the `.pub` file. They become the policy's `trustedKeys`; Nix keys are also added to Nix's
+        own trusted keys. An attribute set has a `key`, its `roles` (see `services.nixmaker.policy.roles`), and any other
+        property of a trusted key in docs/policy.md.
       '';
     };
 
@@ -113,7 +113,7 @@ in
           type = types.str;
           default = config.networking.hostName;
           defaultText = lib.literalExpression "config.networking.hostName";
-          description = "Name under which the flake knows this machine; bundles of other hosts are refused.";
+          description = "This machine's name in the flake. Bundles for other hosts are refused.";
         };
         operation = mkOption {
           type = types.enum [
@@ -121,12 +121,12 @@ in
             "boot"
           ];
           default = "boot";
-          description = "Whether a new system runs at once (`switch`) or from the next start on (`boot`).";
+          description = "Whether a new system runs at once (`switch`) or from the next start (`boot`).";
         };
         threshold = mkOption {
           type = types.ints.positive;
           default = 1;
-          description = "How many different trusted keys must have signed.";
+          description = "How many different trusted keys must have signed a bundle.";
         };
         roles = mkOption {
           type = types.attrsOf types.ints.positive;
@@ -135,7 +135,7 @@ in
             build = 1;
             approve = 1;
           };
-          description = "How many of those keys must have each of these roles.";
+          description = "How many of the signing keys must have each of these roles.";
         };
         realise = mkOption {
           type = types.enum [
@@ -144,7 +144,7 @@ in
             "build"
           ];
           default = "never-build";
-          description = "How far the machine may go to get what a `derivation` bundle does not carry.";
+          description = "How the machine may obtain what a `derivation` bundle does not contain.";
         };
         firstStart = mkOption {
           type = types.enum [
@@ -153,12 +153,12 @@ in
           ];
           default = "no-record";
           description = ''
-            By what a machine that remembers no bundle is known for new: it has no record of one beside its system profile (`no-record`),
-            or in addition no more than the generation that an installer makes (`one-generation`). Where it is not known for new, bundles
-            wait (`floor-lost`) until somebody has run `nixmaker floor adopt`.
+            When a machine with no record of any bundle counts as new: if there is no record beside its system profile either
+            (`no-record`), or if it also has only the one generation an installer makes (`one-generation`). On a machine that
+            does not count as new, bundles wait (`floor-lost`) until someone runs `nixmaker floor adopt`.
           '';
         };
-        window = windowOption "Hours in which the agent may install; without it, at any time.";
+        window = windowOption "Hours in which the agent may install. By default, any time.";
         collect = mkOption {
           type = types.enum [
             "never"
@@ -168,8 +168,8 @@ in
           default = "never";
           example = "when-needed";
           description = ''
-            When root deletes old generations and has Nix collect garbage: where an update finds no room in the store or in the boot
-            partition, as much as it needs (`when-needed`), or after each commit as well, all of it (`after-commit`).
+            When root deletes old generations and lets Nix collect garbage: only if an update does not fit in the store or the boot
+            partition, and no more than it needs (`when-needed`), or also after every commit (`after-commit`).
           '';
         };
         retention = mkOption {
@@ -179,24 +179,23 @@ in
               default = 2;
               example = 5;
               description = ''
-                How many of the newest generations are never deleted by `collect`, at least 2. The one that is being installed counts
-                among them.
+                How many of the newest generations `collect` never deletes, counting the one being installed. At least 2.
               '';
             };
             generationDays = mkOption {
               type = types.ints.unsigned;
               default = 0;
               example = 30;
-              description = "Generations that are younger are not deleted either. Days.";
+              description = "`collect` keeps generations younger than this, however many there are. Days.";
             };
           };
           default = { };
-          description = "What stays when room is made; what else stays is in docs/policy.md.";
+          description = "What `collect` keeps. docs/policy.md lists what is kept in any case.";
         };
       };
       default = { };
       description = ''
-        The policy file; docs/policy.md has all its keys, and those not listed here can be set as well. It is checked with
+        The policy file. Any key in docs/policy.md can be set, including those not listed here. The result is checked with
         `nixmaker check-policy` when the system is built.
       '';
     };
@@ -207,19 +206,19 @@ in
           type = types.nullOr types.str;
           default = null;
           example = "/run/secrets/nixmaker-age-key";
-          description = "An age key that decrypts bundles, readable by the user `nixmaker`; without it, one that `nixmaker age-key` makes.";
+          description = "An age key that decrypts bundles, readable by the user `nixmaker`. By default, the one that `nixmaker age-key` creates.";
         };
       };
       default = { };
-      description = "The settings file: where things are; every key is optional (docs/operations.md).";
+      description = "The settings file, with nixmaker's paths. Every key is optional (docs/operations.md).";
     };
 
     storeKey = mkOption {
       type = types.bool;
       default = true;
       description = ''
-        Whether root may vouch to this machine's Nix for paths that a trusted manifest pins and that no key of
-        `nix.settings.trusted-public-keys` has signed: after a keyring brought a new key, or where only persons' SSH keys sign.
+        Whether root may vouch to this machine's Nix for paths that a trusted manifest lists but no key in
+        `nix.settings.trusted-public-keys` has signed. Needed after a keyring brings a new key, or if only people's SSH keys sign.
       '';
     };
 
@@ -227,9 +226,9 @@ in
       type = types.bool;
       default = false;
       description = ''
-        Whether systemd-boot counts the starts of a new system and goes back by itself when it does not come up. NixOS can do
-        so from 26.11 on. It is NixOS's setting, for all of the machine's systems: whoever installs one by hand gets counted
-        tries as well, and a machine that is switched off three times too early starts an older one. So it is not set unasked.
+        Whether systemd-boot counts the start attempts of a new system and falls back if it does not come up. Requires NixOS
+        26.11. This is a NixOS setting for all of the machine's systems: manually installed ones are counted too, and a machine
+        that is switched off too early three times starts an older system. It is therefore off by default.
       '';
     };
 
@@ -237,12 +236,12 @@ in
       group = mkOption {
         type = types.str;
         default = "nixmaker-drop";
-        description = "Members of this group may put bundles into the inbox. It is made unless it is another service's.";
+        description = "Members of this group may put bundles into the inbox. The group is created unless another service owns it.";
       };
-      users = list types.str [ "alice" ] "Users who become members of that group.";
+      users = list types.str [ "alice" ] "Users to add to that group.";
       authorizedKeys = list types.str [ "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0v courier" ] ''
-        SSH keys of those who may copy into the inbox and do nothing else: `scp web.tar nixmaker-drop@HOST:inbox/`. They log
-        in as the user `nixmaker-drop`, who gets no shell and sees nothing but the inbox.
+        SSH keys that may copy into the inbox and do nothing else: `scp web.tar nixmaker-drop@HOST:inbox/`. They log in as
+        the user `nixmaker-drop`, which has no shell and sees only the inbox.
       '';
     };
 
@@ -250,9 +249,9 @@ in
       enable = mkOption {
         type = types.bool;
         default = false;
-        description = "Whether nixmaker mounts removable media itself, read-only and harmless. For machines on which nobody else does.";
+        description = "Whether nixmaker mounts removable media itself, read-only and without executables or devices. For machines where nothing else mounts them.";
       };
-      labels = list types.str [ "NIXMAKER" ] "Only media with one of these labels; any, where the list is empty.";
+      labels = list types.str [ "NIXMAKER" ] "Only mount media with one of these labels. An empty list means any label.";
       fileSystems = mkOption {
         type = types.nonEmptyListOf (
           types.enum [
@@ -268,16 +267,16 @@ in
           "ext4"
           "iso9660"
         ];
-        description = "File systems it mounts.";
+        description = "File systems to mount.";
       };
-      roots = list types.str [ "/mnt" ] "Folders at or below which others mount media that are to be looked at.";
-      folders = list types.str [ "/srv/sync" ] "Folders that a carrier fills (rsync, Syncthing, a network mount).";
+      roots = list types.str [ "/mnt" ] "Folders at or below which something else mounts media for nixmaker to use.";
+      folders = list types.str [ "/srv/sync" ] "Folders filled by a carrier (rsync, Syncthing, a network mount).";
       openUdisks = mkOption {
         type = types.bool;
         default = false;
         description = ''
-          Whether media that a desktop mounts through udisks are looked at. udisks then mounts them below /media, where
-          everybody on this machine can read them, and not below /run/media for the one who sits at it.
+          Whether to use media that a desktop mounts through udisks. udisks then mounts them below /media, where every user
+          of this machine can read them, instead of below /run/media for the logged-in user.
         '';
       };
     };
@@ -285,7 +284,7 @@ in
     health = mkOption {
       type = types.nullOr (freeform {
         units = list types.str [ "nginx.service" ] "systemd units that must be active.";
-        commands = list command [ [ "/run/current-system/sw/bin/true" ] ] "Programs, each with its arguments, that must exit with 0; no shell.";
+        commands = list command [ [ "/run/current-system/sw/bin/true" ] ] "Programs with their arguments (no shell) that must exit with 0.";
         tcp = list (freeform {
           port = mkOption {
             type = types.port;
@@ -295,23 +294,23 @@ in
         noNewFailedUnits = mkOption {
           type = types.bool;
           default = true;
-          description = "No unit may have failed that had not failed before.";
+          description = "Whether newly failed units count as a failure.";
         };
-        settle = seconds 5 "Wait before the first look.";
-        timeout = seconds 30 "Time for one check.";
+        settle = seconds 5 "Wait before the first attempt.";
+        timeout = seconds 30 "Time limit for one check.";
         retries = mkOption {
           type = types.ints.unsigned;
           default = 3;
-          description = "Further looks after a failed one.";
+          description = "Attempts after a failed one.";
         };
-        interval = seconds 5 "Pause between them.";
+        interval = seconds 5 "Pause between attempts.";
       });
       default = null;
       example = {
         units = [ "nginx.service" ];
         tcp = [ { port = 443; } ];
       };
-      description = "What must be true after an update, or the previous system comes back.";
+      description = "What must hold after an update; otherwise the previous system is restored.";
     };
 
     reboot = mkOption {
@@ -323,13 +322,13 @@ in
             "always"
           ];
           default = "never";
-          description = "When nixmaker may restart the machine by itself.";
+          description = "When nixmaker restarts the machine on its own.";
         };
-        window = windowOption "Hours in which it may; without it, at any time.";
-        delay = seconds 60 "Between the decision and the restart.";
+        window = windowOption "Hours in which it may do so. By default, any time.";
+        delay = seconds 60 "Delay between the decision and the restart.";
       };
       default = { };
-      description = "Restarts.";
+      description = "Automatic restarts.";
     };
 
     receipts = mkOption {
@@ -343,11 +342,11 @@ in
           type = types.nullOr command;
           default = null;
           example = [ "/run/current-system/sw/bin/beep" ];
-          description = "A program that is run when a medium is done with, with its arguments; no shell.";
+          description = "A program with its arguments (no shell) to run when nixmaker has finished with a medium.";
         };
       };
       default = { };
-      description = "What goes back to the desk.";
+      description = "What travels back to the desk.";
     };
   };
 }

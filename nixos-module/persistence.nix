@@ -24,8 +24,8 @@ in
 {
   config = lib.mkIf cfg.enable {
     warnings = lib.optional (isInMemory && !isMounted && !isKept) ''
-      services.nixmaker: the root file system is in memory, and nothing keeps ${state}. With it the machine would
-      forget at each restart which releases it has had, what it was doing, and its own keys. Keep ${state}
+      services.nixmaker: the root file system is in memory, and ${state} is not persistent. On every restart the
+      machine would forget which releases it has taken, what it was doing, and its own keys. Make ${state} persistent
       (environment.persistence, preservation, or a file system mounted there).
     '';
   };

@@ -30,7 +30,7 @@ let
         chmod 0644 policy.json settings.json
         if ! nixmaker check-policy --settings settings.json policy.json >says 2>&1; then
           cat says >&2
-          echo "services.nixmaker: the policy or the settings can't be used, for the reason above" >&2
+          echo "services.nixmaker: the policy or the settings are invalid, for the reason above" >&2
           exit 1
         fi
         cp policy.json $out
@@ -41,15 +41,15 @@ in
     assertions = [
       {
         assertion = cfg.trustedPublicKeys != [ ];
-        message = "services.nixmaker.trustedPublicKeys is empty, so no bundle could ever be taken. Add the key that `nixmaker keygen` printed.";
+        message = "services.nixmaker.trustedPublicKeys is empty, so no bundle could ever be taken. Add the key printed by `nixmaker keygen`.";
       }
       {
         assertion = cfg.trustedPublicKeys == [ ] || cfg.policy.threshold <= different;
-        message = "services.nixmaker.policy.threshold is ${toString cfg.policy.threshold}, but services.nixmaker.trustedPublicKeys has ${toString different} different, so no bundle could ever be taken. Lower it or add keys.";
+        message = "services.nixmaker.policy.threshold is ${toString cfg.policy.threshold}, but services.nixmaker.trustedPublicKeys has only ${toString different} different keys, so no bundle could ever be taken. Lower it, or add keys.";
       }
       {
         assertion = cfg.policy.host != "";
-        message = "services.nixmaker.policy.host is empty, for networking.hostName is. Set it to the name that the machine has in the flake.";
+        message = "services.nixmaker.policy.host is empty because networking.hostName is. Set it to the machine's name in the flake.";
       }
     ];
 

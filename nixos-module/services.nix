@@ -43,7 +43,7 @@ in
     users.users.nixmaker = {
       isSystemUser = true;
       group = "nixmaker";
-      description = "nixmaker's agent";
+      description = "nixmaker agent";
     };
     users.groups.nixmaker = { };
 

@@ -19,7 +19,7 @@ const step = (text: string) => say(`\n${bold(`== ${text}`)}`);
 const show = (text: string) => say(text.trimEnd().replace(/^/gm, '   '));
 
 function must(ran: Ran): Ran {
-  if (ran.code !== 0) throw new Error(`it ended with ${ran.code ?? ran.signal}\n${ran.stdout}${ran.stderr}`);
+  if (ran.code !== 0) throw new Error(`it exited with ${ran.code ?? ran.signal}\n${ran.stdout}${ran.stderr}`);
   return ran;
 }
 
@@ -47,12 +47,12 @@ async function demo(place: string): Promise<void> {
     show(must(await builder.nixmaker(args)).stdout);
   };
 
-  step('At the desk: make a key, build and sign a bundle for every host of the flake');
+  step('At the desk: create a key, then build and sign a bundle for every host of the flake');
   const publicKey = must(await builder.nixmaker(['keygen', 'fleet-1', '--out', place])).stdout.trim();
   show(`public key: ${publicKey}`);
   await build();
 
-  step('At the machine “first”: an agent watches its inbox; Nix there trusts nobody but that key');
+  step('At the machine “first”: the agent watches its inbox; Nix trusts only that key');
   const target = await makeTarget(join(place, 'first'), { host: 'first', trustedKeys: [publicKey] });
   const bundle = join(place, 'bundles', 'first', 'first.tar');
   try {
@@ -60,7 +60,7 @@ async function demo(place: string): Promise<void> {
     await copyFile(bundle, join(target.inbox, 'release-1.tar'));
     show(await receiptOf(agent, 'release-1.tar'));
 
-    step('A new release; one copy of it is tampered with on the way');
+    step('A new release; one copy is tampered with on the way');
     await writeFile(join(flake, 'release'), '2\n');
     await build();
     const bytes = await readFile(bundle);
@@ -75,7 +75,7 @@ async function demo(place: string): Promise<void> {
     show(await receiptOf(agent, 'release-2.tar'));
     await agent.stop();
 
-    step('What the machine says of itself');
+    step('What the machine reports');
     show(must(await target.verb('status')).stdout.split('\n\n')[0] ?? '');
     show('');
     show(must(await target.verb('history')).stdout);
@@ -86,9 +86,9 @@ async function demo(place: string): Promise<void> {
     ]);
     show(`\nmotd and boot loader: ${must(motd).stdout.replaceAll('\n', ' ')}`);
     if (!motd.stdout.includes('Release 2') || (await target.profile()) !== 'system-2-link')
-      throw new Error('the machine is not at release 2');
+      throw new Error('the machine is not running release 2');
     say(
-      `\n${bold('Committed: generation 2 of “first” runs and will boot; the tampered bundle changed nothing.')}`,
+      `\n${bold('Committed: “first” runs generation 2 and will boot it; the tampered bundle changed nothing.')}`,
     );
   } finally {
     await target.close();

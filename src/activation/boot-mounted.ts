@@ -47,6 +47,6 @@ export async function requireBootMounted(bootDirectory: string): Promise<void> {
   if (missing.length > 0)
     throw new NixmakerError(
       'boot-not-mounted',
-      `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} in /etc/fstab and not mounted`,
+      `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} listed in /etc/fstab but not mounted`,
     );
 }

@@ -78,11 +78,11 @@ export function requireFit(
     throw new NixmakerError(
       'no-boot-space',
       bytes === 0
-        ? `a menu is to be written to ${bootDirectory}, where ${free} are free`
-        : `${needed} are needed in ${bootDirectory}, where ${free} are free`,
+        ? `the boot menu needs space in ${bootDirectory}, which has ${free} free`
+        : `${needed} needed in ${bootDirectory}, which has ${free} free`,
     );
-  if (bytes === 0) return `${bootDirectory} is full but for ${free}: a boot menu may not find room.`;
-  return `A boot loader that copies kernels may not find room: ${needed} in ${bootDirectory}, where ${free} are free. Which one is used can’t be told from there.`;
+  if (bytes === 0) return `${bootDirectory} has only ${free} free: the boot menu may not fit.`;
+  return `A boot loader that copies kernels needs ${needed} in ${bootDirectory}, which has only ${free} free. nixmaker cannot tell whether this machine’s does.`;
 }
 
 interface ToBeCopied {

@@ -84,7 +84,7 @@ async function checkProgram(
   if (result.exitCode === 0) return { check, ok: true };
   const said = result.stderrTail.at(-1) ?? result.stdout.trim().split('\n').at(-1) ?? '';
   const why = result.timedOut
-    ? 'it did not end in time'
+    ? 'timed out'
     : (result.startError ?? `exit ${result.exitCode ?? 'by a signal'}`);
   return { check, ok: false, detail: messageOf(said === '' ? why : `${why}: ${said}`) };
 }
@@ -99,27 +99,24 @@ function checkTcp({ host, port }: { host: string; port: number }, timeout: numbe
       resolve(result);
     };
     // Name resolution counts too: a socket's own timeout begins after it.
-    const deadline = setTimeout(
-      () => end({ check, ok: false, detail: 'it did not answer in time' }),
-      timeout,
-    );
+    const deadline = setTimeout(() => end({ check, ok: false, detail: 'no answer in time' }), timeout);
     socket.once('connect', () => end({ check, ok: true }));
     socket.once('error', (error) => end({ check, ok: false, detail: messageOf(error) }));
   });
 }
 
 async function checkFailedUnits({ run }: HealthContext, before: readonly string[]): Promise<HealthResult> {
-  const check = 'no further unit has failed';
+  const check = 'no unit has newly failed';
   const now = await listFailedUnits(run);
-  if (now === undefined) return { check, ok: false, detail: 'systemctl does not answer' };
+  if (now === undefined) return { check, ok: false, detail: 'systemctl is not responding' };
   const further = now.filter((unit) => !before.includes(unit));
   return further.length === 0 ? { check, ok: true } : { check, ok: false, detail: further.join(', ') };
 }
 
 async function checkRestarts(restarts: RestartsSeen, known: readonly string[]): Promise<HealthResult> {
-  const check = 'no further unit is started again and again';
+  const check = 'no unit keeps restarting';
   const seen = await restarts.look();
-  if (seen === undefined) return { check, ok: false, detail: 'systemctl does not answer' };
+  if (seen === undefined) return { check, ok: false, detail: 'systemctl is not responding' };
   const [now, before] = seen;
   const found = unsteady(now, before, known);
   return found.length === 0 ? { check, ok: true } : { check, ok: false, detail: found.join(', ') };
@@ -152,8 +149,8 @@ async function checkRunning({ run }: HealthContext): Promise<HealthResult> {
   const check = 'the system is running';
   const [jobs, failed] = await Promise.all([listJobs(run), listFailedUnits(run)]);
   if (jobs === undefined || failed === undefined)
-    return { check, ok: false, detail: 'systemctl does not answer' };
-  if (jobs.length > 0) return { check, ok: false, detail: `still to come: ${jobs.join(', ')}` };
+    return { check, ok: false, detail: 'systemctl is not responding' };
+  if (jobs.length > 0) return { check, ok: false, detail: `still starting: ${jobs.join(', ')}` };
   return failed.length === 0 ? { check, ok: true } : { check, ok: false, detail: failed.join(', ') };
 }
 
@@ -161,13 +158,14 @@ const startPause = 1000;
 
 /** Waits until the machine has started what it has to start. @param seconds after which that has failed */
 export async function checkStart({ run, clock }: HealthContext, seconds: number): Promise<HealthResult> {
-  const check = 'the machine has started all its units';
+  const check = 'all units have started';
   const end = clock.monotonic() + seconds * 1000;
   for (;;) {
     const jobs = await listJobs(run);
     if (jobs?.length === 0) return { check, ok: true };
     if (clock.monotonic() > end) {
-      const detail = jobs === undefined ? 'systemctl does not answer' : `still to come: ${jobs.join(', ')}`;
+      const detail =
+        jobs === undefined ? 'systemctl is not responding' : `still starting: ${jobs.join(', ')}`;
       return { check, ok: false, detail };
     }
     await clock.sleep(startPause);

@@ -29,7 +29,7 @@ async function readInhibitors(system: StorePath): Promise<Record<string, unknown
   try {
     return inhibitors.parse(JSON.parse(text));
   } catch (error) {
-    throw new NixmakerError('not-a-system', `${file} can’t be read: ${messageOf(error)}`);
+    throw new NixmakerError('not-a-system', `cannot read ${file}: ${messageOf(error)}`);
   }
 }
 

@@ -45,8 +45,8 @@ export async function guardSystem(toplevel: StorePath): Promise<void> {
     () => false,
   );
   if (version?.isFile() !== true)
-    throw new NixmakerError('not-a-system', `${toplevel} has no file nixos-version`);
-  if (!executable) throw new NixmakerError('not-a-system', `${program} is not there or can’t be run`);
+    throw new NixmakerError('not-a-system', `${toplevel} has no nixos-version file`);
+  if (!executable) throw new NixmakerError('not-a-system', `${program} is missing or not executable`);
 }
 
 /** Runs one verb, again while another switch holds the lock. */
@@ -128,10 +128,7 @@ async function runAsUnit(
     cwd: '/',
   });
   if (result.startError !== undefined) {
-    throw new NixmakerError(
-      'activation-failed',
-      `systemd-run can’t be started: ${messageOf(result.startError)}`,
-    );
+    throw new NixmakerError('activation-failed', `cannot start systemd-run: ${messageOf(result.startError)}`);
   }
   // The unit's own processes only: with `--unit` systemd's "Failed with result" would be the last word. More lines than are
   // kept: what failed is told before the status of each unit.

@@ -30,12 +30,13 @@ export const readClassicHead = (tarball: string): Promise<HeadFiles | undefined>
 export async function spoolTarball(file: BundleFile, manifest: Manifest, target: string): Promise<void> {
   try {
     const { tarball } = manifest;
-    if (tarball === undefined) throw new NixmakerError('bundle-malformed', 'the manifest names no tarball');
+    if (tarball === undefined)
+      throw new NixmakerError('bundle-malformed', 'the manifest does not name a tarball');
     const size = await file.size();
     if (size < tarball.size)
-      throw new NixmakerError('bundle-truncated', `it has ${size} of ${tarball.size} bytes`);
+      throw new NixmakerError('bundle-truncated', `the file has ${size} of ${tarball.size} bytes`);
     if (size > tarball.size)
-      throw new NixmakerError('bundle-trailing-data', `it has ${size} bytes, not ${tarball.size}`);
+      throw new NixmakerError('bundle-trailing-data', `the file has ${size} bytes, not ${tarball.size}`);
     const out = await open(target, 'wx', 0o600);
     const hash = createHash('sha256');
     try {
@@ -49,7 +50,7 @@ export async function spoolTarball(file: BundleFile, manifest: Manifest, target:
       await out.close();
     }
     if (hash.digest('hex') !== tarball.sha256)
-      throw new NixmakerError('bundle-altered', 'the tarball is not what was signed');
+      throw new NixmakerError('bundle-altered', 'the tarball does not match what was signed');
   } finally {
     await file.close();
   }
@@ -84,20 +85,21 @@ export async function checkClassicHeaders(tarball: string): Promise<void> {
     });
   } catch (error) {
     if (error instanceof NixmakerError) throw error;
-    throw new NixmakerError('bundle-malformed', `the tarball can’t be read: ${messageOf(error)}`, {
+    throw new NixmakerError('bundle-malformed', `cannot read the tarball: ${messageOf(error)}`, {
       cause: error,
     });
   }
   if (fault !== undefined) throw fault;
-  if (!seen.has('nix/store')) throw new NixmakerError('bundle-malformed', 'it holds no Nix store');
+  if (!seen.has('nix/store'))
+    throw new NixmakerError('bundle-malformed', 'the tarball contains no Nix store');
 }
 
 function complaintAbout(entry: ReadEntry, seen: Set<string>): string | undefined {
   const path = entry.path.replace(/\/$/, '').replace(/^\.\//, '');
   if (path === '.') return undefined;
   if (path.split('/').some((part) => part === '' || part === '.' || part === '..'))
-    return 'is no plain relative path';
-  if (seen.size > 20_000_000) return 'is one entry too many';
+    return 'is not a plain relative path';
+  if (seen.size > 20_000_000) return 'exceeds the limit on entries';
   const isFolder = entry.type === 'Directory';
   const isFile = entry.type === 'File' || entry.type === 'OldFile';
   if (isFolder || isFile) seen.add(path);
@@ -110,7 +112,7 @@ function complaintAbout(entry: ReadEntry, seen: Set<string>): string | undefined
   if (storePath === undefined) return 'is not part of a Nix store';
   if (isFolder || isFile || entry.type === 'SymbolicLink') return undefined;
   if (entry.type === 'Link' && seen.has((entry.linkpath ?? '').replace(/^\.\//, ''))) return undefined;
-  return `is of a kind that has no place in a Nix store (${entry.type})`;
+  return `has a type that is not allowed in a Nix store (${entry.type})`;
 }
 
 /** Extracts a tarball whose headers were checked, with the system's tar: some seven times faster than ours. */
@@ -127,7 +129,7 @@ export async function extractClassic(run: ProcessRunner, tarball: string, folder
   const complaint = await runTar(run, [...flags, '--file', tarball, '--directory', folder]);
   if (complaint === undefined) return;
   const code = /No space left/.test(complaint) ? 'no-space' : 'io-error';
-  throw new NixmakerError(code, `the tarball could not be extracted: ${complaint}`);
+  throw new NixmakerError(code, `cannot extract the tarball: ${complaint}`);
 }
 
 /** Packs a chroot store's `nix/`. */
@@ -143,12 +145,12 @@ export async function packClassic(run: ProcessRunner, folder: string, tarball: s
   ];
   const complaint = await runTar(run, [...flags, '--file', tarball, '--directory', folder, 'nix']);
   if (complaint === undefined) return;
-  throw new NixmakerError('io-error', `the tarball could not be written: ${complaint}`);
+  throw new NixmakerError('io-error', `cannot write the tarball: ${complaint}`);
 }
 
 async function runTar(run: ProcessRunner, args: readonly string[]): Promise<string | undefined> {
   const result = await run('tar', args);
-  return result.exitCode === 0 ? undefined : complaintOf(result, `tar ended with ${result.exitCode}`);
+  return result.exitCode === 0 ? undefined : complaintOf(result, `tar exited with ${result.exitCode}`);
 }
 
 export interface ClassicMeta {
@@ -159,14 +161,14 @@ export interface ClassicMeta {
 /** The two lines of `meta`. @throws NixmakerError `bundle-malformed` */
 export async function readClassicMeta(path: string): Promise<ClassicMeta> {
   const bytes = await readSmall(path, limits.metaBytes).catch((cause: unknown) => {
-    throw new NixmakerError('bundle-malformed', `there is no readable ${path}`, { cause });
+    throw new NixmakerError('bundle-malformed', `cannot read ${path}`, { cause });
   });
-  if (bytes === undefined) throw new NixmakerError('bundle-malformed', `there is no readable ${path}`);
+  if (bytes === undefined) throw new NixmakerError('bundle-malformed', `cannot read ${path}`);
   const [first = '', second = ''] = bytes.toString('utf8').split('\n');
   const derivation = parseDrvPath(first);
   const toplevel = parseStorePath(second);
   if (derivation === undefined || toplevel === undefined) {
-    throw new NixmakerError('bundle-malformed', `${path} is not a derivation’s path and an output’s path`);
+    throw new NixmakerError('bundle-malformed', `${path} does not hold a derivation path and an output path`);
   }
   return { derivation, toplevel };
 }

@@ -76,5 +76,5 @@ export const damaged = (piece: Piece): NixmakerError =>
   new NixmakerError('bundle-altered', `${pieceName(piece)} is damaged`);
 
 function truncated(piece: Piece): NixmakerError {
-  return new NixmakerError('bundle-truncated', `it ends within ${pieceName(piece)}`);
+  return new NixmakerError('bundle-truncated', `the bundle ends inside ${pieceName(piece)}`);
 }

@@ -59,9 +59,12 @@ async function readBase(
   } catch (cause) {
     // This machine’s own disk, and no fault of the bundle’s.
     const code = isMissing(cause) ? 'base-missing' : 'io-error';
-    throw new NixmakerError(code, `${path} can’t be read: ${messageOf(cause)}`, { cause });
+    throw new NixmakerError(code, `cannot read ${path}: ${messageOf(cause)}`, { cause });
   }
   if (size > limits.deltaNarBytes || encodeNix32(hash.digest()) !== baseNarHash)
-    throw new NixmakerError('base-missing', `${path} is there, but does not hold what the bundle relies on`);
+    throw new NixmakerError(
+      'base-missing',
+      `${path} exists, but its contents are not what the bundle builds on`,
+    );
   return Buffer.concat(chunks);
 }

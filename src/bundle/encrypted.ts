@@ -50,9 +50,9 @@ async function readHeader(file: BundleFile): Promise<Buffer> {
     const end = mac === -1 ? -1 : bytes.indexOf('\n', mac + 1);
     if (end !== -1) return requireFewRecipients(bytes.subarray(0, end + 1));
     if (bytes.length < length)
-      throw new NixmakerError('bundle-truncated', 'it ends within the header of its encryption');
+      throw new NixmakerError('bundle-truncated', 'the file ends inside its encryption header');
     if (length >= limits.ageHeaderBytes)
-      throw new NixmakerError('not-a-bundle', `the header of its encryption has more than ${length} bytes`);
+      throw new NixmakerError('not-a-bundle', `the encryption header exceeds ${length} bytes`);
   }
 }
 
@@ -69,23 +69,20 @@ function requireFewRecipients(header: Buffer): Buffer {
   if (count <= limits.ageRecipients) return header;
   throw new NixmakerError(
     'not-a-bundle',
-    `it is encrypted to ${count} recipients, at most ${limits.ageRecipients} are tried`,
+    `it is encrypted for ${count} recipients; at most ${limits.ageRecipients} are tried`,
   );
 }
 
 async function fileKeyOf(header: Buffer, identities: readonly string[]): Promise<Uint8Array> {
   if (identities.length === 0)
-    throw new NixmakerError(
-      'not-decryptable',
-      'it is encrypted, and this machine has no key to decrypt with',
-    );
+    throw new NixmakerError('not-decryptable', 'it is encrypted, and this machine has no key to decrypt it');
   const { Decrypter } = await age();
   const decrypter = new Decrypter();
   try {
     for (const identity of identities) decrypter.addIdentity(identity);
   } catch {
     // Its message may hold what was read.
-    throw new NixmakerError('key-malformed', 'what this machine has to decrypt with is no age identity');
+    throw new NixmakerError('key-malformed', 'this machine’s decryption key is not an age identity');
   }
   try {
     return await decrypter.decryptHeader(header);
@@ -113,9 +110,9 @@ function chunksOf(file: BundleFile, { streamKey, start }: Payload): (index: numb
       (whole ? openChunk(streamKey, encrypted, { index, last: false }) : undefined) ??
       openChunk(streamKey, encrypted.subarray(0, got), { index, last: true });
     if (bytes === undefined && whole)
-      throw new NixmakerError('bundle-altered', 'a part of it is not what was encrypted');
+      throw new NixmakerError('bundle-altered', 'part of the encrypted file does not match what was written');
     // Where the file is still being copied, or where it was cut off.
-    if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'it ends within what was encrypted');
+    if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'the encrypted data is cut short');
     kept = { index, bytes };
     return bytes;
   };

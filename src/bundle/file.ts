@@ -28,7 +28,7 @@ export async function openBundleFile(path: string): Promise<BundleFile> {
   } catch (cause) {
     if (hasErrno(cause, 'ELOOP', 'EFTYPE'))
       throw new NixmakerError('not-a-bundle', messageOf(cause), { cause });
-    throw new NixmakerError('io-error', `it can’t be opened: ${messageOf(cause)}`, { cause });
+    throw new NixmakerError('io-error', `cannot open the file: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -70,7 +70,7 @@ export async function readBeginning(
   try {
     const size = await file.size();
     if (size > most)
-      throw new NixmakerError('bundle-malformed', `${path} has ${size} bytes, at most ${most} are allowed`);
+      throw new NixmakerError('bundle-malformed', `${path} has ${size} bytes; the limit is ${most}`);
     return await file.read(0, Math.min(size, bytes));
   } finally {
     await file.close();
@@ -108,16 +108,17 @@ export function bundleFileOf(handle: FileHandle, name: string): BundleFile {
 export function exactly({ size, readInto }: Pick<BundleFile, 'size' | 'readInto'>): BundleFile['read'] {
   return async (position, length) => {
     const there = await size();
-    if (position + length > there) throw new NixmakerError('bundle-truncated', `it ends at byte ${there}`);
+    if (position + length > there)
+      throw new NixmakerError('bundle-truncated', `the file ends at byte ${there}`);
     if (length > limits.readAtOnce)
-      throw new NixmakerError('bundle-malformed', `a part of it is said to have ${length} bytes`);
+      throw new NixmakerError('bundle-malformed', `one part claims to have ${length} bytes`);
     const buffer = Buffer.alloc(length);
     const got = await readInto(buffer, position);
-    if (got < length) throw new NixmakerError('bundle-truncated', `it ends at byte ${position + got}`);
+    if (got < length) throw new NixmakerError('bundle-truncated', `the file ends at byte ${position + got}`);
     return buffer;
   };
 }
 
 function ioError(cause: unknown): never {
-  throw new NixmakerError('io-error', `reading the bundle failed: ${messageOf(cause)}`, { cause });
+  throw new NixmakerError('io-error', `cannot read the bundle: ${messageOf(cause)}`, { cause });
 }

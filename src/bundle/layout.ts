@@ -29,7 +29,7 @@ export async function readHead(file: BundleFile): Promise<BundleHead> {
   const start = Buffer.alloc(encryptedMagic.length);
   await file.readInto(start, 0);
   if (isEncrypted(start))
-    throw new NixmakerError('not-decryptable', 'it is encrypted; only the hosts it is for can read it');
+    throw new NixmakerError('not-decryptable', 'it is encrypted; only its hosts can read it');
   const manifest = await readAnnounced(file, 0, { name: 'manifest.json', most: limits.manifestBytes });
   if (manifest === undefined) throw new NixmakerError('not-a-bundle', 'it does not begin with a manifest');
   const signature = await readAnnounced(file, manifest.next, {
@@ -37,7 +37,7 @@ export async function readHead(file: BundleFile): Promise<BundleHead> {
     most: limits.signatureFileBytes,
   });
   if (signature === undefined)
-    throw new NixmakerError('bundle-malformed', 'manifest.sig does not follow the manifest');
+    throw new NixmakerError('bundle-malformed', 'the manifest is not followed by manifest.sig');
   return { manifestBytes: manifest.bytes, signatureBytes: signature.bytes, membersAt: signature.next };
 }
 
@@ -49,7 +49,7 @@ async function readAnnounced(
   const size = sizeFromHeader(await file.read(position, blockSize), name);
   if (size === undefined) return undefined;
   if (size > most)
-    throw new NixmakerError('bundle-malformed', `${name} has ${size} bytes, at most ${most} are allowed`);
+    throw new NixmakerError('bundle-malformed', `${name} has ${size} bytes; the limit is ${most}`);
   const bytes = await file.read(position + blockSize, size);
   const padding = await file.read(position + blockSize + size, paddingOf(size));
   refuseNonZero(padding, name);
@@ -81,7 +81,7 @@ export async function readAnnouncements(
   const signed = manifest.index.size;
   const first = await readAnnounced(file, head.membersAt, { name: 'index', most: signed });
   if (first === undefined || first.bytes.length !== signed)
-    throw new NixmakerError('bundle-malformed', 'the index does not follow the signatures');
+    throw new NixmakerError('bundle-malformed', 'the signatures are not followed by the index');
   const index = readIndex(first.bytes, manifest);
   // These two are whoever’s carried the bundle: no more of them is read than goes with what was signed.
   const signatures = await readNext(file, first.next, { name: 'nix.sig', most: NixSignatures.most(index) });
@@ -100,7 +100,7 @@ async function readNext(
 ): Promise<{ bytes: Buffer; next: number }> {
   const found = await readAnnounced(file, position, wanted);
   if (found !== undefined) return found;
-  throw new NixmakerError('bundle-malformed', `${wanted.name} is not in its place`);
+  throw new NixmakerError('bundle-malformed', `${wanted.name} is not where it belongs`);
 }
 
 export interface Layout {
@@ -129,11 +129,11 @@ export async function checkLayout(file: BundleFile, { release, membersAt }: Anno
     const { name, size } = member;
     const header = await window.read(position, blockSize);
     if (!encodeHeader(name, size).equals(header))
-      throw new NixmakerError('bundle-malformed', `the header of ${name} is not what is announced`);
+      throw new NixmakerError('bundle-malformed', `the header of ${name} does not match the manifest`);
     position += blockSize;
     if ('piece' in member) positions.set(name, position);
     else if (!member.bytes.equals(await window.read(position, size)))
-      throw new NixmakerError('bundle-malformed', `${name} is not what is announced`);
+      throw new NixmakerError('bundle-malformed', `${name} does not match the manifest`);
     refuseNonZero(await window.read(position + size, paddingOf(size)), name);
     position += size + paddingOf(size);
   }
@@ -141,13 +141,16 @@ export async function checkLayout(file: BundleFile, { release, membersAt }: Anno
   const totalSize = position + trailerSize;
   const size = await file.size();
   if (size > totalSize)
-    throw new NixmakerError('bundle-trailing-data', `it has ${size} bytes, ${totalSize} are announced`);
+    throw new NixmakerError(
+      'bundle-trailing-data',
+      `the file has ${size} bytes; the manifest lists ${totalSize}`,
+    );
   return { positions, totalSize };
 }
 
 function refuseNonZero(bytes: Buffer, name: string): void {
   if (bytes.some((b) => b !== 0))
-    throw new NixmakerError('bundle-malformed', `there are bytes between ${name} and what follows`);
+    throw new NixmakerError('bundle-malformed', `there are stray bytes after ${name}`);
 }
 
 /** Small reads at rising positions, from one larger read: thousands of narinfos lie close together. */
@@ -168,7 +171,7 @@ class ReadWindow {
       this.#start = position;
       this.#length = await this.#file.readInto(this.#buffer, position);
       if (this.#length < length) {
-        throw new NixmakerError('bundle-truncated', `it ends at byte ${position + this.#length}`);
+        throw new NixmakerError('bundle-truncated', `the file ends at byte ${position + this.#length}`);
       }
     }
     return Buffer.from(this.#buffer.subarray(position - this.#start, position - this.#start + length));

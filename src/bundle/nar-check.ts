@@ -76,7 +76,7 @@ export async function checkWholePiece(
   expected: ExpectedNar,
 ): Promise<NarCount> {
   const isSmall = piece.size <= atOnceBytes && expected.narSize <= atOnceBytes;
-  let why = `it gives another NAR than ${expected.narHash} of ${expected.narSize} bytes`;
+  let why = `it does not unpack to the NAR ${expected.narHash} of ${expected.narSize} bytes`;
   try {
     const { count, digest } = await (isSmall ? readAtOnce : readAsStream)({ reader, piece, expected });
     if (digest !== piece.digest && !(await isIntact(reader, piece))) throw damaged(piece);
@@ -87,7 +87,7 @@ export async function checkWholePiece(
     if (!(await isIntact(reader, piece))) throw damaged(piece);
     why = error instanceof NixmakerError ? error.detail : messageOf(error);
   }
-  throw new NixmakerError('bundle-malformed', `${pieceName(piece)} can’t be used: ${why}`);
+  throw new NixmakerError('bundle-malformed', `cannot use ${pieceName(piece)}: ${why}`);
 }
 
 const unzstd = promisify(zstdDecompress);

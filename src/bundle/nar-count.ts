@@ -72,7 +72,7 @@ export class NarCounter {
   end(): NarCount {
     if (this.#fault === undefined && this.#state !== 'end') this.#fault = 'it ends too early';
     if (this.#fault !== undefined)
-      throw new NixmakerError('bundle-malformed', `it is no NAR: ${this.#fault}`);
+      throw new NixmakerError('bundle-malformed', `it is not a NAR: ${this.#fault}`);
     return { files: this.#files, blocks: this.#blocks };
   }
 
@@ -82,7 +82,7 @@ export class NarCounter {
     while (this.#fault === undefined) {
       at = this.#pass(data, at);
       if (this.#fault !== undefined) break;
-      if (this.#state === 'end' && at < data.length) this.#fault = 'it goes on after its end';
+      if (this.#state === 'end' && at < data.length) this.#fault = 'it has data after its end';
       if (this.#state === 'end' || this.#contents > 0 || this.#padding > 0 || at + 8 > data.length) break;
       const length = data.readUInt32LE(at) + data.readUInt32LE(at + 4) * 2 ** 32;
       if (this.#state === 'length') {
@@ -97,7 +97,7 @@ export class NarCounter {
       const end = at + 8 + length + paddingOf(length);
       if (end > data.length) break;
       if (!isZero(data, at + 8 + length, end)) {
-        this.#fault = 'there are bytes between its strings';
+        this.#fault = 'it has stray bytes between strings';
         break;
       }
       this.#take(data.toString('latin1', at + 8, at + 8 + length));
@@ -113,7 +113,7 @@ export class NarCounter {
     const start = at + contents;
     const padding = this.#contents > 0 ? 0 : Math.min(this.#padding, data.length - start);
     this.#padding -= padding;
-    if (!isZero(data, start, start + padding)) this.#fault = 'there are bytes after a file’s contents';
+    if (!isZero(data, start, start + padding)) this.#fault = 'it has stray bytes after a file’s contents';
     return start + padding;
   }
 
@@ -170,7 +170,7 @@ export class NarCounter {
   }
 
   #unexpected(text: string): string {
-    return `“${text.slice(0, 40)}” is not what comes after its ${this.#state}`;
+    return `“${text.slice(0, 40)}” is not allowed after ${this.#state}`;
   }
 }
 

@@ -50,7 +50,7 @@ export class NarReader {
       throw await this.#fault(info, piece, messageOf(error));
     }
     if (size !== info.narSize || `sha256:${encodeNix32(hash.digest())}` !== info.narHash)
-      throw await this.#fault(info, piece, 'it gives other contents than were signed');
+      throw await this.#fault(info, piece, 'its contents are not what was signed');
     if (held !== undefined) yield held;
   }
 
@@ -69,7 +69,7 @@ export class NarReader {
   /** Damage, or a `contents` that lies: who made the bundle and who carried it are to be told apart. */
   async #fault({ path }: PathInfo, piece: Piece, why: string): Promise<NixmakerError> {
     if (!(await isIntact(this.#reader, piece))) return damaged(piece);
-    return new NixmakerError('bundle-malformed', `${pieceName(piece)} can’t be used for ${path}: ${why}`);
+    return new NixmakerError('bundle-malformed', `cannot use ${pieceName(piece)} for ${path}: ${why}`);
   }
 
   #memoryFor({ size }: Piece): Buffer {

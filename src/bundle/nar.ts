@@ -123,7 +123,7 @@ function sourceOf(part: Part): PartSource {
     size,
     read: (into, position) => {
       const bytes = readSync(file, into, 0, Math.min(into.length, size - position), position);
-      if (bytes === 0) throw new Error(`${path.toString()} has become shorter`);
+      if (bytes === 0) throw new Error(`${path.toString()} shrank while it was read`);
       return bytes;
     },
     close: () => closeSync(file),

@@ -33,7 +33,7 @@ export async function authenticateBundle<A extends Authentic>(
   const head = await readHead(file);
   const authentic = authenticate(head);
   if (formatOf(authentic.manifest) !== 'bundle')
-    throw new NixmakerError('bundle-malformed', 'the manifest is that of a classic tarball');
+    throw new NixmakerError('bundle-malformed', 'this is the manifest of a classic tarball');
   return { authentic, head };
 }
 

@@ -88,11 +88,11 @@ async function foldersIn(folder: string): Promise<string[]> {
 /** @throws NixmakerError `bundle-malformed` where manifest and place do not agree: a folder given another name */
 export function requirePlace(folder: string, manifest: Manifest): void {
   if (formatOf(manifest) !== 'bundle')
-    throw new NixmakerError('bundle-malformed', 'the manifest is that of a classic tarball');
+    throw new NixmakerError('bundle-malformed', 'this is the manifest of a classic tarball');
   if (basename(folder) === String(manifest.sequence) && basename(dirname(folder)) === manifest.host) return;
   throw new NixmakerError(
     'bundle-malformed',
-    `the manifest is of ${manifest.host}, sequence ${manifest.sequence}, and lies in another place`,
+    `the manifest is for ${manifest.host}, sequence ${manifest.sequence}, but lies in another host’s or sequence’s folder`,
   );
 }
 
@@ -106,16 +106,16 @@ export async function readPoolRelease(folder: string, authentic: Authentic): Pro
   const { manifest, digest } = authentic;
   const cache = cacheOfEntry(folder);
   const bytes = await readSmall(join(cache, indexName(manifest)), manifest.index.size);
-  if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is not there');
+  if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is missing');
   if (bytes.length < manifest.index.size)
     throw new NixmakerError(
       'bundle-truncated',
-      `${bytes.length} of ${manifest.index.size} bytes of its index are there`,
+      `${bytes.length} of ${manifest.index.size} bytes of its index are here`,
     );
   const index = readIndex(bytes, manifest);
   // As in a bundle: no more than goes with what was signed.
   const contents = await readSmall(join(folder, 'contents'), mostContentsBytes(index));
-  if (contents === undefined) throw new NixmakerError('bundle-truncated', 'its contents are not there');
+  if (contents === undefined) throw new NixmakerError('bundle-truncated', 'its contents list is missing');
   const nixSignatures = await readSmall(join(cache, nixSignaturesName(manifest)), NixSignatures.most(index));
   return withUnsigned(
     { manifest, digest, index },
@@ -175,7 +175,7 @@ class PoolReader implements PieceReader {
 
   #openPiece(name: string): Promise<Parts> {
     const opening = openParts(join(this.#cache, name)).then((parts) => {
-      if (parts === undefined) throw new NixmakerError('bundle-truncated', `${name} is not there`);
+      if (parts === undefined) throw new NixmakerError('bundle-truncated', `${name} is missing`);
       return parts;
     });
     this.#open.set(name, opening);

@@ -29,7 +29,7 @@ export function encodeHeader(name: string, size: number): Buffer {
   });
   // It says whether anything did not fit in the plain form; a size beyond eleven digits is meant not to.
   if (header.encode(block, 0) !== size > largestOctal)
-    throw new NixmakerError('bundle-too-large', `${name} does not fit a ustar header`);
+    throw new NixmakerError('bundle-too-large', `${name} is too long for a ustar header`);
   return block;
 }
 

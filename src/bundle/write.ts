@@ -180,6 +180,6 @@ async function copyChecked(
     done += bytesRead;
   }
   if (encodeNix32(hash.digest()) !== piece.digest) {
-    throw new NixmakerError('io-error', `${path} changed while the bundle was written`);
+    throw new NixmakerError('io-error', `${path} changed while the bundle was being written`);
   }
 }

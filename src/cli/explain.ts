@@ -8,8 +8,9 @@ import { print, printJson, runVerb } from './terminal/output.ts';
 export function defineExplain(program: Command): void {
   program
     .command('explain')
-    .description('say what a code means: what happened, whether the system is safe, what to do')
-    .addArgument(new Argument('[code]', 'as reports and logs have it; all of them, where none is given'))
+    .summary('explain a code and what to do next')
+    .description('explain a code: what happened, whether the system is safe, what to do next')
+    .addArgument(new Argument('[code]', 'as shown in reports and logs; without it, all codes'))
     .option('--json', 'print JSON')
     .action((code: string | undefined, options: { json?: boolean }) =>
       runVerb(async () => explainCode(code, options), options),
@@ -20,10 +21,7 @@ const isCode = (text: string): text is ReasonCode => Object.hasOwn(catalogue, te
 
 function explainCode(text: string | undefined, { json }: { json?: boolean }): number {
   if (text !== undefined && !isCode(text))
-    throw new NixmakerError(
-      'usage',
-      `“${text}” is no code of nixmaker’s; \`nixmaker explain\` lists them all`,
-    );
+    throw new NixmakerError('usage', `unknown code “${text}”; \`nixmaker explain\` lists them all`);
   const codes = text === undefined ? (Object.keys(catalogue) as ReasonCode[]) : [text];
   const entries = codes.map((code) => {
     const { what, next, exit } = catalogue[code];

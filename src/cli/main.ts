@@ -14,7 +14,7 @@ process.stdout.on('error', (error: Error) => {
   if (isLost || hasErrno(error, 'EPIPE', 'ERR_STREAM_DESTROYED')) return;
   isLost = true;
   process.stderr.write(
-    `nixmaker: standard output can’t be written (${(error as NodeJS.ErrnoException).code})\n`,
+    `nixmaker: cannot write to standard output (${(error as NodeJS.ErrnoException).code})\n`,
   );
 });
 process.stderr.on('error', () => undefined);

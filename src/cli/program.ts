@@ -1,5 +1,6 @@
 /** All verbs of the command line. They load what they need when they run, so that `--version` and `--help` are quick. */
 import { Command } from 'commander';
+import type { Side } from '../core/catalogue-desk.ts';
 import { defineBuild } from './desk/build.ts';
 import { defineCollect } from './desk/collect.ts';
 import { defineEncrypt } from './desk/encrypt.ts';
@@ -13,6 +14,7 @@ import { definePut } from './desk/put.ts';
 import { defineSign } from './desk/sign.ts';
 import { defineVerify } from './desk/verify.ts';
 import { defineExplain } from './explain.ts';
+import { addHelp, type Group, helpFormat, helpWidth } from './help/help.ts';
 import { defineAgeKey } from './target/age-key.ts';
 import { defineCheckPolicy } from './target/check-policy.ts';
 import { defineDiff } from './target/diff.ts';
@@ -36,57 +38,50 @@ import { defineReboot } from './units/reboot.ts';
 import { defineStoreKey } from './units/store-key.ts';
 import { defineWriteReceipts } from './units/write-receipts.ts';
 
-const deskVerbs = [
-  defineList,
-  defineBuild,
-  definePack,
-  defineKeygen,
-  defineSign,
-  defineEncrypt,
-  defineKeyring,
-  defineVerify,
-  defineInspect,
-  definePut,
-  defineCollect,
-  defineFleet,
+type Define = (program: Command) => void;
+
+/** In the order of the help; what a person is told to do differs by the side. */
+const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
+  ['Desk', 'desk', [defineList, defineBuild, definePack, defineVerify, defineFleet]],
+  ['Stick', 'desk', [definePut, defineInspect, defineCollect]],
+  [
+    'Machine',
+    'machine',
+    [
+      ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineStatus, defineHistory],
+      ...[defineEvents, defineDiff, defineDoctor, defineExplain, defineCheckPolicy, defineHold],
+      ...[defineRelease, defineFloor, defineMetrics],
+    ],
+  ],
+  ['Keys', 'desk', [defineKeygen, defineSign, defineEncrypt, defineKeyring]],
+  ['Keys', 'machine', [defineHostKey, defineAgeKey, defineStoreKey]],
 ];
-const targetVerbs = [
-  defineAgent,
-  defineOperations,
-  defineStatus,
-  defineHistory,
-  defineEvents,
-  defineDiff,
-  defineDoctor,
-  defineMetrics,
-  defineExplain,
-  defineRollback,
-  defineHold,
-  defineRelease,
-  defineConfirm,
-  defineCheckPolicy,
-  defineFloor,
-  defineActivate,
-  defineCheckHealth,
-  defineReboot,
-  defineMountMedium,
-  defineHostKey,
-  defineStoreKey,
-  defineAgeKey,
-  defineWriteReceipts,
-];
+
+/** What systemd starts; no help lists them. */
+const unitVerbs = [defineActivate, defineCheckHealth, defineReboot, defineMountMedium, defineWriteReceipts];
 
 export function makeProgram(version: string): Command {
   const program = new Command('nixmaker')
     .description('Updates for NixOS machines that nothing can reach over a network.')
-    .version(version)
+    .usage('VERB [options] [arguments]')
+    .version(version, '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand(false)
     .showSuggestionAfterError()
-    .configureOutput(forCommander)
+    .configureOutput({ ...forCommander, getOutHelpWidth: helpWidth, getErrHelpWidth: helpWidth })
+    .configureHelp(helpFormat)
     .exitOverride();
 
-  for (const define of deskVerbs) define(program);
-  // With those below them: `keyring accept` is a machine’s, and told so where it is defined.
-  for (const verb of program.commands) verb.hook('preAction', () => runsAt('desk'));
-  for (const define of targetVerbs) define(program);
+  for (const [group, side, defines] of verbs) {
+    const before = program.commands.length;
+    for (const define of defines) define(program);
+    for (const verb of program.commands.slice(before)) {
+      verb.helpGroup(`${group}:`);
+      // With those below them: `keyring accept` is a machine’s, and told so where it is defined.
+      if (side === 'desk') verb.hook('preAction', () => runsAt('desk'));
+    }
+  }
+  for (const define of unitVerbs) define(program);
+  addHelp(program);
   return program;
 }

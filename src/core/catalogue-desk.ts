@@ -11,38 +11,38 @@ interface Texts {
 
 export const atTheDesk: Readonly<Partial<Record<ReasonCode, Partial<Texts>>>> = {
   'not-decryptable': {
-    what: 'The bundle is encrypted, and only its hosts can read it.',
-    next: 'Name the bundle that it was made from, without `.age`.',
+    what: 'The bundle is encrypted; only its hosts can read it.',
+    next: 'Name the bundle it was made from, without `.age`.',
   },
   'signature-unknown-key': {
-    what: 'It is signed, but by none of the keys that were given.',
-    next: 'Give the key that should have signed it, or have it signed: `nixmaker sign --key FILE BUNDLE`.',
+    what: 'It is signed, but not with any of the given keys.',
+    next: 'Pass the key that should have signed it, or have it signed: `nixmaker sign --key FILE BUNDLE`.',
   },
-  'keyring-untrusted': { what: 'The keyring is signed by nobody, or by too few.' },
+  'keyring-untrusted': { what: 'The keyring has no signatures, or too few.' },
   'closure-incomplete': {
-    next: 'Build the bundle again with `nixmaker build`. A cache for `pack` must hold all of the system: `nix copy --to "file:///FOLDER?compression=zstd" SYSTEM`.',
+    next: 'Build the bundle again with `nixmaker build`. For `pack`, the cache must hold the whole system: `nix copy --to "file:///FOLDER?compression=zstd" SYSTEM`.',
   },
   'sequence-conflict': {
-    what: 'There is another bundle of this host with the same sequence already.',
-    next: 'Find out which is the right one. Build again with a higher sequence (`--sequence`), or take the other away.',
+    what: 'Another bundle of this host already has this sequence.',
+    next: 'Find out which one is right. Build again with a higher sequence (`--sequence`), or remove the other one.',
   },
   busy: { next: 'Wait for it to finish, then run the command again.' },
   interrupted: { next: 'Run the command again.' },
   'nix-unavailable': {
-    next: 'Check that Nix runs here (`nix store info`, `systemctl status nix-daemon`), then run the command again.',
+    next: 'Check that Nix is running here (`nix store info`, `systemctl status nix-daemon`), then run the command again.',
   },
   'nix-too-old': {
-    what: 'The Nix of this desk is older than nixmaker can work with.',
+    what: 'This desk’s Nix is too old for nixmaker.',
     next: 'Install Nix 2.24 or newer, then run the command again.',
   },
   'no-space': {
-    next: 'Free space (in the Nix store: `nix-collect-garbage`), or name another place, then run the command again.',
+    next: 'Free some space (in the Nix store: `nix-collect-garbage`) or choose another place, then run the command again.',
   },
   'medium-unreadable': {
-    next: 'Plug it in and mount it again, then run the command again. If it happens again, use another medium.',
+    next: 'Plug it in, mount it again, and run the command again. If that does not help, use another medium.',
   },
   'store-corrupt': {
-    what: 'Store paths of this desk are damaged.',
+    what: 'Store paths on this desk are damaged.',
     next: 'As root: `nix-store --verify --check-contents --repair`, then run the command again.',
   },
 };

@@ -157,8 +157,9 @@ export function messageOf(error: unknown): string {
   return printable(text);
 }
 
-/** Controls (C0, C1), what is invisible or turns the direction of text, tag characters, and halves of pairs. */
-const unseen = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+/** Controls (C0, C1), what is invisible or turns the direction of text, tag characters, halves of pairs, and noncharacters (core/style.ts). */
+const unseen =
+  /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]/gu;
 
 /**
  * Each character that would not be seen as itself becomes `\uXXXX`: in JSON it still means the same, elsewhere it can be seen. Newlines

@@ -9,16 +9,16 @@ export interface Fault {
 
 /** errno(3), with what it means to who named the file. */
 const answers: Readonly<Record<string, readonly [ReasonCode, string]>> = {
-  ENOENT: ['no-such-file', 'there is no such file or folder'],
-  ENOTDIR: ['no-such-file', 'a part of this path is no folder'],
-  EISDIR: ['no-such-file', 'it is a folder'],
-  EEXIST: ['no-such-file', 'something else of that name is there'],
+  ENOENT: ['no-such-file', 'no such file or folder'],
+  ENOTDIR: ['no-such-file', 'part of this path is not a folder'],
+  EISDIR: ['no-such-file', 'this is a folder'],
+  EEXIST: ['no-such-file', 'something else already has this name'],
   ENAMETOOLONG: ['no-such-file', 'the name is too long'],
   EACCES: ['no-access', 'permission denied'],
-  EPERM: ['no-access', 'it is not permitted'],
-  EROFS: ['no-access', 'its file system is read-only'],
-  ENOSPC: ['no-space', 'no room is left'],
-  EDQUOT: ['no-space', 'the quota is used up'],
+  EPERM: ['no-access', 'operation not permitted'],
+  EROFS: ['no-access', 'the file system is read-only'],
+  ENOSPC: ['no-space', 'no space left'],
+  EDQUOT: ['no-space', 'the disk quota is used up'],
 };
 
 /** Codes that say no more than that a file could not be read: the system’s answer, where it is known, says more. */

@@ -23,5 +23,20 @@ export const joined = (parts: readonly Lines[]): Lines => parts.join('') as Line
 /** Of text that has lines of its own (what a program has said): each by itself, with a newline. */
 export const eachLine = (text: string): Lines => joined(text.split('\n').map((line) => lines`${line}\n`));
 
+/** The first word, and what follows it. */
+export function splitWord(text: Lines): readonly [Lines, Lines] {
+  const end = /\s|$/.exec(text)?.index ?? text.length;
+  return [text.slice(0, end) as Lines, text.slice(end) as Lines];
+}
+
+/** The first line, without its end, and what follows it. */
+export function splitFirst(text: Lines): readonly [Lines, Lines] {
+  const end = text.indexOf('\n');
+  return end === -1 ? [text, '' as Lines] : [text.slice(0, end) as Lines, text.slice(end) as Lines];
+}
+
+/** For core/style.ts only: a mark, which is no text. */
+export const marked = (mark: string): Lines => mark as Lines;
+
 /** For what makes lines of fields that it has made printable itself. */
 export const asLines = (text: string): Lines => text as Lines;

@@ -48,10 +48,10 @@ export function shortageOf(
 ): string | undefined {
   if (need.bytes + reserve > freeBytes) {
     const [needed, free] = unlikeSizes(need.bytes + reserve, freeBytes);
-    if (need.bytes === 0) return `${needed} must stay free; ${free} are free`;
-    return `${needed} are needed, of which ${sizeText(reserve)} must stay free; ${free} are free`;
+    if (need.bytes === 0) return `${needed} must stay free; only ${free} free`;
+    return `${needed} needed, of which ${sizeText(reserve)} must stay free; only ${free} free`;
   }
   if (freeInodes !== undefined && need.files > freeInodes)
-    return `${need.files} files and folders are to be made; only ${freeInodes} inodes are free`;
+    return `${need.files} files and folders needed; only ${freeInodes} inodes free`;
   return undefined;
 }

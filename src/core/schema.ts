@@ -9,10 +9,10 @@ export function isHostName(text: string): boolean {
   return hostPattern.test(text);
 }
 
-export const hostName = z.string().regex(hostPattern, 'is not usable as a host name');
+export const hostName = z.string().regex(hostPattern, 'is not a valid host name');
 
 /** Nix's system doubles and their kin: `x86_64-linux`. */
-export const systemName = z.string().regex(/^[a-z0-9_]{1,32}-[a-z0-9_]{1,32}$/, 'is not a Nix system');
+export const systemName = z.string().regex(/^[a-z0-9_]{1,32}-[a-z0-9_]{1,32}$/, 'is not a Nix system type');
 
 /** machine-id(5): 32 lower-case hexadecimal digits. */
 export const machineId = z.string().regex(/^[0-9a-f]{32}$/, 'is not a machine id (32 hexadecimal digits)');
@@ -20,7 +20,7 @@ export const machineId = z.string().regex(/^[0-9a-f]{32}$/, 'is not a machine id
 /** RFC 3339 in UTC, whole seconds: one spelling for one instant, so that manifests are reproducible. */
 export const timestamp = z.iso
   .datetime({ precision: 0 })
-  .refine((text) => text.endsWith('Z') && Number.isFinite(Date.parse(text)), 'is not a time in UTC');
+  .refine((text) => text.endsWith('Z') && Number.isFinite(Date.parse(text)), 'is not a UTC time');
 
 export const absolutePath = z
   .string()
@@ -56,7 +56,7 @@ export const storePath = z.string().transform((text, context): StorePath => {
 
 export const drvPath = z.string().transform((text, context): DrvPath => {
   const path = parseDrvPath(text);
-  if (path === undefined) context.addIssue({ code: 'custom', message: 'is not the path of a derivation' });
+  if (path === undefined) context.addIssue({ code: 'custom', message: 'is not a derivation path' });
   return path as DrvPath;
 });
 

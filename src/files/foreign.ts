@@ -83,7 +83,10 @@ async function walk(path: string, last: LastLink, links: number): Promise<FileHa
       }
       await next.close();
       if (links === mostLinks || !isRootsWord(await folder.stat(), stat))
-        throw wrongKind('ELOOP', `/${names.slice(0, i + 1).join('/')} is a symbolic link of somebody else’s`);
+        throw wrongKind(
+          'ELOOP',
+          `/${names.slice(0, i + 1).join('/')} is a symbolic link that someone else made`,
+        );
       const target = await readlink(join(byHandle(folder), name));
       const rest = resolve(`/${names.slice(0, i).join('/')}`, target, ...names.slice(i + 1));
       await folder.close();
@@ -106,7 +109,7 @@ function isRootsWord(folder: Stats, link: Stats): boolean {
 /** The same for one name in a folder that is open. */
 async function pinIn({ path }: Pick<OpenFolder, 'path'>, name: string): Promise<FileHandle> {
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0'))
-    throw wrongKind('EFTYPE', 'it is no name in a folder');
+    throw wrongKind('EFTYPE', 'it is not a file name');
   return open(join(path, name), O_PATH | constants.O_NOFOLLOW);
 }
 
@@ -189,7 +192,7 @@ export async function readAll(
   const stat = await file.stat();
   look(stat);
   const { size } = stat;
-  if (size > most) throw wrongKind('EFBIG', `it has ${size} bytes, at most ${most} are read`);
+  if (size > most) throw wrongKind('EFBIG', `it has ${size} bytes; the limit is ${most}`);
   const bytes = Buffer.alloc(size);
   let done = 0;
   while (done < size) {

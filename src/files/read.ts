@@ -8,11 +8,7 @@ export const readIfThere = (path: string): Promise<string | undefined> =>
   readFile(path, 'utf8').catch(ifMissing(undefined));
 
 /** The text of a file that has to be there. @throws NixmakerError of this code; the reason follows the sentence */
-export const readText = (
-  path: string,
-  code: ReasonCode,
-  sentence = `${path} can’t be read`,
-): Promise<string> =>
+export const readText = (path: string, code: ReasonCode, sentence = `cannot read ${path}`): Promise<string> =>
   readFile(path, 'utf8').catch((cause: unknown) => {
     throw new NixmakerError(code, `${sentence}: ${messageOf(cause)}`, { cause });
   });

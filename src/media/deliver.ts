@@ -36,7 +36,7 @@ export async function deliver(
       folder = await openForeignIn(folder, name);
       opened.push(folder);
       if ((await folder.handle.stat()).dev !== dev)
-        throw new NixmakerError('medium-read-only', `${name} is another file system`);
+        throw new NixmakerError('medium-read-only', `${name} is on another file system`);
     }
     for (const file of files) await writeOne(folder.path, file);
     // The folders above as well: one that was made just now is gone with its receipts where only it was flushed.

@@ -32,7 +32,7 @@ export async function mountMedium(
     (await setDevice(run, '--setro', device)) ?? (await mount(run, { device, fileSystem, options, target }));
   if (complaint === undefined) return target;
   await rmdir(target).catch(() => undefined);
-  throw new NixmakerError('io-error', `${device} can’t be mounted: ${complaint}`);
+  throw new NixmakerError('io-error', `cannot mount ${device}: ${complaint}`);
 }
 
 /**
@@ -69,7 +69,7 @@ async function setDevice(
   device: string,
 ): Promise<string | undefined> {
   const result = await run('blockdev', [how, device], { timeout: 30_000 });
-  return result.exitCode === 0 ? undefined : complaintOf(result, 'blockdev(8) said nothing');
+  return result.exitCode === 0 ? undefined : complaintOf(result, 'blockdev(8) gave no reason');
 }
 
 /** @returns why not, where it is not mounted */
@@ -84,5 +84,5 @@ async function mount(
 ): Promise<string | undefined> {
   const args = ['--types', fileSystem, '--options', options, device, target];
   const result = await run('mount', args, { timeout: 60_000 });
-  return result.exitCode === 0 ? undefined : complaintOf(result, 'mount(8) said nothing');
+  return result.exitCode === 0 ? undefined : complaintOf(result, 'mount(8) gave no reason');
 }

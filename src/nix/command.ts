@@ -128,10 +128,10 @@ interface Said {
 
 function failureOf(result: CommandResult, { messages, logs }: Said, otherwise: ReasonCode): NixmakerError {
   if (result.startError !== undefined) {
-    return new NixmakerError('nix-unavailable', `nix can’t be started: ${messageOf(result.startError)}`);
+    return new NixmakerError('nix-unavailable', `cannot start nix: ${messageOf(result.startError)}`);
   }
   if (result.timedOut) return new NixmakerError(otherwise, 'Nix did not finish in time');
-  return failureFor(messages, otherwise, { unsaid: `nix ended with ${result.exitCode}`, logs: logs.all });
+  return failureFor(messages, otherwise, { unsaid: `nix exited with ${result.exitCode}`, logs: logs.all });
 }
 
 /** Names and values of settings, one after the other, as `--option` flags. */

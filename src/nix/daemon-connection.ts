@@ -76,12 +76,12 @@ export class DaemonConnection {
     const source = this.#source;
     await this.#send(encodeNumber(clientMagic), encodeNumber(protocolVersion));
     if ((await readNumber(source)) !== daemonMagic)
-      throw new NixmakerError('nix-unavailable', 'what listens there is no Nix daemon');
+      throw new NixmakerError('nix-unavailable', 'what answers there is not a Nix daemon');
     const version = await readNumber(source);
     if (version < protocolVersion)
       throw new NixmakerError(
         'nix-too-old',
-        `its daemon speaks protocol ${version >> 8}.${version & 255}, and 1.35 is needed`,
+        `its daemon speaks protocol ${version >> 8}.${version & 255}; 1.35 or newer is required`,
       );
     // Two settings of the past: the processor to run on, and whether to reserve space.
     await this.#send(encodeNumber(0), encodeNumber(0));

@@ -6,7 +6,9 @@ import type { ByteSource } from './daemon-wire.ts';
 export const closed = (cause?: unknown) =>
   new NixmakerError(
     'nix-unavailable',
-    cause === undefined ? 'the Nix daemon hung up' : `the Nix daemon can’t be reached: ${messageOf(cause)}`,
+    cause === undefined
+      ? 'the Nix daemon closed the connection'
+      : `cannot reach the Nix daemon: ${messageOf(cause)}`,
     { cause },
   );
 

@@ -57,7 +57,7 @@ export interface SignedPathInfo extends Pick<PathInfo, 'path' | 'narHash' | 'nar
 export function encodePathInfo(info: SignedPathInfo): Buffer {
   const digest = decodeNix32(narDigest(info), 32);
   if (digest === undefined)
-    throw new NixmakerError('manifest-malformed', `${info.narHash} is no hash of a NAR`);
+    throw new NixmakerError('manifest-malformed', `${info.narHash} is not a NAR hash`);
   return Buffer.concat([
     encodeString(info.path),
     // No deriver: it depends on where a path came from.
@@ -125,8 +125,7 @@ export async function readNumber(source: ByteSource): Promise<number> {
 
 export async function readString(source: ByteSource): Promise<string> {
   const length = await readNumber(source);
-  if (length > longestString)
-    throw new NixmakerError('nix-failed', 'the Nix daemon’s answer is not understood');
+  if (length > longestString) throw new NixmakerError('nix-failed', 'unexpected answer from the Nix daemon');
   const bytes = await source.take(length + ((8 - (length % 8)) % 8));
   return bytes.toString('utf8', 0, length);
 }
@@ -190,7 +189,7 @@ export async function readUntilDone(source: ByteSource): Promise<string | undefi
         await skipFields(source);
         break;
       default:
-        throw new NixmakerError('nix-failed', 'the Nix daemon’s answer is not understood');
+        throw new NixmakerError('nix-failed', 'unexpected answer from the Nix daemon');
     }
   }
 }

@@ -69,7 +69,7 @@ function codeOf({ text, raw }: NixMessage): ReasonCode | undefined {
 export function failureFor(
   said: readonly NixMessage[],
   otherwise: ReasonCode,
-  { unsaid = 'Nix said nothing', logs = [] }: { unsaid?: string; logs?: readonly BuilderLog[] } = {},
+  { unsaid = 'Nix gave no reason', logs = [] }: { unsaid?: string; logs?: readonly BuilderLog[] } = {},
 ): NixFailure {
   const messages = said.map(plain).filter(({ text }) => text !== '');
   const errors = messages.filter(({ level, text }) => level === 0 && text.startsWith('error:'));
@@ -95,8 +95,7 @@ function ofBuilder(
   const log = logs.find((each) => each.derivation === derivation)?.lines.slice(-mostLines) ?? [];
   // What follows are its outputs, which are not there.
   const sentence = raw.split(/\n\s*Output paths:/)[0] ?? raw;
-  const more =
-    log.length === 0 ? [] : [...log.map((line) => `> ${line}`), `All of it: nix log ${derivation}`];
+  const more = log.length === 0 ? [] : [...log.map((line) => `> ${line}`), `Full log: nix log ${derivation}`];
   return new NixFailure(code, shortened(sentence), { excerpt: more, cause });
 }
 

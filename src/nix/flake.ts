@@ -37,9 +37,9 @@ export type FlakeMetadata = z.infer<typeof metadata>;
 /** Any reference Nix takes, but without a fragment: the hosts are always under `nixosConfigurations`. */
 export function checkFlakeReference(flake: string): void {
   if (flake === '' || flake.startsWith('-'))
-    throw new NixmakerError('usage', `“${flake}” is no flake reference`);
+    throw new NixmakerError('usage', `“${flake}” is not a flake reference`);
   if (flake.includes('#')) {
-    throw new NixmakerError('usage', 'give the flake without a # part; a host is chosen with --host');
+    throw new NixmakerError('usage', 'leave out the # part; choose hosts with --host');
   }
 }
 
@@ -93,10 +93,10 @@ function read<T extends z.ZodType>(schema: T, text: string): z.output<T> {
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw new NixmakerError('nix-failed', 'Nix answered with something that is not JSON', { cause });
+    throw new NixmakerError('nix-failed', 'Nix’s answer is not JSON', { cause });
   }
   const parsed = schema.safeParse(json);
   if (!parsed.success)
-    throw new NixmakerError('nix-failed', `Nix answered unexpectedly: ${describeIssues(parsed.error)}`);
+    throw new NixmakerError('nix-failed', `unexpected answer from Nix: ${describeIssues(parsed.error)}`);
   return parsed.data;
 }

@@ -49,7 +49,7 @@ export async function pathInfoJson(context: NixContext, args: readonly string[])
 export async function queryClosure(context: NixContext, root: StorePath): Promise<PathInfo[]> {
   const text = await pathInfoJson(context, ['--recursive', root]);
   const parsed = pathInfos.safeParse(JSON.parse(text));
-  if (!parsed.success) throw new NixmakerError('nix-failed', 'what `nix path-info` says is not understood');
+  if (!parsed.success) throw new NixmakerError('nix-failed', 'unexpected output from `nix path-info`');
   return Object.entries(parsed.data).map(([path, { narHash, narSize, references, ca }]) => ({
     path: storePathOf(path),
     narHash: `sha256:${encodeNix32(Buffer.from(narHash.slice('sha256-'.length), 'base64'))}`,

@@ -29,7 +29,7 @@ function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new NixmakerError('nix-unavailable', 'what `nix store info` says is not understood', { cause });
+    throw new NixmakerError('nix-unavailable', 'unexpected output from `nix store info`', { cause });
   }
 }
 
@@ -56,7 +56,7 @@ export async function requireNix(context: NixContext): Promise<void> {
   const version = said ?? (await nixVersion(context));
   if (isRecentNix(version)) return;
   const oldest = limits.oldestNix.join('.');
-  throw new NixmakerError('nix-too-old', `it says “${version}”, and ${oldest} is needed`);
+  throw new NixmakerError('nix-too-old', `it says “${version}”; ${oldest} or newer is required`);
 }
 
 /**

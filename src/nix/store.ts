@@ -76,6 +76,6 @@ export async function deletePaths(context: NixContext, paths: readonly StorePath
 export async function syncStore(context: NixContext): Promise<void> {
   const result = await context.run('sync', ['--file-system', storeFolder(context)]);
   if (result.exitCode === 0) return;
-  const said = complaintOf(result, `sync ended with ${result.exitCode}`);
-  throw new NixmakerError('io-error', `the store could not be flushed: ${said}`);
+  const said = complaintOf(result, `sync exited with ${result.exitCode}`);
+  throw new NixmakerError('io-error', `cannot flush the store: ${said}`);
 }

@@ -95,7 +95,7 @@ async function askCommand(
   for (let start = 0; start < paths.length; start += portion) {
     const text = await pathInfoJson(context, paths.slice(start, start + portion));
     const parsed = answers.safeParse(JSON.parse(text));
-    if (!parsed.success) throw new NixmakerError('nix-failed', 'what `nix path-info` says is not understood');
+    if (!parsed.success) throw new NixmakerError('nix-failed', 'unexpected output from `nix path-info`');
     for (const [key, info] of Object.entries(parsed.data)) {
       const path = parseStorePath(key) ?? parseStorePath(`${storeDir}/${key}`);
       if (path === undefined || info === null) continue;

@@ -115,7 +115,7 @@ export async function holdProgram(
     if (result.exitCode === 1) return undefined;
     throw new NixmakerError(
       'io-error',
-      `${program} can’t be used: ${messageOf(result.shortMessage ?? 'it ended')}`,
+      `cannot run ${program}: ${messageOf(result.shortMessage ?? 'it exited')}`,
     );
   }
   return {

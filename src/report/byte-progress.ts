@@ -19,21 +19,29 @@ export interface ByteProgress {
 /** Between two drawings on a terminal, and two lines elsewhere. Milliseconds. */
 const drawEvery = 100;
 const lineEvery = 10_000;
-const barCells = 24;
+/** Longest first, as far as there is room. */
+const barCells = [24, 12, 0];
+/** Of a line in a log. */
+const lineWidth = 79;
 
-interface DrawnTerminal extends Terminal {
+interface DrawnTerminal extends Pick<Terminal, 'isTTY' | 'write'> {
+  /** How wide it is now: a line that is broken can’t be drawn over. */
+  readonly columns: () => number;
   /** Draws a line in the place of the one before. */
   readonly redraw: (line: Lines) => void;
 }
 
 /** @param now milliseconds on a clock that never jumps */
-export function makeByteProgress({ isTTY, write, redraw }: DrawnTerminal, now: () => number): ByteProgress {
+export function makeByteProgress(
+  { isTTY, write, redraw, columns }: DrawnTerminal,
+  now: () => number,
+): ByteProgress {
   const started = now();
   let last = Number.NEGATIVE_INFINITY;
   let title = '';
   let drawn = false;
   const draw = (step: ByteStep) => {
-    redraw(lines`${describeStep(step, now() - started)}`);
+    redraw(lines`${describeStep(step, { elapsed: now() - started, width: columns() - 1 })}`);
     drawn = true;
   };
   return {
@@ -42,7 +50,7 @@ export function makeByteProgress({ isTTY, write, redraw }: DrawnTerminal, now: (
       if (!due && step.title === title && (!isTTY || step.done < step.total)) return;
       last = now();
       if (isTTY) draw(step);
-      else write(lines`${describeStep(step, now() - started)}\n`);
+      else write(lines`${describeStep(step, { elapsed: now() - started, width: lineWidth })}\n`);
       title = step.title;
     },
     end: () => {
@@ -52,12 +60,23 @@ export function makeByteProgress({ isTTY, write, redraw }: DrawnTerminal, now: (
   };
 }
 
-/** `web: copying [######……] 25 %, 1 GiB of 4 GiB, 2 min left`; fits 80 columns where names do. */
-export function describeStep({ title, done, total }: ByteStep, elapsed: number): string {
+interface Drawn {
+  /** Milliseconds. */
+  readonly elapsed: number;
+  /** Characters that the line may have. */
+  readonly width: number;
+}
+
+/** `web: copying [######......] 25 %, 1 GiB of 4 GiB, 2 min left`; of what does not fit the bar goes first, then the end of the title. */
+export function describeStep({ title, done, total }: ByteStep, { elapsed, width }: Drawn): string {
   const share = total === 0 ? 1 : Math.min(1, done / total);
-  const cells = Math.round(share * barCells);
-  const bar = `[${'#'.repeat(cells)}${'.'.repeat(barCells - cells)}]`;
-  return `${title} ${bar} ${Math.floor(share * 100)} %, ${sizeText(done)} of ${sizeText(total)}${timeLeft(share, elapsed)}`;
+  const figures = `${Math.floor(share * 100)} %, ${sizeText(done)} of ${sizeText(total)}${timeLeft(share, elapsed)}`;
+  const room = width - title.length - figures.length - 2;
+  const cells = barCells.find((count) => count === 0 || count + 2 <= room) ?? 0;
+  const full = Math.round(share * cells);
+  const bar = cells === 0 ? '' : `[${'#'.repeat(full)}${'.'.repeat(cells - full)}] `;
+  const name = room < 0 ? `${title.slice(0, Math.max(0, title.length + room - 3))}...` : title;
+  return `${name} ${bar}${figures}`;
 }
 
 /** Nothing is said before there is something to judge by. */

@@ -11,15 +11,29 @@ const sentences: Readonly<Record<string, string>> = {
   'profile-set': 'setting the system profile',
   'boot-entry': 'writing the boot entry',
   switched: 'switching',
-  healthy: 'in place',
-  'rolling-back': 'putting the previous system back',
+  healthy: 'running',
+  'rolling-back': 'restoring the previous system',
 };
 
-export function makeConsoleLog(write: (text: Lines) => void, verbose: boolean): EventSink {
+export interface ConsoleLogOptions {
+  readonly verbose: boolean;
+  /** Each line begins with the bundle’s name: for runs of several, one after the other. */
+  readonly named?: boolean;
+}
+
+export function makeConsoleLog(
+  write: (text: Lines) => void,
+  { verbose, named = false }: ConsoleLogOptions,
+): EventSink {
+  let source = '';
   return ({ event, level, transaction: _transaction, ...fields }) => {
+    if (typeof fields.source === 'string') source = fields.source.split('/').at(-1) ?? '';
+    const of = named && source !== '' ? `${source}: ` : '';
     const sentence = sentences[event];
-    if (sentence !== undefined) write(lines`${sentence}\n`);
-    else if (event === 'notice') write(lines`note: ${messageOf(fields.text)}\n`);
+    if (sentence !== undefined) write(lines`${of}${sentence}\n`);
+    else if (event === 'notice') write(lines`note: ${of}${messageOf(fields.text)}\n`);
+    else if (named && event === 'passed-over')
+      write(lines`note: ${of}${String(fields.code)}: ${messageOf(fields.detail ?? '')}\n`);
     else if (verbose && level !== 'debug') write(lines`${event} ${JSON.stringify(fields)}\n`);
   };
 }

@@ -12,9 +12,9 @@ export function describeDiff(diff: SystemDiff, most: number): string[] {
   return [
     ...listed,
     ...(rest > 0 ? [`and ${rest} more packages`] : []),
-    ...(rebuilt > 0 ? [`${rebuilt} paths of the same name and version, built or configured anew`] : []),
+    ...(rebuilt > 0 ? [`${rebuilt} paths rebuilt or reconfigured at the same version`] : []),
     ...(units.length > 0 ? [`units: ${some(units, most)}`] : []),
-    ...(restart.length > 0 ? [`only a restart brings: ${restart.join(', ')}`] : []),
+    ...(restart.length > 0 ? [`takes effect after a restart: ${restart.join(', ')}`] : []),
     `size: ${sizeText(sizeBefore)} → ${sizeText(sizeAfter)} (${sign}${sizeText(Math.abs(growth))})`,
   ];
 }
@@ -25,7 +25,7 @@ function some(names: readonly string[], most: number): string {
 }
 
 function describeChange({ name, from, to }: PackageChange): string {
-  const say = (all: readonly string[]) => all.map((v) => (v === '' ? 'without a version' : v)).join(', ');
+  const say = (all: readonly string[]) => all.map((v) => (v === '' ? 'no version' : v)).join(', ');
   if (from.length === 0) return `+ ${name}${to.join('') === '' ? '' : ` ${say(to)}`}`;
   if (to.length === 0) return `- ${name}${from.join('') === '' ? '' : ` ${say(from)}`}`;
   return `  ${name} ${say(from)} → ${say(to)}`;

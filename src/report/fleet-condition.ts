@@ -6,6 +6,8 @@ export interface PageRun {
   readonly state: string;
   readonly code: string | undefined;
   readonly sequence: number | undefined;
+  /** The release’s NixOS label, `26.05.20261101.abcdef`, where its system’s name has one. */
+  readonly name: string | undefined;
 }
 
 export interface PageClaim {
@@ -58,10 +60,10 @@ export const conditions = ['unwell', 'unknown', 'stale', 'waits', 'well'] as con
 export type Condition = (typeof conditions)[number];
 
 export const conditionWords: Readonly<Record<Condition, string>> = {
-  unwell: 'needs somebody',
-  unknown: 'not known',
-  stale: 'not heard of',
-  waits: 'waits for a restart',
+  unwell: 'needs attention',
+  unknown: 'unknown',
+  stale: 'silent',
+  waits: 'waiting for a restart',
   well: 'well',
 };
 
@@ -93,14 +95,14 @@ export function judgeHost(host: PageHost, by: JudgedBy): Judgement {
   return { condition: reasons[0]?.[0] ?? 'well', reasons: reasons.map(([, sentence]) => sentence) };
 }
 
-const notHeard: Reason = ['unknown', 'No receipt of it is known here.'];
+const notHeard: Reason = ['unknown', 'No receipts from this host yet.'];
 
 function ofRuns({ runs, restartNeeded }: PageHost): Reason[] {
   const last = runs.at(-1);
-  if (last === undefined) return [['unknown', 'It has taken no bundle yet.']];
+  if (last === undefined) return [['unknown', 'It has not taken a bundle yet.']];
   if (!goodStates.has(last.state)) return [['unwell', `Its last run: ${outcomeText(last)}.`]];
   return last.state === 'pending' || restartNeeded
-    ? [['waits', 'What is installed runs after a restart.']]
+    ? [['waits', 'The installed system runs after a restart.']]
     : [];
 }
 
@@ -108,37 +110,44 @@ function ofRuns({ runs, restartNeeded }: PageHost): Reason[] {
 function ofClaims({ agentSays, found }: PageHost): Reason[] {
   const reasons: Reason[] = [];
   const bad = agentSays.findLast(({ state }) => !goodStates.has(state));
-  if (bad !== undefined) reasons.push(['unwell', `Its agent says: ${outcomeText(bad)}.`]);
+  if (bad !== undefined) reasons.push(['unwell', `Its agent reports: ${outcomeText(bad)}.`]);
   const [first, ...others] = found;
   if (first !== undefined) {
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
-    reasons.push(['unwell', `Its agent can’t use what somebody brought, or can’t read it: ${first}${more}.`]);
+    reasons.push(['unwell', `Its agent cannot use or read something it was given: ${first}${more}.`]);
   }
   return reasons;
 }
 
 function ofSystem({ failedUnits = [], restartNeeded, release, floor, held, runs }: PageHost): Reason[] {
   const reasons: Reason[] = [];
-  if (failedUnits.length > 0) reasons.push(['unwell', 'Units have failed.']);
+  if (failedUnits.length > 0) reasons.push(['unwell', failedText(failedUnits)]);
   if (held.length > 0)
     reasons.push([
       'unwell',
-      `A person at the machine holds ${held.join(', ')}: not taken, until something newer comes.`,
+      `Held at the machine: ${held.join(', ')}. Not taken again until something newer comes.`,
     ]);
   if (restartNeeded || runs.length === 0) return reasons;
-  if (release === undefined)
-    reasons.push(['unknown', 'What it runs is no release that its receipts tell of.']);
+  if (release === undefined) reasons.push(['unknown', 'It runs a system that none of its receipts mention.']);
   else if (floor !== undefined && release < floor)
-    reasons.push(['unwell', `It went back to release ${release}, after it had taken ${floor}.`]);
-  else if (release !== floor) reasons.push(['unknown', `It runs release ${release} and has not kept it.`]);
+    reasons.push(['unwell', `It went back to release ${release} after taking ${floor}.`]);
+  else if (release !== floor)
+    reasons.push(['unknown', `It runs release ${release} but has not confirmed it.`]);
   return reasons;
+}
+
+/** A machine may have failed units by the dozen; the details have all. */
+function failedText(units: readonly string[]): string {
+  const named = units.slice(0, 3).join(', ');
+  return units.length > 3 ? `Failed: ${named} and ${units.length - 3} more.` : `Failed: ${named}.`;
 }
 
 function ofTime({ collected }: PageHost, { now, staleAfter }: JudgedBy): Reason[] {
   const days = daysSince(collected, now);
-  if (days === undefined) return [['unknown', 'When its newest receipt came is not known here.']];
-  if (days < -1) return [['unknown', 'Its newest receipt came in the future, by the clock of this desk.']];
-  if (days > staleAfter) return [['stale', `Nothing has been heard of it for ${Math.floor(days)} days.`]];
+  if (days === undefined) return [['unknown', 'It is not known when its newest receipt was collected.']];
+  if (days < -1)
+    return [['unknown', 'Its newest receipt was collected in the future, by this desk’s clock.']];
+  if (days > staleAfter) return [['stale', `Not seen for ${Math.floor(days)} days.`]];
   return [];
 }
 
@@ -147,9 +156,9 @@ function ofReceipts({ unreadable, returned }: PageHost): Reason[] {
   if (unreadable > 0)
     reasons.push([
       'unknown',
-      `Of the receipts kept here ${unreadable} can’t be read, or are not signed by its key: there may be newer news in them.`,
+      `${unreadable} of its stored receipts cannot be read or are not signed by its key; they may hold newer news.`,
     ]);
-  if (returned) reasons.push(['unknown', 'It was retired, and has reported since.']);
+  if (returned) reasons.push(['unknown', 'It was retired, but has reported since.']);
   return reasons;
 }
 

@@ -13,6 +13,8 @@ export type HostWork<T extends HostOutcome> = (host: string, say: (text: string)
 
 export interface Terminal {
   readonly isTTY: boolean;
+  /** Whether it shows more than ASCII; listr2 draws with other characters. */
+  readonly isUtf8: boolean;
   readonly write: (text: Lines) => void;
 }
 
@@ -26,7 +28,9 @@ const concurrent = 2;
 export function runHostsWithProgress<T extends HostOutcome>(
   terminal: Terminal,
 ): (hosts: readonly string[], work: HostWork<T>) => Promise<T[]> {
-  return terminal.isTTY ? runOnTerminal : (hosts, work) => runInLines(terminal, hosts, work);
+  return terminal.isTTY && terminal.isUtf8
+    ? runOnTerminal
+    : (hosts, work) => runInLines(terminal, hosts, work);
 }
 
 async function runOnTerminal<T extends HostOutcome>(
@@ -47,7 +51,7 @@ async function runOnTerminal<T extends HostOutcome>(
   await new Listr(tasks, {
     concurrent,
     exitOnError: false,
-    rendererOptions: { showErrorMessage: false },
+    rendererOptions: { showErrorMessage: false, formatOutput: 'truncate' },
   }).run();
   return hosts.flatMap((host) => outcomes.get(host) ?? []);
 }

@@ -32,27 +32,27 @@ export function renderMetrics(input: MetricsInput): Promise<string> {
   const gauge = gaugesOf(registry);
   new Gauge({
     name: 'nixmaker_info',
-    help: 'Always 1; says who this is.',
+    help: 'Always 1; labels identify this machine.',
     labelNames: ['version', 'host'],
     registers: [registry],
   }).set({ version: input.version, host: input.host }, 1);
   gauge('nixmaker_sequence', 'Sequence of the newest bundle taken; 0 before the first.', input.sequence ?? 0);
   gauge(
     'nixmaker_floor_lost',
-    '1 while nothing is taken because the floor was lost.',
+    '1 while nothing is taken because the floor is lost.',
     Number(input.floorLost),
   );
-  gauge('nixmaker_pending', '1 while what is installed is not what runs.', Number(input.pending));
+  gauge('nixmaker_pending', '1 while the installed system is not the running one.', Number(input.pending));
   gauge(
     'nixmaker_restart_needed',
-    '1 while only a restart brings what is installed.',
+    '1 while the installed system needs a restart to take full effect.',
     Number(input.restartNeeded),
   );
-  gauge('nixmaker_inbox_waiting', 'Files in the inbox that are not settled.', input.waiting);
-  gauge('nixmaker_journal_unreadable_lines', 'Lines of the journal that cannot be read.', input.unreadable);
+  gauge('nixmaker_inbox_waiting', 'Files in the inbox not dealt with yet.', input.waiting);
+  gauge('nixmaker_journal_unreadable_lines', 'Journal lines that cannot be read.', input.unreadable);
   gauge(
     'nixmaker_healthy',
-    '1 where the last health checks passed, 0 where one did not.',
+    '1 if the last health checks passed, 0 if one failed.',
     input.healthy === undefined ? undefined : Number(input.healthy),
   );
   countRuns(registry, input.totals);
@@ -70,7 +70,7 @@ const gaugesOf = (registry: Registry) => (name: string, help: string, value: num
 function countRuns(registry: Registry, { states, codes }: MetricsInput['totals']): void {
   const total = new Counter({
     name: 'nixmaker_runs_total',
-    help: 'Bundles by how their run ended.',
+    help: 'Runs by final state.',
     labelNames: ['state'],
     registers: [registry],
   });
@@ -88,15 +88,15 @@ function countRuns(registry: Registry, { states, codes }: MetricsInput['totals']
 function tellLastRuns(gauge: ReturnType<typeof gaugesOf>, runs: readonly Run[]): void {
   const timeOf = (at: string | undefined) => (at === undefined ? undefined : Date.parse(at) / 1000);
   const last = runs.at(-1);
-  gauge('nixmaker_last_run_timestamp_seconds', 'When the last run said its last word.', timeOf(last?.at));
+  gauge('nixmaker_last_run_timestamp_seconds', 'When the last run ended.', timeOf(last?.at));
   gauge(
     'nixmaker_last_success_timestamp_seconds',
-    'When a bundle was committed last.',
+    'When a bundle was last committed.',
     timeOf(runs.findLast((r) => r.state === 'committed')?.at),
   );
   gauge(
     'nixmaker_last_run_failed',
-    '1 where the last run was refused, failed or was rolled back.',
+    '1 if the last run was refused, failed or was rolled back.',
     last === undefined ? undefined : Number(['refused', 'failed', 'rolled-back'].includes(last.state)),
   );
 }

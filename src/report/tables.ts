@@ -1,11 +1,11 @@
 /** Text for people: status, history, the summary of a build, an inspected manifest. All of it fits 80 columns where names do. */
 import { type Side, textsFor } from '../core/catalogue-desk.ts';
-import { printable, type ReasonCode } from '../core/errors.ts';
+import type { ReasonCode } from '../core/errors.ts';
 import { asLines, joined, type Lines, lines } from '../core/lines.ts';
 import type { Manifest } from '../core/release/manifest.ts';
 import { sizeText } from '../core/size.ts';
+import type { Cell } from './columns.ts';
 
-type Cell = string | number | undefined;
 type Row = readonly [string, Cell];
 
 /** Label and value, one a line; values that are unknown are left out. */
@@ -13,13 +13,6 @@ export function fields(rows: readonly Row[]): Lines {
   const width = Math.max(...rows.map(([label]) => label.length)) + 2;
   const known = rows.filter(([, value]) => value !== undefined);
   return joined(known.map(([label, value = '']) => lines`${`${label}:`.padEnd(width)}${value}\n`));
-}
-
-export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): Lines {
-  const cells = [heads, ...rows].map((row) => row.map((cell) => printable(String(cell ?? '-'))));
-  const widths = heads.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)));
-  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0));
-  return joined(cells.map((row) => lines`${line(row).join('  ').trimEnd()}\n`));
 }
 
 /** Lines of `fields` that are longer than a terminal is wide go on below their value, broken between words. */
@@ -73,12 +66,12 @@ export function manifestRows(manifest: Manifest): Row[] {
     ['Sequence', manifest.sequence],
     [
       'Created',
-      manifest.createdAt.startsWith('1970-') ? 'unknown (the flake was no commit)' : manifest.createdAt,
+      manifest.createdAt.startsWith('1970-') ? 'unknown (not built from a Git commit)' : manifest.createdAt,
     ],
     ['Expires', manifest.expiresAt],
     ['Machine id', manifest.machineId],
     ['Downgrade from', manifest.downgradeFrom],
-    ['No way back', manifest.noWayBack],
+    ['One-way', manifest.noWayBack],
     ['Content', manifest.content],
     ['Toplevel', manifest.toplevel],
     ['Derivation', manifest.derivation],

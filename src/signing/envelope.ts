@@ -68,7 +68,7 @@ export interface Envelope {
  */
 export function openEnvelope(text: string, type: string, code: ReasonCode = 'receipt-malformed'): Envelope {
   const { payloadType, payload: encoded, signatures } = parse(text, code);
-  if (payloadType !== type) throw new NixmakerError(code, `it is of the type ${payloadType}`);
+  if (payloadType !== type) throw new NixmakerError(code, `its type is ${payloadType}`);
   const payload = Buffer.from(encoded, 'base64');
   if (payload.toString('base64') !== encoded) throw new NixmakerError(code, 'its payload is not base64');
   const decoded = decodeUtf8(payload);

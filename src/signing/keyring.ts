@@ -75,13 +75,13 @@ export function verifyKeyring(
     // Before the rest of it is read: what none of them has signed costs no more than its signatures.
     const { signersAmong } = openEnvelope(envelope, keyringType, 'keyring-malformed');
     if (signersAmong(trustSetOf(trust).keys).length === 0)
-      throw new NixmakerError('keyring-untrusted', 'none of the keys that are trusted now has signed it');
+      throw new NixmakerError('keyring-untrusted', 'none of the currently trusted keys has signed it');
   }
   const { keyring, text, signersAmong } = readEnvelope(envelope);
   // Asked before the signatures: keys that came in between are not known here, and “untrusted” would lead astray.
   if (keyring.version !== version + 1)
-    throw new NixmakerError('keyring-gap', `it has version ${keyring.version}, this machine has ${version}`);
-  requireEnough('the keys that are trusted now', trust, { signersAmong, now });
+    throw new NixmakerError('keyring-gap', `it has version ${keyring.version}; this machine has ${version}`);
+  requireEnough('the currently trusted keys', trust, { signersAmong, now });
   requireEnough('its own keys', keyring, { signersAmong, now });
   if (!keyring.hosts.includes(host))
     throw new NixmakerError('wrong-host', `the keyring is for ${keyring.hosts.join(', ')}`);
@@ -95,5 +95,5 @@ function requireEnough(
 ): void {
   const { keys } = trustSetOf(trust);
   const lacking = findInsufficient(trust, { signedBy: signersAmong(keys), now });
-  if (lacking !== undefined) throw new NixmakerError('keyring-untrusted', `of ${whose}: ${lacking.detail}`);
+  if (lacking !== undefined) throw new NixmakerError('keyring-untrusted', `for ${whose}: ${lacking.detail}`);
 }

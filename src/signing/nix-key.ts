@@ -52,7 +52,7 @@ function hasSmallOrder(raw: Buffer): boolean {
   return smallOrder.has(y.toString('hex'));
 }
 
-const nameHas = 'letters, digits, dots, dashes, plus and underscores';
+const nameHas = 'letters, digits, dots, dashes, plus signs and underscores';
 
 function splitKey(text: string, bytes: number, kind: string): { name: string; raw: Buffer } {
   const trimmed = text.endsWith('\n') ? text.slice(0, -1) : text;
@@ -61,7 +61,7 @@ function splitKey(text: string, bytes: number, kind: string): { name: string; ra
   if (colon > 0 && !isKeyName(name))
     throw new NixmakerError(
       'key-malformed',
-      `the name of the ${kind} key, “${printable(name.slice(0, 128))}”, has other characters than ${nameHas}`,
+      `the name of the ${kind} key, “${printable(name.slice(0, 128))}”, has characters other than ${nameHas}`,
     );
   if (colon <= 0) throw new NixmakerError('key-malformed', `a ${kind} key has the form name:base64`);
   const raw = decodeBase64(trimmed.slice(colon + 1), bytes);
@@ -79,11 +79,12 @@ export function parsePublicKey(text: string): PublicKey {
 
 /** @param what it is called in the message @throws NixmakerError `key-malformed` for all but 32 bytes of a sound key */
 export function ed25519KeyOf(raw: Buffer, what: string): KeyObject {
-  if (raw.length !== 32) throw new NixmakerError('key-malformed', `the public key ${what} has not 32 bytes`);
+  if (raw.length !== 32)
+    throw new NixmakerError('key-malformed', `the public key ${what} does not have 32 bytes`);
   if (hasSmallOrder(raw)) {
     throw new NixmakerError(
       'key-malformed',
-      `the public key ${what} is a point of small order: anybody could sign for it`,
+      `the public key ${what} is a point of small order: anyone could sign for it`,
     );
   }
   return createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: 'der', type: 'spki' });
@@ -99,10 +100,7 @@ export function parseSecretKey(text: string): SecretKey {
   });
   const derived = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(spkiPrefix.length);
   if (!derived.equals(raw.subarray(32))) {
-    throw new NixmakerError(
-      'key-malformed',
-      `the two halves of the secret key “${name}” do not belong together`,
-    );
+    throw new NixmakerError('key-malformed', `the two halves of the secret key “${name}” do not match`);
   }
   return {
     name,
@@ -125,7 +123,7 @@ export interface KeyPairText {
 /** A new key pair in Nix's text form, one line each, as `nix key generate-secret` writes it. */
 export function generateKeyPair(name: string): KeyPairText {
   if (!isKeyName(name)) {
-    throw new NixmakerError('key-malformed', `a key’s name has ${nameHas} only`);
+    throw new NixmakerError('key-malformed', `a key name may only have ${nameHas}`);
   }
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const seed = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(pkcs8Prefix.length);

@@ -16,10 +16,7 @@ export interface Signature {
 export function parseSignatureFile(bytes: Uint8Array): Signature[] {
   if (bytes.length === 0) throw new NixmakerError('signature-missing', 'manifest.sig is empty');
   if (bytes.length > limits.signatureFileBytes) {
-    throw new NixmakerError(
-      'signature-malformed',
-      `manifest.sig has more than ${limits.signatureFileBytes} bytes`,
-    );
+    throw new NixmakerError('signature-malformed', `manifest.sig exceeds ${limits.signatureFileBytes} bytes`);
   }
   const text = Buffer.from(bytes).toString('latin1');
   if (!text.endsWith('\n'))

@@ -35,7 +35,7 @@ export function parseSshKey(text: string): SshKey {
   if (kind === undefined)
     throw new NixmakerError(
       'key-malformed',
-      `SSH keys of the type “${type}” are not taken; ${kinds.join(', ')} are`,
+      `SSH keys of type “${type}” are not supported; supported are ${kinds.join(', ')}`,
     );
   const blob = decodeBase64OfAnyLength(base64, 1024);
   if (blob === undefined) throw malformed('it is not base64');
@@ -44,7 +44,7 @@ export function parseSshKey(text: string): SshKey {
 
 function keyOfBlob(blob: Buffer, kind: Kind): SshKey {
   const wire = new WireReader(blob, malformed);
-  if (wire.text() !== kind) throw malformed('its type is not the one before it');
+  if (wire.text() !== kind) throw malformed('its two key types differ');
   const isCurve25519 = kind.includes('ed25519');
   const point = isCurve25519 ? wire.string() : curvePoint(wire);
   const application = kind.startsWith('sk-') ? wire.string() : undefined;
@@ -67,7 +67,7 @@ function keyOfBlob(blob: Buffer, kind: Kind): SshKey {
 }
 
 function curvePoint(wire: WireReader): Buffer {
-  if (wire.text() !== 'nistp256') throw malformed('it is on another curve than its type says');
+  if (wire.text() !== 'nistp256') throw malformed('it is on a different curve than its type says');
   return wire.string();
 }
 
@@ -128,5 +128,5 @@ function checkP256(key: KeyObject, message: Buffer, value: Buffer): boolean {
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest();
 
 function malformed(detail: string): NixmakerError {
-  return new NixmakerError('key-malformed', `an SSH key is not well formed: ${detail}`);
+  return new NixmakerError('key-malformed', `malformed SSH key: ${detail}`);
 }

@@ -30,7 +30,7 @@ export class WireReader {
   }
 
   end(): void {
-    if (this.#at !== this.#bytes.length) throw this.#fail('there are bytes behind its end');
+    if (this.#at !== this.#bytes.length) throw this.#fail('it has stray bytes at its end');
   }
 }
 

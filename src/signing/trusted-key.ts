@@ -27,7 +27,7 @@ export function parseTrustedKey(text: string): TrustedKey {
     };
   }
   const name = text.slice(0, colon);
-  if (!isKeyName(name)) throw new NixmakerError('key-malformed', `“${name}” can’t be the name of a key`);
+  if (!isKeyName(name)) throw new NixmakerError('key-malformed', `“${name}” is not a valid key name`);
   const key = parseSshKey(rest);
   return {
     name,

@@ -78,7 +78,7 @@ export function verifyManifest(
 /** Decodes and parses manifest bytes with no claim that anybody signed them: for `inspect` and for the desk. */
 export function readManifest(bytes: Uint8Array): Manifest {
   if (bytes.length > limits.manifestBytes) {
-    throw new NixmakerError('manifest-malformed', `it has more than ${limits.manifestBytes} bytes`);
+    throw new NixmakerError('manifest-malformed', `it exceeds ${limits.manifestBytes} bytes`);
   }
   const text = decodeUtf8(bytes);
   if (text === undefined) throw new NixmakerError('manifest-malformed', 'it is not UTF-8');
@@ -105,7 +105,7 @@ function checkSignatures(bytes: Uint8Array, signatures: readonly Signature[], tr
     const key = trust.keys.find((k) => k.name === signature.keyName);
     if (key === undefined) continue;
     if (!key.verifies(signed, signature.bytes)) {
-      throw new NixmakerError('signature-invalid', `the signature by “${key.name}” does not fit`);
+      throw new NixmakerError('signature-invalid', `the signature by “${key.name}” does not match`);
     }
     accepted.set(key.material, key.name);
   }
@@ -117,7 +117,7 @@ function checkSignatures(bytes: Uint8Array, signatures: readonly Signature[], tr
   if (accepted.size < trust.threshold) {
     throw new NixmakerError(
       'signature-threshold',
-      `${accepted.size} trusted keys have signed, ${trust.threshold} are needed`,
+      `${accepted.size} of ${trust.threshold} required trusted keys have signed`,
     );
   }
   return [...accepted.values()];

@@ -68,7 +68,7 @@ export async function readPolicy(path: string, trustedUid: number): Promise<Poli
   if ((mode & 0o022) !== 0) {
     throw new NixmakerError(
       'policy-unsafe',
-      `${path} can be written by its group or by everybody (mode ${(mode & 0o777).toString(8)})`,
+      `${path} is writable by its group or by everyone (mode ${(mode & 0o777).toString(8)})`,
     );
   }
   return parseConfig(source.text, { path, schema: policyParser, code: 'policy-malformed' });
@@ -88,7 +88,7 @@ async function readBounded(path: string, most: number, code: ReasonCode): Promis
   } catch (error) {
     if (error instanceof NixmakerError) throw error;
     if (isMissing(error)) return undefined;
-    throw new NixmakerError(code, `${path} can’t be read: ${messageOf(error)}`, { cause: error });
+    throw new NixmakerError(code, `cannot read ${path}: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -166,7 +166,7 @@ function refuseDuplicates(node: ValueNode, kind: Pick<ConfigKind<z.ZodType>, 'pa
     if (seen.has(key)) {
       throw new NixmakerError(
         kind.code,
-        `${kind.path}, line ${member.loc.start.line}: “${key}” is given twice`,
+        `${kind.path}, line ${member.loc.start.line}: “${key}” appears twice`,
       );
     }
     seen.add(key);

@@ -242,7 +242,7 @@ async function readOwned({ folder, name, owner }: Owned, most: number): Promise<
   const file = await openPlainFileIn(folder, name);
   try {
     return await readAll(file, most, ({ uid, nlink }) => {
-      if (uid !== owner || nlink !== 1) throw new Error('it is not the agent’s own');
+      if (uid !== owner || nlink !== 1) throw new Error('it does not belong to the agent');
     });
   } finally {
     await file.close();

@@ -1,10 +1,10 @@
 {
-  description = "Machines that are kept up to date by USB sticks";
+  description = "NixOS machines updated by USB stick";
 
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
     nixmaker = {
-      # Wherever you have nixmaker from; a folder works as well: path:/home/me/nixmaker.
+      # Wherever you got nixmaker from. A folder works too: path:/home/me/nixmaker.
       url = "github:OWNER/nixmaker";
       inputs.nixpkgs.follows = "nixpkgs";
     };

@@ -77,9 +77,9 @@ test('the way back needs no kernel, but a menu: not one block left is too little
   assert.equal(requireFit(question, { bytes: 0, isKnown: true }, 64 * 1024), undefined);
   assert.throws(() => requireFit(question, { bytes: 0, isKnown: true }, 64 * 1024 - 1), {
     code: 'no-boot-space',
-    detail: /^a menu is to be written to \/boot, where 65535 bytes are free$/,
+    detail: /^the boot menu needs space in \/boot, which has 65535 bytes free$/,
   });
-  assert.match(requireFit(question, { bytes: 0, isKnown: false }, 0) ?? '', /is full but for 0 B:/);
+  assert.match(requireFit(question, { bytes: 0, isKnown: false }, 0) ?? '', /has only 0 B free:/);
 });
 
 test('without room it is `no-boot-space` where the loader is known, and a notice where it is not', async (t) => {
@@ -89,7 +89,7 @@ test('without room it is `no-boot-space` where the loader is known, and a notice
   t.after(() => rm(bootDirectory, { recursive: true }));
   await truncate(join(system, 'kernel'), 2 ** 40);
   const question = { bootDirectory, system: system as StorePath, running: undefined };
-  assert.match((await checkBootRoom(question)) ?? '', /may not find room: 1 TiB in \/dev\/shm/);
+  assert.match((await checkBootRoom(question)) ?? '', /needs 1 TiB in \/dev\/shm/);
   await mkdir(join(bootDirectory, 'nixos'));
   await writeFile(join(bootDirectory, 'nixos', dashed(initrd)), '');
   await assert.rejects(checkBootRoom(question), { code: 'no-boot-space' });

@@ -32,7 +32,7 @@ const cases: readonly (readonly [what: string, says: RegExp, spoil: () => Promis
   ],
   [
     'a key given twice, of which parsers take one or the other',
-    /“host” is given twice/,
+    /“host” appears twice/,
     () => write(text.replace('"host"', '"host": "mail",\n  "host"')),
   ],
   ['another schema', /schema/, () => write(changed({ schema: 2 }))],
@@ -46,7 +46,7 @@ const cases: readonly (readonly [what: string, says: RegExp, spoil: () => Promis
     /the same key/,
     () => write(changed({ trustedKeys: [shop.keys.publicKey, `${name}-again:${base64}`], threshold: 2 })),
   ],
-  ['a file that everybody can write', /by everybody.*policy-unsafe/s, () => chmod(target.policyFile, 0o666)],
+  ['a file that everybody can write', /by everyone.*policy-unsafe/s, () => chmod(target.policyFile, 0o666)],
   ['a file that its group can write', /policy-unsafe/, () => chmod(target.policyFile, 0o664)],
   ['a file of somebody else’s', /user 12345.*policy-unsafe/s, () => chown(target.policyFile, 12345, 12345)],
   ['a file that fills the memory', /policy-malformed/, () => write(Buffer.alloc(2 * 1024 * 1024, 0x20))],

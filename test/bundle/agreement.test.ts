@@ -101,7 +101,7 @@ for (const [what, letter, edits] of narinfos)
       assert.notEqual(edit(text), text, field);
       assert.match(
         await refusal(open(apart, name, edit(text))),
-        new RegExp(`^bundle-malformed: (the header of )?${name} is not what is announced$`),
+        new RegExp(`^bundle-malformed: (the header of )?${name} does not match the manifest$`),
         field,
       );
     }
@@ -110,9 +110,13 @@ for (const [what, letter, edits] of narinfos)
 test('a signed index says in every field what the carried NARs are', async (t) => {
   const cases: readonly (readonly [string, Partial<IndexedPath>, RegExp])[] = [
     ['nothing', {}, /^taken$/],
-    ['narHash', { narHash: digits(5, 52) }, /^bundle-malformed: .*it gives another NAR than/],
-    ['narSize, more', { narSize: 3137 }, /^bundle-malformed: .*it gives another NAR than .* of 3137 bytes/],
-    ['narSize, less', { narSize: 3111 }, /^bundle-malformed: .*(another NAR|larger) than/],
+    ['narHash', { narHash: digits(5, 52) }, /^bundle-malformed: .*it does not unpack to the NAR/],
+    [
+      'narSize, more',
+      { narSize: 3137 },
+      /^bundle-malformed: .*it does not unpack to the NAR .* of 3137 bytes/,
+    ],
+    ['narSize, less', { narSize: 3111 }, /^bundle-malformed: .*(does not unpack to the NAR|larger than)/],
     ['files', { files: 2 }, /^manifest-malformed: .*files/],
     ['blocks', { blocks: 2 }, /^manifest-malformed: .*blocks/],
   ];
@@ -135,21 +139,21 @@ test('contents say in every field what the pieces are, and of which line', async
   assert.equal(await refusal(open(apart, 'contents', changed(line, kind, size, digest))), 'taken');
   const base = ['0'.repeat(32).concat('-base'), digits(1, 52)];
   const cases: readonly (readonly [string, string, RegExp])[] = [
-    ['line', changed(1, kind, size, digest), /header of d{32}\.narinfo is not what is announced/],
-    ['no line', changed(7, kind, size, digest), /there is no such line in the index/],
-    ['kind', changed(line, 'other', size, digest), /it is of no known kind/],
-    ['kind, without a base', changed(line, 'delta', size, digest), /it has other fields/],
+    ['line', changed(1, kind, size, digest), /header of d{32}\.narinfo does not match the manifest/],
+    ['no line', changed(7, kind, size, digest), /the index has no such line/],
+    ['kind', changed(line, 'other', size, digest), /its kind is unknown/],
+    ['kind, without a base', changed(line, 'delta', size, digest), /it has the wrong fields/],
     [
       'kind, with a base',
       changed(line, 'delta', size, digest, ...base),
-      /header of d{32}\.narinfo is not what is announced/,
+      /header of d{32}\.narinfo does not match the manifest/,
     ],
-    ['size', changed(line, kind, Number(size) + 1, digest), /narinfo is not what is announced/],
-    ['no size', changed(line, kind, 0, digest), /its size is none/],
-    ['digest', changed(line, kind, size, digits(5, 52)), /narinfo is not what is announced/],
-    ['no digest', changed(line, kind, size, 'e'.repeat(52)), /its digest is none/],
-    ['base', changed(line, 'delta', size, digest, 'x', digits(1, 52)), /its base is no store path/],
-    ['hash of the base', changed(line, 'delta', size, digest, base[0], 'x'), /its base’s hash is none/],
+    ['size', changed(line, kind, Number(size) + 1, digest), /narinfo does not match the manifest/],
+    ['no size', changed(line, kind, 0, digest), /its size is invalid/],
+    ['digest', changed(line, kind, size, digits(5, 52)), /narinfo does not match the manifest/],
+    ['no digest', changed(line, kind, size, 'e'.repeat(52)), /its digest is invalid/],
+    ['base', changed(line, 'delta', size, digest, 'x', digits(1, 52)), /its base is not a store path/],
+    ['hash of the base', changed(line, 'delta', size, digest, base[0], 'x'), /its base’s hash is invalid/],
   ];
   for (const [field, contents, why] of cases) {
     const said = await refusal(open(apart, 'contents', contents));
@@ -165,10 +169,10 @@ test('a path in the store is the signed one in every field that Nix keeps of it'
   for (const [change, what] of [
     [{ narHash: `sha256:${digits(6, 52)}` }, 'its contents'],
     [{ narSize: 8 }, 'its contents'],
-    [{ references: ['/nix/store/a'] }, 'what it refers to'],
-    [{ references: [] }, 'what it refers to'],
-    [{ references: ['/nix/store/a', '/nix/store/c'] }, 'what it refers to'],
-    [{ references: ['/nix/store/a', '/nix/store/b', '/nix/store/c'] }, 'what it refers to'],
+    [{ references: ['/nix/store/a'] }, 'its references'],
+    [{ references: [] }, 'its references'],
+    [{ references: ['/nix/store/a', '/nix/store/c'] }, 'its references'],
+    [{ references: ['/nix/store/a', '/nix/store/b', '/nix/store/c'] }, 'its references'],
   ] as const)
     assert.equal(differenceOf(signed, { ...stored, ...change }), what, JSON.stringify(change));
 });
@@ -191,15 +195,15 @@ test('what is signed twice is refused: a path, one with its hash, a reference', 
     [
       'the same line',
       [first, first, second.with(5, [0]) as Line, refers(0, 1, 2)],
-      /out of order, or listed twice/,
+      /out of order or a duplicate/,
     ],
     ['another depth', [first, deeper, refers(0, 1)], /another line has the same path/],
     [
       'another name',
       [first, sibling, second, refers(0, 1, 2)],
-      /another line has the same path, or one with its hash/,
+      /another line has the same path or hash part/,
     ],
-    ['a reference', [first, second, refers(0, 0, 1)], /not numbers of lines before it, ascending/],
+    ['a reference', [first, second, refers(0, 0, 1)], /not ascending numbers of earlier lines/],
     ['the root', [first, second, last, refers(0, 1, 2)], /another line has the same path/],
   ] as const)
     assert.throws(() => parse(...all), { code: 'manifest-malformed', detail: why }, what);

@@ -128,5 +128,5 @@ test('the two lines beside a classic tarball are read as far as two lines can re
 
 test('what goes beyond the end of a file is not even begun to be read', async () => {
   const read = exactly({ size: async () => 10, readInto: () => assert.fail('nothing of it is there') });
-  await assert.rejects(read(8, 4), { code: 'bundle-truncated', detail: 'it ends at byte 10' });
+  await assert.rejects(read(8, 4), { code: 'bundle-truncated', detail: 'the file ends at byte 10' });
 });

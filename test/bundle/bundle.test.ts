@@ -160,7 +160,7 @@ test('bytes after the end are refused', async (t) => {
   await truncate(path, length + 1);
   await assert.rejects(checkAll(path), {
     code: 'bundle-trailing-data',
-    detail: /^it has \d+ bytes, \d+ are announced$/,
+    detail: /^the file has \d+ bytes; the manifest lists \d+$/,
   });
 });
 
@@ -188,15 +188,20 @@ for (const [what, spoil, code, detail] of [
     'no nix.sig',
     (p: readonly string[]) => p.toSpliced(1, 1),
     'bundle-malformed',
-    /nix\.sig is not in its place/,
+    /nix\.sig is not where it belongs/,
   ],
   [
     'no contents',
     (p: readonly string[]) => p.toSpliced(2, 1),
     'bundle-malformed',
-    /contents is not in its place/,
+    /contents is not where it belongs/,
   ],
-  ['no index', (p: readonly string[]) => p.slice(1), 'bundle-malformed', /the index does not follow/],
+  [
+    'no index',
+    (p: readonly string[]) => p.slice(1),
+    'bundle-malformed',
+    /the signatures are not followed by the index/,
+  ],
 ] as const)
   test(`${what}: refused, although manifest and index are as they were signed`, async (t) => {
     const path = join(await temporaryFolder(t), 'web.tar');

@@ -45,10 +45,16 @@ test('it is copied whole, to where only we can read, and closed', async (t) => {
 const some = randomBytes(1000);
 const signed = signedFileOfBytes(some);
 for (const [what, bytes, of, code, detail] of [
-  ['shorter than was signed', some.subarray(1), signed, 'bundle-truncated', 'it has 999 of 1000 bytes'],
-  ['longer', Buffer.concat([some, some]), signed, 'bundle-trailing-data', 'it has 2000 bytes, not 1000'],
-  ['another', randomBytes(1000), signed, 'bundle-altered', 'the tarball is not what was signed'],
-  ['not in the manifest', some, undefined, 'bundle-malformed', 'the manifest names no tarball'],
+  ['shorter than was signed', some.subarray(1), signed, 'bundle-truncated', 'the file has 999 of 1000 bytes'],
+  [
+    'longer',
+    Buffer.concat([some, some]),
+    signed,
+    'bundle-trailing-data',
+    'the file has 2000 bytes, not 1000',
+  ],
+  ['another', randomBytes(1000), signed, 'bundle-altered', 'the tarball does not match what was signed'],
+  ['not in the manifest', some, undefined, 'bundle-malformed', 'the manifest does not name a tarball'],
 ] as const)
   test(`one that is ${what} is refused, and closed`, async (t) => {
     const { spool, closed } = await spooled(t, bytes, of);
@@ -124,7 +130,7 @@ for (const [what, says, lay] of [
   ],
   [
     'a pipe',
-    /is of a kind that has no place in a Nix store \(FIFO\)/,
+    /has a type that is not allowed in a Nix store \(FIFO\)/,
     async (f: string) => execFileSync('mkfifo', [join(f, store, 'p')]),
   ],
 ] as const)
@@ -147,7 +153,7 @@ test('a hard link to what has not been seen is refused; a store without its own 
   // The name in the link is transformed as well, and was seen: it is within.
   await checkClassicHeaders(tarball);
   const bare = await packed(t, (folder) => mkdir(join(folder, 'nix/var')), 'nix/var');
-  await assert.rejects(checkClassicHeaders(bare.tarball), { detail: 'it holds no Nix store' });
+  await assert.rejects(checkClassicHeaders(bare.tarball), { detail: 'the tarball contains no Nix store' });
 });
 
 test('a tarball that is cut off can’t be read', async (t) => {
@@ -155,7 +161,7 @@ test('a tarball that is cut off can’t be read', async (t) => {
   await truncate(tarball, 30_000);
   await assert.rejects(checkClassicHeaders(tarball), {
     code: 'bundle-malformed',
-    detail: /^the tarball can’t be read: /,
+    detail: /^cannot read the tarball: /,
   });
 });
 
@@ -174,9 +180,9 @@ for (const [what, result, code, detail] of [
     'another fault',
     { exitCode: 2, stderrTail: ['tar: x: broken'] },
     'io-error',
-    /could not be extracted: tar: x: broken/,
+    /cannot extract the tarball: tar: x: broken/,
   ],
-  ['silence', { exitCode: 3 }, 'io-error', /tar ended with 3/],
+  ['silence', { exitCode: 3 }, 'io-error', /tar exited with 3/],
 ] as const)
   test(`tar with ${what} is “${code}”`, async (t) => {
     const well = { exitCode: 0, stdout: '', stderrTail: [], timedOut: false, startError: undefined };
@@ -193,14 +199,14 @@ test('its two lines say what is to be realised', async (t) => {
     await writeFile(path, text);
     await assert.rejects(readClassicMeta(path), {
       code: 'bundle-malformed',
-      detail: /is not a derivation’s path/,
+      detail: /does not hold a derivation path/,
     });
   }
   await writeFile(path, 'x'.repeat(100_000));
-  await assert.rejects(readClassicMeta(path), { code: 'bundle-malformed', detail: /there is no readable/ });
+  await assert.rejects(readClassicMeta(path), { code: 'bundle-malformed', detail: /cannot read/ });
   await assert.rejects(readClassicMeta(`${path}.none`), {
     code: 'bundle-malformed',
-    detail: /there is no readable/,
+    detail: /cannot read/,
   });
 });
 

@@ -85,13 +85,13 @@ test('where tar fails it is told which way, with what tar has said', async (t) =
   const broken = ended({ exitCode: 2, stderrTail: [] });
   await assert.rejects(extractClassic(broken, 'x.tar.gz', join(folder, 'b')), {
     code: 'io-error',
-    detail: 'the tarball could not be extracted: tar ended with 2',
+    detail: 'cannot extract the tarball: tar exited with 2',
   });
   await extractClassic(ended({}), 'x.tar.gz', join(folder, 'c'));
   await packClassic(ended({}), folder, 'x.tar.gz');
   await assert.rejects(packClassic(broken, folder, 'x.tar.gz'), {
     code: 'io-error',
-    detail: 'the tarball could not be written: tar ended with 2',
+    detail: 'cannot write the tarball: tar exited with 2',
   });
 });
 

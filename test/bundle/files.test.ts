@@ -52,7 +52,7 @@ test('a small file is read as far as asked for, and refused where it is larger t
   assert.equal(String(await readSmall(path, 10)), '0123456789');
   await assert.rejects(readSmall(path, 9), {
     code: 'bundle-malformed',
-    detail: `${path} has 10 bytes, at most 9 are allowed`,
+    detail: `${path} has 10 bytes; the limit is 9`,
   });
   assert.equal(String(await readBeginning(path, { bytes: 4, most: 10 })), '0123');
   assert.equal(String(await readBeginning(path, { bytes: 40, most: 10 })), '0123456789');
@@ -65,7 +65,7 @@ test('a part is read exactly, to the last byte of the file and not beyond', asyn
   assert.equal(String(await file.read(3, 4)), '3456');
   assert.equal(String(await file.read(6, 4)), '6789');
   assert.equal((await file.read(10, 0)).length, 0);
-  await assert.rejects(file.read(6, 5), { code: 'bundle-truncated', detail: 'it ends at byte 10' });
+  await assert.rejects(file.read(6, 5), { code: 'bundle-truncated', detail: 'the file ends at byte 10' });
   const buffer = Buffer.alloc(8, 'x');
   assert.equal(await file.readInto(buffer, 7), 3);
   assert.equal(String(buffer), '789xxxxx');
@@ -75,7 +75,7 @@ test('a part is read exactly, to the last byte of the file and not beyond', asyn
 
 test('a file that grows shorter while it is read ends where it ends', async () => {
   const read = exactly({ size: async () => 100, readInto: async () => 7 });
-  await assert.rejects(read(20, 10), { code: 'bundle-truncated', detail: 'it ends at byte 27' });
+  await assert.rejects(read(20, 10), { code: 'bundle-truncated', detail: 'the file ends at byte 27' });
   assert.equal((await exactly({ size: async () => 100, readInto: async () => 10 })(90, 10)).length, 10);
 });
 
@@ -235,7 +235,7 @@ test('a piece of a pool is open while it is being read, and what is read can’t
   assert.equal(await openBelow(root), 0, 'it ended early');
   await assert.rejects(pool.reader.readInto(gone, Buffer.alloc(1), 0), {
     code: 'bundle-truncated',
-    detail: `${pieceName(gone)} is not there`,
+    detail: `${pieceName(gone)} is missing`,
   });
   await mkdir(join(root, 'nixmaker/cache', pieceName(gone), '..'), { recursive: true });
   await writeFile(join(root, 'nixmaker/cache', pieceName(gone)), 'gone');

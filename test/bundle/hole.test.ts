@@ -19,6 +19,7 @@ for (const [what, bytes, expected] of [
   ['a large one that is being written', [some(5120), zeros(200_000)], true],
   ['a large one whose beginning was written last', [zeros(5120), some(200_000)], true],
   ['a large one that ends with zeros', [some(100_000), zeros(1024)], false],
+  ['a large one with zeros beyond its beginning', [some(100_000), zeros(20_000), some(1000)], false],
   ['an empty file', [], false],
 ] as const)
   test(`${what} has ${expected ? 'a' : 'no'} hole`, async (t) => {

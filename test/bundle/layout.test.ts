@@ -53,7 +53,7 @@ test('cut off anywhere it is said at which byte it ends', async (t) => {
   const { path, bytes } = await written(t, { fileSizes: [100, 100] });
   for (let cut = bytes.length - 1; cut > 1024; cut -= 331) {
     await truncate(path, cut);
-    assert.equal(await refusal(path), `bundle-truncated: it ends at byte ${cut}`);
+    assert.equal(await refusal(path), `bundle-truncated: the file ends at byte ${cut}`);
   }
 });
 
@@ -64,7 +64,7 @@ test('with anything behind its end it is said how much of it is announced', asyn
     const { size } = await stat(path);
     assert.equal(
       await refusal(path),
-      `bundle-trailing-data: it has ${size} bytes, ${bytes.length} are announced`,
+      `bundle-trailing-data: the file has ${size} bytes; the manifest lists ${bytes.length}`,
     );
   }
 });
@@ -87,12 +87,12 @@ test('a byte of any header, padding or small member that is another is told with
   ] as const;
   const said: Readonly<Record<string, string>> = {
     'manifest.json': 'not-a-bundle: it does not begin with a manifest',
-    'manifest.sig': 'bundle-malformed: manifest.sig does not follow the manifest',
-    index: 'bundle-malformed: the index does not follow the signatures',
-    'nix.sig': 'bundle-malformed: nix.sig is not in its place',
-    contents: 'bundle-malformed: contents is not in its place',
+    'manifest.sig': 'bundle-malformed: the manifest is not followed by manifest.sig',
+    index: 'bundle-malformed: the signatures are not followed by the index',
+    'nix.sig': 'bundle-malformed: nix.sig is not where it belongs',
+    contents: 'bundle-malformed: contents is not where it belongs',
   };
-  const between = (name: string) => `bundle-malformed: there are bytes between ${name} and what follows`;
+  const between = (name: string) => `bundle-malformed: there are stray bytes after ${name}`;
   const padded = (size: number) => size + (-size & 511);
   for (const [name, size] of first) {
     assert.equal(await turned(at), said[name]);
@@ -101,7 +101,7 @@ test('a byte of any header, padding or small member that is another is told with
   }
   for (const member of membersOf(made.release)) {
     const { name, size } = member;
-    const what = (part: string) => `bundle-malformed: ${part} is not what is announced`;
+    const what = (part: string) => `bundle-malformed: ${part} does not match the manifest`;
     assert.equal(await turned(at), what(`the header of ${name}`));
     if ('bytes' in member) assert.equal(await turned(at + 512), what(name));
     if (size % 512 !== 0) assert.equal(await turned(at + 512 + size), between(name));
@@ -110,4 +110,15 @@ test('a byte of any header, padding or small member that is another is told with
   assert.equal(await turned(at), between('the last member'));
   assert.equal(await turned(at + 1023), between('the last member'));
   assert.equal(at + 1024, bytes.length);
+});
+
+test('what is encrypted is told apart by its first bytes, before anything is looked for in it', async (t) => {
+  const path = join(await temporaryFolder(t), 'web.tar');
+  await writeFile(
+    path,
+    Buffer.concat([Buffer.from('age-encryption.org/v1\n-> X25519 x\n'), Buffer.alloc(2048)]),
+  );
+  await withBundleFile(path, async (file) => {
+    await assert.rejects(readHead(file), { code: 'not-decryptable' });
+  });
 });

@@ -1,9 +1,12 @@
 /** What the first bytes of a file give away. */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { kindOf } from '../../src/bundle/lookalike.ts';
+import { kindOf, lookalikeOf } from '../../src/bundle/lookalike.ts';
 import { encodeHeader } from '../../src/bundle/ustar.ts';
+import { temporaryFolder } from '../support/bundles.ts';
 
 const bundle = Buffer.concat([encodeHeader('manifest.json', 700), Buffer.alloc(2048, 'x')]);
 
@@ -41,4 +44,12 @@ test('anything else is nothing, and nothing is thrown for it', async () => {
   assert.equal(await kindOf(Buffer.from([0x1f, 0x8b, 8, 0, 1, 2, 3])), undefined, 'a damaged gzip');
   assert.equal(await kindOf(gzipSync('a letter')), undefined);
   assert.equal(await kindOf(bundle.subarray(0, 511)), undefined);
+});
+
+test('a folder looks like nothing, and what cannot be read is told', async (t) => {
+  const folder = await temporaryFolder(t);
+  assert.equal(await lookalikeOf(folder), undefined);
+  await writeFile(join(folder, 'x'), bundle);
+  assert.equal(await lookalikeOf(join(folder, 'x')), 'bundle');
+  await assert.rejects(lookalikeOf(join(folder, 'x', 'below')), { code: 'io-error' });
 });

@@ -125,8 +125,8 @@ test('cut off anywhere it is none, and with anything after its end', async (t) =
   for (let end = 0; end < nar.length; end++)
     assert.match(refusal(nar.subarray(0, end), [7]), /ends too early/, String(end));
   for (const portion of [1, nar.length, nar.length + 1, 2 ** 20])
-    assert.match(refusal(Buffer.concat([nar, Buffer.alloc(1)]), [portion]), /goes on after its end/);
-  assert.match(refusal(Buffer.concat([nar, nar])), /goes on after its end/);
+    assert.match(refusal(Buffer.concat([nar, Buffer.alloc(1)]), [portion]), /has data after its end/);
+  assert.match(refusal(Buffer.concat([nar, nar])), /has data after its end/);
 });
 
 test('with any bit of what is no name and no content turned over it is none', async (t) => {
@@ -138,7 +138,7 @@ test('with any bit of what is no name and no content turned over it is none', as
     bytes[at] = (bytes[at] ?? 0) ^ 0x20;
     // The target of the link is free as well.
     if (nar.subarray(at, at + 8).equals(Buffer.from('a\0\0\0\0\0\0\0'))) continue;
-    assert.ok(refusal(bytes, [11]).startsWith('it is no NAR'), String(at));
+    assert.ok(refusal(bytes, [11]).startsWith('it is not a NAR'), String(at));
   }
 });
 

@@ -187,7 +187,7 @@ test('of what does not belong there the first forty characters are told', () => 
   const counter = new NarCounter();
   counter.feed(Buffer.concat([...root, '(', 'type', `${'x'.repeat(39)}yz`].map(string)));
   assert.throws(() => counter.end(), {
-    detail: `it is no NAR: “${'x'.repeat(39)}y” is not what comes after its kind`,
+    detail: `it is not a NAR: “${'x'.repeat(39)}y” is not allowed after kind`,
   });
 });
 

@@ -234,7 +234,7 @@ test('a changed piece is noticed', async (t) => {
 test('an entry that a carrier has not brought whole is not there yet', async (t) => {
   const { entry } = await makePool(t);
   await rm(join(entry, 'contents'));
-  await assert.rejects(readAll(entry), { code: 'bundle-truncated', detail: 'its contents are not there' });
+  await assert.rejects(readAll(entry), { code: 'bundle-truncated', detail: 'its contents list is missing' });
 });
 
 test('a manifest in the folder of another sequence or host is refused', async (t) => {

@@ -29,7 +29,7 @@ test('an index of another size or digest is refused before it is parsed', () => 
   ])
     assert.throws(
       () => readIndex(bytes, manifest),
-      /^NixmakerError: bundle-altered: the index is not what was signed/,
+      /^NixmakerError: bundle-altered: the index does not match what was signed/,
     );
 });
 
@@ -46,7 +46,7 @@ for (const name of ['paths', 'files', 'blocks', 'narBytes', 'largestNar'] as con
       const totals = { ...manifest.totals, [name]: manifest.totals[name] + change };
       assert.throws(() => readIndex(index.bytes, { ...manifest, totals }), {
         code: 'manifest-malformed',
-        detail: `its total of ${name} is not what its index adds up to`,
+        detail: `its total of ${name} does not match its index`,
       });
     }
   });
@@ -71,7 +71,7 @@ test('what travels unsigned is the bundle’s fault: contents of another manifes
   const other = { manifest, digest: 'e'.repeat(64) };
   assert.throws(
     () => readRelease(other, files),
-    /bundle-malformed: contents: it is that of another manifest/,
+    /bundle-malformed: contents: it belongs to another manifest/,
   );
   const spoilt = { ...files, nixSignatures: Buffer.from('x\n') };
   assert.throws(() => readRelease({ manifest, digest }, spoilt), /bundle-malformed: nix\.sig/);

@@ -59,7 +59,7 @@ for (const [what, spoil] of [
     );
     await assert.rejects(work, {
       code: 'io-error',
-      detail: `${join(folder, 'piece-0')} changed while the bundle was written`,
+      detail: `${join(folder, 'piece-0')} changed while the bundle was being written`,
     });
     assert.equal(await readFile(target, 'utf8'), 'before');
     assert.deepEqual(

@@ -24,7 +24,7 @@ test('values that no bundle could have are refused before a host is evaluated', 
     ['--expires', '2027-02-30', /--expires “2027-02-30T00:00:00Z”: Invalid ISO datetime\n/],
     ['--expires', 'tomorrow', /--expires “tomorrow”: /],
     ['--machine-id', 'ABC', /--machine-id “ABC”: is not a machine id \(32 hexadecimal digits\)/],
-    ['--notes', 'a\u001b[2Jb', /--notes “a\\u001b\[2Jb”: holds control characters/],
+    ['--notes', 'a\u001b[2Jb', /--notes “a\\u001b\[2Jb”: contains control characters/],
     ['--downgrade-from', '1', /--downgrade-from 1 is not above the sequence, which is at least 1/],
   ] as const) {
     const ran = await build(option, value);
@@ -44,14 +44,17 @@ test('a date without a time is its beginning, and one that is past is said', asy
   assert.equal(manifest.expiresAt, '2027-01-31T00:00:00Z');
   const past = await build('--expires', '2020-01-31');
   assert.equal(past.code, 0, past.stderr);
-  assert.match(past.stderr, /^warning: --expires 2020-01-31T00:00:00Z is past: every machine will refuse/m);
+  assert.match(
+    past.stderr,
+    /^warning: --expires 2020-01-31T00:00:00Z is in the past: every machine will refuse/m,
+  );
 });
 
 test('files that are not there, of another kind or not ours are named, with the way out and without a stack', async () => {
   const file = join(folder, 'file');
   await writeFile(file, 'x');
   await mkdir(join(folder, 'empty'));
-  const missing = /^ {2}\S*nope\S*: there is no such file or folder$/m;
+  const missing = /^ {2}\S*nope\S*: no such file or folder$/m;
   for (const [args, code, detail] of [
     [['inspect', 'nope.tar'], 64, missing],
     [['verify', 'nope.tar'], 64, missing],
@@ -59,15 +62,11 @@ test('files that are not there, of another kind or not ours are named, with the 
     [['put', join(folder, 'empty'), 'nope.tar'], 64, missing],
     [['keyring', 'show', 'nope.keyring'], 64, missing],
     [['switch', '--tarball', 'nope.tar'], 64, missing],
-    [['keygen', 'new', '--out', file], 64, /file: something else of that name is there$/m],
-    [['build', '-f', `path:${flake}`, '-d', file], 64, /file: something else of that name is there$/m],
-    [['build', '-f', `path:${flake}`, '-d', join(file, 'x')], 64, /x: a part of this path is no folder$/m],
-    [['keygen', 'new', '--out', '/proc'], 64, /^ {2}\/proc\/new\.secret: there is no such file or folder$/m],
-    [
-      ['fleet', '-d', join(folder, 'empty'), '--html', 'nope/x.html'],
-      64,
-      /there is no such file or folder$/m,
-    ],
+    [['keygen', 'new', '--out', file], 64, /file: something else already has this name$/m],
+    [['build', '-f', `path:${flake}`, '-d', file], 64, /file: something else already has this name$/m],
+    [['build', '-f', `path:${flake}`, '-d', join(file, 'x')], 64, /x: part of this path is not a folder$/m],
+    [['keygen', 'new', '--out', '/proc'], 64, /^ {2}\/proc\/new\.secret: no such file or folder$/m],
+    [['fleet', '-d', join(folder, 'empty'), '--html', 'nope/x.html'], 64, /no such file or folder$/m],
   ] as const) {
     const ran = await builder.nixmaker(args, { cwd: folder });
     assert.equal(ran.code, code, `${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
@@ -81,7 +80,10 @@ test('a folder that is named without its ./ is not waited for as a name of the r
   for (const verb of ['list', 'build']) {
     const ran = await builder.nixmaker([verb, '-f', 'flake', '-d', out], { cwd: folder });
     assert.equal(ran.code, 64, ran.stderr);
-    assert.match(ran.stderr, /the folder is “\.\/flake”, the name “flake:flake”\n.*\(usage\)/s);
+    assert.match(
+      ran.stderr,
+      /write “\.\/flake” for the folder, or “flake:flake” for the registry entry\n.*\(usage\)/s,
+    );
   }
 });
 
@@ -92,8 +94,8 @@ test('of several bundles one that is signed already keeps none of the others fro
   await nixmaker('sign', a, '--key', keys.secretFile);
   const ran = await nixmaker('sign', a, 'nope.tar', b, c, '--key', keys.secretFile);
   assert.equal(ran.code, 64, ran.stderr);
-  assert.match(ran.stderr, /a\.tar: not signed: “fleet-1” has signed this bundle already\n/);
-  assert.match(ran.stderr, /nope\.tar: not signed: .*there is no such file or folder\n/);
+  assert.match(ran.stderr, /a\.tar: not signed: “fleet-1” has already signed this bundle\n/);
+  assert.match(ran.stderr, /nope\.tar: not signed: .*no such file or folder\n/);
   for (const path of [b, c]) {
     const { signatureBytes } = await readAnyHead(path);
     assert.ok(parseSignatureFile(signatureBytes).some(({ keyName }) => keyName === 'fleet-1'));
@@ -123,9 +125,9 @@ test('what is the same of several hosts that fail is said once', async () => {
 
 test('verbs of a machine say at a desk what is not here', async () => {
   for (const [args, said] of [
-    [['diff'], /no NixOS system runs here \(\/run\/current-system\); run it at the machine that it is for\n/],
-    [['diff', 'nope.tar'], /nope\.tar: there is no such file or folder\n/],
-    [['doctor'], /A desk needs none: run the command at the machine that it is about\.\n\(policy-missing\)/],
+    [['diff'], /no NixOS system runs here \(\/run\/current-system\); run this at the machine it is for\n/],
+    [['diff', 'nope.tar'], /nope\.tar: no such file or folder\n/],
+    [['doctor'], /A desk needs no policy: run this command at the machine it is about\.\n\(policy-missing\)/],
   ] as const) {
     const ran = await builder.nixmaker([...args], { cwd: folder });
     assert.notEqual(ran.code, 0);
@@ -138,13 +140,13 @@ test('what is to be done differs at the desk, and each verb tells its own side�
   const ran = await builder.run(['env', `PATH=${join(folder, 'no-nix')}`, ...list]);
   assert.match(ran.stderr, /run the command again\.\n\(nix-unavailable\)/);
   const explained = await nixmaker('explain', 'nix-unavailable');
-  assert.match(explained.stdout, /^Next: .*tried again\.\n.*\nAt the desk: .*run the command again\.$/m);
+  assert.match(explained.stdout, /^Next: .*is retried\.\n.*\nAt the desk: .*run the command again\.$/m);
   const both = Object.entries(atTheDesk).map(([code, texts]) => ({
     ...catalogue[code as ReasonCode],
     texts,
   }));
   for (const { what, next, texts } of both) {
     assert.ok(texts.what !== what && texts.next !== next, 'what is the same is not written twice');
-    assert.doesNotMatch(`${texts.what} ${texts.next}`, /this machine|tried again|stays where it is/);
+    assert.doesNotMatch(`${texts.what} ${texts.next}`, /this machine|retried|stays where it is/);
   }
 });

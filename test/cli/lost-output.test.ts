@@ -31,7 +31,7 @@ test('a verb whose output nobody reads says no all the same', async (t) => {
 test('what can’t be written is no success, and said in one line', async () => {
   const ran = await shell('nixmaker --help >/dev/full');
   assert.equal(ran.code, 1);
-  assert.match(ran.stderr, /^nixmaker: standard output can’t be written \(ENOSPC\)\n$/);
+  assert.match(ran.stderr, /^nixmaker: cannot write to standard output \(ENOSPC\)\n$/);
 });
 
 test('a build goes on when nobody reads what it says', async () => {

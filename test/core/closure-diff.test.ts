@@ -46,15 +46,15 @@ test('versions, new names, names that are gone, and what was only built anew', (
     '  firefox 130.0 → 131.0',
     '- gone',
     '+ new 2.0',
-    '2 paths of the same name and version, built or configured anew',
+    '2 paths rebuilt or reconfigured at the same version',
     'units: a.service, b.timer',
-    'only a restart brings: kernel',
+    'takes effect after a restart: kernel',
     'size: 10 KiB → 9 KiB (−1 KiB)',
   ]);
   assert.deepEqual(describeDiff({ ...diff, units: ['a.service', 'b.timer'], restart: [] }, 1).slice(0, 4), [
     '  a 1, 2 → 2',
     'and 3 more packages',
-    '2 paths of the same name and version, built or configured anew',
+    '2 paths rebuilt or reconfigured at the same version',
     'units: a.service and 1 more',
   ]);
 });

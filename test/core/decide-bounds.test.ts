@@ -38,23 +38,23 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'a bundle of a byte more',
     { ...limits({ bundleBytes: 10 }), facts: { bundleBytes: 11 } },
-    'refuse over-limit: bundleBytes is 11 B, the policy allows 10 B',
+    'refuse over-limit: bundleBytes is 11 B; the policy allows 10 B',
   ],
   ['a bundle of which nobody knows how large it is', limits({ bundleBytes: 1 }), 'accept'],
   ['a path of just the limit', limits({ narBytes: 200 }), 'accept'],
   [
     'a path of a byte more',
     limits({ narBytes: 199 }),
-    'refuse over-limit: narBytes is 200 B, the policy allows 199 B',
+    'refuse over-limit: narBytes is 200 B; the policy allows 199 B',
   ],
   ['a closure of just the limit', limits({ closureBytes: 300 }), 'accept'],
   [
     'a closure of a byte more',
     limits({ closureBytes: 299 }),
-    'refuse over-limit: closureBytes is 300 B, the policy allows 299 B',
+    'refuse over-limit: closureBytes is 300 B; the policy allows 299 B',
   ],
   ['just as many paths', limits({ paths: 3 }), 'accept'],
-  ['a path too many', limits({ paths: 2 }), 'refuse over-limit: paths is 3, the policy allows 2'],
+  ['a path too many', limits({ paths: 2 }), 'refuse over-limit: paths is 3; the policy allows 2'],
   [
     'made just so far ahead',
     { ...limits({ createdAhead: 60 }), facts: { now: '2026-11-23T11:59:00Z' } },
@@ -63,7 +63,7 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'made a second further ahead',
     { ...limits({ createdAhead: 60 }), facts: { now: '2026-11-23T11:58:59Z' } },
-    'refuse created-ahead: it says that it was made at 2026-11-23T12:00:00Z, and the clock that it is 2026-11-23T11:58:59Z; the policy allows 60 seconds',
+    'refuse created-ahead: it says it was created at 2026-11-23T12:00:00Z, but the clock says 2026-11-23T11:58:59Z; the policy allows 60 seconds',
   ],
   [
     'made ahead of a clock that must be wrong',
@@ -74,7 +74,7 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'a jump of one more',
     { ...limits({ sequenceJump: 5 }), facts: { floor: at(1) } },
-    'refuse sequence-jump: it has sequence 7; from 1 the policy lets it rise by 5',
+    'refuse sequence-jump: it has sequence 7; the policy allows at most 5 above 1',
   ],
   ['any sequence where nothing was taken', limits({ sequenceJump: 5 }), 'accept'],
   [
@@ -92,12 +92,12 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'one below the least sequence of the policy, where nothing was taken',
     { policy: { minimumSequence: 8 } },
-    'refuse sequence-older: it has sequence 7, the policy takes none below 8',
+    'refuse sequence-older: it has sequence 7; the policy’s minimum is 8',
   ],
   [
     'one below it that is signed to go below just this floor',
     { manifest: { downgradeFrom: 9 }, facts: { floor: at(9) }, policy: { minimumSequence: 8 } },
-    'refuse sequence-older: it has sequence 7, the policy takes none below 8',
+    'refuse sequence-older: it has sequence 7; the policy’s minimum is 8',
   ],
   [
     'what is in place, though it is below it',
@@ -107,7 +107,7 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'an older one',
     { facts: { floor: at(9) } },
-    'refuse sequence-older: it has sequence 7, this machine has taken 9',
+    'refuse sequence-older: it has sequence 7; this machine has taken 9',
   ],
   [
     'one signed to go below just this floor',
@@ -117,7 +117,7 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'one signed to go below another floor',
     { manifest: { downgradeFrom: 8 }, facts: { floor: at(9) } },
-    'refuse sequence-older: it has sequence 7, this machine has taken 9',
+    'refuse sequence-older: it has sequence 7; this machine has taken 9',
   ],
   [
     'the one that was taken by going below this floor, in place',
@@ -127,7 +127,7 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'the same sequence otherwise',
     { facts: { floor: at(7) } },
-    'refuse sequence-conflict: sequence 7 was taken with other contents',
+    'refuse sequence-conflict: sequence 7 was already taken with different contents',
   ],
   [
     'the same, to be tried dry',
@@ -139,17 +139,17 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'one while another waits to be confirmed',
     { facts: { pending: pending({ sequence: 5, restarted: true }) } },
-    'defer unconfirmed: sequence 5 was started into and has not been confirmed yet',
+    'defer unconfirmed: the machine has started sequence 5, which is not confirmed yet',
   ],
   [
     'one older than what waits for a restart',
     { facts: { pending: pending({ sequence: 8, manifestDigest: other }) } },
-    'refuse sequence-older: it has sequence 7, and 8 is installed for the next start',
+    'refuse sequence-older: it has sequence 7, but 8 is already installed for the next start',
   ],
   [
     'one as old as what waits',
     { facts: { pending: pending({ manifestDigest: other }) } },
-    'refuse sequence-conflict: sequence 7 is installed with other contents',
+    'refuse sequence-conflict: sequence 7 is already installed with different contents',
   ],
   [
     'one newer than what waits',
@@ -170,12 +170,12 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'another host’s, before anything else',
     { manifest: { host: 'mail', system: 'aarch64-linux' } },
-    'refuse wrong-host: the bundle is for mail, this machine is web',
+    'refuse wrong-host: the bundle is for mail; this machine is web',
   ],
   [
     'another kind of machine’s',
     { facts: { system: 'aarch64-linux' } },
-    'refuse wrong-system: the bundle is for x86_64-linux, this machine is aarch64-linux',
+    'refuse wrong-system: the bundle is for x86_64-linux; this machine is aarch64-linux',
   ],
   [
     'one bound to the machine that the policy names, whatever /etc says',
@@ -199,12 +199,12 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'an operation that is not allowed',
     { facts: { operation: 'test' }, policy: { operations: ['boot'] } },
-    'refuse operation-forbidden: test was asked for, the policy allows switch, boot',
+    'refuse operation-forbidden: test was requested; the policy allows switch, boot',
   ],
   [
     'one signed by too few',
     { facts: { signedBy: [] } },
-    'refuse key-not-valid: 0 keys that are valid at 2026-11-24T00:00:00Z have signed, 1 are needed',
+    'refuse key-not-valid: 0 of 1 required keys are valid at 2026-11-24T00:00:00Z',
   ],
 ];
 
@@ -229,7 +229,7 @@ test('the window holds for what nobody has asked for, and by a clock that can be
   assert.equal(of({ now: '2026-11-24T03:00:00Z', unattended: false }), 'accept');
   assert.match(
     of({ now: '2026-11-24T02:00:00Z', clockBehind: true }),
-    /^defer outside-window: the clock is behind 2026-11-24T02:00:00Z/,
+    /^defer outside-window: the clock is behind the newest signed time seen \(2026-11-24T02:00:00Z\)/,
   );
 });
 

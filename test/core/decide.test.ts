@@ -25,13 +25,13 @@ for (const [behaviour, given, expected, detail] of [
     'a bundle for another host is refused',
     { policy: { host: 'mail' } },
     'wrong-host',
-    /^the bundle is for web, this machine is mail$/,
+    /^the bundle is for web; this machine is mail$/,
   ],
   [
     'a bundle for another processor is refused',
     { facts: { system: 'aarch64-linux' } },
     'wrong-system',
-    /^the bundle is for x86_64-linux, this machine is aarch64-linux$/,
+    /^the bundle is for x86_64-linux; this machine is aarch64-linux$/,
   ],
   [
     'a bundle bound to another machine is refused',
@@ -59,13 +59,13 @@ for (const [behaviour, given, expected, detail] of [
     'a bundle is refused from the second it expires',
     { manifest: { expiresAt: '2026-11-24T00:00:00Z' } },
     'expired',
-    /^it expired at 2026-11-24T00:00:00Z, it is now 2026-11-24T00:00:00Z$/,
+    /^it expired at 2026-11-24T00:00:00Z; it is now 2026-11-24T00:00:00Z$/,
   ],
   [
     'an older bundle is refused',
     { facts: { floor: floor(8) } },
     'sequence-older',
-    /^it has sequence 7, this machine has taken 8$/,
+    /^it has sequence 7; this machine has taken 8$/,
   ],
   ['a newer bundle is accepted', { facts: { floor: floor(6) } }, 'accept'],
   [
@@ -78,7 +78,7 @@ for (const [behaviour, given, expected, detail] of [
     'the same sequence with other contents is an alarm',
     { facts: { floor: floor(7, 'e'.repeat(64)), toplevelInPlace: true } },
     'sequence-conflict',
-    /^sequence 7 was taken with other contents$/,
+    /^sequence 7 was already taken with different contents$/,
   ],
   [
     'a bundle that failed is not tried again',
@@ -90,13 +90,13 @@ for (const [behaviour, given, expected, detail] of [
     'an operation the policy does not list is refused',
     { facts: { operation: 'test' }, policy: { operations: ['switch'] } },
     'operation-forbidden',
-    /^test was asked for, the policy allows switch$/,
+    /^test was requested; the policy allows switch$/,
   ],
   [
     'without a list, a boot policy does not allow switching',
     { facts: { operation: 'switch' }, policy: { operation: 'boot' } },
     'operation-forbidden',
-    /^switch was asked for, the policy allows boot, test, dry-activate$/,
+    /^switch was requested; the policy allows boot, test, dry-activate$/,
   ],
   ['without a list, trying out is allowed', { facts: { operation: 'test' } }, 'accept'],
   [
@@ -138,12 +138,12 @@ test('a system that waits for a restart holds the place of a floor', () => {
   const older = of(6, { ...waiting(), manifestDigest: 'f'.repeat(64) });
   assert.deepEqual(
     [codeOf(older), detailOf(older)],
-    ['sequence-older', 'it has sequence 6, and 7 is installed for the next start'],
+    ['sequence-older', 'it has sequence 6, but 7 is already installed for the next start'],
   );
   const other = of(7, waiting({ manifestDigest: 'e'.repeat(64) }));
   assert.deepEqual(
     [codeOf(other), detailOf(other)],
-    ['sequence-conflict', 'sequence 7 is installed with other contents'],
+    ['sequence-conflict', 'sequence 7 is already installed with different contents'],
   );
   for (const sequence of [6, 7, 8]) {
     const early = of(sequence, waiting({ restarted: true }));
@@ -151,7 +151,7 @@ test('a system that waits for a restart holds the place of a floor', () => {
     assert.deepEqual(early, {
       verdict: 'defer',
       code: 'unconfirmed',
-      detail: 'sequence 7 was started into and has not been confirmed yet',
+      detail: 'the machine has started sequence 7, which is not confirmed yet',
     });
   }
 });

@@ -38,6 +38,6 @@ test('what may succeed later by itself is what waits, what was interrupted, and 
 });
 
 test('a code says that the profile was touched only where it may have been', () => {
-  assert.match(safetyOf('rollback-failed'), /^The system profile was touched/);
+  assert.match(safetyOf('rollback-failed'), /^The system profile was changed/);
   assert.match(safetyOf('sequence-older'), /^The running system was not changed/);
 });

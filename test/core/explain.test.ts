@@ -16,21 +16,21 @@ const explained = (changes: Record<string, unknown> = {}): string[] =>
   );
 
 const plain = [
-  'Bundles of the host “web” are taken.',
-  'The key “build-1” must have signed them.',
+  'Bundles for host “web” are taken.',
+  'They must be signed by “build-1”.',
   'A signed time may be at most 366 days ahead of the clock.',
-  'In the file systems of the store and of what is unpacked on the way 16 MiB stay free.',
-  'Without a floor the machine counts as new where no record of one is there, and no generation after the first.',
-  'An accepted bundle is installed, and switched to at once.',
-  'By hand a person may ask for: switch, boot, test, dry-activate.',
-  'What a bundle does not carry must be in the store already.',
-  'There are no health checks: a system that was switched to without an error counts as well.',
-  'After a start into a new system the checks decide whether it stays.',
+  'The file systems of the store and the work folder always keep 16 MiB free.',
+  'With no floor, the machine counts as new if there is no record of one and at most one generation.',
+  'An accepted bundle is installed and activated at once.',
+  'By hand, these operations are allowed: switch, boot, test, dry-activate.',
+  'Anything a bundle does not contain must already be in the store.',
+  'There are no health checks: a system that switches without an error counts as healthy.',
+  'After a restart into a new system, the health checks decide whether it stays.',
   'nixmaker never restarts the machine.',
   'Bundles are taken from the inbox.',
-  'nixmaker mounts no media by itself.',
-  'Of what was taken the newest 2 stay in the inbox, of what was refused the newest 10.',
-  'nixmaker never deletes generations and never collects garbage.',
+  'nixmaker does not mount media itself.',
+  'The inbox keeps the newest 2 bundles that were taken and the newest 10 that were refused.',
+  'nixmaker never deletes old generations or collects garbage.',
   'Receipts are written to the media that bring bundles.',
 ];
 
@@ -43,7 +43,7 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
   [
     'a machine id',
     { machineId: '0'.repeat(32) },
-    [`Bundles of the host “web” are taken, also if they are bound to the machine id ${'0'.repeat(32)}.`],
+    [`Bundles for host “web” are taken, including those bound to machine id ${'0'.repeat(32)}.`],
     1,
   ],
   [
@@ -58,10 +58,10 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
       },
     },
     [
-      'A bundle may have 1 TiB.',
-      'One store path may have 5 B.',
-      'All store paths together may have 6 B.',
-      'A sequence may be at most 7 ahead of the last one taken.',
+      'A bundle may be at most 1 TiB.',
+      'A single store path may be at most 5 B.',
+      'All store paths together may be at most 6 B.',
+      'A sequence may be at most 7 above the last one taken.',
       'A signed time may be at most 86399 seconds ahead of the clock.',
     ],
     1,
@@ -69,10 +69,10 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
   [
     'a machine that others have switched',
     { firstStart: 'no-record' },
-    ['Without a floor the machine counts as new where no record of one is there.'],
+    ['With no floor, the machine counts as new if there is no record of one.'],
     1,
   ],
-  ['a least sequence', { minimumSequence: 8 }, ['No sequence below 8 is taken.'], 0],
+  ['a least sequence', { minimumSequence: 8 }, ['Sequences below 8 are refused.'], 0],
   [
     'a time ahead of a day and a half',
     { limits: { createdAhead: 86_400 * 1.5 } },
@@ -88,25 +88,28 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
   [
     'the next start',
     { operation: 'boot', operations: ['test'] },
-    ['An accepted bundle is installed for the next start.', 'By hand a person may ask for: boot, test.'],
+    [
+      'An accepted bundle is installed for the next start.',
+      'By hand, these operations are allowed: boot, test.',
+    ],
     2,
   ],
   [
     'a window within a day',
     { window: { from: '02:00', to: '04:30', timeZone: 'Europe/Berlin' } },
-    ['The agent installs only every day from 02:00 to 04:30 (Europe/Berlin).'],
+    ['The agent only installs every day from 02:00 to 04:30 (Europe/Berlin).'],
     0,
   ],
   [
     'a window over midnight, of some days',
     { window: { days: ['sat', 'sun'], from: '22:00', to: '04:00' } },
-    ['The agent installs only on sat, sun from 22:00 to 04:00 on the day after (UTC).'],
+    ['The agent only installs on sat, sun from 22:00 to 04:00 on the next day (UTC).'],
     0,
   ],
   [
     'a window of a day and a night',
     { window: { from: '02:00', to: '02:00' } },
-    ['The agent installs only every day from 02:00 to 02:00 on the day after (UTC).'],
+    ['The agent only installs every day from 02:00 to 02:00 on the next day (UTC).'],
     0,
   ],
   [
@@ -119,14 +122,14 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     'fetching',
     { realise: 'substitute' },
     [
-      'What a bundle does not carry may be fetched from the caches that Nix is set up with; nothing is built.',
+      'Anything a bundle does not contain may be fetched from the caches Nix is configured with; nothing is built.',
     ],
     1,
   ],
   [
     'building',
     { realise: 'build' },
-    ['What a bundle does not carry may be fetched from the caches that Nix is set up with, or built.'],
+    ['Anything a bundle does not contain may be fetched from the caches Nix is configured with, or built.'],
     1,
   ],
   [
@@ -140,7 +143,7 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
       },
     },
     [
-      'After 5 seconds the units a.service, b.service must be active, “/bin/x -y” must exit with 0, 127.0.0.1:80 must take a connection, no unit may have failed that had not failed before, systemd must have started everything, at the latest at look 4; otherwise the previous system comes back.',
+      'After 5 seconds, the units a.service, b.service must be active, “/bin/x -y” must exit with 0, 127.0.0.1:80 must accept a connection, no unit may have newly failed, systemd must have started everything, within 4 attempts; otherwise the previous system is restored.',
     ],
     1,
   ],
@@ -148,7 +151,7 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     'a single health check',
     { health: { commands: [['/bin/x']], noNewFailedUnits: false, settle: 0, retries: 0 } },
     [
-      'After 0 seconds “/bin/x” must exit with 0, at the latest at look 1; otherwise the previous system comes back.',
+      'After 0 seconds, “/bin/x” must exit with 0, within one attempt; otherwise the previous system is restored.',
     ],
     1,
   ],
@@ -156,7 +159,7 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     'a word by hand',
     { boot: { confirm: 'manual', within: 60 } },
     [
-      'After a start into a new system a person has 60 seconds to run `nixmaker confirm`, or the previous one comes back.',
+      'After a restart into a new system, someone must run `nixmaker confirm` within 60 seconds; otherwise the previous system is restored.',
     ],
     1,
   ],
@@ -170,7 +173,7 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     'restarts that are needed, at night',
     { reboot: { when: 'when-needed', window: { from: '01:00', to: '02:00' } } },
     [
-      'The machine is restarted when what was installed needs it, 60 seconds after the decision, every day from 01:00 to 02:00 (UTC).',
+      'The machine is restarted when the installed system needs it, 60 seconds after the decision, every day from 01:00 to 02:00 (UTC).',
     ],
     1,
   ],
@@ -186,45 +189,40 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
       sources: { labels: ['A', 'B'], uuids: ['1', '2'], fileSystems: ['vfat', 'ext4'], roots: ['/a', '/b'] },
     },
     [
-      'Of media only those with the label A or B, and the UUID 1 or 2, and the file system vfat or ext4, and a place below /a or /b are looked at.',
+      'Only media with the label A or B, and the UUID 1 or 2, and the file system vfat or ext4, and a mount point below /a or /b are used.',
     ],
     0,
   ],
-  [
-    'media of one kind',
-    { sources: { uuids: ['1'] } },
-    ['Of media only those with the UUID 1 are looked at.'],
-    0,
-  ],
+  ['media of one kind', { sources: { uuids: ['1'] } }, ['Only media with the UUID 1 are used.'], 0],
   [
     'media that are mounted',
     { media: { mount: true, fileSystems: ['vfat', 'ext4'], folders: ['/srv/a', '/srv/b'] } },
     [
-      'Media of any label with vfat, ext4 are mounted, read-only.',
-      'The folder /srv/a is looked at like a medium.',
-      'The folder /srv/b is looked at like a medium.',
+      'Media with any label and file system vfat, ext4 are mounted read-only.',
+      'The folder /srv/a is treated like a medium.',
+      'The folder /srv/b is treated like a medium.',
     ],
     1,
   ],
   [
     'media of a label that are mounted',
     { media: { mount: true, fileSystems: ['vfat'], labels: ['A', 'B'] } },
-    ['Media of the label A or B with vfat are mounted, read-only.'],
+    ['Media with the label A or B and file system vfat are mounted read-only.'],
     1,
   ],
   ['no receipts', { receipts: { send: false } }, ['No receipts are written to media.'], 1],
   [
     'how much stays',
     { retention: { done: 3, refused: 4 } },
-    ['Of what was taken the newest 3 stay in the inbox, of what was refused the newest 4.'],
+    ['The inbox keeps the newest 3 bundles that were taken and the newest 4 that were refused.'],
     1,
   ],
   [
     'room that is made when it is needed',
     { collect: 'when-needed' },
     [
-      'Where an update finds no room, old generations are deleted and garbage is collected, as much as it needs.',
-      'The newest 2 generations stay, the one being installed among them; so do those that run, were started, wait, are held, or would be gone back to.',
+      'If an update does not fit, nixmaker deletes old generations and garbage, but no more than it needs.',
+      'It keeps the newest 2 generations, counting the one being installed. It always keeps a generation that is running, was booted, is pending or held, or is the one to roll back to.',
     ],
     1,
   ],
@@ -232,8 +230,8 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     'room that is made after each commit',
     { collect: 'after-commit', retention: { generations: 5, generationDays: 30 } },
     [
-      'After each commit, and where an update finds no room, old generations are deleted and garbage is collected.',
-      'The newest 5 generations stay, the one being installed among them, and all that are younger than 30 days; so do those that run, were started, wait, are held, or would be gone back to.',
+      'After every commit, and whenever an update does not fit, nixmaker deletes old generations and garbage.',
+      'It keeps the newest 5 generations, counting the one being installed, and all that are younger than 30 days. It always keeps a generation that is running, was booted, is pending or held, or is the one to roll back to.',
     ],
     1,
   ],
@@ -265,11 +263,11 @@ test('of several keys it is said how many must sign, and what each is good for',
       roles: { build: 1 },
     }),
     [
-      'At least 2 of these keys must have signed them: “k” (build and approve, from 2026-01-01T00:00:00Z, until 2027-01-01T00:00:00Z); “l”.',
-      'Among them 1 with the role “build”.',
+      'They must be signed by at least 2 of these keys: “k” (build and approve, from 2026-01-01T00:00:00Z, until 2027-01-01T00:00:00Z); “l”.',
+      'Of those, 1 must have the role “build”.',
     ],
   );
   assert.deepEqual(explainTrust({ trustedKeys: [key({}), key({ key: 'l:x' })], threshold: 1, roles: {} }), [
-    'At least one of these keys must have signed them: “k”; “l”.',
+    'They must be signed by at least one of these keys: “k”; “l”.',
   ]);
 });

@@ -13,18 +13,18 @@ const answer = (code: string, path?: string) =>
 
 test('the system’s answers have codes and words of their own, with the name', () => {
   for (const [errno, code, detail] of [
-    ['ENOENT', 'no-such-file', /^\/x: there is no such file or folder$/],
-    ['EISDIR', 'no-such-file', /^\/x: it is a folder$/],
+    ['ENOENT', 'no-such-file', /^\/x: no such file or folder$/],
+    ['EISDIR', 'no-such-file', /^\/x: this is a folder$/],
     ['EACCES', 'no-access', /^\/x: permission denied$/],
-    ['EROFS', 'no-access', /^\/x: its file system is read-only$/],
-    ['ENOSPC', 'no-space', /^\/x: no room is left$/],
+    ['EROFS', 'no-access', /^\/x: the file system is read-only$/],
+    ['ENOSPC', 'no-space', /^\/x: no space left$/],
     ['EIO', 'io-error', /^EIO: so it is$/],
   ] as const) {
     const fault = faultOf(answer(errno, '/x'));
     assert.equal(fault.code, code);
     assert.match(fault.detail, detail);
   }
-  assert.deepEqual(faultOf(answer('ENOSPC')), { code: 'no-space', detail: 'no room is left' });
+  assert.deepEqual(faultOf(answer('ENOSPC')), { code: 'no-space', detail: 'no space left' });
 });
 
 test('what was found out already stays, but where it is only that a file could not be read', () => {

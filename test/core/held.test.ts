@@ -23,7 +23,7 @@ for (const [behaviour, given, expected] of [
   [
     'is refused, with who and when',
     { held: [holding(7)] },
-    `refuse release-held: release 7 is held since ${since} (rolled back from it)`,
+    `refuse release-held: release 7 has been held since ${since} (rolled back from it)`,
   ],
   ['keeps no other out', { held: [holding(6), holding(8)] }, 'accept'],
   [
@@ -34,12 +34,12 @@ for (const [behaviour, given, expected] of [
   [
     'is refused where it was taken before, and left',
     { held: [holding(7)], floor: { sequence: 7, manifestDigest: own } },
-    `refuse release-held: release 7 is held since ${since} (rolled back from it)`,
+    `refuse release-held: release 7 has been held since ${since} (rolled back from it)`,
   ],
   [
     'is told as older where something newer was taken',
     { held: [holding(7)], floor: { sequence: 8, manifestDigest: own } },
-    'refuse sequence-older: it has sequence 7, this machine has taken 8',
+    'refuse sequence-older: it has sequence 7; this machine has taken 8',
   ],
   ['waits where nobody knows what is held', { heldDoubt: 'damaged' }, 'defer held-lost: damaged'],
 ] satisfies [string, Partial<Facts>, string][])

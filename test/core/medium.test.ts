@@ -35,6 +35,11 @@ test('what a file system says of errors never counts: no superblock can have the
   assert.ok(!mountOptions('iso9660', 'read').includes('errors='));
 });
 
+test('of a file system that is not ours there are no options but the harmless ones', () => {
+  assert.equal(mountOptions('ntfs3', 'read'), 'ro,nosuid,nodev,noexec,nosymfollow');
+  assert.equal(mountOptions('iso9660', 'write'), 'rw,nosuid,nodev,noexec,nosymfollow');
+});
+
 test('a journal is replayed only for a receipt', () => {
   assert.ok(options('ext4', 'read').includes('noload'));
   assert.ok(!options('ext4', 'write').includes('noload'));

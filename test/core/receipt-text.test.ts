@@ -34,7 +34,7 @@ test('a receipt that says all there is has a line for each, in order', () => {
     ...least,
     state: 'rolled-back',
     code: 'health-failed',
-    detail: 'not so: x',
+    detail: 'failed: x',
     host: 'web',
     sequence: 7,
     operation: 'switch',
@@ -52,10 +52,10 @@ test('a receipt that says all there is has a line for each, in order', () => {
     output: ['said\u001b[2J'],
   });
   assert.deepEqual(text.split('\n'), [
-    'ROLLED BACK, the previous system was put back',
+    'ROLLED BACK, the previous system was restored',
     '',
     `What:         ${entry.what}`,
-    'Detail:       not so: x',
+    'Detail:       failed: x',
     `Safe:         ${safetyOf('health-failed')}`,
     `Next:         ${entry.next}`,
     'Code:         health-failed',
@@ -76,7 +76,7 @@ test('a receipt that says all there is has a line for each, in order', () => {
     'Notice:       one',
     'Notice:       two',
     '',
-    'What it changes:',
+    'Changes:',
     '    vim 1 → 2',
     '',
     'Last messages:',
@@ -107,7 +107,7 @@ test('what a person’s going back has left is told where it was left, and not w
       .split('\n')
       .filter((line) => line.startsWith('Left:'));
   for (const state of ['committed', 'pending', 'superseded'] as const)
-    assert.deepEqual(left(state), ['Left:         release 7, which is held'], state);
+    assert.deepEqual(left(state), ['Left:         release 7, now held'], state);
   for (const state of ['failed', 'rolled-back', 'refused', 'deferred', 'rolling-back'] as const)
     assert.deepEqual(left(state), [], state);
 });

@@ -73,7 +73,7 @@ inOwnStore(import.meta.url, () => {
     await rm(kept, { recursive: true });
     assert.equal(await compressor.addAll([await placed(3)], () => undefined), true);
     await close();
-    assert.match(said.join('\n'), /^note: nothing is kept for the next build, for .*ENOENT/);
+    assert.match(said.join('\n'), /^note: nothing is kept for the next build: .*ENOENT/);
   });
 
   test('what had been altered is compressed anew once, however many hosts carry it', async (t) => {

@@ -26,7 +26,7 @@ test('a closure with too many paths, or references, is refused with both numbers
   );
   assert.throws(
     () => refuseTooLarge([...many, all], storePathOf(root)),
-    /bundle-too-large: .*200002 paths, at most 200000/,
+    /bundle-too-large: .*200002 paths; the limit is 200000/,
   );
   const few = Array.from({ length: 2900 }, (_, i) =>
     info(
@@ -36,7 +36,7 @@ test('a closure with too many paths, or references, is refused with both numbers
   );
   assert.throws(
     () => refuseTooLarge(few, storePathOf(2899)),
-    /bundle-too-large: .*references, at most 4000000/,
+    /bundle-too-large: .*references; the limit is 4000000/,
   );
 });
 
@@ -59,7 +59,7 @@ test('recipes that do not say which paths they give are refused', async (t) => {
     return refuseFloating([{ ...info(0), path }]).then(
       () => false,
       (error: Error) => {
-        assert.match(error.message, /^evaluation-failed: \S+x\.drv does not say which paths it gives/);
+        assert.match(error.message, /^evaluation-failed: \S+x\.drv does not say which paths it produces/);
         return true;
       },
     );

@@ -94,7 +94,7 @@ test('a host that the flake has not is a usage error that names those it has', a
     'mail',
   );
   assert.equal(ran.code, 64);
-  assert.match(ran.stderr, /“mail” is not among web\n.*\(no-such-host\)/s);
+  assert.match(ran.stderr, /“mail” is not one of web\n.*\(no-such-host\)/s);
 });
 
 test('flakes of any reference and layout: relative, absolute, a folder of a git repository', async () => {
@@ -161,8 +161,8 @@ test('a build that is interrupted leaves nothing half written', async () => {
   ]);
   assert.ok(existsSync(begun));
   assert.equal(ran.code, 130, ran.stderr);
-  assert.match(ran.stderr, /interrupted\.\n +0 of 1 bundles were written before\n.*\n\(stopped\)/);
-  assert.doesNotMatch(ran.stdout + ran.stderr, /FAILED|Mend the flake/);
+  assert.match(ran.stderr, /interrupted\.\n +0 of 1 bundles had been written\n.*\n\(stopped\)/);
+  assert.doesNotMatch(ran.stdout + ran.stderr, /FAILED|Fix the flake/);
   assert.deepEqual(await readdir(out), []);
 });
 

@@ -168,5 +168,5 @@ test('a medium that is not there, and a file in the place of one, are not “no 
   const both = await nixmaker('collect', join(medium, 'gone'), good, '-d', fleet, '--enrol');
   assert.notEqual(both.code, 0);
   assert.match(both.stdout, /^web +1 +done +new, host enrolled$/m, 'and the other one is collected');
-  assert.match(both.stderr, /gone is no folder: is the medium mounted\?\n.*\(no-medium\)/s);
+  assert.match(both.stderr, /gone is not a folder; is the medium mounted\?\n.*\(no-medium\)/s);
 });

@@ -55,6 +55,6 @@ test('a key with a byte-order mark or a line before it is read, and a name that 
   await writeFile(files.secretFile, secret.replace('fleet-1', 'me@desk'));
   await assert.rejects(readSecretKeyFile(files.secretFile), {
     code: 'key-malformed',
-    detail: /^the name of the secret key, “me@desk”, has other characters than letters, digits/,
+    detail: /^the name of the secret key, “me@desk”, has characters other than letters, digits/,
   });
 });

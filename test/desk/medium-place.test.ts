@@ -21,7 +21,7 @@ for (const [what, given, why] of [
   ['/mnt itself, mounted', place('/mnt', { mounted: ['/', '/mnt'] }), undefined],
   ['an empty folder elsewhere', place('/home/op/out'), undefined],
   ['one whose name only begins so', place('/mnt2/out'), undefined],
-  ['one that fstab names', place('/srv/stick', { mountPoints: fstab }), /^\/srv\/stick is a mount point by/],
+  ['one that fstab names', place('/srv/stick', { mountPoints: fstab }), /^\/srv\/stick is a mount point in/],
   ['what lies below it', place('/srv/stick/a', { isEmpty: false, mountPoints: fstab }), /^\/srv\/stick is a/],
   [
     'one that fstab names and that is mounted',
@@ -47,7 +47,7 @@ test('put asks before it builds, writes once the medium is there, and where a pe
     assert.equal(ran.code, 1, ran.stderr);
     assert.match(
       ran.stderr,
-      /STICK is an empty folder, and nothing is mounted.*--plain-folder\n.*\(no-medium\)/s,
+      /STICK is an empty folder with nothing mounted.*--plain-folder\n.*\(no-medium\)/s,
     );
   }
   assert.equal(existsSync(join(folder, 'builder', medium, 'nixmaker')), false);

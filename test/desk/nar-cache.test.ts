@@ -201,7 +201,7 @@ test('a folder that can’t be used is told of, and a build goes on without', as
   await writeFile(join(folder, 'file'), '');
   const said: string[] = [];
   assert.equal(await NarCache.open(join(folder, 'file', 'nars'), (text) => said.push(text)), undefined);
-  assert.match(said.join(), /^note: nothing is kept for the next build, for .* can’t be used: ENOTDIR/);
+  assert.match(said.join(), /^note: nothing is kept for the next build: .* cannot be used: ENOTDIR/);
 });
 
 test('it lies in the user’s cache folder', () => {
@@ -252,7 +252,7 @@ test('where there is no room to keep what was compressed, the bundle is built al
     env: { XDG_CACHE_HOME: cache },
   });
   assert.equal(ran.code, 0, ran.stderr);
-  assert.match(ran.stderr, /note: nothing is kept for the next build, for there is no room in/);
+  assert.match(ran.stderr, /note: nothing is kept for the next build: there is no space in/);
   const [plain, tight] = await Promise.all(
     ['tight-0', 'tight-1'].map((out) => readFile(join(desk, out, 'web/web.tar'))),
   );

@@ -29,7 +29,7 @@ test('of a build that fails the end of its log is shown, by name, and how to see
   );
   assert.match(
     ran.stderr,
-    /^ {2}> it burns\n {2}> line 1\n {2}> line 2\n {2}> line 3\n {2}All of it: nix log \S+-broken-part\.drv$/m,
+    /^ {2}> it burns\n {2}> line 1\n {2}> line 2\n {2}> line 3\n {2}Full log: nix log \S+-broken-part\.drv$/m,
   );
   assert.doesNotMatch(ran.stderr, /dependency failed/, 'that follows from it');
   const all = await build('log', { web: top(built('whole', 'exit 0', `part = ${broken};`)) }, '--verbose');

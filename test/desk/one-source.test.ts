@@ -107,7 +107,7 @@ test('a working tree that git calls dirty can’t be held: where it changes, the
   const [first, second] = (JSON.parse(ran.stdout) as { hosts: Record<string, string>[] }).hosts;
   assert.equal(first?.status, 'built');
   assert.equal(second?.code, 'source-changed');
-  assert.match(second?.detail ?? '', /^\. was \/nix\/store\/\S+, and is \/nix\/store\/\S+$/);
+  assert.match(second?.detail ?? '', /^\. was \/nix\/store\/\S+, and is now \/nix\/store\/\S+$/);
   git(place, 'add', '.');
   git(place, 'commit', '--quiet', '--message', 'machines');
   const clean = await at(place, 'build', '-f', '.', '-d', out);

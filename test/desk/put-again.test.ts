@@ -127,7 +127,7 @@ test('a piece that only the medium has and that is damaged is named no more, and
   const path = join(cacheOf(medium), pieceName(delta.piece));
   await writeFile(path, Buffer.alloc(delta.bytes.length));
   const result = await put(whole);
-  assert.match(result.notices.join(), /delta\/\S+ is damaged on the medium; nothing makes use of it/);
+  assert.match(result.notices.join(), /delta\/\S+ is damaged on the medium, but nothing uses it/);
   assert.equal(result.collected, 1);
   await assert.rejects(readFile(path), /ENOENT/);
   assert.deepEqual(waysOf((await releaseOn(medium)).release.pieces), {
@@ -139,7 +139,7 @@ test('a piece that only the medium has and that is damaged is named no more, and
 
 for (const [what, spoil] of [
   ['damaged', (path: string) => writeFile(path, 'x')],
-  ['of another manifest', (path: string) => writeFile(path, `"${'0'.repeat(64)}"\n`)],
+  ['belongs to another manifest', (path: string) => writeFile(path, `"${'0'.repeat(64)}"\n`)],
   ['gone', (path: string) => rm(path)],
 ] as const)
   test(`contents that are ${what} are written again`, async (t) => {

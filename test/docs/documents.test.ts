@@ -11,30 +11,10 @@ import { copySample, makeBuilder } from '../machines/builder.ts';
 import { main } from '../machines/compiled.ts';
 import { checkout, run } from '../machines/program.ts';
 import { makeTarget } from '../machines/sandboxed-target.ts';
+import { notPrinted, type Step, stepsOf } from '../support/document-steps.ts';
 import { makeWorkplace } from '../support/fleet.ts';
 
 const place = await makeWorkplace();
-
-interface Step {
-  readonly where: 'desk' | 'machine';
-  readonly line: string;
-}
-
-/** Lines of the `sh` blocks, with whose they are; the headings say it. */
-function stepsOf(text: string): Step[] {
-  const steps: Step[] = [];
-  let where: Step['where'] = 'desk';
-  let inBlock = false;
-  for (const line of text.split('\n')) {
-    if (/^```sh/.test(line)) inBlock = true;
-    else if (/^```/.test(line)) inBlock = false;
-    else if (inBlock && line.trim() !== '' && !line.startsWith('#')) steps.push({ where, line });
-    else if (/^#+ (\d+\. )?(At the machine|At the desk|Back at the desk|The next release)/.test(line))
-      where = /machine/.test(line) ? 'machine' : 'desk';
-    else if (/At the machine:$/.test(line)) where = 'machine';
-  }
-  return steps;
-}
 
 interface Scene {
   readonly run: (step: Step) => Promise<{ code: number | null; said: string }>;
@@ -48,8 +28,7 @@ async function scene(
   moreKeys: readonly string[] = [],
 ): Promise<Scene> {
   const folder = join(place, name);
-  // Beside the folder: a stick is somewhere else.
-  const stick = `${folder}-stick`;
+  const stick = join(folder, 'stick');
   for (const made of [folder, stick]) await mkdir(made, { recursive: true });
   const desk = await makeBuilder(`${folder}-builder`);
   const command = async (file: string, body: string) => {
@@ -84,6 +63,7 @@ async function scene(
   };
   const here = (line: string) =>
     [
+      ['nixmaker/sample', join(checkout, 'sample')],
       ['/media/stick', stick],
       ['/run/media/anna/STICK', stick],
       ['/var/lib/nixmaker/inbox', `${folder}-machine/inbox`],
@@ -103,8 +83,32 @@ async function scene(
 
 const expectedExit = (line: string) => Number(/# exit (\d+)/.exec(line)?.[1] ?? 0);
 
+/** The machine that the tutorial offers who has none to spare: what is typed there takes the release. */
+async function practise(steps: readonly Step[]): Promise<void> {
+  const folder = join(place, 'tutorial');
+  const call = steps.find(({ line }) => line.startsWith('practice-machine'))?.line ?? '';
+  const [script = '', ...args] = call.split(' ');
+  // On a copy of the stick: another machine by the same name would report with another key.
+  await cp(join(folder, 'stick'), join(place, 'practice/stick'), { recursive: true });
+  await cp(join(folder, 'fleet-1.public'), join(place, 'practice/fleet-1.public'));
+  const typed = steps
+    .filter(({ line }) => /^nixmaker (doctor|inspect --policy|agent)/.test(line))
+    .slice(0, 3);
+  const ran = await run(join(checkout, 'scripts', script), args, {
+    cwd: join(place, 'practice'),
+    input: typed.map(({ line }) => `${line}\n`).join(''),
+  });
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stdout, /^DONE$/m);
+}
+
+test('what a document shows and a command does not print would be found', () => {
+  assert.deepEqual(notPrinted(['a  b', 'c …', 'd'], 'a    b\nc 12\ndd\n'), ['d']);
+});
+
 test('the tutorial, from a key to a machine that went back', async () => {
-  const steps = stepsOf(await readFile(join(checkout, 'docs/tutorial.md'), 'utf8'));
+  const all = stepsOf(await readFile(join(checkout, 'docs/tutorial.md'), 'utf8'));
+  const steps = all.filter(({ line }) => !/^(export PATH|practice-machine)/.test(line));
   assert.ok(steps.length > 20, `${steps.length} commands`);
   assert.ok(steps.filter((s) => s.where === 'machine').length > 8);
   const { run: runStep } = await scene('tutorial', 'first', []);
@@ -113,7 +117,11 @@ test('the tutorial, from a key to a machine that went back', async () => {
     const ran = await runStep(step);
     assert.equal(ran.code, expectedExit(step.line), `${step.line}\n${ran.said}`);
     said.push(ran.said);
+    const block = said.slice(steps.slice(0, said.length - 1).findLastIndex((s) => s.shown !== undefined) + 1);
+    assert.deepEqual(notPrinted(step.shown ?? [], block.join('\n')), [], step.line);
+    if (/^nixmaker put stick/.test(step.line) && said.length < steps.length / 2) await practise(all);
   }
+  assert.ok(steps.filter((s) => s.shown !== undefined).length > 10);
   const after = (text: string) => said[steps.findIndex((s) => s.line.startsWith(text))] ?? '';
   assert.match(after('nixmaker list'), /first\s+second\s+third/);
   assert.match(after('nixmaker verify --key fleet-1.public changed.tar'), /bundle-(altered|malformed)/);

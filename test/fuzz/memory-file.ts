@@ -18,7 +18,7 @@ export function memoryFile(bytes: Buffer): BundleFile {
     size: async () => bytes.length,
     read: async (position, length) => {
       if (position + length > bytes.length)
-        throw new NixmakerError('bundle-truncated', `it ends at byte ${bytes.length}`);
+        throw new NixmakerError('bundle-truncated', `the file ends at byte ${bytes.length}`);
       return Buffer.from(bytes.subarray(position, position + length));
     },
     readInto,

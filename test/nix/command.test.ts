@@ -23,7 +23,7 @@ for (const [said, code, detail] of [
   [['error: Nix daemon disconnected unexpectedly'], 'nix-unavailable', /^Nix daemon disconnected/],
   [['\u001b[31;1merror:\u001b[0m builder failed', ''], 'build-failed', /^builder failed$/],
   [['no word of error'], 'build-failed', /^no word of error$/],
-  [[], 'build-failed', /^Nix said nothing$/],
+  [[], 'build-failed', /^Nix gave no reason$/],
 ] as const)
   test(`Nix says ${JSON.stringify(said)}: ${code}`, () => {
     const error = failureFor(said.map(fromLine), 'build-failed');
@@ -40,13 +40,13 @@ test('a Nix that can’t be started, or does not end, is told from one that says
     nix({ run: async () => ({ ...result, ...changes }) }, ['x'], { failure: 'evaluation-failed' });
   await assert.rejects(asking({ exitCode: undefined, startError: 'ENOENT' }), {
     code: 'nix-unavailable',
-    detail: 'nix can’t be started: ENOENT',
+    detail: 'cannot start nix: ENOENT',
   });
   await assert.rejects(asking({ exitCode: undefined, timedOut: true }), {
     code: 'evaluation-failed',
     detail: 'Nix did not finish in time',
   });
-  await assert.rejects(asking({}), { code: 'evaluation-failed', detail: 'nix ended with 1' });
+  await assert.rejects(asking({}), { code: 'evaluation-failed', detail: 'nix exited with 1' });
   assert.equal(await asking({ exitCode: 0, stdout: 'yes' }), 'yes');
 });
 

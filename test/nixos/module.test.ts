@@ -87,7 +87,7 @@ test('what only nixmaker knows to be wrong fails the build, with line, key and n
     const built = await builtPolicy(t, options);
     assert.equal(built.code, 1, options);
     assert.match(built.stderr, says);
-    assert.match(built.stderr, /services\.nixmaker: the policy or the settings can't be used/);
+    assert.match(built.stderr, /services\.nixmaker: the policy or the settings are invalid/);
   }
 });
 

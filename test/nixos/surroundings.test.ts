@@ -123,7 +123,7 @@ test('a machine that forgets at each restart is warned of, unless something keep
   const inMemory = 'fileSystems."/".fsType = "tmpfs";';
   const warned = async (others: string) =>
     (await evaluateModule(builder, machine('', { others }))).warnings.join('\n');
-  assert.match(await warned(inMemory), /nothing keeps \/var\/lib\/nixmaker.*forget/s);
+  assert.match(await warned(inMemory), /\/var\/lib\/nixmaker is not persistent.*forget/s);
   for (const kept of [
     '',
     `${inMemory} fileSystems."/var/lib".fsType = "ext4";`,
@@ -134,6 +134,6 @@ test('a machine that forgets at each restart is warned of, unless something keep
     assert.equal(await warned(kept), '', kept);
   assert.match(
     await warned(`${inMemory} environment.persistence."/persist".directories = [ "/var/lib/nix" ];`),
-    /nothing keeps/,
+    /is not persistent/,
   );
 });

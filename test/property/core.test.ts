@@ -11,7 +11,8 @@ import { parseManifest } from '../../src/core/release/manifest.ts';
 import { isEnd, mayFollow, type State, states } from '../../src/core/run/lifecycle.ts';
 import { operations } from '../../src/core/schema.ts';
 import { nix32, parseStorePath, type StorePath } from '../../src/core/store-path.ts';
-import { fields, table } from '../../src/report/tables.ts';
+import { table } from '../../src/report/columns.ts';
+import { fields } from '../../src/report/tables.ts';
 import { assertHarmless, hostile } from '../support/hostile-text.ts';
 import { facts, manifestText, policy } from '../support/manifests.ts';
 

@@ -22,8 +22,8 @@ const wellHost = (host: string): PageHost => ({
   unreadable: 0,
   returned: false,
   runs: [
-    { at: '2026-10-01T08:00:00Z', state: 'rolled-back', code: 'health-failed', sequence: 6 },
-    { at: '2026-11-20T08:00:00Z', state: 'committed', code: undefined, sequence: 7 },
+    { at: '2026-10-01T08:00:00Z', state: 'rolled-back', code: 'health-failed', sequence: 6, name: '26.05.6' },
+    { at: '2026-11-20T08:00:00Z', state: 'committed', code: undefined, sequence: 7, name: '26.05.7' },
   ],
   detail: undefined,
   agentSays: [],
@@ -44,7 +44,9 @@ const hosts: readonly PageHost[] = [
   {
     ...well,
     host: 'engine',
-    runs: [{ at: '2026-11-20T08:00:00Z', state: 'refused', code: 'wrong-host', sequence: 9 }],
+    runs: [
+      { at: '2026-11-20T08:00:00Z', state: 'refused', code: 'wrong-host', sequence: 9, name: undefined },
+    ],
     detail: 'it is for “bridge”, <script>alert(1)</script>',
   },
   // Its own clock says what it likes.
@@ -147,7 +149,7 @@ test('a page that is not accessible is noticed', async (t) => {
   assert.ok(found.includes('html-has-lang') && found.includes('color-contrast'), found.join(' '));
 });
 
-test('screenshots for people to look at, with no host, with one and with two hundred', async (t) => {
+test('screenshots for people to look at, with no host, one, seven, two hundred and a thousand', async (t) => {
   const folder = await temporaryFolder(t);
   const out = join(checkout, 'test/out');
   await mkdir(out, { recursive: true });
@@ -155,12 +157,15 @@ test('screenshots for people to look at, with no host, with one and with two hun
     ...(hosts[i % hosts.length] ?? well),
     host: `host-${i}`,
   }));
+  const thousand = Array.from({ length: 1000 }, (_, i) => ({ ...well, host: `host-${i}` }));
   for (const [name, of, how] of [
     ['fleet', hosts, { width: 1280 }],
     ['fleet-dark', hosts, { width: 1280, dark: true }],
     ['fleet-phone', hosts, { width: 500 }],
     ['fleet-none', [], { width: 1280 }],
     ['fleet-many', many, { width: 1280 }],
+    ['fleet-one', [well], { width: 1280 }],
+    ['fleet-thousand', thousand, { width: 1280 }],
   ] as const) {
     const file = join(folder, `${name}.html`);
     await writeFile(file, page(of));
@@ -193,32 +198,34 @@ test('what comes from outside stays text, and nothing is loaded from anywhere', 
 test('those that need somebody come first, with the reason and what to do; and the next stick is packed', () => {
   const html = page(hosts);
   const rows = [...html.matchAll(/<th scope="row"><a href="#host-([a-z]+)">/g)].map(([, host]) => host);
-  assert.deepEqual(rows, ['engine', 'mast', 'new', 'silent', 'galley', 'kiosk', 'bridge']);
-  assert.match(html, /<details id="host-engine" open>/);
-  assert.match(html, /<dt>What to do<\/dt><dd>[^<]+/);
-  const next = /What the next stick must carry<\/h2>(.*?)<\/section>/s.exec(html)?.[1] ?? '';
+  assert.deepEqual(rows, ['mast', 'engine', 'new', 'silent', 'galley', 'kiosk', 'bridge']);
+  assert.match(html, /<details class="are-unwell" id="host-engine" open>/);
+  assert.match(html, /<dt>Next<\/dt><dd>[^<]+/);
+  const next = /For the next stick<\/h2>(.*?)<\/section>/s.exec(html)?.[1] ?? '';
   assert.match(next, /<b>bridge<\/b>: has 7, gets 9/);
-  assert.match(next, /<b>silent<\/b>: what it has is not known, gets 9/);
-  assert.match(next, /There is no bundle here of 1 more/);
+  assert.match(next, /<b>silent<\/b>: has an unknown one, gets 9/);
+  assert.match(next, /No bundle here for 1 more/);
   assert.doesNotMatch(next, /galley|kiosk/);
-  assert.match(html, /aria-label="1 of the last 2 runs went well"/);
+  assert.match(html, /aria-label="1 of the last 2 runs succeeded"/);
 });
 
 test('a page says “nothing” only where everything is known', () => {
   const here = { ...well, available: { sequence: 7, bytes: 1 } };
-  assert.match(page([here]), /Nothing: every host has the newest that is here/);
+  assert.match(page([here]), /Nothing: every host has its newest bundle/);
   for (const other of [
     { ...here, floor: undefined },
     { ...here, floor: 8 },
     { ...well, available: undefined },
   ])
-    assert.doesNotMatch(page([here, other]), /every host has the newest/);
-  assert.match(page([{ ...here, floor: 31 }]), /has 31, and must refuse 7/);
+    assert.doesNotMatch(page([here, other]), /every host has its newest/);
+  assert.match(page([{ ...here, floor: 31 }]), /has 31, and will refuse 7/);
 });
 
 test('what a host’s condition is, and why', () => {
   const of = (change: Partial<PageHost>) => judgeHost({ ...well, ...change }, { now, staleAfter: 60 });
-  const ended = (state: string) => [{ at: well.at ?? '', state, code: undefined, sequence: 1 }];
+  const ended = (state: string) => [
+    { at: well.at ?? '', state, code: undefined, sequence: 1, name: undefined },
+  ];
   assert.deepEqual(of({}), { condition: 'well', reasons: [] });
   const long = '2026-09-01T00:00:00Z';
   const cases: readonly [Partial<PageHost>, string, RegExp][] = [
@@ -227,25 +234,30 @@ test('what a host’s condition is, and why', () => {
     [{ runs: ended('refused') }, 'unwell', /refused/],
     [{ runs: ended('failed') }, 'unwell', /failed/],
     [{ runs: ended('rolled-back') }, 'unwell', /rolled back/],
-    [{ collected: long }, 'stale', /for 86 days/],
-    [{ collected: long, at: '2099-01-01T00:00:00Z' }, 'stale', /for 86 days/],
-    [{ collected: long, failedUnits: ['a.service'] }, 'unwell', /failed/],
-    [{ collected: undefined }, 'unknown', /When its newest receipt came/],
+    [{ collected: long }, 'stale', /Not seen for 86 days/],
+    [{ collected: long, at: '2099-01-01T00:00:00Z' }, 'stale', /Not seen for 86 days/],
+    [{ collected: long, failedUnits: ['a.service'] }, 'unwell', /^Failed: a\.service\. /],
+    [
+      { failedUnits: ['a.s', 'b.s', 'c.s', 'd.s', 'e.s'] },
+      'unwell',
+      /^Failed: a\.s, b\.s, c\.s and 2 more\.$/,
+    ],
+    [{ collected: undefined }, 'unknown', /when its newest receipt was collected/],
     [{ collected: '2027-01-01T00:00:00Z' }, 'unknown', /in the future/],
     [{ heard: false }, 'unknown', /No receipt/],
-    [{ runs: [] }, 'unknown', /no bundle yet/],
-    [{ unreadable: 2 }, 'unknown', /2 can’t be read/],
+    [{ runs: [] }, 'unknown', /not taken a bundle yet/],
+    [{ unreadable: 2 }, 'unknown', /2 of its stored receipts cannot be read/],
     [
       { found: ['/in/a (io-error)', 'b.tar.zip (misnamed)'] },
       'unwell',
-      /can’t read it: \/in\/a \(io-error\), and 1 more/,
+      /it was given: \/in\/a \(io-error\), and 1 more/,
     ],
     [{ returned: true }, 'unknown', /retired/],
-    [{ release: 6, held: [7] }, 'unwell', /holds 7: .*went back to release 6, after it had taken 7/],
-    [{ held: [8] }, 'unwell', /A person at the machine holds 8: not taken, until something newer comes/],
-    [{ release: 6 }, 'unwell', /went back to release 6, after it had taken 7/],
-    [{ release: undefined }, 'unknown', /no release that its receipts tell of/],
-    [{ release: 8 }, 'unknown', /has not kept it/],
+    [{ release: 6, held: [7] }, 'unwell', /Held at the machine: 7\. .*went back to release 6 after taking 7/],
+    [{ held: [8] }, 'unwell', /Held at the machine: 8\. Not taken again until something newer comes/],
+    [{ release: 6 }, 'unwell', /went back to release 6 after taking 7/],
+    [{ release: undefined }, 'unknown', /system that none of its receipts mention/],
+    [{ release: 8 }, 'unknown', /has not confirmed it/],
   ];
   for (const [change, condition, why] of cases) {
     const judged = of(change);
@@ -259,8 +271,74 @@ test('what several hosts have in common is told once, and they stand together', 
   const failed = (host: string): PageHost => ({ ...well, host, failedUnits: ['a.service'] });
   const html = page([failed('host-10'), { ...well, host: 'host-3', held: [7] }, failed('host-2'), well]);
   const common = /<section aria-labelledby="common">.*<\/section>/.exec(html)?.[0] ?? '';
-  assert.match(common, /<li><b>2 hosts<\/b>: Units have failed\. host-2 and host-10\.<\/li>/);
+  assert.match(common, /<li><b>2 hosts<\/b>: Failed: a\.service\. host-2 and host-10\.<\/li>/);
   const order = [...html.matchAll(/<th scope="row"><a href="#host-([^"]*)"/g)].map(([, host]) => host);
-  assert.deepEqual(order, ['host-3', 'host-2', 'host-10', 'bridge']);
+  assert.deepEqual(order, ['host-2', 'host-10', 'host-3', 'bridge']);
   assert.doesNotMatch(page([failed('host-1'), well]), /aria-labelledby="common"/);
+});
+
+test('the table says why, by which name the release is known, and each number in the summary leads to its hosts', () => {
+  const html = page(hosts);
+  assert.match(html, /data-label="Why">Failed: radar\.service, /);
+  assert.match(html, /data-label="Release"><span>7 <small>26\.05<\/small><\/span>/);
+  const leads = [...html.matchAll(/<li class="\w+"><a href="#(are-\w+)"><b>(\d+)<\/b>/g)];
+  assert.deepEqual(
+    leads.map(([, id, count]) => [id, count]),
+    [
+      ['are-unwell', '2'],
+      ['are-unknown', '2'],
+      ['are-stale', '1'],
+      ['are-waits', '1'],
+      ['are-well', '1'],
+    ],
+  );
+  for (const [, id] of leads) assert.match(html, new RegExp(`<tbody class="${id}" id="${id}">`));
+  assert.match(page([well]), /<b>0<\/b> need attention<\/li>/);
+  assert.match(page([well]), /<p>1 host, /);
+});
+
+test('the time line has every release of a host with its name, newest first', () => {
+  const line = /<ol class="line">(.*?)<\/ol>/.exec(page([well]))?.[1] ?? '';
+  assert.match(
+    line,
+    /^<li class="ok"><time>2026-11-20 08:00<\/time> done, release 7 <small>26\.05\.7<\/small><\/li>/,
+  );
+  assert.match(
+    line,
+    /<li class="no"><time>2026-10-01 08:00<\/time> rolled back \(health-failed\), release 6/,
+  );
+  const [run] = well.runs;
+  const many = { ...well, runs: Array.from({ length: 25 }, () => ({ ...(run as (typeof well.runs)[0]) })) };
+  assert.match(page([many]), /5 older not shown/);
+});
+
+test('chosen by condition, the other hosts are hidden, without a script; on paper there is the table alone', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, 'chosen.html');
+  const visible = `<script>addEventListener('load', () => { const out = document.createElement('pre'); out.id = 'shown'; out.textContent = [...document.querySelectorAll('tbody tr, details')].filter((e) => e.checkVisibility()).map((e) => e.id || e.querySelector('a').textContent).join(' '); document.body.append(out); });</script>`;
+  const html = page(hosts)
+    .replace(/<meta http-equiv[^>]*>/, '')
+    .replace('</body>', `${visible}</body>`);
+  const shownBy = async (text: string) => {
+    await writeFile(file, text);
+    const dom = await look(folder, file, { width: 1280, args: ['--dump-dom'] });
+    return /<pre id="shown">(.*?)<\/pre>/.exec(dom)?.[1];
+  };
+  assert.equal((await shownBy(html))?.split(' ').length, 2 * hosts.length);
+  const chosen = html
+    .replace(' id="show-all" checked', ' id="show-all"')
+    .replace(' id="show-stale"', ' id="show-stale" checked');
+  assert.equal(await shownBy(chosen), 'galley host-galley');
+  assert.match(html, /id="show-stale"><label/);
+  assert.doesNotMatch(page([well]), /<fieldset/, 'there is nothing to choose');
+  const pdf = join(folder, 'fleet.pdf');
+  const forty = Array.from({ length: 40 }, (_, i) => ({
+    ...(i % 5 === 0 ? (hosts[i / 5] ?? well) : well),
+    host: `host-${i}`,
+    available: undefined,
+  }));
+  await writeFile(file, page(forty));
+  await look(folder, file, { width: 1280, args: [`--print-to-pdf=${pdf}`, '--no-pdf-header-footer'] });
+  const pages = (await readFile(pdf, 'latin1')).match(/\/Type\s*\/Page\b/g) ?? [];
+  assert.equal(pages.length, 1);
 });

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { catalogue } from '../../src/core/catalogue.ts';
 import { receiptText } from '../../src/core/run/receipt.ts';
+import { table } from '../../src/report/columns.ts';
 import { runHostsWithProgress } from '../../src/report/host-progress.ts';
 import { makeLog } from '../../src/report/logger.ts';
-import { explain, fields, table } from '../../src/report/tables.ts';
+import { explain, fields } from '../../src/report/tables.ts';
 
 function collectLog(journald: boolean) {
   const lines: string[] = [];
@@ -40,6 +41,7 @@ test('off a terminal, progress is a line for each step of each host', async () =
   let text = '';
   const run = runHostsWithProgress<{ host: string; status: 'built' | 'failed' }>({
     isTTY: false,
+    isUtf8: true,
     write: (part) => {
       text += part;
     },

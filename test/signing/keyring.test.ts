@@ -74,7 +74,7 @@ function refused(work: () => unknown, code: ReasonCode, detail = /./): void {
 test('a keyring is believed on the word of the keys before it and of its own, and of nobody else', () => {
   const whole = signed(input(), anna, bert, carla);
   assert.equal(verifyKeyring(whole, at()).keyring.version, 1);
-  refused(() => verifyKeyring(signed(input(), bert, carla), at()), 'keyring-untrusted', /trusted now/);
+  refused(() => verifyKeyring(signed(input(), bert, carla), at()), 'keyring-untrusted', /currently trusted/);
   refused(() => verifyKeyring(signed(input(), anna, bert), at()), 'keyring-untrusted', /its own/);
   refused(() => verifyKeyring(signed(input(), eve, bert, carla), at()), 'keyring-untrusted');
   refused(() => verifyKeyring(unsignedKeyring(encodeKeyring(input())), at()), 'keyring-untrusted');
@@ -88,7 +88,7 @@ test('versions come one after the other, and a rotated key has no say in the nex
   refused(
     () => verifyKeyring(signed(second, anna, bert, carla), at()),
     'keyring-gap',
-    /^it has version 2, this machine has 0$/,
+    /^it has version 2; this machine has 0$/,
   );
   const after = at({ version: 1, trust: first });
   assert.equal(verifyKeyring(signed(second, bert, carla), after).keyring.version, 2);
@@ -96,7 +96,7 @@ test('versions come one after the other, and a rotated key has no say in the nex
   refused(
     () => verifyKeyring(signed(input(), anna, bert, carla), after),
     'keyring-gap',
-    /^it has version 1, this machine has 1$/,
+    /^it has version 1; this machine has 1$/,
   );
 });
 

@@ -72,7 +72,7 @@ test('no signature, an unknown key, and a trusted name with another key are thre
   refused(
     () => verifyManifest(manifest, lines(signManifest(manifest, impostor.secret)), trust),
     'signature-invalid',
-    /^the signature by “first-1” does not fit$/,
+    /^the signature by “first-1” does not match$/,
   );
 });
 
@@ -82,7 +82,7 @@ test('one key that signs twice counts once toward a threshold', () => {
   refused(
     () => verifyManifest(manifest, twice, trust),
     'signature-threshold',
-    /^1 trusted keys have signed, 2 are needed$/,
+    /^1 of 2 required trusted keys have signed$/,
   );
   const both = lines(signManifest(manifest, first.secret), signManifest(manifest, second.secret));
   assert.deepEqual(verifyManifest(manifest, both, trust).signedBy, ['first-1', 'second-1']);
@@ -145,7 +145,7 @@ for (const [what, detail, text] of [
   ['a missing padding', /^line 1 of/, (line: string) => line.replace('=\n', '\n')],
   ['a carriage return', /^line 1 of/, (line: string) => line.replace('\n', '\r\n')],
   ['a signature that is too long', /^line 1 of/, (line: string) => line.replace('\n', 'AAAA\n')],
-  ['more than 64 KiB', /^manifest.sig has more than 65536 bytes$/, (line: string) => line.repeat(700)],
+  ['more than 64 KiB', /^manifest.sig exceeds 65536 bytes$/, (line: string) => line.repeat(700)],
 ] as const) {
   test(`${what} makes the signature file malformed`, () => {
     const file = lines(text(signManifest(manifest, first.secret)));

@@ -177,10 +177,10 @@ test('keys of kinds that are not taken are refused by name', async (t) => {
   const rsa = await makeKey(folder, 'rsa', '-b', '2048');
   assert.throws(
     () => parseTrustedKey(rsa.text),
-    /key-malformed: SSH keys of the type “ssh-rsa” are not taken/,
+    /key-malformed: SSH keys of type “ssh-rsa” are not supported/,
   );
   const p384 = await makeKey(folder, 'ecdsa', '-b', '384');
-  assert.throws(() => parseTrustedKey(p384.text), /nistp384.* are not taken/);
+  assert.throws(() => parseTrustedKey(p384.text), /nistp384.* are not supported/);
   refused(() => parseTrustedKey('anna:ssh-ed25519 AAAA'), 'key-malformed');
   // A point of small order in an SSH key’s clothes.
   const weak = Buffer.concat([wireString('ssh-ed25519'), wireString(Buffer.alloc(32))]);

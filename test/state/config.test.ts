@@ -55,16 +55,16 @@ for (const [what, text, says] of [
     '{"name": "x", "named": {"a": {\n"widht": 1}}}',
     /line 2, named\.a\.widht: .*“width”/,
   ],
-  ['a key given twice', '{"name": "x",\n"name": "y"}', /^x\.json, line 2: “name” is given twice$/],
+  ['a key given twice', '{"name": "x",\n"name": "y"}', /^x\.json, line 2: “name” appears twice$/],
   [
     'a key given twice in a list',
     '{"name": "x", "list": [{"size": 1,\n"size": 2}]}',
-    /line 2: “size” is given twice/,
+    /line 2: “size” appears twice/,
   ],
   [
     'a key given twice below',
     '{"name": "x", "either": {"key": "a",\n"key": "b"}}',
-    /line 2: “key” is given twice/,
+    /line 2: “key” appears twice/,
   ],
   ['no JSON', '{"name": ', /^x\.json: /],
 ] as const)
@@ -125,7 +125,7 @@ test('what is no file, or larger than a configuration, is refused under its own 
   await symlink('loop', join(folder, 'loop'));
   await assert.rejects(of(join(folder, 'loop')), {
     code: 'settings-malformed',
-    detail: /can’t be read: .*ELOOP/,
+    detail: /cannot read .*: ELOOP/,
   });
   await assert.rejects(of(join(folder, 'none')), { code: 'settings-malformed', detail: /there is no file/ });
   await mkdir(join(folder, 'policy'));

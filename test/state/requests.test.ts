@@ -89,7 +89,7 @@ test('what an earlier request has left goes with the next one, the request as we
 
 for (const [what, spoil, says] of [
   ['a link', (path: string, to: string) => symlink(to, path), /it is a symbolic link/],
-  ['another name of a file', (path: string, to: string) => link(to, path), /it is not the agent’s own/],
+  ['another name of a file', (path: string, to: string) => link(to, path), /it does not belong to the agent/],
   ['a pipe', async (path: string) => void execFileSync('mkfifo', [path]), /it is not a regular file/],
   ['a folder', (path: string) => mkdir(path), /it is not a regular file/],
   [
@@ -98,12 +98,12 @@ for (const [what, spoil, says] of [
       await writeFile(path, 'genuine');
       await chown(path, 12345, 12345);
     },
-    /it is not the agent’s own/,
+    /it does not belong to the agent/,
   ],
   [
     'larger than is read',
     (path: string) => writeFile(path, Buffer.alloc(10_001)),
-    /it has 10001 bytes, at most 10000 are read/,
+    /it has 10001 bytes; the limit is 10000/,
   ],
   [
     'so large that memory would not hold it',
@@ -111,7 +111,7 @@ for (const [what, spoil, says] of [
       await writeFile(path, '');
       await truncate(path, 2 ** 42);
     },
-    /it has 4398046511104 bytes, at most/,
+    /it has 4398046511104 bytes; the limit is/,
   ],
   ['missing', async () => undefined, /ENOENT/],
 ] as const)
@@ -174,9 +174,9 @@ for (const [what, spoil, says] of [
     /it is not a request/,
   ],
   ['no JSON', (path: string) => writeFile(path, '{'), /JSON/],
-  ['too large', (path: string) => truncate(path, limits.requestBytes + 1), /at most/],
-  ['somebody else’s', (path: string) => chown(path, 12345, 12345), /not the agent’s own/],
-  ['another name of a file as well', (path: string) => link(path, `${path}.too`), /not the agent’s own/],
+  ['too large', (path: string) => truncate(path, limits.requestBytes + 1), /the limit is/],
+  ['somebody else’s', (path: string) => chown(path, 12345, 12345), /not belong to the agent/],
+  ['another name of a file as well', (path: string) => link(path, `${path}.too`), /not belong to the agent/],
 ] as const)
   test(`a request that is ${what} is rejected, and what has come with it goes, too`, async (t) => {
     const { runtime, folder, file } = await asked(t);

@@ -233,7 +233,7 @@ async function runAll(all: readonly string[], turn: number, some: readonly Comma
     const code = codes[i] ?? -1;
     const sawIt = its.some(({ path }) => path === '/etc/nixmaker/settings.json');
     return [
-      ...(mayEndWith.includes(code) ? [] : [`it ended with ${code}`]),
+      ...(mayEndWith.includes(code) ? [] : [`it exited with ${code}`]),
       ...(sawIt ? [] : ['strace saw nothing']),
       ...complaints(its, replaced),
     ].map((fault) => `${command}: ${fault}`);

@@ -111,7 +111,7 @@ test('root writes the receipt to a stick that a desktop has mounted, and says th
   assert.deepEqual(await receiptsOn(first), ['10.json']);
   assert.match(
     await log('nixmaker-receipts'),
-    /Sequence 10 is installed and runs\. You may unmount and remove the medium\./,
+    /Sequence 10 is installed and running\. You may unmount and remove the medium\./,
   );
   assert.equal(await bed.sh('cat /var/lib/nixmaker/activation/lamp'), 'on committed 10 written\n');
   await pull(first);

@@ -74,6 +74,6 @@ test('what no bundle can hold is refused from what Nix knows of it, before anyth
     references,
   });
   const closure = [info(root, leaves), ...leaves.map((path) => info(path, []))];
-  const refusal = { code: 'bundle-too-large', detail: /200001 paths, at most 200000/ };
+  const refusal = { code: 'bundle-too-large', detail: /200001 paths; the limit is 200000/ };
   assert.throws(() => refuseTooLarge(closure, root), refusal);
 });

@@ -56,7 +56,7 @@ test('with boot counting a switch starts boot-complete.target, and nothing waits
   const confirmed = await show('nixmaker-confirm.service', 'InvocationID');
   const report = await install('two');
   assert.match(report, /^DONE\n/);
-  assert.match(report, /Health: +ok +no further unit has failed/);
+  assert.match(report, /Health: +ok +no unit has newly failed/);
   assert.equal(await show('boot-complete.target', 'ActiveState'), 'active');
   assert.equal(await show('nixmaker-confirm.service', 'InvocationID'), confirmed, 'it is not for switches');
 });
@@ -172,7 +172,7 @@ test('a switch that would have brought another and was undone leaves the agent a
   ];
   assert.match(
     await install('undone-another', more.join(' ')),
-    /^ROLLED BACK, the previous system was put back\n/,
+    /^ROLLED BACK, the previous system was restored\n/,
   );
   await bed.sh('systemctl reset-failed');
   assert.match(await install('after-undone', agentUnit(other)), /^DONE\n/);
@@ -207,8 +207,8 @@ test('a unit that fails: the report has the unit’s and the switcher’s word, 
     '[Unit]\nDescription=Multi-User System\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\nWants=failing.service\n',
   );
   const report = await install('failing', `${failing} ${target}`);
-  assert.match(report, /^ROLLED BACK, the previous system was put back\n/);
-  assert.match(report, /no further unit has failed: failing\.service/);
+  assert.match(report, /^ROLLED BACK, the previous system was restored\n/);
+  assert.match(report, /no unit has newly failed: failing\.service/);
   assert.match(report, /warning: the following units failed: failing\.service/);
   assert.doesNotMatch(report, /Failed with result 'exit-code'\.\n.*nixmaker-switch/);
 });
@@ -221,7 +221,7 @@ test('an activation script that fails beside a unit that does is no success with
     '[Unit]\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\nWants=bad.service\n',
   );
   const report = await install('two-faults', `activationScript = "exit 3"; ${failing} ${target}`);
-  assert.match(report, /^ROLLED BACK, the previous system was put back\n/);
+  assert.match(report, /^ROLLED BACK, the previous system was restored\n/);
   assert.match(report, /activation-script-failed \(exit [24]\): Failed to run activate script/);
 });
 

@@ -42,17 +42,17 @@ test('a policy is told in words, all of it', async () => {
   });
   assert.equal(said.code, 0, said.stderr);
   for (const sentence of [
-    'Bundles of the host “web” are taken.',
-    'At least 2 of these keys must have signed them: “fleet-1” (build, until 2030-01-01T00:00:00Z); “other-1”.',
-    'Among them 1 with the role “build”.',
-    'The agent installs only on sat from 22:00 to 02:00 on the day after (Europe/Berlin).',
-    'A sequence may be at most 1000 ahead of the last one taken.',
+    'Bundles for host “web” are taken.',
+    'They must be signed by at least 2 of these keys: “fleet-1” (build, until 2030-01-01T00:00:00Z); “other-1”.',
+    'Of those, 1 must have the role “build”.',
+    'The agent only installs on sat from 22:00 to 02:00 on the next day (Europe/Berlin).',
+    'A sequence may be at most 1000 above the last one taken.',
     'A signed time may be at most 2 days ahead of the clock.',
-    'All store paths together may have 4.66 GiB.',
-    'the units sshd.service must be active, 127.0.0.1:22 must take a connection',
-    'a person has 900 seconds to run `nixmaker confirm`',
-    'Media of the label UPDATE',
-    'The folder /srv/pool is looked at like a medium.',
+    'All store paths together may be at most 4.66 GiB.',
+    'the units sshd.service must be active, 127.0.0.1:22 must accept a connection',
+    'someone must run `nixmaker confirm` within 900 seconds',
+    'Media with the label UPDATE',
+    'The folder /srv/pool is treated like a medium.',
   ])
     assert.ok(said.stdout.includes(sentence), `${sentence}\n\n${said.stdout}`);
 });

@@ -15,14 +15,14 @@ test('a system installed for the next start is committed when the machine has co
   const receipt = await machine.does('boot', bundles.b);
   assert.equal(receipt.state, 'pending');
   assert.deepEqual(await machine.stands(), { installed: 'b', default: 'b', runs: 'a', floor: 1 });
-  assert.match((await machine.does('boot', bundles.b)).detail ?? '', /waits for the next start/);
+  assert.match((await machine.does('boot', bundles.b)).detail ?? '', /waiting for the next start/);
   await assert.rejects(machine.runs('confirm'), /not-restarted/);
   await machine.restart();
   const [confirmed, ...more] = await machine.runs('agent');
   assert.deepEqual([confirmed?.state, more], ['committed', []]);
   assert.deepEqual(await machine.stands(), { installed: 'b', default: 'b', runs: 'b', floor: 11 });
-  assert.match((await machine.does('boot', bundles.b)).detail ?? '', /taken before/);
-  assert.match((await machine.target.verb('confirm')).stdout, /Nothing waits/);
+  assert.match((await machine.does('boot', bundles.b)).detail ?? '', /already taken/);
+  assert.match((await machine.target.verb('confirm')).stdout, /Nothing is waiting/);
 });
 
 test('one that comes up unwell is uninstalled, and not tried again', async () => {
@@ -36,7 +36,7 @@ test('one that comes up unwell is uninstalled, and not tried again', async () =>
   await machine.restart();
   const receipt = await machine.does('agent');
   assert.deepEqual([receipt.state, receipt.code], ['rolled-back', 'health-failed']);
-  assert.match(receipt.notices?.join() ?? '', /still runs the system that was rolled back: restart/);
+  assert.match(receipt.notices?.join() ?? '', /still runs the system that was rolled back; restart/);
   assert.deepEqual(await machine.stands(), { installed: 'a', default: 'a', runs: 'b', floor: 1 });
   assert.equal((await machine.target.run(['test', '-e', '/nix/var/nix/profiles/system-2-link'])).code, 1);
   await machine.restart();

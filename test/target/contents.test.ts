@@ -18,7 +18,7 @@ test('what carries no NixOS system is refused before anything is changed', async
   });
   const receipt = await take(target, 'switch', bundle);
   assert.deepEqual([receipt.state, receipt.code], ['refused', 'not-a-system']);
-  assert.match(receipt.detail ?? '', /^\/nix\/store\/\S+-nixos-system-web-0 has no file nixos-version$/);
+  assert.match(receipt.detail ?? '', /^\/nix\/store\/\S+-nixos-system-web-0 has no nixos-version file$/);
   assert.equal(await target.profile(), undefined);
 });
 
@@ -90,7 +90,7 @@ test('a signed classic pair is taken from the inbox; an unsigned one only by han
   const running = await target.currentSystem();
   const allowed = await take(target, 'switch', unsigned, '--allow-unsigned');
   assert.equal(allowed.state, 'committed', allowed.detail);
-  assert.match(allowed.notices?.join() ?? '', /not signed/);
+  assert.match(allowed.notices?.join() ?? '', /is unsigned/);
   assert.notEqual(await target.currentSystem(), running);
 
   await rm(join(dirname(unsigned), 'manifest.json'));

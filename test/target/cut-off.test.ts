@@ -53,7 +53,10 @@ for (const [what, where] of [
     // What is good does not wait for what is not.
     assert.deepEqual(ended, ['committed', 'cut-off-before']);
     const report = await readFile(join(target.inbox, 'refused/a-poison.tar.txt'), 'utf8');
-    assert.match(report, /^REFUSED\n.*cut off again and again.*3 times in a row.*Next: +.*touch/s);
+    assert.match(
+      report,
+      /^REFUSED\n.*died while working on it, several times in a row.*3 times in a row.*Next: +.*touch/s,
+    );
     assert.match((await target.verb('status')).stdout, /refused \(cut-off-before\)/);
     assert.deepEqual(await readdir(join(target.inbox, 'done')), ['b-good.tar', 'b-good.tar.txt']);
     await target.close();

@@ -111,7 +111,7 @@ test('a base that has rotted on the target’s disk restores nothing wrong', asy
   assert.equal(rotted.code, 0, rotted.stderr);
   const taken = await take(target, delta);
   assert.deepEqual([taken.state, taken.code], ['refused', 'base-missing'], taken.detail);
-  assert.match(taken.detail ?? '', /does not hold what the bundle relies on/);
+  assert.match(taken.detail ?? '', /its contents are not what the bundle builds on/);
   assert.match((await target.run(['cat', '/run/current-system/etc/motd'])).stdout, /^1\.0/);
   assert.equal((await take(target, whole)).state, 'committed', 'a whole bundle still helps');
 });

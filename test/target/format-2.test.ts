@@ -155,13 +155,17 @@ test('root believes an agent nothing: each file that comes with a request counts
   const stranger = await readKey((await makeKeys(shop.folder, 'stranger-1')).secretFile);
   const changed = Buffer.from(good.manifestBytes.toString().replace(/"sequence":\d+/, '"sequence":21'));
   for (const [attached, code, says] of [
-    [{ ...genuine, index: foreign }, 'bundle-altered', /the index is not what was signed/],
+    [{ ...genuine, index: foreign }, 'bundle-altered', /the index does not match what was signed/],
     [
       { ...genuine, index: Buffer.concat([genuine.index, foreign]) },
       'bundle-malformed',
       /the request’s index: it has \d+ bytes/,
     ],
-    [{ ...genuine, index: genuine.index.subarray(1) }, 'bundle-altered', /the index is not what was signed/],
+    [
+      { ...genuine, index: genuine.index.subarray(1) },
+      'bundle-altered',
+      /the index does not match what was signed/,
+    ],
     [
       { manifest: genuine.manifest, signatures: genuine.signatures },
       'bundle-malformed',
@@ -218,5 +222,5 @@ test('a release has one manifest, whole and as a difference: what was taken as t
   assert.equal((await take(target, 'switch', two)).state, 'committed');
   const again = await take(target, 'switch', difference);
   assert.deepEqual([again.state, again.generation], ['committed', undefined], again.detail);
-  assert.equal(again.detail, 'This bundle had been taken before; nothing was to be done.');
+  assert.equal(again.detail, 'This bundle was already taken; there was nothing to do.');
 });

@@ -30,7 +30,7 @@ test('a key that was taken out of the policy counts for nothing while nix.conf s
   const [fleet = ''] = shop.keys.publicKey.split(':');
   assert.equal(keys?.verdict, 'look');
   assert.ok(keys.what.includes(`Nix does not know ${fleet}`), keys.what);
-  assert.ok(keys.what.includes('Nix trusts former-1, which the policy does not'), keys.what);
+  assert.ok(keys.what.includes('Nix also trusts former-1; the policy does not'), keys.what);
   assert.doesNotMatch(keys.what, /nixmaker-store/);
 
   const path = await shop.bundle('former', {

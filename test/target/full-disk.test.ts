@@ -27,7 +27,7 @@ test('a bundle on standard input onto a full disk is told as that, and taken onc
       assert.equal(filled.code, 0, filled.stderr);
       const { code, stdout, stderr } = await take();
       assert.deepEqual([code, stdout], [75, ''], `${place}, ${what}: ${stderr}`);
-      assert.match(stderr, /^nixmaker: There is not enough room on a disk\.\n {2}\S.*\n.*\n\(no-space\)\n$/);
+      assert.match(stderr, /^nixmaker: There is not enough disk space\.\n {2}\S.*\n.*\n\(no-space\)\n$/);
       assert.doesNotMatch(stderr, /\bat .*:\d+/);
       assert.equal((await target.run(['umount', place])).code, 0);
     }

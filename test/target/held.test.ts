@@ -43,7 +43,7 @@ test('an operator’s rollback holds: what was left is not taken again until som
   );
   assert.match(
     back.stdout,
-    /Release 3 is held: it is not taken again until something newer comes, or `nixmaker release 3` frees it\./,
+    /Release 3 is now held: it is not taken again until something newer comes or `nixmaker release 3` frees it\./,
   );
   assert.doesNotMatch(back.stdout, /new system/);
 
@@ -53,7 +53,7 @@ test('an operator’s rollback holds: what was left is not taken again until som
   assert.equal(await target.currentSystem(), old.toplevel, 'the word of a person counts');
   const again = await take(target, 'switch', three as string);
   assert.deepEqual([again.state, again.code, again.exit], ['refused', 'release-held', 77]);
-  assert.match(again.detail ?? '', /^release 3 is held since \S+Z \(rolled back from it\)$/);
+  assert.match(again.detail ?? '', /^release 3 has been held since \S+Z \(rolled back from it\)$/);
 
   const status = await target.verb('status');
   assert.match(status.stdout, /^Sequence: +3$/m);
@@ -78,11 +78,11 @@ test('a release that was freed is taken again, and going forward to it frees it 
   const freed = await target.verb('release', ['3']);
   assert.deepEqual(
     [freed.code, freed.stdout.trim()],
-    [0, 'Release 3 is no longer held. Drop its bundle, or plug its medium in, once more to have it taken.'],
+    [0, 'Release 3 is no longer held. To take it, drop its bundle again or plug its medium in again.'],
   );
   assert.match(await onceWith(target, three as string), /^DONE/);
   assert.equal(await target.currentSystem(), newer.toplevel);
-  assert.match((await target.verb('release', ['3'])).stderr, /release 3 is not held: none is/);
+  assert.match((await target.verb('release', ['3'])).stderr, /release 3 is not held; none is/);
 
   await target.verb('rollback');
   assert.deepEqual(
@@ -102,13 +102,13 @@ test('a release can be named as bad by hand, before it comes', async () => {
   assert.match(held.stdout, /^Release 3 is held: /);
   assert.match(
     await onceWith(target, three as string),
-    /^Detail: +release 3 is held since \S+ \(the display stays dark\)$/m,
+    /^Detail: +release 3 has been held since \S+ \(the display stays dark\)$/m,
   );
   assert.equal((await statusOf(target)).floor.sequence, 2);
   assert.match(await onceWith(target, four as string), /^DONE/m);
   assert.match(
     (await target.verb('hold', ['1'])).stderr,
-    /release 1 is older than 4, the newest that was taken: it is not taken anyway/,
+    /release 1 is older than 4, the newest taken, so it is refused anyway/,
   );
 });
 
@@ -125,7 +125,7 @@ test('where both copies of the list are damaged nothing is taken until it is wri
   assert.equal(waits.detail, 'both copies of the list of held releases are damaged');
   assert.match(
     (await target.verb('status')).stdout,
-    /^Held: +not known: both copies .* `nixmaker release --all`/ms,
+    /^Held: +unknown: both copies .* `nixmaker release --all`/ms,
   );
   assert.match((await target.verb('doctor')).stdout, /^BAD +held/m);
   assert.equal((await target.verb('release', ['--all'])).code, 0);

@@ -36,7 +36,7 @@ for (const [what, cut] of [
 
 test('asked for between the two halves, root says the key', async (t) => {
   const { machine, file } = await keeper(t);
-  await assert.rejects(readHostKey(machine), /it makes one when its first receipt is due/);
+  await assert.rejects(readHostKey(machine), /it creates one for its first receipt/);
   const made = await ensureHostKey(machine);
   await rm(file('public'));
   assert.equal(await readHostKey(machine), publicText(made));

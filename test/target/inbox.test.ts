@@ -53,7 +53,7 @@ test('dropped into the inbox, a bundle becomes the running system, with a boot e
   await agent.waitFor((l) => l.event === 'settled' && l.transaction !== settled.transaction);
   assert.match(
     await readFile(join(target.inbox, 'done/web.2.tar.txt'), 'utf8'),
-    /^DONE\n\nWhat: +This bundle had been taken before/,
+    /^DONE\n\nWhat: +This bundle was already taken/,
   );
   assert.equal(await target.profile(), 'system-1-link');
   assert.deepEqual(await target.validPaths(), running);
@@ -163,7 +163,7 @@ test('agent --once takes what is there; an incomplete copy makes it end with 75 
   const said = ran.stderr.split('\n').find((line) => line.includes('"waiting"'));
   const waiting = JSON.parse(said ?? '{}') as Record<string, string>;
   assert.deepEqual([waiting.code, waiting.source], ['incomplete', join(target.inbox, 'partial.tar')]);
-  assert.match(waiting.detail ?? '', /^4000 (?:of \d+ )?bytes are there$/);
+  assert.match(waiting.detail ?? '', /^4000 (?:of \d+ )?bytes are here$/);
   assert.ok((await readdir(target.inbox)).includes('partial.tar'));
 });
 

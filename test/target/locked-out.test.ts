@@ -129,7 +129,7 @@ for (const [what, spoil] of [
     const back = await target.verb('rollback', ['--json']);
     assert.equal(back.code, 0, back.stderr);
     assert.equal(parse(back.stdout).state, 'committed');
-    assert.match(parse(back.stdout).notices?.join() ?? '', /Under this system nixmaker can’t go on/);
+    assert.match(parse(back.stdout).notices?.join() ?? '', /nixmaker cannot work under this system/);
     assert.deepEqual(await target.currentSystem(), before);
     await copyFile(join(kept, 'policy.json'), policyFile);
     await copyFile(join(kept, 'settings.json'), settingsFile);
@@ -157,7 +157,7 @@ test('where the new system has a nixmaker of its own, that one is asked, and its
   assert.deepEqual([refused.state, refused.code], ['rolled-back', 'configuration-unusable'], refused.detail);
   assert.match(
     refused.detail ?? '',
-    /sw\/bin\/nixmaker says of .*policy\.json: policy-malformed: sources\.label/,
+    /sw\/bin\/nixmaker rejects .*policy\.json: policy-malformed: sources\.label/,
   );
   assert.deepEqual(await stands(), was);
   assert.equal(

@@ -40,7 +40,7 @@ test('in the inbox they are refused with a report that says what to do, and the 
   const gzipped = first.log().find((l) => l.event === 'refused');
   assert.deepEqual(
     [gzipped?.code, gzipped?.detail],
-    ['misnamed', 'it is a bundle that was compressed once more (gzip)'],
+    ['misnamed', 'it is a bundle that was compressed again (gzip)'],
   );
 
   // Once they have been at rest for long enough.
@@ -55,7 +55,7 @@ test('in the inbox they are refused with a report that says what to do, and the 
   const report = await readFile(join(inbox, 'refused/first.tar.zip.txt'), 'utf8');
   assert.match(
     report,
-    /^REFUSED\n\nWhat: +The file may be a bundle.*\nDetail: +it is a zip archive.*\nNext: +Unpack/s,
+    /^REFUSED\n\nWhat: +This file looks like a bundle.*\nDetail: +it is a zip archive.*\nNext: +Unpack/s,
   );
   const refused = (await readdir(join(inbox, 'refused'))).filter((name) => !name.endsWith('.txt'));
   assert.deepEqual(refused.sort(), ['first.tar.zip', 'notes.tar.odt', 'web', 'web.2']);

@@ -35,7 +35,7 @@ for (const [what, makeLink] of [
     assert.deepEqual([receipt.previousToplevel, receipt.generation], [one.toplevel, 2]);
     assert.match(
       receipt.notices?.join() ?? '',
-      /no generation of the profile for the system to go back to: generation 1 was made/,
+      /no generation for the system to go back to, so generation 1 was created/,
     );
     assert.equal(await target.profile(), 'system-1-link');
     assert.equal(await defaultSystem(target.root), one.toplevel, 'it boots');

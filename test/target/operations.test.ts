@@ -111,7 +111,7 @@ test('an operator goes back: to the generation before, or to one by number; the 
   assert.equal((await target.verb('rollback')).code, 0);
   const none = await target.verb('rollback');
   assert.equal(none.code, 64);
-  assert.match(none.stderr, /there are 1, 2\n.*\(no-such-generation\)/s);
+  assert.match(none.stderr, /available generations: 1, 2\n.*\(no-such-generation\)/s);
   assert.match((await target.verb('history')).stdout, /done .*generation 1, rolled back from release 6$/m);
 });
 
@@ -125,7 +125,7 @@ test('standard input that there is no room for is refused with its code, and not
   assert.deepEqual([full.code, full.stdout], [75, ''], full.stderr);
   assert.match(
     full.stderr,
-    /standard input can’t be kept in .*work: 16 MiB must stay free; [\d.]+ \w+ are free.*\(no-space\)/s,
+    /cannot store standard input in .*work: 16 MiB must stay free; only [\d.]+ \w+ free.*\(no-space\)/s,
   );
   assert.doesNotMatch(full.stderr, /^ +at /m, 'no stack trace');
   assert.equal((await target.run(['umount', work])).code, 0);

@@ -96,20 +96,20 @@ test('what root has rolled back is told as rolled back, and what root has never 
   );
   assert.equal(all.get('2.json')?.agentSays, undefined, 'it is about the visit, not about this run');
   const text = await readFile(join(folder, '331.txt'), 'utf8');
-  assert.match(text, /^ROLLED BACK, the previous system was put back\n/);
+  assert.match(text, /^ROLLED BACK, the previous system was restored\n/);
   assert.match(
     text,
-    /What the agent says of bundles that root has not seen:\n {2}sequence 332: done: all is\\u001b/,
+    /The agent’s report on bundles root has not seen:\n {2}sequence 332: done: all is\\u001b/,
   );
   assert.match(await readFile(told, 'utf8'), /^NIXMAKER_SAYS=agent\nNIXMAKER_SEQUENCE=332$/m);
 
   const table = await collect();
-  assert.match(table, /^web .* 2 +rolled back \(activation-failed\); its agent says: done /m);
+  assert.match(table, /^web .* 2 +rolled back \(activation-failed\); its agent reports: done /m);
   const page = join(shop.folder, 'page.html');
   await shop.builder.nixmaker(['fleet', '-d', fleet, '--html', page]);
   const html = await readFile(page, 'utf8');
-  assert.match(html, /<title>Fleet: 1 hosts, 1 in need of somebody/);
-  assert.match(html, /What its agent says of bundles that root has not seen; nobody has checked it/);
+  assert.match(html, /<title>Fleet: 1 host, 1 needs attention/);
+  assert.match(html, /Reported by its agent, unverified by root/);
 });
 
 test('what the agent alone has refused calls for somebody at the desk, beside root’s last word', async () => {
@@ -127,7 +127,7 @@ test('what the agent alone has refused calls for somebody at the desk, beside ro
     [last?.run?.state, last?.agentSays?.map((c) => c.code)],
     ['committed', ['signature-invalid']],
   );
-  assert.match(await collect(), /^web .* 401 +done; its agent says: refused \(signature-invalid\)/m);
+  assert.match(await collect(), /^web .* 401 +done; its agent reports: refused \(signature-invalid\)/m);
 });
 
 test('a machine whose root has activated nothing says so, whatever its agent says', async () => {

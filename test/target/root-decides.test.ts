@@ -81,7 +81,7 @@ const cases: Readonly<Record<string, Case>> = {
   'another host’s': {
     bundle: 'mail',
     outcome: ['refused', 'wrong-host'],
-    because: /is for mail, this machine is web/,
+    because: /is for mail; this machine is web/,
   },
   'one that has expired': {
     bundle: 'expired',
@@ -92,13 +92,13 @@ const cases: Readonly<Record<string, Case>> = {
     bundle: 'good',
     policy: { limits: { closureBytes: 10 } },
     outcome: ['refused', 'over-limit'],
-    because: /closureBytes is [\d.]+ \w+, the policy allows 10 B/,
+    because: /closureBytes is [\d.]+ \w+; the policy allows 10 B/,
   },
   'one too far ahead': {
     bundle: 'good',
     policy: { limits: { sequenceJump: 5 } },
     outcome: ['refused', 'sequence-jump'],
-    because: /lets it rise by 5/,
+    because: /the policy allows at most 5/,
   },
   'one by a key whose time is over': {
     bundle: 'good',
@@ -128,13 +128,13 @@ const cases: Readonly<Record<string, Case>> = {
     bundle: 'good',
     around: withoutFloor,
     outcome: ['deferred', 'floor-lost'],
-    because: /the floor is gone/,
+    because: /the floor is missing/,
   },
   'one that nobody at the machine agrees to': {
     bundle: 'good',
     policy: { approval: { command: ['/bin/false'] } },
     outcome: ['deferred', 'not-approved'],
-    because: /said no/,
+    because: /refused/,
     states: ['discovered', 'verified', 'accepted', 'imported', 'realised', 'deferred'],
     notVouching: true,
   },

@@ -68,7 +68,7 @@ test('a stranger’s system under the genuine name is taken out, for nothing nee
   });
   const receipt = await take(target, path);
   assert.equal(receipt.state, 'committed', receipt.detail);
-  assert.match(receipt.notices?.join(' ') ?? '', /1 store paths were not what was signed/);
+  assert.match(receipt.notices?.join(' ') ?? '', /1 store paths did not match what was signed/);
   assert.equal(await hashOf(target, toplevel), paths.find((p) => p.path === toplevel)?.narHash);
   await assert.rejects(readFile(join(target.root, 'strange')), /ENOENT/);
 });
@@ -116,7 +116,7 @@ test('a path that differs in nothing but what it refers to differs', async () =>
   await hold(target, toplevel);
   const receipt = await take(target, path);
   assert.deepEqual([receipt.state, receipt.code], ['failed', 'store-differs'], receipt.detail);
-  assert.ok(receipt.detail?.includes(`${toplevel} (what it refers to)`), receipt.detail);
+  assert.ok(receipt.detail?.includes(`${toplevel} (its references)`), receipt.detail);
 });
 
 test('a path that something on the machine uses is compared as well, and stays', async () => {

@@ -150,7 +150,7 @@ test('a person’s SSH key approves what the build machine has signed', async ()
   assert.deepEqual(await take(target, bundle), ['refused', 'signature-threshold', 65]);
   const signed = await shop.builder.nixmaker(['sign', '--ssh-key', file, '--name', 'bert', bundle]);
   assert.equal(signed.code, 0, signed.stderr);
-  assert.match(signed.stderr, /trusted as "bert:ssh-ed25519 /);
+  assert.match(signed.stderr, /Policies trust it as "bert:ssh-ed25519 /);
   assert.deepEqual(await take(target, bundle), ['committed', undefined, 0]);
   const verified = await shop.builder.nixmaker(['verify', '--key', bert, bundle]);
   assert.match(verified.stdout, /signed by bert/, verified.stderr);
@@ -198,7 +198,7 @@ test('where the policy wants a local word, the agent asks for it each time befor
   await copyFile(await release('one', 10), join(target.inbox, 'one.tar'));
   const no = await target.verb('agent', ['--once']);
   assert.equal(no.code, 75);
-  assert.match(no.stdout + no.stderr, /not-approved.*said no \(exit 3\): the lathe is running/);
+  assert.match(no.stdout + no.stderr, /not-approved.*refused \(exit 3\): the lathe is running/);
   assert.equal(await target.profile(), undefined);
   assert.deepEqual(await readdir(target.inbox), ['one.tar']);
   await writeFile(yes, '');

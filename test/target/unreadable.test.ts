@@ -62,7 +62,7 @@ test('dead mounts in the inbox and at carriers’ keep nothing else waiting, are
   assert.ok(
     known.every(
       ({ code, detail }) =>
-        /io-error|medium-unreadable/.test(code) && detail?.match(/^(it can’t be opened: )?ENOTCONN/),
+        /io-error|medium-unreadable/.test(code) && detail?.match(/^(cannot open the file: )?ENOTCONN/),
     ),
   );
   const waiting = await finding(target, 'waiting');
@@ -118,14 +118,17 @@ test('an inbox that gives no answer keeps no carrier’s folder waiting, and doc
   );
   const found = await finding(target, 'inbox');
   assert.equal(found?.verdict, 'bad');
-  assert.match(found?.what ?? '', /can’t be read: ENOTCONN/);
+  assert.match(found?.what ?? '', /cannot read .*: ENOTCONN/);
 
   // As root finds the folder of a server that takes root for nobody: to be read, and no more.
   assert.equal((await finding(target, 'carriers'))?.verdict, 'ok');
   await target.run(['mount', '--bind', carried, carried]);
   await target.run(['mount', '-o', 'remount,bind,ro', carried]);
   const squashed = await finding(target, 'carriers');
-  assert.match(squashed?.what ?? '', /root can’t write to it \(.*read-only\), so no receipt comes home/);
+  assert.match(
+    squashed?.what ?? '',
+    /root cannot write to it \(.*read-only\), so receipts cannot travel home/,
+  );
   assert.match(squashed?.next ?? '', /root_squash/);
 });
 

@@ -91,7 +91,7 @@ test('contents that are not what the index pins are refused, although root has v
   });
   const taken = await take(target, path);
   assert.deepEqual([taken.state, taken.code], ['refused', 'bundle-malformed']);
-  assert.match(taken.detail ?? '', /it gives other contents than were signed/);
+  assert.match(taken.detail ?? '', /its contents are not what was signed/);
   // Nothing of it: the recipe that stands in for a root has been there from the first run on.
   assert.deepEqual(
     (await target.validPaths()).filter((p) => !p.endsWith('-nixmaker-root.drv')),

@@ -30,7 +30,7 @@ test('a bundle at a carrier’s that waits leaves one run in the journal, howeve
   assert.ok((await stat(waitsFile(runtime))).size < limits.waitsBytes);
   assert.match(
     (await target.verb('status')).stdout.replaceAll(/\n +/g, ' '),
-    /^Waiting: +\S+web\.tar: nix-unavailable \(cannot connect .*\), since .* UTC, tried \d times, again at [\d:]+ UTC$/m,
+    /^Waiting: +\S+web\.tar: nix-unavailable \(cannot connect .*\), since .* UTC, tried \d times, next try at [-\d]+ [\d:]+ UTC$/m,
   );
   const status = JSON.parse((await target.verb('status', ['--json'])).stdout) as Status;
   assert.deepEqual(

@@ -68,7 +68,7 @@ async function said(): Promise<Map<string, string[]>> {
     const list = found.get(/(?:\/run\/media\/nixmaker|\/dev)\/(sda\d+)\b/.exec(line)?.[1] ?? '');
     const event = /"event":"([^"]+)"/.exec(line)?.[1];
     const file = /"source":"([^"]+)"/.exec(line)?.[1];
-    if (/can’t be mounted/.test(line)) list?.push('not-mounted');
+    if (/cannot mount/.test(line)) list?.push('not-mounted');
     else if (event !== undefined && !routine.includes(event))
       list?.push(file === undefined ? event : `${event} ${file}`);
   }

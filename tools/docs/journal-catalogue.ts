@@ -4,17 +4,14 @@ import type { ReasonCode } from '../../src/core/errors.ts';
 import { messageIdOf } from '../../src/report/message-id.ts';
 
 const endings = {
-  committed: [
-    'A bundle was taken',
-    'The system in it runs, and is what the machine starts into from now on.',
-  ],
+  committed: ['A bundle was taken', 'Its system is running and is the default from now on.'],
   pending: [
-    'A bundle was installed and waits',
-    'The running system was not changed. Restart the machine; it is confirmed, or put back, after that.',
+    'A bundle was installed and is waiting for a restart',
+    'The running system was not changed. Restart the machine; the new system is then confirmed or rolled back.',
   ],
   superseded: [
-    'An installed system was replaced before it ever ran',
-    'Another one was installed before the restart, and waits in its place.',
+    'An installed system was replaced before it ran',
+    'Another one was installed before the restart and is waiting in its place.',
   ],
 } as const;
 

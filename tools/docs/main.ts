@@ -16,6 +16,7 @@ import { evaluateModule, optionsDocument } from '../../test/support/module-outpu
 import { commandsDocument } from './commands.ts';
 import { bashCompletion, fishCompletion, verbsOf, zshCompletion } from './completions.ts';
 import { journalCatalogue } from './journal-catalogue.ts';
+import { jsonDocuments } from './json/main.ts';
 import { commandPage, policyPage } from './manual-pages.ts';
 
 function deskTexts(code: ReasonCode): string {
@@ -109,6 +110,7 @@ const docs = {
   'attacks.md': await attacks(),
   'options.md': await options(),
   'commands.md': commandsDocument(program),
+  ...jsonDocuments(),
 };
 const files = [
   ...Object.entries(docs).map(([name, text]) => [`docs/${name}`, text] as const),

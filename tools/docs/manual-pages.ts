@@ -1,8 +1,8 @@
 /** Manual pages: nixmaker(1) from the command line itself, nixmaker-policy(5) from docs/policy.md. man(7), groff's macros. */
 import type { Command } from 'commander';
 import { marked, type Token, type Tokens } from 'marked';
-import { exitCodes } from '../../src/core/errors.ts';
-import { usagesOf } from './commands.ts';
+import { exitWords } from '../../src/cli/help/exit-words.ts';
+import { byGroup, type Usage, usagesOf } from './commands.ts';
 
 /** Text as roff prints it: no dot or quote begins a request, dashes of options stay dashes. */
 function roff(text: string): string {
@@ -21,40 +21,42 @@ const header = (name: string, section: number, what: string) =>
   `.\\" Written by npm run docs; do not edit.\n.TH ${name.toUpperCase()} ${section} "" nixmaker\n.SH NAME\n${roff(name)} \\- ${roff(what)}\n`;
 
 export function commandPage(program: Command): string {
-  const sections = usagesOf(program).map(({ usage, description, flags }) => {
+  const section = ({ usage, description, flags, examples }: Usage) => {
     const options = flags.map(([flag, what]) => `.TP\n${bold(flag)}\n${roff(what)}\n`);
-    return `.SS ${bold(usage)}\n${roff(sentence(description))}\n${options.join('')}`;
-  });
-  const codes = Object.entries(exitCodes).map(
-    ([name, code]) => `.TP\n${code}\n${roff(codeWords[name as keyof typeof exitCodes])}\n`,
+    const calls = examples.map(({ call, does }) => `${roff(`# ${does}`)}\n${roff(call)}\n`);
+    const block = calls.length === 0 ? '' : `.PP\n.RS 4\n.nf\n${calls.join('')}.fi\n.RE\n`;
+    return `.SS ${bold(usage)}\n${roff(sentence(description))}\n${options.join('')}${block}`;
+  };
+  const sections = byGroup(usagesOf(program)).map(
+    ([group, usages]) => `.SH ${group.toUpperCase()}\n${usages.map(section).join('')}`,
   );
+  const codes = exitWords.map(([code, word]) => `.TP\n${code}\n${roff(sentence(word))}\n`);
   return `${header('nixmaker', 1, 'updates for NixOS machines that nothing can reach over a network')}.SH SYNOPSIS
 .B nixmaker
 .I verb
 [options] [arguments]
 .SH DESCRIPTION
 ${roff(
-  'At the desk, nixmaker turns every host of a flake into one signed bundle. A stick, scp or any other carrier moves it. On the target, an agent verifies, imports and activates it under a policy file, and writes back a signed receipt.',
+  'At the desk, nixmaker builds one signed bundle for every host of a flake. A stick, scp or any other carrier moves it. On the target, an agent verifies, imports and activates it as the policy file allows, and writes back a signed receipt.',
 )}
-.SH VERBS
 ${sections.join('')}.SH EXIT STATUS
 ${codes.join('')}.SH ENVIRONMENT
 .TP
 .B SOURCE_DATE_EPOCH
-${roff('The time that a bundle bears, in seconds since 1970, instead of the commit’s.')}
+${roff('The creation time of bundles in seconds since 1970, instead of the commit’s.')}
 .TP
 .B NO_COLOR
-${roff('Where it is set, nothing is coloured.')}
+${roff('If set, output is not coloured.')}
 .SH FILES
 .TP
 .I /etc/nixmaker/policy.json
 ${roff('The policy file, nixmaker-policy(5).')}
 .TP
 .I /etc/nixmaker/settings.json
-${roff('Where things are, if not where they are by default.')}
+${roff('Settings: where nixmaker keeps things, if not in the default places.')}
 .TP
 .I /var/lib/nixmaker/inbox
-${roff('Bundles that are dropped here are taken.')}
+${roff('Bundles dropped here are taken.')}
 .SH SEE ALSO
 .BR nixmaker\\-policy (5),
 .BR nix (1),
@@ -63,18 +65,6 @@ ${roff('Bundles that are dropped here are taken.')}
 }
 
 const sentence = (text: string) => `${text[0]?.toUpperCase()}${text.slice(1)}.`;
-
-const codeWords: Readonly<Record<keyof typeof exitCodes, string>> = {
-  done: 'Done.',
-  fault: 'A fault: something around the bundle failed.',
-  usage: 'The command was not understood.',
-  badBundle: 'The bundle is bad, or nobody who is trusted has signed it.',
-  nixUnavailable: 'Nix does not answer.',
-  deferred: 'Not now; the same may succeed later.',
-  refusedByPolicy: 'Refused by the policy or the history of the machine.',
-  badConfiguration: 'The settings or the policy can’t be used.',
-  interrupted: 'Interrupted.',
-};
 
 /** @param markdown docs/policy.md */
 export function policyPage(markdown: string): string {

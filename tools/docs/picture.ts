@@ -55,7 +55,7 @@ ${rows.join('\n')}
 }
 
 const output = readFileSync(0, 'utf8').replaceAll(/\/tmp\/nixmaker-demo-\w+\/first/g, '/var/lib/nixmaker');
-const tampered = section(output, 'A new release; one copy of it is tampered with on the way');
+const tampered = section(output, 'A new release; one copy is tampered with on the way');
 const genuine = section(output, 'The genuine one arrives');
 writeFileSync(
   file,

@@ -39,7 +39,9 @@ export async function checkBuildArguments(flags: Checked, now: Date): Promise<Ch
   const isPast = expiresAt !== undefined && Date.parse(expiresAt) <= now.getTime();
   return {
     expiresAt,
-    warnings: isPast ? [`warning: --expires ${expiresAt} is past: every machine will refuse the bundle`] : [],
+    warnings: isPast
+      ? [`warning: --expires ${expiresAt} is in the past: every machine will refuse the bundle`]
+      : [],
   };
 }
 

@@ -6,6 +6,7 @@ import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
 import type { FailedHost, HostResult } from '../../desk/build/build.ts';
 import {
+  columns,
   print,
   printJson,
   printToStderr,
@@ -39,13 +40,14 @@ export interface BuildFlags {
 export function defineBuild(program: Command): void {
   const command = program
     .command('build')
-    .description('build a bundle for every host of a flake, or for the hosts named')
-    .option('--host <host>', 'only this host; may be given several times', severalTimes, [])
+    .summary('build a signed bundle for every host, or for some')
+    .description('build a signed bundle for every host of a flake, or only for some')
+    .option('--host <host>', 'only matching hosts, such as web or "ship-*"; repeatable', severalTimes, [])
     .option('--key <file>', 'secret key to sign with (see keygen)')
     .addOption(
       new Option(
         '--content <content>',
-        'closure: all the target needs; derivation: only the recipes',
+        'closure: everything the target needs; derivation: only the recipes',
       ).choices(['closure', 'derivation']),
     )
     .addOption(
@@ -55,33 +57,30 @@ export function defineBuild(program: Command): void {
     )
     .option(
       '--since <file>',
-      'leave out what the host has, by its newest receipt or the bundle it took last; the sequence will be greater than that',
+      'leave out what the host already has, going by its newest receipt or the last bundle it took; also raises --sequence',
     )
-    .option('--no-deltas', 'with --since: carry changed paths whole, for targets with little memory')
-    .option('--no-cache', 'compress all of it anew, and keep nothing of it for the next build')
-    .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
-    .option('--expires <time>', 'refused by targets from this time on (2027-01-31, or 2027-01-31T12:00:00Z)')
+    .option('--no-deltas', 'with --since: send changed paths in full, for targets with little memory')
+    .option('--no-cache', 'compress everything again and keep nothing for the next build')
+    .option('--sequence <number>', 'use a sequence higher than this', wholeNumber, 0)
+    .option('--expires <time>', 'targets refuse it from this time on (2027-01-31 or 2027-01-31T12:00:00Z)')
     .option('--machine-id <id>', 'only the machine with this machine-id(5) may take it')
     .option(
       '--downgrade-from <sequence>',
-      'a machine whose newest is this may take it although its sequence is lower (see --sequence)',
+      'a machine whose newest sequence is this one may take it despite its lower sequence (see --sequence)',
       wholeNumber,
     )
     .option('--notes <text>', 'a note for the operator at the target')
     .option(
       '--one-way <reason>',
-      'once a machine has run it, it does not go back by itself: its services change their data for good',
+      'never roll back automatically once a machine has run it, because its services change their data for good',
     )
-    .option(
-      '--forbid-source',
-      'fail where the flake’s source or another host’s system would be carried along',
-    );
+    .option('--forbid-source', 'fail if the flake’s source or another host’s system would be included');
   addFlakeOptions(command).action((flags: BuildFlags) => runVerb(() => build(flags), flags));
 }
 
 export function wholeNumber(text: string): number {
   const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('Must be a whole number.');
   return value;
 }
 
@@ -143,7 +142,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
   // Of hosts that were not begun nothing is wrong.
   if (interrupted.signal.aborted) {
     const done = results.filter((r) => r.status === 'built').length;
-    throw new NixmakerError('stopped', `${done} of ${results.length} bundles were written before`);
+    throw new NixmakerError('stopped', `${done} of ${results.length} bundles had been written`);
   }
   // Once a run, and not in the middle of the progress.
   if (flags.json !== true) for (const warning of warnings) printToStderr(eachLine(warning));
@@ -155,7 +154,7 @@ const mostWarnings = 100;
 
 async function readSince({ format, content, host }: BuildFlags, file: string) {
   if (format === 'classic' || content === 'derivation')
-    throw new NixmakerError('usage', '--since is for bundles that carry a closure');
+    throw new NixmakerError('usage', '--since only works for bundles with --content closure');
   return (await import('../../desk/fleet/since.ts')).readBase(file, host);
 }
 
@@ -189,7 +188,7 @@ export async function explainFailed(
 }
 
 async function summarise(results: readonly HostResult[], flags: BuildFlags): Promise<void> {
-  const { table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const { describeLeak } = await import('../../desk/build/leak-guard.ts');
   const rows = results.map((r) =>
     r.status === 'built'
@@ -197,14 +196,21 @@ async function summarise(results: readonly HostResult[], flags: BuildFlags): Pro
       : [r.host, 'FAILED', undefined, undefined, undefined, undefined, r.code],
   );
   if (rows.length === 0) printToStderr(lines`The flake has no hosts under nixosConfigurations.\n`);
-  else print(table(['HOST', 'STATUS', 'SEQUENCE', 'PATHS', 'SIZE', 'SIGNED BY', 'BUNDLE'], rows));
+  else
+    print(
+      table(['HOST', 'STATUS', 'SEQUENCE', 'PATHS', 'SIZE', 'SIGNED BY', 'BUNDLE'], rows, {
+        width: columns(),
+        style: (row, column) =>
+          column === 1 ? (results[row]?.status === 'built' ? 'good' : 'bad') : undefined,
+      }),
+    );
   for (const why of await explainFailed(results, flags)) printToStderr(joined([lines`\n`, why]));
   for (const result of results)
     if (result.status === 'built')
       for (const leak of result.leaks) printToStderr(lines`warning: ${result.host}: ${describeLeak(leak)}\n`);
   if (results.some((r) => r.status === 'built' && r.signedBy === undefined)) {
     printToStderr(
-      lines`note: not signed; a target takes signed bundles only (nixmaker keygen, then build --key FILE)\n`,
+      lines`note: unsigned; targets only take signed bundles (nixmaker keygen, then build --key FILE)\n`,
     );
   }
 }

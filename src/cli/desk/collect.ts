@@ -5,7 +5,7 @@ import { joined, lines } from '../../core/lines.ts';
 import { stateWord } from '../../core/run/state-words.ts';
 import type { Collected } from '../../desk/fleet/collect.ts';
 import type { Replaced } from '../../desk/fleet/former.ts';
-import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import { columns, print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface CollectFlags {
   readonly directory: string;
@@ -18,13 +18,13 @@ interface CollectFlags {
 export function defineCollect(program: Command): void {
   program
     .command('collect')
-    .description('verify the receipts on media that came back, and keep them')
+    .description('verify the receipts on returned media and store them')
     .argument('<medium...>')
-    .option('-d, --directory <directory>', 'where keys and receipts are kept', 'fleet')
-    .option('--enrol', 'believe hosts that are not known yet, this first time')
+    .option('-d, --directory <directory>', 'where keys and receipts are stored', 'fleet')
+    .option('--enrol', 'trust the keys of new hosts on first contact')
     .option(
       '--replace <host>',
-      'believe this host’s new key from now on: the machine was installed anew; what the former key signed is laid aside',
+      'trust this host’s new key from now on, because the machine was reinstalled; receipts signed by the old key are set aside',
     )
     .option('--reason <text>', 'with --replace: why')
     .option('--json', 'print JSON')
@@ -41,7 +41,7 @@ async function collectMedia(media: readonly string[], flags: CollectFlags): Prom
       replaced: await replace(media, flags, now),
       results: await collectReceipts({ media, directory, enrol, now }),
     }),
-    onWait: (who) => printToStderr(lines`waiting for ${who}, which is at work on ${directory}\n`),
+    onWait: (who) => printToStderr(lines`waiting for ${who}, which is using ${directory}\n`),
   });
   const exit = worstExit(results.flatMap((r) => (r.code === undefined ? [] : [catalogue[r.code].exit])));
   if (json === true) printJson({ schema: 1, ok: exit === 0, replaced, receipts: results });
@@ -59,21 +59,20 @@ async function replace(
 ): Promise<Replaced | undefined> {
   if (host === undefined && reason === undefined) return undefined;
   if (host === undefined || reason === undefined || reason.trim() === '' || reason.length > 1000)
-    throw new NixmakerError('usage', '--replace HOST and --reason TEXT belong together');
+    throw new NixmakerError('usage', '--replace HOST and --reason TEXT must be used together');
   const { replaceInstallation } = await import('../../desk/fleet/former.ts');
   return replaceInstallation({ media, directory, host, reason, now });
 }
 
 function sayReplaced({ host, key, newKey, folder }: Replaced): void {
-  printToStderr(
-    lines`${host}: ${newKey} is believed from now on, in the place of ${key}, whose receipts are in ${folder}.\n`,
-  );
+  printToStderr(lines`${host}: now trusting ${newKey} instead of ${key}, whose receipts are in ${folder}.\n`);
 }
 
 async function summarise(results: readonly Collected[]): Promise<void> {
-  const { explain, table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
+  const { explain } = await import('../../report/tables.ts');
   if (results.length === 0) {
-    printToStderr(lines`There is no receipt there.\n`);
+    printToStderr(lines`No receipts found.\n`);
     return;
   }
   const rows = results.map((r) => [
@@ -82,7 +81,7 @@ async function summarise(results: readonly Collected[]): Promise<void> {
     r.state === undefined ? undefined : stateWord(r.state),
     r.enrolled === true ? `${r.status}, host enrolled` : r.status,
   ]);
-  print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows));
+  print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows, { width: columns() }));
   for (const { code, detail = '', file } of results)
     if (code !== undefined) printToStderr(joined([lines`\n${file}: `, explain(code, detail, 'desk')]));
 }

@@ -11,11 +11,12 @@ interface EncryptOptions {
 export function defineEncrypt(program: Command): void {
   program
     .command('encrypt')
-    .description('encrypt signed bundles to the hosts that are to read them, as <bundle>.age')
+    .summary('encrypt signed bundles for certain hosts')
+    .description('encrypt signed bundles so that only certain hosts can read them, as <bundle>.age')
     .argument('<bundle...>')
     .requiredOption(
       '--to <recipient>',
-      'an age recipient (nixmaker age-key at the host), or a file of them; may be given several times',
+      'an age recipient (nixmaker age-key at the host), or a file of them; repeatable',
       severalTimes,
       [],
     )

@@ -4,10 +4,12 @@ import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
 import { sizeText } from '../../core/size.ts';
+import type { Style } from '../../core/style.ts';
 import type { Fleet, FleetHost } from '../../desk/fleet/fleet.ts';
 import type { ReadyBundles } from '../../desk/fleet/newest-bundles.ts';
-import type { JudgedBy, Judgement, PageHost } from '../../report/fleet-condition.ts';
-import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import type { Condition, JudgedBy, Judgement, PageHost } from '../../report/fleet-condition.ts';
+import { localDate } from '../../report/local-time.ts';
+import { columns, print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface FleetFlags {
   readonly directory: string;
@@ -18,33 +20,34 @@ interface FleetFlags {
 }
 
 const directoryOption = () =>
-  new Option('-d, --directory <directory>', 'where `nixmaker collect` keeps receipts').default('fleet');
+  new Option('-d, --directory <directory>', 'where `nixmaker collect` stores receipts').default('fleet');
 
 export function defineFleet(program: Command): void {
   const group = program
     .command('fleet')
-    .description('how the hosts are, by the receipts that were collected; and which there should be');
+    .summary('show fleet status from collected receipts')
+    .description('show fleet status from collected receipts; manage the list of expected hosts');
   group
     .command('show', { isDefault: true })
-    .description('how the hosts are')
+    .description('show fleet status')
     .addOption(directoryOption())
-    .option('--html <file>', 'write a page that needs nothing else: for a phone, a printer, a colleague')
+    .option('--html <file>', 'write a self-contained page, for a phone, a printer or a colleague')
     .option(
       '--bundles <directory>',
-      'where `nixmaker build` put the newest: hosts with a bundle are expected, and the page says who needs one',
+      'where `nixmaker build` wrote the newest bundles: their hosts are expected, and the page says who needs one',
     )
-    .option('--stale-after <days>', 'days after which a host that was not heard of is called out', '60')
+    .option('--stale-after <days>', 'report hosts not heard from for this many days', '60')
     .option('--json', 'print JSON')
     .action((flags: FleetFlags) => runVerb(() => fleet(flags), flags));
   group
     .command('expect')
-    .description('note hosts that there should be: they are shown, whether or not they ever report')
+    .description('add expected hosts: they are listed even if they never report')
     .argument('<host...>')
     .addOption(directoryOption())
     .action((hosts: string[], flags: { directory: string }) => runVerb(() => expect(hosts, flags.directory)));
   group
     .command('retire')
-    .description('note that a host is no more: it is shown no longer, unless it reports again')
+    .description('retire a host: it is no longer listed unless it reports again')
     .argument('<host>')
     .addOption(directoryOption())
     .requiredOption('--reason <text>', 'why')
@@ -64,7 +67,7 @@ async function fleet(flags: FleetFlags): Promise<number> {
   const { judgeHost } = await import('../../report/fleet-condition.ts');
   const by: JudgedBy = { now: new Date(), staleAfter: Number(flags.staleAfter) };
   if (!(by.staleAfter > 0))
-    throw new NixmakerError('usage', `--stale-after ${flags.staleAfter} is no number of days`);
+    throw new NixmakerError('usage', `--stale-after ${flags.staleAfter} is not a number of days`);
   const bundles = await readBundles(flags.bundles);
   const found = await readFleet(flags.directory, [...bundles.ready.keys(), ...bundles.unreadable]);
   const shown = found.hosts.map((known): Shown => {
@@ -75,7 +78,7 @@ async function fleet(flags: FleetFlags): Promise<number> {
   else if (flags.json === true) printJson({ schema: 2, hosts: shown.map(toJson), retired: found.retired });
   else await showTable(shown, found);
   for (const host of bundles.unreadable)
-    printToStderr(lines`${host}: its bundle in ${flags.bundles ?? ''} can’t be read\n`);
+    printToStderr(lines`${host}: cannot read its bundle in ${flags.bundles ?? ''}\n`);
   return exitCodes.done;
 }
 
@@ -107,20 +110,26 @@ const toJson = ({ known, page, condition, reasons }: Shown) => ({
   last: known.last,
 });
 
+const conditionStyles: Readonly<Record<Condition, Style>> = {
+  unwell: 'bad',
+  unknown: 'waits',
+  stale: 'waits',
+  waits: 'waits',
+  well: 'good',
+};
+
 /** Root’s word; what only the agent says of a later bundle is marked as its word. */
 function lastOf({ runs, agentSays }: PageHost): string | undefined {
   const [run, claim] = [runs.at(-1), agentSays.at(-1)];
-  const said = claim === undefined ? [] : [`its agent says: ${outcomeText(claim)}`];
+  const said = claim === undefined ? [] : [`its agent reports: ${outcomeText(claim)}`];
   return [...(run === undefined ? [] : [outcomeText(run)]), ...said].join('; ') || undefined;
 }
 
 async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<void> {
-  const { table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const { conditionWords } = await import('../../report/fleet-condition.ts');
   if (shown.length === 0)
-    printToStderr(
-      lines`No host is known here: no receipt has been collected yet (nixmaker collect MEDIUM).\n`,
-    );
+    printToStderr(lines`No hosts yet: no receipts have been collected (nixmaker collect MEDIUM).\n`);
   const rows = shown.map(({ page, condition }) => {
     return [
       page.host,
@@ -132,18 +141,20 @@ async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<v
       page.versions.nixos?.split('.').slice(0, 2).join('.'),
       page.failedUnits?.length,
       page.freeBytes === undefined ? undefined : sizeText(page.freeBytes),
-      page.collected?.slice(0, 10),
+      page.collected === undefined ? undefined : localDate(page.collected),
     ];
   });
   const heads = ['HOST', 'CONDITION', 'RELEASE', 'FLOOR', 'LAST', 'NIXOS', 'FAILED', 'FREE', 'COLLECTED'];
-  if (rows.length > 0) print(table(heads, rows));
+  const style = (row: number, column: number) =>
+    column === 1 ? conditionStyles[shown[row]?.condition ?? 'unknown'] : undefined;
+  if (rows.length > 0) print(table(heads, rows, { width: columns(), style }));
   const reasons = shown.flatMap(({ page, reasons: all }) =>
     all.map((reason) => ({ host: page.host, reason })),
   );
   for (const group of alike(reasons, ({ reason }) => reason))
     printToStderr(lines`${namesText(group.map(({ host }) => host))}: ${group[0].reason}\n`);
   for (const { host, at, reason = '' } of retired)
-    printToStderr(lines`${host}: retired on ${at.slice(0, 10)}: ${reason}\n`);
+    printToStderr(lines`${host}: retired on ${localDate(at)}: ${reason}\n`);
 }
 
 async function expect(hosts: readonly string[], directory: string): Promise<number> {
@@ -160,7 +171,7 @@ async function retire(
   const { writeWord } = await import('../../desk/fleet/roll.ts');
   await writeWord(directory, [host], { status: 'retired', at: new Date().toISOString(), reason });
   print(
-    lines`retired: ${host}. Its key and receipts stay in ${directory}; \`nixmaker fleet expect\` takes it back.\n`,
+    lines`retired: ${host}. Its key and receipts stay in ${directory}; \`nixmaker fleet expect\` brings it back.\n`,
   );
   return exitCodes.done;
 }

@@ -4,7 +4,7 @@ import { lines } from '../../core/lines.ts';
 import { stateWord } from '../../core/run/state-words.ts';
 import { sizeText } from '../../core/size.ts';
 import type { Contents } from '../../desk/keys/verify.ts';
-import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import { columns, print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface InspectOptions {
   readonly json?: boolean;
@@ -16,11 +16,12 @@ interface InspectOptions {
 export function defineInspect(program: Command): void {
   program
     .command('inspect')
-    .description('show what a bundle, or each on a medium, says of itself; nothing is verified')
+    .summary('show what a bundle or a medium holds; verifies nothing')
+    .description('show what a bundle, or each bundle on a medium, says about itself; verifies nothing')
     .argument('<bundle-or-folder>')
     .option('--policy <file>', 'for a folder: verify, and say what this machine would do with each bundle')
-    .option('--settings <file>', 'settings file of this machine')
-    .option('--paths', 'list the store paths too')
+    .option('--settings <file>', 'this machine’s settings file')
+    .option('--paths', 'also list the store paths')
     .option('--json', 'print JSON')
     .action((bundle: string, options: InspectOptions) => runVerb(() => inspect(bundle, options), options));
 }
@@ -65,11 +66,11 @@ function problemOf(error: unknown): { readonly problem: ReasonCode } {
 }
 
 async function describeContents(contents: Contents | { readonly problem: ReasonCode }): Promise<string> {
-  if ('problem' in contents) return `can’t be told (${contents.problem})`;
+  if ('problem' in contents) return `unknown (${contents.problem})`;
   const { whole, differences, leftOut, bytes: carried, nixSigners } = contents;
-  const left = leftOut === 0 ? '' : `, ${leftOut} left out: the host has them`;
-  const nix = nixSigners.length === 0 ? 'no key of Nix’s' : nixSigners.join(', ');
-  return `${whole} paths whole, ${differences} as differences${left}; ${sizeText(carried)}; for Nix signed by ${nix}`;
+  const left = leftOut === 0 ? '' : `, ${leftOut} left out (the host has them)`;
+  const nix = nixSigners.length === 0 ? 'no key' : nixSigners.join(', ');
+  return `${whole} paths in full, ${differences} as deltas${left}; ${sizeText(carried)}; signed for Nix by ${nix}`;
 }
 
 async function pathsOf(bundle: string): Promise<string[]> {
@@ -79,21 +80,20 @@ async function pathsOf(bundle: string): Promise<string[]> {
 
 async function inspectFolder(folder: string, { json }: InspectOptions): Promise<number> {
   const { inspectMedium } = await import('../../desk/pool/inspect-medium.ts');
-  const { table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const rows = await inspectMedium(folder);
   if (json === true) printJson({ schema: 1, verified: false, bundles: rows });
-  else if (rows.length === 0) printToStderr(lines`There is no bundle there.\n`);
+  else if (rows.length === 0) printToStderr(lines`No bundles found.\n`);
   else {
     const cells = rows.map((r) => [
       r.file,
       r.host,
       r.sequence,
       r.bytes === undefined ? undefined : sizeText(r.bytes),
-      r.problem ??
-        (r.claimedSigners.length === 0 ? 'signed by nobody' : `signed by ${r.claimedSigners.join(', ')}?`),
+      r.problem ?? (r.claimedSigners.length === 0 ? 'unsigned' : `signed by ${r.claimedSigners.join(', ')}?`),
     ]);
-    print(table(['FILE', 'HOST', 'SEQUENCE', 'SIZE', 'STATE'], cells));
-    printToStderr(lines`Nothing was verified; --policy FILE says what a machine would do with each.\n`);
+    print(table(['FILE', 'HOST', 'SEQUENCE', 'SIZE', 'STATE'], cells, { width: columns() }));
+    printToStderr(lines`Nothing was verified; --policy FILE shows what a machine would do with each.\n`);
   }
   return exitCodes.done;
 }
@@ -101,11 +101,11 @@ async function inspectFolder(folder: string, { json }: InspectOptions): Promise<
 async function explainFolder(folder: string, { json, policy, settings }: InspectOptions): Promise<number> {
   const { explainMedium } = await import('../../target/inspect/explain-medium.ts');
   const { openMachineHere } = await import('../target/open.ts');
-  const { table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const machine = await openMachineHere({ policyFile: policy, settingsFile: settings }, () => undefined);
   const found = await explainMedium(machine, folder);
   if (json === true) printJson({ schema: 1, verified: true, bundles: found });
-  else if (found.length === 0) printToStderr(lines`There is no bundle there.\n`);
+  else if (found.length === 0) printToStderr(lines`No bundles found.\n`);
   else {
     const cells = found.map(({ file, host, sequence, judgement }) => [
       file,
@@ -114,7 +114,7 @@ async function explainFolder(folder: string, { json, policy, settings }: Inspect
       stateWord(judgement.outcome),
       'code' in judgement ? `${judgement.code}: ${judgement.detail}` : '',
     ]);
-    print(table(['FILE', 'HOST', 'SEQUENCE', 'VERDICT', 'WHY'], cells));
+    print(table(['FILE', 'HOST', 'SEQUENCE', 'VERDICT', 'WHY'], cells, { width: columns() }));
   }
   return exitCodes.done;
 }

@@ -11,8 +11,9 @@ interface KeygenOptions {
 export function defineKeygen(program: Command): void {
   program
     .command('keygen')
-    .description('make a key pair: NAME.secret to sign with, NAME.public for the targets')
-    .argument('<name>', 'name of the key, for example fleet-2027')
+    .summary('create a key pair')
+    .description('create a key pair: NAME.secret to sign with, NAME.public for the targets')
+    .argument('<name>', 'key name, for example fleet-2027')
     .option('--out <directory>', 'where to write the two files', '.')
     .option('--json', 'print JSON')
     .action((name: string, options: KeygenOptions) => runVerb(() => keygen(name, options), options));
@@ -24,7 +25,7 @@ async function keygen(name: string, { out, json }: KeygenOptions): Promise<numbe
   if (json === true) printJson({ schema: 1, ...files });
   else print(lines`${files.publicKey}\n`);
   printToStderr(
-    lines`Keep ${files.secretFile} secret and backed up. The line above (also ${files.publicFile}) goes to the targets.\n`,
+    lines`Keep ${files.secretFile} secret and backed up. The line above (also in ${files.publicFile}) goes to the targets.\n`,
   );
   return exitCodes.done;
 }

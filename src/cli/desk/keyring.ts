@@ -9,22 +9,25 @@ import { addSignerOptions, type SignerOptions, signEach } from './signer-options
 export function defineKeyring(program: Command): void {
   const group = program
     .command('keyring')
-    .description('change the keys that machines trust, by a signed file that travels with the bundles');
+    .summary('change which keys machines trust')
+    .description('change the keys machines trust, with a signed file that travels like a bundle');
   group
     .command('make')
-    .description('from JSON with schema, version, hosts, trustedKeys, threshold, roles; to be signed then')
+    .description(
+      'create from JSON with schema, version, hosts, trustedKeys, threshold and roles; sign it next',
+    )
     .argument('<json-file>')
-    .argument('<keyring-file>', 'its name must end with .keyring')
+    .argument('<keyring-file>', 'must end with .keyring')
     .action((from: string, to: string) => runVerb(() => make(from, to)));
   addSignerOptions(
     group
       .command('sign')
-      .description('add a signature: enough keys of the version before must sign, and enough of its own')
+      .description('add a signature: enough keys of the previous version must sign, and enough of its own')
       .argument('<keyring-file...>'),
   ).action((files: string[], options: SignerOptions) => runVerb(() => sign(files, options)));
   group
     .command('show')
-    .description('show what a keyring says of itself; nothing is verified')
+    .description('show what a keyring says about itself; verifies nothing')
     .argument('<keyring-file>')
     .option('--json', 'print JSON')
     .action((file: string, options: { json?: boolean }) => runVerb(() => show(file, options), options));
@@ -42,7 +45,7 @@ export function defineKeyring(program: Command): void {
 async function make(from: string, to: string): Promise<number> {
   const { makeKeyringFile } = await import('../../desk/keys/keyring.ts');
   const { version, hosts } = await makeKeyringFile(from, to);
-  printToStderr(lines`${to}: version ${version} for ${hosts.join(', ')}, signed by nobody yet\n`);
+  printToStderr(lines`${to}: version ${version} for ${hosts.join(', ')}, not signed yet\n`);
   return exitCodes.done;
 }
 
@@ -58,7 +61,7 @@ async function show(file: string, { json }: { json?: boolean }): Promise<number>
   const { keyring, claimedSigners } = await inspectKeyringFile(file);
   if (json === true) printJson({ ...keyring, schema: 1, verified: false, claimedSigners });
   else {
-    print(lines`Keyring version ${keyring.version} for the hosts ${keyring.hosts.join(', ')}.\n`);
+    print(lines`Keyring version ${keyring.version} for ${keyring.hosts.join(', ')}.\n`);
     for (const sentence of explainTrust(keyring)) print(lines`${sentence}\n`);
     print(lines`Signed by ${claimedSigners.join(', ') || 'nobody'}; not verified.\n`);
   }
@@ -71,11 +74,11 @@ async function accept(file: string, options: TargetOptions): Promise<number> {
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const machine = await openAsRoot(
     options,
-    makeConsoleLog(printToStderr, options.verbose === true),
+    makeConsoleLog(printToStderr, { verbose: options.verbose === true }),
     'accept a keyring',
   );
   const version = await acceptByHand(machine, await readFile(file, 'utf8'));
   if (options.json === true) printJson({ schema: 1, ok: true, version });
-  else print(lines`The keys of keyring version ${version} are trusted now.\n`);
+  else print(lines`This machine now trusts the keys of keyring version ${version}.\n`);
   return exitCodes.done;
 }

@@ -12,6 +12,7 @@ interface ListOptions {
 export function defineList(program: Command): void {
   const command = program
     .command('list')
+    .summary('list a flake’s hosts')
     .description('list the hosts of a flake (names only; nothing is evaluated or built)');
   addFlakeOptions(command).action((options: ListOptions) => runVerb(() => list(options), options));
 }

@@ -17,14 +17,15 @@ interface PackFlags {
 export function definePack(program: Command): void {
   program
     .command('pack')
-    .description('make an unsigned bundle from a binary cache folder, without Nix')
-    .argument('<cache>', 'a folder that holds the system’s closure, compressed with zstd')
+    .summary('create an unsigned bundle from a binary cache, without Nix')
+    .description('create an unsigned bundle from a binary cache folder, without Nix')
+    .argument('<cache>', 'a folder with the system’s closure, compressed with zstd')
     .requiredOption('--host <host>', 'the host it is for')
-    .requiredOption('--system <system>', 'as Nix spells it, x86_64-linux')
+    .requiredOption('--system <system>', 'system type as Nix spells it: x86_64-linux')
     .requiredOption('--toplevel <path>', 'the system’s store path')
-    .requiredOption('--derivation <path>', 'its derivation')
-    .option('-d, --directory <directory>', 'where the bundle goes: DIRECTORY/<host>/<host>.tar', '.')
-    .option('--sequence <number>', 'the sequence will be greater than this', wholeNumber, 0)
+    .requiredOption('--derivation <path>', 'the system’s derivation')
+    .option('-d, --directory <directory>', 'where the bundle is written: DIRECTORY/<host>/<host>.tar', '.')
+    .option('--sequence <number>', 'use a sequence higher than this', wholeNumber, 0)
     .option('--json', 'print JSON')
     .action((cache: string, flags: PackFlags) => runVerb(() => pack(cache, flags), flags));
 }
@@ -35,6 +36,6 @@ async function pack(cache: string, { sequence, json, ...flags }: PackFlags): Pro
   const packed = await packCache({ cache, ...flags, sequenceAbove: sequence, epoch });
   if (json === true) printJson({ schema: 1, ok: true, ...packed });
   else print(lines`${packed.bundle}\n`);
-  printToStderr(lines`It is unsigned, and no target takes it so: \`nixmaker sign\` a copy.\n`);
+  printToStderr(lines`Unsigned: no target takes it yet. Sign a copy with \`nixmaker sign\`.\n`);
   return exitCodes.done;
 }

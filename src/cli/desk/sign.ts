@@ -14,13 +14,13 @@ export function defineSign(program: Command): void {
   addSignerOptions(program.command('sign').description('add a signature to bundles').argument('[bundle...]'))
     .option(
       '--manifest <file>',
-      'sign a manifest.json alone, into manifest.sig beside it; may be given several times',
+      'sign a manifest.json on its own, into manifest.sig beside it; repeatable',
       severalTimes,
       [],
     )
     .option(
       '--signatures <file>',
-      'instead of a key: add what others have signed so, by their manifest.sig; may be given several times',
+      'no key: add signatures others made this way, from their manifest.sig; repeatable',
       severalTimes,
       [],
     )
@@ -37,13 +37,13 @@ async function sign(bundles: readonly string[], options: SignOptions): Promise<n
   const show = ({ manifest, digest, claimedSigners }: ShownManifest) => {
     const others = claimedSigners.length === 0 ? undefined : `${claimedSigners.join(', ')}; not verified`;
     const more = fields([...manifestRows(manifest), ['Digest', digest], ['Beside it', others]]);
-    const advice = lines`The index was not seen: compare the digest with who built it.\n`;
+    const advice = lines`The index was not checked: compare the digest with whoever built it.\n`;
     printToStderr(joined([more, advice]));
   };
   const signer = await signEach([...bundles, ...manifests], options, (file, by) =>
     manifests.includes(file) ? signManifestFile(file, by, show) : signBundleFile(file, by),
   );
-  if (signer.kind === 'ssh') printToStderr(lines`In policies it is trusted as "${signer.publicText}".\n`);
+  if (signer.kind === 'ssh') printToStderr(lines`Policies trust it as "${signer.publicText}".\n`);
   return exitCodes.done;
 }
 
@@ -52,11 +52,10 @@ async function addSignatures(
   { manifest, signatures, key, sshKey }: SignOptions,
 ): Promise<number> {
   if (bundle === undefined || others.length + manifest.length > 0 || (key ?? sshKey) !== undefined)
-    throw new NixmakerError('usage', '--signatures is for one bundle, and needs no key');
+    throw new NixmakerError('usage', '--signatures takes one bundle and no key');
   const { addSignatureFiles } = await import('../../desk/keys/sign.ts');
   const added = await addSignatureFiles(bundle, signatures);
-  const told =
-    added.length === 0 ? 'all of them have signed it already' : `signed by ${added.join(', ')} as well`;
+  const told = added.length === 0 ? 'already signed by all of them' : `also signed by ${added.join(', ')}`;
   printToStderr(lines`${bundle}: ${told}; not verified\n`);
   return exitCodes.done;
 }

@@ -19,18 +19,18 @@ export function addSignerOptions(command: Command): Command {
       '--ssh-key <file>',
       'a person’s SSH key instead, also on a FIDO token or in an agent (ssh-keygen)',
     )
-    .option('--name <name>', 'for --ssh-key: the name by which policies call it');
+    .option('--name <name>', 'with --ssh-key: the name policies know it by');
 }
 
 async function signerOf({ key, sshKey, name }: SignerOptions): Promise<Signer> {
   if ((key === undefined) === (sshKey === undefined))
-    throw new NixmakerError('usage', 'give either --key or --ssh-key');
+    throw new NixmakerError('usage', 'pass either --key or --ssh-key');
   if (key !== undefined) {
     const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
     const { signerWith } = await import('../../desk/keys/sign.ts');
     return signerWith(await readSecretKeyFile(key));
   }
-  if (name === undefined) throw new NixmakerError('usage', '--ssh-key needs --name as well');
+  if (name === undefined) throw new NixmakerError('usage', '--ssh-key also needs --name');
   const { makeSshSigner } = await import('../../desk/keys/ssh-sign.ts');
   return makeSshSigner({
     name,

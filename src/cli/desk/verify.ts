@@ -13,14 +13,10 @@ interface VerifyOptions {
 export function defineVerify(program: Command): void {
   program
     .command('verify')
-    .description('check a bundle as a target would: signature, layout, every byte (exit 0 or 65)')
+    .summary('check a bundle as a target would')
+    .description('check a bundle as a target would: signature, layout and every byte (exit 0 or 65)')
     .argument('<bundle>')
-    .option(
-      '--key <key>',
-      'trusted public key, name:base64 or a file; may be given several times',
-      severalTimes,
-      [],
-    )
+    .option('--key <key>', 'trusted public key: name:base64, or a file; repeatable', severalTimes, [])
     .option('--host <host>', 'the host it must be for')
     .option('--json', 'print JSON')
     .action((bundle: string, options: VerifyOptions) => runVerb(() => verify(bundle, options), options));

@@ -13,10 +13,13 @@ interface CheckPolicyOptions {
 export function defineCheckPolicy(program: Command): void {
   program
     .command('check-policy')
-    .description('say in words what a policy file lets happen (exit 78 where it is wrong), and to a bundle')
+    .summary('explain a policy, and what it means for a bundle')
+    .description(
+      'explain what a policy file allows, and what it means for a bundle (exit 78 if the policy is invalid)',
+    )
     .argument('<policy-file>')
-    .argument('[bundle]', 'say, check by check, what this machine would do with it')
-    .option('--settings <file>', 'settings file of this machine')
+    .argument('[bundle]', 'show, check by check, what this machine would do with it')
+    .option('--settings <file>', 'this machine’s settings file')
     .option('--json', 'print JSON')
     .action((file: string, bundle: string | undefined, options: CheckPolicyOptions) =>
       runVerb(() => checkPolicy(file, bundle, options), options),

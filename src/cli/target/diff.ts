@@ -12,11 +12,10 @@ interface DiffOptions {
 export function defineDiff(program: Command): void {
   program
     .command('diff')
-    .description(
-      'what a system or a bundle changes: packages, versions, size, units, whether it takes a restart',
-    )
-    .argument('[system-or-bundle]', 'default: what is installed for the next start')
-    .option('--settings <file>', 'settings file of this machine')
+    .summary('show what a system or a bundle changes')
+    .description('show what a system or bundle changes: packages, versions, size, units, restarts')
+    .argument('[system-or-bundle]', 'default: the system installed for the next start')
+    .option('--settings <file>', 'this machine’s settings file')
     .option('--json', 'print JSON')
     .action((subject: string | undefined, options: DiffOptions) =>
       runVerb(() => diff(subject, options), options),
@@ -33,7 +32,7 @@ async function diff(subject: string | undefined, { settings: file, json }: DiffO
   // A mistyped name is told of before anything else.
   const named = subject === undefined ? undefined : await sideOf(subject);
   const from = await systemAt(settings.currentSystem).catch(
-    nothingAt('runs here', 'run it at the machine that it is for'),
+    nothingAt('runs here', 'run this at the machine it is for'),
   );
   const to = named ?? {
     toplevel: await systemAt(settings.profile).catch(
@@ -46,7 +45,7 @@ async function diff(subject: string | undefined, { settings: file, json }: DiffO
     print(lines`From ${from}\nto   ${to.toplevel}\n\n`);
     for (const line of describeDiff(found, Number.POSITIVE_INFINITY)) print(lines`${line}\n`);
     if (to.paths !== undefined)
-      printToStderr(lines`Nothing of the bundle was verified. Units are told once it is in the store.\n`);
+      printToStderr(lines`Nothing was verified. Changed units are shown once the bundle is in the store.\n`);
   }
   return exitCodes.done;
 }

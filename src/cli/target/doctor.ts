@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { joined, lines } from '../../core/lines.ts';
+import { styledWord } from '../../core/style.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
 interface DoctorOptions {
@@ -11,8 +12,9 @@ interface DoctorOptions {
 export function defineDoctor(program: Command): void {
   program
     .command('doctor')
+    .summary('check this machine for problems')
     .description(
-      'find what is wrong, or soon will be: keys, Nix, space, clock, units, what runs. Exit 1: no bundle can be taken',
+      'check this machine: keys, Nix, space, clock, units, systems (exit 1 if no bundle can be taken)',
     )
     .option('--settings <file>', 'settings file')
     .option('--json', 'print JSON')
@@ -20,6 +22,7 @@ export function defineDoctor(program: Command): void {
 }
 
 const words = { ok: 'ok', look: 'LOOK', bad: 'BAD' } as const;
+const styles = { ok: 'good', look: 'waits', bad: 'bad' } as const;
 
 async function doctor({ settings, json }: DoctorOptions): Promise<number> {
   const { openMachineHere } = await import('./open.ts');
@@ -32,15 +35,15 @@ async function doctor({ settings, json }: DoctorOptions): Promise<number> {
   else {
     const width = Math.max(...found.map((d) => d.check.length));
     for (const { check, verdict, what, next } of found) {
-      const line = lines`${words[verdict].padEnd(4)}  ${check.padEnd(width)}  ${what}`;
-      print(joined([hanging(line, width + 8), lines`\n`]));
+      const line = hanging(lines`${words[verdict].padEnd(4)}  ${check.padEnd(width)}  ${what}`, width + 8);
+      print(joined([styledWord(line, styles[verdict]), lines`\n`]));
       if (next !== undefined)
         print(joined([hanging(lines`${' '.repeat(width + 8)}→ ${next}`, width + 10), lines`\n`]));
     }
     const count = found.filter((d) => d.verdict !== 'ok').length;
     printToStderr(
       count === 0
-        ? lines`Nothing to be done.\n`
+        ? lines`Nothing to do.\n`
         : lines`${count} to look at${isBad ? '; no bundle can be taken safely' : ''}.\n`,
     );
   }

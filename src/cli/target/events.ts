@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
+import { localSecond } from '../../report/local-time.ts';
 import { print, printJsonLine, runVerb, untilStopped } from '../terminal/output.ts';
 
 interface EventsOptions {
@@ -12,10 +13,10 @@ interface EventsOptions {
 export function defineEvents(program: Command): void {
   program
     .command('events')
-    .description('every step of every bundle, oldest first; with --json a line of JSON each')
-    .option('-f, --follow', 'go on with each step as it comes')
+    .description('show every step of every bundle, oldest first')
+    .option('-f, --follow', 'keep running and show each step as it happens')
     .option('--settings <file>', 'settings file')
-    .option('--json', 'print a JSON object a line')
+    .option('--json', 'print one JSON object per line')
     .action((options: EventsOptions) => runVerb(() => events(options), options));
 }
 
@@ -26,9 +27,10 @@ async function events({ settings: file, follow, json }: EventsOptions): Promise<
   const tell = (record: Awaited<ReturnType<typeof readEvents>>[number]) => {
     if (json === true) return printJsonLine(record);
     const { at, transaction, state, sequence, code, source } = record;
-    const when = at.slice(0, 19).replace('T', ' ');
     const which = `${sequence === undefined ? '' : `#${sequence} `}${source}`;
-    print(lines`${when}  ${transaction}  ${state}${code === undefined ? '' : ` (${code})`}  ${which}\n`);
+    print(
+      lines`${localSecond(at)}  ${transaction}  ${state}${code === undefined ? '' : ` (${code})`}  ${which}\n`,
+    );
   };
   if (follow === true) {
     const { followEvents } = await import('../../target/inspect/follow.ts');

@@ -13,21 +13,24 @@ interface FloorOptions extends TargetOptions {
 export function defineFloor(program: Command): void {
   const group = program
     .command('floor')
-    .description('the newest sequence taken, below which nothing is taken');
-  addTargetOptions(group.command('show', { isDefault: true }).description('say what it is')).action(
+    .summary('show or restore the newest sequence taken')
+    .description('show or restore the newest sequence taken; nothing below it is taken');
+  addTargetOptions(group.command('show', { isDefault: true }).description('show it')).action(
     (options: TargetOptions) => runVerb(() => show(options), options),
   );
   const adopt = group
     .command('adopt')
-    .description('put a lost floor back, to what the journal or you say; then bundles are taken again')
+    .description(
+      'restore a lost floor from the journal or from --sequence; bundles are taken again afterwards',
+    )
     .option(
       '--sequence <number>',
-      'the newest sequence that this machine has taken, as far as you know',
+      'the newest sequence this machine has taken, as far as you know',
       sequenceNumber,
     )
     .option(
       '--time <time>',
-      'bring the newest signed time seen back to this one (like 2026-11-28T12:00:00Z): a bundle was taken whose signed time was wrong',
+      'move the newest signed time seen back to this (like 2026-11-28T12:00:00Z), after taking a bundle with a wrong time',
       time,
     );
   addTargetOptions(adopt).action((options: FloorOptions) => runVerb(() => adoptIt(options), options));
@@ -35,7 +38,7 @@ export function defineFloor(program: Command): void {
 
 function time(text: string): string {
   if (!timestamp.safeParse(text).success)
-    throw new InvalidArgumentError('It must be a time in UTC, like 2026-11-28T12:00:00Z.');
+    throw new InvalidArgumentError('Must be a UTC time, like 2026-11-28T12:00:00Z.');
   return text;
 }
 
@@ -46,7 +49,7 @@ async function show(options: TargetOptions): Promise<number> {
   if (options.json === true)
     printJson({ schema: 1, ok: doubt === undefined, lost: doubt ?? null, floor: floor ?? null });
   else if (doubt !== undefined) print(lines`lost: ${doubt}. See \`nixmaker floor adopt --help\`.\n`);
-  else print(floor === undefined ? lines`none: no bundle was taken yet\n` : lines`${floor.sequence}\n`);
+  else print(floor === undefined ? lines`none: no bundle taken yet\n` : lines`${floor.sequence}\n`);
   if (floor !== undefined && options.json !== true)
     printToStderr(lines`The newest signed time seen is ${floor.createdAt}.\n`);
   return doubt === undefined ? exitCodes.done : exitCodes.deferred;
@@ -58,18 +61,16 @@ async function adoptIt(options: FloorOptions): Promise<number> {
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const machine = await openAsRoot(
     options,
-    makeConsoleLog(printToStderr, options.verbose === true),
+    makeConsoleLog(printToStderr, { verbose: options.verbose === true }),
     'adopt a floor',
   );
   if (options.time !== undefined) {
     if (options.sequence !== undefined)
-      throw new NixmakerError('usage', 'give --sequence or --time, one after the other');
+      throw new NixmakerError('usage', 'pass --sequence or --time, not both at once');
     const floor = await adoptTime(machine, options.time);
     if (options.json === true) printJson({ schema: 1, ok: true, floor });
     else
-      print(
-        lines`The newest signed time seen is ${floor.createdAt} now: clocks from then on are believed.\n`,
-      );
+      print(lines`The newest signed time seen is now ${floor.createdAt}: clocks from then on are trusted.\n`);
     return exitCodes.done;
   }
   const floor = await adoptFloor(machine, options.sequence);

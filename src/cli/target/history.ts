@@ -3,7 +3,9 @@ import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import type { JournalRecord } from '../../core/run/journal.ts';
 import { stateWord } from '../../core/run/state-words.ts';
-import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import { localSecond } from '../../report/local-time.ts';
+import { columns, print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import { styleOfState } from '../terminal/receipt.ts';
 
 interface HistoryOptions {
   readonly settings?: string;
@@ -13,7 +15,7 @@ interface HistoryOptions {
 export function defineHistory(program: Command): void {
   program
     .command('history')
-    .description('every bundle that came and how it ended')
+    .description('show every bundle that arrived and how it ended')
     .option('--settings <file>', 'settings file')
     .option('--json', 'print JSON')
     .action((options: HistoryOptions) => runVerb(() => history(options), options));
@@ -28,21 +30,23 @@ const leftText = ({ state, rolledBackFrom }: JournalRecord): string =>
 async function history({ settings: file, json }: HistoryOptions): Promise<number> {
   const { openSettings } = await import('../../target/machine/machine.ts');
   const { readHistory } = await import('../../target/inspect/status.ts');
-  const { table } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const found = await readHistory(await openSettings(file));
   if (json === true) {
     printJson(found);
     return exitCodes.done;
   }
   const rows = found.runs.map((r) => [
-    r.at.slice(0, 19).replace('T', ' '),
+    localSecond(r.at),
     r.sequence,
     stateWord(r.state),
     r.code,
     `${r.source}${leftText(r)}`,
   ]);
-  if (rows.length === 0) printToStderr(lines`No bundle has come yet.\n`);
-  else print(table(['WHEN (UTC)', 'SEQUENCE', 'STATE', 'CODE', 'BUNDLE'], rows));
-  if (found.unreadable > 0) printToStderr(lines`${found.unreadable} lines of the journal can’t be read.\n`);
+  const style = (row: number, column: number) =>
+    column === 2 ? styleOfState(found.runs[row]?.state ?? '') : undefined;
+  if (rows.length === 0) printToStderr(lines`No bundle has arrived yet.\n`);
+  else print(table(['WHEN', 'SEQUENCE', 'STATE', 'CODE', 'BUNDLE'], rows, { width: columns(), style }));
+  if (found.unreadable > 0) printToStderr(lines`${found.unreadable} lines of the journal cannot be read.\n`);
   return exitCodes.done;
 }

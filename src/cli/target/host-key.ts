@@ -7,7 +7,8 @@ import { addTargetOptions, type TargetOptions } from './options.ts';
 export function defineHostKey(program: Command): void {
   const command = program
     .command('host-key')
-    .description('the public key by which the desk knows this machine’s receipts');
+    .summary('print the key that signs this machine’s receipts')
+    .description('print the public key by which the desk recognises this machine’s receipts');
   addTargetOptions(command).action((options: TargetOptions) => runVerb(() => hostKey(options), options));
 }
 

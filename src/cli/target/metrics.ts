@@ -9,8 +9,9 @@ interface MetricsOptions {
 export function defineMetrics(program: Command): void {
   program
     .command('metrics')
+    .summary('print this machine’s Prometheus metrics')
     .description(
-      'what Prometheus is told of this machine, as text; `metricsFile` in the settings keeps it in a file',
+      'print this machine’s Prometheus metrics; `metricsFile` in the settings keeps them in a file',
     )
     .option('--settings <file>', 'settings file')
     .action((options: MetricsOptions) => runVerb(() => metrics(options)));

@@ -10,10 +10,10 @@ export interface TargetOptions {
 
 export function addTargetOptions(command: Command): Command {
   return command
-    .option('--settings <file>', 'settings file (default: /etc/nixmaker/settings.json, which need not exist)')
-    .option('--policy <file>', 'policy file (default: the one the settings name)')
+    .option('--settings <file>', 'settings file (default: /etc/nixmaker/settings.json, which is optional)')
+    .option('--policy <file>', 'policy file (default: the one named in the settings)')
     .option('--json', 'print JSON')
-    .option('-v, --verbose', 'say more')
+    .option('-v, --verbose', 'show more')
     .hook('preAction', (_program, action) => {
       const { settings, policy } = action.opts<{ settings?: string; policy?: string }>();
       if (settings !== undefined) action.setOptionValue('settingsFile', settings);
@@ -23,6 +23,6 @@ export function addTargetOptions(command: Command): Command {
 
 /** An argument that is a release's sequence. */
 export function sequenceNumber(text: string): number {
-  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new InvalidArgumentError('It must be a sequence number.');
+  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new InvalidArgumentError('Must be a sequence number.');
   return Number(text);
 }

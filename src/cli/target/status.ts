@@ -3,8 +3,17 @@ import { exitCodes } from '../../core/errors.ts';
 import { joined, type Lines, lines } from '../../core/lines.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
 import { sizeText } from '../../core/size.ts';
+import { localMinute, localSecond, localTimes } from '../../report/local-time.ts';
 import type { Status } from '../../target/inspect/status.ts';
-import { print, printAnew, printJson, printJsonLine, runVerb, untilStopped } from '../terminal/output.ts';
+import {
+  columns,
+  print,
+  printAnew,
+  printJson,
+  printJsonLine,
+  runVerb,
+  untilStopped,
+} from '../terminal/output.ts';
 
 interface StatusOptions {
   readonly settings?: string;
@@ -15,10 +24,10 @@ interface StatusOptions {
 export function defineStatus(program: Command): void {
   program
     .command('status')
-    .description('what runs, what is pending, what became of the last bundle and why')
-    .option('-w, --watch', 'stay, and show every change')
+    .description('show what runs, what is pending, and how the last bundle ended')
+    .option('-w, --watch', 'keep running and show every change')
     .option('--settings <file>', 'settings file')
-    .option('--json', 'print JSON; with --watch an object a line')
+    .option('--json', 'print JSON; with --watch, one object per line')
     .action((options: StatusOptions) => runVerb(() => status(options), options));
 }
 
@@ -45,7 +54,8 @@ async function status({ settings: file, json, watch }: StatusOptions): Promise<n
 }
 
 async function statusText(found: Status): Promise<Lines> {
-  const { fields, table, wrapped } = await import('../../report/tables.ts');
+  const { fields, wrapped } = await import('../../report/tables.ts');
+  const { table } = await import('../../report/columns.ts');
   const { catalogue } = await import('../../core/catalogue.ts');
   const { isAtRest } = await import('../../core/run/lifecycle.ts');
   const { standingText } = await import('../../target/inspect/standing.ts');
@@ -68,7 +78,7 @@ async function statusText(found: Status): Promise<Lines> {
           ? `${found.profile} (generation ${found.generation})`
           : `the same (generation ${found.generation})`,
     ],
-    ['Pending', found.pending ? 'yes: what is installed is not what runs; restart or switch' : 'no'],
+    ['Pending', found.pending ? 'yes: the installed system is not the running one; restart or switch' : 'no'],
     ['Awaiting', found.awaiting?.detail],
     ['Confirm', found.awaiting?.confirmWithin],
     [
@@ -76,10 +86,10 @@ async function statusText(found: Status): Promise<Lines> {
       found.restartChanges.length === 0 ? undefined : `needed for ${found.restartChanges.join(', ')}`,
     ],
     ['Window', policy?.window],
-    ['Stands still', standing === undefined ? undefined : `${standing.what}. ${standing.next}`],
+    ['Stuck', standing === undefined ? undefined : `${standing.what}. ${standing.next}`],
     ['Now', progressText(found)],
     ['Last bundle', last === undefined ? 'none yet' : `${outcomeText(last)}: ${last.source}`],
-    ['When', last?.at],
+    ['When', last === undefined ? undefined : localSecond(last.at)],
     ['What', what ?? (last?.state === 'committed' ? undefined : (last?.detail as string | undefined))],
     ['Detail', what === undefined ? undefined : (last?.detail as string | undefined)],
     ['Next', next],
@@ -95,14 +105,17 @@ async function statusText(found: Status): Promise<Lines> {
       'Keyring',
       found.keyring === undefined
         ? undefined
-        : `version ${found.keyring} (counts where the policy’s is older)`,
+        : `version ${found.keyring} (used because it is newer than the policy’s)`,
     ],
-    ...waitingRows(found, { text: waitText, isAtRest: last === undefined || isAtRest(last.state) }),
+    ...waitingRows(found, {
+      text: (wait) => waitText(wait, localTimes),
+      isAtRest: last === undefined || isAtRest(last.state),
+    }),
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
     ['Policy', policy?.problem],
     [
       'Damaged',
-      found.unreadable === 0 ? undefined : `${found.unreadable} lines of the journal can’t be read`,
+      found.unreadable === 0 ? undefined : `${found.unreadable} lines of the journal cannot be read`,
     ],
   ]);
   if (found.disks.length === 0) return wrapped(text);
@@ -113,17 +126,16 @@ async function statusText(found: Status): Promise<Lines> {
     d.fileSystem,
     d.mounted,
   ]);
-  return joined([wrapped(text), lines`\n`, table(['FREE', 'OF', 'DISK', 'ON'], disks)]);
+  return joined([wrapped(text), lines`\n`, table(['FREE', 'OF', 'DISK', 'ON'], disks, { width: columns() })]);
 }
 
 /** With the way out. */
 function heldText({ held, heldLost }: Status): string | undefined {
   if (heldLost !== undefined)
-    return `not known: ${heldLost}. Nothing is taken; \`nixmaker release --all\` writes it anew`;
+    return `unknown: ${heldLost}. Nothing is taken; \`nixmaker release --all\` resets the list`;
   if (held.length === 0) return undefined;
   const each = held.map(({ sequence, since, because }) => {
-    const time = since.slice(0, 16).replace('T', ' ');
-    return `release ${sequence} (${because}), since ${time} UTC; \`nixmaker release ${sequence}\` frees it`;
+    return `release ${sequence} (${because}), since ${localMinute(since)}; \`nixmaker release ${sequence}\` frees it`;
   });
   return each.join('; ');
 }
@@ -138,7 +150,7 @@ function waitingRows(
   const others = waiting.filter((path) => !named.has(path));
   const lines = [
     ...waits.map(text),
-    ...others.map((path) => `${path}: ${path === taken ? 'is being taken' : 'not looked at yet'}`),
+    ...others.map((path) => `${path}: ${path === taken ? 'being taken' : 'not looked at yet'}`),
     ...(moreWaits === 0 ? [] : [`and ${moreWaits} more`]),
   ];
   return lines.length === 0 ? [['Waiting', 'nothing']] : lines.map((line) => ['Waiting', line]);

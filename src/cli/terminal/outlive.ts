@@ -16,7 +16,7 @@ export function outliveTerminal(interruption: Interruption | undefined): void {
       const heeded = interruption.ask(name);
       if (heeded === 'not')
         return printToStderr(
-          lines`nixmaker: ${name}: the machine is being changed; this goes on until that is done or undone\n`,
+          lines`nixmaker: ${name}: the machine is being changed; continuing until that is done or undone\n`,
         );
       printToStderr(lines`nixmaker: ${name}: stopped; nothing was changed\n`);
       if (heeded === 'at-once') process.exit(exitCodes.interrupted);

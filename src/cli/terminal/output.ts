@@ -5,14 +5,32 @@ import { exitCodes, messageOf, printable, visible } from '../../core/errors.ts';
 import { faultOf } from '../../core/fault.ts';
 import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
 import type { EventSink } from '../../core/ports.ts';
+import { sgrOf, splitMarks, styled } from '../../core/style.ts';
 import { explain } from '../../report/tables.ts';
+import { inAscii, isUtf8 } from './locale.ts';
 
 /** The one way to a terminal, a pipe or the journal: whatever comes here, no character acts on who reads it. */
 const write = (stream: NodeJS.WriteStream, text: string): void => void stream.write(visible(text));
 
-export const print = (text: Lines): void => write(process.stdout, text);
+const inLocale = (text: string): string => (isUtf8(process.env) ? text : inAscii(text));
 
-export const printToStderr = (text: Lines): void => write(process.stderr, text);
+/** A terminal that has colours, unless NO_COLOR says no (no-color.org). */
+const isColoured = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && stream.hasColors();
+
+/** For people: coloured where that can be seen, in what the locale can show. */
+function say(stream: NodeJS.WriteStream, text: Lines): void {
+  const parts = splitMarks(text).map((part, i) =>
+    i % 2 === 0 ? inLocale(visible(part)) : sgrOf(part, isColoured(stream)),
+  );
+  stream.write(parts.join(''));
+}
+
+export const print = (text: Lines): void => say(process.stdout, text);
+
+export const printToStderr = (text: Lines): void => say(process.stderr, text);
+
+/** Of the terminal; undefined where standard output is none, and a line may be as long as it is. */
+export const columns = (): number | undefined => (process.stdout.isTTY ? process.stdout.columns : undefined);
 
 /** In the place of what was there: to the top, and what is below is gone. Where nobody looks at a screen, below it. */
 export function printAnew(text: Lines): void {
@@ -23,6 +41,8 @@ export function printAnew(text: Lines): void {
 /** Standard error, for progress: a line now and then, or, on a terminal, one that is drawn over and over. */
 export const progressTerminal = (isQuiet: boolean) => ({
   isTTY: process.stderr.isTTY === true && !isQuiet,
+  isUtf8: isUtf8(process.env),
+  columns: () => process.stderr.columns ?? 80,
   write: printToStderr,
   redraw: (line: Lines) => {
     process.stderr.write('\r\u001b[2K');
@@ -35,8 +55,8 @@ export const printDocument = (text: string): void => write(process.stdout, text)
 
 /** What commander says of the arguments it was given. */
 export const forCommander = {
-  writeOut: (text: string) => write(process.stdout, text),
-  writeErr: (text: string) => write(process.stderr, text),
+  writeOut: (text: string) => write(process.stdout, inLocale(text)),
+  writeErr: (text: string) => write(process.stderr, inLocale(text)),
   // Arguments may be names of files that a shell has found on a medium.
   outputError: (text: string, out: (text: string) => void) => out(`${printable(text.trimEnd())}\n`),
 };
@@ -72,7 +92,7 @@ export async function runVerb(work: () => Promise<number>, { json }: { json?: bo
     const { code, detail } = faultOf(error);
     process.exitCode = code === 'internal' ? exitCodes.fault : catalogue[code].exit;
     if (json === true) printJson({ schema: 1, ok: false, code, detail });
-    printToStderr(joined([lines`nixmaker: `, explain(code, detail, side)]));
+    printToStderr(joined([styled('bad', lines`nixmaker:`), lines` `, explain(code, detail, side)]));
     if (code === 'internal' && error instanceof Error) printToStderr(framesOf(error));
   }
 }

@@ -13,10 +13,10 @@ interface CheckHealthOptions extends TargetOptions {
 export function defineCheckHealth(program: Command): void {
   const command = program
     .command('check-health', { hidden: true })
-    .description('run the health checks of the policy and print their results')
-    .option('--after-start', 'let the machine come up first')
-    .option('--failed-before [unit...]', 'units that had failed before')
-    .option('--restarted-before <unit...>', 'units that ran, and that systemd had started again by itself');
+    .description('run the policy’s health checks and print their results')
+    .option('--after-start', 'wait for the machine to come up first')
+    .option('--failed-before [unit...]', 'units that had already failed')
+    .option('--restarted-before <unit...>', 'running units that systemd had already restarted');
   addTargetOptions(command).action((options: CheckHealthOptions) => runVerb(() => check(options), options));
 }
 

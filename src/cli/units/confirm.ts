@@ -14,8 +14,11 @@ interface ConfirmOptions extends TargetOptions {
 export function defineConfirm(program: Command): void {
   const command = program
     .command('confirm')
-    .description('after a restart: check the new system and keep it, or go back')
-    .option('--at-start', 'as nixmaker-confirm.service does it: a person may have to confirm as well')
+    .description('after a restart: check the new system, then keep it or go back')
+    .option(
+      '--at-start',
+      'as nixmaker-confirm.service runs it: the policy may also require a person to confirm',
+    )
     .addOption(new Option('--at-deadline', 'as nixmaker-deadline.service does it').hideHelp());
   addTargetOptions(command).action((options: ConfirmOptions) => runVerb(() => confirm(options), options));
 }
@@ -23,7 +26,8 @@ export function defineConfirm(program: Command): void {
 async function confirm(options: ConfirmOptions): Promise<number> {
   const { openAsRootToUndo } = await import('../target/open.ts');
   const { confirmAtDeadline, confirmAtStart, confirmByHand } = await import('../../target/root/confirm.ts');
-  const { exitOf, receiptText } = await import('../../core/run/receipt.ts');
+  const { exitOf } = await import('../../core/run/receipt.ts');
+  const { printReceipt } = await import('../terminal/receipt.ts');
   const occasion = occasionOf(options);
   const emit = await logFor(occasion, options);
   const { machine, problem } = await openAsRootToUndo(options, emit, 'confirm');
@@ -33,11 +37,11 @@ async function confirm(options: ConfirmOptions): Promise<number> {
   if (receipt === undefined) {
     if (problem !== undefined) throw problem;
     if (options.json === true) printJson({ schema: 1, ok: true, pending: false });
-    else if (occasion === 'operator') print(lines`Nothing waits to be confirmed.\n`);
+    else if (occasion === 'operator') print(lines`Nothing is waiting to be confirmed.\n`);
     return exitCodes.done;
   }
   if (options.json === true) printJson(receipt);
-  else print(receiptText(receipt));
+  else printReceipt(receipt);
   // At the deadline going back is what was asked for; at a start the boot loader must not take the entry for good.
   if (receipt.state === 'rolling-back') return occasion === 'deadline' ? exitCodes.done : exitCodes.fault;
   return exitOf(receipt);
@@ -48,5 +52,5 @@ const occasionOf = ({ atStart, atDeadline }: ConfirmOptions): Occasion =>
 
 async function logFor(occasion: Occasion, { verbose = false }: ConfirmOptions) {
   if (occasion !== 'operator') return serviceLog(verbose);
-  return (await import('../../report/console-log.ts')).makeConsoleLog(printToStderr, verbose);
+  return (await import('../../report/console-log.ts')).makeConsoleLog(printToStderr, { verbose });
 }

@@ -7,8 +7,8 @@ import { runVerb, serviceLog } from '../terminal/output.ts';
 export function defineMountMedium(program: Command): void {
   const command = program
     .command('mount-medium', { hidden: true })
-    .description('mount a medium if the policy says so')
-    .argument('<name>', 'of the device below /dev');
+    .description('mount a medium if the policy allows it')
+    .argument('<name>', 'device name below /dev');
   addTargetOptions(command).action((name: string, options: TargetOptions) =>
     runVerb(() => mountMedium(name, options), options),
   );

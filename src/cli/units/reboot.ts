@@ -7,7 +7,7 @@ import { runVerb, serviceLog } from '../terminal/output.ts';
 export function defineReboot(program: Command): void {
   const command = program
     .command('reboot', { hidden: true })
-    .description('restart the machine if the policy asks for it and nothing speaks against it');
+    .description('restart the machine if the policy asks for it and nothing prevents it');
   addTargetOptions(command).action((options: TargetOptions) => runVerb(() => reboot(options), options));
 }
 

@@ -7,7 +7,7 @@ import { runVerb, serviceLog } from '../terminal/output.ts';
 export function defineWriteReceipts(program: Command): void {
   const command = program
     .command('write-receipts', { hidden: true })
-    .description('write receipts to the media that the agent is done with (root)');
+    .description('write receipts to the media the agent has finished with (root)');
   addTargetOptions(command).action((options: TargetOptions) =>
     runVerb(() => writeReceipts(options), options),
   );

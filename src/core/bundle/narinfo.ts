@@ -59,15 +59,14 @@ export function parseNarinfo(text: string): Narinfo {
     const name = line.slice(0, Math.max(colon, 0));
     const value = line.slice(colon + 2);
     if (name === 'Sig') signatures.push(value);
-    else if (!isField(name) || fields.has(name))
-      malformed(`the line “${line.slice(0, 60)}” does not belong there`);
+    else if (!isField(name) || fields.has(name)) malformed(`unexpected line: “${line.slice(0, 60)}”`);
     else fields.set(name, value);
   }
   const need = (name: Field): string => fields.get(name) ?? malformed(`${name} is missing`);
   const deriver = fields.get('Deriver');
   const ca = fields.get('CA');
   return {
-    path: parseStorePath(need('StorePath')) ?? malformed('StorePath is none'),
+    path: parseStorePath(need('StorePath')) ?? malformed('StorePath is not a store path'),
     url: need('URL'),
     compression: need('Compression'),
     fileHash: need('FileHash'),
@@ -108,14 +107,16 @@ function isField(name: string): name is Field {
 
 function parseReferences(text: string): StorePath[] {
   if (text === '') return [];
-  return text.split(' ').map((name) => fromBaseName(name) ?? malformed('References holds something else'));
+  return text
+    .split(' ')
+    .map((name) => fromBaseName(name) ?? malformed('References has an entry that is not a store path'));
 }
 
 function size(text: string): number {
   const value = /^(0|[1-9][0-9]{0,15})$/.test(text) ? Number(text) : Number.NaN;
-  return Number.isSafeInteger(value) ? value : malformed('a size is no number');
+  return Number.isSafeInteger(value) ? value : malformed('a size is not a number');
 }
 
 function malformed(detail: string): never {
-  throw new NixmakerError('bundle-malformed', `a narinfo is not well formed: ${detail}`);
+  throw new NixmakerError('bundle-malformed', `malformed narinfo: ${detail}`);
 }

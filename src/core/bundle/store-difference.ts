@@ -21,5 +21,5 @@ export function differenceOf(
   if (stored.narHash !== signed.narHash || stored.narSize !== signed.narSize) return 'its contents';
   const due = [...signed.references].sort();
   const isSame = due.length === stored.references.length && due.every((r, i) => r === stored.references[i]);
-  return isSame ? undefined : 'what it refers to';
+  return isSame ? undefined : 'its references';
 }

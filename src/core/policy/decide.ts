@@ -69,16 +69,16 @@ type Check = (manifest: Manifest, facts: Facts, policy: Policy) => Verdict | und
 
 /** In the order of docs/format.md §4, with what each asks, for people; the first that has something to say decides. */
 export const checks: readonly { readonly asks: string; readonly check: Check }[] = [
-  { asks: 'is it for this host, this kind of machine and this machine?', check: checkBinding },
-  { asks: 'have enough keys signed that are valid now, of the roles that are asked for?', check: checkKeys },
+  { asks: 'is it for this host, system type and machine?', check: checkBinding },
+  { asks: 'have enough keys signed that are valid now and have the required roles?', check: checkKeys },
   { asks: 'does the policy allow the operation?', check: checkOperation },
-  { asks: 'has it not expired?', check: checkExpiry },
-  { asks: 'was it signed at a time that can be, by this machine’s clock?', check: checkCreated },
-  { asks: 'is it within the limits of the policy?', check: checkLimits },
-  { asks: 'is it newer than what this machine has taken, and has not failed before?', check: checkFloor },
-  { asks: 'is it at least of the sequence that the policy asks for?', check: checkMinimum },
-  { asks: 'is it not held at this machine?', check: checkHeld },
-  { asks: 'does it fit what is installed and waits?', check: checkPending },
+  { asks: 'is it still unexpired?', check: checkExpiry },
+  { asks: 'is its signed time plausible by this machine’s clock?', check: checkCreated },
+  { asks: 'is it within the policy’s limits?', check: checkLimits },
+  { asks: 'is it newer than anything taken here, and has it not failed before?', check: checkFloor },
+  { asks: 'does it reach the policy’s minimum sequence?', check: checkMinimum },
+  { asks: 'is it free of a hold on this machine?', check: checkHeld },
+  { asks: 'does it fit with the system that is pending?', check: checkPending },
   { asks: 'is the window open?', check: checkWindow },
 ];
 
@@ -92,10 +92,10 @@ export function decide(manifest: Manifest, facts: Facts, policy: Policy): Verdic
 
 function checkBinding(manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
   if (manifest.host !== policy.host) {
-    return refuse('wrong-host', `the bundle is for ${manifest.host}, this machine is ${policy.host}`);
+    return refuse('wrong-host', `the bundle is for ${manifest.host}; this machine is ${policy.host}`);
   }
   if (manifest.system !== facts.system) {
-    return refuse('wrong-system', `the bundle is for ${manifest.system}, this machine is ${facts.system}`);
+    return refuse('wrong-system', `the bundle is for ${manifest.system}; this machine is ${facts.system}`);
   }
   if (manifest.machineId !== undefined && manifest.machineId !== (policy.machineId ?? facts.machineId)) {
     return refuse('wrong-machine', `the bundle is bound to machine id ${manifest.machineId}`);
@@ -125,7 +125,7 @@ function checkLimits(
   if (over === undefined) return undefined;
   const [name, value] = over;
   const [is, most] = name === 'paths' ? [value, limits[name]] : unlikeSizes(value, limits[name]);
-  return refuse('over-limit', `${name} is ${is}, the policy allows ${most}`);
+  return refuse('over-limit', `${name} is ${is}; the policy allows ${most}`);
 }
 
 /** Last: what would be refused anyway is refused at once, and not when the window opens. */
@@ -134,7 +134,7 @@ function checkWindow(_manifest: Manifest, facts: Facts, { window }: Policy): Ver
   const wait = (detail: string): Verdict => ({ verdict: 'defer', code: 'outside-window', detail });
   if (facts.clockBehind)
     return wait(
-      `the clock is behind ${facts.now}, the newest signed time seen, so nobody can tell whether the window is open`,
+      `the clock is behind the newest signed time seen (${facts.now}), so the window cannot be determined`,
     );
   const now = new Date(facts.now);
   if (isOpen(window, now)) return undefined;
@@ -146,7 +146,7 @@ function checkOperation(_manifest: Manifest, facts: Facts, policy: Policy): Verd
   if (allowed.includes(facts.operation)) return undefined;
   return refuse(
     'operation-forbidden',
-    `${facts.operation} was asked for, the policy allows ${allowed.join(', ')}`,
+    `${facts.operation} was requested; the policy allows ${allowed.join(', ')}`,
   );
 }
 
@@ -160,7 +160,7 @@ export function allowedOperations(policy: Policy): readonly Operation[] {
 function checkExpiry(manifest: Manifest, facts: Facts): Verdict | undefined {
   if (manifest.expiresAt === undefined || Date.parse(facts.now) < Date.parse(manifest.expiresAt))
     return undefined;
-  return refuse('expired', `it expired at ${manifest.expiresAt}, it is now ${facts.now}`);
+  return refuse('expired', `it expired at ${manifest.expiresAt}; it is now ${facts.now}`);
 }
 
 /** A clock that must be wrong is no measure: then the signed time is the better guess, as ever. */
@@ -171,7 +171,7 @@ function checkCreated(
 ): Verdict | undefined {
   const ahead = (Date.parse(createdAt) - Date.parse(now)) / 1000;
   if (clockBehind || ahead <= limits.createdAhead) return undefined;
-  const detail = `it says that it was made at ${createdAt}, and the clock that it is ${now}; the policy allows ${limits.createdAhead} seconds`;
+  const detail = `it says it was created at ${createdAt}, but the clock says ${now}; the policy allows ${limits.createdAhead} seconds`;
   return refuse('created-ahead', detail);
 }
 
@@ -183,7 +183,7 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
   }
   if (floor === undefined) return undefined;
   if (manifest.sequence - floor.sequence > limits.sequenceJump) {
-    const detail = `it has sequence ${manifest.sequence}; from ${floor.sequence} the policy lets it rise by ${limits.sequenceJump}`;
+    const detail = `it has sequence ${manifest.sequence}; the policy allows at most ${limits.sequenceJump} above ${floor.sequence}`;
     return refuse('sequence-jump', detail);
   }
   if (manifest.sequence > floor.sequence) return undefined;
@@ -194,11 +194,14 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
   if (manifest.sequence < floor.sequence && !isDowngrade) {
     return refuse(
       'sequence-older',
-      `it has sequence ${manifest.sequence}, this machine has taken ${floor.sequence}`,
+      `it has sequence ${manifest.sequence}; this machine has taken ${floor.sequence}`,
     );
   }
   if (!isOurs) {
-    return refuse('sequence-conflict', `sequence ${manifest.sequence} was taken with other contents`);
+    return refuse(
+      'sequence-conflict',
+      `sequence ${manifest.sequence} was already taken with different contents`,
+    );
   }
   // The same bundle again. Trying it out, or putting it back in place after a local change, is work to do.
   const changesNothing = facts.operation === 'test' || facts.operation === 'dry-activate';
@@ -208,10 +211,7 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
 /** After the floor: what is in place already is left there. A signed downgrade goes no further down either. */
 function checkMinimum({ sequence }: Manifest, _: Facts, { minimumSequence }: Policy): Verdict | undefined {
   if (sequence >= minimumSequence) return undefined;
-  return refuse(
-    'sequence-older',
-    `it has sequence ${sequence}, the policy takes none below ${minimumSequence}`,
-  );
+  return refuse('sequence-older', `it has sequence ${sequence}; the policy’s minimum is ${minimumSequence}`);
 }
 
 /** After the floor: what is in place already, or older, is told as that. */
@@ -226,16 +226,19 @@ function checkPending(manifest: Manifest, facts: Facts): Verdict | undefined {
   const { pending, manifestDigest, operation } = facts;
   if (pending === undefined) return undefined;
   if (pending.restarted) {
-    const detail = `sequence ${pending.sequence} was started into and has not been confirmed yet`;
+    const detail = `the machine has started sequence ${pending.sequence}, which is not confirmed yet`;
     return { verdict: 'defer', code: 'unconfirmed', detail };
   }
   if (manifest.sequence < pending.sequence) {
-    const detail = `it has sequence ${manifest.sequence}, and ${pending.sequence} is installed for the next start`;
+    const detail = `it has sequence ${manifest.sequence}, but ${pending.sequence} is already installed for the next start`;
     return refuse('sequence-older', detail);
   }
   if (manifestDigest !== pending.manifestDigest) {
     if (manifest.sequence > pending.sequence) return undefined;
-    return refuse('sequence-conflict', `sequence ${manifest.sequence} is installed with other contents`);
+    return refuse(
+      'sequence-conflict',
+      `sequence ${manifest.sequence} is already installed with different contents`,
+    );
   }
   // Somebody may want to run at once, or to try, what was installed for the next start.
   const isDone = operation === 'boot' || (operation === 'switch' && pending.operation === 'switch');

@@ -13,9 +13,9 @@ export function explainPolicy(policy: Policy): string[] {
     bindingText(policy),
     ...explainTrust(policy),
     ...limitTexts(policy),
-    `An accepted bundle is ${policy.operation === 'switch' ? 'installed, and switched to at once' : 'installed for the next start'}.`,
-    `By hand a person may ask for: ${allowedOperations(policy).join(', ')}.`,
-    ...(policy.window === undefined ? [] : [`The agent installs only ${windowText(policy.window)}.`]),
+    `An accepted bundle is ${policy.operation === 'switch' ? 'installed and activated at once' : 'installed for the next start'}.`,
+    `By hand, these operations are allowed: ${allowedOperations(policy).join(', ')}.`,
+    ...(policy.window === undefined ? [] : [`The agent only installs ${windowText(policy.window)}.`]),
     ...approvalTexts(policy),
     realiseText(policy),
     healthText(policy.health),
@@ -23,7 +23,7 @@ export function explainPolicy(policy: Policy): string[] {
     rebootText(policy),
     ...sourceTexts(policy),
     ...mediaTexts(policy),
-    `Of what was taken the newest ${policy.retention.done} stay in the inbox, of what was refused the newest ${policy.retention.refused}.`,
+    `The inbox keeps the newest ${policy.retention.done} bundles that were taken and the newest ${policy.retention.refused} that were refused.`,
     ...collectTexts(policy),
     policy.receipts.send
       ? 'Receipts are written to the media that bring bundles.'
@@ -32,11 +32,11 @@ export function explainPolicy(policy: Policy): string[] {
 }
 
 const collectWhen: Readonly<Record<CollectMode, string>> = {
-  never: 'nixmaker never deletes generations and never collects garbage.',
+  never: 'nixmaker never deletes old generations or collects garbage.',
   'when-needed':
-    'Where an update finds no room, old generations are deleted and garbage is collected, as much as it needs.',
+    'If an update does not fit, nixmaker deletes old generations and garbage, but no more than it needs.',
   'after-commit':
-    'After each commit, and where an update finds no room, old generations are deleted and garbage is collected.',
+    'After every commit, and whenever an update does not fit, nixmaker deletes old generations and garbage.',
 };
 
 function collectTexts({ collect, retention }: Policy): string[] {
@@ -45,13 +45,13 @@ function collectTexts({ collect, retention }: Policy): string[] {
   const young = generationDays === 0 ? '' : `, and all that are younger than ${generationDays} days`;
   return [
     collectWhen[collect],
-    `The newest ${generations} generations stay, the one being installed among them${young}; so do those that run, were started, wait, are held, or would be gone back to.`,
+    `It keeps the newest ${generations} generations, counting the one being installed${young}. It always keeps a generation that is running, was booted, is pending or held, or is the one to roll back to.`,
   ];
 }
 
 function bindingText({ host, machineId }: Policy): string {
-  const bound = machineId === undefined ? '' : `, also if they are bound to the machine id ${machineId}`;
-  return `Bundles of the host “${host}” are taken${bound}.`;
+  const bound = machineId === undefined ? '' : `, including those bound to machine id ${machineId}`;
+  return `Bundles for host “${host}” are taken${bound}.`;
 }
 
 /** Whose signatures count. */
@@ -60,9 +60,9 @@ export function explainTrust({ trustedKeys, threshold, roles }: Trust): string[]
   const needed = threshold === 1 ? 'one' : String(threshold);
   return [
     keys.length === 1
-      ? `The key ${keys[0]} must have signed them.`
-      : `At least ${needed} of these keys must have signed them: ${keys.join('; ')}.`,
-    ...Object.entries(roles).map(([role, count]) => `Among them ${count} with the role “${role}”.`),
+      ? `They must be signed by ${keys[0]}.`
+      : `They must be signed by at least ${needed} of these keys: ${keys.join('; ')}.`,
+    ...Object.entries(roles).map(([role, count]) => `Of those, ${count} must have the role “${role}”.`),
   ];
 }
 
@@ -79,37 +79,37 @@ const tooLargeToSay = 1024 ** 4;
 
 const firstStartTexts: Readonly<Record<FirstStart, string>> = {
   'one-generation':
-    'Without a floor the machine counts as new where no record of one is there, and no generation after the first.',
-  'no-record': 'Without a floor the machine counts as new where no record of one is there.',
+    'With no floor, the machine counts as new if there is no record of one and at most one generation.',
+  'no-record': 'With no floor, the machine counts as new if there is no record of one.',
 };
 
 function limitTexts({ firstStart, limits, minimumSequence }: Policy): string[] {
   const sizes = (
     [
-      ['bundleBytes', 'A bundle may have'],
-      ['narBytes', 'One store path may have'],
-      ['closureBytes', 'All store paths together may have'],
+      ['bundleBytes', 'A bundle may be at most'],
+      ['narBytes', 'A single store path may be at most'],
+      ['closureBytes', 'All store paths together may be at most'],
     ] as const
   ).flatMap(([name, text]) => (limits[name] >= tooLargeToSay ? [] : [`${text} ${sizeText(limits[name])}.`]));
   const jump =
     limits.sequenceJump === Number.MAX_SAFE_INTEGER
       ? []
-      : [`A sequence may be at most ${limits.sequenceJump} ahead of the last one taken.`];
+      : [`A sequence may be at most ${limits.sequenceJump} above the last one taken.`];
   const days = limits.createdAhead / 86_400;
   const ahead = `A signed time may be at most ${days >= 1 ? `${Math.floor(days)} days` : `${limits.createdAhead} seconds`} ahead of the clock.`;
-  const least = minimumSequence === 0 ? [] : [`No sequence below ${minimumSequence} is taken.`];
+  const least = minimumSequence === 0 ? [] : [`Sequences below ${minimumSequence} are refused.`];
   return [
     ...sizes,
     ...least,
     ...jump,
     ahead,
-    `In the file systems of the store and of what is unpacked on the way ${sizeText(limits.freeBytes)} stay free.`,
+    `The file systems of the store and the work folder always keep ${sizeText(limits.freeBytes)} free.`,
     firstStartTexts[firstStart],
   ];
 }
 
 function windowText({ days: chosen, from, to, timeZone }: Window): string {
-  const nextDay = to <= from ? ' on the day after' : '';
+  const nextDay = to <= from ? ' on the next day' : '';
   const when = days.every((day) => chosen.includes(day)) ? 'every day' : `on ${chosen.join(', ')}`;
   return `${when} from ${from} to ${to}${nextDay} (${timeZone})`;
 }
@@ -122,34 +122,34 @@ function approvalTexts({ approval }: Policy): string[] {
 }
 
 function realiseText({ realise }: Policy): string {
-  if (realise === 'never-build') return 'What a bundle does not carry must be in the store already.';
-  const fetched = 'What a bundle does not carry may be fetched from the caches that Nix is set up with';
+  if (realise === 'never-build') return 'Anything a bundle does not contain must already be in the store.';
+  const fetched = 'Anything a bundle does not contain may be fetched from the caches Nix is configured with';
   return realise === 'substitute' ? `${fetched}; nothing is built.` : `${fetched}, or built.`;
 }
 
 function healthText(health: HealthPolicy | undefined): string {
   if (health === undefined)
-    return 'There are no health checks: a system that was switched to without an error counts as well.';
+    return 'There are no health checks: a system that switches without an error counts as healthy.';
   const looks = [
     ...(health.units.length === 0 ? [] : [`the units ${health.units.join(', ')} must be active`]),
     ...health.commands.map((argv) => `“${argv.join(' ')}” must exit with 0`),
-    ...health.tcp.map(({ host, port }) => `${host}:${port} must take a connection`),
-    ...(health.noNewFailedUnits ? ['no unit may have failed that had not failed before'] : []),
+    ...health.tcp.map(({ host, port }) => `${host}:${port} must accept a connection`),
+    ...(health.noNewFailedUnits ? ['no unit may have newly failed'] : []),
     ...(health.systemRunning ? ['systemd must have started everything'] : []),
   ];
   const tries = health.retries + 1;
-  return `After ${health.settle} seconds ${looks.join(', ')}, at the latest at look ${tries}; otherwise the previous system comes back.`;
+  return `After ${health.settle} seconds, ${looks.join(', ')}, within ${tries === 1 ? 'one attempt' : `${tries} attempts`}; otherwise the previous system is restored.`;
 }
 
 function bootText({ boot }: Policy): string {
   return boot.confirm === 'automatic'
-    ? 'After a start into a new system the checks decide whether it stays.'
-    : `After a start into a new system a person has ${boot.within} seconds to run \`nixmaker confirm\`, or the previous one comes back.`;
+    ? 'After a restart into a new system, the health checks decide whether it stays.'
+    : `After a restart into a new system, someone must run \`nixmaker confirm\` within ${boot.within} seconds; otherwise the previous system is restored.`;
 }
 
 function rebootText({ reboot }: Policy): string {
   if (reboot.when === 'never') return 'nixmaker never restarts the machine.';
-  const when = reboot.when === 'always' ? 'after every switch' : 'when what was installed needs it';
+  const when = reboot.when === 'always' ? 'after every switch' : 'when the installed system needs it';
   const hours = reboot.window === undefined ? '' : `, ${windowText(reboot.window)}`;
   return `The machine is restarted ${when}, ${reboot.delay} seconds after the decision${hours}.`;
 }
@@ -160,12 +160,12 @@ function sourceTexts({ sources }: Policy): string[] {
     ...(labels.length === 0 ? [] : [`the label ${labels.join(' or ')}`]),
     ...(uuids.length === 0 ? [] : [`the UUID ${uuids.join(' or ')}`]),
     ...(fileSystems.length === 0 ? [] : [`the file system ${fileSystems.join(' or ')}`]),
-    ...(roots.length === 0 ? [] : [`a place below ${roots.join(' or ')}`]),
+    ...(roots.length === 0 ? [] : [`a mount point below ${roots.join(' or ')}`]),
   ];
   return [
     inbox ? 'Bundles are taken from the inbox.' : 'Nothing is taken from the inbox.',
     ...(media ? [] : ['Nothing is taken from media.']),
-    ...(media && only.length > 0 ? [`Of media only those with ${only.join(', and ')} are looked at.`] : []),
+    ...(media && only.length > 0 ? [`Only media with ${only.join(', and ')} are used.`] : []),
   ];
 }
 
@@ -173,8 +173,8 @@ function mediaTexts({ media }: Policy): string[] {
   const labels = media.labels.length === 0 ? 'any label' : `the label ${media.labels.join(' or ')}`;
   return [
     ...(media.mount
-      ? [`Media of ${labels} with ${media.fileSystems.join(', ')} are mounted, read-only.`]
-      : ['nixmaker mounts no media by itself.']),
-    ...media.folders.map((folder) => `The folder ${folder} is looked at like a medium.`),
+      ? [`Media with ${labels} and file system ${media.fileSystems.join(', ')} are mounted read-only.`]
+      : ['nixmaker does not mount media itself.']),
+    ...media.folders.map((folder) => `The folder ${folder} is treated like a medium.`),
   ];
 }

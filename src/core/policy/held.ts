@@ -41,4 +41,4 @@ export function withoutHeld(held: readonly HeldRelease[], sequence: number): Hel
 
 /** For people. */
 export const heldText = ({ sequence, since, because }: HeldRelease): string =>
-  `release ${sequence} is held since ${since} (${because})`;
+  `release ${sequence} has been held since ${since} (${because})`;

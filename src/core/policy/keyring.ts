@@ -32,7 +32,7 @@ const keyringSchema = z
     roles: rolesSchema,
   })
   .refine((k) => k.threshold <= k.trustedKeys.length && unmetRoles(k).length === 0, {
-    message: 'asks for more keys than there are, so nothing could ever be accepted again',
+    message: 'requires more keys than there are, so nothing could ever be accepted again',
   });
 
 export type Keyring = z.output<typeof keyringSchema>;
@@ -92,14 +92,14 @@ export function findInsufficient(
   const valid = signers.filter(isValid);
   if (valid.length < threshold) {
     const others = signers.filter((k) => !isValid(k)).map(keyNameOf);
-    const not = others.length === 0 ? '' : `; not valid: ${others.join(', ')}`;
-    const detail = `${valid.length} keys that are valid at ${now} have signed, ${threshold} are needed${not}`;
+    const not = others.length === 0 ? '' : `; not valid now: ${others.join(', ')}`;
+    const detail = `${valid.length} of ${threshold} required keys are valid at ${now}${not}`;
     return { code: 'key-not-valid', detail };
   }
   for (const [role, count] of Object.entries(roles)) {
     const having = valid.filter((k) => k.roles.includes(role)).length;
     if (having < count) {
-      const detail = `${having} keys of the role “${role}” have signed, ${count} are needed`;
+      const detail = `${having} of ${count} required keys with the role “${role}” have signed`;
       return { code: 'role-missing', detail };
     }
   }

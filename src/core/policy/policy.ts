@@ -194,7 +194,7 @@ const policySchema = z
   })
   .superRefine((p, context) => {
     for (const role of unmetRoles(p)) {
-      const message = `asks for more keys of the role “${role}” than there are, so no bundle could ever be accepted`;
+      const message = `requires more keys with the role “${role}” than there are, so no bundle could ever be accepted`;
       context.addIssue({ code: 'custom', path: ['roles', role], message });
     }
   });

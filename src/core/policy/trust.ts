@@ -5,7 +5,7 @@ import { timestamp } from '../schema.ts';
 /** What a key is good for, in the operator’s words: `build`, `approve`. */
 export const roleName = z
   .string()
-  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'is not a role (like “build” or “approve”)');
+  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'is not a role (such as “build” or “approve”)');
 
 /** How many keys of each role. */
 export const rolesSchema = z.record(roleName, z.number().int().min(1).max(64)).default({});
@@ -22,7 +22,7 @@ const keyWithUse = z
   })
   .refine((k) => k.notBefore === undefined || k.notAfter === undefined || k.notBefore < k.notAfter, {
     path: ['notAfter'],
-    message: 'is not after `notBefore`, so the key would never count',
+    message: 'is not after `notBefore`, so the key would never be valid',
   });
 
 export type TrustedKey = z.output<typeof keyWithUse>;
@@ -35,7 +35,7 @@ export const trustedKey = z.union(
       .transform((key): TrustedKey => ({ key, roles: [] })),
     keyWithUse,
   ],
-  { error: 'is neither a key (name:base64) nor an object that has one' },
+  { error: 'must be a key (name:base64) or an object with one' },
 );
 
 /** The name by which signatures call a key. */

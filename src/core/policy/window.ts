@@ -3,7 +3,7 @@ import * as z from 'zod';
 
 export const days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 
-const timeOfDay = z.string().regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'is not a time like 02:30');
+const timeOfDay = z.string().regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'is not a time such as 02:30');
 
 export const windowSchema = z.strictObject({
   /** Days on which the window opens; it may close on the next. */

@@ -71,13 +71,13 @@ export function parseContents(
   { manifestDigest, index }: { readonly manifestDigest: string; readonly index: ReleaseIndex },
 ): ReadonlyMap<number, readonly Piece[]> {
   const most = mostContentsBytes(index);
-  if (bytes.length > most) malformed(source, `it has ${bytes.length} bytes, at most ${most} are read`);
+  if (bytes.length > most) malformed(source, `it has ${bytes.length} bytes; the limit is ${most}`);
   const pieces = new Map<number, Piece[]>();
   let last = 0;
   let isHeaded = false;
   readLines({ ...source, bytes, most: mostLines }, (value, number) => {
     if (number === 0) {
-      if (value !== manifestDigest) malformed(source, 'it is that of another manifest');
+      if (value !== manifestDigest) malformed(source, 'it belongs to another manifest');
       isHeaded = true;
       return;
     }
@@ -87,11 +87,7 @@ export function parseContents(
     const same = pieces.get(piece.line);
     if (same === undefined) pieces.set(piece.line, [piece]);
     else if (same.length < limits.piecesOfALine) same.push(piece);
-    else
-      malformed(
-        source,
-        `line ${number + 1}: more than ${limits.piecesOfALine} say how to have the same path`,
-      );
+    else malformed(source, `line ${number + 1}: more than ${limits.piecesOfALine} pieces for one path`);
   });
   if (!isHeaded) malformed(source, 'it is empty');
   return pieces;
@@ -103,14 +99,15 @@ export function parseContents(
  */
 export function namesInContents(bytes: Uint8Array): ReadonlySet<string> {
   if (bytes.length > limits.contentsBytes)
-    malformed(source, `it has ${bytes.length} bytes, at most ${limits.contentsBytes} are read`);
+    malformed(source, `it has ${bytes.length} bytes; the limit is ${limits.contentsBytes}`);
   const names = new Set<string>();
   let isHeaded = false;
   readLines({ ...source, bytes, most: mostLines }, (value, number) => {
-    if (number > 0) names.add(nameIn(value) ?? malformed(source, `line ${number + 1}: it names no piece`));
+    if (number > 0)
+      names.add(nameIn(value) ?? malformed(source, `line ${number + 1}: it does not name a piece`));
     else if (typeof value === 'string') isHeaded = true;
   });
-  if (!isHeaded) malformed(source, 'it does not begin with a manifest’s digest');
+  if (!isHeaded) malformed(source, 'it does not begin with a manifest digest');
   return names;
 }
 
@@ -122,20 +119,20 @@ function nameIn(value: unknown): string | undefined {
 }
 
 function pieceOf(value: unknown, index: ReleaseIndex, fault: (detail: string) => never): Piece {
-  if (!Array.isArray(value)) return fault('it has other fields');
+  if (!Array.isArray(value)) return fault('it has the wrong fields');
   const [line, kind, size, digest, base, baseNarHash] = value as readonly unknown[];
-  if (value.length !== (kind === 'delta' ? 6 : 4)) return fault('it has other fields');
+  if (value.length !== (kind === 'delta' ? 6 : 4)) return fault('it has the wrong fields');
   if (typeof line !== 'number' || !Number.isInteger(line) || line < 0 || line >= index.length)
-    return fault('there is no such line in the index');
+    return fault('the index has no such line');
   const most = index.narSize(line) + limits.pieceSlack;
   if (typeof size !== 'number' || !Number.isInteger(size) || size < 1 || size > most)
-    return fault('its size is none');
-  if (typeof digest !== 'string' || !digestForm.test(digest)) return fault('its digest is none');
+    return fault('its size is invalid');
+  if (typeof digest !== 'string' || !digestForm.test(digest)) return fault('its digest is invalid');
   if (kind === 'whole') return { line, kind, size, digest };
-  if (kind !== 'delta') return fault('it is of no known kind');
+  if (kind !== 'delta') return fault('its kind is unknown');
   const path = typeof base === 'string' ? fromBaseName(base) : undefined;
-  if (path === undefined) return fault('its base is no store path');
+  if (path === undefined) return fault('its base is not a store path');
   if (typeof baseNarHash !== 'string' || !digestForm.test(baseNarHash))
-    return fault('its base’s hash is none');
+    return fault('its base’s hash is invalid');
   return { line, kind, size, digest, base: path, baseNarHash };
 }

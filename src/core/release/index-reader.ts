@@ -26,7 +26,7 @@ export function readColumns(
   root: StorePath,
 ): Columns & { readonly totals: ReleaseTotals } {
   if (bytes.length > limits.indexBytes)
-    malformed(source, `it has ${bytes.length} bytes, at most ${limits.indexBytes} are read`);
+    malformed(source, `it has ${bytes.length} bytes; the limit is ${limits.indexBytes}`);
   const reader = new Reader(bytes);
   readLines({ ...source, bytes, most: limits.lines }, (value, line, start) => reader.add(value, line, start));
   const columns = reader.end(root);
@@ -44,7 +44,7 @@ export function readColumns(
 function sum(column: Float64Array): number {
   let total = 0;
   for (const value of column) total += value;
-  if (!Number.isSafeInteger(total)) malformed(source, 'its sums are beyond 2^53');
+  if (!Number.isSafeInteger(total)) malformed(source, 'its totals exceed 2^53');
   return total;
 }
 
@@ -80,24 +80,26 @@ class Reader {
   }
 
   add(value: unknown, line: number, start: number): void {
-    if (!Array.isArray(value) || value.length !== 7) fault(line, 'it has other fields');
+    if (!Array.isArray(value) || value.length !== 7) fault(line, 'it has the wrong fields');
     const [name, narHash, narSize, files, blocks, references, ca] = value as readonly unknown[];
-    if (typeof name !== 'string' || !isBaseName(name)) fault(line, 'it names no store path');
+    if (typeof name !== 'string' || !isBaseName(name)) fault(line, 'it does not name a store path');
     if (typeof narHash !== 'string' || !narHashForm.test(narHash))
-      fault(line, 'its hash is no sha256 in base 32');
-    if (!isSize(narSize) || !isSize(files) || !isSize(blocks) || files < 1) fault(line, 'its sizes are none');
-    if (typeof ca !== 'string' || (ca !== '' && !caForm.test(ca))) fault(line, 'its content address is none');
-    if (!Array.isArray(references)) fault(line, 'it has no references');
+      fault(line, 'its hash is not a sha256 in base 32');
+    if (!isSize(narSize) || !isSize(files) || !isSize(blocks) || files < 1)
+      fault(line, 'its sizes are invalid');
+    if (typeof ca !== 'string' || (ca !== '' && !caForm.test(ca)))
+      fault(line, 'its content address is invalid');
+    if (!Array.isArray(references)) fault(line, 'it has no list of references');
     const depth = this.#addReferences(references as readonly unknown[], line);
     if ((ca as string).startsWith('text:') && (references as readonly unknown[]).at(-1) === line)
-      fault(line, 'it refers to itself, which text can’t');
+      fault(line, 'it refers to itself, which a text path cannot');
     const isAfter =
       line === 0 ||
       depth > this.#lastDepth ||
       (depth === this.#lastDepth && (name as string) > this.#lastName);
-    if (!isAfter) fault(line, 'it is out of order, or listed twice');
+    if (!isAfter) fault(line, 'it is out of order or a duplicate');
     this.#hashes.add((name as string).slice(0, hashDigits));
-    if (this.#hashes.size === line) fault(line, 'another line has the same path, or one with its hash');
+    if (this.#hashes.size === line) fault(line, 'another line has the same path or hash part');
     this.#starts[line] = start;
     this.#narSizes[line] = narSize as number;
     this.#files[line] = files as number;
@@ -111,7 +113,7 @@ class Reader {
   /** @returns the depth of the line */
   #addReferences(references: readonly unknown[], line: number): number {
     if (this.#count + references.length > limits.references)
-      fault(line, `there are more than ${limits.references} references`);
+      fault(line, `it has more than ${limits.references} references`);
     this.#makeRoom(references.length);
     this.#referencesAt[line] = this.#count;
     // In variables of our own: a field costs an interpreter several times as much, and there are millions.
@@ -124,7 +126,7 @@ class Reader {
     for (const reference of references as readonly number[]) {
       // Asked first: an object may have a `valueOf` of its own, and can’t be compared then.
       if (!Number.isInteger(reference) || reference <= previous || reference > line)
-        fault(line, 'its references are not numbers of lines before it, ascending');
+        fault(line, 'its references are not ascending numbers of earlier lines');
       previous = reference;
       kept[count++] = reference;
       if (reference === line) continue;

@@ -49,7 +49,7 @@ export function readLines(
       start += text.length + 1;
       line += 1;
     }
-    if (start !== end) malformed(source, `line ${line}: it holds something else than ASCII`);
+    if (start !== end) malformed(source, `line ${line}: it contains non-ASCII characters`);
   }
 }
 
@@ -70,7 +70,7 @@ function checkLongLine(
 ): void {
   const bytes = source.bytes.subarray(start, end);
   if (bytes.length > limits.lineBytes)
-    malformed(source, `line ${line + 1} is longer than ${limits.lineBytes} bytes`);
+    malformed(source, `line ${line + 1} exceeds ${limits.lineBytes} bytes`);
   const second = bytes.indexOf(openingBracket, bytes.indexOf(openingBracket) + 1);
   if (bytes.includes(openingBrace) || (second > 0 && bytes.includes(openingBracket, second + 1)))
     malformed(source, `line ${line + 1} is not in canonical form`);
@@ -80,7 +80,7 @@ function decoded(source: LineSource, decoder: InstanceType<typeof TextDecoder>, 
   try {
     return decoder.decode(bytes);
   } catch (cause) {
-    throw new NixmakerError(source.code, `${source.name}: it is not text in UTF-8`, { cause });
+    throw new NixmakerError(source.code, `${source.name}: it is not UTF-8 text`, { cause });
   }
 }
 

@@ -41,7 +41,7 @@ const plainText = (max: number, min = 0) =>
         !/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/.test(
           text,
         ) && text.isWellFormed(),
-      'holds control characters',
+      'contains control characters',
     );
 
 export const notesText = plainText(limits.notesCharacters);
@@ -94,7 +94,7 @@ const manifestSchema = manifestShape
   })
   .refine((m) => m.totals.largestNar <= m.totals.narBytes && m.totals.files >= m.totals.paths, {
     path: ['totals'],
-    message: 'do not go together',
+    message: 'cannot be combined',
   });
 
 export type Manifest = z.infer<typeof manifestSchema>;
@@ -157,7 +157,7 @@ export function encodeManifest(input: ManifestInput): string {
  */
 export function parseManifest(text: string): Manifest {
   if (text.length > limits.manifestBytes)
-    throw new NixmakerError('manifest-malformed', `it is larger than ${limits.manifestBytes} bytes`);
+    throw new NixmakerError('manifest-malformed', `it exceeds ${limits.manifestBytes} bytes`);
   const json = jsonOf(text);
   refuseOtherSchema(json);
   const parsed = manifestSchema.safeParse(json);
@@ -182,6 +182,6 @@ function refuseOtherSchema(json: unknown): void {
   if (!Number.isSafeInteger(schema) || schema === manifestSchemaVersion) return;
   throw new NixmakerError(
     'schema-unsupported',
-    `the bundle has schema ${String(schema)}, this nixmaker reads ${manifestSchemaVersion}`,
+    `the bundle has schema ${String(schema)}; this nixmaker reads ${manifestSchemaVersion}`,
   );
 }

@@ -49,7 +49,7 @@ export class NixSignatures {
   /** @throws NixmakerError `bundle-malformed` */
   static parse(bytes: Buffer, index: ReleaseIndex): NixSignatures {
     const most = NixSignatures.most(index);
-    if (bytes.length > most) malformed(source, `it has ${bytes.length} bytes, at most ${most} are read`);
+    if (bytes.length > most) malformed(source, `it has ${bytes.length} bytes; the limit is ${most}`);
     const blocks: KeyBlock[] = [];
     const blockLength = signedLines(index) * lineLength;
     for (let at = 0; at < bytes.length; ) {
@@ -57,10 +57,13 @@ export class NixSignatures {
       const name = bytes.toString('latin1', at, Math.max(at, start - 1));
       if (blocks.length === mostKeys) malformed(source, `it has more than ${mostKeys} keys`);
       if (!isKeyName(name) || blocks.some((b) => b.name === name))
-        malformed(source, 'a block does not begin with a key’s name of its own');
+        malformed(source, 'a block does not begin with a new key name');
       at = start + blockLength;
       if (at > bytes.length || !areSignatures(bytes, start, at))
-        malformed(source, `the block of “${name}” is not a signature for each path that needs one`);
+        malformed(
+          source,
+          `the block for “${name}” does not have exactly one signature for each path that needs one`,
+        );
       blocks.push({ name, start });
     }
     return new NixSignatures(bytes, index, blocks);

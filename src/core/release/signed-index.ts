@@ -11,11 +11,11 @@ import { type Manifest, rootOf } from './manifest.ts';
 export function readIndexOf(manifest: Manifest, bytes: Uint8Array, digest: string): ReleaseIndex {
   const { size, sha256 } = manifest.index;
   if (bytes.length !== size || digest !== sha256)
-    throw new NixmakerError('bundle-altered', 'the index is not what was signed');
+    throw new NixmakerError('bundle-altered', 'the index does not match what was signed');
   const index = ReleaseIndex.parse(bytes, rootOf(manifest));
   const { totals } = index;
   for (const key of Object.keys(totals) as (keyof typeof totals)[])
     if (totals[key] !== manifest.totals[key])
-      throw new NixmakerError('manifest-malformed', `its total of ${key} is not what its index adds up to`);
+      throw new NixmakerError('manifest-malformed', `its total of ${key} does not match its index`);
   return index;
 }

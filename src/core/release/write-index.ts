@@ -26,7 +26,7 @@ export function encodeIndex(given: Iterable<IndexedPath>, root: StorePath): Writ
   for (const path of given) paths.set(path.path, path);
   const depths = depthsOf(paths, root);
   if (depths.size > limits.lines)
-    throw tooLarge(`the closure has ${depths.size} paths, at most ${limits.lines} are read`);
+    throw tooLarge(`the closure has ${depths.size} paths; the limit is ${limits.lines}`);
   const ordered = byDepthAndName(depths);
   const numbers = new Map(ordered.map((path, i) => [path, i]));
   const totals = { paths: ordered.length, files: 0, blocks: 0, narBytes: 0, largestNar: 0 };
@@ -44,9 +44,9 @@ export function encodeIndex(given: Iterable<IndexedPath>, root: StorePath): Writ
     totals.largestNar = Math.max(totals.largestNar, info.narSize);
   }
   if (text.length > limits.indexBytes)
-    throw tooLarge(`its index would have ${text.length} bytes, at most ${limits.indexBytes} are read`);
+    throw tooLarge(`its index would have ${text.length} bytes; the limit is ${limits.indexBytes}`);
   if (references > limits.references)
-    throw tooLarge(`its paths have ${references} references, at most ${limits.references} are read`);
+    throw tooLarge(`its paths have ${references} references; the limit is ${limits.references}`);
   return { text, totals, paths: ordered };
 }
 
@@ -71,10 +71,10 @@ function depthsOf(paths: ReadonlyMap<StorePath, IndexedPath>, root: StorePath): 
   const enter = (path: StorePath, by?: StorePath) => {
     if (depths.has(path)) return;
     const info = paths.get(path);
-    const whose = by === undefined ? '' : `, which ${by} refers to,`;
+    const whose = by === undefined ? '' : `, a reference of ${by},`;
     if (info === undefined) throw new NixmakerError('closure-incomplete', `${path}${whose} is missing`);
     if (open.has(path))
-      throw new NixmakerError('closure-incomplete', `${path} refers to itself by way of others`);
+      throw new NixmakerError('closure-incomplete', `${path} refers to itself through other paths`);
     open.add(path);
     stack.push({ path, others: info.references.filter((r) => r !== path), next: 0 });
   };

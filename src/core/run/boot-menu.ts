@@ -59,7 +59,7 @@ export function judgeMenu(
 export function describeFault(fault: MenuFault): string {
   switch (fault.kind) {
     case 'new-is-missing':
-      return 'the boot menu has no entry for the system that was to be started next';
+      return 'the boot menu has no entry for the new system';
     case 'old-is-missing':
       return 'the boot menu no longer has an entry for the system to go back to';
     case 'other-default':

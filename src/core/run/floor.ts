@@ -29,18 +29,18 @@ export function doubtFloor(evidence: FloorEvidence): string | undefined {
 
 function doubtByJournal({ floor, damaged, committed }: FloorEvidence): string | undefined {
   const taken = committed === undefined ? 'no bundle' : `sequence ${committed.sequence}`;
-  const known = `the journal says that ${taken} was taken`;
+  const known = `the journal says ${taken} was taken`;
   if (floor === undefined && damaged > 0) return `both copies of the floor are damaged, and ${known}`;
   if (committed === undefined) return undefined;
-  if (floor === undefined) return `the floor is gone, and ${known}`;
-  return floor.sequence < committed.sequence ? `the floor is ${floor.sequence}, and ${known}` : undefined;
+  if (floor === undefined) return `the floor is missing, but ${known}`;
+  return floor.sequence < committed.sequence ? `the floor is ${floor.sequence}, but ${known}` : undefined;
 }
 
 function doubtByRecord({ floor, recorded }: FloorEvidence): string | undefined {
   if (recorded === undefined) return undefined;
-  const known = `the record beside the system profile says that sequence ${recorded.sequence} was taken`;
-  if (floor === undefined) return `the floor is gone, and ${known}`;
-  return floor.sequence < recorded.sequence ? `the floor is ${floor.sequence}, and ${known}` : undefined;
+  const known = `the record beside the system profile says sequence ${recorded.sequence} was taken`;
+  if (floor === undefined) return `the floor is missing, but ${known}`;
+  return floor.sequence < recorded.sequence ? `the floor is ${floor.sequence}, but ${known}` : undefined;
 }
 
 /** What an installer leaves is one generation. */
@@ -48,7 +48,7 @@ function doubtByGenerations(evidence: FloorEvidence): string | undefined {
   const { floor, newestGeneration = 0, hasBegun = false, firstStart } = evidence;
   if (floor !== undefined || firstStart !== 'one-generation' || hasBegun || newestGeneration <= 1)
     return undefined;
-  return `nothing is remembered of any bundle, but generation ${newestGeneration} is there; the policy takes a machine for new that has had one (\`firstStart\`)`;
+  return `there is no record of any bundle, but generation ${newestGeneration} exists; the policy counts a machine as new only while it has one generation (\`firstStart\`)`;
 }
 
 /** No clock before that is right, also where nothing signed was seen yet: nixmaker itself is younger. */

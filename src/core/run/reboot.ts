@@ -17,11 +17,11 @@ export interface RebootFacts {
 export function rebootReason(policy: RebootPolicy, facts: RebootFacts): string | undefined {
   const { when } = policy;
   if (when === 'never') return undefined;
-  if (facts.runsRolledBack) return 'the system that runs was rolled back';
+  if (facts.runsRolledBack) return 'the running system was rolled back';
   if (facts.pending) return 'a new system is installed';
   if (!facts.switched) return undefined;
   if (facts.differs.length > 0) return `${facts.differs.join(', ')} changed`;
-  return when === 'always' ? 'a new system was switched to' : undefined;
+  return when === 'always' ? 'a new system was activated' : undefined;
 }
 
 export type RebootTiming =
@@ -41,7 +41,7 @@ export function rebootTiming(
   const { window } = policy;
   if (window === undefined) return { now: true };
   if (newestSignedTime !== undefined && now < newestSignedTime)
-    return { now: false, again: later, because: 'the clock is not set, so the window can’t be told' };
+    return { now: false, again: later, because: 'the clock is not set, so the window cannot be determined' };
   const opening = nextOpening(window, now);
   if (opening === undefined) return { now: false, again: later, because: 'the window never opens' };
   if (isOpen(window, now)) return { now: true };

@@ -83,8 +83,8 @@ export function exitOf({ state, code }: Receipt): ExitCode {
 /** What the word alone does not say. */
 const meanings: Readonly<Partial<Record<State, string>>> = {
   pending: ', installed and to be confirmed after the next start',
-  superseded: ', another system was installed before the restart',
-  'rolled-back': ', the previous system was put back',
+  superseded: ', replaced by another system before the restart',
+  'rolled-back': ', the previous system was restored',
 };
 
 /** Of a rollback that fails nothing was left. */
@@ -112,8 +112,8 @@ export function receiptText(receipt: Receipt): Lines {
   say('Host', receipt.host);
   say('Sequence', receipt.sequence);
   if (receipt.rolledBackFrom !== undefined && goneThrough.has(receipt.state))
-    say('Left', `release ${receipt.rolledBackFrom}, which is held`);
-  say('No way back', receipt.noWayBack);
+    say('Left', `release ${receipt.rolledBackFrom}, now held`);
+  say('One-way', receipt.noWayBack);
   say('Operation', receipt.operation);
   say('System', receipt.toplevel);
   say('Generation', receipt.generation);
@@ -129,7 +129,7 @@ export function receiptText(receipt: Receipt): Lines {
   }
   for (const notice of receipt.notices ?? []) say('Notice', notice);
   if (receipt.changes !== undefined)
-    lines.push('', 'What it changes:', ...receipt.changes.map((l) => `  ${printable(l)}`));
+    lines.push('', 'Changes:', ...receipt.changes.map((l) => `  ${printable(l)}`));
   if (receipt.output !== undefined && receipt.output.length > 0) {
     lines.push('', 'Last messages:', ...receipt.output.map((l) => `  ${printable(l)}`));
   }

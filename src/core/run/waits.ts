@@ -48,12 +48,24 @@ const forPersons: ReadonlySet<string> = new Set([
 /** Whether nothing but a person will mend it. */
 export const needsPerson = (code: string): boolean => forPersons.has(code);
 
-const minute = (time: string): string => `${time.slice(0, 16).replace('T', ' ')} UTC`;
+/** How times are written: to the minute, and to the second. */
+export interface TimeTexts {
+  readonly minute: (time: string) => string;
+  readonly second: (time: string) => string;
+}
+
+const inUtc: TimeTexts = {
+  minute: (time) => `${time.slice(0, 16).replace('T', ' ')} UTC`,
+  second: (time) => `${time.slice(0, 19).replace('T', ' ')} UTC`,
+};
 
 /** In one line, for people. */
-export function waitText({ path, code, detail, since, tries, again }: Wait): string {
+export function waitText(
+  { path, code, detail, since, tries, again }: Wait,
+  { minute, second }: TimeTexts = inUtc,
+): string {
   const tried = tries === undefined || tries < 2 ? '' : `, tried ${tries} times`;
-  const next = again === undefined ? '' : `, again at ${again.slice(11, 19)} UTC`;
+  const next = again === undefined ? '' : `, next try at ${second(again)}`;
   return printable(
     `${path}: ${code}${detail === undefined ? '' : ` (${detail})`}, since ${minute(since)}${tried}${next}`,
   );

@@ -108,7 +108,7 @@ export function encodeCheckedManifest(input: ManifestInput): CheckedManifest {
   if (bytes.length > limits.manifestBytes) {
     throw new NixmakerError(
       'bundle-too-large',
-      `its manifest would have ${bytes.length} bytes, at most ${limits.manifestBytes} are read`,
+      `its manifest would have ${bytes.length} bytes; the limit is ${limits.manifestBytes}`,
     );
   }
   return { bytes, manifest: readManifest(bytes) };

@@ -5,6 +5,7 @@ import type { Leak } from '../../core/bundle/leaks.ts';
 import { type ExitCode, exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { faultOf } from '../../core/fault.ts';
 import { given } from '../../core/given.ts';
+import { chooseHosts } from '../../core/host-pattern.ts';
 import { rootOf } from '../../core/release/manifest.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -31,7 +32,7 @@ import { makeStaging } from './staging.ts';
 
 export interface BuildOptions extends OutputOptions, Omit<Wishes, keyof OutputOptions> {
   readonly flake: string;
-  /** Empty: all hosts of the flake. */
+  /** Names or patterns (`ship-*`). Empty: all hosts of the flake. */
   readonly hosts: readonly string[];
   readonly forbidSource: boolean;
   /** What the target has already; then for one host only. */
@@ -101,11 +102,11 @@ export async function buildBundles(
     directory: options.directory,
   });
   const known = source.hosts;
-  const missing = options.hosts.find((host) => !known.includes(host));
+  const { hosts, missing } = chooseHosts(known, options.hosts);
   if (missing !== undefined) {
     throw new NixmakerError(
       'no-such-host',
-      `“${missing}” is not among ${known.join(', ') || 'the hosts (there are none)'}`,
+      `“${missing}” is not one of ${known.join(', ') || 'the hosts (there are none)'}`,
     );
   }
   await makeFolders(options.directory);
@@ -118,7 +119,6 @@ export async function buildBundles(
   const copies = new SourceCopies(source.metadata.path);
   try {
     await holdLocked(nix, source, links);
-    const hosts = options.hosts.length > 0 ? [...new Set(options.hosts)] : known;
     return await runHosts(hosts, (host, say) =>
       buildHost(
         given({

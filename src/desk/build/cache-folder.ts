@@ -75,7 +75,7 @@ export class CacheFolder {
     if (known !== undefined) return known;
     const name = join(this.path, `${hashPart(path)}.narinfo`);
     const info = parseNarinfo(readFileSync(name, 'utf8'));
-    if (info.path !== path) throw new NixmakerError('bundle-malformed', `${name} is of ${info.path}`);
+    if (info.path !== path) throw new NixmakerError('bundle-malformed', `${name} describes ${info.path}`);
     const read = { ...info, narHash: digestOf(info.narHash, name), file: this.#file(info, name) };
     this.#known.set(path, read);
     return read;
@@ -88,7 +88,7 @@ export class CacheFolder {
     if (compression !== 'zstd' || url !== `nar/${digest}.nar.zst`)
       throw new NixmakerError(
         'bundle-malformed',
-        `${name}: ${url} is not compressed with zstd, or has another name`,
+        `${name}: ${url} is not compressed with zstd, or is misnamed`,
       );
     return { digest, size: fileSize };
   }
@@ -98,6 +98,6 @@ export class CacheFolder {
 function digestOf(hash: string, name: string): string {
   const digest = hash.replace(/^sha256:/, '');
   if (hash === digest || decodeNix32(digest, 32) === undefined)
-    throw new NixmakerError('bundle-malformed', `${name}: ${hash} is no sha256 in base 32`);
+    throw new NixmakerError('bundle-malformed', `${name}: ${hash} is not a sha256 in base 32`);
   return digest;
 }

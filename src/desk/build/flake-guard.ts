@@ -27,7 +27,7 @@ export async function guardBareName(flake: string): Promise<void> {
   if (isHere)
     throw new NixmakerError(
       'usage',
-      `to Nix “${flake}” is a name of its registry: the folder is “./${flake}”, the name “flake:${flake}”`,
+      `Nix reads “${flake}” as a name in its registry; write “./${flake}” for the folder, or “flake:${flake}” for the registry entry`,
     );
 }
 
@@ -44,9 +44,15 @@ export async function guardPlainFolder(
 ): Promise<void> {
   const flake = await realpath(folder);
   if (keyFile !== undefined && isInside(flake, await realPlace(keyFile)))
-    throw new NixmakerError('secret-in-flake', `${keyFile} lies in ${flake}, all of which Nix copies`);
+    throw new NixmakerError(
+      'secret-in-flake',
+      `${keyFile} lies in ${flake}, and Nix copies that whole folder`,
+    );
   if (isInside(flake, await realPlace(directory)))
-    throw new NixmakerError('output-in-flake', `${directory} lies in ${flake}, all of which Nix copies`);
+    throw new NixmakerError(
+      'output-in-flake',
+      `${directory} lies in ${flake}, and Nix copies that whole folder`,
+    );
 }
 
 /**
@@ -109,7 +115,7 @@ export async function guardSource(source: string): Promise<void> {
     if (secretPatterns.some((pattern) => pattern.test(text)))
       throw new NixmakerError(
         'secret-in-flake',
-        `${printable(relative(source, path))} in the flake holds a secret key`,
+        `${printable(relative(source, path))} in the flake contains a secret key`,
       );
   }
 }

@@ -15,5 +15,5 @@ export function guardLeaks({
 
 export function describeLeak({ kind, path, chain }: Leak): string {
   const what = kind === 'source' ? 'the flake’s own source' : 'another host’s system';
-  return `${what}, ${path}, is in the bundle because of ${chain.join(' → ')}`;
+  return `the bundle contains ${what}, ${path}, because of ${chain.join(' → ')}`;
 }

@@ -86,7 +86,7 @@ export class NarCache {
       for (const run of await cache.#runs()) await cache.#read(run);
       return cache;
     } catch (error) {
-      warn(`note: nothing is kept for the next build, for ${folder} can’t be used: ${messageOf(error)}`);
+      warn(`note: nothing is kept for the next build: ${folder} cannot be used: ${messageOf(error)}`);
       return undefined;
     }
   }
@@ -140,9 +140,9 @@ export class NarCache {
   abandon(error: unknown): void {
     const isFull = hasErrno(error, 'ENOSPC', 'EDQUOT');
     const why = isFull
-      ? `there is no room in ${this.#folder}`
-      : `${this.#folder} can’t be used: ${messageOf(error)}`;
-    this.#warn(`note: nothing is kept for the next build, for ${why}`);
+      ? `there is no space in ${this.#folder}`
+      : `${this.#folder} cannot be used: ${messageOf(error)}`;
+    this.#warn(`note: nothing is kept for the next build: ${why}`);
     this.#made.length = 0;
   }
 
@@ -158,7 +158,7 @@ export class NarCache {
         await utimes(join(this.#folder, run, keptList), now, now).catch(() => undefined);
       await this.#prune();
     } catch (error) {
-      this.#warn(`note: not all is kept for the next build: ${messageOf(error)}`);
+      this.#warn(`note: only part of this is kept for the next build: ${messageOf(error)}`);
     } finally {
       const staging = await this.#staging?.catch(() => undefined);
       await staging?.clear();

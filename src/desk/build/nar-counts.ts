@@ -72,7 +72,7 @@ export class NarCounts {
 
   async #count({ path, file, narHash, narSize }: CachedPath): Promise<NarCount> {
     if (file === undefined)
-      throw new NixmakerError('bundle-malformed', `the cache does not hold ${path} compressed with zstd`);
+      throw new NixmakerError('bundle-malformed', `the cache has no zstd-compressed copy of ${path}`);
     try {
       const piece = { kind: 'whole', line: 0, ...file } as const;
       return await checkWholePiece(this.#cache.reader, piece, { narHash, narSize });

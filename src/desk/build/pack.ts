@@ -53,7 +53,7 @@ function asCacheFault(error: unknown, cache: string): unknown {
   const answer = error instanceof NixmakerError && error.code === 'io-error' ? error.cause : error;
   const { path } = isMissing(answer) ? (answer as NodeJS.ErrnoException) : {};
   if (path?.startsWith(cache) !== true) return error;
-  return new NixmakerError('cache-unusable', `${path} is not there`, { cause: error });
+  return new NixmakerError('cache-unusable', `${path} is missing`, { cause: error });
 }
 
 async function packFolder(
@@ -94,6 +94,6 @@ function closureIn(folder: CacheFolder, toplevel: StorePath): CachedPath[] {
   } catch (error) {
     if (!isMissing(error)) throw error;
     const { path } = error as NodeJS.ErrnoException;
-    throw new NixmakerError('closure-incomplete', `${path} is not there`, { cause: error });
+    throw new NixmakerError('closure-incomplete', `${path} is missing`, { cause: error });
   }
 }

@@ -22,7 +22,7 @@ export function refuseTooLarge(closure: readonly PathInfo[], root: StorePath): v
   if (!Number.isSafeInteger(totals.narBytes))
     throw new NixmakerError(
       'bundle-too-large',
-      `its paths have ${totals.narBytes} bytes, at most 2^53 are counted`,
+      `its paths total ${totals.narBytes} bytes; the limit is 2^53`,
     );
 }
 
@@ -42,7 +42,7 @@ export async function refuseFloating(closure: readonly PathInfo[]): Promise<void
     if (text === undefined || withPaths.test(text)) continue;
     throw new NixmakerError(
       'evaluation-failed',
-      `${path} does not say which paths it gives (a floating content-addressed derivation): a bundle of recipes can’t hold it`,
+      `${path} does not say which paths it produces (a floating content-addressed derivation), so it cannot go into a bundle of recipes`,
     );
   }
 }

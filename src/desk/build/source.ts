@@ -51,7 +51,7 @@ export async function lockSource(
   const check = async () => {
     const now = await readFlakeMetadata(nix, flake);
     if (now.path !== path || now.revision !== metadata.revision)
-      throw new NixmakerError('source-changed', `${flake} was ${path}, and is ${now.path}`);
+      throw new NixmakerError('source-changed', `${flake} was ${path}, and is now ${now.path}`);
   };
   const hosts = await listHosts(nix, flake);
   await check();

@@ -67,14 +67,14 @@ async function sweep(path: string, warn: (text: string) => void): Promise<void> 
     const held = await takeTurn({
       hold: holdProgram,
       file: turnIn(path),
-      verb: 'clearing away',
+      verb: 'cleaning up',
       patience: 0,
     });
     await remove(path).finally(() => held.release());
   } catch (error) {
     // It lives, or another has been quicker.
     if (isMissing(error) || (error instanceof NixmakerError && error.code === 'busy')) return;
-    warn(`warning: ${path} of a run that was cut off can’t be deleted: ${messageOf(error)}`);
+    warn(`warning: cannot delete ${path}, left by an interrupted run: ${messageOf(error)}`);
   }
 }
 

@@ -76,7 +76,10 @@ async function* collectHost(options: CollectOptions, found: FoundReceipts): Asyn
   if (beyond > 0)
     yield rejected(
       { file: shown, host },
-      new NixmakerError('receipt-malformed', `${beyond} more than are looked at, the oldest by their names`),
+      new NixmakerError(
+        'receipt-malformed',
+        `there are ${beyond} more than the limit; the oldest, by name, were skipped`,
+      ),
     );
 }
 
@@ -99,7 +102,7 @@ async function takeOne(
   if (receipt.host !== host)
     throw new NixmakerError(
       'receipt-malformed',
-      `it lies in the folder of ${host} and is of ${receipt.host}`,
+      `it lies in the folder of ${host}, but is from ${receipt.host}`,
     );
   if (text !== undefined) {
     await enrol(options.directory, receipt, text);
@@ -143,7 +146,7 @@ function believe(
 }
 
 async function enrol(directory: string, { hostKey, host }: HostReceipt, text: string): Promise<void> {
-  if (hostKey !== text) throw new NixmakerError('receipt-malformed', 'it names two keys of its host');
+  if (hostKey !== text) throw new NixmakerError('receipt-malformed', 'it names two keys for its host');
   const file = keyFileOf(directory, host);
   await mkdir(dirname(file), { recursive: true });
   await writeWhole(file, `${text}\n`);

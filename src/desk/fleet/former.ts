@@ -81,16 +81,16 @@ export async function replaceInstallation(options: ReplaceOptions): Promise<Repl
   if (present === undefined)
     throw new NixmakerError(
       'usage',
-      `${host} is not known here, so there is nothing to replace: use --enrol`,
+      `${host} is not known here, so there is nothing to replace; use --enrol`,
     );
   const keys = await newKeysOn(options, present.material);
   const [newKey, ...others] = keys;
   if (newKey === undefined)
-    throw new NixmakerError('usage', `no receipt of ${host} there is signed by a key that is new here`);
+    throw new NixmakerError('usage', `no receipt from ${host} there is signed by a new key`);
   if (others.length > 0)
     throw new NixmakerError(
       'usage',
-      `receipts of ${host} there are signed by ${keys.length} new keys (${keys.slice(0, 5).join(', ')}): take away those that are not the machine’s`,
+      `receipts from ${host} there are signed by ${keys.length} new keys (${keys.slice(0, 5).join(', ')}); remove those that are not from this machine`,
     );
   const key = `${present.name}:${present.material}`;
   const at = now.toISOString();

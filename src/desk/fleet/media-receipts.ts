@@ -52,7 +52,7 @@ export async function eachHostOn(
     if (hosts.length > mostHosts)
       complain({
         shown,
-        error: malformed(`it is of ${hosts.length} hosts, at most ${mostHosts} are looked at`),
+        error: malformed(`it has receipts from ${hosts.length} hosts; the limit is ${mostHosts}`),
       });
     for (const host of hosts.slice(0, mostHosts)) await showHost(inside, { host, shown, work, complain });
   } catch (cause) {
@@ -100,8 +100,8 @@ async function newestFirst(folder: string): Promise<string[]> {
 async function openMedium(medium: string): Promise<OpenFolder> {
   return openForeign(medium, 'follow').catch((cause: unknown) => {
     if (hasErrno(cause, 'ENOENT', 'ENOTDIR'))
-      throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`, { cause });
-    throw new NixmakerError('io-error', `${medium} can’t be read: ${messageOf(cause)}`, { cause });
+      throw new NixmakerError('no-medium', `${medium} is not a folder; is the medium mounted?`, { cause });
+    throw new NixmakerError('io-error', `cannot read ${medium}: ${messageOf(cause)}`, { cause });
   });
 }
 
@@ -132,7 +132,7 @@ async function openInside(
     if (hasErrno(cause, 'ENOENT')) return undefined;
     complain(
       hasErrno(cause, 'ENOTDIR', 'ELOOP')
-        ? malformed('it is a link or a file where a folder should be')
+        ? malformed('it is a link or a file, not a folder')
         : unreadable(cause),
     );
     return undefined;
@@ -141,4 +141,4 @@ async function openInside(
 
 const malformed = (detail: string) => new NixmakerError('receipt-malformed', detail);
 const unreadable = (cause: unknown) =>
-  new NixmakerError('io-error', `it can’t be read: ${messageOf(cause)}`, { cause });
+  new NixmakerError('io-error', `cannot read it: ${messageOf(cause)}`, { cause });

@@ -23,7 +23,7 @@ export interface ReadyBundles {
  */
 export async function readNewestBundles(directory: string): Promise<ReadyBundles> {
   const entries = await readdir(directory, { withFileTypes: true }).catch((cause: unknown) => {
-    throw new NixmakerError('usage', `${directory} can’t be read: ${messageOf(cause)}`, { cause });
+    throw new NixmakerError('usage', `cannot read ${directory}: ${messageOf(cause)}`, { cause });
   });
   const ready = new Map<string, ReadyBundle>();
   const unreadable: string[] = [];

@@ -19,7 +19,7 @@ export function toPageHost(known: FleetHost, available: ReadyBundle | undefined)
     at,
     unreadable,
     returned,
-    runs,
+    runs: runs.map(({ toplevel, ...run }) => ({ ...run, name: labelOf(toplevel) })),
     detail: run?.detail,
     agentSays: agentSays.map((c) => ({ state: c.state, code: c.code, text: claimText(c) })),
     found: seen.flatMap(({ file, code }) =>
@@ -36,6 +36,13 @@ export function toPageHost(known: FleetHost, available: ReadyBundle | undefined)
     ...given({ available }),
   };
 }
+
+/**
+ * Systems are named `nixos-system-NAME-LABEL` (nixos/modules/system/activation/top-level.nix). NAME may have hyphens; a label begins
+ * with the NixOS release unless somebody has chosen another, and then it is not told apart.
+ */
+const labelOf = (toplevel: string | undefined): string | undefined =>
+  /-nixos-system-.*?-(\d\d\.\d\d\S*)$/.exec(toplevel ?? '')?.[1];
 
 /** The release whose system runs, by what the runs say; of several with one system the newest that was kept. */
 function releaseOf({ last, runs }: FleetHost): number | undefined {

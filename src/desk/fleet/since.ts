@@ -2,6 +2,7 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { NixmakerError } from '../../core/errors.ts';
+import { matchesHost } from '../../core/host-pattern.ts';
 import { limits } from '../../core/limits.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
 import { fromBaseName } from '../../core/store-path.ts';
@@ -23,15 +24,15 @@ export interface HostBase extends Base {
  */
 export async function readBase(file: string, hosts: readonly string[]): Promise<HostBase> {
   const base = file.endsWith('.json') ? await readReceiptBase(file) : await readBundleBase(file);
-  const other = hosts.find((host) => host !== base.host);
+  const other = hosts.find((host) => !matchesHost(host, base.host));
   if (other === undefined) return base;
-  throw new NixmakerError('usage', `${file} says what ${base.host} has, and ${other} is to be built`);
+  throw new NixmakerError('usage', `${file} describes ${base.host}, but you are building ${other}`);
 }
 
 async function readBundleBase(file: string): Promise<HostBase> {
   const { manifest, index } = await readAnyIndex(file);
   if (manifest.content !== 'closure')
-    throw new NixmakerError('usage', `${file} holds recipes only, so it does not say what the target has`);
+    throw new NixmakerError('usage', `${file} contains only recipes, so it does not say what the target has`);
   return { host: manifest.host, floor: manifest.sequence, paths: new Set(index.paths()) };
 }
 
@@ -43,13 +44,10 @@ async function readReceiptBase(file: string): Promise<HostBase> {
   if (!reads.includes(manifestSchemaVersion))
     throw new NixmakerError(
       'schema-unsupported',
-      `${receipt.host} reads manifests of schema ${reads.join(', ')}, this nixmaker writes ${manifestSchemaVersion}`,
+      `${receipt.host} reads manifest schema ${reads.join(', ')}; this nixmaker writes ${manifestSchemaVersion}`,
     );
   if (listed === undefined)
-    throw new NixmakerError(
-      'usage',
-      `${file} does not list what the host has: take the newest of its receipts`,
-    );
+    throw new NixmakerError('usage', `${file} does not list what the host has; use its newest receipt`);
   const gzip = decodeBase64OfAnyLength(listed.gzip, limits.receiptBytes);
   if (gzip === undefined)
     throw new NixmakerError('receipt-malformed', 'its list of store paths is not base64');
@@ -58,10 +56,10 @@ async function readReceiptBase(file: string): Promise<HostBase> {
     const most = limits.lines * 256;
     text = (await decompress(gzip, { maxOutputLength: most })).toString('utf8');
   } catch (cause) {
-    throw new NixmakerError('receipt-malformed', 'its list of store paths can’t be unpacked', { cause });
+    throw new NixmakerError('receipt-malformed', 'its list of store paths cannot be decompressed', { cause });
   }
   const paths = new Set(text.split('\n').flatMap((name) => fromBaseName(name) ?? []));
   if (paths.size !== listed.count || !paths.has(listed.toplevel))
-    throw new NixmakerError('receipt-malformed', 'its list of store paths is not whole');
+    throw new NixmakerError('receipt-malformed', 'its list of store paths is incomplete');
   return { host: receipt.host, floor: receipt.now?.floor ?? 0, paths };
 }

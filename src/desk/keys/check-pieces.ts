@@ -43,7 +43,7 @@ class WholePieces {
     if (counted.files !== files || counted.blocks !== blocks)
       throw new NixmakerError(
         'manifest-malformed',
-        `${path} has ${counted.files} files of ${counted.blocks} blocks, its index says ${files} of ${blocks}`,
+        `${path} has ${counted.files} files of ${counted.blocks} blocks; its index says ${files} of ${blocks}`,
       );
   }
 }

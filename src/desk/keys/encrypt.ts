@@ -10,11 +10,11 @@ export async function readRecipients(given: readonly string[]): Promise<string[]
   const lists = await Promise.all(
     given.map(async (text) => {
       if (text.startsWith('age1')) return [text];
-      return keyLines(await readText(text, 'usage', `${text} is no recipient, and no file`));
+      return keyLines(await readText(text, 'usage', `${text} is neither a recipient nor a file`));
     }),
   );
   const recipients = [...new Set(lists.flat())];
-  if (recipients.length === 0) throw new NixmakerError('usage', 'there is nobody to encrypt to');
+  if (recipients.length === 0) throw new NixmakerError('usage', 'no recipients given');
   return recipients;
 }
 

@@ -82,12 +82,12 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
     await syncFolder(dirname(path));
   } catch (cause) {
     if (hasErrno(cause, 'EEXIST')) throw new NixmakerError('key-exists', path, { cause });
-    throw new NixmakerError('io-error', `${path} can’t be written: ${messageOf(cause)}`, { cause });
+    throw new NixmakerError('io-error', `cannot write ${path}: ${messageOf(cause)}`, { cause });
   }
 }
 
 export async function readSecretKeyFile(path: string): Promise<SecretKey> {
-  const text = await readText(path, 'key-malformed', `the key file ${path} can’t be read`);
+  const text = await readText(path, 'key-malformed', `cannot read the key file ${path}`);
   return parseSecretKey(asWritten(text));
 }
 

@@ -26,7 +26,7 @@ export async function makeKeyringFile(from: string, to: string): Promise<Keyring
   if (!to.endsWith(keyringExtension))
     throw new NixmakerError(
       'usage',
-      `the name of a keyring must end with ${keyringExtension}, or no machine looks at it`,
+      `a keyring’s file name must end with ${keyringExtension}; machines ignore it otherwise`,
     );
   let input: KeyringInput;
   try {
@@ -59,7 +59,7 @@ export async function inspectKeyringFile(path: string): Promise<ReturnType<typeo
 /** Lays keyrings where agents look for them. @returns their versions */
 export async function putKeyrings(medium: string, files: readonly string[]): Promise<number[]> {
   if (!(await isFolder(medium)))
-    throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
+    throw new NixmakerError('no-medium', `${medium} is not a folder; is the medium mounted?`);
   await makeFolders(keyringsOf(medium));
   return inTurn({ hold: holdProgram, file: lockOf(medium), verb: 'put' }, () => layKeyrings(medium, files));
 }
@@ -69,8 +69,7 @@ async function layKeyrings(medium: string, files: readonly string[]): Promise<nu
   for (const file of files) {
     const envelope = await readKeyringText(file);
     const { keyring, claimedSigners } = peekKeyring(envelope);
-    if (claimedSigners.length === 0)
-      throw new NixmakerError('keyring-untrusted', `${file} is signed by nobody`);
+    if (claimedSigners.length === 0) throw new NixmakerError('keyring-untrusted', `${file} is not signed`);
     await writeWhole(join(keyringsOf(medium), `${keyring.version}${keyringExtension}`), envelope);
     versions.push(keyring.version);
   }

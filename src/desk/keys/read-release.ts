@@ -33,7 +33,7 @@ export async function readAnyHead(path: string): Promise<Head & Authentic> {
   if (isClassic(path)) {
     const head = await readClassicHead(path);
     if (head === undefined)
-      throw new NixmakerError('not-a-bundle', 'manifest.json and manifest.sig are not beside it');
+      throw new NixmakerError('not-a-bundle', 'there is no manifest.json and manifest.sig beside it');
     return withoutVerifying(head);
   }
   return withBundleFile(path, async (file) => (await authenticateBundle(file, withoutVerifying)).authentic);
@@ -49,7 +49,7 @@ export async function readAnyIndex(path: string): Promise<SignedIndex> {
 /** Beside the tarball. @throws NixmakerError `bundle-truncated` where it is missing, `bundle-altered`, `manifest-malformed` */
 export async function readClassicIndex(tarball: string, manifest: Manifest): Promise<ReleaseIndex> {
   const bytes = await readSmall(join(dirname(tarball), 'index'), limits.indexBytes);
-  if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is not beside it');
+  if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is missing beside it');
   return readIndex(bytes, manifest);
 }
 

@@ -158,7 +158,7 @@ async function addSignature(
     existing.length === 0 ? [] : parseSignatureFile(existing).filter((s) => s.keyName === signer.name);
   const key = parseTrustedKey(signer.publicText);
   if (own.some(({ bytes }) => key.verifies(message, bytes)))
-    throw new NixmakerError('usage', `“${signer.name}” has signed this bundle already`);
+    throw new NixmakerError('usage', `“${signer.name}” has already signed this bundle`);
   const signature = await signer.sign(message);
   // An own line that does not fit is another release’s: it would have the bundle refused.
   return Buffer.concat([withoutKey(existing, signer.name), Buffer.from(`${signer.name}:${signature}\n`)]);

@@ -26,7 +26,7 @@ const deadline = 300_000;
 
 /** @throws NixmakerError `key-malformed` where the key is none that targets take */
 export async function makeSshSigner({ name, keyFile, onPrompt }: SshSignerOptions): Promise<Signer> {
-  if (!isKeyName(name)) throw new NixmakerError('key-malformed', `“${name}” can’t be the name of a key`);
+  if (!isKeyName(name)) throw new NixmakerError('key-malformed', `“${name}” is not a valid key name`);
   const publicFile = keyFile.endsWith('.pub') ? keyFile : `${keyFile}.pub`;
   const line = await readText(publicFile, 'key-malformed');
   const [type, base64] = line.trim().split(/ +/);
@@ -41,7 +41,7 @@ export async function makeSshSigner({ name, keyFile, onPrompt }: SshSignerOption
       if (!key.verifies(message, signature))
         throw new NixmakerError(
           'signature-invalid',
-          `ssh-keygen has signed, but not with the key in ${publicFile}`,
+          `ssh-keygen signed with a different key than the one in ${publicFile}`,
         );
       return signature.toString('base64');
     },
@@ -64,10 +64,10 @@ async function runKeygen(
     };
     const result = await runProgram('ssh-keygen', args, { timeout: deadline, onStderrLine });
     if (result.startError !== undefined)
-      throw new NixmakerError('usage', `ssh-keygen can’t be started: ${result.startError}`);
+      throw new NixmakerError('usage', `cannot start ssh-keygen: ${result.startError}`);
     if (result.exitCode !== 0) {
-      const said = complaintOf(result, `it ended with ${result.exitCode}`);
-      throw new NixmakerError('key-malformed', `ssh-keygen has not signed: ${said}`);
+      const said = complaintOf(result, `it exited with ${result.exitCode}`);
+      throw new NixmakerError('key-malformed', `ssh-keygen did not sign: ${said}`);
     }
     return readArmoured(await readFile(`${file}.sig`, 'utf8'));
   } finally {

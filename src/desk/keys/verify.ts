@@ -50,12 +50,12 @@ export async function checkEverything<A extends Authentic>(
 async function checkClassic<A extends Authentic>(path: string, authenticate: (head: Head) => A): Promise<A> {
   const head = await readClassicHead(path);
   if (head === undefined)
-    throw new NixmakerError('signature-missing', 'manifest.json and manifest.sig are not beside it');
+    throw new NixmakerError('signature-missing', 'there is no manifest.json and manifest.sig beside it');
   const authentic = authenticate(head);
   const { tarball } = authentic.manifest;
   const found = await signedFileOf(path);
   if (tarball?.size !== found.size || tarball.sha256 !== found.sha256) {
-    throw new NixmakerError('bundle-altered', 'the tarball is not what was signed');
+    throw new NixmakerError('bundle-altered', 'the tarball does not match what was signed');
   }
   await readClassicIndex(path, authentic.manifest);
   await checkClassicHeaders(path);

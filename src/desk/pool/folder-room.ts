@@ -23,7 +23,7 @@ export async function requireFolderRoom(medium: string, paths: readonly string[]
     const place = `${relative(medium, folder)} on ${medium}`;
     throw new NixmakerError(
       'folder-full',
-      `${place} has ${there.length} names; with these it would need ${missing} more than the ${entriesOfFolder} entries that FAT has for a folder`,
+      `${place} has ${there.length} names; with these it would exceed FAT’s limit of ${entriesOfFolder} entries by ${missing}`,
     );
   }
 }
@@ -45,5 +45,5 @@ export async function asFolderFull(error: unknown, medium: string): Promise<unkn
   const { type, bavail, bsize } = await statfs(medium);
   if (type !== fatMagic || bavail * bsize < 1024 * 1024) return error;
   const folder = relative(medium, dirname(path));
-  return new NixmakerError('folder-full', `${folder} on ${medium} takes no more names`, { cause: error });
+  return new NixmakerError('folder-full', `${folder} on ${medium} cannot hold more names`, { cause: error });
 }

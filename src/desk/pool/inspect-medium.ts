@@ -79,7 +79,8 @@ interface Found {
 
 async function readEntry(folder: string): Promise<Found> {
   const head = await readHeadFiles(folder);
-  if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
+  if (head === undefined)
+    throw new NixmakerError('bundle-truncated', 'the manifest or its signatures are missing');
   return {
     manifest: readManifest(head.manifestBytes),
     claimedSigners: claimedSigners(head.signatureBytes).claimedSigners,

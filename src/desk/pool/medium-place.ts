@@ -31,15 +31,15 @@ export function unmountedBecause({ path, isEmpty, mounted, mountPoints }: Medium
     all.filter((each) => isWithin(path, each)).sort((a, b) => b.length - a.length)[0] ?? '/';
   const [holder, named] = [longest(mounted), longest(mountPoints)];
   if (named !== '/' && named.length > holder.length)
-    return `${named} is a mount point by /etc/fstab, and nothing is mounted there`;
+    return `${named} is a mount point in /etc/fstab, but nothing is mounted there`;
   const isBeside = mediaFolders.some((folder) => isWithin(path, folder) && !isWithin(holder, folder));
-  return isBeside && isEmpty ? `${path} is an empty folder, and nothing is mounted there` : undefined;
+  return isBeside && isEmpty ? `${path} is an empty folder with nothing mounted on it` : undefined;
 }
 
 /** @throws NixmakerError `no-medium` */
 export async function requireMedium(medium: string, run: ProcessRunner = runProgram): Promise<void> {
   if (!(await isFolder(medium)))
-    throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
+    throw new NixmakerError('no-medium', `${medium} is not a folder; is the medium mounted?`);
   const mounted = await listMounted(run);
   // Nobody can tell.
   if (mounted.length === 0) return;
@@ -47,5 +47,5 @@ export async function requireMedium(medium: string, run: ProcessRunner = runProg
   const isEmpty = (await readdir(path)).length === 0;
   const why = unmountedBecause({ path, isEmpty, mounted, mountPoints: await listMountPoints(run) });
   if (why !== undefined)
-    throw new NixmakerError('no-medium', `${why}; where it is meant as it is, say --plain-folder`);
+    throw new NixmakerError('no-medium', `${why}; to write into it anyway, pass --plain-folder`);
 }

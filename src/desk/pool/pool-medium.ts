@@ -41,7 +41,7 @@ export class PoolMedium {
     const [first] = unreadable;
     if (first === undefined) return;
     this.notices.push(
-      `What ${first.host}, sequence ${first.sequence}, needs can’t be read, so nothing old was deleted.`,
+      `What ${first.host}, sequence ${first.sequence}, needs cannot be read, so no old files were deleted.`,
     );
   }
 
@@ -70,7 +70,7 @@ export class PoolMedium {
       if (twin !== undefined && twin !== host)
         throw new NixmakerError(
           'host-name-unusable',
-          `“${twin}” and “${host}” would be one folder on a FAT medium`,
+          `“${twin}” and “${host}” would share one folder on a FAT medium`,
         );
       byLower.set(host.toLowerCase(), host);
     }
@@ -98,8 +98,8 @@ export class PoolMedium {
   async flush(): Promise<void> {
     const result = await this.#run('sync', ['--file-system', this.#root]);
     if (result.exitCode === 0) return;
-    const said = complaintOf(result, `sync ended with ${result.exitCode}`);
-    throw new NixmakerError('medium-failing', `${this.#root} can’t be flushed: ${said}`);
+    const said = complaintOf(result, `sync exited with ${result.exitCode}`);
+    throw new NixmakerError('medium-failing', `cannot flush ${this.#root}: ${said}`);
   }
 
   /**

@@ -81,7 +81,7 @@ async function readThere(folder: string, { bundle, digest }: Item): Promise<Head
   const { host, sequence } = bundle.manifest;
   throw new NixmakerError(
     'sequence-conflict',
-    `the medium has ${host}, sequence ${sequence}, with other contents`,
+    `the medium already has ${host}, sequence ${sequence}, with different contents`,
   );
 }
 

@@ -76,7 +76,7 @@ export async function putBundles(
     for (const path of options.bundles) items.push(await openItem(path));
     items.sort((a, b) => naturally(hostOf(a), hostOf(b)));
     if (!(await isFolder(medium)))
-      throw new NixmakerError('no-medium', `${medium} is no folder: is the medium mounted?`);
+      throw new NixmakerError('no-medium', `${medium} is not a folder; is the medium mounted?`);
     await makeFolders(hostsOf(medium));
     // What another has written and not yet given its manifest would be garbage to us.
     const turn = given({ hold: holdProgram, file: lockOf(medium), verb: 'put', ...waiting(options) });
@@ -155,7 +155,7 @@ class Put {
     }
     if (needed > bavail * bsize) {
       const [wanted, free] = unlikeSizes(needed, bavail * bsize);
-      throw new NixmakerError('medium-full', `${wanted} are needed on ${medium}, ${free} are free`);
+      throw new NixmakerError('medium-full', `${wanted} needed on ${medium}; ${free} free`);
     }
     await requireFolderRoom(medium, [...seen, ...folders]);
   }
@@ -214,13 +214,13 @@ class Put {
       const good = await file.isGood((bytes) => this.#tell(host, 'reading back', bytes));
       const name = file.path.slice(options.medium.length + 1);
       if (!good && isTheirs) {
-        pool.notices.push(`${name} is damaged on the medium; nothing makes use of it any more.`);
+        pool.notices.push(`${name} is damaged on the medium, but nothing uses it any more.`);
         lost.add(file.path);
         continue;
       }
       if (!good) {
         await this.#writeAgain(planned);
-        pool.notices.push(`${name} was damaged on the medium and has been written again.`);
+        pool.notices.push(`${name} was damaged on the medium and has been rewritten.`);
         rewritten += 1;
       }
       this.#good.add(file.path);
@@ -232,8 +232,7 @@ class Put {
   async #writeAgain(planned: Planned): Promise<void> {
     const { pool, options } = this.#context;
     const { file, write } = planned;
-    const failing = () =>
-      new NixmakerError('medium-failing', `${file.path} does not read back as it was written`);
+    const failing = () => new NixmakerError('medium-failing', `${file.path} did not read back as written`);
     if (write) throw failing();
     await file.write(given({ largest: options.largest }));
     await pool.flush();

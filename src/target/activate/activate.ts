@@ -122,7 +122,7 @@ async function askSystem(
   if (doubt !== undefined) request.transaction.notice(doubt);
   const { outcome, exitCode, output } = await switchVerb(machine, request, 'check');
   if (outcome === 'done') return;
-  if (outcome === 'lock-held') throw new NixmakerError('busy', 'another switch is under way');
+  if (outcome === 'lock-held') throw new NixmakerError('busy', 'another switch is in progress');
   // Systems older than `check` (NixOS 25.05) say how they are to be used; they check when they switch.
   if (outcome === 'not-finished' && output.some((line) => /usage/i.test(line))) return;
   if (await isForNextStart(machine, request.toplevel, failedCheck(output))) return;

@@ -31,7 +31,7 @@ export async function requireApproval(
   if (result.exitCode === 0) return;
   const said = result.startError ?? result.stderrTail.at(-1) ?? result.stdout.trim().split('\n').at(-1) ?? '';
   const how = result.timedOut
-    ? 'did not answer in time'
-    : `said no (exit ${result.exitCode ?? 'by a signal'})`;
+    ? 'gave no answer in time'
+    : `refused (exit ${result.exitCode ?? 'by a signal'})`;
   throw new NixmakerError('not-approved', `${program} ${how}${said === '' ? '' : `: ${messageOf(said)}`}`);
 }

@@ -28,6 +28,6 @@ export async function ensureWayBack(
   const { generation } = await readProfile(profile);
   transaction.learn(given({ previousToplevel: toplevel, previousGeneration: generation }));
   transaction.notice(
-    `There was no generation of the profile for the system to go back to: generation ${generation ?? 'unknown'} was made of it first.`,
+    `The profile had no generation for the system to go back to, so generation ${generation ?? 'unknown'} was created for it first.`,
   );
 }

@@ -38,7 +38,7 @@ export async function requireHealth(
   const detail = bad
     .map(({ check, detail: why }) => `${check}${why === undefined ? '' : ` (${why})`}`)
     .join('; ');
-  throw new NixmakerError('health-failed', `not so: ${detail}`);
+  throw new NixmakerError('health-failed', `failed: ${detail}`);
 }
 
 /** Runs the checks of the policy, here. */
@@ -90,7 +90,7 @@ async function runHealthChecksOutside(
     return parsed.map(({ detail, ...rest }) => (detail === undefined ? rest : { ...rest, detail }));
   } catch (error) {
     const why = complaintOf(result, messageOf(error));
-    return [{ check: 'the health checks can be run', ok: false, detail: why }];
+    return [{ check: 'the health checks can run', ok: false, detail: why }];
   }
 }
 

@@ -81,12 +81,12 @@ async function planFor(machine: Pick<Machine, 'bootId' | 'clock' | 'settings'>, 
 }
 
 const lateness = ({ bootId }: Pick<Machine, 'bootId'>, { askedIn }: JournalRecord) =>
-  askedIn === bootId ? 'the time to confirm it is over' : 'the machine was restarted instead';
+  askedIn === bootId ? 'the time to confirm it ran out' : 'the machine was restarted instead';
 
 async function ask(machine: Machine, transaction: Transaction): Promise<Receipt> {
   const { within } = machine.policy.boot;
   transaction.learn({ askedIn: machine.bootId, confirmBy: machine.clock.uptime() + within });
-  const detail = `The machine was started into the new system, which is well. Run \`nixmaker confirm\` within ${within} seconds, or the previous system comes back.`;
+  const detail = `The machine is running the new system, which is healthy. Run \`nixmaker confirm\` within ${within} seconds, or the previous system is restored.`;
   // First the clock, then the record: were it the other way round, a kill in between would leave no deadline.
   if (machine.settings.activation === 'systemd') {
     await startUnitLater(machine.run, {

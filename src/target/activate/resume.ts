@@ -41,9 +41,9 @@ async function resumeChanged(
   if (plan === 'roll-back' || toplevel === undefined || !isLasting(operation))
     return rollBack(machine, { transaction, operation }, causeOf(transaction, stopped));
   if (plan === 'go-on') return carryOn(machine, { transaction, toplevel, operation });
-  transaction.notice('The machine was restarted before the run had ended; it came up in the new system.');
+  transaction.notice('The machine was restarted before the run ended; it came up in the new system.');
   return transaction.end('pending', {
-    detail: 'The machine came up in the new system, which is yet to be confirmed.',
+    detail: 'The machine came up in the new system, which is not confirmed yet.',
   });
 }
 

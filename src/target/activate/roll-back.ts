@@ -55,8 +55,7 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
     cause instanceof NixmakerError && known.includes(cause.code) ? cause.code : 'activation-failed';
   transaction.learn({ code, detail });
   const oneWay = await noWayBackFrom(machine, request);
-  if (oneWay !== undefined)
-    return leave(machine, request, `${detail}; no way back, says the release: ${oneWay}`);
+  if (oneWay !== undefined) return leave(machine, request, `${detail}; the release is one-way: ${oneWay}`);
   // On disk before the first effect: a rollback that is cut off is begun again, not mistaken for an activation.
   if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');
   if (request.leaveToHelper === true) {
@@ -67,7 +66,7 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
   if (faults.length > 0) {
     return transaction.end('failed', {
       code: 'rollback-failed',
-      detail: `${detail}; putting back: ${faults.join('; ')}`,
+      detail: `${detail}; while restoring: ${faults.join('; ')}`,
     });
   }
   const left = await withoutWayBack(machine, request);
@@ -118,7 +117,7 @@ async function withoutWayBack(
   const { toplevel } = await readProfile(settings.profile);
   return toplevel === undefined
     ? 'no system was installed before, and none is now'
-    : `no system was installed before; ${toplevel} is now, though it failed`;
+    : `no system was installed before; ${toplevel} is installed now, although it failed`;
 }
 
 /** Each step is tried whatever became of the one before. @returns what went wrong */
@@ -151,10 +150,12 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
   }
   const running = await readSystemLink(machine.settings.currentSystem);
   if (installs && running !== undefined && running === transaction.known.toplevel)
-    transaction.notice('The machine still runs the system that was rolled back: restart it.');
+    transaction.notice('The machine still runs the system that was rolled back; restart it.');
   // Threat: a report that says all was put back, of a machine whose next start is into the system that failed.
   if (installs && previous !== undefined && generation === undefined)
-    faults.push('no generation of the system before is known: profile and boot menu lead to the new one');
+    faults.push(
+      'there is no known generation of the previous system, so profile and boot menu still lead to the new one',
+    );
   return faults;
 }
 
@@ -206,7 +207,7 @@ async function restoreMenu(
   }).catch(async (error: unknown) => {
     if (!(await startsByItself(machine.settings, previous))) throw error;
     transaction.notice(
-      `The boot menu could not be written anew (${messageOf(error)}). It starts the previous system as it is, and may offer one that is gone.`,
+      `The boot menu could not be rewritten (${messageOf(error)}). It still starts the previous system, but may list one that is gone.`,
     );
     return undefined;
   });

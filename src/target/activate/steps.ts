@@ -72,7 +72,7 @@ async function oneStep(machine: Machine, request: Activation): Promise<'restart-
       const inhibitors = running === undefined ? [] : await findInhibitors(running, toplevel);
       if (inhibitors.length > 0) {
         transaction.notice(
-          `It can’t be switched to while the machine runs, for it changes: ${inhibitors.join(', ')}.`,
+          `This system cannot be switched to while the machine runs, because it changes: ${inhibitors.join(', ')}.`,
         );
         return 'restart-first';
       }
@@ -90,7 +90,7 @@ async function oneStep(machine: Machine, request: Activation): Promise<'restart-
       return undefined;
     }
     default:
-      throw new NixmakerError('internal', `an activation can’t be in the state ${transaction.state}`);
+      throw new NixmakerError('internal', `cannot activate from state ${transaction.state}`);
   }
 }
 
@@ -116,8 +116,8 @@ async function variantOf({ transaction, toplevel }: Activation): Promise<StorePa
   const variant = await specialisationOf(toplevel, name);
   const text =
     variant === undefined
-      ? `The specialisation ${name} was running; the new system has none of that name, so it runs as it is.`
-      : `The specialisation ${name} was running, and runs again. The next start is into the plain system.`;
+      ? `Specialisation ${name} was running, but the new system does not have it, so the plain system runs.`
+      : `Specialisation ${name} was running and still is. The next start uses the plain system.`;
   transaction.notice(text);
   return variant ?? toplevel;
 }
@@ -131,7 +131,7 @@ async function leavePending(
   await holdWhatWasLeft(machine, transaction.known);
   const detail =
     sentenceOfGoingBack(transaction.known, 'runs-later') ??
-    'The new system is installed and will run from the next start on; until it has been confirmed then, the previous one stays beside it.';
+    'The new system is installed and runs from the next start. The previous one is kept until the new one is confirmed.';
   return transaction.end('pending', { detail });
 }
 
@@ -155,7 +155,7 @@ export async function commit(
   { transaction, toplevel, operation }: Activation,
 ): Promise<Receipt> {
   const changes = await learnStartChanges(machine, transaction, toplevel);
-  if (changes.length > 0) transaction.notice(`A restart is needed for: ${changes.join(', ')}.`);
+  if (changes.length > 0) transaction.notice(`Takes effect after a restart: ${changes.join(', ')}.`);
   await raiseFloorFor(machine, transaction.known);
   await holdWhatWasLeft(machine, transaction.known);
   const detail = sentenceOfGoingBack(transaction.known, 'runs') ?? sentence(operation);
@@ -163,8 +163,8 @@ export async function commit(
 }
 
 export function sentence(operation: Operation): string {
-  if (operation === 'boot') return 'The machine was started into the new system, which is confirmed.';
+  if (operation === 'boot') return 'The machine has restarted into the new system, and it is confirmed.';
   if (operation === 'switch') return 'The new system is installed and running.';
-  if (operation === 'test') return 'The new system is running until the next start; it is not installed.';
-  return 'Nothing was changed; the messages below say what a switch would do.';
+  if (operation === 'test') return 'The new system runs until the next start; it is not installed.';
+  return 'Nothing was changed; the messages below show what a switch would do.';
 }

@@ -41,6 +41,6 @@ export function accept(
     );
   }
   if (result.outcome === 'units-failed') {
-    transaction.notice('The system was switched, but some units failed: see `systemctl --failed`.');
+    transaction.notice('The switch was made, but some units failed; see `systemctl --failed`.');
   }
 }

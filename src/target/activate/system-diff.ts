@@ -17,7 +17,7 @@ export interface Side {
 /** The system that a link or a path leads to. @throws NixmakerError `usage` where it leads to none, Error `ENOENT` where nothing is */
 export async function systemAt(path: string): Promise<StorePath> {
   const system = parseStorePath(await realpath(path));
-  if (system === undefined) throw new NixmakerError('usage', `${path} is no system in the store`);
+  if (system === undefined) throw new NixmakerError('usage', `${path} is not a system in the store`);
   return system;
 }
 

@@ -33,7 +33,7 @@ export async function requireUsable(
   if (fault === undefined) return;
   if (transaction.known.targetGeneration === undefined)
     throw new NixmakerError('configuration-unusable', fault);
-  transaction.notice(`Under this system nixmaker can’t go on: ${fault}`);
+  transaction.notice(`nixmaker cannot work under this system: ${fault}`);
 }
 
 async function findFault(machine: Machine, system: System, when: 'now' | 'next-start') {
@@ -95,10 +95,10 @@ async function askProgram(
         argv,
       }));
   if (result.exitCode === 0) return undefined;
-  const how = result.timedOut ? 'it did not answer in time' : `exit ${result.exitCode ?? 'by a signal'}`;
+  const how = result.timedOut ? 'no answer in time' : `exit ${result.exitCode ?? 'by a signal'}`;
   // What happened, the detail, and the code are lines of their own.
   const said = result.stderrTail.map((line) => line.trim()).join(' ');
-  return `${program} says of ${policyFile}: ${messageOf(result.startError ?? (said === '' ? how : said))}`;
+  return `${program} rejects ${policyFile}: ${messageOf(result.startError ?? (said === '' ? how : said))}`;
 }
 
 /** By ourselves, where the system has no nixmaker of its own. */

@@ -24,10 +24,10 @@ export function sentenceOfGoingBack(
   const runs =
     how === 'runs'
       ? 'which is installed and running'
-      : 'which is installed and will run from the next start on; it is to be confirmed then';
+      : 'which is installed and runs from the next start; confirm it then';
   const left =
     rolledBackFrom === undefined
       ? ''
-      : ` Release ${rolledBackFrom} is held: it is not taken again until something newer comes, or \`nixmaker release ${rolledBackFrom}\` frees it.`;
+      : ` Release ${rolledBackFrom} is now held: it is not taken again until something newer comes or \`nixmaker release ${rolledBackFrom}\` frees it.`;
   return `Rolled back to generation ${targetGeneration}${which}, ${runs}.${left}`;
 }

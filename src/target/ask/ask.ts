@@ -31,5 +31,5 @@ export async function ask<Request extends { readonly transaction: string }, Answ
     if (found !== undefined) return found;
     await clock.sleep(pause);
   }
-  throw new NixmakerError('busy', 'nixmaker-activate.service has not answered');
+  throw new NixmakerError('busy', 'no answer from nixmaker-activate.service');
 }

@@ -52,12 +52,12 @@ async function activate(
   machine: Pick<Machine, 'clock' | 'policy' | 'settings'>,
   { transaction, release, operation }: AskedActivation,
 ): Promise<Receipt> {
-  if (release === undefined) throw new NixmakerError('usage', 'only root can take what nobody has signed');
+  if (release === undefined) throw new NixmakerError('usage', 'only root can take an unsigned bundle');
   const own = machine.policy.operation;
   if (operation !== own)
     throw new NixmakerError(
       'operation-forbidden',
-      `${operation} was asked for; for who is not root the policy’s own is done, ${own}`,
+      `${operation} was requested, but without root the policy’s operation is used: ${own}`,
     );
   const { activationDirectory } = machine.settings;
   const answer = await ask(machine, {
@@ -80,7 +80,7 @@ async function activate(
 /** From `profile-set` on a run is root’s, in root’s journal: such a one in ours was begun by another role of this machine. */
 async function giveUp({ transaction, stopped }: StoppedRun): Promise<Receipt> {
   if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');
-  const detail = `${stopped.detail}, and only root can put the previous system back`;
+  const detail = `${stopped.detail}; only root can restore the previous system`;
   return transaction.end('failed', { code: 'rollback-failed', detail });
 }
 

@@ -29,27 +29,27 @@ done`;
 const mostNamed = 3;
 
 export async function checkAgentRights(machine: Asked): Promise<Found> {
-  if (machine.role === 'direct') return ok('the agent is whoever runs it (`activation` is `direct`)');
-  if (machine.role === 'agent') return ok('asked with the rights of the user who runs this, not as root');
+  if (machine.role === 'direct') return ok('the agent runs as whoever starts it (`activation` is `direct`)');
+  if (machine.role === 'agent') return ok('checked with your own permissions, not as root');
   const owner = await withForeign(machine.agentDirectory, (folder) => folder.handle.stat()).catch(
     ifMissing(undefined),
   );
   if (owner === undefined)
     return look(
-      `${machine.agentDirectory} is not there: the agent was never started`,
+      `${machine.agentDirectory} is missing: the agent has never started`,
       'Start nixmaker.service.',
     );
   if (owner.uid === 0)
     return look(
-      `${machine.agentDirectory} is root’s: the agent has no user of its own`,
-      'See `User=` of nixmaker.service.',
+      `${machine.agentDirectory} belongs to root: the agent has no user of its own`,
+      'Check `User=` in nixmaker.service.',
     );
   const as = asUser(owner);
   const lacking = await askFiles(machine, as);
   if (lacking.length > 0)
     return bad(
       `the agent ${lacking.slice(0, mostNamed).join(', ')}${lacking.length > mostNamed ? ` (and ${lacking.length - mostNamed} more)` : ''}`,
-      'Give the folders mode 0755 and the files 0644 again (root’s), or back to the agent’s user (its own).',
+      'Set root’s folders back to mode 0755 and its files to 0644; give the agent’s own back to its user.',
     );
   return askNix(machine, { as, uid: owner.uid });
 }
@@ -97,7 +97,7 @@ async function probed(
   const args = [...as, '/bin/sh', '-c', probe, 'sh', ...asked];
   // A folder whose server does not answer.
   const { stdout, exitCode, stderrTail } = await run('setpriv', args, { timeout: 60_000 });
-  if (exitCode !== 0) return [`can’t be asked (setpriv: ${messageOf(stderrTail.join(' '))})`];
+  if (exitCode !== 0) return [`cannot check (setpriv: ${messageOf(stderrTail.join(' '))})`];
   return stdout.split('\n').filter((line) => line !== '');
 }
 
@@ -112,14 +112,14 @@ async function askNix(
   };
   try {
     await pingStore(asAgent);
-    return ok('the agent can read what is root’s, write what is its own, and Nix answers it');
+    return ok('the agent can read root’s state, write its own, and reach Nix');
   } catch (error) {
     // That Nix answers nobody is said elsewhere.
     await pingStore(nix);
     const name = (await run('id', ['-nu', String(uid)])).stdout.trim() || String(uid);
     const allowed = await nixSetting(nix, 'allowed-users');
     return bad(
-      `Nix answers root, and not the agent (${name}): ${messageOf(error)}; \`allowed-users\` is ${allowed}`,
+      `Nix responds to root but not to the agent (${name}): ${messageOf(error)}; \`allowed-users\` is ${allowed}`,
       `Add ${name} to \`nix.settings.allowed-users\`.`,
     );
   }

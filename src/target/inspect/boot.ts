@@ -19,11 +19,11 @@ const roomOfAKernel = 100 * 1024 ** 2;
 export async function checkBoot({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
   const place = settings.bootDirectory;
   const [boot, root] = await Promise.all([stat(place).catch(() => undefined), stat('/')]);
-  if (boot === undefined) return look(`${place} is not there`, 'Mount it, or set `bootDirectory`.');
+  if (boot === undefined) return look(`${place} is missing`, 'Mount it, or set `bootDirectory`.');
   const missing = settings.activation === 'systemd' ? await unmountedBoot(place) : [];
   if (missing.length > 0)
     return bad(
-      `${missing.join(', ')}: in /etc/fstab and not mounted, so nothing is installed (\`boot-not-mounted\`)`,
+      `${missing.join(', ')}: in /etc/fstab but not mounted, so nothing is installed (\`boot-not-mounted\`)`,
       'See `nixmaker explain boot-not-mounted`.',
     );
   const fault = await checkMenu(settings);
@@ -34,7 +34,7 @@ export async function checkBoot({ settings }: Pick<Machine, 'settings'>): Promis
     ? ok(`${sizeText(freeBytes)} free`)
     : look(
         `${sizeText(freeBytes)} free: a kernel may not fit`,
-        'Delete old generations (`nix-env --delete-generations +3 --profile /nix/var/nix/profiles/system`), then switch. A menu needs two entries: the system, and one to go back to.',
+        'Delete old generations (`nix-env --delete-generations +3 --profile /nix/var/nix/profiles/system`), then switch. The menu needs room for two entries: the system and one to go back to.',
       );
 }
 
@@ -46,8 +46,8 @@ async function checkMenu({
   const cutOff = leftover(bootDirectory);
   if ((await stat(cutOff).catch(() => undefined)) !== undefined)
     return look(
-      `${cutOff}: a boot builder was cut off, and no other can end well while that file is there`,
-      'nixmaker removes it before it installs a boot entry; by hand: see that no switch is under way, and remove it.',
+      `${cutOff}: a boot builder was cut off, and no other can finish while this file exists`,
+      'nixmaker removes it before it installs a boot entry. To do it by hand, make sure no switch is in progress, then delete the file.',
     );
   const { toplevel } = await readProfile(profile);
   const menus = await readBootMenus(bootDirectory);
@@ -56,13 +56,13 @@ async function checkMenu({
   if (menu === undefined) return undefined;
   if (menu.chosen !== undefined && menu.chosen.system !== toplevel)
     return look(
-      `the boot menu’s default is ${menu.chosen.name}, which is not what is installed`,
+      `the boot menu’s default is ${menu.chosen.name}, not the installed system`,
       'Choose in the menu, or run `switch-to-configuration boot` of the installed system.',
     );
   if (new Set(menu.entries.map(({ system }) => system)).size > 1) return undefined;
   return look(
-    'the boot menu has nothing but what is installed: there is no way back by it',
-    'With the next generation there is one, where `boot.loader.*.configurationLimit` is at least 2.',
+    'the boot menu only has the installed system: it offers no way back',
+    'The next generation adds one if `boot.loader.*.configurationLimit` is at least 2.',
   );
 }
 
@@ -80,21 +80,24 @@ export async function checkSystem({
     return look('the profile has no generation yet', 'Take a bundle, or switch once.');
   const pending = findPending(records);
   if (pending !== undefined)
-    return look(`${pending.toplevel} waits for a restart or a word`, 'Restart, or `nixmaker confirm`.');
+    return look(
+      `${pending.toplevel} is waiting to be started or confirmed`,
+      'Restart, or run `nixmaker confirm`.',
+    );
   if (runsRolledBack(records, { running, installed: toplevel }))
     return look(
-      'what runs was rolled back, and the previous system is installed again',
+      'the running system was rolled back; the previous one is installed again',
       'Restart the machine.',
     );
   if (lastOfEach(records).some((r) => hasBegunToChange(r.state) && !isAtRest(r.state)))
-    return look('a run is changing it, or was cut off while it did', 'See `run` in this list.');
+    return look('a run is changing it, or was cut off doing so', 'See `run` in this list.');
   if (!(await runsSystem(running, toplevel)))
     return look(
-      'what runs is not what is installed, and no run of ours waits: somebody switched by hand',
+      'the running system is not the installed one, and no run of nixmaker is pending: someone switched by hand',
       'See `nixmaker diff`.',
     );
   const changes = await findStartChanges(booted, toplevel);
   return changes.length === 0
-    ? ok('what is installed runs')
-    : look(`only a restart brings ${changes.join(', ')}`, 'Restart when it suits.');
+    ? ok('the installed system is running')
+    : look(`takes effect after a restart: ${changes.join(', ')}`, 'Restart when convenient.');
 }

@@ -13,7 +13,7 @@ type Asked = Pick<Machine, 'agentDirectory' | 'clock' | 'policy' | 'role' | 'run
 
 export async function checkCarriers(machine: Asked): Promise<Found> {
   const { folders } = machine.policy.media;
-  if (folders.length === 0) return ok('no folders of theirs');
+  if (folders.length === 0) return ok('no carrier folders');
   const found = await Promise.all(folders.map((folder) => checkFolder(machine, folder)));
   return found.find(({ verdict }) => verdict !== 'ok') ?? ok(`${folders.join(', ')} can be read`);
 }
@@ -26,12 +26,12 @@ async function checkFolder(machine: Asked, folder: string): Promise<Found> {
     (error: Error) => error,
   );
   if (fault !== undefined && hasErrno(fault.cause, 'ENOENT', 'ENOTDIR'))
-    return look(`${folder} is no folder`, 'Make or mount it, or take it out of `media.folders`.');
+    return look(`${folder} is not a folder`, 'Create or mount it, or remove it from `media.folders`.');
   const [cant] = (await agentCant(machine, [folder])) ?? (fault === undefined ? [] : [reasonOf(fault)]);
   if (cant !== undefined)
     return look(
-      `${folder}: ${cant}: nothing is taken from it`,
-      'Mount it anew, or let the user nixmaker read it; the other places have their turn.',
+      `${folder}: ${cant}; nothing is taken from it`,
+      'Mount it again, or let the user nixmaker read it. Other places are still served.',
     );
   if (!machine.policy.receipts.send) return ok('');
   const closed =
@@ -42,8 +42,8 @@ async function checkFolder(machine: Asked, folder: string): Promise<Found> {
     ));
   if (closed === undefined) return ok('');
   return look(
-    `${folder}: root can’t write to it (${reasonOf(closed)}), so no receipt comes home that way`,
-    'A server that takes root for nobody (`root_squash`): export it with `no_root_squash`, or make `nixmaker/receipts` in it a folder that anybody may write to. Receipts wait for another medium.',
+    `${folder}: root cannot write to it (${reasonOf(closed)}), so receipts cannot travel home this way`,
+    'If a file server maps root to nobody (`root_squash`), export with `no_root_squash`, or create a `nixmaker/receipts` in it that anyone may write to. Receipts wait for another medium.',
   );
 }
 

@@ -13,6 +13,7 @@ import { spaceAt } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { isRecentNix, nixSetting, nixVersion, pingStore } from '../../nix/settings.ts';
 import { storeFolder } from '../../nix/store.ts';
+import { localMinute } from '../../report/local-time.ts';
 import { readFloor } from '../../state/floor.ts';
 import { readJournal } from '../../state/journal.ts';
 import { readUnverified } from '../../state/unverified.ts';
@@ -46,21 +47,21 @@ const checks: Readonly<Record<string, Check>> = {
     (await nixSetting(nix, 'require-sigs')) === 'true'
       ? ok('Nix checks signatures too')
       : look(
-          'require-sigs is false: Nix takes paths that nobody signed',
+          'require-sigs is false, so Nix accepts paths that nobody signed',
           'Remove `require-sigs = false` from nix.conf.',
         ),
   durable: async ({ nix }) =>
     (await nixSetting(nix, 'fsync-store-paths')) === 'true'
-      ? ok('store paths are on disk before they count')
+      ? ok('store paths are flushed to disk before they count')
       : look(
-          'fsync-store-paths is off: a power cut in an import is repaired afterwards, not avoided',
+          'fsync-store-paths is off, so a power cut during an import is repaired afterwards rather than prevented',
           'Set `fsync-store-paths = true` in nix.conf (the NixOS module does).',
         ),
   clock: checkClock,
   floor: async (machine) => {
     const { floor, doubt } = await readKnownFloor(machine);
     if (doubt !== undefined)
-      return bad(`lost: ${doubt}`, 'See `nixmaker floor`, then `nixmaker floor adopt`.');
+      return bad(`lost: ${doubt}`, 'Run `nixmaker floor`, then `nixmaker floor adopt`.');
     return ok(floor === undefined ? 'no bundle taken yet' : `sequence ${floor.sequence}`);
   },
   state: checkState,
@@ -68,8 +69,8 @@ const checks: Readonly<Record<string, Check>> = {
     const { held, heldDoubt } = await readHeld(floorDirectory, (await readFloor(floorDirectory)).floor);
     if (heldDoubt !== undefined)
       return bad(
-        `not known: ${heldDoubt}`,
-        'Run `nixmaker release --all`, then hold again what is to be held.',
+        `unknown: ${heldDoubt}`,
+        'Run `nixmaker release --all`, then hold releases again as needed.',
       );
     return ok(held.length === 0 ? 'no release' : held.map(heldText).join(', '));
   },
@@ -77,16 +78,16 @@ const checks: Readonly<Record<string, Check>> = {
     const { unreadable } = await readJournal(floorDirectory);
     return unreadable === 0
       ? ok('every line can be read')
-      : look(`${unreadable} lines can’t be read`, 'The disk may be failing: look at its SMART values.');
+      : look(`${unreadable} lines cannot be read`, 'The disk may be failing; check its SMART values.');
   },
   run: checkRun,
   requests: async ({ floorDirectory }) => {
     const unverified = await readUnverified(floorDirectory);
-    if (unverified === undefined) return ok('none that root could not verify');
+    if (unverified === undefined) return ok('root could verify them all');
     const { count, at, code } = unverified;
     return look(
-      `${count} that root could not verify, the last at ${at.slice(0, 16)} (${code})`,
-      'The agent verifies before it asks, so it may have been taken over. Look at what came before that time; bring a new system, or restart nixmaker.service.',
+      `${count} that root could not verify, most recently at ${localMinute(at)} (${code})`,
+      'The agent verifies before it asks, so it may have been compromised. Look at what arrived before that time, then bring a new system or restart nixmaker.service.',
     );
   },
   agent: checkAgentRights,
@@ -105,23 +106,21 @@ const checks: Readonly<Record<string, Check>> = {
     if (running === undefined || toplevel === undefined) return ok('nothing to compare');
     const keys = await findInhibitors(running, toplevel);
     return keys.length === 0
-      ? ok('nothing keeps the installed system from being switched to')
-      : look(`${keys.join(', ')}: the installed system can’t be switched to`, 'Restart the machine.');
+      ? ok('nothing prevents switching to the installed system')
+      : look(`${keys.join(', ')}: the installed system cannot be switched to`, 'Restart the machine.');
   },
   units: checkUnits,
   'failed-units': async ({ run, settings }) => {
     const isAsked = settings.activation === 'systemd';
     const failed = isAsked ? await listFailedUnits(run) : [];
     const restarts = (isAsked ? await listRestarts(run) : undefined) ?? new Map<string, Restarts>();
-    const down = [...restarts]
-      .filter(([, { waits }]) => waits)
-      .map(([unit]) => `${unit} (started again and again)`);
-    if (failed === undefined) return look('systemd does not answer', 'See `systemctl status`.');
+    const down = [...restarts].filter(([, { waits }]) => waits).map(([unit]) => `${unit} (keeps restarting)`);
+    if (failed === undefined) return look('systemd is not responding', 'Check `systemctl status`.');
     return failed.length + down.length === 0
       ? ok('none')
       : look(
           [...failed, ...down].join(', '),
-          'See `systemctl status` for each; a rollback counts only what fails newly.',
+          'Check `systemctl status` for each. Only newly failed units cause a rollback.',
         );
   },
   media: checkMedia,
@@ -137,7 +136,7 @@ export async function diagnose(machine: Machine): Promise<Diagnosis[]> {
         const code = error instanceof NixmakerError ? error.code : 'internal';
         // Said once, by the check that is about it.
         if (code === 'nix-unavailable' && check !== 'nix')
-          return { check, ...look('not known: Nix does not answer', 'See `nix` in this list.') };
+          return { check, ...look('unknown: Nix is not responding', 'See `nix` in this list.') };
         return { check, ...bad(messageOf(error), `See \`nixmaker explain ${code}\`.`) };
       }
     }),
@@ -152,11 +151,11 @@ async function checkKeys({
   const count = trust.keys.length;
   const ring = keyring === undefined ? '' : `, keyring ${keyring.version}`;
   if (count < policy.threshold)
-    return bad(`${count} keys for a threshold of ${policy.threshold}`, 'Give the policy more trusted keys.');
+    return bad(`${count} keys for a threshold of ${policy.threshold}`, 'Add trusted keys to the policy.');
   return count === policy.threshold && count > 1
     ? look(
-        `all of ${count} keys must sign${ring}: losing one locks this machine`,
-        'Trust a key more than needed.',
+        `all ${count} keys must sign${ring}: losing one locks this machine out of updates`,
+        'Trust one key more than the threshold.',
       )
     : ok(`${count} trusted, ${policy.threshold} needed${ring}`);
 }
@@ -167,7 +166,7 @@ async function checkNixKeys(machine: Pick<Machine, 'nix' | 'policy' | 'floorDire
   const what = [
     ...(unknownToNix.length > 0 ? [`Nix does not know ${unknownToNix.join(', ')}`] : []),
     ...(unknownToPolicy.length > 0
-      ? [`Nix trusts ${unknownToPolicy.join(', ')}, which the policy does not: no bundle counts by them`]
+      ? [`Nix also trusts ${unknownToPolicy.join(', ')}; the policy does not, so no bundle counts by them`]
       : []),
   ];
   const next = [
@@ -176,7 +175,7 @@ async function checkNixKeys(machine: Pick<Machine, 'nix' | 'policy' | 'floorDire
       : []),
     ...(unknownToPolicy.length > 0
       ? [
-          'Take what nothing else needs out of `trusted-public-keys`: who has such a key can bring paths that stand in a release’s way.',
+          'Remove keys you do not need from `trusted-public-keys`: their holders can import paths that block a release.',
         ]
       : []),
   ];
@@ -185,7 +184,7 @@ async function checkNixKeys(machine: Pick<Machine, 'nix' | 'policy' | 'floorDire
 
 async function checkRun({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
   const standing = await findStanding(settings, async () => (await readAllJournals(settings)).records);
-  if (standing === undefined) return ok('none stands still');
+  if (standing === undefined) return ok('no stuck run');
   const { what, next } = standingText(standing);
   return standing.hasBegunToChange ? bad(what, next) : look(what, next);
 }
@@ -203,10 +202,10 @@ async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): P
   const now = machine.clock.now().toISOString();
   if (timeFloor(machine, floor).clockBehind)
     return look(
-      `it says ${now.slice(0, 16)}, which is before ${timeFloorOf(floor?.createdAt)}, the newest signed time seen`,
-      'Set it; until then windows stay shut. Where the signed time is wrong: `nixmaker floor adopt --time`.',
+      `it says ${localMinute(now)}, before the newest signed time seen (${localMinute(timeFloorOf(floor?.createdAt))})`,
+      'Set the clock; windows stay closed until then. If the signed time is wrong: `nixmaker floor adopt --time`.',
     );
-  return ok(now.slice(0, 16));
+  return ok(localMinute(now));
 }
 
 /** Counted at most: an inbox may be full of anything. */
@@ -221,15 +220,15 @@ async function checkInbox({ settings }: Pick<Machine, 'settings'>): Promise<Foun
   try {
     const { mode, names } = await list();
     if ((mode & 0o002) !== 0)
-      return look(`anybody may write to ${settings.inbox}`, 'chmod o-w, and use a group (`inbox.group`).');
+      return look(`anyone may write to ${settings.inbox}`, 'chmod o-w, and use a group (`inbox.group`).');
     const waiting = names.filter((n) => !['done', 'refused'].includes(n) && !n.startsWith('.'));
-    return ok(waiting.length === 0 ? 'empty' : `${waiting.length} files wait in it`);
+    return ok(waiting.length === 0 ? 'empty' : `${waiting.length} files waiting`);
   } catch (error) {
     if (isMissing(error) || isWrongKind(error))
-      return bad(`${settings.inbox} is no folder`, 'Start nixmaker.service, which makes it.');
+      return bad(`${settings.inbox} is not a folder`, 'Start nixmaker.service, which creates it.');
     return bad(
-      `${settings.inbox} can’t be read: ${unreadableFault(error).detail}`,
-      'Mount it anew, or see its permissions and its disk. What lies on media and in carriers’ folders is taken all the same.',
+      `cannot read ${settings.inbox}: ${unreadableFault(error).detail}`,
+      'Mount it again, or check its permissions and its disk. Media and carriers’ folders are still served.',
     );
   }
 }
@@ -242,19 +241,19 @@ async function checkState({ floorDirectory }: Pick<Machine, 'floorDirectory'>): 
   const found = await statfs(floorDirectory).catch(ifMissing(undefined));
   return found !== undefined && inMemory.has(found.type)
     ? look(
-        `${floorDirectory} lies in memory, and is forgotten at each restart: floor, journal and keys`,
+        `${floorDirectory} is in memory, so the floor, the journal and the keys are lost on every restart`,
         'Keep it on a disk (docs/operations.md, a root file system in memory).',
       )
-    : ok('not in memory');
+    : ok('on disk');
 }
 
 async function checkRoomLeft({ nix, policy }: Pick<Machine, 'nix' | 'policy'>): Promise<Found> {
   const { freeBytes, freeInodes } = await spaceAt(storeFolder(nix));
-  const what = `${sizeText(freeBytes)} free at the store`;
-  const next = 'Remove old generations: `nix-collect-garbage --delete-older-than 30d`.';
+  const what = `${sizeText(freeBytes)} free in the store`;
+  const next = 'Delete old generations: `nix-collect-garbage --delete-older-than 30d`.';
   if (freeBytes < policy.limits.freeBytes) return bad(`${what}, less than the policy keeps free`, next);
   if (freeBytes < policy.limits.freeBytes + 1024 ** 3) return look(`${what}: a system may not fit`, next);
-  if (freeInodes !== undefined && freeInodes < 20_000) return look(`only ${freeInodes} inodes left`, next);
+  if (freeInodes !== undefined && freeInodes < 20_000) return look(`only ${freeInodes} inodes free`, next);
   return ok(what);
 }
 
@@ -266,6 +265,6 @@ async function checkUnits({ run, settings }: Pick<Machine, 'run' | 'settings'>):
   const states = stdout.trim().split('\n');
   const down = services.filter((_, i) => states[i] !== 'active');
   return down.length === 0
-    ? ok(`${services.join(', ')} are active`)
+    ? ok(`${services.join(', ')} active`)
     : bad(`${down.join(', ')} not active`, `systemctl status ${down.join(' ')}`);
 }

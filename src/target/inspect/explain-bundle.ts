@@ -14,8 +14,8 @@ export interface CheckResult {
   readonly detail?: string;
 }
 
-const asksForm = 'is it a bundle, signed by keys that the policy trusts?';
-const asksBytes = 'is every byte what was signed?';
+const asksForm = 'is it a bundle, signed by keys the policy trusts?';
+const asksBytes = 'does every byte match what was signed?';
 
 /** The checks that `decide` stops at are all asked, so that everything that stands in the way is seen at once. */
 export async function explainBundle(machine: Machine, path: string): Promise<CheckResult[]> {

@@ -16,15 +16,18 @@ export async function checkMedia(machine: Asked): Promise<Found> {
   for (const root of [...roots, ...machine.policy.sources.roots]) {
     await access(root, constants.R_OK).catch(() => missing.push(root));
     const real = await realpath(root).catch(() => root);
-    if (real !== root) links.push(`${root} leads to ${real}`);
+    if (real !== root) links.push(`${root} points to ${real}`);
   }
   // The kernel's table knows a mount by where it really is.
   if (links.length > 0)
-    return look(`${links.join(', ')}: no mount is matched by a link`, 'Write where it leads to instead.');
+    return look(
+      `${links.join(', ')}: a mount point is never reached through a link`,
+      'Write the path it points to instead.',
+    );
   if (missing.length > 0)
     return look(
-      `${missing.join(', ')} can’t be read yet`,
-      'It appears with the first medium; else see its permissions.',
+      `cannot read ${missing.join(', ')} yet`,
+      'It appears with the first medium; otherwise check its permissions.',
     );
   const mounts = await listMounts(machine.run);
   return ok(
@@ -36,7 +39,7 @@ export async function checkMedia(machine: Asked): Promise<Found> {
 
 function matchedBy(root: string, mounts: readonly Mount[], { policy }: Asked): string {
   const matched = mediaAmong(mounts, [root]).map((mount) =>
-    isAllowedSource(mount, policy.sources) ? mount.target : `${mount.target} (not a source, by the policy)`,
+    isAllowedSource(mount, policy.sources) ? mount.target : `${mount.target} (the policy does not use it)`,
   );
   return `below ${root}: ${matched.length === 0 ? 'nothing is mounted now' : matched.join(', ')}`;
 }

@@ -1,6 +1,7 @@
 /** A run that stands still: begun, not ended, and nobody holds a lock under which it would be at work. Reads only. */
 import type { Settings } from '../../core/policy/settings.ts';
 import { hasBegunToChange, isAtRest } from '../../core/run/lifecycle.ts';
+import { localMinute } from '../../report/local-time.ts';
 import { type JournalRecord, lastOfEach } from '../../state/journal.ts';
 import { isLockHeld } from '../../state/lock.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
@@ -39,14 +40,14 @@ function unended(records: readonly JournalRecord[]): JournalRecord | undefined {
 /** What happened, and the way out. */
 export function standingText(standing: Standing): { readonly what: string; readonly next: string } {
   const { state, source, since } = standing;
-  const what = `the run of ${source} has stopped at \`${state}\`, ${since.slice(0, 16).replace('T', ' ')} UTC, and nobody is at work on it`;
+  const what = `the run of ${source} stopped at \`${state}\`, ${localMinute(since)}, and nothing is working on it`;
   return standing.hasBegunToChange
     ? {
         what: `${what}: the machine was being changed`,
-        next: 'Run `nixmaker confirm` (as root), which brings it to its end or undoes it. So does the next bundle, and the next start.',
+        next: 'Run `nixmaker confirm` as root to finish or undo it. The next bundle or the next start does the same.',
       }
     : {
         what: `${what}; nothing was changed`,
-        next: 'Nothing: the next bundle clears away what was begun, and it can be brought again.',
+        next: 'Nothing to do: the next bundle cleans up what was begun, and this one can be brought again.',
       };
 }

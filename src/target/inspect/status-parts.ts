@@ -6,6 +6,7 @@ import { healthOf } from '../../core/run/journal.ts';
 import { listMounts, mediaAmong } from '../../media/mounts.ts';
 import { systemClock } from '../../process/clock.ts';
 import { runProgram } from '../../process/run.ts';
+import { localMinute } from '../../report/local-time.ts';
 import { readPolicy } from '../../state/config.ts';
 import type { JournalRecord } from '../../state/journal.ts';
 import { type Progress, readProgress, secondsLeft } from '../../state/progress.ts';
@@ -50,7 +51,9 @@ export async function mediaOf({ media }: Settings): Promise<string[]> {
 export async function confirmWithin({ confirmBy }: JournalRecord): Promise<string | undefined> {
   if (typeof confirmBy !== 'number') return undefined;
   const left = Math.round(confirmBy - systemClock.uptime());
-  return left > 0 ? `within ${left} s, or it is put back: nixmaker confirm` : 'the time for it is over';
+  return left > 0
+    ? `within ${left} s, or it is rolled back: nixmaker confirm`
+    : 'the time to confirm is over';
 }
 
 export async function policyInShort(settings: Settings): Promise<PolicyInShort> {
@@ -58,9 +61,9 @@ export async function policyInShort(settings: Settings): Promise<PolicyInShort> 
     const { reboot } = await readPolicy(settings.policyFile, process.getuid?.() ?? 0);
     if (reboot.when === 'never') return {};
     if (reboot.window === undefined) return { window: `restarts ${reboot.when}, at any hour` };
-    const opens = nextOpening(reboot.window, systemClock.now())?.toISOString().slice(0, 16).replace('T', ' ');
+    const opens = nextOpening(reboot.window, systemClock.now())?.toISOString();
     return {
-      window: `restarts ${reboot.when}; the next window opens ${opens === undefined ? 'never' : `${opens} UTC`}`,
+      window: `restarts ${reboot.when}; the next window opens ${opens === undefined ? 'never' : localMinute(opens)}`,
     };
   } catch (error) {
     return { problem: messageOf(error) };

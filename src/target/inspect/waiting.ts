@@ -4,6 +4,7 @@ import type { Settings } from '../../core/policy/settings.ts';
 import { needsPerson, type Wait, waitText } from '../../core/run/waits.ts';
 import { listInbox } from '../../media/inbox.ts';
 import { systemClock } from '../../process/clock.ts';
+import { localTimes } from '../../report/local-time.ts';
 import { readWaits } from '../../state/waits.ts';
 import { runtimeDirectories } from '../machine/machine.ts';
 import { unreadableFault } from '../update/unreadable.ts';
@@ -43,15 +44,18 @@ export async function checkWaiting({ settings }: { readonly settings: Settings }
   if (bad.length === 0)
     return ok(
       others === 0
-        ? 'nothing waits'
-        : `${others === 1 ? 'one waits' : `${others} wait`}; see \`nixmaker status\``,
+        ? 'nothing waiting'
+        : `${others === 1 ? 'one waiting' : `${others} waiting`}; see \`nixmaker status\``,
     );
-  const named = bad.slice(0, mostNamed).map(waitText).join('; ');
+  const named = bad
+    .slice(0, mostNamed)
+    .map((wait) => waitText(wait, localTimes))
+    .join('; ');
   const rest = bad.length > mostNamed ? `; and ${bad.length - mostNamed} more` : '';
   const next = [
-    'Everything else is taken all the same.',
+    'Everything else is still taken.',
     ...(bad.some(({ code }) => code !== 'misnamed')
-      ? ['What can’t be read: mount it anew, or see its permissions and its disk.']
+      ? ['For what cannot be read: mount it again, or check its permissions and its disk.']
       : []),
     ...(bad.some(({ code }) => code === 'misnamed') ? [catalogue.misnamed.next] : []),
   ];

@@ -23,7 +23,7 @@ const identityFile = ({ settings, agentDirectory }: Keeper) =>
 /** Lines of an identity file as `age-keygen` writes it. @throws NixmakerError `key-malformed` where it can’t be read */
 export async function readIdentities(machine: Keeper): Promise<string[]> {
   const text = await readIdentityFile(machine).catch((cause: unknown) => {
-    const why = `${identityFile(machine)} can’t be read: ${messageOf(cause)}`;
+    const why = `cannot read ${identityFile(machine)}: ${messageOf(cause)}`;
     throw new NixmakerError('key-malformed', why, { cause });
   });
   return keyLines(text ?? '');

@@ -37,6 +37,6 @@ export function endAs(
 
 export function nothingToDo({ verdict }: Verdict): string {
   return verdict === 'already-pending'
-    ? 'This bundle is installed already and waits for the next start; nothing was to be done.'
-    : 'This bundle had been taken before; nothing was to be done.';
+    ? 'This bundle is already installed and waiting for the next start; there was nothing to do.'
+    : 'This bundle was already taken; there was nothing to do.';
 }

@@ -207,7 +207,7 @@ export function openSettings(file: string | undefined): Promise<Settings> {
 async function readVersion(): Promise<string> {
   // By search, for what is installed lies at another depth than the sources.
   const file = findPackageJSON('..', import.meta.url);
-  if (file === undefined) throw new NixmakerError('internal', 'the package.json of nixmaker is not there');
+  if (file === undefined) throw new NixmakerError('internal', 'nixmaker’s package.json is missing');
   const text = await readFile(file, 'utf8');
   return String((JSON.parse(text) as { version?: unknown }).version);
 }

@@ -33,6 +33,6 @@ export async function repairStore(
     throw new NixmakerError('store-corrupt', `${damaged.join(', ')}: ${messageOf(cause)}`, { cause });
   }
   transaction.notice(
-    `${damaged.length} store paths had been damaged by a power cut; they were deleted, and come again with the bundle.`,
+    `${damaged.length} store paths damaged by a power cut were deleted; the bundle brings them again.`,
   );
 }

@@ -28,7 +28,7 @@ export async function endStoppedRuns(
     if (isAtRest(record.state)) continue;
     const reached = records.filter((r) => r.transaction === record.transaction).map((r) => r.state);
     const transaction = Transaction.resume(machine, record, reached);
-    const stopped = new NixmakerError('interrupted', `it stopped in the state ${record.state}`);
+    const stopped = new NixmakerError('interrupted', `it stopped in state ${record.state}`);
     const run = { transaction, record, stopped };
     receipts.push(await (hasBegunToChange(record.state) ? resumeChanged(run) : forget(machine, run)));
   }

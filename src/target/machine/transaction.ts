@@ -115,7 +115,7 @@ export class Transaction {
    */
   async advance(state: State): Promise<void> {
     if (!mayFollow(this.#state, state)) {
-      throw new NixmakerError('internal', `no way leads from ${this.#state} to ${state}`);
+      throw new NixmakerError('internal', `no transition from ${this.#state} to ${state}`);
     }
     // With nothing awaited before it is written: no signal comes in between.
     if (hasBegunToChange(state)) this.#machine.interruption?.pass();

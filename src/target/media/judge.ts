@@ -85,7 +85,7 @@ export function whyOf(judgement: Judged['judgement']): {
   if (judgement.outcome === 'incomplete')
     return {
       code: 'bundle-truncated',
-      detail: `${judgement.present} of ${judgement.expected} bytes are there`,
+      detail: `${judgement.present} of ${judgement.expected} bytes are here`,
     };
   return 'code' in judgement ? { code: judgement.code, detail: judgement.detail } : {};
 }

@@ -73,8 +73,9 @@ export class MediaQueue {
     const visit = new Visit(place, this.#machine);
     this.#visits.set(place.id, visit);
     if (place.isDangerous) {
-      const because = 'its superblock asks for a kernel panic, and it was mounted without errors=remount-ro';
-      visit.silence('medium-unreadable', `it is left alone: ${because}`);
+      const because =
+        'its superblock requests a kernel panic on errors, and it was mounted without errors=remount-ro';
+      visit.silence('medium-unreadable', `left alone: ${because}`);
       this.#machine.emit({ event: 'medium-left-alone', level: 'warn', place: place.root, because });
     }
     return visit;

@@ -49,7 +49,7 @@ async function serve(
 ): Promise<void> {
   if ((await receiptState(machine.settings.stateDirectory, request.transaction)) !== undefined) {
     // An id is used once: the same again could only be meant to overwrite a receipt.
-    tellRejected(machine, request.transaction, 'it was served before');
+    tellRejected(machine, request.transaction, 'it was already served');
     return acknowledge();
   }
   const verified = await verifyOrAnswer(machine, request, attached);

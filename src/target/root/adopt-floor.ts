@@ -23,11 +23,11 @@ export async function adoptFloor(machine: RootMachine, sequence: number | undefi
     }
     const known = committed?.sequence ?? 0;
     if (sequence === undefined && committed === undefined)
-      throw new NixmakerError('usage', 'nothing on this machine says what it was: give --sequence');
+      throw new NixmakerError('usage', 'nothing on this machine shows what it was; pass --sequence');
     if (sequence !== undefined && sequence < known)
       throw new NixmakerError(
         'usage',
-        `this machine knows that sequence ${known} was taken: it can’t be lower`,
+        `this machine knows it took sequence ${known}; the floor cannot be lower`,
       );
     const adopted: StoredFloor =
       committed !== undefined && (sequence === undefined || sequence === known)
@@ -53,13 +53,14 @@ export async function adoptTime(machine: RootMachine, time: string): Promise<Sto
   return withLock(machine, async () => {
     const { floor, doubt } = await readKnownFloor(machine);
     if (doubt !== undefined)
-      throw new NixmakerError('usage', `the floor is lost, adopt it first, without --time: ${doubt}`);
-    if (floor === undefined) throw new NixmakerError('usage', 'no bundle was taken yet, so no time was seen');
+      throw new NixmakerError('usage', `the floor is lost; adopt it first, without --time: ${doubt}`);
+    if (floor === undefined)
+      throw new NixmakerError('usage', 'no bundle was taken yet, so no signed time was seen');
     const { createdAt } = floor;
     if (Date.parse(time) >= Date.parse(createdAt))
       throw new NixmakerError(
         'usage',
-        `the newest signed time seen is ${createdAt}: it is brought back only`,
+        `the newest signed time seen is ${createdAt}; it can only be moved back`,
       );
     const corrected = await setSignedTime(machine.floorDirectory, floor, time);
     // Or it would come back with the record, should the state be lost.

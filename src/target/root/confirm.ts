@@ -73,9 +73,8 @@ async function untilAtRest({
     const stopped = lastOfEach(records).filter((r) => !isAtRest(r.state) && ofBefore(r));
     if (stopped.length === 0) return records;
     if (stopped.some((r) => r.state === 'rolling-back'))
-      throw new NixmakerError('interrupted', 'the system that was started is being rolled back');
-    if (clock.monotonic() > end)
-      throw new NixmakerError('busy', 'nixmaker-activate.service has not come to rest');
+      throw new NixmakerError('interrupted', 'the started system is being rolled back');
+    if (clock.monotonic() > end) throw new NixmakerError('busy', 'nixmaker-activate.service is still busy');
     await clock.sleep(pause);
   }
 }
@@ -91,7 +90,10 @@ export async function confirmByHand(machine: RootMachine): Promise<Receipt | und
       const { records } = await readJournal(machine.settings.stateDirectory);
       const pending = findPending(records);
       if (pending !== undefined)
-        throw new NixmakerError('not-restarted', `sequence ${pending.sequence ?? '?'} waits for a restart`);
+        throw new NixmakerError(
+          'not-restarted',
+          `sequence ${pending.sequence ?? '?'} is waiting for a restart`,
+        );
       return undefined;
     },
     lockWait,

@@ -60,11 +60,11 @@ export async function tellPeople(
 }
 
 const withoutTexts: Readonly<Record<Without, string>> = {
-  nothing: 'The medium has nothing for this machine. You may remove it.',
-  unreadable: 'The medium can’t be read. Remove it, and use another one.',
+  nothing: 'There is nothing for this machine on this medium. You may remove it.',
+  unreadable: 'This medium cannot be read. Remove it and use another one.',
   misnamed:
-    'Something on the medium may be a bundle, but has not the name of one: unpack it, or give it a name that ends in .tar. You may remove the medium.',
-  silent: 'The medium has stopped to answer. Pull it out and plug it in again, or use another one.',
+    'A file on this medium may be a bundle with the wrong name: unpack it, or rename it so that it ends in .tar. You may remove the medium.',
+  silent: 'The medium has stopped responding. Pull it out and plug it in again, or use another one.',
 };
 
 /** What a person at the machine wants to know: what happened, and whether the medium may go. */
@@ -74,7 +74,7 @@ export function sentence({ place, last, problem, without }: Visit): string {
   const waits =
     problem === undefined
       ? ''
-      : ` The receipt could not be written (${problem.code}): it waits for the next medium.`;
+      : ` The receipt could not be written (${problem.code}); it waits for the next medium.`;
   if (place.kind === 'folder') return `${what}${waits}`;
   const may = place.kind === 'own' ? 'You may remove the medium.' : 'You may unmount and remove the medium.';
   return `${what}${waits} ${may}`;
@@ -85,16 +85,16 @@ function describeLast({ run, says }: LastRun): string {
   if (says === 'root') return describeRun(run);
   const { sequence, state, code } = run;
   const why = code === undefined ? '' : ` ${catalogueText(code)}`;
-  return `The agent says of ${sequence === undefined ? 'a bundle' : `sequence ${sequence}`}: ${outcomeText({ state, code })}.${why}`;
+  return `The agent’s report on ${sequence === undefined ? 'a bundle' : `sequence ${sequence}`}: ${outcomeText({ state, code })}.${why}`;
 }
 
 function describeRun(run: ReceiptRun): string {
   const { state, code, rolledBackFrom } = run;
   const which = whatRan(run);
   if (state === 'committed' && rolledBackFrom !== undefined)
-    return `${which} is installed and runs. Release ${rolledBackFrom}, which it ran before, is held.`;
-  if (state === 'committed') return `${which} is installed and runs.`;
-  if (state === 'pending') return `${which} is installed and will run from the next start on.`;
+    return `${which} is installed and running. Release ${rolledBackFrom}, which ran before, is held.`;
+  if (state === 'committed') return `${which} is installed and running.`;
+  if (state === 'pending') return `${which} is installed and runs from the next start.`;
   const why = code === undefined ? '' : ` ${catalogueText(code)}`;
   return `${which}: ${outcomeText({ state, code })}.${why}`;
 }

@@ -28,10 +28,10 @@ export async function holdRelease(
     if (floor !== undefined && sequence < floor.sequence && !isInstalled)
       throw new NixmakerError(
         'usage',
-        `release ${sequence} is older than ${floor.sequence}, the newest that was taken: it is not taken anyway`,
+        `release ${sequence} is older than ${floor.sequence}, the newest taken, so it is refused anyway`,
       );
     if (held.length >= mostHeld)
-      throw new NixmakerError('usage', `${held.length} releases are held: free some first`);
+      throw new NixmakerError('usage', `${held.length} releases are held already; free some first`);
     await hold(machine, sequence, because);
     machine.emit({ event: 'release-held', level: 'warn', sequence, because });
     return { held: (await readHeld(machine.floorDirectory, floor)).held, isInstalled };
@@ -49,7 +49,7 @@ export async function freeRelease(
     if (sequence !== 'all' && heldDoubt !== undefined) throw new NixmakerError('held-lost', heldDoubt);
     if (sequence !== 'all' && !held.some((h) => h.sequence === sequence)) {
       const are = held.length === 0 ? 'none is' : held.map(heldText).join(', ');
-      throw new NixmakerError('usage', `release ${sequence} is not held: ${are}`);
+      throw new NixmakerError('usage', `release ${sequence} is not held; ${are}`);
     }
     await free(machine, (h) => sequence !== 'all' && h.sequence !== sequence);
     machine.emit({ event: 'release-freed', level: 'warn', sequence });

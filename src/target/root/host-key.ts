@@ -34,10 +34,7 @@ export function publicText({ publicKey: { name, material } }: SecretKey): string
 export async function readHostKey(machine: Keeper): Promise<string> {
   const text = (await readIfThere(publicFile(machine))) ?? (await mendedByRoot(machine));
   if (text === undefined)
-    throw new NixmakerError(
-      'usage',
-      'this machine has no key yet; it makes one when its first receipt is due',
-    );
+    throw new NixmakerError('usage', 'this machine has no key yet; it creates one for its first receipt');
   return text.trimEnd();
 }
 

@@ -24,15 +24,15 @@ export async function mountByPolicy(
   }
   const mounting = mountMedium(run, { device, name, fileSystem, directory });
   const target = await mounting.catch(async (error: unknown) => {
-    await sayOnConsole(`The medium at ${name} can’t be read. Use another one.`);
+    await sayOnConsole(`The medium at ${name} cannot be read. Use another one.`);
     throw error;
   });
   const isSource = await isTaken({ run, policy }, target);
   // Whoever has plugged it in is to know that it does something; what, is said when it may go. The agent does not look at it otherwise.
   await sayOnConsole(
     isSource
-      ? 'A medium has come and is being read. Leave it in until it is said that it may go.'
-      : 'A medium has come, and the policy of this machine takes nothing from it. You may remove it.',
+      ? 'Reading the medium. Leave it in until this screen says you may remove it.'
+      : 'This machine’s policy takes nothing from this medium. You may remove it.',
   );
   emit({ event: 'medium-mounted', device, target, isSource, ...found });
 }

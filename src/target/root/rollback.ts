@@ -27,7 +27,10 @@ export async function goBack(machine: RootMachine, to: number | undefined): Prom
     const toplevel = generations.get(number);
     if (toplevel === undefined) {
       const there = [...generations.keys()].sort((a, b) => a - b).join(', ');
-      throw new NixmakerError('no-such-generation', `there are ${there === '' ? 'none' : there}`);
+      throw new NixmakerError(
+        'no-such-generation',
+        `available generations: ${there === '' ? 'none' : there}`,
+      );
     }
     const transaction = await Transaction.begin(machine, `generation ${number}`);
     transaction.learn({ targetGeneration: number, ...(await releasesOf(machine, toplevel)) });
@@ -52,8 +55,6 @@ async function releasesOf(machine: RootMachine, toplevel: StorePath) {
     rolledBackFrom: isOver ? undefined : left.sequence,
     rolledBackTo: next?.sequence,
     notices:
-      oneWay === undefined
-        ? undefined
-        : [`Release ${oneWay.sequence} says that there is no way back from it: ${oneWay.noWayBack}`],
+      oneWay === undefined ? undefined : [`Release ${oneWay.sequence} is one-way: ${oneWay.noWayBack}`],
   });
 }

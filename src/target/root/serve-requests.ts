@@ -47,7 +47,7 @@ export async function serveAll<Request>(
       machine.emit({ event: 'requests-passed-over', level: 'warn', kind: kind.folder, count: untold });
   }
   if (stuck !== undefined)
-    throw new NixmakerError('io-error', `${kind.folder}/${stuck} can be neither removed nor renamed`);
+    throw new NixmakerError('io-error', `${kind.folder}/${stuck} can neither be removed nor renamed`);
 }
 
 export function tellRejected({ emit }: Pick<Machine, 'emit'>, name: string, detail: string): void {

@@ -26,7 +26,7 @@ const secretFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'store.s
 export async function readStoreKey(machine: Keeper): Promise<SecretKey> {
   const there = await readIfThere(secretFile(machine));
   if (there === undefined)
-    throw new NixmakerError('nix-key-untrusted', 'this machine has no store key that could stand in for one');
+    throw new NixmakerError('nix-key-untrusted', 'this machine has no store key to use instead');
   return parseSecretKey(there.trimEnd());
 }
 

@@ -104,7 +104,7 @@ function reportOf({ name, text }: Delivery): Delivery[] {
   const says = agentSays.map((claim) => `  ${claimText(claim)}\n`).join('');
   const texts = [
     ...(run === undefined ? [] : [runText(run)]),
-    ...(says === '' ? [] : [`What the agent says of bundles that root has not seen:\n${says}`]),
+    ...(says === '' ? [] : [`The agent’s report on bundles root has not seen:\n${says}`]),
   ];
   return [{ name: name.replace(/json$/, 'txt'), text: texts.join('\n') }];
 }
@@ -128,14 +128,15 @@ async function whileOurs(
   await stopUnit(machine, place);
   const { fileSystem } = await probeDevice(run, device);
   const allowed = machine.policy.media.fileSystems.find((f) => f === fileSystem);
-  if (allowed === undefined) throw new NixmakerError('medium-failing', `${device} can’t be read any more`);
+  if (allowed === undefined) throw new NixmakerError('medium-failing', `${device} can no longer be read`);
   const target = join(settings.media.writeDirectory, deviceOf(place));
   await whileWritable(run, { device, fileSystem: allowed, target }, () => write(target));
 }
 
 function deviceOf({ root }: Place): string {
   const name = basename(root);
-  if (!/^[a-zA-Z0-9_-]+$/.test(name)) throw new NixmakerError('internal', `${name} is no device of ours`);
+  if (!/^[a-zA-Z0-9_-]+$/.test(name))
+    throw new NixmakerError('internal', `${name} is not one of nixmaker’s devices`);
   return name;
 }
 

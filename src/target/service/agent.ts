@@ -225,7 +225,7 @@ function announceWait(machine: Pick<Machine, 'emit'>, look: Extract<Look, { acti
   const { candidate, present: bytes, expected } = look;
   const { path: source, misnamed } = candidate;
   const event = 'waiting';
-  const detail = misnamed ?? `${bytes}${expected === undefined ? '' : ` of ${expected}`} bytes are there`;
+  const detail = misnamed ?? `${bytes}${expected === undefined ? '' : ` of ${expected}`} bytes are here`;
   if (misnamed !== undefined) machine.emit({ event, level: 'warn', code: 'misnamed', detail, source });
   else machine.emit(given({ event, code: 'incomplete', detail, source, bytes, expected }));
 }

@@ -44,9 +44,9 @@ async function runHook(
     const { uid, mode } = await stat(path);
     const mine = process.getuid?.() ?? 0;
     if (uid !== 0 && uid !== mine) return `it belongs to user ${uid}, not to root`;
-    if ((mode & 0o022) !== 0) return 'others may write it';
+    if ((mode & 0o022) !== 0) return 'others can write to it';
     const result = await machine.run(path, [], { timeout: deadline, cwd: '/', env: environmentOf(receipt) });
-    if (result.timedOut) return `it did not end within ${deadline / 1000} s`;
+    if (result.timedOut) return `it did not finish within ${deadline / 1000} s`;
     if (result.exitCode === 0) return undefined;
     return messageOf(
       result.startError ?? `exit ${result.exitCode ?? 'by a signal'}: ${result.stderrTail.at(-1) ?? ''}`,

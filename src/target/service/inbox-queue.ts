@@ -151,7 +151,7 @@ export class InboxQueue {
   async markStuck(candidate: Candidate, detail: string): Promise<void> {
     const fingerprint = (await fingerprintOf(candidate))?.text;
     const since = this.#machine.clock.now().toISOString();
-    const why = { code: 'io-error', detail: `it is done with, and can’t be moved away: ${detail}`, since };
+    const why = { code: 'io-error', detail: `it is finished but cannot be moved away: ${detail}`, since };
     if (fingerprint !== undefined) this.#stuck.set(candidate.path, { fingerprint, why });
   }
 
@@ -252,7 +252,7 @@ export class InboxQueue {
   #noteWhy({ path, misnamed }: Candidate, seen: Seen, left: number): void {
     const { size, expected } = seen;
     const now = this.#machine.clock.now();
-    const detail = misnamed ?? `${size}${expected === undefined ? '' : ` of ${expected}`} bytes are there`;
+    const detail = misnamed ?? `${size}${expected === undefined ? '' : ` of ${expected}`} bytes are here`;
     const { since, again } = seen.why ?? {
       since: now.toISOString(),
       again: new Date(now.getTime() + left).toISOString(),

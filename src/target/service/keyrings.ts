@@ -115,7 +115,7 @@ export class KeyringQueue {
     const newest = found.filter((f) => f.version > this.#version + 1).at(-1);
     if (newest === undefined || this.#gaps.has(`${this.#version} ${newest.version}`)) return;
     this.#gaps.set(`${this.#version} ${newest.version}`, true);
-    const detail = `it has version ${newest.version}, this machine has ${this.#version}`;
+    const detail = `it has version ${newest.version}; this machine has ${this.#version}`;
     this.#tell(newest, new NixmakerError('keyring-gap', detail));
   }
 

@@ -63,8 +63,8 @@ export class Successor {
     const fault = await faultOf(this.#machine, next);
     if (fault === undefined) {
       const isOther = now.command !== this.#first.command;
-      const why = isOther ? `start ${next}` : 'start it again: its policy or settings have changed';
-      emit({ event: 'successor', detail: `the agent ends, for systemd to ${why}` });
+      const why = isOther ? `start ${next}` : 'restart it, because its policy or settings changed';
+      emit({ event: 'successor', detail: `the agent is stopping for systemd to ${why}` });
       return true;
     }
     // Once of each: it may be there for weeks.

@@ -37,7 +37,7 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
     }
     queue.done(candidate);
     if (exit === exitCodes.badBundle && (await queue.hasChanged(candidate))) {
-      const detail = 'it has changed since it was looked at';
+      const detail = 'it changed after it was looked at';
       machine.emit({ event: 'waiting', code: 'unsettled', detail, source: candidate.path });
       return exitCodes.deferred;
     }

@@ -35,11 +35,11 @@ export async function clearBegun(
       await deleteSome(machine, begun.slice(start, start + portion));
     if (begun.length > 0)
       transaction.notice(
-        `There was no room for all of it: the ${begun.length} store paths that had been begun were deleted again.`,
+        `There was not enough space for all of it, so the ${begun.length} store paths begun so far were deleted again.`,
       );
   } catch (error) {
     transaction.notice(
-      `What had been begun could not be cleared away (${messageOf(error)}). \`nix-collect-garbage\` does it.`,
+      `The partial import could not be cleaned up (${messageOf(error)}). \`nix-collect-garbage\` will do it.`,
     );
   }
 }

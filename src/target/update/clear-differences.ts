@@ -21,6 +21,6 @@ export async function clearDifferences(
     throw error;
   }
   transaction.notice(
-    `${paths.length} store paths were not what was signed, and nothing needed them: they were deleted, and come with the bundle. The first is ${paths[0]}.`,
+    `${paths.length} store paths did not match what was signed and nothing needed them, so they were deleted; the bundle brings them. The first is ${paths[0]}.`,
   );
 }

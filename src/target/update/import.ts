@@ -124,6 +124,9 @@ export async function realiseToplevel(
   const writes = machine.policy.realise !== 'never-build' && !(await isValid(machine.nix, toplevel));
   const outputs = writes ? await keepingRoom(machine, storeFolder(machine.nix), run) : await run();
   if (!outputs.includes(toplevel)) {
-    throw new NixmakerError('output-mismatch', `${derivation} gives ${outputs.join(', ')}, not ${toplevel}`);
+    throw new NixmakerError(
+      'output-mismatch',
+      `${derivation} produces ${outputs.join(', ')}, not ${toplevel}`,
+    );
   }
 }

@@ -12,13 +12,13 @@ import type { Access } from './medium-access.ts';
 const mostOfAKind = 100;
 
 const whys: Readonly<Record<Lookalike, string>> = {
-  bundle: 'it begins as a bundle does, and its name ends in none of `.tar` and `.tar.age`',
-  encrypted: 'it begins as an encrypted bundle does, and its name does not end in `.tar.age`',
-  gzip: 'it is a bundle that was compressed once more (gzip)',
-  zip: 'it is a zip archive with what looks like a bundle in it',
+  bundle: 'it starts like a bundle, but its name does not end in `.tar` or `.tar.age`',
+  encrypted: 'it starts like an encrypted bundle, but its name does not end in `.tar.age`',
+  gzip: 'it is a bundle that was compressed again (gzip)',
+  zip: 'it is a zip archive that seems to contain a bundle',
 };
 
-const byName = 'its name looks like that of a bundle or a keyring, with something behind it';
+const byName = 'it is named like a bundle or a keyring, with something added';
 
 interface Known {
   readonly fingerprint: string;

@@ -60,7 +60,7 @@ async function raceDeadline<T>(
     const forget = () => void stalled.delete(reading);
     stalled.set(reading, of);
     reading.then(forget, forget);
-    throw new NixmakerError('medium-stalled', `a read has not ended within ${patience} s`);
+    throw new NixmakerError('medium-stalled', `a read did not finish within ${patience} s`);
   });
   try {
     return await Promise.race([reading.catch(asMediumError), deadline]);

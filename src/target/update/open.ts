@@ -127,7 +127,8 @@ async function examinePool(
   { withDeadline }: Access,
 ): Promise<Examined> {
   const head = await withDeadline(() => readHeadFiles(folder));
-  if (head === undefined) throw new NixmakerError('bundle-truncated', 'manifest or signatures are not there');
+  if (head === undefined)
+    throw new NixmakerError('bundle-truncated', 'the manifest or its signatures are missing');
   const verified = authenticate(machine)(head);
   requirePlace(folder, verified.manifest);
   const release = once(() => withDeadline(() => readPoolRelease(folder, verified)));
@@ -164,13 +165,13 @@ async function examineClassic(
   const head = await readClassicHead(tarball);
   if (head === undefined) {
     if ((await lookalikeOf(tarball)) === 'gzip')
-      throw new NixmakerError('misnamed', 'it is a bundle that was compressed once more (gzip)');
-    throw new NixmakerError('signature-missing', 'manifest.json and manifest.sig are not beside it');
+      throw new NixmakerError('misnamed', 'it is a bundle that was compressed again (gzip)');
+    throw new NixmakerError('signature-missing', 'there is no manifest.json and manifest.sig beside it');
   }
   const verified = authenticate(machine)(head);
   const { manifest } = verified;
   if (formatOf(manifest) !== 'classic') {
-    throw new NixmakerError('bundle-malformed', 'the manifest beside it is not that of a classic tarball');
+    throw new NixmakerError('bundle-malformed', 'the manifest beside it is not for a classic tarball');
   }
   const indexFile = join(dirname(tarball), 'index');
   let work: string | undefined;
@@ -187,7 +188,7 @@ async function examineClassic(
     },
     open: async () => {
       const bytes = await access.withDeadline(() => readSmall(indexFile, limits.indexBytes));
-      if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is not beside it');
+      if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is missing beside it');
       const index = readIndex(bytes, manifest);
       work = await makeWorkFolder(machine);
       await requireRoom(machine, work, spoolNeed(manifest, index));

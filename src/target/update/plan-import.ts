@@ -96,15 +96,15 @@ async function findPieces(
   const { pieces, lacking } = choosePieces(missing, offered, isUsable);
   const [first, ...more] = lacking;
   if (first === undefined) return pieces;
-  const others = more.length === 0 ? ' is not there' : ` and ${more.length} more are not there`;
+  const others = more.length === 0 ? ' is missing' : ` and ${more.length} more are missing`;
   const path = contents.index.path(first.line);
   if (first.base === undefined)
-    throw new NixmakerError('base-missing', `${path}${others}, and the bundle relies on it`);
+    throw new NixmakerError('base-missing', `${path}${others}, but the bundle builds on it`);
   const isThere = bases.has(first.base);
   throw new NixmakerError(
     'base-missing',
     isThere
-      ? `${first.base} is there, but was built elsewhere and holds something else than the bundle relies on`
-      : `${first.base}${others}, and the bundle relies on it`,
+      ? `${first.base} is here, but was built elsewhere and does not hold what the bundle builds on`
+      : `${first.base}${others}, but the bundle builds on it`,
   );
 }

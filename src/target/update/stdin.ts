@@ -39,7 +39,7 @@ export async function spoolInput(
     await handle.close();
     if (error instanceof NixmakerError && error.code !== 'no-space') throw error;
     const { code, detail } = outcomeOf(error);
-    throw new NixmakerError(code, `standard input can’t be kept in ${folder}: ${detail}`, { cause: error });
+    throw new NixmakerError(code, `cannot store standard input in ${folder}: ${detail}`, { cause: error });
   }
 }
 
@@ -80,7 +80,7 @@ class Sizes {
   async check(written: number): Promise<void> {
     if (this.#limit === undefined && written >= this.#next) await this.#look(written);
     if (this.#limit !== undefined && written > this.#limit)
-      throw new NixmakerError('bundle-trailing-data', `more than the announced ${this.#limit} bytes came`);
+      throw new NixmakerError('bundle-trailing-data', `more than the announced ${this.#limit} bytes arrived`);
   }
 
   /** Bytes that are still to come; 0 where nobody knows yet. */

@@ -118,7 +118,7 @@ async function judgeAndInstall(run: Run, { examined, operation, unattended }: Wo
 async function requireWhole({ measure }: Examined): Promise<number> {
   const { present, expected } = await measure();
   if (present < expected)
-    throw new NixmakerError('bundle-truncated', `${present} of ${expected} bytes are there`);
+    throw new NixmakerError('bundle-truncated', `${present} of ${expected} bytes are here`);
   return expected;
 }
 

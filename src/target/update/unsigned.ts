@@ -33,7 +33,7 @@ export function takeUnsigned(
     try {
       // There is nobody to refuse: the operator has asked for it by hand.
       return await endingWhatThrows(machine, { transaction, endFor: () => 'failed' }, () => {
-        transaction.notice('The tarball is not signed; it was taken because --allow-unsigned was given.');
+        transaction.notice('The tarball is unsigned; it was taken because of --allow-unsigned.');
         return install(machine, root, { transaction, tarball, operation, work });
       });
     } finally {

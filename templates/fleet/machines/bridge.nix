@@ -1,4 +1,4 @@
-# The machine “bridge”: its own hardware, disks and services.
+# The machine “bridge”: its hardware, disks and services.
 {
   # imports = [ ./bridge-hardware.nix ];
 }

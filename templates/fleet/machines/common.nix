@@ -1,12 +1,12 @@
-# What all machines have in common.
+# Shared by all machines.
 {
   services.nixmaker = {
     enable = true;
-    # What `nixmaker keygen fleet-1` prints. The secret half stays at the desk.
+    # The line printed by `nixmaker keygen fleet-1`. The secret half stays at the desk.
     trustedPublicKeys = [ ];
-    # Sticks are mounted by nixmaker, read-only; for desktops see media.openUdisks.
+    # nixmaker mounts sticks itself, read-only. With a desktop, use media.openUdisks instead.
     media.enable = true;
-    # `boot`: from the next start on. `switch`: at once, and back again where the checks say no.
+    # `boot`: from the next start. `switch`: at once, with a rollback if the health checks fail.
     policy.operation = "boot";
     health = { };
   };

@@ -1,4 +1,4 @@
-# The machine “engine”: its own hardware, disks and services.
+# The machine “engine”: its hardware, disks and services.
 {
   # imports = [ ./engine-hardware.nix ];
 }

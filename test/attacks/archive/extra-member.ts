@@ -3,7 +3,7 @@ import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 export default {
   threat: 'a member that nobody signed',
   refusedAs: ['bundle-malformed', 'bundle-trailing-data'],
-  because: /between the last member and what follows/,
+  because: /after the last member/,
   control: unchanged,
   make: ({ good }) =>
     assemble({ ...good, members: [...good.members, { name: 'nar/extra.nar.zst', bytes: Buffer.from('x') }] }),

@@ -4,7 +4,7 @@ import { rebuilt, rows, waysOf } from '../../support/forge-release.ts';
 export default {
   threat: 'contents that list more pieces than memory holds',
   refusedAs: ['bundle-malformed'],
-  because: /contents has \d+ bytes, at most \d+ are allowed/,
+  because: /contents has \d+ bytes; the limit is \d+/,
   control: unchanged,
   make: (kit) => {
     const ways = waysOf(kit.good);

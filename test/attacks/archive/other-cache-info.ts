@@ -3,7 +3,7 @@ import { type Attack, assemble, bytesOf, unchanged, withBytes } from '../../supp
 export default {
   threat: 'a plain binary cache for another store',
   refusedAs: ['bundle-malformed'],
-  because: /nix-cache-info is not what is announced/,
+  because: /nix-cache-info does not match the manifest/,
   control: unchanged,
   make: ({ good }) => {
     const text = bytesOf(good, 'nix-cache-info').toString().replace('/nix/store', '/evil/stor');

@@ -3,7 +3,7 @@ import { type Attack, assemble, type Part, unchanged, withBytes } from '../../su
 export default {
   threat: 'a narinfo that tells a plain binary cache of another file than the agent takes',
   refusedAs: ['bundle-malformed'],
-  because: /narinfo is not what is announced/,
+  because: /narinfo does not match the manifest/,
   control: unchanged,
   make: ({ good }) => {
     const { name, bytes } = good.members.find((p) => p.name.endsWith('.narinfo')) as Part;

@@ -3,7 +3,7 @@ import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 export default {
   threat: 'names and contents are exchanged',
   refusedAs: ['bundle-malformed'],
-  because: /the header of meta is not what is announced/,
+  because: /the header of meta does not match the manifest/,
   control: unchanged,
   make: ({ good }) => {
     const at = good.members.findIndex((p) => p.name === 'meta');

@@ -5,7 +5,7 @@ import { delta, genuineDelta, rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'a difference that unfolds without end',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used.*: Cannot create a Buffer larger than \d+ bytes/,
+  because: /cannot use .*: Cannot create a Buffer larger than \d+ bytes/,
   onlyAtTarget: true,
   control: (kit) => rebuilt(kit, { pieces: [genuineDelta(kit)] }),
   make: (kit) => {

@@ -5,7 +5,7 @@ import { delta, genuineDelta, rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'a difference that gives other contents than were signed',
   refusedAs: ['bundle-malformed'],
-  because: /it gives other contents than were signed/,
+  because: /its contents are not what was signed/,
   onlyAtTarget: true,
   control: (kit) => rebuilt(kit, { pieces: [genuineDelta(kit)] }),
   make: (kit) => {

@@ -4,7 +4,7 @@ import { genuineDelta, rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'a difference to a path that holds something else',
   refusedAs: ['base-missing'],
-  because: /is there, but was built elsewhere/,
+  because: /is here, but was built elsewhere/,
   onlyAtTarget: true,
   control: (kit) => rebuilt(kit, { pieces: [genuineDelta(kit)] }),
   make: (kit) => {

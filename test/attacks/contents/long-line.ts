@@ -4,7 +4,7 @@ import { rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'one line with numbers without end: memory runs out before the first is looked at',
   refusedAs: ['bundle-malformed'],
-  because: /contents has 60000004 bytes, at most \d+ are allowed/,
+  because: /contents has 60000004 bytes; the limit is \d+/,
   control: unchanged,
   make: (kit) => rebuilt(kit, { contents: `[0${',0'.repeat(30_000_000)}]\n` }),
 } satisfies Attack;

@@ -4,7 +4,7 @@ import { rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'objects within objects, which take a hundred times their own memory when they are parsed',
   refusedAs: ['bundle-malformed'],
-  because: /contents has 2000002 bytes, at most \d+ are allowed/,
+  because: /contents has 2000002 bytes; the limit is \d+/,
   control: unchanged,
   make: (kit) => rebuilt(kit, { contents: `${'{"":'.repeat(400_000)}0${'}'.repeat(400_000)}\n` }),
 } satisfies Attack;

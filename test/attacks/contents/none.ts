@@ -3,7 +3,7 @@ import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 export default {
   threat: 'contents that are not there',
   refusedAs: ['bundle-malformed'],
-  because: /contents is not in its place/,
+  because: /contents is not where it belongs/,
   control: unchanged,
   make: ({ good }) => assemble({ ...good, members: good.members.filter((p) => p.name !== 'contents') }),
 } satisfies Attack;

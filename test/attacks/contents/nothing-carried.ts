@@ -4,7 +4,7 @@ import { rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'a system of which nothing comes, to be activated all the same',
   refusedAs: ['base-missing'],
-  because: /more are not there, and the bundle relies on it/,
+  because: /more are missing, but the bundle builds on it/,
   onlyAtTarget: true,
   control: unchanged,
   make: (kit) => rebuilt(kit, { ways: [] }),

@@ -3,7 +3,7 @@ import { type Attack, assemble, bytesOf, unchanged, withBytes } from '../../supp
 export default {
   threat: 'the contents of another release of the same paths',
   refusedAs: ['bundle-malformed'],
-  because: /contents: it is that of another manifest/,
+  because: /contents: it belongs to another manifest/,
   control: unchanged,
   make: ({ good, twin }) =>
     assemble({ ...good, members: withBytes(good, 'contents', bytesOf(twin, 'contents')) }),

@@ -5,7 +5,7 @@ import { freshLines, pieceOf, rebuilt, whole } from '../../support/forge-release
 export default {
   threat: 'a file that another decompressor would unfold',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used.*: Unknown frame/,
+  because: /cannot use .*: Unknown frame/,
   control: (kit) => {
     const [line = 0] = freshLines(kit);
     const nar = zstdDecompressSync(pieceOf(kit.good, line));

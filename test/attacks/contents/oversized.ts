@@ -3,7 +3,7 @@ import { type Attack, header, unchanged } from '../../support/forge.ts';
 export default {
   threat: 'contents that say they have 8 GiB: memory runs out',
   refusedAs: ['bundle-malformed'],
-  because: /contents has 8589934591 bytes, at most/,
+  because: /contents has 8589934591 bytes; the limit is/,
   control: unchanged,
   make: ({ good }) => {
     const at = good.whole.indexOf('contents\0');

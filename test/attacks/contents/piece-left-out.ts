@@ -4,7 +4,7 @@ import { freshLines, rebuilt, waysOf } from '../../support/forge-release.ts';
 export default {
   threat: 'a part of the system is left out, and said to be there',
   refusedAs: ['base-missing'],
-  because: /is not there, and the bundle relies on it/,
+  because: /is missing, but the bundle builds on it/,
   onlyAtTarget: true,
   control: unchanged,
   make: (kit) => {

@@ -4,7 +4,7 @@ import { linesOf, rebuilt, rows, waysOf } from '../../support/forge-release.ts';
 export default {
   threat: 'a piece of a path that nobody signed',
   refusedAs: ['bundle-malformed'],
-  because: /there is no such line in the index/,
+  because: /the index has no such line/,
   control: unchanged,
   make: (kit) => {
     const [, kind, size, digest] = waysOf(kit.good).at(-1) ?? [];

@@ -4,7 +4,8 @@ import { freshLines, pieceOf, rebuilt, whole } from '../../support/forge-release
 export default {
   threat: 'genuine files under each other’s paths',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used.*: (Cannot create a Buffer larger|it gives (other contents|another NAR)) than/,
+  because:
+    /cannot use .*: (Cannot create a Buffer larger than|its contents are not what was signed|it does not unpack to the NAR)/,
   control: (kit) =>
     rebuilt(kit, { pieces: freshLines(kit).map((line) => whole(line, pieceOf(kit.good, line))) }),
   make: (kit) => {

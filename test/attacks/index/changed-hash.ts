@@ -4,7 +4,7 @@ import { linesOf, rows } from '../../support/forge-release.ts';
 export default {
   threat: 'one path’s hash is another than was signed',
   refusedAs: ['bundle-altered'],
-  because: /the index is not what was signed/,
+  because: /the index does not match what was signed/,
   control: unchanged,
   make: ({ good }) => {
     const lines = linesOf(good).map((line, n) => (n === 0 ? line.with(1, '1'.repeat(52)) : line));

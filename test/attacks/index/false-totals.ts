@@ -4,7 +4,7 @@ import { rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'totals that make room checks and limits pass',
   refusedAs: ['manifest-malformed'],
-  because: /its total of narBytes is not what its index adds up to/,
+  because: /its total of narBytes does not match its index/,
   control: unchanged,
   make: (kit) => {
     const { totals } = kit.good.manifest;

@@ -3,7 +3,7 @@ import { type Attack, header, unchanged } from '../../support/forge.ts';
 export default {
   threat: 'an index that says it has 8 GiB: memory runs out before it is compared',
   refusedAs: ['bundle-malformed'],
-  because: /index has 8589934591 bytes, at most/,
+  because: /index has 8589934591 bytes; the limit is/,
   control: unchanged,
   make: ({ good }) => {
     const at = good.whole.indexOf('index\0');

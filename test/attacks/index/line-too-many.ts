@@ -4,7 +4,7 @@ import { linesOf, rows } from '../../support/forge-release.ts';
 export default {
   threat: 'a path that nobody signed rides along',
   refusedAs: ['bundle-malformed'],
-  because: /index has \d+ bytes, at most \d+ are allowed/,
+  because: /index has \d+ bytes; the limit is \d+/,
   control: unchanged,
   make: ({ good }) => {
     const [first] = linesOf(good);

@@ -4,7 +4,7 @@ import { type Line, linesOf, rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'a path outside of the store',
   refusedAs: ['manifest-malformed'],
-  because: /line 1: it names no store path/,
+  because: /line 1: it does not name a store path/,
   control: unchanged,
   make: (kit) => {
     const lines = linesOf(kit.good).map(

@@ -3,7 +3,7 @@ import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 export default {
   threat: 'an index that is not there, so that nothing is compared',
   refusedAs: ['bundle-malformed'],
-  because: /the index does not follow the signatures/,
+  because: /the signatures are not followed by the index/,
   control: unchanged,
   make: ({ good }) => assemble({ ...good, members: good.members.filter((p) => p.name !== 'index') }),
 } satisfies Attack;

@@ -4,7 +4,7 @@ import { type Line, linesOf, raised, rebuilt, waysOf } from '../../support/forge
 export default {
   threat: 'a path with two hashes, of which one is checked and one used',
   refusedAs: ['manifest-malformed'],
-  because: /line 2: it is out of order, or listed twice/,
+  because: /line 2: it is out of order or a duplicate/,
   control: unchanged,
   make: (kit) => {
     const [first, ...more] = linesOf(kit.good) as [Line, ...Line[]];

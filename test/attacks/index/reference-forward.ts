@@ -4,7 +4,7 @@ import { type Line, linesOf, rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'a path that refers to one that comes later, in a ring',
   refusedAs: ['manifest-malformed'],
-  because: /line 1: its references are not numbers of lines before it/,
+  because: /line 1: its references are not ascending numbers of earlier lines/,
   control: unchanged,
   make: (kit) => {
     const lines = linesOf(kit.good);

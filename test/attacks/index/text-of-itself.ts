@@ -14,7 +14,7 @@ function textWith(kit: Kit, ...more: readonly number[]): Buffer {
 export default {
   threat: 'a text that refers to itself, which makes Nix end by an assertion',
   refusedAs: ['manifest-malformed'],
-  because: /it refers to itself, which text can’t/,
+  because: /it refers to itself, which a text path cannot/,
   control: (kit) => textWith(kit),
   make: (kit) => textWith(kit, linesOf(kit.good).length - 1),
 } satisfies Attack;

@@ -4,7 +4,7 @@ import { type Line, linesOf, rebuilt, waysOf } from '../../support/forge-release
 export default {
   threat: 'one closure with two indexes',
   refusedAs: ['manifest-malformed'],
-  because: /it is out of order, or listed twice/,
+  because: /it is out of order or a duplicate/,
   control: unchanged,
   make: (kit) => {
     const [one, two, ...more] = linesOf(kit.good) as [Line, Line, ...Line[]];

@@ -4,7 +4,7 @@ import { genuineDelta, linesOf, rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'a path that is to be restored from itself, before it is there',
   refusedAs: ['base-missing'],
-  because: /(?:is|are) not there, and the bundle relies on it/,
+  because: /(?:is|are) missing, but the bundle builds on it/,
   onlyAtTarget: true,
   control: (kit) => rebuilt(kit, { pieces: [genuineDelta(kit)] }),
   make: (kit) => {

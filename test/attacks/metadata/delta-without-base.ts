@@ -4,7 +4,7 @@ import { genuineDelta, rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'contents that are to be restored from something that is not there',
   refusedAs: ['base-missing'],
-  because: /-nowhere is not there, and the bundle relies on it/,
+  because: /-nowhere is missing, but the bundle builds on it/,
   onlyAtTarget: true,
   control: (kit) => rebuilt(kit, { pieces: [genuineDelta(kit)] }),
   make: (kit) => {

@@ -4,7 +4,7 @@ import { freshLines, type Line, linesOf, rebuilt } from '../../support/forge-rel
 export default {
   threat: 'contents that are not what the index says, in index, signatures and narinfo alike',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used.*: it gives (other contents|another NAR) than/,
+  because: /cannot use .*: (its contents are not what was signed|it does not unpack to the NAR)/,
   control: unchanged,
   make: (kit) => {
     const fresh = new Set(freshLines(kit));

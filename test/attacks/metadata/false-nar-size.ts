@@ -4,7 +4,7 @@ import { freshLines, type Line, linesOf, rebuilt } from '../../support/forge-rel
 export default {
   threat: 'a size that makes room checks pass',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used.*: Cannot create a Buffer larger than \d+ bytes/,
+  because: /cannot use .*: Cannot create a Buffer larger than \d+ bytes/,
   control: unchanged,
   make: (kit) => {
     const fresh = new Set(freshLines(kit));

@@ -4,7 +4,7 @@ import { linesOf, rebuilt, waysOf } from '../../support/forge-release.ts';
 export default {
   threat: 'a system whose libraries are missing',
   refusedAs: ['manifest-malformed'],
-  because: /line 1: its references are not numbers of lines before it/,
+  because: /line 1: its references are not ascending numbers of earlier lines/,
   control: unchanged,
   make: (kit) =>
     rebuilt(kit, {

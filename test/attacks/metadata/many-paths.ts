@@ -3,7 +3,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 export default {
   threat: 'more paths than the policy allows',
   refusedAs: ['over-limit'],
-  because: /paths is 3, the policy allows 1/,
+  because: /paths is 3; the policy allows 1/,
   onlyAtTarget: true,
   policy: { limits: { paths: 1 } },
   control: unchanged,

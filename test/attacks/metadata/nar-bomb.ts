@@ -5,7 +5,7 @@ import { freshLines, rebuilt, whole } from '../../support/forge-release.ts';
 export default {
   threat: 'a NAR that unfolds far beyond its size',
   refusedAs: ['bundle-malformed'],
-  because: /can’t be used.*: Cannot create a Buffer larger than \d+ bytes/,
+  because: /cannot use .*: Cannot create a Buffer larger than \d+ bytes/,
   control: unchanged,
   make: (kit) => {
     const [line = 0] = freshLines(kit);

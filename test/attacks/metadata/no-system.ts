@@ -4,7 +4,7 @@ import { linesOf } from '../../support/forge-release.ts';
 export default {
   threat: 'a signed path that is no NixOS system',
   refusedAs: ['not-a-system'],
-  because: /has no file nixos-version/,
+  because: /has no nixos-version file/,
   onlyAtTarget: true,
   mayImport: ({ noSystem }) => linesOf(noSystem).map(([name]) => `/nix/store/${name}`),
   control: unchanged,

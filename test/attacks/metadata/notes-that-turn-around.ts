@@ -3,7 +3,7 @@ import { type Attack, resigned } from '../../support/forge.ts';
 export default {
   threat: 'notes whose letters run the other way',
   refusedAs: ['manifest-malformed'],
-  because: /notes: holds control characters/,
+  because: /notes: contains control characters/,
   control: (kit) => resigned(kit, { notes: 'safe  exe.evil' }),
   make: (kit) => resigned(kit, { notes: 'safe \u202e exe.evil' }),
 } satisfies Attack;

@@ -3,7 +3,7 @@ import { type Attack, resigned } from '../../support/forge.ts';
 export default {
   threat: 'a sequence after which no honest bundle is ever newer',
   refusedAs: ['sequence-jump'],
-  because: /from 100 the policy lets it rise by 1000000/,
+  because: /the policy allows at most 1000000 above 100/,
   onlyAtTarget: true,
   policy: { limits: { sequenceJump: 1_000_000 } },
   control: (kit) => resigned(kit, { sequence: 1_000_100 }),

@@ -3,7 +3,7 @@ import { type Attack, resigned } from '../../support/forge.ts';
 export default {
   threat: 'a signed time after which no clock is believed, no window opens and every key is over',
   refusedAs: ['created-ahead'],
-  because: /it was made at 2099-01-01T00:00:00Z/,
+  because: /it was created at 2099-01-01T00:00:00Z/,
   onlyAtTarget: true,
   control: (kit) => resigned(kit, { createdAt: kit.good.manifest.createdAt }),
   make: (kit) => resigned(kit, { createdAt: '2099-01-01T00:00:00Z' }),

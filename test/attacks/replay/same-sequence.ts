@@ -3,7 +3,7 @@ import { type Attack, resigned } from '../../support/forge.ts';
 export default {
   threat: 'another system under the sequence that was taken',
   refusedAs: ['sequence-conflict'],
-  because: /sequence 100 was taken with other contents/,
+  because: /sequence 100 was already taken with different contents/,
   onlyAtTarget: true,
   control: (kit) => resigned(kit, { sequence: 101 }),
   make: (kit) => resigned(kit, { sequence: 100 }),

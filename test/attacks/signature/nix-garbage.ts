@@ -4,7 +4,7 @@ import { rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'signatures for Nix that are none',
   refusedAs: ['bundle-malformed'],
-  because: /nix\.sig: the block of “fleet-1” is not a signature for each path/,
+  because: /nix\.sig: the block for “fleet-1” does not have exactly one signature for each path/,
   control: unchanged,
   make: (kit) => rebuilt(kit, { nixSig: 'fleet-1\nnonsense\n' }),
 } satisfies Attack;

@@ -4,7 +4,7 @@ import { rebuilt } from '../../support/forge-release.ts';
 export default {
   threat: 'two signatures by one name, of which readers take one or the other',
   refusedAs: ['bundle-malformed'],
-  because: /does not begin with a key’s name of its own/,
+  because: /does not begin with a new key name/,
   control: (kit) => {
     const block = bytesOf(kit.good, 'nix.sig').toString();
     return rebuilt(kit, { nixSig: block + block.replace(/^.*$/m, 'other-1') });

@@ -10,7 +10,7 @@ function signedAs({ good, trusted }: Kit, what: string): Buffer {
 export default {
   threat: 'a genuine signature over the same bytes, made for something else',
   refusedAs: ['signature-invalid'],
-  because: /the signature by “fleet-1” does not fit/,
+  because: /the signature by “fleet-1” does not match/,
   control: (kit) => signedAs(kit, 'manifest'),
   make: (kit) => signedAs(kit, 'receipt.v1'),
 } satisfies Attack;

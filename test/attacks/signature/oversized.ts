@@ -10,7 +10,7 @@ function ofSize({ good, stranger }: Kit, bytes: number): Buffer {
 export default {
   threat: 'a file of signatures that fills the memory',
   refusedAs: ['bundle-malformed'],
-  because: /manifest\.sig has \d+ bytes, at most 65536 are allowed/,
+  because: /manifest\.sig has \d+ bytes; the limit is 65536/,
   control: (kit) => ofSize(kit, 64 * 1024 - 200),
   make: (kit) => ofSize(kit, 65 * 1024),
 } satisfies Attack;

@@ -7,7 +7,7 @@ const signedBy = ({ good }: Kit, ...signatures: (string | Buffer)[]) =>
 export default {
   threat: 'one key counts twice toward a threshold',
   refusedAs: ['signature-threshold'],
-  because: /1 trusted keys have signed, 2 are needed/,
+  because: /1 of 2 required trusted keys have signed/,
   onlyAtTarget: true,
   policy: { threshold: 2 },
   control: (kit) =>

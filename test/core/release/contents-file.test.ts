@@ -59,7 +59,7 @@ test('nothing but the first line: the target is thought to have it all', () => {
 test('a size may be that of the NAR and a mebibyte, and not a byte more', () => {
   const most = index.narSize(0) + slack;
   assert.equal(read(encodeContents(manifestDigest, [whole(0, most)])).get(0)?.[0]?.size, most);
-  assert.throws(() => read(encodeContents(manifestDigest, [whole(0, most + 1)])), /its size is none/);
+  assert.throws(() => read(encodeContents(manifestDigest, [whole(0, most + 1)])), /its size is invalid/);
 });
 
 const line = (fields: readonly unknown[]) => `"${manifestDigest}"\n${JSON.stringify(fields)}\n`;
@@ -77,29 +77,33 @@ for (const [what, contents, detail] of [
   [
     'a line that the index has not',
     encodeContents(manifestDigest, [whole(4)]),
-    /line 2: there is no such line/,
+    /line 2: the index has no such line/,
   ],
   ['a negative line', line([-1, 'whole', 5, digits(1, 52)]), /no such line/],
   ['a fraction for a line', line([0.5, 'whole', 5, digits(1, 52)]), /no such line/],
-  ['an unknown kind', line([0, 'half', 5, digits(1, 52)]), /no known kind/],
-  ['a field more', line([0, 'whole', 5, digits(1, 52), 1]), /other fields/],
-  ['a delta without a base', line([0, 'delta', 5, digits(1, 52)]), /other fields/],
-  ['an empty file', line([0, 'whole', 0, digits(1, 52)]), /its size is none/],
-  ['a digest that is none', line([0, 'whole', 5, digits(1, 51)]), /its digest is none/],
-  ['a base that leads out', line([0, 'delta', 5, digits(1, 52), '../x', digits(1, 52)]), /no store path/],
+  ['an unknown kind', line([0, 'half', 5, digits(1, 52)]), /its kind is unknown/],
+  ['a field more', line([0, 'whole', 5, digits(1, 52), 1]), /wrong fields/],
+  ['a delta without a base', line([0, 'delta', 5, digits(1, 52)]), /wrong fields/],
+  ['an empty file', line([0, 'whole', 0, digits(1, 52)]), /its size is invalid/],
+  ['a digest that is none', line([0, 'whole', 5, digits(1, 51)]), /its digest is invalid/],
+  [
+    'a base that leads out',
+    line([0, 'delta', 5, digits(1, 52), '../x', digits(1, 52)]),
+    /its base is not a store path/,
+  ],
   [
     'a base’s hash that is none',
     line([0, 'delta', 5, digits(1, 52), storePathOf(1).slice(11), 'x']),
     /base’s hash/,
   ],
-  ['an object', `"${manifestDigest}"\n{}\n`, /other fields/],
+  ['an object', `"${manifestDigest}"\n{}\n`, /wrong fields/],
   [
     'seventeen ways to one path',
     encodeContents(
       manifestDigest,
       Array.from({ length: 17 }, () => whole(0)),
     ),
-    /^contents: line 18: more than 16 say how to have the same path$/,
+    /^contents: line 18: more than 16 pieces for one path$/,
   ],
 ] as const)
   test(`contents with ${what} are refused`, () => {

@@ -14,17 +14,17 @@ for (const [what, changed, detail] of [
   [
     'a reference that can’t be compared',
     text.replace('[0,1]', '[{"valueOf":0,"toString":0}]'),
-    /line 3: its references are not numbers/,
+    /line 3: its references are not ascending numbers/,
   ],
   [
     'a path twice, at two depths',
     text.replace(`${digits(5, 32)}-p5`, `${digits(9, 32)}-p9`),
-    /line 4: another line has the same path, or one with its hash/,
+    /line 4: another line has the same path or hash part/,
   ],
   [
     'two paths of one hash',
     text.replace(digits(5, 32), digits(1, 32)),
-    /line 3: another line has the same path, or one with its hash/,
+    /line 3: another line has the same path or hash part/,
   ],
 ] as const)
   test(`an index with ${what} is refused`, () => {

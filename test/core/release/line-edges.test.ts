@@ -30,12 +30,12 @@ const spoilt = (field: number, value: unknown) => {
 const othersOf = (value: unknown) => [null, true, 7.5, {}, [], [value], [[value]], { toString: 1 }];
 
 for (const [field, what] of [
-  [0, 'it names no store path'],
-  [1, 'its hash is no sha256 in base 32'],
-  [2, 'its sizes are none'],
-  [3, 'its sizes are none'],
-  [4, 'its sizes are none'],
-  [6, 'its content address is none'],
+  [0, 'it does not name a store path'],
+  [1, 'its hash is not a sha256 in base 32'],
+  [2, 'its sizes are invalid'],
+  [3, 'its sizes are invalid'],
+  [4, 'its sizes are invalid'],
+  [6, 'its content address is invalid'],
 ] as const)
   test(`an index’s line whose field ${field} is of another type is refused for that`, () => {
     const right = field === 6 ? `text:sha256:${digits(1, 52)}` : fields[field];
@@ -46,9 +46,8 @@ for (const [field, what] of [
 
 test('references of another type are refused for that, and numbers of lines that are none', () => {
   for (const value of [null, true, 7, {}, 'x', { length: 0 }])
-    assert.equal(spoilt(5, value), 'manifest-malformed: index: line 1: it has no references');
-  const not =
-    'manifest-malformed: index: line 1: its references are not numbers of lines before it, ascending';
+    assert.equal(spoilt(5, value), 'manifest-malformed: index: line 1: it has no list of references');
+  const not = 'manifest-malformed: index: line 1: its references are not ascending numbers of earlier lines';
   for (const value of [[null], ['0'], [-1], [0.5], [1], [[0]], [0, 0], [{}]])
     assert.equal(spoilt(5, value), not, JSON.stringify(value));
   // Itself it may refer to.
@@ -62,13 +61,13 @@ test('sizes may be as small as a path is, and as large as a number can be told f
     [4, 0],
   ] as const) {
     assert.equal(spoilt(field, least), undefined);
-    assert.match(spoilt(field, least - 1) ?? '', /its sizes are none/);
-    assert.match(spoilt(field, 2 ** 53) ?? '', /its sizes are none|canonical/);
+    assert.match(spoilt(field, least - 1) ?? '', /its sizes are invalid/);
+    assert.match(spoilt(field, 2 ** 53) ?? '', /its sizes are invalid|canonical/);
   }
 });
 
 test('a line that is no list of seven is refused for that', () => {
-  const other = 'manifest-malformed: index: line 1: it has other fields';
+  const other = 'manifest-malformed: index: line 1: it has the wrong fields';
   for (const line of [fields.slice(1), [...fields, ''], {}, null, 'x', 7])
     assert.equal(
       refusal(() => ReleaseIndex.parse(Buffer.from(`${JSON.stringify(line)}\n${second}\n`), root)),
@@ -82,7 +81,7 @@ test('two paths with the same hash and other names can’t both be in an index',
   const both = `${first}\n${other}\n${JSON.stringify(top.map((f, i) => (i === 5 ? [0, 1, 2] : f)))}\n`;
   assert.equal(
     refusal(() => ReleaseIndex.parse(Buffer.from(both), root)),
-    'manifest-malformed: index: line 2: another line has the same path, or one with its hash',
+    'manifest-malformed: index: line 2: another line has the same path or hash part',
   );
 });
 
@@ -165,11 +164,11 @@ test('lines are read in portions, and keep their numbers and places across them'
 test('what is not ASCII is refused where nobody else refuses it, also at the end', () => {
   assert.equal(
     refusal(() => lines(Buffer.from('1\n"ä"\n'))),
-    'bundle-malformed: x: line 2: it holds something else than ASCII',
+    'bundle-malformed: x: line 2: it contains non-ASCII characters',
   );
   assert.equal(
     refusal(() => lines(Buffer.from([0x31, 0x0a, 0x22, 0xff, 0x22, 0x0a]))),
-    'bundle-malformed: x: it is not text in UTF-8',
+    'bundle-malformed: x: it is not UTF-8 text',
   );
   for (const bytes of ['1', '1\n2'])
     assert.equal(
@@ -212,12 +211,12 @@ for (const [what, good] of [
     const read = (value: unknown) => refusal(() => parseContents(contents(value), { manifestDigest, index }));
     assert.equal(read(good), undefined);
     const said = [
-      'there is no such line in the index',
-      what === 'whole' ? 'it is of no known kind' : 'it has other fields',
-      'its size is none',
-      'its digest is none',
-      'its base is no store path',
-      'its base’s hash is none',
+      'the index has no such line',
+      what === 'whole' ? 'its kind is unknown' : 'it has the wrong fields',
+      'its size is invalid',
+      'its digest is invalid',
+      'its base is not a store path',
+      'its base’s hash is invalid',
     ];
     for (const [field, right] of good.entries())
       for (const value of othersOf(right)) {
@@ -225,7 +224,7 @@ for (const [what, good] of [
         assert.equal(read(line), `bundle-malformed: contents: line 2: ${said[field]}`, JSON.stringify(line));
       }
     for (const line of [good.slice(1), [...good, 0], {}, null])
-      assert.equal(read(line), 'bundle-malformed: contents: line 2: it has other fields');
+      assert.equal(read(line), 'bundle-malformed: contents: line 2: it has the wrong fields');
   });
 
 test('names of pieces are had without the index, and nothing that is none', () => {
@@ -237,7 +236,7 @@ test('names of pieces are had without the index, and nothing that is none', () =
     [`nar/${digest.slice(0, 2)}/${digest}.nar.zst`, `delta/${digest.slice(0, 2)}/${digest}.zst`],
   );
   assert.equal(names(manifestDigest).size, 0);
-  const none = 'bundle-malformed: contents: line 2: it names no piece';
+  const none = 'bundle-malformed: contents: line 2: it does not name a piece';
   for (const value of [
     {},
     'x',
@@ -254,7 +253,7 @@ test('names of pieces are had without the index, and nothing that is none', () =
       none,
       JSON.stringify(value),
     );
-  const headless = 'bundle-malformed: contents: it does not begin with a manifest’s digest';
+  const headless = 'bundle-malformed: contents: it does not begin with a manifest digest';
   for (const value of [7, null, []])
     assert.equal(
       refusal(() => names(value)),
@@ -266,7 +265,7 @@ test('names of pieces are had without the index, and nothing that is none', () =
   );
   assert.match(
     refusal(() => namesInContents(new Uint8Array(limits.contentsBytes + 1))) ?? '',
-    /it has 67108865 bytes, at most 67108864 are read/,
+    /it has 67108865 bytes; the limit is 67108864/,
   );
 });
 
@@ -279,8 +278,8 @@ test('contents may be as long as the index has lines for them, and no longer', (
     refusal(() => parseContents(Buffer.alloc(length, 0x20), { manifestDigest, index })) ?? '';
   assert.match(
     padded(most + 1),
-    new RegExp(`^bundle-malformed: contents: it has ${most + 1} bytes, at most ${most} are read$`),
+    new RegExp(`^bundle-malformed: contents: it has ${most + 1} bytes; the limit is ${most}$`),
   );
-  assert.doesNotMatch(padded(most), /at most/);
+  assert.doesNotMatch(padded(most), /the limit is/);
   assert.equal(encodeContents(manifestDigest, []), `"${manifestDigest}"\n`);
 });

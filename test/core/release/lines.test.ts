@@ -26,7 +26,7 @@ test('a line longer than any of ours is refused before it is parsed', () => {
   // Digits without end are no JSON: whoever parses them says something else.
   const longest = '0'.repeat(limits.lineBytes - 1);
   assert.throws(() => read(`1\n${longest}\n`), /line 2 is not in canonical form/);
-  assert.throws(() => read(`1\n${longest}0\n`), /bundle-malformed: x: line 2 is longer than 2097152 bytes/);
+  assert.throws(() => read(`1\n${longest}0\n`), /bundle-malformed: x: line 2 exceeds 2097152 bytes/);
 });
 
 for (const [what, open, close] of [

@@ -103,12 +103,12 @@ test('notes with terminal escapes, and with half a letter, are refused', () => {
     refused(
       encodeManifest(manifestInput({ notes })),
       'manifest-malformed',
-      /notes: holds control characters/,
+      /notes: contains control characters/,
     );
 });
 
 test('a newer schema, and an older one, are told as such', () => {
-  refused(text.replace('"schema":2', '"schema":3'), 'schema-unsupported', /schema 3, this nixmaker reads 2/);
+  refused(text.replace('"schema":2', '"schema":3'), 'schema-unsupported', /schema 3; this nixmaker reads 2/);
   refused(text.replace('"schema":2', '"schema":1'), 'schema-unsupported', /schema 1/);
   refused(text.replace('"schema":2', '"schema":"2"'), 'manifest-malformed');
 });
@@ -117,7 +117,7 @@ test('64 KiB are read, and not a byte more; what is nested a million deep is ref
   const notes = 'n'.repeat(16 * 1024);
   assert.equal(parseManifest(encodeManifest(manifestInput({ notes }))).notes, notes);
   refused(encodeManifest(manifestInput({ notes: `${notes}n` })), 'manifest-malformed', /notes/);
-  refused(`${' '.repeat(64 * 1024)}${text}`, 'manifest-malformed', /larger than 65536 bytes/);
+  refused(`${' '.repeat(64 * 1024)}${text}`, 'manifest-malformed', /exceeds 65536 bytes/);
   refused(`${'['.repeat(30_000)}${']'.repeat(30_000)}`);
 });
 

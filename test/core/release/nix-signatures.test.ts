@@ -49,21 +49,41 @@ test('where no path needs one, a key’s block is its name', () => {
 const good = blockOf('one-1');
 const [, first = '', second = ''] = good.split('\n');
 for (const [what, text, detail] of [
-  ['no newline at the end', good.slice(0, -1), /not a signature for each path/],
-  ['a name without a newline', 'one-1', /does not begin with a key’s name/],
-  ['an empty line', `\n${good}`, /does not begin with a key’s name/],
-  ['a name that is none', good.replace('one-1', 'one 1'), /does not begin with a key’s name/],
-  ['a line too few', `one-1\n${first}\n`, /the block of “one-1” is not a signature for each path/],
-  ['a line too many', `${good}${second}\n`, /does not begin with a key’s name/],
-  ['two blocks of one name', good + good, /does not begin with a key’s name of its own/],
-  ['a letter that is not base64', good.replace(first, `-${first.slice(1)}`), /not a signature for each path/],
-  ['white space', good.replace(first, ` ${first.slice(1)}`), /not a signature for each path/],
-  ['no padding', good.replace(first, `${first.slice(0, -2)}AA`), /not a signature for each path/],
-  ['bits that say nothing', good.replace(/.==/, 'B=='), /not a signature for each path/],
-  ['carriage returns', good.replaceAll('\n', '\r\n'), /does not begin with a key’s name/],
-  ['a line in two', good.replace(first, `${first.slice(0, 40)}\n${first.slice(40)}`), /not a signature/],
-  ['the name before each signature', good.replaceAll(/^(?=.{88}$)/gm, 'one-1:'), /not a signature/],
-  ['a byte order mark', `\ufeff${good}`, /does not begin with a key’s name/],
+  ['no newline at the end', good.slice(0, -1), /not have exactly one signature for each path/],
+  ['a name without a newline', 'one-1', /does not begin with a new key name/],
+  ['an empty line', `\n${good}`, /does not begin with a new key name/],
+  ['a name that is none', good.replace('one-1', 'one 1'), /does not begin with a new key name/],
+  [
+    'a line too few',
+    `one-1\n${first}\n`,
+    /the block for “one-1” does not have exactly one signature for each path/,
+  ],
+  ['a line too many', `${good}${second}\n`, /does not begin with a new key name/],
+  ['two blocks of one name', good + good, /does not begin with a new key name/],
+  [
+    'a letter that is not base64',
+    good.replace(first, `-${first.slice(1)}`),
+    /not have exactly one signature for each path/,
+  ],
+  ['white space', good.replace(first, ` ${first.slice(1)}`), /not have exactly one signature for each path/],
+  [
+    'no padding',
+    good.replace(first, `${first.slice(0, -2)}AA`),
+    /not have exactly one signature for each path/,
+  ],
+  ['bits that say nothing', good.replace(/.==/, 'B=='), /not have exactly one signature for each path/],
+  ['carriage returns', good.replaceAll('\n', '\r\n'), /does not begin with a new key name/],
+  [
+    'a line in two',
+    good.replace(first, `${first.slice(0, 40)}\n${first.slice(40)}`),
+    /not have exactly one signature/,
+  ],
+  [
+    'the name before each signature',
+    good.replaceAll(/^(?=.{88}$)/gm, 'one-1:'),
+    /not have exactly one signature/,
+  ],
+  ['a byte order mark', `\ufeff${good}`, /does not begin with a new key name/],
   ['bytes that are no text', Buffer.from(good, 'latin1').fill(0xff, 10, 11).toString('latin1'), /signature/],
 ] as const)
   test(`${what}: nix.sig is refused`, () => {
@@ -87,7 +107,7 @@ test('64 keys are read and one more is refused, also where a key is nothing but 
 test('more bytes than are read are refused unseen', () => {
   assert.throws(
     () => NixSignatures.parse(Buffer.alloc(limits.nixSignatureBytes + 1, 'x'), index),
-    /nix\.sig: it has \d+ bytes, at most/,
+    /nix\.sig: it has \d+ bytes; the limit is/,
   );
 });
 

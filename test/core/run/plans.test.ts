@@ -79,7 +79,7 @@ for (const [what, when, facts, reason] of [
     /^kernel, initrd changed$/,
   ],
   ['a switch', 'when-needed', { switched: true }, undefined],
-  ['a switch, always', 'always', { switched: true }, /was switched to/],
+  ['a switch, always', 'always', { switched: true }, /was activated/],
 ] as const)
   test(`${what} is ${reason === undefined ? 'no reason' : 'a reason'} to restart`, () => {
     const why = rebootReason({ when, delay: 0 }, { ...nothing, ...facts });
@@ -97,7 +97,7 @@ test('when it may be restarted: at once, in the window, or when the clock is rig
   assert.deepEqual(rebootTiming(policy, at('02:30:00'), at('02:30:01')), {
     now: false,
     again: 600_000,
-    because: 'the clock is not set, so the window can’t be told',
+    because: 'the clock is not set, so the window cannot be determined',
   });
   assert.deepEqual(rebootTiming(policy, at('01:00:00'), at('00:00:00')), {
     now: false,
@@ -122,23 +122,23 @@ for (const [what, evidence, doubt] of [
   ['one copy damaged', { floor: floorAt(5), damaged: 1 }, undefined],
   ['both damaged, and no journal', { damaged: 2 }, /both copies.*no bundle was taken/],
   ['both damaged', { damaged: 2, committed: floorAt(4) }, /both copies.*sequence 4 was taken/],
-  ['gone', { committed: floorAt(4) }, /the floor is gone.*sequence 4/],
+  ['gone', { committed: floorAt(4) }, /the floor is missing.*sequence 4/],
   [
     'lower than the journal',
     { floor: floorAt(3), committed: floorAt(4) },
-    /the floor is 3, and .*sequence 4/,
+    /the floor is 3, but .*sequence 4/,
   ],
   ['the journal’s', { floor: floorAt(4), committed: floorAt(4) }, undefined],
   ['higher than the journal', { floor: floorAt(5), committed: floorAt(4) }, undefined],
   [
     'gone with the journal, beside a record',
     { recorded: floorAt(4) },
-    /the floor is gone, and the record beside the system profile says that sequence 4/,
+    /the floor is missing, but the record beside the system profile says sequence 4/,
   ],
   [
     'set back with the journal, beside a record',
     { floor: floorAt(3), committed: floorAt(3), recorded: floorAt(4) },
-    /the floor is 3, and the record .*sequence 4/,
+    /the floor is 3, but the record .*sequence 4/,
   ],
   ['the record’s', { floor: floorAt(4), recorded: floorAt(4) }, undefined],
   ['higher than the record', { floor: floorAt(5), recorded: floorAt(4) }, undefined],
@@ -147,7 +147,7 @@ for (const [what, evidence, doubt] of [
   [
     'not there, on one that has had generations',
     { ...firstStart, newestGeneration: 2 },
-    /nothing is remembered .*generation 2 is there; .*`firstStart`/,
+    /there is no record of any bundle, but generation 2 exists; .*`firstStart`/,
   ],
   [
     'not there, on one that others have switched, as its policy says',

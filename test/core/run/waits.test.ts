@@ -35,7 +35,7 @@ test('one that waits is a line: since when, why, how often, and when again', () 
   assert.equal(waitText(wait()), '/inbox/web.tar: nix-unavailable, since 2026-11-29 06:42 UTC');
   assert.equal(
     waitText(wait({ detail: 'no socket', tries: 2, again: '2026-11-29T07:15:59Z' })),
-    '/inbox/web.tar: nix-unavailable (no socket), since 2026-11-29 06:42 UTC, tried 2 times, again at 07:15:59 UTC',
+    '/inbox/web.tar: nix-unavailable (no socket), since 2026-11-29 06:42 UTC, tried 2 times, next try at 2026-11-29 07:15:59 UTC',
   );
   assert.doesNotMatch(waitText(wait({ tries: 1 })), /tried/);
 });

@@ -34,7 +34,7 @@ test('whatever root runs under a strict umask, the agent can read what it has to
   }
   await drop(await release('umask-two', 1010), 'umask-two.tar');
   assert.match(await report('done', 'umask-two.tar'), /^DONE\n/);
-  assert.match(await doctor(), /^ok +agent +the agent can read what is root’s/m);
+  assert.match(await doctor(), /^ok +agent +the agent can read root’s state/m);
 });
 
 test('a state that the agent can’t read is no fault of a bundle’s: it waits, doctor says why, and it is taken when that is mended', async () => {
@@ -54,7 +54,7 @@ test('a Nix that answers root and not the agent is told by doctor, with whom to 
   await bed.sh('systemctl restart nix-daemon.service');
   const said = await doctor();
   assert.match(said, /^ok +nix /m, 'root is answered');
-  assert.match(said, /^BAD +agent +Nix answers root, and not the agent \(nixmaker\)/m);
+  assert.match(said, /^BAD +agent +Nix responds to root but not to the agent \(nixmaker\)/m);
   assert.match(said, /Add nixmaker to `nix\.settings\.allowed-users`/);
   await drop(await release('not-allowed', 1030), 'not-allowed.tar');
   await bed.until(

@@ -14,7 +14,7 @@ test('a switch that fails is rolled back, and logged as an error', async () => {
   );
   assert.match(
     await report('refused', 'bad.tar'),
-    /^ROLLED BACK, the previous system was put back\n.*exit 2.*the unit said no/s,
+    /^ROLLED BACK, the previous system was restored\n.*exit 2.*the unit said no/s,
   );
   assert.equal(await bed.sh('readlink /run/current-system'), before);
   assert.equal(await bed.sh('readlink /nix/var/nix/profiles/system'), 'system-1-link\n');

@@ -49,7 +49,7 @@ test('what an agent that was taken over could put among the requests is removed,
   const log = await bed.sh('journalctl --no-pager --unit nixmaker-activate --output=cat');
   assert.match(log, /"name":"link\.json","detail":"it is a symbolic link"/);
   assert.match(log, /"name":"fifo\.json","detail":"it is not a regular file"/);
-  assert.match(log, /"name":"foreign\.json","detail":"it is not the agent’s own"/);
+  assert.match(log, /"name":"foreign\.json","detail":"it does not belong to the agent"/);
   assert.match(log, /"name":"large\.json","detail":"it has 13000000 bytes/);
   assert.match(log, /"name":"path\.json","detail":"it is not a request"/);
   const outcomes = [];

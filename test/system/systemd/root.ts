@@ -46,7 +46,7 @@ test('root’s floor, once lost, stops everything until root has adopted one', a
   await bed.until(
     'journalctl --no-pager --unit nixmaker --output=cat | grep \'"event":"deferred"\' | grep -q floor-lost',
   );
-  assert.match(await bed.sh('nixmaker floor 2>&1 || true'), /^lost: the floor is gone.*sequence 901/);
+  assert.match(await bed.sh('nixmaker floor 2>&1 || true'), /^lost: the floor is missing.*sequence 901/);
   const refused = await bed.run([
     'setpriv',
     '--reuid',

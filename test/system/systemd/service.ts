@@ -65,7 +65,7 @@ test('each ending is an entry of its own in the journal, which the catalogue exp
   await report('refused', 'explained.tar');
   await bed.until('journalctl --no-pager NIXMAKER_CODE=not-a-bundle | grep -q nixmaker:');
   const explained = await bed.sh('journalctl --no-pager --catalog NIXMAKER_CODE=not-a-bundle');
-  assert.match(explained, /Subject: nixmaker: The file is not a nixmaker bundle/);
+  assert.match(explained, /Subject: nixmaker: This file is not a nixmaker bundle/);
   assert.match(explained, /explained\.tar/);
   assert.match(explained, /The running system was not changed/);
   const [line = ''] = (await bed.sh('journalctl --no-pager --output=json NIXMAKER_CODE=not-a-bundle')).split(
@@ -88,7 +88,7 @@ test('hooks are run after a run with what became of it; one that others may writ
   assert.equal(await bed.sh('cat /var/lib/nixmaker/state/hooked'), 'refused not-a-bundle nixmaker\n');
   await bed.until('journalctl --no-pager --unit nixmaker | grep hook-failed | grep -q 30-fails');
   const failed = await bed.sh('journalctl --no-pager --unit nixmaker | grep hook-failed');
-  assert.match(failed, /20-foreign.*others may write it/);
+  assert.match(failed, /20-foreign.*others can write to it/);
   await bed.sh('test ! -e /var/lib/nixmaker/state/foreign; rm -r /etc/nixmaker/hooks.d');
 });
 

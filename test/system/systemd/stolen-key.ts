@@ -68,7 +68,7 @@ test('a stranger’s system under the genuine name, signed by the stolen key, do
   // Let go, it is garbage: the bundle brings the genuine one.
   await bed.sh('rm /tmp/nobody/held');
   await drop(bundle, 'again.tar');
-  assert.match(await report('done', 'again.tar'), /^DONE\n.*were not what was signed/s);
+  assert.match(await report('done', 'again.tar'), /^DONE\n.*did not match what was signed/s);
   assert.equal((await bed.sh('readlink /run/current-system')).trim(), manifest.toplevel);
   await bed.sh('test ! -e /run/strange');
   await bed.write('/etc/nixmaker/policy.json', policy);

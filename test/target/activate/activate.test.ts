@@ -89,7 +89,7 @@ for (const [what, check, outcome, detail] of [
     'finds another switch at work',
     { exitCode: 11, stderrTail: ['Could not acquire lock'] },
     ['deferred', 'busy'],
-    /another switch is under way/,
+    /another switch is in progress/,
   ],
 ] as const)
   test(`a system that ${what} when it is asked is not installed`, async (t) => {

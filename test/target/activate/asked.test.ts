@@ -46,15 +46,15 @@ for (const [what, result, detail] of [
   [
     'a no',
     { exitCode: 1, stderrTail: ['x', 'not before noon'] },
-    '/bin/ask said no (exit 1): not before noon',
+    '/bin/ask refused (exit 1): not before noon',
   ],
-  ['a no in other words', { exitCode: 1, stdout: 'a\nlater\n' }, '/bin/ask said no (exit 1): later'],
-  ['a signal', { exitCode: undefined }, '/bin/ask said no (exit by a signal)'],
-  ['silence', { exitCode: undefined, timedOut: true }, '/bin/ask did not answer in time'],
+  ['a no in other words', { exitCode: 1, stdout: 'a\nlater\n' }, '/bin/ask refused (exit 1): later'],
+  ['a signal', { exitCode: undefined }, '/bin/ask refused (exit by a signal)'],
+  ['silence', { exitCode: undefined, timedOut: true }, '/bin/ask gave no answer in time'],
   [
     'a program that is not there',
     { exitCode: undefined, startError: 'ENOENT' },
-    '/bin/ask said no (exit by a signal): ENOENT',
+    '/bin/ask refused (exit by a signal): ENOENT',
   ],
 ] as const)
   test(`${what} is a no`, async (t) => {
@@ -97,7 +97,7 @@ test('checks that pass are kept in the receipt; of those that do not, all are to
   const bad = await scene(t, { ...health, answer });
   await assert.rejects(requireHealth(bad.machine, { transaction: bad.transaction, afterStart: false }), {
     code: 'health-failed',
-    detail: 'not so: /bin/b (exit 2)',
+    detail: 'failed: /bin/b (exit 2)',
   });
   assert.equal(bad.transaction.known.health?.length, 2);
 });
@@ -111,7 +111,7 @@ test('after a start the units come first: while they do not, nothing else is loo
   const results = await runHealthChecks(machine, { failedBefore: [], afterStart: true });
   assert.deepEqual(
     results.map((r) => [r.ok, r.detail]),
-    [[false, 'still to come: slow.service']],
+    [[false, 'still starting: slow.service']],
   );
   assert.ok(started.every(({ argv }) => argv[0] === 'systemctl'));
   const there = await scene(t, underSystemd);
@@ -132,12 +132,12 @@ test('checks run outside whose answer can’t be read are not well', async (t) =
   });
   await assert.rejects(requireHealth(machine, { transaction, afterStart: false }), {
     code: 'health-failed',
-    detail: 'not so: the health checks can be run (killed)',
+    detail: 'failed: the health checks can run (killed)',
   });
   const answer = () => ({ stdout: '[{"check":"x","ok":true},{"check":"y","ok":false,"detail":"z"}]' });
   const other = await scene(t, { ...underSystemd, answer });
   await assert.rejects(requireHealth(other.machine, { transaction: other.transaction, afterStart: false }), {
-    detail: 'not so: y (z)',
+    detail: 'failed: y (z)',
   });
 });
 

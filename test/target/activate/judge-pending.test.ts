@@ -54,10 +54,7 @@ test('a release that there is no way back from stays once the machine was starte
   const { machine, programs } = await scene(t, {}, { noWayBack, askedIn: thisBoot, confirmBy: 50 });
   const receipt = await judgePending(machine, 'start');
   assert.deepEqual([receipt?.state, receipt?.code], ['failed', 'left-unwell']);
-  assert.match(
-    receipt?.detail ?? '',
-    /time to confirm.*; no way back, says the release: the database is migrated$/,
-  );
+  assert.match(receipt?.detail ?? '', /time to confirm.*; the release is one-way: the database is migrated$/);
   assert.deepEqual(programs(), [], 'nothing is put back');
   assert.equal((await readFloor(machine.floorDirectory)).floor?.sequence, 5, 'what is older is not taken');
   const other = await scene(t, { booted: oldSystem, running: oldSystem }, { noWayBack });
@@ -111,7 +108,7 @@ test('a system that is not well goes', async (t) => {
   const { machine } = await scene(t, unwell);
   const receipt = await judgePending(machine, 'operator');
   assert.deepEqual([receipt?.state, receipt?.code], ['rolled-back', 'health-failed']);
-  assert.match(receipt?.detail ?? '', /^not so: \/bin\/well/);
+  assert.match(receipt?.detail ?? '', /^failed: \/bin\/well/);
 });
 
 test('while the machine starts the way back is left to the helper', async (t) => {
@@ -122,6 +119,13 @@ test('while the machine starts the way back is left to the helper', async (t) =>
   await judgePending(machine, 'start');
   assert.deepEqual(programs(), ['systemctl start --no-block nixmaker-activate.service']);
   assert.equal((await runs())[0]?.state, 'rolling-back');
+});
+
+test('a person at the machine does not leave the way back to the helper: it is gone at once', async (t) => {
+  const making = { booted: oldSystem, settings: { activation: 'systemd' } };
+  const { machine, runs } = await scene(t, making);
+  assert.equal((await judgePending(machine, 'operator'))?.state, 'rolled-back');
+  assert.equal((await runs())[0]?.state, 'rolled-back');
 });
 
 const manual = { policy: { boot: { confirm: 'manual', within: 300 } } } as unknown as Making;
@@ -178,7 +182,7 @@ test('by hand: what waits for a restart is told of, and nothing is nothing', asy
   const { machine } = await scene(t, {}, { bootId: thisBoot });
   await assert.rejects(confirmByHand(machine), {
     code: 'not-restarted',
-    detail: 'sequence 5 waits for a restart',
+    detail: 'sequence 5 is waiting for a restart',
   });
   const nothing = await scene(t, {}, { state: 'committed' });
   assert.equal(await confirmByHand(nothing.machine), undefined);

@@ -34,7 +34,7 @@ const runAgain = `${oldSystem}/bin/switch-to-configuration switch`;
 test('a system that can’t be used any more is left: profile, generation, boot entry', async (t) => {
   const { receipt, programs } = await resumed(t, { state: 'boot-entry' });
   assert.deepEqual([receipt?.state, receipt?.code], ['rolled-back', 'interrupted']);
-  assert.equal(receipt?.detail, 'it stopped in the state boot-entry');
+  assert.equal(receipt?.detail, 'it stopped in state boot-entry');
   assert.deepEqual([programs, receipt?.notices], [back, undefined]);
 });
 
@@ -52,10 +52,10 @@ test('where the switch had begun the old system is switched to as well', async (
 });
 
 test('a rollback that was cut off goes on for the reason it was begun for', async (t) => {
-  const { receipt } = await resumed(t, { state: 'rolling-back', code: 'health-failed', detail: 'not so: x' });
+  const { receipt } = await resumed(t, { state: 'rolling-back', code: 'health-failed', detail: 'failed: x' });
   assert.deepEqual(
     [receipt?.state, receipt?.code, receipt?.detail],
-    ['rolled-back', 'health-failed', 'not so: x'],
+    ['rolled-back', 'health-failed', 'failed: x'],
   );
 });
 
@@ -78,7 +78,7 @@ test('where putting back fails, everything is tried all the same, and it is told
     program?.endsWith('switch-to-configuration') === true ? { exitCode: 1 } : undefined;
   const { receipt, programs } = await resumed(t, { state: 'switched' }, { answer });
   assert.deepEqual([receipt?.state, receipt?.code], ['failed', 'rollback-failed']);
-  assert.match(receipt?.detail ?? '', /putting back: .*boot: .*; .*switch: /);
+  assert.match(receipt?.detail ?? '', /while restoring: .*boot: .*; .*switch: /);
   assert.deepEqual(programs, [...back, runAgain]);
 });
 
@@ -136,7 +136,7 @@ test('without a system before there is nothing to go back to, and that is told',
   assert.deepEqual([receipt?.state, receipt?.code], ['failed', 'no-way-back']);
   assert.match(
     receipt?.detail ?? '',
-    /^it stopped in the state switched; no system was installed before; \S+-nixos-system-web-new is now, though it failed$/,
+    /^it stopped in state switched; no system was installed before; \S+-nixos-system-web-new is installed now, although it failed$/,
   );
 });
 

@@ -53,10 +53,10 @@ test('the system’s own nixmaker is asked about the files as they are, and answ
 });
 
 for (const [what, answer, detail] of [
-  ['says no', { exitCode: 78, stderrTail: [' The policy ', 'x'] }, /says of .*policy\.json: The policy x$/],
+  ['says no', { exitCode: 78, stderrTail: [' The policy ', 'x'] }, /rejects .*policy\.json: The policy x$/],
   ['says nothing', { exitCode: 78 }, /: exit 78$/],
   ['is killed', { exitCode: undefined }, /: exit by a signal$/],
-  ['does not answer', { exitCode: undefined, timedOut: true }, /: it did not answer in time$/],
+  ['does not answer', { exitCode: undefined, timedOut: true }, /: no answer in time$/],
   ['can’t be started', { exitCode: undefined, startError: 'ENOEXEC', stderrTail: ['x'] }, /: ENOEXEC$/],
 ] as const)
   test(`a system whose nixmaker ${what} can’t stay`, async (t) => {
@@ -72,7 +72,7 @@ test('what an operator goes back to stays all the same, with a notice', async (t
     answer: () => ({ exitCode: 78, stderrTail: ['x'] }),
   });
   assert.equal(outcome, 'usable');
-  assert.match(transaction.known.notices?.join() ?? '', /^Under this system nixmaker can’t go on: .*: x$/);
+  assert.match(transaction.known.notices?.join() ?? '', /^nixmaker cannot work under this system: .*: x$/);
 });
 
 test('settings that were named are named to it as well', async (t) => {

@@ -97,7 +97,7 @@ inOwnStore(import.meta.url, () => {
     const { set, known } = await wayBack(t, { running: oldSystem });
     assert.deepEqual([set, known.previousToplevel, known.previousGeneration], [[oldSystem], oldSystem, 7]);
     assert.deepEqual(known.notices, [
-      'There was no generation of the profile for the system to go back to: generation 7 was made of it first.',
+      'The profile had no generation for the system to go back to, so generation 7 was created for it first.',
     ]);
   });
 
@@ -107,7 +107,7 @@ inOwnStore(import.meta.url, () => {
     const transaction = await Transaction.begin(machine, 'web.tar');
     await ensureWayBack(machine, transaction);
     const { notices, previousGeneration, previousToplevel } = transaction.known;
-    assert.match(notices?.join() ?? '', /: generation unknown was made of it first\.$/);
+    assert.match(notices?.join() ?? '', /generation unknown was created for it first\.$/);
     assert.deepEqual([previousGeneration, previousToplevel], [undefined, oldSystem]);
   });
 
@@ -139,7 +139,7 @@ inOwnStore(import.meta.url, () => {
     const { receipt } = await carried(t, {});
     assert.equal(receipt.state, 'committed', receipt.detail);
     assert.deepEqual(receipt.rebootNeeded, ['kernel', 'kernel-params']);
-    assert.deepEqual(receipt.notices, ['A restart is needed for: kernel, kernel-params.']);
+    assert.deepEqual(receipt.notices, ['Takes effect after a restart: kernel, kernel-params.']);
     const waits = await carried(t, { operation: 'boot' });
     assert.deepEqual([waits.receipt.state, waits.receipt.rebootNeeded], ['pending', receipt.rebootNeeded]);
     // One thing is enough.
@@ -192,7 +192,7 @@ inOwnStore(import.meta.url, () => {
       [`${quiet}/bin/switch-to-configuration`, 'test'],
     ]);
     assert.deepEqual(receipt.notices, [
-      'The specialisation quiet was running, and runs again. The next start is into the plain system.',
+      'Specialisation quiet was running and still is. The next start uses the plain system.',
     ]);
     await rm(join(newSystem, 'specialisation'), { recursive: true });
   });

@@ -26,14 +26,14 @@ test('doctor says what each folder of media matches now, and that a link matches
   });
   assert.match(
     (await said([media], { sources: { labels: ['UPDATE'] } })).what,
-    /STICK \(not a source, by the policy\)$/,
+    /STICK \(the policy does not use it\)$/,
   );
   const led = await said([link]);
   assert.deepEqual(
     [led.verdict, led.what],
-    ['look', `${link} leads to ${media}: no mount is matched by a link`],
+    ['look', `${link} points to ${media}: a mount point is never reached through a link`],
   );
   const gone = await said([join(folder, 'gone')]);
-  assert.match(gone.what, /gone can’t be read yet$/);
+  assert.match(gone.what, /^cannot read \S+gone yet$/);
   assert.deepEqual(await said([]), { verdict: 'ok', what: 'not used' });
 });

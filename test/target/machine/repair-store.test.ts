@@ -40,14 +40,14 @@ test('what became valid since the import began is looked at, and what is damaged
   const checked = events.find((e) => e.event === 'store-checked');
   assert.deepEqual([checked?.checked, checked?.damaged], [2, [damaged]]);
   assert.deepEqual(deleted(), [damaged, above]);
-  assert.match(transaction.known.notices?.join() ?? '', /^1 store paths had been damaged by a power cut/);
+  assert.match(transaction.known.notices?.join() ?? '', /^1 store paths damaged by a power cut/);
 });
 
 test('a damaged path that is in use can’t be taken out, and that is told with its name', async (t) => {
   const { repairing, transaction } = await repaired(t, { exitCode: 1 });
   await assert.rejects(repairing, {
     code: 'store-corrupt',
-    detail: `${damaged}: nix-failed: nix ended with 1`,
+    detail: `${damaged}: nix-failed: nix exited with 1`,
   });
   assert.equal(transaction.known.notices, undefined);
 });

@@ -11,7 +11,7 @@ test('a step that the life cycle does not have is refused, and nothing of it is 
   const transaction = await Transaction.begin(machine, 'web.tar');
   await assert.rejects(transaction.advance('boot-entry'), {
     code: 'internal',
-    detail: 'no way leads from discovered to boot-entry',
+    detail: 'no transition from discovered to boot-entry',
   });
   assert.deepEqual([transaction.state, transaction.reached('boot-entry')], ['discovered', false]);
   assert.deepEqual(

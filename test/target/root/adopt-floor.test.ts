@@ -51,7 +51,10 @@ test('the operator’s word for what the journal says as well is the journal’s
 
 test('it can’t be lower than what was taken', async (t) => {
   const { machine } = await lost(t);
-  await assert.rejects(adoptFloor(machine, 4), { code: 'usage', detail: /sequence 5 was taken/ });
+  await assert.rejects(adoptFloor(machine, 4), {
+    code: 'usage',
+    detail: /it took sequence 5; the floor cannot be lower/,
+  });
   assert.equal((await readFloor(machine.floorDirectory)).floor, undefined);
 });
 
@@ -71,7 +74,7 @@ test('where nothing says what it was, it has to be said', async (t) => {
   const floor = { schema: 1, sequence: 3, manifestDigest: 'e'.repeat(64) } as const;
   await raiseFloor(machine.floorDirectory, { ...floor, createdAt: '2026-01-01T00:00:00Z' });
   for (const copy of ['a', 'b']) await writeFile(join(machine.floorDirectory, `floor.${copy}`), 'damaged');
-  await assert.rejects(adoptFloor(machine, undefined), { code: 'usage', detail: /give --sequence/ });
+  await assert.rejects(adoptFloor(machine, undefined), { code: 'usage', detail: /pass --sequence/ });
   const adopted = await adoptFloor(machine, 3);
   assert.deepEqual([adopted.sequence, adopted.createdAt], [3, '1970-01-01T00:00:00Z']);
 });
@@ -103,11 +106,11 @@ test('it is brought back only, and only where there is one to bring back', async
   const gone = await lost(t);
   await assert.rejects(adoptTime(gone.machine, '2026-01-02T00:00:00Z'), {
     code: 'usage',
-    detail: /^the floor is lost, adopt it first.*sequence 5/,
+    detail: /^the floor is lost; adopt it first.*sequence 5/,
   });
   const fresh = await rootInMemory(t);
   await assert.rejects(adoptTime(fresh.machine, '2026-01-02T00:00:00Z'), {
     code: 'usage',
-    detail: 'no bundle was taken yet, so no time was seen',
+    detail: 'no bundle was taken yet, so no signed time was seen',
   });
 });

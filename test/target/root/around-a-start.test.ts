@@ -82,6 +82,15 @@ test('by hand what was cut off is told where nothing waits to be confirmed; what
   assert.equal((await begun.runs())[0]?.state, 'deferred');
 });
 
+test('a run that had changed nothing when the machine stopped is not waited for at the start', async (t) => {
+  const slept: number[] = [];
+  const onSleep = (ms: number) => void slept.push(ms);
+  const begun = { transaction: 'aaaaaaaaaaaa', state: 'accepted', bootId: undefined } as const;
+  const { machine } = await scene(t, { ...came, onSleep }, begun, { bootId: lastBoot });
+  const receipt = await confirmAtStart(machine);
+  assert.deepEqual([receipt?.transaction, receipt?.state, slept], ['0123456789ab', 'committed', []]);
+});
+
 test('in one process, what was installed for a start is judged once it has come; its receipt stands for the run', async (t) => {
   const { machine } = await scene(
     t,

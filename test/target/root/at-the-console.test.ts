@@ -53,10 +53,8 @@ inOwnStore(import.meta.url, () => {
     ...{ target: place, source: '/dev/sdb1', fstype: 'vfat', 'maj:min': '8:17', label: 'STICK' },
     ...changes,
   });
-  const taken =
-    '\r\nnixmaker: A medium has come and is being read. Leave it in until it is said that it may go.\r\n';
-  const left =
-    '\r\nnixmaker: A medium has come, and the policy of this machine takes nothing from it. You may remove it.\r\n';
+  const taken = '\r\nnixmaker: Reading the medium. Leave it in until this screen says you may remove it.\r\n';
+  const left = '\r\nnixmaker: This machine’s policy takes nothing from this medium. You may remove it.\r\n';
 
   test('a medium that the policy takes bundles from is mounted, and whoever brought it is told to wait', async (t) => {
     const { programs, said, events } = await mounted(t, { mounts: [row()] });
@@ -119,7 +117,7 @@ inOwnStore(import.meta.url, () => {
   test('one that can’t be mounted is named at the console, and is a fault', async (t) => {
     const answer = ([program]: readonly string[]) => (program === 'mount' ? { exitCode: 32 } : undefined);
     const { said, fault, events } = await mounted(t, { answer });
-    assert.equal(said, '\r\nnixmaker: The medium at sdb1 can’t be read. Use another one.\r\n');
+    assert.equal(said, '\r\nnixmaker: The medium at sdb1 cannot be read. Use another one.\r\n');
     assert.equal(fault.code, 'io-error');
     assert.deepEqual(events, []);
   });

@@ -131,7 +131,7 @@ test('a keyring that does not count is told with its reason, goes, and changes n
     [
       {
         ...{ event: 'request-rejected', level: 'warn', name: 'keyring' },
-        detail: 'keyring-gap: it has version 2, this machine has 0',
+        detail: 'keyring-gap: it has version 2; this machine has 0',
       },
     ],
   );
@@ -153,7 +153,7 @@ test('a fault that is none of ours is told as it is', async (t) => {
 
 const cutOff = {
   ...({ state: 'rolling-back', operation: 'switch', bootId: thisBoot, generation: undefined } as const),
-  ...{ code: 'health-failed', detail: 'not so: x' },
+  ...{ code: 'health-failed', detail: 'failed: x' },
 };
 const midway = { booted: oldSystem, running: oldSystem, generations: [oldSystem, newSystem] };
 

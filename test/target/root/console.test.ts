@@ -28,17 +28,17 @@ for (const [what, visit, said] of [
   [
     'a receipt that waits, at a folder',
     { place: place('folder'), last: undefined, problem },
-    'Nothing new for this machine. The receipt could not be written (medium-full): it waits for the next medium.',
+    'Nothing new for this machine. The receipt could not be written (medium-full); it waits for the next medium.',
   ],
   [
     'committed',
     { place: place('folder'), last: { run: ran({}), says: 'root' } },
-    'Sequence 5 is installed and runs.',
+    'Sequence 5 is installed and running.',
   ],
   [
     'pending',
     { place: place('folder'), last: { run: ran({ state: 'pending' }), says: 'root' } },
-    'Sequence 5 is installed and will run from the next start on.',
+    'Sequence 5 is installed and runs from the next start.',
   ],
   [
     'a state without a code',
@@ -48,18 +48,18 @@ for (const [what, visit, said] of [
   [
     'a medium with nothing for this machine',
     { place: place('own'), without: 'nothing' },
-    'The medium has nothing for this machine. You may remove it.',
+    'There is nothing for this machine on this medium. You may remove it.',
   ],
   [
     'a medium that can’t be read',
     { place: place('own'), without: 'unreadable' },
-    /can’t be read\. Remove it/,
+    /cannot be read\. Remove it/,
   ],
   ['a medium that does not answer', { place: place('own'), without: 'silent' }, /Pull it out/],
   [
     'what the agent alone knows, without a code',
     { place: place('folder'), last: { run: ran({ state: 'refused' }), says: 'agent' } },
-    'The agent says of sequence 5: refused.',
+    'The agent’s report on sequence 5: refused.',
   ],
   [
     'what the agent alone knows, with a code',
@@ -67,12 +67,12 @@ for (const [what, visit, said] of [
       place: place('folder'),
       last: { run: ran({ state: 'refused', code: 'expired', sequence: undefined }), says: 'agent' },
     },
-    /^The agent says of a bundle: refused \(expired\)\. \S.*\.$/,
+    /^The agent’s report on a bundle: refused \(expired\)\. \S.*\.$/,
   ],
   [
     'a bundle without a sequence',
     { place: place('folder'), last: { run: ran({ sequence: undefined }), says: 'root' } },
-    'A bundle is installed and runs.',
+    'A bundle is installed and running.',
   ],
   [
     'a person’s rollback',
@@ -83,7 +83,7 @@ for (const [what, visit, said] of [
         says: 'root',
       },
     },
-    'Generation 1 is installed and runs. Release 3, which it ran before, is held. You may remove the medium.',
+    'Generation 1 is installed and running. Release 3, which ran before, is held. You may remove the medium.',
   ],
   [
     'a code',

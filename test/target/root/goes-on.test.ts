@@ -77,8 +77,8 @@ inOwnStore(import.meta.url, () => {
     const came = { booted: newSystem, running: newSystem };
     const { receipt, did, floor } = await resumed(t, { state: 'switched', bootId: lastBoot }, came);
     assert.deepEqual([receipt?.state, did, floor], ['pending', [], undefined]);
-    assert.match(receipt?.detail ?? '', /came up in the new system, which is yet to be confirmed/);
-    assert.match(receipt?.notices?.join() ?? '', /was restarted before the run had ended/);
+    assert.match(receipt?.detail ?? '', /came up in the new system, which is not confirmed yet/);
+    assert.match(receipt?.notices?.join() ?? '', /was restarted before the run ended/);
   });
 
   test('cut off by a restart into the old system, it is left', async (t) => {

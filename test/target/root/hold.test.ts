@@ -20,7 +20,7 @@ test('a release is held, told, and freed', async (t) => {
   );
   await assert.rejects(freeRelease(machine, 8), {
     code: 'usage',
-    detail: /^release 8 is not held: release 7/,
+    detail: /^release 8 is not held; release 7/,
   });
   assert.equal((await freeRelease(machine, 7)).length, 1);
   await assert.rejects(freeRelease(machine, 7), { code: 'usage', detail: /none is$/ });
@@ -33,7 +33,7 @@ test('one that is older than what was taken need not be held', async (t) => {
   });
   await assert.rejects(holdRelease(machine, { sequence: 8, because }), {
     code: 'usage',
-    detail: /^release 8 is older than 9, the newest that was taken/,
+    detail: /^release 8 is older than 9, the newest taken/,
   });
 });
 
@@ -42,7 +42,7 @@ test('no more are held than are kept', async (t) => {
   for (let sequence = 1; sequence <= mostHeld; sequence++) await holdRelease(machine, { sequence, because });
   await assert.rejects(holdRelease(machine, { sequence: mostHeld + 1, because }), {
     code: 'usage',
-    detail: /^64 releases are held: free some first/,
+    detail: /^64 releases are held already; free some first/,
   });
 });
 

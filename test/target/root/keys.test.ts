@@ -40,7 +40,7 @@ test('without a store key root vouches for nothing; one that is made stays, and 
   const index = indexOf([indexedPath(1), indexedPath(3, [1, 3])]);
   await assert.rejects(readStoreKey(machine), {
     code: 'nix-key-untrusted',
-    detail: 'this machine has no store key that could stand in for one',
+    detail: 'this machine has no store key to use instead',
   });
   await assert.rejects(signPaths(machine, index), { code: 'nix-key-untrusted' });
   const made = await makeStoreKey(machine);

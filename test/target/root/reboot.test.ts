@@ -72,7 +72,7 @@ test('a system installed in an earlier boot, and one of another toplevel, are no
   await write({ ...already, generation: undefined, transaction: '3'.repeat(12) });
   assert.equal(await reasonToRestart(machine), undefined, 'it was there already');
   await write({ state: 'committed', bootId: thisBoot, transaction: '4'.repeat(12) });
-  assert.equal(await reasonToRestart(machine), 'a new system was switched to');
+  assert.equal(await reasonToRestart(machine), 'a new system was activated');
 });
 
 test('what was asked for and undone while we waited is not done', async (t) => {

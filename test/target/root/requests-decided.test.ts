@@ -34,13 +34,13 @@ const floorOf = (sequence: number, manifestDigest: string) =>
   ({ schema: 1, sequence, manifestDigest, createdAt: '2026-11-01T00:00:00Z' }) as const;
 
 for (const [what, release, policy, outcome, detail] of [
-  ['another host’s', forMail, {}, ['refused', 'wrong-host'], /is for mail, this machine is web/],
+  ['another host’s', forMail, {}, ['refused', 'wrong-host'], /is for mail; this machine is web/],
   [
     'one over a limit',
     good,
     { limits: { paths: 1 } },
     ['refused', 'over-limit'],
-    /paths is 3, the policy allows 1/,
+    /paths is 3; the policy allows 1/,
   ],
   ['one while the window is shut', good, shut, ['deferred', 'outside-window'], /opens at 2026-11-29T02:00/],
 ] as const) {
@@ -157,7 +157,7 @@ test('an id that was served is never served again: its receipt would be another'
   const first = await activate(forMail, 1);
   const again = await activate(good, 1);
   assert.deepEqual([again, (await runs()).length], [first, 1]);
-  assert.ok(events.some((e) => e.event === 'request-rejected' && e.detail === 'it was served before'));
+  assert.ok(events.some((e) => e.event === 'request-rejected' && e.detail === 'it was already served'));
 });
 
 test('what is in place already is nothing to do: committed, and no index is read', async (t) => {
@@ -167,7 +167,7 @@ test('what is in place already is nothing to do: committed, and no index is read
   const receipt = await activate({ ...good, release: forMail.release }, 1);
   assert.deepEqual(
     [receipt?.state, receipt?.code, receipt?.detail],
-    ['committed', undefined, 'This bundle had been taken before; nothing was to be done.'],
+    ['committed', undefined, 'This bundle was already taken; there was nothing to do.'],
   );
   assert.ok(started.every(({ argv }) => argv.includes('system')));
 });

@@ -113,12 +113,15 @@ inOwnStore(import.meta.url, () => {
       goBack(made.machine, to).catch((error: unknown) =>
         error instanceof NixmakerError ? `${error.code}: ${error.detail}` : String(error),
       );
-    assert.equal(await refusal(12), 'no-such-generation: there are 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11');
+    assert.equal(
+      await refusal(12),
+      'no-such-generation: available generations: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11',
+    );
     await rm(made.machine.settings.profile);
     await symlink('system-1-link', made.machine.settings.profile);
     assert.match(String(await refusal(undefined)), /^no-such-generation/, 'nothing is before the first');
     const none = await rootInMemory(t, { generations: [] });
-    await assert.rejects(goBack(none.machine, undefined), /there are none$/);
+    await assert.rejects(goBack(none.machine, undefined), /available generations: none$/);
     assert.deepEqual(made.started, []);
   });
 

@@ -41,7 +41,7 @@ test('requests that can’t be put out of sight are told at the end, and those b
   });
   await assert.rejects(work, {
     code: 'io-error',
-    detail: `vouchers/${requestId(2)}.json can be neither removed nor renamed`,
+    detail: `vouchers/${requestId(2)}.json can neither be removed nor renamed`,
   });
   assert.ok(served.includes(requestId(17)));
   assert.equal(await left(), 15);

@@ -20,7 +20,7 @@ inOwnStore(import.meta.url, () => {
     try {
       await assert.rejects(serveAll(machine, visitRequests, nobody), {
         code: 'io-error',
-        detail: 'visits/a.json can be neither removed nor renamed',
+        detail: 'visits/a.json can neither be removed nor renamed',
       });
     } finally {
       execFileSync('umount', [place]);

@@ -82,7 +82,7 @@ test('each run has its receipt and report, the newest with how the machine is; a
   );
   assert.match(
     await text('5.txt'),
-    /^ROLLED BACK, the previous system was put back\n.*\nCode: +health-failed\n/s,
+    /^ROLLED BACK, the previous system was restored\n.*\nCode: +health-failed\n/s,
   );
   assert.equal((await readLedger(machine.floorDirectory)).told.length, 3);
   await visit();
@@ -123,7 +123,7 @@ test('what the agent says is told as that, and what root knows of itself as root
   assert.match(report, /^DONE\n/);
   assert.match(
     report,
-    /What the agent says of bundles that root has not seen:\n {2}mail\.tar: refused \(wrong-host\): no\n$/,
+    /The agent’s report on bundles root has not seen:\n {2}mail\.tar: refused \(wrong-host\): no\n$/,
   );
   assert.ok((await names()).includes('5.txt'));
   assert.ok(events.some((e) => e.event === 'medium-may-go'));
@@ -133,7 +133,7 @@ test('where root has taken nothing, but the agent has seen something, there is a
   const { visit, names, text } = await scene(t);
   await visit([claim(9)]);
   assert.deepEqual(await names(), ['0.json', '0.txt']);
-  assert.match(await text('0.txt'), /^What the agent says/);
+  assert.match(await text('0.txt'), /^The agent’s report/);
 });
 
 test('a code that this nixmaker does not know is left out of the report, not of the receipt', async (t) => {

@@ -50,10 +50,7 @@ test('another policy is another agent’s: it is due once, and not where the pol
   unit.isUsable = true;
   successor.hint();
   assert.equal(await successor.isDue(), true);
-  assert.match(
-    String(events.find((e) => e.event === 'successor')?.detail),
-    /policy or settings have changed/,
-  );
+  assert.match(String(events.find((e) => e.event === 'successor')?.detail), /policy or settings changed/);
   assert.equal(await (await Successor.open(machine, environment)).isDue(), false);
 });
 

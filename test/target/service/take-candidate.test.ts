@@ -66,7 +66,7 @@ test('what has changed since it was looked at is somebody’s copy, which goes o
   assert.equal(exit, exitCodes.deferred);
   assert.deepEqual(
     [told?.event, told?.source, told?.code, told?.detail],
-    ['waiting', path, 'unsettled', 'it has changed since it was looked at'],
+    ['waiting', path, 'unsettled', 'it changed after it was looked at'],
   );
   assert.deepEqual(left, ['web.tar']);
 });

@@ -35,7 +35,7 @@ test('a closure is cleared away from its top, though what it refers to comes fir
   const clock = { ...machine.clock, sleep };
   await clearBegun({ clock, nix }, transaction, { index, missing: paths.map((_, line) => line) });
   assert.deepEqual(notices, [
-    `There was no room for all of it: the ${count} store paths that had been begun were deleted again.`,
+    `There was not enough space for all of it, so the ${count} store paths begun so far were deleted again.`,
   ]);
   assert.deepEqual(
     [(await readdir(join(store, 'nix/store'))).filter((n) => n.endsWith('-p')), waited],

@@ -24,9 +24,12 @@ async function realising(t: TestContext, given: readonly string[], content: 'der
 test('a derivation that gives another system than the manifest names is refused', async (t) => {
   await assert.rejects(realising(t, [oldSystem], 'derivation'), {
     code: 'output-mismatch',
-    detail: `${derivation} gives ${oldSystem}, not ${newSystem}`,
+    detail: `${derivation} produces ${oldSystem}, not ${newSystem}`,
   });
-  await assert.rejects(realising(t, [], 'derivation'), { code: 'output-mismatch', detail: / gives , not / });
+  await assert.rejects(realising(t, [], 'derivation'), {
+    code: 'output-mismatch',
+    detail: / produces , not /,
+  });
 });
 
 test('one of several outputs is enough, and what carries its system is not realised', async (t) => {

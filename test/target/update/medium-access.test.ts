@@ -43,7 +43,7 @@ test('a read that never ends is given up after the patience of the settings', as
   const { access } = scene({ isOver: true });
   await assert.rejects(access.withDeadline(never), {
     code: 'medium-stalled',
-    detail: 'a read has not ended within 7 s',
+    detail: 'a read did not finish within 7 s',
   });
 });
 
@@ -70,9 +70,9 @@ for (const [what, error, code, detail] of [
   ['a bad sector', fromSystem('EIO'), 'medium-unreadable', /^EIO/],
   [
     'one that a bundle’s reader has met',
-    new NixmakerError('io-error', 'reading the bundle failed: EIO', { cause: fromSystem('EIO') }),
+    new NixmakerError('io-error', 'cannot read the bundle: EIO', { cause: fromSystem('EIO') }),
     'medium-unreadable',
-    /^reading the bundle failed: EIO$/,
+    /^cannot read the bundle: EIO$/,
   ],
   [
     'a damaged file system',

@@ -54,7 +54,7 @@ test('what can’t be opened at all is closed as well', async (t) => {
   const source = sources['a bundle'] as Source;
   for (const [spoil, code, detail] of [
     [() => truncate(bundle, 5000), 'none', /./],
-    [() => truncate(bundle, 100), 'bundle-truncated', /^it ends at byte 100$/],
+    [() => truncate(bundle, 100), 'bundle-truncated', /^the file ends at byte 100$/],
     [() => writeFile(bundle, 'x'.repeat(5000)), 'not-a-bundle', /does not begin with a manifest/],
   ] as const) {
     await spoil();

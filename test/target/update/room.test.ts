@@ -36,10 +36,10 @@ test('what fits to the last byte beside the reserve fits, and one byte more does
   assert.equal(shortageOf(space, { bytes: 900, files: 5 }, 100), undefined);
   assert.equal(
     shortageOf(space, { bytes: 901, files: 5 }, 100),
-    '1001 B are needed, of which 100 B must stay free; 1000 B are free',
+    '1001 B needed, of which 100 B must stay free; only 1000 B free',
   );
-  assert.match(shortageOf(space, { bytes: 1, files: 6 }, 100) ?? '', /^6 files .* only 5 inodes are free$/);
-  assert.equal(shortageOf(space, nothing, 1001), '1001 B must stay free; 1000 B are free');
+  assert.match(shortageOf(space, { bytes: 1, files: 6 }, 100) ?? '', /^6 files .* only 5 inodes free$/);
+  assert.equal(shortageOf(space, nothing, 1001), '1001 B must stay free; only 1000 B free');
 });
 
 test('a file system that counts no inodes has enough, and one that has none left has not', () => {

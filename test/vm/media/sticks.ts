@@ -41,7 +41,7 @@ test('a stick is mounted read-only and harmless, its bundle taken, a receipt wri
   // The folder goes after the mount.
   await vm.until('! ls -A /run/media/nixmaker /run/nixmaker-receipts 2>/dev/null | grep -q sda');
   const console = await readFile(join(folder, 'console'), 'latin1');
-  assert.match(console, /nixmaker: Sequence 11 is installed and runs\. You may remove the medium\./);
+  assert.match(console, /nixmaker: Sequence 11 is installed and running\. You may remove the medium\./);
   await vm.sh(
     'mount -o ro /dev/sda /mnt; cat /mnt/nixmaker/receipts/web/11.json >/host/receipt.json; umount /mnt',
   );

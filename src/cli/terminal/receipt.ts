@@ -1,0 +1,27 @@
+/** A receipt at the terminal: its first line coloured by its end, its time this machine’s. */
+import { splitFirst } from '../../core/lines.ts';
+import { type Receipt, receiptText } from '../../core/run/receipt.ts';
+import { type Style, styled } from '../../core/style.ts';
+import { localSecond } from '../../report/local-time.ts';
+import { print } from './output.ts';
+
+const styles: Readonly<Record<string, Style>> = {
+  committed: 'good',
+  pending: 'waits',
+  superseded: 'waits',
+  deferred: 'waits',
+  refused: 'bad',
+  failed: 'bad',
+  'rolling-back': 'bad',
+  'rolled-back': 'bad',
+};
+
+/** By a run’s state. */
+export const styleOfState = (state: string): Style | undefined =>
+  Object.hasOwn(styles, state) ? styles[state] : undefined;
+
+export function printReceipt(receipt: Receipt): void {
+  const [head, rest] = splitFirst(receiptText({ ...receipt, at: localSecond(receipt.at) }));
+  print(styled(styleOfState(receipt.state), head));
+  print(rest);
+}

@@ -1,0 +1,215 @@
+/** Outputs of the desk’s verbs. */
+import * as z from 'zod';
+import { hostReceiptParser } from '../../../src/core/run/host-receipt.ts';
+import { conditions } from '../../../src/report/fleet-condition.ts';
+import { code, count, exit, manifest, ok, path, schema, sequence, time } from './parts.ts';
+
+const builtHost = z.object({
+  host: z.string(),
+  status: z.literal('built'),
+  bundle: path,
+  bytes: count,
+  sequence,
+  paths: count,
+  toplevel: path,
+  signedBy: z.string().optional(),
+  leaks: z.array(z.object({ kind: z.enum(['source', 'other-host']), path, chain: z.array(path) })),
+});
+
+const failedHost = z.object({
+  host: z.string(),
+  status: z.literal('failed'),
+  code,
+  detail: z.string(),
+  log: z.string().optional().describe('what Nix said'),
+  excerpt: z.array(z.string()).optional(),
+});
+
+const former = z.object({ at: time, reason: z.string(), key: z.string() });
+const signers = z.array(z.string()).describe('names; not verified');
+
+export const desk = {
+  list: ['nixmaker list', z.object({ schema: schema(1), hosts: z.array(z.string()) })],
+  build: [
+    'nixmaker build',
+    z.object({
+      schema: schema(1),
+      ok,
+      hosts: z.array(z.discriminatedUnion('status', [builtHost, failedHost])),
+      warnings: z.array(z.string()),
+    }),
+  ],
+  pack: [
+    'nixmaker pack',
+    z.object({ schema: schema(1), ok, bundle: path, bytes: count, sequence, paths: count }),
+  ],
+  verify: [
+    'nixmaker verify',
+    z.object({
+      schema: schema(1),
+      ok: z.literal(true),
+      host: z.string(),
+      sequence,
+      toplevel: path,
+      signedBy: z.array(z.string()),
+    }),
+  ],
+  inspect: [
+    'nixmaker inspect FILE',
+    z.object({
+      schema: schema(2),
+      verified: z.literal(false),
+      manifest,
+      manifestDigest: z.string(),
+      claimedSigners: signers,
+      signatureProblem: code.optional(),
+      bytes: count,
+      contents: z
+        .union([
+          z.object({ whole: count, differences: count, leftOut: count, bytes: count, nixSigners: signers }),
+          z.object({ problem: code }),
+        ])
+        .optional(),
+      paths: z.array(path).optional(),
+    }),
+  ],
+  'inspect-medium': [
+    'nixmaker inspect FOLDER',
+    z.object({
+      schema: schema(1),
+      verified: z.literal(false),
+      bundles: z.array(
+        z.object({
+          file: path,
+          bytes: count.optional(),
+          host: z.string().optional(),
+          sequence: sequence.optional(),
+          createdAt: time.optional(),
+          claimedSigners: signers,
+          problem: code.optional(),
+        }),
+      ),
+    }),
+  ],
+  'inspect-policy': [
+    'nixmaker inspect --policy FILE FOLDER',
+    z.object({
+      schema: schema(1),
+      verified: z.literal(true),
+      bundles: z.array(
+        z.object({
+          file: path,
+          host: z.string().optional(),
+          sequence: sequence.optional(),
+          judgement: z.object({
+            outcome: z.string(),
+            present: count.optional(),
+            expected: count.optional(),
+            code: code.optional(),
+            detail: z.string().optional(),
+          }),
+        }),
+      ),
+    }),
+  ],
+  put: [
+    'nixmaker put',
+    z.object({
+      schema: schema(2),
+      ok,
+      hosts: z.array(
+        z.object({
+          host: z.string(),
+          sequence,
+          status: z.enum(['written', 'there', 'older']),
+          files: count.describe('written; the others were there'),
+          bytes: count,
+        }),
+      ),
+      pruned: count.describe('older sequences removed'),
+      collected: count.describe('files that only they needed'),
+      notices: z.array(z.string()),
+      keyrings: z.array(count).describe('versions copied'),
+    }),
+  ],
+  collect: [
+    'nixmaker collect',
+    z.object({
+      schema: schema(1),
+      ok,
+      replaced: former.extend({ host: z.string(), newKey: z.string(), folder: path }).optional(),
+      receipts: z.array(
+        z.object({
+          file: path,
+          host: z.string().optional(),
+          sequence: count.optional(),
+          state: z.string().optional(),
+          status: z.enum(['new', 'known', 'older', 'former', 'rejected']),
+          enrolled: z.literal(true).optional(),
+          code: code.optional(),
+          detail: z.string().optional(),
+        }),
+      ),
+    }),
+  ],
+  fleet: [
+    'nixmaker fleet',
+    z.object({
+      schema: schema(2),
+      hosts: z.array(
+        z.object({
+          host: z.string(),
+          condition: z.enum(conditions),
+          reasons: z.array(z.string()),
+          release: sequence.optional(),
+          floor: count.optional(),
+          held: z.array(sequence),
+          collected: time.optional(),
+          receipts: count,
+          unreadable: count,
+          former: z.array(former),
+          last: hostReceiptParser.optional().describe('the newest receipt; docs/format.md'),
+        }),
+      ),
+      retired: z.array(z.object({ host: z.string(), at: time, reason: z.string().optional() })),
+    }),
+  ],
+  keygen: [
+    'nixmaker keygen',
+    z.object({ schema: schema(1), secretFile: path, publicFile: path, publicKey: z.string() }),
+  ],
+  encrypt: ['nixmaker encrypt', z.object({ schema: schema(1), files: z.array(path) })],
+  keyring: [
+    'nixmaker keyring show',
+    z.object({
+      schema: schema(1),
+      verified: z.literal(false),
+      version: count,
+      hosts: z.array(z.string()),
+      trustedKeys: z.array(z.looseObject({})),
+      threshold: count,
+      roles: z.record(z.string(), count),
+      claimedSigners: signers,
+    }),
+  ],
+  explain: [
+    'nixmaker explain',
+    z.object({
+      schema: schema(1),
+      codes: z.array(
+        z.object({
+          code,
+          what: z.string(),
+          safety: z.string(),
+          next: z.string(),
+          exit,
+          atTheDesk: z.object({ what: z.string().optional(), next: z.string().optional() }).optional(),
+        }),
+      ),
+    }),
+  ],
+  error: [
+    'any verb that fails before it has a result',
+    z.object({ schema: schema(1), ok: z.literal(false), code, detail: z.string() }),
+  ],
+} as const;

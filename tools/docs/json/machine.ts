@@ -1,0 +1,152 @@
+/** Outputs of the machine’s verbs. */
+import * as z from 'zod';
+import {
+  code,
+  count,
+  floor,
+  heldRelease,
+  ok,
+  path,
+  receipt,
+  record,
+  schema,
+  sequence,
+  time,
+} from './parts.ts';
+
+const wait = z.object({
+  path,
+  code,
+  detail: z.string().optional(),
+  since: time,
+  tries: count.optional(),
+  again: time.optional().describe('next try, at the latest'),
+});
+
+const status = z.object({
+  schema: schema(1),
+  running: path.optional(),
+  booted: path.optional(),
+  profile: path.optional(),
+  generation: count.optional(),
+  pending: z.boolean().describe('the installed system is not the running one'),
+  awaiting: z
+    .object({ sequence: sequence.optional(), detail: z.string(), confirmWithin: z.string().optional() })
+    .optional()
+    .describe('the system that waits for a restart or a confirmation'),
+  restartChanges: z.array(z.string()),
+  floor: z.object({ sequence: count, createdAt: time }).optional(),
+  floorLost: z.string().optional(),
+  held: z.array(heldRelease),
+  heldLost: z.string().optional(),
+  keyring: count.optional(),
+  last: record.optional(),
+  standing: z
+    .object({ state: z.string(), source: z.string(), since: time, hasBegunToChange: z.boolean() })
+    .optional()
+    .describe('a run that stopped midway'),
+  progress: z
+    .object({
+      transaction: z.string(),
+      step: z.enum(['import', 'realise']),
+      done: count,
+      expected: count,
+      bytes: count.optional(),
+      expectedBytes: count.optional(),
+      seconds: z.number(),
+      secondsLeft: z.number().optional(),
+    })
+    .optional(),
+  health: z.string().optional(),
+  media: z.array(path),
+  policy: z.object({ window: z.string().optional(), problem: z.string().optional() }).optional(),
+  waiting: z.array(path),
+  waits: z.array(wait),
+  moreWaits: count,
+  disks: z.array(z.object({ mounted: path, fileSystem: z.string(), freeBytes: count, totalBytes: count })),
+  unreadable: count.describe('lines of the journal'),
+});
+
+export const machine = {
+  receipt: [
+    'nixmaker switch, boot, test, dry-activate, rollback, confirm; agent --once, one after the other',
+    receipt,
+  ],
+  'confirm-nothing': [
+    'nixmaker confirm, where nothing is to be confirmed',
+    z.object({ schema: schema(1), ok, pending: z.literal(false) }),
+  ],
+  status: ['nixmaker status; with --watch one a line', status],
+  history: ['nixmaker history', z.object({ schema: schema(1), runs: z.array(record), unreadable: count })],
+  event: ['nixmaker events, one a line', record],
+  diff: [
+    'nixmaker diff',
+    z.object({
+      schema: schema(1),
+      from: path,
+      to: path,
+      packages: z.array(z.object({ name: z.string(), from: z.array(z.string()), to: z.array(z.string()) })),
+      rebuilt: count,
+      sizeBefore: count,
+      sizeAfter: count,
+      units: z.array(z.string()),
+      restart: z.array(z.string()),
+    }),
+  ],
+  doctor: [
+    'nixmaker doctor',
+    z.object({
+      schema: schema(1),
+      ok,
+      checks: z.array(
+        z.object({
+          check: z.string(),
+          verdict: z.enum(['ok', 'look', 'bad']),
+          what: z.string(),
+          next: z.string().optional(),
+        }),
+      ),
+    }),
+  ],
+  'check-policy': [
+    'nixmaker check-policy FILE',
+    z.object({
+      schema: schema(1),
+      ok,
+      says: z.array(z.string()),
+      policy: z.looseObject({}).describe('with its defaults; docs/policy.schema.json'),
+    }),
+  ],
+  'check-bundle': [
+    'nixmaker check-policy FILE BUNDLE',
+    z.object({
+      schema: schema(1),
+      ok,
+      checks: z.array(
+        z.object({
+          asks: z.string(),
+          result: z.enum(['passed', 'skipped', 'refuse', 'defer', 'already-committed', 'already-pending']),
+          code: code.optional(),
+          detail: z.string().optional(),
+        }),
+      ),
+    }),
+  ],
+  hold: [
+    'nixmaker hold',
+    z.object({ schema: schema(1), ok, held: z.array(heldRelease), isInstalled: z.boolean() }),
+  ],
+  release: ['nixmaker release', z.object({ schema: schema(1), ok, freed: z.array(heldRelease) })],
+  floor: [
+    'nixmaker floor',
+    z.object({ schema: schema(1), ok, lost: z.string().nullable(), floor: floor.nullable() }),
+  ],
+  'floor-adopt': ['nixmaker floor adopt', z.object({ schema: schema(1), ok, floor })],
+  'keyring-accept': ['nixmaker keyring accept', z.object({ schema: schema(1), ok, version: count })],
+  'host-key': ['nixmaker host-key', z.object({ schema: schema(1), hostKey: z.string() })],
+  'age-key': ['nixmaker age-key', z.object({ schema: schema(1), recipients: z.array(z.string()) })],
+  'store-key': [
+    'nixmaker store-key',
+    z.object({ schema: schema(1), storeKey: z.string(), conf: path, trusted: z.boolean() }),
+  ],
+} as const;

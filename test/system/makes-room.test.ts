@@ -59,7 +59,7 @@ test('the agent asks, root deletes and collects in its own unit, and the report 
     assert.match(report, /^DONE\n/);
     assert.match(
       report,
-      new RegExp(`^Room: +generation ${n - 2} deleted, \\d+ store paths collected \\([\\d.]+ MiB\\)$`, 'm'),
+      new RegExp(`^Freed: +generation ${n - 2} deleted, \\d+ store paths collected \\([\\d.]+ MiB\\)$`, 'm'),
     );
     assert.deepEqual(await generations(), [n - 1, n]);
   }
@@ -95,7 +95,7 @@ test('what nobody has signed gets no room, and nothing is deleted for it', async
   await bed.until(untilEnded);
   await policy('when-needed');
   assert.match(unsigned, /"refusal":"signature-missing: /);
-  assert.match(forbidden, /"refusal":"operation-forbidden: the policy’s `collect` is `never`"/);
+  assert.match(forbidden, /"refusal":"operation-forbidden: the policy has `collect: never`"/);
   assert.deepEqual(await generations(), before);
 });
 

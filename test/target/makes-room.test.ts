@@ -111,7 +111,7 @@ await withOwnMounts(import.meta.url, async () => {
     assert.ok((told?.freed?.bootBytes ?? 0) >= kernel);
     assert.match(
       told?.notices?.join() ?? '',
-      /^Room was made for it: generation 1 deleted, 3 MiB freed in the boot partition\.$/,
+      /^Made room: generation 1 deleted, 3 MiB freed on the boot partition\.$/,
     );
     const after = await machine.target.validPaths();
     assert.deepEqual(
@@ -187,7 +187,7 @@ await withOwnMounts(import.meta.url, async () => {
     await machine.bring(third);
     const told = await agent(machine, 'boot-3');
     assert.deepEqual([told?.state, told?.code], ['deferred', 'no-space']);
-    assert.match(told?.detail ?? '', /; nothing could be freed; not finished: activation-failed: /);
+    assert.match(told?.detail ?? '', /; nothing freed; ended early: activation-failed: /);
     assert.deepEqual((await machine.look()).generations, [1, 2], 'it is there again');
     assert.deepEqual(await leaving(machine), []);
     await requireBootable(machine);

@@ -45,10 +45,10 @@ export function freedText(freed: Freed): string {
     ...(paths === 0
       ? []
       : [`${paths} store ${paths === 1 ? 'path' : 'paths'} collected (${sizeText(bytes)})`]),
-    ...(bootBytes === 0 ? [] : [`${sizeText(bootBytes)} freed in the boot partition`]),
+    ...(bootBytes === 0 ? [] : [`${sizeText(bootBytes)} freed on the boot partition`]),
   ];
-  const what = parts.length === 0 ? 'nothing could be freed' : parts.join(', ');
-  return unfinished === undefined ? what : `${what}; not finished: ${unfinished}`;
+  const what = parts.length === 0 ? 'nothing freed' : parts.join(', ');
+  return unfinished === undefined ? what : `${what}; ended early: ${unfinished}`;
 }
 
 /** `3-17, 19`. */

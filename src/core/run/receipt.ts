@@ -121,7 +121,7 @@ export function receiptText(receipt: Receipt): Lines {
   say('Signed by', receipt.signedBy?.join(', '));
   if (receipt.imported)
     say('Imported', `${receipt.imported.paths} paths, ${sizeText(receipt.imported.bytes)}`);
-  if (receipt.freed) say('Room', freedText(receipt.freed));
+  if (receipt.freed) say('Freed', freedText(receipt.freed));
   say('When', receipt.at);
   say('Transaction', receipt.transaction);
   for (const { check, ok, detail } of receipt.health ?? []) {

@@ -59,7 +59,7 @@ async function deleteAsNeeded(
   if (count === undefined)
     throw new NixmakerError(
       'no-boot-space',
-      `${sizeText(lacking)} are lacking, and no generations that may go hold as much`,
+      `${sizeText(lacking)} more needed, which no generations that may go would free`,
     );
   return deleteHeld(machine, by, { generations: surplus.slice(0, count), menu: 'anew' });
 }

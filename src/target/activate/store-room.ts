@@ -171,7 +171,7 @@ class Freeing {
     const collecting = time <= 0 ? undefined : collectGarbage(nix, clock, { bytes, time });
     const collected = await Promise.resolve(collecting).finally(release);
     if (collected === undefined) {
-      this.#end(`the time for it was over (${this.#machine.settings.collectDeadline} seconds)`);
+      this.#end(`collectDeadline is over (${this.#machine.settings.collectDeadline} seconds)`);
       return false;
     }
     this.#add({ ...nothingFreed, ...collected });

@@ -7,9 +7,9 @@ import type { Machine } from '../machine/machine.ts';
 import { type Found, look, ok } from './found.ts';
 
 const when: Readonly<Record<CollectMode, string>> = {
-  never: 'none is deleted by nixmaker',
-  'when-needed': 'deleted where an update finds no room',
-  'after-commit': 'deleted after each commit',
+  never: 'nixmaker deletes none (`collect: never`)',
+  'when-needed': 'deleted if an update does not fit',
+  'after-commit': 'deleted after every commit',
 };
 
 /** So many, and nobody deletes any. */
@@ -21,12 +21,15 @@ export async function checkGenerations(
   const { collect } = machine.policy;
   const { all, surplus } = await lookAtGenerations(machine, { isOneComing: false });
   if (all.length === 0) return ok('none yet');
-  const may = surplus.length === 0 ? 'none may go' : `${surplus.length} may go`;
-  const said = `${all.length}, of which ${may}; ${when[collect]} (\`collect\`)`;
+  const may = surplus.length === 0 ? 'none' : String(surplus.length);
+  const said = `${all.length}, of which ${may} may go; ${when[collect]}`;
   if (collect === 'never')
     return all.length < many
       ? ok(said)
-      : look(said, 'Set `collect`, or delete old ones: `nix-collect-garbage --delete-older-than 30d`.');
+      : look(
+          said,
+          'Set `collect` in the policy, or delete old ones: `nix-collect-garbage --delete-older-than 30d`.',
+        );
   const tidied = await readTidied(machine.floorDirectory);
   const isTold = tidied !== undefined && (isAnything(tidied.freed) || tidied.freed.unfinished !== undefined);
   return ok(isTold ? `${said}; last, ${tidied.at.slice(0, 16)}: ${freedText(tidied.freed)}` : said);

@@ -6,7 +6,7 @@ import type { Transaction } from './transaction.ts';
 export function tellFreed(transaction: Transaction, freed: Freed): void {
   if (!isAnything(freed)) return;
   transaction.learn({ freed: together(transaction.known.freed, freed) });
-  transaction.notice(`Room was made for it: ${freedText(freed)}.`);
+  transaction.notice(`Made room: ${freedText(freed)}.`);
 }
 
 /** The same error; where it is about room, with what was freed and was not enough. */

@@ -28,7 +28,7 @@ export async function makeRoom(
 
 function requireAllowed({ policy }: Pick<RootMachine, 'policy'>): void {
   if (policy.collect === 'never')
-    throw new NixmakerError('operation-forbidden', 'the policy’s `collect` is `never`');
+    throw new NixmakerError('operation-forbidden', 'the policy has `collect: never`');
 }
 
 /** Serves the agent’s requests. Each is there until it is answered: where we are killed meanwhile, it is served again. */
@@ -51,7 +51,7 @@ async function answerTo(machine: RootMachine, id: string, attached: Attachments)
     const verdict = await decideAsRoot(machine, verified);
     if (verdict.verdict === 'refuse' || verdict.verdict === 'defer')
       throw new NixmakerError(verdict.code, verdict.detail);
-    if (verdict.verdict !== 'accept') return { refusal: 'it is installed already' };
+    if (verdict.verdict !== 'accept') return { refusal: 'it is already installed' };
     const index = await readRequestedIndex(verified, attached);
     const emit = (
       event: string,

@@ -13,15 +13,15 @@ import {
 const freed = (changes: Partial<Freed>): Freed => ({ ...nothingFreed, ...changes });
 
 for (const [text, given] of [
-  ['nothing could be freed', {}],
+  ['nothing freed', {}],
   ['generation 3 deleted', { generations: [3] }],
   ['generations 3-5, 7, 9-10 deleted', { generations: [9, 3, 4, 10, 5, 7] }],
   ['1 store path collected (1 KiB)', { paths: 1, bytes: 1024 }],
   [
-    '20 store paths collected (2 MiB), 3 MiB freed in the boot partition',
+    '20 store paths collected (2 MiB), 3 MiB freed on the boot partition',
     { paths: 20, bytes: 2 ** 21, bootBytes: 3 * 2 ** 20 },
   ],
-  ['nothing could be freed; not finished: busy', { unfinished: 'busy' }],
+  ['nothing freed; ended early: busy', { unfinished: 'busy' }],
 ] as [string, Partial<Freed>][])
   test(`“${text}”`, () => {
     assert.equal(freedText(freed(given)), text);

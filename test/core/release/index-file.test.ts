@@ -46,17 +46,6 @@ test('what the root does not refer to is not in its index', () => {
   assert.equal(encodeIndex([...paths, indexedPath(7)], storePathOf(9)).text, small.text);
 });
 
-test('a path with many ways to it is looked at once', () => {
-  // With each level twice as many ways: 2^40 of them.
-  const levels = Array.from({ length: 40 }, (_, level) => 2 * level);
-  const lattice = levels.flatMap((at) => {
-    const below = at === 0 ? [] : [at - 2, at - 1];
-    return [indexedPath(at, below), indexedPath(at + 1, below)];
-  });
-  const { paths } = encodeIndex([...lattice, indexedPath(90, [78, 79])], storePathOf(90));
-  assert.equal(paths.length, 81);
-});
-
 test('a path that is missing, and paths that refer to each other, are told when writing', () => {
   refused(
     () => encodeIndex([indexedPath(9, [5])], storePathOf(9)),

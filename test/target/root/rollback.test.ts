@@ -46,6 +46,14 @@ const switchedTo = ({ started }: InMemory) =>
   started.map(({ argv }) => argv).filter(([program]) => program?.endsWith('/bin/switch-to-configuration'));
 
 inOwnStore(import.meta.url, () => {
+  test('a system that came by other means is left like any other, and nothing is held for it', async (t) => {
+    const made = await machineWith(t, installed(1, first), installed(2, second));
+    const receipt = await goBack(made.machine, undefined);
+    assert.deepEqual([receipt.state, receipt.code], ['committed', undefined], receipt.detail);
+    assert.deepEqual([receipt.rolledBackFrom, receipt.rolledBackTo], [undefined, 2]);
+    assert.deepEqual((await readHeldFile(made.machine.floorDirectory)).releases, []);
+  });
+
   test('without a number it is the newest before the present one; the release that is left is held', async (t) => {
     const made = await machineWith(t, installed(1, first), installed(2, second), installed(3, third));
     const receipt = await goBack(made.machine, undefined);

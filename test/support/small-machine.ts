@@ -19,12 +19,26 @@ export const kernel = 3 * mebi;
 const filled = (name: string, file: string, bytes: number) =>
   `derivation { name = "${name}"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "mkdir $out; yes ${name} | head -c ${bytes} >$out/${file}" ]; }`;
 
+export interface Releasing {
+  /**
+   * Whose releases. Nix takes what any process of the kernel has open, or names in its environment, for a root, whichever store it is of (Nix
+   * src/libstore/unix/gc.cc, findRuntimeRoots): machines that run at the same time need paths of their own.
+   */
+  readonly line?: string;
+  readonly switchPrelude?: string;
+}
+
 /** A release with a kernel and a payload of its own. */
-export const largeRelease = (shop: Workshop, n: number, switchPrelude?: string): Promise<string> => {
-  const image = filled(`linux-6.${n}`, 'bzImage', kernel);
-  const add = `ln -sfn \${${image}}/bzImage $out/kernel; ln -s \${${filled(`data-${n}`, 'data', payload)}} $out/payload`;
-  return shop.bundle(`large-${n}${switchPrelude === undefined ? '' : '-prelude'}`, {
-    hosts: { web: systemWith(`r${n}`, add) },
+export const largeRelease = (
+  shop: Workshop,
+  n: number,
+  { line = 'row', switchPrelude }: Releasing = {},
+): Promise<string> => {
+  const image = filled(`linux-${line}-6.${n}`, 'bzImage', kernel);
+  const data = filled(`data-${line}-${n}`, 'data', payload);
+  const add = `ln -sfn \${${image}}/bzImage $out/kernel; ln -s \${${data}} $out/payload`;
+  return shop.bundle(`large-${line}-${n}${switchPrelude === undefined ? '' : '-prelude'}`, {
+    hosts: { web: systemWith(`${line}${n}`, add) },
     args: ['--sequence', String(n * 10)],
     ...(switchPrelude === undefined ? {} : { switchPrelude }),
   });

@@ -46,7 +46,7 @@ const generations = async () =>
     .map(Number);
 
 async function take(n: number): Promise<string> {
-  await bed.write(`${inbox}/${n}.tar`, await readFile(await largeRelease(shop, n)));
+  await bed.write(`${inbox}/${n}.tar`, await readFile(await largeRelease(shop, n, { line: 'bed' })));
   await bed.until(`test -e ${inbox}/done/${n}.tar.txt || test -e ${inbox}/refused/${n}.tar.txt`);
   return bed.sh(`cat ${inbox}/*/${n}.tar.txt`);
 }

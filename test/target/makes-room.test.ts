@@ -63,7 +63,7 @@ await withOwnMounts(import.meta.url, async () => {
     onTaken?: (n: number, told: Told | undefined) => Promise<void>,
   ) {
     for (let n = from; n <= to; n++) {
-      await machine.bring(await largeRelease(shop, n, n <= 2 ? cut : undefined));
+      await machine.bring(await largeRelease(shop, n, n <= 2 ? { switchPrelude: cut } : {}));
       const told = await agent(machine, `boot-${n}`);
       assert.equal(told?.state, 'pending', `${n}: ${JSON.stringify(told)}`);
       await requireBootable(machine);
@@ -146,7 +146,7 @@ await withOwnMounts(import.meta.url, async () => {
     assert.deepEqual([told?.state, told?.code], ['deferred', 'no-space']);
     assert.match(
       told?.detail ?? '',
-      /^[\d.]+ MiB are needed, of which 1 MiB must stay free; [\d.]+ MiB are free \(.*\); generation 1 deleted, \d+ store paths collected \([\d.]+ MiB\)$/,
+      /^[\d.]+ MiB needed, of which 1 MiB must stay free; only [\d.]+ MiB free \(.*\); generation 1 deleted, \d+ store paths collected \([\d.]+ MiB\)$/,
     );
     assert.equal((await target.run(['nix-store', '--check-validity', mine])).code, 0);
     await requireBootable(machine);

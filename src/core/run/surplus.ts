@@ -71,8 +71,10 @@ export function whyKept({
   }
   const most = retention.generations - (isOneComing ? 1 : 0);
   for (const { number } of newestFirst.slice(0, most)) keep(number, 'newest');
+  // Without days none is young: a clock that was set back must not keep all of them.
+  const youngest = retention.generationDays * dayMilliseconds;
   for (const { number, made } of newestFirst)
-    if (now - made < retention.generationDays * dayMilliseconds) keep(number, 'young');
+    if (youngest > 0 && now - made < youngest) keep(number, 'young');
   return kept;
 }
 

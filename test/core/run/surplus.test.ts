@@ -58,6 +58,15 @@ test('the young stay, however many they are; the day itself is old enough', () =
   ]);
 });
 
+test('of a time to come they are young, but where no days are asked for', () => {
+  const generations = [generation(1, { age: -5 }), generation(2), generation(3)];
+  assert.deepEqual(numbers(findSurplus(ask(generations))), [1]);
+  assert.deepEqual(
+    numbers(findSurplus(ask(generations, { retention: { generations: 2, generationDays: 1 } }))),
+    [],
+  );
+});
+
 test('what the machine needs stays, by number or as the newest of its system', () => {
   const generations = [
     generation(1, { of: 9 }),

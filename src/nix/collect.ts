@@ -17,7 +17,7 @@ export interface Bounds {
 }
 
 /**
- * @returns what is gone; undefined where the time was over first, for then nobody says how much it was. What has gone by then stays so, and
+ * @returns what is gone; undefined where the time was over first, or the context’s signal came, for then nobody says how much it was. What has gone by then stays so, and
  * nothing that is needed is among it.
  * @throws NixmakerError `nix-unavailable`, `nix-failed`
  */
@@ -28,31 +28,32 @@ export function collectGarbage(
 ): Promise<Collected | undefined> {
   return context.daemonSocket === undefined
     ? byProgram(context, clock, bounds)
-    : byDaemon(context.daemonSocket, clock, bounds);
+    : byDaemon(context, context.daemonSocket, { clock, ...bounds });
 }
 
 async function byDaemon(
+  { signal }: Pick<NixContext, 'signal'>,
   socket: string,
-  clock: Pick<Clock, 'sleep'>,
-  { bytes, time }: Bounds,
+  { clock, bytes, time }: Bounds & { readonly clock: Pick<Clock, 'sleep'> },
 ): Promise<Collected | undefined> {
   const connection = await DaemonConnection.open(socket);
   const over = new AbortController();
-  let isLate = false;
-  const watch = clock.sleep(time, over.signal).then(
-    () => {
-      isLate = true;
-      connection.close();
-    },
-    () => undefined,
-  );
+  let isEnded = false;
+  const end = () => {
+    isEnded = true;
+    connection.close();
+  };
+  const watch = clock.sleep(time, over.signal).then(end, () => undefined);
+  if (signal?.aborted === true) end();
+  signal?.addEventListener('abort', end);
   try {
     return await connection.collectGarbage(bytes);
   } catch (error) {
-    if (isLate) return undefined;
+    if (isEnded) return undefined;
     throw error;
   } finally {
     over.abort();
+    signal?.removeEventListener('abort', end);
     connection.close();
     await watch;
   }

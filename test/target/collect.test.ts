@@ -95,6 +95,17 @@ test('where the time is over it ends, the store is whole, and another goes on', 
   assert.ok((await target.validPaths()).every((path) => !path.includes('litter')));
 });
 
+test('whoever stops waiting for it ends it', async () => {
+  const { target } = await targets.running();
+  const stop = new AbortController();
+  await litter(target, 2);
+  const collecting = collectGarbage({ ...contexts['the daemon'](target), signal: stop.signal }, systemClock, {
+    ...{ bytes: everything, time: minute },
+  });
+  stop.abort();
+  assert.equal(await collecting, undefined);
+});
+
 test('two at once take turns, and both end', async () => {
   const { target } = await targets.running();
   const context = contexts['the daemon'](target);

@@ -54,7 +54,7 @@ async function withBootRoom(
     const { bootDirectory, currentSystem } = machine.settings;
     const running = await readSystemLink(currentSystem);
     const freed = await makeBootRoom(machine, transaction, { bootDirectory, system, running });
-    tellFreed(transaction, freed);
+    await tellFreed(transaction, freed);
     await askSystem().catch((again: unknown) => {
       throw stillShort(again, freed);
     });

@@ -5,6 +5,7 @@
  */
 import { readBootMenus } from '../../activation/boot-menu.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
 import { type Need, nothing, type Space } from '../../core/room.ts';
@@ -21,7 +22,7 @@ import { lookAtGenerations } from '../machine/generations.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type By, deleteHeld, type Keeper, settle } from './leave.ts';
 
-export type RoomMaker = Keeper & Pick<Machine, 'floorDirectory' | 'policy'>;
+export type RoomMaker = Keeper & Pick<Machine, 'floorDirectory' | 'interruption' | 'policy'>;
 
 /** What is asked for: bytes and inodes that are to be free, or as much as there is to free. */
 type Goal = Need | 'everything';
@@ -89,7 +90,7 @@ class Freeing {
     try {
       await this.#free();
     } catch (error) {
-      if (!(error instanceof NixmakerError)) throw error;
+      if (!(error instanceof NixmakerError) || error.code === 'stopped') throw error;
       this.#end(`${error.code}: ${error.detail}`);
     }
     this.#by.emit('room-made', { ...this.#freed });
@@ -163,13 +164,15 @@ class Freeing {
 
   /** @returns whether anything was deleted, and there is time for more */
   async #collect(bytes: number): Promise<boolean> {
-    const { nix, clock } = this.#machine;
+    const { nix, clock, interruption } = this.#machine;
     // Each time anew: what a menu no longer offers may go.
     const release = await holdPaths(nix, await whatMustStay(this.#machine));
     this.#by.emit('collecting', { bytes }, 'debug');
     const time = this.#until - clock.monotonic();
-    const collecting = time <= 0 ? undefined : collectGarbage(nix, clock, { bytes, time });
+    const context = { ...nix, ...given({ signal: interruption?.signal }) };
+    const collecting = time <= 0 ? undefined : collectGarbage(context, clock, { bytes, time });
     const collected = await Promise.resolve(collecting).finally(release);
+    interruption?.check();
     if (collected === undefined) {
       this.#end(`collectDeadline is over (${this.#machine.settings.collectDeadline} seconds)`);
       return false;

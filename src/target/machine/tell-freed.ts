@@ -3,8 +3,10 @@ import { NixmakerError } from '../../core/errors.ts';
 import { type Freed, freedText, isAnything, together } from '../../core/run/freed.ts';
 import type { Transaction } from './transaction.ts';
 
-export function tellFreed(transaction: Transaction, freed: Freed): void {
+/** What was deleted is on record, also of a run that comes to nothing but waiting once more. */
+export async function tellFreed(transaction: Transaction, freed: Freed): Promise<void> {
   if (!isAnything(freed)) return;
+  await transaction.record();
   transaction.learn({ freed: together(transaction.known.freed, freed) });
   transaction.notice(`Made room: ${freedText(freed)}.`);
 }

@@ -30,7 +30,7 @@ export async function withRoom<T>(run: Run, wanted: Wanted, work: () => Promise<
     const lacksRoom = outcomeOf(error).code === 'no-space' && !hasBegunToChange(run.transaction.state);
     if (!lacksRoom || policy.collect === 'never') throw error;
     const freed = await makeRoom(run, wanted);
-    tellFreed(run.transaction, freed);
+    await tellFreed(run.transaction, freed);
     return await work().catch((again: unknown) => {
       throw stillShort(again, freed);
     });
@@ -43,7 +43,7 @@ async function makeRoom({ machine, root, transaction }: Run, { release, contents
   try {
     return await root.makeRoom({ transaction, release });
   } catch (error) {
-    if (!(error instanceof NixmakerError)) throw error;
+    if (!(error instanceof NixmakerError) || error.code === 'stopped') throw error;
     return { ...nothingFreed, unfinished: `${error.code}: ${error.detail}` };
   } finally {
     letGo();

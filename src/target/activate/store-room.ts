@@ -172,7 +172,7 @@ class Freeing {
     const context = { ...nix, ...given({ signal: interruption?.signal }) };
     const collecting = time <= 0 ? undefined : collectGarbage(context, clock, { bytes, time });
     const collected = await Promise.resolve(collecting).finally(release);
-    interruption?.check();
+    if (interruption?.fault !== undefined) throw interruption.fault;
     if (collected === undefined) {
       this.#end(`collectDeadline is over (${this.#machine.settings.collectDeadline} seconds)`);
       return false;

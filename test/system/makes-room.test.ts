@@ -112,3 +112,18 @@ test('a helper that is killed while it makes room is started again, and the rele
   assert.deepEqual(await generations(), [4, 5]);
   await bed.sh('test -z "$(ls /nix/var/nix/profiles/system.leaving)"; nix-store --verify --check-contents');
 });
+
+test('after a commit root tidies up in the same unit, once', async () => {
+  await policy('after-commit');
+  await bed.sh('nix-store --add /etc/os-release');
+  assert.match(await take(6), /^DONE\n/);
+  await bed.until(`test -e ${activation}/tidied.json`);
+  const { transaction, freed } = JSON.parse(await bed.sh(`cat ${activation}/tidied.json`));
+  const receipt = JSON.parse(await bed.sh(`cat ${activation}/receipts/${transaction}.json`));
+  assert.deepEqual([receipt.sequence, receipt.state], [61, 'committed']);
+  assert.deepEqual([freed.generations, freed.unfinished], [[], undefined]);
+  assert.deepEqual(await generations(), [5, 6]);
+  await bed.sh(
+    'test "$(nix-store --gc --print-dead 2>/dev/null | wc -l)" = 0; nix-store --verify --check-contents',
+  );
+});

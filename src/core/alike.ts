@@ -1,8 +1,12 @@
 /** Hosts as people look for them: in the order of their numbers, and those of which the same is to be said together. */
-const collator = new Intl.Collator('en', { numeric: true });
+let collator: Intl.Collator | undefined;
 
 /** `host-2` before `host-10`. */
-export const naturally = (a: string, b: string): number => collator.compare(a, b);
+export function naturally(a: string, b: string): number {
+  // Made when it is needed: it takes a quarter of what starting Node.js does.
+  collator ??= new Intl.Collator('en', { numeric: true });
+  return collator.compare(a, b);
+}
 
 /** Those of which the same is said, in the order of the first of each. @param said of one, as a whole */
 export function alike<T>(all: readonly T[], said: (one: T) => string): readonly (readonly [T, ...T[]])[] {

@@ -23,7 +23,7 @@ h1, h2 { line-height: 1.2; }
 .filter { border: 0; margin: 0 0 .5rem; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem .4rem; align-items: center; }
 .filter legend { float: left; color: var(--soft); padding: 0 .5rem 0 0; }
 .filter input { margin: 0 0 0 .5rem; }
-.why { min-width: 16rem; } td time { white-space: nowrap; }
+.why { min-width: 16rem; } td time, .free { white-space: nowrap; }
 small { color: var(--soft); font-size: .85em; }
 .line { list-style: none; margin: .3rem 0; padding: 0 0 0 .4rem; border-left: 2px solid var(--line); }
 .line li { position: relative; padding-left: 1rem; }

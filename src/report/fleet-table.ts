@@ -79,7 +79,7 @@ function tableRow({ host, condition, reasons }: Row, now: Date): string {
     [releaseCell(host)],
     [text(host.floor)],
     [last === undefined ? (host.heard ? 'none' : unknown) : text(outcomeText(last))],
-    [host.freeBytes === undefined ? unknown : text(sizeText(host.freeBytes))],
+    [host.freeBytes === undefined ? unknown : text(sizeText(host.freeBytes)), 'free'],
     [ago(host.collected, now)],
     [trend(host.runs), 'runs'],
   ];

@@ -49,7 +49,7 @@ in
           }
           {
             assertion = !(cfg.bootCounting && (config.virtualisation.xen.enable or false));
-            message = "services.nixmaker.bootCounting is set, but Xen's boot entries (virtualisation.xen.enable) cannot be counted. Unset it.";
+            message = "services.nixmaker.bootCounting is set, but Xen’s boot entries (virtualisation.xen.enable) cannot be counted. Unset it.";
           }
         ];
     }

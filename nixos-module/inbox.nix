@@ -19,7 +19,7 @@ let
     nogroup = "which includes everyone";
     root = "which belongs to root";
     wheel = "whose members may become root, which couriers do not need";
-    nixmaker = "which belongs to the agent: its members could change the agent's state";
+    nixmaker = "which belongs to the agent: its members could change the agent’s state";
   };
 in
 {

@@ -34,7 +34,7 @@ in
           "nixmaker"
           "@nixmaker"
         ];
-        message = "nix.settings.allowed-users excludes nixmaker's agent, so Nix would reject it. Add \"nixmaker\" to it.";
+        message = "nix.settings.allowed-users excludes nixmaker’s agent, so Nix would reject it. Add \"nixmaker\" to it.";
       }
     ];
     nix.settings = {

@@ -82,7 +82,7 @@ in
             type = types.str;
             description = "The key, as above.";
           };
-          roles = list types.str [ "build" ] "The key's roles; see `services.nixmaker.policy.roles`.";
+          roles = list types.str [ "build" ] "The key’s roles; see `services.nixmaker.policy.roles`.";
         })
       );
       default = [ ];
@@ -94,10 +94,10 @@ in
         }
       ];
       description = ''
-        Public keys whose bundles this machine takes: keys printed by `nixmaker keygen`, or people's SSH keys, written as
-        `name:` followed by the line in the `.pub` file. They become the policy's `trustedKeys`; Nix keys are also added to Nix's
-        own trusted keys. An attribute set has a `key`, its `roles` (see `services.nixmaker.policy.roles`), and any other
-        property of a trusted key in docs/policy.md.
+        Public keys whose bundles this machine takes: keys printed by `nixmaker keygen`, or people’s SSH keys,
+        written as `name:` followed by the line in the `.pub` file. They become the policy’s `trustedKeys`;
+        Nix keys are also added to Nix’s own trusted keys. An attribute set has a `key`, its `roles` (see
+        `services.nixmaker.policy.roles`), and any other property of a trusted key in docs/policy.md.
       '';
     };
 
@@ -107,13 +107,13 @@ in
           type = types.ints.positive;
           default = 1;
           internal = true;
-          description = "Version of the policy file's format.";
+          description = "Version of the policy file’s format.";
         };
         host = mkOption {
           type = types.str;
           default = config.networking.hostName;
           defaultText = lib.literalExpression "config.networking.hostName";
-          description = "This machine's name in the flake. Bundles for other hosts are refused.";
+          description = "This machine’s name in the flake. Bundles for other hosts are refused.";
         };
         operation = mkOption {
           type = types.enum [
@@ -153,9 +153,10 @@ in
           ];
           default = "no-record";
           description = ''
-            When a machine with no record of any bundle counts as new: if there is no record beside its system profile either
-            (`no-record`), or if it also has only the one generation an installer makes (`one-generation`). On a machine that
-            does not count as new, bundles wait (`floor-lost`) until someone runs `nixmaker floor adopt`.
+            When a machine with no record of any bundle counts as new: if there is no record beside its system
+            profile either (`no-record`), or if it also has only the one generation an installer makes
+            (`one-generation`). On a machine that does not count as new, bundles wait (`floor-lost`) until
+            someone runs `nixmaker floor adopt`.
           '';
         };
         window = windowOption "Hours in which the agent may install. By default, any time.";
@@ -195,8 +196,8 @@ in
       };
       default = { };
       description = ''
-        The policy file. Any key in docs/policy.md can be set, including those not listed here. The result is checked with
-        `nixmaker check-policy` when the system is built.
+        The policy file. Any key in docs/policy.md can be set, including those not listed here. The result is
+        checked with `nixmaker check-policy` when the system is built.
       '';
     };
 
@@ -210,15 +211,16 @@ in
         };
       };
       default = { };
-      description = "The settings file, with nixmaker's paths. Every key is optional (docs/operations.md).";
+      description = "The settings file, with nixmaker’s paths. Every key is optional (docs/operations.md).";
     };
 
     storeKey = mkOption {
       type = types.bool;
       default = true;
       description = ''
-        Whether root may vouch to this machine's Nix for paths that a trusted manifest lists but no key in
-        `nix.settings.trusted-public-keys` has signed. Needed after a keyring brings a new key, or if only people's SSH keys sign.
+        Whether root may vouch to this machine’s Nix for paths that a trusted manifest lists but no key in
+        `nix.settings.trusted-public-keys` has signed. Needed after a keyring brings a new key, or if only
+        people’s SSH keys sign.
       '';
     };
 
@@ -226,9 +228,10 @@ in
       type = types.bool;
       default = false;
       description = ''
-        Whether systemd-boot counts the start attempts of a new system and falls back if it does not come up. Requires NixOS
-        26.11. This is a NixOS setting for all of the machine's systems: manually installed ones are counted too, and a machine
-        that is switched off too early three times starts an older system. It is therefore off by default.
+        Whether systemd-boot counts the start attempts of a new system and falls back if it does not come up.
+        Requires NixOS 26.11. This is a NixOS setting for all of the machine’s systems: manually installed
+        ones are counted too, and a machine that is switched off too early three times starts an older system.
+        It is therefore off by default.
       '';
     };
 
@@ -240,8 +243,8 @@ in
       };
       users = list types.str [ "alice" ] "Users to add to that group.";
       authorizedKeys = list types.str [ "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0v courier" ] ''
-        SSH keys that may copy into the inbox and do nothing else: `scp web.tar nixmaker-drop@HOST:inbox/`. They log in as
-        the user `nixmaker-drop`, which has no shell and sees only the inbox.
+        SSH keys that may copy into the inbox and do nothing else: `scp web.tar nixmaker-drop@HOST:inbox/`.
+        They log in as the user `nixmaker-drop`, which has no shell and sees only the inbox.
       '';
     };
 
@@ -275,8 +278,8 @@ in
         type = types.bool;
         default = false;
         description = ''
-          Whether to use media that a desktop mounts through udisks. udisks then mounts them below /media, where every user
-          of this machine can read them, instead of below /run/media for the logged-in user.
+          Whether to use media that a desktop mounts through udisks. udisks then mounts them below /media,
+          where every user of this machine can read them, instead of below /run/media for the logged-in user.
         '';
       };
     };

@@ -49,7 +49,7 @@ in
       }
       {
         assertion = cfg.policy.host != "";
-        message = "services.nixmaker.policy.host is empty because networking.hostName is. Set it to the machine's name in the flake.";
+        message = "services.nixmaker.policy.host is empty because networking.hostName is. Set it to the machine’s name in the flake.";
       }
     ];
 

@@ -35,7 +35,9 @@ async function practise(host: string, keyFile: string, stick: string): Promise<n
     await writeFile(join(programs, 'nixmaker'), wrapper(target));
     await chmod(join(programs, 'nixmaker'), 0o755);
     if (process.stdin.isTTY) process.stdout.write(`This is the machine “${host}”. Leave it with \`exit\`.\n`);
-    const [program, ...args] = target.command(['sh']);
+    // Bash has a history, where there is one.
+    const shellCommand = 'command -v bash >/dev/null && exec bash --norc --noprofile; exec sh';
+    const [program, ...args] = target.command(['sh', '-c', shellCommand]);
     const path = `${programs}${delimiter}${target.env.PATH}`;
     const shell = spawn(program, args, {
       stdio: 'inherit',

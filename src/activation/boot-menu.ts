@@ -6,7 +6,7 @@ import type { BootEntry, BootLoader, BootMenu } from '../core/run/boot-menu.ts';
 import { parseStorePath } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
 
-/** What systemd-boot’s builder opens for writing only where it isn’t there (nixpkgs, write_loader_conf). */
+/** What systemd-boot’s builder opens for writing only if it is missing (nixpkgs, write_loader_conf). */
 export const leftover = (bootDirectory: string): string => join(bootDirectory, 'loader/loader.tmp');
 
 const readText = (path: string) => readFile(path, 'utf8').catch(insteadOf(['ENOENT', 'ENOTDIR'], undefined));
@@ -38,7 +38,7 @@ function entryOf(name: string, commandLine: string): BootEntry | undefined {
   return system === undefined ? undefined : { name, system };
 }
 
-/** systemd-boot(7), loader.conf(5), Boot Loader Specification: `+left-done` in a file’s name counts tries, and is no part of its id. */
+/** systemd-boot(7), loader.conf(5), Boot Loader Specification: `+left-done` in a file’s name counts tries, and is not part of its id. */
 async function readSystemdBoot(bootDirectory: string): Promise<BootMenu | undefined> {
   const conf = await readText(join(bootDirectory, 'loader/loader.conf'));
   if (conf === undefined) return undefined;
@@ -111,13 +111,13 @@ async function readCommandLine(path: string): Promise<string | undefined> {
   }
 }
 
-/** Undefined where the file is shorter. */
+/** Undefined if the file is shorter. */
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer | undefined> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position);
   return bytesRead === length ? buffer : undefined;
 }
 
-/** As nixpkgs’ install-grub.pl writes it: the default is the first entry, unless it is told by name or by what was chosen last. */
+/** As nixpkgs’ install-grub.pl writes it: the default is the first entry, unless it is set by name or by the last choice. */
 function parseGrub(text: string): Omit<BootMenu, 'loader'> {
   const all = [...text.matchAll(/^\s*menuentry\s+"((?:[^"\\]|\\.)*)"[^{]*\{([^}]*)\}/gm)].map(
     ([, name = '', body = '']) =>

@@ -1,23 +1,31 @@
 /** Health checks: whether a machine is well after a switch (docs/policy.md). Bounded in time, whatever hangs. */
 import { connect } from 'node:net';
+import { exitText } from '../core/complaint.ts';
 import { messageOf } from '../core/errors.ts';
 import type { HealthPolicy } from '../core/policy/policy.ts';
 import type { Clock, ProcessRunner } from '../core/ports.ts';
 import type { HealthResult } from '../core/run/receipt.ts';
-import { listRestarts, type Restarts, unsteady } from './restarts.ts';
+import {
+  likeBefore,
+  listRestarts,
+  type Restarts,
+  restartedText,
+  unsteady,
+  type Watched,
+} from './restarts.ts';
 
 export interface HealthContext {
   readonly run: ProcessRunner;
   readonly clock: Clock;
   /** Units that had failed before the switch, or were down; undefined where the machine has no systemd to ask. */
   readonly failedBefore: readonly string[] | undefined;
-  /** Units that ran, and that systemd had started again by itself. */
+  /** Units that ran, and that systemd had started again by itself, each as `restartedText` has it. */
   readonly restartedBefore?: readonly string[] | undefined;
 }
 
 /** Looks until all is well or the looks are used up. @returns the results of the last look */
 export async function checkHealth(context: HealthContext, health: HealthPolicy): Promise<HealthResult[]> {
-  const restarts = new RestartsSeen(context.run);
+  const restarts = new RestartsSeen(context);
   if (looksAtUnits(context, health)) await restarts.look();
   await context.clock.sleep(health.settle * 1000);
   for (let look = 0; ; look++) {
@@ -32,20 +40,24 @@ const looksAtUnits = ({ failedBefore }: HealthContext, { noNewFailedUnits }: Hea
 
 /** What systemd had started again by itself at the look before. */
 class RestartsSeen {
-  readonly #run: ProcessRunner;
+  readonly #context: Pick<HealthContext, 'run' | 'clock'>;
+  #first: { readonly found: ReadonlyMap<string, Restarts>; readonly at: number } | undefined;
   #last: ReadonlyMap<string, Restarts> = new Map();
 
-  constructor(run: ProcessRunner) {
-    this.#run = run;
+  constructor(context: Pick<HealthContext, 'run' | 'clock'>) {
+    this.#context = context;
   }
 
-  /** @returns of all that was seen at this look, and at the one before; undefined where systemctl does not answer */
-  async look(): Promise<readonly [ReadonlyMap<string, Restarts>, ReadonlyMap<string, Restarts>] | undefined> {
+  /** @returns what is seen now, at the look before, and since the first; undefined where systemctl does not answer */
+  async look(): Promise<(Watched & { readonly before: ReadonlyMap<string, Restarts> }) | undefined> {
+    const { run, clock } = this.#context;
     const before = this.#last;
-    const now = await listRestarts(this.#run);
+    const now = await listRestarts(run);
     if (now === undefined) return undefined;
     this.#last = now;
-    return [now, before];
+    const at = clock.monotonic();
+    this.#first ??= { found: now, at };
+    return { now, before, first: this.#first.found, seconds: (at - this.#first.at) / 1000 };
   }
 }
 
@@ -66,10 +78,7 @@ function lookOnce(
     ...health.tcp.map((address) => checkTcp(address, timeout)),
     ...(health.systemRunning ? [checkRunning(context)] : []),
     ...(looksAtUnits(context, health)
-      ? [
-          checkFailedUnits(context, context.failedBefore ?? []),
-          checkRestarts(restarts, [...(context.failedBefore ?? []), ...(context.restartedBefore ?? [])]),
-        ]
+      ? [checkFailedUnits(context, context.failedBefore ?? []), checkRestarts(restarts, context)]
       : []),
   ]);
 }
@@ -83,9 +92,7 @@ async function checkProgram(
   const result = await run(program, args, { timeout, cwd: '/' });
   if (result.exitCode === 0) return { check, ok: true };
   const said = result.stderrTail.at(-1) ?? result.stdout.trim().split('\n').at(-1) ?? '';
-  const why = result.timedOut
-    ? 'timed out'
-    : (result.startError ?? `exit ${result.exitCode ?? 'by a signal'}`);
+  const why = result.timedOut ? 'timed out' : (result.startError ?? exitText(result.exitCode));
   return { check, ok: false, detail: messageOf(said === '' ? why : `${why}: ${said}`) };
 }
 
@@ -113,12 +120,15 @@ async function checkFailedUnits({ run }: HealthContext, before: readonly string[
   return further.length === 0 ? { check, ok: true } : { check, ok: false, detail: further.join(', ') };
 }
 
-async function checkRestarts(restarts: RestartsSeen, known: readonly string[]): Promise<HealthResult> {
+async function checkRestarts(
+  restarts: RestartsSeen,
+  { failedBefore = [], restartedBefore = [] }: HealthContext,
+): Promise<HealthResult> {
   const check = 'no unit keeps restarting';
   const seen = await restarts.look();
   if (seen === undefined) return { check, ok: false, detail: 'systemctl is not responding' };
-  const [now, before] = seen;
-  const found = unsteady(now, before, known);
+  const known = [...failedBefore, ...likeBefore(restartedBefore, seen)];
+  const found = unsteady(seen.now, seen.before, known);
   return found.length === 0 ? { check, ok: true } : { check, ok: false, detail: found.join(', ') };
 }
 
@@ -176,23 +186,33 @@ export interface UnwellUnits {
   /** Failed, or down until systemd starts them again. */
   readonly failed: readonly string[];
   /**
-   * Up, and started again by systemd at some time. Threat: of such a unit nobody can tell whether it crashes over and over or did so once
-   * a year ago; that it is started again is no news, but that it has failed is.
+   * Up, and started again by systemd at some time, each as `restartedText` has it. Threat: of such a unit nobody can tell whether it
+   * crashes over and over or did so once a year ago; that it is started again is no news where it came up not long ago, but that it has
+   * failed is.
    */
   readonly restarted: readonly string[];
 }
 
 /** Units that are not well before a switch; undefined where systemctl does not answer. */
-export async function listUnwellUnits(run: ProcessRunner): Promise<UnwellUnits | undefined> {
+export async function listUnwellUnits({
+  run,
+  clock,
+}: Pick<HealthContext, 'run' | 'clock'>): Promise<UnwellUnits | undefined> {
   const [failed, restarts = new Map<string, Restarts>()] = await Promise.all([
     listFailedUnits(run),
     listRestarts(run),
   ]);
   if (failed === undefined) return undefined;
+  const now = clock.kernel();
   const [waiting, up] = [true, false].map((waits) =>
-    [...restarts].filter(([, found]) => found.waits === waits).map(([unit]) => unit),
-  ) as [string[], string[]];
-  return { failed: [...new Set([...failed, ...waiting])], restarted: up };
+    [...restarts].filter(([, found]) => found.waits === waits),
+  );
+  return {
+    failed: [...new Set([...failed, ...(waiting ?? []).map(([unit]) => unit)])],
+    restarted: (up ?? []).map(([unit, { upSince }]) =>
+      restartedText(unit, upSince === undefined ? undefined : (now - upSince) / 1000),
+    ),
+  };
 }
 
 /** Units in the state `failed`; undefined where systemctl does not answer. */

@@ -1,11 +1,11 @@
 /**
  * A program outside of the confinement of root’s unit (no network, no capabilities, next to nothing to write to), in a transient
- * unit that ends with whoever waits for it (systemd-run(1)).
+ * unit that ends with the process waiting for it (systemd-run(1)).
  */
 import type { CommandResult, ProcessRunner } from '../core/ports.ts';
 
 export interface Outside {
-  /** Of the unit; it must be nobody else’s. */
+  /** The unit’s name; it must be unique. */
   readonly unit: string;
   /** After which systemd ends it. */
   readonly seconds: number;

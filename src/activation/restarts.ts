@@ -9,11 +9,18 @@ export interface Restarts {
   readonly count: number;
   /** It is down at this moment, and waits to be started again. */
   readonly waits: boolean;
+  /** When it came up last, in milliseconds of CLOCK_MONOTONIC; undefined of what never did, or is down. */
+  readonly upSince?: number;
 }
 
 /** Services that systemd has started again by itself, or is about to; undefined where systemctl does not answer. */
 export async function listRestarts(run: ProcessRunner): Promise<Map<string, Restarts> | undefined> {
-  const args = ['show', '--property=Id,NRestarts,SubState', '--no-pager', '*.service'];
+  const args = [
+    'show',
+    '--property=Id,NRestarts,SubState,ActiveEnterTimestampMonotonic',
+    '--no-pager',
+    '*.service',
+  ];
   const { exitCode, stdout } = await run('systemctl', args, { timeout: 30_000 });
   return exitCode === 0 ? parseRestarts(stdout) : undefined;
 }
@@ -28,7 +35,11 @@ export function parseRestarts(shown: string): Map<string, Restarts> {
     const unit = properties.get('Id');
     const count = Number(properties.get('NRestarts') ?? 0);
     const waits = /^auto-restart/.test(properties.get('SubState') ?? '');
-    if (unit !== undefined && (count > 0 || waits)) found.set(unit, { count, waits });
+    // Microseconds; 0 of what never came up.
+    const since = Number(properties.get('ActiveEnterTimestampMonotonic') ?? 0);
+    const isUp = since > 0 && !waits;
+    if (unit !== undefined && (count > 0 || waits))
+      found.set(unit, { count, waits, ...(isUp ? { upSince: since / 1000 } : {}) });
   }
   return found;
 }
@@ -46,4 +57,40 @@ export function unsteady(
     .filter(([unit, { count, waits }]) => waits || count > (before.get(unit)?.count ?? 0))
     .map(([unit]) => unit)
     .filter((unit) => !known.includes(unit));
+}
+
+/** A unit that ran before the switch and had been started again: its name, and behind `=`, where it is known, for how many seconds it had run. */
+export const restartedText = (unit: string, upFor: number | undefined): string =>
+  upFor === undefined ? unit : `${unit}=${Math.round(upFor)}`;
+
+/** Of a unit that had run a hundred times as long as it is looked at, a restart just now would be no accident. */
+const noAccident = 100;
+
+/**
+ * How often a unit may be started again while it is looked at, if it only does what it did before: it had run for so long, so it comes down
+ * no more often than that. Threat: a unit that was started again once, a year ago, and crashes over and over in the new system.
+ * @param upFor seconds; undefined where nobody knows @param watched seconds
+ */
+function mostRestarts(upFor: number | undefined, watched: number): number {
+  if (upFor === undefined) return Number.POSITIVE_INFINITY;
+  return upFor > watched * noAccident ? 0 : 1 + Math.floor(watched / upFor);
+}
+
+/** What is seen of units over a while. */
+export interface Watched {
+  readonly first: ReadonlyMap<string, Restarts>;
+  readonly now: ReadonlyMap<string, Restarts>;
+  /** Between the two. */
+  readonly seconds: number;
+}
+
+/** Which of them were like that before the switch. @param restarted each as `restartedText` has it */
+export function likeBefore(restarted: readonly string[], { first, now, seconds }: Watched): string[] {
+  return restarted.flatMap((text) => {
+    const [unit = '', upFor] = text.split('=');
+    const { count = 0, waits = false } = now.get(unit) ?? {};
+    const seen = Math.max(0, count - (first.get(unit)?.count ?? 0)) + Number(waits);
+    const most = mostRestarts(upFor === undefined ? undefined : Number(upFor), seconds);
+    return seen <= most ? [unit] : [];
+  });
 }

@@ -15,7 +15,7 @@ export async function startUnitLater(
   { service, seconds, timer }: { service: string; seconds: number; timer: string },
 ): Promise<void> {
   await run('systemd-run', [
-    // Without an accuracy of its own a timer may be a minute late (systemd.timer(5)).
+    // Unless its accuracy is set, a timer may be a minute late (systemd.timer(5)).
     ...['--collect', '--quiet', '--timer-property=AccuracySec=1s'],
     ...[`--on-active=${seconds}`, `--unit=${timer}`, '--', ...startOf(service)],
   ]);

@@ -1,5 +1,5 @@
 /**
- * A binary cache for the length of one import, for stores that no daemon serves (docs/adr/0017): the paths of an open bundle
+ * A binary cache for the duration of one import, for stores that no daemon serves (docs/adr/0017): the paths of an open bundle
  * over HTTP on the loopback address, under a path nobody else can guess. Nix reads the bundle through it; the bundle is never unpacked (DESIGN §3).
  *
  * Threat: other users of the machine can connect to the port. All they could get is what the bundle holds, and
@@ -37,7 +37,7 @@ export interface ServeOptions {
   readonly narOf: (path: StorePath) => AsyncIterable<Buffer>;
 }
 
-/** What is given for a name: bytes at hand, or a stream of known length. */
+/** What a name gets: bytes at hand, or a stream of known length. */
 type Answer =
   | { readonly bytes: Buffer; readonly size: number }
   | { readonly stream: () => AsyncIterable<Buffer>; readonly size: number };

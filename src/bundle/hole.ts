@@ -1,6 +1,6 @@
 /** Whether a file is there, or only its size is: copiers that allocate first leave zeros where they have not been yet. */
 import { NixmakerError } from '../core/errors.ts';
-import { withBundleFile } from './file.ts';
+import { type BundleFile, withBundleFile } from './file.ts';
 
 /** As much as manifest and signatures take, mostly. Bytes. */
 const headBytes = 64 * 1024;
@@ -12,10 +12,18 @@ const endBytes = 2 * blockBytes;
 const pageBytes = 4096;
 const chunkBytes = 1024 * 1024;
 
-/** @param part `whole` reads all of it, in pieces. False of what is no plain file, or went meanwhile */
-export async function hasHole(path: string, part: 'head' | 'whole' = 'head'): Promise<boolean> {
+/**
+ * @param part `whole` reads all of it, in pieces. False of what is no plain file, or went meanwhile
+ * @param wrap what reading goes through @throws NixmakerError `medium-stalled`
+ */
+export async function hasHole(
+  path: string,
+  part: 'head' | 'whole' = 'head',
+  wrap: (file: BundleFile) => BundleFile = (file) => file,
+): Promise<boolean> {
   try {
-    return await withBundleFile(path, async (file) => {
+    return await withBundleFile(path, async (opened) => {
+      const file = wrap(opened);
       const size = await file.size();
       // Of a small one the end is seen as well.
       const head = await file.read(0, size < headBytes ? Math.max(0, size - endBytes) : headBytes);
@@ -26,7 +34,7 @@ export async function hasHole(path: string, part: 'head' | 'whole' = 'head'): Pr
       return false;
     });
   } catch (error) {
-    if (!(error instanceof NixmakerError)) throw error;
+    if (!(error instanceof NixmakerError) || error.code === 'medium-stalled') throw error;
     return false;
   }
 }

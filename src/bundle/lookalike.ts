@@ -15,10 +15,10 @@ export type Lookalike =
   | 'gzip'
   | 'zip';
 
-/** Of a bundle the first header, also where it is compressed: a manifest compresses well. Bytes. */
+/** Enough for a bundle’s first header, even compressed: a manifest compresses well. Bytes. */
 const beginning = 16 * 1024;
 
-/** Undefined where it is nothing of the kind, or no plain file. @throws NixmakerError `io-error` */
+/** Undefined if it is nothing of the kind, or not a plain file. @throws NixmakerError `io-error` */
 export async function lookalikeOf(path: string): Promise<Lookalike | undefined> {
   try {
     return await withBundleFile(path, async (file) => {
@@ -45,7 +45,7 @@ const beginsAsBundle = (bytes: Buffer): boolean =>
 
 const gunzipped = promisify(gunzip);
 
-/** As much of it as these bytes hold. Threat: a megabyte of zeros in a kilobyte, so no more than is looked at. */
+/** As much of it as these bytes give. Threat: a megabyte of zeros in a kilobyte, so no more than is examined. */
 const unzipped = (bytes: Buffer): Promise<Buffer> =>
   gunzipped(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 1024 * beginning }).catch(() =>
     Buffer.alloc(0),

@@ -29,6 +29,15 @@ export async function sizeOfParts(path: string): Promise<number | undefined> {
   return sum;
 }
 
+/** The file itself, or its parts; none where there is neither. */
+export async function filesOf(path: string): Promise<string[]> {
+  if ((await sizeOf(path)) !== undefined) return [path];
+  const parts: string[] = [];
+  while (parts.length < mostParts && (await sizeOf(partName(path, parts.length))) !== undefined)
+    parts.push(partName(path, parts.length));
+  return parts;
+}
+
 const sizeOf = async (path: string): Promise<number | undefined> =>
   (await stat(path).catch(insteadOf(['ENOENT', 'ENOTDIR'], undefined)))?.size;
 

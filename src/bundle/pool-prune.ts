@@ -3,8 +3,7 @@ import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nix32 } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
-import { cacheOf, draftOf, entryFiles, hostsOf, type PoolEntry } from './pool.ts';
-import type { PoolIndex } from './pool-index.ts';
+import { cacheOf, draftOf, entryFiles, hostsOf, keyringsOf, type PoolEntry } from './pool.ts';
 
 /** Takes an entry away: the manifest first, so that it counts no more whatever happens next. */
 export async function removeEntry({ folder }: Pick<PoolEntry, 'folder'>): Promise<void> {
@@ -27,6 +26,7 @@ export function entriesToPrune(entries: readonly PoolEntry[], host: string, keep
 const digest = `[${nix32}]{52}`;
 const indexName = new RegExp(`^${digest}(?:\\.sig)?$`);
 const indexDraft = new RegExp(`^\\.${digest}(?:\\.sig)?\\.part$`);
+const keyringDraft = /^\.[1-9][0-9]*\.keyring\.part$/;
 const entryDraft = /^\.[1-9][0-9]*\.part$/;
 const pieceForms = {
   nar: new RegExp(`^(${digest}\\.nar\\.zst)(?:\\.[0-9]{3})?$`),
@@ -35,19 +35,19 @@ const pieceForms = {
 
 /**
  * Deletes files that none of the entries needs. Only those with the names we give are looked at.
- * @param index of all of the pool's entries; with one missing nothing may be deleted
+ * @param needed names below `cache/` that the pool’s entries need; with one entry missing nothing may be deleted
  * @returns how many files went
  */
-export async function collectGarbage(root: string, index: PoolIndex): Promise<number> {
+export async function collectGarbage(root: string, needed: ReadonlySet<string>): Promise<number> {
   const cache = cacheOf(root);
   const spare: string[] = [];
   for (const name of await namesIn(join(cache, 'index')))
-    if (indexName.test(name) && !index.needs(`index/${name}`)) spare.push(join('index', name));
+    if (indexName.test(name) && !needed.has(`index/${name}`)) spare.push(join('index', name));
   for (const [kind, form] of Object.entries(pieceForms))
     for (const folder of await namesIn(join(cache, kind)))
       for (const name of await namesIn(join(cache, kind, folder), 'ENOTDIR')) {
         const whole = form.exec(name)?.[1];
-        if (whole !== undefined && !index.needs(`${kind}/${folder}/${whole}`))
+        if (whole !== undefined && !needed.has(`${kind}/${folder}/${whole}`))
           spare.push(join(kind, folder, name));
       }
   for (const name of spare) await rm(join(cache, name));
@@ -61,7 +61,15 @@ export async function collectGarbage(root: string, index: PoolIndex): Promise<nu
 export async function clearDrafts(root: string): Promise<void> {
   const index = join(cacheOf(root), 'index');
   for (const name of await namesIn(index)) if (indexDraft.test(name)) await rm(join(index, name));
-  for (const host of await namesIn(hostsOf(root)))
-    for (const name of await namesIn(join(hostsOf(root), host), 'ENOTDIR'))
-      if (entryDraft.test(name)) await rm(join(hostsOf(root), host, name), { recursive: true });
+  for (const name of await namesIn(keyringsOf(root)))
+    if (keyringDraft.test(name)) await rm(join(keyringsOf(root), name));
+  for (const host of await namesIn(hostsOf(root))) await clearHostDrafts(join(hostsOf(root), host));
+}
+
+async function clearHostDrafts(host: string): Promise<void> {
+  for (const name of await namesIn(host, 'ENOTDIR'))
+    if (entryDraft.test(name)) await rm(join(host, name), { recursive: true });
+    else if (/^[1-9]/.test(name))
+      for (const file of await namesIn(join(host, name), 'ENOTDIR'))
+        if (entryFiles.some((known) => draftOf(known) === file)) await rm(join(host, name, file));
 }

@@ -1,11 +1,13 @@
 /** Writing into a pool. Nothing is overwritten that an entry in the pool relies on, and nothing of anybody else's. */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { encodeNix32 } from '../core/nix32.ts';
 import type { Piece } from '../core/release/contents-file.ts';
-import { damaged, isIntact, type PieceReader, streamPiece } from './contents.ts';
-import { openParts, partBytes, partName, sizeOfParts } from './parts.ts';
+import { holdsPastCache, readPastCache } from '../files/past-cache.ts';
+import { damaged, type PieceReader, streamPiece } from './contents.ts';
+import { filesOf, partBytes, partName, sizeOfParts } from './parts.ts';
 import { draftOf, entryFiles } from './pool.ts';
 
 /** Whether what lies at `path` has the piece’s size: its contents are still to be checked. */
@@ -13,23 +15,20 @@ export async function hasSize(path: string, { size }: Pick<Piece, 'size'>): Prom
   return (await sizeOfParts(path)) === size;
 }
 
-/** Reads what lies at `path` and compares its digest. */
+/** Reads what the medium gives back of what lies at `path`, and compares its digest. */
 export async function hasContents(
   path: string,
   piece: Piece,
   onBytes?: (bytes: number) => void,
 ): Promise<boolean> {
   if (!(await hasSize(path, piece))) return false;
-  const parts = await openParts(path);
-  if (parts === undefined) return false;
-  try {
-    const reader = {
-      readInto: (_: Piece, buffer: Buffer, position: number) => parts.readInto(buffer, position),
-    };
-    return await isIntact(reader, piece, { onBytes });
-  } finally {
-    await parts.close();
-  }
+  const hash = createHash('sha256');
+  for (const file of await filesOf(path))
+    await readPastCache(file, (chunk) => {
+      hash.update(chunk);
+      onBytes?.(chunk.length);
+    });
+  return encodeNix32(hash.digest()) === piece.digest;
 }
 
 export interface WriteOptions {
@@ -52,6 +51,11 @@ export async function writePieceFile(
   await mkdir(dirname(path), { recursive: true });
   await removeParts(path);
   const whole = piece.size <= largest;
+  const from = whole ? reader.fileOf?.(piece) : undefined;
+  if (from !== undefined && (await isCloned(from, path))) {
+    if (!(await hasContents(path, piece, onBytes))) throw damaged(piece);
+    return [path];
+  }
   const files = Array.from({ length: whole ? 1 : Math.ceil(piece.size / largest) }, (_, i) =>
     whole ? path : partName(path, i),
   );
@@ -80,6 +84,13 @@ export async function writePieceFile(
   if (encodeNix32(hash.digest()) !== piece.digest) throw damaged(piece);
   return files;
 }
+
+/** Without a copy of the bytes, where the file system can share them (ioctl_ficlone(2)). What keeps it from that, copying will meet. */
+const isCloned = (from: string, to: string): Promise<boolean> =>
+  copyFile(from, to, constants.COPYFILE_FICLONE_FORCE).then(
+    () => true,
+    () => false,
+  );
 
 /** What an earlier, interrupted writing may have left: the whole where there are parts now, or the other way round. */
 async function removeParts(path: string): Promise<void> {
@@ -117,4 +128,13 @@ export async function completeEntry(folder: string, files: EntryFiles): Promise<
     await writeFile(temporary, bytes);
     await rename(temporary, path);
   }
+}
+
+/** Whether the medium gives the entry’s files back as they were written. @returns the first that it does not; undefined where all is well */
+export async function findDamaged(folder: string, files: EntryFiles): Promise<string | undefined> {
+  for (const name of entryFiles) {
+    const path = join(folder, name);
+    if (!(await holdsPastCache(path, files[name]))) return path;
+  }
+  return undefined;
 }

@@ -3,17 +3,18 @@
  * `nixmaker/hosts/<host>/<sequence>/` holds one host’s signed manifest and how its release lies on this medium, `nixmaker/cache/`
  * indexes and pieces. It is read where it lies. Whatever a name leads to, only what was signed counts.
  */
-import { readdir } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { naturally } from '../core/alike.ts';
 import { poolFolder } from '../core/bundle/pool-folder.ts';
-import { insteadOf } from '../core/errno.ts';
+import { ifMissing, insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { mostContentsBytes, type Piece, pieceName } from '../core/release/contents-file.ts';
 import { formatOf, type Manifest } from '../core/release/manifest.ts';
 import { NixSignatures } from '../core/release/nix-signatures.ts';
 import { isHostName } from '../core/schema.ts';
+import { arrivedText } from '../core/size.ts';
 import { isForeignFolder, withForeign } from '../files/foreign.ts';
 import type { OpenedBundle, PieceReader } from './contents.ts';
 import { readSmall } from './file.ts';
@@ -46,8 +47,12 @@ export interface PoolEntry {
   readonly folder: string;
 }
 
-/** Threat: a medium with a million of anything. */
-const mostEntries = 10_000;
+/** Names of a listing. Threat: a medium with a million of anything. */
+export const mostEntries = 10_000;
+
+/** Names of hosts that have a folder. */
+export const hostFolders = async (root: string): Promise<string[]> =>
+  (await foldersIn(hostsOf(root))).filter(isHostName);
 
 /**
  * What a pool holds for the hosts, the highest sequence of each first; nothing where there is no pool.
@@ -110,7 +115,7 @@ export async function readPoolRelease(folder: string, authentic: Authentic): Pro
   if (bytes.length < manifest.index.size)
     throw new NixmakerError(
       'bundle-truncated',
-      `${bytes.length} of ${manifest.index.size} bytes of its index are here`,
+      `of its index, ${arrivedText(bytes.length, manifest.index.size)}`,
     );
   const index = readIndex(bytes, manifest);
   // As in a bundle: no more than goes with what was signed.
@@ -198,3 +203,15 @@ class PoolReader implements PieceReader {
 
 /** Whether there is anything of ours at the root of a medium. */
 export const hasPool = (root: string): Promise<boolean> => isForeignFolder(join(root, poolFolder));
+
+/**
+ * Whether a folder at the root is a pool that is called otherwise and holds something for this host. Not the pool itself, of which a file
+ * system may not tell capitals apart (FAT).
+ */
+export async function isOtherPool(root: string, folder: string, host: string): Promise<boolean> {
+  if (!(await isForeignFolder(join(folder, 'hosts', host)))) return false;
+  const [pool, other] = await Promise.all(
+    [join(root, poolFolder), folder].map((path) => lstat(path).catch(ifMissing(undefined))),
+  );
+  return pool?.ino !== other?.ino;
+}

@@ -1,4 +1,4 @@
-/** Decompressing what was signed, at one go or as a stream. zstd frames: RFC 8878. */
+/** Decompressing what was signed, in one go or as a stream. zstd frames: RFC 8878. */
 import { Readable } from 'node:stream';
 import { constants, createZstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { given } from '../core/given.ts';
@@ -6,8 +6,8 @@ import { given } from '../core/given.ts';
 const chunkBytes = 1024 * 1024;
 
 /**
- * Up to so many bytes are decompressed at one go: most paths are small, and a stream for each would cost more than the work
- * itself. Nothing else is done meanwhile, for some hundredths of a second at most.
+ * Up to so many bytes are decompressed in one go: most paths are small, and a stream for each would cost more than the work
+ * itself. It blocks everything else for some hundredths of a second at most.
  */
 export const atOnceBytes = 16 * 1024 * 1024;
 

@@ -1,4 +1,4 @@
-/** Hosts as people look for them: in the order of their numbers, and those of which the same is to be said together. */
+/** Hosts the way people look for them: in natural order, with those that have the same to say grouped. */
 let collator: Intl.Collator | undefined;
 
 /** `host-2` before `host-10`. */
@@ -8,14 +8,14 @@ export function naturally(a: string, b: string): number {
   return collator.compare(a, b);
 }
 
-/** Those of which the same is said, in the order of the first of each. @param said of one, as a whole */
+/** Groups of hosts with the same to say, ordered by each group’s first. @param said what is said of one, as a whole */
 export function alike<T>(all: readonly T[], said: (one: T) => string): readonly (readonly [T, ...T[]])[] {
   return [...Map.groupBy(all, said).values()] as unknown as (readonly [T, ...T[]])[];
 }
 
 const mostNamed = 8;
 
-/** `a, b and c`; of very many the first. */
+/** `a, b and c`; only the first of very many. */
 export function namesText(names: readonly string[]): string {
   const [shown, rest] =
     names.length > mostNamed + 1

@@ -1,4 +1,4 @@
-/** What a person at the desk is told in the place of what is for a machine that takes bundles (catalogue.ts): nothing is tried again there. */
+/** Texts for the desk in place of those for a machine that takes bundles (catalogue.ts): nothing is retried there. */
 import { catalogue } from './catalogue.ts';
 import type { ReasonCode } from './errors.ts';
 

@@ -29,7 +29,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   misnamed: {
     exit: bad,
     what: 'This file looks like a bundle, but its name does not say so, or it was compressed again.',
-    next: 'Unpack it (`.zip`, `.gz`), rename it so that it ends in `.tar` (`.tar.age` if encrypted, `.keyring` for a keyring), and bring it again.',
+    next: 'Unpack it (`.zip`, `.gz`), rename it so that it ends in `.tar` (`.tar.age` if encrypted, `.keyring` for a keyring; the folder of a medium is called `nixmaker`), and bring it again.',
   },
   'not-decryptable': {
     exit: bad,
@@ -269,8 +269,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'medium-stalled': {
     exit: later,
-    what: 'The medium has stopped responding.',
-    next: 'Pull it out and plug it in again. If that does not help, use another medium.',
+    what: 'The medium, or what is mounted there, has stopped responding.',
+    next: 'Pull it out and plug it in again. If that does not help, use another medium. If a server or a program provides it (NFS, FUSE), mount it again or remove it.',
   },
   'outside-window': {
     exit: later,
@@ -435,7 +435,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'medium-failing': {
     exit: fault,
     what: 'The medium does not store what is written to it.',
-    next: 'Use another medium.',
+    next: 'Use another medium: this one is failing, or smaller than it claims to be.',
   },
   'receipt-malformed': {
     exit: bad,
@@ -548,9 +548,21 @@ export function isPassing(exit: ExitCode): boolean {
   return exit === exitCodes.deferred || exit === exitCodes.nixUnavailable || exit === exitCodes.interrupted;
 }
 
+/** Of a run that a newer nixmaker has recorded, on a machine that was rolled back to this one. */
+const ofAnother: CatalogueEntry = {
+  exit: fault,
+  touched: true,
+  what: 'A newer nixmaker has ended the run for a reason that this one has no words for.',
+  next: 'Read the detail; `nixmaker explain` of the newer one tells of the code.',
+};
+
+/** What is said of a code, whichever nixmaker has written it. */
+export const entryOf = (code: string): CatalogueEntry =>
+  Object.hasOwn(catalogue, code) ? catalogue[code as ReasonCode] : ofAnother;
+
 /** The sentence on safety that goes with a code. */
 export function safetyOf(code: ReasonCode): string {
-  return catalogue[code].touched === true
+  return entryOf(code).touched === true
     ? 'The system profile was changed; the report says what became of the previous system.'
     : 'The running system was not changed.';
 }

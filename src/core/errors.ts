@@ -13,7 +13,7 @@ export const exitCodes = {
   deferred: 75,
   refusedByPolicy: 77,
   badConfiguration: 78,
-  /** By SIGINT, as a shell tells it: 128 and the signal’s number. */
+  /** By SIGINT, as a shell reports it: 128 plus the signal’s number. */
   interrupted: 130,
 } as const;
 
@@ -63,7 +63,7 @@ export type PolicyCode =
   | 'missing-input'
   | 'base-missing';
 
-/** Not now; the same bundle may succeed later with nobody doing anything to it. */
+/** Not now; the same bundle may succeed later without anybody doing anything to it. */
 export type DeferCode =
   | 'incomplete'
   | 'interrupted'
@@ -136,8 +136,8 @@ export type FaultCode =
 export type ReasonCode = BundleCode | PolicyCode | DeferCode | FaultCode;
 
 /**
- * A fault, or an expected refusal on its way up from a place that has no verdict to return (a stream, a parser).
- * `detail` is one sentence about this very case and never holds a secret.
+ * A fault, or an expected refusal on its way up from code that can’t return a verdict (a stream, a parser).
+ * `detail` is one sentence about this very case and never contains a secret.
  */
 export class NixmakerError extends Error {
   readonly code: ReasonCode;
@@ -157,13 +157,13 @@ export function messageOf(error: unknown): string {
   return printable(text);
 }
 
-/** Controls (C0, C1), what is invisible or turns the direction of text, tag characters, halves of pairs, and noncharacters (core/style.ts). */
+/** Controls (C0, C1), invisible and direction-changing characters, tag characters, lone surrogates, and noncharacters (core/style.ts). */
 const unseen =
   /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]/gu;
 
 /**
- * Each character that would not be seen as itself becomes `\uXXXX`: in JSON it still means the same, elsewhere it can be seen. Newlines
- * stay. Threat: notes, a file’s name or a message that repaint the operator’s screen, or say other things to a person than to a program.
+ * Each character that would not show as itself becomes `\uXXXX`: in JSON it still means the same, elsewhere it is visible. Newlines
+ * stay. Threat: notes, a file name or a message that repaints the operator’s screen, or tells a person something else than a program.
  */
 export function visible(text: string): string {
   return text.replace(unseen, (found) =>

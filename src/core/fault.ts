@@ -1,4 +1,4 @@
-/** What was thrown, as a person or a program is told of it. What the system answers about a user’s own files is no fault of ours. */
+/** What was thrown, as it is reported to a person or a program. The system’s answers about a user’s own files are not our faults. */
 import { hasErrno } from './errno.ts';
 import { messageOf, NixmakerError, printable, type ReasonCode } from './errors.ts';
 
@@ -7,7 +7,7 @@ export interface Fault {
   readonly detail: string;
 }
 
-/** errno(3), with what it means to who named the file. */
+/** errno(3), with what it means to whoever named the file. */
 const answers: Readonly<Record<string, readonly [ReasonCode, string]>> = {
   ENOENT: ['no-such-file', 'no such file or folder'],
   ENOTDIR: ['no-such-file', 'part of this path is not a folder'],
@@ -21,7 +21,7 @@ const answers: Readonly<Record<string, readonly [ReasonCode, string]>> = {
   EDQUOT: ['no-space', 'the disk quota is used up'],
 };
 
-/** Codes that say no more than that a file could not be read: the system’s answer, where it is known, says more. */
+/** Codes that only say that a file could not be read: the system’s answer, if known, says more. */
 const general: readonly ReasonCode[] = ['io-error', 'key-malformed', 'keyring-malformed'];
 
 export function faultOf(error: unknown): Fault {
@@ -33,11 +33,11 @@ export function faultOf(error: unknown): Fault {
   return answerOf(error) ?? { code: 'io-error', detail: messageOf(error) };
 }
 
-/** Of the operating system, with the call that was made: not what Node.js says of wrong arguments. */
+/** An error of the operating system, with the call that was made: not Node.js’s complaints about wrong arguments. */
 const isAnswer = (error: unknown): error is NodeJS.ErrnoException =>
   error instanceof Error && 'syscall' in error && 'errno' in error;
 
-/** @param unnamed what is said where the system named no file: a write to one that is open */
+/** @param unnamed what to say if the system named no file: a write to one that is open */
 function answerOf(error: unknown, unnamed?: string): Fault | undefined {
   if (!isAnswer(error)) return undefined;
   const known = Object.keys(answers).find((errno) => hasErrno(error, errno));

@@ -9,8 +9,8 @@ export type Given<T> = {
 
 /**
  * The fields that have a value, in their order. An optional field may be missing but not undefined
- * (`exactOptionalPropertyTypes`): a reader then has one case to think of, and what is written as JSON or given to a
- * library holds no key without a value. Null is a value.
+ * (`exactOptionalPropertyTypes`): a reader then has one case to consider, and what is written as JSON or given to a
+ * library has no key without a value. Null is a value.
  */
 export function given<T extends object>(fields: T): Given<T> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;

@@ -1,4 +1,4 @@
-/** Hosts by name or by pattern, as a shell matches names: `*` stands for any characters, `?` for one. */
+/** Hosts by name or by shell pattern: `*` stands for any characters, `?` for one. */
 
 export function matchesHost(pattern: string, host: string): boolean {
   const parts = pattern.split(/([*?])/).map((part) => {
@@ -11,7 +11,7 @@ export function matchesHost(pattern: string, host: string): boolean {
 export interface ChosenHosts {
   /** In the order of the patterns, each once. */
   readonly hosts: readonly string[];
-  /** The first pattern that fits no host. */
+  /** The first pattern that matches no host. */
   readonly missing: string | undefined;
 }
 

@@ -2,65 +2,65 @@
 export const limits = {
   manifestBytes: 64 * 1024,
   signatureFileBytes: 64 * 1024,
-  /** Different ones over one manifest. */
+  /** Different signatures over one manifest. */
   signaturesOfAKey: 16,
-  /** Of an index. A large desktop has some 6,000 outputs; its recipes are some 25,000. */
+  /** Lines in an index. A large desktop has some 6,000 outputs, and some 25,000 recipes. */
   lines: 200_000,
   references: 4_000_000,
   /** A line that refers to all others takes some 1.4 MB. */
   lineBytes: 2 * 1024 * 1024,
   indexBytes: 64 * 1024 * 1024,
   contentsBytes: 64 * 1024 * 1024,
-  /** Three keys for each line of the largest index. */
+  /** Three keys per line of the largest index. */
   nixSignatureBytes: 64 * 1024 * 1024,
-  /** Of any file that others wrote, the most that is read into memory in one go: the largest of the above, and its padding. */
+  /** The most of any file written by others that is read into memory in one go: the largest of the above, and its padding. */
   readAtOnce: 64 * 1024 * 1024 + 512,
-  /** Of one path several ways to have it: whole, and as differences to several bases. */
+  /** Ways to obtain one path: whole, and as differences from several bases. */
   piecesOfALine: 16,
   /** A compressed NAR may be that much larger than the NAR: zstd’s own bound is 1/255 and a few bytes (ZSTD_compressBound). */
   pieceSlack: 1024 * 1024,
   /** `[line,"delta",size,digest,base,baseNarHash]` with the longest of each: 6, 16 and 52 digits, a name of 244 characters, 52. */
   contentsLineBytes: 420,
-  /** Of an age file. A recipient takes some 4 ms where there is no compiler; X25519’s are about 120 bytes, after-quantum ones 1.6 KB. */
+  /** Of an age file. A recipient takes some 4 ms without a compiler; X25519’s are about 120 bytes, post-quantum ones 1.6 KB. */
   ageRecipients: 64,
   ageHeaderBytes: 128 * 1024,
   /** The two lines of `meta`. */
   metaBytes: 1024,
   narinfoBytes: 1024 * 1024,
   notesCharacters: 16 * 1024,
-  /** Of a NAR that is restored from a delta, and of what it is restored from: both are held in memory. */
+  /** Of a NAR restored from a delta, and of what it is restored from: both are in memory. */
   deltaNarBytes: 128 * 1024 * 1024,
-  /** What comes with a request as files of its own, is not counted. */
+  /** Not counting what comes with a request as separate files. */
   requestBytes: 4 * 1024 * 1024,
-  /** What the agent says of how far it is. */
+  /** What the agent says about its progress. */
   progressBytes: 4096,
-  /** What the agent says of what waits: a hundred paths with what is wrong, each character four bytes. */
+  /** What the agent says about what waits: a hundred paths with what is wrong, each character four bytes. */
   waitsBytes: 4 * 1024 * 1024,
-  /** Secret keys for bundles that are encrypted. */
+  /** Secret keys for encrypted bundles. */
   identityBytes: 64 * 1024,
-  /** Of the agent’s journal, the newest: what root looks at of it. */
+  /** The newest part of the agent’s journal, which is all that root looks at. */
   agentJournalBytes: 64 * 1024 * 1024,
   /** Beyond this a journal is compacted, before the next run. */
   journalBytes: 1024 * 1024,
-  /** Of history that stays then, beside what is needed; and of runs. */
+  /** History kept then, besides what is needed; and runs. */
   journalHistoryBytes: 512 * 1024,
   journalRuns: 500,
-  /** A longer line is damage, and passed over. */
+  /** A longer line is damage, and skipped. */
   journalLineBytes: 1024 * 1024,
-  /** Receipts on disk; with more, those of runs that are no longer in the journal go. */
+  /** Receipts on disk; beyond that, those of runs no longer in the journal go. */
   receipts: 1000,
   policyBytes: 1024 * 1024,
   /** A keyring of 64 keys, signed by as many. */
   keyringBytes: 256 * 1024,
-  /** A receipt with the list of a very large system’s store paths: 30 bytes for each of 140,000, in base 64 twice. */
+  /** A receipt with a very large system’s list of store paths: 30 bytes each for 140,000, in base 64 twice. */
   receiptBytes: 8 * 1024 * 1024,
-  /** Of one host, at the desk: as many as wait in a machine’s outbox. */
+  /** Per host, at the desk: as many as wait in a machine’s outbox. */
   receiptsKept: 64,
   receiptsKeptBytes: 32 * 1024 * 1024,
   settingsBytes: 64 * 1024,
-  /** The oldest Nix whose command line nixmaker speaks: major, minor. */
+  /** The oldest Nix whose command line nixmaker can use: major, minor. */
   oldestNix: [2, 24],
-  /** Lines of what Nix or switch-to-configuration says, kept for a report. */
+  /** Lines of Nix’s or switch-to-configuration’s output kept for a report. */
   outputLines: 200,
   outputLineCharacters: 2000,
 } as const;

@@ -1,14 +1,14 @@
-/** Text for people, as a type: what is printed is made here, so that no field gets there but through `printable`. */
+/** Text for people, as a type: everything printed is made here, so that no field gets out except through `printable`. */
 import { printable } from './errors.ts';
 
 declare const made: unique symbol;
 
-/** Lines of which every field from outside is on one of them, and can be seen. */
+/** Lines in which every field from outside stays on one line, and is visible. */
 export type Lines = string & { readonly [made]: true };
 
 type Field = string | number | bigint | boolean;
 
-/** As a template: the text between is ours, each field is made printable. What are lines already is put beside, with `joined`. */
+/** A template tag: the text between is ours, each field is made printable. What is already lines is added with `joined`. */
 export function lines<const Fields extends readonly Field[]>(
   texts: TemplateStringsArray,
   ...fields: { readonly [K in keyof Fields]: Fields[K] extends Lines ? never : Fields[K] }
@@ -20,7 +20,7 @@ export function lines<const Fields extends readonly Field[]>(
 
 export const joined = (parts: readonly Lines[]): Lines => parts.join('') as Lines;
 
-/** Of text that has lines of its own (what a program has said): each by itself, with a newline. */
+/** For text with lines of its own (a program’s output): each by itself, with a newline. */
 export const eachLine = (text: string): Lines => joined(text.split('\n').map((line) => lines`${line}\n`));
 
 /** The first word, and what follows it. */
@@ -35,8 +35,8 @@ export function splitFirst(text: Lines): readonly [Lines, Lines] {
   return end === -1 ? [text, '' as Lines] : [text.slice(0, end) as Lines, text.slice(end) as Lines];
 }
 
-/** For core/style.ts only: a mark, which is no text. */
+/** For core/style.ts only: a mark, which is not text. */
 export const marked = (mark: string): Lines => mark as Lines;
 
-/** For what makes lines of fields that it has made printable itself. */
+/** For code that makes lines from fields it has made printable itself. */
 export const asLines = (text: string): Lines => text as Lines;

@@ -8,14 +8,14 @@ export function encodeNix32(bytes: Uint8Array): string {
     const bit = n * 5;
     const byte = bit >> 3;
     const shift = bit & 7;
-    // Beyond the last byte nothing is set.
+    // Nothing is set beyond the last byte.
     const pair = (bytes[byte] as number) | ((bytes[byte + 1] ?? 0) << 8);
     text += nix32[(pair >> shift) & 31];
   }
   return text;
 }
 
-/** The bytes, or undefined where `text` is not the one spelling of `length` bytes. */
+/** The bytes, or undefined if `text` is not the one spelling of `length` bytes. */
 export function decodeNix32(text: string, length: number): Uint8Array | undefined {
   if (text.length !== Math.ceil((length * 8) / 5)) return undefined;
   const bytes = new Uint8Array(length);
@@ -25,7 +25,7 @@ export function decodeNix32(text: string, length: number): Uint8Array | undefine
     const bit = n * 5;
     const byte = bit >> 3;
     const shift = bit & 7;
-    // In an array of bytes the bits beyond a byte fall off.
+    // A byte array drops the bits beyond a byte.
     bytes[byte] = (bytes[byte] as number) | (digit << shift);
     const carry = digit >> (8 - shift);
     if (byte + 1 < length) bytes[byte + 1] = carry;

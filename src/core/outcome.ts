@@ -1,4 +1,4 @@
-/** What anything thrown is, by code: a full disk or a failing one is no fault of the program. */
+/** What was thrown, by code: a full or failing disk is not the program’s fault. */
 import { hasErrno } from './errno.ts';
 import { messageOf, NixmakerError, type ReasonCode } from './errors.ts';
 

@@ -5,6 +5,8 @@ export interface Clock {
   now(): Date;
   /** Milliseconds that never jump, and stop while we stand still (paused, frozen), for durations and for "has it been at rest". */
   monotonic(): number;
+  /** Milliseconds of CLOCK_MONOTONIC, as systemd has them in what it says of its units. */
+  kernel(): number;
   /** Seconds since the machine was started. */
   uptime(): number;
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;

@@ -9,3 +9,10 @@ export function unlikeSizes(one: number, other: number): readonly [string, strin
   const texts = [sizeText(one), sizeText(other)] as const;
   return one === other || texts[0] !== texts[1] ? texts : [`${one} bytes`, `${other} bytes`];
 }
+
+/** `1.2 GiB of 3.4 GiB are here`. @param whole undefined where it is not known yet */
+export function arrivedText(bytes: number, whole: number | undefined): string {
+  if (whole === undefined) return `${sizeText(bytes)} are here`;
+  const [there, all] = unlikeSizes(bytes, whole);
+  return `${there} of ${all} are here`;
+}

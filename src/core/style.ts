@@ -42,3 +42,24 @@ export const withoutMarks = (text: string): string =>
 
 /** @param isColoured otherwise a mark is nothing */
 export const sgrOf = (mark: string, isColoured: boolean): string => (isColoured ? (codes[mark] ?? '') : '');
+
+/** Lines that are longer than `width` go on in the next, between words and as far in; a word that is longer stays whole: it is for copying. */
+export const folded = (text: string, width: number): string =>
+  text
+    .split('\n')
+    .map((line) => (withoutMarks(line).length <= width ? line : foldLine(line, width)))
+    .join('\n');
+
+function foldLine(line: string, width: number): string {
+  const indent = /^ */.exec(line)?.[0] ?? '';
+  const lines: string[] = [];
+  let current = indent;
+  for (const word of line.slice(indent.length).split(' ')) {
+    const isFirst = current === indent;
+    if (!isFirst && withoutMarks(current).length + 1 + withoutMarks(word).length > width) {
+      lines.push(current);
+      current = `${indent}${word}`;
+    } else current = isFirst ? `${current}${word}` : `${current} ${word}`;
+  }
+  return [...lines, current].join('\n');
+}

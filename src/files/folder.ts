@@ -33,12 +33,13 @@ async function requireWritable(path: string): Promise<void> {
   }
 }
 
-/** The same; they are on disk when this returns. */
-export async function makeFolder(path: string): Promise<void> {
+/** The same; they are on disk when this returns. @returns the first that was made, absolute */
+export async function makeFolder(path: string): Promise<string | undefined> {
   const first = await makeFolders(path);
-  if (first === undefined) return;
+  if (first === undefined) return undefined;
   // Each is listed in the one above it, which is flushed for its sake.
   const highest = resolve(first);
   for (let made = resolve(path); made.length >= highest.length; made = dirname(made))
     await syncFolder(dirname(made));
+  return highest;
 }

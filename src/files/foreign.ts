@@ -1,11 +1,11 @@
 /**
- * The one way to what lies below a folder that others own: the agent’s, the drop group’s, a carrier’s. Root has no other
+ * The only way into a folder that others own: the agent’s, the drop group’s, a carrier’s. Root has no other
  * (test/project/foreign.test.ts).
  *
- * Threat: an agent that was taken over, or whoever may drop bundles, puts a link, a pipe, a device or a socket in the place of any name,
- * also between two looks, to have root read or write what the link leads to, or wait for ever. So a name is pinned first
- * (open(2), O_PATH), which opens nothing; what was pinned is looked at, and only a plain file or a folder is opened, by its handle and
- * no more by its name. Nothing is ever made here.
+ * Threat: a compromised agent, or anybody who may drop bundles, puts a link, a pipe, a device or a socket in place of any name,
+ * even between two looks, to make root read or write what the link leads to, or wait for ever. So a name is pinned first
+ * (open(2), O_PATH), which opens nothing; what was pinned is examined, and only a plain file or a folder is opened, by its handle and
+ * no longer by its name. Nothing is ever created here.
  */
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, opendir, readlink } from 'node:fs/promises';
@@ -22,12 +22,12 @@ const byHandle = ({ fd }: FileHandle) => `/proc/self/fd/${fd}`;
 
 const isRoot = () => process.geteuid?.() === 0;
 
-/** What is there is of another kind than was asked for; worded for whoever reads the report. */
+/** What is there is of another kind than expected; worded for whoever reads the report. */
 function wrongKind(code: 'ELOOP' | 'EFTYPE' | 'EFBIG', what: string): Error {
   return Object.assign(new Error(what), { code, syscall: 'open' });
 }
 
-/** Whether it says that something else was found than a plain file or a folder, or more than is read: what hostile places are for. */
+/** Whether it means that something other than a plain file or folder was found, or more than is read, as in hostile places. */
 export const isWrongKind = (error: unknown): boolean =>
   hasErrno(error, 'ELOOP', 'EFTYPE', 'EFBIG', 'ENOTDIR', 'EISDIR');
 
@@ -37,12 +37,12 @@ export interface OpenFolder {
   readonly handle: FileHandle;
 }
 
-/** Who may follow a link as the last name of a path: nobody, or whoever could only have been led there by root. */
+/** Whether a link may be followed as the last name of a path: never, or if only root can have put it there. */
 type LastLink = 'refuse' | 'follow';
 
 /**
- * A handle to what the path names, by which nothing can be read yet. For root no name on the way may be a link that somebody else
- * could have put there; another user could be led nowhere that it can’t go by itself.
+ * A handle to what the path names, through which nothing can be read yet. For root, no name on the way may be a link that somebody else
+ * could have put there; another user can’t be led anywhere it couldn’t go anyway.
  */
 async function pin(path: string, last: LastLink): Promise<FileHandle> {
   const wanted = resolve(path);
@@ -58,7 +58,7 @@ async function pin(path: string, last: LastLink): Promise<FileHandle> {
   return walk(wanted, last, 0);
 }
 
-/** Of what lies on a dead mount the kernel gives a handle, and no answer. */
+/** For something on a dead mount the kernel gives a handle, but no answer. */
 async function closingOnFault<T>(handle: FileHandle, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -68,7 +68,7 @@ async function closingOnFault<T>(handle: FileHandle, work: () => Promise<T>): Pr
   }
 }
 
-/** A name at a time, for there is a link on the way. @param links followed so far */
+/** One name at a time, because there is a link on the way. @param links followed so far */
 async function walk(path: string, last: LastLink, links: number): Promise<FileHandle> {
   const names = path.split('/').filter((name) => name !== '');
   let folder = await open('/', O_PATH | constants.O_DIRECTORY);
@@ -113,7 +113,7 @@ async function pinIn({ path }: Pick<OpenFolder, 'path'>, name: string): Promise<
   return open(join(path, name), O_PATH | constants.O_NOFOLLOW);
 }
 
-/** Opens for reading what was pinned, and lets the pin go. */
+/** Opens what was pinned for reading, and releases the pin. */
 async function openPinned(pinned: FileHandle): Promise<FileHandle> {
   try {
     const stat = await pinned.stat();
@@ -126,14 +126,14 @@ async function openPinned(pinned: FileHandle): Promise<FileHandle> {
 }
 
 /**
- * Opens a folder. All names in it are to be taken relative to the path that is returned, by the functions below.
- * @param last a folder that settings or policy name may be a link that root has made; one within an agent’s folder may not
+ * Opens a folder. Use names in it only relative to the returned path, with the functions below.
+ * @param last a folder named in settings or policy may be a link made by root; one within an agent’s folder may not
  */
 export async function openForeign(path: string, last: LastLink = 'refuse'): Promise<OpenFolder> {
   return openPinnedFolder(await pin(path, last));
 }
 
-/** A folder in one that is open. */
+/** A folder in an open one. */
 export async function openForeignIn(folder: Pick<OpenFolder, 'path'>, name: string): Promise<OpenFolder> {
   return openPinnedFolder(await pinIn(folder, name));
 }
@@ -147,7 +147,7 @@ async function openPinnedFolder(pinned: FileHandle): Promise<OpenFolder> {
   }
 }
 
-/** The same for as long as the work takes. */
+/** The same, for the duration of the work. */
 export async function withForeign<T>(path: string, work: (folder: OpenFolder) => Promise<T>): Promise<T> {
   const folder = await openForeign(path, 'follow');
   try {
@@ -165,7 +165,7 @@ export const isForeignFolder = (path: string): Promise<boolean> =>
 export const openPlainFile = async (path: string): Promise<FileHandle> =>
   openPinned(await pin(path, 'refuse'));
 
-/** The same by its name in a folder that is open. */
+/** The same, by its name in an open folder. */
 export const openPlainFileIn = async (folder: Pick<OpenFolder, 'path'>, name: string): Promise<FileHandle> =>
   openPinned(await pinIn(folder, name));
 
@@ -180,9 +180,9 @@ export async function namesInForeign({ path }: Pick<OpenFolder, 'path'>, most: n
 }
 
 /**
- * All of an open file. It may grow while it is read: no more is read than it had, and what is missing then is left out.
- * @param look at what is about to be read; throws where it is not to be
- * @throws Error with `EFBIG` where it has more than `most` bytes
+ * All of an open file. It may change while it is read: no more is read than it had, and what is missing by then is left out.
+ * @param look at what is about to be read; throws if it should not be
+ * @throws Error with `EFBIG` if it has more than `most` bytes
  */
 export async function readAll(
   file: FileHandle,
@@ -203,7 +203,7 @@ export async function readAll(
   return bytes.subarray(0, done);
 }
 
-/** All of the file of that name; undefined where file or folder are not there. */
+/** All of the file with that name; undefined if file or folder is missing. */
 export async function readForeign(folder: string, name: string, most: number): Promise<Buffer | undefined> {
   const file = await openForeignFile(folder, name);
   if (file === undefined) return undefined;
@@ -214,7 +214,7 @@ export async function readForeign(folder: string, name: string, most: number): P
   }
 }
 
-/** The file of that name, opened for reading; undefined where file or folder are not there. */
+/** The file with that name, opened for reading; undefined if file or folder is missing. */
 export async function openForeignFile(folder: string, name: string): Promise<FileHandle | undefined> {
   try {
     return await withForeign(folder, (open) => openPlainFileIn(open, name));

@@ -1,4 +1,4 @@
-/** The lines of a file, as bytes, with bounded memory whatever is in it. */
+/** The lines of a file, as bytes, in bounded memory whatever it contains. */
 import type { FileHandle } from 'node:fs/promises';
 
 const newline = 0x0a;
@@ -7,7 +7,7 @@ const chunkBytes = 256 * 1024;
 /**
  * Threat: after a power cut a file may end in megabytes of zeros, and a line in a folder of another user may have no end.
  * @param range bytes of the file
- * @param most bytes of a line; a longer one comes as undefined @returns what follows the last newline as well, if anything does
+ * @param most bytes of a line; a longer one comes as undefined @returns also what follows the last newline, if anything does
  */
 export async function* linesOf(
   file: FileHandle,

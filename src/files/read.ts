@@ -3,21 +3,21 @@ import { lstat, opendir, readdir, readFile, stat } from 'node:fs/promises';
 import { ifMissing, insteadOf } from '../core/errno.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 
-/** The file's text, or undefined where there is none. */
+/** The file's text, or undefined if there is none. */
 export const readIfThere = (path: string): Promise<string | undefined> =>
   readFile(path, 'utf8').catch(ifMissing(undefined));
 
-/** The text of a file that has to be there. @throws NixmakerError of this code; the reason follows the sentence */
+/** The text of a file that must exist. @throws NixmakerError of this code; the reason follows the sentence */
 export const readText = (path: string, code: ReasonCode, sentence = `cannot read ${path}`): Promise<string> =>
   readFile(path, 'utf8').catch((cause: unknown) => {
     throw new NixmakerError(code, `${sentence}: ${messageOf(cause)}`, { cause });
   });
 
-/** What lies in the folder; nothing where there is none. @param also codes that mean “none” too, for hostile places: `ENOTDIR` */
+/** The folder’s entries; none if it does not exist. @param also codes that mean “none” too, for hostile places: `ENOTDIR` */
 export const namesIn = (folder: string, ...also: readonly string[]): Promise<string[]> =>
   readdir(folder).catch(insteadOf(['ENOENT', ...also], []));
 
-/** The same, few at a time, for folders that may hold any number. What has been given may be removed meanwhile. */
+/** The same, a few at a time, for folders that may hold any number. What has been yielded may be removed meanwhile. */
 export async function* eachName(folder: string): AsyncGenerator<string, void, void> {
   const names = await opendir(folder, { bufferSize: 1024 }).catch(ifMissing(undefined));
   if (names !== undefined) for await (const { name } of names) yield name;

@@ -1,6 +1,6 @@
 /**
- * One at a time where two would undo each other’s work: a pool on a medium, a host’s folder, the desk’s `fleet/`. flock(2) on a file
- * that stays there, for a file’s mere presence says nothing after a kill; over NFS and CIFS it holds between machines as well.
+ * One at a time, where two would undo each other’s work: a pool on a medium, a host’s folder, the desk’s `fleet/`. flock(2) on a file
+ * that stays, because a file’s mere presence says nothing after a kill; over NFS and CIFS it also works between machines.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -12,13 +12,13 @@ import type { HeldProcess, ProcessHolder } from '../core/ports.ts';
 
 export interface Turn {
   readonly hold: ProcessHolder;
-  /** The lock’s file; the folder above it is there. */
+  /** The lock file; the folder above it exists. */
   readonly file: string;
-  /** What waits for its turn, and whoever comes after it is told of: `put`. */
+  /** What waits for its turn, as later ones are told: `put`. */
   readonly verb: string;
-  /** Hears once who has it now. */
+  /** Called once with who has it now. */
   readonly onWait?: ((who: string) => void) | undefined;
-  /** Seconds; without, ten minutes. 0: not at all. */
+  /** Seconds; ten minutes if left out. 0: don’t wait. */
   readonly patience?: number;
 }
 
@@ -28,10 +28,10 @@ export const turnIn = (folder: string): string => join(folder, '.nixmaker.lock')
 const tenMinutes = 600;
 const mostWhoBytes = 200;
 
-/** Ctrl-C ends us, and this with us; not before us. */
+/** Ctrl-C ends us, and this with us, but not before us. */
 const untilReleased = ['/bin/sh', '-c', 'trap "" INT; echo locked; exec cat'];
 
-/** @throws NixmakerError `busy`, with who has it; Error `ELOOP`, `EFTYPE`, `EROFS`, `EACCES` for a place where none can be made */
+/** @throws NixmakerError `busy`, with who has it; Error `ELOOP`, `EFTYPE`, `EROFS`, `EACCES` if none can be made there */
 export async function inTurn<T>(turn: Turn, work: () => Promise<T>): Promise<T> {
   const turned = await takeTurn(turn);
   try {
@@ -41,7 +41,7 @@ export async function inTurn<T>(turn: Turn, work: () => Promise<T>): Promise<T> 
   }
 }
 
-/** The same, for as long as it is not released or this process lives. */
+/** The same, until it is released or this process ends. */
 export async function takeTurn(turn: Turn): Promise<HeldProcess> {
   const { file, verb, onWait, patience = tenMinutes } = turn;
   const lock = await openLock(file);
@@ -66,12 +66,12 @@ export async function takeTurn(turn: Turn): Promise<HeldProcess> {
   }
 }
 
-/** Threat: a link or a pipe in its place, on a medium, to have us write elsewhere or wait for ever. */
+/** Threat: a link or a pipe in its place, on a medium, to make us write elsewhere or wait for ever. */
 async function openLock(file: string): Promise<FileHandle> {
   const safely = constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const lock = await open(file, constants.O_RDWR | constants.O_CREAT | safely, 0o666).catch(
     (error: unknown) => {
-      // Another user’s, in a folder of both: it can be held all the same.
+      // Another user’s, in a shared folder: it can be locked all the same.
       if (hasErrno(error, 'EACCES')) return open(file, constants.O_RDONLY | safely);
       throw error;
     },
@@ -84,13 +84,13 @@ async function openLock(file: string): Promise<FileHandle> {
 const flock = ({ hold }: Turn, { fd }: FileHandle, wait: readonly string[]) =>
   hold('flock', [...wait, '--no-fork', `/proc/${process.pid}/fd/${fd}`, ...untilReleased]);
 
-/** For people only, so it may fail: a network’s file system keeps what is held from being read or written by another handle. */
+/** For people only, so it may fail: a network file system keeps other handles from reading or writing a locked file. */
 async function sayWho(lock: FileHandle, who: string): Promise<void> {
   try {
     await lock.truncate(0);
     await lock.write(who, 0);
   } catch {
-    // It is held or released without its name.
+    // The lock works without the name in it.
   }
 }
 

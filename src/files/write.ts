@@ -1,4 +1,4 @@
-/** Writing files that are whole or not there: beside their name first, and renamed when they are done. */
+/** Writing files that are complete or absent: written beside their name first, and renamed when done. */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncFolder } from './folder.ts';

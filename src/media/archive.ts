@@ -22,9 +22,9 @@ export interface Archived {
 
 /**
  * Moves the candidate to `<inbox>/<folder>/` and writes the report beside it.
- * A name taken already gets a number: web.tar, web.2.tar. Of older ones so many are kept as the policy says.
+ * A name already taken gets a number: web.tar, web.2.tar. The policy says how many older ones are kept.
  *
- * Threat: whoever may write to the inbox may put a link in the place of a folder, to have us move a file of their
+ * Threat: anybody who may write to the inbox may put a link in place of a folder, to make us move a file of their
  * choice to where they can't write. So both folders are opened without following links, and all names are taken
  * relative to what was opened.
  */
@@ -38,7 +38,7 @@ export async function archive(
     const source = await openForeign(dirname(candidate.path));
     try {
       const name = await moveTo(candidate, { source: source.path, target: target.path });
-      // Whoever waits for the name finds all of it.
+      // Anybody who waits for the name finds the whole file.
       await writeBeside(join(target.path, `${name}.txt`), (out) => out.writeFile(report));
       const removed = await retainNewest(target.path, { newest: name, keep, companions: classicCompanions });
       return {

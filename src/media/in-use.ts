@@ -17,7 +17,7 @@ export interface Kernel {
 const thisKernel: Kernel = { sys: '/sys', swaps: '/proc/swaps' };
 
 /**
- * Why the device is this machine’s own; undefined where it is not, as far as is known.
+ * Why the device is this machine’s own; undefined if it is not, as far as is known.
  * @param name of the device below /dev
  * @param ours folders below which nixmaker or others mount media
  */
@@ -30,7 +30,7 @@ export async function whyInUse(
   const isOurs = (target: string) => ours.some((folder) => target.startsWith(`${folder}/`));
   const numbers = new Set(await Promise.all(parts.map((part) => numberOf(sys, part))));
   const sources = new Set(parts.map((part) => `/dev/${part}`));
-  // Of btrfs the number is the file system’s own, and the source the device.
+  // For btrfs the number is the file system’s own, and the source the device.
   const mount = mounts.find(
     (m) => !isOurs(m.target) && (numbers.has(m.device) || sources.has(m.source.replace(/\[.*$/, ''))),
   );

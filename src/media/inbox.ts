@@ -1,8 +1,9 @@
 /** The inbox: which files in it are candidates. Nothing is watched here (watch-inbox.ts). */
+import type { Dirent } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
-import { nameOf } from '../core/bundle/lookalike.ts';
+import { isLikePool, nameOf } from '../core/bundle/lookalike.ts';
 import { hasErrno } from '../core/errno.ts';
 import { openForeign } from '../files/foreign.ts';
 
@@ -14,6 +15,8 @@ export interface Candidate {
   readonly onMedium?: true;
   /** Why it is not taken although it may be a bundle: its name, or what it is packed in. */
   readonly misnamed?: string;
+  /** Of what is misnamed: it is sure to be for this host. */
+  readonly isForHost?: true;
 }
 
 /** What is met beside the candidates. */
@@ -22,6 +25,10 @@ export interface Beside {
   readonly onFault: (folder: string, error: unknown) => void;
   /** Takes the path of a file that is no candidate by its name, and may be a bundle all the same (core/bundle/lookalike.ts). */
   readonly onOther?: (path: string, kind: 'named' | 'unknown') => void;
+  /** Takes the path of a folder at the root, by whose name it may be a pool that is called otherwise. */
+  readonly onFolder?: (path: string) => void;
+  /** What looking into a folder goes through: a deadline. */
+  readonly within?: <T>(folder: string, read: () => Promise<T>) => Promise<T>;
 }
 
 /** Where bundles go that are done with; never looked into again. */
@@ -85,6 +92,7 @@ function asCandidate(path: string): Candidate | undefined {
 async function* candidatesIn(inbox: string, beside: Beside): AsyncGenerator<Candidate, void, void> {
   const look: Look = { left: mostEntries, folders: [], beside };
   yield* candidatesOf(inbox, look);
+  for (const folder of look.folders) if (isLikePool(folder)) beside.onFolder?.(join(inbox, folder));
   for (const folder of look.folders.splice(0))
     if (!isArchive(folder)) yield* candidatesOf(join(inbox, folder), look);
 }
@@ -103,23 +111,17 @@ const ofTheSystem: ReadonlySet<string> = new Set(['lost+found', 'System Volume I
 /** Told by name only, so that ten thousand photographs cost nothing and hide nothing. */
 async function* candidatesOf(folder: string, look: Look): AsyncGenerator<Candidate, void, void> {
   try {
-    const { path, handle } = await openForeign(folder, 'follow');
-    try {
-      for await (const entry of await opendir(path, { bufferSize: 1024 })) {
-        look.left -= 1;
-        if (look.left < 0) break;
-        if (entry.name.startsWith('.')) continue;
-        if (entry.isDirectory()) {
-          if (look.folders.length < mostOfWindow && !ofTheSystem.has(entry.name))
-            look.folders.push(entry.name);
-          continue;
-        }
-        const candidate = asCandidate(join(folder, entry.name));
-        if (candidate !== undefined) yield candidate;
-        else if (entry.isFile()) tellOther(look, folder, entry.name);
+    for await (const entry of entriesOf(folder, look.beside)) {
+      look.left -= 1;
+      if (look.left < 0) break;
+      if (entry.name.startsWith('.')) continue;
+      if (entry.isDirectory()) {
+        if (look.folders.length < mostOfWindow && !ofTheSystem.has(entry.name)) look.folders.push(entry.name);
+        continue;
       }
-    } finally {
-      await handle.close();
+      const candidate = asCandidate(join(folder, entry.name));
+      if (candidate !== undefined) yield candidate;
+      else if (entry.isFile()) tellOther(look, folder, entry.name);
     }
   } catch (error) {
     // A folder may vanish, or become a link, between being listed and being read.
@@ -127,6 +129,42 @@ async function* candidatesOf(folder: string, look: Look): AsyncGenerator<Candida
     look.beside.onFault(folder, error);
   }
 }
+
+/** Entries that are asked for at one time. */
+const atOnce = 1024;
+
+async function* entriesOf(folder: string, { within = plain }: Beside): AsyncGenerator<Dirent, void, void> {
+  const { handle, entries } = await within(folder, async () => {
+    const { path, handle } = await openForeign(folder, 'follow');
+    const entries = await opendir(path, { bufferSize: atOnce }).catch(async (error: unknown) => {
+      await handle.close();
+      throw error;
+    });
+    return { handle, entries };
+  });
+  const next = async () => {
+    const some: Dirent[] = [];
+    for (let entry = await entries.read(); entry !== null; entry = await entries.read()) {
+      some.push(entry);
+      if (some.length === atOnce) break;
+    }
+    return some;
+  };
+  let hasFailed = false;
+  try {
+    for (let some = await within(folder, next); some.length > 0; some = await within(folder, next))
+      yield* some;
+  } catch (error) {
+    hasFailed = true;
+    throw error;
+  } finally {
+    // What does not answer has told so by now, and is not waited for: closing waits for reads that are under way.
+    const closed = Promise.all([entries.close(), handle.close()]).catch(() => undefined);
+    if (!hasFailed) await closed;
+  }
+}
+
+const plain = <T>(_folder: string, read: () => Promise<T>): Promise<T> => read();
 
 function tellOther({ beside }: Look, folder: string, name: string): void {
   const kind = nameOf(name);

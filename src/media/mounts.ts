@@ -46,6 +46,23 @@ export async function listMounts(run: ProcessRunner): Promise<Mount[]> {
 export const listMounted = async (run: ProcessRunner): Promise<string[]> =>
   (await listMounts(run)).map(({ target }) => target);
 
+/** Whether it lies on what a user has mounted (FUSE). By the kernel’s own table, which always answers (proc_pid_mountinfo(5)). */
+export async function isOnMountOfOthers(path: string): Promise<boolean> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8');
+  const mounts = table.split('\n').flatMap((line) => {
+    const [target, type] = [line.split(' ')[4], / - (\S+) /.exec(line)?.[1]];
+    return target === undefined || type === undefined ? [] : [{ target: unescaped(target), type }];
+  });
+  // The one on top is the last of the longest.
+  const above = mounts.filter(({ target }) => `${path}/`.startsWith(target === '/' ? '/' : `${target}/`));
+  const longest = Math.max(...above.map(({ target }) => target.length));
+  return above.findLast(({ target }) => target.length === longest)?.type.startsWith('fuse') === true;
+}
+
+/** Space, tab, newline and backslash as octal digits. */
+const unescaped = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+
 /** Where fstab(5) says that something is to be mounted, now or by a person; swap is nowhere. */
 export async function listMountPoints(run: ProcessRunner): Promise<string[]> {
   const result = await run('findmnt', ['--fstab', '--json', '--list', '--output', 'TARGET'], {

@@ -12,7 +12,7 @@ import { openForeignIn } from '../files/foreign.ts';
  * last gets a time after all others, and so they stay in the order in which they came.
  * @param folder opened by the caller, so that it is what it was
  * @param newest the one that has just been archived
- * @param companions the files that a folder of a classic pair holds beside its tarball
+ * @param companions the files beside the tarball in a classic pair’s folder
  * @returns the names of the bundles that were removed
  */
 export async function retainNewest(

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { isMissing } from '../core/errno.ts';
 import type { Space } from '../core/room.ts';
 
-/** What an unprivileged process may still use on the file system that holds `path`, or will once it is made. */
+/** What an unprivileged process may still use on the file system that `path` is on, or will be. */
 export async function spaceAt(path: string): Promise<Space> {
   const { bavail, bsize, files, ffree } = await statfs(path).catch((error: unknown) => {
     if (!isMissing(error) || path === dirname(path)) throw error;

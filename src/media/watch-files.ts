@@ -1,8 +1,8 @@
-/** Being told that files were written. */
+/** Noticing that files were written. */
 import { watch } from 'chokidar';
 
 /**
- * Threat: what others put in the place of a file, a link to the root of the file system, to have all of it watched.
+ * Threat: others replace a file with a link to the root of the file system, to have all of it watched.
  * @param files need not be there yet
  */
 export function watchFiles(files: readonly string[], onChange: () => void): { close(): Promise<void> } {

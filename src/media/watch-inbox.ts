@@ -10,18 +10,18 @@ export interface InboxWatch {
   close(): Promise<void>;
 }
 
-/** @param path of what has changed, where that is known */
+/** @param path of what has changed, if known */
 export type OnHint = (path?: string) => void;
 
 /** Folders one deep that are watched. What is in others is found by the slow rescan. */
 const mostFolders = 256;
 
-/** What never is a folder, told without asking the file system: what the agent takes, and what carriers call unfinished copies. */
+/** Names that are never folders, without asking the file system: what the agent takes, and what carriers call unfinished copies. */
 const fileName = /\.(?:tar|gz|age|keyring|json|sig|txt|part|filepart|tmp)$/i;
 
 /**
  * Calls `onHint` when something in the inbox changes. Events are hints to look again, nothing more: completeness is
- * told by signed sizes, and a slow rescan elsewhere makes up for events that never came.
+ * judged by signed sizes, and a slow rescan elsewhere makes up for events that never came.
  *
  * Threat: a hundred thousand files at once. Folders are watched, and files are not: what the kernel says of a folder names the file.
  * Nothing is asked for an event but whether a name that is new is a folder, one at a time: chokidar asks for each, in a queue without
@@ -37,7 +37,7 @@ class InboxFolders {
   readonly #inbox: string;
   readonly #onHint: OnHint;
   readonly #watchers = new Map<string, FSWatcher>();
-  /** Names in the inbox of which is to be seen whether they are folders. */
+  /** Names in the inbox that may be folders, to be checked. */
   readonly #unknown = new Set<string>();
   #isLooking = false;
   #isClosed = false;
@@ -48,7 +48,7 @@ class InboxFolders {
   }
 
   async open(): Promise<void> {
-    // So that it is seen when the inbox itself is made anew.
+    // To notice when the inbox itself is recreated.
     await this.#watch(dirname(this.#inbox), (name) => {
       if (name !== basename(this.#inbox)) return;
       this.#forget(this.#inbox);
@@ -86,7 +86,7 @@ class InboxFolders {
         (stat) => stat.isDirectory(),
         () => false,
       );
-      // Of the same name there may be another by now.
+      // There may be another one with the same name by now.
       this.#forget(join(this.#inbox, name));
       if (!isFolder) continue;
       await this.#watchOneDeep(name);
@@ -162,7 +162,7 @@ function startWatch(watcher: TreeWatcher, onHint: OnHint): InboxWatch {
     const { watchedPath } = details as { readonly watchedPath?: string };
     onHint(typeof name === 'string' && watchedPath !== undefined ? join(watchedPath, name) : undefined);
   });
-  // A folder that is new, or gone, and what was in it before it was watched.
+  // A folder that is new or gone, and what was in it before it was watched.
   watcher.on('all', () => onHint());
   watcher.on('error', () => onHint());
   // What was there before it was watched.

@@ -109,6 +109,21 @@ export class DaemonConnection {
     await readNumber(this.#source);
   }
 
+  /**
+   * Deletes paths that nothing refers to and nobody holds. First of all Nix lets go of the room that it keeps for that (`db/reserved`), so it
+   * can do so on a full disk (Nix src/libstore/gc.cc, collectGarbage; daemon.cc, CollectGarbage; 3: these paths only).
+   */
+  async deletePaths(paths: readonly StorePath[]): Promise<void> {
+    const [these, no] = [encodeNumber(3), encodeNumber(0)];
+    const asMuchAsThereIs = encodeNumber(Number.MAX_SAFE_INTEGER);
+    const question = [encodeNumber(operations.collectGarbage), these, encodeStrings(paths)];
+    await this.#send(...question, no, asMuchAsThereIs, no, no, no);
+    await this.#done();
+    await readStrings(this.#source);
+    await readNumber(this.#source); // bytes
+    await readNumber(this.#source);
+  }
+
   async validOf(paths: readonly StorePath[]): Promise<ReadonlySet<string>> {
     const notSubstituted = encodeNumber(0);
     await this.#send(encodeNumber(operations.queryValidPaths), encodeStrings(paths), notSubstituted);

@@ -16,7 +16,7 @@ export interface AddRequest {
 }
 
 /**
- * Where the daemon of this store URI listens; undefined where the store is none that a daemon on this machine serves.
+ * Where this store URI’s daemon listens; undefined if no daemon on this machine serves the store.
  * (Nix src/libstore/uds-remote-store.cc; src/libstore/include/nix/store/globals.hh, nixDaemonSocketFile)
  */
 export function daemonSocketOf(
@@ -45,7 +45,7 @@ export interface Added {
 }
 
 /**
- * Adds what is not valid yet, and goes on holding all of it: a collection looks for roots first and for temporary roots a moment
+ * Adds what is not valid yet, and keeps holding all of it: a collection looks for roots first and for temporary roots a moment
  * later (Nix src/libstore/gc.cc, collectGarbage), so one that began before a path was valid does not see its root, and would
  * take it if it were let go at once.
  * @throws NixmakerError `nix-unavailable`, `nix-key-untrusted`, `no-space`, `nix-failed`; and what the NARs' sources throw

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { naturally } from '../core/alike.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { describeIssues, drvPath, storePath } from '../core/schema.ts';
-import type { StorePath } from '../core/store-path.ts';
+import type { DrvPath, StorePath } from '../core/store-path.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
 
 const names = z.array(z.string());
@@ -86,6 +86,14 @@ export async function holdSource(
 ): Promise<void> {
   const args = ['--realise', path, '--add-root', link, '--indirect'];
   await legacyNix(context, { program: 'nix-store', args });
+}
+
+/** Makes the link a root of a derivation itself: `nix-store --realise` would build it. */
+export async function holdDerivation(
+  context: NixContext,
+  { path, link }: { readonly path: DrvPath; readonly link: string },
+): Promise<void> {
+  await nix(context, ['build', path, '--out-link', link]);
 }
 
 function read<T extends z.ZodType>(schema: T, text: string): z.output<T> {

@@ -8,7 +8,7 @@ export interface NixProgress {
   readonly phase: 'build' | 'copy';
   readonly done: number;
   readonly expected: number;
-  /** Bytes of NARs, where they are known. */
+  /** Bytes of NARs, if known. */
   readonly bytes?: number;
   readonly expectedBytes?: number;
 }
@@ -31,10 +31,10 @@ const actBuild = 105;
 const resBuildLogLine = 101;
 const resProgress = 105;
 
-/** Of none of the kinds that are looked at. */
+/** Of no kind that matters here. */
 const other: LogEntry = { action: 'msg', level: 99, text: '', raw: '' };
 
-/** The entry, or undefined where the line is none or none of use. */
+/** The entry, or undefined if the line is not one, or not a useful one. */
 export function parseLogLine(line: string): LogEntry | undefined {
   if (line.startsWith("copying path '")) return { action: 'path' };
   const expected = /^copying (\d+) paths\.\.\.$/.exec(line)?.[1];

@@ -12,7 +12,7 @@ const modeOptions: Readonly<Record<RealiseMode, readonly string[]>> = {
 };
 
 /**
- * Realises a derivation's outputs within the policy's mode. What would be needed is asked first, for Nix, told not
+ * Realises a derivation's outputs within the policy's mode. What would be needed is asked first, because Nix, told not
  * to build, answers with a line for every derivation of the closure.
  * @throws NixmakerError `missing-input`, `build-failed`
  */

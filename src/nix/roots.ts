@@ -10,7 +10,7 @@ export interface Root {
 }
 
 /**
- * Makes links garbage-collector roots before there is anything to protect: an indirect root may point anywhere, and takes hold
+ * Makes links garbage-collector roots before there is anything to protect: an indirect root may point anywhere, and takes effect
  * when what it points to becomes valid. Needs no privilege.
  */
 export async function rootInAdvance(context: NixContext, roots: readonly Root[]): Promise<void> {
@@ -28,8 +28,8 @@ export async function rootInAdvance(context: NixContext, roots: readonly Root[])
 }
 
 /**
- * The command line registers a root for a valid path only, so a derivation that is never built stands in; it is made and rooted
- * by one process, for a collection may run between any two.
+ * The command line registers a root only for a valid path, so a derivation that is never built stands in; it is made and rooted
+ * by one process, because a collection may run between any two.
  */
 async function registerStandIn(context: NixContext, link: string): Promise<void> {
   const standIn = 'derivation { name = "nixmaker-root"; system = "none"; builder = "none"; }';

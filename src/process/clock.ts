@@ -59,6 +59,7 @@ export function awakeClock(timers: Timers): Pick<Clock, 'monotonic' | 'sleep'> {
 export const systemClock: Clock = {
   now: () => new Date(),
   uptime,
+  kernel: () => Number(process.hrtime.bigint() / 1_000_000n),
   ...awakeClock({
     now: () => performance.now(),
     sleep: (milliseconds, signal) => sleep(milliseconds, undefined, given({ signal })),

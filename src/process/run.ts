@@ -29,7 +29,7 @@ const childOptions = (options: CommandOptions) =>
 const apart = new Set<number>();
 let isListening = false;
 
-/** What execa does only for those of our own session. */
+/** What execa does only for processes of our own session. */
 function endWithUs(child: PromiseLike<unknown> & { readonly pid?: number | undefined }): void {
   const { pid } = child;
   if (pid === undefined) return;
@@ -50,8 +50,8 @@ function endApart(): void {
 }
 
 /**
- * Ends the child as its caller's signal would. Not execa's own: threat: we stand still (clock.ts) while the child goes on and ends well, and
- * then are told of the time before we are told of its end; a switch would be undone for that.
+ * Ends the child as its caller's signal would. Not execa's own timeout. Threat: we stand still (clock.ts) while the child ends well, and
+ * then hear of the timeout before we hear of its end; a switch would be undone for that.
  */
 function startDeadline({ timeout, signal }: Pick<CommandOptions, 'timeout' | 'signal'>) {
   const [over, cancelled] = [new AbortController(), new AbortController()];
@@ -111,7 +111,7 @@ export async function holdProgram(
   const first = await lines.next();
   if (first.done === true) {
     const result = await child;
-    // flock(1) says 1 for "held by another"; a program that is not there must not look like that.
+    // flock(1) exits with 1 for "held by another"; a missing program must not look like that.
     if (result.exitCode === 1) return undefined;
     throw new NixmakerError(
       'io-error',

@@ -11,6 +11,8 @@ export type Cell = string | number | undefined;
 export interface TableOptions {
   /** Columns of the terminal; without, or in a pipe, each row is one line. */
   readonly width?: number | undefined;
+  /** Columns that go first where the table is too wide for its terminal, in this order. */
+  readonly optional?: readonly number[];
   /** @param row counted from 0, without the heads */
   readonly style?: (row: number, column: number) => Style | undefined;
 }
@@ -21,13 +23,27 @@ const indent = '    ';
 export function table(
   heads: readonly string[],
   rows: readonly (readonly Cell[])[],
-  { width = Number.POSITIVE_INFINITY, style = () => undefined }: TableOptions = {},
+  options: TableOptions = {},
 ): Lines {
+  const {
+    width = Number.POSITIVE_INFINITY,
+    style = () => undefined,
+    optional: [dropped, ...optional] = [],
+  } = options;
   const cells = [heads, ...rows].map((row) => row.map((cell) => printable(String(cell ?? '-'))));
   const styleOf = (row: number, column: number) => (row === 0 ? undefined : style(row - 1, column));
   const widths = fitted(cells, width);
   if (widths !== undefined)
     return joined(cells.flatMap((row, i) => linesOf(row, widths, (c) => styleOf(i, c))));
+  if (dropped !== undefined) {
+    const without = <T>(row: readonly T[]): T[] => row.filter((_, column) => column !== dropped);
+    const shift = (column: number) => (column < dropped ? column : column + 1);
+    return table(without(heads), rows.map(without), {
+      width,
+      optional: optional.map((column) => (column < dropped ? column : column - 1)),
+      style: (row, column) => style(row, shift(column)),
+    });
+  }
   const first = cells.map((row) => row.slice(0, -1));
   const firstWidths = fitted(first, width) ?? naturalWidths(first);
   return joined(

@@ -26,6 +26,10 @@ export interface PageHost {
   readonly at: string | undefined;
   /** Receipts that are kept here and can’t be read, or are not signed by its key. */
   readonly unreadable: number;
+  /** Number of a receipt that was here and is newer than all that are. */
+  readonly missing?: number | undefined;
+  /** The key that is kept for it was replaced, and is not believed. */
+  readonly isKeyReplaced?: boolean;
   /** It was retired, and has reported since. */
   readonly returned: boolean;
   /** Oldest first. */
@@ -95,7 +99,7 @@ export function judgeHost(host: PageHost, by: JudgedBy): Judgement {
   return { condition: reasons[0]?.[0] ?? 'well', reasons: reasons.map(([, sentence]) => sentence) };
 }
 
-const notHeard: Reason = ['unknown', 'No receipts from this host yet.'];
+const notHeard: Reason = ['unknown', 'No receipts yet.'];
 
 function ofRuns({ runs, restartNeeded }: PageHost): Reason[] {
   const last = runs.at(-1);
@@ -151,8 +155,18 @@ function ofTime({ collected }: PageHost, { now, staleAfter }: JudgedBy): Reason[
   return [];
 }
 
-function ofReceipts({ unreadable, returned }: PageHost): Reason[] {
+function ofReceipts({ unreadable, missing, isKeyReplaced, returned }: PageHost): Reason[] {
   const reasons: Reason[] = [];
+  if (isKeyReplaced === true)
+    reasons.push([
+      'unknown',
+      'The key stored for it here was replaced before. Collect its receipts with --enrol to trust its present key again.',
+    ]);
+  if (missing !== undefined)
+    reasons.push([
+      'unknown',
+      `Its receipt ${missing} was here and is gone; those that are left are older. Collect it again, or copy it from the other desk.`,
+    ]);
   if (unreadable > 0)
     reasons.push([
       'unknown',

@@ -1,6 +1,6 @@
 /**
- * The log: pino, one line of JSON an event, on standard error. Under systemd each line begins with its priority
- * (`<3>`, sd-daemon(3)), for journald gives everything else priority 6.
+ * The log: pino, one line of JSON per event, on standard error. Under systemd each line begins with its priority
+ * (`<3>`, sd-daemon(3)), because journald gives everything else priority 6.
  */
 import pino from 'pino';
 import type { EventSink } from '../core/ports.ts';
@@ -16,7 +16,7 @@ function priorityOf(level: number): number {
 
 export interface LogOptions {
   readonly level: string;
-  /** True where standard error is journald's ($JOURNAL_STREAM, systemd.exec(5)). */
+  /** True if standard error is journald's ($JOURNAL_STREAM, systemd.exec(5)). */
   readonly journald: boolean;
   readonly write: (text: string) => void;
 }

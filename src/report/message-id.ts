@@ -13,6 +13,6 @@ function idOf(name: string): string {
   return digest.subarray(0, 16).toString('hex');
 }
 
-/** For a run that ended with a code, or, without one, for how it ended. */
+/** For a run that ended with a code or, without one, for how it ended. */
 export const messageIdOf = (ending: ReasonCode | 'committed' | 'pending' | 'superseded'): string =>
   idOf(ending);

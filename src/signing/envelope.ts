@@ -19,7 +19,7 @@ const envelope = z.strictObject({
 
 type Signature = z.infer<typeof envelope>['signatures'][number];
 
-/** The same signature again says nothing more, and would be verified again. */
+/** The same signature again adds nothing, and would be verified again. */
 function withoutRepeats(signatures: readonly Signature[]): Signature[] {
   return [...new Map(signatures.map((s) => [`${s.keyid} ${s.sig}`, s])).values()];
 }
@@ -40,7 +40,7 @@ export function unsignedEnvelope(payload: Uint8Array, type: string): string {
   return `${JSON.stringify(empty)}\n`;
 }
 
-/** The envelope with one signature more; the same key’s replaces the one it had. */
+/** The envelope with one more signature; it replaces one by the same key. */
 export function addToEnvelope(
   text: string,
   signature: { readonly keyid: string; readonly sig: string },
@@ -53,7 +53,7 @@ export function addToEnvelope(
 
 export interface Envelope {
   readonly payload: Buffer;
-  /** The same as text: no other bytes make it. */
+  /** The same as text, which only these bytes give. */
   readonly text: string;
   /** Whether this key has signed exactly these bytes as exactly this type. */
   readonly isSignedBy: (key: PublicKey) => boolean;
@@ -63,8 +63,8 @@ export interface Envelope {
 }
 
 /**
- * Takes an envelope apart; nothing of the payload is to be believed before its signatures were asked for.
- * @throws NixmakerError with the code, where it is out of form
+ * Takes an envelope apart; believe nothing in the payload before checking its signatures.
+ * @throws NixmakerError with the code, if it is malformed
  */
 export function openEnvelope(text: string, type: string, code: ReasonCode = 'receipt-malformed'): Envelope {
   const { payloadType, payload: encoded, signatures } = parse(text, code);

@@ -28,7 +28,7 @@ export function addKeyringSignature(envelope: string, name: string, signature: s
   return addToEnvelope(envelope, { keyid: name, sig: signature }, 'keyring-malformed');
 }
 
-/** What a keyring says of itself; nothing of it is verified. @throws NixmakerError `keyring-malformed` */
+/** What a keyring claims; nothing of it is verified. @throws NixmakerError `keyring-malformed` */
 export function peekKeyring(envelope: string): Omit<ReturnType<typeof readEnvelope>, 'signersAmong'> {
   return readEnvelope(envelope);
 }
@@ -38,15 +38,15 @@ function readEnvelope(envelope: string) {
   return { keyring: parseKeyring(text), text, claimedSigners, signersAmong };
 }
 
-/** Bytes at the beginning of a keyring’s file that its version is in. */
+/** Bytes at the beginning of a keyring’s file within which its version is. */
 export const keyringBeginning = 256;
 
 const payloadAt = `{"payloadType":"${keyringType}","payload":"`;
 const versionForm = /^\{"schema":1,"version":([1-9][0-9]{0,6}),/;
 
 /**
- * The version that a keyring claims, from the first bytes of its file alone; undefined where they are not those of one. Threat: as
- * many as there is room for, each to be taken apart only to see that it is of no use.
+ * The version a keyring claims, from its file’s first bytes alone; undefined if they are not a keyring’s. Threat: as
+ * many as there is room for, each parsed only to find that it is useless.
  */
 export function claimedVersion(beginning: string): number | undefined {
   if (!beginning.startsWith(payloadAt)) return undefined;
@@ -64,7 +64,7 @@ export interface KeyringState {
 }
 
 /**
- * @throws NixmakerError `keyring-malformed`, `keyring-gap` where it is not the next, `keyring-untrusted` where too few have
+ * @throws NixmakerError `keyring-malformed`, `keyring-gap` if it is not the next, `keyring-untrusted` if too few have
  * signed, `wrong-host`
  */
 export function verifyKeyring(
@@ -72,13 +72,13 @@ export function verifyKeyring(
   { host, version, trust, now }: KeyringState,
 ): VerifiedKeyring {
   if (claimedVersion(envelope) === version + 1) {
-    // Before the rest of it is read: what none of them has signed costs no more than its signatures.
+    // Before the rest is read: what none of them signed costs no more than its signatures.
     const { signersAmong } = openEnvelope(envelope, keyringType, 'keyring-malformed');
     if (signersAmong(trustSetOf(trust).keys).length === 0)
       throw new NixmakerError('keyring-untrusted', 'none of the currently trusted keys has signed it');
   }
   const { keyring, text, signersAmong } = readEnvelope(envelope);
-  // Asked before the signatures: keys that came in between are not known here, and “untrusted” would lead astray.
+  // Checked before the signatures: keys of versions in between are unknown here, and “untrusted” would mislead.
   if (keyring.version !== version + 1)
     throw new NixmakerError('keyring-gap', `it has version ${keyring.version}; this machine has ${version}`);
   requireEnough('the currently trusted keys', trust, { signersAmong, now });

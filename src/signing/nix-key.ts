@@ -77,7 +77,7 @@ export function parsePublicKey(text: string): PublicKey {
   return { name, material: raw.toString('base64'), key: ed25519KeyOf(raw, `“${name}”`) };
 }
 
-/** @param what it is called in the message @throws NixmakerError `key-malformed` for all but 32 bytes of a sound key */
+/** @param what it is called in the message @throws NixmakerError `key-malformed` for anything but 32 bytes of a sound key */
 export function ed25519KeyOf(raw: Buffer, what: string): KeyObject {
   if (raw.length !== 32)
     throw new NixmakerError('key-malformed', `the public key ${what} does not have 32 bytes`);
@@ -90,7 +90,7 @@ export function ed25519KeyOf(raw: Buffer, what: string): KeyObject {
   return createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: 'der', type: 'spki' });
 }
 
-/** @throws NixmakerError `key-malformed`; the message never holds key material. */
+/** @throws NixmakerError `key-malformed`; the message never contains key material. */
 export function parseSecretKey(text: string): SecretKey {
   const { name, raw } = splitKey(text, 64, 'secret');
   const key = createPrivateKey({
@@ -109,7 +109,7 @@ export function parseSecretKey(text: string): SecretKey {
   };
 }
 
-/** Whether the bytes bear the key’s signature. @param signature in base64; any other spelling is none */
+/** Whether it is the key’s signature over the bytes. @param signature in base64; any other spelling does not count */
 export function isSignedByKey({ key }: PublicKey, bytes: Uint8Array, signature: string): boolean {
   const raw = decodeBase64(signature, 64);
   return raw !== undefined && verify(null, bytes, key, raw);

@@ -1,4 +1,4 @@
-/** `manifest.sig`: one signature a line, `keyname:base64` of 64 bytes or of an SSH signature (docs/format.md §3). */
+/** `manifest.sig`: one signature per line, `keyname:base64` of 64 bytes or of an SSH signature (docs/format.md §3). */
 import { NixmakerError } from '../core/errors.ts';
 import { isKeyName } from '../core/key-name.ts';
 import { limits } from '../core/limits.ts';
@@ -12,7 +12,7 @@ export interface Signature {
   readonly bytes: Buffer;
 }
 
-/** @throws NixmakerError `signature-missing` for an empty file, `signature-malformed` for anything else out of form. */
+/** @throws NixmakerError `signature-missing` for an empty file, `signature-malformed` for anything else malformed. */
 export function parseSignatureFile(bytes: Uint8Array): Signature[] {
   if (bytes.length === 0) throw new NixmakerError('signature-missing', 'manifest.sig is empty');
   if (bytes.length > limits.signatureFileBytes) {
@@ -25,8 +25,8 @@ export function parseSignatureFile(bytes: Uint8Array): Signature[] {
 }
 
 /**
- * Threat: one genuine line, repeated until the file is full, is verified hundreds of times. Verified is each signature once, and of a
- * key only so many: one by a token differs each time it is made, but nobody has a reason to make that many.
+ * Threat: one genuine line, repeated until the file is full, is verified hundreds of times. Each signature is verified once, and per
+ * key only so many: a token’s signature differs each time, but nobody has a reason to make that many.
  * @throws NixmakerError `signature-malformed`
  */
 function withoutRepeats(signatures: readonly Signature[]): Signature[] {

@@ -1,6 +1,6 @@
 /**
  * SSH public keys (RFC 4253 §6.6, RFC 8709 for Ed25519, RFC 5656 for ECDSA, OpenSSH’s PROTOCOL.u2f for FIDO tokens) and
- * what a signature by one is checked over. Kinds that a person can hold in their hand today; RSA is not among them.
+ * what their signatures are checked over. Kinds that a person can hold in their hand today; RSA is not among them.
  */
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
@@ -85,7 +85,7 @@ function p256KeyOf(point: Buffer): KeyObject {
 
 interface SignatureParts {
   readonly value: Buffer;
-  /** Of a token: the byte of flags and the four of the counter. */
+  /** For a token: the byte of flags and the four of the counter. */
   readonly token: Buffer | undefined;
 }
 

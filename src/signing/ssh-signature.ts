@@ -13,12 +13,12 @@ const magic = Buffer.from('SSHSIG');
 
 export const isSshSignature = (bytes: Buffer): boolean => bytes.subarray(0, magic.length).equals(magic);
 
-/** One holds the key, too; the longest kind has some 300. */
+/** A signature includes the key; the longest kind has some 300. */
 export const mostSshSignatureBytes = 1024;
 
 class Unreadable extends Error {}
 
-/** Whether the key has signed these bytes for nixmaker. Anything that is out of form is a “no”. */
+/** Whether the key has signed these bytes for nixmaker. Anything malformed is a “no”. */
 export function verifySshSignature(key: SshKey, message: Uint8Array, signature: Buffer): boolean {
   try {
     const wire = new WireReader(signature, () => new Unreadable());

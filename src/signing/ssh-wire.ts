@@ -1,4 +1,4 @@
-/** SSH’s data types (RFC 4251 §5), read strictly: no byte is passed over. */
+/** SSH’s data types (RFC 4251 §5), read strictly: no byte is skipped. */
 
 export class WireReader {
   readonly #bytes: Buffer;
@@ -20,7 +20,7 @@ export class WireReader {
     return this.bytes(4).readUInt32BE();
   }
 
-  /** Four bytes of length, then so many. */
+  /** Four bytes of length, then that many. */
   string(): Buffer {
     return this.bytes(this.uint32());
   }

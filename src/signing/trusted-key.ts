@@ -1,4 +1,4 @@
-/** A key whose signatures over a manifest count: Nix’s own kind, or a person’s SSH key. */
+/** A key whose signatures over a manifest count: a Nix key, or a person’s SSH key. */
 import { verify as verifySignature } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
 import { isKeyName } from '../core/key-name.ts';

@@ -95,7 +95,7 @@ function quoted(names: readonly string[]): string {
 
 /**
  * Counts key material, never names. A signature that names a trusted key and does not fit refuses the bundle even
- * when others suffice: it is either damage or an attempt. One that names an unknown key is passed over, so that a
+ * when others suffice: it is either damage or an attempt. One that names an unknown key is skipped, so that a
  * bundle may also carry signatures for other machines.
  */
 function checkSignatures(bytes: Uint8Array, signatures: readonly Signature[], trust: TrustSet): string[] {

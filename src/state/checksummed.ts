@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import { visible } from '../core/errors.ts';
 
 export function withChecksum(value: unknown): string {
-  // A reader of lines also ends one at U+2028, which JSON leaves as it is: a file of such a name would have its run’s lines unreadable.
+  // A line reader also ends a line at U+2028, which JSON leaves as it is: a file with such a name would make its run’s lines unreadable.
   const json = visible(JSON.stringify(value));
   return `${checksum(json)} ${json}\n`;
 }
 
 /**
- * The value, or undefined where the line is torn, damaged or no line of ours. Threat: a checksum is no signature. Whoever may
- * write to the file can put a right one before what is no JSON.
+ * The value, or undefined if the line is torn, damaged or not ours. Threat: a checksum is not a signature. Whoever may
+ * write to the file can put a correct one before something that is not JSON.
  */
 export function readChecksummed(line: string | Buffer): unknown {
   const bytes = typeof line === 'string' ? Buffer.from(line) : line;

@@ -1,6 +1,6 @@
 /**
  * Reading the settings and the policy. The policy is root's word on what may become this machine's system, so a
- * file that others could have written, or one with so much as an unknown key, stops everything.
+ * file that others could have written, or one with even a single unknown key, stops everything.
  */
 import { constants, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -24,7 +24,7 @@ interface Source {
   readonly stat: Stats;
 }
 
-/** @param required false for the default place, where no file means all defaults */
+/** @param required false for the default location, where a missing file means all defaults */
 export async function readSettings(path: string, { required }: { required: boolean }): Promise<Settings> {
   const source = await readBounded(path, limits.settingsBytes, 'settings-malformed');
   if (source === undefined) {
@@ -38,7 +38,7 @@ export async function readSettings(path: string, { required }: { required: boole
   });
 }
 
-/** Of settings that can’t be used, those that can: so that what is to be undone is looked for where it is. Never throws. */
+/** The valid keys of unusable settings, so that undoing looks in the right places. Never throws. */
 export async function salvageSettings(path: string): Promise<Settings> {
   const source = await readBounded(path, limits.settingsBytes, 'settings-malformed').catch(() => undefined);
   const { shape } = settingsParser;
@@ -55,7 +55,7 @@ export async function salvageSettings(path: string): Promise<Settings> {
 }
 
 /**
- * @param trustedUid whose file is believed besides root's: the user this process runs as
+ * @param trustedUid whose file is trusted besides root's: the user this process runs as
  * @throws NixmakerError `policy-missing`, `policy-unsafe`, `policy-malformed`
  */
 export async function readPolicy(path: string, trustedUid: number): Promise<Policy> {
@@ -98,7 +98,7 @@ interface ConfigKind<T extends z.ZodType> {
   readonly code: ReasonCode;
 }
 
-/** JSON with places: duplicate keys are errors, and messages name the line. */
+/** JSON with positions: duplicate keys are errors, and messages name the line. */
 export function parseConfig<T extends z.ZodType>(text: string, kind: ConfigKind<T>): z.output<T> {
   let document: DocumentNode;
   try {
@@ -109,7 +109,7 @@ export function parseConfig<T extends z.ZodType>(text: string, kind: ConfigKind<
   refuseDuplicates(document.body, kind);
   const parsed = kind.schema.safeParse(evaluate(document) as MomoaValue);
   if (parsed.success) return parsed.data;
-  // A mistyped key is also a missing one; the mistyping is what the operator has to see.
+  // A mistyped key is also a missing one; the operator should see the typo.
   const issues = parsed.error.issues.map(innermost);
   const issue = issues.find((i) => i.code === 'unrecognized_keys') ?? (issues[0] as z.core.$ZodIssue);
   const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
@@ -124,7 +124,7 @@ export function parseConfig<T extends z.ZodType>(text: string, kind: ConfigKind<
   );
 }
 
-/** Where a value may have one of several forms: what is wrong with it in the form that it has. */
+/** For a value with several possible forms: what is wrong with it in the form it has. */
 function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   if (issue.code !== 'invalid_union') return issue;
   const inner = issue.errors
@@ -135,7 +135,7 @@ function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   return innermost({ ...deeper, path: [...issue.path, ...deeper.path] });
 }
 
-/** The keys that may stand at a place, as the schema has them. */
+/** The keys allowed at a position, by the schema. */
 function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] {
   const named = (node: JsonSchema, key: PropertyKey): JsonSchema[] => {
     const next = node.properties?.[String(key)] ?? node.items ?? node.additionalProperties;

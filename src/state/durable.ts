@@ -1,4 +1,4 @@
-/** Files that survive a power cut: written beside, flushed, renamed, and the folder flushed too. */
+/** Files that survive a power cut: written beside their name, flushed, renamed, and the folder flushed too. */
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { makeFolder, syncFolder } from '../files/folder.ts';

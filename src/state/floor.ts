@@ -4,17 +4,18 @@ import { sequence, timestamp } from '../core/schema.ts';
 import { withChecksum } from './checksummed.ts';
 import { writeDurably } from './durable.ts';
 import { readOwn } from './own.ts';
+import { anySchema } from './stored.ts';
 import { readChecked, readCopies, writeCopies } from './two-copies.ts';
 
-const floor = z.strictObject({
-  schema: z.literal(1),
+const floor = z.looseObject({
+  schema: anySchema,
   sequence,
   manifestDigest: z.string().regex(/^[0-9a-f]{64}$/),
   /** createdAt of that manifest: the newest signed time seen, a lower bound for the clock. */
   createdAt: timestamp,
 });
 
-export type StoredFloor = z.infer<typeof floor>;
+export type StoredFloor = Pick<z.infer<typeof floor>, 'schema' | 'sequence' | 'manifestDigest' | 'createdAt'>;
 
 /** What is there of the floor. */
 export interface FloorReading {
@@ -41,7 +42,7 @@ export async function raiseFloor(stateDirectory: string, next: StoredFloor): Pro
     current !== undefined && Date.parse(current.createdAt) > Date.parse(next.createdAt)
       ? current.createdAt
       : next.createdAt;
-  await writeCopies(stateDirectory, 'floor', { ...next, createdAt });
+  await writeCopies(stateDirectory, 'floor', { ...next, schema: 1, createdAt });
 }
 
 /** Beside the profile’s links, which it outlasts as long as they outlast anything. */
@@ -58,7 +59,7 @@ export async function readFloorRecord(profile: string): Promise<FloorReading> {
 export async function recordFloor(profile: string, next: StoredFloor): Promise<void> {
   const { floor: recorded } = await readFloorRecord(profile);
   if (recorded !== undefined && recorded.sequence > next.sequence) return;
-  await writeDurably(recordPath(profile), withChecksum(next));
+  await writeDurably(recordPath(profile), withChecksum({ ...next, schema: 1 }));
 }
 
 /** By an operator’s word only: the newest signed time seen was wrong. What was taken stays as it is. */
@@ -67,7 +68,7 @@ export async function setSignedTime(
   floor: StoredFloor,
   createdAt: string,
 ): Promise<StoredFloor> {
-  const corrected = { ...floor, createdAt };
+  const corrected = { ...floor, schema: 1, createdAt };
   await writeCopies(stateDirectory, 'floor', corrected);
   return corrected;
 }

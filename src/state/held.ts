@@ -2,15 +2,16 @@
 import * as z from 'zod';
 import { type HeldRelease, mostHeld } from '../core/policy/held.ts';
 import { sequence } from '../core/schema.ts';
+import { anySchema } from './stored.ts';
 import { readCopies, writeCopies } from './two-copies.ts';
 
-const stored = z.strictObject({
-  schema: z.literal(1),
+const stored = z.looseObject({
+  schema: anySchema,
   /** Grows with every change: which of two copies is newer does not depend on a clock. */
   number: z.number().int().min(0),
   releases: z
     .array(
-      z.strictObject({
+      z.looseObject({
         sequence,
         floor: z.number().int().min(0),
         since: z.string().max(64),

@@ -10,6 +10,7 @@ import { ifMissing } from '../core/errno.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { withChecksum } from './checksummed.ts';
 import { writeDurably } from './durable.ts';
+import { anySchema } from './stored.ts';
 import { readChecked } from './two-copies.ts';
 
 const mark = z.strictObject({
@@ -68,10 +69,10 @@ export async function startOf(pid: number): Promise<string | undefined> {
   return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
 }
 
-const ledger = z.strictObject({
-  schema: z.literal(1),
+const ledger = z.looseObject({
+  schema: anySchema,
   /** The newest last. */
-  cutOff: z.array(z.strictObject({ fingerprint: z.string(), source: z.string(), times: z.number().int() })),
+  cutOff: z.array(z.looseObject({ fingerprint: z.string(), source: z.string(), times: z.number().int() })),
 });
 
 export type CutOff = z.infer<typeof ledger>['cutOff'][number];

@@ -9,9 +9,11 @@ import { limits } from '../core/limits.ts';
 import {
   type Earlier,
   earlierParser,
+  foreignParser,
   type JournalRecord,
   nothingEarlier,
   recordParser,
+  withoutBeyond,
 } from '../core/run/journal.ts';
 import { Retained } from '../core/run/retention.ts';
 import { makeFolder, syncFolder } from '../files/folder.ts';
@@ -27,6 +29,8 @@ export interface JournalContents {
   readonly records: readonly JournalRecord[];
   /** Lines that are torn, damaged, or written by a newer nixmaker, also those that have gone since. */
   readonly unreadable: number;
+  /** Of them those that are there, whole, in a form that we do not know: a newer nixmaker’s; left out where there are none. */
+  readonly newer?: number;
   /** Runs that are no longer in the journal; undefined where there are none. */
   readonly earlier?: Earlier;
 }
@@ -61,17 +65,25 @@ export async function readJournal(
   stateDirectory: string,
   newest = Number.POSITIVE_INFINITY,
 ): Promise<JournalContents> {
-  const records: JournalRecord[] = [];
-  let unreadable = 0;
+  const all: JournalRecord[] = [];
+  const beyond = new Set<string>();
+  let [damaged, newer] = [0, 0];
   let earlier: Earlier | undefined;
   for await (const line of journalLines(stateDirectory, newest)) {
-    if (line.kind === 'record') records.push(line.record);
-    else if (line.kind === 'earlier') earlier = line.earlier;
-    else unreadable += 1;
+    if (line.kind === 'record') {
+      all.push(line.record);
+      beyond.delete(line.record.transaction);
+    } else if (line.kind === 'earlier') earlier = line.earlier;
+    else if (line.kind === 'damaged') damaged += 1;
+    else {
+      newer += 1;
+      if (line.transaction !== undefined) beyond.add(line.transaction);
+    }
   }
+  const known = { records: withoutBeyond(all, beyond), ...(newer > 0 ? { newer } : {}) };
   return earlier === undefined
-    ? { records, unreadable }
-    : { records, unreadable: unreadable + earlier.unreadable, earlier };
+    ? { ...known, unreadable: damaged + newer }
+    : { ...known, unreadable: damaged + newer + earlier.unreadable, earlier };
 }
 
 /** The journal of an agent. What lies in its place counts as a line that can’t be read. */
@@ -88,7 +100,7 @@ type Line =
   | { readonly kind: 'record'; readonly record: JournalRecord; readonly bytes: number }
   | { readonly kind: 'earlier'; readonly earlier: Earlier }
   /** Whole, but not in a form that we know: a newer nixmaker’s, which may be installed again. */
-  | { readonly kind: 'foreign'; readonly text: string }
+  | { readonly kind: 'foreign'; readonly text: string; readonly transaction: string | undefined }
   | { readonly kind: 'damaged' };
 
 async function* journalLines(
@@ -113,7 +125,8 @@ function readLine(line: Buffer | undefined): Line {
   if (parsed.success) return { kind: 'record', record: parsed.data, bytes: line.length + 1 };
   const counted = earlierParser.safeParse(value);
   if (counted.success) return { kind: 'earlier', earlier: counted.data.earlier };
-  return { kind: 'foreign', text: line.toString('utf8') };
+  const { transaction } = foreignParser.safeParse(value).data ?? {};
+  return { kind: 'foreign', text: line.toString('utf8'), transaction };
 }
 
 const retention = {

@@ -4,7 +4,7 @@ import { NixmakerError } from '../core/errors.ts';
 import { type Keyring, parseKeyring } from '../core/policy/keyring.ts';
 import { readCopies, writeCopies } from './two-copies.ts';
 
-const stored = z.strictObject({ schema: z.literal(1), keyring: z.string() });
+const stored = z.looseObject({ schema: z.literal(1), keyring: z.string() });
 
 /**
  * Undefined where none has ever come.

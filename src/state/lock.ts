@@ -1,6 +1,6 @@
 /**
  * One nixmaker at a time on a machine: agent and command line share this lock. flock(1) holds it in a child whose
- * standard input is our pipe, so that it falls with us however we end, SIGKILL included; a lock file's mere
+ * standard input is our pipe, so that it is released however we end, SIGKILL included; a lock file's mere
  * presence means nothing.
  */
 import { lstat, readFile, readlink } from 'node:fs/promises';
@@ -17,7 +17,7 @@ const lockFile = 'lock';
 const untilReleased = ['/bin/sh', '-c', 'echo locked; exec cat'];
 
 /**
- * @param stateDirectory of this process’s own
+ * @param stateDirectory this process’s own
  * @param wait flock(1)'s option on waiting: not at all, or `--timeout` and seconds
  * @throws NixmakerError `busy`
  */
@@ -34,8 +34,8 @@ export async function acquireLock(
 }
 
 /**
- * Whether anybody holds it, without touching it: who tried to take it would be in the way of whoever comes meanwhile. By the number of
- * its file only (proc_locks(5)), for the device there is not stat(2)’s on every file system (btrfs).
+ * Whether anybody holds it, without touching it: trying to take it would block whoever comes meanwhile. Identified by the inode of
+ * its file only (proc_locks(5)), because on some file systems (btrfs) the device there is not stat(2)’s.
  */
 export async function isLockHeld(stateDirectory: string): Promise<boolean> {
   const file = await lstat(join(stateDirectory, lockFile)).catch(ifMissing(undefined));
@@ -45,9 +45,9 @@ export async function isLockHeld(stateDirectory: string): Promise<boolean> {
 }
 
 /**
- * The lock of another user’s nixmaker. flock(1) gets our open file, not its name; where there is none, or something else in its place,
- * there is nobody who could hold it.
- * @returns undefined where there is nothing to hold
+ * The lock of another user’s nixmaker. flock(1) gets our open file, not its name; if there is none, or something else in its place,
+ * nobody can hold it.
+ * @returns undefined if there is nothing to lock
  * @throws NixmakerError `busy`
  */
 export async function acquireForeignLock(
@@ -58,7 +58,7 @@ export async function acquireForeignLock(
     return await withForeign(stateDirectory, async (folder) => {
       const file = await openPlainFileIn(folder, lockFile);
       try {
-        // We, as proc(5) sees us: to flock “self” is flock.
+        // Our own process id: to flock, “self” would be flock.
         const open = `/proc/${await readlink('/proc/self')}/fd/${file.fd}`;
         const held = await hold('flock', ['--nonblock', '--no-fork', open, ...untilReleased]);
         if (held === undefined)

@@ -9,10 +9,11 @@ import { NixmakerError } from '../core/errors.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { withChecksum } from './checksummed.ts';
 import { writeDurably } from './durable.ts';
+import { anySchema } from './stored.ts';
 import { readChecked } from './two-copies.ts';
 
-const ledger = z.strictObject({
-  schema: z.literal(1),
+const ledger = z.looseObject({
+  schema: anySchema,
   /** Number of the last receipt that was signed. */
   number: z.number().int().min(0),
   /** Runs that have had their receipt, as `transaction:state`; the newest last. */

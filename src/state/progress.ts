@@ -1,4 +1,4 @@
-/** How far the run under way is, for whoever looks on. Gone with the machine, and nothing relies on it. */
+/** The progress of the current run, for whoever watches. Gone with a restart, and nothing relies on it. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -12,7 +12,7 @@ const progress = z.strictObject({
   /** Paths. */
   done: z.number(),
   expected: z.number(),
-  /** Bytes of NARs, where they are counted. */
+  /** Bytes of NARs, if they are counted. */
   bytes: z.number().optional(),
   expectedBytes: z.number().optional(),
   /** Seconds since the step began. */
@@ -25,13 +25,13 @@ const fileName = 'progress.json';
 
 export const progressFile = (runtimeDirectory: string): string => join(runtimeDirectory, fileName);
 
-/** @param runtimeDirectory of this process: root has one of its own (machine/machine.ts) */
+/** @param runtimeDirectory this process’s: root has its own (machine/machine.ts) */
 export async function writeProgress(runtimeDirectory: string, value: Progress): Promise<void> {
   await mkdir(runtimeDirectory, { recursive: true });
   await writeBeside(progressFile(runtimeDirectory), (out) => out.writeFile(JSON.stringify(value)));
 }
 
-/** Undefined where nothing is under way, or what is written there is none. */
+/** Undefined if nothing is under way, or the file is not a progress file. */
 export async function readProgress(runtimeDirectory: string): Promise<Progress | undefined> {
   try {
     const bytes = await readForeign(runtimeDirectory, fileName, limits.progressBytes);
@@ -41,7 +41,7 @@ export async function readProgress(runtimeDirectory: string): Promise<Progress |
   }
 }
 
-/** Seconds that are left at the speed so far; undefined before there is one. */
+/** Seconds left at the speed so far; undefined before there is one. */
 export function secondsLeft({ done, expected, bytes, expectedBytes, seconds }: Progress): number | undefined {
   const share =
     bytes !== undefined && expectedBytes !== undefined && expectedBytes > 0

@@ -1,4 +1,4 @@
-/** Receipts on disk, one file a run. */
+/** Receipts on disk, one file per run. */
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -22,17 +22,17 @@ export async function saveReceipt(stateDirectory: string, receipt: Receipt): Pro
   return path;
 }
 
-/** What is looked at; the rest is the writer’s word, and passed on as it is. */
+/** What is checked; the rest is the writer’s word, and passed on as it is. */
 const receiptParser = z.looseObject({ state: z.enum(states) });
 
-/** A run’s receipt; undefined while it has none. @throws NixmakerError `state-corrupt` where it is damaged */
+/** A run’s receipt; undefined while it has none. @throws NixmakerError `state-corrupt` if it is damaged */
 export async function readReceipt(stateDirectory: string, id: string): Promise<Receipt | undefined> {
   const path = receiptFile(stateDirectory, id);
   const text = await readOwn(path);
   return text === undefined ? undefined : (parseStored(text, path, receiptParser) as unknown as Receipt);
 }
 
-/** The state a run's receipt tells of; undefined where it has none, or none that can be read. */
+/** The state in a run's receipt; undefined if it has none, or none that can be read. */
 export async function receiptState(stateDirectory: string, id: string): Promise<string | undefined> {
   const text = await readIfThere(receiptFile(stateDirectory, id));
   try {
@@ -42,10 +42,10 @@ export async function receiptState(stateDirectory: string, id: string): Promise<
   }
 }
 
-/** Of those without a run in the journal so many stay, the newest: somebody may be about to read them. */
+/** So many of the newest without a run in the journal stay: somebody may be about to read them. */
 const fewest = 100;
 
-/** Where there are too many receipts, those go whose runs are no longer in the journal. */
+/** If there are too many receipts, those whose runs are no longer in the journal go. */
 export async function pruneReceipts(stateDirectory: string): Promise<void> {
   const folder = receiptsFolder(stateDirectory);
   const names = (await namesIn(folder)).filter((name) => name.endsWith('.json'));
@@ -58,7 +58,7 @@ export async function pruneReceipts(stateDirectory: string): Promise<void> {
     if (known.has(name)) continue;
     const path = join(folder, name);
     const time = await lstat(path).then((s) => s.mtimeMs, ifMissing(0));
-    // What is of the future was written before the clock was set back.
+    // What is from the future was written before the clock was set back.
     others.push({ path, time: time > now ? 0 : time });
   }
   others.sort((a, b) => b.time - a.time);

@@ -1,5 +1,5 @@
 /**
- * What must not be lost, in two checksummed copies that are written one after the other, so that a power cut harms one at
+ * What must not be lost, in two checksummed copies, written one after the other so that a power cut damages one at
  * most.
  */
 import { join } from 'node:path';
@@ -10,17 +10,17 @@ import { readOwn } from './own.ts';
 
 export interface Copies<T> {
   readonly readable: readonly T[];
-  /** Copies that are there and can’t be read. */
+  /** Copies that exist but can’t be read. */
   readonly damaged: number;
 }
 
-/** A checksummed file’s value, or undefined where it is damaged or another’s. */
+/** A checksummed file’s value, or undefined if it is damaged or not ours. */
 export function readChecked<T>(text: string, parser: z.ZodType<T>): T | undefined {
   const parsed = parser.safeParse(readChecksummed(text.trimEnd()));
   return parsed.success ? parsed.data : undefined;
 }
 
-/** @param name of the file, to which `.a` and `.b` are added */
+/** @param name the file’s, to which `.a` and `.b` are added */
 const copiesOf = (folder: string, name: string) => ['a', 'b'].map((copy) => join(folder, `${name}.${copy}`));
 
 export async function readCopies<T>(folder: string, name: string, parser: z.ZodType<T>): Promise<Copies<T>> {

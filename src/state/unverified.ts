@@ -4,10 +4,11 @@ import * as z from 'zod';
 import { readIfThere } from '../files/read.ts';
 import { withChecksum } from './checksummed.ts';
 import { writeDurably } from './durable.ts';
+import { anySchema } from './stored.ts';
 import { readChecked } from './two-copies.ts';
 
-const unverified = z.strictObject({
-  schema: z.literal(1),
+const unverified = z.looseObject({
+  schema: anySchema,
   count: z.number().int().min(0),
   /** Of the last one. */
   at: z.string(),

@@ -1,4 +1,4 @@
-/** Root’s answers to an agent that asks it to vouch for the paths of a release: Nix signatures by the machine’s store key. */
+/** Root’s answers when the agent asks it to vouch for a release’s paths: Nix signatures by the machine’s store key. */
 import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -30,7 +30,7 @@ const isKnown = (code: string): code is ReasonCode => Object.hasOwn(catalogue, c
 const folderOf = (activationDirectory: string) => join(activationDirectory, 'vouchers');
 const signatureFile = (folder: string, transaction: string) => join(folder, `${transaction}.sig`);
 
-/** Keeps the newest only: who asked for the others has long read them, or has gone. */
+/** Keeps only the newest: whoever asked for the others has long read them, or is gone. */
 export async function writeVoucher(
   activationDirectory: string,
   transaction: string,
@@ -39,12 +39,12 @@ export async function writeVoucher(
   const folder = folderOf(activationDirectory);
   for (const name of await namesIn(folder)) await unlink(join(folder, name));
   if ('signatures' in voucher) await writeDurably(signatureFile(folder, transaction), voucher.signatures);
-  // Last: it says that the rest is there.
+  // Last, because it means that the rest is there.
   const refusal = 'refusal' in voucher ? { refusal: voucher.refusal } : {};
   await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 2, ...refusal }));
 }
 
-/** Undefined while there is none. @throws NixmakerError `state-corrupt` where it is damaged */
+/** Undefined while there is none. @throws NixmakerError `state-corrupt` if it is damaged */
 export async function readVoucher(
   activationDirectory: string,
   transaction: string,
@@ -56,7 +56,7 @@ export async function readVoucher(
   const { refusal } = parseStored(text, path, answer);
   if (refusal === undefined) return { signatures: await readFile(signatureFile(folder, transaction)) };
   const { code, detail } = refusal;
-  // A newer root may have reasons that we do not know.
+  // A newer root may have reasons we don’t know.
   return {
     refusal: isKnown(code) ? { code, detail } : { code: 'nix-key-untrusted', detail: `${code}: ${detail}` },
   };

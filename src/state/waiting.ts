@@ -1,8 +1,8 @@
 /**
- * Which of the requests that wait get their turn.
+ * Which of the waiting requests get their turn.
  *
- * Threat: an agent that was taken over writes as many as its folder holds. Whoever asks does one thing at a time and waits for it, so
- * what counts is among the newest; the others go unread, or one good request would wait for a hundred thousand that are none. No more
+ * Threat: a compromised agent writes as many as its folder holds. Whoever asks does one thing at a time and waits for it, so
+ * what counts is among the newest; the others go unread, or one good request would wait for a hundred thousand bogus ones. No more
  * names are in memory than may wait.
  */
 import type { Dirent } from 'node:fs';
@@ -13,15 +13,15 @@ import { outOfSight } from './put-aside.ts';
 
 /** Requests of one kind that may wait; the agent has one or two. */
 export const mostWaiting = 256;
-/** Names looked at before the newest of them get their turn: what is beyond is looked at the next time. */
+/** Names examined before the newest of them get their turn: the rest is examined the next time. */
 const mostListed = 100_000;
 
 export interface Waiting {
-  /** As they came. Bytes: a name need not be text, and systemd sees it as well. */
+  /** As they came. Bytes, because a name need not be text, and systemd sees it all the same. */
   readonly newest: readonly Buffer[];
-  /** How many went unread, and are out of sight. */
+  /** How many were removed unread. */
   readonly passedOver: number;
-  /** Of those one that can be neither removed nor renamed. */
+  /** One of those that can be neither removed nor renamed. */
   readonly stuck: Buffer | undefined;
 }
 
@@ -29,11 +29,11 @@ const extension = Buffer.from('.json');
 
 interface Found {
   readonly name: Buffer;
-  /** When the kernel last wrote down a change of it, its renaming included; nobody can set it. Milliseconds. */
+  /** When the kernel last recorded a change of it, renaming included; nobody can set it. Milliseconds. */
   readonly at: number;
 }
 
-/** The newest of what waits, at most so many. What is beyond those that may wait is put out of sight. */
+/** The newest of what waits, at most so many. Anything beyond what may wait is put out of sight. */
 export async function findWaiting({ path }: Pick<OpenFolder, 'path'>, most: number): Promise<Waiting> {
   let found: Found[] = [];
   let passedOver = 0;
@@ -67,9 +67,9 @@ export async function findWaiting({ path }: Pick<OpenFolder, 'path'>, most: numb
   };
 }
 
-/** Another name is one that is being written (write-file-atomic renames), or nothing of ours. */
+/** Any other name is still being written (write-file-atomic renames), or not ours. */
 async function* requestNames(path: string): AsyncGenerator<Buffer, void, void> {
-  // Its types know of no names as bytes.
+  // Its types don’t know names as bytes.
   const options = { encoding: 'buffer', bufferSize: 1024 } as unknown as { bufferSize: number };
   for await (const entry of await opendir(path, options)) {
     const { name } = entry as unknown as Dirent<Buffer>;
@@ -77,7 +77,7 @@ async function* requestNames(path: string): AsyncGenerator<Buffer, void, void> {
   }
 }
 
-/** Undefined where it is gone by now. What gives no answer is the oldest, and keeps no other waiting. */
+/** Undefined if it is gone by now. What gives no answer counts as the oldest, and blocks no other. */
 async function changedAt(path: string, name: Buffer): Promise<number | undefined> {
   const at = Buffer.concat([Buffer.from(`${path}/`), name]);
   return lstat(at).then(
@@ -86,5 +86,5 @@ async function changedAt(path: string, name: Buffer): Promise<number | undefined
   );
 }
 
-/** The newest first. Of the same moment it is their names that tell, so that it is the same each time. */
+/** Newest first. At the same moment, names decide, so that the order is stable. */
 const byAge = (a: Found, b: Found) => b.at - a.at || Buffer.compare(b.name, a.name);

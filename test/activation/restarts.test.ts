@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkHealth, listUnwellUnits } from '../../src/activation/health.ts';
-import { parseRestarts, unsteady } from '../../src/activation/restarts.ts';
+import { likeBefore, parseRestarts, restartedText, unsteady } from '../../src/activation/restarts.ts';
 import { policyParser } from '../../src/core/policy/policy.ts';
 import type { ProcessRunner } from '../../src/core/ports.ts';
 import { systemClock } from '../../src/process/clock.ts';
@@ -43,6 +43,45 @@ for (const [what, now, before, known, found] of [
     assert.deepEqual(unsteady(as(now), as(before), known), found);
   });
 
+test('since when a unit is up is read where it is', () => {
+  const up = 'ActiveEnterTimestampMonotonic=2500000\n';
+  const text = shown(
+    `${block('x.service', 3, 'running')}${up}`,
+    `${block('y.service', 3, 'auto-restart')}${up}`,
+  );
+  assert.deepEqual(
+    [...parseRestarts(text).values()],
+    [
+      { count: 3, waits: false, upSince: 2500 },
+      { count: 3, waits: true },
+    ],
+  );
+});
+
+const year = 31_536_000;
+for (const [what, upFor, seconds, first, now, excused] of [
+  ['was started again a year ago, and now comes down once', year, 5, 1, 2, false],
+  ['was started again a year ago, and stays up', year, 5, 1, 1, true],
+  ['came up ten seconds ago, and comes down once', 10, 5, 7, 8, true],
+  ['came up ten seconds ago, and comes down every second', 10, 5, 7, 12, false],
+  ['came up ten minutes ago, and comes down at each look', 600, 30, 1, 4, false],
+  ['came up just now, and comes down every second', 0, 5, 7, 12, true],
+  ['came up nobody knows when', undefined, 5, 1, 9, true],
+] as const)
+  test(`a unit that ${what} is ${excused ? 'as before the switch' : 'news'}`, () => {
+    const as = (count: number) => new Map([['x.service', { count, waits: false }]]);
+    const watched = { first: as(first), now: as(now), seconds };
+    const restarted = [restartedText('x.service', upFor)];
+    assert.deepEqual(likeBefore(restarted, watched), excused ? ['x.service'] : []);
+  });
+
+test('one that waits to be started again counts as started again', () => {
+  const [first, now] = [false, true].map((waits) => new Map([['x.service', { count: 1, waits }]]));
+  assert.ok(first !== undefined && now !== undefined);
+  assert.deepEqual(likeBefore([`x.service=${year}`], { first, now, seconds: 5 }), []);
+  assert.deepEqual(likeBefore(['x.service=20'], { first, now, seconds: 5 }), ['x.service']);
+});
+
 /** One look after the other sees a service with these counts; none ever fails. */
 async function healthOf(counts: readonly number[], failedBefore: readonly string[] = []) {
   let at = 0;
@@ -74,7 +113,7 @@ test('a unit that was started again once and ran is news when it has failed afte
         ? shown(block('x.service', 1, 'running'), block('y.service', 2, 'auto-restart'))
         : failed,
   });
-  const before = await listUnwellUnits(run);
+  const before = await listUnwellUnits({ run, clock: systemClock });
   assert.deepEqual(before, { failed: ['y.service'], restarted: ['x.service'] });
   failed = 'x.service loaded failed failed It\n';
   const clock = { ...systemClock, sleep: async () => undefined };
@@ -84,5 +123,33 @@ test('a unit that was started again once and ran is news when it has failed afte
   assert.deepEqual(
     (await checkHealth(context, health)).map(({ ok, detail }) => detail ?? ok),
     ['x.service', true],
+  );
+});
+
+test('a unit that was started again long ago, and crashes over and over after the switch, is news', async () => {
+  let count = 1;
+  const up = `ActiveEnterTimestampMonotonic=1\n`;
+  const run: ProcessRunner = async (_, [verb]) => ({
+    ...{ exitCode: 0, stderrTail: [], timedOut: false, startError: undefined },
+    stdout: verb === 'show' ? `${block('x.service', count, 'running')}${up}` : '',
+  });
+  const clock = { ...systemClock, kernel: () => 1000 * year, sleep: async () => undefined };
+  const before = await listUnwellUnits({ run, clock });
+  assert.deepEqual(before, { failed: [], restarted: [`x.service=${year}`] });
+  const { health } = policyParser.parse({ ...policy, health: { retries: 1 } });
+  assert.ok(health !== undefined && before !== undefined);
+  const context = { run, failedBefore: before.failed, restartedBefore: before.restarted };
+  const looks = async () => {
+    count += 1;
+  };
+  assert.deepEqual(
+    (await checkHealth({ ...context, clock: { ...clock, sleep: looks } }, health)).map(
+      ({ ok, detail }) => detail ?? ok,
+    ),
+    [true, 'x.service'],
+  );
+  assert.deepEqual(
+    (await checkHealth({ ...context, clock }, health)).map(({ ok }) => ok),
+    [true, true],
   );
 });

@@ -1,7 +1,7 @@
 /** Sizes of what is encrypted, headers of every length that we write, and chunks read in any order. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
@@ -52,6 +52,17 @@ test('a header longer than is read at first is read whole: as many recipients as
   assert.equal(await opened.readInto(Buffer.alloc(10), plain.length), 0);
   assert.equal(await opened.readInto(Buffer.alloc(10), plain.length + 100), 0);
   await assert.rejects(opened.read(plain.length - 1, 2), { code: 'bundle-truncated' });
+});
+
+test('a thousand recipients are refused with the number that is tried, and nothing is written', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeFile(join(folder, 'plain'), 'x');
+  const all = Array.from({ length: 1000 }, () => recipient);
+  await assert.rejects(encryptFile(join(folder, 'plain'), join(folder, 'out'), all), {
+    code: 'usage',
+    detail: 'there are 1000 recipients; a target tries at most 64',
+  });
+  assert.deepEqual(await readdir(folder), ['plain']);
 });
 
 test('what is no identity is told without a word of it', async (t) => {

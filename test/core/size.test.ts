@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { sizeText, unlikeSizes } from '../../src/core/size.ts';
+import { arrivedText, sizeText, unlikeSizes } from '../../src/core/size.ts';
 
 test('three digits and one kind of unit', () => {
   const sizes = [0, 1023, 26_112, 1024 ** 2, 5.5 * 1024 ** 3];
@@ -20,4 +20,10 @@ test('two sizes that differ never read the same', () => {
       assert.equal(a === b, one === other);
     }),
   );
+});
+
+test('of what is on its way it is said how much is here, and of how much, where that is known', () => {
+  assert.equal(arrivedText(4000, 12_000), '3.91 KiB of 11.7 KiB are here');
+  assert.equal(arrivedText(4000, undefined), '3.91 KiB are here');
+  assert.equal(arrivedText(99_999, 100_000), '99999 bytes of 100000 bytes are here');
 });

@@ -202,3 +202,34 @@ test('a host that is cross-built is for the machine it is built for', async () =
   await ok('build', '-f', `path:${flake}`, '-d', out, '--key', keys.secretFile);
   assert.equal((await readRelease(join(out, 'web/web.tar'))).manifest.system, other);
 });
+
+test('what lies beside the hosts, and among them what is none, keeps no host from being built', async () => {
+  // As flake-parts, Hercules CI and Snowfall leave it, and as people do.
+  const flake = await writeFlake(join(folder, 'layouts'), {
+    hosts: {
+      callable: `${plainHost('callable')} // { __functor = self: arguments: throw "not to be called"; }`,
+      'db.example.org': plainHost('db'),
+      _common: '{ motd = "shared"; }',
+      site: `{ a = ${plainHost('a')}; recurseForDerivations = true; }`,
+      lambda: '{ lib, ... }: { }',
+      recurseForDerivations: 'true',
+    },
+  });
+  const text = await readFile(join(flake, 'flake.nix'), 'utf8');
+  const beside = `herculesCI = { ... }: throw "CI"; effects = throw "effects"; systems = throw "systems"; deploy.nodes = throw "deploy"; colmena = throw "colmena";
+    packages.${nixSystem} = throw "packages"; checks = throw "checks"; lib = throw "lib";`;
+  await writeFile(join(flake, 'flake.nix'), text.replace('in {', `in { ${beside}`));
+  const ran = await nixmaker('build', '-f', `path:${flake}`, '-d', join(folder, 'layouts-out'), '--json');
+  const { hosts } = JSON.parse(ran.stdout) as { hosts: { host: string; code?: string; status: string }[] };
+  assert.deepEqual(
+    hosts.map(({ host, code, status }) => [host, code ?? status]),
+    [
+      ['_common', 'evaluation-failed'],
+      ['callable', 'built'],
+      ['db.example.org', 'built'],
+      ['lambda', 'evaluation-failed'],
+      ['recurseForDerivations', 'evaluation-failed'],
+      ['site', 'evaluation-failed'],
+    ],
+  );
+});

@@ -70,7 +70,7 @@ test('hosts that have a bundle, are expected, or were enrolled are shown, though
   const plain = await ok('fleet');
   assert.match(plain.stdout, /^mail +unknown +- +- /m);
   assert.match(plain.stdout, /^web +well +1 +1 +done +26\.05 /m);
-  assert.match(plain.stderr, /^host-2, host-10, lost and mail: No receipts from this host yet\.$/m);
+  assert.match(plain.stderr, /^host-2, host-10, lost and mail: No receipts yet\.$/m);
   const page = join(folder, 'fleet.html');
   const written = await ok('fleet', '--html', page, '--bundles', out);
   assert.match(written.stderr, /^torn: cannot read its bundle in /m);
@@ -195,4 +195,23 @@ test('which of two new keys is the machine’s, or whether there is one, is for 
   assert.equal((await told()).hosts[0]?.last?.number, 1);
   await mkdir(join(fleet, 'former'), { recursive: true });
   assert.deepEqual(await readdir(join(fleet, 'former')), []);
+});
+
+test('of a host with more known receipts than are kept, the rest is one line', async () => {
+  const { medium, fleet, collect } = await scene();
+  const web = install('web');
+  const files = Object.fromEntries(
+    Array.from({ length: 70 }, (_, i) => [`${i + 1}.json`, web.sign({ number: i + 1 })]),
+  );
+  await lay(medium, 'web', files);
+  await collect();
+  const again = await nixmaker('collect', medium, '-d', fleet, '--json');
+  const { receipts } = JSON.parse(again.stdout) as { receipts: { status: string; files?: number }[] };
+  assert.deepEqual(
+    receipts.filter((r) => r.files !== undefined).map(({ status, files: of }) => [status, of]),
+    [['older', 6]],
+  );
+  assert.equal(receipts.length, 65);
+  const text = await nixmaker('collect', medium, '-d', fleet);
+  assert.match(text.stdout, /^web .* 6 more, known or older$/m);
 });

@@ -4,6 +4,8 @@ import { readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { makeKeyFiles, readSecretKeyFile } from '../../src/desk/keys/key-files.ts';
+import { main } from '../machines/compiled.ts';
+import { run } from '../machines/program.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 const made = async (t: TestContext) => {
@@ -57,4 +59,21 @@ test('a key with a byte-order mark or a line before it is read, and a name that 
     code: 'key-malformed',
     detail: /^the name of the secret key, “me@desk”, has characters other than letters, digits/,
   });
+});
+
+test('a secret on a file system that keeps no modes is told of: whoever mounts it can read it', async (t) => {
+  const folder = await temporaryFolder(t);
+  // As stat(2) has it on FAT.
+  const asOnFat = `data:text/javascript,${encodeURIComponent(
+    "import fs from 'node:fs/promises'; const real = fs.stat; fs.stat = async (...all) => { const found = await real(...all); found.mode |= 0o777; return found; };",
+  )}`;
+  const keygen = (name: string, ...options: string[]) =>
+    run(process.execPath, [...options, main, 'keygen', name, '--out', folder]);
+  const exposed = await keygen('fleet-1', '--import', asOnFat);
+  assert.equal(exposed.code, 0, exposed.stderr);
+  assert.match(
+    exposed.stderr,
+    /^warning: others can read \S+fleet-1\.secret, because its file system stores no modes/m,
+  );
+  assert.doesNotMatch((await keygen('fleet-2')).stderr, /warning/);
 });

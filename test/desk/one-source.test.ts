@@ -98,11 +98,19 @@ test('a folder that changes while it is built: every host is made of what was th
 });
 
 test('a working tree that git calls dirty can’t be held: where it changes, the hosts after that fail', async () => {
-  const place = await changingFlake(join(folder, 'dirty'));
+  const place = join(folder, 'dirty');
+  // To know what the second is, Nix has to build something, and that changes the flake.
+  const change = `sed -i s/before/after/ ${place}/flake.nix; echo changed >$out`;
+  const built = `derivation { name = "change"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "${change}" ]; }`;
+  const hosts = {
+    first: plainHost('first', 'before'),
+    second: `builtins.seq (builtins.readFile (${built})) (${plainHost('second', 'before')})`,
+  };
+  await writeFlake(place, { hosts });
   git(place, 'init', '--quiet');
   git(place, 'add', '.');
   const out = join(folder, 'dirty-out');
-  const ran = await at(place, 'build', '-f', '.', '-d', out, '--json');
+  const ran = await at(place, 'build', '-f', '.', '-d', out, '--eval-jobs', '1', '--json');
   assert.equal(ran.code, 1, ran.stdout + ran.stderr);
   const [first, second] = (JSON.parse(ran.stdout) as { hosts: Record<string, string>[] }).hosts;
   assert.equal(first?.status, 'built');

@@ -1,5 +1,6 @@
 /** Places where a desk can’t write, or not all that it would: what is said, and that nothing half done stays. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs, { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
@@ -76,4 +77,29 @@ test('where a file system has no symbolic links, Nix’s roots are elsewhere for
   await clear();
   await assert.rejects(readdir(links), { code: 'ENOENT' });
   assert.deepEqual(await readdir(place), []);
+});
+
+test('a staging folder goes when its lock is open nowhere: NFS and FUSE would keep both', async (t) => {
+  const place = await temporaryFolder(t);
+  const { path, clear } = await makeStaging(place, assert.fail);
+  await writeFile(join(path, 'work'), '');
+  const real = fs.rm;
+  const open: boolean[] = [];
+  const removing = t.mock.method(fs, 'rm', async (name: string, options: object) => {
+    // Whoever has it open, we or whoever holds it for us (proc_pid_fd(5)).
+    const holders = execFileSync('sh', ['-c', 'ls -l /proc/[0-9]*/fd 2>/dev/null || true'], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    });
+    if (name === path || name === join(path, '.nixmaker.lock'))
+      open.push(holders.includes(join(path, '.nixmaker.lock')));
+    return real(name, options);
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    removing.mock.restore();
+    syncBuiltinESMExports();
+  });
+  await clear();
+  assert.deepEqual([open, await readdir(place)], [[false], []]);
 });

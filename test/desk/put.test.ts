@@ -5,48 +5,15 @@ import fs, { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { cacheOf, hostsOf, listPool } from '../../src/bundle/pool.ts';
-import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
+import { cacheOf, hostsOf } from '../../src/bundle/pool.ts';
 import type { ProcessRunner } from '../../src/core/ports.ts';
-import { type PutProgress, putBundles } from '../../src/desk/pool/put.ts';
+import { putBundles } from '../../src/desk/pool/put.ts';
+import type { PutProgress } from '../../src/desk/pool/put-options.ts';
 import { runProgram } from '../../src/process/run.ts';
-import { type BundlePlan, temporaryFolder, writeTestBundle } from '../support/bundles.ts';
-
-interface Desk {
-  readonly medium: string;
-  bundle(host: string, sequence: number, plan?: BundlePlan): Promise<string>;
-  put(
-    bundles: readonly string[],
-    options?: { keep?: number; run?: ProcessRunner },
-  ): ReturnType<typeof putBundles>;
-}
-
-async function desk(t: TestContext): Promise<Desk> {
-  const folder = await temporaryFolder(t);
-  const medium = join(folder, 'stick');
-  await mkdir(medium);
-  return {
-    medium,
-    bundle: async (host, sequence, plan = {}) => {
-      const path = join(folder, `${host}-${sequence}.tar`);
-      await writeTestBundle(path, { ...plan, manifest: { ...plan.manifest, host, sequence } });
-      return path;
-    },
-    put: (bundles, { keep = 1, run = runProgram } = {}) =>
-      putBundles({ medium, bundles, keep }, () => undefined, run),
-  };
-}
-
-const fails = (code: ReasonCode) => (error: unknown) => error instanceof NixmakerError && error.code === code;
-const entries = async (medium: string) => (await listPool(medium)).map((e) => `${e.host}/${e.sequence}`);
-const nars = async (medium: string) =>
-  (await readdir(join(cacheOf(medium), 'nar'), { recursive: true })).filter((name) =>
-    name.endsWith('.nar.zst'),
-  );
-const indexes = (medium: string) => readdir(join(cacheOf(medium), 'index'));
+import { entries, fails, indexes, nars, stickDesk } from '../support/stick.ts';
 
 test('hosts are put side by side, older sequences and what they alone needed go', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   await put([await bundle('web', 1), await bundle('mail', 5)]);
   assert.deepEqual(await entries(medium), ['mail/5', 'web/1']);
   assert.equal((await nars(medium)).length, 6);
@@ -61,7 +28,7 @@ test('hosts are put side by side, older sequences and what they alone needed go'
 });
 
 test('the same once more writes nothing, and an older one is left out', async (t) => {
-  const { bundle, put } = await desk(t);
+  const { bundle, put } = await stickDesk(t);
   const second = await bundle('web', 2);
   await put([second]);
   const again = await put([second]);
@@ -71,7 +38,7 @@ test('the same once more writes nothing, and an older one is left out', async (t
 });
 
 test('put once more, an entry counts all the while, and what is missing of it is put right', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   const second = await bundle('web', 2);
   await put([second]);
   const entry = join(hostsOf(medium), 'web', '2');
@@ -85,7 +52,7 @@ test('put once more, an entry counts all the while, and what is missing of it is
 });
 
 test('the same sequence with other contents is an alarm', async (t) => {
-  const { bundle, put } = await desk(t);
+  const { bundle, put } = await stickDesk(t);
   await put([await bundle('web', 2)]);
   await assert.rejects(
     put([await bundle('web', 2, { manifest: { notes: 'other' } })]),
@@ -94,7 +61,7 @@ test('the same sequence with other contents is an alarm', async (t) => {
 });
 
 test('what was damaged on the medium is written again', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   const web = await bundle('web', 2);
   await put([web]);
   const [name = ''] = await nars(medium);
@@ -107,24 +74,8 @@ test('what was damaged on the medium is written again', async (t) => {
   assert.equal(healed.hosts[0]?.status, 'written');
 });
 
-test('a medium that does not keep what is written to it is named, and the host does not count as put', async (t) => {
-  const { medium, bundle, put } = await desk(t);
-  const web = await bundle('web', 2, { fileSizes: [100_000, 700] });
-  // The kernel is asked to forget what was written before it is read back: that is when a bad stick shows.
-  const run: ProcessRunner = async (program, args, options) => {
-    const path = args.find((a) => a.startsWith('if='))?.slice(3);
-    if (program === 'dd' && path !== undefined) await writeFile(path, Buffer.alloc(100_000));
-    return runProgram(program, args, options);
-  };
-  await assert.rejects(put([web], { run }), {
-    code: 'medium-failing',
-    detail: /did not read back as written$/,
-  });
-  assert.deepEqual(await entries(medium), []);
-});
-
 test('pulled out midway, every host before it is whole and the rest is not begun', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   const bundles = [await bundle('a', 1), await bundle('b', 1), await bundle('c', 1)];
   let flushes = 0;
   // The second flush of b: its members are written, its manifest has no name yet.
@@ -151,7 +102,7 @@ test('pulled out midway, every host before it is whole and the rest is not begun
 });
 
 test('nobody else’s file is touched', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   await put([await bundle('web', 1)]);
   const theirs = [
     'holiday.jpg',
@@ -172,7 +123,7 @@ for (const [what, spoil] of [
   ['no contents', (entry: string) => rm(join(entry, 'contents'))],
 ] as const)
   test(`with ${what} nothing old is deleted`, async (t) => {
-    const { medium, bundle, put } = await desk(t);
+    const { medium, bundle, put } = await stickDesk(t);
     await put([await bundle('web', 1), await bundle('mail', 1)]);
     await spoil(join(hostsOf(medium), 'mail', '1'));
     const result = await put([await bundle('web', 2)]);
@@ -182,7 +133,7 @@ for (const [what, spoil] of [
   });
 
 test('unsigned bundles, no folder, and twins on FAT are refused', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   const web = await bundle('web', 1);
   await assert.rejects(
     putBundles({ medium: join(medium, 'no'), bundles: [web], keep: 1 }),
@@ -211,7 +162,7 @@ async function withFileSystem(t: TestContext, medium: string, more: object, work
 }
 
 test('a folder that FAT has no room for more names in is told before anything is written', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   const web = await bundle('web', 1);
   const folder = join(cacheOf(medium), 'index');
   await mkdir(folder, { recursive: true });
@@ -235,7 +186,7 @@ test('a folder that FAT has no room for more names in is told before anything is
 });
 
 test('where the kernel has no room for a name, and room for bytes, it is the folder', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   const web = await bundle('web', 1);
   const full = t.mock.method(fs, 'rename', async (_: string, path: string) => {
     throw Object.assign(new Error('no room'), { code: 'ENOSPC', syscall: 'rename', path });
@@ -255,7 +206,7 @@ test('where the kernel has no room for a name, and room for bytes, it is the fol
 });
 
 test('a medium with too little room is told how much is needed, and nothing is written', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   const web = await bundle('web', 1);
   await withFileSystem(t, medium, { bavail: 3, bsize: 4096 }, () =>
     assert.rejects(put([web]), {
@@ -268,7 +219,7 @@ test('a medium with too little room is told how much is needed, and nothing is w
 });
 
 test('an altered bundle does not get onto the medium', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   const web = await bundle('web', 1);
   const bytes = await readFile(web);
   // Within the last NAR, whichever of the two it is.
@@ -279,7 +230,7 @@ test('an altered bundle does not get onto the medium', async (t) => {
 });
 
 test('progress counts every byte that is written and every byte that is read back, to the end', async (t) => {
-  const { medium, bundle } = await desk(t);
+  const { medium, bundle } = await stickDesk(t);
   const seen: PutProgress[] = [];
   await putBundles({ medium, bundles: [await bundle('web', 1)], keep: 1 }, (p) => seen.push(p));
   assert.deepEqual(new Set(seen.map((p) => p.phase)), new Set(['copying', 'flushing', 'reading back']));
@@ -288,7 +239,7 @@ test('progress counts every byte that is written and every byte that is read bac
 });
 
 test('where something else stands in the place of our folder, nothing is written', async (t) => {
-  const { medium, bundle, put } = await desk(t);
+  const { medium, bundle, put } = await stickDesk(t);
   await symlink('/proc/version', join(medium, 'nixmaker'));
   await assert.rejects(put([await bundle('web', 1)]), fails('medium-read-only'));
 });

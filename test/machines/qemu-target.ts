@@ -54,6 +54,35 @@ export async function makeStick(
     await tool('usr/bin/mtools', ['-c', 'mcopy', '-s', '-i', image, join(files, 'nixmaker'), '::']);
 }
 
+/** A card as cameras use it has a power of two (SD, by QEMU’s word). */
+export async function makeCard(image: string, files: string): Promise<void> {
+  await makeStick(image, 'vfat', files);
+  await must('truncate', ['--size', '64M', image]);
+}
+
+/** A disc, ISO 9660. */
+export async function makeDisc(image: string, files: string): Promise<void> {
+  await rm(image, { force: true });
+  await tool('usr/bin/xorriso', ['-as', 'mkisofs', '-quiet', '-R', '-o', image, files]);
+}
+
+/** A stick with a partition for each of these, as a partition table of four has them. */
+export function partitioned(images: readonly Buffer[]): Buffer {
+  const mebibyte = 2 ** 20;
+  const table = Buffer.alloc(mebibyte);
+  const parts = images.map((image) => Buffer.concat([image, Buffer.alloc(-image.length & (mebibyte - 1))]));
+  let start = mebibyte;
+  for (const [i, part] of parts.entries()) {
+    const at = 446 + i * 16;
+    table[at + 4] = 0x07;
+    table.writeUInt32LE(start / 512, at + 8);
+    table.writeUInt32LE(part.length / 512, at + 12);
+    start += part.length;
+  }
+  table.writeUInt16LE(0xaa55, 510);
+  return Buffer.concat([table, ...parts]);
+}
+
 /** A file on a vfat stick, read at the desk. */
 export function readFromVfat(image: string, path: string): Promise<string> {
   return tool('usr/bin/mtools', ['-c', 'mtype', '-i', image, `::${path}`], { MTOOLS_SKIP_CHECK: '1' });

@@ -41,11 +41,14 @@ export class Qemu extends ControlLine {
     this.#ended.catch(() => undefined);
   }
 
-  static async boot(folder: string): Promise<Qemu> {
+  /** @param args of QEMU’s besides */
+  static async boot(folder: string, args: readonly string[] = []): Promise<Qemu> {
     if (process.env.NIXMAKER_QEMU === undefined)
       throw new Error('NIXMAKER_QEMU is not set: run this test with scripts/test-vm');
     const log = openSync(join(folder, 'qemu.log'), 'a');
-    const child = spawn(join(checkout, 'test/machines/qemu'), [folder], { stdio: ['pipe', 'pipe', log] });
+    const child = spawn(join(checkout, 'test/machines/qemu'), [folder, ...args], {
+      stdio: ['pipe', 'pipe', log],
+    });
     const machine = new Qemu(folder, child);
     Qemu.#running.add(machine);
     child.once('exit', () => Qemu.#running.delete(machine));
@@ -62,20 +65,7 @@ export class Qemu extends ControlLine {
   async plug({ image, speed, readOnly = false }: Stick): Promise<string> {
     this.#plugged += 1;
     const id = `stick${this.#plugged}`;
-    // A stick that was pulled keeps its file open; without locks it can be plugged again.
-    const file = { driver: 'file', filename: `/tmp/work/${image}`, 'read-only': readOnly, locking: 'off' };
-    const raw = { driver: 'raw', 'node-name': `${id}-raw`, 'read-only': readOnly, file };
-    if (speed === undefined) await this.#call('blockdev-add', raw);
-    else {
-      await this.#call('object-add', {
-        'qom-type': 'throttle-group',
-        id: `${id}-limit`,
-        limits: { 'bps-total': speed },
-      });
-      const throttle = { driver: 'throttle', 'node-name': `${id}-slow`, 'throttle-group': `${id}-limit` };
-      await this.#call('blockdev-add', { ...throttle, 'read-only': readOnly, file: raw });
-    }
-    const drive = speed === undefined ? `${id}-raw` : `${id}-slow`;
+    const drive = await this.#addBlock(id, { image, readOnly, ...(speed === undefined ? {} : { speed }) });
     await this.#call('device_add', { driver: 'usb-bot', id, bus: 'xhci.0' });
     await this.#call('device_add', {
       driver: 'scsi-hd',
@@ -94,6 +84,44 @@ export class Qemu extends ControlLine {
    */
   async pull(id: string): Promise<void> {
     await this.#call('qom-set', { path: `/machine/peripheral/${id}`, property: 'attached', value: false });
+  }
+
+  /**
+   * A drive for discs, or a reader for cards, that stays where it is: what comes of it is a change of its medium, and the kernel has to look
+   * for that. @param blank an image of a card to begin with @returns what to insert into
+   */
+  async plugReader(is: 'disc' | 'card', blank: string): Promise<string> {
+    this.#plugged += 1;
+    const id = `reader${this.#plugged}`;
+    await this.#call('device_add', { driver: 'usb-bot', id, bus: 'xhci.0' });
+    const common = { id: `${id}-disk`, bus: `${id}.0` };
+    if (is === 'disc') await this.#call('device_add', { driver: 'scsi-cd', ...common });
+    else {
+      await this.#addBlock(`${id}-blank`, { image: blank });
+      await this.#call('device_add', { driver: 'scsi-hd', drive: `${id}-blank`, removable: true, ...common });
+    }
+    await this.#call('qom-set', { path: `/machine/peripheral/${id}`, property: 'attached', value: true });
+    return `${id}-disk`;
+  }
+
+  async insert(reader: string, stick: Stick): Promise<void> {
+    this.#plugged += 1;
+    const node = await this.#addBlock(`medium${this.#plugged}`, stick);
+    const hasTray = !reader.startsWith('sd');
+    if (hasTray) await this.#call('blockdev-open-tray', { id: reader, force: true });
+    await this.#call('blockdev-insert-medium', { id: reader, 'node-name': node });
+    if (hasTray) await this.#call('blockdev-close-tray', { id: reader });
+  }
+
+  /** As with a paper clip: nobody is asked. */
+  async takeOut(reader: string): Promise<void> {
+    if (!reader.startsWith('sd')) await this.#call('blockdev-open-tray', { id: reader, force: true });
+    await this.#call('blockdev-remove-medium', { id: reader });
+  }
+
+  /** The drive asks the machine, which has locked it; it opens when it is told to. */
+  async pressEject(reader: string): Promise<void> {
+    await this.#call('blockdev-open-tray', { id: reader });
   }
 
   /** The power is gone, and with it what the machine's memory and the drive's cache held. */
@@ -116,6 +144,22 @@ export class Qemu extends ControlLine {
 
   get #hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** @returns its node */
+  async #addBlock(id: string, { image, speed, readOnly = false }: Stick): Promise<string> {
+    // A stick that was pulled keeps its file open; without locks it can be plugged again.
+    const file = { driver: 'file', filename: `/tmp/work/${image}`, 'read-only': readOnly, locking: 'off' };
+    const name = speed === undefined ? id : `${id}-raw`;
+    const raw = { driver: 'raw', 'node-name': name, 'read-only': readOnly, file };
+    if (speed === undefined) await this.#call('blockdev-add', raw);
+    else {
+      const limits = { 'bps-total': speed };
+      await this.#call('object-add', { 'qom-type': 'throttle-group', id: `${id}-limit`, limits });
+      const throttle = { driver: 'throttle', 'node-name': id, 'throttle-group': `${id}-limit` };
+      await this.#call('blockdev-add', { ...throttle, 'read-only': readOnly, file: raw });
+    }
+    return id;
   }
 
   async #call(command: string, args: Record<string, unknown>): Promise<unknown> {

@@ -75,6 +75,7 @@ test('a findmnt that ends is started again, more and more slowly, and what was m
     now: () => new Date(0),
     monotonic: () => 0,
     uptime: () => 0,
+    kernel: () => 0,
     sleep: (milliseconds, signal) => {
       pauses.push(milliseconds);
       if (pauses.length < 8) return Promise.resolve();

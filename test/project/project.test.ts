@@ -12,7 +12,12 @@ const tracked = () =>
     .trimEnd()
     .split('\n');
 
-for (const lock of ['package-lock.json', 'tools/set-up/toolchain/package-lock.json']) {
+const locks = [
+  'package-lock.json',
+  'tools/set-up/toolchain/package-lock.json',
+  'tools/site/package-lock.json',
+];
+for (const lock of locks) {
   test(`every entry of ${lock} says where it comes from and what it must be`, () => {
     const { packages } = JSON.parse(read(lock)) as {
       packages: Record<

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { lines } from '../../src/core/lines.ts';
-import { sgrOf, splitMarks, styled, withoutMarks } from '../../src/core/style.ts';
+import { folded, sgrOf, splitMarks, styled, withoutMarks } from '../../src/core/style.ts';
 import { describeStep } from '../../src/report/byte-progress.ts';
 import { table } from '../../src/report/columns.ts';
 import { localDate, localMinute, localSecond } from '../../src/report/local-time.ts';
@@ -55,6 +55,29 @@ test('a path that is too long gets a line of its own, whole', () => {
     table(['HOST', 'BUNDLE'], [['web', path]], { width: 48 }),
     `HOST\n    BUNDLE\nweb\n    ${path}\n`,
   );
+});
+
+test('columns that a narrow terminal has no room for go, in their order, and the others keep their colours', () => {
+  const wide = ['a'.repeat(20), 'b'.repeat(20), 'c'.repeat(20), 'd'.repeat(20)];
+  const shown = (width: number) =>
+    withoutMarks(table(['A', 'B', 'C', 'D'], [wide], { width, optional: [2, 0] }))
+      .split('\n')[0]
+      ?.split(/ +/);
+  assert.deepEqual(shown(86), ['A', 'B', 'C', 'D']);
+  assert.deepEqual(shown(70), ['A', 'B', 'D']);
+  assert.deepEqual(shown(50), ['B', 'D']);
+  const coloured = table(['A', 'B', 'C'], [wide.slice(0, 3)], {
+    width: 50,
+    optional: [1],
+    style: (_, column) => (column === 2 ? 'bad' : undefined),
+  });
+  assert.ok(coloured.includes(styled('bad', lines`${'c'.repeat(20)}`)));
+});
+
+test('a sentence goes on in the next line between words, as far in, with its colours, and a path stays whole', () => {
+  assert.equal(folded('  one two three\nfour', 10), '  one two\n  three\nfour');
+  assert.equal(folded(styled('bad', lines`one two`), 7), styled('bad', lines`one two`));
+  assert.equal(folded('x /nix/store/00000000', 10), 'x\n/nix/store/00000000');
 });
 
 test('no table of words is wider than it may be, and none loses any', () => {

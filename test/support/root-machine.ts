@@ -148,6 +148,7 @@ function worldOf({ answer, onSleep, now = '2026-11-28T12:00:00Z' }: Making) {
     now: () => new Date(Date.parse(now) + passed),
     monotonic: () => passed,
     uptime: () => 100 + passed / 1000,
+    kernel: () => 100_000 + passed,
     sleep: async (milliseconds: number) => {
       await onSleep?.(milliseconds);
       passed += milliseconds;

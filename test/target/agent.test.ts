@@ -119,3 +119,29 @@ test('the store is flushed before an import is recorded', async () => {
   assert.equal(ran.code, 0, ran.stderr);
   assert.match(await readFile(note, 'utf8'), /^--file-system \/nix\/store 0\n/);
 });
+
+test('agent --once tells a person at a terminal each step in words, and a program JSON', async () => {
+  const target = await targets.fresh();
+  const once = (...more: string[]) => {
+    const call = [process.execPath, main, 'agent', '--once', '--settings', target.settingsFile, ...more];
+    return target.run(['script', '--quiet', '--command', call.join(' '), '/dev/null'], {
+      env: { TERM: 'xterm', NO_COLOR: '1' },
+    });
+  };
+  await copyFile(await targets.release('one'), join(target.inbox, 'web.tar'));
+  const words = (await once()).stdout.replaceAll('\r\n', '\n');
+  for (const step of [
+    'verified',
+    'accepted by the policy',
+    'imported into the Nix store',
+    'switching',
+    'running',
+  ])
+    assert.match(words, new RegExp(`^web\\.tar: ${step}$`, 'm'));
+  assert.match(words, /^DONE\n\nWhat: /m);
+  assert.doesNotMatch(words, /"event"|"level"/);
+  await copyFile(await targets.release('two', '--sequence', '5'), join(target.inbox, 'web.tar'));
+  const json = (await once('--json')).stdout;
+  assert.match(json, /"event":"committed"/);
+  assert.match(json, /"state": "committed"/);
+});

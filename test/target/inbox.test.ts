@@ -80,7 +80,7 @@ test('dropped into the inbox, a bundle becomes the running system, with a boot e
     runs.map((r) => r.state),
     ['committed', 'committed', 'committed'],
   );
-  assert.match((await target.verb('history')).stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +6 +done /m);
+  assert.match((await target.verb('history')).stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+ +6 +done /m);
 });
 
 test('a slow copy waits, however long it pauses, and is taken when its signed size is there', async () => {
@@ -163,7 +163,7 @@ test('agent --once takes what is there; an incomplete copy makes it end with 75 
   const said = ran.stderr.split('\n').find((line) => line.includes('"waiting"'));
   const waiting = JSON.parse(said ?? '{}') as Record<string, string>;
   assert.deepEqual([waiting.code, waiting.source], ['incomplete', join(target.inbox, 'partial.tar')]);
-  assert.match(waiting.detail ?? '', /^4000 (?:of \d+ )?bytes are here$/);
+  assert.match(waiting.detail ?? '', /^3\.91 KiB (?:of [\d.]+ KiB )?are here$/);
   assert.ok((await readdir(target.inbox)).includes('partial.tar'));
 });
 

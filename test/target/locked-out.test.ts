@@ -211,6 +211,29 @@ test('one that is installed for the next start is judged by the /etc that it wil
   assert.equal(installed.state, 'pending', installed.detail);
 });
 
+test('one that says there is no way back, and under whose /etc nixmaker could not go on, is never switched to', async () => {
+  const policy = { schema: 1, host: 'web', operation: 'switch', trustedKeys: [shop.keys.publicKey] };
+  const other = await makeTarget(join(shop.folder, 'one-way'), {
+    host: 'web',
+    trustedKeys: policy.trustedKeys,
+    settings: { policyFile: '/etc/nixmaker/policy.json' },
+  });
+  after(() => other.close());
+  const etc = join(other.root, 'etc-of-its-own');
+  const lay = `mkdir -p "$1/nixmaker"; cp /etc/passwd /etc/group "$1"; echo "$2" >"$1/nixmaker/policy.json"; mount --bind "$1" /etc`;
+  const laid = await other.run(['sh', '-euc', lay, 'sh', etc, JSON.stringify(policy)]);
+  assert.equal(laid.code, 0, laid.stderr);
+  assert.equal((await take(other, 'switch', bundles.one)).state, 'committed');
+  const was = [await other.currentSystem(), await other.profile()];
+  const oneWay = await shop.bundle('locked-one-way', {
+    hosts: { web: systemWith('one-way', ownPolicy({ ...policy, treshold: 1 })) },
+    args: ['--sequence', '20', '--one-way', 'the database is migrated'],
+  });
+  const refused = await take(other, 'switch', oneWay);
+  assert.deepEqual([refused.state, refused.code], ['rolled-back', 'configuration-unusable'], refused.detail);
+  assert.deepEqual([await other.currentSystem(), await other.profile()], was);
+});
+
 const machines = new BootedMachines(shop);
 
 test('a system that was started into, and under which nixmaker can’t go on, is not confirmed', async () => {

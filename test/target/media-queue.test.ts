@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { test } from 'node:test';
@@ -10,7 +11,7 @@ import { MediaQueue } from '../../src/target/media/queue.ts';
 import { pair, temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 import { policy } from '../support/manifests.ts';
 
-test('a copy in progress is looked at again after a while, and no more once it is gone', async (t) => {
+test('a copy in progress is looked at again after a while, less often while nothing comes, and no more once it is gone', async (t) => {
   const folder = await temporaryFolder(t);
   const stick = join(folder, 'stick');
   await mkdir(stick);
@@ -44,7 +45,10 @@ test('a copy in progress is looked at again after a while, and no more once it i
   now = 30_000;
   assert.equal(queue.due(), 0);
   assert.equal(await queue.next(), undefined);
-  assert.equal(queue.due(), 30_000, 'still incomplete');
+  assert.equal(queue.due(), 60_000, 'nothing has come meanwhile');
+  await truncate(bundle, 9100);
+  assert.equal(await queue.next(), undefined);
+  assert.equal(queue.due(), 30_000, 'it goes on');
   await rm(bundle);
   assert.equal(await queue.next(), undefined);
   assert.equal(queue.due(), undefined);
@@ -105,6 +109,53 @@ test('what has not the name of a bundle on a medium is told of once, and so is w
     events.map(({ event, source }) => `${event} ${relative(folder, String(source))}`),
     ['passed-over own/sda1/web (1).tar.zip', 'passed-over own/sdb1/first.tar.zip'],
   );
+});
+
+test('a pool that is called otherwise is told of where it has something for this host', async (t) => {
+  const folder = await temporaryFolder(t);
+  const stick = join(folder, 'own', 'sda1');
+  for (const [name, host] of [
+    ['Nixmaker', policy.host],
+    ['nixmaker (1)', policy.host],
+    ['nixmaker-2', 'another'],
+    ['nixmakers', policy.host],
+    ['nixmaker', policy.host],
+  ] as const)
+    await mkdir(join(stick, name, 'hosts', host), { recursive: true });
+  const { queue, events } = queueOf({ folder, own: [stick] });
+  for (let look = 0; look < 3; look++) assert.equal(await queue.next(), undefined);
+  const [visit] = queue.finished();
+  assert.deepEqual(visit?.findings.map(({ file, code }) => `${file} ${code}`).sort(), [
+    'Nixmaker misnamed',
+    'nixmaker (1) misnamed',
+  ]);
+  assert.equal(visit?.without, undefined, 'a receipt says so at the desk');
+  assert.deepEqual(
+    events.map(({ event, source, detail }) => [event, relative(stick, String(source)), detail]).sort(),
+    ['Nixmaker', 'nixmaker (1)'].map((name) => [
+      'passed-over',
+      name,
+      'it is the folder of a medium, and is not called `nixmaker`',
+    ]),
+  );
+});
+
+test('where a file system does not tell capitals apart, a pool has its name', async (t) => {
+  const folder = await temporaryFolder(t);
+  const stick = join(folder, 'own', 'sda1');
+  await mkdir(join(stick, 'Nixmaker/hosts', policy.host), { recursive: true });
+  // As FAT answers: another name for the same folder.
+  const bound = spawnSync('sh', [
+    '-euc',
+    'mkdir "$1/nixmaker"; mount --bind "$1/Nixmaker" "$1/nixmaker"',
+    'sh',
+    stick,
+  ]);
+  assert.equal(bound.status, 0, String(bound.stderr));
+  const { queue, events } = queueOf({ folder, own: [stick] });
+  assert.equal(await queue.next(), undefined);
+  spawnSync('umount', [join(stick, 'nixmaker')]);
+  assert.deepEqual(events, []);
 });
 
 test('what a bundle on a medium waits for is tried less and less often, up to a quarter of an hour', async (t) => {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { nixSystem } from '../machines/program.ts';
 import { Qemu } from '../machines/qemu.ts';
-import { makeQemuDisk, makeStick, readFromVfat } from '../machines/qemu-target.ts';
+import { makeQemuDisk, makeStick, partitioned, readFromVfat } from '../machines/qemu-target.ts';
 import { allCases } from '../support/cases.ts';
 import { makeWorkshop } from '../support/fleet.ts';
 import { moduleOutput } from '../support/module-output.ts';
@@ -187,23 +187,6 @@ async function twoSticks(): Promise<void> {
   await mayGo(count + 2);
   await gone();
   for (const stick of sticks) await machine.pull(stick);
-}
-
-/** A stick with a partition for each of these, as a partition table of four has them. */
-function partitioned(images: readonly Buffer[]): Buffer {
-  const mebibyte = 2 ** 20;
-  const table = Buffer.alloc(mebibyte);
-  const parts = images.map((image) => Buffer.concat([image, Buffer.alloc(-image.length & (mebibyte - 1))]));
-  let start = mebibyte;
-  for (const [i, part] of parts.entries()) {
-    const at = 446 + i * 16;
-    table[at + 4] = 0x07;
-    table.writeUInt32LE(start / 512, at + 8);
-    table.writeUInt32LE(part.length / 512, at + 12);
-    start += part.length;
-  }
-  table.writeUInt16LE(0xaa55, 510);
-  return Buffer.concat([table, ...parts]);
 }
 
 // User-mode Linux has no exFAT, so these are not in hostile-media.vm.ts.

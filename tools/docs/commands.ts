@@ -49,12 +49,14 @@ export const byGroup = (usages: readonly Usage[]): (readonly [string, readonly U
 
 export function commandsDocument(program: Command): string {
   const cell = (text: string) => text.replaceAll('|', '\\|');
+  // A browser takes `<file>` for an element, and shows nothing.
+  const prose = (text: string) => text.replace(/`[^`]*`|</g, (part) => (part === '<' ? '&lt;' : part));
   const section = ({ usage, description, flags, examples }: Usage) => {
-    const rows = flags.map(([flag, what]) => `| \`${cell(flag)}\` | ${cell(what)} |\n`).join('');
+    const rows = flags.map(([flag, what]) => `| \`${cell(flag)}\` | ${prose(cell(what))} |\n`).join('');
     const table = rows === '' ? '' : `\n| Option | |\n|---|---|\n${rows}`;
     const calls = examples.map(({ call, does }) => `${call}  # ${does}\n`).join('');
     const block = calls === '' ? '' : `\n\`\`\`sh\n${calls}\`\`\`\n`;
-    return `### \`${usage}\`\n\n${description[0]?.toUpperCase()}${description.slice(1)}.\n${table}${block}`;
+    return `### \`${usage}\`\n\n${prose(`${description[0]?.toUpperCase()}${description.slice(1)}`)}.\n${table}${block}`;
   };
   const sections = byGroup(usagesOf(program)).map(
     ([group, usages]) => `## ${group}\n\n${usages.map(section).join('\n')}`,

@@ -52,10 +52,10 @@ async function attacks(): Promise<string> {
   });
   return `# Attacks
 
-Written by \`npm run docs\` from \`test/attacks/\`, one file an attack; do not edit. \`npm test\` makes each of them and brings it to
-\`nixmaker verify\` and to a running agent on a real target: refused with this code, no new valid store path, no file outside of
-nixmaker’s own places, within two seconds, and the next good bundle is taken. Many are signed by a key that the target
-trusts, so that nothing but the check in question can refuse them.
+Written by \`npm run docs\` from \`test/attacks/\`, one file per attack; do not edit. \`npm test\` makes each of them and gives it to
+\`nixmaker verify\` and to a running agent on a real target: it must be refused with this code within two seconds, leave no new valid
+store path and no file outside nixmaker’s own places, and the next good bundle must be taken. Many are signed with a key that the target
+trusts, so that only the check in question can refuse them.
 
 ${sections.join('\n')}
 ${attacksFromInside()}`;
@@ -72,7 +72,7 @@ function attacksFromInside(): string {
   });
   return `## From inside
 
-By who is on the machine already, holds a key, may drop files, hands over a medium, or reports to the desk. Each is made by a test of
+By somebody who is already on the machine, holds a key, may drop files, hands over a medium, or reports to the desk. Each has a test of
 its own (\`test/support/inside-attacks.ts\`).
 
 ${sections.join('\n')}`;

@@ -30,9 +30,10 @@ add_udev() {
   for _unit in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket; do
     rm -f "$1/etc/systemd/system/$_unit"
   done
-  # The hundreds of terminals of user-mode Linux are nobody's business here.
+  # The hundreds of terminals of user-mode Linux are nobody's business here. Modules: udev has the kernel look every other second whether
+  # a drive has another disc (60-block.rules).
   mkdir -p "$1/etc/systemd/system/systemd-udev-trigger.service.d"
-  printf '[Service]\nExecStart=\nExecStart=/usr/bin/udevadm trigger --action=add --subsystem-match=block --subsystem-match=pci --subsystem-match=usb\n' \
+  printf '[Service]\nExecStart=\nExecStart=/usr/bin/udevadm trigger --action=add --subsystem-match=block --subsystem-match=pci --subsystem-match=usb --subsystem-match=mmc\nExecStart=/usr/bin/udevadm trigger --type=subsystems --action=add --subsystem-match=module\n' \
     >"$1/etc/systemd/system/systemd-udev-trigger.service.d/block.conf"
 }
 
@@ -40,7 +41,7 @@ add_udev() {
 ensure_vm() {
   _vm=$nixmaker_cache/vm
   # Made of the bed's tree, so its stamp counts as well. The number grows with what is done here.
-  _stamp="7 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/test/machines/prepare-vm")"
+  _stamp="8 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/test/machines/prepare-vm")"
   if [ "$(cat "$_vm/stamp" 2>/dev/null)" != "$_stamp" ]; then
     need mke2fs "package e2fsprogs: it makes the disk of the virtual machine"
     say "fetching user-mode Linux from Debian's mirror (about 50 MB)…"
@@ -82,10 +83,10 @@ ensure_mkfs() {
 # power. Nothing is shared with the host, so nixmaker is on the disk, compiled; under emulation every start of Node.js counts.
 ensure_qemu() {
   _qemu=$nixmaker_cache/qemu
-  _stamp="2 $(cat "$nixmaker_cache/bed/stamp") $(cat "$nixmaker_root/test/machines/prepare-vm" "$nixmaker_root/test/machines/prepare-qemu" | cksum)"
+  _stamp="3 $(cat "$nixmaker_cache/bed/stamp") $(cat "$nixmaker_root/test/machines/prepare-vm" "$nixmaker_root/test/machines/prepare-qemu" | cksum)"
   if [ "$(cat "$_qemu/stamp" 2>/dev/null)" != "$_stamp" ]; then
     say "fetching QEMU and a kernel from Debian's mirror (about 110 MB)…"
-    fetch_debian "$_qemu" qemu-system-x86 linux-image-amd64 busybox-static udev kmod dosfstools exfatprogs mtools nbdkit
+    fetch_debian "$_qemu" qemu-system-x86 linux-image-amd64 busybox-static udev kmod dosfstools exfatprogs mtools nbdkit xorriso
     for _link in bin sbin lib lib64; do ln -sfn "usr/$_link" "$_qemu/root/$_link"; done
     mkdir -p "$_qemu/root/proc" "$_qemu/root/dev" "$_qemu/root/tmp" "$_qemu/root/var/tmp"
     "$nixmaker_root/test/machines/prepare-qemu" "$_qemu" "$nixmaker_cache/bed/root" || die "QEMU's machine could not be prepared"

@@ -106,6 +106,7 @@ const toJson = ({ known, page, condition, reasons }: Shown) => ({
   collected: known.collected,
   receipts: known.receipts,
   unreadable: known.unreadable,
+  missing: known.missing,
   former: known.former,
   last: known.last,
 });
@@ -147,7 +148,9 @@ async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<v
   const heads = ['HOST', 'CONDITION', 'RELEASE', 'FLOOR', 'LAST', 'NIXOS', 'FAILED', 'FREE', 'COLLECTED'];
   const style = (row: number, column: number) =>
     column === 1 ? conditionStyles[shown[row]?.condition ?? 'unknown'] : undefined;
-  if (rows.length > 0) print(table(heads, rows, { width: columns(), style }));
+  // What the page and --json have as well: NixOS, free space, the floor, failed units.
+  const optional = ['NIXOS', 'FREE', 'FLOOR', 'FAILED'].map((head) => heads.indexOf(head));
+  if (rows.length > 0) print(table(heads, rows, { width: columns(), optional, style }));
   const reasons = shown.flatMap(({ page, reasons: all }) =>
     all.map((reason) => ({ host: page.host, reason })),
   );

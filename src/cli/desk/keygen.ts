@@ -27,5 +27,9 @@ async function keygen(name: string, { out, json }: KeygenOptions): Promise<numbe
   printToStderr(
     lines`Keep ${files.secretFile} secret and backed up. The line above (also in ${files.publicFile}) goes to the targets.\n`,
   );
+  if (files.isExposed)
+    printToStderr(
+      lines`warning: others can read ${files.secretFile}, because its file system stores no modes. Create the key elsewhere and delete this one.\n`,
+    );
   return exitCodes.done;
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
-import type { JournalRecord } from '../../core/run/journal.ts';
+import { type JournalRecord, unreadText } from '../../core/run/journal.ts';
 import { stateWord } from '../../core/run/state-words.ts';
 import { localSecond } from '../../report/local-time.ts';
 import { columns, print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
@@ -47,6 +47,7 @@ async function history({ settings: file, json }: HistoryOptions): Promise<number
     column === 2 ? styleOfState(found.runs[row]?.state ?? '') : undefined;
   if (rows.length === 0) printToStderr(lines`No bundle has arrived yet.\n`);
   else print(table(['WHEN', 'SEQUENCE', 'STATE', 'CODE', 'BUNDLE'], rows, { width: columns(), style }));
-  if (found.unreadable > 0) printToStderr(lines`${found.unreadable} lines of the journal cannot be read.\n`);
+  const unread = unreadText(found);
+  if (unread !== undefined) printToStderr(lines`${unread}.\n`);
   return exitCodes.done;
 }

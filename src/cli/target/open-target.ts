@@ -1,4 +1,4 @@
-/** Opening this machine to take bundles: who does root's part follows from the role. */
+/** Opening this machine to take bundles: the role decides who does root's part. */
 import type { EventSink } from '../../core/ports.ts';
 import type { Machine } from '../../target/machine/machine.ts';
 import type { Root } from '../../target/machine/root.ts';
@@ -9,7 +9,7 @@ export interface OpenedTarget {
   readonly root: Root;
 }
 
-/** Who does root's part. What the other role would load is not loaded. */
+/** Who does root's part. What only the other role needs is not loaded. */
 export async function rootFor(machine: Machine): Promise<Root> {
   if (machine.role === 'agent') {
     const { rootByRequest } = await import('../../target/ask/by-request.ts');
@@ -20,7 +20,7 @@ export async function rootFor(machine: Machine): Promise<Root> {
   return rootDirect(requireRoot(machine, 'activate'));
 }
 
-/** For verbs that take bundles, whoever runs them. @throws NixmakerError of the configuration kind (exit 78) */
+/** For verbs that take bundles, no matter who runs them. @throws NixmakerError of the configuration kind (exit 78) */
 export async function openTarget(files: Files, emit: EventSink): Promise<OpenedTarget> {
   const machine = await openMachineHere(files, emit);
   return { machine, root: await rootFor(machine) };

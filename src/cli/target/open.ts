@@ -11,7 +11,7 @@ export interface Files {
 
 /**
  * What is made from here on, by us or by what we start, has the modes that a service gives it: systemd’s umask. Threat: one command from a
- * root shell under `umask 077`, and the agent can’t read root’s journal any more. What is secret has a mode of its own.
+ * root shell under `umask 077`, and the agent can’t read root’s journal any more. Secret files have their own mode.
  */
 function withServiceUmask(): void {
   process.umask(0o022);
@@ -38,7 +38,7 @@ export interface OpenedToUndo {
 }
 
 /**
- * For verbs of root’s that end or undo what was begun: they have to work where policy, settings or keyring can’t be used, for it may be
+ * For root’s verbs that end or undo what was begun: they have to work even if policy, settings or keyring can’t be used, because it may be
  * the new system that has made them so.
  * @throws NixmakerError `usage`
  */

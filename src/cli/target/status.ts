@@ -58,6 +58,7 @@ async function statusText(found: Status): Promise<Lines> {
   const { table } = await import('../../report/columns.ts');
   const { catalogue } = await import('../../core/catalogue.ts');
   const { isAtRest } = await import('../../core/run/lifecycle.ts');
+  const { unreadText } = await import('../../core/run/journal.ts');
   const { standingText } = await import('../../target/inspect/standing.ts');
   const { waitText } = await import('../../core/run/waits.ts');
   const { last, policy } = found;
@@ -111,12 +112,10 @@ async function statusText(found: Status): Promise<Lines> {
       text: (wait) => waitText(wait, localTimes),
       isAtRest: last === undefined || isAtRest(last.state),
     }),
+    ['Receipts', receiptsText(found)],
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
     ['Policy', policy?.problem],
-    [
-      'Damaged',
-      found.unreadable === 0 ? undefined : `${found.unreadable} lines of the journal cannot be read`,
-    ],
+    [found.unreadable === found.newer ? 'Journal' : 'Damaged', unreadText(found)],
   ]);
   if (found.disks.length === 0) return wrapped(text);
   // The long ones last: they would push the others off the screen.
@@ -127,6 +126,13 @@ async function statusText(found: Status): Promise<Lines> {
     d.mounted,
   ]);
   return joined([wrapped(text), lines`\n`, table(['FREE', 'OF', 'DISK', 'ON'], disks, { width: columns() })]);
+}
+
+/** What is in the way is for `doctor` to find out: it asks as root. */
+function receiptsText({ receiptsWaiting: count }: Status): string | undefined {
+  if (count === 0) return undefined;
+  const wait = count === 1 ? 'one is waiting' : `${count} are waiting`;
+  return `${wait} for a medium or a carrier’s folder that root can write to; see \`carriers\` and \`media\` of \`nixmaker doctor\``;
 }
 
 /** With the way out. */

@@ -1,8 +1,11 @@
 /** What the locale can show (locale(7)): outside of UTF-8 our own punctuation is spelt in ASCII. */
 
-/** By the first of the variables that is set, as setlocale(3) reads them; none is the C locale. */
+/**
+ * By the first of the variables that is set, as setlocale(3) reads them; none is the C locale. The journal ($JOURNAL_STREAM,
+ * systemd.exec(5)) is UTF-8 whatever a service’s locale is.
+ */
 export const isUtf8 = (env: NodeJS.ProcessEnv): boolean =>
-  /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || '');
+  env.JOURNAL_STREAM !== undefined || /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || '');
 
 const spelt: Readonly<Record<string, string>> = {
   '‘': "'",

@@ -5,7 +5,7 @@ import { exitCodes, messageOf, printable, visible } from '../../core/errors.ts';
 import { faultOf } from '../../core/fault.ts';
 import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
 import type { EventSink } from '../../core/ports.ts';
-import { sgrOf, splitMarks, styled } from '../../core/style.ts';
+import { folded, sgrOf, splitMarks, styled } from '../../core/style.ts';
 import { explain } from '../../report/tables.ts';
 import { inAscii, isUtf8 } from './locale.ts';
 
@@ -17,11 +17,13 @@ const inLocale = (text: string): string => (isUtf8(process.env) ? text : inAscii
 /** A terminal that has colours, unless NO_COLOR says no (no-color.org). */
 const isColoured = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && stream.hasColors();
 
-/** For people: coloured where that can be seen, in what the locale can show. */
+/** For people: coloured where that can be seen, in what the locale can show, and with no word broken by the edge of a terminal. */
 function say(stream: NodeJS.WriteStream, text: Lines): void {
-  const parts = splitMarks(text).map((part, i) =>
-    i % 2 === 0 ? inLocale(visible(part)) : sgrOf(part, isColoured(stream)),
-  );
+  const shown = splitMarks(text)
+    .map((part, i) => (i % 2 === 0 ? inLocale(visible(part)) : part))
+    .join('');
+  const fitted = stream.isTTY && stream.columns > 0 ? folded(shown, stream.columns) : shown;
+  const parts = splitMarks(fitted).map((part, i) => (i % 2 === 0 ? part : sgrOf(part, isColoured(stream))));
   stream.write(parts.join(''));
 }
 

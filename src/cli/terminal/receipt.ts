@@ -3,7 +3,8 @@ import { splitFirst } from '../../core/lines.ts';
 import { type Receipt, receiptText } from '../../core/run/receipt.ts';
 import { type Style, styled } from '../../core/style.ts';
 import { localSecond } from '../../report/local-time.ts';
-import { print } from './output.ts';
+import { wrapped } from '../../report/tables.ts';
+import { columns, print } from './output.ts';
 
 const styles: Readonly<Record<string, Style>> = {
   committed: 'good',
@@ -23,5 +24,6 @@ export const styleOfState = (state: string): Style | undefined =>
 export function printReceipt(receipt: Receipt): void {
   const [head, rest] = splitFirst(receiptText({ ...receipt, at: localSecond(receipt.at) }));
   print(styled(styleOfState(receipt.state), head));
-  print(rest);
+  const width = columns();
+  print(width === undefined ? rest : wrapped(rest, width));
 }

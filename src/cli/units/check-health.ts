@@ -16,7 +16,10 @@ export function defineCheckHealth(program: Command): void {
     .description('run the policy’s health checks and print their results')
     .option('--after-start', 'wait for the machine to come up first')
     .option('--failed-before [unit...]', 'units that had already failed')
-    .option('--restarted-before <unit...>', 'running units that systemd had already restarted');
+    .option(
+      '--restarted-before <unit...>',
+      'running units that systemd had already restarted, as UNIT=SECONDS that they have run since',
+    );
   addTargetOptions(command).action((options: CheckHealthOptions) => runVerb(() => check(options), options));
 }
 

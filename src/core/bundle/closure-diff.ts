@@ -1,19 +1,19 @@
-/** What is different between two systems; packages by name and version, and sizes. Pure. */
+/** What differs between two systems: packages by name and version, and sizes. Pure. */
 
 import { nameOf, type StorePath } from '../store-path.ts';
 import { type Sized, stemOf } from './predecessor.ts';
 
 export interface PackageChange {
   readonly name: string;
-  /** Empty where the name was not there; a version is empty where the name has none. */
+  /** Empty if the name was absent; a version is empty if the name has none. */
   readonly from: readonly string[];
   readonly to: readonly string[];
 }
 
 export interface ClosureDiff {
-  /** Other versions, new names, names that are gone; by name. */
+  /** Changed versions, new names, removed names; by name. */
   readonly packages: readonly PackageChange[];
-  /** Paths of a name and version that were there, and are others now: rebuilt, or configured otherwise. */
+  /** Paths that changed under the same name and version: rebuilt, or reconfigured. */
   readonly rebuilt: number;
   /** Bytes of all paths' NARs. */
   readonly sizeBefore: number;
@@ -57,7 +57,7 @@ function versions(paths: readonly Sized[]): Map<string, string[]> {
   return new Map([...found].map(([name, all]) => [name, [...all].sort()]));
 }
 
-/** What of a system besides its packages is other. */
+/** What else differs in a system besides its packages. */
 export interface SystemDiff extends ClosureDiff {
   /** Unit files of systemd whose contents differ, appear or go. */
   readonly units: readonly string[];

@@ -8,7 +8,7 @@ export const fatMagic = 0x4d44;
 
 export const entriesOfFolder = 65_536;
 
-/** One for the short name, one for each 13 UTF-16 units of the long one. A name that needs no long one is counted as if it did. */
+/** One for the short name, one per 13 UTF-16 units of the long one. A name that needs no long one is counted as if it did. */
 const entriesOf = (name: string): number => 1 + Math.ceil(name.length / 13);
 
 interface FolderNames {
@@ -16,10 +16,10 @@ interface FolderNames {
   readonly wanted: readonly string[];
 }
 
-/** What stands in for each while it is written, `.` and `..`, and gaps that no name fits into. */
+/** Temporary names while writing, `.` and `..`, and gaps that no name fits into. */
 const spare = 64;
 
-/** @returns entries that are missing in the folder; 0 where there is room */
+/** @returns entries that the folder lacks; 0 if there is room */
 export function missingEntries({ there, wanted }: FolderNames): number {
   const known = new Set(there);
   const sum = [...there, ...wanted.filter((name) => !known.has(name))].reduce(

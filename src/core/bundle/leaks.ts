@@ -19,7 +19,7 @@ export interface Leak {
 export interface LeakQuestion {
   readonly root: StorePath;
   readonly closure: readonly ClosureNode[];
-  /** The flake's source in the store, where it is known, and copies of it. */
+  /** The flake's source in the store, if known, and copies of it. */
   readonly sources: ReadonlySet<StorePath>;
   /** Systems (or their derivations) of other hosts, as far as they are known. */
   readonly otherSystems: ReadonlySet<StorePath>;

@@ -1,5 +1,5 @@
 /**
- * narinfo: what a binary cache says of one path (Nix src/libstore/nar-info.cc). Bundles hold narinfos of our own
+ * narinfo: what a binary cache says about one path (Nix src/libstore/nar-info.cc). Bundles contain narinfos of our own
  * writing, so reading is strict: known fields, each once, except `Sig`.
  */
 import { NixmakerError } from '../errors.ts';
@@ -32,7 +32,7 @@ const single = [
 ] as const;
 type Field = (typeof single)[number];
 
-/** Of a NAR that is served as it is, whether restored from a delta or never asked for. */
+/** For a NAR that is served as it is, whether restored from a delta or never requested. */
 export const plainNarinfo = (
   info: Pick<PathInfo, 'path' | 'narHash' | 'narSize' | 'references' | 'ca'>,
   signatures: readonly string[] = [],

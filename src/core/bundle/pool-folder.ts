@@ -1,2 +1,2 @@
-/** The folder of ours at the root of a medium (docs/format.md §5). Everything else on it is somebody else’s. */
+/** Our folder at the root of a medium (docs/format.md §5). Everything else on it belongs to somebody else. */
 export const poolFolder = 'nixmaker';

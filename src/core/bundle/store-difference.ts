@@ -1,10 +1,10 @@
 /**
- * A path that is valid is what somebody whom Nix trusts said it is, not what the index says: one stolen key is enough to put
- * other contents under a genuine name, and an import leaves them as they are. So what is there is compared. Pure.
+ * A valid path is what somebody whom Nix trusts said it is, not what the index says: one stolen key is enough to put
+ * other contents under a genuine name, and an import leaves them alone. So what is there is compared. Pure.
  */
 import type { PathInfo } from '../release/path-info.ts';
 
-/** What Nix’s database has of a valid path. */
+/** What Nix’s database says about a valid path. */
 export interface StoredPath {
   /** `sha256:` and base 32, as narinfos have it. */
   readonly narHash: string;
@@ -13,7 +13,7 @@ export interface StoredPath {
   readonly references: readonly string[];
 }
 
-/** In what a valid path differs from what was signed; undefined where it is the same. */
+/** How a valid path differs from what was signed; undefined if it does not. */
 export function differenceOf(
   signed: Pick<PathInfo, 'narHash' | 'narSize' | 'references'>,
   stored: StoredPath,

@@ -1,4 +1,4 @@
-/** The decision: one pure function from what is known to a verdict. It never throws and reads no clock. */
+/** The decision: one pure function from what is known to a verdict. It never throws, and reads no clock. */
 
 import type { DeferCode, PolicyCode } from '../errors.ts';
 import type { Manifest } from '../release/manifest.ts';
@@ -18,28 +18,28 @@ export interface Floor {
 
 export interface PendingSystem extends Floor {
   readonly operation: Operation;
-  /** The machine was restarted since, and the system has yet to be judged. */
+  /** The machine was restarted since, and the system is yet to be judged. */
   readonly restarted: boolean;
 }
 
 export interface Facts {
   readonly manifestDigest: string;
-  /** Of the bundle, where it is known: root sees what is signed only. */
+  /** The bundle’s size, if known: root only sees what is signed. */
   readonly bundleBytes?: number | undefined;
   /** Nix system of this machine. */
   readonly system: string;
-  /** machine-id(5), where the machine has one. */
+  /** machine-id(5), if the machine has one. */
   readonly machineId: string | undefined;
   readonly floor: Floor | undefined;
-  /** Why the floor can’t be what it was; undefined where all is well. */
+  /** Why the floor can’t be what it was; undefined if all is well. */
   readonly floorDoubt?: string | undefined;
   /** Names of the trusted keys whose signatures fit. */
   readonly signedBy: readonly string[];
-  /** Nobody has asked for this by hand: windows hold. */
+  /** Nobody asked for this by hand, so windows apply. */
   readonly unattended: boolean;
-  /** Whether the clock stands before the time floor, so that it must be wrong. */
+  /** Whether the clock is earlier than the time floor, so that it must be wrong. */
   readonly clockBehind: boolean;
-  /** The system that is installed and waits for a restart, or to be confirmed after one. */
+  /** The system that is installed and waits for a restart, or for its confirmation after one. */
   readonly pending: PendingSystem | undefined;
   /** Digests of manifests whose activation failed here. */
   readonly failedDigests: ReadonlySet<string>;
@@ -103,13 +103,13 @@ function checkBinding(manifest: Manifest, facts: Facts, policy: Policy): Verdict
   return undefined;
 }
 
-/** Signatures have been verified; which of the keys count is a question of time, so it is asked here. */
+/** Signatures have been verified; which of the keys count depends on the time, so it is decided here. */
 function checkKeys(_manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
   const lacking = findInsufficient(policy, facts);
   return lacking === undefined ? undefined : refuse(lacking.code, lacking.detail);
 }
 
-/** How large the bundle is, is not signed and not known to root: it is asked where it is known. */
+/** The bundle’s size is not signed, and root does not know it: it is checked where it is known. */
 function checkLimits(
   { totals }: Manifest,
   { bundleBytes = 0 }: Facts,
@@ -128,7 +128,7 @@ function checkLimits(
   return refuse('over-limit', `${name} is ${is}; the policy allows ${most}`);
 }
 
-/** Last: what would be refused anyway is refused at once, and not when the window opens. */
+/** Last: what would be refused anyway is refused at once, not when the window opens. */
 function checkWindow(_manifest: Manifest, facts: Facts, { window }: Policy): Verdict | undefined {
   if (window === undefined || !facts.unattended) return undefined;
   const wait = (detail: string): Verdict => ({ verdict: 'defer', code: 'outside-window', detail });
@@ -150,7 +150,7 @@ function checkOperation(_manifest: Manifest, facts: Facts, policy: Policy): Verd
   );
 }
 
-/** Operations the policy allows. Without a list: its own operation, and those that change nothing for good. */
+/** Operations the policy allows. Without a list: its own, and those that change nothing for good. */
 export function allowedOperations(policy: Policy): readonly Operation[] {
   return [
     ...new Set<Operation>([policy.operation, ...(policy.operations ?? ['boot', 'test', 'dry-activate'])]),
@@ -163,7 +163,7 @@ function checkExpiry(manifest: Manifest, facts: Facts): Verdict | undefined {
   return refuse('expired', `it expired at ${manifest.expiresAt}; it is now ${facts.now}`);
 }
 
-/** A clock that must be wrong is no measure: then the signed time is the better guess, as ever. */
+/** A clock that must be wrong proves nothing: then the signed time is the better guess, as usual. */
 function checkCreated(
   { createdAt }: Manifest,
   { now, clockBehind }: Facts,
@@ -187,7 +187,7 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
     return refuse('sequence-jump', detail);
   }
   if (manifest.sequence > floor.sequence) return undefined;
-  // Signed for exactly this floor, so that it is good for one step only, and not for whoever keeps it for later.
+  // Signed for exactly this floor, so it is good for one step only, and not for anybody who keeps it for later.
   const isDowngrade = manifest.downgradeFrom === floor.sequence;
   const isOurs = manifestDigest === floor.manifestDigest;
   if (isDowngrade && !isOurs) return undefined;
@@ -203,25 +203,25 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
       `sequence ${manifest.sequence} was already taken with different contents`,
     );
   }
-  // The same bundle again. Trying it out, or putting it back in place after a local change, is work to do.
+  // The same bundle again. Trying it out, or restoring it after a local change, is still work to do.
   const changesNothing = facts.operation === 'test' || facts.operation === 'dry-activate';
   return facts.toplevelInPlace && !changesNothing ? { verdict: 'already-committed' } : undefined;
 }
 
-/** After the floor: what is in place already is left there. A signed downgrade goes no further down either. */
+/** After the floor: what is already in place stays. A signed downgrade goes no lower either. */
 function checkMinimum({ sequence }: Manifest, _: Facts, { minimumSequence }: Policy): Verdict | undefined {
   if (sequence >= minimumSequence) return undefined;
   return refuse('sequence-older', `it has sequence ${sequence}; the policy’s minimum is ${minimumSequence}`);
 }
 
-/** After the floor: what is in place already, or older, is told as that. */
+/** After the floor: what is already in place, or older, is reported as such. */
 function checkHeld({ sequence }: Manifest, { held = [], heldDoubt }: Facts): Verdict | undefined {
   if (heldDoubt !== undefined) return { verdict: 'defer', code: 'held-lost', detail: heldDoubt };
   const found = held.find((h) => h.sequence === sequence);
   return found === undefined ? undefined : refuse('release-held', heldText(found));
 }
 
-/** What is installed but not committed holds the place of a floor, until it is judged. */
+/** What is installed but not committed takes the floor’s place until it is judged. */
 function checkPending(manifest: Manifest, facts: Facts): Verdict | undefined {
   const { pending, manifestDigest, operation } = facts;
   if (pending === undefined) return undefined;

@@ -1,5 +1,5 @@
 /**
- * Releases that a person has gone back from at the machine, or has named as bad: they are not taken again by themselves. Who held one
+ * Releases that a person went back from at the machine, or declared bad: they are not taken again automatically. Whoever held one
  * meant that very release, so something newer ends it.
  */
 
@@ -9,17 +9,17 @@ export interface HeldRelease {
   readonly floor: number;
   /** RFC 3339. */
   readonly since: string;
-  /** In words of a person’s, or ours. Untrusted. */
+  /** In a person’s words, or ours. Untrusted. */
   readonly because: string;
 }
 
-/** As many are kept at most. */
+/** At most this many are kept. */
 export const mostHeld = 64;
 
-/** Of the floor, as far as it matters. */
+/** The floor, as far as it matters. */
 type FloorSequence = { readonly sequence: number } | undefined;
 
-/** Those that count: nothing newer has come since. */
+/** Those that still count: nothing newer has come since. */
 export function heldInForce(held: readonly HeldRelease[], floor: FloorSequence): HeldRelease[] {
   return held.filter((h) => h.floor >= (floor?.sequence ?? 0));
 }

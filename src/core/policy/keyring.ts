@@ -1,6 +1,6 @@
 /**
- * The keys that a machine trusts, as an object of its own that travels (TUF’s root role, adapted): version N+1 is believed
- * where enough keys of version N have signed it, and enough of its own. Version 0 is the policy file.
+ * The keys that a machine trusts, as an object that travels by itself (TUF’s root role, adapted): version N+1 is believed
+ * if enough keys of version N have signed it, and enough of its own. Version 0 is the policy file.
  */
 import * as z from 'zod';
 import { NixmakerError } from '../errors.ts';
@@ -8,10 +8,10 @@ import { describeIssues, hostName } from '../schema.ts';
 import type { Policy } from './policy.ts';
 import { keyNameOf, rolesSchema, type TrustedKey, trustedKey, unmetRoles } from './trust.ts';
 
-/** Files of a name like this are keyrings, wherever bundles are looked for. */
+/** Files with such a name are keyrings, wherever bundles are looked for. */
 export const keyringExtension = '.keyring';
 
-/** FAT and people write capitals. */
+/** FAT and people write upper case. */
 export const isKeyringName = (name: string): boolean => name.toLowerCase().endsWith(keyringExtension);
 
 /** Whose signatures count, and how many are needed. */
@@ -25,7 +25,7 @@ const keyringSchema = z
   .strictObject({
     schema: z.literal(1),
     version: z.number().int().min(1).max(1_000_000),
-    /** The hosts it is for. Threat: one that was signed for some of a fleet is brought to the others. */
+    /** The hosts it is for. Threat: one signed for part of a fleet is brought to the rest. */
     hosts: z.array(hostName).nonempty().max(10_000),
     trustedKeys: z.array(trustedKey).nonempty().max(64),
     threshold: z.number().int().min(1).max(64),
@@ -56,14 +56,14 @@ export function parseKeyring(text: string): Keyring {
   }
   const parsed = keyringSchema.safeParse(json);
   if (!parsed.success) throw new NixmakerError('keyring-malformed', describeIssues(parsed.error));
-  // Also a key that is given twice, and a number that is rounded. Of the shape by now: lists within lists, as deep as a file is long,
+  // Also catches duplicate keys and rounded numbers. Its shape was checked before: lists within lists, as deep as a file is long,
   // can be parsed, but not written.
   if (`${JSON.stringify(json)}\n` !== text)
     throw new NixmakerError('keyring-malformed', 'it is not in canonical form');
   return parsed.data;
 }
 
-/** The policy as it stands with a keyring that has come since it was written. An older one changes nothing. */
+/** The policy with a keyring that arrived after it was written. An older one changes nothing. */
 export function withKeyring(policy: Policy, keyring: Keyring | undefined): Policy {
   if (keyring === undefined || keyring.version <= policy.keyringVersion) return policy;
   const { trustedKeys, threshold, roles } = keyring;
@@ -76,7 +76,7 @@ export interface Insufficient {
 }
 
 /**
- * Whether those who have signed are enough: of keys that are valid at that time, and of each role.
+ * Whether enough have signed: with keys valid at that time, and for each role.
  * @param signedBy names of keys whose signatures fit
  * @param now RFC 3339
  */

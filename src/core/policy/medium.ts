@@ -1,13 +1,13 @@
-/** Which media nixmaker mounts by itself, and how. Pure. */
+/** Which media nixmaker mounts itself, and how. Pure. */
 import type { MediaPolicy } from './policy.ts';
 
-/** A block device with a file system, as blkid(8) tells. */
+/** A block device with a file system, as blkid(8) reports it. */
 export interface MediumDevice {
   readonly fileSystem: string | undefined;
   readonly label: string | undefined;
 }
 
-/** Why a medium is left alone; undefined where it is to be mounted. */
+/** Why a medium is left alone; undefined if it should be mounted. */
 export function reasonNotToMount(policy: MediaPolicy, device: MediumDevice): string | undefined {
   const { fileSystem, label } = device;
   if (!policy.mount) return 'the policy has no `media.mount`';
@@ -19,16 +19,16 @@ export function reasonNotToMount(policy: MediaPolicy, device: MediumDevice): str
 }
 
 /**
- * Threat: the medium’s own contents. Nothing on it is run, no device node and no set-uid bit counts, and no link leads
+ * Threat: the medium’s own contents. Nothing on it is run, no device node or set-uid bit counts, and no link leads
  * out of it (mount(8), nosymfollow).
  */
 const harmless = ['nosuid', 'nodev', 'noexec', 'nosymfollow'];
 
 /**
- * Threat: what a file system says of itself. An ext4 superblock names what the kernel does about an error (`errors=panic`), and
- * whole mount options; those given here win over both (ext4(5), “override the errors behavior”). FAT and exFAT carry no
- * such word, and get it for a kernel whose default is another; iso9660 knows no such option. `block_validity` and `barrier`
- * are the kernel’s own defaults, which a superblock can take away (Documentation/admin-guide/ext4.rst, vfat.rst; fs/exfat).
+ * Threat: what a file system says about itself. An ext4 superblock names what the kernel does on an error (`errors=panic`), and
+ * whole mount options; those given here override both (ext4(5), “override the errors behavior”). FAT and exFAT have no
+ * such field, and get the option in case a kernel’s default differs; iso9660 has none. `block_validity` and `barrier`
+ * are the kernel’s own defaults, which a superblock can turn off (Documentation/admin-guide/ext4.rst, vfat.rst; fs/exfat).
  */
 const onError: Readonly<Record<string, readonly string[]>> = {
   ext4: ['errors=remount-ro', 'block_validity', 'barrier=1'],
@@ -38,8 +38,8 @@ const onError: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * What others may read; `noload`: an ext4 journal is not replayed, for that would be writing, and acting upon what a stranger
- * wrote. It is only when a receipt is written: without its journal a stick pulled out midway would be damaged.
+ * What others may read; `noload`: an ext4 journal is not replayed, because that would be writing, and acting on what a stranger
+ * wrote. It is replayed only to write a receipt: without its journal, a stick pulled out midway would be damaged.
  */
 const forReading: Readonly<Record<string, readonly string[]>> = {
   ext4: ['noload'],

@@ -1,4 +1,4 @@
-/** What stands in for a policy that can’t be read: nobody is trusted, nothing is asked for, nothing restarts the machine. */
+/** Replaces a policy that can’t be read: nobody is trusted, nothing is required, nothing restarts the machine. */
 import { type Policy, policyParser } from './policy.ts';
 
 /** For undoing only: no bundle can be taken under it. */

@@ -1,4 +1,4 @@
-/** The parts of a policy that say whose bundles are believed, and how large they may be. */
+/** The parts of a policy that say whose bundles are trusted, and how large they may be. */
 import * as z from 'zod';
 import { timestamp } from '../schema.ts';
 
@@ -17,7 +17,7 @@ const keyWithUse = z
     roles: z.array(roleName).max(16).default([]),
     /** The first moment at which its signatures count. */
     notBefore: timestamp.optional(),
-    /** The first moment at which they count no more. */
+    /** The first moment at which they no longer count. */
     notAfter: timestamp.optional(),
   })
   .refine((k) => k.notBefore === undefined || k.notAfter === undefined || k.notBefore < k.notAfter, {
@@ -38,11 +38,11 @@ export const trustedKey = z.union(
   { error: 'must be a key (name:base64) or an object with one' },
 );
 
-/** The name by which signatures call a key. */
+/** The name that signatures use for a key. */
 export const keyNameOf = ({ key }: Pick<TrustedKey, 'key'>): string =>
   key.slice(0, Math.max(key.indexOf(':'), 0));
 
-/** The roles of which there are fewer keys than are asked for. */
+/** The roles that have fewer keys than required. */
 export function unmetRoles({
   trustedKeys,
   roles,
@@ -58,14 +58,14 @@ const tebibyte = 1024 ** 4;
 
 /** Sizes in bytes. A bundle beyond one of these is refused before its contents are read. */
 export const policyLimits = z.strictObject({
-  /** All that is signed, together: what lies on the carrier. */
+  /** Everything signed, together: what lies on the carrier. */
   bundleBytes: z.number().int().min(1).default(tebibyte),
   /** One store path, unpacked. */
   narBytes: z.number().int().min(1).default(tebibyte),
   /** All store paths, unpacked. */
   closureBytes: z.number().int().min(1).default(tebibyte),
   paths: z.number().int().min(1).default(100_000),
-  /** What must stay free in the file system of the store, and of what is unpacked on the way (target/update/room.ts). */
+  /** What must stay free in the store’s file system, and wherever something is unpacked on the way (target/update/room.ts). */
   freeBytes: z
     .number()
     .int()
@@ -77,8 +77,8 @@ export const policyLimits = z.strictObject({
    */
   sequenceJump: z.number().int().min(1).default(Number.MAX_SAFE_INTEGER),
   /**
-   * How far a signed time may be ahead of the clock, in seconds. Threat: a signed time far in the future, which the time floor takes
-   * over: keys are over, windows stay shut, and no honest clock is believed again.
+   * How far a signed time may be ahead of the clock, in seconds. Threat: a signed time far in the future, which the time floor
+   * adopts: keys have ended, windows stay shut, and no honest clock is believed again.
    */
   createdAhead: z
     .number()

@@ -12,7 +12,7 @@ export const windowSchema = z.strictObject({
     .nonempty()
     .default([...days]),
   from: timeOfDay,
-  /** The first minute that is outside. Not later than `from`: on the day after. */
+  /** The first minute outside. If not later than `from`, on the next day. */
   to: timeOfDay,
   /** IANA name. */
   timeZone: z.string().max(64).refine(isTimeZone, 'is not a time zone').default('UTC'),
@@ -21,8 +21,8 @@ export const windowSchema = z.strictObject({
 export type Window = z.infer<typeof windowSchema>;
 
 /**
- * By the wall clock, so that a change to or from summer time moves no window: an hour that is skipped shortens a
- * window that lies in it, an hour that comes twice is inside both times.
+ * By the wall clock, so that daylight saving time moves no window: a skipped hour shortens a
+ * window that includes it, a repeated hour is inside both times.
  */
 export function isOpen(window: Window, now: Date): boolean {
   return isOpenAt(window, formatterFor(window.timeZone), now);
@@ -31,7 +31,7 @@ export function isOpen(window: Window, now: Date): boolean {
 const minute = 60_000;
 const minutesOfDay = 24 * 60;
 /**
- * Two weeks and a day: a window on one weekday only is at most a week away, and one that lies in an hour that is skipped that week
+ * Two weeks and a day: a window on a single weekday is at most a week away, and one within an hour that is skipped that week
  * is open in the next. Minutes.
  */
 const horizon = 15 * minutesOfDay;
@@ -51,7 +51,7 @@ export function nextOpening(window: Window, now: Date): Date | undefined {
 }
 
 /**
- * Minutes in which a window that is shut can’t open: to its next beginning, or, where the clock is put forward or back before
+ * Minutes in which a shut window can’t open: until its next start, or, if the clock changes before
  * that, half as many, and half again, down to one.
  */
 function untilChange(

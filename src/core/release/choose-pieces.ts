@@ -1,15 +1,15 @@
-/** Which of the ways to have a path is gone, of those that `contents` offers. Pure. */
+/** Which way to obtain a path is chosen, of those that `contents` offers. Pure. */
 import type { StorePath } from '../store-path.ts';
 import type { DeltaPiece, Piece } from './contents-file.ts';
 
 export interface Chosen {
   /** By line of the index. */
   readonly pieces: ReadonlyMap<number, Piece>;
-  /** Lines that can’t be had: of each a base that is not there, where there would be a way with one. */
+  /** Lines that can’t be obtained: for each a missing base, if one would help. */
   readonly lacking: readonly { readonly line: number; readonly base: StorePath | undefined }[];
 }
 
-/** Of each line the first way that can be gone. @param isUsable whether what the difference is to is there, as it has to be */
+/** The first usable way for each line. @param isUsable whether the delta’s base is there, with the right contents */
 export function choosePieces(
   lines: readonly number[],
   offered: ReadonlyMap<number, readonly Piece[]>,

@@ -1,11 +1,11 @@
 /**
  * `contents` of format 2: how a release travels in this bundle or on this medium. Not signed: it says which compressed file may hold
- * a path’s NAR. Its digests find damage early; NAR hashes decide. A line of the index that it does not mention is thought to be on
+ * a path’s NAR. Its digests find damage early; NAR hashes decide. A line of the index that it does not mention is expected to be on
  * the target.
  *
- * The first line is the manifest’s digest, so that a medium’s contents are not taken for another release’s. Every other is
- * `[line,"whole",size,digest]` or `[line,"delta",size,digest,base,baseNarHash]`, in the index’s order; of several for one line the
- * first that can be used counts.
+ * The first line is the manifest’s digest, so that a medium’s contents are not mistaken for another release’s. Each of the others is
+ * `[line,"whole",size,digest]` or `[line,"delta",size,digest,base,baseNarHash]`, in the index’s order; of several for one line, the
+ * first usable one counts.
  */
 
 import { limits } from '../limits.ts';
@@ -13,7 +13,7 @@ import { fromBaseName, nix32, type StorePath, toBaseName } from '../store-path.t
 import type { ReleaseIndex } from './index-file.ts';
 import { malformed, readLines } from './lines.ts';
 
-/** A compressed file that holds a path’s NAR, or the difference to it. */
+/** A compressed file with a path’s NAR, or the difference from another to it. */
 export type Piece = WholePiece | DeltaPiece;
 
 interface SizedPiece {
@@ -33,7 +33,7 @@ export interface DeltaPiece extends SizedPiece {
   readonly kind: 'delta';
   /** A path that the target has. */
   readonly base: StorePath;
-  /** What it must hold, sha256 in base 32: the same path can have been built to other contents. */
+  /** What it must contain, sha256 in base 32: the same path can have been built with other contents. */
   readonly baseNarHash: string;
 }
 
@@ -58,7 +58,7 @@ export function encodeContents(manifestDigest: string, pieces: Iterable<Piece>):
   return text;
 }
 
-/** Bytes that the contents of a release can have at most: of each line so many ways. */
+/** The most bytes a release’s contents can have: so many ways per line. */
 export const mostContentsBytes = ({ length }: Pick<ReleaseIndex, 'length'>): number =>
   Math.min(limits.contentsBytes, limits.contentsLineBytes * (1 + length * limits.piecesOfALine));
 
@@ -94,7 +94,7 @@ export function parseContents(
 }
 
 /**
- * The names of all pieces, without the index that the lines are of: for whoever clears away what nobody needs.
+ * The names of all pieces, without needing the index: for clearing away what nobody needs.
  * @throws NixmakerError `bundle-malformed`
  */
 export function namesInContents(bytes: Uint8Array): ReadonlySet<string> {

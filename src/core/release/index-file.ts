@@ -1,6 +1,6 @@
 /**
- * The index of format 2: a line for each store path of a release, signed by its digest in the manifest (docs/format.md). A line is
- * `[baseName, narHash, narSize, files, blocks, references, ca]`; references are numbers of lines.
+ * The index of format 2: one line per store path of a release, signed through its digest in the manifest (docs/format.md). A line is
+ * `[baseName, narHash, narSize, files, blocks, references, ca]`; references are line numbers.
  *
  * One closure has one index: lines ascend by depth (0 without references to others, else one more than the deepest of them) and then
  * by name, so a path comes after what it refers to, and the last line is the root.
@@ -22,7 +22,7 @@ export interface IndexLine {
   readonly blocks: number;
   /** Numbers of lines, ascending. */
   readonly references: readonly number[];
-  /** As Nix spells it; empty where the path is named after its inputs. */
+  /** As Nix writes it; empty if the path is named after its inputs. */
   readonly ca: string;
 }
 
@@ -30,11 +30,11 @@ const quotationMark = 0x22;
 /** After `["`. */
 const nameAt = 2;
 
-/** An index as it was signed: bytes, and numbers about them. No object a line is kept. */
+/** An index as it was signed: bytes, and numbers about them. No object per line is kept. */
 export class ReleaseIndex {
   readonly bytes: Uint8Array;
   readonly totals: ReleaseTotals;
-  /** Where each line begins; one more for the end. */
+  /** Where each line begins, and the end. */
   readonly #starts: Uint32Array;
   readonly #narSizes: Float64Array;
   readonly #files: Float64Array;
@@ -71,21 +71,21 @@ export class ReleaseIndex {
     return this.#starts.length - 1;
   }
 
-  /** A line, read anew. */
+  /** One line, parsed again. */
   line(number: number): IndexLine {
     const text = this.#text(this.#startOf(number), this.#startOf(number + 1) - 1);
     const [name, narHash, narSize, files, blocks, references, ca] = JSON.parse(text);
     return { path: fromBaseName(name) as StorePath, narHash, narSize, files, blocks, references, ca };
   }
 
-  /** Without reading the rest of the line: asked for once for each reference. */
+  /** Without reading the rest of the line: needed once per reference. */
   path(number: number): StorePath {
     const start = this.#startOf(number) + nameAt;
     const name = this.#text(start, this.bytes.indexOf(quotationMark, start));
     return `${storeDir}/${name}` as StorePath;
   }
 
-  /** All of them, in the order of the lines: what a path refers to before the path itself. */
+  /** All of them, in line order: what a path refers to comes before the path itself. */
   paths(): StorePath[] {
     return Array.from({ length: this.length }, (_, line) => this.path(line));
   }
@@ -102,7 +102,7 @@ export class ReleaseIndex {
     };
   }
 
-  /** Whether Nix takes it without a signature: it is named after its contents. */
+  /** Whether Nix accepts it without a signature, because it is named after its contents. */
   isContentAddressed(number: number): boolean {
     // `…,""]` and the newline.
     const end = this.#startOf(number + 1);
@@ -121,7 +121,7 @@ export class ReleaseIndex {
     return this.#at(this.#blocks, number);
   }
 
-  /** Numbers of lines; a view, not to be changed. */
+  /** Line numbers; a view, don’t modify. */
   references(number: number): Uint32Array {
     return this.#references.subarray(this.#referencesAt[number], this.#referencesAt[number + 1]);
   }
@@ -133,7 +133,7 @@ export class ReleaseIndex {
     return start;
   }
 
-  /** All that a line holds is ASCII. */
+  /** A line is all ASCII. */
   #text(start: number, end: number): string {
     return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, end - start).toString('latin1');
   }

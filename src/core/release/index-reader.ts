@@ -1,11 +1,11 @@
-/** Reading an index: one line after the other is checked, and what is kept are numbers about it. */
+/** Reading an index: it is checked line by line, and only numbers about it are kept. */
 import { limits } from '../limits.ts';
 import { fromBaseName, isBaseName, nix32, type StorePath } from '../store-path.ts';
 import { malformed, readLines } from './lines.ts';
 import type { ReleaseTotals } from './manifest.ts';
 
 const source = { code: 'manifest-malformed', name: 'index' } as const;
-/** What a path is asked for by in a binary cache. */
+/** The name by which a binary cache is asked for a path. */
 const hashDigits = 32;
 const narHashForm = new RegExp(`^[${nix32}]{52}$`);
 /** Nix src/libstore/content-address.cc: the method, then the hash in base 32. Lengths of md5, sha1, sha256 and blake3, sha512. */
@@ -48,7 +48,7 @@ function sum(column: Float64Array): number {
   return total;
 }
 
-/** Checks one line after the other, and keeps its numbers. */
+/** Checks line by line, and keeps the numbers. */
 class Reader {
   readonly #bytes: Uint8Array;
   readonly #starts: Uint32Array;
@@ -62,7 +62,7 @@ class Reader {
   readonly #depths: Uint32Array;
   /** Lines that another refers to. */
   readonly #referred: Uint8Array;
-  /** Of all paths so far. Threat: a path with two hashes, at two depths, of which one is compared and the other imported. */
+  /** All paths so far. Threat: a path with two hashes, at two depths, one of which is compared and the other imported. */
   readonly #hashes = new Set<string>();
   #lastName = '';
   #lastDepth = 0;
@@ -116,7 +116,7 @@ class Reader {
       fault(line, `it has more than ${limits.references} references`);
     this.#makeRoom(references.length);
     this.#referencesAt[line] = this.#count;
-    // In variables of our own: a field costs an interpreter several times as much, and there are millions.
+    // In local variables: a field costs an interpreter several times as much, and there are millions.
     const kept = this.#references;
     const depths = this.#depths;
     const referred = this.#referred;
@@ -124,7 +124,7 @@ class Reader {
     let previous = -1;
     let depth = 0;
     for (const reference of references as readonly number[]) {
-      // Asked first: an object may have a `valueOf` of its own, and can’t be compared then.
+      // Checked first: an object may have its own `valueOf`, and then can’t be compared.
       if (!Number.isInteger(reference) || reference <= previous || reference > line)
         fault(line, 'its references are not ascending numbers of earlier lines');
       previous = reference;
@@ -162,7 +162,7 @@ class Reader {
   }
 }
 
-/** No more than may be read: what is beyond is refused when it is met. */
+/** No more than may be read: anything beyond is refused when reached. */
 function countLines(bytes: Uint8Array): number {
   let lines = 0;
   for (let at = bytes.indexOf(0x0a); at >= 0 && lines < limits.lines; at = bytes.indexOf(0x0a, at + 1))

@@ -1,11 +1,11 @@
 /**
- * Lines of canonical JSON, read without an object a line that stays: index and contents have up to 200,000 of them, and the agent
+ * Lines of canonical JSON, read without keeping an object per line: index and contents have up to 200,000 of them, and the agent
  * has neither a just-in-time compiler nor memory to spare. Each step over many bytes is one call of the runtime’s own.
  */
 import { NixmakerError, type ReasonCode } from '../errors.ts';
 import { limits } from '../limits.ts';
 
-/** Read at a time, as many whole lines as fit. */
+/** Read at a time: as many whole lines as fit. */
 const portionBytes = 256 * 1024;
 const newline = 0x0a;
 const openingBracket = 0x5b;
@@ -17,14 +17,14 @@ export interface LineSource {
   readonly code: ReasonCode;
   /** Name of the file, for people. */
   readonly name: string;
-  /** More lines are refused before they are looked at. */
+  /** More lines are refused unread. */
   readonly most: number;
   /** Where the first of the lines begins. */
   readonly from?: number;
 }
 
 /**
- * Calls for every line with its value, its number from 0 on, and where it begins. A line that is not exactly what JSON.stringify
+ * Called for every line with its value, its number from 0, and where it begins. A line that is not exactly what JSON.stringify
  * makes of its value is refused: one value, one spelling.
  * @throws NixmakerError with the source’s code
  */
@@ -45,7 +45,7 @@ export function readLines(
     for (let i = 0; i < texts.length; i++) {
       const text = texts[i] as string;
       each(values[i], line, start);
-      // Canonical lines are ASCII but for what their reader refuses; where they are not, nothing after this is reached.
+      // Canonical lines are ASCII, except for what their reader refuses; if they are not, nothing after this is reached.
       start += text.length + 1;
       line += 1;
     }
@@ -53,7 +53,7 @@ export function readLines(
   }
 }
 
-/** The end of the last whole line that begins in the portion; of the first line where that is longer. */
+/** The end of the last whole line that begins in the portion; of the first line if that is longer. */
 function portionEnd(bytes: Uint8Array, start: number): number | undefined {
   const last = bytes.lastIndexOf(newline, Math.min(start + portionBytes, bytes.length) - 1);
   const at = last >= start ? last : bytes.indexOf(newline, start);
@@ -61,8 +61,8 @@ function portionEnd(bytes: Uint8Array, start: number): number | undefined {
 }
 
 /**
- * Where one line is more than a portion. Threat: `contents` is not signed, and brackets within brackets take a hundred times their own
- * memory when they are parsed. No line of ours has more than two arrays, and none an object.
+ * If one line is longer than a portion. Threat: `contents` is not signed, and brackets within brackets take a hundred times their own
+ * memory to parse. No line of ours has more than two arrays, or any object.
  */
 function checkLongLine(
   source: LineSource,
@@ -84,13 +84,13 @@ function decoded(source: LineSource, decoder: InstanceType<typeof TextDecoder>, 
   }
 }
 
-/** All at one go; where that fails, or not every line is one value in its one spelling, the first such line is named. */
+/** All in one go; if that fails, or a line is not one value in its one spelling, the first such line is named. */
 function valuesOf(source: LineSource, texts: readonly string[], first: number): unknown[] {
   try {
     const values: unknown = JSON.parse(`[${texts.join(',')}]`);
     if (Array.isArray(values) && values.length === texts.length && areCanonical(values, texts)) return values;
   } catch {
-    // Told below, by its line.
+    // Reported below, by its line.
   }
   const bad = texts.findIndex((text) => !isCanonical(text));
   return malformed(source, `line ${first + bad + 1} is not in canonical form`);

@@ -3,8 +3,8 @@
  * same release has one manifest, whole, as a delta, split over media, or passed on.
  *
  * Parsing happens only after the signature has been verified over the raw bytes (signing/). The text must be in the one canonical
- * form that `encodeManifest` writes. That one rule refuses duplicate keys, numbers beyond 2^53, `-0`, `1e3`, escapes of other
- * spellings and `__proto__`, all of which JSON.parse would take in silence, and makes “the same manifest” and “the same bytes”
+ * form that `encodeManifest` writes. That one rule refuses duplicate keys, numbers beyond 2^53, `-0`, `1e3`, alternative
+ * escapes and `__proto__`, all of which JSON.parse would accept silently, and makes “the same manifest” and “the same bytes”
  * one thing.
  */
 import * as z from 'zod';
@@ -27,10 +27,10 @@ export const manifestSchemaVersion = 2;
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'is not a sha256 in hexadecimal');
 
-/** A file that is signed by its size and digest. */
+/** A file that is signed through its size and digest. */
 const signedFile = z.strictObject({ size: count, sha256: sha256Hex });
 
-/** Text for people: no control characters but newlines, so that it can't repaint a terminal or forge a log line. */
+/** Text for people: no control characters except newlines, so that it can't repaint a terminal or forge a log line. */
 const plainText = (max: number, min = 0) =>
   z
     .string()
@@ -68,10 +68,10 @@ const manifestShape = z.strictObject({
   createdAt: timestamp,
   expiresAt: timestamp.optional(),
   machineId: machineId.optional(),
-  /** Whoever signed wants it taken although it is lower, by a machine whose newest is exactly this. */
+  /** The signer wants a machine whose newest is exactly this to take it although it is lower. */
   downgradeFrom: sequence.optional(),
   /**
-   * Why a machine that has run it must not go back by itself: its services change their data as the older ones can’t read it. For people.
+   * Why a machine that has run it must not go back automatically: its services change their data so that older ones can’t read it. For people.
    */
   noWayBack: noWayBackText.optional(),
   content: z.enum(['closure', 'derivation']),
@@ -79,7 +79,7 @@ const manifestShape = z.strictObject({
   toplevel: storePath,
   totals,
   index: signedFile.extend({ size: count.min(1).max(limits.indexBytes) }),
-  /** Of the classic pair only. */
+  /** For the classic pair only. */
   tarball: signedFile.optional(),
   notes: notesText.optional(),
   flake: z
@@ -103,7 +103,7 @@ export type SignedFile = Manifest['index'];
 
 export type Content = Manifest['content'];
 
-/** How a release lies on disk. */
+/** How a release is stored on disk. */
 export type Format = 'bundle' | 'classic';
 
 export const formatOf = ({ tarball }: Pick<Manifest, 'tarball'>): Format =>
@@ -116,7 +116,7 @@ export const metaText = ({ derivation, toplevel }: Pick<Manifest, 'derivation' |
 /** The fields of a manifest: what goes into the file. */
 export type ManifestInput = z.input<typeof manifestSchema>;
 
-/** The path that the index ends with: what is imported. */
+/** The path at the end of the index: what is imported. */
 export const rootOf = ({
   content,
   derivation,
@@ -162,7 +162,7 @@ export function parseManifest(text: string): Manifest {
   refuseOtherSchema(json);
   const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) throw new NixmakerError('manifest-malformed', describeIssues(parsed.error));
-  // Of the shape by now, so it can be spelled; what was not of the shape was refused.
+  // Its shape was checked, so it can be written; anything else was refused.
   if (encodeManifest(json as ManifestInput) !== text)
     throw new NixmakerError('manifest-malformed', 'it is not in canonical form');
   return parsed.data;

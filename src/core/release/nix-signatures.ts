@@ -1,7 +1,7 @@
 /**
- * `nix.sig`: signatures for Nix’s own check of store paths, for each key its name and then a line for each path of the index that is
- * not named after its contents. Not signed and no secret: what a signature is worth, Nix judges. It may be empty, and may be added
- * to a release that is signed already.
+ * `nix.sig`: signatures for Nix’s own check of store paths: per key its name, then one line per path of the index that is
+ * not named after its contents. Not signed and not secret: Nix judges what a signature is worth. It may be empty, and may be added
+ * to a release that is already signed.
  */
 import { isKeyName } from '../key-name.ts';
 import { limits } from '../limits.ts';
@@ -14,9 +14,9 @@ const signatureLength = 88;
 const lineLength = signatureLength + 1;
 /** The last letter before the padding holds two bits of the 64 bytes, and four that must be 0: one value, one spelling. */
 const signatures = /^(?:[A-Za-z0-9+/]{85}[AQgw]==\n)*$/;
-/** Looked at in one go: a pattern that repeats keeps all that it could go back to. */
+/** Matched in one go: a pattern that repeats remembers everything it could backtrack to. */
 const portion = 1000 * lineLength;
-/** Threat: names without end, where no path needs a signature. */
+/** Threat: endless names, if no path needs a signature. */
 const mostKeys = 64;
 /** The longest name (key-name.ts) and its newline. */
 const nameBytes = 128;
@@ -32,7 +32,7 @@ export class NixSignatures {
   readonly bytes: Buffer;
   readonly #index: ReleaseIndex;
   readonly #blocks: readonly KeyBlock[];
-  /** Signatures of a block that stand before each line’s. */
+  /** Signatures in a block before each line’s. */
   #ordinals: Uint32Array | undefined;
 
   private constructor(bytes: Buffer, index: ReleaseIndex, blocks: readonly KeyBlock[]) {
@@ -41,7 +41,7 @@ export class NixSignatures {
     this.#blocks = blocks;
   }
 
-  /** Bytes that it can have at most: of each key a name, and a signature for each line that needs one. */
+  /** The most bytes it can have: per key a name, and a signature for each line that needs one. */
   static most(index: ReleaseIndex): number {
     return Math.min(limits.nixSignatureBytes, mostKeys * (nameBytes + signedLines(index) * lineLength));
   }
@@ -73,7 +73,7 @@ export class NixSignatures {
     return this.#blocks.map((b) => b.name);
   }
 
-  /** As narinfos have them, `name:base64`; none for what is named after its contents. */
+  /** As in narinfos, `name:base64`; none for what is named after its contents. */
   of(line: number): readonly string[] {
     if (this.#blocks.length === 0 || this.#index.isContentAddressed(line)) return [];
     this.#ordinals ??= ordinalsOf(this.#index);
@@ -123,7 +123,7 @@ export function encodeKeyBlock(index: ReleaseIndex, name: string, sign: (line: n
   return `${lines.join('\n')}\n`;
 }
 
-/** The blocks of both; of a key that is in both the second’s. */
+/** The blocks of both; for a key in both, the second’s. */
 export function mergeNixSignatures(first: NixSignatures, second: NixSignatures): Buffer {
   const names = [...new Set([...first.keyNames, ...second.keyNames])];
   return Buffer.from(names.map((name) => second.blockOf(name) ?? first.blockOf(name)).join(''), 'latin1');

@@ -9,9 +9,9 @@ export interface PathInfo {
   readonly narSize: number;
   /** Sorted, as in what Nix signs. */
   readonly references: readonly StorePath[];
-  /** As Nix spells it; undefined where the path is named after its inputs. */
+  /** As Nix writes it; undefined if the path is named after its inputs. */
   readonly ca?: string;
 }
 
-/** The digest alone: indexes and the names of pieces have it without the prefix. */
+/** Only the digest: indexes and names of pieces have it without the prefix. */
 export const narDigest = ({ narHash }: Pick<PathInfo, 'narHash'>): string => narHash.replace(/^sha256:/, '');

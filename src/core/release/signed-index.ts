@@ -1,4 +1,4 @@
-/** The index of a release: the signature over the manifest covers it by size and digest, and nothing of it is parsed before. */
+/** The index of a release: the manifest’s signature covers it through size and digest, and nothing of it is parsed before that. */
 import { NixmakerError } from '../errors.ts';
 import { ReleaseIndex } from './index-file.ts';
 import { type Manifest, rootOf } from './manifest.ts';
@@ -6,7 +6,7 @@ import { type Manifest, rootOf } from './manifest.ts';
 /**
  * @param bytes whoever gives them
  * @param digest their sha256 in hexadecimal, as the caller has just computed it
- * @throws NixmakerError `bundle-altered` where they are not what the manifest signs, `manifest-malformed`
+ * @throws NixmakerError `bundle-altered` if they are not what the manifest signs, `manifest-malformed`
  */
 export function readIndexOf(manifest: Manifest, bytes: Uint8Array, digest: string): ReleaseIndex {
   const { size, sha256 } = manifest.index;

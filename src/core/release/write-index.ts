@@ -18,8 +18,8 @@ export interface WrittenIndex {
 }
 
 /**
- * The index of `root` and all that it refers to; other paths are left out.
- * @throws NixmakerError `closure-incomplete` where a path is not among those given, `bundle-too-large`
+ * The index of `root` and everything it refers to; other paths are left out.
+ * @throws NixmakerError `closure-incomplete` if a path is not among those given, `bundle-too-large`
  */
 export function encodeIndex(given: Iterable<IndexedPath>, root: StorePath): WrittenIndex {
   const paths = new Map<StorePath, IndexedPath>();
@@ -50,7 +50,7 @@ export function encodeIndex(given: Iterable<IndexedPath>, root: StorePath): Writ
   return { text, totals, paths: ordered };
 }
 
-/** In the order of lines. Depth by depth: sorting plain names is the runtime’s own work. */
+/** In line order. Depth by depth, because the runtime itself sorts plain names. */
 function byDepthAndName(depths: ReadonlyMap<StorePath, number>): StorePath[] {
   const layers: StorePath[][] = [];
   for (const [path, depth] of depths) {
@@ -65,7 +65,7 @@ const tooLarge = (detail: string) => new NixmakerError('bundle-too-large', detai
 /** Of the closure of `root`: 0 without references to others, else one more than the deepest of them. */
 function depthsOf(paths: ReadonlyMap<StorePath, IndexedPath>, root: StorePath): Map<StorePath, number> {
   const depths = new Map<StorePath, number>();
-  // A stack of our own: a chain of references may be as long as the closure.
+  // Our own stack: a chain of references may be as long as the closure.
   const stack: { readonly path: StorePath; readonly others: readonly StorePath[]; next: number }[] = [];
   const open = new Set<StorePath>();
   const enter = (path: StorePath, by?: StorePath) => {

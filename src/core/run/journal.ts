@@ -21,12 +21,30 @@ const record = z.looseObject({
 export type JournalRecord = z.infer<typeof record>;
 export const recordParser = record;
 
+/**
+ * Of a line in a form that we do not know: the run that it is about. A machine that was rolled back to an older nixmaker has the journal of
+ * the newer one.
+ */
+export const foreignParser = z.looseObject({ transaction: z.string() });
+
+/**
+ * Without the steps of runs that a newer nixmaker has taken further than we can read. Threat: one that has ended in a way that we do not
+ * know looks as if it had been cut off, and would be gone on with, or rolled back, in a system that has nothing to do with it.
+ */
+export function withoutBeyond(
+  records: readonly JournalRecord[],
+  beyond: ReadonlySet<string>,
+): readonly JournalRecord[] {
+  if (beyond.size === 0) return records;
+  return records.filter(({ transaction, state }) => !beyond.has(transaction) || isEnd(state));
+}
+
 const count = z.number().int().min(0);
 
 /** Of runs that are no longer in the journal, by how they ended, and of lines that were damaged. The first line of the file. */
-export const earlierParser = z.strictObject({
+export const earlierParser = z.looseObject({
   schema: z.literal(1),
-  earlier: z.strictObject({
+  earlier: z.looseObject({
     states: z.record(z.string(), count),
     codes: z.record(z.string(), count),
     unreadable: count,
@@ -35,6 +53,21 @@ export const earlierParser = z.strictObject({
 
 export type Earlier = z.infer<typeof earlierParser>['earlier'];
 export const nothingEarlier: Earlier = { states: {}, codes: {}, unreadable: 0 };
+
+/** How many lines could not be read, and of them those in a form that we do not know: a newer nixmaker’s. */
+export interface Unread {
+  readonly unreadable: number;
+  readonly newer?: number;
+}
+
+/** For people; undefined where every line was read. */
+export function unreadText({ unreadable, newer = 0 }: Unread): string | undefined {
+  if (unreadable === 0) return undefined;
+  if (unreadable === newer)
+    return `${newer} lines of the journal were written by a newer nixmaker, and were skipped`;
+  const ofThem = newer === 0 ? '' : `, ${newer} of them in a form that a newer nixmaker may have written`;
+  return `${unreadable} lines of the journal cannot be read${ofThem}`;
+}
 
 /** Where each run stands, in the order in which they began: its end, or, without one, its last line. */
 export function lastOfEach(records: readonly JournalRecord[]): JournalRecord[] {

@@ -1,5 +1,5 @@
 /** The receipt: what became of one bundle on this machine. A person reads the text, programs the JSON. */
-import { catalogue, safetyOf } from '../catalogue.ts';
+import { entryOf, safetyOf } from '../catalogue.ts';
 import { type ExitCode, exitCodes, printable, type ReasonCode } from '../errors.ts';
 import { asLines, type Lines } from '../lines.ts';
 import type { Operation } from '../schema.ts';
@@ -51,7 +51,7 @@ export interface Receipt {
   readonly bootId?: string;
   /** systemd units that had failed before anything was changed, or were down. */
   readonly failedUnitsBefore?: readonly string[];
-  /** Those that ran, and that systemd had started again by itself; left out where there were none. */
+  /** Those that ran, and that systemd had started again by itself, each with how long it had run (activation/restarts.ts); left out where there were none. */
   readonly restartedUnitsBefore?: readonly string[];
   readonly health?: readonly HealthResult[];
   /** boot_id of the boot in which a person was asked to confirm, and the uptime, in seconds, by which to. */
@@ -77,7 +77,7 @@ export interface Receipt {
 /** The exit code that stands for a receipt. */
 export function exitOf({ state, code }: Receipt): ExitCode {
   if (state === 'committed' || state === 'pending') return exitCodes.done;
-  return code === undefined ? exitCodes.fault : catalogue[code].exit;
+  return code === undefined ? exitCodes.fault : entryOf(code).exit;
 }
 
 /** What the word alone does not say. */
@@ -98,7 +98,7 @@ export function receiptText(receipt: Receipt): Lines {
   };
   lines.push(`${printable(stateWord(receipt.state).toUpperCase())}${meanings[receipt.state] ?? ''}`, '');
   if (receipt.code !== undefined) {
-    const entry = catalogue[receipt.code];
+    const entry = entryOf(receipt.code);
     say('What', entry.what);
     say('Detail', receipt.detail);
     say('Safe', safetyOf(receipt.code));

@@ -21,7 +21,7 @@ export function identityOf(
 ): BundleIdentity {
   const revision = commit ?? dirtyRevision;
   // The commit's time, not the build's: the same flake gives the same bytes on any day. A flake that is no commit
-  // has only its files' times, which every copy of it changes, so it has none (docs/adr/0003).
+  // only has its files' times, which every copy changes, so it has none (docs/adr/0003).
   const epoch = wishes.epoch ?? (revision === undefined ? 0 : (lastModified ?? 0));
   const description = about === undefined ? undefined : printable(about).slice(0, 1000);
   const { expiresAt, machineId, downgradeFrom, noWayBack, content, notes } = wishes;

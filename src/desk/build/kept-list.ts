@@ -6,17 +6,17 @@ import { createHash } from 'node:crypto';
 
 /** The list's own name, beside the pieces. */
 export const keptList = 'list';
-/** All small pieces of a run lie in it, one after the other. */
+/** All small pieces of a run are in it, one after the other. */
 export const piecesFile = 'pieces';
 
 export interface KeptNar {
   /** sha256 in Nix’s base 32, without prefix. */
   readonly narHash: string;
   readonly narSize: number;
-  /** Of the compressed bytes, likewise. */
+  /** The same for the compressed bytes. */
   readonly digest: string;
   readonly size: number;
-  /** The file that holds them, in the run's folder, and where they begin. */
+  /** The file they are in, in the run's folder, and where they begin. */
   readonly file: string;
   readonly position: number;
   readonly files: number;
@@ -26,7 +26,7 @@ export interface KeptNar {
 /** zstd’s own default, and Nix’s. */
 export const zstdLevel = 3;
 
-/** Another version of zstd may give other bytes, and the same flake is to give the same bundle. */
+/** Another version of zstd may give other bytes, but the same flake must give the same bundle. */
 const header = `nixmaker-nars 2 zstd ${process.versions.zstd} level ${zstdLevel}`;
 const line =
   /^([0-9a-z]{52}) (\d{1,15}) ([0-9a-z]{52}) (\d{1,15}) (pieces|[0-9a-z]{32}\.zst) (\d{1,15}) (\d{1,15}) (\d{1,15})$/;
@@ -41,7 +41,7 @@ export function encodeKeptList(nars: readonly KeptNar[]): string {
 
 const sumOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** @returns undefined for what is none, is damaged, or of another zstd */
+/** @returns undefined for anything that is not one, is damaged, or is from another zstd */
 export function readKeptList(text: string): KeptNar[] | undefined {
   const [first, sum = '', ...rest] = text.split('\n');
   if (first !== header || sum !== sumOf(rest.join('\n')) || rest.pop() !== '') return undefined;

@@ -7,12 +7,12 @@
  * altered is compressed anew; a folder that is not this user's own is not used.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rename, rm, statfs, utimes } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { NarCount } from '../../bundle/nar-count.ts';
-import type { Source } from '../../bundle/write.ts';
+import type { Source } from '../../bundle/sources.ts';
 import { hasErrno, insteadOf } from '../../core/errno.ts';
 import { messageOf } from '../../core/errors.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
@@ -29,16 +29,27 @@ const mostBytes = 20 * 1024 ** 3;
 const mostRuns = 200;
 const chunkBytes = 1024 * 1024;
 
-/** The user's cache folder (XDG Base Directory Specification), of which this is ours; undefined for a user without a home (a container’s). */
+/**
+ * The user's cache folder (XDG Base Directory Specification), of which this is ours; undefined for a user without a home (a container’s).
+ * sudo(8) may leave root the home of whoever called it: what root made there its owner could not use any more. As Nix does, root then
+ * has its own (Nix src/libutil/unix/users.cc).
+ */
 export function narCacheFolder(environment: NodeJS.ProcessEnv, home = homedir): string | undefined {
   const { XDG_CACHE_HOME: base = '' } = environment;
   // A relative one is to be passed over, as the specification says.
-  if (base.startsWith('/')) return join(base, 'nixmaker', 'nars');
+  if (base.startsWith('/') && !isAnothers(base)) return join(base, 'nixmaker', 'nars');
   try {
-    return join(home(), '.cache', 'nixmaker', 'nars');
+    const own = home();
+    return join(isAnothers(own) ? userInfo().homedir : own, '.cache', 'nixmaker', 'nars');
   } catch {
     return undefined;
   }
+}
+
+/** Other users can make nothing in what is another’s. */
+function isAnothers(folder: string): boolean {
+  const owner = statSync(folder, { throwIfNoEntry: false })?.uid ?? 0;
+  return process.geteuid?.() === 0 && owner !== 0;
 }
 
 /** What is kept of a NAR, to be used in its place. */

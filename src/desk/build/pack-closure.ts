@@ -1,11 +1,11 @@
-/** The NARs of a closure, compressed and counted, as far as they are to travel. */
+/** The NARs of a closure that are to travel, compressed and counted. */
 import { join } from 'node:path';
 import type { Content } from '../../core/release/manifest.ts';
 import { parseDrvPath, type StorePath } from '../../core/store-path.ts';
 import { type CopySubject, copyToCacheFolder } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { queryClosure } from '../../nix/path-info.ts';
-import type { Base } from './assemble.ts';
+import type { Base } from './base.ts';
 import { type CachedPath, CacheFolder } from './cache-folder.ts';
 import { StoreCompressor } from './compress.ts';
 import { leaveOut } from './leave-out.ts';
@@ -36,7 +36,7 @@ export function makePacking(nix: NixContext, staging: string, nars: NarCache | u
   return { nix, cache, counts, compressor };
 }
 
-/** What no bundle can be made of is told before anything is compressed. @throws NixmakerError `bundle-too-large`, `evaluation-failed` */
+/** What can’t become a bundle is reported before anything is compressed. @throws NixmakerError `bundle-too-large`, `evaluation-failed` */
 export async function packClosure(
   { nix, cache, counts, compressor }: Packing,
   { root, content, base }: ClosureToPack,
@@ -49,7 +49,7 @@ export async function packClosure(
   const travelling = infos.filter((info) => base?.paths.has(info.path) !== true);
   const isAll = await compressor.addAll(travelling, (done) => say(`${done} of ${travelling.length}`));
   if (isAll && isCounted) return cache.closureOf(root);
-  // The rest Nix has in a store elsewhere.
+  // Nix has the rest in a store elsewhere.
   const recipe = content === 'derivation' ? parseDrvPath(root) : undefined;
   const subject: CopySubject =
     recipe === undefined ? { kind: 'outputs', path: root } : { kind: 'derivation', path: recipe };

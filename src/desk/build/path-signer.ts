@@ -1,4 +1,4 @@
-/** A Nix key’s block of `nix.sig`: for each path that needs one, the signature that Nix itself looks for. */
+/** A Nix key’s block in `nix.sig`: the signature that Nix itself looks for, for each path that needs one. */
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { encodeKeyBlock } from '../../core/release/nix-signatures.ts';
 import type { StorePath } from '../../core/store-path.ts';

@@ -1,8 +1,8 @@
 /**
  * The flake’s source under another name. `${./.}`, `filterSource`, `cleanSource` and `fileset` copy all or some of it into a store path of
- * its own, which is found by its contents. Such a copy holds nothing but files of the flake, and either a `.nix` file or one that lies at the
- * same place as in the flake; what a host needs of it (`${./www}`, a single file) is none. A build that was given the source may copy
- * it into what it makes (`cp -r ${./.} $out`): that holds the flake’s `flake.nix`, or a `.nix` file in the same folders as in the flake.
+ * its own, which is found by its contents. Such a copy has only files of the flake, and either a `.nix` file or one that is in the
+ * same place as in the flake; what a host needs of it (`${./www}`, a single file) does not count. A build that was given the source may copy
+ * it into its output (`cp -r ${./.} $out`): that has the flake’s `flake.nix`, or a `.nix` file in the same folders as in the flake.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -22,7 +22,7 @@ interface SourceFile {
 /** What Nix has added from files, whole folders among it (Nix src/libstore/content-address.cc). */
 const addedFromFiles = /^fixed:(?:r|git):/;
 
-/** For all hosts of a run: no path is looked at twice. */
+/** For all hosts of a run: no path is examined twice. */
 export class SourceCopies {
   readonly #source: StorePath | undefined;
   readonly #verdicts = new Map<StorePath, Promise<boolean>>();
@@ -31,12 +31,12 @@ export class SourceCopies {
   #bySize: Promise<ReadonlyMap<number, readonly SourceFile[]>> | undefined;
   #telling: Promise<readonly SourceFile[]> | undefined;
 
-  /** @param source the flake as Nix took it, where it is known */
+  /** @param source the flake as Nix took it, if known */
   constructor(source: StorePath | undefined) {
     this.#source = source;
   }
 
-  /** Itself as well, where it is among them. */
+  /** Including itself, if it is among them. */
   async among(closure: readonly Pick<CachedPath, 'path' | 'ca'>[]): Promise<ReadonlySet<StorePath>> {
     const found = new Set<StorePath>();
     const source = this.#source;
@@ -56,7 +56,7 @@ export class SourceCopies {
     return addedFromFiles.test(ca) && this.#isCopy(path, source);
   }
 
-  /** Of what was built. Most of a system has no `.nix` file, so names are looked at first. */
+  /** For what was built. Most of a system has no `.nix` file, so names are checked first. */
   async #holdsCopy(path: StorePath, source: StorePath): Promise<boolean> {
     this.#telling ??= this.#filesOf(source).then((all) => all.filter(isTelling));
     const telling = await this.#telling;
@@ -75,7 +75,7 @@ export class SourceCopies {
     const files = await filesIn(path);
     this.#bySize ??= this.#filesOf(source).then((all) => Map.groupBy(all, ({ size }) => size));
     const bySize = await this.#bySize;
-    // By size alone most that is something else is told.
+    // Size alone rules out most of what is something else.
     if (!files.every(({ size }) => bySize.has(size))) return false;
     let isSource = false;
     for (const file of files) {
@@ -108,7 +108,7 @@ export class SourceCopies {
 const isTelling = ({ name }: SourceFile): boolean =>
   name === 'flake.nix' || (name.endsWith('.nix') && name.includes('/'));
 
-/** Regular files below a folder; none of a single file, or where Nix has its store elsewhere. @param ending of their names */
+/** Regular files below a folder; none for a single file, or if Nix has its store elsewhere. @param ending of their names */
 async function namesIn(folder: string, ending = ''): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
     insteadOf(['ENOENT', 'ENOTDIR'], []),

@@ -25,6 +25,8 @@ export interface LockedSource {
   readonly reference: string;
   readonly metadata: FlakeMetadata;
   readonly hosts: readonly string[];
+  /** Whether the reference means the same whenever it is asked for, so that it can be evaluated in any place. */
+  readonly isLocked: boolean;
   /** Where it can’t be the same for certain (git’s dirty trees): to be asked after each evaluation. @throws `source-changed` */
   readonly check: () => Promise<void>;
 }
@@ -46,7 +48,8 @@ export async function lockSource(
   for (const reference of lockedReferences(metadata)) {
     // An older Nix takes not each of them. Where the flake itself is at fault, the operator’s own reference says so below.
     const hosts = await listHosts(nix, reference).catch(() => undefined);
-    if (hosts !== undefined) return { reference, metadata, hosts, check: async () => undefined };
+    if (hosts !== undefined)
+      return { reference, metadata, hosts, isLocked: true, check: async () => undefined };
   }
   const check = async () => {
     const now = await readFlakeMetadata(nix, flake);
@@ -55,7 +58,7 @@ export async function lockSource(
   };
   const hosts = await listHosts(nix, flake);
   await check();
-  return { reference: flake, metadata, hosts, check };
+  return { reference: flake, metadata, hosts, isLocked: false, check };
 }
 
 /** The best first. None for a working tree that git calls dirty: of that Nix has no name that would hold it. */

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { hasErrno, isMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { HeldProcess } from '../../core/ports.ts';
 import { isThere, namesIn } from '../../files/read.ts';
 import { takeTurn, turnIn } from '../../files/turn.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
@@ -41,8 +42,7 @@ export async function makeStaging(directory: string, warn: (text: string) => voi
     links,
     clear: async () => {
       if (links !== path) await rm(links, { recursive: true, force: true });
-      await remove(path);
-      await held.release();
+      await remove(path, held);
     },
   };
 }
@@ -70,7 +70,7 @@ async function sweep(path: string, warn: (text: string) => void): Promise<void> 
       verb: 'cleaning up',
       patience: 0,
     });
-    await remove(path).finally(() => held.release());
+    await remove(path, held);
   } catch (error) {
     // It lives, or another has been quicker.
     if (isMissing(error) || (error instanceof NixmakerError && error.code === 'busy')) return;
@@ -89,8 +89,18 @@ async function isOurs(path: string): Promise<boolean> {
   return isLocked || Date.now() - stat.mtimeMs > aDay;
 }
 
-async function remove(path: string): Promise<void> {
-  // Store paths of a chroot store are read-only folders, which only their owner’s chmod lets anybody remove.
-  await runProgram('chmod', ['--recursive', 'u+w', path]);
+/**
+ * The lock at last, when nobody holds it open: over NFS and FUSE what is deleted while it is open stays under another name, and the folder
+ * with it.
+ */
+async function remove(path: string, held: HeldProcess): Promise<void> {
+  try {
+    // Store paths of a chroot store are read-only folders, which only their owner’s chmod lets anybody remove.
+    await runProgram('chmod', ['--recursive', 'u+w', path]);
+    for (const name of await namesIn(path))
+      if (join(path, name) !== turnIn(path)) await rm(join(path, name), { recursive: true, force: true });
+  } finally {
+    await held.release();
+  }
   await rm(path, { recursive: true, force: true });
 }

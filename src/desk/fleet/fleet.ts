@@ -3,8 +3,9 @@
 import { dirname, join } from 'node:path';
 import { naturally } from '../../core/alike.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
-import { hostsIn, keyFileOf, readHostKey, receiptsOf, wordFileOf } from './folder.ts';
-import { type FormerInstallation, readFormer } from './former.ts';
+import { heardOf, hostsIn, keyFileOf, receiptsOf, wordFileOf } from './folder.ts';
+import { type FormerInstallation, type HostKeys, readFormer, readHostKeys } from './former.ts';
+import { newestHeard } from './heard.ts';
 import { readCollected, readKept } from './kept.ts';
 import { readWord } from './roll.ts';
 
@@ -25,6 +26,10 @@ export interface FleetHost {
   readonly receipts: number;
   /** Kept, and of no use: damaged, or not signed by the key that is believed now. */
   readonly unreadable: number;
+  /** Number of a receipt newer than all that are here, and which was here. */
+  readonly missing: number | undefined;
+  /** The key that is kept for it was replaced, and is not believed. */
+  readonly isKeyReplaced: boolean;
   /** What became of bundles there, oldest first. */
   readonly runs: readonly HostRun[];
   readonly former: readonly FormerInstallation[];
@@ -47,6 +52,7 @@ export interface Fleet {
 export async function readFleet(directory: string, also: Iterable<string> = []): Promise<Fleet> {
   const names = new Set([
     ...(await hostsIn(join(directory, 'receipts'))),
+    ...(await hostsIn(dirname(heardOf(directory, 'x')))),
     ...(await hostsIn(dirname(keyFileOf(directory, 'x')), '.public')),
     ...(await hostsIn(dirname(wordFileOf(directory, 'x')), '.json')),
     ...also,
@@ -64,15 +70,17 @@ export async function readFleet(directory: string, also: Iterable<string> = []):
   return { hosts, retired };
 }
 
+const noKeys: HostKeys = { present: undefined, former: new Set(), isReplaced: false };
+
 async function readHost(directory: string, host: string): Promise<Omit<FleetHost, 'returned'>> {
   const folder = receiptsOf(directory, host);
   // A key that can’t be read verifies nothing.
-  const key = await readHostKey(directory, host).catch(() => undefined);
+  const keys = await readHostKeys(directory, host).catch(() => noKeys);
   let newest: { readonly name: string; readonly receipt: HostReceipt } | undefined;
   const runs: (HostRun & { readonly number: number })[] = [];
   let [receipts, unreadable] = [0, 0];
-  for await (const { name, receipt } of readKept(folder, key)) {
-    if (receipt === undefined) unreadable++;
+  for await (const { name, receipt, isFormer } of readKept(folder, keys)) {
+    if (receipt === undefined) unreadable += isFormer ? 0 : 1;
     else {
       receipts++;
       const { number, run } = receipt;
@@ -80,6 +88,7 @@ async function readHost(directory: string, host: string): Promise<Omit<FleetHost
       if (newest === undefined || number > newest.receipt.number) newest = { name, receipt: brief(receipt) };
     }
   }
+  const heard = keys.present === undefined ? 0 : await newestHeard(directory, host, keys.present);
   const collected =
     newest === undefined
       ? undefined
@@ -90,6 +99,8 @@ async function readHost(directory: string, host: string): Promise<Omit<FleetHost
     collected,
     receipts,
     unreadable,
+    missing: heard > (newest?.receipt.number ?? 0) ? heard : undefined,
+    isKeyReplaced: keys.isReplaced,
     runs: runs.sort((a, b) => a.number - b.number).map(({ number: _, ...run }) => run),
     former: await readFormer(directory, host),
   };

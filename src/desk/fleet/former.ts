@@ -7,7 +7,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
 import { namesIn, readIfThere } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';
-import { parsePublicKey } from '../../signing/nix-key.ts';
+import { type PublicKey, parsePublicKey } from '../../signing/nix-key.ts';
 import { formerOf, keyFileOf, readHostKey, receiptsOf } from './folder.ts';
 import { eachHostOn } from './media-receipts.ts';
 import { readSealed, signingKeyOf } from './receipt-file.ts';
@@ -51,7 +51,7 @@ function asJson(text = ''): unknown {
 }
 
 /** What makes them the same key, whatever their names. */
-export const materialsOf = (installations: readonly FormerInstallation[]): ReadonlySet<string> =>
+const materialsOf = (installations: readonly FormerInstallation[]): ReadonlySet<string> =>
   new Set(
     installations.flatMap(({ key }) => {
       try {
@@ -61,6 +61,24 @@ export const materialsOf = (installations: readonly FormerInstallation[]): Reado
       }
     }),
   );
+
+/** Whose word counts of a host. */
+export interface HostKeys {
+  /** The key that is believed; none where none is kept, or where the one that is kept was replaced. */
+  readonly present: PublicKey | undefined;
+  /** Keys that were replaced, by their material. */
+  readonly former: ReadonlySet<string>;
+  /** The kept key is one that was replaced: the folder of a desk that did not know was laid over this one. */
+  readonly isReplaced: boolean;
+}
+
+/** @throws NixmakerError `key-malformed` */
+export async function readHostKeys(directory: string, host: string): Promise<HostKeys> {
+  const former = materialsOf(await readFormer(directory, host));
+  const kept = await readHostKey(directory, host);
+  const isReplaced = kept !== undefined && former.has(kept.material);
+  return { present: isReplaced ? undefined : kept, former, isReplaced };
+}
 
 export interface ReplaceOptions {
   readonly media: readonly string[];
@@ -77,6 +95,7 @@ export interface ReplaceOptions {
 export async function replaceInstallation(options: ReplaceOptions): Promise<Replaced> {
   const { directory, host, reason, now } = options;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
+  // One that was replaced as well: cut off below, this is how it goes on.
   const present = await readHostKey(directory, host);
   if (present === undefined)
     throw new NixmakerError(

@@ -4,37 +4,43 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fewAhead } from '../../bundle/at-once.ts';
 import { limits } from '../../core/limits.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { namesIn, readIfThere } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';
-import type { PublicKey } from '../../signing/nix-key.ts';
-import { openSigned, readSealed } from './receipt-file.ts';
-
-const namePattern = /^(?:[0-9]{1,16}|run-[0-9a-f]{12})\.json$/;
-export const isReceiptName = (name: string): boolean => namePattern.test(name);
+import type { HostKeys } from './former.ts';
+import { isReceiptName, openSigned, readSealed, signingKeyOf } from './receipt-file.ts';
 
 export interface KeptReceipt {
   readonly name: string;
   readonly bytes: number;
   /** None where it can’t be read, or the key has not signed it. */
   readonly receipt: HostReceipt | undefined;
+  /** It is signed by a key that was replaced. */
+  readonly isFormer: boolean;
 }
 
-/** One after the other, for each may be large: whoever reads them holds on to what he needs and no more. */
-export async function* readKept(folder: string, key: PublicKey | undefined): AsyncGenerator<KeptReceipt> {
-  for (const name of (await namesIn(folder)).filter(isReceiptName).sort())
-    yield readOne(join(folder, name), name, key);
+type Keys = Pick<HostKeys, 'present' | 'former'>;
+
+/** A few at a time, for each may be large: whoever reads them holds on to what he needs and no more. */
+export async function* readKept(folder: string, keys: Keys): AsyncGenerator<KeptReceipt> {
+  const names = (await namesIn(folder)).filter(isReceiptName).sort();
+  yield* fewAhead(names, (name) => readOne(join(folder, name), name, keys));
 }
 
-async function readOne(file: string, name: string, key: PublicKey | undefined): Promise<KeptReceipt> {
+async function readOne(file: string, name: string, { present, former }: Keys): Promise<KeptReceipt> {
   try {
     const sealed = await readSealed(file);
-    const receipt = key === undefined ? undefined : openSigned(sealed, key);
-    return { name, bytes: sealed.text.length, receipt };
+    if (present === undefined || !sealed.envelope.isSignedBy(present)) {
+      const signer = signingKeyOf(sealed);
+      const isFormer = signer !== undefined && former.has(signer.key.material);
+      return { name, bytes: 0, receipt: undefined, isFormer };
+    }
+    return { name, bytes: sealed.text.length, receipt: openSigned(sealed, present), isFormer: false };
   } catch {
     // Told of as one that can’t be read.
-    return { name, bytes: 0, receipt: undefined };
+    return { name, bytes: 0, receipt: undefined, isFormer: false };
   }
 }
 
@@ -52,11 +58,16 @@ export class KeptReceipts {
     this.#folder = folder;
   }
 
-  static async load(folder: string, key: PublicKey | undefined): Promise<KeptReceipts> {
+  static async load(folder: string, keys: Keys): Promise<KeptReceipts> {
     const kept = new KeptReceipts(folder);
-    for await (const { name, bytes, receipt } of readKept(folder, key))
+    for await (const { name, bytes, receipt } of readKept(folder, keys))
       if (receipt !== undefined) kept.#entries.set(name, { number: receipt.number, bytes });
     return kept;
+  }
+
+  /** The highest number; 0 where there is none. */
+  get newest(): number {
+    return Math.max(0, ...[...this.#entries.values()].map(({ number }) => number));
   }
 
   /** @param at this desk’s time. @returns whether it is one more, one that is here, or older than what is kept */
@@ -101,12 +112,18 @@ function staying(entries: ReadonlyMap<string, Entry>): ReadonlySet<string> {
 
 const collectedFile = (folder: string, name: string) => join(folder, name.replace(/\.json$/, '.collected'));
 
-/** When this desk collected it, as it wrote down then; undefined where that is not known of this very receipt. */
+/**
+ * When this desk collected it, as it wrote down then; undefined where that is not known of this very receipt. Of two desks that git has
+ * merged each has its line: the news is as old as the first.
+ */
 export async function readCollected(
   folder: string,
   { name, number }: { readonly name: string; readonly number: number },
 ): Promise<string | undefined> {
   const text = await readIfThere(collectedFile(folder, name));
-  const [, of, at = ''] = /^(\d{1,16}) (\S{1,40})\n$/.exec(text ?? '') ?? [];
-  return Number(of) === number && Number.isFinite(Date.parse(at)) ? at : undefined;
+  const times = (text ?? '').split('\n').flatMap((line) => {
+    const [, of, at = ''] = /^(\d{1,16}) (\S{1,40})$/.exec(line) ?? [];
+    return Number(of) === number && Number.isFinite(Date.parse(at)) ? [at] : [];
+  });
+  return times.sort((a, b) => Date.parse(a) - Date.parse(b))[0];
 }

@@ -10,7 +10,7 @@ import type { Fleet, FleetHost } from './fleet.ts';
 import type { ReadyBundle } from './newest-bundles.ts';
 
 export function toPageHost(known: FleetHost, available: ReadyBundle | undefined): PageHost {
-  const { host, last, collected, unreadable, returned, runs, former } = known;
+  const { host, last, collected, unreadable, missing, isKeyReplaced, returned, runs, former } = known;
   const { at, run, now, agentSays = [], seen = [] } = last ?? {};
   return {
     host,
@@ -18,6 +18,8 @@ export function toPageHost(known: FleetHost, available: ReadyBundle | undefined)
     collected,
     at,
     unreadable,
+    missing,
+    isKeyReplaced,
     returned,
     runs: runs.map(({ toplevel, ...run }) => ({ ...run, name: labelOf(toplevel) })),
     detail: run?.detail,

@@ -6,7 +6,7 @@ import { readSmall } from '../../bundle/file.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
 import { writeWhole } from '../../files/write.ts';
-import { wordFileOf } from './folder.ts';
+import { giveBack, wordFileOf } from './folder.ts';
 
 const word = z.strictObject({
   schema: z.literal(1),
@@ -18,7 +18,7 @@ const word = z.strictObject({
 
 export type HostWord = Omit<z.infer<typeof word>, 'schema'>;
 
-/** The last word about a host. One that can’t be read is none: the host is shown, and not hidden. */
+/** The last word about a host. An unreadable one does not count: the host is shown, not hidden. */
 export async function readWord(directory: string, host: string): Promise<HostWord | undefined> {
   try {
     const bytes = await readSmall(wordFileOf(directory, host), 65_536);
@@ -37,4 +37,5 @@ export async function writeWord(directory: string, hosts: readonly string[], sai
     await mkdir(dirname(wordFileOf(directory, host)), { recursive: true });
     await writeWhole(wordFileOf(directory, host), text);
   }
+  await giveBack(directory);
 }

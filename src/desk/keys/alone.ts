@@ -1,13 +1,13 @@
-/** Of two signers at once one would lose the other’s line: what is signed is read, and written whole with one signature more. */
+/** Two signers at once would lose one’s line: what is signed is read, then written as a whole with one more signature. */
 import { dirname } from 'node:path';
 import { isFolder } from '../../files/read.ts';
 import { inTurn, turnIn } from '../../files/turn.ts';
 import { holdProgram } from '../../process/run.ts';
 
-/** @param path of what is to be signed; its folder is held meanwhile @throws NixmakerError `busy` */
+/** @param path what is to be signed; its folder is locked meanwhile @throws NixmakerError `busy` */
 export async function alone(path: string, work: () => Promise<void>): Promise<void> {
   const folder = dirname(path);
-  // Whoever reads what lies in it says what is missing.
+  // Reading it will report what is missing.
   if (!(await isFolder(folder))) return work();
   await inTurn({ hold: holdProgram, file: turnIn(folder), verb: 'sign' }, work);
 }

@@ -1,8 +1,9 @@
 /** Keys in files: making a pair, reading one. */
-import { open, readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { lchown, open, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { hasErrno, ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { callerOf } from '../../files/caller.ts';
 import { makeFolder, syncFolder } from '../../files/folder.ts';
 import { readIfThere, readText } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
@@ -12,6 +13,8 @@ export interface KeyFiles {
   readonly secretFile: string;
   readonly publicFile: string;
   readonly publicKey: string;
+  /** Others than its owner can read the secret: its file system keeps no modes (FAT, exFAT, NTFS, CIFS). */
+  readonly isExposed: boolean;
 }
 
 /**
@@ -19,14 +22,14 @@ export interface KeyFiles {
  * is made from the first.
  */
 export async function makeKeyFiles(name: string, folder: string): Promise<KeyFiles> {
-  await makeFolder(folder);
+  await makeOwnFolder(folder);
   const secretFile = join(folder, `${name}.secret`);
   const publicFile = join(folder, `${name}.public`);
   const files = { secretFile, publicFile };
   const known = await publicHalfOf(files);
   if (known !== undefined) {
     await writeNew(publicFile, `${known}\n`, 0o644);
-    return { ...files, publicKey: known };
+    return { ...files, publicKey: known, isExposed: await isExposed(secretFile) };
   }
   const pair = generateKeyPair(name);
   // What a run that was cut off has made and not filled.
@@ -39,14 +42,16 @@ export async function makeKeyFiles(name: string, folder: string): Promise<KeyFil
     await rm(secretFile, { force: true });
     throw error;
   }
-  return { ...files, publicKey: pair.public };
+  return { ...files, publicKey: pair.public, isExposed: await isExposed(secretFile) };
 }
+
+const isExposed = async (path: string): Promise<boolean> => ((await stat(path)).mode & 0o077) !== 0;
 
 /** Of a key of that name whose public half is not there; undefined where there is no such key. */
 async function publicHalfOf({
   secretFile,
   publicFile,
-}: Omit<KeyFiles, 'publicKey'>): Promise<string | undefined> {
+}: Pick<KeyFiles, 'secretFile' | 'publicFile'>): Promise<string | undefined> {
   if ((await readIfThere(publicFile)) !== undefined) return undefined;
   const text = await readIfThere(secretFile);
   // What is no key is not written over either.
@@ -66,11 +71,22 @@ function parsedOrNothing(text: string): SecretKey | undefined {
   }
 }
 
+async function makeOwnFolder(folder: string): Promise<void> {
+  const first = await makeFolder(folder);
+  if (first === undefined) return;
+  const caller = await callerOf(dirname(first));
+  if (caller === undefined) return;
+  for (let made = resolve(folder); made.length >= first.length; made = dirname(made))
+    await lchown(made, caller.uid, caller.gid);
+}
+
 async function writeNew(path: string, text: string, mode: number): Promise<void> {
   try {
     const file = await open(path, 'wx', mode);
     try {
       await file.writeFile(text);
+      const caller = await callerOf(dirname(path));
+      if (caller !== undefined) await file.chown(caller.uid, caller.gid);
       await file.sync();
     } catch (error) {
       // Half a key would keep the next one from being made.

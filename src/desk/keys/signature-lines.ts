@@ -2,8 +2,8 @@
 import { parseSignatureFile } from '../../signing/signature-file.ts';
 
 /**
- * The lines of all, of each key the first. Empty ones have none.
- * @throws NixmakerError `signature-malformed`, also where they are too many together
+ * Everybody’s lines, only the first per key. Empty files have none.
+ * @throws NixmakerError `signature-malformed`, also if they are too many together
  */
 export function mergeSignatures(files: readonly Uint8Array[]): Buffer {
   const lines = new Map<string, string>();

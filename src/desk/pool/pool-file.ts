@@ -6,6 +6,7 @@ import { readSmall } from '../../bundle/file.ts';
 import { cacheOf } from '../../bundle/pool.ts';
 import { hasContents, hasSize, type WriteOptions, writePieceFile } from '../../bundle/pool-write.ts';
 import { type Piece, pieceName } from '../../core/release/contents-file.ts';
+import { holdsPastCache } from '../../files/past-cache.ts';
 import { writeBeside } from '../../files/write.ts';
 
 export interface PoolFile {
@@ -42,7 +43,7 @@ export function smallFile(
   { name, bytes }: { readonly name: string; readonly bytes: Buffer },
 ): PoolFile {
   const path = join(cacheOf(medium), name);
-  const isGood = async () => {
+  const isThere = async () => {
     // Larger ones are others.
     const there = await readSmall(path, bytes.length).catch(() => undefined);
     return there?.equals(bytes) === true;
@@ -50,9 +51,9 @@ export function smallFile(
   return {
     path,
     size: bytes.length,
-    isThere: isGood,
+    isThere,
     isGood: async (onBytes) => {
-      const good = await isGood();
+      const good = await holdsPastCache(path, bytes);
       onBytes?.(bytes.length);
       return good;
     },

@@ -63,7 +63,7 @@ async function withBootRoom(
 
 /** Checks that it is a system, and learns what to go back to. @throws NixmakerError `not-a-system` */
 async function recordStartingPoint(
-  machine: Pick<Machine, 'bootId' | 'nix' | 'run' | 'settings'>,
+  machine: Pick<Machine, 'bootId' | 'clock' | 'nix' | 'run' | 'settings'>,
   request: ActivationRequest,
 ): Promise<void> {
   const { transaction, toplevel, operation } = request;
@@ -72,7 +72,7 @@ async function recordStartingPoint(
   const installed = await readProfile(settings.profile);
   const profile = await rollbackTarget(machine, installed);
   const current = await readSystemLink(settings.currentSystem);
-  const unwell = settings.activation === 'systemd' ? await listUnwellUnits(machine.run) : undefined;
+  const unwell = settings.activation === 'systemd' ? await listUnwellUnits(machine) : undefined;
   const specialisation =
     current === undefined || installed.toplevel === undefined
       ? undefined

@@ -1,5 +1,6 @@
 /** A local word on a bundle that is accepted and in the store, before anything of the machine is changed. */
 import { runOutside } from '../../activation/outside.ts';
+import { exitText } from '../../core/complaint.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
@@ -30,8 +31,6 @@ export async function requireApproval(
       }));
   if (result.exitCode === 0) return;
   const said = result.startError ?? result.stderrTail.at(-1) ?? result.stdout.trim().split('\n').at(-1) ?? '';
-  const how = result.timedOut
-    ? 'gave no answer in time'
-    : `refused (exit ${result.exitCode ?? 'by a signal'})`;
+  const how = result.timedOut ? 'gave no answer in time' : `refused (${exitText(result.exitCode)})`;
   throw new NixmakerError('not-approved', `${program} ${how}${said === '' ? '' : `: ${messageOf(said)}`}`);
 }

@@ -15,7 +15,7 @@ import type { Transaction } from '../machine/transaction.ts';
 export interface HealthQuestion {
   /** Units that had failed before; undefined where the machine has no systemd to ask. */
   readonly failedBefore: readonly string[] | undefined;
-  /** Units that ran, and had been started again. */
+  /** Units that ran, and had been started again, with how long they had run. */
   readonly restartedBefore?: readonly string[] | undefined;
   /** The machine was just started: let it come up first. */
   readonly afterStart: boolean;

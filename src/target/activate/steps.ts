@@ -76,6 +76,8 @@ async function oneStep(machine: Machine, request: Activation): Promise<'restart-
         );
         return 'restart-first';
       }
+      // Of what has no way back it can’t be asked afterwards: nixmaker would be locked out, and the system stay.
+      if (transaction.known.noWayBack !== undefined) await requireUsable(machine, request, 'next-start');
       await transaction.advance('switched');
       return undefined;
     }

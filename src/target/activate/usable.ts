@@ -6,6 +6,7 @@
 import { access, constants } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { runOutside } from '../../activation/outside.ts';
+import { exitText } from '../../core/complaint.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { defaultSettingsFile } from '../../core/policy/settings.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -95,7 +96,7 @@ async function askProgram(
         argv,
       }));
   if (result.exitCode === 0) return undefined;
-  const how = result.timedOut ? 'no answer in time' : `exit ${result.exitCode ?? 'by a signal'}`;
+  const how = result.timedOut ? 'no answer in time' : exitText(result.exitCode);
   // What happened, the detail, and the code are lines of their own.
   const said = result.stderrTail.map((line) => line.trim()).join(' ');
   return `${program} rejects ${policyFile}: ${messageOf(result.startError ?? (said === '' ? how : said))}`;

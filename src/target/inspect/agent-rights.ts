@@ -20,8 +20,8 @@ type Asked = Pick<
 const probe = `for each; do
   path=\${each#?:}
   case $each in
-    w:*) [ -w "$path" ] && [ -x "$path" ] || echo "can’t write to $path" ;;
-    *) [ -r "$path" ] && { [ ! -d "$path" ] || [ -x "$path" ]; } || echo "can’t read $path" ;;
+    w:*) [ -w "$path" ] && [ -x "$path" ] || echo "cannot write to $path" ;;
+    *) [ -r "$path" ] && { [ ! -d "$path" ] || [ -x "$path" ]; } || echo "cannot read $path" ;;
   esac
 done`;
 

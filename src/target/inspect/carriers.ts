@@ -43,7 +43,7 @@ async function checkFolder(machine: Asked, folder: string): Promise<Found> {
   if (closed === undefined) return ok('');
   return look(
     `${folder}: root cannot write to it (${reasonOf(closed)}), so receipts cannot travel home this way`,
-    'If a file server maps root to nobody (`root_squash`), export with `no_root_squash`, or create a `nixmaker/receipts` in it that anyone may write to. Receipts wait for another medium.',
+    'If a file server maps root to nobody (`root_squash`), export with `no_root_squash`, or create a `nixmaker/receipts` in it that anyone may write to. If a user mounted it (FUSE), mount it with `allow_other`. Receipts wait for another medium.',
   );
 }
 

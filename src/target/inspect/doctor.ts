@@ -20,6 +20,7 @@ import { readUnverified } from '../../state/unverified.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
 import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
+import { accessTo } from '../update/medium-access.ts';
 import { unreadableFault } from '../update/unreadable.ts';
 import { checkAgentRights } from './agent-rights.ts';
 import { checkBoot, checkSystem } from './boot.ts';
@@ -75,10 +76,15 @@ const checks: Readonly<Record<string, Check>> = {
     return ok(held.length === 0 ? 'no release' : held.map(heldText).join(', '));
   },
   journal: async ({ floorDirectory }) => {
-    const { unreadable } = await readJournal(floorDirectory);
-    return unreadable === 0
-      ? ok('every line can be read')
-      : look(`${unreadable} lines cannot be read`, 'The disk may be failing; check its SMART values.');
+    const { unreadable, newer = 0 } = await readJournal(floorDirectory);
+    const damaged = unreadable - newer;
+    if (damaged > 0)
+      return look(`${damaged} lines cannot be read`, 'The disk may be failing; check its SMART values.');
+    return ok(
+      newer === 0
+        ? 'every line can be read'
+        : `${newer} lines were written by a newer nixmaker, and were skipped`,
+    );
   },
   run: checkRun,
   requests: async ({ floorDirectory }) => {
@@ -211,14 +217,15 @@ async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): P
 /** Counted at most: an inbox may be full of anything. */
 const mostNames = 10_000;
 
-async function checkInbox({ settings }: Pick<Machine, 'settings'>): Promise<Found> {
+async function checkInbox({ clock, settings }: Pick<Machine, 'clock' | 'settings'>): Promise<Found> {
+  const { withDeadline } = accessTo({ clock, settings }, { path: settings.inbox });
   const list = () =>
     withForeign(settings.inbox, async (folder) => ({
       mode: (await folder.handle.stat()).mode,
       names: await namesInForeign(folder, mostNames),
     }));
   try {
-    const { mode, names } = await list();
+    const { mode, names } = await withDeadline(list);
     if ((mode & 0o002) !== 0)
       return look(`anyone may write to ${settings.inbox}`, 'chmod o-w, and use a group (`inbox.group`).');
     const waiting = names.filter((n) => !['done', 'refused'].includes(n) && !n.startsWith('.'));

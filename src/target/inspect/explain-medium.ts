@@ -13,7 +13,7 @@ export interface MediumVerdict extends Judged {
   readonly file: string;
 }
 
-/** What can’t be read is a line as well, and hides none of the others. */
+/** What can’t be read gets a line too, and hides none of the others. */
 export async function explainMedium(machine: Machine, folder: string): Promise<MediumVerdict[]> {
   const verdicts: MediumVerdict[] = [];
   const { host } = machine.policy;
@@ -25,7 +25,7 @@ export async function explainMedium(machine: Machine, folder: string): Promise<M
   const { candidates } = await listCandidates(folder, host, looking);
   for (const candidate of candidates)
     verdicts.push({ file: nameIn(candidate.path), ...(await judgeNamed(machine, candidate)) });
-  // Of a fleet's stick most is for others, told by its place.
+  // Most of a fleet's stick is for others, as its location shows.
   const onPoolFault = (path: string, error: unknown) => {
     if (!verdicts.some(({ file }) => file === nameIn(path))) onFault(path, unreadable(error));
   };

@@ -4,7 +4,7 @@ export interface Diagnosis {
   /** `bad`: no bundle can be taken, or not safely. `look`: it works, and somebody should know. */
   readonly verdict: 'ok' | 'look' | 'bad';
   readonly what: string;
-  /** What to do; only where there is something to be done. */
+  /** What to do; only if there is something to do. */
   readonly next?: string;
 }
 

@@ -1,8 +1,9 @@
 /** What `status` and `history` say. Reads only; needs neither policy nor a running agent. */
 import { findStartChanges } from '../../activation/inspect.ts';
+import { insteadOf } from '../../core/errno.ts';
 import type { HeldRelease } from '../../core/policy/held.ts';
 import type { Settings } from '../../core/policy/settings.ts';
-import { mergeJournals, type Totals, totalsOf } from '../../core/run/journal.ts';
+import { mergeJournals, type Totals, totalsOf, type Unread } from '../../core/run/journal.ts';
 import type { Wait } from '../../core/run/waits.ts';
 import { type DiskRow, listDisks } from '../../media/space.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
@@ -14,6 +15,7 @@ import {
   readJournal,
 } from '../../state/journal.ts';
 import { readKeyring } from '../../state/keyring.ts';
+import { listOutbox } from '../../state/outbox.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readHeld } from '../machine/held.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
@@ -75,9 +77,12 @@ export interface Status {
   readonly waits: readonly Wait[];
   /** Those beyond the ones that are named. */
   readonly moreWaits: number;
+  /** Receipts that have yet to leave this machine: no medium and no carrier’s folder could be written to. */
+  readonly receiptsWaiting: number;
   readonly disks: readonly DiskRow[];
-  /** Journal lines that could not be read. */
+  /** Journal lines that could not be read, and of them those of a newer nixmaker. */
   readonly unreadable: number;
+  readonly newer?: number;
 }
 
 export async function readStatus(settings: Settings): Promise<Status> {
@@ -124,10 +129,15 @@ export async function readStatus(settings: Settings): Promise<Status> {
     waiting: waiting.files,
     waits: waiting.waits,
     moreWaits: waiting.more,
+    receiptsWaiting: await countReceipts(settings),
     disks,
-    unreadable: journal.unreadable,
+    ...unreadOf([journal]),
   };
 }
+
+/** Where this user may look. */
+const countReceipts = (settings: Settings): Promise<number> =>
+  listOutbox(floorDirectoryOf(settings)).then((names) => names.length, insteadOf(['EACCES'], 0));
 
 export const journalFolders = (settings: Settings): string[] => [
   ...new Set([floorDirectoryOf(settings), settings.stateDirectory]),
@@ -144,8 +154,15 @@ export async function readAllJournals(settings: Settings): Promise<JournalConten
   return {
     // Root’s first; where the privileges are not apart there is one.
     records: mergeJournals(all[0]?.records ?? [], all[1]?.records ?? []),
-    unreadable: all.reduce((sum, j) => sum + j.unreadable, 0),
+    ...unreadOf(all),
   };
+}
+
+function unreadOf(all: readonly Unread[]): Unread {
+  const [unreadable, newer] = (['unreadable', 'newer'] as const).map((key) =>
+    all.reduce((sum, journal) => sum + (journal[key] ?? 0), 0),
+  ) as [number, number];
+  return newer > 0 ? { unreadable, newer } : { unreadable };
 }
 
 export interface History {
@@ -153,11 +170,13 @@ export interface History {
   /** How each run ended, oldest first; a run that has not ended shows its last state. */
   readonly runs: readonly JournalRecord[];
   readonly unreadable: number;
+  /** Of them those of a newer nixmaker. */
+  readonly newer?: number;
 }
 
 export async function readHistory(settings: Settings): Promise<History> {
-  const { records, unreadable } = await readAllJournals(settings);
-  return { schema: 1, runs: lastOfEach(records), unreadable };
+  const { records, ...unread } = await readAllJournals(settings);
+  return { schema: 1, runs: lastOfEach(records), ...unreadOf([unread]) };
 }
 
 /**

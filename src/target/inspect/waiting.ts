@@ -1,5 +1,6 @@
 /** What waits on this machine and why, by the agent’s own record and by a look at what lies there. Reads only. */
 import { catalogue } from '../../core/catalogue.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { needsPerson, type Wait, waitText } from '../../core/run/waits.ts';
 import { listInbox } from '../../media/inbox.ts';
@@ -7,6 +8,7 @@ import { systemClock } from '../../process/clock.ts';
 import { localTimes } from '../../report/local-time.ts';
 import { readWaits } from '../../state/waits.ts';
 import { runtimeDirectories } from '../machine/machine.ts';
+import { accessTo } from '../update/medium-access.ts';
 import { unreadableFault } from '../update/unreadable.ts';
 import { type Found, look, ok } from './found.ts';
 
@@ -23,8 +25,15 @@ export async function readWaiting(settings: Settings): Promise<Waiting> {
   const since = systemClock.now().toISOString();
   const met: Wait[] = [];
   const onFault = (path: string, error: unknown) => void met.push({ path, ...unreadableFault(error), since });
-  const files = await listInbox(settings.inbox, { onFault });
   const records = await Promise.all(runtimeDirectories(settings).map(readWaits));
+  const isStalled = (path: string) =>
+    records.some(({ waits }) => waits.some((w) => w.path === path && w.code === 'medium-stalled'));
+  // Who reads what never answers could not even be ended: a FUSE server that has got the question is waited for, whatever comes.
+  const within = async <T>(path: string, read: () => Promise<T>) => {
+    if (isStalled(path)) throw new NixmakerError('medium-stalled', 'the agent waits for it');
+    return accessTo({ clock: systemClock, settings }, { path }).withDeadline(read);
+  };
+  const files = await listInbox(settings.inbox, { onFault, within });
   const known = new Map([...met, ...records.flatMap(({ waits }) => waits)].map((wait) => [wait.path, wait]));
   return {
     files: files.map((c) => c.path),

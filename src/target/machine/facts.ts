@@ -1,4 +1,4 @@
-/** What is so on this machine now, for the decision. */
+/** What is true on this machine now, for the decision. */
 import { findSpecialisation } from '../../activation/inspect.ts';
 import type { Facts } from '../../core/policy/decide.ts';
 import type { StorePath } from '../../core/store-path.ts';

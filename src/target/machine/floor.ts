@@ -22,11 +22,11 @@ export interface KnownFloor {
   readonly committed: StoredFloor | undefined;
 }
 
-/** Where the floor is, and what else tells of it. */
+/** Where the floor is, and what else says something about it. */
 export interface FloorSource {
   readonly floorDirectory: string;
   readonly settings: Pick<Settings, 'profile'>;
-  /** Left out where the policy can’t be read: then its word is not asked for. */
+  /** Left out if the policy can’t be read: then it is not consulted. */
   readonly policy?: Pick<Policy, 'firstStart'> | undefined;
 }
 
@@ -58,7 +58,7 @@ type FloorKeeper = Pick<FloorSource, 'floorDirectory' | 'settings'> & Pick<Machi
 
 /**
  * In the state folder first, and then beside the profile: a cut between the two leaves a record that is lower, which says nothing. A record
- * that can’t be written (a full disk) is told, and ends no run: the floor itself stands, and the next commit records it.
+ * that can’t be written (a full disk) is reported and ends no run: the floor itself holds, and the next commit records it.
  */
 export async function raiseKnownFloor(
   { floorDirectory, settings, emit }: FloorKeeper,
@@ -73,14 +73,14 @@ export async function raiseKnownFloor(
   }
 }
 
-/** To the release of a run that stays, where the run has one. */
+/** To the release of a run that stays, if the run has one. */
 export async function raiseFloorFor(
   machine: FloorKeeper,
   known: Pick<Receipt, 'sequence' | 'downgradeFrom' | 'manifestDigest'> & { readonly createdAt?: string },
 ): Promise<void> {
   const { sequence, downgradeFrom, manifestDigest, createdAt } = known;
   if (sequence === undefined || manifestDigest === undefined || createdAt === undefined) return;
-  // After a downgrade the floor stays where it is, with what is there now: the system that was left can’t come back.
+  // After a downgrade the floor stays, with what is there now: the system that was left can’t come back.
   await raiseKnownFloor(machine, {
     ...{ schema: 1, sequence: downgradeFrom ?? sequence, manifestDigest, createdAt },
   });
@@ -105,7 +105,7 @@ function newestCommitted(records: readonly JournalRecord[]): StoredFloor | undef
     const { manifestDigest } = record;
     if (sequence === undefined || manifestDigest === undefined) continue;
     if ((signedTimeOf(record) ?? 0) > Date.parse(createdAt)) createdAt = String(record.createdAt);
-    // Of two for the same floor the later is a downgrade from the earlier.
+    // Of two with the same floor, the later is a downgrade from the earlier.
     if (newest !== undefined && newest.sequence > sequence) continue;
     newest = { schema: 1, sequence, manifestDigest, createdAt };
   }

@@ -1,4 +1,4 @@
-/** The system that is installed and waits for a restart, as the journal tells. */
+/** The system that is installed and waits for a restart, by the journal. */
 import type { PendingSystem } from '../../core/policy/decide.ts';
 import { type Operation, operation as operationSchema } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -38,7 +38,7 @@ export function runsRolledBack(
   return lastOfEach(records).some((r) => r.state === 'rolled-back' && r.toplevel === running);
 }
 
-/** A system that was never started into is nothing to go back to: what it would have gone back to is. */
+/** A system that was never started is nothing to go back to; what it would have gone back to is. */
 export async function rollbackTarget(
   { settings }: Pick<Machine, 'settings'>,
   profile: ProfileTarget,

@@ -1,4 +1,4 @@
-/** Where bundles may be besides the inbox: media, whoever mounted them, and folders that carriers fill. */
+/** Where bundles may be besides the inbox: media, no matter who mounted them, and folders that carriers fill. */
 import { isAllowedSource, isThere, listMounts, mediaAmong, panicsOnError } from '../../media/mounts.ts';
 import type { Machine } from './machine.ts';
 
@@ -8,7 +8,7 @@ export interface Place {
   readonly root: string;
   /** Another medium in the same place is another. */
   readonly id: string;
-  /** Reading there may make the kernel panic, by the word of whoever made the medium. Nobody of us reads or writes there. */
+  /** Reading there may make the kernel panic, as the medium’s maker chose. None of our processes reads or writes there. */
   readonly isDangerous?: true;
 }
 
@@ -23,7 +23,7 @@ export function mediaRoots({ settings, policy }: Places): readonly string[] {
   return [...settings.media.roots, ...(policy.media.mount ? [settings.media.directory] : [])];
 }
 
-/** Those that are there now: a mount whose device is gone is none. */
+/** Those present now: a mount whose device is gone does not count. */
 export async function listPlaces(machine: Pick<Machine, 'settings' | 'policy' | 'run'>): Promise<Place[]> {
   const roots = mediaRoots(machine);
   const places: Place[] = machine.policy.media.folders.map((root) => ({ kind: 'folder', root, id: root }));

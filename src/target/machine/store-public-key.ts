@@ -10,7 +10,7 @@ export const storeKeyConf = ({ floorDirectory }: Pick<Machine, 'floorDirectory'>
 
 export const storeKeyLine = (publicText: string): string => `extra-trusted-public-keys = ${publicText}\n`;
 
-/** Undefined where the machine has none. @throws NixmakerError `key-malformed` */
+/** Undefined if the machine has none. @throws NixmakerError `key-malformed` */
 export async function readStorePublicKey(
   machine: Pick<Machine, 'floorDirectory'>,
 ): Promise<PublicKey | undefined> {

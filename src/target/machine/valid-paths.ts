@@ -1,8 +1,8 @@
 /**
- * Valid paths count where they are what the manifest says, or where root has compared them with an earlier manifest and signed them
+ * Valid paths count if they are what the manifest says, or if root has compared them with an earlier manifest and signed them
  * with the machine’s store key since: a path can be built to other contents each time, and then the one that came first stays.
  *
- * Threat: a local user, or an agent that was taken over, and one stolen key of several. Whatever Nix takes under that key’s word is
+ * Threat: a local user, or a compromised agent, and one stolen key of several. Whatever Nix accepts on that key’s word is
  * valid, and no import touches it again; without this it would be activated under a threshold that it never met.
  */
 import { differenceOf } from '../../core/bundle/store-difference.ts';
@@ -34,19 +34,19 @@ export interface Comparison {
 }
 
 /**
- * How a path that is not what was signed can still count: by the machine’s store key’s signature over what is there. Root, who has the
- * key, knows the one signature that does; the agent has to look at whatever bears the key’s name.
+ * How a path that is not what was signed can still count: by the machine’s store key’s signature over what is there. Root, which has the
+ * key, knows the one signature that does; the agent has to look at everything under the key’s name.
  */
 export interface Recognition {
   readonly wanted: SignatureFilter;
-  /** Of a path that differs. @param signatures those that were wanted */
+  /** For a path that differs. @param signatures those that were wanted */
   readonly counts: (path: StorePath, stored: ValidInfo) => boolean;
 }
 
 /** Called for each path that is as it was signed. @param signatures those that were wanted */
 export type OnSame = (info: PathInfo, signatures: readonly string[]) => void;
 
-/** Lines looked at in one go: an index may have two hundred thousand, and each may bear signatures by the thousand. */
+/** Lines examined in one go: an index may have two hundred thousand, each with thousands of signatures. */
 const portion = 256;
 
 /** With the public half of the store key only. */

@@ -38,7 +38,7 @@ async function keepBounds(stateDirectory: string): Promise<void> {
 type End = 'deferred' | 'refused' | 'failed';
 
 /**
- * Ends the run with what was thrown. But from `profile-set` on only a rollback may end a run; where even that could
+ * Ends the run with what was thrown. But from `profile-set` on only a rollback may end a run; if even that could
  * not be begun (a full disk), the journal stays open, the error goes on, and the run is taken up again.
  */
 export async function endingWhatThrows(

@@ -1,9 +1,15 @@
 /** What lies at a place that this machine may take. */
-import { hasPool, listPool } from '../../bundle/pool.ts';
+import { hasPool, isOtherPool, listPool } from '../../bundle/pool.ts';
+import { poolFolder } from '../../core/bundle/pool-folder.ts';
 import type { NixmakerError } from '../../core/errors.ts';
 import { type Candidate, listInbox } from '../../media/inbox.ts';
 import type { Lookalikes } from '../update/lookalikes.ts';
 import { type Access, unreadable } from '../update/medium-access.ts';
+
+/** Folders looked into at the root of one place that may be pools, by their names. */
+const mostFolders = 16;
+
+const calledOtherwise = `it is the folder of a medium, and is not called \`${poolFolder}\``;
 
 /** Sequences of one host looked at in one pool; `put` leaves far fewer. */
 const mostSequences = 16;
@@ -27,12 +33,14 @@ interface Looking extends Pick<Access, 'withDeadline'> {
 export async function listCandidates(root: string, host: string, looking: Looking): Promise<Listing> {
   const { withDeadline, lookalikes, onFault } = looking;
   let isAllUnreadable = false;
+  const misnamed: string[] = [];
   const beside = {
     onFault: (folder: string, error: unknown) => {
       isAllUnreadable ||= folder === root;
       onFault(folder, unreadable(error));
     },
     onOther: lookalikes.note,
+    onFolder: (folder: string) => void (misnamed.length < mostFolders && misnamed.push(folder)),
   };
   const files = await withDeadline(() => listInbox(root, beside));
   // Nothing below it would be answered otherwise.
@@ -41,7 +49,10 @@ export async function listCandidates(root: string, host: string, looking: Lookin
   const pool = entries
     .slice(0, mostSequences)
     .map(({ folder }): Candidate => ({ format: 'pool', path: folder }));
-  const others = await lookalikes.found({ withDeadline });
+  const others = await lookalikes.found({ to: () => ({ withDeadline }) });
+  for (const folder of misnamed)
+    if (await withDeadline(() => isOtherPool(root, folder, host)))
+      others.push({ format: 'bundle', path: folder, misnamed: calledOtherwise, isForHost: true });
   return {
     candidates: [...pool, ...files, ...others].map((c) => ({ ...c, onMedium: true })),
     hasPool: await withDeadline(() => hasPool(root)),

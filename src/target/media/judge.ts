@@ -2,6 +2,7 @@
 
 import type { Measured } from '../../bundle/pool.ts';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { arrivedText } from '../../core/size.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { decideHere } from '../machine/decision.ts';
@@ -85,7 +86,7 @@ export function whyOf(judgement: Judged['judgement']): {
   if (judgement.outcome === 'incomplete')
     return {
       code: 'bundle-truncated',
-      detail: `${judgement.present} of ${judgement.expected} bytes are here`,
+      detail: arrivedText(judgement.present, judgement.expected),
     };
   return 'code' in judgement ? { code: judgement.code, detail: judgement.detail } : {};
 }

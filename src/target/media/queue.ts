@@ -213,15 +213,14 @@ export class MediaQueue {
     return [];
   }
 
-  /** A copy that goes on is looked at steadily, what the machine is not ready for less and less often. */
+  /** What does not change is looked at less and less often, half a copy as well as what the machine is not ready for. */
   #postpone(visit: Visit, { candidate, fingerprint, judged: { judgement } }: Looked): void {
     const file = { path: candidate.path, fingerprint };
     const { code = 'interrupted', detail } = whyOf(judgement);
     // Of a file too short to tell, nobody knows whether it will ever be a bundle.
     const isOurs = judgement.outcome !== 'unusable' || candidate.format === 'pool';
-    if (code === 'bundle-truncated')
-      visit.later.postpone(file, { code: 'incomplete', detail, isOurs }, retry);
-    else visit.later.backOff(file, { code, detail, isOurs }, retry);
+    const said = code === 'bundle-truncated' ? 'incomplete' : code;
+    visit.later.backOff(file, { code: said, detail, isOurs }, retry);
   }
 
   /** Not taken, whatever it is; told once, unless it is for others. Where something may still be copied, it may yet get its name. */
@@ -242,6 +241,7 @@ export class MediaQueue {
     visit.hasMisnamed = true;
     // `web (1).tar.zip`: where the file is for this host, so is the medium.
     const own = this.#machine.policy.host.toLowerCase();
+    visit.isOurs ||= candidate.isForHost === true;
     visit.isOurs ||= new RegExp(`^${own}(?![a-z0-9])`).test(basename(path).toLowerCase());
     this.#machine.emit({ event: 'passed-over', level: 'warn', source: path, code: 'misnamed', detail });
   }

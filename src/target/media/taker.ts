@@ -1,4 +1,4 @@
-/** Taking what lies on media and in carriers’ folders, where nothing is moved, and ending each visit. */
+/** Taking bundles from media and carriers’ folders, where nothing is moved, and ending each visit. */
 import { join } from 'node:path';
 import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { type ExitCode, NixmakerError, type ReasonCode } from '../../core/errors.ts';
@@ -35,7 +35,7 @@ export class MediaTaker {
   readonly #queue: MediaQueue;
   readonly #onReceipt: ((receipt: Receipt) => void) | undefined;
   readonly #others: () => readonly Wait[];
-  /** Findings that no receipt has told of. */
+  /** Findings that no receipt has reported yet. */
   readonly #untold: Finding[] = [];
   /** Runs of the visits that go on, by the place. */
   readonly #runs = new Map<string, ReceiptRun[]>();
@@ -49,7 +49,7 @@ export class MediaTaker {
     this.#others = others;
   }
 
-  /** Takes the best bundle there is; where there is none, ends the visits that are over. @returns undefined then */
+  /** Takes the best bundle there is; if there is none, ends the visits that are over. @returns undefined then */
   async takeNext(): Promise<ExitCode | undefined> {
     const next = await this.#queue.next();
     if (next !== undefined) return this.#take(next);
@@ -99,7 +99,7 @@ export class MediaTaker {
     this.#untold.splice(0, this.#untold.length - mostUntold);
   }
 
-  /** What nobody will mend but a person, wherever it is: whoever reads the receipt may be the only one to see it. */
+  /** What only a person can fix, wherever it is: whoever reads the receipt may be the only one to see it. */
   #othersWaiting(): Finding[] {
     return this.#others()
       .filter(({ code }) => needsPerson(code))

@@ -12,7 +12,7 @@ import { Unreadable } from '../update/unreadable.ts';
 
 /** Times a file is tried that can’t be read. */
 const mostFailures = 3;
-/** Findings kept of files that are gone. */
+/** Findings kept about files that are gone. */
 const mostGone = 1000;
 
 export class Visit {
@@ -30,7 +30,7 @@ export class Visit {
   isOver = false;
   /** Something there may be a bundle, and has not the name of one. */
   hasMisnamed = false;
-  /** It has stopped to answer, and is left alone until it is gone. Why. */
+  /** Why it has stopped responding; it is left alone until it is gone. */
   silent: Wait | undefined;
 
   constructor(place: Place, machine: Pick<Machine, 'clock' | 'emit'>) {
@@ -70,7 +70,7 @@ export class Visit {
     return count >= mostFailures;
   }
 
-  /** What has gone needs no more attention. What was there is told all the same; but a folder that a carrier fills has no end. */
+  /** What is gone needs no more attention, but what was there is still reported. A folder that a carrier fills has no end. */
   keepOnly(present: ReadonlySet<string>): void {
     this.later.keepOnly(present);
     for (const known of [this.done, this.#failures])
@@ -95,8 +95,8 @@ export interface FinishedVisit {
 }
 
 /**
- * Of a medium that nixmaker has mounted a person was told to leave it in until it is said that it may go: so that has to be said, also
- * where it has nothing for this machine. Of one that others have mounted nothing was said.
+ * When nixmaker mounted a medium, it told a person to leave it in until told otherwise. So it has to say when it may be removed, even
+ * if it has nothing for this machine. About one that others have mounted, nothing was said.
  */
 export const endsWithout = (visit: Visit): boolean =>
   visit.place.kind === 'own' &&

@@ -1,6 +1,7 @@
 /** Saying at the machine what became of a medium: journal, console, and a program of the operator’s (a lamp, a beep). */
 import { open } from 'node:fs/promises';
 import { catalogue } from '../../core/catalogue.ts';
+import { exitText } from '../../core/complaint.ts';
 import { messageOf, type NixmakerError, printable } from '../../core/errors.ts';
 import type { ReceiptRun } from '../../core/run/host-receipt.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
@@ -55,7 +56,7 @@ export async function tellPeople(
     },
   });
   if (result.exitCode === 0) return;
-  const why = result.startError ?? `exit ${result.exitCode ?? 'by a signal'}`;
+  const why = result.startError ?? exitText(result.exitCode);
   machine.emit({ event: 'notify-failed', level: 'warn', program, detail: messageOf(why) });
 }
 

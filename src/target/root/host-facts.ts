@@ -1,4 +1,4 @@
-/** How this machine is, for the receipt that goes back to the desk. What can't be found out is left out. */
+/** This machine's status, for the receipt that goes back to the desk. What can't be determined is left out. */
 import { readFile, statfs } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';

@@ -20,8 +20,8 @@ import { ensureHostKey, publicText } from './host-key.ts';
 const identityOf = ({ transaction, state }: ReceiptRun) => `${transaction}:${state}`;
 
 /**
- * Puts receipts into the outbox. Each has a number of its own, taken before it is used: two receipts never share one.
- * @param claimed what the agent says it has run. Where root has a record of a run, that one counts; the rest is told as what it is
+ * Puts receipts into the outbox. Each has its own number, reserved before it is used: two receipts never share one.
+ * @param claimed what the agent says it has run. If root has a record of a run, that counts; the rest is reported as the agent’s word
  */
 export async function writeReceipts(
   machine: Machine,
@@ -73,7 +73,7 @@ function newestPerName(runs: readonly ReceiptRun[]): ReceiptRun[] {
   return [...new Map(runs.map((r) => [nameOf(r), r])).values()];
 }
 
-/** One file a sequence; what has none (an operator’s rollback, a bundle nobody could read) goes by its run. */
+/** One file per sequence; what has none (an operator’s rollback, an unreadable bundle) is named after its run. */
 function nameOf(run: ReceiptRun | undefined): string {
   if (run === undefined) return '0.json';
   return run.sequence === undefined ? `run-${run.transaction}.json` : `${run.sequence}.json`;

@@ -1,4 +1,4 @@
-/** Restarting the machine, where the policy lets us: after what was installed, and never into somebody’s work. */
+/** Restarting the machine, if the policy allows it: after an installation, and never while somebody is working. */
 
 import { findStartChanges } from '../../activation/inspect.ts';
 import { startUnit, startUnitLater } from '../../activation/units.ts';
@@ -25,7 +25,7 @@ export async function requestReboot(machine: Machine): Promise<void> {
   await startUnit(machine.run, service);
 }
 
-/** Why the machine is to be restarted; undefined where it is not, or not by us. */
+/** Why the machine should be restarted; undefined if it should not, or not by us. */
 export async function reasonToRestart(
   machine: Pick<Machine, 'bootId' | 'floorDirectory' | 'policy' | 'settings'>,
 ): Promise<string | undefined> {
@@ -77,7 +77,7 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
   try {
     // What is being asked for may have been undone while we waited.
     if ((await reasonToRestart(machine)) === undefined) return;
-    // As a person at a terminal would: who holds an inhibitor lock is not to be run over (systemctl(1)).
+    // As for a person at a terminal: inhibitor locks are respected (systemctl(1)).
     const result = await machine.run('systemctl', ['reboot', '--check-inhibitors=yes']);
     if (result.exitCode !== 0) {
       const because = complaintOf(result, `exit ${result.exitCode}`);
@@ -91,7 +91,7 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
   }
 }
 
-/** The agent’s and root’s; undefined where one of them is at work. */
+/** The agent’s and root’s; undefined if either is at work. */
 async function acquireLocks({
   hold,
   settings,

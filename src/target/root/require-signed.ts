@@ -1,4 +1,4 @@
-/** The last look before anything is activated: is what lies in the store what was signed? */
+/** The last check before anything is activated: is what is in the store what was signed? */
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import type { Manifest } from '../../core/release/manifest.ts';
@@ -37,8 +37,8 @@ export async function requireSigned(
 const nothingElse: Recognition = { wanted: () => () => false, counts: () => false };
 
 /**
- * Holds what is to be activated by roots of root’s own, compares it, and works on it; only then lets go. Threat: an agent that was taken
- * over drops its roots after root has looked, has the path deleted, and brings another under its name. The roots stay where the work
+ * Holds what is to be activated with root’s own roots, compares it, and works on it; only then lets go. Threat: a compromised agent
+ * drops its roots after root has looked, has the path deleted, and brings another under its name. The roots stay if the work
  * is cut off: what takes it up finds the same (machine/stopped-runs.ts drops them).
  */
 export async function whileHeld<T>(machine: RootMachine, signed: Signed, work: () => Promise<T>): Promise<T> {

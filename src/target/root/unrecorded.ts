@@ -1,5 +1,5 @@
 /**
- * Requests that are answered and leave nothing in the journal. Threat: an agent that was taken over asks without end, and root’s
+ * Requests that are answered and leave nothing in the journal. Threat: a compromised agent asks endlessly, and root’s
  * journal, which every start reads, grows with each.
  */
 import { catalogue } from '../../core/catalogue.ts';
@@ -21,7 +21,7 @@ interface Outcome {
   readonly detail: string;
 }
 
-/** What fails its verification leaves a count. @returns undefined where it did; it has been answered by then */
+/** What fails verification leaves a count. @returns undefined if it did; it has been answered by then */
 export async function verifyOrAnswer(
   machine: RootMachine,
   request: ActivationRequestFile,
@@ -40,8 +40,8 @@ export async function verifyOrAnswer(
 }
 
 /**
- * Whether the same manifest was refused, or told to wait, for the same reason when it was asked about last. Then it is answered
- * like that, and the line that is in the journal stands for both.
+ * Whether the same manifest was refused, or told to wait, for the same reason last time. Then it is answered
+ * the same way, and the line already in the journal covers both.
  */
 export async function answerRepeat(
   machine: RootMachine,

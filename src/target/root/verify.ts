@@ -19,7 +19,7 @@ export async function verifyRequested(
 }
 
 /**
- * Read only once its size and digest are known from what was signed. Threat: an agent that was taken over puts another in its place
+ * Read only once its size and digest are known from what was signed. Threat: a compromised agent puts another in its place
  * while root reads; it is the bytes that were read whose digest counts.
  * @throws NixmakerError as `readIndexOf`
  */
@@ -32,7 +32,7 @@ export async function readRequestedIndex(
   return readIndexOf(manifest, bytes, sha256(bytes));
 }
 
-/** What root itself would do with it now, by its own policy and unattended, whoever has asked and for what. */
+/** What root itself would do with it now, by its own policy and unattended, whoever asked for whatever. */
 export function decideAsRoot(machine: RootMachine, verified: VerifiedManifest): Promise<Verdict> {
   return decideHere(machine, verified, { operation: machine.policy.operation, unattended: true });
 }

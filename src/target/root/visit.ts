@@ -8,6 +8,7 @@ import { catalogue } from '../../core/catalogue.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import {
   claimText,
+  type HostReceipt,
   hostReceiptParser,
   hostReceiptType,
   type ReceiptRun,
@@ -96,10 +97,22 @@ async function deliverAll(
   machine.emit({ event: 'receipts-written', place: place.root, receipts: files.map((f) => f.name) });
 }
 
+/**
+ * Undefined where it has another form than ours: a newer nixmaker’s, from before the machine was rolled back to this one. It goes home as it
+ * is, and without our words; it must keep no other at home.
+ */
+function contentsOf(text: string): HostReceipt | undefined {
+  try {
+    const { payload } = openEnvelope(text, hostReceiptType);
+    return hostReceiptParser.parse(JSON.parse(payload.toString('utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
 /** The report of a receipt of our own; a machine that has taken nothing yet has none. */
 function reportOf({ name, text }: Delivery): Delivery[] {
-  const payload = openEnvelope(text, hostReceiptType).payload.toString('utf8');
-  const { run, agentSays = [] } = hostReceiptParser.parse(JSON.parse(payload));
+  const { run, agentSays = [] } = contentsOf(text) ?? {};
   if (run === undefined && agentSays.length === 0) return [];
   const says = agentSays.map((claim) => `  ${claimText(claim)}\n`).join('');
   const texts = [

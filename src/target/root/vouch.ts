@@ -1,10 +1,10 @@
 /**
- * Where Nix on this machine trusts none of the keys that signed a bundle’s paths (persons’ SSH keys can’t sign paths; a
+ * If Nix on this machine trusts none of the keys that signed a bundle’s paths (people’s SSH keys can’t sign paths; a
  * keyring may have brought a key that nix.conf does not know), root vouches for them: it signs, with the machine’s store
  * key, exactly the hashes that the signed index pins. The daemon checks the bytes against them, as it does for any
  * signature, and nobody with privileges reads a byte of the bundle.
  *
- * Threat: an agent that was taken over. It gets nothing signed but what the policy’s own keys have signed for this host,
+ * Threat: a compromised agent. It gets nothing signed except what the policy’s own keys have signed for this host,
  * and what root itself would take now.
  */
 import { NixmakerError } from '../../core/errors.ts';

@@ -5,6 +5,7 @@ import { type ExitCode, exitCodes, messageOf } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { isKeyringName } from '../../core/policy/keyring.ts';
 import { exitOf, type Receipt } from '../../core/run/receipt.ts';
+import { arrivedText } from '../../core/size.ts';
 import { watchCarrier, watchInbox } from '../../media/watch-inbox.ts';
 import { watchMounts } from '../../media/watch-mounts.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -225,7 +226,7 @@ function announceWait(machine: Pick<Machine, 'emit'>, look: Extract<Look, { acti
   const { candidate, present: bytes, expected } = look;
   const { path: source, misnamed } = candidate;
   const event = 'waiting';
-  const detail = misnamed ?? `${bytes}${expected === undefined ? '' : ` of ${expected}`} bytes are here`;
+  const detail = misnamed ?? arrivedText(bytes, expected);
   if (misnamed !== undefined) machine.emit({ event, level: 'warn', code: 'misnamed', detail, source });
   else machine.emit(given({ event, code: 'incomplete', detail, source, bytes, expected }));
 }

@@ -1,4 +1,4 @@
-/** Of each run that ended: systemd, the journal and the operator's hooks are told, one run after the other. */
+/** Each run's end is reported to systemd, the journal and the operator's hooks, one run after the other. */
 import { messageOf } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -25,7 +25,7 @@ export class Endings {
       );
   }
 
-  /** Resolves when all have been told. */
+  /** Resolves when all have been notified. */
   told(): Promise<void> {
     return this.#telling;
   }

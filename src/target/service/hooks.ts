@@ -6,6 +6,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exitText } from '../../core/complaint.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { namesIn } from '../../files/read.ts';
@@ -48,9 +49,7 @@ async function runHook(
     const result = await machine.run(path, [], { timeout: deadline, cwd: '/', env: environmentOf(receipt) });
     if (result.timedOut) return `it did not finish within ${deadline / 1000} s`;
     if (result.exitCode === 0) return undefined;
-    return messageOf(
-      result.startError ?? `exit ${result.exitCode ?? 'by a signal'}: ${result.stderrTail.at(-1) ?? ''}`,
-    );
+    return messageOf(result.startError ?? `${exitText(result.exitCode)}: ${result.stderrTail.at(-1) ?? ''}`);
   } catch (error) {
     return messageOf(error);
   }

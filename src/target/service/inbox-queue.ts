@@ -6,9 +6,10 @@
 import { dirname } from 'node:path';
 import { encryptedExtension } from '../../core/bundle/encrypted.ts';
 import { hasErrno } from '../../core/errno.ts';
-import { messageOf, type ReasonCode } from '../../core/errors.ts';
+import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { Wait } from '../../core/run/waits.ts';
+import { arrivedText } from '../../core/size.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -149,7 +150,7 @@ export class InboxQueue {
 
   /** Remembers that this very file is done with although it is still there. */
   async markStuck(candidate: Candidate, detail: string): Promise<void> {
-    const fingerprint = (await fingerprintOf(candidate))?.text;
+    const fingerprint = (await fingerprintOf(this.#machine, candidate))?.text;
     const since = this.#machine.clock.now().toISOString();
     const why = { code: 'io-error', detail: `it is finished but cannot be moved away: ${detail}`, since };
     if (fingerprint !== undefined) this.#stuck.set(candidate.path, { fingerprint, why });
@@ -157,7 +158,7 @@ export class InboxQueue {
 
   /** Leaves the file for a while, longer each time; a file that changes is looked at at once. */
   async defer(candidate: Candidate, why: Omit<Why, 'isOurs'>): Promise<void> {
-    const fingerprint = (await fingerprintOf(candidate))?.text;
+    const fingerprint = (await fingerprintOf(this.#machine, candidate))?.text;
     if (fingerprint === undefined) return;
     this.#deferred.backOff({ path: candidate.path, fingerprint }, { ...why, isOurs: true });
   }
@@ -182,7 +183,9 @@ export class InboxQueue {
 
   /** Whether the file has changed since it was last looked at. */
   async hasChanged(candidate: Candidate): Promise<boolean> {
-    return (await fingerprintOf(candidate))?.text !== this.#seen.get(candidate.path)?.fingerprint;
+    return (
+      (await fingerprintOf(this.#machine, candidate))?.text !== this.#seen.get(candidate.path)?.fingerprint
+    );
   }
 
   /** What is wrong with one, whatever it is, keeps no other waiting. */
@@ -190,12 +193,15 @@ export class InboxQueue {
     try {
       return await this.#lookAt(candidate);
     } catch (error) {
-      this.#machine.emit({
-        event: 'fault',
-        level: 'error',
-        source: candidate.path,
-        detail: messageOf(error),
-      });
+      if (error instanceof NixmakerError && error.code === 'medium-stalled')
+        this.#unreadable.note(candidate.path, error);
+      else
+        this.#machine.emit({
+          event: 'fault',
+          level: 'error',
+          source: candidate.path,
+          detail: messageOf(error),
+        });
       return [];
     }
   }
@@ -232,7 +238,7 @@ export class InboxQueue {
   async #see(candidate: Candidate): Promise<Seen | undefined> {
     const { path } = candidate;
     // Of a folder that may be listed and not entered, one word for all that is in it.
-    const now = await fingerprintOf(candidate, (error) =>
+    const now = await fingerprintOf(this.#machine, candidate, (error) =>
       this.#unreadable.note(hasErrno(error, 'EACCES') ? dirname(path) : path, error),
     );
     if (now === undefined) return undefined;
@@ -252,7 +258,7 @@ export class InboxQueue {
   #noteWhy({ path, misnamed }: Candidate, seen: Seen, left: number): void {
     const { size, expected } = seen;
     const now = this.#machine.clock.now();
-    const detail = misnamed ?? `${size}${expected === undefined ? '' : ` of ${expected}`} bytes are here`;
+    const detail = misnamed ?? arrivedText(size, expected);
     const { since, again } = seen.why ?? {
       since: now.toISOString(),
       again: new Date(now.getTime() + left).toISOString(),

@@ -70,6 +70,7 @@ export class InboxRounds {
     this.#windows ??= inboxWindows(this.#machine.settings.inbox, {
       onFault: (folder, error) => this.#unreadable.note(folder, error),
       onOther: this.#lookalikes.note,
+      within: (path, read) => accessTo(this.#machine, { path }).withDeadline(read),
     });
     const { value = [], done } = await this.#windows.next().catch((error: unknown) => {
       this.#windows = undefined;
@@ -79,7 +80,11 @@ export class InboxRounds {
     const isLast = done === true || value.length < mostOfWindow;
     if (!isLast) return value;
     this.#windows = undefined;
-    const window = [...value, ...(await this.#lookalikes.found(accessTo(this.#machine, {})))];
+    const looking = {
+      to: (path: string) => accessTo(this.#machine, { path }),
+      onStalled: (path: string, error: unknown) => void this.#unreadable.note(path, error),
+    };
+    const window = [...value, ...(await this.#lookalikes.found(looking))];
     this.#onEnd(isFirst ? new Set(window.map((c) => c.path)) : undefined);
     return window;
   }

@@ -6,6 +6,7 @@ import { hasErrno } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
+import { accessTo } from '../update/medium-access.ts';
 import { examine, sourceOf } from '../update/open.ts';
 
 export interface Judged {
@@ -18,9 +19,11 @@ export interface Judged {
 }
 
 export async function judgeFile(machine: Machine, candidate: Candidate): Promise<Judged> {
+  const { path, format } = candidate;
+  const { withDeadline } = accessTo(machine, candidate);
   let isOurs = false;
   try {
-    if (candidate.format === 'classic' && (await readClassicHead(candidate.path)) === undefined)
+    if (format === 'classic' && (await withDeadline(() => readClassicHead(path))) === undefined)
       return await withoutHead(machine, candidate);
     const examined = await examine(machine, sourceOf(candidate));
     isOurs = true;
@@ -29,11 +32,18 @@ export async function judgeFile(machine: Machine, candidate: Candidate): Promise
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
     // A file that can't be read may be on its way out, or its medium may come back: patience, then a report.
-    if (error.code === 'io-error') return { is: 'unreadable', error };
+    if (error.code === 'io-error' || error.code === 'medium-stalled') return { is: 'unreadable', error };
     if (error.code === 'bundle-truncated' || isOurs) return { is: 'short', error };
     // Its size is there before its bytes are.
-    return { is: (await hasHole(candidate.path)) ? 'short' : 'bad', error };
+    const [isHollow] = await Promise.allSettled([withDeadline(() => hasHole(path))]);
+    if (isHollow.status === 'rejected') return unlessAnswered(isHollow.reason);
+    return { is: isHollow.value ? 'short' : 'bad', error };
   }
+}
+
+function unlessAnswered(error: unknown): Judged {
+  if (!(error instanceof NixmakerError)) throw error;
+  return { is: 'unreadable', error };
 }
 
 /** What belongs beside a classic tarball may yet come; a bundle that was compressed is none. */
@@ -61,11 +71,12 @@ export interface Fingerprint {
  * @param onFault takes what the system says where it has no answer
  */
 export async function fingerprintOf(
-  { path }: Candidate,
+  machine: Pick<Machine, 'clock' | 'settings'>,
+  candidate: Candidate,
   onFault: (error: unknown) => void = () => undefined,
 ): Promise<Fingerprint | undefined> {
   try {
-    const found = await lstat(path);
+    const found = await accessTo(machine, candidate).withDeadline(() => lstat(candidate.path));
     if (found.isDirectory()) return undefined;
     return {
       text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`,

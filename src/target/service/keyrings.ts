@@ -15,7 +15,7 @@ import { keyringVersion } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
 import { listPlaces } from '../machine/places.ts';
 import type { Root } from '../machine/root.ts';
-import { accessTo } from '../update/medium-access.ts';
+import { type Access, accessTo } from '../update/medium-access.ts';
 import { Unreadable } from '../update/unreadable.ts';
 
 /** Files looked at in one folder. */
@@ -125,7 +125,7 @@ export class KeyringQueue {
 
   /** Read anew, for none is kept. */
   async #accept({ path: source, unreadable, version }: KeyringFile): Promise<void> {
-    const { withDeadline } = accessTo(this.#machine, { onMedium: true, path: source });
+    const { withDeadline } = this.#accessTo(source, unreadable);
     const reading = withDeadline(() => readSmall(source, limits.keyringBytes).catch(passOver));
     const bytes = await reading.catch(this.#noting(source, unreadable));
     if (bytes === undefined) return;
@@ -179,18 +179,18 @@ export class KeyringQueue {
 
   /** What of it can’t be read keeps none of the others back. @returns undefined where nothing of it can @throws NixmakerError `medium-stalled` */
   async #look(folder: string, unreadable: Unreadable): Promise<KeyringFile[] | undefined> {
-    const { withDeadline } = accessTo(this.#machine, { onMedium: true, path: folder });
+    const { withDeadline } = this.#accessTo(folder, unreadable);
     const files: KeyringFile[] = [];
     const wanted = `${this.#version + 1}${keyringExtension}`;
     const listing = withDeadline(() => namesIn(folder, wanted));
     // Another is told of where bundles are looked for.
     const isPools = folder.endsWith(keyringsOf(''));
-    const onFault = isPools ? this.#noting(folder, unreadable) : unlessStalled;
+    const onFault = isPools ? this.#noting(folder, unreadable) : this.#unlessStalled(unreadable);
     const names = await listing.catch(onFault);
     if (names === undefined) return undefined;
     for (const name of names) {
       const path = join(folder, name);
-      const version = await this.#versionOf(path).catch(this.#noting(path, unreadable));
+      const version = await this.#versionOf(path, unreadable).catch(this.#noting(path, unreadable));
       if (version !== undefined && version > this.#version) files.push({ path, version, unreadable });
     }
     return files;
@@ -198,14 +198,34 @@ export class KeyringQueue {
 
   #noting(path: string, unreadable: Unreadable): (error: unknown) => undefined {
     return (error) => {
-      if (!(error instanceof NixmakerError) || error.code === 'medium-stalled') throw error;
-      // Of the inbox no medium is at fault.
-      unreadable.note(path, unreadable === this.#unreadable.inbox ? (error.cause ?? error) : error);
+      const isStalled = error instanceof NixmakerError && error.code === 'medium-stalled';
+      // Of the inbox no medium is at fault, and what does not answer is that very file.
+      const isOfInbox = unreadable === this.#unreadable.inbox;
+      if (!isAnswer(error) || (isStalled && !isOfInbox)) throw error;
+      unreadable.note(
+        path,
+        error instanceof NixmakerError && isOfInbox && !isStalled ? (error.cause ?? error) : error,
+      );
     };
   }
 
-  async #versionOf(path: string): Promise<number | undefined> {
-    const { withDeadline } = accessTo(this.#machine, { onMedium: true, path });
+  #unlessStalled(unreadable: Unreadable): (error: unknown) => undefined {
+    return (error) => {
+      if (!isAnswer(error)) throw error;
+      const isStalled = error instanceof NixmakerError && error.code === 'medium-stalled';
+      if (isStalled && unreadable !== this.#unreadable.inbox) throw error;
+    };
+  }
+
+  #accessTo(path: string, unreadable: Unreadable): Access {
+    return accessTo(this.#machine, {
+      path,
+      ...(unreadable === this.#unreadable.inbox ? {} : { onMedium: true }),
+    });
+  }
+
+  async #versionOf(path: string, unreadable: Unreadable): Promise<number | undefined> {
+    const { withDeadline } = this.#accessTo(path, unreadable);
     const fingerprint = await withDeadline(() => fingerprintOf(path));
     if (fingerprint === undefined) return undefined;
     const known = this.#known.get(path);
@@ -243,9 +263,9 @@ class Bounded<T> {
   }
 }
 
-function unlessStalled(error: unknown): undefined {
-  if (!(error instanceof NixmakerError) || error.code === 'medium-stalled') throw error;
-}
+/** Of the system, or of what was read: not a fault of ours. */
+const isAnswer = (error: unknown): error is Error =>
+  error instanceof NixmakerError || (error instanceof Error && 'syscall' in error);
 
 /** A link, a pipe, or a file that is too large is no keyring. */
 function passOver(error: unknown): undefined {

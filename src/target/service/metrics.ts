@@ -1,4 +1,4 @@
-/** What Prometheus is told, put together from the status; written where the settings say. */
+/** What Prometheus gets, compiled from the status; written where the settings say. */
 import { dirname } from 'node:path';
 import { messageOf } from '../../core/errors.ts';
 import { healthOf } from '../../core/run/journal.ts';
@@ -13,7 +13,7 @@ export async function metricsOf(machine: Pick<Machine, 'policy' | 'settings' | '
     await readHistory(machine.settings),
   ];
   const checks = healthOf(status.last);
-  // Its library takes a fifth of the agent’s start, and most machines have nobody who asks.
+  // Its library takes a fifth of the agent’s start, and on most machines nobody asks.
   const { renderMetrics } = await import('../../report/metrics.ts');
   return renderMetrics({
     version: machine.version,

@@ -4,7 +4,7 @@
  * own programs do it; nothing of a run depends on them.
  */
 
-import { catalogue } from '../../core/catalogue.ts';
+import { entryOf } from '../../core/catalogue.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { printable } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
@@ -53,7 +53,7 @@ export async function enterService(
 export function endingText({ state, code, sequence, source }: Receipt): string {
   const which = sequence === undefined ? source : `sequence ${sequence}`;
   const ending = `${which}: ${outcomeText({ state, code })}`;
-  return code === undefined ? ending : `${ending}. ${catalogue[code].what}`;
+  return code === undefined ? ending : `${ending}. ${entryOf(code).what}`;
 }
 
 /** One entry with a MESSAGE_ID, where the journal listens. (logger(1), --journald) */
@@ -70,7 +70,7 @@ export async function tellJournal(
   const fields = [
     `MESSAGE_ID=${messageIdOf(ending)}`,
     `MESSAGE=nixmaker: ${printable(endingText(receipt))}`,
-    `PRIORITY=${code === undefined ? 6 : catalogue[code].touched === true ? 3 : 4}`,
+    `PRIORITY=${code === undefined ? 6 : entryOf(code).touched === true ? 3 : 4}`,
     'SYSLOG_IDENTIFIER=nixmaker',
     `NIXMAKER_TRANSACTION=${receipt.transaction}`,
     `NIXMAKER_STATE=${state}`,

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { complaintOf } from '../../core/complaint.ts';
+import { complaintOf, exitText } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { defaultSettingsFile } from '../../core/policy/settings.ts';
 import { parseOwnUnit, programAfter, type Started } from '../../core/run/own-unit.ts';
@@ -110,5 +110,5 @@ async function faultOf({ run, files, settings }: Needed, program: string): Promi
   const options = files.settings === undefined ? [] : ['--settings', files.settings];
   const args = ['check-policy', ...options, files.policy ?? settings.policyFile];
   const result = await run(program, args, { timeout: usableDeadline, cwd: '/' });
-  return result.exitCode === 0 ? undefined : complaintOf(result, `exit ${result.exitCode ?? 'by a signal'}`);
+  return result.exitCode === 0 ? undefined : complaintOf(result, exitText(result.exitCode));
 }

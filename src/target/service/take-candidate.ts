@@ -10,6 +10,7 @@ import { doneFolder, refusedFolder } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { type InHand, setAside } from '../update/in-hand.ts';
+import { accessTo, fileWithDeadline } from '../update/medium-access.ts';
 import { sourceOf } from '../update/open.ts';
 import { takeBundle } from '../update/take.ts';
 import type { InboxQueue, Look } from './inbox-queue.ts';
@@ -61,8 +62,11 @@ function endOf(machine: Machine, { root, inHand, look, queue }: Taking): Promise
   const { candidate } = look;
   if (look.action === 'set-aside') return setAside(machine, candidate, { code: look.code, detail: look.why });
   // A bit that has turned leaves no zeros: that bundle is told of at once.
+  const access = accessTo(machine, candidate);
   const mayStillCome = async () =>
-    look.isGood && !queue.hasRested(candidate) && (await hasHole(candidate.path, 'whole'));
+    look.isGood &&
+    !queue.hasRested(candidate) &&
+    (await hasHole(candidate.path, 'whole', (file) => fileWithDeadline(file, access)));
   const knownWait = queue.knownWait(candidate);
   const request = {
     name: candidate.path,
@@ -74,19 +78,21 @@ function endOf(machine: Machine, { root, inHand, look, queue }: Taking): Promise
 }
 
 async function clearAway(
-  machine: Pick<Machine, 'emit' | 'policy' | 'settings'>,
+  machine: Pick<Machine, 'clock' | 'emit' | 'policy' | 'settings'>,
   { queue, look: { candidate } }: Taking,
   receipt: Receipt,
 ): Promise<void> {
   const isDone = exitOf(receipt) === exitCodes.done;
   const { retention } = machine.policy;
   try {
-    const archived = await archive(candidate, {
-      inbox: machine.settings.inbox,
-      folder: isDone ? doneFolder : refusedFolder,
-      keep: isDone ? retention.done : retention.refused,
-      report: receiptText(receipt),
-    });
+    const archived = await accessTo(machine, candidate).withDeadline(() =>
+      archive(candidate, {
+        inbox: machine.settings.inbox,
+        folder: isDone ? doneFolder : refusedFolder,
+        keep: isDone ? retention.done : retention.refused,
+        report: receiptText(receipt),
+      }),
+    );
     machine.emit({ event: 'settled', transaction: receipt.transaction, ...archived });
   } catch (error) {
     // A read-only or foreign inbox: the bundle stays, and is not taken again until it changes.

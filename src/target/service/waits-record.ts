@@ -1,4 +1,4 @@
-/** What the agent waits for, kept for whoever asks: `status`, `doctor`. */
+/** What the agent waits for, kept for `status` and `doctor`. */
 import { messageOf } from '../../core/errors.ts';
 import { toWaits, type Wait } from '../../core/run/waits.ts';
 import { writeWaits } from '../../state/waits.ts';
@@ -12,7 +12,7 @@ export class WaitsRecord {
     this.#machine = machine;
   }
 
-  /** Where it has changed. What waits is looked at again whether this can be written or not. */
+  /** If it has changed. What waits is retried whether or not this can be written. */
   async write(from: readonly { waits(): readonly Wait[] }[]): Promise<void> {
     const waits = toWaits(from.flatMap((queue) => queue.waits()));
     const text = JSON.stringify(waits);

@@ -5,6 +5,7 @@ import { isMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
+import { DaemonConnection } from '../../nix/daemon-connection.ts';
 import { deletePaths, storeFolder } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
@@ -18,6 +19,23 @@ const tries = 20;
 /** Milliseconds. */
 const pause = 250;
 
+/** How paths are deleted. */
+export interface Deleter {
+  readonly delete: (paths: readonly StorePath[]) => Promise<void>;
+  readonly close: () => void;
+}
+
+/**
+ * To be made before anything is imported. Threat: a quota that is used up to its last byte. Nix can’t so much as open its database then, so
+ * nobody could ask it for anything any more; a daemon that has it open already lets go of what it keeps in reserve, and deletes.
+ */
+export async function openDeleter({ nix }: Pick<Machine, 'nix'>): Promise<Deleter> {
+  if (nix.daemonSocket === undefined)
+    return { delete: (paths) => deletePaths(nix, paths), close: () => undefined };
+  const connection = await DaemonConnection.open(nix.daemonSocket);
+  return { delete: (paths) => connection.deletePaths(paths), close: () => connection.close() };
+}
+
 /**
  * Deletes those of the paths that were not valid before the import, and that nothing needs by now. To be called with all holds let go.
  * Whatever goes wrong is told, never thrown: the run ends with what it ended with.
@@ -26,13 +44,17 @@ const pause = 250;
 export async function clearBegun(
   machine: Cleaner,
   transaction: Transaction,
-  { index, missing }: { readonly index: ReleaseIndex; readonly missing: readonly number[] },
+  {
+    index,
+    missing,
+    deleter,
+  }: { readonly index: ReleaseIndex; readonly missing: readonly number[]; readonly deleter: Deleter },
 ): Promise<void> {
   try {
     // An index has what is referred to first, and Nix deletes nothing that is referred to.
     const begun = (await whatLiesThere(machine, index, missing)).reverse();
     for (let start = 0; start < begun.length; start += portion)
-      await deleteSome(machine, begun.slice(start, start + portion));
+      await deleteSome(machine, deleter, begun.slice(start, start + portion));
     if (begun.length > 0)
       transaction.notice(
         `There was not enough space for all of it, so the ${begun.length} store paths begun so far were deleted again.`,
@@ -64,10 +86,14 @@ async function whatLiesThere(
   return found;
 }
 
-async function deleteSome({ clock, nix }: Cleaner, paths: readonly StorePath[]): Promise<void> {
+async function deleteSome(
+  { clock }: Pick<Cleaner, 'clock'>,
+  deleter: Deleter,
+  paths: readonly StorePath[],
+): Promise<void> {
   for (let tried = 1; ; tried += 1) {
     try {
-      await deletePaths(nix, paths);
+      await deleter.delete(paths);
       return;
     } catch (error) {
       const isAlive = error instanceof NixmakerError && error.code === 'nix-failed';

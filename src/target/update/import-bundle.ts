@@ -122,7 +122,7 @@ class FlushAsYouGo {
       });
   }
 
-  /** @throws what any of the flushes threw: the system tells of a write that failed only once (syncfs(2)) */
+  /** @throws what any of the flushes threw: the system reports a failed write only once (syncfs(2)) */
   async end(): Promise<void> {
     await this.#running;
     if (this.#fault !== undefined) throw this.#fault;

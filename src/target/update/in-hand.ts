@@ -1,6 +1,6 @@
 /**
- * Files that end the agent. Threat: whatever a file makes Node.js, a library or the kernel’s out-of-memory killer do to the process,
- * the file is still there when it starts again, and every good bundle behind it waits for ever. So work on a file is marked before it
+ * Files that kill the agent. Threat: whatever a file makes Node.js, a library or the kernel’s out-of-memory killer do to the process,
+ * the file is still there when it starts again, and every good bundle behind it waits for ever. So work on a file is recorded before it
  * begins, and a file on which it was cut off too often is set aside.
  */
 import { createHash } from 'node:crypto';
@@ -24,10 +24,10 @@ import { type Recorder, Transaction } from '../machine/transaction.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { accessTo } from './medium-access.ts';
 
-/** Times that work on a file may be cut off. Once or twice an operator or a full memory may have ended the agent. */
+/** How often work on a file may be cut off. Once or twice, an operator or a full memory may have ended the agent. */
 const mostTimes = 3;
 
-/** Of a file’s contents, what tells it from another: of a bundle, its manifest. Bytes. */
+/** How much of a file’s contents identifies it: of a bundle, its manifest. Bytes. */
 const beginning = 8 * 1024;
 
 type Keeper = Pick<Machine, 'bootId' | 'clock' | 'emit' | 'settings'>;
@@ -43,14 +43,14 @@ export class InHand {
     this.#cutOffs = cutOffs;
   }
 
-  /** Counts what an agent before this one was at work on when it ended. */
+  /** Counts what an earlier agent was working on when it ended. */
   static async open(machine: Keeper): Promise<InHand> {
     const { stateDirectory, runtimeDirectory } = machine.settings;
     const known = await readCutOffs(stateDirectory);
     if (known === undefined)
       machine.emit({ event: 'cut-offs-unreadable', level: 'warn', folder: stateDirectory });
     let cutOffs = known ?? [];
-    // Of another boot: the machine went down, and that was nobody’s fault here.
+    // From another boot: the machine went down, which was not the file’s fault.
     const marks = (await takeMarksOfTheDead(runtimeDirectory)).filter((m) => m.bootId === machine.bootId);
     for (const { fingerprint, source } of marks) {
       const times = 1 + (cutOffs.find((c) => c.fingerprint === fingerprint)?.times ?? 0);
@@ -61,7 +61,7 @@ export class InHand {
     return new InHand(machine, (await startOf(process.pid)) ?? '', cutOffs);
   }
 
-  /** Why the file is to be set aside; undefined where it is not. @throws NixmakerError as reading it does */
+  /** Why the file is set aside; undefined if it is not. @throws NixmakerError as reading it does */
   async whySetAside(candidate: Candidate): Promise<string | undefined> {
     if (!this.#cutOffs.some((c) => c.times >= mostTimes)) return undefined;
     const fingerprint = await identityOf(this.#machine, candidate);
@@ -69,7 +69,7 @@ export class InHand {
     return found && `${found.times} times in a row`;
   }
 
-  /** Looking at a file; it may have ended the agent before, and not this time: that proves nothing. */
+  /** Looking at a file; it may have killed the agent before and not this time, which proves nothing. */
   async looking<T>(candidate: Candidate, work: () => Promise<T>): Promise<T> {
     await this.#mark(candidate);
     try {
@@ -79,7 +79,7 @@ export class InHand {
     }
   }
 
-  /** The run of a file. Once it has ended, however it ended, what was before counts no more; what throws is not an end. */
+  /** A file’s run. Once it has ended, in whatever way, earlier cut-offs no longer count; throwing is not an end. */
   async taking<T>(candidate: Candidate, work: () => Promise<T>): Promise<T> {
     const fingerprint = await this.#mark(candidate);
     try {
@@ -117,8 +117,8 @@ const filesOf = ({ format, path }: Candidate): string[] =>
   format === 'pool' ? ['manifest.json', 'manifest.sig', 'contents'].map((name) => join(path, name)) : [path];
 
 /**
- * The same file has it after a restart, and on a medium that was pulled out and plugged in again. Its date is part of it: an
- * operator who wants it tried again has only to touch it.
+ * The same file has the same one after a restart, and on a medium that was pulled out and plugged in again. Its date is part of it: an
+ * operator who wants it retried only has to touch it.
  */
 async function identityOf(machine: Keeper, candidate: Candidate): Promise<string> {
   const { withDeadline } = accessTo(machine, candidate);
@@ -141,14 +141,14 @@ async function beginningOf(path: string): Promise<Buffer> {
   }
 }
 
-/** A link, a pipe, what has gone meanwhile: what is wrong with it is told where it is looked at. */
+/** A link, a pipe, or gone meanwhile: whoever examines it reports what is wrong. */
 function noneOfOurs(error: unknown): Buffer {
   if (error instanceof NixmakerError || (error instanceof Error && 'syscall' in error))
     return Buffer.alloc(0);
   throw error;
 }
 
-/** A run that ends before it has begun, so that whoever asks what became of the file is told. */
+/** A run that ends before it has begun, so that there is an answer to what became of the file. */
 export function setAside(
   machine: Recorder & Pick<Machine, 'hold'>,
   { path }: Candidate,

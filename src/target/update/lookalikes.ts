@@ -25,6 +25,17 @@ interface Known {
   readonly why: string | undefined;
 }
 
+interface Looking {
+  /** What reading a file goes through. */
+  readonly to: (path: string) => Pick<Access, 'withDeadline'>;
+  /** Takes a file that does not answer. */
+  readonly onStalled?: (path: string, error: unknown) => void;
+}
+
+function thrown(_path: string, error: unknown): never {
+  throw error;
+}
+
 /** Those of one place. */
 export class Lookalikes {
   #known = new Map<string, Known>();
@@ -36,14 +47,15 @@ export class Lookalikes {
     if (listed.size < mostOfAKind) listed.add(path);
   };
 
-  /** Of all that were noted since the last time. @throws NixmakerError `medium-stalled` */
-  async found({ withDeadline }: Pick<Access, 'withDeadline'>): Promise<Candidate[]> {
+  /** Of all that were noted since the last time. @throws NixmakerError `medium-stalled`, where nobody takes it */
+  async found({ to, onStalled = thrown }: Looking): Promise<Candidate[]> {
     const before = this.#known;
     this.#known = new Map();
     const found: Candidate[] = [];
     for (const kind of ['named', 'unknown'] as const)
       for (const path of this.#listed[kind]) {
-        const known = await withDeadline(() => look(path, kind, before.get(path))).catch(unlessStalled);
+        const reading = to(path).withDeadline(() => look(path, kind, before.get(path)));
+        const known = await reading.catch(unlessStalled).catch((error: unknown) => onStalled(path, error));
         if (known === undefined) continue;
         this.#known.set(path, known);
         if (known.why !== undefined) found.push({ format: 'bundle', path, misnamed: known.why });

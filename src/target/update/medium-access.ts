@@ -1,6 +1,7 @@
 /**
  * Reading from a medium: it may be slow, stall, lie, and be pulled out at any moment. Every read has a deadline, and what
- * fails fails as `medium-unreadable`, after which the bundle waits for the medium to come back.
+ * fails fails as `medium-unreadable`, after which the bundle waits for the medium to come back. The inbox’s reads have one, too: whoever may
+ * drop bundles can mount there what never answers (FUSE), or its server goes; what fails there fails as it is.
  *
  * Each byte is read once and its digest checked on its way to Nix: a medium that is read twice may answer otherwise the
  * second time, and takes twice as long (docs/adr/0012).
@@ -8,17 +9,28 @@
 import type { BundleFile } from '../../bundle/file.ts';
 import { damageOf } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { isOnMountOfOthers } from '../../media/mounts.ts';
 import type { Machine } from '../machine/machine.ts';
+
+/** @throws NixmakerError `medium-stalled`; and what the read throws */
+export type WithDeadline = <T>(read: () => Promise<T>) => Promise<T>;
 
 export interface Access {
   /** Runs one read. @throws NixmakerError `medium-stalled`, `medium-unreadable` */
-  readonly withDeadline: <T>(read: () => Promise<T>) => Promise<T>;
+  readonly withDeadline: WithDeadline;
+  /** Whether there is one: not of what is ours. */
+  readonly isTimed: boolean;
   /** Whether all NARs are read and checked before the first is imported. */
   readonly checkFirst: boolean;
 }
 
 /** Reads that have not ended in time, and of what: each holds one of the few threads of this process. */
-const stalled = new Map<Promise<unknown>, string | undefined>();
+const stalled = new Map<Promise<unknown>, Stalled>();
+
+interface Stalled {
+  readonly of: string | undefined;
+  readonly onMedium: boolean;
+}
 
 /**
  * Resolves when all reads below the folder that have stalled by now have ended after all, however they end. Threat: of two servers that
@@ -26,21 +38,49 @@ const stalled = new Map<Promise<unknown>, string | undefined>();
  */
 export async function stalledReadsEnded(folder: string): Promise<void> {
   const isBelow = (path: string | undefined) => path === undefined || `${path}/`.startsWith(`${folder}/`);
-  const reads = [...stalled].filter(([, path]) => isBelow(path)).map(([read]) => read);
+  const reads = [...stalled].filter(([, { of }]) => isBelow(of)).map(([read]) => read);
   await Promise.allSettled(reads);
 }
 
-const plain: Access = { withDeadline: (read) => read(), checkFirst: true };
+/** Of the few threads of this process the inbox may have so many reads that never end. */
+const mostStalled = 2;
 
-export function accessTo(
-  machine: Pick<Machine, 'clock' | 'settings'>,
-  { onMedium, path, file }: Read,
-): Access {
+export function accessTo(machine: Timed, { onMedium, path, file }: Read): Access {
   const of = path ?? (typeof file === 'string' ? file : undefined);
-  return onMedium === true
-    ? { withDeadline: (read) => raceDeadline(machine, { read, of }), checkFirst: false }
-    : plain;
+  if (onMedium === true)
+    return {
+      withDeadline: (read) =>
+        raceDeadline(machine, { read: () => read().catch(asMediumError), of, onMedium }),
+      ...{ isTimed: true, checkFirst: false },
+    };
+  if (of === undefined) return plain;
+  return {
+    withDeadline: async (read) => {
+      await requireThread(of);
+      return raceDeadline(machine, { read, of, onMedium: false });
+    },
+    ...{ isTimed: true, checkFirst: true },
+  };
 }
+
+/** A copy of ours, on this machine’s own disk. */
+const plain: Access = { withDeadline: (read) => read(), isTimed: false, checkFirst: true };
+
+type Timed = Pick<Machine, 'clock' | 'settings'>;
+
+/**
+ * Threat: as many files that never answer as there are threads, and nobody reads anything any more, media included. So what has stalled is
+ * left alone until that read has ended after all, and of several mounts in the inbox the others are, too.
+ */
+async function requireThread(of: string): Promise<void> {
+  const paths = [...stalled.values()].flatMap((read) => (read.onMedium ? [] : [read.of]));
+  if (paths.includes(of)) throw notAnswered('an earlier read of it has not finished');
+  if (paths.length < mostStalled) return;
+  if (paths.length > mostStalled || (await isOnMountOfOthers(of)))
+    throw notAnswered('others in this place are not responding either');
+}
+
+const notAnswered = (detail: string) => new NixmakerError('medium-stalled', detail);
 
 /** What is read, as far as it has a path. */
 interface Read {
@@ -50,20 +90,20 @@ interface Read {
 }
 
 async function raceDeadline<T>(
-  { clock, settings }: Pick<Machine, 'clock' | 'settings'>,
-  { read, of }: { readonly read: () => Promise<T>; readonly of: string | undefined },
+  { clock, settings }: Timed,
+  { read, ...what }: Stalled & { readonly read: () => Promise<T> },
 ): Promise<T> {
   const { patience } = settings.media;
   const over = new AbortController();
   const reading = read();
   const deadline = clock.sleep(patience * 1000, over.signal).then(() => {
     const forget = () => void stalled.delete(reading);
-    stalled.set(reading, of);
+    stalled.set(reading, what);
     reading.then(forget, forget);
-    throw new NixmakerError('medium-stalled', `a read did not finish within ${patience} s`);
+    throw notAnswered(`a read did not finish within ${patience} s`);
   });
   try {
-    return await Promise.race([reading.catch(asMediumError), deadline]);
+    return await Promise.race([reading, deadline]);
   } finally {
     over.abort();
     deadline.catch(() => undefined);
@@ -92,8 +132,8 @@ function placeOf(error: unknown): string {
 }
 
 /** The file, read through `access`. */
-export function fileWithDeadline(file: BundleFile, { withDeadline, checkFirst }: Access): BundleFile {
-  if (checkFirst) return file;
+export function fileWithDeadline(file: BundleFile, { withDeadline, isTimed }: Access): BundleFile {
+  if (!isTimed) return file;
   return {
     name: file.name,
     size: () => withDeadline(() => file.size()),

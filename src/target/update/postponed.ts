@@ -66,7 +66,9 @@ export class Postponed {
   /** The same, longer each time. @param from the first pause, in milliseconds */
   backOff(file: FileAsItWas, why: Why, from = retryFrom): void {
     const before = this.#entries.get(file.path);
-    const again = before?.fingerprint === file.fingerprint ? before.pause * 2 : from;
+    // Of a pool that is being copied no manifest changes, but how much of it is there.
+    const goesOn = why.code === 'incomplete' && before?.detail !== why.detail;
+    const again = before?.fingerprint === file.fingerprint && !goesOn ? before.pause * 2 : from;
     this.postpone(file, why, Math.min(again, why.code === 'outside-window' ? windowUpTo : retryUpTo));
   }
 

@@ -6,6 +6,7 @@ import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import { hasBegunToChange } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
+import { arrivedText } from '../../core/size.ts';
 import { requireNix } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { decideHere, endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
@@ -14,7 +15,7 @@ import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { outcomeOf, Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
-import { clearBegun } from './clear-begun.ts';
+import { clearBegun, openDeleter } from './clear-begun.ts';
 import { importContents, realiseToplevel } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
 import { type ImportPlan, planImport } from './plan-import.ts';
@@ -117,8 +118,7 @@ async function judgeAndInstall(run: Run, { examined, operation, unattended }: Wo
 /** Nothing is decided, and nobody's file is moved away, while bytes are missing. @returns bytes of the whole */
 async function requireWhole({ measure }: Examined): Promise<number> {
   const { present, expected } = await measure();
-  if (present < expected)
-    throw new NixmakerError('bundle-truncated', `${present} of ${expected} bytes are here`);
+  if (present < expected) throw new NixmakerError('bundle-truncated', arrivedText(present, expected));
   return expected;
 }
 
@@ -134,16 +134,22 @@ async function install(run: Run, installation: Installation): Promise<Receipt> {
   const { machine, transaction } = run;
   await requireNix(machine.nix);
   const { verified, head, contents } = installation;
-  const release = { verified, head, index: contents.index };
-  return withRoom(run, { release, contents }, async () => {
+  const { index } = contents;
+  return withRoom(run, { release: { verified, head, index }, contents }, async () => {
     const plan = await planImport(machine, { transaction, contents });
+    const deleter = await openDeleter(machine).catch((error: unknown) => {
+      plan.release();
+      throw error;
+    });
     try {
       return await installPlanned(run, installation, plan);
     } catch (error) {
       const isFull = outcomeOf(error).code === 'no-space';
       if (isFull && !hasBegunToChange(transaction.state))
-        await clearBegun(machine, transaction, { index: contents.index, missing: plan.missing });
+        await clearBegun(machine, transaction, { index, missing: plan.missing, deleter });
       throw error;
+    } finally {
+      deleter.close();
     }
   });
 }

@@ -1,6 +1,6 @@
 /**
- * What the system gives no answer about: a folder on a dead mount, a damaged one, one that only others may enter. It keeps none of its
- * neighbours waiting, and is named once for as long as it stays so.
+ * What the system gives no answer about: a folder on a dead mount, a damaged one, one that only others may enter. It blocks none of its
+ * neighbours, and is named once for as long as it stays so.
  */
 
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
@@ -9,7 +9,7 @@ import { given } from '../../core/given.ts';
 import type { Clock, EventSink } from '../../core/ports.ts';
 import type { Wait } from '../../core/run/waits.ts';
 
-/** Threat: as many folders as there is room for. Of those beyond nothing is said. */
+/** Threat: as many folders as there is room for. Those beyond this are not reported. */
 const mostKnown = 1000;
 
 interface Found {
@@ -32,7 +32,7 @@ export class Unreadable {
     this.#place = given({ place });
   }
 
-  /** All is looked at once more: what the last time was not met any more can be read again, or is gone. */
+  /** Everything is examined once more: what was not met last time can be read again, or is gone. */
   begin(): void {
     for (const [path, { round }] of this.#found) if (round < this.#round) this.#found.delete(path);
     this.#round += 1;

@@ -1,7 +1,7 @@
 import { type Attack, unchanged, withHeader } from '../../support/forge.ts';
 
 export default {
-  threat: 'a member is written where its absolute name says',
+  threat: 'a member is written to its absolute path',
   refusedAs: ['bundle-malformed'],
   because: /the header of nar\/.* does not match the manifest/,
   control: unchanged,

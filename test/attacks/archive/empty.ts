@@ -1,7 +1,7 @@
 import { type Attack, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'an empty file that is waited for, or crashes a reader',
+  threat: 'an empty file that a reader waits for, or crashes on',
   refusedAs: ['bundle-truncated'],
   because: /the file ends at byte 0|it is empty/,
   control: unchanged,

@@ -1,7 +1,7 @@
 import { type Attack, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'damage, or an attempt at it, in the middle of a NAR',
+  threat: 'damage, accidental or deliberate, in the middle of a NAR',
   refusedAs: ['bundle-altered'],
   because: /^nar\/.* is damaged$/,
   control: unchanged,

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { type Attack, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'a compressed file that unfolds without end',
+  threat: 'a compressed file that expands without end',
   refusedAs: ['not-a-bundle'],
   because: /it does not begin with a manifest/,
   control: unchanged,

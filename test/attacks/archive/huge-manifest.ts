@@ -1,7 +1,7 @@
 import { type Attack, header, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'a manifest that says it has 8 GiB: memory runs out before a signature is checked',
+  threat: 'a manifest that claims to be 8 GiB: memory runs out before a signature is checked',
   refusedAs: ['bundle-malformed'],
   because: /manifest\.json has 8589934591 bytes/,
   control: unchanged,

@@ -2,9 +2,9 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { withLargePiece } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a size at which 32 bits overflow',
+  threat: 'a size that overflows 32 bits',
   refusedAs: ['bundle-truncated'],
-  because: /of 4294\d{6} bytes are here|the file ends at byte 4294\d{6}/,
+  because: /of 4 GiB are here|the file ends at byte 4294\d{6}/,
   control: unchanged,
   make: (kit) => withLargePiece(kit, 2 ** 32),
 } satisfies Attack;

@@ -1,7 +1,7 @@
 import { type Attack, unchanged, withHeader } from '../../support/forge.ts';
 
 export default {
-  threat: 'a name that is another one on a file system without case',
+  threat: 'a name that means another file on a case-insensitive file system',
   refusedAs: ['bundle-malformed'],
   because: /the header of meta does not match the manifest/,
   control: unchanged,

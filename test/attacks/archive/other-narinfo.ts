@@ -1,7 +1,7 @@
 import { type Attack, assemble, type Part, unchanged, withBytes } from '../../support/forge.ts';
 
 export default {
-  threat: 'a narinfo that tells a plain binary cache of another file than the agent takes',
+  threat: 'a narinfo that points a plain binary cache at another file than the agent takes',
   refusedAs: ['bundle-malformed'],
   because: /narinfo does not match the manifest/,
   control: unchanged,

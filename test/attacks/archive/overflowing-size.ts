@@ -1,7 +1,7 @@
 import { type Attack, unchanged, withHeader } from '../../support/forge.ts';
 
 export default {
-  threat: 'an octal number beyond what a reader can count',
+  threat: 'an octal number too large for a reader',
   refusedAs: ['bundle-malformed'],
   because: /the header of nar\/.* does not match the manifest/,
   control: unchanged,

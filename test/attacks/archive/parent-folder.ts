@@ -1,7 +1,7 @@
 import { type Attack, unchanged, withHeader } from '../../support/forge.ts';
 
 export default {
-  threat: 'a member is written outside of the folder it is unpacked to',
+  threat: 'a member is written outside the folder it is unpacked to',
   refusedAs: ['bundle-malformed'],
   because: /the header of nar\/.* does not match the manifest/,
   control: unchanged,

@@ -1,7 +1,7 @@
 import { type Attack, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'bytes without a meaning',
+  threat: 'meaningless bytes',
   refusedAs: ['not-a-bundle'],
   because: /it does not begin with a manifest/,
   control: unchanged,

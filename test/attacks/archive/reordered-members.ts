@@ -1,7 +1,7 @@
 import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'names and contents are exchanged',
+  threat: 'names and contents are swapped',
   refusedAs: ['bundle-malformed'],
   because: /the header of meta does not match the manifest/,
   control: unchanged,

@@ -1,7 +1,7 @@
 import { type Attack, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'a reader that goes on behind the end takes what nobody signed',
+  threat: 'a reader that continues past the end takes what nobody signed',
   refusedAs: ['bundle-trailing-data'],
   because: /the file has \d+ bytes; the manifest lists \d+/,
   mayStillCome: true,

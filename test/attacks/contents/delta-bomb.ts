@@ -3,7 +3,7 @@ import type { Attack } from '../../support/forge.ts';
 import { delta, genuineDelta, rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a difference that unfolds without end',
+  threat: 'a difference that expands without end',
   refusedAs: ['bundle-malformed'],
   because: /cannot use .*: Cannot create a Buffer larger than \d+ bytes/,
   onlyAtTarget: true,

@@ -3,7 +3,7 @@ import type { Attack } from '../../support/forge.ts';
 import { delta, genuineDelta, rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a difference that gives other contents than were signed',
+  threat: 'a difference that yields other contents than were signed',
   refusedAs: ['bundle-malformed'],
   because: /its contents are not what was signed/,
   onlyAtTarget: true,

@@ -2,7 +2,7 @@ import type { Attack } from '../../support/forge.ts';
 import { genuineDelta, rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a difference to a path that holds something else',
+  threat: 'a difference from a path that contains something else',
   refusedAs: ['base-missing'],
   because: /is here, but was built elsewhere/,
   onlyAtTarget: true,

@@ -2,7 +2,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'one line with numbers without end: memory runs out before the first is looked at',
+  threat: 'one line of endless numbers: memory runs out before the first is checked',
   refusedAs: ['bundle-malformed'],
   because: /contents has 60000004 bytes; the limit is \d+/,
   control: unchanged,

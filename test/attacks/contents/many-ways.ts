@@ -7,7 +7,7 @@ function withWays(kit: Kit, number: number): Buffer {
 }
 
 export default {
-  threat: 'a path with so many ways to have it that choosing takes for ever',
+  threat: 'a path with so many ways to obtain it that choosing takes for ever',
   refusedAs: ['bundle-malformed'],
   because: /line 18: more than 16 pieces for one path/,
   control: (kit) => withWays(kit, 16),

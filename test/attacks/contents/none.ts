@@ -1,7 +1,7 @@
 import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'contents that are not there',
+  threat: 'missing contents',
   refusedAs: ['bundle-malformed'],
   because: /contents is not where it belongs/,
   control: unchanged,

@@ -3,7 +3,7 @@ import type { Attack } from '../../support/forge.ts';
 import { freshLines, pieceOf, rebuilt, whole } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a file that another decompressor would unfold',
+  threat: 'a file for another decompressor',
   refusedAs: ['bundle-malformed'],
   because: /cannot use .*: Unknown frame/,
   control: (kit) => {

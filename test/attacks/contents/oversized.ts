@@ -1,7 +1,7 @@
 import { type Attack, header, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'contents that say they have 8 GiB: memory runs out',
+  threat: 'contents that claim to be 8 GiB: memory runs out',
   refusedAs: ['bundle-malformed'],
   because: /contents has 8589934591 bytes; the limit is/,
   control: unchanged,

@@ -2,7 +2,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { freshLines, rebuilt, waysOf } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a part of the system is left out, and said to be there',
+  threat: 'part of the system is left out, and claimed to be there',
   refusedAs: ['base-missing'],
   because: /is missing, but the bundle builds on it/,
   onlyAtTarget: true,

@@ -2,7 +2,7 @@ import type { Attack } from '../../support/forge.ts';
 import { freshLines, pieceOf, rebuilt, whole } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'genuine files under each other’s paths',
+  threat: 'genuine files under each other’s names',
   refusedAs: ['bundle-malformed'],
   because:
     /cannot use .*: (Cannot create a Buffer larger than|its contents are not what was signed|it does not unpack to the NAR)/,

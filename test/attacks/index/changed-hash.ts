@@ -2,7 +2,7 @@ import { type Attack, assemble, unchanged, withBytes } from '../../support/forge
 import { linesOf, rows } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'one path’s hash is another than was signed',
+  threat: 'one path’s hash differs from what was signed',
   refusedAs: ['bundle-altered'],
   because: /the index does not match what was signed/,
   control: unchanged,

@@ -2,7 +2,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'totals that make room checks and limits pass',
+  threat: 'totals that pass room checks and limits',
   refusedAs: ['manifest-malformed'],
   because: /its total of narBytes does not match its index/,
   control: unchanged,

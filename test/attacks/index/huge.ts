@@ -1,7 +1,7 @@
 import { type Attack, header, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'an index that says it has 8 GiB: memory runs out before it is compared',
+  threat: 'an index that claims to be 8 GiB: memory runs out before it is compared',
   refusedAs: ['bundle-malformed'],
   because: /index has 8589934591 bytes; the limit is/,
   control: unchanged,

@@ -2,7 +2,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { type Line, linesOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a path outside of the store',
+  threat: 'a path outside the store',
   refusedAs: ['manifest-malformed'],
   because: /line 1: it does not name a store path/,
   control: unchanged,

@@ -1,7 +1,7 @@
 import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'an index that is not there, so that nothing is compared',
+  threat: 'a missing index, so that nothing is compared',
   refusedAs: ['bundle-malformed'],
   because: /the signatures are not followed by the index/,
   control: unchanged,

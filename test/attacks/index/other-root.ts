@@ -2,7 +2,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { linesOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'the signed system is not what the index ends with',
+  threat: 'the index does not end with the signed system',
   refusedAs: ['manifest-malformed'],
   because: /its last line is not \/nix\/store\//,
   control: unchanged,

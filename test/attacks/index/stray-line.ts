@@ -2,7 +2,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { type Line, linesOf, raised, rebuilt, waysOf } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a path that nothing refers to is imported as well',
+  threat: 'a path that nothing refers to is imported too',
   refusedAs: ['manifest-malformed'],
   because: /line 1: nothing refers to it/,
   control: unchanged,

@@ -12,7 +12,7 @@ function textWith(kit: Kit, ...more: readonly number[]): Buffer {
 }
 
 export default {
-  threat: 'a text that refers to itself, which makes Nix end by an assertion',
+  threat: 'a text that refers to itself, which makes Nix fail an assertion',
   refusedAs: ['manifest-malformed'],
   because: /it refers to itself, which a text path cannot/,
   control: (kit) => textWith(kit),

@@ -2,7 +2,7 @@ import type { Attack } from '../../support/forge.ts';
 import { genuineDelta, linesOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a path that is to be restored from itself, before it is there',
+  threat: 'a path to be restored from itself, before it exists',
   refusedAs: ['base-missing'],
   because: /(?:is|are) missing, but the bundle builds on it/,
   onlyAtTarget: true,

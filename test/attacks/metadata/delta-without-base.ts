@@ -2,7 +2,7 @@ import type { Attack } from '../../support/forge.ts';
 import { genuineDelta, rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'contents that are to be restored from something that is not there',
+  threat: 'contents to be restored from something missing',
   refusedAs: ['base-missing'],
   because: /-nowhere is missing, but the bundle builds on it/,
   onlyAtTarget: true,

@@ -1,7 +1,7 @@
 import { type Attack, resigned, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'a key that is given twice: readers disagree on which counts',
+  threat: 'a key that appears twice: readers disagree on which counts',
   refusedAs: ['manifest-malformed'],
   because: /it is not in canonical form/,
   control: unchanged,

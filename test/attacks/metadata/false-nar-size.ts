@@ -2,7 +2,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { freshLines, type Line, linesOf, rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a size that makes room checks pass',
+  threat: 'a size that passes room checks',
   refusedAs: ['bundle-malformed'],
   because: /cannot use .*: Cannot create a Buffer larger than \d+ bytes/,
   control: unchanged,

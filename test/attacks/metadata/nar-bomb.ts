@@ -3,7 +3,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { freshLines, rebuilt, whole } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a NAR that unfolds far beyond its size',
+  threat: 'a NAR that expands far beyond its size',
   refusedAs: ['bundle-malformed'],
   because: /cannot use .*: Cannot create a Buffer larger than \d+ bytes/,
   control: unchanged,

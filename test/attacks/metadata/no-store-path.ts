@@ -1,7 +1,7 @@
 import { type Attack, resigned, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'a toplevel that is anywhere',
+  threat: 'a toplevel outside the store',
   refusedAs: ['manifest-malformed'],
   because: /toplevel: is not a store path/,
   control: unchanged,

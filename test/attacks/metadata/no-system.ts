@@ -2,7 +2,7 @@ import { type Attack, unchanged } from '../../support/forge.ts';
 import { linesOf } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'a signed path that is no NixOS system',
+  threat: 'a signed path that is not a NixOS system',
   refusedAs: ['not-a-system'],
   because: /has no nixos-version file/,
   onlyAtTarget: true,

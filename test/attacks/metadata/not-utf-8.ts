@@ -2,7 +2,7 @@ import { encodeManifest } from '../../../src/core/release/manifest.ts';
 import { type Attack, resigned } from '../../support/forge.ts';
 
 export default {
-  threat: 'bytes that are no text',
+  threat: 'bytes that are not text',
   refusedAs: ['manifest-malformed'],
   because: /it is not UTF-8/,
   control: (kit) => resigned(kit, { notes: '\ufffd' }),

@@ -1,7 +1,7 @@
 import { type Attack, resigned } from '../../support/forge.ts';
 
 export default {
-  threat: 'notes whose letters run the other way',
+  threat: 'notes that reverse the direction of text',
   refusedAs: ['manifest-malformed'],
   because: /notes: contains control characters/,
   control: (kit) => resigned(kit, { notes: 'safe  exe.evil' }),

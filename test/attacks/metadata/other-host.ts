@@ -1,7 +1,7 @@
 import { type Attack, resigned } from '../../support/forge.ts';
 
 export default {
-  threat: 'a bundle of another host of the fleet',
+  threat: 'a bundle for another host of the fleet',
   refusedAs: ['wrong-host'],
   because: /the bundle is for mail; this machine is web/,
   onlyAtTarget: true,

@@ -1,7 +1,7 @@
 import { type Attack, resigned, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'a toplevel that is a store path at first sight',
+  threat: 'a toplevel that looks like a store path at first sight',
   refusedAs: ['manifest-malformed'],
   because: /toplevel: is not a store path/,
   control: unchanged,

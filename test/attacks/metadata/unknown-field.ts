@@ -1,7 +1,7 @@
 import { type Attack, resigned, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'a field that an older reader passes over and a newer one obeys',
+  threat: 'a field that an older reader ignores and a newer one obeys',
   refusedAs: ['manifest-malformed'],
   because: /key: "run"/,
   control: unchanged,

@@ -1,7 +1,7 @@
 import { type Attack, resigned } from '../../support/forge.ts';
 
 export default {
-  threat: 'a sequence after which no honest bundle is ever newer',
+  threat: 'a sequence so high that no honest bundle is ever newer',
   refusedAs: ['sequence-jump'],
   because: /the policy allows at most 1000000 above 100/,
   onlyAtTarget: true,

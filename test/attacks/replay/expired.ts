@@ -1,7 +1,7 @@
 import { type Attack, resigned } from '../../support/forge.ts';
 
 export default {
-  threat: 'a bundle that was kept back until nobody wants it any more',
+  threat: 'a bundle withheld until nobody wants it any more',
   refusedAs: ['expired'],
   because: /it expired at 2001-01-01T00:00:00Z/,
   onlyAtTarget: true,

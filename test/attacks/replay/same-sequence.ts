@@ -1,7 +1,7 @@
 import { type Attack, resigned } from '../../support/forge.ts';
 
 export default {
-  threat: 'another system under the sequence that was taken',
+  threat: 'another system under a sequence already taken',
   refusedAs: ['sequence-conflict'],
   because: /sequence 100 was already taken with different contents/,
   onlyAtTarget: true,

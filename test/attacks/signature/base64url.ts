@@ -10,7 +10,7 @@ function spelled(kit: Kit, spell: (signature: string) => string): Buffer {
 }
 
 export default {
-  threat: 'base64 of another alphabet',
+  threat: 'base64 in another alphabet',
   refusedAs: ['signature-malformed'],
   because: /line 1 of manifest\.sig is not keyname:base64/,
   control: (kit) => spelled(kit, (signature) => signature),

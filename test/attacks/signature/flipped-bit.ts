@@ -1,7 +1,7 @@
 import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'a signature that was damaged, or guessed at',
+  threat: 'a damaged or guessed signature',
   refusedAs: ['signature-invalid'],
   because: /the signature by “fleet-1” does not match/,
   control: unchanged,

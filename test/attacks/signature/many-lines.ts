@@ -7,7 +7,7 @@ const lines = ({ good, stranger }: Kit) => {
 };
 
 export default {
-  threat: 'thousands of signatures, to spend the time of whoever checks them',
+  threat: 'thousands of signatures, to waste the checker’s time',
   refusedAs: ['signature-unknown-key'],
   because: /it is signed by “stranger-1”; trusted here: “/,
   control: (kit) =>

@@ -2,7 +2,7 @@ import { type Attack, bytesOf } from '../../support/forge.ts';
 import { rebuilt } from '../../support/forge-release.ts';
 
 export default {
-  threat: 'two signatures by one name, of which readers take one or the other',
+  threat: 'two signatures under one name, of which readers take one or the other',
   refusedAs: ['bundle-malformed'],
   because: /does not begin with a new key name/,
   control: (kit) => {

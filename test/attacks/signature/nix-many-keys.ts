@@ -8,7 +8,7 @@ function withKeys(kit: Kit, length: number): Buffer {
 }
 
 export default {
-  threat: 'keys without end that sign for Nix',
+  threat: 'endless keys that sign for Nix',
   refusedAs: ['bundle-malformed'],
   because: /nix\.sig: it has more than 64 keys/,
   control: (kit) => withKeys(kit, 64),

@@ -1,7 +1,7 @@
 import { type Attack, assemble, unchanged } from '../../support/forge.ts';
 
 export default {
-  threat: 'a signature of zeros, which lax verifiers take for some keys',
+  threat: 'a signature of zeros, which lax verifiers accept for some keys',
   refusedAs: ['signature-invalid'],
   because: /the signature by “fleet-1” does not match/,
   control: unchanged,

@@ -37,13 +37,13 @@ test('whatever root runs under a strict umask, the agent can read what it has to
   assert.match(await doctor(), /^ok +agent +the agent can read root’s state/m);
 });
 
-test('a state that the agent can’t read is no fault of a bundle’s: it waits, doctor says why, and it is taken when that is mended', async () => {
+test('a state that the agent cannot read is no fault of a bundle’s: it waits, doctor says why, and it is taken when that is mended', async () => {
   await bed.sh(`chmod 0700 ${root}`);
   await drop(await release('closed', 1020), 'closed.tar');
   await bed.until(
     'journalctl --no-pager --unit nixmaker --output=cat | grep \'"event":"deferred"\' | grep -q state-unreadable',
   );
-  assert.match(await doctor(), /^BAD +agent +the agent can’t read \/var\/lib\/nixmaker\/activation/m);
+  assert.match(await doctor(), /^BAD +agent +the agent cannot read \/var\/lib\/nixmaker\/activation/m);
   await bed.sh(`chmod 0755 ${root}`);
   assert.match(await report('done', 'closed.tar'), /^DONE\n/);
 });

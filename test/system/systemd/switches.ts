@@ -149,7 +149,7 @@ test('a system whose own nixmaker can’t use the policy that it leaves is rolle
   const text = await report('refused', 'locking.tar');
   assert.match(text, /^ROLLED BACK, the previous system was restored\n/);
   assert.match(text, /Code: +configuration-unusable\n/);
-  assert.match(text, /sw\/bin\/nixmaker says of \/etc\/nixmaker\/policy\.json: .*policy-malformed/);
+  assert.match(text, /sw\/bin\/nixmaker rejects \/etc\/nixmaker\/policy\.json: .*policy-malformed/);
   assert.equal(await bed.sh('readlink /run/current-system'), before);
   // Not even this, which no system brings, keeps a person from going back.
   assert.match(await bed.sh('nixmaker rollback'), /^DONE\n/);

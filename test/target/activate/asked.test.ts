@@ -49,12 +49,12 @@ for (const [what, result, detail] of [
     '/bin/ask refused (exit 1): not before noon',
   ],
   ['a no in other words', { exitCode: 1, stdout: 'a\nlater\n' }, '/bin/ask refused (exit 1): later'],
-  ['a signal', { exitCode: undefined }, '/bin/ask refused (exit by a signal)'],
+  ['a signal', { exitCode: undefined }, '/bin/ask refused (killed by a signal)'],
   ['silence', { exitCode: undefined, timedOut: true }, '/bin/ask gave no answer in time'],
   [
     'a program that is not there',
     { exitCode: undefined, startError: 'ENOENT' },
-    '/bin/ask refused (exit by a signal): ENOENT',
+    '/bin/ask refused (killed by a signal): ENOENT',
   ],
 ] as const)
   test(`${what} is a no`, async (t) => {

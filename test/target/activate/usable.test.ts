@@ -55,7 +55,7 @@ test('the system’s own nixmaker is asked about the files as they are, and answ
 for (const [what, answer, detail] of [
   ['says no', { exitCode: 78, stderrTail: [' The policy ', 'x'] }, /rejects .*policy\.json: The policy x$/],
   ['says nothing', { exitCode: 78 }, /: exit 78$/],
-  ['is killed', { exitCode: undefined }, /: exit by a signal$/],
+  ['is killed', { exitCode: undefined }, /: killed by a signal$/],
   ['does not answer', { exitCode: undefined, timedOut: true }, /: no answer in time$/],
   ['can’t be started', { exitCode: undefined, startError: 'ENOEXEC', stderrTail: ['x'] }, /: ENOEXEC$/],
 ] as const)

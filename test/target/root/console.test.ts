@@ -158,7 +158,7 @@ test('without a program nothing is started', async (t) => {
 });
 
 for (const [what, ended, detail] of [
-  ['ended by a signal', { exitCode: undefined }, 'exit by a signal'],
+  ['ended by a signal', { exitCode: undefined }, 'killed by a signal'],
   ['that can’t be started', { exitCode: undefined, startError: 'ENOENT' }, 'ENOENT'],
 ] as const)
   test(`a program ${what} is told of as that; and of a medium without a receipt it hears why`, async (t) => {

@@ -46,7 +46,9 @@ async function taken(t: TestContext, { hasChanged = false, why, fault }: Scene) 
     why === undefined
       ? ({ action: 'take', candidate, isGood: false } as const)
       : ({ action: 'set-aside', candidate, code: 'cut-off-before', why } as const);
-  const exit = await takeCandidate({ ...machine, trust: makeTrustSet([pair.public], 1) } as Machine, {
+  // Its time passes at once, and with it the deadline of each read.
+  const clock = { ...machine.clock, sleep: () => new Promise<never>(() => undefined) };
+  const exit = await takeCandidate({ ...machine, clock, trust: makeTrustSet([pair.public], 1) } as Machine, {
     ...{ root: { resume } as unknown as Root, queue, inHand, look },
   });
   const told = events.filter((e) => e.event === 'waiting' || e.event === 'fault').at(-1);

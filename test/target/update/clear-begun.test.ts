@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type { ReleaseIndex } from '../../../src/core/release/index-file.ts';
 import { parseStorePathLines } from '../../../src/core/store-path.ts';
 import { runProgram } from '../../../src/process/run.ts';
-import { clearBegun } from '../../../src/target/update/clear-begun.ts';
+import { clearBegun, openDeleter } from '../../../src/target/update/clear-begun.ts';
 import { temporaryFolder } from '../../support/bundles.ts';
 import { rootInMemory } from '../../support/root-machine.ts';
 
@@ -33,7 +33,8 @@ test('a closure is cleared away from its top, though what it refers to comes fir
     waited += 1;
   };
   const clock = { ...machine.clock, sleep };
-  await clearBegun({ clock, nix }, transaction, { index, missing: paths.map((_, line) => line) });
+  const deleter = await openDeleter({ nix });
+  await clearBegun({ clock, nix }, transaction, { index, missing: paths.map((_, line) => line), deleter });
   assert.deepEqual(notices, [
     `There was not enough space for all of it, so the ${count} store paths begun so far were deleted again.`,
   ]);

@@ -23,6 +23,25 @@ test('each pause is twice as long as the one before it, up to a quarter of an ho
   assert.deepEqual(found.slice(-2), [retryUpTo, retryUpTo]);
 });
 
+test('half a copy is looked at less and less often, and again at once where more of it has come', () => {
+  const postponed = new Postponed({ monotonic: () => 0, now: () => new Date(0) });
+  const file = { path: '/stick/nixmaker/hosts/web/1', fingerprint: 'of its manifest' };
+  const look = (detail: string, code: ReasonCode = 'incomplete') => {
+    postponed.backOff(file, { code, detail, isOurs: true }, 100);
+    return postponed.left(file);
+  };
+  const [some, more] = ['2 of 9 bytes are there', '5 of 9 bytes are there'];
+  assert.deepEqual(
+    [some, some, some, more, more].map((said) => look(said)),
+    [100, 200, 400, 100, 200],
+  );
+  assert.deepEqual(
+    [look('x', 'no-space'), look('y', 'no-space')],
+    [400, 800],
+    'of anything else no words count',
+  );
+});
+
 test('what waits for a window meets the shortest there is, however long it has waited', () => {
   const longest = Math.max(...pauses('outside-window', 20));
   assert.ok(longest < 60_000, `${longest} ms`);

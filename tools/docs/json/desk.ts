@@ -145,6 +145,11 @@ export const desk = {
           sequence: count.optional(),
           state: z.string().optional(),
           status: z.enum(['new', 'known', 'older', 'former', 'rejected']),
+          files: count
+            .optional()
+            .describe(
+              'how many files this stands for, if more than one: known or older, beyond the newest of a host',
+            ),
           enrolled: z.literal(true).optional(),
           code: code.optional(),
           detail: z.string().optional(),
@@ -167,6 +172,9 @@ export const desk = {
           collected: time.optional(),
           receipts: count,
           unreadable: count,
+          missing: count
+            .describe('number of a receipt that was here and is newer than all that are')
+            .optional(),
           former: z.array(former),
           last: hostReceiptParser.optional().describe('the newest receipt; docs/format.md'),
         }),
@@ -176,7 +184,13 @@ export const desk = {
   ],
   keygen: [
     'nixmaker keygen',
-    z.object({ schema: schema(1), secretFile: path, publicFile: path, publicKey: z.string() }),
+    z.object({
+      schema: schema(1),
+      secretFile: path,
+      publicFile: path,
+      publicKey: z.string(),
+      isExposed: z.boolean().describe('others can read the secret: its file system stores no modes'),
+    }),
   ],
   encrypt: ['nixmaker encrypt', z.object({ schema: schema(1), files: z.array(path) })],
   keyring: [

@@ -29,9 +29,11 @@ export function jsonDocuments(): Record<string, string> {
   });
   const page = `# JSON
 
-Written by \`npm run docs\` from \`tools/docs/json/\`; do not edit. What each verb prints with \`--json\`. The number in \`schema\` is the
-version of the output. Within a version fields may be added, so ignore those you do not know; a field that goes or changes its meaning
-raises the version. Times are UTC, sizes are bytes. A verb that fails before it has a result prints \`error\`.
+Written by \`npm run docs\` from \`tools/docs/json/\`; do not edit.
+
+What each verb prints with \`--json\`. The number in \`schema\` is the version of the output. Fields may be added
+within a version, so ignore those you do not know; a field that is removed or changes its meaning raises the
+version. Times are UTC, sizes are bytes. A verb that fails before it has a result prints \`error\`.
 
 | Printed by | Schema |
 |---|---|

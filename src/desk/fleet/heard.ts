@@ -1,0 +1,41 @@
+/**
+ * That a receipt of that number was here, told by a file’s name alone: it says the same at every desk, so laying one desk’s folder over
+ * another’s, by git or by cp, takes none away. Threat: an older receipt of one name laid over a newer; nobody would miss the newer.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { namesIn } from '../../files/read.ts';
+import type { PublicKey } from '../../signing/nix-key.ts';
+import { heardOf } from './folder.ts';
+
+/** Numbers are a key’s. */
+const markOf = (key: PublicKey): string =>
+  createHash('sha256').update(key.material).digest('hex').slice(0, 16);
+
+async function numbersHeard(folder: string, key: PublicKey): Promise<Map<number, string>> {
+  const mark = markOf(key);
+  const found = (await namesIn(folder, 'ENOTDIR')).flatMap((name) => {
+    const [, number, whose] = /^([0-9]{1,16})-([0-9a-f]{16})$/.exec(name) ?? [];
+    return whose === mark ? [[Number(number), name] as const] : [];
+  });
+  return new Map(found);
+}
+
+/** The highest number of a receipt by this key that was ever here; 0 where none is known. */
+export async function newestHeard(directory: string, host: string, key: PublicKey): Promise<number> {
+  return Math.max(0, ...(await numbersHeard(heardOf(directory, host), key)).keys());
+}
+
+export async function noteHeard(
+  directory: string,
+  { host, key, number }: { readonly host: string; readonly key: PublicKey; readonly number: number },
+): Promise<void> {
+  const folder = heardOf(directory, host);
+  const known = await numbersHeard(folder, key);
+  if (Math.max(0, ...known.keys()) < number) {
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, `${number}-${markOf(key)}`), '');
+  }
+  for (const [lower, name] of known) if (lower < number) await rm(join(folder, name), { force: true });
+}

@@ -1,0 +1,62 @@
+/**
+ * Whoever called sudo(8). What root makes in a folder of theirs is theirs: a key that only root can read would have them sign as root
+ * from then on, and a folder of root’s would stop their next command without sudo.
+ */
+import { stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { insteadOf } from '../core/errno.ts';
+import { namesInForeign, type OpenFolder, openForeign, openForeignIn, openPlainFileIn } from './foreign.ts';
+
+interface Caller {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The caller, where the folder is theirs; undefined where nobody called sudo, or it is another’s. */
+export async function callerOf(folder: string): Promise<Caller | undefined> {
+  if (process.geteuid?.() !== 0) return undefined;
+  const { uid, gid } = await stat(folder);
+  return uid !== 0 && String(uid) === process.env.SUDO_UID ? { uid, gid } : undefined;
+}
+
+/** More than a desk has of anything. */
+const mostNames = 100_000;
+
+/**
+ * Gives the caller what is root’s of the folder itself and, below it, of these names with all that is in them; what else is there is
+ * nobody’s business. Threat: a link, or a second name of a file of root’s, put there meanwhile: only what was opened is given away, and
+ * nothing with two names.
+ */
+export async function handBack(folder: string, names: readonly string[]): Promise<void> {
+  const nobody = insteadOf(['ENOENT'], undefined);
+  const whole = resolve(folder);
+  const caller = (await callerOf(whole).catch(nobody)) ?? (await callerOf(dirname(whole)).catch(nobody));
+  if (caller === undefined) return;
+  const opened = await openForeign(whole).catch(insteadOf(nothing, undefined));
+  if (opened !== undefined) await giveFolder(opened, names, caller);
+}
+
+/** Not there, or a link, or another thing. */
+const nothing = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EFTYPE'];
+
+async function giveFolder(folder: OpenFolder, names: readonly string[], caller: Caller): Promise<void> {
+  try {
+    for (const name of names) await giveOne(folder, name, caller);
+    if ((await folder.handle.stat()).uid === 0) await folder.handle.chown(caller.uid, caller.gid);
+  } finally {
+    await folder.handle.close();
+  }
+}
+
+async function giveOne(folder: OpenFolder, name: string, caller: Caller): Promise<void> {
+  const inside = await openForeignIn(folder, name).catch(insteadOf(nothing, undefined));
+  if (inside !== undefined) return giveFolder(inside, await namesInForeign(inside, mostNames), caller);
+  const file = await openPlainFileIn(folder, name).catch(insteadOf(nothing, undefined));
+  if (file === undefined) return;
+  try {
+    const { uid, nlink } = await file.stat();
+    if (uid === 0 && nlink === 1) await file.chown(caller.uid, caller.gid);
+  } finally {
+    await file.close();
+  }
+}

@@ -94,6 +94,8 @@ complete -c nixmaker -n '__fish_seen_subcommand_from put' -l no-cache -d 'with -
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l eval-jobs -r -d 'hosts to evaluate at once (default: as many as memory, 2 GiB each, and processors allow)'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l keep -r -d 'how many sequences of each host to keep on the medium'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l clear -d 'delete every file that no sequence on the medium needs, even if that means reading many hosts'
+complete -c nixmaker -n '__fish_seen_subcommand_from put' -l fleet -r -d 'where `nixmaker collect` stores receipts, with rings.json'
+complete -c nixmaker -n '__fish_seen_subcommand_from put' -l all-rings -d 'put every bundle, whether or not its ring’s turn has come'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l plain-folder -d 'write into <medium> even if it looks like a mount point with nothing mounted'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -s v -l verbose -d 'show Nix’s full output for hosts that fail'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l json -d 'print JSON'

@@ -3,6 +3,7 @@ import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
+import type { Due } from '../../desk/fleet/due.ts';
 import type { PutResult } from '../../desk/pool/put-options.ts';
 import {
   columns,
@@ -22,6 +23,8 @@ interface PutFlags {
   readonly key?: string;
   readonly keep: number;
   readonly clear?: boolean;
+  readonly fleet: string;
+  readonly allRings?: boolean;
   readonly cache?: boolean;
   readonly evalJobs?: number;
   readonly plainFolder?: boolean;
@@ -51,6 +54,8 @@ export function definePut(program: Command): void {
       '--clear',
       'delete every file that no sequence on the medium needs, even if that means reading many hosts',
     )
+    .option('--fleet <directory>', 'where `nixmaker collect` stores receipts, with rings.json', 'fleet')
+    .option('--all-rings', 'put every bundle, whether or not its ring’s turn has come')
     .option('--plain-folder', 'write into <medium> even if it looks like a mount point with nothing mounted')
     .option('-v, --verbose', 'show Nix’s full output for hosts that fail')
     .option('--json', 'print JSON')
@@ -74,15 +79,35 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
     // Before hours of building.
     await requireMedium(medium);
   }
+  if (flags.flake !== undefined) await refuseRings(flags);
   const { keyringExtension } = await import('../../core/policy/keyring.ts');
   const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));
   const files = bundles.filter((path) => !keyrings.includes(path));
+  const { bundles: due, leftOut } = await chooseByRings(files, flags);
   const built = flags.flake === undefined ? undefined : await putFlake(medium, flags, flags.flake);
-  const result = await putFiles(medium, files, flags, built?.result);
+  const isNothingDue = built === undefined && due.length === 0 && leftOut.length > 0;
+  const result = isNothingDue ? nothing : await putFiles(medium, due, flags, built?.result);
   const versions = await putKeyringFiles(medium, keyrings);
-  if (flags.json === true) printJson({ schema: 2, ok: true, ...result, keyrings: versions });
-  else await summarise(medium, result);
+  if (flags.json === true) printJson({ schema: 2, ok: true, ...result, leftOut, keyrings: versions });
+  else await summarise(medium, { ...result, leftOut });
   return built?.exit ?? exitCodes.done;
+}
+
+const nothing: PutResult = { hosts: [], pruned: 0, collected: 0, notices: [] };
+
+async function chooseByRings(bundles: readonly string[], { fleet, allRings }: PutFlags): Promise<Due> {
+  if (allRings === true) return { bundles, leftOut: [] };
+  return (await import('../../desk/fleet/due.ts')).chooseDue(fleet, bundles);
+}
+
+/** Hosts that are built one after the other can’t be compared with those of the ring before. */
+async function refuseRings({ fleet, allRings }: PutFlags): Promise<void> {
+  const { readRings } = await import('../../desk/fleet/rings.ts');
+  if (allRings === true || (await readRings(fleet)) === undefined) return;
+  throw new NixmakerError(
+    'usage',
+    `${fleet} has rings.json: build first and put the bundles of all rings, or pass --all-rings`,
+  );
 }
 
 async function putKeyringFiles(medium: string, files: readonly string[]): Promise<readonly number[]> {
@@ -92,8 +117,6 @@ async function putKeyringFiles(medium: string, files: readonly string[]): Promis
   for (const version of versions) printToStderr(lines`keyring version ${version} is on the medium\n`);
   return versions;
 }
-
-const nothing: PutResult = { hosts: [], pruned: 0, collected: 0, notices: [] };
 
 const together = (one: PutResult, other: PutResult): PutResult => ({
   hosts: [...one.hosts, ...other.hosts],
@@ -148,12 +171,18 @@ const statuses = {
   older: 'skipped: the medium has a newer one',
 };
 
-async function summarise(medium: string, { hosts, pruned, collected, notices }: PutResult): Promise<void> {
+async function summarise(
+  medium: string,
+  { hosts, pruned, collected, notices, leftOut }: PutResult & Pick<Due, 'leftOut'>,
+): Promise<void> {
   const { table } = await import('../../report/columns.ts');
   const rows = hosts.map((h) => [h.host, h.sequence, sizeText(h.bytes), statuses[h.status]]);
   if (rows.length > 0) print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows, { width: columns() }));
+  for (const { host, ring, why } of leftOut)
+    printToStderr(lines`${host}: left out${ring === undefined ? '' : `, ring ${ring}`}: ${why}\n`);
   for (const notice of notices) printToStderr(lines`note: ${notice}\n`);
   if (pruned + collected > 0)
     printToStderr(lines`Removed ${pruned} older sequences and ${collected} files that nothing needs.\n`);
-  printToStderr(lines`Everything is on the medium. Unmount ${medium} before you pull it out.\n`);
+  if (hosts.length === 0 && leftOut.length > 0) printToStderr(lines`Nothing was put.\n`);
+  else printToStderr(lines`Everything is on the medium. Unmount ${medium} before you pull it out.\n`);
 }

@@ -4,6 +4,7 @@
  * (/nix/var/nix/gcroots/booted-system), and no generation need be left of what a boot menu offers.
  */
 import { readBootMenus } from '../../activation/boot-menu.ts';
+import { requireBootMounted } from '../../activation/boot-mounted.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
@@ -99,6 +100,9 @@ class Freeing {
 
   async #free(): Promise<void> {
     const { goal } = this.#asked;
+    const { activation, bootDirectory } = this.#machine.settings;
+    // Threat: the menu is on a partition that nobody sees now. It goes on offering what would be deleted, and the builder writes elsewhere.
+    if (activation === 'systemd') await requireBootMounted(bootDirectory);
     // Once everything is to go, there is one round.
     if (goal === 'everything') {
       await this.#deleteSome(await this.#surplus(), undefined);

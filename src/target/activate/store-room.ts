@@ -10,7 +10,7 @@ import { given } from '../../core/given.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
 import { type Need, nothing, type Space } from '../../core/room.ts';
-import { type Freed, nothingFreed, together } from '../../core/run/freed.ts';
+import { type Freed, nothingFreed, together, unfinishedBecause } from '../../core/run/freed.ts';
 import { countToDelete, type Generation, type Holding } from '../../core/run/surplus.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { spaceAt } from '../../media/space.ts';
@@ -202,6 +202,6 @@ class Freeing {
   }
 
   #end(unfinished: string): void {
-    this.#freed = { ...this.#freed, unfinished };
+    this.#freed = { ...this.#freed, ...unfinishedBecause(unfinished) };
   }
 }

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { generateIdentity, recipientOf } from '../../src/bundle/encrypted.ts';
-import { temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 import { main } from '../machines/compiled.ts';
 import { run } from '../machines/program.ts';
+import { temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 
 const utf8 = { LC_ALL: 'C.UTF-8', TERM: 'xterm' };
 

@@ -1,9 +1,10 @@
 /** From a file on disk to valid, flushed store paths: the agent, Nix from a plain folder of the same NARs, the classic way. */
 import { copyFile, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readAnyIndex } from '../src/desk/keys/read-release.ts';
 import { run } from '../test/machines/program.ts';
 import type { PackFigures } from './pack.ts';
-import { type Key, median, must, seconds } from './system.ts';
+import { type Key, median, must, processorSeconds, seconds } from './system.ts';
 import { freshTarget, peakMemory, removeFolder } from './target.ts';
 
 export interface ImportFigures {
@@ -20,6 +21,14 @@ export interface ImportFigures {
   /** From the inbox to the refusal of a bundle whose signature is spoiled. */
   readonly refuse: number;
   readonly memory: number;
+  /** What nothing can do without: pieces decompressed and hashed, store paths copied (`cp -a`), and a flush. */
+  readonly floor: number;
+  /** Seconds of all processors, of client and daemon together, without what it takes to start them. */
+  readonly processor: {
+    readonly take: number;
+    readonly plain: number;
+    readonly floor: number;
+  };
 }
 
 export async function measureImport(
@@ -30,6 +39,31 @@ export async function measureImport(
   await mkdir(unpacked);
   must(await run('tar', ['-xf', pack.bundle, '-C', unpacked]));
   const flush = 'sync -f /nix/store';
+
+  const { index } = await readAnyIndex(pack.bundle);
+  const paths = index.paths().map((path) => join(place, 'builder', path));
+  const floorTakes = async (name: string) => {
+    const copy = join(place, name);
+    await mkdir(copy);
+    const script = `find "$1/nar" -name '*.zst' -exec zstd -dqc {} + | sha256sum >/dev/null; to=$2; shift 2; cp -a "$@" "$to"; sync --file-system "$to"`;
+    await run('sync', []);
+    let time = Number.NaN;
+    const processor = await processorSeconds(async () => {
+      time = await seconds(async () =>
+        must(await run('sh', ['-euc', script, 'sh', unpacked, copy, ...paths])),
+      );
+    });
+    await removeFolder(copy);
+    return { time, processor };
+  };
+  /** What it takes to start and end all of it. */
+  const nothing = async (isAgent: boolean) =>
+    processorSeconds(async () => {
+      const { target, remove } = await freshTarget(join(place, 'nothing'), { key });
+      if (isAgent) await (await target.startAgent()).stop();
+      await remove();
+    });
+  const started = { take: await nothing(true), plain: await nothing(false) };
 
   const agentTakes = async (name: string, nixConf: string) => {
     const { target, remove } = await freshTarget(join(place, name), { key, nixConf });
@@ -59,19 +93,28 @@ export async function measureImport(
 
   const rounds: {
     ours: Awaited<ReturnType<typeof agentTakes>>;
+    floor: Awaited<ReturnType<typeof floorTakes>>;
+    processor: { take: number; plain: number };
     durable: number;
     plain: number;
     classic: number;
   }[] = [];
   for (let round = 0; round < repeats; round++) {
+    const processor = { take: 0, plain: 0 };
+    const measure = async <T>(kind: keyof typeof processor, work: () => Promise<T>): Promise<T> => {
+      let result: T | undefined;
+      processor[kind] = await processorSeconds(async () => {
+        result = await work();
+      });
+      return result as T;
+    };
     rounds.push({
-      ours: await agentTakes(`ours-${round}`, ''),
-      plain: await nixTakes(
-        `plain-${round}`,
-        'nix copy --from "file://$1" --to daemon "$2"',
-        unpacked,
-        pack.toplevel,
+      floor: await floorTakes(`floor-${round}`),
+      ours: await measure('take', () => agentTakes(`ours-${round}`, '')),
+      plain: await measure('plain', () =>
+        nixTakes(`plain-${round}`, 'nix copy --from "file://$1" --to daemon "$2"', unpacked, pack.toplevel),
       ),
+      processor,
       classic: await nixTakes(
         `classic-${round}`,
         'mkdir "$3"; tar -xzf "$1" -C "$3"; nix copy --no-check-sigs --from "$3" --to daemon "$2"',
@@ -90,6 +133,12 @@ export async function measureImport(
     plain: median(rounds.map((r) => r.plain)),
     classic: median(rounds.map((r) => r.classic)),
     memory: Math.max(...rounds.map((r) => r.ours.memory)),
+    floor: median(rounds.map((r) => r.floor.time)),
+    processor: {
+      take: median(rounds.map((r) => r.processor.take)) - started.take,
+      plain: median(rounds.map((r) => r.processor.plain)) - started.plain,
+      floor: median(rounds.map((r) => r.floor.processor)),
+    },
     refuse: await measureRefusal(place, { bundle: pack.bundle, key }),
   };
 }

@@ -8,8 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeBuilder } from '../test/machines/builder.ts';
 import { checkout } from '../test/machines/program.ts';
+import { measureFleet } from './fleet.ts';
 import { measureImport } from './import.ts';
 import { measureMemory } from './memory.ts';
+import { measureMonths } from './months.ts';
 import { measureNotice } from './notice.ts';
 import { measureHosts, measureNext, measurePack } from './pack.ts';
 import { measurePool } from './pool.ts';
@@ -42,10 +44,17 @@ try {
   const imports = await measureImport(place, { pack, key, repeats });
   say('releases');
   const releases = await measureReleases(place, { builder, key, count });
+  say('twelve months');
+  const months = await measureMonths({ place, builder, key }, quick);
   say('ten hosts');
   const hosts = await measureHosts(place, { builder, key, count: quick ? 200 : 1000 });
   say('a thousand hosts');
   const scale = await measureScale(place, { builder, bundle: pack.bundle, hosts: 1000 });
+  say('receipts');
+  const fleet = await measureFleet(
+    place,
+    quick ? { hosts: 50, receipts: 10 } : { hosts: 1000, receipts: 30 },
+  );
   say('recipes');
   const realSize = await measureRealSize(place, { builder, key, count: quick ? 1000 : 20_000 });
   say('memory');
@@ -65,8 +74,10 @@ try {
     imports,
     releases,
     next,
+    months,
     hosts,
     scale,
+    fleet,
     realSize,
     memory,
     pool,

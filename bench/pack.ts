@@ -1,5 +1,5 @@
 /** `build` of a system that is built, against the classic way; and ten hosts against one. */
-import { rm, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Builder } from '../test/machines/builder.ts';
 import { type Key, median, must, seconds, toplevelOf, writeSystem } from './system.ts';
@@ -129,6 +129,11 @@ export interface HostsFigures {
   /** Seconds. */
   readonly one: number;
   readonly all: number;
+  /** The same by `put --flake`, onto an empty folder. */
+  readonly putOne: number;
+  readonly putAll: number;
+  /** Ten bundles copied and flushed, which `put --flake` does not write. */
+  readonly copied: number;
 }
 
 /** Ten hosts that share nine paths in ten. */
@@ -156,7 +161,27 @@ export async function measureHosts(
         ]),
       ),
     );
-  const figures = { hosts: hosts.length, one: await build('--host', 'h0'), all: await build() };
-  for (const n of [0, 2]) await rm(join(place, `hosts-${n}`), { recursive: true, force: true });
+  const put = async (name: string, ...args: string[]) => {
+    const medium = join(place, name);
+    await mkdir(medium);
+    const flags = ['-f', `path:${flake}`, '-d', join(place, `${name}-out`), '--key', key.file, '--no-cache'];
+    const time = await seconds(async () => must(await builder.nixmaker(['put', medium, ...flags, ...args])));
+    await rm(medium, { recursive: true, force: true });
+    return time;
+  };
+  const one = await build('--host', 'h0');
+  const all = await build();
+  const written = join(place, 'hosts-0');
+  const figures = {
+    hosts: hosts.length,
+    one,
+    all,
+    putOne: await put('put-one', '--host', 'h0'),
+    putAll: await put('put-all'),
+    copied: await seconds(() =>
+      shell(builder, 'cp -r "$1" "$2"; sync --file-system "$2"', written, `${written}-copy`),
+    ),
+  };
+  for (const n of ['0', '0-copy', '2']) await rm(join(place, `hosts-${n}`), { recursive: true, force: true });
   return figures;
 }

@@ -3,8 +3,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { checkout } from '../test/machines/program.ts';
+import type { FleetFigures } from './fleet.ts';
 import type { ImportFigures } from './import.ts';
 import type { MemoryFigures } from './memory.ts';
+import type { MonthsFigures } from './months.ts';
 import type { NoticeFigures } from './notice.ts';
 import type { HostsFigures, NextFigures, PackFigures } from './pack.ts';
 import type { PoolFigures } from './pool.ts';
@@ -12,6 +14,7 @@ import type { RealSizeFigures } from './real-size.ts';
 import type { ReleaseFigures } from './releases.ts';
 import type { RestFigures } from './rest.ts';
 import type { ScaleFigures } from './scale.ts';
+import { fleetTable, mebi, monthsTable, s, scaleTable, table, takingTable, times } from './tables.ts';
 
 export interface Figures {
   readonly quick: boolean;
@@ -20,18 +23,16 @@ export interface Figures {
   readonly imports: ImportFigures;
   readonly releases: readonly ReleaseFigures[];
   readonly next: NextFigures;
+  readonly months: MonthsFigures | undefined;
   readonly hosts: HostsFigures;
   readonly scale: ScaleFigures;
+  readonly fleet: FleetFigures;
   readonly realSize: RealSizeFigures;
   readonly memory: readonly MemoryFigures[];
   readonly pool: PoolFigures;
   readonly notice: NoticeFigures;
   readonly rest: RestFigures;
 }
-
-const s = (seconds: number) => `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`;
-const mebi = (bytes: number) => prettyBytes(bytes, { binary: true });
-const times = (ratio: number) => `${ratio.toFixed(2)} times`;
 
 const shapes = {
   config: 'only configuration changed',
@@ -41,18 +42,16 @@ const shapes = {
   week: '2 % of the paths are new',
 } as const;
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('');
-}
-
 export function renderTables({
   repeats,
   pack,
   imports,
   releases,
   next,
+  months,
   hosts,
   scale,
+  fleet,
   realSize,
   memory,
   pool,
@@ -80,36 +79,20 @@ export function renderTables({
           `${times(next.first / next.next)} faster (its bundle copied and flushed: ${s(next.copied)})`,
         ],
         [
-          `${hosts.hosts} hosts that share nine paths in ten, against one`,
+          `${hosts.hosts} hosts that share nine paths in ten, against one: \`build\`, which writes as many bundles`,
           `${s(hosts.all)}, ${s(hosts.one)}`,
           '',
-          times(hosts.all / hosts.one),
+          `${times(hosts.all / hosts.one)} (the bundles copied and flushed: ${s(hosts.copied)})`,
+        ],
+        [
+          'the same by `put --flake`, which writes none',
+          `${s(hosts.putAll)}, ${s(hosts.putOne)}`,
+          '',
+          times(hosts.putAll / hosts.putOne),
         ],
       ],
     ),
-    table(
-      ['Taking', 'time', ''],
-      [
-        ['from the inbox until committed: checked, imported, flushed, switched', s(imports.take), ''],
-        ['of which the import', s(imports.importOnly), ''],
-        [
-          'the same with `fsync-store-paths`',
-          s(imports.importDurable),
-          `${times(imports.importDurable / imports.importOnly)} as long`,
-        ],
-        [
-          '`nix copy` from a plain `file://` folder of the same NARs, flushed',
-          s(imports.plain),
-          `the import takes ${times(imports.importOnly / imports.plain)} as long`,
-        ],
-        [
-          'classic: `tar -xzf`, `nix copy` from the folder, flushed',
-          s(imports.classic),
-          `the import is ${times(imports.classic / imports.importOnly)} faster`,
-        ],
-        ['until a bundle with a bad signature is refused', s(imports.refuse), ''],
-      ],
-    ),
+    takingTable(imports),
     table(
       [
         '`build --since` the release before',
@@ -178,16 +161,9 @@ export function renderTables({
         ['the agent’s peak memory', mebi(realSize.peak)],
       ],
     ),
-    table(
-      [
-        `${scale.hosts} hosts on one medium, with manifests of ${prettyBytes(scale.manifestBytes)} and contents of ${prettyBytes(scale.contentsBytes)}`,
-        '',
-      ],
-      [
-        ['`inspect`', s(scale.inspect)],
-        ['`put` of one more host; to an empty medium', `${s(scale.put)}; ${s(scale.putFirst)}`],
-      ],
-    ),
+    scaleTable(scale),
+    fleetTable(fleet),
+    months === undefined ? '' : monthsTable(months),
   ].join('\n');
 }
 

@@ -1,11 +1,12 @@
-/** A thousand hosts on one medium: what `inspect` takes to list them, and `put` to add one more. */
-import { mkdir, writeFile } from 'node:fs/promises';
+/**
+ * A thousand hosts on one medium: what `inspect` takes to list them, `put` to add one more that shares its paths with them, and
+ * `put --clear` to look for what none of them needs. The floor of a `put`: the same files dropped from the kernel’s cache, read and hashed.
+ */
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { withBundleFile } from '../src/bundle/file.ts';
-import { readAnnouncements } from '../src/bundle/layout.ts';
-import { authenticateBundle } from '../src/bundle/open.ts';
-import { withoutVerifying } from '../src/desk/keys/read-release.ts';
+import { manifestDigest } from '../src/signing/verify.ts';
 import type { Builder } from '../test/machines/builder.ts';
+import { measured } from '../test/support/receipts.ts';
 import { must, seconds } from './system.ts';
 import { removeFolder } from './target.ts';
 
@@ -13,52 +14,88 @@ export interface ScaleFigures {
   readonly hosts: number;
   readonly manifestBytes: number;
   readonly contentsBytes: number;
-  /** Seconds, of a warm cache. */
+  /** Seconds, of a warm cache; and MiB at most. */
   readonly inspect: number;
-  /** Seconds, for one bundle more, and for the same onto an empty medium. */
+  readonly inspectMemory: number;
+  /** Seconds, for one host more whose paths the others have, and for the same onto an empty medium. */
   readonly put: number;
   readonly putFirst: number;
+  readonly putMemory: number;
+  /** Its pieces, read from the medium and hashed. */
+  readonly read: number;
+  /** Its bundle copied, flushed, read from the medium and hashed. */
+  readonly copied: number;
+  /** What nobody needs looked for among all of them. */
+  readonly clear: number;
+  readonly clearMemory: number;
 }
 
-/** @param bundle whose manifest each of the hosts has, under its own name */
+/** Reads the files below a folder from the medium, and not from what the kernel keeps. */
+const readAll =
+  'find "$1" -type f -exec sh -c \'for file do dd "if=$file" iflag=nocache count=0 status=none; done\' sh {} +; find "$1" -type f -exec sha256sum {} + >"$2"';
+
+/** @param bundle whose release each of the hosts has, under its own name */
 export async function measureScale(
   place: string,
   { builder, bundle, hosts }: { builder: Builder; bundle: string; hosts: number },
 ): Promise<ScaleFigures> {
   const medium = join(place, 'thousand');
-  const { manifestBytes, contents } = await withBundleFile(bundle, async (file) => {
-    const authenticated = await authenticateBundle(file, withoutVerifying);
-    const { release } = await readAnnouncements(file, authenticated);
-    return { manifestBytes: authenticated.head.manifestBytes, contents: release.contentsBytes };
-  });
-  for (let i = 0; i < hosts; i++) {
-    const folder = join(medium, 'nixmaker/hosts', `h${i}`, '1');
-    await mkdir(folder, { recursive: true });
-    const manifest = manifestBytes.toString().replace('"host":"host"', `"host":"h${i}"`);
-    await writeFile(join(folder, 'manifest.json'), manifest);
-    await writeFile(join(folder, 'manifest.sig'), '');
-    await writeFile(join(folder, 'contents'), contents);
-    await writeFile(join(folder, 'meta'), '');
-  }
+  await mkdir(medium);
+  const shell = (script: string, ...args: string[]) =>
+    seconds(async () => must(await builder.run(['sh', '-euc', script, 'sh', ...args])));
+  const sums = join(place, 'sums');
+  const putFirst = await seconds(async () => must(await builder.nixmaker(['put', medium, bundle])));
+  const copy = join(place, 'copied');
+  await mkdir(copy);
+  const copied = await shell(`cp "$3" "$1"; sync --file-system "$1"; ${readAll}`, copy, sums, bundle);
+  const { manifestBytes, contentsBytes } = await fill(medium, hosts);
+  const read = await shell(readAll, join(medium, 'nixmaker/cache'), sums);
+  const put = await seconds(async () => must(await builder.nixmaker(['put', medium, bundle])));
   const inspect = await seconds(async () => {
     const listed = must(await builder.nixmaker(['inspect', '--json', medium]));
     const { bundles } = JSON.parse(listed.stdout) as { bundles: { problem?: string }[] };
-    if (bundles.length !== hosts || bundles.some((b) => b.problem !== undefined))
+    if (bundles.length !== hosts + 1 || bundles.some((b) => b.problem !== undefined))
       throw new Error(`it listed ${bundles.length}, ${JSON.stringify(bundles[0])}`);
   });
-  const empty = join(place, 'empty');
-  await mkdir(empty);
-  const putOnto = (folder: string) =>
-    seconds(async () => must(await builder.nixmaker(['put', folder, bundle])));
-  const putFirst = await putOnto(empty);
-  const put = await putOnto(medium);
-  for (const folder of [medium, empty]) await removeFolder(folder);
-  return {
+  const clear = await seconds(async () => must(await builder.nixmaker(['put', '--clear', medium])));
+  const peak = async (...args: string[]) => {
+    const ran = await measured(...args);
+    must(ran);
+    return ran.mebibytes;
+  };
+  const figures = {
     hosts,
-    manifestBytes: manifestBytes.length,
-    contentsBytes: contents.length,
+    manifestBytes,
+    contentsBytes,
     inspect,
+    inspectMemory: await peak('inspect', '--json', medium),
     put,
     putFirst,
+    putMemory: await peak('put', medium, bundle),
+    read,
+    copied,
+    clear,
+    clearMemory: await peak('put', '--clear', medium),
   };
+  for (const folder of [medium, copy]) await removeFolder(folder);
+  await rm(sums);
+  return figures;
+}
+
+/** From the one host that is there as many others, of the same system; the one goes. */
+async function fill(medium: string, hosts: number) {
+  const one = join(medium, 'nixmaker/hosts/host/1');
+  const manifest = await readFile(join(one, 'manifest.json'), 'utf8');
+  const contents = await readFile(join(one, 'contents'), 'utf8');
+  const pieces = contents.slice(contents.indexOf('\n'));
+  for (let i = 0; i < hosts; i++) {
+    const folder = join(medium, 'nixmaker/hosts', `h${i}`, '1');
+    await mkdir(join(folder, '..'), { recursive: true });
+    await cp(one, folder, { recursive: true });
+    const own = manifest.replace('"host":"host"', `"host":"h${i}"`);
+    await writeFile(join(folder, 'manifest.json'), own);
+    await writeFile(join(folder, 'contents'), `"${manifestDigest(Buffer.from(own))}"${pieces}`);
+  }
+  await rm(join(one, '..'), { recursive: true });
+  return { manifestBytes: Buffer.byteLength(manifest), contentsBytes: Buffer.byteLength(contents) };
 }

@@ -2,6 +2,7 @@
  * A synthetic system of many paths, with bytes as a real one has them: slices of the programs at hand (Node.js, Nix), sizes as
  * in a NixOS closure (most small, few large), references among them. And its next releases, in three shapes.
  */
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { copySample } from '../test/machines/builder.ts';
@@ -22,6 +23,22 @@ export async function seconds(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
   await work();
   return (performance.now() - started) / 1000;
+}
+
+/**
+ * Processor time of the programs that were started and have ended meanwhile (proc_pid_stat(5), cutime and cstime): on a machine with
+ * other things to do it says more than the clock. Seconds.
+ */
+export async function processorSeconds(work: () => Promise<unknown>): Promise<number> {
+  const before = endedTicks();
+  await work();
+  return (endedTicks() - before) / 100;
+}
+
+function endedTicks(): number {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[13]) + Number(fields[14]);
 }
 
 export const median = (values: readonly number[]) =>

@@ -160,6 +160,39 @@ in
           '';
         };
         window = windowOption "Hours in which the agent may install. By default, any time.";
+        collect = mkOption {
+          type = types.enum [
+            "never"
+            "when-needed"
+            "after-commit"
+          ];
+          default = "never";
+          example = "when-needed";
+          description = ''
+            When root deletes old generations and lets Nix collect garbage: only if an update does not fit in the store or the boot
+            partition, and no more than it needs (`when-needed`), or also after every commit (`after-commit`).
+          '';
+        };
+        retention = mkOption {
+          type = freeform {
+            generations = mkOption {
+              type = types.ints.positive;
+              default = 2;
+              example = 5;
+              description = ''
+                How many of the newest generations `collect` never deletes, counting the one being installed. At least 2.
+              '';
+            };
+            generationDays = mkOption {
+              type = types.ints.unsigned;
+              default = 0;
+              example = 30;
+              description = "`collect` keeps generations younger than this, however many there are. Days.";
+            };
+          };
+          default = { };
+          description = "What `collect` keeps. docs/policy.md lists what is kept in any case.";
+        };
       };
       default = { };
       description = ''

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { realpath, stat, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { insteadOf } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
@@ -25,7 +25,7 @@ const menuRoom = 64 * 1024;
  * Where each loader’s builder of NixOS keeps what it copies, below the boot directory: systemd-boot and lanzaboote, GRUB
  * (install-grub.pl), extlinux (extlinux-conf-builder.sh), Limine (limine-install.py).
  */
-const layouts = ['EFI/nixos', 'kernels', 'nixos', 'limine/kernels'] as const;
+export const layouts = ['EFI/nixos', 'kernels', 'nixos', 'limine/kernels'] as const;
 
 export interface BootRoomQuestion {
   readonly bootDirectory: string;
@@ -39,7 +39,22 @@ export interface BootRoomQuestion {
  * @throws NixmakerError `no-boot-space`
  */
 export async function checkBootRoom(question: BootRoomQuestion): Promise<string | undefined> {
-  const { bootDirectory, system } = question;
+  const free = await freeApart(question);
+  return free === undefined ? undefined : requireFit(question, await toBeCopied(question), free);
+}
+
+/** Bytes that are lacking there; 0 where it will fit, or nobody can tell. */
+export async function lacksBootRoom(question: BootRoomQuestion): Promise<number> {
+  const free = await freeApart(question);
+  if (free === undefined) return 0;
+  const { bytes, isKnown } = await toBeCopied(question);
+  return isKnown ? Math.max(0, roomFor(bytes) - free) : 0;
+}
+
+const roomFor = (bytes: number) => bytes + (bytes === 0 ? menuRoom : spareRoom);
+
+/** Bytes that are free where kernels are copied to; undefined where none is copied. */
+async function freeApart({ bootDirectory, system }: BootRoomQuestion): Promise<number | undefined> {
   const boot = await stat(bootDirectory).catch(ifMissing(undefined));
   if (boot === undefined || boot.dev === (await stat(system)).dev) return undefined;
   const [there, store] = await Promise.all([statfs(bootDirectory), statfs(system)]);
@@ -47,8 +62,7 @@ export async function checkBootRoom(question: BootRoomQuestion): Promise<string 
   const isSame = (['type', 'bsize', 'blocks', 'bavail', 'files'] as const).every(
     (k) => there[k] === store[k],
   );
-  if (isSame) return undefined;
-  return requireFit(question, await toBeCopied(question), there.bavail * there.bsize);
+  return isSame ? undefined : there.bavail * there.bsize;
 }
 
 /** @param freeBytes of the boot partition @throws NixmakerError `no-boot-space` */
@@ -57,7 +71,7 @@ export function requireFit(
   { bytes, isKnown }: ToBeCopied,
   freeBytes: number,
 ): string | undefined {
-  const room = bytes + (bytes === 0 ? menuRoom : spareRoom);
+  const room = roomFor(bytes);
   if (room <= freeBytes) return undefined;
   const [needed, free] = unlikeSizes(room, freeBytes);
   if (isKnown)
@@ -87,26 +101,51 @@ export async function toBeCopied(
     for (const name of await namesIn(join(bootDirectory, layout), 'ENOTDIR')) names.add(name);
   const isKnown = [...names].some((name) => /^[0-9a-df-np-sv-z]{32}-|^(?:kernel|initrd)-.*\.efi$/.test(name));
   let bytes = 0;
-  for (const part of ['kernel', 'initrd']) {
+  for (const part of ['kernel', 'initrd'] as const) {
     const file = await realpath(join(system, part)).catch(ifMissing(undefined));
     if (file === undefined) continue;
-    const name = file.slice(store.length + 1).replaceAll('/', '-');
     const isThere = isKnown
-      ? names.has(name) || names.has(`${name}.efi`) || (await hasByContents(names, part, file))
+      ? await hasCopy(names, await copiedAs(part, file, store))
       : running !== undefined && (await realpath(join(running, part)).catch(ifMissing(''))) === file;
     if (!isThere) bytes += (await stat(file)).size;
   }
   return { bytes, isKnown };
 }
 
+async function hasCopy(names: Iterable<string>, isCopy: IsCopy): Promise<boolean> {
+  for (const name of names) if (await isCopy(name)) return true;
+  return false;
+}
+
+/** Whether a file of that name is the copy. */
+type IsCopy = (name: string) => Promise<boolean>;
+
+/**
+ * By which names the builders copy a file of the store: the path within the store with dashes (GRUB, extlinux, Limine), or the first and
+ * the last part of it (systemd-boot, copy_from_file), `.efi` at the end or not; lanzaboote by part and contents.
+ */
+export async function copiedAs(part: 'kernel' | 'initrd', file: string, store: string): Promise<IsCopy> {
+  const inside = file.slice(store.length + 1).split('/');
+  const dashed = new Set([
+    inside.join('-'),
+    `${inside[0]}-${inside.at(-1)}`,
+    ...(inside.length === 1 ? inside : []),
+  ]);
+  let end: Promise<string> | undefined;
+  return async (name) => {
+    const base = basename(name);
+    if (dashed.has(base) || dashed.has(base.replace(/\.efi$/, ''))) return true;
+    if (!base.startsWith(`${part}-`)) return false;
+    end ??= endByContents(file);
+    return base.toLowerCase().endsWith(await end);
+  };
+}
+
 /** lanzaboote’s: `kernel-VERSION-DIGEST.efi`, the SHA-256 of what is in it in base32 of RFC 4648 (rust/tool/systemd/src/install.rs). */
-async function hasByContents(names: ReadonlySet<string>, part: string, file: string): Promise<boolean> {
-  const candidates = [...names].filter((name) => name.startsWith(`${part}-`));
-  if (candidates.length === 0) return false;
+async function endByContents(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
-  const end = `-${base32(hash.digest())}.efi`;
-  return candidates.some((name) => name.toLowerCase().endsWith(end));
+  return `-${base32(hash.digest())}.efi`;
 }
 
 const digits = 'abcdefghijklmnopqrstuvwxyz234567';

@@ -19,3 +19,26 @@ export async function forEachAtOnce<T>(items: Iterable<T>, work: (item: T) => Pr
 function* one<T>(items: Iterable<T>): Generator<T, void, void> {
   yield* items;
 }
+
+/** In flight, in the order in which it was asked for: each may be held in memory. */
+const inFlight = 4;
+
+/** The same for what is wanted one after the other: some are made ready while one is used. */
+export async function* fewAhead<T, R>(
+  items: readonly T[],
+  read: (item: T) => Promise<R>,
+): AsyncGenerator<R, void, void> {
+  const begun: Promise<R>[] = [];
+  const begin = (item: T) => {
+    const reading = read(item);
+    // Whoever gets to it meets the error.
+    reading.catch(() => undefined);
+    begun.push(reading);
+  };
+  for (const item of items.slice(0, inFlight)) begin(item);
+  for (let next = inFlight; begun.length > 0; next++) {
+    const result = await (begun.shift() as Promise<R>);
+    if (next < items.length) begin(items[next] as T);
+    yield result;
+  }
+}

@@ -13,6 +13,8 @@ const chunkSize = 256 * 1024;
 export interface PieceReader {
   /** Fills `buffer` from the piece’s byte `position` on; how many bytes there were. */
   readInto(piece: Piece, buffer: Buffer, position: number): Promise<number>;
+  /** A file that holds the piece and nothing else, where there is one: it may be had without being copied. */
+  fileOf?(piece: Piece): string | undefined;
 }
 
 export interface OpenedBundle extends Release {

@@ -71,7 +71,11 @@ export async function readBeginning(
     const size = await file.size();
     if (size > most)
       throw new NixmakerError('bundle-malformed', `${path} has ${size} bytes; the limit is ${most}`);
-    return await file.read(0, Math.min(size, bytes));
+    // Its size is known: `read` would ask again.
+    const buffer = Buffer.alloc(Math.min(size, bytes));
+    const got = await file.readInto(buffer, 0);
+    if (got < buffer.length) throw new NixmakerError('bundle-truncated', `it ends at byte ${got}`);
+    return buffer;
   } finally {
     await file.close();
   }

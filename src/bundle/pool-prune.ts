@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { nix32 } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
 import { cacheOf, draftOf, entryFiles, hostsOf, keyringsOf, type PoolEntry } from './pool.ts';
-import type { PoolIndex } from './pool-index.ts';
 
 /** Takes an entry away: the manifest first, so that it counts no more whatever happens next. */
 export async function removeEntry({ folder }: Pick<PoolEntry, 'folder'>): Promise<void> {
@@ -36,19 +35,19 @@ const pieceForms = {
 
 /**
  * Deletes files that none of the entries needs. Only those with the names we give are looked at.
- * @param index of all of the pool's entries; with one missing nothing may be deleted
+ * @param needed names below `cache/` that the pool’s entries need; with one entry missing nothing may be deleted
  * @returns how many files went
  */
-export async function collectGarbage(root: string, index: PoolIndex): Promise<number> {
+export async function collectGarbage(root: string, needed: ReadonlySet<string>): Promise<number> {
   const cache = cacheOf(root);
   const spare: string[] = [];
   for (const name of await namesIn(join(cache, 'index')))
-    if (indexName.test(name) && !index.needs(`index/${name}`)) spare.push(join('index', name));
+    if (indexName.test(name) && !needed.has(`index/${name}`)) spare.push(join('index', name));
   for (const [kind, form] of Object.entries(pieceForms))
     for (const folder of await namesIn(join(cache, kind)))
       for (const name of await namesIn(join(cache, kind, folder), 'ENOTDIR')) {
         const whole = form.exec(name)?.[1];
-        if (whole !== undefined && !index.needs(`${kind}/${folder}/${whole}`))
+        if (whole !== undefined && !needed.has(`${kind}/${folder}/${whole}`))
           spare.push(join(kind, folder, name));
       }
   for (const name of spare) await rm(join(cache, name));

@@ -1,6 +1,7 @@
 /** Writing into a pool. Nothing is overwritten that an entry in the pool relies on, and nothing of anybody else's. */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { encodeNix32 } from '../core/nix32.ts';
 import type { Piece } from '../core/release/contents-file.ts';
@@ -50,6 +51,11 @@ export async function writePieceFile(
   await mkdir(dirname(path), { recursive: true });
   await removeParts(path);
   const whole = piece.size <= largest;
+  const from = whole ? reader.fileOf?.(piece) : undefined;
+  if (from !== undefined && (await isCloned(from, path))) {
+    if (!(await hasContents(path, piece, onBytes))) throw damaged(piece);
+    return [path];
+  }
   const files = Array.from({ length: whole ? 1 : Math.ceil(piece.size / largest) }, (_, i) =>
     whole ? path : partName(path, i),
   );
@@ -78,6 +84,13 @@ export async function writePieceFile(
   if (encodeNix32(hash.digest()) !== piece.digest) throw damaged(piece);
   return files;
 }
+
+/** Without a copy of the bytes, where the file system can share them (ioctl_ficlone(2)). What keeps it from that, copying will meet. */
+const isCloned = (from: string, to: string): Promise<boolean> =>
+  copyFile(from, to, constants.COPYFILE_FICLONE_FORCE).then(
+    () => true,
+    () => false,
+  );
 
 /** What an earlier, interrupted writing may have left: the whole where there are parts now, or the other way round. */
 async function removeParts(path: string): Promise<void> {

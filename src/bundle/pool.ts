@@ -47,8 +47,12 @@ export interface PoolEntry {
   readonly folder: string;
 }
 
-/** Threat: a medium with a million of anything. */
-const mostEntries = 10_000;
+/** Names of a listing. Threat: a medium with a million of anything. */
+export const mostEntries = 10_000;
+
+/** Names of hosts that have a folder. */
+export const hostFolders = async (root: string): Promise<string[]> =>
+  (await foldersIn(hostsOf(root))).filter(isHostName);
 
 /**
  * What a pool holds for the hosts, the highest sequence of each first; nothing where there is no pool.

@@ -1,6 +1,6 @@
 /** Writing a bundle: members in order, to a temporary name beside the target, flushed, then renamed into place. */
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
+import { createReadStream, readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { NixmakerError } from '../core/errors.ts';
 import { encodeNix32 } from '../core/nix32.ts';
@@ -9,13 +9,8 @@ import type { SignedFile } from '../core/release/manifest.ts';
 import { writeAtomically } from '../files/write.ts';
 import { membersOf } from './members.ts';
 import type { Release } from './release.ts';
+import { type OpenSource, type Source, Sources } from './sources.ts';
 import { encodeHeader, paddingOf, trailerSize } from './ustar.ts';
-
-/** Where a piece’s bytes are. */
-export interface Source {
-  readonly path: string;
-  readonly position?: number;
-}
 
 /** Size and digest of a whole file, which is read once. */
 export async function signedFileOf(path: string): Promise<SignedFile> {
@@ -61,28 +56,6 @@ export async function writeBundle(target: string, parts: BundleParts): Promise<v
     await out.write(Buffer.alloc(trailerSize));
     await out.end();
   }).finally(() => sources.close());
-}
-
-interface OpenSource extends Source {
-  readonly file: number;
-}
-
-/** The last file stays open, for most pieces may lie in one. */
-class Sources {
-  #last: OpenSource | undefined;
-
-  open(source: Source): OpenSource {
-    if (this.#last?.path !== source.path) {
-      this.close();
-      this.#last = { ...source, file: openSync(source.path, 'r') };
-    }
-    return { ...source, file: (this.#last as OpenSource).file };
-  }
-
-  close(): void {
-    if (this.#last !== undefined) closeSync(this.#last.file);
-    this.#last = undefined;
-  }
 }
 
 async function writeSmall(out: GatheringWriter, name: string, bytes: Uint8Array): Promise<void> {

@@ -32,6 +32,11 @@ export interface PathToAdd {
   readonly nar: () => AsyncIterable<Buffer>;
 }
 
+export interface Collected {
+  readonly paths: number;
+  readonly bytes: number;
+}
+
 /** Bytes given to the socket and not yet taken by the daemon; twice this is the most that is in memory. */
 const windowBytes = 8 * 1024 * 1024;
 
@@ -161,6 +166,27 @@ export class DaemonConnection {
         await readNumber(this.#source);
       }
     }
+  }
+
+  /**
+   * Has what nothing needs deleted, until more than so many bytes are free. Closing the connection ends it, midway as it is (Nix
+   * src/libstore/daemon.cc, CollectGarbage; gc.cc, gcDeleteDead).
+   * @returns how many store paths are gone, and their bytes as Nix counts them
+   */
+  async collectGarbage(most: number): Promise<Collected> {
+    const [deleteDead, no] = [encodeNumber(2), encodeNumber(0)];
+    await this.#send(encodeNumber(operations.collectGarbage), deleteDead, encodeStrings([]));
+    // Not regardless of what needs a path; and three fields of the past.
+    await this.#send(no, encodeNumber(most), no, no, no);
+    await this.#done();
+    let paths = 0;
+    for (let left = await readNumber(this.#source); left > 0; left--) {
+      await readString(this.#source);
+      paths += 1;
+    }
+    const bytes = await readNumber(this.#source);
+    await readNumber(this.#source);
+    return { paths, bytes };
   }
 
   async addAll(paths: readonly PathToAdd[], onPath: (done: number, bytes: number) => void): Promise<number> {

@@ -28,6 +28,14 @@ export async function deleteGeneration(
   await nixEnv(context, profile, ['--delete-generations', String(generation)]);
 }
 
+/** The same of several. Nix deletes none of them where the present one is among them (Nix src/libstore/profiles.cc, deleteGenerations). */
+export async function deleteGenerations(
+  context: NixContext,
+  { profile, generations }: { profile: string; generations: readonly number[] },
+): Promise<void> {
+  await nixEnv(context, profile, ['--delete-generations', ...generations.map(String)]);
+}
+
 async function nixEnv(context: NixContext, profile: string, args: readonly string[]): Promise<void> {
   await legacyNix(context, { program: 'nix-env', args: ['--profile', profile, ...args] });
 }

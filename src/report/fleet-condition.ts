@@ -55,6 +55,8 @@ export interface PageHost {
   readonly restartNeeded: boolean;
   /** Installations of it that were replaced, in words. */
   readonly former: readonly string[];
+  /** The ring it is in, where there are rings. */
+  readonly ring?: string | undefined;
   /** Newest bundle at the desk, where bundles were given to compare with. */
   readonly available?: { readonly sequence: number; readonly bytes: number } | undefined;
 }

@@ -17,7 +17,7 @@ export function details({ host: page, condition, reasons }: Row): string {
 }
 
 function rowsOf(
-  { runs, detail, versions, failedUnits = [], collected, at, former }: PageHost,
+  { ring, runs, detail, versions, failedUnits = [], collected, at, former }: PageHost,
   reasons: readonly string[],
 ): readonly (readonly [string, string | undefined])[] {
   const last = runs.at(-1);
@@ -27,6 +27,7 @@ function rowsOf(
       : undefined;
   return [
     ['Why', reasons.join(' ')],
+    ['Ring', ring],
     ['What happened', entry?.what],
     ['Detail', detail],
     ['Next', entry?.next],

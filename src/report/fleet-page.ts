@@ -10,10 +10,19 @@ import { nextStick } from './fleet-stick.ts';
 import { fleetStyle } from './fleet-style.ts';
 import { countWords, filter, filterStyle, hostsTable, type Row, summary } from './fleet-table.ts';
 
+export interface PageRing {
+  readonly name: string;
+  readonly hosts: number;
+  /** Why its turn has not come; undefined where it has, or where there are no bundles to compare with. */
+  readonly why: string | undefined;
+}
+
 export interface FleetPage extends JudgedBy {
   readonly hosts: readonly PageHost[];
   /** Names of hosts that are no more. */
   readonly retired: readonly string[];
+  /** First ring first. */
+  readonly rings?: readonly PageRing[];
 }
 
 const hostCount = (count: number): string => (count === 1 ? '1 host' : `${count} hosts`);
@@ -49,7 +58,7 @@ ${summary(hosts)}
 ${page.retired.length === 0 ? '' : `<p>Retired: ${page.retired.map(text).join(', ')}.</p>\n`}</header>
 <main id="hosts">
 ${filter(hosts)}${hostsTable(hosts, page.now)}
-${inCommon(hosts)}${nextStick(page.hosts)}
+${inCommon(hosts)}${ringList(page.rings ?? [])}${nextStick(page.hosts)}
 <section aria-labelledby="details"><h2 id="details">Details</h2>
 ${hosts.map(details).join('\n')}
 </section>
@@ -72,4 +81,14 @@ function inCommon(rows: readonly Row[]): string {
     return `<li><b>${group.length} hosts</b>: ${text(group[0].reason)} ${text(names)}.</li>`;
   });
   return `<section aria-labelledby="common"><h2 id="common">Seen on several hosts</h2><ul>${items.join('')}</ul></section>\n`;
+}
+
+/** Who gets a release first, and what the others wait for. */
+function ringList(rings: readonly PageRing[]): string {
+  if (rings.length === 0) return '';
+  const items = rings.map(({ name, hosts, why }) => {
+    const waits = why === undefined ? '' : `; waiting: ${text(why)}`;
+    return `<li><b>${text(name)}</b>: ${hostCount(hosts)}${waits}</li>`;
+  });
+  return `<section aria-labelledby="rings"><h2 id="rings">Rings</h2><ol>${items.join('')}</ol></section>\n`;
 }

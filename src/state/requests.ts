@@ -67,6 +67,9 @@ const vouchRequest = request.pick({ schema: true, transaction: true });
 /** A verified release whose paths Nix would take from nobody else. */
 export type VouchRequestFile = z.infer<typeof vouchRequest>;
 
+/** A verified release for which there is no room. */
+export type RoomRequestFile = z.infer<typeof vouchRequest>;
+
 export interface RequestKind<T> {
   readonly folder: string;
   readonly parser: z.ZodType<T>;
@@ -92,6 +95,7 @@ export const keyringRequests: RequestKind<KeyringRequestFile> = {
   parser: keyringRequest,
 };
 export const vouchRequests: RequestKind<VouchRequestFile> = { folder: 'vouchers', parser: vouchRequest };
+export const roomRequests: RequestKind<RoomRequestFile> = { folder: 'rooms', parser: vouchRequest };
 
 /** Requests served at one time, the newest; others are the next time. */
 const most = 16;

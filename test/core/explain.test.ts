@@ -30,6 +30,7 @@ const plain = [
   'Bundles are taken from the inbox.',
   'nixmaker does not mount media itself.',
   'The inbox keeps the newest 2 bundles that were taken and the newest 10 that were refused.',
+  'nixmaker never deletes old generations or collects garbage.',
   'Receipts are written to the media that bring bundles.',
 ];
 
@@ -214,6 +215,24 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     'how much stays',
     { retention: { done: 3, refused: 4 } },
     ['The inbox keeps the newest 3 bundles that were taken and the newest 4 that were refused.'],
+    1,
+  ],
+  [
+    'room that is made when it is needed',
+    { collect: 'when-needed' },
+    [
+      'If an update does not fit, nixmaker deletes old generations and garbage, but no more than it needs.',
+      'It keeps the newest 2 generations, counting the one being installed. It always keeps a generation that is running, was booted, is pending or held, or is the one to roll back to.',
+    ],
+    1,
+  ],
+  [
+    'room that is made after each commit',
+    { collect: 'after-commit', retention: { generations: 5, generationDays: 30 } },
+    [
+      'After every commit, and whenever an update does not fit, nixmaker deletes old generations and garbage.',
+      'It keeps the newest 5 generations, counting the one being installed, and all that are younger than 30 days. It always keeps a generation that is running, was booted, is pending or held, or is the one to roll back to.',
+    ],
     1,
   ],
 ];

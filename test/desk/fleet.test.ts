@@ -196,3 +196,22 @@ test('which of two new keys is the machine’s, or whether there is one, is for 
   await mkdir(join(fleet, 'former'), { recursive: true });
   assert.deepEqual(await readdir(join(fleet, 'former')), []);
 });
+
+test('of a host with more known receipts than are kept, the rest is one line', async () => {
+  const { medium, fleet, collect } = await scene();
+  const web = install('web');
+  const files = Object.fromEntries(
+    Array.from({ length: 70 }, (_, i) => [`${i + 1}.json`, web.sign({ number: i + 1 })]),
+  );
+  await lay(medium, 'web', files);
+  await collect();
+  const again = await nixmaker('collect', medium, '-d', fleet, '--json');
+  const { receipts } = JSON.parse(again.stdout) as { receipts: { status: string; files?: number }[] };
+  assert.deepEqual(
+    receipts.filter((r) => r.files !== undefined).map(({ status, files: of }) => [status, of]),
+    [['older', 6]],
+  );
+  assert.equal(receipts.length, 65);
+  const text = await nixmaker('collect', medium, '-d', fleet);
+  assert.match(text.stdout, /^web .* 6 more, known or older$/m);
+});

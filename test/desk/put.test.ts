@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { cacheOf, hostsOf } from '../../src/bundle/pool.ts';
 import type { ProcessRunner } from '../../src/core/ports.ts';
-import { type PutProgress, putBundles } from '../../src/desk/pool/put.ts';
+import { putBundles } from '../../src/desk/pool/put.ts';
+import type { PutProgress } from '../../src/desk/pool/put-options.ts';
 import { runProgram } from '../../src/process/run.ts';
 import { entries, fails, indexes, nars, stickDesk } from '../support/stick.ts';
 

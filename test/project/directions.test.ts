@@ -35,7 +35,7 @@ const mayUse: Readonly<Record<string, string>> = {
     'core core/bundle core/release core/run bundle desk/build desk/keys files node process report signing zod',
 
   'target/machine': `${core} activation bundle files media nix node process signing state`,
-  'target/activate': `${machine} activation report zod`,
+  'target/activate': `${machine} activation media report zod`,
   'target/root': `${machine} activation media target/activate`,
   'target/ask': 'core core/release core/run state target/machine',
   'target/update': `${machine} bundle media`,

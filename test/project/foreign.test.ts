@@ -64,6 +64,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'only that something has changed: nothing is opened, no link followed': ['src/media/watch-files.ts'],
   'a folder of the process’s own: settingsFor (target/machine/machine.ts) sees to it': [
     ...byName,
+    'src/state/freed.ts',
     'src/state/in-hand.ts',
     'src/state/journal.ts',
     'src/state/lock.ts',
@@ -95,6 +96,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/service/agent.ts',
   ],
   'the system, its store, /boot, /proc and /dev': [
+    'src/activation/boot-files.ts',
     'src/activation/boot-menu.ts',
     'src/activation/boot-mounted.ts',
     'src/activation/boot-room.ts',
@@ -106,8 +108,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/nix/profile.ts',
     'src/nix/roots.ts',
     'src/state/floor.ts',
+    'src/target/activate/leave.ts',
     'src/target/activate/system-diff.ts',
     'src/target/activate/usable.ts',
+    'src/target/machine/generations.ts',
     'src/target/machine/machine.ts',
     'src/target/root/console.ts',
     'src/target/root/host-facts.ts',

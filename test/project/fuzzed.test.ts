@@ -57,9 +57,10 @@ const handsOn: Readonly<Record<string, string>> = {
       'desk/fleet/former.ts readFormer',
       'desk/fleet/former.ts readHostKeys',
       'desk/fleet/kept.ts readKept',
+      'desk/fleet/rings.ts readTurns',
       'desk/fleet/roll.ts readWord',
       'state/journal.ts readAgentJournal',
-      'desk/fleet/since.ts readBase',
+      'desk/fleet/since.ts readBases',
       'desk/keys/encrypt.ts readRecipients',
       'desk/keys/key-files.ts readPublicKeyArgument',
       'desk/keys/key-files.ts readSecretKeyFile',
@@ -77,6 +78,10 @@ const handsOn: Readonly<Record<string, string>> = {
     'nix/flake.ts readFlakeMetadata',
     'nix/profile.ts readProfile',
     'nix/profile.ts readSystemLink',
+  ]),
+  ...because('takes what the desk’s own person wrote, through a schema', [
+    'core/rings.ts parseRings',
+    'desk/fleet/rings.ts readRings',
   ]),
   ...because('asks systemd', ['core/run/own-unit.ts parseOwnUnit']),
 };

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judgeHost, type PageHost } from '../../src/report/fleet-condition.ts';
+import { renderFleetPage } from '../../src/report/fleet-page.ts';
 import { hosts, now, page, well } from '../support/fleet-hosts.ts';
 
 test('what comes from outside stays text, and nothing is loaded from anywhere', () => {
@@ -137,4 +138,21 @@ test('the time line has every release of a host with its name, newest first', ()
   const [run] = well.runs;
   const many = { ...well, runs: Array.from({ length: 25 }, () => ({ ...(run as (typeof well.runs)[0]) })) };
   assert.match(page([many]), /5 older not shown/);
+});
+
+test('rings are listed with what they wait for, and a host’s details name its ring', () => {
+  const rings = [
+    { name: 'canary', hosts: 1, why: undefined },
+    { name: 'rest', hosts: 7, why: '0 of 1 hosts of ring “canary” have committed this release' },
+  ];
+  const html = renderFleetPage({
+    hosts: [{ ...well, ring: 'canary' }],
+    rings,
+    now,
+    staleAfter: 60,
+    retired: [],
+  });
+  assert.match(html, /<b>canary<\/b>: 1 host<\/li><li><b>rest<\/b>: 7 hosts; waiting: 0 of 1 hosts of ring/);
+  assert.match(html, /<dt>Ring<\/dt><dd>canary<\/dd>/);
+  assert.doesNotMatch(page([well]), /Rings<\/h2>/);
 });

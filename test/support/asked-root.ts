@@ -5,11 +5,13 @@ import type { TestContext } from 'node:test';
 import { decodeNix32 } from '../../src/core/nix32.ts';
 import type { CommandResult } from '../../src/core/ports.ts';
 import type { Receipt } from '../../src/core/run/receipt.ts';
+import { type RoomAnswer, readRoomAnswer } from '../../src/state/freed.ts';
 import { readReceipt } from '../../src/state/receipts.ts';
-import { activationRequests, vouchRequests, writeRequest } from '../../src/state/requests.ts';
+import { activationRequests, roomRequests, vouchRequests, writeRequest } from '../../src/state/requests.ts';
 import { readVoucher, type Voucher } from '../../src/state/vouchers.ts';
 import type { RootMachine } from '../../src/target/machine/machine.ts';
 import { serveActivations } from '../../src/target/root/activation.ts';
+import { serveRooms } from '../../src/target/root/make-room.ts';
 import { serveVouchers } from '../../src/target/root/vouch.ts';
 import type { TestRelease } from './bundles.ts';
 import { type InMemory, type Making, rootInMemory } from './root-machine.ts';
@@ -36,6 +38,7 @@ export function storeWith({ release: { index } }: TestRelease) {
 export interface AskedRoot extends InMemory {
   readonly activate: (release: TestRelease, n: number) => Promise<Receipt | undefined>;
   readonly vouch: (release: TestRelease, n: number) => Promise<Voucher | undefined>;
+  readonly makeRoom: (release: TestRelease, n: number) => Promise<RoomAnswer | undefined>;
 }
 
 export async function askedRoot(t: TestContext, store: TestRelease, making: Making = {}): Promise<AskedRoot> {
@@ -45,7 +48,7 @@ export async function askedRoot(t: TestContext, store: TestRelease, making: Maki
     answer: (argv) => making.answer?.(argv) ?? known(argv),
   });
   const { machine } = made;
-  for (const { folder } of [activationRequests, vouchRequests])
+  for (const { folder } of [activationRequests, vouchRequests, roomRequests])
     await mkdir(join(machine.requestsDirectory, folder));
   return {
     ...made,
@@ -58,6 +61,11 @@ export async function askedRoot(t: TestContext, store: TestRelease, making: Maki
       await askForVoucher(machine, release, n);
       await serveVouchers(machine);
       return readVoucher(machine.settings.activationDirectory, requestId(n));
+    },
+    makeRoom: async (release, n) => {
+      await askForRoom(machine, release, n);
+      await serveRooms(machine);
+      return readRoomAnswer(machine.settings.activationDirectory, requestId(n));
     },
   };
 }
@@ -74,6 +82,14 @@ export const askForVoucher = (machine: RootMachine, release: TestRelease, n: num
   writeRequest(
     machine.requestsDirectory,
     vouchRequests,
+    { schema: 2, transaction: requestId(n) },
+    attachmentsOf(release),
+  );
+
+export const askForRoom = (machine: RootMachine, release: TestRelease, n: number): Promise<void> =>
+  writeRequest(
+    machine.requestsDirectory,
+    roomRequests,
     { schema: 2, transaction: requestId(n) },
     attachmentsOf(release),
   );

@@ -7,10 +7,12 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encryptFile, generateIdentity, recipientOf } from '../../src/bundle/encrypted.ts';
 import { limits } from '../../src/core/limits.ts';
+import { nothingFreed } from '../../src/core/run/freed.ts';
 import { makeKeyFiles } from '../../src/desk/keys/key-files.ts';
 import { deliver } from '../../src/media/deliver.ts';
 import { writeDurably } from '../../src/state/durable.ts';
 import { raiseFloor, setSignedTime } from '../../src/state/floor.ts';
+import { writeRoomAnswer, writeTidied } from '../../src/state/freed.ts';
 import { writeHeldFile } from '../../src/state/held.ts';
 import { writeCutOffs } from '../../src/state/in-hand.ts';
 import { appendJournal, compactJournal } from '../../src/state/journal.ts';
@@ -77,6 +79,9 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
     deliver(at('medium'), ['nixmaker', 'receipts', 'web'], [{ name: '5.json', text: 'x' }]),
   'a request and what comes with it': () => writeRequest(at('run'), activationRequests, request, parts),
   'a voucher': () => writeVoucher(state, transaction, { signatures: Buffer.from('s') }),
+  'what was freed for a release': () => writeRoomAnswer(state, transaction, { freed: nothingFreed }),
+  'what was freed after a commit': () =>
+    writeTidied(state, { schema: 1, transaction, at: floor.createdAt, freed: nothingFreed }),
   'what work was cut off': () => writeCutOffs(state, [{ fingerprint: 'f', source: 'web.tar', times: 1 }]),
   'a request that failed': () => countUnverified(state, { at: 'now', code: 'signature-invalid' }),
   'the key of the host': () => ensureHostKey(machine),

@@ -56,7 +56,7 @@ const pool = (n: number) => `${carrier}${n}/pool`;
 const outer = [
   ...below(state, 'journal', 'lock', 'receipts', 'roots', 'work', 'age.identity', 'floor.a', 'keyring.a'),
   ...below(runtime, 'progress.json', 'progress.json.new', '.progress.json.part', 'cache', 'run'),
-  ...below(runtime, 'requests', 'visits', 'keyrings', 'vouchers'),
+  ...below(runtime, 'requests', 'visits', 'keyrings', 'vouchers', 'rooms'),
   ...below(
     inbox,
     'done',
@@ -74,6 +74,7 @@ const inner = [
   ...['json', 'manifest', 'signatures', 'index'].flatMap((kind) => [
     `${runtime}/requests/${id}.${kind}`,
     `${runtime}/vouchers/${id}.${kind}`,
+    `${runtime}/rooms/${id}.${kind}`,
   ]),
   ...below(runtime, `visits/${id}.json`, `keyrings/${id}.json`, 'cache/nix'),
   ...below(state, `receipts/${id}.json`, 'roots/incoming', 'roots/incoming-drv', 'work/x'),
@@ -144,7 +145,7 @@ rm -rf ${state} ${inbox} ${runtime} ${carrier}? ${trap}
 mkdir -p ${trap}/folder
 echo secret >${trap}/file; echo secret >${trap}/folder/file
 install -d -o nixmaker -g nixmaker ${state} ${inbox} ${runtime} ${below(state, 'receipts', 'roots', 'work').join(' ')} \
-  ${below(inbox, 'folder', 'done', 'refused').join(' ')} ${below(runtime, 'requests', 'visits', 'keyrings', 'vouchers', 'cache').join(' ')}
+  ${below(inbox, 'folder', 'done', 'refused').join(' ')} ${below(runtime, 'requests', 'visits', 'keyrings', 'vouchers', 'rooms', 'cache').join(' ')}
 for n in 1 2 3 4 5; do
   install -d -o nobody ${carrier}$n ${carrier}$n/pool
   printf '{"schema":1,"transaction":"bbbbbbbbbbb%s","place":"${carrier}%s/pool","findings":[],"runs":[]}' $n $n >${runtime}/visits/$n.json

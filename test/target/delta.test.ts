@@ -142,3 +142,15 @@ test('without deltas changed paths are carried whole, and what the target has is
   assert.equal((await take(target, first)).state, 'committed');
   assert.equal((await take(target, plain)).state, 'committed');
 });
+
+test('one bundle for any of two releases: a machine with either takes it, and one with neither is told', async () => {
+  const both = await build(shop.builder, '3.0', 30, '--since', first, '--since', whole);
+  assert.ok((await stat(both)).size < (await stat(whole)).size * 0.1);
+  for (const has of [first, whole]) {
+    const target = await freshTarget();
+    assert.equal((await take(target, has)).state, 'committed');
+    assert.equal((await take(target, both)).state, 'committed');
+  }
+  const { state, code } = await take(await freshTarget(), both);
+  assert.deepEqual([state, code], ['refused', 'base-missing']);
+});

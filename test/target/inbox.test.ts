@@ -80,7 +80,7 @@ test('dropped into the inbox, a bundle becomes the running system, with a boot e
     runs.map((r) => r.state),
     ['committed', 'committed', 'committed'],
   );
-  assert.match((await target.verb('history')).stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +6 +done /m);
+  assert.match((await target.verb('history')).stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+ +6 +done /m);
 });
 
 test('a slow copy waits, however long it pauses, and is taken when its signed size is there', async () => {

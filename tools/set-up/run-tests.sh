@@ -6,9 +6,10 @@
 run_tests() {
   NIXMAKER_COMPILED=$(node test/machines/compile.ts)
   export NIXMAKER_COMPILED
-  # What is printed in other locales, a test asks for itself.
+  # What is printed in other locales and zones, a test asks for itself.
   LC_ALL=C.UTF-8
-  export LC_ALL
+  TZ=UTC
+  export LC_ALL TZ
   set -- node --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=./test/support/durations.ts --test-reporter-destination=test/out/durations.json "$@"
   # Stores and machines of the tests in memory, in a file system that goes with the last of them: Nix and nixmaker wait for

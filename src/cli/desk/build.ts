@@ -4,7 +4,8 @@ import { type ExitCode, exitCodes, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
-import type { FailedHost, HostResult } from '../../desk/build/build.ts';
+import type { BuildOptions } from '../../desk/build/build.ts';
+import type { FailedHost, HostResult } from '../../desk/build/results.ts';
 import {
   columns,
   print,
@@ -27,7 +28,7 @@ export interface BuildFlags {
   readonly forbidSource?: boolean;
   readonly notes?: string;
   readonly oneWay?: string;
-  readonly since?: string;
+  readonly since?: readonly string[];
   readonly deltas?: boolean;
   readonly expires?: string;
   readonly machineId?: string;
@@ -58,7 +59,9 @@ export function defineBuild(program: Command): void {
     )
     .option(
       '--since <file>',
-      'leave out what the host already has, going by its newest receipt or the last bundle it took; also raises --sequence',
+      'leave out what the host already has, going by its newest receipt or the last bundle it took; also raises --sequence. Repeatable: the bundle then serves a host that has any one of them',
+      severalTimes,
+      [],
     )
     .option('--no-deltas', 'with --since: send changed paths in full, for targets with little memory')
     .option('--no-cache', 'compress everything again and keep nothing for the next build')
@@ -105,8 +108,11 @@ async function build(flags: BuildFlags): Promise<number> {
   return exit;
 }
 
-/** Builds as the flags say, with progress; `put --flake` begins with it too. */
-export async function buildWith(flags: BuildFlags): Promise<{
+/** Builds as the flags say, with progress. @param deliver of `put --flake`, which takes releases in the place of bundles */
+export async function buildWith(
+  flags: BuildFlags,
+  deliver?: BuildOptions['deliver'],
+): Promise<{
   readonly results: readonly HostResult[];
   readonly exit: ExitCode;
   /** What Nix warned of, each once. */
@@ -114,13 +120,14 @@ export async function buildWith(flags: BuildFlags): Promise<{
 }> {
   const { checkBuildArguments } = await import('./build-arguments.ts');
   const { expiresAt, warnings: said } = await checkBuildArguments(flags, new Date());
-  const { buildBundles, deskNix, exitOfBuild } = await import('../../desk/build/build.ts');
+  const { buildBundles, deskNix } = await import('../../desk/build/build.ts');
+  const { exitOfBuild } = await import('../../desk/build/results.ts');
   const { narCacheFolder } = await import('../../desk/build/nar-cache.ts');
   const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
   const { runHostsWithProgress } = await import('../../report/host-progress.ts');
   const key =
     flags.key === undefined ? undefined : { secret: await readSecretKeyFile(flags.key), file: flags.key };
-  const base = flags.since === undefined ? undefined : await readSince(flags, flags.since);
+  const since = flags.since === undefined || flags.since.length === 0 ? undefined : await readSince(flags);
   const epoch = process.env.SOURCE_DATE_EPOCH;
   const interrupted = new AbortController();
   // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
@@ -132,8 +139,8 @@ export async function buildWith(flags: BuildFlags): Promise<{
     given({
       flake: flags.flake,
       directory: flags.directory,
-      hosts: base === undefined ? flags.host : [base.host],
-      base,
+      hosts: since === undefined ? flags.host : [...since.bases.keys()],
+      bases: since?.bases,
       deltas: flags.deltas !== false,
       // The original tool carried the recipes; a bundle of ours carries everything unless told otherwise.
       content: flags.content ?? (flags.format === 'classic' ? 'derivation' : 'closure'),
@@ -141,7 +148,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
       key,
       // A downgrade goes below what the host has, on purpose.
       sequenceAbove:
-        flags.downgradeFrom === undefined ? Math.max(flags.sequence, base?.floor ?? 0) : flags.sequence,
+        flags.downgradeFrom === undefined ? Math.max(flags.sequence, since?.floor ?? 0) : flags.sequence,
       evalJobs: flags.evalJobs,
       keep: flags.cache === false ? undefined : narCacheFolder(process.env),
       forbidSource: flags.forbidSource === true,
@@ -150,6 +157,7 @@ export async function buildWith(flags: BuildFlags): Promise<{
       expiresAt,
       machineId: flags.machineId,
       downgradeFrom: flags.downgradeFrom,
+      deliver,
       epoch: epoch === undefined ? undefined : readEpoch(epoch),
     }),
     runHostsWithProgress<HostResult>(progressTerminal(flags.json === true)),
@@ -167,10 +175,10 @@ export async function buildWith(flags: BuildFlags): Promise<{
 /** A flake may warn of each of its hosts. */
 const mostWarnings = 100;
 
-async function readSince({ format, content, host }: BuildFlags, file: string) {
+async function readSince({ format, content, host, since = [] }: BuildFlags) {
   if (format === 'classic' || content === 'derivation')
     throw new NixmakerError('usage', '--since only works for bundles with --content closure');
-  return (await import('../../desk/fleet/since.ts')).readBase(file, host);
+  return (await import('../../desk/fleet/since.ts')).readBases(since, host);
 }
 
 export function readEpoch(text: string): number {

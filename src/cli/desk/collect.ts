@@ -79,7 +79,11 @@ async function summarise(results: readonly Collected[]): Promise<void> {
     r.host,
     r.sequence,
     r.state === undefined ? undefined : stateWord(r.state),
-    r.enrolled === true ? `${r.status}, host enrolled` : r.status,
+    r.enrolled === true
+      ? `${r.status}, host enrolled`
+      : r.files === undefined
+        ? r.status
+        : `${r.files} more, known or older`,
   ]);
   print(table(['HOST', 'SEQUENCE', 'STATE', 'RECEIPT'], rows, { width: columns() }));
   for (const { code, detail = '', file } of results)

@@ -2,12 +2,14 @@ import { type Command, Option } from 'commander';
 import { alike, namesText } from '../../core/alike.ts';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
+import { type Ring, ringOf, type Turn } from '../../core/rings.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
 import { sizeText } from '../../core/size.ts';
 import type { Style } from '../../core/style.ts';
 import type { Fleet, FleetHost } from '../../desk/fleet/fleet.ts';
 import type { ReadyBundles } from '../../desk/fleet/newest-bundles.ts';
 import type { Condition, JudgedBy, Judgement, PageHost } from '../../report/fleet-condition.ts';
+import type { PageRing } from '../../report/fleet-page.ts';
 import { localDate } from '../../report/local-time.ts';
 import { columns, print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
 
@@ -69,17 +71,38 @@ async function fleet(flags: FleetFlags): Promise<number> {
   if (!(by.staleAfter > 0))
     throw new NixmakerError('usage', `--stale-after ${flags.staleAfter} is not a number of days`);
   const bundles = await readBundles(flags.bundles);
+  const { readRings, readTurns } = await import('../../desk/fleet/rings.ts');
+  const rings = (await readRings(flags.directory)) ?? [];
   const found = await readFleet(flags.directory, [...bundles.ready.keys(), ...bundles.unreadable]);
   const shown = found.hosts.map((known): Shown => {
-    const page = toPageHost(known, bundles.ready.get(known.host));
+    const available = bundles.ready.get(known.host);
+    const page = toPageHost(known, { available, ring: ringOf(rings, known.host)?.name });
     return { known, page, ...judgeHost(page, by) };
   });
-  if (flags.html !== undefined) await writePage(flags.html, { found, shown, by });
+  const turns = await readTurns(rings, {
+    directory: flags.directory,
+    sequences: new Map([...bundles.ready].map(([host, { sequence }]) => [host, sequence])),
+    now: by.now,
+  });
+  const toldRings = describeRings(rings, { shown, turns });
+  if (flags.html !== undefined) await writePage(flags.html, { found, shown, by, rings: toldRings });
   else if (flags.json === true) printJson({ schema: 2, hosts: shown.map(toJson), retired: found.retired });
-  else await showTable(shown, found);
+  else await showTable(shown, found, toldRings);
   for (const host of bundles.unreadable)
     printToStderr(lines`${host}: cannot read its bundle in ${flags.bundles ?? ''}\n`);
   return exitCodes.done;
+}
+
+/** Why a ring waits is the same for all of its hosts. */
+function describeRings(
+  rings: readonly Ring[],
+  { shown, turns }: { readonly shown: readonly Shown[]; readonly turns: ReadonlyMap<string, Turn> },
+): PageRing[] {
+  return rings.map(({ name }) => {
+    const waiting = [...turns.values()].find((turn) => turn.ring === name && !turn.isDue);
+    const why = waiting?.isDue === false ? waiting.why : undefined;
+    return { name, hosts: shown.filter(({ page }) => page.ring === name).length, why };
+  });
 }
 
 async function readBundles(directory: string | undefined): Promise<ReadyBundles> {
@@ -89,10 +112,21 @@ async function readBundles(directory: string | undefined): Promise<ReadyBundles>
 
 async function writePage(
   file: string,
-  { found, shown, by }: { readonly found: Fleet; readonly shown: readonly Shown[]; readonly by: JudgedBy },
+  {
+    found,
+    shown,
+    by,
+    rings,
+  }: {
+    readonly found: Fleet;
+    readonly shown: readonly Shown[];
+    readonly by: JudgedBy;
+    readonly rings: readonly PageRing[];
+  },
 ): Promise<void> {
   const { writeFleetPage } = await import('../../desk/fleet/page.ts');
-  await writeFleetPage({ hosts: shown.map(({ page }) => page), retired: found.retired }, { file, ...by });
+  const hosts = shown.map(({ page }) => page);
+  await writeFleetPage({ hosts, rings, retired: found.retired }, { file, ...by });
   printToStderr(lines`${file}: ${shown.length} hosts\n`);
 }
 
@@ -100,6 +134,7 @@ const toJson = ({ known, page, condition, reasons }: Shown) => ({
   host: known.host,
   condition,
   reasons,
+  ring: page.ring,
   release: page.release,
   floor: page.floor,
   held: page.held,
@@ -126,7 +161,11 @@ function lastOf({ runs, agentSays }: PageHost): string | undefined {
   return [...(run === undefined ? [] : [outcomeText(run)]), ...said].join('; ') || undefined;
 }
 
-async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<void> {
+async function showTable(
+  shown: readonly Shown[],
+  { retired }: Fleet,
+  rings: readonly PageRing[],
+): Promise<void> {
   const { table } = await import('../../report/columns.ts');
   const { conditionWords } = await import('../../report/fleet-condition.ts');
   if (shown.length === 0)
@@ -158,6 +197,8 @@ async function showTable(shown: readonly Shown[], { retired }: Fleet): Promise<v
     printToStderr(lines`${namesText(group.map(({ host }) => host))}: ${group[0].reason}\n`);
   for (const { host, at, reason = '' } of retired)
     printToStderr(lines`${host}: retired on ${localDate(at)}: ${reason}\n`);
+  for (const { name, why } of rings)
+    if (why !== undefined) printToStderr(lines`ring ${name} waits: ${why}\n`);
 }
 
 async function expect(hosts: readonly string[], directory: string): Promise<number> {

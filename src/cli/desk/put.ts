@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
-import type { PutResult } from '../../desk/pool/put.ts';
+import type { Due } from '../../desk/fleet/due.ts';
+import type { PutResult } from '../../desk/pool/put-options.ts';
 import {
   columns,
   print,
@@ -20,6 +22,9 @@ interface PutFlags {
   readonly host: readonly string[];
   readonly key?: string;
   readonly keep: number;
+  readonly clear?: boolean;
+  readonly fleet: string;
+  readonly allRings?: boolean;
   readonly cache?: boolean;
   readonly evalJobs?: number;
   readonly plainFolder?: boolean;
@@ -45,6 +50,12 @@ export function definePut(program: Command): void {
     .option('--no-cache', 'with --flake: compress everything again and keep nothing for the next build')
     .addOption(evalJobsOption())
     .option('--keep <number>', 'how many sequences of each host to keep on the medium', atLeastOne, 1)
+    .option(
+      '--clear',
+      'delete every file that no sequence on the medium needs, even if that means reading many hosts',
+    )
+    .option('--fleet <directory>', 'where `nixmaker collect` stores receipts, with rings.json', 'fleet')
+    .option('--all-rings', 'put every bundle, whether or not its ring’s turn has come')
     .option('--plain-folder', 'write into <medium> even if it looks like a mount point with nothing mounted')
     .option('-v, --verbose', 'show Nix’s full output for hosts that fail')
     .option('--json', 'print JSON')
@@ -54,7 +65,7 @@ export function definePut(program: Command): void {
 }
 
 async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {
-  if (bundles.length === 0 && flags.flake === undefined)
+  if (bundles.length === 0 && flags.flake === undefined && flags.clear !== true)
     throw new NixmakerError('usage', 'name bundles, or a flake with --flake');
   const { encryptedExtension } = await import('../../core/bundle/encrypted.ts');
   const encrypted = bundles.find((path) => path.endsWith(encryptedExtension));
@@ -68,15 +79,35 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
     // Before hours of building.
     await requireMedium(medium);
   }
-  const built = flags.flake === undefined ? undefined : await build(flags, flags.flake);
+  if (flags.flake !== undefined) await refuseRings(flags);
   const { keyringExtension } = await import('../../core/policy/keyring.ts');
   const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));
-  const files = [...bundles.filter((path) => !keyrings.includes(path)), ...(built?.bundles ?? [])];
-  const result = await putFiles(medium, files, flags);
+  const files = bundles.filter((path) => !keyrings.includes(path));
+  const { bundles: due, leftOut } = await chooseByRings(files, flags);
+  const built = flags.flake === undefined ? undefined : await putFlake(medium, flags, flags.flake);
+  const isNothingDue = built === undefined && due.length === 0 && leftOut.length > 0;
+  const result = isNothingDue ? nothing : await putFiles(medium, due, flags, built?.result);
   const versions = await putKeyringFiles(medium, keyrings);
-  if (flags.json === true) printJson({ schema: 2, ok: true, ...result, keyrings: versions });
-  else await summarise(medium, result);
+  if (flags.json === true) printJson({ schema: 2, ok: true, ...result, leftOut, keyrings: versions });
+  else await summarise(medium, { ...result, leftOut });
   return built?.exit ?? exitCodes.done;
+}
+
+const nothing: PutResult = { hosts: [], pruned: 0, collected: 0, notices: [] };
+
+async function chooseByRings(bundles: readonly string[], { fleet, allRings }: PutFlags): Promise<Due> {
+  if (allRings === true) return { bundles, leftOut: [] };
+  return (await import('../../desk/fleet/due.ts')).chooseDue(fleet, bundles);
+}
+
+/** Hosts that are built one after the other can’t be compared with those of the ring before. */
+async function refuseRings({ fleet, allRings }: PutFlags): Promise<void> {
+  const { readRings } = await import('../../desk/fleet/rings.ts');
+  if (allRings === true || (await readRings(fleet)) === undefined) return;
+  throw new NixmakerError(
+    'usage',
+    `${fleet} has rings.json: build first and put the bundles of all rings, or pass --all-rings`,
+  );
 }
 
 async function putKeyringFiles(medium: string, files: readonly string[]): Promise<readonly number[]> {
@@ -87,24 +118,48 @@ async function putKeyringFiles(medium: string, files: readonly string[]): Promis
   return versions;
 }
 
-async function build(flags: PutFlags, flake: string) {
+const together = (one: PutResult, other: PutResult): PutResult => ({
+  hosts: [...one.hosts, ...other.hosts],
+  pruned: one.pruned + other.pruned,
+  collected: one.collected + other.collected,
+  notices: [...new Set([...one.notices, ...other.notices])],
+});
+
+/** Each host as soon as it is built, straight from what was compressed: no bundle is written in between. */
+async function putFlake(medium: string, flags: PutFlags, flake: string) {
   if (flags.key === undefined)
     throw new NixmakerError('usage', 'targets only take signed bundles: pass --key FILE');
+  const { putBundles } = await import('../../desk/pool/put.ts');
   const buildFlags: BuildFlags = { ...flags, flake, format: 'bundle', sequence: 0 };
-  const { results, exit } = await buildWith(buildFlags);
+  const good = new Set<string>();
+  let result = nothing;
+  const { results, exit } = await buildWith(buildFlags, async (release, say) => {
+    const put = await putBundles(
+      { medium, bundles: [], releases: [release], keep: flags.keep, clear: false, good },
+      ({ phase }) => say(phase),
+    );
+    result = together(result, put);
+  });
   for (const why of await explainFailed(results, flags)) printToStderr(why);
-  return { exit, bundles: results.flatMap((r) => (r.status === 'built' ? [r.bundle] : [])) };
+  return { exit, result };
 }
 
-async function putFiles(medium: string, bundles: readonly string[], flags: PutFlags): Promise<PutResult> {
+async function putFiles(
+  medium: string,
+  bundles: readonly string[],
+  { keep, clear, json }: PutFlags,
+  before = nothing,
+): Promise<PutResult> {
   const { putBundles } = await import('../../desk/pool/put.ts');
   const { makeByteProgress } = await import('../../report/byte-progress.ts');
-  const progress = makeByteProgress(progressTerminal(flags.json === true), () => performance.now());
+  const progress = makeByteProgress(progressTerminal(json === true), () => performance.now());
   try {
     const onWait = (who: string) => printToStderr(lines`waiting for ${who}, which is using ${medium}\n`);
-    return await putBundles({ medium, bundles, keep: flags.keep, onWait }, ({ host, phase, ...counted }) =>
-      progress.step({ title: `${host}: ${phase}`, ...counted }),
+    const put = await putBundles(
+      given({ medium, bundles, keep, clear, before, onWait }),
+      ({ host, phase, ...counted }) => progress.step({ title: `${host}: ${phase}`, ...counted }),
     );
+    return together(before, put);
   } finally {
     progress.end();
   }
@@ -116,12 +171,18 @@ const statuses = {
   older: 'skipped: the medium has a newer one',
 };
 
-async function summarise(medium: string, { hosts, pruned, collected, notices }: PutResult): Promise<void> {
+async function summarise(
+  medium: string,
+  { hosts, pruned, collected, notices, leftOut }: PutResult & Pick<Due, 'leftOut'>,
+): Promise<void> {
   const { table } = await import('../../report/columns.ts');
   const rows = hosts.map((h) => [h.host, h.sequence, sizeText(h.bytes), statuses[h.status]]);
-  print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows, { width: columns() }));
+  if (rows.length > 0) print(table(['HOST', 'SEQUENCE', 'NEW', 'STATUS'], rows, { width: columns() }));
+  for (const { host, ring, why } of leftOut)
+    printToStderr(lines`${host}: left out${ring === undefined ? '' : `, ring ${ring}`}: ${why}\n`);
   for (const notice of notices) printToStderr(lines`note: ${notice}\n`);
   if (pruned + collected > 0)
-    printToStderr(lines`Removed ${pruned} older sequences and ${collected} files that only they needed.\n`);
-  printToStderr(lines`Everything is on the medium. Unmount ${medium} before you pull it out.\n`);
+    printToStderr(lines`Removed ${pruned} older sequences and ${collected} files that nothing needs.\n`);
+  if (hosts.length === 0 && leftOut.length > 0) printToStderr(lines`Nothing was put.\n`);
+  else printToStderr(lines`Everything is on the medium. Unmount ${medium} before you pull it out.\n`);
 }

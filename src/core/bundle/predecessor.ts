@@ -1,4 +1,4 @@
-/** Which path of the base a changed path most likely comes from: the same name, or the same but for its version. Pure. */
+/** Which paths of a base a changed path most likely comes from by its name: the same, or the same but for its version. Pure. */
 import { nameOf, type StorePath } from '../store-path.ts';
 
 export interface Sized {
@@ -14,24 +14,21 @@ export function stemOf(path: StorePath): string {
     .join('-');
 }
 
-/** Of several the one whose size is nearest; of those the first. */
-export function findPredecessors(
-  changed: readonly Sized[],
-  base: readonly Sized[],
-): ReadonlyMap<StorePath, Sized> {
-  const byName = group(base, ({ path }) => nameOf(path));
-  const byStem = group(base, ({ path }) => stemOf(path));
-  return new Map(
-    changed.flatMap((path) => {
-      const candidates = byName.get(nameOf(path.path)) ?? byStem.get(stemOf(path.path)) ?? [];
-      const distance = (other: Sized) => Math.abs(other.narSize - path.narSize);
-      const best = candidates.reduce<Sized | undefined>(
-        (nearest, other) => (nearest === undefined || distance(other) < distance(nearest) ? other : nearest),
-        undefined,
-      );
-      return best === undefined ? [] : [[path.path, best] as const];
-    }),
-  );
+/** Those of the same name, or else of the same but for the version; the nearest size first, and of those the first. */
+export class Namesakes {
+  readonly #byName: ReadonlyMap<string, readonly Sized[]>;
+  readonly #byStem: ReadonlyMap<string, readonly Sized[]>;
+
+  constructor(base: readonly Sized[]) {
+    this.#byName = group(base, ({ path }) => nameOf(path));
+    this.#byStem = group(base, ({ path }) => stemOf(path));
+  }
+
+  of({ path, narSize }: Sized): readonly Sized[] {
+    const found = this.#byName.get(nameOf(path)) ?? this.#byStem.get(stemOf(path)) ?? [];
+    const distance = (other: Sized) => Math.abs(other.narSize - narSize);
+    return found.toSorted((a, b) => distance(a) - distance(b));
+  }
 }
 
 function group(paths: readonly Sized[], keyOf: (path: Sized) => string): Map<string, Sized[]> {

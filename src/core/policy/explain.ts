@@ -3,7 +3,7 @@
 import { sizeText } from '../size.ts';
 import { allowedOperations } from './decide.ts';
 import type { Trust } from './keyring.ts';
-import type { FirstStart, HealthPolicy, Policy } from './policy.ts';
+import type { CollectMode, FirstStart, HealthPolicy, Policy } from './policy.ts';
 import { keyNameOf, type TrustedKey } from './trust.ts';
 import { days, type Window } from './window.ts';
 
@@ -24,9 +24,28 @@ export function explainPolicy(policy: Policy): string[] {
     ...sourceTexts(policy),
     ...mediaTexts(policy),
     `The inbox keeps the newest ${policy.retention.done} bundles that were taken and the newest ${policy.retention.refused} that were refused.`,
+    ...collectTexts(policy),
     policy.receipts.send
       ? 'Receipts are written to the media that bring bundles.'
       : 'No receipts are written to media.',
+  ];
+}
+
+const collectWhen: Readonly<Record<CollectMode, string>> = {
+  never: 'nixmaker never deletes old generations or collects garbage.',
+  'when-needed':
+    'If an update does not fit, nixmaker deletes old generations and garbage, but no more than it needs.',
+  'after-commit':
+    'After every commit, and whenever an update does not fit, nixmaker deletes old generations and garbage.',
+};
+
+function collectTexts({ collect, retention }: Policy): string[] {
+  if (collect === 'never') return [collectWhen.never];
+  const { generations, generationDays } = retention;
+  const young = generationDays === 0 ? '' : `, and all that are younger than ${generationDays} days`;
+  return [
+    collectWhen[collect],
+    `It keeps the newest ${generations} generations, counting the one being installed${young}. It always keeps a generation that is running, was booted, is pending or held, or is the one to roll back to.`,
   ];
 }
 

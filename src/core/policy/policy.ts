@@ -126,9 +126,20 @@ const approvalSchema = z.strictObject({
 const retentionSchema = z.strictObject({
   done: z.number().int().min(0).max(10_000).default(2),
   refused: z.number().int().min(0).max(10_000).default(10),
+  /** Of the system profile, the newest that are never deleted to make room, with the one that is about to be installed. */
+  generations: z.number().int().min(2).max(10_000).default(2),
+  /** Younger ones are not deleted either, however many there are. Days. */
+  generationDays: z.number().int().min(0).max(36_500).default(0),
 });
 
 const retentionDefaults = retentionSchema.parse({});
+
+/**
+ * When root deletes old generations and has Nix collect what nothing needs any more: not at all, where an update finds no room, or after
+ * each commit as well.
+ */
+export const collectModes = ['never', 'when-needed', 'after-commit'] as const;
+export type CollectMode = (typeof collectModes)[number];
 
 /**
  * By what a machine without a floor is known for one that has taken nothing yet, and has not forgotten. `one-generation`: it has no record
@@ -168,6 +179,7 @@ const policySchema = z
     approval: approvalSchema.optional(),
     limits: policyLimits.default(limitDefaults),
     retention: retentionSchema.default(retentionDefaults),
+    collect: z.enum(collectModes).default('never'),
     realise: z.enum(realiseModes).default('never-build'),
     health: healthSchema.optional(),
     boot: bootSchema.default(bootDefaults),
@@ -188,4 +200,5 @@ const policySchema = z
   });
 
 export type Policy = z.infer<typeof policySchema>;
+export type RetentionPolicy = Policy['retention'];
 export const policyParser = policySchema;

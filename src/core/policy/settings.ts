@@ -42,6 +42,8 @@ export const settingsParser = z.strictObject({
     }),
   /** Seconds a switch may take before it counts as hung and is rolled back. */
   switchDeadline: z.number().min(1).max(86_400).default(1800),
+  /** Seconds in which room is made; a collection that takes longer is ended, and what it has freed stays free. */
+  collectDeadline: z.number().min(1).max(86_400).default(600),
   /** Seconds a file in the inbox may stand still, incomplete, before it counts as truncated. */
   inboxPatience: z.number().min(0).max(86_400).default(600),
   /** Seconds a file must have been at rest before a bad one is refused rather than looked at again. */

@@ -4,6 +4,7 @@ import { type ExitCode, exitCodes, printable, type ReasonCode } from '../errors.
 import { asLines, type Lines } from '../lines.ts';
 import type { Operation } from '../schema.ts';
 import { sizeText } from '../size.ts';
+import { type Freed, freedText } from './freed.ts';
 import type { State } from './lifecycle.ts';
 import { stateWord } from './state-words.ts';
 
@@ -65,6 +66,8 @@ export interface Receipt {
   /** Things that went as they should but need a person's eye. */
   readonly notices?: readonly string[];
   readonly imported?: { readonly paths: number; readonly bytes: number; readonly milliseconds: number };
+  /** What was deleted to make room for it, or once it was committed. */
+  readonly freed?: Freed;
   /** What the system changes of the one that ran, in lines for people (closure-diff.ts). */
   readonly changes?: readonly string[];
   /** Last lines of Nix or switch-to-configuration. */
@@ -118,6 +121,7 @@ export function receiptText(receipt: Receipt): Lines {
   say('Signed by', receipt.signedBy?.join(', '));
   if (receipt.imported)
     say('Imported', `${receipt.imported.paths} paths, ${sizeText(receipt.imported.bytes)}`);
+  if (receipt.freed) say('Freed', freedText(receipt.freed));
   say('When', receipt.at);
   say('Transaction', receipt.transaction);
   for (const { check, ok, detail } of receipt.health ?? []) {

@@ -1,6 +1,6 @@
 /** From the counted paths of a closure to an index, what a manifest says of it, and the pieces that a bundle carries. */
 import { createHash } from 'node:crypto';
-import type { Source } from '../../bundle/write.ts';
+import type { Source } from '../../bundle/sources.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
@@ -47,17 +47,12 @@ export interface Assembled {
   readonly sourceOf: (piece: Piece) => Source;
 }
 
-/** What a target has already. */
-export interface Base {
-  readonly paths: ReadonlySet<StorePath>;
-}
-
 /** What travels, and where it is. */
 export interface Carried {
   /** The file that holds a path’s NAR; undefined where the path is left out. */
   readonly fileOf: (path: StorePath) => CachedFile | undefined;
-  /** In the place of whole files. */
-  readonly deltas: ReadonlyMap<StorePath, MadeDelta>;
+  /** In the place of whole files: of each line as many as the targets’ different bases need. */
+  readonly deltas: ReadonlyMap<StorePath, readonly MadeDelta[]>;
   /** Where a whole piece lies. */
   readonly placeOf: (piece: Piece) => Source;
 }
@@ -74,12 +69,13 @@ export function assemble(
   const index = encodeIndex(paths, rootOf(identity));
   const indexBytes = Buffer.from(index.text);
   const pieces = index.paths.flatMap((path, line): Piece[] => {
-    const delta = deltas.get(path);
-    if (delta !== undefined) return [{ line, ...delta.piece }];
+    const made = deltas.get(path);
+    if (made !== undefined) return made.map(({ piece }) => ({ line, ...piece }));
     const file = fileOf(path);
     return file === undefined ? [] : [{ kind: 'whole', line, ...file }];
   });
-  const deltaFiles = new Map([...deltas.values()].map(({ piece, file }) => [piece.digest, { path: file }]));
+  const made = [...deltas.values()].flat();
+  const deltaFiles = new Map(made.map(({ piece, file }) => [piece.digest, { path: file }]));
   return {
     input: {
       ...identity,

@@ -2,8 +2,7 @@
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Leak } from '../../core/bundle/leaks.ts';
-import { type ExitCode, exitCodes, NixmakerError, type ReasonCode } from '../../core/errors.ts';
-import { faultOf } from '../../core/fault.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { chooseHosts } from '../../core/host-pattern.ts';
 import { rootOf } from '../../core/release/manifest.ts';
@@ -13,11 +12,11 @@ import { handBack } from '../../files/caller.ts';
 import { makeFolders } from '../../files/folder.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
-import { NixFailure } from '../../nix/failure.ts';
 import { checkFlakeReference, type EvaluatedHost, listHosts } from '../../nix/flake.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
-import { type Assembled, assemble, type Base, type BundleIdentity } from './assemble.ts';
+import { type Assembled, assemble, type BundleIdentity } from './assemble.ts';
+import { type Base, commonOf } from './base.ts';
 import type { CachedPath } from './cache-folder.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { Evaluation } from './evaluation.ts';
@@ -25,9 +24,10 @@ import { guardBareName } from './flake-guard.ts';
 import { identityOf, type Wishes } from './identity.ts';
 import { guardLeaks } from './leak-guard.ts';
 import { NarCache } from './nar-cache.ts';
-import { type OutputOptions, writeHost } from './output.ts';
+import { type Deliver, type OutputOptions, recordHost, writeHost } from './output.ts';
 import { makePacking, type Packing, packClosure } from './pack-closure.ts';
 import { PathSigner } from './path-signer.ts';
+import { failed, type HostResult, type HostRunner } from './results.ts';
 import { holdLocked, type LockedSource, lockSource } from './source.ts';
 import { SourceCopies } from './source-copies.ts';
 import { makeStaging } from './staging.ts';
@@ -37,46 +37,17 @@ export interface BuildOptions extends OutputOptions, Omit<Wishes, keyof OutputOp
   /** Names or patterns (`ship-*`). Empty: all hosts of the flake. */
   readonly hosts: readonly string[];
   readonly forbidSource: boolean;
-  /** What the target has already; then for one host only. */
-  readonly base?: Base;
+  /** By host, what it may have already: one of these. */
+  readonly bases?: ReadonlyMap<string, readonly Base[]>;
   /** Whether changed paths may be carried as differences to what the target has. */
   readonly deltas?: boolean;
   /** The folder of what earlier builds have compressed (nar-cache.ts); without, nothing is kept. */
   readonly keep?: string;
   /** Hosts that are evaluated at a time; without, as many as this machine’s memory and processors bear. */
   readonly evalJobs?: number;
+  /** Takes each host’s release, in the place of a bundle in its folder. One at a time. */
+  readonly deliver?: (parts: Parameters<Deliver>[0], say: (text: string) => void) => Promise<void>;
 }
-
-export interface BuiltHost {
-  readonly host: string;
-  readonly status: 'built';
-  readonly bundle: string;
-  readonly bytes: number;
-  readonly sequence: number;
-  readonly paths: number;
-  readonly toplevel: StorePath;
-  readonly signedBy: string | undefined;
-  readonly leaks: readonly Leak[];
-}
-
-export interface FailedHost {
-  readonly host: string;
-  readonly status: 'failed';
-  readonly code: ReasonCode;
-  readonly detail: string;
-  /** Of what Nix said the lines that a person needs: the last block of an error, the end of a builder’s log. */
-  readonly excerpt?: readonly string[];
-  /** All that Nix said, where it said more than a line. */
-  readonly log?: string;
-}
-
-export type HostResult = BuiltHost | FailedHost;
-
-/** Runs the hosts' work with progress for a person; report/ has one for terminals and one for everything else. */
-export type HostRunner = (
-  hosts: readonly string[],
-  work: (host: string, say: (text: string) => void) => Promise<HostResult>,
-) => Promise<HostResult[]>;
 
 /**
  * Nix at the desk: this machine's own configuration and store.
@@ -119,7 +90,7 @@ export async function buildBundles(
   const packing = makePacking(nix, staging, nars);
   const signer = options.key === undefined ? undefined : new PathSigner(options.key.secret);
   const systems = new Map<string, StorePath[]>();
-  const [build, prepare] = [pLimit(1), pLimit(1)];
+  const [build, prepare, handOver] = [pLimit(1), pLimit(1), pLimit(1)];
   const copies = new SourceCopies(source.metadata.path);
   try {
     await holdLocked(nix, source, links);
@@ -141,6 +112,7 @@ export async function buildBundles(
           signer,
           build,
           prepare,
+          handOver,
           systems,
         }),
         host,
@@ -161,16 +133,6 @@ function openNars({ keep }: BuildOptions, { warn }: NixContext): Promise<NarCach
   return NarCache.open(keep, (text) => warn?.(text));
 }
 
-function failed(host: string, error: unknown): FailedHost {
-  const log = error instanceof NixmakerError && typeof error.cause === 'string' ? error.cause : undefined;
-  const excerpt = error instanceof NixFailure && error.excerpt.length > 0 ? error.excerpt : undefined;
-  return given({ host, status: 'failed' as const, ...faultOf(error), excerpt, log });
-}
-
-export function exitOfBuild(results: readonly HostResult[]): ExitCode {
-  return results.every((r) => r.status === 'built') ? exitCodes.done : exitCodes.fault;
-}
-
 interface BuildRun {
   readonly nix: NixContext;
   readonly options: BuildOptions;
@@ -187,6 +149,8 @@ interface BuildRun {
   readonly build: LimitFunction;
   /** One host after the other: compression takes all processors. */
   readonly prepare: LimitFunction;
+  /** And one after the other is delivered. */
+  readonly handOver: LimitFunction;
   /** Derivations and toplevels of the hosts evaluated so far. */
   readonly systems: Map<string, StorePath[]>;
 }
@@ -200,7 +164,12 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   const { closure, leaks, assembled } = await run.prepare(() => prepareHost(run, { host, evaluated, say }));
   say('writing');
   const onWait = (who: string) => say(`waiting for ${who}`);
-  const write = () => writeHost({ ...run, hold: holdProgram }, { host, assembled, evaluated }, onWait);
+  const [output, { deliver }] = [{ host, assembled, evaluated }, run.options];
+  const turned = { ...run, hold: holdProgram };
+  const write = () =>
+    deliver === undefined
+      ? writeHost(turned, output, onWait)
+      : run.handOver(() => recordHost(turned, output, { deliver: (parts) => deliver(parts, say), onWait }));
   // Its pieces are hashed on the way: one may have been kept from an earlier build, on a disk that turns bits.
   const written = await write().catch(async (error: unknown) => {
     if (await run.prepare(() => run.packing.compressor.replaceAltered())) return write();
@@ -239,7 +208,8 @@ async function prepareHost(run: BuildRun, { host, evaluated, say }: ToPrepare): 
   const { options, systems, packing } = run;
   say('packing');
   const identity = identityOf(options, run.source.metadata, { host, ...evaluated });
-  const { base } = options;
+  const bases = options.bases?.get(host) ?? [];
+  const base = commonOf(bases);
   const closure = await packClosure(
     packing,
     given({ root: rootOf(identity), content: options.content, base }),
@@ -252,27 +222,26 @@ async function prepareHost(run: BuildRun, { host, evaluated, say }: ToPrepare): 
     otherSystems: new Set([...systems].filter(([name]) => name !== host).flatMap(([, paths]) => paths)),
     isForbidden: options.forbidSource,
   });
-  const assembled = await assembleHost(run, { identity, closure, say });
+  const assembled = await assembleHost(run, { identity, closure, bases, say });
   return { closure, leaks, assembled };
 }
 
-async function assembleHost(
-  run: BuildRun,
-  {
-    identity,
-    closure,
-    say,
-  }: { identity: BundleIdentity; closure: readonly CachedPath[]; say: (text: string) => void },
-): Promise<Assembled> {
-  const {
-    packing: { cache, counts },
-    options,
-  } = run;
+interface ToAssemble {
+  readonly identity: BundleIdentity;
+  readonly closure: readonly CachedPath[];
+  readonly bases: readonly Base[];
+  readonly say: (text: string) => void;
+}
+
+async function assembleHost(run: BuildRun, packed: ToAssemble): Promise<Assembled> {
+  const { identity, closure, bases, say } = packed;
+  const { cache, counts } = run.packing;
   const paths = await counts.countAll(closure, (done) => say(`counting ${done} of ${closure.length}`));
-  const deltas = await deltasFor(run, closure, say);
+  const deltas = await deltasFor(run, packed);
   const files = new Map(closure.map(({ path, file }) => [path, file]));
+  const common = commonOf(bases);
   return assemble(identity, paths, {
-    fileOf: (path) => (options.base?.paths.has(path) === true ? undefined : files.get(path)),
+    fileOf: (path) => (common?.paths.has(path) === true ? undefined : files.get(path)),
     deltas,
     placeOf: (piece) => cache.sourceOf(piece),
   });
@@ -280,13 +249,13 @@ async function assembleHost(
 
 async function deltasFor(
   { nix, options, staging }: BuildRun,
-  closure: readonly CachedPath[],
-  say: (text: string) => void,
-): Promise<ReadonlyMap<StorePath, MadeDelta>> {
-  const { base, deltas } = options;
-  if (base === undefined || deltas === false) return new Map();
-  const changed = closure.filter((info) => !base.paths.has(info.path));
-  return makeDeltas({ nix, changed, base: base.paths, staging, say });
+  { closure: all, bases, say }: ToAssemble,
+): Promise<ReadonlyMap<StorePath, readonly MadeDelta[]>> {
+  const common = commonOf(bases);
+  if (common === undefined || options.deltas === false) return new Map();
+  const changed = all.filter((info) => !common.paths.has(info.path));
+  const closure = new Set(all.map(({ path }) => path));
+  return makeDeltas({ nix, changed, bases, closure, staging, say });
 }
 
 function tell(say: (text: string) => void): (progress: NixProgress) => void {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PieceReader } from '../../bundle/contents.ts';
-import type { Source } from '../../bundle/write.ts';
+import type { Source } from '../../bundle/sources.ts';
 import { type Narinfo, parseNarinfo } from '../../core/bundle/narinfo.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { decodeNix32 } from '../../core/nix32.ts';

@@ -12,7 +12,7 @@ import { constants, createZstdCompress, zstdCompress, zstdCompressSync } from 'n
 import { forEachAtOnce } from '../../bundle/at-once.ts';
 import { narOf } from '../../bundle/nar.ts';
 import { NarCheck } from '../../bundle/nar-check.ts';
-import type { Source } from '../../bundle/write.ts';
+import type { Source } from '../../bundle/sources.ts';
 import { hasErrno, insteadOf } from '../../core/errno.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
 import { narDigest, type PathInfo } from '../../core/release/path-info.ts';

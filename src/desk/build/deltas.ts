@@ -10,7 +10,6 @@ import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import pLimit from 'p-limit';
 import { narOf } from '../../bundle/nar.ts';
-import { findPredecessors, type Sized } from '../../core/bundle/predecessor.ts';
 import { isMissing } from '../../core/errno.ts';
 import { limits } from '../../core/limits.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
@@ -20,7 +19,9 @@ import type { NixContext } from '../../nix/command.ts';
 import { narHashesOf, narSizesOf } from '../../nix/path-info.ts';
 import { findInvalid } from '../../nix/store.ts';
 import { runProgram } from '../../process/run.ts';
+import type { Base } from './base.ts';
 import type { CachedPath } from './cache-folder.ts';
+import { type HashedPath, Likely } from './likely.ts';
 
 export interface MadeDelta {
   /** Which line it is for, the index says. */
@@ -35,72 +36,119 @@ const worthwhile = 0.7;
  * of the base (measured: docs/adr/0016).
  */
 const dictionaryBytes = 1024 * 1024;
-const level = 6;
+const smallLevel = 6;
+/**
+ * Of large ones: with a table for all of the base a level is worth its time that alone would not be (docs/performance.md); beyond it,
+ * ten times the time gains little.
+ */
+const largeOptions = ['-12', '--zstd=hashLog=24,chainLog=25'];
+
+/** In a bundle each piece has a header and is padded, and in `contents` a line (docs/format.md). Bytes. */
+const block = 512;
+const linesOf = { whole: 80, delta: 420 } as const;
+/** What is whole has a narinfo as well, of two blocks at least. */
+const narinfo = 2 * block;
+const weightOf = (kind: keyof typeof linesOf, size: number): number =>
+  block + Math.ceil(size / block) * block + linesOf[kind];
 
 export interface DeltaWork {
   readonly nix: NixContext;
-  /** What has changed. */
+  /** What not all of the bases have. */
   readonly changed: readonly CachedPath[];
-  readonly base: ReadonlySet<StorePath>;
+  /** The targets’, one of which each target has. */
+  readonly bases: readonly Base[];
+  /** Of the new release. */
+  readonly closure: ReadonlySet<StorePath>;
   /** A folder of our own. */
   readonly staging: string;
   readonly say: (text: string) => void;
 }
 
-/** @returns by the path that is restored */
-export async function makeDeltas(work: DeltaWork): Promise<ReadonlyMap<StorePath, MadeDelta>> {
-  const bases = await readBases(work);
-  const isSmall = ({ narSize }: Sized) => narSize <= limits.deltaNarBytes;
-  const predecessors = findPredecessors(work.changed.filter(isSmall), [...bases.values()].filter(isSmall));
+/**
+ * For each changed path the differences that serve every base that lacks it, where they are smaller together than the path is whole;
+ * what is not in it is carried whole.
+ */
+export async function makeDeltas(work: DeltaWork): Promise<ReadonlyMap<StorePath, readonly MadeDelta[]>> {
+  const bases = (await readBases(work)).filter(isSmall);
+  const changed = work.changed.filter(isSmall);
+  const gone = bases.filter(({ path }) => !work.closure.has(path));
+  const likely = new Likely({ read: narBytes, bases, gone }, changed);
   const folder = join(work.staging, 'deltas');
   await mkdir(folder, { recursive: true });
   const limit = pLimit(availableParallelism());
-  const made = new Map<StorePath, MadeDelta>();
+  const made = new Map<StorePath, readonly MadeDelta[]>();
   let done = 0;
   await Promise.all(
-    work.changed.map((info) =>
+    changed.map((info) =>
       limit(async () => {
-        const base = bases.get(predecessors.get(info.path)?.path ?? info.path);
         done += 1;
-        if (base === undefined) return;
-        work.say(`comparing ${done} of ${work.changed.length}`);
-        const result = await makeDelta(info, base, folder);
-        if (result !== undefined) made.set(info.path, result);
+        work.say(`comparing ${done} of ${changed.length}`);
+        const deltas = await serveAll(info, { ...work, likely, folder });
+        if (deltas !== undefined) made.set(info.path, deltas);
       }),
     ),
   );
   return made;
 }
 
-/** A path and what it must hold: the same path can have been built otherwise elsewhere. */
-interface HashedPath extends Sized {
-  /** sha256 in Nix’s base 32, without prefix. */
-  readonly narHash: string;
+const isSmall = ({ narSize }: { readonly narSize: number }) => narSize <= limits.deltaNarBytes;
+
+/** Undefined where it is carried whole. */
+async function serveAll(
+  info: CachedPath,
+  { bases, likely, folder }: DeltaWork & { readonly likely: Likely; readonly folder: string },
+): Promise<readonly MadeDelta[] | undefined> {
+  // Without a file there is no path to carry: all have it.
+  if (info.file === undefined) return undefined;
+  const whole = info.file.size;
+  const candidates = await likely.of(info);
+  const made: MadeDelta[] = [];
+  let [size, weight] = [0, 0];
+  let lacking = bases.filter(({ paths }) => !paths.has(info.path));
+  while (lacking.length > 0) {
+    const base = mostHad(candidates, lacking);
+    if (base === undefined) return undefined;
+    const delta = await makeDelta(info, base, folder);
+    if (delta === undefined) return undefined;
+    size += delta.piece.size;
+    weight += weightOf('delta', delta.piece.size);
+    if (size > whole * worthwhile || weight > weightOf('whole', whole) + narinfo) return undefined;
+    made.push(delta);
+    lacking = lacking.filter(({ paths }) => !paths.has(base.path));
+  }
+  return made;
 }
 
-/** Those of the base that this machine has as well. */
-async function readBases({ nix, base }: DeltaWork): Promise<Map<StorePath, HashedPath>> {
-  const missing = new Set(await findInvalid(nix, [...base]));
-  const paths = [...base].filter((path) => !missing.has(path));
+/** The one that most of the bases have; of several the likeliest. */
+function mostHad(candidates: readonly HashedPath[], bases: readonly Base[]): HashedPath | undefined {
+  let best: { readonly path: HashedPath; readonly count: number } | undefined;
+  for (const path of candidates) {
+    const count = bases.filter(({ paths }) => paths.has(path.path)).length;
+    if (count > (best?.count ?? 0)) best = { path, count };
+  }
+  return best?.path;
+}
+
+/** Those of the bases that this machine has as well. */
+async function readBases({ nix, bases }: DeltaWork): Promise<HashedPath[]> {
+  const all = [...new Set(bases.flatMap((base) => [...base.paths]))];
+  const missing = new Set(await findInvalid(nix, all));
+  const paths = all.filter((path) => !missing.has(path));
   const [hashes, sizes] = await Promise.all([narHashesOf(nix, paths), narSizesOf(nix, paths)]);
-  return new Map(
-    paths.map((path, i) => {
-      const narHash = (hashes[i] ?? '').replace(/^sha256:/, '');
-      return [path, { path, narHash, narSize: sizes[i] ?? Number.NaN }];
-    }),
-  );
+  return paths.map((path, i) => {
+    const narHash = (hashes[i] ?? '').replace(/^sha256:/, '');
+    return { path, narHash, narSize: sizes[i] ?? Number.NaN };
+  });
 }
 
 /** Of the large ones few at a time, for both NARs are held in memory. */
 const large = pLimit(2);
 
 async function makeDelta(info: CachedPath, base: HashedPath, folder: string): Promise<MadeDelta | undefined> {
-  // Without a file there is no path to carry: it is left out.
-  if (info.file === undefined) return undefined;
   const isLarge = Math.max(info.narSize, base.narSize) > dictionaryBytes;
   const work = () => compress(info, base, folder);
   const compressed = await (isLarge ? large(work) : work());
-  if (compressed === undefined || compressed.length > info.file.size * worthwhile) return undefined;
+  if (compressed === undefined) return undefined;
   const digest = encodeNix32(createHash('sha256').update(compressed).digest());
   const file = join(folder, `${digest}.zst`);
   await writeFile(file, compressed);
@@ -117,7 +165,7 @@ async function compress(info: HashedPath, base: HashedPath, folder: string): Pro
   const [from, to] = [await narBytes(base), await narBytes(info)];
   if (from === undefined || to === undefined) return undefined;
   if (from.length <= dictionaryBytes && to.length <= dictionaryBytes)
-    return zstd(to, { dictionary: from, params: { [constants.ZSTD_c_compressionLevel]: level } });
+    return zstd(to, { dictionary: from, params: { [constants.ZSTD_c_compressionLevel]: smallLevel } });
   return patchFrom(from, to, join(folder, hashPart(info.path)));
 }
 
@@ -146,7 +194,7 @@ async function patchFrom(from: Buffer, to: Buffer, work: string): Promise<Buffer
   try {
     await writeFile(base, from);
     await writeFile(target, to);
-    const args = ['-q', '-f', '-T1', `-${level}`, `--patch-from=${base}`, target, '-o', patch];
+    const args = ['-q', '-f', '-T1', ...largeOptions, `--patch-from=${base}`, target, '-o', patch];
     const ran = await runProgram('zstd', args);
     return ran.exitCode === 0 ? await readFile(patch) : undefined;
   } finally {

@@ -1,6 +1,6 @@
 /** What a target has already is not compressed, but counted: it is in the index all the same. */
 import { narDigest, type PathInfo } from '../../core/release/path-info.ts';
-import type { Base } from './assemble.ts';
+import type { Base } from './base.ts';
 import type { CacheFolder } from './cache-folder.ts';
 import type { NarCounts } from './nar-counts.ts';
 

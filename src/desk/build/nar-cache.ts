@@ -12,7 +12,7 @@ import { lstat, mkdir, readdir, readFile, rename, rm, statfs, utimes } from 'nod
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { NarCount } from '../../bundle/nar-count.ts';
-import type { Source } from '../../bundle/write.ts';
+import type { Source } from '../../bundle/sources.ts';
 import { hasErrno, insteadOf } from '../../core/errno.ts';
 import { messageOf } from '../../core/errors.ts';
 import { encodeNix32 } from '../../core/nix32.ts';

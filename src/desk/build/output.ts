@@ -2,8 +2,9 @@
 import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packClassic } from '../../bundle/classic.ts';
+import { distinctPieces } from '../../bundle/members.ts';
 import { readIndex, readRelease } from '../../bundle/release.ts';
-import { signedFileOf, writeBundle } from '../../bundle/write.ts';
+import { type BundleParts, signedFileOf, writeBundle } from '../../bundle/write.ts';
 import type { ProcessHolder } from '../../core/ports.ts';
 import { encodeContents } from '../../core/release/contents-file.ts';
 import { type Content, type Format, type ManifestInput, metaText } from '../../core/release/manifest.ts';
@@ -19,7 +20,7 @@ import { signManifest } from '../../signing/signature-file.ts';
 import { manifestDigest } from '../../signing/verify.ts';
 import { type Assembled, encodeCheckedManifest } from './assemble.ts';
 import type { PathSigner } from './path-signer.ts';
-import { nextSequence, readLastManifest } from './sequence.ts';
+import { nextSequence, readLast, recordFolder } from './sequence.ts';
 
 export interface OutputOptions {
   readonly directory: string;
@@ -69,6 +70,39 @@ export async function writeHost(
   return inTurn(turn, () => writeFiles(run, output, folder));
 }
 
+/**
+ * A release that goes elsewhere than into a bundle: what says which it is is kept in the host’s folder, and `deliver` has the rest.
+ * @throws NixmakerError `busy`
+ */
+export async function recordHost(
+  run: OutputRun & { readonly hold: ProcessHolder },
+  output: HostOutput,
+  { deliver, onWait }: { readonly deliver: Deliver; readonly onWait: (who: string) => void },
+): Promise<Written> {
+  const folder = join(run.options.directory, output.host);
+  await makeFolders(folder);
+  const turn = { hold: run.hold, file: turnIn(folder), verb: 'build', onWait };
+  return inTurn(turn, async () => {
+    const made = await makeRelease(run, output, folder);
+    const record = join(folder, recordFolder);
+    await makeFolders(record);
+    await writeWhole(join(record, 'index'), made.release.index.bytes);
+    await writeWhole(join(record, 'manifest.sig'), made.signatureBytes);
+    // Last, for it says that the rest is of it.
+    await writeWhole(join(record, 'manifest.json'), made.manifestBytes);
+    await deliver(made);
+    await writeWhole(join(folder, 'meta'), metaText(output.evaluated));
+    const { sequence } = made.release.manifest;
+    return { bundle: record, bytes: bytesOf(made), sequence };
+  });
+}
+
+/** Takes a release while the sources of its pieces are there. */
+export type Deliver = (parts: BundleParts) => Promise<void>;
+
+const bytesOf = ({ release }: BundleParts): number =>
+  [...distinctPieces(release)].reduce((sum, { size }) => sum + size, 0);
+
 async function writeFiles(run: OutputRun, output: HostOutput, folder: string): Promise<Written> {
   const written =
     run.options.format === 'bundle'
@@ -86,15 +120,15 @@ async function sequenceFor(
   const { sequenceAbove: above, downgradeFrom } = run.options;
   // What stands in the folder is what is to be gone below.
   if (downgradeFrom !== undefined) return nextSequence(input, { last: undefined, above });
-  const last = await readLastManifest(folder, input.host);
-  return nextSequence(input, { last, above });
+  const last = await readLast(folder, input.host);
+  return nextSequence(input, { last: last?.manifest, above });
 }
 
 function signatures({ options }: OutputRun, manifest: Buffer): Buffer {
   return Buffer.from(options.key === undefined ? '' : signManifest(manifest, options.key.secret));
 }
 
-async function writeOne(run: OutputRun, { host, assembled }: HostOutput, folder: string): Promise<Written> {
+async function makeRelease(run: OutputRun, { assembled }: HostOutput, folder: string): Promise<BundleParts> {
   const { input, indexBytes, pieces, sourceOf } = assembled;
   const sequence = await sequenceFor(run, input, folder);
   const { bytes: manifestBytes, manifest } = encodeCheckedManifest({ ...input, sequence });
@@ -107,10 +141,14 @@ async function writeOne(run: OutputRun, { host, assembled }: HostOutput, folder:
       contents: Buffer.from(encodeContents(digest, pieces)),
     },
   );
-  const bundle = join(folder, `${host}.tar`);
-  const signatureBytes = signatures(run, manifestBytes);
-  await writeBundle(bundle, { manifestBytes, signatureBytes, release, sourceOf });
-  return { bundle, bytes: (await stat(bundle)).size, sequence };
+  return { manifestBytes, signatureBytes: signatures(run, manifestBytes), release, sourceOf };
+}
+
+async function writeOne(run: OutputRun, output: HostOutput, folder: string): Promise<Written> {
+  const made = await makeRelease(run, output, folder);
+  const bundle = join(folder, `${output.host}.tar`);
+  await writeBundle(bundle, made);
+  return { bundle, bytes: (await stat(bundle)).size, sequence: made.release.manifest.sequence };
 }
 
 /**

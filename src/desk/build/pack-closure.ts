@@ -5,7 +5,7 @@ import { parseDrvPath, type StorePath } from '../../core/store-path.ts';
 import { type CopySubject, copyToCacheFolder } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { queryClosure } from '../../nix/path-info.ts';
-import type { Base } from './assemble.ts';
+import type { Base } from './base.ts';
 import { type CachedPath, CacheFolder } from './cache-folder.ts';
 import { StoreCompressor } from './compress.ts';
 import { leaveOut } from './leave-out.ts';

@@ -8,16 +8,34 @@ import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { encodeManifest, type ManifestInput } from '../../core/release/manifest.ts';
 import { readManifest } from '../../signing/verify.ts';
 
-/** The manifest of the bundle that stands in a host's folder; undefined where there is none. */
-export async function readLastManifest(folder: string, host: string): Promise<ManifestInput | undefined> {
+/** In a host’s folder: manifest, signatures and index of the release that went elsewhere than into a bundle. */
+export const recordFolder = 'release';
+
+export interface LastRelease {
+  readonly manifest: ManifestInput;
+  /** The file that holds it; undefined where it has gone elsewhere. */
+  readonly file: string | undefined;
+}
+
+/** The newest release that stands in a host's folder: as a bundle, as a classic pair, or as it went elsewhere. */
+export async function readLast(folder: string, host: string): Promise<LastRelease | undefined> {
   try {
-    const bytes = (await readTarHead(join(folder, `${host}.tar`))) ?? (await readClassicManifest(folder));
-    if (bytes === undefined) return undefined;
-    readManifest(bytes);
-    return JSON.parse(bytes.toString('utf8')) as ManifestInput;
+    const tar = join(folder, `${host}.tar`);
+    const found = [
+      { manifest: read(await readTarHead(tar)), file: tar },
+      { manifest: read(await readManifestFile(folder)), file: `${tar}.gz` },
+      { manifest: read(await readManifestFile(join(folder, recordFolder))), file: undefined },
+    ].flatMap(({ manifest, file }) => (manifest === undefined ? [] : [{ manifest, file }]));
+    return found.sort((a, b) => b.manifest.sequence - a.manifest.sequence)[0];
   } catch (error) {
     throw new NixmakerError('last-bundle-unreadable', `${folder}: ${messageOf(error)}`, { cause: error });
   }
+}
+
+function read(bytes: Buffer | undefined): ManifestInput | undefined {
+  if (bytes === undefined) return undefined;
+  readManifest(bytes);
+  return JSON.parse(bytes.toString('utf8')) as ManifestInput;
 }
 
 async function readTarHead(path: string): Promise<Buffer | undefined> {
@@ -30,7 +48,7 @@ async function readTarHead(path: string): Promise<Buffer | undefined> {
   }
 }
 
-async function readClassicManifest(folder: string): Promise<Buffer | undefined> {
+async function readManifestFile(folder: string): Promise<Buffer | undefined> {
   return readFile(join(folder, 'manifest.json')).catch(ifMissing(undefined));
 }
 

@@ -1,9 +1,11 @@
 /** Receipts from media: verified against the hosts’ enrolled keys, and kept. */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fewAhead } from '../../bundle/at-once.ts';
 import { naturally } from '../../core/alike.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
+import { limits } from '../../core/limits.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { PublicKey } from '../../signing/nix-key.ts';
@@ -30,6 +32,8 @@ export interface Collected {
   readonly state: string | undefined;
   /** `former`: of an installation that was replaced. */
   readonly status: 'new' | 'known' | 'older' | 'former' | 'rejected';
+  /** Of how many receipts it is said, where that is more than one: they are known or older, and of no use. */
+  readonly files?: number;
   /** The key was not known before. */
   readonly enrolled?: true;
   readonly code?: ReasonCode;
@@ -58,15 +62,26 @@ async function* collectHost(options: CollectOptions, found: FoundReceipts): Asyn
   const { directory } = options;
   const trust: Trust = { ...(await readHostKeys(directory, host)) };
   const kept = await KeptReceipts.load(receiptsOf(directory, host), trust);
-  for (const name of names) {
+  const read = async (name: string) => ({
+    name,
+    sealed: await readSealed(join(folder, name)).catch((error: unknown) => ({ error })),
+  });
+  let unlisted = 0;
+  let listed = 0;
+  for await (const { name, sealed } of fewAhead(names, read)) {
     const file = join(shown, name);
     try {
-      const sealed = await readSealed(join(folder, name));
-      yield { file, host, ...(await takeOne(options, { host, name, sealed, trust, kept })) };
+      if ('error' in sealed) throw sealed.error;
+      const taken = await takeOne(options, { host, name, sealed, trust, kept });
+      // A stick has the receipts of ten years, and they are no news.
+      if (taken.status === 'new' || listed++ < limits.receiptsKept) yield { file, host, ...taken };
+      else unlisted++;
     } catch (error) {
       yield rejected({ file, host }, error);
     }
   }
+  if (unlisted > 0)
+    yield { file: shown, host, sequence: undefined, state: undefined, status: 'older', files: unlisted };
   await kept.prune();
   const { present: key } = trust;
   if (key !== undefined && kept.newest > 0) await noteHeard(directory, { host, key, number: kept.newest });

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { naturally } from '../../core/alike.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { heardOf, hostsIn, keyFileOf, receiptsOf, wordFileOf } from './folder.ts';
-import { type FormerInstallation, type HostKeys, readFormer, readHostKeys } from './former.ts';
+import { type FormerInstallation, noKeys, readFormer, readHostKeys } from './former.ts';
 import { newestHeard } from './heard.ts';
 import { readCollected, readKept } from './kept.ts';
 import { readWord } from './roll.ts';
@@ -69,8 +69,6 @@ export async function readFleet(directory: string, also: Iterable<string> = []):
   }
   return { hosts, retired };
 }
-
-const noKeys: HostKeys = { present: undefined, former: new Set(), isReplaced: false };
 
 async function readHost(directory: string, host: string): Promise<Omit<FleetHost, 'returned'>> {
   const folder = receiptsOf(directory, host);

@@ -72,6 +72,8 @@ export interface HostKeys {
   readonly isReplaced: boolean;
 }
 
+export const noKeys: HostKeys = { present: undefined, former: new Set(), isReplaced: false };
+
 /** @throws NixmakerError `key-malformed` */
 export async function readHostKeys(directory: string, host: string): Promise<HostKeys> {
   const former = materialsOf(await readFormer(directory, host));

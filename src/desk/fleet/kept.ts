@@ -4,6 +4,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fewAhead } from '../../bundle/at-once.ts';
 import { limits } from '../../core/limits.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { namesIn, readIfThere } from '../../files/read.ts';
@@ -22,10 +23,10 @@ export interface KeptReceipt {
 
 type Keys = Pick<HostKeys, 'present' | 'former'>;
 
-/** One after the other, for each may be large: whoever reads them holds on to what he needs and no more. */
+/** A few at a time, for each may be large: whoever reads them holds on to what he needs and no more. */
 export async function* readKept(folder: string, keys: Keys): AsyncGenerator<KeptReceipt> {
-  for (const name of (await namesIn(folder)).filter(isReceiptName).sort())
-    yield readOne(join(folder, name), name, keys);
+  const names = (await namesIn(folder)).filter(isReceiptName).sort();
+  yield* fewAhead(names, (name) => readOne(join(folder, name), name, keys));
 }
 
 async function readOne(file: string, name: string, { present, former }: Keys): Promise<KeptReceipt> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
-import { readLastManifest } from '../build/sequence.ts';
+import { readLast } from '../build/sequence.ts';
 
 export interface ReadyBundle {
   readonly sequence: number;
@@ -40,10 +40,10 @@ export async function readNewestBundles(directory: string): Promise<ReadyBundles
 }
 
 async function readNewest(folder: string, host: string): Promise<ReadyBundle | undefined> {
-  const manifest = await readLastManifest(folder, host);
-  if (manifest === undefined) return undefined;
-  const extension = manifest.tarball === undefined ? 'tar' : 'tar.gz';
-  return { sequence: manifest.sequence, bytes: await sizeOf(join(folder, `${host}.${extension}`)) };
+  const last = await readLast(folder, host);
+  if (last === undefined) return undefined;
+  const { manifest, file } = last;
+  return { sequence: manifest.sequence, bytes: file === undefined ? 0 : await sizeOf(file) };
 }
 
 /** Bytes of what a carrier has to bring. The tarball of a classic pair may have gone already. */

@@ -5,11 +5,14 @@ import { claimText } from '../../core/run/host-receipt.ts';
 import { needsPerson } from '../../core/run/waits.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { JudgedBy, PageHost } from '../../report/fleet-condition.ts';
-import { renderFleetPage } from '../../report/fleet-page.ts';
+import { type PageRing, renderFleetPage } from '../../report/fleet-page.ts';
 import type { Fleet, FleetHost } from './fleet.ts';
 import type { ReadyBundle } from './newest-bundles.ts';
 
-export function toPageHost(known: FleetHost, available: ReadyBundle | undefined): PageHost {
+export function toPageHost(
+  known: FleetHost,
+  { available, ring }: { readonly available?: ReadyBundle | undefined; readonly ring?: string | undefined },
+): PageHost {
   const { host, last, collected, unreadable, missing, isKeyReplaced, returned, runs, former } = known;
   const { at, run, now, agentSays = [], seen = [] } = last ?? {};
   return {
@@ -35,7 +38,7 @@ export function toPageHost(known: FleetHost, available: ReadyBundle | undefined)
     freeBytes: now?.space[0]?.freeBytes,
     restartNeeded: now?.installed !== undefined && now.installed !== now.running,
     former: former.map((f) => `${f.key}, on ${f.at.slice(0, 10)}: ${f.reason}`),
-    ...given({ available }),
+    ...given({ available, ring }),
   };
 }
 
@@ -57,9 +60,13 @@ function releaseOf({ last, runs }: FleetHost): number | undefined {
 }
 
 export async function writeFleetPage(
-  { hosts, retired }: Pick<Fleet, 'retired'> & { readonly hosts: readonly PageHost[] },
+  {
+    hosts,
+    retired,
+    rings,
+  }: Pick<Fleet, 'retired'> & { readonly hosts: readonly PageHost[]; readonly rings: readonly PageRing[] },
   { file, ...by }: JudgedBy & { readonly file: string },
 ): Promise<void> {
-  const page = renderFleetPage({ ...by, hosts, retired: retired.map(({ host }) => host) });
+  const page = renderFleetPage({ ...by, hosts, rings, retired: retired.map(({ host }) => host) });
   await writeWhole(file, page);
 }

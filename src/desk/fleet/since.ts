@@ -7,7 +7,7 @@ import { limits } from '../../core/limits.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
 import { fromBaseName } from '../../core/store-path.ts';
 import { decodeBase64OfAnyLength } from '../../signing/base64.ts';
-import type { Base } from '../build/assemble.ts';
+import type { Base } from '../build/base.ts';
 import { readAnyIndex } from '../keys/read-release.ts';
 import { readUnverified } from './receipt-file.ts';
 
@@ -17,16 +17,47 @@ export interface HostBase extends Base {
   readonly floor: number;
 }
 
+export interface Since {
+  /** By host: one of them each of its machines has. */
+  readonly bases: ReadonlyMap<string, readonly HostBase[]>;
+  /** The newest sequence that any of them has. */
+  readonly floor: number;
+}
+
+/** Of one host: for each of them a path may need a difference of its own, and be whole beside them. */
+const mostBases = limits.piecesOfALine - 1;
+
 /**
  * Nothing is verified: a base that the target does not have makes a bundle that it refuses (`base-missing`), no more.
- * @param hosts chosen by the operator; a base is one host's
+ * @param files receipts, bundles, and folders of releases that are in none
+ * @param hosts chosen by the operator
  * @throws NixmakerError `usage`, `receipt-malformed`, or a bundle's own codes
  */
-export async function readBase(file: string, hosts: readonly string[]): Promise<HostBase> {
-  const base = file.endsWith('.json') ? await readReceiptBase(file) : await readBundleBase(file);
-  const other = hosts.find((host) => !matchesHost(host, base.host));
-  if (other === undefined) return base;
-  throw new NixmakerError('usage', `${file} describes ${base.host}, but you are building ${other}`);
+export async function readBases(files: readonly string[], hosts: readonly string[]): Promise<Since> {
+  const bases = new Map<string, HostBase[]>();
+  for (const file of files) {
+    const base = file.endsWith('.json') ? await readReceiptBase(file) : await readBundleBase(file);
+    if (hosts.length > 0 && !hosts.some((host) => matchesHost(host, base.host)))
+      throw new NixmakerError(
+        'usage',
+        `${file} describes ${base.host}, but you are building ${hosts.join(', ')}`,
+      );
+    bases.set(base.host, [...(bases.get(base.host) ?? []), base]);
+  }
+  const names = [...bases.keys()];
+  const missing = hosts.find((host) => !names.some((name) => matchesHost(host, name)));
+  if (missing !== undefined)
+    throw new NixmakerError(
+      'usage',
+      `you are building ${missing}, but ${files.join(', ')} only describes ${names.join(', ')}`,
+    );
+  const many = [...bases].find(([, all]) => all.length > mostBases);
+  if (many !== undefined)
+    throw new NixmakerError(
+      'usage',
+      `--since is given ${many[1].length} times for ${many[0]}; the limit is ${mostBases}`,
+    );
+  return { bases, floor: Math.max(0, ...[...bases.values()].flat().map(({ floor }) => floor)) };
 }
 
 async function readBundleBase(file: string): Promise<HostBase> {

@@ -1,81 +1,73 @@
-/** A medium with a pool on it, as `put` works on it: what it holds, flushing, forgetting, clearing away. */
+/** A medium with a pool on it, as `put` works on it: what it holds of some hosts, flushing, forgetting, clearing away. */
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readSmall } from '../../bundle/file.ts';
-import { readHeadFiles } from '../../bundle/head-files.ts';
-import {
-  cacheOf,
-  hostsOf,
-  indexName,
-  listPool,
-  lockOf,
-  nixSignaturesName,
-  type PoolEntry,
-} from '../../bundle/pool.ts';
-import { PoolIndex } from '../../bundle/pool-index.ts';
+import { cacheOf, hostFolders, hostsOf, listPool, lockOf } from '../../bundle/pool.ts';
 import { collectGarbage, entriesToPrune, removeEntry } from '../../bundle/pool-prune.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
-import { limits } from '../../core/limits.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
-import { namesInContents } from '../../core/release/contents-file.ts';
-import type { Manifest } from '../../core/release/manifest.ts';
 import { canReadPastCache } from '../../files/past-cache.ts';
-import { readManifest } from '../../signing/verify.ts';
+import { isUsable, readNeeded } from './needed.ts';
 
+/** What is worth being read from the medium, and not from what the kernel keeps. Bytes. */
+const worthForgetting = 64 * 1024;
+
+/** Names for one process, far within what the kernel takes (execve(2), “Limits on size of arguments”). */
+const namesAtOnce = 200;
+
+/** dd(1) can ask for posix_fadvise(2) and takes one file; a shell starts it sooner than we could. */
+const forgetAll = 'for file do dd "if=$file" iflag=nocache count=0 status=none; done';
+
+/**
+ * Of other hosts only the names of their folders are read, so that one host more costs the same beside a thousand. What they need is
+ * read by `clear` alone, and there all of it.
+ */
 export class PoolMedium {
   readonly #run: ProcessRunner;
   readonly #root: string;
-  readonly #index: PoolIndex;
-  readonly #unreadable: readonly PoolEntry[];
+  #hosts: readonly string[] | undefined;
   #readsPast: Promise<boolean> | undefined;
   /** What a person should read although all went well. */
   readonly notices: string[] = [];
 
-  private constructor(
-    { run, root }: { run: ProcessRunner; root: string },
-    { index, unreadable }: { index: PoolIndex; unreadable: readonly PoolEntry[] },
-  ) {
+  private constructor(run: ProcessRunner, root: string) {
     this.#run = run;
     this.#root = root;
-    this.#index = index;
-    this.#unreadable = unreadable;
-    const [first] = unreadable;
-    if (first === undefined) return;
-    this.notices.push(
-      `What ${first.host}, sequence ${first.sequence}, needs cannot be read, so no old files were deleted.`,
-    );
   }
 
   /** Makes the pool's folders where they are missing. */
   static async open(run: ProcessRunner, root: string): Promise<PoolMedium> {
     await mkdir(hostsOf(root), { recursive: true });
     await mkdir(join(cacheOf(root), 'index'), { recursive: true });
-    return new PoolMedium({ run, root }, await readEntries(root));
+    return new PoolMedium(run, root);
   }
 
-  /** The highest sequence of a host; 0 where there is none. */
-  newest(host: string): number {
-    return this.#index.newest(host);
+  /** Hosts that had a folder when that was first asked. */
+  async hosts(): Promise<readonly string[]> {
+    this.#hosts ??= await hostFolders(this.#root);
+    return this.#hosts;
   }
 
-  /** @param contents as they are on the medium now */
-  add(manifest: Manifest, contents: Uint8Array): void {
-    this.#index.add({ ...manifest, needs: needsOf(manifest, contents) });
+  /** The highest sequence of a host that can be used as it lies there; 0 where there is none. */
+  async newest(host: string): Promise<number> {
+    for (const entry of await listPool(this.#root, host)) if (await isUsable(entry)) return entry.sequence;
+    return 0;
   }
 
   /** FAT and exFAT tell no upper from lower case: two such hosts would share a folder. @throws NixmakerError */
-  refuseCaseTwins(hosts: readonly string[]): void {
+  async refuseCaseTwins(hosts: readonly string[]): Promise<void> {
     const byLower = new Map<string, string>();
-    for (const host of [...this.#index.hosts(), ...hosts]) {
-      const twin = byLower.get(host.toLowerCase());
-      if (twin !== undefined && twin !== host)
-        throw new NixmakerError(
-          'host-name-unusable',
-          `“${twin}” and “${host}” would share one folder on a FAT medium`,
-        );
+    for (const host of hosts) {
+      const other = byLower.get(host.toLowerCase());
+      if (other !== undefined && other !== host) throw twins(other, host);
       byLower.set(host.toLowerCase(), host);
+    }
+    for (const other of await this.hosts()) {
+      const host = byLower.get(other.toLowerCase());
+      // A folder that all of a host’s entries have left is in nobody’s way.
+      if (host !== undefined && host !== other && (await listPool(this.#root, other)).length > 0)
+        throw twins(other, host);
     }
   }
 
@@ -85,16 +77,22 @@ export class PoolMedium {
     for (const host of hosts) {
       for (const entry of entriesToPrune(await listPool(this.#root, host), host, keep)) {
         await removeEntry(entry);
-        this.#index.remove(entry);
         pruned += 1;
       }
     }
     return pruned;
   }
 
-  /** @returns how many files went that no entry needs */
-  async collectGarbage(): Promise<number> {
-    return this.#unreadable.length > 0 ? 0 : collectGarbage(this.#root, this.#index);
+  /**
+   * Deletes what no entry needs: reads what each of them needs, as it lies there now. Nothing goes where one of them can’t be told.
+   * @returns how many files went
+   */
+  async clear(): Promise<number> {
+    const { names, unknown } = await readNeeded(this.#root);
+    if (unknown === undefined) return collectGarbage(this.#root, names);
+    const notice = `What ${unknown} needs cannot be read, so no old files were deleted.`;
+    if (!this.notices.includes(notice)) this.notices.push(notice);
+    return 0;
   }
 
   /** @throws NixmakerError `medium-failing` */
@@ -106,39 +104,17 @@ export class PoolMedium {
   }
 
   /**
-   * Where files can’t be read past the kernel’s memory (files/past-cache.ts) it is asked to drop what it keeps of them (posix_fadvise(2),
-   * which dd(1) can ask for). Small ones are not worth a process each: what fails on a medium fails on large ones, too.
+   * Where files can’t be read past the kernel’s memory (files/past-cache.ts) it is asked to drop what it keeps of them. Small ones are
+   * not worth it: what fails on a medium fails on large ones, too.
    */
   async forget(files: readonly { readonly path: string; readonly size: number }[]): Promise<void> {
     this.#readsPast ??= canReadPastCache(lockOf(this.#root));
     if (await this.#readsPast) return;
-    const quiet = ['iflag=nocache', 'count=0', 'status=none'];
-    for (const { path, size } of files)
-      if (size >= 64 * 1024) await this.#run('dd', [`if=${path}`, ...quiet]);
+    const paths = files.filter(({ size }) => size >= worthForgetting).map(({ path }) => path);
+    for (let i = 0; i < paths.length; i += namesAtOnce)
+      await this.#run('/bin/sh', ['-c', forgetAll, 'forget', ...paths.slice(i, i + namesAtOnce)]);
   }
 }
 
-async function readEntries(root: string): Promise<{ index: PoolIndex; unreadable: PoolEntry[] }> {
-  const index = new PoolIndex();
-  const unreadable: PoolEntry[] = [];
-  for (const entry of await listPool(root)) {
-    try {
-      const head = await readHeadFiles(entry.folder);
-      if (head === undefined) continue;
-      const contents = await readSmall(join(entry.folder, 'contents'), limits.contentsBytes);
-      // Under the name of its place: a folder that somebody has copied must not take another's files away.
-      index.add({ ...entry, needs: needsOf(readManifest(head.manifestBytes), contents ?? Buffer.alloc(0)) });
-    } catch (error) {
-      if (!(error instanceof NixmakerError)) throw error;
-      unreadable.push(entry);
-    }
-  }
-  return { index, unreadable };
-}
-
-/** Names below `cache/`. @throws NixmakerError `bundle-malformed` */
-const needsOf = (manifest: Manifest, contents: Uint8Array): Iterable<string> => [
-  indexName(manifest),
-  nixSignaturesName(manifest),
-  ...namesInContents(contents),
-];
+const twins = (one: string, other: string): NixmakerError =>
+  new NixmakerError('host-name-unusable', `“${one}” and “${other}” would share one folder on a FAT medium`);

@@ -26,48 +26,9 @@ import { asMediumError } from '../../media/deliver.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
 import { asFolderFull, requireFolderRoom } from './folder-room.ts';
 import { PoolMedium } from './pool-medium.ts';
-import { type Item, openItem } from './put-item.ts';
+import { type Item, itemOf, openItem } from './put-item.ts';
+import type { PutHost, PutOptions, PutProgress, PutResult } from './put-options.ts';
 import { type Plan, type Planned, planItem } from './put-plan.ts';
-
-export interface PutOptions {
-  readonly medium: string;
-  readonly bundles: readonly string[];
-  /** Sequences kept of each host that is put. */
-  readonly keep: number;
-  /** Bytes of the largest file; FAT32's limit unless told otherwise. */
-  readonly largest?: number;
-  /** Hears who is at work on the medium where that is waited for. */
-  readonly onWait?: (who: string) => void;
-  /** Seconds to wait for another; without, ten minutes. */
-  readonly patience?: number;
-}
-
-export interface PutProgress {
-  readonly host: string;
-  readonly phase: 'copying' | 'flushing' | 'reading back';
-  /** Bytes of all hosts together: each byte that is written counts again when it is read back. */
-  readonly done: number;
-  readonly total: number;
-}
-
-export interface PutHost {
-  readonly host: string;
-  readonly sequence: number;
-  /** `older`: the medium has a higher sequence of this host already. */
-  readonly status: 'written' | 'there' | 'older';
-  /** Files written, and their bytes; the others were there. */
-  readonly files: number;
-  readonly bytes: number;
-}
-
-export interface PutResult {
-  readonly hosts: readonly PutHost[];
-  /** Entries of older sequences that were taken away. */
-  readonly pruned: number;
-  /** Files no entry needed any more. */
-  readonly collected: number;
-  readonly notices: readonly string[];
-}
 
 /** Bytes of a file that is read once more at the end. */
 const smallBytes = 4 * 1024 * 1024;
@@ -82,7 +43,7 @@ export async function putBundles(
   run: ProcessRunner = runProgram,
 ): Promise<PutResult> {
   const { medium } = options;
-  const items: Item[] = [];
+  const items = (options.releases ?? []).map(itemOf);
   try {
     for (const path of options.bundles) items.push(await openItem(path));
     items.sort((a, b) => naturally(hostOf(a), hostOf(b)));
@@ -102,6 +63,11 @@ export async function putBundles(
   }
 }
 
+const wantsRoom: ReadonlySet<string> = new Set(['medium-full', 'folder-full']);
+
+/** Hosts on the medium that are read, for each that was put, to clear away what nobody needs. */
+const hostsReadFor = 20;
+
 const waiting = ({ onWait, patience }: PutOptions) => ({ onWait, patience });
 
 interface Context {
@@ -116,7 +82,7 @@ class Put {
   readonly #context: Context;
   readonly #items: readonly Item[];
   /** Files that this run has written or read back already, by path. */
-  readonly #good = new Set<string>();
+  readonly #good: Set<string>;
   /** What is looked at once more at the end, by path: what was written last counts. */
   readonly #samples = new Map<string, () => Promise<boolean>>();
   #done = 0;
@@ -125,32 +91,63 @@ class Put {
   constructor(context: Context, items: readonly Item[]) {
     this.#context = context;
     this.#items = items;
+    this.#good = context.options.good ?? new Set();
   }
 
   async execute(): Promise<PutResult> {
     const { pool, options } = this.#context;
     // Leavings of a run that was cut off would count as full space.
     await clearDrafts(options.medium);
-    let collected = await pool.collectGarbage();
-    pool.refuseCaseTwins(this.#items.map(hostOf));
+    await pool.refuseCaseTwins(this.#items.map(hostOf));
     const wanted: Item[] = [];
     const hosts: PutHost[] = [];
     for (const item of this.#items) {
       const { host, sequence } = item.bundle.manifest;
-      if (pool.newest(host) > sequence) hosts.push({ host, sequence, status: 'older', files: 0, bytes: 0 });
+      if ((await pool.newest(host)) > sequence)
+        hosts.push({ host, sequence, status: 'older', files: 0, bytes: 0 });
       else wanted.push(item);
     }
-    await this.#checkRoom(wanted);
+    let collected = await this.#makeRoom(wanted);
     for (const item of wanted) hosts.push(await this.#putOne(item));
     await this.#lookAgain();
     const pruned = await pool.prune(new Set(wanted.map(hostOf)), options.keep);
-    collected += await pool.collectGarbage();
+    collected += await this.#clearAfter(wanted.length, pruned);
     await pool.flush();
     return { hosts, pruned, collected, notices: pool.notices };
   }
 
+  /** @returns how many files went that nobody needs: where there is no room otherwise, they are looked for */
+  async #makeRoom(items: readonly Item[]): Promise<number> {
+    try {
+      await this.#checkRoom(items);
+      return 0;
+    } catch (error) {
+      if (!(error instanceof NixmakerError) || !wantsRoom.has(error.code)) throw error;
+      const collected = await this.#context.pool.clear();
+      if (collected === 0) throw error;
+      // What was cleared away may be what was to be made use of.
+      await this.#checkRoom(items);
+      return collected;
+    }
+  }
+
+  /** For that, all entries are read: it is put off while they are many more than what was put. */
+  async #clearAfter(hosts: number, pruned: number): Promise<number> {
+    const { pool, options } = this.#context;
+    const { clear, before = { hosts: [], pruned: 0 }, medium } = options;
+    if (clear === false) return 0;
+    const there = (await pool.hosts()).length;
+    if (clear === true || there <= hostsReadFor * (hosts + before.hosts.length)) return pool.clear();
+    if (pruned + before.pruned > 0)
+      pool.notices.push(
+        `Files that only older sequences needed were kept, because finding them means reading ${there} hosts. To delete them: nixmaker put --clear ${medium}`,
+      );
+    return 0;
+  }
+
   async #checkRoom(items: readonly Item[]): Promise<void> {
     const { medium } = this.#context.options;
+    this.#total = 0;
     const { bavail, bsize } = await statfs(medium);
     const rounded = (size: number) => Math.ceil(size / bsize) * bsize;
     const seen = new Set<string>();
@@ -193,7 +190,6 @@ class Put {
       await flush();
       await publishEntry(temporary, plan.folder);
     }
-    pool.add(item.bundle.manifest, entry.contents);
     await flush();
     await this.#confirm(plan, entry);
     const bytes = plan.files.reduce((sum, p) => sum + (p.write ? p.file.size : 0), 0);

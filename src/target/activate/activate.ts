@@ -14,9 +14,11 @@ import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { describeDiff } from '../../report/diff.ts';
 import type { Machine } from '../machine/machine.ts';
 import { rollbackTarget } from '../machine/pending.ts';
+import { stillShort, tellFreed } from '../machine/tell-freed.ts';
 import { outcomeOf } from '../machine/transaction.ts';
 import { requireApproval } from './approval.ts';
 import { ensureWayBack } from './first-generation.ts';
+import { makeBootRoom } from './make-boot-room.ts';
 import { rollBack } from './roll-back.ts';
 import { type Activation, carryOn, sentence } from './steps.ts';
 import { accept, switchVerb } from './switch-verb.ts';
@@ -31,11 +33,32 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
   const { transaction, operation } = request;
   await recordStartingPoint(machine, request);
   if (operation === 'test' || operation === 'dry-activate') return tryOut(machine, request);
-  await askSystem(machine, request);
+  await withBootRoom(machine, request, () => askSystem(machine, request));
   if (request.unattended === true) await requireApproval(machine, transaction);
   await ensureWayBack(machine, transaction);
   await transaction.advance('profile-set');
   return carryOn(machine, request);
+}
+
+/** Where there is none for its kernel, old ones are let go, and it is asked once more. */
+async function withBootRoom(
+  machine: Machine,
+  { transaction, toplevel: system }: ActivationRequest,
+  askSystem: () => Promise<void>,
+): Promise<void> {
+  try {
+    await askSystem();
+  } catch (error) {
+    const lacksRoom = error instanceof NixmakerError && error.code === 'no-boot-space';
+    if (!lacksRoom || machine.policy.collect === 'never') throw error;
+    const { bootDirectory, currentSystem } = machine.settings;
+    const running = await readSystemLink(currentSystem);
+    const freed = await makeBootRoom(machine, transaction, { bootDirectory, system, running });
+    await tellFreed(transaction, freed);
+    await askSystem().catch((again: unknown) => {
+      throw stillShort(again, freed);
+    });
+  }
 }
 
 /** Checks that it is a system, and learns what to go back to. @throws NixmakerError `not-a-system` */

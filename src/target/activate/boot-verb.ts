@@ -21,11 +21,10 @@ interface BootResult {
 
 type Needed = Pick<Machine, 'run' | 'clock' | 'settings'>;
 
-async function bootVerb(
-  machine: Needed,
-  transaction: Transaction,
-  question: MenuQuestion,
-): Promise<BootResult> {
+/** On whose behalf. */
+type By = Pick<Transaction, 'id' | 'emit'>;
+
+async function bootVerb(machine: Needed, transaction: By, question: MenuQuestion): Promise<BootResult> {
   const { bootDirectory } = machine.settings;
   await clearCutOff(machine, transaction);
   const before = await readBootMenus(bootDirectory);
@@ -48,7 +47,7 @@ interface Installation {
  */
 export async function installMenu(
   machine: Needed & Pick<Machine, 'nix'>,
-  transaction: Transaction,
+  transaction: By,
   { question, requireDone, onRenewed }: Installation,
 ): Promise<MenuFault | undefined> {
   const install = async () => {
@@ -72,7 +71,7 @@ const seconds = 60;
  * A builder that a power cut ended leaves a file that makes every later one fail, that of a rollback too. It is removed where nobody
  * holds the lock of switches: then it is nobody’s.
  */
-async function clearCutOff({ run, settings }: Needed, transaction: Transaction): Promise<void> {
+async function clearCutOff({ run, settings }: Needed, transaction: By): Promise<void> {
   const file = leftover(settings.bootDirectory);
   if ((await stat(file).catch(() => undefined)) === undefined) return;
   // The builder may be at work on it, and then holds the lock.

@@ -9,7 +9,7 @@ import type { Transaction } from '../machine/transaction.ts';
 /** Runs a verb of the request's system. */
 export function switchVerb(
   { run, clock, settings }: Pick<Machine, 'run' | 'clock' | 'settings'>,
-  { transaction, toplevel }: { readonly transaction: Transaction; readonly toplevel: StorePath },
+  { transaction, toplevel }: { readonly transaction: Pick<Transaction, 'id'>; readonly toplevel: StorePath },
   verb: SwitchVerb,
 ): Promise<SwitchResult> {
   return runSwitch(

@@ -4,11 +4,14 @@
  */
 import { NixmakerError } from '../../core/errors.ts';
 import { NixSignatures } from '../../core/release/nix-signatures.ts';
+import { type Freed, nothingFreed } from '../../core/run/freed.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
+import { readRoomAnswer } from '../../state/freed.ts';
 import { readReceipt } from '../../state/receipts.ts';
 import {
   activationRequests,
   keyringRequests,
+  roomRequests,
   visitRequests,
   vouchRequests,
   writeRequest,
@@ -16,7 +19,14 @@ import {
 import { readVoucher } from '../../state/vouchers.ts';
 import { keyringVersion, verifyKeyringHere } from '../machine/keyring.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { AskedActivation, AskedKeyring, AskedVoucher, Root, SignedRelease } from '../machine/root.ts';
+import type {
+  AskedActivation,
+  AskedKeyring,
+  AskedRoom,
+  AskedVoucher,
+  Root,
+  SignedRelease,
+} from '../machine/root.ts';
 import { endStoppedRuns, type StoppedRun } from '../machine/stopped-runs.ts';
 import { ask } from './ask.ts';
 
@@ -31,6 +41,7 @@ export function rootByRequest(machine: Machine): Root {
   return {
     activate: (asked) => activate(machine, asked),
     vouch: (asked) => vouch(machine, asked),
+    makeRoom: (asked) => makeRoom(machine, asked),
     acceptKeyring: (asked) => acceptKeyring(machine, asked),
     endVisit: (visit) => writeRequest(machine.settings.runtimeDirectory, visitRequests, visit),
     resume: () => endStoppedRuns(machine, giveUp),
@@ -91,6 +102,21 @@ async function vouch(
       `root does not vouch for its paths: ${voucher.refusal.detail}`,
     );
   return NixSignatures.parse(voucher.signatures, release.index);
+}
+
+async function makeRoom(
+  machine: Pick<Machine, 'clock' | 'settings'>,
+  { transaction, release }: AskedRoom,
+): Promise<Freed> {
+  const { activationDirectory } = machine.settings;
+  const answer = await ask(machine, {
+    kind: roomRequests,
+    request: { schema: 2, transaction: transaction.id },
+    attachments: attachmentsOf(release),
+    answer: () => readRoomAnswer(activationDirectory, transaction.id),
+    deadline: activationDeadline,
+  });
+  return 'refusal' in answer ? { ...nothingFreed, unfinished: answer.refusal } : answer.freed;
 }
 
 /** The very bytes that were verified, for root to verify again. */

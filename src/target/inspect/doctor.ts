@@ -26,6 +26,7 @@ import { checkAgentRights } from './agent-rights.ts';
 import { checkBoot, checkSystem } from './boot.ts';
 import { checkCarriers } from './carriers.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
+import { checkGenerations } from './generations.ts';
 import { checkMedia } from './media-roots.ts';
 import { findKeyDifferences } from './nix-keys.ts';
 import { findStanding, standingText } from './standing.ts';
@@ -100,6 +101,7 @@ const checks: Readonly<Record<string, Check>> = {
   waiting: checkWaiting,
   carriers: checkCarriers,
   room: checkRoomLeft,
+  generations: checkGenerations,
   boot: checkBoot,
   system: checkSystem,
   inhibitors: async ({ settings }) => {

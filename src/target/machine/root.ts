@@ -5,6 +5,7 @@
 
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
+import type { Freed } from '../../core/run/freed.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -41,6 +42,12 @@ export interface AskedVoucher {
   readonly release: SignedRelease;
 }
 
+/** A release for which there is no room. */
+export interface AskedRoom {
+  readonly transaction: Transaction;
+  readonly release: SignedRelease;
+}
+
 export interface AskedKeyring {
   /** As it came, signatures and all. */
   readonly envelope: string;
@@ -58,6 +65,12 @@ export interface Root {
    * @throws NixmakerError `nix-key-untrusted`, `busy`
    */
   vouch(asked: AskedVoucher): Promise<NixSignatures>;
+  /**
+   * Deletes old generations and garbage, as far as the policy lets them go and the release needs their room.
+   * @returns what was freed, be it enough or not, and why it was no more where root has ended early or not begun
+   * @throws NixmakerError `operation-forbidden`, `busy`
+   */
+  makeRoom(asked: AskedRoom): Promise<Freed>;
   /** Trusts the keys of a keyring from now on. @throws NixmakerError as `verifyKeyring`, `busy` */
   acceptKeyring(asked: AskedKeyring): Promise<void>;
   /** Writes receipts to a medium that is done with, and says that it may go. */

@@ -1,4 +1,5 @@
 /** The runs around `judgePending`: at the start of the machine, and by a person’s hand. */
+import { startUnit } from '../../activation/units.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
@@ -26,9 +27,16 @@ export async function confirmAtStart(machine: RootMachine): Promise<Receipt | un
   const receipt = (await hasToJudge(machine, await untilAtRest(machine)))
     ? await withLock(machine, () => judgePending(machine, 'start'), lockWait)
     : undefined;
+  await tidyLater(machine, receipt);
   await requestReboot(machine);
   if (receipt === undefined) await requireWanted(machine);
   return receipt;
+}
+
+/** What follows a commit takes its time, and the start of the machine waits for us: nixmaker-activate.service does it. */
+async function tidyLater({ policy, role, run }: RootMachine, receipt: Receipt | undefined): Promise<void> {
+  if (role !== 'root' || policy.collect !== 'after-commit' || receipt?.state !== 'committed') return;
+  await startUnit(run, 'nixmaker-activate.service');
 }
 
 /** What nixmaker-deadline.service does when the time that a person had to confirm is over. @throws NixmakerError `busy` */
@@ -72,8 +80,8 @@ async function untilAtRest({
 }
 
 /** `nixmaker confirm`. @throws NixmakerError `not-restarted` */
-export function confirmByHand(machine: RootMachine): Promise<Receipt | undefined> {
-  return withLock(
+export async function confirmByHand(machine: RootMachine): Promise<Receipt | undefined> {
+  const receipt = await withLock(
     machine,
     async () => {
       const [resumed] = (await resumeStopped(machine)).filter((r) => r.state !== 'deferred');
@@ -90,4 +98,6 @@ export function confirmByHand(machine: RootMachine): Promise<Receipt | undefined
     },
     lockWait,
   );
+  await tidyLater(machine, receipt);
+  return receipt;
 }

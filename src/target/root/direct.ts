@@ -2,9 +2,11 @@
 import { NixSignatures } from '../../core/release/nix-signatures.ts';
 import { activate } from '../activate/activate.ts';
 import { resumeStopped } from '../activate/resume.ts';
+import { tidyUp } from '../activate/tidy.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { acceptKeyring } from './keyring.ts';
+import { makeRoom } from './make-room.ts';
 import { requireSigned } from './require-signed.ts';
 import { adoptRunningSystem } from './store-key.ts';
 import { serveVisit } from './visit.ts';
@@ -18,8 +20,11 @@ export function rootDirect(machine: RootMachine): Root {
         const { verified, index } = release;
         await requireSigned(machine, { transaction, manifest: verified.manifest, index });
       }
-      return activate(machine, asked);
+      const receipt = await activate(machine, asked);
+      const tidied = await tidyUp(machine);
+      return tidied?.transaction === receipt.transaction ? { ...receipt, freed: tidied.freed } : receipt;
     },
+    makeRoom: (asked) => makeRoom(machine, asked),
     vouch: async ({ release: { index } }) => NixSignatures.parse(await signPaths(machine, index), index),
     acceptKeyring: async ({ envelope }) => {
       await acceptKeyring(machine, envelope);
@@ -27,7 +32,9 @@ export function rootDirect(machine: RootMachine): Root {
     endVisit: (visit) => serveVisit(machine, visit),
     resume: async () => {
       await adoptRunningSystem(machine);
-      return resumeStopped(machine);
+      const receipts = await resumeStopped(machine);
+      await tidyUp(machine);
+      return receipts;
     },
   };
 }

@@ -2,10 +2,12 @@
 import { NixmakerError } from '../../core/errors.ts';
 import { keyringRequests } from '../../state/requests.ts';
 import { resumeStopped } from '../activate/resume.ts';
+import { tidyUp } from '../activate/tidy.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { completeReceipts, serveActivations } from './activation.ts';
 import { acceptKeyring } from './keyring.ts';
+import { serveRooms } from './make-room.ts';
 import { requestReboot } from './reboot.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
 import { adoptRunningSystem } from './store-key.ts';
@@ -21,7 +23,8 @@ export async function serveAgent(machine: RootMachine): Promise<void> {
     await adoptRunningSystem(machine);
     await completeReceipts(machine);
     // Keyrings before the bundles, which may be signed by new keys.
-    await allOf([serveKeyrings, serveVouchers, serveActivations], machine);
+    await allOf([serveKeyrings, serveVouchers, serveRooms, serveActivations], machine);
+    await tidyUp(machine);
   };
   await withLock(machine, serveAllKinds, ['--timeout', lockWait]);
   await requestReboot(machine);

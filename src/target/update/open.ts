@@ -22,13 +22,14 @@ import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { formatOf, type Manifest } from '../../core/release/manifest.ts';
+import { needOfLines } from '../../core/release/need.ts';
 import type { Need } from '../../core/room.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import { readIdentities } from '../machine/age-key.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type Access, accessTo, fileWithDeadline } from './medium-access.ts';
-import { keepingRoom, needOfLines, requireRoom } from './room.ts';
+import { keepingRoom, requireRoom } from './room.ts';
 
 export interface Examined {
   readonly verified: VerifiedManifest;

@@ -3,6 +3,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { choosePieces } from '../../core/release/choose-pieces.ts';
 import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
+import { needOfLines } from '../../core/release/need.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { storeFolder } from '../../nix/store.ts';
@@ -12,7 +13,7 @@ import type { Transaction } from '../machine/transaction.ts';
 import { comparePaths, recognizeByPublicKey, storeDiffers } from '../machine/valid-paths.ts';
 import { clearDifferences } from './clear-differences.ts';
 import type { Contents } from './open.ts';
-import { needOfLines, requireRoom } from './room.ts';
+import { requireRoom } from './room.ts';
 
 type Store = Pick<Machine, 'nix' | 'floorDirectory' | 'policy'>;
 
@@ -36,7 +37,7 @@ export async function planImport(
 ): Promise<ImportPlan> {
   const { index } = contents;
   const recognition = await recognizeByPublicKey(machine);
-  const held = [...index.paths(), ...basesOffered(contents)];
+  const held = pathsToHold(contents);
   let release = await holdPaths(machine.nix, held);
   try {
     let comparison = await comparePaths(machine, index, recognition);
@@ -57,6 +58,12 @@ export async function planImport(
     throw error;
   }
 }
+
+/** All that the release has or relies on. */
+export const pathsToHold = (contents: Contents): StorePath[] => [
+  ...contents.index.paths(),
+  ...basesOffered(contents),
+];
 
 /** What differences are to: held as well, for a collection would turn a good bundle into one that can’t be read. */
 function basesOffered(contents: Contents): Set<StorePath> {

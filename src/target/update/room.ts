@@ -4,26 +4,13 @@
  */
 import { NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
-import { blockBytes, type Need, needOf, nothing, shortageOf } from '../../core/room.ts';
+import { countLines } from '../../core/release/need.ts';
+import { blockBytes, type Need, nothing, shortageOf } from '../../core/room.ts';
 import { spaceAt } from '../../media/space.ts';
 import { storeFolder } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 
 type Keeper = Pick<Machine, 'policy'>;
-
-/** What lines of an index need once they are unpacked. */
-export const needOfLines = (index: ReleaseIndex, lines: Iterable<number>): Need =>
-  needOf(countLines(index, lines));
-
-function countLines(index: ReleaseIndex, lines: Iterable<number>) {
-  const counts = { paths: 0, blocks: 0, files: 0 };
-  for (const line of lines) {
-    counts.paths += 1;
-    counts.blocks += index.blocks(line);
-    counts.files += index.files(line);
-  }
-  return counts;
-}
 
 /** @throws NixmakerError `no-space` where it does not fit beside what the policy keeps free */
 export async function requireRoom({ policy }: Keeper, folder: string, need: Need): Promise<void> {

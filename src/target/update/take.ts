@@ -20,6 +20,7 @@ import { importContents, realiseToplevel } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
 import { type ImportPlan, planImport } from './plan-import.ts';
 import { isSignedForNix, vouchFor } from './vouch.ts';
+import { withRoom } from './with-room.ts';
 
 export interface TakeRequest {
   /** Name for people; for a path the path itself. */
@@ -132,23 +133,25 @@ interface Installation {
 async function install(run: Run, installation: Installation): Promise<Receipt> {
   const { machine, transaction } = run;
   await requireNix(machine.nix);
-  const { contents } = installation;
-  const plan = await planImport(machine, { transaction, contents });
-  const deleter = await openDeleter(machine).catch((error: unknown) => {
-    plan.release();
-    throw error;
+  const { verified, head, contents } = installation;
+  const { index } = contents;
+  return withRoom(run, { release: { verified, head, index }, contents }, async () => {
+    const plan = await planImport(machine, { transaction, contents });
+    const deleter = await openDeleter(machine).catch((error: unknown) => {
+      plan.release();
+      throw error;
+    });
+    try {
+      return await installPlanned(run, installation, plan);
+    } catch (error) {
+      const isFull = outcomeOf(error).code === 'no-space';
+      if (isFull && !hasBegunToChange(transaction.state))
+        await clearBegun(machine, transaction, { index, missing: plan.missing, deleter });
+      throw error;
+    } finally {
+      deleter.close();
+    }
   });
-  try {
-    return await installPlanned(run, installation, plan);
-  } catch (error) {
-    const { index } = contents;
-    const isFull = outcomeOf(error).code === 'no-space';
-    if (isFull && !hasBegunToChange(transaction.state))
-      await clearBegun(machine, transaction, { index, missing: plan.missing, deleter });
-    throw error;
-  } finally {
-    deleter.close();
-  }
 }
 
 async function installPlanned(run: Run, installation: Installation, plan: ImportPlan): Promise<Receipt> {
@@ -160,7 +163,8 @@ async function installPlanned(run: Run, installation: Installation, plan: Import
     await transaction.record();
     await rootImport(machine, manifest);
     release = await importSigned(run, installation, plan);
-    await transaction.advance('imported');
+    // The second time, where there was no room for what is realised.
+    if (transaction.state !== 'imported') await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
     const { toplevel } = manifest;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ClosureNode, findLeaks } from '../../../src/core/bundle/leaks.ts';
-import { findPredecessors, stemOf } from '../../../src/core/bundle/predecessor.ts';
+import { Namesakes, stemOf } from '../../../src/core/bundle/predecessor.ts';
 import type { StorePath } from '../../../src/core/store-path.ts';
 import { storePathOf } from '../../support/releases.ts';
 
@@ -71,7 +71,7 @@ test('what a path comes from is that of its name, else of its stem; of several t
   ];
   const of = (name: string, narSize: number) => {
     const path = sized(9, name, narSize);
-    return findPredecessors([path], base).get(path.path)?.path;
+    return new Namesakes(base).of(path)[0]?.path;
   };
   assert.equal(of('vim-2', 201), base[1]?.path, 'its name goes before a nearer size');
   assert.equal(of('vim-2', 200), base[1]?.path, 'of two as near the first');
@@ -79,5 +79,5 @@ test('what a path comes from is that of its name, else of its stem; of several t
   assert.equal(of('vim-4', 205), base[3]?.path);
   assert.equal(of('vim-4', 99), base[0]?.path);
   assert.equal(of('emacs-1', 5), undefined);
-  assert.equal(findPredecessors([sized(9, 'emacs', 1)], base).size, 0);
+  assert.deepEqual(new Namesakes(base).of(sized(9, 'emacs', 1)), []);
 });

@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { kindOf } from '../../../src/bundle/lookalike.ts';
 import { waitText } from '../../../src/core/run/waits.ts';
 import { listInbox } from '../../../src/media/inbox.ts';
+import { readRoomAnswer, readTidied } from '../../../src/state/freed.ts';
 import { readLedger } from '../../../src/state/outbox.ts';
 import { readProgress } from '../../../src/state/progress.ts';
 import { readReceipt } from '../../../src/state/receipts.ts';
@@ -91,6 +92,26 @@ const vouchers: Target = {
   },
 };
 
+const rooms: Target = {
+  name: 'rooms',
+  readers: ['state/freed.ts readRoomAnswer', 'state/freed.ts readTidied'],
+  seeds: () => {
+    const freed = { generations: [3, 4], paths: 5, bytes: 6, bootBytes: 7, unfinished: 'busy' };
+    return buffers(
+      text({ schema: 1, freed }),
+      text({ schema: 1, refusal: 'x' }),
+      text({ schema: 1, transaction, at: 'now', freed }),
+    );
+  },
+  mutate: jsonMutation,
+  run: async (data) => {
+    const read = await readTidied(fileWith('tidied.json', data)).catch(() => undefined);
+    assert.ok(read === undefined || read.freed.generations.every((n) => n >= 0));
+    const answer = await readRoomAnswer(fileWith(join('rooms', `${transaction}.json`), data), transaction);
+    assert.ok(answer === undefined || 'freed' in answer || typeof answer.refusal === 'string');
+  },
+};
+
 /** Names of files as anybody may put them on a medium; what is taken lies where it was found. */
 const names: Target = {
   name: 'file-names',
@@ -123,5 +144,6 @@ export const fileTargets: readonly Target[] = [
   firstBytes,
   receipts,
   vouchers,
+  rooms,
   names,
 ];

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bed, drop, release, report } from './scene.ts';
 
-const folders = ['requests', 'keyrings', 'vouchers', 'visits'].map((name) => `/run/nixmaker/${name}`);
+const folders = ['requests', 'keyrings', 'vouchers', 'rooms', 'visits'].map(
+  (name) => `/run/nixmaker/${name}`,
+);
 /** What the shell’s glob finds is what systemd’s PathExistsGlob= finds. */
 const nothingAsked = folders.map((folder) => `! ls ${folder}/*.json >/run/listed 2>&1`).join(' && ');
 const asAgent = 'setpriv --reuid nixmaker --regid nixmaker --clear-groups';

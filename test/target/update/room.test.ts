@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ReleaseIndex } from '../../../src/core/release/index-file.ts';
+import { needOfLines } from '../../../src/core/release/need.ts';
 import { needOf, nothing, shortageOf } from '../../../src/core/room.ts';
 import { Interruption } from '../../../src/core/run/interruption.ts';
 import { systemClock } from '../../../src/process/clock.ts';
-import { ImportRoom, keepingRoom, needOfLines, requireRoom } from '../../../src/target/update/room.ts';
+import { ImportRoom, keepingRoom, requireRoom } from '../../../src/target/update/room.ts';
 import { policy as plain } from '../../support/manifests.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'nixmaker-room-'));

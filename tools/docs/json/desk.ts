@@ -129,6 +129,7 @@ export const desk = {
       pruned: count.describe('older sequences removed'),
       collected: count.describe('files that only they needed'),
       notices: z.array(z.string()),
+      leftOut: z.array(z.object({ host: z.string(), ring: z.string().optional(), why: z.string() })),
       keyrings: z.array(count).describe('versions copied'),
     }),
   ],
@@ -145,6 +146,11 @@ export const desk = {
           sequence: count.optional(),
           state: z.string().optional(),
           status: z.enum(['new', 'known', 'older', 'former', 'rejected']),
+          files: count
+            .optional()
+            .describe(
+              'how many files this stands for, if more than one: known or older, beyond the newest of a host',
+            ),
           enrolled: z.literal(true).optional(),
           code: code.optional(),
           detail: z.string().optional(),
@@ -161,6 +167,7 @@ export const desk = {
           host: z.string(),
           condition: z.enum(conditions),
           reasons: z.array(z.string()),
+          ring: z.string().optional(),
           release: sequence.optional(),
           floor: count.optional(),
           held: z.array(sequence),

@@ -64,7 +64,9 @@ const status = z.object({
   waits: z.array(wait),
   moreWaits: count,
   disks: z.array(z.object({ mounted: path, fileSystem: z.string(), freeBytes: count, totalBytes: count })),
+  receiptsWaiting: count.describe('receipts that have yet to leave the machine'),
   unreadable: count.describe('lines of the journal'),
+  newer: count.optional().describe('of them, those of a newer nixmaker'),
 });
 
 export const machine = {
@@ -77,7 +79,10 @@ export const machine = {
     z.object({ schema: schema(1), ok, pending: z.literal(false) }),
   ],
   status: ['nixmaker status; with --watch one a line', status],
-  history: ['nixmaker history', z.object({ schema: schema(1), runs: z.array(record), unreadable: count })],
+  history: [
+    'nixmaker history',
+    z.object({ schema: schema(1), runs: z.array(record), unreadable: count, newer: count.optional() }),
+  ],
   event: ['nixmaker events, one a line', record],
   diff: [
     'nixmaker diff',

@@ -1,6 +1,7 @@
 /** What several outputs have in common. Fields may be added within a version; one that goes or changes its meaning raises it. */
 import * as z from 'zod';
 import { exitCodes } from '../../../src/core/errors.ts';
+import { freedParser } from '../../../src/core/run/freed.ts';
 import { states } from '../../../src/core/run/lifecycle.ts';
 
 export const count = z.number().int().min(0);
@@ -95,6 +96,7 @@ export const receipt = z.object({
   createdAt: time.optional(),
   notices: z.array(z.string()).optional(),
   imported: z.object({ paths: count, bytes: count, milliseconds: z.number() }).optional(),
+  freed: freedParser.optional(),
   changes: z.array(z.string()).optional(),
   output: z.array(z.string()).optional(),
 });

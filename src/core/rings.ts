@@ -1,0 +1,125 @@
+/** Rings: which hosts get a release first, and what has to be known of them before the next ones get it. */
+import * as z from 'zod';
+import { NixmakerError } from './errors.ts';
+import { matchesHost } from './host-pattern.ts';
+import { describeIssues } from './schema.ts';
+
+const ringSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'is not a name of lower-case letters, digits and hyphens'),
+  /** Names or patterns. A host belongs to the first ring that names it. */
+  hosts: z.array(z.string().min(1).max(256)).min(1).max(10_000),
+  /** What the ring before must show, by the receipts collected here. */
+  after: z
+    .strictObject({
+      /** Since the last of them was collected. */
+      days: z.number().min(0).max(3650).default(0),
+      /** Hosts that have committed the release; all of them where there are fewer. */
+      committed: z.number().int().min(1).max(10_000).default(1),
+    })
+    .default({ days: 0, committed: 1 }),
+});
+
+const ringsSchema = z
+  .strictObject({ schema: z.literal(1), rings: z.array(ringSchema).min(1).max(100) })
+  .refine(
+    ({ rings }) => new Set(rings.map(({ name }) => name)).size === rings.length,
+    'two rings have the same name',
+  );
+
+export type Ring = z.infer<typeof ringSchema>;
+
+/** @throws NixmakerError `usage` */
+export function parseRings(value: unknown): readonly Ring[] {
+  const parsed = ringsSchema.safeParse(value);
+  if (!parsed.success) throw new NixmakerError('usage', describeIssues(parsed.error));
+  return parsed.data.rings;
+}
+
+export const ringOf = (rings: readonly Ring[], host: string): Ring | undefined =>
+  rings.find(({ hosts }) => hosts.some((pattern) => matchesHost(pattern, host)));
+
+/** What became of a release on a host. */
+export interface RingRun {
+  readonly sequence: number;
+  readonly state: string;
+  /** When its receipt was collected, by this desk’s clock: RFC 3339; undefined where that is not known. */
+  readonly collected: string | undefined;
+}
+
+export interface RingHost {
+  readonly host: string;
+  /** Sequence of the bundle that is here for it. */
+  readonly sequence: number | undefined;
+  /** Oldest first. */
+  readonly runs: readonly RingRun[];
+}
+
+export type Turn =
+  | { readonly isDue: true; readonly ring: string }
+  | { readonly isDue: false; readonly ring: string | undefined; readonly why: string };
+
+/**
+ * Whose turn has come. The release of a host is the bundle that is here for it: the ring before has it when its hosts have committed
+ * *their* bundles that are here. What is not known does not count as committed.
+ */
+export function decideTurns(
+  rings: readonly Ring[],
+  hosts: readonly RingHost[],
+  now: Date,
+): ReadonlyMap<string, Turn> {
+  const members = Map.groupBy(hosts, ({ host }) => ringOf(rings, host)?.name);
+  const reasons = rings.map((ring, i) => {
+    const before = rings[i - 1];
+    return before === undefined
+      ? undefined
+      : whyNotAfter(before, members.get(before.name) ?? [], { ring, now });
+  });
+  return new Map(
+    hosts.map(({ host }): [string, Turn] => {
+      const at = rings.findIndex(({ name }) => name === ringOf(rings, host)?.name);
+      const ring = rings[at]?.name;
+      if (ring === undefined) return [host, { isDue: false, ring, why: 'it is in no ring' }];
+      const why = reasons[at];
+      return [host, why === undefined ? { isDue: true, ring } : { isDue: false, ring, why }];
+    }),
+  );
+}
+
+const dayMilliseconds = 86_400_000;
+const failedStates: ReadonlySet<string> = new Set(['failed', 'rolled-back', 'refused']);
+
+/** Undefined where nothing speaks against it. */
+function whyNotAfter(
+  before: Ring,
+  members: readonly RingHost[],
+  { ring, now }: { readonly ring: Ring; readonly now: Date },
+): string | undefined {
+  const compared = members.filter(({ sequence }) => sequence !== undefined);
+  if (compared.length === 0)
+    return `no bundle for a host of ring “${before.name}” is here, so nobody knows whether it has this release`;
+  const bad = compared.find((member) => failedStates.has(lastRun(member)?.state ?? ''));
+  if (bad !== undefined)
+    return `${bad.host} of ring “${before.name}” did not keep release ${bad.sequence} (${lastRun(bad)?.state})`;
+  const times = compared.flatMap((member) => committedAt(member) ?? []).toSorted((a, b) => a - b);
+  const needed = Math.min(ring.after.committed, compared.length);
+  const last = times[needed - 1];
+  if (last === undefined)
+    return `${times.length} of ${needed} hosts of ring “${before.name}” have committed this release`;
+  const days = (now.getTime() - last) / dayMilliseconds;
+  if (days >= ring.after.days) return undefined;
+  return `ring “${before.name}” has had this release for ${Math.max(0, Math.floor(days))} of ${ring.after.days} days`;
+}
+
+const lastRun = ({ sequence, runs }: RingHost): RingRun | undefined =>
+  runs.findLast((run) => run.sequence === sequence);
+
+/** When that was first known here. */
+function committedAt(member: RingHost): number | undefined {
+  if (lastRun(member)?.state !== 'committed') return undefined;
+  const times = member.runs
+    .filter((run) => run.sequence === member.sequence && run.state === 'committed')
+    .map(({ collected }) => Date.parse(collected ?? ''));
+  return times.find((time) => Number.isFinite(time));
+}

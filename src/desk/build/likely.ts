@@ -1,0 +1,104 @@
+/**
+ * Which paths of the bases a changed path most likely comes from: by its name, and by what it is made of where the name says little. A
+ * package that was renamed, and one of thirty paths called `source`, have their predecessors too.
+ */
+import { Namesakes } from '../../core/bundle/predecessor.ts';
+import { likeness, type Sketch, Sketcher } from '../../core/bundle/sketch.ts';
+import type { StorePath } from '../../core/store-path.ts';
+
+/** A path and what it must hold: the same path can have been built otherwise elsewhere. */
+export interface HashedPath {
+  readonly path: StorePath;
+  readonly narSize: number;
+  /** sha256 in Nix’s base 32, without prefix. */
+  readonly narHash: string;
+}
+
+/** Namesakes that are looked into, the nearest sizes first; and likenesses without one. */
+const most = 12;
+/** Below that two paths have nothing in common that a difference would be worth. */
+const alike = 0.05;
+/** Smaller ones take no more room whole. */
+const worthSearching = 4096;
+
+/** The NAR of a path; undefined where this machine does not have it as Nix knows it. */
+export type ReadNar = (path: HashedPath) => Promise<Buffer | undefined>;
+
+export class Likely {
+  readonly #read: ReadNar;
+  readonly #known: ReadonlyMap<StorePath, HashedPath>;
+  readonly #namesakes: Namesakes;
+  readonly #unclaimed: readonly HashedPath[];
+  readonly #sketches = new Map<StorePath, Promise<Sketch | undefined>>();
+  #byNumber: Promise<ReadonlyMap<number, readonly HashedPath[]>> | undefined;
+
+  /** @param bases all paths that may be one @param gone those of them that the new closure has not */
+  constructor(
+    { read, bases, gone }: { read: ReadNar; bases: readonly HashedPath[]; gone: readonly HashedPath[] },
+    changed: readonly HashedPath[],
+  ) {
+    this.#read = read;
+    this.#known = new Map(bases.map((base) => [base.path, base]));
+    this.#namesakes = new Namesakes(bases);
+    // What has a successor by its name is not looked into for what has no predecessor.
+    const claimed = new Set(changed.map((info) => this.#namesakes.of(info)[0]?.path));
+    this.#unclaimed = gone.filter(({ path, narSize }) => !claimed.has(path) && narSize >= worthSearching);
+  }
+
+  /** The likeliest first. */
+  async of(info: HashedPath): Promise<readonly HashedPath[]> {
+    const named = this.#namesakes.of(info).slice(0, most);
+    const known = named.flatMap(({ path }) => this.#known.get(path) ?? []);
+    if (known.length === 1) return known;
+    if (known.length > 1) return this.#byLikeness(info, known);
+    return info.narSize < worthSearching ? [] : this.#search(info);
+  }
+
+  /** The nearest size first where they are alike to it. */
+  async #byLikeness(info: HashedPath, known: readonly HashedPath[]): Promise<readonly HashedPath[]> {
+    const own = await this.#sketch(info);
+    if (own === undefined) return known;
+    const ranked: { readonly base: HashedPath; readonly like: number }[] = [];
+    for (const base of known) {
+      const sketch = await this.#sketch(base);
+      ranked.push({ base, like: sketch === undefined ? 0 : likeness(own, sketch) });
+    }
+    return ranked.sort((a, b) => b.like - a.like).map(({ base }) => base);
+  }
+
+  async #search(info: HashedPath): Promise<readonly HashedPath[]> {
+    const own = await this.#sketch(info);
+    if (own === undefined || this.#unclaimed.length === 0) return [];
+    this.#byNumber ??= this.#index();
+    const byNumber = await this.#byNumber;
+    const met = new Set(Array.from(own).flatMap((number) => byNumber.get(number) ?? []));
+    const ranked = await this.#byLikeness(info, [...met]);
+    const first = ranked.slice(0, most);
+    const sketches = await Promise.all(first.map((base) => this.#sketch(base)));
+    return first.filter((_, i) => likeness(own, sketches[i] ?? own.subarray(0, 0)) >= alike);
+  }
+
+  async #index(): Promise<ReadonlyMap<number, readonly HashedPath[]>> {
+    const byNumber = new Map<number, HashedPath[]>();
+    for (const base of this.#unclaimed)
+      for (const number of (await this.#sketch(base)) ?? []) {
+        const there = byNumber.get(number);
+        if (there === undefined) byNumber.set(number, [base]);
+        else there.push(base);
+      }
+    return byNumber;
+  }
+
+  #sketch(info: HashedPath): Promise<Sketch | undefined> {
+    const known = this.#sketches.get(info.path);
+    if (known !== undefined) return known;
+    const making = this.#read(info).then((nar) => {
+      if (nar === undefined) return undefined;
+      const sketcher = new Sketcher();
+      sketcher.add(nar);
+      return sketcher.end();
+    });
+    this.#sketches.set(info.path, making);
+    return making;
+  }
+}

@@ -1,0 +1,61 @@
+/** `rings.json` in the fleet’s folder, and whose turn it is by the receipts that are kept there. */
+import { join } from 'node:path';
+import { readSmall } from '../../bundle/file.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { decideTurns, parseRings, type Ring, type RingRun, ringOf, type Turn } from '../../core/rings.ts';
+import { receiptsOf } from './folder.ts';
+import { noKeys, readHostKeys } from './former.ts';
+import { readCollected, readKept } from './kept.ts';
+
+const most = 4 * 1024 * 1024;
+
+/** Undefined where there are none. @throws NixmakerError `usage` */
+export async function readRings(directory: string): Promise<readonly Ring[] | undefined> {
+  const file = join(directory, 'rings.json');
+  const bytes = await readSmall(file, most);
+  if (bytes === undefined) return undefined;
+  try {
+    return parseRings(JSON.parse(bytes.toString('utf8')));
+  } catch (error) {
+    const detail = error instanceof NixmakerError ? error.detail : messageOf(error);
+    throw new NixmakerError('usage', `${file}: ${detail}`, { cause: error });
+  }
+}
+
+export interface RingsQuestion {
+  /** The fleet’s folder. */
+  readonly directory: string;
+  /** By host, the sequence of the bundle that is here. */
+  readonly sequences: ReadonlyMap<string, number>;
+  readonly now: Date;
+}
+
+export async function readTurns(
+  rings: readonly Ring[],
+  { directory, sequences, now }: RingsQuestion,
+): Promise<ReadonlyMap<string, Turn>> {
+  const hosts = [];
+  // Of the last ring nobody waits for its receipts.
+  for (const [host, sequence] of sequences)
+    hosts.push({
+      host,
+      sequence,
+      runs: ringOf(rings, host) === rings.at(-1) ? [] : await readRuns(directory, host),
+    });
+  return decideTurns(rings, hosts, now);
+}
+
+/** Only what the host’s key has signed counts. */
+async function readRuns(directory: string, host: string): Promise<RingRun[]> {
+  const folder = receiptsOf(directory, host);
+  // A key that can’t be read verifies nothing; what an earlier installation did says nothing of this one.
+  const keys = await readHostKeys(directory, host).catch(() => noKeys);
+  const runs: (RingRun & { readonly number: number })[] = [];
+  for await (const { name, receipt, isFormer } of readKept(folder, keys)) {
+    if (isFormer || receipt?.run?.sequence === undefined) continue;
+    const { number, run } = receipt;
+    const collected = await readCollected(folder, { name, number });
+    runs.push({ number, sequence: run.sequence as number, state: run.state, collected });
+  }
+  return runs.sort((a, b) => a.number - b.number);
+}

@@ -1,0 +1,67 @@
+/** What root has freed: its answer to an agent that found no room, and after which commit it has tidied up last. */
+import { unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { limits } from '../core/limits.ts';
+import { type Freed, freedParser } from '../core/run/freed.ts';
+import { namesIn } from '../files/read.ts';
+import { writeDurably } from './durable.ts';
+import { readOwn } from './own.ts';
+import { parseStored } from './stored.ts';
+
+const tidied = z.strictObject({
+  schema: z.literal(1),
+  /** The run whose commit it followed. */
+  transaction: z.string().max(64),
+  at: z.string().max(64),
+  freed: freedParser,
+});
+
+export type Tidied = z.infer<typeof tidied>;
+
+const tidiedFile = (folder: string) => join(folder, 'tidied.json');
+
+export const writeTidied = (folder: string, value: Tidied): Promise<void> =>
+  writeDurably(tidiedFile(folder), JSON.stringify(value));
+
+/** Undefined where there was none yet. @throws NixmakerError `state-corrupt` where it is damaged */
+export async function readTidied(folder: string): Promise<Tidied | undefined> {
+  const path = tidiedFile(folder);
+  const text = await readOwn(path);
+  return text === undefined ? undefined : parseStored(text, path, tidied);
+}
+
+const answer = z.strictObject({
+  schema: z.literal(1),
+  freed: freedParser.optional(),
+  /** Why root has done nothing. */
+  refusal: z.string().max(limits.requestBytes).optional(),
+});
+
+/** What was freed, or why nothing was tried. */
+export type RoomAnswer = { readonly freed: Freed } | { readonly refusal: string };
+
+const answersFolder = (activationDirectory: string) => join(activationDirectory, 'rooms');
+
+/** Keeps the newest only: who asked for the others has long read them, or has gone. */
+export async function writeRoomAnswer(
+  activationDirectory: string,
+  transaction: string,
+  given: RoomAnswer,
+): Promise<void> {
+  const folder = answersFolder(activationDirectory);
+  for (const name of await namesIn(folder)) await unlink(join(folder, name));
+  await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 1, ...given }));
+}
+
+/** Undefined while there is none. @throws NixmakerError `state-corrupt` where it is damaged */
+export async function readRoomAnswer(
+  activationDirectory: string,
+  transaction: string,
+): Promise<RoomAnswer | undefined> {
+  const path = join(answersFolder(activationDirectory), `${transaction}.json`);
+  const text = await readOwn(path);
+  if (text === undefined) return undefined;
+  const { freed, refusal } = parseStored(text, path, answer);
+  return freed === undefined ? { refusal: refusal ?? 'root does not say why' } : { freed };
+}

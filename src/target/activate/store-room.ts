@@ -1,0 +1,203 @@
+/**
+ * Room in the store, by root: first what nothing needs any more, then old generations, the oldest first, and no more than is asked for.
+ * Which paths may go is Nix’s to say; what it needs to be told is held meanwhile, for not every machine has the links of NixOS
+ * (/nix/var/nix/gcroots/booted-system), and no generation need be left of what a boot menu offers.
+ */
+import { readBootMenus } from '../../activation/boot-menu.ts';
+import { NixmakerError } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
+import { needOfLines } from '../../core/release/need.ts';
+import { type Need, nothing, type Space } from '../../core/room.ts';
+import { type Freed, nothingFreed, together } from '../../core/run/freed.ts';
+import { countToDelete, type Generation, type Holding } from '../../core/run/surplus.ts';
+import type { StorePath } from '../../core/store-path.ts';
+import { spaceAt } from '../../media/space.ts';
+import { collectGarbage, everything } from '../../nix/collect.ts';
+import { readSystemLink } from '../../nix/profile.ts';
+import { holdPaths } from '../../nix/roots.ts';
+import { findInvalid, storeFolder } from '../../nix/store.ts';
+import { queryClosureInfos } from '../../nix/valid-info.ts';
+import { lookAtGenerations } from '../machine/generations.ts';
+import type { Machine } from '../machine/machine.ts';
+import { type By, deleteHeld, type Keeper, settle } from './leave.ts';
+
+export type RoomMaker = Keeper & Pick<Machine, 'floorDirectory' | 'interruption' | 'policy'>;
+
+/** What is asked for: bytes and inodes that are to be free, or as much as there is to free. */
+type Goal = Need | 'everything';
+
+/** Milliseconds. */
+const second = 1000;
+
+/** Room for what a release has and the store has not. The lock must be held. */
+export async function makeRoomFor(machine: RoomMaker, by: By, index: ReleaseIndex): Promise<Freed> {
+  const paths = [...index.paths()];
+  // Whoever brings the rest counts on what is there.
+  const release = await holdPaths(machine.nix, paths);
+  try {
+    const missing = new Set<string>(await findInvalid(machine.nix, paths));
+    const lines = paths.flatMap((path, line) => (missing.has(path) ? [line] : []));
+    const need = needOfLines(index, lines);
+    const { freeBytes } = machine.policy.limits;
+    return await freeStore(machine, by, {
+      goal: { bytes: need.bytes + freeBytes, files: need.files },
+      isOneComing: true,
+      coming: new Map(paths.map((path) => [path, 0])),
+    });
+  } finally {
+    release();
+  }
+}
+
+export interface Asked {
+  readonly goal: Goal;
+  readonly isOneComing: boolean;
+  /** What is held, whatever else becomes of it. */
+  readonly coming?: Holding;
+}
+
+/** @returns what was freed, also where that was not enough or something went wrong on the way */
+export async function freeStore(machine: RoomMaker, by: By, asked: Asked): Promise<Freed> {
+  await settle(machine, 'cut-off');
+  return new Freeing(machine, by, asked).run();
+}
+
+/** Systems that run, were started, or can be. */
+async function whatMustStay({ settings }: Pick<Machine, 'settings'>): Promise<StorePath[]> {
+  const links = [settings.currentSystem, settings.bootedSystem, settings.profile];
+  const systems = await Promise.all(links.map(readSystemLink));
+  const menus = await readBootMenus(settings.bootDirectory);
+  const offered = menus.flatMap(({ entries }) => entries.map(({ system }) => system));
+  return [...new Set([...systems.filter((s) => s !== undefined), ...offered])];
+}
+
+class Freeing {
+  readonly #machine: RoomMaker;
+  readonly #by: By;
+  readonly #asked: Asked;
+  readonly #until: number;
+  #freed: Freed = nothingFreed;
+
+  constructor(machine: RoomMaker, by: By, asked: Asked) {
+    this.#machine = machine;
+    this.#by = by;
+    this.#asked = asked;
+    this.#until = machine.clock.monotonic() + machine.settings.collectDeadline * second;
+  }
+
+  async run(): Promise<Freed> {
+    try {
+      await this.#free();
+    } catch (error) {
+      if (!(error instanceof NixmakerError) || error.code === 'stopped') throw error;
+      this.#end(`${error.code}: ${error.detail}`);
+    }
+    this.#by.emit('room-made', { ...this.#freed });
+    return this.#freed;
+  }
+
+  async #free(): Promise<void> {
+    const { goal } = this.#asked;
+    // Once everything is to go, there is one round.
+    if (goal === 'everything') {
+      await this.#deleteSome(await this.#surplus(), undefined);
+      await this.#collect(everything);
+      return;
+    }
+    if (await this.#isReached(goal)) return;
+    await this.#collectFor(goal);
+    for (;;) {
+      if (this.#freed.unfinished !== undefined || (await this.#isReached(goal))) return;
+      const surplus = await this.#surplus();
+      if (surplus.length === 0 || (await this.#deleteSome(surplus, goal)) === 0) return;
+      await this.#collectFor(goal);
+    }
+  }
+
+  async #surplus(): Promise<readonly Generation[]> {
+    const { isOneComing } = this.#asked;
+    return (await lookAtGenerations(this.#machine, { isOneComing })).surplus;
+  }
+
+  /** @returns how many are gone */
+  async #deleteSome(surplus: readonly Generation[], goal: Need | undefined): Promise<number> {
+    const chosen = goal === undefined ? surplus : await this.#choose(surplus, goal);
+    if (chosen.length === 0) return 0;
+    const gone = await deleteHeld(this.#machine, this.#by, { generations: chosen, menu: 'if-offered' });
+    this.#add({ ...nothingFreed, generations: gone.map(({ number }) => number) });
+    return gone.length;
+  }
+
+  /** Where all of them are not enough by Nix’s own counts they go all the same: what their files take on the disk may be more. */
+  async #choose(surplus: readonly Generation[], goal: Need): Promise<readonly Generation[]> {
+    const { bytes, files } = await this.#lacking(goal);
+    if (bytes === 0 && files > 0) return surplus.slice(0, 1);
+    const { all } = await lookAtGenerations(this.#machine, { isOneComing: this.#asked.isOneComing });
+    const going = new Set(surplus.map(({ number }) => number));
+    const holdings = new Map<StorePath, Holding>();
+    for (const { toplevel } of all)
+      if (!holdings.has(toplevel)) holdings.set(toplevel, await this.#holdingOf(toplevel));
+    const of = (generation: Generation) => holdings.get(generation.toplevel) ?? new Map();
+    const staying = all.filter(({ number }) => !going.has(number)).map(of);
+    const others = [...staying, this.#asked.coming ?? new Map()];
+    return surplus.slice(0, countToDelete(surplus.map(of), others, bytes) ?? surplus.length);
+  }
+
+  async #holdingOf(system: StorePath): Promise<Holding> {
+    const infos = await queryClosureInfos(this.#machine.nix, system).catch((error: unknown) => {
+      // A generation whose system is no longer valid holds nothing.
+      if (error instanceof NixmakerError && error.code === 'nix-failed') return new Map();
+      throw error;
+    });
+    return new Map([...infos].map(([path, { narSize }]) => [path, narSize]));
+  }
+
+  async #collectFor(goal: Need): Promise<void> {
+    // Again where Nix’s count and the disk’s are not the same, as long as there is something.
+    for (;;) {
+      const { bytes, files } = await this.#lacking(goal);
+      if (bytes === 0 && files === 0) return;
+      if (!(await this.#collect(bytes === 0 ? everything : bytes))) return;
+    }
+  }
+
+  /** @returns whether anything was deleted, and there is time for more */
+  async #collect(bytes: number): Promise<boolean> {
+    const { nix, clock, interruption } = this.#machine;
+    // Each time anew: what a menu no longer offers may go.
+    const release = await holdPaths(nix, await whatMustStay(this.#machine));
+    this.#by.emit('collecting', { bytes }, 'debug');
+    const time = this.#until - clock.monotonic();
+    const context = { ...nix, ...given({ signal: interruption?.signal }) };
+    const collecting = time <= 0 ? undefined : collectGarbage(context, clock, { bytes, time });
+    const collected = await Promise.resolve(collecting).finally(release);
+    if (interruption?.fault !== undefined) throw interruption.fault;
+    if (collected === undefined) {
+      this.#end(`collectDeadline is over (${this.#machine.settings.collectDeadline} seconds)`);
+      return false;
+    }
+    this.#add({ ...nothingFreed, ...collected });
+    return collected.paths > 0;
+  }
+
+  async #lacking(goal: Need): Promise<Need> {
+    const { freeBytes, freeInodes = Number.POSITIVE_INFINITY }: Space = await spaceAt(
+      storeFolder(this.#machine.nix),
+    );
+    return { bytes: Math.max(0, goal.bytes - freeBytes), files: Math.max(0, goal.files - freeInodes) };
+  }
+
+  async #isReached(goal: Need): Promise<boolean> {
+    const { bytes, files } = await this.#lacking(goal);
+    return bytes === nothing.bytes && files === nothing.files;
+  }
+
+  #add(freed: Freed): void {
+    this.#freed = together(this.#freed, freed);
+  }
+
+  #end(unfinished: string): void {
+    this.#freed = { ...this.#freed, unfinished };
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * `collect: after-commit`: what the retention lets go, and what nothing needs any more, once for each commit. After the run has ended, for a
+ * commit must not wait for it; where it is cut off, it is begun again.
+ */
+import { messageOf } from '../../core/errors.ts';
+import { type Freed, isAnything } from '../../core/run/freed.ts';
+import { isAtRest } from '../../core/run/lifecycle.ts';
+import type { Receipt } from '../../core/run/receipt.ts';
+import { isLasting } from '../../core/schema.ts';
+import { readTidied, writeTidied } from '../../state/freed.ts';
+import { type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
+import { readReceipt, saveReceipt } from '../../state/receipts.ts';
+import type { Machine } from '../machine/machine.ts';
+import { settle } from './leave.ts';
+import { freeStore, type RoomMaker } from './store-room.ts';
+
+type Tidier = RoomMaker & Pick<Machine, 'floorDirectory'>;
+
+/**
+ * The lock must be held. Never throws for what goes wrong: the next commit is another occasion.
+ * @returns what was freed, and after which run; undefined where nothing was to be done
+ */
+export async function tidyUp(
+  machine: Tidier,
+): Promise<{ readonly transaction: string; readonly freed: Freed } | undefined> {
+  try {
+    // Whatever the policy says by now.
+    await settle(machine, 'cut-off');
+    if (machine.policy.collect !== 'after-commit') return undefined;
+    return await tidyAfterCommit(machine);
+  } catch (error) {
+    machine.emit({ event: 'tidy-failed', level: 'warn', detail: messageOf(error) });
+    return undefined;
+  }
+}
+
+async function tidyAfterCommit(machine: Tidier) {
+  const { floorDirectory, clock } = machine;
+  const commit = findCommit((await readJournal(floorDirectory)).records);
+  if (commit === undefined) return undefined;
+  const { transaction } = commit;
+  if ((await readTidied(floorDirectory))?.transaction === transaction) return undefined;
+  const by = {
+    id: transaction,
+    emit: (
+      event: string,
+      fields: Record<string, unknown> = {},
+      level: 'debug' | 'info' | 'warn' | 'error' = 'info',
+    ) => machine.emit({ ...fields, event, level, transaction }),
+  };
+  const freed = await freeStore(machine, by, { goal: 'everything', isOneComing: false });
+  if (isAnything(freed)) await amendReceipt(machine, transaction, freed);
+  await writeTidied(floorDirectory, { schema: 1, transaction, at: clock.now().toISOString(), freed });
+  return { transaction, freed };
+}
+
+/** The newest, where nothing is under way and nothing waits to be judged. */
+function findCommit(records: readonly JournalRecord[]): JournalRecord | undefined {
+  const last = lastOfEach(records);
+  if (last.some(({ state }) => !isAtRest(state) || state === 'pending')) return undefined;
+  // A bundle that was in place already has changed nothing.
+  return last.findLast(
+    (r) => r.state === 'committed' && isLasting(r.operation) && r.generation !== undefined,
+  );
+}
+
+async function amendReceipt(
+  { settings }: Pick<Machine, 'settings'>,
+  transaction: string,
+  freed: Freed,
+): Promise<void> {
+  const receipt: Receipt | undefined = await readReceipt(settings.stateDirectory, transaction);
+  if (receipt !== undefined) await saveReceipt(settings.stateDirectory, { ...receipt, freed });
+}

@@ -1,0 +1,66 @@
+/**
+ * Making room for a release that the agent has found none for: old generations and garbage, as far as root’s own policy lets them go.
+ *
+ * Threat: an agent that was taken over. It can’t say what is to go, nor how much: root verifies the release, decides on it as it would for an
+ * activation, and counts for itself what of it is not in the store yet.
+ */
+import { NixmakerError } from '../../core/errors.ts';
+import type { Freed } from '../../core/run/freed.ts';
+import { type RoomAnswer, writeRoomAnswer } from '../../state/freed.ts';
+import { type Attachments, roomRequests } from '../../state/requests.ts';
+import { makeRoomFor } from '../activate/store-room.ts';
+import type { RootMachine } from '../machine/machine.ts';
+import type { AskedRoom } from '../machine/root.ts';
+import { serveAll, tellRejected } from './serve-requests.ts';
+import { decideAsRoot, readRequestedIndex, verifyRequested } from './verify.ts';
+
+/** @throws NixmakerError `operation-forbidden` where the policy never lets anything go */
+export async function makeRoom(
+  machine: RootMachine,
+  {
+    transaction,
+    release,
+  }: Pick<AskedRoom, 'transaction'> & { readonly release: Pick<AskedRoom['release'], 'index'> },
+): Promise<Freed> {
+  requireAllowed(machine);
+  return makeRoomFor(machine, transaction, release.index);
+}
+
+function requireAllowed({ policy }: Pick<RootMachine, 'policy'>): void {
+  if (policy.collect === 'never')
+    throw new NixmakerError('operation-forbidden', 'the policy has `collect: never`');
+}
+
+/** Serves the agent’s requests. Each is there until it is answered: where we are killed meanwhile, it is served again. */
+export function serveRooms(machine: RootMachine): Promise<void> {
+  return serveAll(machine, roomRequests, async ({ transaction }, { acknowledge, attached }) => {
+    try {
+      const answer = await answerTo(machine, transaction, attached);
+      if ('refusal' in answer) tellRejected(machine, 'room', answer.refusal);
+      await writeRoomAnswer(machine.settings.activationDirectory, transaction, answer);
+    } finally {
+      await acknowledge();
+    }
+  });
+}
+
+async function answerTo(machine: RootMachine, id: string, attached: Attachments): Promise<RoomAnswer> {
+  try {
+    requireAllowed(machine);
+    const verified = await verifyRequested(machine, attached);
+    const verdict = await decideAsRoot(machine, verified);
+    if (verdict.verdict === 'refuse' || verdict.verdict === 'defer')
+      throw new NixmakerError(verdict.code, verdict.detail);
+    if (verdict.verdict !== 'accept') return { refusal: 'it is already installed' };
+    const index = await readRequestedIndex(verified, attached);
+    const emit = (
+      event: string,
+      fields: Record<string, unknown> = {},
+      level: 'debug' | 'info' | 'warn' | 'error' = 'info',
+    ) => machine.emit({ ...fields, event, level, transaction: id });
+    return { freed: await makeRoomFor(machine, { id, emit }, index) };
+  } catch (error) {
+    if (!(error instanceof NixmakerError)) throw error;
+    return { refusal: `${error.code}: ${error.detail}` };
+  }
+}

@@ -63,7 +63,7 @@ test('a quota that is used up in the middle of an import: nothing is half done, 
     assert.equal((await countDamage(vm)).damaged, 0);
     const says = (words: string) => vm.until(`nixmaker status | tr -s ' \\n' ' ' | grep -q '${words}'`);
     await says('There is not enough disk space\\. .*Disk quota exceeded');
-    await says('Waiting: [^ ]*web\\.tar: no-space .*Disk quota exceeded.* again at');
+    await says('Waiting: [^ ]*web\\.tar: no-space .*Disk quota exceeded.* next try at');
 
     await dropBundle(vm, small, 'small.tar');
     await vm.until(`test -e ${inbox}/done/small.tar.txt`);

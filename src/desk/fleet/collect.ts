@@ -1,7 +1,6 @@
 /** Receipts from media: verified against the hosts’ enrolled keys, and kept. */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fewAhead } from '../../bundle/at-once.ts';
 import { naturally } from '../../core/alike.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
@@ -14,6 +13,7 @@ import { type HostKeys, readHostKeys } from './former.ts';
 import { noteHeard } from './heard.ts';
 import { KeptReceipts } from './kept.ts';
 import { eachHostOn, type FoundReceipts } from './media-receipts.ts';
+import { readAhead } from './read-ahead.ts';
 import { openSigned, readSealed, type SealedReceipt, signingKeyOf } from './receipt-file.ts';
 
 export interface CollectOptions {
@@ -68,7 +68,7 @@ async function* collectHost(options: CollectOptions, found: FoundReceipts): Asyn
   });
   let unlisted = 0;
   let listed = 0;
-  for await (const { name, sealed } of fewAhead(names, read)) {
+  for await (const { name, sealed } of readAhead({ folder, names }, read)) {
     const file = join(shown, name);
     try {
       if ('error' in sealed) throw sealed.error;

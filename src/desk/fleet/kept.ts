@@ -4,12 +4,12 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fewAhead } from '../../bundle/at-once.ts';
 import { limits } from '../../core/limits.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { namesIn, readIfThere } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { HostKeys } from './former.ts';
+import { readAhead } from './read-ahead.ts';
 import { isReceiptName, openSigned, readSealed, signingKeyOf } from './receipt-file.ts';
 
 export interface KeptReceipt {
@@ -26,7 +26,7 @@ type Keys = Pick<HostKeys, 'present' | 'former'>;
 /** A few at a time, for each may be large: whoever reads them holds on to what he needs and no more. */
 export async function* readKept(folder: string, keys: Keys): AsyncGenerator<KeptReceipt> {
   const names = (await namesIn(folder)).filter(isReceiptName).sort();
-  yield* fewAhead(names, (name) => readOne(join(folder, name), name, keys));
+  yield* readAhead({ folder, names }, (name) => readOne(join(folder, name), name, keys));
 }
 
 async function readOne(file: string, name: string, { present, former }: Keys): Promise<KeptReceipt> {

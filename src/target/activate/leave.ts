@@ -166,7 +166,7 @@ async function putBack(
   }: { readonly number: number; readonly system: StorePath; readonly isTaken: boolean },
 ): Promise<void> {
   const { profile } = settings;
-  // The newest deleted generation would give its number to the next one.
+  // If the newest was deleted, the next generation gets its number.
   const free = isTaken ? Math.max(...(await listGenerations(profile)).keys()) + 1 : number;
   const { mtime } = await lstat(join(folderOf(settings), String(number)));
   await symlink(system, `${profile}-${free}-link`);

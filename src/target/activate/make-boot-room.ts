@@ -47,7 +47,7 @@ async function deleteAsNeeded(
   const files = await listBootFiles(question.bootDirectory);
   const held = await holdingsOf(files, [...all.map(({ toplevel }) => toplevel), question.system]);
   const of = ({ toplevel }: Pick<Generation, 'toplevel'>) => held.get(toplevel) ?? new Map();
-  // Left by a builder that was cut off, or by generations that somebody has deleted since.
+  // Orphans left by a builder that was cut off, or by generations that somebody has deleted since.
   if (hasOrphans(files, held)) await deleteHeld(machine, by, { generations: [], menu: 'anew' });
   const lacking = await lacksBootRoom(question);
   if (lacking === 0) return [];

@@ -94,7 +94,7 @@ async function noWayBackFrom(
 
 /**
  * Ends the run with the new system in place. The floor rises to it as if it were healthy. Threat: the release before it is on the next
- * medium, and would otherwise be taken as one to go back to.
+ * medium, and would otherwise be taken again, to be put back in place.
  */
 async function leave(
   machine: Pick<Machine, 'emit' | 'floorDirectory' | 'settings'>,

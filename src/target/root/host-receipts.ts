@@ -73,7 +73,7 @@ function newestPerName(runs: readonly ReceiptRun[]): ReceiptRun[] {
   return [...new Map(runs.map((r) => [nameOf(r), r])).values()];
 }
 
-/** One file per sequence; a run without one (an operator’s rollback, an unreadable bundle) gives the file its own name. */
+/** One file per sequence; a run without one (an operator’s rollback, an unreadable bundle) names its file after itself. */
 function nameOf(run: ReceiptRun | undefined): string {
   if (run === undefined) return '0.json';
   return run.sequence === undefined ? `run-${run.transaction}.json` : `${run.sequence}.json`;

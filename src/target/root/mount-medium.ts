@@ -28,8 +28,8 @@ export async function mountByPolicy(
     throw error;
   });
   const isSource = await isTaken({ run, policy }, target);
-  // Tells the person who plugged it in that something is happening; what happened is announced when it may be removed. The agent itself
-  // does not read this.
+  // Tells the person who plugged it in that something is happening; what came of it is announced when it may be removed. The agent does not
+  // look at it otherwise.
   await sayOnConsole(
     isSource
       ? 'Reading the medium. Leave it in until this screen says you may remove it.'

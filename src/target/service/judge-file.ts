@@ -14,7 +14,7 @@ export interface Judged {
   readonly is: 'whole' | 'short' | 'bad' | 'unreadable';
   /** Signed size, once the head has been verified. */
   readonly expected?: number;
-  /** Why it is not `ready`. */
+  /** Why it is not `whole`. */
   readonly error?: NixmakerError;
 }
 

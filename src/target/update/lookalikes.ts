@@ -47,7 +47,7 @@ export class Lookalikes {
     if (listed.size < mostOfAKind) listed.add(path);
   };
 
-  /** All those noted since last time. @throws NixmakerError `medium-stalled` if nobody else takes it */
+  /** All those noted since last time. @throws NixmakerError `medium-stalled` if there is no `onStalled` */
   async found({ to, onStalled = thrown }: Looking): Promise<Candidate[]> {
     const before = this.#known;
     this.#known = new Map();

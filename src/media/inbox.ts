@@ -158,7 +158,7 @@ async function* entriesOf(folder: string, { within = plain }: Beside): AsyncGene
     hasFailed = true;
     throw error;
   } finally {
-    // If it does not respond, that is reported by now, and not waited for: closing waits for reads in progress.
+    // If it does not respond, that has already been reported, and we don’t wait for it: closing waits for reads in progress.
     const closed = Promise.all([entries.close(), handle.close()]).catch(() => undefined);
     if (!hasFailed) await closed;
   }

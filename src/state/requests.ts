@@ -136,7 +136,7 @@ export interface Serving {
 
 export interface RequestServer<T> {
   serve(request: T, serving: Serving): Promise<void>;
-  /** Something there that was no request. It is out of the unit’s sight by now. */
+  /** Something there that was no request. It is already out of the unit’s sight. */
   reject(name: string, reason: string): void;
   /** Something that could not even be renamed. */
   stuck(name: string): void;
@@ -144,7 +144,7 @@ export interface RequestServer<T> {
   passedOver(count: number): void;
 }
 
-/** Goes through the contents of the folder. Never throws because of what it finds there. @returns how many names are gone by now */
+/** Goes through the contents of the folder. Never throws because of what it finds there. @returns how many names are now gone */
 export async function serveRequests<T>(
   runtimeDirectory: string,
   kind: RequestKind<T>,
@@ -195,7 +195,7 @@ interface Owned {
 /** One character per byte: a name that is not UTF-8 is not lost, because systemd sees it as well. */
 const asText = (name: Buffer) => name.toString('latin1');
 
-/** @returns whether the name is out of sight by now */
+/** @returns whether the name is now out of sight */
 async function serveName<T>(
   { folder, name, owner }: Omit<Owned, 'name'> & { readonly name: Buffer },
   parser: z.ZodType<T>,

@@ -83,7 +83,7 @@ async function oneStep(machine: Machine, request: Activation): Promise<'restart-
     }
     case 'switched': {
       const system = await variantOf(request);
-      // The boot builder makes whichever system runs it the default: by now that is the plain one.
+      // The boot builder makes the system it is run for the default: the menu now has the plain one.
       const verb = system === toplevel ? 'switch' : 'test';
       const result = await switchVerb(machine, { transaction, toplevel: system }, verb);
       accept(transaction, result, ['done', 'units-failed', 'reboot-needed']);

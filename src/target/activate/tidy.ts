@@ -24,7 +24,7 @@ export async function tidyUp(
   machine: Tidier,
 ): Promise<{ readonly transaction: string; readonly freed: Freed } | undefined> {
   try {
-    // Whatever the policy says by now.
+    // By the policy as it is now.
     await settle(machine, 'cut-off');
     if (machine.policy.collect !== 'after-commit') return undefined;
     return await tidyAfterCommit(machine);

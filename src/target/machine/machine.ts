@@ -34,7 +34,7 @@ export interface Machine {
   /** Nixmaker’s own version. */
   readonly version: string;
   readonly settings: Settings;
-  /** As given on the command line, for the processes we start of ourselves. */
+  /** As given on the command line, for further processes of ours that we start. */
   readonly files: { readonly settings: string | undefined; readonly policy: string | undefined };
   /** As in the file, but with the keys of any newer keyring accepted since. */
   readonly policy: Policy;

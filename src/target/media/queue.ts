@@ -213,7 +213,7 @@ export class MediaQueue {
     return [];
   }
 
-  /** What does not change is looked at less and less often, be it half a copy or a bundle the machine is not ready for. */
+  /** What does not change is looked at less and less often: half a copy, or a bundle the machine is not ready for. */
   #postpone(visit: Visit, { candidate, fingerprint, judged: { judgement } }: Looked): void {
     const file = { path: candidate.path, fingerprint };
     const { code = 'interrupted', detail } = whyOf(judgement);

@@ -37,7 +37,7 @@ export async function openDeleter({ nix }: Pick<Machine, 'nix'>): Promise<Delete
 }
 
 /**
- * Deletes those of the paths that were not valid before the import and that nothing needs by now. Call it with all holds released. Problems
+ * Deletes those of the paths that were not valid before the import and that nothing needs. Call it with all holds released. Problems
  * are reported, never thrown: the run keeps its own outcome.
  * @param missing lines of the index
  */

@@ -47,7 +47,8 @@ export async function collectGarbage(root: string, needed: ReadonlySet<string>):
     for (const folder of await namesIn(join(cache, kind)))
       for (const name of await namesIn(join(cache, kind, folder), 'ENOTDIR')) {
         const whole = form.exec(name)?.[1];
-        if (whole !== undefined && !needed.has(`${kind}/${folder}/${whole}`))
+        // FAT may show a short name in capitals.
+        if (whole !== undefined && !needed.has(`${kind}/${folder.toLowerCase()}/${whole}`))
           spare.push(join(kind, folder, name));
       }
   for (const name of spare) await rm(join(cache, name));

@@ -115,11 +115,13 @@ function whyNotAfter(
 const lastRun = ({ sequence, runs }: RingHost): RingRun | undefined =>
   runs.findLast((run) => run.sequence === sequence);
 
-/** When that was first known here. */
-function committedAt(member: RingHost): number | undefined {
-  if (lastRun(member)?.state !== 'committed') return undefined;
-  const times = member.runs
-    .filter((run) => run.sequence === member.sequence && run.state === 'committed')
+/** When that was first known here; of a host that lost it meanwhile, since it has it again. */
+function committedAt({ sequence, runs }: RingHost): number | undefined {
+  const own = runs.filter((run) => run.sequence === sequence);
+  if (own.at(-1)?.state !== 'committed') return undefined;
+  const times = own
+    .slice(own.findLastIndex(({ state }) => failedStates.has(state)) + 1)
+    .filter(({ state }) => state === 'committed')
     .map(({ collected }) => Date.parse(collected ?? ''));
   return times.find((time) => Number.isFinite(time));
 }

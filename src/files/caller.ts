@@ -2,8 +2,8 @@
  * Whoever called sudo(8). What root makes in a folder of theirs is theirs: a key that only root can read would have them sign as root
  * from then on, and a folder of root’s would stop their next command without sudo.
  */
-import { stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { type FileHandle, readlink, stat } from 'node:fs/promises';
+import { dirname, relative, resolve } from 'node:path';
 import { insteadOf } from '../core/errno.ts';
 import { namesInForeign, type OpenFolder, openForeign, openForeignIn, openPlainFileIn } from './foreign.ts';
 
@@ -35,6 +35,32 @@ export async function handBack(folder: string, names: readonly string[]): Promis
   const opened = await openForeign(whole).catch(insteadOf(nothing, undefined));
   if (opened !== undefined) await giveFolder(opened, names, caller);
 }
+
+/**
+ * Gives the caller folders that root has just made one in the other, where the folder around them is theirs.
+ * Threat: a link put in the place of one of them meanwhile, which leads to a folder of root’s.
+ */
+export async function handBackFolders(first: string, last: string): Promise<void> {
+  const around = dirname(resolve(first));
+  const caller = await callerOf(around);
+  if (caller === undefined) return;
+  let folder = await openForeign(around).catch(insteadOf(nothing, undefined));
+  const isTheirs = (await folder?.handle.stat())?.uid === caller.uid;
+  for (const name of relative(around, resolve(last)).split('/')) {
+    const inside = isTheirs && folder !== undefined ? await openedIn(folder, name) : undefined;
+    await folder?.handle.close();
+    folder = inside;
+    if ((await inside?.handle.stat())?.uid === 0) await inside?.handle.chown(caller.uid, caller.gid);
+  }
+  await folder?.handle.close();
+}
+
+const openedIn = (folder: OpenFolder, name: string) =>
+  openForeignIn(folder, name).catch(insteadOf(nothing, undefined));
+
+/** The caller, where the folder in which an open file really lies is theirs, whatever its name leads to by now. */
+export const callerOfFile = async ({ fd }: Pick<FileHandle, 'fd'>): Promise<Caller | undefined> =>
+  process.geteuid?.() === 0 ? callerOf(dirname(await readlink(`/proc/self/fd/${fd}`))) : undefined;
 
 /** Not there, or a link, or another thing. */
 const nothing = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EFTYPE'];

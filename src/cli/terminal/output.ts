@@ -52,6 +52,9 @@ export const progressTerminal = (isQuiet: boolean) => ({
   },
 });
 
+/** The path of a file on a line of its own: another command gets it, so it stays what it is in any locale. */
+export const printPath = (path: string): void => write(process.stdout, `${printable(path)}\n`);
+
 /** What has a syntax of its own, for programs. */
 export const printDocument = (text: string): void => write(process.stdout, text);
 

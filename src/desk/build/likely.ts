@@ -2,6 +2,7 @@
  * Which paths of the bases a changed path most likely comes from: by its name, and by what it is made of where the name says little. A
  * package that was renamed, and one of thirty paths called `source`, have their predecessors too.
  */
+import pLimit from 'p-limit';
 import { Namesakes } from '../../core/bundle/predecessor.ts';
 import { likeness, type Sketch, Sketcher } from '../../core/bundle/sketch.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -18,6 +19,8 @@ export interface HashedPath {
 const most = 12;
 /** Below that two paths have nothing in common that a difference would be worth. */
 const alike = 0.05;
+/** Of NARs that are looked into few at a time, however many processors there are: each is held in memory. */
+const lookedInto = 2;
 /** Smaller ones take no more room whole. */
 const worthSearching = 4096;
 
@@ -29,6 +32,7 @@ export class Likely {
   readonly #known: ReadonlyMap<StorePath, HashedPath>;
   readonly #namesakes: Namesakes;
   readonly #unclaimed: readonly HashedPath[];
+  readonly #few = pLimit(lookedInto);
   readonly #sketches = new Map<StorePath, Promise<Sketch | undefined>>();
   #byNumber: Promise<ReadonlyMap<number, readonly HashedPath[]>> | undefined;
 
@@ -92,7 +96,8 @@ export class Likely {
   #sketch(info: HashedPath): Promise<Sketch | undefined> {
     const known = this.#sketches.get(info.path);
     if (known !== undefined) return known;
-    const making = this.#read(info).then((nar) => {
+    const making = this.#few(async () => {
+      const nar = await this.#read(info);
       if (nar === undefined) return undefined;
       const sketcher = new Sketcher();
       sketcher.add(nar);

@@ -45,6 +45,9 @@ export async function readTurns(
   return decideTurns(rings, hosts, now);
 }
 
+/** States of a run that has left what was installed. */
+const hasLeft: ReadonlySet<string> = new Set(['committed', 'pending']);
+
 /** Only what the host’s key has signed counts. */
 async function readRuns(directory: string, host: string): Promise<RingRun[]> {
   const folder = receiptsOf(directory, host);
@@ -52,10 +55,13 @@ async function readRuns(directory: string, host: string): Promise<RingRun[]> {
   const keys = await readHostKeys(directory, host).catch(() => noKeys);
   const runs: (RingRun & { readonly number: number })[] = [];
   for await (const { name, receipt, isFormer } of readKept(folder, keys)) {
-    if (isFormer || receipt?.run?.sequence === undefined) continue;
+    if (isFormer || receipt?.run === undefined) continue;
     const { number, run } = receipt;
     const collected = await readCollected(folder, { name, number });
-    runs.push({ number, sequence: run.sequence as number, state: run.state, collected });
+    const add = (sequence: number, state: string) => runs.push({ number, sequence, state, collected });
+    if (run.sequence !== undefined) add(run.sequence, run.state);
+    // A person has gone back from it at the machine: whatever it committed, it did not keep it.
+    if (run.rolledBackFrom !== undefined && hasLeft.has(run.state)) add(run.rolledBackFrom, 'rolled-back');
   }
   return runs.sort((a, b) => a.number - b.number);
 }

@@ -1,9 +1,9 @@
 /** Keys in files: making a pair, reading one. */
-import { lchown, open, readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { open, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { hasErrno, ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { callerOf } from '../../files/caller.ts';
+import { callerOfFile, handBackFolders } from '../../files/caller.ts';
 import { makeFolder, syncFolder } from '../../files/folder.ts';
 import { readIfThere, readText } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
@@ -73,11 +73,7 @@ function parsedOrNothing(text: string): SecretKey | undefined {
 
 async function makeOwnFolder(folder: string): Promise<void> {
   const first = await makeFolder(folder);
-  if (first === undefined) return;
-  const caller = await callerOf(dirname(first));
-  if (caller === undefined) return;
-  for (let made = resolve(folder); made.length >= first.length; made = dirname(made))
-    await lchown(made, caller.uid, caller.gid);
+  if (first !== undefined) await handBackFolders(first, folder);
 }
 
 async function writeNew(path: string, text: string, mode: number): Promise<void> {
@@ -85,7 +81,7 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
     const file = await open(path, 'wx', mode);
     try {
       await file.writeFile(text);
-      const caller = await callerOf(dirname(path));
+      const caller = await callerOfFile(file);
       if (caller !== undefined) await file.chown(caller.uid, caller.gid);
       await file.sync();
     } catch (error) {

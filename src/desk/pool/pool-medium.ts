@@ -2,7 +2,7 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cacheOf, hostFolders, hostsOf, listPool, lockOf } from '../../bundle/pool.ts';
+import { cacheOf, hostFolders, hostsOf, listPool, lockOf, type PoolEntry } from '../../bundle/pool.ts';
 import { collectGarbage, entriesToPrune, removeEntry } from '../../bundle/pool-prune.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -75,7 +75,8 @@ export class PoolMedium {
   async prune(hosts: ReadonlySet<string>, keep: number): Promise<number> {
     let pruned = 0;
     for (const host of hosts) {
-      for (const entry of entriesToPrune(await listPool(this.#root, host), host, keep)) {
+      const entries = await listPool(this.#root, host);
+      for (const entry of entriesToPrune(entries, host, await withUnusable(entries, keep))) {
         await removeEntry(entry);
         pruned += 1;
       }
@@ -114,6 +115,19 @@ export class PoolMedium {
     for (let i = 0; i < paths.length; i += namesAtOnce)
       await this.#run('/bin/sh', ['-c', forgetAll, 'forget', ...paths.slice(i, i + namesAtOnce)]);
   }
+}
+
+/**
+ * How many of the newest have so many among them that can be used. Threat: an entry that is damaged takes the place of the only one that a
+ * machine can take, and what was just written goes.
+ */
+async function withUnusable(newestFirst: readonly PoolEntry[], keep: number): Promise<number> {
+  let usable = 0;
+  for (const [i, entry] of newestFirst.entries()) {
+    if (await isUsable(entry)) usable += 1;
+    if (usable === keep) return i + 1;
+  }
+  return newestFirst.length;
 }
 
 const twins = (one: string, other: string): NixmakerError =>

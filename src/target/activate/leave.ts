@@ -10,6 +10,7 @@ import { lstat, lutimes, readdir, readlink, symlink, unlink } from 'node:fs/prom
 import { join } from 'node:path';
 import { specialisationsOf } from '../../activation/boot-files.ts';
 import { readBootMenus } from '../../activation/boot-menu.ts';
+import { unmountedBoot } from '../../activation/boot-mounted.ts';
 import { ifMissing, insteadOf } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { BootMenu } from '../../core/run/boot-menu.ts';
@@ -82,7 +83,10 @@ async function menusInForce(
 
 /** Which systems the menus offer; `unknown` if there is none that can be read. */
 async function offeredBy(machine: Pick<Machine, 'settings'>): Promise<ReadonlySet<string> | 'unknown'> {
-  const { toplevel } = await readProfile(machine.settings.profile);
+  const { activation, bootDirectory, profile } = machine.settings;
+  // What lies below the mount point is not the menu that counts.
+  if (activation === 'systemd' && (await unmountedBoot(bootDirectory)).length > 0) return 'unknown';
+  const { toplevel } = await readProfile(profile);
   const menus = await menusInForce(machine, toplevel);
   if (menus.length === 0) return 'unknown';
   return new Set(menus.flatMap(({ entries }) => entries.map(({ system }) => system)));

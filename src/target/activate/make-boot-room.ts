@@ -6,7 +6,7 @@
 import { type BootFiles, filesOf, listBootFiles } from '../../activation/boot-files.ts';
 import { type BootRoomQuestion, lacksBootRoom } from '../../activation/boot-room.ts';
 import { NixmakerError } from '../../core/errors.ts';
-import { type Freed, nothingFreed } from '../../core/run/freed.ts';
+import { type Freed, nothingFreed, unfinishedBecause } from '../../core/run/freed.ts';
 import { countToDelete, type Generation, type Holding } from '../../core/run/surplus.ts';
 import { sizeText } from '../../core/size.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -32,7 +32,7 @@ export async function makeBootRoom(machine: RoomMaker, by: By, question: BootRoo
     ...nothingFreed,
     generations: state.generations.map(({ number }) => number),
     bootBytes: Math.max(0, after - before),
-    ...(state.unfinished === undefined ? {} : { unfinished: state.unfinished }),
+    ...(state.unfinished === undefined ? {} : unfinishedBecause(state.unfinished)),
   };
   by.emit('room-made', { ...freed });
   return freed;

@@ -4,13 +4,14 @@
  * (/nix/var/nix/gcroots/booted-system), and what a boot menu offers need not have a generation left.
  */
 import { readBootMenus } from '../../activation/boot-menu.ts';
+import { requireBootMounted } from '../../activation/boot-mounted.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
 import { type Need, nothing, type Space } from '../../core/room.ts';
-import { type Freed, nothingFreed, together } from '../../core/run/freed.ts';
-import { countToDelete, type Generation, type Holding } from '../../core/run/surplus.ts';
+import { type Freed, nothingFreed, together, unfinishedBecause } from '../../core/run/freed.ts';
+import { countIn, type Generation, HeldLast, type Holding } from '../../core/run/surplus.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { spaceAt } from '../../media/space.ts';
 import { collectGarbage, everything } from '../../nix/collect.ts';
@@ -29,6 +30,12 @@ type Goal = Need | 'everything';
 
 /** Milliseconds. */
 const second = 1000;
+
+/**
+ * Generations that are looked into at a time, the oldest first. Threat: a machine on which nobody has deleted any for years. What all of
+ * them hold would be more than this unit may have in memory; it would be killed, started again, and serve nothing else any more.
+ */
+const mostLookedAt = 50;
 
 /** Room for what a release needs and the store does not have yet. The lock must be held. */
 export async function makeRoomFor(machine: RoomMaker, by: By, index: ReleaseIndex): Promise<Freed> {
@@ -99,6 +106,9 @@ class Freeing {
 
   async #free(): Promise<void> {
     const { goal } = this.#asked;
+    const { activation, bootDirectory } = this.#machine.settings;
+    // Threat: the menu is on a partition that nobody sees now. It goes on offering what would be deleted, and the builder writes elsewhere.
+    if (activation === 'systemd') await requireBootMounted(bootDirectory);
     // When everything is to go, there is one round.
     if (goal === 'everything') {
       await this.#deleteSome(await this.#surplus(), undefined);
@@ -134,14 +144,19 @@ class Freeing {
     const { bytes, files } = await this.#lacking(goal);
     if (bytes === 0 && files > 0) return surplus.slice(0, 1);
     const { all } = await lookAtGenerations(this.#machine, { isOneComing: this.#asked.isOneComing });
+    const looked = surplus.slice(0, mostLookedAt);
     const going = new Set(surplus.map(({ number }) => number));
-    const holdings = new Map<StorePath, Holding>();
-    for (const { toplevel } of all)
-      if (!holdings.has(toplevel)) holdings.set(toplevel, await this.#holdingOf(toplevel));
-    const of = (generation: Generation) => holdings.get(generation.toplevel) ?? new Map();
-    const staying = all.filter(({ number }) => !going.has(number)).map(of);
-    const others = [...staying, this.#asked.coming ?? new Map()];
-    return surplus.slice(0, countToDelete(surplus.map(of), others, bytes) ?? surplus.length);
+    // Of those beyond, the next: it has most in common with them.
+    const staying = [
+      ...all.filter(({ number }) => !going.has(number)),
+      ...surplus.slice(looked.length, looked.length + 1),
+    ];
+    const held = new HeldLast();
+    for (const { toplevel } of looked) held.goes(await this.#holdingOf(toplevel));
+    for (const toplevel of new Set(staying.map((g) => g.toplevel)))
+      held.stays(await this.#holdingOf(toplevel));
+    held.stays(this.#asked.coming ?? new Map());
+    return looked.slice(0, countIn(held.sums(), bytes) ?? looked.length);
   }
 
   async #holdingOf(system: StorePath): Promise<Holding> {
@@ -198,6 +213,6 @@ class Freeing {
   }
 
   #end(unfinished: string): void {
-    this.#freed = { ...this.#freed, unfinished };
+    this.#freed = { ...this.#freed, ...unfinishedBecause(unfinished) };
   }
 }

@@ -2,7 +2,7 @@
  * `collect: after-commit`: deletes what the retention lets go and what nothing needs any more, once per commit. It happens after the run
  * has ended, because a commit must not wait for it; if it is cut off, it is begun again.
  */
-import { messageOf } from '../../core/errors.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { type Freed, isAnything } from '../../core/run/freed.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
@@ -39,7 +39,7 @@ async function tidyAfterCommit(machine: Tidier) {
   const commit = findCommit((await readJournal(floorDirectory)).records);
   if (commit === undefined) return undefined;
   const { transaction } = commit;
-  if ((await readTidied(floorDirectory))?.transaction === transaction) return undefined;
+  if ((await readTidied(floorDirectory).catch(unknownYet))?.transaction === transaction) return undefined;
   const by = {
     id: transaction,
     emit: (
@@ -52,6 +52,11 @@ async function tidyAfterCommit(machine: Tidier) {
   if (isAnything(freed)) await amendReceipt(machine, transaction, freed);
   await writeTidied(floorDirectory, { schema: 1, transaction, at: clock.now().toISOString(), freed });
   return { transaction, freed };
+}
+
+/** Where the record is damaged, it is done once more and written anew: otherwise it would never be done again. */
+function unknownYet(error: unknown): undefined {
+  if (!(error instanceof NixmakerError) || error.code !== 'state-corrupt') throw error;
 }
 
 /** The newest, if nothing is in progress and nothing waits to be judged. */

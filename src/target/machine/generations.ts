@@ -88,7 +88,10 @@ async function addStanding(
   all: readonly Generation[],
   needed: Needs,
 ): Promise<void> {
-  needed.number((await readProfile(settings.profile)).generation, 'installed');
+  const installed = await readProfile(settings.profile);
+  needed.number(installed.generation, 'installed');
+  // Where the profile is a link into the store, which has no number.
+  needed.system(installed.toplevel, 'installed');
   for (const [link, reason] of [
     [settings.currentSystem, 'running'],
     [settings.bootedSystem, 'booted'],

@@ -1,4 +1,4 @@
-/** What the entries of a pool need: for clearing away what none of them does. */
+/** What a pool’s entries need, so that everything else can be deleted. */
 import { join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
 import { readHeadFiles } from '../../bundle/head-files.ts';
@@ -11,16 +11,16 @@ import { readManifest } from '../../signing/verify.ts';
 export interface Needed {
   /** Below `cache/`, each once: hosts share most of them, and nothing else of an entry is kept. */
   readonly names: ReadonlySet<string>;
-  /** An entry of which that can’t be told, for people. With one, nothing may be deleted. */
+  /** An entry whose needs are unknown, for people. While there is one, nothing may be deleted. */
   readonly unknown: string | undefined;
 }
 
-/** Reads each entry’s manifest and contents, as they lie there now. */
+/** Reads each entry’s manifest and contents as they are now. */
 export async function readNeeded(root: string): Promise<Needed> {
   const names = new Set<string>();
   const entries = await listPool(root);
   const hosts = Map.groupBy(entries, ({ host }) => host);
-  // Threat: a listing ends there, and whoever comes after it needs something all the same.
+  // Threat: the listing ends there, but entries after it need something all the same.
   if (hosts.size >= mostEntries) return { names, unknown: `more than ${mostEntries} hosts` };
   for (const entry of entries) {
     if ((hosts.get(entry.host)?.length ?? 0) >= mostEntries) return { names, unknown: entry.host };
@@ -34,7 +34,7 @@ export async function readNeeded(root: string): Promise<Needed> {
   return { names, unknown: undefined };
 }
 
-/** Whether an entry counts: its manifest and contents can be read. */
+/** Whether an entry counts: its manifest and contents are readable. */
 export const isUsable = (entry: PoolEntry): Promise<boolean> =>
   needsOf(entry).then(
     (needs) => needs !== undefined,
@@ -44,7 +44,7 @@ export const isUsable = (entry: PoolEntry): Promise<boolean> =>
     },
   );
 
-/** Names below `cache/`; undefined where there is no manifest (yet). @throws NixmakerError */
+/** Names below `cache/`; undefined if there is no manifest (yet). @throws NixmakerError */
 async function needsOf({ folder }: PoolEntry): Promise<string[] | undefined> {
   const head = await readHeadFiles(folder);
   if (head === undefined) return undefined;

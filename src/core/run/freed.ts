@@ -1,18 +1,18 @@
-/** What was freed to make room, as receipts have it. Pure. */
+/** What was freed to make room, as in receipts. Pure. */
 import * as z from 'zod';
 import { sizeText } from '../size.ts';
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 export const freedParser = z.strictObject({
-  /** Numbers of the generations that were deleted. */
+  /** Numbers of the deleted generations. */
   generations: z.array(count).max(10_000),
   /** Store paths that Nix has collected, and their bytes as Nix counts them. */
   paths: count,
   bytes: count,
   /** Bytes of the boot partition. */
   bootBytes: count,
-  /** Why it ended before it was done. */
+  /** Why it stopped before it was done. */
   unfinished: z.string().max(4096).optional(),
 });
 

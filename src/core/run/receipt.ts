@@ -90,7 +90,7 @@ const meanings: Readonly<Partial<Record<State, string>>> = {
   'rolled-back': ', the previous system was restored',
 };
 
-/** A rollback that failed has left nothing behind it. */
+/** A rollback that failed has not left any release. */
 const goneThrough: ReadonlySet<State> = new Set(['committed', 'pending', 'superseded']);
 
 /** The report for a person, as written beside the bundle. */

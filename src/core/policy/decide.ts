@@ -67,7 +67,7 @@ const refuse = (code: PolicyCode, detail: string): Verdict => ({ verdict: 'refus
 
 type Check = (manifest: Manifest, facts: Facts, policy: Policy) => Verdict | undefined;
 
-/** In the order of docs/format.md §4, with what each asks, for people; the first with an objection decides. */
+/** In the order of docs/format.md §4, with what each asks, for people; the first with something to say decides. */
 export const checks: readonly { readonly asks: string; readonly check: Check }[] = [
   { asks: 'is it for this host, system type and machine?', check: checkBinding },
   { asks: 'have enough keys signed that are valid now and have the required roles?', check: checkKeys },

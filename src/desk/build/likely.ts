@@ -14,7 +14,7 @@ export interface HashedPath {
   readonly narHash: string;
 }
 
-/** How many namesakes are examined, nearest sizes first; and how many lookalikes without one. */
+/** How many paths are examined: namesakes, nearest sizes first; or similar ones if there is no namesake. */
 const most = 12;
 /** Below this, two paths have nothing in common that would make a delta worthwhile. */
 const alike = 0.05;

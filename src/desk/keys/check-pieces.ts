@@ -7,7 +7,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import type { Piece, WholePiece } from '../../core/release/contents-file.ts';
 
 /**
- * @throws NixmakerError `bundle-altered`, `bundle-malformed`, `bundle-truncated`, `io-error`; `manifest-malformed` where the index
+ * @throws NixmakerError `bundle-altered`, `bundle-malformed`, `bundle-truncated`, `io-error`; `manifest-malformed` if the index
  * contradicts a path’s NAR
  */
 export async function checkPieces(bundle: OpenedBundle): Promise<void> {

@@ -46,7 +46,7 @@ export async function readAnyIndex(path: string): Promise<SignedIndex> {
   return { manifest, index: await readClassicIndex(path, manifest) };
 }
 
-/** Beside the tarball. @throws NixmakerError `bundle-truncated` where it is missing, `bundle-altered`, `manifest-malformed` */
+/** Beside the tarball. @throws NixmakerError `bundle-truncated` if it is missing, `bundle-altered`, `manifest-malformed` */
 export async function readClassicIndex(tarball: string, manifest: Manifest): Promise<ReleaseIndex> {
   const bytes = await readSmall(join(dirname(tarball), 'index'), limits.indexBytes);
   if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is missing beside it');

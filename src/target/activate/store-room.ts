@@ -1,7 +1,7 @@
 /**
- * Room in the store, by root: first what nothing needs any more, then old generations, the oldest first, and no more than is asked for.
- * Which paths may go is Nix’s to say; what it needs to be told is held meanwhile, for not every machine has the links of NixOS
- * (/nix/var/nix/gcroots/booted-system), and no generation need be left of what a boot menu offers.
+ * Makes room in the store, as root: first what nothing needs any more, then old generations, oldest first, and no more than is asked for.
+ * Which paths may go is for Nix to say; whatever it would not know about is held meanwhile, because not every machine has NixOS’s links
+ * (/nix/var/nix/gcroots/booted-system), and what a boot menu offers need not have a generation left.
  */
 import { readBootMenus } from '../../activation/boot-menu.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -24,13 +24,13 @@ import { type By, deleteHeld, type Keeper, settle } from './leave.ts';
 
 export type RoomMaker = Keeper & Pick<Machine, 'floorDirectory' | 'interruption' | 'policy'>;
 
-/** What is asked for: bytes and inodes that are to be free, or as much as there is to free. */
+/** What is asked for: bytes and inodes to be free, or as much as can be freed. */
 type Goal = Need | 'everything';
 
 /** Milliseconds. */
 const second = 1000;
 
-/** Room for what a release has and the store has not. The lock must be held. */
+/** Room for what a release needs and the store does not have yet. The lock must be held. */
 export async function makeRoomFor(machine: RoomMaker, by: By, index: ReleaseIndex): Promise<Freed> {
   const paths = [...index.paths()];
   // Whoever brings the rest counts on what is there.
@@ -53,17 +53,17 @@ export async function makeRoomFor(machine: RoomMaker, by: By, index: ReleaseInde
 export interface Asked {
   readonly goal: Goal;
   readonly isOneComing: boolean;
-  /** What is held, whatever else becomes of it. */
+  /** What is held, whatever becomes of the rest. */
   readonly coming?: Holding;
 }
 
-/** @returns what was freed, also where that was not enough or something went wrong on the way */
+/** @returns what was freed, even if that was not enough or something went wrong on the way */
 export async function freeStore(machine: RoomMaker, by: By, asked: Asked): Promise<Freed> {
   await settle(machine, 'cut-off');
   return new Freeing(machine, by, asked).run();
 }
 
-/** Systems that run, were started, or can be. */
+/** Systems that are running, were booted, or can be. */
 async function whatMustStay({ settings }: Pick<Machine, 'settings'>): Promise<StorePath[]> {
   const links = [settings.currentSystem, settings.bootedSystem, settings.profile];
   const systems = await Promise.all(links.map(readSystemLink));
@@ -99,7 +99,7 @@ class Freeing {
 
   async #free(): Promise<void> {
     const { goal } = this.#asked;
-    // Once everything is to go, there is one round.
+    // When everything is to go, there is one round.
     if (goal === 'everything') {
       await this.#deleteSome(await this.#surplus(), undefined);
       await this.#collect(everything);
@@ -129,7 +129,7 @@ class Freeing {
     return gone.length;
   }
 
-  /** Where all of them are not enough by Nix’s own counts they go all the same: what their files take on the disk may be more. */
+  /** If all of them are not enough by Nix’s own count, they go all the same: their files may take more on the disk. */
   async #choose(surplus: readonly Generation[], goal: Need): Promise<readonly Generation[]> {
     const { bytes, files } = await this.#lacking(goal);
     if (bytes === 0 && files > 0) return surplus.slice(0, 1);
@@ -154,7 +154,7 @@ class Freeing {
   }
 
   async #collectFor(goal: Need): Promise<void> {
-    // Again where Nix’s count and the disk’s are not the same, as long as there is something.
+    // Repeated if Nix’s count and the disk’s differ, as long as there is something to delete.
     for (;;) {
       const { bytes, files } = await this.#lacking(goal);
       if (bytes === 0 && files === 0) return;
@@ -165,7 +165,7 @@ class Freeing {
   /** @returns whether anything was deleted, and there is time for more */
   async #collect(bytes: number): Promise<boolean> {
     const { nix, clock, interruption } = this.#machine;
-    // Each time anew: what a menu no longer offers may go.
+    // Read again each time: what a menu no longer offers may go.
     const release = await holdPaths(nix, await whatMustStay(this.#machine));
     this.#by.emit('collecting', { bytes }, 'debug');
     const time = this.#until - clock.monotonic();

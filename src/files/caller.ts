@@ -1,6 +1,6 @@
 /**
- * Whoever called sudo(8). What root makes in a folder of theirs is theirs: a key that only root can read would have them sign as root
- * from then on, and a folder of root’s would stop their next command without sudo.
+ * The user who called sudo(8). What root creates in their folder belongs to them: with a key that only root can read they would have
+ * to sign as root from then on, and a folder owned by root would stop their next command without sudo.
  */
 import { type FileHandle, readlink, stat } from 'node:fs/promises';
 import { dirname, relative, resolve } from 'node:path';
@@ -12,7 +12,7 @@ interface Caller {
   readonly gid: number;
 }
 
-/** The caller, where the folder is theirs; undefined where nobody called sudo, or it is another’s. */
+/** The caller, if the folder is theirs; undefined if nobody called sudo, or it is someone else’s. */
 export async function callerOf(folder: string): Promise<Caller | undefined> {
   if (process.geteuid?.() !== 0) return undefined;
   const { uid, gid } = await stat(folder);
@@ -23,8 +23,8 @@ export async function callerOf(folder: string): Promise<Caller | undefined> {
 const mostNames = 100_000;
 
 /**
- * Gives the caller what is root’s of the folder itself and, below it, of these names with all that is in them; what else is there is
- * nobody’s business. Threat: a link, or a second name of a file of root’s, put there meanwhile: only what was opened is given away, and
+ * Gives the caller what root owns: the folder itself and, below it, these names with everything in them; nothing else there is
+ * our business. Threat: a link, or a hard link to a file of root’s, put there meanwhile: only what was opened is given away, and
  * nothing with two names.
  */
 export async function handBack(folder: string, names: readonly string[]): Promise<void> {

@@ -76,7 +76,7 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
     );
   if (flags.plainFolder !== true) {
     const { requireMedium } = await import('../../desk/pool/medium-place.ts');
-    // Before hours of building.
+    // Before building for hours.
     await requireMedium(medium);
   }
   if (flags.flake !== undefined) await refuseRings(flags);
@@ -100,7 +100,7 @@ async function chooseByRings(bundles: readonly string[], { fleet, allRings }: Pu
   return (await import('../../desk/fleet/due.ts')).chooseDue(fleet, bundles);
 }
 
-/** Hosts that are built one after the other can’t be compared with those of the ring before. */
+/** Hosts built one after another can’t be compared with those in the previous ring. */
 async function refuseRings({ fleet, allRings }: PutFlags): Promise<void> {
   const { readRings } = await import('../../desk/fleet/rings.ts');
   if (allRings === true || (await readRings(fleet)) === undefined) return;
@@ -125,7 +125,7 @@ const together = (one: PutResult, other: PutResult): PutResult => ({
   notices: [...new Set([...one.notices, ...other.notices])],
 });
 
-/** Each host as soon as it is built, straight from what was compressed: no bundle is written in between. */
+/** Each host as soon as it is built, straight from the compressed pieces: no bundle is written in between. */
 async function putFlake(medium: string, flags: PutFlags, flake: string) {
   if (flags.key === undefined)
     throw new NixmakerError('usage', 'targets only take signed bundles: pass --key FILE');

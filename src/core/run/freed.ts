@@ -1,4 +1,4 @@
-/** What was freed to make room, as receipts have it. Pure. */
+/** What was freed to make room, as in receipts. Pure. */
 import * as z from 'zod';
 import { sizeText } from '../size.ts';
 
@@ -8,7 +8,7 @@ const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const mostReason = 4096;
 
 export const freedParser = z.strictObject({
-  /** Numbers of the generations that were deleted. */
+  /** Numbers of the deleted generations. */
   generations: z.array(count).max(10_000),
   /** Store paths that Nix has collected, and their bytes as Nix counts them. */
   paths: count,

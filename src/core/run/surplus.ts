@@ -1,7 +1,7 @@
 /**
- * Which generations of the system profile may be deleted to make room, and how many of them have to be. Pure.
+ * Which generations of the system profile may be deleted to make room, and how many need to be. Pure.
  *
- * They go oldest first and without a gap. Threat: a boot builder keeps the newest N; were one in the middle to go, an older one would come
+ * They go oldest first and without a gap. Threat: a boot builder keeps the newest N; if one in the middle went, an older one would come
  * back into the menu, and its kernel with it.
  */
 import type { RetentionPolicy } from '../policy/policy.ts';
@@ -32,7 +32,7 @@ export type KeepReason = (typeof keepReasons)[number];
 /** What the machine needs. */
 export interface Needed {
   readonly numbers: ReadonlyMap<number, KeepReason>;
-  /** Of each, the newest generation stays. */
+  /** For each of these, the newest generation stays. */
   readonly systems: ReadonlyMap<string, KeepReason>;
 }
 
@@ -88,10 +88,10 @@ export function findSurplus(question: Question): Generation[] {
 export type Holding = ReadonlyMap<string, number>;
 
 /**
- * How many of the surplus, from the oldest on, have to go for so many bytes: no fewer would do.
+ * How many of the surplus, starting with the oldest, have to go to free this many bytes: the fewest that do.
  * @param surplus what each holds, oldest first
- * @param others what those hold that stay: it is not freed
- * @returns undefined where all of them would not be enough
+ * @param others what the generations that stay hold: it is not freed
+ * @returns undefined if all of them would not be enough
  */
 export function countToDelete(
   surplus: readonly Holding[],
@@ -108,7 +108,7 @@ export function countIn(freed: readonly number[], bytes: number): number | undef
   return index === -1 ? undefined : index + 1;
 }
 
-/** Bytes that are free once the first, the first two, … of the surplus have gone. */
+/** Bytes free once the first, the first two, … of the surplus have gone. */
 export function freedBy(surplus: readonly Holding[], others: Iterable<Holding>): number[] {
   const freeing = new HeldLast();
   for (const holding of surplus) freeing.goes(holding);

@@ -20,11 +20,11 @@ import { readManifest } from '../../signing/verify.ts';
 export interface Needed {
   /** Below `cache/`, each once: hosts share most of them, and nothing else of an entry is kept. */
   readonly names: ReadonlySet<string>;
-  /** An entry of which that can’t be told, for people. With one, nothing may be deleted. */
+  /** An entry whose needs are unknown, for people. While there is one, nothing may be deleted. */
   readonly unknown: string | undefined;
 }
 
-/** Reads each entry’s manifest and contents, as they lie there now. */
+/** Reads each entry’s manifest and contents as they are now. */
 export async function readNeeded(root: string): Promise<Needed> {
   const names = new Set<string>();
   const entries = await listPool(root);
@@ -73,7 +73,7 @@ export const isUsable = (entry: PoolEntry): Promise<boolean> =>
     },
   );
 
-/** Names below `cache/`; undefined where there is no manifest (yet). @throws NixmakerError */
+/** Names below `cache/`; undefined if there is no manifest (yet). @throws NixmakerError */
 async function needsOf({ folder }: PoolEntry): Promise<string[] | undefined> {
   const head = await readHeadFiles(folder);
   if (head === undefined) return undefined;

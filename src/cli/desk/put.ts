@@ -85,7 +85,7 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
   const files = bundles.filter((path) => !keyrings.includes(path));
   const { bundles: due, leftOut } = await chooseByRings(files, flags);
   const built = flags.flake === undefined ? undefined : await putFlake(medium, flags, flags.flake);
-  const isNothingDue = built === undefined && due.length === 0 && leftOut.length > 0;
+  const isNothingDue = built === undefined && due.length === 0 && leftOut.length > 0 && flags.clear !== true;
   const result = isNothingDue ? nothing : await putFiles(medium, due, flags, built?.result);
   const versions = await putKeyringFiles(medium, keyrings);
   if (flags.json === true) printJson({ schema: 2, ok: true, ...result, leftOut, keyrings: versions });

@@ -156,6 +156,8 @@ function worldOf({ answer, onSleep, now = '2026-11-28T12:00:00Z' }: Making) {
   };
   const run = async (program: string, args: readonly string[], options: CommandOptions = {}) => {
     started.push({ argv: [program, ...args], options });
+    // What has no end is to fail, and not to hang.
+    if (started.length > 5000) throw new Error('thousands of programs were started');
     return { ...well, ...answer?.([program, ...args]) };
   };
   return { clock, events, started, run };

@@ -1,6 +1,7 @@
 /**
- * node bench/compare.ts [ROUNDS [PATHS…]]: what it takes to compare every valid path of a release with what was signed, as agent and root do before an
- * activation, beside Nix’s own `nix path-info --all --json`, which asks the same daemon for the same. Paths are in Nix’s database only.
+ * node bench/compare.ts [ROUNDS [PATHS…]]: what it takes to compare every valid path of a release with what was signed, as agent and root
+ * do before an activation, beside Nix’s own `nix path-info --all --json`, which asks the same daemon for the same data. Paths exist in
+ * Nix’s database only.
  */
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile } from 'node:fs/promises';
@@ -38,7 +39,7 @@ function closureOf(count: number): IndexedPath[] {
   });
 }
 
-/** As `nix-store --load-db` reads it. */
+/** The form `nix-store --load-db` reads. */
 const registration = (closure: readonly IndexedPath[]) =>
   closure
     .map(({ path, narSize, references }, n) =>

@@ -1,4 +1,4 @@
-/** A fleet’s receipts on a stick: collected for the first time and once more, shown, and as a page; seconds and memory. */
+/** A fleet’s receipts on a stick: collected for the first time and again, shown, and as a page; seconds and memory. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { committed, install, lay, measured, nowOf } from '../test/support/receipts.ts';
@@ -11,7 +11,7 @@ export interface Measured {
 
 export interface FleetFigures {
   readonly hosts: number;
-  /** Of each host on the stick. */
+  /** For each host on the stick. */
   readonly receipts: number;
   readonly collect: Measured;
   readonly again: Measured;

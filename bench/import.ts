@@ -1,4 +1,4 @@
-/** From a file on disk to valid, flushed store paths: the agent, Nix from a plain folder of the same NARs, the classic way. */
+/** From a file on disk to valid, flushed store paths: the agent, Nix from a plain folder of the same NARs, and the classic way. */
 import { copyFile, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readAnyIndex } from '../src/desk/keys/read-release.ts';
@@ -8,7 +8,7 @@ import { type Key, median, must, processorSeconds, seconds } from './system.ts';
 import { freshTarget, peakMemory, removeFolder } from './target.ts';
 
 export interface ImportFigures {
-  /** Seconds, medians. From the inbox until the system is committed, all checked and flushed. */
+  /** Seconds, medians. From the inbox until the system is committed, everything checked and flushed. */
   readonly take: number;
   /** Of that, the import. */
   readonly importOnly: number;
@@ -18,12 +18,12 @@ export interface ImportFigures {
   readonly plain: number;
   /** `tar -xzf`, `nix copy` from the folder through the daemon, and one flush. */
   readonly classic: number;
-  /** From the inbox to the refusal of a bundle whose signature is spoiled. */
+  /** From the inbox to the refusal of a bundle with a spoiled signature. */
   readonly refuse: number;
   readonly memory: number;
-  /** What nothing can do without: pieces decompressed and hashed, store paths copied (`cp -a`), and a flush. */
+  /** What nothing can do without: decompressing and hashing pieces, copying store paths (`cp -a`), and a flush. */
   readonly floor: number;
-  /** Seconds of all processors, of client and daemon together, without what it takes to start them. */
+  /** Processor seconds, client and daemon together, without what it takes to start them. */
   readonly processor: {
     readonly take: number;
     readonly plain: number;
@@ -56,7 +56,7 @@ export async function measureImport(
     await removeFolder(copy);
     return { time, processor };
   };
-  /** What it takes to start and end all of it. */
+  /** What it takes to start and stop everything. */
   const nothing = async (isAgent: boolean) =>
     processorSeconds(async () => {
       const { target, remove } = await freshTarget(join(place, 'nothing'), { key });

@@ -1,6 +1,6 @@
 /**
- * npm run bench [-- --quick]: what nixmaker takes, against the classic way and against Nix alone, side by side in one run.
- * Prints a table and writes bench/out/results.json; a whole run also writes the figures and the chart of docs/performance.md.
+ * npm run bench [-- --quick]: nixmaker’s figures, against the classic way and against Nix alone, side by side in one run.
+ * Prints a table and writes bench/out/results.json; a full run also writes the figures and the chart of docs/performance.md.
  * Nothing here is a test: no figure fails anything.
  */
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';

@@ -11,7 +11,7 @@ export interface MemoryFigures {
   readonly peak: number;
 }
 
-/** A bundle of that many MiB that do not compress, in paths of 8 MiB. */
+/** A bundle of this many MiB that do not compress, in paths of 8 MiB. */
 export async function measureMemory(
   place: string,
   { builder, key, mebibytes }: { builder: Builder; key: Key; mebibytes: number },

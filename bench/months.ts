@@ -1,6 +1,6 @@
 /**
- * Twelve months of a system made of real packages (npm-bytes.ts), each month all of it rebuilt: what a bundle carries beside a whole
- * one, and beside a file-level and a block-level method, from month to month, from quarter to quarter, and over all of it.
+ * Twelve months of a system made of real packages (npm-bytes.ts), rebuilt in full each month: how large a bundle is, compared with a whole
+ * one and with file-level and block-level methods, from month to month, from quarter to quarter, and over the whole time.
  */
 import { copyFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -20,13 +20,13 @@ export interface Jump {
   readonly ours: number;
   readonly files: number;
   readonly chunks: number;
-  /** Seconds of the processor. */
+  /** Processor seconds. */
   readonly build: number;
 }
 
 export interface Taken {
   readonly kind: Jump['kind'];
-  /** Seconds, from the inbox until committed; and the agent’s peak memory, in bytes. */
+  /** Seconds from the inbox until committed; and the agent’s peak memory, in bytes. */
   readonly take: number;
   readonly takeWhole: number;
   readonly memory: number;
@@ -37,7 +37,7 @@ export interface MonthsFigures {
   readonly bytes: number;
   readonly jumps: readonly Jump[];
   readonly taken: readonly Taken[];
-  /** For hosts of any of the three months before. */
+  /** For hosts with any of the three preceding months. */
   readonly several: { readonly ours: number; readonly whole: number };
 }
 
@@ -53,7 +53,7 @@ interface Bench {
   readonly key: Key;
 }
 
-/** @returns undefined where the packages can’t be had */
+/** @returns undefined if the packages are unavailable */
 export async function measureMonths(bench: Bench, isQuick: boolean): Promise<MonthsFigures | undefined> {
   const fetched = await packagesByMonth(isQuick);
   if (fetched === undefined) return undefined;
@@ -116,7 +116,7 @@ async function wholeMonth(bench: Bench, month: number, packages: readonly Packag
   return { bundle, wholeBytes: bytes, parts: partsOf(paths.map((path) => join(store, path))) };
 }
 
-/** All of it is rebuilt each month: every path has another hash, and those it refers to are in its bytes. */
+/** Everything is rebuilt each month: every path has a new hash, and the hashes it refers to are in its bytes. */
 async function writeMonth(folder: string, month: number, packages: readonly PackageAtPoint[]): Promise<void> {
   await copySample(folder);
   const list = packages.map(
@@ -155,7 +155,7 @@ async function jump(
   };
 }
 
-/** The last of its kind: a machine that has the one before takes it. */
+/** The last of its kind: taken by a machine that has the previous one. */
 async function takeLast(
   { place, key }: Bench,
   {

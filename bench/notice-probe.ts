@@ -1,4 +1,4 @@
-/** notice-probe.ts FOLDER: in a mount namespace of its own, mounts there and listens as the agent does; prints JSON. */
+/** notice-probe.ts FOLDER: in its own mount namespace, mounts there and listens as the agent does; prints JSON. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -24,7 +24,7 @@ const watch = watchMounts({ listen: listenToProgram, clock: systemClock }, () =>
   })();
 });
 
-/** findmnt tells nobody when it has begun to listen: mount until it is heard. */
+/** findmnt does not report when it has begun to listen: mount until it notices. */
 const noticed = async (target: string): Promise<number> => {
   const mounted = performance.now();
   while (found?.target !== target)

@@ -1,4 +1,4 @@
-/** How long the agent takes to notice that something was mounted. */
+/** How long the agent takes to notice a mount. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkout, run } from '../test/machines/program.ts';

@@ -1,6 +1,6 @@
 /**
- * Real packages at twelve monthly points: the npm registry keeps every version, platform binaries among them. They are fetched once, by
- * npm itself, into the user’s cache folder; the versions are those that were the newest at each point (npm-points.json).
+ * Real packages at twelve monthly points: the npm registry keeps every version, including platform binaries. npm itself fetches them
+ * once into the user’s cache folder; the versions are those that were newest at each point (npm-points.json).
  */
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -16,7 +16,7 @@ interface Points {
 }
 
 export interface PackageAtPoint {
-  /** As a store path’s name has it. */
+  /** In the form used in a store path’s name. */
   readonly name: string;
   readonly version: string;
   /** What npm unpacks. */
@@ -36,7 +36,7 @@ const few = new Set([
 const cacheFolder = () =>
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'nixmaker', 'bench-npm');
 
-/** @returns by point, what is newest then; undefined where the registry can’t be reached */
+/** @returns by point, what was newest then; undefined if the registry can’t be reached */
 export async function packagesByMonth(
   isQuick: boolean,
 ): Promise<readonly (readonly PackageAtPoint[])[] | undefined> {

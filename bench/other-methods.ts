@@ -1,7 +1,7 @@
 /**
- * What other methods would carry from one tree to the next: whole files that are new, as a file-level method does, and chunks that are
- * new, cut by contents and 64 KiB in the mean, as casync and desync do. Each compressed as nixmaker compresses, and nothing else counted:
- * no index, no signature.
+ * What other methods would carry from one tree to the next: new whole files, as a file-level method does, and new
+ * chunks, cut by content at 64 KiB on average, as casync and desync do. Each compressed the way nixmaker compresses, and nothing else
+ * counted: no index, no signature.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { constants, zstdCompressSync } from 'node:zlib';
 const compressed = (bytes: Uint8Array): number =>
   zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 } }).length;
 
-/** What a tree consists of: of each file or chunk its size compressed, by its digest. */
+/** What a tree consists of: each file’s or chunk’s compressed size, by its digest. */
 export interface Parts {
   readonly files: ReadonlyMap<string, number>;
   readonly chunks: ReadonlyMap<string, number>;
@@ -52,7 +52,7 @@ const gear = Uint32Array.from({ length: 256 }, (_, i) =>
   createHash('sha256').update(`gear ${i}`).digest().readUInt32LE(0),
 );
 
-/** Where the high bits of a rolling sum are zero: for 64 KiB in the mean, as many bits as that has. */
+/** Where the high bits of a rolling sum are zero: for 64 KiB on average, as many bits as that number has. */
 function* cut(bytes: Buffer): Generator<Buffer, void, void> {
   let start = 0;
   let rolling = 0;

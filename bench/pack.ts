@@ -1,4 +1,4 @@
-/** `build` of a system that is built, against the classic way; and ten hosts against one. */
+/** `build` of a system that is already built, against the classic way; and ten hosts against one. */
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Builder } from '../test/machines/builder.ts';
@@ -75,12 +75,12 @@ export async function measurePack(
 }
 
 export interface NextFigures {
-  /** Seconds, medians: with nothing kept from before, and the next release, of which two paths in a hundred are new. */
+  /** Seconds, medians: with nothing kept from before, and the next release, in which two paths in a hundred are new. */
   readonly first: number;
   readonly next: number;
-  /** The next release, where nothing may be used of the first. */
+  /** The next release, when nothing of the first may be used. */
   readonly anew: number;
-  /** Seconds: the first bundle copied and flushed, which nobody can do without. */
+  /** Seconds: the first bundle copied and flushed, which nothing can do without. */
   readonly copied: number;
 }
 
@@ -129,7 +129,7 @@ export interface HostsFigures {
   /** Seconds. */
   readonly one: number;
   readonly all: number;
-  /** The same by `put --flake`, onto an empty folder. */
+  /** The same with `put --flake`, onto an empty folder. */
   readonly putOne: number;
   readonly putAll: number;
   /** Ten bundles copied and flushed, which `put --flake` does not write. */

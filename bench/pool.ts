@@ -1,4 +1,4 @@
-/** The size of one pool for ten hosts against that of one host's, and the time `put` takes, against copying ten bundles. */
+/** The size of one pool for ten hosts against that for one host, and the time `put` takes, against copying ten bundles. */
 import { cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Builder, copySample } from '../test/machines/builder.ts';
@@ -6,7 +6,7 @@ import { nixSystem, run } from '../test/machines/program.ts';
 import { type Key, must, seconds } from './system.ts';
 
 const hosts = 10;
-/** Of a hundred paths of 400 KiB that do not compress, three are a host's own. */
+/** A hundred paths of 400 KiB that do not compress, three of them the host's own. */
 const paths = 100;
 const own = 3;
 const pathBytes = 400 * 1024;

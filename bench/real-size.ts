@@ -1,4 +1,4 @@
-/** Recipes as a real NixOS system has them: built, verified and taken, beside what Nix alone takes to copy them. */
+/** Recipes as in a real NixOS system: built, verified and taken, beside the time Nix alone takes to copy them. */
 import { copyFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Builder } from '../test/machines/builder.ts';
@@ -11,12 +11,12 @@ export interface RealSizeFigures {
   readonly paths: number;
   readonly bundleBytes: number;
   readonly indexBytes: number;
-  /** Seconds: evaluated before, so that Nix’s part is small. */
+  /** Seconds; evaluated in advance, so Nix’s part is small. */
   readonly build: number;
   readonly verify: number;
   /** `nix copy --derivation` into a binary cache folder. */
   readonly copy: number;
-  /** From the inbox until committed; of that the import. */
+  /** From the inbox until committed; of that, the import. */
   readonly take: number;
   readonly import: number;
   readonly peak: number;

@@ -1,4 +1,4 @@
-/** Releases of one system since the one before, in three shapes (system.ts): their size, and the time to build and to take them. */
+/** Releases of one system since the previous one, in three shapes (system.ts): their size, and the time to build and take them. */
 import { copyFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Builder } from '../test/machines/builder.ts';
@@ -14,7 +14,7 @@ export interface ReleaseFigures {
   /** Seconds. */
   readonly build: number;
   readonly take: number;
-  /** Peak resident memory of the agent that took the release before and this one, in bytes. */
+  /** Peak resident memory in bytes of the agent that took the previous release and this one. */
   readonly memory: number;
 }
 

@@ -1,4 +1,4 @@
-/** The agent as it is installed: how soon it is ready, and what it holds and does while nothing happens. */
+/** The agent as installed: how soon it is ready, and what it uses and does while nothing happens. */
 import { cp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,14 +7,14 @@ import { type Key, median, must, seconds } from './system.ts';
 import { freshTarget } from './target.ts';
 
 export interface RestFigures {
-  /** Seconds, medians of five; from the start of its process until it says that it is ready. */
+  /** Seconds, medians of five; from the start of its process until it reports that it is ready. */
   readonly ready: number;
   readonly version: number;
   /** Bytes. */
   readonly resident: number;
-  /** Of that the agent's own, not shared with other programs (proc(5), RssAnon). */
+  /** Of that, the agent's own, not shared with other programs (proc(5), RssAnon). */
   readonly own: number;
-  /** Times a thread of it was put on a processor in a minute of rest. */
+  /** How often one of its threads was put on a processor in a minute of rest. */
   readonly wakeups: number;
 }
 
@@ -26,7 +26,7 @@ export async function measureRest(place: string, key: Key): Promise<RestFigures>
   const env = { NODE_OPTIONS: '--jitless --max-semi-space-size=2' };
   const { target, remove } = await freshTarget(join(place, 'resting'), { key });
   const versions: number[] = [];
-  /** What the target's sandbox takes before anything runs in it. */
+  /** What the target's sandbox uses before anything runs in it. */
   const sandboxes: number[] = [];
   const readies: number[] = [];
   let resident = 0;
@@ -54,7 +54,7 @@ export async function measureRest(place: string, key: Key): Promise<RestFigures>
   return { ready: median(readies) - median(sandboxes), version: median(versions), resident, own, wakeups };
 }
 
-/** Of all its threads (proc(5), voluntary_ctxt_switches). */
+/** All its threads together (proc(5), voluntary_ctxt_switches). */
 async function switches(pid: number): Promise<number> {
   const threads = await readdir(`/proc/${pid}/task`);
   const texts = await Promise.all(threads.map((t) => readFile(`/proc/${pid}/task/${t}/status`, 'utf8')));

@@ -1,6 +1,7 @@
 /**
  * A thousand hosts on one medium: what `inspect` takes to list them, `put` to add one more that shares its paths with them, and
- * `put --clear` to look for what none of them needs. The floor of a `put`: the same files dropped from the kernel’s cache, read and hashed.
+ * `put --clear` to look for what none of them needs. The floor for a `put`: the same files dropped from the kernel’s cache, read and
+ * hashed.
  */
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,10 +15,10 @@ export interface ScaleFigures {
   readonly hosts: number;
   readonly manifestBytes: number;
   readonly contentsBytes: number;
-  /** Seconds, of a warm cache; and MiB at most. */
+  /** Seconds, with a warm cache; and peak MiB. */
   readonly inspect: number;
   readonly inspectMemory: number;
-  /** Seconds, for one host more whose paths the others have, and for the same onto an empty medium. */
+  /** Seconds, for one more host whose paths the others have, and for the same onto an empty medium. */
   readonly put: number;
   readonly putFirst: number;
   readonly putMemory: number;
@@ -25,16 +26,16 @@ export interface ScaleFigures {
   readonly read: number;
   /** Its bundle copied, flushed, read from the medium and hashed. */
   readonly copied: number;
-  /** What nobody needs looked for among all of them. */
+  /** Looking for what nobody needs among all of them. */
   readonly clear: number;
   readonly clearMemory: number;
 }
 
-/** Reads the files below a folder from the medium, and not from what the kernel keeps. */
+/** Reads the files below a folder from the medium, not from the kernel’s cache. */
 const readAll =
   'find "$1" -type f -exec sh -c \'for file do dd "if=$file" iflag=nocache count=0 status=none; done\' sh {} +; find "$1" -type f -exec sha256sum {} + >"$2"';
 
-/** @param bundle whose release each of the hosts has, under its own name */
+/** @param bundle its release goes to each of the hosts, under the host’s own name */
 export async function measureScale(
   place: string,
   { builder, bundle, hosts }: { builder: Builder; bundle: string; hosts: number },
@@ -82,7 +83,7 @@ export async function measureScale(
   return figures;
 }
 
-/** From the one host that is there as many others, of the same system; the one goes. */
+/** Turns the one host that is there into as many others with the same system; the original goes. */
 async function fill(medium: string, hosts: number) {
   const one = join(medium, 'nixmaker/hosts/host/1');
   const manifest = await readFile(join(one, 'manifest.json'), 'utf8');

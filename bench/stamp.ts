@@ -1,6 +1,6 @@
 /**
- * node bench/stamp.ts FOLDER PATH…: writes store paths into a package’s files, as a build does: the run-time search paths of binaries,
- * the wrappers and configuration of the rest. Whatever is rebuilt has other hashes in it, though nothing else of it changes.
+ * node bench/stamp.ts FOLDER PATH…: writes store paths into a package’s files, as a build does: into the run-time search paths of binaries,
+ * and the wrappers and configuration of the rest. Anything rebuilt contains new hashes, even if nothing else in it changes.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, statSync, writeSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 const [folder = '', ...references] = process.argv.slice(2);
 const own = [folder, ...references];
 
-/** Of files that are no programs, one in so many. */
+/** Of files that aren’t programs, one in this many. */
 const oneIn = 4;
 const numberOf = (name: string) => createHash('sha256').update(name).digest().readUInt32LE(0);
 
@@ -19,7 +19,7 @@ for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }
   const { size } = statSync(path);
   const file = openSync(path, 'r+');
   if (size >= 256 * 1024) {
-    // In six places of what is a program or as large as one.
+    // In six places of a program, or of anything as large as one.
     for (let i = 0; i < 6; i++) {
       const text = Buffer.from(`\0${own[i % own.length]}/lib:\0`);
       writeSync(file, text, 0, text.length, Math.floor((size * i) / 6) + 792);

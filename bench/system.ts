@@ -1,5 +1,5 @@
 /**
- * A synthetic system of many paths, with bytes as a real one has them: slices of the programs at hand (Node.js, Nix), sizes as
+ * A synthetic system of many paths, with bytes like a real one’s: slices of the programs at hand (Node.js, Nix), sizes as
  * in a NixOS closure (most small, few large), references among them. And its next releases, in three shapes.
  */
 import { readFileSync } from 'node:fs';
@@ -26,8 +26,8 @@ export async function seconds(work: () => Promise<unknown>): Promise<number> {
 }
 
 /**
- * Processor time of the programs that were started and have ended meanwhile (proc_pid_stat(5), cutime and cstime): on a machine with
- * other things to do it says more than the clock. Seconds.
+ * Processor time of programs that were started and have ended meanwhile (proc_pid_stat(5), cutime and cstime): on a busy machine
+ * it says more than the clock. Seconds.
  */
 export async function processorSeconds(work: () => Promise<unknown>): Promise<number> {
   const before = endedTicks();
@@ -46,7 +46,7 @@ export const median = (values: readonly number[]) =>
 
 /**
  * What is new in a release in group g of fifty paths; the rest of its bytes stays. `library`: three groups in ten have
- * other hashes and few other bytes. `week`: one group, two paths in a hundred of 2,500.
+ * different hashes and few other changed bytes. `week`: one group, two paths in a hundred of 2,500.
  */
 const stamps = {
   first: '_: "first"',
@@ -57,16 +57,16 @@ const stamps = {
 } as const;
 export type Shape = keyof typeof stamps;
 
-/** Kilobytes of path n: 400 in the mean, 8,000 for one in fifty. */
+/** Kilobytes of path n: 400 on average, 8,000 for one in fifty. */
 const kilobytesOf =
   'n: let r = n - 50 * (n / 50); in if r == 0 then 8000 else if r < 5 then 1200 else if r < 20 then 300 else 80';
 
-/** Paths of a group are outputs of one derivation: a build for each path would take minutes. */
+/** A group’s paths are outputs of one derivation: a build per path would take minutes. */
 const groupSize = 50;
 
 /**
  * @param count paths; a multiple of fifty
- * @param own paths of each host that no other has, of the first kind of path
+ * @param own paths of each host that no other host has, of the first kind of path
  */
 export async function writeSystem(
   folder: string,
@@ -110,6 +110,6 @@ export async function writeSystem(
   await writeFile(join(folder, 'flake.nix'), text);
 }
 
-/** For a shell on the builder: the bench’s flake, built, so that what Nix takes to build it is not what is measured. */
+/** For a shell on the builder: the bench’s flake, already built, so that Nix’s build time is not what is measured. */
 export const toplevelOf = (flake: string, host = 'host') =>
   `path:${flake}#nixosConfigurations.${host}.config.system.build.toplevel`;

@@ -1,4 +1,4 @@
-/** Tables of their own for what has a floor beside it. */
+/** Separate tables for figures that have a floor to compare with. */
 import prettyBytes from 'pretty-bytes';
 import type { FleetFigures, Measured } from './fleet.ts';
 import type { ImportFigures } from './import.ts';

@@ -1,4 +1,4 @@
-# The boot loader: how many tries a new system has, and that the old one stays in the menu.
+# The boot loader: how many tries a new system gets, and that the old one stays in the menu.
 {
   config,
   options,
@@ -8,9 +8,9 @@
 let
   cfg = config.services.nixmaker;
   knowsCounting = options ? boot.loader.systemd-boot.bootCounting;
-  # Loaders that keep a number of systems in their menu, where NixOS knows of them.
+  # Loaders that keep a limited number of systems in their menu, if NixOS knows them.
   loaders = lib.filterAttrs (_: loader: loader.isUsed) {
-    # Builders of these two take the last N of a list, which for 0 is all of it.
+    # The builders of these two take the last N of a list, which for 0 is all of it.
     "boot.loader.systemd-boot" = limitOf (config.boot.loader.systemd-boot or { }) // {
       zeroIsAll = true;
     };
@@ -34,7 +34,7 @@ in
     {
       assertions =
         lib.mapAttrsToList (name: loader: {
-          # With room for one, the old system has left the menu before the new one has started once.
+          # With room for one, the old system leaves the menu before the new one has ever been booted.
           assertion = loader.limit == null || loader.limit >= 2 || (loader.limit == 0 && loader.zeroIsAll);
           message = "${name} keeps ${toString loader.limit} of the systems in its boot menu, which leaves nothing to roll back to. Let it keep 2 or more, or all of them.";
         }) loaders

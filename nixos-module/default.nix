@@ -1,4 +1,4 @@
-# services.nixmaker: the target's agent as a NixOS service. A path, and so its own key: imported twice it counts once.
+# services.nixmaker: the target's agent as a NixOS service. A path is its own key: imported twice, it counts once.
 {
   imports = [
     ./options.nix
@@ -10,6 +10,6 @@
     ./media.nix
     ./persistence.nix
   ];
-  # Nobody of nixpkgs' own; the project's issue tracker is where to ask.
+  # No nixpkgs maintainers; ask in the project's issue tracker.
   meta.maintainers = [ ];
 }

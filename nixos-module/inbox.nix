@@ -13,7 +13,7 @@ let
       allowed = config.services.openssh.settings.${list} or null;
     in
     allowed == null || builtins.elem name allowed;
-  # Who is in it is another's to say, or everybody is.
+  # Groups whose members somebody else decides, or that include everybody.
   unfit = {
     users = "which includes everyone";
     nogroup = "which includes everyone";
@@ -30,12 +30,12 @@ in
         message = "services.nixmaker.inbox.authorizedKeys has keys, but nobody can log in: set services.openssh.enable, or remove the keys.";
       }
       {
-        # sshd starts no subsystem that it was not told of, forced command or not (sshd_config(5), Subsystem).
+        # sshd starts only the subsystems it is configured with, forced command or not (sshd_config(5), Subsystem).
         assertion = !hasDropUser || config.services.openssh.allowSFTP;
         message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.allowSFTP is not set, and scp uses SFTP. Set it, or remove the keys.";
       }
       {
-        # sshd_config(5): where there is a list, who is not on it can't log in, whatever key is shown.
+        # sshd_config(5): if there is a list, users not on it can't log in, whatever key they present.
         assertion = !hasDropUser || mayLogIn "AllowUsers" dropUser;
         message = "services.nixmaker.inbox.authorizedKeys has keys, but services.openssh.settings.AllowUsers excludes ${dropUser}, so nobody could bring a bundle. Add \"${dropUser}\" to it.";
       }
@@ -63,7 +63,7 @@ in
     }) authorizedKeys;
 
     users.groups.${cfg.inbox.group}.members = cfg.inbox.users;
-    # Sticky: nobody takes away what somebody else has dropped. The default ACL lets the agent read what a strict umask
+    # Sticky: nobody can remove what somebody else has dropped. The default ACL lets the agent read what a strict umask
     # would hide.
     systemd.tmpfiles.settings."10-nixmaker" = {
       ${inbox} = {
@@ -75,7 +75,7 @@ in
         "a+".argument = "default:user:nixmaker:rwX";
       };
     }
-    # Beside it in the chroot, and readable for the machine's own users: journals, the floor, receipts. A courier is none of them.
+    # Beside it in the chroot, and readable by the machine's own users: journals, the floor, receipts. A courier is not one of them.
     // lib.mapAttrs (_: owner: lib.mkIf hasDropUser {
       d = {
         mode = "0755";
@@ -87,7 +87,7 @@ in
       "/var/lib/nixmaker/state" = "nixmaker";
       "/var/lib/nixmaker/activation" = "root";
     };
-    # The folder is tmpfiles' here: systemd would give it, and all in it, back to the agent's own group at each start.
+    # Here tmpfiles manages the folder: systemd would give it and its contents back to the agent's own group at each start.
     systemd.services.nixmaker.serviceConfig = {
       StateDirectory = [
         ""
@@ -101,13 +101,13 @@ in
       inherit (cfg.inbox) group;
       description = "Copies nixmaker bundles by scp";
       home = "/var/empty";
-      # No password, and not locked either: without PAM, sshd lets nobody in whose password begins with “!” (sshd(8)).
+      # No password, but not locked either: without PAM, sshd rejects users whose password begins with “!” (sshd(8)).
       hashedPassword = "*";
       # sshd starts internal-sftp in its own process, and so needs no shell.
       openssh.authorizedKeys.keys = map keys.restricted authorizedKeys;
     };
-    # The chroot must be root's, as /var/lib/nixmaker is; scp speaks SFTP since OpenSSH 9.0. One key is enough here, whatever
-    # the machine asks of others.
+    # The chroot must belong to root, as /var/lib/nixmaker does; scp has used SFTP since OpenSSH 9.0. One key is enough here,
+    # whatever the machine asks of other users.
     services.openssh.extraConfig = lib.mkIf hasDropUser ''
       Match User ${dropUser}
         AuthenticationMethods publickey

@@ -1,4 +1,4 @@
-# Public keys as people write them: plain, in a set with roles, or read from a file, with the end of its line.
+# Public keys as people write them: plain, in a set with roles, or read from a file with its trailing newline.
 { lib }:
 let
   trim =
@@ -12,11 +12,11 @@ in
 {
   inherit trim textOf;
 
-  # As they stand in the policy.
+  # As they appear in the policy.
   trimmed =
     entry: if builtins.isAttrs entry then entry // { key = textOf entry; } else textOf entry;
 
-  # Whose key it is, whatever it is called: what follows the name, without the comment of an SSH key.
+  # The key itself, whatever its name: what follows the name, without an SSH key's comment.
   materialOf =
     entry:
     let
@@ -24,7 +24,7 @@ in
     in
     if parts == null then textOf entry else builtins.head parts;
 
-  # A line of authorized_keys (sshd(8)) with `restrict` before its options, or before the key where it has none.
+  # A line of authorized_keys (sshd(8)) with `restrict` before its options, or before the key if it has none.
   restricted =
     line:
     let

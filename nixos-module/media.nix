@@ -1,4 +1,4 @@
-# Removable media: offered by udev; whether one is mounted is the policy's to say.
+# Removable media: offered by udev; the policy decides whether one is mounted.
 {
   config,
   lib,
@@ -43,7 +43,7 @@ in
       message = "services.nixmaker.media.roots or services.nixmaker.media.folders names “${path}”, which is not how mount points are written. Use an absolute path without “.”, “..”, double slashes or a trailing slash.";
     }) (cfg.media.roots ++ cfg.media.folders);
     services.udev.packages = [ udevRules ];
-    # Below /media, which the agent can look into, and not below /run/media, which is only for who sits at the machine.
+    # Below /media, which the agent can look into, not below /run/media, which is only for whoever sits at the machine.
     services.udisks2.mountOnMedia = lib.mkIf cfg.media.openUdisks true;
   };
 }

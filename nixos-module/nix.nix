@@ -8,11 +8,11 @@ let
   cfg = config.services.nixmaker;
   nix = config.nix.package;
   keys = import ./keys.nix { inherit lib; };
-  # Nix's own kind; persons' SSH keys can't sign store paths.
+  # Only Nix's own kind; people's SSH keys can't sign store paths.
   nixKeys = builtins.filter (key: builtins.match "[^:]+:[A-Za-z0-9+/]+=*" key != null) (
     map keys.textOf cfg.trustedPublicKeys
   );
-  # NixOS refuses a setting that its Nix does not know. Nix has it since 2.25 (release notes); Lix has not.
+  # NixOS rejects a setting that its Nix does not know. Nix has had it since 2.25 (release notes); Lix does not have it.
   knowsFsync =
     builtins.elem (nix.pname or "nix") [
       "nix"
@@ -41,11 +41,11 @@ in
       trusted-public-keys = nixKeys;
     }
     // lib.optionalAttrs knowsFsync {
-      # Without it a power cut leaves paths valid whose contents never reached the disk. nixmaker finds and mends those of
-      # its own imports; this keeps them from coming to be, whoever imports.
+      # Without it a power cut leaves paths valid whose contents never reached the disk. nixmaker finds and repairs those of
+      # its own imports; this prevents them, whoever imports.
       fsync-store-paths = lib.mkDefault true;
     };
-    # Where no key that Nix trusts has signed a bundle's paths, root vouches for what the manifest pins (docs/format.md §3).
+    # If no key that Nix trusts has signed a bundle's paths, root vouches for what the manifest pins (docs/format.md §3).
     nix.extraOptions = lib.mkIf cfg.storeKey "!include /var/lib/nixmaker/activation/store-key.conf\n";
   };
 }

@@ -1,4 +1,4 @@
-# What can be set. Defaults are those of the policy file (docs/policy.md), which a test compares.
+# The options. Defaults are those of the policy file (docs/policy.md); a test compares them.
 {
   config,
   lib,
@@ -8,7 +8,7 @@
 let
   inherit (lib) mkOption types;
   json = pkgs.formats.json { };
-  # RFC 42: what is documented here is typed, everything else of the file can be set as well.
+  # RFC 42: what is documented here is typed; everything else in the file can be set as well.
   freeform = options: types.submodule { inherit options; freeformType = json.type; };
   seconds =
     default: description:

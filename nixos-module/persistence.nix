@@ -1,4 +1,4 @@
-# Machines whose root file system is in memory: the floor, the journal and the keys must outlast a restart, or an older bundle
+# Machines whose root file system is in memory: the floor, the journal and the keys must survive a restart, or an older bundle
 # is as good as a newer one.
 { config, lib, ... }:
 let
@@ -15,7 +15,7 @@ let
     state
   ];
   isMounted = builtins.any (path: config.fileSystems ? ${path}) above;
-  # Impermanence and preservation, which agree in this: folders by the place that keeps them, as text or as sets.
+  # Impermanence and preservation, which agree on this: folders by the place that keeps them, as text or as sets.
   pathOf = entry: if builtins.isAttrs entry then entry.directory or entry.dirPath or "" else entry;
   keptBy = places: lib.concatMap (place: map pathOf (place.directories or [ ])) (builtins.attrValues places);
   kept = keptBy (config.environment.persistence or { }) ++ keptBy (config.preservation.preserveAt or { });

@@ -1,4 +1,4 @@
-# The files that the options become. A policy that the agent would not take fails the build, not the machine.
+# The files generated from the options. A policy that the agent would reject fails the build, not the machine.
 {
   config,
   lib,
@@ -9,9 +9,9 @@ let
   cfg = config.services.nixmaker;
   json = pkgs.formats.json { };
   keys = import ./keys.nix { inherit lib; };
-  # One key under two names is one key.
+  # One key under two names is still one key.
   different = builtins.length (lib.unique (map keys.materialOf cfg.trustedPublicKeys));
-  # The files know no null: what is not set is not there.
+  # The files have no null: what is not set is left out.
   withoutNull =
     value:
     if builtins.isAttrs value then

@@ -1,4 +1,4 @@
-# The units of systemd/, one source of truth: only the programs' places are NixOS's own.
+# The units of systemd/, the one source of truth: only the paths of programs are NixOS's own.
 {
   config,
   lib,
@@ -50,11 +50,11 @@ in
     systemd.packages = [ units ];
     systemd.services = lib.mapAttrs (name: wantedBy: {
       inherit path wantedBy;
-      # A switch that we started must not restart or stop us midway through itself.
+      # A switch that we started must not restart or stop us in the middle of it.
       restartIfChanged = false;
       stopIfChanged = false;
       unitConfig.X-StopOnRemoval = false;
-      # Boot loaders that count tries go on counting until it has said yes.
+      # Boot loaders that count tries keep counting until it succeeds.
       requiredBy = lib.optional (name == "nixmaker-confirm") "boot-complete.target";
     }) wantedBy;
     systemd.paths.nixmaker-activate.wantedBy = [ "multi-user.target" ];

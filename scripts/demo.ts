@@ -1,6 +1,6 @@
 /**
  * The main job, start to end, on real Nix: two releases of the sample flake are built and signed, a sandboxed target
- * takes them from its inbox, and a bundle that was tampered with is refused. Ends with 0 only if all of it happened.
+ * takes them from its inbox, and a tampered bundle is refused. Ends with 0 only if all of it happened.
  */
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -64,7 +64,7 @@ async function demo(place: string): Promise<void> {
     await writeFile(join(flake, 'release'), '2\n');
     await build();
     const bytes = await readFile(bundle);
-    // A bit of the last NAR, some bytes behind the magic number of its zstd frame (RFC 8878).
+    // A bit of the last NAR, some bytes after the magic number of its zstd frame (RFC 8878).
     const at = bytes.lastIndexOf(Buffer.from('28b52ffd', 'hex')) + 30;
     bytes[at] = (bytes[at] ?? 0) ^ 1;
     await writeFile(join(target.inbox, 'tampered.tar'), bytes);

@@ -9,7 +9,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { main } from '../test/machines/compiled.ts';
 import { makeTarget, type Target } from '../test/machines/sandboxed-target.ts';
 
-/** `nixmaker` as on an installed machine, whose settings and policy are in /etc/nixmaker. */
+/** `nixmaker` as on an installed machine, with settings and policy in /etc/nixmaker. */
 const wrapper = ({ settingsFile, policyFile }: Target) => `#!/bin/sh
 verb=\${1:---help}; [ $# = 0 ] || shift
 for word; do
@@ -35,7 +35,7 @@ async function practise(host: string, keyFile: string, stick: string): Promise<n
     await writeFile(join(programs, 'nixmaker'), wrapper(target));
     await chmod(join(programs, 'nixmaker'), 0o755);
     if (process.stdin.isTTY) process.stdout.write(`This is the machine “${host}”. Leave it with \`exit\`.\n`);
-    // Bash has a history, where there is one.
+    // Bash gets a history, if there is a bash.
     const shellCommand = 'command -v bash >/dev/null && exec bash --norc --noprofile; exec sh';
     const [program, ...args] = target.command(['sh', '-c', shellCommand]);
     const path = `${programs}${delimiter}${target.env.PATH}`;

@@ -1,4 +1,4 @@
-/** Which files of a boot partition belong to which systems, by how each loader’s builder names what it copies (boot-room.ts). */
+/** Which files of a boot partition belong to which systems, by the names each loader’s builder gives its copies (boot-room.ts). */
 import { realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { insteadOf } from '../core/errno.ts';
@@ -9,10 +9,10 @@ import { copiedAs, layouts } from './boot-room.ts';
 
 const ifMissing = <T>(value: T) => insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], value);
 
-/** Bytes that a file takes there, by its path. */
+/** Bytes that each file takes there, by path. */
 export type BootFiles = ReadonlyMap<string, number>;
 
-/** All that builders have copied. */
+/** Everything that builders have copied. */
 export async function listBootFiles(bootDirectory: string): Promise<BootFiles> {
   const files = new Map<string, number>();
   for (const layout of layouts)
@@ -25,7 +25,7 @@ export async function listBootFiles(bootDirectory: string): Promise<BootFiles> {
   return files;
 }
 
-/** Those of the files that are a system’s kernel or initrd, or one of its specialisations’. */
+/** Those files that are the kernel or initrd of a system or one of its specialisations. */
 export async function filesOf(
   files: BootFiles,
   system: StorePath,
@@ -42,7 +42,7 @@ export async function filesOf(
   return own;
 }
 
-/** Of a system, by where they lie in it. */
+/** A system’s, by their paths in it. */
 export async function specialisationsOf(system: StorePath): Promise<StorePath[]> {
   const folder = join(system, 'specialisation');
   return (await namesIn(folder, 'ENOTDIR')).map((name) => join(folder, name) as StorePath);

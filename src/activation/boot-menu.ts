@@ -6,12 +6,12 @@ import type { BootEntry, BootLoader, BootMenu } from '../core/run/boot-menu.ts';
 import { parseStorePath } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
 
-/** What systemd-boot’s builder opens for writing only if it is missing (nixpkgs, write_loader_conf). */
+/** Systemd-boot’s builder opens it for writing only if it is missing (nixpkgs, write_loader_conf). */
 export const leftover = (bootDirectory: string): string => join(bootDirectory, 'loader/loader.tmp');
 
 const readText = (path: string) => readFile(path, 'utf8').catch(insteadOf(['ENOENT', 'ENOTDIR'], undefined));
 
-/** The menus in a boot directory; one that isn’t there is left out. A part of one that can’t be understood is no entry. */
+/** The menus in a boot directory; missing ones are left out. A part that can’t be understood is not an entry. */
 export async function readBootMenus(bootDirectory: string): Promise<BootMenu[]> {
   const menus = await Promise.all([
     readSystemdBoot(bootDirectory),
@@ -31,7 +31,7 @@ async function readOne(
   return text === undefined ? undefined : { loader, ...parse(text) };
 }
 
-/** The system whose `init` a kernel command line starts; its end may be the end of the text. */
+/** The system whose `init` a kernel command line starts; the text may end right after it. */
 function entryOf(name: string, commandLine: string): BootEntry | undefined {
   const init = /(?:^|\s)init=(\/nix\/store\/[^\s/]+)\/init(?=[\s\0]|$)/.exec(commandLine)?.[1];
   const system = init === undefined ? undefined : parseStorePath(init);
@@ -57,7 +57,7 @@ async function readSystemdBoot(bootDirectory: string): Promise<BootMenu | undefi
 const idOf = (file: string) => file.replace(/\+\d+(-\d+)?(\.(?:conf|efi))$/, '$2');
 
 function chosenBy(conf: string, entries: readonly BootEntry[]): BootEntry | undefined {
-  // `preferred` (systemd 260) goes before `default`; a newer line replaces an older one.
+  // `preferred` (systemd 260) takes precedence over `default`; a later line replaces an earlier one.
   for (const key of ['preferred', 'default']) {
     const value = [...conf.matchAll(new RegExp(`^${key}[ \\t]+(\\S+)[ \\t]*$`, 'gm'))].at(-1)?.[1];
     if (value === undefined) continue;
@@ -85,7 +85,7 @@ async function readImages(folder: string): Promise<BootEntry[]> {
   return entries;
 }
 
-/** Bytes; a kernel takes 2048 (or 4096) of them. */
+/** Bytes; a kernel accepts 2048 (or 4096) of them. */
 const longestCommandLine = 64 * 1024;
 const sectionBytes = 40;
 
@@ -117,7 +117,7 @@ async function readAt(file: FileHandle, position: number, length: number): Promi
   return bytesRead === length ? buffer : undefined;
 }
 
-/** As nixpkgs’ install-grub.pl writes it: the default is the first entry, unless it is set by name or by the last choice. */
+/** As written by nixpkgs’ install-grub.pl: the default is the first entry, unless it is set by name or by the last choice. */
 function parseGrub(text: string): Omit<BootMenu, 'loader'> {
   const all = [...text.matchAll(/^\s*menuentry\s+"((?:[^"\\]|\\.)*)"[^{]*\{([^}]*)\}/gm)].map(
     ([, name = '', body = '']) =>
@@ -128,7 +128,7 @@ function parseGrub(text: string): Omit<BootMenu, 'loader'> {
   return { entries: all.filter((e) => e !== undefined), chosen };
 }
 
-/** As nixpkgs’ extlinux-conf-builder.sh writes it. */
+/** As written by nixpkgs’ extlinux-conf-builder.sh. */
 function parseExtlinux(text: string): Omit<BootMenu, 'loader'> {
   const entries = text
     .split(/^LABEL[ \t]+/m)
@@ -142,7 +142,7 @@ function parseExtlinux(text: string): Omit<BootMenu, 'loader'> {
   return { entries, chosen: entries.find((e) => e.name === value) };
 }
 
-/** As nixpkgs’ limine-install.py writes it. The default is a number in the menu as it is folded, which is Limine’s to count. */
+/** As written by nixpkgs’ limine-install.py. The default is a number in the folded menu, and counting it is up to Limine. */
 function parseLimine(text: string): Omit<BootMenu, 'loader'> {
   const entries = text
     .split(/^\/+/m)

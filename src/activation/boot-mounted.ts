@@ -1,16 +1,16 @@
 /**
- * Whether what the boot loader reads is mounted. Threat: a boot partition that was not mounted at this start (a failing disk, `nofail`, a
- * person who has unmounted it). A boot builder then writes into the folder below the mount point, ends well, and the firmware goes on
- * starting what it started before: an update that is gone with the next start, and said to be installed.
+ * Whether what the boot loader reads is mounted. Threat: a boot partition that was not mounted at this boot (a failing disk, `nofail`,
+ * somebody who unmounted it). The boot builder then writes into the folder below the mount point and succeeds, and the firmware goes on
+ * starting what it started before: the update is reported as installed, and is gone at the next boot.
  */
 import { NixmakerError } from '../core/errors.ts';
 import { readIfThere } from '../files/read.ts';
 
-/** fstab(5) and proc_pid_mountinfo(5) write what separates their fields as octal numbers. */
+/** fstab(5) and proc_pid_mountinfo(5) write their field separators as octal numbers. */
 const unescaped = (field: string): string =>
   field.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 
-/** Mount points that fstab(5) wants mounted at each start. */
+/** Mount points that fstab(5) wants mounted at each boot. */
 export const wantedMounts = (fstab: string): string[] =>
   fstab.split('\n').flatMap((line) => {
     const [device = '#', target = '', , options = ''] = line.trim().split(/\s+/);
@@ -29,7 +29,7 @@ export const mountPoints = (mountinfo: string): string[] =>
 const isOfBooting = (target: string, bootDirectory: string): boolean =>
   target === bootDirectory || target.startsWith(`${bootDirectory}/`) || target === '/efi';
 
-/** @returns what is to be mounted for the boot loader, and is not */
+/** @returns what should be mounted for the boot loader, but is not */
 export async function unmountedBoot(
   bootDirectory: string,
   { fstab, mountinfo } = { fstab: '/etc/fstab', mountinfo: '/proc/self/mountinfo' },

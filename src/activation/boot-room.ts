@@ -1,6 +1,6 @@
 /**
- * Whether the boot loader will find room for a new kernel and initrd. What it has to copy is told by how it names what it has copied; where
- * that is none of the layouts known here nobody can tell, and a bundle is not kept out for it.
+ * Whether the boot loader will find room for a new kernel and initrd. What it has to copy follows from the names of what it has copied; if
+ * that is none of the layouts known here, nobody can tell, and no bundle is kept out for it.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -15,27 +15,27 @@ import { namesIn } from '../files/read.ts';
 
 const ifMissing = <T>(value: T) => insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], value);
 
-/** Room that must stay beside them: entries, and the boot loader’s own files. Bytes. */
+/** Bytes. Room that must be left beside them: entries, and the boot loader’s own files. */
 const spareRoom = 1024 * 1024;
 
-/** Where every kernel is there already, as on the way back: a menu is still written anew, each of its files beside the old one. */
+/** For when every kernel is already there, as on a rollback: a menu is still rewritten, each of its files beside the old one. */
 const menuRoom = 64 * 1024;
 
 /**
- * Where each loader’s builder of NixOS keeps what it copies, below the boot directory: systemd-boot and lanzaboote, GRUB
- * (install-grub.pl), extlinux (extlinux-conf-builder.sh), Limine (limine-install.py).
+ * Where each of NixOS’s boot builders keeps its copies, below the boot directory: systemd-boot and lanzaboote, GRUB (install-grub.pl),
+ * extlinux (extlinux-conf-builder.sh), Limine (limine-install.py).
  */
 export const layouts = ['EFI/nixos', 'kernels', 'nixos', 'limine/kernels'] as const;
 
 export interface BootRoomQuestion {
   readonly bootDirectory: string;
   readonly system: StorePath;
-  /** What runs: its kernel is there, however it is named. */
+  /** What is running: its kernel is there, whatever its name. */
   readonly running: StorePath | undefined;
 }
 
 /**
- * @returns what a person should know where nobody can tell; otherwise undefined
+ * @returns what a person should know if nobody can tell; otherwise undefined
  * @throws NixmakerError `no-boot-space`
  */
 export async function checkBootRoom(question: BootRoomQuestion): Promise<string | undefined> {
@@ -43,7 +43,7 @@ export async function checkBootRoom(question: BootRoomQuestion): Promise<string 
   return free === undefined ? undefined : requireFit(question, await toBeCopied(question), free);
 }
 
-/** Bytes that are lacking there; 0 where it will fit, or nobody can tell. */
+/** Bytes missing there; 0 if it will fit, or nobody can tell. */
 export async function lacksBootRoom(question: BootRoomQuestion): Promise<number> {
   const free = await freeApart(question);
   if (free === undefined) return 0;
@@ -53,7 +53,7 @@ export async function lacksBootRoom(question: BootRoomQuestion): Promise<number>
 
 const roomFor = (bytes: number) => bytes + (bytes === 0 ? menuRoom : spareRoom);
 
-/** Bytes that are free where kernels are copied to; undefined where none is copied. */
+/** Bytes free where kernels are copied to; undefined if none are copied. */
 async function freeApart({ bootDirectory, system }: BootRoomQuestion): Promise<number | undefined> {
   const boot = await stat(bootDirectory).catch(ifMissing(undefined));
   if (boot === undefined || boot.dev === (await stat(system)).dev) return undefined;
@@ -65,7 +65,7 @@ async function freeApart({ bootDirectory, system }: BootRoomQuestion): Promise<n
   return isSame ? undefined : there.bavail * there.bsize;
 }
 
-/** @param freeBytes of the boot partition @throws NixmakerError `no-boot-space` */
+/** @param freeBytes on the boot partition @throws NixmakerError `no-boot-space` */
 export function requireFit(
   { bootDirectory }: Pick<BootRoomQuestion, 'bootDirectory'>,
   { bytes, isKnown }: ToBeCopied,
@@ -87,7 +87,7 @@ export function requireFit(
 
 interface ToBeCopied {
   readonly bytes: number;
-  /** Whether the layout is one that is known here. */
+  /** Whether the layout is one known here. */
   readonly isKnown: boolean;
 }
 
@@ -121,8 +121,8 @@ async function hasCopy(names: Iterable<string>, isCopy: IsCopy): Promise<boolean
 type IsCopy = (name: string) => Promise<boolean>;
 
 /**
- * By which names the builders copy a file of the store: the path within the store with dashes (GRUB, extlinux, Limine), or the first and
- * the last part of it (systemd-boot, copy_from_file), `.efi` at the end or not; lanzaboote by part and contents.
+ * The names under which the builders copy a store file: the path within the store with dashes (GRUB, extlinux, Limine), or its first and
+ * last part (systemd-boot, copy_from_file), with or without `.efi` at the end; lanzaboote names it by part and contents.
  */
 export async function copiedAs(part: 'kernel' | 'initrd', file: string, store: string): Promise<IsCopy> {
   const inside = file.slice(store.length + 1).split('/');
@@ -141,7 +141,7 @@ export async function copiedAs(part: 'kernel' | 'initrd', file: string, store: s
   };
 }
 
-/** lanzaboote’s: `kernel-VERSION-DIGEST.efi`, the SHA-256 of what is in it in base32 of RFC 4648 (rust/tool/systemd/src/install.rs). */
+/** lanzaboote’s: `kernel-VERSION-DIGEST.efi`, the SHA-256 of its contents in RFC 4648 base32 (rust/tool/systemd/src/install.rs). */
 async function endByContents(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);

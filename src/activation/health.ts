@@ -1,4 +1,4 @@
-/** Health checks: whether a machine is well after a switch (docs/policy.md). Bounded in time, whatever hangs. */
+/** Health checks: whether a machine is healthy after a switch (docs/policy.md). Bounded in time, whatever hangs. */
 import { connect } from 'node:net';
 import { exitText } from '../core/complaint.ts';
 import { messageOf } from '../core/errors.ts';
@@ -17,13 +17,13 @@ import {
 export interface HealthContext {
   readonly run: ProcessRunner;
   readonly clock: Clock;
-  /** Units that had failed before the switch, or were down; undefined where the machine has no systemd to ask. */
+  /** Units that had failed before the switch, or were down; undefined if the machine has no systemd to ask. */
   readonly failedBefore: readonly string[] | undefined;
-  /** Units that ran, and that systemd had started again by itself, each as `restartedText` has it. */
+  /** Units that ran and that systemd had restarted by itself, each in the form of `restartedText`. */
   readonly restartedBefore?: readonly string[] | undefined;
 }
 
-/** Looks until all is well or the looks are used up. @returns the results of the last look */
+/** Looks until everything is healthy or the looks are used up. @returns the results of the last look */
 export async function checkHealth(context: HealthContext, health: HealthPolicy): Promise<HealthResult[]> {
   const restarts = new RestartsSeen(context);
   if (looksAtUnits(context, health)) await restarts.look();
@@ -38,7 +38,7 @@ export async function checkHealth(context: HealthContext, health: HealthPolicy):
 const looksAtUnits = ({ failedBefore }: HealthContext, { noNewFailedUnits }: HealthPolicy): boolean =>
   noNewFailedUnits && failedBefore !== undefined;
 
-/** What systemd had started again by itself at the look before. */
+/** What systemd had restarted by itself, as of the previous look. */
 class RestartsSeen {
   readonly #context: Pick<HealthContext, 'run' | 'clock'>;
   #first: { readonly found: ReadonlyMap<string, Restarts>; readonly at: number } | undefined;
@@ -48,7 +48,7 @@ class RestartsSeen {
     this.#context = context;
   }
 
-  /** @returns what is seen now, at the look before, and since the first; undefined where systemctl does not answer */
+  /** @returns what is seen now, at the previous look, and since the first; undefined if systemctl does not answer */
   async look(): Promise<(Watched & { readonly before: ReadonlyMap<string, Restarts> }) | undefined> {
     const { run, clock } = this.#context;
     const before = this.#last;
@@ -105,7 +105,7 @@ function checkTcp({ host, port }: { host: string; port: number }, timeout: numbe
       socket.destroy();
       resolve(result);
     };
-    // Name resolution counts too: a socket's own timeout begins after it.
+    // Name resolution counts too: a socket’s own timeout starts after it.
     const deadline = setTimeout(() => end({ check, ok: false, detail: 'no answer in time' }), timeout);
     socket.once('connect', () => end({ check, ok: true }));
     socket.once('error', (error) => end({ check, ok: false, detail: messageOf(error) }));
@@ -133,8 +133,8 @@ async function checkRestarts(
 }
 
 /**
- * Jobs that wait for us or for what waits for us. While we are part of the start ourselves, systemctl(1)
- * is-system-running can’t say `running`.
+ * Jobs that wait for us, or for whatever waits for us. While we are part of the boot ourselves, systemctl(1) is-system-running can’t say
+ * `running`.
  */
 const ours = [
   'nixmaker.service',
@@ -143,7 +143,7 @@ const ours = [
   'systemd-bless-boot.service',
 ];
 
-/** What systemd is still starting or stopping, besides us; undefined where systemctl does not answer. */
+/** What systemd is still starting or stopping, besides us; undefined if systemctl does not answer. */
 async function listJobs(run: ProcessRunner): Promise<string[] | undefined> {
   const result = await run('systemctl', ['list-jobs', '--plain', '--no-legend', '--no-pager', '--full'], {
     timeout: 30_000,
@@ -166,7 +166,7 @@ async function checkRunning({ run }: HealthContext): Promise<HealthResult> {
 
 const startPause = 1000;
 
-/** Waits until the machine has started what it has to start. @param seconds after which that has failed */
+/** Waits until the machine has started everything it has to. @param seconds after which that counts as failed */
 export async function checkStart({ run, clock }: HealthContext, seconds: number): Promise<HealthResult> {
   const check = 'all units have started';
   const end = clock.monotonic() + seconds * 1000;
@@ -183,17 +183,16 @@ export async function checkStart({ run, clock }: HealthContext, seconds: number)
 }
 
 export interface UnwellUnits {
-  /** Failed, or down until systemd starts them again. */
+  /** Failed, or down until systemd restarts them. */
   readonly failed: readonly string[];
   /**
-   * Up, and started again by systemd at some time, each as `restartedText` has it. Threat: of such a unit nobody can tell whether it
-   * crashes over and over or did so once a year ago; that it is started again is no news where it came up not long ago, but that it has
-   * failed is.
+   * Up, and restarted by systemd at some time, each in the form of `restartedText`. Threat: nobody can tell whether such a unit crashes
+   * over and over or did so once a year ago; that it restarts is no news if it came up recently, but that it has failed is.
    */
   readonly restarted: readonly string[];
 }
 
-/** Units that are not well before a switch; undefined where systemctl does not answer. */
+/** Units that are not healthy before a switch; undefined if systemctl does not answer. */
 export async function listUnwellUnits({
   run,
   clock,
@@ -215,7 +214,7 @@ export async function listUnwellUnits({
   };
 }
 
-/** Units in the state `failed`; undefined where systemctl does not answer. */
+/** Units in the state `failed`; undefined if systemctl does not answer. */
 export async function listFailedUnits(run: ProcessRunner): Promise<string[] | undefined> {
   const args = ['list-units', '--state=failed', '--plain', '--no-legend', '--no-pager', '--full'];
   const result = await run('systemctl', args, { timeout: 30_000 });

@@ -1,4 +1,4 @@
-/** What the files of a NixOS system tell about switching to it and starting into it. Reads only. */
+/** What the files of a NixOS system tell about switching to it and booting it. Reads only. */
 import { readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -6,14 +6,14 @@ import { insteadOf } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
 
-/** A system of somebody else’s making may have a file or a broken link where a folder is looked for. */
+/** A system that somebody else built may have a file or a broken link where a folder is expected. */
 const ifMissing = <T>(value: T) => insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], value);
 
 const inhibitors = z.record(z.string(), z.unknown());
 
 /**
- * Keys of `switch-inhibitors` that both systems have with different values: switch-to-configuration then refuses
- * `switch` but not `boot` (nixpkgs, system.switch.inhibitors). A file that can’t be read is no “none”.
+ * Keys of `switch-inhibitors` whose values differ between two systems that both have them: switch-to-configuration then refuses `switch`
+ * but not `boot` (nixpkgs, system.switch.inhibitors). A file that can’t be read does not mean “none”.
  * @throws NixmakerError `not-a-system`
  */
 export async function findInhibitors(running: StorePath, next: StorePath): Promise<string[]> {
@@ -36,7 +36,7 @@ async function readInhibitors(system: StorePath): Promise<Record<string, unknown
 /** The parts that only a restart changes (nixos-rebuild and system.autoUpgrade compare the first three). */
 const startParts = ['kernel', 'initrd', 'kernel-modules'] as const;
 
-/** What a restart into `next` would change of what was booted; nothing where either is unknown. */
+/** What a restart into `next` would change compared with what was booted; nothing if either is unknown. */
 export async function findStartChanges(
   booted: StorePath | undefined,
   next: StorePath | undefined,
@@ -56,7 +56,7 @@ export async function findStartChanges(
 
 const unitFile = /\.(service|socket|timer|path|mount|automount|swap|target|slice)$/;
 
-/** Names of systemd’s unit files that are other, new or gone in `next`; their drop-in folders are not looked into. */
+/** Names of systemd’s unit files that differ, are new or are gone in `next`; their drop-in folders are not looked into. */
 export async function findUnitChanges(running: StorePath, next: StorePath): Promise<string[]> {
   const folderOf = (system: StorePath) => join(system, 'etc/systemd/system');
   const lists = await Promise.all([running, next].map((s) => readdir(folderOf(s)).catch(ifMissing([]))));
@@ -66,7 +66,7 @@ export async function findUnitChanges(running: StorePath, next: StorePath): Prom
     const files = [running, next].map((s) => join(folderOf(s), name));
     const [a, b] = await Promise.all(files.map((f) => realpath(f).catch(ifMissing(undefined))));
     if (a === b) continue;
-    // Other places can hold the same text: /etc is one path in small systems.
+    // The same text can appear elsewhere: /etc is one path in small systems.
     const [before, after] = await Promise.all(
       files.map((f) => readFile(f, 'utf8').catch(ifMissing(undefined))),
     );
@@ -84,7 +84,7 @@ export async function findSpecialisation(system: StorePath, running: StorePath):
   return undefined;
 }
 
-/** The specialisation of that name, where the system has it. */
+/** The specialisation of that name, if the system has it. */
 export async function specialisationOf(system: StorePath, name: string): Promise<StorePath | undefined> {
   return parseStorePath(await realpath(join(system, 'specialisation', name)).catch(ifMissing('')));
 }

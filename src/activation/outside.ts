@@ -1,13 +1,13 @@
 /**
- * A program outside of the confinement of root’s unit (no network, no capabilities, next to nothing to write to), in a transient
- * unit that ends with the process waiting for it (systemd-run(1)).
+ * Runs a program outside the confinement of root’s unit (no network, no capabilities, almost nothing to write to), in a transient unit that
+ * ends with the process waiting for it (systemd-run(1)).
  */
 import type { CommandResult, ProcessRunner } from '../core/ports.ts';
 
 export interface Outside {
   /** The unit’s name; it must be unique. */
   readonly unit: string;
-  /** After which systemd ends it. */
+  /** When systemd ends it. */
   readonly seconds: number;
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -18,7 +18,7 @@ export function runOutside(
   { unit, seconds, argv, env = {} }: Outside,
 ): Promise<CommandResult> {
   return run('systemd-run', [
-    // With a pipe: unlike a switch, it has no purpose without us.
+    // With a pipe: unlike a switch, it serves no purpose without us.
     ...['--collect', '--no-ask-password', '--wait', '--pipe', '--quiet', '--service-type=exec'],
     ...[`--unit=${unit}`, `--property=RuntimeMaxSec=${seconds}`],
     ...['--property=WorkingDirectory=/', '--setenv=PATH'],

@@ -1,5 +1,5 @@
 /**
- * Services that crash and are started again, over and over, and so are never `failed` (systemd.service(5), Restart=): with a RestartSec= that
+ * Services that crash and are restarted over and over, and so are never `failed` (systemd.service(5), Restart=): with a RestartSec= that
  * keeps them under the start limit, as many have, systemd goes on for ever.
  */
 import type { ProcessRunner } from '../core/ports.ts';
@@ -7,13 +7,13 @@ import type { ProcessRunner } from '../core/ports.ts';
 export interface Restarts {
   /** Since it was last started on purpose. */
   readonly count: number;
-  /** It is down at this moment, and waits to be started again. */
+  /** It is down at the moment, and waits to be restarted. */
   readonly waits: boolean;
-  /** When it came up last, in milliseconds of CLOCK_MONOTONIC; undefined of what never did, or is down. */
+  /** When it last came up, in milliseconds of CLOCK_MONOTONIC; undefined if it never did, or is down. */
   readonly upSince?: number;
 }
 
-/** Services that systemd has started again by itself, or is about to; undefined where systemctl does not answer. */
+/** Services that systemd has restarted by itself, or is about to; undefined if systemctl does not answer. */
 export async function listRestarts(run: ProcessRunner): Promise<Map<string, Restarts> | undefined> {
   const args = [
     'show',
@@ -25,7 +25,7 @@ export async function listRestarts(run: ProcessRunner): Promise<Map<string, Rest
   return exitCode === 0 ? parseRestarts(stdout) : undefined;
 }
 
-/** @param shown blocks of `Property=value` with an empty line between them */
+/** @param shown blocks of `Property=value`, separated by empty lines */
 export function parseRestarts(shown: string): Map<string, Restarts> {
   const found = new Map<string, Restarts>();
   for (const block of shown.split('\n\n')) {
@@ -35,7 +35,7 @@ export function parseRestarts(shown: string): Map<string, Restarts> {
     const unit = properties.get('Id');
     const count = Number(properties.get('NRestarts') ?? 0);
     const waits = /^auto-restart/.test(properties.get('SubState') ?? '');
-    // Microseconds; 0 of what never came up.
+    // Microseconds; 0 for a unit that never came up.
     const since = Number(properties.get('ActiveEnterTimestampMonotonic') ?? 0);
     const isUp = since > 0 && !waits;
     if (unit !== undefined && (count > 0 || waits))
@@ -45,8 +45,8 @@ export function parseRestarts(shown: string): Map<string, Restarts> {
 }
 
 /**
- * Which of them are not well: down now, or started again since the look before. One that came up at the second try and stays up is well.
- * @param before of the look before @param known units that were like that before the switch: they are no news
+ * Which of them are unhealthy: down now, or restarted since the previous look. One that came up at the second try and stays up is healthy.
+ * @param before from the previous look @param known units that were already like that before the switch: they are no news
  */
 export function unsteady(
   now: ReadonlyMap<string, Restarts>,
@@ -59,17 +59,17 @@ export function unsteady(
     .filter((unit) => !known.includes(unit));
 }
 
-/** A unit that ran before the switch and had been started again: its name, and behind `=`, where it is known, for how many seconds it had run. */
+/** A unit that ran before the switch and had been restarted: its name and, after `=`, if known, for how many seconds it had run. */
 export const restartedText = (unit: string, upFor: number | undefined): string =>
   upFor === undefined ? unit : `${unit}=${Math.round(upFor)}`;
 
-/** Of a unit that had run a hundred times as long as it is looked at, a restart just now would be no accident. */
+/** For a unit that had run a hundred times as long as it is watched, a restart just now would be no accident. */
 const noAccident = 100;
 
 /**
- * How often a unit may be started again while it is looked at, if it only does what it did before: it had run for so long, so it comes down
- * no more often than that. Threat: a unit that was started again once, a year ago, and crashes over and over in the new system.
- * @param upFor seconds; undefined where nobody knows @param watched seconds
+ * How often a unit may be restarted while it is watched if it only does what it did before: it had run for that long, so it goes down no
+ * more often than that. Threat: a unit that was restarted once, a year ago, and crashes over and over in the new system.
+ * @param upFor seconds; undefined if unknown @param watched seconds
  */
 function mostRestarts(upFor: number | undefined, watched: number): number {
   if (upFor === undefined) return Number.POSITIVE_INFINITY;
@@ -84,7 +84,7 @@ export interface Watched {
   readonly seconds: number;
 }
 
-/** Which of them were like that before the switch. @param restarted each as `restartedText` has it */
+/** Which of them were already like that before the switch. @param restarted each in the form of `restartedText` */
 export function likeBefore(restarted: readonly string[], { first, now, seconds }: Watched): string[] {
   return restarted.flatMap((text) => {
     const [unit = '', upFor] = text.split('=');

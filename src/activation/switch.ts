@@ -1,4 +1,4 @@
-/** Running a system's own switch-to-configuration, the one program of a bundle that is ever started. */
+/** Runs a system’s own switch-to-configuration, the only program of a bundle that is ever started. */
 import { access, constants, stat } from 'node:fs/promises';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
@@ -15,18 +15,18 @@ export interface Activation {
   readonly mode: 'systemd' | 'direct';
   /** Names the transient unit. */
   readonly transaction: string;
-  /** Milliseconds. switch-to-configuration has no deadline of its own; a unit that never starts would hold it for ever. */
+  /** Milliseconds. switch-to-configuration has no deadline of its own; a unit that never finishes starting would hold it for ever. */
   readonly deadline: number;
 }
 
 export interface SwitchResult {
   readonly outcome: SwitchOutcome;
   readonly exitCode: number | undefined;
-  /** Last lines of what it said. */
+  /** The last lines of its output. */
   readonly output: readonly string[];
 }
 
-/** Of the journal, for one switch. */
+/** Journal lines kept per switch. */
 const linesRead = 5000;
 let unitsStarted = 0;
 
@@ -34,7 +34,7 @@ const lockRetries = 20;
 const lockPause = 3000;
 
 /**
- * The guard of nixos-rebuild: a system has `nixos-version`, and the program to switch to it.
+ * The same check as nixos-rebuild: a system has `nixos-version`, and the program to switch to it.
  * @throws NixmakerError `not-a-system`
  */
 export async function guardSystem(toplevel: StorePath): Promise<void> {
@@ -49,7 +49,7 @@ export async function guardSystem(toplevel: StorePath): Promise<void> {
   if (!executable) throw new NixmakerError('not-a-system', `${program} is missing or not executable`);
 }
 
-/** Runs one verb, again while another switch holds the lock. */
+/** Runs one verb, retrying while another switch holds the lock. */
 export async function runSwitch(
   activation: Activation,
   { toplevel, verb }: { toplevel: StorePath; verb: SwitchVerb },
@@ -82,8 +82,8 @@ async function runDirectly(
 }
 
 /**
- * Waits for switches of ours that are still running, then runs this one: a switch outlives whoever started it, and
- * may be at work when a run is taken up again.
+ * Waits for switches of ours that are still running, then runs this one: a switch outlives whatever started it, and may be at work when a
+ * run is taken up again.
  */
 async function runAlone(
   activation: Activation,
@@ -110,15 +110,15 @@ async function runAlone(
 }
 
 /**
- * As nixos-rebuild does it, but with no pipe: were the reader to die, the switch would die with it
- * (nixpkgs #462179). What it says goes to the journal, and is read from there.
+ * As nixos-rebuild does it, but without a pipe: if the reader died, the switch would die with it (nixpkgs #462179). Its output goes to the
+ * journal, and is read from there.
  */
 async function runAsUnit(
   { run, transaction, deadline }: Activation,
   { toplevel, verb }: { toplevel: StorePath; verb: SwitchVerb },
 ): Promise<SwitchResult> {
-  // The process id: a process that was killed and started again must not meet its own earlier unit's name. The count: a
-  // rollback runs the same verb again, and what that says must not be taken for what the first has said.
+  // The process id: a process that was killed and started again must not collide with its own earlier unit. The count: a rollback runs the
+  // same verb again, and its output must not be mistaken for that of the first.
   const unit = `nixmaker-switch-${transaction}-${verb}-${++unitsStarted}-${process.pid}`;
   const args = ['--collect', '--no-ask-password', '--wait', '--service-type=exec', `--unit=${unit}`];
   const properties = ['--property=WorkingDirectory=/', `--property=RuntimeMaxSec=${deadline / 1000}`];
@@ -130,13 +130,13 @@ async function runAsUnit(
   if (result.startError !== undefined) {
     throw new NixmakerError('activation-failed', `cannot start systemd-run: ${messageOf(result.startError)}`);
   }
-  // The unit's own processes only: with `--unit` systemd's "Failed with result" would be the last word. More lines than are
-  // kept: what failed is told before the status of each unit.
+  // Only the unit’s own processes: with `--unit`, systemd’s “Failed with result” would be the last word. More lines than are kept, because
+  // failures are printed before the status of each unit.
   const journal = await run('journalctl', [
     ...[`_SYSTEMD_UNIT=${unit}.service`, '--output=cat', '--no-pager', `--lines=${linesRead}`],
   ]);
   const said = journal.exitCode === 0 ? journal.stdout.split('\n').filter((l) => l !== '') : [];
-  // systemd-run passes on the exit code of what it ran; that its time was up, it only says.
+  // systemd-run passes on the exit code of what it ran; a timeout it reports only in words.
   const timedOut = result.stderrTail.some((line) => line.includes('Finished with result: timeout'));
   const heard = said.length > 0 ? said : result.stderrTail;
   return {

@@ -1,9 +1,9 @@
-/** Having systemd start one of our own units, now or later. */
+/** Has systemd start one of our own units, now or later. */
 import type { ProcessRunner } from '../core/ports.ts';
 
 const startOf = (service: string) => ['systemctl', 'start', '--no-block', service] as const;
 
-/** Asks for it and does not wait. */
+/** Requests it and does not wait. */
 export async function startUnit(run: ProcessRunner, service: string): Promise<void> {
   const [program, ...args] = startOf(service);
   await run(program, args);

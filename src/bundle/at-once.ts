@@ -1,13 +1,13 @@
-/** Work on thousands of things, some at a time. */
+/** Work on thousands of things, several at a time. */
 import { availableParallelism } from 'node:os';
 
 /**
- * As many at a time as keep all processors busy: what the work leaves to other threads goes on meanwhile. After the first fault
- * nothing more is begun, and what was begun has ended when this returns.
+ * Runs as many at a time as keep all processors busy: work on other threads continues meanwhile. After the first fault
+ * nothing new is started, and everything started has ended when this returns.
  * @throws what the work throws
  */
 export async function forEachAtOnce<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
-  // Shared by all: each takes the next, and the first that throws closes it.
+  // Shared by all: each takes the next one, and the first to throw closes it.
   const next = one(items);
   const worker = async () => {
     for (const item of next) await work(item);
@@ -20,10 +20,10 @@ function* one<T>(items: Iterable<T>): Generator<T, void, void> {
   yield* items;
 }
 
-/** In flight, in the order in which it was asked for: each may be held in memory. */
+/** In flight, in request order: each may be held in memory. */
 const inFlight = 4;
 
-/** The same for what is wanted one after the other: some are made ready while one is used. */
+/** The same when they are consumed in order: some are prepared while one is in use. */
 export async function* fewAhead<T, R>(
   items: readonly T[],
   read: (item: T) => Promise<R>,
@@ -31,7 +31,7 @@ export async function* fewAhead<T, R>(
   const begun: Promise<R>[] = [];
   const begin = (item: T) => {
     const reading = read(item);
-    // Whoever gets to it meets the error.
+    // Whoever reaches it gets the error.
     reading.catch(() => undefined);
     begun.push(reading);
   };

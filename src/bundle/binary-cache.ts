@@ -1,8 +1,9 @@
 /**
- * A binary cache for the duration of one import, for stores that no daemon serves (docs/adr/0017): the paths of an open bundle
- * over HTTP on the loopback address, under a path nobody else can guess. Nix reads the bundle through it; the bundle is never unpacked (DESIGN §3).
+ * A binary cache for the duration of one import, for stores without a daemon (docs/adr/0017): an open bundle’s paths
+ * over HTTP on the loopback address, under a path nobody else can guess. Nix reads the bundle through it; the bundle is never unpacked
+ * (DESIGN §3).
  *
- * Threat: other users of the machine can connect to the port. All they could get is what the bundle holds, and
+ * Threat: other users of the machine can connect to the port. All they could get is the bundle’s contents, and
  * without the path not even that.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -19,7 +20,7 @@ import { NarReader } from './nar-reader.ts';
 
 export interface BinaryCache {
   readonly url: string;
-  /** The first fault met while serving; the reason when Nix reports a failed download. */
+  /** The first fault while serving; the real reason when Nix reports a failed download. */
   readonly fault: () => NixmakerError | undefined;
   /** Of NARs. */
   readonly bytesServed: () => number;
@@ -29,15 +30,15 @@ export interface BinaryCache {
 export interface ServeOptions {
   /** An unguessable path segment, from the composition's randomness. */
   readonly secret: string;
-  /** What each path that is not there yet is made from, by line of the index. */
+  /** What each missing path is made from, by index line. */
   readonly chosen: ReadonlyMap<number, Piece>;
-  /** Of a line, as narinfos have them. */
+  /** Of a line, as in narinfos. */
   readonly signaturesOf: (line: number) => readonly string[];
-  /** The NAR of a path that this machine has; what deltas are restored from. */
+  /** The NAR of a path this machine has; deltas are restored from it. */
   readonly narOf: (path: StorePath) => AsyncIterable<Buffer>;
 }
 
-/** What a name gets: bytes at hand, or a stream of known length. */
+/** What a name resolves to: bytes in memory, or a stream of known length. */
 type Answer =
   | { readonly bytes: Buffer; readonly size: number }
   | { readonly stream: () => AsyncIterable<Buffer>; readonly size: number };
@@ -63,14 +64,14 @@ export async function serveBundle(bundle: OpenedBundle, options: ServeOptions): 
       await pipeline(found.stream(), response);
       served += found.size;
     } else {
-      // Headers and body in one write: thousands of small answers.
+      // Headers and body in one write: there are thousands of small answers.
       response.writeHead(200, headers).end(found.bytes);
     }
   };
 
   const server = createServer({ keepAlive: true, keepAliveTimeout: 60_000 }, (request, response) => {
     respond(request, response).catch((error: unknown) => {
-      // A connection Nix itself has closed is not the bundle's fault.
+      // A connection closed by Nix itself is not the bundle's fault.
       if (error instanceof NixmakerError) fault ??= error;
       response.destroy();
     });
@@ -94,12 +95,12 @@ const stop = (server: Server): Promise<void> =>
     server.closeAllConnections();
   });
 
-/** What there is by each name that Nix may ask for. It asks for the narinfos of the whole closure, also of paths that it has. */
+/** Everything Nix may ask for, by name. It asks for the narinfos of the whole closure, including paths it already has. */
 function answersOf(
   { index, reader }: OpenedBundle,
   { chosen, signaturesOf, narOf }: ServeOptions,
 ): (name: string) => Answer | undefined {
-  // Each takes memory, for window or base.
+  // Each takes memory, for its window or base.
   const atOnce = { delta: pLimit(1), whole: pLimit(4) };
   const lines = new Map<string, number>();
   for (let line = 0; line < index.length; line++) lines.set(hashPart(index.path(line)), line);
@@ -126,7 +127,7 @@ function atHand(text: string): Answer {
   return { bytes, size: bytes.length };
 }
 
-/** The stream, begun when its turn comes; the next one’s comes when it has ended, however it ends. */
+/** The stream, started when its turn comes; the next one’s turn comes when it has ended, for whatever reason. */
 async function* inTurn(limit: LimitFunction, begin: () => AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let end: () => void = () => undefined;
   const ended = new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
 /**
- * The original tool's format: `<host>.tar.gz` with a chroot store in `nix/`, `meta` beside it, and, signed,
+ * The original tool's format: `<host>.tar.gz` with a chroot store in `nix/`, `meta` beside it, and, if signed,
  * `manifest.json` and `manifest.sig`.
  *
  * A chroot store is dangerous to open (Nix opens it read-write, and follows links in nix/var), so every header is
@@ -22,7 +22,7 @@ import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from '../c
 import { type BundleFile, readSmall } from './file.ts';
 import { type HeadFiles, readHeadFiles } from './head-files.ts';
 
-/** The manifest and signatures beside a tarball; undefined where either is not there (yet). */
+/** The manifest and signatures beside a tarball; undefined if either is missing (so far). */
 export const readClassicHead = (tarball: string): Promise<HeadFiles | undefined> =>
   readHeadFiles(dirname(tarball));
 
@@ -58,13 +58,13 @@ export async function spoolTarball(file: BundleFile, manifest: Manifest, target:
 
 /**
  * Walks all headers. Allowed: folders and regular files under nix/var; folders, regular files, symbolic links and
- * hard links to files seen before under nix/store/<path>. Nothing else, no link above a store path.
+ * hard links to files already seen, under nix/store/<path>. Nothing else, and no link above a store path.
  * @throws NixmakerError `bundle-malformed` at the first header out of place
  */
 export async function checkClassicHeaders(tarball: string): Promise<void> {
   const seen = new Set<string>();
   let fault: NixmakerError | undefined;
-  // All of the package, for this one format.
+  // The whole package, for this one format.
   const { Parser } = await import('tar');
   const parser = new Parser({
     strict: true,
@@ -115,7 +115,7 @@ function complaintAbout(entry: ReadEntry, seen: Set<string>): string | undefined
   return `has a type that is not allowed in a Nix store (${entry.type})`;
 }
 
-/** Extracts a tarball whose headers were checked, with the system's tar: some seven times faster than ours. */
+/** Extracts a tarball whose headers were checked, using the system's tar: about seven times faster than ours. */
 export async function extractClassic(run: ProcessRunner, tarball: string, folder: string): Promise<void> {
   await mkdir(folder, { mode: 0o700 });
   const flags = [

@@ -1,4 +1,4 @@
-/** The pieces of an opened bundle: compressed NARs, and differences to NARs that the target has. */
+/** The pieces of an opened bundle: compressed NARs, and deltas to NARs that the target has. */
 import { createHash } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
 import { encodeNix32 } from '../core/nix32.ts';
@@ -6,14 +6,14 @@ import { type Piece, pieceName } from '../core/release/contents-file.ts';
 import { distinctPieces } from './members.ts';
 import type { Release } from './release.ts';
 
-/** Bytes read at a time; memory in use is a small multiple of this whatever the bundle's size. */
+/** Bytes read at a time; memory use is a small multiple of this, whatever the bundle's size. */
 const chunkSize = 256 * 1024;
 
-/** Where pieces’ bytes come from: one tar file, or a pool on a medium. Nothing it gives is believed unchecked. */
+/** Where pieces’ bytes come from: one tar file, or a pool on a medium. Nothing from it is trusted unchecked. */
 export interface PieceReader {
-  /** Fills `buffer` from the piece’s byte `position` on; how many bytes there were. */
+  /** Fills `buffer` from byte `position` of the piece; returns how many bytes there were. */
   readInto(piece: Piece, buffer: Buffer, position: number): Promise<number>;
-  /** A file that holds the piece and nothing else, where there is one: it may be had without being copied. */
+  /** A file that holds only this piece, if there is one: it may be usable without copying. */
   fileOf?(piece: Piece): string | undefined;
 }
 
@@ -22,7 +22,7 @@ export interface OpenedBundle extends Release {
 }
 
 /**
- * As the bytes come. Nothing is checked but their number: what they give, decompressed, has to be what was signed.
+ * The bytes as they come. Only their number is checked: once decompressed, they must be what was signed.
  * @param into as long as the piece
  * @throws NixmakerError `bundle-truncated`, `io-error`
  */
@@ -31,7 +31,7 @@ export async function readPiece(reader: PieceReader, piece: Piece, into: Buffer)
   return into;
 }
 
-/** The same in chunks. The buffers are not reused, for they may still be on their way. */
+/** The same in chunks. The buffers are not reused, because they may still be in flight. */
 export async function* streamPiece(reader: PieceReader, piece: Piece): AsyncGenerator<Buffer, void, void> {
   for (let done = 0; done < piece.size; ) {
     const chunk = Buffer.allocUnsafe(Math.min(chunkSize, piece.size - done));
@@ -42,7 +42,7 @@ export async function* streamPiece(reader: PieceReader, piece: Piece): AsyncGene
 }
 
 /**
- * Whether the bytes are those that `contents` announces. It tells damage from a lie; what is imported is decided by NAR hashes alone.
+ * Whether the bytes are those `contents` announces. This tells damage from a lie; NAR hashes alone decide what is imported.
  * @throws NixmakerError `bundle-truncated`, `io-error`
  */
 export async function isIntact(
@@ -65,7 +65,7 @@ export async function isIntact(
 }
 
 /**
- * Reads all pieces once, so that nothing at all is imported from a bundle that is damaged anywhere.
+ * Reads all pieces once, so that nothing is imported from a bundle that is damaged anywhere.
  * @throws NixmakerError `bundle-altered`, `bundle-truncated`, `io-error`
  */
 export async function checkAllPieces(bundle: OpenedBundle): Promise<void> {

@@ -1,9 +1,9 @@
 /**
- * Restoring a NAR from a NAR that the target has, and a delta: a zstd frame (RFC 8878) for which the base is the dictionary,
- * as `zstd --patch-from` writes it. Both are held in memory, at most `limits.deltaNarBytes` each.
+ * Restores a NAR from a NAR that the target has and a delta: a zstd frame (RFC 8878) that uses the base as its dictionary,
+ * as written by `zstd --patch-from`. Both are held in memory, at most `limits.deltaNarBytes` each.
  *
- * Nothing here is believed: neither the delta nor what `contents` says of its base is signed. The result must have the NAR hash
- * that was signed, and Nix checks that once more.
+ * Nothing here is trusted: neither the delta nor what `contents` says about its base is signed. The result must have the signed
+ * NAR hash, and Nix checks that again.
  */
 import { createHash } from 'node:crypto';
 import { isMissing } from '../core/errno.ts';
@@ -22,9 +22,9 @@ export interface Patch {
 }
 
 /**
- * Yields what the delta gives, whatever that is; at most one chunk more than `narSize`.
+ * Yields whatever the delta gives; at most one chunk more than `narSize`.
  * @param base the NAR of the piece’s base, as this machine has it
- * @throws NixmakerError `base-missing` where the base is another than the desk’s; zlib’s errors, and the sources’
+ * @throws NixmakerError `base-missing` if the base differs from the desk’s; zlib’s errors, and the sources’
  */
 export async function* restoreNar(
   { piece, narSize }: { readonly piece: DeltaPiece; readonly narSize: number },
@@ -57,7 +57,7 @@ async function readBase(
       chunks.push(chunk);
     }
   } catch (cause) {
-    // This machine’s own disk, and no fault of the bundle’s.
+    // This machine’s own disk, not the bundle’s fault.
     const code = isMissing(cause) ? 'base-missing' : 'io-error';
     throw new NixmakerError(code, `cannot read ${path}: ${messageOf(cause)}`, { cause });
   }

@@ -1,9 +1,9 @@
 /**
- * Bundles encrypted to hosts, as age files (age-encryption.org/v1): a lost stick tells nothing. Decrypted where they lie, a
- * chunk at a time as it is asked for, so that nothing is spooled: age’s payload is 64 KiB chunks of ChaCha20-Poly1305,
- * each of which can be opened alone (the C2SP specification of age, “Payload”). The library does the rest.
+ * Bundles encrypted to hosts, as age files (age-encryption.org/v1): a lost stick reveals nothing. They are decrypted in place,
+ * one chunk at a time on demand, so nothing is spooled: age’s payload is 64 KiB chunks of ChaCha20-Poly1305,
+ * each of which can be opened on its own (the C2SP specification of age, “Payload”). The library does the rest.
  *
- * Encryption is not trust: whoever knows a host’s recipient can encrypt to it. What comes out is verified as ever.
+ * Encryption is not trust: anyone who knows a host’s recipient can encrypt to it. The result is verified as usual.
  */
 import { createDecipheriv, hkdfSync } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -15,18 +15,18 @@ import { limits } from '../core/limits.ts';
 import { writeAtomically } from '../files/write.ts';
 import { type BundleFile, exactly } from './file.ts';
 
-/** Loaded when a file is encrypted: few are, and its curves take time and memory. */
+/** Loaded only when a file is encrypted: few are, and its curves cost time and memory. */
 const age = () => import('age-encryption');
 
 const chunkBytes = 64 * 1024;
 const tagBytes = 16;
 const nonceBytes = 16;
 
-/** Bytes that an encrypted file of so many has at most. */
+/** The most bytes an encrypted file has for this many bytes of plaintext. */
 export const encryptedSizeAtMost = (plain: number): number =>
   limits.ageHeaderBytes + nonceBytes + plain + tagBytes * (1 + Math.ceil(plain / chunkBytes));
 
-/** @throws NixmakerError `not-decryptable` where none of the identities is a recipient; as it is, where it is not encrypted */
+/** @throws NixmakerError `not-decryptable` if none of the identities is a recipient; returned unchanged if it isn’t encrypted */
 export async function decrypt(
   file: BundleFile,
   readIdentities: () => Promise<readonly string[]>,
@@ -59,8 +59,8 @@ async function readHeader(file: BundleFile): Promise<Buffer> {
 const stanzaMark = '\n-> ';
 
 /**
- * Threat: a header of a mebibyte has some nine thousand recipients, and each is tried with each key of this machine: half a minute
- * without a compiler, for a file of anybody’s. What we write has no more than these.
+ * Threat: a one-mebibyte header holds some nine thousand recipients, and each is tried with each key of this machine: half a minute
+ * without a compiler, for anyone’s file. The ones we write stay within this limit.
  * @throws NixmakerError `not-a-bundle`
  */
 function requireFewRecipients(header: Buffer): Buffer {
@@ -81,7 +81,7 @@ async function fileKeyOf(header: Buffer, identities: readonly string[]): Promise
   try {
     for (const identity of identities) decrypter.addIdentity(identity);
   } catch {
-    // Its message may hold what was read.
+    // Its message may contain what was read.
     throw new NixmakerError('key-malformed', 'this machine’s decryption key is not an age identity');
   }
   try {
@@ -97,7 +97,7 @@ interface Payload {
   readonly start: number;
 }
 
-/** Chunks of the plaintext by their index. The one read last is kept: members are read from front to back. */
+/** Chunks of the plaintext by index. The last one read is kept: members are read front to back. */
 function chunksOf(file: BundleFile, { streamKey, start }: Payload): (index: number) => Promise<Buffer> {
   let kept: { readonly index: number; readonly bytes: Buffer } | undefined;
 
@@ -111,7 +111,7 @@ function chunksOf(file: BundleFile, { streamKey, start }: Payload): (index: numb
       openChunk(streamKey, encrypted.subarray(0, got), { index, last: true });
     if (bytes === undefined && whole)
       throw new NixmakerError('bundle-altered', 'part of the encrypted file does not match what was written');
-    // Where the file is still being copied, or where it was cut off.
+    // The file is still being copied, or was cut off here.
     if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'the encrypted data is cut short');
     kept = { index, bytes };
     return bytes;
@@ -149,7 +149,7 @@ function payloadOf(file: BundleFile, payload: Payload): BundleFile {
   };
 }
 
-/** The nonce is a counter of eleven bytes and a byte that marks the last chunk; undefined where the tag does not fit. */
+/** The nonce is an eleven-byte counter and a byte that marks the last chunk; undefined if the tag does not fit. */
 function openChunk(
   key: Buffer,
   encrypted: Buffer,
@@ -184,8 +184,8 @@ export async function recipientOf(identity: string): Promise<string> {
 }
 
 /**
- * Encrypts a file; who none of the recipients is learns its size and no more.
- * @throws NixmakerError `key-malformed` for what is no recipient, `usage` for too many
+ * Encrypts a file; anyone who is not a recipient learns only its size.
+ * @throws NixmakerError `key-malformed` for anything but a recipient, `usage` for too many
  */
 export async function encryptFile(from: string, to: string, recipients: readonly string[]): Promise<void> {
   const { Encrypter } = await age();

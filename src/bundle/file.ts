@@ -1,6 +1,6 @@
 /**
- * A bundle's file, opened once and read by position. Everything later reads this same open file, so that what was
- * verified and what is imported can't be two different files swapped in between by name.
+ * A bundle's file, opened once and read by position. All later reads use this same open file, so what was
+ * verified and what is imported can't be two different files, swapped by name in between.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { hasErrno } from '../core/errno.ts';
@@ -11,9 +11,9 @@ import { openPlainFile } from '../files/foreign.ts';
 export interface BundleFile {
   readonly name: string;
   size(): Promise<number>;
-  /** Exactly `length` bytes. @throws NixmakerError `bundle-truncated` where the file ends before. */
+  /** Exactly `length` bytes. @throws NixmakerError `bundle-truncated` if the file ends earlier. */
   read(position: number, length: number): Promise<Buffer>;
-  /** Fills `buffer` from `position`; how many bytes there were. */
+  /** Fills `buffer` from `position`; returns how many bytes there were. */
   readInto(buffer: Buffer, position: number): Promise<number>;
   close(): Promise<void>;
 }
@@ -32,7 +32,7 @@ export async function openBundleFile(path: string): Promise<BundleFile> {
   }
 }
 
-/** Opened for as long as the work takes. @throws NixmakerError as `openBundleFile` */
+/** Open for as long as the work takes. @throws NixmakerError as `openBundleFile` */
 export async function withBundleFile<T>(path: string, work: (file: BundleFile) => Promise<T>): Promise<T> {
   const file = await openBundleFile(path);
   try {
@@ -42,7 +42,7 @@ export async function withBundleFile<T>(path: string, work: (file: BundleFile) =
   }
 }
 
-/** As `openBundleFile`, but undefined where there is none. @param also codes that mean that too */
+/** As `openBundleFile`, but undefined if there is none. @param also further codes that mean this */
 export async function openIfThere(path: string, ...also: readonly string[]): Promise<BundleFile | undefined> {
   return openBundleFile(path).catch((error: NixmakerError) => {
     if (hasErrno(error.cause, 'ENOENT', ...also)) return undefined;
@@ -50,17 +50,17 @@ export async function openIfThere(path: string, ...also: readonly string[]): Pro
   });
 }
 
-/** Bytes of a regular file; 0 where there is none (yet). @throws NixmakerError as `openBundleFile` */
+/** Bytes of a regular file; 0 if there is none (so far). @throws NixmakerError as `openBundleFile` */
 export async function sizeOfFile(path: string): Promise<number> {
   const file = await openIfThere(path);
   return file === undefined ? 0 : file.size().finally(() => file.close());
 }
 
-/** A small file whole; undefined where there is none. @throws NixmakerError `bundle-malformed` where it is larger */
+/** A small file in full; undefined if there is none. @throws NixmakerError `bundle-malformed` if it is larger */
 export const readSmall = (path: string, most: number): Promise<Buffer | undefined> =>
   readBeginning(path, { bytes: most, most });
 
-/** As `readSmall`, but no more than the first bytes of it. */
+/** As `readSmall`, but only its first bytes. */
 export async function readBeginning(
   path: string,
   { bytes, most }: { readonly bytes: number; readonly most: number },
@@ -71,7 +71,7 @@ export async function readBeginning(
     const size = await file.size();
     if (size > most)
       throw new NixmakerError('bundle-malformed', `${path} has ${size} bytes; the limit is ${most}`);
-    // Its size is known: `read` would ask again.
+    // The size is known: `read` would ask for it again.
     const buffer = Buffer.alloc(Math.min(size, bytes));
     const got = await file.readInto(buffer, 0);
     if (got < buffer.length) throw new NixmakerError('bundle-truncated', `it ends at byte ${got}`);
@@ -81,7 +81,7 @@ export async function readBeginning(
   }
 }
 
-/** Wraps a handle that is open already: standard input's spool. */
+/** Wraps a handle that is already open: standard input's spool. */
 export function bundleFileOf(handle: FileHandle, name: string): BundleFile {
   const readInto = async (buffer: Buffer, position: number): Promise<number> => {
     let done = 0;
@@ -105,8 +105,8 @@ export function bundleFileOf(handle: FileHandle, name: string): BundleFile {
 }
 
 /**
- * Threat: sizes are somebody else’s word. Nothing is allocated for what is not there, nor for more than any part of a bundle has,
- * though a file has it as a hole: past 2 GiB Node.js does not fail but aborts.
+ * Threat: sizes come from somebody else. Nothing is allocated for what isn’t there, nor for more than any part of a bundle can have,
+ * even if a file has that as a hole: beyond 2 GiB Node.js does not fail but aborts.
  * @throws NixmakerError `bundle-truncated`, `bundle-malformed`
  */
 export function exactly({ size, readInto }: Pick<BundleFile, 'size' | 'readInto'>): BundleFile['read'] {

@@ -11,7 +11,7 @@ export interface HeadFiles {
 export const readSignatureFile = (folder: string): Promise<Buffer | undefined> =>
   readSmall(join(folder, 'manifest.sig'), limits.signatureFileBytes);
 
-/** Undefined if either is missing (yet). */
+/** Undefined if either is missing (so far). */
 export async function readHeadFiles(folder: string): Promise<HeadFiles | undefined> {
   const manifestBytes = await readSmall(join(folder, 'manifest.json'), limits.manifestBytes);
   const signatureBytes = await readSignatureFile(folder);

@@ -1,20 +1,20 @@
-/** Whether a file is there, or only its size is: copiers that allocate first leave zeros where they have not been yet. */
+/** Whether a file’s contents are there, or only its size: copiers that allocate first leave zeros where they have not written yet. */
 import { NixmakerError } from '../core/errors.ts';
 import { type BundleFile, withBundleFile } from './file.ts';
 
-/** As much as manifest and signatures take, mostly. Bytes. */
+/** Usually enough for manifest and signatures. Bytes. */
 const headBytes = 64 * 1024;
-/** A tar’s. In a bundle’s head none is all zeros (docs/format.md), nor in an encrypted file. */
+/** A tar block. In a bundle’s head none is all zeros (docs/format.md), nor in an encrypted file. */
 const blockBytes = 512;
-/** With which every tar ends: two blocks of zeros. */
+/** Every tar ends with two blocks of zeros. */
 const endBytes = 2 * blockBytes;
-/** A page: what compresses has none that is all zeros. */
+/** A page: compressed data has none that is all zeros. */
 const pageBytes = 4096;
 const chunkBytes = 1024 * 1024;
 
 /**
- * @param part `whole` reads all of it, in pieces. False of what is no plain file, or went meanwhile
- * @param wrap what reading goes through @throws NixmakerError `medium-stalled`
+ * @param part `whole` reads all of it, in pieces. False if it isn’t a plain file, or disappeared meanwhile
+ * @param wrap wraps all reads @throws NixmakerError `medium-stalled`
  */
 export async function hasHole(
   path: string,
@@ -25,7 +25,7 @@ export async function hasHole(
     return await withBundleFile(path, async (opened) => {
       const file = wrap(opened);
       const size = await file.size();
-      // Of a small one the end is seen as well.
+      // For a small file, this covers the end too.
       const head = await file.read(0, size < headBytes ? Math.max(0, size - endBytes) : headBytes);
       if (hasZeros(head, blockBytes)) return true;
       if (part === 'head') return false;

@@ -1,5 +1,5 @@
 /**
- * Where everything in a bundle lies. Its first five members announce names and sizes of all others, so the whole layout is known
+ * Where everything in a bundle is. Its first five members announce the names and sizes of all others, so the whole layout is known
  * before another header is read, and headers can only confirm it.
  */
 
@@ -22,7 +22,7 @@ export interface BundleHead {
 }
 
 /**
- * Reads the first two members: the only bytes looked at before a signature has been verified.
+ * Reads the first two members: the only bytes examined before a signature has been verified.
  * @throws NixmakerError `not-a-bundle`, `bundle-truncated`, `bundle-malformed`
  */
 export async function readHead(file: BundleFile): Promise<BundleHead> {
@@ -65,12 +65,12 @@ export interface Authentic {
 
 export interface Announced {
   readonly release: Release;
-  /** Byte position of the first header that is computed. */
+  /** Byte position of the first computed header. */
   readonly membersAt: number;
 }
 
 /**
- * Reads what announces all the rest: the index, by its signed size and digest, Nix’s signatures, and contents.
+ * Reads what announces the rest: the index, by its signed size and digest, Nix’s signatures, and contents.
  * @throws NixmakerError `bundle-truncated`, `bundle-altered`, `bundle-malformed`, `manifest-malformed`
  */
 export async function readAnnouncements(
@@ -83,7 +83,7 @@ export async function readAnnouncements(
   if (first === undefined || first.bytes.length !== signed)
     throw new NixmakerError('bundle-malformed', 'the signatures are not followed by the index');
   const index = readIndex(first.bytes, manifest);
-  // These two are whoever’s carried the bundle: no more of them is read than goes with what was signed.
+  // These two may be by anyone who carried the bundle: no more of them is read than what was signed can need.
   const signatures = await readNext(file, first.next, { name: 'nix.sig', most: NixSignatures.most(index) });
   const contents = await readNext(file, signatures.next, {
     name: 'contents',
@@ -104,7 +104,7 @@ async function readNext(
 }
 
 export interface Layout {
-  /** Of the first byte of each piece, by the member’s name. */
+  /** Position of each piece’s first byte, by member name. */
   readonly positions: ReadonlyMap<string, number>;
   readonly totalSize: number;
 }
@@ -117,8 +117,8 @@ export function totalSizeOf({ release, membersAt }: Announced): number {
 }
 
 /**
- * Confirms that the file is as announced: each header, each padding, each small member, the two zero blocks, and the size. Pieces
- * are not read here. A file that is still growing is told by `bundle-truncated`.
+ * Confirms that the file is as announced: each header, all padding, each small member, the two zero blocks, and the size. Pieces
+ * are not read here. A file that is still growing shows as `bundle-truncated`.
  * @throws NixmakerError `bundle-malformed`, `bundle-truncated`, `bundle-trailing-data`
  */
 export async function checkLayout(file: BundleFile, { release, membersAt }: Announced): Promise<Layout> {
@@ -153,7 +153,7 @@ function refuseNonZero(bytes: Buffer, name: string): void {
     throw new NixmakerError('bundle-malformed', `there are stray bytes after ${name}`);
 }
 
-/** Small reads at rising positions, from one larger read: thousands of narinfos lie close together. */
+/** Small reads at increasing positions, served from one larger read: thousands of narinfos are close together. */
 class ReadWindow {
   readonly #file: BundleFile;
   readonly #buffer = Buffer.alloc(64 * 1024);

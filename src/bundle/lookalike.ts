@@ -1,4 +1,4 @@
-/** Whether a file is a bundle by its first bytes, whatever it is called and however it was packed once more. */
+/** Whether a file’s first bytes are a bundle’s, whatever its name and however it was repacked. */
 import { promisify } from 'node:util';
 import { constants, gunzip } from 'node:zlib';
 import { isEncrypted } from '../core/bundle/encrypted.ts';
@@ -7,11 +7,11 @@ import { withBundleFile } from './file.ts';
 import { blockSize, sizeFromHeader } from './ustar.ts';
 
 export type Lookalike =
-  /** A bundle as it should be, but for its name. */
+  /** A proper bundle, except for its name. */
   | 'bundle'
-  /** It begins as an encrypted bundle does, and as any other age file. */
+  /** It begins like an encrypted bundle, or any other age file. */
   | 'encrypted'
-  /** A bundle that was packed once more. */
+  /** A repacked bundle. */
   | 'gzip'
   | 'zip';
 
@@ -45,7 +45,7 @@ const beginsAsBundle = (bytes: Buffer): boolean =>
 
 const gunzipped = promisify(gunzip);
 
-/** As much of it as these bytes give. Threat: a megabyte of zeros in a kilobyte, so no more than is examined. */
+/** As much as these bytes yield. Threat: a megabyte of zeros in a kilobyte, so no more than is examined. */
 const unzipped = (bytes: Buffer): Promise<Buffer> =>
   gunzipped(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 1024 * beginning }).catch(() =>
     Buffer.alloc(0),

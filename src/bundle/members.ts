@@ -1,6 +1,6 @@
 /**
- * The members of a bundle after `contents`, computed: their names, sizes, order and texts follow from what was read before, so
- * reading is comparing.
+ * A bundle’s members after `contents`, computed: their names, sizes, order and texts follow from what was read before, so
+ * reading means comparing.
  */
 import { plainNarinfo, renderNarinfo } from '../core/bundle/narinfo.ts';
 import { type Piece, pieceName } from '../core/release/contents-file.ts';
@@ -15,7 +15,7 @@ export type ComputedMember =
   | { readonly name: string; readonly size: number; readonly piece: Piece };
 
 /**
- * meta, nix-cache-info, narinfos of the paths that are carried whole, then each piece in the order of its first use. Made one at a
+ * meta, nix-cache-info, narinfos of paths carried whole, then each piece in order of first use. Generated one at a
  * time: there may be two hundred thousand.
  */
 export function* membersOf(release: Release): Generator<ComputedMember, void, void> {

@@ -1,4 +1,4 @@
-/** Whether a compressed NAR is what it is said to be, and what it is made of: for the desk, which signs that, or checks what others have. */
+/** Whether a compressed NAR is what it claims to be, and what it is made of: for the desk, which signs that, or checks others’ work. */
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { constants, zstdDecompress } from 'node:zlib';
@@ -10,7 +10,7 @@ import { type NarCount, NarCounter } from './nar-count.ts';
 import { windowLogMax } from './nar-reader.ts';
 import { atOnceBytes, decompress, decompressAtOnce } from './zstd.ts';
 
-/** Up to here the way to another thread takes longer than the work. */
+/** Up to this size, handing work to another thread takes longer than the work itself. */
 const inlineBytes = 64 * 1024;
 
 /** What a NAR must be. */
@@ -21,7 +21,7 @@ export interface ExpectedNar {
   readonly narSize: number;
 }
 
-/** Takes a NAR as it comes, and says whether it was the one that is expected. */
+/** Consumes a NAR as it arrives, and says whether it was the expected one. */
 export class NarCheck {
   readonly #expected: ExpectedNar;
   readonly #hash = createHash('sha256');
@@ -34,16 +34,16 @@ export class NarCheck {
 
   add(chunk: Buffer): void {
     this.#size += chunk.length;
-    // The rest is of no use: it is too long already.
+    // The rest is useless: it is already too long.
     if (this.#size > this.#expected.narSize) return;
     this.#hash.update(chunk);
     this.#counter.feed(chunk);
   }
 
   /**
-   * Once, after the last chunk.
-   * @returns undefined where it is another NAR
-   * @throws NixmakerError `bundle-malformed` where what is expected is no NAR
+   * Called once, after the last chunk.
+   * @returns undefined if it is a different NAR
+   * @throws NixmakerError `bundle-malformed` if what was expected isn’t a NAR
    */
   end(): NarCount | undefined {
     const { narHash, narSize } = this.#expected;
@@ -58,17 +58,17 @@ interface Reading {
   readonly expected: ExpectedNar;
 }
 
-/** What reading gave. */
+/** The result of reading. */
 interface Read {
   readonly count: NarCount | undefined;
-  /** Of the bytes that were read, which need not be all. */
+  /** For the bytes that were read, which may not be all. */
   readonly digest: string;
 }
 
 /**
- * Reads it once where all is well. Several small ones can be read at the same time: they are decompressed on other threads.
- * @throws NixmakerError `bundle-altered` where the bytes are not those announced, `bundle-malformed` where they do not give what is
- * expected or that is no NAR, `bundle-truncated`, `io-error`
+ * Reads it once if all is well. Several small ones can be read at once: they are decompressed on other threads.
+ * @throws NixmakerError `bundle-altered` if the bytes are not those announced, `bundle-malformed` if they do not give what is
+ * expected or that isn’t a NAR, `bundle-truncated`, `io-error`
  */
 export async function checkWholePiece(
   reader: PieceReader,

@@ -1,25 +1,25 @@
 /**
- * Counts what a NAR is made of, as it comes by (Nix doc/manual/source/protocols/nix-archive.md): an index says of each path how many
- * inodes and blocks it takes, and whoever signs an index has counted. Contents of files are passed over, not copied.
+ * Counts what a NAR is made of as it streams past (Nix doc/manual/source/protocols/nix-archive.md): an index says how many
+ * inodes and blocks each path takes, and whoever signs an index has counted. File contents are skipped, not copied.
  */
 import { NixmakerError } from '../core/errors.ts';
 
 export interface NarCount {
-  /** Nodes: files, folders and links, the root as well. */
+  /** Nodes: files, folders and links, including the root. */
   readonly files: number;
-  /** Of 4096 bytes: regular files rounded up, and one for each folder. */
+  /** Blocks of 4096 bytes: regular files rounded up, and one per folder. */
   readonly blocks: number;
 }
 
 const blockBytes = 4096;
-/** Names and targets of links: no file system of Linux has longer ones (PATH_MAX). */
+/** Names and link targets: no Linux file system has longer ones (PATH_MAX). */
 const mostCharacters = 4096;
 /** A string with its length and padding. */
 const mostBytes = 8 + mostCharacters + 8;
-/** Of folders. Each name in a path takes two bytes of PATH_MAX. */
+/** Nesting of folders. Each name in a path takes two bytes of PATH_MAX. */
 const mostDepth = mostCharacters / 2;
 
-/** States in which one string alone may come next. */
+/** States in which only one string may come next. */
 const fixed = {
   magic: ['nix-archive-1', 'node'],
   node: ['(', 'type'],
@@ -40,16 +40,16 @@ export class NarCounter {
   #files = 0;
   #blocks = 0;
   #state: State = 'magic';
-  /** Of each open folder the last name: names ascend. */
+  /** The last name in each open folder: names ascend. */
   readonly #folders: string[] = [];
-  /** Bytes of a file still to come, and of the zeros after it. */
+  /** Bytes still to come of a file, and of the zeros after it. */
   #contents = 0;
   #padding = 0;
-  /** The beginning of a string whose end has not come yet. */
+  /** The beginning of a string whose end has not arrived yet. */
   #held: Buffer = Buffer.alloc(0);
   #fault: string | undefined;
 
-  /** What is wrong is told at the end, so that a hash of the whole can be compared first. */
+  /** Errors are reported at the end, so that the hash of the whole can be compared first. */
   feed(chunk: Buffer): void {
     if (this.#fault !== undefined) return;
     let from = 0;
@@ -58,7 +58,7 @@ export class NarCounter {
       const joined = Buffer.concat([this.#held, chunk.subarray(0, mostBytes)]);
       const read = this.#read(joined);
       if (read < kept) {
-        // Not even with this: then all of the chunk is in it.
+        // Still incomplete, so it contains the whole chunk.
         this.#held = joined;
         return;
       }
@@ -68,7 +68,7 @@ export class NarCounter {
     this.#held = Buffer.from(rest.subarray(this.#read(rest)));
   }
 
-  /** @throws NixmakerError `bundle-malformed` where it was not one whole NAR */
+  /** @throws NixmakerError `bundle-malformed` if it was not exactly one whole NAR */
   end(): NarCount {
     if (this.#fault === undefined && this.#state !== 'end') this.#fault = 'it ends too early';
     if (this.#fault !== undefined)
@@ -76,7 +76,7 @@ export class NarCounter {
     return { files: this.#files, blocks: this.#blocks };
   }
 
-  /** @returns how many bytes were read; what is left is less than a string */
+  /** @returns how many bytes were consumed; what remains is less than a string */
   #read(data: Buffer): number {
     let at = 0;
     while (this.#fault === undefined) {
@@ -106,7 +106,7 @@ export class NarCounter {
     return this.#fault === undefined ? at : data.length;
   }
 
-  /** Passes over the contents of a file, as far as they have come. @returns where to go on */
+  /** Skips the contents of a file, as far as they have arrived. @returns where to continue */
   #pass(data: Buffer, at: number): number {
     const contents = Math.min(this.#contents, data.length - at);
     this.#contents -= contents;
@@ -135,7 +135,7 @@ export class NarCounter {
     this.#settle();
   }
 
-  /** Where more than one string may come. */
+  /** Where more than one string may come next. */
   #choose(text: string): void {
     if (this.#state === 'kind') this.#beginNode(text);
     else if (this.#state === 'file' && text === 'executable') this.#state = 'executable';
@@ -164,7 +164,7 @@ export class NarCounter {
     } else this.#fault = this.#unexpected(kind);
   }
 
-  /** After a node comes the end of its entry, or of all. */
+  /** A node is followed by the end of its entry, or of everything. */
   #settle(): void {
     if (this.#state === 'closed') this.#state = this.#folders.length === 0 ? 'end' : 'entry close';
   }
@@ -181,6 +181,6 @@ function isZero(data: Buffer, start: number, end: number): boolean {
   return true;
 }
 
-/** A name that a folder may hold, after the one before it. Bytes, one a character, so that they compare as Nix compares them. */
+/** A name that a folder may hold after the one before it. Bytes, one per character, so that they compare the way Nix compares them. */
 const isAfter = (name: string, last: string): boolean =>
   name > last && name !== '.' && name !== '..' && !/[/\0]/.test(name);

@@ -1,4 +1,4 @@
-/** The NARs of an opened bundle’s paths, decompressed or restored, and given only where they are what was signed. */
+/** The NARs of an opened bundle’s paths, decompressed or restored, and yielded only if they are what was signed. */
 
 import { createHash } from 'node:crypto';
 import { messageOf, NixmakerError } from '../core/errors.ts';
@@ -11,25 +11,25 @@ import { restoreNar } from './delta.ts';
 import { atOnceBytes, decompress, decompressAtOnce } from './zstd.ts';
 
 /**
- * 8 MiB: all that decoders must take (RFC 8878, 3.1.1.1.2), and all that Nix’s levels use. Threat: pieces are not signed, so whoever
- * hands over a medium chooses how much memory a larger window would take.
+ * 8 MiB: all that decoders must accept (RFC 8878, 3.1.1.1.2), and all that Nix’s levels use. Threat: pieces are not signed, so whoever
+ * hands over a medium could choose how much memory a larger window takes.
  */
 export const windowLogMax = 23;
 
 export class NarReader {
   readonly #reader: PieceReader;
   readonly #narOf: (path: StorePath) => AsyncIterable<Buffer>;
-  /** For compressed bytes, again and again: memory that is new each time has all of the heap looked through each time. */
+  /** A reused buffer for compressed bytes: allocating new memory each time makes the collector scan the whole heap. */
   #memory: Buffer = Buffer.alloc(0);
 
-  /** @param narOf the NAR of a path that this machine has; what deltas are restored from */
+  /** @param narOf the NAR of a path this machine has; deltas are restored from it */
   constructor(reader: PieceReader, narOf: (path: StorePath) => AsyncIterable<Buffer>) {
     this.#reader = reader;
     this.#narOf = narOf;
   }
 
   /**
-   * Yields the NAR, and its last chunk only once size and hash of the whole are those that were signed: whoever reads to the end has
+   * Yields the NAR, but its last chunk only once the size and hash of the whole are those signed: whoever reads to the end has
    * read what was signed. One at a time.
    * @throws NixmakerError `bundle-altered`, `bundle-truncated`, `bundle-malformed`, `base-missing`, `io-error`
    */
@@ -66,7 +66,7 @@ export class NarReader {
     else yield* decompress(streamPiece(this.#reader, piece), frame);
   }
 
-  /** Damage, or a `contents` that lies: who made the bundle and who carried it are to be told apart. */
+  /** Damage, or a `contents` that lies: the bundle’s maker and its carrier must be told apart. */
   async #fault({ path }: PathInfo, piece: Piece, why: string): Promise<NixmakerError> {
     if (!(await isIntact(this.#reader, piece))) return damaged(piece);
     return new NixmakerError('bundle-malformed', `cannot use ${pieceName(piece)} for ${path}: ${why}`);

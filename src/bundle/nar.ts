@@ -1,9 +1,9 @@
 /**
- * The NAR of a path that is in the store: Nix’s archive format (Nix doc/manual/source/protocols/nix-archive.md), written by
- * reading the file system. `nix-store --dump` gives the same bytes, by a process for each path.
+ * The NAR of a path in the store: Nix’s archive format (Nix doc/manual/source/protocols/nix-archive.md), written by
+ * reading the file system. `nix-store --dump` gives the same bytes, with a process per path.
  *
- * Files are read synchronously: a system has some hundred thousand, most of them small and in memory, and a way through the
- * thread pool costs each of them several times what reading it does.
+ * Files are read synchronously: a system has some hundred thousand, most of them small and in memory, and going through the
+ * thread pool costs several times as much as reading them.
  */
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import { setImmediate as othersFirst } from 'node:timers/promises';
@@ -11,14 +11,14 @@ import { setImmediate as othersFirst } from 'node:timers/promises';
 const firstBytes = 64 * 1024;
 const chunkBytes = 1024 * 1024;
 
-/** What a NAR is made of: bytes of its own, and contents of files. */
+/** What a NAR is made of: its own bytes, and file contents. */
 type Part = Buffer | FilePart;
 interface FilePart {
   readonly path: Buffer;
   readonly size: number;
 }
 
-/** A string: its length in eight bytes, little endian, then its bytes, filled up with zeros to a multiple of eight. */
+/** A string: its length in eight bytes, little endian, then its bytes, zero-padded to a multiple of eight. */
 function text(...strings: readonly (string | Buffer)[]): Buffer {
   return Buffer.concat(
     strings.flatMap((string) => {
@@ -44,7 +44,7 @@ const words = {
   entry: text('entry', '(', 'name'),
   node: text('node'),
   regular: text('(', 'type', 'regular', 'contents'),
-  // In the store a file is executable for all or for none.
+  // In the store a file is executable for everyone or for no one.
   executable: text('(', 'type', 'regular', 'executable', '', 'contents'),
   end: text(')'),
 };
@@ -76,8 +76,8 @@ function* allParts(path: string): Generator<Part, void, void> {
 }
 
 /**
- * The NAR in pieces of a mebibyte, and a smaller one at either end: most NARs are small.
- * @param expected bytes that it will have, where they are known: what is smaller comes at one go, in no more memory than it needs
+ * The NAR in chunks of a mebibyte, with a smaller one at either end: most NARs are small.
+ * @param expected its size in bytes, if known: smaller ones come in one go, using no more memory than needed
  * @throws the file system’s own errors
  */
 export async function* narOf(path: string, expected = firstBytes): AsyncGenerator<Buffer, void, void> {
@@ -105,7 +105,7 @@ export async function* narOf(path: string, expected = firstBytes): AsyncGenerato
 
 interface PartSource {
   readonly size: number;
-  /** @returns how many bytes it has put into `into` */
+  /** @returns how many bytes it put into `into` */
   readonly read: (into: Buffer, position: number) => number;
   readonly close: () => void;
 }

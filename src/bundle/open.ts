@@ -1,4 +1,4 @@
-/** Opening a bundle: head, authentication, what announces the rest, layout, in that order and no other. */
+/** Opening a bundle: head, authentication, what announces the rest, layout, in exactly this order. */
 
 import { NixmakerError } from '../core/errors.ts';
 import { pieceName } from '../core/release/contents-file.ts';
@@ -37,13 +37,13 @@ export async function authenticateBundle<A extends Authentic>(
   return { authentic, head };
 }
 
-/** A bundle that is one tar file: where in it each piece lies. */
+/** A bundle that is one tar file: where in it each piece is. */
 export interface OpenedTar extends OpenedBundle {
   readonly file: BundleFile;
   readonly positions: ReadonlyMap<string, number>;
 }
 
-/** The last step, where what announces the rest has been read. Pieces are checked by `checkAllPieces` and when they are used. */
+/** The last step, once what announces the rest has been read. Pieces are checked by `checkAllPieces` and when used. */
 export async function openAnnounced(file: BundleFile, announced: Announced): Promise<OpenedTar> {
   const { positions } = await checkLayout(file, announced);
   const reader: PieceReader = {
@@ -53,7 +53,7 @@ export async function openAnnounced(file: BundleFile, announced: Announced): Pro
   return { ...announced.release, reader, file, positions };
 }
 
-/** Both steps after the first at once. */
+/** Both steps after the first in one go. */
 export const openBundle = async <A extends Authentic>(
   file: BundleFile,
   authenticated: Authenticated<A>,

@@ -1,6 +1,6 @@
 /**
- * A file that may lie in parts, for FAT32 holds none of 4 GiB or more: `<name>.000`, `<name>.001`, … in the place of
- * `<name>`, as split(1) names them, so that `cat <name>.*` is the whole.
+ * A file that may be in parts, because FAT32 can’t hold one of 4 GiB or more: `<name>.000`, `<name>.001`, … instead of
+ * `<name>`, named as split(1) does, so that `cat <name>.*` gives the whole.
  */
 import { stat } from 'node:fs/promises';
 import { insteadOf } from '../core/errno.ts';
@@ -9,14 +9,14 @@ import { type BundleFile, openIfThere } from './file.ts';
 /** Bytes of a part: a mebibyte below what FAT32 can hold (fatgen103, "File size": 2^32 − 1). */
 export const partBytes = 4 * 1024 ** 3 - 1024 ** 2;
 
-/** Of the largest parts some 4 TB. */
+/** With the largest parts, some 4 TB. */
 const mostParts = 1000;
 
 export const partName = (path: string, index: number) => `${path}.${String(index).padStart(3, '0')}`;
 
 export type Parts = Pick<BundleFile, 'readInto' | 'close'>;
 
-/** Bytes of the file or of all its parts; undefined where there is neither. */
+/** Bytes of the file or of all its parts; undefined if there is neither. */
 export async function sizeOfParts(path: string): Promise<number | undefined> {
   const whole = await sizeOf(path);
   if (whole !== undefined) return whole;
@@ -29,7 +29,7 @@ export async function sizeOfParts(path: string): Promise<number | undefined> {
   return sum;
 }
 
-/** The file itself, or its parts; none where there is neither. */
+/** The file itself, or its parts; empty if there is neither. */
 export async function filesOf(path: string): Promise<string[]> {
   if ((await sizeOf(path)) !== undefined) return [path];
   const parts: string[] = [];
@@ -41,7 +41,7 @@ export async function filesOf(path: string): Promise<string[]> {
 const sizeOf = async (path: string): Promise<number | undefined> =>
   (await stat(path).catch(insteadOf(['ENOENT', 'ENOTDIR'], undefined)))?.size;
 
-/** Opened whole or in parts; undefined where there is neither. @throws NixmakerError as `openBundleFile` */
+/** Opened whole or in parts; undefined if there is neither. @throws NixmakerError as `openBundleFile` */
 export async function openParts(path: string): Promise<Parts | undefined> {
   const whole = await openIfThere(path, 'ENOTDIR');
   if (whole !== undefined) return whole;

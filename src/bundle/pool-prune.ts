@@ -1,21 +1,21 @@
-/** Clearing away what nobody wants of a pool any more: old sequences, and files that no entry needs. */
+/** Cleans up what a pool no longer needs: old sequences, and files that no entry needs. */
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nix32 } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
 import { cacheOf, draftOf, entryFiles, hostsOf, keyringsOf, type PoolEntry } from './pool.ts';
 
-/** Takes an entry away: the manifest first, so that it counts no more whatever happens next. */
+/** Deletes an entry: the manifest first, so that it no longer counts whatever happens next. */
 export async function removeEntry({ folder }: Pick<PoolEntry, 'folder'>): Promise<void> {
   await rm(join(folder, 'manifest.json'), { force: true });
   const known = entryFiles.flatMap((name) => [name, draftOf(name)]);
   const ours = (await readdir(folder)).filter((name) => known.includes(name));
   for (const name of ours) await rm(join(folder, name));
-  // What else somebody has put there stays.
+  // Anything else somebody has put there stays.
   await rmdir(folder).catch(() => undefined);
 }
 
-/** Entries of one host that are older than the newest `keep`. */
+/** One host’s entries older than the newest `keep`. */
 export function entriesToPrune(entries: readonly PoolEntry[], host: string, keep: number): PoolEntry[] {
   return entries
     .filter((e) => e.host === host)
@@ -34,9 +34,9 @@ const pieceForms = {
 };
 
 /**
- * Deletes files that none of the entries needs. Only those with the names we give are looked at.
- * @param needed names below `cache/` that the pool’s entries need; with one entry missing nothing may be deleted
- * @returns how many files went
+ * Deletes files that no entry needs. Only names of the kind we give are considered.
+ * @param needed names below `cache/` that the pool’s entries need; if one entry is missing, nothing may be deleted
+ * @returns how many files were deleted
  */
 export async function collectGarbage(root: string, needed: ReadonlySet<string>): Promise<number> {
   const cache = cacheOf(root);
@@ -47,7 +47,8 @@ export async function collectGarbage(root: string, needed: ReadonlySet<string>):
     for (const folder of await namesIn(join(cache, kind)))
       for (const name of await namesIn(join(cache, kind, folder), 'ENOTDIR')) {
         const whole = form.exec(name)?.[1];
-        if (whole !== undefined && !needed.has(`${kind}/${folder}/${whole}`))
+        // FAT may show a short name in capitals.
+        if (whole !== undefined && !needed.has(`${kind}/${folder.toLowerCase()}/${whole}`))
           spare.push(join(kind, folder, name));
       }
   for (const name of spare) await rm(join(cache, name));
@@ -55,8 +56,8 @@ export async function collectGarbage(root: string, needed: ReadonlySet<string>):
 }
 
 /**
- * Takes away what a writer that was cut off had begun and given no name yet, whichever host it is of: nobody else would. For whoever
- * holds the pool’s lock.
+ * Deletes what an interrupted writer had begun and not yet named, for whichever host: nobody else would. Only for the holder
+ * of the pool’s lock.
  */
 export async function clearDrafts(root: string): Promise<void> {
   const index = join(cacheOf(root), 'index');

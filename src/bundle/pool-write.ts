@@ -1,4 +1,4 @@
-/** Writing into a pool. Nothing is overwritten that an entry in the pool relies on, and nothing of anybody else's. */
+/** Writing into a pool. Nothing an entry in the pool relies on is overwritten, nor anything that belongs to others. */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -10,12 +10,12 @@ import { damaged, type PieceReader, streamPiece } from './contents.ts';
 import { filesOf, partBytes, partName, sizeOfParts } from './parts.ts';
 import { draftOf, entryFiles } from './pool.ts';
 
-/** Whether what lies at `path` has the piece’s size: its contents are still to be checked. */
+/** Whether the file at `path` has the piece’s size: its contents are still to be checked. */
 export async function hasSize(path: string, { size }: Pick<Piece, 'size'>): Promise<boolean> {
   return (await sizeOfParts(path)) === size;
 }
 
-/** Reads what the medium gives back of what lies at `path`, and compares its digest. */
+/** Reads the file at `path` back from the medium, and compares its digest. */
 export async function hasContents(
   path: string,
   piece: Piece,
@@ -32,16 +32,16 @@ export async function hasContents(
 }
 
 export interface WriteOptions {
-  /** Bytes of the largest file; what is larger is split. */
+  /** Size limit of a file in bytes; anything larger is split. */
   readonly largest?: number;
   readonly onBytes?: (bytes: number) => void;
 }
 
 /**
- * Writes a piece's bytes to `path`, in parts where it is larger than a file may be. Whole or not at all is seen to by
- * the manifest, which is written last; that they are the right bytes, by reading them back.
+ * Writes a piece's bytes to `path`, in parts if it is larger than a file may be. The manifest, written last, makes this
+ * all or nothing; reading back makes sure that the bytes are right.
  * @returns the files written
- * @throws NixmakerError `bundle-altered` where the source is damaged
+ * @throws NixmakerError `bundle-altered` if the source is damaged
  */
 export async function writePieceFile(
   path: string,
@@ -85,14 +85,14 @@ export async function writePieceFile(
   return files;
 }
 
-/** Without a copy of the bytes, where the file system can share them (ioctl_ficlone(2)). What keeps it from that, copying will meet. */
+/** Without copying, if the file system can share the bytes (ioctl_ficlone(2)). Any error here will recur when copying. */
 const isCloned = (from: string, to: string): Promise<boolean> =>
   copyFile(from, to, constants.COPYFILE_FICLONE_FORCE).then(
     () => true,
     () => false,
   );
 
-/** What an earlier, interrupted writing may have left: the whole where there are parts now, or the other way round. */
+/** What an earlier, interrupted write may have left: the whole file where there are parts now, or the reverse. */
 async function removeParts(path: string): Promise<void> {
   await rm(path, { force: true });
   for (let i = 0; (await sizeOfParts(partName(path, i))) !== undefined; i++) await rm(partName(path, i));
@@ -101,7 +101,7 @@ async function removeParts(path: string): Promise<void> {
 /** An entry’s files. */
 export type EntryFiles = Readonly<Record<(typeof entryFiles)[number], Uint8Array>>;
 
-/** Lays a host's files into a folder that nobody looks into. @returns the folder */
+/** Writes a host's files into a folder that nobody reads yet. @returns the folder */
 export async function prepareEntry(folder: string, files: EntryFiles): Promise<string> {
   const temporary = join(dirname(folder), draftOf(basename(folder)));
   await rm(temporary, { recursive: true, force: true });
@@ -112,12 +112,12 @@ export async function prepareEntry(folder: string, files: EntryFiles): Promise<s
 
 /** Gives a prepared folder its name: from then on a target may take it. */
 export async function publishEntry(temporary: string, folder: string): Promise<void> {
-  // One without a manifest, or FAT would refuse to rename over it.
+  // There may be one without a manifest, and FAT would refuse to rename over it.
   await rm(folder, { recursive: true, force: true });
   await rename(temporary, folder);
 }
 
-/** The same manifest is there already: what differs or is missing is put right, and the entry counts all the while. */
+/** The same manifest is already there: whatever differs or is missing is repaired, and the entry counts throughout. */
 export async function completeEntry(folder: string, files: EntryFiles): Promise<void> {
   for (const name of entryFiles) {
     const bytes = files[name];
@@ -130,7 +130,7 @@ export async function completeEntry(folder: string, files: EntryFiles): Promise<
   }
 }
 
-/** Whether the medium gives the entry’s files back as they were written. @returns the first that it does not; undefined where all is well */
+/** Whether the medium returns the entry’s files as written. @returns the first that differs; undefined if all is well */
 export async function findDamaged(folder: string, files: EntryFiles): Promise<string | undefined> {
   for (const name of entryFiles) {
     const path = join(folder, name);

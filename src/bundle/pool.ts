@@ -1,7 +1,7 @@
 /**
  * A pool: the parts of many bundles in one folder, so that hosts share what they have in common (docs/format.md §5).
- * `nixmaker/hosts/<host>/<sequence>/` holds one host’s signed manifest and how its release lies on this medium, `nixmaker/cache/`
- * indexes and pieces. It is read where it lies. Whatever a name leads to, only what was signed counts.
+ * `nixmaker/hosts/<host>/<sequence>/` holds one host’s signed manifest and how its release is stored on this medium, `nixmaker/cache/`
+ * holds indexes and pieces. It is read in place. Whatever a name leads to, only what was signed counts.
  */
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -23,10 +23,10 @@ import { distinctPieces } from './members.ts';
 import { openParts, type Parts, sizeOfParts } from './parts.ts';
 import { type Release, readIndex, withUnsigned } from './release.ts';
 
-/** What lies in an entry’s folder. */
+/** What is in an entry’s folder. */
 export const entryFiles = ['manifest.json', 'manifest.sig', 'contents', 'meta'] as const;
 
-/** Of what gets its name when it is whole. */
+/** For what gets its name once complete. */
 export const draftOf = (name: string): string => `.${name}.part`;
 
 /** Below `cache/`: the index of a manifest, and Nix’s signatures for it. */
@@ -36,7 +36,7 @@ export const nixSignaturesName = (manifest: Pick<Manifest, 'index'>): string => 
 
 export const cacheOf = (root: string) => join(root, poolFolder, 'cache');
 export const hostsOf = (root: string) => join(root, poolFolder, 'hosts');
-/** Held by whoever writes into the pool (files/turn.ts). */
+/** Held by whoever is writing into the pool (files/turn.ts). */
 export const lockOf = (root: string) => join(root, poolFolder, '.lock');
 export const keyringsOf = (root: string) => join(root, poolFolder, 'keyrings');
 
@@ -47,7 +47,7 @@ export interface PoolEntry {
   readonly folder: string;
 }
 
-/** Names of a listing. Threat: a medium with a million of anything. */
+/** Names in a listing. Threat: a medium with a million of anything. */
 export const mostEntries = 10_000;
 
 /** Names of hosts that have a folder. */
@@ -55,8 +55,8 @@ export const hostFolders = async (root: string): Promise<string[]> =>
   (await foldersIn(hostsOf(root))).filter(isHostName);
 
 /**
- * What a pool holds for the hosts, the highest sequence of each first; nothing where there is no pool.
- * @param onFault takes what the system says of a folder that can’t be read, which hides none of the others. Thrown without it
+ * What a pool holds for the hosts, each host’s highest sequence first; nothing if there is no pool.
+ * @param onFault is given the system’s error for an unreadable folder, which hides none of the others. Without it, it is thrown
  */
 export async function listPool(
   root: string,
@@ -90,7 +90,7 @@ async function foldersIn(folder: string): Promise<string[]> {
     .slice(0, mostEntries);
 }
 
-/** @throws NixmakerError `bundle-malformed` where manifest and place do not agree: a folder given another name */
+/** @throws NixmakerError `bundle-malformed` if manifest and location disagree: a renamed folder */
 export function requirePlace(folder: string, manifest: Manifest): void {
   if (formatOf(manifest) !== 'bundle')
     throw new NixmakerError('bundle-malformed', 'this is the manifest of a classic tarball');
@@ -104,8 +104,8 @@ export function requirePlace(folder: string, manifest: Manifest): void {
 const cacheOfEntry = (folder: string) => cacheOf(join(folder, '..', '..', '..', '..'));
 
 /**
- * The release of an entry.
- * @throws NixmakerError `bundle-truncated` where a part of it is not there (yet), `bundle-altered`, `bundle-malformed`
+ * An entry’s release.
+ * @throws NixmakerError `bundle-truncated` if part of it is missing (so far), `bundle-altered`, `bundle-malformed`
  */
 export async function readPoolRelease(folder: string, authentic: Authentic): Promise<Release> {
   const { manifest, digest } = authentic;
@@ -118,7 +118,7 @@ export async function readPoolRelease(folder: string, authentic: Authentic): Pro
       `of its index, ${arrivedText(bytes.length, manifest.index.size)}`,
     );
   const index = readIndex(bytes, manifest);
-  // As in a bundle: no more than goes with what was signed.
+  // As in a bundle: no more than what was signed can need.
   const contents = await readSmall(join(folder, 'contents'), mostContentsBytes(index));
   if (contents === undefined) throw new NixmakerError('bundle-truncated', 'its contents list is missing');
   const nixSignatures = await readSmall(join(cache, nixSignaturesName(manifest)), NixSignatures.most(index));
@@ -129,7 +129,7 @@ export async function readPoolRelease(folder: string, authentic: Authentic): Pro
 }
 
 export interface Measured {
-  /** Bytes that are there, none counted beyond its announced size: a carrier may still be at work. */
+  /** Bytes present, never counting a file beyond its announced size: a carrier may still be at work. */
   readonly present: number;
   /** Bytes of all pieces. */
   readonly expected: number;
@@ -149,7 +149,7 @@ export interface OpenedPool extends OpenedBundle {
   close(): Promise<void>;
 }
 
-/** @param wrap what reading goes through: patience with a medium that may stall */
+/** @param wrap wraps all reads: patience with a medium that may stall */
 export function openPool(
   folder: string,
   release: Release,
@@ -159,7 +159,7 @@ export function openPool(
   return { ...release, reader: wrap(reader), close: () => reader.close() };
 }
 
-/** Opens each piece once and keeps it open for as long as it is being read: what is read can't be swapped by name. */
+/** Opens each piece once and keeps it open while it is read, so it can't be swapped by name. */
 class PoolReader implements PieceReader {
   readonly #cache: string;
   readonly #open = new Map<string, Promise<Parts>>();
@@ -173,7 +173,7 @@ class PoolReader implements PieceReader {
     const opening = this.#open.get(name) ?? this.#openPiece(name);
     const parts = await opening;
     const got = await parts.readInto(buffer, position);
-    // Thousands of pieces: a file stays open only while it is being read.
+    // There are thousands of pieces: a file stays open only while it is read.
     if (position + got >= piece.size || got < buffer.length) await this.#closePiece(name, opening);
     return got;
   }
@@ -201,12 +201,12 @@ class PoolReader implements PieceReader {
   }
 }
 
-/** Whether there is anything of ours at the root of a medium. */
+/** Whether anything at the root of a medium is ours. */
 export const hasPool = (root: string): Promise<boolean> => isForeignFolder(join(root, poolFolder));
 
 /**
- * Whether a folder at the root is a pool that is called otherwise and holds something for this host. Not the pool itself, of which a file
- * system may not tell capitals apart (FAT).
+ * Whether a folder at the root is a pool under another name that holds something for this host. Not the pool itself, which a file
+ * system that ignores case may report too (FAT).
  */
 export async function isOtherPool(root: string, folder: string, host: string): Promise<boolean> {
   if (!(await isForeignFolder(join(folder, 'hosts', host)))) return false;

@@ -1,6 +1,6 @@
 /**
- * A release as it is read from a bundle, a pool or the desk’s folder: the signed manifest and index, and what travels with them
- * unsigned. Index before all else: by size and digest, and only then parsed.
+ * A release as read from a bundle, a pool or the desk’s folder: the signed manifest and index, and what travels with them
+ * unsigned. The index comes first: checked by size and digest, and only then parsed.
  */
 import { createHash } from 'node:crypto';
 import { type Piece, parseContents } from '../core/release/contents-file.ts';
@@ -16,7 +16,7 @@ export interface SignedIndex {
 
 export interface Release extends SignedIndex {
   readonly nixSignatures: NixSignatures;
-  /** Ways to have a path, by line of the index. */
+  /** Ways to obtain a path, by index line. */
   readonly pieces: ReadonlyMap<number, readonly Piece[]>;
   readonly contentsBytes: Buffer;
 }
@@ -25,7 +25,7 @@ export interface Release extends SignedIndex {
 export const readIndex = (bytes: Uint8Array, manifest: Manifest): ReleaseIndex =>
   readIndexOf(manifest, bytes, createHash('sha256').update(bytes).digest('hex'));
 
-/** @throws NixmakerError as `readIndexOf`; `bundle-malformed` for what is not signed */
+/** @throws NixmakerError as `readIndexOf`; `bundle-malformed` for the unsigned parts */
 export function readRelease(
   { manifest, digest }: { readonly manifest: Manifest; readonly digest: string },
   files: {
@@ -37,7 +37,7 @@ export function readRelease(
   return withUnsigned({ manifest, digest, index: readIndex(files.index, manifest) }, files);
 }
 
-/** With what travels beside the index, unsigned. @throws NixmakerError `bundle-malformed` */
+/** With the unsigned parts beside the index. @throws NixmakerError `bundle-malformed` */
 export function withUnsigned(
   { manifest, digest, index }: SignedIndex & { readonly digest: string },
   { nixSignatures, contents }: { readonly nixSignatures: Buffer; readonly contents: Buffer },

@@ -1,4 +1,4 @@
-/** Where pieces lie before they are in a bundle or on a medium: most of them in few files, one after the other. */
+/** Where pieces are before they are in a bundle or on a medium: mostly in a few files, one after another. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Piece } from '../core/release/contents-file.ts';
 import type { PieceReader } from './contents.ts';
@@ -6,7 +6,7 @@ import type { PieceReader } from './contents.ts';
 /** Where a piece’s bytes are. */
 export interface Source {
   readonly path: string;
-  /** Without, the file holds the piece and nothing else. */
+  /** If unset, the file holds only this piece. */
   readonly position?: number;
 }
 
@@ -14,7 +14,7 @@ export interface OpenSource extends Source {
   readonly file: number;
 }
 
-/** The last file stays open, for most pieces may lie in one. */
+/** The last file stays open, because most pieces may be in one. */
 export class Sources {
   #last: OpenSource | undefined;
 
@@ -33,8 +33,8 @@ export class Sources {
 }
 
 /**
- * Read synchronously: what is read was mostly just written, and lies in memory; a way through the thread pool for each of thousands of
- * pieces would take longer than the rest of it.
+ * Read synchronously: most of it was just written and is in memory; going through the thread pool for each of thousands of
+ * pieces would take longer than everything else.
  */
 export class SourceReader implements PieceReader {
   readonly #sourceOf: (piece: Piece) => Source;

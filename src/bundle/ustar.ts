@@ -1,7 +1,7 @@
 /**
- * The one ustar header (POSIX pax(1), "ustar Interchange Format") that stands for a member: mode 0444, uid, gid and
- * mtime 0, no owner names, no prefix; a size from 8 GiB on in base 256 (GNU tar manual, “Large or Negative Values”). There is
- * exactly one, so reading a bundle is comparing bytes: PAX headers, GNU extensions, links, devices and the like are all
+ * The one ustar header (POSIX pax(1), "ustar Interchange Format") that a member can have: mode 0444, uid, gid and
+ * mtime 0, no owner names, no prefix; sizes from 8 GiB up in base 256 (GNU tar manual, “Large or Negative Values”). There is
+ * exactly one, so reading a bundle means comparing bytes: PAX headers, GNU extensions, links, devices and the like are all
  * simply "not these 512 bytes".
  */
 import { Header } from 'tar/header';
@@ -27,15 +27,15 @@ export function encodeHeader(name: string, size: number): Buffer {
     uname: '',
     gname: '',
   });
-  // It says whether anything did not fit in the plain form; a size beyond eleven digits is meant not to.
+  // It reports anything that did not fit the plain form; a size beyond eleven digits isn’t meant to.
   if (header.encode(block, 0) !== size > largestOctal)
     throw new NixmakerError('bundle-too-large', `${name} is too long for a ustar header`);
   return block;
 }
 
 /**
- * The size of the member at hand if the block is exactly our header for `name`; undefined otherwise.
- * Needed for the members whose sizes nothing has announced yet.
+ * The size of the current member if the block is exactly our header for `name`; undefined otherwise.
+ * Needed for members whose sizes have not been announced yet.
  */
 export function sizeFromHeader(block: Buffer, name: string): number | undefined {
   const octal = /^([0-7]{10,11}) ?\0$/.exec(block.toString('latin1', 124, 136))?.[1];

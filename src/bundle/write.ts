@@ -12,7 +12,7 @@ import type { Release } from './release.ts';
 import { type OpenSource, type Source, Sources } from './sources.ts';
 import { encodeHeader, paddingOf, trailerSize } from './ustar.ts';
 
-/** Size and digest of a whole file, which is read once. */
+/** Size and digest of a whole file, read once. */
 export async function signedFileOf(path: string): Promise<SignedFile> {
   const hash = createHash('sha256');
   let size = 0;
@@ -26,13 +26,13 @@ export async function signedFileOf(path: string): Promise<SignedFile> {
 export interface BundleParts {
   readonly manifestBytes: Uint8Array;
   readonly signatureBytes: Uint8Array;
-  /** Read back from what is written: nothing is written that would be refused. */
+  /** Read back from what is written, so that nothing is written that would be refused. */
   readonly release: Release;
   readonly sourceOf: (piece: Piece) => Source;
 }
 
 /**
- * @throws NixmakerError `io-error` where a source no longer is what is announced of it; the target is then untouched
+ * @throws NixmakerError `io-error` if a source is no longer as announced; the target is then untouched
  */
 export async function writeBundle(target: string, parts: BundleParts): Promise<void> {
   const { release, sourceOf } = parts;
@@ -68,8 +68,8 @@ const chunkBytes = 1024 * 1024;
 const flushEvery = 64 * chunkBytes;
 
 /**
- * Thousands of small members in few writes, each of which goes on while the next is gathered; and the disk writes already
- * while more comes, so that the end is not waited for. Two buffers in turn, however large the bundle.
+ * Thousands of small members in few writes, each under way while the next is gathered; and the disk starts writing
+ * early, so that the end need not wait for it. Two alternating buffers, however large the bundle.
  */
 class GatheringWriter {
   readonly #file: FileHandle;
@@ -94,7 +94,7 @@ class GatheringWriter {
     }
   }
 
-  /** Where the next bytes go, one at least: to be filled at once, and then told of by `advance`. */
+  /** Where the next bytes go, at least one: fill it at once, then call `advance`. */
   async space(): Promise<Buffer> {
     if (this.#gathered === this.#buffer.length) await this.#writeGathered();
     return this.#buffer.subarray(this.#gathered);
@@ -104,7 +104,7 @@ class GatheringWriter {
     this.#gathered += bytes;
   }
 
-  /** @throws what a write or a flush on the way threw, which would not be told again */
+  /** @throws what an earlier write or flush threw and nobody would report otherwise */
   async end(): Promise<void> {
     await this.#writeGathered();
     await this.#writing;
@@ -117,12 +117,12 @@ class GatheringWriter {
     [this.#buffer, this.#other] = [this.#other, this.#buffer];
     this.#gathered = 0;
     this.#writing = this.#writeAll(full);
-    // Whoever waits for it meets the error.
+    // Whoever waits for it gets the error.
     this.#writing.catch(() => undefined);
   }
 
   async #writeAll(bytes: Buffer): Promise<void> {
-    // A write may end early (write(2)).
+    // A write may be partial (write(2)).
     for (let rest = bytes; rest.length > 0; )
       rest = rest.subarray((await this.#file.write(rest, 0, rest.length)).bytesWritten);
     this.#unflushed += bytes.length;
@@ -135,8 +135,8 @@ class GatheringWriter {
 }
 
 /**
- * Read synchronously: what is copied was mostly just written, and lies in memory; a way through the thread pool for each of
- * thousands of members would take longer than the rest of it.
+ * Read synchronously: most of what is copied was just written and is in memory; going through the thread pool for each of
+ * thousands of members would take longer than everything else.
  */
 async function copyChecked(
   out: GatheringWriter,

@@ -1,4 +1,4 @@
-/** Decompressing what was signed, in one go or as a stream. zstd frames: RFC 8878. */
+/** Decompresses what was signed, in one go or as a stream. zstd frames: RFC 8878. */
 import { Readable } from 'node:stream';
 import { constants, createZstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { given } from '../core/given.ts';
@@ -6,15 +6,15 @@ import { given } from '../core/given.ts';
 const chunkBytes = 1024 * 1024;
 
 /**
- * Up to so many bytes are decompressed in one go: most paths are small, and a stream for each would cost more than the work
- * itself. It blocks everything else for some hundredths of a second at most.
+ * Up to this many bytes are decompressed in one go: most paths are small, and a stream for each would cost more than the work
+ * itself. It blocks everything else for a few hundredths of a second at most.
  */
 export const atOnceBytes = 16 * 1024 * 1024;
 
 export interface Frame {
   /** Bytes when decompressed, as signed. */
   readonly size: number;
-  /** A frame that needs a larger window is refused: memory. Binary logarithm of bytes. */
+  /** A frame that needs a larger window is refused, to save memory. Binary logarithm of bytes. */
   readonly windowLogMax: number;
   /** Raw bytes that the frame refers to. */
   readonly dictionary?: Buffer;
@@ -25,7 +25,7 @@ const paramsOf = ({ windowLogMax, dictionary }: Frame) => ({
   ...given({ dictionary }),
 });
 
-/** At most one byte more than the size, which is enough to see that it is too many. @throws zlib’s errors */
+/** At most one byte more than the size, which is enough to see that there are too many. @throws zlib’s errors */
 export function decompressAtOnce(compressed: Buffer, frame: Frame): Buffer {
   const most = frame.size + 1;
   return zstdDecompressSync(compressed, {
@@ -35,7 +35,7 @@ export function decompressAtOnce(compressed: Buffer, frame: Frame): Buffer {
   });
 }
 
-/** Ends with the first chunk that goes beyond the size. @throws zlib’s errors, and the source’s */
+/** Ends with the first chunk that exceeds the size. @throws zlib’s errors, and the source’s */
 export async function* decompress(
   compressed: AsyncIterable<Buffer>,
   frame: Frame,

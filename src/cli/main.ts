@@ -7,8 +7,8 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string;
 };
 
-// Who reads may go first (`nixmaker list | head`), or have no room. The work goes on, and ends as it ends: a switch is not cut off midway,
-// and `verify` says no by its code. What could not be kept is no success.
+// The reader may go first (`nixmaker list | head`), or run out of room. The work goes on and ends as usual: a switch is not cut off midway,
+// and `verify` still says no by its exit code. Output that could not be written is not a success.
 let isLost = false;
 process.stdout.on('error', (error: Error) => {
   if (isLost || hasErrno(error, 'EPIPE', 'ERR_STREAM_DESTROYED')) return;
@@ -19,20 +19,20 @@ process.stdout.on('error', (error: Error) => {
 });
 process.stderr.on('error', () => undefined);
 
-// Scripts ask for it to see whether we are there; it needs none of the verbs.
+// Scripts use it to see whether nixmaker is there; it needs none of the verbs.
 if (process.argv.length === 3 && ['--version', '-V'].includes(process.argv[2] ?? '')) {
   process.stdout.write(`${version}\n`);
   process.exit(exitCodes.done);
 }
 
-// Without an `await` out here, which the one file that is installed can't have (tools/compile/main.ts). So a verb that waits for
-// what never comes would end as if all were well.
+// No top-level `await`, which the single installed file can't have (tools/compile/main.ts). So a verb that waits for
+// something that never comes would end as if all were well.
 process.on('exit', () => {
   process.exitCode ??= exitCodes.fault;
   if (isLost && process.exitCode === exitCodes.done) process.exitCode = exitCodes.fault;
 });
 
-/** In our own words: Node.js would print what was thrown as it is, with whatever acts on a terminal. */
+/** In our own words: Node.js would print what was thrown unescaped, including anything that acts on a terminal. */
 async function fail(error: unknown): Promise<void> {
   const { printFault } = await import('./terminal/output.ts');
   printFault(error);

@@ -1,4 +1,4 @@
-/** All verbs of the command line. They load what they need when they run, so that `--version` and `--help` are quick. */
+/** All verbs of the command line. They load what they need when run, so that `--version` and `--help` are quick. */
 import { Command } from 'commander';
 import type { Side } from '../core/catalogue-desk.ts';
 import { defineBuild } from './desk/build.ts';
@@ -40,7 +40,7 @@ import { defineWriteReceipts } from './units/write-receipts.ts';
 
 type Define = (program: Command) => void;
 
-/** In the order of the help; what a person is told to do differs by the side. */
+/** In help order; what a person is told to do depends on the side. */
 const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
   ['Desk', 'desk', [defineList, defineBuild, definePack, defineVerify, defineFleet]],
   ['Stick', 'desk', [definePut, defineInspect, defineCollect]],
@@ -57,7 +57,7 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
   ['Keys', 'machine', [defineHostKey, defineAgeKey, defineStoreKey]],
 ];
 
-/** What systemd starts; no help lists them. */
+/** What systemd starts; not listed in any help. */
 const unitVerbs = [defineActivate, defineCheckHealth, defineReboot, defineMountMedium, defineWriteReceipts];
 
 export function makeProgram(version: string): Command {
@@ -77,7 +77,7 @@ export function makeProgram(version: string): Command {
     for (const define of defines) define(program);
     for (const verb of program.commands.slice(before)) {
       verb.helpGroup(`${group}:`);
-      // With those below them: `keyring accept` is a machine’s, and told so where it is defined.
+      // Including those below them: `keyring accept` is a machine’s, and is told so where it is defined.
       if (side === 'desk') verb.hook('preAction', () => runsAt('desk'));
     }
   }

@@ -1,4 +1,4 @@
-/** Texts for the desk in place of those for a machine that takes bundles (catalogue.ts): nothing is retried there. */
+/** Texts for the desk that replace those for a machine that takes bundles (catalogue.ts): nothing is retried there. */
 import { catalogue } from './catalogue.ts';
 import type { ReasonCode } from './errors.ts';
 

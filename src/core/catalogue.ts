@@ -10,7 +10,7 @@ export interface CatalogueEntry {
   readonly what: string;
   /** One sentence: what to do. */
   readonly next: string;
-  /** True where the running system may have been touched. Everywhere else nothing was changed. */
+  /** True if the running system may have been affected. Otherwise nothing was changed. */
   readonly touched?: true;
 }
 
@@ -543,12 +543,12 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
 };
 
-/** Whether the same may succeed later with nobody doing anything to the bundle. */
+/** Whether the same may succeed later without anyone doing anything to the bundle. */
 export function isPassing(exit: ExitCode): boolean {
   return exit === exitCodes.deferred || exit === exitCodes.nixUnavailable || exit === exitCodes.interrupted;
 }
 
-/** Of a run that a newer nixmaker has recorded, on a machine that was rolled back to this one. */
+/** For a run recorded by a newer nixmaker, on a machine that was rolled back to this one. */
 const ofAnother: CatalogueEntry = {
   exit: fault,
   touched: true,
@@ -556,7 +556,7 @@ const ofAnother: CatalogueEntry = {
   next: 'Read the detail; `nixmaker explain` of the newer one tells of the code.',
 };
 
-/** What is said of a code, whichever nixmaker has written it. */
+/** The text for a code, whichever nixmaker version wrote it. */
 export const entryOf = (code: string): CatalogueEntry =>
   Object.hasOwn(catalogue, code) ? catalogue[code as ReasonCode] : ofAnother;
 
@@ -567,7 +567,7 @@ export function safetyOf(code: ReasonCode): string {
     : 'The running system was not changed.';
 }
 
-/** Exit code of a run that met several results: the gravest wins (a fault over a refusal over a wait over success). */
+/** Exit code of a run with several results: the worst wins (a fault over a refusal over a wait over success). */
 export function worstExit(codes: readonly ExitCode[]): ExitCode {
   const gravity: readonly ExitCode[] = [
     exitCodes.done,

@@ -20,13 +20,13 @@ export function insteadOf<T>(codes: readonly string[], value: T): (error: unknow
 /** For `catch`: the value if there is no such file or folder. */
 export const ifMissing = <T>(value: T): ((error: unknown) => T) => insteadOf(['ENOENT'], value);
 
-/** Linux’s errno(3) for what its file systems call damaged and Node.js has no name for. */
+/** Linux’s errno(3) values with which file systems report damage and that Node.js has no names for. */
 const damage = new Map([
   [-117, 'EUCLEAN'],
   [-74, 'EBADMSG'],
 ]);
 
-/** The name of an error that means that a file system is damaged. */
+/** The name of an error that means a damaged file system. */
 export function damageOf(error: unknown): string | undefined {
   const errno = (error as { readonly errno?: unknown } | null | undefined)?.errno;
   return typeof errno === 'number' ? damage.get(errno) : undefined;

@@ -63,7 +63,7 @@ export type PolicyCode =
   | 'missing-input'
   | 'base-missing';
 
-/** Not now; the same bundle may succeed later without anybody doing anything to it. */
+/** Not now; the same bundle may succeed later without anyone doing anything to it. */
 export type DeferCode =
   | 'incomplete'
   | 'interrupted'
@@ -137,7 +137,7 @@ export type ReasonCode = BundleCode | PolicyCode | DeferCode | FaultCode;
 
 /**
  * A fault, or an expected refusal on its way up from code that can’t return a verdict (a stream, a parser).
- * `detail` is one sentence about this very case and never contains a secret.
+ * `detail` is one sentence about this particular case and never contains a secret.
  */
 export class NixmakerError extends Error {
   readonly code: ReasonCode;
@@ -163,7 +163,7 @@ const unseen =
 
 /**
  * Each character that would not show as itself becomes `\uXXXX`: in JSON it still means the same, elsewhere it is visible. Newlines
- * stay. Threat: notes, a file name or a message that repaints the operator’s screen, or tells a person something else than a program.
+ * stay. Threat: notes, a file name or a message that repaints the operator’s screen, or tells a person something different from a program.
  */
 export function visible(text: string): string {
   return text.replace(unseen, (found) =>

@@ -1,4 +1,4 @@
-/** What was thrown, as it is reported to a person or a program. The system’s answers about a user’s own files are not our faults. */
+/** What was thrown, as reported to a person or a program. The system’s errors about a user’s own files are not our faults. */
 import { hasErrno } from './errno.ts';
 import { messageOf, NixmakerError, printable, type ReasonCode } from './errors.ts';
 
@@ -21,7 +21,7 @@ const answers: Readonly<Record<string, readonly [ReasonCode, string]>> = {
   EDQUOT: ['no-space', 'the disk quota is used up'],
 };
 
-/** Codes that only say that a file could not be read: the system’s answer, if known, says more. */
+/** Codes that only say that a file could not be read: the system’s error, if known, says more. */
 const general: readonly ReasonCode[] = ['io-error', 'key-malformed', 'keyring-malformed'];
 
 export function faultOf(error: unknown): Fault {
@@ -33,7 +33,7 @@ export function faultOf(error: unknown): Fault {
   return answerOf(error) ?? { code: 'io-error', detail: messageOf(error) };
 }
 
-/** An error of the operating system, with the call that was made: not Node.js’s complaints about wrong arguments. */
+/** An operating system error that names the call: not Node.js’s complaints about wrong arguments. */
 const isAnswer = (error: unknown): error is NodeJS.ErrnoException =>
   error instanceof Error && 'syscall' in error && 'errno' in error;
 

@@ -1,6 +1,6 @@
-/** Objects without the fields that have no value. */
+/** Objects without their undefined fields. */
 
-/** `T` with every field that may be undefined made optional, and the others as they are. */
+/** `T` with every field that may be undefined made optional, and the others unchanged. */
 export type Given<T> = {
   [K in keyof T as undefined extends T[K] ? never : K]: T[K];
 } & {
@@ -8,8 +8,8 @@ export type Given<T> = {
 };
 
 /**
- * The fields that have a value, in their order. An optional field may be missing but not undefined
- * (`exactOptionalPropertyTypes`): a reader then has one case to consider, and what is written as JSON or given to a
+ * The fields that have a value, in order. An optional field may be missing but not undefined
+ * (`exactOptionalPropertyTypes`): readers then have one case to consider, and what is written as JSON or passed to a
  * library has no key without a value. Null is a value.
  */
 export function given<T extends object>(fields: T): Given<T> {

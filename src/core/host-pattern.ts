@@ -9,7 +9,7 @@ export function matchesHost(pattern: string, host: string): boolean {
 }
 
 export interface ChosenHosts {
-  /** In the order of the patterns, each once. */
+  /** In pattern order, each once. */
   readonly hosts: readonly string[];
   /** The first pattern that matches no host. */
   readonly missing: string | undefined;

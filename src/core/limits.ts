@@ -2,7 +2,7 @@
 export const limits = {
   manifestBytes: 64 * 1024,
   signatureFileBytes: 64 * 1024,
-  /** Different signatures over one manifest. */
+  /** Different signatures on one manifest. */
   signaturesOfAKey: 16,
   /** Lines in an index. A large desktop has some 6,000 outputs, and some 25,000 recipes. */
   lines: 200_000,
@@ -13,32 +13,32 @@ export const limits = {
   contentsBytes: 64 * 1024 * 1024,
   /** Three keys per line of the largest index. */
   nixSignatureBytes: 64 * 1024 * 1024,
-  /** The most of any file written by others that is read into memory in one go: the largest of the above, and its padding. */
+  /** The most read into memory in one go from any file written by others: the largest of the above, with padding. */
   readAtOnce: 64 * 1024 * 1024 + 512,
-  /** Ways to obtain one path: whole, and as differences from several bases. */
+  /** Ways to obtain one path: whole, and as deltas to several bases. */
   piecesOfALine: 16,
-  /** A compressed NAR may be that much larger than the NAR: zstd’s own bound is 1/255 and a few bytes (ZSTD_compressBound). */
+  /** A compressed NAR may be this much larger than the NAR: zstd’s own bound is 1/255 and a few bytes (ZSTD_compressBound). */
   pieceSlack: 1024 * 1024,
-  /** `[line,"delta",size,digest,base,baseNarHash]` with the longest of each: 6, 16 and 52 digits, a name of 244 characters, 52. */
+  /** `[line,"delta",size,digest,base,baseNarHash]`, each at its longest: 6, 16 and 52 digits, a name of 244 characters, 52. */
   contentsLineBytes: 420,
-  /** Of an age file. A recipient takes some 4 ms without a compiler; X25519’s are about 120 bytes, post-quantum ones 1.6 KB. */
+  /** For an age file. A recipient takes some 4 ms without a compiler; X25519’s are about 120 bytes, post-quantum ones 1.6 KB. */
   ageRecipients: 64,
   ageHeaderBytes: 128 * 1024,
   /** The two lines of `meta`. */
   metaBytes: 1024,
   narinfoBytes: 1024 * 1024,
   notesCharacters: 16 * 1024,
-  /** Of a NAR restored from a delta, and of what it is restored from: both are in memory. */
+  /** For a NAR restored from a delta, and for what it is restored from: both are in memory. */
   deltaNarBytes: 128 * 1024 * 1024,
   /** Not counting what comes with a request as separate files. */
   requestBytes: 4 * 1024 * 1024,
-  /** What the agent says about its progress. */
+  /** What the agent reports about its progress. */
   progressBytes: 4096,
-  /** What the agent says about what waits: a hundred paths with what is wrong, each character four bytes. */
+  /** What the agent reports as waiting: a hundred paths with what is wrong, four bytes per character. */
   waitsBytes: 4 * 1024 * 1024,
   /** Secret keys for encrypted bundles. */
   identityBytes: 64 * 1024,
-  /** The newest part of the agent’s journal, which is all that root looks at. */
+  /** The newest part of the agent’s journal; root reads no more than this. */
   agentJournalBytes: 64 * 1024 * 1024,
   /** Beyond this a journal is compacted, before the next run. */
   journalBytes: 1024 * 1024,
@@ -47,7 +47,7 @@ export const limits = {
   journalRuns: 500,
   /** A longer line is damage, and skipped. */
   journalLineBytes: 1024 * 1024,
-  /** Receipts on disk; beyond that, those of runs no longer in the journal go. */
+  /** Receipts on disk; beyond that, those for runs no longer in the journal are deleted. */
   receipts: 1000,
   policyBytes: 1024 * 1024,
   /** A keyring of 64 keys, signed by as many. */

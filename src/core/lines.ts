@@ -3,12 +3,12 @@ import { printable } from './errors.ts';
 
 declare const made: unique symbol;
 
-/** Lines in which every field from outside stays on one line, and is visible. */
+/** Lines in which every outside field stays on one line and is visible. */
 export type Lines = string & { readonly [made]: true };
 
 type Field = string | number | bigint | boolean;
 
-/** A template tag: the text between is ours, each field is made printable. What is already lines is added with `joined`. */
+/** A template tag: the text between is ours, each field is made printable. Text that is already lines is added with `joined`. */
 export function lines<const Fields extends readonly Field[]>(
   texts: TemplateStringsArray,
   ...fields: { readonly [K in keyof Fields]: Fields[K] extends Lines ? never : Fields[K] }
@@ -20,7 +20,7 @@ export function lines<const Fields extends readonly Field[]>(
 
 export const joined = (parts: readonly Lines[]): Lines => parts.join('') as Lines;
 
-/** For text with lines of its own (a program’s output): each by itself, with a newline. */
+/** For text with lines of its own (a program’s output): each separately, with a newline. */
 export const eachLine = (text: string): Lines => joined(text.split('\n').map((line) => lines`${line}\n`));
 
 /** The first word, and what follows it. */
@@ -29,7 +29,7 @@ export function splitWord(text: Lines): readonly [Lines, Lines] {
   return [text.slice(0, end) as Lines, text.slice(end) as Lines];
 }
 
-/** The first line, without its end, and what follows it. */
+/** The first line, without its newline, and what follows it. */
 export function splitFirst(text: Lines): readonly [Lines, Lines] {
   const end = text.indexOf('\n');
   return end === -1 ? [text, '' as Lines] : [text.slice(0, end) as Lines, text.slice(end) as Lines];
@@ -38,5 +38,5 @@ export function splitFirst(text: Lines): readonly [Lines, Lines] {
 /** For core/style.ts only: a mark, which is not text. */
 export const marked = (mark: string): Lines => mark as Lines;
 
-/** For code that makes lines from fields it has made printable itself. */
+/** For code that makes lines from fields it has already made printable. */
 export const asLines = (text: string): Lines => text as Lines;

@@ -1,11 +1,11 @@
-/** What the edges need from the world, as parameters: so that tests and the composition choose. */
+/** What the edges need from the world, as parameters: tests and the composition choose. */
 
 export interface Clock {
   /** Wall clock, for people and for signed times. */
   now(): Date;
-  /** Milliseconds that never jump, and stop while we stand still (paused, frozen), for durations and for "has it been at rest". */
+  /** Milliseconds that never jump, and stop while the process is stopped (paused, frozen), for durations and for "has it been at rest". */
   monotonic(): number;
-  /** Milliseconds of CLOCK_MONOTONIC, as systemd has them in what it says of its units. */
+  /** Milliseconds of CLOCK_MONOTONIC, which systemd uses in what it says about its units. */
   kernel(): number;
   /** Seconds since the machine was started. */
   uptime(): number;
@@ -17,9 +17,9 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Ends the child with SIGTERM, then SIGKILL. */
   readonly signal?: AbortSignal;
-  /** In a session of its own, which the signals of our terminal do not reach. It ends with this process all the same. */
+  /** In a session of its own, out of reach of our terminal’s signals. It ends with this process all the same. */
   readonly isApart?: boolean;
-  /** Its standard input; without, it has none. */
+  /** Its standard input; if unset, it has none. */
   readonly input?: string;
   /** After this many milliseconds the child is ended and `timedOut` is true. */
   readonly timeout?: number;
@@ -30,13 +30,13 @@ export interface CommandOptions {
 }
 
 export interface CommandResult {
-  /** Undefined where a signal ended the child or it did not start. */
+  /** Undefined if a signal ended the child or it did not start. */
   readonly exitCode: number | undefined;
   readonly stdout: string;
   /** The last lines only (`limits.outputLines`). */
   readonly stderrTail: readonly string[];
   readonly timedOut: boolean;
-  /** Set where the program could not be started. */
+  /** Set if the program could not be started. */
   readonly startError: string | undefined;
 }
 
@@ -53,12 +53,12 @@ export interface HeldProcess {
 }
 
 /**
- * Starts a program that says one line when it is ready and then waits for its standard input to end.
- * Undefined where it ended with 1 before it was ready. @throws NixmakerError `io-error` where it can't be started
+ * Starts a program that prints one line when it is ready and then waits for its standard input to end.
+ * Undefined if it ended with 1 before it was ready. @throws NixmakerError `io-error` if it can't be started
  */
 export type ProcessHolder = (program: string, args: readonly string[]) => Promise<HeldProcess | undefined>;
 
-/** A program whose lines are heard until it is stopped or ends by itself; it ends with this process. */
+/** A program whose lines are read until it is stopped or ends by itself; it ends with this process. */
 export interface HeardProcess {
   /** Resolves when it has ended, for whatever reason. */
   readonly ended: Promise<void>;

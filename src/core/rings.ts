@@ -1,4 +1,4 @@
-/** Rings: which hosts get a release first, and what has to be known of them before the next ones get it. */
+/** Rings: which hosts get a release first, and what must be known about them before the next ones get it. */
 import * as z from 'zod';
 import { NixmakerError } from './errors.ts';
 import { matchesHost } from './host-pattern.ts';
@@ -10,12 +10,12 @@ const ringSchema = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'is not a name of lower-case letters, digits and hyphens'),
   /** Names or patterns. A host belongs to the first ring that names it. */
   hosts: z.array(z.string().min(1).max(256)).min(1).max(10_000),
-  /** What the ring before must show, by the receipts collected here. */
+  /** What the previous ring must show, according to the receipts collected here. */
   after: z
     .strictObject({
-      /** Since the last of them was collected. */
+      /** Counted from when the last of them was collected. */
       days: z.number().min(0).max(3650).default(0),
-      /** Hosts that have committed the release; all of them where there are fewer. */
+      /** How many hosts must have committed the release; all, if there are fewer. */
       committed: z.number().int().min(1).max(10_000).default(1),
     })
     .default({ days: 0, committed: 1 }),
@@ -44,7 +44,7 @@ export const ringOf = (rings: readonly Ring[], host: string): Ring | undefined =
 export interface RingRun {
   readonly sequence: number;
   readonly state: string;
-  /** When its receipt was collected, by this desk’s clock: RFC 3339; undefined where that is not known. */
+  /** When its receipt was collected, by this desk’s clock: RFC 3339; undefined if unknown. */
   readonly collected: string | undefined;
 }
 
@@ -61,7 +61,7 @@ export type Turn =
   | { readonly isDue: false; readonly ring: string | undefined; readonly why: string };
 
 /**
- * Whose turn has come. The release of a host is the bundle that is here for it: the ring before has it when its hosts have committed
+ * Whose turn has come. A host’s release is the bundle that is here for it: the previous ring has it once its hosts have committed
  * *their* bundles that are here. What is not known does not count as committed.
  */
 export function decideTurns(
@@ -90,7 +90,7 @@ export function decideTurns(
 const dayMilliseconds = 86_400_000;
 const failedStates: ReadonlySet<string> = new Set(['failed', 'rolled-back', 'refused']);
 
-/** Undefined where nothing speaks against it. */
+/** Undefined if nothing speaks against it. */
 function whyNotAfter(
   before: Ring,
   members: readonly RingHost[],
@@ -115,11 +115,13 @@ function whyNotAfter(
 const lastRun = ({ sequence, runs }: RingHost): RingRun | undefined =>
   runs.findLast((run) => run.sequence === sequence);
 
-/** When that was first known here. */
-function committedAt(member: RingHost): number | undefined {
-  if (lastRun(member)?.state !== 'committed') return undefined;
-  const times = member.runs
-    .filter((run) => run.sequence === member.sequence && run.state === 'committed')
+/** When that was first known here; of a host that lost it meanwhile, since it has it again. */
+function committedAt({ sequence, runs }: RingHost): number | undefined {
+  const own = runs.filter((run) => run.sequence === sequence);
+  if (own.at(-1)?.state !== 'committed') return undefined;
+  const times = own
+    .slice(own.findLastIndex(({ state }) => failedStates.has(state)) + 1)
+    .filter(({ state }) => state === 'committed')
     .map(({ collected }) => Date.parse(collected ?? ''));
   return times.find((time) => Number.isFinite(time));
 }

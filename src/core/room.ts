@@ -1,10 +1,10 @@
-/** What an update needs of a disk, and whether it is there. Pure. */
+/** What an update needs on a disk, and whether it is there. Pure. */
 import { sizeText, unlikeSizes } from './size.ts';
 
 export interface Space {
   /** What an unprivileged process may still use. */
   readonly freeBytes: number;
-  /** Undefined where the file system counts none (btrfs). */
+  /** Undefined if the file system does not count them (btrfs). */
   readonly freeInodes: number | undefined;
 }
 
@@ -19,14 +19,14 @@ export const nothing: Need = { bytes: 0, files: 0 };
 /** As an index counts them. */
 export const blockBytes = 4096;
 
-/** Of each path: its row, references and signatures in Nix’s database, and the log that is written before them. */
+/** For each path: its row, references and signatures in Nix’s database, and the log written before them. */
 const databaseBytes = 4096;
-/** Of each file: its name in a folder. */
+/** For each file: its name in a folder. */
 const entryBytes = 64;
-/** Of all that is written, what a file system needs to find it again: one part in so many. */
+/** A file system’s own overhead on everything written: one part in this many. */
 const mapShare = 64;
 
-/** @param counts of a release’s store paths, as its index has them; blocks of 4096 bytes */
+/** @param counts of a release’s store paths, as in its index; blocks of 4096 bytes */
 export function needOf(counts: {
   readonly paths: number;
   readonly blocks: number;
@@ -40,7 +40,7 @@ export function needOf(counts: {
   };
 }
 
-/** @param reserve bytes that stay free whatever comes @returns what is wrong, for people; undefined where it fits */
+/** @param reserve bytes that must stay free in any case @returns what is wrong, for people; undefined if it fits */
 export function shortageOf(
   { freeBytes, freeInodes }: Space,
   need: Need,

@@ -28,8 +28,8 @@ export const absolutePath = z
   .regex(/^\/[^\0]*$/, 'is not an absolute path');
 
 /**
- * A path in a file that a person writes, as the kernel’s tables have it: `/run/media/` or `/a/../b` would match no mount, and nothing would
- * say so.
+ * A path in a file that a person writes, in the form of the kernel’s tables: `/run/media/` or `/a/../b` would match no mount, and nothing
+ * would say so.
  */
 export const configuredPath = absolutePath.overwrite((path) => {
   const names: string[] = [];
@@ -45,7 +45,7 @@ export const operations = ['switch', 'boot', 'test', 'dry-activate'] as const;
 export const operation = z.enum(operations);
 export type Operation = z.infer<typeof operation>;
 
-/** Whether it is meant to last: the profile and the menu follow, as they do not for `test` and `dry-activate`. */
+/** Whether it is meant to last: the profile and the menu follow, unlike for `test` and `dry-activate`. */
 export const isLasting = (operation: unknown): boolean => operation === 'switch' || operation === 'boot';
 
 export const storePath = z.string().transform((text, context): StorePath => {

@@ -16,18 +16,18 @@ export const nix32 = '0123456789abcdfghijklmnpqrsvwxyz';
 
 const baseName = /^[0-9abcdfghijklmnpqrsvwxyz]{32}-([0-9a-zA-Z+\-._?=]{1,211})$/;
 
-/** The path, or undefined where `text` is none. */
+/** The path, or undefined if `text` isn’t one. */
 export function parseStorePath(text: string): StorePath | undefined {
   if (!text.startsWith(`${storeDir}/`)) return undefined;
   return isBaseName(text.slice(storeDir.length + 1)) ? (text as StorePath) : undefined;
 }
 
-/** The store paths of a text that has one a line; other lines are passed over. */
+/** The store paths in a text with one per line; other lines are skipped. */
 export function parseStorePathLines(text: string): StorePath[] {
   return text.split('\n').flatMap((line) => parseStorePath(line) ?? []);
 }
 
-/** The path of a derivation, or undefined where `text` is none. */
+/** The path of a derivation, or undefined if `text` isn’t one. */
 export function parseDrvPath(text: string): DrvPath | undefined {
   return text.endsWith('.drv') ? (parseStorePath(text) as DrvPath | undefined) : undefined;
 }
@@ -55,6 +55,6 @@ export function nameOf(path: StorePath): string {
 export function isBaseName(text: string): boolean {
   const name = baseName.exec(text)?.[1];
   if (name === undefined) return false;
-  // "." and ".." are no names, nor are they followed by a dash.
+  // "." and ".." are not names, even when followed by a dash.
   return name !== '.' && name !== '..' && !name.startsWith('.-') && !name.startsWith('..-');
 }

@@ -1,5 +1,5 @@
 /**
- * Colours with a meaning, as marks in lines: what a terminal shows is for its writer to decide. A mark is a noncharacter (Unicode 23.7),
+ * Colours with a meaning, as marks in lines: the terminal’s writer decides what to show. A mark is a noncharacter (Unicode 23.7),
  * which `printable` makes visible, so no field from outside can have one.
  */
 import { joined, type Lines, marked, splitWord } from './lines.ts';
@@ -32,7 +32,7 @@ export function styledWord(text: Lines, style: Style): Lines {
   return joined([styled(style, word), rest]);
 }
 
-/** Text and marks, in turn: every second one is a mark. */
+/** Text and marks alternating: every second one is a mark. */
 export const splitMarks = (text: string): string[] => text.split(/([\ufdd0-\ufddf])/);
 
 export const withoutMarks = (text: string): string =>
@@ -40,10 +40,12 @@ export const withoutMarks = (text: string): string =>
     .filter((_, i) => i % 2 === 0)
     .join('');
 
-/** @param isColoured otherwise a mark is nothing */
+/** @param isColoured otherwise marks become nothing */
 export const sgrOf = (mark: string, isColoured: boolean): string => (isColoured ? (codes[mark] ?? '') : '');
 
-/** Lines that are longer than `width` go on in the next, between words and as far in; a word that is longer stays whole: it is for copying. */
+/**
+ * Lines longer than `width` continue on the next, broken between words and indented alike; a longer word stays whole: it is for copying.
+ */
 export const folded = (text: string, width: number): string =>
   text
     .split('\n')

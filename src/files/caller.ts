@@ -1,9 +1,9 @@
 /**
- * Whoever called sudo(8). What root makes in a folder of theirs is theirs: a key that only root can read would have them sign as root
- * from then on, and a folder of root’s would stop their next command without sudo.
+ * The user who called sudo(8). What root creates in their folder belongs to them: with a key that only root can read they would have
+ * to sign as root from then on, and a folder owned by root would stop their next command without sudo.
  */
-import { stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { type FileHandle, readlink, stat } from 'node:fs/promises';
+import { dirname, relative, resolve } from 'node:path';
 import { insteadOf } from '../core/errno.ts';
 import { namesInForeign, type OpenFolder, openForeign, openForeignIn, openPlainFileIn } from './foreign.ts';
 
@@ -12,7 +12,7 @@ interface Caller {
   readonly gid: number;
 }
 
-/** The caller, where the folder is theirs; undefined where nobody called sudo, or it is another’s. */
+/** The caller, if the folder is theirs; undefined if nobody called sudo, or it is someone else’s. */
 export async function callerOf(folder: string): Promise<Caller | undefined> {
   if (process.geteuid?.() !== 0) return undefined;
   const { uid, gid } = await stat(folder);
@@ -23,8 +23,8 @@ export async function callerOf(folder: string): Promise<Caller | undefined> {
 const mostNames = 100_000;
 
 /**
- * Gives the caller what is root’s of the folder itself and, below it, of these names with all that is in them; what else is there is
- * nobody’s business. Threat: a link, or a second name of a file of root’s, put there meanwhile: only what was opened is given away, and
+ * Gives the caller what root owns: the folder itself and, below it, these names with everything in them; nothing else there is
+ * our business. Threat: a link, or a hard link to a file of root’s, put there meanwhile: only what was opened is given away, and
  * nothing with two names.
  */
 export async function handBack(folder: string, names: readonly string[]): Promise<void> {
@@ -35,6 +35,32 @@ export async function handBack(folder: string, names: readonly string[]): Promis
   const opened = await openForeign(whole).catch(insteadOf(nothing, undefined));
   if (opened !== undefined) await giveFolder(opened, names, caller);
 }
+
+/**
+ * Gives the caller folders that root has just made one in the other, where the folder around them is theirs.
+ * Threat: a link put in the place of one of them meanwhile, which leads to a folder of root’s.
+ */
+export async function handBackFolders(first: string, last: string): Promise<void> {
+  const around = dirname(resolve(first));
+  const caller = await callerOf(around);
+  if (caller === undefined) return;
+  let folder = await openForeign(around).catch(insteadOf(nothing, undefined));
+  const isTheirs = (await folder?.handle.stat())?.uid === caller.uid;
+  for (const name of relative(around, resolve(last)).split('/')) {
+    const inside = isTheirs && folder !== undefined ? await openedIn(folder, name) : undefined;
+    await folder?.handle.close();
+    folder = inside;
+    if ((await inside?.handle.stat())?.uid === 0) await inside?.handle.chown(caller.uid, caller.gid);
+  }
+  await folder?.handle.close();
+}
+
+const openedIn = (folder: OpenFolder, name: string) =>
+  openForeignIn(folder, name).catch(insteadOf(nothing, undefined));
+
+/** The caller, where the folder in which an open file really lies is theirs, whatever its name leads to by now. */
+export const callerOfFile = async ({ fd }: Pick<FileHandle, 'fd'>): Promise<Caller | undefined> =>
+  process.geteuid?.() === 0 ? callerOf(dirname(await readlink(`/proc/self/fd/${fd}`))) : undefined;
 
 /** Not there, or a link, or another thing. */
 const nothing = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EFTYPE'];

@@ -1,18 +1,18 @@
-/** Folders of our own, made so that they survive a power cut. */
+/** Our own folders, created so that they survive a power cut. */
 import { constants } from 'node:fs';
 import { access, mkdir, open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isMissing } from '../core/errno.ts';
 
-/** Flushes what a folder lists: without that a new or renamed file in it can be lost. */
+/** Flushes a folder’s listing: without that, a new or renamed file in it can be lost. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   await folder.sync().finally(() => folder.close());
 }
 
 /**
- * Makes it and what is missing above it. Where the file system is read-only Node.js says that there is no such folder; here it is
- * the system’s own word. @returns the first that was made
+ * Creates it and any missing parents. On a read-only file system Node.js reports a missing folder; here it is
+ * the system’s own error. @returns the first one created
  */
 export async function makeFolders(path: string): Promise<string | undefined> {
   try {
@@ -23,7 +23,7 @@ export async function makeFolders(path: string): Promise<string | undefined> {
   }
 }
 
-/** Of the nearest folder that is there. */
+/** For the nearest existing folder. */
 async function requireWritable(path: string): Promise<void> {
   try {
     await access(path, constants.W_OK);
@@ -33,11 +33,11 @@ async function requireWritable(path: string): Promise<void> {
   }
 }
 
-/** The same; they are on disk when this returns. @returns the first that was made, absolute */
+/** The same, and they are on disk when this returns. @returns the first one created, absolute */
 export async function makeFolder(path: string): Promise<string | undefined> {
   const first = await makeFolders(path);
   if (first === undefined) return undefined;
-  // Each is listed in the one above it, which is flushed for its sake.
+  // Each is listed in its parent, which is flushed for that reason.
   const highest = resolve(first);
   for (let made = resolve(path); made.length >= highest.length; made = dirname(made))
     await syncFolder(dirname(made));

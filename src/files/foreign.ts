@@ -2,7 +2,7 @@
  * The only way into a folder that others own: the agent’s, the drop group’s, a carrier’s. Root has no other
  * (test/project/foreign.test.ts).
  *
- * Threat: a compromised agent, or anybody who may drop bundles, puts a link, a pipe, a device or a socket in place of any name,
+ * Threat: a compromised agent, or anyone who may drop bundles, puts a link, a pipe, a device or a socket in place of any name,
  * even between two looks, to make root read or write what the link leads to, or wait for ever. So a name is pinned first
  * (open(2), O_PATH), which opens nothing; what was pinned is examined, and only a plain file or a folder is opened, by its handle and
  * no longer by its name. Nothing is ever created here.
@@ -12,7 +12,7 @@ import { type FileHandle, open, opendir, readlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { hasErrno } from '../core/errno.ts';
 
-/** Node.js has no name for it. The same on every processor that NixOS runs on (asm-generic/fcntl.h). */
+/** Node.js has no name for it. The same on every processor NixOS runs on (asm-generic/fcntl.h). */
 const O_PATH = 0o10_000_000;
 
 /** As many as the kernel follows (path_resolution(7)). */
@@ -22,17 +22,17 @@ const byHandle = ({ fd }: FileHandle) => `/proc/self/fd/${fd}`;
 
 const isRoot = () => process.geteuid?.() === 0;
 
-/** What is there is of another kind than expected; worded for whoever reads the report. */
+/** What is there is not of the expected kind; worded for readers of the report. */
 function wrongKind(code: 'ELOOP' | 'EFTYPE' | 'EFBIG', what: string): Error {
   return Object.assign(new Error(what), { code, syscall: 'open' });
 }
 
-/** Whether it means that something other than a plain file or folder was found, or more than is read, as in hostile places. */
+/** Whether it means that something other than a plain file or folder was found, or more than may be read, as in hostile places. */
 export const isWrongKind = (error: unknown): boolean =>
   hasErrno(error, 'ELOOP', 'EFTYPE', 'EFBIG', 'ENOTDIR', 'EISDIR');
 
 export interface OpenFolder {
-  /** By its open descriptor (proc_pid_fd(5)): it stays the same folder whatever becomes of its name. */
+  /** By its open descriptor (proc_pid_fd(5)): it stays the same folder whatever happens to its name. */
   readonly path: string;
   readonly handle: FileHandle;
 }
@@ -42,7 +42,7 @@ type LastLink = 'refuse' | 'follow';
 
 /**
  * A handle to what the path names, through which nothing can be read yet. For root, no name on the way may be a link that somebody else
- * could have put there; another user can’t be led anywhere it couldn’t go anyway.
+ * could have put there; other users can’t be led anywhere they couldn’t go anyway.
  */
 async function pin(path: string, last: LastLink): Promise<FileHandle> {
   const wanted = resolve(path);
@@ -161,7 +161,7 @@ export async function withForeign<T>(path: string, work: (folder: OpenFolder) =>
 export const isForeignFolder = (path: string): Promise<boolean> =>
   withForeign(path, async () => true).catch(() => false);
 
-/** A plain file by its path, opened for reading. @throws Error with `ELOOP` for a link, `EFTYPE` for another thing */
+/** A plain file by its path, opened for reading. @throws Error with `ELOOP` for a link, `EFTYPE` for anything else */
 export const openPlainFile = async (path: string): Promise<FileHandle> =>
   openPinned(await pin(path, 'refuse'));
 
@@ -169,7 +169,7 @@ export const openPlainFile = async (path: string): Promise<FileHandle> =>
 export const openPlainFileIn = async (folder: Pick<OpenFolder, 'path'>, name: string): Promise<FileHandle> =>
   openPinned(await pinIn(folder, name));
 
-/** Names in an open folder, at most so many. */
+/** Names in an open folder, up to this many. */
 export async function namesInForeign({ path }: Pick<OpenFolder, 'path'>, most: number): Promise<string[]> {
   const names: string[] = [];
   for await (const { name } of await opendir(path, { bufferSize: 1024 })) {
@@ -180,8 +180,8 @@ export async function namesInForeign({ path }: Pick<OpenFolder, 'path'>, most: n
 }
 
 /**
- * All of an open file. It may change while it is read: no more is read than it had, and what is missing by then is left out.
- * @param look at what is about to be read; throws if it should not be
+ * All of an open file. It may change while being read: no more is read than it had, and anything missing by then is left out.
+ * @param look examines what is about to be read; throws if it should not be
  * @throws Error with `EFBIG` if it has more than `most` bytes
  */
 export async function readAll(

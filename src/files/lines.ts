@@ -5,9 +5,9 @@ const newline = 0x0a;
 const chunkBytes = 256 * 1024;
 
 /**
- * Threat: after a power cut a file may end in megabytes of zeros, and a line in a folder of another user may have no end.
+ * Threat: after a power cut a file may end in megabytes of zeros, and a line in another user’s folder may never end.
  * @param range bytes of the file
- * @param most bytes of a line; a longer one comes as undefined @returns also what follows the last newline, if anything does
+ * @param most bytes in a line; a longer one comes as undefined @returns also what follows the last newline, if anything does
  */
 export async function* linesOf(
   file: FileHandle,

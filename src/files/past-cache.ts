@@ -1,6 +1,6 @@
 /**
- * Reading what a medium gives back, and not what the kernel remembers of it (open(2), O_DIRECT). Threat: a stick that is smaller than it
- * says, or that has stopped writing without a word: all that was written just now can still be read, until it is pulled out.
+ * Reads what a medium returns, not what the kernel remembers (open(2), O_DIRECT). Threat: a stick that is smaller than it
+ * claims, or that silently stopped writing: everything just written can still be read, until it is pulled out.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -8,29 +8,29 @@ import { hasErrno } from '../core/errno.ts';
 import { openPlainFile } from './foreign.ts';
 
 const chunkBytes = 256 * 1024;
-/** Of WebAssembly’s memory, which begins at a page as O_DIRECT wants it; of a Buffer nobody can tell where it begins. */
+/** WebAssembly memory, because it begins on a page as O_DIRECT requires; there is no telling where a Buffer begins. */
 const pageBytes = 64 * 1024;
 
 interface Memory {
   readonly Memory: new (size: { readonly initial: number }) => { readonly buffer: ArrayBuffer };
 }
 
-/** Used again: each that is made takes gigabytes of addresses until the collector comes round. */
+/** Reused: each one made reserves gigabytes of addresses until the collector runs. */
 const spareBuffers: Buffer[] = [];
 
 function takeBuffer(): Buffer {
   const { WebAssembly: wasm } = globalThis as { readonly WebAssembly?: Memory };
   const spare = spareBuffers.pop();
   if (spare !== undefined) return spare;
-  // Without a compiler Node.js has none: then it is read as ever.
+  // Without a compiler Node.js has none: files are then read as usual.
   if (wasm === undefined) return Buffer.alloc(chunkBytes);
   return Buffer.from(new wasm.Memory({ initial: chunkBytes / pageBytes }).buffer);
 }
 
-/** Some file systems have no such way (open(2), “O_DIRECT”): what they say. */
+/** Some file systems don’t support it (open(2), “O_DIRECT”): the errors they give. */
 const hasNone = (error: unknown) => hasErrno(error, 'EINVAL', 'EOPNOTSUPP', 'ENOTSUP');
 
-/** A plain file, opened once as ever and once more past the kernel’s memory, where that can be had. */
+/** A plain file, opened once as usual and, if possible, once more bypassing the kernel’s cache. */
 class PastCache {
   readonly #plain: FileHandle;
   #direct: FileHandle | undefined;
@@ -42,7 +42,7 @@ class PastCache {
   static async open(path: string): Promise<PastCache> {
     const file = new PastCache(await openPlainFile(path));
     try {
-      // The same file, whatever has become of its name.
+      // The same file, whatever happened to its name.
       file.#direct = await open(`/proc/self/fd/${file.#plain.fd}`, constants.O_RDONLY | constants.O_DIRECT);
     } catch (error) {
       if (hasNone(error)) return file;
@@ -85,7 +85,7 @@ async function withFile<T>(path: string, work: (file: PastCache, buffer: Buffer)
   }
 }
 
-/** Whether the file can be read so. */
+/** Whether the file can be read this way. */
 export const canReadPastCache = (path: string): Promise<boolean> =>
   withFile(path, async (file, buffer) => {
     await file.read(buffer, 0);
@@ -93,24 +93,24 @@ export const canReadPastCache = (path: string): Promise<boolean> =>
   });
 
 /**
- * All of a plain file; past the kernel’s memory where its file system can be read so, and otherwise as ever.
- * @param onChunk a chunk’s bytes are others once it has returned
- * @throws Error of the system, as foreign.ts
+ * All of a plain file; bypassing the kernel’s cache if its file system supports it, otherwise as usual.
+ * @param onChunk the chunk’s bytes are overwritten once it returns
+ * @throws Error from the system, as foreign.ts
  */
 export const readPastCache = (path: string, onChunk: (chunk: Buffer) => void): Promise<void> =>
   withFile(path, async (file, buffer) => {
     for (let position = 0; ; ) {
-      // A medium that gives back nothing at all gives back nothing of the read before.
+      // A medium that returns nothing at all must not return the previous read.
       buffer.fill(0);
       const bytes = await file.read(buffer, position);
       if (bytes > 0) onChunk(buffer.subarray(0, bytes));
       position += bytes;
-      // Short is its end; from within a block there is no reading on.
+      // A short read is the end; reading can’t continue from within a block.
       if (bytes === 0 || (file.isDirect && bytes < buffer.length)) return;
     }
   });
 
-/** Whether the file holds these bytes, and no others. */
+/** Whether the file holds exactly these bytes. */
 export async function holdsPastCache(path: string, bytes: Uint8Array): Promise<boolean> {
   let done = 0;
   let isSame = true;
@@ -120,7 +120,7 @@ export async function holdsPastCache(path: string, bytes: Uint8Array): Promise<b
       done += chunk.length;
     });
   } catch (error) {
-    // Of a name that leads nowhere, or to another thing, the bytes are not there.
+    // If a name leads nowhere, or to something else, the bytes are not there.
     if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EFTYPE')) return false;
     throw error;
   }

@@ -1,4 +1,4 @@
-/** Reading files and folders that may not be there, or not be readable. */
+/** Reading files and folders that may be missing or unreadable. */
 import { lstat, opendir, readdir, readFile, stat } from 'node:fs/promises';
 import { ifMissing, insteadOf } from '../core/errno.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
@@ -17,13 +17,13 @@ export const readText = (path: string, code: ReasonCode, sentence = `cannot read
 export const namesIn = (folder: string, ...also: readonly string[]): Promise<string[]> =>
   readdir(folder).catch(insteadOf(['ENOENT', ...also], []));
 
-/** The same, a few at a time, for folders that may hold any number. What has been yielded may be removed meanwhile. */
+/** The same, a few at a time, for folders of any size. What has been yielded may be removed meanwhile. */
 export async function* eachName(folder: string): AsyncGenerator<string, void, void> {
   const names = await opendir(folder, { bufferSize: 1024 }).catch(ifMissing(undefined));
   if (names !== undefined) for await (const { name } of names) yield name;
 }
 
-/** Whether anything has that name, a link that leads nowhere included. */
+/** Whether anything has that name, including a dangling link. */
 export const isThere = (path: string): Promise<boolean> => lstat(path).then(() => true, ifMissing(false));
 
 /** Whether there is a folder, as far as can be seen. */

@@ -14,9 +14,9 @@ export interface Turn {
   readonly hold: ProcessHolder;
   /** The lock file; the folder above it exists. */
   readonly file: string;
-  /** What waits for its turn, as later ones are told: `put`. */
+  /** What is waiting for its turn, as later ones are told: `put`. */
   readonly verb: string;
-  /** Called once with who has it now. */
+  /** Called once with who holds it now. */
   readonly onWait?: ((who: string) => void) | undefined;
   /** Seconds; ten minutes if left out. 0: don’t wait. */
   readonly patience?: number;
@@ -71,7 +71,7 @@ async function openLock(file: string): Promise<FileHandle> {
   const safely = constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const lock = await open(file, constants.O_RDWR | constants.O_CREAT | safely, 0o666).catch(
     (error: unknown) => {
-      // Another user’s, in a shared folder: it can be locked all the same.
+      // It belongs to another user, in a shared folder: it can be locked all the same.
       if (hasErrno(error, 'EACCES')) return open(file, constants.O_RDONLY | safely);
       throw error;
     },

@@ -34,6 +34,6 @@ export async function writeAtomically(
   await syncFolder(dirname(target));
 }
 
-/** The same for contents at hand. */
+/** The same for contents in memory. */
 export const writeWhole = (target: string, contents: string | Uint8Array): Promise<void> =>
   writeAtomically(target, (out) => out.writeFile(contents));

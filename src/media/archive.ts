@@ -1,4 +1,4 @@
-/** Moving a bundle that is done with out of the way, with a report beside it. Never overwrites, never copies. */
+/** Moves a finished bundle out of the way, with a report beside it. Never overwrites, never copies. */
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
@@ -16,7 +16,7 @@ export const classicCompanions = ['manifest.json', 'manifest.sig', 'index', 'met
 export interface Archived {
   readonly bundle: string;
   readonly report: string;
-  /** Older ones that gave way. */
+  /** Older ones that were removed to make way. */
   readonly removed?: readonly string[];
 }
 
@@ -38,7 +38,7 @@ export async function archive(
     const source = await openForeign(dirname(candidate.path));
     try {
       const name = await moveTo(candidate, { source: source.path, target: target.path });
-      // Anybody who waits for the name finds the whole file.
+      // Anybody who waits for the name finds the complete file.
       await writeBeside(join(target.path, `${name}.txt`), (out) => out.writeFile(report));
       const removed = await retainNewest(target.path, { newest: name, keep, companions: classicCompanions });
       return {

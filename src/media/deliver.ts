@@ -1,7 +1,7 @@
 /**
- * Writing a few small files to a place that others own, as root. Threat: a medium or a folder in which a link stands where
- * a folder should, to have root write elsewhere. So every folder on the way is opened without following links and must be on
- * the same file system, and all names are taken relative to what was opened.
+ * Writes a few small files, as root, to a place that others own. Threat: a medium or folder with a link where a folder should be, to make
+ * root write elsewhere. So every folder on the way is opened without following links and must be on the same file system, and all names are
+ * relative to what was opened.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ export async function deliver(
 ): Promise<void> {
   const opened: OpenFolder[] = [];
   try {
-    // A carrier’s folder may itself be a link: followed only where nobody but root can have put it there.
+    // A carrier’s folder may itself be a link: followed only if nobody but root can have put it there.
     let folder = await openForeign(root, 'follow');
     opened.push(folder);
     const { dev } = await folder.handle.stat();
@@ -39,7 +39,7 @@ export async function deliver(
         throw new NixmakerError('medium-read-only', `${name} is on another file system`);
     }
     for (const file of files) await writeOne(folder.path, file);
-    // The folders above as well: one that was made just now is gone with its receipts where only it was flushed.
+    // The folders above as well: a newly created one would be lost with its receipts if only it were flushed.
     for (const { handle } of opened.toReversed()) await handle.sync();
   } catch (error) {
     throw asMediumError(error, root);
@@ -55,13 +55,13 @@ async function writeOne(folder: string, { name, text }: Delivery): Promise<void>
   });
 }
 
-/** It is going, or gone, or its server is. */
+/** The medium, or its server, is going away or gone. */
 const ofTheMedium = [
   ...['EIO', 'EREMOTEIO', 'ENODEV', 'ENXIO', 'ENOENT', 'ENOMEDIUM'],
   ...['ESTALE', 'ENOTCONN', 'ETIMEDOUT', 'EHOSTDOWN', 'EHOSTUNREACH', 'ECONNABORTED', 'ECONNREFUSED'],
 ];
 
-/** What a medium itself says no to; anything else is passed on. */
+/** A medium’s own refusals; anything else is passed on. */
 export function asMediumError(error: unknown, medium: string): unknown {
   if (error instanceof NixmakerError) return error;
   const damage = damageOf(error);
@@ -69,7 +69,7 @@ export function asMediumError(error: unknown, medium: string): unknown {
   const told = (reason: 'medium-full' | 'medium-read-only' | 'medium-failing') =>
     new NixmakerError(reason, `${medium}: ${damage ?? code}`, { cause: error });
   if (hasErrno(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) return told('medium-full');
-  // A link or a file in the place of a folder, too: nothing can be written there.
+  // Also a link or a file in place of a folder: nothing can be written there.
   if (hasErrno(error, 'EROFS', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'EISDIR', 'ERR_FS_EISDIR'))
     return told('medium-read-only');
   if (damage !== undefined || hasErrno(error, ...ofTheMedium)) return told('medium-failing');

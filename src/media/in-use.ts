@@ -1,6 +1,6 @@
 /**
- * Whether a device belongs to this machine rather than to whoever plugged it in. A machine that boots from a USB disk or from an SD card
- * sees its own disk come like any medium. Threat: made read-only, as a medium is, the system that runs from it is at its end.
+ * Whether a device belongs to this machine rather than to whoever plugged it in. A machine that boots from a USB disk or an SD card sees
+ * its own disk appear like any medium. Threat: if it is made read-only, as a medium is, the running system breaks.
  */
 import { readFile, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ import { namesIn } from '../files/read.ts';
 import type { Mount } from './mounts.ts';
 
 export interface Kernel {
-  /** sysfs(5), and what proc(5) says of swap. */
+  /** sysfs(5), and what proc(5) says about swap. */
   readonly sys: string;
   readonly swaps: string;
 }
@@ -30,7 +30,7 @@ export async function whyInUse(
   const isOurs = (target: string) => ours.some((folder) => target.startsWith(`${folder}/`));
   const numbers = new Set(await Promise.all(parts.map((part) => numberOf(sys, part))));
   const sources = new Set(parts.map((part) => `/dev/${part}`));
-  // For btrfs the number is the file system’s own, and the source the device.
+  // For btrfs the number is the file system’s own, and the source is the device.
   const mount = mounts.find(
     (m) => !isOurs(m.target) && (numbers.has(m.device) || sources.has(m.source.replace(/\[.*$/, ''))),
   );
@@ -43,7 +43,7 @@ export async function whyInUse(
   return swap === undefined ? undefined : 'this machine swaps to the same disk';
 }
 
-/** The disk that the device is or lies on, and all that lies on it. */
+/** The disk that the device is or is on, and everything on it. */
 async function partsOfDisk(sys: string, name: string): Promise<string[]> {
   const link = await readlink(join(sys, 'class/block', name)).catch(insteadOf(['ENOENT', 'EINVAL'], name));
   const above = basename(dirname(link));
@@ -54,7 +54,7 @@ async function partsOfDisk(sys: string, name: string): Promise<string[]> {
   return [disk, ...parts, ...(parts.includes(name) || name === disk ? [] : [name])];
 }
 
-/** Major and minor, as mount tables have them. */
+/** Major and minor, as in mount tables. */
 const numberOf = async (sys: string, name: string): Promise<string | undefined> =>
   (
     await readFile(join(sys, 'class/block', name, 'dev'), 'utf8').catch(

@@ -11,37 +11,37 @@ export interface Candidate {
   /** `pool`: the folder of one host's manifest in a pool (bundle/pool.ts). */
   readonly format: 'bundle' | 'classic' | 'pool';
   readonly path: string;
-  /** It lies where it may stall, lie, and be pulled out. */
+  /** Its location may stall, lie, and be pulled out. */
   readonly onMedium?: true;
-  /** Why it is not taken although it may be a bundle: its name, or what it is packed in. */
+  /** Why it is not taken although it may be a bundle: its name, or its packaging. */
   readonly misnamed?: string;
-  /** Of what is misnamed: it is sure to be for this host. */
+  /** For a misnamed file: it is certain to be for this host. */
   readonly isForHost?: true;
 }
 
-/** What is met beside the candidates. */
+/** What is found besides the candidates. */
 export interface Beside {
-  /** Takes what the system says of a folder that can’t be read to its end; what was read counts. */
+  /** Receives the system’s error for a folder that can’t be read to its end; what was read counts. */
   readonly onFault: (folder: string, error: unknown) => void;
-  /** Takes the path of a file that is no candidate by its name, and may be a bundle all the same (core/bundle/lookalike.ts). */
+  /** Receives the path of a file that is no candidate by its name, but may still be a bundle (core/bundle/lookalike.ts). */
   readonly onOther?: (path: string, kind: 'named' | 'unknown') => void;
-  /** Takes the path of a folder at the root, by whose name it may be a pool that is called otherwise. */
+  /** Receives the path of a folder at the root whose name suggests a pool under another name. */
   readonly onFolder?: (path: string) => void;
   /** What looking into a folder goes through: a deadline. */
   readonly within?: <T>(folder: string, read: () => Promise<T>) => Promise<T>;
 }
 
-/** Where bundles go that are done with; never looked into again. */
+/** Where finished bundles go; never looked into again. */
 export const doneFolder = 'done';
 export const refusedFolder = 'refused';
 
-/** Threat: a folder with millions of entries, or of things named like bundles. What is beyond is not looked at. */
+/** Threat: a folder with millions of entries, or of things named like bundles. Whatever is beyond this is not looked at. */
 const mostEntries = 1_000_000;
 /** Held at one time. */
 export const mostOfWindow = 1000;
 
 /**
- * Candidates in the inbox and its folders one deep, sorted by path, a thousand at most. Names that begin with a dot are carriers'
+ * Candidates in the inbox and its folders one level deep, sorted by path, a thousand at most. Names that begin with a dot are carriers’
  * temporary files and desktop litter. What a candidate really is, opening it will tell.
  */
 export async function listInbox(inbox: string, beside: Beside): Promise<readonly Candidate[]> {
@@ -54,8 +54,8 @@ export async function listInbox(inbox: string, beside: Beside): Promise<readonly
 }
 
 /**
- * All of them, a thousand at a time and each thousand sorted by path, as the folders give them. Threat: as many files that are none as
- * the disk holds, to keep the one that is from ever being looked at: so each name is read once in a round, however many there are.
+ * All of them, a thousand at a time and each thousand sorted by path, in the order the folders list them. Threat: as many other files as
+ * the disk holds, to keep the one bundle from ever being looked at. So each name is read once per round, however many there are.
  */
 export async function* inboxWindows(
   inbox: string,
@@ -71,7 +71,7 @@ export async function* inboxWindows(
   yield window.sort(byPath);
 }
 
-/** What a name of the inbox, or of a folder in it, is taken for; undefined where it is none of a candidate’s. */
+/** What a name in the inbox, or in a folder of it, is taken for; undefined if it is not a candidate’s. */
 export function candidateAt(inbox: string, path: string): Candidate | undefined {
   const [first = '', second, ...rest] = relative(inbox, path).split('/');
   if (rest.length > 0 || (second !== undefined && isArchive(first))) return undefined;
@@ -100,7 +100,7 @@ async function* candidatesIn(inbox: string, beside: Beside): AsyncGenerator<Cand
 interface Look {
   /** Entries that may still be looked at. */
   left: number;
-  /** Those met, a thousand at most. */
+  /** Those found, a thousand at most. */
   readonly folders: string[];
   readonly beside: Beside;
 }
@@ -108,7 +108,7 @@ interface Look {
 /** What file systems and desktops keep for themselves, and let nobody into. */
 const ofTheSystem: ReadonlySet<string> = new Set(['lost+found', 'System Volume Information', '$RECYCLE.BIN']);
 
-/** Told by name only, so that ten thousand photographs cost nothing and hide nothing. */
+/** Recognised by name only, so that ten thousand photographs cost nothing and hide nothing. */
 async function* candidatesOf(folder: string, look: Look): AsyncGenerator<Candidate, void, void> {
   try {
     for await (const entry of entriesOf(folder, look.beside)) {
@@ -130,7 +130,7 @@ async function* candidatesOf(folder: string, look: Look): AsyncGenerator<Candida
   }
 }
 
-/** Entries that are asked for at one time. */
+/** Entries requested at one time. */
 const atOnce = 1024;
 
 async function* entriesOf(folder: string, { within = plain }: Beside): AsyncGenerator<Dirent, void, void> {
@@ -158,7 +158,7 @@ async function* entriesOf(folder: string, { within = plain }: Beside): AsyncGene
     hasFailed = true;
     throw error;
   } finally {
-    // What does not answer has told so by now, and is not waited for: closing waits for reads that are under way.
+    // If it does not respond, that has already been reported, and we don’t wait for it: closing waits for reads in progress.
     const closed = Promise.all([entries.close(), handle.close()]).catch(() => undefined);
     if (!hasFailed) await closed;
   }

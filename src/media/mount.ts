@@ -1,4 +1,4 @@
-/** Mounting a medium, read-only and harmless, and taking it away. */
+/** Mounts a medium, read-only and harmless, and unmounts it. */
 
 import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { NixmakerError } from '../core/errors.ts';
 import { type MediumDevice, mountOptions } from '../core/policy/medium.ts';
 import type { ProcessRunner } from '../core/ports.ts';
 
-/** What blkid(8) finds on the device itself, asking no cache. */
+/** What blkid(8) finds on the device itself, without its cache. */
 export async function probeDevice(run: ProcessRunner, device: string): Promise<MediumDevice> {
   const args = ['--probe', '--output', 'export', '--match-tag', 'TYPE', '--match-tag', 'LABEL', device];
   const result = await run('blkid', args, { timeout: 30_000 });
@@ -52,15 +52,15 @@ export async function whileWritable(
   try {
     await work();
   } finally {
-    // Not lazily: only then is all of it on the medium.
+    // Not lazily: only then is everything on the medium.
     const unmounted = await run('umount', [target], { timeout: 120_000 });
     if (unmounted.exitCode !== 0) await run('umount', ['--lazy', target], { timeout: 30_000 });
   }
 }
 
 /**
- * `ro` is a file system’s promise, and ext4 writes all the same: it deletes what a superblock calls orphans, and notes errors.
- * Where the device itself is read-only nothing is. Its unit takes that back when it stops (nixmaker-medium@.service).
+ * `ro` is a file system’s promise, and ext4 writes all the same: it deletes what a superblock calls orphans, and records errors. If the
+ * device itself is read-only, nothing is written. Its unit undoes that when it stops (nixmaker-medium@.service).
  * @returns why not
  */
 async function setDevice(
@@ -72,7 +72,7 @@ async function setDevice(
   return result.exitCode === 0 ? undefined : complaintOf(result, 'blockdev(8) gave no reason');
 }
 
-/** @returns why not, where it is not mounted */
+/** @returns why not, if it is not mounted */
 async function mount(
   run: ProcessRunner,
   {

@@ -1,16 +1,15 @@
-/** Old bundles in the inbox’s folders give way to new ones: a disk that fills up with what was taken takes nothing more. */
+/** Old bundles in the inbox’s folders make way for new ones: a disk filled up with bundles already taken takes nothing more. */
 import { lstat, lutimes, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifMissing, insteadOf } from '../core/errno.ts';
 import { openForeignIn } from '../files/foreign.ts';
 
 /**
- * Removes all but the newest archived bundles, and the reports beside them. What has no report was put there by somebody
- * else, and stays. Only files of known names are unlinked, never a tree: others may write here, and could put a link in
- * the place of a folder in the meantime.
- * Which are the newest, no clock is asked for: a machine that came up in 1970 would delete what it has just taken. The one that comes
- * last gets a time after all others, and so they stay in the order in which they came.
- * @param folder opened by the caller, so that it is what it was
+ * Removes all but the newest archived bundles, and the reports beside them. What has no report was put there by somebody else, and stays.
+ * Only files with known names are unlinked, never a tree: others may write here, and could swap a folder for a link in the meantime. Which
+ * are the newest is decided without a clock: a machine that came up in 1970 would delete what it has just taken. The latest arrival gets a
+ * time after all the others, so they stay in the order in which they arrived.
+ * @param folder opened by the caller, so that it can’t be swapped
  * @param newest the one that has just been archived
  * @param companions the files beside the tarball in a classic pair’s folder
  * @returns the names of the bundles that were removed
@@ -38,14 +37,14 @@ export async function retainNewest(
   return old.map(({ name }) => name);
 }
 
-/** Later times than some file systems know. */
+/** Later than some file systems can record. */
 const endOfTime = Date.parse('2400-01-01T00:00:00Z');
 
 /** @param latest of the others, in milliseconds */
 async function putLast(report: string, latest: number): Promise<void> {
   const { atime, mtimeMs } = await lstat(report);
   if (mtimeMs > latest || latest >= endOfTime) return;
-  // A folder on a file system that keeps no such times: the next is put last again.
+  // A folder on a file system that does not keep such times: the next one is put last again.
   await lutimes(report, atime, new Date(Math.floor(latest) + 1)).catch(
     insteadOf(['EPERM', 'ENOSYS'], undefined),
   );
@@ -68,6 +67,6 @@ async function removeBundle({ folder, name, companions }: OldBundle): Promise<vo
   } finally {
     await handle.close();
   }
-  // Somebody else’s file in it keeps it.
+  // Somebody else’s file in it keeps it from being removed.
   await rmdir(path).catch(insteadOf(['ENOTEMPTY'], undefined));
 }

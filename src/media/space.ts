@@ -1,4 +1,4 @@
-/** Free space. Decisions take fs.statfs; the table for people takes node-disk-info (df), which may round and clip. */
+/** Free space. Decisions use fs.statfs; the table for people uses node-disk-info (df), which may round and clip. */
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isMissing } from '../core/errno.ts';
@@ -10,7 +10,7 @@ export async function spaceAt(path: string): Promise<Space> {
     if (!isMissing(error) || path === dirname(path)) throw error;
     return statfs(dirname(path));
   });
-  // Some file systems (btrfs) count no inodes, and say 0 of 0; full is 0 of more.
+  // Some file systems (btrfs) count no inodes, and report 0 of 0; full is 0 of more.
   return { freeBytes: bavail * bsize, freeInodes: files === 0 ? undefined : ffree };
 }
 
@@ -21,10 +21,10 @@ export interface DiskRow {
   readonly totalBytes: number;
 }
 
-/** The disks of this machine for a person to look at; memory file systems are left out. */
+/** This machine’s disks, for people to look at; memory file systems are left out. */
 export async function listDisks(): Promise<DiskRow[]> {
   const memory = new Set(['tmpfs', 'devtmpfs', 'udev', 'none', 'overlay', 'shm']);
-  // Half a megabyte of code, which the agent need not hold.
+  // Half a megabyte of code that the agent need not keep loaded.
   const { default: diskInfo } = await import('node-disk-info');
   const disks = await diskInfo.getDiskInfo();
   return disks

@@ -13,19 +13,19 @@ export interface InboxWatch {
 /** @param path of what has changed, if known */
 export type OnHint = (path?: string) => void;
 
-/** Folders one deep that are watched. What is in others is found by the slow rescan. */
+/** Folders one level deep that are watched. Changes in others are found by the slow rescan. */
 const mostFolders = 256;
 
-/** Names that are never folders, without asking the file system: what the agent takes, and what carriers call unfinished copies. */
+/** Names that are never folders, without asking the file system: what the agent takes, and the names carriers give unfinished copies. */
 const fileName = /\.(?:tar|gz|age|keyring|json|sig|txt|part|filepart|tmp)$/i;
 
 /**
- * Calls `onHint` when something in the inbox changes. Events are hints to look again, nothing more: completeness is
- * judged by signed sizes, and a slow rescan elsewhere makes up for events that never came.
+ * Calls `onHint` when something in the inbox changes. Events are hints to look again, nothing more: completeness is judged by signed sizes,
+ * and a slow rescan elsewhere makes up for events that never came.
  *
- * Threat: a hundred thousand files at once. Folders are watched, and files are not: what the kernel says of a folder names the file.
- * Nothing is asked for an event but whether a name that is new is a folder, one at a time: chokidar asks for each, in a queue without
- * a bound, which took hundreds of megabytes and held up every other read of the agent’s.
+ * Threat: a hundred thousand files at once. Folders are watched, not files: the kernel’s event for a folder names the file. The only
+ * question asked about an event is whether a new name is a folder, one at a time: chokidar asks about each, in an unbounded queue, which
+ * took hundreds of megabytes and held up all the agent’s other reads.
  */
 export async function watchInbox(inbox: string, onHint: OnHint): Promise<InboxWatch> {
   const folders = new InboxFolders(inbox, onHint);
@@ -97,13 +97,13 @@ class InboxFolders {
   }
 
   async #watchOneDeep(name: string): Promise<void> {
-    // Two of them are the inbox and what it is in.
+    // Two of them are the inbox and its parent.
     if (!mayBeFolder(name) || this.#watchers.size >= mostFolders + 2) return;
     const folder = join(this.#inbox, name);
     await this.#watch(folder, (file) => this.#onHint(join(folder, file)));
   }
 
-  /** By what was opened without following links. What can’t be watched is found by the slow rescan. */
+  /** Through what was opened without following links. What can’t be watched is found by the slow rescan. */
   async #watch(folder: string, onChange: (name: string) => void): Promise<void> {
     const begin = async ({ path }: { readonly path: string }) => {
       if (this.#isClosed || this.#watchers.has(folder)) return;
@@ -127,8 +127,8 @@ const mayBeFolder = (name: string): boolean =>
   !name.startsWith('.') && !fileName.test(name) && name !== doneFolder && name !== refusedFolder;
 
 /**
- * A folder that a carrier fills. On network mounts no event comes: a slow rescan makes up for it. One whose server does not answer is
- * not waited for.
+ * A carrier’s folder. On network mounts no event arrives: a slow rescan makes up for it. If its server does not respond, it is not waited
+ * for.
  */
 export function watchCarrier(folder: string, host: string, onHint: OnHint): InboxWatch {
   return startWatch(
@@ -147,8 +147,8 @@ export function watchCarrier(folder: string, host: string, onHint: OnHint): Inbo
 }
 
 /**
- * Whether something in a carrier's folder may concern this host: bundles at the top and one deep, and its own part of a
- * pool. The rest may be thousands of files, and belongs to others.
+ * Whether something in a carrier’s folder may concern this host: bundles at the top and one level deep, and its own part of a pool. The
+ * rest may be thousands of files, and belongs to others.
  */
 function concerns(host: string, parts: readonly string[]): boolean {
   const [first, second, third] = parts;

@@ -1,6 +1,6 @@
 /**
- * A hint whenever something is mounted or unmounted. inotify sees no mount on a watched folder, and nothing fires for
- * /proc/self/mountinfo but poll(2), which is what `findmnt --poll` does.
+ * A hint whenever something is mounted or unmounted. inotify does not see mounts on a watched folder, and the only thing that reports
+ * changes to /proc/self/mountinfo is poll(2), which is what `findmnt --poll` uses.
  */
 import type { Clock, HeardProcess, ProcessListener } from '../core/ports.ts';
 
@@ -8,7 +8,7 @@ export interface MountWatch {
   close(): Promise<void>;
 }
 
-/** The first pause before findmnt is started again, doubled each time, and the longest. Milliseconds. */
+/** Milliseconds. The first pause before findmnt is started again, doubled each time, and the longest. */
 const restartFrom = 1000;
 const restartUpTo = 60_000;
 
@@ -26,7 +26,7 @@ export function watchMounts(
         onHint();
       });
       await heard.ended;
-      // What happened while nobody listened is seen by looking.
+      // What happened while nobody was listening is found by looking.
       onHint();
       await clock.sleep(pause, closing.signal).catch(() => undefined);
     }

@@ -1,4 +1,4 @@
-/** Building a system, and copying what was built out of the store. */
+/** Builds a system, and copies the result out of the store. */
 import type { DrvPath, StorePath } from '../core/store-path.ts';
 import { type NixContext, type NixProgressOption, nix } from './command.ts';
 
@@ -14,19 +14,19 @@ export async function buildSystem(
 
 export type CopySubject =
   | { readonly kind: 'outputs'; readonly path: StorePath }
-  /** The recipes, without a build: `nix copy $drv` alone has meant different things over the years. */
+  /** The recipes, without building: `nix copy $drv` alone has meant different things over the years. */
   | { readonly kind: 'derivation'; readonly path: DrvPath };
 
 /**
- * Copies a closure into a binary cache folder as zstd. Paths already there are not compressed again, which is what
- * lets several hosts share the work.
+ * Copies a closure into a binary cache folder as zstd. Paths already there are not compressed again, which lets several hosts share the
+ * work.
  */
 export async function copyToCacheFolder(
   context: NixContext,
   { subject, folder }: { subject: CopySubject; folder: string },
   options: NixProgressOption = {},
 ): Promise<void> {
-  // Nix compresses several paths at once anyway; threads within each cost a third more time (docs/performance.md).
+  // Nix already compresses several paths at once; threads within each take a third longer (docs/performance.md).
   const query = 'compression=zstd&parallel-compression=false&write-nar-listing=false';
   await copy(context, { subject, to: `file://${encodePath(folder)}?${query}` }, options);
 }
@@ -37,7 +37,7 @@ export async function copyToChrootStore(
   { subject, folder }: { subject: CopySubject; folder: string },
   options: NixProgressOption = {},
 ): Promise<void> {
-  // The database in one file when it is archived, and no hard links between files.
+  // So that the database is one file when archived, and files are not hard-linked.
   await copy(context, { subject, to: `local?root=${encodePath(folder)}` }, options, [
     '--option',
     'auto-optimise-store',
@@ -46,7 +46,7 @@ export async function copyToChrootStore(
   ]);
 }
 
-/** Adds a key's signatures to the paths of a chroot store. The key's file is read by Nix, never passed as text. */
+/** Adds a key’s signatures to the paths of a chroot store. Nix reads the key’s file; the key is never passed as text. */
 export async function signChrootStore(
   context: NixContext,
   { folder, keyFile, path }: { folder: string; keyFile: string; path: StorePath },

@@ -1,4 +1,4 @@
-/** Nix’s own garbage collection, bounded in bytes and in time. What it may take is Nix’s to say: it knows every root. */
+/** Nix’s own garbage collection, bounded in bytes and in time. What it may delete is for Nix to say: it knows every root. */
 import { NixmakerError } from '../core/errors.ts';
 import type { Clock } from '../core/ports.ts';
 import { legacyNix, type NixContext } from './command.ts';
@@ -6,19 +6,19 @@ import { type Collected, DaemonConnection } from './daemon-connection.ts';
 
 export type { Collected };
 
-/** For a collection of everything. */
+/** Collects everything. */
 export const everything = Number.MAX_SAFE_INTEGER;
 
 export interface Bounds {
-  /** It ends once more than so many bytes are free. */
+  /** It ends once more than this many bytes are free. */
   readonly bytes: number;
-  /** Milliseconds; then it is ended, midway as it is. */
+  /** Milliseconds; then it is stopped, even midway. */
   readonly time: number;
 }
 
 /**
- * @returns what is gone; undefined where the time was over first, or the context’s signal came, for then nobody says how much it was. What has gone by then stays so, and
- * nothing that is needed is among it.
+ * @returns what is gone; undefined if time ran out first or the context’s signal came, because nobody then reports how much it was. What
+ * was deleted by then stays deleted, and nothing needed is among it.
  * @throws NixmakerError `nix-unavailable`, `nix-failed`
  */
 export function collectGarbage(
@@ -59,7 +59,7 @@ async function byDaemon(
   }
 }
 
-/** Where no daemon serves the store. */
+/** If no daemon serves the store. */
 async function byProgram(
   context: NixContext,
   clock: Pick<Clock, 'monotonic'>,

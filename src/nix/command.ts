@@ -1,4 +1,4 @@
-/** Starting Nix: one place for flags, error reading and progress. */
+/** Starts Nix: one place for flags, error parsing and progress. */
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import type { CommandResult, ProcessRunner } from '../core/ports.ts';
@@ -9,14 +9,14 @@ import { BuilderLogs, type NixProgress, ProgressTally, parseLogLine } from './lo
 /** How this run reaches Nix. */
 export interface NixContext {
   readonly run: ProcessRunner;
-  /** A Nix store URI; left out at the desk, where Nix’s own configuration decides. */
+  /** A Nix store URI; omitted at the desk, where Nix’s own configuration decides. */
   readonly store?: string;
-  /** Where the daemon of that store listens, if it is one that a daemon serves. */
+  /** Where that store’s daemon listens, if it has one. */
   readonly daemonSocket?: string | undefined;
   readonly signal?: AbortSignal;
   /** Added to the environment of every Nix process. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Hears what Nix warns of, also where all goes well. */
+  /** Receives Nix’s warnings, even when all goes well. */
   readonly warn?: (text: string) => void;
 }
 
@@ -25,11 +25,11 @@ export interface NixOptions {
   /** Milliseconds. */
   readonly timeout?: number;
   /**
-   * `lines`: what Nix says to people, and no JSON. Of a copy that is a line for each path, where JSON has a hundred, which
-   * costs a tenth of the time.
+   * `lines`: Nix’s output for people, and no JSON. A copy prints one line per path, where JSON has a hundred, which costs a tenth of the
+   * time.
    */
   readonly log?: 'json' | 'lines';
-  /** The code for an error that is none of the known kinds. */
+  /** The code for an error of no known kind. */
   readonly failure?: ReasonCode;
 }
 
@@ -55,7 +55,7 @@ export async function nix(
   );
 }
 
-/** Runs one of the older programs (`nix-store`, `nix-env`), which know things the new command line does not. */
+/** Runs one of the older programs (`nix-store`, `nix-env`), which can do things the new command line can’t. */
 export async function legacyNix(
   context: NixContext,
   { program, args }: { program: 'nix-store' | 'nix-env' | 'nix-instantiate'; args: readonly string[] },
@@ -65,7 +65,7 @@ export async function legacyNix(
   return start(context, { program, args: [...store, ...args] }, options);
 }
 
-/** Asks `nix-store` about any number of paths, in portions, for a command line has an end. @returns its lines */
+/** Asks `nix-store` about any number of paths, in batches, because a command line has limited length. @returns its lines */
 export async function queryStore(
   context: NixContext,
   question: readonly string[],
@@ -108,7 +108,7 @@ async function start(
   throw failureOf(result, { messages, logs }, options.failure ?? 'nix-failed');
 }
 
-/** What goes on below an error, indented, belongs to it. */
+/** Indented lines below an error belong to it. */
 function addLine(messages: NixMessage[], line: string, context: NixContext): void {
   const last = messages.at(-1);
   if (/^\s+\S/.test(line) && last?.level === 0 && last.raw.length < 10_000) {

@@ -1,4 +1,4 @@
-/** What is asked of a nix-daemon over its own socket (docs/adr/0017). */
+/** Requests to a nix-daemon over its own socket (docs/adr/0017). */
 import { connect, type Socket } from 'node:net';
 import { NixmakerError } from '../core/errors.ts';
 import type { StorePath } from '../core/store-path.ts';
@@ -37,10 +37,10 @@ export interface Collected {
   readonly bytes: number;
 }
 
-/** Bytes given to the socket and not yet taken by the daemon; twice this is the most that is in memory. */
+/** Bytes given to the socket and not yet accepted by the daemon; at most twice this is in memory. */
 const windowBytes = 8 * 1024 * 1024;
 
-/** Asked at a time: so many answers, at most, wait to be read. */
+/** Asked in one batch: at most this many answers wait to be read. */
 const questions = 64;
 
 /** An ordinary client of a nix-daemon; it need not be trusted. */
@@ -83,7 +83,7 @@ export class DaemonConnection {
         'nix-too-old',
         `its daemon speaks protocol ${version >> 8}.${version & 255}; 1.35 or newer is required`,
       );
-    // Two settings of the past: the processor to run on, and whether to reserve space.
+    // Two legacy settings: the processor to run on, and whether to reserve space.
     await this.#send(encodeNumber(0), encodeNumber(0));
     await readString(source); // the daemon’s version of Nix
     await readNumber(source); // whether it trusts this client: it need not
@@ -100,8 +100,8 @@ export class DaemonConnection {
   }
 
   /**
-   * Makes a link a root of the collector, wherever it lies and whether what it points to is valid or not: it takes hold when that
-   * becomes valid (Nix src/libstore/gc.cc, addIndirectRoot, findRoots). Needs no privilege.
+   * Makes a link a garbage-collector root, wherever it is and whether or not its target is valid: it takes effect when the target becomes
+   * valid (Nix src/libstore/gc.cc, addIndirectRoot, findRoots). Needs no privilege.
    */
   async addIndirectRoot(link: string): Promise<void> {
     await this.#send(encodeNumber(operations.addIndirectRoot), encodeString(link));
@@ -110,8 +110,8 @@ export class DaemonConnection {
   }
 
   /**
-   * Deletes paths that nothing refers to and nobody holds. First of all Nix lets go of the room that it keeps for that (`db/reserved`), so it
-   * can do so on a full disk (Nix src/libstore/gc.cc, collectGarbage; daemon.cc, CollectGarbage; 3: these paths only).
+   * Deletes paths that nothing refers to and nobody holds. Nix first releases the room it keeps in reserve for this (`db/reserved`), so it
+   * works on a full disk (Nix src/libstore/gc.cc, collectGarbage; daemon.cc, CollectGarbage; 3: these paths only).
    */
   async deletePaths(paths: readonly StorePath[]): Promise<void> {
     const [these, no] = [encodeNumber(3), encodeNumber(0)];
@@ -131,7 +131,7 @@ export class DaemonConnection {
     return new Set(await readStrings(this.#source));
   }
 
-  /** What its database has of each path; paths that are not valid are left out. */
+  /** What its database holds about each path; paths that are not valid are left out. */
   async infosOf(
     paths: readonly StorePath[],
     wanted: SignatureFilter = () => () => false,
@@ -139,7 +139,7 @@ export class DaemonConnection {
     const infos = new Map<StorePath, ValidInfo>();
     for (let start = 0; start < paths.length; start += questions) {
       const some = paths.slice(start, start + questions);
-      // All are asked, then all answers read: a question and its answer at a time would wait for each other.
+      // All questions are sent before any answer is read: one at a time, each would wait for the other.
       for (const path of some) await this.#send(encodeNumber(operations.queryPathInfo), encodeString(path));
       for (const path of some) {
         await this.#done();
@@ -150,7 +150,7 @@ export class DaemonConnection {
     return infos;
   }
 
-  /** Adds a signature to a valid path each. Anybody may: what it is worth, its key says. */
+  /** Adds a signature each to valid paths. Anybody may: what it is worth depends on its key. */
   async addSignatures(signatures: ReadonlyMap<StorePath, string>): Promise<void> {
     const all = [...signatures];
     for (let start = 0; start < all.length; start += questions) {
@@ -169,14 +169,14 @@ export class DaemonConnection {
   }
 
   /**
-   * Has what nothing needs deleted, until more than so many bytes are free. Closing the connection ends it, midway as it is (Nix
+   * Has everything unneeded deleted, until more than this many bytes are free. Closing the connection ends it, even midway (Nix
    * src/libstore/daemon.cc, CollectGarbage; gc.cc, gcDeleteDead).
    * @returns how many store paths are gone, and their bytes as Nix counts them
    */
   async collectGarbage(most: number): Promise<Collected> {
     const [deleteDead, no] = [encodeNumber(2), encodeNumber(0)];
     await this.#send(encodeNumber(operations.collectGarbage), deleteDead, encodeStrings([]));
-    // Not regardless of what needs a path; and three fields of the past.
+    // Not regardless of what needs a path; then three legacy fields.
     await this.#send(no, encodeNumber(most), no, no, no);
     await this.#done();
     let paths = 0;
@@ -192,7 +192,7 @@ export class DaemonConnection {
   async addAll(paths: readonly PathToAdd[], onPath: (done: number, bytes: number) => void): Promise<number> {
     const no = encodeNumber(0);
     await this.#send(encodeNumber(operations.addMultipleToStore), no, no);
-    // The daemon may refuse while bytes are still being sent: its answer is what counts then.
+    // The daemon may refuse while bytes are still being sent: its answer then counts.
     let answered = false;
     const answer = this.#done().finally(() => {
       answered = true;
@@ -201,7 +201,7 @@ export class DaemonConnection {
     const sending = this.#sendAll(paths, { onPath, stop: () => answered });
     const [sent, said] = await Promise.allSettled([
       sending.catch((error: unknown) => {
-        // Without its end the daemon would wait for the rest for ever.
+        // Without an end the daemon would wait for the rest for ever.
         this.#socket.destroy();
         throw error;
       }),
@@ -226,7 +226,7 @@ export class DaemonConnection {
       for await (const chunk of nar()) {
         if (stop()) return bytes;
         size += chunk.length;
-        // Whatever came after the NAR would be read as the next path.
+        // Anything after the NAR would be read as the next path.
         if (size > narSize) break;
         await this.#sendFrame(chunk);
       }
@@ -240,11 +240,11 @@ export class DaemonConnection {
   }
 
   #sendFrame(bytes: Buffer): Promise<void> {
-    // A frame without bytes would be the last.
+    // An empty frame would be the last.
     return bytes.length === 0 ? Promise.resolve() : this.#send(encodeNumber(bytes.length), bytes);
   }
 
-  /** Resolves while there is room for more; what was given before goes on being sent. */
+  /** Resolves when there is room for more; what was given before is still being sent. */
   async #send(...parts: readonly Buffer[]): Promise<void> {
     this.#socket.cork();
     for (const part of parts) {
@@ -277,7 +277,7 @@ const otherSize = ({ path, narSize }: Pick<SignedPathInfo, 'path' | 'narSize'>) 
     `the NAR of ${path} does not have the ${narSize} bytes that were signed`,
   );
 
-/** Opened for as long as the work takes. @throws NixmakerError `nix-unavailable`, `nix-too-old` */
+/** Open for as long as the work takes. @throws NixmakerError `nix-unavailable`, `nix-too-old` */
 export async function withDaemon<T>(
   socket: string,
   work: (connection: DaemonConnection) => Promise<T>,

@@ -15,7 +15,7 @@ export const closed = (cause?: unknown) =>
 export const isClosed = (error: unknown) =>
   error instanceof NixmakerError && error.code === 'nix-unavailable';
 
-/** What the daemon sends, in the order it comes. */
+/** What the daemon sends, in the order it arrives. */
 export class SocketSource implements ByteSource {
   #chunks: Buffer[] = [];
   #length = 0;

@@ -1,7 +1,7 @@
 /**
- * The words of the Nix daemon's protocol that an import needs: numbers of 64 bits, little endian, and strings filled up with
- * zeros to a multiple of eight (Nix src/libstore/worker-protocol.cc, src/libutil/serialise.cc). Spoken is version 1.35, that of
- * Nix 2.15 and Lix; newer daemons answer older clients.
+ * The part of the Nix daemon protocol that an import needs: 64-bit little-endian numbers, and strings padded with zeros to a multiple of
+ * eight (Nix src/libstore/worker-protocol.cc, src/libutil/serialise.cc). We speak version 1.35, that of Nix 2.15 and Lix; newer daemons
+ * answer older clients.
  */
 
 import type { StoredPath } from '../core/bundle/store-difference.ts';
@@ -53,7 +53,7 @@ export interface SignedPathInfo extends Pick<PathInfo, 'path' | 'narHash' | 'nar
   readonly signatures: readonly string[];
 }
 
-/** As `addMultipleToStore` wants it, which stays with version 1.16 whatever was agreed (Nix src/libstore/store-api.cc). */
+/** As `addMultipleToStore` expects it, which stays at version 1.16 whatever was negotiated (Nix src/libstore/store-api.cc). */
 export function encodePathInfo(info: SignedPathInfo): Buffer {
   const digest = decodeNix32(narDigest(info), 32);
   if (digest === undefined)
@@ -64,7 +64,7 @@ export function encodePathInfo(info: SignedPathInfo): Buffer {
     encodeString(''),
     encodeString(Buffer.from(digest).toString('hex')),
     encodeStrings(info.references),
-    // Registered at: the store notes its own time.
+    // Registration time: the store records its own.
     encodeNumber(0),
     encodeNumber(info.narSize),
     // Not “ultimate”: it was not built here.
@@ -74,20 +74,20 @@ export function encodePathInfo(info: SignedPathInfo): Buffer {
   ]);
 }
 
-/** What Nix’s database has of a valid path, and those of its signatures that were asked for, at most `mostSignatures`. */
+/** What Nix’s database holds about a valid path, with those of its signatures that were asked for, at most `mostSignatures`. */
 export interface ValidInfo extends StoredPath {
   readonly signatures: readonly string[];
 }
 
-/** Which signatures of a path are of interest: anybody may have added others, as many and as long as they like. */
+/** Which of a path’s signatures are of interest: anybody may have added others, in any number and of any length. */
 export type SignatureFilter = (path: StorePath, stored: StoredPath) => (signature: string) => boolean;
 
-/** Threat: memory. Whoever finds so many knows that there may be more. */
+/** Threat: memory. A caller that gets this many knows that there may be more. */
 export const mostSignatures = 1000;
 
 /**
- * A key’s name and 64 bytes in base 64 have some 250 characters at most. Threat: any user may add signatures to a path, of any
- * length and in any number.
+ * A key’s name and 64 bytes in base 64 have at most about 250 characters. Threat: any user may add signatures to a path, of any length and
+ * in any number.
  */
 const longestSignature = 1024;
 
@@ -109,17 +109,17 @@ export async function readValidInfo(
   return { ...stored, signatures };
 }
 
-/** Gives exactly as many bytes as asked for. @throws where the other end has hung up */
+/** Returns exactly as many bytes as asked for. @throws if the other end has hung up */
 export interface ByteSource {
   take(bytes: number): Promise<Buffer>;
 }
 
-/** More than any message of a daemon has; a length beyond is not the protocol. */
+/** More than any message a daemon sends; a larger length is not the protocol. */
 const longestString = 16 * 1024 * 1024;
 
 export async function readNumber(source: ByteSource): Promise<number> {
   const value = (await source.take(8)).readBigUInt64LE();
-  // Activities are numbered by process and time and may be beyond 2^53; they are never used.
+  // Activities are numbered by process and time and may exceed 2^53; they are never used.
   return Number(value);
 }
 
@@ -130,7 +130,7 @@ export async function readString(source: ByteSource): Promise<string> {
   return bytes.toString('utf8', 0, length);
 }
 
-/** Signatures that are wanted; all others are passed over, a little at a time. */
+/** Signatures that are wanted; all others are skipped, a little at a time. */
 async function readWanted(source: ByteSource, isWanted: (text: string) => boolean): Promise<string[]> {
   const texts: string[] = [];
   for (let left = await readNumber(source); left > 0; left--) {
@@ -160,8 +160,8 @@ async function skipFields(source: ByteSource): Promise<void> {
 }
 
 /**
- * Reads what the daemon says while it works, until it has done what it was asked.
- * @returns undefined, or the error that it ended with, in Nix's words
+ * Reads what the daemon reports while it works, until it has done what it was asked.
+ * @returns undefined, or the error it ended with, in Nix’s words
  */
 export async function readUntilDone(source: ByteSource): Promise<string | undefined> {
   for (;;) {
@@ -198,6 +198,6 @@ async function readError(source: ByteSource): Promise<string> {
   await readString(source); // "Error"
   await readNumber(source); // level
   await readString(source); // a name that is no longer used
-  // The traces that follow are for who develops Nix; the connection ends here.
+  // The traces that follow are for Nix developers; the connection ends here.
   return readString(source);
 }

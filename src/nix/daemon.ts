@@ -1,7 +1,7 @@
 /**
- * An import through the daemon's own socket, as an ordinary client: NARs go straight from the bundle to the daemon, which
- * checks signatures and hashes against its own trusted keys (docs/adr/0017). `nix copy` from a loopback cache does the same
- * with a second process in between, at about twice the time.
+ * An import through the daemon’s own socket, as an ordinary client: NARs go straight from the bundle to the daemon, which checks signatures
+ * and hashes against its own trusted keys (docs/adr/0017). `nix copy` from a loopback cache does the same with a second process in between,
+ * and takes about twice as long.
  */
 import { DaemonConnection, type PathToAdd } from './daemon-connection.ts';
 import type { NixProgress } from './log.ts';
@@ -45,10 +45,10 @@ export interface Added {
 }
 
 /**
- * Adds what is not valid yet, and keeps holding all of it: a collection looks for roots first and for temporary roots a moment
- * later (Nix src/libstore/gc.cc, collectGarbage), so one that began before a path was valid does not see its root, and would
- * take it if it were let go at once.
- * @throws NixmakerError `nix-unavailable`, `nix-key-untrusted`, `no-space`, `nix-failed`; and what the NARs' sources throw
+ * Adds what is not valid yet, and keeps holding all of it: a collection looks for roots first and for temporary roots a moment later (Nix
+ * src/libstore/gc.cc, collectGarbage), so one that began before a path became valid does not see its root, and would take it if it were
+ * released at once.
+ * @throws NixmakerError `nix-unavailable`, `nix-key-untrusted`, `no-space`, `nix-failed`; and what the NARs’ sources throw
  */
 export async function addToDaemon(
   { socket, paths }: AddRequest,

@@ -1,6 +1,6 @@
 /**
- * Many hosts in one call of nix-eval-jobs, where it is installed: Nix’s own evaluator, in workers that share nothing and start anew when
- * they have taken too much memory (github.com/nix-community/nix-eval-jobs, README). What it says is a line of JSON for each host.
+ * Evaluates many hosts in one call of nix-eval-jobs, if it is installed: Nix’s own evaluator, in workers that share nothing and are
+ * restarted when they have used too much memory (github.com/nix-community/nix-eval-jobs, README). It prints one line of JSON per host.
  */
 import * as z from 'zod';
 import { drvPath, storePath } from '../core/schema.ts';
@@ -19,10 +19,10 @@ const job = z.object({ attrPath: z.tuple([z.string()]) }).and(
   ]),
 );
 
-/** As Nix reads a string (Nix manual, “String literal”). */
+/** As Nix parses a string (Nix manual, “String literal”). */
 const quoted = (text: string): string => `"${text.replace(/["\\$]/g, '\\$&')}"`;
 
-/** A set of derivations, lazily: what is wrong with one host is no other’s fault. */
+/** A set of derivations, lazily: a broken host does not affect the others. */
 const expressionOf = (flake: string, hosts: readonly string[]): string =>
   `let
     all = (builtins.getFlake ${quoted(flake)}).outputs.nixosConfigurations;
@@ -34,7 +34,7 @@ export interface EvalJobs {
   readonly flake: string;
   readonly hosts: readonly string[];
   readonly workers: number;
-  /** Mebibytes, after which a worker starts anew. */
+  /** Mebibytes, after which a worker is restarted. */
   readonly memory: number;
   /** A folder for Nix’s roots of the derivations. */
   readonly roots: string;
@@ -42,16 +42,16 @@ export interface EvalJobs {
 
 export interface EvalJobsResult {
   readonly found: ReadonlyMap<string, EvaluatedHost | NixFailure>;
-  /** Why not all could be told; undefined where nothing went wrong. */
+  /** Why some are missing; undefined if nothing went wrong. */
   readonly trouble: string | undefined;
 }
 
-/** @returns undefined where it is not installed. A host that is missing in `found` is still to be evaluated */
+/** @returns undefined if it is not installed. Hosts missing from `found` have yet to be evaluated */
 export async function runEvalJobs(
   { run, signal, env, warn }: NixContext,
   { flake, hosts, workers, memory, roots }: EvalJobs,
 ): Promise<EvalJobsResult | undefined> {
-  // Otherwise an expression may look at the machine it is evaluated on, and `nix eval` of a flake may not.
+  // Otherwise an expression may look at the evaluating machine, which `nix eval` of a flake may not.
   const options = [
     '--option',
     'pure-eval',
@@ -95,7 +95,7 @@ function outcomeOf(told: z.infer<typeof job>): EvaluatedHost | NixFailure {
   return { derivation: told.drvPath, toplevel: told.outputs.out, system: told.meta.nixmakerSystem };
 }
 
-/** The trace comes first, and what went wrong in the last block that begins with `error:`. */
+/** The trace comes first; what went wrong is in the last block that begins with `error:`. */
 function withoutTrace(text: string): NixMessage {
   const lines = text.split('\n');
   const last = lines.findLastIndex((line) => /^\s*error:/.test(line));

@@ -1,6 +1,6 @@
 /**
- * What Nix says when something goes wrong, read by where it was said and never by words that a flake’s author or a builder may have
- * written: a `throw "broken pipe"` is no broken pipe.
+ * Parses Nix’s error messages by where they were printed, never by words that a flake’s author or a builder may have written: a `throw
+ * "broken pipe"` is not a broken pipe.
  */
 import { stripVTControlCharacters } from 'node:util';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
@@ -8,21 +8,21 @@ import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 /** A message of level 0 (error) or 1 (warning) (Nix src/libutil/include/nix/util/error.hh, Verbosity). */
 export interface NixMessage {
   readonly level: number;
-  /** As people read it: with its trace, where it has one. */
+  /** As people read it: with its trace, if it has one. */
   readonly text: string;
-  /** Without the trace. Of lines that are not JSON: the line. */
+  /** Without the trace. For lines that are not JSON: the line itself. */
   readonly raw: string;
 }
 
-/** What a builder has said, of one that has ended or goes on. */
+/** Output of a builder, whether it has ended or is still running. */
 export interface BuilderLog {
   readonly derivation: string;
   readonly lines: readonly string[];
 }
 
-/** A fault with what people need to see of Nix’s own lines, which are many. */
+/** A fault, with the part of Nix’s long output that people need to see. */
 export class NixFailure extends NixmakerError {
-  /** The last block of an error, or the end of a builder’s log; empty where `detail` says it all. */
+  /** The last block of an error, or the end of a builder’s log; empty if `detail` says it all. */
   readonly excerpt: readonly string[];
 
   constructor(
@@ -38,7 +38,7 @@ export class NixFailure extends NixmakerError {
 const mostLines = 40;
 const mostCharacters = 600;
 
-/** Nix’s own errors, from the beginning of what it says or of what follows a colon: `what was done: what went wrong`. */
+/** Nix’s own errors, at the start of the message or after a colon: `what was done: what went wrong`. */
 const knownErrors: readonly (readonly [RegExp, ReasonCode])[] = [
   [/^cannot add path .* lacks a signature by a trusted key/, 'nix-key-untrusted'],
   [/(?:^|: )(?:No space left on device|Disk quota exceeded)$/i, 'no-space'],
@@ -49,12 +49,12 @@ const knownErrors: readonly (readonly [RegExp, ReasonCode])[] = [
   ],
 ];
 
-/** `throw` and `abort`, by the line of the trace that Nix puts above what was thrown. */
+/** `throw` and `abort`, recognised by the trace line that Nix puts above what was thrown. */
 const thrown = /^\s*\u2026 while calling the '(?:throw|abort)' builtin$/m;
 const builderFailed = /^(?:Cannot build '|builder for ')(\/[^']+)'/;
 const onlyDependencies = /dependenc(?:y|ies) .*failed/;
 
-/** The known kind of a fault that is Nix’s and the machine’s, and nobody’s text. */
+/** The known kind, if the fault is that of Nix or the machine, and not somebody’s own text. */
 function codeOf({ text, raw }: NixMessage): ReasonCode | undefined {
   if (thrown.test(text) || builderFailed.test(raw)) return undefined;
   const [first = ''] = raw.split('\n');
@@ -62,9 +62,9 @@ function codeOf({ text, raw }: NixMessage): ReasonCode | undefined {
 }
 
 /**
- * The fault that Nix's own words tell of.
+ * The fault that Nix’s own words describe.
  * @param said oldest first
- * @param unsaid where it said nothing
+ * @param unsaid used if it said nothing
  */
 export function failureFor(
   said: readonly NixMessage[],
@@ -76,7 +76,7 @@ export function failureFor(
   const cause = messages.map(({ text }) => text).join('\n');
   const known = errors.find((message) => codeOf(message) !== undefined);
   const code = known === undefined ? otherwise : (codeOf(known) ?? otherwise);
-  // Of several the one that the others follow from: a builder’s, and not that a dependency failed.
+  // If there are several, the one that the others follow from: a builder’s, not a failed dependency.
   const first = errors.find(({ raw }) => builderFailed.test(raw) && !onlyDependencies.test(raw));
   const told = known ?? first ?? errors.at(-1) ?? messages.at(-1);
   if (told === undefined) return new NixFailure(code, unsaid, { excerpt: [], cause });
@@ -93,7 +93,7 @@ function ofBuilder(
 ): NixFailure {
   const { code, cause, derivation, logs } = told;
   const log = logs.find((each) => each.derivation === derivation)?.lines.slice(-mostLines) ?? [];
-  // What follows are its outputs, which are not there.
+  // What follows lists its missing outputs.
   const sentence = raw.split(/\n\s*Output paths:/)[0] ?? raw;
   const more = log.length === 0 ? [] : [...log.map((line) => `> ${line}`), `Full log: nix log ${derivation}`];
   return new NixFailure(code, shortened(sentence), { excerpt: more, cause });
@@ -112,7 +112,7 @@ const plain = ({ level, text, raw }: NixMessage): NixMessage => ({
     .replace(/^error:\s*/, ''),
 });
 
-/** Lines that Nix says to people are errors where they say so. */
+/** Lines that Nix prints for people are errors if they say so. */
 export const fromLine = (line: string): NixMessage => {
   const text = stripVTControlCharacters(line).trim();
   return { level: text.startsWith('error:') ? 0 : 1, text, raw: text.replace(/^error:\s*/, '') };

@@ -1,4 +1,4 @@
-/** Reading a flake: names, derivations, metadata. Nothing is built here. */
+/** Reads a flake: names, derivations, metadata. Nothing is built here. */
 import * as z from 'zod';
 import { naturally } from '../core/alike.ts';
 import { NixmakerError } from '../core/errors.ts';
@@ -12,9 +12,9 @@ const metadata = z.object({
   description: z.string().optional(),
   revision: z.string().optional(),
   dirtyRevision: z.string().optional(),
-  /** Seconds since 1970: the commit's time, or the newest file's. */
+  /** Seconds since 1970: the commit’s time, or that of the newest file. */
   lastModified: z.number().int().optional(),
-  /** The flake as it was taken, in the store. */
+  /** The flake as it was fetched, in the store. */
   path: storePath.optional(),
   /** The locked reference as text, and its parts (nix3-flake(1)). */
   url: z.string().optional(),
@@ -34,7 +34,7 @@ const metadata = z.object({
 export type EvaluatedHost = z.infer<typeof evaluated>;
 export type FlakeMetadata = z.infer<typeof metadata>;
 
-/** Any reference Nix takes, but without a fragment: the hosts are always under `nixosConfigurations`. */
+/** Any reference that Nix accepts, but without a fragment: the hosts are always under `nixosConfigurations`. */
 export function checkFlakeReference(flake: string): void {
   if (flake === '' || flake.startsWith('-'))
     throw new NixmakerError('usage', `“${flake}” is not a flake reference`);
@@ -44,8 +44,8 @@ export function checkFlakeReference(flake: string): void {
 }
 
 /**
- * The hosts' attribute, and no other: without the dot Nix looks for the name among the flake's packages and legacyPackages
- * first (nix3(1), Installables).
+ * The hosts’ attribute, and no other: without the dot Nix first looks for the name among the flake’s packages and legacyPackages (nix3(1),
+ * Installables).
  */
 const configurations = '.nixosConfigurations';
 
@@ -53,13 +53,13 @@ const configurations = '.nixosConfigurations';
 export async function listHosts(context: NixContext, flake: string): Promise<string[]> {
   const args = ['eval', '--json', `${flake}#${configurations}`, '--apply', 'builtins.attrNames'];
   const found = read(names, await nix(context, args, { failure: 'evaluation-failed' }));
-  // As people count: host-2 before host-10.
+  // In natural order: host-2 before host-10.
   return found.sort(naturally);
 }
 
 /**
- * Instantiates a host's system: the derivation is in the store afterwards, its output not yet. Its `system` is that of the machine
- * it is for; a derivation's own is that of the machine that builds it, which differs where a host is cross-built.
+ * Instantiates a host’s system: afterwards the derivation is in the store, but not its output. Its `system` is that of the machine it is
+ * for; a derivation’s own is that of the building machine, which differs if a host is cross-built.
  */
 export async function evaluateHost(context: NixContext, flake: string, host: string): Promise<EvaluatedHost> {
   const attribute = `${flake}#${configurations}."${host}"`;
@@ -88,7 +88,7 @@ export async function holdSource(
   await legacyNix(context, { program: 'nix-store', args });
 }
 
-/** Makes the link a root of a derivation itself: `nix-store --realise` would build it. */
+/** Makes the link a root of the derivation itself: `nix-store --realise` would build it. */
 export async function holdDerivation(
   context: NixContext,
   { path, link }: { readonly path: DrvPath; readonly link: string },

@@ -1,12 +1,12 @@
-/** Importing a closure through a process of Nix; daemon.ts does it without one. */
+/** Imports a closure through a Nix process; daemon.ts does it without one. */
 import type { StorePath } from '../core/store-path.ts';
 import { encodePath } from './build.ts';
 import { type NixContext, type NixProgressOption, nix, toOptions } from './command.ts';
 import { syncStore } from './store.ts';
 
 /**
- * Imports the closure of `path` from a binary cache, as an ordinary client: the store checks signatures against its
- * own trusted keys, whatever nixmaker has checked.
+ * Imports the closure of `path` from a binary cache, as an ordinary client: the store checks signatures against its own trusted keys,
+ * whatever nixmaker has checked.
  */
 export async function importFromCache(
   context: NixContext,
@@ -18,7 +18,7 @@ export async function importFromCache(
   await importFrom(context, { from: url, path, settings: [...once, ...forgetful] }, options);
 }
 
-/** The same from a chroot store, the form inside a classic tarball. Only for one that was checked. */
+/** The same from a chroot store, the form inside a classic tarball. Only for one that has been checked. */
 export async function importFromChrootStore(
   context: NixContext,
   { folder, path }: { folder: string; path: StorePath },
@@ -27,7 +27,7 @@ export async function importFromChrootStore(
   await importFrom(context, { from: `local?root=${encodePath(folder)}`, path, settings: [] }, options);
 }
 
-/** Nothing else is asked for a substitute, and what has come is on disk when this returns. */
+/** Nothing else is asked for substitutes, and everything imported is on disk when this returns. */
 async function importFrom(
   context: NixContext,
   { from, path, settings }: { from: string; path: StorePath; settings: readonly string[] },
@@ -39,7 +39,7 @@ async function importFrom(
   await syncStore(context);
 }
 
-/** For a derivation: the recipe itself, not its outputs. For any other path the flag would mean "its deriver". */
+/** For a derivation: the recipe itself, not its outputs. For any other path the flag would mean “its deriver”. */
 function derivationFlag(path: StorePath): string[] {
   return path.endsWith('.drv') ? ['--derivation'] : [];
 }

@@ -1,6 +1,6 @@
 /**
- * Nix's `--log-format internal-json` (Nix src/libutil/logging.cc): lines `@nix {…}`. A copy of 1 GB writes some
- * 100,000 of them, so lines are sorted by a cheap look before any JSON is parsed.
+ * Nix’s `--log-format internal-json` (Nix src/libutil/logging.cc): lines `@nix {…}`. A copy of 1 GB writes about 100,000 of them, so lines
+ * are sorted by a cheap look before any JSON is parsed.
  */
 import { stripVTControlCharacters } from 'node:util';
 
@@ -17,10 +17,10 @@ export type LogEntry =
   | { readonly action: 'msg'; readonly level: number; readonly text: string; readonly raw: string }
   | { readonly action: 'start'; readonly id: number; readonly type: number }
   | { readonly action: 'result'; readonly id: number; readonly fields: readonly unknown[] }
-  /** A builder has begun, or has said something. */
+  /** A builder has started, or has printed something. */
   | { readonly action: 'building'; readonly id: number; readonly derivation: string }
   | { readonly action: 'said'; readonly id: number; readonly line: string }
-  /** Said to people (Nix src/libstore/store-api.cc, copyPaths): how many paths, and each as its turn comes. */
+  /** Printed for people (Nix src/libstore/store-api.cc, copyPaths): how many paths, then each as its turn comes. */
   | { readonly action: 'paths'; readonly expected: number }
   | { readonly action: 'path' };
 
@@ -34,7 +34,7 @@ const resProgress = 105;
 /** Of no kind that matters here. */
 const other: LogEntry = { action: 'msg', level: 99, text: '', raw: '' };
 
-/** The entry, or undefined if the line is not one, or not a useful one. */
+/** The entry, or undefined if the line is not an entry, or not a useful one. */
 export function parseLogLine(line: string): LogEntry | undefined {
   if (line.startsWith("copying path '")) return { action: 'path' };
   const expected = /^copying (\d+) paths\.\.\.$/.exec(line)?.[1];
@@ -72,7 +72,7 @@ function entryOf({ action, id, type, level, msg, raw_msg, fields }: Record<strin
   return other;
 }
 
-/** The ends of the builders’ logs: of so many builders so many lines, whatever they say. */
+/** The ends of the builders’ logs: a limited number of lines for a limited number of builders, whatever they print. */
 export class BuilderLogs {
   readonly #logs = new Map<number, { readonly derivation: string; readonly lines: string[] }>();
   static readonly #mostBuilders = 100;
@@ -95,7 +95,7 @@ export class BuilderLogs {
   }
 }
 
-/** Follows the two activities a person cares for: paths built and paths copied. */
+/** Follows the two activities that people care about: paths built and paths copied. */
 export class ProgressTally {
   readonly #phases = new Map<number, NixProgress['phase']>();
   readonly #report: ((progress: NixProgress) => void) | undefined;

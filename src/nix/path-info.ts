@@ -1,4 +1,4 @@
-/** What Nix’s database holds of valid paths. */
+/** What Nix’s database holds about valid paths. */
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
@@ -7,11 +7,11 @@ import type { PathInfo } from '../core/release/path-info.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import { type NixContext, nix, queryStore } from './command.ts';
 
-/** In the paths’ order: `sha256:` and base 32, as narinfos have it. */
+/** In the order of the paths: `sha256:` and base 32, as in narinfos. */
 export const narHashesOf = (context: NixContext, paths: readonly StorePath[]): Promise<string[]> =>
   queryStore(context, ['--query', '--hash'], paths);
 
-/** In the paths’ order, in bytes. */
+/** In the order of the paths, in bytes. */
 export const narSizesOf = async (context: NixContext, paths: readonly StorePath[]): Promise<number[]> =>
   (await queryStore(context, ['--query', '--size'], paths)).map(Number);
 
@@ -29,8 +29,8 @@ const pathInfos = z.record(
 let knowsFormats = true;
 
 /**
- * `nix path-info --json`, in its first format. Nix 2.34 wants to be told which, and says that a newer one will not answer otherwise; Nix
- * before 2.33 does not know the flag, and has no other format.
+ * `nix path-info --json`, in its first format. Nix 2.34 wants to be told which, and warns that newer versions will insist; Nix before 2.33
+ * does not know the flag, and has no other format.
  */
 export async function pathInfoJson(context: NixContext, args: readonly string[]): Promise<string> {
   if (knowsFormats) {
@@ -45,7 +45,7 @@ export async function pathInfoJson(context: NixContext, args: readonly string[])
   return nix(context, ['path-info', '--json', ...args]);
 }
 
-/** A valid path and all that it refers to, as Nix’s database has them. @throws NixmakerError `nix-failed` */
+/** A valid path and everything it refers to, according to Nix’s database. @throws NixmakerError `nix-failed` */
 export async function queryClosure(context: NixContext, root: StorePath): Promise<PathInfo[]> {
   const text = await pathInfoJson(context, ['--recursive', root]);
   const parsed = pathInfos.safeParse(JSON.parse(text));

@@ -1,4 +1,4 @@
-/** Reads what Nix says it would do (Nix src/libmain/shared.cc, printMissing). */
+/** Parses what Nix says it would do (Nix src/libmain/shared.cc, printMissing). */
 export interface Plan {
   readonly build: readonly string[];
   readonly fetch: readonly string[];

@@ -5,7 +5,7 @@ import { insteadOf } from '../core/errno.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
 import { legacyNix, type NixContext } from './command.ts';
 
-/** Points the profile at a system, as nixos-rebuild does; a new generation unless it is the newest already. */
+/** Points the profile at a system, as nixos-rebuild does; a new generation unless it already is the newest. */
 export async function setProfile(
   context: NixContext,
   { profile, toplevel }: { profile: string; toplevel: StorePath },
@@ -13,7 +13,7 @@ export async function setProfile(
   await nixEnv(context, profile, ['--set', toplevel]);
 }
 
-/** Goes to the generation of that number, not to "the previous": others may have been made in between. */
+/** Goes to the generation with that number, not to “the previous”: others may have been made in between. */
 export async function switchGeneration(
   context: NixContext,
   { profile, generation }: { profile: string; generation: number },
@@ -28,7 +28,7 @@ export async function deleteGeneration(
   await nixEnv(context, profile, ['--delete-generations', String(generation)]);
 }
 
-/** The same of several. Nix deletes none of them where the present one is among them (Nix src/libstore/profiles.cc, deleteGenerations). */
+/** The same for several. Nix deletes none of them if the present one is among them (Nix src/libstore/profiles.cc, deleteGenerations). */
 export async function deleteGenerations(
   context: NixContext,
   { profile, generations }: { profile: string; generations: readonly number[] },
@@ -45,7 +45,10 @@ export interface ProfileTarget {
   readonly toplevel: StorePath | undefined;
 }
 
-/** Where the profile points: `system` → `system-42-link` → the system. A plain link into the store has no generation. Empty on a machine without one yet. */
+/**
+ * Where the profile points: `system` → `system-42-link` → the system. A plain link into the store has no generation. Empty on a machine
+ * that has none yet.
+ */
 export async function readProfile(profile: string): Promise<ProfileTarget> {
   const link = await readLink(profile);
   if (link === undefined) return { generation: undefined, toplevel: undefined };
@@ -57,7 +60,7 @@ export async function readProfile(profile: string): Promise<ProfileTarget> {
   };
 }
 
-/** The generations that are there, by number. */
+/** The existing generations, by number. */
 export async function listGenerations(profile: string): Promise<Map<number, StorePath>> {
   const folder = dirname(profile);
   const generations = new Map<number, StorePath>();
@@ -70,17 +73,17 @@ export async function listGenerations(profile: string): Promise<Map<number, Stor
   return generations;
 }
 
-/** Its number; 0 where there is none. Numbers are not used again while a later generation is there. */
+/** Its number; 0 if there is none. Numbers are not reused while a later generation exists. */
 export async function newestGeneration(profile: string): Promise<number> {
   const generations = await listGenerations(profile).catch(insteadOf(['ENOENT', 'ENOTDIR'], undefined));
   return Math.max(0, ...(generations?.keys() ?? []));
 }
 
-/** The system a link like /run/current-system points to. */
+/** The system that a link like /run/current-system points to. */
 export async function readSystemLink(path: string): Promise<StorePath | undefined> {
   return parseStorePath((await readLink(path)) ?? '');
 }
 
-/** Undefined where there is none, or where something else than a link is. */
+/** Undefined if there is none, or it is not a link. */
 const readLink = (path: string): Promise<string | undefined> =>
   readlink(path).catch(insteadOf(['ENOENT', 'EINVAL', 'ENOTDIR'], undefined));

@@ -1,4 +1,4 @@
-/** Realising a derivation’s outputs, no further than the policy lets. */
+/** Realises a derivation’s outputs, as far as the policy allows. */
 import { NixmakerError } from '../core/errors.ts';
 import type { RealiseMode } from '../core/policy/policy.ts';
 import { type DrvPath, parseStorePathLines, type StorePath } from '../core/store-path.ts';
@@ -12,8 +12,8 @@ const modeOptions: Readonly<Record<RealiseMode, readonly string[]>> = {
 };
 
 /**
- * Realises a derivation's outputs within the policy's mode. What would be needed is asked first, because Nix, told not
- * to build, answers with a line for every derivation of the closure.
+ * Realises a derivation’s outputs within the policy’s mode. What would be needed is asked first, because Nix, when told not to build,
+ * prints a line for every derivation of the closure.
  * @throws NixmakerError `missing-input`, `build-failed`
  */
 export async function realise(
@@ -22,8 +22,8 @@ export async function realise(
   options: NixProgressOption = {},
 ): Promise<StorePath[]> {
   const flags = toOptions(modeOptions[mode]);
-  // NixOS forbids its toplevels to be substituted as outputs of a derivation (allowSubstitutes = false), but as
-  // plain paths caches may supply them.
+  // NixOS forbids substituting its toplevels as outputs of a derivation (allowSubstitutes = false), but caches may supply them as plain
+  // paths.
   if (mode === 'substitute') await fetchPath(context, toplevel, flags);
   const plan = parsePlan(await dryRun(context, derivation, flags));
   const unavailable = plan.unknown[0] ?? (mode === 'build' ? undefined : plan.build[0]);
@@ -48,12 +48,12 @@ async function fetchPath(context: NixContext, path: StorePath, flags: readonly s
       { failure: 'missing-input' },
     );
   } catch (error) {
-    // That no cache has it is no fault: the plan that follows names what is missing.
+    // It is no error if no cache has it: the plan that follows names what is missing.
     if (!(error instanceof NixmakerError && error.code === 'missing-input')) throw error;
   }
 }
 
-/** What `nix-store --realise --dry-run` says; it goes to standard error, and its exit code says nothing. */
+/** The output of `nix-store --realise --dry-run`; it goes to standard error, and the exit code says nothing. */
 async function dryRun(context: NixContext, derivation: DrvPath, flags: readonly string[]): Promise<string[]> {
   const lines: string[] = [];
   const listening: NixContext = {

@@ -10,8 +10,8 @@ export interface Root {
 }
 
 /**
- * Makes links garbage-collector roots before there is anything to protect: an indirect root may point anywhere, and takes effect
- * when what it points to becomes valid. Needs no privilege.
+ * Makes links garbage-collector roots before there is anything to protect: an indirect root may point anywhere, and takes effect when its
+ * target becomes valid. Needs no privilege.
  */
 export async function rootInAdvance(context: NixContext, roots: readonly Root[]): Promise<void> {
   for (const { link } of roots) for (const stale of [link, `${link}.new`]) await rm(stale, { force: true });
@@ -28,8 +28,8 @@ export async function rootInAdvance(context: NixContext, roots: readonly Root[])
 }
 
 /**
- * The command line registers a root only for a valid path, so a derivation that is never built stands in; it is made and rooted
- * by one process, because a collection may run between any two.
+ * The command line registers a root only for a valid path, so a derivation that is never built stands in; it is created and rooted by one
+ * process, because a collection may run between any two.
  */
 async function registerStandIn(context: NixContext, link: string): Promise<void> {
   const standIn = 'derivation { name = "nixmaker-root"; system = "none"; builder = "none"; }';
@@ -40,8 +40,8 @@ async function registerStandIn(context: NixContext, link: string): Promise<void>
 }
 
 /**
- * Holds paths against collections, also against one that has looked for roots already, until it is let go. Where there is no daemon to
- * hold them, nothing is held. @returns lets go
+ * Holds paths against collections, including one that has already looked for roots, until they are released. If there is no daemon to hold
+ * them, nothing is held. @returns releases them
  */
 export async function holdPaths(
   { daemonSocket }: NixContext,

@@ -1,16 +1,16 @@
-/** Which Nix this is, how it is set, and whether it answers. */
+/** Which Nix this is, how it is configured, and whether it answers. */
 import * as z from 'zod';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
 
 /**
- * Asked once for each way of starting programs, that is once a process: it is the same for as long as the machine lives, and contexts
- * that differ in their store or their signal have one Nix.
+ * Asked once for each way of starting programs, which means once per process: it does not change while the machine is up, and contexts that
+ * differ in their store or signal share one Nix.
  */
 const systems = new WeakMap<NixContext['run'], string>();
 
-/** The system this Nix builds for, `x86_64-linux`; also tells whether Nix can be started at all. */
+/** The system this Nix builds for, `x86_64-linux`; also shows whether Nix can be started at all. */
 export async function currentSystem(context: NixContext): Promise<string> {
   const known = systems.get(context.run);
   if (known !== undefined) return known;
@@ -19,7 +19,7 @@ export async function currentSystem(context: NixContext): Promise<string> {
   return system;
 }
 
-/** What Nix says of itself: `nix-store (Nix) 2.34.8`. */
+/** Nix’s own version line: `nix-store (Nix) 2.34.8`. */
 export async function nixVersion(context: NixContext): Promise<string> {
   const { store: _, ...local } = context;
   return (await legacyNix(local, { program: 'nix-store', args: ['--version'] })).trim();
@@ -33,7 +33,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** Lix has it by the older name only (lix/nix/ping-store.cc). */
+/** Lix has it only under the older name (lix/nix/ping-store.cc). */
 async function askStore(context: NixContext, more: readonly string[] = []): Promise<string> {
   const ask = (verb: string) => nix(context, ['store', verb, ...more], { failure: 'nix-unavailable' });
   try {
@@ -47,7 +47,7 @@ async function askStore(context: NixContext, more: readonly string[] = []): Prom
 const storeInfo = z.looseObject({ version: z.string().optional() });
 
 /**
- * Whether the store answers, and its Nix is new enough: asked in one. A store that is no daemon’s has no version of its own.
+ * Whether the store answers and its Nix is new enough, in one question. A store without a daemon has no version of its own.
  * @throws NixmakerError `nix-unavailable`, `nix-too-old`
  */
 export async function requireNix(context: NixContext): Promise<void> {
@@ -60,8 +60,8 @@ export async function requireNix(context: NixContext): Promise<void> {
 }
 
 /**
- * @param version what `nix-store --version` says: `nix-store (Nix) 2.34.8`, `nix-store (Determinate Nix 3.4.1) 2.28.2`; or the number alone.
- * Others than Nix have a number of their own in brackets
+ * @param version the output of `nix-store --version`: `nix-store (Nix) 2.34.8`, `nix-store (Determinate Nix 3.4.1) 2.28.2`; or just the
+ * number. Distributions other than Nix put their own number in brackets
  */
 export function isRecentNix(version: string): boolean {
   const [, major, minor] = /(?:^|\) )(\d+)\.(\d+)/.exec(version) ?? [];
@@ -70,18 +70,18 @@ export function isRecentNix(version: string): boolean {
   return Number(major) > oldestMajor || (Number(major) === oldestMajor && Number(minor) >= oldestMinor);
 }
 
-/** A setting as Nix's configuration has it, in its words: `true`, a list. */
+/** A setting in Nix’s configuration, as Nix prints it: `true`, a list. */
 export async function nixSetting(context: NixContext, name: string): Promise<string> {
   const { store: _, ...local } = context;
   return (await nix(local, ['config', 'show', name])).trim();
 }
 
-/** The public keys whose signatures Nix takes, in its text form, as its own configuration has them. */
+/** The public keys whose signatures Nix accepts, in its text form, from its own configuration. */
 export async function trustedKeysOf(context: NixContext): Promise<string[]> {
   return (await nixSetting(context, 'trusted-public-keys')).split(/\s+/).filter((key) => key !== '');
 }
 
-/** @throws NixmakerError `nix-unavailable` where the store does not answer */
+/** @throws NixmakerError `nix-unavailable` if the store does not answer */
 export async function pingStore(context: NixContext): Promise<void> {
   await askStore(context);
 }

@@ -1,4 +1,4 @@
-/** What is in the store: which paths are valid, whole and needed; deleting and flushing them. */
+/** What is in the store: which paths are valid, intact and needed; deleting and flushing them. */
 import { complaintOf } from '../core/complaint.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { parseStorePath, parseStorePathLines, type StorePath, storeDir } from '../core/store-path.ts';
@@ -16,7 +16,7 @@ export async function isValid(context: NixContext, path: StorePath): Promise<boo
   }
 }
 
-/** Where the store's files are: a store given as a folder keeps them below it. */
+/** Where the store’s files are: a store given as a folder keeps them below it. */
 export function storeFolder({ store }: NixContext): string {
   return store?.startsWith('/') === true ? `${store}${storeDir}` : storeDir;
 }
@@ -31,7 +31,7 @@ export async function findInvalid(context: NixContext, paths: readonly StorePath
   return lines.flatMap((line) => parseStorePath(line) ?? []);
 }
 
-/** Those of the valid paths whose contents are not what they were when they became valid. */
+/** Those of the valid paths whose contents are no longer what they were when they became valid. */
 export async function findModified(context: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
   if (paths.length === 0) return [];
   const most = 500;
@@ -44,34 +44,33 @@ export async function findModified(context: NixContext, paths: readonly StorePat
     if (!(error instanceof NixmakerError && error.code === 'nix-failed')) throw error;
     if (paths.length === 1) return [...paths];
   }
-  // Which of them it was is told only for people: halve until one is left.
+  // Nix names the damaged one only in words for people: halve until one is left.
   const half = Math.ceil(paths.length / 2);
   const first = await findModified(context, paths.slice(0, half));
   return [...first, ...(await findModified(context, paths.slice(half)))];
 }
 
-/** The paths and all that refers to them, directly or not: a path can't be deleted without those. */
+/** The paths and everything that refers to them, directly or not: a path can’t be deleted without those. */
 export async function findReferrers(context: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
   const args = ['--query', '--referrers-closure', ...paths];
   const out = await legacyNix(context, { program: 'nix-store', args });
   return [...new Set(parseStorePathLines(out))];
 }
 
-/** A valid path and all that it refers to, directly or not. */
+/** A valid path and everything it refers to, directly or not. */
 export async function listClosure(context: NixContext, path: StorePath): Promise<StorePath[]> {
   const out = await legacyNix(context, { program: 'nix-store', args: ['--query', '--requisites', path] });
   return parseStorePathLines(out).sort();
 }
 
-/** Deletes paths that nothing needs; any client may. @throws NixmakerError `nix-failed` where something does */
+/** Deletes paths that nothing needs; any client may. @throws NixmakerError `nix-failed` if something does */
 export async function deletePaths(context: NixContext, paths: readonly StorePath[]): Promise<void> {
   if (paths.length > 0) await legacyNix(context, { program: 'nix-store', args: ['--delete', ...paths] });
 }
 
 /**
- * Flushes the file system that holds the store. Under Nix's defaults paths are valid in the database before their
- * contents are on disk: a power cut then leaves them valid and wrong, and importing again does not mend them, for
- * valid paths are skipped.
+ * Flushes the file system that holds the store. By default, Nix’s database calls paths valid before their contents are on disk: a power cut
+ * then leaves them valid and wrong, and importing again does not repair them, because valid paths are skipped.
  */
 export async function syncStore(context: NixContext): Promise<void> {
   const result = await context.run('sync', ['--file-system', storeFolder(context)]);

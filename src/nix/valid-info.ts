@@ -1,4 +1,4 @@
-/** What Nix’s database has of valid paths, for thousands of them: over one connection where there is a daemon. */
+/** What Nix’s database holds about valid paths, thousands at a time: over one connection if there is a daemon. */
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { encodeNix32 } from '../core/nix32.ts';
@@ -14,8 +14,8 @@ export { mostSignatures };
 /** Paths that are not valid are left out. @throws NixmakerError `nix-unavailable`, `nix-failed` */
 export type ValidInfoQuery = (paths: readonly StorePath[]) => Promise<ReadonlyMap<StorePath, ValidInfo>>;
 
-/** Any number of questions over one connection, where there is a daemon. */
-/** @param wanted signatures that are of interest; none without it */
+/** Any number of questions over one connection, if there is a daemon. */
+/** @param wanted signatures of interest; none if omitted */
 export function withValidInfos<T>(
   context: NixContext,
   work: (query: ValidInfoQuery) => Promise<T>,
@@ -32,7 +32,7 @@ export const queryValidInfos = (
   paths: readonly StorePath[],
 ): Promise<ReadonlyMap<StorePath, ValidInfo>> => withValidInfos(context, (query) => query(paths));
 
-/** A valid path and all that it refers to, directly or not. @throws NixmakerError `nix-failed` where it is not valid */
+/** A valid path and everything it refers to, directly or not. @throws NixmakerError `nix-failed` if it is not valid */
 export async function queryClosureInfos(
   context: NixContext,
   root: StorePath,
@@ -46,7 +46,7 @@ async function gatherClosure(
   root: StorePath,
 ): Promise<ReadonlyMap<StorePath, ValidInfo>> {
   const infos = new Map<StorePath, ValidInfo>();
-  // A layer at a time: what the last one refers to and is not known yet.
+  // One layer at a time: what the last one refers to and is not known yet.
   for (let layer = [root]; layer.length > 0; ) {
     const found = await query(layer);
     const next = new Set<StorePath>();
@@ -70,7 +70,7 @@ export async function addSignatures(
   await withDaemon(daemonSocket, (connection) => connection.addSignatures(signatures));
 }
 
-/** A command line has an end. */
+/** A command line has limited length. */
 const portion = 1000;
 
 /** `nix path-info --json` of Nix 2.24 to 2.34: null for a path that is not valid; the hash is `sha256-` and base 64 (SRI). */

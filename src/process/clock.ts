@@ -1,9 +1,10 @@
 /**
  * The real clock: the only place that asks the system for the time.
  *
- * A process may stand still for any time: a virtual machine that is paused, a frozen control group, SIGSTOP. CLOCK_MONOTONIC stops in a
- * suspend (clock_gettime(2)), but in none of these, and when the process goes on, a deadline would be over before what it was waiting for
- * has had its turn: a medium would be called stalled that has long answered. So the time does not count in which we slept past the end of a sleep.
+ * A process may be frozen for any length of time: a paused virtual machine, a frozen control group, SIGSTOP. CLOCK_MONOTONIC stops during a
+ * suspend (clock_gettime(2)), but in none of these, and when the process continues, a deadline would expire before what it was waiting for
+ * has had its turn: a medium that answered long ago would be called stalled. So the time by which a sleep overshoots its end does not
+ * count.
  */
 import { uptime } from 'node:os';
 import { performance } from 'node:perf_hooks';
@@ -11,26 +12,26 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { given } from '../core/given.ts';
 import type { Clock } from '../core/ports.ts';
 
-/** Of a long sleep, so that not much of it is lost where it is interrupted. Milliseconds. */
+/** Milliseconds. A long sleep is split into pieces of this length, so that little of it is lost if it is interrupted. */
 const slice = 10_000;
-/** Milliseconds by which a sleep may end late without our having stood still: a machine may have much to do. */
+/** Milliseconds by which a sleep may end late without our having been frozen: a machine may be busy. */
 const mostLate = 1000;
-/** Milliseconds for which what was waited for has its turn, after we have stood still. */
+/** Milliseconds in which what was waited for gets its turn, after we were frozen. */
 const grace = 1000;
 
 interface Timers {
-  /** Milliseconds, of a clock that may run on while we stand still. */
+  /** Milliseconds, of a clock that may run on while we are frozen. */
   readonly now: () => number;
   readonly sleep: (milliseconds: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** Time and sleep of a process that may stand still. */
+/** Time and sleep for a process that may be frozen. */
 export function awakeClock(timers: Timers): Pick<Clock, 'monotonic' | 'sleep'> {
-  /** Milliseconds in which we stood still, and until when we know of it. */
+  /** Milliseconds for which we were frozen, and the time up to which we know of it. */
   let lost = 0;
   let known = Number.NEGATIVE_INFINITY;
   const monotonic = () => timers.now() - lost;
-  /** @returns whether we stood still meanwhile */
+  /** @returns whether we were frozen in between */
   const sleepOnce = async (milliseconds: number, signal?: AbortSignal) => {
     const due = timers.now() + milliseconds;
     await timers.sleep(milliseconds, signal);

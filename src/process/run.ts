@@ -1,4 +1,4 @@
-/** Starting programs: the only user of execa. argv only, never a shell. */
+/** Starts programs: the only user of execa. argv only, never a shell. */
 import { execa, type Options } from 'execa';
 import { hasErrno } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
@@ -50,7 +50,7 @@ function endApart(): void {
 }
 
 /**
- * Ends the child as its caller's signal would. Not execa's own timeout. Threat: we stand still (clock.ts) while the child ends well, and
+ * Ends the child as its caller’s signal would. Not execa’s own timeout. Threat: we are frozen (clock.ts) while the child ends well, and
  * then hear of the timeout before we hear of its end; a switch would be undone for that.
  */
 function startDeadline({ timeout, signal }: Pick<CommandOptions, 'timeout' | 'signal'>) {

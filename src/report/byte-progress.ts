@@ -4,7 +4,7 @@ import { sizeText } from '../core/size.ts';
 import type { Terminal } from './host-progress.ts';
 
 export interface ByteStep {
-  /** What is being done, to what: `web: copying`. */
+  /** What is being done, and to what: `web: copying`. */
   readonly title: string;
   readonly done: number;
   readonly total: number;
@@ -16,18 +16,18 @@ export interface ByteProgress {
   end(): void;
 }
 
-/** Between two drawings on a terminal, and two lines elsewhere. Milliseconds. */
+/** Between redraws on a terminal, and between lines elsewhere. Milliseconds. */
 const drawEvery = 100;
 const lineEvery = 10_000;
 /** Longest first, as far as there is room. */
 const barCells = [24, 12, 0];
-/** Of a line in a log. */
+/** For a line in a log. */
 const lineWidth = 79;
 
 interface DrawnTerminal extends Pick<Terminal, 'isTTY' | 'write'> {
-  /** How wide it is now: a line that is broken can’t be drawn over. */
+  /** The current width: a wrapped line can’t be redrawn. */
   readonly columns: () => number;
-  /** Draws a line in the place of the one before. */
+  /** Draws a line over the previous one. */
   readonly redraw: (line: Lines) => void;
 }
 
@@ -63,11 +63,11 @@ export function makeByteProgress(
 interface Drawn {
   /** Milliseconds. */
   readonly elapsed: number;
-  /** Characters that the line may have. */
+  /** Characters the line may have. */
   readonly width: number;
 }
 
-/** `web: copying [######......] 25 %, 1 GiB of 4 GiB, 2 min left`; of what does not fit the bar goes first, then the end of the title. */
+/** `web: copying [######......] 25 %, 1 GiB of 4 GiB, 2 min left`; if it does not fit, the bar goes first, then the end of the title. */
 export function describeStep({ title, done, total }: ByteStep, { elapsed, width }: Drawn): string {
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const figures = `${Math.floor(share * 100)} %, ${sizeText(done)} of ${sizeText(total)}${timeLeft(share, elapsed)}`;
@@ -79,7 +79,7 @@ export function describeStep({ title, done, total }: ByteStep, { elapsed, width 
   return `${name} ${bar}${figures}`;
 }
 
-/** Nothing is said before there is something to judge by. */
+/** Says nothing until there is something to go by. */
 function timeLeft(share: number, elapsed: number): string {
   if (share === 0 || share === 1 || elapsed < 1000) return '';
   const seconds = Math.ceil(((elapsed / share) * (1 - share)) / 1000);

@@ -1,5 +1,5 @@
 /**
- * Tables that a terminal does not break: where they are wider than it is, long cells go on below themselves between words, and a last
+ * Tables that a terminal does not wrap: if they are too wide, long cells continue below themselves between words, and a last
  * column of long words (paths, for copying) gets a line of its own.
  */
 import { printable } from '../core/errors.ts';
@@ -9,9 +9,9 @@ import { type Style, styled } from '../core/style.ts';
 export type Cell = string | number | undefined;
 
 export interface TableOptions {
-  /** Columns of the terminal; without, or in a pipe, each row is one line. */
+  /** Columns of the terminal; if unset, or in a pipe, each row is one line. */
   readonly width?: number | undefined;
-  /** Columns that go first where the table is too wide for its terminal, in this order. */
+  /** Columns to drop first if the table is too wide for its terminal, in this order. */
   readonly optional?: readonly number[];
   /** @param row counted from 0, without the heads */
   readonly style?: (row: number, column: number) => Style | undefined;
@@ -59,7 +59,7 @@ const naturalWidths = (cells: readonly (readonly string[])[]): number[] =>
 
 const longestWord = (text: string): number => Math.max(...text.split(' ').map((word) => word.length));
 
-/** Widths with which each row fits, the widest columns narrowed first; undefined where words are too long for that. */
+/** Widths at which each row fits, narrowing the widest columns first; undefined if words are too long for that. */
 function fitted(cells: readonly (readonly string[])[], width: number): number[] | undefined {
   const widths = naturalWidths(cells);
   const least = widths.map((_, column) => Math.max(...cells.map((row) => longestWord(row[column] ?? ''))));

@@ -1,4 +1,4 @@
-/** Events of a run as short lines for a person at the command line; the agent logs them with pino instead. */
+/** A run’s events as short lines for a person at the command line; the agent logs them with pino instead. */
 import { messageOf } from '../core/errors.ts';
 import { type Lines, lines } from '../core/lines.ts';
 import type { EventSink } from '../core/ports.ts';
@@ -17,7 +17,7 @@ const sentences: Readonly<Record<string, string>> = {
 
 export interface ConsoleLogOptions {
   readonly verbose: boolean;
-  /** Each line begins with the bundle’s name: for runs of several, one after the other. */
+  /** Each line begins with the bundle’s name: for several runs, one after another. */
   readonly named?: boolean;
 }
 

@@ -1,8 +1,8 @@
-/** A difference between systems in lines for people. */
+/** A difference between systems, as lines for people. */
 import type { PackageChange, SystemDiff } from '../core/bundle/closure-diff.ts';
 import { sizeText } from '../core/size.ts';
 
-/** A line for each, packages first. @param most lines for packages, and names of units, before the rest is counted */
+/** One line each, packages first. @param most lines for packages, and unit names, before the rest is counted */
 export function describeDiff(diff: SystemDiff, most: number): string[] {
   const { packages, rebuilt, units, restart, sizeBefore, sizeAfter } = diff;
   const listed = packages.slice(0, most).map(describeChange);

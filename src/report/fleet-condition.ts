@@ -1,4 +1,4 @@
-/** How a host is, as far as it is known at the desk, and why that is said. What is not known is never reported as well. */
+/** A host’s condition as far as the desk knows it, and the reasons. The unknown is never reported as well. */
 import { outcomeText } from '../core/run/state-words.ts';
 
 export interface PageRun {
@@ -6,7 +6,7 @@ export interface PageRun {
   readonly state: string;
   readonly code: string | undefined;
   readonly sequence: number | undefined;
-  /** The release’s NixOS label, `26.05.20261101.abcdef`, where its system’s name has one. */
+  /** The release’s NixOS label, `26.05.20261101.abcdef`, if its system’s name has one. */
   readonly name: string | undefined;
 }
 
@@ -18,28 +18,28 @@ export interface PageClaim {
 
 export interface PageHost {
   readonly host: string;
-  /** Whether any receipt of it counts here. */
+  /** Whether any receipt from it counts here. */
   readonly heard: boolean;
-  /** When its newest receipt was collected, by this desk’s clock; undefined where that is not known. */
+  /** When its newest receipt was collected, by this desk’s clock; undefined if unknown. */
   readonly collected: string | undefined;
-  /** The same receipt by the host’s own clock, which may be anything. */
+  /** The same receipt’s time by the host’s own clock, which may show anything. */
   readonly at: string | undefined;
-  /** Receipts that are kept here and can’t be read, or are not signed by its key. */
+  /** Receipts kept here that can’t be read, or are not signed by its key. */
   readonly unreadable: number;
-  /** Number of a receipt that was here and is newer than all that are. */
+  /** Number of a receipt that was once here and is newer than all that are. */
   readonly missing?: number | undefined;
-  /** The key that is kept for it was replaced, and is not believed. */
+  /** The key kept for it was replaced, and is not trusted. */
   readonly isKeyReplaced?: boolean;
   /** It was retired, and has reported since. */
   readonly returned: boolean;
   /** Oldest first. */
   readonly runs: readonly PageRun[];
   readonly detail: string | undefined;
-  /** What the host’s agent says of bundles that its root never saw, oldest first: nobody has checked it. */
+  /** What the host’s agent says about bundles that its root never saw, oldest first: unchecked. */
   readonly agentSays: readonly PageClaim[];
-  /** What its agent can’t read, or has found under a wrong name, with the code: nobody has checked it. */
+  /** What its agent can’t read, or has found under a wrong name, with the code: unchecked. */
   readonly found: readonly string[];
-  /** Sequence of the release that runs. */
+  /** Sequence of the running release. */
   readonly release: number | undefined;
   /** The newest sequence it has taken. */
   readonly floor: number | undefined;
@@ -53,15 +53,15 @@ export interface PageHost {
   readonly failedUnits: readonly string[] | undefined;
   readonly freeBytes: number | undefined;
   readonly restartNeeded: boolean;
-  /** Installations of it that were replaced, in words. */
+  /** Its replaced installations, in words. */
   readonly former: readonly string[];
-  /** The ring it is in, where there are rings. */
+  /** The ring it is in, if there are rings. */
   readonly ring?: string | undefined;
-  /** Newest bundle at the desk, where bundles were given to compare with. */
+  /** Newest bundle at the desk, if bundles were given to compare with. */
   readonly available?: { readonly sequence: number; readonly bytes: number } | undefined;
 }
 
-/** The worst first. */
+/** Worst first. */
 export const conditions = ['unwell', 'unknown', 'stale', 'waits', 'well'] as const;
 export type Condition = (typeof conditions)[number];
 
@@ -75,18 +75,18 @@ export const conditionWords: Readonly<Record<Condition, string>> = {
 
 export interface Judgement {
   readonly condition: Condition;
-  /** Sentences; none where all is well. */
+  /** Sentences; none if all is well. */
   readonly reasons: readonly string[];
 }
 
 export interface JudgedBy {
   readonly now: Date;
-  /** Days after which a host of which nothing was collected is called out. */
+  /** Days without a receipt after which a host is called out. */
   readonly staleAfter: number;
 }
 
 const dayMilliseconds = 86_400_000;
-/** What waits for a restart has gone well so far. */
+/** What is waiting for a restart has gone well so far. */
 export const goodStates: ReadonlySet<string> = new Set(['committed', 'superseded', 'pending']);
 
 type Reason = readonly [Condition, string];
@@ -112,7 +112,7 @@ function ofRuns({ runs, restartNeeded }: PageHost): Reason[] {
     : [];
 }
 
-/** It can call for somebody, and never makes a host well. */
+/** It can call for attention, but never makes a host well. */
 function ofClaims({ agentSays, found }: PageHost): Reason[] {
   const reasons: Reason[] = [];
   const bad = agentSays.findLast(({ state }) => !goodStates.has(state));
@@ -142,7 +142,7 @@ function ofSystem({ failedUnits = [], restartNeeded, release, floor, held, runs 
   return reasons;
 }
 
-/** A machine may have failed units by the dozen; the details have all. */
+/** A machine may have dozens of failed units; the details list them all. */
 function failedText(units: readonly string[]): string {
   const named = units.slice(0, 3).join(', ');
   return units.length > 3 ? `Failed: ${named} and ${units.length - 3} more.` : `Failed: ${named}.`;
@@ -178,7 +178,7 @@ function ofReceipts({ unreadable, missing, isKeyReplaced, returned }: PageHost):
   return reasons;
 }
 
-/** Undefined where it is no time. */
+/** Undefined if it isn’t a time. */
 export function daysSince(at: string | undefined, now: Date): number | undefined {
   const days = (now.getTime() - Date.parse(at ?? '')) / dayMilliseconds;
   return Number.isFinite(days) ? days : undefined;

@@ -1,4 +1,4 @@
-/** The part of the fleet page about one host: why it is as it is, what to do, and its time line. */
+/** The part of the fleet page about one host: its condition and why, what to do, and its time line. */
 import { catalogue } from '../core/catalogue.ts';
 import { outcomeText } from '../core/run/state-words.ts';
 import { goodStates, type PageHost, type PageRun } from './fleet-condition.ts';

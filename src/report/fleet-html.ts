@@ -4,7 +4,7 @@ import { type Condition, conditionWords, daysSince } from './fleet-condition.ts'
 
 export const unknown = 'unknown';
 
-/** Threat: a host’s receipt that writes into the page. No control characters, and nothing that HTML knows. */
+/** Threat: a host’s receipt that injects markup into the page. No control characters, and nothing that HTML interprets. */
 export function text(value: string | number | undefined): string {
   if (value === undefined) return unknown;
   return printable(String(value))

@@ -1,5 +1,5 @@
 /**
- * The fleet as one page of HTML that needs nothing else: no script, no font, no network. For a phone, a printer, a dark room, a
+ * The fleet as a single HTML page that needs nothing else: no script, no font, no network. For a phone, a printer, a dark room, a
  * keyboard and a screen reader. Everything in it came from outside, and is escaped.
  */
 import { alike, namesText, naturally } from '../core/alike.ts';
@@ -13,13 +13,13 @@ import { countWords, filter, filterStyle, hostsTable, type Row, summary } from '
 export interface PageRing {
   readonly name: string;
   readonly hosts: number;
-  /** Why its turn has not come; undefined where it has, or where there are no bundles to compare with. */
+  /** Why its turn has not come; undefined if it has, or if there are no bundles to compare with. */
   readonly why: string | undefined;
 }
 
 export interface FleetPage extends JudgedBy {
   readonly hosts: readonly PageHost[];
-  /** Names of hosts that are no more. */
+  /** Names of retired hosts. */
   readonly retired: readonly string[];
   /** First ring first. */
   readonly rings?: readonly PageRing[];

@@ -24,7 +24,7 @@ export function nextStick(hosts: readonly PageHost[]): string {
   return `<section aria-labelledby="next"><h2 id="next">For the next stick</h2>${said}</section>`;
 }
 
-/** What is not known to be there has to be carried. */
+/** Anything not known to be there has to be carried. */
 const isBehind = ({ available, floor, held }: PageHost): boolean =>
   available !== undefined && available.sequence > (floor ?? 0) && !held.includes(available.sequence);
 

@@ -1,4 +1,4 @@
-/** The style of the fleet page. Colours are 4.5 to 1 or better against their grounds (WCAG 2.2, 1.4.3), in light and in dark. */
+/** The fleet page’s style. Colours have a contrast of 4.5 to 1 or better (WCAG 2.2, 1.4.3), in light and in dark. */
 export const fleetStyle = `:root {
   --ground: #ffffff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --link: #0550ae; --raised: #f6f8fa;
   --well: #116329; --waits: #7d4e00; --unwell: #a40e26; --stale: #57606a; --unknown: #6639ba;

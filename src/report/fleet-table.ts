@@ -1,4 +1,4 @@
-/** The table of the fleet page, its filter, and the way to each condition. Neither needs a script. */
+/** The fleet page’s table, its filter, and the links to each condition. None of them needs a script. */
 import { outcomeText } from '../core/run/state-words.ts';
 import { sizeText } from '../core/size.ts';
 import {
@@ -23,7 +23,7 @@ export const countWords = (condition: Condition, count: number): string =>
 const countOf = (rows: readonly Row[], condition: Condition): number =>
   rows.filter((row) => row.condition === condition).length;
 
-/** How many hosts are in each condition; each number leads to them. */
+/** How many hosts are in each condition; each number links to them. */
 export function summary(rows: readonly Row[]): string {
   const items = conditions.map((condition) => {
     const count = countOf(rows, condition);
@@ -34,8 +34,8 @@ export function summary(rows: readonly Row[]): string {
 }
 
 /**
- * Radio buttons that the style sheet listens to (`:has()`, Selectors Level 4). A browser that does not know it shows all hosts.
- * @returns nothing where there is nothing to choose
+ * Radio buttons that the style sheet reacts to (`:has()`, Selectors Level 4). A browser that does not know it shows all hosts.
+ * @returns nothing if there is nothing to choose
  */
 export function filter(rows: readonly Row[]): string {
   const present = conditions.filter((condition) => countOf(rows, condition) > 0);
@@ -46,7 +46,7 @@ export function filter(rows: readonly Row[]): string {
   return `<fieldset class="filter"><legend>Show</legend>${choice('all', 'all', ' checked')}${choices.join('')}</fieldset>\n`;
 }
 
-/** For each condition: where it is chosen, the others are hidden. */
+/** For each condition: when it is chosen, the others are hidden. */
 export const filterStyle = conditions
   .map(
     (condition) =>
@@ -91,13 +91,13 @@ function tableRow({ host, condition, reasons }: Row, now: Date): string {
   return `<tr>${name}${rest.join('')}</tr>`;
 }
 
-/** The number that nixmaker goes by, and the name that people know it by. */
+/** The number nixmaker goes by, and the name people know it by. */
 function releaseCell({ release, versions }: PageHost): string {
   const name = versions.nixos === undefined ? '' : ` <small>${text(versions.nixos)}</small>`;
   return `<span>${text(release)}${name}</span>`;
 }
 
-/** The last runs as bars, newest at the right: tall and filled went well, short and hollow did not. */
+/** The last runs as bars, newest on the right: tall and filled went well, short and hollow did not. */
 function trend(runs: readonly PageRun[]): string {
   const shown = runs.slice(-10);
   if (shown.length === 0) return '–';

@@ -1,4 +1,4 @@
-/** Progress of work over several hosts: listr2 on a terminal, plain lines everywhere else. Always on standard error. */
+/** Progress of work on several hosts: listr2 on a terminal, plain lines everywhere else. Always on standard error. */
 import { Listr } from 'listr2';
 import pLimit from 'p-limit';
 import { printable } from '../core/errors.ts';
@@ -18,12 +18,12 @@ export interface Terminal {
   readonly write: (text: Lines) => void;
 }
 
-/** One is written while the next is made ready; what may not go on twice is for the work to say. */
+/** One is written while the next is prepared; the work itself must guard what can’t run twice at once. */
 const concurrent = 2;
 
 /**
- * Runs the work of all hosts, in their order. A failed host is an outcome like any other.
- * @returns in the hosts’ order
+ * Runs the work for all hosts, in order. A failed host is an outcome like any other.
+ * @returns in host order
  */
 export function runHostsWithProgress<T extends HostOutcome>(
   terminal: Terminal,
@@ -56,7 +56,7 @@ async function runOnTerminal<T extends HostOutcome>(
   return hosts.flatMap((host) => outcomes.get(host) ?? []);
 }
 
-/** A line when the step changes, not for every path. */
+/** One line when the step changes, not for every path. */
 async function runInLines<T extends HostOutcome>(
   terminal: Terminal,
   hosts: readonly string[],

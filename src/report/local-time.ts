@@ -1,8 +1,8 @@
-/** Times for people: of this machine’s zone, which is said with them. What programs read and what is signed stays UTC. */
+/** Times for people: in this machine’s zone, which is shown with them. What programs read and what is signed stays UTC. */
 
 const two = (n: number): string => String(n).padStart(2, '0');
 
-/** `UTC`, or as git writes it: `+0100`. */
+/** `UTC`, or in git’s form: `+0100`. */
 function zoneOf(time: Date): string {
   // Minutes behind UTC (ECMA-262, Date.prototype.getTimezoneOffset).
   const behind = time.getTimezoneOffset();
@@ -19,14 +19,14 @@ export const localDate = (at: string): string => {
   return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
 };
 
-/** `2026-11-29 12:03 +0100`. @param at ISO 8601; what is no time stays as it is */
+/** `2026-11-29 12:03 +0100`. @param at ISO 8601; anything that isn’t a time stays as it is */
 export function localMinute(at: string): string {
   const time = new Date(at);
   if (Number.isNaN(time.getTime())) return at;
   return `${localDate(at)} ${two(time.getHours())}:${two(time.getMinutes())} ${zoneOf(time)}`;
 }
 
-/** `2026-11-29 12:03:15 +0100`. @param at ISO 8601; what is no time stays as it is */
+/** `2026-11-29 12:03:15 +0100`. @param at ISO 8601; anything that isn’t a time stays as it is */
 export function localSecond(at: string): string {
   const time = new Date(at);
   if (Number.isNaN(time.getTime())) return at;

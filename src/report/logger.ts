@@ -24,7 +24,7 @@ export interface LogOptions {
 /** Fields from outside stay inside their own keys; an event never overwrites `level`, `time` or `event`. */
 export function makeLog({ level, journald, write }: LogOptions): EventSink {
   const stream = {
-    // Asks pino for the level of each line (pino docs, "destination metadata").
+    // Makes pino report the level of each line (pino docs, "destination metadata").
     [Symbol.for('pino.metadata')]: true,
     lastLevel: 30,
     write(line: string) {

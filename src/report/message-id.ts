@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { ReasonCode } from '../core/errors.ts';
 
-/** 32 hexadecimal digits; the form of a UUID version 8, which is one of anybody's own making (RFC 9562, 5.8). */
+/** 32 hexadecimal digits, in the form of a UUID version 8, which is for custom schemes (RFC 9562, 5.8). */
 function idOf(name: string): string {
   const digest = createHash('sha256').update(`nixmaker journal message: ${name}`).digest();
   digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x80;

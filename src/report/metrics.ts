@@ -1,4 +1,4 @@
-/** What a machine tells Prometheus, in the text format that node_exporter's textfile collector reads. */
+/** What a machine reports to Prometheus, in the text format that node_exporter's textfile collector reads. */
 import { Counter, Gauge, Registry } from 'prom-client';
 
 export interface MetricsInput {
@@ -10,7 +10,7 @@ export interface MetricsInput {
   readonly restartNeeded: boolean;
   readonly waiting: number;
   readonly unreadable: number;
-  /** Undefined where the last run had no health checks. */
+  /** Undefined if the last run had no health checks. */
   readonly healthy: boolean | undefined;
   /** Each run as it ended or stands. */
   readonly runs: readonly {
@@ -18,7 +18,7 @@ export interface MetricsInput {
     readonly code?: string | undefined;
     readonly at: string;
   }[];
-  /** Of all runs, also of those that are no longer in the journal. */
+  /** For all runs, including those no longer in the journal. */
   readonly totals: {
     readonly states: Readonly<Record<string, number>>;
     readonly codes: Readonly<Record<string, number>>;

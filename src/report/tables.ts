@@ -1,4 +1,4 @@
-/** Text for people: status, history, the summary of a build, an inspected manifest. All of it fits 80 columns where names do. */
+/** Text for people: status, history, the summary of a build, an inspected manifest. All of it fits 80 columns if the names do. */
 import { type Side, textsFor } from '../core/catalogue-desk.ts';
 import type { ReasonCode } from '../core/errors.ts';
 import { asLines, joined, type Lines, lines } from '../core/lines.ts';
@@ -8,14 +8,14 @@ import type { Cell } from './columns.ts';
 
 type Row = readonly [string, Cell];
 
-/** Label and value, one a line; values that are unknown are left out. */
+/** Label and value, one per line; unknown values are left out. */
 export function fields(rows: readonly Row[]): Lines {
   const width = Math.max(...rows.map(([label]) => label.length)) + 2;
   const known = rows.filter(([, value]) => value !== undefined);
   return joined(known.map(([label, value = '']) => lines`${`${label}:`.padEnd(width)}${value}\n`));
 }
 
-/** Lines of `fields` that are longer than a terminal is wide go on below their value, broken between words. */
+/** Lines of `fields` that are wider than the terminal continue below their value, broken between words. */
 export function wrapped(text: Lines, width = 80): Lines {
   const broken = text
     .split('\n')
@@ -27,7 +27,7 @@ export function wrapped(text: Lines, width = 80): Lines {
   return asLines(broken);
 }
 
-/** One line that goes on below its own column `indent` where it is longer than a terminal is wide. */
+/** A line that is wider than the terminal continues below its own column `indent`. */
 export const hanging = (line: Lines, indent: number, width = 80): Lines =>
   asLines(line.length <= width ? line : breakLine(line, { width, indent }));
 
@@ -38,7 +38,7 @@ function breakLine(line: string, { width, indent }: { width: number; indent: num
     .trimEnd()
     .padEnd(indent - 1);
   for (const word of line.slice(indent).split(' ')) {
-    // A store path is longer than what is left, and stays whole: it is for copying.
+    // A store path longer than the remaining width stays whole: it is for copying.
     if (current.length + 1 + word.length > width && current.trim() !== '' && current.length >= indent) {
       lines.push(current);
       current = ' '.repeat(indent - 1);
@@ -48,7 +48,7 @@ function breakLine(line: string, { width, indent }: { width: number; indent: num
   return [...lines, current].join('\n');
 }
 
-/** A code with its sentences, as it is printed when a command ends badly. */
+/** A code with its sentences, as printed when a command ends badly. */
 export function explain(code: ReasonCode, detail: string, side: Side): Lines {
   const { what, next } = textsFor(code, side);
   return joined([

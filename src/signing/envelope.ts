@@ -1,6 +1,6 @@
 /**
- * DSSE's envelope (secure-systems-lab/dsse envelope.md, v1.0.2): one JSON file that holds bytes, what they are, and who has
- * signed them. For receipts, whose keys are Nix keys like any other, and for keyrings.
+ * DSSE's envelope (secure-systems-lab/dsse envelope.md, v1.0.2): one JSON file that holds bytes, what they are, and who signed
+ * them. For receipts, whose keys are ordinary Nix keys, and for keyrings.
  */
 import { verify as verifySignature } from 'node:crypto';
 import * as z from 'zod';
@@ -34,7 +34,7 @@ export function signEnvelope(payload: Uint8Array, type: string, key: SecretKey):
   return `${JSON.stringify(envelope)}\n`;
 }
 
-/** An envelope that nobody has signed yet. */
+/** An unsigned envelope. */
 export function unsignedEnvelope(payload: Uint8Array, type: string): string {
   const empty = { payloadType: type, payload: Buffer.from(payload).toString('base64'), signatures: [] };
   return `${JSON.stringify(empty)}\n`;
@@ -53,17 +53,17 @@ export function addToEnvelope(
 
 export interface Envelope {
   readonly payload: Buffer;
-  /** The same as text, which only these bytes give. */
+  /** The same as text, in the one spelling these bytes give. */
   readonly text: string;
   /** Whether this key has signed exactly these bytes as exactly this type. */
   readonly isSignedBy: (key: PublicKey) => boolean;
-  /** Names of those keys that have signed it, each under its own name. */
+  /** Names of the keys that have signed it, each under its own name. */
   readonly signersAmong: (keys: readonly TrustedKey[]) => string[];
   readonly claimedSigners: readonly string[];
 }
 
 /**
- * Takes an envelope apart; believe nothing in the payload before checking its signatures.
+ * Takes an envelope apart; trust nothing in the payload before checking its signatures.
  * @throws NixmakerError with the code, if it is malformed
  */
 export function openEnvelope(text: string, type: string, code: ReasonCode = 'receipt-malformed'): Envelope {

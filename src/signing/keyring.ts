@@ -1,4 +1,4 @@
-/** Keyrings in their envelope: signed by the keys of the one before and by its own. */
+/** Keyrings in their envelope: signed by the previous one’s keys and by their own. */
 import { NixmakerError } from '../core/errors.ts';
 import { findInsufficient, type Keyring, parseKeyring, type Trust } from '../core/policy/keyring.ts';
 import { addToEnvelope, openEnvelope, unsignedEnvelope } from './envelope.ts';
@@ -20,7 +20,7 @@ export interface VerifiedKeyring {
 export const keyringMessage = (text: string): Buffer =>
   preAuthenticationEncoding(Buffer.from(text), keyringType);
 
-/** An envelope that nobody has signed yet. */
+/** An unsigned envelope. */
 export const unsignedKeyring = (text: string): string => unsignedEnvelope(Buffer.from(text), keyringType);
 
 /** @param signature base64 @throws NixmakerError `keyring-malformed` */
@@ -28,7 +28,7 @@ export function addKeyringSignature(envelope: string, name: string, signature: s
   return addToEnvelope(envelope, { keyid: name, sig: signature }, 'keyring-malformed');
 }
 
-/** What a keyring claims; nothing of it is verified. @throws NixmakerError `keyring-malformed` */
+/** What a keyring claims; nothing is verified. @throws NixmakerError `keyring-malformed` */
 export function peekKeyring(envelope: string): Omit<ReturnType<typeof readEnvelope>, 'signersAmong'> {
   return readEnvelope(envelope);
 }
@@ -38,14 +38,14 @@ function readEnvelope(envelope: string) {
   return { keyring: parseKeyring(text), text, claimedSigners, signersAmong };
 }
 
-/** Bytes at the beginning of a keyring’s file within which its version is. */
+/** A keyring’s version is within this many bytes of the start of its file. */
 export const keyringBeginning = 256;
 
 const payloadAt = `{"payloadType":"${keyringType}","payload":"`;
 const versionForm = /^\{"schema":1,"version":([1-9][0-9]{0,6}),/;
 
 /**
- * The version a keyring claims, from its file’s first bytes alone; undefined if they are not a keyring’s. Threat: as
+ * The version a keyring claims, from its file’s first bytes alone; undefined if it isn’t a keyring. Threat: as
  * many as there is room for, each parsed only to find that it is useless.
  */
 export function claimedVersion(beginning: string): number | undefined {

@@ -34,7 +34,7 @@ const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /**
  * The y coordinates of the points of small order on Curve25519 in Edwards form (RFC 8032 §5.1; the list is that of
- * libsodium's ge25519_has_small_order), sign bit cleared. With such a "key" anybody can make valid signatures.
+ * libsodium's ge25519_has_small_order), sign bit cleared. With such a "key" anyone can make valid signatures.
  */
 const smallOrder: ReadonlySet<string> = new Set([
   '0000000000000000000000000000000000000000000000000000000000000000',
@@ -77,7 +77,7 @@ export function parsePublicKey(text: string): PublicKey {
   return { name, material: raw.toString('base64'), key: ed25519KeyOf(raw, `“${name}”`) };
 }
 
-/** @param what it is called in the message @throws NixmakerError `key-malformed` for anything but 32 bytes of a sound key */
+/** @param what its name in the message @throws NixmakerError `key-malformed` for anything but 32 bytes of a sound key */
 export function ed25519KeyOf(raw: Buffer, what: string): KeyObject {
   if (raw.length !== 32)
     throw new NixmakerError('key-malformed', `the public key ${what} does not have 32 bytes`);
@@ -109,7 +109,7 @@ export function parseSecretKey(text: string): SecretKey {
   };
 }
 
-/** Whether it is the key’s signature over the bytes. @param signature in base64; any other spelling does not count */
+/** Whether this is the key’s signature over the bytes. @param signature in base64; any other spelling does not count */
 export function isSignedByKey({ key }: PublicKey, bytes: Uint8Array, signature: string): boolean {
   const raw = decodeBase64(signature, 64);
   return raw !== undefined && verify(null, bytes, key, raw);

@@ -8,7 +8,7 @@ type Signed = Pick<Narinfo, 'path' | 'narHash' | 'narSize' | 'references'>;
 export const signPath = (info: Signed, key: SecretKey): string =>
   `${key.name}:${key.sign(Buffer.from(fingerprint(info)))}`;
 
-/** Signatures examined; anybody may add more, under any name. */
+/** Signatures examined; anyone may add more, under any name. */
 const most = 1000;
 
 /** Whether one of the signatures is the key’s, over exactly this. */

@@ -25,8 +25,8 @@ export function parseSignatureFile(bytes: Uint8Array): Signature[] {
 }
 
 /**
- * Threat: one genuine line, repeated until the file is full, is verified hundreds of times. Each signature is verified once, and per
- * key only so many: a token’s signature differs each time, but nobody has a reason to make that many.
+ * Threat: one genuine line, repeated until the file is full, would be verified hundreds of times. Each signature is verified once, and
+ * only so many per key: a token’s signature differs each time, but nobody has a reason to make that many.
  * @throws NixmakerError `signature-malformed`
  */
 function withoutRepeats(signatures: readonly Signature[]): Signature[] {

@@ -1,6 +1,6 @@
 /**
  * SSH public keys (RFC 4253 §6.6, RFC 8709 for Ed25519, RFC 5656 for ECDSA, OpenSSH’s PROTOCOL.u2f for FIDO tokens) and
- * what their signatures are checked over. Kinds that a person can hold in their hand today; RSA is not among them.
+ * how their signatures are checked. Kinds a person can hold in their hand today; RSA is not among them.
  */
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';
@@ -9,11 +9,11 @@ import { ed25519KeyOf } from './nix-key.ts';
 import { WireReader } from './ssh-wire.ts';
 
 export interface SshKey {
-  /** What makes two keys the same key. A Nix key of the same 32 bytes is the same key. */
+  /** What makes two keys the same. A Nix key with the same 32 bytes is the same key. */
   readonly material: string;
   /** The key as SSH sends it. */
   readonly blob: Buffer;
-  /** @param signature as in an SSH signature: type, then what the type asks for */
+  /** @param signature as in an SSH signature: type, then whatever the type requires */
   readonly verifies: (message: Buffer, signature: Buffer) => boolean;
 }
 
@@ -25,7 +25,7 @@ const kinds = [
 ] as const;
 type Kind = (typeof kinds)[number];
 
-/** Whether it is the text form of an SSH key of any kind, ours or not: `type base64 [comment]`. */
+/** Whether it is the text form of an SSH key of any kind, supported or not: `type base64 [comment]`. */
 export const looksLikeSshKey = (text: string): boolean => /^(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+ /.test(text);
 
 /** @param text a line as in a `.pub` file @throws NixmakerError `key-malformed` */
@@ -85,7 +85,7 @@ function p256KeyOf(point: Buffer): KeyObject {
 
 interface SignatureParts {
   readonly value: Buffer;
-  /** For a token: the byte of flags and the four of the counter. */
+  /** For a token: the flags byte and the four counter bytes. */
   readonly token: Buffer | undefined;
 }
 

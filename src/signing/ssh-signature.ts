@@ -1,6 +1,6 @@
 /**
  * What `ssh-keygen -Y sign -n nixmaker` makes (OpenSSH’s PROTOCOL.sshsig): which key, for what purpose, over which hash.
- * The purpose keeps a signature that somebody made for git, or for a file, from counting here.
+ * The purpose keeps a signature made for git, or for a file, from counting here.
  */
 import { createHash } from 'node:crypto';
 import { NixmakerError } from '../core/errors.ts';

@@ -8,7 +8,7 @@ import { verifySshSignature } from './ssh-signature.ts';
 
 export interface TrustedKey {
   readonly name: string;
-  /** What makes two keys the same key, whatever their names and kinds. */
+  /** What makes two keys the same, whatever their names and kinds. */
   readonly material: string;
   readonly verifies: (message: Uint8Array, signature: Buffer) => boolean;
 }

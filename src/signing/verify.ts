@@ -23,15 +23,15 @@ export interface VerifiedManifest {
   readonly signedBy: readonly string[];
 }
 
-/** Trusted keys and how many different ones must have signed. */
+/** Trusted keys, and how many different ones must have signed. */
 export interface TrustSet {
   readonly keys: readonly TrustedKey[];
   readonly threshold: number;
 }
 
 /**
- * Reads the keys of a policy. Two entries with the same material are one key under two names and are refused: with
- * them a threshold of two could be met by one person.
+ * Reads a policy’s keys. Two entries with the same material are one key under two names and are refused: with
+ * them one person could meet a threshold of two.
  * @throws NixmakerError `key-malformed`
  */
 export function makeTrustSet(texts: readonly string[], threshold: number): TrustSet {
@@ -61,7 +61,7 @@ export function manifestDigest(bytes: Uint8Array): string {
 }
 
 /**
- * @param manifestBytes the member `manifest.json`, exactly as it came
+ * @param manifestBytes the member `manifest.json`, exactly as received
  * @param signatureBytes the member `manifest.sig`
  * @throws NixmakerError with a `signature-…`, `manifest-…` or `schema-…` code
  */
@@ -75,7 +75,7 @@ export function verifyManifest(
   return verified as unknown as VerifiedManifest;
 }
 
-/** Decodes and parses manifest bytes with no claim that anybody signed them: for `inspect` and for the desk. */
+/** Decodes and parses manifest bytes without claiming that anyone signed them: for `inspect` and for the desk. */
 export function readManifest(bytes: Uint8Array): Manifest {
   if (bytes.length > limits.manifestBytes) {
     throw new NixmakerError('manifest-malformed', `it exceeds ${limits.manifestBytes} bytes`);
@@ -94,8 +94,8 @@ function quoted(names: readonly string[]): string {
 }
 
 /**
- * Counts key material, never names. A signature that names a trusted key and does not fit refuses the bundle even
- * when others suffice: it is either damage or an attempt. One that names an unknown key is skipped, so that a
+ * Counts key material, never names. A signature that names a trusted key but does not fit refuses the bundle even
+ * if others suffice: it is either damage or an attempt. One that names an unknown key is skipped, so that a
  * bundle may also carry signatures for other machines.
  */
 function checkSignatures(bytes: Uint8Array, signatures: readonly Signature[], trust: TrustSet): string[] {

@@ -1,16 +1,16 @@
-/** Lines and files that know when they are damaged: `<16 hexadecimal digits of sha256> <JSON>`. */
+/** Lines and files that reveal when they are damaged: `<16 hexadecimal digits of sha256> <JSON>`. */
 import { createHash } from 'node:crypto';
 import { visible } from '../core/errors.ts';
 
 export function withChecksum(value: unknown): string {
-  // A line reader also ends a line at U+2028, which JSON leaves as it is: a file with such a name would make its run’s lines unreadable.
+  // A line reader also ends a line at U+2028, which JSON leaves unescaped: a file with such a name would make its run’s lines unreadable.
   const json = visible(JSON.stringify(value));
   return `${checksum(json)} ${json}\n`;
 }
 
 /**
- * The value, or undefined if the line is torn, damaged or not ours. Threat: a checksum is not a signature. Whoever may
- * write to the file can put a correct one before something that is not JSON.
+ * The value, or undefined if the line is torn, damaged or not ours. Threat: a checksum is not a signature. Anybody who may write to the
+ * file can put a correct one before something that is not JSON.
  */
 export function readChecksummed(line: string | Buffer): unknown {
   const bytes = typeof line === 'string' ? Buffer.from(line) : line;

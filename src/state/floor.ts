@@ -1,4 +1,4 @@
-/** The floor: the newest bundle committed here. Of its two copies the higher one counts. Never lowered but for its time, by hand. */
+/** The floor: the newest bundle committed here. The higher of its two copies counts. Never lowered, except its time, and only by hand. */
 import * as z from 'zod';
 import { sequence, timestamp } from '../core/schema.ts';
 import { withChecksum } from './checksummed.ts';
@@ -17,11 +17,11 @@ const floor = z.looseObject({
 
 export type StoredFloor = Pick<z.infer<typeof floor>, 'schema' | 'sequence' | 'manifestDigest' | 'createdAt'>;
 
-/** What is there of the floor. */
+/** What there is of the floor. */
 export interface FloorReading {
-  /** The higher of the copies that can be read. */
+  /** The higher of the readable copies. */
   readonly floor: StoredFloor | undefined;
-  /** Copies that are there and can’t be read. */
+  /** Copies that exist but can’t be read. */
   readonly damaged: number;
 }
 
@@ -37,7 +37,7 @@ export async function readFloor(stateDirectory: string): Promise<FloorReading> {
 export async function raiseFloor(stateDirectory: string, next: StoredFloor): Promise<void> {
   const { floor: current } = await readFloor(stateDirectory);
   if (current !== undefined && next.sequence < current.sequence) return;
-  // A time that was signed once has been, also where an older commit is installed under a newer sequence.
+  // A time that was signed once stays seen, even if an older commit is installed under a newer sequence.
   const createdAt =
     current !== undefined && Date.parse(current.createdAt) > Date.parse(next.createdAt)
       ? current.createdAt
@@ -45,24 +45,24 @@ export async function raiseFloor(stateDirectory: string, next: StoredFloor): Pro
   await writeCopies(stateDirectory, 'floor', { ...next, schema: 1, createdAt });
 }
 
-/** Beside the profile’s links, which it outlasts as long as they outlast anything. */
+/** Beside the profile’s links, so that it lasts as long as they do. */
 export const recordPath = (profile: string): string => `${profile}.floor`;
 
-/** The floor as it is recorded beside the system profile. A record that can’t be read is one that is damaged. */
+/** The floor as recorded beside the system profile. An unreadable record counts as damaged. */
 export async function readFloorRecord(profile: string): Promise<FloorReading> {
   const text = await readOwn(recordPath(profile));
   const floor_ = text === undefined ? undefined : readChecked(text, floor);
   return { floor: floor_, damaged: text !== undefined && floor_ === undefined ? 1 : 0 };
 }
 
-/** As it is in the state folder. It only ever rises. */
+/** As kept in the state folder. It only ever rises. */
 export async function recordFloor(profile: string, next: StoredFloor): Promise<void> {
   const { floor: recorded } = await readFloorRecord(profile);
   if (recorded !== undefined && recorded.sequence > next.sequence) return;
   await writeDurably(recordPath(profile), withChecksum({ ...next, schema: 1 }));
 }
 
-/** By an operator’s word only: the newest signed time seen was wrong. What was taken stays as it is. */
+/** Only on an operator’s word: the newest signed time seen was wrong. What was taken stays as it is. */
 export async function setSignedTime(
   stateDirectory: string,
   floor: StoredFloor,

@@ -1,4 +1,4 @@
-/** What root has freed: its answer to an agent that found no room, and after which commit it has tidied up last. */
+/** What root has freed: its answer to an agent that ran out of room, and the last commit after which it tidied up. */
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -24,7 +24,7 @@ const tidiedFile = (folder: string) => join(folder, 'tidied.json');
 export const writeTidied = (folder: string, value: Tidied): Promise<void> =>
   writeDurably(tidiedFile(folder), JSON.stringify(value));
 
-/** Undefined where there was none yet. @throws NixmakerError `state-corrupt` where it is damaged */
+/** Undefined if there was none yet. @throws NixmakerError `state-corrupt` if it is damaged */
 export async function readTidied(folder: string): Promise<Tidied | undefined> {
   const path = tidiedFile(folder);
   const text = await readOwn(path);
@@ -43,7 +43,7 @@ export type RoomAnswer = { readonly freed: Freed } | { readonly refusal: string 
 
 const answersFolder = (activationDirectory: string) => join(activationDirectory, 'rooms');
 
-/** Keeps the newest only: who asked for the others has long read them, or has gone. */
+/** Keeps only the newest: whoever asked for the others has long read them, or is gone. */
 export async function writeRoomAnswer(
   activationDirectory: string,
   transaction: string,
@@ -54,7 +54,7 @@ export async function writeRoomAnswer(
   await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 1, ...given }));
 }
 
-/** Undefined while there is none. @throws NixmakerError `state-corrupt` where it is damaged */
+/** Undefined while there is none. @throws NixmakerError `state-corrupt` if it is damaged */
 export async function readRoomAnswer(
   activationDirectory: string,
   transaction: string,

@@ -1,4 +1,4 @@
-/** The releases that are held: root’s own word, in two copies, as the floor. Of the two the newer counts. */
+/** The releases that are held: root’s own word, in two copies like the floor. The newer of the two counts. */
 import * as z from 'zod';
 import { type HeldRelease, mostHeld } from '../core/policy/held.ts';
 import { sequence } from '../core/schema.ts';
@@ -24,7 +24,7 @@ const stored = z.looseObject({
 export interface StoredHeld {
   readonly number: number;
   readonly releases: readonly HeldRelease[];
-  /** Copies are there, and none can be read: nobody knows what is held. */
+  /** Copies exist, but none can be read: the list of held releases is unknown. */
   readonly isDamaged: boolean;
 }
 

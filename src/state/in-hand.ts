@@ -1,7 +1,7 @@
 /**
- * What the agent is at work on, so that a file which ends the agent itself (a crash, too much memory, the watchdog) is known
- * afterwards. A mark lies in the runtime folder while there is work: it outlives the process and not the machine, so no file is
- * blamed for a power cut. How often work on a file was cut off is kept with the state, flushed.
+ * What the agent is working on, so that a file that ends the agent itself (a crash, out of memory, the watchdog) can be identified
+ * afterwards. While there is work, a mark is kept in the runtime folder: it outlives the process but not the machine, so no file is blamed
+ * for a power cut. How often work on a file was cut off is kept with the state, flushed.
  */
 import { mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { readChecked } from './two-copies.ts';
 
 const mark = z.strictObject({
   schema: z.literal(1),
-  /** Of the boot, where the runtime folder outlives the machine (a sandbox). */
+  /** The boot, in case the runtime folder outlives the machine (a sandbox). */
   bootId: z.string().max(64),
   pid: z.number().int(),
   /** When that process began (proc_pid_stat(5), starttime): another may have its number by now. */
@@ -39,7 +39,7 @@ export async function writeMark(runtimeDirectory: string, value: Mark): Promise<
 export const removeMark = (runtimeDirectory: string, pid: number): Promise<void> =>
   unlink(fileOf(runtimeDirectory, pid)).catch(ifMissing(undefined));
 
-/** Takes away the marks of processes that are no more. */
+/** Removes the marks of processes that no longer exist. */
 export async function takeMarksOfTheDead(runtimeDirectory: string): Promise<Mark[]> {
   const found: Mark[] = [];
   for (const name of await namesIn(folderOf(runtimeDirectory))) {
@@ -48,7 +48,7 @@ export async function takeMarksOfTheDead(runtimeDirectory: string): Promise<Mark
     const parsed = mark.safeParse(jsonOf(text));
     if (parsed.success && parsed.data.started === (await startOf(pid))) continue;
     await removeMark(runtimeDirectory, pid);
-    // One that was being written when its process ended says nothing.
+    // One that was being written when its process ended tells nothing.
     if (parsed.success) found.push(parsed.data);
   }
   return found;
@@ -62,16 +62,16 @@ function jsonOf(text: string | undefined): unknown {
   }
 }
 
-/** When a process began, in clock ticks since the boot; undefined where there is none. */
+/** When a process began, in clock ticks since boot; undefined if there is none. */
 export async function startOf(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  // The name in parentheses may hold anything; after it comes the third field, and this is the 22nd.
+  // The name in parentheses may contain anything; the third field comes after it, and this is the 22nd.
   return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
 }
 
 const ledger = z.looseObject({
   schema: anySchema,
-  /** The newest last. */
+  /** Newest last. */
   cutOff: z.array(z.looseObject({ fingerprint: z.string(), source: z.string(), times: z.number().int() })),
 });
 
@@ -79,10 +79,10 @@ export type CutOff = z.infer<typeof ledger>['cutOff'][number];
 
 const ledgerFile = (stateDirectory: string) => join(stateDirectory, 'cut-off');
 
-/** Files remembered; beyond these the oldest are forgotten. */
+/** Files remembered; beyond that the oldest are forgotten. */
 const mostRemembered = 64;
 
-/** Undefined where it is damaged: then nothing is known, and whatever is wrong is found out anew. */
+/** Undefined if it is damaged: nothing is then known, and whatever is wrong is discovered again. */
 export async function readCutOffs(stateDirectory: string): Promise<CutOff[] | undefined> {
   const text = await readIfThere(ledgerFile(stateDirectory));
   return text === undefined ? [] : readChecked(text, ledger)?.cutOff;

@@ -1,6 +1,6 @@
 /**
- * The journal of transitions: one checksummed line each, flushed before the caller goes on. What can’t be read (a line torn by
- * a power cut, zeros, garbage, a newer nixmaker’s) is passed over and counted, wherever it is.
+ * The journal of transitions: one checksummed line each, flushed before the caller continues. What can’t be read (a line torn by a power
+ * cut, zeros, garbage, a newer nixmaker’s line) is skipped and counted, wherever it is.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -27,11 +27,11 @@ export { type Earlier, failedDigests, type JournalRecord, lastOfEach } from '../
 
 export interface JournalContents {
   readonly records: readonly JournalRecord[];
-  /** Lines that are torn, damaged, or written by a newer nixmaker, also those that have gone since. */
+  /** Lines that are torn, damaged, or written by a newer nixmaker, including those that are gone by now. */
   readonly unreadable: number;
-  /** Of them those that are there, whole, in a form that we do not know: a newer nixmaker’s; left out where there are none. */
+  /** How many of them are intact but in a form we don’t know, a newer nixmaker’s; omitted if there are none. */
   readonly newer?: number;
-  /** Runs that are no longer in the journal; undefined where there are none. */
+  /** Runs that are no longer in the journal; undefined if there are none. */
   readonly earlier?: Earlier;
 }
 
@@ -44,7 +44,7 @@ export async function appendJournal(stateDirectory: string, entry: JournalRecord
   const file = await open(path, 'a+', 0o644);
   try {
     const { size, mode } = await file.stat();
-    // Written by a command of root’s under a strict umask, before there was none: the agent could not read it.
+    // Created by a root command under a strict umask, before nixmaker set its own: the agent could not read it.
     if ((mode & 0o777) !== 0o644) await file.chmod(0o644);
     const last = size > 0 ? await file.read(Buffer.alloc(1), 0, 1, size - 1) : undefined;
     // After a torn line ours must begin on a new one, or both would be lost.
@@ -58,8 +58,8 @@ export async function appendJournal(stateDirectory: string, entry: JournalRecord
 }
 
 /**
- * Safe at any time, also while another process writes: what has been compacted is a new file.
- * @param newest bytes that are looked at, of a journal that another user writes
+ * Safe at any time, even while another process writes: compaction makes a new file.
+ * @param newest how many bytes to look at, in a journal that another user writes
  */
 export async function readJournal(
   stateDirectory: string,
@@ -86,7 +86,7 @@ export async function readJournal(
     : { ...known, unreadable: damaged + newer + earlier.unreadable, earlier };
 }
 
-/** The journal of an agent. What lies in its place counts as a line that can’t be read. */
+/** The agent’s journal. Anything else in its place counts as an unreadable line. */
 export async function readAgentJournal(stateDirectory: string): Promise<JournalContents> {
   try {
     return await readJournal(stateDirectory, limits.agentJournalBytes);
@@ -99,7 +99,7 @@ export async function readAgentJournal(stateDirectory: string): Promise<JournalC
 type Line =
   | { readonly kind: 'record'; readonly record: JournalRecord; readonly bytes: number }
   | { readonly kind: 'earlier'; readonly earlier: Earlier }
-  /** Whole, but not in a form that we know: a newer nixmaker’s, which may be installed again. */
+  /** Intact, but not in a form we know: a newer nixmaker’s, which may be installed again. */
   | { readonly kind: 'foreign'; readonly text: string; readonly transaction: string | undefined }
   | { readonly kind: 'damaged' };
 
@@ -136,12 +136,12 @@ const retention = {
   changes: 32,
 };
 
-/** Lines of a newer nixmaker that are kept: what it needs of them it would have kept itself. */
+/** Lines of a newer nixmaker that are kept: it would have kept what it needs of them itself. */
 const mostForeign = 500;
 
 /**
- * Where the journal has grown too large, writes it anew: what is needed, and the newest history (core/run/retention.ts). The lock
- * must be held. Cut off anywhere, the old file or the new one is there, whole.
+ * If the journal has grown too large, rewrites it: what is needed, and the newest history (core/run/retention.ts). The lock must be held.
+ * Wherever this is cut off, either the old or the new file is there, complete.
  */
 export async function compactJournal(stateDirectory: string): Promise<void> {
   const path = journalFile(stateDirectory);

@@ -1,4 +1,4 @@
-/** The newest keyring that this machine has accepted: root’s own word from then on. In two copies, as the floor. */
+/** The newest keyring that this machine has accepted: root’s own word from then on. In two copies, like the floor. */
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 import { type Keyring, parseKeyring } from '../core/policy/keyring.ts';
@@ -7,8 +7,8 @@ import { readCopies, writeCopies } from './two-copies.ts';
 const stored = z.looseObject({ schema: z.literal(1), keyring: z.string() });
 
 /**
- * Undefined where none has ever come.
- * @throws NixmakerError `state-corrupt` where copies are there and none can be read: older keys may have been revoked
+ * Undefined if none was ever accepted.
+ * @throws NixmakerError `state-corrupt` if copies exist but none can be read: older keys may have been revoked
  */
 export async function readKeyring(stateDirectory: string): Promise<Keyring | undefined> {
   const { readable, damaged } = await readCopies(stateDirectory, 'keyring', stored);
@@ -17,7 +17,7 @@ export async function readKeyring(stateDirectory: string): Promise<Keyring | und
   return readable.map(({ keyring }) => parseKeyring(keyring)).toSorted((a, b) => b.version - a.version)[0];
 }
 
-/** @param text of a keyring that was verified */
+/** @param text of a verified keyring */
 export async function storeKeyring(stateDirectory: string, text: string): Promise<void> {
   await writeCopies(stateDirectory, 'keyring', { schema: 1, keyring: text });
 }

@@ -1,6 +1,6 @@
 /**
- * Receipts that have yet to leave this machine, one file each, signed. A receipt stays until it has been written to a medium
- * and flushed; a newer one about the same sequence takes the place of an older.
+ * Receipts that have yet to leave this machine, one file each, signed. A receipt stays until it has been written to a medium and flushed; a
+ * newer one about the same sequence replaces an older one.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,9 +14,9 @@ import { readChecked } from './two-copies.ts';
 
 const ledger = z.looseObject({
   schema: anySchema,
-  /** Number of the last receipt that was signed. */
+  /** Number of the last signed receipt. */
   number: z.number().int().min(0),
-  /** Runs that have had their receipt, as `transaction:state`; the newest last. */
+  /** Runs that already have their receipt, as `transaction:state`; newest last. */
   told: z.array(z.string()),
 });
 
@@ -25,9 +25,9 @@ export type Ledger = z.infer<typeof ledger>;
 const ledgerFile = (folder: string) => join(folder, 'receipts-told');
 const outboxOf = (folder: string) => join(folder, 'outbox');
 
-/** Runs remembered: more than one journal has between two visits. */
+/** Runs remembered: more than a journal gains between two visits. */
 const mostTold = 1000;
-/** Receipts that wait: beyond these the oldest are dropped, for the desk will hear of newer ones. */
+/** Receipts that may wait: beyond that the oldest are dropped, because the desk will hear of newer ones. */
 const mostWaiting = 64;
 
 /** @throws NixmakerError `state-corrupt` */
@@ -59,7 +59,7 @@ export async function readFromOutbox(folder: string, name: string): Promise<stri
   return readIfThere(join(outboxOf(folder), name));
 }
 
-/** @param text what was delivered; something newer that has come since stays */
+/** @param text what was delivered; anything newer that has arrived since stays */
 export async function removeFromOutbox(folder: string, name: string, text: string): Promise<void> {
   if ((await readFromOutbox(folder, name)) === text) await rm(join(outboxOf(folder), name));
 }

@@ -1,9 +1,9 @@
 /**
  * Requests from the unprivileged agent to root: one file each, in a folder that belongs to the agent.
  *
- * Threat: an agent that was taken over. To root, all in that folder is hostile: it is opened without following links,
- * must be a plain file of the agent's own and of bounded size, and is read once and removed whatever it was. All names
- * are taken relative to the opened folder, which can't be swapped for a link in between.
+ * Threat: a compromised agent. To root, everything in that folder is hostile: each file is opened without following links, must be a
+ * regular file of the agent’s own and of bounded size, and is read once and removed whatever it was. All names are relative to the opened
+ * folder, which can’t be swapped for a link in between.
  */
 import { rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ import { findWaiting } from './waiting.ts';
 const request = z.strictObject({
   schema: z.literal(2),
   transaction: z.string().regex(/^[0-9a-f]{12}$/),
-  /** What agents before 0.1 asked for. Root does what its own policy says, whatever stands here. */
+  /** What agents before 0.1 asked for. Root does what its own policy says, whatever this contains. */
   operation: operation.optional(),
   /** Name of the bundle, for people. */
   source: z.string().max(4096),
@@ -45,11 +45,11 @@ const visit = z.strictObject({
   findings: findingsParser,
   /** What became of bundles that root has not heard of. */
   runs: z.array(receiptRunParser).max(100),
-  /** Where no receipt is due: nothing was for this machine, or it could not be read, or no longer. A person is told all the same. */
+  /** Set if no receipt is due: nothing was for this machine, or it could not be read, or no longer. A person is told all the same. */
   without: z.enum(['nothing', 'unreadable', 'silent', 'misnamed']).optional(),
 });
 
-/** A medium is done with: receipts may be written to it. */
+/** A medium is finished with: receipts may be written to it. */
 export type VisitFile = z.infer<typeof visit>;
 
 const keyringRequest = z.strictObject({
@@ -59,15 +59,15 @@ const keyringRequest = z.strictObject({
   envelope: z.string().max(limits.keyringBytes),
 });
 
-/** A keyring that has come along. */
+/** A keyring that has arrived. */
 export type KeyringRequestFile = z.infer<typeof keyringRequest>;
 
 const vouchRequest = request.pick({ schema: true, transaction: true });
 
-/** A verified release whose paths Nix would take from nobody else. */
+/** A verified release whose paths Nix would accept from nobody else. */
 export type VouchRequestFile = z.infer<typeof vouchRequest>;
 
-/** A verified release for which there is no room. */
+/** A verified release for which there is not enough room. */
 export type RoomRequestFile = z.infer<typeof vouchRequest>;
 
 export interface RequestKind<T> {
@@ -75,14 +75,14 @@ export interface RequestKind<T> {
   readonly parser: z.ZodType<T>;
 }
 
-/** What comes with a request as files of its own, `<transaction>.<kind>`. */
+/** What comes with a request in files of its own, `<transaction>.<kind>`. */
 export const attachmentKinds = ['manifest', 'signatures', 'index'] as const;
 export type AttachmentKind = (typeof attachmentKinds)[number];
 
 export interface Attachments {
   /**
-   * All of it, at most so many bytes. Read anew each time: to be called once for each.
-   * @throws NixmakerError `bundle-malformed` where there is none, or it is not the agent’s own plain file
+   * All of it, up to this many bytes. Read again each time: call it once for each.
+   * @throws NixmakerError `bundle-malformed` if there is none, or it is not a regular file of the agent’s own
    */
   read(kind: AttachmentKind, most: number): Promise<Buffer>;
 }
@@ -97,7 +97,7 @@ export const keyringRequests: RequestKind<KeyringRequestFile> = {
 export const vouchRequests: RequestKind<VouchRequestFile> = { folder: 'vouchers', parser: vouchRequest };
 export const roomRequests: RequestKind<RoomRequestFile> = { folder: 'rooms', parser: vouchRequest };
 
-/** Requests served at one time, the newest; others are the next time. */
+/** Requests served in one batch, the newest; the others are served next time. */
 const most = 16;
 
 export async function writeRequest<T extends { readonly transaction: string }>(
@@ -111,13 +111,13 @@ export async function writeRequest<T extends { readonly transaction: string }>(
   if (Object.keys(attachments).length > 0) await clearAway(place);
   for (const [kind, bytes] of Object.entries(attachments))
     await writeDurably(join(place, `${contents.transaction}.${kind}`), bytes, 0o600);
-  // Last: it is what root’s unit waits for.
+  // Last, because it is what root’s unit waits for.
   await writeDurably(join(place, `${contents.transaction}.json`), JSON.stringify(contents), 0o600);
 }
 
 /**
- * Whoever has asked before has its answer, or has gone; what it left takes memory, and without its attachments a request would be refused.
- * So requests go first.
+ * Whoever asked before has its answer, or is gone; what it left behind takes up memory, and a request without its attachments would be
+ * refused. So requests go first.
  */
 async function clearAway(place: string): Promise<void> {
   const isRequest = (name: string) => name.endsWith('.json');
@@ -136,15 +136,15 @@ export interface Serving {
 
 export interface RequestServer<T> {
   serve(request: T, serving: Serving): Promise<void>;
-  /** What lay there and was no request. It is out of the unit’s sight by now. */
+  /** Something there that was no request. It is already out of the unit’s sight. */
   reject(name: string, reason: string): void;
-  /** What could not even be renamed. */
+  /** Something that could not even be renamed. */
   stuck(name: string): void;
-  /** So many, the oldest, are out of sight as well, and nobody has read them. */
+  /** This many, the oldest, are also out of sight, and nobody has read them. */
   passedOver(count: number): void;
 }
 
-/** Goes through what lies in the folder. Never throws for what it finds there. @returns how many names are gone by now */
+/** Goes through the contents of the folder. Never throws because of what it finds there. @returns how many names are now gone */
 export async function serveRequests<T>(
   runtimeDirectory: string,
   kind: RequestKind<T>,
@@ -169,7 +169,7 @@ export async function serveRequests<T>(
   }
 }
 
-/** Undefined where there is none, or something else in its place, which keeps no other kind of request waiting. */
+/** Undefined if there is none, or something else in its place, which holds up no other kind of request. */
 async function openRequests(
   runtimeDirectory: string,
   name: string,
@@ -192,10 +192,10 @@ interface Owned {
   readonly owner: number;
 }
 
-/** One character a byte: no name is lost that is no UTF-8, for systemd sees it as well. */
+/** One character per byte: a name that is not UTF-8 is not lost, because systemd sees it as well. */
 const asText = (name: Buffer) => name.toString('latin1');
 
-/** @returns whether the name is out of sight by now */
+/** @returns whether the name is now out of sight */
 async function serveName<T>(
   { folder, name, owner }: Omit<Owned, 'name'> & { readonly name: Buffer },
   parser: z.ZodType<T>,
@@ -237,7 +237,7 @@ async function readRequest<T>(owned: Owned, parser: z.ZodType<T>): Promise<T | s
   }
 }
 
-/** @throws Error where it is no plain file of the agent’s own, or larger */
+/** @throws Error if it is not a regular file of the agent’s own, or is larger */
 async function readOwned({ folder, name, owner }: Owned, most: number): Promise<Buffer> {
   const file = await openPlainFileIn(folder, name);
   try {
@@ -249,7 +249,7 @@ async function readOwned({ folder, name, owner }: Owned, most: number): Promise<
   }
 }
 
-/** A folder in its place goes if it is empty; what it holds is not ours to walk through. */
+/** A folder in its place is removed if it is empty; its contents are not ours to walk through. */
 async function remove(path: string): Promise<void> {
   await unlink(path).catch(() => rmdir(path).catch(() => undefined));
 }

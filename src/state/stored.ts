@@ -1,10 +1,10 @@
-/** JSON of ours on disk, written whole and not checksummed: where it is not as it was written, the disk is failing, or somebody else wrote. */
+/** Our own JSON on disk, written whole and without a checksum: if it is not as written, the disk is failing, or somebody else wrote it. */
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
 
 /**
- * Of our own files, where a form that we do not know must not cost what we do know: a machine that was rolled back to an older nixmaker has
- * the state of the newer one. Fields are added under the same number; under a higher one those that are here stay and mean the same
+ * For our own files, where an unknown form must not cost us what we do know: a machine that was rolled back to an older nixmaker has the
+ * newer one’s state. Fields may be added under the same number; under a higher one the existing fields stay and mean the same
  * (docs/adr/0024-state-of-a-newer-nixmaker.md).
  */
 export const anySchema = z.number().int().min(1);

@@ -1,7 +1,4 @@
-/**
- * What must not be lost, in two checksummed copies, written one after the other so that a power cut damages one at
- * most.
- */
+/** Data that must not be lost, in two checksummed copies, written one after the other so that a power cut damages at most one. */
 import { join } from 'node:path';
 import type * as z from 'zod';
 import { readChecksummed, withChecksum } from './checksummed.ts';

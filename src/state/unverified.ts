@@ -1,4 +1,4 @@
-/** Requests to root that failed their verification: a count, whatever their number, beside root’s journal. */
+/** Requests to root that failed verification: only a count, however many, beside root’s journal. */
 import { join } from 'node:path';
 import * as z from 'zod';
 import { readIfThere } from '../files/read.ts';
@@ -19,7 +19,7 @@ export type Unverified = z.infer<typeof unverified>;
 
 const fileIn = (folder: string) => join(folder, 'requests-unverified');
 
-/** Undefined where there was none, or the count was damaged: then it begins anew. */
+/** Undefined if there was none, or the count was damaged: it then starts over. */
 export async function readUnverified(folder: string): Promise<Unverified | undefined> {
   const text = await readIfThere(fileIn(folder));
   return text === undefined ? undefined : readChecked(text, unverified);

@@ -210,3 +210,13 @@ test('what no entry needs goes, in every form that we give it, and nothing else'
   ];
   assert.deepEqual(left.sort(), [...names.filter((n) => !gone.includes(n)), 'nar/file'].sort());
 });
+
+test('a folder that a file system shows in capitals is the one that an entry means', async (t) => {
+  const root = await temporaryFolder(t);
+  const [kept, spare] = [digits(1, 52), digits(2, 52)];
+  const folder = join(root, 'nixmaker/cache/nar/AB');
+  await mkdir(folder, { recursive: true });
+  for (const name of [kept, spare]) await writeFile(join(folder, `${name}.nar.zst`), '');
+  assert.equal(await collectGarbage(root, new Set([`nar/ab/${kept}.nar.zst`])), 1);
+  assert.deepEqual(await readdir(folder), [`${kept}.nar.zst`]);
+});

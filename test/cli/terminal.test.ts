@@ -1,8 +1,11 @@
 /** On a real terminal (script(1)): colours, unless NO_COLOR says no; and only what the locale can show. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { generateIdentity, recipientOf } from '../../src/bundle/encrypted.ts';
 import { main } from '../machines/compiled.ts';
 import { run } from '../machines/program.ts';
+import { temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 
 const utf8 = { LC_ALL: 'C.UTF-8', TERM: 'xterm' };
 
@@ -44,4 +47,12 @@ test('quotes and arrows are spelt in ASCII where the locale has no others', asyn
   }
   const { stdout } = await plain(['explain', 'keyring-untrusted', '--json'], { LC_ALL: 'C' });
   assert.match(stdout, /keyring’s own keys/, 'JSON is UTF-8 anywhere (RFC 8259)');
+});
+
+test('the path of a file that was written is the same in any locale: another command gets it', async (t) => {
+  const bundle = join(await temporaryFolder(t), 'Schiff – “Anna”.tar');
+  await writeTestBundle(bundle);
+  const to = await recipientOf(await generateIdentity());
+  for (const env of [utf8, { LC_ALL: 'C' }])
+    assert.equal((await plain(['encrypt', '--to', to, bundle], env)).stdout, `${bundle}.age\n`);
 });

@@ -66,6 +66,14 @@ for (const [what, before, expected] of [
     'ring “canary” has had this release for 5 of 7 days',
   ],
   [
+    'the second lost it, and has it again since yesterday',
+    [
+      host('test-1', 5, run(5)),
+      host('lab', 8, run(8), run(8, 'rolled-back', daysAgo(2)), run(8, 'committed', daysAgo(1))),
+    ],
+    'ring “canary” has had this release for 1 of 7 days',
+  ],
+  [
     'it is not known when',
     [host('test-1', 5, run(5)), host('lab', 8, { ...run(8), collected: undefined })],
     '1 of 2 hosts of ring “canary” have committed this release',

@@ -243,3 +243,36 @@ test('where something else stands in the place of our folder, nothing is written
   await symlink('/proc/version', join(medium, 'nixmaker'));
   await assert.rejects(put([await bundle('web', 1)]), fails('medium-read-only'));
 });
+
+test('an entry that cannot be used takes nobody’s place: what was written stays', async (t) => {
+  const { medium, bundle, put } = await stickDesk(t);
+  await put([await bundle('web', 9)]);
+  await writeFile(join(hostsOf(medium), 'web/9/manifest.json'), 'damaged');
+  const { hosts, pruned } = await put([await bundle('web', 5)]);
+  assert.deepEqual([hosts[0]?.status, pruned], ['written', 0]);
+  assert.deepEqual(await entries(medium), ['web/9', 'web/5']);
+  assert.equal((await put([await bundle('web', 6)])).pruned, 1);
+  assert.deepEqual(await entries(medium), ['web/9', 'web/6']);
+});
+
+test('nothing is cleared away where a listing does not have all: too many names of any kind, or a link', async (t) => {
+  const spare = (medium: string) => writeFile(join(cacheOf(medium), 'index', 'a'.repeat(52)), '');
+  for (const [spoil, unknown] of [
+    [
+      async (hosts: string) => {
+        for (let i = 0; i < 10_000; i++) await mkdir(join(hosts, `empty-${i}`));
+      },
+      /^What more than 10000 hosts needs cannot be read/,
+    ],
+    [(hosts: string) => symlink('web', join(hosts, 'mail')), /^What mail needs cannot be read/],
+    [(hosts: string) => symlink('2', join(hosts, 'web/1')), /^What web needs cannot be read/],
+  ] as const) {
+    const { medium, bundle, put } = await stickDesk(t);
+    await put([await bundle('web', 2)]);
+    await spoil(hostsOf(medium));
+    await spare(medium);
+    const notices = (await putBundles({ medium, bundles: [], keep: 1, clear: true })).notices;
+    assert.match(notices[0] ?? '', unknown);
+    assert.equal((await indexes(medium)).includes('a'.repeat(52)), true);
+  }
+});

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { writeTestBundle } from '../support/bundles.ts';
 import { makeWorkplace } from '../support/fleet.ts';
 import { manifestText } from '../support/manifests.ts';
-import { install, lay, nixmaker } from '../support/receipts.ts';
+import { committed, install, lay, nixmaker } from '../support/receipts.ts';
 
 const place = await makeWorkplace();
 
@@ -107,4 +107,19 @@ test('`put` leaves out whose turn has not come, and says why; --all-rings puts a
   const flake = await put('--flake', folder, '--key', 'none');
   assert.equal(flake.code, 64);
   assert.match(flake.stdout, /build first and put the bundles of all rings/);
+});
+
+test('a host of the ring before whose operator has gone back from the release did not keep it', async () => {
+  const { medium, fleet, show } = await scene(rings);
+  const lab = install('lab');
+  const { sequence: _, ...run } = committed(4);
+  await lay(medium, 'lab', {
+    '4.json': lab.sign({ number: 4 }),
+    '5.json': lab.sign({ number: 5, run: { ...run, targetGeneration: 1, rolledBackFrom: 4 } }),
+  });
+  assert.equal((await nixmaker('collect', medium, '--enrol', '-d', fleet)).code, 0);
+  assert.match(
+    (await show()).stderr,
+    /^ring rest waits: lab of ring “canary” did not keep release 4 \(rolled-back\)$/m,
+  );
 });

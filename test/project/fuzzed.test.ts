@@ -57,6 +57,7 @@ const handsOn: Readonly<Record<string, string>> = {
       'desk/fleet/former.ts readFormer',
       'desk/fleet/former.ts readHostKeys',
       'desk/fleet/kept.ts readKept',
+      'desk/fleet/read-ahead.ts readAhead',
       'desk/fleet/rings.ts readTurns',
       'desk/fleet/roll.ts readWord',
       'state/journal.ts readAgentJournal',

@@ -127,3 +127,20 @@ test('after a commit root tidies up in the same unit, once', async () => {
     'test "$(nix-store --gc --print-dead 2>/dev/null | wc -l)" = 0; nix-store --verify --check-contents',
   );
 });
+
+test('while the boot partition is not mounted nothing is deleted, for its menu offers what would go', async () => {
+  await policy('when-needed');
+  await bed.sh('mkdir -p /run/esp && mount --bind /boot /run/esp && umount /boot && test -z "$(ls /boot)"');
+  await bed.write('/etc/fstab', 'LABEL=ESP /boot vfat defaults 0 2\n');
+  const before = await generations();
+  const since = (await bed.sh('date +%s')).trim();
+  const said = `journalctl --no-pager --unit nixmaker-activate.service --output=cat --since "@${since}"`;
+  await bed.write(`${inbox}/7.tar`, await readFile(await largeRelease(shop, 7, { line: 'bed' })));
+  try {
+    await bed.until(`${said} | grep -q '"unfinished":"boot-not-mounted: /boot is listed in /etc/fstab'`);
+    assert.deepEqual(await generations(), before);
+    assert.equal(await bed.sh('ls -A /boot'), '', 'nor is a menu written into the folder below');
+  } finally {
+    await bed.sh('rm /etc/fstab; mount --bind /run/esp /boot');
+  }
+});

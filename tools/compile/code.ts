@@ -1,6 +1,6 @@
 /**
- * A compiled program, NAME.code.cjs, and beside it what V8 has made of it (keep.ts), by V8's version and options and the kind
- * of processor: where one of them is another, V8 compiles as it would without. What is kept has half of what starting costs.
+ * A compiled program, NAME.code.cjs, and beside it V8's compiled code for it (keep.ts), by V8's version and options and the kind
+ * of processor: if one of these differs, V8 compiles as it would without. Kept code halves the start-up cost.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,5 +1,5 @@
 /**
- * keep.ts NAME CALLS: runs the program with each of the calls, a JSON array of arguments, one after the other, and keeps what
+ * keep.ts NAME CALLS: runs the program with each of the calls, a JSON array of arguments, one after another, and keeps what
  * V8 has compiled by then.
  */
 import { writeFileSync, writeSync } from 'node:fs';

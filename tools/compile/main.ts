@@ -1,6 +1,6 @@
 /**
- * main.ts FOLDER [--reproducible]: what is installed. esbuild puts code and packages into one file, and each verb's part of it is run when it is
- * needed. One file of CommonJS starts in less time than modules in many files, and what V8 makes of it can be kept (code.ts).
+ * main.ts FOLDER [--reproducible]: makes what is installed. esbuild puts code and packages into one file, in which each verb's part runs
+ * when needed. One CommonJS file starts faster than modules in many files, and V8's compiled code for it can be kept (code.ts).
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,11 +14,11 @@ const checkout = join(import.meta.dirname, '../..');
 
 export interface Program {
   readonly entry: string;
-  /** Calls after which V8 has seen what most processes need. `%` is a settings file, `%no` one that is none. */
+  /** Calls after which V8 has seen what most processes need. `%` is a settings file, `%no` is not one. */
   readonly calls: readonly (readonly string[])[];
 }
 
-/** Verbs that read, and such as load what they need and then find the settings malformed: nothing is done here. */
+/** Verbs that only read, and ones that load what they need and then find the settings malformed: nothing is done here. */
 export const commandLine: Readonly<Record<string, Program>> = {
   'cli/main': {
     entry: 'src/cli/main.ts',
@@ -35,7 +35,7 @@ export const commandLine: Readonly<Record<string, Program>> = {
   },
 };
 
-/** As Node.js is started on machines: by the agent's unit, and by everything else. */
+/** How Node.js is started on machines: by the agent's unit, and by everything else. */
 const options = ['--jitless', ''];
 
 const common: BuildOptions = {
@@ -48,10 +48,10 @@ const common: BuildOptions = {
 };
 
 /**
- * Makes NAME.cjs of each program; the files NAME.* need no others. Types are for `npm run lint`.
- * @param folder as it will be called
- * @param options `keepCode`: also what V8 makes of them. It differs from build to build, so what has to be reproducible goes without:
- * a system that has nixmaker in it is to be the same on every builder
+ * Makes NAME.cjs for each program; the files NAME.* need no others. Types are for `npm run lint`.
+ * @param folder under its final name
+ * @param options `keepCode`: also V8's compiled code. It differs from build to build, so reproducible output goes without it:
+ * a system that contains nixmaker must be the same on every builder
  */
 export async function compileInto(
   folder: string,
@@ -64,14 +64,14 @@ export async function compileInto(
     outdir: folder,
     outExtension: { '.js': '.cjs' },
     legalComments: 'linked',
-    // All of it is in memory as long as the agent lives. Names stay, for whoever reads where a fault came from.
+    // All of it stays in memory as long as the agent lives. Names are kept, to show where a fault came from.
     minifyWhitespace: true,
     minifySyntax: true,
-    // Tagged templates keep their source, which is not ASCII; lowered, they are strings like any other.
+    // Tagged templates keep their source, which is not ASCII; lowered, they are ordinary strings.
     supported: { 'dynamic-import': false, 'template-literal': false },
-    // node-disk-info has it for Windows' code pages: half a megabyte of tables.
+    // node-disk-info uses it for Windows' code pages: half a megabyte of tables.
     alias: { 'iconv-lite': './tools/compile/nothing.ts' },
-    // As in the modules that it is made of.
+    // As in the modules it is made of.
     banner: { js: '"use strict"; const __here = require("node:url").pathToFileURL(__filename).href;' },
     define: { 'import.meta.url': '__here' },
   });
@@ -84,7 +84,7 @@ export async function compileInto(
   }
 }
 
-/** What V8 makes of it is kept, by running it: without any other program, and in a folder that is nobody's. */
+/** V8's compiled code is kept by running the program: without any other program, and in a folder that is nobody's. */
 async function keep(path: string, calls: Program['calls']): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'nixmaker-compile-'));
   try {
@@ -99,7 +99,7 @@ async function keep(path: string, calls: Program['calls']): Promise<void> {
     const given = calls.map((call) =>
       call.map((word) => word.replace(/^%no$/, malformed).replace(/^%$/, settings)),
     );
-    // Node.js' own reader of TypeScript wants what --jitless forbids.
+    // Node.js' own TypeScript reader needs what --jitless forbids.
     const keeper = join(folder, 'keep.cjs');
     await build({ ...common, entryPoints: ['tools/compile/keep.ts'], outfile: keeper });
     for (const option of options) {

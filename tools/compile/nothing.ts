@@ -1,2 +1,2 @@
-/** Stands for a package that is asked for and never used (tools/compile/main.ts). */
+/** Replaces a package that is imported but never used (tools/compile/main.ts). */
 export {};

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Becomes NAME.cjs: runs NAME.code.cjs, which lies beside it. */
+/** Becomes NAME.cjs: runs NAME.code.cjs beside it. */
 import { readFileSync } from 'node:fs';
 import { keptFile, readProgram } from './code.ts';
 

@@ -1,4 +1,4 @@
-/** Every verb as it is called, for docs/commands.md and the manual page. */
+/** Every verb’s synopsis, for docs/commands.md and the manual page. */
 import type { Command } from 'commander';
 import { type Example, examplesOf } from '../../src/cli/help/examples.ts';
 import { optionText } from '../../src/cli/help/help.ts';
@@ -9,7 +9,7 @@ export interface Usage {
   readonly group: string;
   readonly usage: string;
   readonly description: string;
-  /** The flags as they are written, and what they do. */
+  /** The flags as written, and what they do. */
   readonly flags: readonly (readonly [string, string])[];
   readonly examples: readonly Example[];
 }
@@ -36,7 +36,7 @@ export function usagesOf(program: Command): Usage[] {
   });
 }
 
-/** As the help has it, without its colon. */
+/** As in the help, without its colon. */
 const groupOf = (program: Command, [first]: readonly string[]): string =>
   program.commands
     .find((c) => c.name() === first)

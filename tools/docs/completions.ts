@@ -1,8 +1,8 @@
-/** Completions for bash, zsh and fish: verbs and options as they are; for everything else, files. Nothing is started for them. */
+/** Completions for bash, zsh and fish: verbs and options as they are; files for everything else. Nothing is started for them. */
 import type { Command, Option } from 'commander';
 
 interface Verb {
-  /** `keyring sign`: the words that lead to it. */
+  /** `keyring sign`: the words that make up the verb. */
   readonly words: readonly string[];
   readonly description: string;
   readonly options: readonly Option[];

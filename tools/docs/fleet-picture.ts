@@ -1,4 +1,4 @@
-/** fleet-picture.ts FILE: the picture of the fleet page in the README (`npm run pictures`), of a fleet that there might be. */
+/** fleet-picture.ts FILE: the README’s picture of the fleet page (`npm run pictures`), showing an invented fleet. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

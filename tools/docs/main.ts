@@ -1,4 +1,4 @@
-/** npm run docs: writes what the documentation takes from the code. `--check` fails where a file is out of date. */
+/** npm run docs: writes the documentation that comes from the code. `--check` fails if a file is out of date. */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,13 +34,13 @@ function codes(): string {
   return `# Codes\n\nWritten by \`npm run docs\` from \`src/core/catalogue.ts\`; do not edit.\n\n${sections.join('\n')}`;
 }
 
-/** For editors: what a policy file may hold. Rules that bind several keys are checked by `nixmaker check-policy` only. */
+/** For editors: what a policy file may hold. Rules that involve several keys are checked by `nixmaker check-policy` only. */
 function policySchema(): string {
   const schema = z.toJSONSchema(policyParser, { io: 'input', unrepresentable: 'any' });
   return `${JSON.stringify({ ...schema, title: 'nixmaker policy' }, null, 2)}\n`;
 }
 
-/** The attack suite: what each attack is after, and as what it is refused. */
+/** The attack suite: what each attack is after, and how it is refused. */
 async function attacks(): Promise<string> {
   const all = await readAttacks();
   const sections = attackCategories.map((category) => {
@@ -61,7 +61,7 @@ ${sections.join('\n')}
 ${attacksFromInside()}`;
 }
 
-/** What no file can show: by who, what must happen, and which test holds it. */
+/** What no file can show: by whom, what must happen, and which test checks it. */
 function attacksFromInside(): string {
   const sections = Object.entries(insideAttacks).map(([attacker, attacks]) => {
     const rows = attacks.map(({ attack, outcome, file, name }) => {

@@ -4,7 +4,7 @@ import { marked, type Token, type Tokens } from 'marked';
 import { exitWords } from '../../src/cli/help/exit-words.ts';
 import { byGroup, type Usage, usagesOf } from './commands.ts';
 
-/** Text as roff prints it: no dot or quote begins a request, dashes of options stay dashes. */
+/** Text for roff to print literally: no dot or quote begins a request, dashes of options stay dashes. */
 function roff(text: string): string {
   return text
     .replace(/\\/g, '\\e')
@@ -97,7 +97,7 @@ function block(token: Token): string {
   }
 }
 
-/** A row is a term and what is said of it; the other columns by their names. */
+/** A row is a term and its description; the other columns are named. */
 function table({ header: heads, rows }: Tokens.Table): string {
   return rows
     .map(([term, ...cells]) => {

@@ -1,4 +1,4 @@
-/** picture.ts FILE <OUTPUT-OF-THE-DEMO: the picture of a terminal in the README, of what the demo has really printed (`npm run pictures`). */
+/** picture.ts FILE <OUTPUT-OF-THE-DEMO: the README’s picture of a terminal, from what the demo really printed (`npm run pictures`). */
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const [file = ''] = process.argv.slice(2);

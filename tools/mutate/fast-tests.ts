@@ -1,4 +1,4 @@
-/** The tests that can be run by the hundred: those that start no machine and no compiled program. What each reaches, and how long it takes. */
+/** Tests that can be run by the hundred: those that start no machine and no compiled program. What each reaches, and how long it takes. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -8,20 +8,20 @@ import { pathToFileURL } from 'node:url';
 import { type ImportGraph, reachedFrom, readImportGraph } from '../../test/project/imports.ts';
 
 /**
- * Milliseconds from which on one test of a file is left out: a sample of mutants is not to take a day. Of the processor, so that a machine
- * with other work leaves out no more than a quiet one; by the clock for those that wait.
+ * Milliseconds from which a file’s test is left out: a sample of mutants must not take a day. Processor time, so that a busy machine
+ * leaves out no more than a quiet one; clock time for tests that wait.
  */
 const slow = { processor: 2500, clock: 20_000 };
 
 export interface Ran {
   readonly ok: boolean;
-  /** It was ended at its deadline: it hangs, or the machine has too much other work. */
+  /** It was ended at its deadline: it hangs, or the machine is too busy. */
   readonly isLate: boolean;
-  /** What its reporter has written. */
+  /** What its reporter wrote. */
   readonly report: string;
 }
 
-/** What was reached of a source: functions with their blocks, as V8 tells. */
+/** What was reached in a source: functions with their blocks, as reported by V8. */
 type Blocks = readonly (readonly {
   readonly startOffset: number;
   readonly endOffset: number;
@@ -30,18 +30,18 @@ type Blocks = readonly (readonly {
 
 export interface FastTest {
   readonly file: string;
-  /** Milliseconds, without what is left out. */
+  /** Milliseconds, not counting what is left out. */
   readonly duration: number;
   /** Names of tests that are left out. */
   readonly left: readonly string[];
-  /** By source, relative to the checkout; of every process that it started. */
+  /** By source, relative to the checkout; for every process it started. */
   readonly reached: Readonly<Record<string, readonly Blocks[]>>;
 }
 
-/** Tests of the sources as text; thousands of inputs for all readers at once. */
+/** Tests of the sources as text; and those that feed thousands of inputs to all readers at once. */
 const others = ['test/project/', 'test/attacks/', 'test/desk/'];
 
-/** ssh-keygen and nix-hash, say, are no machines. */
+/** ssh-keygen and nix-hash, for example, are not machines. */
 const runsPrograms = 'test/machines/program.ts';
 const small = /^test\/(?:signing|bundle)\//;
 
@@ -90,7 +90,7 @@ export function runTest(checkout: string, { file, env = {}, left = [], deadline 
     let report = '';
     child.stdout.on('data', (chunk) => {
       report += chunk;
-      // The first that fails is enough to know.
+      // The first failure is enough to know.
       if ('NIXMAKER_MUTANT' in env && report.includes('["test:fail"')) child.kill('SIGKILL');
     });
     let isLate = false;
@@ -105,7 +105,7 @@ export function runTest(checkout: string, { file, env = {}, left = [], deadline 
   });
 }
 
-/** @throws Error where it does not pass as things are */
+/** @throws Error if it does not pass unchanged */
 export async function measure(checkout: string, file: string): Promise<FastTest> {
   const folder = await mkdtemp(join(tmpdir(), 'nixmaker-mutate-'));
   try {
@@ -131,13 +131,13 @@ interface Ended {
   readonly isSlow: boolean;
 }
 
-/** As reporter.ts writes them, one after the other. */
+/** As written by reporter.ts, one after another. */
 function endedIn(report: string): Ended[] {
   const lines = report.split('\n').filter((line) => line.startsWith('["test:'));
   let before = 0;
   return lines.map((line) => {
     const [, duration, name, processor] = JSON.parse(line) as [string, number, string, number];
-    // Loading is the first test’s.
+    // Loading is charged to the first test.
     const took = before === 0 ? 0 : processor - before;
     before = processor;
     return { name, duration, isSlow: took > slow.processor || duration > slow.clock };
@@ -166,7 +166,7 @@ export function reaches({ reached }: FastTest, { file, start }: { file: string; 
   const holds = ({ startOffset, endOffset }: Blocks[number][number]) =>
     startOffset <= start && start < endOffset;
   return (reached[file] ?? []).some((functions) => {
-    // Of functions within functions the innermost, and of its blocks: each lies within those before it.
+    // Of nested functions the innermost, and of its blocks: each is within those before it.
     const around = functions.filter((blocks) => blocks[0] !== undefined && holds(blocks[0]));
     const size = (blocks: Blocks[number]) => (blocks[0]?.endOffset ?? 0) - (blocks[0]?.startOffset ?? 0);
     const innermost = around.toSorted((a, b) => size(a) - size(b))[0];
@@ -174,7 +174,7 @@ export function reaches({ reached }: FastTest, { file, start }: { file: string; 
   });
 }
 
-/** What a test depends on, as a digest: nothing of this has changed, or it is measured anew. */
+/** A digest of what a test depends on: if any of this changes, it is measured again. */
 export async function digestOf(checkout: string, graph: ImportGraph, file: string): Promise<string> {
   const hash = createHash('sha256');
   for (const name of [...reachedFrom(graph, [file])].sort())

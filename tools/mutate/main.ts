@@ -1,7 +1,7 @@
 /**
  * npm run mutate [-- COUNT|all|checks [SEED [PATH…]]]: changes the sources in one small place at a time, and runs the fast tests that reach
- * it. What none of them notices is a test that is missing. `checks`: every check of root’s side, dropped. PATH: only below these.
- * Survivors are written to test/out/mutants.txt; what changes nothing that anybody could see is listed in equivalent.json.
+ * it. Anything none of them notices is a missing test. `checks`: every check on root’s side, dropped. PATH: only below these.
+ * Survivors are written to test/out/mutants.txt; changes with no visible effect are listed in equivalent.json.
  */
 import { writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -50,7 +50,7 @@ const chosen = choose();
 const tests = await measureAll();
 const work = chosen.entries();
 const survivors: Mutant[] = [];
-/** Noticed by nothing but a deadline. */
+/** Noticed only by a deadline. */
 const late: Mutant[] = [];
 let done = 0;
 await Promise.all(Array.from({ length: availableParallelism() }, worker));
@@ -69,7 +69,7 @@ function choose(): Mutant[] {
   ).flat();
 }
 
-/** What has not changed since the last time is not measured again. */
+/** Anything unchanged since the last time is not measured again. */
 async function measureAll(): Promise<FastTest[]> {
   await mkdir(out, { recursive: true });
   const file = join(out, 'mutate-baseline.json');
@@ -83,12 +83,12 @@ async function measureAll(): Promise<FastTest[]> {
       for (const [, test] of files) {
         const digest = await digestOf(checkout, graph, test);
         now[digest] = known[digest] ?? (await measure(checkout, test));
-        // At once, for measuring takes minutes and may be cut off; of a test that has changed since, only what is new.
+        // Immediately, because measuring takes minutes and may be cut off; for a test that changed meanwhile, only what is new.
         writeFileSync(file, JSON.stringify({ ...withoutOlder(known, now), ...now }));
       }
     }),
   );
-  // Those first that reach little else: what they reach is what they are about.
+  // Tests that reach little else come first: what they reach is what they are about.
   const breadth = ({ reached }: FastTest) => Object.keys(reached).length;
   const measured = Object.values(now).toSorted((a, b) => breadth(a) - breadth(b) || a.duration - b.duration);
   say(
@@ -114,7 +114,7 @@ async function worker(): Promise<void> {
   }
 }
 
-/** One that never ends is noticed, too: its test has a deadline. */
+/** One that never ends is noticed too: its test has a deadline. */
 async function isNoticed(mutant: Mutant): Promise<boolean> {
   const { file, start, end, replacement } = mutant;
   const change = JSON.stringify({ path: join(checkout, file), start, end, replacement });

@@ -1,4 +1,4 @@
-/** Small changes of the kinds that a slip makes, each of which some test ought to notice. */
+/** Small changes of the kind a slip makes, each of which some test ought to notice. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isNode, type Node, parseSource, walk } from '../syntax/parse.ts';
@@ -13,7 +13,7 @@ export interface Mutant {
   readonly end: number;
   readonly replacement: string;
   readonly kind: Kind;
-  /** The change in one line, for people, and for the list of those that change nothing. */
+  /** The change in one line, for people, and for the list of those without effect. */
   readonly change: string;
 }
 
@@ -36,9 +36,9 @@ const otherOperator: Readonly<Record<string, readonly string[]>> = {
   '>>': ['<<'],
 };
 
-/** What it is for a function to say no: it throws, it returns, or it calls what throws. */
+/** How a function says no: it throws, it returns, or it calls what throws. */
 const saysNo = /^(?:throw\b|return\b|\w*(?:fault|malformed|refuse|fail|reject)\w*\()/i;
-/** What is said to the log and to people, not done. */
+/** Only told to the log and to people, not done. */
 const tells = /^(?:await )?(?:[\w.]+\.)?(?:emit|say|warn|write|progress)\w*\(/;
 
 /** @param checkout where `file` is */
@@ -47,7 +47,7 @@ export function mutantsOf(checkout: string, file: string): Mutant[] {
   const { code, tree } = parseSource(text);
   const edits: Edit[] = [];
   walk(tree, (node, way) => {
-    // What is declared at the top are sizes and tables; a test of them would say them once more.
+    // Top-level declarations are sizes and tables; a test would only repeat them.
     if (way.some((n) => isFunction(n))) edits.push(...editsAt(node, code, way.at(-1)));
   });
   return edits.map((edit) => ({ file, ...edit, ...placeOf(text, edit) }));
@@ -116,7 +116,7 @@ function operatorEdits(node: Node, code: string): Part[] {
   const [left, right] = [node.left as Node, node.right as Node];
   if (!isNode(left) || !isNode(right)) return [];
   const operator = String(node.operator);
-  // Texts that are put together; what they say is not what is done.
+  // Concatenated texts; what they say is not what is done.
   if (
     operator === '+' &&
     [left, right].some((n) => n.type === 'TemplateLiteral' || typeof n.value === 'string')
@@ -141,7 +141,7 @@ function operatorEdits(node: Node, code: string): Part[] {
 }
 
 function literalEdits(node: Node, parent: Node | undefined): string[] {
-  // Names of fields, and numbers of what is imported.
+  // Field names, and positions in imports.
   if (parent?.type === 'Property' && parent.key === node && parent.computed !== true) return [];
   if (typeof node.value === 'boolean') return [String(!node.value)];
   if (typeof node.value === 'number') return [String(node.value + 1)];

@@ -1,4 +1,4 @@
-/** Loaded before a test: one of the sources is not what it is on disk, but changed in one place. */
+/** Loaded before a test: replaces one of the sources with a version that is changed in one place. */
 import { registerHooks } from 'node:module';
 import { pathToFileURL } from 'node:url';
 

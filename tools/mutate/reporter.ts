@@ -1,4 +1,4 @@
-/** A line for each test that has ended: how long it took, its name, and the processor’s time of the whole process so far. */
+/** One line for each finished test: how long it took, its name, and the processor time of the whole process so far. */
 import type { TestEvent } from 'node:test/reporters';
 
 export default async function* reporter(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# Sourced by tools.sh: virtual machines, made of the bed's tree (a Debian with systemd and Nix).
+# Sourced by tools.sh: virtual machines, made from the bed's tree (a Debian with systemd and Nix).
 
-# Copies the named kernel modules with all they depend on. copy_modules MODULES TREE NAME…
+# Copies the named kernel modules with everything they depend on. copy_modules MODULES TREE NAME…
 copy_modules() {
   _from=$1
   _into=$2/usr/lib/modules/$(basename "$1")
@@ -10,7 +10,7 @@ copy_modules() {
   [ -r "$_from/modules.dep" ] || return 1
   mkdir -p "$_into"
   for _name; do
-    # modules.dep: "path: all that it depends on"; what is not there is built in.
+    # modules.dep: "path: everything it depends on"; whatever is missing is built in.
     for _module in $(sed -n "s#^\([^:]*/$_name\.ko[^:/]*\):\(.*\)#\1 \2#p" "$_from/modules.dep"); do
       mkdir -p "$_into/$(dirname "$_module")"
       case $_module in
@@ -23,15 +23,15 @@ copy_modules() {
   chroot "$_root" depmod "$(basename "$_from")"
 }
 
-# A machine at which devices come and go: udev and tools for file systems, from EXTRA. add_udev TREE EXTRA
+# A machine where devices come and go: udev and file system tools, from EXTRA. add_udev TREE EXTRA
 add_udev() {
   rm -rf "$2/usr/share/doc" "$2/usr/share/man" "$2/usr/share/locale"
   cp -a "$2/usr/." "$1/usr/"
   for _unit in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket; do
     rm -f "$1/etc/systemd/system/$_unit"
   done
-  # The hundreds of terminals of user-mode Linux are nobody's business here. Modules: udev has the kernel look every other second whether
-  # a drive has another disc (60-block.rules).
+  # Nobody needs the hundreds of terminals of user-mode Linux here. Modules: udev makes the kernel check every other second whether
+  # a drive has a new disc (60-block.rules).
   mkdir -p "$1/etc/systemd/system/systemd-udev-trigger.service.d"
   printf '[Service]\nExecStart=\nExecStart=/usr/bin/udevadm trigger --action=add --subsystem-match=block --subsystem-match=pci --subsystem-match=usb --subsystem-match=mmc\nExecStart=/usr/bin/udevadm trigger --type=subsystems --action=add --subsystem-match=module\n' \
     >"$1/etc/systemd/system/systemd-udev-trigger.service.d/block.conf"
@@ -40,7 +40,7 @@ add_udev() {
 # User-mode Linux and disks for it (test/machines/vm.ts): machines that are restarted and whose power is cut.
 ensure_vm() {
   _vm=$nixmaker_cache/vm
-  # Made of the bed's tree, so its stamp counts as well. The number grows with what is done here.
+  # Made from the bed's tree, so its stamp counts too. Raise the number when what is done here changes.
   _stamp="8 $(cat "$nixmaker_cache/bed/stamp") $(cksum <"$nixmaker_root/test/machines/prepare-vm")"
   if [ "$(cat "$_vm/stamp" 2>/dev/null)" != "$_stamp" ]; then
     need mke2fs "package e2fsprogs: it makes the disk of the virtual machine"
@@ -65,13 +65,13 @@ ensure_vm() {
   export NIXMAKER_VM="$_vm"
 }
 
-# What makes file systems for machines whose store does not lie on ext4.
+# What makes file systems for machines whose store is not on ext4.
 ensure_mkfs() {
   _mkfs=$nixmaker_cache/mkfs
   if [ "$(cat "$_mkfs/stamp" 2>/dev/null)" != "1 $_mkfs" ]; then
     say "fetching btrfs, xfs and f2fs from Debian's mirror (about 40 MB)…"
     fetch_debian "$_mkfs" btrfs-progs xfsprogs f2fs-tools
-    # That of a program that is not started here.
+    # For a program that is not started here.
     rm -rf "$_mkfs"/root/usr/lib/python3* "$_mkfs/root/usr/share"
     wrap_programs "$_mkfs" mkfs.btrfs=usr/sbin/mkfs.btrfs mkfs.xfs=usr/sbin/mkfs.xfs mkfs.f2fs=usr/sbin/mkfs.f2fs
     printf '%s\n' "1 $_mkfs" >"$_mkfs/stamp"

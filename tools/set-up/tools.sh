@@ -2,8 +2,8 @@
 # Sourced by the commands in scripts/. Makes sure of Node.js, the npm packages and Nix, and puts them on PATH.
 #
 # Everything goes into one cache folder ($NIXMAKER_CACHE, else $XDG_CACHE_HOME/nixmaker, else
-# ~/.cache/nixmaker) and into ./node_modules. Nothing is installed on the machine, and a Nix that is
-# already there is neither changed nor written to. Prints what it fetches; prints nothing when nothing is missing.
+# ~/.cache/nixmaker) and into ./node_modules. Nothing is installed on the machine, and an existing Nix installation
+# is left alone. Prints what it fetches; prints nothing when nothing is missing.
 
 nixmaker_root=$(cd "$(dirname "$0")/.." && pwd)
 nixmaker_cache=${NIXMAKER_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/nixmaker}
@@ -23,8 +23,8 @@ node_is_recent() { # node_is_recent NODE
 }
 
 nix_is_recent() { # nix_is_recent NIX
-  # 2.24 is the oldest Nix whose command line the project uses as it stands.
-  # `nix (Nix) 2.34.8`, `nix (Lix, like Nix) 2.93.0`, `nix (Determinate Nix 3.4.1) 2.28.2`: what it is compatible with stands last.
+  # 2.24 is the oldest Nix whose command line the project can use unchanged.
+  # `nix (Nix) 2.34.8`, `nix (Lix, like Nix) 2.93.0`, `nix (Determinate Nix 3.4.1) 2.28.2`: the version it is compatible with comes last.
   _version=$("$1" --version 2>/dev/null | sed -n 's/^nix (.*Nix.*) \([0-9][0-9]*\)\.\([0-9][0-9]*\).*/\1 \2/p')
   [ -n "$_version" ] || return 1
   # shellcheck disable=SC2086
@@ -38,7 +38,7 @@ ensure_node() {
   _stamp=$(cksum <"$nixmaker_root/tools/set-up/toolchain/package-lock.json")
   if [ "$(cat "$_dir/stamp" 2>/dev/null)" != "$_stamp" ]; then
     if on_nixos; then
-      # The npm build of Node needs /lib64/ld-linux*, which NixOS has not; nixpkgs' own is the right one there.
+      # The npm build of Node needs /lib64/ld-linux*, which NixOS lacks; nixpkgs' own is the right one there.
       need nix "NixOS without the nix program?"
       say "fetching Node.js 24 from nixpkgs…"
       rm -rf "$_dir" && mkdir -p "$_dir"
@@ -84,10 +84,10 @@ ensure_packages() {
   done
 }
 
-# Debian's 'forky' carries a recent Nix (and systemd) as ordinary packages. They are unpacked into the cache: no
-# package is installed, no maintainer script runs, and no apt source of the host is read or changed but for the
-# mirror's address. apt checks the suite's signature and every package's digest.
-# fetch_debian DIR PACKAGE…: unpacks the packages and all they depend on into DIR/root. From another suite: debian_suite=…
+# Debian's 'forky' has a recent Nix (and systemd) as ordinary packages. They are unpacked into the cache: no
+# package is installed, no maintainer script runs, and from the host's apt sources only the mirror's address is read; nothing
+# there is changed. apt checks the suite's signature and every package's digest.
+# fetch_debian DIR PACKAGE…: unpacks the packages and everything they depend on into DIR/root. From another suite: debian_suite=…
 fetch_debian() {
   _dir=$1
   shift
@@ -121,7 +121,7 @@ fetch_debian() {
   rm -rf "$_dir/cache" "$_dir/apt"
 }
 
-# Programs beside the host, started through their own dynamic loader. wrap_programs DIR NAME=PATH…
+# Programs separate from the host's, started through their own dynamic loader. wrap_programs DIR NAME=PATH…
 wrap_programs() {
   _dir=$1
   shift
@@ -144,7 +144,7 @@ fetch_nix() {
     nix-collect-garbage=$_nix nix-hash=$_nix
 }
 
-# What carries pools to machines in the tests, rsync and rclone; and other people's readers of tars and of Python.
+# What carries pools to machines in the tests, rsync and rclone; and third-party tools that read tars or check Python.
 ensure_carriers() {
   _carriers=$nixmaker_cache/carriers
   if [ "$(cat "$_carriers/stamp" 2>/dev/null)" != "4 $_carriers" ]; then
@@ -160,12 +160,12 @@ ensure_carriers() {
   export NIXMAKER_CARRIERS="$_carriers/bin"
 }
 
-# A browser in a Debian tree of its own, for the pages that nixmaker writes. It sees this machine's /tmp and no network.
+# A browser in a Debian tree of its own, for the pages nixmaker writes. It sees this machine's /tmp and no network.
 ensure_browser() {
   _browser=$nixmaker_cache/browser
   if [ "$(cat "$_browser/stamp" 2>/dev/null)" != "2 $_browser" ]; then
     say "fetching Chromium from Debian's mirror (about 200 MB)…"
-    # The same browser for as long as that suite lives.
+    # The same browser for as long as that suite exists.
     debian_suite=trixie
     fetch_debian "$_browser" base-files dash coreutils chromium fonts-dejavu-core
     unset debian_suite
@@ -184,7 +184,7 @@ END
   export NIXMAKER_BROWSER="$_browser/bin/chromium"
 }
 
-# ensure_program NAME PACKAGE: a program that most machines have, from Debian where this one has it not.
+# ensure_program NAME PACKAGE: a program that most machines have, taken from Debian if this one lacks it.
 ensure_program() {
   command -v "$1" >/dev/null 2>&1 && return
   _program=$nixmaker_cache/$1
@@ -200,7 +200,7 @@ ensure_program() {
 # A Debian tree with systemd and Nix, for tests with a real systemd as PID 1 (test/machines/bed.ts).
 ensure_bed() {
   _bed=$nixmaker_cache/bed
-  # The number grows with what is done to the tree below.
+  # Raise the number when what is done to the tree below changes.
   _stamp="6 $(cksum <"$nixmaker_root/test/machines/prepare-bed")"
   if [ "$(cat "$_bed/stamp" 2>/dev/null)" != "$_stamp" ]; then
     say "fetching systemd and Nix for the system tests from Debian's mirror (about 90 MB)…"
@@ -218,7 +218,7 @@ ensure_bed() {
 ensure_nix() {
   if [ -r /etc/os-release ] && grep -q '^ID=debian' /etc/os-release; then
     _dir=$nixmaker_cache/nix
-    # The stamp holds the folder's own path, for the wrappers are bound to it.
+    # The stamp contains the folder's own path, because the wrappers are bound to it.
     if [ "$(cat "$_dir/stamp" 2>/dev/null)" != "1 $_dir" ]; then
       fetch_nix "$_dir"
       nix_is_recent "$_dir/bin/nix" || die "the fetched Nix does not run or is older than 2.24: $("$_dir/bin/nix" --version 2>&1)"
@@ -226,7 +226,7 @@ ensure_nix() {
       printf '%s\n' "1 $_dir" >"$_dir/stamp"
     fi
     PATH=$_dir/bin:$PATH
-    # Without it paths that have changed are carried whole.
+    # Without it, changed paths are carried whole.
     ensure_program zstd zstd
   else
     command -v nix >/dev/null 2>&1 && nix_is_recent nix ||
@@ -261,6 +261,6 @@ ensure_tools() {
   exec 9>&-
   export PATH
   export NIXMAKER_CACHE="$nixmaker_cache"
-  # Hundreds of programs are started in the tests; what Node.js made of their sources the last time is kept.
+  # The tests start hundreds of programs; what Node.js compiled of their sources last time is kept.
   export NODE_COMPILE_CACHE="$nixmaker_cache/compiled"
 }

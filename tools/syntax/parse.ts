@@ -1,8 +1,8 @@
-/** Our own sources as trees: types are blanked out, so what is found lies where it lies in the TypeScript. */
+/** Our own sources as trees: types are blanked out, so positions are the same as in the TypeScript. */
 import { stripTypeScriptTypes } from 'node:module';
 import { parse } from 'acorn';
 
-/** A node of the ESTree specification, as acorn makes it; which other fields there are depends on the type. */
+/** A node of the ESTree specification, as made by acorn; which other fields there are depends on the type. */
 export interface Node {
   readonly type: string;
   readonly start: number;
@@ -31,7 +31,7 @@ export function childrenOf(node: Node): Node[] {
   );
 }
 
-/** Children first. @param way the nodes around it, the nearest last */
+/** Children first. @param way the nodes around it, nearest last */
 export function walk(
   node: Node,
   visit: (node: Node, way: readonly Node[]) => void,

@@ -1,4 +1,4 @@
-/** What is wrong with the arguments of a build is said before any work: hosts may take hours. */
+/** Errors in a build’s arguments are reported before any work: hosts may take hours. */
 import { NixmakerError } from '../../core/errors.ts';
 
 interface Checked {
@@ -12,7 +12,7 @@ interface Checked {
 
 export interface CheckedArguments {
   readonly expiresAt: string | undefined;
-  /** What is allowed, and perhaps not meant. */
+  /** What is allowed but may not be intended. */
   readonly warnings: readonly string[];
 }
 
@@ -45,6 +45,6 @@ export async function checkBuildArguments(flags: Checked, now: Date): Promise<Ch
   };
 }
 
-/** A date alone is its beginning, in UTC. */
+/** A date alone means its beginning, in UTC. */
 const timeOf = (text: string | undefined) =>
   text !== undefined && /^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00Z` : text;

@@ -108,14 +108,14 @@ async function build(flags: BuildFlags): Promise<number> {
   return exit;
 }
 
-/** Builds as the flags say, with progress. @param deliver of `put --flake`, which takes releases in the place of bundles */
+/** Builds as the flags say, with progress. @param deliver for `put --flake`, which takes releases instead of bundles */
 export async function buildWith(
   flags: BuildFlags,
   deliver?: BuildOptions['deliver'],
 ): Promise<{
   readonly results: readonly HostResult[];
   readonly exit: ExitCode;
-  /** What Nix warned of, each once. */
+  /** Nix’s warnings, each once. */
   readonly warnings: readonly string[];
 }> {
   const { checkBuildArguments } = await import('./build-arguments.ts');
@@ -130,7 +130,7 @@ export async function buildWith(
   const since = flags.since === undefined || flags.since.length === 0 ? undefined : await readSince(flags);
   const epoch = process.env.SOURCE_DATE_EPOCH;
   const interrupted = new AbortController();
-  // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
+  // `on`, not `once`: execa's own exit handler ends the process if it finds no other listener left.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
   const warnings = new Set<string>(said);
   const warn = (text: string) => void (warnings.size < mostWarnings && warnings.add(text));
@@ -142,7 +142,7 @@ export async function buildWith(
       hosts: since === undefined ? flags.host : [...since.bases.keys()],
       bases: since?.bases,
       deltas: flags.deltas !== false,
-      // The original tool carried the recipes; a bundle of ours carries everything unless told otherwise.
+      // The original tool carried recipes; our bundles carry everything unless told otherwise.
       content: flags.content ?? (flags.format === 'classic' ? 'derivation' : 'closure'),
       format: flags.format,
       key,
@@ -162,17 +162,17 @@ export async function buildWith(
     }),
     runHostsWithProgress<HostResult>(progressTerminal(flags.json === true)),
   );
-  // Of hosts that were not begun nothing is wrong.
+  // Nothing is wrong with hosts that were not begun.
   if (interrupted.signal.aborted) {
     const done = results.filter((r) => r.status === 'built').length;
     throw new NixmakerError('stopped', `${done} of ${results.length} bundles had been written`);
   }
-  // Once a run, and not in the middle of the progress.
+  // Once per run, and not in the middle of the progress.
   if (flags.json !== true) for (const warning of warnings) printToStderr(eachLine(warning));
   return { results, exit: exitOfBuild(results), warnings: [...warnings] };
 }
 
-/** A flake may warn of each of its hosts. */
+/** A flake may warn about each of its hosts. */
 const mostWarnings = 100;
 
 async function readSince({ format, content, host, since = [] }: BuildFlags) {
@@ -188,8 +188,8 @@ export function readEpoch(text: string): number {
 }
 
 /**
- * What went wrong with which hosts, with what a person needs to see of Nix’s own lines; with `--verbose` all that it said. What is the
- * same of several is said once.
+ * What went wrong with which hosts, with the lines of Nix’s output that a person needs; with `--verbose`, all of it. What several
+ * have in common is reported once.
  */
 export async function explainFailed(
   results: readonly HostResult[],

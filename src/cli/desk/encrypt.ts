@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
-import { lines } from '../../core/lines.ts';
-import { print, printJson, runVerb, severalTimes } from '../terminal/output.ts';
+import { printJson, printPath, runVerb, severalTimes } from '../terminal/output.ts';
 
 interface EncryptOptions {
   readonly to: readonly string[];
@@ -33,7 +32,7 @@ async function encrypt(bundles: readonly string[], { to, json }: EncryptOptions)
   for (const bundle of bundles) {
     const file = await encryptBundleFile(bundle, recipients);
     files.push(file);
-    if (json !== true) print(lines`${file}\n`);
+    if (json !== true) printPath(file);
   }
   if (json === true) printJson({ schema: 1, files });
   return exitCodes.done;

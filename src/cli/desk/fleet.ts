@@ -154,7 +154,7 @@ const conditionStyles: Readonly<Record<Condition, Style>> = {
   well: 'good',
 };
 
-/** Root’s word; what only the agent says of a later bundle is marked as its word. */
+/** Root’s word; anything that only the agent says about a later bundle is marked as such. */
 function lastOf({ runs, agentSays }: PageHost): string | undefined {
   const [run, claim] = [runs.at(-1), agentSays.at(-1)];
   const said = claim === undefined ? [] : [`its agent reports: ${outcomeText(claim)}`];
@@ -177,7 +177,7 @@ async function showTable(
       page.release,
       page.floor,
       lastOf(page),
-      // `26.05`: the rest is a date and a commit, which the page and --json have.
+      // `26.05`: the rest is a date and a commit, shown on the page and in --json.
       page.versions.nixos?.split('.').slice(0, 2).join('.'),
       page.failedUnits?.length,
       page.freeBytes === undefined ? undefined : sizeText(page.freeBytes),
@@ -187,7 +187,7 @@ async function showTable(
   const heads = ['HOST', 'CONDITION', 'RELEASE', 'FLOOR', 'LAST', 'NIXOS', 'FAILED', 'FREE', 'COLLECTED'];
   const style = (row: number, column: number) =>
     column === 1 ? conditionStyles[shown[row]?.condition ?? 'unknown'] : undefined;
-  // What the page and --json have as well: NixOS, free space, the floor, failed units.
+  // Also on the page and in --json: NixOS, free space, the floor, failed units.
   const optional = ['NIXOS', 'FREE', 'FLOOR', 'FAILED'].map((head) => heads.indexOf(head));
   if (rows.length > 0) print(table(heads, rows, { width: columns(), optional, style }));
   const reasons = shown.flatMap(({ page, reasons: all }) =>

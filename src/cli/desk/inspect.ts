@@ -59,7 +59,7 @@ async function inspectFile(bundle: string, { json, paths }: InspectOptions): Pro
   return exitCodes.done;
 }
 
-/** What announces the contents can be damaged or not there yet; what the manifest says is shown all the same. */
+/** What announces the contents can be damaged or still missing; what the manifest says is shown all the same. */
 function problemOf(error: unknown): { readonly problem: ReasonCode } {
   if (error instanceof NixmakerError) return { problem: error.code };
   throw error;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
-import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import { printJson, printPath, printToStderr, runVerb } from '../terminal/output.ts';
 import { readEpoch, wholeNumber } from './build.ts';
 
 interface PackFlags {
@@ -35,7 +35,7 @@ async function pack(cache: string, { sequence, json, ...flags }: PackFlags): Pro
   const epoch = readEpoch(process.env.SOURCE_DATE_EPOCH ?? '0');
   const packed = await packCache({ cache, ...flags, sequenceAbove: sequence, epoch });
   if (json === true) printJson({ schema: 1, ok: true, ...packed });
-  else print(lines`${packed.bundle}\n`);
+  else printPath(packed.bundle);
   printToStderr(lines`Unsigned: no target takes it yet. Sign a copy with \`nixmaker sign\`.\n`);
   return exitCodes.done;
 }

@@ -76,7 +76,7 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
     );
   if (flags.plainFolder !== true) {
     const { requireMedium } = await import('../../desk/pool/medium-place.ts');
-    // Before hours of building.
+    // Before building for hours.
     await requireMedium(medium);
   }
   if (flags.flake !== undefined) await refuseRings(flags);
@@ -85,7 +85,7 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
   const files = bundles.filter((path) => !keyrings.includes(path));
   const { bundles: due, leftOut } = await chooseByRings(files, flags);
   const built = flags.flake === undefined ? undefined : await putFlake(medium, flags, flags.flake);
-  const isNothingDue = built === undefined && due.length === 0 && leftOut.length > 0;
+  const isNothingDue = built === undefined && due.length === 0 && leftOut.length > 0 && flags.clear !== true;
   const result = isNothingDue ? nothing : await putFiles(medium, due, flags, built?.result);
   const versions = await putKeyringFiles(medium, keyrings);
   if (flags.json === true) printJson({ schema: 2, ok: true, ...result, leftOut, keyrings: versions });
@@ -100,7 +100,7 @@ async function chooseByRings(bundles: readonly string[], { fleet, allRings }: Pu
   return (await import('../../desk/fleet/due.ts')).chooseDue(fleet, bundles);
 }
 
-/** Hosts that are built one after the other can’t be compared with those of the ring before. */
+/** Hosts built one after another can’t be compared with those in the previous ring. */
 async function refuseRings({ fleet, allRings }: PutFlags): Promise<void> {
   const { readRings } = await import('../../desk/fleet/rings.ts');
   if (allRings === true || (await readRings(fleet)) === undefined) return;
@@ -125,7 +125,7 @@ const together = (one: PutResult, other: PutResult): PutResult => ({
   notices: [...new Set([...one.notices, ...other.notices])],
 });
 
-/** Each host as soon as it is built, straight from what was compressed: no bundle is written in between. */
+/** Each host as soon as it is built, straight from the compressed pieces: no bundle is written in between. */
 async function putFlake(medium: string, flags: PutFlags, flake: string) {
   if (flags.key === undefined)
     throw new NixmakerError('usage', 'targets only take signed bundles: pass --key FILE');

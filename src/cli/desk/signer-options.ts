@@ -5,7 +5,7 @@ import { lines } from '../../core/lines.ts';
 import type { Signer } from '../../desk/keys/sign.ts';
 import { printToStderr } from '../terminal/output.ts';
 
-/** Who signs: what `sign` and `keyring sign` have in common. */
+/** Who signs: shared by `sign` and `keyring sign`. */
 export interface SignerOptions {
   readonly key?: string;
   readonly sshKey?: string;
@@ -39,7 +39,7 @@ async function signerOf({ key, sshKey, name }: SignerOptions): Promise<Signer> {
   });
 }
 
-/** Signs one file after the other, and says so. One that can’t be keeps none of the others from it. @throws NixmakerError the first fault */
+/** Signs one file after another, and reports each. A failure stops none of the others. @throws NixmakerError the first fault */
 export async function signEach(
   files: readonly string[],
   options: SignerOptions,

@@ -43,7 +43,7 @@ async function verify(bundle: string, { key, host, json }: VerifyOptions): Promi
     return exitCodes.done;
   } catch (error) {
     if (!(error instanceof NixmakerError) || error.code === 'key-malformed') throw error;
-    // Of what is not there nothing was found to be bad.
+    // Nothing bad was found in files that don’t exist.
     if (faultOf(error).code !== error.code) throw error;
     if (json === true) printJson({ schema: 1, ok: false, code: error.code, detail: error.detail });
     else print(lines`${error.code}: ${messageOf(error.detail)}\n`);

@@ -1,4 +1,4 @@
-/** Two calls of each verb, for its help, docs/commands.md and nixmaker(1). */
+/** Two examples for each verb, for its help, docs/commands.md and nixmaker(1). */
 
 export interface Example {
   readonly call: string;
@@ -6,7 +6,7 @@ export interface Example {
   readonly does: string;
 }
 
-/** By the words that lead to the verb. */
+/** By the words that make up the verb. */
 export const examples: Readonly<Record<string, readonly (readonly [call: string, does: string])[]>> = {
   list: [
     ['list --flake ./machines', 'the hosts of a folder’s flake'],

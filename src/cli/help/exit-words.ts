@@ -13,7 +13,7 @@ const words: Readonly<Record<keyof typeof exitCodes, string>> = {
   interrupted: 'interrupted',
 };
 
-/** In the order of their numbers. */
+/** In numerical order. */
 export const exitWords: readonly (readonly [ExitCode, string])[] = (
   Object.entries(exitCodes) as [keyof typeof exitCodes, ExitCode][]
 ).map(([name, code]) => [code, words[name]]);

@@ -3,16 +3,16 @@ import type { Command, Help, Option } from 'commander';
 import { examplesOf } from './examples.ts';
 import { exitWords } from './exit-words.ts';
 
-/** Where a verb is used, in the order of the help. */
+/** Where a verb is used, in help order. */
 export const groups = ['Desk', 'Stick', 'Machine', 'Keys'] as const;
 export type Group = (typeof groups)[number];
 
-/** The width of a help page; a narrower terminal gets its own. */
+/** The width of a help page; a narrower terminal’s own width wins. */
 const columns = 80;
 
 export const helpWidth = (): number => Math.min(columns, process.stdout.columns ?? columns);
 
-/** The words that lead to a verb: `keyring sign`. */
+/** The words that make up a verb: `keyring sign`. */
 export function wordsOf(command: Command): string[] {
   return command.parent === null ? [] : [...wordsOf(command.parent), command.name()];
 }
@@ -35,7 +35,7 @@ export const helpFormat: Partial<Help> = {
   optionDescription: optionText,
 };
 
-/** Below the options of each verb, and of the program. @param program with all its verbs */
+/** Below each verb’s options, and the program’s. @param program with all its verbs */
 export function addHelp(program: Command): void {
   program.addHelpText('after', () => programFooter());
   const addBelow = (command: Command): void => {
@@ -67,7 +67,7 @@ function verbFooter(words: readonly string[]): string {
   return `${examples}\n${exitLines}`;
 }
 
-/** A call that is too long goes on in the next line, as a shell reads it. */
+/** A command that is too long continues on the next line, in shell syntax. */
 function folded(call: string): string {
   const lines: string[] = [];
   let line = ' ';
@@ -89,7 +89,7 @@ function addHelpVerb(program: Command): void {
     .argument('[verb...]')
     .action(async (words: string[]) => {
       const found = verbAt(program, words);
-      // Of what is no verb it is said what was meant.
+      // For an unknown verb, say what may have been meant.
       await program.parseAsync(found ? [...words, '--help'] : words, { from: 'user' });
     });
 }

@@ -29,7 +29,7 @@ async function diff(subject: string | undefined, { settings: file, json }: DiffO
   const { describeDiff } = await import('../../report/diff.ts');
   const written = await openSettings(file);
   const settings = settingsFor(written, roleOf(written, process.getuid?.() ?? 0));
-  // A mistyped name is told of before anything else.
+  // A mistyped name is reported before anything else.
   const named = subject === undefined ? undefined : await sideOf(subject);
   const from = await systemAt(settings.currentSystem).catch(
     nothingAt('runs here', 'run this at the machine it is for'),
@@ -50,7 +50,7 @@ async function diff(subject: string | undefined, { settings: file, json }: DiffO
   return exitCodes.done;
 }
 
-/** At a desk, or on a machine that is new. */
+/** At a desk, or on a new machine. */
 const nothingAt =
   (what: string, next: string) =>
   (error: NodeJS.ErrnoException): never => {
@@ -58,7 +58,7 @@ const nothingAt =
     throw new NixmakerError('usage', `no NixOS system ${what} (${error.path}); ${next}`, { cause: error });
   };
 
-/** @throws NixmakerError `usage` for what is neither, and what reading a bundle throws */
+/** @throws NixmakerError `usage` if it is neither, and whatever reading a bundle throws */
 async function sideOf(subject: string): Promise<Side> {
   const { stat } = await import('node:fs/promises');
   const isFile = await stat(subject).then(

@@ -21,7 +21,7 @@ export function defineHistory(program: Command): void {
     .action((options: HistoryOptions) => runVerb(() => history(options), options));
 }
 
-/** Of a rollback that came to its end. */
+/** For a rollback that completed. */
 const leftText = ({ state, rolledBackFrom }: JournalRecord): string =>
   typeof rolledBackFrom === 'number' && (state === 'committed' || state === 'pending')
     ? `, rolled back from release ${rolledBackFrom}`

@@ -1,4 +1,4 @@
-/** Opening this machine for a verb. Here, where a process starts, its role is decided. */
+/** Opens this machine for a verb. Its role is decided here, where a process starts. */
 import { NixmakerError } from '../../core/errors.ts';
 import { roleOf } from '../../core/policy/settings.ts';
 import type { EventSink } from '../../core/ports.ts';
@@ -10,7 +10,7 @@ export interface Files {
 }
 
 /**
- * What is made from here on, by us or by what we start, has the modes that a service gives it: systemd’s umask. Threat: one command from a
+ * Everything created from here on, by us or by what we start, has the modes a service gives it: systemd’s umask. Threat: one command from a
  * root shell under `umask 077`, and the agent can’t read root’s journal any more. Secret files have their own mode.
  */
 function withServiceUmask(): void {
@@ -25,7 +25,7 @@ export async function openMachineHere(files: Files, emit: EventSink): Promise<Ma
   return openMachine({ files, settings, role: roleOf(settings, process.getuid?.() ?? 0), emit });
 }
 
-/** For verbs that are root's. @param what it is about to do, for people @throws NixmakerError `usage` */
+/** For root's verbs. @param what it is about to do, for people @throws NixmakerError `usage` */
 export async function openAsRoot(files: Files, emit: EventSink, what: string): Promise<RootMachine> {
   const { requireRoot } = await import('../../target/machine/machine.ts');
   return requireRoot(await openMachineHere(files, emit), what);
@@ -38,8 +38,8 @@ export interface OpenedToUndo {
 }
 
 /**
- * For root’s verbs that end or undo what was begun: they have to work even if policy, settings or keyring can’t be used, because it may be
- * the new system that has made them so.
+ * For root’s verbs that end or undo what was begun: they have to work even if policy, settings or keyring can’t be used, because the new
+ * system may be what made them so.
  * @throws NixmakerError `usage`
  */
 export async function openAsRootToUndo(files: Files, emit: EventSink, what: string): Promise<OpenedToUndo> {

@@ -8,7 +8,7 @@ import type { OpenedTarget } from './open-target.ts';
 import { addTargetOptions, type TargetOptions } from './options.ts';
 
 interface OperationFlags extends TargetOptions {
-  /** The original tool’s way to name the file. */
+  /** The original tool’s option for naming the file. */
   readonly tarball?: string;
   readonly allowUnsigned?: boolean;
 }
@@ -48,7 +48,7 @@ function fileOf(named: string | undefined, tarball: string | undefined): string 
 }
 
 async function operate(operation: Operation, options: OperationOptions): Promise<number> {
-  // A name that was mistyped is no bundle that has failed, and no receipt of it travels home.
+  // A mistyped name is not a failed bundle, and no receipt for it travels home.
   if (options.tarball !== '-') await stat(options.tarball);
   const { openTarget } = await import('./open-target.ts');
   const { exitOf } = await import('../../core/run/receipt.ts');

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 
-/** What the verbs of the target have in common. */
+/** Shared by the verbs of the target. */
 export interface TargetOptions {
   readonly settingsFile?: string;
   readonly policyFile?: string;

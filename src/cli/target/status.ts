@@ -64,7 +64,7 @@ async function statusText(found: Status): Promise<Lines> {
   const { last, policy } = found;
   const standing = found.standing === undefined ? undefined : standingText(found.standing);
   const entry =
-    // Of a run that has not ended they would tell an end: that it was put back, for one.
+    // For an unfinished run these would suggest an outcome: that it was put back, for one.
     last?.code !== undefined && last.code in catalogue && isAtRest(last.state)
       ? catalogue[last.code as never]
       : undefined;
@@ -128,7 +128,7 @@ async function statusText(found: Status): Promise<Lines> {
   return joined([wrapped(text), lines`\n`, table(['FREE', 'OF', 'DISK', 'ON'], disks, { width: columns() })]);
 }
 
-/** What is in the way is for `doctor` to find out: it asks as root. */
+/** `doctor` finds out what is in the way: it asks as root. */
 function receiptsText({ receiptsWaiting: count }: Status): string | undefined {
   if (count === 0) return undefined;
   const wait = count === 1 ? 'one is waiting' : `${count} are waiting`;
@@ -146,7 +146,7 @@ function heldText({ held, heldLost }: Status): string | undefined {
   return each.join('; ');
 }
 
-/** One to a line, with the reason. */
+/** One per line, with the reason. */
 function waitingRows(
   { last, waiting, waits, moreWaits }: Status,
   { text, isAtRest }: { text: (wait: Status['waits'][number]) => string; isAtRest: boolean },

@@ -1,12 +1,12 @@
-/** The signals by which a terminal, or its end, ends what was started there. */
+/** The signals with which a terminal, or its closing, ends what was started there. */
 import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import type { Interruption } from '../../core/run/interruption.ts';
 import { printToStderr } from './output.ts';
 
 /**
- * For verbs of people’s that may change the machine: from here on a signal stops what has changed nothing, and nothing else. The pipe that
- * nobody reads any more and the terminal that is gone are main.ts’s.
+ * For people’s verbs that may change the machine: from here on a signal stops only what has not changed anything. A pipe nobody reads
+ * any more and a terminal that is gone are handled in main.ts.
  */
 export function outliveTerminal(interruption: Interruption | undefined): void {
   if (interruption === undefined) return;

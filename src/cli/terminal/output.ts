@@ -1,4 +1,4 @@
-/** Results on standard output, talk on standard error, exit codes from the catalogue. */
+/** Results on standard output, messages on standard error, exit codes from the catalogue. */
 import { catalogue } from '../../core/catalogue.ts';
 import type { Side } from '../../core/catalogue-desk.ts';
 import { exitCodes, messageOf, printable, visible } from '../../core/errors.ts';
@@ -9,15 +9,15 @@ import { folded, sgrOf, splitMarks, styled } from '../../core/style.ts';
 import { explain } from '../../report/tables.ts';
 import { inAscii, isUtf8 } from './locale.ts';
 
-/** The one way to a terminal, a pipe or the journal: whatever comes here, no character acts on who reads it. */
+/** The only way to a terminal, a pipe or the journal: whatever comes here, no character acts on the reader’s terminal. */
 const write = (stream: NodeJS.WriteStream, text: string): void => void stream.write(visible(text));
 
 const inLocale = (text: string): string => (isUtf8(process.env) ? text : inAscii(text));
 
-/** A terminal that has colours, unless NO_COLOR says no (no-color.org). */
+/** A terminal with colours, unless NO_COLOR says no (no-color.org). */
 const isColoured = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && stream.hasColors();
 
-/** For people: coloured where that can be seen, in what the locale can show, and with no word broken by the edge of a terminal. */
+/** For people: coloured if that can be seen, in what the locale can show, with no word broken at the terminal’s edge. */
 function say(stream: NodeJS.WriteStream, text: Lines): void {
   const shown = splitMarks(text)
     .map((part, i) => (i % 2 === 0 ? inLocale(visible(part)) : part))
@@ -31,16 +31,16 @@ export const print = (text: Lines): void => say(process.stdout, text);
 
 export const printToStderr = (text: Lines): void => say(process.stderr, text);
 
-/** Of the terminal; undefined where standard output is none, and a line may be as long as it is. */
+/** The terminal’s width; undefined if standard output isn’t one, and lines may be of any length. */
 export const columns = (): number | undefined => (process.stdout.isTTY ? process.stdout.columns : undefined);
 
-/** In the place of what was there: to the top, and what is below is gone. Where nobody looks at a screen, below it. */
+/** Replaces what was there: goes to the top, and clears what is below. If nobody is looking at a screen, appends. */
 export function printAnew(text: Lines): void {
   process.stdout.write(process.stdout.isTTY ? '\u001b[H\u001b[J' : '\n');
   print(text);
 }
 
-/** Standard error, for progress: a line now and then, or, on a terminal, one that is drawn over and over. */
+/** Standard error, for progress: a line now and then or, on a terminal, one that is redrawn. */
 export const progressTerminal = (isQuiet: boolean) => ({
   isTTY: process.stderr.isTTY === true && !isQuiet,
   isUtf8: isUtf8(process.env),
@@ -52,18 +52,21 @@ export const progressTerminal = (isQuiet: boolean) => ({
   },
 });
 
+/** The path of a file on a line of its own: another command gets it, so it stays what it is in any locale. */
+export const printPath = (path: string): void => write(process.stdout, `${printable(path)}\n`);
+
 /** What has a syntax of its own, for programs. */
 export const printDocument = (text: string): void => write(process.stdout, text);
 
-/** What commander says of the arguments it was given. */
+/** What commander says about the arguments it was given. */
 export const forCommander = {
   writeOut: (text: string) => write(process.stdout, inLocale(text)),
   writeErr: (text: string) => write(process.stderr, inLocale(text)),
-  // Arguments may be names of files that a shell has found on a medium.
+  // Arguments may be file names that a shell found on a medium.
   outputError: (text: string, out: (text: string) => void) => out(`${printable(text.trimEnd())}\n`),
 };
 
-/** The log of a service: JSON lines on standard error, with priorities where the journal listens. */
+/** A service’s log: JSON lines on standard error, with priorities if the journal is listening. */
 export async function serviceLog(verbose = false): Promise<EventSink> {
   const { makeLog } = await import('../../report/logger.ts');
   const journald = process.env.JOURNAL_STREAM !== undefined;
@@ -76,17 +79,17 @@ export async function serviceLog(verbose = false): Promise<EventSink> {
 
 export const printJson = (value: unknown): void => printDocument(`${JSON.stringify(value, null, 2)}\n`);
 
-/** An object a line. */
+/** One object per line. */
 export const printJsonLine = (value: unknown): void => printDocument(`${JSON.stringify(value)}\n`);
 
 let side: Side = 'machine';
 
-/** Whose verb it is that runs: what a person is told to do differs. */
+/** Whose verb is running: what a person is told to do depends on it. */
 export function runsAt(where: Side): void {
   side = where;
 }
 
-/** Runs a verb's work; whatever it throws becomes a message and an exit code. */
+/** Runs a verb's work; anything it throws becomes a message and an exit code. */
 export async function runVerb(work: () => Promise<number>, { json }: { json?: boolean } = {}): Promise<void> {
   try {
     process.exitCode = await work();
@@ -99,13 +102,13 @@ export async function runVerb(work: () => Promise<number>, { json }: { json?: bo
   }
 }
 
-/** Where it was thrown, without the message, which may have lines that look like frames. */
+/** Where it was thrown, without the message, whose lines may look like frames. */
 function framesOf({ message, stack = '' }: Error): Lines {
   const at = stack.indexOf(message);
   return eachLine(stack.slice(at === -1 ? 0 : at + message.length).trim());
 }
 
-/** A fault that nobody has caught: Node.js would print it as it is. */
+/** An uncaught fault: Node.js would print it unescaped. */
 export function printFault(error: unknown): void {
   printToStderr(lines`nixmaker: ${messageOf(error)}\n`);
   if (error instanceof Error) printToStderr(framesOf(error));
@@ -114,10 +117,10 @@ export function printFault(error: unknown): void {
 /** commander's accumulator for options given several times. */
 export const severalTimes = (value: string, all: string[]): string[] => [...all, value];
 
-/** Aborted by SIGINT and SIGTERM, or when whoever reads has gone. */
+/** Aborted by SIGINT and SIGTERM, or when the reader has gone. */
 export function untilStopped(): AbortSignal {
   const stopped = new AbortController();
-  // `on`, not `once`: execa's own exit handler ends the process where it finds no other listener left.
+  // `on`, not `once`: execa's own exit handler ends the process if it finds no other listener left.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopped.abort());
   process.stdout.on('close', () => stopped.abort());
   return stopped.signal;

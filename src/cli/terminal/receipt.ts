@@ -1,4 +1,4 @@
-/** A receipt at the terminal: its first line coloured by its end, its time this machine’s. */
+/** A receipt at the terminal: its first line coloured by outcome, its time in this machine’s zone. */
 import { splitFirst } from '../../core/lines.ts';
 import { type Receipt, receiptText } from '../../core/run/receipt.ts';
 import { type Style, styled } from '../../core/style.ts';

@@ -3,7 +3,7 @@ import { exitCodes } from '../../core/errors.ts';
 import { addTargetOptions, type TargetOptions } from '../target/options.ts';
 import { runVerb, serviceLog } from '../terminal/output.ts';
 
-/** What nixmaker-activate.service runs; not meant for people, and so not in the help. */
+/** What nixmaker-activate.service runs; not meant for people, so not in the help. */
 export function defineActivate(program: Command): void {
   const command = program
     .command('activate', { hidden: true })
@@ -19,7 +19,7 @@ async function activate(options: TargetOptions): Promise<number> {
   if (problem === undefined) await serveAgent(machine);
   else {
     await endStopped(machine);
-    // The system that was put back may have brought back what can be used.
+    // The restored system may have brought back usable ones.
     await serveAgent(await openAsRoot(options, emit, 'activate'));
   }
   return exitCodes.done;

@@ -18,7 +18,7 @@ export function defineAgent(program: Command): void {
   addTargetOptions(command).action((options: AgentOptions) => runVerb(() => agent(options), options));
 }
 
-/** A person at a terminal gets steps in words; a service and a script get the log. */
+/** A person at a terminal gets steps in words; a service or a script gets the log. */
 async function logFor({ once, json, verbose = false }: AgentOptions): Promise<EventSink> {
   if (once !== true || json === true || !process.stderr.isTTY) return serviceLog(verbose);
   const { makeConsoleLog } = await import('../../report/console-log.ts');

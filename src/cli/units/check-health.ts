@@ -9,7 +9,7 @@ interface CheckHealthOptions extends TargetOptions {
   readonly restartedBefore?: readonly string[];
 }
 
-/** What root’s unit runs in a transient unit, outside of its own confinement; not meant for people. */
+/** What root’s unit runs in a transient unit, outside its own confinement; not meant for people. */
 export function defineCheckHealth(program: Command): void {
   const command = program
     .command('check-health', { hidden: true })

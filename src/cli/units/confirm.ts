@@ -42,7 +42,7 @@ async function confirm(options: ConfirmOptions): Promise<number> {
   }
   if (options.json === true) printJson(receipt);
   else printReceipt(receipt);
-  // At the deadline going back is what was asked for; at a start the boot loader must not take the entry for good.
+  // At the deadline, going back was asked for; at a start, the boot loader must not take the entry for good.
   if (receipt.state === 'rolling-back') return occasion === 'deadline' ? exitCodes.done : exitCodes.fault;
   return exitOf(receipt);
 }

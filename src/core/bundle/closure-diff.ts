@@ -59,8 +59,8 @@ function versions(paths: readonly Sized[]): Map<string, string[]> {
 
 /** What else differs in a system besides its packages. */
 export interface SystemDiff extends ClosureDiff {
-  /** Unit files of systemd whose contents differ, appear or go. */
+  /** systemd unit files whose contents differ, or that are new or gone. */
   readonly units: readonly string[];
-  /** What only a restart brings: `kernel`, `initrd`, `kernel-modules`, `kernel-params`. */
+  /** What only takes effect after a restart: `kernel`, `initrd`, `kernel-modules`, `kernel-params`. */
   readonly restart: readonly string[];
 }

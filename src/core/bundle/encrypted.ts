@@ -6,7 +6,7 @@ export const encryptedExtension = '.tar.age';
 export const isEncrypted = (bytes: Uint8Array): boolean =>
   bytes.length >= encryptedMagic.length && [...encryptedMagic].every((c, i) => bytes[i] === c.charCodeAt(0));
 
-/** Keys in a file as `age` reads it: one per line, except empty lines and comments. */
+/** Keys in a file as `age` reads it: one per line, ignoring empty lines and comments. */
 export const keyLines = (text: string): string[] =>
   text
     .split('\n')

@@ -3,12 +3,12 @@
  * “Directory Structure”; Linux fs/fat/fat.h, FAT_MAX_DIR_SIZE).
  */
 
-/** Of statfs(2): FAT12, FAT16 and FAT32. exFAT’s folders hold a hundred times as much. */
+/** From statfs(2): FAT12, FAT16 and FAT32. exFAT’s folders hold a hundred times as much. */
 export const fatMagic = 0x4d44;
 
 export const entriesOfFolder = 65_536;
 
-/** One for the short name, one per 13 UTF-16 units of the long one. A name that needs no long one is counted as if it did. */
+/** One for the short name, and one per 13 UTF-16 units of the long one. A name that needs no long one is counted as if it did. */
 const entriesOf = (name: string): number => 1 + Math.ceil(name.length / 13);
 
 interface FolderNames {
@@ -19,7 +19,7 @@ interface FolderNames {
 /** Temporary names while writing, `.` and `..`, and gaps that no name fits into. */
 const spare = 64;
 
-/** @returns entries that the folder lacks; 0 if there is room */
+/** @returns how many entries the folder lacks; 0 if there is room */
 export function missingEntries({ there, wanted }: FolderNames): number {
   const known = new Set(there);
   const sum = [...there, ...wanted.filter((name) => !known.has(name))].reduce(

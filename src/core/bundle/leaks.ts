@@ -1,5 +1,5 @@
 /**
- * What a bundle should not carry: the flake's own source, or another host's system. Both have brought one machine's
+ * What a bundle should not carry: the flake's own source, or another host's system. Both have leaked one machine's
  * secrets to another (the forum thread's complaint). Pure: a closure in, chains of references out.
  */
 import { nameOf, type StorePath } from '../store-path.ts';
@@ -36,8 +36,8 @@ function kindOf(path: StorePath, { root, sources, otherSystems }: LeakQuestion):
   if (path === root) return undefined;
   if (sources.has(path)) return 'source';
   if (otherSystems.has(path)) return 'other-host';
-  // NixOS names its toplevels so (nixpkgs nixos/modules/system/activation/top-level.nix). A specialisation is one
-  // of the same host, and has the same name.
+  // NixOS's names for its toplevels (nixpkgs nixos/modules/system/activation/top-level.nix). A specialisation belongs
+  // to the same host, and has the same name.
   const name = nameOf(path);
   if (name.startsWith('nixos-system-') && hostPart(name) !== hostPart(nameOf(root))) return 'other-host';
   return undefined;

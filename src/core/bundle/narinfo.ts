@@ -1,6 +1,6 @@
 /**
- * narinfo: what a binary cache says about one path (Nix src/libstore/nar-info.cc). Bundles contain narinfos of our own
- * writing, so reading is strict: known fields, each once, except `Sig`.
+ * narinfo: what a binary cache says about one path (Nix src/libstore/nar-info.cc). Bundles contain narinfos we
+ * wrote, so reading is strict: known fields, each once, except `Sig`.
  */
 import { NixmakerError } from '../errors.ts';
 import { given } from '../given.ts';
@@ -32,7 +32,7 @@ const single = [
 ] as const;
 type Field = (typeof single)[number];
 
-/** For a NAR that is served as it is, whether restored from a delta or never requested. */
+/** For a NAR served uncompressed, whether restored from a delta or never requested. */
 export const plainNarinfo = (
   info: Pick<PathInfo, 'path' | 'narHash' | 'narSize' | 'references' | 'ca'>,
   signatures: readonly string[] = [],

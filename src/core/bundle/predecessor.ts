@@ -1,4 +1,4 @@
-/** Which paths of a base a changed path most likely comes from by its name: the same, or the same but for its version. Pure. */
+/** Which of a base’s paths a changed path most likely comes from, judged by name: the same, or the same but for its version. Pure. */
 import { nameOf, type StorePath } from '../store-path.ts';
 
 export interface Sized {
@@ -14,7 +14,7 @@ export function stemOf(path: StorePath): string {
     .join('-');
 }
 
-/** Those of the same name, or else of the same but for the version; the nearest size first, and of those the first. */
+/** Those with the same name, or else with the same but for the version; nearest size first, and of those the first. */
 export class Namesakes {
   readonly #byName: ReadonlyMap<string, readonly Sized[]>;
   readonly #byStem: ReadonlyMap<string, readonly Sized[]>;

@@ -1,16 +1,16 @@
 /**
- * What a path is made of, in a few numbers: two paths that have much in common have many of them in common, whatever they are called and
- * wherever in them it lies. Pure.
+ * What a path is made of, in a few numbers: two paths that have much in common share many of them, whatever their names and
+ * wherever in them it is. Pure.
  *
- * Of every window of 32 bytes a rolling sum is made (the “gear” of FastCDC, Xia et al., USENIX ATC 2016); those that end in a value
- * that one window in 256 has are looked at, and the smallest of them, mixed, are kept (“bottom-k”, Broder, SEQUENCES 1997): the share
- * that two sketches have in common estimates the share of their windows.
+ * A rolling sum is computed over every window of 32 bytes (the “gear” of FastCDC, Xia et al., USENIX ATC 2016); those ending in a value
+ * that one window in 256 has are considered, and the smallest of them, mixed, are kept (“bottom-k”, Broder, SEQUENCES 1997): the share
+ * of numbers that two sketches have in common estimates the share of their windows.
  */
 
 /** Ascending. */
 export type Sketch = Uint32Array;
 
-/** Numbers of a sketch. */
+/** How many numbers a sketch has. */
 const size = 128;
 
 /** A number for each byte, the same on every machine: the high bits of a multiplicative sequence. */
@@ -59,7 +59,7 @@ export class Sketcher {
 export function likeness(one: Sketch, other: Sketch): number {
   const most = Math.min(size, Math.max(one.length, other.length));
   let [i, j, seen, common] = [0, 0, 0, 0];
-  // Of all that both have together, the smallest.
+  // The smallest of both combined.
   while (seen < most && (i < one.length || j < other.length)) {
     const [a, b] = [one[i] ?? Number.POSITIVE_INFINITY, other[j] ?? Number.POSITIVE_INFINITY];
     if (a === b) common += 1;

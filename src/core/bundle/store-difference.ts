@@ -1,5 +1,5 @@
 /**
- * A valid path is what somebody whom Nix trusts said it is, not what the index says: one stolen key is enough to put
+ * A valid path is what someone trusted by Nix said it is, not what the index says: one stolen key is enough to put
  * other contents under a genuine name, and an import leaves them alone. So what is there is compared. Pure.
  */
 import type { PathInfo } from '../release/path-info.ts';

@@ -9,7 +9,7 @@ import { findInsufficient } from './keyring.ts';
 import type { Policy } from './policy.ts';
 import { isOpen, nextOpening } from './window.ts';
 
-/** The newest bundle this machine has committed to; nothing older is taken (DESIGN §8). */
+/** The newest bundle this machine has committed; nothing older is taken (DESIGN §8). */
 export interface Floor {
   readonly sequence: number;
   /** sha256 of the manifest's bytes, hexadecimal. */
@@ -18,7 +18,7 @@ export interface Floor {
 
 export interface PendingSystem extends Floor {
   readonly operation: Operation;
-  /** The machine was restarted since, and the system is yet to be judged. */
+  /** The machine was restarted since, and the system has yet to be judged. */
   readonly restarted: boolean;
 }
 
@@ -26,18 +26,18 @@ export interface Facts {
   readonly manifestDigest: string;
   /** The bundle’s size, if known: root only sees what is signed. */
   readonly bundleBytes?: number | undefined;
-  /** Nix system of this machine. */
+  /** This machine’s Nix system. */
   readonly system: string;
   /** machine-id(5), if the machine has one. */
   readonly machineId: string | undefined;
   readonly floor: Floor | undefined;
-  /** Why the floor can’t be what it was; undefined if all is well. */
+  /** Why the floor can’t be right; undefined if all is well. */
   readonly floorDoubt?: string | undefined;
   /** Names of the trusted keys whose signatures fit. */
   readonly signedBy: readonly string[];
   /** Nobody asked for this by hand, so windows apply. */
   readonly unattended: boolean;
-  /** Whether the clock is earlier than the time floor, so that it must be wrong. */
+  /** Whether the clock is earlier than the time floor, and so must be wrong. */
   readonly clockBehind: boolean;
   /** The system that is installed and waits for a restart, or for its confirmation after one. */
   readonly pending: PendingSystem | undefined;
@@ -48,15 +48,15 @@ export interface Facts {
   /** Why nobody knows which are held. */
   readonly heldDoubt?: string | undefined;
   readonly operation: Operation;
-  /** Whether the machine runs (or will boot) the manifest's toplevel already. */
+  /** Whether the machine already runs (or will boot) the manifest's toplevel. */
   readonly toplevelInPlace: boolean;
-  /** RFC 3339, never before the newest signed time seen; judged against `expiresAt` and the keys’ validity. */
+  /** RFC 3339, never before the newest signed time seen; `expiresAt` and the keys’ validity are judged against it. */
   readonly now: string;
 }
 
 export type Verdict =
   | { readonly verdict: 'accept' }
-  /** The bundle is the one this machine has committed to: success, nothing to do. */
+  /** The bundle is the one this machine has committed: success, nothing to do. */
   | { readonly verdict: 'already-committed' }
   /** The bundle is the one that waits for a restart: success, nothing to do. */
   | { readonly verdict: 'already-pending' }
@@ -67,7 +67,7 @@ const refuse = (code: PolicyCode, detail: string): Verdict => ({ verdict: 'refus
 
 type Check = (manifest: Manifest, facts: Facts, policy: Policy) => Verdict | undefined;
 
-/** In the order of docs/format.md §4, with what each asks, for people; the first that has something to say decides. */
+/** In the order of docs/format.md §4, with what each asks, for people; the first with something to say decides. */
 export const checks: readonly { readonly asks: string; readonly check: Check }[] = [
   { asks: 'is it for this host, system type and machine?', check: checkBinding },
   { asks: 'have enough keys signed that are valid now and have the required roles?', check: checkKeys },
@@ -103,7 +103,7 @@ function checkBinding(manifest: Manifest, facts: Facts, policy: Policy): Verdict
   return undefined;
 }
 
-/** Signatures have been verified; which of the keys count depends on the time, so it is decided here. */
+/** Signatures have been verified; which of the keys count depends on the time, so that is decided here. */
 function checkKeys(_manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
   const lacking = findInsufficient(policy, facts);
   return lacking === undefined ? undefined : refuse(lacking.code, lacking.detail);
@@ -128,7 +128,7 @@ function checkLimits(
   return refuse('over-limit', `${name} is ${is}; the policy allows ${most}`);
 }
 
-/** Last: what would be refused anyway is refused at once, not when the window opens. */
+/** Last: anything that would be refused anyway is refused at once, not when the window opens. */
 function checkWindow(_manifest: Manifest, facts: Facts, { window }: Policy): Verdict | undefined {
   if (window === undefined || !facts.unattended) return undefined;
   const wait = (detail: string): Verdict => ({ verdict: 'defer', code: 'outside-window', detail });
@@ -150,7 +150,7 @@ function checkOperation(_manifest: Manifest, facts: Facts, policy: Policy): Verd
   );
 }
 
-/** Operations the policy allows. Without a list: its own, and those that change nothing for good. */
+/** Operations the policy allows. Without a list: its own, and those that make no lasting change. */
 export function allowedOperations(policy: Policy): readonly Operation[] {
   return [
     ...new Set<Operation>([policy.operation, ...(policy.operations ?? ['boot', 'test', 'dry-activate'])]),
@@ -187,7 +187,7 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
     return refuse('sequence-jump', detail);
   }
   if (manifest.sequence > floor.sequence) return undefined;
-  // Signed for exactly this floor, so it is good for one step only, and not for anybody who keeps it for later.
+  // Signed for exactly this floor, so it is good for one step only, and useless to anyone who keeps it for later.
   const isDowngrade = manifest.downgradeFrom === floor.sequence;
   const isOurs = manifestDigest === floor.manifestDigest;
   if (isDowngrade && !isOurs) return undefined;
@@ -240,7 +240,7 @@ function checkPending(manifest: Manifest, facts: Facts): Verdict | undefined {
       `sequence ${manifest.sequence} is already installed with different contents`,
     );
   }
-  // Somebody may want to run at once, or to try, what was installed for the next start.
+  // Somebody may want to run now, or try out, what was installed for the next start.
   const isDone = operation === 'boot' || (operation === 'switch' && pending.operation === 'switch');
   return isDone ? { verdict: 'already-pending' } : undefined;
 }

@@ -7,7 +7,7 @@ import type { CollectMode, FirstStart, HealthPolicy, Policy } from './policy.ts'
 import { keyNameOf, type TrustedKey } from './trust.ts';
 import { days, type Window } from './window.ts';
 
-/** One sentence a line, in the order in which a bundle meets what they say. */
+/** One sentence per line, in the order in which the rules apply to a bundle. */
 export function explainPolicy(policy: Policy): string[] {
   return [
     bindingText(policy),

@@ -1,15 +1,15 @@
 /**
- * Releases that a person went back from at the machine, or declared bad: they are not taken again automatically. Whoever held one
- * meant that very release, so something newer ends it.
+ * Releases that a person at the machine rolled back from or declared bad: they are not taken again automatically. A hold was
+ * meant for that very release, so something newer ends it.
  */
 
 export interface HeldRelease {
   readonly sequence: number;
-  /** The floor that must be passed for it to be over: a release that was signed to go below the floor has it above its own sequence. */
+  /** The floor that must be passed for it to end: a release signed to go below the floor has one above its own sequence. */
   readonly floor: number;
   /** RFC 3339. */
   readonly since: string;
-  /** In a person’s words, or ours. Untrusted. */
+  /** A person’s words, or ours. Untrusted. */
   readonly because: string;
 }
 

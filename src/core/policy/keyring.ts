@@ -1,5 +1,5 @@
 /**
- * The keys that a machine trusts, as an object that travels by itself (TUF’s root role, adapted): version N+1 is believed
+ * The keys a machine trusts, as an object that travels by itself (TUF’s root role, adapted): version N+1 is trusted
  * if enough keys of version N have signed it, and enough of its own. Version 0 is the policy file.
  */
 import * as z from 'zod';
@@ -46,7 +46,7 @@ export function encodeKeyring(input: KeyringInput): string {
   return text;
 }
 
-/** @throws NixmakerError `keyring-malformed`; a text that JSON.stringify would not write is refused as well */
+/** @throws NixmakerError `keyring-malformed`; text that JSON.stringify would not write is refused too */
 export function parseKeyring(text: string): Keyring {
   let json: unknown;
   try {
@@ -56,7 +56,7 @@ export function parseKeyring(text: string): Keyring {
   }
   const parsed = keyringSchema.safeParse(json);
   if (!parsed.success) throw new NixmakerError('keyring-malformed', describeIssues(parsed.error));
-  // Also catches duplicate keys and rounded numbers. Its shape was checked before: lists within lists, as deep as a file is long,
+  // Also catches duplicate keys and rounded numbers. The shape was checked before: lists nested as deep as a file is long
   // can be parsed, but not written.
   if (`${JSON.stringify(json)}\n` !== text)
     throw new NixmakerError('keyring-malformed', 'it is not in canonical form');

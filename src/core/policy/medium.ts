@@ -19,7 +19,7 @@ export function reasonNotToMount(policy: MediaPolicy, device: MediumDevice): str
 }
 
 /**
- * Threat: the medium’s own contents. Nothing on it is run, no device node or set-uid bit counts, and no link leads
+ * Threat: the medium’s own contents. Nothing on it is run, device nodes and set-uid bits don’t count, and no link leads
  * out of it (mount(8), nosymfollow).
  */
 const harmless = ['nosuid', 'nodev', 'noexec', 'nosymfollow'];
@@ -38,7 +38,7 @@ const onError: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * What others may read; `noload`: an ext4 journal is not replayed, because that would be writing, and acting on what a stranger
+ * What others may read; `noload`: an ext4 journal is not replayed, because that would mean writing, and acting on what a stranger
  * wrote. It is replayed only to write a receipt: without its journal, a stick pulled out midway would be damaged.
  */
 const forReading: Readonly<Record<string, readonly string[]>> = {

@@ -1,4 +1,4 @@
-/** Replaces a policy that can’t be read: nobody is trusted, nothing is required, nothing restarts the machine. */
+/** Replaces an unreadable policy: nobody is trusted, nothing is required, nothing restarts the machine. */
 import { type Policy, policyParser } from './policy.ts';
 
 /** For undoing only: no bundle can be taken under it. */

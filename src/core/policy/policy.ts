@@ -10,7 +10,7 @@ export type RealiseMode = (typeof realiseModes)[number];
 
 const seconds = (most: number) => z.number().min(0).max(most);
 
-/** What must be true of a machine after a switch, or the previous system comes back. Times in seconds. */
+/** What must be true of a machine after a switch, or else the previous system is restored. Times in seconds. */
 const healthSchema = z.strictObject({
   /** systemd units that must be active. */
   units: z.array(z.string().min(1).max(255)).max(100).default([]),
@@ -37,20 +37,20 @@ const healthSchema = z.strictObject({
   settle: seconds(3600).default(5),
   /** Time for one check; a check that hangs has failed. */
   timeout: seconds(3600).default(30),
-  /** Further looks after a failed one, and the pause between them. */
+  /** Further tries after a failed one, and the pause between them. */
   retries: z.number().int().min(0).max(100).default(3),
   interval: seconds(3600).default(5),
 });
 
 export type HealthPolicy = z.infer<typeof healthSchema>;
 
-/** How a system is judged that the machine was started into. Times in seconds. */
+/** How a system is judged after the machine was started into it. Times in seconds. */
 const bootSchema = z.strictObject({
-  /** Whether a person has to say `nixmaker confirm`, besides the health checks. */
+  /** Whether a person has to run `nixmaker confirm`, besides the health checks. */
   confirm: z.enum(['automatic', 'manual']).default('automatic'),
-  /** Time for that, from the moment the checks have passed. */
+  /** Time for that, counted from when the checks passed. */
   within: seconds(86_400 * 7).default(900),
-  /** Time for the machine to have started all its units, after which it counts as unhealthy. */
+  /** Time for the machine to start all its units, after which it counts as unhealthy. */
   startTimeout: seconds(86_400).default(600),
 });
 
@@ -75,9 +75,9 @@ const mediaSchema = z.strictObject({
     .array(z.enum(['vfat', 'exfat', 'ext4', 'iso9660']))
     .nonempty()
     .default(['vfat', 'exfat', 'ext4', 'iso9660']),
-  /** Only media with one of these labels; any, where the list is empty. */
+  /** Only media with one of these labels; any, if the list is empty. */
   labels: z.array(z.string().min(1).max(255)).max(64).default([]),
-  /** Folders that a carrier fills (rsync, Syncthing, rclone, a network mount), looked at like media. */
+  /** Folders that a carrier fills (rsync, Syncthing, rclone, a network mount), searched like media. */
   folders: z.array(configuredPath).max(64).default([]),
 });
 
@@ -85,14 +85,14 @@ export type MediaPolicy = z.infer<typeof mediaSchema>;
 const mediaDefaults = mediaSchema.parse({});
 
 /**
- * Where the agent takes bundles from at all. Not a matter of trust, for whoever makes a medium can give it any label: it
+ * Where the agent takes bundles from at all. This isn’t about trust, because whoever makes a medium can give it any label: it
  * keeps a machine from reading media that are none of its business.
  */
 const sourcesSchema = z.strictObject({
   inbox: z.boolean().default(true),
   /** Mounted media, whoever mounted them. */
   media: z.boolean().default(true),
-  /** Of media only those with one of these; any, where a list is empty. */
+  /** Only media with one of these; any, if a list is empty. */
   labels: z.array(z.string().min(1).max(255)).max(64).default([]),
   uuids: z.array(z.string().min(1).max(255)).max(64).default([]),
   fileSystems: z.array(z.string().min(1).max(64)).max(64).default([]),
@@ -106,7 +106,7 @@ const sourcesDefaults = sourcesSchema.parse({});
 /** What goes back to the desk on the medium that brought a bundle. */
 const receiptsSchema = z.strictObject({
   send: z.boolean().default(true),
-  /** A program that is run when a medium is done with (a lamp, a beep): argv, never a shell. */
+  /** A program to run when a medium is done with (a lamp, a beep): argv, never a shell. */
   notify: z.array(z.string().max(4096)).nonempty().max(100).optional(),
 });
 
@@ -114,19 +114,19 @@ const receiptsDefaults = receiptsSchema.parse({});
 
 const limitDefaults = policyLimits.parse({});
 
-/** A local word on each bundle, before the machine is changed: a button, a shift leader, a process that must not be disturbed. */
+/** A local approval of each bundle, before the machine is changed: a button, a shift leader, a process that must not be disturbed. */
 const approvalSchema = z.strictObject({
   /** Exits with 0 for yes: argv, never a shell. */
   command: z.tuple([z.string().min(1).max(4096)], z.string().max(4096)),
-  /** Time for the answer, in seconds; no answer is a no. Less than what the agent waits for root. */
+  /** Time for the answer, in seconds; no answer means no. Less than the time the agent waits for root. */
   timeout: seconds(7200).default(3600),
 });
 
-/** How many of what was taken or refused stay in the inbox’s folders, the newest; their reports stay with them. */
+/** How many taken or refused bundles stay in the inbox’s folders, newest first; their reports stay with them. */
 const retentionSchema = z.strictObject({
   done: z.number().int().min(0).max(10_000).default(2),
   refused: z.number().int().min(0).max(10_000).default(10),
-  /** Of the system profile, the newest that are never deleted to make room, with the one that is about to be installed. */
+  /** Generations of the system profile that are never deleted to make room: the newest ones, including the one about to be installed. */
   generations: z.number().int().min(2).max(10_000).default(2),
   /** Younger ones are not deleted either, however many there are. Days. */
   generationDays: z.number().int().min(0).max(36_500).default(0),
@@ -135,15 +135,15 @@ const retentionSchema = z.strictObject({
 const retentionDefaults = retentionSchema.parse({});
 
 /**
- * When root deletes old generations and has Nix collect what nothing needs any more: not at all, where an update finds no room, or after
- * each commit as well.
+ * When root deletes old generations and has Nix collect garbage: not at all, if an update finds no room, or also after
+ * each commit.
  */
 export const collectModes = ['never', 'when-needed', 'after-commit'] as const;
 export type CollectMode = (typeof collectModes)[number];
 
 /**
- * By what a machine without a floor is known for one that has taken nothing yet, and has not forgotten. `one-generation`: it has no record
- * of a floor beside its system profile, and no more than the generation that an installer makes. `no-record`: it has no such record; others
+ * How a machine without a floor is known to have taken nothing yet, rather than to have forgotten. `one-generation`: it has no record
+ * of a floor beside its system profile, and only the one generation that an installer makes. `no-record`: it has no such record; others
  * may have switched it before.
  */
 export const firstStarts = ['one-generation', 'no-record'] as const;
@@ -154,23 +154,23 @@ const policySchema = z
   .strictObject({
     schema: z.literal(1),
     host: hostName,
-    /** Bundles that are bound to a machine must be bound to this one; machine-id(5), where it is not /etc/machine-id. */
+    /** Bundles that are bound to a machine must be bound to this one; machine-id(5), if it is not /etc/machine-id. */
     machineId: machineId.optional(),
     /** What the agent does with an accepted bundle. */
     operation: z.enum(['switch', 'boot']),
-    /** What the command line may be asked to do; the agent's own operation is always among them. */
+    /** What the command line may be asked to do; the agent's own operation is always included. */
     operations: z.array(operation).nonempty().optional(),
     /** Nix public keys, `name:base64`, alone or with what they are good for. Checked by signing/ when the policy is read. */
     trustedKeys: z.array(trustedKey).nonempty().max(64),
     /** How many different trusted keys must have signed. */
     threshold: z.number().int().min(1).max(64).default(1),
-    /** Of those keys, how many must have each of these roles: a build machine’s key and a person’s, for example. */
+    /** How many of those keys must have each of these roles: a build machine’s key and a person’s, for example. */
     roles: rolesSchema,
-    /** The keyring that these keys are; a later one that has come on a medium counts instead (core/policy/keyring.ts). */
+    /** The keyring these keys make up; a later one that arrived on a medium counts instead (core/policy/keyring.ts). */
     keyringVersion: z.number().int().min(0).max(1_000_000).default(0),
     /**
-     * Nothing below it is taken, on no word. Threat: what a stolen key has signed, for a machine that has taken little or was set up anew:
-     * its floor is low, or none.
+     * Nothing below it is taken, whoever says so. Threat: what a stolen key has signed, on a machine that has taken little or was
+     * reinstalled: its floor is low, or missing.
      */
     minimumSequence: z.number().int().min(0).default(0),
     firstStart: z.enum(firstStarts).default('one-generation'),

@@ -5,7 +5,7 @@ import { configuredPath } from '../schema.ts';
 export const settingsParser = z.strictObject({
   inbox: configuredPath.default('/var/lib/nixmaker/inbox'),
   stateDirectory: configuredPath.default('/var/lib/nixmaker/state'),
-  /** Root's own state where the privileges are apart: floor, journal and receipts of activations. */
+  /** Root's own state if privileges are separated: floor, journal and receipts of activations. */
   activationDirectory: configuredPath.default('/var/lib/nixmaker/activation'),
   runtimeDirectory: configuredPath.default('/run/nixmaker'),
   policyFile: configuredPath.default('/etc/nixmaker/policy.json'),
@@ -14,11 +14,11 @@ export const settingsParser = z.strictObject({
   store: z.string().min(1).max(4096).default('daemon'),
   currentSystem: configuredPath.default('/run/current-system'),
   bootedSystem: configuredPath.default('/run/booted-system'),
-  /** Programs that the agent runs after each run. */
+  /** Programs the agent runs after each run. */
   hooksDirectory: configuredPath.default('/etc/nixmaker/hooks.d'),
   /** A file for node_exporter's textfile collector (its name must end in `.prom`), written after every look. */
   metricsFile: configuredPath.optional(),
-  /** Secret keys, as `age-keygen` writes them, that decrypt bundles; without it `age.identity` in the state folder. */
+  /** Secret keys, as written by `age-keygen`, that decrypt bundles; if unset, `age.identity` in the state folder. */
   identityFile: configuredPath.optional(),
   /** Where the boot loader keeps kernels. */
   bootDirectory: configuredPath.default('/boot'),
@@ -27,9 +27,9 @@ export const settingsParser = z.strictObject({
     .strictObject({
       /** Folders at or below which others mount media. */
       roots: z.array(configuredPath).default([]),
-      /** Below which nixmaker mounts them itself, where the policy says so; nixmaker-medium@.service knows it too. */
+      /** Where nixmaker mounts them itself, if the policy says so; nixmaker-medium@.service knows it too. */
       directory: configuredPath.default('/run/media/nixmaker'),
-      /** Below which it mounts them to write a receipt; seen by nobody else. */
+      /** Where it mounts them to write a receipt; visible to nobody else. */
       writeDirectory: configuredPath.default('/run/nixmaker-receipts'),
       /** Seconds a medium may take to answer one read before it counts as stalled. */
       patience: z.number().min(0.1).max(3600).default(60),
@@ -42,11 +42,11 @@ export const settingsParser = z.strictObject({
     }),
   /** Seconds a switch may take before it counts as hung and is rolled back. */
   switchDeadline: z.number().min(1).max(86_400).default(1800),
-  /** Seconds in which room is made; a collection that takes longer is ended, and what it has freed stays free. */
+  /** Seconds for making room; a collection that takes longer is ended, and what it has freed stays free. */
   collectDeadline: z.number().min(1).max(86_400).default(600),
-  /** Seconds a file in the inbox may stand still, incomplete, before it counts as truncated. */
+  /** Seconds an incomplete file in the inbox may go without growing before it counts as truncated. */
   inboxPatience: z.number().min(0).max(86_400).default(600),
-  /** Seconds a file must have been at rest before a bad one is refused rather than looked at again. */
+  /** Seconds a bad file must have been at rest before it is refused rather than looked at again. */
   inboxRest: z.number().min(0).max(3600).default(1),
 });
 
@@ -55,7 +55,7 @@ export const defaultSettingsFile = '/etc/nixmaker/settings.json';
 
 /**
  * What this process is. `agent`: without privileges; it asks root (root.ts). `root`: root beside such an agent, with a journal
- * where nobody else can write. `direct`: both in one process, in a sandbox or where there is no systemd.
+ * where nobody else can write. `direct`: both in one process, in a sandbox or on a machine without systemd.
  */
 export type Role = 'agent' | 'root' | 'direct';
 

@@ -42,7 +42,7 @@ export const trustedKey = z.union(
 export const keyNameOf = ({ key }: Pick<TrustedKey, 'key'>): string =>
   key.slice(0, Math.max(key.indexOf(':'), 0));
 
-/** The roles that have fewer keys than required. */
+/** The roles with fewer keys than required. */
 export function unmetRoles({
   trustedKeys,
   roles,
@@ -58,7 +58,7 @@ const tebibyte = 1024 ** 4;
 
 /** Sizes in bytes. A bundle beyond one of these is refused before its contents are read. */
 export const policyLimits = z.strictObject({
-  /** Everything signed, together: what lies on the carrier. */
+  /** Everything signed, together: what the carrier holds. */
   bundleBytes: z.number().int().min(1).default(tebibyte),
   /** One store path, unpacked. */
   narBytes: z.number().int().min(1).default(tebibyte),
@@ -78,7 +78,7 @@ export const policyLimits = z.strictObject({
   sequenceJump: z.number().int().min(1).default(Number.MAX_SAFE_INTEGER),
   /**
    * How far a signed time may be ahead of the clock, in seconds. Threat: a signed time far in the future, which the time floor
-   * adopts: keys have ended, windows stay shut, and no honest clock is believed again.
+   * adopts: keys have expired, windows stay shut, and no honest clock is believed again.
    */
   createdAhead: z
     .number()

@@ -12,7 +12,7 @@ export const windowSchema = z.strictObject({
     .nonempty()
     .default([...days]),
   from: timeOfDay,
-  /** The first minute outside. If not later than `from`, on the next day. */
+  /** The first minute outside. If not later than `from`, it is on the next day. */
   to: timeOfDay,
   /** IANA name. */
   timeZone: z.string().max(64).refine(isTimeZone, 'is not a time zone').default('UTC'),
@@ -21,7 +21,7 @@ export const windowSchema = z.strictObject({
 export type Window = z.infer<typeof windowSchema>;
 
 /**
- * By the wall clock, so that daylight saving time moves no window: a skipped hour shortens a
+ * By the wall clock, so daylight saving time moves no window: a skipped hour shortens a
  * window that includes it, a repeated hour is inside both times.
  */
 export function isOpen(window: Window, now: Date): boolean {
@@ -31,8 +31,8 @@ export function isOpen(window: Window, now: Date): boolean {
 const minute = 60_000;
 const minutesOfDay = 24 * 60;
 /**
- * Two weeks and a day: a window on a single weekday is at most a week away, and one within an hour that is skipped that week
- * is open in the next. Minutes.
+ * Two weeks and a day: a window on a single weekday is at most a week away, and one within an hour skipped that week
+ * opens in the next. Minutes.
  */
 const horizon = 15 * minutesOfDay;
 
@@ -51,7 +51,7 @@ export function nextOpening(window: Window, now: Date): Date | undefined {
 }
 
 /**
- * Minutes in which a shut window can’t open: until its next start, or, if the clock changes before
+ * Minutes during which a shut window can’t open: until its next start or, if the clock changes before
  * that, half as many, and half again, down to one.
  */
 function untilChange(
@@ -65,7 +65,7 @@ function untilChange(
   return step;
 }
 
-/** What a clock on the wall says. */
+/** What a wall clock shows. */
 interface WallClock {
   /** Since Monday, 00:00. */
   readonly minute: number;

@@ -1,9 +1,9 @@
-/** Which way to obtain a path is chosen, of those that `contents` offers. Pure. */
+/** Chooses how to obtain each path among the ways that `contents` offers. Pure. */
 import type { StorePath } from '../store-path.ts';
 import type { DeltaPiece, Piece } from './contents-file.ts';
 
 export interface Chosen {
-  /** By line of the index. */
+  /** By index line. */
   readonly pieces: ReadonlyMap<number, Piece>;
   /** Lines that can’t be obtained: for each a missing base, if one would help. */
   readonly lacking: readonly { readonly line: number; readonly base: StorePath | undefined }[];

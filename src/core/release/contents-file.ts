@@ -1,11 +1,11 @@
 /**
  * `contents` of format 2: how a release travels in this bundle or on this medium. Not signed: it says which compressed file may hold
- * a path’s NAR. Its digests find damage early; NAR hashes decide. A line of the index that it does not mention is expected to be on
+ * a path’s NAR. Its digests find damage early; NAR hashes decide. An index line it does not mention is expected to be on
  * the target.
  *
  * The first line is the manifest’s digest, so that a medium’s contents are not mistaken for another release’s. Each of the others is
- * `[line,"whole",size,digest]` or `[line,"delta",size,digest,base,baseNarHash]`, in the index’s order; of several for one line, the
- * first usable one counts.
+ * `[line,"whole",size,digest]` or `[line,"delta",size,digest,base,baseNarHash]`, in index order; if there are several for one line,
+ * the first usable one counts.
  */
 
 import { limits } from '../limits.ts';
@@ -13,11 +13,11 @@ import { fromBaseName, nix32, type StorePath, toBaseName } from '../store-path.t
 import type { ReleaseIndex } from './index-file.ts';
 import { malformed, readLines } from './lines.ts';
 
-/** A compressed file with a path’s NAR, or the difference from another to it. */
+/** A compressed file with a path’s NAR, or with a delta that leads to it. */
 export type Piece = WholePiece | DeltaPiece;
 
 interface SizedPiece {
-  /** Number of the index’s line. */
+  /** The index line’s number. */
   readonly line: number;
   /** Bytes of the file. */
   readonly size: number;
@@ -38,7 +38,7 @@ export interface DeltaPiece extends SizedPiece {
 }
 
 const source = { code: 'bundle-malformed', name: 'contents' } as const;
-/** Whole, and as a difference. */
+/** Whole, and as a delta. */
 const mostLines = 2 * limits.lines;
 const digestForm = new RegExp(`^[${nix32}]{52}$`);
 
@@ -58,12 +58,12 @@ export function encodeContents(manifestDigest: string, pieces: Iterable<Piece>):
   return text;
 }
 
-/** The most bytes a release’s contents can have: so many ways per line. */
+/** The most bytes a release’s contents can have: this many ways per line. */
 export const mostContentsBytes = ({ length }: Pick<ReleaseIndex, 'length'>): number =>
   Math.min(limits.contentsBytes, limits.contentsLineBytes * (1 + length * limits.piecesOfALine));
 
 /**
- * The pieces by line of the index.
+ * The pieces by index line.
  * @throws NixmakerError `bundle-malformed`
  */
 export function parseContents(
@@ -94,7 +94,7 @@ export function parseContents(
 }
 
 /**
- * The names of all pieces, without needing the index: for clearing away what nobody needs.
+ * The names of all pieces, without needing the index: for deleting what nobody needs.
  * @throws NixmakerError `bundle-malformed`
  */
 export function namesInContents(bytes: Uint8Array): ReadonlySet<string> {

@@ -18,7 +18,7 @@ export interface IndexLine {
   readonly narSize: number;
   /** Nodes of the NAR. */
   readonly files: number;
-  /** Of 4096 bytes. */
+  /** Blocks of 4096 bytes. */
   readonly blocks: number;
   /** Numbers of lines, ascending. */
   readonly references: readonly number[];
@@ -39,7 +39,7 @@ export class ReleaseIndex {
   readonly #narSizes: Float64Array;
   readonly #files: Float64Array;
   readonly #blocks: Float64Array;
-  /** The references of all lines, one after the other, and where each line’s begin. */
+  /** The references of all lines, one after another, and where each line’s begin. */
   readonly #references: Uint32Array;
   readonly #referencesAt: Uint32Array;
 
@@ -90,7 +90,7 @@ export class ReleaseIndex {
     return Array.from({ length: this.length }, (_, line) => this.path(line));
   }
 
-  /** As Nix signs it. */
+  /** The form Nix signs. */
   info(number: number): PathInfo {
     const { path, narHash, narSize, references, ca } = this.line(number);
     return {
@@ -126,7 +126,7 @@ export class ReleaseIndex {
     return this.#references.subarray(this.#referencesAt[number], this.#referencesAt[number + 1]);
   }
 
-  /** @param number of a line, or of the one after the last */
+  /** @param number a line’s, or one past the last */
   #startOf(number: number): number {
     const start = this.#starts[number];
     if (start === undefined) throw new RangeError(`the index has no line ${number}`);

@@ -5,7 +5,7 @@ import { malformed, readLines } from './lines.ts';
 import type { ReleaseTotals } from './manifest.ts';
 
 const source = { code: 'manifest-malformed', name: 'index' } as const;
-/** The name by which a binary cache is asked for a path. */
+/** The name under which a binary cache is asked for a path. */
 const hashDigits = 32;
 const narHashForm = new RegExp(`^[${nix32}]{52}$`);
 /** Nix src/libstore/content-address.cc: the method, then the hash in base 32. Lengths of md5, sha1, sha256 and blake3, sha512. */
@@ -60,7 +60,7 @@ class Reader {
   #count = 0;
   #lines = 0;
   readonly #depths: Uint32Array;
-  /** Lines that another refers to. */
+  /** Lines that another line refers to. */
   readonly #referred: Uint8Array;
   /** All paths so far. Threat: a path with two hashes, at two depths, one of which is compared and the other imported. */
   readonly #hashes = new Set<string>();
@@ -110,7 +110,7 @@ class Reader {
     this.#lines = line + 1;
   }
 
-  /** @returns the depth of the line */
+  /** @returns the line’s depth */
   #addReferences(references: readonly unknown[], line: number): number {
     if (this.#count + references.length > limits.references)
       fault(line, `it has more than ${limits.references} references`);

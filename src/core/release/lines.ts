@@ -1,6 +1,6 @@
 /**
  * Lines of canonical JSON, read without keeping an object per line: index and contents have up to 200,000 of them, and the agent
- * has neither a just-in-time compiler nor memory to spare. Each step over many bytes is one call of the runtime’s own.
+ * has neither a just-in-time compiler nor memory to spare. Each pass over many bytes is a single runtime call.
  */
 import { NixmakerError, type ReasonCode } from '../errors.ts';
 import { limits } from '../limits.ts';
@@ -13,13 +13,13 @@ const openingBrace = 0x7b;
 
 export interface LineSource {
   readonly bytes: Uint8Array;
-  /** Of a reader’s complaint. */
+  /** For a reader’s complaint. */
   readonly code: ReasonCode;
-  /** Name of the file, for people. */
+  /** The file’s name, for people. */
   readonly name: string;
   /** More lines are refused unread. */
   readonly most: number;
-  /** Where the first of the lines begins. */
+  /** Where the first line begins. */
   readonly from?: number;
 }
 
@@ -61,8 +61,8 @@ function portionEnd(bytes: Uint8Array, start: number): number | undefined {
 }
 
 /**
- * If one line is longer than a portion. Threat: `contents` is not signed, and brackets within brackets take a hundred times their own
- * memory to parse. No line of ours has more than two arrays, or any object.
+ * If one line is longer than a portion. Threat: `contents` is not signed, and nested brackets take a hundred times their own
+ * memory to parse. None of our lines has more than two arrays, or any object.
  */
 function checkLongLine(
   source: LineSource,
@@ -90,7 +90,7 @@ function valuesOf(source: LineSource, texts: readonly string[], first: number): 
     const values: unknown = JSON.parse(`[${texts.join(',')}]`);
     if (Array.isArray(values) && values.length === texts.length && areCanonical(values, texts)) return values;
   } catch {
-    // Reported below, by its line.
+    // Reported below, by line.
   }
   const bad = texts.findIndex((text) => !isCanonical(text));
   return malformed(source, `line ${first + bad + 1} is not in canonical form`);

@@ -1,6 +1,6 @@
 /**
- * The manifest of format 2: what a release is. How it travels (compressed digests, deltas, what is left out) is not signed, so the
- * same release has one manifest, whole, as a delta, split over media, or passed on.
+ * The manifest of format 2: what a release is. How it travels (compressed digests, deltas, what is left out) is not signed, so a
+ * release has one manifest, whether it travels whole, as a delta, split over media, or passed on.
  *
  * Parsing happens only after the signature has been verified over the raw bytes (signing/). The text must be in the one canonical
  * form that `encodeManifest` writes. That one rule refuses duplicate keys, numbers beyond 2^53, `-0`, `1e3`, alternative
@@ -53,7 +53,7 @@ const totals = z.strictObject({
   paths: count.min(1).max(limits.lines),
   /** Nodes of all NARs: files, folders and links. An inode each. */
   files: count,
-  /** Of 4096 bytes: regular files rounded up, and a block for each folder. */
+  /** Blocks of 4096 bytes: regular files rounded up, and one per folder. */
   blocks: count,
   narBytes: count,
   /** Bytes of the largest NAR. */
@@ -71,7 +71,8 @@ const manifestShape = z.strictObject({
   /** The signer wants a machine whose newest is exactly this to take it although it is lower. */
   downgradeFrom: sequence.optional(),
   /**
-   * Why a machine that has run it must not go back automatically: its services change their data so that older ones can’t read it. For people.
+   * Why a machine that has run it must not go back automatically: its services change their data so that older ones can’t read it. For
+   * people.
    */
   noWayBack: noWayBackText.optional(),
   content: z.enum(['closure', 'derivation']),

@@ -1,4 +1,4 @@
-/** What lines of an index need of a disk once they are unpacked. Pure. */
+/** What index lines need on a disk once unpacked. Pure. */
 import { type Need, needOf } from '../room.ts';
 import type { ReleaseIndex } from './index-file.ts';
 

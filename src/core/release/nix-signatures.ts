@@ -1,6 +1,6 @@
 /**
- * `nix.sig`: signatures for Nix’s own check of store paths: per key its name, then one line per path of the index that is
- * not named after its contents. Not signed and not secret: Nix judges what a signature is worth. It may be empty, and may be added
+ * `nix.sig`: signatures for Nix’s own check of store paths: for each key its name, then one line per path in the index that is
+ * not named after its contents. Neither signed nor secret: Nix judges what a signature is worth. It may be empty, and may be added
  * to a release that is already signed.
  */
 import { isKeyName } from '../key-name.ts';
@@ -14,7 +14,7 @@ const signatureLength = 88;
 const lineLength = signatureLength + 1;
 /** The last letter before the padding holds two bits of the 64 bytes, and four that must be 0: one value, one spelling. */
 const signatures = /^(?:[A-Za-z0-9+/]{85}[AQgw]==\n)*$/;
-/** Matched in one go: a pattern that repeats remembers everything it could backtrack to. */
+/** Matched in one go: a repeating pattern remembers everything it could backtrack to. */
 const portion = 1000 * lineLength;
 /** Threat: endless names, if no path needs a signature. */
 const mostKeys = 64;
@@ -41,7 +41,7 @@ export class NixSignatures {
     this.#blocks = blocks;
   }
 
-  /** The most bytes it can have: per key a name, and a signature for each line that needs one. */
+  /** The most bytes it can have: for each key a name, and a signature for each line that needs one. */
   static most(index: ReleaseIndex): number {
     return Math.min(limits.nixSignatureBytes, mostKeys * (nameBytes + signedLines(index) * lineLength));
   }
@@ -115,7 +115,7 @@ function ordinalsOf(index: ReleaseIndex): Uint32Array {
   return ordinals;
 }
 
-/** One key’s block. @param sign `name:base64`, as Nix has it */
+/** One key’s block. @param sign `name:base64`, in Nix’s form */
 export function encodeKeyBlock(index: ReleaseIndex, name: string, sign: (line: number) => string): string {
   const lines = [name];
   for (let line = 0; line < index.length; line++)

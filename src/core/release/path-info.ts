@@ -13,5 +13,5 @@ export interface PathInfo {
   readonly ca?: string;
 }
 
-/** Only the digest: indexes and names of pieces have it without the prefix. */
+/** Only the digest: indexes and piece names have it without the prefix. */
 export const narDigest = ({ narHash }: Pick<PathInfo, 'narHash'>): string => narHash.replace(/^sha256:/, '');

@@ -1,12 +1,12 @@
-/** The index of a release: the manifest’s signature covers it through size and digest, and nothing of it is parsed before that. */
+/** A release’s index: the manifest’s signature covers it through size and digest, and nothing in it is parsed before that is checked. */
 import { NixmakerError } from '../errors.ts';
 import { ReleaseIndex } from './index-file.ts';
 import { type Manifest, rootOf } from './manifest.ts';
 
 /**
- * @param bytes whoever gives them
- * @param digest their sha256 in hexadecimal, as the caller has just computed it
- * @throws NixmakerError `bundle-altered` if they are not what the manifest signs, `manifest-malformed`
+ * @param bytes from any source
+ * @param digest their sha256 in hexadecimal, as just computed by the caller
+ * @throws NixmakerError `bundle-altered` if they are not what the manifest announces, `manifest-malformed`
  */
 export function readIndexOf(manifest: Manifest, bytes: Uint8Array, digest: string): ReleaseIndex {
   const { size, sha256 } = manifest.index;

@@ -1,4 +1,4 @@
-/** Writing the index of a closure: depths, order, lines, sums. */
+/** Writing a closure’s index: depths, order, lines, sums. */
 import { NixmakerError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { type StorePath, toBaseName } from '../store-path.ts';
@@ -50,7 +50,7 @@ export function encodeIndex(given: Iterable<IndexedPath>, root: StorePath): Writ
   return { text, totals, paths: ordered };
 }
 
-/** In line order. Depth by depth, because the runtime itself sorts plain names. */
+/** In line order. Depth by depth, because the runtime can then sort plain names. */
 function byDepthAndName(depths: ReadonlyMap<StorePath, number>): StorePath[] {
   const layers: StorePath[][] = [];
   for (const [path, depth] of depths) {
@@ -62,7 +62,7 @@ function byDepthAndName(depths: ReadonlyMap<StorePath, number>): StorePath[] {
 
 const tooLarge = (detail: string) => new NixmakerError('bundle-too-large', detail);
 
-/** Of the closure of `root`: 0 without references to others, else one more than the deepest of them. */
+/** For the closure of `root`: 0 without references to others, else one more than the deepest of them. */
 function depthsOf(paths: ReadonlyMap<StorePath, IndexedPath>, root: StorePath): Map<StorePath, number> {
   const depths = new Map<StorePath, number>();
   // Our own stack: a chain of references may be as long as the closure.

@@ -1,22 +1,22 @@
 /**
- * The boot loader’s menu, as far as it can be read: which systems it offers, and which it would start by itself. The old
- * system is only safe where the menu still has it: a boot builder keeps no more entries than its limit.
+ * The boot loader’s menu, as far as it can be read: which systems it offers, and which it would start by default. The old
+ * system is only safe while it is still in the menu: a boot builder keeps no more entries than its limit.
  */
 import type { StorePath } from '../store-path.ts';
 
 export type BootLoader = 'systemd-boot' | 'grub' | 'extlinux' | 'limine';
 
 export interface BootEntry {
-  /** As the menu calls it. */
+  /** Its name in the menu. */
   readonly name: string;
-  /** Whose `init` it starts. */
+  /** The system whose `init` it starts. */
   readonly system: StorePath;
 }
 
 export interface BootMenu {
   readonly loader: BootLoader;
   readonly entries: readonly BootEntry[];
-  /** Undefined where the menu’s own rules decide: a pattern that fits several, what was chosen last. */
+  /** Undefined if the menu’s own rules decide: a pattern that fits several, what was chosen last. */
   readonly chosen: BootEntry | undefined;
 }
 
@@ -26,13 +26,13 @@ export type MenuFault =
   | { readonly kind: 'other-default'; readonly name: string };
 
 export interface MenuQuestion {
-  /** What the boot loader was installed for: it must be there, and the default. */
+  /** What the boot loader was installed for: it must be there, and be the default. */
   readonly next: StorePath;
-  /** What to go back to must still be there. */
+  /** The system to go back to must still be there. */
   readonly previous?: StorePath | undefined;
   /**
-   * What the menu offered before. A machine may have menus of loaders that it no longer starts by: one that offered none of
-   * these is kept by nobody, and not judged.
+   * What the menu offered before. A machine may have menus of boot loaders it no longer uses: one that offered none of
+   * these is nobody’s to maintain, and is not judged.
    */
   readonly offered: readonly (StorePath | undefined)[];
 }

@@ -1,5 +1,5 @@
 /**
- * What to do, after a start of the machine, about a system that was installed for it. Pure, like resume.ts.
+ * What to do after a start of the machine about a system that was installed for it. Pure, like resume.ts.
  */
 
 export interface PendingRun {
@@ -12,11 +12,11 @@ export interface PendingRun {
 
 export interface StartedMachine {
   readonly bootId: string;
-  /** What was booted; unknown on machines that do not say. */
+  /** What was booted; unknown on machines that do not report it. */
   readonly booted: string | undefined;
   /** What the profile points to. */
   readonly profile: string | undefined;
-  /** The time in which a person had to confirm is over. */
+  /** The time in which a person had to confirm has passed. */
   readonly late: boolean;
 }
 
@@ -25,7 +25,7 @@ export type ConfirmPlan =
   | 'wait'
   /** Somebody has installed another system over it. */
   | 'supersede'
-  /** It runs: look whether it is well. */
+  /** It is running: check whether it is well. */
   | 'check'
   /** The machine came up in another system, so this one did not boot. */
   | 'not-booted'
@@ -37,7 +37,7 @@ export function planConfirm(run: PendingRun, machine: StartedMachine): ConfirmPl
   if (run.bootId === machine.bootId || machine.booted === undefined) return 'wait';
   if (machine.booted !== run.toplevel) return 'not-booted';
   if (run.askedIn === undefined) return 'check';
-  // Restarted instead of confirmed: that is what a person at a machine that went astray would do.
+  // Restarted instead of confirmed: what a person would do at a machine that went astray.
   if (run.askedIn !== machine.bootId || machine.late) return 'not-confirmed';
   return 'wait';
 }

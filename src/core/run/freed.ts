@@ -1,11 +1,14 @@
-/** What was freed to make room, as receipts have it. Pure. */
+/** What was freed to make room, as in receipts. Pure. */
 import * as z from 'zod';
 import { sizeText } from '../size.ts';
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
+/** Characters. */
+const mostReason = 4096;
+
 export const freedParser = z.strictObject({
-  /** Numbers of the generations that were deleted. */
+  /** Numbers of the deleted generations. */
   generations: z.array(count).max(10_000),
   /** Store paths that Nix has collected, and their bytes as Nix counts them. */
   paths: count,
@@ -13,12 +16,17 @@ export const freedParser = z.strictObject({
   /** Bytes of the boot partition. */
   bootBytes: count,
   /** Why it ended before it was done. */
-  unfinished: z.string().max(4096).optional(),
+  unfinished: z.string().max(mostReason).optional(),
 });
 
 export type Freed = z.infer<typeof freedParser>;
 
 export const nothingFreed: Freed = { generations: [], paths: 0, bytes: 0, bootBytes: 0 };
+
+/** Within what is read again: a builder may have said anything. */
+export const unfinishedBecause = (reason: string): Pick<Freed, 'unfinished'> => ({
+  unfinished: reason.length > mostReason ? `${reason.slice(0, mostReason - 1)}…` : reason,
+});
 
 export const isAnything = ({ generations, paths, bootBytes }: Freed): boolean =>
   generations.length > 0 || paths > 0 || bootBytes > 0;

@@ -1,6 +1,6 @@
 /**
- * The receipt that travels back to the desk: what became of bundles on a host, and how the host is. Signed by the host's
- * own key (docs/format.md §6). At the desk it is input from outside like any other.
+ * The receipt that travels back to the desk: what became of bundles on a host, and the host’s state. Signed by the host's
+ * own key (docs/format.md §6). At the desk it is outside input like any other.
  */
 import * as z from 'zod';
 import { printable } from '../errors.ts';
@@ -16,7 +16,7 @@ const text = (most: number) => z.string().max(most);
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 const finding = z.strictObject({
-  /** As it lies on the medium. Untrusted: always printed through `printable`. */
+  /** The name on the medium. Untrusted: always printed through `printable`. */
   file: text(4096),
   host: text(255).optional(),
   sequence: count.optional(),
@@ -43,7 +43,7 @@ const run = z.strictObject({
   /** Generations of the system profile, before and after. */
   previousGeneration: count.optional(),
   generation: count.optional(),
-  /** Set where a person went back: the generation gone to, and the release that was left, which is held. */
+  /** Set if a person went back: the generation gone to, and the release that was left, which is held. */
   targetGeneration: count.optional(),
   rolledBackFrom: count.optional(),
   health: z
@@ -52,7 +52,7 @@ const run = z.strictObject({
     .optional(),
   rebootNeeded: z.array(text(64)).max(64).optional(),
   notices: z.array(text(4096)).max(100).optional(),
-  /** What the system changes of the one that ran, in lines for people. */
+  /** What the system changes from the one that was running, in lines for people. */
   changes: z.array(text(4096)).max(100).optional(),
 });
 
@@ -76,17 +76,17 @@ const claimKeys = Object.keys(claim.shape) as readonly (keyof AgentClaim)[];
 /** In one receipt, the newest. */
 const mostClaims = 20;
 
-/** Of runs that are not root’s own. */
+/** For runs that are not root’s own. */
 export const toClaims = (runs: readonly ReceiptRun[]): AgentClaim[] =>
   runs.slice(-mostClaims).map((r) => clipped(r, claimKeys));
 
-/** For people, told apart from root’s word. */
+/** For people, kept apart from root’s word. */
 export const claimText = ({ sequence, source, state, code, detail }: AgentClaim): string =>
   printable(
     `${sequence === undefined ? source : `sequence ${sequence}`}: ${outcomeText({ state, code })}${detail === undefined ? '' : `: ${detail}`}`,
   );
 
-/** What the desk is to know of a run; journal lines and receipts hold more. */
+/** What the desk is told about a run; journal lines and receipts hold more. */
 export const toReceiptRun = (record: object): ReceiptRun => clipped(record, receiptRunKeys);
 
 function clipped<T>(record: object, keys: readonly (keyof T & string)[]): T {
@@ -97,7 +97,7 @@ function clipped<T>(record: object, keys: readonly (keyof T & string)[]): T {
   return Object.fromEntries(entries) as T;
 }
 
-/** Within the bounds of a receipt: one long message must not keep all receipts at home. */
+/** Within a receipt’s bounds: one long message must not keep all receipts at home. */
 function clip(value: unknown): unknown {
   if (typeof value === 'string') return value.slice(0, 4096);
   if (Array.isArray(value)) return value.slice(0, 100).map(clip);
@@ -108,15 +108,15 @@ function clip(value: unknown): unknown {
 const hostReceiptSchema = z.strictObject({
   schema: z.literal(hostReceiptSchemaVersion),
   host: hostName,
-  /** Public key of the host, `name:base64`; believed only where it is enrolled. */
+  /** The host’s public key, `name:base64`; trusted only if it is enrolled. */
   hostKey: text(512),
   /** Grows with each receipt this host writes: tells which of two is newer, whatever its clock says. */
   number: count,
   at: text(64),
   machineId: text(64).optional(),
-  /** The run that this receipt is about, from root’s own journal; none where root has activated nothing yet. */
+  /** The run this receipt is about, from root’s own journal; none if root has activated nothing yet. */
   run: run.optional(),
-  /** Whether this is how the host is now, and not the rest of a story: then the fields below are there. */
+  /** Whether this is the host’s present state, and not an older part of the story: then the fields below are there. */
   now: z
     .strictObject({
       running: text(300).optional(),
@@ -124,9 +124,9 @@ const hostReceiptSchema = z.strictObject({
       installed: text(300).optional(),
       generation: count.optional(),
       floor: count.optional(),
-      /** Sequences of the releases that are held at the machine. */
+      /** Sequences of the releases held at the machine. */
       held: z.array(count).max(mostHeld).optional(),
-      /** Schemas of manifests that it takes. */
+      /** Manifest schemas it takes. */
       reads: z.array(count).max(16).optional(),
       versions: z.strictObject({
         nixmaker: text(64),
@@ -134,17 +134,17 @@ const hostReceiptSchema = z.strictObject({
         kernel: text(256).optional(),
         nixos: text(256).optional(),
       }),
-      /** Undefined where the machine has no systemd to ask. */
+      /** Undefined if the machine has no systemd to ask. */
       failedUnits: z.array(text(256)).max(1000).optional(),
       space: z.array(z.strictObject({ path: text(4096), freeBytes: count, totalBytes: count })).max(16),
-      /** Store paths of the system that is installed: gzip of base names, one a line, in base64. */
+      /** Store paths of the installed system: gzip of base names, one per line, in base64. */
       paths: z.strictObject({ toplevel: storePath, count, gzip: text(8 * 1024 * 1024) }).optional(),
     })
     .optional(),
   seen: findingsParser,
   /**
-   * What the agent says became of bundles that root never saw. Root has signed that it says so, and nothing more. Threat: an agent that
-   * was taken over would have a release that was rolled back told to the desk as committed.
+   * What the agent says became of bundles that root never saw. Root has signed that it says so, and nothing more. Threat: a compromised
+   * agent reports a rolled-back release to the desk as committed.
    */
   agentSays: z.array(claim).max(mostClaims).optional(),
 });

@@ -1,11 +1,11 @@
 /**
- * When a signal of the terminal’s ends a verb, and when it doesn’t. Until anything of the machine is changed a person may stop it; from
- * then on only its end or a rollback may. Threat: a lost connection that leaves an unwell system the default of the boot menu, and nobody
- * at work.
+ * When a signal from the terminal ends a verb, and when it doesn’t. Until anything on the machine is changed a person may stop it; from
+ * then on only its end or a rollback may. Threat: a lost connection that leaves an unwell system the boot menu’s default, with nobody
+ * on it.
  */
 import { NixmakerError } from '../errors.ts';
 
-/** `at-once`: nothing is to be cleared away. `soon`: the run ends itself first. `not`: it goes on. */
+/** `at-once`: there is nothing to clean up. `soon`: the run ends itself first. `not`: it goes on. */
 export type Heeded = 'at-once' | 'soon' | 'not';
 
 export class Interruption {
@@ -14,12 +14,12 @@ export class Interruption {
   #asked: string | undefined;
   #isWatched = false;
 
-  /** Aborted where the run is to end itself; never once it is changing the machine. */
+  /** Aborted when the run is to end itself; never once it is changing the machine. */
   get signal(): AbortSignal {
     return this.#stop.signal;
   }
 
-  /** Somebody listens for signals: what is started is kept apart from those, which reach all of a terminal’s job. */
+  /** Something listens for signals: children are shielded from them, because they reach a terminal’s whole job. */
   get isWatched(): boolean {
     return this.#isWatched;
   }
@@ -37,7 +37,7 @@ export class Interruption {
     return isRepeated || this.#phase === 'nothing-begun' ? 'at-once' : 'soon';
   }
 
-  /** What ended it; whatever else a child that was ended makes of it. Undefined where nobody has asked or it goes on. */
+  /** What ended it, whatever else a child that was ended makes of it. Undefined if nobody asked or it goes on. */
   get fault(): NixmakerError | undefined {
     return this.#stop.signal.aborted ? this.#stopped() : undefined;
   }
@@ -46,18 +46,18 @@ export class Interruption {
     return new NixmakerError('stopped', `by ${this.#asked}`);
   }
 
-  /** @throws NixmakerError `stopped` where it was asked for */
+  /** @throws NixmakerError `stopped` if asked to stop */
   check(): void {
     if (this.#asked !== undefined) throw this.#stopped();
   }
 
-  /** A run begins, which has changed nothing yet. @throws NixmakerError `stopped` */
+  /** A run begins, and has changed nothing yet. @throws NixmakerError `stopped` */
   begin(): void {
     this.check();
     this.#phase = 'nothing-changed';
   }
 
-  /** The last moment: what follows is gone through with. @throws NixmakerError `stopped` */
+  /** The last moment: what follows is carried through. @throws NixmakerError `stopped` */
   pass(): void {
     if (this.#phase === 'changing') return;
     this.check();

@@ -22,14 +22,14 @@ export type JournalRecord = z.infer<typeof record>;
 export const recordParser = record;
 
 /**
- * Of a line in a form that we do not know: the run that it is about. A machine that was rolled back to an older nixmaker has the journal of
- * the newer one.
+ * For a line in an unknown form: the run it is about. A machine that was rolled back to an older nixmaker has the newer one’s
+ * journal.
  */
 export const foreignParser = z.looseObject({ transaction: z.string() });
 
 /**
- * Without the steps of runs that a newer nixmaker has taken further than we can read. Threat: one that has ended in a way that we do not
- * know looks as if it had been cut off, and would be gone on with, or rolled back, in a system that has nothing to do with it.
+ * Without the steps of runs that a newer nixmaker has taken further than we can read. Threat: one that ended in a way unknown to us
+ * looks as if it had been cut off, and would be resumed, or rolled back, in a system that has nothing to do with it.
  */
 export function withoutBeyond(
   records: readonly JournalRecord[],
@@ -41,7 +41,7 @@ export function withoutBeyond(
 
 const count = z.number().int().min(0);
 
-/** Of runs that are no longer in the journal, by how they ended, and of lines that were damaged. The first line of the file. */
+/** For runs no longer in the journal, by outcome, and for damaged lines. The file’s first line. */
 export const earlierParser = z.looseObject({
   schema: z.literal(1),
   earlier: z.looseObject({
@@ -54,13 +54,13 @@ export const earlierParser = z.looseObject({
 export type Earlier = z.infer<typeof earlierParser>['earlier'];
 export const nothingEarlier: Earlier = { states: {}, codes: {}, unreadable: 0 };
 
-/** How many lines could not be read, and of them those in a form that we do not know: a newer nixmaker’s. */
+/** How many lines could not be read, and how many of those are in an unknown form: a newer nixmaker’s. */
 export interface Unread {
   readonly unreadable: number;
   readonly newer?: number;
 }
 
-/** For people; undefined where every line was read. */
+/** For people; undefined if every line was read. */
 export function unreadText({ unreadable, newer = 0 }: Unread): string | undefined {
   if (unreadable === 0) return undefined;
   if (unreadable === newer)
@@ -69,7 +69,7 @@ export function unreadText({ unreadable, newer = 0 }: Unread): string | undefine
   return `${unreadable} lines of the journal cannot be read${ofThem}`;
 }
 
-/** Where each run stands, in the order in which they began: its end, or, without one, its last line. */
+/** Where each run stands, in the order in which they began: its end or, without one, its last line. */
 export function lastOfEach(records: readonly JournalRecord[]): JournalRecord[] {
   const last = new Map<string, JournalRecord>();
   for (const record of records) {
@@ -80,8 +80,8 @@ export function lastOfEach(records: readonly JournalRecord[]): JournalRecord[] {
 }
 
 /**
- * Root’s journal and the agent’s as one. Each keeps its own order, and a run that is in both begins and ends with the agent’s lines: the
- * clock, which may have been set back meanwhile, decides only where neither says anything.
+ * Root’s journal and the agent’s merged. Each keeps its own order, and a run in both begins and ends with the agent’s lines: the
+ * clock, which may have been set back meanwhile, decides only if neither says anything.
  */
 export function mergeJournals(
   root: readonly JournalRecord[],
@@ -125,10 +125,10 @@ const telling: ReadonlySet<unknown> = new Set([
   'left-unwell',
 ]);
 
-/** Operations whose failure does not say that a system can’t be installed here. */
+/** Operations whose failure does not mean that a system can’t be installed here. */
 const tryingOut: ReadonlySet<unknown> = new Set(['test', 'dry-activate']);
 
-/** What a line says of its manifest; undefined where it says nothing. */
+/** What a line says about its manifest; undefined if nothing. */
 export function verdictOn({ state, code, operation }: JournalRecord): 'failed' | 'good' | undefined {
   if (tryingOut.has(operation)) return undefined;
   if (state === 'committed') return 'good';
@@ -137,7 +137,7 @@ export function verdictOn({ state, code, operation }: JournalRecord): 'failed' |
   return state === 'failed' && telling.has(code) ? 'failed' : undefined;
 }
 
-/** Manifests whose activation failed here: not tried again until told to (DESIGN §6). What was only tried out is not among them. */
+/** Manifests whose activation failed here: not tried again until told to (DESIGN §6). Ones only tried out are not included. */
 export function failedDigests(records: readonly JournalRecord[]): Set<string> {
   const failed = new Set<string>();
   for (const record of records) {
@@ -150,27 +150,27 @@ export function failedDigests(records: readonly JournalRecord[]): Set<string> {
   return failed;
 }
 
-/** The floor that a line says was reached; undefined where it says nothing of it. */
+/** The floor that was reached according to a line; undefined if it says nothing about it. */
 export function floorOf(record: JournalRecord): number | undefined {
   const { state, code, sequence, manifestDigest, operation, downgradeFrom, generation } = record;
   // What was only tried out raises no floor; what is left in place, well or not, does.
   const stays = state === 'committed' || (state === 'failed' && code === 'left-unwell');
   if (!stays || !isLasting(operation)) return undefined;
-  // A bundle that was installed already has done nothing; it may be waiting for a restart, and not be committed at all.
+  // A bundle that was already installed has done nothing; it may be waiting for a restart, and not be committed at all.
   if (sequence === undefined || manifestDigest === undefined || generation === undefined) return undefined;
   return typeof downgradeFrom === 'number' ? downgradeFrom : sequence;
 }
 
-/** The signed time of what was committed, in milliseconds; undefined where the line names none. */
+/** The signed time of what was committed, in milliseconds; undefined if the line names none. */
 export function signedTimeOf({ createdAt }: JournalRecord): number | undefined {
   const time = typeof createdAt === 'string' ? Date.parse(createdAt) : Number.NaN;
   return Number.isFinite(time) ? time : undefined;
 }
 
-/** Threat: the agent’s journal is its own, and whoever has taken it over writes what it likes. */
+/** Threat: the agent’s journal is its own, and whoever has taken it over can write anything. */
 const healthParser = z.array(z.object({ check: z.string(), ok: z.boolean(), detail: z.string().optional() }));
 
-/** The health checks of a run at its last look; undefined where it had none. */
+/** A run’s health checks at its last look; undefined if it had none. */
 export function healthOf(record: JournalRecord | undefined): readonly HealthResult[] | undefined {
   const parsed = healthParser.safeParse(record?.health);
   return parsed.success ? (parsed.data as readonly HealthResult[]) : undefined;

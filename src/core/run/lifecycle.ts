@@ -1,8 +1,8 @@
 /**
  * The states of one bundle on one machine (DESIGN §6) and the steps between them.
  *
- * Up to `realised` a state says what has been done: all of it can be done over without harm. From `profile-set` on it
- * says what is about to be done, and is on disk before it begins, for from there on the machine itself is changed.
+ * Up to `realised` a state says what has been done: all of it can safely be repeated. From `profile-set` on it
+ * says what is about to be done, and is on disk before that begins, because from there on the machine itself is changed.
  */
 
 export const states = [
@@ -30,12 +30,12 @@ export type State = (typeof states)[number];
 const steps: Readonly<Record<State, readonly State[]>> = {
   // `profile-set`: an operator's rollback, which has no bundle to verify.
   discovered: ['verified', 'profile-set', 'deferred', 'refused', 'failed'],
-  // Quiet success: the very bundle this machine already runs is committed with nothing done.
+  // Quiet success: the very bundle this machine already runs is committed without doing anything.
   verified: ['accepted', 'committed', 'deferred', 'refused', 'failed'],
   accepted: ['imported', 'deferred', 'refused', 'failed'],
   imported: ['realised', 'deferred', 'refused', 'failed'],
   // `test` and `dry-activate` leave profile and boot loader alone.
-  // Where the privileges are apart, the agent hands over here, and its run ends as root's did.
+  // With separate privileges, the agent hands over here, and its run ends as root's did.
   realised: [
     'profile-set',
     'switched',
@@ -52,7 +52,7 @@ const steps: Readonly<Record<State, readonly State[]>> = {
   'boot-entry': ['switched', 'pending', 'rolling-back'],
   // `pending`: what is installed can only run after a restart.
   switched: ['healthy', 'pending', 'rolling-back', 'failed'],
-  // Installed, and judged after the next start; once more where a person has to confirm it.
+  // Installed, and judged after the next start; once more if a person has to confirm it.
   pending: ['pending', 'healthy', 'rolling-back', 'superseded'],
   healthy: ['committed', 'pending', 'rolling-back', 'failed'],
   'rolling-back': ['rolled-back', 'failed'],

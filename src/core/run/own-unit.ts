@@ -1,7 +1,7 @@
-/** The agent’s own unit, as `systemctl show` tells it. */
+/** The agent’s own unit, according to `systemctl show`. */
 
 export interface OwnUnit {
-  /** Of the process that runs (systemd.exec(5), INVOCATION_ID). */
+  /** Of the running process (systemd.exec(5), INVOCATION_ID). */
   readonly invocation: string;
   /** systemd.service(5), Restart=. */
   readonly restart: string;
@@ -12,15 +12,15 @@ export interface OwnUnit {
 
 /** What an agent is started from. */
 export interface Started extends OwnUnit {
-  /** Tells one policy, and one set of settings, from another. */
+  /** Distinguishes policies, and sets of settings. */
   readonly configuration: string;
 }
 
-/** @param text lines KEY=VALUE @returns undefined where it isn’t whole, as of a unit whose file is gone */
+/** @param text lines KEY=VALUE @returns undefined if it isn’t complete, as for a unit whose file is gone */
 export function parseOwnUnit(text: string): OwnUnit | undefined {
   const propertyOf = (key: string) => new RegExp(`^${key}=(.+)$`, 'm').exec(text)?.[1];
   const [invocation, restart] = [propertyOf('InvocationID'), propertyOf('Restart')];
-  // What follows is of the last start: times, process, exit code.
+  // The rest is about the last start: times, process, exit code.
   const start = /^\{ path=(.+?) ; argv\[\]=(.*?) ; (?:ignore_errors|flags)=/.exec(
     propertyOf('ExecStart') ?? '',
   );
@@ -31,9 +31,9 @@ export function parseOwnUnit(text: string): OwnUnit | undefined {
 }
 
 /**
- * The program that would follow, were the agent to end by itself. Only one that has changed in its lifetime: what is started is then
- * measured by its own start, and so no agent ends twice for the same.
- * @param first of the agent’s start @param now undefined where systemd does not say @param invocation of this process
+ * The program that would follow if the agent ended by itself. Only one that changed during its lifetime: the successor is then
+ * measured by its own start, so no agent ends twice for the same change.
+ * @param first at the agent’s start @param now undefined if systemd does not say @param invocation of this process
  */
 export function programAfter(
   first: Started,
@@ -41,7 +41,7 @@ export function programAfter(
   invocation: string | undefined,
 ): string | undefined {
   if (now === undefined || now.invocation !== invocation) return undefined;
-  // An older unit would not have anything started after an end without a fault.
+  // An older unit would not start anything after a clean exit.
   if (now.restart !== 'always') return undefined;
   const isSame = now.command === first.command && now.program === first.program;
   return isSame && now.configuration === first.configuration ? undefined : now.program;

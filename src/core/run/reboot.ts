@@ -3,17 +3,17 @@ import type { RebootPolicy } from '../policy/policy.ts';
 import { isOpen, nextOpening } from '../policy/window.ts';
 
 export interface RebootFacts {
-  /** A system is installed that has not been started into. */
+  /** A system is installed that has not been booted yet. */
   readonly pending: boolean;
   /** The machine runs a system that was rolled back. */
   readonly runsRolledBack: boolean;
-  /** A bundle was committed in this boot: a new system runs, on the kernel of the old. */
+  /** A bundle was committed in this boot: a new system is running on the old kernel. */
   readonly switched: boolean;
-  /** What of the booted system differs from the installed one and can only be changed by a restart: `kernel`… */
+  /** What differs between the booted system and the installed one and needs a restart to change: `kernel`… */
   readonly differs: readonly string[];
 }
 
-/** Why the machine is to be restarted; undefined where it is not. */
+/** Why the machine is to be restarted; undefined if it isn’t. */
 export function rebootReason(policy: RebootPolicy, facts: RebootFacts): string | undefined {
   const { when } = policy;
   if (when === 'never') return undefined;
@@ -26,13 +26,13 @@ export function rebootReason(policy: RebootPolicy, facts: RebootFacts): string |
 
 export type RebootTiming =
   | { readonly now: true }
-  /** Look again in so many milliseconds. */
+  /** Look again in this many milliseconds. */
   | { readonly now: false; readonly again: number; readonly because: string };
 
 /** How long to wait for a clock to be set. Milliseconds. */
 const later = 10 * 60_000;
 
-/** @param newestSignedTime the clock can’t be right if it stands before that */
+/** @param newestSignedTime a clock earlier than that can’t be right */
 export function rebootTiming(
   policy: RebootPolicy,
   now: Date,

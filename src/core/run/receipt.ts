@@ -22,36 +22,39 @@ export interface Receipt {
   /** Names this run in every log line and file. */
   readonly transaction: string;
   readonly at: string;
-  /** Name of the file as it came. Untrusted: always printed through `printable`. */
+  /** The file’s original name. Untrusted: always printed through `printable`. */
   readonly source: string;
   readonly state: State;
   readonly code?: ReasonCode;
   readonly detail?: string;
   readonly host?: string;
   readonly sequence?: number;
-  /** The floor that the bundle was signed to go below. */
+  /** The floor the bundle was signed to go below. */
   readonly downgradeFrom?: number;
-  /** Why it must not be gone back from, once it has run. */
+  /** Why there is no going back once it has run. */
   readonly noWayBack?: string;
   readonly manifestDigest?: string;
   readonly toplevel?: string;
   readonly operation?: Operation;
   readonly signedBy?: readonly string[];
   readonly generation?: number;
-  /** Where the profile pointed before, and what ran: what a rollback returns to. */
+  /** Where the profile pointed before, and what was running: what a rollback returns to. */
   readonly previousToplevel?: string;
   readonly previousGeneration?: number;
   readonly previousCurrent?: string;
-  /** Set where an operator went back to a generation that was there. */
+  /** Set if an operator went back to an existing generation. */
   readonly targetGeneration?: number;
-  /** Then also: the release that it left, which is held, and the one it went to, where they are known. */
+  /** Then also: the release that was left, which is held, and the one gone to, if known. */
   readonly rolledBackFrom?: number;
   readonly rolledBackTo?: number;
   /** boot_id (proc_sys_kernel(5)) of the boot in which the profile was about to be set. */
   readonly bootId?: string;
   /** systemd units that had failed before anything was changed, or were down. */
   readonly failedUnitsBefore?: readonly string[];
-  /** Those that ran, and that systemd had started again by itself, each with how long it had run (activation/restarts.ts); left out where there were none. */
+  /**
+   * Those that were running after systemd had restarted them by itself, each with how long it had been running (activation/restarts.ts);
+   * left out if there were none.
+   */
   readonly restartedUnitsBefore?: readonly string[];
   readonly health?: readonly HealthResult[];
   /** boot_id of the boot in which a person was asked to confirm, and the uptime, in seconds, by which to. */
@@ -66,15 +69,15 @@ export interface Receipt {
   /** Things that went as they should but need a person's eye. */
   readonly notices?: readonly string[];
   readonly imported?: { readonly paths: number; readonly bytes: number; readonly milliseconds: number };
-  /** What was deleted to make room for it, or once it was committed. */
+  /** What was deleted to make room for it, or after it was committed. */
   readonly freed?: Freed;
-  /** What the system changes of the one that ran, in lines for people (closure-diff.ts). */
+  /** What the system changes from the one that was running, in lines for people (closure-diff.ts). */
   readonly changes?: readonly string[];
-  /** Last lines of Nix or switch-to-configuration. */
+  /** The last lines of output from Nix or switch-to-configuration. */
   readonly output?: readonly string[];
 }
 
-/** The exit code that stands for a receipt. */
+/** A receipt’s exit code. */
 export function exitOf({ state, code }: Receipt): ExitCode {
   if (state === 'committed' || state === 'pending') return exitCodes.done;
   return code === undefined ? exitCodes.fault : entryOf(code).exit;
@@ -87,10 +90,10 @@ const meanings: Readonly<Partial<Record<State, string>>> = {
   'rolled-back': ', the previous system was restored',
 };
 
-/** Of a rollback that fails nothing was left. */
+/** A rollback that failed has not left any release. */
 const goneThrough: ReadonlySet<State> = new Set(['committed', 'pending', 'superseded']);
 
-/** The report for a person, as it stands beside the bundle. */
+/** The report for a person, as written beside the bundle. */
 export function receiptText(receipt: Receipt): Lines {
   const lines: string[] = [];
   const say = (label: string, value: string | number | undefined) => {

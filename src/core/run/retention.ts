@@ -1,9 +1,9 @@
 /**
- * What of a journal is kept when it has grown too large. Pure, and in one pass with bounded memory, for the journal of a machine
+ * What stays in a journal that has grown too large. Pure, and in one pass with bounded memory, because the journal of a machine
  * that was flooded does not fit into it.
  *
- * Kept whole: runs that have not ended, with every step, for they are taken up again. Kept to the line: what was taken, what failed
- * and may come again, and what was last changed. The rest is history: the newest ends of it, the repeats left out.
+ * Kept in full: unfinished runs, with every step, because they will be resumed. Kept as single lines: what was taken, what failed
+ * and may come again, and what was last changed. The rest is history: its newest ends are kept, without repeats.
  */
 import { type Earlier, floorOf, type JournalRecord, signedTimeOf, verdictOn } from './journal.ts';
 import { isEnd } from './lifecycle.ts';
@@ -12,10 +12,10 @@ import { isEnd } from './lifecycle.ts';
 export interface Retention {
   /** Runs that have ended. */
   readonly runs: number;
-  /** Of them the newest with every step. */
+  /** Of these, the newest with every step. */
   readonly stepsOf: number;
   readonly bytes: number;
-  /** Runs that changed the machine: kept beyond all that, in short. */
+  /** Runs that changed the machine: kept beyond all that, in short form. */
   readonly changes: number;
 }
 
@@ -48,7 +48,7 @@ const withoutZeros = (counts: Readonly<Record<string, number>>) =>
 
 const bytesOf = ({ lines }: Run) => lines.reduce((sum, line) => sum + line.bytes, 0);
 
-/** The same thing once more: the same file, waiting or refused for the same reason. */
+/** A repeat: the same file, waiting or refused for the same reason. */
 function repeatKey({ state, code, source, manifestDigest }: JournalRecord): string | undefined {
   if (state !== 'refused' && state !== 'deferred') return undefined;
   return JSON.stringify([state, code, source, manifestDigest]);
@@ -63,7 +63,7 @@ export class Retained {
   readonly #retention: Retention;
   #count = 0;
   readonly #open = new Map<string, Line[]>();
-  /** By when they ended. A Set, so that one in the middle can go. */
+  /** By when they ended. A Set, so that one in the middle can be removed. */
   readonly #history = new Set<Run>();
   /** Those with every step. */
   readonly #newest: Run[] = [];
@@ -81,7 +81,7 @@ export class Retained {
     this.#retention = retention;
   }
 
-  /** @param bytes what its line takes */
+  /** @param bytes the size of its line */
   add(record: JournalRecord, bytes: number): void {
     const line = { index: this.#count, bytes, record };
     this.#count += 1;
@@ -95,7 +95,7 @@ export class Retained {
     this.#keep({ lines, end: line });
   }
 
-  /** In the order in which they were, and the number of runs that are not among them. */
+  /** In their original order, and the number of runs that are not among them. */
   finish(): {
     readonly records: JournalRecord[];
     readonly states: Earlier['states'];
@@ -106,7 +106,7 @@ export class Retained {
     for (const { index, record } of this.#evidence()) {
       if (kept.has(index)) continue;
       kept.set(index, inShort(record));
-      // It is in the journal still, and counted from there.
+      // It is still in the journal, and is counted from there.
       this.#tally(record, -1);
     }
     for (const lines of this.#open.values()) for (const line of lines) kept.set(line.index, line.record);
@@ -118,7 +118,7 @@ export class Retained {
     const { record } = line;
     const { manifestDigest } = record;
     const verdict = verdictOn(record);
-    // What is good again is remembered too, or the failure before it would count.
+    // What is good again is remembered too, or the earlier failure would count.
     if (manifestDigest !== undefined && verdict !== undefined) {
       if (verdict === 'failed' || this.#verdicts.has(manifestDigest))
         this.#verdicts.set(manifestDigest, line);
@@ -164,7 +164,7 @@ export class Retained {
     while (this.#history.size > runs || (this.#bytes > bytes && this.#history.size > 1)) this.#dropOldest();
   }
 
-  /** Without its steps. Its first line stays where another run came between: it says which of them began before. */
+  /** Without its steps. Its first line stays if another run came in between: it says which of them began first. */
   #shorten(run: Run | undefined): void {
     const [first] = run?.lines ?? [];
     if (run === undefined || first === undefined || !this.#history.has(run)) return;

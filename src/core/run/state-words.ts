@@ -1,5 +1,5 @@
 /**
- * A run’s outcome as people read it: one word for one outcome, in reports, tables, on the fleet’s page and at the console. Events,
+ * A run’s outcome as people read it: one word per outcome, in reports, tables, on the fleet page and at the console. Events,
  * journals, JSON and metrics have the state’s own name.
  */
 const words: Readonly<Record<string, string>> = {
@@ -13,11 +13,11 @@ const words: Readonly<Record<string, string>> = {
   'other-host': 'for another host',
 };
 
-/** What has no word of its own, from a receipt of whatever version, stays as it is. */
+/** Anything without its own word, in a receipt of any version, stays as it is. */
 export const stateWord = (state: string): string =>
   (Object.hasOwn(words, state) ? words[state] : state) ?? '';
 
-/** With its code, where it has one: `refused (expired)`. */
+/** With its code, if it has one: `refused (expired)`. */
 export const outcomeText = ({
   state,
   code,

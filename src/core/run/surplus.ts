@@ -1,7 +1,7 @@
 /**
- * Which generations of the system profile may be deleted to make room, and how many of them have to be. Pure.
+ * Which generations of the system profile may be deleted to make room, and how many need to be. Pure.
  *
- * They go oldest first and without a gap. Threat: a boot builder keeps the newest N; were one in the middle to go, an older one would come
+ * They go oldest first and without a gap. Threat: a boot builder keeps the newest N; if one in the middle went, an older one would come
  * back into the menu, and its kernel with it.
  */
 import type { RetentionPolicy } from '../policy/policy.ts';
@@ -32,7 +32,7 @@ export type KeepReason = (typeof keepReasons)[number];
 /** What the machine needs. */
 export interface Needed {
   readonly numbers: ReadonlyMap<number, KeepReason>;
-  /** Of each, the newest generation stays. */
+  /** For each of these, the newest generation stays. */
   readonly systems: ReadonlyMap<string, KeepReason>;
 }
 
@@ -88,34 +88,58 @@ export function findSurplus(question: Question): Generation[] {
 export type Holding = ReadonlyMap<string, number>;
 
 /**
- * How many of the surplus, from the oldest on, have to go for so many bytes: no fewer would do.
+ * How many of the surplus, starting with the oldest, have to go to free this many bytes: the fewest that do.
  * @param surplus what each holds, oldest first
- * @param others what those hold that stay: it is not freed
- * @returns undefined where all of them would not be enough
+ * @param others what the generations that stay hold: it is not freed
+ * @returns undefined if all of them would not be enough
  */
 export function countToDelete(
   surplus: readonly Holding[],
   others: Iterable<Holding>,
   bytes: number,
 ): number | undefined {
+  return countIn(freedBy(surplus, others), bytes);
+}
+
+/** The same of what is freed once the first, the first two, … have gone. */
+export function countIn(freed: readonly number[], bytes: number): number | undefined {
   if (bytes <= 0) return 0;
-  const freed = freedBy(surplus, others);
   const index = freed.findIndex((sum) => sum >= bytes);
   return index === -1 ? undefined : index + 1;
 }
 
-/** Bytes that are free once the first, the first two, … of the surplus have gone. */
+/** Bytes free once the first, the first two, … of the surplus have gone. */
 export function freedBy(surplus: readonly Holding[], others: Iterable<Holding>): number[] {
+  const freeing = new HeldLast();
+  for (const holding of surplus) freeing.goes(holding);
+  for (const holding of others) freeing.stays(holding);
+  return freeing.sums();
+}
+
+/** The same, told one after the other: what each holds need not be in memory together. */
+export class HeldLast {
   // What several hold goes with the last of them.
-  const last = new Map<string, { readonly index: number; readonly bytes: number }>();
-  for (const [index, holding] of surplus.entries())
-    for (const [name, bytes] of holding) last.set(name, { index, bytes });
-  for (const holding of others) for (const name of holding.keys()) last.delete(name);
-  const sums = surplus.map(() => 0);
-  for (const { index, bytes } of last.values()) sums[index] = (sums[index] ?? 0) + bytes;
-  let sum = 0;
-  return sums.map((own) => {
-    sum += own;
-    return sum;
-  });
+  readonly #last = new Map<string, { readonly index: number; readonly bytes: number }>();
+  #count = 0;
+
+  /** The next of the surplus. */
+  goes(holding: Holding): void {
+    for (const [name, bytes] of holding) this.#last.set(name, { index: this.#count, bytes });
+    this.#count += 1;
+  }
+
+  /** One that stays. To be told once all that go have been. */
+  stays(holding: Holding): void {
+    for (const name of holding.keys()) this.#last.delete(name);
+  }
+
+  sums(): number[] {
+    const sums = new Array<number>(this.#count).fill(0);
+    for (const { index, bytes } of this.#last.values()) sums[index] = (sums[index] ?? 0) + bytes;
+    let sum = 0;
+    return sums.map((own) => {
+      sum += own;
+      return sum;
+    });
+  }
 }

@@ -1,7 +1,7 @@
 /**
  * What an exit of switch-to-configuration means (nixpkgs pkgs/by-name/sw/switch-to-configuration-ng/src/main.rs). Its exit code alone
- * does not tell: after a fault it ends with whatever error number was left, and units that failed hide an activation
- * script that failed. So what it said counts too.
+ * isn’t enough: after a fault it ends with whatever error number was left, and failed units hide an activation
+ * script that failed. So its output counts too.
  */
 export type SwitchOutcome =
   | 'done'
@@ -9,20 +9,20 @@ export type SwitchOutcome =
   | 'units-failed'
   /** Exit 100: init can't be replaced while running; the boot loader is updated. */
   | 'reboot-needed'
-  /** Exit 11 and its word for it: another switch holds the lock; nothing was done. */
+  /** Exit 11 and its message: another switch holds the lock; nothing was done. */
   | 'lock-held'
   /** Exit 2, or 4 in its place: the activation script failed midway. */
   | 'activation-script-failed'
   /** Exit 101, a signal, or a program that could not be started. */
   | 'crashed'
   | 'hung'
-  /** Exit 1 and any other: refused before anything was done, or given up midway. Which of them can't be told. */
+  /** Exit 1 and any other: refused before anything was done, or given up midway. There is no telling which. */
   | 'not-finished';
 
 export interface SwitchEnd {
   readonly exitCode: number | undefined;
   readonly timedOut: boolean;
-  /** All that is left of what it said, line by line. */
+  /** All that is left of its output, line by line. */
   readonly said: readonly string[];
 }
 
@@ -60,7 +60,7 @@ const reasons = [
   /^(?:error|Error): /,
 ];
 
-/** The line that says why: the switcher’s own word for it, in the order of what causes what; else its last. */
+/** The line that says why: the switcher’s own message, causes before their consequences; else its last line. */
 export function reasonIn(said: readonly string[]): string | undefined {
   for (const reason of reasons) {
     const found = said.find((line) => reason.test(line));
@@ -70,8 +70,8 @@ export function reasonIn(said: readonly string[]): string | undefined {
 }
 
 /**
- * The pre-switch check that said no, where the switcher names it (nixpkgs, pre-switch-check.nix). It runs them in the order of their
- * names and stops at the first.
+ * The pre-switch check that said no, if the switcher names it (nixpkgs, pre-switch-check.nix). It runs them in the order of their
+ * names and stops at the first failure.
  */
 export function failedCheck(said: readonly string[]): string | undefined {
   for (const line of said) {

@@ -1,12 +1,12 @@
-/** What waits on a machine, or can’t be read, and why: what `status`, `doctor` and the receipt that travels home say of it. Pure. */
+/** What is waiting on a machine, or can’t be read, and why: shown by `status`, `doctor` and the receipt that travels home. Pure. */
 import * as z from 'zod';
 import { printable } from '../errors.ts';
 
-/** Of the waits of a machine, as many are named; of the others there is a number. */
+/** How many of a machine’s waits are named; the others are counted. */
 export const mostWaits = 100;
 
 const wait = z.strictObject({
-  /** A bundle, a folder, or where a medium is mounted. Untrusted: always printed through `printable`. */
+  /** A bundle, a folder, or a medium’s mount point. Untrusted: always printed through `printable`. */
   path: z.string().max(4096),
   code: z.string().max(64),
   detail: z.string().max(4096).optional(),
@@ -14,7 +14,7 @@ const wait = z.strictObject({
   since: z.string().max(64),
   /** Times it was tried. */
   tries: z.number().int().min(1).optional(),
-  /** When it is looked at again at the latest, ISO 8601; without it, when it changes. */
+  /** When it will be looked at again at the latest, ISO 8601; if unset, when it changes. */
   again: z.string().max(64).optional(),
 });
 
@@ -30,7 +30,7 @@ export const waitsParser = z.strictObject({
 export type Waits = z.infer<typeof waitsParser>;
 export const noWaits: Waits = { schema: 1, waits: [], more: 0 };
 
-/** Within the bounds of the record: a long message must not cost all of it. */
+/** Within the record’s bounds: one long message must not cost all of it. */
 export const toWaits = (all: readonly Wait[]): Waits => ({
   schema: 1,
   waits: all.slice(0, mostWaits).map(({ path, detail, ...known }) => ({
@@ -45,7 +45,7 @@ const forPersons: ReadonlySet<string> = new Set([
   ...['io-error', 'no-access', 'medium-unreadable', 'medium-stalled', 'misnamed'],
 ]);
 
-/** Whether nothing but a person will mend it. */
+/** Whether only a person can fix it. */
 export const needsPerson = (code: string): boolean => forPersons.has(code);
 
 /** How times are written: to the minute, and to the second. */

@@ -1,4 +1,4 @@
-/** From the counted paths of a closure to an index, what a manifest says of it, and the pieces that a bundle carries. */
+/** From a closure’s counted paths to an index, the manifest’s contents, and the pieces a bundle carries. */
 import { createHash } from 'node:crypto';
 import type { Source } from '../../bundle/sources.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -22,7 +22,7 @@ export interface BundleIdentity {
   readonly system: string;
   readonly createdAt: string;
   readonly expiresAt?: string;
-  /** The one machine that may take it. */
+  /** The only machine that may take it. */
   readonly machineId?: string;
   readonly downgradeFrom?: number;
   /** Why a machine that has run it must not go back by itself. */
@@ -34,31 +34,31 @@ export interface BundleIdentity {
   readonly flake?: NonNullable<ManifestInput['flake']>;
 }
 
-/** As manifests spell a time. @param epoch seconds since 1970 */
+/** The way manifests spell a time. @param epoch seconds since 1970 */
 export const timestampOf = (epoch: number): string =>
   new Date(epoch * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
 
 export interface Assembled {
-  /** Everything of the manifest but the sequence, and the tarball of a classic pair. */
+  /** The whole manifest except the sequence and, for a classic pair, the tarball. */
   readonly input: Omit<ManifestInput, 'sequence' | 'tarball'>;
   readonly indexBytes: Buffer;
-  /** In the index’s order. */
+  /** In index order. */
   readonly pieces: readonly Piece[];
   readonly sourceOf: (piece: Piece) => Source;
 }
 
-/** What travels, and where it is. */
+/** What travels, and where it is stored. */
 export interface Carried {
-  /** The file that holds a path’s NAR; undefined where the path is left out. */
+  /** The file that holds a path’s NAR; undefined if the path is left out. */
   readonly fileOf: (path: StorePath) => CachedFile | undefined;
-  /** In the place of whole files: of each line as many as the targets’ different bases need. */
+  /** Instead of whole files: for each line, as many deltas as the targets’ different bases need. */
   readonly deltas: ReadonlyMap<StorePath, readonly MadeDelta[]>;
-  /** Where a whole piece lies. */
+  /** Where a whole piece is stored. */
   readonly placeOf: (piece: Piece) => Source;
 }
 
 /**
- * What is left out or carried as a difference is not in the manifest: the same release has one manifest, however it travels.
+ * What is left out or carried as a delta is not in the manifest: a release has one manifest, however it travels.
  * @throws NixmakerError `closure-incomplete`, `bundle-too-large`
  */
 export function assemble(
@@ -96,7 +96,7 @@ export interface CheckedManifest {
 }
 
 /**
- * The manifest’s bytes, read back as a target would read them: nothing is written that would be refused.
+ * The manifest’s bytes, read back as a target would read them, so that nothing is written that a target would refuse.
  * @throws NixmakerError `bundle-too-large`, `manifest-malformed`
  */
 export function encodeCheckedManifest(input: ManifestInput): CheckedManifest {

@@ -1,4 +1,4 @@
-/** From a flake to bundles: one file wires it all. */
+/** From a flake to bundles: everything is wired up here. */
 import { join, resolve } from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Leak } from '../../core/bundle/leaks.ts';
@@ -37,21 +37,21 @@ export interface BuildOptions extends OutputOptions, Omit<Wishes, keyof OutputOp
   /** Names or patterns (`ship-*`). Empty: all hosts of the flake. */
   readonly hosts: readonly string[];
   readonly forbidSource: boolean;
-  /** By host, what it may have already: one of these. */
+  /** By host: what it may already have, which is one of these. */
   readonly bases?: ReadonlyMap<string, readonly Base[]>;
-  /** Whether changed paths may be carried as differences to what the target has. */
+  /** Whether changed paths may be carried as deltas to what the target has. */
   readonly deltas?: boolean;
-  /** The folder of what earlier builds have compressed (nar-cache.ts); without, nothing is kept. */
+  /** Where earlier builds’ compressed NARs are kept (nar-cache.ts); if unset, nothing is kept. */
   readonly keep?: string;
-  /** Hosts that are evaluated at a time; without, as many as this machine’s memory and processors bear. */
+  /** Hosts evaluated at a time; if unset, as many as this machine’s memory and processors allow. */
   readonly evalJobs?: number;
-  /** Takes each host’s release, in the place of a bundle in its folder. One at a time. */
+  /** Takes each host’s release instead of a bundle in its folder. One at a time. */
   readonly deliver?: (parts: Parameters<Deliver>[0], say: (text: string) => void) => Promise<void>;
 }
 
 /**
  * Nix at the desk: this machine's own configuration and store.
- * @param options `signal` ends Nix: what was begun is cleared away. `warn` hears what it warns of
+ * @param options `signal` stops Nix and cleans up what was begun. `warn` receives warnings
  */
 export function deskNix(options: Pick<NixContext, 'signal' | 'warn'> = {}): NixContext {
   return given({ run: runProgram, ...options });
@@ -64,13 +64,13 @@ export async function listFlakeHosts(nix: NixContext, flake: string): Promise<st
   return listHosts(nix, flake);
 }
 
-/** Builds every chosen host; one that fails does not stop the others. */
+/** Builds every chosen host; one failure does not stop the others. */
 export async function buildBundles(
   nix: NixContext,
   wanted: BuildOptions,
   runHosts: HostRunner,
 ): Promise<HostResult[]> {
-  // Absolute, for Nix takes the folder as a URI.
+  // Absolute, because Nix takes the folder as a URI.
   const options = { ...wanted, directory: resolve(wanted.directory) };
   const source = await lockSource(nix, options.flake, {
     keyFile: options.key?.file,
@@ -139,17 +139,17 @@ interface BuildRun {
   readonly source: LockedSource;
   readonly evaluation: Evaluation;
   readonly staging: string;
-  /** Where Nix’s roots are. */
+  /** Where Nix’s roots are kept. */
   readonly links: string;
   /** Shared by all hosts: common paths are compressed, counted and signed once. */
   readonly packing: Packing;
   readonly copies: SourceCopies;
   readonly signer?: PathSigner;
-  /** One host after the other: Nix sees to what it builds at a time, here or on its remote builders. */
+  /** One host at a time: Nix decides how much it builds in parallel, here or on its remote builders. */
   readonly build: LimitFunction;
-  /** One host after the other: compression takes all processors. */
+  /** One host at a time: compression uses all processors. */
   readonly prepare: LimitFunction;
-  /** And one after the other is delivered. */
+  /** Delivery is also one at a time. */
   readonly handOver: LimitFunction;
   /** Derivations and toplevels of the hosts evaluated so far. */
   readonly systems: Map<string, StorePath[]>;
@@ -170,7 +170,7 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
     deliver === undefined
       ? writeHost(turned, output, onWait)
       : run.handOver(() => recordHost(turned, output, { deliver: (parts) => deliver(parts, say), onWait }));
-  // Its pieces are hashed on the way: one may have been kept from an earlier build, on a disk that turns bits.
+  // Pieces are hashed along the way: one may have been kept from an earlier build, on a disk that flips bits.
   const written = await write().catch(async (error: unknown) => {
     if (await run.prepare(() => run.packing.compressor.replaceAltered())) return write();
     throw error;

@@ -10,7 +10,7 @@ import { decodeNix32 } from '../../core/nix32.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
 
-/** A path, and the file that holds its NAR, where the folder has one. */
+/** A path, and the file that holds its NAR if the folder has one. */
 export interface CachedPath extends Pick<Narinfo, 'path' | 'narSize' | 'references' | 'ca'> {
   /** sha256 in Nix’s base 32, without prefix. */
   readonly narHash: string;
@@ -20,45 +20,45 @@ export interface CachedPath extends Pick<Narinfo, 'path' | 'narSize' | 'referenc
 export type CachedFile = Pick<Piece, 'digest' | 'size'>;
 
 /**
- * A binary cache folder that Nix fills. Each narinfo is read once, however many hosts carry its path. Deriver and foreign
- * signatures are passed over: they depend on where a path came from, and the same system must give the same bundle on any machine.
+ * A binary cache folder that Nix fills. Each narinfo is read once, however many hosts carry its path. Derivers and foreign
+ * signatures are ignored: they depend on where a path came from, and the same system must give the same bundle on any machine.
  */
 export class CacheFolder {
   readonly path: string;
   readonly #known = new Map<StorePath, CachedPath>();
-  /** Pieces that lie elsewhere, by their digests. */
+  /** Pieces stored elsewhere, by digest. */
   readonly #elsewhere = new Map<string, Source>();
 
   constructor(path: string) {
     this.path = path;
   }
 
-  /** Sorted by path. @throws NixmakerError `bundle-malformed` for what is no such cache; the file system’s own errors */
+  /** Sorted by path. @throws NixmakerError `bundle-malformed` if it isn’t such a cache; the file system’s own errors */
   closureOf(root: StorePath): CachedPath[] {
     const found = new Set([root]);
     for (const path of found) for (const reference of this.#read(path).references) found.add(reference);
     return [...found].sort().map((path) => this.#read(path));
   }
 
-  /** A path of which the folder need not hold anything. @param source where its piece is */
+  /** A path the folder need not hold. @param source where its piece is stored */
   add(path: CachedPath, source?: Source): void {
     this.#known.set(path.path, path);
     if (path.file !== undefined && source !== undefined) this.#elsewhere.set(path.file.digest, source);
   }
 
-  /** Where a whole piece is. */
+  /** Where a whole piece is stored. */
   sourceOf(piece: Pick<Piece, 'digest'>): Source {
     return this.#elsewhere.get(piece.digest) ?? { path: this.fileOf(piece) };
   }
 
-  /** Flat, as Nix writes it. */
+  /** Flat, the way Nix writes it. */
   fileOf({ digest }: Pick<Piece, 'digest'>): string {
     return join(this.path, 'nar', `${digest}.nar.zst`);
   }
 
   get reader(): PieceReader {
     return {
-      // Opened for each portion: thousands of small files are read at one go.
+      // Opened for each chunk: thousands of small files are read in one go.
       readInto: async (piece, buffer, position) => {
         const file = await open(this.fileOf(piece), 'r');
         try {
@@ -81,7 +81,7 @@ export class CacheFolder {
     return read;
   }
 
-  /** None of what was left out (leave-out.ts). */
+  /** Nothing that was left out (leave-out.ts). */
   #file({ url, compression, fileHash, fileSize }: Narinfo, name: string): CachedFile | undefined {
     if (compression === 'none') return undefined;
     const digest = digestOf(fileHash, name);
@@ -94,7 +94,7 @@ export class CacheFolder {
   }
 }
 
-/** sha256 in base 32, which is how Nix writes hashes in narinfos. */
+/** sha256 in base 32, the way Nix writes hashes in narinfos. */
 function digestOf(hash: string, name: string): string {
   const digest = hash.replace(/^sha256:/, '');
   if (hash === digest || decodeNix32(digest, 32) === undefined)

@@ -1,5 +1,5 @@
 /**
- * NARs compressed by ourselves, straight from this machine’s store folder: `nix copy` takes several times as long for thousands of
+ * NARs that we compress ourselves, straight from this machine’s store folder: `nix copy` takes several times as long for thousands of
  * small paths (docs/performance.md), and each would have to be decompressed again to be counted.
  */
 import { createHash } from 'node:crypto';
@@ -22,12 +22,12 @@ import { piecesFile, zstdLevel } from './kept-list.ts';
 import type { NarCache } from './nar-cache.ts';
 import type { NarCounts } from './nar-counts.ts';
 
-/** Up to here the way to another thread takes longer than the work. */
+/** Up to this size, handing work to another thread takes longer than the work itself. */
 const inlineBytes = 32 * 1024;
-/** Up to here a NAR is held in memory. */
+/** Up to this size a NAR is held in memory. */
 const wholeBytes = 16 * 1024 * 1024;
 
-/** Where pieces are laid: small ones in one file, one after the other. A file for each would take longer than to compress it. */
+/** Where pieces are put: small ones one after another in one file. Creating a file for each would take longer than compressing it. */
 class Place {
   readonly folder: string;
   readonly isKept: boolean;
@@ -43,7 +43,7 @@ class Place {
     this.#file = openSync(this.path, 'w', 0o644);
   }
 
-  /** Synchronously, so that nothing comes in between. @returns where it begins */
+  /** Synchronous, so that nothing comes in between. @returns where it begins */
   append(bytes: Buffer): number {
     const position = this.#bytes;
     this.#bytes += bytes.length;
@@ -58,11 +58,11 @@ class Place {
 }
 
 interface Wiring {
-  /** Learns where each path’s piece is. */
+  /** Is told where each path’s piece is. */
   readonly cache: CacheFolder;
-  /** Learns what each NAR is made of. */
+  /** Is told what each NAR is made of. */
   readonly counts: NarCounts;
-  /** What earlier builds have compressed. */
+  /** What earlier builds compressed. */
   readonly nars?: NarCache | undefined;
 }
 
@@ -72,18 +72,18 @@ export class StoreCompressor {
   readonly #counts: NarCounts;
   readonly #nars: NarCache | undefined;
   #isKeeping: boolean;
-  /** The last is the one that is written to; another only where there was no room in the first. */
+  /** The last one is written to; there are others only if the first ran out of room. */
   readonly #places: Place[] = [];
   #placing: Promise<void> | undefined;
   #leaving: Promise<void> | undefined;
-  /** What earlier builds have compressed. */
+  /** What earlier builds compressed. */
   readonly #found: PathInfo[] = [];
-  /** Those of them that had been altered, and were compressed anew. */
+  /** Those that had been altered and were compressed again. */
   readonly #replaced = new Set<StorePath>();
-  /** Compressed, maybe for an earlier host. */
+  /** Already compressed, possibly for an earlier host. */
   readonly #done = new Set<StorePath>();
 
-  /** @param folder of our own, for what is not to be kept */
+  /** @param folder our own, for what is not kept */
   constructor(folder: string, { cache, counts, nars }: Wiring) {
     this.#folder = folder;
     this.#cache = cache;
@@ -92,7 +92,7 @@ export class StoreCompressor {
     this.#isKeeping = nars !== undefined;
   }
 
-  /** @returns whether all could be had. Others are not in this machine’s store folder as Nix knows them: it has its store elsewhere */
+  /** @returns whether all were available. If not, they are not in this machine’s store folder as Nix knows them: its store is elsewhere */
   async addAll(paths: readonly PathInfo[], onDone: (done: number) => void): Promise<boolean> {
     const fresh = paths.filter((info) => !this.#done.has(info.path) && !this.#find(info));
     const known = paths.length - fresh.length;
@@ -101,8 +101,8 @@ export class StoreCompressor {
   }
 
   /**
-   * What earlier builds have kept, and has been altered since, is compressed anew: once, for another host may be reading it by now.
-   * @returns whether there was any, and all of it could be had
+   * Anything kept by earlier builds and altered since is compressed again: only once, because another host may already be reading it.
+   * @returns whether there was any, and all of it was available
    */
   async replaceAltered(): Promise<boolean> {
     const altered = this.#found.filter((info) => this.#nars?.isIntact({ narHash: narDigest(info) }) !== true);
@@ -131,7 +131,7 @@ export class StoreCompressor {
     for (const place of this.#places.splice(0)) place.close();
   }
 
-  /** @returns whether an earlier build has compressed it */
+  /** @returns whether an earlier build compressed it */
   #find(info: PathInfo): boolean {
     const narHash = narDigest(info);
     const found = this.#nars?.find({ narHash, narSize: info.narSize });
@@ -151,7 +151,7 @@ export class StoreCompressor {
     this.#places.push(new Place(kept ?? this.#folder, kept !== undefined));
   }
 
-  /** There is one as soon as there is something to compress. */
+  /** Created as soon as there is something to compress. */
   get #place(): Place {
     return this.#places.at(-1) as Place;
   }
@@ -161,7 +161,7 @@ export class StoreCompressor {
     try {
       return await this.#compress(info, place);
     } catch (error) {
-      // The disk of what is kept may be another than the one that the bundles are written to.
+      // What is kept may be on a different disk from the one the bundles are written to.
       if (!place.isKept || !hasErrno(error, 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS')) throw error;
       this.#leaving ??= this.#keepNothing(error);
       await this.#leaving;
@@ -174,7 +174,7 @@ export class StoreCompressor {
     await this.#makePlace();
   }
 
-  /** A build goes on without what would be kept of it. */
+  /** The build goes on without keeping anything from it. */
   #abandon(error: unknown): undefined {
     this.#nars?.abandon(error);
     this.#isKeeping = false;
@@ -210,11 +210,11 @@ export class StoreCompressor {
       check.add(chunk);
       chunks.push(chunk);
       size += chunk.length;
-      // Another than Nix knows; how much longer does not matter.
+      // Not the one Nix knows; how much longer it is does not matter.
       if (size > narSize) break;
     }
     const nar = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-    // Without its size zstd makes ready for the largest.
+    // Without the size, zstd prepares for the largest.
     const options = { ...parameters, pledgedSrcSize: nar.length };
     const bytes = nar.length <= inlineBytes ? zstdCompressSync(nar, options) : await zstd(nar, options);
     const file = { digest: digestOf(createHash('sha256').update(bytes)), size: bytes.length };

@@ -1,6 +1,6 @@
 /**
- * Binary deltas: a changed path as the difference to its nearest predecessor among what the target has. Only where both are
- * on this machine, and only where it pays; everything else is carried whole.
+ * Binary deltas: a changed path as the difference from its nearest predecessor among what the target has. Only if both are
+ * on this machine, and only if it pays; everything else is carried whole.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -24,49 +24,49 @@ import type { CachedPath } from './cache-folder.ts';
 import { type HashedPath, Likely } from './likely.ts';
 
 export interface MadeDelta {
-  /** Which line it is for, the index says. */
+  /** The index says which line it is for. */
   readonly piece: Omit<DeltaPiece, 'line'>;
   readonly file: string;
 }
 
-/** A delta must be smaller than this share of the path’s NAR, compressed alone: restoring takes time and memory. */
+/** A delta must be smaller than this share of the path’s NAR compressed on its own: restoring takes time and memory. */
 const worthwhile = 0.7;
 /**
- * Up to here zlib’s dictionaries find all that `zstd --patch-from` does, without a process; beyond, they see only a part
+ * Up to this size zlib’s dictionaries find everything `zstd --patch-from` does, without a process; beyond it, they see only part
  * of the base (measured: docs/adr/0016).
  */
 const dictionaryBytes = 1024 * 1024;
 const smallLevel = 6;
 /**
- * Of large ones: with a table for all of the base a level is worth its time that alone would not be (docs/performance.md); beyond it,
+ * For large ones: with a table covering the whole base, a level pays off that would not on its own (docs/performance.md); beyond it,
  * ten times the time gains little.
  */
 const largeOptions = ['-12', '--zstd=hashLog=24,chainLog=25'];
 
-/** In a bundle each piece has a header and is padded, and in `contents` a line (docs/format.md). Bytes. */
+/** In a bundle each piece has a header and padding, and a line in `contents` (docs/format.md). Bytes. */
 const block = 512;
 const linesOf = { whole: 80, delta: 420 } as const;
-/** What is whole has a narinfo as well, of two blocks at least. */
+/** A whole piece also has a narinfo, of at least two blocks. */
 const narinfo = 2 * block;
 const weightOf = (kind: keyof typeof linesOf, size: number): number =>
   block + Math.ceil(size / block) * block + linesOf[kind];
 
 export interface DeltaWork {
   readonly nix: NixContext;
-  /** What not all of the bases have. */
+  /** What at least one base lacks. */
   readonly changed: readonly CachedPath[];
-  /** The targets’, one of which each target has. */
+  /** The targets’ bases; each target has one of them. */
   readonly bases: readonly Base[];
-  /** Of the new release. */
+  /** From the new release. */
   readonly closure: ReadonlySet<StorePath>;
-  /** A folder of our own. */
+  /** Our own folder. */
   readonly staging: string;
   readonly say: (text: string) => void;
 }
 
 /**
- * For each changed path the differences that serve every base that lacks it, where they are smaller together than the path is whole;
- * what is not in it is carried whole.
+ * For each changed path, the deltas that serve every base that lacks it, if together they are smaller than the whole path;
+ * anything not listed is carried whole.
  */
 export async function makeDeltas(work: DeltaWork): Promise<ReadonlyMap<StorePath, readonly MadeDelta[]>> {
   const bases = (await readBases(work)).filter(isSmall);
@@ -93,12 +93,12 @@ export async function makeDeltas(work: DeltaWork): Promise<ReadonlyMap<StorePath
 
 const isSmall = ({ narSize }: { readonly narSize: number }) => narSize <= limits.deltaNarBytes;
 
-/** Undefined where it is carried whole. */
+/** Undefined if it is carried whole. */
 async function serveAll(
   info: CachedPath,
   { bases, likely, folder }: DeltaWork & { readonly likely: Likely; readonly folder: string },
 ): Promise<readonly MadeDelta[] | undefined> {
-  // Without a file there is no path to carry: all have it.
+  // Without a file there is no path to carry: every target has it.
   if (info.file === undefined) return undefined;
   const whole = info.file.size;
   const candidates = await likely.of(info);
@@ -119,7 +119,7 @@ async function serveAll(
   return made;
 }
 
-/** The one that most of the bases have; of several the likeliest. */
+/** The one most of the bases have; if several, the likeliest. */
 function mostHad(candidates: readonly HashedPath[], bases: readonly Base[]): HashedPath | undefined {
   let best: { readonly path: HashedPath; readonly count: number } | undefined;
   for (const path of candidates) {
@@ -129,7 +129,7 @@ function mostHad(candidates: readonly HashedPath[], bases: readonly Base[]): Has
   return best?.path;
 }
 
-/** Those of the bases that this machine has as well. */
+/** The bases’ paths that this machine has too. */
 async function readBases({ nix, bases }: DeltaWork): Promise<HashedPath[]> {
   const all = [...new Set(bases.flatMap((base) => [...base.paths]))];
   const missing = new Set(await findInvalid(nix, all));
@@ -141,7 +141,7 @@ async function readBases({ nix, bases }: DeltaWork): Promise<HashedPath[]> {
   });
 }
 
-/** Of the large ones few at a time, for both NARs are held in memory. */
+/** Large ones a few at a time, because both NARs are held in memory. */
 const large = pLimit(2);
 
 async function makeDelta(info: CachedPath, base: HashedPath, folder: string): Promise<MadeDelta | undefined> {
@@ -170,8 +170,8 @@ async function compress(info: HashedPath, base: HashedPath, folder: string): Pro
 }
 
 /**
- * Undefined where this machine’s own store folder does not hold it as Nix knows it (a store elsewhere): a difference to or from
- * something else would be of no use to the target.
+ * Undefined if this machine’s own store folder does not hold it as Nix knows it (a store elsewhere): a delta to or from
+ * anything else would be useless to the target.
  */
 async function narBytes({ path, narHash }: HashedPath): Promise<Buffer | undefined> {
   try {
@@ -188,7 +188,7 @@ async function narBytes({ path, narHash }: HashedPath): Promise<Buffer | undefin
   }
 }
 
-/** Undefined where there is no zstd program: the path is carried whole then. */
+/** Undefined if there is no zstd program: the path is then carried whole. */
 async function patchFrom(from: Buffer, to: Buffer, work: string): Promise<Buffer | undefined> {
   const [base, target, patch] = [`${work}.from`, `${work}.to`, `${work}.zst`];
   try {

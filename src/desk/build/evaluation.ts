@@ -1,6 +1,6 @@
 /**
- * The evaluation of a run’s hosts, ahead of what is built and packed: each takes a gigabyte or two and one processor, so that several go
- * at a time as far as the memory goes; by nix-eval-jobs where it is installed, and by so many `nix eval` otherwise.
+ * Evaluates a run’s hosts ahead of building and packing. Each takes a gigabyte or two and one processor, so several run
+ * at a time as far as memory allows: with nix-eval-jobs if it is installed, otherwise with that many `nix eval` processes.
  */
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -12,19 +12,19 @@ import { NixFailure } from '../../nix/failure.ts';
 import { type EvaluatedHost, evaluateHost, holdDerivation } from '../../nix/flake.ts';
 import type { LockedSource } from './source.ts';
 
-/** Of one evaluation: what a NixOS system’s may take, and what a worker of nix-eval-jobs may have before it starts anew. */
+/** Per evaluation: what a NixOS system’s may take, and what a nix-eval-jobs worker may use before it is restarted. */
 const gibibytes = 2;
 
-/** How many go at a time on this machine. @param memory bytes that may still be used */
+/** How many run at a time on this machine. @param memory bytes still available */
 export const evaluationsAtOnce = (processors: number, memory: number): number =>
   Math.max(1, Math.min(processors, Math.floor(memory / (gibibytes * 1024 ** 3))));
 
 interface Wanted {
   readonly source: Pick<LockedSource, 'reference' | 'isLocked' | 'check'>;
   readonly hosts: readonly string[];
-  /** At a time; undefined: as many as this machine bears. */
+  /** At a time; undefined: as many as this machine allows. */
   readonly jobs: number | undefined;
-  /** For Nix’s roots. */
+  /** Where Nix’s roots go. */
   readonly links: string;
 }
 
@@ -40,11 +40,11 @@ export class Evaluation {
     this.#jobs = wanted.jobs ?? evaluationsAtOnce(availableParallelism(), process.availableMemory());
   }
 
-  /** Begins with all of them. */
+  /** Starts all of them. */
   static begin(nix: NixContext, wanted: Wanted): Evaluation {
     const evaluation = new Evaluation(nix, wanted);
     const limit = pLimit(evaluation.#jobs);
-    // One is evaluated as it always was; and only what is locked may an expression name.
+    // A single one is evaluated as before; and an expression may only name what is locked.
     const isForJobs = wanted.hosts.length > 1 && wanted.source.isLocked;
     const all = isForJobs ? evaluation.#byJobs() : Promise.resolve(undefined);
     for (const host of wanted.hosts) {
@@ -53,14 +53,14 @@ export class Evaluation {
         if (known instanceof NixFailure) throw known;
         return known ?? limit(() => evaluation.#byNix(host));
       });
-      // Told where it is asked for, and not where nobody waits yet.
+      // Reported when it is asked for, not while nobody is waiting for it.
       outcome.catch(() => undefined);
       evaluation.#outcomes.set(host, outcome);
     }
     return evaluation;
   }
 
-  /** @param host one of those it began with @throws NixmakerError `evaluation-failed`, `source-changed` */
+  /** @param host one of those it was started with @throws NixmakerError `evaluation-failed`, `source-changed` */
   of(host: string): Promise<EvaluatedHost> {
     return this.#outcomes.get(host) as Promise<EvaluatedHost>;
   }
@@ -88,7 +88,7 @@ export class Evaluation {
     const { source, links } = this.#wanted;
     const evaluated = await evaluateHost(this.#nix, source.reference, host);
     await source.check();
-    // Hours may go by before it is built.
+    // Hours may pass before it is built.
     await holdDerivation(this.#nix, { path: evaluated.derivation, link: join(links, `recipe-${host}`) });
     return evaluated;
   }

@@ -1,6 +1,6 @@
 /**
- * What must not be in a flake. Of a folder that is no git repository Nix copies everything at each evaluation, into a store that
- * every user can read and, where a host refers to `self`, into the bundle: the signing key, and the bundles of before.
+ * What must not be in a flake. If a folder isn’t a git repository, Nix copies all of it at each evaluation, into a store that
+ * every user can read and, if a host refers to `self`, into the bundle: the signing key, and earlier bundles.
  */
 import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
@@ -9,16 +9,16 @@ import { NixmakerError, printable } from '../../core/errors.ts';
 
 export interface FlakeNeighbours {
   readonly keyFile: string | undefined;
-  /** Where the bundles go. */
+  /** Where the bundles are written. */
   readonly directory: string;
 }
 
 /**
- * Nix looks for a bare name in its registry, and waits for a network that is not there.
- * @throws NixmakerError `usage` where a folder of that name is here
+ * Nix looks up a bare name in its registry, and waits for a network that isn’t there.
+ * @throws NixmakerError `usage` if there is a folder of that name here
  */
 export async function guardBareName(flake: string): Promise<void> {
-  // With a branch, or a branch and a commit. `machines/` is a folder to Nix as well (Nix src/libflake/flakeref.cc).
+  // With a branch, or a branch and a commit. Nix also takes `machines/` as a folder (Nix src/libflake/flakeref.cc).
   if (!/^[A-Za-z][\w-]*(?:\/[\w.-]+){0,2}$/.test(flake)) return;
   const isHere = await lstat(join(flake, 'flake.nix')).then(
     () => true,
@@ -31,13 +31,13 @@ export async function guardBareName(flake: string): Promise<void> {
     );
 }
 
-/** Before Nix has copied anything. @throws NixmakerError `secret-in-flake`, `output-in-flake` */
+/** Runs before Nix has copied anything. @throws NixmakerError `secret-in-flake`, `output-in-flake` */
 export async function guardFlakeReference(flake: string, neighbours: FlakeNeighbours): Promise<void> {
   const folder = await plainFolderOf(flake);
   if (folder !== undefined) await guardPlainFolder(folder, neighbours);
 }
 
-/** @param folder all of which Nix copies @throws NixmakerError `secret-in-flake`, `output-in-flake` */
+/** @param folder Nix copies all of it @throws NixmakerError `secret-in-flake`, `output-in-flake` */
 export async function guardPlainFolder(
   folder: string,
   { keyFile, directory }: FlakeNeighbours,
@@ -56,8 +56,8 @@ export async function guardPlainFolder(
 }
 
 /**
- * The folder that a reference means, where Nix takes all that is in it: `path:`, or a path with no git repository around it (Nix
- * src/libflake/flakeref.cc). Undefined for all else, and where there is no flake at all: Nix says so better.
+ * The folder a reference means, if Nix takes everything in it: `path:`, or a path with no git repository around it (Nix
+ * src/libflake/flakeref.cc). Undefined for everything else, and if there is no flake at all: Nix’s own error is better.
  */
 async function plainFolderOf(flake: string): Promise<string | undefined> {
   const [path = '', isPlain] = flake.startsWith('path:')
@@ -84,7 +84,7 @@ async function firstAbove(folder: string, name: string): Promise<string | undefi
   return dirname(folder) === folder ? undefined : firstAbove(dirname(folder), name);
 }
 
-/** Of what need not be there yet: as far as it is there, and then by name. */
+/** For a path that may not exist yet: resolves as much as exists, then appends the rest by name. */
 async function realPlace(path: string): Promise<string> {
   const whole = resolve(path);
   const real = await realpath(whole).catch(ifMissing(undefined));
@@ -95,17 +95,17 @@ async function realPlace(path: string): Promise<string> {
 const isInside = (folder: string, path: string): boolean =>
   path === folder || path.startsWith(folder === sep ? sep : `${folder}${sep}`);
 
-/** Larger files are no keys of ours: 64 bytes in base 64 with a name, or an age identity with its comments. */
+/** Larger files can’t be our keys: 64 bytes in base 64 with a name, or an age identity with its comments. */
 const mostKeyBytes = 4096;
 const secretPatterns: readonly RegExp[] = [
-  // Nix’s secret keys (nix-key.ts): 64 bytes, where a public key has 32.
+  // Nix’s secret keys (nix-key.ts) are 64 bytes; public keys are 32.
   /^[\w.+-]+:[A-Za-z0-9+/]{86}==\s*$/m,
   /^AGE-SECRET-KEY-1[A-Z0-9]{50,}\s*$/m,
 ];
 
 /** @param source the flake as Nix took it @throws NixmakerError `secret-in-flake` */
 export async function guardSource(source: string): Promise<void> {
-  // Where Nix has its store elsewhere there is nothing to look at.
+  // If Nix has its store elsewhere, there is nothing to look at.
   const entries = await readdir(source, { recursive: true, withFileTypes: true }).catch(ifMissing([]));
   for (const entry of entries) {
     if (!entry.isFile()) continue;

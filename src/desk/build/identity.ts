@@ -1,16 +1,16 @@
-/** What a bundle says of its release: whose, of when, and what the operator has given it along. */
+/** What a bundle says about its release: which host, which date, and what the operator added. */
 import { printable } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { EvaluatedHost, FlakeMetadata } from '../../nix/flake.ts';
 import { type BundleIdentity, timestampOf } from './assemble.ts';
 
-/** What of a release is the operator’s to say. */
+/** What the operator decides about a release. */
 export interface Wishes
   extends Pick<
     BundleIdentity,
     'expiresAt' | 'machineId' | 'downgradeFrom' | 'noWayBack' | 'content' | 'notes'
   > {
-  /** Seconds since 1970 ($SOURCE_DATE_EPOCH); without it the commit's time. */
+  /** Seconds since 1970 ($SOURCE_DATE_EPOCH); if unset, the commit's time. */
   readonly epoch?: number;
 }
 
@@ -20,7 +20,7 @@ export function identityOf(
   { host, system, derivation, toplevel }: EvaluatedHost & { readonly host: string },
 ): BundleIdentity {
   const revision = commit ?? dirtyRevision;
-  // The commit's time, not the build's: the same flake gives the same bytes on any day. A flake that is no commit
+  // The commit's time, not the build's: the same flake gives the same bytes on any day. A flake not built from a commit
   // only has its files' times, which every copy changes, so it has none (docs/adr/0003).
   const epoch = wishes.epoch ?? (revision === undefined ? 0 : (lastModified ?? 0));
   const description = about === undefined ? undefined : printable(about).slice(0, 1000);

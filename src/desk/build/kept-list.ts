@@ -1,12 +1,12 @@
 /**
- * The list of a run's compressed NARs (nar-cache.ts): a line that says by what they were compressed, the sum of all that follows, then a
- * line each. Threat: a disk that turns bits: what a NAR is made of is signed as the list has it, and nobody would look again.
+ * The list of a run's compressed NARs (nar-cache.ts): a line that says what compressed them, the checksum of everything that follows, then
+ * one line each. Threat: a disk that flips bits. What a NAR is made of is signed as the list has it, and nothing checks it again.
  */
 import { createHash } from 'node:crypto';
 
-/** The list's own name, beside the pieces. */
+/** The list's own name, next to the pieces. */
 export const keptList = 'list';
-/** All small pieces of a run are in it, one after the other. */
+/** Holds all of a run's small pieces, one after another. */
 export const piecesFile = 'pieces';
 
 export interface KeptNar {
@@ -16,17 +16,17 @@ export interface KeptNar {
   /** The same for the compressed bytes. */
   readonly digest: string;
   readonly size: number;
-  /** The file they are in, in the run's folder, and where they begin. */
+  /** The file that holds them, in the run's folder, and the offset where they begin. */
   readonly file: string;
   readonly position: number;
   readonly files: number;
   readonly blocks: number;
 }
 
-/** zstd’s own default, and Nix’s. */
+/** zstd’s default, and Nix’s. */
 export const zstdLevel = 3;
 
-/** Another version of zstd may give other bytes, but the same flake must give the same bundle. */
+/** Another version of zstd may give different bytes, but the same flake must give the same bundle. */
 const header = `nixmaker-nars 2 zstd ${process.versions.zstd} level ${zstdLevel}`;
 const line =
   /^([0-9a-z]{52}) (\d{1,15}) ([0-9a-z]{52}) (\d{1,15}) (pieces|[0-9a-z]{32}\.zst) (\d{1,15}) (\d{1,15}) (\d{1,15})$/;
@@ -41,7 +41,7 @@ export function encodeKeptList(nars: readonly KeptNar[]): string {
 
 const sumOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** @returns undefined for anything that is not one, is damaged, or is from another zstd */
+/** @returns undefined for anything that isn’t a list, is damaged, or is from another zstd */
 export function readKeptList(text: string): KeptNar[] | undefined {
   const [first, sum = '', ...rest] = text.split('\n');
   if (first !== header || sum !== sumOf(rest.join('\n')) || rest.pop() !== '') return undefined;

@@ -1,8 +1,8 @@
-/** The guard against carrying along what is another’s, or nobody’s business (core/bundle/leaks.ts). */
+/** Guards against carrying along what belongs to others or should stay private (core/bundle/leaks.ts). */
 import { findLeaks, type Leak, type LeakQuestion } from '../../core/bundle/leaks.ts';
 import { NixmakerError } from '../../core/errors.ts';
 
-/** @throws NixmakerError `source-in-closure` where the operator forbade it */
+/** @throws NixmakerError `source-in-closure` if the operator forbade it */
 export function guardLeaks({
   isForbidden,
   ...question

@@ -1,10 +1,10 @@
-/** What a target has already is not compressed, but counted: it is in the index all the same. */
+/** What a target already has is counted but not compressed: it is in the index all the same. */
 import { narDigest, type PathInfo } from '../../core/release/path-info.ts';
 import type { Base } from './base.ts';
 import type { CacheFolder } from './cache-folder.ts';
 import type { NarCounts } from './nar-counts.ts';
 
-/** @returns whether all of it could be counted. If not, Nix has its store elsewhere than in this machine’s store folder */
+/** @returns whether all of it could be counted. If not, Nix’s store is not in this machine’s store folder */
 export async function leaveOut(
   closure: readonly PathInfo[],
   { base, cache, counts }: { base: Base; cache: CacheFolder; counts: NarCounts },

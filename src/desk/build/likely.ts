@@ -1,12 +1,13 @@
 /**
- * Which paths of the bases a changed path most likely comes from: by its name, and by what it is made of where the name says little. A
- * package that was renamed, and one of thirty paths called `source`, have their predecessors too.
+ * Which path of the bases a changed path most likely comes from: judged by its name, and by its contents if the name says little. A
+ * renamed package, or one of thirty paths called `source`, has a predecessor too.
  */
+import pLimit from 'p-limit';
 import { Namesakes } from '../../core/bundle/predecessor.ts';
 import { likeness, type Sketch, Sketcher } from '../../core/bundle/sketch.ts';
 import type { StorePath } from '../../core/store-path.ts';
 
-/** A path and what it must hold: the same path can have been built otherwise elsewhere. */
+/** A path and what it must hold: the same path may have been built differently elsewhere. */
 export interface HashedPath {
   readonly path: StorePath;
   readonly narSize: number;
@@ -14,14 +15,16 @@ export interface HashedPath {
   readonly narHash: string;
 }
 
-/** Namesakes that are looked into, the nearest sizes first; and likenesses without one. */
+/** How many paths are examined: namesakes, nearest sizes first; or similar ones if there is no namesake. */
 const most = 12;
-/** Below that two paths have nothing in common that a difference would be worth. */
+/** Below this, two paths have nothing in common that would make a delta worthwhile. */
 const alike = 0.05;
+/** Of NARs that are looked into few at a time, however many processors there are: each is held in memory. */
+const lookedInto = 2;
 /** Smaller ones take no more room whole. */
 const worthSearching = 4096;
 
-/** The NAR of a path; undefined where this machine does not have it as Nix knows it. */
+/** A path’s NAR; undefined if this machine does not have it as Nix knows it. */
 export type ReadNar = (path: HashedPath) => Promise<Buffer | undefined>;
 
 export class Likely {
@@ -29,10 +32,11 @@ export class Likely {
   readonly #known: ReadonlyMap<StorePath, HashedPath>;
   readonly #namesakes: Namesakes;
   readonly #unclaimed: readonly HashedPath[];
+  readonly #few = pLimit(lookedInto);
   readonly #sketches = new Map<StorePath, Promise<Sketch | undefined>>();
   #byNumber: Promise<ReadonlyMap<number, readonly HashedPath[]>> | undefined;
 
-  /** @param bases all paths that may be one @param gone those of them that the new closure has not */
+  /** @param bases all candidates @param gone those that the new closure no longer has */
   constructor(
     { read, bases, gone }: { read: ReadNar; bases: readonly HashedPath[]; gone: readonly HashedPath[] },
     changed: readonly HashedPath[],
@@ -40,12 +44,12 @@ export class Likely {
     this.#read = read;
     this.#known = new Map(bases.map((base) => [base.path, base]));
     this.#namesakes = new Namesakes(bases);
-    // What has a successor by its name is not looked into for what has no predecessor.
+    // Anything whose name has a successor is not considered for paths without a predecessor.
     const claimed = new Set(changed.map((info) => this.#namesakes.of(info)[0]?.path));
     this.#unclaimed = gone.filter(({ path, narSize }) => !claimed.has(path) && narSize >= worthSearching);
   }
 
-  /** The likeliest first. */
+  /** Likeliest first. */
   async of(info: HashedPath): Promise<readonly HashedPath[]> {
     const named = this.#namesakes.of(info).slice(0, most);
     const known = named.flatMap(({ path }) => this.#known.get(path) ?? []);
@@ -54,7 +58,7 @@ export class Likely {
     return info.narSize < worthSearching ? [] : this.#search(info);
   }
 
-  /** The nearest size first where they are alike to it. */
+  /** Nearest size first if they are equally similar. */
   async #byLikeness(info: HashedPath, known: readonly HashedPath[]): Promise<readonly HashedPath[]> {
     const own = await this.#sketch(info);
     if (own === undefined) return known;
@@ -92,7 +96,8 @@ export class Likely {
   #sketch(info: HashedPath): Promise<Sketch | undefined> {
     const known = this.#sketches.get(info.path);
     if (known !== undefined) return known;
-    const making = this.#read(info).then((nar) => {
+    const making = this.#few(async () => {
+      const nar = await this.#read(info);
       if (nar === undefined) return undefined;
       const sketcher = new Sketcher();
       sketcher.add(nar);

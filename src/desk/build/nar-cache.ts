@@ -1,10 +1,10 @@
 /**
- * What earlier builds have compressed, kept at the desk: a release costs what changed. Of each NAR, by its own hash, the compressed bytes
- * and what it is made of. Each run that compressed something leaves a folder of it, whole or not at all, and the folders that were
- * used longest ago give way.
+ * What earlier builds compressed, kept at the desk, so that a release costs only what changed. For each NAR, by its own hash: the
+ * compressed bytes and what it is made of. Each run that compressed something leaves a folder, complete or not at all, and the folders
+ * unused for longest are deleted first.
  *
- * Threat: a disk that turns bits, and another user's folder. A piece is hashed while it is written into a bundle, and what has been
- * altered is compressed anew; a folder that is not this user's own is not used.
+ * Threat: a disk that flips bits, and another user's folder. A piece is hashed while it is written into a bundle, and anything
+ * altered is compressed again; a folder that isn't this user's own is not used.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, statSync } from 'node:fs';
@@ -23,20 +23,20 @@ import type { CachedFile } from './cache-folder.ts';
 import { encodeKeptList, type KeptNar, keptList, readKeptList } from './kept-list.ts';
 import { makeStaging, type Staging } from './staging.ts';
 
-/** All of it together. Bytes; less where the file system has little room (see `bound`). */
+/** For everything together. Bytes; less if the file system has little room (see `bound`). */
 const mostBytes = 20 * 1024 ** 3;
-/** Runs whose folders are kept: each list is read at every build. */
+/** Runs whose folders are kept: each list is read on every build. */
 const mostRuns = 200;
 const chunkBytes = 1024 * 1024;
 
 /**
- * The user's cache folder (XDG Base Directory Specification), of which this is ours; undefined for a user without a home (a container’s).
- * sudo(8) may leave root the home of whoever called it: what root made there its owner could not use any more. As Nix does, root then
- * has its own (Nix src/libutil/unix/users.cc).
+ * Our part of the user's cache folder (XDG Base Directory Specification); undefined for a user without a home, as in a container.
+ * sudo(8) may leave root with the caller's home, and its owner could no longer use what root made there. Like Nix, root therefore
+ * uses its own (Nix src/libutil/unix/users.cc).
  */
 export function narCacheFolder(environment: NodeJS.ProcessEnv, home = homedir): string | undefined {
   const { XDG_CACHE_HOME: base = '' } = environment;
-  // A relative one is to be passed over, as the specification says.
+  // Relative paths are ignored, as the specification says.
   if (base.startsWith('/') && !isAnothers(base)) return join(base, 'nixmaker', 'nars');
   try {
     const own = home();
@@ -46,13 +46,13 @@ export function narCacheFolder(environment: NodeJS.ProcessEnv, home = homedir): 
   }
 }
 
-/** Other users can make nothing in what is another’s. */
+/** Other users can't create anything in a folder they don't own. */
 function isAnothers(folder: string): boolean {
   const owner = statSync(folder, { throwIfNoEntry: false })?.uid ?? 0;
   return process.geteuid?.() === 0 && owner !== 0;
 }
 
-/** What is kept of a NAR, to be used in its place. */
+/** What is kept for a NAR, used in its place. */
 export interface FoundNar {
   readonly file: CachedFile;
   readonly count: NarCount;
@@ -68,7 +68,7 @@ export class NarCache {
   readonly #warn: (text: string) => void;
   readonly #mostBytes: number;
   readonly #known = new Map<string, Known>();
-  /** Files that are open: another build may delete their names meanwhile, and not what is read. */
+  /** Open files: another build may delete their names in the meantime, but not what is being read. */
   readonly #open = new Map<string, number>();
   readonly #used = new Set<string>();
   readonly #made: KeptNar[] = [];
@@ -81,8 +81,8 @@ export class NarCache {
   }
 
   /**
-   * @param folder is made where it is not there @param warn hears why there is none, or why something could not be kept
-   * @param most bytes, for the tests @returns undefined where none can be had: a build goes on without
+   * @param folder created if missing @param warn is told why there is none, or why something could not be kept
+   * @param most bytes, for the tests @returns undefined if there is none: the build goes on without
    */
   static async open(
     folder: string,
@@ -102,7 +102,7 @@ export class NarCache {
     }
   }
 
-  /** Nobody has looked at its bytes: whoever uses them compares their digest. @returns undefined where nothing is kept of it */
+  /** Its bytes are unchecked: whoever uses them compares the digest. @returns undefined if nothing is kept for it */
   find({ narHash, narSize }: { readonly narHash: string; readonly narSize: number }): FoundNar | undefined {
     const known = this.#known.get(narHash);
     if (known === undefined || known.narSize !== narSize) return undefined;
@@ -117,7 +117,7 @@ export class NarCache {
     };
   }
 
-  /** Whether what was found of it is still as it was kept; what is not is found no more. */
+  /** Whether what was found is still as it was kept; if not, it is no longer found. */
   isIntact({ narHash }: Pick<KeptNar, 'narHash'>): boolean {
     const known = this.#known.get(narHash);
     const handle = known && this.#open.get(join(this.#folder, known.run, known.file));
@@ -126,7 +126,7 @@ export class NarCache {
     return false;
   }
 
-  /** What a NAR is made of, where that is all that is asked. */
+  /** What a NAR is made of, when nothing else is needed. */
   count({ narHash, narSize }: { readonly narHash: string; readonly narSize: number }): NarCount | undefined {
     const known = this.#known.get(narHash);
     if (known === undefined || known.narSize !== narSize) return undefined;
@@ -134,7 +134,7 @@ export class NarCache {
     return { files: known.files, blocks: known.blocks };
   }
 
-  /** A folder for what this run compresses; it is kept if `keep` was told of something. */
+  /** A folder for what this run compresses; kept if `keep` was told of anything. */
   async place(): Promise<string> {
     this.#staging ??= makeStaging(this.#folder, this.#warn);
     const place = join((await this.#staging).path, 'run');
@@ -142,12 +142,12 @@ export class NarCache {
     return place;
   }
 
-  /** @param nar lies in the folder that `place` has given */
+  /** @param nar is in the folder returned by `place` */
   keep(nar: KeptNar): void {
     this.#made.push(nar);
   }
 
-  /** Nothing of this run is kept. What was compressed stays where it is until the end. @param error what the folder’s disk has said */
+  /** Nothing from this run is kept. What was compressed stays in place until the end. @param error the disk’s error */
   abandon(error: unknown): void {
     const isFull = hasErrno(error, 'ENOSPC', 'EDQUOT');
     const why = isFull
@@ -157,14 +157,14 @@ export class NarCache {
     this.#made.length = 0;
   }
 
-  /** Once, when all that was found and placed has been used. What can't be kept is no fault of the build's. */
+  /** Once everything found and placed has been used. Failing to keep something is not the build's fault. */
   async close(): Promise<void> {
     for (const handle of this.#open.values()) closeSync(handle);
     this.#open.clear();
     try {
       await this.#keepMade();
       const now = new Date();
-      // Another build may have let it give way.
+      // Another build may have deleted it.
       for (const run of this.#used)
         await utimes(join(this.#folder, run, keptList), now, now).catch(() => undefined);
       await this.#prune();
@@ -179,7 +179,7 @@ export class NarCache {
   async #keepMade(): Promise<void> {
     if (this.#staging === undefined || this.#made.length === 0) return;
     const place = await this.place();
-    // Last: a run with a list is whole, as far as a power cut has let it be.
+    // Last: a run with a list is complete, as far as a power cut allows.
     await writeWhole(join(place, keptList), encodeKeptList(this.#made));
     await rename(place, join(this.#folder, randomBytes(16).toString('hex')));
   }
@@ -189,7 +189,7 @@ export class NarCache {
   }
 
   async #read(run: string): Promise<void> {
-    // Another build has let it give way, or it can't be read: then it gives way in its turn.
+    // Another build has deleted it, or it can't be read: then it is deleted in its turn.
     const unreadable = insteadOf(['ENOENT', 'ENOTDIR', 'EACCES', 'EIO'], '');
     const text = await readFile(join(this.#folder, run, keptList), 'utf8').catch(unreadable);
     for (const nar of readKeptList(text) ?? []) this.#known.set(nar.narHash, { ...nar, run });
@@ -220,7 +220,7 @@ export class NarCache {
   }
 }
 
-/** At most half of what is free without it: the desk's disk is for other things as well. */
+/** At most half of what is otherwise free: the desk's disk has other uses too. */
 async function bound(folder: string, kept: number): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return (bavail * bsize + kept) / 2;
@@ -236,7 +236,7 @@ async function measure(run: string): Promise<{ bytes: number; usedAt: number }> 
   return { bytes, usedAt };
 }
 
-/** Read synchronously: thousands of small ones lie in one file. */
+/** Read synchronously: one file holds thousands of small ones. */
 function isIntact(handle: number, { position, size, digest }: KeptNar): boolean {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, size));
@@ -253,7 +253,7 @@ function isIntact(handle: number, { position, size, digest }: KeptNar): boolean 
   return encodeNix32(hash.digest()) === digest;
 }
 
-/** @returns 0 at the end, and where the disk can't read it, or another desk has deleted it on the server that both use */
+/** @returns 0 at the end, and if the disk can't read it, or another desk has deleted it on a server that both use */
 function readSomeSync(handle: number, buffer: Buffer, position: number): number {
   try {
     return readSync(handle, buffer, 0, buffer.length, position);

@@ -1,5 +1,5 @@
 /**
- * What the NARs of a build are made of, counted from the NARs themselves: each is read once, however many hosts carry it, and must
+ * What a build's NARs are made of, counted from the NARs themselves. Each is read once, however many hosts carry it, and must
  * be the one that Nix’s database or the cache announces.
  */
 import { forEachAtOnce } from '../../bundle/at-once.ts';
@@ -19,20 +19,20 @@ export class NarCounts {
   readonly #nars: NarCache | undefined;
   readonly #counts = new Map<StorePath, NarCount>();
 
-  /** @param nars what earlier builds have counted */
+  /** @param nars what earlier builds counted */
   constructor(cache: CacheFolder, nars?: NarCache) {
     this.#cache = cache;
     this.#nars = nars;
   }
 
-  /** What is known of a path already. */
+  /** What is already known of a path. */
   set(path: StorePath, count: NarCount): void {
     this.#counts.set(path, count);
   }
 
   /**
    * Counts a path in this machine’s own store folder.
-   * @returns whether it is there and holds what it should: Nix can have its store elsewhere
+   * @returns whether it is there and holds what it should: Nix's store may be elsewhere
    */
   async addFromStore(info: PathInfo): Promise<boolean> {
     const { path, narSize } = info;
@@ -53,8 +53,8 @@ export class NarCounts {
   }
 
   /**
-   * The paths as an index has them. What is not counted yet is read from the cache.
-   * @throws NixmakerError `bundle-altered`, `bundle-malformed` where the cache holds something else than it says
+   * The paths as the index has them. Anything not yet counted is read from the cache.
+   * @throws NixmakerError `bundle-altered`, `bundle-malformed` if the cache’s contents are not what it claims
    */
   async countAll(paths: readonly CachedPath[], onCounted: (counted: number) => void): Promise<IndexedPath[]> {
     let counted = 0;

@@ -29,7 +29,7 @@ export interface OutputOptions {
   readonly key?: { readonly secret: SecretKey; readonly file: string };
   /** The sequence will be greater than this. */
   readonly sequenceAbove: number;
-  /** The floor that it may go below; the sequence is then the next above `sequenceAbove`. */
+  /** The floor it may go below; the sequence is then the next one above `sequenceAbove`. */
   readonly downgradeFrom?: number;
 }
 
@@ -37,9 +37,9 @@ interface OutputRun {
   readonly nix: NixContext;
   readonly options: OutputOptions;
   readonly staging: string;
-  /** With the key of the options, if there is one. */
+  /** With the key from the options, if there is one. */
   readonly signer?: PathSigner;
-  /** For the host’s folder, which others may write into; without, it is this process’s alone. */
+  /** For the host’s folder, which others may write to; without it, the folder belongs to this process alone. */
   readonly hold?: ProcessHolder;
 }
 
@@ -55,7 +55,7 @@ export interface Written {
   readonly sequence: number;
 }
 
-/** @param onWait hears who is writing the same host’s bundle, where that is waited for @throws NixmakerError `busy` */
+/** @param onWait is told who is writing the same host’s bundle while it waits @throws NixmakerError `busy` */
 export async function writeHost(
   run: OutputRun,
   output: HostOutput,
@@ -65,13 +65,13 @@ export async function writeHost(
   await makeFolders(folder);
   const { hold } = run;
   if (hold === undefined) return writeFiles(run, output, folder);
-  // The last sequence is read and the next one written, and unfinished files have the same names.
+  // The last sequence is read and the next one written, and unfinished files share names.
   const turn = { hold, file: turnIn(folder), verb: 'build', onWait };
   return inTurn(turn, () => writeFiles(run, output, folder));
 }
 
 /**
- * A release that goes elsewhere than into a bundle: what says which it is is kept in the host’s folder, and `deliver` has the rest.
+ * A release that does not go into a bundle: the host’s folder keeps what identifies it, and `deliver` gets the rest.
  * @throws NixmakerError `busy`
  */
 export async function recordHost(
@@ -88,7 +88,7 @@ export async function recordHost(
     await makeFolders(record);
     await writeWhole(join(record, 'index'), made.release.index.bytes);
     await writeWhole(join(record, 'manifest.sig'), made.signatureBytes);
-    // Last, for it says that the rest is of it.
+    // Last, because it says that everything else belongs to it.
     await writeWhole(join(record, 'manifest.json'), made.manifestBytes);
     await deliver(made);
     await writeWhole(join(folder, 'meta'), metaText(output.evaluated));
@@ -97,7 +97,7 @@ export async function recordHost(
   });
 }
 
-/** Takes a release while the sources of its pieces are there. */
+/** Takes a release while its pieces’ sources still exist. */
 export type Deliver = (parts: BundleParts) => Promise<void>;
 
 const bytesOf = ({ release }: BundleParts): number =>
@@ -118,7 +118,7 @@ async function sequenceFor(
   folder: string,
 ): Promise<number> {
   const { sequenceAbove: above, downgradeFrom } = run.options;
-  // What stands in the folder is what is to be gone below.
+  // The folder shows the release to go below.
   if (downgradeFrom !== undefined) return nextSequence(input, { last: undefined, above });
   const last = await readLast(folder, input.host);
   return nextSequence(input, { last: last?.manifest, above });
@@ -152,8 +152,8 @@ async function writeOne(run: OutputRun, output: HostOutput, folder: string): Pro
 }
 
 /**
- * The original tool's layout. Its tar can't be reproducible (the chroot store's database holds times), so every
- * build of it gets a sequence of its own.
+ * The original tool's layout. Its tar can't be reproducible (the chroot store's database contains times), so every
+ * build of it gets a new sequence.
  */
 async function writeClassic(run: OutputRun, output: HostOutput, folder: string): Promise<Written> {
   const { host, assembled } = output;
@@ -187,6 +187,6 @@ async function packStore(
   }
   await rm(packed, { force: true });
   await packClassic(runProgram, root, packed);
-  // Store paths are read-only folders, which only their owner's chmod lets anybody remove.
+  // Store paths are read-only folders; nobody can remove them until their owner runs chmod.
   await runProgram('chmod', ['--recursive', 'u+w', root]);
 }

@@ -24,11 +24,11 @@ export interface Packing {
 export interface ClosureToPack {
   readonly root: StorePath;
   readonly content: Content;
-  /** What the target has already is counted, and not compressed. */
+  /** What the target already has is counted, not compressed. */
   readonly base?: Base;
 }
 
-/** @param staging of the run's own @param nars what earlier builds have compressed */
+/** @param staging the run's own @param nars what earlier builds compressed */
 export function makePacking(nix: NixContext, staging: string, nars: NarCache | undefined): Packing {
   const cache = new CacheFolder(join(staging, 'cache'));
   const counts = new NarCounts(cache, nars);
@@ -36,7 +36,10 @@ export function makePacking(nix: NixContext, staging: string, nars: NarCache | u
   return { nix, cache, counts, compressor };
 }
 
-/** What can’t become a bundle is reported before anything is compressed. @throws NixmakerError `bundle-too-large`, `evaluation-failed` */
+/**
+ * Anything that can’t become a bundle is reported before compression starts.
+ * @throws NixmakerError `bundle-too-large`, `evaluation-failed`
+ */
 export async function packClosure(
   { nix, cache, counts, compressor }: Packing,
   { root, content, base }: ClosureToPack,
@@ -49,7 +52,7 @@ export async function packClosure(
   const travelling = infos.filter((info) => base?.paths.has(info.path) !== true);
   const isAll = await compressor.addAll(travelling, (done) => say(`${done} of ${travelling.length}`));
   if (isAll && isCounted) return cache.closureOf(root);
-  // Nix has the rest in a store elsewhere.
+  // Nix keeps the rest in a store elsewhere.
   const recipe = content === 'derivation' ? parseDrvPath(root) : undefined;
   const subject: CopySubject =
     recipe === undefined ? { kind: 'outputs', path: root } : { kind: 'derivation', path: recipe };

@@ -1,6 +1,6 @@
 /**
- * A bundle from a binary cache that is there already, without Nix: what a flake does that has bundles among its outputs
- * (nix/mk-bundles.nix), or somebody whose builds end in a cache folder.
+ * A bundle from an existing binary cache, without Nix: for a flake with bundles among its outputs
+ * (nix/mk-bundles.nix), or for builds that end in a cache folder.
  */
 import { join } from 'node:path';
 import { isMissing } from '../../core/errno.ts';
@@ -19,17 +19,17 @@ export interface PackOptions {
   readonly cache: string;
   readonly directory: string;
   readonly host: string;
-  /** As Nix spells it: `x86_64-linux`. */
+  /** The way Nix spells it: `x86_64-linux`. */
   readonly system: string;
   readonly toplevel: string;
-  /** Of the toplevel, by name; nothing of it is carried. */
+  /** The toplevel’s derivation, by name; nothing of it is carried. */
   readonly derivation: string;
   readonly sequenceAbove: number;
   /** Seconds since 1970. */
   readonly epoch: number;
 }
 
-/** @throws NixmakerError `usage`, `cache-unusable` for what is no such cache or damaged, `closure-incomplete` for one that lacks paths */
+/** @throws NixmakerError `usage`, `cache-unusable` if it isn’t such a cache or is damaged, `closure-incomplete` if it lacks paths */
 export async function packCache(options: PackOptions): Promise<Written & { readonly paths: number }> {
   const { cache, host } = options;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
@@ -45,7 +45,7 @@ export async function packCache(options: PackOptions): Promise<Written & { reado
   }
 }
 
-/** Nobody has a bundle yet who could copy it again. */
+/** Nobody has a bundle yet that could be copied again. */
 function asCacheFault(error: unknown, cache: string): unknown {
   const isOfBundles =
     error instanceof NixmakerError && /^bundle-(altered|malformed|truncated)$/.test(error.code);

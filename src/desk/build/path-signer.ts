@@ -1,11 +1,11 @@
-/** A Nix key’s block in `nix.sig`: the signature that Nix itself looks for, for each path that needs one. */
+/** A Nix key’s block in `nix.sig`: the signature Nix itself looks for, on each path that needs one. */
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { encodeKeyBlock } from '../../core/release/nix-signatures.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { signPath } from '../../signing/path-signature.ts';
 
-/** Signs each path once, however many hosts carry it: within a build a path is one and the same. */
+/** Signs each path once, however many hosts carry it: within a build a path never differs. */
 export class PathSigner {
   readonly #key: SecretKey;
   readonly #signed = new Map<StorePath, string>();

@@ -1,4 +1,4 @@
-/** What no bundle can be made of is told before anything is compressed. */
+/** Anything that can’t become a bundle is reported before compression starts. */
 import { readFile } from 'node:fs/promises';
 import { ifMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -7,7 +7,7 @@ import { encodeIndex } from '../../core/release/write-index.ts';
 import type { StorePath } from '../../core/store-path.ts';
 
 /**
- * By an index in which every NAR is as small as can be: the real one is no shorter.
+ * Uses an index in which every NAR is as small as possible: the real one is never shorter.
  * @throws NixmakerError `bundle-too-large`
  */
 export function refuseTooLarge(closure: readonly PathInfo[], root: StorePath): void {
@@ -30,14 +30,14 @@ export function refuseTooLarge(closure: readonly PathInfo[], root: StorePath): v
 const withPaths = /^Derive\(\[(?:,?\("[^"\\]*","\/[^"\\]*","[^"\\]*","[^"\\]*"\))+\],/;
 
 /**
- * Recipes whose outputs have no path before they are built (floating content-addressed, impure and dynamic derivations): what they
- * come to could not be signed, and most targets’ Nix can’t read them.
+ * Recipes whose outputs have no path before they are built (floating content-addressed, impure and dynamic derivations): their
+ * results could not be signed, and most targets’ Nix can’t read them.
  * @throws NixmakerError `evaluation-failed`
  */
 export async function refuseFloating(closure: readonly PathInfo[]): Promise<void> {
   for (const { path } of closure) {
     if (!path.endsWith('.drv')) continue;
-    // Where Nix has its store elsewhere, the target tells.
+    // If Nix has its store elsewhere, the target finds out.
     const text = await readFile(path, 'latin1').catch(ifMissing(undefined));
     if (text === undefined || withPaths.test(text)) continue;
     throw new NixmakerError(

@@ -23,15 +23,15 @@ export interface FailedHost {
   readonly status: 'failed';
   readonly code: ReasonCode;
   readonly detail: string;
-  /** Of what Nix said the lines that a person needs: the last block of an error, the end of a builder’s log. */
+  /** The lines of Nix’s output that a person needs: the last block of an error, the end of a builder’s log. */
   readonly excerpt?: readonly string[];
-  /** All that Nix said, where it said more than a line. */
+  /** Nix’s full output, if it was more than one line. */
   readonly log?: string;
 }
 
 export type HostResult = BuiltHost | FailedHost;
 
-/** Runs the hosts' work with progress for a person; report/ has one for terminals and one for everything else. */
+/** Runs the hosts' work and shows progress; report/ has one version for terminals and one for everything else. */
 export type HostRunner = (
   hosts: readonly string[],
   work: (host: string, say: (text: string) => void) => Promise<HostResult>,

@@ -1,4 +1,4 @@
-/** The next sequence of a host: greater than the last in the folder and than an explicit floor. */
+/** A host’s next sequence: greater than the last one in the folder and than an explicit floor. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openIfThere } from '../../bundle/file.ts';
@@ -8,16 +8,16 @@ import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { encodeManifest, type ManifestInput } from '../../core/release/manifest.ts';
 import { readManifest } from '../../signing/verify.ts';
 
-/** In a host’s folder: manifest, signatures and index of the release that went elsewhere than into a bundle. */
+/** In a host’s folder: manifest, signatures and index of a release that did not go into a bundle. */
 export const recordFolder = 'release';
 
 export interface LastRelease {
   readonly manifest: ManifestInput;
-  /** The file that holds it; undefined where it has gone elsewhere. */
+  /** The file that holds it; undefined if it went elsewhere. */
   readonly file: string | undefined;
 }
 
-/** The newest release that stands in a host's folder: as a bundle, as a classic pair, or as it went elsewhere. */
+/** The newest release in a host's folder: as a bundle, as a classic pair, or as a record of what went elsewhere. */
 export async function readLast(folder: string, host: string): Promise<LastRelease | undefined> {
   try {
     const tar = join(folder, `${host}.tar`);
@@ -53,7 +53,7 @@ async function readManifestFile(folder: string): Promise<Buffer | undefined> {
 }
 
 /**
- * The same contents keep their sequence, so that building twice gives the same bytes; anything else gets the next.
+ * The same contents keep their sequence, so building twice gives the same bytes; anything else gets the next one.
  * @param above `--sequence`: the result is greater than this
  */
 export function nextSequence(

@@ -1,8 +1,8 @@
 /**
- * The flake’s source under another name. `${./.}`, `filterSource`, `cleanSource` and `fileset` copy all or some of it into a store path of
- * its own, which is found by its contents. Such a copy has only files of the flake, and either a `.nix` file or one that is in the
- * same place as in the flake; what a host needs of it (`${./www}`, a single file) does not count. A build that was given the source may copy
- * it into its output (`cp -r ${./.} $out`): that has the flake’s `flake.nix`, or a `.nix` file in the same folders as in the flake.
+ * The flake’s source under another name. `${./.}`, `filterSource`, `cleanSource` and `fileset` copy all or part of it into a store path
+ * of its own, which is recognised by its contents. Such a copy has only files of the flake, and either a `.nix` file or one in the
+ * same place as in the flake; single things a host needs (`${./www}`, one file) do not count. A build that was given the source may
+ * copy it into its output (`cp -r ${./.} $out`): that has the flake’s `flake.nix`, or a `.nix` file in the same folders as the flake.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -19,7 +19,7 @@ interface SourceFile {
   readonly size: number;
 }
 
-/** What Nix has added from files, whole folders among it (Nix src/libstore/content-address.cc). */
+/** What Nix added from files, including whole folders (Nix src/libstore/content-address.cc). */
 const addedFromFiles = /^fixed:(?:r|git):/;
 
 /** For all hosts of a run: no path is examined twice. */
@@ -36,7 +36,7 @@ export class SourceCopies {
     this.#source = source;
   }
 
-  /** Including itself, if it is among them. */
+  /** Including itself, if listed. */
   async among(closure: readonly Pick<CachedPath, 'path' | 'ca'>[]): Promise<ReadonlySet<StorePath>> {
     const found = new Set<StorePath>();
     const source = this.#source;
@@ -56,7 +56,7 @@ export class SourceCopies {
     return addedFromFiles.test(ca) && this.#isCopy(path, source);
   }
 
-  /** For what was built. Most of a system has no `.nix` file, so names are checked first. */
+  /** For build outputs. Most of a system has no `.nix` file, so names are checked first. */
   async #holdsCopy(path: StorePath, source: StorePath): Promise<boolean> {
     this.#telling ??= this.#filesOf(source).then((all) => all.filter(isTelling));
     const telling = await this.#telling;
@@ -75,7 +75,7 @@ export class SourceCopies {
     const files = await filesIn(path);
     this.#bySize ??= this.#filesOf(source).then((all) => Map.groupBy(all, ({ size }) => size));
     const bySize = await this.#bySize;
-    // Size alone rules out most of what is something else.
+    // Size alone rules out most things.
     if (!files.every(({ size }) => bySize.has(size))) return false;
     let isSource = false;
     for (const file of files) {
@@ -91,7 +91,7 @@ export class SourceCopies {
     return this.#files;
   }
 
-  /** Names in the source of what has the same contents. */
+  /** Names that have the same contents in the source. */
   async #sameAs(file: Pick<SourceFile, 'path'>, candidates: readonly SourceFile[]): Promise<string[]> {
     const digest = await digestOf(file.path);
     const same: string[] = [];
@@ -104,7 +104,7 @@ export class SourceCopies {
   }
 }
 
-/** What nobody has by chance: a flake’s own, or one in folders named like those of the flake. */
+/** Files nobody has by chance: the flake’s own `flake.nix`, or one in folders named like the flake’s. */
 const isTelling = ({ name }: SourceFile): boolean =>
   name === 'flake.nix' || (name.endsWith('.nix') && name.includes('/'));
 
@@ -117,7 +117,7 @@ async function namesIn(folder: string, ending = ''): Promise<string[]> {
   return files.map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
 }
 
-/** Those with contents. */
+/** Files with contents. */
 async function filesIn(folder: string): Promise<SourceFile[]> {
   const all = await Promise.all(
     (await namesIn(folder)).map(async (name) => {

@@ -1,6 +1,6 @@
 /**
- * One source for a whole run. A reference to a folder or to a branch means something else whenever its files change, and a run asks
- * many times: two hosts would be made of two sources, and signed as one release of the fleet.
+ * One source for a whole run. What a reference to a folder or branch means changes with its files, and a run asks
+ * many times: otherwise two hosts could be built from two sources and signed as one release of the fleet.
  */
 import { join } from 'node:path';
 import { NixmakerError } from '../../core/errors.ts';
@@ -21,13 +21,13 @@ import {
 } from './flake-guard.ts';
 
 export interface LockedSource {
-  /** What is to be evaluated; the same files each time. */
+  /** What to evaluate; the same files every time. */
   readonly reference: string;
   readonly metadata: FlakeMetadata;
   readonly hosts: readonly string[];
-  /** Whether the reference means the same whenever it is asked for, so that it can be evaluated in any place. */
+  /** Whether the reference always means the same, so that it can be evaluated anywhere. */
   readonly isLocked: boolean;
-  /** Where it can’t be the same for certain (git’s dirty trees): to be asked after each evaluation. @throws `source-changed` */
+  /** If it can’t be certain to stay the same (git’s dirty trees): called after each evaluation. @throws `source-changed` */
   readonly check: () => Promise<void>;
 }
 
@@ -42,11 +42,11 @@ export async function lockSource(
   await guardFlakeReference(flake, neighbours);
   const metadata = await readFlakeMetadata(nix, flake);
   const { locked, path } = metadata;
-  // By way of a registry, say.
+  // Through a registry, say.
   if (locked?.type === 'path' && locked.path !== undefined) await guardPlainFolder(locked.path, neighbours);
   if (path !== undefined) await guardSource(path);
   for (const reference of lockedReferences(metadata)) {
-    // An older Nix takes not each of them. Where the flake itself is at fault, the operator’s own reference says so below.
+    // An older Nix does not take all of them. If the flake itself is at fault, the operator’s own reference reports it below.
     const hosts = await listHosts(nix, reference).catch(() => undefined);
     if (hosts !== undefined)
       return { reference, metadata, hosts, isLocked: true, check: async () => undefined };
@@ -61,24 +61,24 @@ export async function lockSource(
   return { reference: flake, metadata, hosts, isLocked: false, check };
 }
 
-/** The best first. None for a working tree that git calls dirty: of that Nix has no name that would hold it. */
+/** Best first. None for a working tree that git calls dirty: Nix has no name for it that would be pinned. */
 function lockedReferences({ locked, url, path }: FlakeMetadata): string[] {
   if (locked === undefined || url === undefined) return [];
-  // A dirty tree has a hash as well, which Nix does not hold it to.
+  // A dirty tree has a hash too, but Nix does not hold it to that.
   if (locked.type === 'git' || locked.type === 'hg') return locked.rev === undefined ? [] : [url];
   if (locked.type !== 'path') return locked.rev === undefined && locked.narHash === undefined ? [] : [url];
   const { narHash, lastModified, rev, revCount, dir } = locked;
   if (narHash === undefined) return [];
-  // Nix with lazy trees makes no copy; it holds the folder to its hash.
+  // Nix with lazy trees makes no copy; it checks the folder against its hash.
   if (path === undefined) return [url];
-  // The copy in the store stays as it is; what Nix knew of the folder goes along (Nix src/libfetchers/path.cc).
+  // The copy in the store does not change; what Nix knew about the folder goes along (Nix src/libfetchers/path.cc).
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries({ narHash, lastModified, rev, revCount, dir }))
     if (value !== undefined) query.set(name, String(value));
   return [`path:${path}?${query}`, url];
 }
 
-/** Against a collection in the middle of the run. */
+/** Against a garbage collection during the run. */
 export async function holdLocked(
   nix: NixContext,
   { metadata: { path } }: LockedSource,

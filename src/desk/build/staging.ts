@@ -1,7 +1,7 @@
 /**
- * The folder in which a run stages its work, with Nix’s roots in it. One that was killed leaves it behind, gigabytes that hold as much
- * again in the store; the next run in the same place clears it away. Whether a run lives is told by a lock that falls with it, and not by
- * a process’s number: over a network it may be one of another machine.
+ * The folder in which a run stages its work, with Nix’s roots in it. A killed run leaves it behind: gigabytes that pin as much
+ * again in the store. The next run in the same place cleans it up. A lock that the kernel drops with the process says whether a run is
+ * alive, not a process number: on a network share that may belong to another machine.
  */
 import { lstat, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,20 +14,20 @@ import { takeTurn, turnIn } from '../../files/turn.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
 
 const prefix = '.nixmaker-staging-';
-/** Not locked yet: it gets the other name, by which it is looked for, when it is. */
+/** Not locked yet: once locked it gets the other name, which others look for. */
 const unlocked = '.nixmaker-new-';
 
 export interface Staging {
   readonly path: string;
-  /** For symbolic links: elsewhere where the file system has none (FAT, exFAT). */
+  /** For symbolic links: elsewhere if the file system has none (FAT, exFAT). */
   readonly links: string;
   /** Deletes it. */
   readonly clear: () => Promise<void>;
 }
 
 /**
- * Makes one, after those of runs that are no more are deleted.
- * @param directory is there @param warn hears of what could not be deleted
+ * Makes one, after deleting those of dead runs.
+ * @param directory exists @param warn is told what could not be deleted
  */
 export async function makeStaging(directory: string, warn: (text: string) => void): Promise<Staging> {
   for (const name of await namesIn(directory))
@@ -60,7 +60,7 @@ async function placeForLinks(path: string): Promise<string> {
   }
 }
 
-/** One that can’t be deleted keeps nobody from working. */
+/** Failing to delete one stops nobody from working. */
 async function sweep(path: string, warn: (text: string) => void): Promise<void> {
   try {
     if (!(await isOurs(path))) return;
@@ -72,7 +72,7 @@ async function sweep(path: string, warn: (text: string) => void): Promise<void> 
     });
     await remove(path, held);
   } catch (error) {
-    // It lives, or another has been quicker.
+    // It is alive, or another process got there first.
     if (isMissing(error) || (error instanceof NixmakerError && error.code === 'busy')) return;
     warn(`warning: cannot delete ${path}, left by an interrupted run: ${messageOf(error)}`);
   }
@@ -80,22 +80,22 @@ async function sweep(path: string, warn: (text: string) => void): Promise<void> 
 
 const aDay = 24 * 60 * 60 * 1000;
 
-/** Threat: in a folder that everybody may write into (`-d /tmp`), a link or a folder of somebody else’s. */
+/** Threat: in a folder that anyone can write to (`-d /tmp`), somebody else’s link or folder. */
 async function isOurs(path: string): Promise<boolean> {
   const stat = await lstat(path);
   if (!stat.isDirectory() || stat.uid !== process.geteuid?.()) return false;
-  // Another is about to lock it; and what nixmaker left before it locked any has no lock, alive or not.
+  // Another process is about to lock it; and folders from before nixmaker locked them have no lock, alive or not.
   const isLocked = basename(path).startsWith(prefix) && (await isThere(turnIn(path)));
   return isLocked || Date.now() - stat.mtimeMs > aDay;
 }
 
 /**
- * The lock at last, when nobody holds it open: over NFS and FUSE what is deleted while it is open stays under another name, and the folder
- * with it.
+ * The lock goes last, when nobody holds it open: on NFS and FUSE a file deleted while open stays under another name, and so does
+ * the folder.
  */
 async function remove(path: string, held: HeldProcess): Promise<void> {
   try {
-    // Store paths of a chroot store are read-only folders, which only their owner’s chmod lets anybody remove.
+    // A chroot store’s paths are read-only folders; nobody can remove them until their owner runs chmod.
     await runProgram('chmod', ['--recursive', 'u+w', path]);
     for (const name of await namesIn(path))
       if (join(path, name) !== turnIn(path)) await rm(join(path, name), { recursive: true, force: true });

@@ -20,7 +20,7 @@ export interface CollectOptions {
   readonly media: readonly string[];
   /** Where keys and receipts are kept. */
   readonly directory: string;
-  /** Whether a host that is not known yet is believed the first time. */
+  /** Whether an unknown host is trusted on first use. */
   readonly enrol: boolean;
   readonly now: Date;
 }
@@ -30,17 +30,17 @@ export interface Collected {
   readonly host: string | undefined;
   readonly sequence: number | undefined;
   readonly state: string | undefined;
-  /** `former`: of an installation that was replaced. */
+  /** `former`: from an installation that was replaced. */
   readonly status: 'new' | 'known' | 'older' | 'former' | 'rejected';
-  /** Of how many receipts it is said, where that is more than one: they are known or older, and of no use. */
+  /** How many receipts this is about, if more than one: known or older ones, of no use. */
   readonly files?: number;
-  /** The key was not known before. */
+  /** The key was new. */
   readonly enrolled?: true;
   readonly code?: ReasonCode;
   readonly detail?: string;
 }
 
-/** Never throws for what a medium holds, or for one that is not there: each has its own outcome. */
+/** Never throws for what a medium holds, or for a missing one: each gets its own outcome. */
 export async function collectReceipts(options: CollectOptions): Promise<Collected[]> {
   const results: Collected[] = [];
   for (const medium of options.media)
@@ -73,7 +73,7 @@ async function* collectHost(options: CollectOptions, found: FoundReceipts): Asyn
     try {
       if ('error' in sealed) throw sealed.error;
       const taken = await takeOne(options, { host, name, sealed, trust, kept });
-      // A stick has the receipts of ten years, and they are no news.
+      // A stick holds ten years of receipts, and old ones are no news.
       if (taken.status === 'new' || listed++ < limits.receiptsKept) yield { file, host, ...taken };
       else unlisted++;
     } catch (error) {
@@ -131,8 +131,8 @@ async function takeOne(
 }
 
 /**
- * Whose word it is, before anything of it is read.
- * @returns the key, with its text where the host is to be enrolled with it
+ * Who signed it is settled before anything in it is read.
+ * @returns the key, with its text if the host is to be enrolled with it
  * @throws NixmakerError `host-not-enrolled`, `host-key-changed`, `receipt-malformed`
  */
 function believe(

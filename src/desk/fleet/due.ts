@@ -1,10 +1,10 @@
-/** Which of the bundles that are to be put belong to hosts whose turn has come. */
+/** Which of the bundles to be put belong to hosts whose turn has come. */
 import { openSignedBundle } from '../keys/signed-bundle.ts';
 import { readRings, readTurns } from './rings.ts';
 
 export interface LeftOut {
   readonly host: string;
-  /** Undefined where no ring names it. */
+  /** Undefined if no ring names it. */
   readonly ring: string | undefined;
   readonly why: string;
 }
@@ -15,8 +15,8 @@ export interface Due {
 }
 
 /**
- * All of them where the fleet has no rings. Each is compared with the others that are given: those of the ring before have to be among them.
- * @throws NixmakerError `usage` where the rings can’t be read, or a bundle’s own codes
+ * All of them if the fleet has no rings. Each is compared with the others given: the previous ring’s must be among them.
+ * @throws NixmakerError `usage` if the rings can’t be read, or a bundle’s own codes
  */
 export async function chooseDue(directory: string, bundles: readonly string[]): Promise<Due> {
   const rings = await readRings(directory);

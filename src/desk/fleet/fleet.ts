@@ -1,4 +1,4 @@
-/** What is known of the fleet here. What is not known is said to be so, and no host is left out for it. */
+/** What this desk knows of the fleet. Unknowns are reported as such; no host is left out because of them. */
 
 import { dirname, join } from 'node:path';
 import { naturally } from '../../core/alike.ts';
@@ -19,21 +19,21 @@ export interface HostRun {
 
 export interface FleetHost {
   readonly host: string;
-  /** The newest receipt of all, without its list of store paths; none where none is known. */
+  /** The newest receipt of all, without its list of store paths; undefined if none is known. */
   readonly last: HostReceipt | undefined;
-  /** When this desk collected it; undefined where that is not known. */
+  /** When this desk collected it; undefined if unknown. */
   readonly collected: string | undefined;
   readonly receipts: number;
-  /** Kept, and of no use: damaged, or not signed by the key that is believed now. */
+  /** Kept but useless: damaged, or not signed by the key that is trusted now. */
   readonly unreadable: number;
-  /** Number of a receipt newer than all that are here, and which was here. */
+  /** Number of a receipt that was once here and is newer than all that are. */
   readonly missing: number | undefined;
-  /** The key that is kept for it was replaced, and is not believed. */
+  /** The key kept for it was replaced, and is not trusted. */
   readonly isKeyReplaced: boolean;
   /** What became of bundles there, oldest first. */
   readonly runs: readonly HostRun[];
   readonly former: readonly FormerInstallation[];
-  /** It was retired, and something of it came in afterwards. */
+  /** It was retired, and something came in from it afterwards. */
   readonly returned: boolean;
 }
 
@@ -48,7 +48,7 @@ export interface Fleet {
   readonly retired: readonly RetiredHost[];
 }
 
-/** @param also hosts that there should be for another reason, such as a bundle that is ready */
+/** @param also hosts that should exist for another reason, such as a bundle that is ready */
 export async function readFleet(directory: string, also: Iterable<string> = []): Promise<Fleet> {
   const names = new Set([
     ...(await hostsIn(join(directory, 'receipts'))),
@@ -72,7 +72,7 @@ export async function readFleet(directory: string, also: Iterable<string> = []):
 
 async function readHost(directory: string, host: string): Promise<Omit<FleetHost, 'returned'>> {
   const folder = receiptsOf(directory, host);
-  // A key that can’t be read verifies nothing.
+  // An unreadable key verifies nothing.
   const keys = await readHostKeys(directory, host).catch(() => noKeys);
   let newest: { readonly name: string; readonly receipt: HostReceipt } | undefined;
   const runs: (HostRun & { readonly number: number })[] = [];
@@ -112,7 +112,7 @@ const pick = ({ at, state, code, sequence, toplevel }: NonNullable<HostReceipt['
   toplevel,
 });
 
-/** Threat: a machine whose receipts are as long as they may be, held for each of many hosts. */
+/** Threat: a machine whose receipts are as long as allowed, held in memory for each of many hosts. */
 function brief(receipt: HostReceipt): HostReceipt {
   if (receipt.now === undefined) return clip(receipt);
   const { paths: _, ...now } = receipt.now;

@@ -1,13 +1,13 @@
 /**
- * The folder in which a desk knows its fleet. Every file is of one host, so that the folders of two desks can be laid into one.
- * What then is not as it was is told (heard.ts, former.ts).
+ * The folder that holds what a desk knows of its fleet. Every file belongs to one host, so two desks’ folders can be merged by copying.
+ * Anything lost by that is reported (heard.ts, former.ts).
  *
- *     keys/<host>.public               the key that is believed
+ *     keys/<host>.public               the key that is trusted
  *     receipts/<host>/<name>.json      receipts signed by it; <name>.collected has when they came, by this desk’s clock
- *     heard/<host>/<number>-<key>      that a receipt of that number was here; empty
- *     hosts/<host>.json                that it is expected, or retired
- *     .nixmaker.lock                   held by whoever collects
- *     former/<host>/<time>/            the key and the receipts of an installation that was replaced
+ *     heard/<host>/<number>-<key>      a receipt with that number was here; empty
+ *     hosts/<host>.json                it is expected, or retired
+ *     .nixmaker.lock                   held by whoever is collecting
+ *     former/<host>/<time>/            key and receipts of an installation that was replaced
  */
 import { join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
@@ -26,8 +26,8 @@ export const formerOf = (directory: string, host: string) => join(directory, 'fo
 export const wordFileOf = (directory: string, host: string) => join(directory, 'hosts', `${host}.json`);
 
 /**
- * One at a time: of two who collect at once each would prune by what it knew, lay aside what the other brought, or enrol another key.
- * The folder is made where it is missing. @param onWait hears who has it @throws NixmakerError `busy`
+ * One at a time: two collecting at once would each prune by what it knew, discard what the other brought, or enrol another key.
+ * The folder is created if missing. @param onWait is told who holds it @throws NixmakerError `busy`
  */
 export async function inFleetTurn<T>(
   directory: string,
@@ -39,17 +39,17 @@ export async function inFleetTurn<T>(
   return done;
 }
 
-/** By sudo, what is in it stays the caller’s. */
+/** Under sudo, the files still belong to the caller. */
 export const giveBack = (directory: string): Promise<void> =>
   handBack(directory, ['keys', 'receipts', 'heard', 'hosts', 'former', '.nixmaker.lock']);
 
-/** The key that is kept for it, if there is one. @throws NixmakerError `key-malformed` */
+/** The key kept for it, if any. @throws NixmakerError `key-malformed` */
 export async function readHostKey(directory: string, host: string): Promise<PublicKey | undefined> {
   const text = (await readSmall(keyFileOf(directory, host), 4096))?.toString('utf8').trim();
   return text === undefined ? undefined : parsePublicKey(text);
 }
 
-/** Hosts of which one of the folders has something. @param ending of their files’ names; none for folders */
+/** Hosts that have something in one of the folders. @param ending of their files’ names; none for folders */
 export async function hostsIn(folder: string, ending = ''): Promise<string[]> {
   const names = (await namesIn(folder)).filter((name) => name.endsWith(ending));
   return names.map((name) => name.slice(0, name.length - ending.length)).filter(isHostName);

@@ -1,4 +1,4 @@
-/** Installations of a host that were replaced: a machine that was installed anew has a new key, and numbers from 1. */
+/** A host’s replaced installations: a machine that was reinstalled has a new key, and numbers from 1. */
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -16,7 +16,7 @@ const former = z.strictObject({
   schema: z.literal(1),
   at: z.string().max(64),
   reason: z.string().max(1000),
-  /** The key that was believed until then. */
+  /** The key trusted until then. */
   key: z.string().max(512),
 });
 
@@ -29,7 +29,7 @@ export interface Replaced extends FormerInstallation {
   readonly folder: string;
 }
 
-/** Oldest first. What can’t be read is none: a key that is not known to be former is only refused in other words. */
+/** Oldest first. Unreadable ones are left out: a key not known to be former is refused anyway, just in other words. */
 export async function readFormer(directory: string, host: string): Promise<FormerInstallation[]> {
   const found: FormerInstallation[] = [];
   for (const time of (await namesIn(formerOf(directory, host), 'ENOTDIR')).sort()) {
@@ -50,7 +50,7 @@ function asJson(text = ''): unknown {
   }
 }
 
-/** What makes them the same key, whatever their names. */
+/** What makes two keys the same, whatever their names. */
 const materialsOf = (installations: readonly FormerInstallation[]): ReadonlySet<string> =>
   new Set(
     installations.flatMap(({ key }) => {
@@ -62,13 +62,13 @@ const materialsOf = (installations: readonly FormerInstallation[]): ReadonlySet<
     }),
   );
 
-/** Whose word counts of a host. */
+/** Whose signature counts for a host. */
 export interface HostKeys {
-  /** The key that is believed; none where none is kept, or where the one that is kept was replaced. */
+  /** The trusted key; undefined if none is kept, or the kept one was replaced. */
   readonly present: PublicKey | undefined;
   /** Keys that were replaced, by their material. */
   readonly former: ReadonlySet<string>;
-  /** The kept key is one that was replaced: the folder of a desk that did not know was laid over this one. */
+  /** The kept key is one that was replaced: the folder of a desk that did not know was copied over this one. */
   readonly isReplaced: boolean;
 }
 
@@ -91,13 +91,13 @@ export interface ReplaceOptions {
 }
 
 /**
- * Believes the one new key with which receipts of the host on the media are signed, and lays aside what the former key signed.
- * @throws NixmakerError `usage` where there is no such key, or more than one: a person has to say which
+ * Trusts the one new key that signs the host’s receipts on the media, and sets apart what the former key signed.
+ * @throws NixmakerError `usage` if there is no such key, or more than one: a person has to say which
  */
 export async function replaceInstallation(options: ReplaceOptions): Promise<Replaced> {
   const { directory, host, reason, now } = options;
   if (!isHostName(host)) throw new NixmakerError('host-name-unusable', `“${host}”`);
-  // One that was replaced as well: cut off below, this is how it goes on.
+  // Replaced keys too: if interrupted below, this is how it continues.
   const present = await readHostKey(directory, host);
   if (present === undefined)
     throw new NixmakerError(
@@ -121,7 +121,7 @@ export async function replaceInstallation(options: ReplaceOptions): Promise<Repl
     join(folder, 'replaced.json'),
     `${JSON.stringify({ schema: 1, at, reason, key } satisfies z.infer<typeof former>)}\n`,
   );
-  // Cut off here, the former key is still the one that is believed: the same command again does the rest.
+  // If interrupted here, the former key is still trusted: running the same command again does the rest.
   await rename(receiptsOf(directory, host), join(folder, 'receipts')).catch(ifMissing(undefined));
   await writeWhole(keyFileOf(directory, host), `${newKey}\n`);
   return { host, at, reason, key, newKey, folder };

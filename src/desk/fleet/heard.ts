@@ -1,6 +1,6 @@
 /**
- * That a receipt of that number was here, told by a file’s name alone: it says the same at every desk, so laying one desk’s folder over
- * another’s, by git or by cp, takes none away. Threat: an older receipt of one name laid over a newer; nobody would miss the newer.
+ * Records by file name alone that a receipt with that number was here. The name means the same at every desk, so copying one desk’s
+ * folder over another’s, with git or cp, loses none. Threat: an older receipt copied over a newer one of the same name, unnoticed.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { namesIn } from '../../files/read.ts';
 import type { PublicKey } from '../../signing/nix-key.ts';
 import { heardOf } from './folder.ts';
 
-/** Numbers are a key’s. */
+/** Numbers belong to a key. */
 const markOf = (key: PublicKey): string =>
   createHash('sha256').update(key.material).digest('hex').slice(0, 16);
 
@@ -22,7 +22,7 @@ async function numbersHeard(folder: string, key: PublicKey): Promise<Map<number,
   return new Map(found);
 }
 
-/** The highest number of a receipt by this key that was ever here; 0 where none is known. */
+/** The highest number of any receipt by this key that was ever here; 0 if none is known. */
 export async function newestHeard(directory: string, host: string, key: PublicKey): Promise<number> {
   return Math.max(0, ...(await numbersHeard(heardOf(directory, host), key)).keys());
 }

@@ -1,6 +1,6 @@
 /**
- * Receipts that are kept: those with the highest numbers, each verified again whenever it is read, with the key that is
- * believed now. A number is the key’s: it says nothing about what another key has signed.
+ * Receipts that are kept: those with the highest numbers, each verified again on every read, with the key that is
+ * trusted now. A number belongs to its key: it says nothing about what another key has signed.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { isReceiptName, openSigned, readSealed, signingKeyOf } from './receipt-f
 export interface KeptReceipt {
   readonly name: string;
   readonly bytes: number;
-  /** None where it can’t be read, or the key has not signed it. */
+  /** Undefined if it can’t be read, or was not signed by the key. */
   readonly receipt: HostReceipt | undefined;
   /** It is signed by a key that was replaced. */
   readonly isFormer: boolean;
@@ -23,7 +23,7 @@ export interface KeptReceipt {
 
 type Keys = Pick<HostKeys, 'present' | 'former'>;
 
-/** A few at a time, for each may be large: whoever reads them holds on to what he needs and no more. */
+/** A few at a time, because each may be large: callers keep what they need and no more. */
 export async function* readKept(folder: string, keys: Keys): AsyncGenerator<KeptReceipt> {
   const names = (await namesIn(folder)).filter(isReceiptName).sort();
   yield* readAhead({ folder, names }, (name) => readOne(join(folder, name), name, keys));
@@ -39,7 +39,7 @@ async function readOne(file: string, name: string, { present, former }: Keys): P
     }
     return { name, bytes: sealed.text.length, receipt: openSigned(sealed, present), isFormer: false };
   } catch {
-    // Told of as one that can’t be read.
+    // Reported as unreadable.
     return { name, bytes: 0, receipt: undefined, isFormer: false };
   }
 }
@@ -49,7 +49,7 @@ interface Entry {
   readonly bytes: number;
 }
 
-/** What is kept of one host, and what of it stays. */
+/** What is kept for a host, and how much of it stays. */
 export class KeptReceipts {
   readonly #folder: string;
   readonly #entries = new Map<string, Entry>();
@@ -65,12 +65,12 @@ export class KeptReceipts {
     return kept;
   }
 
-  /** The highest number; 0 where there is none. */
+  /** The highest number; 0 if there is none. */
   get newest(): number {
     return Math.max(0, ...[...this.#entries.values()].map(({ number }) => number));
   }
 
-  /** @param at this desk’s time. @returns whether it is one more, one that is here, or older than what is kept */
+  /** @param at this desk’s time. @returns whether it is new, already here, or older than what is kept */
   async add(
     name: string,
     { text, number, at }: { readonly text: string; readonly number: number; readonly at: Date },
@@ -80,14 +80,14 @@ export class KeptReceipts {
     const entry = { number, bytes: text.length };
     if (!staying(new Map(this.#entries).set(name, entry)).has(name)) return 'older';
     await mkdir(this.#folder, { recursive: true });
-    // First when it came: cut off in between, the receipt that is there has no time, and not a later one than its own.
+    // The arrival time first: if interrupted in between, the existing receipt has no time, rather than a later one than its own.
     await writeWhole(collectedFile(this.#folder, name), `${number} ${at.toISOString()}\n`);
     await writeWhole(join(this.#folder, name), text);
     this.#entries.set(name, entry);
     return 'new';
   }
 
-  /** Takes away what is beyond the bounds. */
+  /** Deletes whatever exceeds the bounds. */
   async prune(): Promise<void> {
     const stay = staying(this.#entries);
     for (const name of [...this.#entries.keys()].filter((n) => !stay.has(n))) {
@@ -98,7 +98,7 @@ export class KeptReceipts {
   }
 }
 
-/** Threat: a machine that fills the desk. The highest numbers, within the bounds; the very highest always. */
+/** Threat: a machine that fills the desk’s disk. The highest numbers within the bounds; always the very highest. */
 function staying(entries: ReadonlyMap<string, Entry>): ReadonlySet<string> {
   const stay = new Set<string>();
   let sum = 0;
@@ -113,8 +113,8 @@ function staying(entries: ReadonlyMap<string, Entry>): ReadonlySet<string> {
 const collectedFile = (folder: string, name: string) => join(folder, name.replace(/\.json$/, '.collected'));
 
 /**
- * When this desk collected it, as it wrote down then; undefined where that is not known of this very receipt. Of two desks that git has
- * merged each has its line: the news is as old as the first.
+ * When this desk collected it, as recorded then; undefined if not known for this very receipt. When git has merged two desks,
+ * each has its line: the earlier one counts.
  */
 export async function readCollected(
   folder: string,

@@ -1,6 +1,6 @@
 /**
- * Receipts as they lie on a medium, whose contents anybody may have made: no link is followed, only names of ours count, and how
- * much is read of one host has a bound.
+ * Receipts as found on a medium, whose contents anybody may have made: no link is followed, only our own names count, and how
+ * much is read per host is bounded.
  */
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,17 +17,17 @@ const mostOfHost = 10_000;
 
 export interface FoundReceipts {
   readonly host: string;
-  /** Where they lie, for people. */
+  /** Where they are, for people. */
   readonly shown: string;
-  /** The same folder whatever becomes of its name, while it is looked at. */
+  /** Stays the same folder while it is being read, whatever happens to its name. */
   readonly folder: string;
-  /** The newest by their names first. */
+  /** Newest first, by name. */
   readonly names: readonly string[];
-  /** How many more there are than are looked at. */
+  /** How many there are beyond those read. */
   readonly beyond: number;
 }
 
-/** What is wrong with a place, where something is. */
+/** What is wrong with a place, if anything. */
 export interface Unusable {
   readonly shown: string;
   readonly host?: string;
@@ -35,8 +35,8 @@ export interface Unusable {
 }
 
 /**
- * Shows each host’s receipts on the medium to `work`, one host after the other, and what is not as it should be to `complain`.
- * @throws NixmakerError `no-medium` where there is no such folder
+ * Passes each host’s receipts on the medium to `work`, one host after another, and anything irregular to `complain`.
+ * @throws NixmakerError `no-medium` if there is no such folder
  */
 export async function eachHostOn(
   medium: string,
@@ -84,7 +84,7 @@ async function showHost(inside: OpenFolder, { host, shown: above, work, complain
   }
 }
 
-/** By sequence; what has none goes by the time of its file, and comes first: there are few. */
+/** By sequence; those without one are ordered by file time, and come first: there are few. */
 async function newestFirst(folder: string): Promise<string[]> {
   const names = (await readdir(folder)).filter(isReceiptName);
   const sequenceOf = (name: string) => (name.startsWith('run-') ? Infinity : Number.parseInt(name, 10));
@@ -105,7 +105,7 @@ async function openMedium(medium: string): Promise<OpenFolder> {
   });
 }
 
-/** Down through folders, each opened relative to the one above; those are closed. */
+/** Descends through folders, opening each relative to the one above; those are closed. */
 async function enter(
   root: OpenFolder,
   names: readonly string[],

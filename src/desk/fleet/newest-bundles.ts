@@ -13,13 +13,13 @@ export interface ReadyBundle {
 
 export interface ReadyBundles {
   readonly ready: ReadonlyMap<string, ReadyBundle>;
-  /** Hosts whose bundle is there and can’t be read. */
+  /** Hosts that have a bundle which can’t be read. */
   readonly unreadable: readonly string[];
 }
 
 /**
- * The newest bundle by host, in `<directory>/<host>/`. Folders without one are passed over; one that is damaged hides no other.
- * @throws NixmakerError `usage` where there is no such folder
+ * Each host’s newest bundle, in `<directory>/<host>/`. Folders without one are skipped; a damaged one hides no other.
+ * @throws NixmakerError `usage` if there is no such folder
  */
 export async function readNewestBundles(directory: string): Promise<ReadyBundles> {
   const entries = await readdir(directory, { withFileTypes: true }).catch((cause: unknown) => {
@@ -46,6 +46,6 @@ async function readNewest(folder: string, host: string): Promise<ReadyBundle | u
   return { sequence: manifest.sequence, bytes: file === undefined ? 0 : await sizeOf(file) };
 }
 
-/** Bytes of what a carrier has to bring. The tarball of a classic pair may have gone already. */
+/** Bytes a carrier has to bring. A classic pair’s tarball may already be gone. */
 const sizeOf = async (path: string): Promise<number> =>
   (await stat(path).catch(ifMissing(undefined)))?.size ?? 0;

@@ -1,4 +1,4 @@
-/** The fleet for people: from what is known here and, to compare with, the bundles that are ready. */
+/** The fleet for people: from what is known here, compared with the bundles that are ready. */
 import { printable } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { claimText } from '../../core/run/host-receipt.ts';
@@ -44,12 +44,12 @@ export function toPageHost(
 
 /**
  * Systems are named `nixos-system-NAME-LABEL` (nixos/modules/system/activation/top-level.nix). NAME may have hyphens; a label begins
- * with the NixOS release unless somebody has chosen another, and then it is not told apart.
+ * with the NixOS release unless somebody chose another, in which case the two are not separated.
  */
 const labelOf = (toplevel: string | undefined): string | undefined =>
   /-nixos-system-.*?-(\d\d\.\d\d\S*)$/.exec(toplevel ?? '')?.[1];
 
-/** The release whose system runs, by what the runs say; of several with one system the newest that was kept. */
+/** The release whose system is running, according to the runs; if several share the system, the newest that was kept. */
 function releaseOf({ last, runs }: FleetHost): number | undefined {
   const { running, floor } = last?.now ?? {};
   if (running === undefined) return undefined;

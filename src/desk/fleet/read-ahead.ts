@@ -1,9 +1,9 @@
-/** Receipts one after the other, small ones read ahead. */
+/** Receipts one after another, with small ones read ahead. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fewAhead } from '../../bundle/at-once.ts';
 
-/** Bytes. Threat: a machine whose receipts are as long as they may be, several of them in memory at once. */
+/** Bytes. Threat: a machine whose receipts are as long as allowed, several of them in memory at once. */
 const large = 256 * 1024;
 
 /** In the order of their names. @param read never throws */

@@ -1,4 +1,4 @@
-/** A receipt in a file, from a medium or kept: input from outside either way. */
+/** A receipt in a file, from a medium or kept: outside input either way. */
 import { readSmall } from '../../bundle/file.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
@@ -10,13 +10,13 @@ import { type PublicKey, parsePublicKey } from '../../signing/nix-key.ts';
 const namePattern = /^(?:[0-9]{1,16}|run-[0-9a-f]{12})\.json$/;
 export const isReceiptName = (name: string): boolean => namePattern.test(name);
 
-/** A receipt whose signature nobody has asked for yet: bytes, of which nothing is known. */
+/** A receipt whose signature is unchecked: bytes, about which nothing is known. */
 export interface SealedReceipt {
   readonly text: string;
   readonly envelope: Envelope;
 }
 
-/** Never more than a receipt’s bytes are read. @throws NixmakerError `receipt-malformed`, `io-error` */
+/** Never reads more than a receipt’s maximum size. @throws NixmakerError `receipt-malformed`, `io-error` */
 export async function readSealed(file: string): Promise<SealedReceipt> {
   const bytes = await readSmall(file, limits.receiptBytes).catch((error: unknown) => {
     if (!(error instanceof NixmakerError) || error.code === 'io-error') throw error;
@@ -27,7 +27,7 @@ export async function readSealed(file: string): Promise<SealedReceipt> {
   return { text, envelope: openEnvelope(text, hostReceiptType) };
 }
 
-/** Signature first, then what it says. @throws NixmakerError `receipt-malformed` */
+/** The signature first, then the contents. @throws NixmakerError `receipt-malformed` */
 export function openSigned({ envelope }: SealedReceipt, key: PublicKey): HostReceipt {
   if (!envelope.isSignedBy(key))
     throw new NixmakerError('receipt-malformed', `it is not signed by ${key.name}`);
@@ -35,11 +35,11 @@ export function openSigned({ envelope }: SealedReceipt, key: PublicKey): HostRec
 }
 
 /**
- * The key that a receipt says is its host’s, where that key has signed it; found without parsing what nobody may have signed.
- * It says which installation speaks, not that it is to be believed.
+ * The key that a receipt claims as its host’s, if that key signed it; found without parsing what anyone could have written.
+ * It says which installation is speaking, not that it can be trusted.
  */
 export function signingKeyOf({ envelope }: SealedReceipt): { text: string; key: PublicKey } | undefined {
-  // What precedes it is bounded: schema and host.
+  // What comes before it is bounded: schema and host.
   const beginning = envelope.payload.subarray(0, 4096).toString('latin1');
   const text = /"hostKey":"([\w.+:/=-]{1,512})"/.exec(beginning)?.[1];
   if (text === undefined) return undefined;
@@ -47,11 +47,11 @@ export function signingKeyOf({ envelope }: SealedReceipt): { text: string; key: 
     const key = parsePublicKey(text);
     return envelope.isSignedBy(key) ? { text, key } : undefined;
   } catch {
-    return undefined; // no key at all, or one with which anybody could sign
+    return undefined; // not a key, or one with which anyone could sign
   }
 }
 
-/** Reads and parses; nothing is verified. @throws NixmakerError `receipt-malformed`, `io-error` */
+/** Reads and parses; verifies nothing. @throws NixmakerError `receipt-malformed`, `io-error` */
 export async function readUnverified(file: string): Promise<HostReceipt> {
   return parseReceipt((await readSealed(file)).envelope.payload);
 }

@@ -1,4 +1,4 @@
-/** `rings.json` in the fleet’s folder, and whose turn it is by the receipts that are kept there. */
+/** `rings.json` in the fleet’s folder, and whose turn it is according to the receipts kept there. */
 import { join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
@@ -9,7 +9,7 @@ import { readCollected, readKept } from './kept.ts';
 
 const most = 4 * 1024 * 1024;
 
-/** Undefined where there are none. @throws NixmakerError `usage` */
+/** Undefined if there are none. @throws NixmakerError `usage` */
 export async function readRings(directory: string): Promise<readonly Ring[] | undefined> {
   const file = join(directory, 'rings.json');
   const bytes = await readSmall(file, most);
@@ -25,7 +25,7 @@ export async function readRings(directory: string): Promise<readonly Ring[] | un
 export interface RingsQuestion {
   /** The fleet’s folder. */
   readonly directory: string;
-  /** By host, the sequence of the bundle that is here. */
+  /** By host: the sequence of the bundle that is here. */
   readonly sequences: ReadonlyMap<string, number>;
   readonly now: Date;
 }
@@ -35,7 +35,7 @@ export async function readTurns(
   { directory, sequences, now }: RingsQuestion,
 ): Promise<ReadonlyMap<string, Turn>> {
   const hosts = [];
-  // Of the last ring nobody waits for its receipts.
+  // Nobody waits for the last ring’s receipts.
   for (const [host, sequence] of sequences)
     hosts.push({
       host,
@@ -45,17 +45,23 @@ export async function readTurns(
   return decideTurns(rings, hosts, now);
 }
 
+/** States of a run that has left what was installed. */
+const hasLeft: ReadonlySet<string> = new Set(['committed', 'pending']);
+
 /** Only what the host’s key has signed counts. */
 async function readRuns(directory: string, host: string): Promise<RingRun[]> {
   const folder = receiptsOf(directory, host);
-  // A key that can’t be read verifies nothing; what an earlier installation did says nothing of this one.
+  // An unreadable key verifies nothing, and an earlier installation’s history says nothing about this one.
   const keys = await readHostKeys(directory, host).catch(() => noKeys);
   const runs: (RingRun & { readonly number: number })[] = [];
   for await (const { name, receipt, isFormer } of readKept(folder, keys)) {
-    if (isFormer || receipt?.run?.sequence === undefined) continue;
+    if (isFormer || receipt?.run === undefined) continue;
     const { number, run } = receipt;
     const collected = await readCollected(folder, { name, number });
-    runs.push({ number, sequence: run.sequence as number, state: run.state, collected });
+    const add = (sequence: number, state: string) => runs.push({ number, sequence, state, collected });
+    if (run.sequence !== undefined) add(run.sequence, run.state);
+    // A person has gone back from it at the machine: whatever it committed, it did not keep it.
+    if (run.rolledBackFrom !== undefined && hasLeft.has(run.state)) add(run.rolledBackFrom, 'rolled-back');
   }
   return runs.sort((a, b) => a.number - b.number);
 }

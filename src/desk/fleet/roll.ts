@@ -1,4 +1,4 @@
-/** Which hosts there should be, by a person’s word: expected though they never reported, or retired. */
+/** Which hosts should exist, according to a person: expected although they never reported, or retired. */
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as z from 'zod';
@@ -18,7 +18,7 @@ const word = z.strictObject({
 
 export type HostWord = Omit<z.infer<typeof word>, 'schema'>;
 
-/** The last word about a host. An unreadable one does not count: the host is shown, not hidden. */
+/** The last entry about a host. An unreadable one does not count: the host is shown, not hidden. */
 export async function readWord(directory: string, host: string): Promise<HostWord | undefined> {
   try {
     const bytes = await readSmall(wordFileOf(directory, host), 65_536);

@@ -1,4 +1,4 @@
-/** `build --since`: what a target has already, told by a receipt of it, or by a bundle that it has taken. */
+/** `build --since`: what a target already has, according to a receipt from it, or to a bundle it has taken. */
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { NixmakerError } from '../../core/errors.ts';
@@ -13,23 +13,23 @@ import { readUnverified } from './receipt-file.ts';
 
 export interface HostBase extends Base {
   readonly host: string;
-  /** The newest sequence that the host has taken: what is not above it, it refuses. 0 where the receipt names none. */
+  /** The newest sequence the host has taken; it refuses anything not above that. 0 if the receipt names none. */
   readonly floor: number;
 }
 
 export interface Since {
-  /** By host: one of them each of its machines has. */
+  /** By host: each of its machines has one of these. */
   readonly bases: ReadonlyMap<string, readonly HostBase[]>;
   /** The newest sequence that any of them has. */
   readonly floor: number;
 }
 
-/** Of one host: for each of them a path may need a difference of its own, and be whole beside them. */
+/** Per host: for each of them a path may need its own delta, and be carried whole as well. */
 const mostBases = limits.piecesOfALine - 1;
 
 /**
- * Nothing is verified: a base that the target does not have makes a bundle that it refuses (`base-missing`), no more.
- * @param files receipts, bundles, and folders of releases that are in none
+ * Nothing is verified: with a base that the target does not have, it refuses the bundle (`base-missing`), no more.
+ * @param files receipts, bundles, and folders of releases that are not in a bundle
  * @param hosts chosen by the operator
  * @throws NixmakerError `usage`, `receipt-malformed`, or a bundle's own codes
  */

@@ -1,4 +1,4 @@
-/** Two signers at once would lose one’s line: what is signed is read, then written as a whole with one more signature. */
+/** Two signers at once would lose one line: the file is read, then written whole with one more signature. */
 import { dirname } from 'node:path';
 import { isFolder } from '../../files/read.ts';
 import { inTurn, turnIn } from '../../files/turn.ts';

@@ -1,4 +1,4 @@
-/** All that a bundle carries, against what was signed: each NAR’s hash and size, and what it is made of. */
+/** Checks everything a bundle carries against what was signed: each NAR’s hash and size, and what it is made of. */
 import { forEachAtOnce } from '../../bundle/at-once.ts';
 import { damaged, isIntact, type OpenedBundle } from '../../bundle/contents.ts';
 import { checkWholePiece } from '../../bundle/nar-check.ts';
@@ -7,15 +7,15 @@ import { NixmakerError } from '../../core/errors.ts';
 import type { Piece, WholePiece } from '../../core/release/contents-file.ts';
 
 /**
- * @throws NixmakerError `bundle-altered`, `bundle-malformed`, `bundle-truncated`, `io-error`; `manifest-malformed` where the index
- * says something else of a path than its NAR
+ * @throws NixmakerError `bundle-altered`, `bundle-malformed`, `bundle-truncated`, `io-error`; `manifest-malformed` if the index
+ * contradicts a path’s NAR
  */
 export async function checkPieces(bundle: OpenedBundle): Promise<void> {
   const { reader } = bundle;
   const whole = new WholePieces(bundle);
   await forEachAtOnce(eachPiece(bundle), async (piece) => {
     if (piece.kind === 'whole') await whole.check(piece);
-    // What it gives, only whoever has its base can say.
+    // Only somebody who has its base can say what it gives.
     else if (!(await isIntact(reader, piece))) throw damaged(piece);
   });
 }

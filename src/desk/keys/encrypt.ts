@@ -1,11 +1,11 @@
-/** Encrypting signed bundles to the hosts that are to read them. */
+/** Encrypts signed bundles to the hosts that are to read them. */
 import { encryptFile } from '../../bundle/encrypted.ts';
 import { keyLines } from '../../core/bundle/encrypted.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { readText } from '../../files/read.ts';
 import { openSignedBundle } from './signed-bundle.ts';
 
-/** @param given recipients (`age1…`), or files that list them a line each */
+/** @param given recipients (`age1…`), or files that list them one per line */
 export async function readRecipients(given: readonly string[]): Promise<string[]> {
   const lists = await Promise.all(
     given.map(async (text) => {
@@ -18,9 +18,9 @@ export async function readRecipients(given: readonly string[]): Promise<string[]
   return recipients;
 }
 
-/** Writes `<bundle>.age` beside it. @returns its path @throws NixmakerError where it is no signed bundle */
+/** Writes `<bundle>.age` beside it. @returns its path @throws NixmakerError if it isn’t a signed bundle */
 export async function encryptBundleFile(path: string, recipients: readonly string[]): Promise<string> {
-  // Encrypted it can’t be signed.
+  // Once encrypted, it can’t be signed.
   const { file } = await openSignedBundle(path);
   await file.close();
   const encrypted = `${path}.age`;

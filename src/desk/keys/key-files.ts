@@ -1,9 +1,9 @@
 /** Keys in files: making a pair, reading one. */
-import { lchown, open, readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { open, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { hasErrno, ifMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
-import { callerOf } from '../../files/caller.ts';
+import { callerOfFile, handBackFolders } from '../../files/caller.ts';
 import { makeFolder, syncFolder } from '../../files/folder.ts';
 import { readIfThere, readText } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
@@ -13,13 +13,13 @@ export interface KeyFiles {
   readonly secretFile: string;
   readonly publicFile: string;
   readonly publicKey: string;
-  /** Others than its owner can read the secret: its file system keeps no modes (FAT, exFAT, NTFS, CIFS). */
+  /** Users other than the owner can read the secret: the file system keeps no modes (FAT, exFAT, NTFS, CIFS). */
   readonly isExposed: boolean;
 }
 
 /**
- * Writes NAME.secret (0600) and NAME.public; never over a file that is there. Where it was cut off between the two, the second
- * is made from the first.
+ * Writes NAME.secret (0600) and NAME.public; never over an existing file. If interrupted between the two, the second
+ * is derived from the first.
  */
 export async function makeKeyFiles(name: string, folder: string): Promise<KeyFiles> {
   await makeOwnFolder(folder);
@@ -32,13 +32,13 @@ export async function makeKeyFiles(name: string, folder: string): Promise<KeyFil
     return { ...files, publicKey: known, isExposed: await isExposed(secretFile) };
   }
   const pair = generateKeyPair(name);
-  // What a run that was cut off has made and not filled.
+  // Created but not filled by an interrupted run.
   if (await isEmpty(secretFile)) await rm(secretFile);
   await writeNew(secretFile, pair.secret, 0o600);
   try {
     await writeNew(publicFile, `${pair.public}\n`, 0o644);
   } catch (error) {
-    // Both or none: nobody has the public half, so nothing is lost with this one.
+    // Both or none: nobody has the public half, so deleting this one loses nothing.
     await rm(secretFile, { force: true });
     throw error;
   }
@@ -47,14 +47,14 @@ export async function makeKeyFiles(name: string, folder: string): Promise<KeyFil
 
 const isExposed = async (path: string): Promise<boolean> => ((await stat(path)).mode & 0o077) !== 0;
 
-/** Of a key of that name whose public half is not there; undefined where there is no such key. */
+/** For a key of that name whose public half is missing; undefined if there is no such key. */
 async function publicHalfOf({
   secretFile,
   publicFile,
 }: Pick<KeyFiles, 'secretFile' | 'publicFile'>): Promise<string | undefined> {
   if ((await readIfThere(publicFile)) !== undefined) return undefined;
   const text = await readIfThere(secretFile);
-  // What is no key is not written over either.
+  // What isn’t a key is not overwritten either.
   const secret = text === undefined ? undefined : parsedOrNothing(text.trimEnd());
   return secret && `${secret.publicKey.name}:${secret.publicKey.material}`;
 }
@@ -73,11 +73,7 @@ function parsedOrNothing(text: string): SecretKey | undefined {
 
 async function makeOwnFolder(folder: string): Promise<void> {
   const first = await makeFolder(folder);
-  if (first === undefined) return;
-  const caller = await callerOf(dirname(first));
-  if (caller === undefined) return;
-  for (let made = resolve(folder); made.length >= first.length; made = dirname(made))
-    await lchown(made, caller.uid, caller.gid);
+  if (first !== undefined) await handBackFolders(first, folder);
 }
 
 async function writeNew(path: string, text: string, mode: number): Promise<void> {
@@ -85,11 +81,11 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
     const file = await open(path, 'wx', mode);
     try {
       await file.writeFile(text);
-      const caller = await callerOf(dirname(path));
+      const caller = await callerOfFile(file);
       if (caller !== undefined) await file.chown(caller.uid, caller.gid);
       await file.sync();
     } catch (error) {
-      // Half a key would keep the next one from being made.
+      // Half a key would prevent the next one from being created.
       await rm(path, { force: true });
       throw error;
     } finally {
@@ -111,13 +107,13 @@ export async function readSecretKeyFile(path: string): Promise<SecretKey> {
 export async function readPublicKeyArgument(argument: string): Promise<string> {
   if (looksLikeKey(argument)) return argument;
   const text = await readFile(argument, 'utf8').catch(() => {
-    // Which of the two was meant nobody knows, so no file is missing.
+    // Nobody knows which was meant, so no missing file is reported.
     throw new NixmakerError('key-malformed', `“${argument}” is neither a key nor a readable file`);
   });
   return checkedKeyText(asWritten(text));
 }
 
-/** Editors add a byte-order mark, and people a line. */
+/** Editors add a byte-order mark, and people a newline. */
 const asWritten = (text: string): string => text.replace(/^\uFEFF/, '').trim();
 
 function looksLikeKey(text: string): boolean {

@@ -1,4 +1,4 @@
-/** Keyrings at the desk: made from what a person wrote, signed by several, laid onto media. */
+/** Keyrings at the desk: made from what a person wrote, signed by several, copied to media. */
 import { join } from 'node:path';
 import { keyringsOf, lockOf } from '../../bundle/pool.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
@@ -21,7 +21,7 @@ import type { Signer } from './sign.ts';
 
 const readKeyringText = (path: string) => readText(path, 'keyring-malformed');
 
-/** @param from JSON by hand: `schema`, `version`, `hosts`, and `trustedKeys`, `threshold`, `roles` as in a policy */
+/** @param from handwritten JSON: `schema`, `version`, `hosts`, and `trustedKeys`, `threshold`, `roles` as in a policy */
 export async function makeKeyringFile(from: string, to: string): Promise<Keyring> {
   if (!to.endsWith(keyringExtension))
     throw new NixmakerError(
@@ -37,7 +37,7 @@ export async function makeKeyringFile(from: string, to: string): Promise<Keyring
   }
   const text = encodeKeyring(input);
   const keyring = parseKeyring(text);
-  // Keys that no target could read are noticed here, and not there.
+  // Keys that no target could read are noticed here, not there.
   trustSetOf(keyring);
   await writeWhole(to, unsignedKeyring(text));
   return keyring;
@@ -56,7 +56,7 @@ export async function inspectKeyringFile(path: string): Promise<ReturnType<typeo
   return peekKeyring(await readKeyringText(path));
 }
 
-/** Lays keyrings where agents look for them. @returns their versions */
+/** Puts keyrings where agents look for them. @returns their versions */
 export async function putKeyrings(medium: string, files: readonly string[]): Promise<number[]> {
   if (!(await isFolder(medium)))
     throw new NixmakerError('no-medium', `${medium} is not a folder; is the medium mounted?`);

@@ -1,6 +1,6 @@
 import { NixmakerError } from '../../core/errors.ts';
 
-/** The error, with the name of the one file among several that it is about. */
+/** The error, naming which of several files it is about. */
 export const namingFile = (error: unknown, path: string): unknown =>
   error instanceof NixmakerError
     ? new NixmakerError(error.code, `${path}: ${error.detail}`, { cause: error })

@@ -1,4 +1,4 @@
-/** What a bundle says of itself, whoever wrote it: head, index, what it carries. Nothing of it is verified. */
+/** What a bundle says about itself, whoever wrote it: head, index, pieces. Nothing is verified. */
 import { dirname, join } from 'node:path';
 import { readClassicHead } from '../../bundle/classic.ts';
 import { readSmall, withBundleFile } from '../../bundle/file.ts';
@@ -17,7 +17,7 @@ export interface Head {
   readonly signatureBytes: Uint8Array;
 }
 
-/** For `inspect` and `sign`, which need what a bundle says of itself, whoever wrote it. */
+/** For `inspect` and `sign`, which need what a bundle says about itself, whoever wrote it. */
 export function withoutVerifying<H extends Head>(head: H): H & Authentic {
   return {
     ...head,
@@ -39,21 +39,21 @@ export async function readAnyHead(path: string): Promise<Head & Authentic> {
   return withBundleFile(path, async (file) => (await authenticateBundle(file, withoutVerifying)).authentic);
 }
 
-/** The paths of either format’s bundle, as far as its manifest goes: nothing is verified. @throws NixmakerError a bundle’s own codes */
+/** The paths of a bundle in either format, as its manifest has them; nothing is verified. @throws NixmakerError a bundle’s own codes */
 export async function readAnyIndex(path: string): Promise<SignedIndex> {
   if (!isClassic(path)) return readRelease(path);
   const { manifest } = await readAnyHead(path);
   return { manifest, index: await readClassicIndex(path, manifest) };
 }
 
-/** Beside the tarball. @throws NixmakerError `bundle-truncated` where it is missing, `bundle-altered`, `manifest-malformed` */
+/** Beside the tarball. @throws NixmakerError `bundle-truncated` if it is missing, `bundle-altered`, `manifest-malformed` */
 export async function readClassicIndex(tarball: string, manifest: Manifest): Promise<ReleaseIndex> {
   const bytes = await readSmall(join(dirname(tarball), 'index'), limits.indexBytes);
   if (bytes === undefined) throw new NixmakerError('bundle-truncated', 'its index is missing beside it');
   return readIndex(bytes, manifest);
 }
 
-/** Of one file. Its pieces need not be there. @throws NixmakerError a bundle’s own codes */
+/** For a single file. Its pieces need not be there. @throws NixmakerError a bundle’s own codes */
 export async function readRelease(path: string): Promise<Release> {
   return withBundleFile(path, async (file) => {
     const authenticated = await authenticateBundle(file, withoutVerifying);

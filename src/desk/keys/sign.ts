@@ -1,7 +1,7 @@
 /**
- * Adding signatures to a bundle. What is signed is the manifest, which never changes; so it can be signed alone, by somebody who
- * does not have the rest. A Nix key also signs every path of the index, for Nix’s own check; paths that no key trusted by the
- * target’s Nix has signed are vouched for there (target/root/vouch.ts).
+ * Adds signatures to a bundle. What is signed is the manifest, which never changes, so it can be signed alone, by somebody who
+ * does not have the rest. A Nix key also signs every path in the index, for Nix’s own check; the target vouches for paths that no
+ * key trusted by its Nix has signed (target/root/vouch.ts).
  */
 import { dirname, join } from 'node:path';
 import { readSmall, withBundleFile } from '../../bundle/file.ts';
@@ -28,15 +28,15 @@ import { type Head, isClassic, withoutVerifying } from './read-release.ts';
 import { mergeSignatures } from './signature-lines.ts';
 import { checkEverything } from './verify.ts';
 
-/** Whoever signs a manifest: a Nix key, or a person’s SSH key. */
+/** A manifest’s signer: a Nix key, or a person’s SSH key. */
 export interface Signer {
   readonly name: string;
   readonly kind: 'nix' | 'ssh';
   /** As policies trust it. */
   readonly publicText: string;
-  /** @param message an encoding that binds the bytes to what they are (pae.ts) @returns the signature in base64 */
+  /** @param message encoded so that the bytes are bound to what they are (pae.ts) @returns the signature in base64 */
   readonly sign: (message: Buffer) => Promise<string>;
-  /** Of a Nix key: it can sign paths as well. */
+  /** For a Nix key, which can sign paths too. */
   readonly key?: SecretKey;
 }
 
@@ -48,7 +48,7 @@ export const signerWith = (key: SecretKey): Signer => ({
   key,
 });
 
-/** Signs in place, atomically. What is signed is checked first: a damaged bundle is not made to look good. */
+/** Signs in place, atomically. What is signed is checked first, so that a damaged bundle never looks good. */
 export async function signBundleFile(path: string, signer: Signer): Promise<void> {
   await changeSignatures(path, {
     signatures: ({ manifestBytes, signatureBytes }) => addSignature(signatureBytes, manifestBytes, signer),
@@ -57,16 +57,16 @@ export async function signBundleFile(path: string, signer: Signer): Promise<void
 }
 
 /**
- * Adds what others have signed. Whether it fits, nobody can say without their keys (`verify`).
+ * Adds others’ signatures. Nobody can tell whether they fit without their keys (`verify`).
  * @param files `manifest.sig` of others
- * @returns the names of the keys that came to it
+ * @returns the names of the added keys
  */
 export async function addSignatureFiles(path: string, files: readonly string[]): Promise<readonly string[]> {
   const given = await Promise.all(files.map(readSignatures));
   let added: readonly string[] = [];
   await changeSignatures(path, {
     signatures: async ({ signatureBytes }) => {
-      // What is given now counts: a mix-up can be put right by what should have been given.
+      // What is given now counts: this is how a mix-up is put right.
       const merged = mergeSignatures([...given, signatureBytes]);
       const before = new Set(linesOf(signatureBytes));
       added = linesOf(merged).flatMap((line) => (before.has(line) ? [] : [line.slice(0, line.indexOf(':'))]));
@@ -80,15 +80,15 @@ export async function addSignatureFiles(path: string, files: readonly string[]):
 /** What a person should see of a manifest before signing it. */
 export interface ShownManifest {
   readonly manifest: Manifest;
-  /** sha256 of its bytes, in hexadecimal: to be compared with another signer’s. */
+  /** sha256 of its bytes in hexadecimal, to compare with another signer’s. */
   readonly digest: string;
-  /** Of the signatures beside it; nothing was checked. */
+  /** From the signatures beside it; nothing was checked. */
   readonly claimedSigners: readonly string[];
 }
 
 /**
- * Signs a manifest alone, into `manifest.sig` beside it, which is made or gets the line. What a person should see before is told by
- * `onManifest`.
+ * Signs a manifest alone, into `manifest.sig` beside it, which is created or gets the line. `onManifest` shows what a person
+ * should see first.
  */
 export const signManifestFile = (
   path: string,
@@ -113,7 +113,7 @@ async function signManifest(
   await writeWhole(join(dirname(path), 'manifest.sig'), signatures);
 }
 
-/** Both are asked for once all is known to be sound. */
+/** Both are asked for only once everything is known to be sound. */
 interface Change {
   readonly signatures: (head: Head) => Promise<Buffer>;
   readonly nixSignatures: (release: Release) => NixSignatures;
@@ -160,7 +160,7 @@ async function addSignature(
   if (own.some(({ bytes }) => key.verifies(message, bytes)))
     throw new NixmakerError('usage', `“${signer.name}” has already signed this bundle`);
   const signature = await signer.sign(message);
-  // An own line that does not fit is another release’s: it would have the bundle refused.
+  // Our own line that does not fit belongs to another release: it would get the bundle refused.
   return Buffer.concat([withoutKey(existing, signer.name), Buffer.from(`${signer.name}:${signature}\n`)]);
 }
 

@@ -1,9 +1,9 @@
-/** `manifest.sig` of several places as one. */
+/** Merges `manifest.sig` files from several places. */
 import { parseSignatureFile } from '../../signing/signature-file.ts';
 
 /**
- * Everybody’s lines, only the first per key. Empty files have none.
- * @throws NixmakerError `signature-malformed`, also if they are too many together
+ * Everybody’s lines, only the first per key. Empty files contribute none.
+ * @throws NixmakerError `signature-malformed`, also if there are too many in total
  */
 export function mergeSignatures(files: readonly Uint8Array[]): Buffer {
   const lines = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** A bundle for others to read: it must be signed by then, because no target takes it unsigned. */
+/** A bundle for others to read: it must be signed by then, because no target takes an unsigned one. */
 import { type BundleFile, openBundleFile } from '../../bundle/file.ts';
 import type { Authentic } from '../../bundle/layout.ts';
 import { type Authenticated, authenticateBundle } from '../../bundle/open.ts';
@@ -11,7 +11,7 @@ export interface SignedBundle {
   readonly authenticated: Authenticated<Head & Authentic>;
 }
 
-/** Opens it; nothing is verified. @throws NixmakerError if it is not a bundle, or is unsigned */
+/** Opens it; nothing is verified. @throws NixmakerError if it isn’t a bundle, or is unsigned */
 export async function openSignedBundle(path: string): Promise<SignedBundle> {
   const file = await openBundleFile(path);
   try {

@@ -1,4 +1,6 @@
-/** A person’s signature over a manifest or a keyring, by `ssh-keygen -Y sign`: the key may be in an agent or on a token that is touched. */
+/**
+ * A person’s signature over a manifest or a keyring, by `ssh-keygen -Y sign`: the key may be in an agent, or on a token that needs a touch.
+ */
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,18 +15,18 @@ import { parseTrustedKey } from '../../signing/trusted-key.ts';
 import type { Signer } from './sign.ts';
 
 export interface SshSignerOptions {
-  /** As policies call the key. */
+  /** What policies call the key. */
   readonly name: string;
-  /** The secret key, or the public one where the secret is in an agent. */
+  /** The secret key, or the public one if the secret is in an agent. */
   readonly keyFile: string;
-  /** What ssh-keygen says meanwhile: that the token waits to be touched. */
+  /** What ssh-keygen says meanwhile: that the token needs a touch. */
   readonly onPrompt: (line: string) => void;
 }
 
 /** How long a person may take to touch a token. Milliseconds. */
 const deadline = 300_000;
 
-/** @throws NixmakerError `key-malformed` where the key is none that targets take */
+/** @throws NixmakerError `key-malformed` if targets don’t take keys of that kind */
 export async function makeSshSigner({ name, keyFile, onPrompt }: SshSignerOptions): Promise<Signer> {
   if (!isKeyName(name)) throw new NixmakerError('key-malformed', `“${name}” is not a valid key name`);
   const publicFile = keyFile.endsWith('.pub') ? keyFile : `${keyFile}.pub`;
@@ -59,7 +61,7 @@ async function runKeygen(
     await writeFile(file, message, { mode: 0o600 });
     const args = ['-Y', 'sign', '-n', sshNamespace, '-f', keyFile, file];
     const onStderrLine = (line: string) => {
-      // Where its files are is nobody’s business; that the token waits is.
+      // The location of the files is nobody’s business; that the token is waiting is.
       if (!/^(Signing file|Write signature) /.test(line)) onPrompt(line);
     };
     const result = await runProgram('ssh-keygen', args, { timeout: deadline, onStderrLine });

@@ -1,4 +1,4 @@
-/** `verify` and `inspect`: everything a target would check of a bundle, short of its policy. */
+/** `verify` and `inspect`: everything a target would check in a bundle, except its policy. */
 import { stat } from 'node:fs/promises';
 import { checkClassicHeaders, readClassicHead } from '../../bundle/classic.ts';
 import { withBundleFile } from '../../bundle/file.ts';
@@ -14,8 +14,8 @@ import { checkPieces } from './check-pieces.ts';
 import { type Head, isClassic, readAnyHead, readClassicIndex, readRelease } from './read-release.ts';
 
 /**
- * @throws NixmakerError with the code a target would refuse the bundle with
- * @returns the manifest, and the names of the given keys that signed it
+ * @throws NixmakerError with the code a target would give for refusing it
+ * @returns the manifest, and the names of those given keys that signed it
  */
 export async function verifyBundleFile(
   path: string,
@@ -31,9 +31,9 @@ export async function verifyBundleFile(
 }
 
 /**
- * Layout, index, and all that is carried of either format, after `authenticate` has had its say on the head. NARs are decompressed
- * and counted; what a difference gives, can’t be said without what it is to.
- * @throws NixmakerError a bundle’s own codes; `manifest-malformed` where what was counted and signed is not so
+ * Layout, index, and everything carried, in either format, once `authenticate` has approved the head. NARs are decompressed
+ * and counted; what a delta gives can’t be checked without its base.
+ * @throws NixmakerError a bundle’s own codes; `manifest-malformed` if the signed counts are wrong
  */
 export async function checkEverything<A extends Authentic>(
   path: string,
@@ -68,11 +68,11 @@ export interface Inspection {
   /** Names the signatures claim; nothing was checked. */
   readonly claimedSigners: readonly string[];
   readonly signatureProblem: ReasonCode | undefined;
-  /** Of the file: the bundle, or the tarball of a classic pair. */
+  /** Of the file: the bundle, or a classic pair’s tarball. */
   readonly bytes: number;
 }
 
-/** Reads what a bundle’s manifest says. Nothing of it is verified. */
+/** Reads what a bundle’s manifest says. Nothing is verified. */
 export async function inspectBundleFile(path: string): Promise<Inspection> {
   const { manifest, digest, signatureBytes } = await readAnyHead(path);
   const { size: bytes } = await stat(path);
@@ -81,17 +81,17 @@ export async function inspectBundleFile(path: string): Promise<Inspection> {
 
 /** How a release travels in one bundle. */
 export interface Contents {
-  /** Paths that are carried whole or as differences, and those that the target is to have. */
+  /** Paths carried whole or as deltas, and those the target must have. */
   readonly whole: number;
   readonly differences: number;
   readonly leftOut: number;
   /** Bytes of all pieces. */
   readonly bytes: number;
-  /** Names of the Nix keys that have signed its paths; nothing was checked. */
+  /** Names of the Nix keys that signed its paths; nothing was checked. */
   readonly nixSigners: readonly string[];
 }
 
-/** Undefined of a classic pair. @throws NixmakerError a bundle’s own codes: it may not be whole */
+/** Undefined for a classic pair. @throws NixmakerError a bundle’s own codes: it may be incomplete */
 export async function inspectContents(path: string): Promise<Contents | undefined> {
   return isClassic(path) ? undefined : contentsOf(await readRelease(path));
 }

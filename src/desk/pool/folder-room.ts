@@ -1,5 +1,5 @@
 /**
- * FAT’s folders are full long before a large medium is: the kernel then says the same as of a full medium, and somebody would buy a
+ * FAT folders fill up long before a large medium does: the kernel reports the same as for a full medium, and somebody would buy a
  * larger one. So names are counted before anything is written.
  */
 import { statfs } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import { namesIn } from '../../files/read.ts';
 
 /**
- * @param paths of all that will be on the medium, as far as it may not be there yet
+ * @param paths everything that will be on the medium and may not be there yet
  * @throws NixmakerError `folder-full`
  */
 export async function requireFolderRoom(medium: string, paths: readonly string[]): Promise<void> {
@@ -28,7 +28,7 @@ export async function requireFolderRoom(medium: string, paths: readonly string[]
   }
 }
 
-/** Each once, with the folders that are made for them below `root`. */
+/** Each once, with the folders created for them below `root`. */
 function withParents(paths: readonly string[], root: string): string[] {
   const all = new Set(paths);
   for (const path of paths)
@@ -36,11 +36,11 @@ function withParents(paths: readonly string[], root: string): string[] {
   return [...all];
 }
 
-/** What could not be counted before: gaps between names, or names that others make meanwhile. */
+/** What could not be counted in advance: gaps between names, or names others create meanwhile. */
 export async function asFolderFull(error: unknown, medium: string): Promise<unknown> {
   if (!hasErrno(error, 'ENOSPC')) return error;
   const { syscall, path = medium } = error as NodeJS.ErrnoException;
-  // Bytes are short in a write; where a name is, it is the folder.
+  // A write runs out of bytes; creating a name runs out of folder.
   if (!['open', 'mkdir', 'rename'].includes(syscall ?? '')) return error;
   const { type, bavail, bsize } = await statfs(medium);
   if (type !== fatMagic || bavail * bsize < 1024 * 1024) return error;

@@ -1,4 +1,4 @@
-/** What lies on a medium, as it says of itself: for `inspect FOLDER`, at the desk or at a machine without a policy. */
+/** What a medium holds, by its own account: for `inspect FOLDER`, at the desk or on a machine without a policy. */
 import { lstat } from 'node:fs/promises';
 import { basename, relative } from 'node:path';
 import pLimit from 'p-limit';
@@ -15,18 +15,18 @@ import { claimedSigners, inspectBundleFile } from '../keys/verify.ts';
 
 export interface MediumRow {
   readonly file: string;
-  /** Of the file. What a pool's entry shares with others is nobody's. */
+  /** Of the file. Anything a pool entry shares with others counts for none. */
   readonly bytes: number | undefined;
   readonly host: string | undefined;
   readonly sequence: number | undefined;
   readonly createdAt: string | undefined;
   /** Names the signatures claim; nothing was checked. */
   readonly claimedSigners: readonly string[];
-  /** Why it is no bundle. */
+  /** Why it isn’t a bundle. */
   readonly problem: ReasonCode | undefined;
 }
 
-/** What can’t be read is a row as well, and hides none of the others. */
+/** Anything unreadable is a row too, and hides none of the others. */
 export async function inspectMedium(folder: string): Promise<MediumRow[]> {
   const rows: MediumRow[] = [];
   const atOnce = pLimit(8);
@@ -48,7 +48,7 @@ export async function inspectMedium(folder: string): Promise<MediumRow[]> {
   return rows;
 }
 
-/** Files of other names that are looked into. */
+/** Files with other names that are examined. */
 const mostOthers = 200;
 
 const nameIn = (folder: string, path: string) => relative(folder, path) || '.';
@@ -61,7 +61,7 @@ function faultRow(file: string, error: unknown): MediumRow {
   return { file, bytes: undefined, ...unknown, problem };
 }
 
-/** What is a bundle by its first bytes, or looks like one, and is not taken for its name. */
+/** A bundle by its first bytes, or a lookalike, that is not taken because of its name. */
 async function misnamedRow(folder: string, path: string): Promise<MediumRow[]> {
   try {
     const isOne = (await lookalikeOf(path)) !== undefined || nameOf(basename(path)) === 'named';

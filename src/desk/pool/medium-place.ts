@@ -1,6 +1,6 @@
 /**
- * Whether a medium is mounted where one is to be written. Threat: what is laid into the folder below an unmounted mount point looks
- * like a success, stays at the desk, and the stick travels empty.
+ * Whether a medium is mounted where one is to be written. Threat: files written into the folder below an unmounted mount point look
+ * like a success, stay at the desk, and the stick travels empty.
  */
 import { readdir, realpath } from 'node:fs/promises';
 import { NixmakerError } from '../../core/errors.ts';
@@ -10,22 +10,22 @@ import { listMounted, listMountPoints } from '../../media/mounts.ts';
 import { runProgram } from '../../process/run.ts';
 
 export interface MediumPlace {
-  /** Without links. */
+  /** With links resolved. */
   readonly path: string;
   readonly isEmpty: boolean;
   /** Where something is mounted now. */
   readonly mounted: readonly string[];
-  /** Where something is to be mounted, by fstab(5). */
+  /** Where something should be mounted, by fstab(5). */
   readonly mountPoints: readonly string[];
 }
 
-/** Where desktops and people mount what is removable (hier(7), udisks(8)). */
+/** Where desktops and people mount removable media (hier(7), udisks(8)). */
 const mediaFolders = ['/media', '/run/media', '/mnt'];
 
 const isWithin = (path: string, folder: string): boolean =>
   path === folder || path.startsWith(folder === '/' ? folder : `${folder}/`);
 
-/** @returns why it is taken for a mount point at which nothing is mounted */
+/** @returns why it looks like a mount point with nothing mounted */
 export function unmountedBecause({ path, isEmpty, mounted, mountPoints }: MediumPlace): string | undefined {
   const longest = (all: readonly string[]) =>
     all.filter((each) => isWithin(path, each)).sort((a, b) => b.length - a.length)[0] ?? '/';
@@ -41,7 +41,7 @@ export async function requireMedium(medium: string, run: ProcessRunner = runProg
   if (!(await isFolder(medium)))
     throw new NixmakerError('no-medium', `${medium} is not a folder; is the medium mounted?`);
   const mounted = await listMounted(run);
-  // Nobody can tell.
+  // There is no telling.
   if (mounted.length === 0) return;
   const path = await realpath(medium);
   const isEmpty = (await readdir(path)).length === 0;

@@ -1,4 +1,4 @@
-/** `contents` of one release from two bundles of it: one entry of a pool then serves hosts that have different things. */
+/** One release’s `contents` from two bundles: one pool entry then serves hosts that have different things. */
 
 import { limits } from '../../core/limits.ts';
 import { encodeContents, type Piece, pieceName } from '../../core/release/contents-file.ts';
@@ -6,8 +6,8 @@ import { encodeContents, type Piece, pieceName } from '../../core/release/conten
 export type Pieces = ReadonlyMap<number, readonly Piece[]>;
 
 /**
- * By line, the smaller piece first: of several the first that can be used counts. Where there are too many, the largest go, but not
- * the last that needs no base.
+ * By line, the smaller piece first: the first usable one counts. If there are too many, the largest go, but never
+ * the last one that needs no base.
  */
 export function mergePieces(first: Pieces, second: Pieces): Map<number, readonly Piece[]> {
   const lines = [...new Set([...first.keys(), ...second.keys()])].sort((a, b) => a - b);
@@ -17,7 +17,7 @@ export function mergePieces(first: Pieces, second: Pieces): Map<number, readonly
 }
 
 function chosen(pieces: readonly Piece[]): Piece[] {
-  // A difference to another base may have the same bytes.
+  // A delta to another base may have the same bytes.
   const distinct = new Map(
     pieces.map((piece) => [`${pieceName(piece)} ${piece.kind === 'delta' ? piece.base : ''}`, piece]),
   );

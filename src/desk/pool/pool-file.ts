@@ -1,4 +1,4 @@
-/** A file below a pool’s `cache/`, as `put` writes it and reads it back. */
+/** A file below a pool’s `cache/`, the way `put` writes it and reads it back. */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { PieceReader } from '../../bundle/contents.ts';
@@ -13,14 +13,14 @@ export interface PoolFile {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /** Told as quickly as can be; whether it is good is read later. */
+  /** A quick check; whether it is intact is read later. */
   isThere(): Promise<boolean>;
   /** Reads all of it. */
   isGood(onBytes?: (bytes: number) => void): Promise<boolean>;
   write(options: WriteOptions): Promise<void>;
 }
 
-/** A piece can be large, and lie in parts. */
+/** A piece can be large, and split into parts. */
 export function pieceFile(
   medium: string,
   { reader, piece }: { readonly reader: PieceReader; readonly piece: Piece },
@@ -37,14 +37,14 @@ export function pieceFile(
   };
 }
 
-/** Of bytes at hand. It has its name only when it is whole: others rely on what is there. */
+/** For bytes in memory. It only gets its name once complete: others rely on what is there. */
 export function smallFile(
   medium: string,
   { name, bytes }: { readonly name: string; readonly bytes: Buffer },
 ): PoolFile {
   const path = join(cacheOf(medium), name);
   const isThere = async () => {
-    // Larger ones are others.
+    // Larger ones are something else.
     const there = await readSmall(path, bytes.length).catch(() => undefined);
     return there?.equals(bytes) === true;
   };

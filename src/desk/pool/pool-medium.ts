@@ -1,8 +1,8 @@
-/** A medium with a pool on it, as `put` works on it: what it holds of some hosts, flushing, forgetting, clearing away. */
+/** A medium with a pool, as `put` works on it: what it holds for some hosts, flushing, dropping caches, cleaning up. */
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cacheOf, hostFolders, hostsOf, listPool, lockOf } from '../../bundle/pool.ts';
+import { cacheOf, hostFolders, hostsOf, listPool, lockOf, type PoolEntry } from '../../bundle/pool.ts';
 import { collectGarbage, entriesToPrune, removeEntry } from '../../bundle/pool-prune.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -10,18 +10,18 @@ import type { ProcessRunner } from '../../core/ports.ts';
 import { canReadPastCache } from '../../files/past-cache.ts';
 import { isUsable, readNeeded } from './needed.ts';
 
-/** What is worth being read from the medium, and not from what the kernel keeps. Bytes. */
+/** What is worth reading from the medium rather than from the kernel’s cache. Bytes. */
 const worthForgetting = 64 * 1024;
 
-/** Names for one process, far within what the kernel takes (execve(2), “Limits on size of arguments”). */
+/** Names per process, far below the kernel’s limit (execve(2), “Limits on size of arguments”). */
 const namesAtOnce = 200;
 
-/** dd(1) can ask for posix_fadvise(2) and takes one file; a shell starts it sooner than we could. */
+/** dd(1) can call posix_fadvise(2), for one file; a shell starts it faster than we could. */
 const forgetAll = 'for file do dd "if=$file" iflag=nocache count=0 status=none; done';
 
 /**
- * Of other hosts only the names of their folders are read, so that one host more costs the same beside a thousand. What they need is
- * read by `clear` alone, and there all of it.
+ * For other hosts only folder names are read, so that adding one host costs the same beside a thousand. What they need is
+ * read by `clear` alone, and there in full.
  */
 export class PoolMedium {
   readonly #run: ProcessRunner;
@@ -36,26 +36,26 @@ export class PoolMedium {
     this.#root = root;
   }
 
-  /** Makes the pool's folders where they are missing. */
+  /** Creates the pool's folders if missing. */
   static async open(run: ProcessRunner, root: string): Promise<PoolMedium> {
     await mkdir(hostsOf(root), { recursive: true });
     await mkdir(join(cacheOf(root), 'index'), { recursive: true });
     return new PoolMedium(run, root);
   }
 
-  /** Hosts that had a folder when that was first asked. */
+  /** Hosts that had a folder when first asked. */
   async hosts(): Promise<readonly string[]> {
     this.#hosts ??= await hostFolders(this.#root);
     return this.#hosts;
   }
 
-  /** The highest sequence of a host that can be used as it lies there; 0 where there is none. */
+  /** A host’s highest sequence that is usable as it is; 0 if there is none. */
   async newest(host: string): Promise<number> {
     for (const entry of await listPool(this.#root, host)) if (await isUsable(entry)) return entry.sequence;
     return 0;
   }
 
-  /** FAT and exFAT tell no upper from lower case: two such hosts would share a folder. @throws NixmakerError */
+  /** FAT and exFAT ignore case: two such hosts would share a folder. @throws NixmakerError */
   async refuseCaseTwins(hosts: readonly string[]): Promise<void> {
     const byLower = new Map<string, string>();
     for (const host of hosts) {
@@ -65,17 +65,18 @@ export class PoolMedium {
     }
     for (const other of await this.hosts()) {
       const host = byLower.get(other.toLowerCase());
-      // A folder that all of a host’s entries have left is in nobody’s way.
+      // A folder with no entries left is in nobody’s way.
       if (host !== undefined && host !== other && (await listPool(this.#root, other)).length > 0)
         throw twins(other, host);
     }
   }
 
-  /** Takes away all but the newest sequences of these hosts. @returns how many went */
+  /** Deletes all but the newest sequences of these hosts. @returns how many were deleted */
   async prune(hosts: ReadonlySet<string>, keep: number): Promise<number> {
     let pruned = 0;
     for (const host of hosts) {
-      for (const entry of entriesToPrune(await listPool(this.#root, host), host, keep)) {
+      const entries = await listPool(this.#root, host);
+      for (const entry of entriesToPrune(entries, host, await withUnusable(entries, keep))) {
         await removeEntry(entry);
         pruned += 1;
       }
@@ -84,8 +85,8 @@ export class PoolMedium {
   }
 
   /**
-   * Deletes what no entry needs: reads what each of them needs, as it lies there now. Nothing goes where one of them can’t be told.
-   * @returns how many files went
+   * Deletes what no entry needs, after reading what each of them needs now. Nothing is deleted if that is unknown for any of them.
+   * @returns how many files were deleted
    */
   async clear(): Promise<number> {
     const { names, unknown } = await readNeeded(this.#root);
@@ -104,8 +105,8 @@ export class PoolMedium {
   }
 
   /**
-   * Where files can’t be read past the kernel’s memory (files/past-cache.ts) it is asked to drop what it keeps of them. Small ones are
-   * not worth it: what fails on a medium fails on large ones, too.
+   * If files can’t be read around the kernel’s cache (files/past-cache.ts), it is asked to drop what it holds of them. Small ones are
+   * not worth it: what fails on a medium also fails on large ones.
    */
   async forget(files: readonly { readonly path: string; readonly size: number }[]): Promise<void> {
     this.#readsPast ??= canReadPastCache(lockOf(this.#root));
@@ -114,6 +115,19 @@ export class PoolMedium {
     for (let i = 0; i < paths.length; i += namesAtOnce)
       await this.#run('/bin/sh', ['-c', forgetAll, 'forget', ...paths.slice(i, i + namesAtOnce)]);
   }
+}
+
+/**
+ * How many of the newest have so many among them that can be used. Threat: an entry that is damaged takes the place of the only one that a
+ * machine can take, and what was just written goes.
+ */
+async function withUnusable(newestFirst: readonly PoolEntry[], keep: number): Promise<number> {
+  let usable = 0;
+  for (const [i, entry] of newestFirst.entries()) {
+    if (await isUsable(entry)) usable += 1;
+    if (usable === keep) return i + 1;
+  }
+  return newestFirst.length;
 }
 
 const twins = (one: string, other: string): NixmakerError =>

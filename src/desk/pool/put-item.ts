@@ -1,4 +1,4 @@
-/** A bundle that is to be put onto a medium. */
+/** A bundle to be put on a medium. */
 import type { OpenedBundle } from '../../bundle/contents.ts';
 import { openBundle } from '../../bundle/open.ts';
 import { SourceReader } from '../../bundle/sources.ts';
@@ -10,13 +10,13 @@ import { openSignedBundle } from '../keys/signed-bundle.ts';
 
 export interface Item {
   readonly head: Head;
-  /** Of the manifest: sha256, hexadecimal. */
+  /** The manifest’s: sha256, hexadecimal. */
   readonly digest: string;
   readonly bundle: OpenedBundle;
   readonly close: () => Promise<void>;
 }
 
-/** Opened and laid out as announced; pieces are checked as they are copied. */
+/** Opened, with the announced layout; pieces are checked as they are copied. */
 export async function openItem(path: string): Promise<Item> {
   const { file, authenticated } = await openSignedBundle(path);
   const { manifestBytes, signatureBytes, digest } = authenticated.authentic;
@@ -29,7 +29,7 @@ export async function openItem(path: string): Promise<Item> {
   }
 }
 
-/** Of a release that is in no bundle. */
+/** For a release that is not in a bundle. */
 export function itemOf({ manifestBytes, signatureBytes, release, sourceOf }: BundleParts): Item {
   const reader = new SourceReader(sourceOf);
   return {

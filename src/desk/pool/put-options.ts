@@ -1,31 +1,31 @@
-/** What `put` is told, and what it says of what it has done. */
+/** What `put` is told, and what it reports. */
 import type { BundleParts } from '../../bundle/write.ts';
 
 export interface PutOptions {
   readonly medium: string;
   readonly bundles: readonly string[];
-  /** Releases that are in no bundle. */
+  /** Releases that are not in a bundle. */
   readonly releases?: readonly BundleParts[];
-  /** Sequences kept of each host that is put. */
+  /** Sequences kept per host. */
   readonly keep: number;
-  /** Whether what no entry needs is looked for: however many entries there are, or not now. Without, as it is worth it. */
+  /** Whether to look for what no entry needs: `true` however many entries there are, `false` not now. If unset, when it pays. */
   readonly clear?: boolean;
   /** What was put just before, one host at a time. */
   readonly before?: Pick<PutResult, 'hosts' | 'pruned'>;
-  /** Files that were written or read back a moment ago, by path: hosts that are put one at a time share it. */
+  /** Files written or read back a moment ago, by path: shared by hosts that are put one at a time. */
   readonly good?: Set<string>;
-  /** Bytes of the largest file; FAT32's limit unless told otherwise. */
+  /** Size limit for a file in bytes; FAT32's unless told otherwise. */
   readonly largest?: number;
-  /** Hears who is at work on the medium where that is waited for. */
+  /** Is told who is using the medium while it waits for them. */
   readonly onWait?: (who: string) => void;
-  /** Seconds to wait for another; without, ten minutes. */
+  /** Seconds to wait for another; if unset, ten minutes. */
   readonly patience?: number;
 }
 
 export interface PutProgress {
   readonly host: string;
   readonly phase: 'copying' | 'flushing' | 'reading back';
-  /** Bytes of all hosts together: each byte that is written counts again when it is read back. */
+  /** Bytes of all hosts together: each byte written counts again when it is read back. */
   readonly done: number;
   readonly total: number;
 }
@@ -33,16 +33,16 @@ export interface PutProgress {
 export interface PutHost {
   readonly host: string;
   readonly sequence: number;
-  /** `older`: the medium has a higher sequence of this host already. */
+  /** `older`: the medium already has a higher sequence for this host. */
   readonly status: 'written' | 'there' | 'older';
-  /** Files written, and their bytes; the others were there. */
+  /** Files written, and their bytes; the others were there already. */
   readonly files: number;
   readonly bytes: number;
 }
 
 export interface PutResult {
   readonly hosts: readonly PutHost[];
-  /** Entries of older sequences that were taken away. */
+  /** Entries with older sequences that were deleted. */
   readonly pruned: number;
   /** Files no entry needed any more. */
   readonly collected: number;

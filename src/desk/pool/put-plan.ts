@@ -1,4 +1,4 @@
-/** What a bundle comes to on a medium that may have the same release already, from another bundle of it. */
+/** What a bundle comes to on a medium that may already have the same release, from another bundle. */
 import { join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
 import { type HeadFiles, readHeadFiles } from '../../bundle/head-files.ts';
@@ -16,7 +16,7 @@ import { contentsOf, mergePieces, type Pieces } from './merge-contents.ts';
 import { type PoolFile, pieceFile, smallFile } from './pool-file.ts';
 import type { Item } from './put-item.ts';
 
-/** A file and what is known of the medium's copy of it: by size, for what is there is read back later. */
+/** A file and what is known of the medium's copy: by size, because what is there is read back later. */
 export interface Planned {
   readonly file: PoolFile;
   /** A piece that only the medium has: it can’t be written again. */
@@ -29,7 +29,7 @@ export interface Plan {
   /** Whether the medium has the entry. */
   readonly isThere: boolean;
   readonly files: readonly Planned[];
-  /** The entry’s files. @param lost paths of pieces that turned out not to be on the medium */
+  /** The entry’s files. @param lost paths of pieces that turned out to be missing from the medium */
   readonly entry: (lost: ReadonlySet<string>) => EntryFiles;
 }
 
@@ -57,7 +57,7 @@ export async function planItem(medium: string, item: Item): Promise<Plan> {
   return { folder, isThere: there !== undefined, files: await Promise.all(files.map(planned)), entry };
 }
 
-/** Both ways together, unless that would be more than a target reads. */
+/** Both ways together, unless that exceeds what a target reads. */
 function readableOr(ours: Pieces, merged: Pieces, { bundle, digest }: Item): Pieces {
   try {
     parseContents(contentsOf(digest, merged), { manifestDigest: digest, index: bundle.index });
@@ -85,7 +85,7 @@ async function readThere(folder: string, { bundle, digest }: Item): Promise<Head
   );
 }
 
-/** None where its contents can’t be read: they are replaced then. */
+/** None if its contents can’t be read: they are then replaced. */
 async function piecesThere(folder: string, { bundle, digest }: Item): Promise<Pieces> {
   try {
     const bytes = await readSmall(join(folder, 'contents'), limits.contentsBytes);
@@ -96,7 +96,7 @@ async function piecesThere(folder: string, { bundle, digest }: Item): Promise<Pi
   }
 }
 
-/** Ours first: a line that was damaged on the medium is healed. */
+/** Ours first: this repairs a line that was damaged on the medium. */
 function signaturesOf(ours: Uint8Array, theirs: Uint8Array | undefined): Uint8Array {
   try {
     return mergeSignatures([ours, theirs ?? Buffer.alloc(0)]);
@@ -118,7 +118,7 @@ async function indexFiles(medium: string, { bundle }: Item): Promise<{ readonly 
   ];
 }
 
-/** Together with those that are there, if they can be read. */
+/** Together with those already there, if readable. */
 async function nixSignaturesOf(
   medium: string,
   { index, manifest, nixSignatures }: Item['bundle'],

@@ -1,6 +1,6 @@
 /**
- * `put`: bundles of many hosts into one pool on a medium. Each host is done or not begun: its files are written, flushed
- * and read back before its manifest gets its name, so a medium that is pulled out midway serves every host before it.
+ * `put`: bundles of many hosts into one pool on a medium. Each host is finished or not begun: its files are written, flushed
+ * and read back before its manifest gets its name, so a medium pulled out midway serves every host before it.
  */
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -30,10 +30,10 @@ import { type Item, itemOf, openItem } from './put-item.ts';
 import type { PutHost, PutOptions, PutProgress, PutResult } from './put-options.ts';
 import { type Plan, type Planned, planItem } from './put-plan.ts';
 
-/** Bytes of a file that is read once more at the end. */
+/** Bytes per file that are read once more at the end. */
 const smallBytes = 4 * 1024 * 1024;
 
-/** Room that is left for the file system itself. Bytes. */
+/** Room left for the file system itself. Bytes. */
 const spare = 1024 * 1024;
 
 /** @throws NixmakerError the bundle's own codes, `sequence-conflict`, `medium-full`, `folder-full`, `medium-failing`, `busy` */
@@ -50,7 +50,7 @@ export async function putBundles(
     if (!(await isFolder(medium)))
       throw new NixmakerError('no-medium', `${medium} is not a folder; is the medium mounted?`);
     await makeFolders(hostsOf(medium));
-    // What another has written and not yet given its manifest would be garbage to us.
+    // What another process has written but not yet given a manifest would look like garbage to us.
     const turn = given({ hold: holdProgram, file: lockOf(medium), verb: 'put', ...waiting(options) });
     return await inTurn(turn, async () => {
       const pool = await PoolMedium.open(run, medium);
@@ -65,7 +65,7 @@ export async function putBundles(
 
 const wantsRoom: ReadonlySet<string> = new Set(['medium-full', 'folder-full']);
 
-/** Hosts on the medium that are read, for each that was put, to clear away what nobody needs. */
+/** Hosts on the medium to be read, for each one put, to find what nobody needs. */
 const hostsReadFor = 20;
 
 const waiting = ({ onWait, patience }: PutOptions) => ({ onWait, patience });
@@ -81,9 +81,9 @@ const hostOf = ({ bundle }: Item): string => bundle.manifest.host;
 class Put {
   readonly #context: Context;
   readonly #items: readonly Item[];
-  /** Files that this run has written or read back already, by path. */
+  /** Files this run has already written or read back, by path. */
   readonly #good: Set<string>;
-  /** What is looked at once more at the end, by path: what was written last counts. */
+  /** What is checked once more at the end, by path: the last write counts. */
   readonly #samples = new Map<string, () => Promise<boolean>>();
   #done = 0;
   #total = 0;
@@ -96,7 +96,7 @@ class Put {
 
   async execute(): Promise<PutResult> {
     const { pool, options } = this.#context;
-    // Leavings of a run that was cut off would count as full space.
+    // Leftovers of an interrupted run would count as used space.
     await clearDrafts(options.medium);
     await pool.refuseCaseTwins(this.#items.map(hostOf));
     const wanted: Item[] = [];
@@ -116,7 +116,7 @@ class Put {
     return { hosts, pruned, collected, notices: pool.notices };
   }
 
-  /** @returns how many files went that nobody needs: where there is no room otherwise, they are looked for */
+  /** @returns how many unneeded files were deleted: they are looked for if there is no room otherwise */
   async #makeRoom(items: readonly Item[]): Promise<number> {
     try {
       await this.#checkRoom(items);
@@ -125,13 +125,13 @@ class Put {
       if (!(error instanceof NixmakerError) || !wantsRoom.has(error.code)) throw error;
       const collected = await this.#context.pool.clear();
       if (collected === 0) throw error;
-      // What was cleared away may be what was to be made use of.
+      // The files deleted may be ones it was going to reuse.
       await this.#checkRoom(items);
       return collected;
     }
   }
 
-  /** For that, all entries are read: it is put off while they are many more than what was put. */
+  /** This reads all entries, so it is postponed while there are many more of them than were put. */
   async #clearAfter(hosts: number, pruned: number): Promise<number> {
     const { pool, options } = this.#context;
     const { clear, before = { hosts: [], pruned: 0 }, medium } = options;
@@ -210,8 +210,8 @@ class Put {
   }
 
   /**
-   * What the medium gives back, not what the kernel remembers of it.
-   * @returns how many files had been there, were not what they should be, and were written again; and which of those that only the
+   * What the medium returns, not what the kernel remembers.
+   * @returns how many files were there already, turned out wrong, and were written again; and which of those only the
    * medium has
    */
   async #readBack(host: string, { files }: Plan): Promise<{ rewritten: number; lost: ReadonlySet<string> }> {
@@ -252,7 +252,7 @@ class Put {
     planned.write = true;
   }
 
-  /** The names are there now, and nothing else was looked at since. @throws NixmakerError `medium-failing` */
+  /** The names are there now, and nothing has been read since. @throws NixmakerError `medium-failing` */
   async #confirm({ folder, files }: Plan, entry: EntryFiles): Promise<void> {
     const damaged = await findDamaged(folder, entry);
     if (damaged !== undefined)
@@ -267,8 +267,8 @@ class Put {
   }
 
   /**
-   * Once all hosts are there, a little of each again. Threat: a stick that pretends to be larger than it is and begins again at its end:
-   * each host reads back well, and the next are written over it.
+   * Once all hosts are there, a little of each again. Threat: a stick that claims to be larger than it is and wraps around at its end:
+   * each host reads back well, and the next ones overwrite it.
    * @throws NixmakerError `medium-failing`
    */
   async #lookAgain(): Promise<void> {

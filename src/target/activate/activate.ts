@@ -25,7 +25,7 @@ import { accept, switchVerb } from './switch-verb.ts';
 import { diffSystems } from './system-diff.ts';
 
 export interface ActivationRequest extends Activation {
-  /** Nobody has asked for it by hand: where the policy wants a local word, it is asked for. */
+  /** Nobody asked for it by hand: if the policy requires a local approval, it is asked for. */
   readonly unattended?: boolean;
 }
 
@@ -40,7 +40,7 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
   return carryOn(machine, request);
 }
 
-/** Where there is none for its kernel, old ones are let go, and it is asked once more. */
+/** If there is no room for its kernel, old ones are removed, and the check is repeated. */
 async function withBootRoom(
   machine: Machine,
   { transaction, toplevel: system }: ActivationRequest,
@@ -89,7 +89,7 @@ async function recordStartingPoint(
   if (current !== undefined) await tellChanges(machine, request, current);
 }
 
-/** Before anything is changed: afterwards nobody can compare any more. It is for people, so nothing depends on it. */
+/** Before anything is changed: afterwards there is nothing left to compare. It is for people, so nothing depends on it. */
 async function tellChanges(
   machine: Pick<Machine, 'nix'>,
   { transaction, toplevel }: Pick<ActivationRequest, 'transaction' | 'toplevel'>,
@@ -103,11 +103,11 @@ async function tellChanges(
   }
 }
 
-/** They are in every line of the journal that follows. */
+/** They are in every journal line that follows. */
 const linesOfChanges = 20;
 
 /**
- * What nixos-rebuild would find out only after the profile has moved: the system’s own checks, and room for its kernel.
+ * What nixos-rebuild would discover only after the profile has moved: the system’s own checks, and room for its kernel.
  * @throws NixmakerError `boot-not-mounted`, `no-boot-space`, `check-failed`, `busy`
  */
 async function askSystem(
@@ -115,7 +115,7 @@ async function askSystem(
   request: ActivationRequest,
 ): Promise<void> {
   const { activation, bootDirectory, currentSystem } = machine.settings;
-  // In a sandbox fstab is that of the machine around it.
+  // In a sandbox, fstab belongs to the surrounding machine.
   if (activation === 'systemd') await requireBootMounted(bootDirectory);
   const running = await readSystemLink(currentSystem);
   const doubt = await checkBootRoom({ bootDirectory, system: request.toplevel, running });
@@ -123,7 +123,7 @@ async function askSystem(
   const { outcome, exitCode, output } = await switchVerb(machine, request, 'check');
   if (outcome === 'done') return;
   if (outcome === 'lock-held') throw new NixmakerError('busy', 'another switch is in progress');
-  // Systems older than `check` (NixOS 25.05) say how they are to be used; they check when they switch.
+  // Systems older than `check` (NixOS 25.05) print their usage; they check when they switch.
   if (outcome === 'not-finished' && output.some((line) => /usage/i.test(line))) return;
   if (await isForNextStart(machine, request.toplevel, failedCheck(output))) return;
   request.transaction.learn({ output });
@@ -135,8 +135,8 @@ async function askSystem(
 }
 
 /**
- * NixOS's own pre-switch check that fails `check` where something can't be changed while the machine runs. `boot` passes it, and so the
- * new system can be left to the next start. (Checks that come after it in the order of their names are made by `boot`.)
+ * NixOS’s own pre-switch check, which makes `check` fail if something can’t be changed while the machine runs. `boot` passes it, so the new
+ * system can be left to the next boot. (Checks whose names sort after it are made by `boot`.)
  */
 const inhibitorsCheck = 'switchInhibitors';
 

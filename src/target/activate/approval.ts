@@ -1,11 +1,11 @@
-/** A local word on a bundle that is accepted and in the store, before anything of the machine is changed. */
+/** A local word on an accepted bundle that is in the store, before anything on the machine is changed. */
 import { runOutside } from '../../activation/outside.ts';
 import { exitText } from '../../core/complaint.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 
-/** Asks the program of the policy; 0 is a yes. @throws NixmakerError `not-approved` */
+/** Asks the policy’s program; exit code 0 means yes. @throws NixmakerError `not-approved` */
 export async function requireApproval(
   { policy, run, settings }: Pick<Machine, 'policy' | 'run' | 'settings'>,
   transaction: Transaction,

@@ -1,6 +1,6 @@
 /**
- * The verb `boot` of a system’s switch-to-configuration, and what became of the boot menu by it. “The old system always
- * still boots” is a promise about the menu, and only the menu can tell.
+ * The `boot` verb of a system’s switch-to-configuration, and what it did to the boot menu. “The old system always still boots” is a promise
+ * about the menu, and only the menu can tell.
  */
 import { stat } from 'node:fs/promises';
 import { leftover, readBootMenus } from '../../activation/boot-menu.ts';
@@ -15,7 +15,7 @@ import { switchVerb } from './switch-verb.ts';
 
 interface BootResult {
   readonly result: SwitchResult;
-  /** Undefined where all is as it should be, or the menu is none that can be read. */
+  /** Undefined if all is as it should be, or the menu can’t be read. */
   readonly fault: MenuFault | undefined;
 }
 
@@ -35,15 +35,15 @@ async function bootVerb(machine: Needed, transaction: By, question: MenuQuestion
 
 interface Installation {
   readonly question: MenuQuestion;
-  /** Throws where the verb itself has failed. */
+  /** Throws if the verb itself failed. */
   readonly requireDone: (result: SwitchResult) => void;
-  /** Undefined where the generation is a new one anyway. */
+  /** Undefined if the generation is a new one anyway. */
   readonly onRenewed: ((generation: number | undefined) => void) | undefined;
 }
 
 /**
- * A generation that is gone back to may be older than the menu is long: where it has no entry, the system gets a new generation, which is
- * in any menu, and the boot loader is installed again. @returns what is still wrong with the menu
+ * A generation that is gone back to may be older than the menu is long: if it has no entry, the system gets a new generation, which every
+ * menu includes, and the boot loader is installed again. @returns what is still wrong with the menu
  */
 export async function installMenu(
   machine: Needed & Pick<Machine, 'nix'>,
@@ -63,13 +63,13 @@ export async function installMenu(
   return install();
 }
 
-/** switch-to-configuration’s own. */
+/** That of switch-to-configuration itself. */
 const switchLock = '/run/nixos/switch-to-configuration.lock';
 const seconds = 60;
 
 /**
- * A builder that a power cut ended leaves a file that makes every later one fail, that of a rollback too. It is removed where nobody
- * holds the lock of switches: then it is nobody’s.
+ * A boot builder ended by a power cut leaves a file behind that makes every later one fail, including a rollback’s. It is removed if nobody
+ * holds the lock for switches: then it belongs to nobody.
  */
 async function clearCutOff({ run, settings }: Needed, transaction: By): Promise<void> {
   const file = leftover(settings.bootDirectory);

@@ -1,6 +1,7 @@
 /**
- * Something to go back to. A machine may run a system of which the profile has no generation: it was installed by other means, its profile
- * is a plain link into the store, or the links were cleared away. Boot loader and profile could then be led to the new system, and to no other.
+ * Something to go back to. A machine may run a system that has no generation in the profile: it was installed by other means, its profile
+ * is a plain link into the store, or the links were cleared away. Boot loader and profile could then lead to the new system, and to no
+ * other.
  */
 import { guardSystem } from '../../activation/switch.ts';
 import { given } from '../../core/given.ts';
@@ -9,7 +10,7 @@ import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 
 /**
- * Makes a generation of what is installed, or else runs, where there is none. Nothing is harmed by it where the run goes no further.
+ * Makes a generation of what is installed or, if nothing is, of what is running. Does no harm if the run goes no further.
  * @throws NixmakerError `not-a-system`, `nix-failed`
  */
 export async function ensureWayBack(
@@ -21,7 +22,7 @@ export async function ensureWayBack(
   const { profile, currentSystem } = machine.settings;
   const installed = await readProfile(profile);
   const toplevel = installed.toplevel ?? (await readSystemLink(currentSystem));
-  // A machine on which nothing runs yet: an image that is being made.
+  // A machine on which nothing runs yet: an image being built.
   if (toplevel === undefined) return;
   await guardSystem(toplevel);
   await setProfile(machine.nix, { profile, toplevel });

@@ -1,6 +1,6 @@
 /**
- * Health checks on behalf of a run. Root’s unit is shut in (no network, no capabilities, next to nothing to write to),
- * and what it sees is not what the machine’s services see: so there they run in a transient unit, outside.
+ * Health checks on behalf of a run. Root’s unit is confined (no network, no capabilities, almost nothing to write to), so it does not see
+ * what the machine’s services see: there the checks run in a transient unit, outside.
  */
 import * as z from 'zod';
 import { checkHealth, checkStart, type HealthContext } from '../../activation/health.ts';
@@ -13,15 +13,15 @@ import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 
 export interface HealthQuestion {
-  /** Units that had failed before; undefined where the machine has no systemd to ask. */
+  /** Units that had failed before; undefined if the machine has no systemd to ask. */
   readonly failedBefore: readonly string[] | undefined;
-  /** Units that ran, and had been started again, with how long they had run. */
+  /** Units that ran and had been restarted, with how long they had run. */
   readonly restartedBefore?: readonly string[] | undefined;
-  /** The machine was just started: let it come up first. */
+  /** The machine has just started: let it come up first. */
   readonly afterStart: boolean;
 }
 
-/** Looks, and keeps what was seen in the receipt. @throws NixmakerError `health-failed` */
+/** Runs the checks, and keeps the results in the receipt. @throws NixmakerError `health-failed` */
 export async function requireHealth(
   machine: Pick<Machine, 'clock' | 'files' | 'policy' | 'run' | 'settings'>,
   { transaction, afterStart }: { transaction: Transaction; afterStart: boolean },
@@ -41,7 +41,7 @@ export async function requireHealth(
   throw new NixmakerError('health-failed', `failed: ${detail}`);
 }
 
-/** Runs the checks of the policy, here. */
+/** Runs the policy’s checks, in this process. */
 export async function runHealthChecks(
   { policy, run, clock, settings }: Pick<Machine, 'policy' | 'run' | 'clock' | 'settings'>,
   { failedBefore, restartedBefore, afterStart }: HealthQuestion,

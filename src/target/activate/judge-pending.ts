@@ -1,7 +1,4 @@
-/**
- * After a start of the machine: whether the system that was installed for it came up, is well, and stays. Before any
- * new bundle is looked at.
- */
+/** After a boot: whether the system installed for it came up, is healthy, and stays. Before any new bundle is looked at. */
 
 import { startUnitLater } from '../../activation/units.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -18,12 +15,10 @@ import { rollBack } from './roll-back.ts';
 import { type Activation, commit } from './steps.ts';
 import { requireUsable } from './usable.ts';
 
-/** Who asks: the start of the machine, the end of the time a person had, or that person. */
+/** Who asks: the boot, the end of a person’s time to confirm, or that person. */
 export type Occasion = 'start' | 'deadline' | 'operator';
 
-/**
- * The lock must be held. @returns the receipt of the run, or undefined where there is nothing to judge (yet)
- */
+/** The lock must be held. @returns the receipt of the run, or undefined if there is nothing to judge (yet) */
 export async function judgePending(machine: Machine, occasion: Occasion): Promise<Receipt | undefined> {
   const { records } = await readJournal(machine.settings.stateDirectory);
   const record = findPending(records);
@@ -41,7 +36,7 @@ export async function judgePending(machine: Machine, occasion: Occasion): Promis
     if (plan === 'not-booted')
       throw new NixmakerError('boot-failed', 'the machine came up in another system');
     if (plan === 'not-confirmed') throw new NixmakerError('not-confirmed', lateness(machine, record));
-    // Also where a person confirms what was found well before.
+    // Also if a person confirms what was already found healthy.
     await requireUsable(machine, request, 'now');
     if (plan === 'check') await requireHealth(machine, { transaction, afterStart: true });
   } catch (error) {
@@ -57,7 +52,7 @@ export async function judgePending(machine: Machine, occasion: Occasion): Promis
   return commit(machine, request);
 }
 
-/** Whether there is anything to judge at a start; asked without the lock, which a run of this boot may hold. */
+/** Whether there is anything to judge at boot; asked without the lock, which a run of this boot may hold. */
 export async function hasToJudge(
   machine: Pick<Machine, 'bootId' | 'clock' | 'settings'>,
   records: readonly JournalRecord[],
@@ -87,7 +82,7 @@ async function ask(machine: Machine, transaction: Transaction): Promise<Receipt>
   const { within } = machine.policy.boot;
   transaction.learn({ askedIn: machine.bootId, confirmBy: machine.clock.uptime() + within });
   const detail = `The machine is running the new system, which is healthy. Run \`nixmaker confirm\` within ${within} seconds, or the previous system is restored.`;
-  // First the clock, then the record: were it the other way round, a kill in between would leave no deadline.
+  // First the clock, then the record: the other way round, a kill in between would leave no deadline.
   if (machine.settings.activation === 'systemd') {
     await startUnitLater(machine.run, {
       service: 'nixmaker-deadline.service',

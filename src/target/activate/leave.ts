@@ -1,15 +1,16 @@
 /**
- * Deleting generations of the system profile, so that nothing that is needed is lost wherever it is cut off.
+ * Deletes generations of the system profile so that nothing needed is lost, wherever it is cut off.
  *
- * A generation that is to go is first held beside the profile, in a folder of its own whose links are garbage-collector roots like all
- * below Nix’s profiles (Nix src/libstore/gc.cc, findRootsNoTemp). Then Nix deletes it, under its own lock and never the present one; the
- * boot loader’s builder writes a menu without it; and only where no menu leads to it any more is it let go. Threat: a menu entry whose
- * system has been collected does not start.
+ * A generation that is to go is first held beside the profile, in a folder of its own whose links are garbage-collector roots like
+ * everything below Nix’s profiles (Nix src/libstore/gc.cc, findRootsNoTemp). Then Nix deletes it, under its own lock and never the present
+ * one; the boot loader’s builder writes a menu without it; and only when no menu leads to it any more is it released. Threat: a menu entry
+ * whose system has been collected does not boot.
  */
 import { lstat, lutimes, readdir, readlink, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { specialisationsOf } from '../../activation/boot-files.ts';
 import { readBootMenus } from '../../activation/boot-menu.ts';
+import { unmountedBoot } from '../../activation/boot-mounted.ts';
 import { ifMissing, insteadOf } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { BootMenu } from '../../core/run/boot-menu.ts';
@@ -25,15 +26,15 @@ import { installMenu } from './boot-verb.ts';
 
 export type Keeper = Pick<Machine, 'clock' | 'emit' | 'nix' | 'run' | 'settings'>;
 
-/** On whose behalf; it names the units that are started. */
+/** The run on whose behalf this is done; it names the units that are started. */
 export type By = Pick<Transaction, 'id' | 'emit'>;
 
 const folderOf = ({ profile }: Pick<Machine['settings'], 'profile'>) => `${profile}.leaving`;
 
 /**
- * @param menu whether the boot loader is installed anew in any case, or only where a menu leads to one of them, or none can be read
- * @returns those that are gone: one that a menu goes on offering stays
- * @throws NixmakerError `nix-failed`, `activation-failed`, `no-boot-entry`; then all of them are there again
+ * @param menu whether the boot loader is always installed anew, or only if a menu leads to one of them or none can be read
+ * @returns those that are gone: one that a menu still offers stays
+ * @throws NixmakerError `nix-failed`, `activation-failed`, `no-boot-entry`; all of them are then there again
  */
 export async function deleteHeld(
   machine: Keeper,
@@ -71,7 +72,7 @@ async function holdBeside({ settings }: Keeper, generations: readonly Generation
   await syncFolder(folder);
 }
 
-/** Menus that offer what is installed: one that does not is of a loader that was in use once, and is kept by nobody. */
+/** Menus that offer what is installed: one that does not belongs to a loader no longer in use, and nobody maintains it. */
 async function menusInForce(
   { settings }: Pick<Machine, 'settings'>,
   installed: StorePath | undefined,
@@ -80,9 +81,12 @@ async function menusInForce(
   return menus.filter(({ entries }) => entries.some(({ system }) => system === installed));
 }
 
-/** Which systems the menus offer; `unknown` where there is none that can be read. */
+/** Which systems the menus offer; `unknown` if there is none that can be read. */
 async function offeredBy(machine: Pick<Machine, 'settings'>): Promise<ReadonlySet<string> | 'unknown'> {
-  const { toplevel } = await readProfile(machine.settings.profile);
+  const { activation, bootDirectory, profile } = machine.settings;
+  // What lies below the mount point is not the menu that counts.
+  if (activation === 'systemd' && (await unmountedBoot(bootDirectory)).length > 0) return 'unknown';
+  const { toplevel } = await readProfile(profile);
   const menus = await menusInForce(machine, toplevel);
   if (menus.length === 0) return 'unknown';
   return new Set(menus.flatMap(({ entries }) => entries.map(({ system }) => system)));
@@ -98,7 +102,7 @@ async function findOffered(
   return 'none';
 }
 
-/** Also as one of its specialisations, which have entries of their own. */
+/** Counts its specialisations too, which have entries of their own. */
 async function isOffered(system: StorePath, offered: ReadonlySet<string>): Promise<boolean> {
   if (offered.has(system)) return true;
   for (const variant of await specialisationsOf(system)) {
@@ -108,7 +112,7 @@ async function isOffered(system: StorePath, offered: ReadonlySet<string>): Promi
   return false;
 }
 
-/** By the boot loader’s builder of what is installed, which goes by the generations that there are. */
+/** Done by the boot builder of the installed system, which goes by the generations that exist. */
 async function writeMenu(machine: Keeper, by: By): Promise<void> {
   const { toplevel } = await readProfile(machine.settings.profile);
   if (toplevel === undefined) throw new NixmakerError('activation-failed', 'no system is installed');
@@ -128,9 +132,9 @@ async function writeMenu(machine: Keeper, by: By): Promise<void> {
 }
 
 /**
- * Each that is held beside the profile is let go, or a generation again.
- * @param how `put-back`: whatever is no generation becomes one. `menu-written`: what no menu leads to goes. `cut-off`: the same, but where no
- * menu can be read nobody knows whether it was written
+ * Each generation held beside the profile is released, or becomes a generation again.
+ * @param how `put-back`: whatever is no generation becomes one. `menu-written`: what no menu leads to goes. `cut-off`: the same, but if no
+ * menu can be read, nobody knows whether it was written
  */
 export async function settle(
   machine: Pick<Machine, 'emit' | 'settings'>,
@@ -166,7 +170,7 @@ async function putBack(
   }: { readonly number: number; readonly system: StorePath; readonly isTaken: boolean },
 ): Promise<void> {
   const { profile } = settings;
-  // The newest that was deleted gives its number to the next one.
+  // If the newest was deleted, the next generation gets its number.
   const free = isTaken ? Math.max(...(await listGenerations(profile)).keys()) + 1 : number;
   const { mtime } = await lstat(join(folderOf(settings), String(number)));
   await symlink(system, `${profile}-${free}-link`);

@@ -1,12 +1,12 @@
 /**
- * Room in the boot partition, by root: the oldest generations leave the menu, as few as free what is lacking, and the boot loader’s builder
- * takes away the kernels that are nobody’s any more (nixpkgs, systemd-boot-builder.py: remove_old_entries; install-grub.pl, extlinux and
- * Limine do the same).
+ * Makes room in the boot partition, as root: the oldest generations leave the menu, as few as will free the missing room, and the boot
+ * loader’s builder removes the kernels that no longer belong to any (nixpkgs, systemd-boot-builder.py: remove_old_entries; install-grub.pl,
+ * extlinux and Limine do the same).
  */
 import { type BootFiles, filesOf, listBootFiles } from '../../activation/boot-files.ts';
 import { type BootRoomQuestion, lacksBootRoom } from '../../activation/boot-room.ts';
 import { NixmakerError } from '../../core/errors.ts';
-import { type Freed, nothingFreed } from '../../core/run/freed.ts';
+import { type Freed, nothingFreed, unfinishedBecause } from '../../core/run/freed.ts';
 import { countToDelete, type Generation, type Holding } from '../../core/run/surplus.ts';
 import { sizeText } from '../../core/size.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -15,7 +15,7 @@ import { lookAtGenerations } from '../machine/generations.ts';
 import { type By, deleteHeld, settle } from './leave.ts';
 import type { RoomMaker } from './store-room.ts';
 
-/** The lock must be held. @returns what was freed, also where that is not enough */
+/** The lock must be held. @returns what was freed, even if that is not enough */
 export async function makeBootRoom(machine: RoomMaker, by: By, question: BootRoomQuestion): Promise<Freed> {
   const { bootDirectory } = question;
   await settle(machine, 'cut-off');
@@ -32,7 +32,7 @@ export async function makeBootRoom(machine: RoomMaker, by: By, question: BootRoo
     ...nothingFreed,
     generations: state.generations.map(({ number }) => number),
     bootBytes: Math.max(0, after - before),
-    ...(state.unfinished === undefined ? {} : { unfinished: state.unfinished }),
+    ...(state.unfinished === undefined ? {} : unfinishedBecause(state.unfinished)),
   };
   by.emit('room-made', { ...freed });
   return freed;
@@ -47,7 +47,7 @@ async function deleteAsNeeded(
   const files = await listBootFiles(question.bootDirectory);
   const held = await holdingsOf(files, [...all.map(({ toplevel }) => toplevel), question.system]);
   const of = ({ toplevel }: Pick<Generation, 'toplevel'>) => held.get(toplevel) ?? new Map();
-  // Of a builder that was cut off, or of generations that somebody has deleted since.
+  // Orphans left by a builder that was cut off, or by generations that somebody has deleted since.
   if (hasOrphans(files, held)) await deleteHeld(machine, by, { generations: [], menu: 'anew' });
   const lacking = await lacksBootRoom(question);
   if (lacking === 0) return [];

@@ -1,4 +1,4 @@
-/** Runs that were cut off after they had begun to change the machine: gone on with, confirmed, or rolled back. */
+/** Runs that were cut off after they had begun to change the machine: continued, confirmed, or rolled back. */
 import { guardSystem } from '../../activation/switch.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
@@ -15,8 +15,8 @@ import { rollBack } from './roll-back.ts';
 import { carryOn } from './steps.ts';
 
 /**
- * Brings to rest every run that was cut off. The lock must be held: a run that is under way would look the same.
- * Where there is no unit to do it after a start of the machine, also judges the system that was installed for it.
+ * Settles every run that was cut off. The lock must be held: otherwise a run in progress would look the same. If there is no unit to do it
+ * after a boot, also judges the system that was installed for it.
  */
 export async function resumeStopped(machine: Machine): Promise<Receipt[]> {
   const receipts = await endStoppedRuns(machine, (run) => resumeChanged(machine, run));
@@ -37,7 +37,7 @@ async function resumeChanged(
   transaction.emit('resume-plan', { plan });
   if (operation === 'dry-activate' && record.state !== 'rolling-back')
     return transaction.end('failed', { code: stopped.code, detail: stopped.detail });
-  // `test` and `dry-activate` were never meant to last: whatever they have begun is undone.
+  // `test` and `dry-activate` were never meant to last: whatever they began is undone.
   if (plan === 'roll-back' || toplevel === undefined || !isLasting(operation))
     return rollBack(machine, { transaction, operation }, causeOf(transaction, stopped));
   if (plan === 'go-on') return carryOn(machine, { transaction, toplevel, operation });
@@ -47,7 +47,7 @@ async function resumeChanged(
   });
 }
 
-/** A rollback that was cut off goes on for the reason it was begun for. */
+/** A rollback that was cut off continues for the reason it was begun. */
 function causeOf({ known }: Transaction, stopped: NixmakerError): NixmakerError {
   return known.code === undefined ? stopped : new NixmakerError(known.code, known.detail ?? '');
 }

@@ -1,7 +1,7 @@
 /**
- * Back to what was there: the remembered generation (never "the one before", which may be another), its boot entry,
- * and, where the running system was or may have been touched, its running state. The bad generation is deleted: a
- * broken one can make later boot loader installations fail.
+ * Back to what was there: the remembered generation (never “the one before”, which may be another), its boot entry, and, if the running
+ * system was or may have been touched, its running state. The bad generation is deleted: a broken one can make later boot loader
+ * installations fail.
  */
 import { readBootMenus } from '../../activation/boot-menu.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
@@ -31,8 +31,8 @@ export interface Rollback {
   readonly transaction: Transaction;
   readonly operation: Operation;
   /**
-   * Leave the work to nixmaker-activate.service. While the machine is still starting, a switch would wait for the end of
-   * the start, and the start for us.
+   * Leave the work to nixmaker-activate.service. While the machine is still booting, a switch would wait for the end of the boot, and the
+   * boot for us.
    */
   readonly leaveToHelper?: boolean;
 }
@@ -75,7 +75,7 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
   return transaction.end('rolled-back', { code, detail });
 }
 
-/** Why the system stays, well or not: its release says so, and it has run, or may have begun to. */
+/** Why the system stays, healthy or not: its release says so, and it has run, or may have begun to. */
 async function noWayBackFrom(
   { bootId, settings }: Pick<Machine, 'bootId' | 'settings'>,
   { transaction }: Rollback,
@@ -85,15 +85,16 @@ async function noWayBackFrom(
   if (transaction.reached('switched')) return noWayBack;
   const startedInto =
     transaction.known.bootId !== bootId && (await readSystemLink(settings.currentSystem)) === toplevel;
-  // Threat: a rollback that was cut off, and a start into what it was taking away: left like that, the menu leads to a system that no
+  // Threat: a rollback is cut off, and the machine boots into the system being removed: left like that, the menu leads to a system that no
+  // generation keeps.
   // generation keeps.
   const isInPlace = (await readProfile(settings.profile)).toplevel === toplevel;
   return startedInto && isInPlace ? noWayBack : undefined;
 }
 
 /**
- * Ends the run with the new system in place. The floor rises to it as if it were well: threat: the release before it lies on the next
- * medium, and would be taken for one that is to be put back in place.
+ * Ends the run with the new system in place. The floor rises to it as if it were healthy. Threat: the release before it is on the next
+ * medium, and would otherwise be taken again, to be put back in place.
  */
 async function leave(
   machine: Pick<Machine, 'emit' | 'floorDirectory' | 'settings'>,
@@ -105,7 +106,7 @@ async function leave(
   return transaction.end('failed', { code: 'left-unwell', detail });
 }
 
-/** On a machine that had no system before, what there is now: “the previous one was put back” would be a lie. */
+/** On a machine that had no system before, names what there is now: “the previous one was put back” would be a lie. */
 async function withoutWayBack(
   { settings }: Pick<Machine, 'settings'>,
   { transaction: { known }, operation }: Rollback,
@@ -120,7 +121,7 @@ async function withoutWayBack(
     : `no system was installed before; ${toplevel} is installed now, although it failed`;
 }
 
-/** Each step is tried whatever became of the one before. @returns what went wrong */
+/** Each step is tried, whatever became of the one before. @returns what went wrong */
 async function undo(machine: Machine, { transaction, operation }: Rollback): Promise<string[]> {
   const faults: string[] = [];
   const attempt = async (step: () => Promise<unknown>) => {
@@ -135,7 +136,7 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
   const installs = isLasting(operation);
   if (installs && previous !== undefined && generation !== undefined) {
     const { profile } = machine.settings;
-    // Where nothing was changed yet nothing is written: the disk may be full.
+    // If nothing was changed yet, nothing is written: the disk may be full.
     const moved = (await readProfile(profile)).generation !== generation;
     if (moved) await attempt(() => switchGeneration(machine.nix, { profile, generation }));
     await attempt(() => deleteOurs(machine, transaction, generation));
@@ -151,7 +152,7 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
   const running = await readSystemLink(machine.settings.currentSystem);
   if (installs && running !== undefined && running === transaction.known.toplevel)
     transaction.notice('The machine still runs the system that was rolled back; restart it.');
-  // Threat: a report that says all was put back, of a machine whose next start is into the system that failed.
+  // Threat: a report that everything was put back, from a machine that will next boot into the system that failed.
   if (installs && previous !== undefined && generation === undefined)
     faults.push(
       'there is no known generation of the previous system, so profile and boot menu still lead to the new one',
@@ -159,7 +160,7 @@ async function undo(machine: Machine, { transaction, operation }: Rollback): Pro
   return faults;
 }
 
-/** Deletes the generation of this run. One that an operator chose was there before us, and stays. */
+/** Deletes this run’s generation. One that an operator chose was there before us, and stays. */
 async function deleteOurs(
   machine: Pick<Machine, 'nix' | 'settings'>,
   { known }: Transaction,
@@ -174,9 +175,8 @@ async function deleteOurs(
 }
 
 /**
- * What is to be brought back to run, if anything. Within one boot a switch that failed may have left anything. After
- * a restart nothing is left of it, but the machine may have come up in the system that is to go; a system that was
- * installed for a start is left by one.
+ * What has to be made to run again, if anything. Within one boot, a failed switch may have left anything. After a restart nothing is left
+ * of it, but the machine may have booted into the system that is to go; a system that was installed for a boot is left by another boot.
  */
 async function systemToRun(
   machine: Pick<Machine, 'bootId' | 'settings'>,
@@ -193,7 +193,7 @@ async function systemToRun(
   return (await findInhibitors(running, previous)).length === 0 ? previous : undefined;
 }
 
-/** The menu has the previous system, as its default. */
+/** The menu has the previous system as its default. */
 async function restoreMenu(
   machine: Pick<Machine, 'clock' | 'nix' | 'run' | 'settings'>,
   transaction: Transaction,
@@ -215,8 +215,8 @@ async function restoreMenu(
 }
 
 /**
- * Whether the menu leads there without having been written again: a builder that failed for want of room, before its default was changed,
- * has harmed nothing.
+ * Whether the menu leads there without having been rewritten: a boot builder that failed for want of room, before its default was changed,
+ * has done no harm.
  */
 async function startsByItself(
   { bootDirectory }: Pick<Machine['settings'], 'bootDirectory'>,

@@ -1,8 +1,8 @@
 /**
  * From `profile-set` to a committed generation, one state after the other, or back to where we were (roll-back.ts).
  *
- * Invariants: every transition is on disk before its effect, together with what to go back to; every effect may run twice;
- * the old system keeps its generation and its boot entry until the new one is committed.
+ * Invariants: every transition is on disk before its effect, together with what to go back to; every effect may run twice; the old system
+ * keeps its generation and its boot entry until the new one is committed.
  */
 
 import { findInhibitors, findStartChanges, specialisationOf } from '../../activation/inspect.ts';
@@ -31,7 +31,7 @@ export interface Activation {
   readonly operation: Operation;
 }
 
-/** Does what the state says is about to be done, and so on to the commit. Also where a stopped run is taken up. */
+/** Does what the state announces, and so on up to the commit. Also when a stopped run is taken up. */
 export async function carryOn(machine: Machine, request: Activation): Promise<Receipt> {
   const { transaction, operation } = request;
   try {
@@ -42,7 +42,7 @@ export async function carryOn(machine: Machine, request: Activation): Promise<Re
       return await leavePending(machine, request);
     }
     if (operation === 'switch') {
-      // First: health checks are the policy’s.
+      // First, because the health checks belong to the policy.
       await requireUsable(machine, request, 'now');
       await requireHealth(machine, { transaction, afterStart: false });
     }
@@ -76,14 +76,14 @@ async function oneStep(machine: Machine, request: Activation): Promise<'restart-
         );
         return 'restart-first';
       }
-      // Of what has no way back it can’t be asked afterwards: nixmaker would be locked out, and the system stay.
+      // A release with no way back can’t be asked afterwards: nixmaker would be locked out, and the system would stay.
       if (transaction.known.noWayBack !== undefined) await requireUsable(machine, request, 'next-start');
       await transaction.advance('switched');
       return undefined;
     }
     case 'switched': {
       const system = await variantOf(request);
-      // The boot builder makes the default of whichever system it is run for: the menu has the plain one by now.
+      // The boot builder makes the system it is run for the default: the menu now has the plain one.
       const verb = system === toplevel ? 'switch' : 'test';
       const result = await switchVerb(machine, { transaction, toplevel: system }, verb);
       accept(transaction, result, ['done', 'units-failed', 'reboot-needed']);
@@ -111,7 +111,7 @@ async function installBootLoader(machine: Machine, { transaction, toplevel }: Ac
   if (fault !== undefined) throw new NixmakerError('no-boot-entry', describeFault(fault));
 }
 
-/** The system, or, where a specialisation of the old one runs, the new system’s of the same name. */
+/** The system or, if a specialisation of the old one is running, the new system’s of the same name. */
 async function variantOf({ transaction, toplevel }: Activation): Promise<StorePath> {
   const { specialisation: name } = transaction.known;
   if (name === undefined) return toplevel;
@@ -145,13 +145,13 @@ async function learnStartChanges(
 ): Promise<readonly string[]> {
   const booted = await readSystemLink(machine.settings.bootedSystem);
   const changes = await findStartChanges(booted, toplevel);
-  // After the restart it is no longer so.
+  // After the restart this no longer holds.
   if (changes.length > 0 || transaction.known.rebootNeeded !== undefined)
     transaction.learn({ rebootNeeded: changes });
   return changes;
 }
 
-/** Raises the floor, then commits: between the two, the run is taken up again and commits once more. */
+/** Raises the floor, then commits: if cut off between the two, the run is taken up again and commits once more. */
 export async function commit(
   machine: Pick<Machine, 'clock' | 'emit' | 'floorDirectory' | 'settings'>,
   { transaction, toplevel, operation }: Activation,

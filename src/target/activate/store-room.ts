@@ -1,16 +1,17 @@
 /**
- * Room in the store, by root: first what nothing needs any more, then old generations, the oldest first, and no more than is asked for.
- * Which paths may go is Nix’s to say; what it needs to be told is held meanwhile, for not every machine has the links of NixOS
- * (/nix/var/nix/gcroots/booted-system), and no generation need be left of what a boot menu offers.
+ * Makes room in the store, as root: first what nothing needs any more, then old generations, oldest first, and no more than is asked for.
+ * Which paths may go is for Nix to say; whatever it would not know about is held meanwhile, because not every machine has NixOS’s links
+ * (/nix/var/nix/gcroots/booted-system), and what a boot menu offers need not have a generation left.
  */
 import { readBootMenus } from '../../activation/boot-menu.ts';
+import { requireBootMounted } from '../../activation/boot-mounted.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
 import { type Need, nothing, type Space } from '../../core/room.ts';
-import { type Freed, nothingFreed, together } from '../../core/run/freed.ts';
-import { countToDelete, type Generation, type Holding } from '../../core/run/surplus.ts';
+import { type Freed, nothingFreed, together, unfinishedBecause } from '../../core/run/freed.ts';
+import { countIn, type Generation, HeldLast, type Holding } from '../../core/run/surplus.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { spaceAt } from '../../media/space.ts';
 import { collectGarbage, everything } from '../../nix/collect.ts';
@@ -24,13 +25,19 @@ import { type By, deleteHeld, type Keeper, settle } from './leave.ts';
 
 export type RoomMaker = Keeper & Pick<Machine, 'floorDirectory' | 'interruption' | 'policy'>;
 
-/** What is asked for: bytes and inodes that are to be free, or as much as there is to free. */
+/** What is asked for: bytes and inodes to be free, or as much as can be freed. */
 type Goal = Need | 'everything';
 
 /** Milliseconds. */
 const second = 1000;
 
-/** Room for what a release has and the store has not. The lock must be held. */
+/**
+ * Generations that are looked into at a time, the oldest first. Threat: a machine on which nobody has deleted any for years. What all of
+ * them hold would be more than this unit may have in memory; it would be killed, started again, and serve nothing else any more.
+ */
+const mostLookedAt = 50;
+
+/** Room for what a release needs and the store does not have yet. The lock must be held. */
 export async function makeRoomFor(machine: RoomMaker, by: By, index: ReleaseIndex): Promise<Freed> {
   const paths = [...index.paths()];
   // Whoever brings the rest counts on what is there.
@@ -53,17 +60,17 @@ export async function makeRoomFor(machine: RoomMaker, by: By, index: ReleaseInde
 export interface Asked {
   readonly goal: Goal;
   readonly isOneComing: boolean;
-  /** What is held, whatever else becomes of it. */
+  /** What is held, whatever becomes of the rest. */
   readonly coming?: Holding;
 }
 
-/** @returns what was freed, also where that was not enough or something went wrong on the way */
+/** @returns what was freed, even if that was not enough or something went wrong on the way */
 export async function freeStore(machine: RoomMaker, by: By, asked: Asked): Promise<Freed> {
   await settle(machine, 'cut-off');
   return new Freeing(machine, by, asked).run();
 }
 
-/** Systems that run, were started, or can be. */
+/** Systems that are running, were booted, or can be. */
 async function whatMustStay({ settings }: Pick<Machine, 'settings'>): Promise<StorePath[]> {
   const links = [settings.currentSystem, settings.bootedSystem, settings.profile];
   const systems = await Promise.all(links.map(readSystemLink));
@@ -99,7 +106,10 @@ class Freeing {
 
   async #free(): Promise<void> {
     const { goal } = this.#asked;
-    // Once everything is to go, there is one round.
+    const { activation, bootDirectory } = this.#machine.settings;
+    // Threat: the menu is on a partition that nobody sees now. It goes on offering what would be deleted, and the builder writes elsewhere.
+    if (activation === 'systemd') await requireBootMounted(bootDirectory);
+    // When everything is to go, there is one round.
     if (goal === 'everything') {
       await this.#deleteSome(await this.#surplus(), undefined);
       await this.#collect(everything);
@@ -127,19 +137,24 @@ class Freeing {
     return gone.length;
   }
 
-  /** Where all of them are not enough by Nix’s own counts they go all the same: what their files take on the disk may be more. */
+  /** If all of them are not enough by Nix’s own count, they go all the same: their files may take more on the disk. */
   async #choose(surplus: readonly Generation[], goal: Need): Promise<readonly Generation[]> {
     const { bytes, files } = await this.#lacking(goal);
     if (bytes === 0 && files > 0) return surplus.slice(0, 1);
     const { all } = await lookAtGenerations(this.#machine, { isOneComing: this.#asked.isOneComing });
+    const looked = surplus.slice(0, mostLookedAt);
     const going = new Set(surplus.map(({ number }) => number));
-    const holdings = new Map<StorePath, Holding>();
-    for (const { toplevel } of all)
-      if (!holdings.has(toplevel)) holdings.set(toplevel, await this.#holdingOf(toplevel));
-    const of = (generation: Generation) => holdings.get(generation.toplevel) ?? new Map();
-    const staying = all.filter(({ number }) => !going.has(number)).map(of);
-    const others = [...staying, this.#asked.coming ?? new Map()];
-    return surplus.slice(0, countToDelete(surplus.map(of), others, bytes) ?? surplus.length);
+    // Of those beyond, the next: it has most in common with them.
+    const staying = [
+      ...all.filter(({ number }) => !going.has(number)),
+      ...surplus.slice(looked.length, looked.length + 1),
+    ];
+    const held = new HeldLast();
+    for (const { toplevel } of looked) held.goes(await this.#holdingOf(toplevel));
+    for (const toplevel of new Set(staying.map((g) => g.toplevel)))
+      held.stays(await this.#holdingOf(toplevel));
+    held.stays(this.#asked.coming ?? new Map());
+    return looked.slice(0, countIn(held.sums(), bytes) ?? looked.length);
   }
 
   async #holdingOf(system: StorePath): Promise<Holding> {
@@ -152,7 +167,7 @@ class Freeing {
   }
 
   async #collectFor(goal: Need): Promise<void> {
-    // Again where Nix’s count and the disk’s are not the same, as long as there is something.
+    // Repeated if Nix’s count and the disk’s differ, as long as there is something to delete.
     for (;;) {
       const { bytes, files } = await this.#lacking(goal);
       if (bytes === 0 && files === 0) return;
@@ -163,7 +178,7 @@ class Freeing {
   /** @returns whether anything was deleted, and there is time for more */
   async #collect(bytes: number): Promise<boolean> {
     const { nix, clock, interruption } = this.#machine;
-    // Each time anew: what a menu no longer offers may go.
+    // Read again each time: what a menu no longer offers may go.
     const release = await holdPaths(nix, await whatMustStay(this.#machine));
     this.#by.emit('collecting', { bytes }, 'debug');
     const time = this.#until - clock.monotonic();
@@ -196,6 +211,6 @@ class Freeing {
   }
 
   #end(unfinished: string): void {
-    this.#freed = { ...this.#freed, unfinished };
+    this.#freed = { ...this.#freed, ...unfinishedBecause(unfinished) };
   }
 }

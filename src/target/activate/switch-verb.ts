@@ -1,4 +1,4 @@
-/** Running a verb of a system’s switch-to-configuration on behalf of a run. */
+/** Runs a verb of a system’s switch-to-configuration on behalf of a run. */
 import { runSwitch, type SwitchResult, type SwitchVerb } from '../../activation/switch.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { reasonIn } from '../../core/run/switch-outcome.ts';
@@ -24,7 +24,7 @@ export function switchVerb(
   );
 }
 
-/** Lets through the outcomes that count as success, with a notice where a person should know. */
+/** Lets through the outcomes that count as success, with a notice if a person should know. */
 export function accept(
   transaction: Transaction,
   result: SwitchResult,

@@ -1,4 +1,4 @@
-/** Two systems of this machine, or one and what a bundle brings, side by side. Reads only. */
+/** Compares two systems of this machine, or one with what a bundle brings. Reads only. */
 import { realpath } from 'node:fs/promises';
 import { findStartChanges, findUnitChanges } from '../../activation/inspect.ts';
 import { diffClosures, type SystemDiff } from '../../core/bundle/closure-diff.ts';
@@ -10,11 +10,11 @@ import { queryClosureInfos } from '../../nix/valid-info.ts';
 
 export interface Side {
   readonly toplevel: StorePath;
-  /** As a manifest lists them; without, the store is asked. */
+  /** As a manifest lists them; if omitted, the store is asked. */
   readonly paths?: readonly Sized[];
 }
 
-/** The system that a link or a path leads to. @throws NixmakerError `usage` where it leads to none, Error `ENOENT` where nothing is */
+/** The system that a link or a path leads to. @throws NixmakerError `usage` if it leads to none, Error `ENOENT` if nothing is there */
 export async function systemAt(path: string): Promise<StorePath> {
   const system = parseStorePath(await realpath(path));
   if (system === undefined) throw new NixmakerError('usage', `${path} is not a system in the store`);
@@ -24,7 +24,7 @@ export async function systemAt(path: string): Promise<StorePath> {
 const closureOf = async (nix: NixContext, root: StorePath): Promise<Sized[]> =>
   [...(await queryClosureInfos(nix, root))].map(([path, { narSize }]) => ({ path, narSize }));
 
-/** Units and what needs a restart are told only of a system that is in the store. @throws NixmakerError `nix-failed` */
+/** Units, and what needs a restart, are reported only for a system that is in the store. @throws NixmakerError `nix-failed` */
 export async function diffSystems(
   nix: NixContext,
   { from, to }: { from: StorePath; to: Side },

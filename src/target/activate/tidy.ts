@@ -1,8 +1,8 @@
 /**
- * `collect: after-commit`: what the retention lets go, and what nothing needs any more, once for each commit. After the run has ended, for a
- * commit must not wait for it; where it is cut off, it is begun again.
+ * `collect: after-commit`: deletes what the retention lets go and what nothing needs any more, once per commit. It happens after the run
+ * has ended, because a commit must not wait for it; if it is cut off, it is begun again.
  */
-import { messageOf } from '../../core/errors.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { type Freed, isAnything } from '../../core/run/freed.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
@@ -17,14 +17,14 @@ import { freeStore, type RoomMaker } from './store-room.ts';
 type Tidier = RoomMaker & Pick<Machine, 'floorDirectory'>;
 
 /**
- * The lock must be held. Never throws for what goes wrong: the next commit is another occasion.
- * @returns what was freed, and after which run; undefined where nothing was to be done
+ * The lock must be held. Never throws when something goes wrong: the next commit is another chance.
+ * @returns what was freed, and after which run; undefined if there was nothing to do
  */
 export async function tidyUp(
   machine: Tidier,
 ): Promise<{ readonly transaction: string; readonly freed: Freed } | undefined> {
   try {
-    // Whatever the policy says by now.
+    // By the policy as it is now.
     await settle(machine, 'cut-off');
     if (machine.policy.collect !== 'after-commit') return undefined;
     return await tidyAfterCommit(machine);
@@ -39,7 +39,7 @@ async function tidyAfterCommit(machine: Tidier) {
   const commit = findCommit((await readJournal(floorDirectory)).records);
   if (commit === undefined) return undefined;
   const { transaction } = commit;
-  if ((await readTidied(floorDirectory))?.transaction === transaction) return undefined;
+  if ((await readTidied(floorDirectory).catch(unknownYet))?.transaction === transaction) return undefined;
   const by = {
     id: transaction,
     emit: (
@@ -54,11 +54,16 @@ async function tidyAfterCommit(machine: Tidier) {
   return { transaction, freed };
 }
 
-/** The newest, where nothing is under way and nothing waits to be judged. */
+/** Where the record is damaged, it is done once more and written anew: otherwise it would never be done again. */
+function unknownYet(error: unknown): undefined {
+  if (!(error instanceof NixmakerError) || error.code !== 'state-corrupt') throw error;
+}
+
+/** The newest, if nothing is in progress and nothing waits to be judged. */
 function findCommit(records: readonly JournalRecord[]): JournalRecord | undefined {
   const last = lastOfEach(records);
   if (last.some(({ state }) => !isAtRest(state) || state === 'pending')) return undefined;
-  // A bundle that was in place already has changed nothing.
+  // A bundle that was already in place has changed nothing.
   return last.findLast(
     (r) => r.state === 'committed' && isLasting(r.operation) && r.generation !== undefined,
   );

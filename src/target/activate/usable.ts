@@ -1,7 +1,7 @@
 /**
- * Whether nixmaker could go on under a system: whether the policy, settings and keyring that it leaves can be used, by its own nixmaker
- * where it has one. Asked before a commit. Otherwise nobody could reach the machine any more: every unit of ours would end with 78, and
- * no bundle that mends it would ever be taken.
+ * Whether nixmaker could go on under a system: whether the policy, settings and keyring that it leaves are usable, by its own nixmaker if
+ * it has one. Asked before a commit. Otherwise nobody could reach the machine any more: every unit of ours would end with 78, and no bundle
+ * that fixes it would ever be taken.
  */
 import { access, constants } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -18,11 +18,11 @@ interface System {
   readonly toplevel: StorePath;
 }
 
-/** Seconds in which it must have answered. */
+/** Seconds within which it must have answered. */
 const deadline = 60;
 
 /**
- * @param when `now`: the system runs, files count as they are. `next-start`: of files below /etc those count that it will bring
+ * @param when `now`: the system is running, files count as they are. `next-start`: below /etc, the files that the system will bring count
  * @throws NixmakerError `configuration-unusable`; what an operator goes back to only gets a notice
  */
 export async function requireUsable(
@@ -38,12 +38,12 @@ export async function requireUsable(
 }
 
 async function findFault(machine: Machine, system: System, when: 'now' | 'next-start') {
-  // Given relative to where we were started; the other nixmaker is started elsewhere.
+  // Relative to where we were started; the other nixmaker is started elsewhere.
   const find = async (path: string) =>
     when === 'now' ? resolve(path) : placeAfterStart(system.toplevel, resolve(path));
   const given = machine.files.settings;
   const file = await find(given ?? defaultSettingsFile);
-  // A default file that is not there means defaults.
+  // A missing default file means defaults.
   const settingsFile = given !== undefined || (await isThere(file)) ? file : undefined;
   const named = await policyFileOf(machine, settingsFile);
   const files = { settingsFile, policyFile: await find(machine.files.policy ?? named) };
@@ -58,7 +58,7 @@ interface Files {
   readonly policyFile: string;
 }
 
-/** By the new settings; where only the new nixmaker understands those, by the present ones. */
+/** By the new settings; if only the new nixmaker understands those, by the present ones. */
 const policyFileOf = (
   machine: Pick<Machine, 'settings'>,
   settingsFile: string | undefined,
@@ -68,7 +68,7 @@ const policyFileOf = (
     () => machine.settings.policyFile,
   );
 
-/** /etc is the system’s own, and is exchanged when it is started. */
+/** /etc is the system’s own, and is replaced when it boots. */
 async function placeAfterStart(toplevel: StorePath, path: string): Promise<string> {
   const within = join(toplevel, path);
   return path.startsWith('/etc/') && (await isThere(within)) ? within : path;
@@ -80,7 +80,7 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** By the nixmaker that will have to read them. */
+/** Checked by the nixmaker that will have to read them. */
 async function askProgram(
   { run, settings }: Pick<Machine, 'run' | 'settings'>,
   { transaction }: System,
@@ -97,12 +97,12 @@ async function askProgram(
       }));
   if (result.exitCode === 0) return undefined;
   const how = result.timedOut ? 'no answer in time' : exitText(result.exitCode);
-  // What happened, the detail, and the code are lines of their own.
+  // What happened, the detail, and the code are on lines of their own.
   const said = result.stderrTail.map((line) => line.trim()).join(' ');
   return `${program} rejects ${policyFile}: ${messageOf(result.startError ?? (said === '' ? how : said))}`;
 }
 
-/** By ourselves, where the system has no nixmaker of its own. */
+/** Checked by ourselves, if the system has no nixmaker of its own. */
 async function reopen(machine: Machine, files: Files): Promise<string | undefined> {
   try {
     const settings = await openSettings(files.settingsFile);

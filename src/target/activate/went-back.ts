@@ -1,11 +1,11 @@
-/** What an operator’s going back says of releases: the one that was left is held, the one that was gone to is wanted. */
+/** What an operator’s going back says about releases: the one that was left is held, the one gone back to is wanted. */
 import type { Receipt } from '../../core/run/receipt.ts';
 import { free, hold } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
 
 type Known = Pick<Receipt, 'targetGeneration' | 'rolledBackFrom' | 'rolledBackTo'>;
 
-/** Before the run ends, and once more where it was cut off: were it after, a cut between would have the release taken again. */
+/** Before the run ends, and again if it was cut off: done afterwards, a cut in between would have the release taken again. */
 export async function holdWhatWasLeft(
   machine: Pick<Machine, 'floorDirectory' | 'clock'>,
   { rolledBackFrom, rolledBackTo }: Known,
@@ -14,7 +14,7 @@ export async function holdWhatWasLeft(
   if (rolledBackFrom !== undefined) await hold(machine, rolledBackFrom, 'rolled back from it');
 }
 
-/** Undefined for a run that was no going back. */
+/** Undefined for a run that did not go back. */
 export function sentenceOfGoingBack(
   { targetGeneration, rolledBackFrom, rolledBackTo }: Known,
   how: 'runs' | 'runs-later',

@@ -1,9 +1,9 @@
-/** The agent’s way to ask root: a request is written, systemd starts root’s unit, and its answer is waited for. */
+/** How the agent asks root: it writes a request, systemd starts root’s unit, and the agent waits for the answer. */
 import { NixmakerError } from '../../core/errors.ts';
 import { type RequestKind, writeRequest } from '../../state/requests.ts';
 import type { Machine } from '../machine/machine.ts';
 
-/** Between two looks for the answer. Milliseconds. */
+/** Milliseconds between two looks for the answer. */
 const pause = 200;
 
 export interface Question<Request, Answer> {
@@ -17,7 +17,7 @@ export interface Question<Request, Answer> {
   readonly onAsked?: () => void;
 }
 
-/** @throws NixmakerError `busy` where root has not answered in time */
+/** @throws NixmakerError `busy` if root has not answered in time */
 export async function ask<Request extends { readonly transaction: string }, Answer>(
   machine: Pick<Machine, 'settings' | 'clock'>,
   { kind, request, attachments, answer, deadline, onAsked }: Question<Request, Answer>,

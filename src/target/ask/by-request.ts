@@ -1,6 +1,6 @@
 /**
- * The port to root (machine/root.ts) where the privileges are apart: each thing asked for is a file in a folder that root’s units
- * watch. What root answers is root’s word; what we ask is, to root, anybody’s.
+ * The port to root (machine/root.ts) if root is a separate process: each request is a file in a folder that root’s units watch. What root
+ * answers is root’s word; to root, what we ask could come from anybody.
  */
 import { NixmakerError } from '../../core/errors.ts';
 import { NixSignatures } from '../../core/release/nix-signatures.ts';
@@ -31,9 +31,9 @@ import { endStoppedRuns, type StoppedRun } from '../machine/stopped-runs.ts';
 import { ask } from './ask.ts';
 
 const minutes = 60_000;
-/** Longer than the deadline of a switch and its rollback together. */
+/** Longer than the deadlines of a switch and its rollback combined. */
 const activationDeadline = 180 * minutes;
-/** For some thousand paths. */
+/** For several thousand paths. */
 const voucherDeadline = 2 * minutes;
 const keyringDeadline = 1 * minutes;
 
@@ -77,7 +77,7 @@ async function activate(
   return transaction.end(state, {});
 }
 
-/** From `profile-set` on a run is root’s, in root’s journal: such a one in ours was begun by another role of this machine. */
+/** From `profile-set` on, a run is root’s and is in root’s journal: one in ours was begun by another role on this machine. */
 async function giveUp({ transaction, stopped }: StoppedRun): Promise<Receipt> {
   if (transaction.state !== 'rolling-back') await transaction.advance('rolling-back');
   const detail = `${stopped.detail}; only root can restore the previous system`;
@@ -119,14 +119,14 @@ async function makeRoom(
   return 'refusal' in answer ? { ...nothingFreed, unfinished: answer.refusal } : answer.freed;
 }
 
-/** The very bytes that were verified, for root to verify again. */
+/** The exact bytes that were verified, for root to verify again. */
 const attachmentsOf = ({ head, index }: SignedRelease) => ({
   manifest: head.manifestBytes,
   signatures: head.signatureBytes,
   index: Buffer.from(index.bytes.buffer, index.bytes.byteOffset, index.bytes.length),
 });
 
-/** Verified here first, so that what is wrong is told where it lies. */
+/** Verified here first, so that a fault is reported with its location. */
 async function acceptKeyring(machine: Machine, { envelope, version, source }: AskedKeyring): Promise<void> {
   await verifyKeyringHere(machine, envelope);
   await ask(machine, {

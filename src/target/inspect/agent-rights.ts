@@ -1,6 +1,6 @@
 /**
- * What the agent may do, asked with the agent’s own rights: what root can read, and whom the Nix daemon answers as root, says nothing of
- * it. Reads only.
+ * What the agent may do, asked with the agent’s own rights: what root can read, and how the Nix daemon answers root, says nothing about it.
+ * Reads only.
  */
 import { join } from 'node:path';
 import { ifMissing } from '../../core/errno.ts';
@@ -16,7 +16,7 @@ type Asked = Pick<
   'agentDirectory' | 'floorDirectory' | 'nix' | 'requestsDirectory' | 'role' | 'run' | 'settings' | 'files'
 >;
 
-/** Names what can’t be read (`r:`) or written to (`w:`), a line each. */
+/** Names what can’t be read (`r:`) or written to (`w:`), one per line. */
 const probe = `for each; do
   path=\${each#?:}
   case $each in
@@ -25,7 +25,7 @@ const probe = `for each; do
   esac
 done`;
 
-/** Of what it can’t do: the first tells of the rest. */
+/** What it can’t do; the first such thing explains the rest. */
 const mostNamed = 3;
 
 export async function checkAgentRights(machine: Asked): Promise<Found> {
@@ -59,8 +59,8 @@ const asUser = ({ uid, gid }: { readonly uid: number; readonly gid: number }): r
 ];
 
 /**
- * Whether the agent can read these folders, asked with its own rights. @returns what it can’t do, a sentence each; undefined where it
- * is whoever asks, or has no user of its own
+ * Whether the agent can read these folders, asked with its own rights. @returns what it can’t do, a sentence each; undefined if the caller
+ * is the agent, or the agent has no user of its own
  */
 export async function agentCant(
   machine: Pick<Machine, 'agentDirectory' | 'role' | 'run'>,
@@ -95,7 +95,7 @@ async function probed(
   asked: readonly string[],
 ): Promise<string[]> {
   const args = [...as, '/bin/sh', '-c', probe, 'sh', ...asked];
-  // A folder whose server does not answer.
+  // A folder whose server does not respond.
   const { stdout, exitCode, stderrTail } = await run('setpriv', args, { timeout: 60_000 });
   if (exitCode !== 0) return [`cannot check (setpriv: ${messageOf(stderrTail.join(' '))})`];
   return stdout.split('\n').filter((line) => line !== '');
@@ -114,7 +114,7 @@ async function askNix(
     await pingStore(asAgent);
     return ok('the agent can read root’s state, write its own, and reach Nix');
   } catch (error) {
-    // That Nix answers nobody is said elsewhere.
+    // That Nix answers nobody at all is reported elsewhere.
     await pingStore(nix);
     const name = (await run('id', ['-nu', String(uid)])).stdout.trim() || String(uid);
     const allowed = await nixSetting(nix, 'allowed-users');

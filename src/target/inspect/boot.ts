@@ -1,4 +1,4 @@
-/** Of `doctor`: the boot partition, its menu, and whether what is installed runs. */
+/** For `doctor`: the boot partition, its menu, and whether what is installed is running. */
 import { stat } from 'node:fs/promises';
 import { leftover, readBootMenus } from '../../activation/boot-menu.ts';
 import { unmountedBoot } from '../../activation/boot-mounted.ts';
@@ -51,7 +51,7 @@ async function checkMenu({
     );
   const { toplevel } = await readProfile(profile);
   const menus = await readBootMenus(bootDirectory);
-  // A menu that does not know what is installed is of a loader that was in use once.
+  // A menu that does not know what is installed belongs to a loader that is no longer in use.
   const menu = menus.find(({ entries }) => entries.some(({ system }) => system === toplevel));
   if (menu === undefined) return undefined;
   if (menu.chosen !== undefined && menu.chosen.system !== toplevel)

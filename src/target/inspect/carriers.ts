@@ -1,4 +1,4 @@
-/** Folders that carriers fill: whether the agent can read them, and whether root can leave receipts there. Reads only. */
+/** Carriers’ folders: whether the agent can read them, and whether root can leave receipts there. Reads only. */
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { hasErrno } from '../../core/errno.ts';
@@ -47,5 +47,5 @@ async function checkFolder(machine: Asked, folder: string): Promise<Found> {
   );
 }
 
-/** As the system says it. */
+/** In the system’s own words. */
 const reasonOf = (error: Error): string => unreadableFault(error.cause ?? error).detail;

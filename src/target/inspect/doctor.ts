@@ -132,7 +132,7 @@ const checks: Readonly<Record<string, Check>> = {
   media: checkMedia,
 };
 
-/** Each check is on its own: what one of them throws is what it found. */
+/** Each check stands alone: whatever it throws is its finding. */
 export async function diagnose(machine: Machine): Promise<Diagnosis[]> {
   return Promise.all(
     Object.entries(checks).map(async ([check, examine]): Promise<Diagnosis> => {
@@ -140,7 +140,7 @@ export async function diagnose(machine: Machine): Promise<Diagnosis[]> {
         return { check, ...(await examine(machine)) };
       } catch (error) {
         const code = error instanceof NixmakerError ? error.code : 'internal';
-        // Said once, by the check that is about it.
+        // Reported once, by the check that is about it.
         if (code === 'nix-unavailable' && check !== 'nix')
           return { check, ...look('unknown: Nix is not responding', 'See `nix` in this list.') };
         return { check, ...bad(messageOf(error), `See \`nixmaker explain ${code}\`.`) };
@@ -214,7 +214,7 @@ async function checkClock(machine: Pick<Machine, 'clock' | 'floorDirectory'>): P
   return ok(localMinute(now));
 }
 
-/** Counted at most: an inbox may be full of anything. */
+/** Counted up to this number: an inbox may be full of anything. */
 const mostNames = 10_000;
 
 async function checkInbox({ clock, settings }: Pick<Machine, 'clock' | 'settings'>): Promise<Found> {
@@ -243,7 +243,7 @@ async function checkInbox({ clock, settings }: Pick<Machine, 'clock' | 'settings
 /** statfs(2), f_type: tmpfs and ramfs. */
 const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
-/** Of root’s own folder, which has what must not be forgotten. The agent’s is beside it. */
+/** Checks root’s own folder, which holds what must not be forgotten. The agent’s is beside it. */
 async function checkState({ floorDirectory }: Pick<Machine, 'floorDirectory'>): Promise<Found> {
   const found = await statfs(floorDirectory).catch(ifMissing(undefined));
   return found !== undefined && inMemory.has(found.type)

@@ -17,7 +17,7 @@ export interface CheckResult {
 const asksForm = 'is it a bundle, signed by keys the policy trusts?';
 const asksBytes = 'does every byte match what was signed?';
 
-/** The checks that `decide` stops at are all asked, so that everything that stands in the way is seen at once. */
+/** All the checks that `decide` stops at are made, so that everything that stands in the way is seen at once. */
 export async function explainBundle(machine: Machine, path: string): Promise<CheckResult[]> {
   const { operation } = machine.policy;
   try {

@@ -13,7 +13,7 @@ export interface MediumVerdict extends Judged {
   readonly file: string;
 }
 
-/** What can’t be read gets a line too, and hides none of the others. */
+/** An unreadable file gets a line too, and hides none of the others. */
 export async function explainMedium(machine: Machine, folder: string): Promise<MediumVerdict[]> {
   const verdicts: MediumVerdict[] = [];
   const { host } = machine.policy;
@@ -25,7 +25,7 @@ export async function explainMedium(machine: Machine, folder: string): Promise<M
   const { candidates } = await listCandidates(folder, host, looking);
   for (const candidate of candidates)
     verdicts.push({ file: nameIn(candidate.path), ...(await judgeNamed(machine, candidate)) });
-  // Most of a fleet's stick is for others, as its location shows.
+  // Most of a fleet’s stick is for other hosts, as the location shows.
   const onPoolFault = (path: string, error: unknown) => {
     if (!verdicts.some(({ file }) => file === nameIn(path))) onFault(path, unreadable(error));
   };
@@ -48,7 +48,7 @@ const unusable = (why: Pick<NixmakerError, 'code' | 'detail'>): Judged => ({
   judgement: { outcome: 'unusable', ...why },
 });
 
-/** What has not the name of a bundle is not taken, whatever it is. */
+/** A file that does not have the name of a bundle is not taken, whatever it is. */
 async function judgeNamed(machine: Machine, candidate: Candidate): Promise<Judged> {
   const judged = await judgeCandidate(machine, candidate);
   if (candidate.misnamed === undefined || judged.judgement.outcome === 'other-host') return judged;

@@ -8,7 +8,7 @@ import { progressFile } from '../../state/progress.ts';
 import { runtimeDirectories } from '../machine/machine.ts';
 import { journalFolders, readAllJournals } from './status.ts';
 
-/** Calls after every change, and once at first; one call at a time. Runs until the signal. */
+/** Calls after every change, and once at the start; one call at a time. Runs until the signal. */
 export async function onEveryChange(
   settings: Settings,
   { signal, call }: { signal: AbortSignal; call: () => Promise<void> },
@@ -42,7 +42,7 @@ export async function onEveryChange(
   }
 }
 
-/** Every transition that is in the journal, and then each as it comes. */
+/** Every transition already in the journal, then each new one as it comes. */
 export async function followEvents(
   settings: Settings,
   { signal, tell }: { signal: AbortSignal; tell: (record: JournalRecord) => void },
@@ -51,7 +51,7 @@ export async function followEvents(
   await onEveryChange(settings, {
     signal,
     call: async () => {
-      // What is no longer there (it was compacted) does not come again.
+      // Transitions that are no longer there (compacted) are not repeated.
       const there = new Set<string>();
       for (const record of (await readAllJournals(settings)).records) {
         const key = `${record.transaction} ${record.state} ${record.at}`;

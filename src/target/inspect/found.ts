@@ -1,10 +1,10 @@
 /** What one check of `doctor` has found. */
 export interface Diagnosis {
   readonly check: string;
-  /** `bad`: no bundle can be taken, or not safely. `look`: it works, and somebody should know. */
+  /** `bad`: no bundle can be taken, or not safely. `look`: it works, but somebody should know. */
   readonly verdict: 'ok' | 'look' | 'bad';
   readonly what: string;
-  /** What to do; only if there is something to do. */
+  /** What to do, if anything. */
   readonly next?: string;
 }
 

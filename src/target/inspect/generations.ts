@@ -1,4 +1,4 @@
-/** Of `doctor`: how many generations there are, which may be deleted to make room, and what was freed last. */
+/** For `doctor`: how many generations there are, which may be deleted to make room, and what was freed last. */
 import type { CollectMode } from '../../core/policy/policy.ts';
 import { freedText, isAnything } from '../../core/run/freed.ts';
 import { readTidied } from '../../state/freed.ts';
@@ -12,7 +12,7 @@ const when: Readonly<Record<CollectMode, string>> = {
   'after-commit': 'deleted after every commit',
 };
 
-/** So many, and nobody deletes any. */
+/** So many that nobody can be deleting any. */
 const many = 50;
 
 export async function checkGenerations(

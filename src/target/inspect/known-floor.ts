@@ -1,4 +1,4 @@
-/** The floor for people, who may ask even when the policy can’t be read. */
+/** The floor for people, who may ask even if the policy can’t be read. */
 import type { Settings } from '../../core/policy/settings.ts';
 import { readPolicy } from '../../state/config.ts';
 import { type KnownFloor, readKnownFloor } from '../machine/floor.ts';

@@ -18,7 +18,7 @@ export async function checkMedia(machine: Asked): Promise<Found> {
     const real = await realpath(root).catch(() => root);
     if (real !== root) links.push(`${root} points to ${real}`);
   }
-  // The kernel's table knows a mount by where it really is.
+  // The kernel’s table lists a mount by its real path.
   if (links.length > 0)
     return look(
       `${links.join(', ')}: a mount point is never reached through a link`,

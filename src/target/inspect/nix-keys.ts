@@ -1,19 +1,19 @@
-/** Whom Nix on this machine trusts, beside whom the policy trusts: each can have keys that the other has not. */
+/** Whom this machine’s Nix trusts, and whom the policy trusts: each can have keys that the other lacks. */
 import { trustedKeysOf } from '../../nix/settings.ts';
 import type { Machine } from '../machine/machine.ts';
 import { readStorePublicKey } from '../machine/store-public-key.ts';
 
-/** Nix’s own default (Nix src/libstore/globals.hh); most machines have it, and it says nothing of the policy. */
+/** Nix’s own default (Nix src/libstore/globals.hh); most machines have it, and it says nothing about the policy. */
 const nixDefault = 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=';
 
 export interface KeyDifferences {
   /** Names of keys that the policy trusts and Nix does not know. */
   readonly unknownToNix: readonly string[];
-  /** Names of keys that Nix trusts and the policy does not, but for the machine’s own store key and Nix’s default. */
+  /** Names of keys that Nix trusts and the policy does not, except the machine’s own store key and Nix’s default. */
   readonly unknownToPolicy: readonly string[];
 }
 
-/** Keys are compared whole: two of one name are two. */
+/** Keys are compared whole: two with the same name are still two. */
 export async function findKeyDifferences(
   machine: Pick<Machine, 'nix' | 'policy' | 'floorDirectory'>,
 ): Promise<KeyDifferences> {

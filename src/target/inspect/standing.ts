@@ -1,4 +1,4 @@
-/** A run that stands still: begun, not ended, and nobody holds a lock under which it would be at work. Reads only. */
+/** A stuck run: begun, not ended, and nobody holds a lock under which it would be at work. Reads only. */
 import type { Settings } from '../../core/policy/settings.ts';
 import { hasBegunToChange, isAtRest } from '../../core/run/lifecycle.ts';
 import { localMinute } from '../../report/local-time.ts';
@@ -9,13 +9,13 @@ import { floorDirectoryOf } from '../machine/machine.ts';
 export interface Standing {
   readonly state: string;
   readonly source: string;
-  /** Of the last line of its journal. */
+  /** From the last line of its journal. */
   readonly since: string;
   /** Whether the machine was being changed. */
   readonly hasBegunToChange: boolean;
 }
 
-/** @param read the journal; twice, for the run may have ended, or another have begun, while the lock was looked at */
+/** @param read reads the journal; called twice, because the run may have ended, or another begun, while the lock was looked at */
 export async function findStanding(
   settings: Settings,
   read: () => Promise<readonly JournalRecord[]>,

@@ -1,4 +1,4 @@
-/** The parts of a status that are put together from several places. Reads only. */
+/** The parts of a status that are compiled from several places. Reads only. */
 import { messageOf } from '../../core/errors.ts';
 import type { Settings } from '../../core/policy/settings.ts';
 import { nextOpening } from '../../core/policy/window.ts';
@@ -12,10 +12,10 @@ import type { JournalRecord } from '../../state/journal.ts';
 import { type Progress, readProgress, secondsLeft } from '../../state/progress.ts';
 import { runtimeDirectories } from '../machine/machine.ts';
 
-/** A step that is under way, and what is left of it in seconds. */
+/** A step in progress, and the seconds it has left. */
 export type StepProgress = Progress & { readonly secondsLeft: number | undefined };
 
-/** Of the policy, as far as this user may read it. */
+/** From the policy, as far as this user may read it. */
 export interface PolicyInShort {
   readonly window?: string;
   readonly problem?: string;
@@ -27,7 +27,7 @@ export async function progressOf(
 ): Promise<StepProgress | undefined> {
   const all = await Promise.all(runtimeDirectories(settings).map(readProgress));
   const progress = all.find((p) => p !== undefined && p.transaction === last?.transaction);
-  // What is written there stays behind when its step is over.
+  // The file stays behind when its step is over.
   if (progress === undefined || last === undefined || !['accepted', 'imported'].includes(last.state))
     return undefined;
   return { ...progress, secondsLeft: secondsLeft(progress) };
@@ -47,7 +47,7 @@ export async function mediaOf({ media }: Settings): Promise<string[]> {
   return mediaAmong(mounts, [...media.roots, media.directory]).map((m) => m.target);
 }
 
-/** `confirmBy` is an uptime (activation's own clock, which nobody sets back). */
+/** `confirmBy` is an uptime (activation’s own clock, which nobody can set back). */
 export async function confirmWithin({ confirmBy }: JournalRecord): Promise<string | undefined> {
   if (typeof confirmBy !== 'number') return undefined;
   const left = Math.round(confirmBy - systemClock.uptime());

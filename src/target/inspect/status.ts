@@ -1,4 +1,4 @@
-/** What `status` and `history` say. Reads only; needs neither policy nor a running agent. */
+/** What `status` and `history` report. Reads only; needs neither policy nor a running agent. */
 import { findStartChanges } from '../../activation/inspect.ts';
 import { insteadOf } from '../../core/errno.ts';
 import type { HeldRelease } from '../../core/policy/held.ts';
@@ -39,48 +39,48 @@ export interface Status {
   readonly booted: string | undefined;
   readonly profile: string | undefined;
   readonly generation: number | undefined;
-  /** The profile is not what runs: a restart (or a switch) is due. */
+  /** The profile is not what is running: a restart (or a switch) is due. */
   readonly pending: boolean;
-  /** The system that waits for a restart or a confirmation: what its run said last. */
+  /** The system that waits for a restart or a confirmation, as its run last recorded it. */
   readonly awaiting:
     | {
         readonly sequence: number | undefined;
         readonly detail: string;
-        /** How long a person may take to say so. */
+        /** How long a person has to confirm. */
         readonly confirmWithin: string | undefined;
       }
     | undefined;
-  /** What of the installed system only a restart brings. */
+  /** What only a restart brings from the installed system. */
   readonly restartChanges: readonly string[];
   readonly floor: { readonly sequence: number; readonly createdAt: string } | undefined;
-  /** Why the floor can’t be believed: nothing is taken until an operator has adopted one. */
+  /** Why the floor can’t be trusted: nothing is taken until an operator has adopted one. */
   readonly floorLost: string | undefined;
-  /** Releases that a person went back from or has named as bad: not taken (again). */
+  /** Releases that a person went back from or marked as bad: not taken (again). */
   readonly held: readonly HeldRelease[];
-  /** Why nobody knows which are held: nothing is taken. */
+  /** Why the list of held releases is unknown: nothing is taken. */
   readonly heldLost: string | undefined;
-  /** Version of the keyring that has come, whether it counts or the policy’s keys do. */
+  /** Version of the newest accepted keyring, whether that or the policy’s keys are in effect. */
   readonly keyring: number | undefined;
   readonly last: JournalRecord | undefined;
-  /** A run that was begun and is not at its end, with nobody at work on it. */
+  /** A run that was begun and has not ended, with nobody at work on it. */
   readonly standing: Standing | undefined;
-  /** Of the run under way. */
+  /** Of the run in progress. */
   readonly progress: StepProgress | undefined;
-  /** The last run's health checks in a line. */
+  /** The last run’s health checks, on one line. */
   readonly health: string | undefined;
-  /** Where media are mounted below the folders of the settings, and by nixmaker. */
+  /** Where media are mounted, below the folders of the settings and by nixmaker. */
   readonly media: readonly string[];
   readonly policy: PolicyInShort | undefined;
   /** Files in the inbox that have not been archived. */
   readonly waiting: readonly string[];
   /** What waits there, on media and in carriers’ folders, and what can’t be read: why, since when, and when it is tried again. */
   readonly waits: readonly Wait[];
-  /** Those beyond the ones that are named. */
+  /** How many more there are than those named. */
   readonly moreWaits: number;
-  /** Receipts that have yet to leave this machine: no medium and no carrier’s folder could be written to. */
+  /** Receipts that have yet to leave this machine: no medium or carrier’s folder could be written to. */
   readonly receiptsWaiting: number;
   readonly disks: readonly DiskRow[];
-  /** Journal lines that could not be read, and of them those of a newer nixmaker. */
+  /** Journal lines that could not be read, and how many of them come from a newer nixmaker. */
   readonly unreadable: number;
   readonly newer?: number;
 }
@@ -135,7 +135,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
   };
 }
 
-/** Where this user may look. */
+/** The places this user may look at. */
 const countReceipts = (settings: Settings): Promise<number> =>
   listOutbox(floorDirectoryOf(settings)).then((names) => names.length, insteadOf(['EACCES'], 0));
 
@@ -143,7 +143,7 @@ export const journalFolders = (settings: Settings): string[] => [
   ...new Set([floorDirectoryOf(settings), settings.stateDirectory]),
 ];
 
-/** The agent's journal and, where the privileges are apart, root's: one run has the same id in both. */
+/** The agent’s journal and, where root is a separate process, root’s: a run has the same id in both. */
 export async function readAllJournals(settings: Settings): Promise<JournalContents> {
   const own = floorDirectoryOf(settings);
   const all = await Promise.all(
@@ -152,7 +152,7 @@ export async function readAllJournals(settings: Settings): Promise<JournalConten
     ),
   );
   return {
-    // Root’s first; where the privileges are not apart there is one.
+    // Root’s first; where agent and root are one process there is only one.
     records: mergeJournals(all[0]?.records ?? [], all[1]?.records ?? []),
     ...unreadOf(all),
   };
@@ -170,7 +170,7 @@ export interface History {
   /** How each run ended, oldest first; a run that has not ended shows its last state. */
   readonly runs: readonly JournalRecord[];
   readonly unreadable: number;
-  /** Of them those of a newer nixmaker. */
+  /** How many of them come from a newer nixmaker. */
   readonly newer?: number;
 }
 
@@ -180,8 +180,8 @@ export async function readHistory(settings: Settings): Promise<History> {
 }
 
 /**
- * Of all runs, also of those that are no longer in the journal. Most are in both, under one id, so of the two the higher counts: what
- * counts must never go down.
+ * Counts all runs, including those no longer in the journal. Most are in both journals, under one id, so the higher of the two counts: a
+ * counter must never go down.
  */
 export async function readTotals(settings: Settings): Promise<Totals> {
   const journals = await Promise.all(journalFolders(settings).map((folder) => readJournal(folder)));

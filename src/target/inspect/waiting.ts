@@ -1,4 +1,4 @@
-/** What waits on this machine and why, by the agent’s own record and by a look at what lies there. Reads only. */
+/** What waits on this machine and why, by the agent’s own record and by a look at the files themselves. Reads only. */
 import { catalogue } from '../../core/catalogue.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Settings } from '../../core/policy/settings.ts';
@@ -15,9 +15,9 @@ import { type Found, look, ok } from './found.ts';
 export interface Waiting {
   /** Files in the inbox that have not been archived. */
   readonly files: readonly string[];
-  /** What waits, and what can’t be read, with the reason: as the agent has written it down, or as it is met here. */
+  /** What waits, and what can’t be read, with the reason: as the agent recorded it, or as found here. */
   readonly waits: readonly Wait[];
-  /** Of the agent’s, those beyond the ones that it names. */
+  /** Those in the agent’s record beyond the ones it names. */
   readonly more: number;
 }
 
@@ -28,7 +28,8 @@ export async function readWaiting(settings: Settings): Promise<Waiting> {
   const records = await Promise.all(runtimeDirectories(settings).map(readWaits));
   const isStalled = (path: string) =>
     records.some(({ waits }) => waits.some((w) => w.path === path && w.code === 'medium-stalled'));
-  // Who reads what never answers could not even be ended: a FUSE server that has got the question is waited for, whatever comes.
+  // A process reading what never responds could not even be killed: the kernel waits for a FUSE server that has received the request,
+  // whatever happens.
   const within = async <T>(path: string, read: () => Promise<T>) => {
     if (isStalled(path)) throw new NixmakerError('medium-stalled', 'the agent waits for it');
     return accessTo({ clock: systemClock, settings }, { path }).withDeadline(read);
@@ -45,7 +46,7 @@ export async function readWaiting(settings: Settings): Promise<Waiting> {
 /** Named at most. */
 const mostNamed = 5;
 
-/** Of `doctor`. */
+/** For `doctor`. */
 export async function checkWaiting({ settings }: { readonly settings: Settings }): Promise<Found> {
   const { waits, more } = await readWaiting(settings);
   const bad = waits.filter(({ code }) => needsPerson(code));

@@ -1,6 +1,5 @@
 /**
- * The key to which bundles for this machine may be encrypted. The agent reads it, who reads bundles; root’s command line
- * does as well.
+ * The key to which bundles for this machine may be encrypted. The agent reads it, because it reads bundles; so does root’s command line.
  */
 import { dirname, join } from 'node:path';
 import { generateIdentity, recipientOf } from '../../bundle/encrypted.ts';
@@ -20,7 +19,7 @@ const fileName = 'age.identity';
 const identityFile = ({ settings, agentDirectory }: Keeper) =>
   settings.identityFile ?? join(agentDirectory, fileName);
 
-/** Lines of an identity file as `age-keygen` writes it. @throws NixmakerError `key-malformed` where it can’t be read */
+/** The lines of an identity file as `age-keygen` writes it. @throws NixmakerError `key-malformed` if it can’t be read */
 export async function readIdentities(machine: Keeper): Promise<string[]> {
   const text = await readIdentityFile(machine).catch((cause: unknown) => {
     const why = `cannot read ${identityFile(machine)}: ${messageOf(cause)}`;
@@ -29,13 +28,13 @@ export async function readIdentities(machine: Keeper): Promise<string[]> {
   return keyLines(text ?? '');
 }
 
-/** A file that the operator has named is the operator’s; else it is the agent’s, in a folder of the agent’s. */
+/** A file named by the operator belongs to the operator; otherwise it belongs to the agent, in one of the agent’s folders. */
 async function readIdentityFile({ settings, agentDirectory }: Keeper): Promise<string | undefined> {
   if (settings.identityFile !== undefined) return readIfThere(settings.identityFile);
   return (await readForeign(agentDirectory, fileName, limits.identityBytes))?.toString('utf8');
 }
 
-/** Makes one where there is none. @returns the recipients, in age’s text form */
+/** Creates the key if there is none. @returns the recipients, in age’s text form */
 export async function ageRecipients(machine: Keeper): Promise<string[]> {
   await becomeAgent(machine);
   const there = await readIdentities(machine);
@@ -50,8 +49,8 @@ export async function ageRecipients(machine: Keeper): Promise<string[]> {
 }
 
 /**
- * Threat: an agent that was taken over puts a link in the file’s place, for root to write to, or to give away what it leads to. So it
- * is made with the agent’s own rights.
+ * Threat: a compromised agent puts a link in the file’s place, so that root writes to its target or gives it away. The file is therefore
+ * created with the agent’s own rights.
  */
 async function becomeAgent({ settings, agentDirectory }: Keeper): Promise<void> {
   if (process.getuid?.() !== 0 || settings.identityFile !== undefined) return;

@@ -1,4 +1,4 @@
-/** What is decided here and now about a verified manifest, and how a run ends that goes no further. Agent and root alike. */
+/** What is decided here and now about a verified manifest, and how a run that goes no further ends. Shared by agent and root. */
 import { given } from '../../core/given.ts';
 import { decide, type Verdict } from '../../core/policy/decide.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
@@ -16,7 +16,7 @@ export async function decideHere(
   return decide(verified.manifest, await gatherFacts(machine, verified, asked), machine.policy);
 }
 
-/** What every journal line and the receipt say of the bundle. */
+/** What every journal line and the receipt say about the bundle. */
 export function learnManifest(
   transaction: Transaction,
   { manifest, digest, signedBy }: VerifiedManifest,
@@ -27,7 +27,7 @@ export function learnManifest(
   transaction.learn({ ...given(known), operation, signedBy });
 }
 
-/** Ends a run as the decision says. */
+/** Ends a run according to the decision. */
 export function endAs(
   transaction: Transaction,
   { verdict, code, detail }: Extract<Verdict, { verdict: 'refuse' | 'defer' }>,

@@ -1,4 +1,4 @@
-/** What is true on this machine now, for the decision. */
+/** Gathers what is true of this machine now, for the decision. */
 import { findSpecialisation } from '../../activation/inspect.ts';
 import type { Facts } from '../../core/policy/decide.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -11,7 +11,7 @@ import { readHeld } from './held.ts';
 import type { Machine } from './machine.ts';
 import { pendingSystem } from './pending.ts';
 
-/** What of a machine the facts are gathered from. */
+/** The parts of a machine that the facts are gathered from. */
 export type FactsSource = Pick<
   Machine,
   'settings' | 'policy' | 'nix' | 'floorDirectory' | 'machineId' | 'bootId' | 'clock'
@@ -20,7 +20,7 @@ export type FactsSource = Pick<
 /** What is asked about a bundle. */
 export type Asked = Pick<Facts, 'operation' | 'unattended' | 'bundleBytes'>;
 
-/** What the decision needs to know of this machine. */
+/** What the decision needs to know about this machine. */
 export async function gatherFacts(
   machine: FactsSource,
   { manifest, digest, signedBy }: VerifiedManifest,
@@ -53,7 +53,7 @@ export async function gatherFacts(
   };
 }
 
-/** Also as one of its specialisations. */
+/** Counts specialisations of it too. */
 export async function runsSystem(running: StorePath | undefined, toplevel: StorePath): Promise<boolean> {
   if (running === undefined || running === toplevel) return running !== undefined;
   return (await findSpecialisation(toplevel, running)) !== undefined;

@@ -1,4 +1,4 @@
-/** The floor with all that is known of it. */
+/** The floor, with everything known about it. */
 
 import { messageOf } from '../../core/errors.ts';
 import type { Policy } from '../../core/policy/policy.ts';
@@ -16,23 +16,23 @@ export interface KnownFloor {
   /** The journal beside it. */
   readonly records: readonly JournalRecord[];
   readonly floor: StoredFloor | undefined;
-  /** Why it can’t be believed. */
+  /** Why it can’t be trusted. */
   readonly doubt: string | undefined;
-  /** The newest bundle that the journal, or the record beside the system profile, says was committed. */
+  /** The newest bundle committed according to the journal or the record beside the system profile. */
   readonly committed: StoredFloor | undefined;
 }
 
-/** Where the floor is, and what else says something about it. */
+/** Where the floor is kept, and what else says something about it. */
 export interface FloorSource {
   readonly floorDirectory: string;
   readonly settings: Pick<Settings, 'profile'>;
-  /** Left out if the policy can’t be read: then it is not consulted. */
+  /** Omitted if the policy can’t be read; it is then not consulted. */
   readonly policy?: Pick<Policy, 'firstStart'> | undefined;
 }
 
 export async function readKnownFloor({ floorDirectory, settings, policy }: FloorSource): Promise<KnownFloor> {
   const { profile } = settings;
-  // The floor is written before the journal’s line and the record, so it is read after both: between them it can only be higher.
+  // The floor is written before the journal line and the record, so it is read after both: if it changes in between, it can only be higher.
   const record = await readFloorRecord(profile);
   const { records } = await readJournal(floorDirectory);
   const reading = await readFloor(floorDirectory);
@@ -57,8 +57,8 @@ function higherOf(a: StoredFloor | undefined, b: StoredFloor | undefined): Store
 type FloorKeeper = Pick<FloorSource, 'floorDirectory' | 'settings'> & Pick<Machine, 'emit'>;
 
 /**
- * In the state folder first, and then beside the profile: a cut between the two leaves a record that is lower, which says nothing. A record
- * that can’t be written (a full disk) is reported and ends no run: the floor itself holds, and the next commit records it.
+ * First in the state folder, then beside the profile: a cut between the two leaves a record that is lower, which does no harm. A record
+ * that can’t be written (a full disk) is reported but ends no run: the floor itself holds, and the next commit records it.
  */
 export async function raiseKnownFloor(
   { floorDirectory, settings, emit }: FloorKeeper,
@@ -73,14 +73,14 @@ export async function raiseKnownFloor(
   }
 }
 
-/** To the release of a run that stays, if the run has one. */
+/** Raises it to the release of a run that stays, if the run has one. */
 export async function raiseFloorFor(
   machine: FloorKeeper,
   known: Pick<Receipt, 'sequence' | 'downgradeFrom' | 'manifestDigest'> & { readonly createdAt?: string },
 ): Promise<void> {
   const { sequence, downgradeFrom, manifestDigest, createdAt } = known;
   if (sequence === undefined || manifestDigest === undefined || createdAt === undefined) return;
-  // After a downgrade the floor stays, with what is there now: the system that was left can’t come back.
+  // After a downgrade the floor stays and names what is there now: the system that was left can’t come back.
   await raiseKnownFloor(machine, {
     ...{ schema: 1, sequence: downgradeFrom ?? sequence, manifestDigest, createdAt },
   });
@@ -96,7 +96,7 @@ export function timeFloor(
 
 export const longAgo = '1970-01-01T00:00:00Z';
 
-/** Its signed time is the newest of all that was committed: that of a later bundle may be older. */
+/** Its signed time is the newest ever committed: a later bundle may carry an earlier time. */
 function newestCommitted(records: readonly JournalRecord[]): StoredFloor | undefined {
   let newest: StoredFloor | undefined;
   let createdAt = longAgo;

@@ -1,4 +1,4 @@
-/** Which generations there are, which of them the machine or the policy needs, and which may go (core/run/surplus.ts). */
+/** Which generations exist, which of them the machine or the policy needs, and which may go (core/run/surplus.ts). */
 import { lstat } from 'node:fs/promises';
 import { ifMissing } from '../../core/errno.ts';
 import type { JournalRecord } from '../../core/run/journal.ts';
@@ -28,8 +28,8 @@ export interface Generations {
 }
 
 /**
- * @param isOneComing whether a release is about to be installed: the newest place is its own, and what there is to go back to is what is
- * installed now
+ * @param isOneComing whether a release is about to be installed: the newest place is then its own, and what is installed now becomes what
+ * there is to go back to
  */
 export async function lookAtGenerations(
   machine: Source,
@@ -50,11 +50,11 @@ export async function lookAtGenerations(
     isOneComing,
   };
   const kept = whyKept(question);
-  // Which releases are held nobody knows, so none may go.
+  // Nobody knows which releases are held, so none may go.
   return { all, kept, surplus: isUnknown ? [] : findSurplus(question) };
 }
 
-/** Nix takes the time of the link as well (Nix src/libstore/profiles.cc, findGenerations). */
+/** Nix, too, takes the link’s own time (Nix src/libstore/profiles.cc, findGenerations). */
 async function readGenerations({ settings }: Pick<Source, 'settings'>): Promise<Generation[]> {
   const found = await listGenerations(settings.profile).catch(ifMissing(new Map()));
   const made = async (number: number) =>
@@ -82,13 +82,16 @@ class Needs {
   }
 }
 
-/** What is installed, what runs, and what was started: also where that is a specialisation of a generation’s system. */
+/** What is installed, what runs, and what was booted, even if that is a specialisation of a generation’s system. */
 async function addStanding(
   { settings }: Pick<Source, 'settings'>,
   all: readonly Generation[],
   needed: Needs,
 ): Promise<void> {
-  needed.number((await readProfile(settings.profile)).generation, 'installed');
+  const installed = await readProfile(settings.profile);
+  needed.number(installed.generation, 'installed');
+  // Where the profile is a link into the store, which has no number.
+  needed.system(installed.toplevel, 'installed');
   for (const [link, reason] of [
     [settings.currentSystem, 'running'],
     [settings.bootedSystem, 'booted'],
@@ -100,7 +103,7 @@ async function addStanding(
   }
 }
 
-/** What a run that is not over relies on, what waits, and what would be gone back to. */
+/** What an unfinished run relies on, what is pending, and what a rollback would go back to. */
 function addRuns(records: readonly JournalRecord[], needed: Needs, isOneComing: boolean): void {
   const last = lastOfEach(records);
   for (const record of last) {
@@ -123,7 +126,7 @@ function addRuns(records: readonly JournalRecord[], needed: Needs, isOneComing: 
   needed.system(good.previousToplevel, 'previous');
 }
 
-/** A release that is held may be freed, and gone to again. @returns whether nobody knows which are */
+/** A held release may be freed, and returned to. @returns whether the list of held releases is unknown */
 async function addHeld(
   { floorDirectory }: Pick<Source, 'floorDirectory'>,
   records: readonly JournalRecord[],

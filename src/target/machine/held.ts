@@ -8,9 +8,9 @@ import { lastOfEach } from '../../state/journal.ts';
 import type { Machine } from './machine.ts';
 
 export interface Held {
-  /** Those that count. */
+  /** Those in effect. */
   readonly held: readonly HeldRelease[];
-  /** Why nobody knows which are. */
+  /** Why the list is unknown. */
   readonly heldDoubt: string | undefined;
 }
 
@@ -22,7 +22,7 @@ export async function readHeld(folder: string, floor: StoredFloor | undefined): 
   };
 }
 
-/** The lock must be held. A list that is damaged stays so: what else was on it, nobody knows. */
+/** The lock must be held. A damaged list is left as it is: nobody knows what else was on it. */
 export async function hold(
   { floorDirectory, clock }: Pick<Machine, 'floorDirectory' | 'clock'>,
   sequence: number,
@@ -35,7 +35,7 @@ export async function hold(
   await writeHeldFile(floorDirectory, { number: number + 1, releases: withHeld(releases, next, floor) });
 }
 
-/** @param keep which of those on the list stay */
+/** @param keep which entries of the list stay */
 export async function free(
   { floorDirectory }: Pick<Machine, 'floorDirectory'>,
   keep: (held: HeldRelease) => boolean,
@@ -52,7 +52,7 @@ export interface InstalledRelease {
   readonly floor: number;
 }
 
-/** The newest release that was installed here with that system. */
+/** The newest release installed here with that system. */
 export function releaseOf(
   records: readonly JournalRecord[],
   toplevel: string | undefined,

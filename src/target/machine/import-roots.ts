@@ -1,4 +1,4 @@
-/** Garbage-collector roots that hold what is imported until the profile does. */
+/** Garbage-collector roots that hold imported paths until the profile does. */
 import { join } from 'node:path';
 import type { Manifest } from '../../core/release/manifest.ts';
 import { makeFolder } from '../../files/folder.ts';
@@ -20,7 +20,7 @@ export async function rootImport(
   ]);
 }
 
-/** Also after a run that stopped midway: its roots stay until its end is known. */
+/** Also after a run that stopped midway: its roots stay until its outcome is known. */
 export async function dropImportRoots(machine: Keeper): Promise<void> {
   for (const name of ['incoming', 'incoming-drv']) await dropRoot(rootLink(machine, name));
 }

@@ -1,14 +1,14 @@
-/** The keyring that counts on this machine, and what the next has to be. */
+/** The keyring in effect on this machine, and what the next one must be. */
 import { type VerifiedKeyring, verifyKeyring } from '../../signing/keyring.ts';
 import { readFloor } from '../../state/floor.ts';
 import { timeFloor } from './floor.ts';
 import type { Machine } from './machine.ts';
 
-/** The version that counts now: of the keyring that has come, or of the policy. */
+/** The version in effect: from the newest accepted keyring, or from the policy. */
 export const keyringVersion = ({ keyring, policy }: Pick<Machine, 'keyring' | 'policy'>): number =>
   Math.max(keyring?.version ?? 0, policy.keyringVersion);
 
-/** With what is trusted now. @throws NixmakerError as `verifyKeyring` */
+/** Verified with the keys trusted now. @throws NixmakerError as `verifyKeyring` */
 export async function verifyKeyringHere(
   machine: Pick<Machine, 'keyring' | 'policy' | 'floorDirectory' | 'clock'>,
   envelope: string,

@@ -1,4 +1,4 @@
-/** The one file that wires the target's half: settings, policy, keys, Nix, process runner, clock. */
+/** The one file that wires up the target: settings, policy, keys, Nix, process runner, clock. */
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -21,33 +21,33 @@ import { type TrustSet, trustSetOf } from '../../signing/verify.ts';
 import { readPolicy, readSettings, salvageSettings } from '../../state/config.ts';
 import { readKeyring } from '../../state/keyring.ts';
 
-/** A machine opened by a process that may do root's part. */
+/** A machine opened by a process that may act as root. */
 export type RootMachine = Machine & { readonly role: 'root' | 'direct' };
 
-/** @param what this process was asked to do, for people @throws NixmakerError `usage` */
+/** @param what this process was asked to do, in words for people @throws NixmakerError `usage` */
 export function requireRoot(machine: Machine, what: string): RootMachine {
   if (machine.role === 'agent') throw new NixmakerError('usage', `only root can ${what}`);
   return machine as RootMachine;
 }
 
 export interface Machine {
-  /** Of nixmaker itself. */
+  /** Nixmaker’s own version. */
   readonly version: string;
   readonly settings: Settings;
-  /** As given on the command line, for what we start of ourselves. */
+  /** As given on the command line, for further processes of ours that we start. */
   readonly files: { readonly settings: string | undefined; readonly policy: string | undefined };
-  /** As the file has it, but with the keys of a keyring that has come since. */
+  /** As in the file, but with the keys of any newer keyring accepted since. */
   readonly policy: Policy;
   readonly trust: TrustSet;
-  /** The newest keyring that has come, whether it counts or not. */
+  /** The newest keyring accepted, whether or not it is in effect. */
   readonly keyring: Keyring | undefined;
-  /** Looks again which keyring root has accepted. */
+  /** Checks again which keyring root has accepted. */
   readonly reloadKeyring: () => Promise<void>;
-  /** Where the floor and the journal of activations are: what nobody but root may change, where that is apart. */
+  /** Holds the floor and the journal of activations, which only root may change where root is a separate process. */
   readonly floorDirectory: string;
-  /** The agent's own folder: where its lock is. To root all in it is hostile (files/foreign.ts), as in the next. */
+  /** The agent’s own folder, where its lock is. To root, everything in it is hostile (files/foreign.ts); the same goes for the next one. */
   readonly agentDirectory: string;
-  /** Where the agent puts what it asks of root. */
+  /** Where the agent puts its requests to root. */
   readonly requestsDirectory: string;
   readonly role: Role;
   readonly nix: NixContext;
@@ -55,21 +55,21 @@ export interface Machine {
   readonly hold: ProcessHolder;
   readonly listen: ProcessListener;
   readonly clock: Clock;
-  /** Hexadecimal digits nobody can guess. */
+  /** Unguessable hexadecimal digits. */
   readonly randomHex: (bytes: number) => string;
   readonly emit: EventSink;
   /** machine-id(5) of this machine. */
   readonly machineId: string | undefined;
-  /** boot_id (proc_sys_kernel(5)): another one after every start. */
+  /** boot_id (proc_sys_kernel(5)): different after every boot. */
   readonly bootId: string;
-  /** Heeded until anything is changed. */
+  /** Respected until anything has been changed. */
   readonly interruption?: Interruption;
-  /** Called before and after each transition is on disk; the kill matrix of the tests hangs on it. */
+  /** Called before and after each transition is on disk; the tests’ kill matrix hooks in here. */
   readonly onTransition?: (when: 'before' | 'after', state: State) => void;
 }
 
 export interface MachineOptions {
-  /** As `openSettings` has read them. */
+  /** As read by `openSettings`. */
   readonly settings: Settings;
   readonly role: Role;
   /** As given on the command line. */
@@ -83,12 +83,12 @@ interface Trusted {
   readonly trust: TrustSet;
 }
 
-/** @throws NixmakerError of the configuration kind (exit 78) before anything is looked at */
+/** @throws NixmakerError of the configuration kind (exit 78), before anything else is looked at */
 export async function openMachine(options: MachineOptions): Promise<Machine> {
   const { role, files } = options;
   const settings = settingsFor(options.settings, role);
   const written = await readPolicy(files.policyFile ?? settings.policyFile, process.getuid?.() ?? 0);
-  // Also where a keyring counts instead: a policy that can’t be used must be noticed before it is needed.
+  // Checked even if a keyring is in effect instead: an unusable policy must be noticed before it is needed.
   trustSetOf(written);
   const readTrust = async () => {
     const keyring = await readKeyring(floorDirectoryOf(settings));
@@ -99,8 +99,8 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
 }
 
 /**
- * A machine of which only what was begun can be undone, because policy or keyring can’t be used: it trusts nobody. Whoever locked
- * nixmaker out by a switch must not have locked out the way back as well.
+ * A machine that can only undo what was begun, because its policy or keyring is unusable: it trusts nobody. A switch that locks nixmaker
+ * out must not lock out the way back as well.
  */
 export function openToUndo(options: MachineOptions): Promise<Machine> {
   const nobody = { keyring: undefined, policy: nobodyTrusted, trust: { keys: [], threshold: 1 } };
@@ -149,7 +149,7 @@ async function assemble(
   };
 }
 
-/** Ended with the run that is to end itself, and kept apart from the signals of a terminal that was given up. */
+/** Ends with the run that must end itself, and is kept apart from the signals of a terminal that was closed. */
 function interruptible(interruption: Interruption): ProcessRunner {
   setMaxListeners(0, interruption.signal);
   return (program, args, options = {}) =>
@@ -160,20 +160,20 @@ function interruptible(interruption: Interruption): ProcessRunner {
     });
 }
 
-/** How this machine's Nix is reached. */
+/** How to reach this machine’s Nix. */
 export function contextFor(settings: Settings): NixContext {
   return {
     run: runProgram,
     store: settings.store,
     daemonSocket: daemonSocketOf(settings.store, process.env),
-    // Nix's clients keep a database of cached narinfos; ours are good for one import only.
+    // Nix clients keep a database of cached narinfos; ours are good for one import only.
     env: { XDG_CACHE_HOME: `${settings.runtimeDirectory}/cache` },
   };
 }
 
 /**
- * Root keeps its journal, and whatever else it writes, where nobody else can write: unit, command line and agent, whichever of them root
- * runs. In a sandbox (`direct`) there is one process, one user and one folder.
+ * Root keeps its journal, and everything else it writes, where nobody else can write, whether root runs the unit, the command line or the
+ * agent. In a sandbox (`direct`) there is one process, one user and one folder.
  */
 export function settingsFor(settings: Settings, role: Role): Settings {
   const { activationDirectory: stateDirectory } = settings;
@@ -182,10 +182,10 @@ export function settingsFor(settings: Settings, role: Role): Settings {
     : settings;
 }
 
-/** Where root says how far it is, and where its Nix keeps what it wants to keep. */
+/** Where root reports its progress, and where its Nix keeps its files. */
 const rootsRuntimeDirectory = ({ activationDirectory }: Settings): string => join(activationDirectory, 'run');
 
-/** Where it is said how far a run is: the agent’s, and that of a command of root’s. */
+/** Where a run’s progress is reported: the agent’s, and that of a command run as root. */
 export const runtimeDirectories = (settings: Settings): readonly string[] =>
   settings.activation === 'systemd'
     ? [settings.runtimeDirectory, rootsRuntimeDirectory(settings)]
@@ -195,17 +195,17 @@ export function floorDirectoryOf(settings: Settings): string {
   return settings.activation === 'systemd' ? settings.activationDirectory : settings.stateDirectory;
 }
 
-/** What can be used of settings that can’t be used as a whole. */
+/** The usable part of settings that can’t be used as a whole. */
 export const openSalvagedSettings = (file: string | undefined): Promise<Settings> =>
   salvageSettings(file ?? defaultSettingsFile);
 
-/** @param file as given by the operator; without one the default file, which need not exist */
+/** @param file as given by the operator; if omitted, the default file, which need not exist */
 export function openSettings(file: string | undefined): Promise<Settings> {
   return readSettings(file ?? defaultSettingsFile, { required: file !== undefined });
 }
 
 async function readVersion(): Promise<string> {
-  // By search, for what is installed lies at another depth than the sources.
+  // Found by searching: the installed package has a different depth from the sources.
   const file = findPackageJSON('..', import.meta.url);
   if (file === undefined) throw new NixmakerError('internal', 'nixmaker’s package.json is missing');
   const text = await readFile(file, 'utf8');

@@ -1,4 +1,4 @@
-/** The system that is installed and waits for a restart, by the journal. */
+/** The system that is installed and waits for a restart, according to the journal. */
 import type { PendingSystem } from '../../core/policy/decide.ts';
 import { type Operation, operation as operationSchema } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -15,7 +15,7 @@ export function findPending(records: readonly JournalRecord[]): JournalRecord | 
   return findAll(records).at(-1);
 }
 
-/** As the decision wants it. */
+/** In the form the decision expects. */
 export function pendingSystem(records: readonly JournalRecord[], bootId: string): PendingSystem | undefined {
   const found = findPending(records);
   if (found?.sequence === undefined || found.manifestDigest === undefined) return undefined;
@@ -23,13 +23,13 @@ export function pendingSystem(records: readonly JournalRecord[], bootId: string)
   return { sequence, manifestDigest, operation: operationOf(found), restarted: found.bootId !== bootId };
 }
 
-/** What was asked for when the system was installed. */
+/** The operation requested when the system was installed. */
 export function operationOf({ operation }: JournalRecord): Operation {
   const parsed = operationSchema.safeParse(operation);
   return parsed.success ? parsed.data : 'boot';
 }
 
-/** Whether the machine runs a system that was rolled back, beside one that is installed. */
+/** Whether the machine is running a rolled-back system instead of the one installed. */
 export function runsRolledBack(
   records: readonly JournalRecord[],
   { running, installed }: { running: StorePath | undefined; installed: StorePath | undefined },
@@ -38,7 +38,7 @@ export function runsRolledBack(
   return lastOfEach(records).some((r) => r.state === 'rolled-back' && r.toplevel === running);
 }
 
-/** A system that was never started is nothing to go back to; what it would have gone back to is. */
+/** A system that was never booted is nothing to go back to; what it would have gone back to is. */
 export async function rollbackTarget(
   { settings }: Pick<Machine, 'settings'>,
   profile: ProfileTarget,
@@ -53,8 +53,8 @@ export async function rollbackTarget(
 }
 
 /**
- * Ends the runs whose systems another one is being installed over. Not before that one’s own intent is on disk: until
- * then somebody has to judge what the profile points to.
+ * Ends the runs whose systems are being replaced by another installation. Not before the intent of that installation is on disk: until
+ * then, what the profile points to still has to be judged.
  */
 export async function supersedePending(machine: Machine, by: Transaction): Promise<void> {
   const { records } = await readJournal(machine.settings.stateDirectory);

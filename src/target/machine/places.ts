@@ -1,14 +1,14 @@
-/** Where bundles may be besides the inbox: media, no matter who mounted them, and folders that carriers fill. */
+/** Where bundles may be besides the inbox: media, whoever mounted them, and carriers’ folders. */
 import { isAllowedSource, isThere, listMounts, mediaAmong, panicsOnError } from '../../media/mounts.ts';
 import type { Machine } from './machine.ts';
 
 export interface Place {
-  /** `own`: a medium that nixmaker has mounted, read-only. `foreign`: one that others mount. */
+  /** `own`: a medium mounted by nixmaker, read-only. `foreign`: one mounted by somebody else. */
   readonly kind: 'own' | 'foreign' | 'folder';
   readonly root: string;
-  /** Another medium in the same place is another. */
+  /** Tells different media in the same place apart. */
   readonly id: string;
-  /** Reading there may make the kernel panic, as the medium’s maker chose. None of our processes reads or writes there. */
+  /** Reading there may panic the kernel, as whoever made the medium chose. None of our processes reads or writes there. */
   readonly isDangerous?: true;
 }
 
@@ -23,7 +23,7 @@ export function mediaRoots({ settings, policy }: Places): readonly string[] {
   return [...settings.media.roots, ...(policy.media.mount ? [settings.media.directory] : [])];
 }
 
-/** Those present now: a mount whose device is gone does not count. */
+/** Those present now; a mount whose device is gone does not count. */
 export async function listPlaces(machine: Pick<Machine, 'settings' | 'policy' | 'run'>): Promise<Place[]> {
   const roots = mediaRoots(machine);
   const places: Place[] = machine.policy.media.folders.map((root) => ({ kind: 'folder', root, id: root }));

@@ -1,8 +1,8 @@
 /**
- * After a power cut in the middle of an import, paths may be valid in Nix's database with contents that never reached
- * the disk (Nix's defaults do not flush them). Importing again does not repair them, for valid paths are skipped. So
- * what has become valid since that import began is verified, and what is damaged is deleted with all that refers to
- * it: the bundle brings it again. Needs no privilege.
+ * After a power cut in the middle of an import, Nix’s database may call paths valid whose contents never reached the disk (by default Nix
+ * does not flush them). Importing again does not repair them, because valid paths are skipped. So everything that has become valid since
+ * that import began is verified, and damaged paths are deleted together with whatever refers to them: the bundle brings them again. Needs
+ * no privilege.
  */
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { listRegisteredSince } from '../../nix/path-info.ts';
@@ -11,12 +11,12 @@ import { dropImportRoots } from './import-roots.ts';
 import type { Machine } from './machine.ts';
 import type { Transaction } from './transaction.ts';
 
-/** The clock may have been set while the import ran. Seconds. */
+/** Seconds. The clock may have been set while the import ran. */
 const margin = 3600;
 
 /**
- * @param since when the import that was cut off began
- * @throws NixmakerError `store-corrupt` where a damaged path is in use and can't be taken out
+ * @param since when the interrupted import began
+ * @throws NixmakerError `store-corrupt` if a damaged path is in use and can’t be removed
  */
 export async function repairStore(
   machine: Pick<Machine, 'nix' | 'settings'>,

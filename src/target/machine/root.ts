@@ -1,5 +1,5 @@
 /**
- * What the agent asks of root: the port between the two sides. Two adapters: root/direct.ts does it in this process,
+ * What the agent asks of root: the port between the two sides. It has two adapters: root/direct.ts does the work in this process,
  * ask/by-request.ts has nixmaker-activate.service and nixmaker-receipts.service do it (docs/adr/0019).
  */
 
@@ -13,7 +13,7 @@ import type { VerifiedManifest } from '../../signing/verify.ts';
 import type { VisitFile } from '../../state/requests.ts';
 import type { Transaction } from './transaction.ts';
 
-/** The bytes that were verified, for whoever has to verify them again. */
+/** The verified bytes, for a process that has to verify them again. */
 export interface SignedHead {
   readonly manifestBytes: Buffer;
   readonly signatureBytes: Buffer;
@@ -30,10 +30,10 @@ export interface AskedActivation {
   /** The agent’s run; it ends as the activation does. */
   readonly transaction: Transaction;
   readonly toplevel: StorePath;
-  /** What is to be in the store; undefined for a tarball that nobody has signed: root alone takes one, by hand. */
+  /** What must be in the store; undefined for an unsigned tarball, which only root accepts, and only by hand. */
   readonly release: SignedRelease | undefined;
   readonly operation: Operation;
-  /** Nobody has asked for it by hand: where the policy wants a local word, it is asked for. */
+  /** Nobody asked for it by hand: if the policy requires a local approval, it is asked for. */
   readonly unattended: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface AskedVoucher {
   readonly release: SignedRelease;
 }
 
-/** A release for which there is no room. */
+/** A release for which there is not enough room. */
 export interface AskedRoom {
   readonly transaction: Transaction;
   readonly release: SignedRelease;
@@ -51,30 +51,30 @@ export interface AskedRoom {
 export interface AskedKeyring {
   /** As it came, signatures and all. */
   readonly envelope: string;
-  /** As it says itself. */
+  /** As it states itself. */
   readonly version: number;
-  /** Where it lies, for people. */
+  /** Where it is, in words for people. */
   readonly source: string;
 }
 
 export interface Root {
-  /** Activates what is in the store. @throws NixmakerError `busy` where root does not answer */
+  /** Activates what is in the store. @throws NixmakerError `busy` if root does not answer */
   activate(asked: AskedActivation): Promise<Receipt>;
   /**
-   * Signatures over the index’s paths by the machine’s store key.
+   * Signs the index’s paths with the machine’s store key.
    * @throws NixmakerError `nix-key-untrusted`, `busy`
    */
   vouch(asked: AskedVoucher): Promise<NixSignatures>;
   /**
-   * Deletes old generations and garbage, as far as the policy lets them go and the release needs their room.
-   * @returns what was freed, be it enough or not, and why it was no more where root has ended early or not begun
+   * Deletes old generations and garbage, as far as the policy allows and the release needs the room.
+   * @returns what was freed, whether or not it is enough, and why it was no more if root stopped early or never began
    * @throws NixmakerError `operation-forbidden`, `busy`
    */
   makeRoom(asked: AskedRoom): Promise<Freed>;
   /** Trusts the keys of a keyring from now on. @throws NixmakerError as `verifyKeyring`, `busy` */
   acceptKeyring(asked: AskedKeyring): Promise<void>;
-  /** Writes receipts to a medium that is done with, and says that it may go. */
+  /** Writes receipts to a medium that is finished with, and announces that it may be removed. */
   endVisit(visit: VisitFile): Promise<void>;
-  /** Brings to rest what was cut off, as far as it is this process’s. The lock must be held. */
+  /** Settles what was cut off, as far as this process is responsible. The lock must be held. */
   resume(): Promise<Receipt[]>;
 }

@@ -1,6 +1,6 @@
 /**
- * Runs that stopped midway are brought to an end before anything new is begun. One that has changed nothing is forgotten,
- * on either side; what becomes of the others is for who may change the machine (activate/resume.ts).
+ * Runs that stopped midway are finished before anything new begins. On either side, a run that has changed nothing is dropped; the others
+ * are left to whoever may change the machine (activate/resume.ts).
  */
 import { NixmakerError } from '../../core/errors.ts';
 import { hasBegunToChange, isAtRest } from '../../core/run/lifecycle.ts';
@@ -17,7 +17,7 @@ export interface StoppedRun {
   readonly stopped: NixmakerError;
 }
 
-/** The lock must be held: a run that is under way would look the same. */
+/** The lock must be held: otherwise a run in progress would look the same. */
 export async function endStoppedRuns(
   machine: Machine,
   resumeChanged: (run: StoppedRun) => Promise<Receipt>,
@@ -36,13 +36,13 @@ export async function endStoppedRuns(
   return receipts;
 }
 
-/** Nothing was changed; the bundle, if it is still there, is taken from the beginning. */
+/** Nothing was changed; if the bundle is still there, it is taken from the beginning. */
 async function forget(
   machine: Pick<Machine, 'bootId' | 'nix' | 'settings'>,
   { transaction, record, stopped }: StoppedRun,
 ): Promise<Receipt> {
   transaction.emit('resume-plan', { plan: 'forget' });
-  // Recorded as `imported` it would have been flushed first.
+  // Had it been recorded as `imported`, it would have been flushed first.
   if (record.state === 'accepted' && record.bootId !== machine.bootId)
     await repairStore(machine, { transaction, since: new Date(record.at) });
   return transaction.end('deferred', { code: stopped.code, detail: stopped.detail });

@@ -1,4 +1,4 @@
-/** The public half of the machine’s store key, as root has written it for nix.conf to include. */
+/** The public half of the machine’s store key, as root wrote it for nix.conf to include. */
 import { join } from 'node:path';
 import { readIfThere } from '../../files/read.ts';
 import { type PublicKey, parsePublicKey } from '../../signing/nix-key.ts';

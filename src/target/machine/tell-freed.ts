@@ -1,9 +1,9 @@
-/** How a run tells what was freed for it. */
+/** How a run reports what was freed for it. */
 import { NixmakerError } from '../../core/errors.ts';
 import { type Freed, freedText, isAnything, together } from '../../core/run/freed.ts';
 import type { Transaction } from './transaction.ts';
 
-/** What was deleted is on record, also of a run that comes to nothing but waiting once more. */
+/** Deletions go on record, even for a run that ends up waiting once more. */
 export async function tellFreed(transaction: Transaction, freed: Freed): Promise<void> {
   if (!isAnything(freed)) return;
   await transaction.record();
@@ -11,7 +11,7 @@ export async function tellFreed(transaction: Transaction, freed: Freed): Promise
   transaction.notice(`Made room: ${freedText(freed)}.`);
 }
 
-/** The same error; where it is about room, with what was freed and was not enough. */
+/** The same error; if it is about room, it also says what was freed and that it was not enough. */
 export function stillShort(error: unknown, freed: Freed): unknown {
   if (!(error instanceof NixmakerError) || !['no-space', 'no-boot-space'].includes(error.code)) return error;
   return new NixmakerError(error.code, `${error.detail}; ${freedText(freed)}`, { cause: error });

@@ -11,7 +11,7 @@ export { outcomeOf } from '../../core/outcome.ts';
 
 type Known = Partial<Omit<Receipt, 'schema' | 'transaction' | 'at' | 'source' | 'state'>>;
 
-/** What of a machine a run is recorded with. */
+/** The parts of a machine that a run is recorded with. */
 export type Recorder = Pick<
   Machine,
   'settings' | 'role' | 'clock' | 'emit' | 'randomHex' | 'onTransition' | 'interruption'
@@ -24,9 +24,9 @@ export class Transaction {
   #state: State = 'discovered';
   #known: Known = {};
   readonly #reached = new Set<State>();
-  /** What it may come to without leaving a record. */
+  /** The outcome it may have without leaving a record. */
   readonly #knownWait: ReasonCode | undefined;
-  /** Steps that are neither recorded nor told yet; undefined where each is at once. */
+  /** Steps neither recorded nor reported yet; undefined if each is recorded at once. */
   #held: (() => Promise<void>)[] | undefined;
 
   private constructor(
@@ -42,8 +42,8 @@ export class Transaction {
 
   /**
    * Opens a run; the first line of its journal is flushed when this returns.
-   * @param knownWait what the same file has waited for before. A run that comes to nothing but that once more leaves no record: a file
-   * that waits for days would fill the disk whose room it may be waiting for. Its steps are recorded as soon as it comes to anything else
+   * @param knownWait what the same file has waited for before. A run that only ends in the same wait leaves no record: a file that waits
+   * for days would fill the disk whose room it may be waiting for. Its steps are recorded as soon as it gets any further
    */
   static async begin(
     machine: Recorder,
@@ -56,7 +56,7 @@ export class Transaction {
     return transaction;
   }
 
-  /** What follows relies on the steps so far having been recorded. */
+  /** What follows relies on the steps so far being on record. */
   async record(): Promise<void> {
     const held = this.#held ?? [];
     this.#held = undefined;
@@ -68,7 +68,7 @@ export class Transaction {
     const { schema: _schema, at: _at, transaction: id, state, source, ...known } = record;
     const transaction = new Transaction(machine, { id, source });
     transaction.#state = state;
-    // Checksummed lines of our own writing: what is in them was a Receipt's fields.
+    // Checksummed lines that we wrote ourselves: they held the fields of a Receipt.
     transaction.#known = known as Known;
     for (const each of reached) transaction.#reached.add(each);
     if (hasBegunToChange(state)) machine.interruption?.pass();
@@ -76,7 +76,7 @@ export class Transaction {
     return transaction;
   }
 
-  /** Whether this run was ever about to do what the state stands for. */
+  /** Whether this run ever got as far as the intent that the state stands for. */
   reached(state: State): boolean {
     return this.#reached.has(state);
   }
@@ -89,12 +89,12 @@ export class Transaction {
     return this.#state;
   }
 
-  /** Adds to what is known; it is part of every later journal line and of the receipt. */
+  /** Adds to what is known; it becomes part of every later journal line and of the receipt. */
   learn(known: Known): void {
     this.#known = { ...this.#known, ...known };
   }
 
-  /** Something a person should read although all went well. */
+  /** Something a person should read even though all went well. */
   notice(text: string): void {
     this.learn({ notices: [...(this.#known.notices ?? []), text] });
     this.emit('notice', { text }, 'warn');
@@ -109,15 +109,15 @@ export class Transaction {
   }
 
   /**
-   * Writes the transition durably, then returns: what follows may rely on it having been recorded.
-   * @throws NixmakerError `internal` for a step the life cycle does not have; `stopped` where a person wants it to end and nothing was
+   * Writes the transition durably, then returns: what follows may rely on it being on record.
+   * @throws NixmakerError `internal` for a step the life cycle does not have; `stopped` if a person wants it to end and nothing has been
    * changed yet
    */
   async advance(state: State): Promise<void> {
     if (!mayFollow(this.#state, state)) {
       throw new NixmakerError('internal', `no transition from ${this.#state} to ${state}`);
     }
-    // With nothing awaited before it is written: no signal comes in between.
+    // Nothing is awaited before it is written, so no signal can come in between.
     if (hasBegunToChange(state)) this.#machine.interruption?.pass();
     else if (!isEnd(state)) this.#machine.interruption?.check();
     if (this.#held !== undefined && (hasBegunToChange(state) || state === 'imported')) await this.record();
@@ -131,20 +131,20 @@ export class Transaction {
     // An ended run stays as it ended, whatever goes wrong while tidying up after it.
     if (!isEnd(this.#state)) {
       this.learn(outcome);
-      // Nothing but what is known: said once, it stays so.
+      // Nothing new: already reported, and not repeated.
       if (this.#held !== undefined && state === 'deferred' && outcome.code === this.#knownWait)
         return { ...this.receipt(), state };
       await this.record();
       await this.advance(state);
     }
     const receipt = this.receipt();
-    // A run that waits is tried again and again, and its journal is enough; but root's is waited for by the agent.
+    // A waiting run is retried again and again, so its journal is enough; but the agent waits for root’s receipt.
     const { role, settings } = this.#machine;
     if (this.#state !== 'deferred' || role === 'root') await saveReceipt(settings.stateDirectory, receipt);
     return receipt;
   }
 
-  /** What is known by now, as a receipt. */
+  /** What is known so far, as a receipt. */
   receipt(): Receipt {
     return {
       schema: receiptSchemaVersion,

@@ -1,9 +1,9 @@
 /**
- * Valid paths count if they are what the manifest says, or if root has compared them with an earlier manifest and signed them
- * with the machine’s store key since: a path can be built to other contents each time, and then the one that came first stays.
+ * Valid paths count if they are what the manifest says, or if root has compared them with an earlier manifest and has since signed them
+ * with the machine’s store key: a path may build to different contents each time, and the first one to arrive stays.
  *
- * Threat: a local user, or a compromised agent, and one stolen key of several. Whatever Nix accepts on that key’s word is
- * valid, and no import touches it again; without this it would be activated under a threshold that it never met.
+ * Threat: a local user, or a compromised agent, with one stolen key of several. Whatever Nix accepts on that key’s word is valid, and no
+ * import touches it again; without this check it would be activated under a threshold that it never met.
  */
 import { differenceOf } from '../../core/bundle/store-difference.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -23,7 +23,7 @@ import { readStorePublicKey } from './store-public-key.ts';
 
 export interface Difference {
   readonly path: StorePath;
-  /** For people. */
+  /** In words for people. */
   readonly what: string;
 }
 
@@ -34,29 +34,29 @@ export interface Comparison {
 }
 
 /**
- * How a path that is not what was signed can still count: by the machine’s store key’s signature over what is there. Root, which has the
- * key, knows the one signature that does; the agent has to look at everything under the key’s name.
+ * How a path that differs from what was signed can still count: with a signature by the machine’s store key over what is there. Root has
+ * the key and knows the one signature that matches; the agent has to check everything under the key’s name.
  */
 export interface Recognition {
   readonly wanted: SignatureFilter;
-  /** For a path that differs. @param signatures those that were wanted */
+  /** For a path that differs. @param signatures the ones expected */
   readonly counts: (path: StorePath, stored: ValidInfo) => boolean;
 }
 
-/** Called for each path that is as it was signed. @param signatures those that were wanted */
+/** Called for each path that is as signed. @param signatures the ones expected */
 export type OnSame = (info: PathInfo, signatures: readonly string[]) => void;
 
-/** Lines examined in one go: an index may have two hundred thousand, each with thousands of signatures. */
+/** Lines examined in one batch: an index may have two hundred thousand, each with thousands of signatures. */
 const portion = 256;
 
-/** With the public half of the store key only. */
+/** With only the public half of the store key. */
 export async function recognizeByPublicKey(machine: Pick<Machine, 'floorDirectory'>): Promise<Recognition> {
   const key = await readStorePublicKey(machine);
   if (key === undefined) return { wanted: () => () => false, counts: () => false };
   const prefix = `${key.name}:`;
   return {
     wanted: () => (signature) => signature.startsWith(prefix),
-    // So many that the genuine one may be beyond: root has the last word.
+    // So many that the genuine one may be further on: root has the last word.
     counts: (path, stored) => stored.signatures.length === mostSignatures || isSigned(path, stored, key),
   };
 }
@@ -94,7 +94,7 @@ export async function comparePaths(
   return { missing, differing };
 }
 
-/** By the machine’s store key, over what is there now. */
+/** Signed by the machine’s store key, over what is there now. */
 const isSigned = (path: StorePath, info: ValidInfo, key: PublicKey): boolean =>
   isPathSigned({ ...info, path, references: info.references as StorePath[] }, key, info.signatures);
 

@@ -1,4 +1,4 @@
-/** What every run has in common: the lock around it, and an end whatever is thrown within it. */
+/** What all runs share: the lock around them, and a proper end whatever is thrown inside. */
 import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { insteadOf } from '../../core/errno.ts';
 import { exitCodes, type ReasonCode } from '../../core/errors.ts';
@@ -10,7 +10,7 @@ import { pruneReceipts } from '../../state/receipts.ts';
 import type { Machine } from './machine.ts';
 import { outcomeOf, type Transaction } from './transaction.ts';
 
-/** @param wait as `acquireLock` has it @throws NixmakerError `busy` */
+/** @param wait as in `acquireLock` @throws NixmakerError `busy` */
 export async function withLock<T>(
   machine: Pick<Machine, 'hold' | 'settings'>,
   work: () => Promise<T>,
@@ -25,7 +25,7 @@ export async function withLock<T>(
   }
 }
 
-/** What grows with every run. Where the disk is full, that is for the run to say, which may be what makes room. */
+/** Trims what grows with every run. A full disk is for the run itself to report: it may be the one that frees room. */
 async function keepBounds(stateDirectory: string): Promise<void> {
   try {
     await compactJournal(stateDirectory);
@@ -38,8 +38,8 @@ async function keepBounds(stateDirectory: string): Promise<void> {
 type End = 'deferred' | 'refused' | 'failed';
 
 /**
- * Ends the run with what was thrown. But from `profile-set` on only a rollback may end a run; if even that could
- * not be begun (a full disk), the journal stays open, the error goes on, and the run is taken up again.
+ * Ends the run with what was thrown. From `profile-set` on, however, only a rollback may end a run; if even that could not begin (a full
+ * disk), the journal stays open, the error propagates, and the run is taken up again.
  */
 export async function endingWhatThrows(
   machine: Pick<Machine, 'emit' | 'interruption'>,
@@ -59,7 +59,7 @@ export async function endingWhatThrows(
 
 const stackOf = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
-/** Where a code leads that was thrown on the way: wait, refuse, or fail. Exit codes say which it is. */
+/** Where a thrown code leads: wait, refuse, or fail. The exit code tells which. */
 function endOf(code: ReasonCode): End {
   const { exit } = catalogue[code];
   if (isPassing(exit)) return 'deferred';

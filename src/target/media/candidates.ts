@@ -1,4 +1,4 @@
-/** What lies at a place that this machine may take. */
+/** What a place holds that this machine may take. */
 import { hasPool, isOtherPool, listPool } from '../../bundle/pool.ts';
 import { poolFolder } from '../../core/bundle/pool-folder.ts';
 import type { NixmakerError } from '../../core/errors.ts';
@@ -6,7 +6,7 @@ import { type Candidate, listInbox } from '../../media/inbox.ts';
 import type { Lookalikes } from '../update/lookalikes.ts';
 import { type Access, unreadable } from '../update/medium-access.ts';
 
-/** Folders looked into at the root of one place that may be pools, by their names. */
+/** Folders at the root of one place that are looked into because their names suggest a pool. */
 const mostFolders = 16;
 
 const calledOtherwise = `it is the folder of a medium, and is not called \`${poolFolder}\``;
@@ -22,12 +22,12 @@ export interface Listing {
 
 interface Looking extends Pick<Access, 'withDeadline'> {
   readonly lookalikes: Lookalikes;
-  /** Takes what can’t be read, which keeps nothing else back: `medium-unreadable`. */
+  /** Receives whatever can’t be read, which holds up nothing else: `medium-unreadable`. */
   readonly onFault: (path: string, error: NixmakerError) => void;
 }
 
 /**
- * What lies there for this host, and files that may be for anybody; what may be a bundle and has not the name of one comes last.
+ * What is there for this host, and files that may be for any host; what may be a bundle but does not have the name of one comes last.
  * @throws NixmakerError `medium-stalled`
  */
 export async function listCandidates(root: string, host: string, looking: Looking): Promise<Listing> {
@@ -43,7 +43,7 @@ export async function listCandidates(root: string, host: string, looking: Lookin
     onFolder: (folder: string) => void (misnamed.length < mostFolders && misnamed.push(folder)),
   };
   const files = await withDeadline(() => listInbox(root, beside));
-  // Nothing below it would be answered otherwise.
+  // Nothing below it would respond either.
   if (isAllUnreadable && files.length === 0) return { candidates: [], hasPool: false };
   const entries = await withDeadline(() => listPool(root, host, beside.onFault));
   const pool = entries

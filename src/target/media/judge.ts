@@ -26,7 +26,7 @@ export interface Judged {
   readonly judgement: Judgement;
 }
 
-/** Reads the head only. Never throws for what the file holds. */
+/** Reads only the head. Never throws because of what the file contains. */
 export async function judgeCandidate(machine: Machine, candidate: Candidate): Promise<Judged> {
   try {
     const looked = await look(machine, candidate);
@@ -35,7 +35,7 @@ export async function judgeCandidate(machine: Machine, candidate: Candidate): Pr
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
     const { code, detail } = error;
-    // On a stick for many hosts that is what the others’ bundles look like.
+    // On a stick for many hosts, this is what the other hosts’ bundles look like.
     if (code === 'not-decryptable')
       return { host: undefined, sequence: undefined, judgement: { outcome: 'other-host' } };
     return { host: undefined, sequence: undefined, judgement: { outcome: 'unusable', code, detail } };
@@ -43,8 +43,8 @@ export async function judgeCandidate(machine: Machine, candidate: Candidate): Pr
 }
 
 /**
- * What has to be read for a judgement. The file is closed before Nix is asked anything, which takes far longer: a person who
- * unmounts the medium meanwhile is not told that it is busy.
+ * Everything that has to be read for a judgement. The file is closed before Nix is asked anything, which takes far longer: somebody who
+ * unmounts the medium in the meantime is not told that it is busy.
  */
 async function look(machine: Machine, candidate: Candidate): Promise<Looked> {
   const { verified, measure, close } = await examine(machine, sourceOf(candidate));
@@ -58,7 +58,7 @@ async function look(machine: Machine, candidate: Candidate): Promise<Looked> {
 
 interface Looked {
   readonly verified: VerifiedManifest;
-  /** Undefined for another host’s. */
+  /** Undefined for another host’s bundle. */
   readonly measured: Measured | Unusable | undefined;
 }
 
@@ -78,7 +78,7 @@ async function judgeLooked(machine: Machine, { verified, measured }: Looked): Pr
   return { outcome: verdict, ...why } as Judgement;
 }
 
-/** What is in its way, where anything is. */
+/** What stands in its way, if anything does. */
 export function whyOf(judgement: Judged['judgement']): {
   readonly code?: ReasonCode;
   readonly detail?: string;

@@ -1,7 +1,7 @@
 /**
- * Bundles that lie where we do not move them: on media, and in folders that carriers fill. They are read where they lie. Of
- * all that this machine would accept the one with the highest sequence is taken; what is not meant for it is passed over
- * in silence. When nothing is left to do at a place, its visit is over (visit.ts).
+ * Bundles that we do not move: on media, and in carriers’ folders. They are read in place. Of all those that this machine would accept, the
+ * one with the highest sequence is taken; those not meant for it are skipped in silence. When nothing is left to do at a place, its visit
+ * is over (visit.ts).
  */
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -24,11 +24,11 @@ export interface Found {
   readonly candidate: Candidate;
   readonly fingerprint: string;
   readonly sequence: number;
-  /** Why it is not taken but set aside. */
+  /** Why it is set aside instead of taken. */
   readonly why?: string;
 }
 
-/** When to look again at something that no event will announce (a copy in progress, Nix down). Milliseconds. */
+/** Milliseconds. When to look again at something that no event will announce (a copy in progress, Nix down). */
 const retry = 30_000;
 
 interface Looked {
@@ -43,7 +43,7 @@ export class MediaQueue {
   readonly #machine: Machine;
   readonly #inHand: Looking;
   readonly #visits = new Map<string, Visit>();
-  /** Called when a place answers again. */
+  /** Called when a place responds again. */
   readonly #onAnswer: () => void;
 
   constructor(machine: Machine, inHand: Looking, onAnswer: () => void = () => undefined) {
@@ -81,12 +81,12 @@ export class MediaQueue {
     return visit;
   }
 
-  /** Whether the place has stopped to answer: nobody should read there, for a read that never ends takes a thread with it. */
+  /** Whether the place has stopped responding: nobody should read there, because a read that never ends ties up a thread. */
   isSilent(id: string): boolean {
     return this.#visits.get(id)?.isSilent === true;
   }
 
-  /** Places at which nothing is left to do; each is told once, until something new is there. */
+  /** Places at which nothing is left to do; each is reported once, until something new is there. */
   finished(): FinishedVisit[] {
     const over = [...this.#visits.values()].filter(
       (v) => v.isOurs && !v.isOver && !v.isSilent && !v.later.has((l) => l.isOurs),
@@ -108,13 +108,13 @@ export class MediaQueue {
     const visit = this.#visits.get(place.id);
     visit?.done.set(candidate.path, fingerprint);
     visit?.later.delete(candidate.path);
-    // Of what is set aside nobody has looked whose it is.
+    // Nobody has looked at whom a file that was set aside is for.
     const known =
       found.why === undefined ? { host: this.#machine.policy.host, sequence: found.sequence } : {};
     visit?.note(candidate, given({ ...known, outcome, code }));
   }
 
-  /** Looked at again after a while, which is longer each time. */
+  /** Looked at again after a while, longer each time. */
   defer(
     { place, candidate, ...found }: Found,
     error: { code: ReasonCode; detail?: string | undefined },
@@ -128,17 +128,17 @@ export class MediaQueue {
     else visit.later.backOff({ ...found, path: candidate.path }, { code, detail, isOurs: true });
   }
 
-  /** What it waits for, as was said and recorded before; undefined where it is new. */
+  /** What it waits for, as already reported and recorded; undefined if it is new. */
   knownWait({ place, candidate: { path }, fingerprint }: Found): ReasonCode | undefined {
     return this.#visits.get(place.id)?.later.whyOf({ path, fingerprint });
   }
 
-  /** All that waits there, and what can’t be read. */
+  /** Everything that waits there, and what can’t be read. */
   waits(): Wait[] {
     return [...this.#visits.values()].flatMap((visit) => visit.waits());
   }
 
-  /** After how many milliseconds something that was deferred is due. */
+  /** Milliseconds until something deferred is due. */
   due(): number | undefined {
     const times = [...this.#visits.values()].flatMap((v) => (v.isSilent ? [] : (v.later.soonest() ?? [])));
     return times.length === 0 ? undefined : Math.min(...times);
@@ -155,7 +155,7 @@ export class MediaQueue {
       if (error.code === 'medium-stalled') this.#silence(visit, error);
       else if (error.code === 'medium-unreadable') visit.noteUnreadable(visit.place.root, error);
       else throw error;
-      // What is due there was not looked at, and is not to be asked for again at once.
+      // What is due there was not looked at; don’t ask for it again at once.
       visit.later.putOff(retry);
       return [];
     }
@@ -173,7 +173,7 @@ export class MediaQueue {
     return candidates;
   }
 
-  /** What is wrong with one, whatever it is, keeps no other waiting. */
+  /** Whatever is wrong with one candidate does not hold up the others. */
   async #judgeOne(visit: Visit, candidate: Candidate): Promise<Found[]> {
     const { path } = candidate;
     const fingerprint = await this.#fingerprintOf(visit, candidate);
@@ -196,7 +196,7 @@ export class MediaQueue {
     if (visit.done.get(path) === fingerprint) return [];
     if (visit.later.left({ path, fingerprint }) > 0) return [];
     const why = await this.#inHand.whySetAside(candidate);
-    // Behind all that is good.
+    // Behind all the good ones.
     if (why !== undefined) return [{ place: visit.place, candidate, fingerprint, sequence: 0, why }];
     const judged = await this.#inHand.looking(candidate, () => judgeCandidate(this.#machine, candidate));
     const { judgement, sequence = 0 } = judged;
@@ -213,17 +213,17 @@ export class MediaQueue {
     return [];
   }
 
-  /** What does not change is looked at less and less often, half a copy as well as what the machine is not ready for. */
+  /** What does not change is looked at less and less often: half a copy, or a bundle the machine is not ready for. */
   #postpone(visit: Visit, { candidate, fingerprint, judged: { judgement } }: Looked): void {
     const file = { path: candidate.path, fingerprint };
     const { code = 'interrupted', detail } = whyOf(judgement);
-    // Of a file too short to tell, nobody knows whether it will ever be a bundle.
+    // Nobody knows whether a file too short to tell will ever be a bundle.
     const isOurs = judgement.outcome !== 'unusable' || candidate.format === 'pool';
     const said = code === 'bundle-truncated' ? 'incomplete' : code;
     visit.later.backOff(file, { code: said, detail, isOurs }, retry);
   }
 
-  /** Not taken, whatever it is; told once, unless it is for others. Where something may still be copied, it may yet get its name. */
+  /** Never taken; reported once, unless it is for others. If a copy may be in progress, it may yet get its proper name. */
   #noteMisnamed(visit: Visit, { candidate, fingerprint, judged }: Looked): void {
     const { path, misnamed: detail } = candidate;
     const file = { path, fingerprint };
@@ -239,7 +239,7 @@ export class MediaQueue {
     const { host, sequence } = judged;
     visit.note(candidate, given({ outcome: 'unusable', host, sequence, code: 'misnamed', detail }));
     visit.hasMisnamed = true;
-    // `web (1).tar.zip`: where the file is for this host, so is the medium.
+    // `web (1).tar.zip`: if the file is for this host, so is the medium.
     const own = this.#machine.policy.host.toLowerCase();
     visit.isOurs ||= candidate.isForHost === true;
     visit.isOurs ||= new RegExp(`^${own}(?![a-z0-9])`).test(basename(path).toLowerCase());
@@ -247,7 +247,7 @@ export class MediaQueue {
   }
 
   #isForLater(visit: Visit, candidate: Candidate, { judgement }: Judged): boolean {
-    // Nothing is copied to what is mounted read-only: there it stays as short as it is.
+    // Nothing is copied to a read-only mount: the file stays as short as it is.
     const mayGrow = visit.place.kind !== 'own';
     if (judgement.outcome === 'incomplete') return mayGrow;
     if (judgement.outcome === 'defer') return true;
@@ -270,7 +270,7 @@ export class MediaQueue {
       this.#machine.emit({ event: 'passed-over', source: candidate.path, ...told });
   }
 
-  /** A carrier’s folder stays where it is: it is looked at again once the read that was waited for has ended. */
+  /** A carrier’s folder does not go away: it is looked at again once the read that stalled has ended. */
   #silence(visit: Visit, error: { readonly code: ReasonCode; readonly detail?: string | undefined }): void {
     const { code, detail } = error;
     visit.silence(code, detail);

@@ -1,4 +1,4 @@
-/** Taking bundles from media and carriers’ folders, where nothing is moved, and ending each visit. */
+/** Takes bundles from media and carriers’ folders, where nothing is moved, and ends each visit. */
 import { join } from 'node:path';
 import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { type ExitCode, NixmakerError, type ReasonCode } from '../../core/errors.ts';
@@ -19,13 +19,13 @@ interface Takes {
   readonly root: Root;
   readonly inHand: InHand;
   readonly onReceipt?: (receipt: Receipt) => void;
-  /** Called when a place that had stopped to answer answers again. */
+  /** Called when a place that had stopped responding responds again. */
   readonly onAnswer?: () => void;
-  /** What waits in other places, or can’t be read there: the inbox, keyrings. */
+  /** What waits elsewhere or can’t be read there: the inbox, keyrings. */
   readonly others?: () => readonly Wait[];
 }
 
-/** In one receipt (core/run/host-receipt.ts): of the place itself, and of each kind beside it. */
+/** In one receipt (core/run/host-receipt.ts): from the place itself, and from each other source. */
 const [mostFindings, mostUntold] = [800, 100];
 
 export class MediaTaker {
@@ -37,7 +37,7 @@ export class MediaTaker {
   readonly #others: () => readonly Wait[];
   /** Findings that no receipt has reported yet. */
   readonly #untold: Finding[] = [];
-  /** Runs of the visits that go on, by the place. */
+  /** Runs of the visits in progress, by place. */
   readonly #runs = new Map<string, ReceiptRun[]>();
 
   constructor(machine: Machine, { root, inHand, onReceipt, onAnswer, others = () => [] }: Takes) {
@@ -49,7 +49,7 @@ export class MediaTaker {
     this.#others = others;
   }
 
-  /** Takes the best bundle there is; if there is none, ends the visits that are over. @returns undefined then */
+  /** Takes the best bundle available; if there is none, ends the visits that are over. @returns undefined in that case */
   async takeNext(): Promise<ExitCode | undefined> {
     const next = await this.#queue.next();
     if (next !== undefined) return this.#take(next);
@@ -61,22 +61,22 @@ export class MediaTaker {
     return undefined;
   }
 
-  /** After how many milliseconds something that waits is due. */
+  /** Milliseconds until something that waits is due. */
   due(): number | undefined {
     return this.#queue.due();
   }
 
-  /** All that waits there, and what can’t be read. */
+  /** Everything that waits there, and what can’t be read. */
   waits(): Wait[] {
     return this.#queue.waits();
   }
 
-  /** As the queue has it. */
+  /** As in the queue. */
   isSilent(id: string): boolean {
     return this.#queue.isSilent(id);
   }
 
-  /** @param runs what became of the bundles that were taken there */
+  /** @param runs what became of the bundles taken there */
   async #end({ place, findings, without }: FinishedVisit, runs: readonly ReceiptRun[]): Promise<void> {
     this.#machine.emit(
       given({ event: 'medium-done', place: place.root, findings: findings.length, without }),
@@ -93,13 +93,13 @@ export class MediaTaker {
     });
   }
 
-  /** A medium that was for nobody here got no receipt: what was wrong with it goes with the next. */
+  /** A medium with nothing for this machine got no receipt: what was wrong with it goes into the next one. */
   #keepUntold(root: string, findings: readonly Finding[]): void {
     this.#untold.push(...findings.map((finding) => ({ ...finding, file: join(root, finding.file) })));
     this.#untold.splice(0, this.#untold.length - mostUntold);
   }
 
-  /** What only a person can fix, wherever it is: whoever reads the receipt may be the only one to see it. */
+  /** Whatever only a person can fix, wherever it is: the reader of this receipt may be the only one to see it. */
   #othersWaiting(): Finding[] {
     return this.#others()
       .filter(({ code }) => needsPerson(code))
@@ -120,7 +120,7 @@ export class MediaTaker {
         this.#queue.markDone(next, state, code);
         this.#runs.set(place.id, [...(this.#runs.get(place.id) ?? []), toReceiptRun(receipt)]);
       }
-      // What it has waited for before is no news.
+      // What it already waited for is no news.
       const level = code !== undefined && code === knownWait ? 'debug' : 'info';
       this.#machine.emit({ event: 'bundle-done', level, source: candidate.path, transaction, state });
       return exit;

@@ -1,4 +1,4 @@
-/** What is known of a place while it is there. */
+/** What is known about a place while it is there. */
 import { relative } from 'node:path';
 import { given } from '../../core/given.ts';
 import type { Finding } from '../../core/run/host-receipt.ts';
@@ -10,14 +10,14 @@ import { Lookalikes } from '../update/lookalikes.ts';
 import { Postponed } from '../update/postponed.ts';
 import { Unreadable } from '../update/unreadable.ts';
 
-/** Times a file is tried that can’t be read. */
+/** How often an unreadable file is tried. */
 const mostFailures = 3;
 /** Findings kept about files that are gone. */
 const mostGone = 1000;
 
 export class Visit {
   readonly place: Place;
-  /** What has been dealt with, by path: its fingerprint then. */
+  /** What has been dealt with, by path, with its fingerprint at the time. */
   readonly done = new Map<string, string>();
   readonly later: Postponed;
   readonly findings = new Map<string, Finding>();
@@ -25,10 +25,10 @@ export class Visit {
   readonly lookalikes = new Lookalikes();
   readonly #failures = new Map<string, number>();
   readonly #now: () => string;
-  /** Something there is ours: a pool, or a bundle for this host. */
+  /** Something there concerns us: a pool, or a bundle for this host. */
   isOurs = false;
   isOver = false;
-  /** Something there may be a bundle, and has not the name of one. */
+  /** Something there may be a bundle but does not have the name of one. */
   hasMisnamed = false;
   /** Why it has stopped responding; it is left alone until it is gone. */
   silent: Wait | undefined;
@@ -56,21 +56,21 @@ export class Visit {
     this.isOver = false;
   }
 
-  /** What can’t be read: said once, and the rest of the place has its turn. */
+  /** What can’t be read is reported once, and does not hold up the rest of the place. */
   noteUnreadable(path: string, error: unknown): void {
     if (!this.unreadable.note(path, error)) return;
     const { code, detail } = this.unreadable.waits().at(-1) ?? {};
     this.note({ path }, { outcome: 'unreadable', ...given({ code, detail }) });
   }
 
-  /** @returns whether it is given up */
+  /** @returns whether we give up on it */
   hasFailed({ path }: Candidate): boolean {
     const count = (this.#failures.get(path) ?? 0) + 1;
     this.#failures.set(path, count);
     return count >= mostFailures;
   }
 
-  /** What is gone needs no more attention, but what was there is still reported. A folder that a carrier fills has no end. */
+  /** What is gone needs no more attention, but is still reported. Visits to a carrier’s folder have no end. */
   keepOnly(present: ReadonlySet<string>): void {
     this.later.keepOnly(present);
     for (const known of [this.done, this.#failures])
@@ -95,8 +95,8 @@ export interface FinishedVisit {
 }
 
 /**
- * When nixmaker mounted a medium, it told a person to leave it in until told otherwise. So it has to say when it may be removed, even
- * if it has nothing for this machine. About one that others have mounted, nothing was said.
+ * When nixmaker mounted a medium, it told somebody to leave it in until told otherwise. So it has to announce when the medium may be
+ * removed, even if it held nothing for this machine. About a medium that others mounted, nothing was said.
  */
 export const endsWithout = (visit: Visit): boolean =>
   visit.place.kind === 'own' &&

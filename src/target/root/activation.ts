@@ -1,6 +1,6 @@
 /**
- * Activating what the agent has brought into the store: only what root’s own look at it lets through, and only a toplevel that
- * is valid there. Nothing a bundle supplies is run but the system’s switch-to-configuration.
+ * Activates what the agent has brought into the store: only what passes root’s own examination, and only a toplevel that is valid there.
+ * Nothing from a bundle is run except the system’s switch-to-configuration.
  */
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
@@ -28,10 +28,10 @@ export function serveActivations(machine: RootMachine): Promise<void> {
   return serveAll(machine, activationRequests, (request, served) => serve(machine, request, served));
 }
 
-/** Runs whose receipts may be missing: the newest. */
+/** Runs whose receipts may be missing: only the newest. */
 const fewest = 16;
 
-/** A run killed between its last journal line and its receipt has ended, and somebody waits to be told. */
+/** A run killed between its last journal line and its receipt has ended, but somebody is still waiting to be told. */
 export async function completeReceipts(machine: RootMachine): Promise<void> {
   const { stateDirectory } = machine.settings;
   const { records } = await readJournal(stateDirectory);
@@ -48,7 +48,7 @@ async function serve(
   { acknowledge, attached }: Serving,
 ): Promise<void> {
   if ((await receiptState(machine.settings.stateDirectory, request.transaction)) !== undefined) {
-    // An id is used once: the same again could only be meant to overwrite a receipt.
+    // An id is used once: reusing it could only serve to overwrite a receipt.
     tellRejected(machine, request.transaction, 'it was already served');
     return acknowledge();
   }
@@ -67,8 +67,8 @@ interface Requested {
 }
 
 /**
- * What is done is what root’s own policy says. Threat: an agent that was taken over asks for `test`, which the policy allows a person at
- * the machine: no approval would be asked for, no health check be made, and its failure be remembered against the genuine release.
+ * The operation is the one in root’s own policy. Threat: a compromised agent asks for `test`, which the policy allows a person at the
+ * machine: no approval would be asked for, no health check made, and its failure would be held against the genuine release.
  */
 async function activateRequested(
   machine: RootMachine,

@@ -1,4 +1,4 @@
-/** The return of a floor that was lost, or of its time, by an operator’s word. */
+/** Restoring a lost floor, or its time, on an operator’s word. */
 import { NixmakerError } from '../../core/errors.ts';
 import type { Floor } from '../../core/policy/decide.ts';
 import { recordFloor, type StoredFloor, setSignedTime } from '../../state/floor.ts';
@@ -6,13 +6,13 @@ import { longAgo, raiseKnownFloor, readKnownFloor } from '../machine/floor.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { withLock } from '../machine/with-lock.ts';
 
-/** Where nobody knows which bundle had the sequence: no bundle of that sequence is taken. */
+/** Used if nobody knows which bundle had the sequence: no bundle with that sequence is taken. */
 const unknownDigest: Floor['manifestDigest'] = '0'.repeat(64);
 
 /**
- * Puts a lost floor back: to what the journal or the record beside the profile says, or to the operator’s word where that is higher.
+ * Restores a lost floor: to what the journal or the record beside the profile says, or to the operator’s number if that is higher.
  * @param sequence the newest that this machine has taken, as far as the operator knows
- * @throws NixmakerError `usage` where the floor is not lost, or nothing says what it was
+ * @throws NixmakerError `usage` if the floor is not lost, or nothing says what it was
  */
 export async function adoptFloor(machine: RootMachine, sequence: number | undefined): Promise<StoredFloor> {
   return withLock(machine, async () => {
@@ -45,9 +45,9 @@ export async function adoptFloor(machine: RootMachine, sequence: number | undefi
 }
 
 /**
- * Brings the newest signed time seen back, where a bundle was taken whose signed time was wrong. The sequence stays.
+ * Sets the newest signed time seen back, after a bundle with a wrong signed time was taken. The sequence stays.
  * @param time RFC 3339, UTC
- * @throws NixmakerError `usage` where there is no floor, or the time is not before the one that it has
+ * @throws NixmakerError `usage` if there is no floor, or the time is not earlier than its own
  */
 export async function adoptTime(machine: RootMachine, time: string): Promise<StoredFloor> {
   return withLock(machine, async () => {
@@ -63,7 +63,7 @@ export async function adoptTime(machine: RootMachine, time: string): Promise<Sto
         `the newest signed time seen is ${createdAt}; it can only be moved back`,
       );
     const corrected = await setSignedTime(machine.floorDirectory, floor, time);
-    // Or it would come back with the record, should the state be lost.
+    // Otherwise the wrong time would return with the record if the state were lost.
     await recordFloor(machine.settings.profile, corrected);
     machine.emit({ event: 'time-adopted', level: 'warn', from: createdAt, to: time });
     return corrected;

@@ -1,4 +1,4 @@
-/** The runs around `judgePending`: at the start of the machine, and by a person’s hand. */
+/** The runs around `judgePending`: at boot, and by hand. */
 import { startUnit } from '../../activation/units.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
@@ -13,17 +13,17 @@ import { withLock } from '../machine/with-lock.ts';
 import { requestReboot } from './reboot.ts';
 
 const pause = 300;
-/** Longer than nixmaker-activate.service needs to see what was cut off. Milliseconds. */
+/** Milliseconds. Longer than nixmaker-activate.service needs to see what was cut off. */
 const deadline = 5 * 60_000;
 const lockWait = ['--timeout', '60'];
 
 /**
- * What nixmaker-confirm.service does. The start of the machine waits for it; and so does a switch, which starts every target that is active
- * and with it whatever belongs to one. So nothing of the present boot is waited for: it may be the run whose switch has started us.
+ * What nixmaker-confirm.service does. The boot waits for it; so does a switch, because it starts every active target and whatever belongs
+ * to one. So it never waits for anything of the present boot: that may be the very run whose switch started us.
  * @throws NixmakerError `busy`
  */
 export async function confirmAtStart(machine: RootMachine): Promise<Receipt | undefined> {
-  // What is judged is read again, under the lock: until then a person may have confirmed.
+  // Read again under the lock: a person may have confirmed in the meantime.
   const receipt = (await hasToJudge(machine, await untilAtRest(machine)))
     ? await withLock(machine, () => judgePending(machine, 'start'), lockWait)
     : undefined;
@@ -33,20 +33,20 @@ export async function confirmAtStart(machine: RootMachine): Promise<Receipt | un
   return receipt;
 }
 
-/** What follows a commit takes its time, and the start of the machine waits for us: nixmaker-activate.service does it. */
+/** What follows a commit takes time, and the boot is waiting for us: nixmaker-activate.service does it. */
 async function tidyLater({ policy, role, run }: RootMachine, receipt: Receipt | undefined): Promise<void> {
   if (role !== 'root' || policy.collect !== 'after-commit' || receipt?.state !== 'committed') return;
   await startUnit(run, 'nixmaker-activate.service');
 }
 
-/** What nixmaker-deadline.service does when the time that a person had to confirm is over. @throws NixmakerError `busy` */
+/** What nixmaker-deadline.service does when a person’s time to confirm is up. @throws NixmakerError `busy` */
 export async function confirmAtDeadline(machine: RootMachine): Promise<Receipt | undefined> {
   const receipt = await withLock(machine, () => judgePending(machine, 'deadline'), lockWait);
   await requestReboot(machine);
   return receipt;
 }
 
-/** Asked once more, the answer about a system that was rolled back and still runs is the same. */
+/** If asked again, the answer about a rolled-back system that is still running is the same. */
 async function requireWanted({ settings }: Pick<Machine, 'settings'>): Promise<void> {
   const { records } = await readJournal(settings.stateDirectory);
   const running = await readSystemLink(settings.currentSystem);
@@ -56,8 +56,8 @@ async function requireWanted({ settings }: Pick<Machine, 'settings'>): Promise<v
 }
 
 /**
- * Runs that an earlier boot cut off are for nixmaker-activate.service, started before us. One that it is rolling back needs no judgement, and
- * must not be waited for: its switch may wait for the end of this very start.
+ * Runs cut off by an earlier boot belong to nixmaker-activate.service, which starts before us. One that it is rolling back needs no
+ * judgement and must not be waited for: its switch may be waiting for the end of this very boot.
  * @returns the journal
  */
 async function untilAtRest({

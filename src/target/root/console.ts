@@ -1,4 +1,4 @@
-/** Saying at the machine what became of a medium: journal, console, and a program of the operator’s (a lamp, a beep). */
+/** Announces at the machine what became of a medium: journal, console, and a program of the operator’s (a lamp, a beep). */
 import { open } from 'node:fs/promises';
 import { catalogue } from '../../core/catalogue.ts';
 import { exitText } from '../../core/complaint.ts';
@@ -21,13 +21,13 @@ type Without = NonNullable<VisitFile['without']>;
 interface Visit {
   readonly place: Place;
   readonly without?: Without;
-  /** What became of the last bundle; undefined where there was none. */
+  /** What became of the last bundle; undefined if there was none. */
   readonly last?: LastRun | undefined;
   /** Why the receipts could not be written. */
   readonly problem?: NixmakerError | undefined;
 }
 
-/** Milliseconds a lamp may take to be lit. */
+/** Milliseconds that lighting a lamp may take. */
 const deadline = 30_000;
 
 export async function tellPeople(
@@ -68,7 +68,7 @@ const withoutTexts: Readonly<Record<Without, string>> = {
   silent: 'The medium has stopped responding. Pull it out and plug it in again, or use another one.',
 };
 
-/** What a person at the machine wants to know: what happened, and whether the medium may go. */
+/** What a person at the machine wants to know: what happened, and whether the medium may be removed. */
 export function sentence({ place, last, problem, without }: Visit): string {
   if (without !== undefined) return withoutTexts[without];
   const what = last === undefined ? 'Nothing new for this machine.' : describeLast(last);
@@ -81,7 +81,7 @@ export function sentence({ place, last, problem, without }: Visit): string {
   return `${what}${waits} ${may}`;
 }
 
-/** Threat: an agent that was taken over has root say that a release runs which was rolled back. */
+/** Threat: a compromised agent has root announce that a release is running when it was rolled back. */
 function describeLast({ run, says }: LastRun): string {
   if (says === 'root') return describeRun(run);
   const { sequence, state, code } = run;
@@ -109,13 +109,13 @@ function catalogueText(code: string): string {
   return code in catalogue ? catalogue[code as keyof typeof catalogue].what : '';
 }
 
-/** The line is lost where there is no console; the journal has it. */
+/** Without a console the line is lost; the journal has it. */
 export async function sayOnConsole(text: string): Promise<void> {
   try {
     const console = await open('/dev/console', 'w');
     await console.writeFile(`\r\nnixmaker: ${printable(text)}\r\n`);
     await console.close();
   } catch {
-    // A machine without a console, or one that is gone.
+    // The machine has no console, or it is gone.
   }
 }

@@ -1,4 +1,4 @@
-/** The port to root (machine/root.ts) where this process is root’s side as well. */
+/** The port to root (machine/root.ts) for a process that is root’s side as well. */
 import { NixSignatures } from '../../core/release/nix-signatures.ts';
 import { activate } from '../activate/activate.ts';
 import { resumeStopped } from '../activate/resume.ts';

@@ -1,4 +1,4 @@
-/** Holding a release, or freeing it, by an operator’s word. */
+/** Holding or freeing a release, on an operator’s word. */
 import { NixmakerError } from '../../core/errors.ts';
 import { type HeldRelease, heldText, mostHeld } from '../../core/policy/held.ts';
 import { readProfile } from '../../nix/profile.ts';
@@ -9,11 +9,11 @@ import { withLock } from '../machine/with-lock.ts';
 
 export interface Holding {
   readonly held: readonly HeldRelease[];
-  /** The release is the one that is installed: it stays so. */
+  /** The release is the one installed; it stays installed. */
   readonly isInstalled: boolean;
 }
 
-/** @throws NixmakerError `usage` where it would not be taken anyway, `held-lost` */
+/** @throws NixmakerError `usage` if it would not be taken anyway, `held-lost` */
 export async function holdRelease(
   machine: RootMachine,
   { sequence, because }: { readonly sequence: number; readonly because: string },
@@ -24,7 +24,7 @@ export async function holdRelease(
     if (heldDoubt !== undefined) throw new NixmakerError('held-lost', heldDoubt);
     const installed = releaseOf(records, (await readProfile(machine.settings.profile)).toplevel);
     const isInstalled = installed?.sequence === sequence;
-    // What was signed to go below the floor runs with a lower sequence, and would be taken again.
+    // A release signed to go below the floor runs with a lower sequence, and would be taken again.
     if (floor !== undefined && sequence < floor.sequence && !isInstalled)
       throw new NixmakerError(
         'usage',
@@ -38,7 +38,7 @@ export async function holdRelease(
   });
 }
 
-/** @param sequence of one, or all that are held @throws NixmakerError `usage` where it is not held, `held-lost` */
+/** @param sequence the one to free, or all that are held @throws NixmakerError `usage` if it is not held, `held-lost` */
 export async function freeRelease(
   machine: RootMachine,
   sequence: number | 'all',

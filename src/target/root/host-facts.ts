@@ -1,4 +1,4 @@
-/** This machine's status, for the receipt that goes back to the desk. What can't be determined is left out. */
+/** This machine’s status, for the receipt that goes back to the desk. Whatever can’t be determined is left out. */
 import { readFile, statfs } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
@@ -69,7 +69,7 @@ async function space(folders: readonly string[]): Promise<Now['space']> {
       const { bavail, blocks, bsize } = await statfs(path);
       found.push({ path, freeBytes: bavail * bsize, totalBytes: blocks * bsize });
     } catch {
-      // No boot partition, say.
+      // For instance, there is no boot partition.
     }
   }
   return found;
@@ -84,7 +84,7 @@ async function paths({ nix }: Pick<Machine, 'nix'>, toplevel: StorePath): Promis
     const packed = await compress(Buffer.from(closure.map((p) => `${toBaseName(p)}\n`).join('')));
     return { toplevel, count: closure.length, gzip: packed.toString('base64') };
   } catch {
-    // Nix does not answer: the receipt is worth writing all the same.
+    // Nix does not answer; the receipt is still worth writing.
     return undefined;
   }
 }

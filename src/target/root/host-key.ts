@@ -1,4 +1,4 @@
-/** The key by which the desk knows that a receipt is this host's. Made at the first need, kept by root, never on a medium. */
+/** The key by which the desk knows that a receipt is this host’s. Created on first use, kept by root, never on a medium. */
 import { join } from 'node:path';
 import { insteadOf } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
@@ -12,14 +12,14 @@ type Keeper = Pick<Machine, 'floorDirectory' | 'policy'>;
 const secretFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'host.secret');
 const publicFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'host.public');
 
-/** @throws NixmakerError `key-malformed` where the file is damaged: another key would not be this host to the desk */
+/** @throws NixmakerError `key-malformed` if the file is damaged: with another key the desk would not recognise this host */
 export async function ensureHostKey(machine: Keeper): Promise<SecretKey> {
   const there = await readIfThere(secretFile(machine));
   if (there === undefined) {
     const pair = generateKeyPair(`host-${machine.policy.host}`);
     await writeDurably(secretFile(machine), `${pair.secret}\n`, 0o600);
   }
-  // Read back: whoever was killed before the public half was written, or had it damaged, has it mended at the next need.
+  // Read back: if the public half was never written (a kill) or was damaged, it is repaired on the next use.
   const key = parseSecretKey(there?.trimEnd() ?? (await readText(secretFile(machine), 'io-error')).trimEnd());
   const line = `${publicText(key)}\n`;
   if ((await readIfThere(publicFile(machine))) !== line) await writeDurably(publicFile(machine), line);
@@ -30,7 +30,7 @@ export function publicText({ publicKey: { name, material } }: SecretKey): string
   return `${name}:${material}`;
 }
 
-/** The public half, for whoever may not read the secret one. @throws NixmakerError `usage` */
+/** The public half, for users who may not read the secret one. @throws NixmakerError `usage` */
 export async function readHostKey(machine: Keeper): Promise<string> {
   const text = (await readIfThere(publicFile(machine))) ?? (await mendedByRoot(machine));
   if (text === undefined)
@@ -38,7 +38,7 @@ export async function readHostKey(machine: Keeper): Promise<string> {
   return text.trimEnd();
 }
 
-/** The public half follows from the secret one, where there is one that may be read. */
+/** The public half is derived from the secret one, if there is one that may be read. */
 async function mendedByRoot(machine: Keeper): Promise<string | undefined> {
   const there = await readIfThere(secretFile(machine)).catch(insteadOf(['EACCES'], undefined));
   return there === undefined ? undefined : publicText(await ensureHostKey(machine));

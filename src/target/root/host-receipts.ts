@@ -1,4 +1,4 @@
-/** Writing receipts: one for each run the desk has not heard of, the newest with how the machine is. Root’s work. */
+/** Writes receipts: one for each run the desk has not heard of, the newest including the machine’s state. Root’s work. */
 import { given } from '../../core/given.ts';
 import {
   type Finding,
@@ -20,8 +20,8 @@ import { ensureHostKey, publicText } from './host-key.ts';
 const identityOf = ({ transaction, state }: ReceiptRun) => `${transaction}:${state}`;
 
 /**
- * Puts receipts into the outbox. Each has its own number, reserved before it is used: two receipts never share one.
- * @param claimed what the agent says it has run. If root has a record of a run, that counts; the rest is reported as the agent’s word
+ * Puts receipts into the outbox. Each gets its own number, reserved before use, so that two receipts never share one.
+ * @param claimed the runs the agent reports. If root has a record of a run, that record counts; the others are reported as the agent’s word
  */
 export async function writeReceipts(
   machine: Machine,
@@ -33,7 +33,7 @@ export async function writeReceipts(
   const known = await runsAtRest(machine);
   const byId = new Map(known.map((r) => [r.transaction, r]));
   const claims = toClaims(claimed.filter((r) => !byId.has(r.transaction)));
-  // In the order in which they were, which no clock is asked for: what this visit brought comes last.
+  // In the order in which they happened, without asking a clock: the runs of this visit come last.
   const brought = claimed.findLast((r) => byId.has(r.transaction));
   const newest = brought === undefined ? known.at(-1) : byId.get(brought.transaction);
   const news = newestPerName(known.filter((r) => r !== newest && !ledger.told.includes(identityOf(r))));
@@ -61,7 +61,7 @@ export async function writeReceipts(
   }
 }
 
-/** Root’s own runs that are over, or wait for a restart. */
+/** Root’s own runs that have ended or wait for a restart. */
 export async function runsAtRest({ floorDirectory }: Pick<Machine, 'floorDirectory'>): Promise<ReceiptRun[]> {
   const { records } = await readJournal(floorDirectory);
   return lastOfEach(records)
@@ -73,7 +73,7 @@ function newestPerName(runs: readonly ReceiptRun[]): ReceiptRun[] {
   return [...new Map(runs.map((r) => [nameOf(r), r])).values()];
 }
 
-/** One file per sequence; what has none (an operator’s rollback, an unreadable bundle) is named after its run. */
+/** One file per sequence; a run without one (an operator’s rollback, an unreadable bundle) names its file after itself. */
 function nameOf(run: ReceiptRun | undefined): string {
   if (run === undefined) return '0.json';
   return run.sequence === undefined ? `run-${run.transaction}.json` : `${run.sequence}.json`;

@@ -1,10 +1,10 @@
-/** Accepting keyrings: by request of the agent, or at the machine by a person. */
+/** Accepts keyrings: on the agent’s request, or by hand at the machine. */
 import { storeKeyring } from '../../state/keyring.ts';
 import { verifyKeyringHere } from '../machine/keyring.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { withLock } from '../machine/with-lock.ts';
 
-/** Verifies it, and keeps it. @returns its version @throws NixmakerError as `verifyKeyring` */
+/** Verifies and keeps it. @returns its version @throws NixmakerError as `verifyKeyring` */
 export async function acceptKeyring(machine: RootMachine, envelope: string): Promise<number> {
   const { keyring, text } = await verifyKeyringHere(machine, envelope);
   await storeKeyring(machine.floorDirectory, text);
@@ -13,7 +13,7 @@ export async function acceptKeyring(machine: RootMachine, envelope: string): Pro
   return keyring.version;
 }
 
-/** At a machine, by a person. @throws NixmakerError as `verifyKeyring` */
+/** By hand, at the machine. @throws NixmakerError as `verifyKeyring` */
 export function acceptByHand(machine: RootMachine, envelope: string): Promise<number> {
   return withLock(machine, () => acceptKeyring(machine, envelope));
 }

@@ -1,8 +1,8 @@
 /**
- * Making room for a release that the agent has found none for: old generations and garbage, as far as root’s own policy lets them go.
+ * Makes room for a release when the agent finds too little: old generations and garbage, as far as root’s own policy lets them go.
  *
- * Threat: an agent that was taken over. It can’t say what is to go, nor how much: root verifies the release, decides on it as it would for an
- * activation, and counts for itself what of it is not in the store yet.
+ * Threat: a compromised agent. It can say neither what is deleted nor how much: root verifies the release, decides on it as it would for an
+ * activation, and works out for itself what is not in the store yet.
  */
 import { NixmakerError } from '../../core/errors.ts';
 import type { Freed } from '../../core/run/freed.ts';
@@ -14,7 +14,7 @@ import type { AskedRoom } from '../machine/root.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
 import { decideAsRoot, readRequestedIndex, verifyRequested } from './verify.ts';
 
-/** @throws NixmakerError `operation-forbidden` where the policy never lets anything go */
+/** @throws NixmakerError `operation-forbidden` if the policy never lets anything be deleted */
 export async function makeRoom(
   machine: RootMachine,
   {
@@ -31,7 +31,7 @@ function requireAllowed({ policy }: Pick<RootMachine, 'policy'>): void {
     throw new NixmakerError('operation-forbidden', 'the policy has `collect: never`');
 }
 
-/** Serves the agent’s requests. Each is there until it is answered: where we are killed meanwhile, it is served again. */
+/** Serves the agent’s requests. Each stays until it is answered: if we are killed in between, it is served again. */
 export function serveRooms(machine: RootMachine): Promise<void> {
   return serveAll(machine, roomRequests, async ({ transaction }, { acknowledge, attached }) => {
     try {

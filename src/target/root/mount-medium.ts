@@ -1,4 +1,4 @@
-/** A medium that has appeared is mounted where the policy says so. Its unit unmounts it. */
+/** Mounts a newly plugged-in medium if the policy says so. Its unit unmounts it. */
 import { reasonNotToMount } from '../../core/policy/medium.ts';
 import { whyInUse } from '../../media/in-use.ts';
 import { mountMedium, probeDevice } from '../../media/mount.ts';
@@ -28,7 +28,8 @@ export async function mountByPolicy(
     throw error;
   });
   const isSource = await isTaken({ run, policy }, target);
-  // Whoever has plugged it in is to know that it does something; what, is said when it may go. The agent does not look at it otherwise.
+  // Tells the person who plugged it in that something is happening; what came of it is announced when it may be removed. The agent does not
+  // look at it otherwise.
   await sayOnConsole(
     isSource
       ? 'Reading the medium. Leave it in until this screen says you may remove it.'

@@ -1,4 +1,4 @@
-/** Restarting the machine, if the policy allows it: after an installation, and never while somebody is working. */
+/** Restarts the machine if the policy allows it: after an installation, and never while somebody is working. */
 
 import { findStartChanges } from '../../activation/inspect.ts';
 import { startUnit, startUnitLater } from '../../activation/units.ts';
@@ -25,7 +25,7 @@ export async function requestReboot(machine: Machine): Promise<void> {
   await startUnit(machine.run, service);
 }
 
-/** Why the machine should be restarted; undefined if it should not, or not by us. */
+/** Why the machine should be restarted; undefined if it should not be, or not by us. */
 export async function reasonToRestart(
   machine: Pick<Machine, 'bootId' | 'floorDirectory' | 'policy' | 'settings'>,
 ): Promise<string | undefined> {
@@ -51,17 +51,17 @@ async function restartFacts(
         r.state === 'committed' &&
         r.bootId === bootId &&
         r.toplevel === installed &&
-        // A bundle that was there already has installed nothing.
+        // A bundle that was already in place has installed nothing.
         r.generation !== undefined,
     ),
     differs: await findStartChanges(booted, installed),
   };
 }
 
-/** How long to wait for what is in the way. Milliseconds. */
+/** Milliseconds to wait for whatever is in the way. */
 const busyPause = 30_000;
 
-/** What nixmaker-reboot.service runs: restarts the machine, or has itself started again when it may be possible. */
+/** What nixmaker-reboot.service runs: restarts the machine, or schedules itself for when that may be possible. */
 export async function restartMachine(machine: Machine, signal: AbortSignal): Promise<void> {
   const { policy, clock } = machine;
   const because = await reasonToRestart(machine);
@@ -75,7 +75,7 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
   const locks = await acquireLocks(machine);
   if (locks === undefined) return comeBack(machine, { again: busyPause, because: 'a bundle is being taken' });
   try {
-    // What is being asked for may have been undone while we waited.
+    // What the restart was for may have been undone while we waited.
     if ((await reasonToRestart(machine)) === undefined) return;
     // As for a person at a terminal: inhibitor locks are respected (systemctl(1)).
     const result = await machine.run('systemctl', ['reboot', '--check-inhibitors=yes']);
@@ -84,7 +84,7 @@ export async function restartMachine(machine: Machine, signal: AbortSignal): Pro
       return await comeBack(machine, { again: busyPause, because });
     }
     machine.emit({ event: 'rebooting', because });
-    // Holding the locks, so that nobody begins anything that the restart would cut off.
+    // Done with the locks held, so that nobody begins anything that the restart would cut off.
     await clock.sleep(15 * 60_000, signal);
   } finally {
     for (const lock of locks) await lock.release();

@@ -17,8 +17,8 @@ interface Signed {
 }
 
 /**
- * The agent's word that it has imported is not enough, and that a path is valid is not either: it is compared with what was
- * signed. What is as it should be gets the store key’s signature, so that it counts when a later release has it otherwise.
+ * The agent’s word that it has imported is not enough, nor is a path being valid: each path is compared with what was signed. Those that
+ * match get the store key’s signature, so that they still count when a later release has them differently.
  */
 export async function requireSigned(
   machine: RootMachine,
@@ -33,13 +33,13 @@ export async function requireSigned(
   await signer?.sign().catch(tell);
 }
 
-/** Without a key nothing counts but what was signed. */
+/** Without a key, only what was signed counts. */
 const nothingElse: Recognition = { wanted: () => () => false, counts: () => false };
 
 /**
- * Holds what is to be activated with root’s own roots, compares it, and works on it; only then lets go. Threat: a compromised agent
- * drops its roots after root has looked, has the path deleted, and brings another under its name. The roots stay if the work
- * is cut off: what takes it up finds the same (machine/stopped-runs.ts drops them).
+ * Holds what is to be activated with root’s own roots, compares it, does the work, and only then lets go. Threat: a compromised agent drops
+ * its roots after root has looked, has the path deleted, and puts another in its place. If the work is cut off, the roots stay, and
+ * whatever takes it up finds the same paths (machine/stopped-runs.ts drops them).
  */
 export async function whileHeld<T>(machine: RootMachine, signed: Signed, work: () => Promise<T>): Promise<T> {
   await rootImport(machine, signed.manifest);

@@ -1,6 +1,6 @@
 /**
- * An operator goes back to a generation that is there. It runs through the same states as a bundle, so that it may be
- * cut off anywhere as well. The floor stays: what was taken once is not taken again as new.
+ * An operator goes back to an existing generation. It goes through the same states as a bundle, so it too may be cut off anywhere. The
+ * floor stays: what was taken once is not taken again as new.
  */
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
@@ -16,7 +16,7 @@ import type { RootMachine } from '../machine/machine.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
 
-/** @param to the generation's number; without one, the newest before the present one */
+/** @param to the generation’s number; if omitted, the newest before the present one */
 export async function goBack(machine: RootMachine, to: number | undefined): Promise<Receipt> {
   return withLock(machine, async () => {
     await resumeStopped(machine);
@@ -40,7 +40,7 @@ export async function goBack(machine: RootMachine, to: number | undefined): Prom
   });
 }
 
-/** Which is left, where it could be taken again, and which is gone to. */
+/** Which release is left, if it could be taken again, and which one is gone back to. */
 async function releasesOf(machine: RootMachine, toplevel: StorePath) {
   const { floor, records } = await readKnownFloor(machine);
   const installed = (await readProfile(machine.settings.profile)).toplevel;

@@ -1,4 +1,4 @@
-/** The one server of the agent’s requests, of whatever kind. */
+/** The one server for the agent’s requests, whatever their kind. */
 import { NixmakerError } from '../../core/errors.ts';
 import type { RequestKind, Serving } from '../../state/requests.ts';
 import { serveRequests } from '../../state/requests.ts';
@@ -6,16 +6,16 @@ import type { Machine } from '../machine/machine.ts';
 
 export type Serve<Request> = (request: Request, serving: Serving) => Promise<void>;
 
-/** Of one start, each time as many as are read at once. The unit is started again for the rest, and others get their turn. */
+/** Batches per start, each as many as are read at once. The unit is started again for the rest, so that others get their turn. */
 const mostBatches = 4;
 
-/** What was no request is told by its name, of one start so many; of the rest it is told how many they were. */
+/** Malformed requests reported by name, per start; of the rest only the number is reported. */
 const mostTold = 16;
 
 /**
- * Serves what is asked for. What is no request is told, and is gone by then; so is what is more than may wait.
- * @throws NixmakerError `io-error` at the end, where something could not be put out of the path unit’s sight: it would start us again
- * at once, and a service that fails is started after a pause
+ * Serves requests. Malformed ones, and those beyond the number that may wait, are reported and removed.
+ * @throws NixmakerError `io-error` at the end if something could not be moved out of the path unit’s sight: it would start us again at
+ * once, whereas a service that fails is started after a pause
  */
 export async function serveAll<Request>(
   machine: Pick<Machine, 'requestsDirectory' | 'emit'>,

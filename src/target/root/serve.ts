@@ -1,4 +1,4 @@
-/** What nixmaker-activate.service does: small, without a network, started by a request of the agent’s. */
+/** What nixmaker-activate.service does: small, without network access, started by a request from the agent. */
 import { NixmakerError } from '../../core/errors.ts';
 import { keyringRequests } from '../../state/requests.ts';
 import { resumeStopped } from '../activate/resume.ts';
@@ -16,13 +16,13 @@ import { serveVouchers } from './vouch.ts';
 /** Seconds to wait for a command line that holds the lock. */
 const lockWait = '600';
 
-/** Ends what stopped midway, then serves requests until none is left. */
+/** Finishes what stopped midway, then serves requests until none is left. */
 export async function serveAgent(machine: RootMachine): Promise<void> {
   const serveAllKinds = async () => {
     await resumeStopped(machine);
     await adoptRunningSystem(machine);
     await completeReceipts(machine);
-    // Keyrings before the bundles, which may be signed by new keys.
+    // Keyrings come before bundles, which may be signed by new keys.
     await allOf([serveKeyrings, serveVouchers, serveRooms, serveActivations], machine);
     await tidyUp(machine);
   };
@@ -30,7 +30,7 @@ export async function serveAgent(machine: RootMachine): Promise<void> {
   await requestReboot(machine);
 }
 
-/** Where policy, settings or keyring can’t be used: ends what stopped midway, and looks at no request. */
+/** If the policy, settings or keyring are unusable: finishes what stopped midway, and looks at no request. */
 export function endStopped(machine: RootMachine): Promise<void> {
   const end = async () => {
     await resumeStopped(machine);
@@ -39,7 +39,7 @@ export function endStopped(machine: RootMachine): Promise<void> {
   return withLock(machine, end, ['--timeout', lockWait]);
 }
 
-/** One kind that fails keeps no other waiting. @throws the first of what they threw */
+/** A failure in one kind does not hold up the others. @throws the first error thrown */
 async function allOf(
   kinds: readonly ((machine: RootMachine) => Promise<void>)[],
   machine: RootMachine,

@@ -1,6 +1,6 @@
 /**
- * The key by which root vouches for store paths to this machine’s own Nix, where Nix trusts none of the keys that signed
- * a bundle. Its secret half is root’s, whom Nix believes anyhow; its public half lies in a file that nix.conf includes.
+ * The key with which root vouches for store paths to this machine’s own Nix, if Nix trusts none of the keys that signed a bundle. Its
+ * secret half belongs to root, whom Nix trusts anyway; its public half is in a file that nix.conf includes.
  */
 import { join } from 'node:path';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
@@ -22,7 +22,7 @@ type KeyMaker = Keeper & Pick<Machine, 'policy' | 'randomHex'>;
 
 const secretFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'store.secret');
 
-/** @throws NixmakerError `nix-key-untrusted` where it has not been made */
+/** @throws NixmakerError `nix-key-untrusted` if it has not been created */
 export async function readStoreKey(machine: Keeper): Promise<SecretKey> {
   const there = await readIfThere(secretFile(machine));
   if (there === undefined)
@@ -30,39 +30,39 @@ export async function readStoreKey(machine: Keeper): Promise<SecretKey> {
   return parseSecretKey(there.trimEnd());
 }
 
-/** Makes it where there is none. @returns the public half, in Nix’s text form */
+/** Creates the key if there is none. @returns the public half, in Nix’s text form */
 export const makeStoreKey = async (machine: KeyMaker): Promise<string> =>
   publicText(await ensureStoreKey(machine));
 
-/** The key, made where there is none, and its public half where nix.conf includes it. */
+/** The key, created if there is none, and its public half where nix.conf includes it. */
 async function ensureStoreKey(machine: KeyMaker): Promise<SecretKey> {
   const there = await readIfThere(secretFile(machine));
-  // A number besides the host’s name: paths travel on to other machines with the name of who signed them.
+  // A number as well as the host’s name: paths travel to other machines together with the name of their signer.
   const name = `nixmaker-store-${machine.policy.host}-${machine.randomHex(4)}`;
   if (there === undefined) {
     await writeDurably(secretFile(machine), `${generateKeyPair(name).secret}\n`, 0o600);
   }
-  // Read back: of two that made it at once, one’s key is what stays.
+  // Read back: if two processes created it at once, only one key remains.
   const key = await readStoreKey(machine);
   const line = storeKeyLine(publicText(key));
   if ((await readIfThere(storeKeyConf(machine))) !== line) await writeDurably(storeKeyConf(machine), line);
   return key;
 }
 
-/** Whether nix.conf names the key, as programs started now read it. */
+/** Whether nix.conf names the key, as seen by a program started now. */
 export const nixTrusts = async ({ nix }: Pick<Machine, 'nix'>, key: string): Promise<boolean> =>
   (await trustedKeysOf(nix)).includes(key);
 
-/** Root knows the one signature that counts: Ed25519 gives no other. */
+/** Root knows the one signature that counts: Ed25519 allows no other. */
 export interface StoreSigner extends Recognition {
   readonly onSame: OnSame;
-  /** Adds the signatures of all that was noted. */
+  /** Adds the signatures of everything noted. */
   readonly sign: () => Promise<void>;
 }
 
 /**
- * Signs what was compared and is as it should be. The key is made where there is none: Nix need not know it for this, and without it
- * a path that cannot be built bit for bit would be refused when the next release brings it otherwise.
+ * Signs what was compared and found to be as it should be. The key is created if there is none: Nix need not know it for this, and without
+ * it a path that does not build bit for bit would be refused when the next release brings it in another form.
  */
 export async function makeStoreSigner(machine: KeyMaker & Pick<Machine, 'nix'>): Promise<StoreSigner> {
   const key = await ensureStoreKey(machine);
@@ -78,7 +78,7 @@ export async function makeStoreSigner(machine: KeyMaker & Pick<Machine, 'nix'>):
     },
     counts: (_path, { signatures }) => signatures.length > 0,
     onSame: (info, signatures) => {
-      // A path that is named after its contents needs no word of anybody’s.
+      // A content-addressed path needs nobody’s signature.
       if (info.ca === undefined && signatures.length === 0) missing.set(info.path, signPath(info, key));
     },
     sign: () => addSignatures(machine.nix, missing),
@@ -88,9 +88,9 @@ export async function makeStoreSigner(machine: KeyMaker & Pick<Machine, 'nix'>):
 const adoptedFile = ({ floorDirectory }: Keeper) => join(floorDirectory, 'store-adopted');
 
 /**
- * Once in a machine’s life: what runs now is signed as it is. It runs as root already, so nothing is gained by whoever has made it so;
- * and a machine that was installed by other means, or before paths were compared, does not refuse its next release for a path that
- * came out otherwise here.
+ * Once in a machine’s life, signs what is running now as it is. It already runs as root, so whoever put it there gains nothing; and a
+ * machine that was installed by other means, or before paths were compared, does not refuse its next release over a path that came out
+ * differently here.
  */
 export async function adoptRunningSystem(
   machine: KeyMaker & Pick<Machine, 'nix' | 'settings' | 'emit'>,
@@ -107,7 +107,7 @@ export async function adoptRunningSystem(
     await writeDurably(adoptedFile(machine), `${running}\n`);
     machine.emit({ event: 'system-adopted', system: running, paths: infos.size });
   } catch (error) {
-    // Tried again at the next start.
+    // Retried at the next start.
     machine.emit({ event: 'system-not-adopted', level: 'warn', detail: messageOf(error) });
   }
 }

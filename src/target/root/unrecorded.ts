@@ -1,6 +1,6 @@
 /**
- * Requests that are answered and leave nothing in the journal. Threat: a compromised agent asks endlessly, and root’s
- * journal, which every start reads, grows with each.
+ * Requests that are answered without a trace in the journal. Threat: a compromised agent asks endlessly, and root’s journal, which is read
+ * at every start, grows with each request.
  */
 import { catalogue } from '../../core/catalogue.ts';
 import { exitCodes, type ReasonCode } from '../../core/errors.ts';
@@ -21,7 +21,7 @@ interface Outcome {
   readonly detail: string;
 }
 
-/** What fails verification leaves a count. @returns undefined if it did; it has been answered by then */
+/** A request that fails verification leaves only a count. @returns undefined if it did; it has then been answered */
 export async function verifyOrAnswer(
   machine: RootMachine,
   request: ActivationRequestFile,
@@ -40,8 +40,8 @@ export async function verifyOrAnswer(
 }
 
 /**
- * Whether the same manifest was refused, or told to wait, for the same reason last time. Then it is answered
- * the same way, and the line already in the journal covers both.
+ * Whether the same manifest was refused or deferred for the same reason last time. It then gets the same answer, and the line already in
+ * the journal covers both.
  */
 export async function answerRepeat(
   machine: RootMachine,
@@ -61,7 +61,7 @@ export async function answerRepeat(
   return true;
 }
 
-/** What the agent waits for, as it would have been at the end of a run. */
+/** What the agent waits for, in the form it would have at the end of a run. */
 async function answer(
   machine: RootMachine,
   { transaction, source }: ActivationRequestFile,

@@ -19,8 +19,8 @@ export async function verifyRequested(
 }
 
 /**
- * Read only once its size and digest are known from what was signed. Threat: a compromised agent puts another in its place
- * while root reads; it is the bytes that were read whose digest counts.
+ * Read only once its size and digest are known from what was signed. Threat: a compromised agent swaps the file while root reads it; what
+ * counts is the digest of the bytes actually read.
  * @throws NixmakerError as `readIndexOf`
  */
 export async function readRequestedIndex(
@@ -32,7 +32,7 @@ export async function readRequestedIndex(
   return readIndexOf(manifest, bytes, sha256(bytes));
 }
 
-/** What root itself would do with it now, by its own policy and unattended, whoever asked for whatever. */
+/** What root itself would do with it now, by its own policy and unattended, whoever asked and for whatever operation. */
 export function decideAsRoot(machine: RootMachine, verified: VerifiedManifest): Promise<Verdict> {
   return decideHere(machine, verified, { operation: machine.policy.operation, unattended: true });
 }

@@ -1,6 +1,6 @@
 /**
- * The end of a visit: nothing is left to do at a medium, so receipts are written to it and a person is told that it may go.
- * The agent asks, root does it: the key is root’s, and so is the right to write to media.
+ * The end of a visit: nothing is left to do on the medium, so receipts are written to it and a person is told that it may be removed. The
+ * agent asks and root does it: the key and the right to write to media are root’s.
  */
 import { basename, join } from 'node:path';
 import { poolFolder } from '../../core/bundle/pool-folder.ts';
@@ -25,7 +25,7 @@ import { type LastRun, tellPeople } from './console.ts';
 import { runsAtRest, writeReceipts } from './host-receipts.ts';
 import { serveAll } from './serve-requests.ts';
 
-/** What nixmaker-receipts.service does: serves what the agent has asked for, until there is no more. */
+/** What nixmaker-receipts.service does: serves the agent’s requests until none is left. */
 export function serveVisits(machine: RootMachine): Promise<void> {
   return serveAll(machine, visitRequests, async (visit, { acknowledge }) => {
     await acknowledge();
@@ -33,18 +33,18 @@ export function serveVisits(machine: RootMachine): Promise<void> {
   });
 }
 
-/** Where the medium can’t be written to, the receipts wait for the next; whatever happens, a person is told. */
+/** If the medium can’t be written to, the receipts wait for the next one; whatever happens, a person is told. */
 export async function serveVisit(
   machine: RootMachine,
   { place: root, findings, runs, without }: VisitFile,
 ): Promise<void> {
-  // The agent’s word for where the medium is counts only if there is one.
+  // The agent’s word on where the medium is counts only if there is one.
   const place = (await listPlaces(machine)).find((p) => p.root === root && !p.isDangerous);
   if (place === undefined) {
     machine.emit({ event: 'medium-gone', level: 'warn', place: root });
     return;
   }
-  // Nothing is written to it, and it stays as it is: mounted for reading only, which does no harm when it is pulled out.
+  // Nothing is written to it, and it stays mounted as it is: read-only, which does no harm when it is pulled out.
   if (without !== undefined) return tellPeople(machine, { place, without });
   const { send } = machine.policy.receipts;
   const outcome = send ? await sendReceipts(machine, place, { findings, runs }) : undefined;
@@ -52,7 +52,7 @@ export async function serveVisit(
   await tellPeople(machine, { place, last: await lastOf(machine, runs), problem: outcome });
 }
 
-/** What became of the last bundle: by root’s own journal, or, where that does not know of it, by the agent’s word. */
+/** What became of the last bundle: by root’s own journal or, if that does not know it, by the agent’s word. */
 async function lastOf(machine: Machine, runs: readonly ReceiptRun[]): Promise<LastRun | undefined> {
   const said = runs.at(-1);
   if (said === undefined) return undefined;
@@ -88,7 +88,7 @@ async function deliverAll(
     if (text !== undefined) files.push({ name, text });
   }
   const folders = [poolFolder, 'receipts', policy.host];
-  // For whoever opens the stick at any computer: the same words as beside a bundle in the inbox.
+  // For people who open the stick on any computer: the same words as beside a bundle in the inbox.
   const reports = files.flatMap(reportOf);
   const write = (root: string) => deliver(root, folders, [...files, ...reports]);
   if (place.kind === 'own') await whileOurs(machine, place, write);
@@ -98,8 +98,8 @@ async function deliverAll(
 }
 
 /**
- * Undefined where it has another form than ours: a newer nixmaker’s, from before the machine was rolled back to this one. It goes home as it
- * is, and without our words; it must keep no other at home.
+ * Undefined if its form is unknown to us: it comes from a newer nixmaker, from before the machine was rolled back to this one. It travels
+ * home as it is, without our words; it must not keep any other receipt from travelling.
  */
 function contentsOf(text: string): HostReceipt | undefined {
   try {
@@ -110,7 +110,7 @@ function contentsOf(text: string): HostReceipt | undefined {
   }
 }
 
-/** The report of a receipt of our own; a machine that has taken nothing yet has none. */
+/** The report of one of our own receipts; a machine that has taken nothing yet has none. */
 function reportOf({ name, text }: Delivery): Delivery[] {
   const { run, agentSays = [] } = contentsOf(text) ?? {};
   if (run === undefined && agentSays.length === 0) return [];
@@ -128,8 +128,8 @@ function runText({ code, ...known }: ReceiptRun): string {
 }
 
 /**
- * A medium that we have mounted is unmounted, and mounted once more where nobody but us sees it, for as long as the writing
- * takes. Afterwards it is not mounted at all: it may be pulled out.
+ * A medium that we mounted is unmounted, then mounted again where only we can see it, for as long as the writing takes. Afterwards it is
+ * not mounted at all and may be pulled out.
  */
 async function whileOurs(
   machine: Pick<Machine, 'policy' | 'run' | 'settings'>,

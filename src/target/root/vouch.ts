@@ -1,11 +1,10 @@
 /**
- * If Nix on this machine trusts none of the keys that signed a bundle’s paths (people’s SSH keys can’t sign paths; a
- * keyring may have brought a key that nix.conf does not know), root vouches for them: it signs, with the machine’s store
- * key, exactly the hashes that the signed index pins. The daemon checks the bytes against them, as it does for any
- * signature, and nobody with privileges reads a byte of the bundle.
+ * If this machine’s Nix trusts none of the keys that signed a bundle’s paths (people’s SSH keys can’t sign paths; a keyring may have
+ * brought a key that nix.conf does not know), root vouches for them: with the machine’s store key it signs exactly the hashes that the
+ * signed index pins. The daemon checks the bytes against them, as for any signature, and no privileged process reads a byte of the bundle.
  *
- * Threat: a compromised agent. It gets nothing signed except what the policy’s own keys have signed for this host,
- * and what root itself would take now.
+ * Threat: a compromised agent. It gets nothing signed except what the policy’s own keys have signed for this host and what root itself
+ * would take now.
  */
 import { NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';

@@ -1,4 +1,4 @@
-/** The agent: watches the inbox and takes what comes, one bundle at a time, for as long as it is told to. */
+/** The agent: watches the inbox and takes what arrives, one bundle at a time, for as long as it is told to. */
 import { mkdir } from 'node:fs/promises';
 import { worstExit } from '../../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf } from '../../core/errors.ts';
@@ -23,13 +23,13 @@ import { Successor } from './successor.ts';
 import { takeCandidate } from './take-candidate.ts';
 import { WaitsRecord } from './waits-record.ts';
 
-/** Events can be lost (inotify overflows); this is the backstop. Milliseconds. */
+/** Milliseconds. Events can be lost (inotify overflows); this is the backstop. */
 const slowRescan = 60_000;
-/** Milliseconds for which files are refused before the inbox is looked at again. */
+/** Milliseconds spent refusing files before the inbox is looked at again. */
 const mostRefusing = 1000;
-/** Files of which it is said that they wait. */
+/** Waiting files that are reported. */
 const mostWaiting = 1000;
-/** A copy in progress is a storm of events; this is how long one look lasts. */
+/** A copy in progress is a storm of events; one look lasts this long. */
 const calm = 100;
 
 /** Takes what is there, waits for nothing, and returns the gravest result. */
@@ -39,7 +39,7 @@ export async function runOnce(
   onReceipt: (receipt: Receipt) => void,
 ): Promise<ExitCode> {
   await makeInbox(machine);
-  // Runs that were only forgotten say nothing: their bundle, if it is still there, is taken now.
+  // Runs that were merely dropped report nothing: their bundle, if it is still there, is taken now.
   const resumed = (await withLock(machine, () => root.resume())).filter((r) => r.state !== 'deferred');
   for (const receipt of resumed) onReceipt(receipt);
   const exits: ExitCode[] = resumed.map(exitOf);
@@ -48,7 +48,7 @@ export async function runOnce(
   while (keyrings.hasMore);
   const inHand = await InHand.open(machine);
   const queue = new InboxQueue(machine, inHand);
-  // A bad file is only believed at rest, and rest takes a moment to observe.
+  // A bad file is judged only at rest, and rest takes a moment to observe.
   if ((await lookAtAll(queue)).length > 0) await machine.clock.sleep(machine.settings.inboxRest * 1000);
   for (const look of await lookAtAll(queue)) {
     if (look.action === 'wait') {
@@ -65,7 +65,7 @@ export async function runOnce(
   return worstExit(exits);
 }
 
-/** What is to be refused comes last. */
+/** Files to be refused come last. */
 async function lookAtAll(queue: InboxQueue): Promise<Look[]> {
   const looks: Look[] = [];
   do for await (const look of queue.look()) looks.push(look);
@@ -75,7 +75,7 @@ async function lookAtAll(queue: InboxQueue): Promise<Look[]> {
   return looks.toSorted((a, b) => isToRefuse(a) - isToRefuse(b));
 }
 
-/** Runs until the signal, or until another nixmaker is to follow; between bundles it sleeps until something changes. */
+/** Runs until the signal, or until another nixmaker is to take over; between bundles it sleeps until something changes. */
 export async function runAgent(machine: Machine, root: Root, signal: AbortSignal): Promise<void> {
   const service = await enterService(machine);
   const successor = await Successor.open(machine);
@@ -136,7 +136,7 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   }
 }
 
-/** One that can’t be made or reached, on a mount that is dead, keeps no media waiting; it is told of when it is looked at. */
+/** If it can’t be created or reached (a dead mount), media are not held up; it is reported when it is looked at. */
 async function makeInbox({ settings, emit }: Pick<Machine, 'emit' | 'settings'>): Promise<void> {
   await mkdir(settings.inbox, { recursive: true }).catch((error: unknown) =>
     emit({ event: 'fault', level: 'error', source: settings.inbox, detail: messageOf(error) }),
@@ -154,19 +154,19 @@ interface Scan {
   readonly onReceipt: (receipt: Receipt) => void;
 }
 
-/** Takes all that is ready. @returns after how many milliseconds to look again even if nothing changes */
+/** Takes everything that is ready. @returns milliseconds until the next look, even if nothing changes */
 async function rescan(machine: Machine, scan: Scan): Promise<number> {
   const { keyrings, queue, media, signal } = scan;
   let wait = slowRescan;
   try {
-    // Before the bundles, which may be signed by new keys.
+    // Keyrings come before bundles, which may be signed by new keys.
     await keyrings.acceptAll({ isSilent: (id) => media.isSilent(id), isInboxDue: !queue.hasMore });
     wait = await takeFromInbox(machine, scan);
     if (queue.hasMore || keyrings.hasMore) wait = 0;
     if (!signal.aborted && (await media.takeNext()) !== undefined) wait = 0;
     wait = Math.min(wait, media.due() ?? wait);
   } catch (error) {
-    // The agent outlives whatever one inbox or one medium can do to it.
+    // The agent outlives whatever an inbox or a medium can do to it.
     logFault(machine)(error);
   }
   return wait;
@@ -179,7 +179,7 @@ function logFault(machine: Pick<Machine, 'emit'>): (error: unknown) => false {
   };
 }
 
-/** What is good at once, and then, for a moment, what is to be refused: a good one may have come by then. */
+/** Good files at once, then, for a moment, those to be refused: a good one may have arrived by then. */
 async function takeFromInbox(machine: Machine, scan: Scan): Promise<number> {
   const { queue, waiting, signal } = scan;
   let wait = slowRescan;
@@ -193,7 +193,7 @@ async function takeFromInbox(machine: Machine, scan: Scan): Promise<number> {
     } else if (look.action === 'take' && look.isGood) {
       waiting.delete(path);
       await takeCandidate(machine, { ...scan, look });
-      // What was deferred has a time of its own, which the next look tells.
+      // What was deferred has its own due time, which the next look provides.
       wait = 0;
     } else others.push(look);
   }
@@ -208,7 +208,7 @@ async function takeFromInbox(machine: Machine, scan: Scan): Promise<number> {
   return wait;
 }
 
-/** Once of each file; of those beyond a thousand at one time, never. */
+/** Once for each file; never for those beyond a thousand at a time. */
 function isNews({ queue, waiting }: Pick<Scan, 'queue' | 'waiting'>, path: string): boolean {
   if (waiting.size >= mostWaiting)
     for (const known of waiting) if (!queue.knows(known)) waiting.delete(known);
@@ -217,7 +217,7 @@ function isNews({ queue, waiting }: Pick<Scan, 'queue' | 'waiting'>, path: strin
   return true;
 }
 
-/** The same is tried again before the next bundle is taken, so a fault here must not keep the agent from starting. */
+/** Tried again before the next bundle is taken, so a fault here must not keep the agent from starting. */
 function logOutcome(machine: Pick<Machine, 'emit'>): (error: unknown) => void {
   return (error) => machine.emit({ event: 'resume-failed', level: 'error', detail: messageOf(error) });
 }
@@ -231,7 +231,7 @@ function announceWait(machine: Pick<Machine, 'emit'>, look: Extract<Look, { acti
   else machine.emit(given({ event, code: 'incomplete', detail, source, bytes, expected }));
 }
 
-/** Sleep that a hint ends. A hint that came while we were busy ends the next sleep at once. */
+/** A sleep that a hint ends. A hint that came while we were busy ends the next sleep at once. */
 class Wake {
   readonly #machine: Machine;
   #hinted = false;

@@ -1,4 +1,4 @@
-/** Each run's end is reported to systemd, the journal and the operator's hooks, one run after the other. */
+/** Reports the end of each run to systemd, the journal and the operator’s hooks, one run after the other. */
 import { messageOf } from '../../core/errors.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -15,7 +15,7 @@ export class Endings {
     this.#service = service;
   }
 
-  /** What waits is tried again every few minutes, and is no news. */
+  /** A waiting run is retried every few minutes, and is no news. */
   tell(receipt: Receipt): void {
     if (receipt.state === 'deferred') return;
     this.#telling = this.#telling
@@ -25,7 +25,7 @@ export class Endings {
       );
   }
 
-  /** Resolves when all have been notified. */
+  /** Resolves when everybody has been notified. */
   told(): Promise<void> {
     return this.#telling;
   }

@@ -1,8 +1,9 @@
 /**
- * Programs of the operator's in `/etc/nixmaker/hooks.d`, run by the agent after each run, with the agent's few rights. Nothing
- * depends on what they do: a hook can tell, not decide (for that there are `health`, `approval` and `receipts.notify`).
+ * The operator’s programs in `/etc/nixmaker/hooks.d`, run by the agent after each run, with the agent’s few rights. Nothing depends on what
+ * they do: a hook can report, not decide (`health`, `approval` and `receipts.notify` are for that).
  *
- * Threat: a hook that somebody else can write. Only what root or the agent's own user owns, and nobody else may write, is run.
+ * Threat: a hook that somebody else can write. Only a program that is owned by root or the agent’s own user, and that nobody else may
+ * write, is run.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +16,7 @@ import type { Machine } from '../machine/machine.ts';
 /** Milliseconds a hook may take. */
 const deadline = 30_000;
 
-/** As run-parts(8) and systemd name such files: no dots, so that editors' copies are left alone. */
+/** The names that run-parts(8) and systemd accept: no dots, so that editors’ backup copies are ignored. */
 const hookName = /^[a-zA-Z0-9_-]+$/;
 
 export async function runHooks(

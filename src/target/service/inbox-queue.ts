@@ -1,7 +1,8 @@
 /**
- * What to do with each file of the inbox right now. Copies arrive slowly, pause, and end without a word, so a file
- * is ready when its signed size is there, bad only when it has been at rest, and truncated, or of its full size with other contents
- * (copiers that allocate first), only when it has stood still for the patience of the settings. Rest is observed on a monotonic clock, never read off a file's times.
+ * What to do with each file of the inbox right now. Copies arrive slowly, pause, and end without notice. So a file is ready when its signed
+ * size is there, and bad only once it has been at rest; one that is truncated, or has its full size but other contents (copiers that
+ * allocate first), is bad only once it has been still for the patience of the settings. Rest is observed on a monotonic clock, never read
+ * from a file’s times.
  */
 import { dirname } from 'node:path';
 import { encryptedExtension } from '../../core/bundle/encrypted.ts';
@@ -20,9 +21,9 @@ import { InboxRounds } from './inbox-rounds.ts';
 import { fingerprintOf, type Judged, judgeFile } from './judge-file.ts';
 
 export type Look =
-  /** `isGood`: as far as its head tells. What is not is taken to be refused. */
+  /** `isGood`: as far as its head tells. Anything else is taken to be refused. */
   | { readonly action: 'take'; readonly candidate: Candidate; readonly isGood: boolean }
-  /** It has ended the agent too often, or is none by its name. */
+  /** It has ended the agent too often, or does not have the name of a bundle. */
   | {
       readonly action: 'set-aside';
       readonly candidate: Candidate;
@@ -41,11 +42,11 @@ export type Look =
     };
 
 /**
- * Files of which is known how they looked. Those beyond are looked at as if for the first time: were the oldest forgotten instead, a
- * round over more files than these would know none of them again, and none would ever have been at rest.
+ * Files whose last appearance is remembered. Those beyond are looked at as if for the first time: if the oldest were forgotten instead, a
+ * round over more files than this would recognise none of them again, and none would ever have been at rest.
  */
 const mostSeen = 20_000;
-/** Milliseconds for which files that nobody has looked at yet are judged before what is ready is taken. */
+/** Milliseconds spent judging files nobody has looked at yet before what is ready is taken. */
 const mostJudging = 2000;
 
 interface Seen {
@@ -53,13 +54,13 @@ interface Seen {
   /** Monotonic time since which the file has looked like this. */
   readonly since: number;
   readonly size: number;
-  /** A plain file without a byte. */
+  /** A regular file without a single byte. */
   readonly isEmpty: boolean;
-  /** The last in which it was met. */
+  /** The last round in which it was met. */
   round: number;
-  /** Signed size, once the head could be verified. */
+  /** Signed size, once the head has been verified. */
   expected: number | undefined;
-  /** What was found out by reading it, and will not change while it looks like this and the same keys count. */
+  /** What reading it showed; holds while it looks the same and the same keys are in effect. */
   verdict?: { readonly is: 'short' | 'bad'; readonly keyring: number };
   /** Why it is not taken yet. */
   why?: Wait;
@@ -76,10 +77,10 @@ export class InboxQueue {
   readonly #seen = new Map<string, Seen>();
   readonly #deferred: Postponed;
   readonly #unreadable: Unreadable;
-  /** Files that are done with but could not be moved away; not to be taken over and over. */
+  /** Files that are finished with but could not be moved away; not to be taken over and over. */
   readonly #stuck = new Map<string, Stuck>();
   readonly #rounds: InboxRounds;
-  /** Files read in the look that goes on. */
+  /** Files read in the current look. */
   #judged = 0;
 
   constructor(machine: Machine, inHand: InHand) {
@@ -91,7 +92,7 @@ export class InboxQueue {
     this.#rounds = new InboxRounds(machine, { unreadable: this.#unreadable, onEnd });
   }
 
-  /** The file has changed just now. */
+  /** The file has just changed. */
   hint(path: string): void {
     this.#rounds.hint(path);
   }
@@ -101,12 +102,12 @@ export class InboxQueue {
     return this.#seen.has(path);
   }
 
-  /** There was more than one look goes over: the next goes on from there. */
+  /** There was more than one look covers: the next continues from there. */
   get hasMore(): boolean {
     return this.#rounds.hasMore;
   }
 
-  /** All that is known to lie there and is not taken yet, and what can’t be read. */
+  /** Everything known to be there and not taken yet, and what can’t be read. */
   waits(): Wait[] {
     const deferred = this.#deferred.waits();
     const named = new Set(deferred.map(({ path }) => path));
@@ -116,9 +117,9 @@ export class InboxQueue {
   }
 
   /**
-   * What has just changed, and a thousand of the others; of these the cheapest first: what costs more, or failed before, comes last.
-   * Threat: a thousand files that each take long to be found out, in front of a good one. So each is given as it is found, and a look
-   * that takes too long ends.
+   * What has just changed, and a thousand of the others, cheapest first: what costs more, or failed before, comes last. Threat: a thousand
+   * files, each slow to examine, in front of a good one. So each result is given as soon as it is found, and a look that takes too long
+   * ends.
    */
   async *look(): AsyncGenerator<Look, void, void> {
     const { clock } = this.#machine;
@@ -148,7 +149,7 @@ export class InboxQueue {
     for (const path of this.#stuck.keys()) if (!all.has(path)) this.#stuck.delete(path);
   }
 
-  /** Remembers that this very file is done with although it is still there. */
+  /** Remembers that this file is finished with although it is still there. */
   async markStuck(candidate: Candidate, detail: string): Promise<void> {
     const fingerprint = (await fingerprintOf(this.#machine, candidate))?.text;
     const since = this.#machine.clock.now().toISOString();
@@ -156,7 +157,7 @@ export class InboxQueue {
     if (fingerprint !== undefined) this.#stuck.set(candidate.path, { fingerprint, why });
   }
 
-  /** Leaves the file for a while, longer each time; a file that changes is looked at at once. */
+  /** Leaves the file alone for a while, longer each time; a file that changes is looked at at once. */
   async defer(candidate: Candidate, why: Omit<Why, 'isOurs'>): Promise<void> {
     const fingerprint = (await fingerprintOf(this.#machine, candidate))?.text;
     if (fingerprint === undefined) return;
@@ -168,13 +169,13 @@ export class InboxQueue {
     this.#deferred.delete(path);
   }
 
-  /** What it waits for, as was said and recorded before; undefined where it is new. */
+  /** What it waits for, as already reported and recorded; undefined if it is new. */
   knownWait({ path }: Candidate): ReasonCode | undefined {
     const fingerprint = this.#seen.get(path)?.fingerprint;
     return fingerprint === undefined ? undefined : this.#deferred.whyOf({ path, fingerprint });
   }
 
-  /** Whether it has stood still for so long that nobody is at work on it any more. */
+  /** Whether it has been still for so long that nobody can be writing it any more. */
   hasRested({ path }: Candidate): boolean {
     const { clock, settings } = this.#machine;
     const since = this.#seen.get(path)?.since;
@@ -188,7 +189,7 @@ export class InboxQueue {
     );
   }
 
-  /** What is wrong with one, whatever it is, keeps no other waiting. */
+  /** Whatever is wrong with one file does not hold up the others. */
   async #lookAtOne(candidate: Candidate): Promise<Look[]> {
     try {
       return await this.#lookAt(candidate);
@@ -227,17 +228,17 @@ export class InboxQueue {
     return [{ action: 'set-aside', candidate, code: 'misnamed', why: candidate.misnamed }];
   }
 
-  /** Milliseconds that it has to stand still yet. */
+  /** Milliseconds that it still has to stay unchanged. */
   #leftOf({ since }: Seen, judgement: 'short' | 'bad'): number {
     const { clock, settings } = this.#machine;
     const rest = (judgement === 'short' ? settings.inboxPatience : settings.inboxRest) * 1000;
     return since + rest - clock.monotonic();
   }
 
-  /** How it looks now; undefined where there is no such file. */
+  /** How it looks now; undefined if there is no such file. */
   async #see(candidate: Candidate): Promise<Seen | undefined> {
     const { path } = candidate;
-    // Of a folder that may be listed and not entered, one word for all that is in it.
+    // A folder that may be listed but not entered is reported once, not file by file.
     const now = await fingerprintOf(this.#machine, candidate, (error) =>
       this.#unreadable.note(hasErrno(error, 'EACCES') ? dirname(path) : path, error),
     );
@@ -268,10 +269,10 @@ export class InboxQueue {
   }
 
   async #judge(candidate: Candidate, seen: Seen): Promise<'whole' | 'short' | 'bad'> {
-    // Of a classic pair other files count as well.
+    // With a classic pair, other files count as well.
     const isAlone = candidate.format === 'bundle';
     if (isAlone && seen.expected !== undefined && seen.size < seen.expected) return 'short';
-    // Nothing to read: so many of them cost no more than a look.
+    // Nothing to read: however many there are, they cost no more than a look.
     if (isAlone && seen.isEmpty) return 'short';
     const keyring = keyringVersion(this.#machine);
     if (seen.verdict?.keyring === keyring) return seen.verdict.is;

@@ -1,6 +1,6 @@
 /**
- * Which files of the inbox come next: what has just changed, and of a round over all others a thousand at a time. Threat: as many as the
- * disk holds, so each name is read once in a round.
+ * Which files of the inbox come next: those that have just changed, and a thousand at a time from a round over all others. Threat: as many
+ * files as the disk holds. So each name is read once per round.
  */
 import { type Candidate, candidateAt, inboxWindows, mostOfWindow } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -8,17 +8,17 @@ import { Lookalikes } from '../update/lookalikes.ts';
 import { accessTo } from '../update/medium-access.ts';
 import type { Unreadable } from '../update/unreadable.ts';
 
-/** Files that were just said to have changed, and are looked at before all others. */
+/** Files that have just been reported as changed, and are looked at before all others. */
 const mostHints = 256;
 
 export class InboxRounds {
   readonly #machine: Machine;
   readonly #unreadable: Unreadable;
-  /** @param all that are there, where one window has held them */
+  /** @param all every file there, if one window held them all */
   readonly #onEnd: (all: ReadonlySet<string> | undefined) => void;
   readonly #lookalikes = new Lookalikes();
   readonly #hints = new Set<string>();
-  /** Of the round that goes on: what is still to be listed, and what was listed and is still to be looked at. */
+  /** For the current round: what has yet to be listed, and what was listed and has yet to be looked at. */
   #windows: AsyncGenerator<readonly Candidate[], void, void> | undefined;
   #left: readonly Candidate[] = [];
   #count = 0;
@@ -32,24 +32,24 @@ export class InboxRounds {
     this.#onEnd = onEnd;
   }
 
-  /** The file has changed just now. */
+  /** The file has just changed. */
   hint(path: string): void {
     this.#hints.add(path);
     const [oldest] = this.#hints;
     if (this.#hints.size > mostHints && oldest !== undefined) this.#hints.delete(oldest);
   }
 
-  /** The number of the round that goes on, or was the last. */
+  /** The number of the current round, or of the last one. */
   get count(): number {
     return this.#count;
   }
 
-  /** There was more than one look goes over: the next goes on from there. */
+  /** There was more than one look covers: the next continues from there. */
   get hasMore(): boolean {
     return this.#windows !== undefined || this.#left.length > 0;
   }
 
-  /** They were listed, and there was no time for them. */
+  /** They were listed, but there was no time for them. */
   leave(candidates: readonly Candidate[]): void {
     this.#left = candidates;
   }
@@ -76,7 +76,7 @@ export class InboxRounds {
       this.#windows = undefined;
       throw error;
     });
-    // The last is the only one that may be short of a thousand.
+    // Only the last one may be short of a thousand.
     const isLast = done === true || value.length < mostOfWindow;
     if (!isLast) return value;
     this.#windows = undefined;

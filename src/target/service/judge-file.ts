@@ -10,11 +10,11 @@ import { accessTo } from '../update/medium-access.ts';
 import { examine, sourceOf } from '../update/open.ts';
 
 export interface Judged {
-  /** `bad` covers everything that more bytes would not mend, `unreadable` what the system has no answer about. */
+  /** `bad` covers everything that more bytes would not fix, `unreadable` what the system gives no answer about. */
   readonly is: 'whole' | 'short' | 'bad' | 'unreadable';
-  /** Signed size, once the head could be verified. */
+  /** Signed size, once the head has been verified. */
   readonly expected?: number;
-  /** Why it is none of the first. */
+  /** Why it is not `whole`. */
   readonly error?: NixmakerError;
 }
 
@@ -31,10 +31,10 @@ export async function judgeFile(machine: Machine, candidate: Candidate): Promise
     return { is: present < expected ? 'short' : 'whole', expected };
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
-    // A file that can't be read may be on its way out, or its medium may come back: patience, then a report.
+    // A file that can’t be read may be on its way out, or its medium may come back: patience, then a report.
     if (error.code === 'io-error' || error.code === 'medium-stalled') return { is: 'unreadable', error };
     if (error.code === 'bundle-truncated' || isOurs) return { is: 'short', error };
-    // Its size is there before its bytes are.
+    // Its full size is there before its bytes are.
     const [isHollow] = await Promise.allSettled([withDeadline(() => hasHole(path))]);
     if (isHollow.status === 'rejected') return unlessAnswered(isHollow.reason);
     return { is: isHollow.value ? 'short' : 'bad', error };
@@ -46,7 +46,7 @@ function unlessAnswered(error: unknown): Judged {
   return { is: 'unreadable', error };
 }
 
-/** What belongs beside a classic tarball may yet come; a bundle that was compressed is none. */
+/** The companions of a classic tarball may yet arrive; a compressed bundle is not a bundle. */
 async function withoutHead(machine: Machine, candidate: Candidate): Promise<Judged> {
   try {
     const examined = await examine(machine, sourceOf(candidate));
@@ -62,13 +62,13 @@ export interface Fingerprint {
   readonly text: string;
   /** Bytes. */
   readonly size: number;
-  /** A plain file without a byte. */
+  /** A regular file without a single byte. */
   readonly isEmpty: boolean;
 }
 
 /**
- * Undefined where there is no file of that name: what is gone is no candidate, nor is a folder that is named like one.
- * @param onFault takes what the system says where it has no answer
+ * Undefined if there is no file of that name: what is gone is no candidate, nor is a folder with such a name.
+ * @param onFault receives the system’s error if it gives no answer
  */
 export async function fingerprintOf(
   machine: Pick<Machine, 'clock' | 'settings'>,

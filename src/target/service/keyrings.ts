@@ -1,4 +1,4 @@
-/** Keyrings that come along with bundles: accepted one after the other, each on the word of the one before. */
+/** Keyrings that arrive with bundles: accepted one after the other, each on the word of the one before. */
 import { createHash } from 'node:crypto';
 import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,53 +20,53 @@ import { Unreadable } from '../update/unreadable.ts';
 
 /** Files looked at in one folder. */
 const mostFiles = 1000;
-/** Milliseconds for which files are read and refused before bundles get their turn. */
+/** Milliseconds spent reading and refusing files before bundles get their turn. */
 const mostAccepting = 2000;
-/** Files, and complaints, that are remembered; of those beyond, the oldest are forgotten. */
+/** Files, and complaints, that are remembered; beyond that the oldest are forgotten. */
 const mostKnown = 4000;
 
 interface KeyringFile {
   readonly path: string;
-  /** As it says itself. */
+  /** As it states itself. */
   readonly version: number;
   readonly unreadable: Unreadable;
 }
 
-/** What was seen of a file that has not changed since. */
+/** What was seen in a file that has not changed since. */
 interface Known {
   readonly fingerprint: string;
-  /** Undefined where it is no keyring, or is half a copy. */
+  /** Undefined if it is no keyring, or half a copy. */
   readonly version: number | undefined;
 }
 
 interface Where {
-  /** Whether a place, by its id, has stopped to answer. */
+  /** Whether a place, by its id, has stopped responding. */
   readonly isSilent: (id: string) => boolean;
-  /** Threat: a hundred thousand files, all of whose names are read each time a few of them are looked at. */
+  /** Threat: a hundred thousand files whose names are all read each time a few of them are looked at. */
   readonly isInboxDue: boolean;
 }
 
 const everywhere: Where = { isSilent: () => false, isInboxDue: true };
 
 /**
- * What lies in the inbox, on media and in carriers’ folders. They stay where they are: the same file is for every host,
- * and one that is known costs a look at its date.
+ * Keyrings in the inbox, on media and in carriers’ folders. They stay where they are: the same file is for every host, and a known one
+ * costs a look at its date.
  *
- * Threat: as many and as large ones as there is room for. Of each its version is kept, and of what was refused a digest.
+ * Threat: as many keyrings, and as large, as there is room for. Only the version of each is kept, and a digest of each one refused.
  */
 export class KeyringQueue {
   readonly #machine: Machine;
   readonly #root: Root;
   readonly #known = new Bounded<Known>(mostKnown);
-  /** Of files that were no good, by the digest of what they hold; told once, and not asked about again. */
+  /** Files that were no good, by the digest of their contents; reported once, and not asked about again. */
   readonly #refused = new Bounded<true>(mostKnown);
-  /** Versions of which it was said that those before them are missing. */
+  /** Versions already reported as having missing predecessors. */
   readonly #gaps = new Bounded<true>(mostKnown);
-  /** One may have come to the inbox. */
+  /** One may have arrived in the inbox. */
   #isHinted = false;
-  /** Media that have stopped to answer, until they are gone. */
+  /** Media that have stopped responding, until they are gone. */
   readonly #silent = new Set<string>();
-  /** What can’t be read; each round over the one or the other begins anew. */
+  /** What can’t be read; each starts over with its own round. */
   readonly #unreadable: { readonly inbox: Unreadable; readonly places: Unreadable };
 
   constructor(machine: Machine, root: Root) {
@@ -80,17 +80,19 @@ export class KeyringQueue {
     return [...this.#unreadable.inbox.waits(), ...this.#unreadable.places.waits()];
   }
 
-  /** The inbox is to be looked at, whatever part of a round over it goes on. */
+  /** The inbox is to be looked at, whatever part of a round over it is in progress. */
   hint(): void {
     this.#isHinted = true;
   }
 
-  /** Something may be left: it is to be called again. */
+  /** Something may be left: call again. */
   get hasMore(): boolean {
     return this.#isHinted;
   }
 
-  /** Accepts all that follow on each other, for as long as bundles can wait. Never throws: whatever is wrong with keyrings, bundles get their turn. */
+  /**
+   * Accepts each one that follows, for as long as bundles can wait. Never throws: whatever is wrong with keyrings, bundles get their turn.
+   */
   async acceptAll(where: Where = everywhere): Promise<void> {
     try {
       await this.#acceptAll(where);
@@ -107,7 +109,7 @@ export class KeyringQueue {
       for (const file of found) {
         if (file.version === this.#version + 1) await this.#accept(file);
         if (this.#machine.clock.monotonic() < until) continue;
-        // Threat: as many as there is room for, each of which costs a signature. What was refused is not asked about again.
+        // Threat: as many as there is room for, each costing a signature check. One that was refused is not asked about again.
         this.#isHinted = true;
         return;
       }
@@ -123,7 +125,7 @@ export class KeyringQueue {
     return keyringVersion(this.#machine);
   }
 
-  /** Read anew, for none is kept. */
+  /** Read again, because none is kept. */
   async #accept({ path: source, unreadable, version }: KeyringFile): Promise<void> {
     const { withDeadline } = this.#accessTo(source, unreadable);
     const reading = withDeadline(() => readSmall(source, limits.keyringBytes).catch(passOver));
@@ -170,20 +172,23 @@ export class KeyringQueue {
         files.push(...atRoot, ...((await this.#look(keyringsOf(root), ofPlaces)) ?? []));
       } catch (error) {
         if (!(error instanceof NixmakerError)) throw error;
-        // What is wrong with it is told where bundles are looked for; here it must not hold up the next again and again.
+        // What is wrong with it is reported where bundles are looked for; here it must not hold up the next one again and again.
         this.#silent.add(id);
       }
     }
     return files.sort((x, y) => x.version - y.version);
   }
 
-  /** What of it can’t be read keeps none of the others back. @returns undefined where nothing of it can @throws NixmakerError `medium-stalled` */
+  /**
+   * What can’t be read in it does not hold back the others. @returns undefined if nothing in it can be @throws NixmakerError
+   * `medium-stalled`
+   */
   async #look(folder: string, unreadable: Unreadable): Promise<KeyringFile[] | undefined> {
     const { withDeadline } = this.#accessTo(folder, unreadable);
     const files: KeyringFile[] = [];
     const wanted = `${this.#version + 1}${keyringExtension}`;
     const listing = withDeadline(() => namesIn(folder, wanted));
-    // Another is told of where bundles are looked for.
+    // Others are reported where bundles are looked for.
     const isPools = folder.endsWith(keyringsOf(''));
     const onFault = isPools ? this.#noting(folder, unreadable) : this.#unlessStalled(unreadable);
     const names = await listing.catch(onFault);
@@ -199,7 +204,7 @@ export class KeyringQueue {
   #noting(path: string, unreadable: Unreadable): (error: unknown) => undefined {
     return (error) => {
       const isStalled = error instanceof NixmakerError && error.code === 'medium-stalled';
-      // Of the inbox no medium is at fault, and what does not answer is that very file.
+      // In the inbox no medium is at fault, and what does not respond is that very file.
       const isOfInbox = unreadable === this.#unreadable.inbox;
       if (!isAnswer(error) || (isStalled && !isOfInbox)) throw error;
       unreadable.note(
@@ -238,7 +243,7 @@ export class KeyringQueue {
   }
 }
 
-/** A map that forgets the oldest. */
+/** A map that forgets its oldest entries. */
 class Bounded<T> {
   readonly #most: number;
   readonly #entries = new Map<string, T>();
@@ -263,7 +268,7 @@ class Bounded<T> {
   }
 }
 
-/** Of the system, or of what was read: not a fault of ours. */
+/** The system’s fault, or that of what was read: not ours. */
 const isAnswer = (error: unknown): error is Error =>
   error instanceof NixmakerError || (error instanceof Error && 'syscall' in error);
 
@@ -273,7 +278,7 @@ function passOver(error: unknown): undefined {
   throw error;
 }
 
-/** The one that would be the next before all others, which may be as many as there is room for. */
+/** The one that would come next goes first; there may be as many others as there is room for. */
 async function namesIn(folder: string, wanted: string): Promise<string[]> {
   const names: string[] = [];
   const list = async ({ path }: OpenFolder) => {
@@ -287,7 +292,7 @@ async function namesIn(folder: string, wanted: string): Promise<string[]> {
   return names;
 }
 
-/** Undefined where it has gone. */
+/** Undefined if it is gone. */
 async function fingerprintOf(path: string): Promise<string | undefined> {
   const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], undefined));
   return found && `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`;

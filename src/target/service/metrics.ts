@@ -13,7 +13,7 @@ export async function metricsOf(machine: Pick<Machine, 'policy' | 'settings' | '
     await readHistory(machine.settings),
   ];
   const checks = healthOf(status.last);
-  // Its library takes a fifth of the agent’s start, and on most machines nobody asks.
+  // Its library takes a fifth of the agent’s start-up, and on most machines nobody asks for it.
   const { renderMetrics } = await import('../../report/metrics.ts');
   return renderMetrics({
     version: machine.version,
@@ -30,7 +30,7 @@ export async function metricsOf(machine: Pick<Machine, 'policy' | 'settings' | '
   });
 }
 
-/** Where the settings name a file. Nothing of a run depends on it. */
+/** Written if the settings name a file. Nothing in a run depends on it. */
 export async function writeMetrics(
   machine: Pick<Machine, 'emit' | 'policy' | 'settings' | 'version'>,
 ): Promise<void> {

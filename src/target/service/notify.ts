@@ -1,7 +1,7 @@
 /**
- * The agent as systemd's service: says what it is about, that it is alive, and, of each run that ended, one entry in the journal
- * with fields of its own. Node.js has no datagram sockets of the kind that systemd listens on, so systemd's and util-linux's
- * own programs do it; nothing of a run depends on them.
+ * The agent as a systemd service: reports what it is doing, that it is alive, and, for each run that ended, one journal entry with fields
+ * of its own. Node.js has no datagram sockets of the kind that systemd listens on, so the programs of systemd and util-linux do it; nothing
+ * in a run depends on them.
  */
 
 import { entryOf } from '../../core/catalogue.ts';
@@ -23,8 +23,8 @@ export interface Service {
 const deadline = 10_000;
 
 /**
- * Says READY at once: whoever waits for the service must not wait for a run that is resumed first. With a watchdog
- * (sd_watchdog_enabled(3)) says so again at half its time, from the loop that does all the work.
+ * Sends READY at once: nothing that waits for the service should wait for a resumed run. With a watchdog (sd_watchdog_enabled(3)), repeats
+ * it at half its interval, from the loop that does all the work.
  */
 export async function enterService(
   machine: Pick<Machine, 'emit' | 'run'>,
@@ -49,14 +49,14 @@ export async function enterService(
   };
 }
 
-/** In one line, for `systemctl status`. */
+/** On one line, for `systemctl status`. */
 export function endingText({ state, code, sequence, source }: Receipt): string {
   const which = sequence === undefined ? source : `sequence ${sequence}`;
   const ending = `${which}: ${outcomeText({ state, code })}`;
   return code === undefined ? ending : `${ending}. ${entryOf(code).what}`;
 }
 
-/** One entry with a MESSAGE_ID, where the journal listens. (logger(1), --journald) */
+/** One entry with a MESSAGE_ID, if the journal is listening. (logger(1), --journald) */
 export async function tellJournal(
   machine: Pick<Machine, 'emit' | 'run'>,
   receipt: Receipt,

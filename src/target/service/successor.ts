@@ -1,8 +1,8 @@
 /**
- * Whether systemd would start another nixmaker than the one that runs, or this one with another policy or other settings. A switch leaves
- * our unit alone (`X-RestartIfChanged=false`), for it must not end the agent midway; so at rest the agent itself makes room for what
- * the new system brings. Were it not to, a machine that is never restarted would take every further bundle by the code and by the
- * policy of old, faults that were mended included.
+ * Whether systemd would start a different nixmaker from the one that is running, or this one with another policy or other settings. A
+ * switch leaves our unit alone (`X-RestartIfChanged=false`), because it must not end the agent midway; so the agent itself, when at rest,
+ * makes way for what the new system brings. Otherwise a machine that is never restarted would take every further bundle with the old code
+ * and the old policy, bugs fixed since included.
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -20,7 +20,7 @@ const unit = 'nixmaker.service';
 const deadline = 10_000;
 /** Milliseconds in which another nixmaker has to show that it can start. */
 const usableDeadline = 60_000;
-/** Milliseconds between two looks where no run has ended meanwhile. */
+/** Milliseconds between two looks if no run has ended in between. */
 const pause = 60_000;
 
 export class Successor {
@@ -36,7 +36,7 @@ export class Successor {
     this.#first = first;
   }
 
-  /** What this process was started from. By hand, or without systemd, there is nobody who would start another: then none ever follows. */
+  /** What this process was started from. By hand, or without systemd, nothing would start a successor: then there never is one. */
   static async open(
     machine: Needed,
     env: Readonly<Record<string, string | undefined>> = process.env,
@@ -51,7 +51,7 @@ export class Successor {
     this.#lookAt = 0;
   }
 
-  /** Whether to end, for another to be started. To be asked at rest. */
+  /** Whether to end so that a successor can be started. To be asked at rest. */
   async isDue(): Promise<boolean> {
     const { emit, clock } = this.#machine;
     if (this.#first === undefined || clock.monotonic() < this.#lookAt) return false;
@@ -67,7 +67,7 @@ export class Successor {
       emit({ event: 'successor', detail: `the agent is stopping for systemd to ${why}` });
       return true;
     }
-    // Once of each: it may be there for weeks.
+    // Once for each: it may be there for weeks.
     const which = `${next} ${now.configuration}`;
     if (this.#refused !== which)
       emit({ event: 'successor-unusable', level: 'warn', program: next, detail: fault });
@@ -76,7 +76,7 @@ export class Successor {
     return false;
   }
 
-  /** A person’s run holds the lock, and may yet go back to what was. */
+  /** A person’s run holds the lock, and may yet go back to what was there. */
   #isRunUnderWay(): Promise<boolean> {
     return withLock(this.#machine, async () => false).catch((error: unknown) => {
       if (error instanceof NixmakerError && error.code === 'busy') return true;
@@ -85,7 +85,7 @@ export class Successor {
   }
 }
 
-/** What an agent is started from that is started now. Undefined where systemd does not say: then nothing is concluded. */
+/** What an agent started now would be started from. Undefined if systemd does not say: nothing is then concluded. */
 async function startedNow(
   machine: Pick<Machine, 'run' | 'files' | 'settings'>,
 ): Promise<Started | undefined> {
@@ -95,7 +95,7 @@ async function startedNow(
   return asked && { ...asked, configuration: await digestOf(machine) };
 }
 
-/** Of policy and settings; one that can’t be read counts like one that is empty. */
+/** Of policy and settings; an unreadable file counts as empty. */
 async function digestOf({ files, settings }: Pick<Machine, 'files' | 'settings'>): Promise<string> {
   const hash = createHash('sha256');
   for (const path of [files.policy ?? settings.policyFile, files.settings ?? defaultSettingsFile]) {
@@ -105,7 +105,7 @@ async function digestOf({ files, settings }: Pick<Machine, 'files' | 'settings'>
   return hash.digest('hex');
 }
 
-/** As root asks before a commit; but a person may have switched. An agent that does not come up again could be mended by no bundle. */
+/** As root asks before a commit; but a person may have switched. If the agent did not come up again, no bundle could fix it. */
 async function faultOf({ run, files, settings }: Needed, program: string): Promise<string | undefined> {
   const options = files.settings === undefined ? [] : ['--settings', files.settings];
   const args = ['check-policy', ...options, files.policy ?? settings.policyFile];

@@ -31,7 +31,7 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
     const receipt = await endOf(machine, taking);
     onReceipt?.(receipt);
     const exit = exitOf(receipt);
-    // A rollback for want of room, too: the bundle is not at fault.
+    // So too a rollback for want of room: the bundle is not at fault.
     if (receipt.state === 'deferred' || (receipt.state === 'rolled-back' && isPassing(exit))) {
       await queue.defer(candidate, { code: receipt.code ?? 'interrupted', detail: receipt.detail });
       return exit;
@@ -46,7 +46,7 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
     return exit;
   } catch (error) {
     const { code, detail } = outcomeOf(error);
-    // What it has waited for before is no news.
+    // What it already waited for is no news.
     const level = queue.knownWait(candidate) === code ? 'debug' : 'info';
     await queue.defer(candidate, { code, detail });
     if (!(error instanceof NixmakerError)) {
@@ -61,7 +61,7 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
 function endOf(machine: Machine, { root, inHand, look, queue }: Taking): Promise<Receipt> {
   const { candidate } = look;
   if (look.action === 'set-aside') return setAside(machine, candidate, { code: look.code, detail: look.why });
-  // A bit that has turned leaves no zeros: that bundle is told of at once.
+  // A flipped bit leaves no zeros: that bundle is reported at once.
   const access = accessTo(machine, candidate);
   const mayStillCome = async () =>
     look.isGood &&

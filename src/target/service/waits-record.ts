@@ -12,7 +12,7 @@ export class WaitsRecord {
     this.#machine = machine;
   }
 
-  /** If it has changed. What waits is retried whether or not this can be written. */
+  /** Written only if changed. What waits is retried whether or not this can be written. */
   async write(from: readonly { waits(): readonly Wait[] }[]): Promise<void> {
     const waits = toWaits(from.flatMap((queue) => queue.waits()));
     const text = JSON.stringify(waits);

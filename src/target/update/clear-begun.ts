@@ -1,4 +1,4 @@
-/** What an import has brought that found no room: away again, for whoever lacks room needs it, and nobody else knows what it is. */
+/** Removes what an import brought before it ran out of room: the room is needed, and nobody else knows what these paths are. */
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMissing } from '../../core/errno.ts';
@@ -12,9 +12,9 @@ import type { Transaction } from '../machine/transaction.ts';
 
 type Cleaner = Pick<Machine, 'clock' | 'nix'>;
 
-/** On a command line. */
+/** Paths per command line. */
 const portion = 500;
-/** The daemon’s part of an import that was broken off holds its paths until it has noticed. */
+/** After an interrupted import, the daemon’s side holds its paths until it has noticed. */
 const tries = 20;
 /** Milliseconds. */
 const pause = 250;
@@ -26,8 +26,8 @@ export interface Deleter {
 }
 
 /**
- * To be made before anything is imported. Threat: a quota that is used up to its last byte. Nix can’t so much as open its database then, so
- * nobody could ask it for anything any more; a daemon that has it open already lets go of what it keeps in reserve, and deletes.
+ * To be created before anything is imported. Threat: a quota used up to the last byte. Nix then can’t even open its database, so nobody
+ * could ask it for anything any more; a daemon that already has it open releases its reserve, and deletes.
  */
 export async function openDeleter({ nix }: Pick<Machine, 'nix'>): Promise<Deleter> {
   if (nix.daemonSocket === undefined)
@@ -37,8 +37,8 @@ export async function openDeleter({ nix }: Pick<Machine, 'nix'>): Promise<Delete
 }
 
 /**
- * Deletes those of the paths that were not valid before the import, and that nothing needs by now. To be called with all holds let go.
- * Whatever goes wrong is told, never thrown: the run ends with what it ended with.
+ * Deletes those of the paths that were not valid before the import and that nothing needs. Call it with all holds released. Problems
+ * are reported, never thrown: the run keeps its own outcome.
  * @param missing lines of the index
  */
 export async function clearBegun(
@@ -51,7 +51,7 @@ export async function clearBegun(
   }: { readonly index: ReleaseIndex; readonly missing: readonly number[]; readonly deleter: Deleter },
 ): Promise<void> {
   try {
-    // An index has what is referred to first, and Nix deletes nothing that is referred to.
+    // An index lists referenced paths first, and Nix deletes nothing that is still referenced.
     const begun = (await whatLiesThere(machine, index, missing)).reverse();
     for (let start = 0; start < begun.length; start += portion)
       await deleteSome(machine, deleter, begun.slice(start, start + portion));

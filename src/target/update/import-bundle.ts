@@ -1,4 +1,4 @@
-/** A bundle's store paths into the store: through the daemon's socket, or for any other store by `nix copy`. */
+/** Imports a bundle’s store paths: through the daemon’s socket, or for any other store with `nix copy`. */
 import { join } from 'node:path';
 import type { OpenedBundle } from '../../bundle/contents.ts';
 import { narOf } from '../../bundle/nar.ts';
@@ -27,7 +27,7 @@ interface Options {
   readonly onProgress: (progress: NixProgress) => void;
 }
 
-/** What is valid already is left as it is. On disk when this returns, and held against collections until it is released. */
+/** Paths already valid are left alone. When this returns, everything is on disk and held against garbage collection until released. */
 export async function importBundle(
   machine: Pick<Machine, 'clock' | 'nix' | 'policy' | 'randomHex' | 'interruption'>,
   request: BundleImport,
@@ -42,7 +42,7 @@ export async function importBundle(
 const readNarOf = (machine: Pick<Machine, 'nix'>) => (base: StorePath) =>
   narOf(join(storeFolder(machine.nix), toBaseName(base)));
 
-/** The bundle’s, and what root has added. */
+/** The bundle’s own, plus those that root added. */
 const signaturesOf =
   ({ bundle, signatures }: Pick<BundleImport, 'bundle' | 'signatures'>) =>
   (line: number): readonly string[] => [...bundle.nixSignatures.of(line), ...(signatures?.of(line) ?? [])];
@@ -57,7 +57,7 @@ async function importThroughDaemon(
   const nars = new NarReader(bundle.reader, readNarOf(machine));
   const signed = signaturesOf(request);
   const room = new ImportRoom(machine, index, plan.missing);
-  // What is asked of a path is made when it is its turn: there may be two hundred thousand.
+  // Built path by path when its turn comes: there may be two hundred thousand.
   const paths = plan.missing.map((line) => ({
     path: index.path(line),
     narSize: index.narSize(line),
@@ -77,13 +77,13 @@ async function importThroughDaemon(
     await flushing.end();
     return added;
   } catch (error) {
-    // Or it would hold all of it until this process ends.
+    // Otherwise it would keep all of it until this process ends.
     added.release();
     throw error;
   }
 }
 
-/** In the middle of a NAR as well, which may be most of a bundle. @throws NixmakerError `stopped` */
+/** Also in the middle of a NAR, which may be most of a bundle. @throws NixmakerError `stopped` */
 async function* untilStopped<T>(
   chunks: AsyncIterable<T>,
   interruption: Interruption | undefined,
@@ -97,8 +97,8 @@ async function* untilStopped<T>(
 const flushEvery = 256 * 1024 * 1024;
 
 /**
- * Has the disk write while there is more to come. Waiting for it all at the end takes a third longer, and leaves more of
- * what is valid already to a power cut.
+ * Flushes to disk while more is still coming. Waiting for it all at the end takes a third longer, and exposes more of what is already valid
+ * to a power cut.
  */
 class FlushAsYouGo {
   readonly #flush: () => Promise<void>;
@@ -143,7 +143,7 @@ async function importThroughCache(
 ): Promise<Added> {
   const { bundle, plan } = request;
   const path = bundle.index.path(bundle.index.length - 1);
-  // Node.js’ server for it takes a fifth of the agent’s start and is seldom needed.
+  // Node.js’ HTTP server takes a fifth of the agent’s start-up and is seldom needed.
   const { serveBundle } = await import('../../bundle/binary-cache.ts');
   const cache = await serveBundle(bundle, {
     secret: machine.randomHex(16),
@@ -157,7 +157,7 @@ async function importThroughCache(
     );
     return { bytes: cache.bytesServed(), release: () => undefined };
   } catch (error) {
-    // Where the bundle was at fault, Nix only saw a broken download.
+    // If the bundle was at fault, all that Nix saw was a broken download.
     throw cache.fault() ?? error;
   } finally {
     await cache.close();

@@ -18,9 +18,8 @@ import type { ImportPlan } from './plan-import.ts';
 import { keepingRoom } from './room.ts';
 
 /**
- * Imports what is not valid yet. It is on disk when this returns, so
- * that what the journal then calls imported survives a power cut.
- * @returns lets go of what was imported: to be called once the profile has it, or nothing more is to become of it
+ * Imports what is not valid yet. It is on disk when this returns, so that what the journal then calls imported survives a power cut.
+ * @returns releases what was imported: to be called once the profile has it, or it is no longer wanted
  */
 export async function importContents(
   machine: Machine,
@@ -75,7 +74,7 @@ async function importChrootStore(
   return { bytes: 0, release: () => undefined };
 }
 
-/** A progress event a second at most; the last one always. Also to the file that `status` looks into. */
+/** At most one progress event a second, and always the last. Also written to the file that `status` reads. */
 function progress(
   machine: Pick<Machine, 'clock' | 'settings'>,
   transaction: Transaction,
@@ -92,7 +91,7 @@ function progress(
     transaction.emit(`${step}-progress`, counts, 'debug');
     const seconds = (now - began) / 1000;
     const value = { transaction: transaction.id, step, ...counts, seconds };
-    // One after the other. Who looks on may miss a word: the run goes on without.
+    // One after the other. An observer may miss one: the run goes on without it.
     writing = writing
       .then(() => writeProgress(machine.settings.runtimeDirectory, value))
       .catch((error: unknown) =>
@@ -102,7 +101,7 @@ function progress(
 }
 
 /**
- * Makes the toplevel valid. A closure bundle has brought it; a derivation is realised as far as the policy lets it.
+ * Makes the toplevel valid. A closure bundle has brought it; a derivation is realised as far as the policy allows.
  * @throws NixmakerError `missing-input`, `output-mismatch`, `build-failed`
  */
 export async function realiseToplevel(
@@ -120,7 +119,7 @@ export async function realiseToplevel(
       { derivation, toplevel, mode: machine.policy.realise },
       { onProgress: progress(machine, transaction, 'realise') },
     );
-  // Where it is there already, or nothing may be fetched or built, nothing is written.
+  // If it is already there, or nothing may be fetched or built, nothing is written.
   const writes = machine.policy.realise !== 'never-build' && !(await isValid(machine.nix, toplevel));
   const outputs = writes ? await keepingRoom(machine, storeFolder(machine.nix), run) : await run();
   if (!outputs.includes(toplevel)) {

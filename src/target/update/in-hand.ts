@@ -1,6 +1,6 @@
 /**
- * Files that kill the agent. Threat: whatever a file makes Node.js, a library or the kernel’s out-of-memory killer do to the process,
- * the file is still there when it starts again, and every good bundle behind it waits for ever. So work on a file is recorded before it
+ * Files that kill the agent. Threat: whatever a file makes Node.js, a library or the kernel’s out-of-memory killer do to the process, it is
+ * still there when the process starts again, and every good bundle behind it waits for ever. So work on a file is recorded before it
  * begins, and a file on which it was cut off too often is set aside.
  */
 import { createHash } from 'node:crypto';
@@ -24,10 +24,10 @@ import { type Recorder, Transaction } from '../machine/transaction.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { accessTo } from './medium-access.ts';
 
-/** How often work on a file may be cut off. Once or twice, an operator or a full memory may have ended the agent. */
+/** How often work on a file may be cut off. Once or twice, an operator or a lack of memory may have ended the agent. */
 const mostTimes = 3;
 
-/** How much of a file’s contents identifies it: of a bundle, its manifest. Bytes. */
+/** Bytes of a file’s contents that identify it: in a bundle, its manifest. */
 const beginning = 8 * 1024;
 
 type Keeper = Pick<Machine, 'bootId' | 'clock' | 'emit' | 'settings'>;
@@ -69,7 +69,7 @@ export class InHand {
     return found && `${found.times} times in a row`;
   }
 
-  /** Looking at a file; it may have killed the agent before and not this time, which proves nothing. */
+  /** Looking at a file; even if it killed the agent before and not this time, that proves nothing. */
   async looking<T>(candidate: Candidate, work: () => Promise<T>): Promise<T> {
     await this.#mark(candidate);
     try {
@@ -117,8 +117,8 @@ const filesOf = ({ format, path }: Candidate): string[] =>
   format === 'pool' ? ['manifest.json', 'manifest.sig', 'contents'].map((name) => join(path, name)) : [path];
 
 /**
- * The same file has the same one after a restart, and on a medium that was pulled out and plugged in again. Its date is part of it: an
- * operator who wants it retried only has to touch it.
+ * The same file keeps the same fingerprint across restarts, and on a medium that was pulled out and plugged in again. The date is part of
+ * it: to have it retried, an operator only has to touch the file.
  */
 async function identityOf(machine: Keeper, candidate: Candidate): Promise<string> {
   const { withDeadline } = accessTo(machine, candidate);
@@ -141,14 +141,14 @@ async function beginningOf(path: string): Promise<Buffer> {
   }
 }
 
-/** A link, a pipe, or gone meanwhile: whoever examines it reports what is wrong. */
+/** A link, a pipe, or gone in the meantime: the examination reports what is wrong. */
 function noneOfOurs(error: unknown): Buffer {
   if (error instanceof NixmakerError || (error instanceof Error && 'syscall' in error))
     return Buffer.alloc(0);
   throw error;
 }
 
-/** A run that ends before it has begun, so that there is an answer to what became of the file. */
+/** A run that ends before it begins, so that there is an answer to what became of the file. */
 export function setAside(
   machine: Recorder & Pick<Machine, 'hold'>,
   { path }: Candidate,

@@ -1,6 +1,6 @@
 /**
- * Files that may be bundles, and have not the name of one: found out by name and first bytes, once each. They are told of, and not taken:
- * a name that a person has to put right is one that a person has looked at.
+ * Files that may be bundles but do not have the name of one: recognised by name and first bytes, once each. They are reported, and not
+ * taken: a name that a person has to correct is a file that a person has looked at.
  */
 import { lstat } from 'node:fs/promises';
 import { type Lookalike, lookalikeOf } from '../../bundle/lookalike.ts';
@@ -8,7 +8,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import type { Beside, Candidate } from '../../media/inbox.ts';
 import type { Access } from './medium-access.ts';
 
-/** Files of each kind that are looked into at one place. Threat: ten thousand photographs, or what is made to look like bundles. */
+/** Files of each kind that are opened in one place. Threat: ten thousand photographs, or files made to look like bundles. */
 const mostOfAKind = 100;
 
 const whys: Readonly<Record<Lookalike, string>> = {
@@ -26,9 +26,9 @@ interface Known {
 }
 
 interface Looking {
-  /** What reading a file goes through. */
+  /** What file reads go through. */
   readonly to: (path: string) => Pick<Access, 'withDeadline'>;
-  /** Takes a file that does not answer. */
+  /** Receives a file that does not respond. */
   readonly onStalled?: (path: string, error: unknown) => void;
 }
 
@@ -41,13 +41,13 @@ export class Lookalikes {
   #known = new Map<string, Known>();
   readonly #listed = { named: new Set<string>(), unknown: new Set<string>() };
 
-  /** Of a listing that begins anew. */
+  /** For a listing that starts over. */
   readonly note: NonNullable<Beside['onOther']> = (path, kind) => {
     const listed = this.#listed[kind];
     if (listed.size < mostOfAKind) listed.add(path);
   };
 
-  /** Of all that were noted since the last time. @throws NixmakerError `medium-stalled`, where nobody takes it */
+  /** All those noted since last time. @throws NixmakerError `medium-stalled` if there is no `onStalled` */
   async found({ to, onStalled = thrown }: Looking): Promise<Candidate[]> {
     const before = this.#known;
     this.#known = new Map();
@@ -82,7 +82,7 @@ async function look(
   return { fingerprint, why: is === undefined ? (kind === 'named' ? byName : undefined) : whys[is] };
 }
 
-/** What can’t be read, or has gone: of a file that is none by its name that is no news. */
+/** Can’t be read, or is gone: no news for a file that is no bundle by its name. */
 function unlessStalled(error: unknown): undefined {
   if (error instanceof NixmakerError && error.code === 'medium-stalled') throw error;
   if (!(error instanceof NixmakerError) && !(error instanceof Error && 'syscall' in error)) throw error;

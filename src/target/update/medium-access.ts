@@ -1,10 +1,10 @@
 /**
- * Reading from a medium: it may be slow, stall, lie, and be pulled out at any moment. Every read has a deadline, and what
- * fails fails as `medium-unreadable`, after which the bundle waits for the medium to come back. The inbox’s reads have one, too: whoever may
- * drop bundles can mount there what never answers (FUSE), or its server goes; what fails there fails as it is.
+ * Reading from a medium: it may be slow, stall, lie, and be pulled out at any moment. Every read has a deadline, and every failure becomes
+ * `medium-unreadable`, after which the bundle waits for the medium to come back. Reads from the inbox have deadlines too: whoever may drop
+ * bundles there can mount a file system that never responds (FUSE), or its server may go away; there, failures keep their own form.
  *
- * Each byte is read once and its digest checked on its way to Nix: a medium that is read twice may answer otherwise the
- * second time, and takes twice as long (docs/adr/0012).
+ * Each byte is read once, and its digest is checked on the way to Nix: a medium that is read twice may give a different answer the second
+ * time, and takes twice as long (docs/adr/0012).
  */
 import type { BundleFile } from '../../bundle/file.ts';
 import { damageOf } from '../../core/errno.ts';
@@ -18,13 +18,13 @@ export type WithDeadline = <T>(read: () => Promise<T>) => Promise<T>;
 export interface Access {
   /** Runs one read. @throws NixmakerError `medium-stalled`, `medium-unreadable` */
   readonly withDeadline: WithDeadline;
-  /** Whether there is one: not of what is ours. */
+  /** Whether there is a deadline; our own files have none. */
   readonly isTimed: boolean;
   /** Whether all NARs are read and checked before the first is imported. */
   readonly checkFirst: boolean;
 }
 
-/** Reads that have not ended in time, and of what: each holds one of the few threads of this process. */
+/** Reads that have exceeded their deadline, and on what: each holds one of this process’s few threads. */
 const stalled = new Map<Promise<unknown>, Stalled>();
 
 interface Stalled {
@@ -33,8 +33,8 @@ interface Stalled {
 }
 
 /**
- * Resolves when all reads below the folder that have stalled by now have ended after all, however they end. Threat: of two servers that
- * went together one comes back: it must not wait for the other.
+ * Resolves when all stalled reads below the folder have ended after all, however they end. Threat: two servers fail together and one comes
+ * back: it must not have to wait for the other.
  */
 export async function stalledReadsEnded(folder: string): Promise<void> {
   const isBelow = (path: string | undefined) => path === undefined || `${path}/`.startsWith(`${folder}/`);
@@ -42,7 +42,7 @@ export async function stalledReadsEnded(folder: string): Promise<void> {
   await Promise.allSettled(reads);
 }
 
-/** Of the few threads of this process the inbox may have so many reads that never end. */
+/** How many of this process’s few threads the inbox may occupy with reads that never end. */
 const mostStalled = 2;
 
 export function accessTo(machine: Timed, { onMedium, path, file }: Read): Access {
@@ -63,14 +63,14 @@ export function accessTo(machine: Timed, { onMedium, path, file }: Read): Access
   };
 }
 
-/** A copy of ours, on this machine’s own disk. */
+/** Our own copy, on this machine’s own disk. */
 const plain: Access = { withDeadline: (read) => read(), isTimed: false, checkFirst: true };
 
 type Timed = Pick<Machine, 'clock' | 'settings'>;
 
 /**
- * Threat: as many files that never answer as there are threads, and nobody reads anything any more, media included. So what has stalled is
- * left alone until that read has ended after all, and of several mounts in the inbox the others are, too.
+ * Threat: as many unresponsive files as there are threads, and nothing can be read any more, media included. So whatever has stalled is
+ * left alone until that read has ended after all; if there are several mounts in the inbox, the others are too.
  */
 async function requireThread(of: string): Promise<void> {
   const paths = [...stalled.values()].flatMap((read) => (read.onMedium ? [] : [read.of]));
@@ -82,7 +82,7 @@ async function requireThread(of: string): Promise<void> {
 
 const notAnswered = (detail: string) => new NixmakerError('medium-stalled', detail);
 
-/** What is read, as far as it has a path. */
+/** What is being read, if it has a path. */
 interface Read {
   readonly onMedium?: true | undefined;
   readonly path?: string;
@@ -110,14 +110,14 @@ async function raceDeadline<T>(
   }
 }
 
-/** A damaged bundle stays a damaged bundle; what the medium itself fails at is the medium’s. */
+/** A damaged bundle stays a damaged bundle; what the medium itself fails at is the medium’s fault. */
 function asMediumError(error: unknown): never {
   if (error instanceof NixmakerError && error.code !== 'io-error') throw error;
   if (!(error instanceof NixmakerError) && !(error instanceof Error && 'syscall' in error)) throw error;
   throw unreadable(error);
 }
 
-/** What a medium answers a read with, as its own fault. */
+/** A medium’s read error, reported as the medium’s own fault. */
 export function unreadable(error: unknown): NixmakerError {
   const cause = error instanceof NixmakerError ? (error.cause ?? error) : error;
   const damage = damageOf(cause);
@@ -139,7 +139,7 @@ export function fileWithDeadline(file: BundleFile, { withDeadline, isTimed }: Ac
     size: () => withDeadline(() => file.size()),
     read: (position, length) => withDeadline(() => file.read(position, length)),
     readInto: (buffer, position) => withDeadline(() => file.readInto(buffer, position)),
-    // Closing waits for reads that are under way, and of a medium that has stalled none may ever end.
+    // Closing waits for reads in progress, and on a stalled medium none may ever end.
     close: () => withDeadline(() => file.close()).catch(() => undefined),
   };
 }

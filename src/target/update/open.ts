@@ -1,4 +1,6 @@
-/** From a file to a verified bundle: opened once, authenticated, laid out as signed, every byte's digest checked. */
+/**
+ * From a file to a verified bundle: opened once, authenticated, its layout checked against what was signed, every byte’s digest checked.
+ */
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkClassicHeaders, extractClassic, readClassicHead, spoolTarball } from '../../bundle/classic.ts';
@@ -33,14 +35,14 @@ import { keepingRoom, requireRoom } from './room.ts';
 
 export interface Examined {
   readonly verified: VerifiedManifest;
-  /** The bytes that were verified, for whoever has to verify them again. */
+  /** The verified bytes, for a process that has to verify them again. */
   readonly head: Pick<BundleHead, 'manifestBytes' | 'signatureBytes'>;
   /**
-   * How much of it is there. Reads the index and what announces the rest.
-   * @throws NixmakerError `bundle-truncated` where not even that is there
+   * How much of it is there. Reads the index and whatever announces the rest.
+   * @throws NixmakerError `bundle-truncated` if not even that is there
    */
   readonly measure: () => Promise<Measured>;
-  /** Makes the contents ready to import; checks all that has not been checked yet. */
+  /** Makes the contents ready to import; checks everything not checked yet. */
   readonly open: () => Promise<Contents>;
   close(): Promise<void>;
 }
@@ -65,7 +67,7 @@ function authenticate(
   return (head) => verifyManifest(head.manifestBytes, head.signatureBytes, machine.trust);
 }
 
-/** Where a bundle is: a path, or a file that is open already (standard input's spool). */
+/** Where a bundle is: a path, or a file that is already open (standard input’s spool). */
 export type Source = { readonly onMedium?: true } & (
   | { readonly format: 'bundle'; readonly file: string | BundleFile }
   | { readonly format: 'classic' | 'pool'; readonly path: string }
@@ -85,8 +87,8 @@ export function examine(machine: Machine, source: Source): Promise<Examined> {
 }
 
 /**
- * Reads and authenticates a bundle's head. A bundle that is too short is `bundle-truncated`, either here or from
- * `open`; the caller knows whether to wait.
+ * Reads and authenticates a bundle’s head. A bundle that is too short is `bundle-truncated`, either here or from `open`; the caller knows
+ * whether to wait.
  */
 async function examineBundle(
   machine: Pick<Machine, 'agentDirectory' | 'settings' | 'trust'>,
@@ -120,7 +122,7 @@ async function examineBundle(
   }
 }
 
-/** One host's part of a pool. @throws NixmakerError `bundle-truncated` where manifest or signatures are not there (yet) */
+/** One host’s part of a pool. @throws NixmakerError `bundle-truncated` if the manifest or signatures are not there (yet) */
 async function examinePool(
   machine: Pick<Machine, 'trust'>,
   folder: string,
@@ -151,12 +153,12 @@ async function examinePool(
       opened = pool;
       return { kind: 'bundle', bundle: pool, index: pool.index };
     },
-    // Closing waits for reads that are under way, and of a medium that has stalled none may ever end.
+    // Closing waits for reads in progress, and on a stalled medium none may ever end.
     close: () => withDeadline(async () => opened?.close()).catch(() => undefined),
   };
 }
 
-/** The classic pair. @throws NixmakerError `signature-missing` where manifest or signatures are not beside it */
+/** The classic pair. @throws NixmakerError `signature-missing` if there is no manifest or no signatures beside it */
 async function examineClassic(
   machine: Unpacker & Pick<Machine, 'randomHex' | 'settings' | 'trust'>,
   tarball: string,
@@ -205,7 +207,7 @@ async function examineClassic(
 
 type Unpacker = Pick<Machine, 'clock' | 'interruption' | 'policy' | 'run'>;
 
-/** A copy of the tarball, and all that is in it. */
+/** A copy of the tarball, and everything in it. */
 function spoolNeed({ tarball }: Manifest, index: ReleaseIndex): Need {
   const unpacked = needOfLines(index, index.paths().keys());
   return { ...unpacked, bytes: unpacked.bytes + (tarball?.size ?? 0) };
@@ -229,7 +231,7 @@ export async function makeWorkFolder(machine: Pick<Machine, 'randomHex' | 'setti
   return folder;
 }
 
-/** Extracted store paths are read-only folders: who is not root must make them writable to remove them. */
+/** Extracted store paths are read-only folders: anyone but root must make them writable before removing them. */
 export async function removeWorkFolder(machine: Pick<Machine, 'run'>, folder: string): Promise<void> {
   await machine.run('chmod', ['--recursive', 'u+w', folder]);
   await rm(folder, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** What has to be imported, and from what: decided while everything that is there already is held. */
+/** What has to be imported, and from what: decided while everything already there is held. */
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { choosePieces } from '../../core/release/choose-pieces.ts';
@@ -20,15 +20,15 @@ type Store = Pick<Machine, 'nix' | 'floorDirectory' | 'policy'>;
 export interface ImportPlan {
   /** Lines of the index that are not valid yet. */
   readonly missing: readonly number[];
-  /** Of a bundle: what each of them is made from. */
+  /** For a bundle: what each of them is made from. */
   readonly pieces: ReadonlyMap<number, Piece>;
-  /** Lets go of what was there already. */
+  /** Releases what was already there. */
   readonly release: () => void;
 }
 
 /**
- * Compares what is there with what was signed, clears away what differs and nothing needs, and looks whether the rest can be had
- * and will fit, before the first byte is written.
+ * Compares what is there with what was signed, clears away what differs and nothing needs, and checks that the rest is available and will
+ * fit, before the first byte is written.
  * @throws NixmakerError `store-differs`, `base-missing`, `no-space`
  */
 export async function planImport(
@@ -42,7 +42,7 @@ export async function planImport(
   try {
     let comparison = await comparePaths(machine, index, recognition);
     if (comparison.differing.length > 0) {
-      // What is held can’t be deleted. Afterwards once more: what was not held may have gone, and what was not there may have come.
+      // What is held can’t be deleted. Checked again afterwards: what was not held may have gone, and what was not there may have come.
       release();
       await clearDifferences(machine, transaction, comparison.differing);
       release = await holdPaths(machine.nix, held);
@@ -59,13 +59,13 @@ export async function planImport(
   }
 }
 
-/** All that the release has or relies on. */
+/** Everything the release contains or relies on. */
 export const pathsToHold = (contents: Contents): StorePath[] => [
   ...contents.index.paths(),
   ...basesOffered(contents),
 ];
 
-/** What differences are to: held as well, for a collection would turn a good bundle into one that can’t be read. */
+/** What deltas are relative to: held as well, because a collection would turn a good bundle into an unreadable one. */
 function basesOffered(contents: Contents): Set<StorePath> {
   const bases = new Set<StorePath>();
   if (contents.kind !== 'bundle') return bases;

@@ -1,22 +1,22 @@
 /**
- * Files to be looked at again after a while, where no change will announce that they are ready (Nix down, no space, a copy), and why.
- * What is in the way for days is not tried each half minute: each pause is twice as long as the one before it.
+ * Files to look at again after a while, and why: no change will announce that they are ready (Nix down, no space, a copy in progress). An
+ * obstacle that lasts for days is not tried every half minute: each pause is twice as long as the one before.
  */
 import type { ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Wait } from '../../core/run/waits.ts';
 
-/** The first pause, doubled each time, and the longest. Milliseconds. */
+/** Milliseconds. The first pause, doubled each time, and the longest. */
 export const retryFrom = 2000;
 export const retryUpTo = 900_000;
 /**
- * The longest where it waits for a window, of which the shortest is open for a minute. Threat: a quarter of an hour goes into a day without
- * rest, so that a window of ten minutes would be missed day after day.
+ * The longest pause while waiting for a window; the shortest window lasts one minute. Threat: a day is a multiple of a quarter of an hour,
+ * so a window of ten minutes would be missed day after day.
  */
 const windowUpTo = 30_000;
 
-/** A file as it was; one that has changed since is another. */
+/** A file as it was; one that has changed since is a different one. */
 export interface FileAsItWas {
   readonly path: string;
   readonly fingerprint: string;
@@ -31,7 +31,7 @@ export interface Why {
 
 interface Entry extends Why {
   readonly fingerprint: string;
-  /** On the monotonic clock. Milliseconds. */
+  /** Milliseconds, on the monotonic clock. */
   readonly until: number;
   readonly pause: number;
   readonly since: string;
@@ -66,13 +66,13 @@ export class Postponed {
   /** The same, longer each time. @param from the first pause, in milliseconds */
   backOff(file: FileAsItWas, why: Why, from = retryFrom): void {
     const before = this.#entries.get(file.path);
-    // Of a pool that is being copied no manifest changes, but how much of it is there.
+    // While a pool is being copied, no manifest changes, but the amount that has arrived does.
     const goesOn = why.code === 'incomplete' && before?.detail !== why.detail;
     const again = before?.fingerprint === file.fingerprint && !goesOn ? before.pause * 2 : from;
     this.postpone(file, why, Math.min(again, why.code === 'outside-window' ? windowUpTo : retryUpTo));
   }
 
-  /** What is in the way of this very file, as was said when it was tried last; undefined where nothing was. */
+  /** What stood in this file’s way when it was last tried; undefined if nothing did. */
   whyOf({ path, fingerprint }: FileAsItWas): ReasonCode | undefined {
     const entry = this.#entries.get(path);
     return entry?.fingerprint === fingerprint ? entry.code : undefined;
@@ -82,13 +82,13 @@ export class Postponed {
     return this.#entries.has(path);
   }
 
-  /** Milliseconds until this very file is due; 0 where it is, or was never postponed. */
+  /** Milliseconds until this file is due; 0 if it already is, or was never postponed. */
   left({ path, fingerprint }: FileAsItWas): number {
     const entry = this.#entries.get(path);
     return entry?.fingerprint === fingerprint ? Math.max(0, entry.until - this.#clock.monotonic()) : 0;
   }
 
-  /** What is due could not be looked at: not before so many milliseconds. */
+  /** What is due could not be looked at: not before that many milliseconds. */
   putOff(pause: number): void {
     const now = this.#clock.monotonic();
     for (const [path, entry] of this.#entries)
@@ -99,7 +99,7 @@ export class Postponed {
     this.#entries.delete(path);
   }
 
-  /** A file that is gone is due no more. */
+  /** A file that is gone is no longer due. */
   keepOnly(present: ReadonlySet<string>): void {
     for (const path of this.#entries.keys()) if (!present.has(path)) this.#entries.delete(path);
   }
@@ -108,7 +108,7 @@ export class Postponed {
     return [...this.#entries.values()].some(fits);
   }
 
-  /** Milliseconds until the first is due; undefined where none waits. */
+  /** Milliseconds until the first is due; undefined if none waits. */
   soonest(): number | undefined {
     const now = this.#clock.monotonic();
     const left = [...this.#entries.values()].map(({ until }) => Math.max(0, until - now));

@@ -1,6 +1,6 @@
 /**
- * Room for what an update writes: looked for before the first byte, and again and again meanwhile, for others write too, and some file
- * systems count by their own lights (quotas, reservations, compression). Threat: a full disk harms everything else on the machine.
+ * Room for what an update writes: checked before the first byte and repeatedly during the work, because others write too and some file
+ * systems count in their own way (quotas, reservations, compression). Threat: a full disk harms everything else on the machine.
  */
 import { NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
@@ -12,7 +12,7 @@ import type { Machine } from '../machine/machine.ts';
 
 type Keeper = Pick<Machine, 'policy'>;
 
-/** @throws NixmakerError `no-space` where it does not fit beside what the policy keeps free */
+/** @throws NixmakerError `no-space` if it does not fit beside what the policy keeps free */
 export async function requireRoom({ policy }: Keeper, folder: string, need: Need): Promise<void> {
   const shortage = shortageOf(await spaceAt(folder), need, policy.limits.freeBytes);
   if (shortage !== undefined) throw noRoom(folder, shortage);
@@ -21,16 +21,16 @@ export async function requireRoom({ policy }: Keeper, folder: string, need: Need
 const noRoom = (folder: string, shortage: string) =>
   new NixmakerError('no-space', `${shortage} (the file system of ${folder})`);
 
-/** Between two looks. Bytes. */
+/** Bytes between two checks. */
 export const lookEvery = 1024 * 1024;
-/** What a NAR has around each of its files, at most, names aside. Bytes. */
+/** Bytes. What a NAR adds around each of its files at most, names aside. */
 const narOverhead = 512;
 
-/** Looks while NARs go by, and stops them as soon as the rest will not fit any more. */
+/** Checks while NARs go by, and stops them as soon as the rest no longer fits. */
 export class ImportRoom {
   readonly #machine: Keeper & Pick<Machine, 'nix'>;
   readonly #index: ReleaseIndex;
-  /** Contents of the paths that are still to come: what a file system needs besides was asked for before. */
+  /** Contents of the paths still to come: what else a file system needs was checked beforehand. */
   #left: Need;
   #unseen = lookEvery;
 
@@ -47,14 +47,14 @@ export class ImportRoom {
     const bytes = this.#index.blocks(line) * blockBytes;
     this.#left = { bytes: this.#left.bytes - bytes, files: this.#left.files - files };
     let narLeft = this.#index.narSize(line);
-    // Small files take more than their share of a NAR: of the path at hand no more is counted than is sure to come.
+    // Small files take more than their share of a NAR: for the path in progress, count only what is certain to come.
     const sure = () => Math.max(0, Math.min(bytes, narLeft) - files * narOverhead);
     for await (const chunk of nar) {
       await this.#look(chunk.length, sure());
       narLeft -= chunk.length;
       yield chunk;
     }
-    // Blocks, where they were more than the NAR’s own bytes.
+    // In blocks, if those came to more than the NAR’s own bytes.
     this.#unseen += Math.max(0, bytes - this.#index.narSize(line));
   }
 
@@ -69,13 +69,13 @@ export class ImportRoom {
   }
 }
 
-/** Milliseconds between two looks at what others write for us. */
+/** Milliseconds between two checks of what others write for us. */
 const pause = 250;
 
 /**
- * Where a program of its own writes, of which nobody knows how much: it is ended once it takes what the policy keeps free.
+ * For a separate program that writes an unknown amount: it is ended once it cuts into what the policy keeps free.
  * @param folder whose file system it writes to
- * @param work ends with the signal that it is given
+ * @param work ends with the signal it is given
  * @throws NixmakerError `no-space`; and what the work throws
  */
 export async function keepingRoom<T>(
@@ -92,7 +92,7 @@ export async function keepingRoom<T>(
       await clock.sleep(pause, ended.signal);
     }
   };
-  // Where nobody can tell how much room is left, either. Met at the end: nobody waits for it meanwhile.
+  // Also if nobody can tell how much room is left. Handled at the end, because nobody awaits it before.
   const looking = look().catch((error: unknown) => {
     if (ended.signal.aborted) return;
     fault = error;

@@ -1,6 +1,6 @@
 /**
- * A bundle on standard input. Nix asks for parts in its own order, so a stream must be kept: in a nameless file
- * beside the state, and only after its signature has been verified, up to exactly the announced size.
+ * A bundle on standard input. Nix asks for parts in its own order, so a stream must be stored: in a nameless file beside the state, only
+ * after its signature has been verified, and only up to the announced size.
  */
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import type { Machine } from '../machine/machine.ts';
 import { outcomeOf } from '../machine/transaction.ts';
 import { lookEvery, requireRoom } from './room.ts';
 
-/** Bytes that surely hold manifest and signatures: both at their largest, with headers and padding, encrypted or not. */
+/** Bytes certain to contain manifest and signatures: both at their largest, with headers and padding, encrypted or not. */
 const headBytes = encryptedSizeAtMost(limits.manifestBytes + limits.signatureFileBytes + 4 * 512);
 
 /** @throws NixmakerError as `examineBundle` does, before the bulk has been read; `no-space`, `io-error` */
@@ -62,12 +62,12 @@ async function copyInput(
   await sizes.end();
 }
 
-/** How much may come: known a step at a time, as what announces the rest comes in. */
+/** How much may come: known step by step, as whatever announces the rest arrives. */
 class Sizes {
   readonly #machine: Pick<Machine, 'agentDirectory' | 'settings' | 'trust'>;
   readonly #file: BundleFile;
   #authenticated: Authenticated<VerifiedManifest> | undefined;
-  /** Bytes after which to look again. */
+  /** Bytes after which to check again. */
   #next = headBytes;
   #limit: number | undefined;
 
@@ -83,17 +83,17 @@ class Sizes {
       throw new NixmakerError('bundle-trailing-data', `more than the announced ${this.#limit} bytes arrived`);
   }
 
-  /** Bytes that are still to come; 0 where nobody knows yet. */
+  /** Bytes still to come; 0 if not known yet. */
   left(written: number): number {
     return Math.max(0, (this.#limit ?? written) - written);
   }
 
-  /** All has come: what is not known by now is missing. */
+  /** Everything has arrived: what is still unknown is missing. */
   async end(): Promise<void> {
     if (this.#limit === undefined) await this.#measure();
   }
 
-  /** Nothing but the head counts at first; the rest may have yet to come. */
+  /** At first only the head counts; the rest may still be on its way. */
   async #look(written: number): Promise<void> {
     try {
       await this.#measure();
@@ -115,7 +115,7 @@ class Sizes {
   }
 }
 
-/** Threat: a stream that never comes to what it announces. Index, Nix’s signatures and contents at their largest, twice. */
+/** Threat: a stream that never reaches what it announces. Index, Nix’s signatures and contents at their largest, twice. */
 const mostAnnounced =
   2 * encryptedSizeAtMost(limits.indexBytes + limits.nixSignatureBytes + limits.contentsBytes + headBytes);
 

@@ -1,4 +1,4 @@
-/** One bundle from a file to the end of its life cycle. What can be expected ends in a receipt, never in a throw. */
+/** Takes one bundle from a file to the end of its life cycle. Anything foreseeable ends in a receipt, never in a throw. */
 import { mkdir } from 'node:fs/promises';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
@@ -23,14 +23,16 @@ import { isSignedForNix, vouchFor } from './vouch.ts';
 import { withRoom } from './with-room.ts';
 
 export interface TakeRequest {
-  /** Name for people; for a path the path itself. */
+  /** A name for people; for a path, the path itself. */
   readonly name: string;
   readonly source: Source;
-  /** What the command line asks for; without it the policy's operation. */
+  /** What the command line asks for; if omitted, the policy’s operation. */
   readonly operation?: Operation;
-  /** Whether somebody may be at work on the file: contents that are not what was signed are none yet. Asked only where they are not. */
+  /**
+   * Whether somebody may still be writing the file: contents that don’t match what was signed may not have arrived yet. Asked only then.
+   */
   readonly mayStillCome?: () => Promise<boolean>;
-  /** What it has waited for when it was tried last: a run that ends so again is no news, and leaves no record (transaction.ts). */
+  /** What it waited for when last tried: a run that ends the same way again is no news, and leaves no record (transaction.ts). */
   readonly knownWait?: ReasonCode;
 }
 
@@ -49,14 +51,14 @@ export function takeBundle(machine: Machine, root: Root, request: TakeRequest): 
   });
 }
 
-/** What lay there whole when it was judged, and is short now, has gone with its medium. */
+/** A file that was complete when judged and is short now has gone with its medium. */
 function asPulled(error: unknown): unknown {
   return error instanceof NixmakerError && error.code === 'bundle-truncated'
     ? new NixmakerError('medium-unreadable', error.detail, { cause: error })
     : error;
 }
 
-/** What comes of contents that are not there yet, or of more room than is going to be needed. */
+/** What becomes of contents that are not there yet, or of a need for more room than there will be. */
 const ofContents: ReadonlySet<ReasonCode> = new Set([
   'bundle-altered',
   'bundle-malformed',
@@ -66,7 +68,7 @@ const ofContents: ReadonlySet<ReasonCode> = new Set([
 const isOfContents = (error: unknown): error is NixmakerError =>
   error instanceof NixmakerError && ofContents.has(error.code);
 
-/** Of its full size, and not of its contents: copiers that allocate first leave zeros where they have not been yet. */
+/** Full size, but not its contents: copiers that allocate first leave zeros in the parts they have not reached. */
 const asUnsettled = (error: NixmakerError): NixmakerError =>
   new NixmakerError('unsettled', `${error.code}: ${error.detail}`, { cause: error });
 
@@ -105,7 +107,7 @@ async function judgeAndInstall(run: Run, { examined, operation, unattended }: Wo
   const bundleBytes = await requireWhole(examined);
   const verdict = await decideHere(machine, verified, { operation, unattended, bundleBytes });
   if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
-  // Only now are the megabytes read: a refused bundle costs its first kilobytes.
+  // Only now are the megabytes read: a refused bundle costs no more than its first kilobytes.
   const contents = verdict.verdict === 'accept' ? await examined.open() : undefined;
   await transaction.advance('verified');
   if (contents === undefined) {
@@ -115,7 +117,7 @@ async function judgeAndInstall(run: Run, { examined, operation, unattended }: Wo
   return install(run, { verified, head: examined.head, contents, operation, unattended });
 }
 
-/** Nothing is decided, and nobody's file is moved away, while bytes are missing. @returns bytes of the whole */
+/** While bytes are missing, nothing is decided and nobody’s file is moved away. @returns bytes of the whole */
 async function requireWhole({ measure }: Examined): Promise<number> {
   const { present, expected } = await measure();
   if (present < expected) throw new NixmakerError('bundle-truncated', arrivedText(present, expected));
@@ -163,7 +165,7 @@ async function installPlanned(run: Run, installation: Installation, plan: Import
     await transaction.record();
     await rootImport(machine, manifest);
     release = await importSigned(run, installation, plan);
-    // The second time, where there was no room for what is realised.
+    // The second time, if there was no room for what is realised.
     if (transaction.state !== 'imported') await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
@@ -178,8 +180,8 @@ async function installPlanned(run: Run, installation: Installation, plan: Import
 }
 
 /**
- * As an ordinary client of Nix, with the bundle’s signatures; where Nix trusts none of their keys, or none of them fits, with root’s as
- * well. Threat: `nix.sig` is not signed, so whoever carries a bundle can spoil it: that must not keep the release out.
+ * As an ordinary client of Nix, with the bundle’s signatures; if Nix trusts none of their keys, or none of them matches, with root’s as
+ * well. Threat: `nix.sig` is not signed, so any carrier of a bundle can spoil it: that must not keep the release out.
  */
 async function importSigned(
   { machine, root, transaction }: Run,

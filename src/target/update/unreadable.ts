@@ -1,6 +1,6 @@
 /**
- * What the system gives no answer about: a folder on a dead mount, a damaged one, one that only others may enter. It blocks none of its
- * neighbours, and is named once for as long as it stays so.
+ * Things the system gives no answer about: a folder on a dead mount, a damaged one, one that only others may enter. Such a thing blocks
+ * none of its neighbours, and is reported once for as long as it stays that way.
  */
 
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
@@ -9,14 +9,14 @@ import { given } from '../../core/given.ts';
 import type { Clock, EventSink } from '../../core/ports.ts';
 import type { Wait } from '../../core/run/waits.ts';
 
-/** Threat: as many folders as there is room for. Those beyond this are not reported. */
+/** Threat: as many folders as there is room for. Those beyond this number are not reported. */
 const mostKnown = 1000;
 
 interface Found {
   readonly code: ReasonCode;
   readonly detail: string;
   readonly since: string;
-  /** The last in which it was met. */
+  /** The last round in which it was met. */
   round: number;
 }
 
@@ -32,7 +32,7 @@ export class Unreadable {
     this.#place = given({ place });
   }
 
-  /** Everything is examined once more: what was not met last time can be read again, or is gone. */
+  /** Everything is examined again: what was not met last time can be read again, or is gone. */
   begin(): void {
     for (const [path, { round }] of this.#found) if (round < this.#round) this.#found.delete(path);
     this.#round += 1;
@@ -63,7 +63,7 @@ export class Unreadable {
   }
 }
 
-/** The path by which we have opened it says nothing to anybody: `/proc/self/fd/23`. */
+/** The path through which we opened it means nothing to anybody: `/proc/self/fd/23`. */
 export function unreadableFault(error: unknown): { readonly code: ReasonCode; readonly detail: string } {
   const { code, detail } = faultOf(error);
   const isOfSystem = error instanceof Error && 'syscall' in error;

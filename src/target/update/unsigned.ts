@@ -1,6 +1,6 @@
 /**
- * A classic tarball without signatures, as the original tool wrote them. The command line takes one with
- * `--allow-unsigned` only; the agent never. Nothing about it can be checked but its form.
+ * A classic tarball without signatures, as the original tool wrote them. The command line takes one only with `--allow-unsigned`; the agent
+ * never does. Nothing about it can be checked except its form.
  */
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -31,7 +31,7 @@ export function takeUnsigned(
     const transaction = await Transaction.begin(machine, tarball);
     const work = await makeWorkFolder(machine);
     try {
-      // There is nobody to refuse: the operator has asked for it by hand.
+      // There is nobody to refuse: the operator asked for it by hand.
       return await endingWhatThrows(machine, { transaction, endFor: () => 'failed' }, () => {
         transaction.notice('The tarball is unsigned; it was taken because of --allow-unsigned.');
         return install(machine, root, { transaction, tarball, operation, work });
@@ -83,7 +83,7 @@ async function install(
   }
 }
 
-/** To where nobody else can write. The tarball may lie in an inbox, where others can. */
+/** Copies it to where nobody else can write. The tarball may be in an inbox, where others can. */
 async function copyPlainFile(from: string, to: string): Promise<void> {
   const source = await openPlainFile(from);
   const copy = await open(to, 'wx', 0o600);

@@ -1,4 +1,4 @@
-/** Whether Nix accepts a bundle’s paths as they are signed, and root’s signatures if it does not (root/vouch.ts). */
+/** Whether Nix accepts a bundle’s paths as signed, and root’s signatures if it does not (root/vouch.ts). */
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import { trustedKeysOf } from '../../nix/settings.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -7,8 +7,8 @@ import type { Contents } from './open.ts';
 import type { ImportPlan } from './plan-import.ts';
 
 /**
- * Whether everything to be imported has a signature by a key that Nix trusts. By name only: whether the signatures fit is
- * for Nix to say, and if it says no, root can still be asked.
+ * Whether everything to be imported has a signature by a key that Nix trusts. By name only: whether the signatures match is for Nix to say,
+ * and if it says no, root can still be asked.
  */
 export async function isSignedForNix(
   { nix }: Pick<Machine, 'nix'>,

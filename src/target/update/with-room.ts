@@ -1,4 +1,4 @@
-/** Where a release finds no room, root is asked for some (root/make-room.ts), and the same is tried once more. */
+/** If a release does not find enough room, root is asked to make some (root/make-room.ts), and the work is tried once more. */
 import { NixmakerError } from '../../core/errors.ts';
 import { type Freed, nothingFreed } from '../../core/run/freed.ts';
 import { hasBegunToChange } from '../../core/run/lifecycle.ts';
@@ -21,7 +21,7 @@ interface Wanted {
   readonly contents: Contents;
 }
 
-/** @throws what `work` throws; `no-space` with what was freed, where that was not enough */
+/** @throws what `work` throws; `no-space` with what was freed if that was not enough */
 export async function withRoom<T>(run: Run, wanted: Wanted, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -37,7 +37,7 @@ export async function withRoom<T>(run: Run, wanted: Wanted, work: () => Promise<
   }
 }
 
-/** What is there already, and what differences are to, is held: it would have to be brought again, or could not be. */
+/** Holds what is already there, and what deltas are relative to: otherwise it would have to be brought again, or could not be. */
 async function makeRoom({ machine, root, transaction }: Run, { release, contents }: Wanted): Promise<Freed> {
   const letGo = await holdPaths(machine.nix, pathsToHold(contents));
   try {

@@ -1,46 +1,50 @@
-/** When root tidies up after a commit, and when it leaves all as it is. */
+/** What is remembered of tidying up: once for each commit, whatever a builder said or the disk has made of it. */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { JournalRecord } from '../../../src/core/run/journal.ts';
+import type { StorePath } from '../../../src/core/store-path.ts';
 import { readTidied } from '../../../src/state/freed.ts';
 import { tidyUp } from '../../../src/target/activate/tidy.ts';
-import { newSystem, oldSystem, record, rootInMemory } from '../../support/root-machine.ts';
+import { temporaryFolder } from '../../support/bundles.ts';
+import { storePathOf } from '../../support/releases.ts';
+import { type Making, rootInMemory } from '../../support/root-machine.ts';
 
-const committed = record({ state: 'committed' });
-const other = (state: JournalRecord['state']) => record({ transaction: 'ba9876543210', state });
+const systems = [1, 2, 3, 4].map((n) => storePathOf(n, `nixos-system-${n}`)) as StorePath[];
 
-async function scene(t: TestContext, records: readonly JournalRecord[], policy: object = {}) {
+async function scene(t: TestContext, making: Making = {}) {
   const made = await rootInMemory(t, {
-    generations: [oldSystem, newSystem],
-    policy: { collect: 'after-commit', ...policy },
-    answer: (argv) =>
-      argv.includes('--gc') ? { stdout: '3 store paths deleted, 1.00 KiB freed\n' } : undefined,
+    generations: systems,
+    policy: { collect: 'after-commit' },
+    settings: { bootDirectory: await temporaryFolder(t) },
+    ...making,
   });
-  await made.write(...records);
-  const collections = () => made.started.filter(({ argv }) => argv.includes('--gc')).length;
-  return { ...made, collections };
+  await made.write({
+    state: 'committed',
+    toplevel: systems[3] as string,
+    generation: 4,
+    previousGeneration: 3,
+    previousToplevel: systems[2] as string,
+  });
+  return made;
 }
 
-test('after a commit what nothing needs is collected, once', async (t) => {
-  const { machine, collections } = await scene(t, [committed]);
-  const freed = { generations: [], paths: 3, bytes: 1024, bootBytes: 0 };
-  assert.deepEqual(await tidyUp(machine), { transaction: committed.transaction, freed });
-  assert.deepEqual((await readTidied(machine.floorDirectory))?.freed, freed);
+test('after a commit once; where the record of that is damaged, once more', async (t) => {
+  const { machine } = await scene(t);
+  const first = await tidyUp(machine);
+  assert.deepEqual(first?.freed.generations, []);
   assert.equal(await tidyUp(machine), undefined);
-  assert.equal(collections(), 1);
+  await writeFile(join(machine.floorDirectory, 'tidied.json'), 'damaged');
+  assert.equal((await tidyUp(machine))?.transaction, first?.transaction);
+  assert.equal(await tidyUp(machine), undefined);
 });
 
-for (const [what, records, policy] of [
-  ['where the policy has it only when it is needed', [committed], { collect: 'when-needed' }],
-  ['before any commit', [], {}],
-  ['after a run that was not committed', [record({ state: 'failed' })], {}],
-  ['while a run is under way', [committed, other('switched')], {}],
-  ['while one waits to be judged', [committed, other('pending')], {}],
-  ['after a commit that changed nothing', [record({ state: 'committed', generation: undefined })], {}],
-] as const)
-  test(`${what} nothing is collected, and nothing is said`, async (t) => {
-    const { machine, collections, events } = await scene(t, records, policy);
-    assert.equal(await tidyUp(machine), undefined);
-    assert.equal(collections(), 0);
-    assert.deepEqual(events, []);
+test('whatever a boot builder says at length, what is recorded can be read again', async (t) => {
+  const { machine } = await scene(t, {
+    answer: (argv) =>
+      argv.includes('boot') ? { exitCode: 1, stderrTail: [`error: ${'x'.repeat(9000)}`] } : undefined,
   });
+  const { freed } = (await tidyUp(machine)) ?? {};
+  assert.match(freed?.unfinished ?? '', /^activation-failed: .*x…$/);
+  assert.deepEqual((await readTidied(machine.floorDirectory))?.freed, freed);
+});

@@ -1,4 +1,4 @@
-/** docs/json: what each verb prints with `--json`, as JSON Schemas (draft 2020-12), one file for each output and version. */
+/** docs/json: what each verb prints with `--json`, as JSON Schemas (draft 2020-12), one file per output and version. */
 import * as z from 'zod';
 import { desk } from './desk.ts';
 import { machine } from './machine.ts';
@@ -19,7 +19,7 @@ export const fileOf = (name: string): string => {
 /** Below docs/, with the page that lists them. */
 export function jsonDocuments(): Record<string, string> {
   const files = Object.entries(outputs).map(([name, [by, schema]]) => {
-    // As input: fields may be added within a version, so a reader must not mind those it does not know.
+    // As input: fields may be added within a version, so a reader must accept those it does not know.
     const document = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
     return [fileOf(name), `${JSON.stringify({ ...document, title: by }, null, 2)}\n`] as const;
   });

@@ -1,4 +1,4 @@
-/** What several outputs have in common. Fields may be added within a version; one that goes or changes its meaning raises it. */
+/** Shared by several outputs. Fields may be added within a version; removing one or changing its meaning raises it. */
 import * as z from 'zod';
 import { exitCodes } from '../../../src/core/errors.ts';
 import { freedParser } from '../../../src/core/run/freed.ts';

@@ -20,7 +20,7 @@ export default defineConfig({
   outDir: `${checkout}site`,
   cacheDir: `${checkout}tools/site/node_modules/.cache`,
   rewrites: { 'README.md': 'index.md' },
-  // Folders and files that are no pages: they are read in a checkout.
+  // Folders and files that aren’t pages: they are read in a checkout.
   ignoreDeadLinks: [/\/docs\/adr\/(?:index)?$/, /\/(?:share|scripts|tools)\//, /\.(?:json|yml|ts)$/],
   themeConfig: {
     search: { provider: 'local' },

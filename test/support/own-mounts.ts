@@ -1,7 +1,7 @@
 /** A test file run again where it may mount what it likes, and nobody else sees it: for machines with small disks. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -45,4 +45,11 @@ export async function smallDisk(t: TestContext, bytes: number): Promise<string> 
     await rm(folder, { recursive: true });
   });
   return folder;
+}
+
+/** An fstab(5) of one line, in an /etc that has nothing else, until the test is over. Only where mounts are the test’s own. */
+export async function wantMounted(t: TestContext, target: string): Promise<void> {
+  await mountSmall('/etc', 65_536);
+  t.after(() => exec('umount', ['/etc']));
+  await writeFile('/etc/fstab', `LABEL=boot ${target} vfat nofail 0 0\n`);
 }

@@ -7,7 +7,7 @@ import type { StorePath } from '../../../src/core/store-path.ts';
 import { settle } from '../../../src/target/activate/leave.ts';
 import { makeBootRoom } from '../../../src/target/activate/make-boot-room.ts';
 import type { RoomMaker } from '../../../src/target/activate/store-room.ts';
-import { smallDisk } from '../../support/own-mounts.ts';
+import { smallDisk, wantMounted } from '../../support/own-mounts.ts';
 import { inOwnStore, placeSystem } from '../../support/own-store.ts';
 import { storePathOf } from '../../support/releases.ts';
 import { rootInMemory } from '../../support/root-machine.ts';
@@ -91,5 +91,19 @@ inOwnStore(import.meta.url, () => {
       names.filter((name) => /-1\d?-link$/.test(name)),
       ['system-10-link'],
     );
+  });
+
+  test('while a part of what the boot loader reads is not mounted, nobody knows what is offered', async (t) => {
+    const { machine, bootDirectory } = await scene(t, mebi);
+    const { profile } = machine.settings;
+    await mkdir(join(bootDirectory, 'loader/entries'), { recursive: true });
+    await writeFile(join(bootDirectory, 'loader/loader.conf'), '');
+    await writeFile(join(bootDirectory, 'loader/entries/3.conf'), `options init=${third}/init\n`);
+    await mkdir(`${profile}.leaving`);
+    await symlink(first, join(`${profile}.leaving`, '1'));
+    await unlink(`${profile}-1-link`);
+    await wantMounted(t, join(bootDirectory, 'efi'));
+    await settle({ ...machine, settings: { ...machine.settings, activation: 'systemd' } }, 'cut-off');
+    assert.ok((await readdir(join(profile, '..'))).includes('system-1-link'));
   });
 });

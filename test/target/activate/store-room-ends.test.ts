@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { NixmakerError } from '../../../src/core/errors.ts';
 import type { StorePath } from '../../../src/core/store-path.ts';
 import { type Asked, freeStore, type RoomMaker } from '../../../src/target/activate/store-room.ts';
-import { smallDisk } from '../../support/own-mounts.ts';
+import { smallDisk, wantMounted } from '../../support/own-mounts.ts';
 import { inOwnStore } from '../../support/own-store.ts';
 import { storePathOf } from '../../support/releases.ts';
 import { deletingGenerations, rootInMemory } from '../../support/root-machine.ts';
@@ -73,6 +73,15 @@ inOwnStore(import.meta.url, () => {
     assert.equal((await free('everything')).unfinished, undefined);
     assert.equal(ran('--gc').length, 1);
     assert.deepEqual(ran('boot'), []);
+  });
+
+  test('while the boot partition is not mounted nothing goes', async (t) => {
+    const { free, machine, started } = await scene(t);
+    await wantMounted(t, '/not/mounted');
+    const settings = { ...machine.settings, activation: 'systemd', bootDirectory: '/not/mounted' } as const;
+    const { unfinished } = await free('everything', { settings });
+    assert.match(unfinished ?? '', /^boot-not-mounted: /);
+    assert.deepEqual(started, []);
   });
 
   test('when we are told to stop, that is what ends it', async (t) => {

@@ -1,5 +1,7 @@
 /** When root tidies up after a commit, and when it leaves all as it is. */
 import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { JournalRecord } from '../../../src/core/run/journal.ts';
 import { readTidied } from '../../../src/state/freed.ts';
@@ -44,3 +46,14 @@ for (const [what, records, policy] of [
     assert.equal(collections(), 0);
     assert.deepEqual(events, []);
   });
+
+test('while the record of it can’t be read, it is not begun', async (t) => {
+  const { machine, collections, events } = await scene(t, [committed]);
+  await mkdir(join(machine.floorDirectory, 'tidied.json'));
+  assert.equal(await tidyUp(machine), undefined);
+  assert.equal(collections(), 0);
+  assert.deepEqual(
+    events.map((e) => e.event),
+    ['tidy-failed'],
+  );
+});

@@ -1,11 +1,14 @@
 /** A test file run again where it may mount what it likes, and nobody else sees it: for machines with small disks. */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
-import { test } from 'node:test';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { run } from '../machines/program.ts';
+import { promisify } from 'node:util';
 
+const exec = promisify(execFile);
 const marker = 'NIXMAKER_OWN_MOUNTS';
 
 /** @param url of the test file @param define its tests; they are run in there */
@@ -30,6 +33,23 @@ export async function withOwnMounts(url: string, define: () => Promise<void>): P
 /** A file system in memory of that many bytes. */
 export async function mountSmall(folder: string, bytes: number): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const ran = await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=755`, 'small', folder]);
-  if (ran.code !== 0) throw new Error(ran.stderr);
+  await exec('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=755`, 'small', folder]);
+}
+
+/** The same in a folder of its own, until the test is over. */
+export async function smallDisk(t: TestContext, bytes: number): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'nixmaker-disk-'));
+  await mountSmall(folder, bytes);
+  t.after(async () => {
+    await exec('umount', [folder]);
+    await rm(folder, { recursive: true });
+  });
+  return folder;
+}
+
+/** An fstab(5) of one line, in an /etc that has nothing else, until the test is over. Only where mounts are the test’s own. */
+export async function wantMounted(t: TestContext, target: string): Promise<void> {
+  await mountSmall('/etc', 65_536);
+  t.after(() => exec('umount', ['/etc']));
+  await writeFile('/etc/fstab', `LABEL=boot ${target} vfat nofail 0 0\n`);
 }

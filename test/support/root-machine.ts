@@ -2,7 +2,7 @@
  * Root’s side in memory and one folder, for fast tests of what it decides: programs answer as the test says, time passes when somebody
  * sleeps. Whether systemd and Nix answer so is for the tests with real ones to show.
  */
-import { readlinkSync } from 'node:fs';
+import { readlinkSync, unlinkSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -144,6 +144,7 @@ function worldOf({ answer, onSleep, now = '2026-11-28T12:00:00Z' }: Making) {
   const events: RunEvent[] = [];
   const started: Started[] = [];
   let passed = 0;
+  let sleeps = 0;
   const clock = {
     now: () => new Date(Date.parse(now) + passed),
     monotonic: () => passed,
@@ -151,12 +152,24 @@ function worldOf({ answer, onSleep, now = '2026-11-28T12:00:00Z' }: Making) {
     kernel: () => 100_000 + passed,
     sleep: async (milliseconds: number) => {
       await onSleep?.(milliseconds);
+      if (++sleeps > 10_000) throw new Error('it waits and waits');
       passed += milliseconds;
     },
   };
   const run = async (program: string, args: readonly string[], options: CommandOptions = {}) => {
     started.push({ argv: [program, ...args], options });
+    // What has no end is to fail, and not to hang.
+    if (started.length > 1000) throw new Error('a thousand programs were started');
     return { ...well, ...answer?.([program, ...args]) };
   };
   return { clock, events, started, run };
+}
+
+/** An answer: generations are deleted as nix-env(1) deletes them. */
+export function deletingGenerations(argv: readonly string[]): Partial<CommandResult> | undefined {
+  const at = argv.indexOf('--delete-generations');
+  if (at === -1) return undefined;
+  const profile = argv[argv.indexOf('--profile') + 1];
+  for (const number of argv.slice(at + 1)) unlinkSync(`${profile}-${number}-link`);
+  return {};
 }

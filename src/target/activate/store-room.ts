@@ -115,13 +115,11 @@ class Freeing {
       await this.#collect(everything);
       return;
     }
-    if (await this.#isReached(goal)) return;
-    await this.#collectFor(goal);
     for (;;) {
+      await this.#collectFor(goal);
       if (this.#freed.unfinished !== undefined || (await this.#isReached(goal))) return;
       const surplus = await this.#surplus();
       if (surplus.length === 0 || (await this.#deleteSome(surplus, goal)) === 0) return;
-      await this.#collectFor(goal);
     }
   }
 

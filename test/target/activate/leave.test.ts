@@ -1,5 +1,6 @@
 /** What becomes of a generation whose deletion was cut off, by what the boot menu says. (Killed at each step: test/target/makes-room.test.ts.) */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { lstat, mkdir, readdir, readlink, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -7,7 +8,7 @@ import type { StorePath } from '../../../src/core/store-path.ts';
 import { deleteHeld, settle } from '../../../src/target/activate/leave.ts';
 import { temporaryFolder } from '../../support/bundles.ts';
 import { storePathOf } from '../../support/releases.ts';
-import { type Making, rootInMemory } from '../../support/root-machine.ts';
+import { deletingGenerations, type Making, rootInMemory } from '../../support/root-machine.ts';
 
 const [first, second, third] = [1, 2, 3].map((n) => storePathOf(n, `nixos-system-${n}`)) as [
   StorePath,
@@ -117,4 +118,37 @@ test('where the menu has none of them it is not written anew, unless it is asked
     const boots = started.filter(({ argv }) => argv[0] === `${third}/bin/switch-to-configuration`);
     assert.equal(boots.length, count, `${menu}, ${offered?.length}`);
   }
+});
+
+const oldest = { number: 1, toplevel: first, made: 0 };
+
+test('once the menu is written it is gone, and told', async (t) => {
+  const { machine, left } = await scene(t, [third], { answer: deletingGenerations });
+  assert.deepEqual(await deleteHeld(machine, by, { generations: [oldest], menu: 'anew' }), [oldest]);
+  assert.deepEqual(await left(), { generations: ['system-2-link', 'system-3-link'], leaving: [] });
+});
+
+test('where the menu that was written has lost what is installed, all are there again', async (t) => {
+  let entry = '';
+  const { machine, left } = await scene(t, [third], {
+    answer: (argv) => {
+      if (argv.includes('boot')) writeFileSync(entry, `options init=${second}/init\n`);
+      return deletingGenerations(argv);
+    },
+  });
+  entry = join(machine.settings.bootDirectory, 'loader/entries/nixos-0.conf');
+  await assert.rejects(deleteHeld(machine, by, { generations: [oldest], menu: 'anew' }), {
+    code: 'no-boot-entry',
+  });
+  assert.deepEqual(await left(), { generations: all, leaving: [] });
+});
+
+test('where no system is installed nobody writes a menu', async (t) => {
+  const { machine, profile, started } = await scene(t, undefined);
+  await unlink(profile);
+  await assert.rejects(deleteHeld(machine, by, { generations: [], menu: 'anew' }), {
+    code: 'activation-failed',
+    detail: 'no system is installed',
+  });
+  assert.deepEqual(started, []);
 });

@@ -1,8 +1,11 @@
 /** Runs that were cut off after they had begun to change the machine, where what they brought is no longer usable, and the way back. */
 import assert from 'node:assert/strict';
+import { symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { JournalRecord } from '../../../src/state/journal.ts';
 import { resumeStopped } from '../../../src/target/activate/resume.ts';
+import { temporaryFolder } from '../../support/bundles.ts';
 import {
   lastBoot,
   type Making,
@@ -71,6 +74,15 @@ test('a rollback that had moved the profile goes on, though the machine was star
   assert.deepEqual([half.receipt?.state, half.receipt?.code], ['rolled-back', 'interrupted']);
   const whole = await resumed(t, changes, started);
   assert.deepEqual([whole.receipt?.state, whole.receipt?.code], ['failed', 'left-unwell']);
+});
+
+test('a trial is taken back also where the profile, which it has not touched, can’t be read', async (t) => {
+  const loop = join(await temporaryFolder(t), 'loop');
+  await symlink(loop, loop);
+  const changes = { state: 'rolling-back', operation: 'test' } as const;
+  const making = { running: newSystem, settings: { profile: join(loop, 'system') } };
+  const { receipt, programs } = await resumed(t, changes, making);
+  assert.deepEqual([receipt?.state, programs], ['rolled-back', [runAgain]]);
 });
 
 test('where putting back fails, everything is tried all the same, and it is told', async (t) => {

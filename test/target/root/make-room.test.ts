@@ -4,7 +4,9 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ReleaseIndex } from '../../../src/core/release/index-file.ts';
+import { namesIn } from '../../../src/files/read.ts';
 import { raiseFloor } from '../../../src/state/floor.ts';
+import { serveRooms } from '../../../src/target/root/make-room.ts';
 import { serveAgent } from '../../../src/target/root/serve.ts';
 import { askedRoot, askForRoom, requestId } from '../../support/asked-root.ts';
 import { makeTestRelease } from '../../support/bundles.ts';
@@ -104,4 +106,14 @@ test('root’s unit serves them as well', async (t) => {
   await serveAgent(machine);
   const answers = await readdir(join(machine.settings.activationDirectory, 'rooms'));
   assert.deepEqual(answers, [`${requestId(7)}.json`]);
+});
+
+test('a fault of root’s own is no answer to the agent: it is thrown', async (t) => {
+  const { machine } = await askedRoot(t, good, { policy: needed });
+  const now = () => {
+    throw new RangeError('no time');
+  };
+  await askForRoom(machine, good, 1);
+  await assert.rejects(serveRooms({ ...machine, clock: { ...machine.clock, now } }), /no time/);
+  assert.deepEqual(await namesIn(join(machine.settings.activationDirectory, 'rooms')), []);
 });

@@ -8,7 +8,7 @@ import * as z from 'zod';
 import { limits } from '../../src/core/limits.ts';
 import { settingsParser } from '../../src/core/policy/settings.ts';
 import { nearest, parseConfig, readPolicy, readSettings, salvageSettings } from '../../src/state/config.ts';
-import { temporaryFolder } from '../support/bundles.ts';
+import { pair, temporaryFolder } from '../support/bundles.ts';
 
 const schema = z.strictObject({
   name: z.string(),
@@ -130,4 +130,15 @@ test('what is no file, or larger than a configuration, is refused under its own 
   await assert.rejects(of(join(folder, 'none')), { code: 'settings-malformed', detail: /there is no file/ });
   await mkdir(join(folder, 'policy'));
   await assert.rejects(readPolicy(join(folder, 'policy'), 0), { code: 'policy-malformed' });
+});
+
+test('root’s policy is trusted by whoever reads it; another’s only by its owner', async (t) => {
+  const path = join(await temporaryFolder(t), 'policy.json');
+  const policy = { schema: 1, host: 'web', operation: 'switch', trustedKeys: [pair.public] };
+  await writeFile(path, JSON.stringify(policy), { mode: 0o600 });
+  const owner = process.getuid?.() ?? 0;
+  assert.equal((await readPolicy(path, owner)).host, 'web');
+  const byAnother = readPolicy(path, owner + 4321);
+  if (owner === 0) assert.equal((await byAnother).host, 'web');
+  else await assert.rejects(byAnother, { code: 'policy-unsafe', detail: /belongs to user/ });
 });

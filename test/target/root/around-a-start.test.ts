@@ -91,6 +91,15 @@ test('a run that had changed nothing when the machine stopped is not waited for 
   assert.deepEqual([receipt?.transaction, receipt?.state, slept], ['0123456789ab', 'committed', []]);
 });
 
+test('a run of this boot that is still at work is not waited for at the start', async (t) => {
+  const slept: number[] = [];
+  const onSleep = (ms: number) => void slept.push(ms);
+  const begun = { transaction: 'aaaaaaaaaaaa', state: 'accepted', bootId: thisBoot } as const;
+  const { machine } = await scene(t, { ...came, onSleep }, begun, { bootId: lastBoot });
+  assert.equal((await confirmAtStart(machine))?.state, 'committed');
+  assert.deepEqual(slept, []);
+});
+
 test('in one process, what was installed for a start is judged once it has come; its receipt stands for the run', async (t) => {
   const { machine } = await scene(
     t,

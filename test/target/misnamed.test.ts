@@ -32,8 +32,13 @@ test('in the inbox they are refused with a report that says what to do, and the 
   await first.waitFor((l) => l.event === 'settled');
   const said = () => first.log().filter((l) => l.event === 'waiting' && l.code === 'misnamed');
   await first.waitFor(() => said().length === 3);
-  const status = JSON.parse((await target.verb('status', ['--json'])).stdout) as Status;
-  const waits = status.waits.map(({ path, code }) => `${path.slice(inbox.length + 1)} ${code}`).sort();
+  const waiting = async () => {
+    const status = JSON.parse((await target.verb('status', ['--json'])).stdout) as Status;
+    return status.waits.map(({ path, code }) => `${path.slice(inbox.length + 1)} ${code}`).sort();
+  };
+  // The record of what waits is written a moment after a file was archived.
+  let waits = await waiting();
+  for (let looks = 0; waits.length !== 3 && looks < 40; looks++) waits = await waiting();
   assert.deepEqual(waits, ['first.tar.zip misnamed', 'notes.tar.odt misnamed', 'web misnamed']);
   await first.stop();
   assert.equal(new Set(said().map((l) => l.source)).size, 3, 'each once');

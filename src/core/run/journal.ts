@@ -117,6 +117,10 @@ export function mergeJournals(
 /** Reasons for a rollback that lie in the machine, and pass. */
 const passing: ReadonlySet<unknown> = new Set(['interrupted', 'no-space', 'nix-unavailable']);
 
+/** The newest run that changed the machine for good; a bundle that was already in place has changed nothing. @param last of each run */
+export const lastCommit = (last: readonly JournalRecord[]): JournalRecord | undefined =>
+  last.findLast((r) => r.state === 'committed' && isLasting(r.operation) && typeof r.generation === 'number');
+
 /** Reasons for an end without a way back that lie in the system. */
 const telling: ReadonlySet<unknown> = new Set([
   'activation-failed',

@@ -79,10 +79,10 @@ export function whyKept({
 }
 
 /** Those that may go, oldest first. */
-export function findSurplus(question: Question): Generation[] {
-  const kept = whyKept(question);
-  return question.generations.filter(({ number }) => !kept.has(number)).sort(byAge);
-}
+export const surplusOf = (
+  generations: readonly Generation[],
+  kept: ReadonlyMap<number, KeepReason>,
+): Generation[] => generations.filter(({ number }) => !kept.has(number)).sort(byAge);
 
 /** What a generation holds: store paths, or files of a boot partition, with their bytes. */
 export type Holding = ReadonlyMap<string, number>;

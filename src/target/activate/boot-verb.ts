@@ -9,8 +9,8 @@ import type { SwitchResult } from '../../activation/switch.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { judgeMenu, type MenuFault, type MenuQuestion } from '../../core/run/boot-menu.ts';
 import { readProfile, setProfile } from '../../nix/profile.ts';
+import type { ByRun } from '../machine/by-run.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { Transaction } from '../machine/transaction.ts';
 import { switchVerb } from './switch-verb.ts';
 
 interface BootResult {
@@ -21,10 +21,7 @@ interface BootResult {
 
 type Needed = Pick<Machine, 'run' | 'clock' | 'settings'>;
 
-/** On whose behalf. */
-type By = Pick<Transaction, 'id' | 'emit'>;
-
-async function bootVerb(machine: Needed, transaction: By, question: MenuQuestion): Promise<BootResult> {
+async function bootVerb(machine: Needed, transaction: ByRun, question: MenuQuestion): Promise<BootResult> {
   const { bootDirectory } = machine.settings;
   await clearCutOff(machine, transaction);
   const before = await readBootMenus(bootDirectory);
@@ -47,7 +44,7 @@ interface Installation {
  */
 export async function installMenu(
   machine: Needed & Pick<Machine, 'nix'>,
-  transaction: By,
+  transaction: ByRun,
   { question, requireDone, onRenewed }: Installation,
 ): Promise<MenuFault | undefined> {
   const install = async () => {
@@ -71,7 +68,7 @@ const seconds = 60;
  * A boot builder ended by a power cut leaves a file behind that makes every later one fail, including a rollback’s. It is removed if nobody
  * holds the lock for switches: then it belongs to nobody.
  */
-async function clearCutOff({ run, settings }: Needed, transaction: By): Promise<void> {
+async function clearCutOff({ run, settings }: Needed, transaction: ByRun): Promise<void> {
   const file = leftover(settings.bootDirectory);
   if ((await stat(file).catch(() => undefined)) === undefined) return;
   // The builder may be at work on it, and then holds the lock.

@@ -12,22 +12,19 @@ import { specialisationsOf } from '../../activation/boot-files.ts';
 import { readBootMenus } from '../../activation/boot-menu.ts';
 import { unmountedBoot } from '../../activation/boot-mounted.ts';
 import { ifMissing, insteadOf } from '../../core/errno.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { NixmakerError } from '../../core/errors.ts';
 import type { BootMenu } from '../../core/run/boot-menu.ts';
 import { describeFault } from '../../core/run/boot-menu.ts';
 import type { Generation } from '../../core/run/surplus.ts';
-import { reasonIn } from '../../core/run/switch-outcome.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import { makeFolder, syncFolder } from '../../files/folder.ts';
 import { deleteGenerations, listGenerations, readProfile } from '../../nix/profile.ts';
+import type { ByRun } from '../machine/by-run.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { Transaction } from '../machine/transaction.ts';
 import { installMenu } from './boot-verb.ts';
+import { requireDone } from './switch-verb.ts';
 
 export type Keeper = Pick<Machine, 'clock' | 'emit' | 'nix' | 'run' | 'settings'>;
-
-/** The run on whose behalf this is done; it names the units that are started. */
-export type By = Pick<Transaction, 'id' | 'emit'>;
 
 const folderOf = ({ profile }: Pick<Machine['settings'], 'profile'>) => `${profile}.leaving`;
 
@@ -38,7 +35,7 @@ const folderOf = ({ profile }: Pick<Machine['settings'], 'profile'>) => `${profi
  */
 export async function deleteHeld(
   machine: Keeper,
-  by: By,
+  by: ByRun,
   {
     generations,
     menu,
@@ -113,19 +110,12 @@ async function isOffered(system: StorePath, offered: ReadonlySet<string>): Promi
 }
 
 /** Done by the boot builder of the installed system, which goes by the generations that exist. */
-async function writeMenu(machine: Keeper, by: By): Promise<void> {
+async function writeMenu(machine: Keeper, by: ByRun): Promise<void> {
   const { toplevel } = await readProfile(machine.settings.profile);
   if (toplevel === undefined) throw new NixmakerError('activation-failed', 'no system is installed');
   const fault = await installMenu(machine, by, {
     question: { next: toplevel, offered: [toplevel] },
-    requireDone: ({ outcome, output }) => {
-      if (outcome === 'done') return;
-      const said = reasonIn(output);
-      throw new NixmakerError(
-        'activation-failed',
-        `${toplevel} boot: ${outcome}${said === undefined ? '' : `: ${messageOf(said)}`}`,
-      );
-    },
+    requireDone: (result) => requireDone(result, { what: `${toplevel} boot`, code: 'activation-failed' }),
     onRenewed: undefined,
   });
   if (fault !== undefined) throw new NixmakerError('no-boot-entry', describeFault(fault));

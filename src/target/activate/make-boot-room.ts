@@ -11,12 +11,17 @@ import { countToDelete, type Generation, type Holding } from '../../core/run/sur
 import { sizeText } from '../../core/size.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { spaceAt } from '../../media/space.ts';
+import type { ByRun } from '../machine/by-run.ts';
 import { lookAtGenerations } from '../machine/generations.ts';
-import { type By, deleteHeld, settle } from './leave.ts';
+import { deleteHeld, settle } from './leave.ts';
 import type { RoomMaker } from './store-room.ts';
 
 /** The lock must be held. @returns what was freed, even if that is not enough */
-export async function makeBootRoom(machine: RoomMaker, by: By, question: BootRoomQuestion): Promise<Freed> {
+export async function makeBootRoom(
+  machine: RoomMaker,
+  by: ByRun,
+  question: BootRoomQuestion,
+): Promise<Freed> {
   const { bootDirectory } = question;
   await settle(machine, 'cut-off');
   const { freeBytes: before } = await spaceAt(bootDirectory);
@@ -40,7 +45,7 @@ export async function makeBootRoom(machine: RoomMaker, by: By, question: BootRoo
 
 async function deleteAsNeeded(
   machine: RoomMaker,
-  by: By,
+  by: ByRun,
   question: BootRoomQuestion,
 ): Promise<readonly Generation[]> {
   const { all, surplus } = await lookAtGenerations(machine, { isOneComing: true });

@@ -5,13 +5,11 @@
  */
 import { readBootMenus } from '../../activation/boot-menu.ts';
 import { findInhibitors } from '../../activation/inspect.ts';
-import type { SwitchResult } from '../../activation/switch.ts';
 import { startUnit } from '../../activation/units.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { describeFault } from '../../core/run/boot-menu.ts';
 import { mayFollow } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
-import { reasonIn } from '../../core/run/switch-outcome.ts';
 import { isLasting, type Operation } from '../../core/schema.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import {
@@ -25,7 +23,7 @@ import { raiseFloorFor } from '../machine/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { installMenu } from './boot-verb.ts';
-import { switchVerb } from './switch-verb.ts';
+import { requireDone, switchVerb } from './switch-verb.ts';
 
 export interface Rollback {
   readonly transaction: Transaction;
@@ -202,7 +200,7 @@ async function restoreMenu(
   const offered = [previous, parseStorePath(transaction.known.toplevel ?? '')];
   const fault = await installMenu(machine, transaction, {
     question: { next: previous, offered },
-    requireDone: (result) => requireDone(result, `${previous} boot`, ['done']),
+    requireDone: (result) => requireDone(result, { what: `${previous} boot`, code: 'rollback-failed' }),
     onRenewed: () => undefined,
   }).catch(async (error: unknown) => {
     if (!(await startsByItself(machine.settings, previous))) throw error;
@@ -232,18 +230,9 @@ async function runVerb(
   verb: 'switch' | 'test',
 ): Promise<void> {
   const result = await switchVerb(machine, system, verb);
-  requireDone(result, `${system.toplevel} ${verb}`, ['done', 'units-failed', 'reboot-needed']);
-}
-
-function requireDone(
-  { outcome, output }: SwitchResult,
-  what: string,
-  good: readonly SwitchResult['outcome'][],
-): void {
-  if (good.includes(outcome)) return;
-  const said = reasonIn(output);
-  throw new NixmakerError(
-    'rollback-failed',
-    `${what}: ${outcome}${said === undefined ? '' : `: ${messageOf(said)}`}`,
-  );
+  requireDone(result, {
+    what: `${system.toplevel} ${verb}`,
+    code: 'rollback-failed',
+    good: ['done', 'units-failed', 'reboot-needed'],
+  });
 }

@@ -19,9 +19,10 @@ import { readSystemLink } from '../../nix/profile.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { findInvalid, storeFolder } from '../../nix/store.ts';
 import { queryClosureInfos } from '../../nix/valid-info.ts';
-import { lookAtGenerations } from '../machine/generations.ts';
+import type { ByRun } from '../machine/by-run.ts';
+import { type Generations, lookAtGenerations } from '../machine/generations.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type By, deleteHeld, type Keeper, settle } from './leave.ts';
+import { deleteHeld, type Keeper, settle } from './leave.ts';
 
 export type RoomMaker = Keeper & Pick<Machine, 'floorDirectory' | 'interruption' | 'policy'>;
 
@@ -38,7 +39,7 @@ const second = 1000;
 const mostLookedAt = 50;
 
 /** Room for what a release needs and the store does not have yet. The lock must be held. */
-export async function makeRoomFor(machine: RoomMaker, by: By, index: ReleaseIndex): Promise<Freed> {
+export async function makeRoomFor(machine: RoomMaker, by: ByRun, index: ReleaseIndex): Promise<Freed> {
   const paths = [...index.paths()];
   // Whoever brings the rest counts on what is there.
   const release = await holdPaths(machine.nix, paths);
@@ -65,7 +66,7 @@ export interface Asked {
 }
 
 /** @returns what was freed, even if that was not enough or something went wrong on the way */
-export async function freeStore(machine: RoomMaker, by: By, asked: Asked): Promise<Freed> {
+export async function freeStore(machine: RoomMaker, by: ByRun, asked: Asked): Promise<Freed> {
   await settle(machine, 'cut-off');
   return new Freeing(machine, by, asked).run();
 }
@@ -81,12 +82,12 @@ async function whatMustStay({ settings }: Pick<Machine, 'settings'>): Promise<St
 
 class Freeing {
   readonly #machine: RoomMaker;
-  readonly #by: By;
+  readonly #by: ByRun;
   readonly #asked: Asked;
   readonly #until: number;
   #freed: Freed = nothingFreed;
 
-  constructor(machine: RoomMaker, by: By, asked: Asked) {
+  constructor(machine: RoomMaker, by: ByRun, asked: Asked) {
     this.#machine = machine;
     this.#by = by;
     this.#asked = asked;
@@ -111,37 +112,35 @@ class Freeing {
     if (activation === 'systemd') await requireBootMounted(bootDirectory);
     // When everything is to go, there is one round.
     if (goal === 'everything') {
-      await this.#deleteSome(await this.#surplus(), undefined);
+      await this.#deleteHeld((await this.#look()).surplus);
       await this.#collect(everything);
       return;
     }
     for (;;) {
       await this.#collectFor(goal);
       if (this.#freed.unfinished !== undefined || (await this.#isReached(goal))) return;
-      const surplus = await this.#surplus();
-      if (surplus.length === 0 || (await this.#deleteSome(surplus, goal)) === 0) return;
+      const found = await this.#look();
+      if (found.surplus.length === 0 || (await this.#deleteHeld(await this.#choose(found, goal))) === 0)
+        return;
     }
   }
 
-  async #surplus(): Promise<readonly Generation[]> {
-    const { isOneComing } = this.#asked;
-    return (await lookAtGenerations(this.#machine, { isOneComing })).surplus;
+  #look(): Promise<Generations> {
+    return lookAtGenerations(this.#machine, { isOneComing: this.#asked.isOneComing });
   }
 
   /** @returns how many are gone */
-  async #deleteSome(surplus: readonly Generation[], goal: Need | undefined): Promise<number> {
-    const chosen = goal === undefined ? surplus : await this.#choose(surplus, goal);
-    if (chosen.length === 0) return 0;
-    const gone = await deleteHeld(this.#machine, this.#by, { generations: chosen, menu: 'if-offered' });
+  async #deleteHeld(generations: readonly Generation[]): Promise<number> {
+    if (generations.length === 0) return 0;
+    const gone = await deleteHeld(this.#machine, this.#by, { generations, menu: 'if-offered' });
     this.#add({ ...nothingFreed, generations: gone.map(({ number }) => number) });
     return gone.length;
   }
 
   /** If all of them are not enough by Nix’s own count, they go all the same: their files may take more on the disk. */
-  async #choose(surplus: readonly Generation[], goal: Need): Promise<readonly Generation[]> {
+  async #choose({ all, surplus }: Generations, goal: Need): Promise<readonly Generation[]> {
     const { bytes, files } = await this.#lacking(goal);
     if (bytes === 0 && files > 0) return surplus.slice(0, 1);
-    const { all } = await lookAtGenerations(this.#machine, { isOneComing: this.#asked.isOneComing });
     const looked = surplus.slice(0, mostLookedAt);
     const going = new Set(surplus.map(({ number }) => number));
     // Of those beyond, the next: it has most in common with them.

@@ -1,6 +1,6 @@
 /** Runs a verb of a system’s switch-to-configuration on behalf of a run. */
 import { runSwitch, type SwitchResult, type SwitchVerb } from '../../activation/switch.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { reasonIn } from '../../core/run/switch-outcome.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -22,6 +22,24 @@ export function switchVerb(
     },
     { toplevel, verb },
   );
+}
+
+export interface Required {
+  /** The program and its verb, for people. */
+  readonly what: string;
+  readonly code: ReasonCode;
+  /** If unset, only `done`. */
+  readonly good?: readonly SwitchResult['outcome'][];
+}
+
+/** @throws NixmakerError of that code, with the outcome and the reason that the program gave */
+export function requireDone(
+  { outcome, output }: SwitchResult,
+  { what, code, good = ['done'] }: Required,
+): void {
+  if (good.includes(outcome)) return;
+  const said = reasonIn(output);
+  throw new NixmakerError(code, `${what}: ${outcome}${said === undefined ? '' : `: ${messageOf(said)}`}`);
 }
 
 /** Lets through the outcomes that count as success, with a notice if a person should know. */

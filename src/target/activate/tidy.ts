@@ -4,24 +4,23 @@
  */
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { type Freed, isAnything } from '../../core/run/freed.ts';
+import { lastCommit } from '../../core/run/journal.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
-import { isLasting } from '../../core/schema.ts';
 import { readTidied, writeTidied } from '../../state/freed.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
 import { readReceipt, saveReceipt } from '../../state/receipts.ts';
+import { byRun } from '../machine/by-run.ts';
 import type { Machine } from '../machine/machine.ts';
 import { settle } from './leave.ts';
 import { freeStore, type RoomMaker } from './store-room.ts';
-
-type Tidier = RoomMaker & Pick<Machine, 'floorDirectory'>;
 
 /**
  * The lock must be held. Never throws when something goes wrong: the next commit is another chance.
  * @returns what was freed, and after which run; undefined if there was nothing to do
  */
 export async function tidyUp(
-  machine: Tidier,
+  machine: RoomMaker,
 ): Promise<{ readonly transaction: string; readonly freed: Freed } | undefined> {
   try {
     // By the policy as it is now.
@@ -34,21 +33,16 @@ export async function tidyUp(
   }
 }
 
-async function tidyAfterCommit(machine: Tidier) {
+async function tidyAfterCommit(machine: RoomMaker) {
   const { floorDirectory, clock } = machine;
   const commit = findCommit((await readJournal(floorDirectory)).records);
   if (commit === undefined) return undefined;
   const { transaction } = commit;
   if ((await readTidied(floorDirectory).catch(unknownYet))?.transaction === transaction) return undefined;
-  const by = {
-    id: transaction,
-    emit: (
-      event: string,
-      fields: Record<string, unknown> = {},
-      level: 'debug' | 'info' | 'warn' | 'error' = 'info',
-    ) => machine.emit({ ...fields, event, level, transaction }),
-  };
-  const freed = await freeStore(machine, by, { goal: 'everything', isOneComing: false });
+  const freed = await freeStore(machine, byRun(machine, transaction), {
+    goal: 'everything',
+    isOneComing: false,
+  });
   if (isAnything(freed)) await amendReceipt(machine, transaction, freed);
   await writeTidied(floorDirectory, { schema: 1, transaction, at: clock.now().toISOString(), freed });
   return { transaction, freed };
@@ -63,10 +57,7 @@ function unknownYet(error: unknown): undefined {
 function findCommit(records: readonly JournalRecord[]): JournalRecord | undefined {
   const last = lastOfEach(records);
   if (last.some(({ state }) => !isAtRest(state) || state === 'pending')) return undefined;
-  // A bundle that was already in place has changed nothing.
-  return last.findLast(
-    (r) => r.state === 'committed' && isLasting(r.operation) && r.generation !== undefined,
-  );
+  return lastCommit(last);
 }
 
 async function amendReceipt(

@@ -1,16 +1,15 @@
 /** Which generations exist, which of them the machine or the policy needs, and which may go (core/run/surplus.ts). */
 import { lstat } from 'node:fs/promises';
 import { ifMissing } from '../../core/errno.ts';
-import type { JournalRecord } from '../../core/run/journal.ts';
+import { type JournalRecord, lastCommit } from '../../core/run/journal.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import {
-  findSurplus,
   type Generation,
   type KeepReason,
   type Question,
+  surplusOf,
   whyKept,
 } from '../../core/run/surplus.ts';
-import { isLasting } from '../../core/schema.ts';
 import { listGenerations, readProfile, readSystemLink } from '../../nix/profile.ts';
 import { readFloor } from '../../state/floor.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
@@ -51,7 +50,7 @@ export async function lookAtGenerations(
   };
   const kept = whyKept(question);
   // Nobody knows which releases are held, so none may go.
-  return { all, kept, surplus: isUnknown ? [] : findSurplus(question) };
+  return { all, kept, surplus: isUnknown ? [] : surplusOf(all, kept) };
 }
 
 /** Nix, too, takes the link’s own time (Nix src/libstore/profiles.cc, findGenerations). */
@@ -116,9 +115,7 @@ function addRuns(records: readonly JournalRecord[], needed: Needs, isOneComing: 
     needed.number(record.previousGeneration, 'previous');
     needed.system(record.previousToplevel, 'previous');
   }
-  const good = last.findLast(
-    (r) => r.state === 'committed' && isLasting(r.operation) && typeof r.generation === 'number',
-  );
+  const good = lastCommit(last);
   if (good === undefined) return;
   needed.system(good.toplevel, 'previous');
   if (isOneComing) return;

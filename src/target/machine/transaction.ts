@@ -5,6 +5,7 @@ import { hasBegunToChange, isEnd, mayFollow, type State } from '../../core/run/l
 import { type Receipt, receiptSchemaVersion } from '../../core/run/receipt.ts';
 import { appendJournal, type JournalRecord } from '../../state/journal.ts';
 import { saveReceipt } from '../../state/receipts.ts';
+import { type ByRun, byRun } from './by-run.ts';
 import type { Machine } from './machine.ts';
 
 export { outcomeOf } from '../../core/outcome.ts';
@@ -17,8 +18,9 @@ export type Recorder = Pick<
   'settings' | 'role' | 'clock' | 'emit' | 'randomHex' | 'onTransition' | 'interruption'
 >;
 
-export class Transaction {
+export class Transaction implements ByRun {
   readonly id: string;
+  readonly emit: ByRun['emit'];
   readonly source: string;
   readonly #machine: Recorder;
   #state: State = 'discovered';
@@ -36,6 +38,7 @@ export class Transaction {
     this.#machine = machine;
     this.source = source;
     this.id = id;
+    this.emit = byRun(machine, id).emit;
     this.#knownWait = knownWait;
     this.#held = knownWait === undefined ? undefined : [];
   }
@@ -98,14 +101,6 @@ export class Transaction {
   notice(text: string): void {
     this.learn({ notices: [...(this.#known.notices ?? []), text] });
     this.emit('notice', { text }, 'warn');
-  }
-
-  emit(
-    event: string,
-    fields: Record<string, unknown> = {},
-    level: 'debug' | 'info' | 'warn' | 'error' = 'info',
-  ): void {
-    this.#machine.emit({ ...fields, event, level, transaction: this.id });
   }
 
   /**

@@ -9,6 +9,7 @@ import type { Freed } from '../../core/run/freed.ts';
 import { type RoomAnswer, writeRoomAnswer } from '../../state/freed.ts';
 import { type Attachments, roomRequests } from '../../state/requests.ts';
 import { makeRoomFor } from '../activate/store-room.ts';
+import { byRun } from '../machine/by-run.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import type { AskedRoom } from '../machine/root.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
@@ -53,12 +54,7 @@ async function answerTo(machine: RootMachine, id: string, attached: Attachments)
       throw new NixmakerError(verdict.code, verdict.detail);
     if (verdict.verdict !== 'accept') return { refusal: 'it is already installed' };
     const index = await readRequestedIndex(verified, attached);
-    const emit = (
-      event: string,
-      fields: Record<string, unknown> = {},
-      level: 'debug' | 'info' | 'warn' | 'error' = 'info',
-    ) => machine.emit({ ...fields, event, level, transaction: id });
-    return { freed: await makeRoomFor(machine, { id, emit }, index) };
+    return { freed: await makeRoomFor(machine, byRun(machine, id), index) };
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
     return { refusal: `${error.code}: ${error.detail}` };

@@ -4,16 +4,18 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   countToDelete,
-  findSurplus,
   freedBy,
   type Generation,
   type Holding,
   type KeepReason,
   type Needed,
   type Question,
+  surplusOf,
   whyKept,
 } from '../../../src/core/run/surplus.ts';
 import { storePathOf } from '../../support/releases.ts';
+
+const findSurplus = (question: Question): Generation[] => surplusOf(question.generations, whyKept(question));
 
 const day = 86_400_000;
 const now = 1000 * day;

@@ -1,13 +1,11 @@
 /** Which files of a boot partition belong to which systems, by the names each loader’s builder gives its copies (boot-room.ts). */
 import { realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { insteadOf } from '../core/errno.ts';
+import { ifNowhere } from '../core/errno.ts';
 import type { StorePath } from '../core/store-path.ts';
 import { storeDir } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
 import { copiedAs, layouts } from './boot-room.ts';
-
-const ifMissing = <T>(value: T) => insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], value);
 
 /** Bytes that each file takes there, by path. */
 export type BootFiles = ReadonlyMap<string, number>;
@@ -18,7 +16,7 @@ export async function listBootFiles(bootDirectory: string): Promise<BootFiles> {
   for (const layout of layouts)
     for (const name of await namesIn(join(bootDirectory, layout), 'ENOTDIR')) {
       const path = join(bootDirectory, layout, name);
-      const found = await stat(path).catch(ifMissing(undefined));
+      const found = await stat(path).catch(ifNowhere(undefined));
       // What it takes, in whole blocks of that file system (stat(2)).
       if (found?.isFile() === true) files.set(path, found.blocks * 512);
     }
@@ -34,9 +32,9 @@ export async function filesOf(
   const own = new Map<string, number>();
   for (const variant of [system, ...(await specialisationsOf(system))])
     for (const part of ['kernel', 'initrd'] as const) {
-      const source = await realpath(join(variant, part)).catch(ifMissing(undefined));
+      const source = await realpath(join(variant, part)).catch(ifNowhere(undefined));
       if (source === undefined) continue;
-      const isCopy = await copiedAs(part, source, store);
+      const isCopy = copiedAs(part, source, store);
       for (const [path, bytes] of files) if (await isCopy(path)) own.set(path, bytes);
     }
   return own;

@@ -7,13 +7,11 @@ import { createReadStream } from 'node:fs';
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { insteadOf } from '../core/errno.ts';
+import { ifNowhere } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { unlikeSizes } from '../core/size.ts';
 import { type StorePath, storeDir } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
-
-const ifMissing = <T>(value: T) => insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], value);
 
 /** Bytes. Room that must be left beside them: entries, and the boot loader’s own files. */
 const spareRoom = 1024 * 1024;
@@ -55,7 +53,7 @@ const roomFor = (bytes: number) => bytes + (bytes === 0 ? menuRoom : spareRoom);
 
 /** Bytes free where kernels are copied to; undefined if none are copied. */
 async function freeApart({ bootDirectory, system }: BootRoomQuestion): Promise<number | undefined> {
-  const boot = await stat(bootDirectory).catch(ifMissing(undefined));
+  const boot = await stat(bootDirectory).catch(ifNowhere(undefined));
   if (boot === undefined || boot.dev === (await stat(system)).dev) return undefined;
   const [there, store] = await Promise.all([statfs(bootDirectory), statfs(system)]);
   // Two subvolumes of one btrfs: nothing is copied, and its room is the store’s.
@@ -102,11 +100,11 @@ export async function toBeCopied(
   const isKnown = [...names].some((name) => /^[0-9a-df-np-sv-z]{32}-|^(?:kernel|initrd)-.*\.efi$/.test(name));
   let bytes = 0;
   for (const part of ['kernel', 'initrd'] as const) {
-    const file = await realpath(join(system, part)).catch(ifMissing(undefined));
+    const file = await realpath(join(system, part)).catch(ifNowhere(undefined));
     if (file === undefined) continue;
     const isThere = isKnown
-      ? await hasCopy(names, await copiedAs(part, file, store))
-      : running !== undefined && (await realpath(join(running, part)).catch(ifMissing(''))) === file;
+      ? await hasCopy(names, copiedAs(part, file, store))
+      : running !== undefined && (await realpath(join(running, part)).catch(ifNowhere(''))) === file;
     if (!isThere) bytes += (await stat(file)).size;
   }
   return { bytes, isKnown };
@@ -124,7 +122,7 @@ type IsCopy = (name: string) => Promise<boolean>;
  * The names under which the builders copy a store file: the path within the store with dashes (GRUB, extlinux, Limine), or its first and
  * last part (systemd-boot, copy_from_file), with or without `.efi` at the end; lanzaboote names it by part and contents.
  */
-export async function copiedAs(part: 'kernel' | 'initrd', file: string, store: string): Promise<IsCopy> {
+export function copiedAs(part: 'kernel' | 'initrd', file: string, store: string): IsCopy {
   const inside = file.slice(store.length + 1).split('/');
   const dashed = new Set([
     inside.join('-'),

@@ -2,12 +2,9 @@
 import { readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { insteadOf } from '../core/errno.ts';
+import { ifNowhere } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
-
-/** A system that somebody else built may have a file or a broken link where a folder is expected. */
-const ifMissing = <T>(value: T) => insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], value);
 
 const inhibitors = z.record(z.string(), z.unknown());
 
@@ -24,7 +21,7 @@ export async function findInhibitors(running: StorePath, next: StorePath): Promi
 
 async function readInhibitors(system: StorePath): Promise<Record<string, unknown>> {
   const file = join(system, 'switch-inhibitors');
-  const text = await readFile(file, 'utf8').catch(ifMissing(undefined));
+  const text = await readFile(file, 'utf8').catch(ifNowhere(undefined));
   if (text === undefined) return {};
   try {
     return inhibitors.parse(JSON.parse(text));
@@ -44,11 +41,11 @@ export async function findStartChanges(
   if (booted === undefined || next === undefined) return [];
   const changed: string[] = [];
   for (const part of startParts) {
-    const [a, b] = await Promise.all([booted, next].map((s) => realpath(join(s, part)).catch(ifMissing(''))));
+    const [a, b] = await Promise.all([booted, next].map((s) => realpath(join(s, part)).catch(ifNowhere(''))));
     if (a !== b) changed.push(part);
   }
   const [a, b] = await Promise.all(
-    [booted, next].map((s) => readFile(join(s, 'kernel-params'), 'utf8').catch(ifMissing(''))),
+    [booted, next].map((s) => readFile(join(s, 'kernel-params'), 'utf8').catch(ifNowhere(''))),
   );
   if (a?.trim() !== b?.trim()) changed.push('kernel-params');
   return changed;
@@ -59,16 +56,16 @@ const unitFile = /\.(service|socket|timer|path|mount|automount|swap|target|slice
 /** Names of systemd’s unit files that differ, are new or are gone in `next`; their drop-in folders are not looked into. */
 export async function findUnitChanges(running: StorePath, next: StorePath): Promise<string[]> {
   const folderOf = (system: StorePath) => join(system, 'etc/systemd/system');
-  const lists = await Promise.all([running, next].map((s) => readdir(folderOf(s)).catch(ifMissing([]))));
+  const lists = await Promise.all([running, next].map((s) => readdir(folderOf(s)).catch(ifNowhere([]))));
   const names = [...new Set(lists.flat())].filter((name) => unitFile.test(name)).sort();
   const changed: string[] = [];
   for (const name of names) {
     const files = [running, next].map((s) => join(folderOf(s), name));
-    const [a, b] = await Promise.all(files.map((f) => realpath(f).catch(ifMissing(undefined))));
+    const [a, b] = await Promise.all(files.map((f) => realpath(f).catch(ifNowhere(undefined))));
     if (a === b) continue;
     // The same text can appear elsewhere: /etc is one path in small systems.
     const [before, after] = await Promise.all(
-      files.map((f) => readFile(f, 'utf8').catch(ifMissing(undefined))),
+      files.map((f) => readFile(f, 'utf8').catch(ifNowhere(undefined))),
     );
     if (before !== after) changed.push(name);
   }
@@ -78,13 +75,13 @@ export async function findUnitChanges(running: StorePath, next: StorePath): Prom
 /** The name under which `system` has `running` as a specialisation. */
 export async function findSpecialisation(system: StorePath, running: StorePath): Promise<string | undefined> {
   const folder = join(system, 'specialisation');
-  for (const name of await readdir(folder).catch(ifMissing([]))) {
-    if ((await realpath(join(folder, name)).catch(ifMissing(''))) === running) return name;
+  for (const name of await readdir(folder).catch(ifNowhere([]))) {
+    if ((await realpath(join(folder, name)).catch(ifNowhere(''))) === running) return name;
   }
   return undefined;
 }
 
 /** The specialisation of that name, if the system has it. */
 export async function specialisationOf(system: StorePath, name: string): Promise<StorePath | undefined> {
-  return parseStorePath(await realpath(join(system, 'specialisation', name)).catch(ifMissing('')));
+  return parseStorePath(await realpath(join(system, 'specialisation', name)).catch(ifNowhere('')));
 }

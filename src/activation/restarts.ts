@@ -2,6 +2,7 @@
  * Services that crash and are restarted over and over, and so are never `failed` (systemd.service(5), Restart=): with a RestartSec= that
  * keeps them under the start limit, as many have, systemd goes on for ever.
  */
+import { given } from '../core/given.ts';
 import type { ProcessRunner } from '../core/ports.ts';
 
 export interface Restarts {
@@ -37,9 +38,8 @@ export function parseRestarts(shown: string): Map<string, Restarts> {
     const waits = /^auto-restart/.test(properties.get('SubState') ?? '');
     // Microseconds; 0 for a unit that never came up.
     const since = Number(properties.get('ActiveEnterTimestampMonotonic') ?? 0);
-    const isUp = since > 0 && !waits;
-    if (unit !== undefined && (count > 0 || waits))
-      found.set(unit, { count, waits, ...(isUp ? { upSince: since / 1000 } : {}) });
+    const upSince = since > 0 && !waits ? since / 1000 : undefined;
+    if (unit !== undefined && (count > 0 || waits)) found.set(unit, given({ count, waits, upSince }));
   }
   return found;
 }

@@ -7,7 +7,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { naturally } from '../core/alike.ts';
 import { poolFolder } from '../core/bundle/pool-folder.ts';
-import { ifMissing, insteadOf } from '../core/errno.ts';
+import { ifMissing, ifNowhere } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { mostContentsBytes, type Piece, pieceName } from '../core/release/contents-file.ts';
@@ -83,7 +83,7 @@ export async function listPool(
 
 async function foldersIn(folder: string): Promise<string[]> {
   const reading = withForeign(folder, ({ path }) => readdir(path, { withFileTypes: true }));
-  const entries = await reading.catch(insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], []));
+  const entries = await reading.catch(ifNowhere([]));
   // Names that begin with a dot are unfinished work, ours or a carrier's.
   return entries
     .flatMap((e) => (e.isDirectory() && !e.name.startsWith('.') ? [e.name] : []))

@@ -20,6 +20,10 @@ export function insteadOf<T>(codes: readonly string[], value: T): (error: unknow
 /** For `catch`: the value if there is no such file or folder. */
 export const ifMissing = <T>(value: T): ((error: unknown) => T) => insteadOf(['ENOENT'], value);
 
+/** For `catch`: the value also if a file or a broken link is where a folder is expected. */
+export const ifNowhere = <T>(value: T): ((error: unknown) => T) =>
+  insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], value);
+
 /** Linux’s errno(3) values with which file systems report damage and that Node.js has no names for. */
 const damage = new Map([
   [-117, 'EUCLEAN'],

@@ -3,6 +3,7 @@
  * restarted when they have used too much memory (github.com/nix-community/nix-eval-jobs, README). It prints one line of JSON per host.
  */
 import * as z from 'zod';
+import { given } from '../core/given.ts';
 import { drvPath, storePath } from '../core/schema.ts';
 import type { NixContext } from './command.ts';
 import { failureFor, type NixFailure, type NixMessage } from './failure.ts';
@@ -72,8 +73,7 @@ export async function runEvalJobs(
   ];
   const said: string[] = [];
   const result = await run('nix-eval-jobs', args, {
-    ...(signal === undefined ? {} : { signal }),
-    ...(env === undefined ? {} : { env }),
+    ...given({ signal, env }),
     onStderrLine: (line) => {
       if (line.startsWith('warning:')) warn?.(line);
       else said.push(line);

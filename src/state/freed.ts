@@ -1,10 +1,9 @@
 /** What root has freed: its answer to an agent that ran out of room, and the last commit after which it tidied up. */
-import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { limits } from '../core/limits.ts';
 import { type Freed, freedParser } from '../core/run/freed.ts';
-import { namesIn } from '../files/read.ts';
+import { clearAnswers } from './answers.ts';
 import { writeDurably } from './durable.ts';
 import { readOwn } from './own.ts';
 import { parseStored } from './stored.ts';
@@ -43,14 +42,13 @@ export type RoomAnswer = { readonly freed: Freed } | { readonly refusal: string 
 
 const answersFolder = (activationDirectory: string) => join(activationDirectory, 'rooms');
 
-/** Keeps only the newest: whoever asked for the others has long read them, or is gone. */
 export async function writeRoomAnswer(
   activationDirectory: string,
   transaction: string,
   given: RoomAnswer,
 ): Promise<void> {
   const folder = answersFolder(activationDirectory);
-  for (const name of await namesIn(folder)) await unlink(join(folder, name));
+  await clearAnswers(folder);
   await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 1, ...given }));
 }
 

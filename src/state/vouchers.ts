@@ -1,11 +1,11 @@
 /** Root’s answers when the agent asks it to vouch for a release’s paths: Nix signatures by the machine’s store key. */
-import { readFile, unlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { catalogue } from '../core/catalogue.ts';
 import type { ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import { namesIn } from '../files/read.ts';
+import { clearAnswers } from './answers.ts';
 import { writeDurably } from './durable.ts';
 import { readOwn } from './own.ts';
 import { parseStored } from './stored.ts';
@@ -30,14 +30,13 @@ const isKnown = (code: string): code is ReasonCode => Object.hasOwn(catalogue, c
 const folderOf = (activationDirectory: string) => join(activationDirectory, 'vouchers');
 const signatureFile = (folder: string, transaction: string) => join(folder, `${transaction}.sig`);
 
-/** Keeps only the newest: whoever asked for the others has long read them, or is gone. */
 export async function writeVoucher(
   activationDirectory: string,
   transaction: string,
   voucher: Voucher,
 ): Promise<void> {
   const folder = folderOf(activationDirectory);
-  for (const name of await namesIn(folder)) await unlink(join(folder, name));
+  await clearAnswers(folder);
   if ('signatures' in voucher) await writeDurably(signatureFile(folder, transaction), voucher.signatures);
   // Last, because it means that the rest is there.
   const refusal = 'refusal' in voucher ? { refusal: voucher.refusal } : {};

@@ -64,6 +64,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'only that something has changed: nothing is opened, no link followed': ['src/media/watch-files.ts'],
   'a folder of the process’s own: settingsFor (target/machine/machine.ts) sees to it': [
     ...byName,
+    'src/state/answers.ts',
     'src/state/freed.ts',
     'src/state/in-hand.ts',
     'src/state/journal.ts',

@@ -1,5 +1,6 @@
 /** What was freed to make room, as in receipts. Pure. */
 import * as z from 'zod';
+import { given } from '../given.ts';
 import { sizeText } from '../size.ts';
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -33,14 +34,13 @@ export const isAnything = ({ generations, paths, bootBytes }: Freed): boolean =>
 
 export function together(one: Freed | undefined, other: Freed): Freed {
   if (one === undefined) return other;
-  const unfinished = other.unfinished ?? one.unfinished;
-  return {
+  return given({
     generations: [...one.generations, ...other.generations],
     paths: one.paths + other.paths,
     bytes: one.bytes + other.bytes,
     bootBytes: one.bootBytes + other.bootBytes,
-    ...(unfinished === undefined ? {} : { unfinished }),
-  };
+    unfinished: other.unfinished ?? one.unfinished,
+  });
 }
 
 /** For people, without a full stop. */

@@ -25,19 +25,20 @@ export async function makeBootRoom(
   const { bootDirectory } = question;
   await settle(machine, 'cut-off');
   const { freeBytes: before } = await spaceAt(bootDirectory);
-  const state = { generations: [] as readonly Generation[], unfinished: undefined as string | undefined };
+  let deleted: readonly Generation[] = [];
+  let unfinished: Pick<Freed, 'unfinished'> = {};
   try {
-    state.generations = await deleteAsNeeded(machine, by, question);
+    deleted = await deleteAsNeeded(machine, by, question);
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
-    state.unfinished = `${error.code}: ${error.detail}`;
+    unfinished = unfinishedBecause(`${error.code}: ${error.detail}`);
   }
   const { freeBytes: after } = await spaceAt(bootDirectory);
   const freed: Freed = {
     ...nothingFreed,
-    generations: state.generations.map(({ number }) => number),
+    generations: deleted.map(({ number }) => number),
     bootBytes: Math.max(0, after - before),
-    ...(state.unfinished === undefined ? {} : unfinishedBecause(state.unfinished)),
+    ...unfinished,
   };
   by.emit('room-made', { ...freed });
   return freed;

@@ -4,7 +4,7 @@ import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readBeginning, readSmall } from '../../bundle/file.ts';
 import { keyringsOf } from '../../bundle/pool.ts';
-import { insteadOf } from '../../core/errno.ts';
+import { ifNowhere } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { isKeyringName, keyringExtension } from '../../core/policy/keyring.ts';
@@ -288,12 +288,12 @@ async function namesIn(folder: string, wanted: string): Promise<string[]> {
       else if (names.length < mostFiles) names.push(name);
     }
   };
-  await withForeign(folder, list).catch(insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], undefined));
+  await withForeign(folder, list).catch(ifNowhere(undefined));
   return names;
 }
 
 /** Undefined if it is gone. */
 async function fingerprintOf(path: string): Promise<string | undefined> {
-  const found = await lstat(path).catch(insteadOf(['ENOENT', 'ENOTDIR', 'ELOOP'], undefined));
+  const found = await lstat(path).catch(ifNowhere(undefined));
   return found && `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`;
 }

@@ -2,6 +2,7 @@
  * Colours with a meaning, as marks in lines: the terminal’s writer decides what to show. A mark is a noncharacter (Unicode 23.7),
  * which `printable` makes visible, so no field from outside can have one.
  */
+import { foldWords } from './fold.ts';
 import { joined, type Lines, marked, splitWord } from './lines.ts';
 
 export type Style = 'good' | 'waits' | 'bad' | 'strong';
@@ -43,25 +44,16 @@ export const withoutMarks = (text: string): string =>
 /** @param isColoured otherwise marks become nothing */
 export const sgrOf = (mark: string, isColoured: boolean): string => (isColoured ? (codes[mark] ?? '') : '');
 
-/**
- * Lines longer than `width` continue on the next, broken between words and indented alike; a longer word stays whole: it is for copying.
- */
+const shownLength = (text: string): number => withoutMarks(text).length;
+
+/** Lines longer than `width` continue on the next, indented alike. */
 export const folded = (text: string, width: number): string =>
   text
     .split('\n')
-    .map((line) => (withoutMarks(line).length <= width ? line : foldLine(line, width)))
+    .map((line) => {
+      if (shownLength(line) <= width) return line;
+      const indent = /^ */.exec(line)?.[0] ?? '';
+      const parts = foldWords(line.slice(indent.length), width - indent.length, shownLength);
+      return parts.map((part) => `${indent}${part}`).join('\n');
+    })
     .join('\n');
-
-function foldLine(line: string, width: number): string {
-  const indent = /^ */.exec(line)?.[0] ?? '';
-  const lines: string[] = [];
-  let current = indent;
-  for (const word of line.slice(indent.length).split(' ')) {
-    const isFirst = current === indent;
-    if (!isFirst && withoutMarks(current).length + 1 + withoutMarks(word).length > width) {
-      lines.push(current);
-      current = `${indent}${word}`;
-    } else current = isFirst ? `${current}${word}` : `${current} ${word}`;
-  }
-  return [...lines, current].join('\n');
-}

@@ -3,6 +3,7 @@
  * column of long words (paths, for copying) gets a line of its own.
  */
 import { printable } from '../core/errors.ts';
+import { foldWords } from '../core/fold.ts';
 import { joined, type Lines, lines } from '../core/lines.ts';
 import { type Style, styled } from '../core/style.ts';
 
@@ -80,7 +81,7 @@ function linesOf(
   widths: readonly number[],
   styleOf: (column: number) => Style | undefined,
 ): Lines[] {
-  const broken = row.map((cell, column) => words(cell, widths[column] ?? 0));
+  const broken = row.map((cell, column) => foldWords(cell, widths[column] ?? 0));
   const height = Math.max(...broken.map((parts) => parts.length));
   return Array.from({ length: height }, (_, i) => {
     const last = broken.findLastIndex((parts) => (parts[i] ?? '') !== '');
@@ -94,18 +95,4 @@ function linesOf(
     });
     return joined([...parts, lines`\n`]);
   });
-}
-
-/** Broken between words to a width that none of them exceeds. */
-function words(text: string, width: number): string[] {
-  if (text.length <= width) return [text];
-  const broken: string[] = [];
-  let current = '';
-  for (const word of text.split(' ')) {
-    if (current !== '' && current.length + 1 + word.length > width) {
-      broken.push(current);
-      current = word;
-    } else current = current === '' ? word : `${current} ${word}`;
-  }
-  return [...broken, current];
 }

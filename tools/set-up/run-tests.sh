@@ -6,10 +6,18 @@
 run_tests() {
   NIXMAKER_COMPILED=$(node test/machines/compile.ts)
   export NIXMAKER_COMPILED
-  # A test that needs other locales and zones sets them itself.
+  # Nothing of the caller's decides how a test ends: one that needs other locales, zones, colours or folders sets them
+  # itself. Node.js gives no colours where CI is set, whatever the terminal (tty.WriteStream.getColorDepth).
+  unset NO_COLOR FORCE_COLOR NODE_DISABLE_COLORS COLORTERM CI LINES COLUMNS LANGUAGE SOURCE_DATE_EPOCH SSH_AUTH_SOCK \
+    SUDO_UID SUDO_GID SUDO_USER JOURNAL_STREAM INVOCATION_ID NOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID LISTEN_FDS LISTEN_PID \
+    XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME XDG_STATE_HOME XDG_RUNTIME_DIR \
+    NIX_REMOTE NIX_CONFIG NIX_CONF_DIR NIX_USER_CONF_FILES NIX_PATH NIX_SSHOPTS NIX_BUILD_HOOK NIX_DAEMON_SOCKET_PATH \
+    NIX_STORE_DIR NIX_STATE_DIR NIX_LOG_DIR \
+    GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS
   LC_ALL=C.UTF-8
   TZ=UTC
   export LC_ALL TZ
+  umask 022
   set -- node --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=./test/support/durations.ts --test-reporter-destination=test/out/durations.json "$@"
   # The tests' stores and machines in memory, in a file system that goes with the last of them: Nix and nixmaker wait for

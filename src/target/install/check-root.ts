@@ -15,7 +15,7 @@ import type { RootMachine } from '../machine/machine.ts';
 import { comparePaths, storeDiffers } from '../machine/valid-paths.ts';
 import { requireRoom } from '../update/room.ts';
 import type { NewSystem } from './new-system.ts';
-import { requireBelow, requireMounted } from './root-folder.ts';
+import { nearest, requireBelow, requireMounted } from './root-folder.ts';
 
 /** What is to be imported, and from what. */
 export interface Wanted {
@@ -52,7 +52,11 @@ export async function checkRoot(
   await requireBelow(root, written);
   const wanted = await whatIsMissing(machine, root, bundle);
   if (wanted.missing.length > 0)
-    await requireRoom(machine, storeFolder(machine.nix), needOfLines(bundle.index, wanted.missing));
+    await requireRoom(
+      machine,
+      await nearest(storeFolder(machine.nix)),
+      needOfLines(bundle.index, wanted.missing),
+    );
   await requireBootRoom(machine, system, root);
   return wanted;
 }

@@ -2,8 +2,7 @@
  * What nixos-enter(8) does with a new system (nixpkgs pkgs/by-name/ni/nixos-enter/nixos-enter.sh), and in it what nixos-install does to
  * make it start (nixos-install.sh), in their order. It runs in namespaces of its own, with which every mount goes.
  */
-import { constants } from 'node:fs';
-import { access, chmod, lstat, mkdir, readlink, rmdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readlink, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { complaintOf } from '../../core/complaint.ts';
 import { ifNowhere } from '../../core/errno.ts';
@@ -124,17 +123,23 @@ async function activate(run: ProcessRunner, { root, toplevel, deadline }: Enteri
   return exitCode === 0 ? [] : [`The activation script ended with ${exitCode ?? 'a signal'}: ${last}`];
 }
 
-/** As NixOS’s own sshd-keygen would at the first start; only the kind to which secrets are encrypted. */
+/**
+ * As NixOS’s own sshd-keygen would at the first start; only the kind to which secrets are encrypted. By the new system’s program, or by the
+ * live system’s.
+ */
 async function makeSshKey(run: ProcessRunner, { root, toplevel }: Entering, path: string): Promise<string[]> {
-  const there = await stat(join(root, path)).catch(ifNowhere(undefined));
+  const at = join(root, path);
+  const there = await stat(at).catch(ifNowhere(undefined));
   if (there !== undefined && there.size > 0) return [];
-  const program = `${toplevel}/sw/bin/ssh-keygen`;
-  await mkdir(join(root, dirname(path)), { recursive: true });
-  const ended = await inRoot(run, root, [program, '-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', path]);
-  const made = await access(join(root, path), constants.R_OK).then(() => true, ifNowhere(false));
-  return made
-    ? []
-    : [`${path} was not made; the first start makes it: ${ended.said.at(-1) ?? 'no reason given'}`];
+  // What a cut has left: ssh-keygen would ask before it writes over it.
+  await rm(at, { force: true });
+  await mkdir(dirname(at), { recursive: true });
+  const args = (file: string) => ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', file];
+  const own = await inRoot(run, root, [`${toplevel}/sw/bin/ssh-keygen`, ...args(path)]);
+  if (own.exitCode === 0) return [];
+  const lives = await run('ssh-keygen', args(at), { timeout: 60_000 });
+  if (lives.exitCode === 0) return [];
+  return [`${path} was not made, and is left to the first start: ${own.said.at(-1) ?? 'no reason given'}`];
 }
 
 /** Shows the new root below itself by the name it has here, so that paths which a boot builder was given stay good. */

@@ -9,7 +9,7 @@ import { readText } from '../../files/read.ts';
 const unusable = (detail: string) => new NixmakerError('root-unusable', detail);
 
 /**
- * @param plainFolder whether it may be on the file system of the live system itself: an image is being built
+ * @param plainFolder whether it may be a folder like any other: an image is being built
  * @returns its real path
  * @throws NixmakerError `root-unusable`
  */
@@ -31,12 +31,13 @@ export async function requireRootFolder(
     throw unusable(
       `${root} belongs to ${own.uid}:${own.gid}; it must belong to root (chown root:root ${root})`,
     );
-  if (!plainFolder && own.dev === (await stat('/')).dev)
-    throw unusable(
-      `nothing is mounted at ${root}: it is on the live system’s own file system (--plain-folder allows that)`,
-    );
+  // Threat: the disk was not mounted, or elsewhere, and the live system’s own file system is filled instead.
+  if (!plainFolder && !(await mountedNow()).has(root))
+    throw unusable(`nothing is mounted at ${root} (--plain-folder allows that)`);
   return root;
 }
+
+const mountedNow = async () => new Set(mountPoints(await readText('/proc/self/mountinfo', 'io-error')));
 
 /**
  * What the new system keeps on file systems of their own must be mounted now. Threat: it is installed below a mount point, and the first
@@ -54,7 +55,7 @@ export async function requireMounted(
     (target) => target !== '/' && written.some((path) => `${path}/`.startsWith(`${target}/`)),
   );
   if (relevant.length === 0) return;
-  const mounted = new Set(mountPoints(await readText('/proc/self/mountinfo', 'io-error')));
+  const mounted = await mountedNow();
   const missing = relevant.filter((target) => !mounted.has(join(root, target)));
   if (missing.length > 0)
     throw unusable(
@@ -75,7 +76,7 @@ export async function requireBelow(root: string, paths: readonly string[]): Prom
   }
 }
 
-/** The real path of the nearest thing that exists. */
-async function nearest(path: string): Promise<string> {
+/** The real path of the nearest thing that exists, above or there. */
+export async function nearest(path: string): Promise<string> {
   return (await realpath(path).catch(ifNowhere(undefined))) ?? nearest(dirname(path));
 }

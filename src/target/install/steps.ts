@@ -65,8 +65,8 @@ export async function install(installation: Installation): Promise<Done> {
   await keepKeyring(installation);
   begin('floor');
   const { sequence, downgradeFrom, createdAt } = verified.manifest;
-  const known = { sequence, downgradeFrom, createdAt, manifestDigest: verified.digest };
-  await raiseFloorFor(machine, { createdAt, ...given(known) });
+  const known = given({ sequence, downgradeFrom, createdAt, manifestDigest: verified.digest });
+  await raiseFloorFor(machine, known);
   begin('boot-loader');
   const { toplevel, sshHostKeys } = system;
   const deadline = machine.settings.switchDeadline * 1000;

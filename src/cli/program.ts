@@ -5,6 +5,7 @@ import { defineBuild } from './desk/build.ts';
 import { defineCollect } from './desk/collect.ts';
 import { defineEncrypt } from './desk/encrypt.ts';
 import { defineFleet } from './desk/fleet.ts';
+import { defineHosts } from './desk/hosts.ts';
 import { defineInspect } from './desk/inspect.ts';
 import { defineKeygen } from './desk/keygen.ts';
 import { defineKeyring } from './desk/keyring.ts';
@@ -45,7 +46,7 @@ type Define = (program: Command) => void;
 /** In help order; what a person is told to do depends on the side. */
 const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
   ['Desk', 'desk', [defineList, defineBuild, definePack, defineVerify, defineFleet]],
-  ['Stick', 'desk', [definePut, defineInspect, defineCollect]],
+  ['Stick', 'desk', [definePut, defineInspect, defineCollect, defineHosts]],
   [
     'Machine',
     'machine',

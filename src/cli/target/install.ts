@@ -7,6 +7,7 @@ import { print, printJson, printToStderr, runVerb, severalTimes } from '../termi
 interface InstallFlags {
   readonly root: string;
   readonly host?: string;
+  readonly hosts?: string;
   readonly key: readonly string[];
   readonly threshold: number;
   readonly keyring?: string;
@@ -28,6 +29,7 @@ export function defineInstall(program: Command): void {
     .argument('<bundle|medium>', 'a bundle, or where a medium is mounted')
     .requiredOption('--root <folder>', 'where the new system’s file systems are mounted, such as /mnt')
     .option('--host <host>', 'which host this machine is to be')
+    .option('--hosts <file>', 'signed table of hosts (default: the medium’s, if it has one)')
     .option('--key <key>', 'key that must have signed: name:base64, or a file; repeatable', severalTimes, [])
     .option('--threshold <number>', 'how many of the keys must have signed', countOf, 1)
     .option('--keyring <file>', 'instead of keys: a keyring, whose keys the machine trusts from then on')
@@ -54,10 +56,10 @@ async function install(place: string, flags: InstallFlags): Promise<number> {
   const { firstInstall } = await import('../../target/install/install.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const keys = await Promise.all(flags.key.map(readPublicKeyArgument));
-  const { threshold, keyring: keyringFile, root, host, identity, receipts } = flags;
+  const { threshold, keyring: keyringFile, root, host, hosts, identity, receipts } = flags;
   const trusted = await trustGiven({ keys, threshold, keyringFile }, new Date());
   const result = await firstInstall({
-    ...{ ...trusted, place, root, host, receipts, identityFile: identity },
+    ...{ ...trusted, place, root, host, hosts, receipts, identityFile: identity },
     plainFolder: flags.plainFolder === true,
     dryRun: flags.dryRun === true,
     emit: makeConsoleLog(printToStderr, { verbose: flags.verbose === true }),

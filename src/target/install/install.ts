@@ -5,6 +5,7 @@ import type { EventSink } from '../../core/ports.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { type CheckedRelease, checkRelease } from './check-release.ts';
 import { checkRoot } from './check-root.ts';
+import { chooseHostHere } from './choose.ts';
 import { findRelease } from './find-release.ts';
 import { deliverReceipt } from './record.ts';
 import { requireRootFolder } from './root-folder.ts';
@@ -16,6 +17,8 @@ export interface InstallRequest {
   /** Where the new system’s file systems are mounted. */
   readonly root: string;
   readonly host: string | undefined;
+  /** A signed table of hosts; by default the medium’s, if it has one. */
+  readonly hosts: string | undefined;
   /** Whose signatures count. */
   readonly trust: Trust;
   readonly keyring: { readonly keyring: Keyring; readonly text: string } | undefined;
@@ -42,8 +45,9 @@ export interface InstallResult extends Partial<Done> {
 
 /** @throws NixmakerError: before the first write for anything that can be known by then, otherwise `install-failed` and what steps throw */
 export async function firstInstall(request: InstallRequest): Promise<InstallResult> {
-  const { root: named, plainFolder, host, emit, trust, keyring, identityFile } = request;
+  const { root: named, plainFolder, emit, trust, keyring, identityFile } = request;
   const root = await requireRootFolder(named, { plainFolder });
+  const { host, entry, notices: ofTable } = await chooseHostHere(request);
   const found = await findRelease(request.place, host);
   const { source } = found;
   const asked = {
@@ -53,10 +57,10 @@ export async function firstInstall(request: InstallRequest): Promise<InstallResu
     trust,
     keyring: keyring?.keyring,
     identityFile,
-    machineId: undefined,
+    machineId: entry?.machineId,
     emit,
   };
-  const checked = await checkRelease(asked);
+  const checked = withNotices(await checkRelease(asked), ofTable);
   try {
     const wanted = await checkRoot(checked.machine, { root, ...checked });
     emit({
@@ -75,6 +79,11 @@ export async function firstInstall(request: InstallRequest): Promise<InstallResu
     await checked.close();
   }
 }
+
+const withNotices = (checked: CheckedRelease, more: readonly string[]): CheckedRelease => ({
+  ...checked,
+  notices: [...more, ...checked.notices],
+});
 
 const saysOf = ({ verified: { manifest, signedBy }, notices }: CheckedRelease, root: string) => ({
   ...{ host: manifest.host, sequence: manifest.sequence, toplevel: manifest.toplevel },

@@ -42,7 +42,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'target/ask': 'core core/release core/run state target/machine',
   'target/update': `${machine} bundle media`,
   'target/media': `${core} bundle media node signing target/machine target/update`,
-  'target/install': `${machine} activation bundle core/install process target/root target/update zod`,
+  'target/install': `${machine} activation bundle core/install media process target/root target/update zod`,
   'target/inspect': `${machine} activation bundle media process report target/media target/update`,
   'target/service': `${machine} bundle media report target/inspect target/media target/update`,
 

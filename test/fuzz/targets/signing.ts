@@ -1,12 +1,21 @@
 /** Keys, signatures, envelopes and keyrings. What verifies is what was signed, whatever was changed. */
 import assert from 'node:assert/strict';
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { encodeHosts } from '../../../src/core/install/hosts.ts';
 import { encodeKeyring } from '../../../src/core/policy/keyring.ts';
 import { decodeBase64, decodeBase64OfAnyLength } from '../../../src/signing/base64.ts';
 import { openEnvelope, signEnvelope } from '../../../src/signing/envelope.ts';
 import {
+  addHostsSignature,
+  hostsMessage,
+  peekHosts,
+  unsignedHosts,
+  verifyHosts,
+} from '../../../src/signing/hosts.ts';
+import {
   addKeyringSignature,
   keyringMessage,
+  openOwnKeyring,
   peekKeyring,
   unsignedKeyring,
   verifyKeyring,
@@ -231,6 +240,7 @@ const state = { host: 'web', version: 0, trust: before, now: '2026-11-28T00:00:0
 const keyrings: Target = {
   name: 'keyrings',
   readers: [
+    'signing/keyring.ts openOwnKeyring',
     'signing/keyring.ts peekKeyring',
     'signing/keyring.ts verifyKeyring',
     'core/policy/keyring.ts parseKeyring',
@@ -244,6 +254,7 @@ const keyrings: Target = {
   run: (data) => {
     const envelope = data.toString('utf8');
     peekKeyring(envelope);
+    openOwnKeyring(envelope);
     assert.equal(
       verifyKeyring(envelope, state).text,
       keyringText,
@@ -262,6 +273,36 @@ const keyringTexts: Target = {
     const text = data.toString('utf8');
     peekKeyring(unsignedKeyring(text));
     assert.equal(`${JSON.stringify(JSON.parse(text))}\n`, text, 'a keyring with two spellings');
+  },
+};
+
+const hostsText = encodeHosts({
+  schema: 1,
+  createdAt: '2026-11-01T00:00:00Z',
+  expiresAt: '2030-01-01T00:00:00Z',
+  unattended: true,
+  hosts: [
+    { host: 'web', serial: 'PF-4711', mac: '52:54:00:12:34:56', disks: ['/dev/sda'] },
+    { host: 'lab', machineId: '0123456789abcdef0123456789abcdef' },
+  ],
+});
+
+const hostTables: Target = {
+  name: 'host-tables',
+  readers: ['signing/hosts.ts peekHosts', 'signing/hosts.ts verifyHosts', 'core/install/hosts.ts parseHosts'],
+  seeds: () =>
+    buffers(
+      addHostsSignature(unsignedHosts(hostsText), firstKey.name, firstKey.sign(hostsMessage(hostsText))),
+      hostsText,
+    ),
+  mutate: jsonMutation,
+  run: (data) => {
+    const text = data.toString('utf8');
+    // What is in an envelope, by itself, reaches its own reader.
+    const inside = peekHosts(text.includes('payloadType') ? text : unsignedHosts(text));
+    assert.equal(encodeHosts(inside.table), inside.text, 'a table with two spellings');
+    const { table } = verifyHosts(text, before, state.now);
+    assert.equal(encodeHosts(table), hostsText, 'a table that nobody has signed was taken');
   },
 };
 
@@ -287,5 +328,6 @@ export const signingTargets: readonly Target[] = [
   envelopes,
   keyrings,
   keyringTexts,
+  hostTables,
   pathSignatures,
 ];

@@ -92,10 +92,10 @@ test('if the boot loader can’t be installed, its words are shown, and the next
   const args = [one, '--key', shop.keys.publicKey, '--json'];
   await machine.sh('mkdir -p /mnt/boot/loader; touch /mnt/boot/loader/loader.tmp');
   const failed = await machine.install(args);
-  const { code, detail } = JSON.parse(failed.stdout);
-  assert.equal(code, 'install-failed');
+  const said = JSON.parse(failed.stdout);
+  assert.equal(said.code, 'install-failed');
   assert.match(
-    detail,
+    said.detail,
     /switch-to-configuration boot ended with 1: .*FileExistsError.*Failed to install bootloader/,
   );
   await machine.sh('rm /mnt/boot/loader/loader.tmp');

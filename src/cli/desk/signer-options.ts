@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { NixmakerError } from '../../core/errors.ts';
 import { faultOf } from '../../core/fault.ts';
 import { lines } from '../../core/lines.ts';
-import type { Signer } from '../../signing/signer.ts';
+import type { Signer } from '../../desk/keys/key-files.ts';
 import { printToStderr } from '../terminal/output.ts';
 
 /** Where the key is: in a file, or known to a command. */
@@ -48,15 +48,14 @@ export async function builderKeyOf({
     throw new NixmakerError('usage', 'pass either --key or --sign-with');
   if ((signWith === undefined) !== (publicKey === undefined))
     throw new NixmakerError('usage', '--sign-with and --public-key go together');
-  const { readPublicKeyArgument, readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
+  const { readPublicKeyArgument, readSigner } = await import('../../desk/keys/key-files.ts');
   if (signWith !== undefined && publicKey !== undefined) {
     const { makeCommandSigner } = await import('../../desk/keys/command-sign.ts');
     const text = await readPublicKeyArgument(publicKey);
     return { signer: makeCommandSigner({ command: signWith, publicKey: text, onPrompt }) };
   }
   if (key === undefined) return undefined;
-  const { signerWith } = await import('../../signing/signer.ts');
-  return { signer: signerWith(await readSecretKeyFile(key)), keyFile: key };
+  return { signer: await readSigner(key), keyFile: key };
 }
 
 async function signerOf(options: SignerOptions): Promise<Signer> {

@@ -7,6 +7,7 @@ import { callerOfFile, handBackFolders } from '../../files/caller.ts';
 import { makeFolder, syncFolder } from '../../files/folder.ts';
 import { readIfThere, readText } from '../../files/read.ts';
 import { generateKeyPair, parseSecretKey, publicTextOf, type SecretKey } from '../../signing/nix-key.ts';
+import { type Signer, signerWith } from '../../signing/signer.ts';
 import { parseTrustedKey } from '../../signing/trusted-key.ts';
 
 export interface KeyFiles {
@@ -122,9 +123,12 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
   }
 }
 
-export async function readSecretKeyFile(path: string): Promise<SecretKey> {
+export type { Signer };
+
+/** A secret key in a file. @throws NixmakerError `key-malformed` */
+export async function readSigner(path: string): Promise<Signer> {
   const text = await readText(path, 'key-malformed', `cannot read the key file ${path}`);
-  return parseSecretKey(asWritten(text));
+  return signerWith(parseSecretKey(asWritten(text)));
 }
 
 /** A public key as text, or the file that holds one. */

@@ -109,7 +109,7 @@ const others = [
     'nixos-rebuild',
     'nixos-install',
   ],
-  ...['nix-cache-info', 'nix-hash', 'ssh-keygen', 'systemd-inhibit', 'systemd-tmpfiles'],
+  ...['nix-cache-info', 'nix-hash', 'ssh-keygen', 'systemd-inhibit', 'systemd-tmpfiles', 'pkcs11-tool'],
   ...['allowed-users', 'trusted-users', 'ecdsa-sha2-nistp256', 'internal-sftp'],
 ];
 

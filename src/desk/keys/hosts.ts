@@ -9,8 +9,8 @@ import { inTurn } from '../../files/turn.ts';
 import { writeWhole } from '../../files/write.ts';
 import { holdProgram } from '../../process/run.ts';
 import { addHostsSignature, hostsMessage, peekHosts, unsignedHosts } from '../../signing/hosts.ts';
+import type { Signer } from '../../signing/signer.ts';
 import { alone } from './alone.ts';
-import type { Signer } from './sign.ts';
 
 const readHostsText = (path: string) => readText(path, 'hosts-malformed');
 

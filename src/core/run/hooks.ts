@@ -93,7 +93,7 @@ export interface Told {
 }
 
 /** A committed run once `after` has followed it. */
-export function withAfter<T extends Told>(run: T, result: HookResult) {
+export function withAfter<T extends Told>(run: T, result: HookResult): T & Told {
   const hooks = [...(run.hooks ?? []), result];
   if (result.ok) return { ...run, hooks };
   const notice = `${hookText(result)}. The system is installed all the same.`;

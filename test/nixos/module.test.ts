@@ -173,6 +173,12 @@ test('media of a desktop are mounted by udisks where the agent can look', async 
   assert.equal((await evaluateModule(builder, machine('', { others }))).mountOnMedia, false);
 });
 
+test('beside a disk script travels what disks it takes', async (t) => {
+  const options = 'diskScript = builtins.toFile "disko" "#!/bin/sh"; disks = [ "/dev/vda" ];';
+  const { files } = await moduleOutput(builder, await temporaryFolder(t), machine(options));
+  assert.deepEqual(JSON.parse(files['/etc/nixmaker/disks.json'] ?? ''), { schema: 1, disks: ['/dev/vda'] });
+});
+
 test('docs/options.md says what the options are', async () => {
   const { documentation } = await evaluateModule(builder, machine());
   assert.ok(documentation.length > 40);

@@ -87,6 +87,23 @@ describe('nothing is overwritten', () => {
   });
 });
 
+test('a build that must bring a script fails where there is none', async () => {
+  const build = (name: string) =>
+    shop.builder.nixmaker([
+      ...[
+        'build',
+        '--flake',
+        `path:${join(shop.folder, 'flakes', name)}`,
+        '--dir',
+        join(shop.folder, 'out-2', name),
+      ],
+      ...['--key', shop.keys.secretFile, '--with-disk-script'],
+    ]);
+  assert.equal((await build('one')).code, 0);
+  const ran = await build('plain');
+  assert.match(ran.stderr + ran.stdout, /the system of web has no etc\/nixmaker\/disk-script/);
+});
+
 test('what a script says when it fails is shown', async () => {
   const ran = await live.install([fails, ...key, '--format', '--disk', '/dev/shm/new', '--json']);
   const said = JSON.parse(ran.stdout);

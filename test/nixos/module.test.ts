@@ -173,10 +173,13 @@ test('media of a desktop are mounted by udisks where the agent can look', async 
   assert.equal((await evaluateModule(builder, machine('', { others }))).mountOnMedia, false);
 });
 
-test('beside a disk script travels what disks it takes', async (t) => {
-  const options = 'diskScript = builtins.toFile "disko" "#!/bin/sh"; disks = [ "/dev/vda" ];';
-  const { files } = await moduleOutput(builder, await temporaryFolder(t), machine(options));
-  assert.deepEqual(JSON.parse(files['/etc/nixmaker/disks.json'] ?? ''), { schema: 1, disks: ['/dev/vda'] });
+test('beside a disk script travels the list of the disks that it takes', async () => {
+  const options = 'diskScript = "/run/disko"; disks = [ "/dev/vda" ];';
+  const { diskScript, disks, failed } = await evaluateModule(builder, machine(options));
+  assert.deepEqual(failed, []);
+  assert.equal(diskScript, '/run/disko');
+  assert.deepEqual(JSON.parse(disks), { schema: 1, disks: ['/dev/vda'] });
+  assert.equal((await evaluateModule(builder, machine())).diskScript, '');
 });
 
 test('docs/options.md says what the options are', async () => {

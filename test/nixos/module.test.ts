@@ -178,7 +178,8 @@ test('beside a disk script travels the list of the disks that it takes', async (
   const { diskScript, disks, failed } = await evaluateModule(builder, machine(options));
   assert.deepEqual(failed, []);
   assert.equal(diskScript, '/run/disko');
-  assert.deepEqual(JSON.parse(disks), { schema: 1, disks: ['/dev/vda'] });
+  const list = await builder.run(['cat', disks]);
+  assert.deepEqual(JSON.parse(list.stdout), { schema: 1, disks: ['/dev/vda'] });
   assert.equal((await evaluateModule(builder, machine())).diskScript, '');
 });
 

@@ -14,6 +14,8 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import fc from 'fast-check';
+import { Header } from 'tar/header';
 import {
   bundleFileOf,
   exactly,
@@ -103,6 +105,28 @@ test('a header holds any size, and says no other name’s', () => {
   assert.equal(sizeFromHeader(encodeHeader('index', 8 ** 11), 'index'), undefined);
   assert.throws(() => encodeHeader('x'.repeat(300), 1), { code: 'bundle-too-large' });
   assert.equal(sizeFromHeader(Buffer.alloc(512), 'index'), undefined);
+});
+
+test('every header is the one the tar library writes', () => {
+  const names = fc.oneof(
+    fc.stringMatching(/^[!-~]{1,110}$/),
+    fc.constantFrom('a b', 'naïve', 'x\0y', 'a'.repeat(99), 'a'.repeat(100), `${'a/'.repeat(60)}b`),
+  );
+  const sizes = fc.oneof(
+    fc.nat(2 ** 30),
+    fc.maxSafeNat(),
+    fc.constantFrom(0, 8 ** 10 - 1, 8 ** 10, 8 ** 11 - 1, 8 ** 11),
+  );
+  fc.assert(
+    fc.property(names, sizes, (path, size) => {
+      const block = Buffer.alloc(512);
+      const [mode, mtime] = [0o444, new Date(0)];
+      const header = new Header({ path, mode, uid: 0, gid: 0, size, mtime, type: 'File', uname: '', gname: '' });
+      const isSpecial = header.encode(block, 0);
+      if (isSpecial === size >= 8 ** 11) assert.deepEqual(encodeHeader(path, size), block);
+      else assert.throws(() => encodeHeader(path, size), { code: 'bundle-too-large' });
+    }),
+  );
 });
 
 test('a file in parts is as large as all of them, and read across them; a part that is missing ends it', async (t) => {

@@ -121,7 +121,17 @@ test('every header is the one the tar library writes', () => {
     fc.property(names, sizes, (path, size) => {
       const block = Buffer.alloc(512);
       const [mode, mtime] = [0o444, new Date(0)];
-      const header = new Header({ path, mode, uid: 0, gid: 0, size, mtime, type: 'File', uname: '', gname: '' });
+      const header = new Header({
+        path,
+        mode,
+        uid: 0,
+        gid: 0,
+        size,
+        mtime,
+        type: 'File',
+        uname: '',
+        gname: '',
+      });
       const isSpecial = header.encode(block, 0);
       if (isSpecial === size >= 8 ** 11) assert.deepEqual(encodeHeader(path, size), block);
       else assert.throws(() => encodeHeader(path, size), { code: 'bundle-too-large' });

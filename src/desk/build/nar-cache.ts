@@ -106,13 +106,13 @@ export class NarCache {
   find({ narHash, narSize }: { readonly narHash: string; readonly narSize: number }): FoundNar | undefined {
     const known = this.#known.get(narHash);
     if (known === undefined || known.narSize !== narSize) return undefined;
-    const { run, file, digest, size, position, files, blocks } = known;
+    const { run, file, digest, size, position } = known;
     const handle = this.#handleOf(join(this.#folder, run, file));
     if (handle === undefined) return undefined;
     this.#used.add(run);
     return {
       file: { digest, size },
-      count: { files, blocks },
+      count: countOf(known),
       source: { path: `/proc/self/fd/${handle}`, position },
     };
   }
@@ -131,7 +131,7 @@ export class NarCache {
     const known = this.#known.get(narHash);
     if (known === undefined || known.narSize !== narSize) return undefined;
     this.#used.add(known.run);
-    return { files: known.files, blocks: known.blocks };
+    return countOf(known);
   }
 
   /** A folder for what this run compresses; kept if `keep` was told of anything. */
@@ -219,6 +219,8 @@ export class NarCache {
     }
   }
 }
+
+const countOf = ({ files, blocks, expressions }: KeptNar): NarCount => ({ files, blocks, expressions });
 
 /** At most half of what is otherwise free: the desk's disk has other uses too. */
 async function bound(folder: string, kept: number): Promise<number> {

@@ -266,10 +266,9 @@ ensure_tools() {
   case " ${nixmaker_tools:-} " in *" strace "*) ensure_program strace strace ;; esac
   case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers && ensure_hsm && ensure_program ssh-keygen openssh-client ;; esac
   # shellcheck source=tools/set-up/machines.sh
+  case " ${nixmaker_tools:-} " in *" carriers "* | *" vm "*) . "$nixmaker_root/tools/set-up/machines.sh" && ensure_mkfs ;; esac
   case " ${nixmaker_tools:-} " in *" vm "*)
-    . "$nixmaker_root/tools/set-up/machines.sh"
     ensure_vm
-    ensure_mkfs
     ensure_qemu
     ;;
   esac

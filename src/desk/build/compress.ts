@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -26,6 +26,8 @@ import type { NarCounts } from './nar-counts.ts';
 const inlineBytes = 32 * 1024;
 /** Up to this size a NAR is held in memory. */
 const wholeBytes = 16 * 1024 * 1024;
+/** From this size on, compressed, a piece gets a file of its own: a pool on the same file system can then share its blocks. */
+const ownFileBytes = 1024 * 1024;
 
 /** Where pieces are put: small ones one after another in one file. Creating a file for each would take longer than compressing it. */
 class Place {
@@ -218,11 +220,15 @@ export class StoreCompressor {
     const options = { ...parameters, pledgedSrcSize: nar.length };
     const bytes = nar.length <= inlineBytes ? zstdCompressSync(nar, options) : await zstd(nar, options);
     const file = { digest: digestOf(createHash('sha256').update(bytes)), size: bytes.length };
-    return { file, source: { path: place.path, position: place.append(bytes) } };
+    if (bytes.length < ownFileBytes)
+      return { file, source: { path: place.path, position: place.append(bytes) } };
+    const own = ownFileIn(place, path);
+    await writeFile(own, bytes, { mode: 0o644 });
+    return { file, source: { path: own } };
   }
 
   async #stream({ info: { path }, check, place }: Work): Promise<Compressed> {
-    const made = join(place.folder, `${hashPart(path)}.zst`);
+    const made = ownFileIn(place, path);
     const hash = createHash('sha256');
     let size = 0;
     const out = await open(made, 'w', 0o644);
@@ -244,6 +250,8 @@ export class StoreCompressor {
     return { file: { digest: digestOf(hash), size }, source: { path: made } };
   }
 }
+
+const ownFileIn = ({ folder }: Place, path: StorePath) => join(folder, `${hashPart(path)}.zst`);
 
 interface Work {
   readonly info: PathInfo;

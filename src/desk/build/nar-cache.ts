@@ -20,7 +20,7 @@ import { makeFolders } from '../../files/folder.ts';
 import { namesIn } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { CachedFile } from './cache-folder.ts';
-import { encodeKeptList, type KeptNar, keptList, readKeptList } from './kept-list.ts';
+import { encodeKeptList, type KeptNar, keptList, piecesFile, readKeptList } from './kept-list.ts';
 import { makeStaging, type Staging } from './staging.ts';
 
 /** For everything together. Bytes; less if the file system has little room (see `bound`). */
@@ -113,7 +113,8 @@ export class NarCache {
     return {
       file: { digest, size },
       count: countOf(known),
-      source: { path: `/proc/self/fd/${handle}`, position },
+      // One in a file of its own can be cloned onto a medium.
+      source: { path: `/proc/self/fd/${handle}`, ...(file === piecesFile ? { position } : {}) },
     };
   }
 

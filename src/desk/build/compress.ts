@@ -10,13 +10,14 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { constants, createZstdCompress, zstdCompress, zstdCompressSync } from 'node:zlib';
 import { forEachAtOnce } from '../../bundle/at-once.ts';
-import { narOf } from '../../bundle/nar.ts';
+import { narInto, narOf } from '../../bundle/nar.ts';
 import { NarCheck } from '../../bundle/nar-check.ts';
 import type { Source } from '../../bundle/sources.ts';
 import { hasErrno, insteadOf } from '../../core/errno.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
 import { narDigest, type PathInfo } from '../../core/release/path-info.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
+import { Buffers } from './buffers.ts';
 import type { CachedFile, CacheFolder } from './cache-folder.ts';
 import { piecesFile, zstdLevel } from './kept-list.ts';
 import type { NarCache } from './nar-cache.ts';
@@ -73,6 +74,7 @@ export class StoreCompressor {
   readonly #cache: CacheFolder;
   readonly #counts: NarCounts;
   readonly #nars: NarCache | undefined;
+  readonly #buffers = new Buffers(wholeBytes + 1);
   #isKeeping: boolean;
   /** The last one is written to; there are others only if the first ran out of room. */
   readonly #places: Place[] = [];
@@ -126,6 +128,7 @@ export class StoreCompressor {
       done += 1;
       onDone(done);
     });
+    this.#buffers.clear();
     return missing === 0;
   }
 
@@ -205,20 +208,16 @@ export class StoreCompressor {
     return true;
   }
 
-  async #whole({ info: { path, narSize }, check, place }: Work): Promise<Compressed> {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of narOf(path, narSize)) {
-      check.add(chunk);
-      chunks.push(chunk);
-      size += chunk.length;
-      // Not the one Nix knows; how much longer it is does not matter.
-      if (size > narSize) break;
-    }
-    const nar = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-    // Without the size, zstd prepares for the largest.
-    const options = { ...parameters, pledgedSrcSize: nar.length };
-    const bytes = nar.length <= inlineBytes ? zstdCompressSync(nar, options) : await zstd(nar, options);
+  async #whole({ info: { path, narSize }, check, place }: Work): Promise<Compressed | undefined> {
+    // One byte more tells what is longer.
+    const bytes = await this.#buffers.lend(narSize + 1, async (buffer) => {
+      const length = await narInto(path, buffer);
+      const nar = buffer.subarray(0, length);
+      check.add(nar);
+      // Not the one Nix knows.
+      return length === narSize ? compressed(nar) : undefined;
+    });
+    if (bytes === undefined) return undefined;
     const file = { digest: digestOf(createHash('sha256').update(bytes)), size: bytes.length };
     if (bytes.length < ownFileBytes)
       return { file, source: { path: place.path, position: place.append(bytes) } };
@@ -266,6 +265,14 @@ interface Compressed {
 
 const zstd = promisify(zstdCompress);
 const parameters = { params: { [constants.ZSTD_c_compressionLevel]: zstdLevel } };
+
+async function compressed(nar: Buffer): Promise<Buffer> {
+  // Without the size, zstd prepares for the largest.
+  const options = { ...parameters, pledgedSrcSize: nar.length };
+  if (nar.length <= inlineBytes) return zstdCompressSync(nar, options);
+  // In one piece for most: each further one is another trip to another thread.
+  return zstd(nar, { ...options, chunkSize: Math.ceil(nar.length / 2) });
+}
 
 async function* checked(nar: AsyncIterable<Buffer>, check: NarCheck): AsyncGenerator<Buffer, void, void> {
   for await (const chunk of nar) {

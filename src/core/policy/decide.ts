@@ -7,6 +7,7 @@ import { unlikeSizes } from '../size.ts';
 import { type HeldRelease, heldText } from './held.ts';
 import { findInsufficient } from './keyring.ts';
 import type { Policy } from './policy.ts';
+import { checkStaged, type StagedRelease } from './stage.ts';
 import { isOpen, nextOpening } from './window.ts';
 
 /** The newest bundle this machine has committed; nothing older is taken (DESIGN §8). */
@@ -41,6 +42,10 @@ export interface Facts {
   readonly clockBehind: boolean;
   /** The system that is installed and waits for a restart, or for its confirmation after one. */
   readonly pending: PendingSystem | undefined;
+  /** The release that is in the store and waits for its time. */
+  readonly staged?: StagedRelease | undefined;
+  /** What is decided on is that release itself. */
+  readonly isStaged?: boolean | undefined;
   /** Digests of manifests whose activation failed here. */
   readonly failedDigests: ReadonlySet<string>;
   /** Releases that a person holds. */
@@ -60,12 +65,14 @@ export type Verdict =
   | { readonly verdict: 'already-committed' }
   /** The bundle is the one that waits for a restart: success, nothing to do. */
   | { readonly verdict: 'already-pending' }
+  /** The bundle is the one that is staged: success, nothing to do. */
+  | { readonly verdict: 'already-staged' }
   | { readonly verdict: 'defer'; readonly code: DeferCode; readonly detail: string }
   | { readonly verdict: 'refuse'; readonly code: PolicyCode; readonly detail: string };
 
 const refuse = (code: PolicyCode, detail: string): Verdict => ({ verdict: 'refuse', code, detail });
 
-type Check = (manifest: Manifest, facts: Facts, policy: Policy) => Verdict | undefined;
+export type Check = (manifest: Manifest, facts: Facts, policy: Policy) => Verdict | undefined;
 
 /** In the order of docs/format.md §4, with what each asks, for people; the first with something to say decides. */
 export const checks: readonly { readonly asks: string; readonly check: Check }[] = [
@@ -78,6 +85,7 @@ export const checks: readonly { readonly asks: string; readonly check: Check }[]
   { asks: 'is it newer than anything taken here, and has it not failed before?', check: checkFloor },
   { asks: 'does it reach the policy’s minimum sequence?', check: checkMinimum },
   { asks: 'is it free of a hold on this machine?', check: checkHeld },
+  { asks: 'does it fit with the release that is staged?', check: checkStaged },
   { asks: 'does it fit with the system that is pending?', check: checkPending },
   { asks: 'is the window open?', check: checkWindow },
 ];

@@ -13,7 +13,7 @@ import { byRun } from '../machine/by-run.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import type { AskedRoom } from '../machine/root.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
-import { decideAsRoot, readRequestedIndex, verifyRequested } from './verify.ts';
+import { readRequestedIndex, requireWanted, verifyRequested } from './verify.ts';
 
 /** @throws NixmakerError `operation-forbidden` if the policy never lets anything be deleted */
 export async function makeRoom(
@@ -49,10 +49,9 @@ async function answerTo(machine: RootMachine, id: string, attached: Attachments)
   try {
     requireAllowed(machine);
     const verified = await verifyRequested(machine, attached);
-    const verdict = await decideAsRoot(machine, verified);
-    if (verdict.verdict === 'refuse' || verdict.verdict === 'defer')
-      throw new NixmakerError(verdict.code, verdict.detail);
-    if (verdict.verdict !== 'accept') return { refusal: 'it is already installed' };
+    const { verdict } = await requireWanted(machine, verified);
+    if (verdict !== 'accept' && verdict !== 'defer')
+      return { refusal: `it is already ${verdict === 'already-staged' ? 'staged' : 'installed'}` };
     const index = await readRequestedIndex(verified, attached);
     return { freed: await makeRoomFor(machine, byRun(machine, id), index) };
   } catch (error) {

@@ -1,6 +1,6 @@
 /** What nixmaker-activate.service does: small, without network access, started by a request from the agent. */
 import { NixmakerError } from '../../core/errors.ts';
-import { keyringRequests } from '../../state/requests.ts';
+import { keyringRequests, stagedRequests } from '../../state/requests.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { tidyUp } from '../activate/tidy.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -10,6 +10,8 @@ import { acceptKeyring } from './keyring.ts';
 import { serveRooms } from './make-room.ts';
 import { requestReboot } from './reboot.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
+import { settleStaged } from './settle-staged.ts';
+import { activateStaged, reviewStaged } from './staged.ts';
 import { adoptRunningSystem } from './store-key.ts';
 import { serveVouchers } from './vouch.ts';
 
@@ -23,7 +25,9 @@ export async function serveAgent(machine: RootMachine): Promise<void> {
     await adoptRunningSystem(machine);
     await completeReceipts(machine);
     // Keyrings come before bundles, which may be signed by new keys.
-    await allOf([serveKeyrings, serveVouchers, serveRooms, serveActivations], machine);
+    await settleStaged(machine);
+    await allOf([serveKeyrings, serveVouchers, serveRooms, serveActivations, serveStaged], machine);
+    await reviewStaged(machine);
     await tidyUp(machine);
   };
   await withLock(machine, serveAllKinds, ['--timeout', lockWait]);
@@ -55,6 +59,17 @@ function serveKeyrings(machine: RootMachine): Promise<void> {
     await acceptKeyring(machine, envelope).catch((error: unknown) =>
       tellRejected(machine, 'keyring', describe(error)),
     );
+  });
+}
+
+/** Each request stays until it is answered: if we are killed in between, it is served again. */
+function serveStaged(machine: RootMachine): Promise<void> {
+  return serveAll(machine, stagedRequests, async ({ transaction }, { acknowledge }) => {
+    try {
+      await activateStaged(machine, transaction);
+    } finally {
+      await acknowledge();
+    }
   });
 }
 

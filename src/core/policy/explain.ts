@@ -17,6 +17,7 @@ export function explainPolicy(policy: Policy): string[] {
     `By hand, these operations are allowed: ${allowedOperations(policy).join(', ')}.`,
     ...(policy.window === undefined ? [] : [`The agent only installs ${windowText(policy.window)}.`]),
     ...approvalTexts(policy),
+    ...stageTexts(policy),
     realiseText(policy),
     healthText(policy.health),
     bootText(policy),
@@ -118,6 +119,17 @@ function approvalTexts({ approval }: Policy): string[] {
   if (approval === undefined) return [];
   return [
     `Before the agent installs, “${approval.command.join(' ')}” must exit with 0 within ${approval.timeout} seconds.`,
+  ];
+}
+
+/** Where nothing ever has to wait, there is nothing to say. */
+function stageTexts({ stage, window, approval, boot }: Policy): string[] {
+  const waits = window !== undefined || approval !== undefined || boot.confirm === 'manual';
+  if (!waits) return [];
+  if (!stage.allow) return ['A bundle that has to wait stays where it is until its time comes.'];
+  const room = stage.giveWay ? ', or if a newer one finds no room otherwise' : '';
+  return [
+    `A bundle that has to wait is brought into the store at once and installed from there, so its medium may be removed. It is dropped after ${stage.days} days${room}.`,
   ];
 }
 

@@ -17,7 +17,7 @@ export function explainPolicy(policy: Policy): string[] {
     `By hand, these operations are allowed: ${allowedOperations(policy).join(', ')}.`,
     ...(policy.window === undefined ? [] : [`The agent only installs ${windowText(policy.window)}.`]),
     ...approvalTexts(policy),
-    ...stageTexts(policy),
+    stageText(policy),
     realiseText(policy),
     healthText(policy.health),
     bootText(policy),
@@ -122,15 +122,10 @@ function approvalTexts({ approval }: Policy): string[] {
   ];
 }
 
-/** Where nothing ever has to wait, there is nothing to say. */
-function stageTexts({ stage, window, approval, boot }: Policy): string[] {
-  const waits = window !== undefined || approval !== undefined || boot.confirm === 'manual';
-  if (!waits) return [];
-  if (!stage.allow) return ['A bundle that has to wait stays where it is until its time comes.'];
+function stageText({ stage }: Policy): string {
+  if (!stage.allow) return 'A bundle that has to wait stays where it is until its time comes.';
   const room = stage.giveWay ? ', or if a newer one finds no room otherwise' : '';
-  return [
-    `A bundle that has to wait is brought into the store at once and installed from there, so its medium may be removed. It is dropped after ${stage.days} days${room}.`,
-  ];
+  return `A bundle that has to wait is brought into the store at once and installed from there, so its medium may be removed. It is dropped after ${stage.days} days${room}.`;
 }
 
 function realiseText({ realise }: Policy): string {

@@ -1,6 +1,6 @@
 /** What nixmaker-activate.service does: small, without network access, started by a request from the agent. */
 import { NixmakerError } from '../../core/errors.ts';
-import { keyringRequests, stagedRequests } from '../../state/requests.ts';
+import { keyringRequests } from '../../state/requests.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { tidyUp } from '../activate/tidy.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -11,7 +11,7 @@ import { serveRooms } from './make-room.ts';
 import { requestReboot } from './reboot.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
 import { settleStaged } from './settle-staged.ts';
-import { activateStaged, reviewStaged } from './staged.ts';
+import { reviewStaged, serveStaged } from './staged.ts';
 import { adoptRunningSystem } from './store-key.ts';
 import { serveVouchers } from './vouch.ts';
 
@@ -59,17 +59,6 @@ function serveKeyrings(machine: RootMachine): Promise<void> {
     await acceptKeyring(machine, envelope).catch((error: unknown) =>
       tellRejected(machine, 'keyring', describe(error)),
     );
-  });
-}
-
-/** Each request stays until it is answered: if we are killed in between, it is served again. */
-function serveStaged(machine: RootMachine): Promise<void> {
-  return serveAll(machine, stagedRequests, async ({ transaction }, { acknowledge }) => {
-    try {
-      await activateStaged(machine, transaction);
-    } finally {
-      await acknowledge();
-    }
   });
 }
 

@@ -16,6 +16,7 @@ import type { Receipt } from '../../core/run/receipt.ts';
 import { manifestDigest } from '../../signing/verify.ts';
 import { type JournalRecord, readJournal } from '../../state/journal.ts';
 import { saveReceipt } from '../../state/receipts.ts';
+import { stagedRequests } from '../../state/requests.ts';
 import { readStagedFile, readStagedRecord, writeStaged, writeStagedRecord } from '../../state/staged.ts';
 import { type ActivationRequest, activate } from '../activate/activate.ts';
 import { decideHere, learnManifest, nothingToDo } from '../machine/decision.ts';
@@ -25,6 +26,7 @@ import type { SignedRelease } from '../machine/root.ts';
 import { findStaged, readStagedHead } from '../machine/staged.ts';
 import { outcomeOf, Transaction } from '../machine/transaction.ts';
 import { whileHeld } from './require-signed.ts';
+import { serveAll } from './serve-requests.ts';
 import { settleStaged } from './settle-staged.ts';
 
 export interface ReleaseToStage {
@@ -83,6 +85,17 @@ export async function activateStaged(machine: RootMachine, asked?: string): Prom
   const receipt = await endingOrKeeping(machine, staged, () => activateNow(machine, staged));
   await settleStaged(machine);
   return receipt;
+}
+
+/** Serves the agent’s requests. Each stays until it is answered: if we are killed in between, it is served again. */
+export function serveStaged(machine: RootMachine): Promise<void> {
+  return serveAll(machine, stagedRequests, async ({ transaction }, { acknowledge }) => {
+    try {
+      await activateStaged(machine, transaction);
+    } finally {
+      await acknowledge();
+    }
+  });
 }
 
 /** Drops it if it would no longer be taken, and installs nothing. */

@@ -13,6 +13,7 @@ import { byRun } from '../machine/by-run.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import type { AskedRoom } from '../machine/root.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
+import { giveWay } from './settle-staged.ts';
 import { readRequestedIndex, requireWanted, verifyRequested } from './verify.ts';
 
 /** @throws NixmakerError `operation-forbidden` if the policy never lets anything be deleted */
@@ -24,7 +25,7 @@ export async function makeRoom(
   }: Pick<AskedRoom, 'transaction'> & { readonly release: Pick<AskedRoom['release'], 'index'> },
 ): Promise<Freed> {
   requireAllowed(machine);
-  return makeRoomFor(machine, transaction, release.index);
+  return makeRoomFor(machine, transaction, { index: release.index, giveWay: () => giveWay(machine) });
 }
 
 function requireAllowed({ policy }: Pick<RootMachine, 'policy'>): void {
@@ -53,7 +54,8 @@ async function answerTo(machine: RootMachine, id: string, attached: Attachments)
     if (verdict !== 'accept' && verdict !== 'defer')
       return { refusal: `it is already ${verdict === 'already-staged' ? 'staged' : 'installed'}` };
     const index = await readRequestedIndex(verified, attached);
-    return { freed: await makeRoomFor(machine, byRun(machine, id), index) };
+    const coming = { index, giveWay: () => giveWay(machine) };
+    return { freed: await makeRoomFor(machine, byRun(machine, id), coming) };
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
     return { refusal: `${error.code}: ${error.detail}` };

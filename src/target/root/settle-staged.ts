@@ -16,7 +16,7 @@ import {
 import { learnManifest } from '../machine/decision.ts';
 import { dropStagedRoots } from '../machine/import-roots.ts';
 import type { RootMachine } from '../machine/machine.ts';
-import { allStaged, readStagedHead } from '../machine/staged.ts';
+import { allStaged, findStaged, readStagedHead } from '../machine/staged.ts';
 import { Transaction } from '../machine/transaction.ts';
 
 /** How often one release is staged once more. Threat: one that brings the machine down each time. */
@@ -35,8 +35,18 @@ export async function settleStaged(machine: RootMachine): Promise<void> {
 }
 
 /** Ends the run of a release that is staged. Its files go when it is settled. */
-export async function supersede(machine: RootMachine, record: JournalRecord, detail: string): Promise<void> {
+async function supersede(machine: RootMachine, record: JournalRecord, detail: string): Promise<void> {
   await Transaction.resume(machine, record, ['staged']).end('superseded', { detail });
+}
+
+/** For a newer release that finds no room, if the policy says so. @returns whether one has gone */
+export async function giveWay(machine: RootMachine): Promise<boolean> {
+  if (!machine.policy.stage.giveWay) return false;
+  const run = findStaged((await readJournal(machine.floorDirectory)).records);
+  if (run === undefined) return false;
+  await supersede(machine, run, 'It was dropped to make room for another release.');
+  await settleStaged(machine);
+  return true;
 }
 
 interface Situation {

@@ -160,3 +160,20 @@ test('of two in the journal, as a cut between them leaves them, the newer stays'
   );
   assert.deepEqual(await left(), []);
 });
+
+const newer = makeTestRelease({ manifest: { sequence: 8 } });
+for (const [giveWay, states] of [
+  [false, ['staged']],
+  [true, ['superseded']],
+] as const)
+  test(`for a newer release that finds no room it ${giveWay ? 'goes' : 'stays'}, as the policy says`, async (t) => {
+    const policy = { ...shut, collect: 'when-needed', limits: { freeBytes: 2 ** 50 }, stage: { giveWay } };
+    const { left, makeRoom, runs } = await withStaged(t, { policy });
+    const answer = await makeRoom(newer, 2);
+    assert.ok(answer !== undefined && 'freed' in answer, JSON.stringify(answer));
+    assert.deepEqual(
+      (await runs()).map(({ state }) => state),
+      states,
+    );
+    assert.equal((await left()).length > 0, !giveWay);
+  });

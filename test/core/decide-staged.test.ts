@@ -88,7 +88,7 @@ for (const [what, given, wanted] of cases)
 test('what waits for a time, a person or a confirmation is staged; what waits for something that is wrong is not', () => {
   const of = (code: string, unattended = true) =>
     toStage(policy, { verdict: 'defer', code, detail: 'x' }, { unattended })?.code;
-  for (const code of ['outside-window', 'not-approved', 'unconfirmed']) {
+  for (const code of ['outside-window', 'not-approved', 'not-now', 'hook-failed', 'unconfirmed']) {
     assert.equal(of(code), code);
     assert.equal(of(code, false), undefined, 'a person is there');
   }

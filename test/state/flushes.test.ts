@@ -39,6 +39,7 @@ const left: Readonly<Record<string, readonly string[]>> = {
     (name) => `state/staged/${'d'.repeat(64)}/${name}`,
   ),
   'what it waits for': [`state/staged/${'d'.repeat(64)}/record.json`],
+  'which hook followed a commit': ['state/after-hook.json'],
   'what work was cut off': ['state/cut-off'],
   'a request that failed': ['state/requests-unverified'],
   'the key of the host': ['state/host.public', 'state/host.secret'],

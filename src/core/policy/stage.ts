@@ -18,7 +18,7 @@ export interface StagedWait {
 }
 
 /** The waits for a time, a person or a process, and not for something that is wrong. */
-const stagingCodes = ['outside-window', 'not-approved', 'unconfirmed'] as const;
+const stagingCodes = ['outside-window', 'not-approved', 'not-now', 'hook-failed', 'unconfirmed'] as const;
 export type StagingCode = (typeof stagingCodes)[number];
 
 /** Undefined if this is no reason to stage, or the policy does not have it. */

@@ -13,6 +13,7 @@ import {
   activationRequests,
   type Serving,
 } from '../../state/requests.ts';
+import { runAfterHook } from '../activate/after-commit.ts';
 import { endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { Transaction } from '../machine/transaction.ts';
@@ -60,6 +61,7 @@ async function serve(
   await endingWhatThrows(machine, { transaction }, () =>
     activateRequested(machine, transaction, { ...requested, attached }),
   );
+  await runAfterHook(machine);
 }
 
 interface Attached extends Requested {

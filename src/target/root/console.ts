@@ -105,6 +105,7 @@ const stagedTexts: Readonly<Record<string, string>> = {
   'outside-window': 'it is installed when the window opens',
   'not-approved': 'it is installed once it is approved',
   'not-now': 'it is installed when the machine says that it may be',
+  'hook-failed': 'it is installed once the program that has to agree works again',
   unconfirmed: 'it is installed once the running system is confirmed',
 };
 

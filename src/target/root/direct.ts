@@ -2,6 +2,7 @@
 import { NixSignatures } from '../../core/release/nix-signatures.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { activate } from '../activate/activate.ts';
+import { runAfterHook } from '../activate/after-commit.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { tidyUp } from '../activate/tidy.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -27,6 +28,14 @@ async function activateSigned(
   return unattended ? activateOrStage(machine, { ...asked, release }) : activate(machine, asked);
 }
 
+/** What follows a commit. @returns the receipt, with what came of it */
+async function afterwards(machine: RootMachine, receipt: Receipt): Promise<Receipt> {
+  const followed = await runAfterHook(machine);
+  const told = followed?.transaction === receipt.transaction ? followed : receipt;
+  const tidied = await tidyUp(machine);
+  return tidied?.transaction === told.transaction ? { ...told, freed: tidied.freed } : told;
+}
+
 export function rootDirect(machine: RootMachine): Root {
   return {
     activate: async ({ release, wait, ...asked }) => {
@@ -35,13 +44,11 @@ export function rootDirect(machine: RootMachine): Root {
           ? await activate(machine, asked)
           : await activateSigned(machine, { release, wait, ...asked });
       await reviewStaged(machine);
-      const tidied = await tidyUp(machine);
-      return tidied?.transaction === receipt.transaction ? { ...receipt, freed: tidied.freed } : receipt;
+      return afterwards(machine, receipt);
     },
     activateStaged: async () => {
       const receipt = await activateStaged(machine);
-      await tidyUp(machine);
-      return receipt;
+      return receipt === undefined ? undefined : afterwards(machine, receipt);
     },
     makeRoom: (asked) => makeRoom(machine, asked),
     vouch: async ({ release: { index } }) => NixSignatures.parse(await signPaths(machine, index), index),
@@ -52,6 +59,7 @@ export function rootDirect(machine: RootMachine): Root {
     resume: async () => {
       await adoptRunningSystem(machine);
       const receipts = await resumeStopped(machine);
+      await runAfterHook(machine);
       await settleStaged(machine);
       await tidyUp(machine);
       return receipts;

@@ -19,6 +19,7 @@ import { saveReceipt } from '../../state/receipts.ts';
 import { stagedRequests } from '../../state/requests.ts';
 import { readStagedFile, readStagedRecord, writeStaged, writeStagedRecord } from '../../state/staged.ts';
 import { type ActivationRequest, activate } from '../activate/activate.ts';
+import { runAfterHook } from '../activate/after-commit.ts';
 import { decideHere, learnManifest, nothingToDo } from '../machine/decision.ts';
 import { rootStaged } from '../machine/import-roots.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -92,6 +93,7 @@ export function serveStaged(machine: RootMachine): Promise<void> {
   return serveAll(machine, stagedRequests, async ({ transaction }, { acknowledge }) => {
     try {
       await activateStaged(machine, transaction);
+      await runAfterHook(machine);
     } finally {
       await acknowledge();
     }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decide, type Facts } from '../../src/core/policy/decide.ts';
+import { explainPolicy } from '../../src/core/policy/explain.ts';
 import { policyParser } from '../../src/core/policy/policy.ts';
 import { stagingWait, toStage } from '../../src/core/policy/stage.ts';
 import { type ManifestInput, parseManifest } from '../../src/core/release/manifest.ts';
@@ -97,4 +98,14 @@ test('what waits for a time, a person or a confirmation is staged; what waits fo
   assert.equal(toStage(policy, { verdict: 'accept' }, { unattended: true }), undefined);
   const never = policyParser.parse({ ...policy, stage: { allow: false } });
   assert.equal(stagingWait(never, { code: 'outside-window', detail: 'x' }), undefined);
+});
+
+test('a policy says in words what becomes of a bundle that has to wait', () => {
+  const says = (stage: object) => explainPolicy(policyParser.parse({ ...policy, stage })).join('\n');
+  assert.match(
+    says({ allow: false }),
+    /^A bundle that has to wait stays where it is until its time comes\.$/m,
+  );
+  assert.match(says({ days: 7 }), /so its medium may be removed\. It is dropped after 7 days\.$/m);
+  assert.match(says({ giveWay: true }), /after 90 days, or if a newer one finds no room otherwise\.$/m);
 });

@@ -235,20 +235,6 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     1,
   ],
   [
-    'a bundle that waits where it is',
-    { stage: { allow: false } },
-    ['A bundle that has to wait stays where it is until its time comes.'],
-    1,
-  ],
-  [
-    'a staged release that gives way',
-    { stage: { days: 7, giveWay: true } },
-    [
-      'A bundle that has to wait is brought into the store at once and installed from there, so its medium may be removed. It is dropped after 7 days, or if a newer one finds no room otherwise.',
-    ],
-    1,
-  ],
-  [
     'room that is made when it is needed',
     { collect: 'when-needed' },
     [

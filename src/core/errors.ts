@@ -49,6 +49,7 @@ export type PolicyCode =
   | 'wrong-machine'
   | 'expired'
   | 'sequence-older'
+  | 'part-older'
   | 'sequence-conflict'
   | 'sequence-jump'
   | 'created-ahead'
@@ -67,6 +68,7 @@ export type PolicyCode =
 /** Not now; the same bundle may succeed later without anyone doing anything to it. */
 export type DeferCode =
   | 'incomplete'
+  | 'parts-missing'
   | 'interrupted'
   | 'stopped'
   | 'unsettled'

@@ -104,14 +104,31 @@ export class MediaQueue {
   }
 
   /** Not looked at again while its medium stays and it does not change. */
-  markDone({ place, candidate, fingerprint, ...found }: Found, outcome: string, code?: ReasonCode): void {
+  markDone(
+    { place, candidate, fingerprint, ...found }: Found,
+    outcome: string,
+    told: { readonly code?: ReasonCode | undefined; readonly detail?: string | undefined } = {},
+  ): void {
     const visit = this.#visits.get(place.id);
     visit?.done.set(candidate.path, fingerprint);
     visit?.later.delete(candidate.path);
     // Nobody has looked at whom a file that was set aside is for.
     const known =
       found.why === undefined ? { host: this.#machine.policy.host, sequence: found.sequence } : {};
-    visit?.note(candidate, given({ ...known, outcome, code }));
+    visit?.note(candidate, given({ ...known, outcome, ...told }));
+  }
+
+  /**
+   * One of several media has given what it can for now. @param isProgress it gave something: what others could not give before, they may
+   * now be able to
+   */
+  partDone(found: Found, told: { readonly detail?: string | undefined; readonly isProgress: boolean }): void {
+    const { detail, isProgress } = told;
+    if (isProgress)
+      for (const { done, parts } of this.#visits.values())
+        for (const path of parts) if (path !== found.candidate.path) done.delete(path);
+    this.markDone(found, 'deferred', { code: 'parts-missing', detail });
+    this.#visits.get(found.place.id)?.parts.add(found.candidate.path);
   }
 
   /** Looked at again after a while, longer each time. */
@@ -124,7 +141,7 @@ export class MediaQueue {
     const { code, detail } = error;
     if (code === 'medium-stalled') this.#silence(visit, error);
     else if (code === 'medium-unreadable' && visit.hasFailed(candidate))
-      this.markDone({ place, candidate, ...found }, 'unreadable', code);
+      this.markDone({ place, candidate, ...found }, 'unreadable', { code });
     else visit.later.backOff({ ...found, path: candidate.path }, { code, detail, isOurs: true });
   }
 

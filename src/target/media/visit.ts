@@ -19,6 +19,8 @@ export class Visit {
   readonly place: Place;
   /** What has been dealt with, by path, with its fingerprint at the time. */
   readonly done = new Map<string, string>();
+  /** Dealt with as one of several media, by path. */
+  readonly parts = new Set<string>();
   readonly later: Postponed;
   readonly findings = new Map<string, Finding>();
   readonly unreadable: Unreadable;

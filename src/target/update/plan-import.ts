@@ -13,6 +13,7 @@ import type { Transaction } from '../machine/transaction.ts';
 import { comparePaths, recognizeByPublicKey, storeDiffers } from '../machine/valid-paths.ts';
 import { clearDifferences } from './clear-differences.ts';
 import type { Contents } from './open.ts';
+import { type PartPlan, planPart } from './part.ts';
 import { requireRoom } from './room.ts';
 
 type Store = Pick<Machine, 'nix' | 'floorDirectory' | 'policy'>;
@@ -22,6 +23,8 @@ export interface ImportPlan {
   readonly missing: readonly number[];
   /** For a bundle: what each of them is made from. */
   readonly pieces: ReadonlyMap<number, Piece>;
+  /** If the medium is one of several, and others are needed: `missing` is then what can be imported now. */
+  readonly part?: PartPlan | undefined;
   /** Releases what was already there. */
   readonly release: () => void;
 }
@@ -50,9 +53,10 @@ export async function planImport(
     }
     if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
     const { missing } = comparison;
-    const pieces = await findPieces(machine, missing, contents);
+    const { pieces, part } = await findPieces(machine, missing, contents);
+    // For all parts at once: nobody should bring the others for nothing.
     if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
-    return { missing, pieces, release };
+    return { missing: part?.now ?? missing, pieces, part, release };
   } catch (error) {
     release();
     throw error;
@@ -79,8 +83,8 @@ async function findPieces(
   { nix }: Store,
   missing: readonly number[],
   contents: Contents,
-): Promise<ReadonlyMap<number, Piece>> {
-  if (contents.kind !== 'bundle') return new Map();
+): Promise<Pick<ImportPlan, 'pieces' | 'part'>> {
+  if (contents.kind !== 'bundle') return { pieces: new Map() };
   const { pieces: offered } = contents.bundle;
   const deltas = missing.flatMap((line) => offered.get(line)?.filter((p) => p.kind === 'delta') ?? []);
   const bases = await queryValidInfos(nix, [...new Set(deltas.map((d) => d.base))]);
@@ -95,7 +99,10 @@ async function findPieces(
   };
   const { pieces, lacking } = choosePieces(missing, offered, isUsable);
   const [first, ...more] = lacking;
-  if (first === undefined) return pieces;
+  if (first === undefined) return { pieces };
+  const { parts: hint, index } = contents;
+  const part = hint === undefined ? undefined : planPart({ index, hint }, missing, pieces);
+  if (part !== undefined) return { pieces, part };
   const others = more.length === 0 ? ' is missing' : ` and ${more.length} more are missing`;
   const path = contents.index.path(first.line);
   if (first.base === undefined)

@@ -5,6 +5,7 @@ import { lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
 import type { Due } from '../../desk/fleet/due.ts';
 import type { PutOptions, PutResult } from '../../desk/pool/put-options.ts';
+import type { SplitFlags } from '../../desk/pool/put-over.ts';
 import {
   columns,
   print,
@@ -15,7 +16,6 @@ import {
   severalTimes,
 } from '../terminal/output.ts';
 import { atLeastOne, type BuildFlags, buildWith, evalJobsOption, explainFailed } from './build.ts';
-import { isSplit, putOver, type SplitFlags } from './put-split.ts';
 import { addCommandOptions, type KeyOptions } from './signer-options.ts';
 
 interface PutFlags extends KeyOptions, SplitFlags {
@@ -107,6 +107,8 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
   return built?.exit ?? exitCodes.done;
 }
 
+const isSplit = ({ split, size }: SplitFlags): boolean => split.length > 0 || size !== undefined;
+
 interface ToSplit extends Pick<Due, 'bundles' | 'leftOut'> {
   readonly medium: string;
   /** They go on every part. */
@@ -116,7 +118,8 @@ interface ToSplit extends Pick<Due, 'bundles' | 'leftOut'> {
 async function putParts({ medium, bundles, keyrings, leftOut }: ToSplit, flags: PutFlags): Promise<number> {
   if (bundles.length === 0) throw new NixmakerError('usage', '--split and --size take bundles');
   let versions: readonly number[] = [];
-  const { result, parts } = await putOver({ medium, bundles, flags }, async (place, partOf) => {
+  const { putOver } = await import('../../desk/pool/put-over.ts');
+  const { result, parts, note } = await putOver({ medium, bundles, flags }, async (place, partOf) => {
     const put = await putFiles(place, bundles, flags, { partOf });
     versions = await putKeyringFiles(place, keyrings);
     return put;
@@ -126,6 +129,7 @@ async function putParts({ medium, bundles, keyrings, leftOut }: ToSplit, flags: 
     return exitCodes.done;
   }
   await summarise(medium, { ...result, leftOut });
+  if (note !== undefined) printToStderr(lines`${note}\n`);
   for (const { part, of, place } of parts) printToStderr(lines`Part ${part} of ${of}: ${place}\n`);
   return exitCodes.done;
 }

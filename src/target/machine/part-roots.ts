@@ -40,6 +40,14 @@ async function dropFrom(machine: Keeper, first: number): Promise<void> {
     if (isPartRoot(name) && Number(name.slice('part-'.length)) >= first) await dropRoot(join(folder, name));
 }
 
+/** What a person should bring next. */
+export async function partsNeeded({
+  settings,
+}: Keeper): Promise<{ of: number; needed: number[] } | undefined> {
+  const parts = await readParts(settings.stateDirectory);
+  return parts && { of: parts.of, needed: parts.needed };
+}
+
 /** When the set is complete and taken, overtaken, or forgotten by everybody. */
 export async function dropDoneParts(
   machine: Keeper & Pick<Machine, 'clock' | 'emit' | 'floorDirectory'>,

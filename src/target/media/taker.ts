@@ -7,10 +7,8 @@ import { outcomeOf } from '../../core/outcome.ts';
 import { type Finding, type ReceiptRun, toReceiptRun } from '../../core/run/host-receipt.ts';
 import { exitOf, type Receipt } from '../../core/run/receipt.ts';
 import { needsPerson, type Wait } from '../../core/run/waits.ts';
-import { readParts } from '../../state/parts.ts';
-import type { VisitFile } from '../../state/requests.ts';
 import type { Machine } from '../machine/machine.ts';
-import { dropDoneParts } from '../machine/part-roots.ts';
+import { dropDoneParts, partsNeeded } from '../machine/part-roots.ts';
 import type { Root } from '../machine/root.ts';
 import { type InHand, setAside } from '../update/in-hand.ts';
 import { sourceOf } from '../update/open.ts';
@@ -93,15 +91,11 @@ export class MediaTaker {
       place: place.root,
       findings: [...findings.slice(0, mostFindings), ...others],
       runs: runs.slice(-100),
-      ...given({ without, parts: await this.#partsNeeded(runs) }),
+      ...given({
+        without,
+        parts: runs.at(-1)?.code === 'parts-missing' ? await partsNeeded(this.#machine) : undefined,
+      }),
     });
-  }
-
-  /** What a person should bring next, if that is how the visit ended. */
-  async #partsNeeded(runs: readonly ReceiptRun[]): Promise<VisitFile['parts']> {
-    if (runs.at(-1)?.code !== 'parts-missing') return undefined;
-    const parts = await readParts(this.#machine.settings.stateDirectory);
-    return parts && { of: parts.of, needed: parts.needed };
   }
 
   /** A medium with nothing for this machine got no receipt: what was wrong with it goes into the next one. */

@@ -1,10 +1,13 @@
+/** `put --split` and `put --size`: which media there are, and each of them put in turn. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NixmakerError } from '../../core/errors.ts';
-import { lines } from '../../core/lines.ts';
-import type { PartItem } from '../../desk/pool/put-item.ts';
-import type { PutResult } from '../../desk/pool/put-options.ts';
-import { printToStderr } from '../terminal/output.ts';
+import { makeFolders } from '../../files/folder.ts';
+import { runProgram } from '../../process/run.ts';
+import { findImageMaker, makeImage } from './disc-image.ts';
+import type { PartItem } from './put-item.ts';
+import type { PutResult } from './put-options.ts';
+import { alikeMedia, planSplit, theseMedia } from './split.ts';
 
 export interface SplitFlags {
   readonly split: readonly string[];
@@ -22,12 +25,12 @@ export interface PutPart {
 export interface PutOver {
   readonly result: PutResult;
   readonly parts: readonly PutPart[];
+  /** What a person should know. */
+  readonly note: string | undefined;
 }
 
 /** Puts one part. @param partOf what it carries of a release, by the digest of its manifest */
 type PutPartOn = (medium: string, partOf: (digest: string) => PartItem | undefined) => Promise<PutResult>;
-
-export const isSplit = ({ split, size }: SplitFlags): boolean => split.length > 0 || size !== undefined;
 
 /** @throws NixmakerError `usage`, `medium-full` */
 export async function putOver(
@@ -48,7 +51,6 @@ async function putOnThese(
   putOn: PutPartOn,
 ): Promise<PutOver> {
   if (new Set(media).size < media.length) throw new NixmakerError('usage', 'a medium is named twice');
-  const { planSplit, theseMedia } = await import('../../desk/pool/split.ts');
   const { of, partItem } = await planSplit(bundles, await theseMedia(media, bundles));
   const made: PutResult[] = [];
   const parts: PutPart[] = [];
@@ -57,8 +59,8 @@ async function putOnThese(
     parts.push({ part: i + 1, of, place });
   }
   const spared = media.slice(of);
-  if (spared.length > 0) printToStderr(lines`Not needed: ${spared.join(', ')}\n`);
-  return { result: all(made), parts };
+  const note = spared.length === 0 ? undefined : `Not needed: ${spared.join(', ')}`;
+  return { result: all(made), parts, note };
 }
 
 async function putOnNew(
@@ -66,10 +68,6 @@ async function putOnNew(
   bundles: readonly string[],
   putOn: PutPartOn,
 ): Promise<PutOver> {
-  const { alikeMedia, planSplit } = await import('../../desk/pool/split.ts');
-  const { findImageMaker, makeImage } = await import('../../desk/pool/disc-image.ts');
-  const { runProgram } = await import('../../process/run.ts');
-  const { makeFolders } = await import('../../files/folder.ts');
   const { of, partItem } = await planSplit(bundles, alikeMedia(size));
   const maker = await findImageMaker(runProgram);
   const made: PutResult[] = [];
@@ -89,12 +87,11 @@ async function putOnNew(
     await rm(place, { recursive: true });
     parts.push({ part, of, place: image });
   }
-  printToStderr(
+  const note =
     maker === undefined
-      ? lines`Neither xorriso nor genisoimage is here, so these are folders: write each to a disc of its own.\n`
-      : lines`Images made with ${maker.name}: write each to a disc of its own.\n`,
-  );
-  return { result: all(made), parts };
+      ? 'Neither xorriso nor genisoimage is here, so these are folders: write each to a disc of its own.'
+      : `Images made with ${maker.name}: write each to a disc of its own.`;
+  return { result: all(made), parts, note };
 }
 
 const all = (made: readonly PutResult[]): PutResult => ({

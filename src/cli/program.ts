@@ -33,6 +33,7 @@ import { defineActivate } from './units/activate.ts';
 import { defineAgent } from './units/agent.ts';
 import { defineCheckHealth } from './units/check-health.ts';
 import { defineConfirm } from './units/confirm.ts';
+import { defineFetch } from './units/fetch.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
 import { defineStoreKey } from './units/store-key.ts';
@@ -48,7 +49,15 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
     'Machine',
     'machine',
     [
-      ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineStatus, defineHistory],
+      ...[
+        defineAgent,
+        defineOperations,
+        defineRollback,
+        defineConfirm,
+        defineStatus,
+        defineHistory,
+        defineFetch,
+      ],
       ...[defineEvents, defineDiff, defineDoctor, defineExplain, defineCheckPolicy, defineHold],
       ...[defineRelease, defineFloor, defineMetrics],
     ],

@@ -11,7 +11,7 @@ import { runProgram } from '../../src/process/run.ts';
 import { main } from '../machines/compiled.ts';
 import { run } from '../machines/program.ts';
 import { temporaryFolder, writeTestBundle } from '../support/bundles.ts';
-import { mountSmall, withOwnMounts } from '../support/own-mounts.ts';
+import { smallDisk, withOwnMounts } from '../support/own-mounts.ts';
 import { nars } from '../support/stick.ts';
 
 const discs = process.env.NIXMAKER_DISCS;
@@ -45,9 +45,8 @@ async function assertSplit(parts: readonly string[], whole: string) {
 await withOwnMounts(import.meta.url, async () => {
   test('sticks are filled one after the other, the same again changes nothing, and a stick too few is told', async (t) => {
     const { folder, bundles } = await prepare(t);
-    const sticks = ['one', 'two', 'three'].map((name) => join(folder, name));
-    for (const stick of sticks) await mountSmall(stick, 4_000_000);
-    t.after(() => Promise.all(sticks.map((stick) => run('umount', [stick]))));
+    const sticks: string[] = [];
+    for (let i = 0; i < 3; i++) sticks.push(await smallDisk(t, 4_000_000));
     const [first = '', ...others] = sticks;
     const whole = join(folder, 'whole');
     await mkdir(whole);

@@ -19,9 +19,11 @@ import { ImportRoom, keepingRoom } from './room.ts';
 
 export interface BundleImport {
   readonly bundle: OpenedBundle;
-  readonly plan: ImportPlan;
+  readonly plan: Pick<ImportPlan, 'missing' | 'pieces'>;
   /** What the bundle lacks for Nix on this machine (vouch.ts). */
   readonly signatures: NixSignatures | undefined;
+  /** Into a store that belongs to nobody yet (nix/import.ts). */
+  readonly isTrusted?: true;
 }
 
 interface Options {
@@ -158,7 +160,11 @@ async function importThroughCache(
     await keepingRoom(machine, storeFolder(machine.nix), (signal) =>
       importFromCache(
         { ...machine.nix, signal },
-        { url: cache.url, paths: lines.map((line) => index.path(line)) },
+        {
+          url: cache.url,
+          paths: lines.map((line) => index.path(line)),
+          isTrusted: request.isTrusted === true,
+        },
         options,
       ),
     );

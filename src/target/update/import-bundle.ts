@@ -19,7 +19,7 @@ import { ImportRoom, keepingRoom } from './room.ts';
 
 export interface BundleImport {
   readonly bundle: OpenedBundle;
-  readonly plan: Pick<ImportPlan, 'missing' | 'pieces'>;
+  readonly plan: Pick<ImportPlan, 'missing' | 'pieces' | 'part'>;
   /** What the bundle lacks for Nix on this machine (vouch.ts). */
   readonly signatures: NixSignatures | undefined;
   /** Into a store that belongs to nobody yet (nix/import.ts). */

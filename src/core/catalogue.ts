@@ -176,6 +176,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The bundle’s sequence is further ahead than this machine’s policy allows.',
     next: 'Build with a sequence closer to the last one, or raise `limits.sequenceJump` in the policy.',
   },
+  'part-older': {
+    exit: no,
+    what: 'This medium is part of an older release than the one whose parts are being collected here.',
+    next: 'Bring the parts of the newer release; `nixmaker status` names those that are still needed.',
+  },
   'created-ahead': {
     exit: no,
     what: 'The bundle’s signed time is further ahead of this machine’s clock than the policy allows.',
@@ -250,6 +255,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.interrupted,
     what: 'The command was interrupted.',
     next: 'Run it again when ready. Partial work was cleaned up.',
+  },
+  'parts-missing': {
+    exit: later,
+    what: 'The release comes on several media, and not all of them have been here.',
+    next: 'Bring the parts named above, in any order; what has come stays. If one is lost, put the release on media again: the others need not come twice.',
   },
   interrupted: {
     exit: later,

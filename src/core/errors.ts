@@ -53,6 +53,7 @@ export type PolicyCode =
   | 'host-unknown'
   | 'expired'
   | 'sequence-older'
+  | 'part-older'
   | 'sequence-conflict'
   | 'sequence-jump'
   | 'created-ahead'
@@ -71,6 +72,7 @@ export type PolicyCode =
 /** Not now; the same bundle may succeed later without anyone doing anything to it. */
 export type DeferCode =
   | 'incomplete'
+  | 'parts-missing'
   | 'interrupted'
   | 'stopped'
   | 'unsettled'

@@ -73,6 +73,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/state/lock.ts',
     'src/state/outbox.ts',
     'src/state/own.ts',
+    'src/state/parts.ts',
+    'src/target/machine/part-roots.ts',
     'src/target/inspect/agent-rights.ts',
     'src/state/progress.ts',
     'src/state/receipts.ts',

@@ -34,6 +34,7 @@ const left: Readonly<Record<string, readonly string[]>> = {
   ),
   'a voucher': ['state/vouchers/0123456789ab.json', 'state/vouchers/0123456789ab.sig'],
   'what was freed for a release': ['state/rooms/0123456789ab.json'],
+  'which parts have come': ['state/parts.json'],
   'what was freed after a commit': ['state/tidied.json'],
   'which hook followed a commit': ['state/after-hook.json'],
   'what work was cut off': ['state/cut-off'],

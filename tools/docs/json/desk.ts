@@ -131,6 +131,10 @@ export const desk = {
       notices: z.array(z.string()),
       leftOut: z.array(z.object({ host: z.string(), ring: z.string().optional(), why: z.string() })),
       keyrings: z.array(count).describe('versions copied'),
+      parts: z
+        .array(z.object({ part: count, of: count, place: path.describe('medium, folder or image') }))
+        .describe('with --split or --size; `hosts` then has one entry for each part')
+        .optional(),
     }),
   ],
   collect: [

@@ -63,6 +63,20 @@ const status = z.object({
   waiting: z.array(path),
   waits: z.array(wait),
   moreWaits: count,
+  parts: z
+    .object({
+      schema: schema(1),
+      host: z.string(),
+      sequence,
+      manifestDigest: z.string(),
+      of: count,
+      needed: z.array(count),
+      here: count.describe('store paths'),
+      paths: count,
+      at: time,
+    })
+    .describe('a release on several media, as far as it is here')
+    .optional(),
   disks: z.array(z.object({ mounted: path, fileSystem: z.string(), freeBytes: count, totalBytes: count })),
   receiptsWaiting: count.describe('receipts that have yet to leave the machine'),
   unreadable: count.describe('lines of the journal'),

@@ -51,6 +51,7 @@ const handsOn: Readonly<Record<string, string>> = {
   ...because(
     'hands them to `readRelease` and `parseConfig`, `openEnvelope` and `parseTrustedKey`, which are met',
     [
+      'bundle/pool.ts readPoolParts',
       'bundle/pool.ts readPoolRelease',
       'desk/fleet/newest-bundles.ts readNewestBundles',
       'desk/fleet/fleet.ts readFleet',

@@ -19,6 +19,7 @@ import { writeCutOffs } from '../../src/state/in-hand.ts';
 import { appendJournal, compactJournal } from '../../src/state/journal.ts';
 import { storeKeyring } from '../../src/state/keyring.ts';
 import { addToOutbox, writeLedger } from '../../src/state/outbox.ts';
+import { writeParts } from '../../src/state/parts.ts';
 import { saveReceipt } from '../../src/state/receipts.ts';
 import { activationRequests, writeRequest } from '../../src/state/requests.ts';
 import { writeStaged, writeStagedRecord } from '../../src/state/staged.ts';
@@ -85,6 +86,11 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
   'a request and what comes with it': () => writeRequest(at('run'), activationRequests, request, parts),
   'a voucher': () => writeVoucher(state, transaction, { signatures: Buffer.from('s') }),
   'what was freed for a release': () => writeRoomAnswer(state, transaction, { freed: nothingFreed }),
+  'which parts have come': () =>
+    writeParts(state, {
+      ...{ host: 'web', sequence: 5, manifestDigest: floor.manifestDigest, of: 3, needed: [2, 3] },
+      ...{ here: 4, paths: 9, at: floor.createdAt },
+    }),
   'what was freed after a commit': () =>
     writeTidied(state, { schema: 1, transaction, at: floor.createdAt, freed: nothingFreed }),
   'a release that waits for its time': () => writeStaged(state, 'd'.repeat(64), { ...parts, record: waits }),

@@ -16,6 +16,7 @@ import {
 } from '../../state/journal.ts';
 import { readKeyring } from '../../state/keyring.ts';
 import { listOutbox } from '../../state/outbox.ts';
+import { type CollectedParts, readParts } from '../../state/parts.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readHeld } from '../machine/held.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
@@ -80,6 +81,8 @@ export interface Status {
   readonly waits: readonly Wait[];
   /** How many more there are than those named. */
   readonly moreWaits: number;
+  /** A release that comes on several media, as far as it is here. */
+  readonly parts: CollectedParts | undefined;
   /** Receipts that have yet to leave this machine: no medium or carrier’s folder could be written to. */
   readonly receiptsWaiting: number;
   readonly disks: readonly DiskRow[];
@@ -133,6 +136,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
     waiting: waiting.files,
     waits: waiting.waits,
     moreWaits: waiting.more,
+    parts: await readParts(settings.stateDirectory),
     receiptsWaiting: await countReceipts(settings),
     disks,
     ...unreadOf([journal]),

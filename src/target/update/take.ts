@@ -19,6 +19,7 @@ import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
 import { clearBegun, openDeleter } from './clear-begun.ts';
 import { importContents, realiseToplevel } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
+import { takePart } from './part.ts';
 import { type ImportPlan, planImport } from './plan-import.ts';
 import { isSignedForNix, vouchFor } from './vouch.ts';
 import { withRoom } from './with-room.ts';
@@ -169,6 +170,14 @@ async function installPlanned(run: Run, installation: Installation, plan: Import
   let release: (() => void) | undefined;
   try {
     await transaction.record();
+    if (plan.part !== undefined)
+      return await takePart(
+        machine,
+        { transaction, verified, index: contents.index, plan: plan.part },
+        async () => {
+          release = await importSigned(run, installation, plan);
+        },
+      );
     await rootImport(machine, manifest);
     release = await importSigned(run, installation, plan);
     // The second time, if there was no room for what is realised.

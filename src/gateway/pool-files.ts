@@ -60,11 +60,10 @@ async function openBelow(root: string, names: readonly string[]): Promise<FileHa
     for (const name of names.slice(0, -1)) {
       folder = await openForeignIn(folder, name);
       opened.push(folder);
+      // Of folders only: on an overlay, a file may have the device of the layer it is in.
+      if ((await folder.handle.stat()).dev !== dev) return undefined;
     }
-    const file = await openPlainFileIn(folder, names.at(-1) ?? '');
-    if ((await file.stat()).dev === dev) return file;
-    await file.close();
-    return undefined;
+    return await openPlainFileIn(folder, names.at(-1) ?? '');
   } finally {
     for (const { handle } of opened) await handle.close();
   }

@@ -174,6 +174,32 @@ in
           '';
         };
         window = windowOption "Hours in which the agent may install. By default, any time.";
+        stage = mkOption {
+          type = freeform {
+            allow = mkOption {
+              type = types.bool;
+              default = true;
+              description = ''
+                Whether a good release that has to wait (for `window`, `approval`, `hooks.before`, or a confirmation) is
+                brought into the store at once and installed from there, so that its medium may be removed.
+              '';
+            };
+            days = mkOption {
+              type = types.ints.positive;
+              default = 90;
+              example = 14;
+              description = "After how many days such a release is dropped.";
+            };
+            giveWay = mkOption {
+              type = types.bool;
+              default = false;
+              description = "Whether it is dropped if a newer release finds no room otherwise. Needs `collect`.";
+            };
+          };
+          default = { };
+          example.days = 14;
+          description = "What happens to a good release whose time has not come.";
+        };
         collect = mkOption {
           type = types.enum [
             "never"
@@ -322,6 +348,45 @@ in
       Web servers or object stores from which `nixmaker-fetch.timer` copies, once an hour, what this machine lacks of its newest release.
       A server’s other properties are in docs/policy.md, “Servers”. Proxies are NixOS’s own (networking.proxy).
     '';
+
+    serve = {
+      enable = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether this machine serves a medium to the others of its network, which fetch from it (`services.nixmaker.fetch`).";
+      };
+      folder = mkOption {
+        type = types.str;
+        default = "/srv/nixmaker";
+        description = "Where the medium is mounted. The user `nixmaker-serve` must be able to read it, and to write to it if receipts are to travel home on it.";
+      };
+      listen = mkOption {
+        type = types.str;
+        default = "::";
+        example = "10.0.0.1";
+        description = "Address to listen at. By default, all of them.";
+      };
+      port = mkOption {
+        type = types.port;
+        default = 8471;
+        description = "TCP port.";
+      };
+      receipts = mkOption {
+        type = types.bool;
+        default = true;
+        description = "Whether receipts are taken and put onto the medium.";
+      };
+      openFirewall = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether to open the port in the firewall.";
+      };
+      mdns = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether to announce the service as `_nixmaker._tcp`, and this machine under its name in .local, through Avahi.";
+      };
+    };
 
     health = mkOption {
       type = types.nullOr (freeform {

@@ -12,11 +12,14 @@ import { NixmakerError } from '../core/errors.ts';
 import { hostsFile } from '../core/install/hosts.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { mostContentsBytes, type Piece, pieceName } from '../core/release/contents-file.ts';
+import type { ReleaseIndex } from '../core/release/index-file.ts';
 import { formatOf, type Manifest } from '../core/release/manifest.ts';
 import { NixSignatures } from '../core/release/nix-signatures.ts';
+import { mostPartsBytes, type PartsHint, parseParts } from '../core/release/parts.ts';
 import { isHostName } from '../core/schema.ts';
 import { arrivedText } from '../core/size.ts';
 import { isForeignFolder, withForeign } from '../files/foreign.ts';
+import { fewAhead } from './at-once.ts';
 import type { OpenedBundle, PieceReader } from './contents.ts';
 import { readSmall } from './file.ts';
 import type { Authentic } from './layout.ts';
@@ -26,6 +29,9 @@ import { type Release, readIndex, withUnsigned } from './release.ts';
 
 /** What is in an entry’s folder. */
 export const entryFiles = ['manifest.json', 'manifest.sig', 'contents', 'meta'] as const;
+
+/** Also there if the medium is one of several (core/release/parts.ts). */
+export const partsName = 'parts.json';
 
 /** For what gets its name once complete. */
 export const draftOf = (name: string): string => `.${name}.part`;
@@ -73,8 +79,9 @@ export async function listPool(
     });
   const hosts = only === undefined ? await list(hostsOf(root)) : [only];
   const entries: PoolEntry[] = [];
-  for (const host of hosts.filter(isHostName)) {
-    for (const name of await list(join(hostsOf(root), host))) {
+  const listed = async (host: string) => ({ host, names: await list(join(hostsOf(root), host)) });
+  for await (const { host, names } of fewAhead(hosts.filter(isHostName), listed)) {
+    for (const name of names) {
       const sequence = /^[1-9][0-9]{0,15}$/.test(name) ? Number(name) : 0;
       if (sequence === 0 || !Number.isSafeInteger(sequence)) continue;
       entries.push({ host, sequence, folder: join(hostsOf(root), host, name) });
@@ -135,6 +142,15 @@ export async function readPoolRelease(folder: string, authentic: Authentic): Pro
     { manifest, digest, index },
     { contents, nixSignatures: nixSignatures ?? Buffer.alloc(0) },
   );
+}
+
+/** What `parts.json` says of the medium, if it is one of several. */
+export async function readPoolParts(
+  folder: string,
+  { index, digest }: { readonly index: ReleaseIndex; readonly digest: string },
+): Promise<PartsHint | undefined> {
+  const bytes = await readSmall(join(folder, partsName), mostPartsBytes(index));
+  return bytes === undefined ? undefined : parseParts(bytes, { manifestDigest: digest, index });
 }
 
 export interface Measured {

@@ -5,7 +5,7 @@
  * proof. What an advisory does not say in a way that can be compared is reported as unclear, never as well.
  */
 import * as z from 'zod';
-import { compareVersions, parseDrvName } from './nix-version.ts';
+import { compareVersions, splitDrvName } from './nix-version.ts';
 import { nameOf, type StorePath } from './store-path.ts';
 
 const text = z.string().max(4096);
@@ -84,7 +84,7 @@ export class AdvisoryBook {
   matches(paths: Iterable<StorePath>): Match[] {
     const found = new Map<string, Match>();
     for (const path of paths) {
-      const { name, version } = parseDrvName(nameOf(path));
+      const { name, version } = splitDrvName(nameOf(path));
       for (const { advisory: each, affected: one } of this.#byName.get(name) ?? []) {
         const judged = judge(version, one);
         const key = `${each.id} ${name} ${version}`;

@@ -1,7 +1,7 @@
 /** Names and versions as Nix takes them apart and compares them (Nix src/libstore/names.cc). Pure. */
 
 /** `openssl-3.0.14-bin` → `openssl`, `3.0.14-bin`: the version begins after the first dash that no letter follows. */
-export function parseDrvName(name: string): { readonly name: string; readonly version: string } {
+export function splitDrvName(name: string): { readonly name: string; readonly version: string } {
   const dash = /-(?![A-Za-z])(?=.)/.exec(name)?.index;
   return dash === undefined
     ? { name, version: '' }

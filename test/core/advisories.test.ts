@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { AdvisoryBook, parseAdvisories } from '../../src/core/advisories.ts';
-import { compareVersions, parseDrvName } from '../../src/core/nix-version.ts';
+import { compareVersions, splitDrvName } from '../../src/core/nix-version.ts';
 import type { StorePath } from '../../src/core/store-path.ts';
 
 const path = (name: string) => `/nix/store/${'0'.repeat(32)}-${name}` as StorePath;
@@ -35,9 +35,9 @@ test('versions are in one order, whichever way two of them are compared', () => 
 });
 
 test('a name ends where a version begins', () => {
-  assert.deepEqual(parseDrvName('openssl-3.0.14-bin'), { name: 'openssl', version: '3.0.14-bin' });
-  assert.deepEqual(parseDrvName('nixos-system-web'), { name: 'nixos-system-web', version: '' });
-  assert.deepEqual(parseDrvName('python3.12-requests-2.31'), {
+  assert.deepEqual(splitDrvName('openssl-3.0.14-bin'), { name: 'openssl', version: '3.0.14-bin' });
+  assert.deepEqual(splitDrvName('nixos-system-web'), { name: 'nixos-system-web', version: '' });
+  assert.deepEqual(splitDrvName('python3.12-requests-2.31'), {
     name: 'python3.12-requests',
     version: '2.31',
   });

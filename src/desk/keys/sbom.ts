@@ -5,7 +5,7 @@ import { Bom, Component, Property, Tool } from '@cyclonedx/cyclonedx-library/Mod
 import { JSON as Json, JsonSerializer } from '@cyclonedx/cyclonedx-library/Serialize';
 import { Spec1dot6 } from '@cyclonedx/cyclonedx-library/Spec';
 import type { SignedIndex } from '../../bundle/release.ts';
-import { parseDrvName } from '../../core/nix-version.ts';
+import { splitDrvName } from '../../core/nix-version.ts';
 import { nameOf, toBaseName } from '../../core/store-path.ts';
 
 /** The same release gives the same bytes. @param digest the manifest’s, hexadecimal */
@@ -36,7 +36,7 @@ export function sbomOf({ manifest, index }: SignedIndex, digest: string, version
 
 function componentOf(index: SignedIndex['index'], line: number): Component {
   const { path, narHash, narSize } = index.line(line);
-  const { name, version } = parseDrvName(nameOf(path));
+  const { name, version } = splitDrvName(nameOf(path));
   const component = new Component(ComponentType.Library, name, {
     bomRef: toBaseName(path),
     ...(version === '' ? {} : { version }),

@@ -236,6 +236,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'This release is held on this machine: someone rolled back from it or put it on hold.',
     next: 'Bring a bundle with a higher sequence. To take this one anyway, run `nixmaker release SEQUENCE` at the machine and bring it again.',
   },
+  'staged-too-long': {
+    exit: no,
+    what: 'The release was staged for longer than the policy allows, and has been dropped.',
+    next: 'Find out why its time never came (`nixmaker history`, the policy’s `window` and `approval`), then bring the bundle again.',
+  },
   'cut-off-before': {
     exit: no,
     what: 'The file was set aside because the agent died while working on it, several times in a row (it crashed, was killed, or ran out of memory).',
@@ -335,7 +340,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'outside-window': {
     exit: later,
     what: 'The policy only allows installing during certain hours.',
-    next: 'Nothing to do: it is taken when the window opens. To install it now, run `nixmaker switch FILE` at the machine.',
+    next: 'Nothing to do: it is installed when the window opens. To install it now, run `nixmaker switch FILE` at the machine.',
   },
   'not-approved': {
     exit: later,
@@ -646,6 +651,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     what: 'Some store paths on this machine have the signed names but not the signed contents: a user trusted by Nix imported them, or they were built here with a different result.',
     next: 'Run `nix path-info --json PATH` to see where a path came from. To remove it, delete what needs it, then run `nix-store --delete PATH` and bring the bundle again. If you know it is sound, run as root `nixmaker store-key`, then `nix store sign --key-file /var/lib/nixmaker/activation/store.secret PATH`; it is accepted from then on.',
+  },
+  'staged-lost': {
+    exit: fault,
+    what: 'The release that was staged is no longer whole on this machine, and has been dropped.',
+    next: 'Bring the bundle again. If nobody deleted anything from the store or from nixmaker’s state, check the disk.',
   },
   internal: {
     exit: fault,

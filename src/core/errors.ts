@@ -68,6 +68,7 @@ export type PolicyCode =
   | 'failed-before'
   | 'release-held'
   | 'cut-off-before'
+  | 'staged-too-long'
   | 'operation-forbidden'
   | 'missing-input'
   | 'base-missing';
@@ -153,6 +154,7 @@ export type FaultCode =
   | 'state-corrupt'
   | 'store-corrupt'
   | 'store-differs'
+  | 'staged-lost'
   | 'internal';
 
 export type ReasonCode = BundleCode | PolicyCode | DeferCode | FaultCode;

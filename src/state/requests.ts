@@ -75,6 +75,9 @@ export type VouchRequestFile = z.infer<typeof vouchRequest>;
 /** A verified release for which there is not enough room. */
 export type RoomRequestFile = z.infer<typeof vouchRequest>;
 
+/** What is staged may be due. */
+export type StagedRequestFile = z.infer<typeof vouchRequest>;
+
 export interface RequestKind<T> {
   readonly folder: string;
   readonly parser: z.ZodType<T>;
@@ -100,6 +103,7 @@ export const keyringRequests: RequestKind<KeyringRequestFile> = {
   parser: keyringRequest,
 };
 export const vouchRequests: RequestKind<VouchRequestFile> = { folder: 'vouchers', parser: vouchRequest };
+export const stagedRequests: RequestKind<StagedRequestFile> = { folder: 'staged', parser: vouchRequest };
 export const roomRequests: RequestKind<RoomRequestFile> = { folder: 'rooms', parser: vouchRequest };
 
 /** Requests served in one batch, the newest; the others are served next time. */

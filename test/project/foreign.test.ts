@@ -78,6 +78,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/inspect/agent-rights.ts',
     'src/state/progress.ts',
     'src/state/receipts.ts',
+    'src/state/staged.ts',
     'src/state/two-copies.ts',
     'src/state/unverified.ts',
     'src/state/vouchers.ts',

@@ -46,6 +46,7 @@ const handsOn: Readonly<Record<string, string>> = {
     'state/outbox.ts readFromOutbox',
     'state/floor.ts readFloorRecord',
     'state/own.ts readOwn',
+    'state/staged.ts readStagedFile',
   ]),
   ...because(
     'hands them to `readRelease` and `parseConfig`, `openEnvelope` and `parseTrustedKey`, which are met',

@@ -22,6 +22,7 @@ import { addToOutbox, writeLedger } from '../../src/state/outbox.ts';
 import { writeParts } from '../../src/state/parts.ts';
 import { saveReceipt } from '../../src/state/receipts.ts';
 import { activationRequests, writeRequest } from '../../src/state/requests.ts';
+import { writeStaged, writeStagedRecord } from '../../src/state/staged.ts';
 import { countUnverified } from '../../src/state/unverified.ts';
 import { writeVoucher } from '../../src/state/vouchers.ts';
 import { ageRecipients } from '../../src/target/machine/age-key.ts';
@@ -50,6 +51,9 @@ const receipt = {
   state: 'committed',
 } as const;
 const parts = { manifest: Buffer.from('m'), signatures: Buffer.from('s'), index: Buffer.from('i') };
+const waits = {
+  ...{ schema: 1, transaction, source: 'web.tar', code: 'outside-window', detail: 'x', at: 'now', times: 0 },
+};
 /** What of a machine is asked for by whoever makes its keys. */
 const machine = {
   ...{ floorDirectory: state, agentDirectory: at('agent'), policy: { host: 'web' } },
@@ -89,6 +93,8 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
     }),
   'what was freed after a commit': () =>
     writeTidied(state, { schema: 1, transaction, at: floor.createdAt, freed: nothingFreed }),
+  'a release that waits for its time': () => writeStaged(state, 'd'.repeat(64), { ...parts, record: waits }),
+  'what it waits for': () => writeStagedRecord(state, 'd'.repeat(64), waits),
   'which hook followed a commit': () =>
     writeAfterHook(state, {
       schema: 1,

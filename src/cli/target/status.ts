@@ -61,6 +61,7 @@ async function statusText(found: Status): Promise<Lines> {
   const { isAtRest } = await import('../../core/run/lifecycle.ts');
   const { unreadText } = await import('../../core/run/journal.ts');
   const { standingText } = await import('../../target/inspect/standing.ts');
+  const { stagedText } = await import('../../target/inspect/staged.ts');
   const { waitText } = await import('../../core/run/waits.ts');
   const { last, policy } = found;
   const standing = found.standing === undefined ? undefined : standingText(found.standing);
@@ -83,6 +84,7 @@ async function statusText(found: Status): Promise<Lines> {
     ['Pending', found.pending ? 'yes: the installed system is not the running one; restart or switch' : 'no'],
     ['Awaiting', found.awaiting?.detail],
     ['Confirm', found.awaiting?.confirmWithin],
+    ['Staged', found.staged === undefined ? undefined : stagedText(found.staged)],
     [
       'Restart',
       found.restartChanges.length === 0 ? undefined : `needed for ${found.restartChanges.join(', ')}`,

@@ -22,6 +22,7 @@ import { readHeld } from '../machine/held.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
 import { findPending } from '../machine/pending.ts';
 import { readFloorHere } from './known-floor.ts';
+import { type StagedStatus, stagedStatus } from './staged.ts';
 import { findStanding, type Standing } from './standing.ts';
 import {
   confirmWithin,
@@ -51,6 +52,8 @@ export interface Status {
         readonly confirmWithin: string | undefined;
       }
     | undefined;
+  /** The release that is in the store and waits for its time. */
+  readonly staged: StagedStatus | undefined;
   /** What only a restart brings from the installed system. */
   readonly restartChanges: readonly string[];
   readonly floor: { readonly sequence: number; readonly createdAt: string } | undefined;
@@ -117,6 +120,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
             detail: String(awaiting.detail ?? ''),
             confirmWithin: await confirmWithin(awaiting),
           },
+    staged: await stagedStatus({ floorDirectory: floorDirectoryOf(settings) }),
     restartChanges: await findStartChanges(booted, installed),
     floor: floor === undefined ? undefined : { sequence: floor.sequence, createdAt: floor.createdAt },
     floorLost: doubt,

@@ -207,7 +207,7 @@ export class MediaQueue {
     const judged = await this.#inHand.looking(candidate, () => judgeCandidate(this.#machine, candidate));
     const { judgement, sequence = 0 } = judged;
     if (candidate.misnamed !== undefined) this.#noteMisnamed(visit, { candidate, fingerprint, judged });
-    else if (judgement.outcome === 'accept')
+    else if (judgement.outcome === 'accept' || judgement.outcome === 'stage')
       return [{ place: visit.place, candidate, fingerprint, sequence }];
     else if (isForLater(visit, candidate, judged)) this.#postpone(visit, { candidate, fingerprint, judged });
     else {
@@ -240,7 +240,7 @@ export class MediaQueue {
     }
     visit.later.delete(path);
     visit.done.set(path, fingerprint);
-    if (outcome === 'other-host' || outcome === 'already-committed' || outcome === 'already-pending') return;
+    if (outcome === 'other-host' || outcome.startsWith('already-')) return;
     const { host, sequence } = judged;
     visit.note(candidate, given({ outcome: 'unusable', host, sequence, code: 'misnamed', detail }));
     visit.hasMisnamed = true;

@@ -102,9 +102,18 @@ function describeRun(run: ReceiptRun): string {
     return `${which} is installed and running. Release ${rolledBackFrom}, which ran before, is held.`;
   if (state === 'committed') return `${which} is installed and running.`;
   if (state === 'pending') return `${which} is installed and runs from the next start.`;
+  if (state === 'staged') return `${which} is staged: ${stagedTexts[code ?? ''] ?? 'it waits for its time'}.`;
   const why = code === undefined ? '' : ` ${catalogueText(code)}`;
   return `${which}: ${outcomeText({ state, code })}.${why}`;
 }
+
+const stagedTexts: Readonly<Record<string, string>> = {
+  'outside-window': 'it is installed when the window opens',
+  'not-approved': 'it is installed once it is approved',
+  'not-now': 'it is installed when the machine says that it may be',
+  'hook-failed': 'it is installed once the program that has to agree works again',
+  unconfirmed: 'it is installed once the running system is confirmed',
+};
 
 function whatRan({ sequence, targetGeneration }: ReceiptRun): string {
   if (sequence !== undefined) return `Sequence ${sequence}`;

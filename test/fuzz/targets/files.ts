@@ -14,6 +14,7 @@ import { readLedger } from '../../../src/state/outbox.ts';
 import { readParts } from '../../../src/state/parts.ts';
 import { readProgress } from '../../../src/state/progress.ts';
 import { readReceipt } from '../../../src/state/receipts.ts';
+import { readStagedRecord } from '../../../src/state/staged.ts';
 import { readVoucher } from '../../../src/state/vouchers.ts';
 import { readWaits } from '../../../src/state/waits.ts';
 import { byteMutation } from '../mutations/bytes.ts';
@@ -140,6 +141,25 @@ const rooms: Target = {
   },
 };
 
+/** What a release waits for that is in the store. */
+const staged: Target = {
+  name: 'staged-records',
+  readers: ['state/staged.ts readStagedRecord'],
+  seeds: () =>
+    buffers(
+      text({
+        ...{ schema: 1, transaction, source: 'web.tar', code: 'outside-window', detail: 'x', at: 'now' },
+        ...{ times: 0, answered: transaction },
+      }),
+    ),
+  mutate: jsonMutation,
+  run: async (data) => {
+    const digest = 'd'.repeat(64);
+    const read = await readStagedRecord(fileWith(join('staged', digest, 'record.json'), data), digest);
+    assert.ok(read === undefined || read.times >= 0);
+  },
+};
+
 /** Names of files as anybody may put them on a medium; what is taken lies where it was found. */
 const names: Target = {
   name: 'file-names',
@@ -204,5 +224,6 @@ export const fileTargets: readonly Target[] = [
   receipts,
   vouchers,
   rooms,
+  staged,
   names,
 ];

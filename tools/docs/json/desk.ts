@@ -179,6 +179,10 @@ export const desk = {
           release: sequence.optional(),
           floor: count.optional(),
           held: z.array(sequence),
+          staged: z
+            .object({ sequence, since: time, code: code.optional(), detail: z.string().optional() })
+            .optional()
+            .describe('in the machine’s store, waiting for its time'),
           collected: time.optional(),
           receipts: count,
           unreadable: count,

@@ -34,6 +34,16 @@ const status = z.object({
     .object({ sequence: sequence.optional(), detail: z.string(), confirmWithin: z.string().optional() })
     .optional()
     .describe('the system that waits for a restart or a confirmation'),
+  staged: z
+    .object({
+      sequence,
+      since: time,
+      code: code.optional(),
+      detail: z.string().optional(),
+      at: time.optional().describe('when it was last looked at'),
+    })
+    .optional()
+    .describe('the release that is in the store and waits for its time'),
   restartChanges: z.array(z.string()),
   floor: z.object({ sequence: count, createdAt: time }).optional(),
   floorLost: z.string().optional(),
@@ -163,7 +173,15 @@ export const machine = {
       checks: z.array(
         z.object({
           asks: z.string(),
-          result: z.enum(['passed', 'skipped', 'refuse', 'defer', 'already-committed', 'already-pending']),
+          result: z.enum([
+            'passed',
+            'skipped',
+            'refuse',
+            'defer',
+            'already-committed',
+            'already-pending',
+            'already-staged',
+          ]),
           code: code.optional(),
           detail: z.string().optional(),
         }),

@@ -131,7 +131,7 @@ export async function runDiskScript(
     },
   });
   try {
-    await importFromCache({ run: machine.run }, { url: cache.url, path, isTrusted: true });
+    await importFromCache({ run: machine.run }, { url: cache.url, paths: [path], isTrusted: true });
   } catch (error) {
     throw cache.fault() ?? error;
   } finally {

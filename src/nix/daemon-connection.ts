@@ -1,6 +1,7 @@
 /** Requests to a nix-daemon over its own socket (docs/adr/0017). */
 import { connect, type Socket } from 'node:net';
 import { NixmakerError } from '../core/errors.ts';
+import { giveBack } from '../core/memory.ts';
 import type { StorePath } from '../core/store-path.ts';
 import { closed, isClosed, SocketSource } from './daemon-source.ts';
 import {
@@ -28,7 +29,7 @@ export interface PathToAdd {
   /** Bytes. */
   readonly narSize: number;
   readonly info: () => SignedPathInfo;
-  /** Exactly `narSize` bytes. */
+  /** Exactly `narSize` bytes. Once sent, the buffers’ memory is given back: nobody else may use them. */
   readonly nar: () => AsyncIterable<Buffer>;
 }
 
@@ -40,6 +41,11 @@ export interface Collected {
 /** Bytes given to the socket and not yet accepted by the daemon; at most twice this is in memory. */
 const windowBytes = 8 * 1024 * 1024;
 
+/** Sent in one go. */
+const batchBytes = 64 * 1024;
+/** Parts up to this size are copied together: cheaper than a write for each. */
+const copiedBytes = 32 * 1024;
+
 /** Asked in one batch: at most this many answers wait to be read. */
 const questions = 64;
 
@@ -48,6 +54,9 @@ export class DaemonConnection {
   readonly #socket: Socket;
   readonly #source: SocketSource;
   #unsent = 0;
+  /** Frames that are not sent yet, and their bytes. */
+  readonly #batch: Buffer[] = [];
+  #batched = 0;
   #wake: (() => void) | undefined;
 
   private constructor(socket: Socket) {
@@ -219,41 +228,65 @@ export class DaemonConnection {
   ): Promise<number> {
     let bytes = 0;
     let done = 0;
-    await this.#sendFrame(encodeNumber(paths.length));
+    this.#addFrame(encodeNumber(paths.length));
     for (const { path, narSize, info, nar } of paths) {
-      await this.#sendFrame(encodePathInfo(info()));
+      this.#addFrame(encodePathInfo(info()));
       let size = 0;
       for await (const chunk of nar()) {
         if (stop()) return bytes;
         size += chunk.length;
         // Anything after the NAR would be read as the next path.
         if (size > narSize) break;
-        await this.#sendFrame(chunk);
+        this.#addFrame(chunk);
+        if (this.#batched >= batchBytes) await this.#sendBatch();
       }
       if (size !== narSize) throw otherSize({ path, narSize });
       bytes += size;
       done += 1;
       onPath(done, bytes);
     }
+    await this.#sendBatch();
     await this.#send(encodeNumber(0));
     return bytes;
   }
 
-  #sendFrame(bytes: Buffer): Promise<void> {
+  #addFrame(bytes: Buffer): void {
     // An empty frame would be the last.
-    return bytes.length === 0 ? Promise.resolve() : this.#send(encodeNumber(bytes.length), bytes);
+    if (bytes.length === 0) return;
+    this.#batch.push(encodeNumber(bytes.length), bytes);
+    this.#batched += bytes.length;
+  }
+
+  /** Thousands of small frames, in few writes. */
+  async #sendBatch(): Promise<void> {
+    const parts: Buffer[] = [];
+    const together: Buffer[] = [];
+    const join = () => {
+      if (together.length > 0) parts.push(Buffer.concat(together.splice(0)));
+    };
+    for (const part of this.#batch.splice(0)) {
+      if (part.length > copiedBytes) join();
+      (part.length > copiedBytes ? parts : together).push(part);
+    }
+    join();
+    this.#batched = 0;
+    await this.#send(...parts);
   }
 
   /** Resolves when there is room for more; what was given before is still being sent. */
   async #send(...parts: readonly Buffer[]): Promise<void> {
+    if (parts.length === 0) return;
+    const total = parts.reduce((sum, { length }) => sum + length, 0);
+    this.#unsent += total;
+    const last = parts.length - 1;
+    // Corked, all of them are one write, which ends for all at once.
     this.#socket.cork();
-    for (const part of parts) {
-      this.#unsent += part.length;
-      this.#socket.write(part, () => {
-        this.#unsent -= part.length;
-        if (this.#unsent < windowBytes / 2) this.#wake?.();
-      });
-    }
+    for (const part of parts.slice(0, last)) this.#socket.write(part);
+    this.#socket.write(parts[last] as Buffer, () => {
+      this.#unsent -= total;
+      for (const part of parts) giveBack(part);
+      if (this.#unsent < windowBytes / 2) this.#wake?.();
+    });
     this.#socket.uncork();
     if (this.#unsent < windowBytes) return;
     await new Promise<void>((resolve) => {

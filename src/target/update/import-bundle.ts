@@ -2,17 +2,17 @@
 import { join } from 'node:path';
 import type { OpenedBundle } from '../../bundle/contents.ts';
 import { narOf } from '../../bundle/nar.ts';
-import { NarReader } from '../../bundle/nar-reader.ts';
+import { type BaseNar, NarReader } from '../../bundle/nar-reader.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
-import type { Interruption } from '../../core/run/interruption.ts';
-import { type StorePath, toBaseName } from '../../core/store-path.ts';
+import { toBaseName } from '../../core/store-path.ts';
 import { type Added, addToDaemon } from '../../nix/daemon.ts';
 import { importFromCache } from '../../nix/import.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { storeFolder, syncStore } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
+import { OneAhead } from './one-ahead.ts';
 import type { ImportPlan } from './plan-import.ts';
 import { ImportRoom, keepingRoom } from './room.ts';
 
@@ -39,8 +39,13 @@ export async function importBundle(
     : importThroughDaemon(machine, { ...request, socket: daemonSocket }, options);
 }
 
-const readNarOf = (machine: Pick<Machine, 'nix'>) => (base: StorePath) =>
-  narOf(join(storeFolder(machine.nix), toBaseName(base)));
+/** Of the plan’s bases. */
+const baseNarOf =
+  ({ nix }: Pick<Machine, 'nix'>, { bases }: ImportPlan): BaseNar =>
+  (path) => {
+    const size = bases.get(path) ?? 0;
+    return { size, chunks: narOf(join(storeFolder(nix), toBaseName(path)), size) };
+  };
 
 /** The bundle’s own, plus those that root added. */
 const signaturesOf =
@@ -54,7 +59,9 @@ async function importThroughDaemon(
 ): Promise<Added> {
   const { bundle, plan } = request;
   const { index } = bundle;
-  const nars = new NarReader(bundle.reader, readNarOf(machine));
+  const nars = new NarReader(bundle.reader, baseNarOf(machine, plan));
+  const read = (line: number) => nars.read(index.info(line), pieceOf(request, line));
+  const ahead = new OneAhead(plan.missing, read, machine.interruption);
   const signed = signaturesOf(request);
   const room = new ImportRoom(machine, index, plan.missing);
   // Built path by path when its turn comes: there may be two hundred thousand.
@@ -62,17 +69,13 @@ async function importThroughDaemon(
     path: index.path(line),
     narSize: index.narSize(line),
     info: () => ({ ...index.info(line), signatures: signed(line) }),
-    nar: () =>
-      room.over(
-        line,
-        untilStopped(nars.read(index.info(line), pieceOf(request, line)), machine.interruption),
-      ),
+    nar: () => room.over(line, ahead.take(line)),
   }));
   const flushing = new FlushAsYouGo(() => syncStore(machine.nix));
   const added = await addToDaemon(
     { socket, paths },
     { ...options, onBytes: (total) => flushing.note(total) },
-  );
+  ).finally(() => ahead.close());
   try {
     await flushing.end();
     return added;
@@ -80,17 +83,6 @@ async function importThroughDaemon(
     // Otherwise it would keep all of it until this process ends.
     added.release();
     throw error;
-  }
-}
-
-/** Also in the middle of a NAR, which may be most of a bundle. @throws NixmakerError `stopped` */
-async function* untilStopped<T>(
-  chunks: AsyncIterable<T>,
-  interruption: Interruption | undefined,
-): AsyncIterable<T> {
-  for await (const chunk of chunks) {
-    interruption?.check();
-    yield chunk;
   }
 }
 
@@ -149,7 +141,7 @@ async function importThroughCache(
     secret: machine.randomHex(16),
     chosen: plan.pieces,
     signaturesOf: signaturesOf(request),
-    narOf: readNarOf(machine),
+    narOf: baseNarOf(machine, plan),
   });
   try {
     await keepingRoom(machine, storeFolder(machine.nix), (signal) =>

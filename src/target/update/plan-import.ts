@@ -22,6 +22,8 @@ export interface ImportPlan {
   readonly missing: readonly number[];
   /** For a bundle: what each of them is made from. */
   readonly pieces: ReadonlyMap<number, Piece>;
+  /** Bytes of the NARs of paths that deltas may build on. */
+  readonly bases: ReadonlyMap<StorePath, number>;
   /** Releases what was already there. */
   readonly release: () => void;
 }
@@ -50,9 +52,9 @@ export async function planImport(
     }
     if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
     const { missing } = comparison;
-    const pieces = await findPieces(machine, missing, contents);
+    const { pieces, bases } = await findPieces(machine, missing, contents);
     if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
-    return { missing, pieces, release };
+    return { missing, pieces, bases, release };
   } catch (error) {
     release();
     throw error;
@@ -79,8 +81,8 @@ async function findPieces(
   { nix }: Store,
   missing: readonly number[],
   contents: Contents,
-): Promise<ReadonlyMap<number, Piece>> {
-  if (contents.kind !== 'bundle') return new Map();
+): Promise<Pick<ImportPlan, 'pieces' | 'bases'>> {
+  if (contents.kind !== 'bundle') return { pieces: new Map(), bases: new Map() };
   const { pieces: offered } = contents.bundle;
   const deltas = missing.flatMap((line) => offered.get(line)?.filter((p) => p.kind === 'delta') ?? []);
   const bases = await queryValidInfos(nix, [...new Set(deltas.map((d) => d.base))]);
@@ -95,7 +97,8 @@ async function findPieces(
   };
   const { pieces, lacking } = choosePieces(missing, offered, isUsable);
   const [first, ...more] = lacking;
-  if (first === undefined) return pieces;
+  if (first === undefined)
+    return { pieces, bases: new Map([...bases].map(([path, { narSize }]) => [path, narSize])) };
   const others = more.length === 0 ? ' is missing' : ` and ${more.length} more are missing`;
   const path = contents.index.path(first.line);
   if (first.base === undefined)

@@ -133,11 +133,12 @@ export class DaemonConnection {
     await readNumber(this.#source);
   }
 
-  async validOf(paths: readonly StorePath[]): Promise<ReadonlySet<string>> {
+  async validOf(paths: readonly StorePath[]): Promise<ReadonlySet<StorePath>> {
     const notSubstituted = encodeNumber(0);
     await this.#send(encodeNumber(operations.queryValidPaths), encodeStrings(paths), notSubstituted);
     await this.#done();
-    return new Set(await readStrings(this.#source));
+    const asked = new Set(await readStrings(this.#source));
+    return new Set(paths.filter((path) => asked.has(path)));
   }
 
   /** What its database holds about each path; paths that are not valid are left out. */

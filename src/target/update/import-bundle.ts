@@ -12,8 +12,8 @@ import { importFromCache } from '../../nix/import.ts';
 import type { NixProgress } from '../../nix/log.ts';
 import { storeFolder, syncStore } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
-import { OneAhead } from './one-ahead.ts';
 import type { ImportPlan } from './plan-import.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { ImportRoom, keepingRoom } from './room.ts';
 
 export interface BundleImport {
@@ -60,8 +60,12 @@ async function importThroughDaemon(
   const { bundle, plan } = request;
   const { index } = bundle;
   const nars = new NarReader(bundle.reader, baseNarOf(machine, plan));
-  const read = (line: number) => nars.read(index.info(line), pieceOf(request, line));
-  const ahead = new OneAhead(plan.missing, read, machine.interruption);
+  const ahead = new ReadAhead({
+    lines: plan.missing,
+    read: (line) => nars.read(index.info(line), pieceOf(request, line)),
+    weigh: weightsIn(request),
+    interruption: machine.interruption,
+  });
   const signed = signaturesOf(request);
   const room = new ImportRoom(machine, index, plan.missing);
   // Built path by path when its turn comes: there may be two hundred thousand.
@@ -121,6 +125,15 @@ class FlushAsYouGo {
     await this.#flush();
   }
 }
+
+/** What reading a path’s NAR takes: it and its piece; with a delta also its base, twice (bundle/delta.ts). */
+const weightsIn =
+  ({ bundle, plan }: BundleImport) =>
+  (line: number): number => {
+    const piece = plan.pieces.get(line);
+    const base = piece?.kind === 'delta' ? (plan.bases.get(piece.base) ?? 0) : 0;
+    return bundle.index.narSize(line) + (piece?.size ?? 0) + 2 * base;
+  };
 
 function pieceOf({ bundle, plan }: BundleImport, line: number): Piece {
   const piece = plan.pieces.get(line);

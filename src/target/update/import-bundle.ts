@@ -126,13 +126,14 @@ class FlushAsYouGo {
   }
 }
 
-/** What reading a path’s NAR takes: it and its piece; with a delta also its base, twice (bundle/delta.ts). */
+/** For a delta: its base twice, or once and the window (bundle/delta.ts). Anything else is in small parts, or given as a whole. */
 const weightsIn =
   ({ bundle, plan }: BundleImport) =>
   (line: number): number => {
     const piece = plan.pieces.get(line);
-    const base = piece?.kind === 'delta' ? (plan.bases.get(piece.base) ?? 0) : 0;
-    return bundle.index.narSize(line) + (piece?.size ?? 0) + 2 * base;
+    if (piece?.kind !== 'delta') return 0;
+    const base = plan.bases.get(piece.base) ?? 0;
+    return base + Math.max(base, bundle.index.narSize(line));
   };
 
 function pieceOf({ bundle, plan }: BundleImport, line: number): Piece {

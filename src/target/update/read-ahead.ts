@@ -1,6 +1,6 @@
 /**
- * NARs read ahead: while some are on their way to the daemon, the next are read, decompressed and checked on other threads, so that neither
- * waits for the other. What they take together has a bound; one that takes more is read alone.
+ * NARs read one ahead: while one is on its way to the daemon, the next is read, decompressed and checked on other threads, so that neither
+ * waits for the other. Both are in memory, so one that takes much is read alone.
  */
 import type { Interruption } from '../../core/run/interruption.ts';
 
@@ -8,7 +8,6 @@ type Chunks = AsyncGenerator<Buffer, void, void>;
 
 interface Begun {
   readonly line: number;
-  readonly weight: number;
   readonly chunks: Chunks;
   readonly first: Promise<IteratorResult<Buffer, void>>;
 }
@@ -17,21 +16,20 @@ export interface ReadAheadOptions {
   /** In the order in which they are taken; some may be passed over. */
   readonly lines: readonly number[];
   readonly read: (line: number) => Chunks;
-  /** Bytes of memory while it is read. */
+  /** Bytes of memory that reading it takes until its end, besides what it gives. */
   readonly weigh: (line: number) => number;
   /** Looked at before each chunk: one NAR may be most of a bundle. */
   readonly interruption: Interruption | undefined;
 }
 
-/** What all that have been begun and not taken may weigh. */
+/** Beyond this, nothing else is begun before its end. */
 const mostBytes = 16 * 1024 * 1024;
-const mostBegun = 1;
 
 export class ReadAhead {
   readonly #options: ReadAheadOptions;
   /** Where in the lines the one after the last that was begun is. */
   #next = 0;
-  readonly #begun: Begun[] = [];
+  #begun: Begun | undefined;
 
   constructor(options: ReadAheadOptions) {
     this.#options = options;
@@ -39,59 +37,51 @@ export class ReadAhead {
 
   /** One at a time. @throws NixmakerError `stopped`; what reading throws, when its turn has come */
   take(line: number): AsyncIterable<Buffer> {
-    const { interruption } = this.#options;
-    let begun: Begun | undefined;
-    const next = async () => {
-      interruption?.check();
-      const isFirst = begun === undefined;
-      begun ??= await this.#taken(line);
-      const step = await (isFirst ? begun.first : begun.chunks.next());
-      // A heavy one has all there is until its end.
-      if (step.done === true || (isFirst && begun.weight <= mostBytes)) this.#beginMore();
-      return step;
-    };
-    const ended = async () => {
-      await begun?.chunks.return();
+    const { interruption, weigh } = this.#options;
+    let taken: Begun | undefined;
+    const end = async () => {
+      await taken?.chunks.return();
       return { done: true, value: undefined } as const;
     };
-    return { [Symbol.asyncIterator]: () => ({ next, return: ended }) };
+    const next = async () => {
+      // Whoever loops over it does not end what has thrown.
+      if (interruption?.fault !== undefined) await end();
+      interruption?.check();
+      const isFirst = taken === undefined;
+      taken ??= await this.#taken(line);
+      const step = await (isFirst ? taken.first : taken.chunks.next());
+      if (step.done === true || (isFirst && weigh(line) <= mostBytes)) this.#begun ??= this.#begin();
+      return step;
+    };
+    return { [Symbol.asyncIterator]: () => ({ next, return: end }) };
   }
 
   /** Drops what was begun and not taken. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#begun.splice(0).map(({ chunks }) => chunks.return()));
+    const begun = this.#begun;
+    this.#begun = undefined;
+    await begun?.chunks.return();
   }
 
   async #taken(line: number): Promise<Begun> {
     for (;;) {
-      const begun = this.#begun.shift() ?? this.#begin();
+      const begun = this.#begun ?? this.#begin();
       if (begun === undefined) throw new RangeError(`line ${line} is not to be read, or not any more`);
+      this.#begun = undefined;
       if (begun.line === line) return begun;
       // It has become valid meanwhile.
       await begun.chunks.return();
     }
   }
 
-  #beginMore(): void {
-    let weight = this.#begun.reduce((sum, begun) => sum + begun.weight, 0);
-    while (this.#begun.length < mostBegun) {
-      const line = this.#options.lines[this.#next];
-      if (line === undefined) return;
-      weight += this.#options.weigh(line);
-      if (weight > mostBytes && this.#begun.length > 0) return;
-      this.#begun.push(this.#begin() as Begun);
-    }
-  }
-
   #begin(): Begun | undefined {
-    const { lines, read, weigh } = this.#options;
-    const line = lines[this.#next];
+    const line = this.#options.lines[this.#next];
     if (line === undefined) return undefined;
     this.#next += 1;
-    const chunks = read(line);
+    const chunks = this.#options.read(line);
     const first = chunks.next();
     // Whoever takes it gets the error.
     first.catch(() => undefined);
-    return { line, weight: weigh(line), chunks, first };
+    return { line, chunks, first };
   }
 }

@@ -1,8 +1,8 @@
 /** Requests to a nix-daemon over its own socket (docs/adr/0017). */
 import { connect, type Socket } from 'node:net';
 import { NixmakerError } from '../core/errors.ts';
-import { giveBack } from '../core/memory.ts';
 import type { StorePath } from '../core/store-path.ts';
+import { SocketSink } from './daemon-sink.ts';
 import { closed, isClosed, SocketSource } from './daemon-source.ts';
 import {
   clientMagic,
@@ -38,14 +38,6 @@ export interface Collected {
   readonly bytes: number;
 }
 
-/** Bytes given to the socket and not yet accepted by the daemon; at most twice this is in memory. */
-const windowBytes = 8 * 1024 * 1024;
-
-/** Sent in one go. */
-const batchBytes = 64 * 1024;
-/** Parts up to this size are copied together: cheaper than a write for each. */
-const copiedBytes = 32 * 1024;
-
 /** Asked in one batch: at most this many answers wait to be read. */
 const questions = 64;
 
@@ -53,16 +45,12 @@ const questions = 64;
 export class DaemonConnection {
   readonly #socket: Socket;
   readonly #source: SocketSource;
-  #unsent = 0;
-  /** Frames that are not sent yet, and their bytes. */
-  readonly #batch: Buffer[] = [];
-  #batched = 0;
-  #wake: (() => void) | undefined;
+  readonly #sink: SocketSink;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     this.#source = new SocketSource(socket);
-    socket.on('close', () => this.#wake?.());
+    this.#sink = new SocketSink(socket, () => this.#source.fault() ?? closed());
   }
 
   static async open(path: string): Promise<DaemonConnection> {
@@ -206,7 +194,7 @@ export class DaemonConnection {
     let answered = false;
     const answer = this.#done().finally(() => {
       answered = true;
-      this.#wake?.();
+      this.#sink.wake();
     });
     const sending = this.#sendAll(paths, { onPath, stop: () => answered });
     const [sent, said] = await Promise.allSettled([
@@ -229,73 +217,29 @@ export class DaemonConnection {
   ): Promise<number> {
     let bytes = 0;
     let done = 0;
-    this.#addFrame(encodeNumber(paths.length));
+    await this.#sink.sendFrame(encodeNumber(paths.length));
     for (const { path, narSize, info, nar } of paths) {
-      this.#addFrame(encodePathInfo(info()));
+      await this.#sink.sendFrame(encodePathInfo(info()));
       let size = 0;
       for await (const chunk of nar()) {
         if (stop()) return bytes;
         size += chunk.length;
         // Anything after the NAR would be read as the next path.
         if (size > narSize) break;
-        this.#addFrame(chunk);
-        if (this.#batched >= batchBytes) await this.#sendBatch();
+        await this.#sink.sendFrame(chunk);
       }
       if (size !== narSize) throw otherSize({ path, narSize });
       bytes += size;
       done += 1;
       onPath(done, bytes);
     }
-    await this.#sendBatch();
+    await this.#sink.sendBatch();
     await this.#send(encodeNumber(0));
     return bytes;
   }
 
-  #addFrame(bytes: Buffer): void {
-    // An empty frame would be the last.
-    if (bytes.length === 0) return;
-    this.#batch.push(encodeNumber(bytes.length), bytes);
-    this.#batched += bytes.length;
-  }
-
-  /** Thousands of small frames, in few writes. */
-  async #sendBatch(): Promise<void> {
-    const parts: Buffer[] = [];
-    const together: Buffer[] = [];
-    const join = () => {
-      if (together.length > 0) parts.push(Buffer.concat(together.splice(0)));
-    };
-    for (const part of this.#batch.splice(0)) {
-      if (part.length > copiedBytes) join();
-      (part.length > copiedBytes ? parts : together).push(part);
-    }
-    join();
-    this.#batched = 0;
-    await this.#send(...parts);
-  }
-
-  /** Resolves when there is room for more; what was given before is still being sent. */
-  async #send(...parts: readonly Buffer[]): Promise<void> {
-    if (parts.length === 0) return;
-    const total = parts.reduce((sum, { length }) => sum + length, 0);
-    this.#unsent += total;
-    const last = parts.length - 1;
-    // Corked, all of them are one write, which ends for all at once.
-    this.#socket.cork();
-    for (const part of parts.slice(0, last)) this.#socket.write(part);
-    this.#socket.write(parts[last] as Buffer, () => {
-      this.#unsent -= total;
-      for (const part of parts) giveBack(part);
-      if (this.#unsent < windowBytes / 2) this.#wake?.();
-    });
-    this.#socket.uncork();
-    if (this.#unsent < windowBytes) return;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (this.#socket.destroyed) resolve();
-    });
-    this.#wake = undefined;
-    if (this.#socket.destroyed) throw this.#source.fault() ?? closed();
+  #send(...parts: readonly Buffer[]): Promise<void> {
+    return this.#sink.send(...parts);
   }
 
   async #done(): Promise<void> {

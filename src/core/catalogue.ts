@@ -101,6 +101,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'Too few of the currently trusted keys, or of the keyring’s own keys, have signed the keyring.',
     next: 'Collect enough signatures from both sets: `nixmaker keyring sign --key FILE KEYRING`.',
   },
+  'hosts-malformed': {
+    exit: bad,
+    what: 'The table of hosts is malformed.',
+    next: 'At the desk, create it again with `nixmaker hosts make`, sign it, and put it on the medium again.',
+  },
+  'hosts-untrusted': {
+    exit: bad,
+    what: 'Too few of the given keys have signed the table of hosts.',
+    next: 'Have it signed with `nixmaker hosts sign --key FILE TABLE`, or name the host with `--host`.',
+  },
+  'not-installable': {
+    exit: bad,
+    what: 'The release can’t be installed on an empty disk.',
+    next: 'Build it for a first install: `nixmaker build` with `services.nixmaker` enabled, without `--content derivation` and without `--since`.',
+  },
   'closure-incomplete': {
     exit: bad,
     what: 'The bundle is missing paths that its system refers to.',
@@ -141,9 +156,14 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The bundle has expired.',
     next: 'Build a new bundle.',
   },
+  'host-unknown': {
+    exit: no,
+    what: 'Nothing tells which host this machine is to become.',
+    next: 'Name it with `--host HOST`, or add the machine to the signed table of hosts.',
+  },
   'sequence-older': {
     exit: no,
-    what: 'The bundle is older than the newest one taken here, or than the policy’s minimum.',
+    what: 'The bundle is older than the newest one taken here, or than the minimum of policy or keyring.',
     next: 'Bring a newer bundle. To return to an earlier system, run `nixmaker rollback` at the machine.',
   },
   'sequence-conflict': {
@@ -156,6 +176,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The bundle’s sequence is further ahead than this machine’s policy allows.',
     next: 'Build with a sequence closer to the last one, or raise `limits.sequenceJump` in the policy.',
   },
+  'part-older': {
+    exit: no,
+    what: 'This medium is part of an older release than the one whose parts are being collected here.',
+    next: 'Bring the parts of the newer release; `nixmaker status` names those that are still needed.',
+  },
   'created-ahead': {
     exit: no,
     what: 'The bundle’s signed time is further ahead of this machine’s clock than the policy allows.',
@@ -165,6 +190,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: no,
     what: 'This keyring does not directly follow the one this machine has.',
     next: 'Bring the versions in between as well: each keyring is trusted only on the word of the one before it.',
+  },
+  'keyring-lower': {
+    exit: no,
+    what: 'This keyring would let the machine take older bundles again.',
+    next: 'Make it again with at least the `minimumSequence` of the keyring before it (`nixmaker keyring show`), and have it signed again. To go lower on purpose, raise `keyringVersion` in the machine’s policy first.',
   },
   'key-not-valid': {
     exit: no,
@@ -190,6 +220,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: no,
     what: 'This release is held on this machine: someone rolled back from it or put it on hold.',
     next: 'Bring a bundle with a higher sequence. To take this one anyway, run `nixmaker release SEQUENCE` at the machine and bring it again.',
+  },
+  'staged-too-long': {
+    exit: no,
+    what: 'The release was staged for longer than the policy allows, and has been dropped.',
+    next: 'Find out why its time never came (`nixmaker history`, the policy’s `window` and `approval`), then bring the bundle again.',
   },
   'cut-off-before': {
     exit: no,
@@ -225,6 +260,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.interrupted,
     what: 'The command was interrupted.',
     next: 'Run it again when ready. Partial work was cleaned up.',
+  },
+  'parts-missing': {
+    exit: later,
+    what: 'The release comes on several media, and not all of them have been here.',
+    next: 'Bring the parts named above, in any order; what has come stays. If one is lost, put the release on media again: the others need not come twice.',
   },
   interrupted: {
     exit: later,
@@ -272,15 +312,35 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The medium, or what is mounted there, has stopped responding.',
     next: 'Pull it out and plug it in again. If that does not help, use another medium. If a server or a program provides it (NFS, FUSE), mount it again or remove it.',
   },
+  'source-unreachable': {
+    exit: later,
+    what: 'The server could not be reached, or stopped sending.',
+    next: 'Check the network, the URL and the proxy. What has come is kept; the next `nixmaker fetch` goes on from there.',
+  },
+  'source-empty': {
+    exit: later,
+    what: 'The server has no releases for this host.',
+    next: 'Check that the URL is that of the folder with `nixmaker/` in it, and that `nixmaker put` has put a bundle for this host there.',
+  },
   'outside-window': {
     exit: later,
     what: 'The policy only allows installing during certain hours.',
-    next: 'Nothing to do: it is taken when the window opens. To install it now, run `nixmaker switch FILE` at the machine.',
+    next: 'Nothing to do: it is installed when the window opens. To install it now, run `nixmaker switch FILE` at the machine.',
   },
   'not-approved': {
     exit: later,
     what: 'The policy’s approval program refused or gave no answer.',
     next: 'Nothing to do: it is asked again at growing intervals of up to 15 minutes. To install now, run `nixmaker switch FILE` at the machine.',
+  },
+  'not-now': {
+    exit: later,
+    what: 'The policy’s `hooks.before` says that now is not the time.',
+    next: 'Nothing to do: it is asked again at growing intervals of up to 15 minutes. See the detail for what it is waiting for.',
+  },
+  'hook-failed': {
+    exit: later,
+    what: 'The policy’s `hooks.before` failed, so the update was not begun.',
+    next: 'See the detail and `journalctl -u "nixmaker-hook-*"`, and fix the program; `nixmaker doctor` says whether root may run it. It is run again at growing intervals of up to 15 minutes.',
   },
   'floor-lost': {
     exit: later,
@@ -311,6 +371,17 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.usage,
     what: 'The command cannot be run as given.',
     next: 'See `nixmaker --help` or `nixmaker VERB --help`.',
+  },
+  'root-unusable': {
+    exit: conf,
+    what: 'Nothing can be installed there as it is.',
+    next: 'See the detail; mount the new system’s file systems as it will have them, then run the command again.',
+  },
+  'install-failed': {
+    exit: fault,
+    touched: true,
+    what: 'The installation could not be finished.',
+    next: 'See the detail, then run the same command again: what is done already is not done twice.',
   },
   'no-such-file': {
     exit: exitCodes.usage,
@@ -352,6 +423,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'A key with this name already exists and was not overwritten.',
     next: 'Choose another name or another folder.',
   },
+  'signer-failed': {
+    exit: fault,
+    what: 'The command of `--sign-with` did not make a signature; nothing was written for this bundle.',
+    next: 'Run the command by itself with any file as its input: it must write the 64 bytes of an Ed25519 signature and exit with 0. It was started only once, so that a wrong PIN does not lock the token.',
+  },
   'nix-key-untrusted': {
     exit: conf,
     what: 'This machine’s Nix trusts neither the keys that signed the store paths nor a store key of its own.',
@@ -376,6 +452,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.usage,
     what: 'The flake has no such host.',
     next: 'Run `nixmaker list` to see the flake’s hosts.',
+  },
+  'one-way': {
+    exit: no,
+    what: 'There is no way back: a release that ran here since is one-way, because its services change their data.',
+    next: 'Bring a fixed release with a higher sequence. To go back anyway, restore the services’ data from before that release, then run `nixmaker rollback --despite-one-way`.',
   },
   'no-such-generation': {
     exit: exitCodes.usage,
@@ -457,6 +538,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'There is no medium at that path.',
     next: 'Mount the medium or correct the path, then run the command again.',
   },
+  'source-untrusted': {
+    exit: fault,
+    what: 'The server’s certificate is not trusted, or no encrypted connection to it can be made.',
+    next: 'Check the server’s name and the machine’s clock. If the server has a certificate of your own authority, name that in `caFile`.',
+  },
+  'source-refused': {
+    exit: fault,
+    what: 'The server refuses to answer.',
+    next: 'See the detail for the status. Check the server’s access rules, and this machine’s certificate if the server asks for one.',
+  },
+  'source-misbehaves': {
+    exit: fault,
+    what: 'The server sent something other than what was asked for.',
+    next: 'See the detail. Check the server and any proxy on the way; nothing of it was stored.',
+  },
   'activation-failed': {
     exit: fault,
     touched: true,
@@ -514,7 +610,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     touched: true,
     what: 'The new system is unhealthy but was left in place: its release is marked one-way, because its services change their data.',
-    next: 'See the detail for what is wrong and fix it at the machine, or bring a fixed release with a higher sequence. To go back anyway, restore the services’ data from before the update, then run `nixmaker rollback`.',
+    next: 'See the detail for what is wrong and fix it at the machine, or bring a fixed release with a higher sequence. To go back anyway, restore the services’ data from before the update, then run `nixmaker rollback --despite-one-way`.',
   },
   'io-error': {
     exit: fault,
@@ -535,6 +631,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     what: 'Some store paths on this machine have the signed names but not the signed contents: a user trusted by Nix imported them, or they were built here with a different result.',
     next: 'Run `nix path-info --json PATH` to see where a path came from. To remove it, delete what needs it, then run `nix-store --delete PATH` and bring the bundle again. If you know it is sound, run as root `nixmaker store-key`, then `nix store sign --key-file /var/lib/nixmaker/activation/store.secret PATH`; it is accepted from then on.',
+  },
+  'staged-lost': {
+    exit: fault,
+    what: 'The release that was staged is no longer whole on this machine, and has been dropped.',
+    next: 'Bring the bundle again. If nobody deleted anything from the store or from nixmaker’s state, check the disk.',
   },
   internal: {
     exit: fault,

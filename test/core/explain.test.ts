@@ -23,6 +23,7 @@ const plain = [
   'With no floor, the machine counts as new if there is no record of one and at most one generation.',
   'An accepted bundle is installed and activated at once.',
   'By hand, these operations are allowed: switch, boot, test, dry-activate.',
+  'A bundle that has to wait is brought into the store at once and installed from there, so its medium may be removed. It is dropped after 90 days.',
   'Anything a bundle does not contain must already be in the store.',
   'There are no health checks: a system that switches without an error counts as healthy.',
   'After a restart into a new system, the health checks decide whether it stays.',
@@ -116,6 +117,22 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     'an approval',
     { approval: { command: ['/bin/ask', '--now'], timeout: 9 } },
     ['Before the agent installs, “/bin/ask --now” must exit with 0 within 9 seconds.'],
+    0,
+  ],
+  [
+    'hooks',
+    {
+      hooks: {
+        before: { command: ['/bin/b', 'x'], timeout: 9 },
+        after: { command: ['/bin/a'] },
+        rollBack: { command: ['/bin/r'] },
+      },
+    },
+    [
+      'Just before the system is changed, root runs “/bin/b x” for up to 9 seconds: exit code 0 goes on, 75 means not now, 79 that there is no way back; after anything else the bundle waits.',
+      'After a commit, root runs “/bin/a” for up to 300 seconds; what comes of it is only reported.',
+      'Before the previous system is restored, root runs “/bin/r” for up to 300 seconds; if it fails, the rollback goes on.',
+    ],
     0,
   ],
   [

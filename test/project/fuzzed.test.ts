@@ -46,10 +46,12 @@ const handsOn: Readonly<Record<string, string>> = {
     'state/outbox.ts readFromOutbox',
     'state/floor.ts readFloorRecord',
     'state/own.ts readOwn',
+    'state/staged.ts readStagedFile',
   ]),
   ...because(
     'hands them to `readRelease` and `parseConfig`, `openEnvelope` and `parseTrustedKey`, which are met',
     [
+      'bundle/pool.ts readPoolParts',
       'bundle/pool.ts readPoolRelease',
       'desk/fleet/newest-bundles.ts readNewestBundles',
       'desk/fleet/fleet.ts readFleet',
@@ -64,7 +66,7 @@ const handsOn: Readonly<Record<string, string>> = {
       'desk/fleet/since.ts readBases',
       'desk/keys/encrypt.ts readRecipients',
       'desk/keys/key-files.ts readPublicKeyArgument',
-      'desk/keys/key-files.ts readSecretKeyFile',
+      'desk/keys/key-files.ts readSigner',
       'desk/keys/read-release.ts readAnyHead',
       'desk/keys/read-release.ts readAnyIndex',
       'desk/keys/read-release.ts readClassicIndex',

@@ -5,6 +5,7 @@ import { asLines, type Lines } from '../lines.ts';
 import type { Operation } from '../schema.ts';
 import { sizeText } from '../size.ts';
 import { type Freed, freedText } from './freed.ts';
+import { type HookResult, hookText } from './hooks.ts';
 import type { State } from './lifecycle.ts';
 import { stateWord } from './state-words.ts';
 
@@ -57,6 +58,10 @@ export interface Receipt {
    */
   readonly restartedUnitsBefore?: readonly string[];
   readonly health?: readonly HealthResult[];
+  /** The policy’s hooks that ran, in order. */
+  readonly hooks?: readonly HookResult[];
+  /** Committed under a policy with `hooks.after`, which follows. */
+  readonly afterDue?: boolean;
   /** boot_id of the boot in which a person was asked to confirm, and the uptime, in seconds, by which to. */
   readonly askedIn?: string;
   readonly confirmBy?: number;
@@ -79,14 +84,15 @@ export interface Receipt {
 
 /** A receipt’s exit code. */
 export function exitOf({ state, code }: Receipt): ExitCode {
-  if (state === 'committed' || state === 'pending') return exitCodes.done;
+  if (state === 'committed' || state === 'pending' || state === 'staged') return exitCodes.done;
   return code === undefined ? exitCodes.fault : entryOf(code).exit;
 }
 
 /** What the word alone does not say. */
 const meanings: Readonly<Partial<Record<State, string>>> = {
+  staged: ', in the store, and installed from there when its time comes: its medium is no longer needed',
   pending: ', installed and to be confirmed after the next start',
-  superseded: ', replaced by another system before the restart',
+  superseded: ', replaced by another release or system before its time came',
   'rolled-back': ', the previous system was restored',
 };
 
@@ -130,6 +136,7 @@ export function receiptText(receipt: Receipt): Lines {
   for (const { check, ok, detail } of receipt.health ?? []) {
     say('Health', `${ok ? 'ok  ' : 'BAD '} ${check}${detail === undefined ? '' : `: ${detail}`}`);
   }
+  for (const hook of receipt.hooks ?? []) say('Hook', hookText(hook));
   for (const notice of receipt.notices ?? []) say('Notice', notice);
   if (receipt.changes !== undefined)
     lines.push('', 'Changes:', ...receipt.changes.map((l) => `  ${printable(l)}`));

@@ -27,8 +27,10 @@ import { checkBoot, checkSystem } from './boot.ts';
 import { checkCarriers } from './carriers.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
 import { checkGenerations } from './generations.ts';
+import { checkHooks } from './hooks.ts';
 import { checkMedia } from './media-roots.ts';
 import { findKeyDifferences } from './nix-keys.ts';
+import { checkStaged } from './staged.ts';
 import { findStanding, standingText } from './standing.ts';
 import { readAllJournals } from './status.ts';
 import { checkWaiting } from './waiting.ts';
@@ -75,6 +77,7 @@ const checks: Readonly<Record<string, Check>> = {
       );
     return ok(held.length === 0 ? 'no release' : held.map(heldText).join(', '));
   },
+  staged: checkStaged,
   journal: async ({ floorDirectory }) => {
     const { unreadable, newer = 0 } = await readJournal(floorDirectory);
     const damaged = unreadable - newer;
@@ -115,6 +118,7 @@ const checks: Readonly<Record<string, Check>> = {
       ? ok('nothing prevents switching to the installed system')
       : look(`${keys.join(', ')}: the installed system cannot be switched to`, 'Restart the machine.');
   },
+  hooks: checkHooks,
   units: checkUnits,
   'failed-units': async ({ run, settings }) => {
     const isAsked = settings.activation === 'systemd';

@@ -1,5 +1,6 @@
 /** Writes receipts: one for each run the desk has not heard of, the newest including the machine’s state. Root’s work. */
 import { given } from '../../core/given.ts';
+import { type Told, withAfter } from '../../core/run/hooks.ts';
 import {
   type Finding,
   type HostReceipt,
@@ -11,6 +12,7 @@ import {
 } from '../../core/run/host-receipt.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import { signEnvelope } from '../../signing/envelope.ts';
+import { readAfterHook } from '../../state/after-hook.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { addToOutbox, readLedger, writeLedger } from '../../state/outbox.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -25,7 +27,15 @@ const identityOf = ({ transaction, state }: ReceiptRun) => `${transaction}:${sta
  */
 export async function writeReceipts(
   machine: Machine,
-  { findings, claimed }: { findings: readonly Finding[]; claimed: readonly ReceiptRun[] },
+  {
+    findings,
+    claimed,
+    gather = gatherNow,
+  }: {
+    readonly findings: readonly Finding[];
+    readonly claimed: readonly ReceiptRun[];
+    readonly gather?: (machine: Machine) => Promise<HostReceipt['now']>;
+  },
 ): Promise<void> {
   const { floorDirectory, clock, policy, machineId } = machine;
   const key = await ensureHostKey(machine);
@@ -51,7 +61,7 @@ export async function writeReceipts(
         at: clock.now().toISOString(),
         machineId,
         run,
-        now: isNewest ? await gatherNow(machine) : undefined,
+        now: isNewest ? await gather(machine) : undefined,
         seen: isNewest ? findings : [],
         agentSays: isNewest && claims.length > 0 ? claims : undefined,
       }),
@@ -64,9 +74,12 @@ export async function writeReceipts(
 /** Root’s own runs that have ended or wait for a restart. */
 export async function runsAtRest({ floorDirectory }: Pick<Machine, 'floorDirectory'>): Promise<ReceiptRun[]> {
   const { records } = await readJournal(floorDirectory);
+  const followed = await readAfterHook(floorDirectory).catch(() => undefined);
   return lastOfEach(records)
     .filter((r) => isAtRest(r.state) && r.state !== 'deferred')
-    .map(toReceiptRun);
+    .map((r) =>
+      toReceiptRun(r.transaction === followed?.transaction ? withAfter(r as Told, followed.result) : r),
+    );
 }
 
 function newestPerName(runs: readonly ReceiptRun[]): ReceiptRun[] {

@@ -1,6 +1,7 @@
 /** What nixmaker-activate.service does: small, without network access, started by a request from the agent. */
 import { NixmakerError } from '../../core/errors.ts';
 import { keyringRequests } from '../../state/requests.ts';
+import { runAfterHook } from '../activate/after-commit.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { tidyUp } from '../activate/tidy.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -10,6 +11,8 @@ import { acceptKeyring } from './keyring.ts';
 import { serveRooms } from './make-room.ts';
 import { requestReboot } from './reboot.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
+import { settleStaged } from './settle-staged.ts';
+import { reviewStaged, serveStaged } from './staged.ts';
 import { adoptRunningSystem } from './store-key.ts';
 import { serveVouchers } from './vouch.ts';
 
@@ -20,10 +23,13 @@ const lockWait = '600';
 export async function serveAgent(machine: RootMachine): Promise<void> {
   const serveAllKinds = async () => {
     await resumeStopped(machine);
+    await runAfterHook(machine);
     await adoptRunningSystem(machine);
     await completeReceipts(machine);
     // Keyrings come before bundles, which may be signed by new keys.
-    await allOf([serveKeyrings, serveVouchers, serveRooms, serveActivations], machine);
+    await settleStaged(machine);
+    await allOf([serveKeyrings, serveVouchers, serveRooms, serveActivations, serveStaged], machine);
+    await reviewStaged(machine);
     await tidyUp(machine);
   };
   await withLock(machine, serveAllKinds, ['--timeout', lockWait]);

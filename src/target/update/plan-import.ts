@@ -1,18 +1,21 @@
 /** What has to be imported, and from what: decided while everything already there is held. */
+import type { Release } from '../../bundle/release.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
-import { choosePieces } from '../../core/release/choose-pieces.ts';
+import { type Chosen, choosePieces } from '../../core/release/choose-pieces.ts';
 import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { storeFolder } from '../../nix/store.ts';
-import { queryValidInfos } from '../../nix/valid-info.ts';
+import { queryValidInfos, type ValidInfo } from '../../nix/valid-info.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { comparePaths, recognizeByPublicKey, storeDiffers } from '../machine/valid-paths.ts';
 import { clearDifferences } from './clear-differences.ts';
 import type { Contents } from './open.ts';
+import { type PartPlan, planPart } from './part.ts';
 import { requireRoom } from './room.ts';
 
 type Store = Pick<Machine, 'nix' | 'floorDirectory' | 'policy'>;
@@ -22,8 +25,13 @@ export interface ImportPlan {
   readonly missing: readonly number[];
   /** For a bundle: what each of them is made from. */
   readonly pieces: ReadonlyMap<number, Piece>;
+<<<<<<< HEAD
   /** Bytes of the NARs of paths that deltas may build on. */
   readonly bases: ReadonlyMap<StorePath, number>;
+=======
+  /** If the medium is one of several, and others are needed: `missing` is then what can be imported now. */
+  readonly part?: PartPlan | undefined;
+>>>>>>> main
   /** Releases what was already there. */
   readonly release: () => void;
 }
@@ -52,9 +60,17 @@ export async function planImport(
     }
     if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
     const { missing } = comparison;
+<<<<<<< HEAD
     const { pieces, bases } = await findPieces(machine, missing, contents);
     if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
     return { missing, pieces, bases, release };
+=======
+    const { pieces, part } =
+      contents.kind === 'bundle' ? await findPart(machine, missing, contents) : { pieces: new Map() };
+    // For all parts at once: nobody should bring the others for nothing.
+    if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
+    return { missing: part?.now ?? missing, pieces, part, release };
+>>>>>>> main
   } catch (error) {
     release();
     throw error;
@@ -76,14 +92,52 @@ function basesOffered(contents: Contents): Set<StorePath> {
   return bases;
 }
 
-/** A bundle leaves out what its target is thought to have. @throws NixmakerError `base-missing` */
-async function findPieces(
-  { nix }: Store,
+/** If a path is missing that another medium carries, what can be had from this one. @throws NixmakerError `base-missing` */
+async function findPart(
+  store: Pick<Store, 'nix'>,
   missing: readonly number[],
+<<<<<<< HEAD
   contents: Contents,
 ): Promise<Pick<ImportPlan, 'pieces' | 'bases'>> {
   if (contents.kind !== 'bundle') return { pieces: new Map(), bases: new Map() };
   const { pieces: offered } = contents.bundle;
+=======
+  { bundle, parts: hint }: Extract<Contents, { kind: 'bundle' }>,
+): Promise<Pick<ImportPlan, 'pieces' | 'part'>> {
+  const chosen = await choose(store, missing, bundle);
+  const { pieces, lacking } = chosen;
+  const part =
+    hint === undefined || lacking.length === 0
+      ? undefined
+      : planPart({ index: bundle.index, hint }, missing, pieces);
+  if (part === undefined) refuseLacking(bundle.index, chosen);
+  return { pieces, part };
+}
+
+/** A bundle leaves out what its target is thought to have. @throws NixmakerError `base-missing` */
+export async function findPieces(
+  store: Pick<Store, 'nix'>,
+  missing: readonly number[],
+  release: Offered,
+): Promise<ReadonlyMap<number, Piece>> {
+  const chosen = await choose(store, missing, release);
+  refuseLacking(release.index, chosen);
+  return chosen.pieces;
+}
+
+type Offered = Pick<Release, 'index' | 'pieces'>;
+
+interface ChosenHere extends Chosen {
+  /** Bases of deltas that are here. */
+  readonly bases: ReadonlyMap<StorePath, ValidInfo>;
+}
+
+async function choose(
+  { nix }: Pick<Store, 'nix'>,
+  missing: readonly number[],
+  { index, pieces: offered }: Offered,
+): Promise<ChosenHere> {
+>>>>>>> main
   const deltas = missing.flatMap((line) => offered.get(line)?.filter((p) => p.kind === 'delta') ?? []);
   const bases = await queryValidInfos(nix, [...new Set(deltas.map((d) => d.base))]);
   const isUsable = (piece: DeltaPiece) => {
@@ -92,21 +146,27 @@ async function findPieces(
       base !== undefined &&
       base.narHash === `sha256:${piece.baseNarHash}` &&
       base.narSize <= limits.deltaNarBytes &&
-      contents.index.narSize(piece.line) <= limits.deltaNarBytes
+      index.narSize(piece.line) <= limits.deltaNarBytes
     );
   };
-  const { pieces, lacking } = choosePieces(missing, offered, isUsable);
+  return { ...choosePieces(missing, offered, isUsable), bases };
+}
+
+function refuseLacking(index: ReleaseIndex, { lacking, bases }: ChosenHere): void {
   const [first, ...more] = lacking;
+<<<<<<< HEAD
   if (first === undefined)
     return { pieces, bases: new Map([...bases].map(([path, { narSize }]) => [path, narSize])) };
+=======
+  if (first === undefined) return;
+>>>>>>> main
   const others = more.length === 0 ? ' is missing' : ` and ${more.length} more are missing`;
-  const path = contents.index.path(first.line);
+  const path = index.path(first.line);
   if (first.base === undefined)
     throw new NixmakerError('base-missing', `${path}${others}, but the bundle builds on it`);
-  const isThere = bases.has(first.base);
   throw new NixmakerError(
     'base-missing',
-    isThere
+    bases.has(first.base)
       ? `${first.base} is here, but was built elsewhere and does not hold what the bundle builds on`
       : `${first.base}${others}, but the bundle builds on it`,
   );

@@ -1,15 +1,20 @@
 /** Small files of ours that others could have damaged, and the names of files that anybody may choose. */
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, normalize } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { kindOf } from '../../../src/bundle/lookalike.ts';
+import { parsePoolPath, parseReceiptPath, parseSequences } from '../../../src/core/bundle/pool-paths.ts';
+import { neededText } from '../../../src/core/release/parts.ts';
 import { waitText } from '../../../src/core/run/waits.ts';
 import { listInbox } from '../../../src/media/inbox.ts';
+import { readAfterHook } from '../../../src/state/after-hook.ts';
 import { readRoomAnswer, readTidied } from '../../../src/state/freed.ts';
 import { readLedger } from '../../../src/state/outbox.ts';
+import { readParts } from '../../../src/state/parts.ts';
 import { readProgress } from '../../../src/state/progress.ts';
 import { readReceipt } from '../../../src/state/receipts.ts';
+import { readStagedRecord } from '../../../src/state/staged.ts';
 import { readVoucher } from '../../../src/state/vouchers.ts';
 import { readWaits } from '../../../src/state/waits.ts';
 import { byteMutation } from '../mutations/bytes.ts';
@@ -59,6 +64,23 @@ const waits: Target = {
   },
 };
 
+const collected: Target = {
+  name: 'collected-parts',
+  readers: ['state/parts.ts readParts'],
+  seeds: () =>
+    buffers(
+      text({
+        ...{ schema: 1, host: 'web', sequence: 4, manifestDigest: 'c'.repeat(64) },
+        ...{ of: 3, needed: [1, 3], here: 5, paths: 9, at: '2026-11-29T12:00:00Z' },
+      }),
+    ),
+  mutate: jsonMutation,
+  run: async (data) => {
+    const parts = await readParts(fileWith('parts.json', data));
+    if (parts !== undefined) assert.doesNotMatch(neededText(parts), /[\n\x1b]/);
+  },
+};
+
 /** What lies anywhere, and may be a bundle. */
 const firstBytes: Target = {
   name: 'first-bytes',
@@ -94,21 +116,47 @@ const vouchers: Target = {
 
 const rooms: Target = {
   name: 'rooms',
-  readers: ['state/freed.ts readRoomAnswer', 'state/freed.ts readTidied'],
+  readers: [
+    'state/freed.ts readRoomAnswer',
+    'state/freed.ts readTidied',
+    'state/after-hook.ts readAfterHook',
+  ],
   seeds: () => {
     const freed = { generations: [3, 4], paths: 5, bytes: 6, bootBytes: 7, unfinished: 'busy' };
     return buffers(
       text({ schema: 1, freed }),
       text({ schema: 1, refusal: 'x' }),
       text({ schema: 1, transaction, at: 'now', freed }),
+      text({ schema: 1, transaction, at: 'now', result: { hook: 'after', ok: false, said: ['x'] } }),
     );
   },
   mutate: jsonMutation,
   run: async (data) => {
     const read = await readTidied(fileWith('tidied.json', data)).catch(() => undefined);
     assert.ok(read === undefined || read.freed.generations.every((n) => n >= 0));
+    const after = await readAfterHook(fileWith('after-hook.json', data)).catch(() => undefined);
+    assert.ok(after === undefined || typeof after.result.ok === 'boolean');
     const answer = await readRoomAnswer(fileWith(join('rooms', `${transaction}.json`), data), transaction);
     assert.ok(answer === undefined || 'freed' in answer || typeof answer.refusal === 'string');
+  },
+};
+
+/** What a release waits for that is in the store. */
+const staged: Target = {
+  name: 'staged-records',
+  readers: ['state/staged.ts readStagedRecord'],
+  seeds: () =>
+    buffers(
+      text({
+        ...{ schema: 1, transaction, source: 'web.tar', code: 'outside-window', detail: 'x', at: 'now' },
+        ...{ times: 0, answered: transaction },
+      }),
+    ),
+  mutate: jsonMutation,
+  run: async (data) => {
+    const digest = 'd'.repeat(64);
+    const read = await readStagedRecord(fileWith(join('staged', digest, 'record.json'), data), digest);
+    assert.ok(read === undefined || read.times >= 0);
   },
 };
 
@@ -137,13 +185,45 @@ const names: Target = {
   },
 };
 
+/** What a server is asked for, and what it says it has. */
+const poolPaths: Target = {
+  name: 'pool-paths',
+  readers: [
+    'core/bundle/pool-paths.ts parsePoolPath',
+    'core/bundle/pool-paths.ts parseReceiptPath',
+    'core/bundle/pool-paths.ts parseSequences',
+  ],
+  seeds: () =>
+    buffers(
+      '/nixmaker/hosts/web/12/manifest.json',
+      `/nixmaker/cache/nar/0a/${'0'.repeat(52)}.nar.zst.000`,
+      '/nixmaker/keyrings/2.keyring',
+      '/nixmaker/receipts/web/run-0123456789ab.json',
+      '12\n3\n',
+    ),
+  mutate: byteMutation(['..', '/', '//', '%2e', '\\', '\0', '.', 'hosts', 'nixmaker', '\n', '9'.repeat(16)]),
+  run: (data) => {
+    const text = data.toString('latin1');
+    const receipt = parseReceiptPath(text);
+    const names = parsePoolPath(text) ?? (receipt === undefined ? undefined : ['nixmaker', receipt.host]);
+    for (const name of names ?? []) assert.match(name, /^(?![.])[\w.-]+$/);
+    if (names !== undefined) assert.ok(normalize(text) === text && text.startsWith('/nixmaker/'));
+    const sequences = parseSequences(text);
+    for (const [i, each] of sequences.entries())
+      assert.ok(Number.isSafeInteger(each) && each > 0 && each < (sequences[i - 1] ?? Infinity));
+  },
+};
+
 export const fileTargets: readonly Target[] = [
+  poolPaths,
   ledgers,
   progress,
   waits,
+  collected,
   firstBytes,
   receipts,
   vouchers,
   rooms,
+  staged,
   names,
 ];

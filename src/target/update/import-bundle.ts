@@ -6,13 +6,8 @@ import { type BaseNar, NarReader } from '../../bundle/nar-reader.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
-<<<<<<< HEAD
-import { toBaseName } from '../../core/store-path.ts';
-=======
 import { topmost } from '../../core/release/parts.ts';
-import type { Interruption } from '../../core/run/interruption.ts';
-import { type StorePath, toBaseName } from '../../core/store-path.ts';
->>>>>>> main
+import { toBaseName } from '../../core/store-path.ts';
 import { type Added, addToDaemon } from '../../nix/daemon.ts';
 import { importFromCache } from '../../nix/import.ts';
 import type { NixProgress } from '../../nix/log.ts';
@@ -24,7 +19,7 @@ import { ImportRoom, keepingRoom } from './room.ts';
 
 export interface BundleImport {
   readonly bundle: OpenedBundle;
-  readonly plan: Pick<ImportPlan, 'missing' | 'pieces' | 'part'>;
+  readonly plan: Pick<ImportPlan, 'missing' | 'pieces' | 'part'> & Partial<Pick<ImportPlan, 'bases'>>;
   /** What the bundle lacks for Nix on this machine (vouch.ts). */
   readonly signatures: NixSignatures | undefined;
   /** Into a store that belongs to nobody yet (nix/import.ts). */
@@ -49,9 +44,9 @@ export async function importBundle(
 
 /** Of the plan’s bases. */
 const baseNarOf =
-  ({ nix }: Pick<Machine, 'nix'>, { bases }: ImportPlan): BaseNar =>
+  ({ nix }: Pick<Machine, 'nix'>, { bases }: BundleImport['plan']): BaseNar =>
   (path) => {
-    const size = bases.get(path) ?? 0;
+    const size = bases?.get(path) ?? 0;
     return { size, chunks: narOf(join(storeFolder(nix), toBaseName(path)), size) };
   };
 
@@ -140,7 +135,7 @@ const weightsIn =
   (line: number): number => {
     const piece = plan.pieces.get(line);
     if (piece?.kind !== 'delta') return 0;
-    const base = plan.bases.get(piece.base) ?? 0;
+    const base = plan.bases?.get(piece.base) ?? 0;
     return base + Math.max(base, bundle.index.narSize(line));
   };
 

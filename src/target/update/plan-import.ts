@@ -25,13 +25,10 @@ export interface ImportPlan {
   readonly missing: readonly number[];
   /** For a bundle: what each of them is made from. */
   readonly pieces: ReadonlyMap<number, Piece>;
-<<<<<<< HEAD
   /** Bytes of the NARs of paths that deltas may build on. */
   readonly bases: ReadonlyMap<StorePath, number>;
-=======
   /** If the medium is one of several, and others are needed: `missing` is then what can be imported now. */
   readonly part?: PartPlan | undefined;
->>>>>>> main
   /** Releases what was already there. */
   readonly release: () => void;
 }
@@ -60,17 +57,13 @@ export async function planImport(
     }
     if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
     const { missing } = comparison;
-<<<<<<< HEAD
-    const { pieces, bases } = await findPieces(machine, missing, contents);
-    if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
-    return { missing, pieces, bases, release };
-=======
-    const { pieces, part } =
-      contents.kind === 'bundle' ? await findPart(machine, missing, contents) : { pieces: new Map() };
+    const { pieces, bases, part } =
+      contents.kind === 'bundle'
+        ? await findPart(machine, missing, contents)
+        : { pieces: new Map(), bases: new Map() };
     // For all parts at once: nobody should bring the others for nothing.
     if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
-    return { missing: part?.now ?? missing, pieces, part, release };
->>>>>>> main
+    return { missing: part?.now ?? missing, pieces, bases, part, release };
   } catch (error) {
     release();
     throw error;
@@ -96,14 +89,8 @@ function basesOffered(contents: Contents): Set<StorePath> {
 async function findPart(
   store: Pick<Store, 'nix'>,
   missing: readonly number[],
-<<<<<<< HEAD
-  contents: Contents,
-): Promise<Pick<ImportPlan, 'pieces' | 'bases'>> {
-  if (contents.kind !== 'bundle') return { pieces: new Map(), bases: new Map() };
-  const { pieces: offered } = contents.bundle;
-=======
   { bundle, parts: hint }: Extract<Contents, { kind: 'bundle' }>,
-): Promise<Pick<ImportPlan, 'pieces' | 'part'>> {
+): Promise<Pick<ImportPlan, 'pieces' | 'bases' | 'part'>> {
   const chosen = await choose(store, missing, bundle);
   const { pieces, lacking } = chosen;
   const part =
@@ -111,7 +98,8 @@ async function findPart(
       ? undefined
       : planPart({ index: bundle.index, hint }, missing, pieces);
   if (part === undefined) refuseLacking(bundle.index, chosen);
-  return { pieces, part };
+  const bases = new Map([...chosen.bases].map(([path, { narSize }]) => [path, narSize]));
+  return { pieces, bases, part };
 }
 
 /** A bundle leaves out what its target is thought to have. @throws NixmakerError `base-missing` */
@@ -137,7 +125,6 @@ async function choose(
   missing: readonly number[],
   { index, pieces: offered }: Offered,
 ): Promise<ChosenHere> {
->>>>>>> main
   const deltas = missing.flatMap((line) => offered.get(line)?.filter((p) => p.kind === 'delta') ?? []);
   const bases = await queryValidInfos(nix, [...new Set(deltas.map((d) => d.base))]);
   const isUsable = (piece: DeltaPiece) => {
@@ -154,12 +141,7 @@ async function choose(
 
 function refuseLacking(index: ReleaseIndex, { lacking, bases }: ChosenHere): void {
   const [first, ...more] = lacking;
-<<<<<<< HEAD
-  if (first === undefined)
-    return { pieces, bases: new Map([...bases].map(([path, { narSize }]) => [path, narSize])) };
-=======
   if (first === undefined) return;
->>>>>>> main
   const others = more.length === 0 ? ' is missing' : ` and ${more.length} more are missing`;
   const path = index.path(first.line);
   if (first.base === undefined)

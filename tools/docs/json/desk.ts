@@ -52,6 +52,10 @@ export const desk = {
       sequence,
       toplevel: path,
       signedBy: z.array(z.string()),
+      provenance: z
+        .object({ builder: z.string(), flake: z.string() })
+        .describe('with --provenance')
+        .optional(),
     }),
   ],
   inspect: [
@@ -153,7 +157,7 @@ export const desk = {
           files: count
             .optional()
             .describe(
-              'how many files this stands for, if more than one: known or older, beyond the newest of a host',
+              'how many files this stands for, if more than one: known or older, beyond the newest of a host and the first 2000 of all',
             ),
           enrolled: z.literal(true).optional(),
           code: code.optional(),
@@ -190,6 +194,31 @@ export const desk = {
         }),
       ),
       retired: z.array(z.object({ host: z.string(), at: time, reason: z.string().optional() })),
+      advisories: z
+        .object({
+          hosts: z.array(
+            z.object({
+              host: z.string(),
+              found: z
+                .array(
+                  z.object({
+                    id: z.string(),
+                    aliases: z.array(z.string()),
+                    summary: z.string().optional(),
+                    name: z.string(),
+                    version: z.string(),
+                    isCertain: z.boolean().describe('the advisory says that this version is affected'),
+                  }),
+                )
+                .describe('absent if nobody knows what is installed')
+                .optional(),
+            }),
+          ),
+          advisories: count,
+          unreadable: count.describe('entries that are no advisories'),
+        })
+        .describe('with --advisories')
+        .optional(),
     }),
   ],
   keygen: [

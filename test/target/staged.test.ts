@@ -112,7 +112,10 @@ test('what was staged from a carrier’s folder is done with there, and the rece
   const shown = await shop.builder.nixmaker(['fleet', '-d', fleet, '--json']);
   const [host] = (JSON.parse(shown.stdout) as { hosts: Record<string, unknown>[] }).hosts;
   assert.equal((host?.staged as { sequence: number } | undefined)?.sequence, 11, shown.stdout);
-  assert.match(String(host?.reasons), /Release 11 is staged there since .*: outside-window: the window opens/);
+  assert.match(
+    String(host?.reasons),
+    /Release 11 is staged there since .*: outside-window: the window opens/,
+  );
   await open(target);
   assert.equal((await once(target)).code, 0);
   assert.equal(await runs(target), 'staged-2');

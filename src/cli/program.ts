@@ -31,8 +31,11 @@ import { defineStatus } from './target/status.ts';
 import { forCommander, runsAt } from './terminal/output.ts';
 import { defineActivate } from './units/activate.ts';
 import { defineAgent } from './units/agent.ts';
+import { defineApprove } from './units/approve.ts';
+import { defineAsk } from './units/ask.ts';
 import { defineCheckHealth } from './units/check-health.ts';
 import { defineConfirm } from './units/confirm.ts';
+import { defineDesktop } from './units/desktop.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
 import { defineStoreKey } from './units/store-key.ts';
@@ -48,8 +51,17 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
     'Machine',
     'machine',
     [
-      ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineStatus, defineHistory],
-      ...[defineEvents, defineDiff, defineDoctor, defineExplain, defineCheckPolicy, defineHold],
+      ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineApprove],
+      ...[
+        defineStatus,
+        defineHistory,
+        defineEvents,
+        defineDiff,
+        defineDoctor,
+        defineExplain,
+        defineCheckPolicy,
+        defineHold,
+      ],
       ...[defineRelease, defineFloor, defineMetrics],
     ],
   ],
@@ -58,7 +70,10 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
 ];
 
 /** What systemd starts; not listed in any help. */
-const unitVerbs = [defineActivate, defineCheckHealth, defineReboot, defineMountMedium, defineWriteReceipts];
+const unitVerbs = [
+  ...[defineActivate, defineAsk, defineCheckHealth, defineDesktop, defineReboot, defineMountMedium],
+  defineWriteReceipts,
+];
 
 export function makeProgram(version: string): Command {
   const program = new Command('nixmaker')

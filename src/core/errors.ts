@@ -89,6 +89,7 @@ export type DeferCode =
 export type FaultCode =
   | 'usage'
   | 'no-such-file'
+  | 'nothing-asked'
   | 'no-access'
   | 'settings-malformed'
   | 'policy-missing'

@@ -11,5 +11,7 @@ export function watchFiles(files: readonly string[], onChange: () => void): { cl
   const options = { ignoreInitial: true, followSymlinks: false, ignored };
   return watch([...files], options)
     .on('all', onChange)
+    // What changed before it was watched.
+    .on('ready', onChange)
     .on('error', onChange);
 }

@@ -41,6 +41,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'target/update': `${machine} bundle media`,
   'target/media': `${core} bundle media node signing target/machine target/update`,
   'target/inspect': `${machine} activation bundle media process report target/media target/update`,
+  'target/desktop': `${core} activation files node nix process report state target/inspect target/machine zod`,
   'target/service': `${machine} bundle media report target/inspect target/media target/update`,
 
   'cli/terminal': `node report ${core}`,
@@ -48,7 +49,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'cli/help': 'core commander',
   'cli/desk': `${verbs} cli/target desk/build desk/fleet desk/keys desk/pool target/inspect target/root`,
   'cli/target': `${verbs} desk/keys target/activate target/ask target/inspect target/machine target/root target/service target/update`,
-  'cli/units': `${verbs} cli/target target/activate target/machine target/root target/service`,
+  'cli/units': `${verbs} cli/target target/activate target/desktop target/machine target/root target/service`,
 };
 
 const folderOf = (file: string) => dirname(file).replace(/^src\//, '');

@@ -9,6 +9,7 @@
     ./desktop.nix
     ./inbox.nix
     ./media.nix
+    ./fetch.nix
     ./persistence.nix
   ];
   # No nixpkgs maintainers; ask in the project's issue tracker.

@@ -56,11 +56,13 @@ in
     services.nixmaker.policy = {
       trustedKeys = map keys.trimmed cfg.trustedPublicKeys;
       health = lib.mkIf (cfg.health != null) cfg.health;
+      hooks = lib.mkIf (builtins.any (hook: hook != null) (builtins.attrValues cfg.hooks)) cfg.hooks;
       inherit (cfg) reboot receipts;
       media = {
         mount = cfg.media.enable;
         inherit (cfg.media) labels fileSystems folders;
       };
+      sources.servers = cfg.fetch.servers;
     };
     services.nixmaker.settings.media.roots = cfg.media.roots ++ lib.optional cfg.media.openUdisks "/media";
 

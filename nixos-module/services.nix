@@ -41,6 +41,7 @@ let
     nixmaker-store-key = lib.optional cfg.storeKey "nix-daemon.service";
     nixmaker-reboot = [ ];
     nixmaker-receipts = [ ];
+    nixmaker-fetch = [ ];
     "nixmaker-medium@" = [ ];
   };
 in

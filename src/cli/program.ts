@@ -36,6 +36,7 @@ import { defineAsk } from './units/ask.ts';
 import { defineCheckHealth } from './units/check-health.ts';
 import { defineConfirm } from './units/confirm.ts';
 import { defineDesktop } from './units/desktop.ts';
+import { defineFetch } from './units/fetch.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
 import { defineStoreKey } from './units/store-key.ts';
@@ -51,17 +52,9 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
     'Machine',
     'machine',
     [
-      ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineApprove],
-      ...[
-        defineStatus,
-        defineHistory,
-        defineEvents,
-        defineDiff,
-        defineDoctor,
-        defineExplain,
-        defineCheckPolicy,
-        defineHold,
-      ],
+      ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineApprove, defineFetch],
+      ...[defineStatus, defineHistory, defineEvents, defineDiff, defineDoctor, defineExplain],
+      ...[defineCheckPolicy, defineHold],
       ...[defineRelease, defineFloor, defineMetrics],
     ],
   ],

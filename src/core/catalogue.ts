@@ -143,7 +143,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'sequence-older': {
     exit: no,
-    what: 'The bundle is older than the newest one taken here, or than the policy’s minimum.',
+    what: 'The bundle is older than the newest one taken here, or than the minimum of policy or keyring.',
     next: 'Bring a newer bundle. To return to an earlier system, run `nixmaker rollback` at the machine.',
   },
   'sequence-conflict': {
@@ -165,6 +165,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: no,
     what: 'This keyring does not directly follow the one this machine has.',
     next: 'Bring the versions in between as well: each keyring is trusted only on the word of the one before it.',
+  },
+  'keyring-lower': {
+    exit: no,
+    what: 'This keyring would let the machine take older bundles again.',
+    next: 'Make it again with at least the `minimumSequence` of the keyring before it (`nixmaker keyring show`), and have it signed again. To go lower on purpose, raise `keyringVersion` in the machine’s policy first.',
   },
   'key-not-valid': {
     exit: no,
@@ -272,6 +277,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The medium, or what is mounted there, has stopped responding.',
     next: 'Pull it out and plug it in again. If that does not help, use another medium. If a server or a program provides it (NFS, FUSE), mount it again or remove it.',
   },
+  'source-unreachable': {
+    exit: later,
+    what: 'The server could not be reached, or stopped sending.',
+    next: 'Check the network, the URL and the proxy. What has come is kept; the next `nixmaker fetch` goes on from there.',
+  },
+  'source-empty': {
+    exit: later,
+    what: 'The server has no releases for this host.',
+    next: 'Check that the URL is that of the folder with `nixmaker/` in it, and that `nixmaker put` has put a bundle for this host there.',
+  },
   'outside-window': {
     exit: later,
     what: 'The policy only allows installing during certain hours.',
@@ -281,6 +296,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: later,
     what: 'The policy’s approval program refused or gave no answer.',
     next: 'Nothing to do: it is asked again at growing intervals of up to 15 minutes. To install now, run `nixmaker switch FILE` at the machine.',
+  },
+  'not-now': {
+    exit: later,
+    what: 'The policy’s `hooks.before` says that now is not the time.',
+    next: 'Nothing to do: it is asked again at growing intervals of up to 15 minutes. See the detail for what it is waiting for.',
+  },
+  'hook-failed': {
+    exit: later,
+    what: 'The policy’s `hooks.before` failed, so the update was not begun.',
+    next: 'See the detail and `journalctl -u "nixmaker-hook-*"`, and fix the program; `nixmaker doctor` says whether root may run it. It is run again at growing intervals of up to 15 minutes.',
   },
   'floor-lost': {
     exit: later,
@@ -357,6 +382,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'A key with this name already exists and was not overwritten.',
     next: 'Choose another name or another folder.',
   },
+  'signer-failed': {
+    exit: fault,
+    what: 'The command of `--sign-with` did not make a signature; nothing was written for this bundle.',
+    next: 'Run the command by itself with any file as its input: it must write the 64 bytes of an Ed25519 signature and exit with 0. It was started only once, so that a wrong PIN does not lock the token.',
+  },
   'nix-key-untrusted': {
     exit: conf,
     what: 'This machine’s Nix trusts neither the keys that signed the store paths nor a store key of its own.',
@@ -381,6 +411,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.usage,
     what: 'The flake has no such host.',
     next: 'Run `nixmaker list` to see the flake’s hosts.',
+  },
+  'one-way': {
+    exit: no,
+    what: 'There is no way back: a release that ran here since is one-way, because its services change their data.',
+    next: 'Bring a fixed release with a higher sequence. To go back anyway, restore the services’ data from before that release, then run `nixmaker rollback --despite-one-way`.',
   },
   'no-such-generation': {
     exit: exitCodes.usage,
@@ -462,6 +497,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'There is no medium at that path.',
     next: 'Mount the medium or correct the path, then run the command again.',
   },
+  'source-untrusted': {
+    exit: fault,
+    what: 'The server’s certificate is not trusted, or no encrypted connection to it can be made.',
+    next: 'Check the server’s name and the machine’s clock. If the server has a certificate of your own authority, name that in `caFile`.',
+  },
+  'source-refused': {
+    exit: fault,
+    what: 'The server refuses to answer.',
+    next: 'See the detail for the status. Check the server’s access rules, and this machine’s certificate if the server asks for one.',
+  },
+  'source-misbehaves': {
+    exit: fault,
+    what: 'The server sent something other than what was asked for.',
+    next: 'See the detail. Check the server and any proxy on the way; nothing of it was stored.',
+  },
   'activation-failed': {
     exit: fault,
     touched: true,
@@ -519,7 +569,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     touched: true,
     what: 'The new system is unhealthy but was left in place: its release is marked one-way, because its services change their data.',
-    next: 'See the detail for what is wrong and fix it at the machine, or bring a fixed release with a higher sequence. To go back anyway, restore the services’ data from before the update, then run `nixmaker rollback`.',
+    next: 'See the detail for what is wrong and fix it at the machine, or bring a fixed release with a higher sequence. To go back anyway, restore the services’ data from before the update, then run `nixmaker rollback --despite-one-way`.',
   },
   'io-error': {
     exit: fault,

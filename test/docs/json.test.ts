@@ -154,12 +154,18 @@ test('the machine’s verbs, before and after bundles', async () => {
   ] as const)
     await machine('receipt', verb, path);
   await machine('diff', 'diff');
+  await machine('fetch', 'fetch', 'http://127.0.0.1:1');
   for (const name of ['status', 'history', 'doctor', 'age-key', 'store-key']) await machine(name, name);
   const { stdout: events } = await target.verb('events', ['--json']);
   for (const line of events.trim().split('\n')) await isAsPublished('event', line);
   await machine('error', 'confirm');
   await machine('receipt', 'rollback');
   await machine('confirm-nothing', 'confirm');
+  const asks = target.verb('ask');
+  let answered = await target.verb('approve', ['--json']);
+  while (answered.code !== 0) answered = await target.verb('approve', ['--json']);
+  await isAsPublished('approve', answered.stdout);
+  assert.equal((await asks).code, 0);
   await machine('hold', 'hold', '20');
   await machine('status', 'status');
   await machine('release', 'release', '--all');

@@ -42,6 +42,8 @@ test('typed options and free ones reach the files; what is not set is not there'
     health = { units = [ "nginx.service" ]; tcp = [ { port = 443; } ]; };
     reboot.when = "when-needed";
     receipts.notify = [ "/run/beep" "-l" ];
+    hooks.before = { command = [ "/run/snapshot" "data" ]; timeout = 60; };
+    hooks.after.command = [ "/run/drop" ];
     media = { enable = true; labels = [ "FLEET" ]; roots = [ "/mnt" ]; };
     settings = { switchDeadline = 60; identityFile = "/run/secrets/age"; };`;
   const keys = `"${key}" { key = "${ssh}"; roles = [ "approve" ]; notAfter = "2030-01-01T00:00:00Z"; }`;
@@ -64,6 +66,10 @@ test('typed options and free ones reach the files; what is not set is not there'
       health: { units: ['nginx.service'], tcp: [{ port: 443 }] },
       reboot: { when: 'when-needed' },
       receipts: { notify: ['/run/beep', '-l'] },
+      hooks: {
+        before: { command: ['/run/snapshot', 'data'], timeout: 60 },
+        after: { command: ['/run/drop'] },
+      },
       media: { mount: true, labels: ['FLEET'] },
     }),
   );
@@ -75,6 +81,21 @@ test('typed options and free ones reach the files; what is not set is not there'
     [60, '/run/secrets/age', ['/mnt']],
   );
   assert.deepEqual(evaluated.nixKeys, [key], 'an SSH key is none of Nix’s');
+});
+
+test('a desktop gets a user’s unit, polkit’s rule and, if it is to be asked, an approval', async (t) => {
+  const plain = await evaluateModule(builder, machine(''));
+  assert.deepEqual([plain.userServices, plain.polkit], [{}, '']);
+  const { userServices, polkit, units } = await evaluateModule(builder, machine('desktop.enable = true;'));
+  assert.deepEqual(userServices['nixmaker-desktop']?.wantedBy, ['graphical-session.target']);
+  assert.match(polkit, /AUTH_SELF/);
+  assert.match(units, /etc\/systemd\/user/);
+  const kiosk = 'desktop = { enable = true; withoutPassword = true; askForApproval = true; };';
+  const { polkit: open } = await evaluateModule(builder, machine(kiosk));
+  assert.match(open, /subject\.local && subject\.active \? polkit\.Result\.YES/);
+  const built = await builtPolicy(t, kiosk);
+  const policy = await readPolicy(built.out, uid);
+  assert.match(policy.approval?.command.join(' ') ?? '', /\/bin\/nixmaker ask$/);
 });
 
 test('what only nixmaker knows to be wrong fails the build, with line, key and nearest valid key', async (t) => {
@@ -97,7 +118,7 @@ test('disabled it sets nothing at all', async () => {
 });
 
 test('the units are those of systemd/, with the package’s own program in them', async (t) => {
-  const { units, services, paths } = await evaluateModule(builder, machine());
+  const { units, services, paths, timers } = await evaluateModule(builder, machine());
   const { code, stderr, out } = await runAsBuild(builder, await temporaryFolder(t), units);
   assert.equal(code, 0, stderr);
   const names = readdirSync(join(checkout, 'systemd'))
@@ -119,7 +140,7 @@ test('the units are those of systemd/, with the package’s own program in them'
     assert.doesNotMatch(installed, /\/usr\//);
     // Every unit is one the module speaks of, and the other way round.
     const [stem = '', kind] = name.split('.');
-    assert.ok(kind === 'service' ? stem in services : stem in paths, name);
+    assert.ok(stem in (kind === 'service' ? services : kind === 'timer' ? timers : paths), name);
   }
 });
 
@@ -176,4 +197,22 @@ test('docs/options.md says what the options are', async () => {
     optionsDocument(documentation),
     'run `npm run docs`',
   );
+});
+
+test('servers have a timer and a user of their own, and reach the policy; without any there is neither', async (t) => {
+  const url = 'https://updates.example/fleet';
+  const options = `fetch.servers = [ { url = "${url}"; bytesPerSecond = 20000; } ];`;
+  const others = 'networking.proxy.envVars.https_proxy = "http://proxy:3128";';
+  const folder = await temporaryFolder(t);
+  const { files, evaluated } = await moduleOutput(builder, folder, machine(options, { others }));
+  const policy = policyParser.parse(JSON.parse(files['/etc/nixmaker/policy.json'] ?? ''));
+  assert.deepEqual(policy.sources.servers, [{ url, bytesPerSecond: 20000 }]);
+  assert.deepEqual(evaluated.timers['nixmaker-fetch']?.wantedBy, ['timers.target']);
+  assert.equal(evaluated.users['nixmaker-fetch']?.isSystemUser, true);
+  assert.equal(evaluated.services['nixmaker-fetch']?.environment?.https_proxy, 'http://proxy:3128');
+  const without = await evaluateModule(builder, machine());
+  assert.deepEqual(without.timers['nixmaker-fetch']?.wantedBy, []);
+  assert.equal('nixmaker-fetch' in without.users, false);
+  const wrong = await evaluateModule(builder, machine('fetch.servers = [ { url = "ftp://x"; } ];'));
+  assert.match(wrong.failed.join(), /“ftp:\/\/x”, which is not an http or https URL/);
 });

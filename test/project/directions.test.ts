@@ -20,6 +20,7 @@ const mayUse: Readonly<Record<string, string>> = {
 
   files: 'core node',
   process: 'core node execa',
+  network: 'core node',
   signing: 'core core/bundle core/policy core/release node zod',
   bundle: 'core core/bundle core/release files node age-encryption p-limit tar',
   nix: 'core core/bundle core/policy core/release node zod',
@@ -29,7 +30,8 @@ const mayUse: Readonly<Record<string, string>> = {
   report: 'core core/bundle core/release core/run node listr2 p-limit pino prom-client',
 
   'desk/build': 'core core/bundle core/release bundle files nix node p-limit process signing',
-  'desk/keys': 'core core/bundle core/release core/policy bundle desk/build files node process signing',
+  'desk/keys':
+    'core core/bundle core/release core/policy bundle desk/build files node p-limit process signing',
   'desk/pool': 'core core/bundle core/release bundle desk/keys files media node p-limit process signing',
   'desk/fleet':
     'core core/bundle core/release core/run bundle desk/build desk/keys files node process report signing zod',
@@ -40,6 +42,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'target/ask': 'core core/release core/run state target/machine',
   'target/update': `${machine} bundle media`,
   'target/media': `${core} bundle media node signing target/machine target/update`,
+  'target/fetch': `${machine} bundle media network p-limit target/update zod`,
   'target/inspect': `${machine} activation bundle media process report target/media target/update`,
   'target/desktop': `${core} activation files node nix process report state target/inspect target/machine zod`,
   'target/service': `${machine} bundle media report target/inspect target/media target/update`,
@@ -49,7 +52,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'cli/help': 'core commander',
   'cli/desk': `${verbs} cli/target desk/build desk/fleet desk/keys desk/pool target/inspect target/root`,
   'cli/target': `${verbs} desk/keys target/activate target/ask target/inspect target/machine target/root target/service target/update`,
-  'cli/units': `${verbs} cli/target target/activate target/desktop target/machine target/root target/service`,
+  'cli/units': `${verbs} cli/target target/activate target/desktop target/fetch target/machine target/root target/service`,
 };
 
 const folderOf = (file: string) => dirname(file).replace(/^src\//, '');

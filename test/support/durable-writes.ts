@@ -10,6 +10,7 @@ import { limits } from '../../src/core/limits.ts';
 import { nothingFreed } from '../../src/core/run/freed.ts';
 import { makeKeyFiles } from '../../src/desk/keys/key-files.ts';
 import { deliver } from '../../src/media/deliver.ts';
+import { writeAfterHook } from '../../src/state/after-hook.ts';
 import { writeDurably } from '../../src/state/durable.ts';
 import { raiseFloor, setSignedTime } from '../../src/state/floor.ts';
 import { writeRoomAnswer, writeTidied } from '../../src/state/freed.ts';
@@ -82,6 +83,13 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
   'what was freed for a release': () => writeRoomAnswer(state, transaction, { freed: nothingFreed }),
   'what was freed after a commit': () =>
     writeTidied(state, { schema: 1, transaction, at: floor.createdAt, freed: nothingFreed }),
+  'which hook followed a commit': () =>
+    writeAfterHook(state, {
+      schema: 1,
+      transaction,
+      at: floor.createdAt,
+      result: { hook: 'after', ok: true },
+    }),
   'what work was cut off': () => writeCutOffs(state, [{ fingerprint: 'f', source: 'web.tar', times: 1 }]),
   'a request that failed': () => countUnverified(state, { at: 'now', code: 'signature-invalid' }),
   'the key of the host': () => ensureHostKey(machine),

@@ -17,6 +17,7 @@ export interface Service {
   readonly restartIfChanged: boolean;
   readonly unitConfig: Readonly<Record<string, unknown>>;
   readonly serviceConfig: Readonly<Record<string, unknown>>;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface Rule {
@@ -52,9 +53,12 @@ export interface Evaluated {
   }[];
   readonly services: Readonly<Record<string, Service>>;
   readonly paths: Readonly<Record<string, { readonly wantedBy: readonly string[] }>>;
+  readonly timers: Readonly<Record<string, { readonly wantedBy: readonly string[] }>>;
   readonly users: Readonly<Record<string, User>>;
   readonly groups: Readonly<Record<string, { readonly members: readonly string[] }>>;
   readonly warnings: readonly string[];
+  readonly userServices: Readonly<Record<string, Service>>;
+  readonly polkit: string;
   /** systemd.tmpfiles.settings: by file, path and type. */
   readonly tmpfiles: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, Rule>>>>>>;
   readonly nixSettings: Readonly<Record<string, unknown>>;
@@ -71,8 +75,10 @@ export interface EvaluateOptions {
 
 const wanted = `let e = import ${checkout}test/nixos/evaluate.nix ARGS; c = e.config; in {
   inherit (e) failed policy settings nixKeys units udev documentation;
-  inherit (c.systemd) services paths;
+  inherit (c.systemd) services paths timers;
   inherit (c.users) users groups;
+  userServices = c.systemd.user.services;
+  polkit = c.security.polkit.extraConfig;
   inherit (c) warnings;
   tmpfiles = c.systemd.tmpfiles.settings;
   nixSettings = c.nix.settings;
@@ -141,7 +147,7 @@ export async function moduleOutput(builder: Builder, folder: string, machine: st
   files['/etc/nixmaker/settings.json'] = settings.stdout;
   for (const [name, paths] of Object.entries(evaluated.tmpfiles))
     files[`/etc/tmpfiles.d/${name}.conf`] = tmpfilesText(paths);
-  const kinds = { service: evaluated.services, path: evaluated.paths };
+  const kinds = { service: evaluated.services, path: evaluated.paths, timer: evaluated.timers };
   for (const [kind, of] of Object.entries(kinds))
     for (const [stem, unit] of Object.entries(of)) {
       const name = `${stem}.${kind}`;

@@ -79,6 +79,10 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
     ['status', 'what runs and how the last bundle ended'],
     ['status --watch', 'keep showing every change'],
   ],
+  fetch: [
+    ['fetch', 'from the servers in the policy'],
+    ['fetch https://updates.example/fleet --ca ca.pem', 'from this one'],
+  ],
   history: [
     ['history', 'every bundle and how it ended'],
     ['history --json', 'the same as JSON'],
@@ -115,6 +119,10 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
     ['release 17', 'allow release 17 again'],
     ['release --all', 'free all held releases'],
   ],
+  approve: [
+    ['approve', 'install what the machine is asking about'],
+    ['approve --refuse', 'not now'],
+  ],
   confirm: [
     ['confirm', 'check the new system and keep it'],
     ['confirm --json', 'the same, with the receipt as JSON'],
@@ -134,7 +142,7 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
   ],
   keygen: [
     ['keygen fleet-1', 'fleet-1.secret and fleet-1.public, here'],
-    ['keygen fleet-2 --out /media/keys', 'in another folder'],
+    ['keygen fleet-2 --from fleet-2.pem', 'only the public file, of a key in an HSM'],
   ],
   sign: [
     ['sign --key fleet-1.secret out/*/*.tar', 'with a key file'],

@@ -12,7 +12,7 @@ interface ApproveOptions extends TargetOptions {
 export function defineApprove(program: Command): void {
   const command = program
     .command('approve [id]')
-    .description('answer “install it” to the question that `nixmaker ask` asks for the policy')
+    .description('answer the policy’s question, asked by `nixmaker ask`: install')
     .option('--refuse', 'answer “not now” instead');
   addTargetOptions(command).action((id: string | undefined, options: ApproveOptions) =>
     runVerb(() => approve(id, options), options),

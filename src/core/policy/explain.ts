@@ -2,8 +2,10 @@
 
 import { sizeText } from '../size.ts';
 import { allowedOperations } from './decide.ts';
+import { type HookName, hookNames } from './hooks.ts';
 import type { Trust } from './keyring.ts';
 import type { CollectMode, FirstStart, HealthPolicy, Policy } from './policy.ts';
+import type { ServerSettings } from './servers.ts';
 import { keyNameOf, type TrustedKey } from './trust.ts';
 import { days, type Window } from './window.ts';
 
@@ -17,12 +19,14 @@ export function explainPolicy(policy: Policy): string[] {
     `By hand, these operations are allowed: ${allowedOperations(policy).join(', ')}.`,
     ...(policy.window === undefined ? [] : [`The agent only installs ${windowText(policy.window)}.`]),
     ...approvalTexts(policy),
+    ...hookTexts(policy),
     realiseText(policy),
     healthText(policy.health),
     bootText(policy),
     rebootText(policy),
     ...sourceTexts(policy),
     ...mediaTexts(policy),
+    ...policy.sources.servers.map(serverText),
     `The inbox keeps the newest ${policy.retention.done} bundles that were taken and the newest ${policy.retention.refused} that were refused.`,
     ...collectTexts(policy),
     policy.receipts.send
@@ -121,6 +125,22 @@ function approvalTexts({ approval }: Policy): string[] {
   ];
 }
 
+const hookMeans: Readonly<Record<HookName, (command: string, seconds: number) => string>> = {
+  before: (command, seconds) =>
+    `Just before the system is changed, root runs “${command}” for up to ${seconds} seconds: exit code 0 goes on, 75 means not now, 79 that there is no way back; after anything else the bundle waits.`,
+  after: (command, seconds) =>
+    `After a commit, root runs “${command}” for up to ${seconds} seconds; what comes of it is only reported.`,
+  rollBack: (command, seconds) =>
+    `Before the previous system is restored, root runs “${command}” for up to ${seconds} seconds; if it fails, the rollback goes on.`,
+};
+
+function hookTexts({ hooks }: Policy): string[] {
+  return hookNames.flatMap((name) => {
+    const hook = hooks[name];
+    return hook === undefined ? [] : [hookMeans[name](hook.command.join(' '), hook.timeout)];
+  });
+}
+
 function realiseText({ realise }: Policy): string {
   if (realise === 'never-build') return 'Anything a bundle does not contain must already be in the store.';
   const fetched = 'Anything a bundle does not contain may be fetched from the caches Nix is configured with';
@@ -177,4 +197,12 @@ function mediaTexts({ media }: Policy): string[] {
       : ['nixmaker does not mount media itself.']),
     ...media.folders.map((folder) => `The folder ${folder} is treated like a medium.`),
   ];
+}
+
+function serverText({ url, proxy, bytesPerSecond }: ServerSettings): string {
+  const ways = [
+    ...(proxy === undefined ? [] : [`through ${proxy}`]),
+    ...(bytesPerSecond === undefined ? [] : [`at no more than ${sizeText(bytesPerSecond)} a second`]),
+  ];
+  return `nixmaker fetch copies releases from ${[url, ...ways].join(', ')}.`;
 }

@@ -1,6 +1,8 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
 import * as z from 'zod';
 import { configuredPath, hostName, machineId, operation } from '../schema.ts';
+import { hooksSchema } from './hooks.ts';
+import { serverSchema } from './servers.ts';
 import { policyLimits, rolesSchema, trustedKey, unmetRoles } from './trust.ts';
 import { windowSchema } from './window.ts';
 
@@ -98,6 +100,8 @@ const sourcesSchema = z.strictObject({
   fileSystems: z.array(z.string().min(1).max(64)).max(64).default([]),
   /** Only media mounted at or below one of these. */
   roots: z.array(configuredPath).max(64).default([]),
+  /** Servers from which `nixmaker fetch` copies this host’s releases to a folder, searched like a carrier’s. The agent asks none. */
+  servers: z.array(serverSchema).max(16).default([]),
 });
 
 export type SourcesPolicy = z.infer<typeof sourcesSchema>;
@@ -121,6 +125,8 @@ const approvalSchema = z.strictObject({
   /** Time for the answer, in seconds; no answer means no. Less than the time the agent waits for root. */
   timeout: seconds(7200).default(3600),
 });
+
+const hooksDefaults = hooksSchema.parse({});
 
 /** How many taken or refused bundles stay in the inbox’s folders, newest first; their reports stay with them. */
 const retentionSchema = z.strictObject({
@@ -177,6 +183,7 @@ const policySchema = z
     /** Hours in which the agent may install; a person at the command line may at any time. */
     window: windowSchema.optional(),
     approval: approvalSchema.optional(),
+    hooks: hooksSchema.default(hooksDefaults),
     limits: policyLimits.default(limitDefaults),
     retention: retentionSchema.default(retentionDefaults),
     collect: z.enum(collectModes).default('never'),

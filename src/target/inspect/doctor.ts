@@ -27,6 +27,7 @@ import { checkBoot, checkSystem } from './boot.ts';
 import { checkCarriers } from './carriers.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
 import { checkGenerations } from './generations.ts';
+import { checkHooks } from './hooks.ts';
 import { checkMedia } from './media-roots.ts';
 import { findKeyDifferences } from './nix-keys.ts';
 import { findStanding, standingText } from './standing.ts';
@@ -115,6 +116,7 @@ const checks: Readonly<Record<string, Check>> = {
       ? ok('nothing prevents switching to the installed system')
       : look(`${keys.join(', ')}: the installed system cannot be switched to`, 'Restart the machine.');
   },
+  hooks: checkHooks,
   units: checkUnits,
   'failed-units': async ({ run, settings }) => {
     const isAsked = settings.activation === 'systemd';

@@ -10,6 +10,7 @@ import {
   answerFile,
   readAnswer,
   readQuestion,
+  screenFiles,
   withdrawQuestion,
   writeAnswer,
   writeQuestion,
@@ -25,7 +26,7 @@ export interface Asked {
 const unlimited = 3600;
 
 /**
- * Runs until there is an answer, or the signal. The policy’s `timeout` ends it from outside.
+ * Runs until there is an answer, another question takes its place, or the signal. The policy’s `timeout` ends it from outside.
  * @returns whether somebody approved; undefined without an answer
  */
 export async function askForApproval(
@@ -44,9 +45,8 @@ export async function askForApproval(
     ...given({ sequence, operation }),
   } as const;
   try {
-    const answered = waitForAnswer(folder, id, signal);
     await writeQuestion(folder, question);
-    return await answered;
+    return await waitForAnswer(folder, id, signal);
   } finally {
     // Another question may have taken its place.
     if ((await readQuestion(folder))?.id === id) await withdrawQuestion(folder);
@@ -60,7 +60,7 @@ async function waitForAnswer(folder: string, id: string, signal: AbortSignal): P
     changed = true;
     look?.();
   };
-  const watcher = watchFiles([answerFile(folder)], note);
+  const watcher = watchFiles([answerFile(folder), ...screenFiles(folder)], note);
   signal.addEventListener('abort', note);
   try {
     while (!signal.aborted) {
@@ -71,6 +71,7 @@ async function waitForAnswer(folder: string, id: string, signal: AbortSignal): P
       changed = false;
       const answer = await readAnswer(folder);
       if (answer?.id === id) return answer.approved;
+      if ((await readQuestion(folder))?.id !== id) return undefined;
     }
     return undefined;
   } finally {

@@ -1,11 +1,13 @@
 /** Small files of ours that others could have damaged, and the names of files that anybody may choose. */
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, normalize } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { kindOf } from '../../../src/bundle/lookalike.ts';
+import { parsePoolPath, parseReceiptPath, parseSequences } from '../../../src/core/bundle/pool-paths.ts';
 import { waitText } from '../../../src/core/run/waits.ts';
 import { listInbox } from '../../../src/media/inbox.ts';
+import { readAfterHook } from '../../../src/state/after-hook.ts';
 import { readRoomAnswer, readTidied } from '../../../src/state/freed.ts';
 import { readLedger } from '../../../src/state/outbox.ts';
 import { readProgress } from '../../../src/state/progress.ts';
@@ -94,19 +96,26 @@ const vouchers: Target = {
 
 const rooms: Target = {
   name: 'rooms',
-  readers: ['state/freed.ts readRoomAnswer', 'state/freed.ts readTidied'],
+  readers: [
+    'state/freed.ts readRoomAnswer',
+    'state/freed.ts readTidied',
+    'state/after-hook.ts readAfterHook',
+  ],
   seeds: () => {
     const freed = { generations: [3, 4], paths: 5, bytes: 6, bootBytes: 7, unfinished: 'busy' };
     return buffers(
       text({ schema: 1, freed }),
       text({ schema: 1, refusal: 'x' }),
       text({ schema: 1, transaction, at: 'now', freed }),
+      text({ schema: 1, transaction, at: 'now', result: { hook: 'after', ok: false, said: ['x'] } }),
     );
   },
   mutate: jsonMutation,
   run: async (data) => {
     const read = await readTidied(fileWith('tidied.json', data)).catch(() => undefined);
     assert.ok(read === undefined || read.freed.generations.every((n) => n >= 0));
+    const after = await readAfterHook(fileWith('after-hook.json', data)).catch(() => undefined);
+    assert.ok(after === undefined || typeof after.result.ok === 'boolean');
     const answer = await readRoomAnswer(fileWith(join('rooms', `${transaction}.json`), data), transaction);
     assert.ok(answer === undefined || 'freed' in answer || typeof answer.refusal === 'string');
   },
@@ -137,7 +146,37 @@ const names: Target = {
   },
 };
 
+/** What a server is asked for, and what it says it has. */
+const poolPaths: Target = {
+  name: 'pool-paths',
+  readers: [
+    'core/bundle/pool-paths.ts parsePoolPath',
+    'core/bundle/pool-paths.ts parseReceiptPath',
+    'core/bundle/pool-paths.ts parseSequences',
+  ],
+  seeds: () =>
+    buffers(
+      '/nixmaker/hosts/web/12/manifest.json',
+      `/nixmaker/cache/nar/0a/${'0'.repeat(52)}.nar.zst.000`,
+      '/nixmaker/keyrings/2.keyring',
+      '/nixmaker/receipts/web/run-0123456789ab.json',
+      '12\n3\n',
+    ),
+  mutate: byteMutation(['..', '/', '//', '%2e', '\\', '\0', '.', 'hosts', 'nixmaker', '\n', '9'.repeat(16)]),
+  run: (data) => {
+    const text = data.toString('latin1');
+    const receipt = parseReceiptPath(text);
+    const names = parsePoolPath(text) ?? (receipt === undefined ? undefined : ['nixmaker', receipt.host]);
+    for (const name of names ?? []) assert.match(name, /^(?![.])[\w.-]+$/);
+    if (names !== undefined) assert.ok(normalize(text) === text && text.startsWith('/nixmaker/'));
+    const sequences = parseSequences(text);
+    for (const [i, each] of sequences.entries())
+      assert.ok(Number.isSafeInteger(each) && each > 0 && each < (sequences[i - 1] ?? Infinity));
+  },
+};
+
 export const fileTargets: readonly Target[] = [
+  poolPaths,
   ledgers,
   progress,
   waits,

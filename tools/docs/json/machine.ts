@@ -74,6 +74,10 @@ export const machine = {
     'nixmaker switch, boot, test, dry-activate, rollback, confirm; agent --once, one after the other',
     receipt,
   ],
+  approve: [
+    'nixmaker approve',
+    z.object({ schema: schema(1), ok, approved: z.boolean(), sequence: count.nullable() }),
+  ],
   'confirm-nothing': [
     'nixmaker confirm, where nothing is to be confirmed',
     z.object({ schema: schema(1), ok, pending: z.literal(false) }),
@@ -84,6 +88,25 @@ export const machine = {
     z.object({ schema: schema(1), runs: z.array(record), unreadable: count, newer: count.optional() }),
   ],
   event: ['nixmaker events, one a line', record],
+  fetch: [
+    'nixmaker fetch',
+    z.object({
+      schema: schema(1),
+      ok,
+      servers: z.array(
+        z.object({
+          server: z.string(),
+          status: z.enum(['fetched', 'there', 'nothing', 'failed']),
+          sequence: count.optional(),
+          files: count,
+          bytes: count,
+          keyrings: z.array(count),
+          receipts: count.optional().describe('sent; left out if none may be, or the server takes none'),
+          faults: z.array(z.object({ code: z.string(), detail: z.string() })),
+        }),
+      ),
+    }),
+  ],
   diff: [
     'nixmaker diff',
     z.object({

@@ -32,7 +32,7 @@ const ask = (sequence: string) =>
 test('where nothing is asked there is nothing to approve', async () => {
   const { code, stderr } = await target.verb('approve');
   assert.equal(code, 1);
-  assert.match(stderr, /no question is being asked[^]*\(nothing-asked\)/);
+  assert.match(stderr, /no question is being asked[\s\S]*\(nothing-asked\)/);
 });
 
 test('a yes is a yes to the question that was seen, and to no other', async () => {
@@ -40,7 +40,7 @@ test('a yes is a yes to the question that was seen, and to no other', async () =
   const { id, sequence, operation } = await asked();
   assert.deepEqual([sequence, operation], [7, 'switch']);
   const other = await target.verb('approve', ['000000000000']);
-  assert.match(other.stderr, /000000000000 is not the question being asked[^]*\(nothing-asked\)/);
+  assert.match(other.stderr, /000000000000 is not the question being asked[\s\S]*\(nothing-asked\)/);
   assert.equal((await target.verb('approve', ['no-id'])).code, 64);
   assert.match((await target.verb('approve', [id])).stdout, /^Approved: release 7\.$/m);
   assert.equal((await first).code, 0);

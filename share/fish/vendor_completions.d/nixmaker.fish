@@ -14,7 +14,7 @@ complete -c nixmaker -n '__fish_use_subcommand' -f -a test -d 'run a bundle’s 
 complete -c nixmaker -n '__fish_use_subcommand' -f -a dry-activate -d 'show what switching to a bundle’s system would do'
 complete -c nixmaker -n '__fish_use_subcommand' -f -a rollback -d 'go back to an earlier generation, now and for the next start'
 complete -c nixmaker -n '__fish_use_subcommand' -f -a confirm -d 'after a restart: check the new system, then keep it or go back'
-complete -c nixmaker -n '__fish_use_subcommand' -f -a approve -d 'answer “install it” to the question that `nixmaker ask` asks for the policy'
+complete -c nixmaker -n '__fish_use_subcommand' -f -a approve -d 'answer the policy’s question, asked by `nixmaker ask`: install'
 complete -c nixmaker -n '__fish_use_subcommand' -f -a fetch -d 'copy from a web server or an object store what this machine lacks of its newest release, to a folder that the agent searches'
 complete -c nixmaker -n '__fish_use_subcommand' -f -a status -d 'show what runs, what is pending, and how the last bundle ended'
 complete -c nixmaker -n '__fish_use_subcommand' -f -a history -d 'show every bundle that arrived and how it ended'

@@ -11,7 +11,8 @@ interface ApproveOptions extends TargetOptions {
 
 export function defineApprove(program: Command): void {
   const command = program
-    .command('approve [id]')
+    .command('approve')
+    .argument('[id]', 'the question’s id (default: whichever is asked)', questionId)
     .description('answer the policy’s question, asked by `nixmaker ask`: install')
     .option('--refuse', 'answer “not now” instead');
   addTargetOptions(command).action((id: string | undefined, options: ApproveOptions) =>
@@ -19,8 +20,8 @@ export function defineApprove(program: Command): void {
   );
 }
 
-function questionId(id: string | undefined): string | undefined {
-  if (id !== undefined && !runId.safeParse(id).success)
+function questionId(id: string): string {
+  if (!runId.safeParse(id).success)
     throw new InvalidArgumentError('Must be the id of a question: 12 hexadecimal digits.');
   return id;
 }
@@ -32,7 +33,7 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   const log = makeConsoleLog(printToStderr, { verbose: options.verbose === true });
   const machine = await openAsRoot(options, log, 'approve an installation');
   const approved = options.refuse !== true;
-  const sequence = await answerQuestion(machine, { id: questionId(id), approved });
+  const sequence = await answerQuestion(machine, { id, approved });
   if (options.json === true) printJson({ schema: 1, ok: true, approved, sequence: sequence ?? null });
   else
     print(

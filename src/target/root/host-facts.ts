@@ -43,7 +43,7 @@ export async function gatherNow(
     versions: await versions(machine),
     failedUnits: failed?.slice(0, 1000),
     space: await space([storeFolder(nix), settings.bootDirectory]),
-    paths: toplevel === undefined ? undefined : await paths(machine, toplevel),
+    paths: toplevel === undefined ? undefined : await closurePaths(machine, toplevel),
   });
 }
 
@@ -78,7 +78,10 @@ async function space(folders: readonly string[]): Promise<Now['space']> {
 const compress = promisify(gzip);
 
 /** What the desk may leave out of the next bundle (`build --since`). */
-async function paths({ nix }: Pick<Machine, 'nix'>, toplevel: StorePath): Promise<Now['paths']> {
+export async function closurePaths(
+  { nix }: Pick<Machine, 'nix'>,
+  toplevel: StorePath,
+): Promise<Now['paths']> {
   try {
     const closure = await listClosure(nix, toplevel);
     const packed = await compress(Buffer.from(closure.map((p) => `${toBaseName(p)}\n`).join('')));

@@ -28,7 +28,7 @@ function questionId(id: string): string {
 
 async function approve(id: string | undefined, options: ApproveOptions): Promise<number> {
   const { openAsRoot } = await import('../target/open.ts');
-  const { answerQuestion } = await import('../../target/root/ask.ts');
+  const { answerQuestion } = await import('../../target/root/answer.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const log = makeConsoleLog(printToStderr, { verbose: options.verbose === true });
   const machine = await openAsRoot(options, log, 'approve an installation');

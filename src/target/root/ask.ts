@@ -2,7 +2,6 @@
  * A person’s approval, as a program for the policy’s `approval`: a question that desktops show (target/desktop) and `nixmaker approve`
  * answers. Question and answer lie in root’s own runtime folder: whoever may start root’s units may answer, and nobody else.
  */
-import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { Operation } from '../../core/schema.ts';
 import { watchFiles } from '../../media/watch-files.ts';
@@ -12,7 +11,6 @@ import {
   readQuestion,
   screenFiles,
   withdrawQuestion,
-  writeAnswer,
   writeQuestion,
 } from '../../state/screen.ts';
 import { type RootMachine, screenDirectoryOf } from '../machine/machine.ts';
@@ -78,23 +76,4 @@ async function waitForAnswer(folder: string, id: string, signal: AbortSignal): P
     signal.removeEventListener('abort', note);
     await watcher.close();
   }
-}
-
-/**
- * @param id the question’s, as whoever answers saw it: what they have not seen they do not approve. Undefined: the one that is asked
- * @throws NixmakerError `nothing-asked`
- */
-export async function answerQuestion(
-  machine: Pick<RootMachine, 'bootId' | 'clock' | 'settings'>,
-  { id, approved }: { readonly id: string | undefined; readonly approved: boolean },
-): Promise<number | undefined> {
-  const folder = screenDirectoryOf(machine.settings);
-  const question = await readQuestion(folder);
-  const isAsked =
-    question !== undefined && question.bootId === machine.bootId && machine.clock.uptime() < question.until;
-  if (!isAsked) throw new NixmakerError('nothing-asked', 'no question is being asked');
-  if (id !== undefined && id !== question.id)
-    throw new NixmakerError('nothing-asked', `${id} is not the question being asked`);
-  await writeAnswer(folder, { schema: 1, id: question.id, approved });
-  return question.sequence;
 }

@@ -563,6 +563,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'There is no medium at that path.',
     next: 'Mount the medium or correct the path, then run the command again.',
   },
+  'nothing-to-pass-on': {
+    exit: fault,
+    what: 'This machine has no release that it could pass on.',
+    next: 'Let it take a release first, from a stick or a server; the next one is kept.',
+  },
+  'came-encrypted': {
+    exit: no,
+    what: 'The release came encrypted for its hosts, and would leave this machine in the clear.',
+    next: 'Bring the encrypted bundle to the others instead. If whoever finds the medium may read it: `nixmaker put --self --in-the-clear MEDIUM`.',
+  },
   'cannot-listen': {
     exit: fault,
     what: 'This machine can’t listen at that address and port.',

@@ -139,6 +139,8 @@ export type FaultCode =
   | 'host-key-changed'
   | 'no-medium'
   | 'cannot-listen'
+  | 'nothing-to-pass-on'
+  | 'came-encrypted'
   | 'source-untrusted'
   | 'source-refused'
   | 'source-misbehaves'

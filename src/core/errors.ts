@@ -106,6 +106,7 @@ export type FaultCode =
   | 'root-unusable'
   | 'install-failed'
   | 'no-such-file'
+  | 'nothing-asked'
   | 'no-access'
   | 'settings-malformed'
   | 'policy-missing'

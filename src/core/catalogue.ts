@@ -387,6 +387,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The command cannot be run as given.',
     next: 'See `nixmaker --help` or `nixmaker VERB --help`.',
   },
+  'nothing-asked': {
+    exit: exitCodes.fault,
+    what: 'No bundle is waiting for this approval: the question was withdrawn, or its time ran out.',
+    next: 'If the bundle still waits, you will be asked again; see `nixmaker status`.',
+  },
   'root-unusable': {
     exit: conf,
     what: 'Nothing can be installed there as it is.',

@@ -108,6 +108,7 @@ export type FaultCode =
   | 'disk-unconfirmed'
   | 'install-failed'
   | 'no-such-file'
+  | 'nothing-asked'
   | 'no-access'
   | 'settings-malformed'
   | 'policy-missing'

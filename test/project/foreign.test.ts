@@ -78,6 +78,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/inspect/agent-rights.ts',
     'src/state/progress.ts',
     'src/state/receipts.ts',
+    'src/state/screen.ts',
+    'src/target/desktop/told.ts',
     'src/state/staged.ts',
     'src/state/two-copies.ts',
     'src/state/kept-releases.ts',
@@ -103,6 +105,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/service/agent.ts',
   ],
   'the system, its store, /boot, /proc and /dev': [
+    'src/target/desktop/facts.ts',
     'src/activation/boot-files.ts',
     'src/activation/boot-menu.ts',
     'src/activation/boot-mounted.ts',

@@ -11,7 +11,8 @@ import * as z from 'zod';
 import { isMissing } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import { findingsParser, receiptRunParser } from '../core/run/host-receipt.ts';
+import { ageRecipient } from '../core/public-keys.ts';
+import { findingsParser, mostRecipients, receiptRunParser } from '../core/run/host-receipt.ts';
 import { absolutePath, operation } from '../core/schema.ts';
 import {
   isWrongKind,
@@ -45,6 +46,8 @@ const visit = z.strictObject({
   findings: findingsParser,
   /** What became of bundles that root has not heard of. */
   runs: z.array(receiptRunParser).max(100),
+  /** To whom bundles for this machine can be encrypted: the agent has the keys. */
+  ageRecipients: z.array(ageRecipient).max(mostRecipients).optional(),
   /** Set if no receipt is due: nothing was for this machine, or it could not be read, or no longer. A person is told all the same. */
   without: z.enum(['nothing', 'unreadable', 'silent', 'misnamed']).optional(),
 });

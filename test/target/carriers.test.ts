@@ -20,9 +20,15 @@ const target = await makeTarget(join(shop.folder, 'web'), {
   host: 'web',
   trustedKeys: [shop.keys.publicKey],
   policy: { media: { folders: [carried] } },
-  settings: { activationDirectory: join(shop.folder, 'web', 'state') },
+  settings: {
+    activationDirectory: join(shop.folder, 'web', 'state'),
+    sshHostKey: join(shop.folder, 'ssh_host_ed25519_key.pub'),
+  },
 });
 after(() => target.close());
+const sshHostKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'a'.repeat(43)}`;
+await writeFile(join(shop.folder, 'ssh_host_ed25519_key.pub'), `${sshHostKey} root@web\n`);
+const ageKey = (await target.verb('age-key')).stdout.trim();
 
 const blob = (name: string) =>
   `\${derivation { name = "${name}"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "head -c 2000000 /dev/urandom >$out" ]; }}`;
@@ -112,6 +118,7 @@ test('a receipt says how the host is', async () => {
     run: told,
     now,
     seen,
+    ageRecipients,
   } = web.last as never as {
     run: Record<string, unknown>;
     now: {
@@ -120,8 +127,11 @@ test('a receipt says how the host is', async () => {
       reads: number[];
       versions: Record<string, string>;
       space: unknown[];
+      generations: number[];
+      sshHostKey: string;
     };
     seen: unknown[];
+    ageRecipients: string[];
   };
   assert.equal(told.state, 'committed');
   assert.equal(told.generation, 1);
@@ -130,9 +140,21 @@ test('a receipt says how the host is', async () => {
   assert.deepEqual(now.reads, [2]);
   assert.match(now.versions.nix ?? '', /2\.\d+/);
   assert.ok(now.space.length > 0);
+  assert.deepEqual([now.generations, now.sshHostKey, ageRecipients], [[1], sshHostKey, [ageKey]]);
   assert.deepEqual(seen, [{ file: 'nixmaker/hosts/web/1', host: 'web', sequence: 1, outcome: 'committed' }]);
   const table = await cli('fleet', '-d', fleet);
   assert.match(table.stdout, /^HOST +CONDITION +RELEASE +FLOOR +LAST .*\nweb +well +1 +1 +done +/);
+});
+
+test('the desk prints the SSH host key, as ssh reads it, for secrets', async () => {
+  const printed = await cli('fleet', 'keys', 'web', '-d', fleet);
+  assert.equal(printed.stdout, `${sshHostKey} web\n`, printed.stderr);
+  const file = join(shop.folder, 'web.pub');
+  await writeFile(file, printed.stdout);
+  const read = await run('ssh-keygen', ['-l', '-f', file]);
+  assert.match(read.stdout, /^256 SHA256:\S+ web \(ED25519\)/, read.stderr);
+  const { json } = await cli('fleet', 'keys', '--json', '-d', fleet);
+  assert.deepEqual(json.hosts, [{ host: 'web', sshHostKey, ageRecipients: [ageKey] }]);
 });
 
 test('an altered receipt, one of another host, and an older one put back are noticed', async () => {

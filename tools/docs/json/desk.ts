@@ -184,6 +184,19 @@ export const desk = {
       retired: z.array(z.object({ host: z.string(), at: time, reason: z.string().optional() })),
     }),
   ],
+  'fleet-keys': [
+    'nixmaker fleet keys',
+    z.object({
+      schema: schema(1),
+      hosts: z.array(
+        z.object({
+          host: z.string(),
+          sshHostKey: z.string().optional().describe('for secrets that the system decrypts'),
+          ageRecipients: z.array(z.string()).describe('for whole bundles'),
+        }),
+      ),
+    }),
+  ],
   keygen: [
     'nixmaker keygen',
     z.object({

@@ -153,8 +153,21 @@ test('the desk prints the SSH host key, as ssh reads it, for secrets', async () 
   await writeFile(file, printed.stdout);
   const read = await run('ssh-keygen', ['-l', '-f', file]);
   assert.match(read.stdout, /^256 SHA256:\S+ web \(ED25519\)/, read.stderr);
-  const { json } = await cli('fleet', 'keys', '--json', '-d', fleet);
+  const { json, stdout } = await cli('fleet', 'keys', '--json', '-d', fleet);
   assert.deepEqual(json.hosts, [{ host: 'web', sshHostKey, ageRecipients: [ageKey] }]);
+  // As docs/secrets.md reads them.
+  const secrets = await readFile(new URL('../../docs/secrets.md', import.meta.url), 'utf8');
+  const snippet = secrets
+    .split('```nix')
+    .find((part) => part.includes('host-keys.json'))
+    ?.split('```')[0];
+  await writeFile(join(shop.folder, 'secrets.nix'), snippet ?? '');
+  await writeFile(join(shop.folder, 'host-keys.json'), stdout);
+  const evaluate = ['nix-instantiate', '--eval', '--strict', '--json', join(shop.folder, 'secrets.nix')];
+  const evaluated = await shop.builder.run(evaluate);
+  assert.deepEqual(JSON.parse(evaluated.stdout), {
+    'mail-password.age': { publicKeys: ['ssh-ed25519 AAAA… anna', sshHostKey] },
+  });
 });
 
 test('an altered receipt, one of another host, and an older one put back are noticed', async () => {

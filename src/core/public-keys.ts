@@ -2,7 +2,7 @@
 import * as z from 'zod';
 
 /** The 51 bytes of RFC 8709, section 4, in base 64: length and name of the algorithm, length of the key, the key. */
-const sshEd25519 = /^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}/;
+const sshEd25519 = /^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-P][A-Za-z0-9+/]{42}/;
 
 /** `ssh-ed25519 AAAA…`, without a comment. */
 export const sshHostKey = z.string().regex(new RegExp(`${sshEd25519.source}$`), 'is not an Ed25519 SSH key');

@@ -16,18 +16,16 @@ const carried = join(shop.folder, 'Sync Ordner');
 const fleet = join(shop.folder, 'fleet');
 await mkdir(desk);
 await mkdir(carried);
-const target = await makeTarget(join(shop.folder, 'web'), {
+const web = join(shop.folder, 'web');
+const target = await makeTarget(web, {
   host: 'web',
   trustedKeys: [shop.keys.publicKey],
   policy: { media: { folders: [carried] } },
-  settings: {
-    activationDirectory: join(shop.folder, 'web', 'state'),
-    sshHostKey: join(shop.folder, 'ssh_host_ed25519_key.pub'),
-  },
+  settings: { activationDirectory: join(web, 'state'), sshHostKey: join(web, 'ssh.pub') },
 });
 after(() => target.close());
-const sshHostKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'a'.repeat(43)}`;
-await writeFile(join(shop.folder, 'ssh_host_ed25519_key.pub'), `${sshHostKey} root@web\n`);
+const sshHostKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'D'.repeat(43)}`;
+await writeFile(join(web, 'ssh.pub'), `${sshHostKey} root@web\n`);
 const ageKey = (await target.verb('age-key')).stdout.trim();
 
 const blob = (name: string) =>
@@ -144,30 +142,6 @@ test('a receipt says how the host is', async () => {
   assert.deepEqual(seen, [{ file: 'nixmaker/hosts/web/1', host: 'web', sequence: 1, outcome: 'committed' }]);
   const table = await cli('fleet', '-d', fleet);
   assert.match(table.stdout, /^HOST +CONDITION +RELEASE +FLOOR +LAST .*\nweb +well +1 +1 +done +/);
-});
-
-test('the desk prints the SSH host key, as ssh reads it, for secrets', async () => {
-  const printed = await cli('fleet', 'keys', 'web', '-d', fleet);
-  assert.equal(printed.stdout, `${sshHostKey} web\n`, printed.stderr);
-  const file = join(shop.folder, 'web.pub');
-  await writeFile(file, printed.stdout);
-  const read = await run('ssh-keygen', ['-l', '-f', file]);
-  assert.match(read.stdout, /^256 SHA256:\S+ web \(ED25519\)/, read.stderr);
-  const { json, stdout } = await cli('fleet', 'keys', '--json', '-d', fleet);
-  assert.deepEqual(json.hosts, [{ host: 'web', sshHostKey, ageRecipients: [ageKey] }]);
-  // As docs/secrets.md reads them.
-  const secrets = await readFile(new URL('../../docs/secrets.md', import.meta.url), 'utf8');
-  const snippet = secrets
-    .split('```nix')
-    .find((part) => part.includes('host-keys.json'))
-    ?.split('```')[0];
-  await writeFile(join(shop.folder, 'secrets.nix'), snippet ?? '');
-  await writeFile(join(shop.folder, 'host-keys.json'), stdout);
-  const evaluate = ['nix-instantiate', '--eval', '--strict', '--json', join(shop.folder, 'secrets.nix')];
-  const evaluated = await shop.builder.run(evaluate);
-  assert.deepEqual(JSON.parse(evaluated.stdout), {
-    'mail-password.age': { publicKeys: ['ssh-ed25519 AAAA… anna', sshHostKey] },
-  });
 });
 
 test('an altered receipt, one of another host, and an older one put back are noticed', async () => {

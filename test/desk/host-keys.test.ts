@@ -38,10 +38,8 @@ test('the JSON can be read as docs/secrets.md does it', async () => {
     { host: 'web', sshHostKey, ageRecipients },
   ]);
   const secrets = await readFile(new URL('../../docs/secrets.md', import.meta.url), 'utf8');
-  const snippet = secrets
-    .split('```nix')
-    .find((part) => part.includes('host-keys.json'))
-    ?.split('```')[0];
+  const blocks = secrets.split('```nix').map((part) => part.split('```')[0] ?? '');
+  const snippet = blocks.find((block) => block.includes('host-keys.json'));
   await writeFile(join(folder, 'secrets.nix'), snippet ?? '');
   await writeFile(join(folder, 'host-keys.json'), stdout);
   const builder = await makeBuilder(join(folder, 'builder'));

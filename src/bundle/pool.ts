@@ -9,10 +9,13 @@ import { naturally } from '../core/alike.ts';
 import { poolFolder } from '../core/bundle/pool-folder.ts';
 import { ifMissing, ifNowhere } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
+import { hostsFile } from '../core/install/hosts.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { mostContentsBytes, type Piece, pieceName } from '../core/release/contents-file.ts';
+import type { ReleaseIndex } from '../core/release/index-file.ts';
 import { formatOf, type Manifest } from '../core/release/manifest.ts';
 import { NixSignatures } from '../core/release/nix-signatures.ts';
+import { mostPartsBytes, type PartsHint, parseParts } from '../core/release/parts.ts';
 import { isHostName } from '../core/schema.ts';
 import { arrivedText } from '../core/size.ts';
 import { isForeignFolder, withForeign } from '../files/foreign.ts';
@@ -26,6 +29,9 @@ import { type Release, readIndex, withUnsigned } from './release.ts';
 /** What is in an entry’s folder. */
 export const entryFiles = ['manifest.json', 'manifest.sig', 'contents', 'meta'] as const;
 
+/** Also there if the medium is one of several (core/release/parts.ts). */
+export const partsName = 'parts.json';
+
 /** For what gets its name once complete. */
 export const draftOf = (name: string): string => `.${name}.part`;
 
@@ -38,6 +44,7 @@ export const cacheOf = (root: string) => join(root, poolFolder, 'cache');
 export const hostsOf = (root: string) => join(root, poolFolder, 'hosts');
 /** Held by whoever is writing into the pool (files/turn.ts). */
 export const lockOf = (root: string) => join(root, poolFolder, '.lock');
+export const hostsTableOf = (root: string) => join(root, poolFolder, hostsFile);
 export const keyringsOf = (root: string) => join(root, poolFolder, 'keyrings');
 
 export interface PoolEntry {
@@ -133,6 +140,15 @@ export async function readPoolRelease(folder: string, authentic: Authentic): Pro
     { manifest, digest, index },
     { contents, nixSignatures: nixSignatures ?? Buffer.alloc(0) },
   );
+}
+
+/** What `parts.json` says of the medium, if it is one of several. */
+export async function readPoolParts(
+  folder: string,
+  { index, digest }: { readonly index: ReleaseIndex; readonly digest: string },
+): Promise<PartsHint | undefined> {
+  const bytes = await readSmall(join(folder, partsName), mostPartsBytes(index));
+  return bytes === undefined ? undefined : parseParts(bytes, { manifestDigest: digest, index });
 }
 
 export interface Measured {

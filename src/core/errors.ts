@@ -37,6 +37,9 @@ export type BundleCode =
   | 'signature-threshold'
   | 'keyring-malformed'
   | 'keyring-untrusted'
+  | 'hosts-malformed'
+  | 'hosts-untrusted'
+  | 'not-installable'
   | 'closure-incomplete'
   | 'cache-unusable'
   | 'not-a-system'
@@ -47,8 +50,10 @@ export type PolicyCode =
   | 'wrong-host'
   | 'wrong-system'
   | 'wrong-machine'
+  | 'host-unknown'
   | 'expired'
   | 'sequence-older'
+  | 'part-older'
   | 'sequence-conflict'
   | 'sequence-jump'
   | 'created-ahead'
@@ -60,6 +65,7 @@ export type PolicyCode =
   | 'failed-before'
   | 'release-held'
   | 'cut-off-before'
+  | 'staged-too-long'
   | 'operation-forbidden'
   | 'missing-input'
   | 'base-missing';
@@ -67,6 +73,7 @@ export type PolicyCode =
 /** Not now; the same bundle may succeed later without anyone doing anything to it. */
 export type DeferCode =
   | 'incomplete'
+  | 'parts-missing'
   | 'interrupted'
   | 'stopped'
   | 'unsettled'
@@ -93,6 +100,8 @@ export type DeferCode =
 /** Something around the bundle is wrong: configuration, this machine, the flake, a bug. */
 export type FaultCode =
   | 'usage'
+  | 'root-unusable'
+  | 'install-failed'
   | 'no-such-file'
   | 'no-access'
   | 'settings-malformed'
@@ -142,6 +151,7 @@ export type FaultCode =
   | 'state-corrupt'
   | 'store-corrupt'
   | 'store-differs'
+  | 'staged-lost'
   | 'internal';
 
 export type ReasonCode = BundleCode | PolicyCode | DeferCode | FaultCode;

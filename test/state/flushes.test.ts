@@ -34,7 +34,12 @@ const left: Readonly<Record<string, readonly string[]>> = {
   ),
   'a voucher': ['state/vouchers/0123456789ab.json', 'state/vouchers/0123456789ab.sig'],
   'what was freed for a release': ['state/rooms/0123456789ab.json'],
+  'which parts have come': ['state/parts.json'],
   'what was freed after a commit': ['state/tidied.json'],
+  'a release that waits for its time': ['index', 'manifest', 'record.json', 'signatures'].map(
+    (name) => `state/staged/${'d'.repeat(64)}/${name}`,
+  ),
+  'what it waits for': [`state/staged/${'d'.repeat(64)}/record.json`],
   'which hook followed a commit': ['state/after-hook.json'],
   'what work was cut off': ['state/cut-off'],
   'a request that failed': ['state/requests-unverified'],

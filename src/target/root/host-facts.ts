@@ -17,6 +17,7 @@ import { listClosure, storeFolder } from '../../nix/store.ts';
 import { readFloor } from '../../state/floor.ts';
 import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
+import { readStaged } from '../machine/staged.ts';
 import { readHardware } from './hardware.ts';
 
 type Now = NonNullable<HostReceipt['now']>;
@@ -44,11 +45,12 @@ export async function gatherNow(
     sshHostKey: await readSshHostKey(settings.sshHostKey),
     floor: floor?.sequence,
     held: held.length === 0 ? undefined : held.map(({ sequence }) => sequence),
+    staged: await stagedNow(machine),
     reads: [manifestSchemaVersion],
     versions: await versions(machine),
     failedUnits: failed?.slice(0, 1000),
     space: await space([storeFolder(nix), settings.bootDirectory]),
-    paths: toplevel === undefined ? undefined : await paths(machine, toplevel),
+    paths: toplevel === undefined ? undefined : await closurePaths(machine, toplevel),
   });
 }
 
@@ -58,6 +60,13 @@ const newestNumbers = (generations: ReadonlyMap<number, unknown>): number[] =>
 /** Undefined if there is none, or it is of another kind. */
 const readSshHostKey = async (file: string): Promise<string | undefined> =>
   sshHostKeyIn(await readFile(file, 'utf8').catch(() => ''));
+
+async function stagedNow(machine: Pick<Machine, 'floorDirectory'>): Promise<Now['staged']> {
+  const staged = await readStaged(machine);
+  if (staged === undefined) return undefined;
+  const { sequence, since, record } = staged;
+  return given({ sequence, since, code: record?.code, detail: record?.detail.slice(0, 4096) });
+}
 
 async function versions({
   nix,
@@ -90,7 +99,10 @@ async function space(folders: readonly string[]): Promise<Now['space']> {
 const compress = promisify(gzip);
 
 /** What the desk may leave out of the next bundle (`build --since`). */
-async function paths({ nix }: Pick<Machine, 'nix'>, toplevel: StorePath): Promise<Now['paths']> {
+export async function closurePaths(
+  { nix }: Pick<Machine, 'nix'>,
+  toplevel: StorePath,
+): Promise<Now['paths']> {
   try {
     const closure = await listClosure(nix, toplevel);
     const packed = await compress(Buffer.from(closure.map((p) => `${toBaseName(p)}\n`).join('')));

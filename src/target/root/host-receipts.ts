@@ -28,12 +28,13 @@ export interface ToReport {
   /** Runs. If root has a record of one, that record counts; the others are reported as the agent’s word. */
   readonly claimed: readonly ReceiptRun[];
   readonly ageRecipients?: readonly string[] | undefined;
+  readonly gather?: (machine: Machine) => Promise<HostReceipt['now']>;
 }
 
 /** Puts receipts into the outbox. Each gets its own number, reserved before use, so that two receipts never share one. */
 export async function writeReceipts(
   machine: Machine,
-  { findings, claimed, ageRecipients }: ToReport,
+  { findings, claimed, ageRecipients, gather = gatherNow }: ToReport,
 ): Promise<void> {
   const { floorDirectory, clock, policy, machineId } = machine;
   const key = await ensureHostKey(machine);
@@ -59,7 +60,7 @@ export async function writeReceipts(
         at: clock.now().toISOString(),
         machineId,
         run,
-        now: isNewest ? await gatherNow(machine) : undefined,
+        now: isNewest ? await gather(machine) : undefined,
         seen: isNewest ? findings : [],
         waits: isNewest ? await waitsOf(machine) : undefined,
         ageRecipients: isNewest ? ageRecipients : undefined,

@@ -36,7 +36,7 @@ export function serveVisits(machine: RootMachine): Promise<void> {
 /** If the medium can’t be written to, the receipts wait for the next one; whatever happens, a person is told. */
 export async function serveVisit(
   machine: RootMachine,
-  { place: root, findings, runs, ageRecipients, without }: VisitFile,
+  { place: root, findings, runs, ageRecipients, without, parts }: VisitFile,
 ): Promise<void> {
   // The agent’s word on where the medium is counts only if there is one.
   const place = (await listPlaces(machine)).find((p) => p.root === root && !p.isDangerous);
@@ -49,7 +49,7 @@ export async function serveVisit(
   const { send } = machine.policy.receipts;
   const outcome = send ? await sendReceipts(machine, place, { findings, runs, ageRecipients }) : undefined;
   if (!send && place.kind === 'own') await stopUnit(machine, place);
-  await tellPeople(machine, { place, last: await lastOf(machine, runs), problem: outcome });
+  await tellPeople(machine, { place, last: await lastOf(machine, runs), problem: outcome, parts });
 }
 
 /** What became of the last bundle: by root’s own journal or, if that does not know it, by the agent’s word. */
@@ -81,7 +81,20 @@ async function deliverAll(
   machine: Pick<Machine, 'emit' | 'floorDirectory' | 'policy' | 'run' | 'settings'>,
   place: Place,
 ): Promise<void> {
-  const { floorDirectory, policy } = machine;
+  await emptyOutbox(machine, place.root, (write) =>
+    place.kind === 'own' ? whileOurs(machine, place, write) : write(place.root),
+  );
+}
+
+/**
+ * Takes to a medium whatever waits in the outbox, which loses it only then.
+ * @param reach has the medium written to where it can be: it is told where
+ */
+export async function emptyOutbox(
+  { floorDirectory, policy, emit }: Pick<Machine, 'emit' | 'floorDirectory' | 'policy'>,
+  place: string,
+  reach: (write: (root: string) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const files: Delivery[] = [];
   for (const name of await listOutbox(floorDirectory)) {
     const text = await readFromOutbox(floorDirectory, name);
@@ -90,11 +103,9 @@ async function deliverAll(
   const folders = [poolFolder, 'receipts', policy.host];
   // For people who open the stick on any computer: the same words as beside a bundle in the inbox.
   const reports = files.flatMap(reportOf);
-  const write = (root: string) => deliver(root, folders, [...files, ...reports]);
-  if (place.kind === 'own') await whileOurs(machine, place, write);
-  else await write(place.root);
+  await reach((root) => deliver(root, folders, [...files, ...reports]));
   for (const { name, text } of files) await removeFromOutbox(floorDirectory, name, text);
-  machine.emit({ event: 'receipts-written', place: place.root, receipts: files.map((f) => f.name) });
+  emit({ event: 'receipts-written', place, receipts: files.map((f) => f.name) });
 }
 
 /**

@@ -131,6 +131,10 @@ export const desk = {
       notices: z.array(z.string()),
       leftOut: z.array(z.object({ host: z.string(), ring: z.string().optional(), why: z.string() })),
       keyrings: z.array(count).describe('versions copied'),
+      parts: z
+        .array(z.object({ part: count, of: count, place: path.describe('medium, folder or image') }))
+        .describe('with --split or --size; `hosts` then has one entry for each part')
+        .optional(),
     }),
   ],
   collect: [
@@ -171,6 +175,10 @@ export const desk = {
           release: sequence.optional(),
           floor: count.optional(),
           held: z.array(sequence),
+          staged: z
+            .object({ sequence, since: time, code: code.optional(), detail: z.string().optional() })
+            .optional()
+            .describe('in the machine’s store, waiting for its time'),
           collected: time.optional(),
           receipts: count,
           unreadable: count,
@@ -222,6 +230,26 @@ export const desk = {
       threshold: count,
       roles: z.record(z.string(), count),
       minimumSequence: count.optional(),
+      claimedSigners: signers,
+    }),
+  ],
+  hosts: [
+    'nixmaker hosts show',
+    z.object({
+      schema: schema(1),
+      verified: z.literal(false),
+      createdAt: time,
+      expiresAt: time.optional(),
+      unattended: z.boolean(),
+      hosts: z.array(
+        z.object({
+          host: z.string(),
+          serial: z.string().optional(),
+          mac: z.string().optional(),
+          machineId: z.string().optional(),
+          disks: z.array(path).optional().describe('which may be overwritten unasked'),
+        }),
+      ),
       claimedSigners: signers,
     }),
   ],

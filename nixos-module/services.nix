@@ -34,6 +34,7 @@ let
     nixmaker-reboot = [ ];
     nixmaker-receipts = [ ];
     nixmaker-fetch = [ ];
+    nixmaker-serve = lib.optional cfg.serve.enable "multi-user.target";
     "nixmaker-medium@" = [ ];
   };
 in

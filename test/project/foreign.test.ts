@@ -120,6 +120,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/machine/generations.ts',
     'src/target/machine/machine.ts',
     'src/target/root/console.ts',
+    'src/target/root/hardware.ts',
     'src/target/root/host-facts.ts',
     'src/target/install/marks.ts',
   ],

@@ -41,6 +41,7 @@ import { defineCheckHealth } from './units/check-health.ts';
 import { defineConfirm } from './units/confirm.ts';
 import { defineDesktop } from './units/desktop.ts';
 import { defineFetch } from './units/fetch.ts';
+import { defineInstaller } from './units/installer.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
 import { defineServe } from './units/serve.ts';
@@ -70,7 +71,7 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
 /** What systemd starts, or another verb; not listed in any help. */
 const unitVerbs = [
   ...[defineActivate, defineAsk, defineCheckHealth, defineDesktop, defineReboot, defineMountMedium],
-  ...[defineWriteReceipts, defineEnterRoot],
+  ...[defineWriteReceipts, defineEnterRoot, defineInstaller],
 ];
 
 export function makeProgram(version: string): Command {

@@ -64,8 +64,7 @@ async function install(place: string, flags: InstallFlags): Promise<number> {
     dryRun: flags.dryRun === true,
     emit: makeConsoleLog(printToStderr, { verbose: flags.verbose === true }),
   });
-  const { unattended: _, overwrites: __, ...told } = result;
-  if (flags.json === true) printJson({ schema: 1, ok: true, ...told });
+  if (flags.json === true) printJson({ schema: 1, ok: true, ...result });
   else tell(result);
   return exitCodes.done;
 }
@@ -101,6 +100,8 @@ function tell(result: InstallResult): void {
   for (const notice of result.notices) printToStderr(lines`note: ${notice}\n`);
   if (!result.installed) {
     print(lines`would install: ${host} ${sequence}, signed by ${signedBy.join(', ')}\n`);
+    const { disks = [], empty } = result.overwrites ?? {};
+    for (const disk of disks) print(lines`would overwrite: ${disk}, ${empty === true ? '' : 'not '}empty\n`);
     return;
   }
   tellInstalled(result);

@@ -1,9 +1,12 @@
 /** What a live system needs from a person before it installs; and which media it looks at. */
 import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { consentFor } from '../../src/core/install/consent.ts';
 import { listPlugged } from '../../src/media/hot-plugged.ts';
+import { temporaryFolder } from '../support/bundles.ts';
 
 const overwrites = fc.option(
   fc.record({ disks: fc.constant(['/dev/vda']), empty: fc.boolean(), named: fc.boolean() }),
@@ -21,7 +24,7 @@ test('nobody is asked only where a signed table says so, and nothing on a disk i
   );
 });
 
-test('what was plugged in counts, but for what is mounted, used or built in; strange names hold nothing up', async () => {
+test('what was plugged in counts, but for what is mounted, used or built in; strange names hold nothing up', async (t) => {
   const on = (kname: string, more: object = {}) => ({ kname, fstype: 'vfat', hotplug: true, ...more });
   const blockdevices = [
     on('sda', { hotplug: false, children: [on('sda1', { hotplug: false })] }),
@@ -29,13 +32,24 @@ test('what was plugged in counts, but for what is mounted, used or built in; str
     on('sdc', { mountpoints: ['/iso'], children: [] }),
     on('sdd', { children: [on('sdd1', { mountpoints: [null, '/x'] })] }),
     on('../etc'),
+    on('mmcblk0p1'),
+    on('mmcblk1p1'),
   ];
   const answer = { stderrTail: [], timedOut: false, startError: undefined };
   const stdout = JSON.stringify({ blockdevices });
-  const found = await listPlugged(async () => ({ ...answer, exitCode: 0, stdout }));
+  const sys = await temporaryFolder(t);
+  for (const [disk, type] of [
+    ['mmcblk0', 'MMC'],
+    ['mmcblk1', 'SD'],
+  ] as const) {
+    await mkdir(join(sys, 'class/block', disk, 'device'), { recursive: true });
+    await writeFile(join(sys, 'class/block', disk, 'device/type'), `${type}\n`);
+  }
+  const found = await listPlugged(async () => ({ ...answer, exitCode: 0, stdout }), sys);
   assert.deepEqual(found, [
     { name: 'sdb1', fileSystem: 'vfat', label: 'FLEET' },
     { name: 'sdb2', fileSystem: 'vfat', label: '' },
+    { name: 'mmcblk1p1', fileSystem: 'vfat', label: '' },
   ]);
   assert.deepEqual(await listPlugged(async () => ({ ...answer, exitCode: 1, stdout: '' })), []);
 });

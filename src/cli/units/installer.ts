@@ -84,7 +84,7 @@ const says: Omit<Person, 'answers' | 'line'> = {
       lines`Waiting for a medium with releases. Plug it in, or press Enter to look again at what is there.\n`,
     ),
   looking: (stick) => print(lines`${stick}: checking everything on it for this machine …\n`),
-  passedOver: (stick) => print(lines`${stick}: no releases; it may be removed.\n`),
+  passedOver: (stick) => print(lines`${stick}: no releases.\n`),
   plan: tellPlan,
   gone: (stick) => print(lines`${stick} was removed. Nothing was written.\n`),
   begins: () => print(lines`Installing. Leave the medium in.\n`),

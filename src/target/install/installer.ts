@@ -120,8 +120,14 @@ async function offer(installer: Installer, stick: Stick): Promise<InstallResult 
     if (consent === 'names') disks = typed.split(/\s+/).filter((name) => name !== '');
   }
   person.begins();
-  // With what was shown: a host that the table names, or the bundle.
-  return firstInstall({ ...whole, host: plan.host, dryRun: false, disks });
+  try {
+    // As whom it was shown, whatever the table says by now.
+    return await firstInstall({ ...whole, host: plan.host, dryRun: false, disks });
+  } catch (error) {
+    // Nothing was mounted there before (requireNotMounted): it is the disk script’s, and in the way of the next attempt.
+    if (request.format) await installer.run('umount', ['--recursive', request.root], { timeout: 120_000 });
+    throw error;
+  }
 }
 
 async function isGone({ run }: Installer, { device }: Stick): Promise<boolean> {

@@ -68,7 +68,7 @@ export async function requireDisks(
   for (const each of disks) {
     const found = await requireDisk(run, each);
     bytes += found.size ?? 0;
-    empty &&= isEmpty(found);
+    empty &&= await isEmpty(run, each, found);
   }
   if (bytes < need.bytes) {
     const [needed, there] = unlikeSizes(need.bytes, bytes);
@@ -124,9 +124,15 @@ async function requireDisk(run: RootMachine['run'], path: string): Promise<Node>
   return found ?? {};
 }
 
-/** What lsblk can't tell counts as something. */
-const isEmpty = ({ fstype, pttype, children = [] }: Node): boolean =>
-  fstype === null && pttype === null && children.length === 0;
+/**
+ * lsblk knows by udev, which may not have looked since something was written; blkid looks itself, and ends with 2 if it finds nothing. What
+ * can’t be told counts as something.
+ */
+async function isEmpty(run: RootMachine['run'], path: string, found: Node): Promise<boolean> {
+  if (found.fstype !== null || found.pttype !== null || (found.children ?? []).length > 0) return false;
+  const probed = await run('blkid', ['--probe', path], { timeout: 30_000 });
+  return probed.exitCode === 2 && probed.stdout === '' && probed.stderrTail.length === 0;
+}
 
 const mountsOf = (found: Node | undefined): string[] => [
   ...(found?.mountpoints ?? []).flatMap((m) => m ?? []),

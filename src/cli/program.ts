@@ -35,8 +35,11 @@ import { defineStatus } from './target/status.ts';
 import { forCommander, runsAt } from './terminal/output.ts';
 import { defineActivate } from './units/activate.ts';
 import { defineAgent } from './units/agent.ts';
+import { defineApprove } from './units/approve.ts';
+import { defineAsk } from './units/ask.ts';
 import { defineCheckHealth } from './units/check-health.ts';
 import { defineConfirm } from './units/confirm.ts';
+import { defineDesktop } from './units/desktop.ts';
 import { defineFetch } from './units/fetch.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
@@ -54,16 +57,9 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
     'Machine',
     'machine',
     [
-      ...[
-        defineAgent,
-        defineOperations,
-        defineRollback,
-        defineConfirm,
-        defineStatus,
-        defineHistory,
-        defineFetch,
-      ],
-      ...[defineEvents, defineDiff, defineDoctor, defineExplain, defineCheckPolicy, defineHold],
+      ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineApprove, defineFetch],
+      ...[defineStatus, defineHistory, defineEvents, defineDiff, defineDoctor, defineExplain],
+      ...[defineCheckPolicy, defineHold],
       ...[defineRelease, defineFloor, defineMetrics, defineInstall],
     ],
   ],
@@ -73,8 +69,8 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
 
 /** What systemd starts, or another verb; not listed in any help. */
 const unitVerbs = [
-  ...[defineActivate, defineCheckHealth, defineReboot, defineMountMedium, defineWriteReceipts],
-  defineEnterRoot,
+  ...[defineActivate, defineAsk, defineCheckHealth, defineDesktop, defineReboot, defineMountMedium],
+  ...[defineWriteReceipts, defineEnterRoot],
 ];
 
 export function makeProgram(version: string): Command {

@@ -387,6 +387,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The command cannot be run as given.',
     next: 'See `nixmaker --help` or `nixmaker VERB --help`.',
   },
+  'nothing-asked': {
+    exit: exitCodes.fault,
+    what: 'No bundle is waiting for this approval: the question was withdrawn, or its time ran out.',
+    next: 'If the bundle still waits, you will be asked again; see `nixmaker status`.',
+  },
   'root-unusable': {
     exit: conf,
     what: 'Nothing can be installed there as it is.',
@@ -557,6 +562,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     what: 'There is no medium at that path.',
     next: 'Mount the medium or correct the path, then run the command again.',
+  },
+  'nothing-to-pass-on': {
+    exit: fault,
+    what: 'This machine has no release that it could pass on.',
+    next: 'Let it take a release first, from a stick or a server; the next one is kept.',
+  },
+  'came-encrypted': {
+    exit: no,
+    what: 'The release came encrypted for its hosts, and would leave this machine in the clear.',
+    next: 'Bring the encrypted bundle to the others instead. If whoever finds the medium may read it: `nixmaker put --self --in-the-clear MEDIUM`.',
   },
   'cannot-listen': {
     exit: fault,

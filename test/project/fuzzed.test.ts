@@ -43,6 +43,7 @@ const handsOn: Readonly<Record<string, string>> = {
     'state/in-hand.ts readCutOffs',
     'state/unverified.ts readUnverified',
     'bundle/pool.ts openPool',
+    'state/kept-releases.ts readKeptRelease',
     'state/outbox.ts readFromOutbox',
     'state/floor.ts readFloorRecord',
     'state/own.ts readOwn',

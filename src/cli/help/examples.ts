@@ -144,6 +144,10 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
     ['release 17', 'allow release 17 again'],
     ['release --all', 'free all held releases'],
   ],
+  approve: [
+    ['approve', 'install what the machine is asking about'],
+    ['approve --refuse', 'not now'],
+  ],
   confirm: [
     ['confirm', 'check the new system and keep it'],
     ['confirm --json', 'the same, with the receipt as JSON'],

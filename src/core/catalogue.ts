@@ -473,6 +473,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The flake has no such host.',
     next: 'Run `nixmaker list` to see the flake’s hosts.',
   },
+  'host-key-unknown': {
+    exit: exitCodes.usage,
+    what: 'This desk has not been told the key that this host can decrypt with.',
+    next: 'Run `nixmaker age-key` at the machine once (for an SSH host key: let sshd make one), then bring a stick there and back and run `nixmaker collect`. Or name the key yourself: `nixmaker encrypt --to RECIPIENT`.',
+  },
   'one-way': {
     exit: no,
     what: 'There is no way back: a release that ran here since is one-way, because its services change their data.',

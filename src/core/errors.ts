@@ -122,6 +122,7 @@ export type FaultCode =
   | 'no-such-host'
   | 'no-such-generation'
   | 'one-way'
+  | 'host-key-unknown'
   | 'host-name-unusable'
   | 'source-in-closure'
   | 'secret-in-flake'

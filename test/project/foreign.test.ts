@@ -124,6 +124,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/machine/generations.ts',
     'src/target/machine/machine.ts',
     'src/target/root/console.ts',
+    'src/target/root/hardware.ts',
     'src/target/root/host-facts.ts',
     'src/target/install/marks.ts',
   ],
@@ -205,6 +206,7 @@ const theirs = /settings\.inbox\b|\bagentDirectory\b|\brequestsDirectory\b/;
 
 /** Where they are named, and what is done with them there. */
 const named: Readonly<Record<string, string>> = {
+  'src/target/root/host-receipts.ts': 'readWaits, by readForeign',
   'src/target/inspect/agent-rights.ts': 'withForeign; the rest is asked with the agent’s rights',
   'src/target/inspect/carriers.ts': 'types only; asked with the agent’s rights',
   'src/target/inspect/doctor.ts': 'withForeign',

@@ -56,6 +56,7 @@ const handsOn: Readonly<Record<string, string>> = {
       'bundle/pool.ts readPoolRelease',
       'desk/fleet/newest-bundles.ts readNewestBundles',
       'desk/fleet/fleet.ts readFleet',
+      'desk/fleet/host-keys.ts readToldKeys',
       'desk/fleet/folder.ts readHostKey',
       'desk/fleet/former.ts readFormer',
       'desk/fleet/former.ts readHostKeys',

@@ -39,6 +39,10 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
     ['fleet', 'a table of all hosts'],
     ['fleet --html fleet.html --bundles out', 'a page, with what the next stick needs'],
   ],
+  'fleet keys': [
+    ['fleet keys web', 'the SSH host key of one host'],
+    ['fleet keys --json', 'of all, with the recipients for bundles'],
+  ],
   'fleet expect': [
     ['fleet expect engine bridge', 'list both, even before they report'],
     ['fleet expect lab -d lab-fleet', 'in another fleet folder'],
@@ -174,6 +178,7 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
     ['sign --ssh-key ~/.ssh/id_ed25519.pub --name anna web.tar', 'with a person’s SSH key'],
   ],
   encrypt: [
+    ['encrypt --to-host web out/web/web.tar', 'to the key that its receipts name'],
     ['encrypt --to "$RECIPIENT" web.tar', 'for one host, as web.tar.age'],
     ['encrypt --to recipients.txt out/*/*.tar', 'for all recipients in a file'],
   ],

@@ -26,15 +26,18 @@ import { defineHold, defineRelease } from './target/hold.ts';
 import { defineHostKey } from './target/host-key.ts';
 import { defineMetrics } from './target/metrics.ts';
 import { defineOperations } from './target/operations.ts';
+import { defineRepair } from './target/repair.ts';
 import { defineRollback } from './target/rollback.ts';
 import { defineStatus } from './target/status.ts';
 import { forCommander, runsAt } from './terminal/output.ts';
 import { defineActivate } from './units/activate.ts';
 import { defineAgent } from './units/agent.ts';
 import { defineCheckHealth } from './units/check-health.ts';
+import { defineCheckStore } from './units/check-store.ts';
 import { defineConfirm } from './units/confirm.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
+import { defineRepairStore } from './units/repair-store.ts';
 import { defineStoreKey } from './units/store-key.ts';
 import { defineWriteReceipts } from './units/write-receipts.ts';
 
@@ -49,7 +52,7 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
     'machine',
     [
       ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineStatus, defineHistory],
-      ...[defineEvents, defineDiff, defineDoctor, defineExplain, defineCheckPolicy, defineHold],
+      ...[defineEvents, defineDiff, defineDoctor, defineRepair, defineExplain, defineCheckPolicy, defineHold],
       ...[defineRelease, defineFloor, defineMetrics],
     ],
   ],
@@ -58,7 +61,10 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
 ];
 
 /** What systemd starts; not listed in any help. */
-const unitVerbs = [defineActivate, defineCheckHealth, defineReboot, defineMountMedium, defineWriteReceipts];
+const unitVerbs = [
+  ...[defineActivate, defineCheckHealth, defineCheckStore, defineRepairStore, defineReboot],
+  ...[defineMountMedium, defineWriteReceipts],
+];
 
 export function makeProgram(version: string): Command {
   const program = new Command('nixmaker')

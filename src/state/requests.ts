@@ -70,6 +70,9 @@ export type VouchRequestFile = z.infer<typeof vouchRequest>;
 /** A verified release for which there is not enough room. */
 export type RoomRequestFile = z.infer<typeof vouchRequest>;
 
+/** Whole contents of damaged paths have been brought into the store. */
+export type RepairRequestFile = z.infer<typeof vouchRequest>;
+
 export interface RequestKind<T> {
   readonly folder: string;
   readonly parser: z.ZodType<T>;
@@ -95,6 +98,7 @@ export const keyringRequests: RequestKind<KeyringRequestFile> = {
   parser: keyringRequest,
 };
 export const vouchRequests: RequestKind<VouchRequestFile> = { folder: 'vouchers', parser: vouchRequest };
+export const repairRequests: RequestKind<RepairRequestFile> = { folder: 'repairs', parser: vouchRequest };
 export const roomRequests: RequestKind<RoomRequestFile> = { folder: 'rooms', parser: vouchRequest };
 
 /** Requests served in one batch, the newest; the others are served next time. */

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { constants, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { restoreNar } from '../../src/bundle/delta.ts';
-import { narOf } from '../../src/bundle/nar.ts';
+import { narOf } from '../../src/nix/nar.ts';
 import { atOnceBytes } from '../../src/bundle/zstd.ts';
 import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
 import { limits } from '../../src/core/limits.ts';

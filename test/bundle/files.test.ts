@@ -23,7 +23,7 @@ import {
   readSmall,
   sizeOfFile,
 } from '../../src/bundle/file.ts';
-import { narOf } from '../../src/bundle/nar.ts';
+import { narOf } from '../../src/nix/nar.ts';
 import { openParts, partName, sizeOfParts } from '../../src/bundle/parts.ts';
 import { hostsOf, listPool, measurePool, openPool } from '../../src/bundle/pool.ts';
 import { hasContents, hasSize } from '../../src/bundle/pool-write.ts';

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { narOf } from '../../src/bundle/nar.ts';
+import { narOf } from '../../src/nix/nar.ts';
 import { encodeNix32 } from '../../src/core/nix32.ts';
 import type { PathInfo } from '../../src/core/release/path-info.ts';
 import { CacheFolder } from '../../src/desk/build/cache-folder.ts';

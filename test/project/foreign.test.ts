@@ -103,7 +103,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/activation/boot-room.ts',
     'src/activation/inspect.ts',
     'src/activation/switch.ts',
-    'src/bundle/nar.ts',
+    'src/nix/nar.ts',
     'src/media/in-use.ts',
     'src/media/mounts.ts',
     'src/nix/profile.ts',

@@ -7,6 +7,7 @@ import type { RootMachine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { acceptKeyring } from './keyring.ts';
 import { makeRoom } from './make-room.ts';
+import { repairHere } from './repair.ts';
 import { requireSigned } from './require-signed.ts';
 import { adoptRunningSystem } from './store-key.ts';
 import { serveVisit } from './visit.ts';
@@ -25,6 +26,7 @@ export function rootDirect(machine: RootMachine): Root {
       return tidied?.transaction === receipt.transaction ? { ...receipt, freed: tidied.freed } : receipt;
     },
     makeRoom: (asked) => makeRoom(machine, asked),
+    repair: () => repairHere(machine),
     vouch: async ({ release: { index } }) => NixSignatures.parse(await signPaths(machine, index), index),
     acceptKeyring: async ({ envelope }) => {
       await acceptKeyring(machine, envelope);

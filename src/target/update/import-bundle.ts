@@ -1,7 +1,6 @@
 /** Imports a bundle’s store paths: through the daemon’s socket, or for any other store with `nix copy`. */
 import { join } from 'node:path';
 import type { OpenedBundle } from '../../bundle/contents.ts';
-import { narOf } from '../../bundle/nar.ts';
 import { NarReader } from '../../bundle/nar-reader.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
@@ -11,6 +10,7 @@ import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { type Added, addToDaemon } from '../../nix/daemon.ts';
 import { importFromCache } from '../../nix/import.ts';
 import type { NixProgress } from '../../nix/log.ts';
+import { narOf } from '../../nix/nar.ts';
 import { storeFolder, syncStore } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { ImportPlan } from './plan-import.ts';
@@ -39,7 +39,7 @@ export async function importBundle(
     : importThroughDaemon(machine, { ...request, socket: daemonSocket }, options);
 }
 
-const readNarOf = (machine: Pick<Machine, 'nix'>) => (base: StorePath) =>
+export const readNarOf = (machine: Pick<Machine, 'nix'>) => (base: StorePath) =>
   narOf(join(storeFolder(machine.nix), toBaseName(base)));
 
 /** The bundle’s own, plus those that root added. */

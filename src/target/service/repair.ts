@@ -1,0 +1,109 @@
+/** Repairs damaged store paths from bundles at hand: brings their contents into the store, and has root exchange them. */
+import { outcomeOf } from '../../core/outcome.ts';
+import { type ContentsRecord, isReplaceable, nothingRead } from '../../core/run/damage.ts';
+import type { StorePath } from '../../core/store-path.ts';
+import { writeContentsRecord } from '../../state/contents-record.ts';
+import { type CheckProgress, checkContents } from '../machine/check-contents.ts';
+import type { Machine, RootMachine } from '../machine/machine.ts';
+import type { Root } from '../machine/root.ts';
+import {
+  type AtHand,
+  candidatesAtHand,
+  candidatesNamed,
+  type OnUnusable,
+  openAtHand,
+  signedHashesIn,
+} from '../media/at-hand.ts';
+import { bringContents } from '../update/bring-contents.ts';
+
+export type { Unusable } from '../media/at-hand.ts';
+
+/** Bundles opened at a time: each is an index in memory. */
+const mostSources = 16;
+
+/** The second is for contents that came to be linked to the same damage (nix/links.ts), which root has cleared away then. */
+const rounds = 2;
+
+/** @returns what is damaged afterwards */
+export async function repairFrom(
+  machine: Machine,
+  root: Pick<Root, 'repair'>,
+  {
+    record,
+    sources,
+    onUnusable,
+  }: {
+    readonly record: ContentsRecord;
+    readonly sources: readonly Pick<AtHand, 'file' | 'bundle'>[];
+    readonly onUnusable: OnUnusable;
+  },
+): Promise<ContentsRecord> {
+  let left = record;
+  for (const { file, bundle } of sources)
+    for (let round = 0; round < rounds && left.damaged.some(isReplaceable); round++) {
+      const before = left;
+      try {
+        left = await repairOnce(machine, root, { before, bundle });
+      } catch (error) {
+        onUnusable({ file, ...outcomeOf(error) });
+        break;
+      }
+      const isSameBrought = left === before;
+      if (isSameBrought) break;
+    }
+  return left;
+}
+
+async function repairOnce(
+  machine: Machine,
+  root: Pick<Root, 'repair'>,
+  { before, bundle }: { readonly before: ContentsRecord; readonly bundle: AtHand['bundle'] },
+): Promise<ContentsRecord> {
+  const brought = await bringContents(machine, bundle, before.damaged);
+  try {
+    return brought.paths.length === 0 ? before : await root.repair();
+  } finally {
+    await brought.release();
+  }
+}
+
+export interface ByHand {
+  /** What a person has named; if nothing, all that is at hand. */
+  readonly source: string | undefined;
+  readonly onProgress: (progress: CheckProgress) => void;
+  readonly onUnusable: OnUnusable;
+}
+
+export interface RepairedByHand {
+  readonly repaired: readonly StorePath[];
+  /** What was found, and is still damaged. */
+  readonly record: ContentsRecord;
+}
+
+/** Everything is read first: what the indexes at hand say counts as well. */
+export async function repairByHand(
+  machine: RootMachine,
+  root: Pick<Root, 'repair'>,
+  { source, onProgress, onUnusable }: ByHand,
+): Promise<RepairedByHand> {
+  const candidates =
+    source === undefined
+      ? await candidatesAtHand(machine, onUnusable)
+      : await candidatesNamed(machine, source, onUnusable);
+  const sources: AtHand[] = [];
+  try {
+    for (const candidate of candidates.slice(0, mostSources)) {
+      const opened = await openAtHand(machine, candidate, onUnusable);
+      if (opened !== undefined) sources.push(opened);
+    }
+    const signed = signedHashesIn(sources);
+    const found = await checkContents(machine, nothingRead, { signed, onProgress });
+    await writeContentsRecord(machine.floorDirectory, found);
+    const record = await repairFrom(machine, root, { record: found, sources, onUnusable });
+    const left = new Set(record.damaged.map(({ path }) => path));
+    const repaired = found.damaged.map(({ path }) => path).filter((path) => !left.has(path));
+    return { repaired, record };
+  } finally {
+    for (const { close } of sources) await close();
+  }
+}

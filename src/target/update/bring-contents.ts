@@ -1,0 +1,140 @@
+/**
+ * Brings whole contents of damaged paths from a verified bundle into the store, under another name (nix/contents.ts): Nix leaves valid paths
+ * alone, whatever has become of them on disk. Needs no privilege; root then exchanges the two (root/repair.ts).
+ *
+ * A delta is used only if its base is what the bundle says, by contents: the NAR that comes out is compared with what was signed, so a
+ * damaged base costs a try and never makes wrong contents.
+ */
+import type { OpenedBundle } from '../../bundle/contents.ts';
+import { NarReader } from '../../bundle/nar-reader.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import { choosePieces } from '../../core/release/choose-pieces.ts';
+import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
+import { needOfLines } from '../../core/release/need.ts';
+import { type DamagedPath, isReplaceable } from '../../core/run/damage.ts';
+import type { StorePath } from '../../core/store-path.ts';
+import { readContents, standInOf } from '../../nix/contents.ts';
+import { addToDaemon } from '../../nix/daemon.ts';
+import { holdPaths } from '../../nix/roots.ts';
+import { deletePaths, storeFolder, syncStore } from '../../nix/store.ts';
+import { queryValidInfos } from '../../nix/valid-info.ts';
+import type { Machine } from '../machine/machine.ts';
+import { readNarOf } from './import-bundle.ts';
+import { requireRoom } from './room.ts';
+
+type Bringer = Pick<Machine, 'emit' | 'interruption' | 'nix' | 'policy'>;
+
+export interface Brought {
+  readonly paths: readonly StorePath[];
+  /** Lets go of the whole contents, or of what was exchanged for them, and deletes them. */
+  readonly release: () => Promise<void>;
+}
+
+/** @throws NixmakerError `nix-unavailable`, `no-space`, and as reading a bundle */
+export async function bringContents(
+  machine: Bringer,
+  bundle: OpenedBundle,
+  damaged: readonly DamagedPath[],
+): Promise<Brought> {
+  const { nix } = machine;
+  const found = await findPieces(machine, bundle, damaged);
+  const need = needOfLines(
+    bundle.index,
+    found.map(({ line }) => line),
+  );
+  if (found.length > 0) await requireRoom(machine, storeFolder(nix), need);
+  const standIns = found.map(({ line }) => standInOf(bundle.index.info(line)).path);
+  const letGo = await holdPaths(nix, standIns);
+  const paths: StorePath[] = [];
+  const release = async () => {
+    letGo();
+    const left = standIns.length === 0 ? [] : [...(await queryValidInfos(nix, standIns)).keys()];
+    // If somebody else holds one, a collection takes it later: nothing needs it.
+    await deletePaths(nix, left).catch((error: unknown) =>
+      machine.emit({ event: 'replacement-left', level: 'warn', detail: messageOf(error) }),
+    );
+  };
+  try {
+    const nars = new NarReader(bundle.reader, readNarOf(machine));
+    // One by one: a piece that is damaged as well holds up no other.
+    for (const one of found) if (await bringOne(machine, { bundle, nars }, one)) paths.push(one.known.path);
+    if (paths.length > 0) await syncStore(nix);
+    return { paths, release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function bringOne(
+  { emit, interruption, nix }: Bringer,
+  { bundle, nars }: { readonly bundle: OpenedBundle; readonly nars: NarReader },
+  { known, line, piece }: Found,
+): Promise<boolean> {
+  if (nix.daemonSocket === undefined) throw new NixmakerError('nix-unavailable', 'this store has no daemon');
+  const info = bundle.index.info(line);
+  const standIn = standInOf(info);
+  const { path, narSize } = standIn;
+  const request = { path, narSize, info: () => standIn, nar: () => nars.read(info, piece) };
+  try {
+    interruption?.check();
+    const added = await addToDaemon({ socket: nix.daemonSocket, paths: [request] });
+    added.release();
+    return true;
+  } catch (error) {
+    if (!isOfPiece(error)) throw error;
+    const { code, detail } = error;
+    emit({ event: 'contents-unusable', level: 'warn', path: known.path, code, detail });
+    return false;
+  }
+}
+
+const ofPiece: ReadonlySet<string> = new Set([
+  'bundle-altered',
+  'bundle-malformed',
+  'bundle-truncated',
+  'base-missing',
+]);
+
+const isOfPiece = (error: unknown): error is NixmakerError =>
+  error instanceof NixmakerError && ofPiece.has(error.code);
+
+interface Found {
+  readonly known: DamagedPath;
+  readonly line: number;
+  readonly piece: Piece;
+}
+
+/** What the bundle has with the very contents that are due. */
+async function findPieces(
+  machine: Bringer,
+  { index, pieces: offered }: OpenedBundle,
+  damaged: readonly DamagedPath[],
+): Promise<Found[]> {
+  const wanted = new Map<string, DamagedPath>(damaged.filter(isReplaceable).map((d) => [d.path, d]));
+  const lines = new Map<number, DamagedPath>();
+  for (let line = 0; line < index.length && lines.size < wanted.size; line++) {
+    const known = wanted.get(index.path(line));
+    if (known !== undefined && index.info(line).narHash === known.narHash) lines.set(line, known);
+  }
+  const usable = await usableBases(
+    machine,
+    [...lines.keys()].flatMap((line) => offered.get(line) ?? []),
+  );
+  const isUsable = (piece: DeltaPiece) =>
+    usable.has(piece.base) && index.narSize(piece.line) <= limits.deltaNarBytes;
+  const { pieces } = choosePieces([...lines.keys()], offered, isUsable);
+  return [...pieces].map(([line, piece]) => ({ known: lines.get(line) as DamagedPath, line, piece }));
+}
+
+/** Read from disk: what may be damaged is not judged by the database. */
+async function usableBases({ nix }: Bringer, pieces: readonly Piece[]): Promise<ReadonlySet<string>> {
+  const usable = new Set<string>();
+  for (const piece of pieces) {
+    if (piece.kind !== 'delta' || usable.has(piece.base)) continue;
+    const found = await readContents(storeFolder(nix), piece.base);
+    if (found.kind === 'read' && found.narHash === `sha256:${piece.baseNarHash}`) usable.add(piece.base);
+  }
+  return usable;
+}

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { catalogue } from '../../core/catalogue.ts';
 import { exitCodes } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
-import { type ContentsRecord, damageText } from '../../core/run/damage.ts';
+import { type ContentsRecord, type DamagedPath, damageText } from '../../core/run/damage.ts';
 import type { Unusable } from '../../target/service/repair.ts';
 import { outliveTerminal } from '../terminal/outlive.ts';
 import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
@@ -44,7 +44,7 @@ async function repair(source: string | undefined, options: TargetOptions): Promi
 }
 
 interface Outcome {
-  readonly repaired: readonly string[];
+  readonly repaired: readonly DamagedPath[];
   readonly record: ContentsRecord;
   readonly unusable: readonly Unusable[];
 }
@@ -65,9 +65,7 @@ const asJson = (outcome: Outcome) => ({
 function tell(outcome: Outcome): void {
   const { repaired, record, unusable } = outcome;
   const { damaged, more, paths } = record;
-  for (const path of repaired)
-    print(lines`Repaired ${path}
-`);
+  for (const known of repaired) print(lines`Repaired ${damageText(known)}\n`);
   for (const known of damaged)
     print(lines`Damaged  ${damageText(known)}
 `);

@@ -1,7 +1,6 @@
 /** Repairs damaged store paths from bundles at hand: brings their contents into the store, and has root exchange them. */
 import { outcomeOf } from '../../core/outcome.ts';
-import { type ContentsRecord, isReplaceable, nothingRead } from '../../core/run/damage.ts';
-import type { StorePath } from '../../core/store-path.ts';
+import { type ContentsRecord, type DamagedPath, isReplaceable, nothingRead } from '../../core/run/damage.ts';
 import { writeContentsRecord } from '../../state/contents-record.ts';
 import { type CheckProgress, checkContents } from '../machine/check-contents.ts';
 import type { Machine, RootMachine } from '../machine/machine.ts';
@@ -13,6 +12,7 @@ import {
   type OnUnusable,
   openAtHand,
   signedHashesIn,
+  type Unusable,
 } from '../media/at-hand.ts';
 import { bringContents } from '../update/bring-contents.ts';
 
@@ -42,25 +42,33 @@ export async function repairFrom(
   for (const { file, bundle } of sources)
     for (let round = 0; round < rounds && left.damaged.some(isReplaceable); round++) {
       const before = left;
-      try {
-        left = await repairOnce(machine, root, { before, bundle });
-      } catch (error) {
-        onUnusable({ file, ...outcomeOf(error) });
-        break;
-      }
-      const isSameBrought = left === before;
-      if (isSameBrought) break;
+      const told = (fault: Omit<Unusable, 'file'>) => onUnusable({ file, ...fault });
+      left = await repairOnce(machine, root, { before, bundle, told }).catch((error: unknown) => {
+        told(outcomeOf(error));
+        return before;
+      });
+      if (left === before) break;
     }
   return left;
 }
 
+/** @returns the same record if there was nothing to use */
 async function repairOnce(
   machine: Machine,
   root: Pick<Root, 'repair'>,
-  { before, bundle }: { readonly before: ContentsRecord; readonly bundle: AtHand['bundle'] },
+  {
+    before,
+    bundle,
+    told,
+  }: {
+    readonly before: ContentsRecord;
+    readonly bundle: AtHand['bundle'];
+    readonly told: (fault: Omit<Unusable, 'file'>) => void;
+  },
 ): Promise<ContentsRecord> {
   const brought = await bringContents(machine, bundle, before.damaged);
   try {
+    for (const { path, code, detail } of brought.faults) told({ code, detail: `${path}: ${detail}` });
     return brought.paths.length === 0 ? before : await root.repair();
   } finally {
     await brought.release();
@@ -75,7 +83,8 @@ export interface ByHand {
 }
 
 export interface RepairedByHand {
-  readonly repaired: readonly StorePath[];
+  /** As they were found. */
+  readonly repaired: readonly DamagedPath[];
   /** What was found, and is still damaged. */
   readonly record: ContentsRecord;
 }
@@ -101,7 +110,7 @@ export async function repairByHand(
     await writeContentsRecord(machine.floorDirectory, found);
     const record = await repairFrom(machine, root, { record: found, sources, onUnusable });
     const left = new Set(record.damaged.map(({ path }) => path));
-    const repaired = found.damaged.map(({ path }) => path).filter((path) => !left.has(path));
+    const repaired = found.damaged.filter(({ path }) => !left.has(path));
     return { repaired, record };
   } finally {
     for (const { close } of sources) await close();

@@ -7,7 +7,7 @@
  */
 import type { OpenedBundle } from '../../bundle/contents.ts';
 import { NarReader } from '../../bundle/nar-reader.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { choosePieces } from '../../core/release/choose-pieces.ts';
 import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
@@ -25,7 +25,15 @@ import { requireRoom } from './room.ts';
 
 type Bringer = Pick<Machine, 'emit' | 'interruption' | 'nix' | 'policy'>;
 
+/** Contents that were there, and can’t be used. */
+export interface Fault {
+  readonly path: StorePath;
+  readonly code: ReasonCode;
+  readonly detail: string;
+}
+
 export interface Brought {
+  readonly faults: readonly Fault[];
   readonly paths: readonly StorePath[];
   /** Lets go of the whole contents, or of what was exchanged for them, and deletes them. */
   readonly release: () => Promise<void>;
@@ -46,7 +54,7 @@ export async function bringContents(
   if (found.length > 0) await requireRoom(machine, storeFolder(nix), need);
   const standIns = found.map(({ line }) => standInOf(bundle.index.info(line)).path);
   const letGo = await holdPaths(nix, standIns);
-  const paths: StorePath[] = [];
+  const [paths, faults]: [StorePath[], Fault[]] = [[], []];
   const release = async () => {
     letGo();
     const left = standIns.length === 0 ? [] : [...(await queryValidInfos(nix, standIns)).keys()];
@@ -58,9 +66,13 @@ export async function bringContents(
   try {
     const nars = new NarReader(bundle.reader, readNarOf(machine));
     // One by one: a piece that is damaged as well holds up no other.
-    for (const one of found) if (await bringOne(machine, { bundle, nars }, one)) paths.push(one.known.path);
+    for (const one of found) {
+      const fault = await bringOne(machine, { bundle, nars }, one);
+      if (fault === undefined) paths.push(one.known.path);
+      else faults.push(fault);
+    }
     if (paths.length > 0) await syncStore(nix);
-    return { paths, release };
+    return { paths, faults, release };
   } catch (error) {
     await release();
     throw error;
@@ -68,10 +80,10 @@ export async function bringContents(
 }
 
 async function bringOne(
-  { emit, interruption, nix }: Bringer,
+  { interruption, nix }: Bringer,
   { bundle, nars }: { readonly bundle: OpenedBundle; readonly nars: NarReader },
   { known, line, piece }: Found,
-): Promise<boolean> {
+): Promise<Fault | undefined> {
   if (nix.daemonSocket === undefined) throw new NixmakerError('nix-unavailable', 'this store has no daemon');
   const info = bundle.index.info(line);
   const standIn = standInOf(info);
@@ -81,12 +93,10 @@ async function bringOne(
     interruption?.check();
     const added = await addToDaemon({ socket: nix.daemonSocket, paths: [request] });
     added.release();
-    return true;
+    return undefined;
   } catch (error) {
     if (!isOfPiece(error)) throw error;
-    const { code, detail } = error;
-    emit({ event: 'contents-unusable', level: 'warn', path: known.path, code, detail });
-    return false;
+    return { path: known.path, code: error.code, detail: error.detail };
   }
 }
 

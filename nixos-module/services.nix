@@ -32,6 +32,8 @@ let
     nixmaker-deadline = [ ];
     nixmaker-store-key = lib.optional cfg.storeKey "nix-daemon.service";
     nixmaker-reboot = [ ];
+    nixmaker-check = [ ];
+    nixmaker-repair = [ ];
     nixmaker-receipts = [ ];
     "nixmaker-medium@" = [ ];
   };
@@ -59,5 +61,7 @@ in
     }) wantedBy;
     systemd.paths.nixmaker-activate.wantedBy = [ "multi-user.target" ];
     systemd.paths.nixmaker-receipts.wantedBy = [ "multi-user.target" ];
+    systemd.paths.nixmaker-repair.wantedBy = [ "multi-user.target" ];
+    systemd.timers.nixmaker-check.wantedBy = [ "timers.target" ];
   };
 }

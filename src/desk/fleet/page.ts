@@ -33,6 +33,7 @@ export function toPageHost(
     release: releaseOf(known),
     floor: now?.floor,
     held: now?.held ?? [],
+    damaged: now?.damaged,
     versions: now?.versions ?? {},
     failedUnits: now?.failedUnits,
     freeBytes: now?.space[0]?.freeBytes,

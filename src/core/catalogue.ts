@@ -143,7 +143,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'sequence-older': {
     exit: no,
-    what: 'The bundle is older than the newest one taken here, or than the policy’s minimum.',
+    what: 'The bundle is older than the newest one taken here, or than the minimum of policy or keyring.',
     next: 'Bring a newer bundle. To return to an earlier system, run `nixmaker rollback` at the machine.',
   },
   'sequence-conflict': {
@@ -165,6 +165,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: no,
     what: 'This keyring does not directly follow the one this machine has.',
     next: 'Bring the versions in between as well: each keyring is trusted only on the word of the one before it.',
+  },
+  'keyring-lower': {
+    exit: no,
+    what: 'This keyring would let the machine take older bundles again.',
+    next: 'Make it again with at least the `minimumSequence` of the keyring before it (`nixmaker keyring show`), and have it signed again. To go lower on purpose, raise `keyringVersion` in the machine’s policy first.',
   },
   'key-not-valid': {
     exit: no,
@@ -351,6 +356,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.usage,
     what: 'A key with this name already exists and was not overwritten.',
     next: 'Choose another name or another folder.',
+  },
+  'signer-failed': {
+    exit: fault,
+    what: 'The command of `--sign-with` did not make a signature; nothing was written for this bundle.',
+    next: 'Run the command by itself with any file as its input: it must write the 64 bytes of an Ed25519 signature and exit with 0. It was started only once, so that a wrong PIN does not lock the token.',
   },
   'nix-key-untrusted': {
     exit: conf,

@@ -20,7 +20,9 @@ export interface CommandOptions {
   /** In a session of its own, out of reach of our terminal’s signals. It ends with this process all the same. */
   readonly isApart?: boolean;
   /** Its standard input; if unset, it has none. */
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
+  /** How standard output becomes text: as UTF-8, or one character for each byte. */
+  readonly encoding?: 'utf8' | 'latin1';
   /** After this many milliseconds the child is ended and `timedOut` is true. */
   readonly timeout?: number;
   /** Each line of standard error as it comes, without its newline. */

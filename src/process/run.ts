@@ -1,4 +1,6 @@
 /** Starts programs: the only user of execa. argv only, never a shell. */
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { execa, type Options } from 'execa';
 import { hasErrno } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
@@ -17,6 +19,8 @@ const childOptions = (options: CommandOptions) =>
     buffer: { stdout: true, stderr: false },
     maxBuffer: { stdout: options.maxOutput ?? defaultMaxOutput },
     stripFinalNewline: false,
+    // Both give text; execa’s types only know that of UTF-8.
+    encoding: (options.encoding ?? 'utf8') as 'utf8',
     forceKillAfterDelay: 5000,
     ...given({
       env: options.env === undefined ? undefined : { ...options.env },
@@ -68,6 +72,13 @@ function startDeadline({ timeout, signal }: Pick<CommandOptions, 'timeout' | 'si
   };
 }
 
+/** Of standard error. execa gives no lines where standard output is bytes. */
+const linesOf = (
+  child: { readonly stderr: Readable; readonly iterable: (o: { from: 'stderr' }) => AsyncIterable<string> },
+  { encoding = 'utf8' }: CommandOptions,
+): AsyncIterable<string> =>
+  encoding === 'utf8' ? child.iterable({ from: 'stderr' }) : createInterface({ input: child.stderr });
+
 /** Implements `ProcessRunner`. The child gets our environment plus `options.env`. */
 export async function runProgram(
   program: string,
@@ -79,7 +90,7 @@ export async function runProgram(
   if (options.isApart === true) endWithUs(child);
   const tail: string[] = [];
   const reading = (async () => {
-    for await (const line of child.iterable({ from: 'stderr' })) {
+    for await (const line of linesOf(child, options)) {
       options.onStderrLine?.(line);
       tail.push(line.slice(0, limits.outputLineCharacters));
       if (tail.length > limits.outputLines) tail.shift();

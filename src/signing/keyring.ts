@@ -59,17 +59,19 @@ export interface KeyringState {
   readonly host: string;
   readonly version: number;
   readonly trust: Trust;
+  /** The least sequence of the keyring in force; 0 without one. */
+  readonly leastSequence: number;
   /** RFC 3339. */
   readonly now: string;
 }
 
 /**
  * @throws NixmakerError `keyring-malformed`, `keyring-gap` if it is not the next, `keyring-untrusted` if too few have
- * signed, `wrong-host`
+ * signed, `wrong-host`, `keyring-lower`
  */
 export function verifyKeyring(
   envelope: string,
-  { host, version, trust, now }: KeyringState,
+  { host, version, trust, leastSequence, now }: KeyringState,
 ): VerifiedKeyring {
   if (claimedVersion(envelope) === version + 1) {
     // Before the rest is read: what none of them signed costs no more than its signatures.
@@ -85,6 +87,12 @@ export function verifyKeyring(
   requireEnough('its own keys', keyring, { signersAmong, now });
   if (!keyring.hosts.includes(host))
     throw new NixmakerError('wrong-host', `the keyring is for ${keyring.hosts.join(', ')}`);
+  const { minimumSequence = 0 } = keyring;
+  if (minimumSequence < leastSequence)
+    throw new NixmakerError(
+      'keyring-lower',
+      `its minimumSequence is ${minimumSequence}; that of the keyring in force is ${leastSequence}`,
+    );
   return { keyring, text } as unknown as VerifiedKeyring;
 }
 

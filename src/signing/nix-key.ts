@@ -90,6 +90,29 @@ export function ed25519KeyOf(raw: Buffer, what: string): KeyObject {
   return createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: 'der', type: 'spki' });
 }
 
+/**
+ * The text form of a public key from elsewhere, such as an HSM. @param file SubjectPublicKeyInfo in PEM or DER
+ * @throws NixmakerError `key-malformed`
+ */
+export function publicTextOf(name: string, file: Buffer): string {
+  const isText = file.subarray(0, 5).toString('latin1') === '-----';
+  let key: KeyObject;
+  try {
+    key = createPublicKey(isText ? file : { key: file, format: 'der', type: 'spki' });
+  } catch (cause) {
+    throw new NixmakerError('key-malformed', 'the file is not a public key in PEM or DER', { cause });
+  }
+  if (key.asymmetricKeyType !== 'ed25519')
+    throw new NixmakerError(
+      'key-malformed',
+      `the file has a key of type ${key.asymmetricKeyType}; only Ed25519 can sign`,
+    );
+  const raw = key.export({ format: 'der', type: 'spki' }).subarray(spkiPrefix.length);
+  const text = `${name}:${raw.toString('base64')}`;
+  parsePublicKey(text);
+  return text;
+}
+
 /** @throws NixmakerError `key-malformed`; the message never contains key material. */
 export function parseSecretKey(text: string): SecretKey {
   const { name, raw } = splitKey(text, 64, 'secret');

@@ -92,12 +92,12 @@ const cases: readonly (readonly [string, Given, string])[] = [
   [
     'one below the least sequence of the policy, where nothing was taken',
     { policy: { minimumSequence: 8 } },
-    'refuse sequence-older: it has sequence 7; the policy’s minimum is 8',
+    'refuse sequence-older: it has sequence 7; the least taken here is 8',
   ],
   [
     'one below it that is signed to go below just this floor',
     { manifest: { downgradeFrom: 9 }, facts: { floor: at(9) }, policy: { minimumSequence: 8 } },
-    'refuse sequence-older: it has sequence 7; the policy’s minimum is 8',
+    'refuse sequence-older: it has sequence 7; the least taken here is 8',
   ],
   [
     'what is in place, though it is below it',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { makeKeyFiles, readSecretKeyFile } from '../../src/desk/keys/key-files.ts';
+import { makeKeyFiles, readSigner } from '../../src/desk/keys/key-files.ts';
 import { main } from '../machines/compiled.ts';
 import { run } from '../machines/program.ts';
 import { temporaryFolder } from '../support/bundles.ts';
@@ -52,10 +52,10 @@ test('a key with a byte-order mark or a line before it is read, and a name that 
   const secret = await readFile(files.secretFile, 'utf8');
   for (const text of [`\uFEFF${secret}`, `\r\n${secret}\r\n`]) {
     await writeFile(files.secretFile, text);
-    assert.equal((await readSecretKeyFile(files.secretFile)).name, 'fleet-1');
+    assert.equal((await readSigner(files.secretFile)).name, 'fleet-1');
   }
   await writeFile(files.secretFile, secret.replace('fleet-1', 'me@desk'));
-  await assert.rejects(readSecretKeyFile(files.secretFile), {
+  await assert.rejects(readSigner(files.secretFile), {
     code: 'key-malformed',
     detail: /^the name of the secret key, “me@desk”, has characters other than letters, digits/,
   });

@@ -29,7 +29,8 @@ const mayUse: Readonly<Record<string, string>> = {
   report: 'core core/bundle core/release core/run node listr2 p-limit pino prom-client',
 
   'desk/build': 'core core/bundle core/release bundle files nix node p-limit process signing',
-  'desk/keys': 'core core/bundle core/release core/policy bundle desk/build files node process signing',
+  'desk/keys':
+    'core core/bundle core/release core/policy bundle desk/build files node p-limit process signing',
   'desk/pool': 'core core/bundle core/release bundle desk/keys files media node p-limit process signing',
   'desk/fleet':
     'core core/bundle core/release core/run bundle desk/build desk/keys files node process report signing zod',

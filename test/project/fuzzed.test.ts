@@ -64,7 +64,7 @@ const handsOn: Readonly<Record<string, string>> = {
       'desk/fleet/since.ts readBases',
       'desk/keys/encrypt.ts readRecipients',
       'desk/keys/key-files.ts readPublicKeyArgument',
-      'desk/keys/key-files.ts readSecretKeyFile',
+      'desk/keys/key-files.ts readSigner',
       'desk/keys/read-release.ts readAnyHead',
       'desk/keys/read-release.ts readAnyIndex',
       'desk/keys/read-release.ts readClassicIndex',

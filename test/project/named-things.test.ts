@@ -108,7 +108,7 @@ const others = [
     'nix-collect-garbage',
     'nixos-rebuild',
   ],
-  ...['nix-cache-info', 'nix-hash', 'ssh-keygen', 'systemd-inhibit'],
+  ...['nix-cache-info', 'nix-hash', 'ssh-keygen', 'systemd-inhibit', 'pkcs11-tool'],
   ...['allowed-users', 'trusted-users', 'ecdsa-sha2-nistp256', 'internal-sftp'],
 ];
 

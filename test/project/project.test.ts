@@ -65,7 +65,7 @@ test('bash completes verbs, nested verbs, options and their values, and starts n
   };
   assert.equal(tried('nixmaker', 'bu'), 'build');
   assert.equal(tried('nixmaker', 'keyring', 's'), 'sign show');
-  assert.equal(tried('nixmaker', 'keyring', 'sign', '--s'), '--ssh-key');
+  assert.equal(tried('nixmaker', 'keyring', 'sign', '--s'), '--sign-with --ssh-key');
   assert.equal(tried('nixmaker', 'build', '--content', 'd'), 'derivation');
   assert.equal(tried('nixmaker', 'verify', ''), '', 'a bundle is a file, which bash completes itself');
 });

@@ -58,6 +58,7 @@ const at = (changes: Partial<KeyringState> = {}): KeyringState => ({
   host: 'web',
   version: 0,
   trust: trusting(anna),
+  leastSequence: 0,
   now,
   ...changes,
 });
@@ -167,6 +168,34 @@ test('a keyring whose bytes are no UTF-8 is refused, whoever has signed it', () 
     anna.secret.sign(preAuthenticationEncoding(bytes, type)),
   );
   refused(() => verifyKeyring(envelope, at()), 'keyring-malformed', /UTF-8/);
+});
+
+test('a keyring raises the least sequence, and the next one does not lower it unnoticed', () => {
+  const raised = input({ minimumSequence: 5001 });
+  const first = verifyKeyring(signed(raised, anna, bert, carla), at()).keyring;
+  const policy = { ...trusting(anna), minimumSequence: 7 };
+  assert.equal(withKeyring(policy, first).minimumSequence, 5001);
+  assert.equal(withKeyring({ ...policy, minimumSequence: 9000 }, first).minimumSequence, 9000);
+  assert.equal(
+    withKeyring({ ...policy, keyringVersion: 1 }, first).minimumSequence,
+    7,
+    'the policy has caught up',
+  );
+  const after = at({ version: 1, trust: first, leastSequence: 5001 });
+  for (const minimumSequence of [undefined, 5000])
+    refused(
+      () => verifyKeyring(signed(input({ version: 2, minimumSequence }), bert, carla), after),
+      'keyring-lower',
+      /^its minimumSequence is (0|5000); that of the keyring in force is 5001$/,
+    );
+  const next = signed(input({ version: 2, minimumSequence: 5001 }), bert, carla);
+  assert.equal(verifyKeyring(next, after).keyring.minimumSequence, 5001);
+  for (const minimumSequence of [0, -1, 1.5, 2 ** 53, '5001', null])
+    refused(
+      () => encodeKeyring({ ...raised, minimumSequence } as KeyringInput),
+      'keyring-malformed',
+      /minimumSequence/,
+    );
 });
 
 test('a policy is overruled by a keyring that is newer, and overrules an older one', () => {

@@ -205,7 +205,7 @@ test('a keyring that nobody who is trusted has signed is not read any further', 
   // What follows the version is no keyring: whoever reads on says so.
   const spoilt = text.replace('"hosts"', '"hose"');
   const state = {
-    ...{ host: 'web', version: 0, now: '2026-11-24T00:00:00Z' },
+    ...{ host: 'web', version: 0, leastSequence: 0, now: '2026-11-24T00:00:00Z' },
     trust: { trustedKeys: [{ key: secondKey.publicText, roles: [] }], threshold: 1, roles: {} },
   };
   const by = (name: string, sig: string) =>

@@ -40,13 +40,23 @@ async function must(args: readonly string[]) {
   return ran;
 }
 
-async function keyring(version: number, keys: readonly Keys[], by: readonly Keys[], hosts = ['web']) {
+interface Changes {
+  readonly hosts?: readonly string[];
+  readonly minimumSequence?: number;
+}
+
+async function keyring(version: number, keys: readonly Keys[], by: readonly Keys[], changes: Changes = {}) {
+  const { hosts = ['web'], minimumSequence } = changes;
   const from = join(shop.folder, `keyring-${version}.json`);
   const to = join(shop.folder, `${version}.keyring`);
   const trustedKeys = keys.map((k) => k.publicKey);
   await writeFile(
     from,
-    JSON.stringify({ schema: 1, version, hosts, trustedKeys, threshold: 1, roles: {} }, null, 2),
+    JSON.stringify(
+      { schema: 1, version, hosts, trustedKeys, threshold: 1, roles: {}, minimumSequence },
+      null,
+      2,
+    ),
   );
   await must(['keyring', 'make', from, to]);
   for (const { secretFile } of by) await must(['keyring', 'sign', '--key', secretFile, to]);
@@ -102,6 +112,22 @@ test('a keyring that comes before the one it follows is named, and accepted once
   await agent.waitFor((l) => l.event === 'keyring-accepted' && l.version === 2);
 });
 
+test('a keyring with a least sequence: what a misused key signed before is refused, and the key goes on being used', async () => {
+  const target = await freshTarget();
+  const by = [first];
+  const accept = async (file: string) =>
+    target.nixmaker(['keyring', 'accept', '--settings', target.settingsFile, file]);
+  const accepted = await accept(await keyring(1, [first], by, { minimumSequence: 31 }));
+  assert.equal(accepted.code, 0, accepted.stderr);
+  const stolen = await target.verb('switch', ['--tarball', await bundle('misused', 29, first), '--json']);
+  const { code, detail } = JSON.parse(stolen.stdout) as { code: string; detail: string };
+  assert.deepEqual([code, detail], ['sequence-older', 'it has sequence 30; the least taken here is 31']);
+  const lower = await accept(await keyring(2, [first, second], by));
+  assert.match(lower.stderr, /minimumSequence is 0; that of the keyring in force is 31.*\(keyring-lower\)/s);
+  assert.equal(lower.code, 77);
+  assert.equal(await take(target, await bundle('after-the-theft', 30, first)), 'committed');
+});
+
 test('a policy that an upgrade brings back lowers nothing, and one that names the version counts', async () => {
   const target = await freshTarget();
   const accept = await target.nixmaker([
@@ -133,7 +159,7 @@ test('a keyring that too few have signed, one for other hosts and one too far ah
   for (const [make, code] of [
     [() => keyring(1, [second], [second]), 'keyring-untrusted'],
     [() => keyring(1, [second], [first]), 'keyring-untrusted'],
-    [() => keyring(1, [second], [first, second], ['mail']), 'wrong-host'],
+    [() => keyring(1, [second], [first, second], { hosts: ['mail'] }), 'wrong-host'],
     [() => keyring(5, [second], [first, second]), 'keyring-gap'],
   ] as const) {
     await copyFile(await make(), join(target.inbox, 'x.keyring'));

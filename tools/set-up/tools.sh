@@ -160,6 +160,22 @@ ensure_carriers() {
   export NIXMAKER_CARRIERS="$_carriers/bin"
 }
 
+# An HSM in software, and what talks to HSMs.
+ensure_hsm() {
+  _hsm=$nixmaker_cache/hsm
+  if [ "$(cat "$_hsm/stamp" 2>/dev/null)" != "1 $_hsm" ]; then
+    say "fetching SoftHSM and OpenSC from Debian's mirror (about 20 MB)…"
+    debian_suite=trixie
+    fetch_debian "$_hsm" softhsm2 opensc
+    unset debian_suite
+    rm -rf "$_hsm/root/usr/share"
+    wrap_programs "$_hsm" softhsm2-util=usr/bin/softhsm2-util pkcs11-tool=usr/bin/pkcs11-tool
+    for _module in "$_hsm"/root/usr/lib/*/softhsm/libsofthsm2.so; do ln -sfn "$_module" "$_hsm/bin/libsofthsm2.so"; done
+    printf '%s\n' "1 $_hsm" >"$_hsm/stamp"
+  fi
+  export NIXMAKER_HSM="$_hsm/bin"
+}
+
 # A browser in a Debian tree of its own, for the pages nixmaker writes. It sees this machine's /tmp and no network.
 ensure_browser() {
   _browser=$nixmaker_cache/browser
@@ -248,7 +264,7 @@ ensure_tools() {
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
   case " ${nixmaker_tools:-} " in *" browser "*) ensure_browser ;; esac
   case " ${nixmaker_tools:-} " in *" strace "*) ensure_program strace strace ;; esac
-  case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers && ensure_program ssh-keygen openssh-client ;; esac
+  case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers && ensure_hsm && ensure_program ssh-keygen openssh-client ;; esac
   # shellcheck source=tools/set-up/machines.sh
   case " ${nixmaker_tools:-} " in *" vm "*)
     . "$nixmaker_root/tools/set-up/machines.sh"

@@ -16,12 +16,12 @@ import {
   severalTimes,
 } from '../terminal/output.ts';
 import { addFlakeOptions } from './flake-options.ts';
+import { addCommandOptions, builderKeyOf, type KeyOptions } from './signer-options.ts';
 
-export interface BuildFlags {
+export interface BuildFlags extends KeyOptions {
   readonly flake: string;
   readonly directory: string;
   readonly host: readonly string[];
-  readonly key?: string;
   readonly content?: 'closure' | 'derivation';
   readonly format: 'bundle' | 'classic';
   readonly sequence: number;
@@ -80,7 +80,9 @@ export function defineBuild(program: Command): void {
       'never roll back automatically once a machine has run it, because its services change their data for good',
     )
     .option('--forbid-source', 'fail if the flake’s source or another host’s system would be included');
-  addFlakeOptions(command).action((flags: BuildFlags) => runVerb(() => build(flags), flags));
+  addFlakeOptions(addCommandOptions(command)).action((flags: BuildFlags) =>
+    runVerb(() => build(flags), flags),
+  );
 }
 
 export const evalJobsOption = (): Option =>
@@ -123,10 +125,8 @@ export async function buildWith(
   const { buildBundles, deskNix } = await import('../../desk/build/build.ts');
   const { exitOfBuild } = await import('../../desk/build/results.ts');
   const { narCacheFolder } = await import('../../desk/build/nar-cache.ts');
-  const { readSecretKeyFile } = await import('../../desk/keys/key-files.ts');
   const { runHostsWithProgress } = await import('../../report/host-progress.ts');
-  const key =
-    flags.key === undefined ? undefined : { secret: await readSecretKeyFile(flags.key), file: flags.key };
+  const key = await builderKeyOf(flags);
   const since = flags.since === undefined || flags.since.length === 0 ? undefined : await readSince(flags);
   const epoch = process.env.SOURCE_DATE_EPOCH;
   const interrupted = new AbortController();
@@ -145,7 +145,7 @@ export async function buildWith(
       // The original tool carried recipes; our bundles carry everything unless told otherwise.
       content: flags.content ?? (flags.format === 'classic' ? 'derivation' : 'closure'),
       format: flags.format,
-      key,
+      ...key,
       // A downgrade goes below what the host has, on purpose.
       sequenceAbove:
         flags.downgradeFrom === undefined ? Math.max(flags.sequence, since?.floor ?? 0) : flags.sequence,

@@ -14,7 +14,7 @@ export function defineKeyring(program: Command): void {
   group
     .command('make')
     .description(
-      'create from JSON with schema, version, hosts, trustedKeys, threshold and roles; sign it next',
+      'create from JSON with schema, version, hosts, trustedKeys, threshold, roles and minimumSequence; sign it next',
     )
     .argument('<json-file>')
     .argument('<keyring-file>', 'must end with .keyring')
@@ -63,6 +63,8 @@ async function show(file: string, { json }: { json?: boolean }): Promise<number>
   else {
     print(lines`Keyring version ${keyring.version} for ${keyring.hosts.join(', ')}.\n`);
     for (const sentence of explainTrust(keyring)) print(lines`${sentence}\n`);
+    if (keyring.minimumSequence !== undefined)
+      print(lines`Sequences below ${keyring.minimumSequence} are refused.\n`);
     print(lines`Signed by ${claimedSigners.join(', ') || 'nobody'}; not verified.\n`);
   }
   return exitCodes.done;

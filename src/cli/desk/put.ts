@@ -15,12 +15,12 @@ import {
   severalTimes,
 } from '../terminal/output.ts';
 import { atLeastOne, type BuildFlags, buildWith, evalJobsOption, explainFailed } from './build.ts';
+import { addCommandOptions, type KeyOptions } from './signer-options.ts';
 
-interface PutFlags {
+interface PutFlags extends KeyOptions {
   readonly flake?: string;
   readonly directory: string;
   readonly host: readonly string[];
-  readonly key?: string;
   readonly keep: number;
   readonly clear?: boolean;
   readonly fleet: string;
@@ -33,7 +33,7 @@ interface PutFlags {
 }
 
 export function definePut(program: Command): void {
-  program
+  const command = program
     .command('put')
     .description('copy bundles to a medium; hosts share what they have in common')
     .argument('<medium>', 'where the medium is mounted, or any folder that a carrier moves')
@@ -58,10 +58,10 @@ export function definePut(program: Command): void {
     .option('--all-rings', 'put every bundle, whether or not its ring’s turn has come')
     .option('--plain-folder', 'write into <medium> even if it looks like a mount point with nothing mounted')
     .option('-v, --verbose', 'show Nix’s full output for hosts that fail')
-    .option('--json', 'print JSON')
-    .action((medium: string, bundles: string[], flags: PutFlags) =>
-      runVerb(() => put(medium, bundles, flags), flags),
-    );
+    .option('--json', 'print JSON');
+  addCommandOptions(command).action((medium: string, bundles: string[], flags: PutFlags) =>
+    runVerb(() => put(medium, bundles, flags), flags),
+  );
 }
 
 async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {
@@ -127,8 +127,11 @@ const together = (one: PutResult, other: PutResult): PutResult => ({
 
 /** Each host as soon as it is built, straight from the compressed pieces: no bundle is written in between. */
 async function putFlake(medium: string, flags: PutFlags, flake: string) {
-  if (flags.key === undefined)
-    throw new NixmakerError('usage', 'targets only take signed bundles: pass --key FILE');
+  if ((flags.key ?? flags.signWith) === undefined)
+    throw new NixmakerError(
+      'usage',
+      'targets only take signed bundles: pass --key FILE or --sign-with COMMAND',
+    );
   const { putBundles } = await import('../../desk/pool/put.ts');
   const buildFlags: BuildFlags = { ...flags, flake, format: 'bundle', sequence: 0 };
   const good = new Set<string>();

@@ -49,9 +49,13 @@ async function sign(bundles: readonly string[], options: SignOptions): Promise<n
 
 async function addSignatures(
   [bundle, ...others]: readonly string[],
-  { manifest, signatures, key, sshKey }: SignOptions,
+  { manifest, signatures, key, signWith, sshKey }: SignOptions,
 ): Promise<number> {
-  if (bundle === undefined || others.length + manifest.length > 0 || (key ?? sshKey) !== undefined)
+  if (
+    bundle === undefined ||
+    others.length + manifest.length > 0 ||
+    (key ?? signWith ?? sshKey) !== undefined
+  )
     throw new NixmakerError('usage', '--signatures takes one bundle and no key');
   const { addSignatureFiles } = await import('../../desk/keys/sign.ts');
   const added = await addSignatureFiles(bundle, signatures);

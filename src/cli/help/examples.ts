@@ -134,7 +134,7 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
   ],
   keygen: [
     ['keygen fleet-1', 'fleet-1.secret and fleet-1.public, here'],
-    ['keygen fleet-2 --out /media/keys', 'in another folder'],
+    ['keygen fleet-2 --from fleet-2.pem', 'only the public file, of a key in an HSM'],
   ],
   sign: [
     ['sign --key fleet-1.secret out/*/*.tar', 'with a key file'],

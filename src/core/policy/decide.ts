@@ -76,7 +76,7 @@ export const checks: readonly { readonly asks: string; readonly check: Check }[]
   { asks: 'is its signed time plausible by this machine’s clock?', check: checkCreated },
   { asks: 'is it within the policy’s limits?', check: checkLimits },
   { asks: 'is it newer than anything taken here, and has it not failed before?', check: checkFloor },
-  { asks: 'does it reach the policy’s minimum sequence?', check: checkMinimum },
+  { asks: 'does it reach the minimum sequence of policy and keyring?', check: checkMinimum },
   { asks: 'is it free of a hold on this machine?', check: checkHeld },
   { asks: 'does it fit with the system that is pending?', check: checkPending },
   { asks: 'is the window open?', check: checkWindow },
@@ -218,7 +218,7 @@ function checkFloor(manifest: Manifest, facts: Facts, { limits }: Policy): Verdi
 /** After the floor: what is already in place stays. A signed downgrade goes no lower either. */
 function checkMinimum({ sequence }: Manifest, _: Facts, { minimumSequence }: Policy): Verdict | undefined {
   if (sequence >= minimumSequence) return undefined;
-  return refuse('sequence-older', `it has sequence ${sequence}; the policy’s minimum is ${minimumSequence}`);
+  return refuse('sequence-older', `it has sequence ${sequence}; the least taken here is ${minimumSequence}`);
 }
 
 /** After the floor: what is already in place, or older, is reported as such. */

@@ -30,6 +30,11 @@ const keyringSchema = z
     trustedKeys: z.array(trustedKey).nonempty().max(64),
     threshold: z.number().int().min(1).max(64),
     roles: rolesSchema,
+    /**
+     * Nothing below this sequence is taken any more, whoever signed it. Threat: a key that was misused but is still
+     * needed, such as one in an HSM; what was signed with it before stays signed.
+     */
+    minimumSequence: z.number().int().min(1).optional(),
   })
   .refine((k) => k.threshold <= k.trustedKeys.length && unmetRoles(k).length === 0, {
     message: 'requires more keys than there are, so nothing could ever be accepted again',
@@ -40,8 +45,9 @@ export type KeyringInput = z.input<typeof keyringSchema>;
 
 /** The bytes that are signed. @throws NixmakerError `keyring-malformed` */
 export function encodeKeyring(input: KeyringInput): string {
-  const { schema, version, hosts, trustedKeys, threshold, roles } = input;
-  const text = `${JSON.stringify({ schema, version, hosts, trustedKeys, threshold, roles })}\n`;
+  const { schema, version, hosts, trustedKeys, threshold, roles, minimumSequence } = input;
+  const fields = { schema, version, hosts, trustedKeys, threshold, roles, minimumSequence };
+  const text = `${JSON.stringify(fields)}\n`;
   parseKeyring(text);
   return text;
 }
@@ -63,11 +69,18 @@ export function parseKeyring(text: string): Keyring {
   return parsed.data;
 }
 
-/** The policy with a keyring that arrived after it was written. An older one changes nothing. */
-export function withKeyring(policy: Policy, keyring: Keyring | undefined): Policy {
-  if (keyring === undefined || keyring.version <= policy.keyringVersion) return policy;
+/** The keyring, if the policy has not caught up with it. */
+export function inForce(policy: Policy, keyring: Keyring | undefined): Keyring | undefined {
+  return keyring !== undefined && keyring.version > policy.keyringVersion ? keyring : undefined;
+}
+
+/** The policy with a keyring that arrived after it was written. An older one changes nothing; none lowers the least sequence. */
+export function withKeyring(policy: Policy, newest: Keyring | undefined): Policy {
+  const keyring = inForce(policy, newest);
+  if (keyring === undefined) return policy;
   const { trustedKeys, threshold, roles } = keyring;
-  return { ...policy, trustedKeys, threshold, roles };
+  const minimumSequence = Math.max(policy.minimumSequence, keyring.minimumSequence ?? 0);
+  return { ...policy, trustedKeys, threshold, roles, minimumSequence };
 }
 
 export interface Insufficient {

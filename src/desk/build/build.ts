@@ -73,7 +73,7 @@ export async function buildBundles(
   // Absolute, because Nix takes the folder as a URI.
   const options = { ...wanted, directory: resolve(wanted.directory) };
   const source = await lockSource(nix, options.flake, {
-    keyFile: options.key?.file,
+    keyFile: options.keyFile,
     directory: options.directory,
   });
   const known = source.hosts;
@@ -88,7 +88,8 @@ export async function buildBundles(
   const { path: staging, links, clear } = await makeStaging(options.directory, (text) => nix.warn?.(text));
   const nars = await openNars(options, nix);
   const packing = makePacking(nix, staging, nars);
-  const signer = options.key === undefined ? undefined : new PathSigner(options.key.secret);
+  const key = options.signer?.key;
+  const pathSigner = key === undefined ? undefined : new PathSigner(key);
   const systems = new Map<string, StorePath[]>();
   const [build, prepare, handOver] = [pLimit(1), pLimit(1), pLimit(1)];
   const copies = new SourceCopies(source.metadata.path);
@@ -109,7 +110,7 @@ export async function buildBundles(
           links,
           packing,
           copies,
-          signer,
+          pathSigner,
           build,
           prepare,
           handOver,
@@ -144,7 +145,7 @@ interface BuildRun {
   /** Shared by all hosts: common paths are compressed, counted and signed once. */
   readonly packing: Packing;
   readonly copies: SourceCopies;
-  readonly signer?: PathSigner;
+  readonly pathSigner?: PathSigner;
   /** One host at a time: Nix decides how much it builds in parallel, here or on its remote builders. */
   readonly build: LimitFunction;
   /** One host at a time: compression uses all processors. */
@@ -181,7 +182,7 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
     ...written,
     paths: closure.length,
     toplevel: evaluated.toplevel,
-    signedBy: run.options.key?.secret.name,
+    signedBy: run.options.signer?.name,
     leaks,
   };
 }

@@ -15,8 +15,7 @@ import { copyToChrootStore, signChrootStore } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import type { EvaluatedHost } from '../../nix/flake.ts';
 import { runProgram } from '../../process/run.ts';
-import type { SecretKey } from '../../signing/nix-key.ts';
-import { signManifest } from '../../signing/signature-file.ts';
+import { manifestLine, type Signer } from '../../signing/signer.ts';
 import { manifestDigest } from '../../signing/verify.ts';
 import { type Assembled, encodeCheckedManifest } from './assemble.ts';
 import type { PathSigner } from './path-signer.ts';
@@ -26,7 +25,9 @@ export interface OutputOptions {
   readonly directory: string;
   readonly format: Format;
   readonly content: Content;
-  readonly key?: { readonly secret: SecretKey; readonly file: string };
+  readonly signer?: Signer;
+  /** The file of its secret key, if it is in one. */
+  readonly keyFile?: string;
   /** The sequence will be greater than this. */
   readonly sequenceAbove: number;
   /** The floor it may go below; the sequence is then the next one above `sequenceAbove`. */
@@ -37,8 +38,8 @@ interface OutputRun {
   readonly nix: NixContext;
   readonly options: OutputOptions;
   readonly staging: string;
-  /** With the key from the options, if there is one. */
-  readonly signer?: PathSigner;
+  /** With the key from the options, if it is here. */
+  readonly pathSigner?: PathSigner;
   /** For the host’s folder, which others may write to; without it, the folder belongs to this process alone. */
   readonly hold?: ProcessHolder;
 }
@@ -124,8 +125,8 @@ async function sequenceFor(
   return nextSequence(input, { last: last?.manifest, above });
 }
 
-function signatures({ options }: OutputRun, manifest: Buffer): Buffer {
-  return Buffer.from(options.key === undefined ? '' : signManifest(manifest, options.key.secret));
+async function signatures({ options }: OutputRun, manifest: Buffer): Promise<Buffer> {
+  return Buffer.from(options.signer === undefined ? '' : await manifestLine(manifest, options.signer));
 }
 
 async function makeRelease(run: OutputRun, { assembled }: HostOutput, folder: string): Promise<BundleParts> {
@@ -137,11 +138,11 @@ async function makeRelease(run: OutputRun, { assembled }: HostOutput, folder: st
     { manifest, digest },
     {
       index: indexBytes,
-      nixSignatures: run.signer?.block(readIndex(indexBytes, manifest)) ?? Buffer.alloc(0),
+      nixSignatures: run.pathSigner?.block(readIndex(indexBytes, manifest)) ?? Buffer.alloc(0),
       contents: Buffer.from(encodeContents(digest, pieces)),
     },
   );
-  return { manifestBytes, signatureBytes: signatures(run, manifestBytes), release, sourceOf };
+  return { manifestBytes, signatureBytes: await signatures(run, manifestBytes), release, sourceOf };
 }
 
 async function writeOne(run: OutputRun, output: HostOutput, folder: string): Promise<Written> {
@@ -163,11 +164,12 @@ async function writeClassic(run: OutputRun, output: HostOutput, folder: string):
   const sequence = await sequenceFor(run, input, folder);
   const { bytes: manifestBytes, manifest } = encodeCheckedManifest({ ...input, sequence });
   readIndex(assembled.indexBytes, manifest);
+  const signatureBytes = await signatures(run, manifestBytes);
   const bundle = join(folder, `${host}.tar.gz`);
   await rename(packed, bundle);
   await writeWhole(join(folder, 'index'), assembled.indexBytes);
   await writeWhole(join(folder, 'manifest.json'), manifestBytes);
-  await writeWhole(join(folder, 'manifest.sig'), signatures(run, manifestBytes));
+  await writeWhole(join(folder, 'manifest.sig'), signatureBytes);
   return { bundle, bytes: input.tarball.size, sequence };
 }
 
@@ -181,8 +183,8 @@ async function packStore(
   await copyToChrootStore(nix, { subject: { kind: 'derivation', path: evaluated.derivation }, folder: root });
   if (options.content === 'closure') {
     await copyToChrootStore(nix, { subject: { kind: 'outputs', path: evaluated.toplevel }, folder: root });
-    if (options.key !== undefined) {
-      await signChrootStore(nix, { folder: root, keyFile: options.key.file, path: evaluated.toplevel });
+    if (options.keyFile !== undefined) {
+      await signChrootStore(nix, { folder: root, keyFile: options.keyFile, path: evaluated.toplevel });
     }
   }
   await rm(packed, { force: true });

@@ -6,7 +6,8 @@ import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { callerOfFile, handBackFolders } from '../../files/caller.ts';
 import { makeFolder, syncFolder } from '../../files/folder.ts';
 import { readIfThere, readText } from '../../files/read.ts';
-import { generateKeyPair, parseSecretKey, type SecretKey } from '../../signing/nix-key.ts';
+import { generateKeyPair, parseSecretKey, publicTextOf, type SecretKey } from '../../signing/nix-key.ts';
+import { type Signer, signerWith } from '../../signing/signer.ts';
 import { parseTrustedKey } from '../../signing/trusted-key.ts';
 
 export interface KeyFiles {
@@ -43,6 +44,30 @@ export async function makeKeyFiles(name: string, folder: string): Promise<KeyFil
     throw error;
   }
   return { ...files, publicKey: pair.public, isExposed: await isExposed(secretFile) };
+}
+
+/**
+ * Writes NAME.public for a key whose secret half is elsewhere; never over an existing file.
+ * @param from the public key as SubjectPublicKeyInfo (RFC 8410), in PEM or DER
+ * @throws NixmakerError `key-malformed`, `key-exists`
+ */
+export async function makePublicFile({
+  name,
+  folder,
+  from,
+}: {
+  readonly name: string;
+  readonly folder: string;
+  readonly from: string;
+}): Promise<Pick<KeyFiles, 'publicFile' | 'publicKey'>> {
+  const bytes = await readFile(from).catch((cause: unknown) => {
+    throw new NixmakerError('key-malformed', `cannot read ${from}: ${messageOf(cause)}`, { cause });
+  });
+  const publicKey = publicTextOf(name, bytes);
+  await makeOwnFolder(folder);
+  const publicFile = join(folder, `${name}.public`);
+  await writeNew(publicFile, `${publicKey}\n`, 0o644);
+  return { publicFile, publicKey };
 }
 
 const isExposed = async (path: string): Promise<boolean> => ((await stat(path)).mode & 0o077) !== 0;
@@ -98,9 +123,12 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
   }
 }
 
-export async function readSecretKeyFile(path: string): Promise<SecretKey> {
+export type { Signer };
+
+/** A secret key in a file. @throws NixmakerError `key-malformed` */
+export async function readSigner(path: string): Promise<Signer> {
   const text = await readText(path, 'key-malformed', `cannot read the key file ${path}`);
-  return parseSecretKey(asWritten(text));
+  return signerWith(parseSecretKey(asWritten(text)));
 }
 
 /** A public key as text, or the file that holds one. */

@@ -15,13 +15,13 @@ import { inTurn } from '../../files/turn.ts';
 import { writeWhole } from '../../files/write.ts';
 import { holdProgram } from '../../process/run.ts';
 import { addKeyringSignature, keyringMessage, peekKeyring, unsignedKeyring } from '../../signing/keyring.ts';
+import type { Signer } from '../../signing/signer.ts';
 import { trustSetOf } from '../../signing/verify.ts';
 import { alone } from './alone.ts';
-import type { Signer } from './sign.ts';
 
 const readKeyringText = (path: string) => readText(path, 'keyring-malformed');
 
-/** @param from handwritten JSON: `schema`, `version`, `hosts`, and `trustedKeys`, `threshold`, `roles` as in a policy */
+/** @param from handwritten JSON: `schema`, `version`, `hosts`, and `trustedKeys`, `threshold`, `roles`, `minimumSequence` as in a policy */
 export async function makeKeyringFile(from: string, to: string): Promise<Keyring> {
   if (!to.endsWith(keyringExtension))
     throw new NixmakerError(

@@ -18,6 +18,7 @@ import { writeWhole } from '../../files/write.ts';
 import type { SecretKey } from '../../signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../signing/pae.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
+import type { Signer } from '../../signing/signer.ts';
 import { parseTrustedKey } from '../../signing/trusted-key.ts';
 import { manifestDigest, readManifest } from '../../signing/verify.ts';
 import { PathSigner } from '../build/path-signer.ts';
@@ -27,26 +28,6 @@ import { namingFile } from './naming-file.ts';
 import { type Head, isClassic, withoutVerifying } from './read-release.ts';
 import { mergeSignatures } from './signature-lines.ts';
 import { checkEverything } from './verify.ts';
-
-/** A manifest’s signer: a Nix key, or a person’s SSH key. */
-export interface Signer {
-  readonly name: string;
-  readonly kind: 'nix' | 'ssh';
-  /** As policies trust it. */
-  readonly publicText: string;
-  /** @param message encoded so that the bytes are bound to what they are (pae.ts) @returns the signature in base64 */
-  readonly sign: (message: Buffer) => Promise<string>;
-  /** For a Nix key, which can sign paths too. */
-  readonly key?: SecretKey;
-}
-
-export const signerWith = (key: SecretKey): Signer => ({
-  name: key.name,
-  kind: 'nix',
-  publicText: `${key.name}:${key.publicKey.material}`,
-  sign: async (message) => key.sign(message),
-  key,
-});
 
 /** Signs in place, atomically. What is signed is checked first, so that a damaged bundle never looks good. */
 export async function signBundleFile(path: string, signer: Signer): Promise<void> {

@@ -10,9 +10,9 @@ import { NixmakerError } from '../../core/errors.ts';
 import { isKeyName } from '../../core/key-name.ts';
 import { readText } from '../../files/read.ts';
 import { runProgram } from '../../process/run.ts';
+import type { Signer } from '../../signing/signer.ts';
 import { readArmoured, sshNamespace } from '../../signing/ssh-signature.ts';
 import { parseTrustedKey } from '../../signing/trusted-key.ts';
-import type { Signer } from './sign.ts';
 
 export interface SshSignerOptions {
   /** What policies call the key. */

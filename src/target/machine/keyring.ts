@@ -1,4 +1,5 @@
 /** The keyring in effect on this machine, and what the next one must be. */
+import { inForce } from '../../core/policy/keyring.ts';
 import { type VerifiedKeyring, verifyKeyring } from '../../signing/keyring.ts';
 import { readFloor } from '../../state/floor.ts';
 import { timeFloor } from './floor.ts';
@@ -16,5 +17,7 @@ export async function verifyKeyringHere(
   const { policy, floorDirectory } = machine;
   const { floor } = await readFloor(floorDirectory);
   const { now } = timeFloor(machine, floor);
-  return verifyKeyring(envelope, { host: policy.host, version: keyringVersion(machine), trust: policy, now });
+  const leastSequence = inForce(policy, machine.keyring)?.minimumSequence ?? 0;
+  const version = keyringVersion(machine);
+  return verifyKeyring(envelope, { host: policy.host, version, trust: policy, leastSequence, now });
 }

@@ -226,7 +226,7 @@ const keyringText = encodeKeyring({
   roles: { build: 1 },
 });
 const before = { trustedKeys: [{ key: firstKey.publicText, roles: [] }], threshold: 1, roles: {} };
-const state = { host: 'web', version: 0, trust: before, now: '2026-11-28T00:00:00Z' };
+const state = { host: 'web', version: 0, trust: before, leastSequence: 0, now: '2026-11-28T00:00:00Z' };
 
 const keyrings: Target = {
   name: 'keyrings',

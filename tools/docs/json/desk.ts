@@ -188,10 +188,13 @@ export const desk = {
     'nixmaker keygen',
     z.object({
       schema: schema(1),
-      secretFile: path,
+      secretFile: path.optional().describe('not with --from'),
       publicFile: path,
       publicKey: z.string(),
-      isExposed: z.boolean().describe('others can read the secret: its file system stores no modes'),
+      isExposed: z
+        .boolean()
+        .describe('others can read the secret: its file system stores no modes')
+        .optional(),
     }),
   ],
   encrypt: ['nixmaker encrypt', z.object({ schema: schema(1), files: z.array(path) })],
@@ -205,6 +208,7 @@ export const desk = {
       trustedKeys: z.array(z.looseObject({})),
       threshold: count,
       roles: z.record(z.string(), count),
+      minimumSequence: count.optional(),
       claimedSigners: signers,
     }),
   ],

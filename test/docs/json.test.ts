@@ -153,6 +153,7 @@ test('the machine’s verbs, before and after bundles', async () => {
     ['boot', two],
   ] as const)
     await machine('receipt', verb, path);
+  await machine('repair', 'repair');
   await machine('diff', 'diff');
   for (const name of ['status', 'history', 'doctor', 'age-key', 'store-key']) await machine(name, name);
   const { stdout: events } = await target.verb('events', ['--json']);

@@ -100,6 +100,7 @@ in
     systemd.package = value (package "systemd" "262") types.package;
     systemd.packages = packages;
     systemd.paths = attrs;
+    systemd.timers = attrs;
     systemd.services = attrsWith service;
     systemd.tmpfiles.settings = value { } (
       types.attrsOf (types.attrsOf (types.attrsOf (types.submodule rule)))

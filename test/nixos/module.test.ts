@@ -97,7 +97,7 @@ test('disabled it sets nothing at all', async () => {
 });
 
 test('the units are those of systemd/, with the package’s own program in them', async (t) => {
-  const { units, services, paths } = await evaluateModule(builder, machine());
+  const { units, services, paths, timers } = await evaluateModule(builder, machine());
   const { code, stderr, out } = await runAsBuild(builder, await temporaryFolder(t), units);
   assert.equal(code, 0, stderr);
   const names = readdirSync(join(checkout, 'systemd'))
@@ -119,7 +119,8 @@ test('the units are those of systemd/, with the package’s own program in them'
     assert.doesNotMatch(installed, /\/usr\//);
     // Every unit is one the module speaks of, and the other way round.
     const [stem = '', kind] = name.split('.');
-    assert.ok(kind === 'service' ? stem in services : stem in paths, name);
+    const spoken = { service: services, path: paths, timer: timers };
+    assert.ok(stem in spoken[kind as keyof typeof spoken], name);
   }
 });
 

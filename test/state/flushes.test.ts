@@ -35,6 +35,8 @@ const left: Readonly<Record<string, readonly string[]>> = {
   'a voucher': ['state/vouchers/0123456789ab.json', 'state/vouchers/0123456789ab.sig'],
   'what was freed for a release': ['state/rooms/0123456789ab.json'],
   'what was freed after a commit': ['state/tidied.json'],
+  'what is damaged in the store': ['state/contents.json'],
+  'what was repaired for the agent': ['state/repairs/0123456789ab.json'],
   'what work was cut off': ['state/cut-off'],
   'a request that failed': ['state/requests-unverified'],
   'the key of the host': ['state/host.public', 'state/host.secret'],

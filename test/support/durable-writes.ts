@@ -7,9 +7,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encryptFile, generateIdentity, recipientOf } from '../../src/bundle/encrypted.ts';
 import { limits } from '../../src/core/limits.ts';
+import { nothingRead } from '../../src/core/run/damage.ts';
 import { nothingFreed } from '../../src/core/run/freed.ts';
 import { makeKeyFiles } from '../../src/desk/keys/key-files.ts';
 import { deliver } from '../../src/media/deliver.ts';
+import { writeContentsRecord } from '../../src/state/contents-record.ts';
 import { writeDurably } from '../../src/state/durable.ts';
 import { raiseFloor, setSignedTime } from '../../src/state/floor.ts';
 import { writeRoomAnswer, writeTidied } from '../../src/state/freed.ts';
@@ -19,6 +21,7 @@ import { appendJournal, compactJournal } from '../../src/state/journal.ts';
 import { storeKeyring } from '../../src/state/keyring.ts';
 import { addToOutbox, writeLedger } from '../../src/state/outbox.ts';
 import { saveReceipt } from '../../src/state/receipts.ts';
+import { writeRepairAnswer } from '../../src/state/repairs.ts';
 import { activationRequests, writeRequest } from '../../src/state/requests.ts';
 import { countUnverified } from '../../src/state/unverified.ts';
 import { writeVoucher } from '../../src/state/vouchers.ts';
@@ -82,6 +85,8 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
   'what was freed for a release': () => writeRoomAnswer(state, transaction, { freed: nothingFreed }),
   'what was freed after a commit': () =>
     writeTidied(state, { schema: 1, transaction, at: floor.createdAt, freed: nothingFreed }),
+  'what is damaged in the store': () => writeContentsRecord(state, nothingRead),
+  'what was repaired for the agent': () => writeRepairAnswer(state, transaction, {}),
   'what work was cut off': () => writeCutOffs(state, [{ fingerprint: 'f', source: 'web.tar', times: 1 }]),
   'a request that failed': () => countUnverified(state, { at: 'now', code: 'signature-invalid' }),
   'the key of the host': () => ensureHostKey(machine),

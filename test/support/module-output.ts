@@ -52,6 +52,7 @@ export interface Evaluated {
   }[];
   readonly services: Readonly<Record<string, Service>>;
   readonly paths: Readonly<Record<string, { readonly wantedBy: readonly string[] }>>;
+  readonly timers: Readonly<Record<string, { readonly wantedBy: readonly string[] }>>;
   readonly users: Readonly<Record<string, User>>;
   readonly groups: Readonly<Record<string, { readonly members: readonly string[] }>>;
   readonly warnings: readonly string[];
@@ -71,7 +72,7 @@ export interface EvaluateOptions {
 
 const wanted = `let e = import ${checkout}test/nixos/evaluate.nix ARGS; c = e.config; in {
   inherit (e) failed policy settings nixKeys units udev documentation;
-  inherit (c.systemd) services paths;
+  inherit (c.systemd) services paths timers;
   inherit (c.users) users groups;
   inherit (c) warnings;
   tmpfiles = c.systemd.tmpfiles.settings;
@@ -141,7 +142,7 @@ export async function moduleOutput(builder: Builder, folder: string, machine: st
   files['/etc/nixmaker/settings.json'] = settings.stdout;
   for (const [name, paths] of Object.entries(evaluated.tmpfiles))
     files[`/etc/tmpfiles.d/${name}.conf`] = tmpfilesText(paths);
-  const kinds = { service: evaluated.services, path: evaluated.paths };
+  const kinds = { service: evaluated.services, path: evaluated.paths, timer: evaluated.timers };
   for (const [kind, of] of Object.entries(kinds))
     for (const [stem, unit] of Object.entries(of)) {
       const name = `${stem}.${kind}`;

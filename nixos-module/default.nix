@@ -8,6 +8,7 @@
     ./boot.nix
     ./inbox.nix
     ./media.nix
+    ./fetch.nix
     ./persistence.nix
   ];
   # No nixpkgs maintainers; ask in the project's issue tracker.

@@ -298,6 +298,17 @@ in
       };
     };
 
+    fetch.servers = list (freeform {
+      url = mkOption {
+        type = types.str;
+        example = "https://updates.example/fleet";
+        description = "Where `nixmaker/` is on the server.";
+      };
+    }) [ { url = "https://updates.example/fleet"; bytesPerSecond = 200000; } ] ''
+      Web servers or object stores from which `nixmaker-fetch.timer` copies, once an hour, what this machine lacks of its newest release.
+      A server’s other properties are in docs/policy.md, “Servers”. Proxies are NixOS’s own (networking.proxy).
+    '';
+
     health = mkOption {
       type = types.nullOr (freeform {
         units = list types.str [ "nginx.service" ] "systemd units that must be active.";

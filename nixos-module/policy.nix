@@ -61,6 +61,7 @@ in
         mount = cfg.media.enable;
         inherit (cfg.media) labels fileSystems folders;
       };
+      sources.servers = cfg.fetch.servers;
     };
     services.nixmaker.settings.media.roots = cfg.media.roots ++ lib.optional cfg.media.openUdisks "/media";
 

@@ -35,6 +35,7 @@ let
     nixmaker-check = [ ];
     nixmaker-repair = [ ];
     nixmaker-receipts = [ ];
+    nixmaker-fetch = [ ];
     "nixmaker-medium@" = [ ];
   };
 in

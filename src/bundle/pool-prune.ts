@@ -1,6 +1,7 @@
 /** Cleans up what a pool no longer needs: old sequences, and files that no entry needs. */
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sequencesFile } from '../core/bundle/pool-paths.ts';
 import { nix32 } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
 import { cacheOf, draftOf, entryFiles, hostsOf, keyringsOf, type PoolEntry } from './pool.ts';
@@ -70,6 +71,7 @@ export async function clearDrafts(root: string): Promise<void> {
 async function clearHostDrafts(host: string): Promise<void> {
   for (const name of await namesIn(host, 'ENOTDIR'))
     if (entryDraft.test(name)) await rm(join(host, name), { recursive: true });
+    else if (name === draftOf(sequencesFile)) await rm(join(host, name));
     else if (/^[1-9]/.test(name))
       for (const file of await namesIn(join(host, name), 'ENOTDIR'))
         if (entryFiles.some((known) => draftOf(known) === file)) await rm(join(host, name, file));

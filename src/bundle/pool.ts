@@ -91,10 +91,17 @@ async function foldersIn(folder: string): Promise<string[]> {
 }
 
 /** @throws NixmakerError `bundle-malformed` if manifest and location disagree: a renamed folder */
-export function requirePlace(folder: string, manifest: Manifest): void {
+export const requirePlace = (folder: string, manifest: Manifest): void =>
+  requireOwnPlace(manifest, { host: basename(dirname(folder)), sequence: basename(folder) });
+
+/** The same, by the names of the folders. */
+export function requireOwnPlace(
+  manifest: Manifest,
+  { host, sequence }: { readonly host: string; readonly sequence: string },
+): void {
   if (formatOf(manifest) !== 'bundle')
     throw new NixmakerError('bundle-malformed', 'this is the manifest of a classic tarball');
-  if (basename(folder) === String(manifest.sequence) && basename(dirname(folder)) === manifest.host) return;
+  if (sequence === String(manifest.sequence) && host === manifest.host) return;
   throw new NixmakerError(
     'bundle-malformed',
     `the manifest is for ${manifest.host}, sequence ${manifest.sequence}, but lies in another host’s or sequence’s folder`,

@@ -35,6 +35,7 @@ import { defineAgent } from './units/agent.ts';
 import { defineCheckHealth } from './units/check-health.ts';
 import { defineCheckStore } from './units/check-store.ts';
 import { defineConfirm } from './units/confirm.ts';
+import { defineFetch } from './units/fetch.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
 import { defineRepairStore } from './units/repair-store.ts';
@@ -51,7 +52,15 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
     'Machine',
     'machine',
     [
-      ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineStatus, defineHistory],
+      ...[
+        defineAgent,
+        defineOperations,
+        defineRollback,
+        defineConfirm,
+        defineStatus,
+        defineHistory,
+        defineFetch,
+      ],
       ...[defineEvents, defineDiff, defineDoctor, defineRepair, defineExplain, defineCheckPolicy, defineHold],
       ...[defineRelease, defineFloor, defineMetrics],
     ],

@@ -277,6 +277,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The medium, or what is mounted there, has stopped responding.',
     next: 'Pull it out and plug it in again. If that does not help, use another medium. If a server or a program provides it (NFS, FUSE), mount it again or remove it.',
   },
+  'source-unreachable': {
+    exit: later,
+    what: 'The server could not be reached, or stopped sending.',
+    next: 'Check the network, the URL and the proxy. What has come is kept; the next `nixmaker fetch` goes on from there.',
+  },
+  'source-empty': {
+    exit: later,
+    what: 'The server has no releases for this host.',
+    next: 'Check that the URL is that of the folder with `nixmaker/` in it, and that `nixmaker put` has put a bundle for this host there.',
+  },
   'outside-window': {
     exit: later,
     what: 'The policy only allows installing during certain hours.',
@@ -466,6 +476,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     what: 'There is no medium at that path.',
     next: 'Mount the medium or correct the path, then run the command again.',
+  },
+  'source-untrusted': {
+    exit: fault,
+    what: 'The server’s certificate is not trusted, or no encrypted connection to it can be made.',
+    next: 'Check the server’s name and the machine’s clock. If the server has a certificate of your own authority, name that in `caFile`.',
+  },
+  'source-refused': {
+    exit: fault,
+    what: 'The server refuses to answer.',
+    next: 'See the detail for the status. Check the server’s access rules, and this machine’s certificate if the server asks for one.',
+  },
+  'source-misbehaves': {
+    exit: fault,
+    what: 'The server sent something other than what was asked for.',
+    next: 'See the detail. Check the server and any proxy on the way; nothing of it was stored.',
   },
   'activation-failed': {
     exit: fault,

@@ -1,6 +1,6 @@
 /** What a `put` leaves that was killed. */
 import assert from 'node:assert/strict';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cacheOf, hostsOf } from '../../src/bundle/pool.ts';
@@ -28,7 +28,8 @@ test('what a put that was killed had begun goes with the next put, of whatever h
   await writeFile(theirs, 'theirs');
   await put(2);
   assert.deepEqual(await readdir(join(hostsOf(medium), 'mail')), ['.notes']);
-  assert.deepEqual(await readdir(join(hostsOf(medium), 'web')), ['2']);
+  assert.deepEqual((await readdir(join(hostsOf(medium), 'web'))).sort(), ['2', 'sequences']);
+  assert.equal(await readFile(join(hostsOf(medium), 'web/sequences'), 'utf8'), '2\n');
   assert.deepEqual(
     (await indexes()).filter((name) => name.startsWith('.')),
     [],

@@ -155,6 +155,7 @@ test('the machine’s verbs, before and after bundles', async () => {
     await machine('receipt', verb, path);
   await machine('repair', 'repair');
   await machine('diff', 'diff');
+  await machine('fetch', 'fetch', 'http://127.0.0.1:1');
   for (const name of ['status', 'history', 'doctor', 'age-key', 'store-key']) await machine(name, name);
   const { stdout: events } = await target.verb('events', ['--json']);
   for (const line of events.trim().split('\n')) await isAsPublished('event', line);

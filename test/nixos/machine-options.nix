@@ -30,6 +30,7 @@ let
     stopIfChanged = value true types.bool;
     unitConfig = attrs;
     serviceConfig = attrs;
+    environment = attrs;
   };
   rule =
     { name, ... }:
@@ -50,6 +51,7 @@ in
     warnings = strings;
     meta.maintainers = value [ ] (types.listOf types.raw);
     networking.hostName = value "web" types.str;
+    networking.proxy.envVars = attrs;
     time.timeZone = value null (types.nullOr types.str);
     nix.enable = value true types.bool;
     nix.package = value (package "nix" "2.34.0") types.package;

@@ -119,8 +119,7 @@ test('the units are those of systemd/, with the package’s own program in them'
     assert.doesNotMatch(installed, /\/usr\//);
     // Every unit is one the module speaks of, and the other way round.
     const [stem = '', kind] = name.split('.');
-    const spoken = { service: services, path: paths, timer: timers };
-    assert.ok(stem in spoken[kind as keyof typeof spoken], name);
+    assert.ok(stem in (kind === 'service' ? services : kind === 'timer' ? timers : paths), name);
   }
 });
 
@@ -177,4 +176,22 @@ test('docs/options.md says what the options are', async () => {
     optionsDocument(documentation),
     'run `npm run docs`',
   );
+});
+
+test('servers have a timer and a user of their own, and reach the policy; without any there is neither', async (t) => {
+  const url = 'https://updates.example/fleet';
+  const options = `fetch.servers = [ { url = "${url}"; bytesPerSecond = 20000; } ];`;
+  const others = 'networking.proxy.envVars.https_proxy = "http://proxy:3128";';
+  const folder = await temporaryFolder(t);
+  const { files, evaluated } = await moduleOutput(builder, folder, machine(options, { others }));
+  const policy = policyParser.parse(JSON.parse(files['/etc/nixmaker/policy.json'] ?? ''));
+  assert.deepEqual(policy.sources.servers, [{ url, bytesPerSecond: 20000 }]);
+  assert.deepEqual(evaluated.timers['nixmaker-fetch']?.wantedBy, ['timers.target']);
+  assert.equal(evaluated.users['nixmaker-fetch']?.isSystemUser, true);
+  assert.equal(evaluated.services['nixmaker-fetch']?.environment?.https_proxy, 'http://proxy:3128');
+  const without = await evaluateModule(builder, machine());
+  assert.deepEqual(without.timers['nixmaker-fetch']?.wantedBy, []);
+  assert.equal('nixmaker-fetch' in without.users, false);
+  const wrong = await evaluateModule(builder, machine('fetch.servers = [ { url = "ftp://x"; } ];'));
+  assert.match(wrong.failed.join(), /“ftp:\/\/x”, which is not an http or https URL/);
 });

@@ -20,6 +20,7 @@ const mayUse: Readonly<Record<string, string>> = {
 
   files: 'core node',
   process: 'core node execa',
+  network: 'core node',
   signing: 'core core/bundle core/policy core/release node zod',
   bundle: 'core core/bundle core/release files node age-encryption p-limit tar',
   nix: 'core core/bundle core/policy core/release core/run node zod',
@@ -41,6 +42,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'target/ask': 'core core/release core/run state target/machine',
   'target/update': `${machine} bundle media`,
   'target/media': `${core} bundle media node signing target/machine target/update`,
+  'target/fetch': `${machine} bundle media network p-limit target/update zod`,
   'target/inspect': `${machine} activation bundle media process report target/media target/update`,
   'target/service': `${machine} bundle media report target/inspect target/media target/update`,
 
@@ -49,7 +51,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'cli/help': 'core commander',
   'cli/desk': `${verbs} cli/target desk/build desk/fleet desk/keys desk/pool target/inspect target/root`,
   'cli/target': `${verbs} desk/keys target/activate target/ask target/inspect target/machine target/root target/service target/update`,
-  'cli/units': `${verbs} cli/target target/activate target/machine target/root target/service`,
+  'cli/units': `${verbs} cli/target target/activate target/fetch target/machine target/root target/service`,
 };
 
 const folderOf = (file: string) => dirname(file).replace(/^src\//, '');

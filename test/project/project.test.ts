@@ -16,6 +16,7 @@ const locks = [
   'package-lock.json',
   'tools/set-up/toolchain/package-lock.json',
   'tools/site/package-lock.json',
+  'tools/set-up/object-store/package-lock.json',
 ];
 for (const lock of locks) {
   test(`every entry of ${lock} says where it comes from and what it must be`, () => {

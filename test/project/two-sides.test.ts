@@ -40,6 +40,9 @@ const isRoots = (path: string) =>
   /^src\/target\/(root|activate)\//.test(path) ||
   /^src\/activation\/(switch|outside|units)\./.test(path);
 
+/** Where one process is both sides, root’s is loaded here; a process without privileges never comes by. */
+const crossing = 'src/cli/target/open-target.ts → src/target/root/direct.ts';
+
 test('an import from one side to the other would be found', () => {
   const serve = 'src/target/root/serve.ts';
   const files = [...(graph.get(serve)?.files ?? []), 'src/target/service/agent.ts'];
@@ -48,6 +51,16 @@ test('an import from one side to the other would be found', () => {
   assert.deepEqual([...reachedFrom(graph, [entry])].filter(isTheAgents), []);
   assert.ok([...reachedFrom(broken, [entry])].some(isTheAgents));
 });
+
+const hasNetwork = (unit: string) => /^nixmaker-(fetch|serve)[.]/.test(unit);
+
+for (const { name, verb } of units)
+  test(`${name} ${hasNetwork(name) ? 'has a network, and reaches nothing of root’s' : 'reaches no network'}`, () => {
+    const reached = [...reachedFrom(graph, [fileOf(verb)], new Set([crossing]))];
+    const network = reached.filter((path) => path.startsWith('src/network/'));
+    if (hasNetwork(name)) assert.deepEqual(reached.filter(isRoots), []);
+    assert.equal(network.length > 0, hasNetwork(name), network.join(' '));
+  });
 
 test('every unit starts a verb of src/cli/units', () => {
   assert.ok(units.length >= 7);
@@ -62,11 +75,8 @@ for (const { name, verb } of units.filter((u) => u.isRoots))
     assert.deepEqual(reached.filter(isTheAgents), []);
   });
 
-/** Where one process is both sides, root’s is loaded here; a process without privileges never comes by. */
-const crossing = 'src/cli/target/open-target.ts → src/target/root/direct.ts';
-
 test('the agent’s unit reaches nothing of root’s, but by the one way of a process that is both', () => {
-  const [agent, ...others] = units.filter((u) => !u.isRoots);
+  const [agent, ...others] = units.filter((u) => !u.isRoots && !hasNetwork(u.name));
   assert.ok(agent !== undefined && others.length === 0);
   const entry = fileOf(agent.verb);
   const reached = [...reachedFrom(graph, [entry], new Set([crossing]))];

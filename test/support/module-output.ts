@@ -17,6 +17,7 @@ export interface Service {
   readonly restartIfChanged: boolean;
   readonly unitConfig: Readonly<Record<string, unknown>>;
   readonly serviceConfig: Readonly<Record<string, unknown>>;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface Rule {

@@ -160,6 +160,26 @@ ensure_carriers() {
   export NIXMAKER_CARRIERS="$_carriers/bin"
 }
 
+# Servers that pools are fetched from in the tests: nginx, and one that is compatible with S3.
+ensure_servers() {
+  _servers=$nixmaker_cache/servers
+  _from=$nixmaker_root/tools/set-up/object-store
+  _stamp="3 $_servers $(cksum <"$_from/package-lock.json")"
+  if [ "$(cat "$_servers/stamp" 2>/dev/null)" != "$_stamp" ]; then
+    say "fetching nginx from Debian's mirror and an object store from npm (about 15 MB)…"
+    debian_suite=trixie
+    fetch_debian "$_servers" nginx openssl
+    unset debian_suite
+    wrap_programs "$_servers" nginx=usr/sbin/nginx openssl=usr/bin/openssl ip=usr/bin/ip
+    mkdir "$_servers/object-store"
+    cp "$_from/package.json" "$_from/package-lock.json" "$_from/.npmrc" "$_servers/object-store/"
+    (cd "$_servers/object-store" && npm ci --ignore-scripts --loglevel=error) >&2 ||
+      die "the object store for the tests could not be had from the npm registry."
+    printf '%s\n' "$_stamp" >"$_servers/stamp"
+  fi
+  export NIXMAKER_SERVERS="$_servers"
+}
+
 # An HSM in software, and what talks to HSMs.
 ensure_hsm() {
   _hsm=$nixmaker_cache/hsm
@@ -264,7 +284,13 @@ ensure_tools() {
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
   case " ${nixmaker_tools:-} " in *" browser "*) ensure_browser ;; esac
   case " ${nixmaker_tools:-} " in *" strace "*) ensure_program strace strace ;; esac
-  case " ${nixmaker_tools:-} " in *" carriers "*) ensure_carriers && ensure_hsm && ensure_program ssh-keygen openssh-client ;; esac
+  case " ${nixmaker_tools:-} " in *" carriers "*)
+    ensure_carriers
+    ensure_hsm
+    ensure_servers
+    ensure_program ssh-keygen openssh-client
+    ;;
+  esac
   # shellcheck source=tools/set-up/machines.sh
   case " ${nixmaker_tools:-} " in *" vm "*)
     . "$nixmaker_root/tools/set-up/machines.sh"

@@ -79,6 +79,10 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
     ['status', 'what runs and how the last bundle ended'],
     ['status --watch', 'keep showing every change'],
   ],
+  fetch: [
+    ['fetch', 'from the servers in the policy'],
+    ['fetch https://updates.example/fleet --ca ca.pem', 'from this one'],
+  ],
   history: [
     ['history', 'every bundle and how it ended'],
     ['history --json', 'the same as JSON'],

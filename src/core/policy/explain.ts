@@ -4,6 +4,7 @@ import { sizeText } from '../size.ts';
 import { allowedOperations } from './decide.ts';
 import type { Trust } from './keyring.ts';
 import type { CollectMode, FirstStart, HealthPolicy, Policy, RepairMode } from './policy.ts';
+import type { ServerSettings } from './servers.ts';
 import { keyNameOf, type TrustedKey } from './trust.ts';
 import { days, type Window } from './window.ts';
 
@@ -23,6 +24,7 @@ export function explainPolicy(policy: Policy): string[] {
     rebootText(policy),
     ...sourceTexts(policy),
     ...mediaTexts(policy),
+    ...policy.sources.servers.map(serverText),
     `The inbox keeps the newest ${policy.retention.done} bundles that were taken and the newest ${policy.retention.refused} that were refused.`,
     ...collectTexts(policy),
     repairWhen[policy.repair],
@@ -186,4 +188,12 @@ function mediaTexts({ media }: Policy): string[] {
       : ['nixmaker does not mount media itself.']),
     ...media.folders.map((folder) => `The folder ${folder} is treated like a medium.`),
   ];
+}
+
+function serverText({ url, proxy, bytesPerSecond }: ServerSettings): string {
+  const ways = [
+    ...(proxy === undefined ? [] : [`through ${proxy}`]),
+    ...(bytesPerSecond === undefined ? [] : [`at no more than ${sizeText(bytesPerSecond)} a second`]),
+  ];
+  return `nixmaker fetch copies releases from ${[url, ...ways].join(', ')}.`;
 }

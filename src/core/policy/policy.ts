@@ -1,6 +1,7 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
 import * as z from 'zod';
 import { configuredPath, hostName, machineId, operation } from '../schema.ts';
+import { serverSchema } from './servers.ts';
 import { policyLimits, rolesSchema, trustedKey, unmetRoles } from './trust.ts';
 import { windowSchema } from './window.ts';
 
@@ -98,6 +99,8 @@ const sourcesSchema = z.strictObject({
   fileSystems: z.array(z.string().min(1).max(64)).max(64).default([]),
   /** Only media mounted at or below one of these. */
   roots: z.array(configuredPath).max(64).default([]),
+  /** Servers from which `nixmaker fetch` copies this host’s releases to a folder, searched like a carrier’s. The agent asks none. */
+  servers: z.array(serverSchema).max(16).default([]),
 });
 
 export type SourcesPolicy = z.infer<typeof sourcesSchema>;

@@ -20,6 +20,8 @@ export const settingsParser = z.strictObject({
   metricsFile: configuredPath.optional(),
   /** Secret keys, as written by `age-keygen`, that decrypt bundles; if unset, `age.identity` in the state folder. */
   identityFile: configuredPath.optional(),
+  /** Where `nixmaker fetch` puts what it copies from servers; searched like a carrier’s folder if the policy names any. */
+  fetchDirectory: configuredPath.default('/var/lib/nixmaker/fetched'),
   /** Where the boot loader keeps kernels. */
   bootDirectory: configuredPath.default('/boot'),
   activation: z.enum(['systemd', 'direct']).default('systemd'),

@@ -5,12 +5,13 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { limits } from '../../core/limits.ts';
+import { isReceiptName } from '../../core/receipt-name.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { namesIn, readIfThere } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { HostKeys } from './former.ts';
 import { readAhead } from './read-ahead.ts';
-import { isReceiptName, openSigned, readSealed, signingKeyOf } from './receipt-file.ts';
+import { openSigned, readSealed, signingKeyOf } from './receipt-file.ts';
 
 export interface KeptReceipt {
   readonly name: string;

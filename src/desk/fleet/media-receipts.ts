@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { poolFolder } from '../../core/bundle/pool-folder.ts';
 import { hasErrno } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { isReceiptName } from '../../core/receipt-name.ts';
 import { isHostName } from '../../core/schema.ts';
 import { type OpenFolder, openForeign } from '../../files/foreign.ts';
-import { isReceiptName } from './receipt-file.ts';
 
 const mostHosts = 10_000;
 /** More than a machine writes in years, and few enough to verify one by one. */

@@ -7,9 +7,6 @@ import { describeIssues } from '../../core/schema.ts';
 import { type Envelope, openEnvelope } from '../../signing/envelope.ts';
 import { type PublicKey, parsePublicKey } from '../../signing/nix-key.ts';
 
-const namePattern = /^(?:[0-9]{1,16}|run-[0-9a-f]{12})\.json$/;
-export const isReceiptName = (name: string): boolean => namePattern.test(name);
-
 /** A receipt whose signature is unchecked: bytes, about which nothing is known. */
 export interface SealedReceipt {
   readonly text: string;

@@ -4,10 +4,12 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheOf, hostFolders, hostsOf, listPool, lockOf, type PoolEntry } from '../../bundle/pool.ts';
 import { collectGarbage, entriesToPrune, removeEntry } from '../../bundle/pool-prune.ts';
+import { encodeSequences, sequencesFile } from '../../core/bundle/pool-paths.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { ProcessRunner } from '../../core/ports.ts';
 import { canReadPastCache } from '../../files/past-cache.ts';
+import { writeBeside } from '../../files/write.ts';
 import { isUsable, readNeeded } from './needed.ts';
 
 /** What is worth reading from the medium rather than from the kernel’s cache. Bytes. */
@@ -82,6 +84,15 @@ export class PoolMedium {
       }
     }
     return pruned;
+  }
+
+  /** Web servers can’t say what a folder holds in any form that is theirs alone. */
+  async listSequences(hosts: ReadonlySet<string>): Promise<void> {
+    for (const host of hosts) {
+      const entries = await listPool(this.#root, host);
+      const text = encodeSequences(entries.map(({ sequence }) => sequence));
+      await writeBeside(join(hostsOf(this.#root), host, sequencesFile), (out) => out.writeFile(text));
+    }
   }
 
   /**

@@ -110,7 +110,9 @@ class Put {
     let collected = await this.#makeRoom(wanted);
     for (const item of wanted) hosts.push(await this.#putOne(item));
     await this.#lookAgain();
-    const pruned = await pool.prune(new Set(wanted.map(hostOf)), options.keep);
+    const written = new Set(wanted.map(hostOf));
+    const pruned = await pool.prune(written, options.keep);
+    await pool.listSequences(written);
     collected += await this.#clearAfter(wanted.length, pruned);
     await pool.flush();
     return { hosts, pruned, collected, notices: pool.notices };

@@ -4,6 +4,7 @@ import { access } from 'node:fs/promises';
 import { hasErrno } from '../../core/errno.ts';
 import { namesInForeign, withForeign } from '../../files/foreign.ts';
 import type { Machine } from '../machine/machine.ts';
+import { carriersFolders } from '../machine/places.ts';
 import { accessTo } from '../update/medium-access.ts';
 import { unreadableFault } from '../update/unreadable.ts';
 import { agentCant } from './agent-rights.ts';
@@ -12,7 +13,7 @@ import { type Found, look, ok } from './found.ts';
 type Asked = Pick<Machine, 'agentDirectory' | 'clock' | 'policy' | 'role' | 'run' | 'settings'>;
 
 export async function checkCarriers(machine: Asked): Promise<Found> {
-  const { folders } = machine.policy.media;
+  const folders = carriersFolders(machine);
   if (folders.length === 0) return ok('no carrier folders');
   const found = await Promise.all(folders.map((folder) => checkFolder(machine, folder)));
   return found.find(({ verdict }) => verdict !== 'ok') ?? ok(`${folders.join(', ')} can be read`);

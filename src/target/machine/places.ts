@@ -23,10 +23,17 @@ export function mediaRoots({ settings, policy }: Places): readonly string[] {
   return [...settings.media.roots, ...(policy.media.mount ? [settings.media.directory] : [])];
 }
 
+/** Folders that carriers fill, `nixmaker fetch` among them. */
+export function carriersFolders({ settings, policy }: Places): readonly string[] {
+  const { folders } = policy.media;
+  const fetched = policy.sources.servers.length === 0 ? [] : [settings.fetchDirectory];
+  return [...new Set([...folders, ...fetched])];
+}
+
 /** Those present now; a mount whose device is gone does not count. */
 export async function listPlaces(machine: Pick<Machine, 'settings' | 'policy' | 'run'>): Promise<Place[]> {
   const roots = mediaRoots(machine);
-  const places: Place[] = machine.policy.media.folders.map((root) => ({ kind: 'folder', root, id: root }));
+  const places: Place[] = carriersFolders(machine).map((root) => ({ kind: 'folder', root, id: root }));
   for (const mount of roots.length === 0 ? [] : mediaAmong(await listMounts(machine.run), roots)) {
     if (!isAllowedSource(mount, machine.policy.sources) || !(await isThere(mount))) continue;
     const kind = isOwn(machine, mount.target) ? 'own' : 'foreign';

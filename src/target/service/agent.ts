@@ -9,7 +9,7 @@ import { arrivedText } from '../../core/size.ts';
 import { watchCarrier, watchInbox } from '../../media/watch-inbox.ts';
 import { watchMounts } from '../../media/watch-mounts.ts';
 import type { Machine } from '../machine/machine.ts';
-import { mediaRoots } from '../machine/places.ts';
+import { carriersFolders, mediaRoots } from '../machine/places.ts';
 import type { Root } from '../machine/root.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { MediaTaker } from '../media/taker.ts';
@@ -95,7 +95,7 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   };
   const watches = [await watchInbox(machine.settings.inbox, onInbox)];
   if (mediaRoots(machine).length > 0) watches.push(watchMounts(machine, () => wake.now()));
-  for (const folder of machine.policy.media.folders)
+  for (const folder of carriersFolders(machine))
     watches.push(watchCarrier(folder, machine.policy.host, () => wake.now()));
   const stop = () => wake.now();
   signal.addEventListener('abort', stop);

@@ -1,4 +1,5 @@
 /** What has to be imported, and from what: decided while everything already there is held. */
+import type { Release } from '../../bundle/release.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { choosePieces } from '../../core/release/choose-pieces.ts';
@@ -50,7 +51,8 @@ export async function planImport(
     }
     if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
     const { missing } = comparison;
-    const pieces = await findPieces(machine, missing, contents);
+    const pieces =
+      contents.kind === 'bundle' ? await findPieces(machine, missing, contents.bundle) : new Map();
     if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
     return { missing, pieces, release };
   } catch (error) {
@@ -75,13 +77,11 @@ function basesOffered(contents: Contents): Set<StorePath> {
 }
 
 /** A bundle leaves out what its target is thought to have. @throws NixmakerError `base-missing` */
-async function findPieces(
-  { nix }: Store,
+export async function findPieces(
+  { nix }: Pick<Store, 'nix'>,
   missing: readonly number[],
-  contents: Contents,
+  { index, pieces: offered }: Pick<Release, 'index' | 'pieces'>,
 ): Promise<ReadonlyMap<number, Piece>> {
-  if (contents.kind !== 'bundle') return new Map();
-  const { pieces: offered } = contents.bundle;
   const deltas = missing.flatMap((line) => offered.get(line)?.filter((p) => p.kind === 'delta') ?? []);
   const bases = await queryValidInfos(nix, [...new Set(deltas.map((d) => d.base))]);
   const isUsable = (piece: DeltaPiece) => {
@@ -90,14 +90,14 @@ async function findPieces(
       base !== undefined &&
       base.narHash === `sha256:${piece.baseNarHash}` &&
       base.narSize <= limits.deltaNarBytes &&
-      contents.index.narSize(piece.line) <= limits.deltaNarBytes
+      index.narSize(piece.line) <= limits.deltaNarBytes
     );
   };
   const { pieces, lacking } = choosePieces(missing, offered, isUsable);
   const [first, ...more] = lacking;
   if (first === undefined) return pieces;
   const others = more.length === 0 ? ' is missing' : ` and ${more.length} more are missing`;
-  const path = contents.index.path(first.line);
+  const path = index.path(first.line);
   if (first.base === undefined)
     throw new NixmakerError('base-missing', `${path}${others}, but the bundle builds on it`);
   const isThere = bases.has(first.base);

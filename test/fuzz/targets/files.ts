@@ -1,9 +1,10 @@
 /** Small files of ours that others could have damaged, and the names of files that anybody may choose. */
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, normalize } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { kindOf } from '../../../src/bundle/lookalike.ts';
+import { parsePoolPath, parseReceiptPath, parseSequences } from '../../../src/core/bundle/pool-paths.ts';
 import { damageReport, damageText, mostDamaged, reportOf } from '../../../src/core/run/damage.ts';
 import { waitText } from '../../../src/core/run/waits.ts';
 import { listInbox } from '../../../src/media/inbox.ts';
@@ -165,7 +166,37 @@ const names: Target = {
   },
 };
 
+/** What a server is asked for, and what it says it has. */
+const poolPaths: Target = {
+  name: 'pool-paths',
+  readers: [
+    'core/bundle/pool-paths.ts parsePoolPath',
+    'core/bundle/pool-paths.ts parseReceiptPath',
+    'core/bundle/pool-paths.ts parseSequences',
+  ],
+  seeds: () =>
+    buffers(
+      '/nixmaker/hosts/web/12/manifest.json',
+      `/nixmaker/cache/nar/0a/${'0'.repeat(52)}.nar.zst.000`,
+      '/nixmaker/keyrings/2.keyring',
+      '/nixmaker/receipts/web/run-0123456789ab.json',
+      '12\n3\n',
+    ),
+  mutate: byteMutation(['..', '/', '//', '%2e', '\\', '\0', '.', 'hosts', 'nixmaker', '\n', '9'.repeat(16)]),
+  run: (data) => {
+    const text = data.toString('latin1');
+    const receipt = parseReceiptPath(text);
+    const names = parsePoolPath(text) ?? (receipt === undefined ? undefined : ['nixmaker', receipt.host]);
+    for (const name of names ?? []) assert.match(name, /^(?![.])[\w.-]+$/);
+    if (names !== undefined) assert.ok(normalize(text) === text && text.startsWith('/nixmaker/'));
+    const sequences = parseSequences(text);
+    for (const [i, each] of sequences.entries())
+      assert.ok(Number.isSafeInteger(each) && each > 0 && each < (sequences[i - 1] ?? Infinity));
+  },
+};
+
 export const fileTargets: readonly Target[] = [
+  poolPaths,
   ledgers,
   progress,
   waits,

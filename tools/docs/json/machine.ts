@@ -93,6 +93,25 @@ export const machine = {
     z.object({ schema: schema(1), runs: z.array(record), unreadable: count, newer: count.optional() }),
   ],
   event: ['nixmaker events, one a line', record],
+  fetch: [
+    'nixmaker fetch',
+    z.object({
+      schema: schema(1),
+      ok,
+      servers: z.array(
+        z.object({
+          server: z.string(),
+          status: z.enum(['fetched', 'there', 'nothing', 'failed']),
+          sequence: count.optional(),
+          files: count,
+          bytes: count,
+          keyrings: z.array(count),
+          receipts: count.optional().describe('sent; left out if none may be, or the server takes none'),
+          faults: z.array(z.object({ code: z.string(), detail: z.string() })),
+        }),
+      ),
+    }),
+  ],
   diff: [
     'nixmaker diff',
     z.object({

@@ -57,6 +57,20 @@ let
       description = "IANA name of the time zone.";
     };
   };
+  hook =
+    example: description:
+    mkOption {
+      type = types.nullOr (freeform {
+        command = mkOption {
+          type = command;
+          inherit example;
+          description = "The program, with its full path, and its arguments (no shell).";
+        };
+        timeout = seconds 300 "When it is ended, with everything it has started. At most 3600.";
+      });
+      default = null;
+      inherit description;
+    };
   windowOption =
     description:
     mkOption {
@@ -339,6 +353,19 @@ in
         tcp = [ { port = 443; } ];
       };
       description = "What must hold after an update; otherwise the previous system is restored.";
+    };
+
+    hooks = {
+      before = hook [ "/run/current-system/sw/bin/snapshot-data" ] ''
+        What root runs just before the system is changed. Exit code 0 goes on; 75 means “not now”, and the bundle waits; 79 that
+        there is no way back, for the reason in the last line of its output; after anything else the bundle waits.
+      '';
+      after = hook [ "/run/current-system/sw/bin/drop-snapshot" ] ''
+        What root runs once a new system is committed. If it fails, that is only reported.
+      '';
+      rollBack = hook [ "/run/current-system/sw/bin/restore-snapshot" ] ''
+        What root runs before the previous system is restored. If it fails, the rollback goes on.
+      '';
     };
 
     reboot = mkOption {

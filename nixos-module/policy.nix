@@ -56,6 +56,7 @@ in
     services.nixmaker.policy = {
       trustedKeys = map keys.trimmed cfg.trustedPublicKeys;
       health = lib.mkIf (cfg.health != null) cfg.health;
+      hooks = lib.mkIf (builtins.any (hook: hook != null) (builtins.attrValues cfg.hooks)) cfg.hooks;
       inherit (cfg) reboot receipts;
       media = {
         mount = cfg.media.enable;

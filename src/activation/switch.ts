@@ -5,6 +5,7 @@ import { limits } from '../core/limits.ts';
 import type { Clock, ProcessRunner } from '../core/ports.ts';
 import { classifySwitch, type SwitchOutcome } from '../core/run/switch-outcome.ts';
 import type { StorePath } from '../core/store-path.ts';
+import { runInJournal } from './in-journal.ts';
 
 export type SwitchVerb = 'check' | 'boot' | 'switch' | 'test' | 'dry-activate';
 
@@ -26,8 +27,6 @@ export interface SwitchResult {
   readonly output: readonly string[];
 }
 
-/** Journal lines kept per switch. */
-const linesRead = 5000;
 let unitsStarted = 0;
 
 const lockRetries = 20;
@@ -109,10 +108,6 @@ async function runAlone(
   return runAsUnit(activation, request);
 }
 
-/**
- * As nixos-rebuild does it, but without a pipe: if the reader died, the switch would die with it (nixpkgs #462179). Its output goes to the
- * journal, and is read from there.
- */
 async function runAsUnit(
   { run, transaction, deadline }: Activation,
   { toplevel, verb }: { toplevel: StorePath; verb: SwitchVerb },
@@ -120,27 +115,19 @@ async function runAsUnit(
   // The process id: a process that was killed and started again must not collide with its own earlier unit. The count: a rollback runs the
   // same verb again, and its output must not be mistaken for that of the first.
   const unit = `nixmaker-switch-${transaction}-${verb}-${++unitsStarted}-${process.pid}`;
-  const args = ['--collect', '--no-ask-password', '--wait', '--service-type=exec', `--unit=${unit}`];
-  const properties = ['--property=WorkingDirectory=/', `--property=RuntimeMaxSec=${deadline / 1000}`];
-  const environment = ['--setenv=LOCALE_ARCHIVE', '--setenv=NIXOS_INSTALL_BOOTLOADER'];
   const program = `${toplevel}/bin/switch-to-configuration`;
-  const result = await run('systemd-run', [...args, ...properties, ...environment, '--', program, verb], {
-    cwd: '/',
+  const result = await runInJournal(run, {
+    unit,
+    seconds: deadline / 1000,
+    argv: [program, verb],
+    options: ['--setenv=LOCALE_ARCHIVE', '--setenv=NIXOS_INSTALL_BOOTLOADER'],
   });
   if (result.startError !== undefined) {
     throw new NixmakerError('activation-failed', `cannot start systemd-run: ${messageOf(result.startError)}`);
   }
-  // Only the unit’s own processes: with `--unit`, systemd’s “Failed with result” would be the last word. More lines than are kept, because
-  // failures are printed before the status of each unit.
-  const journal = await run('journalctl', [
-    ...[`_SYSTEMD_UNIT=${unit}.service`, '--output=cat', '--no-pager', `--lines=${linesRead}`],
-  ]);
-  const said = journal.exitCode === 0 ? journal.stdout.split('\n').filter((l) => l !== '') : [];
-  // systemd-run passes on the exit code of what it ran; a timeout it reports only in words.
-  const timedOut = result.stderrTail.some((line) => line.includes('Finished with result: timeout'));
-  const heard = said.length > 0 ? said : result.stderrTail;
+  const heard = result.said.length > 0 ? result.said : result.stderrTail;
   return {
-    outcome: classifySwitch({ exitCode: result.exitCode, timedOut, said: heard }),
+    outcome: classifySwitch({ exitCode: result.exitCode, timedOut: result.timedOut, said: heard }),
     exitCode: result.exitCode,
     output: heard.slice(-limits.outputLines),
   };

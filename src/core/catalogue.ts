@@ -297,6 +297,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The policy’s approval program refused or gave no answer.',
     next: 'Nothing to do: it is asked again at growing intervals of up to 15 minutes. To install now, run `nixmaker switch FILE` at the machine.',
   },
+  'not-now': {
+    exit: later,
+    what: 'The policy’s `hooks.before` says that now is not the time.',
+    next: 'Nothing to do: it is asked again at growing intervals of up to 15 minutes. See the detail for what it is waiting for.',
+  },
+  'hook-failed': {
+    exit: later,
+    what: 'The policy’s `hooks.before` failed, so the update was not begun.',
+    next: 'See the detail and `journalctl -u "nixmaker-hook-*"`, and fix the program; `nixmaker doctor` says whether root may run it. It is run again at growing intervals of up to 15 minutes.',
+  },
   'floor-lost': {
     exit: later,
     what: 'This machine’s record of the bundles it has taken is lost, or older than its journal or boot records, so an old bundle could pass for a new one.',
@@ -396,6 +406,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.usage,
     what: 'The flake has no such host.',
     next: 'Run `nixmaker list` to see the flake’s hosts.',
+  },
+  'one-way': {
+    exit: no,
+    what: 'There is no way back: a release that ran here since is one-way, because its services change their data.',
+    next: 'Bring a fixed release with a higher sequence. To go back anyway, restore the services’ data from before that release, then run `nixmaker rollback --despite-one-way`.',
   },
   'no-such-generation': {
     exit: exitCodes.usage,
@@ -549,7 +564,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     touched: true,
     what: 'The new system is unhealthy but was left in place: its release is marked one-way, because its services change their data.',
-    next: 'See the detail for what is wrong and fix it at the machine, or bring a fixed release with a higher sequence. To go back anyway, restore the services’ data from before the update, then run `nixmaker rollback`.',
+    next: 'See the detail for what is wrong and fix it at the machine, or bring a fixed release with a higher sequence. To go back anyway, restore the services’ data from before the update, then run `nixmaker rollback --despite-one-way`.',
   },
   'io-error': {
     exit: fault,

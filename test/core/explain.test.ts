@@ -119,6 +119,22 @@ const cases: readonly (readonly [string, Record<string, unknown>, readonly strin
     0,
   ],
   [
+    'hooks',
+    {
+      hooks: {
+        before: { command: ['/bin/b', 'x'], timeout: 9 },
+        after: { command: ['/bin/a'] },
+        rollBack: { command: ['/bin/r'] },
+      },
+    },
+    [
+      'Just before the system is changed, root runs “/bin/b x” for up to 9 seconds: exit code 0 goes on, 75 means not now, 79 that there is no way back; after anything else the bundle waits.',
+      'After a commit, root runs “/bin/a” for up to 300 seconds; what comes of it is only reported.',
+      'Before the previous system is restored, root runs “/bin/r” for up to 300 seconds; if it fails, the rollback goes on.',
+    ],
+    0,
+  ],
+  [
     'fetching',
     { realise: 'substitute' },
     [

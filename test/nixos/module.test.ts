@@ -42,6 +42,8 @@ test('typed options and free ones reach the files; what is not set is not there'
     health = { units = [ "nginx.service" ]; tcp = [ { port = 443; } ]; };
     reboot.when = "when-needed";
     receipts.notify = [ "/run/beep" "-l" ];
+    hooks.before = { command = [ "/run/snapshot" "data" ]; timeout = 60; };
+    hooks.after.command = [ "/run/drop" ];
     media = { enable = true; labels = [ "FLEET" ]; roots = [ "/mnt" ]; };
     settings = { switchDeadline = 60; identityFile = "/run/secrets/age"; };`;
   const keys = `"${key}" { key = "${ssh}"; roles = [ "approve" ]; notAfter = "2030-01-01T00:00:00Z"; }`;
@@ -64,6 +66,10 @@ test('typed options and free ones reach the files; what is not set is not there'
       health: { units: ['nginx.service'], tcp: [{ port: 443 }] },
       reboot: { when: 'when-needed' },
       receipts: { notify: ['/run/beep', '-l'] },
+      hooks: {
+        before: { command: ['/run/snapshot', 'data'], timeout: 60 },
+        after: { command: ['/run/drop'] },
+      },
       media: { mount: true, labels: ['FLEET'] },
     }),
   );

@@ -61,10 +61,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/inspect/media-roots.ts',
     'src/target/update/clear-begun.ts',
     'src/target/update/in-hand.ts',
+    'src/activation/program.ts',
   ],
   'only that something has changed: nothing is opened, no link followed': ['src/media/watch-files.ts'],
   'a folder of the process’s own: settingsFor (target/machine/machine.ts) sees to it': [
     ...byName,
+    'src/state/after-hook.ts',
     'src/state/answers.ts',
     'src/state/contents-record.ts',
     'src/state/freed.ts',

@@ -160,7 +160,7 @@ function isOption(name: string): boolean {
 
 /** Files, and what belongs to others: NixOS’s options, JavaScript’s. */
 const noKeys =
-  /\.(?:ts|json|tar|tgz|gz|zip|age|sig|a|b|tmp|service|path|public|SECRET|secret|identity|floor)$|^(?:lib|pkgs|types|config|formats|JSON|module|nixmaker|health\.settle)\b|^services\.openssh\.|\.TAR$/;
+  /\.(?:ts|json|tar|tgz|gz|zip|age|sig|a|b|tmp|service|path|public|SECRET|secret|identity|floor)$|^(?:lib|pkgs|types|config|formats|JSON|module|nixmaker|health\.settle)\b|^services\.openssh\.|^hooks\.d$|\.TAR$/;
 
 test('every key of policy or settings, and every option of the module, that a document names is there', () => {
   const dotted = [

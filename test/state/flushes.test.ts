@@ -37,6 +37,7 @@ const left: Readonly<Record<string, readonly string[]>> = {
   'what was freed after a commit': ['state/tidied.json'],
   'what is damaged in the store': ['state/contents.json'],
   'what was repaired for the agent': ['state/repairs/0123456789ab.json'],
+  'which hook followed a commit': ['state/after-hook.json'],
   'what work was cut off': ['state/cut-off'],
   'a request that failed': ['state/requests-unverified'],
   'the key of the host': ['state/host.public', 'state/host.secret'],

@@ -11,6 +11,7 @@ import { nothingRead } from '../../src/core/run/damage.ts';
 import { nothingFreed } from '../../src/core/run/freed.ts';
 import { makeKeyFiles } from '../../src/desk/keys/key-files.ts';
 import { deliver } from '../../src/media/deliver.ts';
+import { writeAfterHook } from '../../src/state/after-hook.ts';
 import { writeContentsRecord } from '../../src/state/contents-record.ts';
 import { writeDurably } from '../../src/state/durable.ts';
 import { raiseFloor, setSignedTime } from '../../src/state/floor.ts';
@@ -87,6 +88,13 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
     writeTidied(state, { schema: 1, transaction, at: floor.createdAt, freed: nothingFreed }),
   'what is damaged in the store': () => writeContentsRecord(state, nothingRead),
   'what was repaired for the agent': () => writeRepairAnswer(state, transaction, {}),
+  'which hook followed a commit': () =>
+    writeAfterHook(state, {
+      schema: 1,
+      transaction,
+      at: floor.createdAt,
+      result: { hook: 'after', ok: true },
+    }),
   'what work was cut off': () => writeCutOffs(state, [{ fingerprint: 'f', source: 'web.tar', times: 1 }]),
   'a request that failed': () => countUnverified(state, { at: 'now', code: 'signature-invalid' }),
   'the key of the host': () => ensureHostKey(machine),

@@ -8,6 +8,7 @@ import './systemd/requests.ts';
 import './systemd/switches.ts';
 import './systemd/path-unit.ts';
 import './systemd/root.ts';
+import './systemd/hooks.ts';
 import './systemd/trust.ts';
 import './systemd/stolen-key.ts';
 import './systemd/floods.ts';

@@ -85,9 +85,16 @@ test('a release that there is no way back from stays although it is unwell, and 
   const older = await target.verb('switch', ['--tarball', old, '--json']);
   assert.equal((JSON.parse(older.stdout) as { code: string }).code, 'sequence-older', older.stdout);
   await writeFile(target.policyFile, (await readFile(target.policyFile, 'utf8')).replace('exit 1', 'exit 0'));
-  const back = await target.verb('rollback');
+  const asked = await target.verb('rollback');
+  assert.equal(asked.code, 77);
+  assert.match(
+    asked.stderr,
+    /release 21 is one-way: the database is migrated\n[\s\S]*--despite-one-way[\s\S]*\(one-way\)/,
+  );
+  assert.notEqual(await target.currentSystem(), previous);
+  const back = await target.verb('rollback', ['--despite-one-way']);
   assert.equal(back.code, 0, back.stdout + back.stderr);
-  assert.match(back.stdout.replace(/\s+/g, ' '), /Release 21 is one-way: the database is migrated/);
+  assert.match(back.stdout.replace(/\s+/g, ' '), /Gone back although release 21 is one-way: the database is/);
   assert.equal(await target.currentSystem(), previous);
 });
 

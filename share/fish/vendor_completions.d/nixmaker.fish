@@ -152,6 +152,8 @@ complete -c nixmaker -n '__fish_seen_subcommand_from dry-activate' -l json -d 'p
 complete -c nixmaker -n '__fish_seen_subcommand_from dry-activate' -s v -l verbose -d 'show more'
 complete -c nixmaker -n '__fish_seen_subcommand_from dry-activate' -s h -l help -d 'show help'
 complete -c nixmaker -n '__fish_seen_subcommand_from rollback' -l to -r -d 'its number (default: the newest before the current one)'
+complete -c nixmaker -n '__fish_seen_subcommand_from rollback' -l despite-one-way -d 'go back past a one-way release, once its data was restored'
+complete -c nixmaker -n '__fish_seen_subcommand_from rollback' -l without-hooks -d 'do not run the policy’s hooks'
 complete -c nixmaker -n '__fish_seen_subcommand_from rollback' -l settings -r -d 'settings file (default: /etc/nixmaker/settings.json, which is optional)'
 complete -c nixmaker -n '__fish_seen_subcommand_from rollback' -l policy -r -d 'policy file (default: the one named in the settings)'
 complete -c nixmaker -n '__fish_seen_subcommand_from rollback' -l json -d 'print JSON'

@@ -5,13 +5,17 @@ import { addTargetOptions, type TargetOptions } from './options.ts';
 
 interface RollbackOptions extends TargetOptions {
   readonly to?: number;
+  readonly despiteOneWay?: boolean;
+  readonly withoutHooks?: boolean;
 }
 
 export function defineRollback(program: Command): void {
   const command = program
     .command('rollback')
     .description('go back to an earlier generation, now and for the next start')
-    .option('--to <generation>', 'its number (default: the newest before the current one)', generationNumber);
+    .option('--to <generation>', 'its number (default: the newest before the current one)', generationNumber)
+    .option('--despite-one-way', 'go back past a one-way release, once its data was restored')
+    .option('--without-hooks', 'do not run the policy’s hooks');
   addTargetOptions(command).action((options: RollbackOptions) => runVerb(() => rollback(options), options));
 }
 
@@ -32,7 +36,7 @@ async function rollback(options: RollbackOptions): Promise<number> {
     'go back to another generation',
   );
   outliveTerminal(machine.interruption);
-  const receipt = await goBack(machine, options.to);
+  const receipt = await goBack(machine, options);
   const { requestReboot } = await import('../../target/root/reboot.ts');
   await requestReboot(machine);
   if (options.json === true) printJson(receipt);

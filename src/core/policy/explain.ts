@@ -2,6 +2,7 @@
 
 import { sizeText } from '../size.ts';
 import { allowedOperations } from './decide.ts';
+import { type HookName, hookNames } from './hooks.ts';
 import type { Trust } from './keyring.ts';
 import type { CollectMode, FirstStart, HealthPolicy, Policy, RepairMode } from './policy.ts';
 import type { ServerSettings } from './servers.ts';
@@ -18,6 +19,7 @@ export function explainPolicy(policy: Policy): string[] {
     `By hand, these operations are allowed: ${allowedOperations(policy).join(', ')}.`,
     ...(policy.window === undefined ? [] : [`The agent only installs ${windowText(policy.window)}.`]),
     ...approvalTexts(policy),
+    ...hookTexts(policy),
     realiseText(policy),
     healthText(policy.health),
     bootText(policy),
@@ -130,6 +132,22 @@ function approvalTexts({ approval }: Policy): string[] {
   return [
     `Before the agent installs, “${approval.command.join(' ')}” must exit with 0 within ${approval.timeout} seconds.`,
   ];
+}
+
+const hookMeans: Readonly<Record<HookName, (command: string, seconds: number) => string>> = {
+  before: (command, seconds) =>
+    `Just before the system is changed, root runs “${command}” for up to ${seconds} seconds: exit code 0 goes on, 75 means not now, 79 that there is no way back; after anything else the bundle waits.`,
+  after: (command, seconds) =>
+    `After a commit, root runs “${command}” for up to ${seconds} seconds; what comes of it is only reported.`,
+  rollBack: (command, seconds) =>
+    `Before the previous system is restored, root runs “${command}” for up to ${seconds} seconds; if it fails, the rollback goes on.`,
+};
+
+function hookTexts({ hooks }: Policy): string[] {
+  return hookNames.flatMap((name) => {
+    const hook = hooks[name];
+    return hook === undefined ? [] : [hookMeans[name](hook.command.join(' '), hook.timeout)];
+  });
 }
 
 function realiseText({ realise }: Policy): string {

@@ -1,6 +1,7 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
 import * as z from 'zod';
 import { configuredPath, hostName, machineId, operation } from '../schema.ts';
+import { hooksSchema } from './hooks.ts';
 import { serverSchema } from './servers.ts';
 import { policyLimits, rolesSchema, trustedKey, unmetRoles } from './trust.ts';
 import { windowSchema } from './window.ts';
@@ -125,6 +126,8 @@ const approvalSchema = z.strictObject({
   timeout: seconds(7200).default(3600),
 });
 
+const hooksDefaults = hooksSchema.parse({});
+
 /** How many taken or refused bundles stay in the inbox’s folders, newest first; their reports stay with them. */
 const retentionSchema = z.strictObject({
   done: z.number().int().min(0).max(10_000).default(2),
@@ -187,6 +190,7 @@ const policySchema = z
     /** Hours in which the agent may install; a person at the command line may at any time. */
     window: windowSchema.optional(),
     approval: approvalSchema.optional(),
+    hooks: hooksSchema.default(hooksDefaults),
     limits: policyLimits.default(limitDefaults),
     retention: retentionSchema.default(retentionDefaults),
     collect: z.enum(collectModes).default('never'),

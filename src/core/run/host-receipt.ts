@@ -7,6 +7,7 @@ import { printable } from '../errors.ts';
 import { mostHeld } from '../policy/held.ts';
 import { hostName, storePath } from '../schema.ts';
 import { damageReport } from './damage.ts';
+import { hookResultParser } from './hooks.ts';
 import { states } from './lifecycle.ts';
 import { outcomeText } from './state-words.ts';
 
@@ -51,6 +52,8 @@ const run = z.strictObject({
     .array(z.strictObject({ check: text(4096), ok: z.boolean(), detail: text(4096).optional() }))
     .max(1000)
     .optional(),
+  /** The policy’s hooks that ran, in order. */
+  hooks: z.array(hookResultParser).max(100).optional(),
   rebootNeeded: z.array(text(64)).max(64).optional(),
   notices: z.array(text(4096)).max(100).optional(),
   /** What the system changes from the one that was running, in lines for people. */

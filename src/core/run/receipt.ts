@@ -5,6 +5,7 @@ import { asLines, type Lines } from '../lines.ts';
 import type { Operation } from '../schema.ts';
 import { sizeText } from '../size.ts';
 import { type Freed, freedText } from './freed.ts';
+import { type HookResult, hookText } from './hooks.ts';
 import type { State } from './lifecycle.ts';
 import { stateWord } from './state-words.ts';
 
@@ -57,6 +58,10 @@ export interface Receipt {
    */
   readonly restartedUnitsBefore?: readonly string[];
   readonly health?: readonly HealthResult[];
+  /** The policy’s hooks that ran, in order. */
+  readonly hooks?: readonly HookResult[];
+  /** Committed under a policy with `hooks.after`, which follows. */
+  readonly afterDue?: boolean;
   /** boot_id of the boot in which a person was asked to confirm, and the uptime, in seconds, by which to. */
   readonly askedIn?: string;
   readonly confirmBy?: number;
@@ -130,6 +135,7 @@ export function receiptText(receipt: Receipt): Lines {
   for (const { check, ok, detail } of receipt.health ?? []) {
     say('Health', `${ok ? 'ok  ' : 'BAD '} ${check}${detail === undefined ? '' : `: ${detail}`}`);
   }
+  for (const hook of receipt.hooks ?? []) say('Hook', hookText(hook));
   for (const notice of receipt.notices ?? []) say('Notice', notice);
   if (receipt.changes !== undefined)
     lines.push('', 'Changes:', ...receipt.changes.map((l) => `  ${printable(l)}`));

@@ -18,6 +18,7 @@ import { stillShort, tellFreed } from '../machine/tell-freed.ts';
 import { outcomeOf } from '../machine/transaction.ts';
 import { requireApproval } from './approval.ts';
 import { ensureWayBack } from './first-generation.ts';
+import { requireBefore, runRollBackHook } from './hooks.ts';
 import { makeBootRoom } from './make-boot-room.ts';
 import { rollBack } from './roll-back.ts';
 import { type Activation, carryOn, sentence } from './steps.ts';
@@ -36,8 +37,19 @@ export async function activate(machine: Machine, request: ActivationRequest): Pr
   await withBootRoom(machine, request, () => askSystem(machine, request));
   if (request.unattended === true) await requireApproval(machine, transaction);
   await ensureWayBack(machine, transaction);
-  await transaction.advance('profile-set');
+  await beginChange(machine, request);
   return carryOn(machine, request);
+}
+
+/** What `before` has begun is undone if, in spite of it, nothing can be changed: the disk is full, or a person wants to stop. */
+async function beginChange(machine: Machine, { transaction, operation }: ActivationRequest): Promise<void> {
+  await requireBefore(machine, transaction);
+  try {
+    await transaction.advance('profile-set');
+  } catch (error) {
+    await runRollBackHook(machine, { transaction, operation });
+    throw error;
+  }
 }
 
 /** If there is no room for its kernel, old ones are removed, and the check is repeated. */

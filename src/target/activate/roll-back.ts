@@ -23,6 +23,7 @@ import { raiseFloorFor } from '../machine/floor.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { installMenu } from './boot-verb.ts';
+import { runRollBackHook } from './hooks.ts';
 import { requireDone, switchVerb } from './switch-verb.ts';
 
 export interface Rollback {
@@ -60,6 +61,7 @@ export async function rollBack(machine: Machine, request: Rollback, cause: unkno
     await startUnit(machine.run, 'nixmaker-activate.service');
     return transaction.receipt();
   }
+  await runRollBackHook(machine, request);
   const faults = await undo(machine, request);
   if (faults.length > 0) {
     return transaction.end('failed', {

@@ -153,13 +153,14 @@ async function learnStartChanges(
 
 /** Raises the floor, then commits: if cut off between the two, the run is taken up again and commits once more. */
 export async function commit(
-  machine: Pick<Machine, 'clock' | 'emit' | 'floorDirectory' | 'settings'>,
+  machine: Pick<Machine, 'clock' | 'emit' | 'floorDirectory' | 'policy' | 'settings'>,
   { transaction, toplevel, operation }: Activation,
 ): Promise<Receipt> {
   const changes = await learnStartChanges(machine, transaction, toplevel);
   if (changes.length > 0) transaction.notice(`Takes effect after a restart: ${changes.join(', ')}.`);
   await raiseFloorFor(machine, transaction.known);
   await holdWhatWasLeft(machine, transaction.known);
+  if (machine.policy.hooks.after !== undefined) transaction.learn({ afterDue: true });
   const detail = sentenceOfGoingBack(transaction.known, 'runs') ?? sentence(operation);
   return transaction.end('committed', { detail });
 }

@@ -35,8 +35,8 @@ import { endStoppedRuns, type StoppedRun } from '../machine/stopped-runs.ts';
 import { ask } from './ask.ts';
 
 const minutes = 60_000;
-/** Longer than the deadlines of a switch and its rollback combined. */
-const activationDeadline = 180 * minutes;
+/** Longer than the deadlines of an approval, two hooks, a switch and its rollback combined. */
+const activationDeadline = 360 * minutes;
 /** For several thousand paths. */
 const voucherDeadline = 2 * minutes;
 const keyringDeadline = 1 * minutes;

@@ -29,6 +29,7 @@ import { checkCarriers } from './carriers.ts';
 import { checkRecord } from './contents.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
 import { checkGenerations } from './generations.ts';
+import { checkHooks } from './hooks.ts';
 import { checkMedia } from './media-roots.ts';
 import { findKeyDifferences } from './nix-keys.ts';
 import { findStanding, standingText } from './standing.ts';
@@ -119,6 +120,7 @@ const checks: Readonly<Record<string, Check>> = {
       ? ok('nothing prevents switching to the installed system')
       : look(`${keys.join(', ')}: the installed system cannot be switched to`, 'Restart the machine.');
   },
+  hooks: checkHooks,
   units: checkUnits,
   'failed-units': async ({ run, settings }) => {
     const isAsked = settings.activation === 'systemd';

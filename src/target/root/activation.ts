@@ -14,6 +14,7 @@ import {
   type Serving,
 } from '../../state/requests.ts';
 import { activate } from '../activate/activate.ts';
+import { runAfterHook } from '../activate/after-commit.ts';
 import { endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { Transaction } from '../machine/transaction.ts';
@@ -59,6 +60,7 @@ async function serve(
   await endingWhatThrows(machine, { transaction }, () =>
     activateRequested(machine, transaction, { verified, attached }),
   );
+  await runAfterHook(machine);
 }
 
 interface Requested {

@@ -5,6 +5,7 @@ import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
+import { runAfterHook } from '../activate/after-commit.ts';
 import { hasToJudge, judgePending } from '../activate/judge-pending.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import type { Machine, RootMachine } from '../machine/machine.ts';
@@ -33,9 +34,10 @@ export async function confirmAtStart(machine: RootMachine): Promise<Receipt | un
   return receipt;
 }
 
-/** What follows a commit takes time, and the boot is waiting for us: nixmaker-activate.service does it. */
+/** What follows a commit takes time, and the boot is waiting for us: nixmaker-activate.service does it, `hooks.after` as well. */
 async function tidyLater({ policy, role, run }: RootMachine, receipt: Receipt | undefined): Promise<void> {
-  if (role !== 'root' || policy.collect !== 'after-commit' || receipt?.state !== 'committed') return;
+  if (role !== 'root' || receipt?.state !== 'committed') return;
+  if (policy.collect !== 'after-commit' && policy.hooks.after === undefined) return;
   await startUnit(run, 'nixmaker-activate.service');
 }
 
@@ -86,6 +88,7 @@ export async function confirmByHand(machine: RootMachine): Promise<Receipt | und
     async () => {
       const [resumed] = (await resumeStopped(machine)).filter((r) => r.state !== 'deferred');
       const receipt = (await judgePending(machine, 'operator')) ?? resumed;
+      if (machine.role === 'direct') await runAfterHook(machine);
       if (receipt !== undefined) return receipt;
       const { records } = await readJournal(machine.settings.stateDirectory);
       const pending = findPending(records);

@@ -1,6 +1,7 @@
 /** The port to root (machine/root.ts) for a process that is root’s side as well. */
 import { NixSignatures } from '../../core/release/nix-signatures.ts';
 import { activate } from '../activate/activate.ts';
+import { runAfterHook } from '../activate/after-commit.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { tidyUp } from '../activate/tidy.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -22,8 +23,10 @@ export function rootDirect(machine: RootMachine): Root {
         await requireSigned(machine, { transaction, manifest: verified.manifest, index });
       }
       const receipt = await activate(machine, asked);
+      const followed = await runAfterHook(machine);
+      const told = followed?.transaction === receipt.transaction ? followed : receipt;
       const tidied = await tidyUp(machine);
-      return tidied?.transaction === receipt.transaction ? { ...receipt, freed: tidied.freed } : receipt;
+      return tidied?.transaction === told.transaction ? { ...told, freed: tidied.freed } : told;
     },
     makeRoom: (asked) => makeRoom(machine, asked),
     repair: () => repairHere(machine),
@@ -35,6 +38,7 @@ export function rootDirect(machine: RootMachine): Root {
     resume: async () => {
       await adoptRunningSystem(machine);
       const receipts = await resumeStopped(machine);
+      await runAfterHook(machine);
       await tidyUp(machine);
       return receipts;
     },

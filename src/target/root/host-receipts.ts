@@ -1,5 +1,6 @@
 /** Writes receipts: one for each run the desk has not heard of, the newest including the machine’s state. Root’s work. */
 import { given } from '../../core/given.ts';
+import { type Told, withAfter } from '../../core/run/hooks.ts';
 import {
   type Finding,
   type HostReceipt,
@@ -11,6 +12,7 @@ import {
 } from '../../core/run/host-receipt.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import { signEnvelope } from '../../signing/envelope.ts';
+import { readAfterHook } from '../../state/after-hook.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { addToOutbox, readLedger, writeLedger } from '../../state/outbox.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -64,9 +66,12 @@ export async function writeReceipts(
 /** Root’s own runs that have ended or wait for a restart. */
 export async function runsAtRest({ floorDirectory }: Pick<Machine, 'floorDirectory'>): Promise<ReceiptRun[]> {
   const { records } = await readJournal(floorDirectory);
+  const followed = await readAfterHook(floorDirectory).catch(() => undefined);
   return lastOfEach(records)
     .filter((r) => isAtRest(r.state) && r.state !== 'deferred')
-    .map(toReceiptRun);
+    .map((r) =>
+      toReceiptRun(r.transaction === followed?.transaction ? withAfter(r as Told, followed.result) : r),
+    );
 }
 
 function newestPerName(runs: readonly ReceiptRun[]): ReceiptRun[] {

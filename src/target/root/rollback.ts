@@ -4,11 +4,13 @@
  */
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
+import { oneWayPassed, oneWayText } from '../../core/run/one-way.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { listGenerations, readProfile } from '../../nix/profile.ts';
 import { lastOfEach } from '../../state/journal.ts';
 import { activate } from '../activate/activate.ts';
+import { runAfterHook } from '../activate/after-commit.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { readKnownFloor } from '../machine/floor.ts';
 import { releaseOf } from '../machine/held.ts';
@@ -16,14 +18,24 @@ import type { RootMachine } from '../machine/machine.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
 
-/** @param to the generation’s number; if omitted, the newest before the present one */
-export async function goBack(machine: RootMachine, to: number | undefined): Promise<Receipt> {
+export interface GoingBack {
+  /** The generation’s number; if omitted, the newest before the present one. */
+  readonly to?: number | undefined;
+  /** Also past a release from which there is no way back: the person has seen to its data. */
+  readonly despiteOneWay?: boolean | undefined;
+  /** Without the policy’s hooks: one of them may be what is broken. */
+  readonly withoutHooks?: boolean | undefined;
+}
+
+/** @throws NixmakerError `no-such-generation`, `one-way` */
+export async function goBack(opened: RootMachine, asked: GoingBack): Promise<Receipt> {
+  const machine = asked.withoutHooks === true ? withoutHooks(opened) : opened;
   return withLock(machine, async () => {
     await resumeStopped(machine);
     const { profile } = machine.settings;
     const generations = await listGenerations(profile);
     const present = (await readProfile(profile)).generation ?? Number.POSITIVE_INFINITY;
-    const number = to ?? Math.max(...[...generations.keys()].filter((n) => n < present));
+    const number = asked.to ?? Math.max(...[...generations.keys()].filter((n) => n < present));
     const toplevel = generations.get(number);
     if (toplevel === undefined) {
       const there = [...generations.keys()].sort((a, b) => a - b).join(', ');
@@ -32,29 +44,42 @@ export async function goBack(machine: RootMachine, to: number | undefined): Prom
         `available generations: ${there === '' ? 'none' : there}`,
       );
     }
+    const releases = await releasesOf(machine, { toplevel, to: number, from: present });
+    const { passed, ...learned } = releases;
+    if (passed.length > 0 && asked.despiteOneWay !== true)
+      throw new NixmakerError('one-way', oneWayText(passed));
     const transaction = await Transaction.begin(machine, `generation ${number}`);
-    transaction.learn({ targetGeneration: number, ...(await releasesOf(machine, toplevel)) });
-    return endingWhatThrows(machine, { transaction }, () =>
+    transaction.learn({ targetGeneration: number, ...learned });
+    if (passed.length > 0) transaction.notice(`Gone back although ${oneWayText(passed)}.`);
+    const receipt = await endingWhatThrows(machine, { transaction }, () =>
       activate(machine, { transaction, toplevel, operation: 'switch' }),
     );
+    return (await runAfterHook(machine)) ?? receipt;
   });
 }
 
-/** Which release is left, if it could be taken again, and which one is gone back to. */
-async function releasesOf(machine: RootMachine, toplevel: StorePath) {
+const withoutHooks = (machine: RootMachine): RootMachine => ({
+  ...machine,
+  policy: { ...machine.policy, hooks: {} },
+});
+
+interface Way {
+  readonly toplevel: StorePath;
+  readonly to: number;
+  readonly from: number;
+}
+
+/** Which release is left, if it could be taken again, which one is gone back to, and which one-way ones are passed. */
+async function releasesOf(machine: RootMachine, { toplevel, to, from }: Way) {
   const { floor, records } = await readKnownFloor(machine);
   const installed = (await readProfile(machine.settings.profile)).toplevel;
   const left = releaseOf(records, installed);
   const next = releaseOf(records, toplevel);
-  const oneWay = lastOfEach(records).findLast(
-    (r) => r.toplevel === installed && typeof r.noWayBack === 'string',
-  );
+  const passed = oneWayPassed(lastOfEach(records), { to, from, installed, sequence: next?.sequence });
   const isOver =
     left === undefined || left.sequence === next?.sequence || left.floor < (floor?.sequence ?? 0);
-  return given({
-    rolledBackFrom: isOver ? undefined : left.sequence,
-    rolledBackTo: next?.sequence,
-    notices:
-      oneWay === undefined ? undefined : [`Release ${oneWay.sequence} is one-way: ${oneWay.noWayBack}`],
-  });
+  return {
+    passed,
+    ...given({ rolledBackFrom: isOver ? undefined : left.sequence, rolledBackTo: next?.sequence }),
+  };
 }

@@ -1,6 +1,7 @@
 /** What nixmaker-activate.service does: small, without network access, started by a request from the agent. */
 import { NixmakerError } from '../../core/errors.ts';
 import { keyringRequests } from '../../state/requests.ts';
+import { runAfterHook } from '../activate/after-commit.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { tidyUp } from '../activate/tidy.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -20,6 +21,7 @@ const lockWait = '600';
 export async function serveAgent(machine: RootMachine): Promise<void> {
   const serveAllKinds = async () => {
     await resumeStopped(machine);
+    await runAfterHook(machine);
     await adoptRunningSystem(machine);
     await completeReceipts(machine);
     // Keyrings come before bundles, which may be signed by new keys.

@@ -8,6 +8,7 @@ import { parsePoolPath, parseReceiptPath, parseSequences } from '../../../src/co
 import { damageReport, damageText, mostDamaged, reportOf } from '../../../src/core/run/damage.ts';
 import { waitText } from '../../../src/core/run/waits.ts';
 import { listInbox } from '../../../src/media/inbox.ts';
+import { readAfterHook } from '../../../src/state/after-hook.ts';
 import { readContentsRecord } from '../../../src/state/contents-record.ts';
 import { readRoomAnswer, readTidied } from '../../../src/state/freed.ts';
 import { readLedger } from '../../../src/state/outbox.ts';
@@ -98,19 +99,26 @@ const vouchers: Target = {
 
 const rooms: Target = {
   name: 'rooms',
-  readers: ['state/freed.ts readRoomAnswer', 'state/freed.ts readTidied'],
+  readers: [
+    'state/freed.ts readRoomAnswer',
+    'state/freed.ts readTidied',
+    'state/after-hook.ts readAfterHook',
+  ],
   seeds: () => {
     const freed = { generations: [3, 4], paths: 5, bytes: 6, bootBytes: 7, unfinished: 'busy' };
     return buffers(
       text({ schema: 1, freed }),
       text({ schema: 1, refusal: 'x' }),
       text({ schema: 1, transaction, at: 'now', freed }),
+      text({ schema: 1, transaction, at: 'now', result: { hook: 'after', ok: false, said: ['x'] } }),
     );
   },
   mutate: jsonMutation,
   run: async (data) => {
     const read = await readTidied(fileWith('tidied.json', data)).catch(() => undefined);
     assert.ok(read === undefined || read.freed.generations.every((n) => n >= 0));
+    const after = await readAfterHook(fileWith('after-hook.json', data)).catch(() => undefined);
+    assert.ok(after === undefined || typeof after.result.ok === 'boolean');
     const answer = await readRoomAnswer(fileWith(join('rooms', `${transaction}.json`), data), transaction);
     assert.ok(answer === undefined || 'freed' in answer || typeof answer.refusal === 'string');
   },

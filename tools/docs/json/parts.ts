@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { exitCodes } from '../../../src/core/errors.ts';
 import { freedParser } from '../../../src/core/run/freed.ts';
+import { hookResultParser } from '../../../src/core/run/hooks.ts';
 import { states } from '../../../src/core/run/lifecycle.ts';
 
 export const count = z.number().int().min(0);
@@ -89,6 +90,8 @@ export const receipt = z.object({
   failedUnitsBefore: z.array(z.string()).optional(),
   restartedUnitsBefore: z.array(z.string()).optional(),
   health: z.array(health).optional(),
+  hooks: z.array(hookResultParser).optional().describe('the policy’s hooks that ran, in order'),
+  afterDue: z.boolean().optional().describe('committed under a policy with `hooks.after`'),
   askedIn: z.string().optional(),
   confirmBy: z.number().optional().describe('uptime in seconds'),
   rebootNeeded: z.array(z.string()).optional(),

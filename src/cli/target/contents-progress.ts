@@ -1,16 +1,10 @@
 /** Progress of reading a machine’s systems, which may take hours. */
 import type { CheckProgress } from '../../target/machine/check-contents.ts';
-import { progressTerminal, untilStopped } from '../terminal/output.ts';
-
-export interface Showing {
-  readonly onProgress: (progress: CheckProgress) => void;
-  /** Ctrl-C ends the reading, and what was read until then counts. */
-  readonly signal: AbortSignal;
-}
+import { progressTerminal } from '../terminal/output.ts';
 
 export async function showingBytes<T>(
   isQuiet: boolean | undefined,
-  work: (showing: Showing) => Promise<T>,
+  work: (onProgress: (progress: CheckProgress) => void) => Promise<T>,
 ): Promise<T> {
   const { makeByteProgress } = await import('../../report/byte-progress.ts');
   const progress = makeByteProgress(progressTerminal(isQuiet === true), () => performance.now());
@@ -18,7 +12,7 @@ export async function showingBytes<T>(
     if (isQuiet !== true) progress.step({ title: 'reading the store', done: bytes, total: ofBytes });
   };
   try {
-    return await work({ onProgress, signal: untilStopped() });
+    return await work(onProgress);
   } finally {
     progress.end();
   }

@@ -2,7 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { joined, lines } from '../../core/lines.ts';
 import { styledWord } from '../../core/style.ts';
-import { print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import type { Machine } from '../../target/machine/machine.ts';
+import { print, printJson, printToStderr, runVerb, untilStopped } from '../terminal/output.ts';
 import { showingBytes } from './contents-progress.ts';
 
 interface DoctorOptions {
@@ -36,18 +37,27 @@ export function defineDoctor(program: Command): void {
 const words = { ok: 'ok', look: 'LOOK', bad: 'BAD' } as const;
 const styles = { ok: 'good', look: 'waits', bad: 'bad' } as const;
 
+/** Ctrl-C ends the reading, and what was read until then counts. */
+function deepen(machine: Machine, { json, within }: DoctorOptions) {
+  const signal = untilStopped();
+  return showingBytes(json, async (onProgress) => {
+    const { readDeeply } = await import('../../target/inspect/doctor.ts');
+    return readDeeply(machine, within, { onProgress, signal });
+  });
+}
+
 function minutes(text: string): number {
   if (!/^[1-9][0-9]{0,5}$/.test(text)) throw new InvalidArgumentError('Must be a number of minutes.');
   return Number(text);
 }
 
-async function doctor({ settings, json, deep, within }: DoctorOptions): Promise<number> {
+async function doctor(options: DoctorOptions): Promise<number> {
+  const { settings, json, deep } = options;
   const { openMachineHere } = await import('./open.ts');
-  const { diagnose, readDeeply } = await import('../../target/inspect/doctor.ts');
+  const { diagnose } = await import('../../target/inspect/doctor.ts');
   const { hanging } = await import('../../report/tables.ts');
   const machine = await openMachineHere({ settingsFile: settings }, () => undefined);
-  const read =
-    deep === true ? await showingBytes(json, (show) => readDeeply(machine, within, show)) : undefined;
+  const read = deep === true ? await deepen(machine, options) : undefined;
   const found = await diagnose(machine, read);
   const isBad = found.some((d) => d.verdict === 'bad');
   if (json === true) printJson({ schema: 1, ok: !isBad, checks: found });

@@ -34,7 +34,7 @@ async function repair(source: string | undefined, options: TargetOptions): Promi
   const machine = await openAsRoot(options, log, 'repair the store');
   outliveTerminal(machine.interruption);
   const unusable: Unusable[] = [];
-  const { repaired, record } = await showingBytes(options.json, ({ onProgress }) =>
+  const { repaired, record } = await showingBytes(options.json, (onProgress) =>
     repairByHand(machine, rootDirect(machine), { source, onProgress, onUnusable: (u) => unusable.push(u) }),
   );
   const outcome = { repaired, record, unusable };

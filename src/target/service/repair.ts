@@ -1,4 +1,5 @@
 /** Repairs damaged store paths from bundles at hand: brings their contents into the store, and has root exchange them. */
+import { given } from '../../core/given.ts';
 import { outcomeOf } from '../../core/outcome.ts';
 import { type ContentsRecord, type DamagedPath, isReplaceable, nothingRead } from '../../core/run/damage.ts';
 import { writeContentsRecord } from '../../state/contents-record.ts';
@@ -95,6 +96,7 @@ export async function repairByHand(
   root: Pick<Root, 'repair'>,
   { source, onProgress, onUnusable }: ByHand,
 ): Promise<RepairedByHand> {
+  machine.interruption?.begin();
   const candidates =
     source === undefined
       ? await candidatesAtHand(machine, onUnusable)
@@ -106,9 +108,17 @@ export async function repairByHand(
       if (opened !== undefined) sources.push(opened);
     }
     const signed = signedHashesIn(sources);
-    const found = await checkContents(machine, nothingRead, { signed, onProgress });
+    const { interruption } = machine;
+    const options = { signed, onProgress, ...given({ signal: interruption?.signal }) };
+    const found = await checkContents(machine, nothingRead, options);
+    interruption?.check();
     await writeContentsRecord(machine.floorDirectory, found);
-    const record = await repairFrom(machine, root, { record: found, sources, onUnusable });
+    // From here on a signal waits: what has been exchanged is to be told.
+    const repair = async () => {
+      interruption?.pass();
+      return root.repair();
+    };
+    const record = await repairFrom(machine, { repair }, { record: found, sources, onUnusable });
     const left = new Set(record.damaged.map(({ path }) => path));
     const repaired = found.damaged.filter(({ path }) => !left.has(path));
     return { repaired, record };

@@ -11,6 +11,8 @@
   specialisation ? { },
   # Text of unit files, by name, besides the targets that every system has.
   units ? { },
+  # Text of further files in /etc, by name, each a link into the store as NixOS makes them.
+  etcFiles ? { },
   # Shell lines of the activation script, before /run/current-system is the new one.
   activationScript ? "",
   # Changes where systemd can't become the new one while it runs (system.build.toplevel's init-interface-version).
@@ -82,6 +84,12 @@ let
         ${builtins.concatStringsSep "\n" (
           map (name: "cp ${builtins.toFile "unit-source" unitFiles.${name}} \"$out/etc/systemd/system/${name}\"") (builtins.attrNames unitFiles)
         )}
+        ${builtins.concatStringsSep "\n" (
+          map (
+            name:
+            "mkdir -p \"$out/etc/${builtins.dirOf name}\"; ln -s ${builtins.toFile "etc-file" etcFiles.${name}} \"$out/etc/${name}\""
+          ) (builtins.attrNames etcFiles)
+        )}
         cp $motdPath $out/etc/motd
         echo $hostName >$out/etc/hostname
       ''
@@ -122,7 +130,7 @@ let
         cp $switchUnits $out/libexec/switch-units
         cp $preSwitchChecks $out/libexec/pre-switch-checks
         cp $installBootLoader $out/libexec/install-boot-loader
-        sed "/^set -eu$/r $activationScriptPath" $activate >$out/activate
+        sed -e "s|@toplevel@|$out|g" -e "/^set -eu$/r $activationScriptPath" $activate >$out/activate
         printf '#!/bin/sh\nexit 0\n' >$out/dry-activate
         chmod +x $out/init $out/activate $out/dry-activate $out/bin/* $out/libexec/*
       ''

@@ -11,6 +11,20 @@ export interface NarCount {
   readonly blocks: number;
 }
 
+/** One node of a NAR. */
+export type NarNode =
+  | { readonly kind: 'folder' }
+  | { readonly kind: 'link'; readonly target: string }
+  | { readonly kind: 'file'; readonly size: number };
+
+/** Is shown each node as it begins, and what its files contain. */
+export interface NarVisitor {
+  /** @param path names below the root, `/` between them; empty for the root itself */
+  node(path: string, node: NarNode): void;
+  /** The next bytes of the file that began last. */
+  contents(bytes: Buffer): void;
+}
+
 const blockBytes = 4096;
 /** Names and link targets: no Linux file system has longer ones (PATH_MAX). */
 const mostCharacters = 4096;
@@ -48,6 +62,11 @@ export class NarCounter {
   /** The beginning of a string whose end has not arrived yet. */
   #held: Buffer = Buffer.alloc(0);
   #fault: string | undefined;
+  readonly #visitor: NarVisitor | undefined;
+
+  constructor(visitor?: NarVisitor) {
+    this.#visitor = visitor;
+  }
 
   /** Errors are reported at the end, so that the hash of the whole can be compared first. */
   feed(chunk: Buffer): void {
@@ -111,6 +130,7 @@ export class NarCounter {
     const contents = Math.min(this.#contents, data.length - at);
     this.#contents -= contents;
     const start = at + contents;
+    if (contents > 0) this.#visitor?.contents(data.subarray(at, start));
     const padding = this.#contents > 0 ? 0 : Math.min(this.#padding, data.length - start);
     this.#padding -= padding;
     if (!isZero(data, start, start + padding)) this.#fault = 'it has stray bytes after a file’s contents';
@@ -123,7 +143,8 @@ export class NarCounter {
     this.#contents = size;
     this.#padding = paddingOf(size);
     this.#state = 'close';
-    if (!Number.isSafeInteger(size)) this.#fault = 'it has a file that is too large';
+    if (Number.isSafeInteger(size)) this.#show({ kind: 'file', size });
+    else this.#fault = 'it has a file that is too large';
     this.#settle();
   }
 
@@ -140,8 +161,10 @@ export class NarCounter {
     if (this.#state === 'kind') this.#beginNode(text);
     else if (this.#state === 'file' && text === 'executable') this.#state = 'executable';
     else if (this.#state === 'file' && text === 'contents') this.#state = 'length';
-    else if (this.#state === 'link') this.#state = 'close';
-    else if (this.#state === 'entries' && text === 'entry') this.#state = 'entry';
+    else if (this.#state === 'link') {
+      this.#show({ kind: 'link', target: asText(text) });
+      this.#state = 'close';
+    } else if (this.#state === 'entries' && text === 'entry') this.#state = 'entry';
     else if (this.#state === 'entries' && text === ')') {
       this.#folders.pop();
       this.#state = 'closed';
@@ -159,9 +182,14 @@ export class NarCounter {
     } else if (kind === 'directory' && this.#folders.length < mostDepth) {
       this.#files += 1;
       this.#blocks += 1;
+      this.#show({ kind: 'folder' });
       this.#folders.push('');
       this.#state = 'entries';
     } else this.#fault = this.#unexpected(kind);
+  }
+
+  #show(node: NarNode): void {
+    this.#visitor?.node(asText(this.#folders.join('/')), node);
   }
 
   /** A node is followed by the end of its entry, or of everything. */
@@ -173,6 +201,9 @@ export class NarCounter {
     return `“${text.slice(0, 40)}” is not allowed after ${this.#state}`;
   }
 }
+
+/** Strings are read as bytes, one per character. */
+const asText = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
 
 const paddingOf = (length: number): number => (8 - (length % 8)) % 8;
 

@@ -9,6 +9,7 @@ import { naturally } from '../core/alike.ts';
 import { poolFolder } from '../core/bundle/pool-folder.ts';
 import { ifMissing, ifNowhere } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
+import { hostsFile } from '../core/install/hosts.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { mostContentsBytes, type Piece, pieceName } from '../core/release/contents-file.ts';
 import { formatOf, type Manifest } from '../core/release/manifest.ts';
@@ -38,6 +39,7 @@ export const cacheOf = (root: string) => join(root, poolFolder, 'cache');
 export const hostsOf = (root: string) => join(root, poolFolder, 'hosts');
 /** Held by whoever is writing into the pool (files/turn.ts). */
 export const lockOf = (root: string) => join(root, poolFolder, '.lock');
+export const hostsTableOf = (root: string) => join(root, poolFolder, hostsFile);
 export const keyringsOf = (root: string) => join(root, poolFolder, 'keyrings');
 
 export interface PoolEntry {

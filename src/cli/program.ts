@@ -5,6 +5,7 @@ import { defineBuild } from './desk/build.ts';
 import { defineCollect } from './desk/collect.ts';
 import { defineEncrypt } from './desk/encrypt.ts';
 import { defineFleet } from './desk/fleet.ts';
+import { defineHosts } from './desk/hosts.ts';
 import { defineInspect } from './desk/inspect.ts';
 import { defineKeygen } from './desk/keygen.ts';
 import { defineKeyring } from './desk/keyring.ts';
@@ -19,11 +20,13 @@ import { defineAgeKey } from './target/age-key.ts';
 import { defineCheckPolicy } from './target/check-policy.ts';
 import { defineDiff } from './target/diff.ts';
 import { defineDoctor } from './target/doctor.ts';
+import { defineEnterRoot } from './target/enter-root.ts';
 import { defineEvents } from './target/events.ts';
 import { defineFloor } from './target/floor.ts';
 import { defineHistory } from './target/history.ts';
 import { defineHold, defineRelease } from './target/hold.ts';
 import { defineHostKey } from './target/host-key.ts';
+import { defineInstall } from './target/install.ts';
 import { defineMetrics } from './target/metrics.ts';
 import { defineOperations } from './target/operations.ts';
 import { defineRepair } from './target/repair.ts';
@@ -47,7 +50,7 @@ type Define = (program: Command) => void;
 /** In help order; what a person is told to do depends on the side. */
 const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
   ['Desk', 'desk', [defineList, defineBuild, definePack, defineVerify, defineFleet]],
-  ['Stick', 'desk', [definePut, defineInspect, defineCollect]],
+  ['Stick', 'desk', [definePut, defineInspect, defineCollect, defineHosts]],
   [
     'Machine',
     'machine',
@@ -62,17 +65,17 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
         defineFetch,
       ],
       ...[defineEvents, defineDiff, defineDoctor, defineRepair, defineExplain, defineCheckPolicy, defineHold],
-      ...[defineRelease, defineFloor, defineMetrics],
+      ...[defineRelease, defineFloor, defineMetrics, defineInstall],
     ],
   ],
   ['Keys', 'desk', [defineKeygen, defineSign, defineEncrypt, defineKeyring]],
   ['Keys', 'machine', [defineHostKey, defineAgeKey, defineStoreKey]],
 ];
 
-/** What systemd starts; not listed in any help. */
+/** What systemd starts, or another verb; not listed in any help. */
 const unitVerbs = [
   ...[defineActivate, defineCheckHealth, defineCheckStore, defineRepairStore, defineReboot],
-  ...[defineMountMedium, defineWriteReceipts],
+  ...[defineMountMedium, defineWriteReceipts, defineEnterRoot],
 ];
 
 export function makeProgram(version: string): Command {

@@ -101,6 +101,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'Too few of the currently trusted keys, or of the keyring’s own keys, have signed the keyring.',
     next: 'Collect enough signatures from both sets: `nixmaker keyring sign --key FILE KEYRING`.',
   },
+  'hosts-malformed': {
+    exit: bad,
+    what: 'The table of hosts is malformed.',
+    next: 'At the desk, create it again with `nixmaker hosts make`, sign it, and put it on the medium again.',
+  },
+  'hosts-untrusted': {
+    exit: bad,
+    what: 'Too few of the given keys have signed the table of hosts.',
+    next: 'Have it signed with `nixmaker hosts sign --key FILE TABLE`, or name the host with `--host`.',
+  },
+  'not-installable': {
+    exit: bad,
+    what: 'The release can’t be installed on an empty disk.',
+    next: 'Build it for a first install: `nixmaker build` with `services.nixmaker` enabled, without `--content derivation` and without `--since`.',
+  },
   'closure-incomplete': {
     exit: bad,
     what: 'The bundle is missing paths that its system refers to.',
@@ -140,6 +155,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: no,
     what: 'The bundle has expired.',
     next: 'Build a new bundle.',
+  },
+  'host-unknown': {
+    exit: no,
+    what: 'Nothing tells which host this machine is to become.',
+    next: 'Name it with `--host HOST`, or add the machine to the signed table of hosts.',
   },
   'sequence-older': {
     exit: no,
@@ -336,6 +356,17 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.usage,
     what: 'The command cannot be run as given.',
     next: 'See `nixmaker --help` or `nixmaker VERB --help`.',
+  },
+  'root-unusable': {
+    exit: conf,
+    what: 'Nothing can be installed there as it is.',
+    next: 'See the detail; mount the new system’s file systems as it will have them, then run the command again.',
+  },
+  'install-failed': {
+    exit: fault,
+    touched: true,
+    what: 'The installation could not be finished.',
+    next: 'See the detail, then run the same command again: what is done already is not done twice.',
   },
   'no-such-file': {
     exit: exitCodes.usage,

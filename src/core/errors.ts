@@ -37,6 +37,9 @@ export type BundleCode =
   | 'signature-threshold'
   | 'keyring-malformed'
   | 'keyring-untrusted'
+  | 'hosts-malformed'
+  | 'hosts-untrusted'
+  | 'not-installable'
   | 'closure-incomplete'
   | 'cache-unusable'
   | 'not-a-system'
@@ -47,6 +50,7 @@ export type PolicyCode =
   | 'wrong-host'
   | 'wrong-system'
   | 'wrong-machine'
+  | 'host-unknown'
   | 'expired'
   | 'sequence-older'
   | 'sequence-conflict'
@@ -93,6 +97,8 @@ export type DeferCode =
 /** Something around the bundle is wrong: configuration, this machine, the flake, a bug. */
 export type FaultCode =
   | 'usage'
+  | 'root-unusable'
+  | 'install-failed'
   | 'no-such-file'
   | 'no-access'
   | 'settings-malformed'

@@ -52,6 +52,8 @@ export const limits = {
   policyBytes: 1024 * 1024,
   /** A keyring of 64 keys, signed by as many. */
   keyringBytes: 256 * 1024,
+  /** A table of 10,000 hosts, in base 64. */
+  hostsBytes: 8 * 1024 * 1024,
   /** A receipt with a very large system’s list of store paths: 30 bytes each for 140,000, in base 64 twice. */
   receiptBytes: 8 * 1024 * 1024,
   /** Per host, at the desk: as many as wait in a machine’s outbox. */

@@ -1,5 +1,5 @@
 /** Free space. Decisions use fs.statfs; the table for people uses node-disk-info (df), which may round and clip. */
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isMissing } from '../core/errno.ts';
 import type { Space } from '../core/room.ts';
@@ -12,6 +12,13 @@ export async function spaceAt(path: string): Promise<Space> {
   });
   // Some file systems (btrfs) count no inodes, and report 0 of 0; full is 0 of more.
   return { freeBytes: bavail * bsize, freeInodes: files === 0 ? undefined : ffree };
+}
+
+/** Bytes free at the folder, if it is on another file system than `other`; undefined if it is on the same. */
+export async function freeApartFrom(folder: string, other: string): Promise<number | undefined> {
+  if ((await stat(folder)).dev === (await stat(other)).dev) return undefined;
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
 }
 
 export interface DiskRow {

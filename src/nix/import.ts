@@ -7,15 +7,19 @@ import { syncStore } from './store.ts';
 /**
  * Imports the closure of `path` from a binary cache, as an ordinary client: the store checks signatures against its own trusted keys,
  * whatever nixmaker has checked.
+ * @param isTrusted for a store that belongs to nobody yet, as nixos-install fills it (`?trusted=1`): Nix compares hashes, but no signatures
  */
 export async function importFromCache(
   context: NixContext,
-  { url, path }: { url: string; path: StorePath },
+  { url, path, isTrusted = false }: { url: string; path: StorePath; isTrusted?: boolean },
   options: NixProgressOption = {},
 ): Promise<void> {
   const once = ['download-attempts', '1'];
   const forgetful = ['narinfo-cache-positive-ttl', '0', 'narinfo-cache-negative-ttl', '0'];
-  await importFrom(context, { from: url, path, settings: [...once, ...forgetful] }, options);
+  // Nobody has set it for a store without a daemon. Threat: the power is cut, and paths are valid whose contents never reached the disk.
+  const flushed = isTrusted ? ['fsync-store-paths', 'true'] : [];
+  const settings = [...once, ...forgetful, ...flushed];
+  await importFrom(context, { from: url, path, settings, isTrusted }, options);
 }
 
 /** The same from a chroot store, the form inside a classic tarball. Only for one that has been checked. */
@@ -30,10 +34,25 @@ export async function importFromChrootStore(
 /** Nothing else is asked for substitutes, and everything imported is on disk when this returns. */
 async function importFrom(
   context: NixContext,
-  { from, path, settings }: { from: string; path: StorePath; settings: readonly string[] },
+  {
+    from,
+    path,
+    settings,
+    isTrusted = false,
+  }: { from: string; path: StorePath; settings: readonly string[]; isTrusted?: boolean },
   options: NixProgressOption,
 ): Promise<void> {
-  const args = ['copy', ...derivationFlag(path), '--from', from, '--to', context.store ?? 'auto', path];
+  const unsigned = isTrusted ? ['--no-check-sigs'] : [];
+  const args = [
+    'copy',
+    ...unsigned,
+    ...derivationFlag(path),
+    '--from',
+    from,
+    '--to',
+    context.store ?? 'auto',
+    path,
+  ];
   const { store: _, ...withoutStore } = context;
   await nix(withoutStore, [...args, ...toOptions(['substituters', '', ...settings])], options);
   await syncStore(context);

@@ -33,6 +33,9 @@ export function peekKeyring(envelope: string): Omit<ReturnType<typeof readEnvelo
   return readEnvelope(envelope);
 }
 
+/** What a keyring says, and who of its own keys has signed it: for whoever takes it for the first one. @throws NixmakerError `keyring-malformed` */
+export const openOwnKeyring = (envelope: string): ReturnType<typeof readEnvelope> => readEnvelope(envelope);
+
 function readEnvelope(envelope: string) {
   const { text, signersAmong, claimedSigners } = openEnvelope(envelope, keyringType, 'keyring-malformed');
   return { keyring: parseKeyring(text), text, claimedSigners, signersAmong };

@@ -6,9 +6,11 @@ import { after, test } from 'node:test';
 import * as z from 'zod';
 import { fileOf, outputs } from '../../tools/docs/json/main.ts';
 import { main } from '../machines/compiled.ts';
+import { bootLive } from '../machines/live-system.ts';
 import { checkout, run } from '../machines/program.ts';
 import { makeTarget } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { installableHost } from '../support/installable.ts';
 
 const shop = await makeWorkshop();
 const { folder, keys } = shop;
@@ -107,6 +109,23 @@ test('the desk’s verbs', async () => {
   await shop.builder.nixmaker(['keyring', 'make', join(folder, 'keys.json'), join(folder, '1.keyring')]);
   await shop.builder.nixmaker(['keyring', 'sign', '--key', keys.secretFile, join(folder, '1.keyring')]);
   await desk('keyring', 'keyring', 'show', join(folder, '1.keyring'));
+  const known = { host: 'web', serial: 'PF-4711', mac: '52:54:00:12:34:56', machineId: '0'.repeat(32) };
+  const hosts = [{ ...known, disks: ['/dev/sda'] }];
+  const times = { createdAt: '2026-11-01T00:00:00Z', expiresAt: '2030-01-01T00:00:00Z' };
+  await writeFile(
+    join(folder, 'hosts.json'),
+    JSON.stringify({ schema: 1, ...times, unattended: false, hosts }),
+  );
+  await shop.builder.nixmaker(['hosts', 'make', join(folder, 'hosts.json'), join(folder, '1.hosts')]);
+  await desk('hosts', 'hosts', 'show', join(folder, '1.hosts'));
+});
+
+test('a first install', async () => {
+  const live = await bootLive(join(folder, 'live'));
+  const bundle = await shop.bundle('json-first', { hosts: { web: installableHost(shop, 'first') } });
+  const ran = await live.install([bundle, '--key', keys.publicKey, '--receipts', carried, '--json']);
+  live.close();
+  await isAsPublished('install', ran.stdout);
 });
 
 test('a folder that Nix has copied into is packed', async () => {

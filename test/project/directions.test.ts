@@ -17,12 +17,13 @@ const mayUse: Readonly<Record<string, string>> = {
   'core/release': 'core zod',
   'core/policy': 'core core/release zod',
   'core/run': 'core core/policy zod',
+  'core/install': 'core zod',
 
   files: 'core node',
   process: 'core node execa',
   network: 'core node',
-  signing: 'core core/bundle core/policy core/release node zod',
-  bundle: 'core core/bundle core/release files node age-encryption p-limit tar',
+  signing: 'core core/bundle core/install core/policy core/release node zod',
+  bundle: 'core core/bundle core/install core/release files node age-encryption p-limit tar',
   nix: 'core core/bundle core/policy core/release core/run node zod',
   media: 'core core/bundle core/policy files node chokidar node-disk-info zod',
   activation: 'core core/policy core/run files node zod',
@@ -31,7 +32,7 @@ const mayUse: Readonly<Record<string, string>> = {
 
   'desk/build': 'core core/bundle core/release bundle files nix node p-limit process signing',
   'desk/keys':
-    'core core/bundle core/release core/policy bundle desk/build files node p-limit process signing',
+    'core core/bundle core/install core/release core/policy bundle desk/build files node p-limit process signing',
   'desk/pool': 'core core/bundle core/release bundle desk/keys files media node p-limit process signing',
   'desk/fleet':
     'core core/bundle core/release core/run bundle desk/build desk/keys files node process report signing zod',
@@ -42,6 +43,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'target/ask': 'core core/release core/run state target/machine',
   'target/update': `${machine} bundle media`,
   'target/media': `${core} bundle media node signing target/machine target/update`,
+  'target/install': `${machine} activation bundle core/install media process target/root target/update zod`,
   'target/fetch': `${machine} bundle media network p-limit target/update zod`,
   'target/inspect': `${machine} activation bundle media process report target/media target/update`,
   'target/service': `${machine} bundle media report target/inspect target/media target/update`,
@@ -49,8 +51,8 @@ const mayUse: Readonly<Record<string, string>> = {
   'cli/terminal': `node report ${core}`,
   cli: `${verbs} cli/desk cli/help cli/target cli/units`,
   'cli/help': 'core commander',
-  'cli/desk': `${verbs} cli/target desk/build desk/fleet desk/keys desk/pool target/inspect target/root`,
-  'cli/target': `${verbs} desk/keys target/activate target/ask target/inspect target/machine target/root target/service target/update`,
+  'cli/desk': `${verbs} core/install cli/target desk/build desk/fleet desk/keys desk/pool target/inspect target/root`,
+  'cli/target': `${verbs} desk/keys target/activate target/ask target/inspect target/install target/machine target/root target/service target/update`,
   'cli/units': `${verbs} cli/target target/activate target/fetch target/machine target/root target/service`,
 };
 

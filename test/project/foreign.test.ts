@@ -124,7 +124,18 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/machine/machine.ts',
     'src/target/root/console.ts',
     'src/target/root/host-facts.ts',
+    'src/target/install/marks.ts',
   ],
+  'the new system’s, below a root that belongs to nobody but root yet; requireBelow sees that no link leads out':
+    [
+      'src/target/install/check-release.ts',
+      'src/target/install/check-root.ts',
+      'src/target/install/enter-root.ts',
+      'src/target/install/keys.ts',
+      'src/target/install/record.ts',
+      'src/target/install/root-folder.ts',
+      'src/target/install/steps.ts',
+    ],
   'a folder that `fetch` fills: as root only if it is root’s (target/fetch/fetch.ts)': [
     'src/bundle/pool-prune.ts',
     'src/bundle/pool-write.ts',
@@ -137,6 +148,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   'what an operator names': [
     'src/network/connection.ts',
+    'src/target/install/choose.ts',
+    'src/target/install/find-release.ts',
     'src/bundle/encrypted.ts',
     'src/cli/target/diff.ts',
     'src/state/config.ts',
@@ -195,6 +208,7 @@ const named: Readonly<Record<string, string>> = {
   'src/target/inspect/carriers.ts': 'types only; asked with the agent’s rights',
   'src/target/inspect/doctor.ts': 'withForeign',
   'src/target/inspect/waiting.ts': 'listInbox',
+  'src/target/install/new-machine.ts': 'types only',
   'src/target/machine/age-key.ts': 'readForeign, withForeign',
   'src/target/machine/machine.ts': 'it is said what they are',
   'src/target/root/reboot.ts': 'acquireForeignLock',

@@ -107,8 +107,9 @@ const others = [
     'switch-to-configuration-ng-ng',
     'nix-collect-garbage',
     'nixos-rebuild',
+    'nixos-install',
   ],
-  ...['nix-cache-info', 'nix-hash', 'ssh-keygen', 'systemd-inhibit', 'pkcs11-tool'],
+  ...['nix-cache-info', 'nix-hash', 'ssh-keygen', 'systemd-inhibit', 'systemd-tmpfiles', 'pkcs11-tool'],
   ...['allowed-users', 'trusted-users', 'ecdsa-sha2-nistp256', 'internal-sftp'],
 ];
 

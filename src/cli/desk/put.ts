@@ -37,7 +37,7 @@ export function definePut(program: Command): void {
     .command('put')
     .description('copy bundles to a medium; hosts share what they have in common')
     .argument('<medium>', 'where the medium is mounted, or any folder that a carrier moves')
-    .argument('[bundle...]', 'bundles and keyrings (*.keyring)')
+    .argument('[bundle...]', 'bundles, keyrings (*.keyring), and a table of hosts (*.hosts)')
     .option('-f, --flake <flake>', 'build these hosts first, then put them on the medium')
     .option('-d, --directory <directory>', 'with --flake: where bundles are built', '.')
     .option(
@@ -82,12 +82,16 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
   if (flags.flake !== undefined) await refuseRings(flags);
   const { keyringExtension } = await import('../../core/policy/keyring.ts');
   const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));
-  const files = bundles.filter((path) => !keyrings.includes(path));
+  const { hostsExtension } = await import('../../core/install/hosts.ts');
+  const tables = bundles.filter((path) => path.endsWith(hostsExtension));
+  if (tables.length > 1) throw new NixmakerError('usage', 'a medium has one table of hosts');
+  const files = bundles.filter((path) => !keyrings.includes(path) && !tables.includes(path));
   const { bundles: due, leftOut } = await chooseByRings(files, flags);
   const built = flags.flake === undefined ? undefined : await putFlake(medium, flags, flags.flake);
   const isNothingDue = built === undefined && due.length === 0 && leftOut.length > 0 && flags.clear !== true;
   const result = isNothingDue ? nothing : await putFiles(medium, due, flags, built?.result);
   const versions = await putKeyringFiles(medium, keyrings);
+  for (const file of tables) await putHostsFile(medium, file);
   if (flags.json === true) printJson({ schema: 2, ok: true, ...result, leftOut, keyrings: versions });
   else await summarise(medium, { ...result, leftOut });
   return built?.exit ?? exitCodes.done;
@@ -116,6 +120,12 @@ async function putKeyringFiles(medium: string, files: readonly string[]): Promis
   const versions = await putKeyrings(medium, files);
   for (const version of versions) printToStderr(lines`keyring version ${version} is on the medium\n`);
   return versions;
+}
+
+async function putHostsFile(medium: string, file: string): Promise<void> {
+  const { putHosts } = await import('../../desk/keys/hosts.ts');
+  await putHosts(medium, file);
+  printToStderr(lines`the table of hosts is on the medium\n`);
 }
 
 const together = (one: PutResult, other: PutResult): PutResult => ({

@@ -55,6 +55,23 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
     ['collect /media/stick', 'store the receipts of known hosts'],
     ['collect /media/stick --enrol', 'also trust the keys of new hosts'],
   ],
+  hosts: [],
+  'hosts make': [
+    ['hosts make machines.json machines.hosts', 'create a table, not signed yet'],
+    ['hosts make yard-2.json yard-2.hosts', 'one for another medium'],
+  ],
+  'hosts sign': [
+    ['hosts sign --key fleet-1.secret machines.hosts', 'with a key file'],
+    ['hosts sign --ssh-key ~/.ssh/id_ed25519.pub --name anna machines.hosts', 'with an SSH key'],
+  ],
+  'hosts show': [
+    ['hosts show machines.hosts', 'which machine is to be which host'],
+    ['hosts show machines.hosts --json', 'the same as JSON'],
+  ],
+  install: [
+    ['install /media/stick --root /mnt --host web --key fleet-1.public', 'from a stick'],
+    ['install web.tar --root /mnt --keyring 3.keyring --dry-run', 'only check a bundle'],
+  ],
   agent: [
     ['agent --once', 'take what is in the inbox, then exit'],
     ['agent --once --json', 'the same, with receipts as JSON'],

@@ -145,9 +145,19 @@ async function assemble(
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
     emit,
     machineId: await readMachineId(),
-    bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+    bootId: await readBootId(),
   };
 }
+
+/** What is true of the process and the boot, whatever machine is opened: for one that is only being installed. */
+export const liveMachine = async (): Promise<Pick<Machine, 'version' | 'bootId' | 'machineId'>> => ({
+  version: await readVersion(),
+  bootId: await readBootId(),
+  machineId: await readMachineId(),
+});
+
+const readBootId = async (): Promise<string> =>
+  (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 
 /** Ends with the run that must end itself, and is kept apart from the signals of a terminal that was closed. */
 function interruptible(interruption: Interruption): ProcessRunner {

@@ -8,7 +8,7 @@ import { listFailedUnits } from '../../activation/health.ts';
 import { printable } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
-import { type ContentsRecord, reportOf } from '../../core/run/damage.ts';
+import { type ContentsRecord, nothingRead, reportOf } from '../../core/run/damage.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { readProfile, readSystemLink } from '../../nix/profile.ts';
@@ -47,7 +47,7 @@ export async function gatherNow(
     failedUnits: failed?.slice(0, 1000),
     space: await space([storeFolder(nix), settings.bootDirectory]),
     damaged: reportOf(contents),
-    paths: toplevel === undefined ? undefined : await paths(machine, toplevel, contents),
+    paths: toplevel === undefined ? undefined : await closurePaths(machine, toplevel, contents),
   });
 }
 
@@ -82,10 +82,10 @@ async function space(folders: readonly string[]): Promise<Now['space']> {
 const compress = promisify(gzip);
 
 /** What the desk may leave out of the next bundle (`build --since`): what is damaged had better come again. */
-async function paths(
+export async function closurePaths(
   { nix }: Pick<Machine, 'nix'>,
   toplevel: StorePath,
-  { damaged }: ContentsRecord,
+  { damaged }: Pick<ContentsRecord, 'damaged'> = nothingRead,
 ): Promise<Now['paths']> {
   try {
     const lost = new Set(damaged.map(({ path }) => path));

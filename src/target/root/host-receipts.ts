@@ -27,7 +27,15 @@ const identityOf = ({ transaction, state }: ReceiptRun) => `${transaction}:${sta
  */
 export async function writeReceipts(
   machine: Machine,
-  { findings, claimed }: { findings: readonly Finding[]; claimed: readonly ReceiptRun[] },
+  {
+    findings,
+    claimed,
+    gather = gatherNow,
+  }: {
+    readonly findings: readonly Finding[];
+    readonly claimed: readonly ReceiptRun[];
+    readonly gather?: (machine: Machine) => Promise<HostReceipt['now']>;
+  },
 ): Promise<void> {
   const { floorDirectory, clock, policy, machineId } = machine;
   const key = await ensureHostKey(machine);
@@ -53,7 +61,7 @@ export async function writeReceipts(
         at: clock.now().toISOString(),
         machineId,
         run,
-        now: isNewest ? await gatherNow(machine) : undefined,
+        now: isNewest ? await gather(machine) : undefined,
         seen: isNewest ? findings : [],
         agentSays: isNewest && claims.length > 0 ? claims : undefined,
       }),

@@ -81,7 +81,20 @@ async function deliverAll(
   machine: Pick<Machine, 'emit' | 'floorDirectory' | 'policy' | 'run' | 'settings'>,
   place: Place,
 ): Promise<void> {
-  const { floorDirectory, policy } = machine;
+  await emptyOutbox(machine, place.root, (write) =>
+    place.kind === 'own' ? whileOurs(machine, place, write) : write(place.root),
+  );
+}
+
+/**
+ * Takes to a medium whatever waits in the outbox, which loses it only then.
+ * @param reach has the medium written to where it can be: it is told where
+ */
+export async function emptyOutbox(
+  { floorDirectory, policy, emit }: Pick<Machine, 'emit' | 'floorDirectory' | 'policy'>,
+  place: string,
+  reach: (write: (root: string) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const files: Delivery[] = [];
   for (const name of await listOutbox(floorDirectory)) {
     const text = await readFromOutbox(floorDirectory, name);
@@ -90,11 +103,9 @@ async function deliverAll(
   const folders = [poolFolder, 'receipts', policy.host];
   // For people who open the stick on any computer: the same words as beside a bundle in the inbox.
   const reports = files.flatMap(reportOf);
-  const write = (root: string) => deliver(root, folders, [...files, ...reports]);
-  if (place.kind === 'own') await whileOurs(machine, place, write);
-  else await write(place.root);
+  await reach((root) => deliver(root, folders, [...files, ...reports]));
   for (const { name, text } of files) await removeFromOutbox(floorDirectory, name, text);
-  machine.emit({ event: 'receipts-written', place: place.root, receipts: files.map((f) => f.name) });
+  emit({ event: 'receipts-written', place, receipts: files.map((f) => f.name) });
 }
 
 /**

@@ -18,9 +18,11 @@ import { ImportRoom, keepingRoom } from './room.ts';
 
 export interface BundleImport {
   readonly bundle: OpenedBundle;
-  readonly plan: ImportPlan;
+  readonly plan: Pick<ImportPlan, 'missing' | 'pieces'>;
   /** What the bundle lacks for Nix on this machine (vouch.ts). */
   readonly signatures: NixSignatures | undefined;
+  /** Into a store that belongs to nobody yet (nix/import.ts). */
+  readonly isTrusted?: true;
 }
 
 interface Options {
@@ -153,7 +155,11 @@ async function importThroughCache(
   });
   try {
     await keepingRoom(machine, storeFolder(machine.nix), (signal) =>
-      importFromCache({ ...machine.nix, signal }, { url: cache.url, path }, options),
+      importFromCache(
+        { ...machine.nix, signal },
+        { url: cache.url, path, isTrusted: request.isTrusted === true },
+        options,
+      ),
     );
     return { bytes: cache.bytesServed(), release: () => undefined };
   } catch (error) {

@@ -1,16 +1,8 @@
-/** Keys, signatures, envelopes and keyrings. What verifies is what was signed, whatever was changed. */
+/** Keys, signatures and envelopes. What verifies is what was signed, whatever was changed. */
 import assert from 'node:assert/strict';
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import { encodeKeyring } from '../../../src/core/policy/keyring.ts';
 import { decodeBase64, decodeBase64OfAnyLength } from '../../../src/signing/base64.ts';
 import { openEnvelope, signEnvelope } from '../../../src/signing/envelope.ts';
-import {
-  addKeyringSignature,
-  keyringMessage,
-  peekKeyring,
-  unsignedKeyring,
-  verifyKeyring,
-} from '../../../src/signing/keyring.ts';
 import { parsePublicKey, parseSecretKey } from '../../../src/signing/nix-key.ts';
 import { preAuthenticationEncoding } from '../../../src/signing/pae.ts';
 import { isPathSigned, signPath } from '../../../src/signing/path-signature.ts';
@@ -214,57 +206,6 @@ const envelopes: Target = {
   },
 };
 
-const keyringText = encodeKeyring({
-  schema: 1,
-  version: 1,
-  hosts: ['web'],
-  trustedKeys: [
-    firstKey.publicText,
-    { key: secondKey.publicText, roles: ['build'], notAfter: '2030-01-01T00:00:00Z' },
-  ],
-  threshold: 1,
-  roles: { build: 1 },
-});
-const before = { trustedKeys: [{ key: firstKey.publicText, roles: [] }], threshold: 1, roles: {} };
-const state = { host: 'web', version: 0, trust: before, leastSequence: 0, now: '2026-11-28T00:00:00Z' };
-
-const keyrings: Target = {
-  name: 'keyrings',
-  readers: [
-    'signing/keyring.ts peekKeyring',
-    'signing/keyring.ts verifyKeyring',
-    'core/policy/keyring.ts parseKeyring',
-  ],
-  seeds: () => {
-    const signedBy = (envelope: string, key: typeof firstKey) =>
-      addKeyringSignature(envelope, key.name, key.sign(keyringMessage(keyringText)));
-    return buffers(signedBy(signedBy(unsignedKeyring(keyringText), firstKey), secondKey));
-  },
-  mutate: jsonMutation,
-  run: (data) => {
-    const envelope = data.toString('utf8');
-    peekKeyring(envelope);
-    assert.equal(
-      verifyKeyring(envelope, state).text,
-      keyringText,
-      'a keyring that nobody has signed was taken',
-    );
-  },
-};
-
-/** What a keyring holds, without the envelope around it. */
-const keyringTexts: Target = {
-  name: 'keyring-texts',
-  readers: ['core/policy/keyring.ts parseKeyring'],
-  seeds: () => buffers(keyringText),
-  mutate: jsonMutation,
-  run: (data) => {
-    const text = data.toString('utf8');
-    peekKeyring(unsignedKeyring(text));
-    assert.equal(`${JSON.stringify(JSON.parse(text))}\n`, text, 'a keyring with two spellings');
-  },
-};
-
 const info = indexOf([indexedPath(1), indexedPath(3, [1, 3])]).info(1);
 
 const pathSignatures: Target = {
@@ -285,7 +226,5 @@ export const signingTargets: readonly Target[] = [
   sshSignatures,
   signedManifests,
   envelopes,
-  keyrings,
-  keyringTexts,
   pathSignatures,
 ];

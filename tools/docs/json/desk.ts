@@ -212,6 +212,26 @@ export const desk = {
       claimedSigners: signers,
     }),
   ],
+  hosts: [
+    'nixmaker hosts show',
+    z.object({
+      schema: schema(1),
+      verified: z.literal(false),
+      createdAt: time,
+      expiresAt: time.optional(),
+      unattended: z.boolean(),
+      hosts: z.array(
+        z.object({
+          host: z.string(),
+          serial: z.string().optional(),
+          mac: z.string().optional(),
+          machineId: z.string().optional(),
+          disks: z.array(path).optional().describe('which may be overwritten unasked'),
+        }),
+      ),
+      claimedSigners: signers,
+    }),
+  ],
   explain: [
     'nixmaker explain',
     z.object({

@@ -1,0 +1,87 @@
+import type { Command } from 'commander';
+import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { joined, lines } from '../../core/lines.ts';
+import type { InstallResult } from '../../target/install/install.ts';
+import { print, printJson, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
+
+interface InstallFlags {
+  readonly root: string;
+  readonly host?: string;
+  readonly hosts?: string;
+  readonly key: readonly string[];
+  readonly threshold: number;
+  readonly keyring?: string;
+  readonly identity?: string;
+  readonly receipts?: string;
+  readonly plainFolder?: boolean;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+export function defineInstall(program: Command): void {
+  program
+    .command('install')
+    .summary('install a machine from a bundle or a medium')
+    .description(
+      'on a live system, as root: make a signed release the first system of a machine; all is checked before anything is written',
+    )
+    .argument('<bundle|medium>', 'a bundle, or where a medium is mounted')
+    .requiredOption('--root <folder>', 'where the new system’s file systems are mounted, such as /mnt')
+    .option('--host <host>', 'which host this machine is to be')
+    .option('--hosts <file>', 'signed table of hosts (default: the medium’s, if it has one)')
+    .option('--key <key>', 'key that must have signed: name:base64, or a file; repeatable', severalTimes, [])
+    .option('--threshold <number>', 'how many of the keys must have signed', countOf, 1)
+    .option('--keyring <file>', 'instead of keys: a keyring, whose keys the machine trusts from then on')
+    .option('--identity <file>', 'secret age keys, for an encrypted bundle')
+    .option('--receipts <folder>', 'where the first receipt goes (default: the medium)')
+    .option('--plain-folder', 'allow a root folder on the live system’s own file system')
+    .option('--dry-run', 'check everything, write nothing')
+    .option('--json', 'print JSON')
+    .option('-v, --verbose', 'show each step’s details')
+    .action((place: string, flags: InstallFlags) => runVerb(() => install(place, flags), flags));
+}
+
+function countOf(text: string): number {
+  if (!/^[1-9][0-9]?$/.test(text))
+    throw new NixmakerError('usage', `--threshold ${text} is not a small number`);
+  return Number(text);
+}
+
+async function install(place: string, flags: InstallFlags): Promise<number> {
+  if (process.getuid?.() !== 0) throw new NixmakerError('usage', 'only root can install a machine');
+  process.umask(0o022);
+  const { readPublicKeyArgument } = await import('../../desk/keys/key-files.ts');
+  const { trustGiven } = await import('../../target/install/trust.ts');
+  const { firstInstall } = await import('../../target/install/install.ts');
+  const { makeConsoleLog } = await import('../../report/console-log.ts');
+  const keys = await Promise.all(flags.key.map(readPublicKeyArgument));
+  const { threshold, keyring: keyringFile, root, host, hosts, identity, receipts } = flags;
+  const trusted = await trustGiven({ keys, threshold, keyringFile }, new Date());
+  const result = await firstInstall({
+    ...{ ...trusted, place, root, host, hosts, receipts, identityFile: identity },
+    plainFolder: flags.plainFolder === true,
+    dryRun: flags.dryRun === true,
+    emit: makeConsoleLog(printToStderr, { verbose: flags.verbose === true }),
+  });
+  if (flags.json === true) printJson({ schema: 1, ok: true, ...result });
+  else tell(result);
+  return exitCodes.done;
+}
+
+function tell(result: InstallResult): void {
+  const { host, sequence, root, signedBy, installed, notices, receiptOn, hostKey } = result;
+  const what = lines`${host} ${sequence}, signed by ${signedBy.join(', ')}\n`;
+  for (const notice of notices) printToStderr(lines`note: ${notice}\n`);
+  if (!installed) {
+    print(joined([lines`would install: `, what]));
+    return;
+  }
+  print(joined([lines`installed in ${root}: `, what]));
+  print(lines`host key: ${hostKey ?? ''}\n`);
+  for (const recipient of result.recipients ?? []) print(lines`age recipient: ${recipient}\n`);
+  for (const key of result.sshHostKeys ?? []) print(lines`SSH host key: ${key}\n`);
+  if (receiptOn !== undefined)
+    print(lines`first receipt: on ${receiptOn}; \`nixmaker collect --enrol\` at the desk\n`);
+  print(lines`Unmount everything, take the live system’s medium out, and start the machine.\n`);
+}

@@ -1,0 +1,107 @@
+/** A first install: everything checked, then done, then told to the stick. */
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { Keyring, Trust } from '../../core/policy/keyring.ts';
+import type { EventSink } from '../../core/ports.ts';
+import { withLock } from '../machine/with-lock.ts';
+import { type CheckedRelease, checkRelease } from './check-release.ts';
+import { checkRoot } from './check-root.ts';
+import { chooseHostHere } from './choose.ts';
+import { findRelease } from './find-release.ts';
+import { deliverReceipt } from './record.ts';
+import { requireRootFolder } from './root-folder.ts';
+import { type Done, install } from './steps.ts';
+
+export interface InstallRequest {
+  /** A bundle, or where a medium is mounted. */
+  readonly place: string;
+  /** Where the new system’s file systems are mounted. */
+  readonly root: string;
+  readonly host: string | undefined;
+  /** A signed table of hosts; by default the medium’s, if it has one. */
+  readonly hosts: string | undefined;
+  /** Whose signatures count. */
+  readonly trust: Trust;
+  readonly keyring: { readonly keyring: Keyring; readonly text: string } | undefined;
+  readonly identityFile: string | undefined;
+  readonly plainFolder: boolean;
+  /** Only check. */
+  readonly dryRun: boolean;
+  /** Where the receipt goes besides the new machine’s outbox; by default the medium. */
+  readonly receipts: string | undefined;
+  readonly emit: EventSink;
+}
+
+export interface InstallResult extends Partial<Done> {
+  readonly host: string;
+  readonly sequence: number;
+  readonly toplevel: string;
+  readonly signedBy: readonly string[];
+  readonly root: string;
+  readonly installed: boolean;
+  readonly notices: readonly string[];
+  /** Where the first receipt lies, for `collect --enrol`; undefined if it waits for the machine’s first stick. */
+  readonly receiptOn?: string | undefined;
+}
+
+/** @throws NixmakerError: before the first write for anything that can be known by then, otherwise `install-failed` and what steps throw */
+export async function firstInstall(request: InstallRequest): Promise<InstallResult> {
+  const { root: named, plainFolder, emit, trust, keyring, identityFile } = request;
+  const root = await requireRootFolder(named, { plainFolder });
+  const { host, entry, notices: ofTable } = await chooseHostHere(request);
+  const found = await findRelease(request.place, host);
+  const { source } = found;
+  const asked = {
+    root,
+    source,
+    host,
+    trust,
+    keyring: keyring?.keyring,
+    identityFile,
+    machineId: entry?.machineId,
+    emit,
+  };
+  const checked = withNotices(await checkRelease(asked), ofTable);
+  try {
+    const wanted = await checkRoot(checked.machine, { root, ...checked });
+    emit({
+      event: 'install-checked',
+      host: checked.verified.manifest.host,
+      toplevel: checked.system.toplevel,
+    });
+    if (request.dryRun) return { ...saysOf(checked, root), installed: false };
+    const done = await withLock(checked.machine, () =>
+      install({ ...checked, root, wanted, keyring, source: found.name }),
+    );
+    const told = await tell(checked, request.receipts ?? found.medium);
+    const notices = [...checked.notices, ...done.notices, ...told.notices];
+    return { ...saysOf(checked, root), ...done, installed: true, receiptOn: told.receiptOn, notices };
+  } finally {
+    await checked.close();
+  }
+}
+
+const withNotices = (checked: CheckedRelease, more: readonly string[]): CheckedRelease => ({
+  ...checked,
+  notices: [...more, ...checked.notices],
+});
+
+const saysOf = ({ verified: { manifest, signedBy }, notices }: CheckedRelease, root: string) => ({
+  ...{ host: manifest.host, sequence: manifest.sequence, toplevel: manifest.toplevel },
+  ...{ signedBy, root, notices },
+});
+
+/** The system is installed, whatever becomes of the receipt: it waits in the outbox, and the next stick takes it. */
+async function tell(
+  { machine }: CheckedRelease,
+  medium: string | undefined,
+): Promise<{ readonly receiptOn?: string; readonly notices: readonly string[] }> {
+  const waits = 'The receipt waits on the new machine; its first stick brings it home';
+  if (medium === undefined) return { notices: [`${waits}.`] };
+  try {
+    await deliverReceipt(machine, medium);
+    return { receiptOn: medium, notices: [] };
+  } catch (error) {
+    const why = error instanceof NixmakerError ? `${error.code}: ${error.detail}` : messageOf(error);
+    return { notices: [`${waits} (${why}).`] };
+  }
+}

@@ -174,6 +174,32 @@ in
           '';
         };
         window = windowOption "Hours in which the agent may install. By default, any time.";
+        stage = mkOption {
+          type = freeform {
+            allow = mkOption {
+              type = types.bool;
+              default = true;
+              description = ''
+                Whether a good release that has to wait (for `window`, `approval`, `hooks.before`, or a confirmation) is
+                brought into the store at once and installed from there, so that its medium may be removed.
+              '';
+            };
+            days = mkOption {
+              type = types.ints.positive;
+              default = 90;
+              example = 14;
+              description = "After how many days such a release is dropped.";
+            };
+            giveWay = mkOption {
+              type = types.bool;
+              default = false;
+              description = "Whether it is dropped if a newer release finds no room otherwise. Needs `collect`.";
+            };
+          };
+          default = { };
+          example.days = 14;
+          description = "What happens to a good release whose time has not come.";
+        };
         collect = mkOption {
           type = types.enum [
             "never"

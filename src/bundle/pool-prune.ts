@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { sequencesFile } from '../core/bundle/pool-paths.ts';
 import { nix32 } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
-import { cacheOf, draftOf, entryFiles, hostsOf, keyringsOf, type PoolEntry } from './pool.ts';
+import { cacheOf, draftOf, entryFiles, hostsOf, keyringsOf, type PoolEntry, partsName } from './pool.ts';
+
+const knownFiles = [...entryFiles, partsName];
 
 /** Deletes an entry: the manifest first, so that it no longer counts whatever happens next. */
 export async function removeEntry({ folder }: Pick<PoolEntry, 'folder'>): Promise<void> {
   await rm(join(folder, 'manifest.json'), { force: true });
-  const known = entryFiles.flatMap((name) => [name, draftOf(name)]);
+  const known = knownFiles.flatMap((name) => [name, draftOf(name)]);
   const ours = (await readdir(folder)).filter((name) => known.includes(name));
   for (const name of ours) await rm(join(folder, name));
   // Anything else somebody has put there stays.
@@ -74,5 +76,5 @@ async function clearHostDrafts(host: string): Promise<void> {
     else if (name === draftOf(sequencesFile)) await rm(join(host, name));
     else if (/^[1-9]/.test(name))
       for (const file of await namesIn(join(host, name), 'ENOTDIR'))
-        if (entryFiles.some((known) => draftOf(known) === file)) await rm(join(host, name, file));
+        if (knownFiles.some((known) => draftOf(known) === file)) await rm(join(host, name, file));
 }

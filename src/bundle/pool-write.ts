@@ -8,7 +8,7 @@ import type { Piece } from '../core/release/contents-file.ts';
 import { holdsPastCache, readPastCache } from '../files/past-cache.ts';
 import { damaged, type PieceReader, streamPiece } from './contents.ts';
 import { filesOf, partBytes, partName, sizeOfParts } from './parts.ts';
-import { draftOf, entryFiles } from './pool.ts';
+import { draftOf, entryFiles, partsName } from './pool.ts';
 
 /** Whether the file at `path` has the piece’s size: its contents are still to be checked. */
 export async function hasSize(path: string, { size }: Pick<Piece, 'size'>): Promise<boolean> {
@@ -99,14 +99,24 @@ async function removeParts(path: string): Promise<void> {
 }
 
 /** An entry’s files. */
-export type EntryFiles = Readonly<Record<(typeof entryFiles)[number], Uint8Array>>;
+export type EntryFiles = Readonly<Record<(typeof entryFiles)[number], Uint8Array>> & {
+  /** If the medium is one of several. */
+  readonly [partsName]?: Uint8Array | undefined;
+};
+
+/** Those that are to be there. */
+const filesIn = (files: EntryFiles): [string, Uint8Array][] => {
+  const parts = files[partsName];
+  const known = entryFiles.map((name): [string, Uint8Array] => [name, files[name]]);
+  return parts === undefined ? known : [...known, [partsName, parts]];
+};
 
 /** Writes a host's files into a folder that nobody reads yet. @returns the folder */
 export async function prepareEntry(folder: string, files: EntryFiles): Promise<string> {
   const temporary = join(dirname(folder), draftOf(basename(folder)));
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary, { recursive: true });
-  for (const name of entryFiles) await writeFile(join(temporary, name), files[name]);
+  for (const [name, bytes] of filesIn(files)) await writeFile(join(temporary, name), bytes);
   return temporary;
 }
 
@@ -119,8 +129,9 @@ export async function publishEntry(temporary: string, folder: string): Promise<v
 
 /** The same manifest is already there: whatever differs or is missing is repaired, and the entry counts throughout. */
 export async function completeEntry(folder: string, files: EntryFiles): Promise<void> {
-  for (const name of entryFiles) {
-    const bytes = files[name];
+  // The medium may have been one of several before.
+  if (files[partsName] === undefined) await rm(join(folder, partsName), { force: true });
+  for (const [name, bytes] of filesIn(files)) {
     const path = join(folder, name);
     const there = await readFile(path).catch(() => undefined);
     if (there?.equals(bytes) === true) continue;
@@ -132,9 +143,9 @@ export async function completeEntry(folder: string, files: EntryFiles): Promise<
 
 /** Whether the medium returns the entry’s files as written. @returns the first that differs; undefined if all is well */
 export async function findDamaged(folder: string, files: EntryFiles): Promise<string | undefined> {
-  for (const name of entryFiles) {
+  for (const [name, bytes] of filesIn(files)) {
     const path = join(folder, name);
-    if (!(await holdsPastCache(path, files[name]))) return path;
+    if (!(await holdsPastCache(path, bytes))) return path;
   }
   return undefined;
 }

@@ -12,8 +12,10 @@ import { NixmakerError } from '../core/errors.ts';
 import { hostsFile } from '../core/install/hosts.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { mostContentsBytes, type Piece, pieceName } from '../core/release/contents-file.ts';
+import type { ReleaseIndex } from '../core/release/index-file.ts';
 import { formatOf, type Manifest } from '../core/release/manifest.ts';
 import { NixSignatures } from '../core/release/nix-signatures.ts';
+import { mostPartsBytes, type PartsHint, parseParts } from '../core/release/parts.ts';
 import { isHostName } from '../core/schema.ts';
 import { arrivedText } from '../core/size.ts';
 import { isForeignFolder, withForeign } from '../files/foreign.ts';
@@ -26,6 +28,9 @@ import { type Release, readIndex, withUnsigned } from './release.ts';
 
 /** What is in an entry’s folder. */
 export const entryFiles = ['manifest.json', 'manifest.sig', 'contents', 'meta'] as const;
+
+/** Also there if the medium is one of several (core/release/parts.ts). */
+export const partsName = 'parts.json';
 
 /** For what gets its name once complete. */
 export const draftOf = (name: string): string => `.${name}.part`;
@@ -135,6 +140,15 @@ export async function readPoolRelease(folder: string, authentic: Authentic): Pro
     { manifest, digest, index },
     { contents, nixSignatures: nixSignatures ?? Buffer.alloc(0) },
   );
+}
+
+/** What `parts.json` says of the medium, if it is one of several. */
+export async function readPoolParts(
+  folder: string,
+  { index, digest }: { readonly index: ReleaseIndex; readonly digest: string },
+): Promise<PartsHint | undefined> {
+  const bytes = await readSmall(join(folder, partsName), mostPartsBytes(index));
+  return bytes === undefined ? undefined : parseParts(bytes, { manifestDigest: digest, index });
 }
 
 export interface Measured {

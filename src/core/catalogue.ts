@@ -176,6 +176,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The bundle’s sequence is further ahead than this machine’s policy allows.',
     next: 'Build with a sequence closer to the last one, or raise `limits.sequenceJump` in the policy.',
   },
+  'part-older': {
+    exit: no,
+    what: 'This medium is part of an older release than the one whose parts are being collected here.',
+    next: 'Bring the parts of the newer release; `nixmaker status` names those that are still needed.',
+  },
   'created-ahead': {
     exit: no,
     what: 'The bundle’s signed time is further ahead of this machine’s clock than the policy allows.',
@@ -216,6 +221,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'This release is held on this machine: someone rolled back from it or put it on hold.',
     next: 'Bring a bundle with a higher sequence. To take this one anyway, run `nixmaker release SEQUENCE` at the machine and bring it again.',
   },
+  'staged-too-long': {
+    exit: no,
+    what: 'The release was staged for longer than the policy allows, and has been dropped.',
+    next: 'Find out why its time never came (`nixmaker history`, the policy’s `window` and `approval`), then bring the bundle again.',
+  },
   'cut-off-before': {
     exit: no,
     what: 'The file was set aside because the agent died while working on it, several times in a row (it crashed, was killed, or ran out of memory).',
@@ -250,6 +260,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.interrupted,
     what: 'The command was interrupted.',
     next: 'Run it again when ready. Partial work was cleaned up.',
+  },
+  'parts-missing': {
+    exit: later,
+    what: 'The release comes on several media, and not all of them have been here.',
+    next: 'Bring the parts named above, in any order; what has come stays. If one is lost, put the release on media again: the others need not come twice.',
   },
   interrupted: {
     exit: later,
@@ -310,7 +325,7 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   'outside-window': {
     exit: later,
     what: 'The policy only allows installing during certain hours.',
-    next: 'Nothing to do: it is taken when the window opens. To install it now, run `nixmaker switch FILE` at the machine.',
+    next: 'Nothing to do: it is installed when the window opens. To install it now, run `nixmaker switch FILE` at the machine.',
   },
   'not-approved': {
     exit: later,
@@ -616,6 +631,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     what: 'Some store paths on this machine have the signed names but not the signed contents: a user trusted by Nix imported them, or they were built here with a different result.',
     next: 'Run `nix path-info --json PATH` to see where a path came from. To remove it, delete what needs it, then run `nix-store --delete PATH` and bring the bundle again. If you know it is sound, run as root `nixmaker store-key`, then `nix store sign --key-file /var/lib/nixmaker/activation/store.secret PATH`; it is accepted from then on.',
+  },
+  'staged-lost': {
+    exit: fault,
+    what: 'The release that was staged is no longer whole on this machine, and has been dropped.',
+    next: 'Bring the bundle again. If nobody deleted anything from the store or from nixmaker’s state, check the disk.',
   },
   internal: {
     exit: fault,

@@ -53,6 +53,7 @@ export type PolicyCode =
   | 'host-unknown'
   | 'expired'
   | 'sequence-older'
+  | 'part-older'
   | 'sequence-conflict'
   | 'sequence-jump'
   | 'created-ahead'
@@ -64,6 +65,7 @@ export type PolicyCode =
   | 'failed-before'
   | 'release-held'
   | 'cut-off-before'
+  | 'staged-too-long'
   | 'operation-forbidden'
   | 'missing-input'
   | 'base-missing';
@@ -71,6 +73,7 @@ export type PolicyCode =
 /** Not now; the same bundle may succeed later without anyone doing anything to it. */
 export type DeferCode =
   | 'incomplete'
+  | 'parts-missing'
   | 'interrupted'
   | 'stopped'
   | 'unsettled'
@@ -147,6 +150,7 @@ export type FaultCode =
   | 'state-corrupt'
   | 'store-corrupt'
   | 'store-differs'
+  | 'staged-lost'
   | 'internal';
 
 export type ReasonCode = BundleCode | PolicyCode | DeferCode | FaultCode;

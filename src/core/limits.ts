@@ -36,6 +36,8 @@ export const limits = {
   progressBytes: 4096,
   /** What the agent reports as waiting: a hundred paths with what is wrong, four bytes per character. */
   waitsBytes: 4 * 1024 * 1024,
+  /** What the agent notes about a release on several media. */
+  partsBytes: 16 * 1024,
   /** Secret keys for encrypted bundles. */
   identityBytes: 64 * 1024,
   /** The newest part of the agent’s journal; root reads no more than this. */

@@ -5,13 +5,13 @@ import { type NixContext, type NixProgressOption, nix, toOptions } from './comma
 import { syncStore } from './store.ts';
 
 /**
- * Imports the closure of `path` from a binary cache, as an ordinary client: the store checks signatures against its own trusted keys,
+ * Imports the closure of the paths from a binary cache, as an ordinary client: the store checks signatures against its own trusted keys,
  * whatever nixmaker has checked.
  * @param isTrusted for a store that belongs to nobody yet, as nixos-install fills it (`?trusted=1`): Nix compares hashes, but no signatures
  */
 export async function importFromCache(
   context: NixContext,
-  { url, path, isTrusted = false }: { url: string; path: StorePath; isTrusted?: boolean },
+  { url, paths, isTrusted = false }: { url: string; paths: readonly StorePath[]; isTrusted?: boolean },
   options: NixProgressOption = {},
 ): Promise<void> {
   const once = ['download-attempts', '1'];
@@ -19,7 +19,7 @@ export async function importFromCache(
   // Nobody has set it for a store without a daemon. Threat: the power is cut, and paths are valid whose contents never reached the disk.
   const flushed = isTrusted ? ['fsync-store-paths', 'true'] : [];
   const settings = [...once, ...forgetful, ...flushed];
-  await importFrom(context, { from: url, path, settings, isTrusted }, options);
+  await importFrom(context, { from: url, paths, settings, isTrusted }, options);
 }
 
 /** The same from a chroot store, the form inside a classic tarball. Only for one that has been checked. */
@@ -28,7 +28,11 @@ export async function importFromChrootStore(
   { folder, path }: { folder: string; path: StorePath },
   options: NixProgressOption = {},
 ): Promise<void> {
-  await importFrom(context, { from: `local?root=${encodePath(folder)}`, path, settings: [] }, options);
+  await importFrom(
+    context,
+    { from: `local?root=${encodePath(folder)}`, paths: [path], settings: [] },
+    options,
+  );
 }
 
 /** Nothing else is asked for substitutes, and everything imported is on disk when this returns. */
@@ -36,29 +40,29 @@ async function importFrom(
   context: NixContext,
   {
     from,
-    path,
+    paths,
     settings,
     isTrusted = false,
-  }: { from: string; path: StorePath; settings: readonly string[]; isTrusted?: boolean },
+  }: { from: string; paths: readonly StorePath[]; settings: readonly string[]; isTrusted?: boolean },
   options: NixProgressOption,
 ): Promise<void> {
   const unsigned = isTrusted ? ['--no-check-sigs'] : [];
   const args = [
     'copy',
     ...unsigned,
-    ...derivationFlag(path),
+    ...derivationFlag(paths),
     '--from',
     from,
     '--to',
     context.store ?? 'auto',
-    path,
+    ...paths,
   ];
   const { store: _, ...withoutStore } = context;
   await nix(withoutStore, [...args, ...toOptions(['substituters', '', ...settings])], options);
   await syncStore(context);
 }
 
-/** For a derivation: the recipe itself, not its outputs. For any other path the flag would mean “its deriver”. */
-function derivationFlag(path: StorePath): string[] {
-  return path.endsWith('.drv') ? ['--derivation'] : [];
+/** For derivations: the recipes themselves, not their outputs. For any other path the flag would mean “its deriver”. */
+function derivationFlag(paths: readonly StorePath[]): string[] {
+  return paths.some((path) => path.endsWith('.drv')) ? ['--derivation'] : [];
 }

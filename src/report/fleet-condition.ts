@@ -1,4 +1,6 @@
 /** A host’s condition as far as the desk knows it, and the reasons. The unknown is never reported as well. */
+
+import { printable } from '../core/errors.ts';
 import { type DamageReport, damagedNames } from '../core/run/damage.ts';
 import { outcomeText } from '../core/run/state-words.ts';
 
@@ -15,6 +17,13 @@ export interface PageClaim {
   readonly state: string;
   readonly code: string | undefined;
   readonly text: string;
+}
+
+export interface PageStaged {
+  readonly sequence: number;
+  readonly since: string;
+  readonly code?: string | undefined;
+  readonly detail?: string | undefined;
 }
 
 export interface PageHost {
@@ -48,6 +57,8 @@ export interface PageHost {
   readonly held: readonly number[];
   /** Store paths that are damaged on its disk; undefined if it has not looked. */
   readonly damaged?: DamageReport | undefined;
+  /** The release that is in its store and waits for its time, and why. */
+  readonly staged?: PageStaged | undefined;
   readonly versions: {
     readonly nixos?: string | undefined;
     readonly nixmaker?: string | undefined;
@@ -72,7 +83,7 @@ export const conditionWords: Readonly<Record<Condition, string>> = {
   unwell: 'needs attention',
   unknown: 'unknown',
   stale: 'silent',
-  waits: 'waiting for a restart',
+  waits: 'waiting',
   well: 'well',
 };
 
@@ -89,8 +100,8 @@ export interface JudgedBy {
 }
 
 const dayMilliseconds = 86_400_000;
-/** What is waiting for a restart has gone well so far. */
-export const goodStates: ReadonlySet<string> = new Set(['committed', 'superseded', 'pending']);
+/** What waits for its time or for a restart has gone well so far. */
+export const goodStates: ReadonlySet<string> = new Set(['committed', 'superseded', 'pending', 'staged']);
 
 type Reason = readonly [Condition, string];
 
@@ -106,14 +117,23 @@ export function judgeHost(host: PageHost, by: JudgedBy): Judgement {
 
 const notHeard: Reason = ['unknown', 'No receipts yet.'];
 
-function ofRuns({ runs, restartNeeded }: PageHost): Reason[] {
+function ofRuns({ runs, restartNeeded, staged }: PageHost): Reason[] {
   const last = runs.at(-1);
   if (last === undefined) return [['unknown', 'It has not taken a bundle yet.']];
   if (!goodStates.has(last.state)) return [['unwell', `Its last run: ${outcomeText(last)}.`]];
-  return last.state === 'pending' || restartNeeded
-    ? [['waits', 'The installed system runs after a restart.']]
-    : [];
+  const restart: Reason[] =
+    last.state === 'pending' || restartNeeded
+      ? [['waits', 'The installed system runs after a restart.']]
+      : [];
+  return staged === undefined ? restart : [...restart, ['waits', stagedText(staged)]];
 }
+
+const stagedText = ({ sequence, since, code, detail }: PageStaged): string => {
+  const why = [code, detail].filter((part) => part !== undefined).join(': ');
+  return printable(
+    `Release ${sequence} is staged there since ${since.slice(0, 16).replace('T', ' ')} (its clock)${why === '' ? '' : `: ${why}`}.`,
+  );
+};
 
 /** It can call for attention, but never makes a host well. */
 function ofClaims({ agentSays, found }: PageHost): Reason[] {

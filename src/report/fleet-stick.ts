@@ -25,8 +25,11 @@ export function nextStick(hosts: readonly PageHost[]): string {
 }
 
 /** Anything not known to be there has to be carried. */
-const isBehind = ({ available, floor, held }: PageHost): boolean =>
-  available !== undefined && available.sequence > (floor ?? 0) && !held.includes(available.sequence);
+const isBehind = ({ available, floor, held, staged }: PageHost): boolean =>
+  available !== undefined &&
+  available.sequence > (floor ?? 0) &&
+  available.sequence !== staged?.sequence &&
+  !held.includes(available.sequence);
 
 function wish(host: PageHost): string | undefined {
   const { available, floor, heard, held } = host;

@@ -14,5 +14,5 @@ function idOf(name: string): string {
 }
 
 /** For a run that ended with a code or, without one, for how it ended. */
-export const messageIdOf = (ending: ReasonCode | 'committed' | 'pending' | 'superseded'): string =>
+export const messageIdOf = (ending: ReasonCode | 'committed' | 'pending' | 'staged' | 'superseded'): string =>
   idOf(ending);

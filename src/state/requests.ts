@@ -11,6 +11,7 @@ import * as z from 'zod';
 import { isMissing } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
+import { mostParts } from '../core/release/parts.ts';
 import { findingsParser, receiptRunParser } from '../core/run/host-receipt.ts';
 import { absolutePath, operation } from '../core/schema.ts';
 import {
@@ -37,6 +38,8 @@ const request = z.strictObject({
 
 export type ActivationRequestFile = z.infer<typeof request>;
 
+const part = z.number().int().min(1).max(mostParts);
+
 const visit = z.strictObject({
   schema: z.literal(1),
   transaction: z.string().regex(/^[0-9a-f]{12}$/),
@@ -47,6 +50,8 @@ const visit = z.strictObject({
   runs: z.array(receiptRunParser).max(100),
   /** Set if no receipt is due: nothing was for this machine, or it could not be read, or no longer. A person is told all the same. */
   without: z.enum(['nothing', 'unreadable', 'silent', 'misnamed']).optional(),
+  /** Set if the last run waits for other media: how many there are, and which it still needs. Told to people as the agent’s word. */
+  parts: z.strictObject({ of: part, needed: z.array(part).min(1).max(mostParts) }).optional(),
 });
 
 /** A medium is finished with: receipts may be written to it. */
@@ -72,6 +77,8 @@ export type RoomRequestFile = z.infer<typeof vouchRequest>;
 
 /** Whole contents of damaged paths have been brought into the store. */
 export type RepairRequestFile = z.infer<typeof vouchRequest>;
+/** What is staged may be due. */
+export type StagedRequestFile = z.infer<typeof vouchRequest>;
 
 export interface RequestKind<T> {
   readonly folder: string;
@@ -99,6 +106,7 @@ export const keyringRequests: RequestKind<KeyringRequestFile> = {
 };
 export const vouchRequests: RequestKind<VouchRequestFile> = { folder: 'vouchers', parser: vouchRequest };
 export const repairRequests: RequestKind<RepairRequestFile> = { folder: 'repairs', parser: vouchRequest };
+export const stagedRequests: RequestKind<StagedRequestFile> = { folder: 'staged', parser: vouchRequest };
 export const roomRequests: RequestKind<RoomRequestFile> = { folder: 'rooms', parser: vouchRequest };
 
 /** Requests served in one batch, the newest; the others are served next time. */

@@ -23,6 +23,7 @@ const plain = [
   'With no floor, the machine counts as new if there is no record of one and at most one generation.',
   'An accepted bundle is installed and activated at once.',
   'By hand, these operations are allowed: switch, boot, test, dry-activate.',
+  'A bundle that has to wait is brought into the store at once and installed from there, so its medium may be removed. It is dropped after 90 days.',
   'Anything a bundle does not contain must already be in the store.',
   'There are no health checks: a system that switches without an error counts as healthy.',
   'After a restart into a new system, the health checks decide whether it stays.',

@@ -27,7 +27,7 @@ const mayUse: Readonly<Record<string, string>> = {
   nix: 'core core/bundle core/policy core/release core/run node zod',
   media: 'core core/bundle core/policy files node chokidar node-disk-info zod',
   activation: 'core core/policy core/run files node zod',
-  state: 'core core/policy core/run files node @humanwhocodes/momoa write-file-atomic zod',
+  state: 'core core/policy core/release core/run files node @humanwhocodes/momoa write-file-atomic zod',
   report: 'core core/bundle core/release core/run node listr2 p-limit pino prom-client',
 
   'desk/build': 'core core/bundle core/release bundle files nix node p-limit process signing',

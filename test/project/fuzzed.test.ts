@@ -46,10 +46,12 @@ const handsOn: Readonly<Record<string, string>> = {
     'state/outbox.ts readFromOutbox',
     'state/floor.ts readFloorRecord',
     'state/own.ts readOwn',
+    'state/staged.ts readStagedFile',
   ]),
   ...because(
     'hands them to `readRelease` and `parseConfig`, `openEnvelope` and `parseTrustedKey`, which are met',
     [
+      'bundle/pool.ts readPoolParts',
       'bundle/pool.ts readPoolRelease',
       'desk/fleet/newest-bundles.ts readNewestBundles',
       'desk/fleet/fleet.ts readFleet',

@@ -59,6 +59,14 @@ test('what a host’s condition is, and why', () => {
   const cases: readonly [Partial<PageHost>, string, RegExp][] = [
     [{ runs: ended('pending') }, 'waits', /after a restart/],
     [{ restartNeeded: true, release: 6 }, 'waits', /after a restart/],
+    [
+      {
+        runs: ended('staged'),
+        staged: { sequence: 8, since: '2026-11-20T01:02:03Z', code: 'outside-window', detail: 'it opens' },
+      },
+      'waits',
+      /^Release 8 is staged there since 2026-11-20 01:02 \(its clock\): outside-window: it opens\.$/,
+    ],
     [{ runs: ended('refused') }, 'unwell', /refused/],
     [{ runs: ended('failed') }, 'unwell', /failed/],
     [{ runs: ended('rolled-back') }, 'unwell', /rolled back/],

@@ -7,11 +7,18 @@ import type { CommandResult } from '../../src/core/ports.ts';
 import type { Receipt } from '../../src/core/run/receipt.ts';
 import { type RoomAnswer, readRoomAnswer } from '../../src/state/freed.ts';
 import { readReceipt } from '../../src/state/receipts.ts';
-import { activationRequests, roomRequests, vouchRequests, writeRequest } from '../../src/state/requests.ts';
+import {
+  activationRequests,
+  roomRequests,
+  stagedRequests,
+  vouchRequests,
+  writeRequest,
+} from '../../src/state/requests.ts';
 import { readVoucher, type Voucher } from '../../src/state/vouchers.ts';
 import type { RootMachine } from '../../src/target/machine/machine.ts';
 import { serveActivations } from '../../src/target/root/activation.ts';
 import { serveRooms } from '../../src/target/root/make-room.ts';
+import { serveStaged } from '../../src/target/root/staged.ts';
 import { serveVouchers } from '../../src/target/root/vouch.ts';
 import type { TestRelease } from './bundles.ts';
 import { type InMemory, type Making, rootInMemory } from './root-machine.ts';
@@ -39,6 +46,8 @@ export interface AskedRoot extends InMemory {
   readonly activate: (release: TestRelease, n: number) => Promise<Receipt | undefined>;
   readonly vouch: (release: TestRelease, n: number) => Promise<Voucher | undefined>;
   readonly makeRoom: (release: TestRelease, n: number) => Promise<RoomAnswer | undefined>;
+  /** The agent thinks that what is staged may be due. */
+  readonly lookAtStaged: (n: number) => Promise<void>;
 }
 
 export async function askedRoot(t: TestContext, store: TestRelease, making: Making = {}): Promise<AskedRoot> {
@@ -48,7 +57,7 @@ export async function askedRoot(t: TestContext, store: TestRelease, making: Maki
     answer: (argv) => making.answer?.(argv) ?? known(argv),
   });
   const { machine } = made;
-  for (const { folder } of [activationRequests, vouchRequests, roomRequests])
+  for (const { folder } of [activationRequests, vouchRequests, roomRequests, stagedRequests])
     await mkdir(join(machine.requestsDirectory, folder));
   return {
     ...made,
@@ -66,6 +75,11 @@ export async function askedRoot(t: TestContext, store: TestRelease, making: Maki
       await askForRoom(machine, release, n);
       await serveRooms(machine);
       return readRoomAnswer(machine.settings.activationDirectory, requestId(n));
+    },
+    lookAtStaged: async (n) => {
+      const request = { schema: 2, transaction: requestId(n) } as const;
+      await writeRequest(machine.requestsDirectory, stagedRequests, request);
+      await serveStaged(machine);
     },
   };
 }

@@ -21,9 +21,11 @@ import { writeCutOffs } from '../../src/state/in-hand.ts';
 import { appendJournal, compactJournal } from '../../src/state/journal.ts';
 import { storeKeyring } from '../../src/state/keyring.ts';
 import { addToOutbox, writeLedger } from '../../src/state/outbox.ts';
+import { writeParts } from '../../src/state/parts.ts';
 import { saveReceipt } from '../../src/state/receipts.ts';
 import { writeRepairAnswer } from '../../src/state/repairs.ts';
 import { activationRequests, writeRequest } from '../../src/state/requests.ts';
+import { writeStaged, writeStagedRecord } from '../../src/state/staged.ts';
 import { countUnverified } from '../../src/state/unverified.ts';
 import { writeVoucher } from '../../src/state/vouchers.ts';
 import { ageRecipients } from '../../src/target/machine/age-key.ts';
@@ -52,6 +54,9 @@ const receipt = {
   state: 'committed',
 } as const;
 const parts = { manifest: Buffer.from('m'), signatures: Buffer.from('s'), index: Buffer.from('i') };
+const waits = {
+  ...{ schema: 1, transaction, source: 'web.tar', code: 'outside-window', detail: 'x', at: 'now', times: 0 },
+};
 /** What of a machine is asked for by whoever makes its keys. */
 const machine = {
   ...{ floorDirectory: state, agentDirectory: at('agent'), policy: { host: 'web' } },
@@ -84,10 +89,17 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
   'a request and what comes with it': () => writeRequest(at('run'), activationRequests, request, parts),
   'a voucher': () => writeVoucher(state, transaction, { signatures: Buffer.from('s') }),
   'what was freed for a release': () => writeRoomAnswer(state, transaction, { freed: nothingFreed }),
+  'which parts have come': () =>
+    writeParts(state, {
+      ...{ host: 'web', sequence: 5, manifestDigest: floor.manifestDigest, of: 3, needed: [2, 3] },
+      ...{ here: 4, paths: 9, at: floor.createdAt },
+    }),
   'what was freed after a commit': () =>
     writeTidied(state, { schema: 1, transaction, at: floor.createdAt, freed: nothingFreed }),
   'what is damaged in the store': () => writeContentsRecord(state, nothingRead),
   'what was repaired for the agent': () => writeRepairAnswer(state, transaction, {}),
+  'a release that waits for its time': () => writeStaged(state, 'd'.repeat(64), { ...parts, record: waits }),
+  'what it waits for': () => writeStagedRecord(state, 'd'.repeat(64), waits),
   'which hook followed a commit': () =>
     writeAfterHook(state, {
       schema: 1,

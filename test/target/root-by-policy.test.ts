@@ -68,9 +68,9 @@ interface Given {
 
 /** By the policy alone: how it ends, and what is run until then. */
 function expected({ policy, window, approval, health }: Given): readonly [string, readonly string[]] {
-  if (window === 'shut') return ['deferred', []];
+  if (window === 'shut') return ['staged', []];
   const asked = ['check', ...(approval === 'none' ? [] : ['asked'])];
-  if (approval === 'no') return ['deferred', asked];
+  if (approval === 'no') return ['staged', asked];
   if (policy === 'boot') return ['pending', [...asked, 'boot']];
   const done = [...asked, 'boot', 'switch', ...(health === 'none' ? [] : ['looked'])];
   // Back: the boot entry, then the system that ran.
@@ -80,7 +80,7 @@ function expected({ policy, window, approval, health }: Given): readonly [string
 /** A machine that runs the old system and remembers nothing. */
 async function begin(): Promise<void> {
   for (const name of await readdir(target.stateDirectory))
-    if (/^(journal|floor\.|receipts)/.test(name))
+    if (/^(journal|floor\.|receipts|staged)/.test(name))
       await rm(join(target.stateDirectory, name), { recursive: true });
   await rm(join(target.root, 'nix/var/nix/profiles/system.floor'), { force: true });
   const profile = '/nix/var/nix/profiles/system';

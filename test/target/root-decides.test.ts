@@ -120,7 +120,7 @@ const cases: Readonly<Record<string, Case>> = {
   },
   'one outside of the window': {
     bundle: 'good',
-    policy: { window: { from: time(2), to: time(4) } },
+    policy: { window: { from: time(2), to: time(4) }, stage: { allow: false } },
     outcome: ['deferred', 'outside-window'],
     because: /the window opens at/,
   },
@@ -132,7 +132,7 @@ const cases: Readonly<Record<string, Case>> = {
   },
   'one that nobody at the machine agrees to': {
     bundle: 'good',
-    policy: { approval: { command: ['/bin/false'] } },
+    policy: { approval: { command: ['/bin/false'] }, stage: { allow: false } },
     outcome: ['deferred', 'not-approved'],
     because: /refused/,
     states: ['discovered', 'verified', 'accepted', 'imported', 'realised', 'deferred'],

@@ -180,7 +180,7 @@ test('room that the policy wants free stays free', async () => {
 test('outside of its window the agent waits, and a person need not', async () => {
   const now = new Date();
   const time = (hours: number) => new Date(now.getTime() + hours * 3_600_000).toISOString().slice(11, 16);
-  const target = await freshTarget({ window: { from: time(2), to: time(4) } });
+  const target = await freshTarget({ window: { from: time(2), to: time(4) }, stage: { allow: false } });
   const bundle = await release('one', 10);
   await copyFile(bundle, join(target.inbox, 'web.tar'));
   const once = await target.verb('agent', ['--once']);
@@ -194,7 +194,10 @@ test('where the policy wants a local word, the agent asks for it each time befor
   const yes = join(shop.folder, 'yes');
   const asked = join(shop.folder, 'asked');
   const script = `echo "$NIXMAKER_HOST $NIXMAKER_SEQUENCE $NIXMAKER_OPERATION" >>${asked}; test -e ${yes} || { echo "the lathe is running" >&2; exit 3; }`;
-  const target = await freshTarget({ approval: { command: ['sh', '-euc', script] } });
+  const target = await freshTarget({
+    approval: { command: ['sh', '-euc', script] },
+    stage: { allow: false },
+  });
   await copyFile(await release('one', 10), join(target.inbox, 'one.tar'));
   const no = await target.verb('agent', ['--once']);
   assert.equal(no.code, 75);

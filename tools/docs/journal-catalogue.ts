@@ -9,9 +9,13 @@ const endings = {
     'A bundle was installed and is waiting for a restart',
     'The running system was not changed. Restart the machine; the new system is then confirmed or rolled back.',
   ],
+  staged: [
+    'A release is in the store and waiting for its time',
+    'It is installed from there, and decided on again, when its window opens, it is approved, or the running system is confirmed. The medium that brought it is no longer needed.',
+  ],
   superseded: [
-    'An installed system was replaced before it ran',
-    'Another one was installed before the restart and is waiting in its place.',
+    'A release was replaced before its time came',
+    'Another one was installed or staged in its place before it was installed or started.',
   ],
 } as const;
 

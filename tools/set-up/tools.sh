@@ -196,6 +196,19 @@ ensure_hsm() {
   export NIXMAKER_HSM="$_hsm/bin"
 }
 
+# What makes images for discs. Not on PATH: a desk may lack it.
+ensure_discs() {
+  _discs=$nixmaker_cache/discs
+  if [ "$(cat "$_discs/stamp" 2>/dev/null)" != "1 $_discs" ]; then
+    say "fetching xorriso from Debian's mirror (about 15 MB)…"
+    fetch_debian "$_discs" xorriso
+    rm -rf "$_discs/root/usr/share"
+    wrap_programs "$_discs" xorriso=usr/bin/xorriso
+    printf '%s\n' "1 $_discs" >"$_discs/stamp"
+  fi
+  export NIXMAKER_DISCS="$_discs/bin"
+}
+
 # A browser in a Debian tree of its own, for the pages nixmaker writes. It sees this machine's /tmp and no network.
 ensure_browser() {
   _browser=$nixmaker_cache/browser
@@ -287,6 +300,7 @@ ensure_tools() {
   case " ${nixmaker_tools:-} " in *" carriers "*)
     ensure_carriers
     ensure_hsm
+    ensure_discs
     ensure_servers
     ensure_program ssh-keygen openssh-client
     ;;

@@ -102,6 +102,8 @@ complete -c nixmaker -n '__fish_seen_subcommand_from put' -l keep -r -d 'how man
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l clear -d 'delete every file that no sequence on the medium needs, even if that means reading many hosts'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l fleet -r -d 'where `nixmaker collect` stores receipts, with rings.json'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l all-rings -d 'put every bundle, whether or not its ring’s turn has come'
+complete -c nixmaker -n '__fish_seen_subcommand_from put' -l split -r -d 'a further medium for what does not fit on the first; repeatable'
+complete -c nixmaker -n '__fish_seen_subcommand_from put' -l size -r -d 'make parts of this size in <medium>, a folder: ISO images for discs, such as 700M, 4.7G or 25G'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l plain-folder -d 'write into <medium> even if it looks like a mount point with nothing mounted'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -s v -l verbose -d 'show Nix’s full output for hosts that fail'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l json -d 'print JSON'

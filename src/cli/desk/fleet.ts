@@ -138,6 +138,7 @@ const toJson = ({ known, page, condition, reasons }: Shown) => ({
   release: page.release,
   floor: page.floor,
   held: page.held,
+  staged: page.staged,
   collected: known.collected,
   receipts: known.receipts,
   unreadable: known.unreadable,

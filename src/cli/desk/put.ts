@@ -4,7 +4,8 @@ import { given } from '../../core/given.ts';
 import { lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
 import type { Due } from '../../desk/fleet/due.ts';
-import type { PutResult } from '../../desk/pool/put-options.ts';
+import type { PutOptions, PutResult } from '../../desk/pool/put-options.ts';
+import type { SplitFlags } from '../../desk/pool/put-over.ts';
 import {
   columns,
   print,
@@ -17,7 +18,7 @@ import {
 import { atLeastOne, type BuildFlags, buildWith, evalJobsOption, explainFailed } from './build.ts';
 import { addCommandOptions, type KeyOptions } from './signer-options.ts';
 
-interface PutFlags extends KeyOptions {
+interface PutFlags extends KeyOptions, SplitFlags {
   readonly flake?: string;
   readonly directory: string;
   readonly host: readonly string[];
@@ -56,6 +57,16 @@ export function definePut(program: Command): void {
     )
     .option('--fleet <directory>', 'where `nixmaker collect` stores receipts, with rings.json', 'fleet')
     .option('--all-rings', 'put every bundle, whether or not its ring’s turn has come')
+    .option(
+      '--split <medium>',
+      'a further medium for what does not fit on the first; repeatable',
+      severalTimes,
+      [],
+    )
+    .option(
+      '--size <size>',
+      'make parts of this size in <medium>, a folder: ISO images for discs, such as 700M, 4.7G or 25G',
+    )
     .option('--plain-folder', 'write into <medium> even if it looks like a mount point with nothing mounted')
     .option('-v, --verbose', 'show Nix’s full output for hosts that fail')
     .option('--json', 'print JSON');
@@ -77,8 +88,10 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
   if (flags.plainFolder !== true) {
     const { requireMedium } = await import('../../desk/pool/medium-place.ts');
     // Before building for hours.
-    await requireMedium(medium);
+    for (const each of flags.size === undefined ? [medium, ...flags.split] : []) await requireMedium(each);
   }
+  if (flags.flake !== undefined && isSplit(flags))
+    throw new NixmakerError('usage', '--split and --size take bundles: build first');
   if (flags.flake !== undefined) await refuseRings(flags);
   const { keyringExtension } = await import('../../core/policy/keyring.ts');
   const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));
@@ -89,12 +102,40 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
   const { bundles: due, leftOut } = await chooseByRings(files, flags);
   const built = flags.flake === undefined ? undefined : await putFlake(medium, flags, flags.flake);
   const isNothingDue = built === undefined && due.length === 0 && leftOut.length > 0 && flags.clear !== true;
-  const result = isNothingDue ? nothing : await putFiles(medium, due, flags, built?.result);
+  if (isSplit(flags)) return putParts({ medium, bundles: due, keyrings, leftOut }, flags);
+  const result = isNothingDue ? nothing : await putFiles(medium, due, flags, { before: built?.result });
   const versions = await putKeyringFiles(medium, keyrings);
   for (const file of tables) await putHostsFile(medium, file);
   if (flags.json === true) printJson({ schema: 2, ok: true, ...result, leftOut, keyrings: versions });
   else await summarise(medium, { ...result, leftOut });
   return built?.exit ?? exitCodes.done;
+}
+
+const isSplit = ({ split, size }: SplitFlags): boolean => split.length > 0 || size !== undefined;
+
+interface ToSplit extends Pick<Due, 'bundles' | 'leftOut'> {
+  readonly medium: string;
+  /** They go on every part. */
+  readonly keyrings: readonly string[];
+}
+
+async function putParts({ medium, bundles, keyrings, leftOut }: ToSplit, flags: PutFlags): Promise<number> {
+  if (bundles.length === 0) throw new NixmakerError('usage', '--split and --size take bundles');
+  let versions: readonly number[] = [];
+  const { putOver } = await import('../../desk/pool/put-over.ts');
+  const { result, parts, note } = await putOver({ medium, bundles, flags }, async (place, partOf) => {
+    const put = await putFiles(place, bundles, flags, { partOf });
+    versions = await putKeyringFiles(place, keyrings);
+    return put;
+  });
+  if (flags.json === true) {
+    printJson({ schema: 2, ok: true, ...result, leftOut, keyrings: versions, parts });
+    return exitCodes.done;
+  }
+  await summarise(medium, { ...result, leftOut });
+  if (note !== undefined) printToStderr(lines`${note}\n`);
+  for (const { part, of, place } of parts) printToStderr(lines`Part ${part} of ${of}: ${place}\n`);
+  return exitCodes.done;
 }
 
 const nothing: PutResult = { hosts: [], pruned: 0, collected: 0, notices: [] };
@@ -161,7 +202,7 @@ async function putFiles(
   medium: string,
   bundles: readonly string[],
   { keep, clear, json }: PutFlags,
-  before = nothing,
+  { before = nothing, partOf }: Pick<PutOptions, 'partOf'> & { readonly before?: PutResult | undefined } = {},
 ): Promise<PutResult> {
   const { putBundles } = await import('../../desk/pool/put.ts');
   const { makeByteProgress } = await import('../../report/byte-progress.ts');
@@ -169,7 +210,7 @@ async function putFiles(
   try {
     const onWait = (who: string) => printToStderr(lines`waiting for ${who}, which is using ${medium}\n`);
     const put = await putBundles(
-      given({ medium, bundles, keep, clear, before, onWait }),
+      given({ medium, bundles, keep, clear, before, partOf, onWait }),
       ({ host, phase, ...counted }) => progress.step({ title: `${host}: ${phase}`, ...counted }),
     );
     return together(before, put);

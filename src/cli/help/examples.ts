@@ -45,7 +45,7 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
   ],
   put: [
     ['put /media/stick out/*/*.tar', 'copy bundles and read them back'],
-    ['put /media/stick -f ./machines -d out --key fleet-1.secret', 'build, then copy'],
+    ['put discs out/web/web.tar --size 700M', 'as images for discs'],
   ],
   inspect: [
     ['inspect /media/stick', 'what is on a stick'],

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../../core/errors.ts';
 import { joined, type Lines, lines } from '../../core/lines.ts';
+import { neededText } from '../../core/release/parts.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
 import { sizeText } from '../../core/size.ts';
 import { localMinute, localSecond, localTimes } from '../../report/local-time.ts';
@@ -60,6 +61,7 @@ async function statusText(found: Status): Promise<Lines> {
   const { isAtRest } = await import('../../core/run/lifecycle.ts');
   const { unreadText } = await import('../../core/run/journal.ts');
   const { standingText } = await import('../../target/inspect/standing.ts');
+  const { stagedText } = await import('../../target/inspect/staged.ts');
   const { waitText } = await import('../../core/run/waits.ts');
   const { last, policy } = found;
   const standing = found.standing === undefined ? undefined : standingText(found.standing);
@@ -82,6 +84,7 @@ async function statusText(found: Status): Promise<Lines> {
     ['Pending', found.pending ? 'yes: the installed system is not the running one; restart or switch' : 'no'],
     ['Awaiting', found.awaiting?.detail],
     ['Confirm', found.awaiting?.confirmWithin],
+    ['Staged', found.staged === undefined ? undefined : stagedText(found.staged)],
     [
       'Restart',
       found.restartChanges.length === 0 ? undefined : `needed for ${found.restartChanges.join(', ')}`,
@@ -112,6 +115,7 @@ async function statusText(found: Status): Promise<Lines> {
       text: (wait) => waitText(wait, localTimes),
       isAtRest: last === undefined || isAtRest(last.state),
     }),
+    ['Parts', partsText(found)],
     ['Receipts', receiptsText(found)],
     ['Media', found.media.length === 0 ? undefined : found.media.join(', ')],
     ['Policy', policy?.problem],
@@ -133,6 +137,13 @@ function receiptsText({ receiptsWaiting: count }: Status): string | undefined {
   if (count === 0) return undefined;
   const wait = count === 1 ? 'one is waiting' : `${count} are waiting`;
   return `${wait} for a medium or a carrier’s folder that root can write to; see \`carriers\` and \`media\` of \`nixmaker doctor\``;
+}
+
+function partsText({ parts }: Status): string | undefined {
+  if (parts === undefined) return undefined;
+  const { sequence, here, paths, needed } = parts;
+  const have = `sequence ${sequence} comes on ${parts.of} media; ${here} of ${paths} paths are here`;
+  return needed.length === 0 ? have : `${have}; ${neededText(parts)}`;
 }
 
 /** With the way out. */

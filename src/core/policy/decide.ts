@@ -7,6 +7,7 @@ import { unlikeSizes } from '../size.ts';
 import { type HeldRelease, heldText } from './held.ts';
 import { findInsufficient } from './keyring.ts';
 import type { Policy } from './policy.ts';
+import type { StagedRelease } from './stage.ts';
 import { isOpen, nextOpening } from './window.ts';
 
 /** The newest bundle this machine has committed; nothing older is taken (DESIGN §8). */
@@ -41,6 +42,10 @@ export interface Facts {
   readonly clockBehind: boolean;
   /** The system that is installed and waits for a restart, or for its confirmation after one. */
   readonly pending: PendingSystem | undefined;
+  /** The release that is in the store and waits for its time. */
+  readonly staged?: StagedRelease | undefined;
+  /** What is decided on is that release itself. */
+  readonly isStaged?: boolean | undefined;
   /** Digests of manifests whose activation failed here. */
   readonly failedDigests: ReadonlySet<string>;
   /** Releases that a person holds. */
@@ -60,6 +65,8 @@ export type Verdict =
   | { readonly verdict: 'already-committed' }
   /** The bundle is the one that waits for a restart: success, nothing to do. */
   | { readonly verdict: 'already-pending' }
+  /** The bundle is the one that is staged: success, nothing to do. */
+  | { readonly verdict: 'already-staged' }
   | { readonly verdict: 'defer'; readonly code: DeferCode; readonly detail: string }
   | { readonly verdict: 'refuse'; readonly code: PolicyCode; readonly detail: string };
 
@@ -78,6 +85,7 @@ export const checks: readonly { readonly asks: string; readonly check: Check }[]
   { asks: 'is it newer than anything taken here, and has it not failed before?', check: checkFloor },
   { asks: 'does it reach the minimum sequence of policy and keyring?', check: checkMinimum },
   { asks: 'is it free of a hold on this machine?', check: checkHeld },
+  { asks: 'does it fit with the release that is staged?', check: checkStaged },
   { asks: 'does it fit with the system that is pending?', check: checkPending },
   { asks: 'is the window open?', check: checkWindow },
 ];
@@ -226,6 +234,37 @@ function checkHeld({ sequence }: Manifest, { held = [], heldDoubt }: Facts): Ver
   if (heldDoubt !== undefined) return { verdict: 'defer', code: 'held-lost', detail: heldDoubt };
   const found = held.find((h) => h.sequence === sequence);
   return found === undefined ? undefined : refuse('release-held', heldText(found));
+}
+
+/**
+ * Before what only defers: a release that is not newer than the staged one must not take its place while both wait. A person at the machine
+ * installs what they like, and what is staged is then decided on by the new floor.
+ */
+function checkStaged(manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
+  const { staged, isStaged = false, unattended, manifestDigest, floor } = facts;
+  if (staged === undefined || !unattended) return undefined;
+  if (isStaged) return checkAge(staged, facts, policy);
+  if (manifestDigest === staged.manifestDigest) return { verdict: 'already-staged' };
+  // Signed for exactly this floor: whoever did that means to go back, and not to what is staged.
+  if (floor !== undefined && manifest.downgradeFrom === floor.sequence) return undefined;
+  const { sequence } = manifest;
+  if (sequence > staged.sequence) return undefined;
+  return sequence < staged.sequence
+    ? refuse('sequence-older', `it has sequence ${sequence}, but ${staged.sequence} is already staged`)
+    : refuse('sequence-conflict', `sequence ${sequence} is already staged with different contents`);
+}
+
+const dayMilliseconds = 86_400_000;
+
+/** A clock that must be wrong proves nothing. */
+function checkAge(
+  { sequence, since }: StagedRelease,
+  { now, clockBehind }: Facts,
+  { stage: { days } }: Policy,
+): Verdict | undefined {
+  if (clockBehind || Date.parse(now) - Date.parse(since) <= days * dayMilliseconds) return undefined;
+  const detail = `sequence ${sequence} was staged at ${since}; it is now ${now}, and the policy allows ${days} days`;
+  return refuse('staged-too-long', detail);
 }
 
 /** What is installed but not committed takes the floor’s place until it is judged. */

@@ -19,6 +19,7 @@ export function explainPolicy(policy: Policy): string[] {
     `By hand, these operations are allowed: ${allowedOperations(policy).join(', ')}.`,
     ...(policy.window === undefined ? [] : [`The agent only installs ${windowText(policy.window)}.`]),
     ...approvalTexts(policy),
+    stageText(policy),
     ...hookTexts(policy),
     realiseText(policy),
     healthText(policy.health),
@@ -132,6 +133,12 @@ function approvalTexts({ approval }: Policy): string[] {
   return [
     `Before the agent installs, “${approval.command.join(' ')}” must exit with 0 within ${approval.timeout} seconds.`,
   ];
+}
+
+function stageText({ stage }: Policy): string {
+  if (!stage.allow) return 'A bundle that has to wait stays where it is until its time comes.';
+  const room = stage.giveWay ? ', or if a newer one finds no room otherwise' : '';
+  return `A bundle that has to wait is brought into the store at once and installed from there, so its medium may be removed. It is dropped after ${stage.days} days${room}.`;
 }
 
 const hookMeans: Readonly<Record<HookName, (command: string, seconds: number) => string>> = {

@@ -126,6 +126,20 @@ const approvalSchema = z.strictObject({
   timeout: seconds(7200).default(3600),
 });
 
+/**
+ * A good release whose time has not come (a window, an approval): whether it is brought into the store at once and installed from there, so
+ * that its medium need not stay.
+ */
+const stageSchema = z.strictObject({
+  allow: z.boolean().default(true),
+  /** A release that has waited longer is dropped. */
+  days: z.number().int().min(1).max(3650).default(90),
+  /** It is dropped if a newer one finds no room otherwise (`collect`). */
+  giveWay: z.boolean().default(false),
+});
+
+const stageDefaults = stageSchema.parse({});
+
 const hooksDefaults = hooksSchema.parse({});
 
 /** How many taken or refused bundles stay in the inbox’s folders, newest first; their reports stay with them. */
@@ -190,6 +204,7 @@ const policySchema = z
     /** Hours in which the agent may install; a person at the command line may at any time. */
     window: windowSchema.optional(),
     approval: approvalSchema.optional(),
+    stage: stageSchema.default(stageDefaults),
     hooks: hooksSchema.default(hooksDefaults),
     limits: policyLimits.default(limitDefaults),
     retention: retentionSchema.default(retentionDefaults),

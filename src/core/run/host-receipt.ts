@@ -130,6 +130,15 @@ const hostReceiptSchema = z.strictObject({
       floor: count.optional(),
       /** Sequences of the releases held at the machine. */
       held: z.array(count).max(mostHeld).optional(),
+      /** The release that is in its store and waits for its time: since when, and for what. */
+      staged: z
+        .strictObject({
+          sequence: count,
+          since: text(64),
+          code: text(64).optional(),
+          detail: text(4096).optional(),
+        })
+        .optional(),
       /** Manifest schemas it takes. */
       reads: z.array(count).max(16).optional(),
       versions: z.strictObject({

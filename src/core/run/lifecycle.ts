@@ -11,6 +11,7 @@ export const states = [
   'accepted',
   'imported',
   'realised',
+  'staged',
   'profile-set',
   'boot-entry',
   'switched',
@@ -37,6 +38,7 @@ const steps: Readonly<Record<State, readonly State[]>> = {
   // `test` and `dry-activate` leave profile and boot loader alone.
   // With separate privileges, the agent hands over here, and its run ends as root's did.
   realised: [
+    'staged',
     'profile-set',
     'switched',
     'committed',
@@ -47,6 +49,9 @@ const steps: Readonly<Record<State, readonly State[]>> = {
     'refused',
     'failed',
   ],
+  // In the store, waiting for its time; nothing of the machine has been changed. Then it is decided on again.
+  // In the agent’s journal it ends as root’s run did.
+  staged: ['profile-set', 'committed', 'pending', 'superseded', 'rolled-back', 'refused', 'failed'],
   // `pending` from here on: the machine was restarted into the new system before the rest was done.
   'profile-set': ['boot-entry', 'pending', 'rolling-back'],
   'boot-entry': ['switched', 'pending', 'rolling-back'],
@@ -72,9 +77,9 @@ export function isEnd(state: State): boolean {
   return steps[state].length === 0;
 }
 
-/** Ended, or waiting for a restart: nothing is under way. A run that stopped in any other state was cut off. */
+/** Ended, or waiting for its time or a restart: nothing is under way. A run that stopped in any other state was cut off. */
 export function isAtRest(state: State): boolean {
-  return isEnd(state) || state === 'pending';
+  return isEnd(state) || state === 'pending' || state === 'staged';
 }
 
 /** Whether a run that stopped in this state has begun to change the machine. */

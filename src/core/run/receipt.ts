@@ -84,14 +84,15 @@ export interface Receipt {
 
 /** A receipt’s exit code. */
 export function exitOf({ state, code }: Receipt): ExitCode {
-  if (state === 'committed' || state === 'pending') return exitCodes.done;
+  if (state === 'committed' || state === 'pending' || state === 'staged') return exitCodes.done;
   return code === undefined ? exitCodes.fault : entryOf(code).exit;
 }
 
 /** What the word alone does not say. */
 const meanings: Readonly<Partial<Record<State, string>>> = {
+  staged: ', in the store, and installed from there when its time comes: its medium is no longer needed',
   pending: ', installed and to be confirmed after the next start',
-  superseded: ', replaced by another system before the restart',
+  superseded: ', replaced by another release or system before its time came',
   'rolled-back': ', the previous system was restored',
 };
 

@@ -10,6 +10,8 @@ const words: Readonly<Record<string, string>> = {
   // Verdicts on a bundle that is here.
   'already-committed': 'already done',
   'already-pending': 'already pending',
+  'already-staged': 'already staged',
+  stage: 'staged until its time comes',
   'other-host': 'for another host',
 };
 

@@ -34,6 +34,7 @@ export function toPageHost(
     floor: now?.floor,
     held: now?.held ?? [],
     damaged: now?.damaged,
+    staged: now?.staged,
     versions: now?.versions ?? {},
     failedUnits: now?.failedUnits,
     freeBytes: now?.space[0]?.freeBytes,
@@ -50,12 +51,14 @@ export function toPageHost(
 const labelOf = (toplevel: string | undefined): string | undefined =>
   /-nixos-system-.*?-(\d\d\.\d\d\S*)$/.exec(toplevel ?? '')?.[1];
 
+const notInstalled: ReadonlySet<string> = new Set(['refused', 'staged']);
+
 /** The release whose system is running, according to the runs; if several share the system, the newest that was kept. */
 function releaseOf({ last, runs }: FleetHost): number | undefined {
   const { running, floor } = last?.now ?? {};
   if (running === undefined) return undefined;
   const sequences = runs.flatMap(({ toplevel, sequence, state }) =>
-    toplevel === running && sequence !== undefined && state !== 'refused' ? [sequence] : [],
+    toplevel === running && sequence !== undefined && !notInstalled.has(state) ? [sequence] : [],
   );
   return sequences.find((sequence) => sequence === floor) ?? sequences.at(-1);
 }

@@ -3,6 +3,7 @@ import type { OpenedBundle } from '../../bundle/contents.ts';
 import { openBundle } from '../../bundle/open.ts';
 import { SourceReader } from '../../bundle/sources.ts';
 import type { BundleParts } from '../../bundle/write.ts';
+import type { Piece } from '../../core/release/contents-file.ts';
 import { manifestDigest } from '../../signing/verify.ts';
 import { namingFile } from '../keys/naming-file.ts';
 import type { Head } from '../keys/read-release.ts';
@@ -13,7 +14,26 @@ export interface Item {
   /** The manifest’s: sha256, hexadecimal. */
   readonly digest: string;
   readonly bundle: OpenedBundle;
+  /** `parts.json`, if the medium is one of several. */
+  readonly parts?: Uint8Array;
   readonly close: () => Promise<void>;
+}
+
+/** What one of several media carries of a release. */
+export interface PartItem {
+  readonly carries: (piece: Piece) => boolean;
+  /** `parts.json`. */
+  readonly hint: Uint8Array;
+}
+
+/** The same release, with fewer pieces. */
+export function onlyPart(item: Item, { carries, hint }: PartItem): Item {
+  const pieces = new Map<number, readonly Piece[]>();
+  for (const [line, ways] of item.bundle.pieces) {
+    const here = ways.filter(carries);
+    if (here.length > 0) pieces.set(line, here);
+  }
+  return { ...item, parts: hint, bundle: { ...item.bundle, pieces } };
 }
 
 /** Opened, with the announced layout; pieces are checked as they are copied. */

@@ -1,11 +1,14 @@
 /** What `put` is told, and what it reports. */
 import type { BundleParts } from '../../bundle/write.ts';
+import type { PartItem } from './put-item.ts';
 
 export interface PutOptions {
   readonly medium: string;
   readonly bundles: readonly string[];
   /** Releases that are not in a bundle. */
   readonly releases?: readonly BundleParts[];
+  /** For one of several media: what it carries of a release, by the digest of its manifest; nothing of the others. */
+  readonly partOf?: ((digest: string) => PartItem | undefined) | undefined;
   /** Sequences kept per host. */
   readonly keep: number;
   /** Whether to look for what no entry needs: `true` however many entries there are, `false` not now. If unset, when it pays. */

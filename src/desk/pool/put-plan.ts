@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
 import { type HeadFiles, readHeadFiles } from '../../bundle/head-files.ts';
 import { distinctPieces } from '../../bundle/members.ts';
-import { cacheOf, hostsOf, indexName, nixSignaturesName } from '../../bundle/pool.ts';
+import { cacheOf, hostsOf, indexName, nixSignaturesName, partsName } from '../../bundle/pool.ts';
 import type { EntryFiles } from '../../bundle/pool-write.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
@@ -52,6 +52,7 @@ export async function planItem(medium: string, item: Item): Promise<Plan> {
       without(pieces, (piece) => lost.has(join(cacheOf(medium), pieceName(piece)))),
     ),
     meta: Buffer.from(metaText(manifest)),
+    [partsName]: item.parts,
   });
   const files = [...(await indexFiles(medium, item)), ...pieceFiles(medium, item, pieces)];
   return { folder, isThere: there !== undefined, files: await Promise.all(files.map(planned)), entry };

@@ -26,7 +26,7 @@ import { asMediumError } from '../../media/deliver.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
 import { asFolderFull, requireFolderRoom } from './folder-room.ts';
 import { PoolMedium } from './pool-medium.ts';
-import { type Item, itemOf, openItem } from './put-item.ts';
+import { type Item, itemOf, onlyPart, openItem } from './put-item.ts';
 import type { PutHost, PutOptions, PutProgress, PutResult } from './put-options.ts';
 import { type Plan, type Planned, planItem } from './put-plan.ts';
 
@@ -54,7 +54,7 @@ export async function putBundles(
     const turn = given({ hold: holdProgram, file: lockOf(medium), verb: 'put', ...waiting(options) });
     return await inTurn(turn, async () => {
       const pool = await PoolMedium.open(run, medium);
-      return new Put({ pool, options, onProgress }, items).execute();
+      return new Put({ pool, options, onProgress }, chosenOf(items, options)).execute();
     });
   } catch (error) {
     throw asMediumError(await asFolderFull(error, medium), medium);
@@ -62,6 +62,14 @@ export async function putBundles(
     for (const item of items) await item.close();
   }
 }
+
+/** All of them, or what this one of several media carries. */
+const chosenOf = (items: readonly Item[], { partOf }: PutOptions): readonly Item[] =>
+  items.flatMap((item) => {
+    if (partOf === undefined) return [item];
+    const part = partOf(item.digest);
+    return part === undefined ? [] : [onlyPart(item, part)];
+  });
 
 const wantsRoom: ReadonlySet<string> = new Set(['medium-full', 'folder-full']);
 
@@ -158,7 +166,7 @@ class Put {
     for (const item of items) {
       const { files, entry, folder } = await planItem(medium, item);
       folders.push(folder);
-      for (const bytes of Object.values(entry(new Set()))) needed += rounded(bytes.length);
+      for (const bytes of Object.values(entry(new Set()))) needed += rounded(bytes?.length ?? 0);
       for (const { file, write } of files) {
         if (seen.has(file.path)) continue;
         seen.add(file.path);

@@ -38,8 +38,15 @@ const second = 1000;
  */
 const mostLookedAt = 50;
 
+/** A release, and what else may go if nothing else is left to free. */
+export interface Coming {
+  readonly index: ReleaseIndex;
+  /** @returns whether anything went */
+  readonly giveWay: () => Promise<boolean>;
+}
+
 /** Room for what a release needs and the store does not have yet. The lock must be held. */
-export async function makeRoomFor(machine: RoomMaker, by: ByRun, index: ReleaseIndex): Promise<Freed> {
+export async function makeRoomFor(machine: RoomMaker, by: ByRun, { index, giveWay }: Coming): Promise<Freed> {
   const paths = [...index.paths()];
   // Whoever brings the rest counts on what is there.
   const release = await holdPaths(machine.nix, paths);
@@ -52,6 +59,7 @@ export async function makeRoomFor(machine: RoomMaker, by: ByRun, index: ReleaseI
       goal: { bytes: need.bytes + freeBytes, files: need.files },
       isOneComing: true,
       coming: new Map(paths.map((path) => [path, 0])),
+      giveWay,
     });
   } finally {
     release();
@@ -63,6 +71,7 @@ export interface Asked {
   readonly isOneComing: boolean;
   /** What is held, whatever becomes of the rest. */
   readonly coming?: Holding;
+  readonly giveWay?: Coming['giveWay'];
 }
 
 /** @returns what was freed, even if that was not enough or something went wrong on the way */
@@ -120,8 +129,9 @@ class Freeing {
       await this.#collectFor(goal);
       if (this.#freed.unfinished !== undefined || (await this.#isReached(goal))) return;
       const found = await this.#look();
-      if (found.surplus.length === 0 || (await this.#deleteHeld(await this.#choose(found, goal))) === 0)
-        return;
+      const isMore =
+        found.surplus.length > 0 && (await this.#deleteHeld(await this.#choose(found, goal))) > 0;
+      if (!isMore && (await this.#asked.giveWay?.()) !== true) return;
     }
   }
 

@@ -33,6 +33,7 @@ import type {
 } from '../machine/root.ts';
 import { endStoppedRuns, type StoppedRun } from '../machine/stopped-runs.ts';
 import { ask } from './ask.ts';
+import { activateStaged, endStaged } from './ask-staged.ts';
 
 const minutes = 60_000;
 /** Longer than the deadlines of an approval, two hooks, a switch and its rollback combined. */
@@ -51,7 +52,8 @@ export function rootByRequest(machine: Machine): Root {
     repair: () => repair(machine),
     acceptKeyring: (asked) => acceptKeyring(machine, asked),
     endVisit: (visit) => writeRequest(machine.settings.runtimeDirectory, visitRequests, visit),
-    resume: () => endStoppedRuns(machine, giveUp),
+    activateStaged: () => activateStaged(machine),
+    resume: async () => [...(await endStoppedRuns(machine, giveUp)), ...(await endStaged(machine))],
   };
 }
 

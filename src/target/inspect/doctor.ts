@@ -32,6 +32,7 @@ import { checkGenerations } from './generations.ts';
 import { checkHooks } from './hooks.ts';
 import { checkMedia } from './media-roots.ts';
 import { findKeyDifferences } from './nix-keys.ts';
+import { checkStaged } from './staged.ts';
 import { findStanding, standingText } from './standing.ts';
 import { readAllJournals } from './status.ts';
 import { checkWaiting } from './waiting.ts';
@@ -79,6 +80,7 @@ const checks: Readonly<Record<string, Check>> = {
       );
     return ok(held.length === 0 ? 'no release' : held.map(heldText).join(', '));
   },
+  staged: checkStaged,
   journal: async ({ floorDirectory }) => {
     const { unreadable, newer = 0 } = await readJournal(floorDirectory);
     const damaged = unreadable - newer;

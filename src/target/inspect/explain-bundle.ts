@@ -9,7 +9,14 @@ import { examine, sourceOf } from '../update/open.ts';
 export interface CheckResult {
   readonly asks: string;
   /** `skipped`: an earlier one has stopped it, and without its answer this one makes no sense. */
-  readonly result: 'passed' | 'skipped' | 'refuse' | 'defer' | 'already-committed' | 'already-pending';
+  readonly result:
+    | 'passed'
+    | 'skipped'
+    | 'refuse'
+    | 'defer'
+    | 'already-committed'
+    | 'already-pending'
+    | 'already-staged';
   readonly code?: ReasonCode;
   readonly detail?: string;
 }

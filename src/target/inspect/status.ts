@@ -16,11 +16,13 @@ import {
 } from '../../state/journal.ts';
 import { readKeyring } from '../../state/keyring.ts';
 import { listOutbox } from '../../state/outbox.ts';
+import { type CollectedParts, readParts } from '../../state/parts.ts';
 import { runsSystem } from '../machine/facts.ts';
 import { readHeld } from '../machine/held.ts';
 import { floorDirectoryOf } from '../machine/machine.ts';
 import { findPending } from '../machine/pending.ts';
 import { readFloorHere } from './known-floor.ts';
+import { type StagedStatus, stagedStatus } from './staged.ts';
 import { findStanding, type Standing } from './standing.ts';
 import {
   confirmWithin,
@@ -50,6 +52,8 @@ export interface Status {
         readonly confirmWithin: string | undefined;
       }
     | undefined;
+  /** The release that is in the store and waits for its time. */
+  readonly staged: StagedStatus | undefined;
   /** What only a restart brings from the installed system. */
   readonly restartChanges: readonly string[];
   readonly floor: { readonly sequence: number; readonly createdAt: string } | undefined;
@@ -77,6 +81,8 @@ export interface Status {
   readonly waits: readonly Wait[];
   /** How many more there are than those named. */
   readonly moreWaits: number;
+  /** A release that comes on several media, as far as it is here. */
+  readonly parts: CollectedParts | undefined;
   /** Receipts that have yet to leave this machine: no medium or carrier’s folder could be written to. */
   readonly receiptsWaiting: number;
   readonly disks: readonly DiskRow[];
@@ -114,6 +120,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
             detail: String(awaiting.detail ?? ''),
             confirmWithin: await confirmWithin(awaiting),
           },
+    staged: await stagedStatus({ floorDirectory: floorDirectoryOf(settings) }),
     restartChanges: await findStartChanges(booted, installed),
     floor: floor === undefined ? undefined : { sequence: floor.sequence, createdAt: floor.createdAt },
     floorLost: doubt,
@@ -129,6 +136,7 @@ export async function readStatus(settings: Settings): Promise<Status> {
     waiting: waiting.files,
     waits: waiting.waits,
     moreWaits: waiting.more,
+    parts: await readParts(settings.stateDirectory),
     receiptsWaiting: await countReceipts(settings),
     disks,
     ...unreadOf([journal]),

@@ -45,6 +45,8 @@ export function endAs(
 }
 
 export function nothingToDo({ verdict }: Verdict): string {
+  if (verdict === 'already-staged')
+    return 'This bundle is already in the store and waiting for its time; there was nothing to do.';
   return verdict === 'already-pending'
     ? 'This bundle is already installed and waiting for the next start; there was nothing to do.'
     : 'This bundle was already taken; there was nothing to do.';

@@ -10,6 +10,7 @@ import { readKnownFloor, timeFloor } from './floor.ts';
 import { readHeld } from './held.ts';
 import type { Machine } from './machine.ts';
 import { pendingSystem } from './pending.ts';
+import { stagedRelease } from './staged.ts';
 
 /** The parts of a machine that the facts are gathered from. */
 export type FactsSource = Pick<
@@ -18,13 +19,13 @@ export type FactsSource = Pick<
 >;
 
 /** What is asked about a bundle. */
-export type Asked = Pick<Facts, 'operation' | 'unattended' | 'bundleBytes'>;
+export type Asked = Pick<Facts, 'operation' | 'unattended' | 'bundleBytes' | 'isStaged'>;
 
 /** What the decision needs to know about this machine. */
 export async function gatherFacts(
   machine: FactsSource,
   { manifest, digest, signedBy }: VerifiedManifest,
-  { operation, unattended, bundleBytes }: Asked,
+  { operation, unattended, bundleBytes, isStaged }: Asked,
 ): Promise<Facts> {
   const { settings } = machine;
   const [system, { floor, doubt, records }, profile, running] = await Promise.all([
@@ -43,6 +44,8 @@ export async function gatherFacts(
     signedBy,
     unattended,
     pending: pendingSystem(records, machine.bootId),
+    staged: stagedRelease(records),
+    isStaged,
     failedDigests: failedDigests(records),
     ...(await readHeld(machine.floorDirectory, floor)),
     operation,

@@ -20,6 +20,26 @@ export async function rootImport(
   ]);
 }
 
+const stagedNames = (digest: string) => [`staged-${digest}`, `staged-${digest}-drv`] as const;
+
+/** Holds a release that waits for its time, until it is dropped. */
+export async function rootStaged(
+  machine: Keeper & Pick<Machine, 'nix'>,
+  digest: string,
+  manifest: Pick<Manifest, 'derivation' | 'toplevel'>,
+): Promise<void> {
+  const [toplevel, derivation] = stagedNames(digest);
+  await makeFolder(join(machine.settings.stateDirectory, 'roots'));
+  await rootInAdvance(machine.nix, [
+    { link: rootLink(machine, toplevel), path: manifest.toplevel },
+    { link: rootLink(machine, derivation), path: manifest.derivation },
+  ]);
+}
+
+export async function dropStagedRoots(machine: Keeper, digest: string): Promise<void> {
+  for (const name of stagedNames(digest)) await dropRoot(rootLink(machine, name));
+}
+
 /** Also after a run that stopped midway: its roots stay until its outcome is known. */
 export async function dropImportRoots(machine: Keeper): Promise<void> {
   for (const name of ['incoming', 'incoming-drv']) await dropRoot(rootLink(machine, name));

@@ -3,6 +3,7 @@
  * ask/by-request.ts has nixmaker-activate.service and nixmaker-receipts.service do it (docs/adr/0019).
  */
 
+import type { StagedWait } from '../../core/policy/stage.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import type { ContentsRecord } from '../../core/run/damage.ts';
@@ -36,6 +37,8 @@ export interface AskedActivation {
   readonly operation: Operation;
   /** Nobody asked for it by hand: if the policy requires a local approval, it is asked for. */
   readonly unattended: boolean;
+  /** Why it is not to be installed yet but staged. Root by request finds out for itself. */
+  readonly wait?: StagedWait | undefined;
 }
 
 export interface AskedVoucher {
@@ -82,6 +85,12 @@ export interface Root {
   acceptKeyring(asked: AskedKeyring): Promise<void>;
   /** Writes receipts to a medium that is finished with, and announces that it may be removed. */
   endVisit(visit: VisitFile): Promise<void>;
+  /**
+   * Installs the release that is staged, if its time has come.
+   * @returns the receipt of its run, in state `staged` if it waits on; undefined if none is staged
+   * @throws NixmakerError `busy`
+   */
+  activateStaged(): Promise<Receipt | undefined>;
   /** Settles what was cut off, as far as this process is responsible. The lock must be held. */
   resume(): Promise<Receipt[]>;
 }

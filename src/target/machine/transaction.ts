@@ -68,7 +68,10 @@ export class Transaction implements ByRun {
 
   /** Takes up a run where its journal ends. */
   static resume(machine: Recorder, record: JournalRecord, reached: readonly State[]): Transaction {
-    const { schema: _schema, at: _at, transaction: id, state, source, ...known } = record;
+    const { schema: _schema, at: _at, transaction: id, state, source, ...rest } = record;
+    // Why it was staged is not how it ends.
+    const { code: _code, detail: _detail, ...others } = rest;
+    const known = state === 'staged' ? others : rest;
     const transaction = new Transaction(machine, { id, source });
     transaction.#state = state;
     // Checksummed lines that we wrote ourselves: they held the fields of a Receipt.

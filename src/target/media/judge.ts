@@ -2,6 +2,7 @@
 
 import type { Measured } from '../../bundle/pool.ts';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { toStage } from '../../core/policy/stage.ts';
 import { arrivedText } from '../../core/size.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
@@ -16,7 +17,9 @@ interface Unusable {
 }
 
 export type Judgement =
-  | { readonly outcome: 'accept' | 'already-committed' | 'already-pending' | 'other-host' }
+  | { readonly outcome: 'accept' | 'already-committed' | 'already-pending' | 'already-staged' | 'other-host' }
+  /** Taken too, but only staged. */
+  | { readonly outcome: 'stage'; readonly code: ReasonCode; readonly detail: string }
   | { readonly outcome: 'incomplete'; readonly present: number; readonly expected: number }
   | Unusable;
 
@@ -74,8 +77,11 @@ async function judgeLooked(machine: Machine, { verified, measured }: Looked): Pr
   if (present < expected) return { outcome: 'incomplete', present, expected };
   const { operation } = machine.policy;
   const asked = { operation, unattended: true, bundleBytes: expected };
-  const { verdict, ...why } = await decideHere(machine, verified, asked);
-  return { outcome: verdict, ...why } as Judgement;
+  const verdict = await decideHere(machine, verified, asked);
+  const wait = toStage(machine.policy, verdict, asked);
+  if (wait !== undefined) return { outcome: 'stage', ...wait };
+  const { verdict: outcome, ...why } = verdict;
+  return { outcome, ...why } as Judgement;
 }
 
 /** What stands in its way, if anything does. */

@@ -5,7 +5,6 @@
  */
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { hasErrno } from '../../core/errno.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
@@ -17,7 +16,7 @@ import type { InHand } from '../update/in-hand.ts';
 import { type Access, accessTo, stalledReadsEnded } from '../update/medium-access.ts';
 import { listCandidates } from './candidates.ts';
 import { type Judged, judgeCandidate, whyOf } from './judge.ts';
-import { endsWithout, type FinishedVisit, Visit, whyWithout } from './visit.ts';
+import { endsWithout, type FinishedVisit, isForLater, type Told, Visit, whyWithout } from './visit.ts';
 
 export interface Found {
   readonly place: Place;
@@ -104,14 +103,21 @@ export class MediaQueue {
   }
 
   /** Not looked at again while its medium stays and it does not change. */
-  markDone({ place, candidate, fingerprint, ...found }: Found, outcome: string, code?: ReasonCode): void {
+  markDone({ place, candidate, fingerprint, ...found }: Found, outcome: string, told: Told = {}): void {
     const visit = this.#visits.get(place.id);
     visit?.done.set(candidate.path, fingerprint);
     visit?.later.delete(candidate.path);
     // Nobody has looked at whom a file that was set aside is for.
     const known =
       found.why === undefined ? { host: this.#machine.policy.host, sequence: found.sequence } : {};
-    visit?.note(candidate, given({ ...known, outcome, code }));
+    visit?.note(candidate, given({ ...known, outcome, ...told }));
+  }
+
+  /** One of several media has given what it can for now. @param isProgress others that could give nothing before may be able to now */
+  partDone(found: Found, { detail, isProgress }: Told & { readonly isProgress: boolean }): void {
+    if (isProgress) for (const visit of this.#visits.values()) visit.retryParts();
+    this.markDone(found, 'deferred', { code: 'parts-missing', detail });
+    this.#visits.get(found.place.id)?.parts.add(found.candidate.path);
   }
 
   /** Looked at again after a while, longer each time. */
@@ -124,7 +130,7 @@ export class MediaQueue {
     const { code, detail } = error;
     if (code === 'medium-stalled') this.#silence(visit, error);
     else if (code === 'medium-unreadable' && visit.hasFailed(candidate))
-      this.markDone({ place, candidate, ...found }, 'unreadable', code);
+      this.markDone({ place, candidate, ...found }, 'unreadable', { code });
     else visit.later.backOff({ ...found, path: candidate.path }, { code, detail, isOurs: true });
   }
 
@@ -201,10 +207,9 @@ export class MediaQueue {
     const judged = await this.#inHand.looking(candidate, () => judgeCandidate(this.#machine, candidate));
     const { judgement, sequence = 0 } = judged;
     if (candidate.misnamed !== undefined) this.#noteMisnamed(visit, { candidate, fingerprint, judged });
-    else if (judgement.outcome === 'accept')
+    else if (judgement.outcome === 'accept' || judgement.outcome === 'stage')
       return [{ place: visit.place, candidate, fingerprint, sequence }];
-    else if (this.#isForLater(visit, candidate, judged))
-      this.#postpone(visit, { candidate, fingerprint, judged });
+    else if (isForLater(visit, candidate, judged)) this.#postpone(visit, { candidate, fingerprint, judged });
     else {
       visit.done.set(path, fingerprint);
       visit.later.delete(path);
@@ -235,7 +240,7 @@ export class MediaQueue {
     }
     visit.later.delete(path);
     visit.done.set(path, fingerprint);
-    if (outcome === 'other-host' || outcome === 'already-committed' || outcome === 'already-pending') return;
+    if (outcome === 'other-host' || outcome.startsWith('already-')) return;
     const { host, sequence } = judged;
     visit.note(candidate, given({ outcome: 'unusable', host, sequence, code: 'misnamed', detail }));
     visit.hasMisnamed = true;
@@ -244,18 +249,6 @@ export class MediaQueue {
     visit.isOurs ||= candidate.isForHost === true;
     visit.isOurs ||= new RegExp(`^${own}(?![a-z0-9])`).test(basename(path).toLowerCase());
     this.#machine.emit({ event: 'passed-over', level: 'warn', source: path, code: 'misnamed', detail });
-  }
-
-  #isForLater(visit: Visit, candidate: Candidate, { judgement }: Judged): boolean {
-    // Nothing is copied to a read-only mount: the file stays as short as it is.
-    const mayGrow = visit.place.kind !== 'own';
-    if (judgement.outcome === 'incomplete') return mayGrow;
-    if (judgement.outcome === 'defer') return true;
-    if (judgement.outcome !== 'unusable') return false;
-    const { code, detail } = judgement;
-    if (code === 'medium-stalled') throw new NixmakerError(code, detail);
-    if (code === 'medium-unreadable') return !visit.hasFailed(candidate);
-    return (code === 'bundle-truncated' && mayGrow) || isPassing(catalogue[code].exit);
   }
 
   /** Somebody’s backup is no bundle, and what is there for other hosts is none of our business: silence. */

@@ -8,6 +8,7 @@ import { type Finding, type ReceiptRun, toReceiptRun } from '../../core/run/host
 import { exitOf, type Receipt } from '../../core/run/receipt.ts';
 import { needsPerson, type Wait } from '../../core/run/waits.ts';
 import type { Machine } from '../machine/machine.ts';
+import { dropDoneParts, partsNeeded } from '../machine/part-roots.ts';
 import type { Root } from '../machine/root.ts';
 import { type InHand, setAside } from '../update/in-hand.ts';
 import { sourceOf } from '../update/open.ts';
@@ -51,6 +52,7 @@ export class MediaTaker {
 
   /** Takes the best bundle available; if there is none, ends the visits that are over. @returns undefined in that case */
   async takeNext(): Promise<ExitCode | undefined> {
+    await dropDoneParts(this.#machine);
     const next = await this.#queue.next();
     if (next !== undefined) return this.#take(next);
     for (const visit of this.#queue.finished()) {
@@ -89,7 +91,10 @@ export class MediaTaker {
       place: place.root,
       findings: [...findings.slice(0, mostFindings), ...others],
       runs: runs.slice(-100),
-      ...given({ without }),
+      ...given({
+        without,
+        parts: runs.at(-1)?.code === 'parts-missing' ? await partsNeeded(this.#machine) : undefined,
+      }),
     });
   }
 
@@ -115,10 +120,13 @@ export class MediaTaker {
       this.#onReceipt?.(receipt);
       const exit = exitOf(receipt);
       const { transaction, state, code, detail } = receipt;
-      if (isPassing(exit)) this.#queue.defer(next, { code: code ?? 'interrupted', detail });
+      if (code === 'parts-missing') {
+        this.#queue.partDone(next, { detail, isProgress: receipt.imported !== undefined });
+        this.#noteRun(place.id, receipt);
+      } else if (isPassing(exit)) this.#queue.defer(next, { code: code ?? 'interrupted', detail });
       else {
-        this.#queue.markDone(next, state, code);
-        this.#runs.set(place.id, [...(this.#runs.get(place.id) ?? []), toReceiptRun(receipt)]);
+        this.#queue.markDone(next, state, { code });
+        this.#noteRun(place.id, receipt);
       }
       // What it already waited for is no news.
       const level = code !== undefined && code === knownWait ? 'debug' : 'info';
@@ -132,6 +140,10 @@ export class MediaTaker {
       this.#machine.emit({ event: 'waiting', level, code, detail, source: candidate.path });
       return catalogue[error.code].exit;
     }
+  }
+
+  #noteRun(place: string, receipt: Receipt): void {
+    this.#runs.set(place, [...(this.#runs.get(place) ?? []), toReceiptRun(receipt)]);
   }
 
   #receiptOf({ candidate, why }: Found, knownWait: ReasonCode | undefined): Promise<Receipt> {

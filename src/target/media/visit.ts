@@ -1,5 +1,7 @@
 /** What is known about a place while it is there. */
 import { relative } from 'node:path';
+import { catalogue, isPassing } from '../../core/catalogue.ts';
+import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import type { Finding } from '../../core/run/host-receipt.ts';
 import type { Wait } from '../../core/run/waits.ts';
@@ -9,6 +11,7 @@ import type { Place } from '../machine/places.ts';
 import { Lookalikes } from '../update/lookalikes.ts';
 import { Postponed } from '../update/postponed.ts';
 import { Unreadable } from '../update/unreadable.ts';
+import type { Judged } from './judge.ts';
 
 /** How often an unreadable file is tried. */
 const mostFailures = 3;
@@ -19,6 +22,8 @@ export class Visit {
   readonly place: Place;
   /** What has been dealt with, by path, with its fingerprint at the time. */
   readonly done = new Map<string, string>();
+  /** Dealt with as one of several media, by path. */
+  readonly parts = new Set<string>();
   readonly later: Postponed;
   readonly findings = new Map<string, Finding>();
   readonly unreadable: Unreadable;
@@ -82,9 +87,34 @@ export class Visit {
     for (const path of gone.slice(0, -mostGone)) this.findings.delete(path);
   }
 
+  /** Each is looked at once more. */
+  retryParts(): void {
+    for (const path of this.parts) this.done.delete(path);
+    this.parts.clear();
+  }
+
   waits(): Wait[] {
     return this.silent === undefined ? [...this.unreadable.waits(), ...this.later.waits()] : [this.silent];
   }
+}
+
+/** Why something is as it is. */
+export interface Told {
+  readonly code?: ReasonCode | undefined;
+  readonly detail?: string | undefined;
+}
+
+/** Whether what can’t be taken now may be later. @throws NixmakerError `medium-stalled` */
+export function isForLater(visit: Visit, candidate: Candidate, { judgement }: Judged): boolean {
+  // Nothing is copied to a read-only mount: the file stays as short as it is.
+  const mayGrow = visit.place.kind !== 'own';
+  if (judgement.outcome === 'incomplete') return mayGrow;
+  if (judgement.outcome === 'defer') return true;
+  if (judgement.outcome !== 'unusable') return false;
+  const { code, detail } = judgement;
+  if (code === 'medium-stalled') throw new NixmakerError(code, detail);
+  if (code === 'medium-unreadable') return !visit.hasFailed(candidate);
+  return (code === 'bundle-truncated' && mayGrow) || isPassing(catalogue[code].exit);
 }
 
 export interface FinishedVisit {

@@ -2,9 +2,9 @@
  * Activates what the agent has brought into the store: only what passes root’s own examination, and only a toplevel that is valid there.
  * Nothing from a bundle is run except the system’s switch-to-configuration.
  */
+import { toStage } from '../../core/policy/stage.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
-import type { VerifiedManifest } from '../../signing/verify.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { receiptState, saveReceipt } from '../../state/receipts.ts';
 import {
@@ -13,7 +13,6 @@ import {
   activationRequests,
   type Serving,
 } from '../../state/requests.ts';
-import { activate } from '../activate/activate.ts';
 import { runAfterHook } from '../activate/after-commit.ts';
 import { endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -21,8 +20,9 @@ import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows } from '../machine/with-lock.ts';
 import { whileHeld } from './require-signed.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
+import { activateOrStage, stage } from './staged.ts';
 import { answerRepeat, verifyOrAnswer } from './unrecorded.ts';
-import { decideAsRoot, readRequestedIndex } from './verify.ts';
+import { decideAsRoot, type Requested, readRequestedIndex } from './verify.ts';
 
 /** Serves the agent’s requests. */
 export function serveActivations(machine: RootMachine): Promise<void> {
@@ -53,18 +53,18 @@ async function serve(
     tellRejected(machine, request.transaction, 'it was already served');
     return acknowledge();
   }
-  const verified = await verifyOrAnswer(machine, request, attached);
-  if (verified === undefined || (await answerRepeat(machine, request, verified))) return acknowledge();
+  const requested = await verifyOrAnswer(machine, request, attached);
+  if (requested === undefined || (await answerRepeat(machine, request, requested.verified)))
+    return acknowledge();
   const transaction = await Transaction.begin(machine, request.source, { id: request.transaction });
   await acknowledge();
   await endingWhatThrows(machine, { transaction }, () =>
-    activateRequested(machine, transaction, { verified, attached }),
+    activateRequested(machine, transaction, { ...requested, attached }),
   );
   await runAfterHook(machine);
 }
 
-interface Requested {
-  readonly verified: VerifiedManifest;
+interface Attached extends Requested {
   readonly attached: Attachments;
 }
 
@@ -75,20 +75,26 @@ interface Requested {
 async function activateRequested(
   machine: RootMachine,
   transaction: Transaction,
-  { verified, attached }: Requested,
+  { verified, head, attached }: Attached,
 ): Promise<Receipt> {
   const { operation } = machine.policy;
   const { manifest } = verified;
   learnManifest(transaction, verified, operation);
   const verdict = await decideAsRoot(machine, verified);
-  if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
+  const wait = toStage(machine.policy, verdict, { unattended: true });
+  const isStopped = verdict.verdict === 'refuse' || verdict.verdict === 'defer';
+  if (isStopped && wait === undefined) return endAs(transaction, verdict);
   await transaction.advance('verified');
-  if (verdict.verdict !== 'accept') return transaction.end('committed', { detail: nothingToDo(verdict) });
+  if (!isStopped && verdict.verdict !== 'accept')
+    return transaction.end('committed', { detail: nothingToDo(verdict) });
   const index = await readRequestedIndex(verified, attached);
   await transaction.advance('accepted');
   return whileHeld(machine, { transaction, manifest, index }, async () => {
     await transaction.advance('imported');
     await transaction.advance('realised');
-    return activate(machine, { transaction, toplevel: manifest.toplevel, operation, unattended: true });
+    const release = { verified, head, index };
+    if (wait !== undefined) return stage(machine, { transaction, release }, wait);
+    const { toplevel } = manifest;
+    return activateOrStage(machine, { transaction, toplevel, operation, unattended: true, release });
   });
 }

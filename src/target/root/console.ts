@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { catalogue } from '../../core/catalogue.ts';
 import { exitText } from '../../core/complaint.ts';
 import { messageOf, type NixmakerError, printable } from '../../core/errors.ts';
+import { neededText, type PartsNeeded } from '../../core/release/parts.ts';
 import type { ReceiptRun } from '../../core/run/host-receipt.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
 import type { VisitFile } from '../../state/requests.ts';
@@ -23,6 +24,8 @@ interface Visit {
   readonly without?: Without;
   /** What became of the last bundle; undefined if there was none. */
   readonly last?: LastRun | undefined;
+  /** The media that the release still needs, by the agent’s word. */
+  readonly parts?: PartsNeeded | undefined;
   /** Why the receipts could not be written. */
   readonly problem?: NixmakerError | undefined;
 }
@@ -69,9 +72,10 @@ const withoutTexts: Readonly<Record<Without, string>> = {
 };
 
 /** What a person at the machine wants to know: what happened, and whether the medium may be removed. */
-export function sentence({ place, last, problem, without }: Visit): string {
+export function sentence({ place, last, problem, without, parts }: Visit): string {
   if (without !== undefined) return withoutTexts[without];
-  const what = last === undefined ? 'Nothing new for this machine.' : describeLast(last);
+  const more = parts === undefined ? '' : ` ${capital(neededText(parts))}.`;
+  const what = `${last === undefined ? 'Nothing new for this machine.' : describeLast(last)}${more}`;
   const waits =
     problem === undefined
       ? ''
@@ -80,6 +84,8 @@ export function sentence({ place, last, problem, without }: Visit): string {
   const may = place.kind === 'own' ? 'You may remove the medium.' : 'You may unmount and remove the medium.';
   return `${what}${waits} ${may}`;
 }
+
+const capital = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
 /** Threat: a compromised agent has root announce that a release is running when it was rolled back. */
 function describeLast({ run, says }: LastRun): string {
@@ -96,9 +102,18 @@ function describeRun(run: ReceiptRun): string {
     return `${which} is installed and running. Release ${rolledBackFrom}, which ran before, is held.`;
   if (state === 'committed') return `${which} is installed and running.`;
   if (state === 'pending') return `${which} is installed and runs from the next start.`;
+  if (state === 'staged') return `${which} is staged: ${stagedTexts[code ?? ''] ?? 'it waits for its time'}.`;
   const why = code === undefined ? '' : ` ${catalogueText(code)}`;
   return `${which}: ${outcomeText({ state, code })}.${why}`;
 }
+
+const stagedTexts: Readonly<Record<string, string>> = {
+  'outside-window': 'it is installed when the window opens',
+  'not-approved': 'it is installed once it is approved',
+  'not-now': 'it is installed when the machine says that it may be',
+  'hook-failed': 'it is installed once the program that has to agree works again',
+  unconfirmed: 'it is installed once the running system is confirmed',
+};
 
 function whatRan({ sequence, targetGeneration }: ReceiptRun): string {
   if (sequence !== undefined) return `Sequence ${sequence}`;

@@ -18,6 +18,7 @@ import { readContentsRecord } from '../../state/contents-record.ts';
 import { readFloor } from '../../state/floor.ts';
 import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
+import { readStaged } from '../machine/staged.ts';
 
 type Now = NonNullable<HostReceipt['now']>;
 
@@ -42,6 +43,7 @@ export async function gatherNow(
     generation,
     floor: floor?.sequence,
     held: held.length === 0 ? undefined : held.map(({ sequence }) => sequence),
+    staged: await stagedNow(machine),
     reads: [manifestSchemaVersion],
     versions: await versions(machine),
     failedUnits: failed?.slice(0, 1000),
@@ -49,6 +51,13 @@ export async function gatherNow(
     damaged: reportOf(contents),
     paths: toplevel === undefined ? undefined : await closurePaths(machine, toplevel, contents),
   });
+}
+
+async function stagedNow(machine: Pick<Machine, 'floorDirectory'>): Promise<Now['staged']> {
+  const staged = await readStaged(machine);
+  if (staged === undefined) return undefined;
+  const { sequence, since, record } = staged;
+  return given({ sequence, since, code: record?.code, detail: record?.detail.slice(0, 4096) });
 }
 
 async function versions({

@@ -13,7 +13,8 @@ import { byRun } from '../machine/by-run.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import type { AskedRoom } from '../machine/root.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
-import { decideAsRoot, readRequestedIndex, verifyRequested } from './verify.ts';
+import { giveWay } from './settle-staged.ts';
+import { readRequestedIndex, requireWanted, verifyRequested } from './verify.ts';
 
 /** @throws NixmakerError `operation-forbidden` if the policy never lets anything be deleted */
 export async function makeRoom(
@@ -24,7 +25,7 @@ export async function makeRoom(
   }: Pick<AskedRoom, 'transaction'> & { readonly release: Pick<AskedRoom['release'], 'index'> },
 ): Promise<Freed> {
   requireAllowed(machine);
-  return makeRoomFor(machine, transaction, release.index);
+  return makeRoomFor(machine, transaction, { index: release.index, giveWay: () => giveWay(machine) });
 }
 
 function requireAllowed({ policy }: Pick<RootMachine, 'policy'>): void {
@@ -49,12 +50,12 @@ async function answerTo(machine: RootMachine, id: string, attached: Attachments)
   try {
     requireAllowed(machine);
     const verified = await verifyRequested(machine, attached);
-    const verdict = await decideAsRoot(machine, verified);
-    if (verdict.verdict === 'refuse' || verdict.verdict === 'defer')
-      throw new NixmakerError(verdict.code, verdict.detail);
-    if (verdict.verdict !== 'accept') return { refusal: 'it is already installed' };
+    const { verdict } = await requireWanted(machine, verified);
+    if (verdict !== 'accept' && verdict !== 'defer')
+      return { refusal: `it is already ${verdict === 'already-staged' ? 'staged' : 'installed'}` };
     const index = await readRequestedIndex(verified, attached);
-    return { freed: await makeRoomFor(machine, byRun(machine, id), index) };
+    const coming = { index, giveWay: () => giveWay(machine) };
+    return { freed: await makeRoomFor(machine, byRun(machine, id), coming) };
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;
     return { refusal: `${error.code}: ${error.detail}` };

@@ -11,6 +11,8 @@ import { acceptKeyring } from './keyring.ts';
 import { serveRooms } from './make-room.ts';
 import { requestReboot } from './reboot.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
+import { settleStaged } from './settle-staged.ts';
+import { reviewStaged, serveStaged } from './staged.ts';
 import { adoptRunningSystem } from './store-key.ts';
 import { serveVouchers } from './vouch.ts';
 
@@ -25,7 +27,9 @@ export async function serveAgent(machine: RootMachine): Promise<void> {
     await adoptRunningSystem(machine);
     await completeReceipts(machine);
     // Keyrings come before bundles, which may be signed by new keys.
-    await allOf([serveKeyrings, serveVouchers, serveRooms, serveActivations], machine);
+    await settleStaged(machine);
+    await allOf([serveKeyrings, serveVouchers, serveRooms, serveActivations, serveStaged], machine);
+    await reviewStaged(machine);
     await tidyUp(machine);
   };
   await withLock(machine, serveAllKinds, ['--timeout', lockWait]);

@@ -10,25 +10,26 @@ import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { saveReceipt } from '../../state/receipts.ts';
 import type { ActivationRequestFile, Attachments } from '../../state/requests.ts';
 import { countUnverified } from '../../state/unverified.ts';
+import { nothingToDo } from '../machine/decision.ts';
 import type { RootMachine } from '../machine/machine.ts';
+import { findStaged } from '../machine/staged.ts';
 import { outcomeOf } from '../machine/transaction.ts';
 import { tellRejected } from './serve-requests.ts';
-import { decideAsRoot, verifyRequested } from './verify.ts';
+import { decideAsRoot, type Requested, readRequested } from './verify.ts';
 
-interface Outcome {
-  readonly state: 'refused' | 'deferred' | 'failed';
-  readonly code: ReasonCode;
-  readonly detail: string;
-}
+type Outcome = { readonly detail: string } & (
+  | { readonly state: 'refused' | 'deferred' | 'failed'; readonly code: ReasonCode }
+  | { readonly state: 'committed' }
+);
 
 /** A request that fails verification leaves only a count. @returns undefined if it did; it has then been answered */
 export async function verifyOrAnswer(
   machine: RootMachine,
   request: ActivationRequestFile,
   attached: Attachments,
-): Promise<VerifiedManifest | undefined> {
+): Promise<Requested | undefined> {
   try {
-    return await verifyRequested(machine, attached);
+    return await readRequested(machine, attached);
   } catch (error) {
     const { code, detail } = outcomeOf(error);
     const state = catalogue[code].exit === exitCodes.badBundle ? 'refused' : 'failed';
@@ -40,8 +41,8 @@ export async function verifyOrAnswer(
 }
 
 /**
- * Whether the same manifest was refused or deferred for the same reason last time. It then gets the same answer, and the line already in
- * the journal covers both.
+ * Whether the same manifest was refused or deferred for the same reason last time, or is staged. It then gets the same answer, and the line
+ * already in the journal covers both.
  */
 export async function answerRepeat(
   machine: RootMachine,
@@ -50,6 +51,8 @@ export async function answerRepeat(
 ): Promise<boolean> {
   const { operation } = machine.policy;
   const { records } = await readJournal(machine.settings.stateDirectory);
+  if (findStaged(records)?.manifestDigest === verified.digest)
+    return answerStaged(machine, request, verified);
   const last = lastOfEach(records).findLast((r) => r.manifestDigest === verified.digest);
   if (last === undefined || last.operation !== operation) return false;
   if (last.state !== 'refused' && last.state !== 'deferred') return false;
@@ -58,6 +61,18 @@ export async function answerRepeat(
   const state = verdict.verdict === 'refuse' ? 'refused' : 'deferred';
   if (state !== last.state || verdict.code !== last.code) return false;
   await answer(machine, request, { state, code: verdict.code, detail: verdict.detail });
+  return true;
+}
+
+/** What is staged is installed by its own run. */
+async function answerStaged(
+  machine: RootMachine,
+  request: ActivationRequestFile,
+  verified: VerifiedManifest,
+): Promise<boolean> {
+  const verdict = await decideAsRoot(machine, verified);
+  if (verdict.verdict !== 'already-staged') return false;
+  await answer(machine, request, { state: 'committed', detail: nothingToDo(verdict) });
   return true;
 }
 
@@ -70,6 +85,7 @@ async function answer(
   const { operation } = machine.policy;
   const at = machine.clock.now().toISOString();
   const receipt: Receipt = { schema: receiptSchemaVersion, transaction, at, source, operation, ...outcome };
-  tellRejected(machine, transaction, `${outcome.code}: ${outcome.detail}`);
+  const why = outcome.state === 'committed' ? outcome.state : outcome.code;
+  tellRejected(machine, transaction, `${why}: ${outcome.detail}`);
   await saveReceipt(machine.settings.stateDirectory, receipt);
 }

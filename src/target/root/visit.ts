@@ -36,7 +36,7 @@ export function serveVisits(machine: RootMachine): Promise<void> {
 /** If the medium can’t be written to, the receipts wait for the next one; whatever happens, a person is told. */
 export async function serveVisit(
   machine: RootMachine,
-  { place: root, findings, runs, without }: VisitFile,
+  { place: root, findings, runs, without, parts }: VisitFile,
 ): Promise<void> {
   // The agent’s word on where the medium is counts only if there is one.
   const place = (await listPlaces(machine)).find((p) => p.root === root && !p.isDangerous);
@@ -49,7 +49,7 @@ export async function serveVisit(
   const { send } = machine.policy.receipts;
   const outcome = send ? await sendReceipts(machine, place, { findings, runs }) : undefined;
   if (!send && place.kind === 'own') await stopUnit(machine, place);
-  await tellPeople(machine, { place, last: await lastOf(machine, runs), problem: outcome });
+  await tellPeople(machine, { place, last: await lastOf(machine, runs), problem: outcome, parts });
 }
 
 /** What became of the last bundle: by root’s own journal or, if that does not know it, by the agent’s word. */

@@ -4,7 +4,7 @@
  * signed index pins. The daemon checks the bytes against them, as for any signature, and no privileged process reads a byte of the bundle.
  *
  * Threat: a compromised agent. It gets nothing signed except what the policy’s own keys have signed for this host and what root itself
- * would take now.
+ * would take or stage now.
  */
 import { NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
@@ -15,7 +15,7 @@ import { type Voucher, writeVoucher } from '../../state/vouchers.ts';
 import type { Machine, RootMachine } from '../machine/machine.ts';
 import { serveAll, tellRejected } from './serve-requests.ts';
 import { readStoreKey } from './store-key.ts';
-import { decideAsRoot, readRequestedIndex, verifyRequested } from './verify.ts';
+import { readRequestedIndex, requireWanted, verifyRequested } from './verify.ts';
 
 /** A signature for each path that needs one, in the form of `nix.sig`. @throws NixmakerError `nix-key-untrusted` */
 export async function signPaths(
@@ -43,9 +43,7 @@ export function serveVouchers(machine: RootMachine): Promise<void> {
 async function answerTo(machine: RootMachine, attached: Attachments): Promise<Voucher> {
   try {
     const verified = await verifyRequested(machine, attached);
-    const verdict = await decideAsRoot(machine, verified);
-    if (verdict.verdict === 'refuse' || verdict.verdict === 'defer')
-      throw new NixmakerError(verdict.code, verdict.detail);
+    await requireWanted(machine, verified);
     return { signatures: await signPaths(machine, await readRequestedIndex(verified, attached)) };
   } catch (error) {
     if (!(error instanceof NixmakerError)) throw error;

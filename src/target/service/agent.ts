@@ -20,6 +20,7 @@ import { KeyringQueue } from './keyrings.ts';
 import { writeMetrics } from './metrics.ts';
 import { enterService } from './notify.ts';
 import { Repairs } from './repairs.ts';
+import { StagedTaker } from './staged-taker.ts';
 import { Successor } from './successor.ts';
 import { takeCandidate } from './take-candidate.ts';
 import { WaitsRecord } from './waits-record.ts';
@@ -44,6 +45,8 @@ export async function runOnce(
   const resumed = (await withLock(machine, () => root.resume())).filter((r) => r.state !== 'deferred');
   for (const receipt of resumed) onReceipt(receipt);
   const exits: ExitCode[] = resumed.map(exitOf);
+  const staged = new StagedTaker(machine, { root, onReceipt });
+  const stagedBefore = await staged.present();
   const keyrings = new KeyringQueue(machine, root);
   do await keyrings.acceptAll();
   while (keyrings.hasMore);
@@ -63,6 +66,9 @@ export async function runOnce(
   const others = () => [...keyrings.waits(), ...queue.waits()];
   const media = new MediaTaker(machine, { root, inHand, onReceipt, others });
   for (let exit = await media.takeNext(); exit !== undefined; exit = await media.takeNext()) exits.push(exit);
+  // Last: whatever is newer has taken its place. What was staged just now has just been looked at.
+  if (stagedBefore !== undefined && (await staged.present()) === stagedBefore)
+    exits.push((await staged.take()) ?? exitCodes.done);
   await new WaitsRecord(machine).write([keyrings, queue, media]);
   return worstExit(exits);
 }
@@ -109,6 +115,7 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   const onAnswer = () => wake.now();
   const media = new MediaTaker(machine, { root, inHand, onReceipt, onAnswer, others });
   const repairs = new Repairs(machine, root);
+  const staged = new StagedTaker(machine, { root, onReceipt });
   const record = new WaitsRecord(machine);
   const waiting = new Set<string>();
   try {
@@ -122,6 +129,7 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
         queue,
         inHand,
         media,
+        staged,
         waiting,
         signal,
         onReceipt,
@@ -154,6 +162,7 @@ interface Scan {
   readonly queue: InboxQueue;
   readonly inHand: InHand;
   readonly media: MediaTaker;
+  readonly staged: StagedTaker;
   readonly waiting: Set<string>;
   readonly signal: AbortSignal;
   readonly onReceipt: (receipt: Receipt) => void;
@@ -161,7 +170,7 @@ interface Scan {
 
 /** Takes everything that is ready. @returns milliseconds until the next look, even if nothing changes */
 async function rescan(machine: Machine, scan: Scan): Promise<number> {
-  const { keyrings, queue, media, signal } = scan;
+  const { keyrings, queue, media, staged, signal } = scan;
   let wait = slowRescan;
   try {
     // Keyrings come before bundles, which may be signed by new keys.
@@ -169,7 +178,9 @@ async function rescan(machine: Machine, scan: Scan): Promise<number> {
     wait = await takeFromInbox(machine, scan);
     if (queue.hasMore || keyrings.hasMore) wait = 0;
     if (!signal.aborted && (await media.takeNext()) !== undefined) wait = 0;
-    wait = Math.min(wait, media.due() ?? wait);
+    // Only when nothing newer is at hand.
+    if (!signal.aborted && wait > 0 && (await staged.takeNext()) !== undefined) wait = 0;
+    wait = Math.min(wait, media.due() ?? wait, staged.due() ?? wait);
   } catch (error) {
     // The agent outlives whatever an inbox or a medium can do to it.
     logFault(machine)(error);

@@ -64,13 +64,13 @@ export async function tellJournal(
 ): Promise<void> {
   if (env.JOURNAL_STREAM === undefined) return;
   const { state, code } = receipt;
-  const ending =
-    code ?? (state === 'committed' || state === 'pending' || state === 'superseded' ? state : undefined);
+  const isGood = state === 'committed' || state === 'pending' || state === 'staged' || state === 'superseded';
+  const ending = state === 'staged' ? state : (code ?? (isGood ? state : undefined));
   if (ending === undefined) return;
   const fields = [
     `MESSAGE_ID=${messageIdOf(ending)}`,
     `MESSAGE=nixmaker: ${printable(endingText(receipt))}`,
-    `PRIORITY=${code === undefined ? 6 : entryOf(code).touched === true ? 3 : 4}`,
+    `PRIORITY=${code === undefined || state === 'staged' ? 6 : entryOf(code).touched === true ? 3 : 4}`,
     'SYSLOG_IDENTIFIER=nixmaker',
     `NIXMAKER_TRANSACTION=${receipt.transaction}`,
     `NIXMAKER_STATE=${state}`,

@@ -5,6 +5,7 @@ import { NarReader } from '../../bundle/nar-reader.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
+import { topmost } from '../../core/release/parts.ts';
 import type { Interruption } from '../../core/run/interruption.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { type Added, addToDaemon } from '../../nix/daemon.ts';
@@ -18,7 +19,7 @@ import { ImportRoom, keepingRoom } from './room.ts';
 
 export interface BundleImport {
   readonly bundle: OpenedBundle;
-  readonly plan: Pick<ImportPlan, 'missing' | 'pieces'>;
+  readonly plan: Pick<ImportPlan, 'missing' | 'pieces' | 'part'>;
   /** What the bundle lacks for Nix on this machine (vouch.ts). */
   readonly signatures: NixSignatures | undefined;
   /** Into a store that belongs to nobody yet (nix/import.ts). */
@@ -144,7 +145,9 @@ async function importThroughCache(
   options: Options,
 ): Promise<Added> {
   const { bundle, plan } = request;
-  const path = bundle.index.path(bundle.index.length - 1);
+  const { index } = bundle;
+  const now = new Set(plan.missing);
+  const lines = plan.part === undefined ? [index.length - 1] : topmost(index, (line) => now.has(line));
   // Node.js’ HTTP server takes a fifth of the agent’s start-up and is seldom needed.
   const { serveBundle } = await import('../../bundle/binary-cache.ts');
   const cache = await serveBundle(bundle, {
@@ -157,7 +160,11 @@ async function importThroughCache(
     await keepingRoom(machine, storeFolder(machine.nix), (signal) =>
       importFromCache(
         { ...machine.nix, signal },
-        { url: cache.url, path, isTrusted: request.isTrusted === true },
+        {
+          url: cache.url,
+          paths: lines.map((line) => index.path(line)),
+          isTrusted: request.isTrusted === true,
+        },
         options,
       ),
     );

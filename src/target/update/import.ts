@@ -49,14 +49,16 @@ export async function importContents(
         )
       : await importChrootStore(machine, { transaction, folder: contents.folder, path });
   try {
-    if (!(await isValid(machine.nix, path)))
+    if (plan.part === undefined && !(await isValid(machine.nix, path)))
       throw new NixmakerError('nix-failed', `${path} is not valid after the import`);
   } catch (error) {
     release();
     throw error;
   }
   const milliseconds = Math.round(machine.clock.monotonic() - started);
-  transaction.learn({ imported: { paths: manifest.totals.paths, bytes, milliseconds } });
+  transaction.learn({
+    imported: { paths: plan.part?.now.length ?? manifest.totals.paths, bytes, milliseconds },
+  });
   return release;
 }
 

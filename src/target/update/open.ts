@@ -16,6 +16,7 @@ import {
   measurePool,
   type OpenedPool,
   openPool,
+  readPoolParts,
   readPoolRelease,
   requirePlace,
 } from '../../bundle/pool.ts';
@@ -25,6 +26,7 @@ import { limits } from '../../core/limits.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { formatOf, type Manifest } from '../../core/release/manifest.ts';
 import { needOfLines } from '../../core/release/need.ts';
+import type { PartsHint } from '../../core/release/parts.ts';
 import type { Need } from '../../core/room.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
@@ -48,7 +50,12 @@ export interface Examined {
 }
 
 export type Contents = { readonly index: ReleaseIndex } & (
-  | { readonly kind: 'bundle'; readonly bundle: OpenedBundle }
+  | {
+      readonly kind: 'bundle';
+      readonly bundle: OpenedBundle;
+      /** If the medium is one of several. */
+      readonly parts?: PartsHint | undefined;
+    }
   | { readonly kind: 'chroot-store'; readonly folder: string }
 );
 
@@ -151,7 +158,9 @@ async function examinePool(
         }),
       );
       opened = pool;
-      return { kind: 'bundle', bundle: pool, index: pool.index };
+      const { digest } = verified;
+      const parts = await withDeadline(() => readPoolParts(folder, { index: pool.index, digest }));
+      return { kind: 'bundle', bundle: pool, index: pool.index, parts };
     },
     // Closing waits for reads in progress, and on a stalled medium none may ever end.
     close: () => withDeadline(async () => opened?.close()).catch(() => undefined),

@@ -2,18 +2,20 @@
 import type { Release } from '../../bundle/release.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
-import { choosePieces } from '../../core/release/choose-pieces.ts';
+import { type Chosen, choosePieces } from '../../core/release/choose-pieces.ts';
 import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { storeFolder } from '../../nix/store.ts';
-import { queryValidInfos } from '../../nix/valid-info.ts';
+import { queryValidInfos, type ValidInfo } from '../../nix/valid-info.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { comparePaths, recognizeByPublicKey, storeDiffers } from '../machine/valid-paths.ts';
 import { clearDifferences } from './clear-differences.ts';
 import type { Contents } from './open.ts';
+import { type PartPlan, planPart } from './part.ts';
 import { requireRoom } from './room.ts';
 
 type Store = Pick<Machine, 'nix' | 'floorDirectory' | 'policy'>;
@@ -23,6 +25,8 @@ export interface ImportPlan {
   readonly missing: readonly number[];
   /** For a bundle: what each of them is made from. */
   readonly pieces: ReadonlyMap<number, Piece>;
+  /** If the medium is one of several, and others are needed: `missing` is then what can be imported now. */
+  readonly part?: PartPlan | undefined;
   /** Releases what was already there. */
   readonly release: () => void;
 }
@@ -51,10 +55,11 @@ export async function planImport(
     }
     if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
     const { missing } = comparison;
-    const pieces =
-      contents.kind === 'bundle' ? await findPieces(machine, missing, contents.bundle) : new Map();
+    const { pieces, part } =
+      contents.kind === 'bundle' ? await findPart(machine, missing, contents) : { pieces: new Map() };
+    // For all parts at once: nobody should bring the others for nothing.
     if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
-    return { missing, pieces, release };
+    return { missing: part?.now ?? missing, pieces, part, release };
   } catch (error) {
     release();
     throw error;
@@ -76,12 +81,45 @@ function basesOffered(contents: Contents): Set<StorePath> {
   return bases;
 }
 
+/** If a path is missing that another medium carries, what can be had from this one. @throws NixmakerError `base-missing` */
+async function findPart(
+  store: Pick<Store, 'nix'>,
+  missing: readonly number[],
+  { bundle, parts: hint }: Extract<Contents, { kind: 'bundle' }>,
+): Promise<Pick<ImportPlan, 'pieces' | 'part'>> {
+  const chosen = await choose(store, missing, bundle);
+  const { pieces, lacking } = chosen;
+  const part =
+    hint === undefined || lacking.length === 0
+      ? undefined
+      : planPart({ index: bundle.index, hint }, missing, pieces);
+  if (part === undefined) refuseLacking(bundle.index, chosen);
+  return { pieces, part };
+}
+
 /** A bundle leaves out what its target is thought to have. @throws NixmakerError `base-missing` */
 export async function findPieces(
+  store: Pick<Store, 'nix'>,
+  missing: readonly number[],
+  release: Offered,
+): Promise<ReadonlyMap<number, Piece>> {
+  const chosen = await choose(store, missing, release);
+  refuseLacking(release.index, chosen);
+  return chosen.pieces;
+}
+
+type Offered = Pick<Release, 'index' | 'pieces'>;
+
+interface ChosenHere extends Chosen {
+  /** Bases of deltas that are here. */
+  readonly bases: ReadonlyMap<StorePath, ValidInfo>;
+}
+
+async function choose(
   { nix }: Pick<Store, 'nix'>,
   missing: readonly number[],
-  { index, pieces: offered }: Pick<Release, 'index' | 'pieces'>,
-): Promise<ReadonlyMap<number, Piece>> {
+  { index, pieces: offered }: Offered,
+): Promise<ChosenHere> {
   const deltas = missing.flatMap((line) => offered.get(line)?.filter((p) => p.kind === 'delta') ?? []);
   const bases = await queryValidInfos(nix, [...new Set(deltas.map((d) => d.base))]);
   const isUsable = (piece: DeltaPiece) => {
@@ -93,17 +131,19 @@ export async function findPieces(
       index.narSize(piece.line) <= limits.deltaNarBytes
     );
   };
-  const { pieces, lacking } = choosePieces(missing, offered, isUsable);
+  return { ...choosePieces(missing, offered, isUsable), bases };
+}
+
+function refuseLacking(index: ReleaseIndex, { lacking, bases }: ChosenHere): void {
   const [first, ...more] = lacking;
-  if (first === undefined) return pieces;
+  if (first === undefined) return;
   const others = more.length === 0 ? ' is missing' : ` and ${more.length} more are missing`;
   const path = index.path(first.line);
   if (first.base === undefined)
     throw new NixmakerError('base-missing', `${path}${others}, but the bundle builds on it`);
-  const isThere = bases.has(first.base);
   throw new NixmakerError(
     'base-missing',
-    isThere
+    bases.has(first.base)
       ? `${first.base} is here, but was built elsewhere and does not hold what the bundle builds on`
       : `${first.base}${others}, but the bundle builds on it`,
   );

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
+import { type StagedWait, toStage } from '../../core/policy/stage.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import { hasBegunToChange } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
@@ -18,6 +19,7 @@ import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
 import { clearBegun, openDeleter } from './clear-begun.ts';
 import { importContents, realiseToplevel } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
+import { takePart } from './part.ts';
 import { type ImportPlan, planImport } from './plan-import.ts';
 import { isSignedForNix, vouchFor } from './vouch.ts';
 import { withRoom } from './with-room.ts';
@@ -106,15 +108,18 @@ async function judgeAndInstall(run: Run, { examined, operation, unattended }: Wo
   transaction.learn({ bootId: machine.bootId });
   const bundleBytes = await requireWhole(examined);
   const verdict = await decideHere(machine, verified, { operation, unattended, bundleBytes });
-  if (verdict.verdict === 'refuse' || verdict.verdict === 'defer') return endAs(transaction, verdict);
+  const wait = toStage(machine.policy, verdict, { unattended });
+  const isStopped = verdict.verdict === 'refuse' || verdict.verdict === 'defer';
+  if (isStopped && wait === undefined) return endAs(transaction, verdict);
+  const isWanted = verdict.verdict === 'accept' || wait !== undefined;
   // Only now are the megabytes read: a refused bundle costs no more than its first kilobytes.
-  const contents = verdict.verdict === 'accept' ? await examined.open() : undefined;
+  const contents = isWanted ? await examined.open() : undefined;
   await transaction.advance('verified');
   if (contents === undefined) {
     return transaction.end('committed', { detail: nothingToDo(verdict) });
   }
   await transaction.advance('accepted');
-  return install(run, { verified, head: examined.head, contents, operation, unattended });
+  return install(run, { verified, head: examined.head, contents, operation, unattended, wait });
 }
 
 /** While bytes are missing, nothing is decided and nobody’s file is moved away. @returns bytes of the whole */
@@ -130,6 +135,8 @@ interface Installation {
   readonly contents: Contents;
   readonly operation: Operation;
   readonly unattended: boolean;
+  /** Why it is to be staged. */
+  readonly wait: StagedWait | undefined;
 }
 
 async function install(run: Run, installation: Installation): Promise<Receipt> {
@@ -158,11 +165,19 @@ async function install(run: Run, installation: Installation): Promise<Receipt> {
 
 async function installPlanned(run: Run, installation: Installation, plan: ImportPlan): Promise<Receipt> {
   const { machine, root, transaction } = run;
-  const { verified, head, contents, operation, unattended } = installation;
+  const { verified, head, contents, operation, unattended, wait } = installation;
   const { manifest } = verified;
   let release: (() => void) | undefined;
   try {
     await transaction.record();
+    if (plan.part !== undefined)
+      return await takePart(
+        machine,
+        { transaction, verified, index: contents.index, plan: plan.part },
+        async () => {
+          release = await importSigned(run, installation, plan);
+        },
+      );
     await rootImport(machine, manifest);
     release = await importSigned(run, installation, plan);
     // The second time, if there was no room for what is realised.
@@ -171,7 +186,7 @@ async function installPlanned(run: Run, installation: Installation, plan: Import
     await transaction.advance('realised');
     const { toplevel } = manifest;
     const signed = { verified, head, index: contents.index };
-    return await root.activate({ transaction, toplevel, release: signed, operation, unattended });
+    return await root.activate({ transaction, toplevel, release: signed, operation, unattended, wait });
   } finally {
     release?.();
     plan.release();

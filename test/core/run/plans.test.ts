@@ -56,7 +56,7 @@ test('which states are ends, at rest, and of a machine that is being changed', (
   assert.deepEqual(states.filter(isEnd), ends);
   assert.deepEqual(
     states.filter(isAtRest),
-    states.filter((s) => ends.includes(s) || s === 'pending'),
+    states.filter((s) => ends.includes(s) || s === 'pending' || s === 'staged'),
   );
   assert.deepEqual(states.filter(hasBegunToChange), changing);
 });

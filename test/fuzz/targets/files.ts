@@ -5,6 +5,7 @@ import { join, normalize } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { kindOf } from '../../../src/bundle/lookalike.ts';
 import { parsePoolPath, parseReceiptPath, parseSequences } from '../../../src/core/bundle/pool-paths.ts';
+import { neededText } from '../../../src/core/release/parts.ts';
 import { damageReport, damageText, mostDamaged, reportOf } from '../../../src/core/run/damage.ts';
 import { waitText } from '../../../src/core/run/waits.ts';
 import { listInbox } from '../../../src/media/inbox.ts';
@@ -12,9 +13,11 @@ import { readAfterHook } from '../../../src/state/after-hook.ts';
 import { readContentsRecord } from '../../../src/state/contents-record.ts';
 import { readRoomAnswer, readTidied } from '../../../src/state/freed.ts';
 import { readLedger } from '../../../src/state/outbox.ts';
+import { readParts } from '../../../src/state/parts.ts';
 import { readProgress } from '../../../src/state/progress.ts';
 import { readReceipt } from '../../../src/state/receipts.ts';
 import { readRepairAnswer } from '../../../src/state/repairs.ts';
+import { readStagedRecord } from '../../../src/state/staged.ts';
 import { readVoucher } from '../../../src/state/vouchers.ts';
 import { readWaits } from '../../../src/state/waits.ts';
 import { byteMutation } from '../mutations/bytes.ts';
@@ -61,6 +64,23 @@ const waits: Target = {
   run: async (data) => {
     for (const wait of (await readWaits(fileWith('waits.json', data))).waits)
       assert.doesNotMatch(waitText(wait), /[\n\x1b]/);
+  },
+};
+
+const collected: Target = {
+  name: 'collected-parts',
+  readers: ['state/parts.ts readParts'],
+  seeds: () =>
+    buffers(
+      text({
+        ...{ schema: 1, host: 'web', sequence: 4, manifestDigest: 'c'.repeat(64) },
+        ...{ of: 3, needed: [1, 3], here: 5, paths: 9, at: '2026-11-29T12:00:00Z' },
+      }),
+    ),
+  mutate: jsonMutation,
+  run: async (data) => {
+    const parts = await readParts(fileWith('parts.json', data));
+    if (parts !== undefined) assert.doesNotMatch(neededText(parts), /[\n\x1b]/);
   },
 };
 
@@ -149,6 +169,25 @@ const repairs: Target = {
   },
 };
 
+/** What a release waits for that is in the store. */
+const staged: Target = {
+  name: 'staged-records',
+  readers: ['state/staged.ts readStagedRecord'],
+  seeds: () =>
+    buffers(
+      text({
+        ...{ schema: 1, transaction, source: 'web.tar', code: 'outside-window', detail: 'x', at: 'now' },
+        ...{ times: 0, answered: transaction },
+      }),
+    ),
+  mutate: jsonMutation,
+  run: async (data) => {
+    const digest = 'd'.repeat(64);
+    const read = await readStagedRecord(fileWith(join('staged', digest, 'record.json'), data), digest);
+    assert.ok(read === undefined || read.times >= 0);
+  },
+};
+
 /** Names of files as anybody may put them on a medium; what is taken lies where it was found. */
 const names: Target = {
   name: 'file-names',
@@ -208,10 +247,12 @@ export const fileTargets: readonly Target[] = [
   ledgers,
   progress,
   waits,
+  collected,
   firstBytes,
   receipts,
   vouchers,
   rooms,
   repairs,
+  staged,
   names,
 ];

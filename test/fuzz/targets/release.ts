@@ -11,6 +11,7 @@ import {
 import { ReleaseIndex } from '../../../src/core/release/index-file.ts';
 import { encodeManifest, parseManifest } from '../../../src/core/release/manifest.ts';
 import { encodeKeyBlock, NixSignatures } from '../../../src/core/release/nix-signatures.ts';
+import { encodeParts, parseParts } from '../../../src/core/release/parts.ts';
 import { readIndexOf } from '../../../src/core/release/signed-index.ts';
 import { encodeIndex } from '../../../src/core/release/write-index.ts';
 import {
@@ -144,6 +145,25 @@ const contents: Target = {
   },
 };
 
+const parts: Target = {
+  name: 'parts',
+  readers: ['core/release/parts.ts parseParts'],
+  seeds: () => [
+    encodeParts({ part: 1, of: 2, partOf: Uint16Array.from([1, 1, 2]) }, digest),
+    encodeParts({ part: 3, of: 3, partOf: Uint16Array.from([0, 2, 3]) }, digest),
+  ],
+  mutate: jsonMutation,
+  run: (data) => {
+    const hint = parseParts(data, { manifestDigest: digest, index });
+    if (hint === undefined) return;
+    assert.ok(hint.part <= hint.of && hint.partOf.length === index.length);
+    assert.ok(
+      hint.partOf.every((part) => part <= hint.of),
+      'a part that is none of them',
+    );
+  },
+};
+
 /** As on a medium, where nobody knows the index. */
 const contentsNames: Target = {
   name: 'contents-names',
@@ -242,6 +262,7 @@ export const releaseTargets: readonly Target[] = [
   signedIndex,
   contents,
   contentsNames,
+  parts,
   nixSignatures,
   narinfo,
   storePaths,

@@ -55,11 +55,18 @@ test('a hook that says not now, one that fails, and one that hangs: nothing is c
   await bed.until(
     'journalctl --no-pager --unit nixmaker --output=cat | grep \'"code":"not-now"\' | grep -q "hooks.before: the lathe runs"',
   );
+  // The bundle is done with: the release is staged, and asked about again.
+  assert.match(await report('done', 'hooked.tar'), /^STAGED.*^Code: +not-now$/ms);
   assert.equal(await bed.sh('readlink /nix/var/nix/profiles/system'), profile);
-  assert.match(await bed.sh('nixmaker status'), /hooked\.tar: not-now/);
+  assert.match(await bed.sh('nixmaker status'), /^Staged: +release 931, since [^:]+:\d\d UTC:\s+not-now/m);
   await mode('fine');
-  assert.match(await report('done', 'hooked.tar'), /^DONE\n[\s\S]*Hook: +hooks\.before ran\n/);
   await bed.until('grep -q ^after /root/hooks');
+  const { runs } = JSON.parse(await bed.sh('nixmaker history --json')) as {
+    runs: { sequence?: number; state: string; hooks?: { hook: string; ok: boolean }[] }[];
+  };
+  const installed = runs.filter(({ sequence, state }) => sequence === 931 && state === 'committed');
+  assert.equal(installed.length, 1);
+  assert.ok(installed[0]?.hooks?.some(({ hook, ok }) => hook === 'before' && ok));
   const lines = (await asked()).trim().split('\n');
   assert.equal(lines.at(-1), `after 931  ${(await bed.sh('readlink /run/current-system')).trim()}`);
   assert.equal(lines.filter((line) => line.startsWith('after')).length, 1);

@@ -111,7 +111,10 @@ test('what is asked for directly is decided by root’s floor and root’s polic
   assert.deepEqual(await ask('dddddddddd01', 'switch', older), ['refused', 'sequence-older']);
   const policy = await bed.sh('cat /etc/nixmaker/policy.json');
   const approval = { command: ['/bin/false'] };
-  await bed.write('/etc/nixmaker/policy.json', JSON.stringify({ ...JSON.parse(policy), approval }));
+  await bed.write(
+    '/etc/nixmaker/policy.json',
+    JSON.stringify({ ...JSON.parse(policy), approval, stage: { allow: false } }),
+  );
   assert.deepEqual(await ask('dddddddddd02', 'test', newer), ['deferred', 'not-approved']);
   await bed.write('/etc/nixmaker/policy.json', policy);
   assert.equal(await systems(), before);

@@ -22,20 +22,41 @@ test('the agent is nobody special to the Nix daemon', async () => {
   assert.equal(owner.trim(), 'nixmaker');
 });
 
-test('a local word is asked for by root, where it can see the machine, and until it comes nothing is changed', async () => {
+test('a local word is asked for by root, where it can see the machine; until it comes the release is staged, by root', async () => {
   const policy = await bed.sh('cat /etc/nixmaker/policy.json');
   const approval = { command: ['sh', '-c', 'echo "$NIXMAKER_SEQUENCE" >>/root/asked; test -e /root/yes'] };
   await bed.write('/etc/nixmaker/policy.json', JSON.stringify({ ...JSON.parse(policy), approval }));
   await bed.sh('systemctl restart nixmaker.service');
   const before = await bed.sh('readlink /nix/var/nix/profiles/system');
   await drop(await release('approved', 900), 'approved.tar');
-  await bed.until(
-    'journalctl --no-pager --unit nixmaker --output=cat | grep \'"event":"deferred"\' | grep -q not-approved',
-  );
+  assert.match(await report('done', 'approved.tar'), /^STAGED.*^Code: +not-approved$/ms);
   assert.equal(await bed.sh('readlink /nix/var/nix/profiles/system'), before);
+  await bed.sh('rm /var/lib/nixmaker/inbox/done/*; nix-collect-garbage 2>&1');
+  assert.match(
+    await bed.sh('nixmaker status'),
+    /^Staged: +release 901, since [^:]+:\d\d UTC:\s+not-approved/m,
+  );
+  const asAgent = 'setpriv --reuid nixmaker --regid nixmaker --clear-groups';
+  const spoiled = await bed.run([
+    'sh',
+    '-c',
+    `${asAgent} rm -rf /var/lib/nixmaker/activation/staged/* /var/lib/nixmaker/activation/roots/*`,
+  ]);
+  assert.notEqual(spoiled.code, 0, 'the agent has no part in it');
+  await bed.sh('systemctl restart nixmaker.service');
+  // Asked about by the agent, through the path unit.
+  await bed.until('test "$(wc -l </root/asked)" -ge 2');
   await bed.sh('touch /root/yes');
-  assert.match(await report('done', 'approved.tar'), /^DONE\n/);
-  assert.match(await bed.sh('cat /root/asked'), /^901\n901\n/);
+  await bed.until('grep -q ^approved /run/current-system/etc/motd');
+  await bed.until('! ls /var/lib/nixmaker/activation/staged/* 2>/dev/null');
+  await bed.until('journalctl --no-pager --unit nixmaker --output=cat | grep -q staged-done');
+  const { runs } = JSON.parse(await bed.sh('nixmaker history --json')) as {
+    runs: { sequence?: number; state: string }[];
+  };
+  assert.deepEqual(
+    runs.filter(({ sequence }) => sequence === 901).map(({ state }) => state),
+    ['committed'],
+  );
   await bed.write('/etc/nixmaker/policy.json', policy);
   await bed.sh('systemctl restart nixmaker.service');
 });

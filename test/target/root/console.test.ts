@@ -41,6 +41,19 @@ for (const [what, visit, said] of [
     'Sequence 5 is installed and runs from the next start.',
   ],
   [
+    'staged until a window opens',
+    {
+      place: place('own'),
+      last: { run: ran({ state: 'staged', code: 'outside-window' }), says: 'root' },
+    },
+    'Sequence 5 is staged: it is installed when the window opens. You may remove the medium.',
+  ],
+  [
+    'staged for a reason of a newer nixmaker',
+    { place: place('folder'), last: { run: ran({ state: 'staged', code: 'new' }), says: 'root' } },
+    'Sequence 5 is staged: it waits for its time.',
+  ],
+  [
     'a state without a code',
     { place: place('folder'), last: { run: ran({ state: 'superseded' }), says: 'root' } },
     'Sequence 5: superseded.',

@@ -28,7 +28,7 @@ for (const [what, release, policy, refusal] of [
   [
     'while the window is shut',
     good,
-    { ...needed, window: { from: '02:00', to: '03:00' } },
+    { ...needed, window: { from: '02:00', to: '03:00' }, stage: { allow: false } },
     /^outside-window: /,
   ],
   [

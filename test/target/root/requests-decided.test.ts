@@ -29,7 +29,7 @@ import { record, rootInMemory } from '../../support/root-machine.ts';
 const good = makeTestRelease();
 const forMail = makeTestRelease({ manifest: { host: 'mail' } });
 const { toplevel } = good.release.manifest;
-const shut = { window: { from: '02:00', to: '03:00' } };
+const shut = { window: { from: '02:00', to: '03:00' }, stage: { allow: false } };
 const floorOf = (sequence: number, manifestDigest: string) =>
   ({ schema: 1, sequence, manifestDigest, createdAt: '2026-11-01T00:00:00Z' }) as const;
 

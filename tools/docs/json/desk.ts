@@ -131,6 +131,10 @@ export const desk = {
       notices: z.array(z.string()),
       leftOut: z.array(z.object({ host: z.string(), ring: z.string().optional(), why: z.string() })),
       keyrings: z.array(count).describe('versions copied'),
+      parts: z
+        .array(z.object({ part: count, of: count, place: path.describe('medium, folder or image') }))
+        .describe('with --split or --size; `hosts` then has one entry for each part')
+        .optional(),
     }),
   ],
   collect: [
@@ -171,6 +175,10 @@ export const desk = {
           release: sequence.optional(),
           floor: count.optional(),
           held: z.array(sequence),
+          staged: z
+            .object({ sequence, since: time, code: code.optional(), detail: z.string().optional() })
+            .optional()
+            .describe('in the machine’s store, waiting for its time'),
           collected: time.optional(),
           receipts: count,
           unreadable: count,

@@ -35,6 +35,16 @@ const status = z.object({
     .object({ sequence: sequence.optional(), detail: z.string(), confirmWithin: z.string().optional() })
     .optional()
     .describe('the system that waits for a restart or a confirmation'),
+  staged: z
+    .object({
+      sequence,
+      since: time,
+      code: code.optional(),
+      detail: z.string().optional(),
+      at: time.optional().describe('when it was last looked at'),
+    })
+    .optional()
+    .describe('the release that is in the store and waits for its time'),
   restartChanges: z.array(z.string()),
   floor: z.object({ sequence: count, createdAt: time }).optional(),
   floorLost: z.string().optional(),
@@ -64,6 +74,20 @@ const status = z.object({
   waiting: z.array(path),
   waits: z.array(wait),
   moreWaits: count,
+  parts: z
+    .object({
+      schema: schema(1),
+      host: z.string(),
+      sequence,
+      manifestDigest: z.string(),
+      of: count,
+      needed: z.array(count),
+      here: count.describe('store paths'),
+      paths: count,
+      at: time,
+    })
+    .describe('a release on several media, as far as it is here')
+    .optional(),
   disks: z.array(z.object({ mounted: path, fileSystem: z.string(), freeBytes: count, totalBytes: count })),
   receiptsWaiting: count.describe('receipts that have yet to leave the machine'),
   unreadable: count.describe('lines of the journal'),
@@ -173,7 +197,15 @@ export const machine = {
       checks: z.array(
         z.object({
           asks: z.string(),
-          result: z.enum(['passed', 'skipped', 'refuse', 'defer', 'already-committed', 'already-pending']),
+          result: z.enum([
+            'passed',
+            'skipped',
+            'refuse',
+            'defer',
+            'already-committed',
+            'already-pending',
+            'already-staged',
+          ]),
           code: code.optional(),
           detail: z.string().optional(),
         }),

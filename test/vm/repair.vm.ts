@@ -49,12 +49,12 @@ async function imagesOf(disk: string, name: string) {
     );
     const images: Record<string, string> = {};
     for (const step of ['before', 'behind']) {
-      await vm.until(`test -e /run/hold/${step}`);
+      await vm.until(`test -e /run/hold/${step}`, 600_000);
       images[step] = join(shop.folder, `repair-${name}-${step}`);
       await vm.copyAsIfCut(images[step]);
       await vm.sh(`rm /run/hold/${step}`);
     }
-    await vm.until('! systemctl is-active --quiet repair.service');
+    await vm.until('! systemctl is-active --quiet repair.service', 600_000);
     images.done = join(shop.folder, `repair-${name}-done`);
     await vm.copyAsIfCut(images.done);
     return { images, damaged };

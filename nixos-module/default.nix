@@ -9,6 +9,7 @@
     ./inbox.nix
     ./media.nix
     ./fetch.nix
+    ./serve.nix
     ./persistence.nix
   ];
   # No nixpkgs maintainers; ask in the project's issue tracker.

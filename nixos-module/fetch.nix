@@ -18,13 +18,18 @@ in
     };
     users.groups.nixmaker-fetch = lib.mkIf isUsed { };
     # Before the first look, too: the agent watches it.
-    systemd.tmpfiles.settings."10-nixmaker" = lib.mkIf isUsed {
-      "/var/lib/nixmaker/fetched".d = {
-        mode = "0755";
-        user = "nixmaker-fetch";
-        group = "nixmaker-fetch";
-      };
-    };
+    systemd.tmpfiles.settings."10-nixmaker" = lib.mkIf isUsed (
+      lib.mapAttrs (_: _: {
+        d = {
+          mode = "0755";
+          user = "nixmaker-fetch";
+          group = "nixmaker-fetch";
+        };
+      }) {
+        "/var/lib/nixmaker/fetched" = { };
+        "/var/lib/nixmaker/fetched/nixmaker" = { };
+      }
+    );
     systemd.timers.nixmaker-fetch.wantedBy = lib.optional isUsed "timers.target";
     systemd.services.nixmaker-fetch.environment = config.networking.proxy.envVars;
   };

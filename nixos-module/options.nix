@@ -349,6 +349,45 @@ in
       A server’s other properties are in docs/policy.md, “Servers”. Proxies are NixOS’s own (networking.proxy).
     '';
 
+    serve = {
+      enable = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether this machine serves a medium to the others of its network, which fetch from it (`services.nixmaker.fetch`).";
+      };
+      folder = mkOption {
+        type = types.str;
+        default = "/srv/nixmaker";
+        description = "Where the medium is mounted. The user `nixmaker-serve` must be able to read it, and to write to it if receipts are to travel home on it.";
+      };
+      listen = mkOption {
+        type = types.str;
+        default = "::";
+        example = "10.0.0.1";
+        description = "Address to listen at. By default, all of them.";
+      };
+      port = mkOption {
+        type = types.port;
+        default = 8471;
+        description = "TCP port.";
+      };
+      receipts = mkOption {
+        type = types.bool;
+        default = true;
+        description = "Whether receipts are taken and put onto the medium.";
+      };
+      openFirewall = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether to open the port in the firewall.";
+      };
+      mdns = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether to announce the service as `_nixmaker._tcp`, and this machine under its name in .local, through Avahi.";
+      };
+    };
+
     health = mkOption {
       type = types.nullOr (freeform {
         units = list types.str [ "nginx.service" ] "systemd units that must be active.";

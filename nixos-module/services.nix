@@ -36,6 +36,7 @@ let
     nixmaker-repair = [ ];
     nixmaker-receipts = [ ];
     nixmaker-fetch = [ ];
+    nixmaker-serve = lib.optional cfg.serve.enable "multi-user.target";
     "nixmaker-medium@" = [ ];
   };
 in

@@ -42,6 +42,7 @@ import { defineFetch } from './units/fetch.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
 import { defineRepairStore } from './units/repair-store.ts';
+import { defineServe } from './units/serve.ts';
 import { defineStoreKey } from './units/store-key.ts';
 import { defineWriteReceipts } from './units/write-receipts.ts';
 
@@ -50,7 +51,7 @@ type Define = (program: Command) => void;
 /** In help order; what a person is told to do depends on the side. */
 const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
   ['Desk', 'desk', [defineList, defineBuild, definePack, defineVerify, defineFleet]],
-  ['Stick', 'desk', [definePut, defineInspect, defineCollect, defineHosts]],
+  ['Stick', 'desk', [definePut, defineInspect, defineCollect, defineHosts, defineServe]],
   [
     'Machine',
     'machine',

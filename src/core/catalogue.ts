@@ -538,6 +538,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'There is no medium at that path.',
     next: 'Mount the medium or correct the path, then run the command again.',
   },
+  'cannot-listen': {
+    exit: fault,
+    what: 'This machine can’t listen at that address and port.',
+    next: 'See the detail. Choose another port (`--port`) or address (`--listen`), or stop what is listening there.',
+  },
   'source-untrusted': {
     exit: fault,
     what: 'The server’s certificate is not trusted, or no encrypted connection to it can be made.',

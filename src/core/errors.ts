@@ -133,6 +133,7 @@ export type FaultCode =
   | 'host-not-enrolled'
   | 'host-key-changed'
   | 'no-medium'
+  | 'cannot-listen'
   | 'source-untrusted'
   | 'source-refused'
   | 'source-misbehaves'

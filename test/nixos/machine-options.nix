@@ -52,6 +52,13 @@ in
     meta.maintainers = value [ ] (types.listOf types.raw);
     networking.hostName = value "web" types.str;
     networking.proxy.envVars = attrs;
+    networking.firewall.allowedTCPPorts = value [ ] (types.listOf types.int);
+    services.avahi = {
+      enable = flag;
+      publish.enable = flag;
+      publish.addresses = flag;
+      extraServiceFiles = value { } (types.attrsOf types.str);
+    };
     time.timeZone = value null (types.nullOr types.str);
     nix.enable = value true types.bool;
     nix.package = value (package "nix" "2.34.0") types.package;

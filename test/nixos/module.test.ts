@@ -201,3 +201,20 @@ test('servers have a timer and a user of their own, and reach the policy; withou
   const wrong = await evaluateModule(builder, machine('fetch.servers = [ { url = "ftp://x"; } ];'));
   assert.match(wrong.failed.join(), /“ftp:\/\/x”, which is not an http or https URL/);
 });
+
+test('a gateway has a user of its own, and is found and let in where that is wanted', async () => {
+  const options =
+    'serve = { enable = true; folder = "/srv/stick"; openFirewall = true; mdns = true; receipts = false; };';
+  const evaluated = await evaluateModule(builder, machine(options));
+  const serve = evaluated.services['nixmaker-serve'];
+  assert.deepEqual(serve?.wantedBy, ['multi-user.target']);
+  assert.equal(serve?.environment?.NIXMAKER_SERVE, '/srv/stick');
+  assert.equal(serve?.environment?.NIXMAKER_SERVE_OPTIONS, '--port 8471 --listen :: --no-receipts');
+  assert.deepEqual(evaluated.ports, [8471]);
+  assert.match(evaluated.extraServiceFiles.nixmaker ?? '', /<type>_nixmaker\._tcp<\/type><port>8471<\/port>/);
+  assert.equal(evaluated.users['nixmaker-serve']?.isSystemUser, true);
+  const without = await evaluateModule(builder, machine());
+  assert.deepEqual([without.ports, without.services['nixmaker-serve']?.wantedBy], [[], []]);
+  const wrong = await evaluateModule(builder, machine('serve.folder = "/srv/my stick";'));
+  assert.match(wrong.failed.join(), /Use an absolute path of letters/);
+});

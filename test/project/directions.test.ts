@@ -48,12 +48,14 @@ const mayUse: Readonly<Record<string, string>> = {
   'target/inspect': `${machine} activation bundle media process report target/media target/update`,
   'target/service': `${machine} bundle media report target/inspect target/media target/update`,
 
+  gateway: 'core core/bundle bundle files media network node',
+
   'cli/terminal': `node report ${core}`,
   cli: `${verbs} cli/desk cli/help cli/target cli/units`,
   'cli/help': 'core commander',
   'cli/desk': `${verbs} core/install cli/target desk/build desk/fleet desk/keys desk/pool target/inspect target/root`,
   'cli/target': `${verbs} desk/keys target/activate target/ask target/inspect target/install target/machine target/root target/service target/update`,
-  'cli/units': `${verbs} cli/target target/activate target/fetch target/machine target/root target/service`,
+  'cli/units': `${verbs} cli/target gateway target/activate target/fetch target/machine target/root target/service`,
 };
 
 const folderOf = (file: string) => dirname(file).replace(/^src\//, '');

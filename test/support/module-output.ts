@@ -63,6 +63,8 @@ export interface Evaluated {
   readonly mountOnMedia: boolean;
   readonly sshd: string;
   readonly nixConf: string;
+  readonly extraServiceFiles: Readonly<Record<string, string>>;
+  readonly ports: readonly number[];
   readonly bootCounting: boolean | null;
 }
 
@@ -81,6 +83,8 @@ const wanted = `let e = import ${checkout}test/nixos/evaluate.nix ARGS; c = e.co
   inherit (c.services.udisks2) mountOnMedia;
   sshd = c.services.openssh.extraConfig;
   nixConf = c.nix.extraOptions;
+  inherit (c.services.avahi) extraServiceFiles;
+  ports = c.networking.firewall.allowedTCPPorts;
   bootCounting = c.boot.loader.systemd-boot.bootCounting.enable or null;
 }`;
 
@@ -175,12 +179,12 @@ function section(name: string, settings: Readonly<Record<string, unknown>>): str
   return `[${name}]\n${lines.join('\n')}\n`;
 }
 
-function dropIn({ path, unitConfig, serviceConfig, restartIfChanged }: Service): string {
+function dropIn({ path, unitConfig, serviceConfig, restartIfChanged, environment = {} }: Service): string {
   const search = [...path.map((p) => `${p}/bin`), ...path.map((p) => `${p}/sbin`)].join(':');
   return `${section('Unit', { 'X-RestartIfChanged': restartIfChanged, ...unitConfig })}\n${section(
     'Service',
     {
-      Environment: `"PATH=${search}"`,
+      Environment: Object.entries({ PATH: search, ...environment }).map((pair) => `"${pair.join('=')}"`),
       ...serviceConfig,
     },
   )}`;

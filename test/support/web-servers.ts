@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mortal, run } from '../machines/program.ts';
+import { freePort } from './free-port.ts';
 
 const servers = process.env.NIXMAKER_SERVERS ?? '';
 if (servers === '')
@@ -16,15 +17,6 @@ const program = (name: string) => join(servers, 'bin', name);
 export interface Running {
   readonly port: number;
   close(): Promise<void>;
-}
-
-export async function freePort(address = '::1'): Promise<number> {
-  const taken = createServer().listen(0, address);
-  await once(taken, 'listening');
-  const { port } = taken.address() as AddressInfo;
-  taken.close();
-  await once(taken, 'close');
-  return port;
 }
 
 /** Waits until somebody listens there; fails with what the program said if it ends first. */

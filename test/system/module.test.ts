@@ -4,10 +4,13 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type Bed, startBed } from '../machines/bed.ts';
+import { run } from '../machines/program.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { freePort } from '../support/free-port.ts';
 import { moduleOutput } from '../support/module-output.ts';
 
 const shop = await makeWorkshop();
+const port = await freePort('127.0.0.1');
 const { files, links, evaluated } = await moduleOutput(
   shop.builder,
   join(shop.folder, 'module'),
@@ -18,6 +21,8 @@ const { files, links, evaluated } = await moduleOutput(
        policy.operation = "switch";
        media.enable = true;
        health.units = [ "nix-daemon.socket" ];
+       serve = { enable = true; port = ${port}; listen = "127.0.0.1"; };
+       fetch.servers = [ { url = "http://127.0.0.1:${port}"; } ];
        inbox = { users = [ "alice" ]; authorizedKeys = [ "ssh-ed25519 AAAA courier" ]; };
      };
    }`,
@@ -70,6 +75,8 @@ test('the units are quiet under systemd-analyze verify, and as shut in as those 
     ['nixmaker-activate.service', 2],
     ['nixmaker-confirm.service', 2],
     ['nixmaker-deadline.service', 2],
+    ['nixmaker-fetch.service', 2.5],
+    ['nixmaker-serve.service', 2.5],
   ] as const) {
     const text = await bed.sh('systemd-analyze security --no-pager "$1" || true', unit);
     assert.ok(Number(/Overall exposure level for \S+: ([0-9.]+)/.exec(text)?.[1]) <= most, text);
@@ -91,6 +98,45 @@ test('started as NixOS starts them, they take what a member of the group drops u
   assert.match(await bed.sh('cat /var/lib/nixmaker/inbox/done/web.tar.txt'), /^DONE\n/);
   assert.match(await bed.sh('cat /run/current-system/etc/motd'), /^one/);
   assert.match(await bed.sh('nixmaker status'), /Sequence: +1$/m);
+});
+
+test('a gateway serves, this machine fetches and takes, and its receipt comes home, each as a user of its own', async () => {
+  const bundle = await shop.bundle('two', {
+    hosts: { web: plainHost('web', 'two') },
+    args: ['--sequence', '1'],
+  });
+  const stick = join(shop.folder, 'stick');
+  await mkdir(stick);
+  const put = await shop.builder.nixmaker(['put', stick, bundle]);
+  assert.equal(put.code, 0, put.stderr);
+  const archive = join(shop.folder, 'stick.tar');
+  assert.equal((await run('tar', ['-C', stick, '-cf', archive, '.'])).code, 0);
+  await bed.write('/home/stick.tar', await readFile(archive));
+  await bed.sh(
+    'mkdir /srv/nixmaker; tar -C /srv/nixmaker -xf /home/stick.tar; chown -R nixmaker-serve: /srv/nixmaker',
+  );
+  await bed.sh('systemctl restart nixmaker-serve.service; systemctl is-active nixmaker-serve.service');
+  await bed.until('journalctl --unit nixmaker-serve --output cat | grep -q serving');
+  const fetch = async () => {
+    await bed.sh('systemctl start nixmaker-fetch.service');
+    await bed.until('! systemctl is-active --quiet nixmaker-fetch.service');
+  };
+  await fetch();
+  await bed.until('grep -q ^two /run/current-system/etc/motd');
+  await bed.until('test -e /var/lib/nixmaker/fetched/nixmaker/receipts/web/2.json');
+  await fetch();
+  assert.match(await bed.sh('ls /srv/nixmaker/nixmaker/receipts/web'), /^2\.json$/m);
+  const said = await bed.sh(
+    'stat --format="%U" /srv/nixmaker/nixmaker/receipts/web/2.json /var/lib/nixmaker/fetched',
+  );
+  assert.equal(said, 'nixmaker-serve\nnixmaker-fetch\n');
+});
+
+test('a server that is gone fails no unit', async () => {
+  await bed.sh('systemctl stop nixmaker-serve.service; systemctl start nixmaker-fetch.service');
+  await bed.until('! systemctl is-active --quiet nixmaker-fetch.service');
+  assert.match(await bed.sh('journalctl --unit nixmaker-fetch --output cat'), /source-unreachable/);
+  await bed.sh('! systemctl is-failed nixmaker-fetch.service');
 });
 
 test('a restart of the agent leaves the inbox to its group', async () => {

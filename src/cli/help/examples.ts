@@ -96,6 +96,10 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
     ['status', 'what runs and how the last bundle ended'],
     ['status --watch', 'keep showing every change'],
   ],
+  serve: [
+    ['serve /media/stick', 'to the machines of this network'],
+    ['serve /media/stick --no-receipts', 'and take nothing back'],
+  ],
   fetch: [
     ['fetch', 'from the servers in the policy'],
     ['fetch https://updates.example/fleet --ca ca.pem', 'from this one'],

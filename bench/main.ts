@@ -12,8 +12,9 @@ import { measureFleet } from './fleet.ts';
 import { measureImport } from './import.ts';
 import { measureMemory } from './memory.ts';
 import { measureMonths } from './months.ts';
+import { measureHosts, measureNext } from './next.ts';
 import { measureNotice } from './notice.ts';
-import { measureHosts, measureNext, measurePack } from './pack.ts';
+import { measurePack } from './pack.ts';
 import { measurePool } from './pool.ts';
 import { measureRealSize } from './real-size.ts';
 import { measureReleases } from './releases.ts';
@@ -39,7 +40,7 @@ try {
   say('packing');
   const pack = await measurePack(place, { builder, key, count, repeats });
   say('the next release');
-  const next = await measureNext(place, { builder, key, count, repeats });
+  const next = await measureNext(place, { builder, key, count: quick ? 1000 : count, repeats });
   say('importing');
   const imports = await measureImport(place, { pack, key, repeats });
   say('releases');
@@ -53,7 +54,7 @@ try {
   say('receipts');
   const fleet = await measureFleet(
     place,
-    quick ? { hosts: 50, receipts: 10 } : { hosts: 1000, receipts: 30 },
+    quick ? { hosts: 50, receipts: 20 } : { hosts: 1000, receipts: 100 },
   );
   say('recipes');
   const realSize = await measureRealSize(place, { builder, key, count: quick ? 1000 : 20_000 });

@@ -7,8 +7,10 @@ import type { FleetFigures } from './fleet.ts';
 import type { ImportFigures } from './import.ts';
 import type { MemoryFigures } from './memory.ts';
 import type { MonthsFigures } from './months.ts';
+import type { HostsFigures, NextFigures } from './next.ts';
+import { hostsTable, nextTable } from './next-tables.ts';
 import type { NoticeFigures } from './notice.ts';
-import type { HostsFigures, NextFigures, PackFigures } from './pack.ts';
+import type { PackFigures } from './pack.ts';
 import type { PoolFigures } from './pool.ts';
 import type { RealSizeFigures } from './real-size.ts';
 import type { ReleaseFigures } from './releases.ts';
@@ -72,26 +74,10 @@ export function renderTables({
           s(pack.classicBuild),
           `${times(pack.classicBuild / pack.build)} faster (zstd alone, one stream: ${s(pack.zstdAlone)})`,
         ],
-        [
-          'the next release, 2 % of whose paths are new; the first, and the next with `--no-cache`',
-          `${s(next.next)}; ${s(next.first)}, ${s(next.anew)}`,
-          '',
-          `${times(next.first / next.next)} faster (its bundle copied and flushed: ${s(next.copied)})`,
-        ],
-        [
-          `${hosts.hosts} hosts that share nine paths in ten, against one: \`build\`, which writes as many bundles`,
-          `${s(hosts.all)}, ${s(hosts.one)}`,
-          '',
-          `${times(hosts.all / hosts.one)} (the bundles copied and flushed: ${s(hosts.copied)})`,
-        ],
-        [
-          'the same by `put --flake`, which writes none',
-          `${s(hosts.putAll)}, ${s(hosts.putOne)}`,
-          '',
-          times(hosts.putAll / hosts.putOne),
-        ],
       ],
     ),
+    nextTable(next),
+    hostsTable(hosts),
     takingTable(imports),
     table(
       [

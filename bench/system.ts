@@ -45,27 +45,26 @@ export const median = (values: readonly number[]) =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 
 /**
- * What is new in a release in group g of fifty paths; the rest of its bytes stays. `library`: three groups in ten have
- * different hashes and few other changed bytes. `week`: one group, two paths in a hundred of 2,500.
+ * What is new in a release in group g of a few paths; the rest of its bytes stays. `library`: three groups in ten have
+ * different hashes and few other changed bytes. `week`: one group; if there are fifty of them, two paths in a hundred and
+ * two or three bytes.
  */
 const stamps = {
   first: '_: "first"',
   config: '_: "first"',
-  week: 'g: if g == 1 then "week" else "first"',
+  week: 'g: if g == 5 then "week" else "first"',
   library: 'g: if g - 10 * (g / 10) < 3 then "library" else "first"',
   rebuild: '_: "rebuild"',
 } as const;
 export type Shape = keyof typeof stamps;
 
-/** Kilobytes of path n: 400 on average, 8,000 for one in fifty. */
+/** Kilobytes of path n: 400 on average, 8,000 for one in fifty; the sizes are spread over the paths. */
 const kilobytesOf =
-  'n: let r = n - 50 * (n / 50); in if r == 0 then 8000 else if r < 5 then 1200 else if r < 20 then 300 else 80';
-
-/** A group’s paths are outputs of one derivation: a build per path would take minutes. */
-const groupSize = 50;
+  'n: let m = 7 * n; r = m - 50 * (m / 50); in if r == 0 then 8000 else if r < 5 then 1200 else if r < 20 then 300 else 80';
 
 /**
- * @param count paths; a multiple of fifty
+ * @param count paths; a multiple of `groupSize`
+ * @param groupSize paths that are outputs of one derivation: a build per path would take minutes
  * @param own paths of each host that no other host has, of the first kind of path
  */
 export async function writeSystem(
@@ -75,11 +74,13 @@ export async function writeSystem(
     count,
     hosts = ['host'],
     own = 0,
+    groupSize = 50,
   }: {
     shape?: Shape;
     count: number;
     hosts?: readonly string[];
     own?: number;
+    groupSize?: number;
   },
 ): Promise<void> {
   await copySample(folder);

@@ -9,6 +9,8 @@ export interface NarCount {
   readonly files: number;
   /** Blocks of 4096 bytes: regular files rounded up, and one per folder. */
   readonly blocks: number;
+  /** Regular files in folders that are named `*.nix`. */
+  readonly expressions: number;
 }
 
 /** One node of a NAR. */
@@ -53,6 +55,7 @@ type State = keyof typeof fixed | 'kind' | 'file' | 'link' | 'entries' | 'name' 
 export class NarCounter {
   #files = 0;
   #blocks = 0;
+  #expressions = 0;
   #state: State = 'magic';
   /** The last name in each open folder: names ascend. */
   readonly #folders: string[] = [];
@@ -92,7 +95,7 @@ export class NarCounter {
     if (this.#fault === undefined && this.#state !== 'end') this.#fault = 'it ends too early';
     if (this.#fault !== undefined)
       throw new NixmakerError('bundle-malformed', `it is not a NAR: ${this.#fault}`);
-    return { files: this.#files, blocks: this.#blocks };
+    return { files: this.#files, blocks: this.#blocks, expressions: this.#expressions };
   }
 
   /** @returns how many bytes were consumed; what remains is less than a string */
@@ -140,6 +143,7 @@ export class NarCounter {
   #beginFile(size: number): void {
     this.#files += 1;
     this.#blocks += Math.ceil(size / blockBytes);
+    if (this.#folders.at(-1)?.endsWith('.nix') === true) this.#expressions += 1;
     this.#contents = size;
     this.#padding = paddingOf(size);
     this.#state = 'close';

@@ -19,6 +19,7 @@ import { mostPartsBytes, type PartsHint, parseParts } from '../core/release/part
 import { isHostName } from '../core/schema.ts';
 import { arrivedText } from '../core/size.ts';
 import { isForeignFolder, withForeign } from '../files/foreign.ts';
+import { fewAhead } from './at-once.ts';
 import type { OpenedBundle, PieceReader } from './contents.ts';
 import { readSmall } from './file.ts';
 import type { Authentic } from './layout.ts';
@@ -78,8 +79,9 @@ export async function listPool(
     });
   const hosts = only === undefined ? await list(hostsOf(root)) : [only];
   const entries: PoolEntry[] = [];
-  for (const host of hosts.filter(isHostName)) {
-    for (const name of await list(join(hostsOf(root), host))) {
+  const listed = async (host: string) => ({ host, names: await list(join(hostsOf(root), host)) });
+  for await (const { host, names } of fewAhead(hosts.filter(isHostName), listed)) {
+    for (const name of names) {
       const sequence = /^[1-9][0-9]{0,15}$/.test(name) ? Number(name) : 0;
       if (sequence === 0 || !Number.isSafeInteger(sequence)) continue;
       entries.push({ host, sequence, folder: join(hostsOf(root), host, name) });

@@ -11,25 +11,48 @@ export const blockSize = 512;
 /** Two zero blocks end an archive. */
 export const trailerSize = 2 * blockSize;
 
-/** Eleven octal digits. */
+/** Eleven octal digits; up to ten, a space follows. */
 const largestOctal = 8 ** 11 - 1;
+const tenDigits = 8 ** 10;
+/** The name’s field, with a zero after it: the library decides about longer ones. */
+const mostName = 99;
 
-export function encodeHeader(name: string, size: number): Buffer {
+function encodePlain(path: string, size: number): Buffer {
   const block = Buffer.alloc(blockSize);
-  const header = new Header({
-    path: name,
-    mode: 0o444,
-    uid: 0,
-    gid: 0,
-    size,
-    mtime: new Date(0),
-    type: 'File',
-    uname: '',
-    gname: '',
-  });
+  const [mode, mtime] = [0o444, new Date(0)];
+  const header = new Header({ path, mode, uid: 0, gid: 0, size, mtime, type: 'File', uname: '', gname: '' });
   // It reports anything that did not fit the plain form; a size beyond eleven digits isn’t meant to.
   if (header.encode(block, 0) !== size > largestOctal)
-    throw new NixmakerError('bundle-too-large', `${name} is too long for a ustar header`);
+    throw new NixmakerError('bundle-too-large', `${path} is too long for a ustar header`);
+  return block;
+}
+
+/** Without name and size. The sum is that of its bytes apart from those, with spaces for the checksum. */
+const frame = encodePlain('', 0);
+const fields = { size: 124, afterSize: 136, checksum: 148, afterChecksum: 156 };
+const frameSum =
+  sumOf(frame, 0, fields.size) +
+  sumOf(frame, fields.afterSize, fields.checksum) +
+  8 * 0x20 +
+  sumOf(frame, fields.afterChecksum, blockSize);
+
+function sumOf(block: Buffer, from: number, to: number): number {
+  let sum = 0;
+  for (let at = from; at < to; at++) sum += block[at] as number;
+  return sum;
+}
+
+/** A bundle has thousands: only what differs between them is written. @throws NixmakerError `bundle-too-large` */
+export function encodeHeader(name: string, size: number): Buffer {
+  // Anything but the usual is left to the library.
+  if (size > largestOctal || name.length > mostName || !/^[\x21-\x7e]+$/.test(name))
+    return encodePlain(name, size);
+  const block = Buffer.from(frame);
+  const digits = size < tenDigits ? `${size.toString(8).padStart(10, '0')} ` : size.toString(8);
+  block.write(name, 0, 'latin1');
+  block.write(digits, fields.size, 'latin1');
+  const sum = frameSum + sumOf(block, 0, name.length) + sumOf(block, fields.size, fields.afterSize);
+  block.write(sum.toString(8).padStart(6, '0'), fields.checksum, 'latin1');
   return block;
 }
 

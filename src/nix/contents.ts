@@ -1,6 +1,6 @@
 /** A store path as it is on disk, read and hashed; and the stand-in under which its contents can be imported once more. */
 import { createHash } from 'node:crypto';
-import { lstat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMissing } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
@@ -79,6 +79,12 @@ export function isNamedAfter(path: StorePath, { narHash, references }: Named): b
 }
 
 const standInName = 'nixmaker-repair';
+
+/** Those in the store now: what a repair that was killed has left behind. @param folder where the store’s files are */
+export async function listStandIns(folder: string): Promise<StorePath[]> {
+  const names = await readdir(folder);
+  return names.flatMap((name) => (name.endsWith(`-${standInName}`) ? (fromBaseName(name) ?? []) : []));
+}
 
 /**
  * Another path with these very contents, named after them: any client of Nix may add it, Nix checks the bytes against the name, and it is in

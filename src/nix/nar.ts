@@ -105,6 +105,31 @@ export async function* narOf(path: string, expected = firstBytes): AsyncGenerato
   yield gathered.subarray(0, length);
 }
 
+/**
+ * The NAR in one buffer, which can be used again for the next.
+ * @returns its bytes; if they don’t fit, the buffer’s length and one
+ * @throws the file system’s own errors
+ */
+export async function narInto(path: string, buffer: Buffer): Promise<number> {
+  let [length, heldUp] = [0, 0];
+  for (const part of allParts(path)) {
+    const source = sourceOf(part);
+    try {
+      for (let done = 0; done < source.size; ) {
+        if (length === buffer.length) return length + 1;
+        const bytes = source.read(buffer.subarray(length, length + chunkBytes), done);
+        [done, length, heldUp] = [done + bytes, length + bytes, heldUp + bytes];
+        if (heldUp < chunkBytes) continue;
+        await othersFirst();
+        heldUp = 0;
+      }
+    } finally {
+      source.close();
+    }
+  }
+  return length;
+}
+
 interface PartSource {
   readonly size: number;
   /** @returns how many bytes it put into `into` */

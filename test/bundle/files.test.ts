@@ -26,7 +26,6 @@ import {
 import { openParts, partName, sizeOfParts } from '../../src/bundle/parts.ts';
 import { hostsOf, listPool, measurePool, openPool } from '../../src/bundle/pool.ts';
 import { hasContents, hasSize } from '../../src/bundle/pool-write.ts';
-import { encodeHeader, paddingOf, sizeFromHeader } from '../../src/bundle/ustar.ts';
 import { signedFileOf } from '../../src/bundle/write.ts';
 import { pieceName } from '../../src/core/release/contents-file.ts';
 import { narOf } from '../../src/nix/nar.ts';
@@ -89,20 +88,6 @@ test('a part that is larger than any is not even made room for, though the file 
   await assert.rejects(file.read(0, most + 1), { code: 'bundle-malformed' });
   assert.equal((await file.read(0, most)).length, most);
   await file.close();
-});
-
-test('a header holds any size, and says no other name’s', () => {
-  for (const size of [0, 1, 511, 512, 513, 8 ** 10, 8 ** 11 - 1]) {
-    const header = encodeHeader('index', size);
-    assert.equal(sizeFromHeader(header, 'index'), size);
-    assert.equal(sizeFromHeader(header, 'indey'), undefined);
-    assert.equal((size + paddingOf(size)) % 512, 0);
-    assert.ok(paddingOf(size) >= 0 && paddingOf(size) < 512);
-  }
-  // From 8 GiB on in base 256: none of the members whose sizes nothing has announced is as large.
-  assert.equal(sizeFromHeader(encodeHeader('index', 8 ** 11), 'index'), undefined);
-  assert.throws(() => encodeHeader('x'.repeat(300), 1), { code: 'bundle-too-large' });
-  assert.equal(sizeFromHeader(Buffer.alloc(512), 'index'), undefined);
 });
 
 test('a file in parts is as large as all of them, and read across them; a part that is missing ends it', async (t) => {

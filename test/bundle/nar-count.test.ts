@@ -4,7 +4,7 @@ import { chmod, lstat, mkdir, readdir, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import { NarCounter } from '../../src/bundle/nar-count.ts';
+import { type NarCount, NarCounter } from '../../src/bundle/nar-count.ts';
 import { NixmakerError } from '../../src/core/errors.ts';
 import { narOf } from '../../src/nix/nar.ts';
 import { temporaryFolder } from '../support/bundles.ts';
@@ -14,13 +14,17 @@ type Tree =
   | { readonly kind: 'link'; readonly target: string }
   | { readonly kind: 'folder'; readonly entries: ReadonlyMap<string, Tree> };
 
-const name = fc
+const plain = fc
   .string({
     unit: fc.constantFrom('a', 'B', 'z', '.', '-', 'ä', '漢', ' ', '~'),
     minLength: 1,
     maxLength: 12,
   })
   .filter((text) => text !== '.' && text !== '..');
+const name = fc.oneof(
+  { weight: 4, arbitrary: plain },
+  plain.map((text) => `${text}.nix`),
+);
 const { tree } = fc.letrec<{ tree: Tree; entries: [string, Tree][] }>((tie) => ({
   tree: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
@@ -47,15 +51,17 @@ async function lay(at: string, node: Tree): Promise<void> {
 }
 
 /** By walking. */
-async function walked(at: string): Promise<{ files: number; blocks: number }> {
+async function walked(at: string): Promise<NarCount> {
   const stat = await lstat(at);
-  if (stat.isSymbolicLink()) return { files: 1, blocks: 0 };
-  if (stat.isFile()) return { files: 1, blocks: Math.ceil(stat.size / 4096) };
-  const total = { files: 1, blocks: 1 };
-  for (const entry of await readdir(at)) {
-    const { files, blocks } = await walked(join(at, entry));
+  if (stat.isSymbolicLink()) return { files: 1, blocks: 0, expressions: 0 };
+  if (stat.isFile()) return { files: 1, blocks: Math.ceil(stat.size / 4096), expressions: 0 };
+  const total = { files: 1, blocks: 1, expressions: 0 };
+  for (const entry of await readdir(at, { withFileTypes: true })) {
+    const { files, blocks, expressions } = await walked(join(at, entry.name));
     total.files += files;
     total.blocks += blocks;
+    total.expressions += expressions;
+    if (entry.isFile() && entry.name.endsWith('.nix')) total.expressions += 1;
   }
   return total;
 }
@@ -121,7 +127,7 @@ async function small(t: TestContext): Promise<Buffer> {
 
 test('cut off anywhere it is none, and with anything after its end', async (t) => {
   const nar = await small(t);
-  assert.deepEqual(count(nar, [1]), { files: 3, blocks: 2 });
+  assert.deepEqual(count(nar, [1]), { files: 3, blocks: 2, expressions: 0 });
   for (let end = 0; end < nar.length; end++)
     assert.match(refusal(nar.subarray(0, end), [7]), /ends too early/, String(end));
   for (const portion of [1, nar.length, nar.length + 1, 2 ** 20])
@@ -173,7 +179,7 @@ const inFolder = (...names: string[]) =>
   );
 
 test('names must ascend, be whole and name something in the folder', () => {
-  assert.deepEqual(count(inFolder('a', 'b'), [5]), { files: 3, blocks: 1 });
+  assert.deepEqual(count(inFolder('a', 'b'), [5]), { files: 3, blocks: 1, expressions: 0 });
   for (const names of [
     ['b', 'a'],
     ['a', 'a'],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { NarCounter } from '../../src/bundle/nar-count.ts';
+import { type NarCount, NarCounter } from '../../src/bundle/nar-count.ts';
 
 const string = (text: string) => {
   const bytes = Buffer.from(text, 'latin1');
@@ -17,19 +17,19 @@ type Token = string;
 class Wrong extends Error {}
 
 /** By recursion, over strings that are whole. @throws Wrong */
-function judge(tokens: readonly Token[]): { files: number; blocks: number } {
+function judge(tokens: readonly Token[]): NarCount {
   let at = 0;
-  const sum = { files: 0, blocks: 0 };
+  const sum = { files: 0, blocks: 0, expressions: 0 };
   const next = () => tokens[at++] ?? '';
   const must = (text: string) => {
     if (next() !== text) throw new Wrong();
   };
-  const node = () => {
+  const node = (name = '') => {
     must('(');
     must('type');
     const kind = next();
     sum.files += 1;
-    if (kind === 'regular') regular();
+    if (kind === 'regular') regular(name);
     else if (kind === 'symlink') {
       must('target');
       if (at++ >= tokens.length) throw new Wrong();
@@ -37,7 +37,7 @@ function judge(tokens: readonly Token[]): { files: number; blocks: number } {
     } else if (kind === 'directory') directory();
     else throw new Wrong();
   };
-  const regular = () => {
+  const regular = (name: string) => {
     let word = next();
     if (word === 'executable') {
       must('');
@@ -45,6 +45,7 @@ function judge(tokens: readonly Token[]): { files: number; blocks: number } {
     }
     if (word !== 'contents') throw new Wrong();
     sum.blocks += Math.ceil(next().length / 4096);
+    if (name.endsWith('.nix')) sum.expressions += 1;
     must(')');
   };
   const directory = () => {
@@ -59,7 +60,7 @@ function judge(tokens: readonly Token[]): { files: number; blocks: number } {
         throw new Wrong();
       last = name;
       must('node');
-      node();
+      node(name);
       must(')');
     }
   };
@@ -69,7 +70,7 @@ function judge(tokens: readonly Token[]): { files: number; blocks: number } {
   return sum;
 }
 
-const names = fc.constantFrom('a', 'b', 'c', 'd', '(', ')', 'node', 'type', 'entry', '\xe4');
+const names = fc.constantFrom('a', 'b.nix', 'c', 'd.nix', '(', ')', 'node', 'type', 'entry', '\xe4');
 const contents = fc.oneof(
   fc.constantFrom('', 'x', '12345678'),
   fc.nat(9000).map((n) => 'x'.repeat(n)),
@@ -208,7 +209,7 @@ function nested(depth: number): Buffer {
 }
 
 test('folders may lie in one another as deep as a path can be long, and no deeper', () => {
-  assert.deepEqual(counted(nested(2048), 5000), { files: 2048, blocks: 2048 });
+  assert.deepEqual(counted(nested(2048), 5000), { files: 2048, blocks: 2048, expressions: 0 });
   assert.equal(counted(nested(2049), 5000), 'none');
 });
 
@@ -216,7 +217,7 @@ test('a name or a target may be as long as a path can be, and no longer', () => 
   const link = (target: string) =>
     Buffer.concat([...root, '(', 'type', 'symlink', 'target', target, ')'].map(string));
   for (const portion of [1, 4000, 4096, 5000, 10_000]) {
-    assert.deepEqual(counted(link('x'.repeat(4096)), portion), { files: 1, blocks: 0 });
+    assert.deepEqual(counted(link('x'.repeat(4096)), portion), { files: 1, blocks: 0, expressions: 0 });
     assert.equal(counted(link('x'.repeat(4097)), portion), 'none');
   }
 });

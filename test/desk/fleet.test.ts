@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { collectReceipts } from '../../src/desk/fleet/collect.ts';
 import { makeWorkplace } from '../support/fleet.ts';
 import { manifestText } from '../support/manifests.ts';
 import { committed, install, lay, nixmaker, nowOf } from '../support/receipts.ts';
@@ -214,4 +215,25 @@ test('of a host with more known receipts than are kept, the rest is one line', a
   assert.equal(receipts.length, 65);
   const text = await nixmaker('collect', medium, '-d', fleet);
   assert.match(text.stdout, /^web .* 6 more, known or older$/m);
+});
+
+test('of many hosts only so many known receipts are listed; each of the other hosts has one line', async () => {
+  const { medium, fleet, collect } = await scene();
+  for (const host of ['a', 'b', 'c']) {
+    const machine = install(host);
+    await lay(medium, host, { '1.json': machine.sign({ number: 1 }), '2.json': machine.sign({ number: 2 }) });
+  }
+  await collect();
+  const options = { media: [medium], directory: fleet, enrol: false, now: new Date() };
+  const again = await collectReceipts({ ...options, mostListed: 3 });
+  assert.deepEqual(
+    again.map(({ host, status, files }) => [host, status, files]),
+    [
+      ['a', 'known', undefined],
+      ['a', 'known', undefined],
+      ['b', 'older', 1],
+      ['b', 'known', undefined],
+      ['c', 'older', 2],
+    ],
+  );
 });

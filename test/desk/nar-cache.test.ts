@@ -36,7 +36,7 @@ async function keepIn(folder: string, pieces: ReadonlyMap<number, Buffer>, most?
   for (const [n, bytes] of pieces) {
     await writeFile(join(place, 'pieces'), bytes, { flag: 'a' });
     const kept = { digest: digestOf(bytes), size: bytes.length, file: 'pieces', position };
-    cache.keep({ ...nar(n), ...kept, files: n, blocks: 2 * n });
+    cache.keep({ ...nar(n), ...kept, files: n, blocks: 2 * n, expressions: n });
     position += bytes.length;
   }
   await cache.close();
@@ -48,7 +48,7 @@ async function foundIn(folder: string, n: number): Promise<Buffer | undefined> {
   try {
     const found = cache.find(nar(n));
     if (found === undefined) return undefined;
-    assert.deepEqual(found.count, { files: n, blocks: 2 * n });
+    assert.deepEqual(found.count, { files: n, blocks: 2 * n, expressions: n });
     const bytes = await readFile(found.source.path);
     const { position = 0 } = found.source;
     return bytes.subarray(position, position + found.file.size);
@@ -74,7 +74,7 @@ test('what one run has kept the next one finds, and nothing else', async (t) => 
   assert.equal(await foundIn(folder, 4), undefined);
   const cache = await open(folder);
   assert.equal(cache.find({ ...nar(1), narSize: 7 }), undefined, 'another size is another NAR');
-  assert.deepEqual(cache.count(nar(1)), { files: 1, blocks: 2 });
+  assert.deepEqual(cache.count(nar(1)), { files: 1, blocks: 2, expressions: 1 });
   await cache.close();
   assert.equal((await runsIn(folder)).length, 2, 'a run that compressed nothing keeps nothing');
   assert.deepEqual(
@@ -147,6 +147,7 @@ test('a list reads as it was written', () => {
       position: size,
       files: size,
       blocks: size,
+      expressions: size,
     },
     { noNullPrototype: true },
   );
@@ -190,6 +191,7 @@ test('a run that was given up keeps nothing', async (t) => {
     position: 0,
     files: 1,
     blocks: 2,
+    expressions: 0,
   });
   cache.abandon(Object.assign(new Error('full'), { code: 'ENOSPC' }));
   await cache.close();

@@ -306,10 +306,9 @@ ensure_tools() {
     ;;
   esac
   # shellcheck source=tools/set-up/machines.sh
+  case " ${nixmaker_tools:-} " in *" carriers "* | *" vm "*) . "$nixmaker_root/tools/set-up/machines.sh" && ensure_mkfs ;; esac
   case " ${nixmaker_tools:-} " in *" vm "*)
-    . "$nixmaker_root/tools/set-up/machines.sh"
     ensure_vm
-    ensure_mkfs
     ensure_qemu
     ;;
   esac

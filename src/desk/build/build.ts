@@ -98,6 +98,7 @@ export async function buildBundles(
     const evaluation = Evaluation.begin(nix, {
       ...{ source, links, jobs: options.evalJobs },
       hosts: hosts.filter(isHostName),
+      isAtOnce: hosts.length === 1 && options.content === 'closure' && options.format === 'bundle',
     });
     const results = await runHosts(hosts, (host, say) =>
       buildHost(
@@ -219,7 +220,7 @@ async function prepareHost(run: BuildRun, { host, evaluated, say }: ToPrepare): 
   const leaks = guardLeaks({
     root: rootOf(identity),
     closure,
-    sources: await run.copies.among(closure),
+    sources: await run.copies.among(closure, (path) => packing.counts.hasNoExpressions(path)),
     otherSystems: new Set([...systems].filter(([name]) => name !== host).flatMap(([, paths]) => paths)),
     isForbidden: options.forbidSource,
   });

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -16,7 +16,8 @@ import { hasErrno, insteadOf } from '../../core/errno.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
 import { narDigest, type PathInfo } from '../../core/release/path-info.ts';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
-import { narOf } from '../../nix/nar.ts';
+import { narInto, narOf } from '../../nix/nar.ts';
+import { Buffers } from './buffers.ts';
 import type { CachedFile, CacheFolder } from './cache-folder.ts';
 import { piecesFile, zstdLevel } from './kept-list.ts';
 import type { NarCache } from './nar-cache.ts';
@@ -26,6 +27,8 @@ import type { NarCounts } from './nar-counts.ts';
 const inlineBytes = 32 * 1024;
 /** Up to this size a NAR is held in memory. */
 const wholeBytes = 16 * 1024 * 1024;
+/** From this size on, compressed, a piece gets a file of its own: a pool on the same file system can then share its blocks. */
+const ownFileBytes = 1024 * 1024;
 
 /** Where pieces are put: small ones one after another in one file. Creating a file for each would take longer than compressing it. */
 class Place {
@@ -71,6 +74,7 @@ export class StoreCompressor {
   readonly #cache: CacheFolder;
   readonly #counts: NarCounts;
   readonly #nars: NarCache | undefined;
+  readonly #buffers = new Buffers(wholeBytes + 1);
   #isKeeping: boolean;
   /** The last one is written to; there are others only if the first ran out of room. */
   readonly #places: Place[] = [];
@@ -124,6 +128,7 @@ export class StoreCompressor {
       done += 1;
       onDone(done);
     });
+    this.#buffers.clear();
     return missing === 0;
   }
 
@@ -203,26 +208,26 @@ export class StoreCompressor {
     return true;
   }
 
-  async #whole({ info: { path, narSize }, check, place }: Work): Promise<Compressed> {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of narOf(path, narSize)) {
-      check.add(chunk);
-      chunks.push(chunk);
-      size += chunk.length;
-      // Not the one Nix knows; how much longer it is does not matter.
-      if (size > narSize) break;
-    }
-    const nar = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-    // Without the size, zstd prepares for the largest.
-    const options = { ...parameters, pledgedSrcSize: nar.length };
-    const bytes = nar.length <= inlineBytes ? zstdCompressSync(nar, options) : await zstd(nar, options);
+  async #whole({ info: { path, narSize }, check, place }: Work): Promise<Compressed | undefined> {
+    // One byte more tells what is longer.
+    const bytes = await this.#buffers.lend(narSize + 1, async (buffer) => {
+      const length = await narInto(path, buffer);
+      const nar = buffer.subarray(0, length);
+      check.add(nar);
+      // Not the one Nix knows.
+      return length === narSize ? compressed(nar) : undefined;
+    });
+    if (bytes === undefined) return undefined;
     const file = { digest: digestOf(createHash('sha256').update(bytes)), size: bytes.length };
-    return { file, source: { path: place.path, position: place.append(bytes) } };
+    if (bytes.length < ownFileBytes)
+      return { file, source: { path: place.path, position: place.append(bytes) } };
+    const own = ownFileIn(place, path);
+    await writeFile(own, bytes, { mode: 0o644 });
+    return { file, source: { path: own } };
   }
 
   async #stream({ info: { path }, check, place }: Work): Promise<Compressed> {
-    const made = join(place.folder, `${hashPart(path)}.zst`);
+    const made = ownFileIn(place, path);
     const hash = createHash('sha256');
     let size = 0;
     const out = await open(made, 'w', 0o644);
@@ -245,6 +250,8 @@ export class StoreCompressor {
   }
 }
 
+const ownFileIn = ({ folder }: Place, path: StorePath) => join(folder, `${hashPart(path)}.zst`);
+
 interface Work {
   readonly info: PathInfo;
   readonly check: NarCheck;
@@ -258,6 +265,14 @@ interface Compressed {
 
 const zstd = promisify(zstdCompress);
 const parameters = { params: { [constants.ZSTD_c_compressionLevel]: zstdLevel } };
+
+async function compressed(nar: Buffer): Promise<Buffer> {
+  // Without the size, zstd prepares for the largest.
+  const options = { ...parameters, pledgedSrcSize: nar.length };
+  if (nar.length <= inlineBytes) return zstdCompressSync(nar, options);
+  // In one piece for most: each further one is another trip to another thread.
+  return zstd(nar, { ...options, chunkSize: Math.ceil(nar.length / 2) });
+}
 
 async function* checked(nar: AsyncIterable<Buffer>, check: NarCheck): AsyncGenerator<Buffer, void, void> {
   for await (const chunk of nar) {

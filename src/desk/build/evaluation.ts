@@ -26,6 +26,8 @@ interface Wanted {
   readonly jobs: number | undefined;
   /** Where Nix’s roots go. */
   readonly links: string;
+  /** Whether what was evaluated is built or packed at once, with nothing in between that would take long. */
+  readonly isAtOnce?: boolean;
 }
 
 export class Evaluation {
@@ -85,11 +87,12 @@ export class Evaluation {
   }
 
   async #byNix(host: string): Promise<EvaluatedHost> {
-    const { source, links } = this.#wanted;
+    const { source, links, isAtOnce = false } = this.#wanted;
     const evaluated = await evaluateHost(this.#nix, source.reference, host);
     await source.check();
-    // Hours may pass before it is built.
-    await holdDerivation(this.#nix, { path: evaluated.derivation, link: join(links, `recipe-${host}`) });
+    // Otherwise hours may pass before it is built.
+    if (!isAtOnce)
+      await holdDerivation(this.#nix, { path: evaluated.derivation, link: join(links, `recipe-${host}`) });
     return evaluated;
   }
 }

@@ -21,19 +21,20 @@ export interface KeptNar {
   readonly position: number;
   readonly files: number;
   readonly blocks: number;
+  readonly expressions: number;
 }
 
 /** zstd’s default, and Nix’s. */
 export const zstdLevel = 3;
 
 /** Another version of zstd may give different bytes, but the same flake must give the same bundle. */
-const header = `nixmaker-nars 2 zstd ${process.versions.zstd} level ${zstdLevel}`;
+const header = `nixmaker-nars 3 zstd ${process.versions.zstd} level ${zstdLevel}`;
 const line =
-  /^([0-9a-z]{52}) (\d{1,15}) ([0-9a-z]{52}) (\d{1,15}) (pieces|[0-9a-z]{32}\.zst) (\d{1,15}) (\d{1,15}) (\d{1,15})$/;
+  /^([0-9a-z]{52}) (\d{1,15}) ([0-9a-z]{52}) (\d{1,15}) (pieces|[0-9a-z]{32}\.zst) (\d{1,15}) (\d{1,15}) (\d{1,15}) (\d{1,15})$/;
 
 export function encodeKeptList(nars: readonly KeptNar[]): string {
   const lines = nars.map((n) =>
-    [n.narHash, n.narSize, n.digest, n.size, n.file, n.position, n.files, n.blocks].join(' '),
+    [n.narHash, n.narSize, n.digest, n.size, n.file, n.position, n.files, n.blocks, n.expressions].join(' '),
   );
   const text = lines.map((each) => `${each}\n`).join('');
   return `${header}\n${sumOf(text)}\n${text}`;
@@ -47,7 +48,7 @@ export function readKeptList(text: string): KeptNar[] | undefined {
   if (first !== header || sum !== sumOf(rest.join('\n')) || rest.pop() !== '') return undefined;
   const nars: KeptNar[] = [];
   for (const each of rest) {
-    const [found, narHash = '', narSize, digest = '', size, file = '', position, files, blocks] =
+    const [found, narHash = '', narSize, digest = '', size, file = '', position, files, blocks, expressions] =
       line.exec(each) ?? [];
     if (found === undefined) return undefined;
     nars.push({
@@ -59,6 +60,7 @@ export function readKeptList(text: string): KeptNar[] | undefined {
       position: Number(position),
       files: Number(files),
       blocks: Number(blocks),
+      expressions: Number(expressions),
     });
   }
   return nars;

@@ -20,7 +20,7 @@ import { makeFolders } from '../../files/folder.ts';
 import { namesIn } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { CachedFile } from './cache-folder.ts';
-import { encodeKeptList, type KeptNar, keptList, readKeptList } from './kept-list.ts';
+import { encodeKeptList, type KeptNar, keptList, piecesFile, readKeptList } from './kept-list.ts';
 import { makeStaging, type Staging } from './staging.ts';
 
 /** For everything together. Bytes; less if the file system has little room (see `bound`). */
@@ -106,14 +106,15 @@ export class NarCache {
   find({ narHash, narSize }: { readonly narHash: string; readonly narSize: number }): FoundNar | undefined {
     const known = this.#known.get(narHash);
     if (known === undefined || known.narSize !== narSize) return undefined;
-    const { run, file, digest, size, position, files, blocks } = known;
+    const { run, file, digest, size, position } = known;
     const handle = this.#handleOf(join(this.#folder, run, file));
     if (handle === undefined) return undefined;
     this.#used.add(run);
     return {
       file: { digest, size },
-      count: { files, blocks },
-      source: { path: `/proc/self/fd/${handle}`, position },
+      count: countOf(known),
+      // One in a file of its own can be cloned onto a medium.
+      source: { path: `/proc/self/fd/${handle}`, ...(file === piecesFile ? { position } : {}) },
     };
   }
 
@@ -131,7 +132,7 @@ export class NarCache {
     const known = this.#known.get(narHash);
     if (known === undefined || known.narSize !== narSize) return undefined;
     this.#used.add(known.run);
-    return { files: known.files, blocks: known.blocks };
+    return countOf(known);
   }
 
   /** A folder for what this run compresses; kept if `keep` was told of anything. */
@@ -219,6 +220,8 @@ export class NarCache {
     }
   }
 }
+
+const countOf = ({ files, blocks, expressions }: KeptNar): NarCount => ({ files, blocks, expressions });
 
 /** At most half of what is otherwise free: the desk's disk has other uses too. */
 async function bound(folder: string, kept: number): Promise<number> {

@@ -30,6 +30,11 @@ export class NarCounts {
     this.#counts.set(path, count);
   }
 
+  /** Whether none of its files is named `*.nix`; false if it has not been counted yet. */
+  hasNoExpressions(path: StorePath): boolean {
+    return this.#counts.get(path)?.expressions === 0;
+  }
+
   /**
    * Counts a path in this machine’s own store folder.
    * @returns whether it is there and holds what it should: Nix's store may be elsewhere
@@ -61,8 +66,9 @@ export class NarCounts {
     const indexed: IndexedPath[] = [];
     await forEachAtOnce(paths, async (cached) => {
       const { path, narHash, narSize, references, ca = '' } = cached;
-      const { files, blocks } = this.#counts.get(path) ?? (await this.#count(cached));
-      this.#counts.set(path, { files, blocks });
+      const count = this.#counts.get(path) ?? (await this.#count(cached));
+      this.#counts.set(path, count);
+      const { files, blocks } = count;
       indexed.push({ path, narHash, narSize, files, blocks, references, ca });
       counted += 1;
       onCounted(counted);

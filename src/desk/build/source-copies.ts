@@ -36,13 +36,21 @@ export class SourceCopies {
     this.#source = source;
   }
 
-  /** Including itself, if listed. */
-  async among(closure: readonly Pick<CachedPath, 'path' | 'ca'>[]): Promise<ReadonlySet<StorePath>> {
+  /**
+   * Including itself, if listed.
+   * @param isFree whether a path is already known to have no file named `*.nix`: its folders need not be read
+   */
+  async among(
+    closure: readonly Pick<CachedPath, 'path' | 'ca'>[],
+    isFree: (path: StorePath) => boolean = () => false,
+  ): Promise<ReadonlySet<StorePath>> {
     const found = new Set<StorePath>();
     const source = this.#source;
     if (source === undefined) return found;
     await forEachAtOnce(closure, async (one) => {
-      const { path } = one;
+      const { path, ca } = one;
+      // What was built must have one; what was added need not.
+      if (ca === undefined && path !== source && isFree(path)) return;
       const verdict = this.#verdicts.get(path) ?? this.#judge(one, source);
       this.#verdicts.set(path, verdict);
       if (await verdict) found.add(path);

@@ -23,6 +23,8 @@ export interface CollectOptions {
   /** Whether an unknown host is trusted on first use. */
   readonly enrol: boolean;
   readonly now: Date;
+  /** Known and older receipts to list one by one, of all hosts together: each of a thousand may have dozens. */
+  readonly mostListed?: number;
 }
 
 export interface Collected {
@@ -43,11 +45,12 @@ export interface Collected {
 /** Never throws for what a medium holds, or for a missing one: each gets its own outcome. */
 export async function collectReceipts(options: CollectOptions): Promise<Collected[]> {
   const results: Collected[] = [];
+  const listing = { left: options.mostListed ?? 2000 };
   for (const medium of options.media)
     await eachHostOn(
       medium,
       async (found) => {
-        for await (const one of collectHost(options, found)) results.push(one);
+        for await (const one of collectHost(options, found, listing)) results.push(one);
       },
       ({ shown, host, error }) => results.push(rejected({ file: shown, host }, error)),
     ).catch((error: unknown) => results.push(rejected({ file: medium }, error)));
@@ -57,7 +60,11 @@ export async function collectReceipts(options: CollectOptions): Promise<Collecte
 /** A host’s keys, as far as they are known. */
 type Trust = Pick<HostKeys, 'former'> & { present: PublicKey | undefined };
 
-async function* collectHost(options: CollectOptions, found: FoundReceipts): AsyncGenerator<Collected> {
+async function* collectHost(
+  options: CollectOptions,
+  found: FoundReceipts,
+  listing: { left: number },
+): AsyncGenerator<Collected> {
   const { host, names, folder, shown, beyond } = found;
   const { directory } = options;
   const trust: Trust = { ...(await readHostKeys(directory, host)) };
@@ -67,14 +74,15 @@ async function* collectHost(options: CollectOptions, found: FoundReceipts): Asyn
     sealed: await readSealed(join(folder, name)).catch((error: unknown) => ({ error })),
   });
   let unlisted = 0;
-  let listed = 0;
+  let here = limits.receiptsKept;
   for await (const { name, sealed } of readAhead({ folder, names }, read)) {
     const file = join(shown, name);
     try {
       if ('error' in sealed) throw sealed.error;
       const taken = await takeOne(options, { host, name, sealed, trust, kept });
       // A stick holds ten years of receipts, and old ones are no news.
-      if (taken.status === 'new' || listed++ < limits.receiptsKept) yield { file, host, ...taken };
+      if (taken.status === 'new') yield { file, host, ...taken };
+      else if (here-- > 0 && listing.left-- > 0) yield { file, host, ...taken };
       else unlisted++;
     } catch (error) {
       yield rejected({ file, host }, error);

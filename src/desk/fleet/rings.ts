@@ -35,13 +35,12 @@ export async function readTurns(
   { directory, sequences, now }: RingsQuestion,
 ): Promise<ReadonlyMap<string, Turn>> {
   const hosts = [];
-  // Nobody waits for the last ring’s receipts.
-  for (const [host, sequence] of sequences)
-    hosts.push({
-      host,
-      sequence,
-      runs: ringOf(rings, host) === rings.at(-1) ? [] : await readRuns(directory, host),
-    });
+  for (const [host, sequence] of sequences) {
+    const ring = ringOf(rings, host);
+    // Nobody waits for the last ring’s receipts, nor for those of a host that is in none.
+    const counts = ring !== undefined && ring !== rings.at(-1);
+    hosts.push({ host, sequence, runs: counts ? await readRuns(directory, host) : [] });
+  }
   return decideTurns(rings, hosts, now);
 }
 

@@ -36,8 +36,15 @@ export interface Plan {
 export const folderOf = (medium: string, { host, sequence }: Manifest): string =>
   join(hostsOf(medium), host, String(sequence));
 
-/** @throws NixmakerError `sequence-conflict` */
-export async function planItem(medium: string, item: Item): Promise<Plan> {
+/**
+ * @param assumed paths of files that are taken to be there, without looking
+ * @throws NixmakerError `sequence-conflict`
+ */
+export async function planItem(
+  medium: string,
+  item: Item,
+  assumed: ReadonlySet<string> = new Set(),
+): Promise<Plan> {
   const { bundle, head, digest } = item;
   const { manifest, pieces: ours } = bundle;
   const folder = folderOf(medium, manifest);
@@ -55,7 +62,12 @@ export async function planItem(medium: string, item: Item): Promise<Plan> {
     [partsName]: item.parts,
   });
   const files = [...(await indexFiles(medium, item)), ...pieceFiles(medium, item, pieces)];
-  return { folder, isThere: there !== undefined, files: await Promise.all(files.map(planned)), entry };
+  return {
+    folder,
+    isThere: there !== undefined,
+    files: await Promise.all(files.map((f) => planned(f, assumed))),
+    entry,
+  };
 }
 
 /** Both ways together, unless that exceeds what a target reads. */
@@ -69,11 +81,11 @@ function readableOr(ours: Pieces, merged: Pieces, { bundle, digest }: Item): Pie
   }
 }
 
-async function planned({
-  file,
-  isTheirs = false,
-}: Pick<Planned, 'file'> & Partial<Planned>): Promise<Planned> {
-  return { file, isTheirs, write: !isTheirs && !(await file.isThere()) };
+async function planned(
+  { file, isTheirs = false }: Pick<Planned, 'file'> & Partial<Planned>,
+  assumed: ReadonlySet<string>,
+): Promise<Planned> {
+  return { file, isTheirs, write: !isTheirs && !assumed.has(file.path) && !(await file.isThere()) };
 }
 
 async function readThere(folder: string, { bundle, digest }: Item): Promise<HeadFiles | undefined> {

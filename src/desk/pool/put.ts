@@ -164,7 +164,8 @@ class Put {
     const folders: string[] = [];
     let needed = spare;
     for (const item of items) {
-      const { files, entry, folder } = await planItem(medium, item);
+      // Only an estimate: what this run has put there counts as there. It is looked for when its host’s turn comes.
+      const { files, entry, folder } = await planItem(medium, item, this.#good);
       folders.push(folder);
       for (const bytes of Object.values(entry(new Set()))) needed += rounded(bytes?.length ?? 0);
       for (const { file, write } of files) {

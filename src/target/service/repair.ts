@@ -15,7 +15,7 @@ import {
   signedHashesIn,
   type Unusable,
 } from '../media/at-hand.ts';
-import { bringContents } from '../update/bring-contents.ts';
+import { bringContents, clearLeftovers } from '../update/bring-contents.ts';
 
 export type { Unusable } from '../media/at-hand.ts';
 
@@ -107,6 +107,7 @@ export async function repairByHand(
       const opened = await openAtHand(machine, candidate, onUnusable);
       if (opened !== undefined) sources.push(opened);
     }
+    await clearLeftovers(machine);
     const signed = signedHashesIn(sources);
     const { interruption } = machine;
     const options = { signed, onProgress, ...given({ signal: interruption?.signal }) };

@@ -14,7 +14,7 @@ import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
 import { type DamagedPath, isReplaceable } from '../../core/run/damage.ts';
 import type { StorePath } from '../../core/store-path.ts';
-import { readContents, standInOf } from '../../nix/contents.ts';
+import { listStandIns, readContents, standInOf } from '../../nix/contents.ts';
 import { addToDaemon } from '../../nix/daemon.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { deletePaths, storeFolder, syncStore } from '../../nix/store.ts';
@@ -77,6 +77,14 @@ export async function bringContents(
     await release();
     throw error;
   }
+}
+
+/** What a repair that was killed has left: garbage, but it may hold the damaged contents, of which `nix-store --verify` complains. */
+export async function clearLeftovers({ nix, emit }: Pick<Machine, 'emit' | 'nix'>): Promise<void> {
+  for (const path of await listStandIns(storeFolder(nix)))
+    await deletePaths(nix, [path]).catch((error: unknown) =>
+      emit({ event: 'replacement-left', level: 'warn', path, detail: messageOf(error) }),
+    );
 }
 
 async function bringOne(

@@ -153,7 +153,7 @@ export const desk = {
           files: count
             .optional()
             .describe(
-              'how many files this stands for, if more than one: known or older, beyond the newest of a host',
+              'how many files this stands for, if more than one: known or older, beyond the newest of a host and the first 2000 of all',
             ),
           enrolled: z.literal(true).optional(),
           code: code.optional(),

@@ -6,7 +6,7 @@ import { copyFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Builder, copySample } from '../test/machines/builder.ts';
 import { checkout, nixSystem, run } from '../test/machines/program.ts';
-import { type PackageAtPoint, packagesByMonth } from './npm-bytes.ts';
+import { forgetPackages, type PackageAtPoint, packagesByMonth } from './npm-bytes.ts';
 import { newIn, type Parts, partsOf } from './other-methods.ts';
 import { type Key, must, processorSeconds, seconds, toplevelOf } from './system.ts';
 import { freshTarget, peakMemory } from './target.ts';
@@ -19,6 +19,7 @@ export interface Jump {
   readonly whole: number;
   readonly ours: number;
   readonly files: number;
+  /** NaN without casync. */
   readonly chunks: number;
   /** Processor seconds. */
   readonly build: number;
@@ -55,9 +56,8 @@ interface Bench {
 
 /** @returns undefined if the packages are unavailable */
 export async function measureMonths(bench: Bench, isQuick: boolean): Promise<MonthsFigures | undefined> {
-  const fetched = await packagesByMonth(isQuick);
-  if (fetched === undefined) return undefined;
-  const byMonth = isQuick ? fetched.slice(-4) : fetched;
+  const byMonth = await packagesByMonth(isQuick);
+  if (byMonth === undefined) return undefined;
   const months: Month[] = [];
   for (const [month, packages] of byMonth.entries()) months.push(await wholeMonth(bench, month, packages));
   const last = months.length - 1;
@@ -75,6 +75,7 @@ export async function measureMonths(bench: Bench, isQuick: boolean): Promise<Mon
   const taken: Taken[] = [];
   for (const kind of isQuick ? (['month'] as const) : (['month', 'quarter', 'year'] as const))
     taken.push(await takeLast(bench, { kind, jumps, months }));
+  if (!isQuick) await forgetPackages();
   return {
     packages: byMonth[last]?.length ?? 0,
     bytes: months[last]?.wholeBytes ?? Number.NaN,
@@ -113,7 +114,9 @@ async function wholeMonth(bench: Bench, month: number, packages: readonly Packag
   const paths = listed.stdout.trim().split('\n');
   const store = join(bench.place, 'builder');
   const { bundle, bytes } = await build(bench, month, `months-whole-${month}`);
-  return { bundle, wholeBytes: bytes, parts: partsOf(paths.map((path) => join(store, path))) };
+  const folders = paths.map((path) => join(store, path));
+  const parts = await partsOf(folders, join(bench.place, 'months-parts'));
+  return { bundle, wholeBytes: bytes, parts };
 }
 
 /** Everything is rebuilt each month: every path has a new hash, and the hashes it refers to are in its bytes. */
@@ -150,10 +153,13 @@ async function jump(
     whole: now.wholeBytes,
     ours: bytes,
     files: newIn(before.parts.files, now.parts.files),
-    chunks: newIn(before.parts.chunks, now.parts.chunks),
+    chunks: newChunks(before.parts, now.parts),
     build: time,
   };
 }
+
+const newChunks = (before: Parts, now: Parts): number =>
+  before.chunks === undefined || now.chunks === undefined ? Number.NaN : newIn(before.chunks, now.chunks);
 
 /** The last of its kind: taken by a machine that has the previous one. */
 async function takeLast(

@@ -20,7 +20,7 @@ const jumpNames: Readonly<Record<Jump['kind'], string>> = {
 };
 
 export function monthsTable({ packages, bytes, jumps, taken, several }: MonthsFigures): string {
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  const percent = (share: number) => (Number.isNaN(share) ? '' : `${(100 * share).toFixed(1)} %`);
   const kinds = [...new Set(jumps.map(({ kind }) => kind))];
   const rows = kinds.map((kind) => {
     const all = jumps.filter((j) => j.kind === kind);
@@ -42,7 +42,7 @@ export function monthsTable({ packages, bytes, jumps, taken, several }: MonthsFi
       `${packages} real packages, all rebuilt each month, whole ${prettyBytes(bytes)}: carried, of the whole`,
       'nixmaker; the worst',
       'files that are new',
-      'chunks that are new',
+      'chunks that are new (casync)',
       'build, processor',
       'taken; the agent’s peak',
     ],

@@ -13,10 +13,10 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import { plainNarinfo, renderNarinfo } from '../core/bundle/narinfo.ts';
 import { NixmakerError } from '../core/errors.ts';
 import type { Piece } from '../core/release/contents-file.ts';
-import { hashPart, type StorePath } from '../core/store-path.ts';
+import { hashPart } from '../core/store-path.ts';
 import type { OpenedBundle } from './contents.ts';
 import { cacheInfo } from './members.ts';
-import { NarReader } from './nar-reader.ts';
+import { type BaseNar, NarReader } from './nar-reader.ts';
 
 export interface BinaryCache {
   readonly url: string;
@@ -35,7 +35,7 @@ export interface ServeOptions {
   /** Of a line, as in narinfos. */
   readonly signaturesOf: (line: number) => readonly string[];
   /** The NAR of a path this machine has; deltas are restored from it. */
-  readonly narOf: (path: StorePath) => AsyncIterable<Buffer>;
+  readonly narOf: BaseNar;
 }
 
 /** What a name resolves to: bytes in memory, or a stream of known length. */

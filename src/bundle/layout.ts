@@ -11,6 +11,7 @@ import type { Manifest } from '../core/release/manifest.ts';
 import { NixSignatures } from '../core/release/nix-signatures.ts';
 import type { BundleFile } from './file.ts';
 import { membersOf } from './members.ts';
+import { ReadWindow } from './read-window.ts';
 import { type Release, readIndex, withUnsigned } from './release.ts';
 import { blockSize, encodeHeader, paddingOf, sizeFromHeader, trailerSize } from './ustar.ts';
 
@@ -116,6 +117,9 @@ export function totalSizeOf({ release, membersAt }: Announced): number {
   return position + trailerSize;
 }
 
+/** Read at a time: narinfos are close together, headers of pieces are not. */
+const headersBytes = 64 * 1024;
+
 /**
  * Confirms that the file is as announced: each header, all padding, each small member, the two zero blocks, and the size. Pieces
  * are not read here. A file that is still growing shows as `bundle-truncated`.
@@ -123,7 +127,7 @@ export function totalSizeOf({ release, membersAt }: Announced): number {
  */
 export async function checkLayout(file: BundleFile, { release, membersAt }: Announced): Promise<Layout> {
   const positions = new Map<string, number>();
-  const window = new ReadWindow(file);
+  const window = new ReadWindow(file, headersBytes);
   let position = membersAt;
   for (const member of membersOf(release)) {
     const { name, size } = member;
@@ -151,29 +155,4 @@ export async function checkLayout(file: BundleFile, { release, membersAt }: Anno
 function refuseNonZero(bytes: Buffer, name: string): void {
   if (bytes.some((b) => b !== 0))
     throw new NixmakerError('bundle-malformed', `there are stray bytes after ${name}`);
-}
-
-/** Small reads at increasing positions, served from one larger read: thousands of narinfos are close together. */
-class ReadWindow {
-  readonly #file: BundleFile;
-  readonly #buffer = Buffer.alloc(64 * 1024);
-  #start = 0;
-  #length = 0;
-
-  constructor(file: BundleFile) {
-    this.#file = file;
-  }
-
-  async read(position: number, length: number): Promise<Buffer> {
-    if (length === 0) return Buffer.alloc(0);
-    if (length > this.#buffer.length) return this.#file.read(position, length);
-    if (position < this.#start || position + length > this.#start + this.#length) {
-      this.#start = position;
-      this.#length = await this.#file.readInto(this.#buffer, position);
-      if (this.#length < length) {
-        throw new NixmakerError('bundle-truncated', `the file ends at byte ${position + this.#length}`);
-      }
-    }
-    return Buffer.from(this.#buffer.subarray(position - this.#start, position - this.#start + length));
-  }
 }

@@ -1,7 +1,5 @@
 /** Whether a compressed NAR is what it claims to be, and what it is made of: for the desk, which signs that, or checks others’ work. */
 import { createHash } from 'node:crypto';
-import { promisify } from 'node:util';
-import { constants, zstdDecompress } from 'node:zlib';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { pieceName, type WholePiece } from '../core/release/contents-file.ts';
@@ -9,9 +7,6 @@ import { damaged, isIntact, type PieceReader, readPiece, streamPiece } from './c
 import { type NarCount, NarCounter } from './nar-count.ts';
 import { windowLogMax } from './nar-reader.ts';
 import { atOnceBytes, decompress, decompressAtOnce } from './zstd.ts';
-
-/** Up to this size, handing work to another thread takes longer than the work itself. */
-const inlineBytes = 64 * 1024;
 
 /** What a NAR must be. */
 export interface ExpectedNar {
@@ -90,20 +85,11 @@ export async function checkWholePiece(
   throw new NixmakerError('bundle-malformed', `cannot use ${pieceName(piece)}: ${why}`);
 }
 
-const unzstd = promisify(zstdDecompress);
-
 async function readAtOnce({ reader, piece, expected }: Reading): Promise<Read> {
   const compressed = await readPiece(reader, piece, Buffer.allocUnsafe(piece.size));
   const check = new NarCheck(expected);
-  check.add(await unzipped(compressed, expected.narSize));
+  check.add(await decompressAtOnce(compressed, { size: expected.narSize, windowLogMax }));
   return { count: check.end(), digest: encodeNix32(createHash('sha256').update(compressed).digest()) };
-}
-
-async function unzipped(compressed: Buffer, size: number): Promise<Buffer> {
-  if (Math.max(compressed.length, size) <= inlineBytes)
-    return decompressAtOnce(compressed, { size, windowLogMax });
-  const params = { [constants.ZSTD_d_windowLogMax]: windowLogMax };
-  return unzstd(compressed, { params, chunkSize: Math.max(64, size + 1), maxOutputLength: size + 1 });
 }
 
 async function readAsStream({ reader, piece, expected }: Reading): Promise<Read> {

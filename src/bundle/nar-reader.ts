@@ -1,13 +1,15 @@
 /** The NARs of an opened bundle’s paths, decompressed or restored, and yielded only if they are what was signed. */
 
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
+import { setImmediate as othersFirst } from 'node:timers/promises';
 import { messageOf, NixmakerError } from '../core/errors.ts';
+import { giveBack } from '../core/memory.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { type Piece, pieceName } from '../core/release/contents-file.ts';
 import type { PathInfo } from '../core/release/path-info.ts';
 import type { StorePath } from '../core/store-path.ts';
 import { damaged, isIntact, type PieceReader, readPiece, streamPiece } from './contents.ts';
-import { restoreNar } from './delta.ts';
+import { type Bytes, restoreNar } from './delta.ts';
 import { atOnceBytes, decompress, decompressAtOnce } from './zstd.ts';
 
 /**
@@ -16,21 +18,24 @@ import { atOnceBytes, decompress, decompressAtOnce } from './zstd.ts';
  */
 export const windowLogMax = 23;
 
+/** The NAR of a path this machine has, from which deltas are restored. */
+export type BaseNar = (path: StorePath) => Bytes;
+
+/** Hashed before others have their turn: a third of a millisecond. */
+const turnBytes = 512 * 1024;
+
 export class NarReader {
   readonly #reader: PieceReader;
-  readonly #narOf: (path: StorePath) => AsyncIterable<Buffer>;
-  /** A reused buffer for compressed bytes: allocating new memory each time makes the collector scan the whole heap. */
-  #memory: Buffer = Buffer.alloc(0);
+  readonly #narOf: BaseNar;
 
-  /** @param narOf the NAR of a path this machine has; deltas are restored from it */
-  constructor(reader: PieceReader, narOf: (path: StorePath) => AsyncIterable<Buffer>) {
+  constructor(reader: PieceReader, narOf: BaseNar) {
     this.#reader = reader;
     this.#narOf = narOf;
   }
 
   /**
    * Yields the NAR, but its last chunk only once the size and hash of the whole are those signed: whoever reads to the end has
-   * read what was signed. One at a time.
+   * read what was signed. The chunks are nobody else’s.
    * @throws NixmakerError `bundle-altered`, `bundle-truncated`, `bundle-malformed`, `base-missing`, `io-error`
    */
   async *read(info: PathInfo, piece: Piece): AsyncGenerator<Buffer, void, void> {
@@ -41,7 +46,8 @@ export class NarReader {
       for await (const chunk of this.#given(info, piece)) {
         size += chunk.length;
         if (size > info.narSize) break;
-        hash.update(chunk);
+        if (chunk.length <= turnBytes) hash.update(chunk);
+        else await hashInTurns(hash, chunk);
         if (held !== undefined) yield held;
         held = chunk;
       }
@@ -61,9 +67,12 @@ export class NarReader {
       return;
     }
     const frame = { size: narSize, windowLogMax };
-    if (piece.size <= atOnceBytes && narSize <= atOnceBytes)
-      yield decompressAtOnce(await readPiece(this.#reader, piece, this.#memoryFor(piece)), frame);
-    else yield* decompress(streamPiece(this.#reader, piece), frame);
+    if (piece.size > atOnceBytes || narSize > atOnceBytes) {
+      yield* decompress(streamPiece(this.#reader, piece), frame);
+      return;
+    }
+    const compressed = await readPiece(this.#reader, piece, Buffer.allocUnsafe(piece.size));
+    yield await decompressAtOnce(compressed, frame).finally(() => giveBack(compressed));
   }
 
   /** Damage, or a `contents` that lies: the bundle’s maker and its carrier must be told apart. */
@@ -71,9 +80,12 @@ export class NarReader {
     if (!(await isIntact(this.#reader, piece))) return damaged(piece);
     return new NixmakerError('bundle-malformed', `cannot use ${pieceName(piece)} for ${path}: ${why}`);
   }
+}
 
-  #memoryFor({ size }: Piece): Buffer {
-    if (this.#memory.length < size) this.#memory = Buffer.allocUnsafeSlow(size);
-    return this.#memory.subarray(0, size);
+/** Threat: time. Meanwhile, the last one’s bytes are still on their way to Nix, which would wait for them. */
+async function hashInTurns(hash: Hash, bytes: Buffer): Promise<void> {
+  for (let at = 0; at < bytes.length; at += turnBytes) {
+    if (at > 0) await othersFirst();
+    hash.update(bytes.subarray(at, at + turnBytes));
   }
 }

@@ -13,6 +13,7 @@ import {
   readAnnouncements,
   readHead,
 } from './layout.ts';
+import { ReadWindow } from './read-window.ts';
 
 /**
  * What turns the head's bytes into a manifest. The target passes signature verification, so that nothing of an
@@ -46,9 +47,10 @@ export interface OpenedTar extends OpenedBundle {
 /** The last step, once what announces the rest has been read. Pieces are checked by `checkAllPieces` and when used. */
 export async function openAnnounced(file: BundleFile, announced: Announced): Promise<OpenedTar> {
   const { positions } = await checkLayout(file, announced);
+  const window = new ReadWindow(file);
   const reader: PieceReader = {
     readInto: (piece, buffer, position) =>
-      file.readInto(buffer, (positions.get(pieceName(piece)) ?? 0) + position),
+      window.readInto(buffer, (positions.get(pieceName(piece)) ?? 0) + position),
   };
   return { ...announced.release, reader, file, positions };
 }

@@ -1,22 +1,24 @@
 /** Decompresses what was signed, in one go or as a stream. zstd frames: RFC 8878. */
-import { Readable } from 'node:stream';
-import { constants, createZstdDecompress, zstdDecompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { constants, createZstdDecompress, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { given } from '../core/given.ts';
+import { giveBack } from '../core/memory.ts';
 
+/** Up to this many bytes are decompressed in one go: most paths are small, and a stream for each would cost more than the work itself. */
+export const atOnceBytes = 8 * 1024 * 1024;
+
+/** Up to this many, handing them to another thread takes longer than the work itself. */
+const inlineBytes = 64 * 1024;
+
+/** Of a stream, what comes out of it at a time. */
 const chunkBytes = 1024 * 1024;
-
-/**
- * Up to this many bytes are decompressed in one go: most paths are small, and a stream for each would cost more than the work
- * itself. It blocks everything else for a few hundredths of a second at most.
- */
-export const atOnceBytes = 16 * 1024 * 1024;
 
 export interface Frame {
   /** Bytes when decompressed, as signed. */
   readonly size: number;
   /** A frame that needs a larger window is refused, to save memory. Binary logarithm of bytes. */
   readonly windowLogMax: number;
-  /** Raw bytes that the frame refers to. */
+  /** Raw bytes that the frame refers to. A decoder makes its own copy when it begins. */
   readonly dictionary?: Buffer;
 }
 
@@ -25,33 +27,75 @@ const paramsOf = ({ windowLogMax, dictionary }: Frame) => ({
   ...given({ dictionary }),
 });
 
-/** At most one byte more than the size, which is enough to see that there are too many. @throws zlib’s errors */
-export function decompressAtOnce(compressed: Buffer, frame: Frame): Buffer {
+const unzstd = promisify(zstdDecompress);
+
+/**
+ * What is small is done at once, the rest on another thread: meanwhile, this one keeps whoever gets the last one’s bytes busy.
+ * @returns at most one byte more than the size, which is enough to see that there are too many
+ * @throws zlib’s errors
+ */
+export async function decompressAtOnce(compressed: Buffer, frame: Frame): Promise<Buffer> {
   const most = frame.size + 1;
-  return zstdDecompressSync(compressed, {
-    ...paramsOf(frame),
-    chunkSize: Math.max(64, most),
-    maxOutputLength: most,
-  });
+  const options = { ...paramsOf(frame), chunkSize: Math.max(64, most), maxOutputLength: most };
+  const isSmall = Math.max(compressed.length, frame.size) <= inlineBytes;
+  return isSmall ? zstdDecompressSync(compressed, options) : unzstd(compressed, options);
 }
 
-/** Ends with the first chunk that exceeds the size. @throws zlib’s errors, and the source’s */
-export async function* decompress(
-  compressed: AsyncIterable<Buffer>,
-  frame: Frame,
-): AsyncGenerator<Buffer, void, void> {
-  const source = Readable.from(compressed, { objectMode: false });
-  const decoder = createZstdDecompress({ ...paramsOf(frame), chunkSize: chunkBytes });
-  source.on('error', (error) => decoder.destroy(error));
-  let size = 0;
-  try {
-    for await (const chunk of source.pipe(decoder) as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      yield chunk;
-      if (size > frame.size) return;
+/**
+ * Ends with the first chunk that exceeds the size. What comes out is nobody else’s, nor is what goes in: its memory is given back.
+ * @throws zlib’s errors, and the source’s
+ */
+export const decompress = (compressed: AsyncIterable<Buffer>, frame: Frame): AsyncGenerator<Buffer> =>
+  new StreamDecoder(frame).decode(compressed);
+
+export class StreamDecoder {
+  readonly #size: number;
+  readonly #decoder: ReturnType<typeof createZstdDecompress>;
+
+  constructor(frame: Frame) {
+    this.#size = frame.size;
+    this.#decoder = createZstdDecompress({ ...paramsOf(frame), chunkSize: chunkBytes });
+  }
+
+  async *decode(compressed: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
+    const decoder = this.#decoder;
+    const feeding = this.#feed(compressed).catch((error: unknown) => decoder.destroy(error as Error));
+    let size = 0;
+    let kept: Buffer | undefined;
+    try {
+      for await (const part of decoder as AsyncIterable<Buffer>) {
+        size += part.length;
+        // Parts share memory, and the decoder may still write to the rest of it: it is handed on when full.
+        const start = kept === undefined ? part.byteOffset : kept.byteOffset;
+        const end = part.byteOffset + part.length;
+        kept = Buffer.from(part.buffer, start, end - start);
+        if (end < part.buffer.byteLength && size <= this.#size) continue;
+        yield kept;
+        kept = undefined;
+        if (size > this.#size) return;
+      }
+      if (kept !== undefined) yield kept;
+    } finally {
+      decoder.destroy();
+      await feeding;
     }
-  } finally {
-    source.destroy();
-    decoder.destroy();
+  }
+
+  async #feed(compressed: AsyncIterable<Buffer>): Promise<void> {
+    const decoder = this.#decoder;
+    for await (const chunk of compressed) {
+      await new Promise<void>((resolve, reject) => {
+        // Not called if the decoder is destroyed meanwhile.
+        decoder.once('close', resolve);
+        decoder.write(chunk, (error) => {
+          decoder.off('close', resolve);
+          if (error) reject(error);
+          else resolve();
+        });
+      });
+      if (decoder.destroyed) return;
+      giveBack(chunk);
+    }
+    decoder.end();
   }
 }

@@ -12,6 +12,7 @@ import { defineKeyring } from './desk/keyring.ts';
 import { defineList } from './desk/list.ts';
 import { definePack } from './desk/pack.ts';
 import { definePut } from './desk/put.ts';
+import { defineSbom } from './desk/sbom.ts';
 import { defineSign } from './desk/sign.ts';
 import { defineVerify } from './desk/verify.ts';
 import { defineExplain } from './explain.ts';
@@ -50,7 +51,7 @@ type Define = (program: Command) => void;
 
 /** In help order; what a person is told to do depends on the side. */
 const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
-  ['Desk', 'desk', [defineList, defineBuild, definePack, defineVerify, defineFleet]],
+  ['Desk', 'desk', [defineList, defineBuild, definePack, defineVerify, defineSbom, defineFleet]],
   ['Stick', 'desk', [definePut, defineInspect, defineCollect, defineHosts, defineServe]],
   [
     'Machine',

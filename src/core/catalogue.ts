@@ -116,6 +116,21 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The release can’t be installed on an empty disk.',
     next: 'Build it for a first install: `nixmaker build` with `services.nixmaker` enabled, without `--content derivation` and without `--since`.',
   },
+  'not-rebuilt': {
+    exit: bad,
+    what: 'The second builder has not signed this release.',
+    next: 'Have them build the same revision with the same sequence and sign it; if their manifest differs, the build is not reproducible or one of the two was tampered with.',
+  },
+  'provenance-malformed': {
+    exit: bad,
+    what: 'The file is not a provenance statement of nixmaker’s.',
+    next: 'Name the `provenance.json` that `nixmaker build --provenance` wrote beside the bundle.',
+  },
+  'provenance-mismatch': {
+    exit: bad,
+    what: 'The provenance statement is about another release.',
+    next: 'Find the statement that was written with this bundle; each build has its own.',
+  },
   'closure-incomplete': {
     exit: bad,
     what: 'The bundle is missing paths that its system refers to.',
@@ -522,6 +537,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: bad,
     what: 'The receipt is malformed, or was not signed by the host it names.',
     next: 'Do not trust it. Find out where it came from.',
+  },
+  'advisories-malformed': {
+    exit: fault,
+    what: 'The file of advisories cannot be read.',
+    next: 'Download it again, in OSV’s JSON form: one advisory, a list of them, or an object with `vulns`.',
   },
   'host-not-enrolled': {
     exit: bad,

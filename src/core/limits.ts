@@ -61,6 +61,8 @@ export const limits = {
   /** Per host, at the desk: as many as wait in a machine’s outbox. */
   receiptsKept: 64,
   receiptsKeptBytes: 32 * 1024 * 1024,
+  /** Advisories brought to the desk from outside. */
+  advisoryBytes: 64 * 1024 * 1024,
   settingsBytes: 64 * 1024,
   /** The oldest Nix whose command line nixmaker can use: major, minor. */
   oldestNix: [2, 24],

@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { NixmakerError } from '../core/errors.ts';
 import type { StorePath } from '../core/store-path.ts';
+import { SocketSink } from './daemon-sink.ts';
 import { closed, isClosed, SocketSource } from './daemon-source.ts';
 import {
   clientMagic,
@@ -28,7 +29,7 @@ export interface PathToAdd {
   /** Bytes. */
   readonly narSize: number;
   readonly info: () => SignedPathInfo;
-  /** Exactly `narSize` bytes. */
+  /** Exactly `narSize` bytes. Once sent, the buffers’ memory is given back: nobody else may use them. */
   readonly nar: () => AsyncIterable<Buffer>;
 }
 
@@ -37,9 +38,6 @@ export interface Collected {
   readonly bytes: number;
 }
 
-/** Bytes given to the socket and not yet accepted by the daemon; at most twice this is in memory. */
-const windowBytes = 8 * 1024 * 1024;
-
 /** Asked in one batch: at most this many answers wait to be read. */
 const questions = 64;
 
@@ -47,13 +45,12 @@ const questions = 64;
 export class DaemonConnection {
   readonly #socket: Socket;
   readonly #source: SocketSource;
-  #unsent = 0;
-  #wake: (() => void) | undefined;
+  readonly #sink: SocketSink;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     this.#source = new SocketSource(socket);
-    socket.on('close', () => this.#wake?.());
+    this.#sink = new SocketSink(socket, () => this.#source.fault() ?? closed());
   }
 
   static async open(path: string): Promise<DaemonConnection> {
@@ -124,11 +121,12 @@ export class DaemonConnection {
     await readNumber(this.#source);
   }
 
-  async validOf(paths: readonly StorePath[]): Promise<ReadonlySet<string>> {
+  async validOf(paths: readonly StorePath[]): Promise<ReadonlySet<StorePath>> {
     const notSubstituted = encodeNumber(0);
     await this.#send(encodeNumber(operations.queryValidPaths), encodeStrings(paths), notSubstituted);
     await this.#done();
-    return new Set(await readStrings(this.#source));
+    const asked = new Set(await readStrings(this.#source));
+    return new Set(paths.filter((path) => asked.has(path)));
   }
 
   /** What its database holds about each path; paths that are not valid are left out. */
@@ -196,7 +194,7 @@ export class DaemonConnection {
     let answered = false;
     const answer = this.#done().finally(() => {
       answered = true;
-      this.#wake?.();
+      this.#sink.wake();
     });
     const sending = this.#sendAll(paths, { onPath, stop: () => answered });
     const [sent, said] = await Promise.allSettled([
@@ -219,49 +217,29 @@ export class DaemonConnection {
   ): Promise<number> {
     let bytes = 0;
     let done = 0;
-    await this.#sendFrame(encodeNumber(paths.length));
+    await this.#sink.sendFrame(encodeNumber(paths.length));
     for (const { path, narSize, info, nar } of paths) {
-      await this.#sendFrame(encodePathInfo(info()));
+      await this.#sink.sendFrame(encodePathInfo(info()));
       let size = 0;
       for await (const chunk of nar()) {
         if (stop()) return bytes;
         size += chunk.length;
         // Anything after the NAR would be read as the next path.
         if (size > narSize) break;
-        await this.#sendFrame(chunk);
+        await this.#sink.sendFrame(chunk);
       }
       if (size !== narSize) throw otherSize({ path, narSize });
       bytes += size;
       done += 1;
       onPath(done, bytes);
     }
+    await this.#sink.sendBatch();
     await this.#send(encodeNumber(0));
     return bytes;
   }
 
-  #sendFrame(bytes: Buffer): Promise<void> {
-    // An empty frame would be the last.
-    return bytes.length === 0 ? Promise.resolve() : this.#send(encodeNumber(bytes.length), bytes);
-  }
-
-  /** Resolves when there is room for more; what was given before is still being sent. */
-  async #send(...parts: readonly Buffer[]): Promise<void> {
-    this.#socket.cork();
-    for (const part of parts) {
-      this.#unsent += part.length;
-      this.#socket.write(part, () => {
-        this.#unsent -= part.length;
-        if (this.#unsent < windowBytes / 2) this.#wake?.();
-      });
-    }
-    this.#socket.uncork();
-    if (this.#unsent < windowBytes) return;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (this.#socket.destroyed) resolve();
-    });
-    this.#wake = undefined;
-    if (this.#socket.destroyed) throw this.#source.fault() ?? closed();
+  #send(...parts: readonly Buffer[]): Promise<void> {
+    return this.#sink.send(...parts);
   }
 
   async #done(): Promise<void> {

@@ -53,25 +53,34 @@ export interface SignedPathInfo extends Pick<PathInfo, 'path' | 'narHash' | 'nar
   readonly signatures: readonly string[];
 }
 
+// The same in strings of one character per byte, for what is ASCII: there are ten strings per path, and a buffer for each takes longer.
+const numberText = (value: number) => encodeNumber(value).toString('latin1');
+const shortNumbers = Array.from({ length: 256 }, (_, value) => numberText(value));
+const zeros = Array.from({ length: 8 }, (_, count) => '\0'.repeat(count));
+const textOf = (text: string) =>
+  (shortNumbers[text.length] ?? numberText(text.length)) + text + (zeros[(8 - (text.length % 8)) % 8] ?? '');
+const textsOf = (texts: readonly string[]) => numberText(texts.length) + texts.map(textOf).join('');
+
 /** As `addMultipleToStore` expects it, which stays at version 1.16 whatever was negotiated (Nix src/libstore/store-api.cc). */
 export function encodePathInfo(info: SignedPathInfo): Buffer {
   const digest = decodeNix32(narDigest(info), 32);
   if (digest === undefined)
     throw new NixmakerError('manifest-malformed', `${info.narHash} is not a NAR hash`);
-  return Buffer.concat([
-    encodeString(info.path),
+  const text = [
+    textOf(info.path),
     // No deriver: it depends on where a path came from.
-    encodeString(''),
-    encodeString(Buffer.from(digest).toString('hex')),
-    encodeStrings(info.references),
+    textOf(''),
+    textOf(Buffer.from(digest).toString('hex')),
+    textsOf(info.references),
     // Registration time: the store records its own.
-    encodeNumber(0),
-    encodeNumber(info.narSize),
+    numberText(0),
+    numberText(info.narSize),
     // Not “ultimate”: it was not built here.
-    encodeNumber(0),
-    encodeStrings(info.signatures),
-    encodeString(info.ca ?? ''),
-  ]);
+    numberText(0),
+    textsOf(info.signatures),
+    textOf(info.ca ?? ''),
+  ].join('');
+  return Buffer.from(text, 'latin1');
 }
 
 /** What Nix’s database holds about a valid path, with those of its signatures that were asked for, at most `mostSignatures`. */

@@ -3,6 +3,8 @@
  * and hashes against its own trusted keys (docs/adr/0017). `nix copy` from a loopback cache does the same with a second process in between,
  * and takes about twice as long.
  */
+
+import type { StorePath } from '../core/store-path.ts';
 import { DaemonConnection, type PathToAdd } from './daemon-connection.ts';
 import type { NixProgress } from './log.ts';
 
@@ -58,8 +60,8 @@ export async function addToDaemon(
   const release = () => connection.close();
   try {
     const names = paths.map(({ path }) => path);
-    await connection.holdPaths(names);
-    const valid = await connection.validOf(names);
+    // What is added the daemon holds of its own accord (Nix src/libstore/local-store.cc, addToStore).
+    const valid = await held(connection, await connection.validOf(names));
     const missing = paths.filter(({ path }) => !valid.has(path));
     const expected = missing.length;
     if (expected === 0) return { bytes: 0, release };
@@ -73,4 +75,14 @@ export async function addToDaemon(
     release();
     throw error;
   }
+}
+
+/** Those still valid once they are held. */
+async function held(
+  connection: DaemonConnection,
+  valid: ReadonlySet<StorePath>,
+): Promise<ReadonlySet<StorePath>> {
+  if (valid.size === 0) return valid;
+  await connection.holdPaths([...valid]);
+  return connection.validOf([...valid]);
 }

@@ -29,6 +29,27 @@ const metadata = z.object({
       lastModified: z.number().int().optional(),
     })
     .optional(),
+  /** The lock file’s inputs by name; the root has no `locked`. */
+  locks: z
+    .object({
+      nodes: z.record(
+        z.string(),
+        z.object({
+          locked: z
+            .object({
+              type: z.string(),
+              owner: z.string().optional(),
+              repo: z.string().optional(),
+              url: z.string().optional(),
+              path: z.string().optional(),
+              rev: z.string().optional(),
+              narHash: z.string().optional(),
+            })
+            .optional(),
+        }),
+      ),
+    })
+    .optional(),
 });
 
 export type EvaluatedHost = z.infer<typeof evaluated>;

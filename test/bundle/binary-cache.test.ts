@@ -10,6 +10,7 @@ import { type Piece, pieceName } from '../../src/core/release/contents-file.ts';
 import { hashPart } from '../../src/core/store-path.ts';
 import {
   type BundlePlan,
+  bytesOf,
   deltaPiece,
   nix32Of,
   openTestBundle,
@@ -33,9 +34,7 @@ async function served(t: TestContext, plan: BundlePlan, without: readonly number
     secret: 'secret',
     chosen,
     signaturesOf: (line) => [...bundle.nixSignatures.of(line), `root-1:${line}`],
-    narOf: async function* () {
-      yield base;
-    },
+    narOf: () => bytesOf(base),
   });
   t.after(async () => {
     await cache.close();
@@ -147,14 +146,17 @@ test('of deltas one is restored at a time, for each holds its base in memory', a
     secret: 'secret',
     chosen: new Map([...bundle.pieces].map(([line, [first]]) => [line, first as Piece])),
     signaturesOf: () => [],
-    narOf: async function* () {
-      begun += 1;
-      atWork += 1;
-      most = Math.max(most, atWork);
-      await new Promise<void>((resolve) => gate.push(resolve));
-      atWork -= 1;
-      yield base;
-    },
+    narOf: () => ({
+      size: base.length,
+      chunks: (async function* () {
+        begun += 1;
+        atWork += 1;
+        most = Math.max(most, atWork);
+        await new Promise<void>((resolve) => gate.push(resolve));
+        atWork -= 1;
+        yield Buffer.from(base);
+      })(),
+    }),
   });
   t.after(async () => {
     await cache.close();

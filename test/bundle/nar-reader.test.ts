@@ -11,6 +11,7 @@ import { NixmakerError, type ReasonCode } from '../../src/core/errors.ts';
 import { pieceName } from '../../src/core/release/contents-file.ts';
 import type { PathInfo } from '../../src/core/release/path-info.ts';
 import {
+  bytesOf,
   deltaPiece,
   type MadePiece,
   narOfFile,
@@ -37,13 +38,10 @@ interface Given {
 
 /** All that is given before it ends or fails. */
 async function read({ info, made, there = made.bytes, base }: Given) {
-  const nars = new NarReader(
-    piecesInMemory(new Map([[pieceName(made.piece), there]])),
-    async function* (path) {
-      assert.ok(base !== undefined, `${path} was not to be read`);
-      yield base;
-    },
-  );
+  const nars = new NarReader(piecesInMemory(new Map([[pieceName(made.piece), there]])), (path) => {
+    assert.ok(base !== undefined, `${path} was not to be read`);
+    return bytesOf(base);
+  });
   const chunks: Buffer[] = [];
   let error: unknown;
   try {
@@ -247,9 +245,7 @@ for (const [what, nar] of [
               return intact.readInto(...args);
             },
           };
-          const reading = new NarReader(failing, async function* () {
-            yield base;
-          }).read(infoOf(nar), made.piece);
+          const reading = new NarReader(failing, () => bytesOf(base)).read(infoOf(nar), made.piece);
           const toItsEnd = async () => {
             for await (const chunk of reading) assert.ok(chunk.length > 0);
           };

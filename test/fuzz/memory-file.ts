@@ -1,11 +1,11 @@
 /** Bundles that are in memory, opened as the agent opens them. */
 import { checkAllPieces, type OpenedBundle } from '../../src/bundle/contents.ts';
 import type { BundleFile } from '../../src/bundle/file.ts';
-import { NarReader } from '../../src/bundle/nar-reader.ts';
+import { type BaseNar, NarReader } from '../../src/bundle/nar-reader.ts';
 import { authenticateBundle, openBundle } from '../../src/bundle/open.ts';
 import { NixmakerError } from '../../src/core/errors.ts';
-import type { StorePath } from '../../src/core/store-path.ts';
 import { manifestDigest, readManifest, type TrustSet, verifyManifest } from '../../src/signing/verify.ts';
+import { bytesOf } from '../support/bundles.ts';
 
 /** A file that is in memory. */
 export function memoryFile(bytes: Buffer): BundleFile {
@@ -27,8 +27,6 @@ export function memoryFile(bytes: Buffer): BundleFile {
 }
 
 /** The NAR of a path that this machine has; nothing where it has none. */
-export type NarOf = (path: StorePath) => AsyncIterable<Buffer>;
-
 /**
  * Everything that the agent does with a bundle, up to giving it to Nix. Without more said this machine has no base of any difference.
  * @throws NixmakerError for all that is wrong
@@ -36,7 +34,7 @@ export type NarOf = (path: StorePath) => AsyncIterable<Buffer>;
 export async function openFromMemory(
   bytes: Buffer,
   trust: TrustSet | undefined,
-  narOf: NarOf = async function* () {},
+  narOf: BaseNar = () => bytesOf(Buffer.alloc(0)),
 ): Promise<OpenedBundle> {
   const file = memoryFile(bytes);
   const authenticated = await authenticateBundle(file, (head) =>
@@ -51,7 +49,7 @@ export async function openFromMemory(
 }
 
 /** In every way that is offered. */
-async function readAllNars({ index, pieces, reader }: OpenedBundle, narOf: NarOf): Promise<void> {
+async function readAllNars({ index, pieces, reader }: OpenedBundle, narOf: BaseNar): Promise<void> {
   const nars = new NarReader(reader, narOf);
   for (const [line, ways] of pieces)
     for (const piece of ways)

@@ -83,6 +83,14 @@ const handsOn: Readonly<Record<string, string>> = {
     'nix/profile.ts readProfile',
     'nix/profile.ts readSystemLink',
   ]),
+  ...because('hands them to `openEnvelope` first, and the rest to a schema', [
+    'core/release/provenance.ts parseProvenance',
+    'desk/keys/provenance.ts readProvenance',
+  ]),
+  ...because('takes any JSON, through a schema, under fast-check (test/core/advisories)', [
+    'core/advisories.ts parseAdvisories',
+    'desk/fleet/advisories.ts readAdvisories',
+  ]),
   ...because('takes what the desk’s own person wrote, through a schema', [
     'core/rings.ts parseRings',
     'desk/fleet/rings.ts readRings',

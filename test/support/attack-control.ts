@@ -9,6 +9,7 @@ import { policyParser } from '../../src/core/policy/policy.ts';
 import { parseManifest } from '../../src/core/release/manifest.ts';
 import { makeTrustSet, verifyManifest } from '../../src/signing/verify.ts';
 import { openFromMemory } from '../fuzz/memory-file.ts';
+import { bytesOf } from './bundles.ts';
 import { type Kit, sha256, type TakenApart, takeBytesApart } from './forge.ts';
 import { linesOf, pieceOf } from './forge-release.ts';
 import { facts } from './manifests.ts';
@@ -47,10 +48,9 @@ export async function answerOf(
   });
   const trust = makeTrustSet(keys, parsed.threshold);
   try {
-    const bundle = await openFromMemory(bytes, trust, async function* (path) {
-      const there = store.get(path);
-      if (there !== undefined) yield there.nar();
-    });
+    const bundle = await openFromMemory(bytes, trust, (path) =>
+      bytesOf(store.get(path)?.nar() ?? Buffer.alloc(0)),
+    );
     const missing = (path: string, narHash: string) =>
       store.get(path)?.narHash === narHash ? [] : [{ code: 'base-missing', detail: path }];
     const { manifestBytes, signatureBytes } = takeBytesApart(bytes);

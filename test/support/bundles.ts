@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
 import type { PieceReader } from '../../src/bundle/contents.ts';
+import type { Bytes } from '../../src/bundle/delta.ts';
 import { openBundleFile } from '../../src/bundle/file.ts';
 import { authenticateBundle, type OpenedTar, openBundle } from '../../src/bundle/open.ts';
 import { type Release, readRelease } from '../../src/bundle/release.ts';
@@ -201,3 +202,11 @@ export async function openTestBundle(path: string): Promise<OpenedTar> {
     throw error;
   }
 }
+
+/** In one chunk of its own, as whoever reads it may use it up. */
+export const bytesOf = (bytes: Buffer): Bytes => ({
+  size: bytes.length,
+  chunks: (async function* () {
+    yield Buffer.from(bytes);
+  })(),
+});

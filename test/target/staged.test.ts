@@ -3,7 +3,7 @@
  * left; decided on again, and dropped if it would no longer be taken.
  */
 import assert from 'node:assert/strict';
-import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readJournal } from '../../src/state/journal.ts';
@@ -91,6 +91,34 @@ test('outside of its window a release is staged; the bundle may go, and garbage 
   const own = records.filter((r) => r.sequence === 11);
   assert.equal(new Set(own.map((r) => r.transaction)).size, 1, 'it is one run');
   assert.equal(own.filter((r) => r.state === 'staged').length, 1, 'waiting does not fill the journal');
+});
+
+test('what was staged from a carrier’s folder is done with there, and the receipt tells the desk what waits', async () => {
+  const carried = join(shop.folder, 'carried');
+  await mkdir(carried);
+  const target = await waiting({ window: shut, media: { folders: [carried] } });
+  await copyFile(two, join(carried, 'web.tar'));
+  const ran = await target.verb('agent', ['--once']);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(
+    ran.stdout + ran.stderr,
+    /Sequence 11 is staged: it is installed when the window opens\./,
+    'a person is told',
+  );
+  await rm(join(carried, 'web.tar'));
+  const fleet = join(shop.folder, 'fleet');
+  const collected = await shop.builder.nixmaker(['collect', carried, '-d', fleet, '--enrol']);
+  assert.equal(collected.code, 0, collected.stderr);
+  const shown = await shop.builder.nixmaker(['fleet', '-d', fleet, '--json']);
+  const [host] = (JSON.parse(shown.stdout) as { hosts: Record<string, unknown>[] }).hosts;
+  assert.equal((host?.staged as { sequence: number } | undefined)?.sequence, 11, shown.stdout);
+  assert.match(
+    String(host?.reasons),
+    /Release 11 is staged there since .*: outside-window: the window opens/,
+  );
+  await open(target);
+  assert.equal((await once(target)).code, 0);
+  assert.equal(await runs(target), 'staged-2');
 });
 
 test('one that nobody approves is staged, asked about again, and installed by the agent at work once somebody does', async () => {

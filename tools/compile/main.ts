@@ -70,7 +70,7 @@ export async function compileInto(
     // Tagged templates keep their source, which is not ASCII; lowered, they are ordinary strings.
     supported: { 'dynamic-import': false, 'template-literal': false },
     // node-disk-info uses it for Windows' code pages: half a megabyte of tables.
-    alias: { 'iconv-lite': './tools/compile/nothing.ts' },
+    alias: { 'iconv-lite': './tools/compile/nothing.ts', xmlbuilder2: './tools/compile/nothing.ts' },
     // As in the modules it is made of.
     banner: { js: '"use strict"; const __here = require("node:url").pathToFileURL(__filename).href;' },
     define: { 'import.meta.url': '__here' },

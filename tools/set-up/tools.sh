@@ -209,6 +209,19 @@ ensure_discs() {
   export NIXMAKER_DISCS="$_discs/bin"
 }
 
+# Another way to carry differences, to compare with. Where Debian's can't be had, the comparison is left out.
+ensure_casync() {
+  command -v apt-get >/dev/null 2>&1 || return 0
+  _casync=$nixmaker_cache/casync
+  if [ "$(cat "$_casync/stamp" 2>/dev/null)" != "1 $_casync" ]; then
+    say "fetching casync from Debian's mirror…"
+    fetch_debian "$_casync" casync
+    wrap_programs "$_casync" casync=usr/bin/casync
+    printf '%s\n' "1 $_casync" >"$_casync/stamp"
+  fi
+  export NIXMAKER_CASYNC="$_casync/bin/casync"
+}
+
 # A browser in a Debian tree of its own, for the pages nixmaker writes. It sees this machine's /tmp and no network.
 ensure_browser() {
   _browser=$nixmaker_cache/browser
@@ -305,6 +318,7 @@ ensure_tools() {
     ensure_program ssh-keygen openssh-client
     ;;
   esac
+  case " ${nixmaker_tools:-} " in *" casync "*) ensure_casync ;; esac
   # shellcheck source=tools/set-up/machines.sh
   case " ${nixmaker_tools:-} " in *" carriers "* | *" vm "*) . "$nixmaker_root/tools/set-up/machines.sh" && ensure_mkfs ;; esac
   case " ${nixmaker_tools:-} " in *" vm "*)

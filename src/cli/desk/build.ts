@@ -16,6 +16,7 @@ import {
   severalTimes,
 } from '../terminal/output.ts';
 import { addFlakeOptions } from './flake-options.ts';
+import { versionOf } from './sbom.ts';
 import { addCommandOptions, builderKeyOf, type KeyOptions } from './signer-options.ts';
 
 export interface BuildFlags extends KeyOptions {
@@ -34,6 +35,9 @@ export interface BuildFlags extends KeyOptions {
   readonly machineId?: string;
   readonly downgradeFrom?: number;
   readonly cache?: boolean;
+  readonly provenance?: string;
+  /** Nixmaker’s own. */
+  readonly version?: string;
   readonly evalJobs?: number;
   readonly verbose?: boolean;
   readonly json?: boolean;
@@ -79,9 +83,13 @@ export function defineBuild(program: Command): void {
       '--one-way <reason>',
       'never roll back automatically once a machine has run it, because its services change their data for good',
     )
+    .option(
+      '--provenance <builder>',
+      'also write a signed provenance.json (in-toto, SLSA) that names this builder, such as a URL',
+    )
     .option('--forbid-source', 'fail if the flake’s source or another host’s system would be included');
-  addFlakeOptions(addCommandOptions(command)).action((flags: BuildFlags) =>
-    runVerb(() => build(flags), flags),
+  addFlakeOptions(addCommandOptions(command)).action((flags: BuildFlags, self: Command) =>
+    runVerb(() => build({ ...flags, version: versionOf(self) }), flags),
   );
 }
 
@@ -127,6 +135,8 @@ export async function buildWith(
   const { narCacheFolder } = await import('../../desk/build/nar-cache.ts');
   const { runHostsWithProgress } = await import('../../report/host-progress.ts');
   const key = await builderKeyOf(flags);
+  if (flags.provenance !== undefined && key === undefined)
+    throw new NixmakerError('usage', '--provenance needs a key to sign with');
   const since = flags.since === undefined || flags.since.length === 0 ? undefined : await readSince(flags);
   const epoch = process.env.SOURCE_DATE_EPOCH;
   const interrupted = new AbortController();
@@ -156,6 +166,7 @@ export async function buildWith(
       noWayBack: flags.oneWay,
       expiresAt,
       machineId: flags.machineId,
+      provenance: provenanceWish(flags),
       downgradeFrom: flags.downgradeFrom,
       deliver,
       epoch: epoch === undefined ? undefined : readEpoch(epoch),
@@ -171,6 +182,9 @@ export async function buildWith(
   if (flags.json !== true) for (const warning of warnings) printToStderr(eachLine(warning));
   return { results, exit: exitOfBuild(results), warnings: [...warnings] };
 }
+
+const provenanceWish = ({ provenance: builder, version = 'unknown' }: BuildFlags) =>
+  builder === undefined ? undefined : { builder, versions: { nixmaker: version } };
 
 /** A flake may warn about each of its hosts. */
 const mostWarnings = 100;

@@ -12,6 +12,7 @@ import type { Condition, JudgedBy, Judgement, PageHost } from '../../report/flee
 import type { PageRing } from '../../report/fleet-page.ts';
 import { localDate } from '../../report/local-time.ts';
 import { columns, print, printJson, printToStderr, runVerb } from '../terminal/output.ts';
+import { advise, advisoriesJson, showAdvisories } from './fleet-advisories.ts';
 
 interface FleetFlags {
   readonly directory: string;
@@ -19,6 +20,7 @@ interface FleetFlags {
   readonly html?: string;
   readonly bundles?: string;
   readonly staleAfter: string;
+  readonly advisories?: string;
 }
 
 const directoryOption = () =>
@@ -37,6 +39,10 @@ export function defineFleet(program: Command): void {
     .option(
       '--bundles <directory>',
       'where `nixmaker build` wrote the newest bundles: their hosts are expected, and the page says who needs one',
+    )
+    .option(
+      '--advisories <file>',
+      'advisories in OSV’s JSON form: also list hosts with affected versions, going by their receipts',
     )
     .option('--stale-after <days>', 'report hosts not heard from for this many days', '60')
     .option('--json', 'print JSON')
@@ -79,6 +85,9 @@ async function fleet(flags: FleetFlags): Promise<number> {
     const page = toPageHost(known, { available, ring: ringOf(rings, known.host)?.name });
     return { known, page, ...judgeHost(page, by) };
   });
+  const names = found.hosts.map(({ host }) => host);
+  const advised =
+    flags.advisories === undefined ? undefined : await advise(flags.advisories, flags.directory, names);
   const turns = await readTurns(rings, {
     directory: flags.directory,
     sequences: new Map([...bundles.ready].map(([host, { sequence }]) => [host, sequence])),
@@ -86,8 +95,15 @@ async function fleet(flags: FleetFlags): Promise<number> {
   });
   const toldRings = describeRings(rings, { shown, turns });
   if (flags.html !== undefined) await writePage(flags.html, { found, shown, by, rings: toldRings });
-  else if (flags.json === true) printJson({ schema: 2, hosts: shown.map(toJson), retired: found.retired });
+  else if (flags.json === true)
+    printJson({
+      schema: 2,
+      hosts: shown.map(toJson),
+      retired: found.retired,
+      ...(await advisoriesJson(advised)),
+    });
   else await showTable(shown, found, toldRings);
+  if (flags.json !== true && advised !== undefined) await showAdvisories(advised);
   for (const host of bundles.unreadable)
     printToStderr(lines`${host}: cannot read its bundle in ${flags.bundles ?? ''}\n`);
   return exitCodes.done;

@@ -6,6 +6,8 @@ import { print, printJson, printToStderr, runVerb, severalTimes } from '../termi
 
 interface VerifyOptions {
   readonly key: readonly string[];
+  readonly rebuiltBy: readonly string[];
+  readonly provenance?: string;
   readonly host?: string;
   readonly json?: boolean;
 }
@@ -17,17 +19,30 @@ export function defineVerify(program: Command): void {
     .description('check a bundle as a target would: signature, layout and every byte (exit 0 or 65)')
     .argument('<bundle>')
     .option('--key <key>', 'trusted public key: name:base64, or a file; repeatable', severalTimes, [])
+    .option(
+      '--rebuilt-by <key>',
+      'a second builder’s public key, which must have signed the same release; repeatable',
+      severalTimes,
+      [],
+    )
+    .option('--provenance <file>', 'also check its provenance.json, which one of the keys must have signed')
     .option('--host <host>', 'the host it must be for')
     .option('--json', 'print JSON')
     .action((bundle: string, options: VerifyOptions) => runVerb(() => verify(bundle, options), options));
 }
 
-async function verify(bundle: string, { key, host, json }: VerifyOptions): Promise<number> {
+async function verify(bundle: string, options: VerifyOptions): Promise<number> {
+  const { key, host, json, provenance } = options;
   const { readPublicKeyArgument } = await import('../../desk/keys/key-files.ts');
   const { verifyBundleFile } = await import('../../desk/keys/verify.ts');
   const keys = await Promise.all(key.map(readPublicKeyArgument));
+  const rebuiltBy = await Promise.all(options.rebuiltBy.map(readPublicKeyArgument));
   try {
-    const { manifest, signedBy } = await verifyBundleFile(bundle, { keys, host });
+    const { manifest, digest, signedBy } = await verifyBundleFile(bundle, { keys, rebuiltBy, host });
+    const origin =
+      provenance === undefined
+        ? undefined
+        : await originOf(provenance, { keys: [...keys, ...rebuiltBy], digest });
     if (json === true) {
       printJson({
         schema: 1,
@@ -36,9 +51,11 @@ async function verify(bundle: string, { key, host, json }: VerifyOptions): Promi
         sequence: manifest.sequence,
         toplevel: manifest.toplevel,
         signedBy,
+        provenance: origin,
       });
     } else {
       print(lines`ok: ${manifest.host} ${manifest.sequence}, signed by ${signedBy.join(', ')}\n`);
+      if (origin !== undefined) print(lines`built by ${origin.builder} from ${origin.flake}\n`);
     }
     return exitCodes.done;
   } catch (error) {
@@ -50,4 +67,14 @@ async function verify(bundle: string, { key, host, json }: VerifyOptions): Promi
     if (keys.length === 0) printToStderr(lines`No key was given to check the signature with (--key).\n`);
     return exitCodes.badBundle;
   }
+}
+
+async function originOf(
+  file: string,
+  expected: { readonly keys: readonly string[]; readonly digest: string },
+) {
+  const { readProvenance } = await import('../../desk/keys/provenance.ts');
+  const { predicate } = await readProvenance(file, expected);
+  const { resolvedDependencies } = predicate.buildDefinition;
+  return { builder: predicate.runDetails.builder.id, flake: resolvedDependencies[0]?.uri ?? 'unknown' };
 }

@@ -30,6 +30,10 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
     ['verify --key fleet-1.public out/web/web.tar', 'signature, layout and every byte'],
     ['verify --key fleet-1.public --host web --json web.tar', 'also the host; JSON for scripts'],
   ],
+  sbom: [
+    ['sbom out/web/web.tar', 'every store path, as CycloneDX'],
+    ['sbom out/web/web.tar >web.cdx.json', 'into a file'],
+  ],
   fleet: [],
   'fleet show': [
     ['fleet', 'a table of all hosts'],

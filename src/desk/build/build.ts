@@ -27,6 +27,7 @@ import { NarCache } from './nar-cache.ts';
 import { type Deliver, type OutputOptions, recordHost, writeHost } from './output.ts';
 import { makePacking, type Packing, packClosure } from './pack-closure.ts';
 import { PathSigner } from './path-signer.ts';
+import type { ProvenanceSource } from './provenance.ts';
 import { failed, type HostResult, type HostRunner } from './results.ts';
 import { holdLocked, type LockedSource, lockSource } from './source.ts';
 import { SourceCopies } from './source-copies.ts';
@@ -45,6 +46,8 @@ export interface BuildOptions extends OutputOptions, Omit<Wishes, keyof OutputOp
   readonly keep?: string;
   /** Hosts evaluated at a time; if unset, as many as this machine’s memory and processors allow. */
   readonly evalJobs?: number;
+  /** Who builds, in the operator’s words: each host’s folder gets a signed provenance statement. */
+  readonly provenance?: { readonly builder: string; readonly versions: Readonly<Record<string, string>> };
   /** Takes each host’s release instead of a bundle in its folder. One at a time. */
   readonly deliver?: (parts: Parameters<Deliver>[0], say: (text: string) => void) => Promise<void>;
 }
@@ -112,6 +115,7 @@ export async function buildBundles(
           packing,
           copies,
           pathSigner,
+          provenance: options.provenance && { ...options.provenance, metadata: source.metadata },
           build,
           prepare,
           handOver,
@@ -147,6 +151,7 @@ interface BuildRun {
   readonly packing: Packing;
   readonly copies: SourceCopies;
   readonly pathSigner?: PathSigner;
+  readonly provenance?: ProvenanceSource;
   /** One host at a time: Nix decides how much it builds in parallel, here or on its remote builders. */
   readonly build: LimitFunction;
   /** One host at a time: compression uses all processors. */

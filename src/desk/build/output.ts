@@ -16,9 +16,10 @@ import type { NixContext } from '../../nix/command.ts';
 import type { EvaluatedHost } from '../../nix/flake.ts';
 import { runProgram } from '../../process/run.ts';
 import { manifestLine, type Signer } from '../../signing/signer.ts';
-import { manifestDigest } from '../../signing/verify.ts';
+import { manifestDigest, readManifest } from '../../signing/verify.ts';
 import { type Assembled, encodeCheckedManifest } from './assemble.ts';
 import type { PathSigner } from './path-signer.ts';
+import { type ProvenanceSource, provenanceOf } from './provenance.ts';
 import { nextSequence, readLast, recordFolder } from './sequence.ts';
 
 export interface OutputOptions {
@@ -35,6 +36,8 @@ export interface OutputOptions {
 }
 
 interface OutputRun {
+  /** If the bundle is to say where it comes from. */
+  readonly provenance?: ProvenanceSource | undefined;
   readonly nix: NixContext;
   readonly options: OutputOptions;
   readonly staging: string;
@@ -89,6 +92,7 @@ export async function recordHost(
     await makeFolders(record);
     await writeWhole(join(record, 'index'), made.release.index.bytes);
     await writeWhole(join(record, 'manifest.sig'), made.signatureBytes);
+    await writeProvenance(run, record, made);
     // Last, because it says that everything else belongs to it.
     await writeWhole(join(record, 'manifest.json'), made.manifestBytes);
     await deliver(made);
@@ -148,8 +152,21 @@ async function makeRelease(run: OutputRun, { assembled }: HostOutput, folder: st
 async function writeOne(run: OutputRun, output: HostOutput, folder: string): Promise<Written> {
   const made = await makeRelease(run, output, folder);
   const bundle = join(folder, `${output.host}.tar`);
+  await writeProvenance(run, folder, made);
   await writeBundle(bundle, made);
   return { bundle, bytes: (await stat(bundle)).size, sequence: made.release.manifest.sequence };
+}
+
+/** Before the bundle: without it, what is signed would be there without its origin. */
+async function writeProvenance(
+  { provenance, options }: OutputRun,
+  folder: string,
+  { manifestBytes }: Pick<BundleParts, 'manifestBytes'>,
+): Promise<void> {
+  if (provenance === undefined || options.signer === undefined) return;
+  const of = { manifest: readManifest(manifestBytes), digest: manifestDigest(manifestBytes) };
+  const text = await provenanceOf(provenance, of, options.signer);
+  await writeWhole(join(folder, 'provenance.json'), text);
 }
 
 /**
@@ -166,6 +183,7 @@ async function writeClassic(run: OutputRun, output: HostOutput, folder: string):
   readIndex(assembled.indexBytes, manifest);
   const signatureBytes = await signatures(run, manifestBytes);
   const bundle = join(folder, `${host}.tar.gz`);
+  await writeProvenance(run, folder, { manifestBytes });
   await rename(packed, bundle);
   await writeWhole(join(folder, 'index'), assembled.indexBytes);
   await writeWhole(join(folder, 'manifest.json'), manifestBytes);

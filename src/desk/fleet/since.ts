@@ -5,7 +5,8 @@ import { NixmakerError } from '../../core/errors.ts';
 import { matchesHost } from '../../core/host-pattern.ts';
 import { limits } from '../../core/limits.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
-import { fromBaseName } from '../../core/store-path.ts';
+import type { HostReceipt } from '../../core/run/host-receipt.ts';
+import { fromBaseName, type StorePath } from '../../core/store-path.ts';
 import { decodeBase64OfAnyLength } from '../../signing/base64.ts';
 import type { Base } from '../build/base.ts';
 import { readAnyIndex } from '../keys/read-release.ts';
@@ -79,6 +80,14 @@ async function readReceiptBase(file: string): Promise<HostBase> {
     );
   if (listed === undefined)
     throw new NixmakerError('usage', `${file} does not list what the host has; use its newest receipt`);
+  const paths = await pathsIn(listed);
+  return { host: receipt.host, floor: receipt.now?.floor ?? 0, paths };
+}
+
+/** What a receipt says is installed. @throws NixmakerError `receipt-malformed` */
+export async function pathsIn(
+  listed: NonNullable<NonNullable<HostReceipt['now']>['paths']>,
+): Promise<ReadonlySet<StorePath>> {
   const gzip = decodeBase64OfAnyLength(listed.gzip, limits.receiptBytes);
   if (gzip === undefined)
     throw new NixmakerError('receipt-malformed', 'its list of store paths is not base64');
@@ -92,5 +101,5 @@ async function readReceiptBase(file: string): Promise<HostBase> {
   const paths = new Set(text.split('\n').flatMap((name) => fromBaseName(name) ?? []));
   if (paths.size !== listed.count || !paths.has(listed.toplevel))
     throw new NixmakerError('receipt-malformed', 'its list of store paths is incomplete');
-  return { host: receipt.host, floor: receipt.now?.floor ?? 0, paths };
+  return paths;
 }

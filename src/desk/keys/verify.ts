@@ -9,9 +9,17 @@ import { signedFileOf } from '../../bundle/write.ts';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import type { Manifest } from '../../core/release/manifest.ts';
 import { parseSignatureFile } from '../../signing/signature-file.ts';
+import { parseTrustedKey } from '../../signing/trusted-key.ts';
 import { makeTrustSet, verifyManifest } from '../../signing/verify.ts';
 import { checkPieces } from './check-pieces.ts';
 import { type Head, isClassic, readAnyHead, readClassicIndex, readRelease } from './read-release.ts';
+
+interface Wanted {
+  readonly keys: readonly string[];
+  /** Keys of further builders, each of which must have signed too. */
+  readonly rebuiltBy?: readonly string[];
+  readonly host: string | undefined;
+}
 
 /**
  * @throws NixmakerError with the code a target would give for refusing it
@@ -19,15 +27,27 @@ import { type Head, isClassic, readAnyHead, readClassicIndex, readRelease } from
  */
 export async function verifyBundleFile(
   path: string,
-  { keys, host }: { keys: readonly string[]; host: string | undefined },
-): Promise<{ manifest: Manifest; signedBy: readonly string[] }> {
-  const trust = makeTrustSet(keys, 1);
+  { keys, rebuiltBy = [], host }: Wanted,
+): Promise<{ manifest: Manifest; digest: string; signedBy: readonly string[] }> {
+  // One set, so that a second builder is not the first under another name.
+  const trust = makeTrustSet([...keys, ...rebuiltBy], 1);
   const authenticate = (head: Head) => verifyManifest(head.manifestBytes, head.signatureBytes, trust);
-  const { manifest, signedBy } = await checkEverything(path, authenticate);
+  const { manifest, digest, signedBy } = await checkEverything(path, authenticate);
+  requireRebuilt(signedBy, { keys, rebuiltBy });
   if (host !== undefined && manifest.host !== host) {
     throw new NixmakerError('wrong-host', `the bundle is for ${manifest.host}, not ${host}`);
   }
-  return { manifest, signedBy };
+  return { manifest, digest, signedBy };
+}
+
+/** A release does not depend on who signs it: whoever builds the same gets the same manifest, and signs it as their own result. */
+function requireRebuilt(signedBy: readonly string[], { keys, rebuiltBy = [] }: Omit<Wanted, 'host'>): void {
+  const namesOf = (texts: readonly string[]) => texts.map((text) => parseTrustedKey(text).name);
+  const missing = namesOf(rebuiltBy).find((name) => !signedBy.includes(name));
+  if (missing !== undefined)
+    throw new NixmakerError('not-rebuilt', `it is signed by ${signedBy.join(', ')}, not by “${missing}”`);
+  if (rebuiltBy.length > 0 && !namesOf(keys).some((name) => signedBy.includes(name)))
+    throw new NixmakerError('signature-unknown-key', 'only the second builder has signed it');
 }
 
 /**

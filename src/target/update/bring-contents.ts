@@ -20,7 +20,7 @@ import { holdPaths } from '../../nix/roots.ts';
 import { deletePaths, storeFolder, syncStore } from '../../nix/store.ts';
 import { queryValidInfos } from '../../nix/valid-info.ts';
 import type { Machine } from '../machine/machine.ts';
-import { readNarOf } from './import-bundle.ts';
+import { baseNarOf } from './import-bundle.ts';
 import { requireRoom } from './room.ts';
 
 type Bringer = Pick<Machine, 'emit' | 'interruption' | 'nix' | 'policy'>;
@@ -46,7 +46,7 @@ export async function bringContents(
   damaged: readonly DamagedPath[],
 ): Promise<Brought> {
   const { nix } = machine;
-  const found = await findPieces(machine, bundle, damaged);
+  const { found, bases } = await findPieces(machine, bundle, damaged);
   const need = needOfLines(
     bundle.index,
     found.map(({ line }) => line),
@@ -64,7 +64,7 @@ export async function bringContents(
     );
   };
   try {
-    const nars = new NarReader(bundle.reader, readNarOf(machine));
+    const nars = new NarReader(bundle.reader, baseNarOf(machine, { bases }));
     // One by one: a piece that is damaged as well holds up no other.
     for (const one of found) {
       const fault = await bringOne(machine, { bundle, nars }, one);
@@ -129,30 +129,38 @@ async function findPieces(
   machine: Bringer,
   { index, pieces: offered }: OpenedBundle,
   damaged: readonly DamagedPath[],
-): Promise<Found[]> {
+): Promise<{ readonly found: readonly Found[]; readonly bases: ReadonlyMap<StorePath, number> }> {
   const wanted = new Map<string, DamagedPath>(damaged.filter(isReplaceable).map((d) => [d.path, d]));
   const lines = new Map<number, DamagedPath>();
   for (let line = 0; line < index.length && lines.size < wanted.size; line++) {
     const known = wanted.get(index.path(line));
     if (known !== undefined && index.info(line).narHash === known.narHash) lines.set(line, known);
   }
-  const usable = await usableBases(
+  const bases = await usableBases(
     machine,
     [...lines.keys()].flatMap((line) => offered.get(line) ?? []),
   );
   const isUsable = (piece: DeltaPiece) =>
-    usable.has(piece.base) && index.narSize(piece.line) <= limits.deltaNarBytes;
+    bases.has(piece.base) && index.narSize(piece.line) <= limits.deltaNarBytes;
   const { pieces } = choosePieces([...lines.keys()], offered, isUsable);
-  return [...pieces].map(([line, piece]) => ({ known: lines.get(line) as DamagedPath, line, piece }));
+  const found = [...pieces].map(([line, piece]) => ({ known: lines.get(line) as DamagedPath, line, piece }));
+  return { found, bases };
 }
 
-/** Read from disk: what may be damaged is not judged by the database. */
-async function usableBases({ nix }: Bringer, pieces: readonly Piece[]): Promise<ReadonlySet<string>> {
-  const usable = new Set<string>();
+/** With the bytes of their NARs. Read from disk: what may be damaged is not judged by the database. */
+async function usableBases(
+  { nix }: Bringer,
+  pieces: readonly Piece[],
+): Promise<ReadonlyMap<StorePath, number>> {
+  const usable = new Map<StorePath, number>();
   for (const piece of pieces) {
     if (piece.kind !== 'delta' || usable.has(piece.base)) continue;
+    const size =
+      (await queryValidInfos(nix, [piece.base])).get(piece.base)?.narSize ?? Number.POSITIVE_INFINITY;
+    if (size > limits.deltaNarBytes) continue;
     const found = await readContents(storeFolder(nix), piece.base);
-    if (found.kind === 'read' && found.narHash === `sha256:${piece.baseNarHash}`) usable.add(piece.base);
+    if (found.kind === 'read' && found.narHash === `sha256:${piece.baseNarHash}`)
+      usable.set(piece.base, size);
   }
   return usable;
 }

@@ -1,13 +1,12 @@
 /** Imports a bundle’s store paths: through the daemon’s socket, or for any other store with `nix copy`. */
 import { join } from 'node:path';
 import type { OpenedBundle } from '../../bundle/contents.ts';
-import { NarReader } from '../../bundle/nar-reader.ts';
+import { type BaseNar, NarReader } from '../../bundle/nar-reader.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import { topmost } from '../../core/release/parts.ts';
-import type { Interruption } from '../../core/run/interruption.ts';
-import { type StorePath, toBaseName } from '../../core/store-path.ts';
+import { toBaseName } from '../../core/store-path.ts';
 import { type Added, addToDaemon } from '../../nix/daemon.ts';
 import { importFromCache } from '../../nix/import.ts';
 import type { NixProgress } from '../../nix/log.ts';
@@ -15,11 +14,12 @@ import { narOf } from '../../nix/nar.ts';
 import { storeFolder, syncStore } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { ImportPlan } from './plan-import.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { ImportRoom, keepingRoom } from './room.ts';
 
 export interface BundleImport {
   readonly bundle: OpenedBundle;
-  readonly plan: Pick<ImportPlan, 'missing' | 'pieces' | 'part'>;
+  readonly plan: Pick<ImportPlan, 'missing' | 'pieces' | 'part'> & Partial<Pick<ImportPlan, 'bases'>>;
   /** What the bundle lacks for Nix on this machine (vouch.ts). */
   readonly signatures: NixSignatures | undefined;
   /** Into a store that belongs to nobody yet (nix/import.ts). */
@@ -42,8 +42,13 @@ export async function importBundle(
     : importThroughDaemon(machine, { ...request, socket: daemonSocket }, options);
 }
 
-export const readNarOf = (machine: Pick<Machine, 'nix'>) => (base: StorePath) =>
-  narOf(join(storeFolder(machine.nix), toBaseName(base)));
+/** Of the plan’s bases. */
+export const baseNarOf =
+  ({ nix }: Pick<Machine, 'nix'>, { bases }: Partial<Pick<ImportPlan, 'bases'>>): BaseNar =>
+  (path) => {
+    const size = bases?.get(path) ?? 0;
+    return { size, chunks: narOf(join(storeFolder(nix), toBaseName(path)), size) };
+  };
 
 /** The bundle’s own, plus those that root added. */
 const signaturesOf =
@@ -57,7 +62,13 @@ async function importThroughDaemon(
 ): Promise<Added> {
   const { bundle, plan } = request;
   const { index } = bundle;
-  const nars = new NarReader(bundle.reader, readNarOf(machine));
+  const nars = new NarReader(bundle.reader, baseNarOf(machine, plan));
+  const ahead = new ReadAhead({
+    lines: plan.missing,
+    read: (line) => nars.read(index.info(line), pieceOf(request, line)),
+    weigh: weightsIn(request),
+    interruption: machine.interruption,
+  });
   const signed = signaturesOf(request);
   const room = new ImportRoom(machine, index, plan.missing);
   // Built path by path when its turn comes: there may be two hundred thousand.
@@ -65,17 +76,13 @@ async function importThroughDaemon(
     path: index.path(line),
     narSize: index.narSize(line),
     info: () => ({ ...index.info(line), signatures: signed(line) }),
-    nar: () =>
-      room.over(
-        line,
-        untilStopped(nars.read(index.info(line), pieceOf(request, line)), machine.interruption),
-      ),
+    nar: () => room.over(line, ahead.take(line)),
   }));
   const flushing = new FlushAsYouGo(() => syncStore(machine.nix));
   const added = await addToDaemon(
     { socket, paths },
     { ...options, onBytes: (total) => flushing.note(total) },
-  );
+  ).finally(() => ahead.close());
   try {
     await flushing.end();
     return added;
@@ -83,17 +90,6 @@ async function importThroughDaemon(
     // Otherwise it would keep all of it until this process ends.
     added.release();
     throw error;
-  }
-}
-
-/** Also in the middle of a NAR, which may be most of a bundle. @throws NixmakerError `stopped` */
-async function* untilStopped<T>(
-  chunks: AsyncIterable<T>,
-  interruption: Interruption | undefined,
-): AsyncIterable<T> {
-  for await (const chunk of chunks) {
-    interruption?.check();
-    yield chunk;
   }
 }
 
@@ -133,6 +129,16 @@ class FlushAsYouGo {
   }
 }
 
+/** For a delta: its base twice, or once and the window (bundle/delta.ts). Anything else is in small parts, or given as a whole. */
+const weightsIn =
+  ({ bundle, plan }: BundleImport) =>
+  (line: number): number => {
+    const piece = plan.pieces.get(line);
+    if (piece?.kind !== 'delta') return 0;
+    const base = plan.bases?.get(piece.base) ?? 0;
+    return base + Math.max(base, bundle.index.narSize(line));
+  };
+
 function pieceOf({ bundle, plan }: BundleImport, line: number): Piece {
   const piece = plan.pieces.get(line);
   if (piece !== undefined) return piece;
@@ -154,7 +160,7 @@ async function importThroughCache(
     secret: machine.randomHex(16),
     chosen: plan.pieces,
     signaturesOf: signaturesOf(request),
-    narOf: readNarOf(machine),
+    narOf: baseNarOf(machine, plan),
   });
   try {
     await keepingRoom(machine, storeFolder(machine.nix), (signal) =>

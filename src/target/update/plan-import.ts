@@ -25,6 +25,8 @@ export interface ImportPlan {
   readonly missing: readonly number[];
   /** For a bundle: what each of them is made from. */
   readonly pieces: ReadonlyMap<number, Piece>;
+  /** Bytes of the NARs of paths that deltas may build on. */
+  readonly bases: ReadonlyMap<StorePath, number>;
   /** If the medium is one of several, and others are needed: `missing` is then what can be imported now. */
   readonly part?: PartPlan | undefined;
   /** Releases what was already there. */
@@ -55,11 +57,13 @@ export async function planImport(
     }
     if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
     const { missing } = comparison;
-    const { pieces, part } =
-      contents.kind === 'bundle' ? await findPart(machine, missing, contents) : { pieces: new Map() };
+    const { pieces, bases, part } =
+      contents.kind === 'bundle'
+        ? await findPart(machine, missing, contents)
+        : { pieces: new Map(), bases: new Map() };
     // For all parts at once: nobody should bring the others for nothing.
     if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
-    return { missing: part?.now ?? missing, pieces, part, release };
+    return { missing: part?.now ?? missing, pieces, bases, part, release };
   } catch (error) {
     release();
     throw error;
@@ -86,7 +90,7 @@ async function findPart(
   store: Pick<Store, 'nix'>,
   missing: readonly number[],
   { bundle, parts: hint }: Extract<Contents, { kind: 'bundle' }>,
-): Promise<Pick<ImportPlan, 'pieces' | 'part'>> {
+): Promise<Pick<ImportPlan, 'pieces' | 'bases' | 'part'>> {
   const chosen = await choose(store, missing, bundle);
   const { pieces, lacking } = chosen;
   const part =
@@ -94,7 +98,8 @@ async function findPart(
       ? undefined
       : planPart({ index: bundle.index, hint }, missing, pieces);
   if (part === undefined) refuseLacking(bundle.index, chosen);
-  return { pieces, part };
+  const bases = new Map([...chosen.bases].map(([path, { narSize }]) => [path, narSize]));
+  return { pieces, bases, part };
 }
 
 /** A bundle leaves out what its target is thought to have. @throws NixmakerError `base-missing` */

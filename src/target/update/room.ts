@@ -50,7 +50,8 @@ export class ImportRoom {
     // Small files take more than their share of a NAR: for the path in progress, count only what is certain to come.
     const sure = () => Math.max(0, Math.min(bytes, narLeft) - files * narOverhead);
     for await (const chunk of nar) {
-      await this.#look(chunk.length, sure());
+      this.#unseen += chunk.length;
+      if (this.#unseen >= lookEvery) await this.#look(sure());
       narLeft -= chunk.length;
       yield chunk;
     }
@@ -58,9 +59,7 @@ export class ImportRoom {
     this.#unseen += Math.max(0, bytes - this.#index.narSize(line));
   }
 
-  async #look(coming: number, ofThis: number): Promise<void> {
-    this.#unseen += coming;
-    if (this.#unseen < lookEvery) return;
+  async #look(ofThis: number): Promise<void> {
     this.#unseen = 0;
     await requireRoom(this.#machine, storeFolder(this.#machine.nix), {
       bytes: this.#left.bytes + ofThis,

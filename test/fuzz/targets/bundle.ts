@@ -15,7 +15,7 @@ import { encodeKeyBlock } from '../../../src/core/release/nix-signatures.ts';
 import { signPath } from '../../../src/signing/path-signature.ts';
 import { signManifest } from '../../../src/signing/signature-file.ts';
 import { makeTrustSet, manifestDigest } from '../../../src/signing/verify.ts';
-import { narOfFile, nix32Of, signedFileOfBytes, wholePiece } from '../../support/bundles.ts';
+import { bytesOf, narOfFile, nix32Of, signedFileOfBytes, wholePiece } from '../../support/bundles.ts';
 import { manifestInput } from '../../support/manifests.ts';
 import { digits, indexedPath, indexOf, storePathOf } from '../../support/releases.ts';
 import { memoryFile, openFromMemory } from '../memory-file.ts';
@@ -176,9 +176,7 @@ const inMemory = (data: Buffer) => ({
 
 async function readNar(piece: Piece, data: Buffer): Promise<void> {
   const read: Buffer[] = [];
-  const nar = new NarReader(inMemory(data), async function* () {
-    yield base;
-  });
+  const nar = new NarReader(inMemory(data), () => bytesOf(base));
   for await (const chunk of nar.read(info, piece)) read.push(Buffer.from(chunk));
   assert.deepEqual(Buffer.concat(read), wanted, 'a NAR that nobody has signed was given');
 }

@@ -52,6 +52,10 @@ export const desk = {
       sequence,
       toplevel: path,
       signedBy: z.array(z.string()),
+      provenance: z
+        .object({ builder: z.string(), flake: z.string() })
+        .describe('with --provenance')
+        .optional(),
     }),
   ],
   inspect: [
@@ -190,6 +194,31 @@ export const desk = {
         }),
       ),
       retired: z.array(z.object({ host: z.string(), at: time, reason: z.string().optional() })),
+      advisories: z
+        .object({
+          hosts: z.array(
+            z.object({
+              host: z.string(),
+              found: z
+                .array(
+                  z.object({
+                    id: z.string(),
+                    aliases: z.array(z.string()),
+                    summary: z.string().optional(),
+                    name: z.string(),
+                    version: z.string(),
+                    isCertain: z.boolean().describe('the advisory says that this version is affected'),
+                  }),
+                )
+                .describe('absent if nobody knows what is installed')
+                .optional(),
+            }),
+          ),
+          advisories: count,
+          unreadable: count.describe('entries that are no advisories'),
+        })
+        .describe('with --advisories')
+        .optional(),
     }),
   ],
   keygen: [

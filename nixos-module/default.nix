@@ -6,6 +6,7 @@
     ./nix.nix
     ./services.nix
     ./boot.nix
+    ./desktop.nix
     ./inbox.nix
     ./media.nix
     ./fetch.nix

@@ -338,6 +338,31 @@ in
       };
     };
 
+    desktop = {
+      enable = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Whether desktop sessions show what nixmaker does: an update is installed and needs a restart, it was
+          undone and why, the medium may be removed. People at the machine may also restart it, keep a new
+          system (`boot.confirm = "manual"` in the policy), and approve installations (`askForApproval`) there.
+        '';
+      };
+      withoutPassword = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether whoever sits at the machine may answer without their password, as at a kiosk.";
+      };
+      askForApproval = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Whether each installation must be approved, on the desktop or with `nixmaker approve`. Sets the
+          policy’s `approval`.
+        '';
+      };
+    };
+
     fetch.servers = list (freeform {
       url = mkOption {
         type = types.str;

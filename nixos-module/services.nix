@@ -23,6 +23,11 @@ let
       sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|; s|/usr/bin/umount|${pkgs.util-linux}/bin/umount|; s|/usr/bin/flock|${pkgs.util-linux}/bin/flock|; s|/usr/sbin/blockdev|${pkgs.util-linux}/bin/blockdev|; s|/usr/bin/rmdir|${pkgs.coreutils}/bin/rmdir|; s|/usr/share/doc|${cfg.package}/share/doc|" \
         $unit >$out/etc/systemd/system/$(basename $unit)
     done
+    mkdir -p $out/etc/systemd/user
+    for unit in ${../systemd/user}/nixmaker*; do
+      sed "s|/usr/bin/nixmaker|${cfg.package}/bin/nixmaker|; s|/usr/share/doc|${cfg.package}/share/doc|" \
+        $unit >$out/etc/systemd/user/$(basename $unit)
+    done
   '';
 
   wantedBy = {
@@ -30,6 +35,9 @@ let
     nixmaker-activate = [ "multi-user.target" ];
     nixmaker-confirm = [ "multi-user.target" ];
     nixmaker-deadline = [ ];
+    nixmaker-keep = [ ];
+    "nixmaker-approve@" = [ ];
+    "nixmaker-refuse@" = [ ];
     nixmaker-store-key = lib.optional cfg.storeKey "nix-daemon.service";
     nixmaker-reboot = [ ];
     nixmaker-check = [ ];

@@ -36,9 +36,12 @@ import { defineStatus } from './target/status.ts';
 import { forCommander, runsAt } from './terminal/output.ts';
 import { defineActivate } from './units/activate.ts';
 import { defineAgent } from './units/agent.ts';
+import { defineApprove } from './units/approve.ts';
+import { defineAsk } from './units/ask.ts';
 import { defineCheckHealth } from './units/check-health.ts';
 import { defineCheckStore } from './units/check-store.ts';
 import { defineConfirm } from './units/confirm.ts';
+import { defineDesktop } from './units/desktop.ts';
 import { defineFetch } from './units/fetch.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
@@ -57,16 +60,9 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
     'Machine',
     'machine',
     [
-      ...[
-        defineAgent,
-        defineOperations,
-        defineRollback,
-        defineConfirm,
-        defineStatus,
-        defineHistory,
-        defineFetch,
-      ],
-      ...[defineEvents, defineDiff, defineDoctor, defineRepair, defineExplain, defineCheckPolicy, defineHold],
+      ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineApprove, defineFetch],
+      ...[defineStatus, defineHistory, defineEvents, defineDiff, defineDoctor, defineRepair],
+      ...[defineExplain, defineCheckPolicy, defineHold],
       ...[defineRelease, defineFloor, defineMetrics, defineInstall],
     ],
   ],
@@ -76,8 +72,8 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
 
 /** What systemd starts, or another verb; not listed in any help. */
 const unitVerbs = [
-  ...[defineActivate, defineCheckHealth, defineCheckStore, defineRepairStore, defineReboot],
-  ...[defineMountMedium, defineWriteReceipts, defineEnterRoot],
+  ...[defineActivate, defineAsk, defineCheckHealth, defineCheckStore, defineDesktop, defineReboot],
+  ...[defineRepairStore, defineMountMedium, defineWriteReceipts, defineEnterRoot],
 ];
 
 export function makeProgram(version: string): Command {

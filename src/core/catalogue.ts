@@ -387,6 +387,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The command cannot be run as given.',
     next: 'See `nixmaker --help` or `nixmaker VERB --help`.',
   },
+  'nothing-asked': {
+    exit: exitCodes.fault,
+    what: 'No bundle is waiting for this approval: the question was withdrawn, or its time ran out.',
+    next: 'If the bundle still waits, you will be asked again; see `nixmaker status`.',
+  },
   'root-unusable': {
     exit: conf,
     what: 'Nothing can be installed there as it is.',
@@ -467,6 +472,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: exitCodes.usage,
     what: 'The flake has no such host.',
     next: 'Run `nixmaker list` to see the flake’s hosts.',
+  },
+  'host-key-unknown': {
+    exit: exitCodes.usage,
+    what: 'This desk has not been told the key that this host can decrypt with.',
+    next: 'Run `nixmaker age-key` at the machine once (for an SSH host key: let sshd make one), then bring a stick there and back and run `nixmaker collect`. Or name the key yourself: `nixmaker encrypt --to RECIPIENT`.',
   },
   'one-way': {
     exit: no,
@@ -557,6 +567,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     exit: fault,
     what: 'There is no medium at that path.',
     next: 'Mount the medium or correct the path, then run the command again.',
+  },
+  'nothing-to-pass-on': {
+    exit: fault,
+    what: 'This machine has no release that it could pass on.',
+    next: 'Let it take a release first, from a stick or a server; the next one is kept.',
+  },
+  'came-encrypted': {
+    exit: no,
+    what: 'The release came encrypted for its hosts, and would leave this machine in the clear.',
+    next: 'Bring the encrypted bundle to the others instead. If whoever finds the medium may read it: `nixmaker put --self --in-the-clear MEDIUM`.',
   },
   'cannot-listen': {
     exit: fault,

@@ -34,6 +34,8 @@ export const limits = {
   requestBytes: 4 * 1024 * 1024,
   /** What the agent reports about its progress. */
   progressBytes: 4096,
+  /** What root tells and asks whoever sits at the screen, and their answer. */
+  screenFileBytes: 8192,
   /** What the agent reports as waiting: a hundred paths with what is wrong, four bytes per character. */
   waitsBytes: 4 * 1024 * 1024,
   /** What the agent notes about a release on several media. */

@@ -15,8 +15,10 @@ export interface Clock {
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Ends the child with SIGTERM, then SIGKILL. */
+  /** Ends the child with `endSignal`, then SIGKILL. */
   readonly signal?: AbortSignal;
+  /** SIGTERM if unset. */
+  readonly endSignal?: NodeJS.Signals;
   /** In a session of its own, out of reach of our terminal’s signals. It ends with this process all the same. */
   readonly isApart?: boolean;
   /** Its standard input; if unset, it has none. */

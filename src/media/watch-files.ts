@@ -9,7 +9,11 @@ export function watchFiles(files: readonly string[], onChange: () => void): { cl
   // Missing files are watched for from above: there, too, only what leads to them.
   const ignored = (path: string) => !files.some((file) => file === path || file.startsWith(`${path}/`));
   const options = { ignoreInitial: true, followSymlinks: false, ignored };
-  return watch([...files], options)
-    .on('all', onChange)
-    .on('error', onChange);
+  return (
+    watch([...files], options)
+      .on('all', onChange)
+      // What changed before it was watched.
+      .on('ready', onChange)
+      .on('error', onChange)
+  );
 }

@@ -26,6 +26,7 @@ const childOptions = (options: CommandOptions) =>
       env: options.env === undefined ? undefined : { ...options.env },
       cwd: options.cwd,
       cancelSignal: options.signal,
+      killSignal: options.endSignal,
       detached: options.isApart,
     }),
   }) as const satisfies Options;

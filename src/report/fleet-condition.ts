@@ -66,6 +66,8 @@ export interface PageHost {
   };
   readonly failedUnits: readonly string[] | undefined;
   readonly freeBytes: number | undefined;
+  /** Label and value of what else is known. */
+  readonly facts?: readonly (readonly [string, string | undefined])[];
   readonly restartNeeded: boolean;
   /** Its replaced installations, in words. */
   readonly former: readonly string[];

@@ -17,7 +17,7 @@ export function details({ host: page, condition, reasons }: Row): string {
 }
 
 function rowsOf(
-  { ring, runs, detail, versions, failedUnits = [], collected, at, former }: PageHost,
+  { ring, runs, detail, versions, failedUnits = [], facts = [], collected, at, former }: PageHost,
   reasons: readonly string[],
 ): readonly (readonly [string, string | undefined])[] {
   const last = runs.at(-1);
@@ -35,6 +35,7 @@ function rowsOf(
     ['NixOS', versions.nixos],
     ['Kernel', versions.kernel],
     ['nixmaker', versions.nixmaker],
+    ...facts,
     ['Collected', collected ?? unknown],
     ['Host’s clock', at],
     ['Replaced', former.join('; ')],

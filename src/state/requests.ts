@@ -11,8 +11,9 @@ import * as z from 'zod';
 import { isMissing } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
+import { ageRecipient } from '../core/public-keys.ts';
 import { mostParts } from '../core/release/parts.ts';
-import { findingsParser, receiptRunParser } from '../core/run/host-receipt.ts';
+import { findingsParser, mostRecipients, receiptRunParser } from '../core/run/host-receipt.ts';
 import { absolutePath, operation } from '../core/schema.ts';
 import {
   isWrongKind,
@@ -48,6 +49,8 @@ const visit = z.strictObject({
   findings: findingsParser,
   /** What became of bundles that root has not heard of. */
   runs: z.array(receiptRunParser).max(100),
+  /** To whom bundles for this machine can be encrypted: the agent has the keys. */
+  ageRecipients: z.array(ageRecipient).max(mostRecipients).optional(),
   /** Set if no receipt is due: nothing was for this machine, or it could not be read, or no longer. A person is told all the same. */
   without: z.enum(['nothing', 'unreadable', 'silent', 'misnamed']).optional(),
   /** Set if the last run waits for other media: how many there are, and which it still needs. Told to people as the agent’s word. */

@@ -101,6 +101,36 @@ test('a machine that went back shows what runs and what it had taken; one withou
   assert.deepEqual([mailTold?.condition, mailTold?.reasons], ['unknown', ['It has not taken a bundle yet.']]);
 });
 
+test('a host’s details say what it is, how much room it has, and what it waits for', async () => {
+  const { folder, medium, ok, collect } = await scene();
+  const told = {
+    ...{ generations: [4, 7], hardware: 'LENOVO <b>20KG</b>' },
+    space: [
+      { path: '/nix/store', freeBytes: 2 ** 30, totalBytes: 2 ** 40 },
+      { path: '/boot', freeBytes: 2 ** 20, totalBytes: 2 ** 29 },
+    ],
+  };
+  const wait = {
+    path: 'web-5.tar',
+    code: 'not-now',
+    detail: 'the lathe runs',
+    since: '2026-11-20T08:00:00Z',
+  };
+  const sent = { now: { ...nowOf(1, 1), ...told }, waits: { waits: [wait], more: 2 } };
+  await lay(medium, 'web', { '1.json': install('web').sign({ number: 1, ...sent }) });
+  await collect();
+  const page = join(folder, 'fleet.html');
+  await ok('fleet', '--html', page);
+  const html = await readFile(page, 'utf8');
+  for (const [label, value] of [
+    ['Hardware', 'LENOVO &lt;b&gt;20KG&lt;/b&gt;'],
+    ['Free', '/nix/store: 1 GiB of 1 TiB, /boot: 1 MiB of 512 MiB'],
+    ['Generations', '4, 7'],
+    ['Waits (its agent says)', 'web-5.tar: not-now (the lathe runs), since 2026-11-20 08:00 UTC; 2 more'],
+  ])
+    assert.ok(html.includes(`<dt>${label}</dt><dd>${value}</dd>`), `${label}: ${html}`);
+});
+
 test('a damaged receipt does not take its host away', async () => {
   const { medium, fleet, told, collect } = await scene();
   const web = install('web');

@@ -181,6 +181,11 @@ test('the machine’s verbs, before and after bundles', async () => {
   await machine('error', 'confirm');
   await machine('receipt', 'rollback');
   await machine('confirm-nothing', 'confirm');
+  const asks = target.verb('ask');
+  let answered = await target.verb('approve', ['--json']);
+  while (answered.code !== 0) answered = await target.verb('approve', ['--json']);
+  await isAsPublished('approve', answered.stdout);
+  assert.equal((await asks).code, 0);
   await machine('hold', 'hold', '20');
   await machine('status', 'status');
   await machine('release', 'release', '--all');

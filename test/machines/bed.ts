@@ -29,10 +29,13 @@ function controlGroups(): string {
 }
 
 /** Boots a machine; `folder` is for its disk, which lies in memory. @param shown more of this machine, read-only: FILE:PLACE */
-export async function startBed(folder: string, shown: readonly string[] = []): Promise<Bed> {
-  const tree = process.env.NIXMAKER_BED;
-  if (tree === undefined)
-    throw new Error('NIXMAKER_BED is not set: run this test with scripts/test, on Debian');
+export async function startBed(
+  folder: string,
+  shown: readonly string[] = [],
+  kind: 'NIXMAKER_BED' | 'NIXMAKER_DESKTOP' = 'NIXMAKER_BED',
+): Promise<Bed> {
+  const tree = process.env[kind];
+  if (tree === undefined) throw new Error(`${kind} is not set: run this test with scripts/test, on Debian`);
   const node = dirname(dirname(realpathSync(process.execPath)));
   // Not at their own places, which a service with ProtectHome= may not see.
   // As it is installed: its unit forbids the compilers that sources would need.

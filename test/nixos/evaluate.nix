@@ -24,6 +24,7 @@ let
     gnutar = package "gnutar" "1";
     gzip = package "gzip" "1";
     util-linux = package "util-linux" "2";
+    libnotify = package "libnotify" "0.8";
     nixmaker = package "nixmaker" "0";
     # For machines with another Nix than NixOS's own.
     nixCalled = package;

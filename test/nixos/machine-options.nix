@@ -111,6 +111,9 @@ in
     systemd.paths = attrs;
     systemd.timers = attrs;
     systemd.services = attrsWith service;
+    systemd.user.services = attrsWith service;
+    security.polkit.enable = flag;
+    security.polkit.extraConfig = value "" types.lines;
     systemd.tmpfiles.settings = value { } (
       types.attrsOf (types.attrsOf (types.attrsOf (types.submodule rule)))
     );

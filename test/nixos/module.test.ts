@@ -83,6 +83,21 @@ test('typed options and free ones reach the files; what is not set is not there'
   assert.deepEqual(evaluated.nixKeys, [key], 'an SSH key is none of Nix’s');
 });
 
+test('a desktop gets a user’s unit, polkit’s rule and, if it is to be asked, an approval', async (t) => {
+  const plain = await evaluateModule(builder, machine(''));
+  assert.deepEqual([plain.userServices, plain.polkit], [{}, '']);
+  const { userServices, polkit, units } = await evaluateModule(builder, machine('desktop.enable = true;'));
+  assert.deepEqual(userServices['nixmaker-desktop']?.wantedBy, ['graphical-session.target']);
+  assert.match(polkit, /AUTH_SELF/);
+  assert.match(units, /etc\/systemd\/user/);
+  const kiosk = 'desktop = { enable = true; withoutPassword = true; askForApproval = true; };';
+  const { polkit: open } = await evaluateModule(builder, machine(kiosk));
+  assert.match(open, /subject\.local && subject\.active \? polkit\.Result\.YES/);
+  const built = await builtPolicy(t, kiosk);
+  const policy = await readPolicy(built.out, uid);
+  assert.match(policy.approval?.command.join(' ') ?? '', /\/bin\/nixmaker ask$/);
+});
+
 test('what only nixmaker knows to be wrong fails the build, with line, key and nearest valid key', async (t) => {
   for (const [options, says] of [
     ['policy.treshold = 2;', /treshold.*did you mean “threshold”/s],

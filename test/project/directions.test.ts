@@ -34,6 +34,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'desk/keys':
     'core core/bundle core/install core/release core/policy bundle desk/build files node p-limit process signing @cyclonedx/cyclonedx-library',
   'desk/pool': 'core core/bundle core/release bundle desk/keys files media node p-limit process signing',
+  'desk/pass-on': `${machine} bundle desk/build`,
   'desk/fleet':
     'core core/bundle core/release core/run bundle desk/build desk/keys files node process report signing zod',
 
@@ -46,6 +47,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'target/install': `${machine} activation bundle core/install media process target/root target/update zod`,
   'target/fetch': `${machine} bundle media network p-limit target/update zod`,
   'target/inspect': `${machine} activation bundle media process report target/media target/update`,
+  'target/desktop': `${core} activation files node nix process report state target/inspect target/machine zod`,
   'target/service': `${machine} bundle media report target/inspect target/media target/update`,
 
   gateway: 'core core/bundle bundle files media network node',
@@ -53,9 +55,9 @@ const mayUse: Readonly<Record<string, string>> = {
   'cli/terminal': `node report ${core}`,
   cli: `${verbs} cli/desk cli/help cli/target cli/units`,
   'cli/help': 'core commander',
-  'cli/desk': `${verbs} core/install cli/target desk/build desk/fleet desk/keys desk/pool target/inspect target/root`,
+  'cli/desk': `${verbs} core/install cli/target desk/pass-on desk/build desk/fleet desk/keys desk/pool target/inspect target/root`,
   'cli/target': `${verbs} desk/keys target/activate target/ask target/inspect target/install target/machine target/root target/service target/update`,
-  'cli/units': `${verbs} cli/target gateway target/activate target/fetch target/machine target/root target/service`,
+  'cli/units': `${verbs} cli/target gateway target/activate target/desktop target/fetch target/machine target/root target/service`,
 };
 
 const folderOf = (file: string) => dirname(file).replace(/^src\//, '');

@@ -81,8 +81,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/state/progress.ts',
     'src/state/receipts.ts',
     'src/state/repairs.ts',
+    'src/state/screen.ts',
+    'src/target/desktop/told.ts',
     'src/state/staged.ts',
     'src/state/two-copies.ts',
+    'src/state/kept-releases.ts',
     'src/state/unverified.ts',
     'src/state/vouchers.ts',
     'src/state/waits.ts',
@@ -105,6 +108,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/service/agent.ts',
   ],
   'the system, its store, /boot, /proc and /dev': [
+    'src/target/desktop/facts.ts',
     'src/activation/boot-files.ts',
     'src/activation/boot-menu.ts',
     'src/activation/boot-mounted.ts',
@@ -126,6 +130,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/machine/generations.ts',
     'src/target/machine/machine.ts',
     'src/target/root/console.ts',
+    'src/target/root/hardware.ts',
     'src/target/root/host-facts.ts',
     'src/target/install/marks.ts',
   ],
@@ -207,6 +212,7 @@ const theirs = /settings\.inbox\b|\bagentDirectory\b|\brequestsDirectory\b/;
 
 /** Where they are named, and what is done with them there. */
 const named: Readonly<Record<string, string>> = {
+  'src/target/root/host-receipts.ts': 'readWaits, by readForeign',
   'src/target/inspect/agent-rights.ts': 'withForeign; the rest is asked with the agent’s rights',
   'src/target/inspect/carriers.ts': 'types only; asked with the agent’s rights',
   'src/target/inspect/doctor.ts': 'withForeign',

@@ -243,7 +243,7 @@ test('every path on a machine, unit and variable of ours that a document names i
   );
   assert.ok(units.length > 10, `${units.length} units`);
   assert.deepEqual(
-    unknown(units, (unit) => existsSync(join(checkout, 'systemd', unit))),
+    unknown(units, (unit) => ['systemd', 'systemd/user'].some((at) => existsSync(join(checkout, at, unit)))),
     [],
   );
   const variables = inAll((t) => t.match(/\bNIXMAKER_[A-Z_]*[A-Z]/g) ?? []);

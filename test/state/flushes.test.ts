@@ -33,6 +33,9 @@ const left: Readonly<Record<string, readonly string[]>> = {
     (kind) => `run/requests/0123456789ab.${kind}`,
   ),
   'a voucher': ['state/vouchers/0123456789ab.json', 'state/vouchers/0123456789ab.sig'],
+  'the signed parts of a release': ['index', 'manifest.json', 'manifest.sig'].map(
+    (name) => `state/releases/${'e'.repeat(64)}/${name}`,
+  ),
   'what was freed for a release': ['state/rooms/0123456789ab.json'],
   'which parts have come': ['state/parts.json'],
   'what was freed after a commit': ['state/tidied.json'],
@@ -112,6 +115,10 @@ const otherwise: Readonly<Record<string, string>> = {
   'src/files/folder.ts': 'by all of them',
   'src/files/write.ts': 'by journal, medium and bundle',
   'src/target/activate/leave.ts': 'links only; test/target/makes-room.test.ts kills it at each step',
+  'src/target/fetch/fetch.ts': 'keyrings from a server: one that is lost is fetched again',
+  'src/target/fetch/send-receipts.ts': 'what a server has: if that is lost, it is sent once more',
+  'src/target/install/keys.ts': 'test/target/install/cut-off.test.ts cuts a first install at each step',
+  'src/target/install/steps.ts': 'test/target/install/cut-off.test.ts cuts a first install at each step',
   'src/target/service/metrics.ts': 'written anew within seconds; nothing is lost with it',
 };
 

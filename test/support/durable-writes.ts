@@ -19,6 +19,7 @@ import { writeRoomAnswer, writeTidied } from '../../src/state/freed.ts';
 import { writeHeldFile } from '../../src/state/held.ts';
 import { writeCutOffs } from '../../src/state/in-hand.ts';
 import { appendJournal, compactJournal } from '../../src/state/journal.ts';
+import { keepRelease } from '../../src/state/kept-releases.ts';
 import { storeKeyring } from '../../src/state/keyring.ts';
 import { addToOutbox, writeLedger } from '../../src/state/outbox.ts';
 import { writeParts } from '../../src/state/parts.ts';
@@ -88,6 +89,17 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
     deliver(at('medium'), ['nixmaker', 'receipts', 'web'], [{ name: '5.json', text: 'x' }]),
   'a request and what comes with it': () => writeRequest(at('run'), activationRequests, request, parts),
   'a voucher': () => writeVoucher(state, transaction, { signatures: Buffer.from('s') }),
+  'the signed parts of a release': () =>
+    keepRelease(state, {
+      digest: 'e'.repeat(64),
+      keep: [],
+      release: {
+        manifestBytes: Buffer.from('m'),
+        signatureBytes: Buffer.from('s'),
+        indexBytes: Buffer.from('i'),
+        isSecret: false,
+      },
+    }),
   'what was freed for a release': () => writeRoomAnswer(state, transaction, { freed: nothingFreed }),
   'which parts have come': () =>
     writeParts(state, {

@@ -57,6 +57,8 @@ export interface Evaluated {
   readonly users: Readonly<Record<string, User>>;
   readonly groups: Readonly<Record<string, { readonly members: readonly string[] }>>;
   readonly warnings: readonly string[];
+  readonly userServices: Readonly<Record<string, Service>>;
+  readonly polkit: string;
   /** systemd.tmpfiles.settings: by file, path and type. */
   readonly tmpfiles: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, Rule>>>>>>;
   readonly nixSettings: Readonly<Record<string, unknown>>;
@@ -77,6 +79,8 @@ const wanted = `let e = import ${checkout}test/nixos/evaluate.nix ARGS; c = e.co
   inherit (e) failed policy settings nixKeys units udev documentation;
   inherit (c.systemd) services paths timers;
   inherit (c.users) users groups;
+  userServices = c.systemd.user.services;
+  polkit = c.security.polkit.extraConfig;
   inherit (c) warnings;
   tmpfiles = c.systemd.tmpfiles.settings;
   nixSettings = c.nix.settings;

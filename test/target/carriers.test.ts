@@ -16,13 +16,17 @@ const carried = join(shop.folder, 'Sync Ordner');
 const fleet = join(shop.folder, 'fleet');
 await mkdir(desk);
 await mkdir(carried);
-const target = await makeTarget(join(shop.folder, 'web'), {
+const web = join(shop.folder, 'web');
+const target = await makeTarget(web, {
   host: 'web',
   trustedKeys: [shop.keys.publicKey],
   policy: { media: { folders: [carried] } },
-  settings: { activationDirectory: join(shop.folder, 'web', 'state') },
+  settings: { activationDirectory: join(web, 'state'), sshHostKey: join(web, 'ssh.pub') },
 });
 after(() => target.close());
+const sshHostKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'D'.repeat(43)}`;
+await writeFile(join(web, 'ssh.pub'), `${sshHostKey} root@web\n`);
+const ageKey = (await target.verb('age-key')).stdout.trim();
 
 const blob = (name: string) =>
   `\${derivation { name = "${name}"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "head -c 2000000 /dev/urandom >$out" ]; }}`;
@@ -112,6 +116,7 @@ test('a receipt says how the host is', async () => {
     run: told,
     now,
     seen,
+    ageRecipients,
   } = web.last as never as {
     run: Record<string, unknown>;
     now: {
@@ -120,8 +125,11 @@ test('a receipt says how the host is', async () => {
       reads: number[];
       versions: Record<string, string>;
       space: unknown[];
+      generations: number[];
+      sshHostKey: string;
     };
     seen: unknown[];
+    ageRecipients: string[];
   };
   assert.equal(told.state, 'committed');
   assert.equal(told.generation, 1);
@@ -130,6 +138,7 @@ test('a receipt says how the host is', async () => {
   assert.deepEqual(now.reads, [2]);
   assert.match(now.versions.nix ?? '', /2\.\d+/);
   assert.ok(now.space.length > 0);
+  assert.deepEqual([now.generations, now.sshHostKey, ageRecipients], [[1], sshHostKey, [ageKey]]);
   assert.deepEqual(seen, [{ file: 'nixmaker/hosts/web/1', host: 'web', sequence: 1, outcome: 'committed' }]);
   const table = await cli('fleet', '-d', fleet);
   assert.match(table.stdout, /^HOST +CONDITION +RELEASE +FLOOR +LAST .*\nweb +well +1 +1 +done +/);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
+import { install, lay } from '../support/receipts.ts';
 
 const shop = await makeWorkshop();
 const targets: Target[] = [];
@@ -73,6 +74,37 @@ test('one file for two hosts is read by both, also from standard input', async (
     const ran = await host.verb('switch', ['--tarball', '-', '--json'], { input: await readFile(path) });
     assert.equal((JSON.parse(ran.stdout) as { state: string }).state, 'committed', ran.stdout);
   }
+});
+
+test('the desk encrypts to the key that a host’s receipts name, and to no other', async () => {
+  const [medium, fleet] = [join(shop.folder, 'stick'), join(shop.folder, 'fleet')];
+  const path = await shop.bundle('told', {
+    hosts: { web: plainHost('web', 'told') },
+    args: ['--sequence', '35'],
+  });
+  const encrypt = (...to: string[]) =>
+    shop.builder.nixmaker(['encrypt', ...to.flatMap((host) => ['--to-host', host]), '-d', fleet, path]);
+  await lay(medium, 'web', { '1.json': install('web').sign({ number: 1, ageRecipients: [mine] }) });
+  await lay(medium, 'mail', { '1.json': install('mail').sign({ number: 1 }) });
+  const collected = await shop.builder.nixmaker(['collect', medium, '--enrol', '-d', fleet]);
+  assert.equal(collected.code, 0, collected.stderr);
+  for (const [host, why] of [
+    ['mail', /the newest receipt of mail has no age recipient/],
+    ['gone', /there is no receipt of gone in .*fleet that counts/],
+  ] as const) {
+    const ran = await encrypt(host);
+    assert.equal(ran.code, 64);
+    assert.match(ran.stderr, why);
+    assert.match(ran.stderr, /\(host-key-unknown\)/);
+  }
+  const none = await encrypt();
+  assert.match(none.stderr, /no recipients given: --to or --to-host/);
+  const ran = await encrypt('web');
+  assert.deepEqual([ran.code, ran.stdout], [0, `${path}.age\n`], ran.stderr);
+  const taken = await target.verb('switch', ['--tarball', `${path}.age`, '--json']);
+  assert.equal((JSON.parse(taken.stdout) as { state: string }).state, 'committed', taken.stdout);
+  const refused = await other.verb('switch', ['--tarball', `${path}.age`, '--json']);
+  assert.equal((JSON.parse(refused.stdout) as { code: string }).code, 'not-decryptable', refused.stdout);
 });
 
 test('on a medium with files for others, its own is found and the others are passed over in silence', async () => {

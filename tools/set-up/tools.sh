@@ -259,14 +259,16 @@ ensure_program() {
   PATH=$_program/bin:$PATH
 }
 
-# A Debian tree with systemd and Nix, for tests with a real systemd as PID 1 (test/machines/bed.ts).
-ensure_bed() {
-  _bed=$nixmaker_cache/bed
+# make_bed DIR SAYING [PACKAGE…]: a Debian tree with systemd and Nix, for tests with a real systemd as PID 1 (test/machines/bed.ts).
+make_bed() {
+  _bed=$1
+  _what=$2
+  shift 2
   # Raise the number when what is done to the tree below changes.
-  _stamp="6 $(cksum <"$nixmaker_root/test/machines/prepare-bed")"
+  _stamp="6 $(cksum <"$nixmaker_root/test/machines/prepare-bed")${*:+ $*}"
   if [ "$(cat "$_bed/stamp" 2>/dev/null)" != "$_stamp" ]; then
-    say "fetching systemd and Nix for the system tests from Debian's mirror (about 90 MB)…"
-    fetch_debian "$_bed" base-files systemd dbus nix-bin bash dash coreutils util-linux bsdutils mount sed grep mawk tar gzip findutils procps openssh-server openssh-client openssh-sftp-server
+    say "fetching $_what from Debian's mirror…"
+    fetch_debian "$_bed" base-files systemd dbus nix-bin bash dash coreutils util-linux bsdutils mount sed grep mawk tar gzip findutils procps openssh-server openssh-client openssh-sftp-server "$@"
     _tree=$_bed/root
     for _link in bin sbin lib lib64; do [ -L "$_tree/$_link" ] || [ ! -d "$_tree/usr/$_link" ] || ln -sfn "usr/$_link" "$_tree/$_link"; done
     ln -sfn dash "$_tree/usr/bin/sh"
@@ -274,7 +276,21 @@ ensure_bed() {
     "$nixmaker_root/test/machines/prepare-bed" "$_tree" || die "the tree for the system tests could not be prepared"
     printf '%s\n' "$_stamp" >"$_bed/stamp"
   fi
-  export NIXMAKER_BED="$_bed/root"
+}
+
+ensure_bed() {
+  make_bed "$nixmaker_cache/bed" "systemd and Nix for the system tests (about 90 MB)"
+  export NIXMAKER_BED="$nixmaker_cache/bed/root"
+}
+
+# The same with a desktop: sessions, polkit, an X server that needs no screen, a notification service.
+ensure_desktop() {
+  make_bed "$nixmaker_cache/desktop" "systemd, Nix and a desktop for the system tests (about 250 MB)" \
+    libpam-systemd dbus-user-session polkitd xvfb dunst libnotify-bin scrot fonts-dejavu-core
+  if [ ! -e "$nixmaker_cache/desktop/root/home/anna" ]; then
+    "$nixmaker_root/test/machines/prepare-desktop" "$nixmaker_cache/desktop/root" || die "the tree with a desktop could not be prepared"
+  fi
+  export NIXMAKER_DESKTOP="$nixmaker_cache/desktop/root"
 }
 
 ensure_nix() {
@@ -296,7 +312,7 @@ ensure_nix() {
   fi
 }
 
-# nixmaker_tools: what the caller needs besides Node.js, the packages and Nix ("bed", "bed vm").
+# nixmaker_tools: what the caller needs besides Node.js, the packages and Nix ("bed", "bed vm", "desktop").
 ensure_tools() {
   need unshare "package util-linux: the private mount namespace that keeps this machine's /nix untouched"
   need flock "package util-linux"
@@ -308,6 +324,7 @@ ensure_tools() {
   ensure_packages
   ensure_nix
   case " ${nixmaker_tools:-} " in *" bed "*) ensure_bed ;; esac
+  case " ${nixmaker_tools:-} " in *" desktop "*) ensure_desktop ;; esac
   case " ${nixmaker_tools:-} " in *" browser "*) ensure_browser ;; esac
   case " ${nixmaker_tools:-} " in *" strace "*) ensure_program strace strace ;; esac
   case " ${nixmaker_tools:-} " in *" carriers "*)

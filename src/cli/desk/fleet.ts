@@ -48,6 +48,16 @@ export function defineFleet(program: Command): void {
     .option('--json', 'print JSON')
     .action((flags: FleetFlags) => runVerb(() => fleet(flags), flags));
   group
+    .command('keys')
+    .summary('print hosts’ SSH host keys, for their secrets')
+    .description(
+      'print the SSH host keys that hosts have sent with their receipts, one per line, for agenix, sops and age',
+    )
+    .argument('[host...]', 'default: all hosts that have sent one')
+    .addOption(directoryOption())
+    .option('--json', 'print JSON, with the recipients for `encrypt` as well')
+    .action((hosts: string[], flags: KeysFlags) => runVerb(() => keys(hosts, flags), flags));
+  group
     .command('expect')
     .description('add expected hosts: they are listed even if they never report')
     .argument('<host...>')
@@ -62,6 +72,11 @@ export function defineFleet(program: Command): void {
     .action((host: string, flags: { directory: string; reason: string }) =>
       runVerb(() => retire(host, flags)),
     );
+}
+
+interface KeysFlags {
+  readonly directory: string;
+  readonly json?: boolean;
 }
 
 interface Shown extends Judgement {
@@ -216,6 +231,21 @@ async function showTable(
     printToStderr(lines`${host}: retired on ${localDate(at)}: ${reason}\n`);
   for (const { name, why } of rings)
     if (why !== undefined) printToStderr(lines`ring ${name} waits: ${why}\n`);
+}
+
+async function keys(hosts: readonly string[], { directory, json }: KeysFlags): Promise<number> {
+  const { readToldKeys } = await import('../../desk/fleet/host-keys.ts');
+  const told = await readToldKeys(directory, hosts);
+  if (json === true) {
+    printJson({ schema: 1, hosts: told });
+    return exitCodes.done;
+  }
+  for (const { host, sshHostKey } of told) {
+    if (sshHostKey !== undefined) print(lines`${sshHostKey} ${host}\n`);
+    else if (hosts.length > 0)
+      throw new NixmakerError('host-key-unknown', `the newest receipt of ${host} has no SSH host key`);
+  }
+  return exitCodes.done;
 }
 
 async function expect(hosts: readonly string[], directory: string): Promise<number> {

@@ -29,6 +29,9 @@ interface PutFlags extends KeyOptions, SplitFlags {
   readonly cache?: boolean;
   readonly evalJobs?: number;
   readonly plainFolder?: boolean;
+  readonly self?: boolean;
+  readonly inTheClear?: boolean;
+  readonly settings?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -68,6 +71,12 @@ export function definePut(program: Command): void {
       'make parts of this size in <medium>, a folder: ISO images for discs, such as 700M, 4.7G or 25G',
     )
     .option('--plain-folder', 'write into <medium> even if it looks like a mount point with nothing mounted')
+    .option(
+      '--self',
+      'at a machine: the release it runs, made from its store, for others of the same host name',
+    )
+    .option('--in-the-clear', 'with --self: also a release that came encrypted')
+    .option('--settings <file>', 'with --self: this machine’s settings file')
     .option('-v, --verbose', 'show Nix’s full output for hosts that fail')
     .option('--json', 'print JSON');
   addCommandOptions(command).action((medium: string, bundles: string[], flags: PutFlags) =>
@@ -76,7 +85,7 @@ export function definePut(program: Command): void {
 }
 
 async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {
-  if (bundles.length === 0 && flags.flake === undefined && flags.clear !== true)
+  if (bundles.length === 0 && flags.flake === undefined && flags.clear !== true && flags.self !== true)
     throw new NixmakerError('usage', 'name bundles, or a flake with --flake');
   const { encryptedExtension } = await import('../../core/bundle/encrypted.ts');
   const encrypted = bundles.find((path) => path.endsWith(encryptedExtension));
@@ -89,6 +98,15 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
     const { requireMedium } = await import('../../desk/pool/medium-place.ts');
     // Before building for hours.
     for (const each of flags.size === undefined ? [medium, ...flags.split] : []) await requireMedium(each);
+  }
+  if (flags.self === true) {
+    if (bundles.length > 0 || flags.flake !== undefined)
+      throw new NixmakerError('usage', 'with --self, name nothing but the medium');
+    const { putSelf } = await import('./put-self.ts');
+    const result = await putSelf(medium, flags);
+    if (flags.json === true) printJson({ schema: 2, ok: true, ...result, leftOut: [], keyrings: [] });
+    else await summarise(medium, { ...result, leftOut: [] });
+    return exitCodes.done;
   }
   if (flags.flake !== undefined && isSplit(flags))
     throw new NixmakerError('usage', '--split and --size take bundles: build first');

@@ -22,6 +22,8 @@ export const settingsParser = z.strictObject({
   identityFile: configuredPath.optional(),
   /** Where `nixmaker fetch` puts what it copies from servers; searched like a carrier’s folder if the policy names any. */
   fetchDirectory: configuredPath.default('/var/lib/nixmaker/fetched'),
+  /** The public half of this machine’s Ed25519 SSH host key, for receipts; it need not exist. */
+  sshHostKey: configuredPath.default('/etc/ssh/ssh_host_ed25519_key.pub'),
   /** Where the boot loader keeps kernels. */
   bootDirectory: configuredPath.default('/boot'),
   activation: z.enum(['systemd', 'direct']).default('systemd'),

@@ -5,14 +5,20 @@
 import * as z from 'zod';
 import { printable } from '../errors.ts';
 import { mostHeld } from '../policy/held.ts';
+import { ageRecipient, sshHostKey } from '../public-keys.ts';
 import { hostName, storePath } from '../schema.ts';
 import { damageReport } from './damage.ts';
 import { hookResultParser } from './hooks.ts';
 import { states } from './lifecycle.ts';
 import { outcomeText } from './state-words.ts';
+import { waitsParser } from './waits.ts';
 
 export const hostReceiptSchemaVersion = 1;
 export const hostReceiptType = 'application/vnd.nixmaker.receipt.v1+json';
+
+/** Named in one receipt. */
+export const mostGenerations = 1000;
+export const mostRecipients = 16;
 
 const text = (most: number) => z.string().max(most);
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -127,6 +133,12 @@ const hostReceiptSchema = z.strictObject({
       booted: text(300).optional(),
       installed: text(300).optional(),
       generation: count.optional(),
+      /** All generations of the system profile that are there, the newest if there are more. */
+      generations: z.array(count).max(mostGenerations).optional(),
+      /** The machine’s model, as its firmware says. */
+      hardware: text(256).optional(),
+      /** The public half of its SSH host key: secrets can be encrypted to it. */
+      sshHostKey: sshHostKey.optional(),
       floor: count.optional(),
       /** Sequences of the releases held at the machine. */
       held: z.array(count).max(mostHeld).optional(),
@@ -157,6 +169,10 @@ const hostReceiptSchema = z.strictObject({
     })
     .optional(),
   seen: findingsParser,
+  /** What waits there and why, by the agent’s word. */
+  waits: waitsParser.pick({ waits: true, more: true }).optional(),
+  /** To whom bundles for it can be encrypted. The agent’s word: it is the agent that has the keys. */
+  ageRecipients: z.array(ageRecipient).max(mostRecipients).optional(),
   /**
    * What the agent says became of bundles that root never saw. Root has signed that it says so, and nothing more. Threat: a compromised
    * agent reports a rolled-back release to the desk as committed.

@@ -2,7 +2,8 @@
 import { printable } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { claimText } from '../../core/run/host-receipt.ts';
-import { needsPerson } from '../../core/run/waits.ts';
+import { needsPerson, waitText } from '../../core/run/waits.ts';
+import { sizeText } from '../../core/size.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { JudgedBy, PageHost } from '../../report/fleet-condition.ts';
 import { type PageRing, renderFleetPage } from '../../report/fleet-page.ts';
@@ -38,10 +39,28 @@ export function toPageHost(
     versions: now?.versions ?? {},
     failedUnits: now?.failedUnits,
     freeBytes: now?.space[0]?.freeBytes,
+    facts: factsOf(known),
     restartNeeded: now?.installed !== undefined && now.installed !== now.running,
     former: former.map((f) => `${f.key}, on ${f.at.slice(0, 10)}: ${f.reason}`),
     ...given({ available, ring }),
   };
+}
+
+/** What else is known of a host, for its details. */
+function factsOf({ last }: FleetHost): readonly (readonly [string, string | undefined])[] {
+  const { now, waits, ageRecipients } = last ?? {};
+  const more = waits === undefined || waits.more === 0 ? '' : `; ${waits.more} more`;
+  return Object.entries({
+    Hardware: now?.hardware,
+    Free: now?.space
+      .map(({ path, freeBytes, totalBytes }) => `${path}: ${sizeText(freeBytes)} of ${sizeText(totalBytes)}`)
+      .join(', '),
+    Generations: now?.generations?.join(', '),
+    'Waits (its agent says)':
+      waits === undefined ? undefined : `${waits.waits.map((wait) => waitText(wait)).join('; ')}${more}`,
+    'SSH host key': now?.sshHostKey,
+    'Encrypt to': ageRecipients?.join(', '),
+  });
 }
 
 /**

@@ -1,7 +1,6 @@
 /** Encrypts signed bundles to the hosts that are to read them. */
 import { encryptFile } from '../../bundle/encrypted.ts';
 import { keyLines } from '../../core/bundle/encrypted.ts';
-import { NixmakerError } from '../../core/errors.ts';
 import { readText } from '../../files/read.ts';
 import { openSignedBundle } from './signed-bundle.ts';
 
@@ -13,9 +12,7 @@ export async function readRecipients(given: readonly string[]): Promise<string[]
       return keyLines(await readText(text, 'usage', `${text} is neither a recipient nor a file`));
     }),
   );
-  const recipients = [...new Set(lists.flat())];
-  if (recipients.length === 0) throw new NixmakerError('usage', 'no recipients given');
-  return recipients;
+  return [...new Set(lists.flat())];
 }
 
 /** Writes `<bundle>.age` beside it. @returns its path @throws NixmakerError if it isn’t a signed bundle */

@@ -8,10 +8,17 @@ import { progressFile } from '../../state/progress.ts';
 import { runtimeDirectories } from '../machine/machine.ts';
 import { journalFolders, readAllJournals } from './status.ts';
 
+interface Following {
+  readonly signal: AbortSignal;
+  /** Further files that matter. */
+  readonly also?: readonly string[];
+  readonly call: () => Promise<void>;
+}
+
 /** Calls after every change, and once at the start; one call at a time. Runs until the signal. */
 export async function onEveryChange(
   settings: Settings,
-  { signal, call }: { signal: AbortSignal; call: () => Promise<void> },
+  { signal, also = [], call }: Following,
 ): Promise<void> {
   let changed = true;
   let wake: (() => void) | undefined;
@@ -22,6 +29,7 @@ export async function onEveryChange(
   const files = [
     ...journalFolders(settings).map((folder) => join(folder, 'journal')),
     ...runtimeDirectories(settings).map(progressFile),
+    ...also,
   ];
   const watcher = watchFiles(files, note);
   signal.addEventListener('abort', note);

@@ -48,6 +48,17 @@ export async function ageRecipients(machine: Keeper): Promise<string[]> {
   return [await recipientOf(identity)];
 }
 
+/** The recipients as they are, for receipts; undefined if there is no key, or it can’t be used. */
+export async function knownRecipients(machine: Keeper): Promise<string[] | undefined> {
+  try {
+    const identities = await readIdentities(machine);
+    return identities.length === 0 ? undefined : await Promise.all(identities.map(recipientOf));
+  } catch {
+    // Told when a bundle needs it.
+    return undefined;
+  }
+}
+
 /**
  * Threat: a compromised agent puts a link in the file’s place, so that root writes to its target or gives it away. The file is therefore
  * created with the agent’s own rights.

@@ -192,7 +192,7 @@ export function settingsFor(settings: Settings, role: Role): Settings {
     : settings;
 }
 
-/** Where root reports its progress, and where its Nix keeps its files. */
+/** Where root reports its progress, tells and asks whoever sits at the screen, and where its Nix keeps its files. */
 const rootsRuntimeDirectory = ({ activationDirectory }: Settings): string => join(activationDirectory, 'run');
 
 /** Where a run’s progress is reported: the agent’s, and that of a command run as root. */
@@ -200,6 +200,10 @@ export const runtimeDirectories = (settings: Settings): readonly string[] =>
   settings.activation === 'systemd'
     ? [settings.runtimeDirectory, rootsRuntimeDirectory(settings)]
     : [settings.runtimeDirectory];
+
+/** Where root tells and asks whoever sits at the screen (state/screen.ts). */
+export const screenDirectoryOf = (settings: Settings): string =>
+  settings.activation === 'systemd' ? rootsRuntimeDirectory(settings) : settings.runtimeDirectory;
 
 export function floorDirectoryOf(settings: Settings): string {
   return settings.activation === 'systemd' ? settings.activationDirectory : settings.stateDirectory;

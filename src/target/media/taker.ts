@@ -4,9 +4,10 @@ import { catalogue, isPassing } from '../../core/catalogue.ts';
 import { type ExitCode, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { outcomeOf } from '../../core/outcome.ts';
-import { type Finding, type ReceiptRun, toReceiptRun } from '../../core/run/host-receipt.ts';
+import { type Finding, mostRecipients, type ReceiptRun, toReceiptRun } from '../../core/run/host-receipt.ts';
 import { exitOf, type Receipt } from '../../core/run/receipt.ts';
 import { needsPerson, type Wait } from '../../core/run/waits.ts';
+import { knownRecipients } from '../machine/age-key.ts';
 import type { Machine } from '../machine/machine.ts';
 import { dropDoneParts, partsNeeded } from '../machine/part-roots.ts';
 import type { Root } from '../machine/root.ts';
@@ -92,6 +93,7 @@ export class MediaTaker {
       findings: [...findings.slice(0, mostFindings), ...others],
       runs: runs.slice(-100),
       ...given({
+        ageRecipients: (await knownRecipients(this.#machine))?.slice(0, mostRecipients),
         without,
         parts: runs.at(-1)?.code === 'parts-missing' ? await partsNeeded(this.#machine) : undefined,
       }),

@@ -3,11 +3,13 @@ import { open } from 'node:fs/promises';
 import { catalogue } from '../../core/catalogue.ts';
 import { exitText } from '../../core/complaint.ts';
 import { messageOf, type NixmakerError, printable } from '../../core/errors.ts';
+import { given } from '../../core/given.ts';
 import { neededText, type PartsNeeded } from '../../core/release/parts.ts';
 import type { ReceiptRun } from '../../core/run/host-receipt.ts';
 import { outcomeText } from '../../core/run/state-words.ts';
 import type { VisitFile } from '../../state/requests.ts';
-import type { Machine } from '../machine/machine.ts';
+import { writeMediumWord } from '../../state/screen.ts';
+import { type Machine, screenDirectoryOf } from '../machine/machine.ts';
 import type { Place } from '../machine/places.ts';
 
 export interface LastRun {
@@ -34,13 +36,14 @@ interface Visit {
 const deadline = 30_000;
 
 export async function tellPeople(
-  machine: Pick<Machine, 'emit' | 'policy' | 'run' | 'settings'>,
+  machine: Pick<Machine, 'bootId' | 'clock' | 'emit' | 'policy' | 'run' | 'settings'>,
   visit: Visit,
 ): Promise<void> {
   const text = sentence(visit);
   const { root } = visit.place;
   const event = visit.without === undefined ? 'medium-may-go' : 'medium-without-receipt';
   machine.emit({ event, place: root, text });
+  if (visit.place.kind !== 'folder') await tellScreens(machine, visit);
   if (visit.place.kind !== 'folder' && machine.settings.activation === 'systemd') await sayOnConsole(text);
   const notify = machine.policy.receipts.notify;
   if (notify === undefined) return;
@@ -61,6 +64,30 @@ export async function tellPeople(
   if (result.exitCode === 0) return;
   const why = result.startError ?? exitText(result.exitCode);
   machine.emit({ event: 'notify-failed', level: 'warn', program, detail: messageOf(why) });
+}
+
+/** For desktops (target/desktop), and whatever else reads it. If it can’t be written, journal and console have it. */
+async function tellScreens(
+  { bootId, clock, emit, settings }: Pick<Machine, 'bootId' | 'clock' | 'emit' | 'settings'>,
+  { place, without, last }: Visit,
+): Promise<void> {
+  const { transaction, state, code, sequence } = last?.run ?? {};
+  const run =
+    transaction === undefined || state === undefined
+      ? undefined
+      : given({ transaction, state, code, sequence });
+  const word = {
+    schema: 1,
+    at: clock.now().toISOString(),
+    bootId,
+    place: place.root,
+    eject: place.kind !== 'own',
+  } as const;
+  try {
+    await writeMediumWord(screenDirectoryOf(settings), { ...word, ...given({ without, run }) });
+  } catch (error) {
+    emit({ event: 'word-not-written', level: 'warn', detail: messageOf(error) });
+  }
 }
 
 const withoutTexts: Readonly<Record<Without, string>> = {

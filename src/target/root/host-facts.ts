@@ -7,11 +7,12 @@ import { gzip } from 'node:zlib';
 import { listFailedUnits } from '../../activation/health.ts';
 import { printable } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
+import { sshHostKeyIn } from '../../core/public-keys.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
 import { type ContentsRecord, nothingRead, reportOf } from '../../core/run/damage.ts';
-import type { HostReceipt } from '../../core/run/host-receipt.ts';
+import { type HostReceipt, mostGenerations } from '../../core/run/host-receipt.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
-import { readProfile, readSystemLink } from '../../nix/profile.ts';
+import { listGenerations, readProfile, readSystemLink } from '../../nix/profile.ts';
 import { nixVersion } from '../../nix/settings.ts';
 import { listClosure, storeFolder } from '../../nix/store.ts';
 import { readContentsRecord } from '../../state/contents-record.ts';
@@ -19,6 +20,7 @@ import { readFloor } from '../../state/floor.ts';
 import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
 import { readStaged } from '../machine/staged.ts';
+import { readHardware } from './hardware.ts';
 
 type Now = NonNullable<HostReceipt['now']>;
 
@@ -41,6 +43,9 @@ export async function gatherNow(
     booted,
     installed: toplevel,
     generation,
+    generations: await listGenerations(settings.profile).then(newestNumbers, () => undefined),
+    hardware: await readHardware(),
+    sshHostKey: await readSshHostKey(settings.sshHostKey),
     floor: floor?.sequence,
     held: held.length === 0 ? undefined : held.map(({ sequence }) => sequence),
     staged: await stagedNow(machine),
@@ -52,6 +57,13 @@ export async function gatherNow(
     paths: toplevel === undefined ? undefined : await closurePaths(machine, toplevel, contents),
   });
 }
+
+const newestNumbers = (generations: ReadonlyMap<number, unknown>): number[] =>
+  [...generations.keys()].sort((a, b) => a - b).slice(-mostGenerations);
+
+/** Undefined if there is none, or it is of another kind. */
+const readSshHostKey = async (file: string): Promise<string | undefined> =>
+  sshHostKeyIn(await readFile(file, 'utf8').catch(() => ''));
 
 async function stagedNow(machine: Pick<Machine, 'floorDirectory'>): Promise<Now['staged']> {
   const staged = await readStaged(machine);

@@ -15,27 +15,26 @@ import { signEnvelope } from '../../signing/envelope.ts';
 import { readAfterHook } from '../../state/after-hook.ts';
 import { lastOfEach, readJournal } from '../../state/journal.ts';
 import { addToOutbox, readLedger, writeLedger } from '../../state/outbox.ts';
+import { readWaits } from '../../state/waits.ts';
 import type { Machine } from '../machine/machine.ts';
 import { gatherNow } from './host-facts.ts';
 import { ensureHostKey, publicText } from './host-key.ts';
 
 const identityOf = ({ transaction, state }: ReceiptRun) => `${transaction}:${state}`;
 
-/**
- * Puts receipts into the outbox. Each gets its own number, reserved before use, so that two receipts never share one.
- * @param claimed the runs the agent reports. If root has a record of a run, that record counts; the others are reported as the agent’s word
- */
+/** What the agent reports. */
+export interface ToReport {
+  readonly findings: readonly Finding[];
+  /** Runs. If root has a record of one, that record counts; the others are reported as the agent’s word. */
+  readonly claimed: readonly ReceiptRun[];
+  readonly ageRecipients?: readonly string[] | undefined;
+  readonly gather?: (machine: Machine) => Promise<HostReceipt['now']>;
+}
+
+/** Puts receipts into the outbox. Each gets its own number, reserved before use, so that two receipts never share one. */
 export async function writeReceipts(
   machine: Machine,
-  {
-    findings,
-    claimed,
-    gather = gatherNow,
-  }: {
-    readonly findings: readonly Finding[];
-    readonly claimed: readonly ReceiptRun[];
-    readonly gather?: (machine: Machine) => Promise<HostReceipt['now']>;
-  },
+  { findings, claimed, ageRecipients, gather = gatherNow }: ToReport,
 ): Promise<void> {
   const { floorDirectory, clock, policy, machineId } = machine;
   const key = await ensureHostKey(machine);
@@ -63,12 +62,24 @@ export async function writeReceipts(
         run,
         now: isNewest ? await gather(machine) : undefined,
         seen: isNewest ? findings : [],
+        waits: isNewest ? await waitsOf(machine) : undefined,
+        ageRecipients: isNewest ? ageRecipients : undefined,
         agentSays: isNewest && claims.length > 0 ? claims : undefined,
       }),
     );
     const text = signEnvelope(Buffer.from(JSON.stringify(receipt)), hostReceiptType, key);
     await addToOutbox(floorDirectory, nameOf(run), text);
   }
+}
+
+/** In a receipt. */
+const mostWaitsTold = 20;
+
+/** What the agent waits for, by its own record. */
+async function waitsOf({ requestsDirectory }: Pick<Machine, 'requestsDirectory'>) {
+  const { waits, more } = await readWaits(requestsDirectory);
+  if (waits.length === 0) return undefined;
+  return { waits: waits.slice(0, mostWaitsTold), more: more + Math.max(0, waits.length - mostWaitsTold) };
 }
 
 /** Root’s own runs that have ended or wait for a restart. */

@@ -36,7 +36,7 @@ export function serveVisits(machine: RootMachine): Promise<void> {
 /** If the medium can’t be written to, the receipts wait for the next one; whatever happens, a person is told. */
 export async function serveVisit(
   machine: RootMachine,
-  { place: root, findings, runs, without, parts }: VisitFile,
+  { place: root, findings, runs, ageRecipients, without, parts }: VisitFile,
 ): Promise<void> {
   // The agent’s word on where the medium is counts only if there is one.
   const place = (await listPlaces(machine)).find((p) => p.root === root && !p.isDangerous);
@@ -47,7 +47,7 @@ export async function serveVisit(
   // Nothing is written to it, and it stays mounted as it is: read-only, which does no harm when it is pulled out.
   if (without !== undefined) return tellPeople(machine, { place, without });
   const { send } = machine.policy.receipts;
-  const outcome = send ? await sendReceipts(machine, place, { findings, runs }) : undefined;
+  const outcome = send ? await sendReceipts(machine, place, { findings, runs, ageRecipients }) : undefined;
   if (!send && place.kind === 'own') await stopUnit(machine, place);
   await tellPeople(machine, { place, last: await lastOf(machine, runs), problem: outcome, parts });
 }
@@ -63,10 +63,10 @@ async function lastOf(machine: Machine, runs: readonly ReceiptRun[]): Promise<La
 async function sendReceipts(
   machine: Machine,
   place: Place,
-  { findings, runs }: Pick<VisitFile, 'findings' | 'runs'>,
+  { findings, runs, ageRecipients }: Pick<VisitFile, 'findings' | 'runs' | 'ageRecipients'>,
 ): Promise<NixmakerError | undefined> {
   try {
-    await writeReceipts(machine, { findings, claimed: runs });
+    await writeReceipts(machine, { findings, claimed: runs, ageRecipients });
     await deliverAll(machine, place);
     return undefined;
   } catch (error) {

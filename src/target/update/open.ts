@@ -39,6 +39,8 @@ export interface Examined {
   readonly verified: VerifiedManifest;
   /** The verified bytes, for a process that has to verify them again. */
   readonly head: Pick<BundleHead, 'manifestBytes' | 'signatureBytes'>;
+  /** It came encrypted for its hosts. */
+  readonly isSecret?: boolean;
   /**
    * How much of it is there. Reads the index and whatever announces the rest.
    * @throws NixmakerError `bundle-truncated` if not even that is there
@@ -112,6 +114,7 @@ async function examineBundle(
     return {
       verified: authenticated.authentic,
       head: authenticated.head,
+      isSecret: file !== asItLies,
       measure: async () => ({
         expected: totalSizeOf(await announced()),
         present: await file.size(),

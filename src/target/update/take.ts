@@ -1,6 +1,6 @@
 /** Takes one bundle from a file to the end of its life cycle. Anything foreseeable ends in a receipt, never in a throw. */
 import { mkdir } from 'node:fs/promises';
-import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { type StagedWait, toStage } from '../../core/policy/stage.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
@@ -10,6 +10,8 @@ import type { Operation } from '../../core/schema.ts';
 import { arrivedText } from '../../core/size.ts';
 import { requireNix } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
+import { readFloor } from '../../state/floor.ts';
+import { keepRelease } from '../../state/kept-releases.ts';
 import { decideHere, endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -119,7 +121,8 @@ async function judgeAndInstall(run: Run, { examined, operation, unattended }: Wo
     return transaction.end('committed', { detail: nothingToDo(verdict) });
   }
   await transaction.advance('accepted');
-  return install(run, { verified, head: examined.head, contents, operation, unattended, wait });
+  const { head, isSecret = false } = examined;
+  return install(run, { verified, head, isSecret, contents, operation, unattended, wait });
 }
 
 /** While bytes are missing, nothing is decided and nobody’s file is moved away. @returns bytes of the whole */
@@ -132,6 +135,7 @@ async function requireWhole({ measure }: Examined): Promise<number> {
 interface Installation {
   readonly verified: VerifiedManifest;
   readonly head: Examined['head'];
+  readonly isSecret: boolean;
   readonly contents: Contents;
   readonly operation: Operation;
   readonly unattended: boolean;
@@ -184,6 +188,7 @@ async function installPlanned(run: Run, installation: Installation, plan: Import
     if (transaction.state !== 'imported') await transaction.advance('imported');
     await realiseToplevel(machine, { transaction, manifest });
     await transaction.advance('realised');
+    await keepSigned(machine, installation);
     const { toplevel } = manifest;
     const signed = { verified, head, index: contents.index };
     return await root.activate({ transaction, toplevel, release: signed, operation, unattended, wait });
@@ -191,6 +196,25 @@ async function installPlanned(run: Run, installation: Installation, plan: Import
     release?.();
     plan.release();
     await dropImportRoots(machine);
+  }
+}
+
+/** For `put --self`. An update does not depend on it. */
+async function keepSigned(
+  machine: Machine,
+  { verified, head, isSecret, contents }: Installation,
+): Promise<void> {
+  if (contents.kind !== 'bundle') return;
+  const indexBytes = Buffer.from(contents.index.bytes);
+  try {
+    const { floor } = await readFloor(machine.floorDirectory);
+    await keepRelease(machine.settings.stateDirectory, {
+      digest: verified.digest,
+      keep: floor === undefined ? [] : [floor.manifestDigest],
+      release: { ...head, indexBytes, isSecret },
+    });
+  } catch (error) {
+    machine.emit({ event: 'not-kept', level: 'warn', detail: messageOf(error) });
   }
 }
 

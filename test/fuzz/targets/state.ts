@@ -23,6 +23,7 @@ import {
   visitRequests,
   vouchRequests,
 } from '../../../src/state/requests.ts';
+import { readAnswer, readMediumWord, readQuestion } from '../../../src/state/screen.ts';
 import { jsonMutation } from '../mutations/json.ts';
 import { jsonLinesMutation } from '../mutations/lines.ts';
 import { buffers, fileWith, firstKey, sealed, type Target } from './target.ts';
@@ -244,7 +245,35 @@ const keyringState: Target = {
   run: (data) => readKeyring(fileWith('keyring.a', sealed(data))),
 };
 
+const screen: Target = {
+  name: 'screen-files',
+  readers: ['readMediumWord', 'readQuestion', 'readAnswer'].map((name) => `state/screen.ts ${name}`),
+  seeds: () =>
+    buffers(
+      text({ schema: 1, id: transaction, bootId: 'b', sequence: 7, operation: 'switch', until: 60.5 }),
+      text({ schema: 1, id: transaction, approved: true }),
+      text({
+        schema: 1,
+        at: '2026-11-28T00:00:00Z',
+        bootId: 'b',
+        place: '/mnt',
+        eject: true,
+        run: { transaction, state: 'failed', code: 'no-space', sequence: 7 },
+      }),
+    ),
+  mutate: jsonMutation,
+  run: async (data) => {
+    const word = await readMediumWord(fileWith('medium.json', data));
+    assert.ok(word === undefined || word.place.startsWith('/'));
+    const question = await readQuestion(fileWith('question.json', data));
+    assert.ok(question === undefined || /^[0-9a-f]{12}$/.test(question.id));
+    const answer = await readAnswer(fileWith('answer.json', data));
+    assert.ok(answer === undefined || typeof answer.approved === 'boolean');
+  },
+};
+
 export const stateTargets: readonly Target[] = [
+  screen,
   policies,
   settings,
   requests,

@@ -1,7 +1,7 @@
 /** Around a start of the machine: what a person's word, the end of their time, and a restart in between come to, to the second. */
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import type { JournalRecord } from '../../../src/core/run/journal.ts';
@@ -10,6 +10,7 @@ import { judgePending } from '../../../src/target/activate/judge-pending.ts';
 import { resumeStopped } from '../../../src/target/activate/resume.ts';
 import { hold } from '../../../src/target/machine/held.ts';
 import { confirmAtDeadline, confirmAtStart, confirmByHand } from '../../../src/target/root/confirm.ts';
+import { readHardware } from '../../../src/target/root/hardware.ts';
 import { gatherNow } from '../../../src/target/root/host-facts.ts';
 import { restartMachine } from '../../../src/target/root/reboot.ts';
 import { temporaryFolder } from '../../support/bundles.ts';
@@ -171,8 +172,8 @@ test('how the machine is, for the desk: what runs, what is installed and held, r
   await hold(machine, 6, 'x');
   const now = await gatherNow(machine);
   assert.deepEqual(
-    [now.booted, now.running, now.installed, now.generation, now.floor, now.held],
-    [oldSystem, newSystem, newSystem, 2, 5, [6]],
+    [now.booted, now.running, now.installed, now.generation, now.generations, now.floor, now.held],
+    [oldSystem, newSystem, newSystem, 2, [1, 2], 5, [6]],
   );
   assert.deepEqual(now.failedUnits, ['a.service', 'b.service']);
   assert.equal(now.versions.nix?.length, 128);
@@ -184,6 +185,26 @@ test('how the machine is, for the desk: what runs, what is installed and held, r
     const names = gunzipSync(Buffer.from(now.paths.gzip, 'base64')).toString().split('\n');
     assert.equal(names.length, now.paths.count + 1);
   }
+});
+
+test('the model is what firmware says: SMBIOS or, where there is none, the device tree', async (t) => {
+  const write = async (parts: Readonly<Record<string, string>>) => {
+    const sys = await temporaryFolder(t);
+    for (const [name, text] of Object.entries(parts)) {
+      await mkdir(dirname(join(sys, name)), { recursive: true });
+      await writeFile(join(sys, name), text);
+    }
+    return readHardware(sys);
+  };
+  const tree = { 'firmware/devicetree/base/model': 'Raspberry Pi 4 Model B Rev 1.4\0' };
+  assert.equal(await write({}), undefined);
+  assert.equal(await write(tree), 'Raspberry Pi 4 Model B Rev 1.4');
+  const dmi = {
+    'class/dmi/id/sys_vendor': 'LENOVO\n',
+    'class/dmi/id/product_name': `20KG\u001b[2J${'x'.repeat(300)}\n`,
+  };
+  const found = await write({ ...tree, ...dmi });
+  assert.ok(found?.startsWith('LENOVO 20KG') && found.length === 256 && !/\p{Cc}/u.test(found), found);
 });
 
 test('of units that failed a thousand are named', async (t) => {

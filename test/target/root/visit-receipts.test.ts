@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { type HostReceipt, hostReceiptType, type ReceiptRun } from '../../../src/core/run/host-receipt.ts';
 import { openEnvelope } from '../../../src/signing/envelope.ts';
 import { listOutbox, readLedger } from '../../../src/state/outbox.ts';
+import { writeWaits } from '../../../src/state/waits.ts';
 import { serveVisit } from '../../../src/target/root/visit.ts';
 import { temporaryFolder } from '../../support/bundles.ts';
 import { record, rootInMemory } from '../../support/root-machine.ts';
@@ -20,6 +21,7 @@ async function scene(t: TestContext) {
   const folder = join(place, 'nixmaker/receipts/web');
   return {
     ...made,
+    place,
     visit: (runs: readonly ReceiptRun[] = []) =>
       serveVisit(made.machine, {
         schema: 1,
@@ -57,6 +59,22 @@ test('a machine that has taken nothing yet says how it is, and has nothing to re
   assert.deepEqual([now?.versions.nix, now?.floor], ['nix-store (Nix) 2.34.8', undefined]);
   assert.deepEqual(await listOutbox(machine.floorDirectory), [], 'what was delivered waits no longer');
   assert.ok(events.some((e) => e.event === 'receipts-written'));
+});
+
+test('what waits, and what bundles can be encrypted to, is told by the agent’s word, within bounds', async (t) => {
+  const { machine, receipt, place } = await scene(t);
+  const wait = { path: 'a.tar', code: 'not-now', detail: 'the lathe runs', since: '2026-11-28T00:00:00Z' };
+  await writeWaits(machine.requestsDirectory, {
+    schema: 1,
+    waits: Array.from({ length: 30 }, () => wait),
+    more: 4,
+  });
+  const ageRecipients = [`age1${'q'.repeat(58)}`];
+  const asked = { schema: 1, transaction: '0123456789ab', place } as const;
+  await serveVisit(machine, { ...asked, findings: [], runs: [], ageRecipients });
+  const told = await receipt('0.json');
+  assert.deepEqual([told.waits?.waits.length, told.waits?.more, told.waits?.waits[0]], [20, 14, wait]);
+  assert.deepEqual(told.ageRecipients, ageRecipients);
 });
 
 test('each run has its receipt and report, the newest with how the machine is; a second visit tells the newest only', async (t) => {

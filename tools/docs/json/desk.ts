@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { hostReceiptParser } from '../../../src/core/run/host-receipt.ts';
 import { conditions } from '../../../src/report/fleet-condition.ts';
-import { code, count, exit, manifest, ok, path, schema, sequence, time } from './parts.ts';
+import { code, count, exit, manifest, ok, path, schema, sequence, time, toldKeys } from './parts.ts';
 
 const builtHost = z.object({
   host: z.string(),
@@ -221,6 +221,7 @@ export const desk = {
         .optional(),
     }),
   ],
+  'fleet-keys': ['nixmaker fleet keys', z.object({ schema: schema(1), hosts: z.array(toldKeys) })],
   keygen: [
     'nixmaker keygen',
     z.object({

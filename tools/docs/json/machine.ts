@@ -107,6 +107,10 @@ export const machine = {
     'nixmaker switch, boot, test, dry-activate, rollback, confirm; agent --once, one after the other',
     receipt,
   ],
+  approve: [
+    'nixmaker approve',
+    z.object({ schema: schema(1), ok, approved: z.boolean(), sequence: count.nullable() }),
+  ],
   'confirm-nothing': [
     'nixmaker confirm, where nothing is to be confirmed',
     z.object({ schema: schema(1), ok, pending: z.literal(false) }),

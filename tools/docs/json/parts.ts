@@ -106,3 +106,10 @@ export const receipt = z.object({
 
 /** A line of the journal: a receipt’s fields, as far as they were known by then. */
 export const record = receipt.omit({ output: true });
+
+/** What a host has told about the keys that things for it are encrypted to. */
+export const toldKeys = z.object({
+  host: z.string(),
+  sshHostKey: z.string().optional().describe('for secrets that the system decrypts'),
+  ageRecipients: z.array(z.string()).describe('for whole bundles'),
+});

@@ -1,0 +1,47 @@
+/** What a user has been told, so that news is news once; questions are asked again in each session. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { ifMissing } from '../../core/errno.ts';
+import { makeFolders } from '../../files/folder.ts';
+import { writeBeside } from '../../files/write.ts';
+
+/** As many as are remembered; far more than can still be news. */
+const most = 64;
+
+const parser = z.strictObject({ schema: z.literal(1), told: z.array(z.string().max(200)).max(most) });
+
+export class Told {
+  readonly #file: string;
+  #ids: readonly string[];
+
+  private constructor(file: string, ids: readonly string[]) {
+    this.#file = file;
+    this.#ids = ids;
+  }
+
+  /** A damaged file is as good as none: something is told twice. @param folder the user’s own */
+  static async open(folder: string): Promise<Told> {
+    const file = join(folder, 'told.json');
+    const text = await readFile(file, 'utf8').catch(ifMissing('{}'));
+    return new Told(file, parser.safeParse(jsonOf(text)).data?.told ?? []);
+  }
+
+  has(id: string): boolean {
+    return this.#ids.includes(id);
+  }
+
+  async add(id: string): Promise<void> {
+    this.#ids = [...this.#ids.filter((known) => known !== id), id].slice(-most);
+    await makeFolders(join(this.#file, '..'));
+    await writeBeside(this.#file, (out) => out.writeFile(JSON.stringify({ schema: 1, told: this.#ids })));
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

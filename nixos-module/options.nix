@@ -289,6 +289,20 @@ in
       '';
     };
 
+    diskScript = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "\${config.system.build.diskoScript}";
+      description = ''
+        A program in the store that makes the file systems of this machine and mounts them at /mnt, as disko’s does. It
+        travels in the system, signed with it; `nixmaker install --format` runs it. What it needs stays in the
+        machine’s store.
+      '';
+    };
+    disks = list types.str [ "/dev/nvme0n1" ] ''
+      The disks that `diskScript` overwrites: exactly these have to be named for `nixmaker install --format`.
+    '';
+
     inbox = {
       group = mkOption {
         type = types.str;

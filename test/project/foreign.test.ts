@@ -132,6 +132,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/root/console.ts',
     'src/target/root/hardware.ts',
     'src/target/root/host-facts.ts',
+    'src/target/install/disk-script.ts',
     'src/target/install/marks.ts',
   ],
   'the new system’s, below a root that belongs to nobody but root yet; requireBelow sees that no link leads out':

@@ -150,6 +150,17 @@ test('a part is gone on with; a server that has another file by now sends all of
   assert.deepEqual(seen, ['bytes=4-', '"one"', 'bytes=4-', '"two"']);
 });
 
+test('whoever reads slowly on purpose does not blame the server, which is given up all the same if it stops', async () => {
+  const connection = await openConnection({ url }, {});
+  const rate = new RateLimit(200_000, systemClock);
+  const slow = new Client({ connection, rate, clock: systemClock, patience: 150 });
+  after(() => slow.close());
+  answers((_, response) => response.end(Buffer.alloc(150_000)));
+  assert.equal((await slow.small('x', 200_000))?.length, 150_000);
+  answers((_, response) => response.writeHead(200, { 'content-length': 8 }).write('half'));
+  await assert.rejects(slow.small('x', 100), { code: 'source-unreachable', detail: /aborted/ });
+});
+
 test('a proxy is used where the environment names one, and not where NO_PROXY does', async () => {
   answers((_, response) => response.end('by proxy'));
   const proxied = await open({ HTTP_PROXY: `http://[::1]:${port}` }, 'http://updates.invalid/fleet');

@@ -172,6 +172,7 @@ test('the machine’s verbs, before and after bundles', async () => {
     ['boot', two],
   ] as const)
     await machine('receipt', verb, path);
+  await machine('repair', 'repair');
   await machine('diff', 'diff');
   await machine('fetch', 'fetch', 'http://127.0.0.1:1');
   for (const name of ['status', 'history', 'doctor', 'age-key', 'store-key']) await machine(name, name);

@@ -573,6 +573,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The receipt is signed, but not with the key known for this host.',
     next: 'If the machine was reinstalled, compare the key with the output of `nixmaker host-key` there, then run `nixmaker collect --replace HOST --reason TEXT`. If not, someone is impersonating it.',
   },
+  'receipts-went-back': {
+    exit: bad,
+    what: 'The receipt is newer than one that was collected before, but its number is not higher: the machine was restored from a backup, or two machines have the same key.',
+    next: 'As root at that machine, delete /var/lib/nixmaker/activation/host.secret; it creates a new key for its next receipt. Bring the medium again, then run `nixmaker collect --replace HOST --reason TEXT`.',
+  },
   'no-medium': {
     exit: fault,
     what: 'There is no medium at that path.',
@@ -679,8 +684,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'store-corrupt': {
     exit: fault,
-    what: 'Store paths on this machine are damaged, and nixmaker cannot repair them.',
-    next: 'At the machine, as root: `nix-store --verify --check-contents --repair`, with access to a cache that has the paths.',
+    what: 'Store paths on this machine are damaged, and nothing at hand has what would repair them.',
+    next: 'At the machine, as root: `nixmaker repair BUNDLE`, with a bundle of this machine that has the paths, such as the installed release. The machine’s receipts tell the desk which they are.',
   },
   'store-differs': {
     exit: fault,

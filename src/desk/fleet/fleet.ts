@@ -2,10 +2,12 @@
 
 import { dirname, join } from 'node:path';
 import { naturally } from '../../core/alike.ts';
+import { given } from '../../core/given.ts';
+import type { DamageReport } from '../../core/run/damage.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { heardOf, hostsIn, keyFileOf, receiptsOf, wordFileOf } from './folder.ts';
 import { type FormerInstallation, noKeys, readFormer, readHostKeys } from './former.ts';
-import { newestHeard } from './heard.ts';
+import { hasGoneBack, newestHeard } from './heard.ts';
 import { readCollected, readKept } from './kept.ts';
 import { readWord } from './roll.ts';
 
@@ -28,6 +30,8 @@ export interface FleetHost {
   readonly unreadable: number;
   /** Number of a receipt that was once here and is newer than all that are. */
   readonly missing: number | undefined;
+  /** Its newest receipts have lower numbers than one from before, and are not kept. */
+  readonly hasGoneBack: boolean;
   /** The key kept for it was replaced, and is not trusted. */
   readonly isKeyReplaced: boolean;
   /** What became of bundles there, oldest first. */
@@ -98,6 +102,7 @@ async function readHost(directory: string, host: string): Promise<Omit<FleetHost
     receipts,
     unreadable,
     missing: heard > (newest?.receipt.number ?? 0) ? heard : undefined,
+    hasGoneBack: keys.present !== undefined && (await hasGoneBack(directory, host, keys.present)),
     isKeyReplaced: keys.isReplaced,
     runs: runs.sort((a, b) => a.number - b.number).map(({ number: _, ...run }) => run),
     former: await readFormer(directory, host),
@@ -115,13 +120,23 @@ const pick = ({ at, state, code, sequence, toplevel }: NonNullable<HostReceipt['
 /** Threat: a machine whose receipts are as long as allowed, held in memory for each of many hosts. */
 function brief(receipt: HostReceipt): HostReceipt {
   if (receipt.now === undefined) return clip(receipt);
-  const { paths: _, ...now } = receipt.now;
-  return clip({ ...receipt, now });
+  const { paths: _, damaged, ...now } = receipt.now;
+  return clip({ ...receipt, now: { ...now, ...given({ damaged: few(damaged) }) } });
 }
+
+/** Those beyond are still counted. */
+function few(damaged: DamageReport | undefined): DamageReport | undefined {
+  if (damaged === undefined) return undefined;
+  const paths = damaged.paths.slice(0, mostListed);
+  return { ...damaged, paths, more: damaged.more + damaged.paths.length - paths.length };
+}
+
+/** Of any list in a receipt. */
+const mostListed = 50;
 
 function clip<T>(value: T): T {
   if (typeof value === 'string') return value.slice(0, 2000) as T;
-  if (Array.isArray(value)) return value.slice(0, 50).map(clip) as T;
+  if (Array.isArray(value)) return value.slice(0, mostListed).map(clip) as T;
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, clip(v as unknown)])) as T;
 }

@@ -117,6 +117,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/activation/inspect.ts',
     'src/activation/switch.ts',
     'src/nix/nar.ts',
+    'src/media/hot-plugged.ts',
     'src/media/in-use.ts',
     'src/media/mounts.ts',
     'src/nix/contents.ts',

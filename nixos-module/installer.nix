@@ -49,7 +49,7 @@ let
 in
 {
   options.services.nixmaker.installer = {
-    enable = lib.mkEnableOption "the installer of nixmaker, for a live image: it installs the machine from a stick once Enter is pressed (`nixosModules.installer`)";
+    enable = lib.mkEnableOption "the installer of nixmaker, for a live image: it installs the machine from a stick once Enter is pressed (the flake’s own module, installer)";
 
     package = lib.mkPackageOption pkgs "nixmaker" { };
 
@@ -74,7 +74,7 @@ in
     };
 
     host = mkOption {
-      type = types.nullOr (types.strMatching "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?");
+      type = types.nullOr (types.strMatching "[A-Za-z0-9-]+");
       default = null;
       example = "web";
       description = "Which host the machine is to be. By default, the signed table on the medium says so.";

@@ -207,6 +207,7 @@ test('receipts that came home', async () => {
   await desk('fleet', 'fleet', '-d', fleet);
   await desk('collect', 'collect', carried, '-d', fleet);
   await desk('collect', 'collect', carried, '-d', fleet, '--enrol');
+  await desk('fleet-keys', 'fleet', 'keys', '-d', fleet);
   await run(process.execPath, [main, 'fleet', 'retire', 'old', '-d', fleet, '--reason', 'gone']);
   await desk('fleet', 'fleet', '-d', fleet);
 });

@@ -213,6 +213,20 @@ in
             partition, and no more than it needs (`when-needed`), or also after every commit (`after-commit`).
           '';
         };
+        repair = mkOption {
+          type = types.enum [
+            "never"
+            "report"
+            "automatic"
+          ];
+          default = "never";
+          example = "automatic";
+          description = ''
+            What nixmaker does on its own about damaged store paths: read the contents of this machine’s systems once
+            a week and report what is damaged (`report`), or also repair it from trusted bundles at hand
+            (`automatic`). `nixmaker doctor --deep` and `nixmaker repair` work in any case.
+          '';
+        };
         retention = mkOption {
           type = freeform {
             generations = mkOption {

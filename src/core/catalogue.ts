@@ -684,8 +684,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'store-corrupt': {
     exit: fault,
-    what: 'Store paths on this machine are damaged, and nixmaker cannot repair them.',
-    next: 'At the machine, as root: `nix-store --verify --check-contents --repair`, with access to a cache that has the paths.',
+    what: 'Store paths on this machine are damaged, and nothing at hand has what would repair them.',
+    next: 'At the machine, as root: `nixmaker repair BUNDLE`, with a bundle of this machine that has the paths, such as the installed release. The machine’s receipts tell the desk which they are.',
   },
   'store-differs': {
     exit: fault,

@@ -36,6 +36,7 @@ export function toPageHost(
     release: releaseOf(known),
     floor: now?.floor,
     held: now?.held ?? [],
+    damaged: now?.damaged,
     staged: now?.staged,
     versions: now?.versions ?? {},
     failedUnits: now?.failedUnits,

@@ -1,5 +1,6 @@
 /** What goes through files between root and whoever sits at the screen. Pure. */
 import * as z from 'zod';
+import { partNumber } from '../release/parts.ts';
 import { absolutePath } from '../schema.ts';
 
 /** A run’s id. */
@@ -16,6 +17,8 @@ export const mediumWord = z.strictObject({
   eject: z.boolean(),
   /** Why no receipt was due. */
   without: z.enum(['nothing', 'unreadable', 'silent', 'misnamed']).optional(),
+  /** The release comes on several media: which of them to bring next. By the agent’s word. */
+  bring: z.strictObject({ part: partNumber, of: partNumber }).optional(),
   /** The last bundle’s run. */
   run: z
     .strictObject({

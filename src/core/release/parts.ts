@@ -9,7 +9,7 @@ import type { ReleaseIndex } from './index-file.ts';
 /** Media of one set. */
 export const mostParts = 999;
 
-export const partNumber = z.number().int().min(1).max(mostParts);
+const partNumber = z.number().int().min(1).max(mostParts);
 
 const schema = z.strictObject({
   schema: z.literal(1),

@@ -1,10 +1,11 @@
 /** What goes through files between root and whoever sits at the screen. Pure. */
 import * as z from 'zod';
-import { partNumber } from '../release/parts.ts';
 import { absolutePath } from '../schema.ts';
 
 /** A run’s id. */
 export const runId = z.string().regex(/^[0-9a-f]{12}$/);
+
+const mediumNumber = z.number().int().positive().max(999);
 
 /** Root’s last word on a medium: what became of what was on it, and that it may be removed. For whoever shows or signals it. */
 export const mediumWord = z.strictObject({
@@ -18,7 +19,7 @@ export const mediumWord = z.strictObject({
   /** Why no receipt was due. */
   without: z.enum(['nothing', 'unreadable', 'silent', 'misnamed']).optional(),
   /** The release comes on several media: which of them to bring next. By the agent’s word. */
-  bring: z.strictObject({ part: partNumber, of: partNumber }).optional(),
+  bring: z.strictObject({ part: mediumNumber, of: mediumNumber }).optional(),
   /** The last bundle’s run. */
   run: z
     .strictObject({

@@ -213,6 +213,20 @@ in
             partition, and no more than it needs (`when-needed`), or also after every commit (`after-commit`).
           '';
         };
+        repair = mkOption {
+          type = types.enum [
+            "never"
+            "report"
+            "automatic"
+          ];
+          default = "never";
+          example = "automatic";
+          description = ''
+            What nixmaker does on its own about damaged store paths: read the contents of this machine’s systems once
+            a week and report what is damaged (`report`), or also repair it from trusted bundles at hand
+            (`automatic`). `nixmaker doctor --deep` and `nixmaker repair` work in any case.
+          '';
+        };
         retention = mkOption {
           type = freeform {
             generations = mkOption {
@@ -274,6 +288,20 @@ in
         It is therefore off by default.
       '';
     };
+
+    diskScript = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "\${config.system.build.diskoScript}";
+      description = ''
+        A program in the store that makes the file systems of this machine and mounts them at /mnt, as disko’s does. It
+        travels in the system, signed with it; `nixmaker install --format` runs it. What it needs stays in the
+        machine’s store.
+      '';
+    };
+    disks = list types.str [ "/dev/nvme0n1" ] ''
+      The disks that `diskScript` overwrites: exactly these have to be named for `nixmaker install --format`.
+    '';
 
     inbox = {
       group = mkOption {

@@ -48,6 +48,10 @@ in
         message = "services.nixmaker.policy.threshold is ${toString cfg.policy.threshold}, but services.nixmaker.trustedPublicKeys has only ${toString different} different keys, so no bundle could ever be taken. Lower it, or add keys.";
       }
       {
+        assertion = (cfg.diskScript != null) == (cfg.disks != [ ]);
+        message = "services.nixmaker.diskScript and services.nixmaker.disks belong together: the script, and the disks it overwrites. Set both or neither.";
+      }
+      {
         assertion = cfg.policy.host != "";
         message = "services.nixmaker.policy.host is empty because networking.hostName is. Set it to the machine’s name in the flake.";
       }
@@ -66,7 +70,16 @@ in
     };
     services.nixmaker.settings.media.roots = cfg.media.roots ++ lib.optional cfg.media.openUdisks "/media";
 
-    environment.etc."nixmaker/policy.json".source = checked;
-    environment.etc."nixmaker/settings.json".source = settings;
+    environment.etc = {
+      "nixmaker/policy.json".source = checked;
+      "nixmaker/settings.json".source = settings;
+    }
+    // lib.optionalAttrs (cfg.diskScript != null) {
+      "nixmaker/disk-script".source = cfg.diskScript;
+      "nixmaker/disks.json".source = json.generate "nixmaker-disks.json" {
+        schema = 1;
+        inherit (cfg) disks;
+      };
+    };
   };
 }

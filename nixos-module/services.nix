@@ -40,6 +40,8 @@ let
     "nixmaker-refuse@" = [ ];
     nixmaker-store-key = lib.optional cfg.storeKey "nix-daemon.service";
     nixmaker-reboot = [ ];
+    nixmaker-check = [ ];
+    nixmaker-repair = [ ];
     nixmaker-receipts = [ ];
     nixmaker-fetch = [ ];
     nixmaker-serve = lib.optional cfg.serve.enable "multi-user.target";
@@ -69,5 +71,7 @@ in
     }) wantedBy;
     systemd.paths.nixmaker-activate.wantedBy = [ "multi-user.target" ];
     systemd.paths.nixmaker-receipts.wantedBy = [ "multi-user.target" ];
+    systemd.paths.nixmaker-repair.wantedBy = [ "multi-user.target" ];
+    systemd.timers.nixmaker-check.wantedBy = [ "timers.target" ];
   };
 }

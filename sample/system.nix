@@ -13,6 +13,9 @@
   units ? { },
   # Text of further files in /etc, by name, each a link into the store as NixOS makes them.
   etcFiles ? { },
+  # Shell lines that make the file systems of a new machine and mount them, as disko's script does; and the disks it takes.
+  diskScript ? null,
+  disks ? [ ],
   # Shell lines of the activation script, before /run/current-system is the new one.
   activationScript ? "",
   # Changes where systemd can't become the new one while it runs (system.build.toplevel's init-interface-version).
@@ -76,7 +79,16 @@ let
   etc = mkDerivation {
     name = "etc-${hostName}";
     inherit motd hostName;
-    passAsFile = [ "motd" ];
+    diskLines = if diskScript == null then "" else diskScript;
+    diskList = builtins.toJSON {
+      schema = 1;
+      inherit disks;
+    };
+    passAsFile = [
+      "motd"
+      "diskLines"
+      "diskList"
+    ];
     args = [
       "-euc"
       ''
@@ -90,6 +102,13 @@ let
             "mkdir -p \"$out/etc/${builtins.dirOf name}\"; ln -s ${builtins.toFile "etc-file" etcFiles.${name}} \"$out/etc/${name}\""
           ) (builtins.attrNames etcFiles)
         )}
+        if [ -s $diskLinesPath ]; then
+          mkdir -p $out/bin $out/etc/nixmaker
+          { echo '#!/bin/sh -eu'; cat $diskLinesPath; } >$out/bin/disk-script
+          chmod +x $out/bin/disk-script
+          ln -s $out/bin/disk-script $out/etc/nixmaker/disk-script
+          cp $diskListPath $out/etc/nixmaker/disks.json
+        fi
         cp $motdPath $out/etc/motd
         echo $hostName >$out/etc/hostname
       ''

@@ -65,6 +65,14 @@ export class StreamDecoder {
     try {
       for await (const part of decoder as AsyncIterable<Buffer>) {
         size += part.length;
+        // Some that waited while nobody read are put together by the stream, elsewhere in memory.
+        if (part.buffer.byteLength !== chunkBytes) {
+          if (kept !== undefined) yield Buffer.from(kept);
+          kept = undefined;
+          yield part;
+          if (size > this.#size) return;
+          continue;
+        }
         // Parts share memory, and the decoder may still write to the rest of it: it is handed on when full.
         const start = kept === undefined ? part.byteOffset : kept.byteOffset;
         const end = part.byteOffset + part.length;

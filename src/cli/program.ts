@@ -30,6 +30,7 @@ import { defineHostKey } from './target/host-key.ts';
 import { defineInstall } from './target/install.ts';
 import { defineMetrics } from './target/metrics.ts';
 import { defineOperations } from './target/operations.ts';
+import { defineRepair } from './target/repair.ts';
 import { defineRollback } from './target/rollback.ts';
 import { defineStatus } from './target/status.ts';
 import { forCommander, runsAt } from './terminal/output.ts';
@@ -38,11 +39,13 @@ import { defineAgent } from './units/agent.ts';
 import { defineApprove } from './units/approve.ts';
 import { defineAsk } from './units/ask.ts';
 import { defineCheckHealth } from './units/check-health.ts';
+import { defineCheckStore } from './units/check-store.ts';
 import { defineConfirm } from './units/confirm.ts';
 import { defineDesktop } from './units/desktop.ts';
 import { defineFetch } from './units/fetch.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
+import { defineRepairStore } from './units/repair-store.ts';
 import { defineServe } from './units/serve.ts';
 import { defineStoreKey } from './units/store-key.ts';
 import { defineWriteReceipts } from './units/write-receipts.ts';
@@ -58,8 +61,8 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
     'machine',
     [
       ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineApprove, defineFetch],
-      ...[defineStatus, defineHistory, defineEvents, defineDiff, defineDoctor, defineExplain],
-      ...[defineCheckPolicy, defineHold],
+      ...[defineStatus, defineHistory, defineEvents, defineDiff, defineDoctor, defineRepair],
+      ...[defineExplain, defineCheckPolicy, defineHold],
       ...[defineRelease, defineFloor, defineMetrics, defineInstall],
     ],
   ],
@@ -69,8 +72,8 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
 
 /** What systemd starts, or another verb; not listed in any help. */
 const unitVerbs = [
-  ...[defineActivate, defineAsk, defineCheckHealth, defineDesktop, defineReboot, defineMountMedium],
-  ...[defineWriteReceipts, defineEnterRoot],
+  ...[defineActivate, defineAsk, defineCheckHealth, defineCheckStore, defineDesktop, defineReboot],
+  ...[defineRepairStore, defineMountMedium, defineWriteReceipts, defineEnterRoot],
 ];
 
 export function makeProgram(version: string): Command {

@@ -397,6 +397,16 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'Nothing can be installed there as it is.',
     next: 'See the detail; mount the new system’s file systems as it will have them, then run the command again.',
   },
+  'disk-unusable': {
+    exit: conf,
+    what: 'The release’s disk script can’t be run on this machine.',
+    next: 'See the detail. Partition and mount by hand instead, and leave out `--format`; or build the release `--with-disk-script`, for these disks.',
+  },
+  'disk-unconfirmed': {
+    exit: exitCodes.usage,
+    what: 'The disks to be overwritten were not named.',
+    next: 'Look at what is on them (`lsblk`), then name exactly these: `--disk DEVICE`, repeatable.',
+  },
   'install-failed': {
     exit: fault,
     touched: true,
@@ -669,8 +679,8 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
   },
   'store-corrupt': {
     exit: fault,
-    what: 'Store paths on this machine are damaged, and nixmaker cannot repair them.',
-    next: 'At the machine, as root: `nix-store --verify --check-contents --repair`, with access to a cache that has the paths.',
+    what: 'Store paths on this machine are damaged, and nothing at hand has what would repair them.',
+    next: 'At the machine, as root: `nixmaker repair BUNDLE`, with a bundle of this machine that has the paths, such as the installed release. The machine’s receipts tell the desk which they are.',
   },
   'store-differs': {
     exit: fault,

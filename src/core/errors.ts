@@ -104,6 +104,8 @@ export type DeferCode =
 export type FaultCode =
   | 'usage'
   | 'root-unusable'
+  | 'disk-unusable'
+  | 'disk-unconfirmed'
   | 'install-failed'
   | 'no-such-file'
   | 'nothing-asked'

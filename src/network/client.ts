@@ -3,14 +3,14 @@
  * header of the server’s counts but those read here; what a file must be is known from what was signed, and checked by whoever asked.
  */
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { NixmakerError } from '../core/errors.ts';
 import type { Clock } from '../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { asServerError, asStatusError } from './failure.ts';
 import { LeastSpeed, type RateLimit } from './pace.ts';
 
-/** Milliseconds in which a connection must be made and answered, and between any two bytes. */
-const patience = 30_000;
+const usualPatience = 30_000;
 const mostRedirects = 5;
 
 /** Where to go on in a file that has come in part. */
@@ -35,6 +35,8 @@ export interface ClientOptions {
   readonly connection: Connection;
   readonly rate: RateLimit;
   readonly clock: Pick<Clock, 'monotonic' | 'sleep'>;
+  /** Milliseconds in which a connection must be made and answered, and between any two bytes. */
+  readonly patience?: number;
 }
 
 export class Client {
@@ -132,8 +134,11 @@ export class Client {
         left -= chunk.length;
         if (left < 0) throw tooMany();
         speed.add(chunk.length);
+        // The server isn’t to blame for how long we take.
+        waitFor(response, 0);
         await rate.spend(chunk.length);
         yield chunk;
+        waitFor(response, this.#patience);
       }
     } catch (error) {
       throw asServerError(error, this.name);
@@ -158,8 +163,13 @@ export class Client {
     }
   }
 
+  get #patience(): number {
+    return this.#options.patience ?? usualPatience;
+  }
+
   #request(url: URL, { method, headers, body }: Sent): Promise<IncomingMessage> {
     const { request, options } = this.#options.connection.to(url);
+    const patience = this.#patience;
     return new Promise((resolve, reject) => {
       const length = body === undefined ? {} : { 'content-length': String(body.length) };
       const sent = request(url, { ...options, method, headers: { ...headers, ...length } }, (response) => {
@@ -180,6 +190,10 @@ export class Client {
     });
   }
 }
+
+/** It has no connection any more once all of it has come. @param milliseconds 0: for ever */
+const waitFor = ({ socket }: { readonly socket: Socket | null }, milliseconds: number): void =>
+  void socket?.setTimeout(milliseconds);
 
 interface Sent {
   readonly method: 'GET' | 'PUT';

@@ -40,6 +40,8 @@ export interface ServeOptions {
 /** Connections, all together and from one address. */
 const mostConnections = 128;
 const mostOfAddress = 16;
+/** Requests of one connection that are not answered in full: the next may come while the last one’s end is still being sent. */
+const mostUnanswered = 4;
 
 /** Milliseconds: for headers, for a whole request, for a connection that is not used, and for a client that does not read on. */
 const times = { headersTimeout: 10_000, requestTimeout: 120_000, keepAliveTimeout: 5000 } as const;
@@ -65,8 +67,12 @@ export async function listen({ address, port, handlers }: ServeOptions): Promise
   server.maxConnections = mostConnections;
   server.timeout = idle;
   boundByAddress(server);
-  server.on('request', (request, response) => void answer(request, response, handlers));
-  server.on('checkContinue', (request, response) => void answer(request, response, handlers));
+  const unanswered = new WeakMap<Socket, Set<ServerResponse>>();
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    if (mayAnswer(unanswered, request.socket, response)) void answer(request, response, handlers);
+  };
+  server.on('request', onRequest);
+  server.on('checkContinue', onRequest);
   server.listen(port, address);
   try {
     await once(server, 'listening');
@@ -98,6 +104,33 @@ function boundByAddress(server: Server): void {
       else counts.set(from, left);
     });
   });
+}
+
+/**
+ * Threat: a client that sends hundreds of requests and reads no answer: Node.js begins them all, and tells none but the first that the
+ * client has gone.
+ */
+function mayAnswer(
+  unanswered: WeakMap<Socket, Set<ServerResponse>>,
+  socket: Socket,
+  response: ServerResponse,
+): boolean {
+  let responses = unanswered.get(socket);
+  if (responses === undefined) {
+    const ours = new Set<ServerResponse>();
+    unanswered.set(socket, ours);
+    socket.once('close', () => {
+      for (const each of ours) each.destroy();
+    });
+    responses = ours;
+  }
+  if (socket.destroyed || responses.size === mostUnanswered) {
+    socket.destroy();
+    return false;
+  }
+  responses.add(response);
+  response.once('close', () => responses.delete(response));
+  return true;
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, handlers: Handlers): Promise<void> {
@@ -181,7 +214,9 @@ async function take(
   if (!Number.isSafeInteger(length)) return end(response, 411);
   if (length > allowed.most) return end(response, 413);
   if (headers.expect !== undefined) response.writeContinue();
-  const chunks: Buffer[] = [];
-  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-  end(response, await put(path, Buffer.concat(chunks)));
+  // In place: what comes in pieces would be in memory twice.
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) at += chunk.copy(bytes, at);
+  end(response, await put(path, bytes.subarray(0, at)));
 }

@@ -38,27 +38,43 @@ export async function queryClosureInfos(
   root: StorePath,
   wanted?: SignatureFilter,
 ): Promise<ReadonlyMap<StorePath, ValidInfo>> {
-  return withValidInfos(context, (query) => gatherClosure(query, root), wanted);
+  const { infos, invalid } = await queryClosures(context, [root], wanted);
+  const [first] = invalid;
+  if (first !== undefined) throw new NixmakerError('nix-failed', `${first} is not valid`);
+  return infos;
 }
 
-async function gatherClosure(
-  query: ValidInfoQuery,
-  root: StorePath,
-): Promise<ReadonlyMap<StorePath, ValidInfo>> {
+export interface Closures {
+  readonly infos: ReadonlyMap<StorePath, ValidInfo>;
+  /** What is needed, and not valid. */
+  readonly invalid: ReadonlySet<StorePath>;
+}
+
+/** Several, taken together. @throws NixmakerError `nix-unavailable`, `nix-failed` */
+export function queryClosures(
+  context: NixContext,
+  roots: readonly StorePath[],
+  wanted?: SignatureFilter,
+): Promise<Closures> {
+  return withValidInfos(context, (query) => gatherClosures(query, roots), wanted);
+}
+
+async function gatherClosures(query: ValidInfoQuery, roots: readonly StorePath[]): Promise<Closures> {
   const infos = new Map<StorePath, ValidInfo>();
+  const invalid = new Set<StorePath>();
   // One layer at a time: what the last one refers to and is not known yet.
-  for (let layer = [root]; layer.length > 0; ) {
+  for (let layer = [...new Set(roots)]; layer.length > 0; ) {
     const found = await query(layer);
     const next = new Set<StorePath>();
     for (const path of layer) {
       const info = found.get(path);
-      if (info === undefined) throw new NixmakerError('nix-failed', `${path} is not valid`);
-      infos.set(path, info);
-      for (const reference of info.references) next.add(reference as StorePath);
+      if (info === undefined) invalid.add(path);
+      else infos.set(path, info);
+      for (const reference of info?.references ?? []) next.add(reference as StorePath);
     }
-    layer = [...next].filter((path) => !infos.has(path));
+    layer = [...next].filter((path) => !infos.has(path) && !invalid.has(path));
   }
-  return infos;
+  return { infos, invalid };
 }
 
 /** Adds signatures to valid paths. @throws NixmakerError `nix-unavailable`, `nix-failed` */

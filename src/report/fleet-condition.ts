@@ -1,5 +1,7 @@
 /** A host’s condition as far as the desk knows it, and the reasons. The unknown is never reported as well. */
+
 import { printable } from '../core/errors.ts';
+import { type DamageReport, damagedNames } from '../core/run/damage.ts';
 import { outcomeText } from '../core/run/state-words.ts';
 
 export interface PageRun {
@@ -53,6 +55,8 @@ export interface PageHost {
   readonly floor: number | undefined;
   /** Releases that a person at the machine does not want taken (again). */
   readonly held: readonly number[];
+  /** Store paths that are damaged on its disk; undefined if it has not looked. */
+  readonly damaged?: DamageReport | undefined;
   /** The release that is in its store and waits for its time, and why. */
   readonly staged?: PageStaged | undefined;
   readonly versions: {
@@ -146,8 +150,9 @@ function ofClaims({ agentSays, found }: PageHost): Reason[] {
   return reasons;
 }
 
-function ofSystem({ failedUnits = [], restartNeeded, release, floor, held, runs }: PageHost): Reason[] {
-  const reasons: Reason[] = [];
+function ofSystem(host: PageHost): Reason[] {
+  const { failedUnits = [], restartNeeded, release, floor, held, runs } = host;
+  const reasons: Reason[] = ofDisk(host);
   if (failedUnits.length > 0) reasons.push(['unwell', failedText(failedUnits)]);
   if (held.length > 0)
     reasons.push([
@@ -161,6 +166,14 @@ function ofSystem({ failedUnits = [], restartNeeded, release, floor, held, runs 
   else if (release !== floor)
     reasons.push(['unknown', `It runs release ${release} but has not confirmed it.`]);
   return reasons;
+}
+
+/** The desk is told what to send: whatever has the paths will do, and the release that runs has all of them. */
+function ofDisk({ damaged, release }: PageHost): Reason[] {
+  if (damaged === undefined || damaged.paths.length + damaged.more === 0) return [];
+  const what = `Damaged on its disk: ${damagedNames(damaged.paths, damaged.more)}.`;
+  const which = release === undefined ? 'its present release' : `release ${release}`;
+  return [['unwell', `${what} Bring it ${which} again.`]];
 }
 
 /** A machine may have dozens of failed units; the details list them all. */

@@ -78,6 +78,8 @@ export type VouchRequestFile = z.infer<typeof vouchRequest>;
 /** A verified release for which there is not enough room. */
 export type RoomRequestFile = z.infer<typeof vouchRequest>;
 
+/** Whole contents of damaged paths have been brought into the store. */
+export type RepairRequestFile = z.infer<typeof vouchRequest>;
 /** What is staged may be due. */
 export type StagedRequestFile = z.infer<typeof vouchRequest>;
 
@@ -106,6 +108,7 @@ export const keyringRequests: RequestKind<KeyringRequestFile> = {
   parser: keyringRequest,
 };
 export const vouchRequests: RequestKind<VouchRequestFile> = { folder: 'vouchers', parser: vouchRequest };
+export const repairRequests: RequestKind<RepairRequestFile> = { folder: 'repairs', parser: vouchRequest };
 export const stagedRequests: RequestKind<StagedRequestFile> = { folder: 'staged', parser: vouchRequest };
 export const roomRequests: RequestKind<RoomRequestFile> = { folder: 'rooms', parser: vouchRequest };
 

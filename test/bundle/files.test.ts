@@ -23,12 +23,12 @@ import {
   readSmall,
   sizeOfFile,
 } from '../../src/bundle/file.ts';
-import { narOf } from '../../src/bundle/nar.ts';
 import { openParts, partName, sizeOfParts } from '../../src/bundle/parts.ts';
 import { hostsOf, listPool, measurePool, openPool } from '../../src/bundle/pool.ts';
 import { hasContents, hasSize } from '../../src/bundle/pool-write.ts';
 import { signedFileOf } from '../../src/bundle/write.ts';
 import { pieceName } from '../../src/core/release/contents-file.ts';
+import { narOf } from '../../src/nix/nar.ts';
 import { nix32Of, signedFileOfBytes, temporaryFolder, wholePiece } from '../support/bundles.ts';
 
 test('of a file its size is told, and nothing of one that is not there', async (t) => {

@@ -4,9 +4,9 @@ import { chmod, lstat, mkdir, readdir, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import { narOf } from '../../src/bundle/nar.ts';
 import { type NarCount, NarCounter } from '../../src/bundle/nar-count.ts';
 import { NixmakerError } from '../../src/core/errors.ts';
+import { narOf } from '../../src/nix/nar.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 type Tree =

@@ -1,7 +1,7 @@
 /** `put` over several media: none overfull, each complete in itself; and images for discs. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { hostsOf } from '../../src/bundle/pool.ts';
@@ -93,6 +93,12 @@ await withOwnMounts(import.meta.url, async () => {
       assert.match(made.stderr, /Neither xorriso nor genisoimage is here.*\nPart 1 of 2: .*part-1\n/s);
       assert.deepEqual((await readdir(out)).sort(), ['part-1', 'part-2']);
     }
+    // Another’s folder of that name is not an earlier split’s.
+    await mkdir(join(out, 'part-2/photos'), { recursive: true });
+    const refused = await put(out, ...bundles, '--size', '1.2M');
+    assert.match(refused.stderr, /part-2 is no part of an earlier split: it has “photos”.*\(usage\)/s);
+    assert.ok(existsSync(join(out, 'part-2/photos')));
+    await rmdir(join(out, 'part-2/photos'));
     process.env.PATH = `${discs}:${PATH}`;
     const made = await put(out, ...bundles, '--size', '1.2M');
     assert.equal(made.code, 0, made.stderr);

@@ -172,6 +172,7 @@ test('the machine’s verbs, before and after bundles', async () => {
     ['boot', two],
   ] as const)
     await machine('receipt', verb, path);
+  await machine('repair', 'repair');
   await machine('diff', 'diff');
   await machine('fetch', 'fetch', 'http://127.0.0.1:1');
   for (const name of ['status', 'history', 'doctor', 'age-key', 'store-key']) await machine(name, name);
@@ -206,6 +207,7 @@ test('receipts that came home', async () => {
   await desk('fleet', 'fleet', '-d', fleet);
   await desk('collect', 'collect', carried, '-d', fleet);
   await desk('collect', 'collect', carried, '-d', fleet, '--enrol');
+  await desk('fleet-keys', 'fleet', 'keys', '-d', fleet);
   await run(process.execPath, [main, 'fleet', 'retire', 'old', '-d', fleet, '--reason', 'gone']);
   await desk('fleet', 'fleet', '-d', fleet);
 });

@@ -1,6 +1,7 @@
 /** A gateway shows a pool and nothing else, and takes receipts and nothing else. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -181,6 +182,49 @@ test('one client does not take all connections', async () => {
     while (open() > 16) await new Promise((resolve) => setTimeout(resolve, 10));
   });
   for (const socket of held) socket.destroy();
+});
+
+/** Files of the pool that are open here. */
+const held = async () => {
+  const links = await Promise.all(
+    (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+  );
+  return links.filter((link) => link.startsWith(pool)).length;
+};
+
+test('requests that a client sends all at once and answers that it does not read hold nothing open', async () => {
+  const large = `/nixmaker/cache/nar/11/${'1'.repeat(52)}.nar.zst`;
+  await mkdir(join(pool, 'cache/nar/11'));
+  await writeFile(join(stick, large), Buffer.alloc(16 * 1024 * 1024));
+  const client = connect(gateway.port, '::1');
+  client.on('error', () => undefined);
+  await once(client, 'connect');
+  client.write(`GET ${large} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(300));
+  let most = 0;
+  for (let quiet = 0; quiet < 20; quiet += 1) {
+    const now = await held();
+    if (now > most) quiet = 0;
+    most = Math.max(most, now);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.ok(most <= 8, `${most} files are open for one connection`);
+  client.destroy();
+  for (let tries = 0; (await held()) > 0 && tries < 200; tries += 1)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(await held(), 0, 'nothing stays open for a client that has gone');
+});
+
+test('a client that uses its connection again is answered each time', async () => {
+  const client = connect(gateway.port, '::1');
+  let said = '';
+  client.on('data', (chunk) => {
+    said += chunk;
+  });
+  for (let i = 1; i <= 20; i++) {
+    client.write(`GET ${piece} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    while (said.split('0123456789').length <= i) await once(client, 'data');
+  }
+  client.destroy();
 });
 
 test('without receipts it only gives', async () => {

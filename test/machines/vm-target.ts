@@ -14,26 +14,35 @@ export interface VmTarget {
   readonly bundle: string;
 }
 
+/** The checkout’s nixmaker and its units, in a machine whose Nix has been set up. */
+export async function putNixmaker(
+  vm: Vm,
+  folder: string,
+  { publicKey, nixConf = '' }: { readonly publicKey: string; readonly nixConf?: string | undefined },
+): Promise<void> {
+  await vm.sh('nix-store --init');
+  await vm.write(
+    '/etc/nix/nix.conf',
+    `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-public-keys = ${publicKey}\n${nixConf}`,
+  );
+  await cp(compiled, join(folder, 'compiled'), { recursive: true });
+  const main = `${compiledNode} ${compiledMain}`;
+  const wrapper = `#!/bin/sh\nexport NODE_COMPILE_CACHE=/var/cache/node\nexec ${main} "$@"\n`;
+  await vm.sh(`cp -r /host/compiled ${compiledAt}; cp /opt/node/bin/node ${compiledNode}`);
+  await vm.write('/usr/bin/nixmaker', wrapper, '0755');
+  for (const [path, text] of heldUnitFiles(`${compiledNode} ${compiledHeld} %s ${compiledMain}`))
+    await vm.write(path, text);
+}
+
 /** Makes a machine and shuts it down. @returns its disk */
 export async function makeDisk(shop: Workshop, name: string, options: VmTarget): Promise<string> {
   const folder = join(shop.folder, name);
   await copyDisk(emptyDisk(options.kind), folder);
   const vm = await Vm.boot(folder);
   try {
-    await vm.sh('nix-store --init');
-    await vm.write(
-      '/etc/nix/nix.conf',
-      `experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\ntrusted-public-keys = ${shop.keys.publicKey}\n${options.nixConf ?? ''}`,
-    );
+    await putNixmaker(vm, folder, { publicKey: shop.keys.publicKey, nixConf: options.nixConf });
     const policy = { schema: 1, host: 'web', operation: 'switch', trustedKeys: [shop.keys.publicKey] };
     await vm.write('/etc/nixmaker/policy.json', JSON.stringify(policy));
-    await cp(compiled, join(folder, 'compiled'), { recursive: true });
-    const main = `${compiledNode} ${compiledMain}`;
-    const wrapper = `#!/bin/sh\nexport NODE_COMPILE_CACHE=/var/cache/node\nexec ${main} "$@"\n`;
-    await vm.sh(`cp -r /host/compiled ${compiledAt}; cp /opt/node/bin/node ${compiledNode}`);
-    await vm.write('/usr/bin/nixmaker', wrapper, '0755');
-    for (const [path, text] of heldUnitFiles(`${compiledNode} ${compiledHeld} %s ${compiledMain}`))
-      await vm.write(path, text);
     await vm.sh(
       'systemd-tmpfiles --create held.conf; systemctl daemon-reload; systemctl enable nixmaker.service nixmaker-activate.path nixmaker-activate.service nixmaker-confirm.service; systemctl start nixmaker-activate.path nixmaker.service',
     );

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import type { NixmakerError } from '../../src/core/errors.ts';
 import { Client } from '../../src/network/client.ts';
 import { openConnection } from '../../src/network/connection.ts';
 import { LeastSpeed, RateLimit } from '../../src/network/pace.ts';
@@ -149,6 +150,17 @@ test('a part is gone on with; a server that has another file by now sends all of
   assert.deepEqual(seen, ['bytes=4-', '"one"', 'bytes=4-', '"two"']);
 });
 
+test('whoever reads slowly on purpose does not blame the server, which is given up all the same if it stops', async () => {
+  const connection = await openConnection({ url }, {});
+  const rate = new RateLimit(200_000, systemClock);
+  const slow = new Client({ connection, rate, clock: systemClock, patience: 150 });
+  after(() => slow.close());
+  answers((_, response) => response.end(Buffer.alloc(150_000)));
+  assert.equal((await slow.small('x', 200_000))?.length, 150_000);
+  answers((_, response) => response.writeHead(200, { 'content-length': 8 }).write('half'));
+  await assert.rejects(slow.small('x', 100), { code: 'source-unreachable', detail: /aborted/ });
+});
+
 test('a proxy is used where the environment names one, and not where NO_PROXY does', async () => {
   answers((_, response) => response.end('by proxy'));
   const proxied = await open({ HTTP_PROXY: `http://[::1]:${port}` }, 'http://updates.invalid/fleet');
@@ -156,6 +168,22 @@ test('a proxy is used where the environment names one, and not where NO_PROXY do
   assert.deepEqual(asked, ['GET http://updates.invalid/fleet/x']);
   const direct = await open({ HTTP_PROXY: 'http://[::1]:1', NO_PROXY: '::1,[::1]' });
   assert.equal((await direct.small('x', 100))?.toString(), 'by proxy');
+});
+
+test('a proxy’s password is in no error', async () => {
+  const proxy = createServer();
+  proxy.on('connect', (_, socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
+  proxy.listen(0, '::1');
+  await once(proxy, 'listening');
+  after(() => proxy.close());
+  const through = `http://somebody:s3cret@[::1]:${(proxy.address() as AddressInfo).port}`;
+  const proxied = await open({ HTTPS_PROXY: through }, 'https://updates.invalid/fleet');
+  await assert.rejects(proxied.small('x', 100), (error: NixmakerError) => {
+    assert.equal(error.code, 'source-unreachable');
+    assert.match(error.detail, /407/);
+    assert.doesNotMatch(error.detail, /s3cret/);
+    return true;
+  });
 });
 
 test('a server that is not there is unreachable', async () => {

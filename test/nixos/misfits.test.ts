@@ -43,6 +43,7 @@ test('what can’t work together is said with the option and the way out', async
     ],
     ['media.openUdisks = true;', /services\.udisks2\.enable is not/, {}],
     ['media.roots = [ "/run/media/nixmaker" ];', /Set services\.nixmaker\.media\.enable instead/, {}],
+    ['disks = [ "/dev/vda" ];', /diskScript and services\.nixmaker\.disks belong together/, {}],
     ['inbox.authorizedKeys = [ "ssh-ed25519 AAAA" ];', /set services\.openssh\.enable/, {}],
   ] as const) {
     const { failed } = await evaluateModule(builder, machine(options, more));

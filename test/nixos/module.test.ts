@@ -188,6 +188,16 @@ test('media of a desktop are mounted by udisks where the agent can look', async 
   assert.equal((await evaluateModule(builder, machine('', { others }))).mountOnMedia, false);
 });
 
+test('beside a disk script travels the list of the disks that it takes', async () => {
+  const options = 'diskScript = "/run/disko"; disks = [ "/dev/vda" ];';
+  const { diskScript, disks, failed } = await evaluateModule(builder, machine(options));
+  assert.deepEqual(failed, []);
+  assert.equal(diskScript, '/run/disko');
+  const list = await builder.run(['cat', disks]);
+  assert.deepEqual(JSON.parse(list.stdout), { schema: 1, disks: ['/dev/vda'] });
+  assert.equal((await evaluateModule(builder, machine())).diskScript, '');
+});
+
 test('docs/options.md says what the options are', async () => {
   const { documentation } = await evaluateModule(builder, machine());
   assert.ok(documentation.length > 40);

@@ -80,6 +80,7 @@ const handsOn: Readonly<Record<string, string>> = {
     ],
   ),
   ...because('asks Nix, or the file system, and not who carries bundles', [
+    'nix/contents.ts readContents',
     'nix/flake.ts readFlakeMetadata',
     'nix/profile.ts readProfile',
     'nix/profile.ts readSystemLink',

@@ -39,6 +39,8 @@ const left: Readonly<Record<string, readonly string[]>> = {
   'what was freed for a release': ['state/rooms/0123456789ab.json'],
   'which parts have come': ['state/parts.json'],
   'what was freed after a commit': ['state/tidied.json'],
+  'what is damaged in the store': ['state/contents.json'],
+  'what was repaired for the agent': ['state/repairs/0123456789ab.json'],
   'a release that waits for its time': ['index', 'manifest', 'record.json', 'signatures'].map(
     (name) => `state/staged/${'d'.repeat(64)}/${name}`,
   ),

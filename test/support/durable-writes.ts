@@ -7,10 +7,12 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encryptFile, generateIdentity, recipientOf } from '../../src/bundle/encrypted.ts';
 import { limits } from '../../src/core/limits.ts';
+import { nothingRead } from '../../src/core/run/damage.ts';
 import { nothingFreed } from '../../src/core/run/freed.ts';
 import { makeKeyFiles } from '../../src/desk/keys/key-files.ts';
 import { deliver } from '../../src/media/deliver.ts';
 import { writeAfterHook } from '../../src/state/after-hook.ts';
+import { writeContentsRecord } from '../../src/state/contents-record.ts';
 import { writeDurably } from '../../src/state/durable.ts';
 import { raiseFloor, setSignedTime } from '../../src/state/floor.ts';
 import { writeRoomAnswer, writeTidied } from '../../src/state/freed.ts';
@@ -22,6 +24,7 @@ import { storeKeyring } from '../../src/state/keyring.ts';
 import { addToOutbox, writeLedger } from '../../src/state/outbox.ts';
 import { writeParts } from '../../src/state/parts.ts';
 import { saveReceipt } from '../../src/state/receipts.ts';
+import { writeRepairAnswer } from '../../src/state/repairs.ts';
 import { activationRequests, writeRequest } from '../../src/state/requests.ts';
 import { writeStaged, writeStagedRecord } from '../../src/state/staged.ts';
 import { countUnverified } from '../../src/state/unverified.ts';
@@ -105,6 +108,8 @@ const writes: Readonly<Record<string, () => Promise<unknown>>> = {
     }),
   'what was freed after a commit': () =>
     writeTidied(state, { schema: 1, transaction, at: floor.createdAt, freed: nothingFreed }),
+  'what is damaged in the store': () => writeContentsRecord(state, nothingRead),
+  'what was repaired for the agent': () => writeRepairAnswer(state, transaction, {}),
   'a release that waits for its time': () => writeStaged(state, 'd'.repeat(64), { ...parts, record: waits }),
   'what it waits for': () => writeStagedRecord(state, 'd'.repeat(64), waits),
   'which hook followed a commit': () =>

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { narOf } from '../../src/bundle/nar.ts';
 import { plainNarinfo, renderNarinfo } from '../../src/core/bundle/narinfo.ts';
 import { encodeNix32 } from '../../src/core/nix32.ts';
 import { hashPart, type StorePath } from '../../src/core/store-path.ts';
+import { narOf } from '../../src/nix/nar.ts';
 import { parseSecretKey } from '../../src/signing/nix-key.ts';
 import { signPath } from '../../src/signing/path-signature.ts';
 

@@ -11,12 +11,25 @@ const nixString = (value: string) => `"${value.replaceAll(/["\\$]/g, '\\$&')}"`;
 export const installableHost = (
   shop: Workshop,
   name: string,
-  { policy = {}, files = {} }: { policy?: object; files?: Readonly<Record<string, string>> } = {},
+  {
+    policy = {},
+    files = {},
+    disk,
+  }: {
+    policy?: object;
+    files?: Readonly<Record<string, string>>;
+    /** A script that makes its file systems, and the disks it takes. */
+    disk?: { readonly script: string; readonly disks: readonly string[] };
+  } = {},
 ): string => {
   const whole = { schema: 1, host: 'web', operation: 'boot', trustedKeys: [shop.keys.publicKey], ...policy };
   const all = { 'nixmaker/policy.json': JSON.stringify(whole), ...files };
   const entries = Object.entries(all).map(([file, text]) => `"${file}" = ${nixString(text)};`);
-  return `mkSystem { hostName = "web"; motd = "${name}"; etcFiles = { ${entries.join(' ')} }; }`;
+  const formatting =
+    disk === undefined
+      ? ''
+      : `diskScript = ${nixString(disk.script)}; disks = [ ${disk.disks.map(nixString).join(' ')} ];`;
+  return `mkSystem { hostName = "web"; motd = "${name}"; etcFiles = { ${entries.join(' ')} }; ${formatting} }`;
 };
 
 /** A folder as a stick has it. */

@@ -38,6 +38,9 @@ export interface User {
 }
 
 export interface Evaluated {
+  /** Empty if there is none; the list is JSON. */
+  readonly diskScript: string;
+  readonly disks: string;
   readonly failed: readonly string[];
   readonly policy: string;
   readonly settings: string;
@@ -83,6 +86,8 @@ const wanted = `let e = import ${checkout}test/nixos/evaluate.nix ARGS; c = e.co
   polkit = c.security.polkit.extraConfig;
   inherit (c) warnings;
   tmpfiles = c.systemd.tmpfiles.settings;
+  diskScript = (c.environment.etc."nixmaker/disk-script" or { source = ""; }).source;
+  disks = (c.environment.etc."nixmaker/disks.json" or { source = ""; }).source;
   nixSettings = c.nix.settings;
   inherit (c.services.udisks2) mountOnMedia;
   sshd = c.services.openssh.extraConfig;

@@ -56,7 +56,7 @@ const pool = (n: number) => `${carrier}${n}/pool`;
 const outer = [
   ...below(state, 'journal', 'lock', 'receipts', 'roots', 'work', 'age.identity', 'floor.a', 'keyring.a'),
   ...below(runtime, 'progress.json', 'progress.json.new', '.progress.json.part', 'cache', 'run'),
-  ...below(runtime, 'requests', 'visits', 'keyrings', 'vouchers', 'rooms'),
+  ...below(runtime, 'requests', 'visits', 'keyrings', 'vouchers', 'rooms', 'repairs'),
   ...below(
     inbox,
     'done',
@@ -130,6 +130,8 @@ const commands: readonly (readonly [command: string, ...mayEndWith: readonly num
   ['nixmaker keyring accept /root/one.tar', 65],
   ['nixmaker activate', 0],
   ['nixmaker write-receipts', 0],
+  ['nixmaker repair', 0, 1],
+  ['nixmaker repair-store', 0],
   ['nixmaker confirm', 0],
   ['nixmaker confirm --at-start', 0],
   ['nixmaker check-health', 0],
@@ -145,7 +147,7 @@ rm -rf ${state} ${inbox} ${runtime} ${carrier}? ${trap}
 mkdir -p ${trap}/folder
 echo secret >${trap}/file; echo secret >${trap}/folder/file
 install -d -o nixmaker -g nixmaker ${state} ${inbox} ${runtime} ${below(state, 'receipts', 'roots', 'work').join(' ')} \
-  ${below(inbox, 'folder', 'done', 'refused').join(' ')} ${below(runtime, 'requests', 'visits', 'keyrings', 'vouchers', 'rooms', 'cache').join(' ')}
+  ${below(inbox, 'folder', 'done', 'refused').join(' ')} ${below(runtime, 'requests', 'visits', 'keyrings', 'vouchers', 'rooms', 'repairs', 'cache').join(' ')}
 for n in 1 2 3 4 5; do
   install -d -o nobody ${carrier}$n ${carrier}$n/pool
   printf '{"schema":1,"transaction":"bbbbbbbbbbb%s","place":"${carrier}%s/pool","findings":[],"runs":[]}' $n $n >${runtime}/visits/$n.json

@@ -27,6 +27,7 @@ export interface BuildFlags extends KeyOptions {
   readonly format: 'bundle' | 'classic';
   readonly sequence: number;
   readonly forbidSource?: boolean;
+  readonly withDiskScript?: boolean;
   readonly notes?: string;
   readonly oneWay?: string;
   readonly since?: readonly string[];
@@ -83,6 +84,7 @@ export function defineBuild(program: Command): void {
       '--one-way <reason>',
       'never roll back automatically once a machine has run it, because its services change their data for good',
     )
+    .option('--with-disk-script', 'fail if a system has no disk script for `install --format`')
     .option(
       '--provenance <builder>',
       'also write a signed provenance.json (in-toto, SLSA) that names this builder, such as a URL',
@@ -162,6 +164,7 @@ export async function buildWith(
       evalJobs: flags.evalJobs,
       keep: flags.cache === false ? undefined : narCacheFolder(process.env),
       forbidSource: flags.forbidSource === true,
+      withDiskScript: flags.withDiskScript === true,
       notes: flags.notes,
       noWayBack: flags.oneWay,
       expiresAt,

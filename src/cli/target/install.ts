@@ -14,6 +14,8 @@ interface InstallFlags {
   readonly identity?: string;
   readonly receipts?: string;
   readonly plainFolder?: boolean;
+  readonly format?: boolean;
+  readonly disk: readonly string[];
   readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
@@ -36,6 +38,8 @@ export function defineInstall(program: Command): void {
     .option('--identity <file>', 'secret age keys, for an encrypted bundle')
     .option('--receipts <folder>', 'where the first receipt goes (default: the medium)')
     .option('--plain-folder', 'allow a root folder on the live system’s own file system')
+    .option('--format', 'first run the release’s disk script, which overwrites disks and mounts them')
+    .option('--disk <device>', 'with --format: a disk that may be overwritten; repeatable', severalTimes, [])
     .option('--dry-run', 'check everything, write nothing')
     .option('--json', 'print JSON')
     .option('-v, --verbose', 'show each step’s details')
@@ -61,12 +65,27 @@ async function install(place: string, flags: InstallFlags): Promise<number> {
   const result = await firstInstall({
     ...{ ...trusted, place, root, host, hosts, receipts, identityFile: identity },
     plainFolder: flags.plainFolder === true,
+    format: flags.format === true,
+    disks: flags.format === true ? await disksOf(flags) : [],
     dryRun: flags.dryRun === true,
     emit: makeConsoleLog(printToStderr, { verbose: flags.verbose === true }),
   });
   if (flags.json === true) printJson({ schema: 1, ok: true, ...result });
   else tell(result);
   return exitCodes.done;
+}
+
+/** As options, or typed: whoever types a disk’s name has read it. Off a terminal, nobody is asked. */
+async function disksOf({ disk }: InstallFlags): Promise<readonly string[]> {
+  if (disk.length > 0 || !process.stdin.isTTY) return disk;
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const typed = await terminal.question('Which disks are to be overwritten (/dev/…)? ');
+    return typed.split(/\s+/).filter((name) => name !== '');
+  } finally {
+    terminal.close();
+  }
 }
 
 function tell(result: InstallResult): void {

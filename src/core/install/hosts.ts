@@ -23,7 +23,7 @@ const serial = z
   .max(128)
   .refine((text) => !placeholders.test(text.trim()), 'is no serial number that a machine has to itself');
 
-const disk = z.string().regex(/^\/dev\/[A-Za-z0-9/_.:+-]{1,200}$/, 'is not a device below /dev');
+export const disk = z.string().regex(/^\/dev\/[A-Za-z0-9/_.:+-]{1,200}$/, 'is not a device below /dev');
 
 const entrySchema = z
   .strictObject({

@@ -98,6 +98,13 @@ export function decide(manifest: Manifest, facts: Facts, policy: Policy): Verdic
   return { verdict: 'accept' };
 }
 
+/**
+ * For its contents alone, which are pinned by what is installed already: that it is for this machine and signed as a release to be installed
+ * must be. Neither its age nor the floor, a hold or the window speaks against it.
+ */
+export const decideContents: Check = (manifest, facts, policy) =>
+  checkBinding(manifest, facts, policy) ?? checkKeys(manifest, facts, policy);
+
 function checkBinding(manifest: Manifest, facts: Facts, policy: Policy): Verdict | undefined {
   if (manifest.host !== policy.host) {
     return refuse('wrong-host', `the bundle is for ${manifest.host}; this machine is ${policy.host}`);

@@ -4,7 +4,7 @@ import { sizeText } from '../size.ts';
 import { allowedOperations } from './decide.ts';
 import { type HookName, hookNames } from './hooks.ts';
 import type { Trust } from './keyring.ts';
-import type { CollectMode, FirstStart, HealthPolicy, Policy } from './policy.ts';
+import type { CollectMode, FirstStart, HealthPolicy, Policy, RepairMode } from './policy.ts';
 import type { ServerSettings } from './servers.ts';
 import { keyNameOf, type TrustedKey } from './trust.ts';
 import { days, type Window } from './window.ts';
@@ -30,6 +30,7 @@ export function explainPolicy(policy: Policy): string[] {
     ...policy.sources.servers.map(serverText),
     `The inbox keeps the newest ${policy.retention.done} bundles that were taken and the newest ${policy.retention.refused} that were refused.`,
     ...collectTexts(policy),
+    repairWhen[policy.repair],
     policy.receipts.send
       ? 'Receipts are written to the media that bring bundles.'
       : 'No receipts are written to media.',
@@ -53,6 +54,14 @@ function collectTexts({ collect, retention }: Policy): string[] {
     `It keeps the newest ${generations} generations, counting the one being installed${young}. It always keeps a generation that is running, was booted, is pending or held, or is the one to roll back to.`,
   ];
 }
+
+const repairWhen: Readonly<Record<RepairMode, string>> = {
+  never: 'nixmaker never reads through the store by itself to find damage.',
+  report:
+    'Once a week, the contents of this machine’s systems are read; damage is told in receipts and by `doctor`.',
+  automatic:
+    'Once a week, the contents of this machine’s systems are read; damage is told in receipts and by `doctor`, and repaired from any trusted bundle at hand.',
+};
 
 function bindingText({ host, machineId }: Policy): string {
   const bound = machineId === undefined ? '' : `, including those bound to machine id ${machineId}`;

@@ -162,6 +162,13 @@ export const collectModes = ['never', 'when-needed', 'after-commit'] as const;
 export type CollectMode = (typeof collectModes)[number];
 
 /**
+ * What nixmaker does by itself about damaged store paths of this machine’s systems: nothing; reads their contents regularly and tells the desk;
+ * or also repairs them from bundles at hand.
+ */
+export const repairModes = ['never', 'report', 'automatic'] as const;
+export type RepairMode = (typeof repairModes)[number];
+
+/**
  * How a machine without a floor is known to have taken nothing yet, rather than to have forgotten. `one-generation`: it has no record
  * of a floor beside its system profile, and only the one generation that an installer makes. `no-record`: it has no such record; others
  * may have switched it before.
@@ -202,6 +209,7 @@ const policySchema = z
     limits: policyLimits.default(limitDefaults),
     retention: retentionSchema.default(retentionDefaults),
     collect: z.enum(collectModes).default('never'),
+    repair: z.enum(repairModes).default('never'),
     realise: z.enum(realiseModes).default('never-build'),
     health: healthSchema.optional(),
     boot: bootSchema.default(bootDefaults),

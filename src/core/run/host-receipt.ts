@@ -7,6 +7,7 @@ import { printable } from '../errors.ts';
 import { mostHeld } from '../policy/held.ts';
 import { ageRecipient, sshHostKey } from '../public-keys.ts';
 import { hostName, storePath } from '../schema.ts';
+import { damageReport } from './damage.ts';
 import { hookResultParser } from './hooks.ts';
 import { states } from './lifecycle.ts';
 import { outcomeText } from './state-words.ts';
@@ -161,7 +162,9 @@ const hostReceiptSchema = z.strictObject({
       /** Undefined if the machine has no systemd to ask. */
       failedUnits: z.array(text(256)).max(1000).optional(),
       space: z.array(z.strictObject({ path: text(4096), freeBytes: count, totalBytes: count })).max(16),
-      /** Store paths of the installed system: gzip of base names, one per line, in base64. */
+      /** What is damaged of its systems’ store paths; undefined if they have never been read. */
+      damaged: damageReport.optional(),
+      /** Store paths of the installed system, without damaged ones: gzip of base names, one per line, in base64. */
       paths: z.strictObject({ toplevel: storePath, count, gzip: text(8 * 1024 * 1024) }).optional(),
     })
     .optional(),

@@ -10,6 +10,7 @@ import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { handBack } from '../../files/caller.ts';
 import { makeFolders } from '../../files/folder.ts';
+import { isThere } from '../../files/read.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { checkFlakeReference, type EvaluatedHost, listHosts } from '../../nix/flake.ts';
@@ -38,6 +39,8 @@ export interface BuildOptions extends OutputOptions, Omit<Wishes, keyof OutputOp
   /** Names or patterns (`ship-*`). Empty: all hosts of the flake. */
   readonly hosts: readonly string[];
   readonly forbidSource: boolean;
+  /** Whether each system must bring the script by which a first install makes its file systems. */
+  readonly withDiskScript?: boolean;
   /** By host: what it may already have, which is one of these. */
   readonly bases?: ReadonlyMap<string, readonly Base[]>;
   /** Whether changed paths may be carried as deltas to what the target has. */
@@ -168,6 +171,7 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   const evaluated = await run.evaluation.of(host);
   run.systems.set(host, [evaluated.derivation, evaluated.toplevel]);
   if (run.options.content === 'closure') await run.build(() => buildOne(run, { host, evaluated, say }));
+  if (run.options.withDiskScript === true) await requireDiskScript(host, evaluated);
   const { closure, leaks, assembled } = await run.prepare(() => prepareHost(run, { host, evaluated, say }));
   say('writing');
   const onWait = (who: string) => say(`waiting for ${who}`);
@@ -191,6 +195,16 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
     signedBy: run.options.signer?.name,
     leaks,
   };
+}
+
+/** As target/install/disk-script.ts looks for it. @throws NixmakerError `disk-unusable` */
+async function requireDiskScript(host: string, { toplevel }: EvaluatedHost): Promise<void> {
+  for (const name of ['disk-script', 'disks.json'])
+    if (!(await isThere(join(toplevel, 'etc/nixmaker', name))))
+      throw new NixmakerError(
+        'disk-unusable',
+        `the system of ${host} has no etc/nixmaker/${name}: set services.nixmaker.diskScript and disks`,
+      );
 }
 
 interface PreparedHost {

@@ -3,7 +3,6 @@
  * be the one that Nix’s database or the cache announces.
  */
 import { forEachAtOnce } from '../../bundle/at-once.ts';
-import { narOf } from '../../bundle/nar.ts';
 import { checkWholePiece, NarCheck } from '../../bundle/nar-check.ts';
 import type { NarCount } from '../../bundle/nar-count.ts';
 import { hasErrno } from '../../core/errno.ts';
@@ -11,6 +10,7 @@ import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { narDigest, type PathInfo } from '../../core/release/path-info.ts';
 import type { IndexedPath } from '../../core/release/write-index.ts';
 import type { StorePath } from '../../core/store-path.ts';
+import { narOf } from '../../nix/nar.ts';
 import type { CachedPath, CacheFolder } from './cache-folder.ts';
 import type { NarCache } from './nar-cache.ts';
 

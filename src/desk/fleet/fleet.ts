@@ -2,6 +2,8 @@
 
 import { dirname, join } from 'node:path';
 import { naturally } from '../../core/alike.ts';
+import { given } from '../../core/given.ts';
+import type { DamageReport } from '../../core/run/damage.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { heardOf, hostsIn, keyFileOf, receiptsOf, wordFileOf } from './folder.ts';
 import { type FormerInstallation, noKeys, readFormer, readHostKeys } from './former.ts';
@@ -115,13 +117,23 @@ const pick = ({ at, state, code, sequence, toplevel }: NonNullable<HostReceipt['
 /** Threat: a machine whose receipts are as long as allowed, held in memory for each of many hosts. */
 function brief(receipt: HostReceipt): HostReceipt {
   if (receipt.now === undefined) return clip(receipt);
-  const { paths: _, ...now } = receipt.now;
-  return clip({ ...receipt, now });
+  const { paths: _, damaged, ...now } = receipt.now;
+  return clip({ ...receipt, now: { ...now, ...given({ damaged: few(damaged) }) } });
 }
+
+/** Those beyond are still counted. */
+function few(damaged: DamageReport | undefined): DamageReport | undefined {
+  if (damaged === undefined) return undefined;
+  const paths = damaged.paths.slice(0, mostListed);
+  return { ...damaged, paths, more: damaged.more + damaged.paths.length - paths.length };
+}
+
+/** Of any list in a receipt. */
+const mostListed = 50;
 
 function clip<T>(value: T): T {
   if (typeof value === 'string') return value.slice(0, 2000) as T;
-  if (Array.isArray(value)) return value.slice(0, 50).map(clip) as T;
+  if (Array.isArray(value)) return value.slice(0, mostListed).map(clip) as T;
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, clip(v as unknown)])) as T;
 }

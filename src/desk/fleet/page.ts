@@ -34,6 +34,7 @@ export function toPageHost(
     release: releaseOf(known),
     floor: now?.floor,
     held: now?.held ?? [],
+    damaged: now?.damaged,
     staged: now?.staged,
     versions: now?.versions ?? {},
     failedUnits: now?.failedUnits,

@@ -1,8 +1,11 @@
 /** `put --split` and `put --size`: which media there are, and each of them put in turn. */
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { poolFolder } from '../../core/bundle/pool-folder.ts';
+import { insteadOf } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { makeFolders } from '../../files/folder.ts';
+import { namesIn } from '../../files/read.ts';
 import { runProgram } from '../../process/run.ts';
 import { findImageMaker, makeImage } from './disc-image.ts';
 import type { PartItem } from './put-item.ts';
@@ -69,11 +72,13 @@ async function putOnNew(
   putOn: PutPartOn,
 ): Promise<PutOver> {
   const { of, partItem } = await planSplit(bundles, alikeMedia(size));
+  const placeOf = (part: number) => join(folder, `part-${part}`);
+  for (let part = 1; part <= of; part++) await requireOurs(placeOf(part));
   const maker = await findImageMaker(runProgram);
   const made: PutResult[] = [];
   const parts: PutPart[] = [];
   for (let part = 1; part <= of; part++) {
-    const place = join(folder, `part-${part}`);
+    const place = placeOf(part);
     // What an earlier split left there belongs to another set.
     await rm(place, { recursive: true, force: true });
     await makeFolders(place);
@@ -92,6 +97,17 @@ async function putOnNew(
       ? 'Neither xorriso nor genisoimage is here, so these are folders: write each to a disc of its own.'
       : `Images made with ${maker.name}: write each to a disc of its own.`;
   return { result: all(made), parts, note };
+}
+
+/** Threat: a person’s own folder happens to have this name, and would be deleted. @throws NixmakerError `usage` */
+async function requireOurs(place: string): Promise<void> {
+  const names = await namesIn(place).catch(insteadOf(['ENOTDIR'], [basename(place)]));
+  const theirs = names.find((name) => name !== poolFolder);
+  if (theirs === undefined) return;
+  throw new NixmakerError(
+    'usage',
+    `${place} is no part of an earlier split: it has “${theirs}”; name a folder without it`,
+  );
 }
 
 const all = (made: readonly PutResult[]): PutResult => ({

@@ -4,13 +4,17 @@
  */
 import { NixmakerError } from '../../core/errors.ts';
 import { NixSignatures } from '../../core/release/nix-signatures.ts';
+import type { ContentsRecord } from '../../core/run/damage.ts';
 import { type Freed, nothingFreed } from '../../core/run/freed.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
+import { readContentsRecord } from '../../state/contents-record.ts';
 import { readRoomAnswer } from '../../state/freed.ts';
 import { readReceipt } from '../../state/receipts.ts';
+import { readRepairAnswer } from '../../state/repairs.ts';
 import {
   activationRequests,
   keyringRequests,
+  repairRequests,
   roomRequests,
   visitRequests,
   vouchRequests,
@@ -35,12 +39,15 @@ const minutes = 60_000;
 /** For several thousand paths. */
 const voucherDeadline = 2 * minutes;
 const keyringDeadline = 1 * minutes;
+/** What is exchanged is read twice by root. */
+const repairDeadline = 60 * minutes;
 
 export function rootByRequest(machine: Machine): Root {
   return {
     activate: (asked) => activate(machine, asked),
     vouch: (asked) => vouch(machine, asked),
     makeRoom: (asked) => makeRoom(machine, asked),
+    repair: () => repair(machine),
     acceptKeyring: (asked) => acceptKeyring(machine, asked),
     endVisit: (visit) => writeRequest(machine.settings.runtimeDirectory, visitRequests, visit),
     activateStaged: () => activateStaged(machine),
@@ -117,6 +124,22 @@ async function makeRoom(
     deadline: activationDeadline,
   });
   return 'refusal' in answer ? { ...nothingFreed, unfinished: answer.refusal } : answer.freed;
+}
+
+async function repair(
+  machine: Pick<Machine, 'clock' | 'floorDirectory' | 'randomHex' | 'settings'>,
+): Promise<ContentsRecord> {
+  const { activationDirectory } = machine.settings;
+  const transaction = machine.randomHex(6);
+  const { refusal } = await ask(machine, {
+    kind: repairRequests,
+    request: { schema: 2, transaction },
+    answer: () => readRepairAnswer(activationDirectory, transaction),
+    deadline: repairDeadline,
+  });
+  if (refusal !== undefined)
+    throw new NixmakerError('operation-forbidden', `root does not repair: ${refusal}`);
+  return readContentsRecord(machine.floorDirectory);
 }
 
 /** The exact bytes that were verified, for root to verify again. */

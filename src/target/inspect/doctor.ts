@@ -6,6 +6,7 @@ import { listRestarts, type Restarts } from '../../activation/restarts.ts';
 import { ifMissing, isMissing } from '../../core/errno.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { heldText } from '../../core/policy/held.ts';
+import type { ContentsRecord } from '../../core/run/damage.ts';
 import { timeFloorOf } from '../../core/run/floor.ts';
 import { sizeText } from '../../core/size.ts';
 import { isWrongKind, namesInForeign, withForeign } from '../../files/foreign.ts';
@@ -25,6 +26,7 @@ import { unreadableFault } from '../update/unreadable.ts';
 import { checkAgentRights } from './agent-rights.ts';
 import { checkBoot, checkSystem } from './boot.ts';
 import { checkCarriers } from './carriers.ts';
+import { checkRecord } from './contents.ts';
 import { bad, type Diagnosis, type Found, look, ok } from './found.ts';
 import { checkGenerations } from './generations.ts';
 import { checkHooks } from './hooks.ts';
@@ -35,9 +37,10 @@ import { findStanding, standingText } from './standing.ts';
 import { readAllJournals } from './status.ts';
 import { checkWaiting } from './waiting.ts';
 
+export { readDeeply } from './contents.ts';
 export type { Diagnosis } from './found.ts';
 
-type Check = (machine: Machine) => Promise<Found>;
+type Check = (machine: Machine, read: ContentsRecord | undefined) => Promise<Found>;
 
 /** In the order in which a bundle would meet them. Settings, policy and keys were read when the machine was opened. */
 const checks: Readonly<Record<string, Check>> = {
@@ -107,6 +110,7 @@ const checks: Readonly<Record<string, Check>> = {
   generations: checkGenerations,
   boot: checkBoot,
   system: checkSystem,
+  contents: checkRecord,
   inhibitors: async ({ settings }) => {
     const [running, { toplevel }] = [
       await readSystemLink(settings.currentSystem),
@@ -136,12 +140,15 @@ const checks: Readonly<Record<string, Check>> = {
   media: checkMedia,
 };
 
-/** Each check stands alone: whatever it throws is its finding. */
-export async function diagnose(machine: Machine): Promise<Diagnosis[]> {
+/**
+ * Each check stands alone: whatever it throws is its finding.
+ * @param read what has just been read of the systems’ contents; otherwise the last record counts
+ */
+export async function diagnose(machine: Machine, read?: ContentsRecord): Promise<Diagnosis[]> {
   return Promise.all(
     Object.entries(checks).map(async ([check, examine]): Promise<Diagnosis> => {
       try {
-        return { check, ...(await examine(machine)) };
+        return { check, ...(await examine(machine, read)) };
       } catch (error) {
         const code = error instanceof NixmakerError ? error.code : 'internal';
         // Reported once, by the check that is about it.

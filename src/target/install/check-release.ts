@@ -18,6 +18,7 @@ import { decideHere } from '../machine/decision.ts';
 import { liveMachine, type RootMachine } from '../machine/machine.ts';
 import { type Examined, examine, type Source } from '../update/open.ts';
 import { requireClosure, wholePieces } from './check-root.ts';
+import { type DiskScript, findDiskScript } from './disk-script.ts';
 import { machineBelow, type NewMachine } from './new-machine.ts';
 import { type NewSystem, readNewSystem } from './new-system.ts';
 
@@ -37,6 +38,8 @@ export interface Asked {
 export interface CheckedRelease {
   readonly verified: VerifiedManifest;
   readonly system: NewSystem;
+  /** If the release brings one. */
+  readonly diskScript: DiskScript | undefined;
   readonly bundle: OpenedBundle;
   readonly machine: RootMachine;
   readonly notices: readonly string[];
@@ -85,10 +88,12 @@ async function checkExamined(asked: Asked, examined: Examined): Promise<Omit<Che
     throw new NixmakerError('not-installable', 'it is a classic tarball; build it with --format bundle');
   const { bundle } = contents;
   wholePieces(bundle);
-  const system = await readNewSystem(new ReleaseTree(bundle), manifest.toplevel);
+  const tree = new ReleaseTree(bundle);
+  const system = await readNewSystem(tree, manifest.toplevel);
+  const diskScript = await findDiskScript(tree, manifest.toplevel);
   const machine = await judge(asked, { verified, system, bundleBytes: expected });
   await checkAllPieces(bundle);
-  return { verified, system, bundle, machine, notices: ownPolicySays(system, examined) };
+  return { verified, system, diskScript, bundle, machine, notices: ownPolicySays(system, examined) };
 }
 
 interface Judged {

@@ -1,14 +1,17 @@
 /** A first install: everything checked, then done, then told to the stick. */
+import { resolve } from 'node:path';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { Keyring, Trust } from '../../core/policy/keyring.ts';
 import type { EventSink } from '../../core/ports.ts';
+import { needOfLines } from '../../core/release/need.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { type CheckedRelease, checkRelease } from './check-release.ts';
 import { checkRoot } from './check-root.ts';
 import { chooseHostHere } from './choose.ts';
+import { requireDisks, runDiskScript } from './disk-script.ts';
 import { findRelease } from './find-release.ts';
 import { deliverReceipt } from './record.ts';
-import { requireRootFolder } from './root-folder.ts';
+import { requireNotMounted, requireRootFolder } from './root-folder.ts';
 import { type Done, install } from './steps.ts';
 
 export interface InstallRequest {
@@ -24,6 +27,10 @@ export interface InstallRequest {
   readonly keyring: { readonly keyring: Keyring; readonly text: string } | undefined;
   readonly identityFile: string | undefined;
   readonly plainFolder: boolean;
+  /** Whether the release’s disk script is to make the file systems, and mount them at the root folder. */
+  readonly format: boolean;
+  /** The disks that it may overwrite, named by a person; otherwise those that the signed table names. */
+  readonly disks: readonly string[];
   /** Only check. */
   readonly dryRun: boolean;
   /** Where the receipt goes besides the new machine’s outbox; by default the medium. */
@@ -45,23 +52,20 @@ export interface InstallResult extends Partial<Done> {
 
 /** @throws NixmakerError: before the first write for anything that can be known by then, otherwise `install-failed` and what steps throw */
 export async function firstInstall(request: InstallRequest): Promise<InstallResult> {
-  const { root: named, plainFolder, emit, trust, keyring, identityFile } = request;
-  const root = await requireRootFolder(named, { plainFolder });
+  const { trust, keyring, identityFile, emit, format } = request;
+  if (format) await requireNotMounted(resolve(request.root));
+  const root = format ? resolve(request.root) : await requireRootFolder(request.root, request);
   const { host, entry, notices: ofTable } = await chooseHostHere(request);
-  const found = await findRelease(request.place, host);
-  const { source } = found;
-  const asked = {
-    root,
-    source,
-    host,
-    trust,
-    keyring: keyring?.keyring,
-    identityFile,
-    machineId: entry?.machineId,
-    emit,
-  };
-  const checked = withNotices(await checkRelease(asked), ofTable);
+  const { source, name, medium } = await findRelease(request.place, host);
+  const asked = { root, source, host, trust, keyring: keyring?.keyring, identityFile, emit };
+  const checked = withNotices(await checkRelease({ ...asked, machineId: entry?.machineId }), ofTable);
   try {
+    if (format) {
+      await formatDisks(request, checked, entry?.disks ?? []);
+      // What follows can only be known once the file systems are there.
+      if (request.dryRun) return { ...saysOf(checked, root), installed: false };
+      await requireRootFolder(root, request);
+    }
     const wanted = await checkRoot(checked.machine, { root, ...checked });
     emit({
       event: 'install-checked',
@@ -70,14 +74,25 @@ export async function firstInstall(request: InstallRequest): Promise<InstallResu
     });
     if (request.dryRun) return { ...saysOf(checked, root), installed: false };
     const done = await withLock(checked.machine, () =>
-      install({ ...checked, root, wanted, keyring, source: found.name }),
+      install({ ...checked, root, wanted, keyring, source: name }),
     );
-    const told = await tell(checked, request.receipts ?? found.medium);
+    const told = await tell(checked, request.receipts ?? medium);
     const notices = [...checked.notices, ...done.notices, ...told.notices];
     return { ...saysOf(checked, root), ...done, installed: true, receiptOn: told.receiptOn, notices };
   } finally {
     await checked.close();
   }
+}
+
+async function formatDisks(
+  { disks, dryRun }: InstallRequest,
+  { machine, bundle, diskScript }: CheckedRelease,
+  ofTable: readonly string[],
+): Promise<void> {
+  const need = needOfLines(bundle.index, bundle.index.paths().keys());
+  const named = disks.length > 0 ? disks : ofTable;
+  const script = await requireDisks(machine, diskScript, { named, need });
+  if (!dryRun) await runDiskScript(machine, bundle, script);
 }
 
 const withNotices = (checked: CheckedRelease, more: readonly string[]): CheckedRelease => ({

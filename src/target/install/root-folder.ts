@@ -39,6 +39,13 @@ export async function requireRootFolder(
 
 const mountedNow = async () => new Set(mountPoints(await readText('/proc/self/mountinfo', 'io-error')));
 
+/** Where a disk script is to mount: over nothing that is mounted already. @throws NixmakerError `root-unusable` */
+export async function requireNotMounted(root: string): Promise<void> {
+  const there = [...(await mountedNow())].filter((m) => m === root || m.startsWith(`${root}/`));
+  if (root === '/' || there.length > 0)
+    throw unusable(`the disk script is to mount at ${root}, where something is mounted already`);
+}
+
 /**
  * What the new system keeps on file systems of their own must be mounted now. Threat: it is installed below a mount point, and the first
  * start hides it.

@@ -1,6 +1,7 @@
 /** What is decided here and now about a verified manifest, and how a run that goes no further ends. Shared by agent and root. */
+import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
-import { decide, type Verdict } from '../../core/policy/decide.ts';
+import { decide, decideContents, type Verdict } from '../../core/policy/decide.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
@@ -14,6 +15,14 @@ export async function decideHere(
   asked: Asked,
 ): Promise<Verdict> {
   return decide(verified.manifest, await gatherFacts(machine, verified, asked), machine.policy);
+}
+
+/** Whether store paths may be repaired from it. @throws NixmakerError what speaks against it */
+export async function requireContents(machine: FactsSource, verified: VerifiedManifest): Promise<void> {
+  const { operation } = machine.policy;
+  const facts = await gatherFacts(machine, verified, { operation, unattended: false });
+  const verdict = decideContents(verified.manifest, facts, machine.policy);
+  if (verdict?.verdict === 'refuse') throw new NixmakerError(verdict.code, verdict.detail);
 }
 
 /** What every journal line and the receipt say about the bundle. */

@@ -6,6 +6,7 @@
 import type { StagedWait } from '../../core/policy/stage.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
+import type { ContentsRecord } from '../../core/run/damage.ts';
 import type { Freed } from '../../core/run/freed.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
@@ -74,6 +75,12 @@ export interface Root {
    * @throws NixmakerError `operation-forbidden`, `busy`
    */
   makeRoom(asked: AskedRoom): Promise<Freed>;
+  /**
+   * Puts whole contents in the place of damaged ones, as far as they have been brought into the store.
+   * @returns what is damaged afterwards
+   * @throws NixmakerError `operation-forbidden`, `io-error`, `busy`
+   */
+  repair(): Promise<ContentsRecord>;
   /** Trusts the keys of a keyring from now on. @throws NixmakerError as `verifyKeyring`, `busy` */
   acceptKeyring(asked: AskedKeyring): Promise<void>;
   /** Writes receipts to a medium that is finished with, and announces that it may be removed. */

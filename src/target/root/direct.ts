@@ -9,6 +9,7 @@ import type { RootMachine } from '../machine/machine.ts';
 import type { AskedActivation, Root, SignedRelease } from '../machine/root.ts';
 import { acceptKeyring } from './keyring.ts';
 import { makeRoom } from './make-room.ts';
+import { repairHere } from './repair.ts';
 import { requireSigned } from './require-signed.ts';
 import { settleStaged } from './settle-staged.ts';
 import { activateOrStage, activateStaged, reviewStaged, stage } from './staged.ts';
@@ -51,6 +52,7 @@ export function rootDirect(machine: RootMachine): Root {
       return receipt === undefined ? undefined : afterwards(machine, receipt);
     },
     makeRoom: (asked) => makeRoom(machine, asked),
+    repair: () => repairHere(machine),
     vouch: async ({ release: { index } }) => NixSignatures.parse(await signPaths(machine, index), index),
     acceptKeyring: async ({ envelope }) => {
       await acceptKeyring(machine, envelope);

@@ -9,11 +9,13 @@ import { printable } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { sshHostKeyIn } from '../../core/public-keys.ts';
 import { manifestSchemaVersion } from '../../core/release/manifest.ts';
+import { type ContentsRecord, nothingRead, reportOf } from '../../core/run/damage.ts';
 import { type HostReceipt, mostGenerations } from '../../core/run/host-receipt.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { listGenerations, readProfile, readSystemLink } from '../../nix/profile.ts';
 import { nixVersion } from '../../nix/settings.ts';
 import { listClosure, storeFolder } from '../../nix/store.ts';
+import { readContentsRecord } from '../../state/contents-record.ts';
 import { readFloor } from '../../state/floor.ts';
 import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -34,6 +36,7 @@ export async function gatherNow(
   ]);
   const { held } = await readHeld(machine.floorDirectory, floor);
   const { toplevel, generation } = profile;
+  const contents = await readContentsRecord(machine.floorDirectory);
   const failed = settings.activation === 'systemd' ? await listFailedUnits(run) : undefined;
   return given({
     running,
@@ -50,7 +53,8 @@ export async function gatherNow(
     versions: await versions(machine),
     failedUnits: failed?.slice(0, 1000),
     space: await space([storeFolder(nix), settings.bootDirectory]),
-    paths: toplevel === undefined ? undefined : await closurePaths(machine, toplevel),
+    damaged: reportOf(contents),
+    paths: toplevel === undefined ? undefined : await closurePaths(machine, toplevel, contents),
   });
 }
 
@@ -98,13 +102,15 @@ async function space(folders: readonly string[]): Promise<Now['space']> {
 
 const compress = promisify(gzip);
 
-/** What the desk may leave out of the next bundle (`build --since`). */
+/** What the desk may leave out of the next bundle (`build --since`): what is damaged had better come again. */
 export async function closurePaths(
   { nix }: Pick<Machine, 'nix'>,
   toplevel: StorePath,
+  { damaged }: Pick<ContentsRecord, 'damaged'> = nothingRead,
 ): Promise<Now['paths']> {
   try {
-    const closure = await listClosure(nix, toplevel);
+    const lost = new Set(damaged.map(({ path }) => path));
+    const closure = (await listClosure(nix, toplevel)).filter((path) => !lost.has(path));
     const packed = await compress(Buffer.from(closure.map((p) => `${toBaseName(p)}\n`).join('')));
     return { toplevel, count: closure.length, gzip: packed.toString('base64') };
   } catch {

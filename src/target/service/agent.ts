@@ -19,6 +19,7 @@ import { InboxQueue, type Look } from './inbox-queue.ts';
 import { KeyringQueue } from './keyrings.ts';
 import { writeMetrics } from './metrics.ts';
 import { enterService } from './notify.ts';
+import { Repairs } from './repairs.ts';
 import { StagedTaker } from './staged-taker.ts';
 import { Successor } from './successor.ts';
 import { takeCandidate } from './take-candidate.ts';
@@ -49,6 +50,7 @@ export async function runOnce(
   const keyrings = new KeyringQueue(machine, root);
   do await keyrings.acceptAll();
   while (keyrings.hasMore);
+  await new Repairs(machine, root).run();
   const inHand = await InHand.open(machine);
   const queue = new InboxQueue(machine, inHand);
   // A bad file is judged only at rest, and rest takes a moment to observe.
@@ -112,12 +114,15 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   const others = () => [...keyrings.waits(), ...queue.waits()];
   const onAnswer = () => wake.now();
   const media = new MediaTaker(machine, { root, inHand, onReceipt, onAnswer, others });
+  const repairs = new Repairs(machine, root);
   const staged = new StagedTaker(machine, { root, onReceipt });
   const record = new WaitsRecord(machine);
   const waiting = new Set<string>();
   try {
     while (!signal.aborted) {
       wake.reset();
+      // Before the visit of a medium ends, after which it may be pulled out.
+      await repairs.run();
       const wait = await rescan(machine, {
         root,
         keyrings,

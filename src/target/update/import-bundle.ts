@@ -1,7 +1,6 @@
 /** Imports a bundle’s store paths: through the daemon’s socket, or for any other store with `nix copy`. */
 import { join } from 'node:path';
 import type { OpenedBundle } from '../../bundle/contents.ts';
-import { narOf } from '../../bundle/nar.ts';
 import { type BaseNar, NarReader } from '../../bundle/nar-reader.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
@@ -11,6 +10,7 @@ import { toBaseName } from '../../core/store-path.ts';
 import { type Added, addToDaemon } from '../../nix/daemon.ts';
 import { importFromCache } from '../../nix/import.ts';
 import type { NixProgress } from '../../nix/log.ts';
+import { narOf } from '../../nix/nar.ts';
 import { storeFolder, syncStore } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { ImportPlan } from './plan-import.ts';
@@ -43,8 +43,8 @@ export async function importBundle(
 }
 
 /** Of the plan’s bases. */
-const baseNarOf =
-  ({ nix }: Pick<Machine, 'nix'>, { bases }: BundleImport['plan']): BaseNar =>
+export const baseNarOf =
+  ({ nix }: Pick<Machine, 'nix'>, { bases }: Partial<Pick<ImportPlan, 'bases'>>): BaseNar =>
   (path) => {
     const size = bases?.get(path) ?? 0;
     return { size, chunks: narOf(join(storeFolder(nix), toBaseName(path)), size) };

@@ -6,14 +6,17 @@ import { gzipSync } from 'node:zlib';
 import { kindOf } from '../../../src/bundle/lookalike.ts';
 import { parsePoolPath, parseReceiptPath, parseSequences } from '../../../src/core/bundle/pool-paths.ts';
 import { neededText } from '../../../src/core/release/parts.ts';
+import { damageReport, damageText, mostDamaged, reportOf } from '../../../src/core/run/damage.ts';
 import { waitText } from '../../../src/core/run/waits.ts';
 import { listInbox } from '../../../src/media/inbox.ts';
 import { readAfterHook } from '../../../src/state/after-hook.ts';
+import { readContentsRecord } from '../../../src/state/contents-record.ts';
 import { readRoomAnswer, readTidied } from '../../../src/state/freed.ts';
 import { readLedger } from '../../../src/state/outbox.ts';
 import { readParts } from '../../../src/state/parts.ts';
 import { readProgress } from '../../../src/state/progress.ts';
 import { readReceipt } from '../../../src/state/receipts.ts';
+import { readRepairAnswer } from '../../../src/state/repairs.ts';
 import { readStagedRecord } from '../../../src/state/staged.ts';
 import { readVoucher } from '../../../src/state/vouchers.ts';
 import { readWaits } from '../../../src/state/waits.ts';
@@ -141,6 +144,31 @@ const rooms: Target = {
   },
 };
 
+const repairs: Target = {
+  name: 'repairs',
+  readers: ['state/contents-record.ts readContentsRecord', 'state/repairs.ts readRepairAnswer'],
+  seeds: () => {
+    const path = '/nix/store/0123456789abcdfghijklmnpqrsvwxyz-glibc';
+    const damaged = [{ path, what: 'altered', narHash: 'sha256:x', narSize: 5 }];
+    const record = { schema: 1, finished: 'now', after: path, paths: 5, unsigned: 1, damaged, more: 0 };
+    return buffers(text(record), text({ schema: 1, refusal: 'x' }), text({ schema: 1 }));
+  },
+  mutate: jsonMutation,
+  run: async (data) => {
+    const file = fileWith('contents.json', data);
+    const record = await readContentsRecord(file);
+    assert.ok(record.damaged.length <= mostDamaged && record.damaged.every((d) => d.narSize >= 0));
+    for (const known of record.damaged) assert.ok(damageText(known).startsWith('/nix/store/'));
+    const report = reportOf(record);
+    assert.ok(report === undefined || damageReport.safeParse(report).success);
+    const answer = await readRepairAnswer(
+      fileWith(join('repairs', `${transaction}.json`), data),
+      transaction,
+    );
+    assert.ok(answer?.refusal === undefined || typeof answer.refusal === 'string');
+  },
+};
+
 /** What a release waits for that is in the store. */
 const staged: Target = {
   name: 'staged-records',
@@ -224,6 +252,7 @@ export const fileTargets: readonly Target[] = [
   receipts,
   vouchers,
   rooms,
+  repairs,
   staged,
   names,
 ];

@@ -28,7 +28,7 @@ const namesOn = async (machine: LiveSystem) =>
 
 const request = (root: string) =>
   JSON.stringify({
-    ...{ place: stick, root, host: 'web', plainFolder: false, dryRun: false },
+    ...{ place: stick, root, host: 'web', plainFolder: false, dryRun: false, format: false, disks: [] },
     trust: { trustedKeys: [{ key: shop.keys.publicKey, roles: [] }], threshold: 1, roles: {} },
   });
 

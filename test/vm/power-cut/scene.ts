@@ -75,7 +75,7 @@ export async function countDamage(vm: Vm): Promise<{ readonly damaged: number; r
 }
 
 /** Until something asks for it the kernel writes nothing, so that a cut takes all that nobody made sure of. */
-const lazy =
+export const lazy =
   'sysctl --quiet vm.dirty_writeback_centisecs=0 vm.dirty_expire_centisecs=360000; mount -o remount,commit=300 /';
 
 /** Machines that run the old system, a disk for each operation of their policy. */

@@ -1,5 +1,6 @@
 /** Outputs of the machine’s verbs. */
 import * as z from 'zod';
+import { damageKinds } from '../../../src/core/run/damage.ts';
 import {
   code,
   count,
@@ -93,6 +94,14 @@ const status = z.object({
   newer: count.optional().describe('of them, those of a newer nixmaker'),
 });
 
+const damagedPath = z.object({
+  path,
+  what: z.enum(damageKinds).describe('docs/operations.md, damaged store paths'),
+  narHash: z.string().optional().describe('of the contents it should have'),
+  narSize: count,
+  detail: z.string().optional(),
+});
+
 export const machine = {
   receipt: [
     'nixmaker switch, boot, test, dry-activate, rollback, confirm; agent --once, one after the other',
@@ -158,6 +167,21 @@ export const machine = {
           next: z.string().optional(),
         }),
       ),
+    }),
+  ],
+  repair: [
+    'nixmaker repair',
+    z.object({
+      schema: schema(1),
+      ok,
+      paths: count.describe('read: all of this machine’s systems'),
+      unsigned: count.describe('of them, those for which only Nix’s database says what they should be'),
+      repaired: z.array(damagedPath),
+      damaged: z.array(damagedPath).describe('still'),
+      more: count.describe('damaged, and not listed'),
+      unusable: z
+        .array(z.object({ file: path, code, detail: z.string() }))
+        .describe('bundles at hand, or contents in them, that could not be used'),
     }),
   ],
   'check-policy': [

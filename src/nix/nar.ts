@@ -63,6 +63,8 @@ function* partsOf(path: Buffer): Generator<Part, void, void> {
     }
     yield words.end;
   } else {
+    // A damaged file system may show anything; opening a FIFO would wait for ever.
+    if (!stat.isFile()) throw new Error(`${path.toString()} is neither a file, a folder nor a link`);
     const kind = (stat.mode & 0o100) === 0 ? words.regular : words.executable;
     yield Buffer.concat([kind, lengthOf(stat.size)]);
     yield { path, size: stat.size };

@@ -1,0 +1,38 @@
+/** Root’s answers when the agent has brought what damaged paths are to be replaced by. What was repaired is in the record. */
+import { join } from 'node:path';
+import * as z from 'zod';
+import { limits } from '../core/limits.ts';
+import { clearAnswers } from './answers.ts';
+import { writeDurably } from './durable.ts';
+import { readOwn } from './own.ts';
+import { parseStored } from './stored.ts';
+
+const answer = z.strictObject({
+  schema: z.literal(1),
+  /** Why root has done nothing. */
+  refusal: z.string().max(limits.requestBytes).optional(),
+});
+
+export type RepairAnswer = Pick<z.infer<typeof answer>, 'refusal'>;
+
+const answersFolder = (activationDirectory: string) => join(activationDirectory, 'repairs');
+
+export async function writeRepairAnswer(
+  activationDirectory: string,
+  transaction: string,
+  given: RepairAnswer,
+): Promise<void> {
+  const folder = answersFolder(activationDirectory);
+  await clearAnswers(folder);
+  await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 1, ...given }));
+}
+
+/** Undefined while there is none. @throws NixmakerError `state-corrupt` if it is damaged */
+export async function readRepairAnswer(
+  activationDirectory: string,
+  transaction: string,
+): Promise<RepairAnswer | undefined> {
+  const path = join(answersFolder(activationDirectory), `${transaction}.json`);
+  const text = await readOwn(path);
+  return text === undefined ? undefined : parseStored(text, path, answer);
+}

@@ -1,0 +1,147 @@
+/**
+ * The new system’s own disk script (disko’s, or a person’s), signed with it: it overwrites disks, makes their file systems and mounts them
+ * at the root folder. It is started only for exactly the disks that it says it takes, once their names were given.
+ */
+import { realpath, stat } from 'node:fs/promises';
+import * as z from 'zod';
+import { serveBundle } from '../../bundle/binary-cache.ts';
+import type { OpenedBundle } from '../../bundle/contents.ts';
+import { type ReleaseTree, withoutIt } from '../../bundle/tree.ts';
+import { complaintOf } from '../../core/complaint.ts';
+import { ifNowhere } from '../../core/errno.ts';
+import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { disk } from '../../core/install/hosts.ts';
+import type { Need } from '../../core/room.ts';
+import { unlikeSizes } from '../../core/size.ts';
+import { parseStorePath, type StorePath } from '../../core/store-path.ts';
+import { importFromCache } from '../../nix/import.ts';
+import { parseConfig } from '../../state/config.ts';
+import type { RootMachine } from '../machine/machine.ts';
+import { wholePieces } from './check-root.ts';
+
+export interface DiskScript {
+  /** The program, at its own place in the store. */
+  readonly program: string;
+  /** The store path that it belongs to. */
+  readonly path: StorePath;
+  /** Whole disks that it overwrites, below /dev. */
+  readonly disks: readonly string[];
+}
+
+const listParser = z.strictObject({ schema: z.literal(1), disks: z.array(disk).nonempty().max(16) });
+
+const scriptFile = 'etc/nixmaker/disk-script';
+const listFile = 'etc/nixmaker/disks.json';
+/** Milliseconds. Large disks may be cleared. */
+const deadline = 3_600_000;
+
+const unusable = (detail: string) => new NixmakerError('disk-unusable', detail);
+
+/** @returns undefined if the system has none @throws NixmakerError `disk-unusable` if its list can’t be read */
+export async function findDiskScript(
+  tree: ReleaseTree,
+  toplevel: StorePath,
+): Promise<DiskScript | undefined> {
+  const script = await tree.lookUp(`${toplevel}/${scriptFile}`);
+  const list = await tree.text(`${toplevel}/${listFile}`);
+  if (script?.kind !== 'file' || list === undefined) return undefined;
+  const { disks } = parseConfig(list, { path: listFile, schema: listParser, code: 'disk-unusable' });
+  const path = parseStorePath(script.path.split('/').slice(0, 4).join('/'));
+  return path === undefined ? undefined : { program: script.path, path, disks };
+}
+
+/**
+ * @param named the disks as somebody has named them
+ * @throws NixmakerError `disk-unusable`; `disk-unconfirmed` if others were named than the script overwrites
+ */
+export async function requireDisks(
+  { run }: Pick<RootMachine, 'run'>,
+  script: DiskScript | undefined,
+  { named, need }: { readonly named: readonly string[]; readonly need: Need },
+): Promise<DiskScript> {
+  if (script === undefined) throw unusable(`the release has no ${scriptFile} with ${listFile}`);
+  const { disks } = script;
+  const same = new Set([...disks, ...named]).size === new Set(disks).size && named.length >= disks.length;
+  if (!same)
+    throw new NixmakerError(
+      'disk-unconfirmed',
+      `the script overwrites ${disks.join(' and ')}; named were ${named.join(' and ') || 'none'}`,
+    );
+  let bytes = 0;
+  for (const each of disks) bytes += await requireDisk(run, each);
+  if (bytes < need.bytes) {
+    const [needed, there] = unlikeSizes(need.bytes, bytes);
+    throw unusable(
+      `${needed} needed; ${disks.join(' and ')} ${disks.length === 1 ? 'has' : 'have'} ${there}`,
+    );
+  }
+  return script;
+}
+
+const node: z.ZodType<Node> = z.looseObject({
+  mountpoints: z.array(z.string().nullable()).optional(),
+  ro: z.boolean().optional(),
+  size: z.number().optional(),
+  get children() {
+    return z.array(node).optional();
+  },
+});
+
+interface Node {
+  readonly mountpoints?: readonly (string | null)[] | undefined;
+  readonly ro?: boolean | undefined;
+  readonly size?: number | undefined;
+  readonly children?: readonly Node[] | undefined;
+}
+
+/** Nothing of it may be in use. Threat: the disk’s name was given for another, such as the live system’s own. @returns bytes */
+async function requireDisk(run: RootMachine['run'], path: string): Promise<number> {
+  const real = await realpath(path).catch(ifNowhere(undefined));
+  if (real === undefined || !(await stat(real)).isBlockDevice()) throw unusable(`${path} is not a disk here`);
+  const args = ['--json', '--bytes', '--output', 'NAME,RO,SIZE,MOUNTPOINTS', real];
+  const listed = await run('lsblk', args, { timeout: 30_000 });
+  if (listed.exitCode !== 0) throw unusable(`${path}: ${complaintOf(listed, 'lsblk(8) gave no reason')}`);
+  const [found] = z
+    .looseObject({ blockdevices: z.array(node) })
+    .parse(JSON.parse(listed.stdout)).blockdevices;
+  const used = mountsOf(found);
+  if (used.length > 0) throw unusable(`${path} is in use: ${used.join(', ')}`);
+  if (found?.ro === true) throw unusable(`${path} can’t be written to`);
+  return found?.size ?? 0;
+}
+
+const mountsOf = (found: Node | undefined): string[] => [
+  ...(found?.mountpoints ?? []).flatMap((m) => m ?? []),
+  ...(found?.children ?? []).flatMap(mountsOf),
+];
+
+/** Brings the script, and what it needs, into the live system’s store, and runs it. @throws NixmakerError `install-failed` */
+export async function runDiskScript(
+  machine: Pick<RootMachine, 'emit' | 'randomHex' | 'run'>,
+  bundle: OpenedBundle,
+  { program, path }: DiskScript,
+): Promise<void> {
+  machine.emit({ event: 'install-step', step: 'disk-script' });
+  const cache = await serveBundle(bundle, {
+    secret: machine.randomHex(16),
+    chosen: wholePieces(bundle),
+    signaturesOf: () => [],
+    narOf: (base) => {
+      throw withoutIt(base);
+    },
+  });
+  try {
+    await importFromCache({ run: machine.run }, { url: cache.url, paths: [path], isTrusted: true });
+  } catch (error) {
+    throw cache.fault() ?? error;
+  } finally {
+    await cache.close();
+  }
+  const ended = await machine.run(program, [], { timeout: deadline, cwd: '/' });
+  if (ended.exitCode === 0) return;
+  const said = ended.stderrTail.slice(-5).join('; ') || messageOf(ended.startError ?? 'it said nothing');
+  throw new NixmakerError(
+    'install-failed',
+    `the disk script ${ended.timedOut ? 'did not end in time' : `ended with ${ended.exitCode ?? 'a signal'}`}: ${said}`,
+  );
+}

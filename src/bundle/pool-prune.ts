@@ -4,9 +4,18 @@ import { join } from 'node:path';
 import { sequencesFile } from '../core/bundle/pool-paths.ts';
 import { nix32 } from '../core/store-path.ts';
 import { namesIn } from '../files/read.ts';
-import { cacheOf, draftOf, entryFiles, hostsOf, keyringsOf, type PoolEntry, partsName } from './pool.ts';
+import {
+  cacheOf,
+  draftOf,
+  entryFiles,
+  hostsOf,
+  keyringsOf,
+  type PoolEntry,
+  partsName,
+  sbomName,
+} from './pool.ts';
 
-const knownFiles = [...entryFiles, partsName];
+const knownFiles: readonly string[] = [...entryFiles, partsName, sbomName];
 
 /** Deletes an entry: the manifest first, so that it no longer counts whatever happens next. */
 export async function removeEntry({ folder }: Pick<PoolEntry, 'folder'>): Promise<void> {

@@ -8,7 +8,7 @@ import type { Piece } from '../core/release/contents-file.ts';
 import { holdsPastCache, readPastCache } from '../files/past-cache.ts';
 import { damaged, type PieceReader, streamPiece } from './contents.ts';
 import { filesOf, partBytes, partName, sizeOfParts } from './parts.ts';
-import { draftOf, entryFiles, partsName } from './pool.ts';
+import { draftOf, entryFiles, partsName, sbomName } from './pool.ts';
 
 /** Whether the file at `path` has the piece’s size: its contents are still to be checked. */
 export async function hasSize(path: string, { size }: Pick<Piece, 'size'>): Promise<boolean> {
@@ -102,14 +102,16 @@ async function removeParts(path: string): Promise<void> {
 export type EntryFiles = Readonly<Record<(typeof entryFiles)[number], Uint8Array>> & {
   /** If the medium is one of several. */
   readonly [partsName]?: Uint8Array | undefined;
+  /** If it was asked for. */
+  readonly [sbomName]?: Uint8Array | undefined;
 };
 
 /** Those that are to be there. */
-const filesIn = (files: EntryFiles): [string, Uint8Array][] => {
-  const parts = files[partsName];
-  const known = entryFiles.map((name): [string, Uint8Array] => [name, files[name]]);
-  return parts === undefined ? known : [...known, [partsName, parts]];
-};
+const filesIn = (files: EntryFiles): [string, Uint8Array][] =>
+  [...entryFiles, partsName, sbomName].flatMap((name): [string, Uint8Array][] => {
+    const bytes = files[name as keyof EntryFiles];
+    return bytes === undefined ? [] : [[name, bytes]];
+  });
 
 /** Writes a host's files into a folder that nobody reads yet. @returns the folder */
 export async function prepareEntry(folder: string, files: EntryFiles): Promise<string> {
@@ -129,7 +131,7 @@ export async function publishEntry(temporary: string, folder: string): Promise<v
 
 /** The same manifest is already there: whatever differs or is missing is repaired, and the entry counts throughout. */
 export async function completeEntry(folder: string, files: EntryFiles): Promise<void> {
-  // The medium may have been one of several before.
+  // The medium may have been one of several before. A list of what is in this very release stays right.
   if (files[partsName] === undefined) await rm(join(folder, partsName), { force: true });
   for (const [name, bytes] of filesIn(files)) {
     const path = join(folder, name);

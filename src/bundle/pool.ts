@@ -33,6 +33,9 @@ export const entryFiles = ['manifest.json', 'manifest.sig', 'contents', 'meta'] 
 /** Also there if the medium is one of several (core/release/parts.ts). */
 export const partsName = 'parts.json';
 
+/** Also there if it was asked for (`put --sbom`): for people and their tools. No target reads it. */
+export const sbomName = 'sbom.cdx.json';
+
 /** For what gets its name once complete. */
 export const draftOf = (name: string): string => `.${name}.part`;
 

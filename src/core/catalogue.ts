@@ -573,6 +573,11 @@ export const catalogue: Readonly<Record<ReasonCode, CatalogueEntry>> = {
     what: 'The receipt is signed, but not with the key known for this host.',
     next: 'If the machine was reinstalled, compare the key with the output of `nixmaker host-key` there, then run `nixmaker collect --replace HOST --reason TEXT`. If not, someone is impersonating it.',
   },
+  'receipts-went-back': {
+    exit: bad,
+    what: 'The receipt is newer than one that was collected before, but its number is not higher: the machine was restored from a backup, or two machines have the same key.',
+    next: 'As root at that machine, delete /var/lib/nixmaker/activation/host.secret; it creates a new key for its next receipt. Bring the medium again, then run `nixmaker collect --replace HOST --reason TEXT`.',
+  },
   'no-medium': {
     exit: fault,
     what: 'There is no medium at that path.',

@@ -140,6 +140,7 @@ export type FaultCode =
   | 'advisories-malformed'
   | 'host-not-enrolled'
   | 'host-key-changed'
+  | 'receipts-went-back'
   | 'no-medium'
   | 'cannot-listen'
   | 'nothing-to-pass-on'

@@ -38,6 +38,8 @@ export interface PageHost {
   readonly unreadable: number;
   /** Number of a receipt that was once here and is newer than all that are. */
   readonly missing?: number | undefined;
+  /** Its newest receipts have lower numbers than one from before. */
+  readonly hasGoneBack?: boolean;
   /** The key kept for it was replaced, and is not trusted. */
   readonly isKeyReplaced?: boolean;
   /** It was retired, and has reported since. */
@@ -191,12 +193,17 @@ function ofTime({ collected }: PageHost, { now, staleAfter }: JudgedBy): Reason[
   return [];
 }
 
-function ofReceipts({ unreadable, missing, isKeyReplaced, returned }: PageHost): Reason[] {
+function ofReceipts({ unreadable, missing, hasGoneBack, isKeyReplaced, returned }: PageHost): Reason[] {
   const reasons: Reason[] = [];
   if (isKeyReplaced === true)
     reasons.push([
       'unknown',
       'The key stored for it here was replaced before. Collect its receipts with --enrol to trust its present key again.',
+    ]);
+  if (hasGoneBack === true)
+    reasons.push([
+      'unknown',
+      'It was restored from a backup, or two machines have its key: its newest receipts have lower numbers than earlier ones (receipts-went-back).',
     ]);
   if (missing !== undefined)
     reasons.push([

@@ -208,6 +208,35 @@ test('a reinstalled machine: the way out is named; its new key counts, and its n
   assert.deepEqual((await readdir(join(former, time, 'receipts'))).sort(), ['31.collected', '31.json']);
 });
 
+test('a machine whose receipts count from an earlier number again is not known, until a higher one or a new key comes', async () => {
+  const { medium, fleet, told, collect } = await scene();
+  const web = install('web');
+  await lay(medium, 'web', { '30.json': web.sign({ number: 7 }), '31.json': web.sign({ number: 9 }) });
+  await collect();
+  const again = async (name: string, text: string) => {
+    await lay(medium, 'web', { [name]: text });
+    return nixmaker('collect', medium, '-d', fleet);
+  };
+  const condition = async () => (await told()).hosts[0]?.condition;
+  // A stick that comes late.
+  assert.equal((await again('29.json', web.sign({ number: 6 }))).code, 0);
+  assert.equal(await condition(), 'well');
+  const at = new Date().toISOString();
+  const later = await again('31.json', web.sign({ number: 8, at }));
+  assert.equal(later.code, 65);
+  assert.match(later.stderr, /its number is 8, .*number 9 had been collected.*\(receipts-went-back\)/s);
+  assert.match(later.stderr, /collect --replace HOST --reason TEXT/);
+  assert.equal(await condition(), 'unknown');
+  const twin = await again('31.json', web.sign({ number: 7, at }));
+  assert.match(twin.stderr, /30\.json has the number 7 as well.*\(receipts-went-back\)/s);
+  // A clock that is ahead of this desk’s tells nothing.
+  const ahead = web.sign({ number: 5, at: '2999-01-01T00:00:00Z' });
+  assert.equal((await again('31.json', ahead)).code, 0);
+  assert.equal(await condition(), 'unknown', 'nothing newer has come');
+  assert.equal((await again('31.json', web.sign({ number: 10, at }))).code, 0);
+  assert.equal(await condition(), 'well');
+});
+
 test('which of two new keys is the machine’s, or whether there is one, is for a person to say', async () => {
   const { medium, fleet, told, collect } = await scene();
   const web = install('web');

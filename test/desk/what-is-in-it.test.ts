@@ -1,12 +1,13 @@
 /** What a release is made of, where it comes from, who built it again, and what is known against it. */
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { StorePath } from '../../src/core/store-path.ts';
 import { makeDesk } from '../support/desk.ts';
-import { writeFlake } from '../support/fleet.ts';
+import { plainHost, writeFlake } from '../support/fleet.ts';
 import { install, lay, nowOf, systemOf } from '../support/receipts.ts';
 
 const { folder, keys, nixmaker, ok, makeKeys } = await makeDesk();
@@ -52,6 +53,31 @@ test('a bill of materials has every path and what it refers to, and is the same 
   assert.deepEqual(dependsOn.get('web@1'), [root]);
   assert.ok((dependsOn.get(root) ?? []).length > 0);
   for (const on of dependsOn.values()) for (const ref of on) assert.ok(dependsOn.has(ref), ref);
+});
+
+test('beside the manifest on a medium there is one if it was asked for; it is read back, stays with its sequence, and goes with it', async () => {
+  const stick = join(folder, 'stick');
+  await mkdir(stick);
+  await ok('put', stick, first);
+  const entry = join(stick, 'nixmaker/hosts/web/1');
+  const beside = join(entry, 'sbom.cdx.json');
+  assert.ok(!existsSync(beside));
+  await ok('put', '--sbom', stick, first);
+  assert.deepEqual(JSON.parse(await readFile(beside, 'utf8')), JSON.parse(await ok('sbom', first)));
+  await writeFile(beside, '{}');
+  await ok('put', '--sbom', stick, first);
+  assert.ok((await readFile(beside, 'utf8')).length > 1000, 'what is damaged is written again');
+  await ok('put', stick, first);
+  assert.ok(existsSync(beside), 'it is still right');
+  const split = await nixmaker('put', '--sbom', stick, first, '--size', '700M');
+  assert.equal(split.code, 64);
+  const later = join(folder, 'later');
+  await cp(join(folder, 'first'), later, { recursive: true });
+  const changed = await writeFlake(join(folder, 'changed'), { hosts: { web: plainHost('web', 'changed') } });
+  await ok('put', '--sbom', stick, '-f', `path:${changed}`, '-d', later, '--key', keys.secretFile);
+  assert.ok(!existsSync(entry), 'it goes with its sequence');
+  const [sequence = ''] = (await readdir(join(entry, '..'))).filter((name) => /^[0-9]+$/.test(name));
+  assert.ok(existsSync(join(entry, '..', sequence, 'sbom.cdx.json')));
 });
 
 test('a provenance statement says where a release comes from, and is believed only for it and from its signer', async () => {

@@ -56,8 +56,8 @@ interface Case {
 
 const bad: readonly State[] = ['rolling-back', 'rolled-back'];
 const startsFirst: readonly State[] = ['pending'];
-/** Ends of bundles that never get as far as the helper, or of systems that another one replaces. */
-const elsewhere: readonly State[] = ['deferred', 'refused', 'failed', 'superseded'];
+/** Ends of bundles that never get as far as the helper, or of systems that another one replaces; and what a window brings. */
+const elsewhere: readonly State[] = ['staged', 'deferred', 'refused', 'failed', 'superseded'];
 const agents: readonly State[] = ['discovered', 'verified', 'accepted', 'imported', 'realised', 'committed'];
 
 const cases: Case[] = (['before', 'after'] as const).flatMap((when, side) => [

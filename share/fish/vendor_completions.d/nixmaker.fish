@@ -117,6 +117,7 @@ complete -c nixmaker -n '__fish_seen_subcommand_from put' -l fleet -r -d 'where 
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l all-rings -d 'put every bundle, whether or not its ring’s turn has come'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l split -r -d 'a further medium for what does not fit on the first; repeatable'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l size -r -d 'make parts of this size in <medium>, a folder: ISO images for discs, such as 700M, 4.7G or 25G'
+complete -c nixmaker -n '__fish_seen_subcommand_from put' -l sbom -d 'beside each manifest, also put a list of what the release contains, as CycloneDX'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l plain-folder -d 'write into <medium> even if it looks like a mount point with nothing mounted'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l self -d 'at a machine: the release it runs, made from its store, for others of the same host name'
 complete -c nixmaker -n '__fish_seen_subcommand_from put' -l in-the-clear -d 'with --self: also a release that came encrypted'

@@ -8,13 +8,15 @@ import { progressTerminal } from '../terminal/output.ts';
 interface SelfFlags {
   readonly keep: number;
   readonly inTheClear?: boolean;
+  /** Nixmaker’s version, if a list of what the release contains is to lie beside it. */
+  readonly listedBy: string | undefined;
   readonly settings?: string;
   readonly json?: boolean;
 }
 
 /** @throws NixmakerError `nothing-to-pass-on`, `came-encrypted`, and as `putBundles` */
 export async function putSelf(medium: string, flags: SelfFlags): Promise<PutResult> {
-  const { keep, inTheClear = false, settings, json } = flags;
+  const { keep, inTheClear = false, settings, json, listedBy: sbom } = flags;
   const { openMachineHere } = await import('../target/open.ts');
   const { withOwnRelease } = await import('../../desk/pass-on/own-release.ts');
   const { putBundles } = await import('../../desk/pool/put.ts');
@@ -24,7 +26,7 @@ export async function putSelf(medium: string, flags: SelfFlags): Promise<PutResu
   const staging = await mkdtemp(join(tmpdir(), 'nixmaker-self-'));
   try {
     return await withOwnRelease(machine, { staging, inTheClear }, (parts) =>
-      putBundles({ medium, bundles: [], releases: [parts], keep }, ({ host, phase, ...counted }) =>
+      putBundles({ medium, bundles: [], releases: [parts], keep, sbom }, ({ host, phase, ...counted }) =>
         progress.step({ title: `${host}: ${phase}`, ...counted }),
       ),
     );

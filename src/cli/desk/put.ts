@@ -16,6 +16,7 @@ import {
   severalTimes,
 } from '../terminal/output.ts';
 import { atLeastOne, type BuildFlags, buildWith, evalJobsOption, explainFailed } from './build.ts';
+import { versionOf } from './sbom.ts';
 import { addCommandOptions, type KeyOptions } from './signer-options.ts';
 
 interface PutFlags extends KeyOptions, SplitFlags {
@@ -31,6 +32,7 @@ interface PutFlags extends KeyOptions, SplitFlags {
   readonly plainFolder?: boolean;
   readonly self?: boolean;
   readonly inTheClear?: boolean;
+  readonly sbom?: boolean;
   readonly settings?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
@@ -70,6 +72,7 @@ export function definePut(program: Command): void {
       '--size <size>',
       'make parts of this size in <medium>, a folder: ISO images for discs, such as 700M, 4.7G or 25G',
     )
+    .option('--sbom', 'beside each manifest, also put a list of what the release contains, as CycloneDX')
     .option('--plain-folder', 'write into <medium> even if it looks like a mount point with nothing mounted')
     .option(
       '--self',
@@ -79,12 +82,20 @@ export function definePut(program: Command): void {
     .option('--settings <file>', 'with --self: this machine’s settings file')
     .option('-v, --verbose', 'show Nix’s full output for hosts that fail')
     .option('--json', 'print JSON');
-  addCommandOptions(command).action((medium: string, bundles: string[], flags: PutFlags) =>
-    runVerb(() => put(medium, bundles, flags), flags),
+  addCommandOptions(command).action((medium: string, bundles: string[], flags: PutFlags, self: Command) =>
+    runVerb(
+      () => put(medium, bundles, { ...flags, listedBy: flags.sbom === true ? versionOf(self) : undefined }),
+      flags,
+    ),
   );
 }
 
-async function put(medium: string, bundles: readonly string[], flags: PutFlags): Promise<number> {
+/** With what `--sbom` comes to: the version that the lists name. */
+interface PutCall extends PutFlags {
+  readonly listedBy: string | undefined;
+}
+
+async function put(medium: string, bundles: readonly string[], flags: PutCall): Promise<number> {
   if (bundles.length === 0 && flags.flake === undefined && flags.clear !== true && flags.self !== true)
     throw new NixmakerError('usage', 'name bundles, or a flake with --flake');
   const { encryptedExtension } = await import('../../core/bundle/encrypted.ts');
@@ -110,6 +121,8 @@ async function put(medium: string, bundles: readonly string[], flags: PutFlags):
   }
   if (flags.flake !== undefined && isSplit(flags))
     throw new NixmakerError('usage', '--split and --size take bundles: build first');
+  if (flags.sbom === true && isSplit(flags))
+    throw new NixmakerError('usage', '--sbom needs a medium that carries whole releases');
   if (flags.flake !== undefined) await refuseRings(flags);
   const { keyringExtension } = await import('../../core/policy/keyring.ts');
   const keyrings = bundles.filter((path) => path.endsWith(keyringExtension));
@@ -137,7 +150,7 @@ interface ToSplit extends Pick<Due, 'bundles' | 'leftOut'> {
   readonly keyrings: readonly string[];
 }
 
-async function putParts({ medium, bundles, keyrings, leftOut }: ToSplit, flags: PutFlags): Promise<number> {
+async function putParts({ medium, bundles, keyrings, leftOut }: ToSplit, flags: PutCall): Promise<number> {
   if (bundles.length === 0) throw new NixmakerError('usage', '--split and --size take bundles');
   let versions: readonly number[] = [];
   const { putOver } = await import('../../desk/pool/put-over.ts');
@@ -195,7 +208,7 @@ const together = (one: PutResult, other: PutResult): PutResult => ({
 });
 
 /** Each host as soon as it is built, straight from the compressed pieces: no bundle is written in between. */
-async function putFlake(medium: string, flags: PutFlags, flake: string) {
+async function putFlake(medium: string, flags: PutCall, flake: string) {
   if ((flags.key ?? flags.signWith) === undefined)
     throw new NixmakerError(
       'usage',
@@ -207,7 +220,15 @@ async function putFlake(medium: string, flags: PutFlags, flake: string) {
   let result = nothing;
   const { results, exit } = await buildWith(buildFlags, async (release, say) => {
     const put = await putBundles(
-      { medium, bundles: [], releases: [release], keep: flags.keep, clear: false, good },
+      {
+        medium,
+        bundles: [],
+        releases: [release],
+        keep: flags.keep,
+        clear: false,
+        good,
+        sbom: flags.listedBy,
+      },
       ({ phase }) => say(phase),
     );
     result = together(result, put);
@@ -219,7 +240,7 @@ async function putFlake(medium: string, flags: PutFlags, flake: string) {
 async function putFiles(
   medium: string,
   bundles: readonly string[],
-  { keep, clear, json }: PutFlags,
+  { keep, clear, json, listedBy: sbom }: PutCall,
   { before = nothing, partOf }: Pick<PutOptions, 'partOf'> & { readonly before?: PutResult | undefined } = {},
 ): Promise<PutResult> {
   const { putBundles } = await import('../../desk/pool/put.ts');
@@ -228,7 +249,7 @@ async function putFiles(
   try {
     const onWait = (who: string) => printToStderr(lines`waiting for ${who}, which is using ${medium}\n`);
     const put = await putBundles(
-      given({ medium, bundles, keep, clear, before, partOf, onWait }),
+      given({ medium, bundles, keep, clear, before, partOf, onWait, sbom }),
       ({ host, phase, ...counted }) => progress.step({ title: `${host}: ${phase}`, ...counted }),
     );
     return together(before, put);

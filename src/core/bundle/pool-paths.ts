@@ -17,7 +17,7 @@ const sequence = '[1-9][0-9]{0,15}';
 /** What may be read, by its names below the pool’s folder; a host’s name is checked apart. */
 const readable = [
   ['hosts', '[^/]+', sequencesFile],
-  ['hosts', '[^/]+', sequence, '(?:manifest\\.json|manifest\\.sig|contents|meta)'],
+  ['hosts', '[^/]+', sequence, '(?:manifest\\.json|manifest\\.sig|contents|meta|sbom\\.cdx\\.json)'],
   ['cache', 'index', `${digest}(?:\\.sig)?`],
   ['cache', 'nar', `[${nix32}]{2}`, `${digest}\\.nar\\.zst(?:\\.[0-9]{3})?`],
   ['cache', 'delta', `[${nix32}]{2}`, `${digest}\\.zst(?:\\.[0-9]{3})?`],

@@ -10,7 +10,7 @@ import { writeWhole } from '../../files/write.ts';
 import type { PublicKey } from '../../signing/nix-key.ts';
 import { keyFileOf, receiptsOf } from './folder.ts';
 import { type HostKeys, readHostKeys } from './former.ts';
-import { noteHeard } from './heard.ts';
+import { noteGoneBack, noteHeard } from './heard.ts';
 import { KeptReceipts } from './kept.ts';
 import { eachHostOn, type FoundReceipts } from './media-receipts.ts';
 import { readAhead } from './read-ahead.ts';
@@ -75,6 +75,7 @@ async function* collectHost(
   });
   let unlisted = 0;
   let here = limits.receiptsKept;
+  let wentBack = false;
   for await (const { name, sealed } of readAhead({ folder, names }, read)) {
     const file = join(shown, name);
     try {
@@ -85,6 +86,7 @@ async function* collectHost(
       else if (here-- > 0 && listing.left-- > 0) yield { file, host, ...taken };
       else unlisted++;
     } catch (error) {
+      wentBack ||= error instanceof NixmakerError && error.code === 'receipts-went-back';
       yield rejected({ file, host }, error);
     }
   }
@@ -93,6 +95,7 @@ async function* collectHost(
   await kept.prune();
   const { present: key } = trust;
   if (key !== undefined && kept.newest > 0) await noteHeard(directory, { host, key, number: kept.newest });
+  if (key !== undefined && wentBack) await noteGoneBack(directory, host, key);
   if (beyond > 0)
     yield rejected(
       { file: shown, host },
@@ -128,7 +131,8 @@ async function takeOne(
     await enrol(options.directory, receipt, text);
     trust.present = key;
   }
-  const { number, run } = receipt;
+  const { number, run, at: said } = receipt;
+  await kept.requireOrder({ text: sealed.text, number, said }, options.now);
   const status = await kept.add(name, { text: sealed.text, number, at: options.now });
   return given({
     sequence: run?.sequence,

@@ -7,7 +7,7 @@ import type { DamageReport } from '../../core/run/damage.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { heardOf, hostsIn, keyFileOf, receiptsOf, wordFileOf } from './folder.ts';
 import { type FormerInstallation, noKeys, readFormer, readHostKeys } from './former.ts';
-import { newestHeard } from './heard.ts';
+import { hasGoneBack, newestHeard } from './heard.ts';
 import { readCollected, readKept } from './kept.ts';
 import { readWord } from './roll.ts';
 
@@ -30,6 +30,8 @@ export interface FleetHost {
   readonly unreadable: number;
   /** Number of a receipt that was once here and is newer than all that are. */
   readonly missing: number | undefined;
+  /** Its newest receipts have lower numbers than one from before, and are not kept. */
+  readonly hasGoneBack: boolean;
   /** The key kept for it was replaced, and is not trusted. */
   readonly isKeyReplaced: boolean;
   /** What became of bundles there, oldest first. */
@@ -100,6 +102,7 @@ async function readHost(directory: string, host: string): Promise<Omit<FleetHost
     receipts,
     unreadable,
     missing: heard > (newest?.receipt.number ?? 0) ? heard : undefined,
+    hasGoneBack: keys.present !== undefined && (await hasGoneBack(directory, host, keys.present)),
     isKeyReplaced: keys.isReplaced,
     runs: runs.sort((a, b) => a.number - b.number).map(({ number: _, ...run }) => run),
     former: await readFormer(directory, host),

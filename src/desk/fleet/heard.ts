@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { namesIn } from '../../files/read.ts';
+import { namesIn, readIfThere } from '../../files/read.ts';
 import type { PublicKey } from '../../signing/nix-key.ts';
 import { heardOf } from './folder.ts';
 
@@ -27,6 +27,18 @@ export async function newestHeard(directory: string, host: string, key: PublicKe
   return Math.max(0, ...(await numbersHeard(heardOf(directory, host), key)).keys());
 }
 
+/** Empty, too: a receipt of this key contradicted its numbers, and none with a higher number has come since. */
+const wentBackOf = (folder: string, key: PublicKey) => join(folder, `went-back-${markOf(key)}`);
+
+export const hasGoneBack = async (directory: string, host: string, key: PublicKey): Promise<boolean> =>
+  (await readIfThere(wentBackOf(heardOf(directory, host), key))) !== undefined;
+
+export async function noteGoneBack(directory: string, host: string, key: PublicKey): Promise<void> {
+  const folder = heardOf(directory, host);
+  await mkdir(folder, { recursive: true });
+  await writeFile(wentBackOf(folder, key), '');
+}
+
 export async function noteHeard(
   directory: string,
   { host, key, number }: { readonly host: string; readonly key: PublicKey; readonly number: number },
@@ -36,6 +48,7 @@ export async function noteHeard(
   if (Math.max(0, ...known.keys()) < number) {
     await mkdir(folder, { recursive: true });
     await writeFile(join(folder, `${number}-${markOf(key)}`), '');
+    await rm(wentBackOf(folder, key), { force: true });
   }
   for (const [lower, name] of known) if (lower < number) await rm(join(folder, name), { force: true });
 }

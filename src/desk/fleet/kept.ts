@@ -2,8 +2,10 @@
  * Receipts that are kept: those with the highest numbers, each verified again on every read, with the key that is
  * trusted now. A number belongs to its key: it says nothing about what another key has signed.
  */
+import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { isReceiptName } from '../../core/receipt-name.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
@@ -16,6 +18,8 @@ import { openSigned, readSealed, signingKeyOf } from './receipt-file.ts';
 export interface KeptReceipt {
   readonly name: string;
   readonly bytes: number;
+  /** Of the file. */
+  readonly digest?: string;
   /** Undefined if it can’t be read, or was not signed by the key. */
   readonly receipt: HostReceipt | undefined;
   /** It is signed by a key that was replaced. */
@@ -38,17 +42,23 @@ async function readOne(file: string, name: string, { present, former }: Keys): P
       const isFormer = signer !== undefined && former.has(signer.key.material);
       return { name, bytes: 0, receipt: undefined, isFormer };
     }
-    return { name, bytes: sealed.text.length, receipt: openSigned(sealed, present), isFormer: false };
+    const [bytes, digest] = [sealed.text.length, digestOf(sealed.text)];
+    return { name, bytes, digest, receipt: openSigned(sealed, present), isFormer: false };
   } catch {
     // Reported as unreadable.
     return { name, bytes: 0, receipt: undefined, isFormer: false };
   }
 }
 
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64');
+
 interface Entry {
   readonly number: number;
+  readonly digest: string;
   readonly bytes: number;
 }
+
+const wentBack = (detail: string) => new NixmakerError('receipts-went-back', detail);
 
 /** What is kept for a host, and how much of it stays. */
 export class KeptReceipts {
@@ -61,14 +71,41 @@ export class KeptReceipts {
 
   static async load(folder: string, keys: Keys): Promise<KeptReceipts> {
     const kept = new KeptReceipts(folder);
-    for await (const { name, bytes, receipt } of readKept(folder, keys))
-      if (receipt !== undefined) kept.#entries.set(name, { number: receipt.number, bytes });
+    for await (const { name, bytes, digest = '', receipt } of readKept(folder, keys))
+      if (receipt !== undefined) kept.#entries.set(name, { number: receipt.number, bytes, digest });
     return kept;
   }
 
   /** The highest number; 0 if there is none. */
   get newest(): number {
     return Math.max(0, ...[...this.#entries.values()].map(({ number }) => number));
+  }
+
+  /**
+   * Threat: a machine that was restored from a backup, or copied, counts its receipts from an earlier number again. What it says would
+   * pass for older than what it said before. A medium that comes late is no such case: its receipts were signed before.
+   * @param said when it was signed, by the host’s clock
+   * @throws NixmakerError `receipts-went-back`
+   */
+  async requireOrder(
+    { text, number, said }: { readonly text: string; readonly number: number; readonly said: string },
+    now: Date,
+  ): Promise<void> {
+    const digest = digestOf(text);
+    const entries = [...this.#entries];
+    if (entries.some(([, entry]) => entry.digest === digest)) return;
+    const twin = entries.find(([, entry]) => entry.number === number);
+    if (twin !== undefined)
+      throw wentBack(`${twin[0]} has the number ${number} as well, and says something else`);
+    const highest = this.newest;
+    const newest = entries.find(([, entry]) => entry.number === highest)?.[0];
+    if (newest === undefined || number > highest) return;
+    const collected = await readCollected(this.#folder, { name: newest, number: highest });
+    const signed = Date.parse(said);
+    if (collected === undefined || signed <= Date.parse(collected) || signed > now.getTime()) return;
+    throw wentBack(
+      `its number is ${number}, and it was signed on ${said}; number ${highest} had been collected on ${collected}`,
+    );
   }
 
   /** @param at this desk’s time. @returns whether it is new, already here, or older than what is kept */
@@ -78,7 +115,7 @@ export class KeptReceipts {
   ): Promise<'new' | 'known' | 'older'> {
     const known = this.#entries.get(name);
     if (known !== undefined && known.number >= number) return known.number === number ? 'known' : 'older';
-    const entry = { number, bytes: text.length };
+    const entry = { number, bytes: text.length, digest: digestOf(text) };
     if (!staying(new Map(this.#entries).set(name, entry)).has(name)) return 'older';
     await mkdir(this.#folder, { recursive: true });
     // The arrival time first: if interrupted in between, the existing receipt has no time, rather than a later one than its own.

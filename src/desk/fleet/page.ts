@@ -14,7 +14,8 @@ export function toPageHost(
   known: FleetHost,
   { available, ring }: { readonly available?: ReadyBundle | undefined; readonly ring?: string | undefined },
 ): PageHost {
-  const { host, last, collected, unreadable, missing, isKeyReplaced, returned, runs, former } = known;
+  const { host, last, collected, unreadable, missing, hasGoneBack, isKeyReplaced, returned, runs, former } =
+    known;
   const { at, run, now, agentSays = [], seen = [] } = last ?? {};
   return {
     host,
@@ -23,6 +24,7 @@ export function toPageHost(
     at,
     unreadable,
     missing,
+    hasGoneBack,
     isKeyReplaced,
     returned,
     runs: runs.map(({ toplevel, ...run }) => ({ ...run, name: labelOf(toplevel) })),

@@ -7,6 +7,7 @@ import type { Piece } from '../../core/release/contents-file.ts';
 import { manifestDigest } from '../../signing/verify.ts';
 import { namingFile } from '../keys/naming-file.ts';
 import type { Head } from '../keys/read-release.ts';
+import { sbomOf } from '../keys/sbom.ts';
 import { openSignedBundle } from '../keys/signed-bundle.ts';
 
 export interface Item {
@@ -16,6 +17,8 @@ export interface Item {
   readonly bundle: OpenedBundle;
   /** `parts.json`, if the medium is one of several. */
   readonly parts?: Uint8Array;
+  /** Makes `sbom.cdx.json`, if it is to be there: as long as the index several times over, so it is not kept. */
+  readonly sbom?: () => Uint8Array;
   readonly close: () => Promise<void>;
 }
 
@@ -34,6 +37,12 @@ export function onlyPart(item: Item, { carries, hint }: PartItem): Item {
     if (here.length > 0) pieces.set(line, here);
   }
   return { ...item, parts: hint, bundle: { ...item.bundle, pieces } };
+}
+
+/** The same release, with a list of what is in it. @param version nixmaker’s own */
+export function withSbom(item: Item, version: string): Item {
+  const { bundle, digest } = item;
+  return { ...item, sbom: () => Buffer.from(sbomOf(bundle, digest, version)) };
 }
 
 /** Opened, with the announced layout; pieces are checked as they are copied. */

@@ -9,6 +9,8 @@ export interface PutOptions {
   readonly releases?: readonly BundleParts[];
   /** For one of several media: what it carries of a release, by the digest of its manifest; nothing of the others. */
   readonly partOf?: ((digest: string) => PartItem | undefined) | undefined;
+  /** To put a list of what is in it beside each manifest: nixmaker’s own version, which the list names. */
+  readonly sbom?: string | undefined;
   /** Sequences kept per host. */
   readonly keep: number;
   /** Whether to look for what no entry needs: `true` however many entries there are, `false` not now. If unset, when it pays. */

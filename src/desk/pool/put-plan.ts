@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { readSmall } from '../../bundle/file.ts';
 import { type HeadFiles, readHeadFiles } from '../../bundle/head-files.ts';
 import { distinctPieces } from '../../bundle/members.ts';
-import { cacheOf, hostsOf, indexName, nixSignaturesName, partsName } from '../../bundle/pool.ts';
+import { cacheOf, hostsOf, indexName, nixSignaturesName, partsName, sbomName } from '../../bundle/pool.ts';
 import type { EntryFiles } from '../../bundle/pool-write.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
@@ -60,6 +60,7 @@ export async function planItem(
     ),
     meta: Buffer.from(metaText(manifest)),
     [partsName]: item.parts,
+    [sbomName]: item.sbom?.(),
   });
   const files = [...(await indexFiles(medium, item)), ...pieceFiles(medium, item, pieces)];
   return {

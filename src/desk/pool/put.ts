@@ -26,7 +26,7 @@ import { asMediumError } from '../../media/deliver.ts';
 import { holdProgram, runProgram } from '../../process/run.ts';
 import { asFolderFull, requireFolderRoom } from './folder-room.ts';
 import { PoolMedium } from './pool-medium.ts';
-import { type Item, itemOf, onlyPart, openItem } from './put-item.ts';
+import { type Item, itemOf, onlyPart, openItem, withSbom } from './put-item.ts';
 import type { PutHost, PutOptions, PutProgress, PutResult } from './put-options.ts';
 import { type Plan, type Planned, planItem } from './put-plan.ts';
 
@@ -64,9 +64,9 @@ export async function putBundles(
 }
 
 /** All of them, or what this one of several media carries. */
-const chosenOf = (items: readonly Item[], { partOf }: PutOptions): readonly Item[] =>
+const chosenOf = (items: readonly Item[], { partOf, sbom }: PutOptions): readonly Item[] =>
   items.flatMap((item) => {
-    if (partOf === undefined) return [item];
+    if (partOf === undefined) return [sbom === undefined ? item : withSbom(item, sbom)];
     const part = partOf(item.digest);
     return part === undefined ? [] : [onlyPart(item, part)];
   });
@@ -270,7 +270,8 @@ class Put {
       throw new NixmakerError('medium-failing', `${damaged} did not read back as written`);
     for (const name of entryFiles) {
       const path = join(folder, name);
-      this.#samples.set(path, () => holdsPastCache(path, entry[name]));
+      const bytes = entry[name];
+      this.#samples.set(path, () => holdsPastCache(path, bytes));
     }
     const small = files.filter(({ file, write }) => write && file.size <= smallBytes);
     for (const planned of [small.at(0), small.at(-1)])

@@ -69,20 +69,22 @@ function closeSettled(shown: Map<string, AbortController>, notices: readonly Not
   }
 }
 
+/** Asks again if what was asked for could not be done: the question still stands, and each time takes a person’s answer. */
 async function showAndAnswer(
   { run, emit, language }: Session,
   notice: Notice,
   signal: AbortSignal,
 ): Promise<void> {
   const { kind, id } = notice;
-  emit({ event: 'notice-shown', kind, id });
-  const answer = await showNotice(run, noticeText(notice, language), { kind, signal });
-  if (answer === undefined) return;
-  emit({ event: 'notice-answered', kind, id, answer });
-  const result = await carryOut(run, answer, notice);
-  if (result === undefined || result.exitCode === 0) return;
-  const detail = complaintOf(result, 'it failed');
-  emit({ event: 'answer-failed', level: 'warn', answer, detail });
-  const [title] = [noticeText(notice, language).title];
-  await showNotice(run, { title, body: failedText(language), answers: [] });
+  const text = noticeText(notice, language);
+  while (!signal.aborted) {
+    emit({ event: 'notice-shown', kind, id });
+    const answer = await showNotice(run, text, { kind, signal });
+    if (answer === undefined) return;
+    emit({ event: 'notice-answered', kind, id, answer });
+    const result = await carryOut(run, answer, notice);
+    if (result === undefined || result.exitCode === 0) return;
+    emit({ event: 'answer-failed', level: 'warn', answer, detail: complaintOf(result, 'it failed') });
+    await showNotice(run, { title: text.title, body: failedText(language), answers: [] });
+  }
 }

@@ -1,6 +1,6 @@
 /** What a user has been told, so that news is news once; questions are asked again in each session. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import { ifMissing } from '../../core/errno.ts';
 import { makeFolders } from '../../files/folder.ts';
@@ -14,6 +14,8 @@ const parser = z.strictObject({ schema: z.literal(1), told: z.array(z.string().m
 export class Told {
   readonly #file: string;
   #ids: readonly string[];
+  /** One write at a time: several notices may be shown side by side. */
+  #written: Promise<void> = Promise.resolve();
 
   private constructor(file: string, ids: readonly string[]) {
     this.#file = file;
@@ -31,9 +33,14 @@ export class Told {
     return this.#ids.includes(id);
   }
 
-  async add(id: string): Promise<void> {
+  add(id: string): Promise<void> {
     this.#ids = [...this.#ids.filter((known) => known !== id), id].slice(-most);
-    await makeFolders(join(this.#file, '..'));
+    this.#written = this.#written.then(() => this.#write());
+    return this.#written;
+  }
+
+  async #write(): Promise<void> {
+    await makeFolders(dirname(this.#file));
     await writeBeside(this.#file, (out) => out.writeFile(JSON.stringify({ schema: 1, told: this.#ids })));
   }
 }

@@ -58,7 +58,7 @@ export async function holdPaths(
   return () => connection.close();
 }
 
-/** Drops a root made by `rootInAdvance`. */
+/** Drops a root made by `rootInAdvance`, and what a cut has left of the making. */
 export async function dropRoot(link: string): Promise<void> {
-  await rm(link, { force: true });
+  for (const name of [link, `${link}.new`]) await rm(name, { force: true });
 }

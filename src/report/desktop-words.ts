@@ -7,7 +7,7 @@ import type { Answer, Notice, NoticeKind } from '../core/run/notices.ts';
 
 export type Language = 'en' | 'de' | 'fr';
 
-/** `{n}`: the release’s sequence, `{code}`: why, `{minutes}`: how many are left. */
+/** `{n}`: the release’s sequence, `{code}`: why, `{minutes}`: how many are left, `{part}` of `{of}`: a medium. */
 interface Words {
   readonly answers: Readonly<Record<Answer, string>>;
   readonly notices: Readonly<Record<NoticeKind, readonly [title: string, body: string]>>;
@@ -47,6 +47,14 @@ const en: Words = {
     ],
     'medium-committed': ['You may remove the medium', 'Release {n} is installed and running.'],
     'medium-pending': ['You may remove the medium', 'Release {n} is installed and runs from the next start.'],
+    'medium-staged': [
+      'You may remove the medium',
+      'Release {n} is ready, and is installed from here when its time comes ({code}).',
+    ],
+    'medium-part': [
+      'You may remove the medium',
+      'Release {n} comes on several media. Bring part {part} of {of} next.',
+    ],
     'medium-not-installed': ['You may remove the medium', 'Release {n} was not installed ({code}).'],
     'medium-done': ['You may remove the medium', 'It has nothing new for this machine.'],
     'medium-nothing': ['You may remove the medium', 'It has nothing for this machine.'],
@@ -99,6 +107,14 @@ const de: Words = {
     'medium-pending': [
       'Der Datenträger kann entfernt werden',
       'Version {n} ist installiert und läuft ab dem nächsten Start.',
+    ],
+    'medium-staged': [
+      'Der Datenträger kann entfernt werden',
+      'Version {n} liegt bereit und wird ohne ihn installiert, wenn es so weit ist ({code}).',
+    ],
+    'medium-part': [
+      'Der Datenträger kann entfernt werden',
+      'Version {n} kommt auf mehreren Datenträgern. Als Nächstes wird Teil {part} von {of} gebraucht.',
     ],
     'medium-not-installed': [
       'Der Datenträger kann entfernt werden',
@@ -159,6 +175,14 @@ const fr: Words = {
       'Vous pouvez retirer le support',
       'La version {n} est installée et sera active au prochain démarrage.',
     ],
+    'medium-staged': [
+      'Vous pouvez retirer le support',
+      'La version {n} est prête et sera installée sans lui, le moment venu ({code}).',
+    ],
+    'medium-part': [
+      'Vous pouvez retirer le support',
+      'La version {n} est répartie sur plusieurs supports. Apportez ensuite le nº {part} sur {of}.',
+    ],
     'medium-not-installed': [
       'Vous pouvez retirer le support',
       'La version {n} n’a pas été installée ({code}).',
@@ -203,6 +227,8 @@ export function noticeText(notice: Notice, language: Language): NoticeText {
     n: notice.sequence === undefined ? unnumbered : String(notice.sequence),
     // A newer nixmaker’s code, or what is none.
     code: notice.code !== undefined && Object.hasOwn(catalogue, notice.code) ? notice.code : '?',
+    part: String(notice.bring?.part ?? '?'),
+    of: String(notice.bring?.of ?? '?'),
     minutes: String(Math.max(1, Math.floor((notice.secondsLeft ?? 0) / 60))),
   };
   return {

@@ -1,10 +1,10 @@
 /** `put` over several media: none overfull, each complete in itself; and images for discs. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rmdir } from 'node:fs/promises';
+import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { hostsOf } from '../../src/bundle/pool.ts';
+import { hostsOf, hostsTableOf } from '../../src/bundle/pool.ts';
 import { NixmakerError } from '../../src/core/errors.ts';
 import { findImageMaker, makeImage } from '../../src/desk/pool/disc-image.ts';
 import { runProgram } from '../../src/process/run.ts';
@@ -69,6 +69,21 @@ await withOwnMounts(import.meta.url, async () => {
 
     const tooFew = await put(first, ...bundles, '--split', join(folder, 'missing'));
     assert.match(tooFew.stderr, /missing is not a folder.*\(no-medium\)/s);
+    // A keyring would be on each of them, and so is a table of hosts.
+    const [json, table] = [join(folder, 'web.json'), join(folder, 'web.hosts')];
+    const hosts = [{ host: 'web', serial: 'PF-4711' }];
+    await writeFile(
+      json,
+      JSON.stringify({ schema: 1, createdAt: '2026-11-01T00:00:00Z', unattended: false, hosts }),
+    );
+    for (const args of [
+      ['keygen', 'desk', '--out', folder],
+      ['hosts', 'make', json, table],
+      ['hosts', 'sign', '--key', join(folder, 'desk.secret'), table],
+      ['put', first, ...bundles, table, ...split],
+    ])
+      assert.equal((await run(process.execPath, [main, ...args])).code, 0, args.join(' '));
+    for (const each of used) assert.ok(existsSync(hostsTableOf(each)), each);
     // A whole release on what was one of several: the medium is no part any more.
     const hint = join(hostsOf(first), 'mail/1/parts.json');
     assert.ok(existsSync(hint));

@@ -4,84 +4,19 @@
  * changed.
  */
 import assert from 'node:assert/strict';
-import { chmod, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { copySample, makeBuilder } from '../machines/builder.ts';
-import { main } from '../machines/compiled.ts';
+import { test } from 'node:test';
+import { copySample } from '../machines/builder.ts';
 import { checkout, run } from '../machines/program.ts';
-import { makeTarget } from '../machines/sandboxed-target.ts';
+import { expectedExit, type Replacements, sceneIn } from '../support/document-scene.ts';
 import { notPrinted, type Step, stepsOf } from '../support/document-steps.ts';
 import { makeWorkplace } from '../support/fleet.ts';
 
 const place = await makeWorkplace();
 
-interface Scene {
-  readonly run: (step: Step) => Promise<{ code: number | null; said: string }>;
-}
-
-/** A desk and a machine named `host` that share a folder with a stick in it. */
-async function scene(
-  name: string,
-  host: string,
-  replace: readonly (readonly [string, string])[],
-  moreKeys: readonly string[] = [],
-): Promise<Scene> {
-  const folder = join(place, name);
-  const stick = join(folder, 'stick');
-  for (const made of [folder, stick]) await mkdir(made, { recursive: true });
-  const desk = await makeBuilder(`${folder}-builder`);
-  const command = async (file: string, body: string) => {
-    await mkdir(`${folder}-${file}`, { recursive: true });
-    await writeFile(join(`${folder}-${file}`, 'nixmaker'), `#!/bin/sh\n${body}\n`);
-    await chmod(join(`${folder}-${file}`, 'nixmaker'), 0o755);
-  };
-  await command('desk-bin', `exec ${process.execPath} ${main} "$@"`);
-  let target: Awaited<ReturnType<typeof makeTarget>> | undefined;
-  const machine = async () => {
-    if (target !== undefined) return target;
-    const trustedKeys = await Promise.all(
-      ['fleet-1', ...moreKeys].map(async (key) =>
-        (await readFile(join(folder, `${key}.public`), 'utf8')).trim(),
-      ),
-    );
-    const root = `${folder}-machine`;
-    target = await makeTarget(root, {
-      host,
-      trustedKeys,
-      policy: { media: { folders: [stick] } },
-      settings: { activationDirectory: join(root, 'state') },
-    });
-    const made = target;
-    after(() => made.close());
-    // The settings are where the default ones would be, for the verbs that read them.
-    await command(
-      'machine-bin',
-      `verb=$1; shift\ncase $verb in explain|check-policy) ;; *) set -- --settings ${made.settingsFile} "$@" ;; esac\nexec ${process.execPath} ${main} "$verb" "$@"`,
-    );
-    return made;
-  };
-  const here = (line: string) =>
-    [
-      ['nixmaker/sample', join(checkout, 'sample')],
-      ['/media/stick', stick],
-      ['/run/media/anna/STICK', stick],
-      ['/var/lib/nixmaker/inbox', `${folder}-machine/inbox`],
-      ['/etc/nixmaker/policy.json', `${folder}-machine/etc/policy.json`],
-      ...replace,
-    ].reduce((text, [from, to]) => text.replaceAll(from as string, to as string), line);
-  return {
-    run: async ({ where, line }) => {
-      const target = where === 'machine' ? await machine() : undefined;
-      const script = `cd "$1"; PATH=$1-${where}-bin:$PATH; export NIXMAKER="$2"; ssh() { shift; "$@"; }; ${here(line)}`;
-      const argv = ['sh', '-euc', script, 'sh', folder, checkout];
-      const ran = await (target?.run(argv) ?? desk.run(argv));
-      return { code: ran.code, said: `${ran.stdout}${ran.stderr}` };
-    },
-  };
-}
-
-const expectedExit = (line: string) => Number(/# exit (\d+)/.exec(line)?.[1] ?? 0);
+const scene = (name: string, host: string, replace: Replacements, moreKeys?: readonly string[]) =>
+  sceneIn(place, { name, host, replace, ...(moreKeys === undefined ? {} : { moreKeys }) });
 
 /** The machine that the tutorial offers who has none to spare: what is typed there takes the release. */
 async function practise(steps: readonly Step[]): Promise<void> {

@@ -21,7 +21,8 @@ export function stepsOf(text: string): Step[] {
     } else if (block !== '') continue;
     else if (/^#+ (\d+\. )?(At the machine|At the desk|Back at the desk|The next release)/.test(line))
       where = /machine/.test(line) ? 'machine' : 'desk';
-    else if (/At the machine:$/.test(line)) where = 'machine';
+    else if (/\b[Aa]t the machine[^.]*:$/.test(line)) where = 'machine';
+    else if (/\b[Aa]t the desk[^.]*:$/.test(line)) where = 'desk';
   }
   return steps;
 }

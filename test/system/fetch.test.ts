@@ -1,11 +1,13 @@
 /** Pools from real servers: nginx over TLS with certificates on both sides and IPv6, and an S3-compatible object store. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { encodeNix32 } from '../../src/core/nix32.ts';
 import { nixSystem, run } from '../machines/program.ts';
 import { makeTarget } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost } from '../support/fleet.ts';
@@ -173,6 +175,30 @@ test('damage on the server, or on the way, is noticed here; the good file is fet
   assert.equal(await runs(), 'five');
 });
 
+test('what one server gave in full, a later one does not replace with rubbish', async () => {
+  await release('six');
+  const place = `nixmaker/hosts/web/${sequence}/contents`;
+  const evil = join(shop.folder, 'evil');
+  await cp(desk, evil, { recursive: true });
+  const rubbish = Buffer.alloc(1000, 1);
+  const digest = encodeNix32(createHash('sha256').update(rubbish).digest());
+  await mkdir(join(evil, 'nixmaker/cache/nar', digest.slice(0, 2)), { recursive: true });
+  await writeFile(join(evil, 'nixmaker/cache/nar', digest.slice(0, 2), `${digest}.nar.zst`), rubbish);
+  const [head, ...lines] = (await readFile(join(desk, place), 'utf8')).trim().split('\n');
+  const forged = lines.map((line) => JSON.stringify([JSON.parse(line)[0], 'whole', rubbish.length, digest]));
+  await writeFile(join(evil, place), [head, ...forged, ''].join('\n'));
+  const other = await startNginx(join(shop.folder, 'other'), { root: evil, certificates });
+  after(() => other.close());
+  const policy = JSON.parse(await readFile(target.policyFile, 'utf8'));
+  policy.sources.servers.push({ url: `https://[::1]:${other.port}`, ...ways });
+  await writeFile(target.policyFile, JSON.stringify(policy));
+  assert.equal((await fetch()).status, 'fetched');
+  policy.sources.servers.pop();
+  await writeFile(target.policyFile, JSON.stringify(policy));
+  await take();
+  assert.equal(await runs(), 'six');
+});
+
 test('what can’t be fetched is said with its code, and nothing is stored', async () => {
   assert.match(await refused([server.url, '--ca', ca], 1), /status 400.*\(source-refused\)/s);
   assert.match(await refused([server.url], 1), /certificate.*\(source-untrusted\)/s);
@@ -181,7 +207,7 @@ test('what can’t be fetched is said with its code, and nothing is stored', asy
     /lists no sequences of web.*\(source-empty\)/s,
   );
   assert.match(await refused([`https://user:pw@[::1]:${web.port}`], 64), /without a user/);
-  await writeFile(join(desk, 'nixmaker/hosts/web/sequences'), '99\n50\n');
+  await writeFile(join(desk, 'nixmaker/hosts/web/sequences'), `99\n${sequence}\n`);
   await mkdir(join(desk, 'nixmaker/hosts/web/99'));
   await writeFile(join(desk, 'nixmaker/hosts/web/99/manifest.json'), '{}\n');
   await writeFile(join(desk, 'nixmaker/hosts/web/99/manifest.sig'), 'evil:AAAA\n');

@@ -90,8 +90,10 @@ test('what came encrypted leaves only when a person says so', async () => {
   assert.equal(allowed.code, 0, allowed.stderr);
 });
 
-test('--self takes no bundles', async () => {
-  const ran = await pass(first, 'web.tar');
-  assert.equal(ran.code, 64);
-  assert.match(ran.stderr, /name nothing but the medium/);
+test('--self takes no bundles, and none of what it does not do', async () => {
+  for (const args of [['web.tar'], ['--size', '700M'], ['--split', stick], ['--clear']]) {
+    const ran = await pass(first, ...args);
+    assert.equal(ran.code, 64, args.join(' '));
+    assert.match(ran.stderr, /name nothing but the medium/);
+  }
 });

@@ -111,7 +111,7 @@ async function put(medium: string, bundles: readonly string[], flags: PutCall): 
     for (const each of flags.size === undefined ? [medium, ...flags.split] : []) await requireMedium(each);
   }
   if (flags.self === true) {
-    if (bundles.length > 0 || flags.flake !== undefined)
+    if (bundles.length > 0 || flags.flake !== undefined || isSplit(flags) || flags.clear === true)
       throw new NixmakerError('usage', 'with --self, name nothing but the medium');
     const { putSelf } = await import('./put-self.ts');
     const result = await putSelf(medium, flags);
@@ -133,7 +133,7 @@ async function put(medium: string, bundles: readonly string[], flags: PutCall): 
   const { bundles: due, leftOut } = await chooseByRings(files, flags);
   const built = flags.flake === undefined ? undefined : await putFlake(medium, flags, flags.flake);
   const isNothingDue = built === undefined && due.length === 0 && leftOut.length > 0 && flags.clear !== true;
-  if (isSplit(flags)) return putParts({ medium, bundles: due, keyrings, leftOut }, flags);
+  if (isSplit(flags)) return putParts({ medium, bundles: due, keyrings, tables, leftOut }, flags);
   const result = isNothingDue ? nothing : await putFiles(medium, due, flags, { before: built?.result });
   const versions = await putKeyringFiles(medium, keyrings);
   for (const file of tables) await putHostsFile(medium, file);
@@ -148,15 +148,21 @@ interface ToSplit extends Pick<Due, 'bundles' | 'leftOut'> {
   readonly medium: string;
   /** They go on every part. */
   readonly keyrings: readonly string[];
+  /** On every part, too. */
+  readonly tables: readonly string[];
 }
 
-async function putParts({ medium, bundles, keyrings, leftOut }: ToSplit, flags: PutCall): Promise<number> {
+async function putParts(
+  { medium, bundles, keyrings, tables, leftOut }: ToSplit,
+  flags: PutCall,
+): Promise<number> {
   if (bundles.length === 0) throw new NixmakerError('usage', '--split and --size take bundles');
   let versions: readonly number[] = [];
   const { putOver } = await import('../../desk/pool/put-over.ts');
   const { result, parts, note } = await putOver({ medium, bundles, flags }, async (place, partOf) => {
     const put = await putFiles(place, bundles, flags, { partOf });
     versions = await putKeyringFiles(place, keyrings);
+    for (const file of tables) await putHostsFile(place, file);
     return put;
   });
   if (flags.json === true) {

@@ -51,12 +51,13 @@ async function fetchAll(url: string | undefined, flags: FetchFlags): Promise<num
   const servers = url === undefined ? machine.policy.sources.servers : [await serverOf(url, flags)];
   const progress = makeByteProgress(progressTerminal(flags.json === true), () => performance.now());
   const results: Fetched[] = [];
+  const whole = new Set<string>();
   try {
     for (const server of servers) {
       const folder = flags.to ?? machine.settings.fetchDirectory;
       const onProgress = ({ server: name, ...counted }: { server: string; done: number; total: number }) =>
         progress.step({ title: `${name}: fetching`, ...counted });
-      results.push(await fetchFrom(machine, { server, folder, env: process.env, onProgress }));
+      results.push(await fetchFrom(machine, { server, folder, env: process.env, whole, onProgress }));
     }
   } finally {
     progress.end();

@@ -16,6 +16,8 @@ export const noticeKinds = [
   'not-installed',
   'medium-committed',
   'medium-pending',
+  'medium-staged',
+  'medium-part',
   'medium-not-installed',
   'medium-done',
   'medium-nothing',
@@ -34,6 +36,8 @@ export interface Notice {
   readonly code?: string | undefined;
   /** Of a medium: it must be unmounted before it is removed. */
   readonly eject?: boolean;
+  /** Of one of several media: which to bring next. */
+  readonly bring?: { readonly part: number; readonly of: number } | undefined;
   /** Seconds left to answer. */
   readonly secondsLeft?: number;
   /** Empty: news, which nobody needs to answer. */
@@ -114,12 +118,15 @@ function mediumNotices({ word, bootId }: ScreenFacts): Notice[] {
   if (word === undefined || word.bootId !== bootId) return [];
   const { sequence, code } = word.run ?? {};
   const kind = mediumKind(word);
-  return [{ id: `medium ${word.at}`, kind, sequence, code, eject: word.eject, answers: [] }];
+  const { at, eject, bring } = word;
+  return [{ id: `medium ${at}`, kind, sequence, code, eject, bring, answers: [] }];
 }
 
-function mediumKind({ without, run }: MediumWord): NoticeKind {
+function mediumKind({ without, run, bring }: MediumWord): NoticeKind {
   if (without !== undefined) return `medium-${without}`;
   if (run === undefined) return 'medium-done';
-  if (run.state === 'committed' || run.state === 'pending') return `medium-${run.state}`;
+  if (run.state === 'committed' || run.state === 'pending' || run.state === 'staged')
+    return `medium-${run.state}`;
+  if (run.code === 'parts-missing' && bring !== undefined) return 'medium-part';
   return 'medium-not-installed';
 }

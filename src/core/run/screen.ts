@@ -5,6 +5,8 @@ import { absolutePath } from '../schema.ts';
 /** A run’s id. */
 export const runId = z.string().regex(/^[0-9a-f]{12}$/);
 
+const mediumNumber = z.number().int().positive().max(999);
+
 /** Root’s last word on a medium: what became of what was on it, and that it may be removed. For whoever shows or signals it. */
 export const mediumWord = z.strictObject({
   schema: z.literal(1),
@@ -16,6 +18,8 @@ export const mediumWord = z.strictObject({
   eject: z.boolean(),
   /** Why no receipt was due. */
   without: z.enum(['nothing', 'unreadable', 'silent', 'misnamed']).optional(),
+  /** The release comes on several media: which of them to bring next. By the agent’s word. */
+  bring: z.strictObject({ part: mediumNumber, of: mediumNumber }).optional(),
   /** The last bundle’s run. */
   run: z
     .strictObject({

@@ -42,12 +42,14 @@ export async function provenanceOf(
 /** The flake, and what its lock file pins. */
 function dependenciesOf({ url, locked, revision, locks }: FlakeMetadata): Dependency[] {
   const flake = {
-    uri: url ?? 'unknown',
+    uri: withoutCredentials(url ?? 'unknown'),
     digest: digestsOf({ ...locked, rev: locked?.rev ?? revision }),
     name: 'flake',
   };
   const inputs = Object.entries(locks?.nodes ?? {}).flatMap(([name, node]): Dependency[] =>
-    node.locked === undefined ? [] : [{ uri: uriOf(node.locked), digest: digestsOf(node.locked), name }],
+    node.locked === undefined
+      ? []
+      : [{ uri: withoutCredentials(uriOf(node.locked)), digest: digestsOf(node.locked), name }],
   );
   return [flake, ...inputs];
 }
@@ -57,6 +59,17 @@ function digestsOf({ rev, narHash }: Partial<Locked>): Record<string, string> {
     ...(rev === undefined ? {} : { gitCommit: rev }),
     ...(narHash === undefined ? {} : { narHash }),
   };
+}
+
+/**
+ * Threat: a token in a URL (`git+https://user:token@host/…`, `?access_token=…`) goes out with every bundle, and is signed on top. A name
+ * alone is SSH’s way of saying who asks, and no secret there.
+ */
+function withoutCredentials(uri: string): string {
+  const [, scheme = '', user = '', rest = uri] = /^([a-z0-9+.-]+:\/\/)([^/?#]*@)?(.*)$/is.exec(uri) ?? [];
+  const isName = /^[^:]*@$/.test(user) && /ssh:/i.test(scheme);
+  const asked = rest.replace(/([?&][^=&#]*(?:token|password|secret)[^=&#]*=)[^&#]*/gi, '$1');
+  return `${scheme}${isName ? user : ''}${asked}`;
 }
 
 /** As flake references are written (nix3-flake(1)). */

@@ -8,10 +8,7 @@ import { readStagedRecord } from '../../state/staged.ts';
 import type { Machine } from '../machine/machine.ts';
 import { allStaged, readStaged } from '../machine/staged.ts';
 import { Transaction } from '../machine/transaction.ts';
-import { ask } from './ask.ts';
-
-/** Milliseconds. Longer than the deadlines of a switch and its rollback combined. */
-const deadline = 180 * 60_000;
+import { activationDeadline, ask } from './ask.ts';
 
 /** @throws NixmakerError `busy` */
 export async function activateStaged(machine: Machine): Promise<Receipt | undefined> {
@@ -28,7 +25,7 @@ export async function activateStaged(machine: Machine): Promise<Receipt | undefi
       const isAnswered = record?.answered === id || (found !== undefined && found.state !== 'staged');
       return isAnswered ? found : undefined;
     },
-    deadline,
+    deadline: activationDeadline,
   });
   await endStaged(machine);
   return receipt;

@@ -6,6 +6,9 @@ import type { Machine } from '../machine/machine.ts';
 /** Milliseconds between two looks for the answer. */
 const pause = 200;
 
+/** Milliseconds. Longer than the deadlines of an approval, two hooks, a switch and its rollback combined. */
+export const activationDeadline = 360 * 60_000;
+
 export interface Question<Request, Answer> {
   readonly kind: RequestKind<Request>;
   readonly request: Request;

@@ -32,12 +32,10 @@ import type {
   SignedRelease,
 } from '../machine/root.ts';
 import { endStoppedRuns, type StoppedRun } from '../machine/stopped-runs.ts';
-import { ask } from './ask.ts';
+import { activationDeadline, ask } from './ask.ts';
 import { activateStaged, endStaged } from './ask-staged.ts';
 
 const minutes = 60_000;
-/** Longer than the deadlines of an approval, two hooks, a switch and its rollback combined. */
-const activationDeadline = 360 * minutes;
 /** For several thousand paths. */
 const voucherDeadline = 2 * minutes;
 const keyringDeadline = 1 * minutes;

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Manifest } from '../../core/release/manifest.ts';
 import { makeFolder } from '../../files/folder.ts';
+import { namesIn } from '../../files/read.ts';
 import { dropRoot, rootInAdvance } from '../../nix/roots.ts';
 import type { Machine } from './machine.ts';
 
@@ -34,6 +35,12 @@ export async function rootStaged(
     { link: rootLink(machine, toplevel), path: manifest.toplevel },
     { link: rootLink(machine, derivation), path: manifest.derivation },
   ]);
+}
+
+/** The releases that are held so, by their digests. */
+export async function listStagedRoots({ settings }: Keeper): Promise<string[]> {
+  const names = await namesIn(join(settings.stateDirectory, 'roots'));
+  return names.flatMap((name) => /^staged-([0-9a-f]{64})(?:-drv)?(?:\.new)?$/.exec(name)?.[1] ?? []);
 }
 
 export async function dropStagedRoots(machine: Keeper, digest: string): Promise<void> {

@@ -54,7 +54,8 @@ export async function dropDoneParts(
 ): Promise<void> {
   const { stateDirectory } = machine.settings;
   const parts = await readParts(stateDirectory);
-  if (parts === undefined) return;
+  // Nobody knows what for. A note is written before anything is held.
+  if (parts === undefined) return dropFrom(machine, 0);
   const { floor } = await readFloor(machine.floorDirectory);
   const isTaken = floor !== undefined && floor.sequence >= parts.sequence;
   const isOld = machine.clock.now().getTime() - Date.parse(parts.at) > heldFor;

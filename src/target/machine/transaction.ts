@@ -12,6 +12,15 @@ export { outcomeOf } from '../../core/outcome.ts';
 
 type Known = Partial<Omit<Receipt, 'schema' | 'transaction' | 'at' | 'source' | 'state'>>;
 
+/**
+ * What a try learns that ends with the run being staged. Why it was staged is not how it ends. Threat: the specialisation that ran weeks ago is
+ * made to run, or a unit that restarted then is forgiven for restarting now.
+ */
+const ofOneTry: ReadonlySet<string> = new Set<keyof Known>([
+  ...(['code', 'detail', 'hooks', 'changes', 'failedUnitsBefore', 'restartedUnitsBefore'] as const),
+  ...(['previousToplevel', 'previousGeneration', 'previousCurrent', 'specialisation'] as const),
+]);
+
 /** The parts of a machine that a run is recorded with. */
 export type Recorder = Pick<
   Machine,
@@ -69,9 +78,10 @@ export class Transaction implements ByRun {
   /** Takes up a run where its journal ends. */
   static resume(machine: Recorder, record: JournalRecord, reached: readonly State[]): Transaction {
     const { schema: _schema, at: _at, transaction: id, state, source, ...rest } = record;
-    // Why it was staged is not how it ends.
-    const { code: _code, detail: _detail, ...others } = rest;
-    const known = state === 'staged' ? others : rest;
+    const known =
+      state === 'staged'
+        ? Object.fromEntries(Object.entries(rest).filter(([key]) => !ofOneTry.has(key)))
+        : rest;
     const transaction = new Transaction(machine, { id, source });
     transaction.#state = state;
     // Checksummed lines that we wrote ourselves: they held the fields of a Receipt.

@@ -17,6 +17,11 @@ const pause = 300;
 /** Milliseconds. Longer than nixmaker-activate.service needs to see what was cut off. */
 const deadline = 5 * 60_000;
 const lockWait = ['--timeout', '60'];
+/**
+ * Seconds: as long as anybody may hold it, such as a collection that makes room for what the next stick has brought. Threat: the timer fires
+ * once, and a system that locks everybody out stays because of a lock.
+ */
+const deadlineLockWait = ['--timeout', '21600'];
 
 /**
  * What nixmaker-confirm.service does. The boot waits for it; so does a switch, because it starts every active target and whatever belongs
@@ -43,7 +48,7 @@ async function tidyLater({ policy, role, run }: RootMachine, receipt: Receipt | 
 
 /** What nixmaker-deadline.service does when a person’s time to confirm is up. @throws NixmakerError `busy` */
 export async function confirmAtDeadline(machine: RootMachine): Promise<Receipt | undefined> {
-  const receipt = await withLock(machine, () => judgePending(machine, 'deadline'), lockWait);
+  const receipt = await withLock(machine, () => judgePending(machine, 'deadline'), deadlineLockWait);
   await requestReboot(machine);
   return receipt;
 }

@@ -69,13 +69,15 @@ export async function tellPeople(
 /** For desktops (target/desktop), and whatever else reads it. If it can’t be written, journal and console have it. */
 async function tellScreens(
   { bootId, clock, emit, settings }: Pick<Machine, 'bootId' | 'clock' | 'emit' | 'settings'>,
-  { place, without, last }: Visit,
+  { place, without, last, parts }: Visit,
 ): Promise<void> {
   const { transaction, state, code, sequence } = last?.run ?? {};
   const run =
     transaction === undefined || state === undefined
       ? undefined
       : given({ transaction, state, code, sequence });
+  const [next] = parts?.needed ?? [];
+  const bring = parts === undefined || next === undefined ? undefined : { part: next, of: parts.of };
   const word = {
     schema: 1,
     at: clock.now().toISOString(),
@@ -84,7 +86,7 @@ async function tellScreens(
     eject: place.kind !== 'own',
   } as const;
   try {
-    await writeMediumWord(screenDirectoryOf(settings), { ...word, ...given({ without, run }) });
+    await writeMediumWord(screenDirectoryOf(settings), { ...word, ...given({ without, bring, run }) });
   } catch (error) {
     emit({ event: 'word-not-written', level: 'warn', detail: messageOf(error) });
   }

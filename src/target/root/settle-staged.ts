@@ -1,9 +1,12 @@
 /**
  * One release is staged at a time, and nothing lies about that is not: what a newer one has superseded goes, and what a cut left behind. A
  * release whose installation was cut off or put back for something that passes is staged once more, because nobody would bring it again.
+ *
+ * What can’t be settled now is told, and settled next time. Threat: a full disk, or one bad sector, on which root would serve no request any
+ * more, not even for room.
  */
 import { catalogue, isPassing } from '../../core/catalogue.ts';
-import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
+import { messageOf, NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { isAtRest } from '../../core/run/lifecycle.ts';
 import { type JournalRecord, lastOfEach, readJournal } from '../../state/journal.ts';
 import {
@@ -14,7 +17,7 @@ import {
   writeStagedRecord,
 } from '../../state/staged.ts';
 import { learnManifest } from '../machine/decision.ts';
-import { dropStagedRoots } from '../machine/import-roots.ts';
+import { dropStagedRoots, listStagedRoots } from '../machine/import-roots.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { allStaged, findStaged, readStagedHead } from '../machine/staged.ts';
 import { Transaction } from '../machine/transaction.ts';
@@ -28,10 +31,32 @@ export async function settleStaged(machine: RootMachine): Promise<void> {
   const standing = allStaged(records);
   const newest = standing.at(-1);
   for (const record of standing.slice(0, -1))
-    await supersede(machine, record, `Sequence ${newest?.sequence} was staged after it.`);
-  for (const digest of await listStaged(machine.floorDirectory))
+    await attempt(machine, () =>
+      supersede(machine, record, `Sequence ${newest?.sequence} was staged after it.`),
+    );
+  for (const digest of await digestsThere(machine))
     if (digest !== newest?.manifestDigest)
-      await settleOne(machine, digest, { last: lastOfEach(records), isFree: newest === undefined });
+      await attempt(machine, () =>
+        settleOne(machine, digest, { last: lastOfEach(records), isFree: newest === undefined }),
+      );
+}
+
+/** Roots as well: they are there before anything else is, and a cut may have left nothing but them. */
+async function digestsThere(machine: RootMachine): Promise<Set<string>> {
+  const digests = new Set<string>();
+  for (const list of [() => listStaged(machine.floorDirectory), () => listStagedRoots(machine)])
+    await attempt(machine, async () => {
+      for (const digest of await list()) digests.add(digest);
+    });
+  return digests;
+}
+
+async function attempt({ emit }: Pick<RootMachine, 'emit'>, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    emit({ event: 'staged-not-settled', level: 'warn', detail: messageOf(error) });
+  }
 }
 
 /** Ends the run of a release that is staged. Its files go when it is settled. */

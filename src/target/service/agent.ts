@@ -178,8 +178,7 @@ async function rescan(machine: Machine, scan: Scan): Promise<number> {
     wait = await takeFromInbox(machine, scan);
     if (queue.hasMore || keyrings.hasMore) wait = 0;
     if (!signal.aborted && (await media.takeNext()) !== undefined) wait = 0;
-    // Only when nothing newer is at hand.
-    if (!signal.aborted && wait > 0 && (await staged.takeNext()) !== undefined) wait = 0;
+    if (!signal.aborted && (await staged.takeNext({ isBusy: wait === 0 })) !== undefined) wait = 0;
     wait = Math.min(wait, media.due() ?? wait, staged.due() ?? wait);
   } catch (error) {
     // The agent outlives whatever an inbox or a medium can do to it.

@@ -13,6 +13,9 @@ import { readStaged, readStagedHead, type Staged } from '../machine/staged.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { Postponed } from '../update/postponed.ts';
 
+/** Milliseconds for which files at hand come first; the shortest window lasts one minute. */
+const mostPatience = 30_000;
+
 interface Takes {
   readonly root: Root;
   readonly onReceipt: (receipt: Receipt) => void;
@@ -28,12 +31,15 @@ export class StagedTaker {
   readonly #root: Root;
   readonly #onReceipt: (receipt: Receipt) => void;
   readonly #postponed: Postponed;
+  /** Milliseconds, on the monotonic clock. */
+  #lookedAt: number;
 
   constructor(machine: Machine, { root, onReceipt }: Takes) {
     this.#machine = machine;
     this.#root = root;
     this.#onReceipt = onReceipt;
     this.#postponed = new Postponed(machine.clock);
+    this.#lookedAt = machine.clock.monotonic();
   }
 
   /** Its run; undefined if none is staged. */
@@ -41,8 +47,16 @@ export class StagedTaker {
     return (await readStaged(this.#machine))?.transaction;
   }
 
-  /** Lets root look at it if it is due. @returns undefined if it waits on, or there is none */
-  async takeNext(): Promise<ExitCode | undefined> {
+  /**
+   * Lets root look at it if it is due.
+   * @param isBusy whether there are files at hand, which may be newer and come first. Threat: somebody drops one every second, and its window
+   * passes
+   * @returns undefined if it waits on, or there is none
+   */
+  async takeNext({ isBusy }: { readonly isBusy: boolean }): Promise<ExitCode | undefined> {
+    const now = this.#machine.clock.monotonic();
+    if (isBusy && now - this.#lookedAt < mostPatience) return undefined;
+    this.#lookedAt = now;
     const staged = await readStaged(this.#machine);
     const present = staged === undefined ? [] : [staged.transaction];
     this.#postponed.keepOnly(new Set(present));

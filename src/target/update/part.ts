@@ -64,16 +64,10 @@ export async function takePart(
       'part-older',
       `it is part ${hint.part} of sequence ${sequence}; parts of ${before.sequence} are being collected here`,
     );
-  const absent = new Set(later);
-  const tops = topmost(index, (line) => !absent.has(line));
-  await rootParts(
-    machine,
-    tops.map((line) => index.path(line)),
-  );
   const needed = partsWith(later, hint);
   const note = { host, sequence, manifestDigest: digest, of: hint.of, paths: index.length };
   const at = machine.clock.now().toISOString();
-  // Before the import as well: a power cut leaves what is held, and with this it is known what for.
+  // First of all: a power cut leaves what is held, and with this it is known what for, and for how long.
   const early = partsWith([...now, ...later], hint);
   await writeParts(stateDirectory, {
     ...note,
@@ -81,6 +75,12 @@ export async function takePart(
     here: index.length - now.length - later.length,
     at,
   });
+  const absent = new Set(later);
+  const tops = topmost(index, (line) => !absent.has(line));
+  await rootParts(
+    machine,
+    tops.map((line) => index.path(line)),
+  );
   if (now.length > 0) await importNow();
   await writeParts(stateDirectory, { ...note, needed, here: index.length - later.length, at });
   const came = now.length > 0 ? `part ${hint.part} has come` : `part ${hint.part} cannot be used yet`;

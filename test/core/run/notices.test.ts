@@ -107,6 +107,17 @@ test('a medium is told of until the next start', () => {
   assert.deepEqual(kinds({ word: { ...word, bootId: 'before' } }), []);
 });
 
+test('what waits in the store for its time, or for other media, is not told of as if it had failed', () => {
+  const run = { transaction: '0123456789ab', sequence: 7 };
+  const staged = { ...run, state: 'staged', code: 'outside-window' };
+  assert.deepEqual(kinds({ word: { ...word, run: staged } }), ['medium-staged']);
+  const part = { ...run, state: 'deferred', code: 'parts-missing' };
+  const [notice] = findNotices({ ...facts, word: { ...word, run: part, bring: { part: 2, of: 3 } } });
+  assert.equal(notice?.kind, 'medium-part');
+  assert.match(noticeText(notice, 'en').body, /Release 7 .* part 2 of 3/);
+  assert.deepEqual(kinds({ word: { ...word, run: part } }), ['medium-not-installed'], 'nobody knows which');
+});
+
 test('whatever the journal has, each notice is there once, and only what can be answered has answers', () => {
   const records = fc.array(
     fc.record({ state: fc.constantFrom(...states), n: fc.integer({ min: 0, max: 3 }), now: fc.boolean() }),

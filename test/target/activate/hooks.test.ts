@@ -1,6 +1,6 @@
 /** The policy’s hooks around an activation: what each decides, and what none of them can stop. */
 import assert from 'node:assert/strict';
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { programFault } from '../../../src/activation/program.ts';
@@ -281,4 +281,18 @@ test('what root may run: a file that only root can write, in folders that only r
   assert.equal(await programFault(file), undefined, 'as in /tmp');
   await chmod(file, 0o644);
   assert.match((await programFault(file)) ?? '', /hook is not executable$/);
+  await chmod(file, 0o755);
+  await chmod(join(folder, 'sub'), 0o755);
+  const open = join(folder, 'open');
+  await mkdir(open);
+  await symlink('../sub/hook', join(open, 'link'));
+  await symlink('../sub', join(open, 'folder'));
+  assert.equal(await programFault(join(open, 'link')), undefined);
+  await chmod(open, 0o777);
+  for (const path of ['link', 'folder/hook', 'folder/../sub/hook'])
+    assert.match((await programFault(`${open}/${path}`)) ?? '', /^others can write to .*\/open$/, path);
+  await chmod(open, 0o755);
+  await rm(join(open, 'link'));
+  await symlink('link', join(open, 'link'));
+  assert.match((await programFault(join(open, 'link'))) ?? '', /leads in a circle$/);
 });

@@ -41,6 +41,17 @@ test('at the end of a person’s time the previous system comes back, and what r
   assert.ok(programs().some((line) => line.includes('--switch-generation 1')));
 });
 
+test('whoever holds the lock at the end of a person’s time, such as a long collection, only puts the way back off', async (t) => {
+  const { machine } = await scene(t, came, { askedIn: thisBoot, confirmBy: 50 });
+  const heldFor = 3600;
+  const hold: typeof machine.hold = async (_, args) => {
+    const wait = Number(args[args.indexOf('--timeout') + 1]);
+    return wait > heldFor ? { release: async () => undefined } : undefined;
+  };
+  const receipt = await confirmAtDeadline({ ...machine, hold });
+  assert.deepEqual([receipt?.state, receipt?.code], ['rolled-back', 'not-confirmed']);
+});
+
 test('the deadline asks for the restart that is due, also where it has nothing to judge', async (t) => {
   const policy = { reboot: { when: 'always' } };
   const waits = { booted: oldSystem, running: oldSystem, generations: [oldSystem, newSystem], policy };

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NixmakerError } from '../../../src/core/errors.ts';
 import type { ReceiptRun } from '../../../src/core/run/host-receipt.ts';
+import { readMediumWord } from '../../../src/state/screen.ts';
+import { screenDirectoryOf } from '../../../src/target/machine/machine.ts';
 import { sentence, tellPeople } from '../../../src/target/root/console.ts';
 import { rootInMemory } from '../../support/root-machine.ts';
 
@@ -146,6 +148,17 @@ test('the operator’s program is told what became of the medium', async (t) => 
     events.map((e) => e.event),
     ['medium-may-go'],
   );
+});
+
+test('screens are told which of several media to bring next', async (t) => {
+  const { machine } = await rootInMemory(t);
+  await tellPeople(machine, {
+    place: place('own'),
+    last: { run: ran({ code: 'parts-missing', state: 'deferred' }), says: 'agent' },
+    parts: { of: 3, needed: [2, 3] },
+  });
+  const word = await readMediumWord(screenDirectoryOf(machine.settings));
+  assert.deepEqual([word?.run?.code, word?.bring], ['parts-missing', { part: 2, of: 3 }]);
 });
 
 test('where nothing came of it the program is told so; one that fails is told of', async (t) => {

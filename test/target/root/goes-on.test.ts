@@ -1,6 +1,7 @@
 /** What root goes on with, where the system lies at its own place: a request up to the commit, and runs that were cut off. */
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { readFloor } from '../../../src/state/floor.ts';
 import type { JournalRecord } from '../../../src/state/journal.ts';
@@ -8,6 +9,7 @@ import { resumeStopped } from '../../../src/target/activate/resume.ts';
 import { askedRoot } from '../../support/asked-root.ts';
 import { makeTestRelease } from '../../support/bundles.ts';
 import { inOwnStore, placeSystem } from '../../support/own-store.ts';
+import { storePathOf } from '../../support/releases.ts';
 import {
   lastBoot,
   type Making,
@@ -54,6 +56,35 @@ inOwnStore(import.meta.url, () => {
     assert.deepEqual([receipt?.state, receipt?.code], ['committed', undefined], receipt?.detail);
     assert.deepEqual(started.flatMap(shortly), ['new check', '--set', 'new boot', 'new switch']);
     assert.equal((await readFloor(machine.floorDirectory)).floor?.sequence, 7);
+  });
+
+  test('what is installed after weeks is what suits the machine then, and not when it was staged', async (t) => {
+    const [quietOld, quietNew] = [storePathOf(8, 'quiet-old'), storePathOf(9, 'quiet-new')];
+    for (const system of [oldSystem, toplevel, quietOld, quietNew]) await placeSystem(system);
+    for (const [system, quiet] of [
+      [oldSystem, quietOld],
+      [toplevel, quietNew],
+    ] as const) {
+      await mkdir(join(system, 'specialisation'));
+      await symlink(quiet, join(system, 'specialisation/quiet'));
+    }
+    let isAgreed = false;
+    const { activate, lookAtStaged, runs, started, machine } = await askedRoot(t, release, {
+      ...{ booted: oldSystem, running: quietOld, generations: [oldSystem] },
+      policy: { reboot: { when: 'never' }, approval: { command: ['/agree'] } },
+      answer: ([program]) => (program === '/agree' && !isAgreed ? { exitCode: 1 } : undefined),
+    });
+    const receipt = await activate(release, 1);
+    assert.deepEqual([receipt?.state, receipt?.specialisation], ['staged', 'quiet'], receipt?.detail);
+    const { currentSystem } = machine.settings;
+    await rm(currentSystem);
+    await symlink(oldSystem, currentSystem);
+    isAgreed = true;
+    await lookAtStaged(2);
+    const [run] = await runs();
+    assert.deepEqual([run?.state, run?.specialisation], ['committed', undefined]);
+    assert.deepEqual(started.flatMap(shortly).slice(-3), ['--set', 'new boot', 'new switch']);
+    assert.ok(!started.some(({ argv }) => argv[0]?.startsWith(quietNew)));
   });
 
   for (const [state, did] of [

@@ -1,7 +1,7 @@
 /** What root does with a release whose time has not come, asked by an agent: kept, looked at again, installed, dropped. */
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Policy } from '../../../src/core/policy/policy.ts';
 import { readJournal } from '../../../src/state/journal.ts';
@@ -158,6 +158,37 @@ test('of two in the journal, as a cut between them leaves them, the newer stays'
       [requestId(9), 'staged'],
     ],
   );
+  assert.deepEqual(await left(), []);
+});
+
+test('roots that a cut has left with nothing else do not hold a release for ever', async (t) => {
+  const { left, machine } = await withStaged(t);
+  const [before, roots] = [await left(), join(machine.settings.stateDirectory, 'roots')];
+  for (const name of ['', '-drv', '-drv.new'])
+    await symlink('/nix/store/gone', join(roots, `staged-${'e'.repeat(64)}${name}`));
+  await settleStaged(machine);
+  assert.deepEqual(await left(), before);
+});
+
+test('what can’t be removed holds up neither what is staged nor anything else, and goes when it can be', async (t) => {
+  const { events, left, lookAtStaged, machine, makeRoom } = await withStaged(t);
+  const stuck = [
+    join(machine.floorDirectory, 'staged', 'e'.repeat(64)),
+    join(machine.settings.stateDirectory, 'roots', `staged-${'e'.repeat(64)}`),
+  ];
+  for (const folder of stuck) await mkdir(folder);
+  await mkdir(join(machine.floorDirectory, 'staged', 'f'.repeat(64)));
+  await machine.clock.sleep(91 * 86_400_000);
+  await lookAtStaged(2);
+  assert.deepEqual(
+    await left(),
+    stuck.map((path) => basename(path)),
+    'the others have gone',
+  );
+  assert.ok(events.some(({ event }) => event === 'staged-not-settled'));
+  assert.ok((await makeRoom(good, 3)) !== undefined);
+  await rm(stuck[1] ?? '', { recursive: true });
+  await settleStaged(machine);
   assert.deepEqual(await left(), []);
 });
 

@@ -37,7 +37,9 @@ export default defineConfig({
       },
       {
         text: 'Run it',
-        items: ['checklist', 'card', 'secrets', 'operations'].map((name) => page(`docs/${name}.md`)),
+        items: ['checklist', 'card', 'secrets', 'operations', 'recovery'].map((name) =>
+          page(`docs/${name}.md`),
+        ),
       },
       {
         text: 'Look it up',

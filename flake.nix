@@ -43,6 +43,21 @@
       };
       nixosModules.nixmaker = self.nixosModules.default;
 
+      # For a live image: it installs the machine that it is started on.
+      nixosModules.installer = rec {
+        _file = "${self.outPath}/flake.nix#nixosModules.installer";
+        key = _file;
+        imports = [
+          (
+            { lib, pkgs, ... }:
+            {
+              imports = [ ./nixos-module/installer.nix ];
+              services.nixmaker.installer.package = lib.mkDefault (packageFor pkgs);
+            }
+          )
+        ];
+      };
+
       overlays.default = final: _: {
         nixmaker = packageFor final;
       };

@@ -43,6 +43,7 @@ import { defineCheckStore } from './units/check-store.ts';
 import { defineConfirm } from './units/confirm.ts';
 import { defineDesktop } from './units/desktop.ts';
 import { defineFetch } from './units/fetch.ts';
+import { defineInstaller } from './units/installer.ts';
 import { defineMountMedium } from './units/mount-medium.ts';
 import { defineReboot } from './units/reboot.ts';
 import { defineRepairStore } from './units/repair-store.ts';
@@ -73,7 +74,7 @@ const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
 /** What systemd starts, or another verb; not listed in any help. */
 const unitVerbs = [
   ...[defineActivate, defineAsk, defineCheckHealth, defineCheckStore, defineDesktop, defineReboot],
-  ...[defineRepairStore, defineMountMedium, defineWriteReceipts, defineEnterRoot],
+  ...[defineRepairStore, defineMountMedium, defineWriteReceipts, defineEnterRoot, defineInstaller],
 ];
 
 export function makeProgram(version: string): Command {

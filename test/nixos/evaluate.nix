@@ -7,7 +7,10 @@
   # Where programs are: each package in a folder of its own, or all in one.
   place ? name: "/${name}",
   # What is imported besides it.
-  modules ? [ ../../nixos-module ],
+  modules ? [
+    ../../nixos-module
+    ../../nixos-module/installer.nix
+  ],
 }:
 let
   nixpkgs = builtins.getEnv "NIXPKGS";

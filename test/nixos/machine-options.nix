@@ -23,6 +23,10 @@ let
     openssh.authorizedKeys.keys = strings;
   };
   service = {
+    enable = value true types.bool;
+    description = value "" types.str;
+    after = strings;
+    conflicts = strings;
     path = value [ ] (types.listOf types.raw);
     wantedBy = strings;
     requiredBy = strings;

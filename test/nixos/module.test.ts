@@ -243,3 +243,32 @@ test('a gateway has a user of its own, and is found and let in where that is wan
   const wrong = await evaluateModule(builder, machine('serve.folder = "/srv/my stick";'));
   assert.match(wrong.failed.join(), /Use an absolute path of letters/);
 });
+
+test('an installer has the console to itself, and says whose signatures count', async () => {
+  const image = (options: string) => `{ services.nixmaker.installer = { enable = true; ${options} }; }`;
+  const evaluate = (options: string) =>
+    evaluateModule(builder, `{ imports = [ (${image(options)}) (${machine()}) ]; }`);
+  const options = 'format = true; labels = [ "FLEET" ]; powerOff = true; terminal = "ttyS0";';
+  const { services, failed } = await evaluate(`trustedPublicKeys = [ "${key}" ]; ${options}`);
+  assert.deepEqual(failed, []);
+  const unit = services['nixmaker-installer'];
+  const command = String(unit?.serviceConfig.ExecStart);
+  assert.match(
+    command,
+    /\/bin\/nixmaker installer --root \/mnt --key \S+fleet\.public --threshold 1 --label FLEET --format$/,
+  );
+  const file = /--key (\S+)/.exec(command)?.[1] ?? '';
+  assert.equal((await builder.run(['cat', file])).stdout, `${key}\n`);
+  assert.deepEqual(
+    [unit?.serviceConfig.TTYPath, unit?.unitConfig.SuccessAction, services['serial-getty@ttyS0']?.enable],
+    ['/dev/ttyS0', 'poweroff', false],
+  );
+  assert.match((await evaluate('')).failed.join(), /Set either trustedPublicKeys or keyring/);
+  const both = `trustedPublicKeys = [ "${key}" ]; keyring = "/k";`;
+  assert.match((await evaluate(both)).failed.join(), /Set either/);
+  const many = `trustedPublicKeys = [ "${key}" ]; threshold = 2; folders = [ "/my iso" ];`;
+  assert.match((await evaluate(many)).failed.join(), /threshold is 2.*“\/my iso”/s);
+  const ring = await evaluate('keyring = "/k";');
+  assert.match(String(ring.services['nixmaker-installer']?.serviceConfig.ExecStart), /--keyring \/k$/);
+  assert.equal('nixmaker-installer' in (await evaluateModule(builder, machine())).services, false);
+});

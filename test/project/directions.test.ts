@@ -57,7 +57,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'cli/help': 'core commander',
   'cli/desk': `${verbs} core/install cli/target desk/pass-on desk/build desk/fleet desk/keys desk/pool target/inspect target/root`,
   'cli/target': `${verbs} desk/keys target/activate target/ask target/inspect target/install target/machine target/root target/service target/update`,
-  'cli/units': `${verbs} cli/target gateway target/activate target/desktop target/fetch target/machine target/root target/service`,
+  'cli/units': `${verbs} cli/target gateway target/activate process core/install target/desktop target/fetch target/install target/machine target/root target/service`,
 };
 
 const folderOf = (file: string) => dirname(file).replace(/^src\//, '');

@@ -45,6 +45,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/media/retain.ts',
     'src/bundle/pool.ts',
     'src/target/service/keyrings.ts',
+    'src/target/install/stick.ts',
   ],
   'only whether it is there, how large, of when: nothing is opened': [
     'src/bundle/parts.ts',
@@ -115,6 +116,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/activation/inspect.ts',
     'src/activation/switch.ts',
     'src/nix/nar.ts',
+    'src/media/hot-plugged.ts',
     'src/media/in-use.ts',
     'src/media/mounts.ts',
     'src/nix/contents.ts',

@@ -15,6 +15,7 @@ export interface Service {
   readonly wantedBy: readonly string[];
   readonly requiredBy: readonly string[];
   readonly restartIfChanged: boolean;
+  readonly enable?: boolean;
   readonly unitConfig: Readonly<Record<string, unknown>>;
   readonly serviceConfig: Readonly<Record<string, unknown>>;
   readonly environment?: Readonly<Record<string, string>>;

@@ -1,16 +1,13 @@
 import type { Command } from 'commander';
 import { exitCodes, NixmakerError } from '../../core/errors.ts';
-import { joined, lines } from '../../core/lines.ts';
+import { lines } from '../../core/lines.ts';
 import type { InstallResult } from '../../target/install/install.ts';
 import { print, printJson, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
 
-interface InstallFlags {
+interface InstallFlags extends TrustFlags {
   readonly root: string;
   readonly host?: string;
   readonly hosts?: string;
-  readonly key: readonly string[];
-  readonly threshold: number;
-  readonly keyring?: string;
   readonly identity?: string;
   readonly receipts?: string;
   readonly plainFolder?: boolean;
@@ -46,7 +43,7 @@ export function defineInstall(program: Command): void {
     .action((place: string, flags: InstallFlags) => runVerb(() => install(place, flags), flags));
 }
 
-function countOf(text: string): number {
+export function countOf(text: string): number {
   if (!/^[1-9][0-9]?$/.test(text))
     throw new NixmakerError('usage', `--threshold ${text} is not a small number`);
   return Number(text);
@@ -55,13 +52,10 @@ function countOf(text: string): number {
 async function install(place: string, flags: InstallFlags): Promise<number> {
   if (process.getuid?.() !== 0) throw new NixmakerError('usage', 'only root can install a machine');
   process.umask(0o022);
-  const { readPublicKeyArgument } = await import('../../desk/keys/key-files.ts');
-  const { trustGiven } = await import('../../target/install/trust.ts');
   const { firstInstall } = await import('../../target/install/install.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
-  const keys = await Promise.all(flags.key.map(readPublicKeyArgument));
-  const { threshold, keyring: keyringFile, root, host, hosts, identity, receipts } = flags;
-  const trusted = await trustGiven({ keys, threshold, keyringFile }, new Date());
+  const { root, host, hosts, identity, receipts } = flags;
+  const trusted = await trustIn(flags);
   const result = await firstInstall({
     ...{ ...trusted, place, root, host, hosts, receipts, identityFile: identity },
     plainFolder: flags.plainFolder === true,
@@ -73,6 +67,19 @@ async function install(place: string, flags: InstallFlags): Promise<number> {
   if (flags.json === true) printJson({ schema: 1, ok: true, ...result });
   else tell(result);
   return exitCodes.done;
+}
+
+export interface TrustFlags {
+  readonly key: readonly string[];
+  readonly threshold: number;
+  readonly keyring?: string;
+}
+
+export async function trustIn({ key, threshold, keyring: keyringFile }: TrustFlags) {
+  const { readPublicKeyArgument } = await import('../../desk/keys/key-files.ts');
+  const { trustGiven } = await import('../../target/install/trust.ts');
+  const keys = await Promise.all(key.map(readPublicKeyArgument));
+  return trustGiven({ keys, threshold, keyringFile }, new Date());
 }
 
 /** As options, or typed: whoever types a disk’s name has read it. Off a terminal, nobody is asked. */
@@ -89,18 +96,25 @@ async function disksOf({ disk }: InstallFlags): Promise<readonly string[]> {
 }
 
 function tell(result: InstallResult): void {
-  const { host, sequence, root, signedBy, installed, notices, receiptOn, hostKey } = result;
-  const what = lines`${host} ${sequence}, signed by ${signedBy.join(', ')}\n`;
-  for (const notice of notices) printToStderr(lines`note: ${notice}\n`);
-  if (!installed) {
-    print(joined([lines`would install: `, what]));
+  const { host, sequence, signedBy } = result;
+  for (const notice of result.notices) printToStderr(lines`note: ${notice}\n`);
+  if (!result.installed) {
+    print(lines`would install: ${host} ${sequence}, signed by ${signedBy.join(', ')}\n`);
+    const { disks = [], empty } = result.overwrites ?? {};
+    for (const disk of disks) print(lines`would overwrite: ${disk}, ${empty === true ? '' : 'not '}empty\n`);
     return;
   }
-  print(joined([lines`installed in ${root}: `, what]));
+  tellInstalled(result);
+  print(lines`Unmount everything, take the live system’s medium out, and start the machine.\n`);
+}
+
+/** What was installed, and what the desk may want to know of it. */
+export function tellInstalled(result: InstallResult): void {
+  const { host, sequence, root, signedBy, receiptOn, hostKey } = result;
+  print(lines`installed in ${root}: ${host} ${sequence}, signed by ${signedBy.join(', ')}\n`);
   print(lines`host key: ${hostKey ?? ''}\n`);
   for (const recipient of result.recipients ?? []) print(lines`age recipient: ${recipient}\n`);
   for (const key of result.sshHostKeys ?? []) print(lines`SSH host key: ${key}\n`);
   if (receiptOn !== undefined)
     print(lines`first receipt: on ${receiptOn}; \`nixmaker collect --enrol\` at the desk\n`);
-  print(lines`Unmount everything, take the live system’s medium out, and start the machine.\n`);
 }

@@ -51,37 +51,49 @@ export async function findDiskScript(
 }
 
 /**
- * @param named the disks as somebody has named them
+ * @param named the disks as somebody has named them; undefined if nobody has yet, and nothing is to be overwritten
+ * @returns with whether there is nothing on the disks: no file system, no partition
  * @throws NixmakerError `disk-unusable`; `disk-unconfirmed` if others were named than the script overwrites
  */
 export async function requireDisks(
   { run }: Pick<RootMachine, 'run'>,
   script: DiskScript | undefined,
-  { named, need }: { readonly named: readonly string[]; readonly need: Need },
-): Promise<DiskScript> {
+  { named, need }: { readonly named: readonly string[] | undefined; readonly need: Need },
+): Promise<{ readonly script: DiskScript; readonly empty: boolean }> {
   if (script === undefined) throw unusable(`the release has no ${scriptFile} with ${listFile}`);
   const { disks } = script;
-  const same = new Set([...disks, ...named]).size === new Set(disks).size && named.length >= disks.length;
-  if (!same)
-    throw new NixmakerError(
-      'disk-unconfirmed',
-      `the script overwrites ${disks.join(' and ')}; named were ${named.join(' and ') || 'none'}`,
-    );
+  if (named !== undefined) requireNamed(disks, named);
   let bytes = 0;
-  for (const each of disks) bytes += await requireDisk(run, each);
+  let empty = true;
+  for (const each of disks) {
+    const found = await requireDisk(run, each);
+    bytes += found.size ?? 0;
+    empty &&= await isEmpty(run, each, found);
+  }
   if (bytes < need.bytes) {
     const [needed, there] = unlikeSizes(need.bytes, bytes);
     throw unusable(
       `${needed} needed; ${disks.join(' and ')} ${disks.length === 1 ? 'has' : 'have'} ${there}`,
     );
   }
-  return script;
+  return { script, empty };
+}
+
+function requireNamed(disks: readonly string[], named: readonly string[]): void {
+  const same = new Set([...disks, ...named]).size === new Set(disks).size && named.length >= disks.length;
+  if (!same)
+    throw new NixmakerError(
+      'disk-unconfirmed',
+      `the script overwrites ${disks.join(' and ')}; named were ${named.join(' and ') || 'none'}`,
+    );
 }
 
 const node: z.ZodType<Node> = z.looseObject({
   mountpoints: z.array(z.string().nullable()).optional(),
   ro: z.boolean().optional(),
   size: z.number().optional(),
+  fstype: z.string().nullish(),
+  pttype: z.string().nullish(),
   get children() {
     return z.array(node).optional();
   },
@@ -91,14 +103,16 @@ interface Node {
   readonly mountpoints?: readonly (string | null)[] | undefined;
   readonly ro?: boolean | undefined;
   readonly size?: number | undefined;
+  readonly fstype?: string | null | undefined;
+  readonly pttype?: string | null | undefined;
   readonly children?: readonly Node[] | undefined;
 }
 
-/** Nothing of it may be in use. Threat: the disk’s name was given for another, such as the live system’s own. @returns bytes */
-async function requireDisk(run: RootMachine['run'], path: string): Promise<number> {
+/** Nothing of it may be in use. Threat: the disk’s name was given for another, such as the live system’s own. */
+async function requireDisk(run: RootMachine['run'], path: string): Promise<Node> {
   const real = await realpath(path).catch(ifNowhere(undefined));
   if (real === undefined || !(await stat(real)).isBlockDevice()) throw unusable(`${path} is not a disk here`);
-  const args = ['--json', '--bytes', '--output', 'NAME,RO,SIZE,MOUNTPOINTS', real];
+  const args = ['--json', '--bytes', '--output', 'NAME,RO,SIZE,FSTYPE,PTTYPE,MOUNTPOINTS', real];
   const listed = await run('lsblk', args, { timeout: 30_000 });
   if (listed.exitCode !== 0) throw unusable(`${path}: ${complaintOf(listed, 'lsblk(8) gave no reason')}`);
   const [found] = z
@@ -107,7 +121,17 @@ async function requireDisk(run: RootMachine['run'], path: string): Promise<numbe
   const used = mountsOf(found);
   if (used.length > 0) throw unusable(`${path} is in use: ${used.join(', ')}`);
   if (found?.ro === true) throw unusable(`${path} can’t be written to`);
-  return found?.size ?? 0;
+  return found ?? {};
+}
+
+/**
+ * lsblk knows by udev, which may not have looked since something was written; blkid looks itself, and ends with 2 if it finds nothing. What
+ * can’t be told counts as something.
+ */
+async function isEmpty(run: RootMachine['run'], path: string, found: Node): Promise<boolean> {
+  if (found.fstype !== null || found.pttype !== null || (found.children ?? []).length > 0) return false;
+  const probed = await run('blkid', ['--probe', path], { timeout: 30_000 });
+  return probed.exitCode === 2 && probed.stdout === '' && probed.stderrTail.length === 0;
 }
 
 const mountsOf = (found: Node | undefined): string[] => [

@@ -64,6 +64,16 @@ async function gatherInstalled(machine: Machine): Promise<HostReceipt['now']> {
 export const signReceipt = (machine: RootMachine): Promise<void> =>
   writeReceipts(machine, { findings: [], claimed: [], gather: gatherInstalled });
 
-/** @param medium where it is mounted, writable @throws NixmakerError `medium-read-only`, `medium-full`, `medium-failing` */
-export const deliverReceipt = (machine: RootMachine, medium: string): Promise<void> =>
-  emptyOutbox(machine, medium, (write) => write(medium));
+/** Has a medium written to: it is told where it can be. */
+export type Reach = (write: (root: string) => Promise<void>) => Promise<void>;
+
+/**
+ * @param medium where it is mounted
+ * @param reach by default it is writable there
+ * @throws NixmakerError `medium-read-only`, `medium-full`, `medium-failing`
+ */
+export const deliverReceipt = (
+  machine: RootMachine,
+  medium: string,
+  reach: Reach = (write) => write(medium),
+): Promise<void> => emptyOutbox(machine, medium, reach);

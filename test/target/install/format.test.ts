@@ -83,6 +83,7 @@ describe('nothing is overwritten', () => {
   test('on a dry run', async () => {
     const ran = await live.install([one, ...key, '--format', '--disk', '/dev/shm/new', '--dry-run']);
     assert.equal(ran.code, 0, ran.stderr);
+    assert.match(ran.stdout, /would overwrite: \/dev\/shm\/new, empty/);
     assert.equal(await signature(), untouched);
   });
 });
@@ -121,4 +122,7 @@ test('an empty disk is formatted, mounted and installed, twice if asked twice', 
     assert.match(JSON.parse(again.stdout).detail, /where something is mounted already/);
     await live.sh('umount -R /mnt');
   }
+  const args = [one, ...key, '--format', '--disk', '/dev/shm/new', '--dry-run', '--json'];
+  const { overwrites } = JSON.parse((await live.install(args)).stdout);
+  assert.deepEqual(overwrites, { disks: ['/dev/shm/new'], empty: false, named: true });
 });

@@ -228,6 +228,11 @@ export const machine = {
       root: path,
       installed: z.boolean().describe('false after --dry-run'),
       notices: z.array(z.string()),
+      unattended: z.boolean().describe('a signed table has a live image install this machine unasked'),
+      overwrites: z
+        .object({ disks: z.array(path), empty: z.boolean(), named: z.boolean() })
+        .optional()
+        .describe('with --format; `empty`: there is nothing on any of the disks'),
       hostKey: z.string().optional().describe('by which the desk knows its receipts'),
       recipients: z.array(z.string()).optional().describe('for `encrypt --to`'),
       sshHostKeys: z.array(z.string()).optional().describe('public halves'),

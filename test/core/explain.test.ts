@@ -32,6 +32,7 @@ const plain = [
   'nixmaker does not mount media itself.',
   'The inbox keeps the newest 2 bundles that were taken and the newest 10 that were refused.',
   'nixmaker never deletes old generations or collects garbage.',
+  'nixmaker never reads through the store by itself to find damage.',
   'Receipts are written to the media that bring bundles.',
 ];
 
@@ -41,6 +42,22 @@ test('a policy of defaults is told of in as many sentences as it has things to s
 
 /** What is said instead of the sentences that go, or besides, where the policy says so. */
 const cases: readonly (readonly [string, Record<string, unknown>, readonly string[], number])[] = [
+  [
+    'damage that is told',
+    { repair: 'report' },
+    [
+      'Once a week, the contents of this machine’s systems are read; damage is told in receipts and by `doctor`.',
+    ],
+    1,
+  ],
+  [
+    'repairs',
+    { repair: 'automatic' },
+    [
+      'Once a week, the contents of this machine’s systems are read; damage is told in receipts and by `doctor`, and repaired from any trusted bundle at hand.',
+    ],
+    1,
+  ],
   [
     'a machine id',
     { machineId: '0'.repeat(32) },

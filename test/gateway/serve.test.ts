@@ -209,9 +209,8 @@ test('requests that a client sends all at once and answers that it does not read
   }
   assert.ok(most <= 8, `${most} files are open for one connection`);
   client.destroy();
-  for (let tries = 0; (await held()) > 0 && tries < 200; tries += 1)
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.equal(await held(), 0, 'nothing stays open for a client that has gone');
+  // Nothing stays open for a client that has gone: the test's own deadline bounds the wait.
+  while ((await held()) > 0) await new Promise((resolve) => setTimeout(resolve, 10));
 });
 
 test('a client that uses its connection again is answered each time', async () => {

@@ -148,6 +148,10 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
     ['release 17', 'allow release 17 again'],
     ['release --all', 'free all held releases'],
   ],
+  repair: [
+    ['repair', 'find what is damaged, and repair it from what is at hand'],
+    ['repair /media/stick', 'from the bundles on this stick'],
+  ],
   approve: [
     ['approve', 'install what the machine is asking about'],
     ['approve --refuse', 'not now'],
@@ -179,7 +183,6 @@ export const examples: Readonly<Record<string, readonly (readonly [call: string,
   ],
   encrypt: [
     ['encrypt --to-host web out/web/web.tar', 'to the key that its receipts name'],
-    ['encrypt --to "$RECIPIENT" web.tar', 'for one host, as web.tar.age'],
     ['encrypt --to recipients.txt out/*/*.tar', 'for all recipients in a file'],
   ],
   keyring: [],

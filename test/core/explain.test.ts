@@ -43,22 +43,6 @@ test('a policy of defaults is told of in as many sentences as it has things to s
 /** What is said instead of the sentences that go, or besides, where the policy says so. */
 const cases: readonly (readonly [string, Record<string, unknown>, readonly string[], number])[] = [
   [
-    'damage that is told',
-    { repair: 'report' },
-    [
-      'Once a week, the contents of this machine’s systems are read; damage is told in receipts and by `doctor`.',
-    ],
-    1,
-  ],
-  [
-    'repairs',
-    { repair: 'automatic' },
-    [
-      'Once a week, the contents of this machine’s systems are read; damage is told in receipts and by `doctor`, and repaired from any trusted bundle at hand.',
-    ],
-    1,
-  ],
-  [
     'a machine id',
     { machineId: '0'.repeat(32) },
     [`Bundles for host “web” are taken, including those bound to machine id ${'0'.repeat(32)}.`],

@@ -157,14 +157,7 @@ in
         wantedBy = [ "multi-user.target" ];
         after = map (login: "${login}.service") logins;
         conflicts = map (login: "${login}.service") logins;
-        path = [
-          config.nix.package
-          pkgs.coreutils
-          pkgs.gnutar
-          pkgs.gzip
-          pkgs.util-linux
-          config.systemd.package
-        ];
+        path = import ./programs.nix { inherit config pkgs; };
         restartIfChanged = false;
         unitConfig = lib.optionalAttrs cfg.powerOff { SuccessAction = "poweroff"; };
         serviceConfig = {

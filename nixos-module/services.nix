@@ -8,14 +8,7 @@
 let
   cfg = config.services.nixmaker;
 
-  path = [
-    config.nix.package
-    pkgs.coreutils
-    pkgs.gnutar
-    pkgs.gzip
-    pkgs.util-linux
-    config.systemd.package
-  ];
+  path = import ./programs.nix { inherit config pkgs; };
 
   units = pkgs.runCommand "nixmaker-units" { } ''
     mkdir -p $out/etc/systemd/system

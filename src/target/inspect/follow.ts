@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import type { Settings } from '../../core/policy/settings.ts';
-import { watchFiles } from '../../media/watch-files.ts';
+import { watchUntil } from '../../media/watch-files.ts';
 import type { JournalRecord } from '../../state/journal.ts';
 import { progressFile } from '../../state/progress.ts';
 import { runtimeDirectories } from '../machine/machine.ts';
@@ -20,34 +20,18 @@ export async function onEveryChange(
   settings: Settings,
   { signal, also = [], call }: Following,
 ): Promise<void> {
-  let changed = true;
-  let wake: (() => void) | undefined;
-  const note = () => {
-    changed = true;
-    wake?.();
-  };
   const files = [
     ...journalFolders(settings).map((folder) => join(folder, 'journal')),
     ...runtimeDirectories(settings).map(progressFile),
     ...also,
   ];
-  const watcher = watchFiles(files, note);
-  signal.addEventListener('abort', note);
-  try {
-    while (!signal.aborted) {
-      if (changed) {
-        changed = false;
-        await call();
-        continue;
-      }
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
-  } finally {
-    signal.removeEventListener('abort', note);
-    await watcher.close();
-  }
+  await watchUntil<never>(files, {
+    signal,
+    look: async () => {
+      await call();
+      return undefined;
+    },
+  });
 }
 
 /** Every transition already in the journal, then each new one as it comes. */

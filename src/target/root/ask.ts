@@ -4,7 +4,7 @@
  */
 import { given } from '../../core/given.ts';
 import type { Operation } from '../../core/schema.ts';
-import { watchFiles } from '../../media/watch-files.ts';
+import { watchUntil } from '../../media/watch-files.ts';
 import {
   answerFile,
   readAnswer,
@@ -52,28 +52,13 @@ export async function askForApproval(
 }
 
 async function waitForAnswer(folder: string, id: string, signal: AbortSignal): Promise<boolean | undefined> {
-  let look: (() => void) | undefined;
-  let changed = true;
-  const note = () => {
-    changed = true;
-    look?.();
-  };
-  const watcher = watchFiles([answerFile(folder), ...screenFiles(folder)], note);
-  signal.addEventListener('abort', note);
-  try {
-    while (!signal.aborted) {
-      if (!changed)
-        await new Promise<void>((resolve) => {
-          look = resolve;
-        });
-      changed = false;
+  const answer = await watchUntil<boolean | 'withdrawn'>([answerFile(folder), ...screenFiles(folder)], {
+    signal,
+    look: async () => {
       const answer = await readAnswer(folder);
       if (answer?.id === id) return answer.approved;
-      if ((await readQuestion(folder))?.id !== id) return undefined;
-    }
-    return undefined;
-  } finally {
-    signal.removeEventListener('abort', note);
-    await watcher.close();
-  }
+      return (await readQuestion(folder))?.id === id ? undefined : 'withdrawn';
+    },
+  });
+  return answer === 'withdrawn' ? undefined : answer;
 }

@@ -3,6 +3,7 @@ import { exitCodes, NixmakerError } from '../../core/errors.ts';
 import { lines } from '../../core/lines.ts';
 import type { InstallResult } from '../../target/install/install.ts';
 import { print, printJson, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
+import { withServiceUmask } from './open.ts';
 
 interface InstallFlags extends TrustFlags {
   readonly root: string;
@@ -49,9 +50,14 @@ export function countOf(text: string): number {
   return Number(text);
 }
 
-async function install(place: string, flags: InstallFlags): Promise<number> {
+/** @throws NixmakerError `usage` */
+export function startAsInstaller(): void {
   if (process.getuid?.() !== 0) throw new NixmakerError('usage', 'only root can install a machine');
-  process.umask(0o022);
+  withServiceUmask();
+}
+
+async function install(place: string, flags: InstallFlags): Promise<number> {
+  startAsInstaller();
   const { firstInstall } = await import('../../target/install/install.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const { root, host, hosts, identity, receipts } = flags;

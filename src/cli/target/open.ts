@@ -13,7 +13,7 @@ export interface Files {
  * Everything created from here on, by us or by what we start, has the modes a service gives it: systemd’s umask. Threat: one command from a
  * root shell under `umask 077`, and the agent can’t read root’s journal any more. Secret files have their own mode.
  */
-function withServiceUmask(): void {
+export function withServiceUmask(): void {
   process.umask(0o022);
 }
 

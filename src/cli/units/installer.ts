@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { exitCodes, NixmakerError } from '../../core/errors.ts';
+import { exitCodes } from '../../core/errors.ts';
 import { faultOf } from '../../core/fault.ts';
 import type { Consent } from '../../core/install/consent.ts';
 import { joined, type Lines, lines } from '../../core/lines.ts';
@@ -7,7 +7,7 @@ import { styled } from '../../core/style.ts';
 import { explain } from '../../report/tables.ts';
 import type { InstallResult } from '../../target/install/install.ts';
 import type { Person } from '../../target/install/installer.ts';
-import { countOf, type TrustFlags, tellInstalled, trustIn } from '../target/install.ts';
+import { countOf, startAsInstaller, type TrustFlags, tellInstalled, trustIn } from '../target/install.ts';
 import { print, printToStderr, runVerb, severalTimes } from '../terminal/output.ts';
 
 interface InstallerFlags extends TrustFlags {
@@ -37,8 +37,7 @@ export function defineInstaller(program: Command): void {
 }
 
 async function installer(flags: InstallerFlags): Promise<number> {
-  if (process.getuid?.() !== 0) throw new NixmakerError('usage', 'only root can install a machine');
-  process.umask(0o022);
+  startAsInstaller();
   const { runInstaller } = await import('../../target/install/installer.ts');
   const { makeConsoleLog } = await import('../../report/console-log.ts');
   const { systemClock } = await import('../../process/clock.ts');

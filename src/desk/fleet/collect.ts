@@ -13,8 +13,7 @@ import { type HostKeys, readHostKeys } from './former.ts';
 import { noteGoneBack, noteHeard } from './heard.ts';
 import { KeptReceipts } from './kept.ts';
 import { eachHostOn, type FoundReceipts } from './media-receipts.ts';
-import { readAhead } from './read-ahead.ts';
-import { openSigned, readSealed, type SealedReceipt, signingKeyOf } from './receipt-file.ts';
+import { openSigned, readReceiptText, type SealedReceipt, seal, signingKeyOf } from './receipt-file.ts';
 
 export interface CollectOptions {
   readonly media: readonly string[];
@@ -69,18 +68,14 @@ async function* collectHost(
   const { directory } = options;
   const trust: Trust = { ...(await readHostKeys(directory, host)) };
   const kept = await KeptReceipts.load(receiptsOf(directory, host), trust);
-  const read = async (name: string) => ({
-    name,
-    sealed: await readSealed(join(folder, name)).catch((error: unknown) => ({ error })),
-  });
   let unlisted = 0;
   let here = limits.receiptsKept;
   let wentBack = false;
-  for await (const { name, sealed } of readAhead({ folder, names }, read)) {
+  for (const name of names) {
     const file = join(shown, name);
     try {
-      if ('error' in sealed) throw sealed.error;
-      const taken = await takeOne(options, { host, name, sealed, trust, kept });
+      const text = readReceiptText({ path: folder }, name);
+      const taken = await takeOne(options, { host, name, text, trust, kept });
       // A stick holds ten years of receipts, and old ones are no news.
       if (taken.status === 'new') yield { file, host, ...taken };
       else if (here-- > 0 && listing.left-- > 0) yield { file, host, ...taken };
@@ -109,36 +104,39 @@ async function* collectHost(
 interface One {
   readonly host: string;
   readonly name: string;
-  readonly sealed: SealedReceipt;
+  readonly text: string;
   readonly trust: Trust;
   readonly kept: KeptReceipts;
 }
 
 async function takeOne(
   options: CollectOptions,
-  { host, name, sealed, trust, kept }: One,
+  { host, name, text, trust, kept }: One,
 ): Promise<Omit<Collected, 'file' | 'host'>> {
+  const known = kept.known(name, text);
+  if (known?.host === host) return given({ sequence: known.sequence, state: known.state, status: 'known' });
+  const sealed = seal(text);
   const believed = believe(sealed, trust, { host, options });
   if (believed === 'former') return { sequence: undefined, state: undefined, status: 'former' };
-  const { key, text } = believed;
+  const { key, text: enrolled } = believed;
   const receipt = openSigned(sealed, key);
   if (receipt.host !== host)
     throw new NixmakerError(
       'receipt-malformed',
       `it lies in the folder of ${host}, but is from ${receipt.host}`,
     );
-  if (text !== undefined) {
-    await enrol(options.directory, receipt, text);
+  if (enrolled !== undefined) {
+    await enrol(options.directory, receipt, enrolled);
     trust.present = key;
   }
   const { number, run, at: said } = receipt;
-  await kept.requireOrder({ text: sealed.text, number, said }, options.now);
-  const status = await kept.add(name, { text: sealed.text, number, at: options.now });
+  await kept.requireOrder({ text, number, said }, options.now);
+  const status = await kept.add(name, { text, receipt, at: options.now });
   return given({
     sequence: run?.sequence,
     state: run?.state,
     status,
-    enrolled: text === undefined ? undefined : (true as const),
+    enrolled: enrolled === undefined ? undefined : (true as const),
   }) as Omit<Collected, 'file' | 'host'>;
 }
 

@@ -5,21 +5,22 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { isReceiptName } from '../../core/receipt-name.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
-import { namesIn, readIfThere } from '../../files/read.ts';
+import { openForeign } from '../../files/foreign.ts';
+import { entriesNow, type FolderNow } from '../../files/foreign-now.ts';
+import { readIfThere } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';
 import type { HostKeys } from './former.ts';
-import { readAhead } from './read-ahead.ts';
-import { openSigned, readSealed, signingKeyOf } from './receipt-file.ts';
+import { openSigned, readReceiptText, seal, signingKeyOf } from './receipt-file.ts';
 
 export interface KeptReceipt {
   readonly name: string;
-  readonly bytes: number;
-  /** Of the file. */
-  readonly digest?: string;
+  /** As it was signed; empty if there is no receipt. */
+  readonly text: string;
   /** Undefined if it can’t be read, or was not signed by the key. */
   readonly receipt: HostReceipt | undefined;
   /** It is signed by a key that was replaced. */
@@ -28,25 +29,30 @@ export interface KeptReceipt {
 
 type Keys = Pick<HostKeys, 'present' | 'former'>;
 
-/** A few at a time, because each may be large: callers keep what they need and no more. */
-export async function* readKept(folder: string, keys: Keys): AsyncGenerator<KeptReceipt> {
-  const names = (await namesIn(folder)).filter(isReceiptName).sort();
-  yield* readAhead({ folder, names }, (name) => readOne(join(folder, name), name, keys));
+/** One at a time, because each may be large: callers keep what they need and no more. */
+export async function* readKept(place: string, keys: Keys): AsyncGenerator<KeptReceipt> {
+  const folder = await openForeign(place, 'follow').catch(ifMissing(undefined));
+  if (folder === undefined) return;
+  try {
+    const names = entriesNow(folder).map(({ name }) => name);
+    for (const name of names.filter(isReceiptName).sort()) yield readOne(folder, name, keys);
+  } finally {
+    await folder.handle.close();
+  }
 }
 
-async function readOne(file: string, name: string, { present, former }: Keys): Promise<KeptReceipt> {
+function readOne(folder: FolderNow, name: string, { present, former }: Keys): KeptReceipt {
   try {
-    const sealed = await readSealed(file);
+    const sealed = seal(readReceiptText(folder, name));
     if (present === undefined || !sealed.envelope.isSignedBy(present)) {
       const signer = signingKeyOf(sealed);
       const isFormer = signer !== undefined && former.has(signer.key.material);
-      return { name, bytes: 0, receipt: undefined, isFormer };
+      return { name, text: '', receipt: undefined, isFormer };
     }
-    const [bytes, digest] = [sealed.text.length, digestOf(sealed.text)];
-    return { name, bytes, digest, receipt: openSigned(sealed, present), isFormer: false };
+    return { name, text: sealed.text, receipt: openSigned(sealed, present), isFormer: false };
   } catch {
     // Reported as unreadable.
-    return { name, bytes: 0, receipt: undefined, isFormer: false };
+    return { name, text: '', receipt: undefined, isFormer: false };
   }
 }
 
@@ -56,7 +62,15 @@ interface Entry {
   readonly number: number;
   readonly digest: string;
   readonly bytes: number;
+  readonly host: string;
+  /** Of its run. */
+  readonly sequence: number | undefined;
+  readonly state: string | undefined;
 }
+
+const entryOf = (text: string, { number, host, run }: HostReceipt): Entry => {
+  return { number, digest: digestOf(text), bytes: text.length, host, sequence: run?.sequence, state: run?.state };
+};
 
 const wentBack = (detail: string) => new NixmakerError('receipts-went-back', detail);
 
@@ -71,9 +85,15 @@ export class KeptReceipts {
 
   static async load(folder: string, keys: Keys): Promise<KeptReceipts> {
     const kept = new KeptReceipts(folder);
-    for await (const { name, bytes, digest = '', receipt } of readKept(folder, keys))
-      if (receipt !== undefined) kept.#entries.set(name, { number: receipt.number, bytes, digest });
+    for await (const { name, text, receipt } of readKept(folder, keys))
+      if (receipt !== undefined) kept.#entries.set(name, entryOf(text, receipt));
     return kept;
+  }
+
+  /** What is kept under this name, if it is this very text: its signature was verified when it was loaded or added. */
+  known(name: string, text: string): Entry | undefined {
+    const entry = this.#entries.get(name);
+    return entry?.bytes === text.length && entry.digest === digestOf(text) ? entry : undefined;
   }
 
   /** The highest number; 0 if there is none. */
@@ -111,11 +131,12 @@ export class KeptReceipts {
   /** @param at this desk’s time. @returns whether it is new, already here, or older than what is kept */
   async add(
     name: string,
-    { text, number, at }: { readonly text: string; readonly number: number; readonly at: Date },
+    { text, receipt, at }: { readonly text: string; readonly receipt: HostReceipt; readonly at: Date },
   ): Promise<'new' | 'known' | 'older'> {
+    const { number } = receipt;
     const known = this.#entries.get(name);
     if (known !== undefined && known.number >= number) return known.number === number ? 'known' : 'older';
-    const entry = { number, bytes: text.length, digest: digestOf(text) };
+    const entry = entryOf(text, receipt);
     if (!staying(new Map(this.#entries).set(name, entry)).has(name)) return 'older';
     await mkdir(this.#folder, { recursive: true });
     // The arrival time first: if interrupted in between, the existing receipt has no time, rather than a later one than its own.

@@ -1,9 +1,11 @@
 /** A receipt in a file, from a medium or kept: outside input either way. */
 import { readSmall } from '../../bundle/file.ts';
+import { readSmallNow } from '../../bundle/file-now.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { type HostReceipt, hostReceiptParser, hostReceiptType } from '../../core/run/host-receipt.ts';
 import { describeIssues } from '../../core/schema.ts';
+import type { FolderNow } from '../../files/foreign-now.ts';
 import { type Envelope, openEnvelope } from '../../signing/envelope.ts';
 import { type PublicKey, parsePublicKey } from '../../signing/nix-key.ts';
 
@@ -13,15 +15,33 @@ export interface SealedReceipt {
   readonly envelope: Envelope;
 }
 
-/** Never reads more than a receipt’s maximum size. @throws NixmakerError `receipt-malformed`, `io-error` */
+export const seal = (text: string): SealedReceipt => ({ text, envelope: openEnvelope(text, hostReceiptType) });
+
+/** Never more than a receipt’s maximum size. @throws NixmakerError `receipt-malformed`, `io-error` */
 export async function readSealed(file: string): Promise<SealedReceipt> {
-  const bytes = await readSmall(file, limits.receiptBytes).catch((error: unknown) => {
-    if (!(error instanceof NixmakerError) || error.code === 'io-error') throw error;
-    throw new NixmakerError('receipt-malformed', error.detail, { cause: error });
-  });
+  const bytes = await readSmall(file, limits.receiptBytes).catch(asReceipt);
+  return seal(textOf(bytes, file));
+}
+
+/** The same for one of many in an open folder, as it is. @throws NixmakerError `receipt-malformed`, `io-error` */
+export function readReceiptText(folder: FolderNow, name: string): string {
+  let bytes: Buffer | undefined;
+  try {
+    bytes = readSmallNow(folder, name, { most: limits.receiptBytes, shown: name });
+  } catch (error) {
+    asReceipt(error);
+  }
+  return textOf(bytes, name);
+}
+
+function asReceipt(error: unknown): never {
+  if (!(error instanceof NixmakerError) || error.code === 'io-error') throw error;
+  throw new NixmakerError('receipt-malformed', error.detail, { cause: error });
+}
+
+function textOf(bytes: Buffer | undefined, file: string): string {
   if (bytes === undefined) throw new NixmakerError('io-error', `${file} is gone`);
-  const text = bytes.toString('utf8');
-  return { text, envelope: openEnvelope(text, hostReceiptType) };
+  return bytes.toString('utf8');
 }
 
 /** The signature first, then the contents. @throws NixmakerError `receipt-malformed` */

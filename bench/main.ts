@@ -20,7 +20,8 @@ const { values: given } = parseArgs({
 });
 const only = given.only?.split(',');
 const unknown = only?.find((name) => !partNames.some((part) => part === name));
-if (unknown !== undefined) throw new Error(`there is no part “${unknown}”; there are ${partNames.join(', ')}`);
+if (unknown !== undefined)
+  throw new Error(`there is no part “${unknown}”; there are ${partNames.join(', ')}`);
 const chosen = partNames.filter((name) => only === undefined || only.includes(name));
 const say = (text: string) => process.stderr.write(`${text}\n`);
 

@@ -6,7 +6,7 @@ import { measureMemory } from './memory.ts';
 import { measureMonths } from './months.ts';
 import { measureHosts, measureNext } from './next.ts';
 import { measureNotice } from './notice.ts';
-import { measurePack, type PackFigures } from './pack.ts';
+import type { PackFigures } from './pack.ts';
 import { measurePool } from './pool.ts';
 import { measureRealSize } from './real-size.ts';
 import { measureReleases } from './releases.ts';
@@ -49,7 +49,8 @@ export const parts = {
     measureScale(bench.place, { ...bench, bundle: (await bench.packed()).bundle, hosts: 1000 }),
   fleet: ({ place, isQuick }: Bench) =>
     measureFleet(place, isQuick ? { hosts: 50, receipts: 20 } : { hosts: 1000, receipts: 64 }),
-  realSize: (bench: Bench) => measureRealSize(bench.place, { ...bench, count: bench.isQuick ? 1000 : 20_000 }),
+  realSize: (bench: Bench) =>
+    measureRealSize(bench.place, { ...bench, count: bench.isQuick ? 1000 : 20_000 }),
   memory: sizesOf,
   pool: (bench: Bench) => measurePool(bench.place, bench),
   notice: ({ place }: Bench) => measureNotice(place),

@@ -98,9 +98,7 @@ async function foldersIn(folder: string): Promise<string[]> {
 
 /** Names that begin with a dot are unfinished work, ours or a carrier’s. */
 export const foldersAmong = (entries: readonly Dirent[]): string[] =>
-  entries
-    .flatMap((e) => (e.isDirectory() && !e.name.startsWith('.') ? [e.name] : []))
-    .slice(0, mostEntries);
+  entries.flatMap((e) => (e.isDirectory() && !e.name.startsWith('.') ? [e.name] : [])).slice(0, mostEntries);
 
 /** The highest first. */
 export const sequencesAmong = (names: readonly string[]): number[] =>

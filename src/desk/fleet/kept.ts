@@ -13,7 +13,7 @@ import type { HostReceipt } from '../../core/run/host-receipt.ts';
 import { openForeign } from '../../files/foreign.ts';
 import { entriesNow, type FolderNow } from '../../files/foreign-now.ts';
 import { readIfThere } from '../../files/read.ts';
-import { writeWhole } from '../../files/write.ts';
+import { writeAllWhole } from '../../files/write.ts';
 import type { HostKeys } from './former.ts';
 import { openSigned, readReceiptText, seal, signingKeyOf } from './receipt-file.ts';
 
@@ -69,8 +69,25 @@ interface Entry {
 }
 
 const entryOf = (text: string, { number, host, run }: HostReceipt): Entry => {
-  return { number, digest: digestOf(text), bytes: text.length, host, sequence: run?.sequence, state: run?.state };
+  return {
+    number,
+    digest: digestOf(text),
+    bytes: text.length,
+    host,
+    sequence: run?.sequence,
+    state: run?.state,
+  };
 };
+
+interface Unwritten {
+  /** Contents by name. */
+  readonly files: ReadonlyMap<string, string>;
+  /** What it takes the place of. */
+  readonly before: Entry | undefined;
+}
+
+/** Bytes. */
+const mostUnwritten = 4 * 1024 * 1024;
 
 const wentBack = (detail: string) => new NixmakerError('receipts-went-back', detail);
 
@@ -78,6 +95,7 @@ const wentBack = (detail: string) => new NixmakerError('receipts-went-back', det
 export class KeptReceipts {
   readonly #folder: string;
   readonly #entries = new Map<string, Entry>();
+  readonly #unwritten = new Map<string, Unwritten>();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -128,22 +146,59 @@ export class KeptReceipts {
     );
   }
 
-  /** @param at this desk’s time. @returns whether it is new, already here, or older than what is kept */
-  async add(
+  /**
+   * It is kept once `flush` has written it. @param at this desk’s time
+   * @returns whether it is new, already here, or older than what is kept
+   */
+  add(
     name: string,
     { text, receipt, at }: { readonly text: string; readonly receipt: HostReceipt; readonly at: Date },
-  ): Promise<'new' | 'known' | 'older'> {
+  ): 'new' | 'known' | 'older' {
     const { number } = receipt;
-    const known = this.#entries.get(name);
-    if (known !== undefined && known.number >= number) return known.number === number ? 'known' : 'older';
+    const before = this.#entries.get(name);
+    if (before !== undefined && before.number >= number) return before.number === number ? 'known' : 'older';
     const entry = entryOf(text, receipt);
     if (!staying(new Map(this.#entries).set(name, entry)).has(name)) return 'older';
-    await mkdir(this.#folder, { recursive: true });
-    // The arrival time first: if interrupted in between, the existing receipt has no time, rather than a later one than its own.
-    await writeWhole(collectedFile(this.#folder, name), `${number} ${at.toISOString()}\n`);
-    await writeWhole(join(this.#folder, name), text);
     this.#entries.set(name, entry);
+    // The arrival time first: if interrupted in between, the existing receipt has no time, rather than a later one than its own.
+    const files = new Map([
+      [collectedName(name), `${number} ${at.toISOString()}\n`],
+      [name, text],
+    ]);
+    this.#unwritten.set(name, { files, before });
     return 'new';
+  }
+
+  /** Whether as much was added as should be held in memory and open. */
+  get isFull(): boolean {
+    const added = [...this.#unwritten.keys()];
+    const bytes = added.reduce((sum, name) => sum + (this.#entries.get(name)?.bytes ?? 0), 0);
+    return added.length >= limits.receiptsKept || bytes > mostUnwritten;
+  }
+
+  /** Writes what was added. @returns why, of those that could not be written; they are not kept */
+  async flush(): Promise<ReadonlyMap<string, unknown>> {
+    const all = [...this.#unwritten];
+    this.#unwritten.clear();
+    const failed = new Map<string, unknown>();
+    if (all.length === 0) return failed;
+    try {
+      await this.#write(new Map(all.flatMap(([, { files }]) => [...files])));
+    } catch {
+      // One that can’t be written must not take the others with it.
+      for (const [name, { files, before }] of all)
+        await this.#write(files).catch((error: unknown) => {
+          failed.set(name, error);
+          if (before === undefined) this.#entries.delete(name);
+          else this.#entries.set(name, before);
+        });
+    }
+    return failed;
+  }
+
+  async #write(files: ReadonlyMap<string, string>): Promise<void> {
+    await mkdir(this.#folder, { recursive: true });
+    await writeAllWhole(this.#folder, files);
   }
 
   /** Deletes whatever exceeds the bounds. */
@@ -169,7 +224,8 @@ function staying(entries: ReadonlyMap<string, Entry>): ReadonlySet<string> {
   return stay;
 }
 
-const collectedFile = (folder: string, name: string) => join(folder, name.replace(/\.json$/, '.collected'));
+const collectedName = (name: string) => name.replace(/\.json$/, '.collected');
+const collectedFile = (folder: string, name: string) => join(folder, collectedName(name));
 
 /**
  * When this desk collected it, as recorded then; undefined if not known for this very receipt. When git has merged two desks,

@@ -15,7 +15,10 @@ export interface SealedReceipt {
   readonly envelope: Envelope;
 }
 
-export const seal = (text: string): SealedReceipt => ({ text, envelope: openEnvelope(text, hostReceiptType) });
+export const seal = (text: string): SealedReceipt => ({
+  text,
+  envelope: openEnvelope(text, hostReceiptType),
+});
 
 /** Never more than a receipt’s maximum size. @throws NixmakerError `receipt-malformed`, `io-error` */
 export async function readSealed(file: string): Promise<SealedReceipt> {

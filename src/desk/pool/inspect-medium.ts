@@ -45,7 +45,9 @@ export async function inspectMedium(folder: string): Promise<MediumRow[]> {
 /** Files with other names that are examined. */
 const mostOthers = 200;
 
-const nameIn = (folder: string, path: string) => relative(folder, path) || '.';
+/** There may be thousands, and `relative` asks for the working folder each time. */
+const nameIn = (folder: string, path: string) =>
+  path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : relative(folder, path) || '.';
 const sizeOf = async (path: string) => (await lstat(path)).size;
 
 const unknown = { host: undefined, sequence: undefined, createdAt: undefined, claimedSigners: [] };

@@ -103,7 +103,7 @@ async function* takeAll(taking: Taking): AsyncGenerator<Collected> {
   for (const name of names) {
     const file = join(shown, name);
     try {
-      const taken = await takeOne(taking, name, readReceiptText({ path: folder }, name));
+      const taken = await takeOne(taking, name, await readReceiptText({ path: folder }, name));
       // A stick holds ten years of receipts, and old ones are no news.
       if (taken.status === 'new') news.set(name, { file, host, ...taken });
       else if (here-- > 0 && listing.left-- > 0) yield { file, host, ...taken };

@@ -138,7 +138,7 @@ async function newKeysOn(
     await eachHostOn(medium, async (found) => {
       if (found.host !== host) return;
       for (const name of found.names) {
-        const signer = signerOf({ path: found.folder }, name);
+        const signer = await signerOf({ path: found.folder }, name);
         if (signer !== undefined && !known.has(signer.key.material))
           keys.set(signer.key.material, signer.text);
       }
@@ -146,9 +146,9 @@ async function newKeysOn(
   return [...keys.values()];
 }
 
-function signerOf(folder: FolderNow, name: string): ReturnType<typeof signingKeyOf> {
+async function signerOf(folder: FolderNow, name: string): Promise<ReturnType<typeof signingKeyOf>> {
   try {
-    return signingKeyOf(seal(readReceiptText(folder, name)));
+    return signingKeyOf(seal(await readReceiptText(folder, name)));
   } catch {
     return undefined;
   }

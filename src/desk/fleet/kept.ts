@@ -19,8 +19,9 @@ import { openSigned, readReceiptText, seal, signingKeyOf } from './receipt-file.
 
 export interface KeptReceipt {
   readonly name: string;
-  /** As it was signed; empty if there is no receipt. */
-  readonly text: string;
+  /** Of the file, as is the digest. */
+  readonly bytes: number;
+  readonly digest: string;
   /** Undefined if it can’t be read, or was not signed by the key. */
   readonly receipt: HostReceipt | undefined;
   /** It is signed by a key that was replaced. */
@@ -29,34 +30,39 @@ export interface KeptReceipt {
 
 type Keys = Pick<HostKeys, 'present' | 'former'>;
 
+const nothing = { bytes: 0, digest: '', receipt: undefined, isFormer: false };
+
 /** One at a time, because each may be large: callers keep what they need and no more. */
 export async function* readKept(place: string, keys: Keys): AsyncGenerator<KeptReceipt> {
   const folder = await openForeign(place, 'follow').catch(ifMissing(undefined));
   if (folder === undefined) return;
   try {
     const names = entriesNow(folder).map(({ name }) => name);
-    for (const name of names.filter(isReceiptName).sort()) yield readOne(folder, name, keys);
+    for (const name of names.filter(isReceiptName).sort()) yield await readOne(folder, name, keys);
   } finally {
     await folder.handle.close();
   }
 }
 
-function readOne(folder: FolderNow, name: string, { present, former }: Keys): KeptReceipt {
+async function readOne(folder: FolderNow, name: string, { present, former }: Keys): Promise<KeptReceipt> {
   try {
-    const sealed = seal(readReceiptText(folder, name));
+    const sealed = seal(await readReceiptText(folder, name));
     if (present === undefined || !sealed.envelope.isSignedBy(present)) {
       const signer = signingKeyOf(sealed);
       const isFormer = signer !== undefined && former.has(signer.key.material);
-      return { name, text: '', receipt: undefined, isFormer };
+      return { ...nothing, name, isFormer };
     }
-    return { name, text: sealed.text, receipt: openSigned(sealed, present), isFormer: false };
+    return { name, ...measure(sealed.text), receipt: openSigned(sealed, present), isFormer: false };
   } catch {
     // Reported as unreadable.
-    return { name, text: '', receipt: undefined, isFormer: false };
+    return { ...nothing, name };
   }
 }
 
-const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64');
+const measure = (text: string) => ({
+  bytes: text.length,
+  digest: createHash('sha256').update(text).digest('base64'),
+});
 
 interface Entry {
   readonly number: number;
@@ -68,16 +74,10 @@ interface Entry {
   readonly state: string | undefined;
 }
 
-const entryOf = (text: string, { number, host, run }: HostReceipt): Entry => {
-  return {
-    number,
-    digest: digestOf(text),
-    bytes: text.length,
-    host,
-    sequence: run?.sequence,
-    state: run?.state,
-  };
-};
+const entryOf = (
+  { number, host, run }: HostReceipt,
+  { bytes, digest }: Pick<Entry, 'bytes' | 'digest'>,
+): Entry => ({ number, digest, bytes, host, sequence: run?.sequence, state: run?.state });
 
 interface Unwritten {
   /** Contents by name. */
@@ -103,15 +103,15 @@ export class KeptReceipts {
 
   static async load(folder: string, keys: Keys): Promise<KeptReceipts> {
     const kept = new KeptReceipts(folder);
-    for await (const { name, text, receipt } of readKept(folder, keys))
-      if (receipt !== undefined) kept.#entries.set(name, entryOf(text, receipt));
+    for await (const { name, receipt, ...file } of readKept(folder, keys))
+      if (receipt !== undefined) kept.#entries.set(name, entryOf(receipt, file));
     return kept;
   }
 
   /** What is kept under this name, if it is this very text: its signature was verified when it was loaded or added. */
   known(name: string, text: string): Entry | undefined {
     const entry = this.#entries.get(name);
-    return entry?.bytes === text.length && entry.digest === digestOf(text) ? entry : undefined;
+    return entry?.bytes === text.length && entry.digest === measure(text).digest ? entry : undefined;
   }
 
   /** The highest number; 0 if there is none. */
@@ -129,7 +129,7 @@ export class KeptReceipts {
     { text, number, said }: { readonly text: string; readonly number: number; readonly said: string },
     now: Date,
   ): Promise<void> {
-    const digest = digestOf(text);
+    const { digest } = measure(text);
     const entries = [...this.#entries];
     if (entries.some(([, entry]) => entry.digest === digest)) return;
     const twin = entries.find(([, entry]) => entry.number === number);
@@ -157,7 +157,7 @@ export class KeptReceipts {
     const { number } = receipt;
     const before = this.#entries.get(name);
     if (before !== undefined && before.number >= number) return before.number === number ? 'known' : 'older';
-    const entry = entryOf(text, receipt);
+    const entry = entryOf(receipt, measure(text));
     if (!staying(new Map(this.#entries).set(name, entry)).has(name)) return 'older';
     this.#entries.set(name, entry);
     // The arrival time first: if interrupted in between, the existing receipt has no time, rather than a later one than its own.

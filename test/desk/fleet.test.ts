@@ -1,7 +1,7 @@
 /** What the desk says of its fleet: absence, damage and a reinstalled machine are told, and are never “well”. */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { collectReceipts } from '../../src/desk/fleet/collect.ts';
 import { makeWorkplace } from '../support/fleet.ts';
@@ -255,6 +255,28 @@ test('which of two new keys is the machine’s, or whether there is one, is for 
   assert.equal((await told()).hosts[0]?.last?.number, 1);
   await mkdir(join(fleet, 'former'), { recursive: true });
   assert.deepEqual(await readdir(join(fleet, 'former')), []);
+});
+
+test('a receipt that can’t be stored is no news, and those beside it are', async () => {
+  const { medium, fleet, told } = await scene();
+  const web = install('web');
+  const files = [1, 2, 3].map((number) => [`${number}.json`, web.sign({ number })] as const);
+  await lay(medium, 'web', Object.fromEntries(files));
+  await mkdir(join(fleet, 'receipts/web/3.json'), { recursive: true });
+  const ran = await nixmaker('collect', medium, '--enrol', '-d', fleet, '--json');
+  const { receipts } = JSON.parse(ran.stdout) as {
+    receipts: { file: string; status: string; code?: string }[];
+  };
+  const expected = [
+    ['1.json', 'new', undefined],
+    ['2.json', 'new', undefined],
+    ['3.json', 'rejected', 'io-error'],
+  ];
+  assert.deepEqual(
+    receipts.map(({ file, status, code }) => [basename(file), status, code]),
+    expected,
+  );
+  assert.equal((await told()).hosts[0]?.last?.number, 2);
 });
 
 test('of a host with more known receipts than are kept, the rest is one line', async () => {

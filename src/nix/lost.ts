@@ -37,10 +37,14 @@ export async function findLost(
     if (looks === 'open') open.push(path);
   }
   if (open.length === 0) return lost;
-  for (const [path, { narHash }] of await infosOf(open)) {
+  const infos = await infosOf(open);
+  for (const path of open) {
+    const due = infos.get(path)?.narHash;
+    // Invalid by now: somebody is deleting it.
+    if (due === undefined) continue;
     const contents = await readContents(folder, path);
     if (contents.kind === 'missing') lost.set(path, 'gone');
-    else if (contents.kind !== 'read' || contents.narHash !== narHash) lost.set(path, 'torn');
+    else if (contents.kind !== 'read' || contents.narHash !== due) lost.set(path, 'torn');
   }
   return lost;
 }
@@ -67,7 +71,7 @@ function lookAt(place: string): 'gone' | 'open' | 'closed' {
       found.isDirectory() && ((found.mode & 0o222) !== 0 || Math.floor(found.mtimeMs / 1000) !== storeTime);
     return isOpen ? 'open' : 'closed';
   } catch (error) {
-    if (isMissing(error)) return 'gone';
-    throw error;
+    // What a disk no longer gives is read, and then it is known.
+    return isMissing(error) ? 'gone' : 'open';
   }
 }

@@ -103,7 +103,7 @@ export async function comparePaths(
 
 const lostTexts: Readonly<Record<Lost, string>> = {
   gone: 'its files are gone',
-  torn: 'some of its files are gone',
+  torn: 'not all of its files can be read',
 };
 
 /** Signed by the machine’s store key, over what is there now. */

@@ -74,13 +74,18 @@ async function lookThrough(machine: Looker): Promise<void> {
 
 /** @returns those that something needs */
 async function drop(nix: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
-  if (await isDeleted(nix, paths)) return [];
+  const left = await stillValid(nix, paths);
+  if (left.length === 0 || (await isDeleted(nix, left))) return [];
   const kept: StorePath[] = [];
   // One that is needed holds up all: now each by itself.
-  for (const path of paths) if (!(await isDeleted(nix, [path]))) kept.push(path);
-  // Some have gone with another, or by somebody else.
-  const gone = new Set(await findInvalid(nix, kept));
-  return kept.filter((path) => !gone.has(path));
+  for (const path of left) if (!(await isDeleted(nix, [path]))) kept.push(path);
+  return stillValid(nix, kept);
+}
+
+/** Some go with another, or by somebody else. */
+async function stillValid(nix: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
+  const gone = new Set(await findInvalid(nix, paths));
+  return paths.filter((path) => !gone.has(path));
 }
 
 /** With what refers to them, which is of no use without them; for Nix deletes nothing that is needed. */

@@ -43,25 +43,26 @@ export async function dropLost(machine: Looker): Promise<void> {
   try {
     if (!canLose(machine.nix)) return;
     if ((await readIfThere(lookedFile(machine))) === machine.bootId) return;
-    await lookThrough(machine);
-    await writeDurably(lookedFile(machine), machine.bootId);
+    const isDone = await lookThrough(machine);
+    if (isDone) await writeDurably(lookedFile(machine), machine.bootId);
   } catch (error) {
     if (error instanceof NixmakerError && error.code === 'stopped') throw error;
     machine.emit({ event: 'store-not-looked-through', level: 'warn', detail: messageOf(error) });
   }
 }
 
-async function lookThrough(machine: Looker): Promise<void> {
+/** @returns false if something was kept of which nobody knows why: a run of the agent’s may have held it just now */
+async function lookThrough(machine: Looker): Promise<boolean> {
   const deadline = AbortSignal.timeout(machine.settings.collectDeadline * second);
   const nix = { ...machine.nix, signal: deadline };
   const lost = await findLost(nix, await listValid(nix), (open) => queryValidInfos(nix, open));
-  if (lost.size === 0) return;
+  if (lost.size === 0) return true;
   const kept: StorePath[] = [];
   const all = [...lost.keys()];
   for (let start = 0; start < all.length; start += portion)
     kept.push(...(await drop(nix, all.slice(start, start + portion))));
   if (deadline.aborted) throw new NixmakerError('nix-failed', 'collectDeadline is over');
-  await keepOnRecord(machine, new Map(kept.map((path) => [path, lost.get(path) as Lost])));
+  const recorded = await keepOnRecord(machine, new Map(kept.map((path) => [path, lost.get(path) as Lost])));
   const dropped = all.filter((path) => !kept.includes(path));
   machine.emit({
     event: 'lost-paths-dropped',
@@ -70,6 +71,7 @@ async function lookThrough(machine: Looker): Promise<void> {
     paths: dropped.slice(0, mostNamed),
     kept: kept.slice(0, mostNamed),
   });
+  return recorded === kept.length;
 }
 
 /** @returns those that something needs */
@@ -99,9 +101,9 @@ async function isDeleted(nix: NixContext, paths: readonly StorePath[]): Promise<
   }
 }
 
-/** Those that a system of this machine needs. */
-async function keepOnRecord(machine: Looker, kept: ReadonlyMap<StorePath, Lost>): Promise<void> {
-  if (kept.size === 0) return;
+/** Those that a system of this machine needs. @returns how many */
+async function keepOnRecord(machine: Looker, kept: ReadonlyMap<StorePath, Lost>): Promise<number> {
+  if (kept.size === 0) return 0;
   const { infos } = await queryClosures(machine.nix, await systemsInUse(machine));
   const found = [...kept].flatMap(([path, how]): DamagedPath[] => {
     const info = infos.get(path);
@@ -113,4 +115,5 @@ async function keepOnRecord(machine: Looker, kept: ReadonlyMap<StorePath, Lost>)
   const known = record.damaged.filter(({ path }) => !kept.has(path));
   const damaged = [...known, ...found].slice(0, mostDamaged);
   await writeContentsRecord(machine.floorDirectory, { ...record, damaged });
+  return found.length;
 }

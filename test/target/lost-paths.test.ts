@@ -57,7 +57,10 @@ for (const [how, deletion] of Object.entries(deletions))
     assert.ok(await isValid(target, toplevel), 'the database does not know');
     const receipt = await take(target, 'switch', two);
     assert.equal(receipt.state, 'committed', receipt.detail);
-    assert.match(receipt.notices?.join(' ') ?? '', /^1 store paths lacked files, .*; the bundle brings them\./);
+    assert.match(
+      receipt.notices?.join(' ') ?? '',
+      /^1 store paths lacked files, .*; the bundle brings them\./,
+    );
     await requireWhole(target);
   });
 

@@ -11,7 +11,7 @@ import { Targets, take } from '../support/targets.ts';
 
 const shop = await makeWorkshop();
 const targets = new Targets(shop);
-const [one, two] = [await targets.release('one'), await targets.release('two')];
+const [one, two] = [await targets.release('one'), await targets.release('two', '--sequence', '2')];
 const { toplevel, paths } = await released(two);
 const base = paths.find(({ path }) => path.includes('-sample-base-'))?.path as string;
 const own = await exchangingMv(join(shop.folder, 'bin'));

@@ -12,7 +12,7 @@ import { checkout } from '../test/machines/program.ts';
 import { measurePack, type PackFigures } from './pack.ts';
 import { type Bench, type Figures, type PartName, partNames, parts } from './parts.ts';
 import { isWhole, renderTables, writeReport } from './report.ts';
-import { must, seconds } from './system.ts';
+import { must, processorSeconds, seconds } from './system.ts';
 import { removeFolder } from './target.ts';
 
 const { values: given } = parseArgs({
@@ -44,11 +44,14 @@ async function measure(bench: Bench): Promise<Figures> {
   const took: Partial<Record<PartName, number>> = {};
   for (const name of chosen) {
     try {
-      const time = await seconds(async () => {
-        figures[name] = await parts[name](bench);
+      let time = Number.NaN;
+      const processor = await processorSeconds(async () => {
+        time = await seconds(async () => {
+          figures[name] = await parts[name](bench);
+        });
       });
       took[name] = time;
-      say(`${name}: ${time.toFixed(0)} s`);
+      say(`${name}: ${time.toFixed(0)} s; of the processor ${processor.toFixed(0)} s`);
     } catch (error) {
       say(`${name}: not measured: ${error instanceof Error ? error.stack : String(error)}`);
       process.exitCode = 1;

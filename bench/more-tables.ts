@@ -11,7 +11,7 @@ import { mebi, s, table, times } from './tables.ts';
 
 export const packTable = (pack: Omit<PackFigures, 'bundle' | 'classic' | 'toplevel'>): string =>
   table(
-    [`Packing ${pack.paths} paths, ${prettyBytes(pack.closureBytes)}`, 'nixmaker', 'classic', ''],
+    [`Packing ${pack.paths} paths, ${prettyBytes(pack.closureBytes)}`, 'nixmaker', 'classic, once', ''],
     [
       ['size', prettyBytes(pack.bundleBytes), prettyBytes(pack.classicBytes), ''],
       [

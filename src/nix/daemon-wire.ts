@@ -86,6 +86,8 @@ export function encodePathInfo(info: SignedPathInfo): Buffer {
 /** What Nix’s database holds about a valid path, with those of its signatures that were asked for, at most `mostSignatures`. */
 export interface ValidInfo extends StoredPath {
   readonly signatures: readonly string[];
+  /** As Nix writes it; undefined if the path is named after its inputs. */
+  readonly ca?: string;
 }
 
 /** Which of a path’s signatures are of interest: anybody may have added others, in any number and of any length. */
@@ -114,8 +116,8 @@ export async function readValidInfo(
   await readNumber(source); // whether it was built here
   const stored = { narHash: `sha256:${encodeNix32(digest)}`, narSize, references: references.sort() };
   const signatures = await readWanted(source, isWanted(stored));
-  await readString(source); // its content address
-  return { ...stored, signatures };
+  const ca = await readString(source);
+  return { ...stored, signatures, ...(ca === '' ? {} : { ca }) };
 }
 
 /** Returns exactly as many bytes as asked for. @throws if the other end has hung up */

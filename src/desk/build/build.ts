@@ -14,8 +14,9 @@ import { isThere } from '../../files/read.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { checkFlakeReference, type EvaluatedHost, listHosts } from '../../nix/flake.ts';
+import { KeptDaemon } from '../../nix/kept-daemon.ts';
 import type { NixProgress } from '../../nix/log.ts';
-import { holdProgram, runProgram } from '../../process/run.ts';
+import { holdProgram, runProgram, talkToProgram } from '../../process/run.ts';
 import { type Assembled, assemble, type BundleIdentity } from './assemble.ts';
 import { type Base, commonOf } from './base.ts';
 import type { CachedPath } from './cache-folder.ts';
@@ -78,10 +79,24 @@ export async function buildBundles(
 ): Promise<HostResult[]> {
   // Absolute, because Nix takes the folder as a URI.
   const options = { ...wanted, directory: resolve(wanted.directory) };
-  const source = await lockSource(nix, options.flake, {
-    keyFile: options.keyFile,
-    directory: options.directory,
-  });
+  const daemon = new KeptDaemon(talkToProgram);
+  try {
+    return await buildHosts({ ...nix, daemon }, options, runHosts);
+  } finally {
+    await daemon.close();
+  }
+}
+
+async function buildHosts(
+  nix: NixContext,
+  options: BuildOptions,
+  runHosts: HostRunner,
+): Promise<HostResult[]> {
+  const source = await lockSource(
+    nix,
+    { flake: options.flake, patterns: options.hosts },
+    { keyFile: options.keyFile, directory: options.directory },
+  );
   const known = source.hosts;
   const { hosts, missing } = chooseHosts(known, options.hosts);
   if (missing !== undefined) {
@@ -103,7 +118,7 @@ export async function buildBundles(
     await holdLocked(nix, source, links);
     const evaluation = Evaluation.begin(nix, {
       ...{ source, links, jobs: options.evalJobs },
-      hosts: hosts.filter(isHostName),
+      hosts,
       isAtOnce: hosts.length === 1 && options.content === 'closure' && options.format === 'bundle',
     });
     const results = await runHosts(hosts, (host, say) =>
@@ -222,7 +237,8 @@ interface ToPrepare {
 async function buildOne({ nix, links }: BuildRun, { host, evaluated, say }: ToPrepare): Promise<void> {
   say('building');
   const outLink = join(links, `result-${host}`);
-  await buildSystem(nix, { derivation: evaluated.derivation, outLink }, { onProgress: tell(say) });
+  const { derivation, toplevel } = evaluated;
+  await buildSystem(nix, { derivation, toplevel, outLink }, { onProgress: tell(say) });
 }
 
 async function prepareHost(run: BuildRun, { host, evaluated, say }: ToPrepare): Promise<PreparedHost> {

@@ -110,7 +110,7 @@ async function buildHosts(
   const nars = await openNars(options, nix);
   const packing = makePacking(nix, staging, nars);
   const key = options.signer?.key;
-  const pathSigner = key === undefined ? undefined : new PathSigner(key);
+  const pathSigner = key && new PathSigner(key, await nars?.signaturesOf(key.publicKey));
   const systems = new Map<string, StorePath[]>();
   const [build, prepare, handOver] = [pLimit(1), pLimit(1), pLimit(1)];
   const copies = new SourceCopies(source.metadata.path);

@@ -112,13 +112,23 @@ export async function evaluateHosts(
     notes,
   }: { readonly flake: string; readonly hosts: readonly string[]; readonly notes: string },
 ): Promise<Evaluated> {
-  const each = hosts.map((host) => `${quoted(host)} = instantiate all.${quoted(host)};`);
-  const apply = `all: let instantiate = ${instantiate}; in { ${each.join(' ')} }`;
   const env = { ...context.env, NIX_SHOW_STATS: '1', NIX_SHOW_STATS_PATH: notes };
-  const found = await ask({ ...context, env }, { flake, apply }, z.record(z.string(), evaluated));
+  const [first, ...others] = hosts;
+  // By its own attribute, Nix says more clearly what is wrong.
+  const found =
+    first !== undefined && others.length === 0
+      ? { [first]: await ask({ ...context, env }, { flake, host: first, apply: instantiate }, evaluated) }
+      : await ask(
+          { ...context, env },
+          { flake, apply: instantiateAll(hosts) },
+          z.record(z.string(), evaluated),
+        );
   const said = await readFile(notes, 'utf8').then(statisticsIn, () => undefined);
   return { hosts: new Map(Object.entries(found)), memory: said?.gc.totalBytes };
 }
+
+const instantiateAll = (hosts: readonly string[]): string =>
+  `all: let instantiate = ${instantiate}; in { ${hosts.map((h) => `${quoted(h)} = instantiate all.${quoted(h)};`).join(' ')} }`;
 
 function statisticsIn(text: string): z.infer<typeof statistics> | undefined {
   try {
@@ -154,10 +164,11 @@ export async function surveyHosts(context: NixContext, flake: string, wanted?: s
 
 async function ask<T extends z.ZodType>(
   context: NixContext,
-  { flake, apply }: { readonly flake: string; readonly apply: string },
+  { flake, host, apply }: { readonly flake: string; readonly host?: string; readonly apply: string },
   schema: T,
 ): Promise<z.output<T>> {
-  const args = ['eval', '--json', `${flake}#${configurations}`, '--apply', apply];
+  const attribute = host === undefined ? configurations : `${configurations}."${host}"`;
+  const args = ['eval', '--json', `${flake}#${attribute}`, '--apply', apply];
   return read(schema, await nix(context, args, { failure: 'evaluation-failed' }));
 }
 

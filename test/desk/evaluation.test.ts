@@ -44,7 +44,7 @@ async function watched(
   await writeFile(
     join(bin, 'nix'),
     `#!/bin/sh
-case "$*" in *'instantiate all."'*) ;; *) exec ${real} "$@" ;; esac
+case "$*" in *nixosConfigurations.*apply*toplevel* | *'instantiate all."'*) ;; *) exec ${real} "$@" ;; esac
 echo + >>${log}
 until [ "$(grep -c + ${log})" -ge ${together} ]; do sleep 0.05; done
 ${real} "$@"; code=$?

@@ -228,7 +228,8 @@ test('what an earlier build has compressed is used again, and the bytes are the 
     assert.equal(ran.code, 0, ran.stderr);
     return readFile(join(desk, out, 'web', 'web.tar'));
   };
-  const runs = () => readdir(join(cache, 'nixmaker/nars'));
+  const runs = async () =>
+    (await readdir(join(cache, 'nixmaker/nars'))).filter((name) => !name.startsWith('signatures-'));
   const plain = await build('kept-0', '--no-cache');
   assert.equal(existsSync(join(cache, 'nixmaker')), false);
   assert.ok(plain.equals(await build('kept-1')));

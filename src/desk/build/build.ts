@@ -10,7 +10,6 @@ import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { handBack } from '../../files/caller.ts';
 import { makeFolders } from '../../files/folder.ts';
-import { isThere } from '../../files/read.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { checkFlakeReference, type EvaluatedHost, listHosts } from '../../nix/flake.ts';
@@ -21,6 +20,7 @@ import { type Assembled, assemble, type BundleIdentity } from './assemble.ts';
 import { type Base, commonOf } from './base.ts';
 import type { CachedPath } from './cache-folder.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
+import { requireDiskScript } from './disk-script.ts';
 import { Evaluation } from './evaluation.ts';
 import { guardBareName } from './flake-guard.ts';
 import { identityOf, type Wishes } from './identity.ts';
@@ -210,16 +210,6 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
     signedBy: run.options.signer?.name,
     leaks,
   };
-}
-
-/** As target/install/disk-script.ts looks for it. @throws NixmakerError `disk-unusable` */
-async function requireDiskScript(host: string, { toplevel }: EvaluatedHost): Promise<void> {
-  for (const name of ['disk-script', 'disks.json'])
-    if (!(await isThere(join(toplevel, 'etc/nixmaker', name))))
-      throw new NixmakerError(
-        'disk-unusable',
-        `the system of ${host} has no etc/nixmaker/${name}: set services.nixmaker.diskScript and disks`,
-      );
 }
 
 interface PreparedHost {

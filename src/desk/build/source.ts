@@ -89,7 +89,9 @@ async function survey(
     // The flake’s fault, or this host’s.
     const hosts = await listHosts(nix, reference);
     const host = wanted ?? (hosts.length === 1 ? hosts[0] : undefined);
-    if (host === undefined || !hosts.includes(host)) return { hosts, one: undefined };
+    // Of anything but an evaluation that failed, Nix says more clearly what is wrong when it is asked again.
+    const isEvaluations = error instanceof NixmakerError && error.code === 'evaluation-failed';
+    if (!isEvaluations || host === undefined || !hosts.includes(host)) return { hosts, one: undefined };
     const outcome = Promise.reject(error);
     outcome.catch(() => undefined);
     return { hosts, one: { host, outcome } };

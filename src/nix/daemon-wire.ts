@@ -129,9 +129,9 @@ export interface ByteSource {
 const longestString = 16 * 1024 * 1024;
 
 export async function readNumber(source: ByteSource): Promise<number> {
-  const value = (await source.take(8)).readBigUInt64LE();
+  const bytes = await source.take(8);
   // Activities are numbered by process and time and may exceed 2^53; they are never used.
-  return Number(value);
+  return bytes.readUInt32LE(0) + bytes.readUInt32LE(4) * 2 ** 32;
 }
 
 export async function readString(source: ByteSource): Promise<string> {

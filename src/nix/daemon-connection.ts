@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { NixmakerError } from '../core/errors.ts';
-import type { StorePath } from '../core/store-path.ts';
+import { parseStorePath, type StorePath } from '../core/store-path.ts';
 import { DaemonSink } from './daemon-sink.ts';
 import { closed, DaemonSource, isClosed } from './daemon-source.ts';
 import {
@@ -138,6 +138,12 @@ export class DaemonConnection {
     await this.#done();
     const asked = new Set(await readStrings(this.#source));
     return new Set(paths.filter((path) => asked.has(path)));
+  }
+
+  async allValid(): Promise<StorePath[]> {
+    await this.#send(encodeNumber(operations.queryAllValidPaths));
+    await this.#done();
+    return (await readStrings(this.#source)).flatMap((text) => parseStorePath(text) ?? []);
   }
 
   /** What its database holds about each path; paths that are not valid are left out. */

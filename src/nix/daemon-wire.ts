@@ -18,6 +18,7 @@ export const operations = {
   addTempRoot: 11,
   addIndirectRoot: 12,
   collectGarbage: 20,
+  queryAllValidPaths: 23,
   queryPathInfo: 26,
   queryValidPaths: 31,
   addSignatures: 37,

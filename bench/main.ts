@@ -42,7 +42,8 @@ try {
   say('the next release');
   const next = await measureNext(place, { builder, key, count: quick ? 1000 : count, repeats });
   say('importing');
-  const imports = await measureImport(place, { pack, key, repeats });
+  const smaller = quick ? [] : [200, 1000];
+  const imports = await measureImport(place, { builder, pack, key, repeats, smaller });
   say('releases');
   const releases = await measureReleases(place, { builder, key, count });
   say('twelve months');

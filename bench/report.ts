@@ -16,7 +16,17 @@ import type { RealSizeFigures } from './real-size.ts';
 import type { ReleaseFigures } from './releases.ts';
 import type { RestFigures } from './rest.ts';
 import type { ScaleFigures } from './scale.ts';
-import { fleetTable, mebi, monthsTable, s, scaleTable, table, takingTable, times } from './tables.ts';
+import {
+  fleetTable,
+  importsTable,
+  mebi,
+  monthsTable,
+  s,
+  scaleTable,
+  table,
+  takingTable,
+  times,
+} from './tables.ts';
 
 export interface Figures {
   readonly quick: boolean;
@@ -79,6 +89,7 @@ export function renderTables({
     nextTable(next),
     hostsTable(hosts),
     takingTable(imports),
+    importsTable(imports, pack.paths),
     table(
       [
         '`build --since` the release before',

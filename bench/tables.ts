@@ -88,6 +88,27 @@ export function takingTable(imports: ImportFigures): string {
   );
 }
 
+/** The import alone, flushed. A process of Nix’s is started in its time; the agent runs already. */
+export function importsTable(imports: ImportFigures, paths: number): string {
+  const { importOnly, plain, floor } = imports;
+  return table(
+    [
+      'Paths',
+      'the floor',
+      'the import, of the floor',
+      '`nix copy` from `file://`, of the floor',
+      'the import, of `nix copy`',
+    ],
+    [...imports.smaller, { paths, importOnly, plain, floor }].map((size) => [
+      String(size.paths),
+      s(size.floor),
+      `${s(size.importOnly)}, ${times(size.importOnly / size.floor)}`,
+      `${s(size.plain)}, ${times(size.plain / size.floor)}`,
+      times(size.importOnly / size.plain),
+    ]),
+  );
+}
+
 export const scaleTable = (scale: ScaleFigures) =>
   table(
     [

@@ -32,6 +32,13 @@ const othersFaster = 16;
 /** Bytes. What a NAR adds around each of its files at most, names aside. */
 const narOverhead = 512;
 
+/** How many bytes may go by until the next check. @param besides what was free beside the need and the reserve */
+export function untilNextLook({ bytes, files }: Need): number {
+  // A file takes a block at least.
+  const besides = Math.min(bytes, files * blockBytes);
+  return Math.max(lookEvery, Math.min(lookAtLeast, besides / othersFaster));
+}
+
 /** Checks while NARs go by, and stops them as soon as the rest no longer fits. */
 export class ImportRoom {
   readonly #machine: Keeper & Pick<Machine, 'nix'>;
@@ -68,12 +75,11 @@ export class ImportRoom {
 
   async #look(ofThis: number): Promise<void> {
     this.#unseen = 0;
-    const { bytes, files } = await requireRoom(this.#machine, storeFolder(this.#machine.nix), {
+    const besides = await requireRoom(this.#machine, storeFolder(this.#machine.nix), {
       bytes: this.#left.bytes + ofThis,
       files: this.#left.files,
     });
-    const besides = Math.min(bytes, files * blockBytes);
-    this.#every = Math.max(lookEvery, Math.min(lookAtLeast, besides / othersFaster));
+    this.#every = untilNextLook(besides);
   }
 }
 

@@ -33,13 +33,9 @@ export const messages = {
   result: 0x52534c54,
 } as const;
 
-const halfRange = 2 ** 32;
-
 export function encodeNumber(value: number): Buffer {
   const bytes = Buffer.alloc(8);
-  // Without a compiler, a third of the time of the one call that writes 64 bits.
-  bytes.writeUInt32LE(value % halfRange);
-  bytes.writeUInt32LE(Math.floor(value / halfRange), 4);
+  bytes.writeBigUInt64LE(BigInt(value));
   return bytes;
 }
 

@@ -1,7 +1,7 @@
 /** Requests to a nix-daemon over its own socket (docs/adr/0017). */
 import { connect, type Socket } from 'node:net';
 import { NixmakerError } from '../core/errors.ts';
-import type { StorePath } from '../core/store-path.ts';
+import { parseStorePath, type StorePath } from '../core/store-path.ts';
 import { SocketSink } from './daemon-sink.ts';
 import { closed, isClosed, SocketSource } from './daemon-source.ts';
 import {
@@ -127,6 +127,12 @@ export class DaemonConnection {
     await this.#done();
     const asked = new Set(await readStrings(this.#source));
     return new Set(paths.filter((path) => asked.has(path)));
+  }
+
+  async allValid(): Promise<StorePath[]> {
+    await this.#send(encodeNumber(operations.queryAllValidPaths));
+    await this.#done();
+    return (await readStrings(this.#source)).flatMap((text) => parseStorePath(text) ?? []);
   }
 
   /** What its database holds about each path; paths that are not valid are left out. */

@@ -18,6 +18,7 @@ export const operations = {
   addTempRoot: 11,
   addIndirectRoot: 12,
   collectGarbage: 20,
+  queryAllValidPaths: 23,
   queryPathInfo: 26,
   queryValidPaths: 31,
   addSignatures: 37,
@@ -58,8 +59,7 @@ const longNumber = (value: number) => encodeNumber(value).toString('latin1');
 const shortNumbers = Array.from({ length: 256 }, (_, value) => longNumber(value));
 const numberText = (value: number) => shortNumbers[value] ?? longNumber(value);
 const zeros = Array.from({ length: 8 }, (_, count) => '\0'.repeat(count));
-const textOf = (text: string) =>
-  numberText(text.length) + text + (zeros[(8 - (text.length % 8)) % 8] ?? '');
+const textOf = (text: string) => numberText(text.length) + text + (zeros[(8 - (text.length % 8)) % 8] ?? '');
 const textsOf = (texts: readonly string[]) => numberText(texts.length) + texts.map(textOf).join('');
 
 /** As `addMultipleToStore` expects it, which stays at version 1.16 whatever was negotiated (Nix src/libstore/store-api.cc). */

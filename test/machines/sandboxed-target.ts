@@ -84,6 +84,9 @@ async function layOut(root: string, options: TargetOptions): Promise<Places> {
     stateDirectory,
     policyFile,
     runtimeDirectory: join(root, 'runtime'),
+    // Whatever a test does, nothing of this machine’s own nixmaker, if it has one.
+    activationDirectory: join(root, 'activation'),
+    fetchDirectory: join(root, 'fetched'),
     activation: 'direct',
     inboxRest: 0.2,
   };

@@ -1,16 +1,19 @@
 /** A machine that has forgotten what it has taken, as one whose root file system is in memory: is an older bundle taken? */
 import assert from 'node:assert/strict';
-import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeWorkshop } from '../support/fleet.ts';
 import { Targets, take } from '../support/targets.ts';
 
-const targets = new Targets(await makeWorkshop());
+const shop = await makeWorkshop();
+const targets = new Targets(shop);
+const carried = join(shop.folder, 'carried');
+await mkdir(carried);
 const release = (name: string, sequence: number) => targets.release(name, '--sequence', String(sequence));
 
 test('floor, journal and keys are gone with a restart: no older bundle is taken, a person is told, and brings the floor back', async () => {
-  const target = await targets.fresh({ policy: { firstStart: 'no-record' } });
+  const target = await targets.fresh({ policy: { firstStart: 'no-record', media: { folders: [carried] } } });
   assert.equal((await take(target, 'switch', await release('ten', 10))).state, 'committed');
   assert.equal((await take(target, 'switch', await release('twenty', 20))).state, 'committed');
   const runs = await target.currentSystem();
@@ -19,7 +22,12 @@ test('floor, journal and keys are gone with a restart: no older bundle is taken,
   assert.deepEqual([older.state, older.code, older.exit], ['deferred', 'floor-lost', 75]);
   const known = /the record beside the system profile says sequence 21 was taken/;
   assert.match(older.detail ?? '', known);
-  // Nor one that is newer, for nobody knows what else is forgotten.
+  // Nor one that is newer, for nobody knows what else is forgotten; wherever it comes from.
+  await copyFile(await release('thirty', 30), join(carried, 'thirty.tar'));
+  const once = await target.verb('agent', ['--once', '--json']);
+  assert.equal(once.code, 75, once.stderr);
+  assert.match(once.stderr, /"code":"floor-lost".*"event":"waiting"/);
+  await rm(join(carried, 'thirty.tar'));
   await copyFile(await release('thirty', 30), join(target.inbox, 'thirty.tar'));
   assert.equal((await target.verb('agent', ['--once'])).code, 75);
   assert.equal(await target.currentSystem(), runs);

@@ -25,8 +25,13 @@ run_tests() {
   if [ "${tests_in_memory:-}" = yes ] && [ "$(id -u)" = 0 ] && [ "$(free_memory)" -ge 6000000 ]; then
     TMPDIR=$(mktemp -d)
     export TMPDIR
+    # Nor do they write where this machine's own nixmaker would.
     # shellcheck disable=SC2016
-    set -- unshare --mount --propagation private sh -euc 'mount -t tmpfs -o mode=1777,size=75% nixmaker-tests "$TMPDIR"; exec "$@"' sh "$@"
+    set -- unshare --mount --propagation private sh -euc '
+      mount -t tmpfs -o mode=1777,size=75% nixmaker-tests "$TMPDIR"
+      mount --bind /var/lib /var/lib
+      mount -o remount,bind,ro /var/lib
+      exec "$@"' sh "$@"
     _code=0
     "$@" || _code=$?
     rmdir "$TMPDIR"

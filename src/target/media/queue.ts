@@ -225,6 +225,9 @@ export class MediaQueue {
     // Nobody knows whether a file too short to tell will ever be a bundle.
     const isOurs = judgement.outcome !== 'unusable' || candidate.format === 'pool';
     const said = code === 'bundle-truncated' ? 'incomplete' : code;
+    // Told once, as the same bundle in the inbox would be.
+    if (isOurs && visit.later.whyOf(file) !== said)
+      this.#machine.emit(given({ event: 'waiting', source: candidate.path, code: said, detail }));
     visit.later.backOff(file, { code: said, detail, isOurs }, retry);
   }
 

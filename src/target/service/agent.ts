@@ -70,6 +70,8 @@ export async function runOnce(
   if (stagedBefore !== undefined && (await staged.present()) === stagedBefore)
     exits.push((await staged.take()) ?? exitCodes.done);
   await new WaitsRecord(machine).write([keyrings, queue, media]);
+  // What no run was begun for: a person who waits for the exit code must not take it for done.
+  if (media.waits().length > 0) exits.push(exitCodes.deferred);
   return worstExit(exits);
 }
 

@@ -26,7 +26,7 @@ const noRoom = (folder: string, shortage: string) =>
 /** Bytes between two checks, at least. */
 export const lookEvery = 1024 * 1024;
 /** And at most: looking more often took a tenth of a millisecond for each mebibyte. */
-const lookAtLeast = 16 * 1024 * 1024;
+const lookAtLatest = 16 * 1024 * 1024;
 /** To use up what is free besides before the next check, others would have to write this many times faster than we do. */
 const othersFaster = 16;
 /** Bytes. What a NAR adds around each of its files at most, names aside. */
@@ -36,7 +36,7 @@ const narOverhead = 512;
 export function untilNextLook({ bytes, files }: Need): number {
   // A file takes a block at least.
   const besides = Math.min(bytes, files * blockBytes);
-  return Math.max(lookEvery, Math.min(lookAtLeast, besides / othersFaster));
+  return Math.max(lookEvery, Math.min(lookAtLatest, besides / othersFaster));
 }
 
 /** Checks while NARs go by, and stops them as soon as the rest no longer fits. */

@@ -138,6 +138,20 @@ export async function holdProgram(
   };
 }
 
+/** Starts a program that reads and writes until its input is closed; it ends with this process. */
+export function talkToProgram(program: string, args: readonly string[]) {
+  const options = { reject: false, stdin: 'pipe', stdout: 'pipe', stderr: 'ignore', buffer: false } as const;
+  const child = execa(program, [...args], options);
+  return {
+    input: child.stdin,
+    output: child.stdout,
+    end: async () => {
+      child.stdin.end();
+      await child;
+    },
+  };
+}
+
 /** Implements `ProcessListener`. */
 export function listenToProgram(
   program: string,

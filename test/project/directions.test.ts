@@ -24,7 +24,7 @@ const mayUse: Readonly<Record<string, string>> = {
   network: 'core node',
   signing: 'core core/bundle core/install core/policy core/release node zod',
   bundle: 'core core/bundle core/install core/release files node age-encryption p-limit tar',
-  nix: 'core core/bundle core/policy core/release core/run node zod',
+  nix: 'core core/bundle core/policy core/release core/run node p-limit zod',
   media: 'core core/bundle core/policy files node chokidar node-disk-info zod',
   activation: 'core core/policy core/run files node zod',
   state: 'core core/policy core/release core/run files node @humanwhocodes/momoa write-file-atomic zod',

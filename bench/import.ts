@@ -10,6 +10,7 @@ import { type Key, median, must, processorSeconds, seconds, toplevelOf, writeSys
 import { freshTarget } from './target.ts';
 
 export interface ImportFigures {
+  readonly paths: number;
   /** Seconds, medians. From the inbox until the system is committed, everything checked and flushed. */
   readonly take: number;
   /** Of that, the import. */
@@ -79,6 +80,7 @@ export async function measureImport(place: string, measuring: Measuring): Promis
   await ways.close();
   const middle = (figure: (round: (typeof rounds)[number]) => number) => median(rounds.map(figure));
   return {
+    paths: pack.paths,
     take: middle((r) => r.ours.result.take),
     importOnly: middle((r) => r.ours.result.imported),
     importDurable: middle((r) => r.durable),

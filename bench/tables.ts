@@ -25,14 +25,14 @@ export function monthsTable({ packages, bytes, jumps, taken, several }: MonthsFi
   const rows = kinds.map((kind) => {
     const all = jumps.filter((j) => j.kind === kind);
     const worst = Math.max(...all.map((j) => j.ours / j.whole));
-    const build = all.reduce((sum, j) => sum + j.build, 0) / all.length;
+    const mean = (of: 'build' | 'buildWhole') => all.reduce((sum, j) => sum + j[of], 0) / all.length;
     const took = taken.find((t) => t.kind === kind);
     return [
       `${jumpNames[kind]} (${all.length})`,
       `${percent(shareOf(jumps, kind, 'ours'))}; ${percent(worst)}`,
       percent(shareOf(jumps, kind, 'files')),
       percent(shareOf(jumps, kind, 'chunks')),
-      s(build),
+      `${s(mean('build'))} (whole: ${s(mean('buildWhole'))})`,
       took === undefined ? '' : `${s(took.take)} (whole: ${s(took.takeWhole)}); ${mebi(took.memory)}`,
     ];
   });
@@ -97,7 +97,12 @@ export const scaleTable = (scale: ScaleFigures) =>
       'the floor, in the same run',
     ],
     [
-      ['`inspect`', s(scale.inspect), `${scale.inspectMemory.toFixed(0)} MiB`, ''],
+      [
+        '`inspect`',
+        s(scale.inspect),
+        `${scale.inspectMemory.toFixed(0)} MiB`,
+        `the same files read by \`cat\`, and a start of Node.js: ${s(scale.inspectFloor)}, ${times(scale.inspect / scale.inspectFloor)}`,
+      ],
       [
         '`put` of one host more, whose paths the others have',
         s(scale.put),
@@ -119,19 +124,21 @@ export const scaleTable = (scale: ScaleFigures) =>
     ],
   );
 
-export function fleetTable({ hosts, receipts, collect, again, show, page }: FleetFigures): string {
+export function fleetTable({ hosts, receipts, floor, ...measured }: FleetFigures): string {
   const row = (what: string, { seconds, mebibytes }: Measured) => [
     what,
     s(seconds),
     `${mebibytes.toFixed(0)} MiB`,
+    times(seconds / floor),
   ];
   return table(
-    [`${hosts} hosts, ${receipts} receipts of each on a stick`, 'time', 'memory at most'],
+    [`${hosts} hosts, ${receipts} receipts of each on a stick`, 'time', 'memory at most', 'of the floor'],
     [
-      row('`collect`, the first time', collect),
-      row('`collect` of the same again', again),
-      row('`fleet`', show),
-      row('`fleet --html`', page),
+      ['the floor: each receipt read, parsed, and its signature verified', s(floor), '', '1'],
+      row('`collect`, the first time', measured.collect),
+      row('`collect` of the same again', measured.again),
+      row('`fleet`', measured.show),
+      row('`fleet --html`', measured.page),
     ],
   );
 }

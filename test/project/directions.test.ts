@@ -33,7 +33,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'desk/build': 'core core/bundle core/release bundle files nix node p-limit process signing',
   'desk/keys':
     'core core/bundle core/install core/release core/policy bundle desk/build files node p-limit process signing @cyclonedx/cyclonedx-library',
-  'desk/pool': 'core core/bundle core/release bundle desk/keys files media node p-limit process signing',
+  'desk/pool': 'core core/bundle core/release bundle desk/keys files media node process signing',
   'desk/pass-on': `${machine} bundle desk/build`,
   'desk/fleet':
     'core core/bundle core/release core/run bundle desk/build desk/keys files node process report signing zod',

@@ -5,6 +5,7 @@
 import { copyFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Builder, copySample } from '../test/machines/builder.ts';
+import { startInstalled } from '../test/machines/installed.ts';
 import { checkout, nixSystem, run } from '../test/machines/program.ts';
 import { forgetPackages, type PackageAtPoint, packagesByMonth } from './npm-bytes.ts';
 import { newIn, type Parts, partsOf } from './other-methods.ts';
@@ -178,7 +179,7 @@ async function takeLast(
   const last = months.length - 1;
   const { from } = jumps.find((j) => j.kind === kind && j.to === last) as Jump;
   const { target, remove } = await freshTarget(join(place, `months-target-${kind}`), { key });
-  const agent = await target.startAgent();
+  const agent = await startInstalled(target);
   const take = async (path: string, sequence: number) => {
     await copyFile(path, join(target.inbox, '.web.tar'));
     return seconds(async () => {

@@ -41,7 +41,12 @@ export const parts = {
     return figures;
   },
   next: (bench: Bench) => measureNext(bench.place, { ...bench, count: bench.isQuick ? 500 : bench.count }),
-  imports: async (bench: Bench) => measureImport(bench.place, { ...bench, pack: await bench.packed() }),
+  imports: async (bench: Bench) =>
+    measureImport(bench.place, {
+      ...bench,
+      pack: await bench.packed(),
+      smaller: bench.isQuick ? [] : [200, 1000],
+    }),
   releases: (bench: Bench) => measureReleases(bench.place, bench),
   months: (bench: Bench) => measureMonths(bench, bench.isQuick),
   hosts: (bench: Bench) => measureHosts(bench.place, { ...bench, count: bench.isQuick ? 200 : 1000 }),

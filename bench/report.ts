@@ -13,7 +13,7 @@ import {
 } from './more-tables.ts';
 import { hostsTable, nextTable } from './next-tables.ts';
 import { type Figures, type PartName, partNames } from './parts.ts';
-import { fleetTable, monthsTable, scaleTable, takingTable } from './tables.ts';
+import { fleetTable, importsTables, monthsTable, scaleTable } from './tables.ts';
 
 type Tables = { readonly [N in PartName]?: (figures: NonNullable<Figures[N]>) => string };
 
@@ -22,7 +22,7 @@ const tables = {
   pack: packTable,
   next: nextTable,
   hosts: hostsTable,
-  imports: takingTable,
+  imports: importsTables,
   releases: releasesTable,
   memory: memoryTable,
   rest: restTable,

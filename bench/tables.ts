@@ -50,7 +50,9 @@ export function monthsTable({ packages, bytes, jumps, taken, several }: MonthsFi
   );
 }
 
-export function takingTable(imports: ImportFigures): string {
+export const importsTables = (imports: ImportFigures) => `${takingTable(imports)}\n${sizesTable(imports)}`;
+
+function takingTable(imports: ImportFigures): string {
   const { processor, floor } = imports;
   const ofFloor = (time: number) => times(time / floor);
   const ofProcessor = (time: number) => `${s(time)}, ${times(time / processor.floor)}`;
@@ -85,6 +87,26 @@ export function takingTable(imports: ImportFigures): string {
       ],
       ['until a bundle whose signature is spoiled is refused', s(imports.refuse), '', ''],
     ],
+  );
+}
+
+/** The import alone, flushed. A process of Nix’s is started in its time; the agent runs already. */
+function sizesTable({ smaller, ...whole }: ImportFigures): string {
+  return table(
+    [
+      'Paths',
+      'the floor',
+      'the import, of the floor',
+      '`nix copy` from `file://`, of the floor',
+      'the import, of `nix copy`',
+    ],
+    [...smaller, whole].map((size) => [
+      String(size.paths),
+      s(size.floor),
+      `${s(size.importOnly)}, ${times(size.importOnly / size.floor)}`,
+      `${s(size.plain)}, ${times(size.plain / size.floor)}`,
+      times(size.importOnly / size.plain),
+    ]),
   );
 }
 

@@ -55,11 +55,11 @@ export interface SignedPathInfo extends Pick<PathInfo, 'path' | 'narHash' | 'nar
 }
 
 // The same in strings of one character per byte, for what is ASCII: there are ten strings per path, and a buffer for each takes longer.
-const numberText = (value: number) => encodeNumber(value).toString('latin1');
-const shortNumbers = Array.from({ length: 256 }, (_, value) => numberText(value));
+const longNumber = (value: number) => encodeNumber(value).toString('latin1');
+const shortNumbers = Array.from({ length: 256 }, (_, value) => longNumber(value));
+const numberText = (value: number) => shortNumbers[value] ?? longNumber(value);
 const zeros = Array.from({ length: 8 }, (_, count) => '\0'.repeat(count));
-const textOf = (text: string) =>
-  (shortNumbers[text.length] ?? numberText(text.length)) + text + (zeros[(8 - (text.length % 8)) % 8] ?? '');
+const textOf = (text: string) => numberText(text.length) + text + (zeros[(8 - (text.length % 8)) % 8] ?? '');
 const textsOf = (texts: readonly string[]) => numberText(texts.length) + texts.map(textOf).join('');
 
 /** As `addMultipleToStore` expects it, which stays at version 1.16 whatever was negotiated (Nix src/libstore/store-api.cc). */

@@ -10,6 +10,14 @@ test('without such a program there is no answer, and nothing is thrown', async (
   await daemon.close();
 });
 
+test('one that does not end by itself is ended', async () => {
+  const daemon = new KeptDaemon(() => talkToProgram('sleep', ['1000'], 50));
+  daemon.start();
+  const asked = daemon.ask((connection) => connection.validOf([]));
+  await daemon.close();
+  assert.equal(await asked, undefined);
+});
+
 test('what is no daemon, and one that ends midway, is asked nothing more', async () => {
   for (const program of ['cat', 'true']) {
     const daemon = new KeptDaemon(() => talkToProgram(program, []));

@@ -1,13 +1,16 @@
 /** From a file on disk to valid, flushed store paths: the agent, Nix from a plain folder of the same NARs, and the classic way. */
-import { copyFile, mkdir, open } from 'node:fs/promises';
+import { copyFile, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readAnyIndex } from '../src/desk/keys/read-release.ts';
+import type { Builder } from '../test/machines/builder.ts';
+import { startInstalled } from '../test/machines/installed.ts';
 import { run } from '../test/machines/program.ts';
+import { openWays } from './import-ways.ts';
 import type { PackFigures } from './pack.ts';
-import { type Key, median, must, processorSeconds, seconds } from './system.ts';
-import { freshTarget, peakMemory, removeFolder } from './target.ts';
+import { type Key, median, must, processorSeconds, seconds, toplevelOf, writeSystem } from './system.ts';
+import { freshTarget } from './target.ts';
 
 export interface ImportFigures {
+  readonly paths: number;
   /** Seconds, medians. From the inbox until the system is committed, everything checked and flushed. */
   readonly take: number;
   /** Of that, the import. */
@@ -29,123 +32,118 @@ export interface ImportFigures {
     readonly plain: number;
     readonly floor: number;
   };
+  /** Smaller systems, smallest first. */
+  readonly smaller: readonly SizeFigures[];
 }
 
-export async function measureImport(
-  place: string,
-  { pack, key, repeats }: { pack: PackFigures; key: Key; repeats: number },
-): Promise<ImportFigures> {
-  const unpacked = join(place, 'untarred');
-  await mkdir(unpacked);
-  must(await run('tar', ['-xf', pack.bundle, '-C', unpacked]));
-  const flush = 'sync -f /nix/store';
+/** Seconds, medians. */
+export interface SizeFigures {
+  readonly paths: number;
+  readonly importOnly: number;
+  readonly plain: number;
+  readonly floor: number;
+}
 
-  const { index } = await readAnyIndex(pack.bundle);
-  const paths = index.paths().map((path) => join(place, 'builder', path));
-  const floorTakes = async (name: string) => {
-    const copy = join(place, name);
-    await mkdir(copy);
-    const script = `find "$1/nar" -name '*.zst' -exec zstd -dqc {} + | sha256sum >/dev/null; to=$2; shift 2; cp -a "$@" "$to"; sync --file-system "$to"`;
-    await run('sync', []);
-    let time = Number.NaN;
-    const processor = await processorSeconds(async () => {
-      time = await seconds(async () =>
-        must(await run('sh', ['-euc', script, 'sh', unpacked, copy, ...paths])),
-      );
-    });
-    await removeFolder(copy);
-    return { time, processor };
-  };
+interface Measuring {
+  readonly builder: Builder;
+  readonly pack: PackFigures;
+  readonly key: Key;
+  readonly repeats: number;
+  /** Of smaller systems: how many paths. */
+  readonly smaller: readonly number[];
+}
+
+export async function measureImport(place: string, measuring: Measuring): Promise<ImportFigures> {
+  const { pack, key, repeats } = measuring;
+  const store = { builder: join(place, 'builder'), key };
+  const smaller: SizeFigures[] = [];
+  for (const count of measuring.smaller) smaller.push(await measureSize(place, count, measuring));
   /** What it takes to start and stop everything. */
-  const nothing = async (isAgent: boolean) =>
+  const nothing = (isAgent: boolean) =>
     processorSeconds(async () => {
       const { target, remove } = await freshTarget(join(place, 'nothing'), { key });
-      if (isAgent) await (await target.startAgent()).stop();
+      if (isAgent) await (await startInstalled(target)).stop();
       await remove();
     });
   const started = { take: await nothing(true), plain: await nothing(false) };
-
-  const agentTakes = async (name: string, nixConf: string) => {
-    const { target, remove } = await freshTarget(join(place, name), { key, nixConf });
-    const agent = await target.startAgent();
-    await copyFile(pack.bundle, join(target.inbox, '.web.tar'));
-    await run('sync', []);
-    let imported = Number.NaN;
-    const take = await seconds(async () => {
-      must(await run('mv', [join(target.inbox, '.web.tar'), join(target.inbox, 'web.tar')]));
-      const line = await agent.waitFor((l) => l.event === 'committed', 600_000);
-      imported = (line.imported as { milliseconds: number }).milliseconds / 1000;
-    });
-    const memory = await peakMemory(agent.child.pid as number);
-    await agent.stop();
-    await remove();
-    return { take, imported, memory };
-  };
-
-  const nixTakes = async (name: string, script: string, ...args: string[]) => {
-    const { target, remove } = await freshTarget(join(place, name), { key, nixConf: 'require-sigs = false' });
-    const time = await seconds(async () =>
-      must(await target.run(['sh', '-euc', `${script}; ${flush}`, 'sh', ...args])),
-    );
-    await remove();
-    return time;
-  };
-
-  const rounds: {
-    ours: Awaited<ReturnType<typeof agentTakes>>;
-    floor: Awaited<ReturnType<typeof floorTakes>>;
-    processor: { take: number; plain: number };
-    durable: number;
-    plain: number;
-    classic: number;
-  }[] = [];
-  for (let round = 0; round < repeats; round++) {
-    const processor = { take: 0, plain: 0 };
-    const measure = async <T>(kind: keyof typeof processor, work: () => Promise<T>): Promise<T> => {
-      let result: T | undefined;
-      processor[kind] = await processorSeconds(async () => {
-        result = await work();
-      });
-      return result as T;
-    };
-    rounds.push({
-      floor: await floorTakes(`floor-${round}`),
-      ours: await measure('take', () => agentTakes(`ours-${round}`, '')),
-      plain: await measure('plain', () =>
-        nixTakes(`plain-${round}`, 'nix copy --from "file://$1" --to daemon "$2"', unpacked, pack.toplevel),
-      ),
-      processor,
-      classic: await nixTakes(
-        `classic-${round}`,
-        'mkdir "$3"; tar -xzf "$1" -C "$3"; nix copy --no-check-sigs --from "$3" --to daemon "$2"',
-        pack.classic,
-        pack.toplevel,
-        join(place, `classic-${round}`, 'unpacked'),
-      ),
-      durable: (await agentTakes(`durable-${round}`, 'fsync-store-paths = true')).imported,
-    });
-  }
-  await removeFolder(unpacked);
+  const ways = await openWays(join(place, 'import'), pack, store);
+  const classically =
+    'mkdir "$3"; tar -xzf "$1" -C "$3"; nix copy --no-check-sigs --from "$3" --to daemon "$2"';
+  const unpacked = join(place, 'import/target/unpacked');
+  const rounds = await severalTimes(repeats, async () => ({
+    floor: await ways.floor(),
+    ours: await withProcessor(ways.agent),
+    plain: await withProcessor(ways.plain),
+    classic: await ways.script(classically, pack.classic, pack.toplevel, unpacked),
+    durable: (await ways.agent('fsync-store-paths = true')).imported,
+  }));
+  await ways.close();
+  const middle = (figure: (round: (typeof rounds)[number]) => number) => median(rounds.map(figure));
   return {
-    take: median(rounds.map((r) => r.ours.take)),
-    importOnly: median(rounds.map((r) => r.ours.imported)),
-    importDurable: median(rounds.map((r) => r.durable)),
-    plain: median(rounds.map((r) => r.plain)),
-    classic: median(rounds.map((r) => r.classic)),
-    memory: Math.max(...rounds.map((r) => r.ours.memory)),
-    floor: median(rounds.map((r) => r.floor.time)),
+    paths: pack.paths,
+    take: middle((r) => r.ours.result.take),
+    importOnly: middle((r) => r.ours.result.imported),
+    importDurable: middle((r) => r.durable),
+    plain: middle((r) => r.plain.result),
+    classic: middle((r) => r.classic),
+    memory: Math.max(...rounds.map((r) => r.ours.result.memory)),
+    floor: middle((r) => r.floor.time),
     processor: {
-      take: median(rounds.map((r) => r.processor.take)) - started.take,
-      plain: median(rounds.map((r) => r.processor.plain)) - started.plain,
-      floor: median(rounds.map((r) => r.floor.processor)),
+      take: middle((r) => r.ours.processor) - started.take,
+      plain: middle((r) => r.plain.processor) - started.plain,
+      floor: middle((r) => r.floor.processor),
     },
     refuse: await measureRefusal(place, { bundle: pack.bundle, key }),
+    smaller,
+  };
+}
+
+async function severalTimes<T>(times: number, work: () => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  while (results.length < times) results.push(await work());
+  return results;
+}
+
+async function withProcessor<T>(work: () => Promise<T>): Promise<{ result: T; processor: number }> {
+  let result: T | undefined;
+  const processor = await processorSeconds(async () => {
+    result = await work();
+  });
+  return { result: result as T, processor };
+}
+
+/** The import alone, of a system of its own. */
+async function measureSize(
+  place: string,
+  count: number,
+  { builder, key, repeats }: Measuring,
+): Promise<SizeFigures> {
+  const flake = join(place, `import-${count}-flake`);
+  await writeSystem(flake, { count });
+  const build = ['nix', 'build', '--no-link', '--print-out-paths', toplevelOf(flake)];
+  const toplevel = must(await builder.run(build)).stdout.trim();
+  const out = join(place, `import-${count}-out`);
+  must(await builder.nixmaker(['build', '-f', `path:${flake}`, '-d', out, '--key', key.file]));
+  const bundle = join(out, 'host/host.tar');
+  const store = { builder: join(place, 'builder'), key };
+  const ways = await openWays(join(place, `import-${count}`), { bundle, toplevel }, store);
+  const rounds = await severalTimes(repeats, async () => ({
+    floor: (await ways.floor()).time,
+    importOnly: (await ways.agent()).imported,
+    plain: await ways.plain(),
+  }));
+  await ways.close();
+  return {
+    paths: count,
+    importOnly: median(rounds.map((r) => r.importOnly)),
+    plain: median(rounds.map((r) => r.plain)),
+    floor: median(rounds.map((r) => r.floor)),
   };
 }
 
 async function measureRefusal(place: string, { bundle, key }: { bundle: string; key: Key }): Promise<number> {
   const { target, remove } = await freshTarget(join(place, 'refusing'), { key });
-  const agent = await target.startAgent();
+  const agent = await startInstalled(target);
   const hidden = join(target.inbox, '.web.tar');
   await copyFile(bundle, hidden);
   const file = await open(hidden, 'r+');

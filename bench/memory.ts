@@ -2,6 +2,7 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Builder, copySample } from '../test/machines/builder.ts';
+import { startInstalled } from '../test/machines/installed.ts';
 import { nixSystem, run } from '../test/machines/program.ts';
 import { type Key, must } from './system.ts';
 import { freshTarget, peakMemory, removeFolder } from './target.ts';
@@ -29,7 +30,7 @@ export async function measureMemory(
   const bundle = join(out, 'host/host.tar');
   const bundleBytes = (await stat(bundle)).size;
   const { target, remove } = await freshTarget(join(place, `memory-target-${mebibytes}`), { key });
-  const agent = await target.startAgent();
+  const agent = await startInstalled(target);
   must(await run('mv', [bundle, join(target.inbox, 'web.tar')]));
   await agent.waitFor((l) => l.event === 'committed', 600_000);
   const peak = await peakMemory(agent.child.pid as number);

@@ -2,6 +2,7 @@
 import { copyFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Builder } from '../test/machines/builder.ts';
+import { startInstalled } from '../test/machines/installed.ts';
 import { writeRecipes } from '../test/support/recipes.ts';
 import { releaseOf } from '../test/support/released.ts';
 import { type Key, must, seconds } from './system.ts';
@@ -53,7 +54,7 @@ export async function measureRealSize(
   const { index } = await releaseOf(bundle);
 
   const { target, remove } = await realSizeTarget(join(place, 'recipes-target'), { key });
-  const agent = await target.startAgent();
+  const agent = await startInstalled(target);
   await copyFile(bundle, join(target.inbox, '.host.tar'));
   let imported = Number.NaN;
   const take = await seconds(async () => {

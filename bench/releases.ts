@@ -2,6 +2,7 @@
 import { copyFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Builder } from '../test/machines/builder.ts';
+import { startInstalled } from '../test/machines/installed.ts';
 import { run } from '../test/machines/program.ts';
 import { type Key, must, type Shape, seconds, toplevelOf, writeSystem } from './system.ts';
 import { freshTarget, peakMemory } from './target.ts';
@@ -48,7 +49,7 @@ export async function measureReleases(
     const whole = await build(shape, 2);
     const delta = await build(shape, 2, '--since', first.path);
     const { target, remove } = await freshTarget(join(place, `target-${shape}`), { key });
-    const agent = await target.startAgent();
+    const agent = await startInstalled(target);
     const take = async (path: string, sequence: number) => {
       await copyFile(path, join(target.inbox, '.web.tar'));
       return seconds(async () => {

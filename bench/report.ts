@@ -1,160 +1,54 @@
 /** The figures as tables and a chart, for a terminal and for docs/performance.md. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import prettyBytes from 'pretty-bytes';
 import { checkout } from '../test/machines/program.ts';
-import type { FleetFigures } from './fleet.ts';
-import type { ImportFigures } from './import.ts';
-import type { MemoryFigures } from './memory.ts';
-import type { MonthsFigures } from './months.ts';
-import type { HostsFigures, NextFigures } from './next.ts';
+import {
+  memoryTable,
+  noticeTable,
+  packTable,
+  poolTable,
+  realSizeTable,
+  releasesTable,
+  restTable,
+} from './more-tables.ts';
 import { hostsTable, nextTable } from './next-tables.ts';
-import type { NoticeFigures } from './notice.ts';
-import type { PackFigures } from './pack.ts';
-import type { PoolFigures } from './pool.ts';
-import type { RealSizeFigures } from './real-size.ts';
-import type { ReleaseFigures } from './releases.ts';
-import type { RestFigures } from './rest.ts';
-import type { ScaleFigures } from './scale.ts';
-import { fleetTable, mebi, monthsTable, s, scaleTable, table, takingTable, times } from './tables.ts';
+import { type Figures, type PartName, partNames } from './parts.ts';
+import { fleetTable, importsTables, monthsTable, scaleTable } from './tables.ts';
 
-export interface Figures {
-  readonly quick: boolean;
-  readonly repeats: number;
-  readonly pack: Omit<PackFigures, 'bundle' | 'classic' | 'toplevel'>;
-  readonly imports: ImportFigures;
-  readonly releases: readonly ReleaseFigures[];
-  readonly next: NextFigures;
-  readonly months: MonthsFigures | undefined;
-  readonly hosts: HostsFigures;
-  readonly scale: ScaleFigures;
-  readonly fleet: FleetFigures;
-  readonly realSize: RealSizeFigures;
-  readonly memory: readonly MemoryFigures[];
-  readonly pool: PoolFigures;
-  readonly notice: NoticeFigures;
-  readonly rest: RestFigures;
-}
+type Tables = { readonly [N in PartName]?: (figures: NonNullable<Figures[N]>) => string };
 
-const shapes = {
-  config: 'only configuration changed',
-  library: '30 % of the paths have other hashes, few other bytes',
-  rebuild: 'every hash changed, few other bytes',
-  first: 'the first',
-  week: '2 % of the paths are new',
-} as const;
+/** In the order of the document. */
+const tables = {
+  pack: packTable,
+  next: nextTable,
+  hosts: hostsTable,
+  imports: importsTables,
+  releases: releasesTable,
+  memory: memoryTable,
+  rest: restTable,
+  pool: poolTable,
+  notice: noticeTable,
+  realSize: realSizeTable,
+  scale: scaleTable,
+  fleet: fleetTable,
+  months: monthsTable,
+} satisfies Required<Tables>;
 
-export function renderTables({
-  repeats,
-  pack,
-  imports,
-  releases,
-  next,
-  months,
-  hosts,
-  scale,
-  fleet,
-  realSize,
-  memory,
-  pool,
-  notice,
-  rest,
-}: Figures): string {
-  const whole = releases[0]?.wholeBytes ?? Number.NaN;
-  const growth = (memory.at(-1)?.peak ?? 0) - (memory[0]?.peak ?? 0);
-  return [
-    `A system of ${pack.paths} paths, ${prettyBytes(pack.closureBytes)}; medians of ${repeats}.\n`,
-    table(
-      ['Packing', 'nixmaker', 'classic', ''],
-      [
-        ['size', prettyBytes(pack.bundleBytes), prettyBytes(pack.classicBytes), ''],
-        [
-          'time',
-          s(pack.build),
-          s(pack.classicBuild),
-          `${times(pack.classicBuild / pack.build)} faster (zstd alone, one stream: ${s(pack.zstdAlone)})`,
-        ],
-      ],
-    ),
-    nextTable(next),
-    hostsTable(hosts),
-    takingTable(imports),
-    table(
-      [
-        '`build --since` the release before',
-        'size',
-        `of the whole (${prettyBytes(whole)})`,
-        'deltas',
-        'build',
-        'taken',
-        'agent’s peak',
-      ],
-      releases.map((r) => [
-        shapes[r.shape],
-        prettyBytes(r.bytes),
-        `${((100 * r.bytes) / r.wholeBytes).toFixed(2)} %`,
-        String(r.deltas),
-        s(r.build),
-        s(r.take),
-        mebi(r.memory),
-      ]),
-    ),
-    table(
-      ['The agent’s peak memory', ''],
-      [
-        ...memory.map(({ bundleBytes, peak }) => [`a bundle of ${prettyBytes(bundleBytes)}`, mebi(peak)]),
-        ['difference', mebi(growth)],
-      ],
-    ),
-    table(
-      ['The agent at rest, as installed', ''],
-      [
-        ['ready after', s(rest.ready)],
-        ['resident; its own part', `${mebi(rest.resident)}; ${mebi(rest.own)}`],
-        ['wakeups of its threads per minute', String(rest.wakeups)],
-        ['`nixmaker --version`', s(rest.version)],
-      ],
-    ),
-    table(
-      ['Ten hosts that share 97 of 100 paths of 400 KiB, on one medium', ''],
-      [
-        [
-          'pool of one, of ten',
-          `${prettyBytes(pool.oneHostBytes)}, ${prettyBytes(pool.tenHostsBytes)}: ${times(pool.tenHostsBytes / pool.oneHostBytes)}`,
-        ],
-        ['ten bundles side by side', prettyBytes(pool.bundlesBytes)],
-        ['`put` of all ten, flushed and read back', s(pool.put)],
-        ['the ten bundles copied and flushed', s(pool.copy)],
-        [
-          'from mount(8) until the agent notices, in 20 tries',
-          `median ${notice.median.toFixed(1)} ms, worst ${notice.worst.toFixed(1)} ms`,
-        ],
-      ],
-    ),
-    table(
-      [
-        `${realSize.paths} recipes, ${prettyBytes(realSize.bundleBytes)}, of that the index ${prettyBytes(realSize.indexBytes)}`,
-        '',
-      ],
-      [
-        ['`build`', s(realSize.build)],
-        [
-          '`nix copy --derivation` of the same into a binary cache folder',
-          `${s(realSize.copy)}, ${times(realSize.copy / realSize.build)} as long`,
-        ],
-        ['`verify`', s(realSize.verify)],
-        ['from the inbox until committed, of which the import', `${s(realSize.take)}, ${s(realSize.import)}`],
-        ['the agent’s peak memory', mebi(realSize.peak)],
-      ],
-    ),
-    scaleTable(scale),
-    fleetTable(fleet),
-    months === undefined ? '' : monthsTable(months),
-  ].join('\n');
+/** Without its months if the packages can’t be had. */
+export const isWhole = ({ took }: Figures): boolean => partNames.every((name) => took[name] !== undefined);
+
+export function renderTables(figures: Figures): string {
+  const tableOf = <N extends PartName>(name: N) => {
+    const of = figures[name];
+    return of === undefined ? [] : [(tables as Tables)[name]?.(of as NonNullable<Figures[N]>) ?? ''];
+  };
+  const { quick, repeats } = figures;
+  const head = `Medians are of ${repeats}${quick ? ': a quick run, which says little' : ''}.\n`;
+  return [head, ...(Object.keys(tables) as PartName[]).flatMap(tableOf)].join('\n');
 }
 
 /** Bars of seconds; the same picture for those who read and those who look. */
-export function renderChart({ pack, imports }: Figures): string {
+function renderChart({ pack, imports }: Pick<Required<Figures>, 'pack' | 'imports'>): string {
   const bars = [
     ['build, nixmaker', pack.build, '#1f6feb'],
     ['build, classic', pack.classicBuild, '#8b949e'],
@@ -181,7 +75,10 @@ ${rows.join('\n')}
 const begin = '<!-- figures: begin; written by npm run bench -->';
 const end = '<!-- figures: end -->';
 
+/** @param figures of a whole run */
 export async function writeReport(figures: Figures): Promise<void> {
+  const { pack, imports } = figures;
+  if (pack === undefined || imports === undefined) throw new Error('the chart needs both');
   const path = join(checkout, 'docs/performance.md');
   const text = await readFile(path, 'utf8');
   const from = text.indexOf(begin);
@@ -189,5 +86,5 @@ export async function writeReport(figures: Figures): Promise<void> {
   if (from < 0 || to < 0) throw new Error(`${path} has no place for the figures`);
   const before = text.slice(0, from + begin.length);
   await writeFile(path, `${before}\n\n${renderTables(figures)}\n${text.slice(to)}`);
-  await writeFile(join(checkout, 'docs/performance.svg'), renderChart(figures));
+  await writeFile(join(checkout, 'docs/performance.svg'), renderChart({ pack, imports }));
 }

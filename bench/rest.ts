@@ -2,6 +2,7 @@
 import { cp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startInstalled } from '../test/machines/installed.ts';
 import { checkout, run } from '../test/machines/program.ts';
 import { type Key, median, must, seconds } from './system.ts';
 import { freshTarget } from './target.ts';
@@ -23,7 +24,6 @@ export async function measureRest(place: string, key: Key): Promise<RestFigures>
   must(await run(join(checkout, 'scripts/compile'), [join(installed, 'dist')]));
   await cp(join(checkout, 'package.json'), join(installed, 'package.json'));
   const main = join(installed, 'dist/cli/main.cjs');
-  const env = { NODE_OPTIONS: '--jitless --max-semi-space-size=2' };
   const { target, remove } = await freshTarget(join(place, 'resting'), { key });
   const versions: number[] = [];
   /** What the target's sandbox uses before anything runs in it. */
@@ -36,7 +36,7 @@ export async function measureRest(place: string, key: Key): Promise<RestFigures>
     versions.push(await seconds(() => run(process.execPath, [main, '--version'])));
     sandboxes.push(await seconds(() => target.run(['true'])));
     const started = performance.now();
-    const agent = await target.startAgent({ main, env });
+    const agent = await startInstalled(target, main);
     readies.push((performance.now() - started) / 1000);
     if (round === 4) {
       const status = () => readFile(`/proc/${agent.child.pid}/status`, 'utf8');

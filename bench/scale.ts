@@ -18,6 +18,8 @@ export interface ScaleFigures {
   /** Seconds, with a warm cache; and peak MiB. */
   readonly inspect: number;
   readonly inspectMemory: number;
+  /** The same files read by `cat`, and a start of Node.js that does nothing. */
+  readonly inspectFloor: number;
   /** Seconds, for one more host whose paths the others have, and for the same onto an empty medium. */
   readonly put: number;
   readonly putFirst: number;
@@ -58,6 +60,11 @@ export async function measureScale(
     if (bundles.length !== hosts + 1 || bundles.some((b) => b.problem !== undefined))
       throw new Error(`it listed ${bundles.length}, ${JSON.stringify(bundles[0])}`);
   });
+  const inspectFloor = await shell(
+    'find "$1" -name "manifest.*" -exec cat {} + >/dev/null; "$2" -e 0',
+    join(medium, 'nixmaker/hosts'),
+    process.execPath,
+  );
   const clear = await seconds(async () => must(await builder.nixmaker(['put', '--clear', medium])));
   const peak = async (...args: string[]) => {
     const ran = await measured(...args);
@@ -69,6 +76,7 @@ export async function measureScale(
     manifestBytes,
     contentsBytes,
     inspect,
+    inspectFloor,
     inspectMemory: await peak('inspect', '--json', medium),
     put,
     putFirst,

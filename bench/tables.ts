@@ -25,14 +25,14 @@ export function monthsTable({ packages, bytes, jumps, taken, several }: MonthsFi
   const rows = kinds.map((kind) => {
     const all = jumps.filter((j) => j.kind === kind);
     const worst = Math.max(...all.map((j) => j.ours / j.whole));
-    const build = all.reduce((sum, j) => sum + j.build, 0) / all.length;
+    const mean = (of: 'build' | 'buildWhole') => all.reduce((sum, j) => sum + j[of], 0) / all.length;
     const took = taken.find((t) => t.kind === kind);
     return [
       `${jumpNames[kind]} (${all.length})`,
       `${percent(shareOf(jumps, kind, 'ours'))}; ${percent(worst)}`,
       percent(shareOf(jumps, kind, 'files')),
       percent(shareOf(jumps, kind, 'chunks')),
-      s(build),
+      `${s(mean('build'))} (whole: ${s(mean('buildWhole'))})`,
       took === undefined ? '' : `${s(took.take)} (whole: ${s(took.takeWhole)}); ${mebi(took.memory)}`,
     ];
   });
@@ -50,7 +50,9 @@ export function monthsTable({ packages, bytes, jumps, taken, several }: MonthsFi
   );
 }
 
-export function takingTable(imports: ImportFigures): string {
+export const importsTables = (imports: ImportFigures) => `${takingTable(imports)}\n${sizesTable(imports)}`;
+
+function takingTable(imports: ImportFigures): string {
   const { processor, floor } = imports;
   const ofFloor = (time: number) => times(time / floor);
   const ofProcessor = (time: number) => `${s(time)}, ${times(time / processor.floor)}`;
@@ -88,6 +90,26 @@ export function takingTable(imports: ImportFigures): string {
   );
 }
 
+/** The import alone, flushed. A process of Nix’s is started in its time; the agent runs already. */
+function sizesTable({ smaller, ...whole }: ImportFigures): string {
+  return table(
+    [
+      'Paths',
+      'the floor',
+      'the import, of the floor',
+      '`nix copy` from `file://`, of the floor',
+      'the import, of `nix copy`',
+    ],
+    [...smaller, whole].map((size) => [
+      String(size.paths),
+      s(size.floor),
+      `${s(size.importOnly)}, ${times(size.importOnly / size.floor)}`,
+      `${s(size.plain)}, ${times(size.plain / size.floor)}`,
+      times(size.importOnly / size.plain),
+    ]),
+  );
+}
+
 export const scaleTable = (scale: ScaleFigures) =>
   table(
     [
@@ -97,7 +119,12 @@ export const scaleTable = (scale: ScaleFigures) =>
       'the floor, in the same run',
     ],
     [
-      ['`inspect`', s(scale.inspect), `${scale.inspectMemory.toFixed(0)} MiB`, ''],
+      [
+        '`inspect`',
+        s(scale.inspect),
+        `${scale.inspectMemory.toFixed(0)} MiB`,
+        `the same files read by \`cat\`, and a start of Node.js: ${s(scale.inspectFloor)}, ${times(scale.inspect / scale.inspectFloor)}`,
+      ],
       [
         '`put` of one host more, whose paths the others have',
         s(scale.put),
@@ -119,19 +146,21 @@ export const scaleTable = (scale: ScaleFigures) =>
     ],
   );
 
-export function fleetTable({ hosts, receipts, collect, again, show, page }: FleetFigures): string {
+export function fleetTable({ hosts, receipts, floor, ...measured }: FleetFigures): string {
   const row = (what: string, { seconds, mebibytes }: Measured) => [
     what,
     s(seconds),
     `${mebibytes.toFixed(0)} MiB`,
+    times(seconds / floor),
   ];
   return table(
-    [`${hosts} hosts, ${receipts} receipts of each on a stick`, 'time', 'memory at most'],
+    [`${hosts} hosts, ${receipts} receipts of each on a stick`, 'time', 'memory at most', 'of the floor'],
     [
-      row('`collect`, the first time', collect),
-      row('`collect` of the same again', again),
-      row('`fleet`', show),
-      row('`fleet --html`', page),
+      ['the floor: each receipt read, parsed, and its signature verified', s(floor), '', '1'],
+      row('`collect`, the first time', measured.collect),
+      row('`collect` of the same again', measured.again),
+      row('`fleet`', measured.show),
+      row('`fleet --html`', measured.page),
     ],
   );
 }

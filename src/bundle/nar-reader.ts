@@ -21,8 +21,8 @@ export const windowLogMax = 23;
 /** The NAR of a path this machine has, from which deltas are restored. */
 export type BaseNar = (path: StorePath) => Bytes;
 
-/** Hashed before others have their turn: a third of a millisecond. */
-const turnBytes = 512 * 1024;
+/** Hashed before others have their turn: a seventh of a millisecond. A socket to the daemon holds no more than this. */
+const turnBytes = 256 * 1024;
 
 export class NarReader {
   readonly #reader: PieceReader;

@@ -3,6 +3,7 @@
  * `nixmaker/hosts/<host>/<sequence>/` holds one host’s signed manifest and how its release is stored on this medium, `nixmaker/cache/`
  * holds indexes and pieces. It is read in place. Whatever a name leads to, only what was signed counts.
  */
+import type { Dirent } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { naturally } from '../core/alike.ts';
@@ -84,23 +85,27 @@ export async function listPool(
   const entries: PoolEntry[] = [];
   const listed = async (host: string) => ({ host, names: await list(join(hostsOf(root), host)) });
   for await (const { host, names } of fewAhead(hosts.filter(isHostName), listed)) {
-    for (const name of names) {
-      const sequence = /^[1-9][0-9]{0,15}$/.test(name) ? Number(name) : 0;
-      if (sequence === 0 || !Number.isSafeInteger(sequence)) continue;
-      entries.push({ host, sequence, folder: join(hostsOf(root), host, name) });
-    }
+    for (const sequence of sequencesAmong(names))
+      entries.push({ host, sequence, folder: join(hostsOf(root), host, String(sequence)) });
   }
   return entries.sort((a, b) => naturally(a.host, b.host) || b.sequence - a.sequence);
 }
 
 async function foldersIn(folder: string): Promise<string[]> {
   const reading = withForeign(folder, ({ path }) => readdir(path, { withFileTypes: true }));
-  const entries = await reading.catch(ifNowhere([]));
-  // Names that begin with a dot are unfinished work, ours or a carrier's.
-  return entries
-    .flatMap((e) => (e.isDirectory() && !e.name.startsWith('.') ? [e.name] : []))
-    .slice(0, mostEntries);
+  return foldersAmong(await reading.catch(ifNowhere([])));
 }
+
+/** Names that begin with a dot are unfinished work, ours or a carrier’s. */
+export const foldersAmong = (entries: readonly Dirent[]): string[] =>
+  entries.flatMap((e) => (e.isDirectory() && !e.name.startsWith('.') ? [e.name] : [])).slice(0, mostEntries);
+
+/** The highest first. */
+export const sequencesAmong = (names: readonly string[]): number[] =>
+  names
+    .flatMap((name) => (/^[1-9][0-9]{0,15}$/.test(name) ? [Number(name)] : []))
+    .filter(Number.isSafeInteger)
+    .sort((a, b) => b - a);
 
 /** @throws NixmakerError `bundle-malformed` if manifest and location disagree: a renamed folder */
 export const requirePlace = (folder: string, manifest: Manifest): void =>

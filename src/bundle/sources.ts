@@ -8,6 +8,8 @@ export interface Source {
   readonly path: string;
   /** If unset, the file holds only this piece. */
   readonly position?: number;
+  /** Its checksum (piece-sum.ts) when it was made, if that is known. */
+  readonly sum?: string;
 }
 
 export interface OpenSource extends Source {

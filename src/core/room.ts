@@ -40,6 +40,12 @@ export function needOf(counts: {
   };
 }
 
+/** Bytes and files that are free beside the need and the reserve; inodes are infinite if nobody counts them. */
+export const slackOf = ({ freeBytes, freeInodes }: Space, need: Need, reserve: number): Need => ({
+  bytes: freeBytes - need.bytes - reserve,
+  files: (freeInodes ?? Number.POSITIVE_INFINITY) - need.files,
+});
+
 /** @param reserve bytes that must stay free in any case @returns what is wrong, for people; undefined if it fits */
 export function shortageOf(
   { freeBytes, freeInodes }: Space,

@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path';
 import { hasErrno } from '../core/errno.ts';
 
 /** Node.js has no name for it. The same on every processor NixOS runs on (asm-generic/fcntl.h). */
-const O_PATH = 0o10_000_000;
+export const O_PATH = 0o10_000_000;
 
 /** As many as the kernel follows (path_resolution(7)). */
 const mostLinks = 40;
@@ -26,6 +26,15 @@ const isRoot = () => process.geteuid?.() === 0;
 function wrongKind(code: 'ELOOP' | 'EFTYPE' | 'EFBIG', what: string): Error {
   return Object.assign(new Error(what), { code, syscall: 'open' });
 }
+
+/** For anything but a plain file. */
+export const notPlain = (stat: Stats): Error =>
+  stat.isSymbolicLink()
+    ? wrongKind('ELOOP', 'it is a symbolic link')
+    : wrongKind('EFTYPE', 'it is not a regular file');
+
+export const tooLarge = (size: number, most: number): Error =>
+  wrongKind('EFBIG', `it has ${size} bytes; the limit is ${most}`);
 
 /** Whether it means that something other than a plain file or folder was found, or more than may be read, as in hostile places. */
 export const isWrongKind = (error: unknown): boolean =>
@@ -108,17 +117,21 @@ function isRootsWord(folder: Stats, link: Stats): boolean {
 
 /** The same for one name in a folder that is open. */
 async function pinIn({ path }: Pick<OpenFolder, 'path'>, name: string): Promise<FileHandle> {
+  return open(join(path, fileName(name)), O_PATH | constants.O_NOFOLLOW);
+}
+
+/** The name, which leads nowhere else. @throws Error with `EFTYPE` */
+export function fileName(name: string): string {
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0'))
     throw wrongKind('EFTYPE', 'it is not a file name');
-  return open(join(path, name), O_PATH | constants.O_NOFOLLOW);
+  return name;
 }
 
 /** Opens what was pinned for reading, and releases the pin. */
 async function openPinned(pinned: FileHandle): Promise<FileHandle> {
   try {
     const stat = await pinned.stat();
-    if (stat.isSymbolicLink()) throw wrongKind('ELOOP', 'it is a symbolic link');
-    if (!stat.isFile()) throw wrongKind('EFTYPE', 'it is not a regular file');
+    if (!stat.isFile()) throw notPlain(stat);
     return await open(byHandle(pinned), constants.O_RDONLY | constants.O_NONBLOCK);
   } finally {
     await pinned.close();
@@ -192,7 +205,7 @@ export async function readAll(
   const stat = await file.stat();
   look(stat);
   const { size } = stat;
-  if (size > most) throw wrongKind('EFBIG', `it has ${size} bytes; the limit is ${most}`);
+  if (size > most) throw tooLarge(size, most);
   const bytes = Buffer.alloc(size);
   let done = 0;
   while (done < size) {

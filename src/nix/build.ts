@@ -1,13 +1,15 @@
 /** Builds a system, and copies the result out of the store. */
 import type { DrvPath, StorePath } from '../core/store-path.ts';
 import { type NixContext, type NixProgressOption, nix } from './command.ts';
+import { rootIfValid } from './roots.ts';
 
-/** Builds a system and roots it at `outLink`, so that a collection midway can't take it. */
+/** Builds a system, if it is not there yet, and roots it at `outLink`, so that a collection midway can't take it. */
 export async function buildSystem(
   context: NixContext,
-  { derivation, outLink }: { derivation: DrvPath; outLink: string },
+  { derivation, toplevel, outLink }: { derivation: DrvPath; toplevel: StorePath; outLink: string },
   options: NixProgressOption = {},
 ): Promise<void> {
+  if ((await rootIfValid(context, { link: outLink, path: toplevel })) === true) return;
   const args = ['build', `${derivation}^out`, '--out-link', outLink];
   await nix(context, args, { ...options, failure: 'build-failed' });
 }

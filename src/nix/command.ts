@@ -4,6 +4,7 @@ import { given } from '../core/given.ts';
 import type { CommandResult, ProcessRunner } from '../core/ports.ts';
 import type { StorePath } from '../core/store-path.ts';
 import { failureFor, fromLine, type NixMessage } from './failure.ts';
+import type { KeptDaemon } from './kept-daemon.ts';
 import { BuilderLogs, type NixProgress, ProgressTally, parseLogLine } from './log.ts';
 
 /** How this run reaches Nix. */
@@ -13,6 +14,8 @@ export interface NixContext {
   readonly store?: string;
   /** Where that store’s daemon listens, if it has one. */
   readonly daemonSocket?: string | undefined;
+  /** At the desk, for one command: answers what programs would otherwise be started for. */
+  readonly daemon?: KeptDaemon;
   readonly signal?: AbortSignal;
   /** Added to the environment of every Nix process. */
   readonly env?: Readonly<Record<string, string>>;

@@ -1,9 +1,10 @@
-/** Requests to a nix-daemon over its own socket (docs/adr/0017). */
-import { connect, type Socket } from 'node:net';
+/** Requests to a nix-daemon over its own socket (docs/adr/0017), or to one that we have started (kept-daemon.ts). */
+import { connect } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
 import { NixmakerError } from '../core/errors.ts';
-import type { StorePath } from '../core/store-path.ts';
-import { SocketSink } from './daemon-sink.ts';
-import { closed, isClosed, SocketSource } from './daemon-source.ts';
+import { parseStorePath, type StorePath } from '../core/store-path.ts';
+import { DaemonSink } from './daemon-sink.ts';
+import { closed, DaemonSource, isClosed } from './daemon-source.ts';
 import {
   clientMagic,
   daemonMagic,
@@ -38,35 +39,45 @@ export interface Collected {
   readonly bytes: number;
 }
 
+/** To and from a daemon; a socket is both. */
+export interface Streams {
+  readonly input: Writable;
+  readonly output: Readable;
+}
+
 /** Asked in one batch: at most this many answers wait to be read. */
 const questions = 64;
 
 /** An ordinary client of a nix-daemon; it need not be trusted. */
 export class DaemonConnection {
-  readonly #socket: Socket;
-  readonly #source: SocketSource;
-  readonly #sink: SocketSink;
+  readonly #streams: Streams;
+  readonly #source: DaemonSource;
+  readonly #sink: DaemonSink;
 
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    this.#source = new SocketSource(socket);
-    this.#sink = new SocketSink(socket, () => this.#source.fault() ?? closed());
+  private constructor(streams: Streams) {
+    this.#streams = streams;
+    this.#source = new DaemonSource(streams.output);
+    this.#sink = new DaemonSink(streams.input, () => this.#source.fault() ?? closed());
   }
 
-  static async open(path: string): Promise<DaemonConnection> {
+  static open(path: string): Promise<DaemonConnection> {
     const socket = connect(path);
-    const connection = new DaemonConnection(socket);
+    return DaemonConnection.over({ input: socket, output: socket });
+  }
+
+  static async over(streams: Streams): Promise<DaemonConnection> {
+    const connection = new DaemonConnection(streams);
     try {
       await connection.#greet();
     } catch (error) {
-      socket.destroy();
+      connection.close();
       throw error;
     }
     return connection;
   }
 
   close(): void {
-    this.#socket.destroy();
+    for (const stream of [this.#streams.input, this.#streams.output]) stream.destroy();
   }
 
   async #greet(): Promise<void> {
@@ -127,6 +138,12 @@ export class DaemonConnection {
     await this.#done();
     const asked = new Set(await readStrings(this.#source));
     return new Set(paths.filter((path) => asked.has(path)));
+  }
+
+  async allValid(): Promise<StorePath[]> {
+    await this.#send(encodeNumber(operations.queryAllValidPaths));
+    await this.#done();
+    return (await readStrings(this.#source)).flatMap((text) => parseStorePath(text) ?? []);
   }
 
   /** What its database holds about each path; paths that are not valid are left out. */
@@ -200,7 +217,7 @@ export class DaemonConnection {
     const [sent, said] = await Promise.allSettled([
       sending.catch((error: unknown) => {
         // Without an end the daemon would wait for the rest for ever.
-        this.#socket.destroy();
+        this.close();
         throw error;
       }),
       answer,

@@ -1,9 +1,9 @@
-/** This end of a socket to the daemon: as much is given to it as it may hold, thousands of small frames in few writes. */
-import type { Socket } from 'node:net';
+/** This end of a connection to the daemon: as much is given to it as it may hold, thousands of small frames in few writes. */
+import type { Writable } from 'node:stream';
 import { giveBack } from '../core/memory.ts';
 import { encodeNumber } from './daemon-wire.ts';
 
-/** Bytes given to the socket and not yet accepted by the daemon; at most twice this is in memory. */
+/** Bytes given to it and not yet accepted by the daemon; at most twice this is in memory. */
 const windowBytes = 8 * 1024 * 1024;
 
 /** Frames sent in one go. */
@@ -11,8 +11,8 @@ const batchBytes = 64 * 1024;
 /** Parts up to this size are copied together: cheaper than a write for each. */
 const copiedBytes = 32 * 1024;
 
-export class SocketSink {
-  readonly #socket: Socket;
+export class DaemonSink {
+  readonly #stream: Writable;
   readonly #fault: () => Error;
   #unsent = 0;
   #wake: (() => void) | undefined;
@@ -20,11 +20,13 @@ export class SocketSink {
   readonly #batch: Buffer[] = [];
   #batched = 0;
 
-  /** @param fault what to fail with once the socket is closed */
-  constructor(socket: Socket, fault: () => Error) {
-    this.#socket = socket;
+  /** @param fault what to fail with once it is closed */
+  constructor(stream: Writable, fault: () => Error) {
+    this.#stream = stream;
     this.#fault = fault;
-    socket.on('close', () => this.wake());
+    stream.on('close', () => this.wake());
+    // Whoever reads from the other end is told.
+    stream.on('error', () => this.wake());
   }
 
   /** Lets whoever waits for room go on. */
@@ -64,20 +66,20 @@ export class SocketSink {
     const total = parts.reduce((sum, { length }) => sum + length, 0);
     this.#unsent += total;
     // Corked, all of them are one write, which ends for all at once.
-    this.#socket.cork();
-    for (const part of parts.slice(0, -1)) this.#socket.write(part);
-    this.#socket.write(last, () => {
+    this.#stream.cork();
+    for (const part of parts.slice(0, -1)) this.#stream.write(part);
+    this.#stream.write(last, () => {
       this.#unsent -= total;
       for (const part of parts) giveBack(part);
       if (this.#unsent < windowBytes / 2) this.wake();
     });
-    this.#socket.uncork();
+    this.#stream.uncork();
     if (this.#unsent < windowBytes) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (this.#socket.destroyed) resolve();
+      if (this.#stream.destroyed) resolve();
     });
     this.#wake = undefined;
-    if (this.#socket.destroyed) throw this.#fault();
+    if (this.#stream.destroyed) throw this.#fault();
   }
 }

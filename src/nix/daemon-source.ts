@@ -1,5 +1,5 @@
-/** The daemon’s end of a socket, read in exact portions. */
-import type { Socket } from 'node:net';
+/** The daemon’s end of a connection, read in exact portions. */
+import type { Readable } from 'node:stream';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import type { ByteSource } from './daemon-wire.ts';
 
@@ -16,14 +16,14 @@ export const isClosed = (error: unknown) =>
   error instanceof NixmakerError && error.code === 'nix-unavailable';
 
 /** What the daemon sends, in the order it arrives. */
-export class SocketSource implements ByteSource {
+export class DaemonSource implements ByteSource {
   #chunks: Buffer[] = [];
   #length = 0;
   #ended: NixmakerError | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(socket: Socket) {
-    socket.on('data', (chunk) => {
+  constructor(stream: Readable) {
+    stream.on('data', (chunk: Buffer) => {
       this.#chunks.push(chunk);
       this.#length += chunk.length;
       this.#wake?.();
@@ -32,8 +32,8 @@ export class SocketSource implements ByteSource {
       this.#ended ??= closed(error);
       this.#wake?.();
     };
-    socket.on('error', end);
-    socket.on('close', () => end());
+    stream.on('error', end);
+    stream.on('close', () => end());
   }
 
   fault(): NixmakerError | undefined {

@@ -18,6 +18,7 @@ export const operations = {
   addTempRoot: 11,
   addIndirectRoot: 12,
   collectGarbage: 20,
+  queryAllValidPaths: 23,
   queryPathInfo: 26,
   queryValidPaths: 31,
   addSignatures: 37,
@@ -54,11 +55,11 @@ export interface SignedPathInfo extends Pick<PathInfo, 'path' | 'narHash' | 'nar
 }
 
 // The same in strings of one character per byte, for what is ASCII: there are ten strings per path, and a buffer for each takes longer.
-const numberText = (value: number) => encodeNumber(value).toString('latin1');
-const shortNumbers = Array.from({ length: 256 }, (_, value) => numberText(value));
+const longNumber = (value: number) => encodeNumber(value).toString('latin1');
+const shortNumbers = Array.from({ length: 256 }, (_, value) => longNumber(value));
+const numberText = (value: number) => shortNumbers[value] ?? longNumber(value);
 const zeros = Array.from({ length: 8 }, (_, count) => '\0'.repeat(count));
-const textOf = (text: string) =>
-  (shortNumbers[text.length] ?? numberText(text.length)) + text + (zeros[(8 - (text.length % 8)) % 8] ?? '');
+const textOf = (text: string) => numberText(text.length) + text + (zeros[(8 - (text.length % 8)) % 8] ?? '');
 const textsOf = (texts: readonly string[]) => numberText(texts.length) + texts.map(textOf).join('');
 
 /** As `addMultipleToStore` expects it, which stays at version 1.16 whatever was negotiated (Nix src/libstore/store-api.cc). */
@@ -86,6 +87,8 @@ export function encodePathInfo(info: SignedPathInfo): Buffer {
 /** What Nix’s database holds about a valid path, with those of its signatures that were asked for, at most `mostSignatures`. */
 export interface ValidInfo extends StoredPath {
   readonly signatures: readonly string[];
+  /** As Nix writes it; undefined if the path is named after its inputs. */
+  readonly ca?: string;
 }
 
 /** Which of a path’s signatures are of interest: anybody may have added others, in any number and of any length. */
@@ -114,8 +117,8 @@ export async function readValidInfo(
   await readNumber(source); // whether it was built here
   const stored = { narHash: `sha256:${encodeNix32(digest)}`, narSize, references: references.sort() };
   const signatures = await readWanted(source, isWanted(stored));
-  await readString(source); // its content address
-  return { ...stored, signatures };
+  const ca = await readString(source);
+  return { ...stored, signatures, ...(ca === '' ? {} : { ca }) };
 }
 
 /** Returns exactly as many bytes as asked for. @throws if the other end has hung up */
@@ -127,9 +130,9 @@ export interface ByteSource {
 const longestString = 16 * 1024 * 1024;
 
 export async function readNumber(source: ByteSource): Promise<number> {
-  const value = (await source.take(8)).readBigUInt64LE();
+  const bytes = await source.take(8);
   // Activities are numbered by process and time and may exceed 2^53; they are never used.
-  return Number(value);
+  return bytes.readUInt32LE(0) + bytes.readUInt32LE(4) * 2 ** 32;
 }
 
 export async function readString(source: ByteSource): Promise<string> {

@@ -7,7 +7,7 @@ import { given } from '../core/given.ts';
 import { drvPath, storePath } from '../core/schema.ts';
 import type { NixContext } from './command.ts';
 import { failureFor, type NixFailure, type NixMessage } from './failure.ts';
-import type { EvaluatedHost } from './flake.ts';
+import { type EvaluatedHost, quoted } from './flake.ts';
 
 const job = z.object({ attrPath: z.tuple([z.string()]) }).and(
   z.union([
@@ -19,9 +19,6 @@ const job = z.object({ attrPath: z.tuple([z.string()]) }).and(
     }),
   ]),
 );
-
-/** As Nix parses a string (Nix manual, “String literal”). */
-const quoted = (text: string): string => `"${text.replace(/["\\$]/g, '\\$&')}"`;
 
 /** A set of derivations, lazily: a broken host does not affect the others. */
 const expressionOf = (flake: string, hosts: readonly string[]): string =>

@@ -1,10 +1,12 @@
 /** Reads a flake: names, derivations, metadata. Nothing is built here. */
+import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import { naturally } from '../core/alike.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { describeIssues, drvPath, storePath } from '../core/schema.ts';
 import type { DrvPath, StorePath } from '../core/store-path.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
+import { rootIfValid } from './roots.ts';
 
 const names = z.array(z.string());
 const evaluated = z.object({ derivation: drvPath, toplevel: storePath, system: z.string() });
@@ -72,25 +74,102 @@ const configurations = '.nixosConfigurations';
 
 /** Names only; no host is evaluated, so a broken one is still listed. */
 export async function listHosts(context: NixContext, flake: string): Promise<string[]> {
-  const args = ['eval', '--json', `${flake}#${configurations}`, '--apply', 'builtins.attrNames'];
-  const found = read(names, await nix(context, args, { failure: 'evaluation-failed' }));
+  const found = await ask(context, { flake, apply: 'builtins.attrNames' }, names);
   // In natural order: host-2 before host-10.
   return found.sort(naturally);
 }
+
+/** As Nix parses a string (Nix manual, “String literal”). */
+export const quoted = (text: string): string => `"${text.replace(/["\\$]/g, '\\$&')}"`;
 
 /**
  * Instantiates a host’s system: afterwards the derivation is in the store, but not its output. Its `system` is that of the machine it is
  * for; a derivation’s own is that of the building machine, which differs if a host is cross-built.
  */
-export async function evaluateHost(context: NixContext, flake: string, host: string): Promise<EvaluatedHost> {
-  const attribute = `${flake}#${configurations}."${host}"`;
+const instantiate =
+  'host: let top = host.config.system.build.toplevel; in ' +
+  '{ derivation = top.drvPath; toplevel = top.outPath; system = host.pkgs.stdenv.hostPlatform.system or top.system; }';
+
+/** Nix’s own statistics of an evaluation ($NIX_SHOW_STATS_PATH), as far as they are of interest. */
+const statistics = z.looseObject({ gc: z.looseObject({ totalBytes: z.number().min(0) }) });
+
+export interface Evaluated {
+  readonly hosts: ReadonlyMap<string, EvaluatedHost>;
+  /** Bytes that Nix took for it, those it no longer needed included; undefined if it does not say. */
+  readonly memory: number | undefined;
+}
+
+/**
+ * Several hosts by one process, which saves it reading what they share, but holds all of them in memory.
+ * @param notes a file of the caller’s, for what Nix says of the memory
+ * @throws NixmakerError `evaluation-failed` if one of them can’t be evaluated
+ */
+export async function evaluateHosts(
+  context: NixContext,
+  {
+    flake,
+    hosts,
+    notes,
+  }: { readonly flake: string; readonly hosts: readonly string[]; readonly notes: string },
+): Promise<Evaluated> {
+  const env = { ...context.env, NIX_SHOW_STATS: '1', NIX_SHOW_STATS_PATH: notes };
+  const [first, ...others] = hosts;
+  // By its own attribute, Nix says more clearly what is wrong.
+  const found =
+    first !== undefined && others.length === 0
+      ? { [first]: await ask({ ...context, env }, { flake, host: first, apply: instantiate }, evaluated) }
+      : await ask(
+          { ...context, env },
+          { flake, apply: instantiateAll(hosts) },
+          z.record(z.string(), evaluated),
+        );
+  const said = await readFile(notes, 'utf8').then(statisticsIn, () => undefined);
+  return { hosts: new Map(Object.entries(found)), memory: said?.gc.totalBytes };
+}
+
+const instantiateAll = (hosts: readonly string[]): string =>
+  `all: let instantiate = ${instantiate}; in { ${hosts.map((h) => `${quoted(h)} = instantiate all.${quoted(h)};`).join(' ')} }`;
+
+function statisticsIn(text: string): z.infer<typeof statistics> | undefined {
+  try {
+    return statistics.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+const survey = z.object({ names, one: evaluated.extend({ host: z.string() }).nullable() });
+
+export interface Survey {
+  readonly hosts: readonly string[];
+  /** The only host there is, or the one that was asked for. */
+  readonly one: (EvaluatedHost & { readonly host: string }) | undefined;
+}
+
+/**
+ * All names, and one host evaluated at once: with what was started anyway.
+ * @param wanted if unset, whichever is the only one
+ */
+export async function surveyHosts(context: NixContext, flake: string, wanted?: string): Promise<Survey> {
+  const one =
+    wanted === undefined
+      ? 'if builtins.length names == 1 then builtins.head names else null'
+      : `if all ? ${quoted(wanted)} then ${quoted(wanted)} else null`;
   const apply =
-    'host: let top = host.config.system.build.toplevel; in ' +
-    '{ derivation = top.drvPath; toplevel = top.outPath; system = host.pkgs.stdenv.hostPlatform.system or top.system; }';
-  return read(
-    evaluated,
-    await nix(context, ['eval', '--json', attribute, '--apply', apply], { failure: 'evaluation-failed' }),
-  );
+    `all: let names = builtins.attrNames all; one = ${one}; instantiate = ${instantiate}; in ` +
+    `{ inherit names; one = if one == null then null else { host = one; } // instantiate all.\${one}; }`;
+  const found = await ask(context, { flake, apply }, survey);
+  return { hosts: found.names.sort(naturally), one: found.one ?? undefined };
+}
+
+async function ask<T extends z.ZodType>(
+  context: NixContext,
+  { flake, host, apply }: { readonly flake: string; readonly host?: string; readonly apply: string },
+  schema: T,
+): Promise<z.output<T>> {
+  const attribute = host === undefined ? configurations : `${configurations}."${host}"`;
+  const args = ['eval', '--json', `${flake}#${attribute}`, '--apply', apply];
+  return read(schema, await nix(context, args, { failure: 'evaluation-failed' }));
 }
 
 export async function readFlakeMetadata(context: NixContext, flake: string): Promise<FlakeMetadata> {
@@ -105,6 +184,7 @@ export async function holdSource(
   context: NixContext,
   { path, link }: { readonly path: StorePath; readonly link: string },
 ): Promise<void> {
+  if ((await rootIfValid(context, { link, path })) === true) return;
   const args = ['--realise', path, '--add-root', link, '--indirect'];
   await legacyNix(context, { program: 'nix-store', args });
 }
@@ -114,6 +194,7 @@ export async function holdDerivation(
   context: NixContext,
   { path, link }: { readonly path: DrvPath; readonly link: string },
 ): Promise<void> {
+  if ((await rootIfValid(context, { link, path })) === true) return;
   await nix(context, ['build', path, '--out-link', link]);
 }
 

@@ -40,6 +40,33 @@ async function registerStandIn(context: NixContext, link: string): Promise<void>
 }
 
 /**
+ * Makes the link a root of a path, if that is valid: by the daemon that is kept for this command.
+ * @returns whether it is valid; undefined if there is no such daemon
+ */
+export async function rootIfValid(
+  { daemon }: NixContext,
+  { link, path }: Root,
+): Promise<boolean | undefined> {
+  return daemon?.ask(async (connection) => {
+    if (!(await isHeld(connection, path))) return false;
+    await symlink(path, link);
+    await connection.addIndirectRoot(link);
+    return true;
+  });
+}
+
+/** As long as that daemon is kept, and if there is one. */
+export async function holdForNow({ daemon }: NixContext, path: StorePath): Promise<void> {
+  await daemon?.ask((connection) => isHeld(connection, path));
+}
+
+/** Held first: no collection takes it once it was seen to be valid. */
+async function isHeld(connection: DaemonConnection, path: StorePath): Promise<boolean> {
+  await connection.holdPaths([path]);
+  return (await connection.validOf([path])).has(path);
+}
+
+/**
  * Holds paths against collections, including one that has already looked for roots, until they are released. If there is no daemon to hold
  * them, nothing is held. @returns releases them
  */

@@ -31,6 +31,13 @@ export async function findInvalid(context: NixContext, paths: readonly StorePath
   return lines.flatMap((line) => parseStorePath(line) ?? []);
 }
 
+/** All of them. @throws NixmakerError `nix-unavailable`, `nix-failed` */
+export async function listValid(context: NixContext): Promise<StorePath[]> {
+  if (context.daemonSocket !== undefined)
+    return withDaemon(context.daemonSocket, (connection) => connection.allValid());
+  return parseStorePathLines(await nix(context, ['path-info', '--all'], { log: 'lines' }));
+}
+
 /** Those of the valid paths whose contents are no longer what they were when they became valid. */
 export async function findModified(context: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
   if (paths.length === 0) return [];

@@ -1,6 +1,7 @@
 /** What Nix’s database holds about valid paths, thousands at a time: over one connection if there is a daemon. */
 import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
+import { given } from '../core/given.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import type { NixContext } from './command.ts';
@@ -59,7 +60,8 @@ export function queryClosures(
   return withValidInfos(context, (query) => gatherClosures(query, roots), wanted);
 }
 
-async function gatherClosures(query: ValidInfoQuery, roots: readonly StorePath[]): Promise<Closures> {
+/** The same with the caller’s own connection. */
+export async function gatherClosures(query: ValidInfoQuery, roots: readonly StorePath[]): Promise<Closures> {
   const infos = new Map<StorePath, ValidInfo>();
   const invalid = new Set<StorePath>();
   // One layer at a time: what the last one refers to and is not known yet.
@@ -98,6 +100,7 @@ const answers = z.record(
       narSize: z.number().int().min(0),
       references: z.array(z.string()),
       signatures: z.array(z.string()).nullish(),
+      ca: z.string().nullish(),
     })
     .nullable(),
 );
@@ -121,7 +124,7 @@ async function askCommand(
         references: info.references.map((r) => parseStorePath(r) ?? `${storeDir}/${r}`).sort(),
       };
       const signatures = (info.signatures ?? []).filter(wanted(path, stored)).slice(0, mostSignatures);
-      infos.set(path, { ...stored, signatures });
+      infos.set(path, { ...stored, signatures, ...given({ ca: info.ca ?? undefined }) });
     }
   }
   return infos;

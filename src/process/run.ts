@@ -138,6 +138,30 @@ export async function holdProgram(
   };
 }
 
+/**
+ * Starts a program that reads and writes until its input is closed; it ends with this process.
+ * @param patience milliseconds that it may take to end then
+ */
+export function talkToProgram(program: string, args: readonly string[], patience = 5000) {
+  const options = { reject: false, stdin: 'pipe', stdout: 'pipe', stderr: 'ignore', buffer: false } as const;
+  const child = execa(program, [...args], options);
+  return {
+    input: child.stdin,
+    output: child.stdout,
+    end: async () => {
+      child.stdin.end();
+      const ended = new AbortController();
+      const late = systemClock.sleep(patience, ended.signal).then(
+        () => child.kill(),
+        () => undefined,
+      );
+      await child;
+      ended.abort();
+      await late;
+    },
+  };
+}
+
 /** Implements `ProcessListener`. */
 export function listenToProgram(
   program: string,

@@ -2,7 +2,7 @@
  * DSSE's envelope (secure-systems-lab/dsse envelope.md, v1.0.2): one JSON file that holds bytes, what they are, and who signed
  * them. For receipts, whose keys are ordinary Nix keys, and for keyrings.
  */
-import { verify as verifySignature } from 'node:crypto';
+import { type KeyObject, verify as verifySignature } from 'node:crypto';
 import * as z from 'zod';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { decodeUtf8 } from '../core/utf8.ts';
@@ -74,14 +74,21 @@ export function openEnvelope(text: string, type: string, code: ReasonCode = 'rec
   const decoded = decodeUtf8(payload);
   if (decoded === undefined) throw new NixmakerError(code, 'its payload is not UTF-8');
   const signed = preAuthenticationEncoding(payload, type);
+  const verify = (key: KeyObject) =>
+    signatures.some(({ sig }) => {
+      const bytes = decodeBase64(sig, 64);
+      return bytes !== undefined && verifySignature(null, signed, key, bytes);
+    });
+  /** A signature takes longer than all the rest, and is asked for more than once. */
+  const verified = new Map<KeyObject, boolean>();
   return {
     payload,
     text: decoded,
-    isSignedBy: ({ key }) =>
-      signatures.some(({ sig }) => {
-        const bytes = decodeBase64(sig, 64);
-        return bytes !== undefined && verifySignature(null, signed, key, bytes);
-      }),
+    isSignedBy: ({ key }) => {
+      const known = verified.get(key) ?? verify(key);
+      verified.set(key, known);
+      return known;
+    },
     signersAmong: (keys) =>
       keys
         .filter((key) =>

@@ -5,7 +5,7 @@ import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { evaluationsAtOnce } from '../../src/desk/build/evaluation.ts';
+import { evaluationsAtOnce, hostsTogether } from '../../src/desk/build/evaluation.ts';
 import { nixSystem, run } from '../machines/program.ts';
 import { makeDesk } from '../support/desk.ts';
 import { plainHost, writeFlake } from '../support/fleet.ts';
@@ -35,7 +35,7 @@ const sums = async (out: string) =>
 async function watched(
   name: string,
   together: number,
-): Promise<{ env: Record<string, string>; most: () => Promise<number> }> {
+): Promise<{ env: Record<string, string>; most: () => Promise<number>; begun: () => Promise<number> }> {
   const bin = join(folder, name);
   await mkdir(bin);
   const log = join(bin, 'log');
@@ -44,7 +44,7 @@ async function watched(
   await writeFile(
     join(bin, 'nix'),
     `#!/bin/sh
-case "$*" in *nixosConfigurations.*apply*toplevel*) ;; *) exec ${real} "$@" ;; esac
+case "$*" in *nixosConfigurations.*apply*toplevel* | *'instantiate all."'*) ;; *) exec ${real} "$@" ;; esac
 echo + >>${log}
 until [ "$(grep -c + ${log})" -ge ${together} ]; do sleep 0.05; done
 ${real} "$@"; code=$?
@@ -61,7 +61,8 @@ exit $code
     }
     return highest;
   };
-  return { env: { PATH: `${bin}:${path}` }, most };
+  const begun = async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line === '+').length;
+  return { env: { PATH: `${bin}:${path}` }, most, begun };
 }
 
 for (const [processors, memory, jobs] of [
@@ -73,6 +74,20 @@ for (const [processors, memory, jobs] of [
 ] as const)
   test(`with ${processors} processors and ${Math.floor(memory / gib)} GiB, ${jobs} at a time`, () => {
     assert.equal(evaluationsAtOnce(processors, memory), jobs);
+  });
+
+for (const [left, jobs, memory, together] of [
+  [10, 2, undefined, 1],
+  [0, 2, undefined, 0],
+  [9, 1, gib / 8, 9],
+  [100, 1, gib / 8, 16],
+  [8, 2, gib / 8, 4],
+  [8, 2, 0, 4],
+  [8, 2, 0.7 * gib, 2],
+  [8, 1, 3 * gib, 1],
+] as const)
+  test(`of ${left} hosts with ${jobs} jobs, where one took ${memory}, ${together} together`, () => {
+    assert.equal(hostsTogether(left, jobs, memory), together);
   });
 
 for (const [jobs, together] of [
@@ -94,6 +109,24 @@ for (const [jobs, together] of [
     assert.match(told(ran.stdout).find((h) => h.host === 'broken')?.detail ?? '', /broken pipe: "quoted"/);
     assert.equal(await sums(`out-${jobs}`), await sums('out-1'));
   });
+
+test('hosts that take little are evaluated by one process, and the bundles are the same', async () => {
+  const names = ['a', 'b', 'c'];
+  const small = await writeFlake(join(folder, 'small'), {
+    hosts: Object.fromEntries(names.map((name) => [name, plainHost(name)])),
+  });
+  const { env, begun } = await watched('nix-together', 1);
+  const into = async (out: string, ...more: string[]) => {
+    const where = ['-f', `path:${small}`, '-d', join(folder, out), '--key', keys.secretFile];
+    const ran = await builder.nixmaker(['build', ...where, ...more], { env });
+    assert.equal(ran.code, 0, ran.stderr);
+  };
+  await into('together', '--eval-jobs', '1');
+  assert.equal(await begun(), 2, 'the first shows how little it takes');
+  for (const name of names) await into('apart', '--host', name);
+  assert.equal(await begun(), 2, 'a single one is evaluated with the list of hosts');
+  assert.equal(await sums('together'), await sums('apart'));
+});
 
 test('where nix-eval-jobs is installed it evaluates all hosts in one call, to the same bundles', async (t) => {
   const bin = join(folder, 'with-jobs');

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { collectReceipts } from '../../src/desk/fleet/collect.ts';
 import { makeWorkplace } from '../support/fleet.ts';
 import { manifestText } from '../support/manifests.ts';
 import { committed, install, lay, nixmaker, nowOf } from '../support/receipts.ts';
@@ -255,44 +254,4 @@ test('which of two new keys is the machine’s, or whether there is one, is for 
   assert.equal((await told()).hosts[0]?.last?.number, 1);
   await mkdir(join(fleet, 'former'), { recursive: true });
   assert.deepEqual(await readdir(join(fleet, 'former')), []);
-});
-
-test('of a host with more known receipts than are kept, the rest is one line', async () => {
-  const { medium, fleet, collect } = await scene();
-  const web = install('web');
-  const files = Object.fromEntries(
-    Array.from({ length: 70 }, (_, i) => [`${i + 1}.json`, web.sign({ number: i + 1 })]),
-  );
-  await lay(medium, 'web', files);
-  await collect();
-  const again = await nixmaker('collect', medium, '-d', fleet, '--json');
-  const { receipts } = JSON.parse(again.stdout) as { receipts: { status: string; files?: number }[] };
-  assert.deepEqual(
-    receipts.filter((r) => r.files !== undefined).map(({ status, files: of }) => [status, of]),
-    [['older', 6]],
-  );
-  assert.equal(receipts.length, 65);
-  const text = await nixmaker('collect', medium, '-d', fleet);
-  assert.match(text.stdout, /^web .* 6 more, known or older$/m);
-});
-
-test('of many hosts only so many known receipts are listed; each of the other hosts has one line', async () => {
-  const { medium, fleet, collect } = await scene();
-  for (const host of ['a', 'b', 'c']) {
-    const machine = install(host);
-    await lay(medium, host, { '1.json': machine.sign({ number: 1 }), '2.json': machine.sign({ number: 2 }) });
-  }
-  await collect();
-  const options = { media: [medium], directory: fleet, enrol: false, now: new Date() };
-  const again = await collectReceipts({ ...options, mostListed: 3 });
-  assert.deepEqual(
-    again.map(({ host, status, files }) => [host, status, files]),
-    [
-      ['a', 'known', undefined],
-      ['a', 'known', undefined],
-      ['b', 'older', 1],
-      ['b', 'known', undefined],
-      ['c', 'older', 2],
-    ],
-  );
 });

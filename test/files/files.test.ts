@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openForeign } from '../../src/files/foreign.ts';
 import { isFolder, namesIn, readIfThere, readText } from '../../src/files/read.ts';
-import { writeAtomically, writeWhole } from '../../src/files/write.ts';
+import { writeAllWhole, writeAtomically, writeWhole } from '../../src/files/write.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 test('what is not there is no fault where it need not be, and one with its code where it must', async (t) => {
@@ -35,6 +35,17 @@ test('a writing that fails leaves what was there, and nothing beside it', async 
   await assert.rejects(failing, /enough/);
   assert.equal(await readFile(file, 'utf8'), 'before');
   assert.deepEqual(await readdir(folder), ['file']);
+});
+
+test('several that are written together are all there, or what was there before and nothing beside it', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeAllWhole(folder, new Map(Object.entries({ a: '1', b: '2' })));
+  await mkdir(join(folder, 'c'));
+  await assert.rejects(writeAllWhole(folder, new Map(Object.entries({ c: '3', a: '4' }))), {
+    code: 'EISDIR',
+  });
+  assert.equal(await readFile(join(folder, 'a'), 'utf8'), '1');
+  assert.deepEqual((await readdir(folder)).sort(), ['a', 'b', 'c']);
 });
 
 test('an open folder stays the one that was opened, and a link in its place is not followed', async (t) => {

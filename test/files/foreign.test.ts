@@ -25,6 +25,7 @@ import {
   readForeign,
   withForeign,
 } from '../../src/files/foreign.ts';
+import { entriesNow, inFolderNow, readNow } from '../../src/files/foreign-now.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 const agent = 990;
@@ -59,7 +60,12 @@ for (const [what, put, code] of [
     await assert.rejects(openPlainFile(path), { code });
     await assert.rejects(readForeign(theirs, 'file', 100), { code });
     await assert.rejects(openForeignFile(theirs, 'file'), { code });
-    await withForeign(theirs, (folder) => assert.rejects(openPlainFileIn(folder, 'file'), { code }));
+    await withForeign(theirs, async (folder) => {
+      await assert.rejects(openPlainFileIn(folder, 'file'), { code });
+      assert.throws(() => readNow(folder, 'file', 100), { code });
+      if (what === 'a folder') assert.deepEqual(inFolderNow(folder, 'file', entriesNow), []);
+      else assert.throws(() => inFolderNow(folder, 'file', entriesNow), { code: /ELOOP|ENOTDIR/ });
+    });
     if (code === 'ELOOP') await assert.rejects(openForeign(path), { code: /ELOOP|ENOTDIR/ });
     assert.equal(
       await isForeignFolder(path),
@@ -71,6 +77,10 @@ test('a device is not opened', asRoot, async (t) => {
   const { theirs } = await scene(t);
   make('mknod', join(theirs, 'zero'), 'c', '1', '5');
   await assert.rejects(readForeign(theirs, 'zero', 100), { code: 'EFTYPE' });
+  await withForeign(theirs, async (folder) => {
+    assert.throws(() => readNow(folder, 'zero', 100), { code: 'EFTYPE' });
+    assert.throws(() => inFolderNow(folder, 'zero', entriesNow), { code: 'ENOTDIR' });
+  });
 });
 
 test('what is there is read, what is not there is no fault, and what is larger than allowed is', async (t) => {
@@ -80,6 +90,12 @@ test('what is there is read, what is not there is no fault, and what is larger t
   await assert.rejects(readForeign(theirs, 'file', 3), { code: 'EFBIG' });
   assert.equal(await readForeign(theirs, 'missing', 3), undefined);
   assert.equal(await readForeign(join(theirs, 'missing'), 'file', 3), undefined);
+  await withForeign(theirs, async (folder) => {
+    assert.equal(String(readNow(folder, 'file', 4)), 'text');
+    assert.throws(() => readNow(folder, 'file', 3), { code: 'EFBIG' });
+    assert.equal(readNow(folder, 'missing', 3), undefined);
+    assert.throws(() => inFolderNow(folder, 'missing', entriesNow), { code: 'ENOENT' });
+  });
   await truncate(join(theirs, 'file'), 2 ** 42);
   await assert.rejects(readForeign(theirs, 'file', 1000), { code: 'EFBIG' });
 });
@@ -88,7 +104,11 @@ for (const name of ['', '.', '..', '../secret/file', '/etc/passwd', 'a/b', 'a\0b
   test(`${JSON.stringify(name)} is no name in a folder`, async (t) => {
     const { theirs } = await scene(t);
     await assert.rejects(readForeign(theirs, name, 100), { code: 'EFTYPE' });
-    await withForeign(theirs, (folder) => assert.rejects(openForeignIn(folder, name), { code: 'EFTYPE' }));
+    await withForeign(theirs, async (folder) => {
+      await assert.rejects(openForeignIn(folder, name), { code: 'EFTYPE' });
+      assert.throws(() => readNow(folder, name, 100), { code: 'EFTYPE' });
+      assert.throws(() => inFolderNow(folder, name, entriesNow), { code: 'EFTYPE' });
+    });
   });
 
 test('names are counted', async (t) => {

@@ -24,7 +24,7 @@ const mayUse: Readonly<Record<string, string>> = {
   network: 'core node',
   signing: 'core core/bundle core/install core/policy core/release node zod',
   bundle: 'core core/bundle core/install core/release files node age-encryption p-limit tar',
-  nix: 'core core/bundle core/policy core/release core/run node zod',
+  nix: 'core core/bundle core/policy core/release core/run node p-limit zod',
   media: 'core core/bundle core/policy files node chokidar node-disk-info zod',
   activation: 'core core/policy core/run files node zod',
   state: 'core core/policy core/release core/run files node @humanwhocodes/momoa write-file-atomic zod',
@@ -33,7 +33,7 @@ const mayUse: Readonly<Record<string, string>> = {
   'desk/build': 'core core/bundle core/release bundle files nix node p-limit process signing',
   'desk/keys':
     'core core/bundle core/install core/release core/policy bundle desk/build files node p-limit process signing @cyclonedx/cyclonedx-library',
-  'desk/pool': 'core core/bundle core/release bundle desk/keys files media node p-limit process signing',
+  'desk/pool': 'core core/bundle core/release bundle desk/keys files media node process signing',
   'desk/pass-on': `${machine} bundle desk/build`,
   'desk/fleet':
     'core core/bundle core/release core/run bundle desk/build desk/keys files node process report signing zod',

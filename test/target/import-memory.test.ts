@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningAgent } from '../machines/agent.ts';
-import { main } from '../machines/compiled.ts';
-import { checkout, nixSystem } from '../machines/program.ts';
+import { startInstalled } from '../machines/installed.ts';
+import { nixSystem } from '../machines/program.ts';
 import type { Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, writeFlake } from '../support/fleet.ts';
 import { Targets } from '../support/targets.ts';
@@ -46,14 +46,6 @@ async function release(version: string, ...more: readonly string[]): Promise<str
 
 const one = await release('one', '--sequence', '0');
 const two = await release('two', '--sequence', '1', '--since', one);
-
-/** The unit’s own options. */
-async function startInstalled(target: Target): Promise<RunningAgent> {
-  const unit = await readFile(join(checkout, 'systemd/nixmaker.service'), 'utf8');
-  const [, options] = /^Environment="NODE_OPTIONS=(.*)"$/m.exec(unit) ?? [];
-  assert.ok(options !== undefined);
-  return target.startAgent({ main, env: { NODE_OPTIONS: options } });
-}
 
 async function drop(target: Target, bundle: string, name: string): Promise<void> {
   const hidden = join(target.inbox, `.${name}`);

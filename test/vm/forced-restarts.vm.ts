@@ -8,6 +8,7 @@ import { describe, test } from 'node:test';
 import { makeDisk } from '../machines/vm-target.ts';
 import { allCases } from '../support/cases.ts';
 import { keepTable } from '../support/out.ts';
+import { cutAfterDeletion } from './forced/deletion.ts';
 import { type Forced, ForcedMachine } from './forced/machine.ts';
 import { moveStore } from './power-cut/other-store.ts';
 import { bundles, shop } from './power-cut/scene.ts';
@@ -20,6 +21,7 @@ const fileSystems = allCases ? (['ext4', 'btrfs', 'xfs'] as const) : (['ext4'] a
 const policy = { collect: 'after-commit', health: { settle: 0 } };
 const golden = await makeDisk(shop, 'golden-forced', { kind: 'media', bundle: bundles.old, policy });
 const rows: Forced[] = [];
+const ends: { readonly fileSystem: string; readonly damaged: readonly string[] }[] = [];
 
 describe(`${count} releases, with /nix on`, { concurrency: fileSystems.length }, () => {
   for (const [i, fileSystem] of fileSystems.entries())
@@ -30,12 +32,21 @@ describe(`${count} releases, with /nix on`, { concurrency: fileSystems.length },
         for (let n = 1; n <= count; n++) {
           rows.push(await machine.take(n));
           // Also of a row that did not come to its end.
-          await keepTable('forced-restarts', { seed, cases: rows });
+          await keepTable('forced-restarts', { seed, cases: rows, ends });
         }
+        // First of all, for it names what is wrong.
+        const damaged = await machine.damage();
+        ends.push({ fileSystem, damaged });
+        await keepTable('forced-restarts', { seed, cases: rows, ends });
+        assert.deepEqual(damaged, []);
         assert.ok(rows.some((row) => row.fileSystem === fileSystem && row.found !== 'committed'));
         await machine.requireSound(count);
       } finally {
         await machine.end();
       }
     });
+});
+
+test('what a cut has taken back of a deletion, in the database and not on disk, the next start takes out', async () => {
+  await cutAfterDeletion(golden);
 });

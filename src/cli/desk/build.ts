@@ -146,6 +146,9 @@ export async function buildWith(
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
   const warnings = new Set<string>(said);
   const warn = (text: string) => void (warnings.size < mostWarnings && warnings.add(text));
+  const terminal = progressTerminal(flags.json === true);
+  // Before there are hosts whose progress could be shown.
+  if (terminal.isTTY) terminal.write(lines`evaluating ${flags.flake}\n`);
   const results = await buildBundles(
     deskNix({ signal: interrupted.signal, warn }),
     given({
@@ -174,7 +177,7 @@ export async function buildWith(
       deliver,
       epoch: epoch === undefined ? undefined : readEpoch(epoch),
     }),
-    runHostsWithProgress<HostResult>(progressTerminal(flags.json === true)),
+    runHostsWithProgress<HostResult>(terminal),
   );
   // Nothing is wrong with hosts that were not begun.
   if (interrupted.signal.aborted) {

@@ -125,13 +125,14 @@ export const rootOf = ({
 }: Pick<Manifest, 'content' | 'derivation' | 'toplevel'>): StorePath =>
   content === 'closure' ? toplevel : derivation;
 
-const ordered = <T extends object>(keys: readonly string[], value: T): T =>
-  Object.fromEntries(
-    keys.flatMap((key) => {
-      const field = (value as Record<string, unknown>)[key];
-      return field === undefined ? [] : [[key, field]];
-    }),
-  ) as T;
+function ordered<T extends object>(keys: readonly string[], value: T): T {
+  const fields: Record<string, unknown> = {};
+  for (const key of keys) {
+    const field = (value as Record<string, unknown>)[key];
+    if (field !== undefined) fields[key] = field;
+  }
+  return fields as T;
+}
 
 const keysOf = (shape: { readonly shape: object }) => Object.keys(shape.shape);
 const fieldOrder = keysOf(manifestShape);

@@ -10,16 +10,17 @@ import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { handBack } from '../../files/caller.ts';
 import { makeFolders } from '../../files/folder.ts';
-import { isThere } from '../../files/read.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
 import { checkFlakeReference, type EvaluatedHost, listHosts } from '../../nix/flake.ts';
+import { KeptDaemon } from '../../nix/kept-daemon.ts';
 import type { NixProgress } from '../../nix/log.ts';
-import { holdProgram, runProgram } from '../../process/run.ts';
+import { holdProgram, runProgram, talkToProgram } from '../../process/run.ts';
 import { type Assembled, assemble, type BundleIdentity } from './assemble.ts';
 import { type Base, commonOf } from './base.ts';
 import type { CachedPath } from './cache-folder.ts';
 import { type MadeDelta, makeDeltas } from './deltas.ts';
+import { requireDiskScript } from './disk-script.ts';
 import { Evaluation } from './evaluation.ts';
 import { guardBareName } from './flake-guard.ts';
 import { identityOf, type Wishes } from './identity.ts';
@@ -78,10 +79,24 @@ export async function buildBundles(
 ): Promise<HostResult[]> {
   // Absolute, because Nix takes the folder as a URI.
   const options = { ...wanted, directory: resolve(wanted.directory) };
-  const source = await lockSource(nix, options.flake, {
-    keyFile: options.keyFile,
-    directory: options.directory,
-  });
+  const daemon = new KeptDaemon(talkToProgram);
+  try {
+    return await buildHosts({ ...nix, daemon }, options, runHosts);
+  } finally {
+    await daemon.close();
+  }
+}
+
+async function buildHosts(
+  nix: NixContext,
+  options: BuildOptions,
+  runHosts: HostRunner,
+): Promise<HostResult[]> {
+  const source = await lockSource(
+    nix,
+    { flake: options.flake, patterns: options.hosts },
+    { keyFile: options.keyFile, directory: options.directory },
+  );
   const known = source.hosts;
   const { hosts, missing } = chooseHosts(known, options.hosts);
   if (missing !== undefined) {
@@ -95,7 +110,7 @@ export async function buildBundles(
   const nars = await openNars(options, nix);
   const packing = makePacking(nix, staging, nars);
   const key = options.signer?.key;
-  const pathSigner = key === undefined ? undefined : new PathSigner(key);
+  const pathSigner = key && new PathSigner(key, await nars?.signaturesOf(key.publicKey));
   const systems = new Map<string, StorePath[]>();
   const [build, prepare, handOver] = [pLimit(1), pLimit(1), pLimit(1)];
   const copies = new SourceCopies(source.metadata.path);
@@ -103,7 +118,7 @@ export async function buildBundles(
     await holdLocked(nix, source, links);
     const evaluation = Evaluation.begin(nix, {
       ...{ source, links, jobs: options.evalJobs },
-      hosts: hosts.filter(isHostName),
+      hosts,
       isAtOnce: hosts.length === 1 && options.content === 'closure' && options.format === 'bundle',
     });
     const results = await runHosts(hosts, (host, say) =>
@@ -197,16 +212,6 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   };
 }
 
-/** As target/install/disk-script.ts looks for it. @throws NixmakerError `disk-unusable` */
-async function requireDiskScript(host: string, { toplevel }: EvaluatedHost): Promise<void> {
-  for (const name of ['disk-script', 'disks.json'])
-    if (!(await isThere(join(toplevel, 'etc/nixmaker', name))))
-      throw new NixmakerError(
-        'disk-unusable',
-        `the system of ${host} has no etc/nixmaker/${name}: set services.nixmaker.diskScript and disks`,
-      );
-}
-
 interface PreparedHost {
   readonly closure: readonly CachedPath[];
   readonly leaks: readonly Leak[];
@@ -222,7 +227,8 @@ interface ToPrepare {
 async function buildOne({ nix, links }: BuildRun, { host, evaluated, say }: ToPrepare): Promise<void> {
   say('building');
   const outLink = join(links, `result-${host}`);
-  await buildSystem(nix, { derivation: evaluated.derivation, outLink }, { onProgress: tell(say) });
+  const { derivation, toplevel } = evaluated;
+  await buildSystem(nix, { derivation, toplevel, outLink }, { onProgress: tell(say) });
 }
 
 async function prepareHost(run: BuildRun, { host, evaluated, say }: ToPrepare): Promise<PreparedHost> {

@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { constants, createZstdCompress, zstdCompress, zstdCompressSync } from 'node:zlib';
 import { forEachAtOnce } from '../../bundle/at-once.ts';
 import { NarCheck } from '../../bundle/nar-check.ts';
+import { PieceSum } from '../../bundle/piece-sum.ts';
 import type { Source } from '../../bundle/sources.ts';
 import { hasErrno, insteadOf } from '../../core/errno.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
@@ -195,12 +196,13 @@ export class StoreCompressor {
     if (made === undefined || count === undefined) return false;
     this.#counts.set(info.path, count);
     this.#cache.add({ ...info, narHash, file: made.file }, made.source);
-    const { path, position = 0 } = made.source;
+    const { path, position = 0, sum } = made.source;
     if (place.isKept && this.#isKeeping)
       this.#nars?.keep({
         narHash,
         narSize: info.narSize,
         ...made.file,
+        sum,
         file: basename(path),
         position,
         ...count,
@@ -219,16 +221,18 @@ export class StoreCompressor {
     });
     if (bytes === undefined) return undefined;
     const file = { digest: digestOf(createHash('sha256').update(bytes)), size: bytes.length };
+    const sum = new PieceSum().add(bytes).end();
     if (bytes.length < ownFileBytes)
-      return { file, source: { path: place.path, position: place.append(bytes) } };
+      return { file, source: { path: place.path, position: place.append(bytes), sum } };
     const own = ownFileIn(place, path);
     await writeFile(own, bytes, { mode: 0o644 });
-    return { file, source: { path: own } };
+    return { file, source: { path: own, sum } };
   }
 
   async #stream({ info: { path }, check, place }: Work): Promise<Compressed> {
     const made = ownFileIn(place, path);
     const hash = createHash('sha256');
+    const sum = new PieceSum();
     let size = 0;
     const out = await open(made, 'w', 0o644);
     try {
@@ -238,6 +242,7 @@ export class StoreCompressor {
         async (compressed: AsyncIterable<Buffer>) => {
           for await (const chunk of compressed) {
             hash.update(chunk);
+            sum.add(chunk);
             size += chunk.length;
             await out.writeFile(chunk);
           }
@@ -246,7 +251,7 @@ export class StoreCompressor {
     } finally {
       await out.close();
     }
-    return { file: { digest: digestOf(hash), size }, source: { path: made } };
+    return { file: { digest: digestOf(hash), size }, source: { path: made, sum: sum.end() } };
   }
 }
 
@@ -260,7 +265,7 @@ interface Work {
 
 interface Compressed {
   readonly file: CachedFile;
-  readonly source: Source;
+  readonly source: Source & { readonly sum: string };
 }
 
 const zstd = promisify(zstdCompress);

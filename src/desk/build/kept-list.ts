@@ -16,6 +16,8 @@ export interface KeptNar {
   /** The same for the compressed bytes. */
   readonly digest: string;
   readonly size: number;
+  /** The checksum with which they are looked through before they are used (bundle/piece-sum.ts). */
+  readonly sum: string;
   /** The file that holds them, in the run's folder, and the offset where they begin. */
   readonly file: string;
   readonly position: number;
@@ -28,13 +30,24 @@ export interface KeptNar {
 export const zstdLevel = 3;
 
 /** Another version of zstd may give different bytes, but the same flake must give the same bundle. */
-const header = `nixmaker-nars 3 zstd ${process.versions.zstd} level ${zstdLevel}`;
+const header = `nixmaker-nars 4 zstd ${process.versions.zstd} level ${zstdLevel}`;
 const line =
-  /^([0-9a-z]{52}) (\d{1,15}) ([0-9a-z]{52}) (\d{1,15}) (pieces|[0-9a-z]{32}\.zst) (\d{1,15}) (\d{1,15}) (\d{1,15}) (\d{1,15})$/;
+  /^([0-9a-z]{52}) (\d{1,15}) ([0-9a-z]{52}) (\d{1,15}) ([0-9a-f]{32}) (pieces|[0-9a-z]{32}\.zst) (\d{1,15}) (\d{1,15}) (\d{1,15}) (\d{1,15})$/;
 
 export function encodeKeptList(nars: readonly KeptNar[]): string {
   const lines = nars.map((n) =>
-    [n.narHash, n.narSize, n.digest, n.size, n.file, n.position, n.files, n.blocks, n.expressions].join(' '),
+    [
+      n.narHash,
+      n.narSize,
+      n.digest,
+      n.size,
+      n.sum,
+      n.file,
+      n.position,
+      n.files,
+      n.blocks,
+      n.expressions,
+    ].join(' '),
   );
   const text = lines.map((each) => `${each}\n`).join('');
   return `${header}\n${sumOf(text)}\n${text}`;
@@ -48,14 +61,16 @@ export function readKeptList(text: string): KeptNar[] | undefined {
   if (first !== header || sum !== sumOf(rest.join('\n')) || rest.pop() !== '') return undefined;
   const nars: KeptNar[] = [];
   for (const each of rest) {
-    const [found, narHash = '', narSize, digest = '', size, file = '', position, files, blocks, expressions] =
-      line.exec(each) ?? [];
-    if (found === undefined) return undefined;
+    const match = line.exec(each);
+    if (match === null) return undefined;
+    const [, narHash = '', narSize, digest = '', size, sum = '', file = '', ...numbers] = match;
+    const [position, files, blocks, expressions] = numbers;
     nars.push({
       narHash,
       narSize: Number(narSize),
       digest,
       size: Number(size),
+      sum,
       file,
       position: Number(position),
       files: Number(files),

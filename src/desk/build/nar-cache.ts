@@ -19,8 +19,10 @@ import { encodeNix32 } from '../../core/nix32.ts';
 import { makeFolders } from '../../files/folder.ts';
 import { namesIn } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';
+import type { PublicKey } from '../../signing/nix-key.ts';
 import type { CachedFile } from './cache-folder.ts';
 import { encodeKeptList, type KeptNar, keptList, piecesFile, readKeptList } from './kept-list.ts';
+import { KeptSignatures } from './kept-signatures.ts';
 import { makeStaging, type Staging } from './staging.ts';
 
 /** For everything together. Bytes; less if the file system has little room (see `bound`). */
@@ -73,6 +75,7 @@ export class NarCache {
   readonly #used = new Set<string>();
   readonly #made: KeptNar[] = [];
   #staging: Promise<Staging> | undefined;
+  #signatures: KeptSignatures | undefined;
 
   private constructor(folder: string, warn: (text: string) => void, most: number) {
     this.#folder = folder;
@@ -106,7 +109,7 @@ export class NarCache {
   find({ narHash, narSize }: { readonly narHash: string; readonly narSize: number }): FoundNar | undefined {
     const known = this.#known.get(narHash);
     if (known === undefined || known.narSize !== narSize) return undefined;
-    const { run, file, digest, size, position } = known;
+    const { run, file, digest, size, sum, position } = known;
     const handle = this.#handleOf(join(this.#folder, run, file));
     if (handle === undefined) return undefined;
     this.#used.add(run);
@@ -114,7 +117,7 @@ export class NarCache {
       file: { digest, size },
       count: countOf(known),
       // One in a file of its own can be cloned onto a medium.
-      source: { path: `/proc/self/fd/${handle}`, ...(file === piecesFile ? { position } : {}) },
+      source: { path: `/proc/self/fd/${handle}`, sum, ...(file === piecesFile ? { position } : {}) },
     };
   }
 
@@ -133,6 +136,12 @@ export class NarCache {
     if (known === undefined || known.narSize !== narSize) return undefined;
     this.#used.add(known.run);
     return countOf(known);
+  }
+
+  /** What earlier builds signed with this key. */
+  async signaturesOf(key: PublicKey): Promise<KeptSignatures> {
+    this.#signatures = await KeptSignatures.open(this.#folder, key);
+    return this.#signatures;
   }
 
   /** A folder for what this run compresses; kept if `keep` was told of anything. */
@@ -164,6 +173,7 @@ export class NarCache {
     this.#open.clear();
     try {
       await this.#keepMade();
+      await this.#signatures?.close();
       const now = new Date();
       // Another build may have deleted it.
       for (const run of this.#used)

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { ifMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
 import { narDigest, type PathInfo } from '../../core/release/path-info.ts';
 import { encodeIndex } from '../../core/release/write-index.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -11,6 +12,7 @@ import type { StorePath } from '../../core/store-path.ts';
  * @throws NixmakerError `bundle-too-large`
  */
 export function refuseTooLarge(closure: readonly PathInfo[], root: StorePath): void {
+  if (isSurelySmall(closure)) return;
   const paths = closure.map((info) => ({
     ...info,
     narHash: narDigest(info),
@@ -24,6 +26,21 @@ export function refuseTooLarge(closure: readonly PathInfo[], root: StorePath): v
       'bundle-too-large',
       `its paths total ${totals.narBytes} bytes; the limit is 2^53`,
     );
+}
+
+/** Bytes of a line for what is the same for all, or is a number of at most 16 digits; and of a reference. */
+const [lineFrame, referenceFrame] = [52 + 3 * 16 + 20, 8];
+
+/** Most are far from any limit, by the longest index they could have. */
+function isSurelySmall(closure: readonly PathInfo[]): boolean {
+  let [bytes, references, narBytes] = [0, 0, 0];
+  for (const info of closure) {
+    bytes += lineFrame + info.path.length + (info.ca?.length ?? 0) + info.references.length * referenceFrame;
+    references += info.references.length;
+    narBytes += info.narSize;
+  }
+  const isShort = closure.length <= limits.lines && bytes <= limits.indexBytes;
+  return isShort && references <= limits.references && Number.isSafeInteger(narBytes);
 }
 
 /** Each output with a path, as in `Derive([("out","/nix/store/…","","")],…`. */

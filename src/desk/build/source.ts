@@ -4,14 +4,18 @@
  */
 import { join } from 'node:path';
 import { NixmakerError } from '../../core/errors.ts';
+import { isHostName } from '../../core/schema.ts';
 import type { NixContext } from '../../nix/command.ts';
 import {
   checkFlakeReference,
+  type EvaluatedHost,
   type FlakeMetadata,
   holdSource,
   listHosts,
   readFlakeMetadata,
+  surveyHosts,
 } from '../../nix/flake.ts';
+import { holdForNow } from '../../nix/roots.ts';
 import {
   type FlakeNeighbours,
   guardBareName,
@@ -25,40 +29,73 @@ export interface LockedSource {
   readonly reference: string;
   readonly metadata: FlakeMetadata;
   readonly hosts: readonly string[];
+  /** Evaluated already, because it is the only one wanted; with what came of it. */
+  readonly one: { readonly host: string; readonly outcome: Promise<EvaluatedHost> } | undefined;
   /** Whether the reference always means the same, so that it can be evaluated anywhere. */
   readonly isLocked: boolean;
   /** If it can’t be certain to stay the same (git’s dirty trees): called after each evaluation. @throws `source-changed` */
   readonly check: () => Promise<void>;
 }
 
-/** @throws NixmakerError `secret-in-flake`, `output-in-flake`, `evaluation-failed`, `usage` */
+/**
+ * @param patterns of the hosts that are wanted; none: all
+ * @throws NixmakerError `secret-in-flake`, `output-in-flake`, `evaluation-failed`, `usage`
+ */
 export async function lockSource(
   nix: NixContext,
-  flake: string,
+  { flake, patterns }: { readonly flake: string; readonly patterns: readonly string[] },
   neighbours: FlakeNeighbours,
 ): Promise<LockedSource> {
   checkFlakeReference(flake);
   await guardBareName(flake);
   await guardFlakeReference(flake, neighbours);
+  nix.daemon?.start();
   const metadata = await readFlakeMetadata(nix, flake);
   const { locked, path } = metadata;
   // Through a registry, say.
   if (locked?.type === 'path' && locked.path !== undefined) await guardPlainFolder(locked.path, neighbours);
-  if (path !== undefined) await guardSource(path);
+  if (path !== undefined) {
+    await holdForNow(nix, path);
+    await guardSource(path);
+  }
   for (const reference of lockedReferences(metadata)) {
     // An older Nix does not take all of them. If the flake itself is at fault, the operator’s own reference reports it below.
-    const hosts = await listHosts(nix, reference).catch(() => undefined);
-    if (hosts !== undefined)
-      return { reference, metadata, hosts, isLocked: true, check: async () => undefined };
+    const surveyed = await survey(nix, reference, patterns).catch(() => undefined);
+    if (surveyed !== undefined)
+      return { reference, metadata, ...surveyed, isLocked: true, check: async () => undefined };
   }
   const check = async () => {
     const now = await readFlakeMetadata(nix, flake);
     if (now.path !== path || now.revision !== metadata.revision)
       throw new NixmakerError('source-changed', `${flake} was ${path}, and is now ${now.path}`);
   };
-  const hosts = await listHosts(nix, flake);
+  const surveyed = await survey(nix, flake, patterns);
   await check();
-  return { reference: flake, metadata, hosts, isLocked: false, check };
+  return { reference: flake, metadata, ...surveyed, isLocked: false, check };
+}
+
+/** With one start of Nix where only one host is wanted: each takes as long as the evaluation of a small one. */
+async function survey(
+  nix: NixContext,
+  reference: string,
+  [wanted, ...others]: readonly string[],
+): Promise<Pick<LockedSource, 'hosts' | 'one'>> {
+  if (others.length > 0 || (wanted !== undefined && !isHostName(wanted)))
+    return { hosts: await listHosts(nix, reference), one: undefined };
+  try {
+    const { hosts, one } = await surveyHosts(nix, reference, wanted);
+    return { hosts, one: one && { host: one.host, outcome: Promise.resolve(one) } };
+  } catch (error) {
+    // The flake’s fault, or this host’s.
+    const hosts = await listHosts(nix, reference);
+    const host = wanted ?? (hosts.length === 1 ? hosts[0] : undefined);
+    // Of anything but an evaluation that failed, Nix says more clearly what is wrong when it is asked again.
+    const isEvaluations = error instanceof NixmakerError && error.code === 'evaluation-failed';
+    if (!isEvaluations || host === undefined || !hosts.includes(host)) return { hosts, one: undefined };
+    const outcome = Promise.reject(error);
+    outcome.catch(() => undefined);
+    return { hosts, one: { host, outcome } };
+  }
 }
 
 /** Best first. None for a working tree that git calls dirty: Nix has no name for it that would be pinned. */

@@ -95,12 +95,20 @@ async function isOurs(path: string): Promise<boolean> {
  */
 async function remove(path: string, held: HeldProcess): Promise<void> {
   try {
-    // A chroot store’s paths are read-only folders; nobody can remove them until their owner runs chmod.
-    await runProgram('chmod', ['--recursive', 'u+w', path]);
-    for (const name of await namesIn(path))
-      if (join(path, name) !== turnIn(path)) await rm(join(path, name), { recursive: true, force: true });
+    await removeIn(path).catch(async (error: unknown) => {
+      if (!hasErrno(error, 'EACCES', 'EPERM')) throw error;
+      // A chroot store’s paths are read-only folders; nobody can remove them until their owner runs chmod.
+      await runProgram('chmod', ['--recursive', 'u+w', path]);
+      await removeIn(path);
+    });
   } finally {
     await held.release();
   }
   await rm(path, { recursive: true, force: true });
+}
+
+/** All but the lock. */
+async function removeIn(path: string): Promise<void> {
+  for (const name of await namesIn(path))
+    if (join(path, name) !== turnIn(path)) await rm(join(path, name), { recursive: true, force: true });
 }

@@ -13,8 +13,7 @@ import { type HostKeys, readHostKeys } from './former.ts';
 import { noteGoneBack, noteHeard } from './heard.ts';
 import { KeptReceipts } from './kept.ts';
 import { eachHostOn, type FoundReceipts } from './media-receipts.ts';
-import { readAhead } from './read-ahead.ts';
-import { openSigned, readSealed, type SealedReceipt, signingKeyOf } from './receipt-file.ts';
+import { openSigned, readReceiptText, type SealedReceipt, seal, signingKeyOf } from './receipt-file.ts';
 
 export interface CollectOptions {
   readonly media: readonly string[];
@@ -60,42 +59,31 @@ export async function collectReceipts(options: CollectOptions): Promise<Collecte
 /** A host’s keys, as far as they are known. */
 type Trust = Pick<HostKeys, 'former'> & { present: PublicKey | undefined };
 
+/** What happens at one host’s folder on a medium. */
+interface Taking {
+  readonly options: CollectOptions;
+  readonly found: FoundReceipts;
+  readonly listing: { left: number };
+  readonly trust: Trust;
+  readonly kept: KeptReceipts;
+  wentBack: boolean;
+}
+
 async function* collectHost(
   options: CollectOptions,
   found: FoundReceipts,
   listing: { left: number },
 ): AsyncGenerator<Collected> {
-  const { host, names, folder, shown, beyond } = found;
+  const { host, shown, beyond } = found;
   const { directory } = options;
   const trust: Trust = { ...(await readHostKeys(directory, host)) };
   const kept = await KeptReceipts.load(receiptsOf(directory, host), trust);
-  const read = async (name: string) => ({
-    name,
-    sealed: await readSealed(join(folder, name)).catch((error: unknown) => ({ error })),
-  });
-  let unlisted = 0;
-  let here = limits.receiptsKept;
-  let wentBack = false;
-  for await (const { name, sealed } of readAhead({ folder, names }, read)) {
-    const file = join(shown, name);
-    try {
-      if ('error' in sealed) throw sealed.error;
-      const taken = await takeOne(options, { host, name, sealed, trust, kept });
-      // A stick holds ten years of receipts, and old ones are no news.
-      if (taken.status === 'new') yield { file, host, ...taken };
-      else if (here-- > 0 && listing.left-- > 0) yield { file, host, ...taken };
-      else unlisted++;
-    } catch (error) {
-      wentBack ||= error instanceof NixmakerError && error.code === 'receipts-went-back';
-      yield rejected({ file, host }, error);
-    }
-  }
-  if (unlisted > 0)
-    yield { file: shown, host, sequence: undefined, state: undefined, status: 'older', files: unlisted };
+  const taking: Taking = { options, found, listing, trust, kept, wentBack: false };
+  yield* takeAll(taking);
   await kept.prune();
   const { present: key } = trust;
   if (key !== undefined && kept.newest > 0) await noteHeard(directory, { host, key, number: kept.newest });
-  if (key !== undefined && wentBack) await noteGoneBack(directory, host, key);
+  if (key !== undefined && taking.wentBack) await noteGoneBack(directory, host, key);
   if (beyond > 0)
     yield rejected(
       { file: shown, host },
@@ -106,39 +94,68 @@ async function* collectHost(
     );
 }
 
-interface One {
-  readonly host: string;
-  readonly name: string;
-  readonly sealed: SealedReceipt;
-  readonly trust: Trust;
-  readonly kept: KeptReceipts;
+async function* takeAll(taking: Taking): AsyncGenerator<Collected> {
+  const { found, listing, kept } = taking;
+  const { host, names, folder, shown } = found;
+  const news = new Map<string, Collected>();
+  let unlisted = 0;
+  let here = limits.receiptsKept;
+  for (const name of names) {
+    const file = join(shown, name);
+    try {
+      const taken = await takeOne(taking, name, await readReceiptText({ path: folder }, name));
+      // A stick holds ten years of receipts, and old ones are no news.
+      if (taken.status === 'new') news.set(name, { file, host, ...taken });
+      else if (here-- > 0 && listing.left-- > 0) yield { file, host, ...taken };
+      else unlisted++;
+    } catch (error) {
+      taking.wentBack ||= error instanceof NixmakerError && error.code === 'receipts-went-back';
+      yield rejected({ file, host }, error);
+    }
+    if (kept.isFull) yield* await write(kept, news);
+  }
+  yield* await write(kept, news);
+  if (unlisted > 0)
+    yield { file: shown, host, sequence: undefined, state: undefined, status: 'older', files: unlisted };
+}
+
+/** Nothing is news before it is on disk. */
+async function write(kept: KeptReceipts, news: Map<string, Collected>): Promise<Collected[]> {
+  const failed = await kept.flush();
+  const settled = [...news].map(([name, one]) => (failed.has(name) ? rejected(one, failed.get(name)) : one));
+  news.clear();
+  return settled;
 }
 
 async function takeOne(
-  options: CollectOptions,
-  { host, name, sealed, trust, kept }: One,
+  { options, found: { host }, trust, kept }: Taking,
+  name: string,
+  text: string,
 ): Promise<Omit<Collected, 'file' | 'host'>> {
+  const known = kept.known(name, text);
+  if (known?.host === host) return { sequence: known.sequence, state: known.state, status: 'known' };
+  const sealed = seal(text);
   const believed = believe(sealed, trust, { host, options });
   if (believed === 'former') return { sequence: undefined, state: undefined, status: 'former' };
-  const { key, text } = believed;
+  const { key, text: enrolled } = believed;
   const receipt = openSigned(sealed, key);
   if (receipt.host !== host)
     throw new NixmakerError(
       'receipt-malformed',
       `it lies in the folder of ${host}, but is from ${receipt.host}`,
     );
-  if (text !== undefined) {
-    await enrol(options.directory, receipt, text);
+  if (enrolled !== undefined) {
+    await enrol(options.directory, receipt, enrolled);
     trust.present = key;
   }
   const { number, run, at: said } = receipt;
-  await kept.requireOrder({ text: sealed.text, number, said }, options.now);
-  const status = await kept.add(name, { text: sealed.text, number, at: options.now });
+  await kept.requireOrder({ text, number, said }, options.now);
+  const status = kept.add(name, { text, receipt, at: options.now });
   return given({
     sequence: run?.sequence,
     state: run?.state,
     status,
-    enrolled: text === undefined ? undefined : (true as const),
+    enrolled: enrolled === undefined ? undefined : (true as const),
   }) as Omit<Collected, 'file' | 'host'>;
 }
 

@@ -5,12 +5,13 @@ import * as z from 'zod';
 import { ifMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
+import type { FolderNow } from '../../files/foreign-now.ts';
 import { namesIn, readIfThere } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';
 import { type PublicKey, parsePublicKey } from '../../signing/nix-key.ts';
 import { formerOf, keyFileOf, readHostKey, receiptsOf } from './folder.ts';
 import { eachHostOn } from './media-receipts.ts';
-import { readSealed, signingKeyOf } from './receipt-file.ts';
+import { readReceiptText, seal, signingKeyOf } from './receipt-file.ts';
 
 const former = z.strictObject({
   schema: z.literal(1),
@@ -137,11 +138,18 @@ async function newKeysOn(
     await eachHostOn(medium, async (found) => {
       if (found.host !== host) return;
       for (const name of found.names) {
-        const sealed = await readSealed(join(found.folder, name)).catch(() => undefined);
-        const signer = sealed === undefined ? undefined : signingKeyOf(sealed);
+        const signer = await signerOf({ path: found.folder }, name);
         if (signer !== undefined && !known.has(signer.key.material))
           keys.set(signer.key.material, signer.text);
       }
     });
   return [...keys.values()];
+}
+
+async function signerOf(folder: FolderNow, name: string): Promise<ReturnType<typeof signingKeyOf>> {
+  try {
+    return signingKeyOf(seal(await readReceiptText(folder, name)));
+  } catch {
+    return undefined;
+  }
 }

@@ -5,21 +5,23 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { isReceiptName } from '../../core/receipt-name.ts';
 import type { HostReceipt } from '../../core/run/host-receipt.ts';
-import { namesIn, readIfThere } from '../../files/read.ts';
-import { writeWhole } from '../../files/write.ts';
+import { openForeign } from '../../files/foreign.ts';
+import { entriesNow, type FolderNow } from '../../files/foreign-now.ts';
+import { readIfThere } from '../../files/read.ts';
+import { writeAllWhole } from '../../files/write.ts';
 import type { HostKeys } from './former.ts';
-import { readAhead } from './read-ahead.ts';
-import { openSigned, readSealed, signingKeyOf } from './receipt-file.ts';
+import { openSigned, readReceiptText, seal, signingKeyOf } from './receipt-file.ts';
 
 export interface KeptReceipt {
   readonly name: string;
+  /** Of the file, as is the digest. */
   readonly bytes: number;
-  /** Of the file. */
-  readonly digest?: string;
+  readonly digest: string;
   /** Undefined if it can’t be read, or was not signed by the key. */
   readonly receipt: HostReceipt | undefined;
   /** It is signed by a key that was replaced. */
@@ -28,35 +30,64 @@ export interface KeptReceipt {
 
 type Keys = Pick<HostKeys, 'present' | 'former'>;
 
-/** A few at a time, because each may be large: callers keep what they need and no more. */
-export async function* readKept(folder: string, keys: Keys): AsyncGenerator<KeptReceipt> {
-  const names = (await namesIn(folder)).filter(isReceiptName).sort();
-  yield* readAhead({ folder, names }, (name) => readOne(join(folder, name), name, keys));
-}
+const nothing = { bytes: 0, digest: '', receipt: undefined, isFormer: false };
 
-async function readOne(file: string, name: string, { present, former }: Keys): Promise<KeptReceipt> {
+/** One at a time, because each may be large: callers keep what they need and no more. */
+export async function* readKept(place: string, keys: Keys): AsyncGenerator<KeptReceipt> {
+  const folder = await openForeign(place, 'follow').catch(ifMissing(undefined));
+  if (folder === undefined) return;
   try {
-    const sealed = await readSealed(file);
-    if (present === undefined || !sealed.envelope.isSignedBy(present)) {
-      const signer = signingKeyOf(sealed);
-      const isFormer = signer !== undefined && former.has(signer.key.material);
-      return { name, bytes: 0, receipt: undefined, isFormer };
-    }
-    const [bytes, digest] = [sealed.text.length, digestOf(sealed.text)];
-    return { name, bytes, digest, receipt: openSigned(sealed, present), isFormer: false };
-  } catch {
-    // Reported as unreadable.
-    return { name, bytes: 0, receipt: undefined, isFormer: false };
+    const names = entriesNow(folder).map(({ name }) => name);
+    for (const name of names.filter(isReceiptName).sort()) yield await readOne(folder, name, keys);
+  } finally {
+    await folder.handle.close();
   }
 }
 
-const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64');
+async function readOne(folder: FolderNow, name: string, { present, former }: Keys): Promise<KeptReceipt> {
+  try {
+    const sealed = seal(await readReceiptText(folder, name));
+    if (present === undefined || !sealed.envelope.isSignedBy(present)) {
+      const signer = signingKeyOf(sealed);
+      const isFormer = signer !== undefined && former.has(signer.key.material);
+      return { ...nothing, name, isFormer };
+    }
+    return { name, ...measure(sealed.text), receipt: openSigned(sealed, present), isFormer: false };
+  } catch {
+    // Reported as unreadable.
+    return { ...nothing, name };
+  }
+}
+
+const measure = (text: string) => ({
+  bytes: text.length,
+  digest: createHash('sha256').update(text).digest('base64'),
+});
 
 interface Entry {
   readonly number: number;
   readonly digest: string;
   readonly bytes: number;
+  readonly host: string;
+  /** Of its run. */
+  readonly sequence: number | undefined;
+  readonly state: string | undefined;
 }
+
+const entryOf = (
+  { number, host, run }: HostReceipt,
+  { bytes, digest }: Pick<Entry, 'bytes' | 'digest'>,
+): Entry => ({ number, digest, bytes, host, sequence: run?.sequence, state: run?.state });
+
+interface Unwritten {
+  /** Contents by name. */
+  readonly files: ReadonlyMap<string, string>;
+  /** What it takes the place of. */
+  readonly before: Entry | undefined;
+}
+
+/** Bytes. */
+const mostUnwritten = 4 * 1024 * 1024;
 
 const wentBack = (detail: string) => new NixmakerError('receipts-went-back', detail);
 
@@ -64,6 +95,7 @@ const wentBack = (detail: string) => new NixmakerError('receipts-went-back', det
 export class KeptReceipts {
   readonly #folder: string;
   readonly #entries = new Map<string, Entry>();
+  readonly #unwritten = new Map<string, Unwritten>();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -71,9 +103,15 @@ export class KeptReceipts {
 
   static async load(folder: string, keys: Keys): Promise<KeptReceipts> {
     const kept = new KeptReceipts(folder);
-    for await (const { name, bytes, digest = '', receipt } of readKept(folder, keys))
-      if (receipt !== undefined) kept.#entries.set(name, { number: receipt.number, bytes, digest });
+    for await (const { name, receipt, ...file } of readKept(folder, keys))
+      if (receipt !== undefined) kept.#entries.set(name, entryOf(receipt, file));
     return kept;
+  }
+
+  /** What is kept under this name, if it is this very text: its signature was verified when it was loaded or added. */
+  known(name: string, text: string): Entry | undefined {
+    const entry = this.#entries.get(name);
+    return entry?.bytes === text.length && entry.digest === measure(text).digest ? entry : undefined;
   }
 
   /** The highest number; 0 if there is none. */
@@ -91,7 +129,7 @@ export class KeptReceipts {
     { text, number, said }: { readonly text: string; readonly number: number; readonly said: string },
     now: Date,
   ): Promise<void> {
-    const digest = digestOf(text);
+    const { digest } = measure(text);
     const entries = [...this.#entries];
     if (entries.some(([, entry]) => entry.digest === digest)) return;
     const twin = entries.find(([, entry]) => entry.number === number);
@@ -108,21 +146,59 @@ export class KeptReceipts {
     );
   }
 
-  /** @param at this desk’s time. @returns whether it is new, already here, or older than what is kept */
-  async add(
+  /**
+   * It is kept once `flush` has written it. @param at this desk’s time
+   * @returns whether it is new, already here, or older than what is kept
+   */
+  add(
     name: string,
-    { text, number, at }: { readonly text: string; readonly number: number; readonly at: Date },
-  ): Promise<'new' | 'known' | 'older'> {
-    const known = this.#entries.get(name);
-    if (known !== undefined && known.number >= number) return known.number === number ? 'known' : 'older';
-    const entry = { number, bytes: text.length, digest: digestOf(text) };
+    { text, receipt, at }: { readonly text: string; readonly receipt: HostReceipt; readonly at: Date },
+  ): 'new' | 'known' | 'older' {
+    const { number } = receipt;
+    const before = this.#entries.get(name);
+    if (before !== undefined && before.number >= number) return before.number === number ? 'known' : 'older';
+    const entry = entryOf(receipt, measure(text));
     if (!staying(new Map(this.#entries).set(name, entry)).has(name)) return 'older';
-    await mkdir(this.#folder, { recursive: true });
-    // The arrival time first: if interrupted in between, the existing receipt has no time, rather than a later one than its own.
-    await writeWhole(collectedFile(this.#folder, name), `${number} ${at.toISOString()}\n`);
-    await writeWhole(join(this.#folder, name), text);
     this.#entries.set(name, entry);
+    // The arrival time first: if interrupted in between, the existing receipt has no time, rather than a later one than its own.
+    const files = new Map([
+      [collectedName(name), `${number} ${at.toISOString()}\n`],
+      [name, text],
+    ]);
+    this.#unwritten.set(name, { files, before });
     return 'new';
+  }
+
+  /** Whether as much was added as should be held in memory and open. */
+  get isFull(): boolean {
+    const added = [...this.#unwritten.keys()];
+    const bytes = added.reduce((sum, name) => sum + (this.#entries.get(name)?.bytes ?? 0), 0);
+    return added.length >= limits.receiptsKept || bytes > mostUnwritten;
+  }
+
+  /** Writes what was added. @returns why, of those that could not be written; they are not kept */
+  async flush(): Promise<ReadonlyMap<string, unknown>> {
+    const all = [...this.#unwritten];
+    this.#unwritten.clear();
+    const failed = new Map<string, unknown>();
+    if (all.length === 0) return failed;
+    try {
+      await this.#write(new Map(all.flatMap(([, { files }]) => [...files])));
+    } catch {
+      // One that can’t be written must not take the others with it.
+      for (const [name, { files, before }] of all)
+        await this.#write(files).catch((error: unknown) => {
+          failed.set(name, error);
+          if (before === undefined) this.#entries.delete(name);
+          else this.#entries.set(name, before);
+        });
+    }
+    return failed;
+  }
+
+  async #write(files: ReadonlyMap<string, string>): Promise<void> {
+    await mkdir(this.#folder, { recursive: true });
+    await writeAllWhole(this.#folder, files);
   }
 
   /** Deletes whatever exceeds the bounds. */
@@ -148,7 +224,8 @@ function staying(entries: ReadonlyMap<string, Entry>): ReadonlySet<string> {
   return stay;
 }
 
-const collectedFile = (folder: string, name: string) => join(folder, name.replace(/\.json$/, '.collected'));
+const collectedName = (name: string) => name.replace(/\.json$/, '.collected');
+const collectedFile = (folder: string, name: string) => join(folder, collectedName(name));
 
 /**
  * When this desk collected it, as recorded then; undefined if not known for this very receipt. When git has merged two desks,

@@ -1,10 +1,9 @@
 /** What a medium holds, by its own account: for `inspect FOLDER`, at the desk or on a machine without a policy. */
 import { lstat } from 'node:fs/promises';
 import { basename, relative } from 'node:path';
-import pLimit from 'p-limit';
-import { readHeadFiles } from '../../bundle/head-files.ts';
+import type { HeadFiles } from '../../bundle/head-files.ts';
 import { lookalikeOf } from '../../bundle/lookalike.ts';
-import { listPool } from '../../bundle/pool.ts';
+import { eachHead } from '../../bundle/pool-heads.ts';
 import { nameOf } from '../../core/bundle/lookalike.ts';
 import { NixmakerError, type ReasonCode } from '../../core/errors.ts';
 import { faultOf } from '../../core/fault.ts';
@@ -29,14 +28,9 @@ export interface MediumRow {
 /** Anything unreadable is a row too, and hides none of the others. */
 export async function inspectMedium(folder: string): Promise<MediumRow[]> {
   const rows: MediumRow[] = [];
-  const atOnce = pLimit(8);
   const onFault = (path: string, error: unknown) => void rows.push(faultRow(nameIn(folder, path), error));
-  const entries = await listPool(folder, undefined, onFault);
-  rows.push(
-    ...(await atOnce.map(entries, (entry) =>
-      rowOf(nameIn(folder, entry.folder), () => readEntry(entry.folder)),
-    )),
-  );
+  for await (const entry of eachHead(folder, onFault))
+    rows.push(await rowOf(nameIn(folder, entry.folder), async () => foundIn(entry.read())));
   const others: string[] = [];
   const onOther = (path: string) => void (others.length < mostOthers && others.push(path));
   for (const { path } of await listInbox(folder, { onFault, onOther })) {
@@ -51,7 +45,9 @@ export async function inspectMedium(folder: string): Promise<MediumRow[]> {
 /** Files with other names that are examined. */
 const mostOthers = 200;
 
-const nameIn = (folder: string, path: string) => relative(folder, path) || '.';
+/** There may be thousands, and `relative` asks for the working folder each time. */
+const nameIn = (folder: string, path: string) =>
+  path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : relative(folder, path) || '.';
 const sizeOf = async (path: string) => (await lstat(path)).size;
 
 const unknown = { host: undefined, sequence: undefined, createdAt: undefined, claimedSigners: [] };
@@ -77,8 +73,7 @@ interface Found {
   readonly claimedSigners: readonly string[];
 }
 
-async function readEntry(folder: string): Promise<Found> {
-  const head = await readHeadFiles(folder);
+function foundIn(head: HeadFiles | undefined): Found {
   if (head === undefined)
     throw new NixmakerError('bundle-truncated', 'the manifest or its signatures are missing');
   return {

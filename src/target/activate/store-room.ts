@@ -17,7 +17,7 @@ import { spaceAt } from '../../media/space.ts';
 import { collectGarbage, everything } from '../../nix/collect.ts';
 import { readSystemLink } from '../../nix/profile.ts';
 import { holdPaths } from '../../nix/roots.ts';
-import { findInvalid, storeFolder } from '../../nix/store.ts';
+import { findInvalid, storeFolder, syncStore } from '../../nix/store.ts';
 import { queryClosureInfos } from '../../nix/valid-info.ts';
 import type { ByRun } from '../machine/by-run.ts';
 import { type Generations, lookAtGenerations } from '../machine/generations.ts';
@@ -200,6 +200,8 @@ class Freeing {
       return false;
     }
     this.#add({ ...nothingFreed, ...collected });
+    // Threat: a power cut that undoes what the database says of it, and not the deletion (nix/lost.ts).
+    if (collected.paths > 0) await syncStore(nix);
     return collected.paths > 0;
   }
 

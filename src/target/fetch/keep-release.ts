@@ -31,9 +31,9 @@ type Keeper = Pick<Machine, 'floorDirectory' | 'nix' | 'policy' | 'run'>;
 export async function choosePiecesHere(machine: Keeper, release: Release): Promise<readonly Piece[]> {
   const { index } = release;
   const recognition = await recognizeByPublicKey(machine);
-  const { missing, differing } = await comparePaths(machine, index, recognition);
+  const { missing, differing, lost } = await comparePaths(machine, index, recognition);
   // The agent clears these away if nothing needs them, and then it needs them anew.
-  const others = new Set(differing.map(({ path }) => path));
+  const others = new Set([...differing, ...lost].map(({ path }) => path));
   const lines = new Set(missing);
   for (let line = 0; line < index.length; line++) if (others.has(index.path(line))) lines.add(line);
   const pieces = await findPieces(

@@ -12,7 +12,7 @@ import { isThere, namesIn } from '../../files/read.ts';
 import { freeApartFrom } from '../../media/space.ts';
 import { storeFolder } from '../../nix/store.ts';
 import type { RootMachine } from '../machine/machine.ts';
-import { comparePaths, storeDiffers } from '../machine/valid-paths.ts';
+import { comparePaths, requireAsSigned } from '../machine/valid-paths.ts';
 import { requireRoom } from '../update/room.ts';
 import type { NewSystem } from './new-system.ts';
 import { nearest, requireBelow, requireMounted } from './root-folder.ts';
@@ -78,8 +78,8 @@ async function whatIsMissing(machine: RootMachine, root: string, bundle: OpenedB
   if (!(await isThere(join(root, 'nix/var/nix/db/db.sqlite'))))
     return { missing: [...pieces.keys()], pieces };
   const recognition = { wanted: () => () => false, counts: () => false };
-  const { missing, differing } = await comparePaths(machine, bundle.index, recognition);
-  if (differing.length > 0) throw storeDiffers(differing);
+  const { missing, ...others } = await comparePaths(machine, bundle.index, recognition);
+  requireAsSigned(others);
   return { missing, pieces };
 }
 

@@ -10,6 +10,7 @@ import { NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import type { PathInfo } from '../../core/release/path-info.ts';
 import type { StorePath } from '../../core/store-path.ts';
+import { findLost, type Lost } from '../../nix/lost.ts';
 import {
   mostSignatures,
   type SignatureFilter,
@@ -31,6 +32,8 @@ export interface Comparison {
   /** Lines of the index whose paths are not valid. */
   readonly missing: readonly number[];
   readonly differing: readonly Difference[];
+  /** Valid, and files are missing, whatever the database says about them. */
+  readonly lost: readonly Difference[];
 }
 
 /**
@@ -61,7 +64,7 @@ export async function recognizeByPublicKey(machine: Pick<Machine, 'floorDirector
   };
 }
 
-/** Compares every path of the index with Nix’s database, over one connection. */
+/** Compares every path of the index with Nix’s database, over one connection, and looks whether its files are there. */
 export async function comparePaths(
   machine: Pick<Machine, 'nix'>,
   index: ReleaseIndex,
@@ -69,6 +72,7 @@ export async function comparePaths(
 ): Promise<Comparison> {
   const missing: number[] = [];
   const differing: Difference[] = [];
+  const lost: Difference[] = [];
   const compare = (line: number, stored: ValidInfo | undefined) => {
     if (stored === undefined) {
       missing.push(line);
@@ -86,29 +90,43 @@ export async function comparePaths(
         const lines = Array.from({ length: Math.min(portion, index.length - start) }, (_, i) => start + i);
         const paths = lines.map((line) => index.path(line));
         const stored = await query(paths);
-        for (const [i, line] of lines.entries()) compare(line, stored.get(paths[i] as StorePath));
+        const gone = await findLost(machine.nix, stored.keys(), async () => stored);
+        for (const [path, how] of gone) lost.push({ path, what: lostTexts[how] });
+        for (const [i, line] of lines.entries())
+          if (!gone.has(paths[i] as StorePath)) compare(line, stored.get(paths[i] as StorePath));
       }
     },
     wanted,
   );
-  return { missing, differing };
+  return { missing, differing, lost };
 }
+
+const lostTexts: Readonly<Record<Lost, string>> = {
+  gone: 'its files are gone',
+  torn: 'not all of its files can be read',
+};
 
 /** Signed by the machine’s store key, over what is there now. */
 const isSigned = (path: StorePath, info: ValidInfo, key: PublicKey): boolean =>
   isPathSigned({ ...info, path, references: info.references as StorePath[] }, key, info.signatures);
 
-/** @throws NixmakerError `closure-incomplete`, `store-differs` */
-export function requireNoDifference({ missing, differing }: Comparison, index: ReleaseIndex): void {
-  if (differing.length > 0) throw storeDiffers(differing);
+/** @throws NixmakerError `closure-incomplete`, `store-corrupt`, `store-differs` */
+export function requireNoDifference({ missing, ...others }: Comparison, index: ReleaseIndex): void {
+  requireAsSigned(others);
   const [first] = missing;
   if (first !== undefined)
     throw new NixmakerError('closure-incomplete', `${index.path(first)} is not in the store`);
 }
 
-/** Names the first few. */
-export function storeDiffers(differing: readonly Difference[]): NixmakerError {
-  const named = differing.slice(0, 3).map(({ path, what }) => `${path} (${what})`);
-  const more = differing.length > 3 ? ` and ${differing.length - 3} more` : '';
-  return new NixmakerError('store-differs', `not what was signed: ${named.join(', ')}${more}`);
+/** Names the first few. @throws NixmakerError `store-differs`, `store-corrupt` */
+export function requireAsSigned({ differing, lost }: Pick<Comparison, 'differing' | 'lost'>): void {
+  if (differing.length > 0)
+    throw new NixmakerError('store-differs', `not what was signed: ${namesOf(differing)}`);
+  if (lost.length > 0)
+    throw new NixmakerError('store-corrupt', `valid for Nix, but not whole: ${namesOf(lost)}`);
+}
+
+function namesOf(paths: readonly Difference[]): string {
+  const named = paths.slice(0, 3).map(({ path, what }) => `${path} (${what})`);
+  return `${named.join(', ')}${paths.length > 3 ? ` and ${paths.length - 3} more` : ''}`;
 }

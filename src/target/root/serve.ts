@@ -7,6 +7,7 @@ import { tidyUp } from '../activate/tidy.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { withLock } from '../machine/with-lock.ts';
 import { completeReceipts, serveActivations } from './activation.ts';
+import { dropLost } from './drop-lost.ts';
 import { acceptKeyring } from './keyring.ts';
 import { serveRooms } from './make-room.ts';
 import { requestReboot } from './reboot.ts';
@@ -23,6 +24,7 @@ const lockWait = '600';
 export async function serveAgent(machine: RootMachine): Promise<void> {
   const serveAllKinds = async () => {
     await resumeStopped(machine);
+    await dropLost(machine);
     await runAfterHook(machine);
     await adoptRunningSystem(machine);
     await completeReceipts(machine);

@@ -4,8 +4,10 @@ import type { OpenedBundle } from '../../bundle/contents.ts';
 import { type BaseNar, NarReader } from '../../bundle/nar-reader.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { Piece } from '../../core/release/contents-file.ts';
+import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import type { NixSignatures } from '../../core/release/nix-signatures.ts';
 import { topmost } from '../../core/release/parts.ts';
+import type { PathInfo } from '../../core/release/path-info.ts';
 import { toBaseName } from '../../core/store-path.ts';
 import { type Added, addToDaemon } from '../../nix/daemon.ts';
 import { importFromCache } from '../../nix/import.ts';
@@ -63,9 +65,10 @@ async function importThroughDaemon(
   const { bundle, plan } = request;
   const { index } = bundle;
   const nars = new NarReader(bundle.reader, baseNarOf(machine, plan));
+  const infoOf = readOnce(index);
   const ahead = new ReadAhead({
     lines: plan.missing,
-    read: (line) => nars.read(index.info(line), pieceOf(request, line)),
+    read: (line) => nars.read(infoOf(line), pieceOf(request, line)),
     weigh: weightsIn(request),
     interruption: machine.interruption,
   });
@@ -75,7 +78,7 @@ async function importThroughDaemon(
   const paths = plan.missing.map((line) => ({
     path: index.path(line),
     narSize: index.narSize(line),
-    info: () => ({ ...index.info(line), signatures: signed(line) }),
+    info: () => ({ ...infoOf(line), signatures: signed(line) }),
     nar: () => room.over(line, ahead.take(line)),
   }));
   const flushing = new FlushAsYouGo(() => syncStore(machine.nix));
@@ -91,6 +94,15 @@ async function importThroughDaemon(
     added.release();
     throw error;
   }
+}
+
+/** For whoever asks twice in a row: when a NAR is begun, and when its path is announced. */
+function readOnce(index: ReleaseIndex): (line: number) => PathInfo {
+  let last: { readonly line: number; readonly info: PathInfo } | undefined;
+  return (line) => {
+    if (last?.line !== line) last = { line, info: index.info(line) };
+    return last.info;
+  };
 }
 
 const flushEvery = 256 * 1024 * 1024;

@@ -12,7 +12,7 @@ import { storeFolder } from '../../nix/store.ts';
 import { queryValidInfos, type ValidInfo } from '../../nix/valid-info.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
-import { comparePaths, recognizeByPublicKey, storeDiffers } from '../machine/valid-paths.ts';
+import { comparePaths, recognizeByPublicKey, requireAsSigned } from '../machine/valid-paths.ts';
 import { clearDifferences } from './clear-differences.ts';
 import type { Contents } from './open.ts';
 import { type PartPlan, planPart } from './part.ts';
@@ -34,9 +34,9 @@ export interface ImportPlan {
 }
 
 /**
- * Compares what is there with what was signed, clears away what differs and nothing needs, and checks that the rest is available and will
+ * Compares what is there with what was signed, clears away what differs or is not whole and nothing needs, and checks that the rest is available and will
  * fit, before the first byte is written.
- * @throws NixmakerError `store-differs`, `base-missing`, `no-space`
+ * @throws NixmakerError `store-differs`, `store-corrupt`, `base-missing`, `no-space`
  */
 export async function planImport(
   machine: Store,
@@ -48,14 +48,14 @@ export async function planImport(
   let release = await holdPaths(machine.nix, held);
   try {
     let comparison = await comparePaths(machine, index, recognition);
-    if (comparison.differing.length > 0) {
+    if (comparison.differing.length + comparison.lost.length > 0) {
       // What is held can’t be deleted. Checked again afterwards: what was not held may have gone, and what was not there may have come.
       release();
-      await clearDifferences(machine, transaction, comparison.differing);
+      await clearDifferences(machine, transaction, comparison);
       release = await holdPaths(machine.nix, held);
       comparison = await comparePaths(machine, index, recognition);
     }
-    if (comparison.differing.length > 0) throw storeDiffers(comparison.differing);
+    requireAsSigned(comparison);
     const { missing } = comparison;
     const { pieces, bases, part } =
       contents.kind === 'bundle'

@@ -5,26 +5,39 @@
 import { NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { countLines } from '../../core/release/need.ts';
-import { blockBytes, type Need, nothing, shortageOf } from '../../core/room.ts';
+import { blockBytes, type Need, nothing, shortageOf, slackOf } from '../../core/room.ts';
 import { spaceAt } from '../../media/space.ts';
 import { storeFolder } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 
 type Keeper = Pick<Machine, 'policy'>;
 
-/** @throws NixmakerError `no-space` if it does not fit beside what the policy keeps free */
-export async function requireRoom({ policy }: Keeper, folder: string, need: Need): Promise<void> {
-  const shortage = shortageOf(await spaceAt(folder), need, policy.limits.freeBytes);
+/** @returns what is free besides @throws NixmakerError `no-space` if it does not fit beside what the policy keeps free */
+export async function requireRoom({ policy }: Keeper, folder: string, need: Need): Promise<Need> {
+  const [space, reserve] = [await spaceAt(folder), policy.limits.freeBytes];
+  const shortage = shortageOf(space, need, reserve);
   if (shortage !== undefined) throw noRoom(folder, shortage);
+  return slackOf(space, need, reserve);
 }
 
 const noRoom = (folder: string, shortage: string) =>
   new NixmakerError('no-space', `${shortage} (the file system of ${folder})`);
 
-/** Bytes between two checks. */
+/** Bytes between two checks, at least. */
 export const lookEvery = 1024 * 1024;
+/** And at most: looking more often took a tenth of a millisecond for each mebibyte. */
+const lookAtLatest = 16 * 1024 * 1024;
+/** To use up what is free besides before the next check, others would have to write this many times faster than we do. */
+const othersFaster = 16;
 /** Bytes. What a NAR adds around each of its files at most, names aside. */
 const narOverhead = 512;
+
+/** How many bytes may go by until the next check. @param besides what was free beside the need and the reserve */
+export function untilNextLook({ bytes, files }: Need): number {
+  // A file takes a block at least.
+  const besides = Math.min(bytes, files * blockBytes);
+  return Math.max(lookEvery, Math.min(lookAtLatest, besides / othersFaster));
+}
 
 /** Checks while NARs go by, and stops them as soon as the rest no longer fits. */
 export class ImportRoom {
@@ -33,6 +46,7 @@ export class ImportRoom {
   /** Contents of the paths still to come: what else a file system needs was checked beforehand. */
   #left: Need;
   #unseen = lookEvery;
+  #every = lookEvery;
 
   constructor(machine: Keeper & Pick<Machine, 'nix'>, index: ReleaseIndex, lines: readonly number[]) {
     this.#machine = machine;
@@ -51,7 +65,7 @@ export class ImportRoom {
     const sure = () => Math.max(0, Math.min(bytes, narLeft) - files * narOverhead);
     for await (const chunk of nar) {
       this.#unseen += chunk.length;
-      if (this.#unseen >= lookEvery) await this.#look(sure());
+      if (this.#unseen >= this.#every) await this.#look(sure());
       narLeft -= chunk.length;
       yield chunk;
     }
@@ -61,10 +75,11 @@ export class ImportRoom {
 
   async #look(ofThis: number): Promise<void> {
     this.#unseen = 0;
-    await requireRoom(this.#machine, storeFolder(this.#machine.nix), {
+    const besides = await requireRoom(this.#machine, storeFolder(this.#machine.nix), {
       bytes: this.#left.bytes + ofThis,
       files: this.#left.files,
     });
+    this.#every = untilNextLook(besides);
   }
 }
 

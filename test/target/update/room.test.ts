@@ -9,7 +9,7 @@ import { needOfLines } from '../../../src/core/release/need.ts';
 import { needOf, nothing, shortageOf } from '../../../src/core/room.ts';
 import { Interruption } from '../../../src/core/run/interruption.ts';
 import { systemClock } from '../../../src/process/clock.ts';
-import { ImportRoom, keepingRoom, requireRoom } from '../../../src/target/update/room.ts';
+import { ImportRoom, keepingRoom, requireRoom, untilNextLook } from '../../../src/target/update/room.ts';
 import { policy as plain } from '../../support/manifests.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'nixmaker-room-'));
@@ -103,6 +103,14 @@ test('an import whose rest will not fit any more is stopped before its first byt
     },
     { code: 'no-space' },
   );
+});
+
+test('the less is free besides, the sooner room is looked at again', () => {
+  const gibi = 1024 * mebi;
+  assert.equal(untilNextLook({ bytes: 10 * gibi, files: Number.POSITIVE_INFINITY }), 16 * mebi);
+  assert.equal(untilNextLook({ bytes: 64 * mebi, files: Number.POSITIVE_INFINITY }), 4 * mebi);
+  assert.equal(untilNextLook({ bytes: 0, files: 1_000_000 }), mebi);
+  assert.equal(untilNextLook({ bytes: 10 * gibi, files: 1000 }), mebi);
 });
 
 test('the bytes of an import that fits are what they were', async () => {

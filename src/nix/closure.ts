@@ -1,0 +1,53 @@
+/** A closure as Nix’s database has it. */
+import * as z from 'zod';
+import { NixmakerError } from '../core/errors.ts';
+import { given } from '../core/given.ts';
+import { encodeNix32 } from '../core/nix32.ts';
+import type { PathInfo } from '../core/release/path-info.ts';
+import { parseStorePath, type StorePath } from '../core/store-path.ts';
+import type { NixContext } from './command.ts';
+import { pathInfoJson } from './path-info.ts';
+import { gatherClosures } from './valid-info.ts';
+
+/** `nix path-info --json` of Nix 2.24 to 2.34; the hash is `sha256-` and base 64 (SRI). */
+const pathInfos = z.record(
+  z.string(),
+  z.looseObject({
+    narHash: z.string().startsWith('sha256-'),
+    narSize: z.number().int().min(0),
+    references: z.array(z.string()),
+    ca: z.string().nullish(),
+  }),
+);
+
+/** A valid path and everything it refers to. @throws NixmakerError `nix-failed` */
+export async function queryClosure(context: NixContext, root: StorePath): Promise<PathInfo[]> {
+  const told = await context.daemon?.ask((connection) =>
+    gatherClosures((paths) => connection.infosOf(paths), [root]),
+  );
+  if (told === undefined || told.invalid.size > 0) return byProgram(context, root);
+  return Array.from(told.infos, ([path, { narHash, narSize, references, ca }]) => ({
+    ...{ path, narHash, narSize },
+    references: references.map(storePathOf),
+    ...given({ ca }),
+  }));
+}
+
+async function byProgram(context: NixContext, root: StorePath): Promise<PathInfo[]> {
+  const text = await pathInfoJson(context, ['--recursive', root]);
+  const parsed = pathInfos.safeParse(JSON.parse(text));
+  if (!parsed.success) throw new NixmakerError('nix-failed', 'unexpected output from `nix path-info`');
+  return Object.entries(parsed.data).map(([path, { narHash, narSize, references, ca }]) => ({
+    path: storePathOf(path),
+    narHash: `sha256:${encodeNix32(Buffer.from(narHash.slice('sha256-'.length), 'base64'))}`,
+    narSize,
+    references: references.map(storePathOf).sort(),
+    ...given({ ca: ca ?? undefined }),
+  }));
+}
+
+function storePathOf(text: string): StorePath {
+  const path = parseStorePath(text);
+  if (path === undefined) throw new NixmakerError('nix-failed', `“${text}” is not a store path`);
+  return path;
+}

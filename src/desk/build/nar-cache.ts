@@ -184,7 +184,7 @@ export class NarCache {
   }
 
   #regret(error: unknown): undefined {
-    this.#warn(`note: only part of this is kept for the next build: ${messageOf(error)}`);
+    this.#warn(`note: only part of this is kept for the next build: ${this.#folder}: ${messageOf(error)}`);
   }
 
   async #keepMade(): Promise<void> {

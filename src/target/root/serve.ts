@@ -1,6 +1,13 @@
 /** What nixmaker-activate.service does: small, without network access, started by a request from the agent. */
 import { NixmakerError } from '../../core/errors.ts';
-import { keyringRequests } from '../../state/requests.ts';
+import {
+  activationRequests,
+  isAsked,
+  keyringRequests,
+  roomRequests,
+  stagedRequests,
+  vouchRequests,
+} from '../../state/requests.ts';
 import { runAfterHook } from '../activate/after-commit.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { tidyUp } from '../activate/tidy.ts';
@@ -20,11 +27,20 @@ import { serveVouchers } from './vouch.ts';
 /** Seconds to wait for a command line that holds the lock. */
 const lockWait = '600';
 
-/** Finishes what stopped midway, then serves requests until none is left. */
+/** Finishes what stopped midway, then serves requests until none is left. Once after each start of the machine, it looks at the store. */
 export async function serveAgent(machine: RootMachine): Promise<void> {
+  await serveWhatIsThere(machine);
+  // Whoever has committed meanwhile asked for this unit, which was running.
+  if (await dropLost(machine, () => isAsked(machine.requestsDirectory, kinds)))
+    await serveWhatIsThere(machine);
+}
+
+/** As nixmaker-activate.path. */
+const kinds = [keyringRequests, vouchRequests, roomRequests, activationRequests, stagedRequests];
+
+async function serveWhatIsThere(machine: RootMachine): Promise<void> {
   const serveAllKinds = async () => {
     await resumeStopped(machine);
-    await dropLost(machine);
     await runAfterHook(machine);
     await adoptRunningSystem(machine);
     await completeReceipts(machine);

@@ -40,7 +40,7 @@ export const parts = {
     const { bundle: _bundle, classic: _classic, toplevel: _toplevel, ...figures } = await packed();
     return figures;
   },
-  next: (bench: Bench) => measureNext(bench.place, { ...bench, count: bench.isQuick ? 1000 : bench.count }),
+  next: (bench: Bench) => measureNext(bench.place, { ...bench, count: bench.isQuick ? 500 : bench.count }),
   imports: async (bench: Bench) =>
     measureImport(bench.place, {
       ...bench,

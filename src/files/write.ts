@@ -46,8 +46,8 @@ export const writeWhole = (target: string, contents: string | Uint8Array): Promi
   writeAtomically(target, (out) => out.writeFile(contents));
 
 /**
- * The same for several files of one folder, which get their names in this order. They are flushed together: to a file system with a journal
- * that is little more than flushing one.
+ * The same for several files of one folder, which get their names in this order. They are flushed at once: a file system with a journal and
+ * its disk do together what they are asked for together.
  */
 export async function writeAllWhole(folder: string, files: ReadonlyMap<string, string>): Promise<void> {
   const drafts: { readonly out: FileHandle; readonly draft: string; readonly target: string }[] = [];
@@ -58,7 +58,8 @@ export async function writeAllWhole(folder: string, files: ReadonlyMap<string, s
       drafts.push({ out, draft, target: join(folder, name) });
       await out.writeFile(contents);
     }
-    for (const { out } of drafts) await out.sync();
+    const flushed = await Promise.allSettled(drafts.map(({ out }) => out.sync()));
+    for (const one of flushed) if (one.status === 'rejected') throw one.reason;
     for (const { out, draft, target } of drafts) {
       await out.close();
       await rename(draft, target);

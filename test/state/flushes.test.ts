@@ -119,7 +119,8 @@ const otherwise: Readonly<Record<string, string>> = {
   'src/target/fetch/send-receipts.ts': 'what a server has: if that is lost, it is sent once more',
   'src/target/install/keys.ts': 'test/target/install/cut-off.test.ts cuts a first install at each step',
   'src/target/install/steps.ts': 'test/target/install/cut-off.test.ts cuts a first install at each step',
-  'src/target/root/drop-lost.ts': 'a look at the store: if that is lost, it is looked at once more',
+  'src/target/root/drop-lost.ts':
+    'after which start the store was looked through: if that is lost, it is once more',
   'src/target/service/metrics.ts': 'written anew within seconds; nothing is lost with it',
 };
 

@@ -159,7 +159,15 @@ test('one bundle for any of two releases: a machine with either takes it, and on
     const target = await freshTarget();
     assert.equal((await take(target, has)).state, 'committed');
     // The other’s bases are valid, and one has no files, as a power cut leaves what was being deleted.
-    const cut = await target.run(['sh', '-euc', bringAndLose, 'sh', other, target.root, `small-1-${version}`]);
+    const cut = await target.run([
+      'sh',
+      '-euc',
+      bringAndLose,
+      'sh',
+      other,
+      target.root,
+      `small-1-${version}`,
+    ]);
     assert.equal(cut.code, 0, cut.stderr);
     const taken = await take(target, both);
     assert.equal(taken.state, 'committed', taken.detail);

@@ -2,7 +2,6 @@
 import { NixmakerError } from '../../core/errors.ts';
 import {
   activationRequests,
-  isAsked,
   keyringRequests,
   roomRequests,
   stagedRequests,
@@ -18,7 +17,7 @@ import { dropLost } from './drop-lost.ts';
 import { acceptKeyring } from './keyring.ts';
 import { serveRooms } from './make-room.ts';
 import { requestReboot } from './reboot.ts';
-import { serveAll, tellRejected } from './serve-requests.ts';
+import { isAnyAsked, serveAll, tellRejected } from './serve-requests.ts';
 import { settleStaged } from './settle-staged.ts';
 import { reviewStaged, serveStaged } from './staged.ts';
 import { adoptRunningSystem } from './store-key.ts';
@@ -31,7 +30,7 @@ const lockWait = '600';
 export async function serveAgent(machine: RootMachine): Promise<void> {
   await serveWhatIsThere(machine);
   // Whoever has committed meanwhile asked for this unit, which was running.
-  if (await dropLost(machine, () => isAsked(machine.requestsDirectory, kinds)))
+  if (await dropLost(machine, () => isAnyAsked(machine, kinds)))
     await serveWhatIsThere(machine);
 }
 

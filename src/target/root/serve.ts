@@ -30,8 +30,7 @@ const lockWait = '600';
 export async function serveAgent(machine: RootMachine): Promise<void> {
   await serveWhatIsThere(machine);
   // Whoever has committed meanwhile asked for this unit, which was running.
-  if (await dropLost(machine, () => isAnyAsked(machine, kinds)))
-    await serveWhatIsThere(machine);
+  if (await dropLost(machine, () => isAnyAsked(machine, kinds))) await serveWhatIsThere(machine);
 }
 
 /** As nixmaker-activate.path. */

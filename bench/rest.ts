@@ -40,7 +40,8 @@ export async function measureRest(place: string, key: Key): Promise<RestFigures>
     readies.push((performance.now() - started) / 1000);
     if (round === 4) {
       const status = () => readFile(`/proc/${agent.child.pid}/status`, 'utf8');
-      await sleep(5000);
+      // V8 collects once more some eight seconds after the last thing has happened.
+      await sleep(20_000);
       const text = await status();
       resident = Number(/^VmRSS:\s+(\d+)/m.exec(text)?.[1]) * 1024;
       own = Number(/^RssAnon:\s+(\d+)/m.exec(text)?.[1]) * 1024;

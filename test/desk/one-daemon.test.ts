@@ -15,14 +15,18 @@ const { builder, folder, ok } = await makeDesk();
 const endless = (name: string, begun: string) =>
   `derivation { name = "${name}"; system = "${nixSystem}"; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "echo >${begun}; sleep 600" ]; }`;
 
-/** Runs a shell’s lines, with the command as its arguments, until the file is there and the signal was sent. */
-async function stopped(send: string, begun: string, ...args: string[]) {
+interface Stopping {
+  /** Shell’s words: what to wait for, and the signal to send then; `$p` is the command. */
+  readonly once: string;
+  readonly send: string;
+}
+
+async function stopped({ once, send }: Stopping, ...args: string[]) {
   const script = `trap "" INT; env --default-signal=INT "$@" & p=$!
-    until [ -e "$0" ] || ! kill -0 $p; do sleep 0.05; done
+    until ${once}; do kill -0 $p; sleep 0.05; done
     ${send}; wait $p`;
-  const call = ['setsid', '--wait', 'sh', '-euc', script, begun, process.execPath, main];
+  const call = ['setsid', '--wait', 'sh', '-euc', script, 'sh', process.execPath, main];
   const ran = await builder.run([...call, ...args]);
-  assert.ok(existsSync(begun), ran.stderr);
   assert.doesNotMatch(ran.stdout + ran.stderr, /FAILED|Fix the flake/);
   return ran;
 }
@@ -55,8 +59,11 @@ test('a build that is told to end begins no further host, even one that is valid
   const flake = ['-f', `path:${await writeFlake(join(folder, 'three'), { hosts })}`];
   await ok('build', ...flake, '--host', 'b', '--host', 'c', '-d', join(folder, 'three-valid'));
   const out = join(folder, 'three-out');
+  const evaluated = `find ${out} -name recipe-c | grep -q .`;
   // As a service manager may: to this process alone.
-  const ran = await stopped('kill -TERM $p', begun, 'build', ...flake, '-d', out);
+  const stopping = { once: `[ -e ${begun} ] && ${evaluated}`, send: 'kill -TERM $p' };
+  // One after the other, so that the first is built first.
+  const ran = await stopped(stopping, 'build', ...flake, '-d', out, '--eval-jobs', '1');
   assert.equal(ran.code, 130, ran.stderr);
   assert.match(ran.stderr, /interrupted\.\n +0 of 3 bundles had been written\n/);
   assert.deepEqual(await readdir(out), []);
@@ -67,7 +74,8 @@ test('Ctrl-C while the only host is evaluated is no fault of the flake', async (
   const web = `builtins.seq (builtins.readFile (${endless('imported', begun)})) (${plainHost('web')})`;
   const flake = await writeFlake(join(folder, 'slow'), { hosts: { web } });
   const out = join(folder, 'slow-out');
-  const ran = await stopped('kill -INT 0', begun, 'build', '-f', `path:${flake}`, '-d', out);
+  const stopping = { once: `[ -e ${begun} ]`, send: 'kill -INT 0' };
+  const ran = await stopped(stopping, 'build', '-f', `path:${flake}`, '-d', out);
   assert.equal(ran.code, 130, ran.stderr);
   assert.match(ran.stderr, /interrupted\.\n +no bundle had been written\n.*\n\(stopped\)/);
   assert.equal(existsSync(out), false);

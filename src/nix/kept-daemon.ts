@@ -16,16 +16,31 @@ export interface Talking extends Streams {
 
 export type Talker = (program: string, args: readonly string[]) => Talking;
 
+/**
+ * Milliseconds for an answer. A collection may hold one up for as long as it takes to delete a path; programs then wait for it, and whoever
+ * stops the command stops them.
+ */
+const mostPatience = 60_000;
+
+export interface KeptDaemonOptions {
+  /** Whoever stops the command: from then on nothing is answered. */
+  readonly signal?: AbortSignal;
+  readonly patience?: number;
+}
+
 export class KeptDaemon {
   readonly #talk: Talker;
+  readonly #patience: number;
   #talking: Talking | undefined;
   #connection: Promise<DaemonConnection | undefined> | undefined;
   /** Answers come in the order of the questions. */
   readonly #inTurn = pLimit(1);
   #isOver = false;
 
-  constructor(talk: Talker) {
+  constructor(talk: Talker, { signal, patience = mostPatience }: KeptDaemonOptions = {}) {
     this.#talk = talk;
+    this.#patience = patience;
+    signal?.addEventListener('abort', () => this.#giveUp(), { once: true });
   }
 
   /** Before there is something to ask, so that nobody waits for it then. */
@@ -40,16 +55,25 @@ export class KeptDaemon {
     question: (connection: DaemonConnection) => Promise<T>,
   ): Promise<T | undefined> {
     return this.#inTurn(async () => {
-      this.start();
-      const connection = await this.#connection;
-      if (connection === undefined || this.#isOver) return undefined;
-      return question(connection).catch((error: unknown) => {
+      const late = setTimeout(() => this.#giveUp(), this.#patience);
+      try {
+        this.start();
+        const connection = await this.#connection;
+        return connection === undefined || this.#isOver ? undefined : await question(connection);
+      } catch (error) {
         // The rest of what it has said would be taken for the next answer. Its roots by links stay.
-        this.#isOver = true;
-        connection.close();
+        this.#giveUp();
         return unlessOurs(error);
-      });
+      } finally {
+        clearTimeout(late);
+      }
     });
+  }
+
+  /** Whoever waits for an answer gets none. */
+  #giveUp(): void {
+    this.#isOver = true;
+    for (const stream of [this.#talking?.input, this.#talking?.output]) stream?.destroy();
   }
 
   /** With it go its temporary roots. */

@@ -8,7 +8,9 @@
  */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as othersFirst } from 'node:timers/promises';
 import { isMissing } from '../core/errno.ts';
+import { NixmakerError } from '../core/errors.ts';
 import { type StorePath, toBaseName } from '../core/store-path.ts';
 import type { NixContext } from './command.ts';
 import { readContents } from './contents.ts';
@@ -17,21 +19,36 @@ import { storeFolder } from './store.ts';
 /** All of its files, or some. */
 export type Lost = 'gone' | 'torn';
 
+export interface Looking {
+  /** What Nix’s database says about the few that are read. */
+  readonly infosOf: (
+    open: readonly StorePath[],
+  ) => Promise<ReadonlyMap<StorePath, { readonly narHash: string }>>;
+  /** Asked now and then; ends it by throwing. */
+  readonly goOn?: () => Promise<void>;
+}
+
+/** Entries that are looked at in one go. A disk at rest may take a second for them. */
+const portion = 256;
+
 /**
  * All that are gone, or whose deletion was cut off. Only an entry is looked at for each, and the contents of one that looks as if somebody
  * was deleting it; so this finds what deletions leave, and no other damage (machine/check-contents.ts).
- * @param infosOf what Nix’s database says about the few that are read
+ * @throws NixmakerError `nix-failed` if the context’s signal came; what the two throw
  */
 export async function findLost(
   context: NixContext,
   paths: Iterable<StorePath>,
-  infosOf: (open: readonly StorePath[]) => Promise<ReadonlyMap<StorePath, { readonly narHash: string }>>,
+  { infosOf, goOn = () => othersFirst() }: Looking,
 ): Promise<Map<StorePath, Lost>> {
   const lost = new Map<StorePath, Lost>();
   if (!canLose(context)) return lost;
   const folder = storeFolder(context);
   const open: StorePath[] = [];
+  let looked = 0;
   for (const path of paths) {
+    looked += 1;
+    if (looked % portion === 0) await goOn();
     const looks = lookAt(join(folder, toBaseName(path)));
     if (looks === 'gone') lost.set(path, 'gone');
     if (looks === 'open') open.push(path);
@@ -42,7 +59,9 @@ export async function findLost(
     const due = infos.get(path)?.narHash;
     // Invalid by now: somebody is deleting it.
     if (due === undefined) continue;
-    const contents = await readContents(folder, path);
+    await goOn();
+    const contents = await readContents(folder, path, context.signal);
+    if (contents === undefined) throw new NixmakerError('nix-failed', `${path} was not read to its end`);
     if (contents.kind === 'missing') lost.set(path, 'gone');
     else if (contents.kind !== 'read' || contents.narHash !== due) lost.set(path, 'torn');
   }

@@ -70,9 +70,18 @@ export async function listClosure(context: NixContext, path: StorePath): Promise
   return parseStorePathLines(out).sort();
 }
 
-/** Deletes paths that nothing needs; any client may. @throws NixmakerError `nix-failed` if something does */
-export async function deletePaths(context: NixContext, paths: readonly StorePath[]): Promise<void> {
-  if (paths.length > 0) await legacyNix(context, { program: 'nix-store', args: ['--delete', ...paths] });
+/**
+ * Deletes paths that nothing needs; any client may.
+ * @param options for Nix; only a trusted client’s count
+ * @throws NixmakerError `nix-failed` if something does
+ */
+export async function deletePaths(
+  context: NixContext,
+  paths: readonly StorePath[],
+  options: readonly string[] = [],
+): Promise<void> {
+  const args = [...options, '--delete', ...paths];
+  if (paths.length > 0) await legacyNix(context, { program: 'nix-store', args });
 }
 
 /**

@@ -26,7 +26,7 @@ import {
 import { eachName } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 import { clearPutAside, outOfSight } from './put-aside.ts';
-import { findWaiting } from './waiting.ts';
+import { findWaiting, isWaiting } from './waiting.ts';
 
 const request = z.strictObject({
   schema: z.literal(2),
@@ -182,6 +182,19 @@ export async function serveRequests<T>(
   } finally {
     await handle.close();
   }
+}
+
+/** Whether requests of any of these kinds wait; what they are is not looked at. */
+export async function isAsked(
+  runtimeDirectory: string,
+  kinds: readonly Pick<RequestKind<unknown>, 'folder'>[],
+): Promise<boolean> {
+  for (const kind of kinds) {
+    const folder = await openRequests(runtimeDirectory, kind.folder, { reject: () => undefined });
+    if (folder === undefined) continue;
+    if (await isWaiting(folder).finally(() => folder.handle.close())) return true;
+  }
+  return false;
 }
 
 /** Undefined if there is none, or something else in its place, which holds up no other kind of request. */

@@ -67,6 +67,12 @@ export async function findWaiting({ path }: Pick<OpenFolder, 'path'>, most: numb
   };
 }
 
+/** Whether anything waits, however much it is. */
+export async function isWaiting({ path }: Pick<OpenFolder, 'path'>): Promise<boolean> {
+  for await (const _ of requestNames(path)) return true;
+  return false;
+}
+
 /** Any other name is still being written (write-file-atomic renames), or not ours. */
 async function* requestNames(path: string): AsyncGenerator<Buffer, void, void> {
   // Its types don’t know names as bytes.

@@ -1,10 +1,12 @@
 /** Signatures of store paths that are kept for the next build: the same as those made anew, never another’s, and bounded. */
 import assert from 'node:assert/strict';
-import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { PathInfo } from '../../src/core/release/path-info.ts';
+import { encodeKeptList, keptList } from '../../src/desk/build/kept-list.ts';
 import { KeptSignatures } from '../../src/desk/build/kept-signatures.ts';
+import { NarCache } from '../../src/desk/build/nar-cache.ts';
 import { generateKeyPair, parseSecretKey } from '../../src/signing/nix-key.ts';
 import { signPath } from '../../src/signing/path-signature.ts';
 import { temporaryFolder } from '../support/bundles.ts';
@@ -65,4 +67,37 @@ test('keys that have not signed for long are forgotten', async (t) => {
     await signed(folder, [info(1)], parseSecretKey(generateKeyPair(`key-${n}`).secret));
   }
   assert.equal((await readdir(folder)).length, 8);
+});
+
+/** A cache with one run of an earlier build, and where its signatures are. */
+async function keeping(t: TestContext) {
+  const folder = await temporaryFolder(t);
+  await signed(folder, [info(1)]);
+  const [name = ''] = await readdir(folder);
+  const earlier = join(folder, '0'.repeat(32));
+  await mkdir(earlier);
+  await writeFile(join(earlier, keptList), encodeKeptList([]));
+  const said: string[] = [];
+  const cache = await NarCache.open(folder, (text) => said.push(text), 1);
+  assert.ok(cache !== undefined && key !== undefined);
+  return { folder, name, said, cache, key };
+}
+
+test('what can’t be read in their place is told, and the build does without', async (t) => {
+  const { folder, name, said, cache, key } = await keeping(t);
+  await rm(join(folder, name));
+  await mkdir(join(folder, name));
+  assert.equal(await cache.signaturesOf(key.publicKey), undefined);
+  assert.match(said.join('\n'), /^note: only part of this is kept for the next build: .*EISDIR/);
+  await cache.close();
+});
+
+test('where they can’t be written, what is too much of the rest goes all the same', async (t) => {
+  const { folder, name, said, cache, key } = await keeping(t);
+  await mkdir(join(folder, `.${name}.part`));
+  const kept = await cache.signaturesOf(key.publicKey);
+  kept?.of(info(2), (message) => key.sign(message));
+  await cache.close();
+  assert.match(said.join('\n'), /^note: only part of this is kept for the next build: /);
+  assert.deepEqual((await readdir(folder)).sort(), [`.${name}.part`, name]);
 });

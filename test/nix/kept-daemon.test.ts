@@ -25,3 +25,15 @@ test('what is no daemon, and one that ends midway, is asked nothing more', async
     await daemon.close();
   }
 });
+
+test('nobody waits for ever for an answer, nor once the command was stopped', { timeout: 9000 }, async () => {
+  const stopped = new AbortController();
+  for (const options of [{ patience: 50 }, { signal: stopped.signal }]) {
+    const daemon = new KeptDaemon(() => talkToProgram('sleep', ['1000'], 50), options);
+    const asked = daemon.ask((connection) => connection.validOf([]));
+    if ('signal' in options) stopped.abort();
+    assert.equal(await asked, undefined);
+    assert.equal(await daemon.ask((connection) => connection.validOf([])), undefined);
+    await daemon.close();
+  }
+});

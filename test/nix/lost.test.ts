@@ -42,9 +42,11 @@ test('what is gone and what is torn are lost; what only looks so is read, and is
   await chmod(place(writable), 0o755);
   const read: StorePath[] = [];
   const look = (context: Partial<NixContext>) =>
-    findLost(context as NixContext, all, async (open) => {
-      read.push(...open);
-      return infos;
+    findLost(context as NixContext, all, {
+      infosOf: async (open) => {
+        read.push(...open);
+        return infos;
+      },
     });
   assert.deepEqual(
     await look({ store: root }),

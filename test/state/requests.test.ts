@@ -19,6 +19,8 @@ import { type TestContext, test } from 'node:test';
 import { limits } from '../../src/core/limits.ts';
 import {
   type AttachmentKind,
+  isAsked,
+  keyringRequests,
   type Serving,
   serveRequests,
   vouchRequests,
@@ -239,4 +241,18 @@ test('a fault of the disk is no folder that is missing: it is thrown', async (t)
   const server = { serve: async () => undefined, reject: fail, stuck: fail, passedOver: fail };
   const kind = { ...vouchRequests, folder: 'x'.repeat(300) };
   await assert.rejects(serveRequests(await temporaryFolder(t), kind, server), { code: 'ENAMETOOLONG' });
+});
+
+test('whether a request waits is seen from its name alone, and what is no folder asks for nothing', async (t) => {
+  const runtime = await temporaryFolder(t);
+  const kinds = [keyringRequests, vouchRequests];
+  const folder = join(runtime, vouchRequests.folder);
+  assert.equal(await isAsked(join(runtime, 'nowhere'), kinds), false);
+  await writeFile(join(runtime, keyringRequests.folder), 'a file');
+  await mkdir(folder);
+  await writeFile(join(folder, `${transaction}.json.1234`), 'still being written');
+  assert.equal(await isAsked(runtime, kinds), false);
+  await symlink('/nowhere', join(folder, `${transaction}.json`));
+  assert.equal(await isAsked(runtime, kinds), true);
+  assert.equal(await isAsked(runtime, [keyringRequests]), false);
 });

@@ -59,7 +59,13 @@ test('a user whom the daemon does not trust builds, puts, verifies and collects'
   await inHome(asAlice, 'nixmaker keygen fleet-1');
   assert.equal(await bed.sh('stat --format="%a %U" /home/alice/fleet-1.secret'), '600 alice\n');
   const build = 'nixmaker build -f path:/srv/fleet -d out --key fleet-1.secret';
-  const built = await inHome(asAlice, build);
+  // nix-daemon --stdio asks the machine’s own daemon what nix-store would be started for.
+  await bed.sh('install -d /opt/watched');
+  const watched = '#!/bin/sh\necho "$*" >>/tmp/asked\nexec /usr/bin/nix-store "$@"\n';
+  await bed.write('/opt/watched/nix-store', watched, '0755');
+  await bed.sh('install -m 666 /dev/null /tmp/asked');
+  const built = await inHome(asAlice, `PATH=/opt/watched:$PATH ${build}`);
+  assert.equal(await bed.sh('cat /tmp/asked'), '');
   assert.match(built, /^web +built +1 .*fleet-1/m);
   // The machine has no network, which Nix says.
   const others = built.replace(/^warning: you don't have Internet access.*\n/m, '');

@@ -143,13 +143,34 @@ test('without deltas changed paths are carried whole, and what the target has is
   assert.equal((await take(target, plain)).state, 'committed');
 });
 
+const bringAndLose = `
+  mkdir "$2/cache"; tar -xf "$1" -C "$2/cache"
+  nix copy --from "file://$2/cache" --to daemon "$(tail -n1 "$2/cache/meta")"
+  lost=$(echo /nix/store/*-"$3"); chmod -R u+w "$lost"; rm -r "$lost"
+  nix-store --store daemon --check-validity "$lost"`;
+
 test('one bundle for any of two releases: a machine with either takes it, and one with neither is told', async () => {
   const both = await build(shop.builder, '3.0', 30, '--since', first, '--since', whole);
   assert.ok((await stat(both)).size < (await stat(whole)).size * 0.1);
-  for (const has of [first, whole]) {
+  for (const [has, other, version] of [
+    [first, whole, '2.0'],
+    [whole, first, '1.0'],
+  ] as const) {
     const target = await freshTarget();
     assert.equal((await take(target, has)).state, 'committed');
-    assert.equal((await take(target, both)).state, 'committed');
+    // The other’s bases are valid, and one has no files, as a power cut leaves what was being deleted.
+    const cut = await target.run([
+      'sh',
+      '-euc',
+      bringAndLose,
+      'sh',
+      other,
+      target.root,
+      `small-1-${version}`,
+    ]);
+    assert.equal(cut.code, 0, cut.stderr);
+    const taken = await take(target, both);
+    assert.equal(taken.state, 'committed', taken.detail);
   }
   const { state, code } = await take(await freshTarget(), both);
   assert.deepEqual([state, code], ['refused', 'base-missing']);

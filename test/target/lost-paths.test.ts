@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { exchangingMv } from '../machines/exchanging.ts';
+import { nixSystem } from '../machines/program.ts';
 import type { Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop } from '../support/fleet.ts';
 import { released } from '../support/released.ts';
@@ -49,6 +50,11 @@ const deletions = {
   torn: 'chmod u+w "$1"; rm "$1/nixos-version"',
 };
 
+const loseRecipe = `
+  recipe=$(nix-instantiate --store daemon --expr 'derivation { name = "r"; system = "${nixSystem}"; builder = "/bin/sh"; args = [ "-c" "echo >$out" ]; }')
+  nix-store --store daemon --realise "$recipe" >/dev/null
+  rm -f "$recipe"; echo "$recipe"`;
+
 for (const [how, deletion] of Object.entries(deletions))
   test(`a system of the release that is valid and ${how} comes again with its bundle`, async () => {
     const { target } = await targets.running();
@@ -65,15 +71,21 @@ for (const [how, deletion] of Object.entries(deletions))
   });
 
 test('after a start root takes what nothing needs out of the database; what is in use is kept, told and repaired', async () => {
-  const { target } = await targets.running();
+  // As root is on a machine.
+  const { target } = await targets.running({ nixConf: 'trusted-users = *\n' });
   await bringGarbage(target);
   await must(target, `${deletions.torn}; set -- "$2"; ${deletions.gone}`, toplevel, base);
+  // Its output is whole, and keeps it, as far as Nix is concerned.
+  const recipe = await must(target, loseRecipe);
   const looked = await target.verb('activate');
   assert.equal(looked.code, 0, looked.stderr);
   const line = looked.stderr.split('\n').find((text) => text.includes('lost-paths-dropped'));
   const told = JSON.parse(line ?? '{}') as { count: number; paths: string[]; kept: string[] };
-  assert.deepEqual([told.count, told.paths, told.kept], [1, [toplevel], [base]], looked.stderr);
-  assert.deepEqual([await isValid(target, toplevel), await isValid(target, base)], [false, true]);
+  assert.deepEqual([told.count, told.kept], [2, [base]], looked.stderr);
+  assert.deepEqual(told.paths.sort(), [toplevel, recipe].sort());
+  assert.deepEqual(await Promise.all([toplevel, recipe, base].map((path) => isValid(target, path))), [
+    ...[false, false, true],
+  ]);
   assert.match((await target.verb('doctor')).stdout, /1 store paths are damaged: sample-base/);
   // Once after a start.
   assert.doesNotMatch((await target.verb('activate')).stderr, /lost-paths/);

@@ -12,6 +12,7 @@ import { handBack } from '../../files/caller.ts';
 import { makeFolders } from '../../files/folder.ts';
 import { buildSystem } from '../../nix/build.ts';
 import type { NixContext } from '../../nix/command.ts';
+import { NixFailure } from '../../nix/failure.ts';
 import { checkFlakeReference, type EvaluatedHost, listHosts } from '../../nix/flake.ts';
 import { KeptDaemon } from '../../nix/kept-daemon.ts';
 import type { NixProgress } from '../../nix/log.ts';
@@ -79,9 +80,13 @@ export async function buildBundles(
 ): Promise<HostResult[]> {
   // Absolute, because Nix takes the folder as a URI.
   const options = { ...wanted, directory: resolve(wanted.directory) };
-  const daemon = new KeptDaemon(talkToProgram);
+  const daemon = new KeptDaemon(talkToProgram, given({ signal: nix.signal }));
   try {
     return await buildHosts({ ...nix, daemon }, options, runHosts);
+  } catch (error) {
+    // Before there are hosts, whose own failures are results: Nix ended because of that.
+    const isEnded = nix.signal?.aborted === true && error instanceof NixFailure;
+    throw isEnded ? new NixmakerError('stopped', 'no bundle had been written', { cause: error }) : error;
   } finally {
     await daemon.close();
   }

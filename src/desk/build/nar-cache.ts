@@ -138,9 +138,9 @@ export class NarCache {
     return countOf(known);
   }
 
-  /** What earlier builds signed with this key. */
-  async signaturesOf(key: PublicKey): Promise<KeptSignatures> {
-    this.#signatures = await KeptSignatures.open(this.#folder, key);
+  /** What earlier builds signed with this key. @returns undefined if there is something in its place that can’t be read */
+  async signaturesOf(key: PublicKey): Promise<KeptSignatures | undefined> {
+    this.#signatures = await KeptSignatures.open(this.#folder, key).catch((error) => this.#regret(error));
     return this.#signatures;
   }
 
@@ -171,20 +171,20 @@ export class NarCache {
   async close(): Promise<void> {
     for (const handle of this.#open.values()) closeSync(handle);
     this.#open.clear();
-    try {
-      await this.#keepMade();
-      await this.#signatures?.close();
-      const now = new Date();
-      // Another build may have deleted it.
-      for (const run of this.#used)
-        await utimes(join(this.#folder, run, keptList), now, now).catch(() => undefined);
-      await this.#prune();
-    } catch (error) {
-      this.#warn(`note: only part of this is kept for the next build: ${messageOf(error)}`);
-    } finally {
-      const staging = await this.#staging?.catch(() => undefined);
-      await staging?.clear();
-    }
+    await this.#keepMade().catch((error) => this.#regret(error));
+    await this.#signatures?.close().catch((error) => this.#regret(error));
+    const now = new Date();
+    // Another build may have deleted it.
+    for (const run of this.#used)
+      await utimes(join(this.#folder, run, keptList), now, now).catch(() => undefined);
+    // Above all where there was no room for what is new.
+    await this.#prune().catch((error) => this.#regret(error));
+    const staging = await this.#staging?.catch(() => undefined);
+    await staging?.clear();
+  }
+
+  #regret(error: unknown): undefined {
+    this.#warn(`note: only part of this is kept for the next build: ${this.#folder}: ${messageOf(error)}`);
   }
 
   async #keepMade(): Promise<void> {

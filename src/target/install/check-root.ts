@@ -33,7 +33,7 @@ const writtenPaths = ({ settings }: NewSystem, sshHostKeys: readonly string[]): 
 
 /**
  * @param root where the new file systems are mounted
- * @throws NixmakerError `root-unusable`, `store-differs`, `no-space`, `no-boot-space`
+ * @throws NixmakerError `root-unusable`, `store-differs`, `store-corrupt`, `no-space`, `no-boot-space`
  */
 export async function checkRoot(
   machine: RootMachine,

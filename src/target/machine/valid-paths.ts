@@ -13,6 +13,7 @@ import type { StorePath } from '../../core/store-path.ts';
 import { findLost, type Lost } from '../../nix/lost.ts';
 import {
   mostSignatures,
+  queryClosures,
   type SignatureFilter,
   type ValidInfo,
   withValidInfos,
@@ -90,8 +91,8 @@ export async function comparePaths(
         const lines = Array.from({ length: Math.min(portion, index.length - start) }, (_, i) => start + i);
         const paths = lines.map((line) => index.path(line));
         const stored = await query(paths);
-        const gone = await findLost(machine.nix, stored.keys(), async () => stored);
-        for (const [path, how] of gone) lost.push({ path, what: lostTexts[how] });
+        const gone = await findLost(machine.nix, stored.keys(), { infosOf: async () => stored });
+        lost.push(...differencesOf(gone));
         for (const [i, line] of lines.entries())
           if (!gone.has(paths[i] as StorePath)) compare(line, stored.get(paths[i] as StorePath));
       }
@@ -100,6 +101,16 @@ export async function comparePaths(
   );
   return { missing, differing, lost };
 }
+
+/** What was built or fetched here: no index lists it. @throws NixmakerError `store-corrupt` */
+export async function requireWholeClosure({ nix }: Pick<Machine, 'nix'>, root: StorePath): Promise<void> {
+  const { infos } = await queryClosures(nix, [root]);
+  const lost = await findLost(nix, infos.keys(), { infosOf: async () => infos });
+  requireAsSigned({ differing: [], lost: differencesOf(lost) });
+}
+
+const differencesOf = (lost: ReadonlyMap<StorePath, Lost>): Difference[] =>
+  Array.from(lost, ([path, how]) => ({ path, what: lostTexts[how] }));
 
 const lostTexts: Readonly<Record<Lost, string>> = {
   gone: 'its files are gone',

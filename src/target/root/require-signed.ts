@@ -7,7 +7,12 @@ import { isValid } from '../../nix/store.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
-import { comparePaths, type Recognition, requireNoDifference } from '../machine/valid-paths.ts';
+import {
+  comparePaths,
+  type Recognition,
+  requireNoDifference,
+  requireWholeClosure,
+} from '../machine/valid-paths.ts';
 import { makeStoreSigner } from './store-key.ts';
 
 interface Signed {
@@ -30,6 +35,7 @@ export async function requireSigned(
   requireNoDifference(comparison, index);
   if (!(await isValid(machine.nix, manifest.toplevel)))
     throw new NixmakerError('closure-incomplete', `${manifest.toplevel} is not in the store`);
+  if (manifest.content === 'derivation') await requireWholeClosure(machine, manifest.toplevel);
   await signer?.sign().catch(tell);
 }
 

@@ -1,7 +1,7 @@
 /** The one server for the agent’s requests, whatever their kind. */
 import { NixmakerError } from '../../core/errors.ts';
 import type { RequestKind, Serving } from '../../state/requests.ts';
-import { serveRequests } from '../../state/requests.ts';
+import { isAsked, serveRequests } from '../../state/requests.ts';
 import type { Machine } from '../machine/machine.ts';
 
 export type Serve<Request> = (request: Request, serving: Serving) => Promise<void>;
@@ -49,6 +49,12 @@ export async function serveAll<Request>(
   if (stuck !== undefined)
     throw new NixmakerError('io-error', `${kind.folder}/${stuck} can neither be removed nor renamed`);
 }
+
+/** Whether requests of any of these kinds wait. */
+export const isAnyAsked = (
+  { requestsDirectory }: Pick<Machine, 'requestsDirectory'>,
+  kinds: Parameters<typeof isAsked>[1],
+): Promise<boolean> => isAsked(requestsDirectory, kinds);
 
 export function tellRejected({ emit }: Pick<Machine, 'emit'>, name: string, detail: string): void {
   emit({ event: 'request-rejected', level: 'warn', name, detail });

@@ -1,6 +1,12 @@
 /** What nixmaker-activate.service does: small, without network access, started by a request from the agent. */
 import { NixmakerError } from '../../core/errors.ts';
-import { keyringRequests } from '../../state/requests.ts';
+import {
+  activationRequests,
+  keyringRequests,
+  roomRequests,
+  stagedRequests,
+  vouchRequests,
+} from '../../state/requests.ts';
 import { runAfterHook } from '../activate/after-commit.ts';
 import { resumeStopped } from '../activate/resume.ts';
 import { tidyUp } from '../activate/tidy.ts';
@@ -11,7 +17,7 @@ import { dropLost } from './drop-lost.ts';
 import { acceptKeyring } from './keyring.ts';
 import { serveRooms } from './make-room.ts';
 import { requestReboot } from './reboot.ts';
-import { serveAll, tellRejected } from './serve-requests.ts';
+import { isAnyAsked, serveAll, tellRejected } from './serve-requests.ts';
 import { settleStaged } from './settle-staged.ts';
 import { reviewStaged, serveStaged } from './staged.ts';
 import { adoptRunningSystem } from './store-key.ts';
@@ -20,11 +26,19 @@ import { serveVouchers } from './vouch.ts';
 /** Seconds to wait for a command line that holds the lock. */
 const lockWait = '600';
 
-/** Finishes what stopped midway, then serves requests until none is left. */
+/** Finishes what stopped midway, then serves requests until none is left. Once after each start of the machine, it looks at the store. */
 export async function serveAgent(machine: RootMachine): Promise<void> {
+  await serveWhatIsThere(machine);
+  // Whoever has committed meanwhile asked for this unit, which was running.
+  if (await dropLost(machine, () => isAnyAsked(machine, kinds))) await serveWhatIsThere(machine);
+}
+
+/** As nixmaker-activate.path. */
+const kinds = [keyringRequests, vouchRequests, roomRequests, activationRequests, stagedRequests];
+
+async function serveWhatIsThere(machine: RootMachine): Promise<void> {
   const serveAllKinds = async () => {
     await resumeStopped(machine);
-    await dropLost(machine);
     await runAfterHook(machine);
     await adoptRunningSystem(machine);
     await completeReceipts(machine);

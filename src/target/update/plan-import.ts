@@ -7,6 +7,7 @@ import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
 import type { StorePath } from '../../core/store-path.ts';
+import { findLost } from '../../nix/lost.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { storeFolder } from '../../nix/store.ts';
 import { queryValidInfos, type ValidInfo } from '../../nix/valid-info.ts';
@@ -34,8 +35,8 @@ export interface ImportPlan {
 }
 
 /**
- * Compares what is there with what was signed, clears away what differs or is not whole and nothing needs, and checks that the rest is available and will
- * fit, before the first byte is written.
+ * Compares what is there with what was signed, clears away what differs or is not whole and nothing needs, and checks that the rest is
+ * available and will fit, before the first byte is written.
  * @throws NixmakerError `store-differs`, `store-corrupt`, `base-missing`, `no-space`
  */
 export async function planImport(
@@ -126,7 +127,9 @@ async function choose(
   { index, pieces: offered }: Offered,
 ): Promise<ChosenHere> {
   const deltas = missing.flatMap((line) => offered.get(line)?.filter((p) => p.kind === 'delta') ?? []);
-  const bases = await queryValidInfos(nix, [...new Set(deltas.map((d) => d.base))]);
+  const known = await queryValidInfos(nix, [...new Set(deltas.map((d) => d.base))]);
+  const lost = await findLost(nix, known.keys(), { infosOf: async () => known });
+  const bases = new Map([...known].filter(([path]) => !lost.has(path)));
   const isUsable = (piece: DeltaPiece) => {
     const base = bases.get(piece.base);
     return (

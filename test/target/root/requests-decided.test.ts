@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encodeKeyBlock } from '../../../src/core/release/nix-signatures.ts';
+import { storeDir } from '../../../src/core/store-path.ts';
 import { signPath } from '../../../src/signing/path-signature.ts';
 import { raiseFloor } from '../../../src/state/floor.ts';
 import { readJournal } from '../../../src/state/journal.ts';
@@ -24,6 +25,7 @@ import {
   storeWith,
 } from '../../support/asked-root.ts';
 import { makeTestRelease } from '../../support/bundles.ts';
+import { storePathOf } from '../../support/releases.ts';
 import { record, rootInMemory } from '../../support/root-machine.ts';
 
 const good = makeTestRelease();
@@ -206,6 +208,38 @@ test('the system is asked for by itself: what is valid may be gone a moment late
     ['discovered'],
     'nothing was left unsigned',
   );
+});
+
+test('what was built here is looked for as well: no index lists it', async (t) => {
+  const built = storePathOf(9, 'built');
+  const base = storePathOf(8, 'base');
+  const known = storeWith(good);
+  const narHash = `sha256-${Buffer.alloc(32).toString('base64')}`;
+  const infos = {
+    [built]: { narHash, narSize: 1, references: [base] },
+    [base]: { narHash, narSize: 1, references: [] },
+  };
+  const { machine } = await rootInMemory(t, {
+    answer: (argv) => {
+      const asked = Object.entries(infos).filter(([path]) => argv.includes(path));
+      return argv.includes('path-info') && asked.length > 0
+        ? { stdout: JSON.stringify(Object.fromEntries(asked)) }
+        : known(argv);
+    },
+  });
+  const store = join(machine.floorDirectory, 'store');
+  const { manifest, index } = good.release;
+  await mkdir(`${store}${storeDir}`, { recursive: true });
+  for (const path of [...index.paths(), built]) await writeFile(`${store}${path}`, 'a file');
+  const here = { ...machine, nix: { ...machine.nix, store } };
+  const ofRecipe = { ...manifest, content: 'derivation', toplevel: built } as const;
+  const transaction = await Transaction.begin(machine, 'web.tar');
+  await assert.rejects(requireSigned(here, { transaction, manifest: ofRecipe, index }), {
+    code: 'store-corrupt',
+    detail: `valid for Nix, but not whole: ${base} (its files are gone)`,
+  });
+  await writeFile(`${store}${base}`, 'a file');
+  await requireSigned(here, { transaction, manifest: ofRecipe, index });
 });
 
 test('a run that ended without its receipt gets it; what has one, or has not ended, is left alone', async (t) => {

@@ -40,13 +40,17 @@ test('of a system that is valid already, Nix is started for the flake and its ev
   for (const program of ['nix', 'nix-store', 'nix-daemon']) {
     const real = (await run('sh', ['-c', `command -v ${program}`])).stdout.trim();
     const begun = program === 'nix' ? 'nix $3 $4' : program;
-    await writeFile(join(bin, program), `#!/bin/sh\necho "${begun}" >>${log}\nexec ${real} "$@"\n`);
+    const script = `echo "${begun}" >>${log}\n${real} "$@"\ncode=$?\necho "ended: ${begun}" >>${log}\nexit $code\n`;
+    await writeFile(join(bin, program), `#!/bin/sh\n${script}`);
     await chmod(join(bin, program), 0o755);
   }
   const ran = await builder.nixmaker(build, { env: { PATH: `${bin}:${process.env.PATH}` } });
   assert.equal(ran.code, 0, ran.stderr);
-  const begun = (await readFile(log, 'utf8')).trim().split('\n').sort();
-  assert.deepEqual(begun, ['nix eval --json', 'nix flake metadata', 'nix-daemon']);
+  const said = (await readFile(log, 'utf8')).trim().split('\n');
+  const begun = said.filter((line) => !line.startsWith('ended: '));
+  assert.deepEqual(begun.sort(), ['nix eval --json', 'nix flake metadata', 'nix-daemon']);
+  // A new store is not opened by two at once.
+  assert.deepEqual(said.slice(0, 2), ['nix flake metadata', 'ended: nix flake metadata']);
 });
 
 test('a build that is told to end begins no further host, even one that is valid already', async () => {

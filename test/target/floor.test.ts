@@ -28,6 +28,9 @@ test('floor, journal and keys are gone with a restart: no older bundle is taken,
   assert.equal(once.code, 75, once.stderr);
   assert.match(once.stderr, /"code":"floor-lost".*"event":"waiting"/);
   await rm(join(carried, 'thirty.tar'));
+  // What may never have been meant for it is no reason to call anybody.
+  await writeFile(join(carried, 'backup.tar'), '');
+  assert.equal((await target.verb('agent', ['--once'])).code, 0);
   await copyFile(await release('thirty', 30), join(target.inbox, 'thirty.tar'));
   assert.equal((await target.verb('agent', ['--once'])).code, 75);
   assert.equal(await target.currentSystem(), runs);

@@ -49,8 +49,10 @@ export async function lockSource(
   checkFlakeReference(flake);
   await guardBareName(flake);
   await guardFlakeReference(flake, neighbours);
-  nix.daemon?.start();
   const metadata = await readFlakeMetadata(nix, flake);
+  // Not beside it: two that open a new store at once may each find the other’s half-written schema, which is “corrupt” to them
+  // (Nix src/libstore/local-store.cc, LocalStore: both hold the lock for reading).
+  nix.daemon?.start();
   const { locked, path } = metadata;
   // Through a registry, say.
   if (locked?.type === 'path' && locked.path !== undefined) await guardPlainFolder(locked.path, neighbours);

@@ -144,6 +144,11 @@ export class MediaQueue {
     return [...this.#visits.values()].flatMap((visit) => visit.waits());
   }
 
+  /** Whether something that may be for this machine waits, or can’t be read. Each has been told. */
+  get isWaiting(): boolean {
+    return [...this.#visits.values()].some((v) => v.isWaiting);
+  }
+
   /** Milliseconds until something deferred is due. */
   due(): number | undefined {
     const times = [...this.#visits.values()].flatMap((v) => (v.isSilent ? [] : (v.later.soonest() ?? [])));

@@ -75,6 +75,11 @@ export class MediaTaker {
   }
 
   /** As in the queue. */
+  get isWaiting(): boolean {
+    return this.#queue.isWaiting;
+  }
+
+  /** As in the queue. */
   isSilent(id: string): boolean {
     return this.#queue.isSilent(id);
   }

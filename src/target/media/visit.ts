@@ -50,6 +50,10 @@ export class Visit {
     return this.silent !== undefined;
   }
 
+  get isWaiting(): boolean {
+    return this.isSilent || !this.unreadable.isEmpty || this.later.has((l) => l.isOurs);
+  }
+
   silence(code: string, detail: string | undefined): void {
     this.silent = given({ path: this.place.root, code, detail, since: this.#now() });
   }

@@ -71,7 +71,7 @@ export async function runOnce(
     exits.push((await staged.take()) ?? exitCodes.done);
   await new WaitsRecord(machine).write([keyrings, queue, media]);
   // What no run was begun for: a person who waits for the exit code must not take it for done.
-  if (media.waits().length > 0) exits.push(exitCodes.deferred);
+  if (media.isWaiting) exits.push(exitCodes.deferred);
   return worstExit(exits);
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { limits } from '../core/limits.ts';
 import { type Freed, freedParser } from '../core/run/freed.ts';
-import { clearAnswers } from './answers.ts';
+import { clearAnswers, readAnswer, writeAnswer } from './answers.ts';
 import { writeDurably } from './durable.ts';
 import { readOwn } from './own.ts';
 import { parseStored } from './stored.ts';
@@ -49,7 +49,7 @@ export async function writeRoomAnswer(
 ): Promise<void> {
   const folder = answersFolder(activationDirectory);
   await clearAnswers(folder);
-  await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 1, ...given }));
+  await writeAnswer(folder, transaction, { schema: 1, ...given });
 }
 
 /** Undefined while there is none. @throws NixmakerError `state-corrupt` if it is damaged */
@@ -57,9 +57,8 @@ export async function readRoomAnswer(
   activationDirectory: string,
   transaction: string,
 ): Promise<RoomAnswer | undefined> {
-  const path = join(answersFolder(activationDirectory), `${transaction}.json`);
-  const text = await readOwn(path);
-  if (text === undefined) return undefined;
-  const { freed, refusal } = parseStored(text, path, answer);
+  const found = await readAnswer(answersFolder(activationDirectory), transaction, answer);
+  if (found === undefined) return undefined;
+  const { freed, refusal } = found;
   return freed === undefined ? { refusal: refusal ?? 'root does not say why' } : { freed };
 }

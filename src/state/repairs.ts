@@ -2,10 +2,7 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { limits } from '../core/limits.ts';
-import { clearAnswers } from './answers.ts';
-import { writeDurably } from './durable.ts';
-import { readOwn } from './own.ts';
-import { parseStored } from './stored.ts';
+import { clearAnswers, readAnswer, writeAnswer } from './answers.ts';
 
 const answer = z.strictObject({
   schema: z.literal(1),
@@ -24,15 +21,11 @@ export async function writeRepairAnswer(
 ): Promise<void> {
   const folder = answersFolder(activationDirectory);
   await clearAnswers(folder);
-  await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 1, ...given }));
+  await writeAnswer(folder, transaction, { schema: 1, ...given });
 }
 
 /** Undefined while there is none. @throws NixmakerError `state-corrupt` if it is damaged */
-export async function readRepairAnswer(
+export const readRepairAnswer = (
   activationDirectory: string,
   transaction: string,
-): Promise<RepairAnswer | undefined> {
-  const path = join(answersFolder(activationDirectory), `${transaction}.json`);
-  const text = await readOwn(path);
-  return text === undefined ? undefined : parseStored(text, path, answer);
-}
+): Promise<RepairAnswer | undefined> => readAnswer(answersFolder(activationDirectory), transaction, answer);

@@ -5,10 +5,8 @@ import * as z from 'zod';
 import { catalogue } from '../core/catalogue.ts';
 import type { ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import { clearAnswers } from './answers.ts';
+import { clearAnswers, readAnswer, writeAnswer } from './answers.ts';
 import { writeDurably } from './durable.ts';
-import { readOwn } from './own.ts';
-import { parseStored } from './stored.ts';
 
 /** Signatures in the form of `nix.sig`, or why root does not vouch. */
 export type Voucher = { readonly signatures: Buffer } | { readonly refusal: Refusal };
@@ -40,7 +38,7 @@ export async function writeVoucher(
   if ('signatures' in voucher) await writeDurably(signatureFile(folder, transaction), voucher.signatures);
   // Last, because it means that the rest is there.
   const refusal = 'refusal' in voucher ? { refusal: voucher.refusal } : {};
-  await writeDurably(join(folder, `${transaction}.json`), JSON.stringify({ schema: 2, ...refusal }));
+  await writeAnswer(folder, transaction, { schema: 2, ...refusal });
 }
 
 /** Undefined while there is none. @throws NixmakerError `state-corrupt` if it is damaged */
@@ -49,10 +47,9 @@ export async function readVoucher(
   transaction: string,
 ): Promise<Voucher | undefined> {
   const folder = folderOf(activationDirectory);
-  const path = join(folder, `${transaction}.json`);
-  const text = await readOwn(path);
-  if (text === undefined) return undefined;
-  const { refusal } = parseStored(text, path, answer);
+  const found = await readAnswer(folder, transaction, answer);
+  if (found === undefined) return undefined;
+  const { refusal } = found;
   if (refusal === undefined) return { signatures: await readFile(signatureFile(folder, transaction)) };
   const { code, detail } = refusal;
   // A newer root may have reasons we don’t know.

@@ -80,7 +80,6 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'src/target/inspect/agent-rights.ts',
     'src/state/progress.ts',
     'src/state/receipts.ts',
-    'src/state/repairs.ts',
     'src/state/screen.ts',
     'src/target/desktop/told.ts',
     'src/state/staged.ts',

@@ -80,6 +80,9 @@ const handsOn: Readonly<Record<string, string>> = {
       'state/config.ts readSettings',
     ],
   ),
+  ...because('is what `readRoomAnswer`, `readRepairAnswer` and `readVoucher` read with, which are met', [
+    'state/answers.ts readAnswer',
+  ]),
   ...because('asks Nix, or the file system, and not who carries bundles', [
     'nix/contents.ts readContents',
     'nix/flake.ts readFlakeMetadata',

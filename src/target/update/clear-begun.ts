@@ -2,22 +2,19 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMissing } from '../../core/errno.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { DaemonConnection } from '../../nix/daemon-connection.ts';
 import { deletePaths, storeFolder } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
+import { deleteReleased } from './delete-released.ts';
 
 type Cleaner = Pick<Machine, 'clock' | 'nix'>;
 
 /** Paths per command line. */
 const portion = 500;
-/** After an interrupted import, the daemon’s side holds its paths until it has noticed. */
-const tries = 20;
-/** Milliseconds. */
-const pause = 250;
 
 /** How paths are deleted. */
 export interface Deleter {
@@ -54,7 +51,7 @@ export async function clearBegun(
     // An index lists referenced paths first, and Nix deletes nothing that is still referenced.
     const begun = (await whatLiesThere(machine, index, missing)).reverse();
     for (let start = 0; start < begun.length; start += portion)
-      await deleteSome(machine, deleter, begun.slice(start, start + portion));
+      await deleteReleased(machine, { ...deleter, paths: begun.slice(start, start + portion) });
     if (begun.length > 0)
       transaction.notice(
         `There was not enough space for all of it, so the ${begun.length} store paths begun so far were deleted again.`,
@@ -84,21 +81,4 @@ async function whatLiesThere(
     if (isThere) found.push(path);
   }
   return found;
-}
-
-async function deleteSome(
-  { clock }: Pick<Cleaner, 'clock'>,
-  deleter: Deleter,
-  paths: readonly StorePath[],
-): Promise<void> {
-  for (let tried = 1; ; tried += 1) {
-    try {
-      await deleter.delete(paths);
-      return;
-    } catch (error) {
-      const isAlive = error instanceof NixmakerError && error.code === 'nix-failed';
-      if (!isAlive || tried === tries) throw error;
-      await clock.sleep(pause);
-    }
-  }
 }

@@ -186,9 +186,12 @@ interface Outcome {
   readonly detail: string;
 }
 
-/** A bundle that is damaged is to be built or copied again; this one was whole when it came. */
+/**
+ * A bundle that is damaged is to be built or copied again, and what runs to be repaired; this one was whole when it came, and goes. What runs
+ * lacks as well, the next try with the bundle says.
+ */
 const asLost = (outcome: Outcome): Outcome =>
-  ['closure-incomplete', 'bundle-altered'].includes(outcome.code)
+  ['closure-incomplete', 'bundle-altered', 'store-corrupt'].includes(outcome.code)
     ? { code: 'staged-lost', detail: outcome.detail }
     : outcome;
 

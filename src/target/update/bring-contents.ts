@@ -82,11 +82,7 @@ export async function bringContents(
 
 /** If somebody else holds one for longer, a collection takes it later: nothing needs it. */
 function deleteLeft(machine: Bringer, paths: readonly StorePath[]): Promise<void> {
-  let isTold = false;
-  const onHeld = () => {
-    if (!isTold) machine.emit({ event: 'replacement-held', level: 'info', paths });
-    isTold = true;
-  };
+  const onHeld = () => machine.emit({ event: 'replacement-held', level: 'info', paths });
   return deleteReleased(machine, { paths, delete: (some) => deletePaths(machine.nix, some), onHeld });
 }
 

@@ -1,6 +1,6 @@
 /** A release is damaged on disk while it waits for its time: repaired if a bundle is at hand, otherwise dropped, and whole when it comes again. */
 import assert from 'node:assert/strict';
-import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readJournal } from '../../src/state/journal.ts';
@@ -16,7 +16,7 @@ const two = await targets.release('decays-2', '--sequence', '10');
 const own = await exchangingMv(join(shop.folder, 'bin'));
 
 const time = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString().slice(11, 16);
-const policy = { repair: 'automatic', window: { from: time(2), to: time(4) } };
+const window = { from: time(2), to: time(4) };
 
 async function once(target: Target) {
   const env = own === undefined ? {} : { env: { PATH: `${own}:${(target.env as { PATH: string }).PATH}` } };
@@ -30,7 +30,7 @@ async function give(target: Target) {
 
 /** Staged, and one bit turned in a file that only the staged release has; root has seen it. */
 async function decayed(): Promise<Target> {
-  const { target } = await targets.running({ policy });
+  const { target } = await targets.running({ policy: { repair: 'automatic', window } });
   assert.equal((await give(target)).code, 0);
   const { paths } = await released(two);
   const etc = paths.find(({ path }) => path.endsWith('-etc-web'))?.path ?? '';
@@ -68,5 +68,23 @@ test('with nothing to repair it from it is not installed, and comes whole with t
   const { code, detail } = (await readJournal(target.stateDirectory)).records.at(-1) ?? {};
   assert.deepEqual([code, detail], ['staged-lost', 'damaged since, and not repaired: etc-web']);
   assert.equal((await give(target)).code, 0);
+  assert.equal(await runs(target), 'decays-2');
+});
+
+test('where it still lies in a carrier’s folder, or was fetched to, the agent takes it once more by itself', async () => {
+  const carried = join(shop.folder, 'carried');
+  await mkdir(carried);
+  await copyFile(two, join(carried, 'web.tar'));
+  const { target } = await targets.running({ policy: { window, media: { folders: [carried] } } });
+  assert.equal((await once(target)).code, 0);
+  const { paths } = await released(two);
+  const etc = paths.find(({ path }) => path.endsWith('-etc-web'))?.path ?? '';
+  await rm(join(target.root, etc), { recursive: true });
+  await open(target);
+  const agent = await target.startAgent();
+  const lost = await agent.waitFor(({ event }) => event === 'staged-done');
+  assert.equal(lost.code, 'staged-lost');
+  await agent.waitFor(({ event, state }) => event === 'bundle-done' && state === 'committed');
+  await agent.stop();
   assert.equal(await runs(target), 'decays-2');
 });

@@ -5,10 +5,13 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { cachedDataVersionTag } from 'node:v8';
 import { Script } from 'node:vm';
 
-export const keptFile = (name: string) => `${name}.${cachedDataVersionTag().toString(16)}.v8`;
+const isJitless = `${process.env.NODE_OPTIONS ?? ''} ${process.execArgv.join(' ')}`.includes('--jitless');
+
+/** V8 itself looks whether it fits (cachedDataVersionTag), and its other options; to ask for that takes as long as loading node:stream. */
+export const keptFile = (name: string) =>
+  `${name}.${process.versions.v8}.${process.arch}${isJitless ? '.jitless' : ''}.v8`;
 
 /** The keeper's last word (keep.ts). */
 export const kept = 'kept\n';

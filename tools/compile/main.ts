@@ -111,7 +111,8 @@ async function keep(path: string, places: readonly Place[], calls: Program['call
         encoding: 'utf8',
         timeout: 120_000,
       });
-      if (!ran.stdout.endsWith(kept)) throw new Error(`${path}: its code can’t be kept: ${ran.stderr.slice(-2000)}`);
+      if (!ran.stdout.endsWith(kept))
+        throw new Error(`${path}: its code can’t be kept: ${ran.stderr.slice(-2000)}`);
     }
   } finally {
     rmSync(folder, { recursive: true });

@@ -96,7 +96,8 @@ async function tellLeft(
   paths: readonly StorePath[],
   cause: unknown,
 ): Promise<NixmakerError | undefined> {
-  if (!(cause instanceof NixmakerError && cause.code === 'nix-failed') || paths.length === 1) return undefined;
+  if (!(cause instanceof NixmakerError && cause.code === 'nix-failed') || paths.length === 1)
+    return undefined;
   try {
     const gone = new Set(await findInvalid(context, paths));
     const left = paths.filter((path) => !gone.has(path));

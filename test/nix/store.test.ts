@@ -41,7 +41,10 @@ test('what could not be deleted is counted and named', async (t) => {
   const { nix, paths, first } = await filledStore(t);
   // Its referrers are not among them.
   await assert.rejects(deletePaths(nix, [first, paths.at(-1) as StorePath]), (error: Error) => {
-    assert.match(error.message, /^nix-failed: [12] of 2 store paths are still there, the first is \/nix\/store\/.*-p: /);
+    assert.match(
+      error.message,
+      /^nix-failed: [12] of 2 store paths are still there, the first is \/nix\/store\/.*-p: /,
+    );
     assert.match(error.message, /still alive/);
     return true;
   });

@@ -92,7 +92,11 @@ export async function whatIsMissing(
   if (!isForgotten) return { missing, pieces, lost: [] };
   const again = new Set<string>(lost.map(({ path }) => path));
   const lines = [...pieces.keys()].filter((line) => again.has(bundle.index.path(line)));
-  return { missing: [...missing, ...lines].sort((a, b) => a - b), pieces, lost: lost.map(({ path }) => path) };
+  return {
+    missing: [...missing, ...lines].sort((a, b) => a - b),
+    pieces,
+    lost: lost.map(({ path }) => path),
+  };
 }
 
 /** For what the boot loader has to copy to a file system of its own. @throws NixmakerError `no-boot-space` */

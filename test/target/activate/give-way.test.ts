@@ -44,10 +44,7 @@ test('a person who confirms while room is made for the next release is not made 
   const making = makeRoom();
   await begun;
   assert.equal((await confirmByHand(machine))?.state, 'committed');
-  assert.equal(
-    (await making).unfinished,
-    'it gave way to the judgement of the system that was started',
-  );
+  assert.equal((await making).unfinished, 'it gave way to the judgement of the system that was started');
 });
 
 test('whoever is waiting already comes before the collection begins', async (t) => {

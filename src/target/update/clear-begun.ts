@@ -12,8 +12,6 @@ import type { Transaction } from '../machine/transaction.ts';
 
 type Cleaner = Pick<Machine, 'clock' | 'nix'>;
 
-/** Paths per command line. */
-const portion = 500;
 /** After an interrupted import, the daemon’s side holds its paths until it has noticed. */
 const tries = 20;
 /** Milliseconds. */
@@ -51,14 +49,12 @@ export async function clearBegun(
   }: { readonly index: ReleaseIndex; readonly missing: readonly number[]; readonly deleter: Deleter },
 ): Promise<void> {
   try {
-    // An index lists referenced paths first, and Nix deletes nothing that is still referenced.
-    const begun = (await whatLiesThere(machine, index, missing)).reverse();
-    for (let start = 0; start < begun.length; start += portion)
-      await deleteSome(machine, deleter, begun.slice(start, start + portion));
-    if (begun.length > 0)
-      transaction.notice(
-        `There was not enough space for all of it, so the ${begun.length} store paths begun so far were deleted again.`,
-      );
+    const begun = await whatLiesThere(machine, index, missing);
+    if (begun.length === 0) return;
+    await deleteAll(machine, deleter, begun);
+    transaction.notice(
+      `There was not enough space for all of it, so the ${begun.length} store paths begun so far were deleted again.`,
+    );
   } catch (error) {
     transaction.notice(
       `The partial import could not be cleaned up (${messageOf(error)}). \`nix-collect-garbage\` will do it.`,
@@ -86,7 +82,7 @@ async function whatLiesThere(
   return found;
 }
 
-async function deleteSome(
+async function deleteAll(
   { clock }: Pick<Cleaner, 'clock'>,
   deleter: Deleter,
   paths: readonly StorePath[],

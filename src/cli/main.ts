@@ -44,7 +44,8 @@ process.on('uncaughtException', (error) => void fail(error));
 async function main(): Promise<void> {
   try {
     const { makeProgram } = await import('./program.ts');
-    await makeProgram(version).parseAsync();
+    const program = await makeProgram(version, process.argv[2]);
+    await program.parseAsync();
     process.exitCode ??= exitCodes.done;
   } catch (error) {
     const { CommanderError } = await import('commander');

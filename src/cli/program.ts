@@ -1,83 +1,19 @@
-/** All verbs of the command line. They load what they need when run, so that `--version` and `--help` are quick. */
+/** The command line, of all verbs or of the one that is wanted. */
+import '../core/interpreted.ts';
 import { Command } from 'commander';
-import type { Side } from '../core/catalogue-desk.ts';
-import { defineBuild } from './desk/build.ts';
-import { defineCollect } from './desk/collect.ts';
-import { defineEncrypt } from './desk/encrypt.ts';
-import { defineFleet } from './desk/fleet.ts';
-import { defineHosts } from './desk/hosts.ts';
-import { defineInspect } from './desk/inspect.ts';
-import { defineKeygen } from './desk/keygen.ts';
-import { defineKeyring } from './desk/keyring.ts';
-import { defineList } from './desk/list.ts';
-import { definePack } from './desk/pack.ts';
-import { definePut } from './desk/put.ts';
-import { defineSbom } from './desk/sbom.ts';
-import { defineSign } from './desk/sign.ts';
-import { defineVerify } from './desk/verify.ts';
-import { defineExplain } from './explain.ts';
-import { addHelp, type Group, helpFormat, helpWidth } from './help/help.ts';
-import { defineAgeKey } from './target/age-key.ts';
-import { defineCheckPolicy } from './target/check-policy.ts';
-import { defineDiff } from './target/diff.ts';
-import { defineDoctor } from './target/doctor.ts';
-import { defineEnterRoot } from './target/enter-root.ts';
-import { defineEvents } from './target/events.ts';
-import { defineFloor } from './target/floor.ts';
-import { defineHistory } from './target/history.ts';
-import { defineHold, defineRelease } from './target/hold.ts';
-import { defineHostKey } from './target/host-key.ts';
-import { defineInstall } from './target/install.ts';
-import { defineMetrics } from './target/metrics.ts';
-import { defineOperations } from './target/operations.ts';
-import { defineRepair } from './target/repair.ts';
-import { defineRollback } from './target/rollback.ts';
-import { defineStatus } from './target/status.ts';
+import { addHelp, helpFormat, helpWidth } from './help/help.ts';
 import { forCommander, runsAt } from './terminal/output.ts';
-import { defineActivate } from './units/activate.ts';
-import { defineAgent } from './units/agent.ts';
-import { defineApprove } from './units/approve.ts';
-import { defineAsk } from './units/ask.ts';
-import { defineCheckHealth } from './units/check-health.ts';
-import { defineCheckStore } from './units/check-store.ts';
-import { defineConfirm } from './units/confirm.ts';
-import { defineDesktop } from './units/desktop.ts';
-import { defineFetch } from './units/fetch.ts';
-import { defineInstaller } from './units/installer.ts';
-import { defineMountMedium } from './units/mount-medium.ts';
-import { defineReboot } from './units/reboot.ts';
-import { defineRepairStore } from './units/repair-store.ts';
-import { defineServe } from './units/serve.ts';
-import { defineStoreKey } from './units/store-key.ts';
-import { defineWriteReceipts } from './units/write-receipts.ts';
+import { type LoadVerb, unitVerbs, verbGroups } from './verbs.ts';
 
-type Define = (program: Command) => void;
+const isVerb = (word: string): boolean =>
+  Object.hasOwn(unitVerbs, word) || verbGroups.some(({ verbs }) => Object.hasOwn(verbs, word));
 
-/** In help order; what a person is told to do depends on the side. */
-const verbs: readonly (readonly [Group, Side, readonly Define[]])[] = [
-  ['Desk', 'desk', [defineList, defineBuild, definePack, defineVerify, defineSbom, defineFleet]],
-  ['Stick', 'desk', [definePut, defineInspect, defineCollect, defineHosts, defineServe]],
-  [
-    'Machine',
-    'machine',
-    [
-      ...[defineAgent, defineOperations, defineRollback, defineConfirm, defineApprove, defineFetch],
-      ...[defineStatus, defineHistory, defineEvents, defineDiff, defineDoctor, defineRepair],
-      ...[defineExplain, defineCheckPolicy, defineHold],
-      ...[defineRelease, defineFloor, defineMetrics, defineInstall],
-    ],
-  ],
-  ['Keys', 'desk', [defineKeygen, defineSign, defineEncrypt, defineKeyring]],
-  ['Keys', 'machine', [defineHostKey, defineAgeKey, defineStoreKey]],
-];
-
-/** What systemd starts, or another verb; not listed in any help. */
-const unitVerbs = [
-  ...[defineActivate, defineAsk, defineCheckHealth, defineCheckStore, defineDesktop, defineReboot],
-  ...[defineRepairStore, defineMountMedium, defineWriteReceipts, defineEnterRoot, defineInstaller],
-];
-
-export function makeProgram(version: string): Command {
+/**
+ * @param version what `--version` says
+ * @param wanted the first word of the call: if it is a verb, only that one is defined, and what is defined with it. Help and
+ * suggestions need them all
+ */
+export async function makeProgram(version: string, wanted = ''): Promise<Command> {
   const program = new Command('nixmaker')
     .description('Updates for NixOS machines that nothing can reach over a network.')
     .usage('VERB [options] [arguments]')
@@ -89,16 +25,23 @@ export function makeProgram(version: string): Command {
     .configureHelp(helpFormat)
     .exitOverride();
 
-  for (const [group, side, defines] of verbs) {
+  const isOne = isVerb(wanted);
+  const loadsOf = (verbs: Readonly<Record<string, LoadVerb>>): Set<LoadVerb> =>
+    new Set(
+      Object.entries(verbs)
+        .filter(([name]) => !isOne || name === wanted)
+        .map(([, load]) => load),
+    );
+  for (const { group, side, verbs } of verbGroups) {
     const before = program.commands.length;
-    for (const define of defines) define(program);
+    for (const load of loadsOf(verbs)) (await load())(program);
     for (const verb of program.commands.slice(before)) {
       verb.helpGroup(`${group}:`);
       // Including those below them: `keyring accept` is a machine’s, and is told so where it is defined.
       if (side === 'desk') verb.hook('preAction', () => runsAt('desk'));
     }
   }
-  for (const define of unitVerbs) define(program);
+  for (const load of loadsOf(unitVerbs)) (await load())(program);
   addHelp(program);
   return program;
 }

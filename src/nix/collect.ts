@@ -71,7 +71,8 @@ async function byProgram(
     const said = await legacyNix(context, { program: 'nix-store', args }, { timeout: time });
     return { paths: Number(/^(\d+) store paths deleted/m.exec(said)?.[1] ?? 0), bytes: bytesIn(said) };
   } catch (error) {
-    if (error instanceof NixmakerError && clock.monotonic() - started >= time) return undefined;
+    const isEnded = context.signal?.aborted === true || clock.monotonic() - started >= time;
+    if (error instanceof NixmakerError && isEnded) return undefined;
     throw error;
   }
 }

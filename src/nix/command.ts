@@ -34,6 +34,8 @@ export interface NixOptions {
   readonly log?: 'json' | 'lines';
   /** The code for an error of no known kind. */
   readonly failure?: ReasonCode;
+  /** Store paths for a verb told `--stdin`: any number of them, while a command line has limited length (execve(2)). */
+  readonly stdin?: readonly StorePath[];
 }
 
 export type NixProgressOption = Pick<NixOptions, 'onProgress'>;
@@ -94,6 +96,7 @@ async function start(
   const logs = new BuilderLogs();
   const result = await context.run(program, args, {
     ...given({ signal: context.signal, env: context.env, timeout: options.timeout }),
+    ...given({ input: options.stdin?.map((path) => `${path}\n`).join('') }),
     onStderrLine: (line) => {
       const entry = parseLogLine(line);
       if (entry === undefined) addLine(messages, line, context);

@@ -55,10 +55,11 @@ async function importFrom(
     from,
     '--to',
     context.store ?? 'auto',
-    ...paths,
+    '--stdin',
   ];
   const { store: _, ...withoutStore } = context;
-  await nix(withoutStore, [...args, ...toOptions(['substituters', '', ...settings])], options);
+  const all = [...args, ...toOptions(['substituters', '', ...settings])];
+  await nix(withoutStore, all, { ...options, stdin: paths });
   await syncStore(context);
 }
 

@@ -2,7 +2,7 @@
 import { complaintOf } from '../core/complaint.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { parseStorePath, parseStorePathLines, type StorePath, storeDir } from '../core/store-path.ts';
-import { legacyNix, type NixContext, nix, queryStore } from './command.ts';
+import { legacyNix, type NixContext, nix, queryStore, toOptions } from './command.ts';
 import { withDaemon } from './daemon-connection.ts';
 
 export async function isValid(context: NixContext, path: StorePath): Promise<boolean> {
@@ -59,9 +59,8 @@ export async function findModified(context: NixContext, paths: readonly StorePat
 
 /** The paths and everything that refers to them, directly or not: a path can’t be deleted without those. */
 export async function findReferrers(context: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
-  const args = ['--query', '--referrers-closure', ...paths];
-  const out = await legacyNix(context, { program: 'nix-store', args });
-  return [...new Set(parseStorePathLines(out))];
+  const lines = await queryStore(context, ['--query', '--referrers-closure'], paths);
+  return [...new Set(parseStorePathLines(lines.join('\n')))];
 }
 
 /** A valid path and everything it refers to, directly or not. */
@@ -71,17 +70,43 @@ export async function listClosure(context: NixContext, path: StorePath): Promise
 }
 
 /**
- * Deletes paths that nothing needs; any client may.
+ * Deletes paths that nothing needs, in any order and number; any client may. Nix is given them all at once: a recipe and its outputs may
+ * each hold the other (`keep-derivations`, `keep-outputs`), and in batches neither could go first.
  * @param options for Nix; only a trusted client’s count
- * @throws NixmakerError `nix-failed` if something does
+ * @throws NixmakerError `nix-failed` if something does; it tells what was left
  */
 export async function deletePaths(
   context: NixContext,
   paths: readonly StorePath[],
   options: readonly string[] = [],
 ): Promise<void> {
-  const args = [...options, '--delete', ...paths];
-  if (paths.length > 0) await legacyNix(context, { program: 'nix-store', args });
+  if (paths.length === 0) return;
+  // What is gone by now would be looked for elsewhere.
+  const args = ['store', 'delete', '--stdin', ...toOptions(['substituters', '']), ...options];
+  try {
+    await nix(context, args, { log: 'lines', stdin: paths });
+  } catch (error) {
+    throw (await tellLeft(context, paths, error)) ?? error;
+  }
+}
+
+/** Nix stops at the first that is needed, and has deleted others by then. */
+async function tellLeft(
+  context: NixContext,
+  paths: readonly StorePath[],
+  cause: unknown,
+): Promise<NixmakerError | undefined> {
+  if (!(cause instanceof NixmakerError && cause.code === 'nix-failed') || paths.length === 1)
+    return undefined;
+  try {
+    const gone = new Set(await findInvalid(context, paths));
+    const left = paths.filter((path) => !gone.has(path));
+    if (left.length === 0) return undefined;
+    const said = `${left.length} of ${paths.length} store paths are still there, the first is ${left[0]}: ${cause.detail}`;
+    return new NixmakerError(cause.code, said, { cause });
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -66,11 +66,17 @@ export async function acquireRepairLock(
  * Whether anybody holds it, without touching it: trying to take it would block whoever comes meanwhile. Identified by the inode of
  * its file only (proc_locks(5)), because on some file systems (btrfs) the device there is not stat(2)’s.
  */
-export async function isLockHeld(stateDirectory: string): Promise<boolean> {
+export const isLockHeld = (stateDirectory: string): Promise<boolean> => isListed(stateDirectory, 'FLOCK');
+
+/** Whether anybody waits for it. */
+export const isLockWanted = (stateDirectory: string): Promise<boolean> =>
+  isListed(stateDirectory, '-> FLOCK');
+
+async function isListed(stateDirectory: string, as: string): Promise<boolean> {
   const file = await lstat(join(stateDirectory, lockFile)).catch(ifMissing(undefined));
   if (file === undefined) return false;
-  const held = new RegExp(`^\\d+: FLOCK .*:${file.ino} \\d+ EOF$`, 'm');
-  return held.test(await readFile('/proc/locks', 'utf8'));
+  const line = new RegExp(`^\\d+: ${as} .*:${file.ino} \\d+ EOF$`, 'm');
+  return line.test(await readFile('/proc/locks', 'utf8'));
 }
 
 /**

@@ -14,7 +14,7 @@ const nixmaker = (...args: string[]) => run(process.execPath, [main, ...args]);
 const isShown = (command: Command) => !(command as unknown as { readonly _hidden: boolean })._hidden;
 const below = (command: Command): Command[] =>
   command.commands.filter(isShown).flatMap((c) => [c, ...below(c)]);
-const program = makeProgram('');
+const program = await makeProgram('');
 const shown = below(program);
 const hidden = program.commands.filter((c) => !isShown(c) && c.name() !== 'help');
 

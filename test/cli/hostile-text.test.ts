@@ -65,7 +65,7 @@ test('whatever a verb is given, what it says of it is harmless', async () => {
   const settings = join(folder, `settings-${hostileName}`);
   // Not to be read, so that no verb does anything on this machine; the name of the key is told.
   await writeFile(settings, `{"x${hostile.replace(/[\u0000-\u001f]/g, '')}": 1}`);
-  const verbs = makeProgram('0').commands.flatMap((c) => leaves(c));
+  const verbs = (await makeProgram('0')).commands.flatMap((c) => leaves(c));
   assert.ok(verbs.length > 30);
   const asked: string[][] = [];
   for (const { command, path } of verbs) {

@@ -12,9 +12,13 @@ const installed = join(shop.folder, 'installed');
 const main = join(installed, 'dist/cli/main.cjs');
 
 test('it compiles into few files, which start without the packages', async () => {
-  const compiled = await run(join(checkout, 'scripts/compile'), [join(installed, 'dist')]);
-  assert.equal(compiled.code, 0, compiled.stderr);
+  const compile = () => run(join(checkout, 'scripts/compile'), [join(installed, 'dist')]);
+  const alone = await compile();
+  // V8’s code is kept of a program that works: it looks for this file beside its folder.
+  assert.match(alone.stderr, /its code can’t be kept: [\s\S]*package\.json/);
   await cp(join(checkout, 'package.json'), join(installed, 'package.json'));
+  const compiled = await compile();
+  assert.equal(compiled.code, 0, compiled.stderr);
   assert.deepEqual((await readdir(installed)).sort(), ['dist', 'package.json']);
   const version = await run(process.execPath, [main, '--version'], { cwd: '/' });
   assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/, version.stderr);
@@ -24,21 +28,52 @@ test('it compiles into few files, which start without the packages', async () =>
 });
 
 test('what V8 makes of it lies beside it, for the agent without a compiler and for all others; it starts without, too', async () => {
-  const tag = ['-p', 'v8.cachedDataVersionTag().toString(16)'];
-  const tags = await Promise.all(
-    [tag, ['--jitless', ...tag]].map(async (args) => (await run(process.execPath, args)).stdout.trim()),
-  );
+  const { v8 } = process.versions;
   const files = await readdir(dirname(main));
-  assert.deepEqual(
-    files.filter((name) => name.endsWith('.v8')).sort(),
-    tags.map((t) => `main.${t}.v8`).sort(),
-  );
+  const keptFiles = ['', '.jitless'].map((kind) => `main.${v8}.${process.arch}${kind}.v8`);
+  assert.deepEqual(files.filter((name) => name.endsWith('.v8')).sort(), keptFiles.sort());
   const bare = join(shop.folder, 'bare/dist/cli');
   await mkdir(bare, { recursive: true });
   for (const name of ['main.cjs', 'main.code.cjs']) await cp(join(dirname(main), name), join(bare, name));
   await cp(join(checkout, 'package.json'), join(shop.folder, 'bare/package.json'));
   const help = await run(process.execPath, [join(bare, 'main.cjs'), '--help']);
   assert.match(help.stdout, /Usage: nixmaker/, help.stderr);
+});
+
+test('V8 takes what was kept, with and without its compiler, and nothing compiles text of its own', async () => {
+  // Each script of ours says whether V8 took what it was given, each use of `Function` is told.
+  const spy = join(shop.folder, 'spy.cjs');
+  await writeFile(
+    spy,
+    `const vm = require('node:vm');
+    const { Script } = vm;
+    const seen = { taken: 0, refused: 0, without: 0, functions: 0 };
+    vm.Script = class extends Script {
+      constructor(source, options) {
+        super(source, options);
+        if (!options.filename.endsWith('.code.cjs')) return;
+        seen[this.cachedDataRejected === undefined ? 'without' : this.cachedDataRejected ? 'refused' : 'taken']++;
+      }
+    };
+    const count = (make) => (...all) => (seen.functions++, make(...all));
+    globalThis.Function = new Proxy(Function, { construct: count(Reflect.construct), apply: count(Reflect.apply) });
+    process.on('exit', () => process.stderr.write(JSON.stringify(seen) + '\\n'));`,
+  );
+  const target = await makeTarget(join(shop.folder, 'spied'), {
+    host: 'web',
+    trustedKeys: [shop.keys.publicKey],
+  });
+  after(() => target.close());
+  for (const options of ['', '--jitless']) {
+    const env = { NODE_OPTIONS: `${options} --require=${spy}` };
+    const args = [main, 'status', '--settings', target.settingsFile];
+    const { stderr } = await target.run([process.execPath, ...args], { cwd: '/', env });
+    const seen = JSON.parse(stderr.trim().split('\n').at(-1) as string) as Record<string, number>;
+    assert.equal(seen.refused, 0, stderr);
+    assert.equal(seen.functions, 0, stderr);
+    // Some of it is reached only where there is more than settings.
+    assert.ok((seen.taken as number) > 5 * (seen.without as number), stderr);
+  }
 });
 
 test('twice compiled to be reproducible it is the same, byte for byte', async () => {

@@ -141,6 +141,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     [
       'src/target/install/check-release.ts',
       'src/target/install/check-root.ts',
+      'src/target/install/cut-off.ts',
       'src/target/install/enter-root.ts',
       'src/target/install/keys.ts',
       'src/target/install/record.ts',

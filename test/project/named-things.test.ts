@@ -21,7 +21,7 @@ function addFlags(command: Command, words: readonly string[]): void {
   flags.set(words.join(' '), own);
   for (const each of command.commands) addFlags(each, [...words, each.name()]);
 }
-addFlags(makeProgram(''), []);
+addFlags(await makeProgram(''), []);
 const flagsOf = (words: readonly string[]) => flags.get(words.join(' '));
 const anyFlag = new Set([...flags.values()].flat());
 

@@ -144,3 +144,20 @@ test('while the boot partition is not mounted nothing is deleted, for its menu o
     await bed.sh('rm /etc/fstab; mount --bind /run/esp /boot');
   }
 });
+
+test('in its confinement the unit sees who waits for its lock: a collection gives way to them', async () => {
+  const look = `grep -e '-> FLOCK .*:'$(stat -c %%i ${activation}/lock)' ' /proc/locks`;
+  const unit = unitText('nixmaker-activate.service')
+    .replace(/^ExecStart=.*$/m, `ExecStart=/bin/sh -c "${look}"`)
+    .replace(/^Type=exec$/m, 'Type=oneshot')
+    .replace(/^(?:Restart|ExecStopPost).*$/gm, '');
+  await bed.write('/etc/systemd/system/looks-at-locks.service', unit);
+  const seen = await bed.sh(
+    `systemctl daemon-reload
+    flock --close ${activation}/lock sh -euc '
+      flock --timeout 60 "$1" true & until grep -q -e "-> FLOCK" /proc/locks; do sleep 0.1; done
+      systemctl start looks-at-locks.service' sh ${activation}/lock
+    journalctl --no-pager --unit looks-at-locks.service --output=cat`,
+  );
+  assert.match(seen, /-> FLOCK/);
+});

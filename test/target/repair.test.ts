@@ -249,7 +249,7 @@ const steps = [
   { when: 'starting', argument: '--file-system' },
   { when: 'starting', argument: '--exchange' },
   { when: 'started', argument: '--exchange' },
-  { when: 'starting', argument: '--delete' },
+  { when: 'starting', argument: 'delete' },
 ] as const;
 
 test('killed at any step, the path is the old or the new one, whole, and the next run finishes', async () => {

@@ -1,30 +1,79 @@
 /**
- * A compiled program, NAME.code.cjs, and beside it V8's compiled code for it (keep.ts), by V8's version and options and the kind
- * of processor: if one of these differs, V8 compiles as it would without. Kept code halves the start-up cost.
+ * A compiled program: NAME.code.cjs has its chunks as functions (link.ts), each compiled when first needed. Beside it V8’s compiled
+ * code for them (keep.ts), by V8’s version, kind of processor and options: if one of these differs, V8 compiles as it
+ * would without. Kept code halves the start-up cost.
  */
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { cachedDataVersionTag } from 'node:v8';
+import { pathToFileURL } from 'node:url';
 import { Script } from 'node:vm';
 
-export const keptFile = (name: string) => `${name}.${cachedDataVersionTag().toString(16)}.v8`;
+/** Where a chunk is in the file, in bytes, and on which line, from 0. */
+export type Place = readonly [at: number, size: number, line: number];
 
-/** The keeper's last word (keep.ts). */
+const isJitless = `${process.env.NODE_OPTIONS ?? ''} ${process.execArgv.join(' ')}`.includes('--jitless');
+
+/** V8 itself looks whether it fits (cachedDataVersionTag), and its other options; to ask for that takes as long as loading node:stream. */
+export const keptFile = (name: string) =>
+  `${name}.${process.versions.v8}.${process.arch}${isJitless ? '.jitless' : ''}.v8`;
+
+/** The keeper’s last word (keep.ts). */
 export const kept = 'kept\n';
 
-/** @param name its path, without .code.cjs */
-export function readProgram(name: string, cachedData?: Buffer): { readonly script: Script; run(): void } {
+type Exports = Readonly<Record<string, unknown>>;
+type Load = (chunk: number) => Exports;
+type Chunk = (
+  load: Load,
+  require: NodeJS.Require,
+  filename: string,
+  dirname: string,
+  here: string,
+) => Exports;
+
+export interface Program {
+  /** Of each chunk that was needed, by number. */
+  readonly scripts: ReadonlyMap<number, Script>;
+  /** From its first chunk. */
+  run(): void;
+}
+
+/**
+ * @param name its path, without .code.cjs
+ * @param keptOf V8’s compiled code of a chunk
+ * @param require for Node.js’ own modules
+ */
+export function readProgram(
+  name: string,
+  places: readonly Place[],
+  keptOf: (chunk: number) => Buffer | undefined,
+  require: NodeJS.Require,
+): Program {
   const filename = `${name}.code.cjs`;
-  // It is ASCII: compile/main.ts sees to it.
-  const source = readFileSync(filename, 'latin1');
-  const module = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
-  const script = new Script(module, { filename, ...(cachedData === undefined ? {} : { cachedData }) });
-  return {
-    script,
-    run: () => {
-      const made = { exports: {} };
-      script.runInThisContext()(made.exports, createRequire(filename), made, filename, dirname(filename));
-    },
+  // All of it, now: what is installed may be another by the time a chunk of it is needed.
+  const code = readFileSync(filename);
+  const scripts = new Map<number, Script>();
+  const scriptOf = (chunk: number): Script => {
+    const [at, size, lineOffset] = places[chunk] as Place;
+    const cachedData = keptOf(chunk);
+    // It is ASCII: compile/main.ts sees to it.
+    const source = code.toString('latin1', at, at + size);
+    const options = { filename, lineOffset, ...(cachedData === undefined ? {} : { cachedData }) };
+    return new Script(source, options);
   };
+  const run = () => {
+    const made: Exports[] = [];
+    const load = (chunk: number): Exports => {
+      const known = made[chunk];
+      if (known !== undefined) return known;
+      const script = scripts.get(chunk) ?? scriptOf(chunk);
+      scripts.set(chunk, script);
+      const body = script.runInThisContext() as Chunk;
+      const here = pathToFileURL(filename).href;
+      const exports = body(load, require, filename, dirname(filename), here);
+      made[chunk] = exports;
+      return exports;
+    };
+    load(0);
+  };
+  return { scripts, run };
 }

@@ -1,24 +1,33 @@
 /**
- * keep.ts NAME CALLS: runs the program with each of the calls, a JSON array of arguments, one after another, and keeps what
- * V8 has compiled by then.
+ * keep.ts NAME PLACES CALLS: runs the program with each of the calls, a JSON array of arguments, one after another, and keeps what
+ * V8 has compiled by then. PLACES: JSON as well.
  */
 import { writeFileSync, writeSync } from 'node:fs';
-import { kept, keptFile, readProgram } from './code.ts';
+import { kept, keptFile, type Place, readProgram } from './code.ts';
+import { joinKept } from './kept.ts';
 
-const [node = '', , name = '', calls = '[]'] = process.argv;
+const [node = '', , name = '', places = '[]', calls = '[]'] = process.argv;
 const left = JSON.parse(calls) as string[][];
-const { script, run } = readProgram(name);
+const chunks = JSON.parse(places) as Place[];
+const { scripts, run } = readProgram(name, chunks, () => undefined, require);
+
+/** A call may fail; a program that can’t even begin is not worth keeping. */
+let isBroken = false;
 
 function runNext(): void {
   const next = left.shift();
   if (next === undefined) return;
   process.argv = [node, `${name}.cjs`, ...next];
+  isBroken = true;
   run();
+  isBroken = false;
 }
 
 process.on('beforeExit', runNext);
 process.on('exit', () => {
-  writeFileSync(keptFile(name), script.createCachedData());
+  if (isBroken) return;
+  const codes = chunks.map((_, chunk) => scripts.get(chunk)?.createCachedData());
+  writeFileSync(keptFile(name), joinKept(codes));
   writeSync(process.stdout.fd, kept);
 });
 runNext();

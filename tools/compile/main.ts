@@ -1,14 +1,15 @@
 /**
- * main.ts FOLDER [--reproducible]: makes what is installed. esbuild puts code and packages into one file, in which each verb's part runs
- * when needed. One CommonJS file starts faster than modules in many files, and V8's compiled code for it can be kept (code.ts).
+ * main.ts FOLDER [--reproducible]: makes what is installed. esbuild splits code and packages by what each verb needs (split.ts); all of
+ * it is in one file, and each verb compiles its own chunks. V8’s compiled code for them can be kept (code.ts).
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BuildOptions, build } from 'esbuild';
-import { kept } from './code.ts';
+import { kept, type Place } from './code.ts';
+import { split } from './split.ts';
 
 const checkout = join(import.meta.dirname, '../..');
 
@@ -42,9 +43,19 @@ const common: BuildOptions = {
   absWorkingDir: checkout,
   bundle: true,
   platform: 'node',
-  format: 'cjs',
   target: 'node24',
   logLevel: 'warning',
+};
+
+const ofPrograms: BuildOptions = {
+  ...common,
+  // All of it stays in memory as long as the agent lives. Names are kept, to show where a fault came from.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  // Tagged templates keep their source, which is not ASCII; lowered, they are ordinary strings.
+  supported: { 'template-literal': false },
+  // node-disk-info uses it for Windows' code pages: half a megabyte of tables.
+  alias: { 'iconv-lite': './tools/compile/nothing.ts', xmlbuilder2: './tools/compile/nothing.ts' },
 };
 
 /**
@@ -58,42 +69,31 @@ export async function compileInto(
   programs: Readonly<Record<string, Program>>,
   { keepCode }: { readonly keepCode: boolean },
 ): Promise<void> {
-  await build({
-    ...common,
-    entryPoints: Object.entries(programs).map(([out, { entry }]) => ({ out: `${out}.code`, in: entry })),
-    outdir: folder,
-    outExtension: { '.js': '.cjs' },
-    legalComments: 'linked',
-    // All of it stays in memory as long as the agent lives. Names are kept, to show where a fault came from.
-    minifyWhitespace: true,
-    minifySyntax: true,
-    // Tagged templates keep their source, which is not ASCII; lowered, they are ordinary strings.
-    supported: { 'dynamic-import': false, 'template-literal': false },
-    // node-disk-info uses it for Windows' code pages: half a megabyte of tables.
-    alias: { 'iconv-lite': './tools/compile/nothing.ts', xmlbuilder2: './tools/compile/nothing.ts' },
-    // As in the modules it is made of.
-    banner: { js: '"use strict"; const __here = require("node:url").pathToFileURL(__filename).href;' },
-    define: { 'import.meta.url': '__here' },
-  });
-  for (const [name, { calls }] of Object.entries(programs)) {
+  for (const [name, { entry, calls }] of Object.entries(programs)) {
     const path = join(folder, name);
-    if (/[^\0-\x7f]/.test(readFileSync(`${path}.code.cjs`, 'latin1')))
-      throw new Error(`${path}.code.cjs is not ASCII`);
-    await build({ ...common, entryPoints: ['tools/compile/start.ts'], outfile: `${path}.cjs` });
-    if (keepCode) await keep(path, calls);
+    const { code, places, licenses } = await split(ofPrograms, entry);
+    if (/[^\0-\x7f]/.test(code)) throw new Error(`${path}.code.cjs is not ASCII`);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(`${path}.code.cjs`, code);
+    writeFileSync(`${path}.code.cjs.LEGAL.txt`, licenses);
+    await build({
+      ...common,
+      format: 'cjs',
+      entryPoints: ['tools/compile/start.ts'],
+      outfile: `${path}.cjs`,
+      define: { __places: JSON.stringify(places) },
+    });
+    if (keepCode) await keep(path, places, calls);
   }
 }
 
 /** V8's compiled code is kept by running the program: without any other program, and in a folder that is nobody's. */
-async function keep(path: string, calls: Program['calls']): Promise<void> {
+async function keep(path: string, places: readonly Place[], calls: Program['calls']): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'nixmaker-compile-'));
   try {
     const settings = join(folder, 'settings.json');
-    const places = ['inbox', 'stateDirectory', 'activationDirectory', 'policyFile', 'runtimeDirectory'];
-    writeFileSync(
-      settings,
-      JSON.stringify(Object.fromEntries(places.map((key) => [key, join(folder, key)]))),
-    );
+    const keys = ['inbox', 'stateDirectory', 'activationDirectory', 'policyFile', 'runtimeDirectory'];
+    writeFileSync(settings, JSON.stringify(Object.fromEntries(keys.map((key) => [key, join(folder, key)]))));
     const malformed = `${settings}.no`;
     writeFileSync(malformed, '{');
     const given = calls.map((call) =>
@@ -101,17 +101,18 @@ async function keep(path: string, calls: Program['calls']): Promise<void> {
     );
     // Node.js' own TypeScript reader needs what --jitless forbids.
     const keeper = join(folder, 'keep.cjs');
-    await build({ ...common, entryPoints: ['tools/compile/keep.ts'], outfile: keeper });
+    await build({ ...common, format: 'cjs', entryPoints: ['tools/compile/keep.ts'], outfile: keeper });
     for (const option of options) {
       const env = { PATH: '/none', HOME: folder, NODE_OPTIONS: option };
-      const words = [keeper, path, JSON.stringify(given)];
+      const words = [keeper, path, JSON.stringify(places), JSON.stringify(given)];
       const ran = spawnSync(process.execPath, words, {
         env,
         cwd: folder,
         encoding: 'utf8',
         timeout: 120_000,
       });
-      if (!ran.stdout.endsWith(kept)) throw new Error(`${path}: its code can’t be kept: ${ran.stderr}`);
+      if (!ran.stdout.endsWith(kept))
+        throw new Error(`${path}: its code can’t be kept: ${ran.stderr.slice(-2000)}`);
     }
   } finally {
     rmSync(folder, { recursive: true });

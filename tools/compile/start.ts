@@ -1,16 +1,21 @@
 #!/usr/bin/env node
 /** Becomes NAME.cjs: runs NAME.code.cjs beside it. */
-import { readFileSync } from 'node:fs';
-import { keptFile, readProgram } from './code.ts';
+import { openSync } from 'node:fs';
+import { keptFile, type Place, readProgram } from './code.ts';
+import { KeptCode } from './kept.ts';
+
+/** Put in by main.ts. */
+declare const __places: readonly Place[];
 
 const name = __filename.slice(0, -'.cjs'.length);
 
-function readKept(): Buffer | undefined {
+function openKept(): KeptCode | undefined {
   try {
-    return readFileSync(keptFile(name));
+    return new KeptCode(openSync(keptFile(name), 'r'), __places.length);
   } catch {
     return undefined;
   }
 }
 
-readProgram(name, readKept()).run();
+const kept = openKept();
+readProgram(name, __places, (chunk) => kept?.of(chunk), require).run();

@@ -92,7 +92,7 @@ async function options(): Promise<string> {
   }
 }
 
-const program = makeProgram('');
+const program = await makeProgram('');
 const verbs = verbsOf(program);
 const share = {
   'systemd/nixmaker.catalog': journalCatalogue(),

@@ -4,11 +4,11 @@
  * unused for longest are deleted first.
  *
  * Threat: a disk that flips bits, and another user's folder. A piece is hashed while it is written into a bundle, and anything
- * altered is compressed again; a folder that isn't this user's own is not used.
+ * altered is compressed again; a folder that isn't this user's own, or that others may write to, is not used.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, statSync } from 'node:fs';
-import { lstat, mkdir, readdir, readFile, rename, rm, statfs, utimes } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { NarCount } from '../../bundle/nar-count.ts';
@@ -54,6 +54,15 @@ function isAnothers(folder: string): boolean {
   return process.geteuid?.() === 0 && owner !== 0;
 }
 
+/** Threat: others put into it what we then build from. The same rule as sshd’s for a user’s files (sshd_config(5), StrictModes). */
+async function whyNotOurs(folder: string): Promise<string | undefined> {
+  const [itself, target] = [await lstat(folder), await stat(folder)];
+  const own = process.geteuid?.();
+  if (itself.uid !== own || target.uid !== own) return 'it belongs to another user';
+  const isShared = (target.mode & 0o022) !== 0;
+  return isShared ? `others can write to it (if nobody has: chmod -R go-w ${folder})` : undefined;
+}
+
 /** What is kept for a NAR, used in its place. */
 export interface FoundNar {
   readonly file: CachedFile;
@@ -94,8 +103,8 @@ export class NarCache {
   ): Promise<NarCache | undefined> {
     try {
       await makeFolders(folder);
-      const { uid } = await lstat(folder);
-      if (uid !== process.geteuid?.()) throw new Error('it belongs to another user');
+      const whyNot = await whyNotOurs(folder);
+      if (whyNot !== undefined) throw new Error(whyNot);
       const cache = new NarCache(folder, warn, most);
       for (const run of await cache.#runs()) await cache.#read(run);
       return cache;
@@ -148,7 +157,8 @@ export class NarCache {
   async place(): Promise<string> {
     this.#staging ??= makeStaging(this.#folder, this.#warn);
     const place = join((await this.#staging).path, 'run');
-    await mkdir(place, { recursive: true });
+    // Whatever the umask lets others do with the files in it.
+    await mkdir(place, { recursive: true, mode: 0o700 });
     return place;
   }
 
@@ -200,9 +210,11 @@ export class NarCache {
   }
 
   async #read(run: string): Promise<void> {
-    // Another build has deleted it, or it can't be read: then it is deleted in its turn.
+    // Another build has deleted it, it can't be read, or an earlier build let others write to it: then it is deleted in its turn.
     const unreadable = insteadOf(['ENOENT', 'ENOTDIR', 'EACCES', 'EIO'], '');
-    const text = await readFile(join(this.#folder, run, keptList), 'utf8').catch(unreadable);
+    const place = join(this.#folder, run);
+    if ((await whyNotOurs(place).catch(unreadable)) !== undefined) return;
+    const text = await readFile(join(place, keptList), 'utf8').catch(unreadable);
     for (const nar of readKeptList(text) ?? []) this.#known.set(nar.narHash, { ...nar, run });
   }
 
@@ -242,9 +254,9 @@ async function bound(folder: string, kept: number): Promise<number> {
 async function measure(run: string): Promise<{ bytes: number; usedAt: number }> {
   let [bytes, usedAt] = [0, 0];
   for (const name of await readdir(run).catch(() => [])) {
-    const stat = await lstat(join(run, name)).catch(() => undefined);
-    bytes += stat?.size ?? 0;
-    if (name === keptList) usedAt = stat?.mtimeMs ?? 0;
+    const found = await lstat(join(run, name)).catch(() => undefined);
+    bytes += found?.size ?? 0;
+    if (name === keptList) usedAt = found?.mtimeMs ?? 0;
   }
   return { bytes, usedAt };
 }

@@ -22,6 +22,7 @@ import { queryClosureInfos } from '../../nix/valid-info.ts';
 import type { ByRun } from '../machine/by-run.ts';
 import { type Generations, lookAtGenerations } from '../machine/generations.ts';
 import type { Machine } from '../machine/machine.ts';
+import { givingWay } from './give-way.ts';
 import { deleteHeld, type Keeper, settle } from './leave.ts';
 
 export type RoomMaker = Keeper & Pick<Machine, 'floorDirectory' | 'interruption' | 'policy'>;
@@ -191,12 +192,14 @@ class Freeing {
     const release = await holdPaths(nix, await whatMustStay(this.#machine));
     this.#by.emit('collecting', { bytes }, 'debug');
     const time = this.#until - clock.monotonic();
-    const context = { ...nix, ...given({ signal: interruption?.signal }) };
-    const collecting = time <= 0 ? undefined : collectGarbage(context, clock, { bytes, time });
-    const collected = await Promise.resolve(collecting).finally(release);
+    const collecting = givingWay(this.#machine, interruption?.signal, async (signal) =>
+      time <= 0 ? undefined : collectGarbage({ ...nix, ...given({ signal }) }, clock, { bytes, time }),
+    );
+    const { result: collected, gaveWay } = await collecting.finally(release);
     if (interruption?.fault !== undefined) throw interruption.fault;
     if (collected === undefined) {
-      this.#end(`collectDeadline is over (${this.#machine.settings.collectDeadline} seconds)`);
+      const late = `collectDeadline is over (${this.#machine.settings.collectDeadline} seconds)`;
+      this.#end(gaveWay ? 'it gave way to the judgement of the system that was started' : late);
       return false;
     }
     this.#add({ ...nothingFreed, ...collected });

@@ -7,13 +7,14 @@ import { ifNowhere } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import type { WholePiece } from '../../core/release/contents-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
-import { storeDir } from '../../core/store-path.ts';
+import { type StorePath, storeDir } from '../../core/store-path.ts';
 import { isThere, namesIn } from '../../files/read.ts';
 import { freeApartFrom } from '../../media/space.ts';
 import { storeFolder } from '../../nix/store.ts';
 import type { RootMachine } from '../machine/machine.ts';
-import { comparePaths, requireAsSigned } from '../machine/valid-paths.ts';
+import { comparePaths } from '../machine/valid-paths.ts';
 import { requireRoom } from '../update/room.ts';
+import { isUnfinished, requireSoundRoot } from './cut-off.ts';
 import type { NewSystem } from './new-system.ts';
 import { nearest, requireBelow, requireMounted } from './root-folder.ts';
 
@@ -21,6 +22,8 @@ import { nearest, requireBelow, requireMounted } from './root-folder.ts';
 export interface Wanted {
   readonly missing: readonly number[];
   readonly pieces: ReadonlyMap<number, WholePiece>;
+  /** Of these, what an attempt that was cut off has left without files (cut-off.ts). */
+  readonly lost: readonly StorePath[];
 }
 
 /** Where something is written, by the new system’s own paths. */
@@ -33,7 +36,7 @@ const writtenPaths = ({ settings }: NewSystem, sshHostKeys: readonly string[]): 
 
 /**
  * @param root where the new file systems are mounted
- * @throws NixmakerError `root-unusable`, `store-differs`, `store-corrupt`, `no-space`, `no-boot-space`
+ * @throws NixmakerError `root-unusable`, `no-space`, `no-boot-space`
  */
 export async function checkRoot(
   machine: RootMachine,
@@ -72,15 +75,28 @@ export function wholePieces(bundle: OpenedBundle): ReadonlyMap<number, WholePiec
   return whole;
 }
 
-async function whatIsMissing(machine: RootMachine, root: string, bundle: OpenedBundle): Promise<Wanted> {
+/** @throws NixmakerError `root-unusable` */
+export async function whatIsMissing(
+  machine: RootMachine,
+  root: string,
+  bundle: OpenedBundle,
+): Promise<Wanted> {
   const pieces = wholePieces(bundle);
   // Nix would create a store if it were asked about one.
   if (!(await isThere(join(root, 'nix/var/nix/db/db.sqlite'))))
-    return { missing: [...pieces.keys()], pieces };
+    return { missing: [...pieces.keys()], pieces, lost: [] };
   const recognition = { wanted: () => () => false, counts: () => false };
-  const { missing, ...others } = await comparePaths(machine, bundle.index, recognition);
-  requireAsSigned(others);
-  return { missing, pieces };
+  const { missing, differing, lost } = await comparePaths(machine, bundle.index, recognition);
+  const isForgotten = lost.length > 0 && (await isUnfinished(root));
+  requireSoundRoot({ differing, lost: isForgotten ? [] : lost });
+  if (!isForgotten) return { missing, pieces, lost: [] };
+  const again = new Set<string>(lost.map(({ path }) => path));
+  const lines = [...pieces.keys()].filter((line) => again.has(bundle.index.path(line)));
+  return {
+    missing: [...missing, ...lines].sort((a, b) => a - b),
+    pieces,
+    lost: lost.map(({ path }) => path),
+  };
 }
 
 /** For what the boot loader has to copy to a file system of its own. @throws NixmakerError `no-boot-space` */

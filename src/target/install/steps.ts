@@ -21,7 +21,8 @@ import { ensureHostKey, publicText } from '../root/host-key.ts';
 import { importBundle } from '../update/import-bundle.ts';
 import type { Examined } from '../update/open.ts';
 import { installBootLoader } from './boot-loader.ts';
-import type { Wanted } from './check-root.ts';
+import { type Wanted, whatIsMissing } from './check-root.ts';
+import { forgetLost } from './cut-off.ts';
 import { ensureAgeIdentity, sshPublicKeys } from './keys.ts';
 import type { NewSystem } from './new-system.ts';
 import { recordRun, signReceipt } from './record.ts';
@@ -56,7 +57,7 @@ export async function install(installation: Installation): Promise<Done> {
   const { machine, root, system, verified, source } = installation;
   const begin = (step: string) => machine.emit({ event: 'install-step', step });
   begin('import');
-  await importAll(installation);
+  const again = await importAll(installation);
   begin('profile');
   await setProfileBelow(installation);
   begin('mark');
@@ -73,7 +74,8 @@ export async function install(installation: Installation): Promise<Done> {
   begin('boot-loader');
   const { toplevel, sshHostKeys } = system;
   const deadline = machine.settings.switchDeadline * 1000;
-  const notices = await installBootLoader(machine, { root, toplevel, sshHostKeys, deadline });
+  const ofBooting = await installBootLoader(machine, { root, toplevel, sshHostKeys, deadline });
+  const notices = [...again, ...ofBooting];
   begin('record');
   await recordRun(machine, { verified, source, notices });
   await rm(machine.settings.runtimeDirectory, { recursive: true, force: true });
@@ -82,9 +84,15 @@ export async function install(installation: Installation): Promise<Done> {
   return { hostKey, recipients, sshHostKeys: await sshPublicKeys(root, sshHostKeys), notices };
 }
 
-async function importAll({ machine, bundle, wanted, system }: Installation): Promise<void> {
+/** @returns notices */
+async function importAll(installation: Installation): Promise<string[]> {
+  const { machine, root, bundle, system } = installation;
   const { nix, emit } = machine;
   await mkdir(join(nix.store ?? '/', 'nix/store'), { recursive: true });
+  const { lost } = installation.wanted;
+  const notices = lost.length > 0 ? [await forgetLost(machine, lost)] : [];
+  // What refers to them is missing now as well.
+  const wanted = lost.length > 0 ? await whatIsMissing(machine, root, bundle) : installation.wanted;
   if (wanted.missing.length > 0) {
     const request = { bundle, plan: wanted, signatures: undefined, isTrusted: true } as const;
     const onProgress = ({ done, expected }: { done: number; expected: number }) =>
@@ -93,6 +101,7 @@ async function importAll({ machine, bundle, wanted, system }: Installation): Pro
   }
   if (!(await isValid(nix, system.toplevel)))
     throw new NixmakerError('nix-failed', `${system.toplevel} is not valid after the import`);
+  return notices;
 }
 
 async function setProfileBelow({ machine, system }: Installation): Promise<void> {

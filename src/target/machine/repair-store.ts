@@ -5,6 +5,7 @@
  * no privilege.
  */
 import { messageOf, NixmakerError } from '../../core/errors.ts';
+import type { StorePath } from '../../core/store-path.ts';
 import { listRegisteredSince } from '../../nix/path-info.ts';
 import { deletePaths, findModified, findReferrers } from '../../nix/store.ts';
 import { dropImportRoots } from './import-roots.ts';
@@ -30,9 +31,13 @@ export async function repairStore(
   try {
     await deletePaths(machine.nix, await findReferrers(machine.nix, damaged));
   } catch (cause) {
-    throw new NixmakerError('store-corrupt', `${damaged.join(', ')}: ${messageOf(cause)}`, { cause });
+    throw new NixmakerError('store-corrupt', `${named(damaged)}: ${messageOf(cause)}`, { cause });
   }
   transaction.notice(
     `${damaged.length} store paths damaged by a power cut were deleted; the bundle brings them again.`,
   );
 }
+
+/** All of them are in the log. */
+const named = (paths: readonly StorePath[]): string =>
+  `${paths.slice(0, 3).join(', ')}${paths.length > 3 ? ` and ${paths.length - 3} more` : ''}`;

@@ -33,7 +33,7 @@ const lookedFile = ({ floorDirectory }: Pick<Looker, 'floorDirectory'>) =>
 /** Milliseconds. */
 const second = 1000;
 
-/** Paths per command line. */
+/** Paths in one go: it gives way in between. */
 const portion = 500;
 
 /** Named in the log, and looked at again. */

@@ -13,8 +13,6 @@ import { deleteReleased } from './delete-released.ts';
 
 type Cleaner = Pick<Machine, 'clock' | 'nix'>;
 
-/** Paths per command line. */
-const portion = 500;
 
 /** How paths are deleted. */
 export interface Deleter {
@@ -48,14 +46,12 @@ export async function clearBegun(
   }: { readonly index: ReleaseIndex; readonly missing: readonly number[]; readonly deleter: Deleter },
 ): Promise<void> {
   try {
-    // An index lists referenced paths first, and Nix deletes nothing that is still referenced.
-    const begun = (await whatLiesThere(machine, index, missing)).reverse();
-    for (let start = 0; start < begun.length; start += portion)
-      await deleteReleased(machine, { ...deleter, paths: begun.slice(start, start + portion) });
-    if (begun.length > 0)
-      transaction.notice(
-        `There was not enough space for all of it, so the ${begun.length} store paths begun so far were deleted again.`,
-      );
+    const begun = await whatLiesThere(machine, index, missing);
+    if (begun.length === 0) return;
+    await deleteReleased(machine, { ...deleter, paths: begun });
+    transaction.notice(
+      `There was not enough space for all of it, so the ${begun.length} store paths begun so far were deleted again.`,
+    );
   } catch (error) {
     transaction.notice(
       `The partial import could not be cleaned up (${messageOf(error)}). \`nix-collect-garbage\` will do it.`,

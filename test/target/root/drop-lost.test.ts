@@ -37,7 +37,7 @@ async function scene(t: TestContext, database: Database) {
         return { stdout: invalid.join('\n') };
       }
       if (args.includes('--referrers-closure')) return { stdout: `${lost}\n` };
-      if (program !== 'nix-store' || !args.includes('--delete')) return undefined;
+      if (program !== 'nix' || !args.includes('delete')) return undefined;
       if (database.isNeeded === true) return { exitCode: 1, stderrTail: ['it is still alive'] };
       database.isValid = false;
       return {};

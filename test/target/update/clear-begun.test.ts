@@ -10,7 +10,6 @@ import { clearBegun, openDeleter } from '../../../src/target/update/clear-begun.
 import { temporaryFolder } from '../../support/bundles.ts';
 import { rootInMemory } from '../../support/root-machine.ts';
 
-/** More than are deleted at one time. */
 const count = 501;
 
 test('a closure is cleared away from its top, though what it refers to comes first in its index', async (t) => {

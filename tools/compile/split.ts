@@ -1,0 +1,60 @@
+/** One file of a program’s chunks (code.ts), of what esbuild makes of its modules. */
+import { posix } from 'node:path';
+import { type BuildOptions, build, type Metafile } from 'esbuild';
+import type { Place } from './code.ts';
+import { link } from './link.ts';
+
+export interface Split {
+  readonly code: string;
+  readonly places: readonly Place[];
+  /** Of the packages in it. */
+  readonly licenses: string;
+}
+
+/** @param options where the checkout is, and what esbuild makes of it @param entry the program’s first module */
+export async function split(options: BuildOptions, entry: string): Promise<Split> {
+  const { outputFiles, metafile } = await build({
+    ...options,
+    entryPoints: { [entryName]: entry },
+    outdir: '.',
+    write: false,
+    metafile: true,
+    format: 'esm',
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
+    legalComments: 'linked',
+    define: { 'import.meta.url': '__here' },
+  });
+  const at = String(options.absWorkingDir);
+  const textOf = new Map(outputFiles.map(({ path, text }) => [posix.relative(at, path), text]));
+  const chunks = chunksInOrder(metafile);
+  const numbers = new Map(chunks.map((path, number) => [path, number]));
+  const functions = chunks.map((path) =>
+    link({ path, text: textOf.get(path) ?? '' }, (specifier) =>
+      numbers.get(posix.join(posix.dirname(path), specifier)),
+    ),
+  );
+  const licenses = [...textOf].filter(([path]) => path.endsWith('.LEGAL.txt')).map(([, text]) => text);
+  return { ...layOut(functions), licenses: [...new Set(licenses)].sort().join('\n') };
+}
+
+const entryName = 'main';
+
+/** The program’s first module, then the others. */
+function chunksInOrder({ outputs }: Metafile): string[] {
+  const first = `${entryName}.js`;
+  const others = Object.keys(outputs).filter((path) => path.endsWith('.js') && path !== first);
+  return [first, ...others.sort()];
+}
+
+function layOut(functions: readonly string[]): Omit<Split, 'licenses'> {
+  const places: Place[] = [];
+  let code = '';
+  let line = 0;
+  for (const text of functions) {
+    places.push([code.length, text.length, line]);
+    code += `${text}\n`;
+    line += text.split('\n').length;
+  }
+  return { code, places };
+}

@@ -13,7 +13,6 @@ import { deleteReleased } from './delete-released.ts';
 
 type Cleaner = Pick<Machine, 'clock' | 'nix'>;
 
-
 /** How paths are deleted. */
 export interface Deleter {
   readonly delete: (paths: readonly StorePath[]) => Promise<void>;

@@ -17,8 +17,8 @@ export interface KeptRelease {
   readonly isSecret: boolean;
 }
 
-/** The one that runs, and the one that waits for a restart. */
-const mostReleases = 2;
+/** The one that runs, the one that waits for a restart, the one that is staged, and the one that has just come. */
+const mostReleases = 4;
 /** Mark of a release that came encrypted. */
 const secretName = 'encrypted';
 
@@ -35,7 +35,7 @@ export async function keepRelease(
   }: { readonly digest: string; readonly keep: readonly string[]; readonly release: KeptRelease },
 ): Promise<void> {
   const folder = folderOf(stateDirectory);
-  const stay = [digest, ...keep].slice(0, mostReleases);
+  const stay = [...new Set([digest, ...keep])].slice(0, mostReleases);
   const names = (await readdir(folder).catch(ifMissing([]))) as string[];
   for (const name of names)
     if (digestForm.test(name) && !stay.includes(name)) await rm(join(folder, name), { recursive: true });

@@ -4,7 +4,7 @@
  * presence means nothing.
  */
 import { lstat, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ifMissing, isMissing } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
 import type { HeldProcess, ProcessHolder } from '../core/ports.ts';
@@ -26,11 +26,40 @@ export async function acquireLock(
   stateDirectory: string,
   wait: readonly string[] = ['--nonblock'],
 ): Promise<HeldProcess> {
-  await makeFolder(stateDirectory);
-  const file = join(stateDirectory, lockFile);
-  const held = await hold('flock', [...wait, '--no-fork', file, ...untilReleased]);
-  if (held === undefined) throw new NixmakerError('busy', `${file} is held by another nixmaker`);
+  const held = await tryLock(hold, join(stateDirectory, lockFile), wait);
+  if (held === undefined)
+    throw new NixmakerError('busy', `${join(stateDirectory, lockFile)} is held by another nixmaker`);
   return held;
+}
+
+async function tryLock(
+  hold: ProcessHolder,
+  file: string,
+  wait: readonly string[],
+): Promise<HeldProcess | undefined> {
+  await makeFolder(dirname(file));
+  return hold('flock', [...wait, '--no-fork', file, ...untilReleased]);
+}
+
+/** Seconds: longer than what one repair exchanges is read. */
+const repairPatience = '1800';
+
+/**
+ * One repair at a time, whoever began it; updates go on meanwhile. @param floorDirectory root’s own @param onWait called if another has it
+ * @throws NixmakerError `busy`
+ */
+export async function acquireRepairLock(
+  hold: ProcessHolder,
+  floorDirectory: string,
+  onWait: () => void,
+): Promise<HeldProcess> {
+  const file = join(floorDirectory, 'repair.lock');
+  const held = await tryLock(hold, file, ['--nonblock']);
+  if (held !== undefined) return held;
+  onWait();
+  const later = await tryLock(hold, file, ['--timeout', repairPatience]);
+  if (later === undefined) throw new NixmakerError('busy', `${file} is held by another repair`);
+  return later;
 }
 
 /**

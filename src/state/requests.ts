@@ -23,7 +23,7 @@ import {
   readAll,
   withForeign,
 } from '../files/foreign.ts';
-import { eachName } from '../files/read.ts';
+import { eachName, isThere } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 import { clearPutAside, outOfSight } from './put-aside.ts';
 import { findWaiting, isWaiting } from './waiting.ts';
@@ -129,6 +129,13 @@ export async function writeRequest<T extends { readonly transaction: string }>(
   // Last, because it is what root’s unit waits for.
   await writeDurably(join(place, `${contents.transaction}.json`), JSON.stringify(contents), 0o600);
 }
+
+/** For whoever has asked. */
+export const isRequestThere = (
+  runtimeDirectory: string,
+  { folder }: Pick<RequestKind<unknown>, 'folder'>,
+  { transaction }: { readonly transaction: string },
+): Promise<boolean> => isThere(join(runtimeDirectory, folder, `${transaction}.json`));
 
 /**
  * Whoever asked before has its answer, or is gone; what it left behind takes up memory, and a request without its attachments would be

@@ -8,6 +8,8 @@ export interface Job {
   /** To the command and whatever it has started and not taken out of the job. */
   signal(name: NodeJS.Signals): void;
   readonly ended: Promise<Ran>;
+  /** On standard error. */
+  readonly saidSoFar: () => string;
 }
 
 /** Its standard input stays open, as a terminal’s does. */
@@ -31,5 +33,9 @@ export function startByHand(target: Target, args: readonly string[]): Job {
     await Promise.race([once(child, 'close'), new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
     return { code: code as number | null, signal: signal as NodeJS.Signals | null, stdout, stderr };
   });
-  return { signal: (name) => void process.kill(-(child.pid as number), name), ended };
+  return {
+    signal: (name) => void process.kill(-(child.pid as number), name),
+    ended,
+    saidSoFar: () => stderr,
+  };
 }

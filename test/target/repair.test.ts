@@ -4,12 +4,18 @@ import { chmod, cp, mkdir, readFile, rm, symlink, truncate, writeFile } from 'no
 import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { withBundleFile } from '../../src/bundle/file.ts';
 import { authenticateBundle, openBundle } from '../../src/bundle/open.ts';
 import { pieceName } from '../../src/core/release/contents-file.ts';
+import type { PathInfo } from '../../src/core/release/path-info.ts';
 import type { StorePath } from '../../src/core/store-path.ts';
 import { withoutVerifying } from '../../src/desk/keys/read-release.ts';
-import { killedRun } from '../machines/compiled.ts';
+import { standInOf } from '../../src/nix/contents.ts';
+import { holdPaths } from '../../src/nix/roots.ts';
+import { runProgram } from '../../src/process/run.ts';
+import { startByHand } from '../machines/by-hand.ts';
+import { killedRun, main } from '../machines/compiled.ts';
 import { exchangingMv } from '../machines/exchanging.ts';
 import type { Ran } from '../machines/program.ts';
 import type { Target } from '../machines/sandboxed-target.ts';
@@ -180,8 +186,30 @@ test('files that many paths share are linked to the damage no more', async () =>
   assert.equal(optimised.code, 0, optimised.stderr);
   await damage(target, `${base}/share/manual`, flip);
   const done = await repair(target, bundle);
-  assert.equal(done.ran.code, 0, done.ran.stderr);
+  assert.equal(done.ran.code, 0, JSON.stringify(done));
   assert.deepEqual(found(done.repaired), [[base, 'altered']]);
+  await requireWhole(target);
+});
+
+/** Nix links whatever has these contents to the damage, until the first replacement, which is damaged too, is gone. */
+test('a replacement that is held for a moment longer is waited for, so that the next one is whole', async () => {
+  const { target } = await targets.running({ nixConf: 'auto-optimise-store = true' });
+  assert.equal((await target.run(['nix', 'store', 'optimise', '--store', 'daemon'])).code, 0);
+  await damage(target, `${base}/share/manual`, flip);
+  const socket = join(target.root, 'nix/var/nix/daemon-socket/socket');
+  const { path: standIn } = standInOf(paths.find(({ path }) => path === base) as PathInfo);
+  const letGo = await holdPaths({ run: runProgram, daemonSocket: socket }, [standIn]);
+  const call = ['repair', '--verbose', '--settings', target.settingsFile, bundle];
+  const { PATH = '' } = withMv(target).env ?? target.env;
+  const job = startByHand(target, ['env', `PATH=${PATH}`, process.execPath, main, ...call]);
+  let isOver = false;
+  void job.ended.then(() => {
+    isOver = true;
+  });
+  while (!isOver && !job.saidSoFar().includes('replacement-held')) await sleep(20);
+  letGo();
+  const { code, stderr } = await job.ended;
+  assert.equal(code, 0, stderr);
   await requireWhole(target);
 });
 

@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { readJournal } from '../../src/state/journal.ts';
 import type { Target } from '../machines/sandboxed-target.ts';
 import { makeKeys, makeWorkshop } from '../support/fleet.ts';
+import { released } from '../support/released.ts';
 import { Targets, take } from '../support/targets.ts';
 
 const shop = await makeWorkshop();
@@ -195,6 +196,17 @@ for (const [what, spoil, state, code, detail] of [
     'failed',
     'staged-lost',
     /is not in the store/,
+  ],
+  [
+    'whose paths have lost their files',
+    async (target: Target) => {
+      const { paths } = await released(two);
+      const own = paths.find(({ path }) => path.endsWith('-etc-web'))?.path ?? '';
+      await rm(join(target.root, own), { recursive: true });
+    },
+    'failed',
+    'staged-lost',
+    /valid for Nix, but not whole: .*-etc-web \(its files are gone\)/,
   ],
   [
     'whose index is damaged',

@@ -3,9 +3,14 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { StorePath } from '../../src/core/store-path.ts';
 import { withDaemon } from '../../src/nix/daemon-connection.ts';
+import { holdPaths } from '../../src/nix/roots.ts';
+import { runProgram } from '../../src/process/run.ts';
 import { makeBuilder } from '../machines/builder.ts';
+import { startByHand } from '../machines/by-hand.ts';
+import { main } from '../machines/compiled.ts';
 import { nixSystem } from '../machines/program.ts';
 import { makeTarget, type Target } from '../machines/sandboxed-target.ts';
 import { makeWorkshop, plainHost, writeFlake } from '../support/fleet.ts';
@@ -71,6 +76,22 @@ test('a stranger’s system under the genuine name is taken out, for nothing nee
   assert.match(receipt.notices?.join(' ') ?? '', /1 store paths did not match what was signed/);
   assert.equal(await hashOf(target, toplevel), paths.find((p) => p.path === toplevel)?.narHash);
   await assert.rejects(readFile(join(target.root, 'strange')), /ENOENT/);
+});
+
+test('held for a moment longer by the daemon, it is taken out all the same', async () => {
+  const target = await freshTarget();
+  const path = await bundle('garbage', 1);
+  const toplevel = (await released(path)).toplevel as StorePath;
+  await bring(target, { path: toplevel, contents: await strangersSystem(target), references: [] });
+  const letGo = await holdPaths({ run: runProgram, daemonSocket: socketOf(target) }, [toplevel]);
+  const call = ['switch', '--verbose', '--settings', target.settingsFile, '--tarball', path];
+  const job = startByHand(target, [process.execPath, main, ...call]);
+  const isOver = job.ended.then(() => true);
+  while (!job.saidSoFar().includes('differences-held'))
+    if (await Promise.race([isOver, sleep(20, false)])) break;
+  letGo();
+  const { code, stderr } = await job.ended;
+  assert.equal(code, 0, stderr);
 });
 
 test('one that something needs is left, the bundle is not taken, and the running system stays', async () => {

@@ -143,7 +143,8 @@ export async function buildWith(
   const epoch = process.env.SOURCE_DATE_EPOCH;
   const interrupted = new AbortController();
   // `on`, not `once`: execa's own exit handler ends the process if it finds no other listener left.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => interrupted.abort());
   const warnings = new Set<string>(said);
   const warn = (text: string) => void (warnings.size < mostWarnings && warnings.add(text));
   const terminal = progressTerminal(flags.json === true);

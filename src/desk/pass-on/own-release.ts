@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type Release, readIndex, readRelease } from '../../bundle/release.ts';
 import type { BundleParts } from '../../bundle/write.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { heldText } from '../../core/policy/held.ts';
 import { encodeContents, type Piece } from '../../core/release/contents-file.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { rootOf } from '../../core/release/manifest.ts';
@@ -16,6 +17,7 @@ import { withValidInfos } from '../../nix/valid-info.ts';
 import { type VerifiedManifest, verifyManifest } from '../../signing/verify.ts';
 import { type KeptRelease, readKeptRelease } from '../../state/kept-releases.ts';
 import { readKnownFloor } from '../../target/machine/floor.ts';
+import { readHeld } from '../../target/machine/held.ts';
 import type { Machine } from '../../target/machine/machine.ts';
 import { CacheFolder } from '../build/cache-folder.ts';
 import { StoreCompressor } from '../build/compress.ts';
@@ -28,7 +30,7 @@ export interface PassOnOptions {
   readonly inTheClear: boolean;
 }
 
-/** The parts are good while `work` lasts. @throws NixmakerError `nothing-to-pass-on`, `came-encrypted`, `wrong-machine`, `store-differs` */
+/** The parts are good while `work` lasts. @throws NixmakerError `nothing-to-pass-on`, `release-held`, `held-lost`, `came-encrypted`, `wrong-machine`, `store-differs` */
 export async function withOwnRelease<T>(
   machine: Machine,
   options: PassOnOptions,
@@ -66,21 +68,26 @@ interface Committed {
   readonly verified: VerifiedManifest;
 }
 
-/** By the floor, which is root’s word. */
+/** By the floor, which is root’s word. Threat: a release that somebody went back from, for good reason, spreads from this machine. */
 async function findCommitted(machine: Machine): Promise<Committed> {
   const { floor } = await readKnownFloor(machine);
   if (floor === undefined)
     throw new NixmakerError('nothing-to-pass-on', 'this machine has committed no release yet');
+  const { held, heldDoubt } = await readHeld(machine.floorDirectory, floor);
+  if (heldDoubt !== undefined) throw new NixmakerError('held-lost', heldDoubt);
   // The agent’s, or root’s, whoever took it.
   for (const folder of new Set([machine.agentDirectory, machine.floorDirectory])) {
     const kept = await readKeptRelease(folder, floor.manifestDigest);
     if (kept === undefined) continue;
     const verified = verifyManifest(kept.manifestBytes, kept.signatureBytes, machine.trust);
-    if (verified.digest === floor.manifestDigest) return { kept, verified };
+    if (verified.digest !== floor.manifestDigest) continue;
+    const bad = held.find(({ sequence }) => sequence === verified.manifest.sequence);
+    if (bad !== undefined) throw new NixmakerError('release-held', heldText(bad));
+    return { kept, verified };
   }
   throw new NixmakerError(
     'nothing-to-pass-on',
-    `what was signed of sequence ${floor.sequence} was not kept; an older nixmaker took it, or it was taken by hand`,
+    `what was signed of sequence ${floor.sequence} was not kept; an older nixmaker took it, or it came as a classic tarball`,
   );
 }
 

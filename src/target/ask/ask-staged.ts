@@ -26,6 +26,7 @@ export async function activateStaged(machine: Machine): Promise<Receipt | undefi
       return isAnswered ? found : undefined;
     },
     deadline: activationDeadline,
+    isAnsweredFirst: true,
   });
   await endStaged(machine);
   return receipt;

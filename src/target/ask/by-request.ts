@@ -122,6 +122,7 @@ async function makeRoom(
     attachments: attachmentsOf(release),
     answer: () => readRoomAnswer(activationDirectory, transaction.id),
     deadline: activationDeadline,
+    isAnsweredFirst: true,
   });
   return 'refusal' in answer ? { ...nothingFreed, unfinished: answer.refusal } : answer.freed;
 }
@@ -136,6 +137,7 @@ async function repair(
     request: { schema: 2, transaction },
     answer: () => readRepairAnswer(activationDirectory, transaction),
     deadline: repairDeadline,
+    isAnsweredFirst: true,
   });
   if (refusal !== undefined)
     throw new NixmakerError('operation-forbidden', `root does not repair: ${refusal}`);

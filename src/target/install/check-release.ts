@@ -35,7 +35,7 @@ export interface Asked {
   readonly emit: EventSink;
 }
 
-export interface CheckedRelease {
+export interface CheckedRelease extends Pick<Examined, 'head' | 'isSecret'> {
   readonly verified: VerifiedManifest;
   readonly system: NewSystem;
   /** If the release brings one. */
@@ -73,7 +73,7 @@ const belowAs = (
 ): Omit<NewMachine, 'settings' | 'policy'> => ({ root, keyring, identityFile, emit, machineId });
 
 async function checkExamined(asked: Asked, examined: Examined): Promise<Omit<CheckedRelease, 'close'>> {
-  const { verified } = examined;
+  const { verified, head, isSecret = false } = examined;
   const { manifest } = verified;
   if (asked.host !== undefined && manifest.host !== asked.host)
     throw new NixmakerError(
@@ -93,7 +93,8 @@ async function checkExamined(asked: Asked, examined: Examined): Promise<Omit<Che
   const diskScript = await findDiskScript(tree, manifest.toplevel);
   const machine = await judge(asked, { verified, system, bundleBytes: expected });
   await checkAllPieces(bundle);
-  return { verified, system, diskScript, bundle, machine, notices: ownPolicySays(system, examined) };
+  const notices = ownPolicySays(system, examined);
+  return { verified, head, isSecret, system, diskScript, bundle, machine, notices };
 }
 
 interface Judged {

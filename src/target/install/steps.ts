@@ -13,11 +13,13 @@ import { setProfile } from '../../nix/profile.ts';
 import { isValid } from '../../nix/store.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { writeDurably } from '../../state/durable.ts';
+import { keepRelease } from '../../state/kept-releases.ts';
 import { readKeyring, storeKeyring } from '../../state/keyring.ts';
 import { raiseFloorFor } from '../machine/floor.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { ensureHostKey, publicText } from '../root/host-key.ts';
 import { importBundle } from '../update/import-bundle.ts';
+import type { Examined } from '../update/open.ts';
 import { installBootLoader } from './boot-loader.ts';
 import { type Wanted, whatIsMissing } from './check-root.ts';
 import { forgetLost } from './cut-off.ts';
@@ -25,7 +27,7 @@ import { ensureAgeIdentity, sshPublicKeys } from './keys.ts';
 import type { NewSystem } from './new-system.ts';
 import { recordRun, signReceipt } from './record.ts';
 
-export interface Installation {
+export interface Installation extends Pick<Examined, 'head' | 'isSecret'> {
   readonly root: string;
   readonly machine: RootMachine;
   readonly system: NewSystem;
@@ -64,6 +66,7 @@ export async function install(installation: Installation): Promise<Done> {
   const hostKey = publicText(await ensureHostKey(machine));
   const recipients = await ensureAgeIdentity(root, system.settings);
   await keepKeyring(installation);
+  await keepSigned(installation);
   begin('floor');
   const { sequence, downgradeFrom, createdAt } = verified.manifest;
   const known = given({ sequence, downgradeFrom, createdAt, manifestDigest: verified.digest });
@@ -120,6 +123,18 @@ async function mark({ root, machine }: Installation): Promise<void> {
   const { machineId } = machine;
   if (machineId !== undefined && ((await readIfThere(ownId)) ?? '').trim() === '')
     await writeDurably(ownId, `${machineId}\n`, 0o444);
+}
+
+/** For `put --self`: the new machine may be the one that brings its sisters what it was installed from. */
+async function keepSigned({
+  machine,
+  verified,
+  head,
+  isSecret = false,
+  bundle,
+}: Installation): Promise<void> {
+  const release = { ...head, indexBytes: Buffer.from(bundle.index.bytes), isSecret };
+  await keepRelease(machine.floorDirectory, { digest: verified.digest, keep: [], release });
 }
 
 /** The keys that count from the first start on. Threat: those of the policy, which a later keyring has revoked. */

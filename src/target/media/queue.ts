@@ -16,7 +16,7 @@ import type { InHand } from '../update/in-hand.ts';
 import { type Access, accessTo, stalledReadsEnded } from '../update/medium-access.ts';
 import { listCandidates } from './candidates.ts';
 import { type Judged, judgeCandidate, whyOf } from './judge.ts';
-import { endsWithout, type FinishedVisit, isForLater, type Told, Visit, whyWithout } from './visit.ts';
+import { endVisits, type FinishedVisit, isForLater, type Told, Visit } from './visit.ts';
 
 export interface Found {
   readonly place: Place;
@@ -87,19 +87,12 @@ export class MediaQueue {
 
   /** Places at which nothing is left to do; each is reported once, until something new is there. */
   finished(): FinishedVisit[] {
-    const over = [...this.#visits.values()].filter(
-      (v) => v.isOurs && !v.isOver && !v.isSilent && !v.later.has((l) => l.isOurs),
-    );
-    const others = [...this.#visits.values()].filter((v) => !over.includes(v) && endsWithout(v));
-    for (const visit of [...over, ...others]) visit.isOver = true;
-    return [
-      ...over.map(({ place, findings }) => ({ place, findings: [...findings.values()] })),
-      ...others.map((v) => ({
-        place: v.place,
-        findings: [...v.findings.values()],
-        without: whyWithout(v),
-      })),
-    ];
+    return endVisits([...this.#visits.values()]);
+  }
+
+  /** What was staged was lost: where it still lies, it is taken once more. Nobody would bring to a folder what is there already. */
+  retryStaged(): void {
+    for (const visit of this.#visits.values()) visit.retryStaged();
   }
 
   /** Not looked at again while its medium stays and it does not change. */

@@ -64,6 +64,11 @@ export class MediaTaker {
     return undefined;
   }
 
+  /** As in the queue. */
+  retryStaged(): void {
+    this.#queue.retryStaged();
+  }
+
   /** Milliseconds until something that waits is due. */
   due(): number | undefined {
     return this.#queue.due();

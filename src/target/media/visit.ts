@@ -97,6 +97,12 @@ export class Visit {
     this.parts.clear();
   }
 
+  /** Those that were staged, or were passed over because they are. */
+  retryStaged(): void {
+    for (const [path, { outcome }] of this.findings)
+      if (outcome === 'staged' || outcome === 'already-staged') this.done.delete(path);
+  }
+
   waits(): Wait[] {
     return this.silent === undefined ? [...this.unreadable.waits(), ...this.later.waits()] : [this.silent];
   }
@@ -132,13 +138,24 @@ export interface FinishedVisit {
  * When nixmaker mounted a medium, it told somebody to leave it in until told otherwise. So it has to announce when the medium may be
  * removed, even if it held nothing for this machine. About a medium that others mounted, nothing was said.
  */
-export const endsWithout = (visit: Visit): boolean =>
+const endsWithout = (visit: Visit): boolean =>
   visit.place.kind === 'own' &&
   !visit.isOver &&
   (visit.isSilent || (!visit.isOurs && !visit.later.has(() => true)));
 
-export function whyWithout({ isSilent, unreadable, hasMisnamed }: Visit): FinishedVisit['without'] & string {
+function whyWithout({ isSilent, unreadable, hasMisnamed }: Visit): FinishedVisit['without'] & string {
   if (isSilent) return 'silent';
   if (!unreadable.isEmpty) return 'unreadable';
   return hasMisnamed ? 'misnamed' : 'nothing';
+}
+
+/** Those of the visits that are over, which they are from now on. */
+export function endVisits(visits: readonly Visit[]): FinishedVisit[] {
+  const over = visits.filter((v) => v.isOurs && !v.isOver && !v.isSilent && !v.later.has((l) => l.isOurs));
+  const others = visits.filter((v) => !over.includes(v) && endsWithout(v));
+  for (const visit of [...over, ...others]) visit.isOver = true;
+  return [
+    ...over.map(({ place, findings }) => ({ place, findings: [...findings.values()] })),
+    ...others.map((v) => ({ place: v.place, findings: [...v.findings.values()], without: whyWithout(v) })),
+  ];
 }

@@ -26,6 +26,8 @@ interface Visit {
   readonly without?: Without;
   /** What became of the last bundle; undefined if there was none. */
   readonly last?: LastRun | undefined;
+  /** Why a release for this machine was not even begun with, by the agent’s word. */
+  readonly passedOver?: string | undefined;
   /** The media that the release still needs, by the agent’s word. */
   readonly parts?: PartsNeeded | undefined;
   /** Why the receipts could not be written. */
@@ -101,10 +103,10 @@ const withoutTexts: Readonly<Record<Without, string>> = {
 };
 
 /** What a person at the machine wants to know: what happened, and whether the medium may be removed. */
-export function sentence({ place, last, problem, without, parts }: Visit): string {
+export function sentence({ place, last, passedOver, problem, without, parts }: Visit): string {
   if (without !== undefined) return withoutTexts[without];
   const more = parts === undefined ? '' : ` ${capital(neededText(parts))}.`;
-  const what = `${last === undefined ? 'Nothing new for this machine.' : describeLast(last)}${more}`;
+  const what = `${last === undefined ? describeNone(passedOver) : describeLast(last)}${more}`;
   const waits =
     problem === undefined
       ? ''
@@ -112,6 +114,12 @@ export function sentence({ place, last, problem, without, parts }: Visit): strin
   if (place.kind === 'folder') return `${what}${waits}`;
   const may = place.kind === 'own' ? 'You may remove the medium.' : 'You may unmount and remove the medium.';
   return `${what}${waits} ${may}`;
+}
+
+/** Threat: whoever has brought a release that is refused goes home and believes that it was there already. */
+function describeNone(passedOver = ''): string {
+  const why = catalogueText(passedOver);
+  return why === '' ? 'Nothing new for this machine.' : `A release for this machine was not taken. ${why}`;
 }
 
 const capital = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
@@ -150,7 +158,7 @@ function whatRan({ sequence, targetGeneration }: ReceiptRun): string {
 }
 
 function catalogueText(code: string): string {
-  return code in catalogue ? catalogue[code as keyof typeof catalogue].what : '';
+  return Object.hasOwn(catalogue, code) ? catalogue[code as keyof typeof catalogue].what : '';
 }
 
 /** Without a console the line is lost; the journal has it. */

@@ -17,12 +17,27 @@ import { replacePath } from '../../nix/replace-path.ts';
 import { deletePaths, isValid, storeFolder, syncStore } from '../../nix/store.ts';
 import { queryValidInfos } from '../../nix/valid-info.ts';
 import { readContentsRecord, writeContentsRecord } from '../../state/contents-record.ts';
+import { acquireRepairLock } from '../../state/lock.ts';
 import type { RootMachine } from '../machine/machine.ts';
 
-type Repairer = Pick<RootMachine, 'emit' | 'floorDirectory' | 'nix' | 'run'>;
+type Repairer = Pick<RootMachine, 'emit' | 'floorDirectory' | 'hold' | 'nix' | 'run'>;
 
-/** Replaces what it can. Other writers of the record come and go: what it says is looked at again before anything is changed. */
+/**
+ * Replaces what it can. Other writers of the record come and go: what it says is looked at again before anything is changed. Threat: a person
+ * repairs from the stick that the agent has just begun to repair from, and the second exchange puts the damage back.
+ */
 export async function repairDamaged(machine: Repairer): Promise<void> {
+  const onWait = () =>
+    machine.emit({ event: 'notice', text: 'another repair is at work on this machine; waiting for it' });
+  const lock = await acquireRepairLock(machine.hold, machine.floorDirectory, onWait);
+  try {
+    await repairAlone(machine);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function repairAlone(machine: Repairer): Promise<void> {
   const { damaged } = await readContentsRecord(machine.floorDirectory);
   const wanted = damaged.filter(isReplaceable);
   const ready: Replacement[] = [];

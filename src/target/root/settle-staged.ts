@@ -21,6 +21,7 @@ import { dropStagedRoots, listStagedRoots } from '../machine/import-roots.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import { allStaged, findStaged, readStagedHead } from '../machine/staged.ts';
 import { Transaction } from '../machine/transaction.ts';
+import { clearDecayed } from './decayed.ts';
 
 /** How often one release is staged once more. Threat: one that brings the machine down each time. */
 const mostTimes = 3;
@@ -91,6 +92,8 @@ async function settleOne(machine: RootMachine, digest: string, { last, isFree }:
     if (await stageAgain(machine, digest, { record, run })) return;
   }
   await dropStagedRoots(machine, digest);
+  // Before its files go: if we are killed here, it is settled once more.
+  await clearDecayed(machine);
   await removeStaged(machine.floorDirectory, digest);
   machine.emit({ event: 'staged-dropped', digest, transaction: record?.transaction });
 }

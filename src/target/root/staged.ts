@@ -26,6 +26,7 @@ import type { RootMachine } from '../machine/machine.ts';
 import type { SignedRelease } from '../machine/root.ts';
 import { findStaged, readStagedHead } from '../machine/staged.ts';
 import { outcomeOf, Transaction } from '../machine/transaction.ts';
+import { requireNotDecayed } from './decayed.ts';
 import { whileHeld } from './require-signed.ts';
 import { serveAll } from './serve-requests.ts';
 import { settleStaged } from './settle-staged.ts';
@@ -142,6 +143,7 @@ async function activateNow(machine: RootMachine, { transaction, digest }: Staged
   if (verdict.verdict !== 'accept') return transaction.end('committed', { detail: nothingToDo(verdict) });
   const bytes = await readStagedFile(machine.floorDirectory, digest, 'index');
   const index = readIndexOf(manifest, bytes, manifestDigest(bytes));
+  await requireNotDecayed(machine, index);
   return whileHeld(machine, { transaction, manifest, index }, () =>
     activate(machine, { transaction, toplevel: manifest.toplevel, operation, unattended: true }),
   );
@@ -186,9 +188,12 @@ interface Outcome {
   readonly detail: string;
 }
 
-/** A bundle that is damaged is to be built or copied again; this one was whole when it came. */
+/**
+ * A bundle that is damaged is to be built or copied again, and what runs to be repaired; this one was whole when it came, and goes. What runs
+ * lacks as well, the next try with the bundle says.
+ */
 const asLost = (outcome: Outcome): Outcome =>
-  ['closure-incomplete', 'bundle-altered'].includes(outcome.code)
+  ['closure-incomplete', 'bundle-altered', 'store-corrupt'].includes(outcome.code)
     ? { code: 'staged-lost', detail: outcome.detail }
     : outcome;
 

@@ -49,7 +49,23 @@ export async function serveVisit(
   const { send } = machine.policy.receipts;
   const outcome = send ? await sendReceipts(machine, place, { findings, runs, ageRecipients }) : undefined;
   if (!send && place.kind === 'own') await stopUnit(machine, place);
-  await tellPeople(machine, { place, last: await lastOf(machine, runs), problem: outcome, parts });
+  const last = await lastOf(machine, runs);
+  const passedOver = passedOverOf(machine, findings);
+  await tellPeople(machine, { place, last, passedOver, problem: outcome, parts });
+}
+
+/** Of the newest there; older ones lie on many a stick, expired or signed by keys of then, and are nobody’s concern. */
+function passedOverOf(
+  { policy }: Pick<Machine, 'policy'>,
+  findings: VisitFile['findings'],
+): string | undefined {
+  const own = `${poolFolder}/hosts/${policy.host}/`;
+  const sequenceOf = ({ file }: { readonly file: string }) => Number(file.slice(own.length));
+  const [newest] = findings
+    .filter(({ file }) => file.startsWith(own))
+    .sort((a, b) => sequenceOf(b) - sequenceOf(a));
+  const isTold = newest !== undefined && ['unusable', 'refuse'].includes(newest.outcome);
+  return isTold && newest.code !== 'sequence-older' ? newest.code : undefined;
 }
 
 /** What became of the last bundle: by root’s own journal or, if that does not know it, by the agent’s word. */

@@ -117,7 +117,8 @@ export async function runAgent(machine: Machine, root: Root, signal: AbortSignal
   const onAnswer = () => wake.now();
   const media = new MediaTaker(machine, { root, inHand, onReceipt, onAnswer, others });
   const repairs = new Repairs(machine, root);
-  const staged = new StagedTaker(machine, { root, onReceipt });
+  const onLost = () => media.retryStaged();
+  const staged = new StagedTaker(machine, { root, onReceipt, onLost });
   const record = new WaitsRecord(machine);
   const waiting = new Set<string>();
   try {

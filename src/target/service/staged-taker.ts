@@ -19,6 +19,8 @@ const mostPatience = 30_000;
 interface Takes {
   readonly root: Root;
   readonly onReceipt: (receipt: Receipt) => void;
+  /** It was good when it came, and is no longer whole. */
+  readonly onLost?: () => void;
 }
 
 interface Why {
@@ -30,14 +32,16 @@ export class StagedTaker {
   readonly #machine: Machine;
   readonly #root: Root;
   readonly #onReceipt: (receipt: Receipt) => void;
+  readonly #onLost: () => void;
   readonly #postponed: Postponed;
   /** Milliseconds, on the monotonic clock. */
   #lookedAt: number;
 
-  constructor(machine: Machine, { root, onReceipt }: Takes) {
+  constructor(machine: Machine, { root, onReceipt, onLost = () => undefined }: Takes) {
     this.#machine = machine;
     this.#root = root;
     this.#onReceipt = onReceipt;
+    this.#onLost = onLost;
     this.#postponed = new Postponed(machine.clock);
     this.#lookedAt = machine.clock.monotonic();
   }
@@ -100,6 +104,7 @@ export class StagedTaker {
     }
     this.#postponed.delete(transaction);
     this.#onReceipt(receipt);
+    if (code === 'staged-lost') this.#onLost();
     this.#machine.emit({ event: 'staged-done', transaction, state, code });
     return exitOf(receipt);
   }

@@ -20,10 +20,11 @@ import { holdPaths } from '../../nix/roots.ts';
 import { deletePaths, storeFolder, syncStore } from '../../nix/store.ts';
 import { queryValidInfos } from '../../nix/valid-info.ts';
 import type { Machine } from '../machine/machine.ts';
+import { deleteReleased } from './delete-released.ts';
 import { baseNarOf } from './import-bundle.ts';
 import { requireRoom } from './room.ts';
 
-type Bringer = Pick<Machine, 'emit' | 'interruption' | 'nix' | 'policy'>;
+type Bringer = Pick<Machine, 'clock' | 'emit' | 'interruption' | 'nix' | 'policy'>;
 
 /** Contents that were there, and can’t be used. */
 export interface Fault {
@@ -58,8 +59,8 @@ export async function bringContents(
   const release = async () => {
     letGo();
     const left = standIns.length === 0 ? [] : [...(await queryValidInfos(nix, standIns)).keys()];
-    // If somebody else holds one, a collection takes it later: nothing needs it.
-    await deletePaths(nix, left).catch((error: unknown) =>
+    // Threat: one that is damaged itself stays, is valid, and what comes next is not imported.
+    await deleteLeft(machine, left).catch((error: unknown) =>
       machine.emit({ event: 'replacement-left', level: 'warn', detail: messageOf(error) }),
     );
   };
@@ -77,6 +78,12 @@ export async function bringContents(
     await release();
     throw error;
   }
+}
+
+/** If somebody else holds one for longer, a collection takes it later: nothing needs it. */
+function deleteLeft(machine: Bringer, paths: readonly StorePath[]): Promise<void> {
+  const onHeld = () => machine.emit({ event: 'replacement-held', level: 'info', paths });
+  return deleteReleased(machine, { paths, delete: (some) => deletePaths(machine.nix, some), onHeld });
 }
 
 /** What a repair that was killed has left: garbage, but it may hold the damaged contents, of which `nix-store --verify` complains. */

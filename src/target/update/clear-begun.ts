@@ -2,20 +2,16 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMissing } from '../../core/errno.ts';
-import { messageOf, NixmakerError } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { type StorePath, toBaseName } from '../../core/store-path.ts';
 import { DaemonConnection } from '../../nix/daemon-connection.ts';
 import { deletePaths, storeFolder } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
+import { deleteReleased } from './delete-released.ts';
 
 type Cleaner = Pick<Machine, 'clock' | 'nix'>;
-
-/** After an interrupted import, the daemon’s side holds its paths until it has noticed. */
-const tries = 20;
-/** Milliseconds. */
-const pause = 250;
 
 /** How paths are deleted. */
 export interface Deleter {
@@ -51,7 +47,7 @@ export async function clearBegun(
   try {
     const begun = await whatLiesThere(machine, index, missing);
     if (begun.length === 0) return;
-    await deleteAll(machine, deleter, begun);
+    await deleteReleased(machine, { ...deleter, paths: begun });
     transaction.notice(
       `There was not enough space for all of it, so the ${begun.length} store paths begun so far were deleted again.`,
     );
@@ -80,21 +76,4 @@ async function whatLiesThere(
     if (isThere) found.push(path);
   }
   return found;
-}
-
-async function deleteAll(
-  { clock }: Pick<Cleaner, 'clock'>,
-  deleter: Deleter,
-  paths: readonly StorePath[],
-): Promise<void> {
-  for (let tried = 1; ; tried += 1) {
-    try {
-      await deleter.delete(paths);
-      return;
-    } catch (error) {
-      const isAlive = error instanceof NixmakerError && error.code === 'nix-failed';
-      if (!isAlive || tried === tries) throw error;
-      await clock.sleep(pause);
-    }
-  }
 }

@@ -1,37 +1,46 @@
 /** Removes valid paths that differ from what was signed, or are not whole, if nothing needs them, before the import, which would skip them. */
 import { NixmakerError } from '../../core/errors.ts';
-import type { StorePath } from '../../core/store-path.ts';
 import { deletePaths, findReferrers } from '../../nix/store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 import { type Comparison, type Difference, requireAsSigned } from '../machine/valid-paths.ts';
+import { deleteReleased } from './delete-released.ts';
+
+type Clearer = Pick<Machine, 'clock' | 'nix'>;
+
+/** A second: most likely it is needed. */
+const tries = 5;
 
 /** @throws NixmakerError `store-differs`, `store-corrupt` if something needs what is there */
 export async function clearDifferences(
-  machine: Pick<Machine, 'nix'>,
+  machine: Clearer,
   transaction: Transaction,
   { differing, lost }: Pick<Comparison, 'differing' | 'lost'>,
 ): Promise<void> {
   if (differing.length > 0) {
     transaction.emit('store-differs', { paths: pathsOf(differing) }, 'warn');
-    await deleteUnneeded(machine, pathsOf(differing), () => requireAsSigned({ differing, lost: [] }));
+    await deleteUnneeded(machine, transaction, differing, () => requireAsSigned({ differing, lost: [] }));
     tell(transaction, differing, 'did not match what was signed');
   }
   if (lost.length > 0) {
     transaction.emit('store-lost', { paths: pathsOf(lost) }, 'warn');
-    await deleteUnneeded(machine, pathsOf(lost), () => requireAsSigned({ differing: [], lost }));
+    await deleteUnneeded(machine, transaction, lost, () => requireAsSigned({ differing: [], lost }));
     tell(transaction, lost, 'lacked files, as after a power cut while they were being deleted,');
   }
 }
 
 async function deleteUnneeded(
-  { nix }: Pick<Machine, 'nix'>,
-  paths: readonly StorePath[],
+  { clock, nix }: Clearer,
+  transaction: Transaction,
+  some: readonly Difference[],
   refuse: () => void,
 ): Promise<void> {
+  const paths = await findReferrers(nix, pathsOf(some));
+  const onHeld = () => transaction.emit('differences-held', { paths });
   try {
-    // The daemon refuses to delete what is rooted; what it deletes was garbage.
-    await deletePaths(nix, await findReferrers(nix, paths));
+    // The daemon refuses to delete what is rooted; what it deletes was garbage. Threat: it has not noticed yet that the comparison holds them no
+    // longer, on a busy machine, and a good bundle fails.
+    await deleteReleased({ clock }, { paths, delete: (all) => deletePaths(nix, all), onHeld, tries });
   } catch (error) {
     if (error instanceof NixmakerError && error.code === 'nix-failed') refuse();
     throw error;

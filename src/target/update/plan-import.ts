@@ -19,7 +19,7 @@ import type { Contents } from './open.ts';
 import { type PartPlan, planPart } from './part.ts';
 import { requireRoom } from './room.ts';
 
-type Store = Pick<Machine, 'nix' | 'floorDirectory' | 'policy'>;
+type Store = Pick<Machine, 'clock' | 'nix' | 'floorDirectory' | 'policy'>;
 
 export interface ImportPlan {
   /** Lines of the index that are not valid yet. */

@@ -11,11 +11,14 @@ import { arrivedText } from '../../core/size.ts';
 import { requireNix } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { readFloor } from '../../state/floor.ts';
+import { readJournal } from '../../state/journal.ts';
 import { keepRelease } from '../../state/kept-releases.ts';
 import { decideHere, endAs, learnManifest, nothingToDo } from '../machine/decision.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { Machine } from '../machine/machine.ts';
+import { findPending } from '../machine/pending.ts';
 import type { Root } from '../machine/root.ts';
+import { findStaged } from '../machine/staged.ts';
 import { outcomeOf, Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
 import { clearBegun, openDeleter } from './clear-begun.ts';
@@ -199,7 +202,7 @@ async function installPlanned(run: Run, installation: Installation, plan: Import
   }
 }
 
-/** For `put --self`. An update does not depend on it. */
+/** For `put --self`. An update does not depend on it. What may still be committed stays as well. */
 async function keepSigned(
   machine: Machine,
   { verified, head, isSecret, contents }: Installation,
@@ -208,9 +211,11 @@ async function keepSigned(
   const indexBytes = Buffer.from(contents.index.bytes);
   try {
     const { floor } = await readFloor(machine.floorDirectory);
+    const { records } = await readJournal(machine.floorDirectory);
+    const standing = [floor, findPending(records), findStaged(records)];
     await keepRelease(machine.settings.stateDirectory, {
       digest: verified.digest,
-      keep: floor === undefined ? [] : [floor.manifestDigest],
+      keep: standing.flatMap((release) => release?.manifestDigest ?? []),
       release: { ...head, indexBytes, isSecret },
     });
   } catch (error) {

@@ -1,8 +1,9 @@
 /** A first install: a new disk, a signed release, and a machine that its desk knows before its first start. */
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { generateIdentity, recipientOf } from '../../../src/bundle/encrypted.ts';
 import { bootLive, type LiveSystem } from '../../machines/live-system.ts';
 import { makeWorkshop } from '../../support/fleet.ts';
 import { installableHost, stickWith } from '../../support/installable.ts';
@@ -59,4 +60,30 @@ test('a medium becomes an installed machine, which the desk enrols from the stic
   assert.equal(web.host, 'web');
   assert.match(JSON.stringify(web), /"pending"/);
   assert.deepEqual(await readdir(join(stick, 'nixmaker/receipts/web')), ['1.json', '1.txt']);
+});
+
+/** What it was installed from, for `put --self`, in a folder named by the digest of the manifest. */
+async function kept(machine: LiveSystem): Promise<string[]> {
+  const folder = '/mnt/var/lib/nixmaker/activation/releases';
+  const digest = (await machine.sh(`sha256sum ${folder}/*/manifest.json`)).slice(0, 64);
+  return (await machine.sh(`cd ${folder}/${digest} && ls`)).trim().split('\n');
+}
+
+const signed = ['index', 'manifest.json', 'manifest.sig'];
+
+test('the new machine keeps what it can pass on to others, and that it came encrypted', async () => {
+  const plain = await live();
+  assert.equal((await plain.install([one, '--host', 'web', ...key])).code, 0);
+  assert.deepEqual(await kept(plain), signed);
+
+  const [bundle, identity] = [join(shop.folder, 'secret.tar'), join(shop.folder, 'identity')];
+  const secret = await generateIdentity();
+  await writeFile(identity, secret);
+  await copyFile(one, bundle);
+  const done = await shop.builder.nixmaker(['encrypt', '--to', await recipientOf(secret), bundle]);
+  assert.equal(done.code, 0, done.stderr);
+  const encrypted = await live();
+  const ran = await encrypted.install([`${bundle}.age`, '--host', 'web', '--identity', identity, ...key]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.deepEqual(await kept(encrypted), ['encrypted', ...signed]);
 });

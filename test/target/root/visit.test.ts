@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { Finding } from '../../../src/core/run/host-receipt.ts';
 import { visitRequests, writeRequest } from '../../../src/state/requests.ts';
 import { serveVisit, serveVisits } from '../../../src/target/root/visit.ts';
 import { temporaryFolder } from '../../support/bundles.ts';
@@ -19,7 +20,7 @@ const visit = (place: string) => ({
 /** A medium of ours is mounted at this place. @param fileSystem what is found on its device afterwards */
 async function visited(
   t: TestContext,
-  { place, asked = place, fileSystem = 'vfat', send = true, without }: Scene,
+  { place, asked = place, fileSystem = 'vfat', send = true, without, findings = [] }: Scene,
 ) {
   const made = await rootInMemory(t, {
     policy: { media: { mount: true }, receipts: { send } },
@@ -30,7 +31,11 @@ async function visited(
       return undefined;
     },
   });
-  await serveVisit(made.machine, { ...visit(asked), ...(without === undefined ? {} : { without }) });
+  await serveVisit(made.machine, {
+    ...visit(asked),
+    findings: [...findings],
+    ...(without === undefined ? {} : { without }),
+  });
   const programs = made.started.map(({ argv }) => argv[0]);
   return {
     ...made,
@@ -45,6 +50,7 @@ interface Scene {
   readonly fileSystem?: string;
   readonly send?: boolean;
   readonly without?: 'nothing';
+  readonly findings?: readonly Finding[];
 }
 
 const ours = '/run/media/nixmaker/sdb1';
@@ -77,6 +83,42 @@ test('to a medium that has nothing for this machine nothing is written, and a pe
   assert.deepEqual(said, ['medium-without-receipt']);
   assert.deepEqual(programs, ['findmnt']);
 });
+
+const own = (changes: Partial<Finding>): Finding => ({
+  file: 'nixmaker/hosts/web/7',
+  outcome: 'unusable',
+  code: 'signature-unknown-key',
+  ...changes,
+});
+
+for (const [what, findings, said] of [
+  [
+    'signed by a key that is not trusted',
+    [own({})],
+    /^A release for this machine was not taken\. The bundle is signed, but not by any key this machine trusts\./,
+  ],
+  [
+    'that has expired',
+    [own({ outcome: 'refuse', code: 'expired' })],
+    /^A release for this machine was not taken\. The bundle has expired\./,
+  ],
+  [
+    'that is older than what runs',
+    [own({ outcome: 'refuse', code: 'sequence-older' })],
+    /^Nothing new for this machine\./,
+  ],
+  [
+    'that lies beside a newer one that runs',
+    [own({ file: 'nixmaker/hosts/web/9' }), { file: 'nixmaker/hosts/web/10', outcome: 'already-committed' }],
+    /^Nothing new for this machine\./,
+  ],
+  ['for another machine', [own({ file: 'nixmaker/hosts/web-2/7' })], /^Nothing new for this machine\./],
+  ['refused in words of a newer nixmaker', [own({ code: 'new' })], /^Nothing new for this machine\./],
+] as const)
+  test(`a person is told of a release ${what} as it is`, async (t) => {
+    const { events } = await visited(t, { place: ours, send: false, findings });
+    assert.match(String(events.find(({ event }) => event === 'medium-may-go')?.text), said);
+  });
 
 test('a medium of ours is unmounted, written to where nobody else sees it, and not mounted again', async (t) => {
   const writeDirectory = await temporaryFolder(t);

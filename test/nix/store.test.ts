@@ -1,5 +1,7 @@
 /** As many paths as a machine may have lost, by a Nix whose command line has room for few: a line’s limit is a quarter of the stack’s. */
 import assert from 'node:assert/strict';
+import { lstat, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ProcessRunner } from '../../src/core/ports.ts';
 import { parseStorePathLines, type StorePath } from '../../src/core/store-path.ts';
@@ -35,6 +37,18 @@ test('more paths than a command line holds are asked about, and deleted with wha
   assert.deepEqual(await findInvalid(nix, paths), paths);
   // A second time, as after a cut: they are not fetched for the sake of being deleted.
   await deletePaths(nix, paths);
+});
+
+test('what a cut import has left goes too, though it is not valid', async (t) => {
+  const { nix, paths, first } = await filledStore(t);
+  const leftover = join(nix.store, 'nix/store', `${'a'.repeat(32)}-left`);
+  await mkdir(join(leftover, 'bin'), { recursive: true });
+  await deletePaths(nix, [
+    `/nix/store/${'a'.repeat(32)}-left` as StorePath,
+    ...(await findReferrers(nix, [first])),
+  ]);
+  await assert.rejects(lstat(leftover), { code: 'ENOENT' });
+  assert.deepEqual(await findInvalid(nix, paths), paths);
 });
 
 test('what could not be deleted is counted and named', async (t) => {

@@ -52,14 +52,7 @@ export function link(chunk: Chunk, numberOf: (specifier: string) => number | und
   const exported: string[] = [];
   const edits = program.body.flatMap((statement): Edit[] => {
     const { start, end } = statement;
-    // esbuild lists exports by name, apart from what they are.
-    if (
-      statement.type === 'ExportAllDeclaration' ||
-      ('declaration' in statement &&
-        statement.type === 'ExportNamedDeclaration' &&
-        statement.declaration != null)
-    )
-      throw new Error(`${chunk.path}: ${statement.type} is not expected of esbuild`);
+    refuseUnlisted(chunk, statement);
     if (statement.type === 'ImportDeclaration') before.push(importText(statement, from));
     else if (statement.type === 'ExportNamedDeclaration')
       exported.push(...exportTexts(statement, from, before));
@@ -117,6 +110,14 @@ const nameOf = (node: { readonly type: string }): string =>
   node.type === 'Literal'
     ? String((node as unknown as { value: unknown }).value)
     : (node as unknown as { name: string }).name;
+
+/** esbuild lists exports by name, apart from what they are. */
+function refuseUnlisted({ path }: Chunk, statement: Statement): void {
+  const isUnlisted =
+    statement.type === 'ExportAllDeclaration' ||
+    (statement.type === 'ExportNamedDeclaration' && statement.declaration != null);
+  if (isUnlisted) throw new Error(`${path}: ${statement.type} is not expected of esbuild`);
+}
 
 /** What is exported is read once, when the function has run. */
 function refuseChanging(chunk: Chunk, program: Program): void {

@@ -1,5 +1,5 @@
 /** The agent as installed: how soon it is ready, and what it uses and does while nothing happens. */
-import { cp, readdir, readFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startInstalled } from '../test/machines/installed.ts';
@@ -21,8 +21,9 @@ export interface RestFigures {
 
 export async function measureRest(place: string, key: Key): Promise<RestFigures> {
   const installed = join(place, 'installed');
-  must(await run(join(checkout, 'scripts/compile'), [join(installed, 'dist')]));
+  await mkdir(installed);
   await cp(join(checkout, 'package.json'), join(installed, 'package.json'));
+  must(await run(join(checkout, 'scripts/compile'), [join(installed, 'dist')]));
   const main = join(installed, 'dist/cli/main.cjs');
   const { target, remove } = await freshTarget(join(place, 'resting'), { key });
   const versions: number[] = [];

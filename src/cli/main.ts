@@ -34,8 +34,15 @@ process.on('exit', () => {
 
 /** In our own words: Node.js would print what was thrown unescaped, including anything that acts on a terminal. */
 async function fail(error: unknown): Promise<void> {
-  const { printFault } = await import('./terminal/output.ts');
-  printFault(error);
+  try {
+    const { printFault } = await import('./terminal/output.ts');
+    printFault(error);
+  } catch {
+    // Thrown again, it would come back to here, for ever.
+    process.stderr.write(
+      'nixmaker: the installation is damaged, so what went wrong can’t be told; install it again\n',
+    );
+  }
   process.exit(exitCodes.fault);
 }
 

@@ -7,7 +7,7 @@ import type { PathInfo } from '../core/release/path-info.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
 import type { NixContext } from './command.ts';
 import { pathInfoJson } from './path-info.ts';
-import { gatherClosures } from './valid-info.ts';
+import { gatherClosures, type ValidInfo } from './valid-info.ts';
 
 /** `nix path-info --json` of Nix 2.24 to 2.34; the hash is `sha256-` and base 64 (SRI). */
 const pathInfos = z.record(
@@ -20,18 +20,31 @@ const pathInfos = z.record(
   }),
 );
 
-/** A valid path and everything it refers to. @throws NixmakerError `nix-failed` */
+/**
+ * A valid path and everything it refers to. Of what several hosts share the kept daemon is asked once: what is built for a command is held
+ * until its end, and a NAR that is not as Nix had it then is not packed (desk/build/compress.ts).
+ * @throws NixmakerError `nix-failed`
+ */
 export async function queryClosure(context: NixContext, root: StorePath): Promise<PathInfo[]> {
-  const told = await context.daemon?.ask((connection) =>
-    gatherClosures((paths) => connection.infosOf(paths), [root]),
-  );
+  const { daemon } = context;
+  const told = await daemon?.ask((connection) => {
+    const query = async (paths: readonly StorePath[]) => {
+      const asked = paths.filter((path) => !daemon.known.has(path));
+      for (const [path, info] of await connection.infosOf(asked))
+        daemon.known.set(path, pathInfoOf(path, info));
+      return daemon.known;
+    };
+    return gatherClosures(query, [root]);
+  });
   if (told === undefined || told.invalid.size > 0) return byProgram(context, root);
-  return Array.from(told.infos, ([path, { narHash, narSize, references, ca }]) => ({
-    ...{ path, narHash, narSize },
-    references: references.map(storePathOf),
-    ...given({ ca }),
-  }));
+  return [...told.infos.values()];
 }
+
+const pathInfoOf = (path: StorePath, { narHash, narSize, references, ca }: ValidInfo): PathInfo => ({
+  ...{ path, narHash, narSize },
+  references: references.map(storePathOf),
+  ...given({ ca }),
+});
 
 async function byProgram(context: NixContext, root: StorePath): Promise<PathInfo[]> {
   const text = await pathInfoJson(context, ['--recursive', root]);

@@ -6,6 +6,8 @@
  */
 import pLimit from 'p-limit';
 import { NixmakerError } from '../core/errors.ts';
+import type { PathInfo } from '../core/release/path-info.ts';
+import type { StorePath } from '../core/store-path.ts';
 import { DaemonConnection, type Streams } from './daemon-connection.ts';
 
 /** A program that reads and writes until it is told to end. */
@@ -29,6 +31,8 @@ export interface KeptDaemonOptions {
 }
 
 export class KeptDaemon {
+  /** What it has said about valid paths, for the command’s further hosts (closure.ts). */
+  readonly known = new Map<StorePath, PathInfo>();
   readonly #talk: Talker;
   readonly #patience: number;
   #talking: Talking | undefined;

@@ -45,8 +45,8 @@ export async function queryClosureInfos(
   return infos;
 }
 
-export interface Closures {
-  readonly infos: ReadonlyMap<StorePath, ValidInfo>;
+export interface Closures<Info = ValidInfo> {
+  readonly infos: ReadonlyMap<StorePath, Info>;
   /** What is needed, and not valid. */
   readonly invalid: ReadonlySet<StorePath>;
 }
@@ -61,8 +61,11 @@ export function queryClosures(
 }
 
 /** The same with the caller’s own connection. */
-export async function gatherClosures(query: ValidInfoQuery, roots: readonly StorePath[]): Promise<Closures> {
-  const infos = new Map<StorePath, ValidInfo>();
+export async function gatherClosures<Info extends Pick<ValidInfo, 'references'>>(
+  query: (paths: readonly StorePath[]) => Promise<ReadonlyMap<StorePath, Info>>,
+  roots: readonly StorePath[],
+): Promise<Closures<Info>> {
+  const infos = new Map<StorePath, Info>();
   const invalid = new Set<StorePath>();
   // One layer at a time: what the last one refers to and is not known yet.
   for (let layer = [...new Set(roots)]; layer.length > 0; ) {

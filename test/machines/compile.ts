@@ -22,7 +22,13 @@ async function digest(): Promise<string> {
   const entries = Object.values(programs).map(({ entry }) => entry);
   // What V8 makes of it is its own.
   const hash = createHash('sha256').update(process.version);
-  const others = ['package.json', 'package-lock.json', 'test/machines/compile.ts', ...entries];
+  const others = [
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'test/machines/compile.ts',
+    ...entries,
+  ];
   for (const path of [...sources.sort(), ...others]) {
     const text = await readFile(join(checkout, path));
     hash.update(`${path} ${text.length}\n`).update(text);

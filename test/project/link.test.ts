@@ -111,11 +111,11 @@ test('a program split into chunks does the same as its modules, and reads a chun
   };
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   const options = { absWorkingDir: folder, bundle: true, platform: 'node', minifyWhitespace: true } as const;
-  const { code, places } = await split(options, 'main.ts');
+  const { code, layout } = await split(options, 'main.ts');
   await writeFile(join(folder, 'program.code.cjs'), code);
   const { scripts, run } = readProgram(
     join(folder, 'program'),
-    places,
+    layout,
     () => undefined,
     createRequire(import.meta.url),
   );
@@ -125,23 +125,53 @@ test('a program split into chunks does the same as its modules, and reads a chun
       run();
     });
     assert.equal(said, never ? 'first,main,never,second' : 'first,main,second');
-    assert.equal(scripts.size, never ? places.length : places.length - 1);
+    assert.equal(scripts.size, never ? layout.places.length : layout.places.length - 1);
   }
 });
 
 test('kept code of each chunk is found again; of a short or absent file there is none', async () => {
   const codes = [Buffer.from('one'), undefined, Buffer.alloc(0), Buffer.from('and the last')];
-  const bytes = joinKept(codes);
+  const bytes = joinKept(codes, 'stamp');
   const path = join(folder, 'kept.v8');
   const keptIn = async (content: Buffer) => {
     await writeFile(path, content);
     const file = openSync(path, 'r');
-    const kept = new KeptCode(file, codes.length);
+    const kept = new KeptCode(file, codes.length, 'stamp');
     const all = codes.map((_, chunk) => kept.of(chunk)?.toString());
     closeSync(file);
     return all;
   };
   assert.deepEqual(await keptIn(bytes), ['one', undefined, undefined, 'and the last']);
   assert.deepEqual(await keptIn(bytes.subarray(0, -1)), ['one', undefined, undefined, undefined]);
-  assert.deepEqual(await keptIn(Buffer.alloc(0)), [undefined, undefined, undefined, undefined]);
+  await assert.rejects(keptIn(Buffer.alloc(0)), /of another program/);
+  await assert.rejects(keptIn(joinKept(codes, 'other')), /of another program/);
+});
+
+test('a program may call things as it likes, but not as the linker does', () => {
+  const exports = linked('import{member as m}from"./2";function load(){return m}export{load};')(
+    load,
+    require,
+  );
+  assert.equal((exports.load as () => unknown)(), 'member of 2');
+  assert.throws(() => linked('function __load(){}'), /a\.js has a name of the linker’s/);
+  assert.throws(() => linked('export const x=1;'), /ExportNamedDeclaration is not expected/);
+});
+
+test('code that is cut short or another build’s is not begun; what only a module may have is not compiled', async () => {
+  await writeFile(join(folder, 'whole.ts'), 'globalThis.splitRan = 1;');
+  await writeFile(join(folder, 'waits.ts'), 'await Promise.resolve();');
+  const options = { absWorkingDir: folder, bundle: true, platform: 'node' } as const;
+  await assert.rejects(split(options, 'waits.ts'), /SyntaxError: await is only valid/);
+  const { code, layout } = await split(options, 'whole.ts');
+  const name = join(folder, 'cut');
+  await writeFile(join(folder, 'whole.ts'), 'globalThis.splitRan = 2;');
+  const { code: changed } = await split(options, 'whole.ts');
+  assert.equal(changed.length, code.length);
+  for (const text of [code.slice(0, -1), code.slice(0, code.length / 2), '', changed]) {
+    await writeFile(`${name}.code.cjs`, text);
+    assert.throws(
+      () => readProgram(name, layout, () => undefined, createRequire(import.meta.url)),
+      /cut short or of another version/,
+    );
+  }
 });

@@ -11,6 +11,14 @@ import { Script } from 'node:vm';
 /** Where a chunk is in the file, in bytes, and on which line, from 0. */
 export type Place = readonly [at: number, size: number, line: number];
 
+export interface Layout {
+  readonly places: readonly Place[];
+  /** Of this text and no other: the file ends with it, and what V8 made of it begins with it. */
+  readonly stamp: string;
+}
+
+export const stampLine = (stamp: string): string => `//${stamp}\n`;
+
 const isJitless = `${process.env.NODE_OPTIONS ?? ''} ${process.execArgv.join(' ')}`.includes('--jitless');
 
 /** V8 itself looks whether it fits (cachedDataVersionTag), and its other options; to ask for that takes as long as loading node:stream. */
@@ -41,16 +49,22 @@ export interface Program {
  * @param name its path, without .code.cjs
  * @param keptOf V8’s compiled code of a chunk
  * @param require for Node.js’ own modules
+ * @throws Error if the file is cut short or another version’s: a verb would stop in the middle, where it needs what is missing
  */
 export function readProgram(
   name: string,
-  places: readonly Place[],
+  { places, stamp }: Layout,
   keptOf: (chunk: number) => Buffer | undefined,
   require: NodeJS.Require,
 ): Program {
   const filename = `${name}.code.cjs`;
   // All of it, now: what is installed may be another by the time a chunk of it is needed.
   const code = readFileSync(filename);
+  const end = stampLine(stamp);
+  if (code.toString('latin1', Math.max(0, code.length - end.length)) !== end)
+    throw new Error(
+      `${filename} is cut short or of another version than ${name}.cjs: install nixmaker again`,
+    );
   const scripts = new Map<number, Script>();
   const scriptOf = (chunk: number): Script => {
     const [at, size, lineOffset] = places[chunk] as Place;

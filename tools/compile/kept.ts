@@ -1,39 +1,50 @@
-/** V8’s compiled code of a program’s chunks, in one file: as many sizes (32 bits, little-endian; 0 for none), then their bytes. */
+/** V8’s compiled code of a program’s chunks, in one file: the program’s stamp, as many sizes (32 bits, little-endian; 0 for none), then their bytes. */
 import { readSync } from 'node:fs';
 
 const sizeBytes = 4;
 
 export class KeptCode {
   readonly #file: number;
+  readonly #stamp: string;
   readonly #sizes: Buffer;
 
   /**
    * @param file stays open as long as the process runs: a file of the same name may be another program’s by then, and V8 could not tell
-   * @throws Error of the operating system
+   * @param stamp of the program: V8 itself compares no more than the length of a text, and would run another build’s
+   * @throws Error of the operating system, or because it is of another program
    */
-  constructor(file: number, chunks: number) {
+  constructor(file: number, chunks: number, stamp: string) {
     this.#file = file;
+    this.#stamp = stamp;
+    if (!this.#isOurs()) throw new Error('compiled code of another program');
     this.#sizes = Buffer.alloc(chunks * sizeBytes);
-    readSync(file, this.#sizes, 0, this.#sizes.length, 0);
+    readSync(file, this.#sizes, 0, this.#sizes.length, stamp.length);
   }
 
   of(chunk: number): Buffer | undefined {
     const size = this.#sizes.readUInt32LE(chunk * sizeBytes);
     if (size === 0) return undefined;
-    let at = this.#sizes.length;
+    let at = this.#stamp.length + this.#sizes.length;
     for (let before = 0; before < chunk; before++) at += this.#sizes.readUInt32LE(before * sizeBytes);
     const code = Buffer.allocUnsafeSlow(size);
     try {
-      return readSync(this.#file, code, 0, size, at) === size ? code : undefined;
+      // Asked once more: another build may have been copied over the open file.
+      return readSync(this.#file, code, 0, size, at) === size && this.#isOurs() ? code : undefined;
     } catch {
       return undefined;
     }
   }
+
+  #isOurs(): boolean {
+    const stamp = Buffer.alloc(this.#stamp.length);
+    readSync(this.#file, stamp, 0, stamp.length, 0);
+    return stamp.toString('latin1') === this.#stamp;
+  }
 }
 
-/** @param codes of each chunk, in order */
-export function joinKept(codes: readonly (Buffer | undefined)[]): Buffer {
+/** @param codes of each chunk, in order @param stamp ASCII */
+export function joinKept(codes: readonly (Buffer | undefined)[], stamp: string): Buffer {
   const sizes = Buffer.alloc(codes.length * sizeBytes);
   for (const [chunk, code] of codes.entries()) sizes.writeUInt32LE(code?.length ?? 0, chunk * sizeBytes);
-  return Buffer.concat([sizes, ...codes.filter((code) => code !== undefined)]);
+  return Buffer.concat([Buffer.from(stamp), sizes, ...codes.filter((code) => code !== undefined)]);
 }

@@ -34,30 +34,31 @@ type From = (specifier: string) => string;
 type Statement = Program['body'][number];
 
 /**
- * @returns text of a function that takes `load`, which returns the exports of the chunk of that number, and what modules of
+ * @returns text of a function that takes `__load`, which returns the exports of the chunk of that number, and what modules of
  * CommonJS have
  * @param numberOf a chunk’s number by the specifier another imports it by; undefined for what is Node.js’ own
  * @throws Error about what a function can’t do as a module does: exports that change after it has run
  */
 export function link(chunk: Chunk, numberOf: (specifier: string) => number | undefined): string {
+  // A program’s own name would be taken for ours.
+  if (/\b__(load|default)\b/.test(chunk.text)) throw new Error(`${chunk.path} has a name of the linker’s`);
   const program = parse(chunk.text, { ecmaVersion: 'latest', sourceType: 'module' });
   refuseChanging(chunk, program);
   const from: From = (specifier) => {
     const number = numberOf(specifier);
-    return number === undefined ? `require(${JSON.stringify(specifier)})` : `load(${number})`;
+    return number === undefined ? `require(${JSON.stringify(specifier)})` : `__load(${number})`;
   };
   const before: string[] = [];
   const exported: string[] = [];
   const edits = program.body.flatMap((statement): Edit[] => {
     const { start, end } = statement;
+    refuseUnlisted(chunk, statement);
     if (statement.type === 'ImportDeclaration') before.push(importText(statement, from));
     else if (statement.type === 'ExportNamedDeclaration')
       exported.push(...exportTexts(statement, from, before));
     else if (statement.type === 'ExportDefaultDeclaration') {
       exported.push('"default":__default');
       return [{ start, end: statement.declaration.start, text: 'const __default=' }];
-    } else if (statement.type === 'ExportAllDeclaration') {
-      throw new Error(`${chunk.path}: ${statement.type} is not expected of esbuild`);
     } else return [];
     return [{ start, end, text: '' }];
   });
@@ -68,7 +69,7 @@ export function link(chunk: Chunk, numberOf: (specifier: string) => number | und
     edits.push({ start: node.start, end: node.end, text: `Promise.resolve().then(()=>${from(specifier)})` });
   }
   const body = `${before.join('')}${applied(chunk.text, edits)}`;
-  return `(load,require,__filename,__dirname,__here)=>{"use strict";${body};return{${exported.join(',')}}}`;
+  return `(__load,require,__filename,__dirname,__here)=>{"use strict";${body};return{${exported.join(',')}}}`;
 }
 
 function importText(statement: Extract<Statement, { type: 'ImportDeclaration' }>, from: From): string {
@@ -109,6 +110,14 @@ const nameOf = (node: { readonly type: string }): string =>
   node.type === 'Literal'
     ? String((node as unknown as { value: unknown }).value)
     : (node as unknown as { name: string }).name;
+
+/** esbuild lists exports by name, apart from what they are. */
+function refuseUnlisted({ path }: Chunk, statement: Statement): void {
+  const isUnlisted =
+    statement.type === 'ExportAllDeclaration' ||
+    (statement.type === 'ExportNamedDeclaration' && statement.declaration != null);
+  if (isUnlisted) throw new Error(`${path}: ${statement.type} is not expected of esbuild`);
+}
 
 /** What is exported is read once, when the function has run. */
 function refuseChanging(chunk: Chunk, program: Program): void {

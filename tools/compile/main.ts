@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BuildOptions, build } from 'esbuild';
-import { kept, type Place } from './code.ts';
+import { kept, type Layout } from './code.ts';
 import { split } from './split.ts';
 
 const checkout = join(import.meta.dirname, '../..');
@@ -71,7 +71,7 @@ export async function compileInto(
 ): Promise<void> {
   for (const [name, { entry, calls }] of Object.entries(programs)) {
     const path = join(folder, name);
-    const { code, places, licenses } = await split(ofPrograms, entry);
+    const { code, layout, licenses } = await split(ofPrograms, entry);
     if (/[^\0-\x7f]/.test(code)) throw new Error(`${path}.code.cjs is not ASCII`);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(`${path}.code.cjs`, code);
@@ -81,14 +81,14 @@ export async function compileInto(
       format: 'cjs',
       entryPoints: ['tools/compile/start.ts'],
       outfile: `${path}.cjs`,
-      define: { __places: JSON.stringify(places) },
+      define: { __layout: JSON.stringify(layout) },
     });
-    if (keepCode) await keep(path, places, calls);
+    if (keepCode) await keep(path, layout, calls);
   }
 }
 
 /** V8's compiled code is kept by running the program: without any other program, and in a folder that is nobody's. */
-async function keep(path: string, places: readonly Place[], calls: Program['calls']): Promise<void> {
+async function keep(path: string, layout: Layout, calls: Program['calls']): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'nixmaker-compile-'));
   try {
     const settings = join(folder, 'settings.json');
@@ -104,7 +104,7 @@ async function keep(path: string, places: readonly Place[], calls: Program['call
     await build({ ...common, format: 'cjs', entryPoints: ['tools/compile/keep.ts'], outfile: keeper });
     for (const option of options) {
       const env = { PATH: '/none', HOME: folder, NODE_OPTIONS: option };
-      const words = [keeper, path, JSON.stringify(places), JSON.stringify(given)];
+      const words = [keeper, path, JSON.stringify(layout), JSON.stringify(given)];
       const ran = spawnSync(process.execPath, words, {
         env,
         cwd: folder,

@@ -1,12 +1,14 @@
 /** One file of a program’s chunks (code.ts), of what esbuild makes of its modules. */
+import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
+import { Script } from 'node:vm';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
-import type { Place } from './code.ts';
+import { type Layout, type Place, stampLine } from './code.ts';
 import { link } from './link.ts';
 
 export interface Split {
   readonly code: string;
-  readonly places: readonly Place[];
+  readonly layout: Layout;
   /** Of the packages in it. */
   readonly licenses: string;
 }
@@ -52,9 +54,12 @@ function layOut(functions: readonly string[]): Omit<Split, 'licenses'> {
   let code = '';
   let line = 0;
   for (const text of functions) {
+    // What only a module may have, such as `await` outside a function, would be noticed when the chunk is first needed.
+    new Script(text);
     places.push([code.length, text.length, line]);
     code += `${text}\n`;
     line += text.split('\n').length;
   }
-  return { code, places };
+  const stamp = createHash('sha256').update(code).digest('hex').slice(0, 32);
+  return { code: `${code}${stampLine(stamp)}`, layout: { places, stamp } };
 }

@@ -26,9 +26,9 @@ export async function acquireLock(
   stateDirectory: string,
   wait: readonly string[] = ['--nonblock'],
 ): Promise<HeldProcess> {
-  const held = await tryLock(hold, join(stateDirectory, lockFile), wait);
-  if (held === undefined)
-    throw new NixmakerError('busy', `${join(stateDirectory, lockFile)} is held by another nixmaker`);
+  const file = join(stateDirectory, lockFile);
+  const held = await tryLock(hold, file, wait);
+  if (held === undefined) throw new NixmakerError('busy', `${file} is held by another nixmaker`);
   return held;
 }
 

@@ -58,6 +58,7 @@ export function readProgram(
   require: NodeJS.Require,
 ): Program {
   const filename = `${name}.code.cjs`;
+  const [folder, here] = [dirname(filename), pathToFileURL(filename).href];
   // All of it, now: what is installed may be another by the time a chunk of it is needed.
   const code = readFileSync(filename);
   const end = stampLine(stamp);
@@ -82,8 +83,7 @@ export function readProgram(
       const script = scripts.get(chunk) ?? scriptOf(chunk);
       scripts.set(chunk, script);
       const body = script.runInThisContext() as Chunk;
-      const here = pathToFileURL(filename).href;
-      const exports = body(load, require, filename, dirname(filename), here);
+      const exports = body(load, require, filename, folder, here);
       made[chunk] = exports;
       return exports;
     };

@@ -6,7 +6,8 @@ const sizeBytes = 4;
 export class KeptCode {
   readonly #file: number;
   readonly #stamp: string;
-  readonly #sizes: Buffer;
+  /** Where each chunk’s code begins; last, where all of it ends. */
+  readonly #places: readonly number[];
 
   /**
    * @param file stays open as long as the process runs: a file of the same name may be another program’s by then, and V8 could not tell
@@ -17,15 +18,18 @@ export class KeptCode {
     this.#file = file;
     this.#stamp = stamp;
     if (!this.#isOurs()) throw new Error('compiled code of another program');
-    this.#sizes = Buffer.alloc(chunks * sizeBytes);
-    readSync(file, this.#sizes, 0, this.#sizes.length, stamp.length);
+    const sizes = Buffer.alloc(chunks * sizeBytes);
+    readSync(file, sizes, 0, sizes.length, stamp.length);
+    const places = [stamp.length + sizes.length];
+    for (let chunk = 0; chunk < chunks; chunk++)
+      places.push((places[chunk] as number) + sizes.readUInt32LE(chunk * sizeBytes));
+    this.#places = places;
   }
 
   of(chunk: number): Buffer | undefined {
-    const size = this.#sizes.readUInt32LE(chunk * sizeBytes);
+    const [at, end] = this.#places.slice(chunk, chunk + 2) as [number, number];
+    const size = end - at;
     if (size === 0) return undefined;
-    let at = this.#stamp.length + this.#sizes.length;
-    for (let before = 0; before < chunk; before++) at += this.#sizes.readUInt32LE(before * sizeBytes);
     const code = Buffer.allocUnsafeSlow(size);
     try {
       // Asked once more: another build may have been copied over the open file.

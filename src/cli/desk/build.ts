@@ -6,6 +6,7 @@ import { eachLine, joined, type Lines, lines } from '../../core/lines.ts';
 import { sizeText } from '../../core/size.ts';
 import type { BuildOptions } from '../../desk/build/build.ts';
 import type { FailedHost, HostResult } from '../../desk/build/results.ts';
+import { onStop } from '../terminal/outlive.ts';
 import {
   columns,
   print,
@@ -142,9 +143,7 @@ export async function buildWith(
   const since = flags.since === undefined || flags.since.length === 0 ? undefined : await readSince(flags);
   const epoch = process.env.SOURCE_DATE_EPOCH;
   const interrupted = new AbortController();
-  // `on`, not `once`: execa's own exit handler ends the process if it finds no other listener left.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(signal, () => interrupted.abort());
+  onStop(() => interrupted.abort());
   const warnings = new Set<string>(said);
   const warn = (text: string) => void (warnings.size < mostWarnings && warnings.add(text));
   const terminal = progressTerminal(flags.json === true);

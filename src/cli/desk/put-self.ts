@@ -5,6 +5,7 @@ import { exitCodes } from '../../core/errors.ts';
 import { eachLine, lines } from '../../core/lines.ts';
 import type { Staging } from '../../desk/build/staging.ts';
 import type { PutResult } from '../../desk/pool/put-options.ts';
+import { onStop } from '../terminal/outlive.ts';
 import { printToStderr, progressTerminal } from '../terminal/output.ts';
 
 interface SelfFlags {
@@ -47,10 +48,9 @@ export async function putSelf(medium: string, flags: SelfFlags): Promise<PutResu
  * where that is one. The medium is as after any other end.
  */
 function clearWhenStopped({ path, links }: Staging): void {
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(name, () => {
-      for (const each of [path, links]) rmSync(each, { recursive: true, force: true });
-      printToStderr(lines`nixmaker: ${name}: stopped before everything was on the medium\n`);
-      process.exit(exitCodes.interrupted);
-    });
+  onStop((name) => {
+    for (const each of [path, links]) rmSync(each, { recursive: true, force: true });
+    printToStderr(lines`nixmaker: ${name}: stopped before everything was on the medium\n`);
+    process.exit(exitCodes.interrupted);
+  });
 }

@@ -183,7 +183,10 @@ export function rebuilt(kit: Pick<Kit, 'good' | 'trusted'>, change: Rebuilt): Bu
   const members: Part[] = [
     { name: 'index', bytes: index },
     { name: 'nix.sig', bytes: Buffer.from(nixSig) },
-    { name: 'contents', bytes: Buffer.from((change.contents as string) ?? rows([sha256(manifestBytes), ...ways])) },
+    {
+      name: 'contents',
+      bytes: Buffer.from((change.contents as string) ?? rows([sha256(manifestBytes), ...ways])),
+    },
     { name: 'meta', bytes: bytesOf(good, 'meta') },
     { name: 'nix-cache-info', bytes: bytesOf(good, 'nix-cache-info') },
     ...narinfosOf(lines, ways, nixSig),

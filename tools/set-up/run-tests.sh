@@ -18,7 +18,7 @@ run_tests() {
   TZ=UTC
   export LC_ALL TZ
   umask 022
-  set -- node --import=./test/support/track-cheaply.ts --test --test-reporter=spec --test-reporter-destination=stdout \
+  set -- node --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=./test/support/durations.ts --test-reporter-destination=test/out/durations.json "$@"
   # The tests' stores and machines in memory, in a file system that goes with the last of them: Nix and nixmaker wait for
   # the disk dozens of times for each bundle they take. What a power cut leaves on a disk is for test/vm.

@@ -194,7 +194,7 @@ export const ofManifest = (apart: TakenApart, manifestBytes: Buffer): Part[] =>
 
 /** The good bundle with another manifest, signed by whoever holds that key. */
 export function resigned(
-  { good, trusted }: Kit,
+  { good, trusted }: Pick<Kit, 'good' | 'trusted'>,
   manifest: Buffer | string | Partial<ManifestInput>,
   key: SecretKey = trusted,
 ): Buffer {

@@ -1,7 +1,7 @@
 /** Modules that esbuild has split become functions in one file, and do what they did as modules. */
 import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -167,11 +167,45 @@ test('code that is cut short or another build’s is not begun; what only a modu
   await writeFile(join(folder, 'whole.ts'), 'globalThis.splitRan = 2;');
   const { code: changed } = await split(options, 'whole.ts');
   assert.equal(changed.length, code.length);
-  for (const text of [code.slice(0, -1), code.slice(0, code.length / 2), '', changed]) {
+  for (const text of [code.slice(0, -2), code.slice(0, code.length / 2), '', changed]) {
     await writeFile(`${name}.code.cjs`, text);
     assert.throws(
       () => readProgram(name, layout, () => undefined, createRequire(import.meta.url)),
       /cut short or of another version/,
     );
   }
+});
+
+test('another build that comes while the program runs is not mixed with it: beside it nothing happens, over it no more is read', async () => {
+  const options = { absWorkingDir: folder, bundle: true, platform: 'node' } as const;
+  await writeFile(join(folder, 'soon.ts'), 'export const said = "mine";');
+  const entry = join(folder, 'begins.ts');
+  await writeFile(entry, 'globalThis.splitTest.later = () => import("./soon.ts");');
+  const mine = await split(options, 'begins.ts');
+  await writeFile(join(folder, 'soon.ts'), 'export const said = "else";');
+  const other = await split(options, 'begins.ts');
+  assert.equal(other.code.length, mine.code.length);
+  const path = join(folder, 'begins.code.cjs');
+  const later = async (come: () => Promise<void>): Promise<unknown> => {
+    await writeFile(path, mine.code);
+    const given: { later?: () => Promise<{ readonly said: string }> } = {};
+    Object.assign(globalThis, { splitTest: given });
+    const require = createRequire(import.meta.url);
+    readProgram(join(folder, 'begins'), mine.layout, () => undefined, require).run();
+    await come();
+    return (await given.later?.())?.said;
+  };
+  const beside = async () => {
+    await writeFile(`${path}.new`, other.code);
+    await rename(`${path}.new`, path);
+  };
+  assert.equal(await later(beside), 'mine');
+  const [at, size] = mine.layout.places.at(-1) as readonly [number, number, number];
+  // As far as into the last chunk, which is what is needed next.
+  const half = (from: string, to: string) => `${from.slice(0, at + size / 2)}${to.slice(at + size / 2)}`;
+  for (const text of [other.code, half(other.code, mine.code), mine.code.slice(0, at + 1)])
+    await assert.rejects(
+      later(() => writeFile(path, text)),
+      /begins\.code\.cjs is cut short or of another version/,
+    );
 });

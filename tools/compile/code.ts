@@ -3,20 +3,22 @@
  * code for them (keep.ts), by V8’s version, kind of processor and options: if one of these differs, V8 compiles as it
  * would without. Kept code halves the start-up cost.
  */
-import { readFileSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Script } from 'node:vm';
+import { hasStamp, readBlock } from './blocks.ts';
 
-/** Where a chunk is in the file, in bytes, and on which line, from 0. */
+/** Where a chunk, a block of the file (blocks.ts), begins, its size, both in bytes, and on which line, from 0. */
 export type Place = readonly [at: number, size: number, line: number];
 
 export interface Layout {
   readonly places: readonly Place[];
-  /** Of this text and no other: the file ends with it, and what V8 made of it begins with it. */
+  /** Of this text and no other: it stands around each chunk in the file, and around what V8 made of it. */
   readonly stamp: string;
 }
 
+/** In the file, where it is a comment. */
 export const stampLine = (stamp: string): string => `//${stamp}\n`;
 
 const isJitless = `${process.env.NODE_OPTIONS ?? ''} ${process.execArgv.join(' ')}`.includes('--jitless');
@@ -59,19 +61,20 @@ export function readProgram(
 ): Program {
   const filename = `${name}.code.cjs`;
   const [folder, here] = [dirname(filename), pathToFileURL(filename).href];
-  // All of it, now: what is installed may be another by the time a chunk of it is needed.
-  const code = readFileSync(filename);
-  const end = stampLine(stamp);
-  if (code.toString('latin1', Math.max(0, code.length - end.length)) !== end)
-    throw new Error(
-      `${filename} is cut short or of another version than ${name}.cjs: install nixmaker again`,
-    );
+  // Stays open: what is installed may be another by the time a chunk of it is needed.
+  const file = openSync(filename, 'r');
+  const line = stampLine(stamp);
+  const unusable = () =>
+    new Error(`${filename} is cut short or of another version than ${name}.cjs: install nixmaker again`);
+  const [lastAt, lastSize] = places.at(-1) as Place;
+  if (!hasStamp(file, line, lastAt + lastSize)) throw unusable();
   const scripts = new Map<number, Script>();
   const scriptOf = (chunk: number): Script => {
     const [at, size, lineOffset] = places[chunk] as Place;
-    const cachedData = keptOf(chunk);
     // It is ASCII: compile/main.ts sees to it.
-    const source = code.toString('latin1', at, at + size);
+    const source = readBlock(file, line, at, size)?.toString('latin1');
+    if (source === undefined) throw unusable();
+    const cachedData = keptOf(chunk);
     const options = { filename, lineOffset, ...(cachedData === undefined ? {} : { cachedData }) };
     return new Script(source, options);
   };

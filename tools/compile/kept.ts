@@ -1,13 +1,16 @@
-/** V8’s compiled code of a program’s chunks, in one file: the program’s stamp, as many sizes (32 bits, little-endian; 0 for none), then their bytes. */
-import { readSync } from 'node:fs';
+/**
+ * V8’s compiled code of a program’s chunks, in one file of blocks (blocks.ts): the first has as many sizes (32 bits, little-endian; 0 for
+ * none), the others the chunks’ code.
+ */
+import { readBlock } from './blocks.ts';
 
 const sizeBytes = 4;
 
 export class KeptCode {
   readonly #file: number;
   readonly #stamp: string;
-  /** Where each chunk’s code begins; last, where all of it ends. */
-  readonly #places: readonly number[];
+  /** Where each chunk’s code begins and how long it is, in bytes. */
+  readonly #places: readonly (readonly [at: number, size: number])[];
 
   /**
    * @param file stays open as long as the process runs: a file of the same name may be another program’s by then, and V8 could not tell
@@ -17,32 +20,26 @@ export class KeptCode {
   constructor(file: number, chunks: number, stamp: string) {
     this.#file = file;
     this.#stamp = stamp;
-    if (!this.#isOurs()) throw new Error('compiled code of another program');
-    const sizes = Buffer.alloc(chunks * sizeBytes);
-    readSync(file, sizes, 0, sizes.length, stamp.length);
-    const places = [stamp.length + sizes.length];
-    for (let chunk = 0; chunk < chunks; chunk++)
-      places.push((places[chunk] as number) + sizes.readUInt32LE(chunk * sizeBytes));
-    this.#places = places;
+    const sizes = readBlock(file, stamp, stamp.length, chunks * sizeBytes);
+    if (sizes === undefined) throw new Error('compiled code of another program');
+    let at = sizes.length + 2 * stamp.length;
+    this.#places = Array.from({ length: chunks }, (_, chunk) => {
+      const size = sizes.readUInt32LE(chunk * sizeBytes);
+      const place = [at, size] as const;
+      at += size + stamp.length;
+      return place;
+    });
   }
 
+  /** @returns what the next call, or another block’s, overwrites: V8 has read it when it has compiled */
   of(chunk: number): Buffer | undefined {
-    const [at, end] = this.#places.slice(chunk, chunk + 2) as [number, number];
-    const size = end - at;
+    const [at, size] = this.#places[chunk] as readonly [number, number];
     if (size === 0) return undefined;
-    const code = Buffer.allocUnsafeSlow(size);
     try {
-      // Asked once more: another build may have been copied over the open file.
-      return readSync(this.#file, code, 0, size, at) === size && this.#isOurs() ? code : undefined;
+      return readBlock(this.#file, this.#stamp, at, size);
     } catch {
       return undefined;
     }
-  }
-
-  #isOurs(): boolean {
-    const stamp = Buffer.alloc(this.#stamp.length);
-    readSync(this.#file, stamp, 0, stamp.length, 0);
-    return stamp.toString('latin1') === this.#stamp;
   }
 }
 
@@ -50,5 +47,6 @@ export class KeptCode {
 export function joinKept(codes: readonly (Buffer | undefined)[], stamp: string): Buffer {
   const sizes = Buffer.alloc(codes.length * sizeBytes);
   for (const [chunk, code] of codes.entries()) sizes.writeUInt32LE(code?.length ?? 0, chunk * sizeBytes);
-  return Buffer.concat([Buffer.from(stamp), sizes, ...codes.filter((code) => code !== undefined)]);
+  const blocks = [sizes, ...codes.map((code) => code ?? Buffer.alloc(0))];
+  return Buffer.concat([Buffer.from(stamp), ...blocks.flatMap((block) => [block, Buffer.from(stamp)])]);
 }

@@ -50,16 +50,16 @@ function chunksInOrder({ outputs }: Metafile): string[] {
 }
 
 function layOut(functions: readonly string[]): Omit<Split, 'licenses'> {
+  // What only a module may have, such as `await` outside a function, would be noticed when the chunk is first needed.
+  for (const text of functions) new Script(text);
+  const stamp = createHash('sha256').update(functions.join('\n')).digest('hex').slice(0, 32);
   const places: Place[] = [];
-  let code = '';
-  let line = 0;
+  let code = stampLine(stamp);
+  let line = 1;
   for (const text of functions) {
-    // What only a module may have, such as `await` outside a function, would be noticed when the chunk is first needed.
-    new Script(text);
-    places.push([code.length, text.length, line]);
-    code += `${text}\n`;
-    line += text.split('\n').length;
+    places.push([code.length, text.length + 1, line]);
+    code += `${text}\n${stampLine(stamp)}`;
+    line += text.split('\n').length + 1;
   }
-  const stamp = createHash('sha256').update(code).digest('hex').slice(0, 32);
-  return { code: `${code}${stampLine(stamp)}`, layout: { places, stamp } };
+  return { code, layout: { places, stamp } };
 }

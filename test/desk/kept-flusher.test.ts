@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ProcessRunner } from '../../src/core/ports.ts';
 import { keepFlusher } from '../../src/desk/pool/kept-flusher.ts';
-import { runProgram, talkToProgram } from '../../src/process/run.ts';
+import { runProgram } from '../../src/process/run.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 
 /** @param sync a shell script in its place; without it, the system’s own */
@@ -21,7 +21,7 @@ async function flusherWith(t: TestContext, sync?: string) {
     await writeFile(join(folder, 'sync'), `#!/bin/sh\n${sync}\n`, { mode: 0o755 });
     process.env.PATH = `${folder}:${path}`;
   }
-  const { run, end } = keepFlusher(talkToProgram, otherwise);
+  const { run, end } = keepFlusher(otherwise);
   process.env.PATH = path;
   t.after(end);
   return { folder, others, end, flush: (root: string) => run('sync', ['--file-system', root]), run };

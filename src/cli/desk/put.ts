@@ -222,11 +222,10 @@ async function putFlake(medium: string, flags: PutCall, flake: string) {
     );
   const { putBundles } = await import('../../desk/pool/put.ts');
   const { keepFlusher } = await import('../../desk/pool/kept-flusher.ts');
-  const { runProgram, talkToProgram } = await import('../../process/run.ts');
   const buildFlags: BuildFlags = { ...flags, flake, format: 'bundle', sequence: 0 };
   const good = new Set<string>();
   let result = nothing;
-  const flusher = keepFlusher(talkToProgram, runProgram);
+  const flusher = keepFlusher();
   const { results, exit } = await buildWith(buildFlags, async (release, say) => {
     const put = await putBundles(
       {

@@ -4,7 +4,7 @@
  */
 import { createInterface } from 'node:readline';
 import type { CommandResult, ProcessRunner } from '../../core/ports.ts';
-import type { Talker } from '../../nix/kept-daemon.ts';
+import { runProgram, talkToProgram } from '../../process/run.ts';
 
 /**
  * For each line, a folder: `sync`’s exit code and what it said, in a line. Ctrl-C ends us, and this with us, but not in the midst of a host
@@ -24,8 +24,8 @@ export interface KeptFlusher {
 }
 
 /** @param otherwise runs everything else */
-export function keepFlusher(talk: Talker, otherwise: ProcessRunner): KeptFlusher {
-  const { input, output, end } = talk('/bin/sh', ['-c', script]);
+export function keepFlusher(otherwise: ProcessRunner = runProgram): KeptFlusher {
+  const { input, output, end } = talkToProgram('/bin/sh', ['-c', script]);
   // Its end is told by there being no answer.
   input.on('error', () => undefined);
   const answers = createInterface({ input: output })[Symbol.asyncIterator]();

@@ -1,7 +1,8 @@
 /** Which Nix this is, how it is configured, and whether it answers. */
-import * as z from 'zod';
+
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
+import * as z from '../core/zod.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
 
 /**
@@ -44,7 +45,7 @@ async function askStore(context: NixContext, more: readonly string[] = []): Prom
   }
 }
 
-const storeInfo = z.looseObject({ version: z.string().optional() });
+const storeInfo = z.looseObject({ version: z.optional(z.string()) });
 
 /**
  * Whether the store answers and its Nix is new enough, in one question. A store without a daemon has no version of its own.

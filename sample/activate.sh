@@ -5,19 +5,22 @@ new=@toplevel@
 units=/etc/systemd/system
 if [ -d /run/systemd/system ] && [ -d "$units" ]; then
   # NixOS links the folder as a whole; here it is shared with what the machine came with.
-  for file in "$units"/*; do
-    [ -L "$file" ] || continue
-    case $(readlink "$file") in
-      /nix/store/*) [ -e "$new/etc/systemd/system/${file##*/}" ] || rm "$file" ;;
+  # One program for all of them: a machine has dozens.
+  set --
+  for file in "$units"/*; do [ ! -L "$file" ] || set -- "$@" "$file"; done
+  [ $# -eq 0 ] || readlink "$@" | while IFS= read -r target; do
+    case $target in
+      /nix/store/*) [ -e "$new/etc/systemd/system/${1##*/}" ] || rm "$1" ;;
     esac
+    shift
   done
-  for file in "$new"/etc/systemd/system/*; do
-    [ ! -e "$file" ] || ln -sfn "$file" "$units/${file##*/}"
-  done
+  set --
+  for file in "$new"/etc/systemd/system/*; do [ ! -e "$file" ] || set -- "$@" "$file"; done
+  [ $# -eq 0 ] || ln -sfn -t "$units" "$@"
 fi
 if [ -d "$new/etc/nixmaker" ]; then
   mkdir -p /etc/nixmaker
-  for file in "$new"/etc/nixmaker/*; do ln -sfn "$file" "/etc/nixmaker/${file##*/}"; done
+  ln -sfn -t /etc/nixmaker "$new"/etc/nixmaker/*
 fi
 mkdir -p /run
 ln -sfn "$new" /run/.current-system.new

@@ -12,8 +12,13 @@ fails() {
 inhibitors() {
   [ "$action" != boot ] || return 0
   printf 'Checking switch inhibitors...' >&2
-  diff=$(
-    pairs "$(readlink -f /run/current-system)" | while IFS='	' read -r key before; do
+  read_file /run/current-system/switch-inhibitors
+  running=$contents
+  read_file "$incoming/switch-inhibitors"
+  diff=
+  # Nearly always they are the same, and then no program is needed to see it.
+  [ "$contents" = "$running" ] || diff=$(
+    pairs /run/current-system | while IFS='	' read -r key before; do
       pairs "$incoming" | while IFS='	' read -r other after; do
         [ "$key" != "$other" ] || [ "$before" = "$after" ] || echo "$key : $before -> $after"
       done
@@ -39,6 +44,12 @@ WARNING: doing so might cause the switch to fail or your system to become unstab
 
 TEXT
   return 1
+}
+
+# Sets `contents`: a file's, as one line; nothing where there is none.
+read_file() {
+  contents=
+  [ ! -f "$1" ] || while IFS= read -r line || [ -n "$line" ]; do contents="$contents$line "; done <"$1"
 }
 
 # KEY and VALUE of a JSON map of strings, the only form NixOS writes; anything else counts as an empty map.

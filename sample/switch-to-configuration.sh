@@ -8,7 +8,10 @@ TOPLEVEL=$OUT
 INSTALL_BOOTLOADER=$OUT/libexec/install-boot-loader
 PRE_SWITCH_CHECK=$OUT/libexec/pre-switch-checks
 SYSTEMD=/usr
-DISTRO_ID=$(sed -n 's/^ID=//p' /etc/os-release 2>/dev/null || true)
+DISTRO_ID=
+[ ! -r /etc/os-release ] || while IFS= read -r line || [ -n "$line" ]; do
+  case $line in ID=*) DISTRO_ID=${line#ID=} ;; esac
+done </etc/os-release
 LOCALE_ARCHIVE=
 export OUT TOPLEVEL INSTALL_BOOTLOADER PRE_SWITCH_CHECK SYSTEMD DISTRO_ID LOCALE_ARCHIVE
 [ ! -x /opt/nixos/install-boot-loader ] || INSTALL_BOOTLOADER=/opt/nixos/install-boot-loader
@@ -58,9 +61,16 @@ esac
 [ "${NIXOS_NO_SYNC:-}" = 1 ] || sync -f /nix/store
 [ "$action" != boot ] || exit 0
 
-version() { cat "$1/init-interface-version" 2>/dev/null || true; }
+# Sets `version`.
+read_version() {
+  version=
+  [ ! -r "$1/init-interface-version" ] || read -r version <"$1/init-interface-version" || true
+}
+read_version /run/current-system
+running=$version
+read_version "$TOPLEVEL"
 # (A machine of the samples' may have no system yet, as no NixOS has.)
-if [ -e /run/current-system ] && [ "$(version /run/current-system)" != "$(version "$TOPLEVEL")" ]; then
+if [ -e /run/current-system ] && [ "$running" != "$version" ]; then
   cat >&2 <<'WARNING'
 Warning: the new NixOS configuration has an ‘init’ that is
 incompatible with the current configuration.  The new configuration

@@ -6,16 +6,22 @@ import type { StorePath } from '../core/store-path.ts';
 import { failureFor, fromLine, type NixMessage } from './failure.ts';
 import type { KeptDaemon } from './kept-daemon.ts';
 import { BuilderLogs, type NixProgress, ProgressTally, parseLogLine } from './log.ts';
+import type { Reached } from './open-daemon.ts';
+
+/** Nix’s settings, asked for when the first is needed (settings.ts). */
+export interface SettingsOnce {
+  all?: Promise<ReadonlyMap<string, string>>;
+}
 
 /** How this run reaches Nix. */
-export interface NixContext {
+export interface NixContext extends Reached {
   readonly run: ProcessRunner;
   /** A Nix store URI; omitted at the desk, where Nix’s own configuration decides. */
   readonly store?: string;
-  /** Where that store’s daemon listens, if it has one. */
-  readonly daemonSocket?: string | undefined;
   /** At the desk, for one command: answers what programs would otherwise be started for. */
   readonly daemon?: KeptDaemon;
+  /** For one bundle, or one look at a machine: its settings are asked for once. If omitted, each is asked for anew. */
+  readonly settings?: SettingsOnce;
   readonly signal?: AbortSignal;
   /** Added to the environment of every Nix process. */
   readonly env?: Readonly<Record<string, string>>;

@@ -53,6 +53,7 @@ export class DaemonConnection {
   readonly #streams: Streams;
   readonly #source: DaemonSource;
   readonly #sink: DaemonSink;
+  #nixVersion = '';
 
   private constructor(streams: Streams) {
     this.#streams = streams;
@@ -76,6 +77,16 @@ export class DaemonConnection {
     return connection;
   }
 
+  /** The daemon’s: `2.34.8`; undefined if it has not said. */
+  get nixVersion(): string | undefined {
+    return this.#nixVersion === '' ? undefined : this.#nixVersion;
+  }
+
+  /** By either end. */
+  get isClosed(): boolean {
+    return this.#source.fault() !== undefined || this.#streams.input.destroyed;
+  }
+
   close(): void {
     for (const stream of [this.#streams.input, this.#streams.output]) stream.destroy();
   }
@@ -93,7 +104,7 @@ export class DaemonConnection {
       );
     // Two legacy settings: the processor to run on, and whether to reserve space.
     await this.#send(encodeNumber(0), encodeNumber(0));
-    await readString(source); // the daemon’s version of Nix
+    this.#nixVersion = await readString(source);
     await readNumber(source); // whether it trusts this client: it need not
     await this.#done();
   }
@@ -271,16 +282,3 @@ const otherSize = ({ path, narSize }: Pick<SignedPathInfo, 'path' | 'narSize'>) 
     'bundle-malformed',
     `the NAR of ${path} does not have the ${narSize} bytes that were signed`,
   );
-
-/** Open for as long as the work takes. @throws NixmakerError `nix-unavailable`, `nix-too-old` */
-export async function withDaemon<T>(
-  socket: string,
-  work: (connection: DaemonConnection) => Promise<T>,
-): Promise<T> {
-  const connection = await DaemonConnection.open(socket);
-  try {
-    return await work(connection);
-  } finally {
-    connection.close();
-  }
-}

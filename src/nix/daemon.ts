@@ -7,6 +7,7 @@
 import type { StorePath } from '../core/store-path.ts';
 import { DaemonConnection, type PathToAdd } from './daemon-connection.ts';
 import type { NixProgress } from './log.ts';
+import { OpenDaemon } from './open-daemon.ts';
 
 export type { PathToAdd };
 
@@ -44,6 +45,8 @@ export interface Added {
   readonly bytes: number;
   /** Ends the connection, and with it the temporary roots of all the paths. */
   readonly release: () => void;
+  /** Says what is valid now that they were added; undefined if there was nothing to add, or it was not added by a daemon. */
+  readonly open?: OpenDaemon;
 }
 
 /**
@@ -56,21 +59,23 @@ export async function addToDaemon(
   { socket, paths }: AddRequest,
   { onProgress, onBytes }: AddOptions = {},
 ): Promise<Added> {
+  if (paths.length === 0) return { bytes: 0, release: () => undefined };
   const connection = await DaemonConnection.open(socket);
   const release = () => connection.close();
+  const open = new OpenDaemon(connection);
   try {
     const names = paths.map(({ path }) => path);
     // What is added the daemon holds of its own accord (Nix src/libstore/local-store.cc, addToStore).
     const valid = await held(connection, await connection.validOf(names));
     const missing = paths.filter(({ path }) => !valid.has(path));
     const expected = missing.length;
-    if (expected === 0) return { bytes: 0, release };
+    if (expected === 0) return { bytes: 0, release, open };
     const expectedBytes = missing.reduce((sum, { narSize }) => sum + narSize, 0);
     const given = await connection.addAll(missing, (done, bytes) => {
       onBytes?.(bytes);
       onProgress?.({ phase: 'copy', done, expected, bytes, expectedBytes });
     });
-    return { bytes: given, release };
+    return { bytes: given, release, open };
   } catch (error) {
     release();
     throw error;

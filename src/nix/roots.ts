@@ -2,7 +2,8 @@
 import { rename, rm, symlink } from 'node:fs/promises';
 import type { StorePath } from '../core/store-path.ts';
 import { legacyNix, type NixContext } from './command.ts';
-import { DaemonConnection, withDaemon } from './daemon-connection.ts';
+import type { DaemonConnection } from './daemon-connection.ts';
+import { type Opened, openDaemon, withDaemon } from './open-daemon.ts';
 
 export interface Root {
   readonly link: string;
@@ -15,14 +16,14 @@ export interface Root {
  */
 export async function rootInAdvance(context: NixContext, roots: readonly Root[]): Promise<void> {
   for (const { link } of roots) for (const stale of [link, `${link}.new`]) await rm(stale, { force: true });
-  const { daemonSocket } = context;
+  const { daemonSocket, open } = context;
   if (daemonSocket === undefined) for (const { link } of roots) await registerStandIn(context, link);
   for (const { link, path } of roots) {
     await symlink(path, `${link}.new`);
     await rename(`${link}.new`, link);
   }
   if (daemonSocket === undefined) return;
-  await withDaemon(daemonSocket, async (connection) => {
+  await withDaemon({ daemonSocket, open }, async (connection) => {
     for (const { link } of roots) await connection.addIndirectRoot(link);
   });
 }
@@ -66,23 +67,30 @@ async function isHeld(connection: DaemonConnection, path: StorePath): Promise<bo
   return (await connection.validOf([path])).has(path);
 }
 
+export interface Held {
+  /** Asks on the connection that holds them: what it finds valid stays so. Nothing is to be imported over it (open-daemon.ts). */
+  readonly nix: NixContext;
+  readonly release: () => void;
+}
+
 /**
  * Holds paths against collections, including one that has already looked for roots, until they are released. If there is no daemon to hold
- * them, nothing is held. @returns releases them
+ * them, nothing is held.
+ * @param open opens the connection
  */
 export async function holdPaths(
-  { daemonSocket }: NixContext,
+  context: NixContext,
   paths: readonly StorePath[],
-): Promise<() => void> {
-  if (daemonSocket === undefined) return () => undefined;
-  const connection = await DaemonConnection.open(daemonSocket);
+  open: (context: NixContext) => Promise<Opened<NixContext>> = openDaemon,
+): Promise<Held> {
+  const { nix, close } = await open({ ...context, open: undefined });
   try {
-    await connection.holdPaths(paths);
+    await nix.open?.ask((connection) => connection.holdPaths(paths));
+    return { nix, release: close };
   } catch (error) {
-    connection.close();
+    close();
     throw error;
   }
-  return () => connection.close();
 }
 
 /** Drops a root made by `rootInAdvance`, and what a cut has left of the making. */

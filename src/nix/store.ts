@@ -3,7 +3,8 @@ import { complaintOf } from '../core/complaint.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { parseStorePath, parseStorePathLines, type StorePath, storeDir } from '../core/store-path.ts';
 import { legacyNix, type NixContext, nix, queryStore, toOptions } from './command.ts';
-import { withDaemon } from './daemon-connection.ts';
+import { withDaemon } from './open-daemon.ts';
+import { queryClosureInfos } from './valid-info.ts';
 
 export async function isValid(context: NixContext, path: StorePath): Promise<boolean> {
   if (context.daemonSocket !== undefined) return (await findInvalid(context, [path])).length === 0;
@@ -23,8 +24,10 @@ export function storeFolder({ store }: NixContext): string {
 
 /** Those of the paths that are not valid yet. */
 export async function findInvalid(context: NixContext, paths: readonly StorePath[]): Promise<StorePath[]> {
-  if (context.daemonSocket !== undefined) {
-    const valid = await withDaemon(context.daemonSocket, (connection) => connection.validOf(paths));
+  if (paths.length === 0) return [];
+  const { daemonSocket, open } = context;
+  if (daemonSocket !== undefined) {
+    const valid = await withDaemon({ daemonSocket, open }, (connection) => connection.validOf(paths));
     return paths.filter((path) => !valid.has(path));
   }
   const lines = await queryStore(context, ['--check-validity', '--print-invalid'], paths);
@@ -33,8 +36,9 @@ export async function findInvalid(context: NixContext, paths: readonly StorePath
 
 /** All of them. @throws NixmakerError `nix-unavailable`, `nix-failed` */
 export async function listValid(context: NixContext): Promise<StorePath[]> {
-  if (context.daemonSocket !== undefined)
-    return withDaemon(context.daemonSocket, (connection) => connection.allValid());
+  const { daemonSocket, open } = context;
+  if (daemonSocket !== undefined)
+    return withDaemon({ daemonSocket, open }, (connection) => connection.allValid());
   return parseStorePathLines(await nix(context, ['path-info', '--all'], { log: 'lines' }));
 }
 
@@ -65,6 +69,7 @@ export async function findReferrers(context: NixContext, paths: readonly StorePa
 
 /** A valid path and everything it refers to, directly or not. */
 export async function listClosure(context: NixContext, path: StorePath): Promise<StorePath[]> {
+  if (context.daemonSocket !== undefined) return [...(await queryClosureInfos(context, path)).keys()].sort();
   const out = await legacyNix(context, { program: 'nix-store', args: ['--query', '--requisites', path] });
   return parseStorePathLines(out).sort();
 }

@@ -6,8 +6,8 @@ import { encodeNix32 } from '../core/nix32.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import * as z from '../core/zod.ts';
 import type { NixContext } from './command.ts';
-import { withDaemon } from './daemon-connection.ts';
 import { mostSignatures, type SignatureFilter, type ValidInfo } from './daemon-wire.ts';
+import { withDaemon } from './open-daemon.ts';
 import { pathInfoJson } from './path-info.ts';
 
 export type { SignatureFilter, ValidInfo };
@@ -23,16 +23,19 @@ export function withValidInfos<T>(
   work: (query: ValidInfoQuery) => Promise<T>,
   wanted: SignatureFilter = () => () => false,
 ): Promise<T> {
-  return context.daemonSocket === undefined
+  const { daemonSocket, open } = context;
+  return daemonSocket === undefined
     ? work((paths) => askCommand(context, paths, wanted))
-    : withDaemon(context.daemonSocket, (connection) => work((paths) => connection.infosOf(paths, wanted)));
+    : withDaemon({ daemonSocket, open }, (connection) => work((paths) => connection.infosOf(paths, wanted)));
 }
 
 /** A single one. */
-export const queryValidInfos = (
+export async function queryValidInfos(
   context: NixContext,
   paths: readonly StorePath[],
-): Promise<ReadonlyMap<StorePath, ValidInfo>> => withValidInfos(context, (query) => query(paths));
+): Promise<ReadonlyMap<StorePath, ValidInfo>> {
+  return paths.length === 0 ? new Map() : withValidInfos(context, (query) => query(paths));
+}
 
 /** A valid path and everything it refers to, directly or not. @throws NixmakerError `nix-failed` if it is not valid */
 export async function queryClosureInfos(
@@ -85,11 +88,11 @@ export async function gatherClosures<Info extends Pick<ValidInfo, 'references'>>
 
 /** Adds signatures to valid paths. @throws NixmakerError `nix-unavailable`, `nix-failed` */
 export async function addSignatures(
-  { daemonSocket }: NixContext,
+  { daemonSocket, open }: NixContext,
   signatures: ReadonlyMap<StorePath, string>,
 ): Promise<void> {
   if (daemonSocket === undefined || signatures.size === 0) return;
-  await withDaemon(daemonSocket, (connection) => connection.addSignatures(signatures));
+  await withDaemon({ daemonSocket, open }, (connection) => connection.addSignatures(signatures));
 }
 
 /** A command line has limited length. */

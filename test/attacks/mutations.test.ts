@@ -10,6 +10,7 @@ import { readCorpus } from '../fuzz/corpus.ts';
 import { judge } from '../fuzz/judge.ts';
 import { openFromMemory } from '../fuzz/memory-file.ts';
 import { targets } from '../fuzz/targets.ts';
+import { anyCharacter } from '../support/any-character.ts';
 import { pair, temporaryFolder, writeTestBundle } from '../support/bundles.ts';
 import { allCases } from '../support/cases.ts';
 import { mutate, randomFrom } from '../support/mutate.ts';
@@ -50,7 +51,7 @@ test(`${rounds} mutations of a good bundle, from the seed ${seed}`, async (t) =>
 /** Text that looks like what one of them reads, and text that does not. */
 const anyText = fc.oneof(
   fc.string(),
-  fc.string({ unit: 'binary' }),
+  fc.string({ unit: anyCharacter }),
   fc.json(),
   fc.stringMatching(/^[A-Za-z0-9._-]{1,20}:[A-Za-z0-9+/]{0,90}={0,2}\n?$/),
   // Lines of canonical JSON, and such as are nearly so.

@@ -184,11 +184,8 @@ async function manyHosts(t: TestContext) {
   const folder = await temporaryFolder(t);
   const { medium, bundle } = await desk(folder);
   const names = Array.from({ length: 25 }, (_, i) => `h${i}`);
-  await putBundles({
-    medium,
-    bundles: await Promise.all(names.map((name) => bundle(name, 1, [0, 1, 2]))),
-    keep: 1,
-  });
+  const bundles = await Promise.all(names.map((name) => bundle(name, 1, [0, 1, 2])));
+  await putBundles({ medium, bundles, keep: 1 }, undefined, pulledOut(undefined));
   const manifests = names.map((name) => join(hostsOf(medium), name, '1', 'manifest.json'));
   const good = await Promise.all(manifests.map((path) => readFile(path)));
   return {

@@ -1,6 +1,6 @@
 /** `put`: what it writes, shares, heals, prunes, and never touches. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import fs, { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
@@ -184,6 +184,7 @@ test('a folder that FAT has no room for more names in is told before anything is
   await withFileSystem(t, medium, { type: 0x4d44 }, async () => {
     assert.equal((await put([await bundle('mail', 1)])).hosts[0]?.status, 'written');
   });
+  rmSync(folder, { recursive: true });
 });
 
 test('where the kernel has no room for a name, and room for bytes, it is the folder', async (t) => {
@@ -261,7 +262,7 @@ test('nothing is cleared away where a listing does not have all: too many names 
   for (const [spoil, unknown] of [
     [
       async (hosts: string) => {
-        for (let i = 0; i < 10_000; i++) await mkdir(join(hosts, `empty-${i}`));
+        for (let i = 0; i < 10_000; i++) mkdirSync(join(hosts, `empty-${i}`));
       },
       /^What more than 10000 hosts needs cannot be read/,
     ],
@@ -275,5 +276,6 @@ test('nothing is cleared away where a listing does not have all: too many names 
     const notices = (await putBundles({ medium, bundles: [], keep: 1, clear: true })).notices;
     assert.match(notices[0] ?? '', unknown);
     assert.equal((await indexes(medium)).includes('a'.repeat(52)), true);
+    rmSync(medium, { recursive: true });
   }
 });

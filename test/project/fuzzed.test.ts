@@ -86,8 +86,10 @@ const handsOn: Readonly<Record<string, string>> = {
   ...because('asks Nix, or the file system, and not who carries bundles', [
     'nix/contents.ts readContents',
     'nix/flake.ts readFlakeMetadata',
+    'nix/open-daemon.ts openDaemon',
     'nix/profile.ts readProfile',
     'nix/profile.ts readSystemLink',
+    'nix/settings.ts openRecentNix',
   ]),
   ...because('hands them to `openEnvelope` first, and the rest to a schema', [
     'core/release/provenance.ts parseProvenance',

@@ -6,6 +6,7 @@ import { after } from 'node:test';
 import { generateKeyPair } from '../../src/signing/nix-key.ts';
 import { type Builder, copySample, makeBuilder } from '../machines/builder.ts';
 import { run } from '../machines/program.ts';
+import { readKey, resigned, takeApart } from './forge.ts';
 import { fleetKey, type KeyPair, makeOrCopy } from './kept-bundles.ts';
 
 /** A folder for a whole test file. Nix makes its store read-only, so removing it takes a chmod. */
@@ -83,6 +84,12 @@ export interface BundleOptions extends FlakeOptions {
   readonly keptFrom?: 'nowhere';
 }
 
+/** One build does for all sequences: signed again, it is byte for byte what a build would write (test/desk/sequences.test.ts). */
+async function resequence(file: string, sequence: number, { secretFile }: Keys): Promise<void> {
+  const kit = { good: await takeApart(file), trusted: await readKey(secretFile) };
+  await writeFile(file, resigned(kit, { sequence }));
+}
+
 /** A builder with a key: what most tests of the target begin with. */
 export async function makeWorkshop(): Promise<Workshop> {
   const folder = await makeWorkplace();
@@ -93,15 +100,19 @@ export async function makeWorkshop(): Promise<Workshop> {
     const out = join(folder, 'out', name);
     const rest = args.filter((a) => a !== '--unsigned');
     const key = args.includes('--unsigned') ? [] : ['--key', keys.secretFile];
-    const make = async () => {
-      const call = ['build', '--flake', `path:${path}`, '--dir', out, '--host', host, ...key, ...rest];
+    const make = async (more = rest) => {
+      const call = ['build', '--flake', `path:${path}`, '--dir', out, '--host', host, ...key, ...more];
       const ran = await builder.nixmaker(call);
       if (ran.code !== 0) throw new Error(ran.stderr);
     };
+    const file = join(out, host, rest.includes('classic') ? `${host}.tar.gz` : `${host}.tar`);
     // What is in a file beside the flake is not known here.
     if (keptFrom === 'nowhere' || args.some((a) => a.includes('/'))) await make();
-    else await makeOrCopy({ flake: path, words: [host, ...args], out }, make);
-    return join(out, host, rest.includes('classic') ? `${host}.tar.gz` : `${host}.tar`);
+    else if (args.length === 2 && /^--sequence \d{1,15}$/.test(args.join(' '))) {
+      await makeOrCopy({ flake: path, words: [host], out }, () => make([]));
+      await resequence(file, Number(args[1]) + 1, keys);
+    } else await makeOrCopy({ flake: path, words: [host, ...args], out }, make);
+    return file;
   };
   const built = new Map<string, Promise<string>>();
   return {

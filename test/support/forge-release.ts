@@ -151,7 +151,7 @@ export interface Rebuilt {
   /** Lines of contents. */
   readonly ways?: readonly Way[];
   /** Contents as they are, instead of what the ways give. */
-  readonly contents?: string;
+  readonly contents?: string | Buffer;
   /** Pieces in the place of a line’s own; of several for one line all are announced. */
   readonly pieces?: readonly Instead[];
   /** Of the last member. */
@@ -183,7 +183,10 @@ export function rebuilt(kit: Pick<Kit, 'good' | 'trusted'>, change: Rebuilt): Bu
   const members: Part[] = [
     { name: 'index', bytes: index },
     { name: 'nix.sig', bytes: Buffer.from(nixSig) },
-    { name: 'contents', bytes: Buffer.from(change.contents ?? rows([sha256(manifestBytes), ...ways])) },
+    {
+      name: 'contents',
+      bytes: Buffer.from((change.contents as string) ?? rows([sha256(manifestBytes), ...ways])),
+    },
     { name: 'meta', bytes: bytesOf(good, 'meta') },
     { name: 'nix-cache-info', bytes: bytesOf(good, 'nix-cache-info') },
     ...narinfosOf(lines, ways, nixSig),

@@ -61,12 +61,16 @@ export interface Part {
   readonly change?: HeaderChange;
 }
 
-const padded = (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
+const padding = ({ length }: Buffer) => Buffer.alloc((512 - (length % 512)) % 512);
 const trailer = Buffer.alloc(1024);
 
-/** One entry: header, contents, padding. */
-export const entry = ({ name, bytes, change }: Part): Buffer =>
-  Buffer.concat([header(name, bytes.length, change), padded(bytes)]);
+/** One entry: header, contents, padding. Not put together yet, for some are large. */
+const pieces = ({ name, bytes, change }: Part): Buffer[] => [
+  header(name, bytes.length, change),
+  bytes,
+  padding(bytes),
+];
+export const entry = (part: Part): Buffer => Buffer.concat(pieces(part));
 
 /** A PAX header with one record, for what follows (`x`) or for everything (`g`). */
 export function pax(key: string, value: string, type: 'x' | 'g' = 'x'): Buffer {
@@ -145,10 +149,10 @@ export const assemble = ({
 }: Assembly): Buffer =>
   Buffer.concat([
     before ?? Buffer.alloc(0),
-    entry({ name: 'manifest.json', bytes: manifestBytes }),
+    ...pieces({ name: 'manifest.json', bytes: manifestBytes }),
     between ?? Buffer.alloc(0),
-    entry({ name: 'manifest.sig', bytes: signatureBytes }),
-    ...members.map(entry),
+    ...pieces({ name: 'manifest.sig', bytes: signatureBytes }),
+    ...members.flatMap(pieces),
     after ?? Buffer.alloc(0),
     trailer,
   ]);
@@ -190,7 +194,7 @@ export const ofManifest = (apart: TakenApart, manifestBytes: Buffer): Part[] =>
 
 /** The good bundle with another manifest, signed by whoever holds that key. */
 export function resigned(
-  { good, trusted }: Kit,
+  { good, trusted }: Pick<Kit, 'good' | 'trusted'>,
   manifest: Buffer | string | Partial<ManifestInput>,
   key: SecretKey = trusted,
 ): Buffer {

@@ -18,9 +18,9 @@ export const storePathOf = (number: number, name = `p${number}`): StorePath =>
 export const indexedPath = (
   number: number,
   references: readonly number[] = [],
-  fields: Partial<IndexedPath> = {},
+  { path = storePathOf(number), ...fields }: Partial<IndexedPath> = {},
 ): IndexedPath => ({
-  path: storePathOf(number),
+  path,
   narHash: digits(number, 52),
   narSize: 100 + number,
   files: 1,
@@ -38,14 +38,19 @@ export function largeClosure(
   const name = 'x'.repeat(nameLength);
   const all = Array.from({ length: count }, (_, n) => storePathOf(n, `${name}-${n}`));
   const pathOf = (n: number) => all[n] as StorePath;
-  const paths = Array.from({ length: count - 1 }, (_, n) => {
+  const isReferred = new Uint8Array(count);
+  const paths: IndexedPath[] = [];
+  for (let n = 0; n < count - 1; n++) {
     const before = Math.floor(n / perLayer) * perLayer - perLayer;
-    const to =
-      before < 0 ? [] : Array.from({ length: references }, (_, i) => before + ((n * 7 + i * 13) % perLayer));
-    return indexedPath(n, [], { path: pathOf(n), references: [...new Set(to)].map(pathOf) });
-  });
-  const referred = new Set(paths.flatMap((p) => p.references));
-  const tops = paths.map((p) => p.path).filter((path) => !referred.has(path));
+    const to: StorePath[] = [];
+    for (let i = 0; before >= 0 && i < references; i++) {
+      const other = before + ((n * 7 + i * 13) % perLayer);
+      if (!to.includes(pathOf(other))) to.push(pathOf(other));
+      isReferred[other] = 1;
+    }
+    paths.push(indexedPath(n, [], { path: pathOf(n), references: to }));
+  }
+  const tops = all.filter((_, n) => n < count - 1 && isReferred[n] === 0);
   const root = indexedPath(count - 1, [], { path: pathOf(count - 1), references: tops });
   return [...paths, root];
 }

@@ -58,10 +58,17 @@ const bad: readonly State[] = ['rolling-back', 'rolled-back'];
 const startsFirst: readonly State[] = ['pending'];
 /** Ends of bundles that never get as far as the helper, or of systems that another one replaces; and what a window brings. */
 const elsewhere: readonly State[] = ['staged', 'deferred', 'refused', 'failed', 'superseded'];
-const agents: readonly State[] = ['discovered', 'verified', 'accepted', 'imported', 'realised', 'committed'];
+const agentStates: readonly State[] = [
+  'discovered',
+  'verified',
+  'accepted',
+  'imported',
+  'realised',
+  'committed',
+];
 
 const cases: Case[] = (['before', 'after'] as const).flatMap((when, side) => [
-  ...agents.map(
+  ...agentStates.map(
     (state): Case => ({
       at: 'agent',
       when,
@@ -99,12 +106,18 @@ const release = (i: number, { bundle }: Case) =>
     ...(bundle === 'bad' ? { switchPrelude: 'if [ "${1:-}" = switch ]; then exit 2; fi' } : {}),
   });
 
-async function kill(unit: string): Promise<void> {
-  const pid = (await bed.sh('systemctl show --property MainPID --value "$1.service"', unit)).trim();
-  if (pid === '0') return;
-  await bed.sh('systemctl kill --kill-whom=main --signal=KILL "$1.service"', unit);
-  await bed.until('test ! -e /proc/$1 || ! grep -q held-service /proc/$1/cmdline', pid);
-}
+/** Kills their main processes, one after the other, and then lets go on whatever stands still. Each way into the machine is a few processes. */
+const kill = (units: Case['killed']) =>
+  bed.sh(
+    `for unit; do
+      pid=$(systemctl show --property MainPID --value "$unit.service")
+      [ "$pid" != 0 ] || continue
+      systemctl kill --kill-whom=main --signal=KILL "$unit.service"
+      while grep -qs held-service "/proc/$pid/cmdline"; do sleep 0.02; done
+    done
+    touch /run/hold/go`,
+    ...units,
+  );
 
 interface Line {
   readonly transaction: string;
@@ -112,12 +125,25 @@ interface Line {
   readonly sequence?: number;
 }
 
-async function readLines(folder: string): Promise<Line[]> {
-  const text = await bed.sh('cat "$1/journal"', folder);
-  return text
+const linesOf = (journal: string) =>
+  journal
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line.slice(17)) as Line);
+
+/** How the machine was left, all of it asked for at once. */
+async function look() {
+  const said = await bed.sh(`cat ${activation}/journal
+    echo ==; cat /var/lib/nixmaker/state/journal
+    echo ==; readlink /run/current-system
+    echo ==; installed=$(readlink -f /nix/var/nix/profiles/system); echo "$installed"
+    echo ==; ${printDefaultSystem}
+    echo ==; cat "$installed/etc/motd"; echo
+    echo ==; nix-store --verify --check-contents 2>&1 || true`);
+  const [lines = '', agents = '', ...rest] = said.split(/^==\n/m);
+  assert.equal(rest.length, 5);
+  const [running, installed, starts, motd, verified = ''] = rest.map((text) => text.trim());
+  return { lines: linesOf(lines), agents: linesOf(agents), running, installed, starts, motd, verified };
 }
 
 /** Runs that have not come to rest. */
@@ -132,30 +158,25 @@ for (const [i, given] of cases.entries()) {
   const { at, when, state, killed, bundle } = given;
   test(`${given.operation}, ${bundle} system, ${killed.join(' and ')} killed at ${at} ${when} ${state}`, async () => {
     await setOperation(given.operation);
-    await bed.sh(`rm -rf /run/hold/* ${inbox}/done ${inbox}/refused`);
-    const before = (await bed.sh('readlink /run/current-system || true')).trim();
-    await bed.write('/run/hold/at', `${at} ${when} ${state}`);
+    const before = (
+      await bed.sh(
+        `rm -rf /run/hold/* ${inbox}/done ${inbox}/refused; echo "$1" >/run/hold/at; readlink /run/current-system || true`,
+        `${at} ${when} ${state}`,
+      )
+    ).trim();
     await bed.write(`${inbox}/web.tar`, await readFile(await release(i, given)));
     await bed.until('test -e /run/hold/held');
-    const held = at === 'activate' ? (await readLines(activation)).at(-1) : undefined;
-    for (const unit of killed) await kill(unit);
-    await bed.sh('touch /run/hold/go');
+    const held = at === 'activate' ? linesOf(await bed.sh('cat "$1/journal"', activation)).at(-1) : undefined;
+    await kill(killed);
 
     const folder = bundle === 'good' ? 'done' : 'refused';
     await bed.until(`test -e ${inbox}/${folder}/web.tar.txt`);
     await bed.until('test "$(systemctl is-active nixmaker-activate.service)" = inactive');
-    const lines = await readLines(activation);
-    assert.deepEqual(openRuns([...lines, ...(await readLines('/var/lib/nixmaker/state'))]), []);
+    const { lines, agents, running, installed, starts, motd, verified } = await look();
+    assert.deepEqual(openRuns([...lines, ...agents]), []);
     const last = lines.findLast((line) => line.sequence === (i + 1) * 10 + 1);
-    const [running = '', installed, starts] = (
-      await bed.sh(
-        `readlink /run/current-system; readlink -f /nix/var/nix/profiles/system; ${printDefaultSystem}`,
-      )
-    ).split('\n');
-    const motd = (await bed.sh('cat "$1/etc/motd"', installed ?? '')).trim();
-    const verified = await bed.run(['sh', '-c', 'nix-store --verify --check-contents 2>&1']);
     outcomes.push({ ...given, killed: killed.join(' '), last: last?.state, installed: motd });
-    assert.doesNotMatch(verified.stdout, /modified|disappeared|error/);
+    assert.doesNotMatch(verified, /modified|disappeared|error/);
     assert.equal(starts, installed, 'what is installed is what starts');
     const end = bundle === 'bad' ? 'rolled-back' : given.operation === 'switch' ? 'committed' : 'pending';
     const runs = lines.filter((line) => line.sequence === last?.sequence);

@@ -76,7 +76,7 @@ test('what is held is not taken, and goes once it is let go', async () => {
   const { target } = await targets.running();
   const context = contexts['the daemon'](target);
   const [mine = '' as StorePath] = await litter(target, 2);
-  const letGo = await holdPaths(context, [mine]);
+  const { release: letGo } = await holdPaths(context, [mine]);
   await collectGarbage(context, systemClock, { bytes: everything, time: minute });
   assert.ok((await target.validPaths()).includes(mine));
   letGo();

@@ -198,7 +198,7 @@ test('a replacement that is held for a moment longer is waited for, so that the 
   await damage(target, `${base}/share/manual`, flip);
   const socket = join(target.root, 'nix/var/nix/daemon-socket/socket');
   const { path: standIn } = standInOf(paths.find(({ path }) => path === base) as PathInfo);
-  const letGo = await holdPaths({ run: runProgram, daemonSocket: socket }, [standIn]);
+  const { release: letGo } = await holdPaths({ run: runProgram, daemonSocket: socket }, [standIn]);
   const call = ['repair', '--verbose', '--settings', target.settingsFile, bundle];
   const { PATH = '' } = withMv(target).env ?? target.env;
   const job = startByHand(target, ['env', `PATH=${PATH}`, process.execPath, main, ...call]);

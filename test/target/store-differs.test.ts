@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StorePath } from '../../src/core/store-path.ts';
-import { withDaemon } from '../../src/nix/daemon-connection.ts';
+import { withDaemon } from '../../src/nix/open-daemon.ts';
 import { holdPaths } from '../../src/nix/roots.ts';
 import { runProgram } from '../../src/process/run.ts';
 import { makeBuilder } from '../machines/builder.ts';
@@ -83,7 +83,7 @@ test('held for a moment longer by the daemon, it is taken out all the same', asy
   const path = await bundle('garbage', 1);
   const toplevel = (await released(path)).toplevel as StorePath;
   await bring(target, { path: toplevel, contents: await strangersSystem(target), references: [] });
-  const letGo = await holdPaths({ run: runProgram, daemonSocket: socketOf(target) }, [toplevel]);
+  const { release: letGo } = await holdPaths({ run: runProgram, daemonSocket: socketOf(target) }, [toplevel]);
   const call = ['switch', '--verbose', '--settings', target.settingsFile, '--tarball', path];
   const job = startByHand(target, [process.execPath, main, ...call]);
   const isOver = job.ended.then(() => true);
@@ -231,7 +231,7 @@ test('a machine that was installed by other means signs what runs, once, before 
 
 /** As any user of the daemon may. */
 const addAnySignatures = (target: Target, path: string, signatures: readonly string[]) =>
-  withDaemon(socketOf(target), async (connection) => {
+  withDaemon({ daemonSocket: socketOf(target) }, async (connection) => {
     for (const signature of signatures)
       await connection.addSignatures(new Map([[path as StorePath, signature]]));
   });

@@ -62,36 +62,37 @@ function byDepthAndName(depths: ReadonlyMap<StorePath, number>): StorePath[] {
 
 const tooLarge = (detail: string) => new NixmakerError('bundle-too-large', detail);
 
+/** Instead of the depth of a path whose references are being looked at. */
+const isOpen = -1;
+
 /** For the closure of `root`: 0 without references to others, else one more than the deepest of them. */
 function depthsOf(paths: ReadonlyMap<StorePath, IndexedPath>, root: StorePath): Map<StorePath, number> {
   const depths = new Map<StorePath, number>();
   // Our own stack: a chain of references may be as long as the closure.
   const stack: { readonly path: StorePath; readonly others: readonly StorePath[]; next: number }[] = [];
-  const open = new Set<StorePath>();
   const enter = (path: StorePath, by?: StorePath) => {
-    if (depths.has(path)) return;
     const info = paths.get(path);
-    const whose = by === undefined ? '' : `, a reference of ${by},`;
-    if (info === undefined) throw new NixmakerError('closure-incomplete', `${path}${whose} is missing`);
-    if (open.has(path))
-      throw new NixmakerError('closure-incomplete', `${path} refers to itself through other paths`);
-    open.add(path);
+    const whose = () => (by === undefined ? '' : `, a reference of ${by},`);
+    if (info === undefined) throw new NixmakerError('closure-incomplete', `${path}${whose()} is missing`);
+    depths.set(path, isOpen);
     stack.push({ path, others: info.references.filter((r) => r !== path), next: 0 });
   };
   enter(root);
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     const reference = top.others[top.next];
     top.next += 1;
-    if (reference !== undefined) {
-      enter(reference, top.path);
+    if (reference === undefined) {
+      depths.set(
+        top.path,
+        top.others.reduce((depth, r) => Math.max(depth, (depths.get(r) as number) + 1), 0),
+      );
+      stack.pop();
       continue;
     }
-    depths.set(
-      top.path,
-      top.others.reduce((depth, r) => Math.max(depth, (depths.get(r) as number) + 1), 0),
-    );
-    open.delete(top.path);
-    stack.pop();
+    const depth = depths.get(reference);
+    if (depth === isOpen)
+      throw new NixmakerError('closure-incomplete', `${reference} refers to itself through other paths`);
+    if (depth === undefined) enter(reference, top.path);
   }
   return depths;
 }

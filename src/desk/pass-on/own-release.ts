@@ -43,13 +43,13 @@ export async function withOwnRelease<T>(
   if (kept.isSecret && !options.inTheClear)
     throw new NixmakerError('came-encrypted', `sequence ${manifest.sequence} came encrypted`);
   const index = readIndex(kept.indexBytes, manifest);
-  const release = await holdPaths(machine.nix, [...index.paths()]);
+  const { nix, release } = await holdPaths(machine.nix, [...index.paths()]);
   try {
     const { pieces, cache, close } = await compressAll(index, rootOf(manifest), options);
     try {
       const files = {
         index: kept.indexBytes,
-        nixSignatures: await signaturesOf(machine, index),
+        nixSignatures: await signaturesOf({ nix }, index),
         contents: Buffer.from(encodeContents(digest, pieces)),
       };
       const read: Release = readRelease({ manifest, digest }, files);
@@ -112,10 +112,10 @@ async function compressAll(index: ReleaseIndex, root: StorePath, { staging }: Pa
 }
 
 /** Signatures that Nix has kept: of each key that has signed all paths. The machine’s own key says nothing to others. */
-async function signaturesOf(machine: Machine, index: ReleaseIndex): Promise<Buffer> {
+async function signaturesOf({ nix }: Pick<Machine, 'nix'>, index: ReleaseIndex): Promise<Buffer> {
   const paths = [...index.paths()];
   const infos = await withValidInfos(
-    machine.nix,
+    nix,
     (query) => query(paths),
     () => (signature) => !signature.startsWith('nixmaker-store-'),
   );

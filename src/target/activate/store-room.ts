@@ -50,9 +50,9 @@ export interface Coming {
 export async function makeRoomFor(machine: RoomMaker, by: ByRun, { index, giveWay }: Coming): Promise<Freed> {
   const paths = [...index.paths()];
   // Whoever brings the rest counts on what is there.
-  const release = await holdPaths(machine.nix, paths);
+  const { nix, release } = await holdPaths(machine.nix, paths);
   try {
-    const missing = new Set<string>(await findInvalid(machine.nix, paths));
+    const missing = new Set<string>(await findInvalid(nix, paths));
     const lines = paths.flatMap((path, line) => (missing.has(path) ? [line] : []));
     const need = needOfLines(index, lines);
     const { freeBytes } = machine.policy.limits;
@@ -189,7 +189,7 @@ class Freeing {
   async #collect(bytes: number): Promise<boolean> {
     const { nix, clock, interruption } = this.#machine;
     // Read again each time: what a menu no longer offers may go.
-    const release = await holdPaths(nix, await whatMustStay(this.#machine));
+    const { release } = await holdPaths(nix, await whatMustStay(this.#machine));
     this.#by.emit('collecting', { bytes }, 'debug');
     const time = this.#until - clock.monotonic();
     const collecting = givingWay(this.#machine, interruption?.signal, async (signal) =>

@@ -6,6 +6,7 @@ import type { Sized } from '../../core/bundle/predecessor.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
 import type { NixContext } from '../../nix/command.ts';
+import { withOpenDaemon } from '../../nix/open-daemon.ts';
 import { queryClosureInfos } from '../../nix/valid-info.ts';
 
 export interface Side {
@@ -29,7 +30,10 @@ export async function diffSystems(
   nix: NixContext,
   { from, to }: { from: StorePath; to: Side },
 ): Promise<SystemDiff> {
-  const [before, after] = [await closureOf(nix, from), to.paths ?? (await closureOf(nix, to.toplevel))];
+  const [before, after] = await withOpenDaemon(nix, async (open) => [
+    await closureOf(open, from),
+    to.paths ?? (await closureOf(open, to.toplevel)),
+  ]);
   const closures = diffClosures(before, after);
   if (to.paths !== undefined) return { ...closures, units: [], restart: [] };
   return {

@@ -19,8 +19,9 @@ import { unlikeSizes } from '../../core/size.ts';
 import { namesIn } from '../../files/read.ts';
 import { writeBeside } from '../../files/write.ts';
 import { spaceAt } from '../../media/space.ts';
+import { withOpenDaemon } from '../../nix/open-daemon.ts';
 import type { Machine } from '../machine/machine.ts';
-import { comparePaths, recognizeByPublicKey } from '../machine/valid-paths.ts';
+import { comparePaths, type Recognition, recognizeByPublicKey } from '../machine/valid-paths.ts';
 import { findPieces } from '../update/plan-import.ts';
 import { type Download, fetchPiece } from './download.ts';
 import type { Found } from './find-release.ts';
@@ -29,15 +30,23 @@ type Keeper = Pick<Machine, 'floorDirectory' | 'nix' | 'policy' | 'run'>;
 
 /** What is valid here and as signed is left out. In the order of the index. @throws NixmakerError `base-missing`, `nix-unavailable` */
 export async function choosePiecesHere(machine: Keeper, release: Release): Promise<readonly Piece[]> {
-  const { index } = release;
   const recognition = await recognizeByPublicKey(machine);
-  const { missing, differing, lost } = await comparePaths(machine, index, recognition);
+  return withOpenDaemon(machine.nix, (nix) => choosePieces({ nix }, release, recognition));
+}
+
+async function choosePieces(
+  store: Pick<Keeper, 'nix'>,
+  release: Release,
+  recognition: Recognition,
+): Promise<readonly Piece[]> {
+  const { index } = release;
+  const { missing, differing, lost } = await comparePaths(store, index, recognition);
   // The agent clears these away if nothing needs them, and then it needs them anew.
   const others = new Set([...differing, ...lost].map(({ path }) => path));
   const lines = new Set(missing);
   for (let line = 0; line < index.length; line++) if (others.has(index.path(line))) lines.add(line);
   const pieces = await findPieces(
-    machine,
+    store,
     [...lines].sort((a, b) => a - b),
     release,
   );

@@ -107,6 +107,8 @@ async function askNix(
 ): Promise<Found> {
   const asAgent = {
     ...nix,
+    // Our own connection would be root’s.
+    daemonSocket: undefined,
     env: { HOME: agentDirectory, XDG_CACHE_HOME: agentDirectory },
     run: ((program, args, options) => run('setpriv', [...as, program, ...args], options)) as typeof run,
   };

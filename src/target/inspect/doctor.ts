@@ -21,6 +21,7 @@ import { readUnverified } from '../../state/unverified.ts';
 import { readKnownFloor, timeFloor } from '../machine/floor.ts';
 import { readHeld } from '../machine/held.ts';
 import type { Machine } from '../machine/machine.ts';
+import { withNix } from '../machine/with-nix.ts';
 import { accessTo } from '../update/medium-access.ts';
 import { unreadableFault } from '../update/unreadable.ts';
 import { checkAgentRights } from './agent-rights.ts';
@@ -144,7 +145,8 @@ const checks: Readonly<Record<string, Check>> = {
  * Each check stands alone: whatever it throws is its finding.
  * @param read what has just been read of the systems’ contents; otherwise the last record counts
  */
-export async function diagnose(machine: Machine, read?: ContentsRecord): Promise<Diagnosis[]> {
+export async function diagnose(opened: Machine, read?: ContentsRecord): Promise<Diagnosis[]> {
+  const machine = withNix(opened, { ...opened.nix, settings: {} });
   return Promise.all(
     Object.entries(checks).map(async ([check, examine]): Promise<Diagnosis> => {
       try {

@@ -2,6 +2,7 @@
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import type { Manifest } from '../../core/release/manifest.ts';
+import { withOpenDaemon } from '../../nix/open-daemon.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { isValid } from '../../nix/store.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
@@ -13,6 +14,7 @@ import {
   requireNoDifference,
   requireWholeClosure,
 } from '../machine/valid-paths.ts';
+import { withNix } from '../machine/with-nix.ts';
 import { makeStoreSigner } from './store-key.ts';
 
 interface Signed {
@@ -25,10 +27,11 @@ interface Signed {
  * The agent’s word that it has imported is not enough, nor is a path being valid: each path is compared with what was signed. Those that
  * match get the store key’s signature, so that they still count when a later release has them differently.
  */
-export async function requireSigned(
-  machine: RootMachine,
-  { transaction, manifest, index }: Signed,
-): Promise<void> {
+export function requireSigned(machine: RootMachine, signed: Signed): Promise<void> {
+  return withOpenDaemon(machine.nix, (nix) => compareSigned(withNix(machine, nix), signed));
+}
+
+async function compareSigned(machine: RootMachine, { transaction, manifest, index }: Signed): Promise<void> {
   const tell = (error: unknown) => transaction.emit('store-unsigned', { detail: messageOf(error) }, 'warn');
   const signer = await makeStoreSigner(machine).catch(tell);
   const comparison = await comparePaths(machine, index, signer ?? nothingElse);
@@ -48,10 +51,11 @@ const nothingElse: Recognition = { wanted: () => () => false, counts: () => fals
  * whatever takes it up finds the same paths (machine/stopped-runs.ts drops them).
  */
 export async function whileHeld<T>(machine: RootMachine, signed: Signed, work: () => Promise<T>): Promise<T> {
-  await rootImport(machine, signed.manifest);
-  const release = await holdPaths(machine.nix, [...signed.index.paths(), signed.manifest.toplevel]);
+  const { nix, release } = await holdPaths(machine.nix, [...signed.index.paths(), signed.manifest.toplevel]);
+  const holding = withNix(machine, nix);
   try {
-    await requireSigned(machine, signed);
+    await rootImport(holding, signed.manifest);
+    await requireSigned(holding, signed);
     return await work();
   } finally {
     release();

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { readIfThere } from '../../files/read.ts';
+import { withOpenDaemon } from '../../nix/open-daemon.ts';
 import { readSystemLink } from '../../nix/profile.ts';
 import { trustedKeysOf } from '../../nix/settings.ts';
 import { addSignatures, queryClosureInfos } from '../../nix/valid-info.ts';
@@ -15,6 +16,7 @@ import { writeDurably } from '../../state/durable.ts';
 import type { Machine } from '../machine/machine.ts';
 import { storeKeyConf, storeKeyLine } from '../machine/store-public-key.ts';
 import type { OnSame, Recognition } from '../machine/valid-paths.ts';
+import { withNix } from '../machine/with-nix.ts';
 import { publicText } from './host-key.ts';
 
 type Keeper = Pick<Machine, 'floorDirectory'>;
@@ -99,15 +101,21 @@ export async function adoptRunningSystem(
   const running = await readSystemLink(machine.settings.currentSystem);
   if (running === undefined) return;
   try {
-    const signer = await makeStoreSigner(machine);
-    const infos = await queryClosureInfos(machine.nix, running, signer.wanted);
-    for (const [path, info] of infos)
-      signer.onSame({ ...info, path, references: info.references as StorePath[] }, info.signatures);
-    await signer.sign();
+    const paths = await withOpenDaemon(machine.nix, (nix) => signSystem(withNix(machine, nix), running));
     await writeDurably(adoptedFile(machine), `${running}\n`);
-    machine.emit({ event: 'system-adopted', system: running, paths: infos.size });
+    machine.emit({ event: 'system-adopted', system: running, paths });
   } catch (error) {
     // Retried at the next start.
     machine.emit({ event: 'system-not-adopted', level: 'warn', detail: messageOf(error) });
   }
+}
+
+/** @returns how many paths it has */
+async function signSystem(machine: KeyMaker & Pick<Machine, 'nix'>, system: StorePath): Promise<number> {
+  const signer = await makeStoreSigner(machine);
+  const infos = await queryClosureInfos(machine.nix, system, signer.wanted);
+  for (const [path, info] of infos)
+    signer.onSame({ ...info, path, references: info.references as StorePath[] }, info.signatures);
+  await signer.sign();
+  return infos.size;
 }

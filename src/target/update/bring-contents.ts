@@ -16,6 +16,7 @@ import { type DamagedPath, isReplaceable } from '../../core/run/damage.ts';
 import type { StorePath } from '../../core/store-path.ts';
 import { listStandIns, readContents, standInOf } from '../../nix/contents.ts';
 import { addToDaemon } from '../../nix/daemon.ts';
+import { withOpenDaemon } from '../../nix/open-daemon.ts';
 import { holdPaths } from '../../nix/roots.ts';
 import { deletePaths, storeFolder, syncStore } from '../../nix/store.ts';
 import { queryValidInfos } from '../../nix/valid-info.ts';
@@ -54,7 +55,7 @@ export async function bringContents(
   );
   if (found.length > 0) await requireRoom(machine, storeFolder(nix), need);
   const standIns = found.map(({ line }) => standInOf(bundle.index.info(line)).path);
-  const letGo = await holdPaths(nix, standIns);
+  const { release: letGo } = await holdPaths(nix, standIns);
   const [paths, faults]: [StorePath[], Fault[]] = [[], []];
   const release = async () => {
     letGo();
@@ -143,20 +144,22 @@ async function findPieces(
     const known = wanted.get(index.path(line));
     if (known !== undefined && index.info(line).narHash === known.narHash) lines.set(line, known);
   }
-  const bases = await usableBases(
-    machine,
-    [...lines.keys()].flatMap((line) => offered.get(line) ?? []),
-  );
+  const pieces = [...lines.keys()].flatMap((line) => offered.get(line) ?? []);
+  const bases = await withOpenDaemon(machine.nix, (nix) => usableBases({ nix }, pieces));
   const isUsable = (piece: DeltaPiece) =>
     bases.has(piece.base) && index.narSize(piece.line) <= limits.deltaNarBytes;
-  const { pieces } = choosePieces([...lines.keys()], offered, isUsable);
-  const found = [...pieces].map(([line, piece]) => ({ known: lines.get(line) as DamagedPath, line, piece }));
+  const chosen = choosePieces([...lines.keys()], offered, isUsable);
+  const found = [...chosen.pieces].map(([line, piece]) => ({
+    known: lines.get(line) as DamagedPath,
+    line,
+    piece,
+  }));
   return { found, bases };
 }
 
 /** With the bytes of their NARs. Read from disk: what may be damaged is not judged by the database. */
 async function usableBases(
-  { nix }: Bringer,
+  { nix }: Pick<Bringer, 'nix'>,
   pieces: readonly Piece[],
 ): Promise<ReadonlyMap<StorePath, number>> {
   const usable = new Map<StorePath, number>();

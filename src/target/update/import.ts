@@ -40,7 +40,7 @@ export async function importContents(
 ): Promise<() => void> {
   const path = rootOf(manifest);
   const started = machine.clock.monotonic();
-  const { bytes, release } =
+  const { bytes, release, open } =
     contents.kind === 'bundle'
       ? await importBundle(
           machine,
@@ -49,7 +49,7 @@ export async function importContents(
         )
       : await importChrootStore(machine, { transaction, folder: contents.folder, path });
   try {
-    if (plan.part === undefined && !(await isValid(machine.nix, path)))
+    if (plan.part === undefined && !(await isValid({ ...machine.nix, open }, path)))
       throw new NixmakerError('nix-failed', `${path} is not valid after the import`);
   } catch (error) {
     release();

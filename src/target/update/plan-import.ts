@@ -7,8 +7,10 @@ import type { DeltaPiece, Piece } from '../../core/release/contents-file.ts';
 import type { ReleaseIndex } from '../../core/release/index-file.ts';
 import { needOfLines } from '../../core/release/need.ts';
 import type { StorePath } from '../../core/store-path.ts';
+import type { NixContext } from '../../nix/command.ts';
 import { findLost } from '../../nix/lost.ts';
 import { holdPaths } from '../../nix/roots.ts';
+import { openRecentNix } from '../../nix/settings.ts';
 import { storeFolder } from '../../nix/store.ts';
 import { queryValidInfos, type ValidInfo } from '../../nix/valid-info.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -30,14 +32,16 @@ export interface ImportPlan {
   readonly bases: ReadonlyMap<StorePath, number>;
   /** If the medium is one of several, and others are needed: `missing` is then what can be imported now. */
   readonly part?: PartPlan | undefined;
-  /** Releases what was already there. */
+  /** Asks on the connection that holds what was already there (nix/roots.ts). */
+  readonly nix: NixContext;
+  /** Releases it. */
   readonly release: () => void;
 }
 
 /**
  * Compares what is there with what was signed, clears away what differs or is not whole and nothing needs, and checks that the rest is
  * available and will fit, before the first byte is written.
- * @throws NixmakerError `store-differs`, `store-corrupt`, `base-missing`, `no-space`
+ * @throws NixmakerError `nix-unavailable`, `nix-too-old`, `store-differs`, `store-corrupt`, `base-missing`, `no-space`
  */
 export async function planImport(
   machine: Store,
@@ -45,26 +49,26 @@ export async function planImport(
 ): Promise<ImportPlan> {
   const { index } = contents;
   const recognition = await recognizeByPublicKey(machine);
-  const held = pathsToHold(contents);
-  let release = await holdPaths(machine.nix, held);
+  const hold = () => holdPaths(machine.nix, pathsToHold(contents), openRecentNix);
+  let { nix, release } = await hold();
   try {
-    let comparison = await comparePaths(machine, index, recognition);
+    let comparison = await comparePaths({ nix }, index, recognition);
     if (comparison.differing.length + comparison.lost.length > 0) {
       // What is held can’t be deleted. Checked again afterwards: what was not held may have gone, and what was not there may have come.
       release();
       await clearDifferences(machine, transaction, comparison);
-      release = await holdPaths(machine.nix, held);
-      comparison = await comparePaths(machine, index, recognition);
+      ({ nix, release } = await hold());
+      comparison = await comparePaths({ nix }, index, recognition);
     }
     requireAsSigned(comparison);
     const { missing } = comparison;
     const { pieces, bases, part } =
       contents.kind === 'bundle'
-        ? await findPart(machine, missing, contents)
+        ? await findPart({ nix }, missing, contents)
         : { pieces: new Map(), bases: new Map() };
     // For all parts at once: nobody should bring the others for nothing.
     if (missing.length > 0) await requireRoom(machine, storeFolder(machine.nix), needOfLines(index, missing));
-    return { missing: part?.now ?? missing, pieces, bases, part, release };
+    return { missing: part?.now ?? missing, pieces, bases, part, nix, release };
   } catch (error) {
     release();
     throw error;

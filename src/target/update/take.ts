@@ -8,7 +8,6 @@ import { hasBegunToChange } from '../../core/run/lifecycle.ts';
 import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import { arrivedText } from '../../core/size.ts';
-import { requireNix } from '../../nix/settings.ts';
 import type { VerifiedManifest } from '../../signing/verify.ts';
 import { readFloor } from '../../state/floor.ts';
 import { readJournal } from '../../state/journal.ts';
@@ -21,6 +20,7 @@ import type { Root } from '../machine/root.ts';
 import { findStaged } from '../machine/staged.ts';
 import { outcomeOf, Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
+import { withNix } from '../machine/with-nix.ts';
 import { clearBegun, openDeleter } from './clear-begun.ts';
 import { importContents, realiseToplevel } from './import.ts';
 import { type Contents, type Examined, examine, type Source } from './open.ts';
@@ -44,7 +44,8 @@ export interface TakeRequest {
 }
 
 /** Runs a bundle through to its end. The lock is held for exactly that long. */
-export function takeBundle(machine: Machine, root: Root, request: TakeRequest): Promise<Receipt> {
+export function takeBundle(opened: Machine, root: Root, request: TakeRequest): Promise<Receipt> {
+  const machine = withNix(opened, { ...opened.nix, settings: {} });
   return withLock(machine, async () => {
     await root.resume();
     const { name: source, knownWait } = request;
@@ -148,7 +149,6 @@ interface Installation {
 
 async function install(run: Run, installation: Installation): Promise<Receipt> {
   const { machine, transaction } = run;
-  await requireNix(machine.nix);
   const { verified, head, contents } = installation;
   const { index } = contents;
   return withRoom(run, { release: { verified, head, index }, contents }, async () => {
@@ -185,7 +185,7 @@ async function installPlanned(run: Run, installation: Installation, plan: Import
           release = await importSigned(run, installation, plan);
         },
       );
-    await rootImport(machine, manifest);
+    await rootImport(withNix(machine, plan.nix), manifest);
     release = await importSigned(run, installation, plan);
     // The second time, if there was no room for what is realised.
     if (transaction.state !== 'imported') await transaction.advance('imported');

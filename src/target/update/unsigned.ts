@@ -10,13 +10,14 @@ import type { Receipt } from '../../core/run/receipt.ts';
 import type { Operation } from '../../core/schema.ts';
 import { openPlainFile } from '../../files/foreign.ts';
 import { importFromChrootStore } from '../../nix/import.ts';
-import { requireNix } from '../../nix/settings.ts';
+import { openRecentNix } from '../../nix/settings.ts';
 import { storeFolder } from '../../nix/store.ts';
 import { dropImportRoots, rootImport } from '../machine/import-roots.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { Transaction } from '../machine/transaction.ts';
 import { endingWhatThrows, withLock } from '../machine/with-lock.ts';
+import { withNix } from '../machine/with-nix.ts';
 import { realiseToplevel } from './import.ts';
 import { makeWorkFolder, removeWorkFolder, unpackClassic } from './open.ts';
 import { keepingRoom } from './room.ts';
@@ -62,8 +63,8 @@ async function install(
   const folder = await unpackClassic(machine, copy, work);
   await transaction.advance('verified');
   await transaction.advance('accepted');
-  await requireNix(machine.nix);
-  await rootImport(machine, manifest);
+  const { nix, close } = await openRecentNix(machine.nix);
+  await rootImport(withNix(machine, nix), manifest).finally(close);
   try {
     await keepingRoom(machine, storeFolder(machine.nix), (signal) =>
       importFromChrootStore({ ...machine.nix, signal }, { folder, path: meta.derivation }),

@@ -39,7 +39,7 @@ export async function withRoom<T>(run: Run, wanted: Wanted, work: () => Promise<
 
 /** Holds what is already there, and what deltas are relative to: otherwise it would have to be brought again, or could not be. */
 async function makeRoom({ machine, root, transaction }: Run, { release, contents }: Wanted): Promise<Freed> {
-  const letGo = await holdPaths(machine.nix, pathsToHold(contents));
+  const { release: letGo } = await holdPaths(machine.nix, pathsToHold(contents));
   try {
     return await root.makeRoom({ transaction, release });
   } catch (error) {

@@ -6,5 +6,8 @@ export default {
   refusedAs: ['bundle-malformed'],
   because: /contents has 60000004 bytes; the limit is \d+/,
   control: unchanged,
-  make: (kit) => rebuilt(kit, { contents: `[0${',0'.repeat(30_000_000)}]\n` }),
+  make: (kit) =>
+    rebuilt(kit, {
+      contents: Buffer.concat([Buffer.from('[0'), Buffer.alloc(60_000_000, ',0'), Buffer.from(']\n')]),
+    }),
 } satisfies Attack;

@@ -1,10 +1,10 @@
 /** What the files of a NixOS system tell about switching to it and booting it. Reads only. */
 import { readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { ifNowhere } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
+import * as z from '../core/zod.ts';
 
 const inhibitors = z.record(z.string(), z.unknown());
 

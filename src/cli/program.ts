@@ -1,5 +1,4 @@
 /** The command line, of all verbs or of the one that is wanted. */
-import '../core/interpreted.ts';
 import { Command } from 'commander';
 import { addHelp, helpFormat, helpWidth } from './help/help.ts';
 import { forCommander, runsAt } from './terminal/output.ts';

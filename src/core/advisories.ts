@@ -4,30 +4,33 @@
  * Store paths have the names and versions of nixpkgs, and say nothing of patches: a finding is a reason to look, and no finding is no
  * proof. What an advisory does not say in a way that can be compared is reported as unclear, never as well.
  */
-import * as z from 'zod';
+
 import { compareVersions, splitDrvName } from './nix-version.ts';
 import { nameOf, type StorePath } from './store-path.ts';
+import * as z from './zod.ts';
 
-const text = z.string().max(4096);
+const text = z.string().check(z.maxLength(4096));
 const event = z.looseObject({
-  introduced: text.optional(),
-  fixed: text.optional(),
-  last_affected: text.optional(),
+  introduced: z.optional(text),
+  fixed: z.optional(text),
+  last_affected: z.optional(text),
 });
 const affected = z.looseObject({
-  package: z.looseObject({ ecosystem: text, name: text }).optional(),
-  ranges: z
-    .array(z.looseObject({ type: text, events: z.array(event).max(10_000) }))
-    .max(1000)
-    .default([]),
-  versions: z.array(text).max(100_000).default([]),
+  package: z.optional(z.looseObject({ ecosystem: text, name: text })),
+  ranges: z._default(
+    z
+      .array(z.looseObject({ type: text, events: z.array(event).check(z.maxLength(10_000)) }))
+      .check(z.maxLength(1000)),
+    [],
+  ),
+  versions: z._default(z.array(text).check(z.maxLength(100_000)), []),
 });
 const advisory = z.looseObject({
   id: text,
-  summary: text.optional(),
-  withdrawn: text.optional(),
-  aliases: z.array(text).max(1000).default([]),
-  affected: z.array(affected).max(10_000).default([]),
+  summary: z.optional(text),
+  withdrawn: z.optional(text),
+  aliases: z._default(z.array(text).check(z.maxLength(1000)), []),
+  affected: z._default(z.array(affected).check(z.maxLength(10_000)), []),
 });
 
 type Affected = z.infer<typeof affected>;

@@ -1,31 +1,37 @@
 /** Rings: which hosts get a release first, and what must be known about them before the next ones get it. */
-import * as z from 'zod';
+
 import { NixmakerError } from './errors.ts';
 import { matchesHost } from './host-pattern.ts';
 import { describeIssues } from './schema.ts';
+import * as z from './zod.ts';
 
 const ringSchema = z.strictObject({
   name: z
     .string()
-    .regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'is not a name of lower-case letters, digits and hyphens'),
+    .check(z.regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'is not a name of lower-case letters, digits and hyphens')),
   /** Names or patterns. A host belongs to the first ring that names it. */
-  hosts: z.array(z.string().min(1).max(256)).min(1).max(10_000),
+  hosts: z
+    .array(z.string().check(z.minLength(1), z.maxLength(256)))
+    .check(z.minLength(1), z.maxLength(10_000)),
   /** What the previous ring must show, according to the receipts collected here. */
-  after: z
-    .strictObject({
+  after: z._default(
+    z.strictObject({
       /** Counted from when the last of them was collected. */
-      days: z.number().min(0).max(3650).default(0),
+      days: z._default(z.number().check(z.gte(0), z.lte(3650)), 0),
       /** How many hosts must have committed the release; all, if there are fewer. */
-      committed: z.number().int().min(1).max(10_000).default(1),
-    })
-    .default({ days: 0, committed: 1 }),
+      committed: z._default(z.int().check(z.gte(1), z.lte(10_000)), 1),
+    }),
+    { days: 0, committed: 1 },
+  ),
 });
 
 const ringsSchema = z
-  .strictObject({ schema: z.literal(1), rings: z.array(ringSchema).min(1).max(100) })
-  .refine(
-    ({ rings }) => new Set(rings.map(({ name }) => name)).size === rings.length,
-    'two rings have the same name',
+  .strictObject({ schema: z.literal(1), rings: z.array(ringSchema).check(z.minLength(1), z.maxLength(100)) })
+  .check(
+    z.refine(
+      ({ rings }) => new Set(rings.map(({ name }) => name)).size === rings.length,
+      'two rings have the same name',
+    ),
   );
 
 export type Ring = z.infer<typeof ringSchema>;

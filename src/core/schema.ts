@@ -1,6 +1,7 @@
 /** Small zod parts shared by the manifest, the policy and the settings. */
-import * as z from 'zod';
+
 import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from './store-path.ts';
+import * as z from './zod.ts';
 
 /** A host is a folder's and a file's name on every carrier, FAT included. */
 const hostPattern = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9_-])?$/;
@@ -9,37 +10,42 @@ export function isHostName(text: string): boolean {
   return hostPattern.test(text);
 }
 
-export const hostName = z.string().regex(hostPattern, 'is not a valid host name');
+export const hostName = z.string().check(z.regex(hostPattern, 'is not a valid host name'));
 
 /** Nix's system doubles and their kin: `x86_64-linux`. */
-export const systemName = z.string().regex(/^[a-z0-9_]{1,32}-[a-z0-9_]{1,32}$/, 'is not a Nix system type');
+export const systemName = z
+  .string()
+  .check(z.regex(/^[a-z0-9_]{1,32}-[a-z0-9_]{1,32}$/, 'is not a Nix system type'));
 
 /** machine-id(5): 32 lower-case hexadecimal digits. */
-export const machineId = z.string().regex(/^[0-9a-f]{32}$/, 'is not a machine id (32 hexadecimal digits)');
+export const machineId = z
+  .string()
+  .check(z.regex(/^[0-9a-f]{32}$/, 'is not a machine id (32 hexadecimal digits)'));
 
 /** RFC 3339 in UTC, whole seconds: one spelling for one instant, so that manifests are reproducible. */
 export const timestamp = z.iso
   .datetime({ precision: 0 })
-  .refine((text) => text.endsWith('Z') && Number.isFinite(Date.parse(text)), 'is not a UTC time');
+  .check(z.refine((text) => text.endsWith('Z') && Number.isFinite(Date.parse(text)), 'is not a UTC time'));
 
 export const absolutePath = z
   .string()
-  .max(4096)
-  .regex(/^\/[^\0]*$/, 'is not an absolute path');
+  .check(z.maxLength(4096), z.regex(/^\/[^\0]*$/, 'is not an absolute path'));
 
 /**
  * A path in a file that a person writes, in the form of the kernel’s tables: `/run/media/` or `/a/../b` would match no mount, and nothing
  * would say so.
  */
-export const configuredPath = absolutePath.overwrite((path) => {
-  const names: string[] = [];
-  for (const name of path.split('/'))
-    if (name === '..') names.pop();
-    else if (name !== '' && name !== '.') names.push(name);
-  return `/${names.join('/')}`;
-});
+export const configuredPath = absolutePath.check(
+  z.overwrite((path) => {
+    const names: string[] = [];
+    for (const name of path.split('/'))
+      if (name === '..') names.pop();
+      else if (name !== '' && name !== '.') names.push(name);
+    return `/${names.join('/')}`;
+  }),
+);
 
-export const sequence = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
+export const sequence = z.int().check(z.gte(1), z.lte(Number.MAX_SAFE_INTEGER));
 
 export const operations = ['switch', 'boot', 'test', 'dry-activate'] as const;
 export const operation = z.enum(operations);
@@ -48,20 +54,28 @@ export type Operation = z.infer<typeof operation>;
 /** Whether it is meant to last: the profile and the menu follow, unlike for `test` and `dry-activate`. */
 export const isLasting = (operation: unknown): boolean => operation === 'switch' || operation === 'boot';
 
-export const storePath = z.string().transform((text, context): StorePath => {
-  const path = parseStorePath(text);
-  if (path === undefined) context.addIssue({ code: 'custom', message: 'is not a store path' });
-  return path as StorePath;
-});
+export const storePath = z.pipe(
+  z.string(),
+  z.transform((text: string, context): StorePath => {
+    const path = parseStorePath(text);
+    if (path === undefined)
+      context.issues.push({ code: 'custom', input: text, message: 'is not a store path' });
+    return path as StorePath;
+  }),
+);
 
-export const drvPath = z.string().transform((text, context): DrvPath => {
-  const path = parseDrvPath(text);
-  if (path === undefined) context.addIssue({ code: 'custom', message: 'is not a derivation path' });
-  return path as DrvPath;
-});
+export const drvPath = z.pipe(
+  z.string(),
+  z.transform((text: string, context): DrvPath => {
+    const path = parseDrvPath(text);
+    if (path === undefined)
+      context.issues.push({ code: 'custom', input: text, message: 'is not a derivation path' });
+    return path as DrvPath;
+  }),
+);
 
 /** `key.0.path: message`, the first few issues of a failed parse. */
-export function describeIssues(error: z.ZodError): string {
+export function describeIssues(error: z.core.$ZodError): string {
   return error.issues
     .slice(0, 3)
     .map((issue) => {

@@ -1,7 +1,7 @@
 /** Which file systems somebody has plugged in, according to lsblk(8). Never those of a disk that is built in. */
 import { join } from 'node:path';
-import * as z from 'zod';
 import type { ProcessRunner } from '../core/ports.ts';
+import * as z from '../core/zod.ts';
 import { readIfThere } from '../files/read.ts';
 
 export interface Plugged {
@@ -20,14 +20,14 @@ interface Node {
   readonly children?: readonly Node[] | undefined;
 }
 
-const node: z.ZodType<Node> = z.looseObject({
+const node: z.ZodMiniType<Node> = z.looseObject({
   kname: z.string(),
-  fstype: z.string().nullish(),
-  label: z.string().nullish(),
-  hotplug: z.boolean().optional(),
-  mountpoints: z.array(z.string().nullable()).optional(),
+  fstype: z.nullish(z.string()),
+  label: z.nullish(z.string()),
+  hotplug: z.optional(z.boolean()),
+  mountpoints: z.optional(z.array(z.nullable(z.string()))),
   get children() {
-    return z.array(node).optional();
+    return z.optional(z.array(node));
   },
 });
 const table = z.looseObject({ blockdevices: z.array(node) });

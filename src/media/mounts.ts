@@ -1,9 +1,9 @@
 /** Which media are mounted, according to findmnt(8), and which of them the policy lets bundles be taken from. */
 import { readFile, readlink, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import * as z from 'zod';
 import type { SourcesPolicy } from '../core/policy/policy.ts';
 import type { ProcessRunner } from '../core/ports.ts';
+import * as z from '../core/zod.ts';
 
 export interface Mount {
   /** Where it is. */
@@ -24,12 +24,12 @@ const table = z.looseObject({
   filesystems: z.array(
     z.looseObject({
       target: z.string(),
-      source: z.string().nullish(),
-      fstype: z.string().nullish(),
-      'maj:min': z.string().nullish(),
-      options: z.string().nullish(),
-      label: z.string().nullish(),
-      uuid: z.string().nullish(),
+      source: z.nullish(z.string()),
+      fstype: z.nullish(z.string()),
+      'maj:min': z.nullish(z.string()),
+      options: z.nullish(z.string()),
+      label: z.nullish(z.string()),
+      uuid: z.nullish(z.string()),
     }),
   ),
 });

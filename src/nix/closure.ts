@@ -1,10 +1,11 @@
 /** A closure as Nix’s database has it. */
-import * as z from 'zod';
+
 import { NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import type { PathInfo } from '../core/release/path-info.ts';
 import { parseStorePath, type StorePath } from '../core/store-path.ts';
+import * as z from '../core/zod.ts';
 import type { NixContext } from './command.ts';
 import { pathInfoJson } from './path-info.ts';
 import { gatherClosures, type ValidInfo } from './valid-info.ts';
@@ -13,10 +14,10 @@ import { gatherClosures, type ValidInfo } from './valid-info.ts';
 const pathInfos = z.record(
   z.string(),
   z.looseObject({
-    narHash: z.string().startsWith('sha256-'),
-    narSize: z.number().int().min(0),
+    narHash: z.string().check(z.startsWith('sha256-')),
+    narSize: z.int().check(z.gte(0)),
     references: z.array(z.string()),
-    ca: z.string().nullish(),
+    ca: z.nullish(z.string()),
   }),
 );
 

@@ -2,14 +2,16 @@
  * Evaluates many hosts in one call of nix-eval-jobs, if it is installed: Nix’s own evaluator, in workers that share nothing and are
  * restarted when they have used too much memory (github.com/nix-community/nix-eval-jobs, README). It prints one line of JSON per host.
  */
-import * as z from 'zod';
+
 import { given } from '../core/given.ts';
 import { drvPath, storePath } from '../core/schema.ts';
+import * as z from '../core/zod.ts';
 import type { NixContext } from './command.ts';
 import { failureFor, type NixFailure, type NixMessage } from './failure.ts';
 import { type EvaluatedHost, quoted } from './flake.ts';
 
-const job = z.object({ attrPath: z.tuple([z.string()]) }).and(
+const job = z.intersection(
+  z.object({ attrPath: z.tuple([z.string()]) }),
   z.union([
     z.object({ error: z.string() }),
     z.object({

@@ -1,57 +1,57 @@
 /** Reads a flake: names, derivations, metadata. Nothing is built here. */
 import { readFile } from 'node:fs/promises';
-import * as z from 'zod';
 import { naturally } from '../core/alike.ts';
 import { NixmakerError } from '../core/errors.ts';
 import { describeIssues, drvPath, storePath } from '../core/schema.ts';
 import type { DrvPath, StorePath } from '../core/store-path.ts';
+import * as z from '../core/zod.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
 import { rootIfValid } from './roots.ts';
 
 const names = z.array(z.string());
 const evaluated = z.object({ derivation: drvPath, toplevel: storePath, system: z.string() });
 const metadata = z.object({
-  description: z.string().optional(),
-  revision: z.string().optional(),
-  dirtyRevision: z.string().optional(),
+  description: z.optional(z.string()),
+  revision: z.optional(z.string()),
+  dirtyRevision: z.optional(z.string()),
   /** Seconds since 1970: the commit’s time, or that of the newest file. */
-  lastModified: z.number().int().optional(),
+  lastModified: z.optional(z.int()),
   /** The flake as it was fetched, in the store. */
-  path: storePath.optional(),
+  path: z.optional(storePath),
   /** The locked reference as text, and its parts (nix3-flake(1)). */
-  url: z.string().optional(),
-  locked: z
-    .object({
+  url: z.optional(z.string()),
+  locked: z.optional(
+    z.object({
       type: z.string(),
-      path: z.string().optional(),
-      dir: z.string().optional(),
-      narHash: z.string().optional(),
-      rev: z.string().optional(),
-      revCount: z.number().int().optional(),
-      lastModified: z.number().int().optional(),
-    })
-    .optional(),
+      path: z.optional(z.string()),
+      dir: z.optional(z.string()),
+      narHash: z.optional(z.string()),
+      rev: z.optional(z.string()),
+      revCount: z.optional(z.int()),
+      lastModified: z.optional(z.int()),
+    }),
+  ),
   /** The lock file’s inputs by name; the root has no `locked`. */
-  locks: z
-    .object({
+  locks: z.optional(
+    z.object({
       nodes: z.record(
         z.string(),
         z.object({
-          locked: z
-            .object({
+          locked: z.optional(
+            z.object({
               type: z.string(),
-              owner: z.string().optional(),
-              repo: z.string().optional(),
-              url: z.string().optional(),
-              path: z.string().optional(),
-              rev: z.string().optional(),
-              narHash: z.string().optional(),
-            })
-            .optional(),
+              owner: z.optional(z.string()),
+              repo: z.optional(z.string()),
+              url: z.optional(z.string()),
+              path: z.optional(z.string()),
+              rev: z.optional(z.string()),
+              narHash: z.optional(z.string()),
+            }),
+          ),
         }),
       ),
-    })
-    .optional(),
+    }),
+  ),
 });
 
 export type EvaluatedHost = z.infer<typeof evaluated>;
@@ -91,7 +91,7 @@ const instantiate =
   '{ derivation = top.drvPath; toplevel = top.outPath; system = host.pkgs.stdenv.hostPlatform.system or top.system; }';
 
 /** Nix’s own statistics of an evaluation ($NIX_SHOW_STATS_PATH), as far as they are of interest. */
-const statistics = z.looseObject({ gc: z.looseObject({ totalBytes: z.number().min(0) }) });
+const statistics = z.looseObject({ gc: z.looseObject({ totalBytes: z.number().check(z.gte(0)) }) });
 
 export interface Evaluated {
   readonly hosts: ReadonlyMap<string, EvaluatedHost>;
@@ -138,7 +138,7 @@ function statisticsIn(text: string): z.infer<typeof statistics> | undefined {
   }
 }
 
-const survey = z.object({ names, one: evaluated.extend({ host: z.string() }).nullable() });
+const survey = z.object({ names, one: z.nullable(z.extend(evaluated, { host: z.string() })) });
 
 export interface Survey {
   readonly hosts: readonly string[];
@@ -162,7 +162,7 @@ export async function surveyHosts(context: NixContext, flake: string, wanted?: s
   return { hosts: found.names.sort(naturally), one: found.one ?? undefined };
 }
 
-async function ask<T extends z.ZodType>(
+async function ask<T extends z.ZodMiniType>(
   context: NixContext,
   { flake, host, apply }: { readonly flake: string; readonly host?: string; readonly apply: string },
   schema: T,
@@ -198,7 +198,7 @@ export async function holdDerivation(
   await nix(context, ['build', path, '--out-link', link]);
 }
 
-function read<T extends z.ZodType>(schema: T, text: string): z.output<T> {
+function read<T extends z.ZodMiniType>(schema: T, text: string): z.output<T> {
   let json: unknown;
   try {
     json = JSON.parse(text);

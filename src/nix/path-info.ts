@@ -1,7 +1,8 @@
 /** What Nix’s database holds about valid paths. */
-import * as z from 'zod';
+
 import { NixmakerError } from '../core/errors.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
+import * as z from '../core/zod.ts';
 import { type NixContext, nix, queryStore } from './command.ts';
 
 /** In the order of the paths: `sha256:` and base 32, as in narinfos. */
@@ -34,7 +35,7 @@ export async function pathInfoJson(context: NixContext, args: readonly string[])
 /** registrationTime, in seconds since 1970, by path; `nix path-info --json` of Nix 2.24 to 2.34. */
 const registrations = z.record(
   z.string(),
-  z.looseObject({ registrationTime: z.number().nullish() }).nullable(),
+  z.nullable(z.looseObject({ registrationTime: z.nullish(z.number()) })),
 );
 
 /** Paths that became valid at that time or later, in seconds since 1970; also those whose time is unknown. */

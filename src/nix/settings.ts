@@ -1,8 +1,9 @@
 /** Which Nix this is, how it is configured, and whether it answers. */
-import * as z from 'zod';
+
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import { limits } from '../core/limits.ts';
+import * as z from '../core/zod.ts';
 import { legacyNix, type NixContext, nix } from './command.ts';
 import { type Opened, openDaemon, withDaemon } from './open-daemon.ts';
 
@@ -46,7 +47,7 @@ async function askStore(context: NixContext, more: readonly string[] = []): Prom
   }
 }
 
-const storeInfo = z.looseObject({ version: z.string().optional() });
+const storeInfo = z.looseObject({ version: z.optional(z.string()) });
 
 /** By programs. A store without a daemon has no version of its own. */
 async function askVersion(context: NixContext): Promise<string> {

@@ -1,9 +1,10 @@
 /** What Nix’s database holds about valid paths, thousands at a time: over one connection if there is a daemon. */
-import * as z from 'zod';
+
 import { NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import { encodeNix32 } from '../core/nix32.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
+import * as z from '../core/zod.ts';
 import type { NixContext } from './command.ts';
 import { mostSignatures, type SignatureFilter, type ValidInfo } from './daemon-wire.ts';
 import { withDaemon } from './open-daemon.ts';
@@ -100,15 +101,15 @@ const portion = 1000;
 /** `nix path-info --json` of Nix 2.24 to 2.34: null for a path that is not valid; the hash is `sha256-` and base 64 (SRI). */
 const answers = z.record(
   z.string(),
-  z
-    .looseObject({
-      narHash: z.string().startsWith('sha256-'),
-      narSize: z.number().int().min(0),
+  z.nullable(
+    z.looseObject({
+      narHash: z.string().check(z.startsWith('sha256-')),
+      narSize: z.int().check(z.gte(0)),
       references: z.array(z.string()),
-      signatures: z.array(z.string()).nullish(),
-      ca: z.string().nullish(),
-    })
-    .nullable(),
+      signatures: z.nullish(z.array(z.string())),
+      ca: z.nullish(z.string()),
+    }),
+  ),
 );
 
 async function askCommand(

@@ -3,18 +3,22 @@
  * them. For receipts, whose keys are ordinary Nix keys, and for keyrings.
  */
 import { type KeyObject, verify as verifySignature } from 'node:crypto';
-import * as z from 'zod';
 import { NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { decodeUtf8 } from '../core/utf8.ts';
+import * as z from '../core/zod.ts';
 import { decodeBase64, decodeBase64OfAnyLength } from './base64.ts';
 import type { PublicKey, SecretKey } from './nix-key.ts';
 import { preAuthenticationEncoding } from './pae.ts';
 import type { TrustedKey } from './trusted-key.ts';
 
 const envelope = z.strictObject({
-  payloadType: z.string().max(256),
+  payloadType: z.string().check(z.maxLength(256)),
   payload: z.string(),
-  signatures: z.array(z.strictObject({ keyid: z.string().max(256), sig: z.string().max(2048) })).max(64),
+  signatures: z
+    .array(
+      z.strictObject({ keyid: z.string().check(z.maxLength(256)), sig: z.string().check(z.maxLength(2048)) }),
+    )
+    .check(z.maxLength(64)),
 });
 
 type Signature = z.infer<typeof envelope>['signatures'][number];

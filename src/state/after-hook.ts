@@ -1,7 +1,7 @@
 /** The last commit after which the policy’s `hooks.after` ran, and what became of it: in root’s folder. */
 import { join } from 'node:path';
-import * as z from 'zod';
 import { type HookResult, hookResultParser } from '../core/run/hooks.ts';
+import * as z from '../core/zod.ts';
 import { writeDurably } from './durable.ts';
 import { readOwn } from './own.ts';
 import { parseStored } from './stored.ts';
@@ -9,8 +9,8 @@ import { parseStored } from './stored.ts';
 const afterHook = z.strictObject({
   schema: z.literal(1),
   /** The run whose commit it followed. */
-  transaction: z.string().max(64),
-  at: z.string().max(64),
+  transaction: z.string().check(z.maxLength(64)),
+  at: z.string().check(z.maxLength(64)),
   result: hookResultParser,
 });
 

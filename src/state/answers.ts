@@ -1,7 +1,7 @@
 /** Root’s answers to the agent, one file each. */
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type * as z from 'zod';
+import type * as z from '../core/zod.ts';
 import { namesIn } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 import { readOwn } from './own.ts';
@@ -21,7 +21,7 @@ export const writeAnswer = (folder: string, transaction: string, answer: object)
 export async function readAnswer<T>(
   folder: string,
   transaction: string,
-  parser: z.ZodType<T>,
+  parser: z.ZodMiniType<T>,
 ): Promise<T | undefined> {
   const path = answerFile(folder, transaction);
   const text = await readOwn(path);

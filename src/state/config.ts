@@ -11,12 +11,12 @@ import {
   parse,
   type ValueNode,
 } from '@humanwhocodes/momoa';
-import * as z from 'zod';
 import { isMissing } from '../core/errno.ts';
 import { messageOf, NixmakerError, type ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { type Policy, policyParser } from '../core/policy/policy.ts';
 import { type Settings, settingsParser } from '../core/policy/settings.ts';
+import * as z from '../core/zod.ts';
 import { readAll } from '../files/foreign.ts';
 
 interface Source {
@@ -92,14 +92,14 @@ async function readBounded(path: string, most: number, code: ReasonCode): Promis
   }
 }
 
-interface ConfigKind<T extends z.ZodType> {
+interface ConfigKind<T extends z.ZodMiniType> {
   readonly path: string;
   readonly schema: T;
   readonly code: ReasonCode;
 }
 
 /** JSON with positions: duplicate keys are errors, and messages name the line. */
-export function parseConfig<T extends z.ZodType>(text: string, kind: ConfigKind<T>): z.output<T> {
+export function parseConfig<T extends z.ZodMiniType>(text: string, kind: ConfigKind<T>): z.output<T> {
   let document: DocumentNode;
   try {
     document = parse(text, { mode: 'json' });
@@ -136,7 +136,7 @@ function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
 }
 
 /** The keys allowed at a position, by the schema. */
-function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] {
+function keysAt(schema: z.ZodMiniType, path: readonly PropertyKey[]): readonly string[] {
   const named = (node: JsonSchema, key: PropertyKey): JsonSchema[] => {
     const next = node.properties?.[String(key)] ?? node.items ?? node.additionalProperties;
     return [...(typeof next === 'object' ? [next] : []), ...(node.anyOf ?? []).flatMap((n) => named(n, key))];
@@ -157,7 +157,7 @@ interface JsonSchema {
   readonly anyOf?: readonly JsonSchema[];
 }
 
-function refuseDuplicates(node: ValueNode, kind: Pick<ConfigKind<z.ZodType>, 'path' | 'code'>): void {
+function refuseDuplicates(node: ValueNode, kind: Pick<ConfigKind<z.ZodMiniType>, 'path' | 'code'>): void {
   if (node.type === 'Array') for (const element of node.elements) refuseDuplicates(element.value, kind);
   if (node.type !== 'Object') return;
   const seen = new Set<string>();

@@ -1,6 +1,7 @@
 /** The floor: the newest bundle committed here. The higher of its two copies counts. Never lowered, except its time, and only by hand. */
-import * as z from 'zod';
+
 import { sequence, timestamp } from '../core/schema.ts';
+import * as z from '../core/zod.ts';
 import { withChecksum } from './checksummed.ts';
 import { writeDurably } from './durable.ts';
 import { readOwn } from './own.ts';
@@ -10,7 +11,7 @@ import { readChecked, readCopies, writeCopies } from './two-copies.ts';
 const floor = z.looseObject({
   schema: anySchema,
   sequence,
-  manifestDigest: z.string().regex(/^[0-9a-f]{64}$/),
+  manifestDigest: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
   /** createdAt of that manifest: the newest signed time seen, a lower bound for the clock. */
   createdAt: timestamp,
 });

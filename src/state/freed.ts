@@ -1,8 +1,8 @@
 /** What root has freed: its answer to an agent that ran out of room, and the last commit after which it tidied up. */
 import { join } from 'node:path';
-import * as z from 'zod';
 import { limits } from '../core/limits.ts';
 import { type Freed, freedParser } from '../core/run/freed.ts';
+import * as z from '../core/zod.ts';
 import { clearAnswers, readAnswer, writeAnswer } from './answers.ts';
 import { writeDurably } from './durable.ts';
 import { readOwn } from './own.ts';
@@ -11,8 +11,8 @@ import { parseStored } from './stored.ts';
 const tidied = z.strictObject({
   schema: z.literal(1),
   /** The run whose commit it followed. */
-  transaction: z.string().max(64),
-  at: z.string().max(64),
+  transaction: z.string().check(z.maxLength(64)),
+  at: z.string().check(z.maxLength(64)),
   freed: freedParser,
 });
 
@@ -32,9 +32,9 @@ export async function readTidied(folder: string): Promise<Tidied | undefined> {
 
 const answer = z.strictObject({
   schema: z.literal(1),
-  freed: freedParser.optional(),
+  freed: z.optional(freedParser),
   /** Why root has done nothing. */
-  refusal: z.string().max(limits.requestBytes).optional(),
+  refusal: z.optional(z.string().check(z.maxLength(limits.requestBytes))),
 });
 
 /** What was freed, or why nothing was tried. */

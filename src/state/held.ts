@@ -1,24 +1,25 @@
 /** The releases that are held: root’s own word, in two copies like the floor. The newer of the two counts. */
-import * as z from 'zod';
+
 import { type HeldRelease, mostHeld } from '../core/policy/held.ts';
 import { sequence } from '../core/schema.ts';
+import * as z from '../core/zod.ts';
 import { anySchema } from './stored.ts';
 import { readCopies, writeCopies } from './two-copies.ts';
 
 const stored = z.looseObject({
   schema: anySchema,
   /** Grows with every change: which of two copies is newer does not depend on a clock. */
-  number: z.number().int().min(0),
+  number: z.int().check(z.gte(0)),
   releases: z
     .array(
       z.looseObject({
         sequence,
-        floor: z.number().int().min(0),
-        since: z.string().max(64),
-        because: z.string().max(1000),
+        floor: z.int().check(z.gte(0)),
+        since: z.string().check(z.maxLength(64)),
+        because: z.string().check(z.maxLength(1000)),
       }),
     )
-    .max(mostHeld),
+    .check(z.maxLength(mostHeld)),
 });
 
 export interface StoredHeld {

@@ -5,8 +5,8 @@
  */
 import { mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { ifMissing } from '../core/errno.ts';
+import * as z from '../core/zod.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { withChecksum } from './checksummed.ts';
 import { writeDurably } from './durable.ts';
@@ -16,13 +16,13 @@ import { readChecked } from './two-copies.ts';
 const mark = z.strictObject({
   schema: z.literal(1),
   /** The boot, in case the runtime folder outlives the machine (a sandbox). */
-  bootId: z.string().max(64),
-  pid: z.number().int(),
+  bootId: z.string().check(z.maxLength(64)),
+  pid: z.int(),
   /** When that process began (proc_pid_stat(5), starttime): another may have its number by now. */
-  started: z.string().max(32),
-  fingerprint: z.string().max(64),
+  started: z.string().check(z.maxLength(32)),
+  fingerprint: z.string().check(z.maxLength(64)),
   /** Name of the file, for people. */
-  source: z.string().max(4096),
+  source: z.string().check(z.maxLength(4096)),
 });
 
 export type Mark = z.infer<typeof mark>;
@@ -72,7 +72,7 @@ export async function startOf(pid: number): Promise<string | undefined> {
 const ledger = z.looseObject({
   schema: anySchema,
   /** Newest last. */
-  cutOff: z.array(z.looseObject({ fingerprint: z.string(), source: z.string(), times: z.number().int() })),
+  cutOff: z.array(z.looseObject({ fingerprint: z.string(), source: z.string(), times: z.int() })),
 });
 
 export type CutOff = z.infer<typeof ledger>['cutOff'][number];

@@ -1,7 +1,8 @@
 /** The newest keyring that this machine has accepted: root’s own word from then on. In two copies, like the floor. */
-import * as z from 'zod';
+
 import { NixmakerError } from '../core/errors.ts';
 import { type Keyring, parseKeyring } from '../core/policy/keyring.ts';
+import * as z from '../core/zod.ts';
 import { readCopies, writeCopies } from './two-copies.ts';
 
 const stored = z.looseObject({ schema: z.literal(1), keyring: z.string() });

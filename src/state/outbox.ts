@@ -4,8 +4,8 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { NixmakerError } from '../core/errors.ts';
+import * as z from '../core/zod.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { withChecksum } from './checksummed.ts';
 import { writeDurably } from './durable.ts';
@@ -15,7 +15,7 @@ import { readChecked } from './two-copies.ts';
 const ledger = z.looseObject({
   schema: anySchema,
   /** Number of the last signed receipt. */
-  number: z.number().int().min(0),
+  number: z.int().check(z.gte(0)),
   /** Runs that already have their receipt, as `transaction:state`; newest last. */
   told: z.array(z.string()),
 });

@@ -2,29 +2,29 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { limits } from '../core/limits.ts';
 import { mostParts } from '../core/release/parts.ts';
 import { hostName } from '../core/schema.ts';
+import * as z from '../core/zod.ts';
 import { readForeign } from '../files/foreign.ts';
 import { writeDurably } from './durable.ts';
 
-const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const part = z.number().int().min(1).max(mostParts);
+const count = z.int().check(z.gte(0), z.lte(Number.MAX_SAFE_INTEGER));
+const part = z.int().check(z.gte(1), z.lte(mostParts));
 
 const collected = z.strictObject({
   schema: z.literal(1),
   host: hostName,
   sequence: count,
-  manifestDigest: z.string().max(64),
+  manifestDigest: z.string().check(z.maxLength(64)),
   of: part,
   /** Ascending. */
-  needed: z.array(part).max(mostParts),
+  needed: z.array(part).check(z.maxLength(mostParts)),
   /** Store paths of the release that are here, and all of them. */
   here: count,
   paths: count,
   /** When the last part came. RFC 3339. */
-  at: z.string().max(64),
+  at: z.string().check(z.maxLength(64)),
 });
 
 export type CollectedParts = z.infer<typeof collected>;

@@ -1,20 +1,20 @@
 /** The progress of the current run, for whoever watches. Gone with a restart, and nothing relies on it. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { limits } from '../core/limits.ts';
+import * as z from '../core/zod.ts';
 import { readForeign } from '../files/foreign.ts';
 import { writeBeside } from '../files/write.ts';
 
 const progress = z.strictObject({
-  transaction: z.string().max(64),
+  transaction: z.string().check(z.maxLength(64)),
   step: z.enum(['import', 'realise']),
   /** Paths. */
   done: z.number(),
   expected: z.number(),
   /** Bytes of NARs, if they are counted. */
-  bytes: z.number().optional(),
-  expectedBytes: z.number().optional(),
+  bytes: z.optional(z.number()),
+  expectedBytes: z.optional(z.number()),
   /** Seconds since the step began. */
   seconds: z.number(),
 });

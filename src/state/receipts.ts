@@ -1,11 +1,11 @@
 /** Receipts on disk, one file per run. */
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { ifMissing } from '../core/errno.ts';
 import { limits } from '../core/limits.ts';
 import { states } from '../core/run/lifecycle.ts';
 import type { Receipt } from '../core/run/receipt.ts';
+import * as z from '../core/zod.ts';
 import { namesIn, readIfThere } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
 import { readJournal } from './journal.ts';

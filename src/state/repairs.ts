@@ -1,13 +1,13 @@
 /** Root’s answers when the agent has brought what damaged paths are to be replaced by. What was repaired is in the record. */
 import { join } from 'node:path';
-import * as z from 'zod';
 import { limits } from '../core/limits.ts';
+import * as z from '../core/zod.ts';
 import { clearAnswers, readAnswer, writeAnswer } from './answers.ts';
 
 const answer = z.strictObject({
   schema: z.literal(1),
   /** Why root has done nothing. */
-  refusal: z.string().max(limits.requestBytes).optional(),
+  refusal: z.optional(z.string().check(z.maxLength(limits.requestBytes))),
 });
 
 export type RepairAnswer = Pick<z.infer<typeof answer>, 'refusal'>;

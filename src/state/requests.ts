@@ -7,7 +7,6 @@
  */
 import { rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { isMissing } from '../core/errno.ts';
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
@@ -15,6 +14,7 @@ import { ageRecipient } from '../core/public-keys.ts';
 import { mostParts } from '../core/release/parts.ts';
 import { findingsParser, mostRecipients, receiptRunParser } from '../core/run/host-receipt.ts';
 import { absolutePath, operation } from '../core/schema.ts';
+import * as z from '../core/zod.ts';
 import {
   isWrongKind,
   type OpenFolder,
@@ -30,31 +30,33 @@ import { findWaiting, isWaiting } from './waiting.ts';
 
 const request = z.strictObject({
   schema: z.literal(2),
-  transaction: z.string().regex(/^[0-9a-f]{12}$/),
+  transaction: z.string().check(z.regex(/^[0-9a-f]{12}$/)),
   /** What agents before 0.1 asked for. Root does what its own policy says, whatever this contains. */
-  operation: operation.optional(),
+  operation: z.optional(operation),
   /** Name of the bundle, for people. */
-  source: z.string().max(4096),
+  source: z.string().check(z.maxLength(4096)),
 });
 
 export type ActivationRequestFile = z.infer<typeof request>;
 
-const part = z.number().int().min(1).max(mostParts);
+const part = z.int().check(z.gte(1), z.lte(mostParts));
 
 const visit = z.strictObject({
   schema: z.literal(1),
-  transaction: z.string().regex(/^[0-9a-f]{12}$/),
+  transaction: z.string().check(z.regex(/^[0-9a-f]{12}$/)),
   /** Where the medium is mounted, or the carrier's folder. */
   place: absolutePath,
   findings: findingsParser,
   /** What became of bundles that root has not heard of. */
-  runs: z.array(receiptRunParser).max(100),
+  runs: z.array(receiptRunParser).check(z.maxLength(100)),
   /** To whom bundles for this machine can be encrypted: the agent has the keys. */
-  ageRecipients: z.array(ageRecipient).max(mostRecipients).optional(),
+  ageRecipients: z.optional(z.array(ageRecipient).check(z.maxLength(mostRecipients))),
   /** Set if no receipt is due: nothing was for this machine, or it could not be read, or no longer. A person is told all the same. */
-  without: z.enum(['nothing', 'unreadable', 'silent', 'misnamed']).optional(),
+  without: z.optional(z.enum(['nothing', 'unreadable', 'silent', 'misnamed'])),
   /** Set if the last run waits for other media: how many there are, and which it still needs. Told to people as the agent’s word. */
-  parts: z.strictObject({ of: part, needed: z.array(part).min(1).max(mostParts) }).optional(),
+  parts: z.optional(
+    z.strictObject({ of: part, needed: z.array(part).check(z.minLength(1), z.maxLength(mostParts)) }),
+  ),
 });
 
 /** A medium is finished with: receipts may be written to it. */
@@ -62,15 +64,15 @@ export type VisitFile = z.infer<typeof visit>;
 
 const keyringRequest = z.strictObject({
   schema: z.literal(1),
-  transaction: z.string().regex(/^[0-9a-f]{12}$/),
+  transaction: z.string().check(z.regex(/^[0-9a-f]{12}$/)),
   /** As it came, signatures and all. */
-  envelope: z.string().max(limits.keyringBytes),
+  envelope: z.string().check(z.maxLength(limits.keyringBytes)),
 });
 
 /** A keyring that has arrived. */
 export type KeyringRequestFile = z.infer<typeof keyringRequest>;
 
-const vouchRequest = request.pick({ schema: true, transaction: true });
+const vouchRequest = z.pick(request, { schema: true, transaction: true });
 
 /** A verified release whose paths Nix would accept from nobody else. */
 export type VouchRequestFile = z.infer<typeof vouchRequest>;
@@ -85,7 +87,7 @@ export type StagedRequestFile = z.infer<typeof vouchRequest>;
 
 export interface RequestKind<T> {
   readonly folder: string;
-  readonly parser: z.ZodType<T>;
+  readonly parser: z.ZodMiniType<T>;
 }
 
 /** What comes with a request in files of its own, `<transaction>.<kind>`. */
@@ -233,7 +235,7 @@ const asText = (name: Buffer) => name.toString('latin1');
 /** @returns whether the name is now out of sight */
 async function serveName<T>(
   { folder, name, owner }: Omit<Owned, 'name'> & { readonly name: Buffer },
-  parser: z.ZodType<T>,
+  parser: z.ZodMiniType<T>,
   { serve, reject }: RequestServer<T>,
 ): Promise<boolean> {
   const stem = name.toString().slice(0, -'.json'.length);
@@ -262,7 +264,7 @@ const attachmentsOf = ({ name, ...owned }: Owned): Attachments => ({
   },
 });
 
-async function readRequest<T>(owned: Owned, parser: z.ZodType<T>): Promise<T | string> {
+async function readRequest<T>(owned: Owned, parser: z.ZodMiniType<T>): Promise<T | string> {
   try {
     const bytes = await readOwned(owned, limits.requestBytes);
     const parsed = parser.safeParse(JSON.parse(bytes.toString('utf8')));

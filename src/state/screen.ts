@@ -1,7 +1,6 @@
 /** What root tells and asks whoever sits at the screen: small files in its own runtime folder, which anybody may read. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type * as z from 'zod';
 import { limits } from '../core/limits.ts';
 import {
   type ApprovalAnswer,
@@ -11,6 +10,7 @@ import {
   type MediumWord,
   mediumWord,
 } from '../core/run/screen.ts';
+import type * as z from '../core/zod.ts';
 import { makeFolder } from '../files/folder.ts';
 import { readForeign } from '../files/foreign.ts';
 import { writeBeside } from '../files/write.ts';
@@ -29,7 +29,11 @@ async function write(runtimeDirectory: string, name: string, value: object): Pro
 }
 
 /** Undefined if there is none, or it is not in the form we know. */
-async function read<T>(runtimeDirectory: string, name: string, parser: z.ZodType<T>): Promise<T | undefined> {
+async function read<T>(
+  runtimeDirectory: string,
+  name: string,
+  parser: z.ZodMiniType<T>,
+): Promise<T | undefined> {
   try {
     const bytes = await readForeign(runtimeDirectory, name, limits.screenFileBytes);
     return parser.safeParse(JSON.parse(bytes?.toString('utf8') ?? '')).data;

@@ -4,9 +4,9 @@
  */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { isMissing } from '../core/errno.ts';
 import { NixmakerError } from '../core/errors.ts';
+import * as z from '../core/zod.ts';
 import { syncFolder } from '../files/folder.ts';
 import { namesIn } from '../files/read.ts';
 import { writeDurably } from './durable.ts';
@@ -15,17 +15,17 @@ import { anySchema } from './stored.ts';
 
 const record = z.looseObject({
   schema: anySchema,
-  transaction: z.string().max(64),
+  transaction: z.string().check(z.maxLength(64)),
   /** The bundle’s name, for people. Untrusted. */
-  source: z.string().max(4096),
+  source: z.string().check(z.maxLength(4096)),
   /** What it waits for, as found when it was last looked at. */
-  code: z.string().max(64),
+  code: z.string().check(z.maxLength(64)),
   detail: z.string(),
-  at: z.string().max(64),
+  at: z.string().check(z.maxLength(64)),
   /** How often its installation was cut off or put back for something that passes. */
-  times: z.number().int().min(0),
+  times: z.int().check(z.gte(0)),
   /** The request that was answered last. */
-  answered: z.string().max(64).optional(),
+  answered: z.optional(z.string().check(z.maxLength(64))),
 });
 
 export type StagedRecord = z.infer<typeof record>;

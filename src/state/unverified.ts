@@ -1,6 +1,6 @@
 /** Requests to root that failed verification: only a count, however many, beside root’s journal. */
 import { join } from 'node:path';
-import * as z from 'zod';
+import * as z from '../core/zod.ts';
 import { readIfThere } from '../files/read.ts';
 import { withChecksum } from './checksummed.ts';
 import { writeDurably } from './durable.ts';
@@ -9,7 +9,7 @@ import { readChecked } from './two-copies.ts';
 
 const unverified = z.looseObject({
   schema: anySchema,
-  count: z.number().int().min(0),
+  count: z.int().check(z.gte(0)),
   /** Of the last one. */
   at: z.string(),
   code: z.string(),

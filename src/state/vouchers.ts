@@ -1,10 +1,10 @@
 /** Root’s answers when the agent asks it to vouch for a release’s paths: Nix signatures by the machine’s store key. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { catalogue } from '../core/catalogue.ts';
 import type { ReasonCode } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
+import * as z from '../core/zod.ts';
 import { clearAnswers, readAnswer, writeAnswer } from './answers.ts';
 import { writeDurably } from './durable.ts';
 
@@ -18,9 +18,12 @@ export interface Refusal {
 
 const answer = z.strictObject({
   schema: z.literal(2),
-  refusal: z
-    .strictObject({ code: z.string().max(64), detail: z.string().max(limits.requestBytes) })
-    .optional(),
+  refusal: z.optional(
+    z.strictObject({
+      code: z.string().check(z.maxLength(64)),
+      detail: z.string().check(z.maxLength(limits.requestBytes)),
+    }),
+  ),
 });
 
 const isKnown = (code: string): code is ReasonCode => Object.hasOwn(catalogue, code);

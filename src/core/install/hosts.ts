@@ -2,53 +2,60 @@
  * The table by which a live system knows which host the machine is that it runs on: signed at the desk like a manifest, and matched with
  * what the machine says of itself. Pure.
  */
-import * as z from 'zod';
+
 import { NixmakerError } from '../errors.ts';
 import { given } from '../given.ts';
 import { describeIssues, hostName, machineId, timestamp } from '../schema.ts';
+import * as z from '../zod.ts';
 
 /** The suffix by which `put` knows one; on a medium it is `nixmaker/hosts.json`. */
 export const hostsExtension = '.hosts';
 export const hostsFile = 'hosts.json';
 
 /** Six bytes, as the kernel writes them. */
-const mac = z.string().regex(/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/, 'is not a MAC address in lower case');
+const mac = z
+  .string()
+  .check(z.regex(/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/, 'is not a MAC address in lower case'));
 
 /** What makers leave where a serial number belongs. Threat: thousands of machines with the same one. */
 const placeholders =
   /^(?:0+|0?12345678?9?0?|none|n\/?a|unknown|default string|not (?:specified|applicable)|system serial number|to be filled .*|.{0,3})$/i;
 
-const serial = z
-  .string()
-  .max(128)
-  .refine((text) => !placeholders.test(text.trim()), 'is no serial number that a machine has to itself');
+const serial = z.string().check(
+  z.maxLength(128),
+  z.refine((text) => !placeholders.test(text.trim()), 'is no serial number that a machine has to itself'),
+);
 
-export const disk = z.string().regex(/^\/dev\/[A-Za-z0-9/_.:+-]{1,200}$/, 'is not a device below /dev');
+export const disk = z
+  .string()
+  .check(z.regex(/^\/dev\/[A-Za-z0-9/_.:+-]{1,200}$/, 'is not a device below /dev'));
 
 const entrySchema = z
   .strictObject({
     host: hostName,
     /** DMI’s product serial number, or the device tree’s. */
-    serial: serial.optional(),
+    serial: z.optional(serial),
     /** Of any one of its network interfaces. */
-    mac: mac.optional(),
+    mac: z.optional(mac),
     /** machine-id(5) of the live system, or of one installed before. */
-    machineId: machineId.optional(),
+    machineId: z.optional(machineId),
     /** Which disks `--format` may overwrite without anybody typing their names. */
-    disks: z.array(disk).nonempty().max(16).optional(),
+    disks: z.optional(z.array(disk).check(z.minLength(1), z.maxLength(16))),
   })
-  .refine((e) => e.serial !== undefined || e.mac !== undefined || e.machineId !== undefined, {
-    message: 'has neither serial, mac nor machineId, so it would match no machine',
-  });
+  .check(
+    z.refine((e) => e.serial !== undefined || e.mac !== undefined || e.machineId !== undefined, {
+      message: 'has neither serial, mac nor machineId, so it would match no machine',
+    }),
+  );
 
 const tableSchema = z.strictObject({
   schema: z.literal(1),
   createdAt: timestamp,
   /** From then on it is not believed. */
-  expiresAt: timestamp.optional(),
+  expiresAt: z.optional(timestamp),
   /** Whether a live system installs a machine that is in the table without a key being pressed. */
   unattended: z.boolean(),
-  hosts: z.array(entrySchema).nonempty().max(10_000),
+  hosts: z.array(entrySchema).check(z.minLength(1), z.maxLength(10_000)),
 });
 
 export type HostsTable = z.output<typeof tableSchema>;

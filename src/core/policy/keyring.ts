@@ -2,9 +2,10 @@
  * The keys a machine trusts, as an object that travels by itself (TUF’s root role, adapted): version N+1 is trusted
  * if enough keys of version N have signed it, and enough of its own. Version 0 is the policy file.
  */
-import * as z from 'zod';
+
 import { NixmakerError } from '../errors.ts';
 import { describeIssues, hostName } from '../schema.ts';
+import * as z from '../zod.ts';
 import type { Policy } from './policy.ts';
 import { keyNameOf, rolesSchema, type TrustedKey, trustedKey, unmetRoles } from './trust.ts';
 
@@ -24,21 +25,23 @@ export interface Trust {
 const keyringSchema = z
   .strictObject({
     schema: z.literal(1),
-    version: z.number().int().min(1).max(1_000_000),
+    version: z.int().check(z.gte(1), z.lte(1_000_000)),
     /** The hosts it is for. Threat: one signed for part of a fleet is brought to the rest. */
-    hosts: z.array(hostName).nonempty().max(10_000),
-    trustedKeys: z.array(trustedKey).nonempty().max(64),
-    threshold: z.number().int().min(1).max(64),
+    hosts: z.array(hostName).check(z.minLength(1), z.maxLength(10_000)),
+    trustedKeys: z.array(trustedKey).check(z.minLength(1), z.maxLength(64)),
+    threshold: z.int().check(z.gte(1), z.lte(64)),
     roles: rolesSchema,
     /**
      * Nothing below this sequence is taken any more, whoever signed it. Threat: a key that was misused but is still
      * needed, such as one in an HSM; what was signed with it before stays signed.
      */
-    minimumSequence: z.number().int().min(1).optional(),
+    minimumSequence: z.optional(z.int().check(z.gte(1))),
   })
-  .refine((k) => k.threshold <= k.trustedKeys.length && unmetRoles(k).length === 0, {
-    message: 'requires more keys than there are, so nothing could ever be accepted again',
-  });
+  .check(
+    z.refine((k) => k.threshold <= k.trustedKeys.length && unmetRoles(k).length === 0, {
+      message: 'requires more keys than there are, so nothing could ever be accepted again',
+    }),
+  );
 
 export type Keyring = z.output<typeof keyringSchema>;
 export type KeyringInput = z.input<typeof keyringSchema>;

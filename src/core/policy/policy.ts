@@ -1,6 +1,7 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
-import * as z from 'zod';
+
 import { configuredPath, hostName, machineId, operation } from '../schema.ts';
+import * as z from '../zod.ts';
 import { hooksSchema } from './hooks.ts';
 import { serverSchema } from './servers.ts';
 import { policyLimits, rolesSchema, trustedKey, unmetRoles } from './trust.ts';
@@ -10,38 +11,42 @@ import { windowSchema } from './window.ts';
 export const realiseModes = ['never-build', 'substitute', 'build'] as const;
 export type RealiseMode = (typeof realiseModes)[number];
 
-const seconds = (most: number) => z.number().min(0).max(most);
+const seconds = (most: number) => z.number().check(z.gte(0), z.lte(most));
 
 /** What must be true of a machine after a switch, or else the previous system is restored. Times in seconds. */
 const healthSchema = z.strictObject({
   /** systemd units that must be active. */
-  units: z.array(z.string().min(1).max(255)).max(100).default([]),
+  units: z._default(z.array(z.string().check(z.minLength(1), z.maxLength(255))).check(z.maxLength(100)), []),
   /** Programs that must exit with 0: argv, never a shell. */
-  commands: z
-    .array(z.array(z.string().max(4096)).nonempty().max(100))
-    .max(100)
-    .default([]),
+  commands: z._default(
+    z
+      .array(z.array(z.string().check(z.maxLength(4096))).check(z.minLength(1), z.maxLength(100)))
+      .check(z.maxLength(100)),
+    [],
+  ),
   /** Addresses that must accept a connection. */
-  tcp: z
-    .array(
-      z.strictObject({
-        host: z.string().max(255).default('127.0.0.1'),
-        port: z.number().int().min(1).max(65535),
-      }),
-    )
-    .max(100)
-    .default([]),
+  tcp: z._default(
+    z
+      .array(
+        z.strictObject({
+          host: z._default(z.string().check(z.maxLength(255)), '127.0.0.1'),
+          port: z.int().check(z.gte(1), z.lte(65535)),
+        }),
+      )
+      .check(z.maxLength(100)),
+    [],
+  ),
   /** No systemd unit may have failed that had not failed before. */
-  noNewFailedUnits: z.boolean().default(true),
+  noNewFailedUnits: z._default(z.boolean(), true),
   /** systemd has started everything, and no unit has failed (`systemctl is-system-running`). */
-  systemRunning: z.boolean().default(false),
+  systemRunning: z._default(z.boolean(), false),
   /** Wait before the first look. */
-  settle: seconds(3600).default(5),
+  settle: z._default(seconds(3600), 5),
   /** Time for one check; a check that hangs has failed. */
-  timeout: seconds(3600).default(30),
+  timeout: z._default(seconds(3600), 30),
   /** Further tries after a failed one, and the pause between them. */
-  retries: z.number().int().min(0).max(100).default(3),
-  interval: seconds(3600).default(5),
+  retries: z._default(z.int().check(z.gte(0), z.lte(100)), 3),
+  interval: z._default(seconds(3600), 5),
 });
 
 export type HealthPolicy = z.infer<typeof healthSchema>;
@@ -49,11 +54,11 @@ export type HealthPolicy = z.infer<typeof healthSchema>;
 /** How a system is judged after the machine was started into it. Times in seconds. */
 const bootSchema = z.strictObject({
   /** Whether a person has to run `nixmaker confirm`, besides the health checks. */
-  confirm: z.enum(['automatic', 'manual']).default('automatic'),
+  confirm: z._default(z.enum(['automatic', 'manual']), 'automatic'),
   /** Time for that, counted from when the checks passed. */
-  within: seconds(86_400 * 7).default(900),
+  within: z._default(seconds(86_400 * 7), 900),
   /** Time for the machine to start all its units, after which it counts as unhealthy. */
-  startTimeout: seconds(86_400).default(600),
+  startTimeout: z._default(seconds(86_400), 600),
 });
 
 export type BootPolicy = z.infer<typeof bootSchema>;
@@ -61,10 +66,10 @@ const bootDefaults = bootSchema.parse({});
 
 /** When nixmaker may restart the machine by itself. */
 const rebootSchema = z.strictObject({
-  when: z.enum(['never', 'when-needed', 'always']).default('never'),
-  window: windowSchema.optional(),
+  when: z._default(z.enum(['never', 'when-needed', 'always']), 'never'),
+  window: z.optional(windowSchema),
   /** Seconds between the decision and the restart. */
-  delay: seconds(86_400).default(60),
+  delay: z._default(seconds(86_400), 60),
 });
 
 export type RebootPolicy = z.infer<typeof rebootSchema>;
@@ -72,15 +77,17 @@ const rebootDefaults = rebootSchema.parse({});
 
 /** Media that nixmaker mounts by itself, on machines where nobody else does. */
 const mediaSchema = z.strictObject({
-  mount: z.boolean().default(false),
-  fileSystems: z
-    .array(z.enum(['vfat', 'exfat', 'ext4', 'iso9660']))
-    .nonempty()
-    .default(['vfat', 'exfat', 'ext4', 'iso9660']),
+  mount: z._default(z.boolean(), false),
+  fileSystems: z._default(z.array(z.enum(['vfat', 'exfat', 'ext4', 'iso9660'])).check(z.minLength(1)), [
+    'vfat',
+    'exfat',
+    'ext4',
+    'iso9660',
+  ]),
   /** Only media with one of these labels; any, if the list is empty. */
-  labels: z.array(z.string().min(1).max(255)).max(64).default([]),
+  labels: z._default(z.array(z.string().check(z.minLength(1), z.maxLength(255))).check(z.maxLength(64)), []),
   /** Folders that a carrier fills (rsync, Syncthing, rclone, a network mount), searched like media. */
-  folders: z.array(configuredPath).max(64).default([]),
+  folders: z._default(z.array(configuredPath).check(z.maxLength(64)), []),
 });
 
 export type MediaPolicy = z.infer<typeof mediaSchema>;
@@ -91,17 +98,20 @@ const mediaDefaults = mediaSchema.parse({});
  * keeps a machine from reading media that are none of its business.
  */
 const sourcesSchema = z.strictObject({
-  inbox: z.boolean().default(true),
+  inbox: z._default(z.boolean(), true),
   /** Mounted media, whoever mounted them. */
-  media: z.boolean().default(true),
+  media: z._default(z.boolean(), true),
   /** Only media with one of these; any, if a list is empty. */
-  labels: z.array(z.string().min(1).max(255)).max(64).default([]),
-  uuids: z.array(z.string().min(1).max(255)).max(64).default([]),
-  fileSystems: z.array(z.string().min(1).max(64)).max(64).default([]),
+  labels: z._default(z.array(z.string().check(z.minLength(1), z.maxLength(255))).check(z.maxLength(64)), []),
+  uuids: z._default(z.array(z.string().check(z.minLength(1), z.maxLength(255))).check(z.maxLength(64)), []),
+  fileSystems: z._default(
+    z.array(z.string().check(z.minLength(1), z.maxLength(64))).check(z.maxLength(64)),
+    [],
+  ),
   /** Only media mounted at or below one of these. */
-  roots: z.array(configuredPath).max(64).default([]),
+  roots: z._default(z.array(configuredPath).check(z.maxLength(64)), []),
   /** Servers from which `nixmaker fetch` copies this host’s releases to a folder, searched like a carrier’s. The agent asks none. */
-  servers: z.array(serverSchema).max(16).default([]),
+  servers: z._default(z.array(serverSchema).check(z.maxLength(16)), []),
 });
 
 export type SourcesPolicy = z.infer<typeof sourcesSchema>;
@@ -109,9 +119,9 @@ const sourcesDefaults = sourcesSchema.parse({});
 
 /** What goes back to the desk on the medium that brought a bundle. */
 const receiptsSchema = z.strictObject({
-  send: z.boolean().default(true),
+  send: z._default(z.boolean(), true),
   /** A program to run when a medium is done with (a lamp, a beep): argv, never a shell. */
-  notify: z.array(z.string().max(4096)).nonempty().max(100).optional(),
+  notify: z.optional(z.array(z.string().check(z.maxLength(4096))).check(z.minLength(1), z.maxLength(100))),
 });
 
 const receiptsDefaults = receiptsSchema.parse({});
@@ -121,9 +131,12 @@ const limitDefaults = policyLimits.parse({});
 /** A local approval of each bundle, before the machine is changed: a button, a shift leader, a process that must not be disturbed. */
 const approvalSchema = z.strictObject({
   /** Exits with 0 for yes: argv, never a shell. */
-  command: z.tuple([z.string().min(1).max(4096)], z.string().max(4096)),
+  command: z.tuple(
+    [z.string().check(z.minLength(1), z.maxLength(4096))],
+    z.string().check(z.maxLength(4096)),
+  ),
   /** Time for the answer, in seconds; no answer means no. Less than the time the agent waits for root. */
-  timeout: seconds(7200).default(3600),
+  timeout: z._default(seconds(7200), 3600),
 });
 
 /**
@@ -131,11 +144,11 @@ const approvalSchema = z.strictObject({
  * that its medium need not stay.
  */
 const stageSchema = z.strictObject({
-  allow: z.boolean().default(true),
+  allow: z._default(z.boolean(), true),
   /** A release that has waited longer is dropped. */
-  days: z.number().int().min(1).max(3650).default(90),
+  days: z._default(z.int().check(z.gte(1), z.lte(3650)), 90),
   /** It is dropped if a newer one finds no room otherwise (`collect`). */
-  giveWay: z.boolean().default(false),
+  giveWay: z._default(z.boolean(), false),
 });
 
 const stageDefaults = stageSchema.parse({});
@@ -144,12 +157,12 @@ const hooksDefaults = hooksSchema.parse({});
 
 /** How many taken or refused bundles stay in the inbox’s folders, newest first; their reports stay with them. */
 const retentionSchema = z.strictObject({
-  done: z.number().int().min(0).max(10_000).default(2),
-  refused: z.number().int().min(0).max(10_000).default(10),
+  done: z._default(z.int().check(z.gte(0), z.lte(10_000)), 2),
+  refused: z._default(z.int().check(z.gte(0), z.lte(10_000)), 10),
   /** Generations of the system profile that are never deleted to make room: the newest ones, including the one about to be installed. */
-  generations: z.number().int().min(2).max(10_000).default(2),
+  generations: z._default(z.int().check(z.gte(2), z.lte(10_000)), 2),
   /** Younger ones are not deleted either, however many there are. Days. */
-  generationDays: z.number().int().min(0).max(36_500).default(0),
+  generationDays: z._default(z.int().check(z.gte(0), z.lte(36_500)), 0),
 });
 
 const retentionDefaults = retentionSchema.parse({});
@@ -182,52 +195,54 @@ const policySchema = z
     schema: z.literal(1),
     host: hostName,
     /** Bundles that are bound to a machine must be bound to this one; machine-id(5), if it is not /etc/machine-id. */
-    machineId: machineId.optional(),
+    machineId: z.optional(machineId),
     /** What the agent does with an accepted bundle. */
     operation: z.enum(['switch', 'boot']),
     /** What the command line may be asked to do; the agent's own operation is always included. */
-    operations: z.array(operation).nonempty().optional(),
+    operations: z.optional(z.array(operation).check(z.minLength(1))),
     /** Nix public keys, `name:base64`, alone or with what they are good for. Checked by signing/ when the policy is read. */
-    trustedKeys: z.array(trustedKey).nonempty().max(64),
+    trustedKeys: z.array(trustedKey).check(z.minLength(1), z.maxLength(64)),
     /** How many different trusted keys must have signed. */
-    threshold: z.number().int().min(1).max(64).default(1),
+    threshold: z._default(z.int().check(z.gte(1), z.lte(64)), 1),
     /** How many of those keys must have each of these roles: a build machine’s key and a person’s, for example. */
     roles: rolesSchema,
     /** The keyring these keys make up; a later one that arrived on a medium counts instead (core/policy/keyring.ts). */
-    keyringVersion: z.number().int().min(0).max(1_000_000).default(0),
+    keyringVersion: z._default(z.int().check(z.gte(0), z.lte(1_000_000)), 0),
     /**
      * Nothing below it is taken, whoever says so. Threat: what a stolen key has signed, on a machine that has taken little or was
      * reinstalled: its floor is low, or missing.
      */
-    minimumSequence: z.number().int().min(0).default(0),
-    firstStart: z.enum(firstStarts).default('one-generation'),
+    minimumSequence: z._default(z.int().check(z.gte(0)), 0),
+    firstStart: z._default(z.enum(firstStarts), 'one-generation'),
     /** Hours in which the agent may install; a person at the command line may at any time. */
-    window: windowSchema.optional(),
-    approval: approvalSchema.optional(),
-    stage: stageSchema.default(stageDefaults),
-    hooks: hooksSchema.default(hooksDefaults),
-    limits: policyLimits.default(limitDefaults),
-    retention: retentionSchema.default(retentionDefaults),
-    collect: z.enum(collectModes).default('never'),
-    repair: z.enum(repairModes).default('never'),
-    realise: z.enum(realiseModes).default('never-build'),
-    health: healthSchema.optional(),
-    boot: bootSchema.default(bootDefaults),
-    reboot: rebootSchema.default(rebootDefaults),
-    media: mediaSchema.default(mediaDefaults),
-    sources: sourcesSchema.default(sourcesDefaults),
-    receipts: receiptsSchema.default(receiptsDefaults),
+    window: z.optional(windowSchema),
+    approval: z.optional(approvalSchema),
+    stage: z._default(stageSchema, stageDefaults),
+    hooks: z._default(hooksSchema, hooksDefaults),
+    limits: z._default(policyLimits, limitDefaults),
+    retention: z._default(retentionSchema, retentionDefaults),
+    collect: z._default(z.enum(collectModes), 'never'),
+    repair: z._default(z.enum(repairModes), 'never'),
+    realise: z._default(z.enum(realiseModes), 'never-build'),
+    health: z.optional(healthSchema),
+    boot: z._default(bootSchema, bootDefaults),
+    reboot: z._default(rebootSchema, rebootDefaults),
+    media: z._default(mediaSchema, mediaDefaults),
+    sources: z._default(sourcesSchema, sourcesDefaults),
+    receipts: z._default(receiptsSchema, receiptsDefaults),
   })
-  .refine((p) => p.threshold <= p.trustedKeys.length, {
-    path: ['threshold'],
-    message: 'is greater than the number of trusted keys, so no bundle could ever be accepted',
-  })
-  .superRefine((p, context) => {
-    for (const role of unmetRoles(p)) {
-      const message = `requires more keys with the role “${role}” than there are, so no bundle could ever be accepted`;
-      context.addIssue({ code: 'custom', path: ['roles', role], message });
-    }
-  });
+  .check(
+    z.refine((p) => p.threshold <= p.trustedKeys.length, {
+      path: ['threshold'],
+      message: 'is greater than the number of trusted keys, so no bundle could ever be accepted',
+    }),
+    z.superRefine((p, context) => {
+      for (const role of unmetRoles(p)) {
+        const message = `requires more keys with the role “${role}” than there are, so no bundle could ever be accepted`;
+        context.addIssue({ code: 'custom', path: ['roles', role], message });
+      }
+    }),
+  );
 
 export type Policy = z.infer<typeof policySchema>;
 export type RetentionPolicy = Policy['retention'];

@@ -1,6 +1,7 @@
 /** Servers a pool is fetched from (docs/policy.md, “Servers”). */
-import * as z from 'zod';
+
 import { absolutePath } from '../schema.ts';
+import * as z from '../zod.ts';
 
 /** Credentials in a URL would end up in logs. */
 const isPlain = ({ username, password, search, hash }: URL) =>
@@ -15,34 +16,37 @@ const isOf = (text: string, protocols: readonly string[]) =>
   protocols.includes(parsed(text)?.protocol ?? 'none');
 
 /** Where `nixmaker/` is on the server: `https://updates.example/fleet`. */
-export const serverUrl = z
-  .string()
-  .max(2048)
-  .refine(
+export const serverUrl = z.string().check(
+  z.maxLength(2048),
+  z.refine(
     (text) => isOf(text, ['http:', 'https:']),
     'is not an http or https URL without a user, a query or a fragment',
-  );
+  ),
+);
 
 export const serverSchema = z
   .strictObject({
     url: serverUrl,
     /** Certificates, as PEM, that may have signed the server’s own; the system’s, if unset. */
-    caFile: absolutePath.optional(),
+    caFile: z.optional(absolutePath),
     /** This machine’s certificate and its key, as PEM. */
-    certificateFile: absolutePath.optional(),
-    keyFile: absolutePath.optional(),
+    certificateFile: z.optional(absolutePath),
+    keyFile: z.optional(absolutePath),
     /** Instead of the one in HTTP_PROXY or HTTPS_PROXY, and whatever NO_PROXY says. */
-    proxy: z
-      .string()
-      .max(2048)
-      .refine((text) => isOf(text, ['http:']), 'is not an http URL without a user')
-      .optional(),
+    proxy: z.optional(
+      z.string().check(
+        z.maxLength(2048),
+        z.refine((text) => isOf(text, ['http:']), 'is not an http URL without a user'),
+      ),
+    ),
     /** The most that is read, on average. */
-    bytesPerSecond: z.number().int().min(4096).optional(),
+    bytesPerSecond: z.optional(z.int().check(z.gte(4096))),
   })
-  .refine((s) => (s.certificateFile === undefined) === (s.keyFile === undefined), {
-    path: ['keyFile'],
-    message: 'and certificateFile belong together',
-  });
+  .check(
+    z.refine((s) => (s.certificateFile === undefined) === (s.keyFile === undefined), {
+      path: ['keyFile'],
+      message: 'and certificateFile belong together',
+    }),
+  );
 
 export type ServerSettings = z.infer<typeof serverSchema>;

@@ -1,21 +1,18 @@
 /** Hours of the week in which something may be done, by the wall clock of a time zone. Pure. */
-import * as z from 'zod';
+import * as z from '../zod.ts';
 
 export const days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 
-const timeOfDay = z.string().regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'is not a time such as 02:30');
+const timeOfDay = z.string().check(z.regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'is not a time such as 02:30'));
 
 export const windowSchema = z.strictObject({
   /** Days on which the window opens; it may close on the next. */
-  days: z
-    .array(z.enum(days))
-    .nonempty()
-    .default([...days]),
+  days: z._default(z.array(z.enum(days)).check(z.minLength(1)), [...days]),
   from: timeOfDay,
   /** The first minute outside. If not later than `from`, it is on the next day. */
   to: timeOfDay,
   /** IANA name. */
-  timeZone: z.string().max(64).refine(isTimeZone, 'is not a time zone').default('UTC'),
+  timeZone: z._default(z.string().check(z.maxLength(64), z.refine(isTimeZone, 'is not a time zone')), 'UTC'),
 });
 
 export type Window = z.infer<typeof windowSchema>;

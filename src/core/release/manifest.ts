@@ -7,7 +7,7 @@
  * escapes and `__proto__`, all of which JSON.parse would accept silently, and makes “the same manifest” and “the same bytes”
  * one thing.
  */
-import * as z from 'zod';
+
 import { NixmakerError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import {
@@ -21,28 +21,29 @@ import {
   timestamp,
 } from '../schema.ts';
 import type { StorePath } from '../store-path.ts';
+import * as z from '../zod.ts';
 
 export const manifestSchemaVersion = 2;
 
-const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'is not a sha256 in hexadecimal');
+const count = z.int().check(z.gte(0), z.lte(Number.MAX_SAFE_INTEGER));
+const sha256Hex = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'is not a sha256 in hexadecimal'));
 
 /** A file that is signed through its size and digest. */
 const signedFile = z.strictObject({ size: count, sha256: sha256Hex });
 
 /** Text for people: no control characters except newlines, so that it can't repaint a terminal or forge a log line. */
 const plainText = (max: number, min = 0) =>
-  z
-    .string()
-    .min(min)
-    .max(max)
-    .refine(
+  z.string().check(
+    z.minLength(min),
+    z.maxLength(max),
+    z.refine(
       (text) =>
         !/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/.test(
           text,
         ) && text.isWellFormed(),
       'contains control characters',
-    );
+    ),
+  );
 
 export const notesText = plainText(limits.notesCharacters);
 
@@ -50,7 +51,7 @@ export const noWayBackText = plainText(1000, 1);
 
 const totals = z.strictObject({
   /** Lines of the index. */
-  paths: count.min(1).max(limits.lines),
+  paths: count.check(z.gte(1), z.lte(limits.lines)),
   /** Nodes of all NARs: files, folders and links. An inode each. */
   files: count,
   /** Blocks of 4096 bytes: regular files rounded up, and one per folder. */
@@ -66,37 +67,38 @@ const manifestShape = z.strictObject({
   system: systemName,
   sequence,
   createdAt: timestamp,
-  expiresAt: timestamp.optional(),
-  machineId: machineId.optional(),
+  expiresAt: z.optional(timestamp),
+  machineId: z.optional(machineId),
   /** The signer wants a machine whose newest is exactly this to take it although it is lower. */
-  downgradeFrom: sequence.optional(),
+  downgradeFrom: z.optional(sequence),
   /**
    * Why a machine that has run it must not go back automatically: its services change their data so that older ones can’t read it. For
    * people.
    */
-  noWayBack: noWayBackText.optional(),
+  noWayBack: z.optional(noWayBackText),
   content: z.enum(['closure', 'derivation']),
   derivation: drvPath,
   toplevel: storePath,
   totals,
-  index: signedFile.extend({ size: count.min(1).max(limits.indexBytes) }),
+  index: z.extend(signedFile, { size: count.check(z.gte(1), z.lte(limits.indexBytes)) }),
   /** For the classic pair only. */
-  tarball: signedFile.optional(),
-  notes: notesText.optional(),
-  flake: z
-    .strictObject({ description: plainText(1000).optional(), revision: plainText(200).optional() })
-    .optional(),
+  tarball: z.optional(signedFile),
+  notes: z.optional(notesText),
+  flake: z.optional(
+    z.strictObject({ description: z.optional(plainText(1000)), revision: z.optional(plainText(200)) }),
+  ),
 });
 
-const manifestSchema = manifestShape
-  .refine((m) => m.downgradeFrom === undefined || m.downgradeFrom > m.sequence, {
+const manifestSchema = manifestShape.check(
+  z.refine((m) => m.downgradeFrom === undefined || m.downgradeFrom > m.sequence, {
     path: ['downgradeFrom'],
     message: 'is not above the sequence',
-  })
-  .refine((m) => m.totals.largestNar <= m.totals.narBytes && m.totals.files >= m.totals.paths, {
+  }),
+  z.refine((m) => m.totals.largestNar <= m.totals.narBytes && m.totals.files >= m.totals.paths, {
     path: ['totals'],
     message: 'cannot be combined',
-  });
+  }),
+);
 
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ReleaseTotals = Manifest['totals'];

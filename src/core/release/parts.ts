@@ -2,25 +2,26 @@
  * `parts.json` beside a pool entry’s `contents`: this medium is one of several that carry a release, and which carries what. Not signed: it
  * tells people what to bring next, and decides nothing about what is imported.
  */
-import * as z from 'zod';
+
 import { limits } from '../limits.ts';
+import * as z from '../zod.ts';
 import type { ReleaseIndex } from './index-file.ts';
 
 /** Media of one set. */
 export const mostParts = 999;
 
-const partNumber = z.number().int().min(1).max(mostParts);
+const partNumber = z.int().check(z.gte(1), z.lte(mostParts));
 
 const schema = z.strictObject({
   schema: z.literal(1),
   /** sha256 of the release’s manifest, hexadecimal. */
-  manifest: z.string().regex(/^[0-9a-f]{64}$/),
+  manifest: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
   part: partNumber,
   of: partNumber,
   /** Runs of index lines: how many, and the part that carries them; 0 for what no part carries. */
   lines: z
-    .array(z.tuple([z.number().int().min(1), z.number().int().min(0).max(mostParts)]))
-    .max(limits.lines),
+    .array(z.tuple([z.int().check(z.gte(1)), z.int().check(z.gte(0), z.lte(mostParts))]))
+    .check(z.maxLength(limits.lines)),
 });
 
 export interface PartsHint {

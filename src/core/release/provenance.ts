@@ -2,35 +2,35 @@
  * Where a release comes from, as an in-toto statement (https://in-toto.io/Statement/v1) with SLSA’s provenance (v1) about the manifest: which
  * flake, with which locked inputs, built by whom. In DSSE’s envelope, signed by the key that signs the manifest.
  */
-import * as z from 'zod';
+
 import { NixmakerError } from '../errors.ts';
+import * as z from '../zod.ts';
 
 export const provenanceType = 'application/vnd.in-toto+json';
 
-const digests = z.record(z.string().max(64), z.string().max(256));
+const digests = z.record(z.string().check(z.maxLength(64)), z.string().check(z.maxLength(256)));
 const dependency = z.strictObject({
-  uri: z.string().max(4096),
+  uri: z.string().check(z.maxLength(4096)),
   digest: digests,
-  name: z.string().max(256).optional(),
+  name: z.optional(z.string().check(z.maxLength(256))),
 });
 
 const statement = z.strictObject({
   _type: z.literal('https://in-toto.io/Statement/v1'),
   subject: z
-    .array(z.strictObject({ name: z.string().max(256), digest: digests }))
-    .min(1)
-    .max(16),
+    .array(z.strictObject({ name: z.string().check(z.maxLength(256)), digest: digests }))
+    .check(z.minLength(1), z.maxLength(16)),
   predicateType: z.literal('https://slsa.dev/provenance/v1'),
   predicate: z.strictObject({
     buildDefinition: z.strictObject({
-      buildType: z.string().max(4096),
-      externalParameters: z.record(z.string().max(64), z.string().max(4096)),
-      resolvedDependencies: z.array(dependency).max(10_000),
+      buildType: z.string().check(z.maxLength(4096)),
+      externalParameters: z.record(z.string().check(z.maxLength(64)), z.string().check(z.maxLength(4096))),
+      resolvedDependencies: z.array(dependency).check(z.maxLength(10_000)),
     }),
     runDetails: z.strictObject({
       builder: z.strictObject({
-        id: z.string().max(4096),
-        version: z.record(z.string().max(64), z.string().max(128)),
+        id: z.string().check(z.maxLength(4096)),
+        version: z.record(z.string().check(z.maxLength(64)), z.string().check(z.maxLength(128))),
       }),
     }),
   }),

@@ -2,10 +2,11 @@
  * What is damaged of the systems a machine runs or would go back to: found by contents, for Nix’s database only says what was once there.
  * Pure.
  */
-import * as z from 'zod';
+
 import { storePath } from '../schema.ts';
 import { sizeText } from '../size.ts';
 import { nameOf, type StorePath } from '../store-path.ts';
+import * as z from '../zod.ts';
 
 /** What a path turned out to be when it was read from disk. */
 export type OnDisk =
@@ -57,7 +58,7 @@ export function judgeContents({ onDisk, stored, isStoredSigned, signed }: Eviden
   return isSigned(onDisk.narHash) ? 'database' : 'differs';
 }
 
-const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const count = z.int().check(z.gte(0), z.lte(Number.MAX_SAFE_INTEGER));
 
 /** More are only counted. */
 export const mostDamaged = 1000;
@@ -65,11 +66,11 @@ export const mostDamaged = 1000;
 const damagedPath = z.looseObject({
   path: storePath,
   /** One of `damageKinds`, or a newer nixmaker’s. */
-  what: z.string().max(64),
+  what: z.string().check(z.maxLength(64)),
   /** What the contents should be, by the database: `sha256:` and base 32, and bytes. */
-  narHash: z.string().max(64).optional(),
+  narHash: z.optional(z.string().check(z.maxLength(64))),
   narSize: count,
-  detail: z.string().max(1000).optional(),
+  detail: z.optional(z.string().check(z.maxLength(1000))),
 });
 
 export interface DamagedPath {
@@ -82,16 +83,16 @@ export interface DamagedPath {
 
 /** What is known of the contents of this machine’s systems: root’s record, made a part at a time. */
 export const contentsRecord = z.looseObject({
-  schema: z.number().int().min(1),
+  schema: z.int().check(z.gte(1)),
   /** When all of it had last been read. */
-  finished: z.string().max(64).optional(),
+  finished: z.optional(z.string().check(z.maxLength(64))),
   /** When the present pass began; it is read on behind this path. */
-  began: z.string().max(64).optional(),
-  after: storePath.optional(),
+  began: z.optional(z.string().check(z.maxLength(64))),
+  after: z.optional(storePath),
   /** Paths read in the last whole pass, and how many of them only the database vouches for. */
   paths: count,
   unsigned: count,
-  damaged: z.array(damagedPath).max(mostDamaged),
+  damaged: z.array(damagedPath).check(z.maxLength(mostDamaged)),
   /** Beyond those listed. */
   more: count,
 });
@@ -112,10 +113,10 @@ export const nothingRead: ContentsRecord = { schema: 1, paths: 0, unsigned: 0, d
 /** In receipts: what the desk needs to know to send what is missing. */
 export const damageReport = z.strictObject({
   /** When all contents had last been read; undefined if never. */
-  checked: z.string().max(64).optional(),
+  checked: z.optional(z.string().check(z.maxLength(64))),
   paths: z
-    .array(z.strictObject({ path: storePath, what: z.string().max(64), narSize: count }))
-    .max(mostDamaged),
+    .array(z.strictObject({ path: storePath, what: z.string().check(z.maxLength(64)), narSize: count }))
+    .check(z.maxLength(mostDamaged)),
   /** Damaged paths beyond those listed. */
   more: count,
 });

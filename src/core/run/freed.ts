@@ -1,23 +1,24 @@
 /** What was freed to make room, as in receipts. Pure. */
-import * as z from 'zod';
+
 import { given } from '../given.ts';
 import { sizeText } from '../size.ts';
+import * as z from '../zod.ts';
 
-const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const count = z.int().check(z.gte(0), z.lte(Number.MAX_SAFE_INTEGER));
 
 /** Characters. */
 const mostReason = 4096;
 
 export const freedParser = z.strictObject({
   /** Numbers of the deleted generations. */
-  generations: z.array(count).max(10_000),
+  generations: z.array(count).check(z.maxLength(10_000)),
   /** Store paths that Nix has collected, and their bytes as Nix counts them. */
   paths: count,
   bytes: count,
   /** Bytes of the boot partition. */
   bootBytes: count,
   /** Why it ended before it was done. */
-  unfinished: z.string().max(mostReason).optional(),
+  unfinished: z.optional(z.string().check(z.maxLength(mostReason))),
 });
 
 export type Freed = z.infer<typeof freedParser>;

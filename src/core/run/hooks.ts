@@ -1,9 +1,10 @@
 /** What the operator’s programs around an activation are told, and what their answers mean (docs/policy.md). Pure. */
-import * as z from 'zod';
+
 import { exitText } from '../complaint.ts';
 import { exitCodes, printable } from '../errors.ts';
 import { given } from '../given.ts';
 import { type HookName, hookNames } from '../policy/hooks.ts';
+import * as z from '../zod.ts';
 
 /** Lines kept of what a program said, and characters of each: the result is in every journal line of its run that follows. */
 const mostLines = 10;
@@ -13,9 +14,9 @@ export const hookResultParser = z.strictObject({
   hook: z.enum(hookNames),
   ok: z.boolean(),
   /** Why not, or what it asks for. */
-  detail: z.string().max(4096).optional(),
+  detail: z.optional(z.string().check(z.maxLength(4096))),
   /** The last lines of its output; all of it is in the system’s journal. */
-  said: z.array(z.string().max(mostCharacters)).max(mostLines).optional(),
+  said: z.optional(z.array(z.string().check(z.maxLength(mostCharacters))).check(z.maxLength(mostLines))),
 });
 
 export type HookResult = z.infer<typeof hookResultParser>;

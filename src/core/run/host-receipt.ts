@@ -2,11 +2,12 @@
  * The receipt that travels back to the desk: what became of bundles on a host, and the host’s state. Signed by the host's
  * own key (docs/format.md §6). At the desk it is outside input like any other.
  */
-import * as z from 'zod';
+
 import { printable } from '../errors.ts';
 import { mostHeld } from '../policy/held.ts';
 import { ageRecipient, sshHostKey } from '../public-keys.ts';
 import { hostName, storePath } from '../schema.ts';
+import * as z from '../zod.ts';
 import { damageReport } from './damage.ts';
 import { hookResultParser } from './hooks.ts';
 import { states } from './lifecycle.ts';
@@ -20,57 +21,58 @@ export const hostReceiptType = 'application/vnd.nixmaker.receipt.v1+json';
 export const mostGenerations = 1000;
 export const mostRecipients = 16;
 
-const text = (most: number) => z.string().max(most);
-const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const text = (most: number) => z.string().check(z.maxLength(most));
+const count = z.int().check(z.gte(0), z.lte(Number.MAX_SAFE_INTEGER));
 
 const finding = z.strictObject({
   /** The name on the medium. Untrusted: always printed through `printable`. */
   file: text(4096),
-  host: text(255).optional(),
-  sequence: count.optional(),
+  host: z.optional(text(255)),
+  sequence: z.optional(count),
   outcome: text(64),
-  code: text(64).optional(),
-  detail: text(4096).optional(),
+  code: z.optional(text(64)),
+  detail: z.optional(text(4096)),
 });
 
 /** What the agent saw on a medium. It is the agent’s word, not root’s. */
 export type Finding = z.infer<typeof finding>;
-export const findingsParser = z.array(finding).max(1000);
+export const findingsParser = z.array(finding).check(z.maxLength(1000));
 
 const run = z.strictObject({
   transaction: text(64),
   at: text(64),
   source: text(4096),
   state: z.enum(states),
-  code: text(64).optional(),
-  detail: text(16_384).optional(),
-  sequence: count.optional(),
-  manifestDigest: text(64).optional(),
-  toplevel: text(300).optional(),
-  operation: text(64).optional(),
+  code: z.optional(text(64)),
+  detail: z.optional(text(16_384)),
+  sequence: z.optional(count),
+  manifestDigest: z.optional(text(64)),
+  toplevel: z.optional(text(300)),
+  operation: z.optional(text(64)),
   /** Generations of the system profile, before and after. */
-  previousGeneration: count.optional(),
-  generation: count.optional(),
+  previousGeneration: z.optional(count),
+  generation: z.optional(count),
   /** Set if a person went back: the generation gone to, and the release that was left, which is held. */
-  targetGeneration: count.optional(),
-  rolledBackFrom: count.optional(),
-  health: z
-    .array(z.strictObject({ check: text(4096), ok: z.boolean(), detail: text(4096).optional() }))
-    .max(1000)
-    .optional(),
+  targetGeneration: z.optional(count),
+  rolledBackFrom: z.optional(count),
+  health: z.optional(
+    z
+      .array(z.strictObject({ check: text(4096), ok: z.boolean(), detail: z.optional(text(4096)) }))
+      .check(z.maxLength(1000)),
+  ),
   /** The policy’s hooks that ran, in order. */
-  hooks: z.array(hookResultParser).max(100).optional(),
-  rebootNeeded: z.array(text(64)).max(64).optional(),
-  notices: z.array(text(4096)).max(100).optional(),
+  hooks: z.optional(z.array(hookResultParser).check(z.maxLength(100))),
+  rebootNeeded: z.optional(z.array(text(64)).check(z.maxLength(64))),
+  notices: z.optional(z.array(text(4096)).check(z.maxLength(100))),
   /** What the system changes from the one that was running, in lines for people. */
-  changes: z.array(text(4096)).max(100).optional(),
+  changes: z.optional(z.array(text(4096)).check(z.maxLength(100))),
 });
 
 export type ReceiptRun = z.infer<typeof run>;
 export const receiptRunParser = run;
 const receiptRunKeys = Object.keys(run.shape) as readonly (keyof ReceiptRun)[];
 
-const claim = run.pick({
+const claim = z.pick(run, {
   transaction: true,
   at: true,
   source: true,
@@ -123,61 +125,63 @@ const hostReceiptSchema = z.strictObject({
   /** Grows with each receipt this host writes: tells which of two is newer, whatever its clock says. */
   number: count,
   at: text(64),
-  machineId: text(64).optional(),
+  machineId: z.optional(text(64)),
   /** The run this receipt is about, from root’s own journal; none if root has activated nothing yet. */
-  run: run.optional(),
+  run: z.optional(run),
   /** Whether this is the host’s present state, and not an older part of the story: then the fields below are there. */
-  now: z
-    .strictObject({
-      running: text(300).optional(),
-      booted: text(300).optional(),
-      installed: text(300).optional(),
-      generation: count.optional(),
+  now: z.optional(
+    z.strictObject({
+      running: z.optional(text(300)),
+      booted: z.optional(text(300)),
+      installed: z.optional(text(300)),
+      generation: z.optional(count),
       /** All generations of the system profile that are there, the newest if there are more. */
-      generations: z.array(count).max(mostGenerations).optional(),
+      generations: z.optional(z.array(count).check(z.maxLength(mostGenerations))),
       /** The machine’s model, as its firmware says. */
-      hardware: text(256).optional(),
+      hardware: z.optional(text(256)),
       /** The public half of its SSH host key: secrets can be encrypted to it. */
-      sshHostKey: sshHostKey.optional(),
-      floor: count.optional(),
+      sshHostKey: z.optional(sshHostKey),
+      floor: z.optional(count),
       /** Sequences of the releases held at the machine. */
-      held: z.array(count).max(mostHeld).optional(),
+      held: z.optional(z.array(count).check(z.maxLength(mostHeld))),
       /** The release that is in its store and waits for its time: since when, and for what. */
-      staged: z
-        .strictObject({
+      staged: z.optional(
+        z.strictObject({
           sequence: count,
           since: text(64),
-          code: text(64).optional(),
-          detail: text(4096).optional(),
-        })
-        .optional(),
+          code: z.optional(text(64)),
+          detail: z.optional(text(4096)),
+        }),
+      ),
       /** Manifest schemas it takes. */
-      reads: z.array(count).max(16).optional(),
+      reads: z.optional(z.array(count).check(z.maxLength(16))),
       versions: z.strictObject({
         nixmaker: text(64),
-        nix: text(128).optional(),
-        kernel: text(256).optional(),
-        nixos: text(256).optional(),
+        nix: z.optional(text(128)),
+        kernel: z.optional(text(256)),
+        nixos: z.optional(text(256)),
       }),
       /** Undefined if the machine has no systemd to ask. */
-      failedUnits: z.array(text(256)).max(1000).optional(),
-      space: z.array(z.strictObject({ path: text(4096), freeBytes: count, totalBytes: count })).max(16),
+      failedUnits: z.optional(z.array(text(256)).check(z.maxLength(1000))),
+      space: z
+        .array(z.strictObject({ path: text(4096), freeBytes: count, totalBytes: count }))
+        .check(z.maxLength(16)),
       /** What is damaged of its systems’ store paths; undefined if they have never been read. */
-      damaged: damageReport.optional(),
+      damaged: z.optional(damageReport),
       /** Store paths of the installed system, without damaged ones: gzip of base names, one per line, in base64. */
-      paths: z.strictObject({ toplevel: storePath, count, gzip: text(8 * 1024 * 1024) }).optional(),
-    })
-    .optional(),
+      paths: z.optional(z.strictObject({ toplevel: storePath, count, gzip: text(8 * 1024 * 1024) })),
+    }),
+  ),
   seen: findingsParser,
   /** What waits there and why, by the agent’s word. */
-  waits: waitsParser.pick({ waits: true, more: true }).optional(),
+  waits: z.optional(z.pick(waitsParser, { waits: true, more: true })),
   /** To whom bundles for it can be encrypted. The agent’s word: it is the agent that has the keys. */
-  ageRecipients: z.array(ageRecipient).max(mostRecipients).optional(),
+  ageRecipients: z.optional(z.array(ageRecipient).check(z.maxLength(mostRecipients))),
   /**
    * What the agent says became of bundles that root never saw. Root has signed that it says so, and nothing more. Threat: a compromised
    * agent reports a rolled-back release to the desk as committed.
    */
-  agentSays: z.array(claim).max(mostClaims).optional(),
+  agentSays: z.optional(z.array(claim).check(z.maxLength(mostClaims))),
 });
 
 export type HostReceipt = z.infer<typeof hostReceiptSchema>;

@@ -1,6 +1,7 @@
 /** What the journal says: its records, and what follows from them. Pure. */
-import * as z from 'zod';
+
 import { isLasting } from '../schema.ts';
+import * as z from '../zod.ts';
 import { isEnd, states } from './lifecycle.ts';
 import type { HealthResult } from './receipt.ts';
 
@@ -10,12 +11,12 @@ const record = z.looseObject({
   transaction: z.string(),
   state: z.enum(states),
   source: z.string(),
-  code: z.string().optional(),
-  detail: z.string().optional(),
-  sequence: z.number().optional(),
-  manifestDigest: z.string().optional(),
-  toplevel: z.string().optional(),
-  bootId: z.string().optional(),
+  code: z.optional(z.string()),
+  detail: z.optional(z.string()),
+  sequence: z.optional(z.number()),
+  manifestDigest: z.optional(z.string()),
+  toplevel: z.optional(z.string()),
+  bootId: z.optional(z.string()),
 });
 
 export type JournalRecord = z.infer<typeof record>;
@@ -39,7 +40,7 @@ export function withoutBeyond(
   return records.filter(({ transaction, state }) => !beyond.has(transaction) || isEnd(state));
 }
 
-const count = z.number().int().min(0);
+const count = z.int().check(z.gte(0));
 
 /** For runs no longer in the journal, by outcome, and for damaged lines. The file’s first line. */
 export const earlierParser = z.looseObject({
@@ -172,7 +173,9 @@ export function signedTimeOf({ createdAt }: JournalRecord): number | undefined {
 }
 
 /** Threat: the agent’s journal is its own, and whoever has taken it over can write anything. */
-const healthParser = z.array(z.object({ check: z.string(), ok: z.boolean(), detail: z.string().optional() }));
+const healthParser = z.array(
+  z.object({ check: z.string(), ok: z.boolean(), detail: z.optional(z.string()) }),
+);
 
 /** A run’s health checks at its last look; undefined if it had none. */
 export function healthOf(record: JournalRecord | undefined): readonly HealthResult[] | undefined {

@@ -1,30 +1,31 @@
 /** What is waiting on a machine, or can’t be read, and why: shown by `status`, `doctor` and the receipt that travels home. Pure. */
-import * as z from 'zod';
+
 import { printable } from '../errors.ts';
+import * as z from '../zod.ts';
 
 /** How many of a machine’s waits are named; the others are counted. */
 export const mostWaits = 100;
 
 const wait = z.strictObject({
   /** A bundle, a folder, or a medium’s mount point. Untrusted: always printed through `printable`. */
-  path: z.string().max(4096),
-  code: z.string().max(64),
-  detail: z.string().max(4096).optional(),
+  path: z.string().check(z.maxLength(4096)),
+  code: z.string().check(z.maxLength(64)),
+  detail: z.optional(z.string().check(z.maxLength(4096))),
   /** ISO 8601. */
-  since: z.string().max(64),
+  since: z.string().check(z.maxLength(64)),
   /** Times it was tried. */
-  tries: z.number().int().min(1).optional(),
+  tries: z.optional(z.int().check(z.gte(1))),
   /** When it will be looked at again at the latest, ISO 8601; if unset, when it changes. */
-  again: z.string().max(64).optional(),
+  again: z.optional(z.string().check(z.maxLength(64))),
 });
 
 export type Wait = z.infer<typeof wait>;
 
 export const waitsParser = z.strictObject({
   schema: z.literal(1),
-  waits: z.array(wait).max(mostWaits),
+  waits: z.array(wait).check(z.maxLength(mostWaits)),
   /** Those beyond. */
-  more: z.number().int().min(0),
+  more: z.int().check(z.gte(0)),
 });
 
 export type Waits = z.infer<typeof waitsParser>;

@@ -1,10 +1,10 @@
 /** A host’s replaced installations: a machine that was reinstalled has a new key, and numbers from 1. */
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { ifMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
+import * as z from '../../core/zod.ts';
 import type { FolderNow } from '../../files/foreign-now.ts';
 import { namesIn, readIfThere } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';
@@ -15,10 +15,10 @@ import { readReceiptText, seal, signingKeyOf } from './receipt-file.ts';
 
 const former = z.strictObject({
   schema: z.literal(1),
-  at: z.string().max(64),
-  reason: z.string().max(1000),
+  at: z.string().check(z.maxLength(64)),
+  reason: z.string().check(z.maxLength(1000)),
   /** The key trusted until then. */
-  key: z.string().max(512),
+  key: z.string().check(z.maxLength(512)),
 });
 
 export type FormerInstallation = Omit<z.infer<typeof former>, 'schema'>;

@@ -1,10 +1,10 @@
 /** Which hosts should exist, according to a person: expected although they never reported, or retired. */
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import * as z from 'zod';
 import { readSmall } from '../../bundle/file.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { isHostName } from '../../core/schema.ts';
+import * as z from '../../core/zod.ts';
 import { writeWhole } from '../../files/write.ts';
 import { giveBack, wordFileOf } from './folder.ts';
 
@@ -12,8 +12,8 @@ const word = z.strictObject({
   schema: z.literal(1),
   status: z.enum(['expected', 'retired']),
   /** This desk’s time. */
-  at: z.string().max(64),
-  reason: z.string().max(1000).optional(),
+  at: z.string().check(z.maxLength(64)),
+  reason: z.optional(z.string().check(z.maxLength(1000))),
 });
 
 export type HostWord = Omit<z.infer<typeof word>, 'schema'>;

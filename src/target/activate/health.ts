@@ -2,13 +2,14 @@
  * Health checks on behalf of a run. Root’s unit is confined (no network, no capabilities, almost nothing to write to), so it does not see
  * what the machine’s services see: there the checks run in a transient unit, outside.
  */
-import * as z from 'zod';
+
 import { checkHealth, checkStart, type HealthContext } from '../../activation/health.ts';
 import { runOutside } from '../../activation/outside.ts';
 import { complaintOf } from '../../core/complaint.ts';
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import type { HealthPolicy } from '../../core/policy/policy.ts';
 import type { HealthResult } from '../../core/run/receipt.ts';
+import * as z from '../../core/zod.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Transaction } from '../machine/transaction.ts';
 
@@ -56,7 +57,7 @@ export async function runHealthChecks(
 }
 
 const resultsParser = z.array(
-  z.strictObject({ check: z.string(), ok: z.boolean(), detail: z.string().optional() }),
+  z.strictObject({ check: z.string(), ok: z.boolean(), detail: z.optional(z.string()) }),
 );
 
 async function runHealthChecksOutside(

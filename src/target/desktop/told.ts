@@ -1,15 +1,18 @@
 /** What a user has been told, so that news is news once; questions are asked again in each session. */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import * as z from 'zod';
 import { ifMissing } from '../../core/errno.ts';
+import * as z from '../../core/zod.ts';
 import { makeFolders } from '../../files/folder.ts';
 import { writeBeside } from '../../files/write.ts';
 
 /** As many as are remembered; far more than can still be news. */
 const most = 64;
 
-const parser = z.strictObject({ schema: z.literal(1), told: z.array(z.string().max(200)).max(most) });
+const parser = z.strictObject({
+  schema: z.literal(1),
+  told: z.array(z.string().check(z.maxLength(200))).check(z.maxLength(most)),
+});
 
 export class Told {
   readonly #file: string;

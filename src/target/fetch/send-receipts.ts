@@ -5,10 +5,10 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { poolFolder } from '../../core/bundle/pool-folder.ts';
 import { limits } from '../../core/limits.ts';
 import { isReceiptName } from '../../core/receipt-name.ts';
+import * as z from '../../core/zod.ts';
 import { readForeign } from '../../files/foreign.ts';
 import { namesIn } from '../../files/read.ts';
 import { writeWhole } from '../../files/write.ts';

@@ -1,12 +1,13 @@
 /** Has the new system install its boot loader: a process of ours, in namespaces of its own, does what enter-root.ts says. */
-import * as z from 'zod';
+
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { classifySwitch } from '../../core/run/switch-outcome.ts';
+import * as z from '../../core/zod.ts';
 import type { RootMachine } from '../machine/machine.ts';
 import type { Entering } from './enter-root.ts';
 
 const ended = z.strictObject({
-  exitCode: z.number().optional(),
+  exitCode: z.optional(z.number()),
   timedOut: z.boolean(),
   said: z.array(z.string()),
 });

@@ -3,7 +3,6 @@
  * at the root folder. It is started only for exactly the disks that it says it takes, once their names were given.
  */
 import { realpath, stat } from 'node:fs/promises';
-import * as z from 'zod';
 import { serveBundle } from '../../bundle/binary-cache.ts';
 import type { OpenedBundle } from '../../bundle/contents.ts';
 import { type ReleaseTree, withoutIt } from '../../bundle/tree.ts';
@@ -14,6 +13,7 @@ import { disk } from '../../core/install/hosts.ts';
 import type { Need } from '../../core/room.ts';
 import { unlikeSizes } from '../../core/size.ts';
 import { parseStorePath, type StorePath } from '../../core/store-path.ts';
+import * as z from '../../core/zod.ts';
 import { importFromCache } from '../../nix/import.ts';
 import { parseConfig } from '../../state/config.ts';
 import type { RootMachine } from '../machine/machine.ts';
@@ -28,7 +28,10 @@ export interface DiskScript {
   readonly disks: readonly string[];
 }
 
-const listParser = z.strictObject({ schema: z.literal(1), disks: z.array(disk).nonempty().max(16) });
+const listParser = z.strictObject({
+  schema: z.literal(1),
+  disks: z.array(disk).check(z.minLength(1), z.maxLength(16)),
+});
 
 const scriptFile = 'etc/nixmaker/disk-script';
 const listFile = 'etc/nixmaker/disks.json';
@@ -88,14 +91,14 @@ function requireNamed(disks: readonly string[], named: readonly string[]): void 
     );
 }
 
-const node: z.ZodType<Node> = z.looseObject({
-  mountpoints: z.array(z.string().nullable()).optional(),
-  ro: z.boolean().optional(),
-  size: z.number().optional(),
-  fstype: z.string().nullish(),
-  pttype: z.string().nullish(),
+const node: z.ZodMiniType<Node> = z.looseObject({
+  mountpoints: z.optional(z.array(z.nullable(z.string()))),
+  ro: z.optional(z.boolean()),
+  size: z.optional(z.number()),
+  fstype: z.nullish(z.string()),
+  pttype: z.nullish(z.string()),
   get children() {
-    return z.array(node).optional();
+    return z.optional(z.array(node));
   },
 });
 

@@ -190,7 +190,7 @@ export const desk = {
             .describe('number of a receipt that was here and is newer than all that are')
             .optional(),
           former: z.array(former),
-          last: hostReceiptParser.optional().describe('the newest receipt; docs/format.md'),
+          last: z.optional(hostReceiptParser).describe('the newest receipt; docs/format.md'),
         }),
       ),
       retired: z.array(z.object({ host: z.string(), at: time, reason: z.string().optional() })),

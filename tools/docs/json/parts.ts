@@ -99,7 +99,7 @@ export const receipt = z.object({
   createdAt: time.optional(),
   notices: z.array(z.string()).optional(),
   imported: z.object({ paths: count, bytes: count, milliseconds: z.number() }).optional(),
-  freed: freedParser.optional(),
+  freed: z.optional(freedParser),
   changes: z.array(z.string()).optional(),
   output: z.array(z.string()).optional(),
 });

@@ -2,8 +2,9 @@
  * A file that may be in parts, because FAT32 can’t hold one of 4 GiB or more: `<name>.000`, `<name>.001`, … instead of
  * `<name>`, named as split(1) does, so that `cat <name>.*` gives the whole.
  */
+import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { insteadOf } from '../core/errno.ts';
+import { hasErrno, insteadOf } from '../core/errno.ts';
 import { type BundleFile, openIfThere } from './file.ts';
 
 /** Bytes of a part: a mebibyte below what FAT32 can hold (fatgen103, "File size": 2^32 − 1). */
@@ -29,13 +30,30 @@ export async function sizeOfParts(path: string): Promise<number | undefined> {
   return sum;
 }
 
-/** The file itself, or its parts; empty if there is neither. */
-export async function filesOf(path: string): Promise<string[]> {
-  if ((await sizeOf(path)) !== undefined) return [path];
-  const parts: string[] = [];
-  while (parts.length < mostParts && (await sizeOf(partName(path, parts.length))) !== undefined)
-    parts.push(partName(path, parts.length));
+/**
+ * The file itself, or its parts, with their sizes; none if there is neither. Asked on this thread: `put` asks for each of thousands of
+ * pieces several times, and each trip to another thread takes longer than the answer.
+ */
+export function partsNow(path: string): { readonly path: string; readonly size: number }[] {
+  const size = sizeNow(path);
+  if (size !== undefined) return [{ path, size }];
+  const parts: { readonly path: string; readonly size: number }[] = [];
+  while (parts.length < mostParts) {
+    const part = partName(path, parts.length);
+    const bytes = sizeNow(part);
+    if (bytes === undefined) break;
+    parts.push({ path: part, size: bytes });
+  }
   return parts;
+}
+
+function sizeNow(path: string): number | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.size;
+  } catch (error) {
+    if (hasErrno(error, 'ENOTDIR')) return undefined;
+    throw error;
+  }
 }
 
 const sizeOf = async (path: string): Promise<number | undefined> =>

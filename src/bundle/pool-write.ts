@@ -1,19 +1,22 @@
 /** Writing into a pool. Nothing an entry in the pool relies on is overwritten, nor anything that belongs to others. */
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, lstatSync, statSync } from 'node:fs';
 import { copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { encodeNix32 } from '../core/nix32.ts';
 import type { Piece } from '../core/release/contents-file.ts';
 import { holdsPastCache, readPastCache } from '../files/past-cache.ts';
 import { damaged, type PieceReader, streamPiece } from './contents.ts';
-import { filesOf, partBytes, partName, sizeOfParts } from './parts.ts';
+import { partBytes, partName, partsNow } from './parts.ts';
 import { draftOf, entryFiles, partsName, sbomName } from './pool.ts';
 
 /** Whether the file at `path` has the piece’s size: its contents are still to be checked. */
-export async function hasSize(path: string, { size }: Pick<Piece, 'size'>): Promise<boolean> {
-  return (await sizeOfParts(path)) === size;
+export function hasSize(path: string, { size }: Pick<Piece, 'size'>): boolean {
+  return isOfSize(partsNow(path), size);
 }
+
+const isOfSize = (files: ReturnType<typeof partsNow>, size: number): boolean =>
+  files.length > 0 && files.reduce((sum, file) => sum + file.size, 0) === size;
 
 /** Reads the file at `path` back from the medium, and compares its digest. */
 export async function hasContents(
@@ -21,10 +24,11 @@ export async function hasContents(
   piece: Piece,
   onBytes?: (bytes: number) => void,
 ): Promise<boolean> {
-  if (!(await hasSize(path, piece))) return false;
+  const files = partsNow(path);
+  if (!isOfSize(files, piece.size)) return false;
   const hash = createHash('sha256');
-  for (const file of await filesOf(path))
-    await readPastCache(file, (chunk) => {
+  for (const file of files)
+    await readPastCache(file.path, (chunk) => {
       hash.update(chunk);
       onBytes?.(chunk.length);
     });
@@ -48,7 +52,9 @@ export async function writePieceFile(
   { reader, piece }: { readonly reader: PieceReader; readonly piece: Piece },
   { largest = partBytes, onBytes }: WriteOptions = {},
 ): Promise<string[]> {
-  await mkdir(dirname(path), { recursive: true });
+  const folder = dirname(path);
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
+    await mkdir(folder, { recursive: true });
   await removeParts(path);
   const whole = piece.size <= largest;
   const from = whole ? reader.fileOf?.(piece) : undefined;
@@ -92,10 +98,17 @@ const isCloned = (from: string, to: string): Promise<boolean> =>
     () => false,
   );
 
-/** What an earlier, interrupted write may have left: the whole file where there are parts now, or the reverse. */
+/** What an earlier, interrupted write may have left: the whole file where there are parts now, or the reverse; and links, wherever they lead. */
 async function removeParts(path: string): Promise<void> {
-  await rm(path, { force: true });
-  for (let i = 0; (await sizeOfParts(partName(path, i))) !== undefined; i++) await rm(partName(path, i));
+  await removed(path);
+  for (let i = 0; await removed(partName(path, i)); i++);
+}
+
+/** Asked on this thread: of thousands of pieces, hardly any has left something. @returns whether there was one */
+async function removed(path: string): Promise<boolean> {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
+  await rm(path);
+  return true;
 }
 
 /** An entry’s files. */

@@ -28,8 +28,8 @@ export const turnIn = (folder: string): string => join(folder, '.nixmaker.lock')
 const tenMinutes = 600;
 const mostWhoBytes = 200;
 
-/** Ctrl-C ends us, and this with us, but not before us. */
-const untilReleased = ['/bin/sh', '-c', 'trap "" INT; echo locked; exec cat'];
+/** Ctrl-C ends us, and this with us, but not before us. It reads by itself: cat(1) would be another program to start. */
+const untilReleased = ['/bin/sh', '-c', 'trap "" INT; echo locked; while read -r _; do :; done'];
 
 /** @throws NixmakerError `busy`, with who has it; Error `ELOOP`, `EFTYPE`, `EROFS`, `EACCES` if none can be made there */
 export async function inTurn<T>(turn: Turn, work: () => Promise<T>): Promise<T> {

@@ -191,7 +191,7 @@ test('each file by which root can open something by its name is known, with whos
 
 /** Of node:fs: what neither opens a file nor follows the last name of a path; what is watched is the open folder. */
 const harmless = /^(lstat|lutimes|mkdir|rename|unlink|rmdir|readdir|opendir|watch|FSWatcher)$/;
-const looks = /^(lstat|stat|statfs|access|realpath|constants)$/;
+const looks = /^(lstat|stat|statSync|statfs|access|realpath|constants)$/;
 
 function usedOf(text: string): string[] {
   const statements = [...text.matchAll(/import\s*\{([^}]*)\}\s*from\s*'node:fs(?:\/promises)?'/g)];

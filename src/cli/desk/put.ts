@@ -221,9 +221,11 @@ async function putFlake(medium: string, flags: PutCall, flake: string) {
       'targets only take signed bundles: pass --key FILE or --sign-with COMMAND',
     );
   const { putBundles } = await import('../../desk/pool/put.ts');
+  const { keepFlusher } = await import('../../desk/pool/kept-flusher.ts');
   const buildFlags: BuildFlags = { ...flags, flake, format: 'bundle', sequence: 0 };
   const good = new Set<string>();
   let result = nothing;
+  const flusher = keepFlusher();
   const { results, exit } = await buildWith(buildFlags, async (release, say) => {
     const put = await putBundles(
       {
@@ -236,9 +238,10 @@ async function putFlake(medium: string, flags: PutCall, flake: string) {
         sbom: flags.listedBy,
       },
       ({ phase }) => say(phase),
+      flusher.run,
     );
     result = together(result, put);
-  });
+  }).finally(flusher.end);
   for (const why of await explainFailed(results, flags)) printToStderr(why);
   return { exit, result };
 }

@@ -4,7 +4,6 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import type { Leak } from '../../core/bundle/leaks.ts';
 import { NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
-import { chooseHosts } from '../../core/host-pattern.ts';
 import { rootOf } from '../../core/release/manifest.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { StorePath } from '../../core/store-path.ts';
@@ -26,13 +25,13 @@ import { Evaluation } from './evaluation.ts';
 import { guardBareName } from './flake-guard.ts';
 import { identityOf, type Wishes } from './identity.ts';
 import { guardLeaks } from './leak-guard.ts';
-import { NarCache } from './nar-cache.ts';
+import { openKept } from './open-kept.ts';
 import { type Deliver, type OutputOptions, recordHost, writeHost } from './output.ts';
 import { makePacking, type Packing, packClosure } from './pack-closure.ts';
-import { PathSigner } from './path-signer.ts';
+import type { PathSigner } from './path-signer.ts';
 import type { ProvenanceSource } from './provenance.ts';
 import { failed, type HostResult, type HostRunner } from './results.ts';
-import { holdLocked, type LockedSource, lockSource } from './source.ts';
+import { chooseFrom, holdLocked, type LockedSource } from './source.ts';
 import { SourceCopies } from './source-copies.ts';
 import { makeStaging } from './staging.ts';
 
@@ -97,25 +96,15 @@ async function buildHosts(
   options: BuildOptions,
   runHosts: HostRunner,
 ): Promise<HostResult[]> {
-  const source = await lockSource(
-    nix,
-    { flake: options.flake, patterns: options.hosts },
-    { keyFile: options.keyFile, directory: options.directory },
-  );
-  const known = source.hosts;
-  const { hosts, missing } = chooseHosts(known, options.hosts);
-  if (missing !== undefined) {
-    throw new NixmakerError(
-      'no-such-host',
-      `“${missing}” is not one of ${known.join(', ') || 'the hosts (there are none)'}`,
-    );
-  }
+  // While Nix is at work.
+  const opening = openKept(options, nix);
+  const { flake, hosts: patterns, keyFile, directory } = options;
+  const choosing = chooseFrom(nix, { flake, patterns }, { keyFile, directory });
+  const { source, hosts } = await choosing.finally(() => opening);
+  const { nars, pathSigner } = await opening;
   await makeFolders(options.directory);
   const { path: staging, links, clear } = await makeStaging(options.directory, (text) => nix.warn?.(text));
-  const nars = await openNars(options, nix);
   const packing = makePacking(nix, staging, nars);
-  const key = options.signer?.key;
-  const pathSigner = key && new PathSigner(key, await nars?.signaturesOf(key.publicKey));
   const systems = new Map<string, StorePath[]>();
   const [build, prepare, handOver] = [pLimit(1), pLimit(1), pLimit(1)];
   const copies = new SourceCopies(source.metadata.path);
@@ -152,14 +141,14 @@ async function buildHosts(
     return results;
   } finally {
     packing.compressor.close();
-    await nars?.close();
-    await clear();
+    // Each waits for a program to end, or for a disk.
+    await allOf([nars?.close(), clear(), nix.daemon?.close()]);
   }
 }
 
-function openNars({ keep }: BuildOptions, { warn }: NixContext): Promise<NarCache | undefined> {
-  if (keep === undefined) return Promise.resolve(undefined);
-  return NarCache.open(keep, (text) => warn?.(text));
+/** Each of them ended. @throws the first one’s fault */
+async function allOf(work: readonly (Promise<void> | undefined)[]): Promise<void> {
+  for (const one of await Promise.allSettled(work)) if (one.status === 'rejected') throw one.reason;
 }
 
 interface BuildRun {

@@ -3,7 +3,7 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packClassic } from '../../bundle/classic.ts';
 import { distinctPieces } from '../../bundle/members.ts';
-import { readIndex, readRelease } from '../../bundle/release.ts';
+import { readIndex, withUnsigned } from '../../bundle/release.ts';
 import { type BundleParts, signedFileOf, writeBundle } from '../../bundle/write.ts';
 import type { ProcessHolder } from '../../core/ports.ts';
 import { encodeContents } from '../../core/release/contents-file.ts';
@@ -138,11 +138,11 @@ async function makeRelease(run: OutputRun, { assembled }: HostOutput, folder: st
   const sequence = await sequenceFor(run, input, folder);
   const { bytes: manifestBytes, manifest } = encodeCheckedManifest({ ...input, sequence });
   const digest = manifestDigest(manifestBytes);
-  const release = readRelease(
-    { manifest, digest },
+  const index = readIndex(indexBytes, manifest);
+  const release = withUnsigned(
+    { manifest, digest, index },
     {
-      index: indexBytes,
-      nixSignatures: run.pathSigner?.block(readIndex(indexBytes, manifest)) ?? Buffer.alloc(0),
+      nixSignatures: run.pathSigner?.block(index) ?? Buffer.alloc(0),
       contents: Buffer.from(encodeContents(digest, pieces)),
     },
   );

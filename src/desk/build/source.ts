@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { NixmakerError } from '../../core/errors.ts';
+import { chooseHosts } from '../../core/host-pattern.ts';
 import { isHostName } from '../../core/schema.ts';
 import type { NixContext } from '../../nix/command.ts';
 import {
@@ -37,13 +38,33 @@ export interface LockedSource {
   readonly check: () => Promise<void>;
 }
 
+export interface WantedSource {
+  readonly flake: string;
+  /** Of the hosts that are wanted; none: all. */
+  readonly patterns: readonly string[];
+}
+
+/** The source, and those of its hosts that are wanted. @throws NixmakerError as `lockSource`; `no-such-host` */
+export async function chooseFrom(
+  nix: NixContext,
+  wanted: WantedSource,
+  neighbours: FlakeNeighbours,
+): Promise<{ readonly source: LockedSource; readonly hosts: readonly string[] }> {
+  const source = await lockSource(nix, wanted, neighbours);
+  const { hosts, missing } = chooseHosts(source.hosts, wanted.patterns);
+  if (missing === undefined) return { source, hosts };
+  throw new NixmakerError(
+    'no-such-host',
+    `“${missing}” is not one of ${source.hosts.join(', ') || 'the hosts (there are none)'}`,
+  );
+}
+
 /**
- * @param patterns of the hosts that are wanted; none: all
  * @throws NixmakerError `secret-in-flake`, `output-in-flake`, `evaluation-failed`, `usage`
  */
 export async function lockSource(
   nix: NixContext,
-  { flake, patterns }: { readonly flake: string; readonly patterns: readonly string[] },
+  { flake, patterns }: WantedSource,
   neighbours: FlakeNeighbours,
 ): Promise<LockedSource> {
   checkFlakeReference(flake);
@@ -56,13 +77,14 @@ export async function lockSource(
   const { locked, path } = metadata;
   // Through a registry, say.
   if (locked?.type === 'path' && locked.path !== undefined) await guardPlainFolder(locked.path, neighbours);
-  if (path !== undefined) {
-    await holdForNow(nix, path);
-    await guardSource(path);
-  }
+  // The daemon is only just starting: what is evaluated meanwhile is looked for again if it goes.
+  const holding = path === undefined ? undefined : holdForNow(nix, path);
+  holding?.catch(() => undefined);
+  if (path !== undefined) await guardSource(path);
   for (const reference of lockedReferences(metadata)) {
     // An older Nix does not take all of them. If the flake itself is at fault, the operator’s own reference reports it below.
     const surveyed = await survey(nix, reference, patterns).catch(() => undefined);
+    await holding;
     if (surveyed !== undefined)
       return { reference, metadata, ...surveyed, isLocked: true, check: async () => undefined };
   }

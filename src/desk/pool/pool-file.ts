@@ -29,7 +29,7 @@ export function pieceFile(
   return {
     path,
     size: piece.size,
-    isThere: () => hasSize(path, piece),
+    isThere: async () => hasSize(path, piece),
     isGood: (onBytes) => hasContents(path, piece, onBytes),
     write: async (options) => {
       await writePieceFile(path, { reader, piece }, options);

@@ -285,7 +285,7 @@ test('a pool that goes while it is being read waits for its medium; it is neithe
   const shim = join(shop.folder, 'shim');
   await mkdir(shim, { recursive: true });
   const real = (await run('sh', ['-c', 'command -v nix'])).stdout.trim();
-  const script = `#!/bin/sh\ncase " $* " in *" trusted-public-keys "*) mv '${join(nars, large)}' '${join(shop.folder, 'away')}' 2>/dev/null ;; esac\nexec '${real}' "$@"\n`;
+  const script = `#!/bin/sh\ncase " $* " in *" config show "*) mv '${join(nars, large)}' '${join(shop.folder, 'away')}' 2>/dev/null ;; esac\nexec '${real}' "$@"\n`;
   await writeFile(join(shim, 'nix'), script, { mode: 0o755 });
   const pulled = await target.verb('agent', ['--once', '--json'], {
     env: { PATH: `${shim}:${process.env.PATH}` },

@@ -11,10 +11,13 @@ import { promisify } from 'node:util';
 const exec = promisify(execFile);
 const marker = 'NIXMAKER_OWN_MOUNTS';
 
+/** Milliseconds: it is all tests of a file, each of which has the time that any test has. */
+const timeout = 1_500_000;
+
 /** @param url of the test file @param define its tests; they are run in there */
 export async function withOwnMounts(url: string, define: () => Promise<void>): Promise<void> {
   if (process.env[marker] !== undefined) return define();
-  test('with mounts of its own', async () => {
+  test('with mounts of its own', { timeout }, async () => {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const user = process.getuid?.() === 0 ? [] : ['--map-root-user'];
     const again = [process.execPath, ...process.execArgv, fileURLToPath(url)];

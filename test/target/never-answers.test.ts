@@ -36,7 +36,9 @@ test('a file and a folder that never answer keep nothing else in the inbox waiti
   ] as const) {
     const before = new Set(agent.log().map((l) => l.transaction));
     await copyFile(await targets.release(name, '--sequence', String(after)), join(inbox, 'web.tar'));
-    await agent.waitFor((l) => l.event === 'committed' && !before.has(l.transaction));
+    const { transaction } = await agent.waitFor((l) => l.event === 'committed' && !before.has(l.transaction));
+    // Until then it lies where the next one goes.
+    await agent.waitFor((l) => l.event === 'settled' && l.transaction === transaction);
   }
   const told = agent.log().filter((l) => l.event === 'unreadable');
   assert.deepEqual(

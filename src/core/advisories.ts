@@ -4,7 +4,6 @@
  * Store paths have the names and versions of nixpkgs, and say nothing of patches: a finding is a reason to look, and no finding is no
  * proof. What an advisory does not say in a way that can be compared is reported as unclear, never as well.
  */
-
 import { compareVersions, splitDrvName } from './nix-version.ts';
 import { nameOf, type StorePath } from './store-path.ts';
 import * as z from './zod.ts';

@@ -1,5 +1,4 @@
 /** Rings: which hosts get a release first, and what must be known about them before the next ones get it. */
-
 import { NixmakerError } from './errors.ts';
 import { matchesHost } from './host-pattern.ts';
 import { describeIssues } from './schema.ts';

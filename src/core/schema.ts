@@ -1,5 +1,4 @@
 /** Small zod parts shared by the manifest, the policy and the settings. */
-
 import { type DrvPath, parseDrvPath, parseStorePath, type StorePath } from './store-path.ts';
 import * as z from './zod.ts';
 
@@ -54,25 +53,19 @@ export type Operation = z.infer<typeof operation>;
 /** Whether it is meant to last: the profile and the menu follow, unlike for `test` and `dry-activate`. */
 export const isLasting = (operation: unknown): boolean => operation === 'switch' || operation === 'boot';
 
-export const storePath = z.pipe(
-  z.string(),
-  z.transform((text: string, context): StorePath => {
-    const path = parseStorePath(text);
-    if (path === undefined)
-      context.issues.push({ code: 'custom', input: text, message: 'is not a store path' });
-    return path as StorePath;
-  }),
-);
+/** @param read undefined for what is none */
+const readAs = <T>(read: (text: string) => T | undefined, refusal: string) =>
+  z.pipe(
+    z.string(),
+    z.transform((text: string, context): T => {
+      const found = read(text);
+      if (found === undefined) context.issues.push({ code: 'custom', input: text, message: refusal });
+      return found as T;
+    }),
+  );
 
-export const drvPath = z.pipe(
-  z.string(),
-  z.transform((text: string, context): DrvPath => {
-    const path = parseDrvPath(text);
-    if (path === undefined)
-      context.issues.push({ code: 'custom', input: text, message: 'is not a derivation path' });
-    return path as DrvPath;
-  }),
-);
+export const storePath = readAs<StorePath>(parseStorePath, 'is not a store path');
+export const drvPath = readAs<DrvPath>(parseDrvPath, 'is not a derivation path');
 
 /** `key.0.path: message`, the first few issues of a failed parse. */
 export function describeIssues(error: z.core.$ZodError): string {

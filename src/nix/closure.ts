@@ -1,5 +1,4 @@
 /** A closure as Nix’s database has it. */
-
 import { NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import { encodeNix32 } from '../core/nix32.ts';

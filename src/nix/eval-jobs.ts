@@ -2,7 +2,6 @@
  * Evaluates many hosts in one call of nix-eval-jobs, if it is installed: Nix’s own evaluator, in workers that share nothing and are
  * restarted when they have used too much memory (github.com/nix-community/nix-eval-jobs, README). It prints one line of JSON per host.
  */
-
 import { given } from '../core/given.ts';
 import { drvPath, storePath } from '../core/schema.ts';
 import * as z from '../core/zod.ts';

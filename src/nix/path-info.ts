@@ -1,5 +1,4 @@
 /** What Nix’s database holds about valid paths. */
-
 import { NixmakerError } from '../core/errors.ts';
 import { parseStorePath, type StorePath, storeDir } from '../core/store-path.ts';
 import * as z from '../core/zod.ts';

@@ -1,5 +1,4 @@
 /** Which Nix this is, how it is configured, and whether it answers. */
-
 import { messageOf, NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import { limits } from '../core/limits.ts';

@@ -1,5 +1,4 @@
 /** What Nix’s database holds about valid paths, thousands at a time: over one connection if there is a daemon. */
-
 import { NixmakerError } from '../core/errors.ts';
 import { given } from '../core/given.ts';
 import { encodeNix32 } from '../core/nix32.ts';

@@ -1,5 +1,4 @@
 /** The floor: the newest bundle committed here. The higher of its two copies counts. Never lowered, except its time, and only by hand. */
-
 import { sequence, timestamp } from '../core/schema.ts';
 import * as z from '../core/zod.ts';
 import { withChecksum } from './checksummed.ts';

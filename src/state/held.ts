@@ -1,5 +1,4 @@
 /** The releases that are held: root’s own word, in two copies like the floor. The newer of the two counts. */
-
 import { type HeldRelease, mostHeld } from '../core/policy/held.ts';
 import { sequence } from '../core/schema.ts';
 import * as z from '../core/zod.ts';

@@ -1,5 +1,4 @@
 /** The newest keyring that this machine has accepted: root’s own word from then on. In two copies, like the floor. */
-
 import { NixmakerError } from '../core/errors.ts';
 import { type Keyring, parseKeyring } from '../core/policy/keyring.ts';
 import * as z from '../core/zod.ts';

@@ -1,5 +1,4 @@
 /** Our own JSON on disk, written whole and without a checksum: if it is not as written, the disk is failing, or somebody else wrote it. */
-
 import { NixmakerError } from '../core/errors.ts';
 import * as z from '../core/zod.ts';
 

@@ -2,7 +2,6 @@
  * The table by which a live system knows which host the machine is that it runs on: signed at the desk like a manifest, and matched with
  * what the machine says of itself. Pure.
  */
-
 import { NixmakerError } from '../errors.ts';
 import { given } from '../given.ts';
 import { describeIssues, hostName, machineId, timestamp } from '../schema.ts';

@@ -1,5 +1,4 @@
 /** The operator’s programs around an activation (docs/policy.md). Root runs them, so the policy names each in full. */
-
 import { absolutePath } from '../schema.ts';
 import * as z from '../zod.ts';
 

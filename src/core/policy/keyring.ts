@@ -2,7 +2,6 @@
  * The keys a machine trusts, as an object that travels by itself (TUF’s root role, adapted): version N+1 is trusted
  * if enough keys of version N have signed it, and enough of its own. Version 0 is the policy file.
  */
-
 import { NixmakerError } from '../errors.ts';
 import { describeIssues, hostName } from '../schema.ts';
 import * as z from '../zod.ts';

@@ -1,5 +1,4 @@
 /** The policy file: what this machine lets a bundle do (docs/policy.md). Written by an operator, read as root's word. */
-
 import { configuredPath, hostName, machineId, operation } from '../schema.ts';
 import * as z from '../zod.ts';
 import { hooksSchema } from './hooks.ts';

@@ -1,5 +1,4 @@
 /** Servers a pool is fetched from (docs/policy.md, “Servers”). */
-
 import { absolutePath } from '../schema.ts';
 import * as z from '../zod.ts';
 

@@ -1,5 +1,4 @@
 /** The settings file: where things are on this machine (DESIGN §5). All keys are optional. */
-
 import { configuredPath } from '../schema.ts';
 import * as z from '../zod.ts';
 

@@ -1,5 +1,4 @@
 /** The parts of a policy that say whose bundles are trusted, and how large they may be. */
-
 import { timestamp } from '../schema.ts';
 import * as z from '../zod.ts';
 

@@ -7,7 +7,6 @@
  * escapes and `__proto__`, all of which JSON.parse would accept silently, and makes “the same manifest” and “the same bytes”
  * one thing.
  */
-
 import { NixmakerError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import {

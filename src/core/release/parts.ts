@@ -2,7 +2,6 @@
  * `parts.json` beside a pool entry’s `contents`: this medium is one of several that carry a release, and which carries what. Not signed: it
  * tells people what to bring next, and decides nothing about what is imported.
  */
-
 import { limits } from '../limits.ts';
 import * as z from '../zod.ts';
 import type { ReleaseIndex } from './index-file.ts';

@@ -2,7 +2,6 @@
  * Where a release comes from, as an in-toto statement (https://in-toto.io/Statement/v1) with SLSA’s provenance (v1) about the manifest: which
  * flake, with which locked inputs, built by whom. In DSSE’s envelope, signed by the key that signs the manifest.
  */
-
 import { NixmakerError } from '../errors.ts';
 import * as z from '../zod.ts';
 

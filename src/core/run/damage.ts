@@ -2,7 +2,6 @@
  * What is damaged of the systems a machine runs or would go back to: found by contents, for Nix’s database only says what was once there.
  * Pure.
  */
-
 import { storePath } from '../schema.ts';
 import { sizeText } from '../size.ts';
 import { nameOf, type StorePath } from '../store-path.ts';

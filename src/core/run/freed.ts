@@ -1,5 +1,4 @@
 /** What was freed to make room, as in receipts. Pure. */
-
 import { given } from '../given.ts';
 import { sizeText } from '../size.ts';
 import * as z from '../zod.ts';

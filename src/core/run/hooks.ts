@@ -1,5 +1,4 @@
 /** What the operator’s programs around an activation are told, and what their answers mean (docs/policy.md). Pure. */
-
 import { exitText } from '../complaint.ts';
 import { exitCodes, printable } from '../errors.ts';
 import { given } from '../given.ts';

@@ -2,7 +2,6 @@
  * The receipt that travels back to the desk: what became of bundles on a host, and the host’s state. Signed by the host's
  * own key (docs/format.md §6). At the desk it is outside input like any other.
  */
-
 import { printable } from '../errors.ts';
 import { mostHeld } from '../policy/held.ts';
 import { ageRecipient, sshHostKey } from '../public-keys.ts';

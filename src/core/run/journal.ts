@@ -1,5 +1,4 @@
 /** What the journal says: its records, and what follows from them. Pure. */
-
 import { isLasting } from '../schema.ts';
 import * as z from '../zod.ts';
 import { isEnd, states } from './lifecycle.ts';

@@ -1,5 +1,4 @@
 /** What goes through files between root and whoever sits at the screen. Pure. */
-
 import { absolutePath } from '../schema.ts';
 import * as z from '../zod.ts';
 

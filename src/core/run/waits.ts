@@ -1,5 +1,4 @@
 /** What is waiting on a machine, or can’t be read, and why: shown by `status`, `doctor` and the receipt that travels home. Pure. */
-
 import { printable } from '../errors.ts';
 import * as z from '../zod.ts';
 

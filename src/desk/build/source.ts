@@ -88,6 +88,7 @@ export async function lockSource(
     if (surveyed !== undefined)
       return { reference, metadata, ...surveyed, isLocked: true, check: async () => undefined };
   }
+  await holding;
   const check = async () => {
     const now = await readFlakeMetadata(nix, flake);
     if (now.path !== path || now.revision !== metadata.revision)

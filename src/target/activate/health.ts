@@ -2,7 +2,6 @@
  * Health checks on behalf of a run. Root’s unit is confined (no network, no capabilities, almost nothing to write to), so it does not see
  * what the machine’s services see: there the checks run in a transient unit, outside.
  */
-
 import { checkHealth, checkStart, type HealthContext } from '../../activation/health.ts';
 import { runOutside } from '../../activation/outside.ts';
 import { complaintOf } from '../../core/complaint.ts';

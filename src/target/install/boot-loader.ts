@@ -1,5 +1,4 @@
 /** Has the new system install its boot loader: a process of ours, in namespaces of its own, does what enter-root.ts says. */
-
 import { messageOf, NixmakerError } from '../../core/errors.ts';
 import { classifySwitch } from '../../core/run/switch-outcome.ts';
 import * as z from '../../core/zod.ts';

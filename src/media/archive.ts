@@ -1,8 +1,9 @@
 /** Moves a finished bundle out of the way, with a report beside it. Never overwrites, never copies. */
-import { mkdir, rename } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, mkdir, rename, rmdir } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
-import { ifMissing } from '../core/errno.ts';
+import { insteadOf } from '../core/errno.ts';
 import { given } from '../core/given.ts';
 import { openForeign, openForeignIn } from '../files/foreign.ts';
 import { isThere } from '../files/read.ts';
@@ -20,9 +21,20 @@ export interface Archived {
   readonly removed?: readonly string[];
 }
 
+export interface Archiving {
+  readonly inbox: string;
+  readonly folder: string;
+  readonly report: string;
+  /** How many are kept, the newest. */
+  readonly keep: number;
+  /** Whether what lies there is what the report is about. Threat: a newer one that has taken its place, put away without a look. */
+  readonly isStillIt: () => Promise<boolean>;
+}
+
 /**
  * Moves the candidate to `<inbox>/<folder>/` and writes the report beside it.
  * A name already taken gets a number: web.tar, web.2.tar. The policy says how many older ones are kept.
+ * @returns undefined if another has taken its place, which is left where it is
  *
  * Threat: anybody who may write to the inbox may put a link in place of a folder, to make us move a file of their
  * choice to where they can't write. So both folders are opened without following links, and all names are taken
@@ -30,14 +42,17 @@ export interface Archived {
  */
 export async function archive(
   candidate: Candidate,
-  { inbox, folder, report, keep }: { inbox: string; folder: string; report: string; keep: number },
-): Promise<Archived> {
+  { inbox, folder, report, keep, isStillIt }: Archiving,
+): Promise<Archived | undefined> {
+  const judged = await lstat(candidate.path);
+  if (!(await isStillIt())) return undefined;
   await mkdir(join(inbox, folder), { recursive: true });
   const target = await openForeign(join(inbox, folder));
   try {
     const source = await openForeign(dirname(candidate.path));
     try {
-      const name = await moveTo(candidate, { source: source.path, target: target.path });
+      const name = await moveTo(candidate, { source: source.path, target: target.path }, judged);
+      if (name === undefined) return undefined;
       // Anybody who waits for the name finds the complete file.
       await writeBeside(join(target.path, `${name}.txt`), (out) => out.writeFile(report));
       const removed = await retainNewest(target.path, { newest: name, keep, companions: classicCompanions });
@@ -54,29 +69,62 @@ export async function archive(
   }
 }
 
-async function moveTo(
-  candidate: Candidate,
-  { source, target }: { source: string; target: string },
-): Promise<string> {
-  const file = basename(candidate.path);
-  if (candidate.format === 'bundle') {
-    const isEncrypted = file.toLowerCase().endsWith(encryptedExtension);
-    const at = file.length - (isEncrypted ? encryptedExtension : extname(file)).length;
-    const name = await freeName(target, { stem: file.slice(0, at), extension: file.slice(at) });
-    await rename(join(source, file), join(target, name));
-    return name;
-  }
+interface Folders {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** @returns its name there; undefined if it was not the one that was judged, and is where it was */
+async function moveTo(candidate: Candidate, folders: Folders, judged: Stats): Promise<string | undefined> {
+  const path = join(folders.source, basename(candidate.path));
+  const { name, moved } = await (candidate.format === 'bundle' ? moveOne : movePair)(path, folders);
+  if (isSame(judged, await lstat(moved.at(-1)?.to ?? ''))) return name;
+  // Replaced between the look and the move. If its place has been taken yet again, that one is newer.
+  for (const { from, to } of moved.toReversed()) if (!(await isThere(from))) await rename(to, from);
+  if (candidate.format === 'classic')
+    await rmdir(join(folders.target, name)).catch(insteadOf(['ENOTEMPTY'], undefined));
+  return undefined;
+}
+
+/** Being moved leaves these as they are. */
+const isSame = (one: Stats, other: Stats) =>
+  one.ino === other.ino && one.size === other.size && one.mtimeMs === other.mtimeMs;
+
+interface Moved {
+  readonly name: string;
+  /** The bundle’s own file last. */
+  readonly moved: readonly { readonly from: string; readonly to: string }[];
+}
+
+async function moveOne(from: string, { target }: Folders): Promise<Moved> {
+  const file = basename(from);
+  const isEncrypted = file.toLowerCase().endsWith(encryptedExtension);
+  const at = file.length - (isEncrypted ? encryptedExtension : extname(file)).length;
+  const name = await freeName(target, { stem: file.slice(0, at), extension: file.slice(at) });
+  const to = join(target, name);
+  await rename(from, to);
+  return { name, moved: [{ from, to }] };
+}
+
+async function movePair(path: string, { source, target }: Folders): Promise<Moved> {
+  const file = basename(path);
   const name = await freeName(target, { stem: file.slice(0, -'.tar.gz'.length), extension: '' });
   await mkdir(join(target, name));
   const { path: pair, handle } = await openForeignIn({ path: target }, name);
   try {
-    for (const companion of classicCompanions)
-      await rename(join(source, companion), join(pair, companion)).catch(ifMissing(undefined));
-    await rename(join(source, file), join(pair, file));
+    const moved: { from: string; to: string }[] = [];
+    for (const companion of classicCompanions) {
+      const [from, to] = [join(source, companion), join(target, name, companion)];
+      if (await isThere(from)) {
+        await rename(from, join(pair, companion));
+        moved.push({ from, to });
+      }
+    }
+    await rename(path, join(pair, file));
+    return { name, moved: [...moved, { from: path, to: join(target, name, file) }] };
   } finally {
     await handle.close();
   }
-  return name;
 }
 
 async function freeName(

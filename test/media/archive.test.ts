@@ -1,11 +1,13 @@
 /** What somebody sees who waits for a report. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, watch } from 'node:fs';
-import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { archive } from '../../src/media/archive.ts';
 import { temporaryFolder } from '../support/bundles.ts';
+
+const isStillIt = async () => true;
 
 test('a report that is there is whole, whenever one looks', async (t) => {
   const inbox = await temporaryFolder(t);
@@ -32,6 +34,7 @@ test('a report that is there is whole, whenever one looks', async (t) => {
       folder: 'done',
       report,
       keep: 3,
+      isStillIt,
     });
   }
   watcher.close();
@@ -47,7 +50,7 @@ test('with the clock set back the newest is still the newest: what was just arch
   const keep = async (name: string) => {
     await writeFile(join(inbox, `${name}.tar`), '');
     await archive({ path: join(inbox, `${name}.tar`), format: 'bundle' } as Parameters<typeof archive>[0], {
-      ...{ inbox, folder: 'done', report: name, keep: 2 },
+      ...{ inbox, folder: 'done', report: name, keep: 2, isStillIt },
     });
     return (await readdir(join(inbox, 'done'))).filter((n) => !n.endsWith('.txt')).sort();
   };
@@ -66,7 +69,7 @@ test('a name keeps its end as it was written, and a second of that name is told 
     const path = join(inbox, name);
     await writeFile(path, '');
     await archive({ path, format: 'bundle' } as Parameters<typeof archive>[0], {
-      ...{ inbox, folder: 'done', keep: 9 },
+      ...{ inbox, folder: 'done', keep: 9, isStillIt },
       report: 'DONE' as unknown as Parameters<typeof archive>[1]['report'],
     });
   }
@@ -75,4 +78,49 @@ test('a name keeps its end as it was written, and a second of that name is told 
     'FIRST.TAR',
     'Web.Tar.Age',
   ]);
+});
+
+for (const [when, isSeen] of [
+  ['before', true],
+  ['after', false],
+] as const)
+  test(`another that took its place ${when} the last look stays where it is, without a report`, async (t) => {
+    const inbox = await temporaryFolder(t);
+    const path = join(inbox, 'web.tar');
+    await writeFile(path, 'judged');
+    await writeFile(join(inbox, '.web.tar'), 'newer!');
+    const archived = await archive({ path, format: 'bundle' } as Parameters<typeof archive>[0], {
+      ...{ inbox, folder: 'done', report: 'DONE', keep: 9 },
+      isStillIt: async () => {
+        await rename(join(inbox, '.web.tar'), path);
+        return !isSeen;
+      },
+    });
+    assert.equal(archived, undefined);
+    assert.equal(await readFile(path, 'utf8'), 'newer!');
+    assert.deepEqual(await readdir(inbox, { recursive: true }), isSeen ? ['web.tar'] : ['done', 'web.tar']);
+  });
+
+test('a classic pair that took another’s place stays whole', async (t) => {
+  const inbox = await temporaryFolder(t);
+  const path = join(inbox, 'web.tar.gz');
+  for (const name of ['web.tar.gz', 'manifest.json', 'manifest.sig', 'meta'])
+    await writeFile(join(inbox, name), 'x');
+  const candidate = { path, format: 'classic' } as const;
+  const archived = await archive(candidate, {
+    ...{ inbox, folder: 'done', report: 'DONE', keep: 9 },
+    isStillIt: async () => {
+      await writeFile(path, 'newer');
+      return true;
+    },
+  });
+  assert.equal(archived, undefined);
+  assert.deepEqual((await readdir(inbox)).sort(), [
+    'done',
+    'manifest.json',
+    'manifest.sig',
+    'meta',
+    'web.tar.gz',
+  ]);
+  assert.deepEqual(await readdir(join(inbox, 'done')), []);
 });

@@ -95,6 +95,7 @@ export async function makeWorkshop(): Promise<Workshop> {
   const folder = await makeWorkplace();
   const builder = await makeBuilder(join(folder, 'builder'));
   const keys = await writeKeys(folder, 'fleet-1', fleetKey);
+  let opening: Promise<unknown> | undefined;
   const build = async (name: string, { args = [], host = 'web', keptFrom, ...flake }: BundleOptions) => {
     const path = await writeFlake(join(folder, 'flakes', name), flake);
     const out = join(folder, 'out', name);
@@ -102,7 +103,11 @@ export async function makeWorkshop(): Promise<Workshop> {
     const key = args.includes('--unsigned') ? [] : ['--key', keys.secretFile];
     const make = async (more = rest) => {
       const call = ['build', '--flake', `path:${path}`, '--dir', out, '--host', host, ...key, ...more];
-      const ran = await builder.nixmaker(call);
+      // Two programs of Nix that open a new store at once may each find a schema that is half written.
+      await opening;
+      const running = builder.nixmaker(call);
+      opening ??= running;
+      const ran = await running;
       if (ran.code !== 0) throw new Error(ran.stderr);
     };
     const file = join(out, host, rest.includes('classic') ? `${host}.tar.gz` : `${host}.tar`);

@@ -1,6 +1,6 @@
 /** An agent beside others, stopped, killed, and without privileges. */
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { main } from '../machines/compiled.ts';
@@ -25,6 +25,39 @@ test('agent and command line at once: one of them waits', async () => {
   await writeFile(join(target.root, 'run/go'), '');
   await agent.waitFor((l) => l.event === 'committed');
   await agent.stop();
+});
+
+test('another bundle of that name, brought while the first is being installed, has its own turn', async () => {
+  const target = await targets.fresh();
+  const slow = await shop.bundle('slow-to-switch', {
+    hosts: { web: plainHost('web', 'slow-to-switch') },
+    switchPrelude: 'while [ "${1:-}" != check ] && [ ! -e /run/go ]; do sleep 0.05; done',
+  });
+  const agent = await target.startAgent();
+  await copyFile(slow, join(target.inbox, 'web.tar'));
+  await agent.waitFor((l) => l.event === 'boot-entry');
+  const newer = await targets.release('two', '--sequence', '5');
+  assert.ok(
+    (await stat(newer)).size < (await stat(slow)).size,
+    'its size is no sign that some of it is missing',
+  );
+  await copyFile(newer, join(target.inbox, '.web.tar'));
+  await rename(join(target.inbox, '.web.tar'), join(target.inbox, 'web.tar'));
+  await writeFile(join(target.root, 'run/go'), '');
+  await agent.waitFor((l) => l.event === 'settled');
+  await agent.stop();
+  const committed = agent.log().filter((l) => l.event === 'committed');
+  assert.deepEqual(
+    committed.map((l) => l.sequence),
+    [1, 6],
+  );
+  const waited = agent.log().filter((l) => l.event === 'waiting');
+  assert.deepEqual(
+    waited.map((l) => [l.code, l.detail]),
+    [['unsettled', 'it changed after it was looked at']],
+  );
+  assert.deepEqual((await readdir(join(target.inbox, 'done'))).sort(), ['web.tar', 'web.tar.txt']);
+  assert.match(await readFile(join(target.inbox, 'done/web.tar.txt'), 'utf8'), /^DONE\n.*Generation: +2\n/s);
 });
 
 test('an agent told to stop finishes what it has begun, then stops', async () => {

@@ -18,15 +18,21 @@ import type { InHand } from '../update/in-hand.ts';
 import { Postponed, type Why } from '../update/postponed.ts';
 import { Unreadable } from '../update/unreadable.ts';
 import { InboxRounds } from './inbox-rounds.ts';
-import { fingerprintOf, type Judged, judgeFile } from './judge-file.ts';
+import { fingerprintOf, hasGrown, type Judged, judgeFile } from './judge-file.ts';
 
 export type Look =
   /** `isGood`: as far as its head tells. Anything else is taken to be refused. */
-  | { readonly action: 'take'; readonly candidate: Candidate; readonly isGood: boolean }
+  | {
+      readonly action: 'take';
+      readonly candidate: Candidate;
+      readonly isGood: boolean;
+      readonly fingerprint: string;
+    }
   /** It has ended the agent too often, or does not have the name of a bundle. */
   | {
       readonly action: 'set-aside';
       readonly candidate: Candidate;
+      readonly fingerprint: string;
       readonly code: ReasonCode;
       readonly why: string;
     }
@@ -41,6 +47,9 @@ export type Look =
       readonly expected: number | undefined;
     };
 
+/** As it was when it was looked at: a carrier may replace it while it is being installed. */
+export type Found = Pick<Exclude<Look, { action: 'wait' }>, 'candidate' | 'fingerprint'>;
+
 /**
  * Files whose last appearance is remembered. Those beyond are looked at as if for the first time: if the oldest were forgotten instead, a
  * round over more files than this would recognise none of them again, and none would ever have been at rest.
@@ -51,6 +60,7 @@ const mostJudging = 2000;
 
 interface Seen {
   readonly fingerprint: string;
+  readonly inode: number;
   /** Monotonic time since which the file has looked like this. */
   readonly since: number;
   readonly size: number;
@@ -149,19 +159,18 @@ export class InboxQueue {
     for (const path of this.#stuck.keys()) if (!all.has(path)) this.#stuck.delete(path);
   }
 
-  /** Remembers that this file is finished with although it is still there. */
-  async markStuck(candidate: Candidate, detail: string): Promise<void> {
-    const fingerprint = (await fingerprintOf(this.#machine, candidate))?.text;
+  /** Remembers that this file is finished with although it is still there; not one that has taken its place. */
+  markStuck({ candidate, fingerprint }: Found, detail: string): void {
     const since = this.#machine.clock.now().toISOString();
     const why = { code: 'io-error', detail: `it is finished but cannot be moved away: ${detail}`, since };
-    if (fingerprint !== undefined) this.#stuck.set(candidate.path, { fingerprint, why });
+    this.#stuck.set(candidate.path, { fingerprint, why });
   }
 
-  /** Leaves the file alone for a while, longer each time; a file that changes is looked at at once. */
-  async defer(candidate: Candidate, why: Omit<Why, 'isOurs'>): Promise<void> {
-    const fingerprint = (await fingerprintOf(this.#machine, candidate))?.text;
-    if (fingerprint === undefined) return;
-    this.#deferred.backOff({ path: candidate.path, fingerprint }, { ...why, isOurs: true });
+  /** Leaves the file alone for a while, longer each time; one that changes, or is another by now, is looked at at once. */
+  async defer({ candidate, fingerprint }: Found, why: Omit<Why, 'isOurs'>): Promise<void> {
+    const { path } = candidate;
+    if ((await fingerprintOf(this.#machine, candidate)) === undefined) return;
+    this.#deferred.backOff({ path, fingerprint }, { ...why, isOurs: true });
   }
 
   /** It needs no more patience. */
@@ -182,11 +191,10 @@ export class InboxQueue {
     return since !== undefined && clock.monotonic() - since >= settings.inboxPatience * 1000;
   }
 
-  /** Whether the file has changed since it was last looked at. */
-  async hasChanged(candidate: Candidate): Promise<boolean> {
-    return (
-      (await fingerprintOf(this.#machine, candidate))?.text !== this.#seen.get(candidate.path)?.fingerprint
-    );
+  /** Whether another file is there by now, or the same with other contents. What is gone has not changed. */
+  async hasChanged({ candidate, fingerprint }: Found): Promise<boolean> {
+    const now = await fingerprintOf(this.#machine, candidate);
+    return now !== undefined && now.text !== fingerprint;
   }
 
   /** Whatever is wrong with one file does not hold up the others. */
@@ -212,20 +220,21 @@ export class InboxQueue {
     const seen = await this.#see(candidate);
     if (seen === undefined || this.#stuck.get(path)?.fingerprint === seen.fingerprint) return [];
     const { fingerprint } = seen;
+    const found = { candidate, fingerprint };
     const pause = this.#deferred.left({ path, fingerprint });
     const wait = { action: 'wait', candidate, present: seen.size, expected: seen.expected } as const;
     if (pause > 0) return [{ ...wait, reason: 'deferred', again: pause }];
     const why = await this.#inHand.whySetAside(candidate);
-    if (why !== undefined) return [{ action: 'set-aside', candidate, code: 'cut-off-before', why }];
+    if (why !== undefined) return [{ ...found, action: 'set-aside', code: 'cut-off-before', why }];
     const judgement = candidate.misnamed === undefined ? await this.#judge(candidate, seen) : 'short';
-    if (judgement === 'whole') return [{ action: 'take', candidate, isGood: true }];
+    if (judgement === 'whole') return [{ ...found, action: 'take', isGood: true }];
     const left = this.#leftOf(seen, judgement);
     if (left > 0) {
       this.#noteWhy(candidate, seen, left);
       return [{ ...wait, expected: seen.expected, reason: 'incomplete', again: left }];
     }
-    if (candidate.misnamed === undefined) return [{ action: 'take', candidate, isGood: false }];
-    return [{ action: 'set-aside', candidate, code: 'misnamed', why: candidate.misnamed }];
+    if (candidate.misnamed === undefined) return [{ ...found, action: 'take', isGood: false }];
+    return [{ ...found, action: 'set-aside', code: 'misnamed', why: candidate.misnamed }];
   }
 
   /** Milliseconds that it still has to stay unchanged. */
@@ -244,22 +253,21 @@ export class InboxQueue {
     );
     if (now === undefined) return undefined;
     const before = this.#seen.get(path);
-    const { size, isEmpty, text: fingerprint } = now;
-    const round = this.#rounds.count;
-    const since = this.#machine.clock.monotonic();
+    const { inode, size, isEmpty, text: fingerprint } = now;
+    const [round, since] = [this.#rounds.count, this.#machine.clock.monotonic()];
+    const expected = before !== undefined && hasGrown(before, now) ? before.expected : undefined;
     const seen: Seen =
       before?.fingerprint === fingerprint
         ? before
-        : { fingerprint, since, size, isEmpty, round, expected: before?.expected };
+        : { fingerprint, inode, since, size, isEmpty, round, expected };
     seen.round = round;
     if (this.#seen.size < mostSeen || this.#seen.has(path)) this.#seen.set(path, seen);
     return seen;
   }
 
   #noteWhy({ path, misnamed }: Candidate, seen: Seen, left: number): void {
-    const { size, expected } = seen;
     const now = this.#machine.clock.now();
-    const detail = misnamed ?? arrivedText(size, expected);
+    const detail = misnamed ?? arrivedText(seen.size, seen.expected);
     const { since, again } = seen.why ?? {
       since: now.toISOString(),
       again: new Date(now.getTime() + left).toISOString(),

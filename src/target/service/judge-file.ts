@@ -60,11 +60,16 @@ async function withoutHead(machine: Machine, candidate: Candidate): Promise<Judg
 
 export interface Fingerprint {
   readonly text: string;
+  readonly inode: number;
   /** Bytes. */
   readonly size: number;
   /** A regular file without a single byte. */
   readonly isEmpty: boolean;
 }
+
+/** Whether this may be the same file, with more of it. Another in its place has a head of its own, and may be smaller. */
+export const hasGrown = (before: Pick<Fingerprint, 'inode' | 'size'>, now: Fingerprint): boolean =>
+  before.inode === now.inode && before.size <= now.size;
 
 /**
  * Undefined if there is no file of that name: what is gone is no candidate, nor is a folder with such a name.
@@ -80,6 +85,7 @@ export async function fingerprintOf(
     if (found.isDirectory()) return undefined;
     return {
       text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`,
+      inode: found.ino,
       size: found.size,
       isEmpty: found.isFile() && found.size === 0,
     };

@@ -1,12 +1,12 @@
 /** One file of the inbox, taken to its end and cleared away. */
 import { hasHole } from '../../bundle/hole.ts';
-import { catalogue, isPassing } from '../../core/catalogue.ts';
+import { catalogue, isPassing, worstExit } from '../../core/catalogue.ts';
 import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { outcomeOf } from '../../core/outcome.ts';
 import { exitOf, type Receipt, receiptText } from '../../core/run/receipt.ts';
 import { archive } from '../../media/archive.ts';
-import { doneFolder, refusedFolder } from '../../media/inbox.ts';
+import { type Candidate, doneFolder, refusedFolder } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Root } from '../machine/root.ts';
 import { type InHand, setAside } from '../update/in-hand.ts';
@@ -33,22 +33,16 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
     const exit = exitOf(receipt);
     // So too a rollback for want of room: the bundle is not at fault.
     if (receipt.state === 'deferred' || (receipt.state === 'rolled-back' && isPassing(exit))) {
-      await queue.defer(candidate, { code: receipt.code ?? 'interrupted', detail: receipt.detail });
+      await queue.defer(look, { code: receipt.code ?? 'interrupted', detail: receipt.detail });
       return exit;
     }
     queue.done(candidate);
-    if (exit === exitCodes.badBundle && (await queue.hasChanged(candidate))) {
-      const detail = 'it changed after it was looked at';
-      machine.emit({ event: 'waiting', code: 'unsettled', detail, source: candidate.path });
-      return exitCodes.deferred;
-    }
-    await clearAway(machine, taking, receipt);
-    return exit;
+    return (await clearAway(machine, taking, receipt)) ? exit : leave(machine, candidate, exit);
   } catch (error) {
     const { code, detail } = outcomeOf(error);
     // What it already waited for is no news.
     const level = queue.knownWait(candidate) === code ? 'debug' : 'info';
-    await queue.defer(candidate, { code, detail });
+    await queue.defer(look, { code, detail });
     if (!(error instanceof NixmakerError)) {
       machine.emit({ event: 'fault', level: 'error', detail: messageOf(error), source: candidate.path });
       return exitCodes.fault;
@@ -77,11 +71,10 @@ function endOf(machine: Machine, { root, inHand, look, queue }: Taking): Promise
   return inHand.taking(candidate, () => takeBundle(machine, root, request));
 }
 
-async function clearAway(
-  machine: Pick<Machine, 'clock' | 'emit' | 'policy' | 'settings'>,
-  { queue, look: { candidate } }: Taking,
-  receipt: Receipt,
-): Promise<void> {
+/** @returns whether the file is dealt with; false if another has taken its place, which is left where it is */
+async function clearAway(machine: Machine, { queue, look }: Taking, receipt: Receipt): Promise<boolean> {
+  const { candidate } = look;
+  const { transaction } = receipt;
   const isDone = exitOf(receipt) === exitCodes.done;
   const { retention } = machine.policy;
   try {
@@ -91,17 +84,23 @@ async function clearAway(
         folder: isDone ? doneFolder : refusedFolder,
         keep: isDone ? retention.done : retention.refused,
         report: receiptText(receipt),
+        isStillIt: async () => !(await queue.hasChanged(look)),
       }),
     );
-    machine.emit({ event: 'settled', transaction: receipt.transaction, ...archived });
+    if (archived === undefined) return false;
+    machine.emit({ event: 'settled', transaction, ...archived });
   } catch (error) {
+    const detail = messageOf(error);
     // A read-only or foreign inbox: the bundle stays, and is not taken again until it changes.
-    machine.emit({
-      event: 'settle-failed',
-      level: 'warn',
-      transaction: receipt.transaction,
-      detail: messageOf(error),
-    });
-    await queue.markStuck(candidate, messageOf(error));
+    machine.emit({ event: 'settle-failed', level: 'warn', transaction, detail });
+    queue.markStuck(look, detail);
   }
+  return true;
+}
+
+/** @param exit how the one before has ended: if it was bad, it may only have been half of this one */
+function leave({ emit }: Pick<Machine, 'emit'>, { path }: Candidate, exit: ExitCode): ExitCode {
+  const detail = 'it changed after it was looked at';
+  emit({ event: 'waiting', code: 'unsettled', detail, source: path });
+  return exit === exitCodes.badBundle ? exitCodes.deferred : worstExit([exit, exitCodes.deferred]);
 }

@@ -29,12 +29,12 @@ async function taken(t: TestContext, { hasChanged = false, why, fault }: Scene) 
   const { machine, events } = await rootInMemory(t, { settings: { inbox } });
   const deferred: string[] = [];
   const queue = {
-    defer: async (candidate: { path: string }) => void deferred.push(candidate.path),
+    defer: async ({ candidate }: { candidate: { path: string } }) => void deferred.push(candidate.path),
     hasChanged: async () => hasChanged,
     done: () => undefined,
     knownWait: () => undefined,
     hasRested: () => true,
-    markStuck: async () => undefined,
+    markStuck: () => undefined,
   } as unknown as InboxQueue;
   const inHand = { taking: (_: unknown, work: () => unknown) => work() } as unknown as InHand;
   const resume = async () => {
@@ -44,8 +44,8 @@ async function taken(t: TestContext, { hasChanged = false, why, fault }: Scene) 
   const candidate = { format: 'bundle', path } as const;
   const look =
     why === undefined
-      ? ({ action: 'take', candidate, isGood: false } as const)
-      : ({ action: 'set-aside', candidate, code: 'cut-off-before', why } as const);
+      ? ({ action: 'take', candidate, fingerprint: '', isGood: false } as const)
+      : ({ action: 'set-aside', candidate, fingerprint: '', code: 'cut-off-before', why } as const);
   // Its time passes at once, and with it the deadline of each read.
   const clock = { ...machine.clock, sleep: () => new Promise<never>(() => undefined) };
   const exit = await takeCandidate({ ...machine, clock, trust: makeTrustSet([pair.public], 1) } as Machine, {

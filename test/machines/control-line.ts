@@ -13,6 +13,9 @@ export interface Wires {
   readonly folder: string;
 }
 
+/** Milliseconds: so long that a slow machine with much to do is not mistaken for one that hangs. */
+const enough = 300_000;
+
 /** A pipe that nobody writes to is bash’s way to wait without a program. */
 const lookUntil = 'exec 9<> <(:); until sh -euc "$1"; do read -rt 0.1 -u 9 || true; done';
 
@@ -36,13 +39,13 @@ export class ControlLine {
   }
 
   /** A shell script that must succeed; what it says. */
-  async sh(script: string, patience = 120_000): Promise<string> {
+  async sh(script: string, patience = enough): Promise<string> {
     const { code, output } = await this.try(script, patience);
     if (code !== 0) throw new Error(`${script}: ended with ${code}\n${output}`);
     return output;
   }
 
-  async try(script: string, patience = 120_000): Promise<{ readonly code: number; readonly output: string }> {
+  async try(script: string, patience = enough): Promise<{ readonly code: number; readonly output: string }> {
     this.#commands += 1;
     const id = this.#commands;
     this.post(script, id);
@@ -59,7 +62,7 @@ export class ControlLine {
   }
 
   /** Waits until the script succeeds. */
-  async until(script: string, patience = 120_000): Promise<void> {
+  async until(script: string, patience = enough): Promise<void> {
     // In the machine, and not often: each look is a few processes, which take from the work that is waited for.
     const seconds = Math.ceil(patience / 1000);
     const quoted = `'${script.replaceAll("'", `'\\''`)}'`;

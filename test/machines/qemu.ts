@@ -12,7 +12,7 @@ import { ControlLine } from './control-line.ts';
 import { checkout } from './program.ts';
 import { Qmp } from './qmp.ts';
 
-const bootPatience = 180_000;
+const bootPatience = 300_000;
 
 export interface Stick {
   /** Of the image in the machine's folder. */

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ControlLine } from './control-line.ts';
 import { checkout, run } from './program.ts';
 
-const bootPatience = 120_000;
+const bootPatience = 300_000;
 
 /** Those this process may use (proc_pid_status(5)): 0-1,4. */
 const processors = (
@@ -110,7 +110,7 @@ export class Vm extends ControlLine {
   }
 
   /** Waits until the machine has restarted by itself: user-mode Linux then starts over in the same process. */
-  async restarted(patience = 120_000): Promise<void> {
+  async restarted(patience = bootPatience): Promise<void> {
     await this.ready(patience);
   }
 

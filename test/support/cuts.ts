@@ -39,13 +39,13 @@ function statesOf({ who, bundle, operation }: Omit<Cut, 'when' | 'state'>): read
 }
 
 /**
- * As long as nothing but the store is changed one cut a state shows all there is to lose; from then on there are both
- * sides of each change. Nothing happens between what is left out and its neighbour.
+ * A state is recorded before what it announces is done. So of each change the worse side is taken, just before the next state: it is done,
+ * and nothing says so. As long as nothing but the store is changed one cut shows all there is to lose.
  */
 function isInSample({ who, when, state }: Cut): boolean {
-  if (who === 'agent') return states.indexOf(state) >= states.indexOf('imported');
-  if (when === 'before') return hasBegunToChange(state) && state !== 'profile-set';
-  return hasBegunToChange(state) || isEnd(state) || state === 'realised';
+  if (who === 'agent') return state === 'imported' || state === 'committed';
+  if (when === 'after') return state === 'realised';
+  return isEnd(state) || (hasBegunToChange(state) && state !== 'profile-set');
 }
 
 export const cuts: readonly Cut[] = ways

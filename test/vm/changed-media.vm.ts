@@ -16,6 +16,7 @@ import {
   partitioned,
   readFromVfat,
 } from '../machines/qemu-target.ts';
+import { allCases } from '../support/cases.ts';
 import { makeWorkshop } from '../support/fleet.ts';
 import { moduleOutput } from '../support/module-output.ts';
 
@@ -93,19 +94,21 @@ test('an SD card that is in its host when the machine starts is taken, and its r
   await runs('sd');
   await mayGo(1);
   await gone();
-});
-
-test('so is the next card in the same host', async () => {
-  const before = await told();
   await machine.takeOut(sd);
   await machine.until('test ! -e /dev/mmcblk0', long);
   const report = await readFromVfat(image('sd'), '/nixmaker/receipts/web/10.txt');
   assert.match(report.toString(), /^DONE\n/);
-  await machine.insert(sd, { image: 'sd-next.img' });
-  await runs('sd-next');
-  await mayGo(before + 1);
-  await gone();
 });
+
+// Most of a minute; to udev it is the first again.
+if (allCases)
+  test('so is the next card in the same host', async () => {
+    const before = await told();
+    await machine.insert(sd, { image: 'sd-next.img' });
+    await runs('sd-next');
+    await mayGo(before + 1);
+    await gone();
+  });
 
 test('a disc in a drive that was empty is taken, and after the eject button the next one is', async () => {
   const before = await told();

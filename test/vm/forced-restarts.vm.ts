@@ -1,7 +1,7 @@
 /**
  * Releases in a row, and in the midst of each, at a moment that chance has chosen, the agent’s or root’s service is killed, the machine
  * is restarted without a word to its file systems, or its power is cut; as OSTree tests its updates. At the end the newest release is
- * committed, the store is whole and nothing is lost. NIXMAKER_CASES=all has thirty on each file system, otherwise there are five.
+ * committed, the store is whole and nothing is lost. NIXMAKER_CASES=all has thirty on each file system, otherwise there are three.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -13,7 +13,7 @@ import { type Forced, ForcedMachine } from './forced/machine.ts';
 import { moveStore } from './power-cut/other-store.ts';
 import { bundles, shop } from './power-cut/scene.ts';
 
-const count = allCases ? 30 : 5;
+const count = allCases ? 30 : 3;
 /** The same events again: NIXMAKER_SEED. */
 const seed = Number(process.env.NIXMAKER_SEED ?? 20_261_129);
 const fileSystems = allCases ? (['ext4', 'btrfs', 'xfs'] as const) : (['ext4'] as const);

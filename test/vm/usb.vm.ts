@@ -65,7 +65,7 @@ for (const name of ['third', 'older', 'newer', 'cut'] as const)
   await makeStick(join(folder, `${name}.img`), 'vfat', pools[name]);
 
 let machine = await Qemu.boot(folder);
-const long = 240_000;
+const long = 480_000;
 const figures: Record<string, number> = {};
 const runs = (name: string) => machine.until(`grep -q '^${name} ' /run/current-system/etc/motd`, long);
 const mounts = 'findmnt --list --noheadings --output TARGET | grep ^/run/media/nixmaker/';

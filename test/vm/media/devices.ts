@@ -31,10 +31,15 @@ const onLoop = async (bundle: string, table: (device: string) => string) => {
   );
 };
 const sectors = 131_072;
+/** Two mebibytes into the largest file, as `$x`: metadata and small files lie elsewhere. In sectors. */
+const inTheLargest = (d: string) =>
+  `mount -o ro ${d} /mnt; b=$(filefrag -v "$(ls -S /mnt/nixmaker/cache/nar/*/* | head -n 1)" | sed -n 's/^ *0: .*: *\\([0-9]*\\)\\..*/\\1/p'); umount /mnt; x=$((b * 8 + 4096))`;
+/** The device, but for 64 sectors there. */
+const tableWith = (d: string, those: string) =>
+  `printf "0 $x linear ${d} 0\\n$x 64 ${those}\\n$((x + 64)) $((${sectors} - x - 64)) linear ${d} $((x + 64))\\n" | dmsetup --noudevsync --noudevrules create stick`;
 
 test('a device on which sectors have gone bad: named, nothing is changed, and the agent goes on', async () => {
   const bundle = await release('bad-sectors', 100, `bad \${${data.replace('"data"', '"rotten"')}}`);
-  // 64 sectors, two megabytes into the largest file: metadata and small files lie elsewhere.
   await onLoop(
     bundle,
     (d) =>
@@ -51,16 +56,12 @@ test('a device on which sectors have gone bad: named, nothing is changed, and th
 test('a device that stalls is left alone after its deadline; the next medium is taken', async () => {
   await onLoop(
     await release('stalled', 110, `stalled \${${data.replace('"data"', '"slow"')}}`),
-    (d) => `dmsetup --noudevsync --noudevrules create stick --table "0 ${sectors} linear ${d} 0"`,
+    // What a device that is suspended is asked for, it gives once it is resumed.
+    (d) =>
+      `${inTheLargest(d)}; dmsetup --noudevsync --noudevrules create rest --table "0 64 linear ${d} $x"; dmsetup suspend --noflush --nolockfs rest; ${tableWith(d, 'linear /dev/dm-0 0')}`,
   );
-  await vm.sh(`mount -o ro /dev/dm-0 ${others}`);
-  await vm.until('ls -d /nix/store/*-slow >/dev/null 2>&1 || ls /nix/store/.tmp* >/dev/null 2>&1');
-  await vm.sh('dmsetup suspend --noflush --nolockfs stick; echo 3 >/proc/sys/vm/drop_caches');
-  await vm.until(
-    `${journal('nixmaker')} | grep -q medium-silent || grep -q '^stalled' /run/current-system/etc/motd`,
-  );
-  const { output } = await vm.try(`${journal('nixmaker')} | grep -c medium-silent`);
-  assert.equal(output.trim(), '1', 'it was read to its end before it stalled');
+  await vm.sh(`mount -o ro /dev/dm-1 ${others}`);
+  await vm.until(`${journal('nixmaker')} | grep -q medium-silent`);
   await vm.sh("! grep -q '^stalled' /run/current-system/etc/motd");
   await vm.sh(
     'modprobe -r scsi_debug; modprobe scsi_debug dev_size_mb=96 removable=1 add_host=0 delay=0 per_host_store=0',
@@ -75,7 +76,7 @@ test('a device that stalls is left alone after its deadline; the next medium is 
   await mayGo(before + 1);
   await pull();
   await vm.sh(
-    `dmsetup resume stick; umount ${others}; dmsetup --noudevsync remove stick; losetup --detach-all`,
+    `dmsetup resume rest; umount ${others}; dmsetup --noudevsync remove stick; dmsetup --noudevsync remove rest; losetup --detach-all`,
   );
 });
 

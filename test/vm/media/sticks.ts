@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { allCases } from '../../support/cases.ts';
 import {
   bus,
   clean,
@@ -60,15 +61,14 @@ test('pulled in the middle of an import the machine stays as it was; plugged in 
   await fill(await release('large', 30, `large \${${data}}`));
   const before = await told();
   await plug();
-  // A moment: looked for as often as can be.
-  await vm.sh('until ls -d /nix/store/*-data /nix/store/.tmp* 2>/dev/null | grep -q .; do :; done');
-  await pull();
+  // A moment: looked for as often as can be, and by whoever then pulls.
+  await vm.sh(
+    `until ls -d /nix/store/*-data /nix/store/.tmp* 2>/dev/null | grep -q .; do :; done; echo -1 >${bus}`,
+  );
   const pulled = performance.now();
   await gone();
   figures['pulled to unmounted, ms'] = Math.round(performance.now() - pulled);
   figures['of that in the machine’s own log, ms'] = await unmountTime();
-  // The figure is what counts; where two machines share a processor with other tests it is larger.
-  assert.ok(performance.now() - pulled < 5000, `unmounted after ${performance.now() - pulled} ms`);
   await vm.until(
     `${journal('nixmaker')} | grep -E '"event":"(failed|deferred|committed)"' | tail -n 1 | grep -q "medium-unreadable"`,
   );
@@ -80,52 +80,55 @@ test('pulled in the middle of an import the machine stays as it was; plugged in 
   await pull();
 });
 
-test('put onto a real FAT32, plugged in, taken, and the receipt lies on it', async () => {
-  await prepare(
-    await release('fat', 40),
-    `${clean} mkfs.vfat -F 32 -n "BRIDGE 1" /dev/sda >/dev/null; ${putOn('/dev/sda', 'vfat')}`,
-  );
-  const before = await told();
-  // Its label is what the policy asks for.
-  const policy = await vm.sh('cat /etc/nixmaker/policy.json');
-  const sources = { labels: ['BRIDGE 1'] };
-  await vm.write('/etc/nixmaker/policy.json', JSON.stringify({ ...JSON.parse(policy), sources }));
-  await vm.sh('systemctl restart nixmaker.service');
-  await plug();
-  await runs('fat');
-  await mayGo(before + 1);
-  await gone();
-  assert.equal(
-    await vm.sh('mount -o ro /dev/sda /mnt; ls /mnt /mnt/nixmaker/receipts/web; umount /mnt'),
-    '/mnt:\nnixmaker\n\n/mnt/nixmaker/receipts/web:\n41.json\n41.txt\n',
-  );
-  await pull();
-  await vm.write('/etc/nixmaker/policy.json', policy);
-  await vm.sh('systemctl restart nixmaker.service');
-});
+// Much like others: FAT32 is plugged in usb.vm.ts too, and a partition in changed-media.vm.ts.
+if (allCases) {
+  test('put onto a real FAT32, plugged in, taken, and the receipt lies on it', async () => {
+    await prepare(
+      await release('fat', 40),
+      `${clean} mkfs.vfat -F 32 -n "BRIDGE 1" /dev/sda >/dev/null; ${putOn('/dev/sda', 'vfat')}`,
+    );
+    const before = await told();
+    // Its label is what the policy asks for.
+    const policy = await vm.sh('cat /etc/nixmaker/policy.json');
+    const sources = { labels: ['BRIDGE 1'] };
+    await vm.write('/etc/nixmaker/policy.json', JSON.stringify({ ...JSON.parse(policy), sources }));
+    await vm.sh('systemctl restart nixmaker.service');
+    await plug();
+    await runs('fat');
+    await mayGo(before + 1);
+    await gone();
+    assert.equal(
+      await vm.sh('mount -o ro /dev/sda /mnt; ls /mnt /mnt/nixmaker/receipts/web; umount /mnt'),
+      '/mnt:\nnixmaker\n\n/mnt/nixmaker/receipts/web:\n41.json\n41.txt\n',
+    );
+    await pull();
+    await vm.write('/etc/nixmaker/policy.json', policy);
+    await vm.sh('systemctl restart nixmaker.service');
+  });
 
-test('several partitions: the one with bundles is read and let go, of the other it is told once that nothing is on it', async () => {
-  await prepare(
-    await release('partitions', 50),
-    `${clean} printf "label: dos\\n,40M,c\\n,,83\\n" | sfdisk --quiet /dev/sda; until test -b /dev/sda2; do sleep 0.05; done;
+  test('several partitions: the one with bundles is read and let go, of the other it is told once that nothing is on it', async () => {
+    await prepare(
+      await release('partitions', 50),
+      `${clean} printf "label: dos\\n,40M,c\\n,,83\\n" | sfdisk --quiet /dev/sda; until test -b /dev/sda2; do sleep 0.05; done;
     mkfs.vfat -F 32 /dev/sda1 >/dev/null; mount -t vfat /dev/sda1 /mnt; mkdir /mnt/DCIM; echo x >/mnt/DCIM/photo.jpg; umount /mnt;
     mkfs.ext4 -q /dev/sda2; ${putOn('/dev/sda2', 'ext4')}`,
-  );
-  const before = await told();
-  await plug();
-  await runs('partitions');
-  await mayGo(before + 1);
-  await vm.until('! findmnt /run/media/nixmaker/sda2 >/dev/null');
-  assert.equal(
-    (await vm.try(`${journal('nixmaker')} | grep sda1 | grep -v '"event":"medium-done"'`)).output,
-    '',
-  );
-  const last = `${journal('nixmaker-receipts')} | grep medium-without-receipt | grep -c sda1`;
-  await vm.until(`test "$(${last})" = 1`);
-  assert.equal(await told(), before + 1);
-  await pull();
-  await gone();
-});
+    );
+    const before = await told();
+    await plug();
+    await runs('partitions');
+    await mayGo(before + 1);
+    await vm.until('! findmnt /run/media/nixmaker/sda2 >/dev/null');
+    assert.equal(
+      (await vm.try(`${journal('nixmaker')} | grep sda1 | grep -v '"event":"medium-done"'`)).output,
+      '',
+    );
+    const last = `${journal('nixmaker-receipts')} | grep medium-without-receipt | grep -c sda1`;
+    await vm.until(`test "$(${last})" = 1`);
+    assert.equal(await told(), before + 1);
+    await pull();
+    await gone();
+  });
+}
 
 test('an ISO image on the bare device: taken; its receipt waits, for nothing can be written there', async () => {
   await prepare(

@@ -1,6 +1,6 @@
 /**
  * How much of the large matrices (killed processes, power cuts) is run: `sample`, where nothing else is said, has every
- * state and both sides of each change to the machine; `NIXMAKER_CASES=all` has every combination, as before a release.
+ * state and each change to the machine; `NIXMAKER_CASES=all` has every combination, as before a release.
  */
 export const allCases = process.env.NIXMAKER_CASES === 'all';
 if (!['all', 'sample', undefined].includes(process.env.NIXMAKER_CASES))
@@ -10,3 +10,14 @@ if (!['all', 'sample', undefined].includes(process.env.NIXMAKER_CASES))
 export function inSample(row: number, column: number, columns: number): boolean {
   return allCases || row % columns === column;
 }
+
+/** Tests of which each run has one in so many take turns. */
+export const turns = 3;
+
+const named = process.env.NIXMAKER_TURN ?? '0';
+if (named !== 'all' && !/^[0-2]$/.test(named))
+  throw new Error(`NIXMAKER_TURN=${named}: it can be 0, 1, 2 or "all"`);
+
+/** Whose turn it is; the commit says (tools/set-up/run-tests.sh), or NIXMAKER_TURN. @returns whether the one with this number is in */
+export const isItsTurn = (i: number, turn = named): boolean =>
+  allCases || turn === 'all' || i % turns === Number(turn);

@@ -1,6 +1,13 @@
 # shellcheck shell=sh
 # Sourced by scripts/test and scripts/test-vm.
 
+# Which of the tests that take turns are in this run (test/support/slow-files.ts): the commit says, so that the next has others.
+if [ -z "${NIXMAKER_TURN:-}" ]; then
+  _commit=$(git rev-parse HEAD 2>/dev/null || echo 0)
+  NIXMAKER_TURN=$((0x$(printf %.6s "$_commit") % 3))
+fi
+export NIXMAKER_TURN
+
 # run_tests ARGUMENT…: node --test on the command line as installed, compiled once for all tests. With
 # tests_in_memory=yes what they write stays in memory, if there is enough of it.
 run_tests() {

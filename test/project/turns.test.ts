@@ -27,6 +27,6 @@ test('over all turns each slow file runs once, and every other file each time', 
   assert.deepEqual(filesOfRun(all, 'all'), all);
 });
 
-test('a number has its turn in one run of three', () => {
+test('a number has its turn in one run of each round', () => {
   for (let i = 0; i < 10; i++) assert.equal(everyTurn.filter((turn) => isItsTurn(i, turn)).length, 1);
 });

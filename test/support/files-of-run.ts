@@ -1,5 +1,6 @@
 /** files-of-run.ts PATTERN: prints the test files of this run, and on standard error how many are left to other runs. */
 import { globSync } from 'node:fs';
+import { turns } from './cases.ts';
 import { filesOfRun } from './slow-files.ts';
 
 const all = globSync(process.argv[2] ?? 'test/**/*.test.ts').sort();
@@ -7,6 +8,6 @@ const mine = filesOfRun(all);
 const others = all.length - mine.length;
 if (others > 0)
   process.stderr.write(
-    `turn ${process.env.NIXMAKER_TURN} of 0, 1 and 2: ${others} slow files are left to the other turns; NIXMAKER_TURN=all has all\n`,
+    `turn ${process.env.NIXMAKER_TURN} of 0 to ${turns - 1}: ${others} slow files are left to the other turns; NIXMAKER_TURN=all has all\n`,
   );
 process.stdout.write(`${mine.join('\n')}\n`);

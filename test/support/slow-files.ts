@@ -1,6 +1,6 @@
 /**
- * Files that take turns: half of the time of all tests is theirs, and what they test is seldom touched. A run has every third of them,
- * and over a few commits each has had its turn. NIXMAKER_TURN=all has them all. The slowest first, so that the thirds are alike.
+ * Files that take turns: half of the time of all tests is theirs, and what they test is seldom touched. A run has every fourth of
+ * them, and over some commits each has had its turn. NIXMAKER_TURN=all has them all. The slowest first, so that the turns are alike.
  */
 import { isItsTurn } from './cases.ts';
 
@@ -80,14 +80,14 @@ export const slowMachines: readonly string[] = [
   'test/vm/changed-media.vm.ts',
   'test/vm/media.vm.ts',
   'test/vm/hostile-media.vm.ts',
-  'test/vm/lying-media.vm.ts',
   'test/vm/install.vm.ts',
-  'test/vm/reboot.vm.ts',
-  'test/vm/suspend.vm.ts',
-  'test/vm/file-systems.vm.ts',
-  'test/vm/quota.vm.ts',
-  'test/vm/repair.vm.ts',
+  'test/vm/lying-media.vm.ts',
   'test/vm/forced-restarts.vm.ts',
+  'test/vm/reboot.vm.ts',
+  'test/vm/file-systems.vm.ts',
+  'test/vm/suspend.vm.ts',
+  'test/vm/repair.vm.ts',
+  'test/vm/quota.vm.ts',
 ];
 
 /** Those of a run: all that are not slow, and of the slow ones those whose turn it is. */

@@ -20,5 +20,5 @@ if (isItsTurn(1)) {
 if (isItsTurn(2)) {
   await import('./systemd/stolen-key.ts');
   await import('./systemd/floods.ts');
-  await import('./systemd/request-floods.ts');
 }
+if (isItsTurn(3)) await import('./systemd/request-floods.ts');

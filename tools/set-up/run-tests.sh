@@ -4,7 +4,7 @@
 # Which of the tests that take turns are in this run (test/support/slow-files.ts): the commit says, so that the next has others.
 if [ -z "${NIXMAKER_TURN:-}" ]; then
   _commit=$(git rev-parse HEAD 2>/dev/null || echo 0)
-  NIXMAKER_TURN=$((0x$(printf %.6s "$_commit") % 3))
+  NIXMAKER_TURN=$((0x$(printf %.6s "$_commit") % 4))
 fi
 export NIXMAKER_TURN
 

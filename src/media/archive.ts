@@ -86,9 +86,8 @@ async function moveTo(candidate: Candidate, folders: Folders, judged: Stats): Pr
   return undefined;
 }
 
-/** Being moved leaves these as they are. */
-const isSame = (one: Stats, other: Stats) =>
-  one.ino === other.ino && one.size === other.size && one.mtimeMs === other.mtimeMs;
+/** Being moved leaves these as they are; inodes are not the same twice on every file system (FUSE). */
+const isSame = (one: Stats, other: Stats) => one.size === other.size && one.mtimeMs === other.mtimeMs;
 
 interface Moved {
   readonly name: string;

@@ -88,7 +88,7 @@ for (const [when, isSeen] of [
     const inbox = await temporaryFolder(t);
     const path = join(inbox, 'web.tar');
     await writeFile(path, 'judged');
-    await writeFile(join(inbox, '.web.tar'), 'newer!');
+    await writeFile(join(inbox, '.web.tar'), 'newer');
     const archived = await archive({ path, format: 'bundle' } as Parameters<typeof archive>[0], {
       ...{ inbox, folder: 'done', report: 'DONE', keep: 9 },
       isStillIt: async () => {
@@ -97,7 +97,7 @@ for (const [when, isSeen] of [
       },
     });
     assert.equal(archived, undefined);
-    assert.equal(await readFile(path, 'utf8'), 'newer!');
+    assert.equal(await readFile(path, 'utf8'), 'newer');
     assert.deepEqual(await readdir(inbox, { recursive: true }), isSeen ? ['web.tar'] : ['done', 'web.tar']);
   });
 

@@ -18,7 +18,7 @@ import type { InHand } from '../update/in-hand.ts';
 import { Postponed, type Why } from '../update/postponed.ts';
 import { Unreadable } from '../update/unreadable.ts';
 import { InboxRounds } from './inbox-rounds.ts';
-import { fingerprintOf, hasGrown, type Judged, judgeFile } from './judge-file.ts';
+import { fingerprintOf, hasGrown, isUnchanged, type Judged, judgeFile } from './judge-file.ts';
 
 export type Look =
   /** `isGood`: as far as its head tells. Anything else is taken to be refused. */
@@ -194,7 +194,7 @@ export class InboxQueue {
   /** Whether another file is there by now, or the same with other contents. What is gone has not changed. */
   async hasChanged({ candidate, fingerprint }: Found): Promise<boolean> {
     const now = await fingerprintOf(this.#machine, candidate);
-    return now !== undefined && now.text !== fingerprint;
+    return now !== undefined && !isUnchanged(fingerprint, now);
   }
 
   /** Whatever is wrong with one file does not hold up the others. */

@@ -67,6 +67,10 @@ export interface Fingerprint {
   readonly isEmpty: boolean;
 }
 
+/** Whether nothing but the inode is another: over FUSE a file may have a new one each time it is looked at. */
+export const isUnchanged = (before: string, { text: now }: Fingerprint): boolean =>
+  before.slice(before.indexOf(':')) === now.slice(now.indexOf(':'));
+
 /** Whether this may be the same file, with more of it. Another in its place has a head of its own, and may be smaller. */
 export const hasGrown = (before: Pick<Fingerprint, 'inode' | 'size'>, now: Fingerprint): boolean =>
   before.inode === now.inode && before.size <= now.size;

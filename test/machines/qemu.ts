@@ -88,14 +88,14 @@ export class Qemu extends ControlLine {
 
   /**
    * A drive for discs, or a reader for cards, that stays where it is: what comes of it is a change of its medium, and the kernel has to look
-   * for that. @param blank an image of a card to begin with @returns what to insert into
+   * for that. @param blank an image of a card to begin with; a drive for discs begins empty @returns what to insert into
    */
-  async plugReader(is: 'disc' | 'card', blank: string): Promise<string> {
+  async plugReader(blank?: string): Promise<string> {
     this.#plugged += 1;
     const id = `reader${this.#plugged}`;
     await this.#call('device_add', { driver: 'usb-bot', id, bus: 'xhci.0' });
     const common = { id: `${id}-disk`, bus: `${id}.0` };
-    if (is === 'disc') await this.#call('device_add', { driver: 'scsi-cd', ...common });
+    if (blank === undefined) await this.#call('device_add', { driver: 'scsi-cd', ...common });
     else {
       await this.#addBlock(`${id}-blank`, { image: blank });
       await this.#call('device_add', { driver: 'scsi-hd', drive: `${id}-blank`, removable: true, ...common });

@@ -77,17 +77,19 @@ export const slowFiles: readonly string[] = [
 
 /** Each run has power cuts on ext4, and USB sticks. */
 export const slowMachines: readonly string[] = [
-  'test/vm/changed-media.vm.ts',
+  'test/vm/discs.vm.ts',
+  'test/vm/card-readers.vm.ts',
+  'test/vm/sd-cards.vm.ts',
   'test/vm/media.vm.ts',
   'test/vm/hostile-media.vm.ts',
   'test/vm/install.vm.ts',
-  'test/vm/lying-media.vm.ts',
-  'test/vm/forced-restarts.vm.ts',
   'test/vm/reboot.vm.ts',
-  'test/vm/file-systems.vm.ts',
-  'test/vm/suspend.vm.ts',
-  'test/vm/repair.vm.ts',
   'test/vm/quota.vm.ts',
+  'test/vm/file-systems.vm.ts',
+  'test/vm/forced-restarts.vm.ts',
+  'test/vm/repair.vm.ts',
+  'test/vm/suspend.vm.ts',
+  'test/vm/lying-media.vm.ts',
 ];
 
 /** Those of a run: all that are not slow, and of the slow ones those whose turn it is. */

@@ -2,7 +2,7 @@
  * Every file system that nixmaker mounts, with hostile superblocks, loops, and what is huge or too many: one disk with a
  * partition for each, plugged, and there at the start; beside them a good one, afterwards a good stick. Whatever the kernel makes of
  * them: no panic, the agent lives on, what can’t be used is named once, and nothing is written where no receipt is due.
- * User-mode Linux has no exFAT; usb.vm.ts has it.
+ * User-mode Linux has no exFAT; hot-plug.vm.ts has it.
  */
 import assert from 'node:assert/strict';
 import { mkdir, readdir, stat } from 'node:fs/promises';

@@ -80,7 +80,7 @@ test('pulled in the middle of an import the machine stays as it was; plugged in 
   await pull();
 });
 
-// Much like others: FAT32 is plugged in usb.vm.ts too, and a partition in changed-media.vm.ts.
+// Much like others: FAT32 is plugged in hot-plug.vm.ts too, and a partition in card-readers.vm.ts.
 if (allCases) {
   test('put onto a real FAT32, plugged in, taken, and the receipt lies on it', async () => {
     await prepare(

@@ -1,9 +1,9 @@
 /** Moves a finished bundle out of the way, with a report beside it. Never overwrites, never copies. */
 import type { Stats } from 'node:fs';
-import { lstat, mkdir, rename, rmdir } from 'node:fs/promises';
+import { link, lstat, mkdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { encryptedExtension } from '../core/bundle/encrypted.ts';
-import { insteadOf } from '../core/errno.ts';
+import { hasErrno, ifMissing, insteadOf } from '../core/errno.ts';
 import { given } from '../core/given.ts';
 import { openForeign, openForeignIn } from '../files/foreign.ts';
 import { isThere } from '../files/read.ts';
@@ -77,50 +77,69 @@ interface Folders {
 /** @returns its name there; undefined if it was not the one that was judged, and is where it was */
 async function moveTo(candidate: Candidate, folders: Folders, judged: Stats): Promise<string | undefined> {
   const path = join(folders.source, basename(candidate.path));
-  const { name, moved } = await (candidate.format === 'bundle' ? moveOne : movePair)(path, folders);
-  if (isSame(judged, await lstat(moved.at(-1)?.to ?? ''))) return name;
-  // Replaced between the look and the move. If its place has been taken yet again, that one is newer.
-  for (const { from, to } of moved.toReversed()) if (!(await isThere(from))) await rename(to, from);
-  if (candidate.format === 'classic')
-    await rmdir(join(folders.target, name)).catch(insteadOf(['ENOTEMPTY'], undefined));
-  return undefined;
+  return candidate.format === 'bundle' ? moveOne(path, folders, judged) : movePair(path, folders, judged);
 }
 
 /** Being moved leaves these as they are; inodes are not the same twice on every file system (FUSE). */
 const isSame = (one: Stats, other: Stats) => one.size === other.size && one.mtimeMs === other.mtimeMs;
 
-interface Moved {
-  readonly name: string;
-  /** The bundle’s own file last. */
-  readonly moved: readonly { readonly from: string; readonly to: string }[];
+interface Move {
+  readonly from: string;
+  readonly to: string;
 }
 
-async function moveOne(from: string, { target }: Folders): Promise<Moved> {
+/** Replaced between the look and the move: back it goes. If its place has been taken yet again, that one is newer, and this one goes. */
+async function moveBack({ from, to }: Move): Promise<void> {
+  try {
+    // Unlike rename(2), it overwrites nothing.
+    await link(to, from);
+  } catch (error) {
+    // FAT has no links.
+    if (!hasErrno(error, 'EEXIST')) return rename(to, from);
+  }
+  await unlink(to);
+}
+
+async function moveOne(from: string, { target }: Folders, judged: Stats): Promise<string | undefined> {
   const file = basename(from);
   const isEncrypted = file.toLowerCase().endsWith(encryptedExtension);
   const at = file.length - (isEncrypted ? encryptedExtension : extname(file)).length;
   const name = await freeName(target, { stem: file.slice(0, at), extension: file.slice(at) });
   const to = join(target, name);
   await rename(from, to);
-  return { name, moved: [{ from, to }] };
+  if (isSame(judged, await lstat(to))) return name;
+  await moveBack({ from, to });
+  return undefined;
 }
 
-async function movePair(path: string, { source, target }: Folders): Promise<Moved> {
+async function movePair(
+  path: string,
+  { source, target }: Folders,
+  judged: Stats,
+): Promise<string | undefined> {
   const file = basename(path);
   const name = await freeName(target, { stem: file.slice(0, -'.tar.gz'.length), extension: '' });
   await mkdir(join(target, name));
   const { path: pair, handle } = await openForeignIn({ path: target }, name);
+  const moved: Move[] = [];
+  const move = async (each: string) => {
+    const [from, to] = [join(source, each), join(pair, each)];
+    await rename(from, to);
+    moved.push({ from, to });
+  };
+  const undo = async () => {
+    for (const each of moved.toReversed()) await moveBack(each);
+    await rmdir(join(target, name)).catch(insteadOf(['ENOTEMPTY', 'ENOTDIR', 'ENOENT'], undefined));
+  };
   try {
-    const moved: { from: string; to: string }[] = [];
-    for (const companion of classicCompanions) {
-      const [from, to] = [join(source, companion), join(target, name, companion)];
-      if (await isThere(from)) {
-        await rename(from, join(pair, companion));
-        moved.push({ from, to });
-      }
-    }
-    await rename(path, join(pair, file));
-    return { name, moved: [...moved, { from: path, to: join(target, name, file) }] };
+    for (const companion of classicCompanions) await move(companion).catch(ifMissing(undefined));
+    await move(file);
+    if (isSame(judged, await lstat(join(pair, file)))) return name;
+    await undo();
+    return undefined;
+  } catch (error) {
+    await undo();
+    throw error;
   } finally {
     await handle.close();
   }

@@ -1,7 +1,7 @@
 /** What somebody sees who waits for a report. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, watch } from 'node:fs';
-import { mkdir, readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { archive } from '../../src/media/archive.ts';
@@ -122,5 +122,44 @@ test('a classic pair that took another’s place stays whole', async (t) => {
     'meta',
     'web.tar.gz',
   ]);
+  assert.deepEqual(await readdir(join(inbox, 'done')), []);
+});
+
+test('a classic pair of which a file goes in the middle stays together where it was', async (t) => {
+  const inbox = await temporaryFolder(t);
+  const path = join(inbox, 'web.tar.gz');
+  for (const name of ['web.tar.gz', 'manifest.json', 'meta']) await writeFile(join(inbox, name), 'x');
+  const archiving = archive({ path, format: 'classic' } as const, {
+    ...{ inbox, folder: 'done', report: 'DONE', keep: 9 },
+    isStillIt: async () => {
+      await rm(path);
+      return true;
+    },
+  });
+  await assert.rejects(archiving, { code: 'ENOENT' });
+  assert.deepEqual((await readdir(inbox)).sort(), ['done', 'manifest.json', 'meta']);
+  assert.deepEqual(await readdir(join(inbox, 'done')), []);
+});
+
+test('what was moved too late does not take the place of what is newer still', async (t) => {
+  const inbox = await temporaryFolder(t);
+  const path = join(inbox, 'web.tar');
+  await writeFile(path, 'judged');
+  const watcher = watch(inbox, { persistent: false }, () => {
+    // As soon as the second has been moved away, the third is there.
+    if (readdirSync(join(inbox, 'done')).includes('web.tar') && !existsSync(path))
+      writeFileSync(path, 'third');
+  });
+  await mkdir(join(inbox, 'done'));
+  await archive({ path, format: 'bundle' } as Parameters<typeof archive>[0], {
+    ...{ inbox, folder: 'done', report: 'DONE', keep: 9 },
+    isStillIt: async () => {
+      await writeFile(path, 'second');
+      await utimes(path, 1, 1);
+      return true;
+    },
+  });
+  watcher.close();
+  assert.match(await readFile(path, 'utf8'), /^(?:second|third)$/);
   assert.deepEqual(await readdir(join(inbox, 'done')), []);
 });

@@ -189,8 +189,8 @@ test('each file by which root can open something by its name is known, with whos
   );
 });
 
-/** Of node:fs: what neither opens a file nor follows the last name of a path; what is watched is the open folder. */
-const harmless = /^(lstat|lutimes|mkdir|rename|unlink|rmdir|readdir|opendir|watch|FSWatcher)$/;
+/** Of node:fs: what neither opens a file nor follows the last name of a path (link(2) follows neither); what is watched is the open folder. */
+const harmless = /^(link|lstat|lutimes|mkdir|rename|unlink|rmdir|readdir|opendir|watch|FSWatcher)$/;
 const looks = /^(lstat|stat|statSync|statfs|access|realpath|constants)$/;
 
 function usedOf(text: string): string[] {

@@ -5,6 +5,7 @@ import { filesOfRun } from './slow-files.ts';
 
 const all = globSync(process.argv[2] ?? 'test/**/*.test.ts').sort();
 const mine = filesOfRun(all);
+if (mine.length === 0) throw new Error('there are no tests here');
 const others = all.length - mine.length;
 if (others > 0)
   process.stderr.write(

@@ -30,4 +30,6 @@ test('a disc in a drive that was empty is taken, and after the eject button the 
   await runs('disc-next');
   await mayGo(before + 2);
   await gone();
+  const { output } = await machine.try('systemctl --failed --no-legend');
+  assert.equal(output.trim(), '');
 });

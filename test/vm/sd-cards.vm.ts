@@ -24,6 +24,8 @@ test('an SD card that is in its host when the machine starts is taken, and its r
   await machine.until('test ! -e /dev/mmcblk0', long);
   const report = await readFromVfat(image('first'), '/nixmaker/receipts/web/10.txt');
   assert.match(report.toString(), /^DONE\n/);
+  const { output } = await machine.try('systemctl --failed --no-legend');
+  assert.equal(output.trim(), '');
 });
 
 // Most of a minute; to udev it is the first again.

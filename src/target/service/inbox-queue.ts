@@ -160,7 +160,8 @@ export class InboxQueue {
   }
 
   /** Remembers that this file is finished with although it is still there; not one that has taken its place. */
-  markStuck({ candidate, fingerprint }: Found, detail: string): void {
+  async markStuck({ candidate, fingerprint }: Found, detail: string): Promise<void> {
+    if ((await fingerprintOf(this.#machine, candidate)) === undefined) return;
     const since = this.#machine.clock.now().toISOString();
     const why = { code: 'io-error', detail: `it is finished but cannot be moved away: ${detail}`, since };
     this.#stuck.set(candidate.path, { fingerprint, why });
@@ -191,10 +192,9 @@ export class InboxQueue {
     return since !== undefined && clock.monotonic() - since >= settings.inboxPatience * 1000;
   }
 
-  /** Whether another file is there by now, or the same with other contents. What is gone has not changed. */
+  /** Whether another file is there by now, or the same with other contents. */
   async hasChanged({ candidate, fingerprint }: Found): Promise<boolean> {
-    const now = await fingerprintOf(this.#machine, candidate);
-    return now !== undefined && !isUnchanged(fingerprint, now);
+    return !isUnchanged(fingerprint, await fingerprintOf(this.#machine, candidate));
   }
 
   /** Whatever is wrong with one file does not hold up the others. */

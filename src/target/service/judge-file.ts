@@ -1,9 +1,11 @@
 /** What a file of the inbox is, as far as its head tells. */
 import { lstat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { readClassicHead } from '../../bundle/classic.ts';
 import { hasHole } from '../../bundle/hole.ts';
-import { hasErrno } from '../../core/errno.ts';
+import { hasErrno, ifMissing } from '../../core/errno.ts';
 import { NixmakerError } from '../../core/errors.ts';
+import { classicCompanions } from '../../media/archive.ts';
 import type { Candidate } from '../../media/inbox.ts';
 import type { Machine } from '../machine/machine.ts';
 import { accessTo } from '../update/medium-access.ts';
@@ -67,9 +69,21 @@ export interface Fingerprint {
   readonly isEmpty: boolean;
 }
 
-/** Whether nothing but the inode is another: over FUSE a file may have a new one each time it is looked at. */
-export const isUnchanged = (before: string, { text: now }: Fingerprint): boolean =>
-  before.slice(before.indexOf(':')) === now.slice(now.indexOf(':'));
+/**
+ * Whether it is the file that it was. A chmod, or another link to it, gives it another ctime, and over FUSE it may have another inode each
+ * time it is looked at; another in its place has both. What is gone has not changed.
+ */
+export function isUnchanged(before: string, now: Fingerprint | undefined): boolean {
+  if (now === undefined) return true;
+  const [inode, ctime, ...others] = partsOf(before);
+  const [inodeNow, ctimeNow, ...othersNow] = partsOf(now.text);
+  return others.join() === othersNow.join() && (inode === inodeNow || ctime === ctimeNow);
+}
+
+function partsOf(fingerprint: string): readonly string[] {
+  const [inode = '', size = '', mtime = '', ctime = '', ...companions] = fingerprint.split(':');
+  return [inode, ctime, size, mtime, ...companions];
+}
 
 /** Whether this may be the same file, with more of it. Another in its place has a head of its own, and may be smaller. */
 export const hasGrown = (before: Pick<Fingerprint, 'inode' | 'size'>, now: Fingerprint): boolean =>
@@ -87,8 +101,9 @@ export async function fingerprintOf(
   try {
     const found = await accessTo(machine, candidate).withDeadline(() => lstat(candidate.path));
     if (found.isDirectory()) return undefined;
+    const companions = candidate.format === 'classic' ? await companionsOf(machine, candidate) : '';
     return {
-      text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`,
+      text: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}${companions}`,
       inode: found.ino,
       size: found.size,
       isEmpty: found.isFile() && found.size === 0,
@@ -97,4 +112,17 @@ export async function fingerprintOf(
     if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) onFault(error);
     return undefined;
   }
+}
+
+/** A new manifest beside an old tarball is another pair. */
+async function companionsOf(
+  machine: Pick<Machine, 'clock' | 'settings'>,
+  candidate: Candidate,
+): Promise<string> {
+  const { withDeadline } = accessTo(machine, candidate);
+  const paths = classicCompanions.map((name) => join(dirname(candidate.path), name));
+  const found = await Promise.all(
+    paths.map((path) => withDeadline(() => lstat(path).catch(ifMissing(undefined)))),
+  );
+  return found.map((each) => (each === undefined ? ':-' : `:${each.size} ${each.mtimeMs}`)).join('');
 }

@@ -1,6 +1,7 @@
 /** One file of the inbox, taken to its end and cleared away. */
 import { hasHole } from '../../bundle/hole.ts';
 import { catalogue, isPassing, worstExit } from '../../core/catalogue.ts';
+import { hasErrno } from '../../core/errno.ts';
 import { type ExitCode, exitCodes, messageOf, NixmakerError } from '../../core/errors.ts';
 import { given } from '../../core/given.ts';
 import { outcomeOf } from '../../core/outcome.ts';
@@ -28,6 +29,8 @@ export async function takeCandidate(machine: Machine, taking: Taking): Promise<E
   const { queue, look, onReceipt } = taking;
   const { candidate } = look;
   try {
+    // While another was taken: nobody has looked at this one.
+    if (await queue.hasChanged(look)) return leave(machine, candidate, exitCodes.done);
     const receipt = await endOf(machine, taking);
     onReceipt?.(receipt);
     const exit = exitOf(receipt);
@@ -93,7 +96,9 @@ async function clearAway(machine: Machine, { queue, look }: Taking, receipt: Rec
     const detail = messageOf(error);
     // A read-only or foreign inbox: the bundle stays, and is not taken again until it changes.
     machine.emit({ event: 'settle-failed', level: 'warn', transaction, detail });
-    queue.markStuck(look, detail);
+    await queue.markStuck(look, detail);
+    // Bad and gone: whoever was writing it will bring it again.
+    if (hasErrno(error, 'ENOENT') && exitOf(receipt) === exitCodes.badBundle) return false;
   }
   return true;
 }

@@ -14,27 +14,32 @@ import { pair, temporaryFolder } from '../../support/bundles.ts';
 import { rootInMemory } from '../../support/root-machine.ts';
 
 interface Scene {
-  readonly hasChanged?: boolean;
+  /** Since it was looked at: before its run, or in its midst. */
+  readonly changes?: 'before' | 'meanwhile';
   readonly why?: string;
   /** What goes wrong before the file is looked into. */
   readonly fault?: Error;
 }
 
 /** A file that is no bundle, alone in an inbox. */
-async function taken(t: TestContext, { hasChanged = false, why, fault }: Scene) {
+async function taken(t: TestContext, { changes, why, fault }: Scene) {
   const inbox = join(await temporaryFolder(t), 'inbox');
   await mkdir(inbox);
   const path = join(inbox, 'web.tar');
   await writeFile(path, 'no bundle at all'.repeat(100));
   const { machine, events } = await rootInMemory(t, { settings: { inbox } });
   const deferred: string[] = [];
+  let looks = 0;
   const queue = {
     defer: async ({ candidate }: { candidate: { path: string } }) => void deferred.push(candidate.path),
-    hasChanged: async () => hasChanged,
+    hasChanged: async () => {
+      looks += 1;
+      return changes === 'before' || (changes === 'meanwhile' && looks > 1);
+    },
     done: () => undefined,
     knownWait: () => undefined,
     hasRested: () => true,
-    markStuck: () => undefined,
+    markStuck: async () => undefined,
   } as unknown as InboxQueue;
   const inHand = { taking: (_: unknown, work: () => unknown) => work() } as unknown as InHand;
   const resume = async () => {
@@ -63,15 +68,17 @@ test('what is no bundle is refused and moved out of the way', async (t) => {
   assert.deepEqual(left, ['refused']);
 });
 
-test('what has changed since it was looked at is somebody’s copy, which goes on: it stays where it is', async (t) => {
-  const { exit, told, path, left } = await taken(t, { hasChanged: true });
-  assert.equal(exit, exitCodes.deferred);
-  assert.deepEqual(
-    [told?.event, told?.source, told?.code, told?.detail],
-    ['waiting', path, 'unsettled', 'it changed after it was looked at'],
-  );
-  assert.deepEqual(left, ['web.tar']);
-});
+for (const changes of ['before', 'meanwhile'] as const)
+  test(`what has changed since it was looked at, ${changes}, is somebody’s copy: it stays where it is`, async (t) => {
+    const { exit, told, end, path, left } = await taken(t, { changes });
+    assert.equal(exit, exitCodes.deferred);
+    assert.deepEqual(
+      [told?.event, told?.source, told?.code, told?.detail],
+      ['waiting', path, 'unsettled', 'it changed after it was looked at'],
+    );
+    assert.deepEqual(left, ['web.tar']);
+    assert.equal(end === undefined, changes === 'before', 'nobody is blamed for what was not looked at');
+  });
 
 test('what has ended the agent too often is set aside, and nobody looks into it', async (t) => {
   const { exit, end, left } = await taken(t, { why: '3 times in a row' });

@@ -74,6 +74,11 @@ test('a device that stalls is left alone after its deadline; the next medium is 
   await plug();
   await runs('next');
   await mayGo(before + 1);
+  assert.equal(
+    (await vm.sh(`${journal('nixmaker')} | grep -c medium-silent`)).trim(),
+    '1',
+    'it is named once',
+  );
   await pull();
   await vm.sh(
     `dmsetup resume rest; umount ${others}; dmsetup --noudevsync remove stick; dmsetup --noudevsync remove rest; losetup --detach-all`,

@@ -102,6 +102,8 @@ async function buildHosts(
   const choosing = chooseFrom(nix, { flake, patterns }, { keyFile, directory });
   const { source, hosts } = await choosing.finally(() => opening);
   const { nars, pathSigner } = await opening;
+  // Nix may have ended by the same Ctrl-C as we, a moment before we knew of it.
+  if (nix.signal?.aborted === true) throw new NixmakerError('stopped', 'no bundle had been written');
   await makeFolders(options.directory);
   const { path: staging, links, clear } = await makeStaging(options.directory, (text) => nix.warn?.(text));
   const packing = makePacking(nix, staging, nars);

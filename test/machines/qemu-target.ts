@@ -1,7 +1,9 @@
 /** Disks for QEMU with nixmaker on them as a package would bring it (compiled), and images of sticks. */
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { layModuleOutput, type ModuleOutput } from '../support/module-output.ts';
+import { given } from '../../src/core/given.ts';
+import type { Workshop } from '../support/fleet.ts';
+import { layModuleOutput, type ModuleOutput, moduleOutput } from '../support/module-output.ts';
 import { compiled, compiledAt, compiledMain, compiledNode } from './compiled.ts';
 import { run } from './program.ts';
 
@@ -88,7 +90,7 @@ export function readFromVfat(image: string, path: string): Promise<string> {
   return tool('usr/bin/mtools', ['-c', 'mtype', '-i', image, `::${path}`], { MTOOLS_SKIP_CHECK: '1' });
 }
 
-export interface QemuTarget {
+interface QemuTarget {
   /** What the NixOS module makes of the machine; nothing of it is started. */
   readonly output: ModuleOutput;
   /** Folders of the host, by where they are to lie on the disk. */
@@ -96,7 +98,7 @@ export interface QemuTarget {
 }
 
 /** @returns the folder to boot, with a disk in it */
-export async function makeQemuDisk(folder: string, { output, folders }: QemuTarget): Promise<void> {
+async function makeQemuDisk(folder: string, { output, folders }: QemuTarget): Promise<void> {
   const tree = join(folder, 'tree');
   await mkdir(folder, { recursive: true });
   await must('cp', ['--archive', join(prepared(), 'tree'), tree]);
@@ -116,6 +118,31 @@ export async function makeQemuDisk(folder: string, { output, folders }: QemuTarg
   for (const [to, from] of Object.entries(folders ?? {})) await cp(from, join(tree, to), { recursive: true });
   await must('mke2fs', ['-q', '-t', 'ext4', '-d', tree, join(folder, 'disk'), '1500M']);
   await rm(tree, { recursive: true, force: true });
+}
+
+/** The disk of a machine that takes what is plugged in. @param media the options of `services.nixmaker.media`, in Nix */
+export async function makeMediaDisk(
+  shop: Workshop,
+  folder: string,
+  { media, folders }: { readonly media: string; readonly folders?: QemuTarget['folders'] },
+): Promise<void> {
+  const options = `{ services.nixmaker = {
+    enable = true;
+    trustedPublicKeys = [ "${shop.keys.publicKey}" ];
+    policy.operation = "switch";
+    media = ${media};
+  }; }`;
+  const output = await moduleOutput(shop.builder, join(shop.folder, 'module'), options);
+  await makeQemuDisk(folder, given({ output, folders }));
+}
+
+/** A folder with a pool of the bundle, as `put` makes it. */
+export async function makePool(shop: Workshop, name: string, bundle: string): Promise<string> {
+  const desk = join(shop.folder, 'desk', name);
+  await mkdir(desk, { recursive: true });
+  const put = await shop.builder.nixmaker(['put', desk, bundle]);
+  if (put.code !== 0) throw new Error(put.stderr);
+  return desk;
 }
 
 /** As NixOS would, where the tree does not have it. */

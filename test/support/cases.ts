@@ -11,7 +11,7 @@ export function inSample(row: number, column: number, columns: number): boolean 
   return allCases || row % columns === column;
 }
 
-/** Tests of which each run has one in so many take turns. */
+/** Tests of which each run has one in so many take turns. tools/set-up/run-tests.sh counts to it. */
 export const turns = 4;
 
 const named = allCases ? 'all' : (process.env.NIXMAKER_TURN ?? '0');

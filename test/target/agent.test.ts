@@ -9,12 +9,14 @@ import { Targets } from '../support/targets.ts';
 
 const shop = await makeWorkshop();
 const targets = new Targets(shop);
+/** A switch that has begun, and goes on once it is told to. */
+const untilGo = 'while [ "${1:-}" != check ] && [ ! -e /run/go ]; do sleep 0.05; done';
 
 test('agent and command line at once: one of them waits', async () => {
   const target = await targets.fresh();
   const slow = await shop.bundle('slow-switch', {
     hosts: { web: plainHost('web', 'slow-switch') },
-    switchPrelude: 'while [ "${1:-}" != check ] && [ ! -e /run/go ]; do sleep 0.05; done',
+    switchPrelude: untilGo,
   });
   const agent = await target.startAgent();
   await copyFile(slow, join(target.inbox, 'web.tar'));
@@ -31,7 +33,7 @@ test('another bundle of that name, brought while the first is being installed, h
   const target = await targets.fresh();
   const slow = await shop.bundle('slow-to-switch', {
     hosts: { web: plainHost('web', 'slow-to-switch') },
-    switchPrelude: 'while [ "${1:-}" != check ] && [ ! -e /run/go ]; do sleep 0.05; done',
+    switchPrelude: untilGo,
   });
   const agent = await target.startAgent();
   await copyFile(slow, join(target.inbox, 'web.tar'));
@@ -63,7 +65,7 @@ test('another bundle of that name, brought while the first is being installed, h
 test('an agent told to stop finishes what it has begun, then stops', async () => {
   const target = await targets.fresh();
   const bundle = await shop.bundle('stopping', {
-    switchPrelude: 'while [ "${1:-}" != check ] && [ ! -e /run/go ]; do sleep 0.05; done',
+    switchPrelude: untilGo,
   });
   const agent = await target.startAgent();
   await copyFile(bundle, join(target.inbox, 'web.tar'));
@@ -78,7 +80,7 @@ test('an agent told to stop finishes what it has begun, then stops', async () =>
 test('an agent killed midway does it over when it starts again', async () => {
   const target = await targets.fresh();
   const bundle = await shop.bundle('killed', {
-    switchPrelude: 'while [ "${1:-}" != check ] && [ ! -e /run/go ]; do sleep 0.05; done',
+    switchPrelude: untilGo,
   });
   const first = await target.startAgent();
   await copyFile(bundle, join(target.inbox, 'web.tar'));

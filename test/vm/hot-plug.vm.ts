@@ -8,10 +8,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { nixSystem } from '../machines/program.ts';
 import { Qemu } from '../machines/qemu.ts';
-import { makeQemuDisk, makeStick, partitioned, readFromVfat } from '../machines/qemu-target.ts';
+import { makeMediaDisk, makePool, makeStick, partitioned, readFromVfat } from '../machines/qemu-target.ts';
 import { allCases } from '../support/cases.ts';
 import { makeWorkshop } from '../support/fleet.ts';
-import { moduleOutput } from '../support/module-output.ts';
 import { hostileExfat } from './hostile/exfat.ts';
 
 const shop = await makeWorkshop();
@@ -29,33 +28,17 @@ const release = (name: string, sequence: number) => {
   });
 };
 
-/** A folder with a pool of these bundles, as `put` makes it. */
-async function pool(name: string, bundle: string): Promise<string> {
-  const desk = join(shop.folder, 'desk', name);
-  await mkdir(desk, { recursive: true });
-  const put = await shop.builder.nixmaker(['put', desk, bundle]);
-  assert.equal(put.code, 0, put.stderr);
-  return desk;
-}
-
 const names = ['vfat', 'exfat', 'ext4', 'third', 'older', 'newer', 'cut'] as const;
 const pools = Object.fromEntries(
   await Promise.all(
-    names.map(async (name, i) => [name, await pool(name, await release(name, (i + 1) * 10))] as const),
+    names.map(
+      async (name, i) => [name, await makePool(shop, name, await release(name, (i + 1) * 10))] as const,
+    ),
   ),
 ) as Record<(typeof names)[number], string>;
 
-await makeQemuDisk(folder, {
-  output: await moduleOutput(
-    shop.builder,
-    join(shop.folder, 'module'),
-    `{ services.nixmaker = {
-         enable = true;
-         trustedPublicKeys = [ "${shop.keys.publicKey}" ];
-         policy.operation = "switch";
-         media = { enable = true; fileSystems = [ "vfat" "exfat" "ext4" ]; };
-       }; }`,
-  ),
+await makeMediaDisk(shop, folder, {
+  media: '{ enable = true; fileSystems = [ "vfat" "exfat" "ext4" ]; }',
   folders: { '/root/exfat': pools.exfat },
 });
 await makeStick(join(folder, 'vfat.img'), 'vfat', pools.vfat);

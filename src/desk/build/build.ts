@@ -85,11 +85,15 @@ export async function buildBundles(
   } catch (error) {
     // Before there are hosts, whose own failures are results: Nix ended because of that.
     const isEnded = nix.signal?.aborted === true && error instanceof NixFailure;
-    throw isEnded ? new NixmakerError('stopped', 'no bundle had been written', { cause: error }) : error;
+    throw isEnded ? stoppedAtOnce(error) : error;
   } finally {
     await daemon.close();
   }
 }
+
+/** Before there are hosts. */
+const stoppedAtOnce = (cause?: unknown) =>
+  new NixmakerError('stopped', 'no bundle had been written', { cause });
 
 async function buildHosts(
   nix: NixContext,
@@ -103,7 +107,7 @@ async function buildHosts(
   const { source, hosts } = await choosing.finally(() => opening);
   const { nars, pathSigner } = await opening;
   // Nix may have ended by the same Ctrl-C as we, a moment before we knew of it.
-  if (nix.signal?.aborted === true) throw new NixmakerError('stopped', 'no bundle had been written');
+  if (nix.signal?.aborted === true) throw stoppedAtOnce();
   await makeFolders(options.directory);
   const { path: staging, links, clear } = await makeStaging(options.directory, (text) => nix.warn?.(text));
   const packing = makePacking(nix, staging, nars);

@@ -20,22 +20,17 @@ import { Unreadable } from '../update/unreadable.ts';
 import { InboxRounds } from './inbox-rounds.ts';
 import { fingerprintOf, hasGrown, isUnchanged, type Judged, judgeFile } from './judge-file.ts';
 
+/** As it was when it was looked at: a carrier may replace it while it is being installed. */
+export interface Found {
+  readonly candidate: Candidate;
+  readonly fingerprint: string;
+}
+
 export type Look =
   /** `isGood`: as far as its head tells. Anything else is taken to be refused. */
-  | {
-      readonly action: 'take';
-      readonly candidate: Candidate;
-      readonly isGood: boolean;
-      readonly fingerprint: string;
-    }
+  | (Found & { readonly action: 'take'; readonly isGood: boolean })
   /** It has ended the agent too often, or does not have the name of a bundle. */
-  | {
-      readonly action: 'set-aside';
-      readonly candidate: Candidate;
-      readonly fingerprint: string;
-      readonly code: ReasonCode;
-      readonly why: string;
-    }
+  | (Found & { readonly action: 'set-aside'; readonly code: ReasonCode; readonly why: string })
   /** `again` milliseconds from now at the latest. */
   | {
       readonly action: 'wait';
@@ -46,9 +41,6 @@ export type Look =
       readonly present: number;
       readonly expected: number | undefined;
     };
-
-/** As it was when it was looked at: a carrier may replace it while it is being installed. */
-export type Found = Pick<Exclude<Look, { action: 'wait' }>, 'candidate' | 'fingerprint'>;
 
 /**
  * Files whose last appearance is remembered. Those beyond are looked at as if for the first time: if the oldest were forgotten instead, a

@@ -2,15 +2,12 @@
  * A machine in QEMU, with a real udev, for media of which it hears in other ways than of sticks: discs and cards in drives and readers
  * that stay, of which nothing comes but a `change`; and SD cards in a host of their own, none of which says that it is removable.
  */
-import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { nixSystem } from '../../machines/program.ts';
 import { Qemu } from '../../machines/qemu.ts';
-import { makeQemuDisk } from '../../machines/qemu-target.ts';
+import { makeMediaDisk, makePool } from '../../machines/qemu-target.ts';
 import { makeWorkshop } from '../../support/fleet.ts';
-import { moduleOutput } from '../../support/module-output.ts';
 
 const shop = await makeWorkshop();
 after(() => Qemu.cutAll());
@@ -25,25 +22,10 @@ export async function pool(name: string, sequence: number): Promise<string> {
     hosts: { web: `mkSystem { hostName = "web"; motd = "${name} ${blob(name)}"; }` },
     args: ['--sequence', String(sequence - 1)],
   });
-  const desk = join(shop.folder, 'desk', name);
-  await mkdir(desk, { recursive: true });
-  const put = await shop.builder.nixmaker(['put', desk, bundle]);
-  assert.equal(put.code, 0, put.stderr);
-  return desk;
+  return makePool(shop, name, bundle);
 }
 
-await makeQemuDisk(folder, {
-  output: await moduleOutput(
-    shop.builder,
-    join(shop.folder, 'module'),
-    `{ services.nixmaker = {
-         enable = true;
-         trustedPublicKeys = [ "${shop.keys.publicKey}" ];
-         policy.operation = "switch";
-         media.enable = true;
-       }; }`,
-  ),
-});
+await makeMediaDisk(shop, folder, { media: '{ enable = true; }' });
 
 /** Milliseconds, by emulation. */
 export const long = 480_000;

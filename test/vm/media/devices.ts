@@ -40,11 +40,7 @@ const tableWith = (d: string, those: string) =>
 
 test('a device on which sectors have gone bad: named, nothing is changed, and the agent goes on', async () => {
   const bundle = await release('bad-sectors', 100, `bad \${${data.replace('"data"', '"rotten"')}}`);
-  await onLoop(
-    bundle,
-    (d) =>
-      `mount -o ro ${d} /mnt; b=$(filefrag -v "$(ls -S /mnt/nixmaker/cache/nar/*/* | head -n 1)" | sed -n 's/^ *0: .*: *\\([0-9]*\\)\\.\\..*/\\1/p'); umount /mnt; x=$((b * 8 + 4096)); printf "0 $x linear ${d} 0\\n$x 64 error\\n$((x + 64)) $((${sectors} - x - 64)) linear ${d} $((x + 64))\\n" | dmsetup --noudevsync --noudevrules create stick`,
-  );
+  await onLoop(bundle, (d) => `${inTheLargest(d)}; ${tableWith(d, 'error')}`);
   await vm.sh(`mount -o ro /dev/dm-0 ${others}`);
   await vm.until(`${journal('nixmaker')} | grep '"event":"deferred"' | grep medium-unreadable | grep -q EIO`);
   await vm.sh("! grep -q '^bad' /run/current-system/etc/motd && systemctl is-active nixmaker.service");

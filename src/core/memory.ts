@@ -14,3 +14,14 @@ export function giveBack({ buffer, byteLength }: Uint8Array): void {
   if (byteLength < leastBytes || buffer.byteLength > byteLength + slackBytes) return;
   if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }
+
+/**
+ * The same for parts of a buffer, together with what is beyond them: only where nobody else has any of it. Node.js’s pool, which all small
+ * buffers are in, is left alone.
+ */
+export function giveBackAround(parts: readonly Uint8Array[]): void {
+  // Of those given back already, there are no bytes.
+  for (const { buffer } of parts)
+    if (buffer instanceof ArrayBuffer && buffer.byteLength > Math.max(leastBytes, Buffer.poolSize))
+      buffer.transfer(0);
+}

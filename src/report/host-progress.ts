@@ -18,8 +18,11 @@ export interface Terminal {
   readonly write: (text: Lines) => void;
 }
 
-/** One is written while the next is prepared; the work itself must guard what can’t run twice at once. */
-const concurrent = 2;
+/**
+ * While one is written, on a medium slower than all else, the next few are prepared. The work itself must guard what can’t run twice
+ * at once.
+ */
+const concurrent = 4;
 
 /**
  * Runs the work for all hosts, in order. A failed host is an outcome like any other.

@@ -1,9 +1,10 @@
 /** Compressing for several hosts at once, and where the folder of what is kept goes away meanwhile: a build goes on all the same. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { zstdDecompressSync } from 'node:zlib';
 import { encodeNix32 } from '../../src/core/nix32.ts';
 import type { PathInfo } from '../../src/core/release/path-info.ts';
 import { CacheFolder } from '../../src/desk/build/cache-folder.ts';
@@ -16,10 +17,10 @@ import { inOwnStore } from '../support/own-store.ts';
 import { storePathOf } from '../support/releases.ts';
 
 /** One of a file that is in the store folder. */
-async function placed(n: number): Promise<PathInfo> {
+async function placed(n: number, contents: string | Buffer = `${n}`.repeat(1000)): Promise<PathInfo> {
   const path = storePathOf(n, `file-${n}`);
   await mkdir('/nix/store', { recursive: true });
-  await writeFile(path, `${n}`.repeat(1000));
+  await writeFile(path, contents);
   const hash = createHash('sha256');
   let narSize = 0;
   for await (const chunk of narOf(path)) {
@@ -40,21 +41,27 @@ async function compressing(t: TestContext, kept: string) {
     compressor.close();
     await nars?.close();
   };
-  const digestAt = async ({ path }: PathInfo) => {
+  const bytesAt = async ({ path }: PathInfo) => {
     const file = cache.closureOf(path)[0]?.file;
     assert.ok(file !== undefined);
     const source = cache.sourceOf(file);
     const from = source.position ?? 0;
-    const bytes = (await readFile(source.path)).subarray(from, from + file.size);
-    return [encodeNix32(createHash('sha256').update(bytes).digest()), file.digest];
+    return (await readFile(source.path)).subarray(from, from + file.size);
   };
-  return { compressor, close, digestAt, said };
+  const digestAt = async (info: PathInfo) => {
+    const bytes = await bytesAt(info);
+    return [
+      encodeNix32(createHash('sha256').update(bytes).digest()),
+      cache.closureOf(info.path)[0]?.file?.digest,
+    ];
+  };
+  return { compressor, close, bytesAt, digestAt, said };
 }
 
 inOwnStore(import.meta.url, () => {
   test('two that begin at once lay their pieces into one place, and leave nothing behind', async (t) => {
     const kept = await temporaryFolder(t);
-    const infos = await Promise.all([1, 2].map(placed));
+    const infos = await Promise.all([1, 2].map((n) => placed(n)));
     const { compressor, close, digestAt } = await compressing(t, kept);
     const done = await Promise.all(infos.map((info) => compressor.addAll([info], () => undefined)));
     assert.deepEqual(done, [true, true]);
@@ -65,6 +72,30 @@ inOwnStore(import.meta.url, () => {
     await close();
     const left = await readdir(kept);
     assert.deepEqual([left.length, left.filter((name) => name.startsWith('.'))], [1, []]);
+  });
+
+  test('whatever its size, and whether or not it gets smaller, a piece is the NAR', async (t) => {
+    const { compressor, close, bytesAt, digestAt } = await compressing(t, await temporaryFolder(t));
+    const kibibyte = 1024;
+    // What another thread compresses begins at 32 KiB, a file of its own at 1 MiB compressed; the largest come as streams.
+    const sizes = [0, 1, 31, 32, 33, 64, 65, 1023, 1025, 3000, 17_000].map((size) => size * kibibyte);
+    const infos: PathInfo[] = [];
+    for (const size of sizes) {
+      infos.push(await placed(100 + infos.length, randomBytes(size)));
+      infos.push(await placed(100 + infos.length, Buffer.alloc(size, `${infos.length}`)));
+    }
+    assert.equal(await compressor.addAll(infos, () => undefined), true);
+    for (const info of infos) {
+      const [is, said] = await digestAt(info);
+      assert.equal(is, said, info.path);
+      const nar = zstdDecompressSync(await bytesAt(info));
+      assert.equal(
+        `sha256:${encodeNix32(createHash('sha256').update(nar).digest())}`,
+        info.narHash,
+        info.path,
+      );
+    }
+    await close();
   });
 
   test('a folder that is deleted while a build goes on only keeps nothing', async (t) => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CacheFolder } from '../../src/desk/build/cache-folder.ts';
-import { StoreCompressor } from '../../src/desk/build/compress.ts';
+import { largeFirst, StoreCompressor } from '../../src/desk/build/compress.ts';
 import { NarCounts } from '../../src/desk/build/nar-counts.ts';
 import { temporaryFolder } from '../support/bundles.ts';
 import { digits, storePathOf } from '../support/releases.ts';
@@ -17,4 +17,19 @@ test('a path that is not in the store folder is missing the second time as well'
   for (const host of ['one', 'two'])
     assert.equal(await compressor.addAll([info], () => undefined), false, host);
   assert.throws(() => cache.closureOf(info.path), /ENOENT/);
+});
+
+test('large NARs are begun first, and the small ones stay in order', () => {
+  const mebibyte = 1024 * 1024;
+  const sizes = [3, 1, 9 * mebibyte, 2, 4 * mebibyte, 4 * mebibyte - 1, 20 * mebibyte];
+  const paths = sizes.map((narSize, n) => ({
+    path: storePathOf(n),
+    narHash: digits(n, 52),
+    narSize,
+    references: [],
+  }));
+  assert.deepEqual(
+    largeFirst(paths).map(({ narSize }) => narSize),
+    [20 * mebibyte, 9 * mebibyte, 4 * mebibyte, 3, 1, 2, 4 * mebibyte - 1],
+  );
 });

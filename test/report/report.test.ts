@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { catalogue } from '../../src/core/catalogue.ts';
 import { receiptText } from '../../src/core/run/receipt.ts';
 import { table } from '../../src/report/columns.ts';
@@ -64,6 +65,29 @@ test('off a terminal, progress is a line for each step of each host', async () =
     outcomes.map((o) => o.status),
     ['failed', 'built'],
   );
+});
+
+test('while one host is being written, the next few are begun, and no more', async () => {
+  const run = runHostsWithProgress<{ host: string; status: 'built' }>({
+    isTTY: false,
+    isUtf8: true,
+    write: () => undefined,
+  });
+  const begun: string[] = [];
+  const few = Promise.withResolvers<void>();
+  await run(['a', 'b', 'c', 'd', 'e', 'f'], async (host) => {
+    begun.push(host);
+    if (begun.length === 4) few.resolve();
+    if (host === 'a') {
+      await few.promise;
+      // Whoever would be begun has been by now.
+      await setImmediate();
+      assert.deepEqual(begun, ['a', 'b', 'c', 'd']);
+    } else if (['b', 'c', 'd'].includes(host))
+      await few.promise.then(() => setImmediate()).then(() => setImmediate());
+    return { host, status: 'built' };
+  });
+  assert.deepEqual(begun, ['a', 'b', 'c', 'd', 'e', 'f']);
 });
 
 test('each code tells what happened and what to do, in sentences', () => {

@@ -56,6 +56,9 @@ export interface BuildOptions extends OutputOptions, Omit<Wishes, keyof OutputOp
   readonly deliver?: (parts: Parameters<Deliver>[0], say: (text: string) => void) => Promise<void>;
 }
 
+/** While the disk takes one, the next is copied. */
+const bundlesAtOnce = 2;
+
 /**
  * Nix at the desk: this machine's own configuration and store.
  * @param options `signal` stops Nix and cleans up what was begun. `warn` receives warnings
@@ -112,7 +115,8 @@ async function buildHosts(
   const { path: staging, links, clear } = await makeStaging(options.directory, (text) => nix.warn?.(text));
   const packing = makePacking(nix, staging, nars);
   const systems = new Map<string, StorePath[]>();
-  const [build, prepare, handOver] = [pLimit(1), pLimit(1), pLimit(1)];
+  const [build, prepare] = [pLimit(1), pLimit(1)];
+  const handOver = pLimit(options.deliver === undefined ? bundlesAtOnce : 1);
   const copies = new SourceCopies(source.metadata.path);
   try {
     await holdLocked(nix, source, links);
@@ -174,7 +178,7 @@ interface BuildRun {
   readonly build: LimitFunction;
   /** One host at a time: compression uses all processors. */
   readonly prepare: LimitFunction;
-  /** Delivery is also one at a time. */
+  /** Bundles are written `bundlesAtOnce`, and deliveries are one at a time. */
   readonly handOver: LimitFunction;
   /** Derivations and toplevels of the hosts evaluated so far. */
   readonly systems: Map<string, StorePath[]>;
@@ -194,8 +198,11 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   const turned = { ...run, hold: holdProgram };
   const write = () =>
     deliver === undefined
-      ? writeHost(turned, output, onWait)
-      : run.handOver(() => recordHost(turned, output, { deliver: (parts) => deliver(parts, say), onWait }));
+      ? run.handOver(() => writeHost(turned, output, onWait))
+      : recordHost(turned, output, {
+          deliver: (parts) => run.handOver(() => deliver(parts, say)),
+          onWait,
+        });
   // Pieces are hashed along the way: one may have been kept from an earlier build, on a disk that flips bits.
   const written = await write().catch(async (error: unknown) => {
     if (await run.prepare(() => run.packing.compressor.replaceAltered())) return write();

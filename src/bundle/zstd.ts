@@ -1,4 +1,5 @@
 /** Decompresses what was signed, in one go or as a stream. zstd frames: RFC 8878. */
+import type { Writable } from 'node:stream';
 import { setImmediate as othersFirst } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { constants, createZstdDecompress, zstdDecompress, zstdDecompressSync } from 'node:zlib';
@@ -65,7 +66,7 @@ export class StreamDecoder {
 
   async *decode(compressed: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
     const decoder = this.#decoder;
-    const feeding = this.#feed(compressed).catch((error: unknown) => decoder.destroy(error as Error));
+    const feeding = feedInto(decoder, compressed).catch((error: unknown) => decoder.destroy(error as Error));
     let size = 0;
     let kept: Buffer | undefined;
     try {
@@ -94,22 +95,25 @@ export class StreamDecoder {
       await feeding;
     }
   }
+}
 
-  async #feed(compressed: AsyncIterable<Buffer>): Promise<void> {
-    const decoder = this.#decoder;
-    for await (const chunk of compressed) {
-      await new Promise<void>((resolve, reject) => {
-        // Not called if the decoder is destroyed meanwhile.
-        decoder.once('close', resolve);
-        decoder.write(chunk, (error) => {
-          decoder.off('close', resolve);
-          if (error) reject(error);
-          else resolve();
-        });
+/**
+ * Writes all of it to a stream, and ends that. Each chunk’s memory is given back as soon as the stream is done with it.
+ * @throws what the chunks’ source or the stream throws; returns early if the stream is destroyed
+ */
+export async function feedInto(stream: Writable, chunks: AsyncIterable<Buffer>): Promise<void> {
+  for await (const chunk of chunks) {
+    await new Promise<void>((resolve, reject) => {
+      // Not called if the stream is destroyed meanwhile.
+      stream.once('close', resolve);
+      stream.write(chunk, (error) => {
+        stream.off('close', resolve);
+        if (error) reject(error);
+        else resolve();
       });
-      if (decoder.destroyed) return;
-      giveBack(chunk);
-    }
-    decoder.end();
+    });
+    if (stream.destroyed) return;
+    giveBack(chunk);
   }
+  stream.end();
 }

@@ -13,6 +13,7 @@ import { NarCache } from '../../src/desk/build/nar-cache.ts';
 import { NarCounts } from '../../src/desk/build/nar-counts.ts';
 import { narOf } from '../../src/nix/nar.ts';
 import { temporaryFolder } from '../support/bundles.ts';
+import { smallDisk } from '../support/own-mounts.ts';
 import { inOwnStore } from '../support/own-store.ts';
 import { storePathOf } from '../support/releases.ts';
 
@@ -96,6 +97,24 @@ inOwnStore(import.meta.url, () => {
       );
     }
     await close();
+  });
+
+  test('a disk that gets full ends it, also where a path comes as a stream', async (t) => {
+    const disk = await smallDisk(t, 4 * 1024 * 1024);
+    for (const [n, size] of [6_000_000, 20_000_000].entries()) {
+      const cache = new CacheFolder(join(disk, 'cache'));
+      const compressor = new StoreCompressor(join(disk, 'compressed'), {
+        cache,
+        counts: new NarCounts(cache),
+      });
+      const info = await placed(200 + n, randomBytes(size));
+      await assert.rejects(
+        compressor.addAll([info], () => undefined),
+        { code: 'ENOSPC' },
+      );
+      compressor.close();
+      await rm(join(disk, 'compressed'), { recursive: true });
+    }
   });
 
   test('a folder that is deleted while a build goes on only keeps nothing', async (t) => {

@@ -5,12 +5,13 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { finished, pipeline } from 'node:stream/promises';
+import { finished } from 'node:stream/promises';
 import { constants, createZstdCompress, zstdCompressSync } from 'node:zlib';
 import { forEachAtOnce } from '../../bundle/at-once.ts';
 import { NarCheck } from '../../bundle/nar-check.ts';
 import { PieceSum } from '../../bundle/piece-sum.ts';
 import type { Source } from '../../bundle/sources.ts';
+import { feedInto } from '../../bundle/zstd.ts';
 import { hasErrno, insteadOf } from '../../core/errno.ts';
 import { giveBackAround } from '../../core/memory.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
@@ -28,6 +29,8 @@ import { Place } from './place.ts';
 const inlineBytes = 32 * 1024;
 /** Up to this size a NAR is held in memory. */
 const wholeBytes = 16 * 1024 * 1024;
+/** What a larger one becomes comes in pieces of this size. */
+const streamedBytes = 1024 * 1024;
 /** From this size on, a NAR is begun before smaller ones. */
 const largeBytes = 4 * 1024 * 1024;
 /** From this size on, compressed, a piece gets a file of its own: a pool on the same file system can then share its blocks. */
@@ -210,20 +213,19 @@ export class StoreCompressor {
     const sum = new PieceSum();
     let size = 0;
     const out = await open(made, 'w', 0o644);
+    const zstd = createZstdCompress({ ...parameters, chunkSize: streamedBytes });
+    const nar = checked(narOf(path), check);
+    const feeding = feedInto(zstd, nar).catch((error: unknown) => zstd.destroy(error as Error));
     try {
-      await pipeline(
-        checked(narOf(path), check),
-        createZstdCompress(parameters),
-        async (compressed: AsyncIterable<Buffer>) => {
-          for await (const chunk of compressed) {
-            hash.update(chunk);
-            sum.add(chunk);
-            size += chunk.length;
-            await out.writeFile(chunk);
-          }
-        },
-      );
+      for await (const chunk of zstd as AsyncIterable<Buffer>) {
+        hash.update(chunk);
+        sum.add(chunk);
+        size += chunk.length;
+        await out.writeFile(chunk);
+      }
     } finally {
+      zstd.destroy();
+      await feeding;
       await out.close();
     }
     return { file: { digest: digestOf(hash), size }, source: { path: made, sum: sum.end() } };

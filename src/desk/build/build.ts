@@ -23,6 +23,7 @@ import { type MadeDelta, makeDeltas } from './deltas.ts';
 import { requireDiskScript } from './disk-script.ts';
 import { Evaluation } from './evaluation.ts';
 import { guardBareName } from './flake-guard.ts';
+import { type HandOver, makeHandOver } from './hand-over.ts';
 import { identityOf, type Wishes } from './identity.ts';
 import { guardLeaks } from './leak-guard.ts';
 import { openKept } from './open-kept.ts';
@@ -55,9 +56,6 @@ export interface BuildOptions extends OutputOptions, Omit<Wishes, keyof OutputOp
   /** Takes each host’s release instead of a bundle in its folder. One at a time. */
   readonly deliver?: (parts: Parameters<Deliver>[0], say: (text: string) => void) => Promise<void>;
 }
-
-/** While the disk takes one, the next is copied. */
-const bundlesAtOnce = 2;
 
 /**
  * Nix at the desk: this machine's own configuration and store.
@@ -116,7 +114,7 @@ async function buildHosts(
   const packing = makePacking(nix, staging, nars);
   const systems = new Map<string, StorePath[]>();
   const [build, prepare] = [pLimit(1), pLimit(1)];
-  const handOver = pLimit(options.deliver === undefined ? bundlesAtOnce : 1);
+  const handOver = makeHandOver(nix.signal, options.deliver !== undefined);
   const copies = new SourceCopies(source.metadata.path);
   try {
     await holdLocked(nix, source, links);
@@ -178,8 +176,7 @@ interface BuildRun {
   readonly build: LimitFunction;
   /** One host at a time: compression uses all processors. */
   readonly prepare: LimitFunction;
-  /** Bundles are written `bundlesAtOnce`, and deliveries are one at a time. */
-  readonly handOver: LimitFunction;
+  readonly handOver: HandOver;
   /** Derivations and toplevels of the hosts evaluated so far. */
   readonly systems: Map<string, StorePath[]>;
 }
@@ -199,13 +196,11 @@ async function buildHost(run: BuildRun, host: string, say: (text: string) => voi
   const write = () =>
     deliver === undefined
       ? run.handOver(() => writeHost(turned, output, onWait))
-      : recordHost(turned, output, {
-          deliver: (parts) => run.handOver(() => deliver(parts, say)),
-          onWait,
-        });
+      : recordHost(turned, output, { deliver: (parts) => run.handOver(() => deliver(parts, say)), onWait });
   // Pieces are hashed along the way: one may have been kept from an earlier build, on a disk that flips bits.
   const written = await write().catch(async (error: unknown) => {
-    if (await run.prepare(() => run.packing.compressor.replaceAltered())) return write();
+    const isStopped = run.nix.signal?.aborted === true;
+    if (!isStopped && (await run.prepare(() => run.packing.compressor.replaceAltered()))) return write();
     throw error;
   });
   return {

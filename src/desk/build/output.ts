@@ -86,20 +86,24 @@ export async function recordHost(
   const folder = join(run.options.directory, output.host);
   await makeFolders(folder);
   const turn = { hold: run.hold, file: turnIn(folder), verb: 'build', onWait };
-  return inTurn(turn, async () => {
-    const made = await makeRelease(run, output, folder);
-    const record = join(folder, recordFolder);
-    await makeFolders(record);
-    await writeWhole(join(record, 'index'), made.release.index.bytes);
-    await writeWhole(join(record, 'manifest.sig'), made.signatureBytes);
-    await writeProvenance(run, record, made);
-    // Last, because it says that everything else belongs to it.
-    await writeWhole(join(record, 'manifest.json'), made.manifestBytes);
-    await deliver(made);
-    await writeWhole(join(folder, 'meta'), metaText(output.evaluated));
-    const { sequence } = made.release.manifest;
-    return { bundle: record, bytes: bytesOf(made), sequence };
-  });
+  const made = await inTurn(turn, () => writeRecord(run, output, folder));
+  // Others may have the folder meanwhile: a medium can take hours.
+  await deliver(made);
+  const { sequence } = made.release.manifest;
+  return { bundle: join(folder, recordFolder), bytes: bytesOf(made), sequence };
+}
+
+async function writeRecord(run: OutputRun, output: HostOutput, folder: string): Promise<BundleParts> {
+  const made = await makeRelease(run, output, folder);
+  const record = join(folder, recordFolder);
+  await makeFolders(record);
+  await writeWhole(join(record, 'index'), made.release.index.bytes);
+  await writeWhole(join(record, 'manifest.sig'), made.signatureBytes);
+  await writeProvenance(run, record, made);
+  // After these, because it says that they belong to it.
+  await writeWhole(join(record, 'manifest.json'), made.manifestBytes);
+  await writeWhole(join(folder, 'meta'), metaText(output.evaluated));
+  return made;
 }
 
 /** Takes a release while its pieces’ sources still exist. */

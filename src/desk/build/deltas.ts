@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import pLimit from 'p-limit';
-import { isMissing } from '../../core/errno.ts';
+import { insteadOf, isMissing } from '../../core/errno.ts';
 import { limits } from '../../core/limits.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
 import type { DeltaPiece } from '../../core/release/contents-file.ts';
@@ -149,14 +149,23 @@ async function makeDelta(info: CachedPath, base: HashedPath, folder: string): Pr
   const work = () => compress(info, base, folder);
   const compressed = await (isLarge ? large(work) : work());
   if (compressed === undefined) return undefined;
-  const digest = encodeNix32(createHash('sha256').update(compressed).digest());
-  const file = join(folder, `${digest}.zst`);
-  await writeFile(file, compressed);
+  const { digest, file } = await keepDelta(folder, compressed);
   const { path, narHash } = base;
   return {
     piece: { kind: 'delta', size: compressed.length, digest, base: path, baseNarHash: narHash },
     file,
   };
+}
+
+/** Hosts share deltas: another may be copying this one now, so what is there under its digest is left as it is. */
+export async function keepDelta(
+  folder: string,
+  compressed: Buffer,
+): Promise<{ readonly digest: string; readonly file: string }> {
+  const digest = encodeNix32(createHash('sha256').update(compressed).digest());
+  const file = join(folder, `${digest}.zst`);
+  await writeFile(file, compressed, { flag: 'wx' }).catch(insteadOf(['EEXIST'], undefined));
+  return { digest, file };
 }
 
 const zstd = promisify(zstdCompress);

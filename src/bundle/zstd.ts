@@ -1,5 +1,5 @@
 /** Decompresses what was signed, in one go or as a stream. zstd frames: RFC 8878. */
-import type { Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { setImmediate as othersFirst } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { constants, createZstdDecompress, zstdDecompress, zstdDecompressSync } from 'node:zlib';
@@ -65,43 +65,51 @@ export class StreamDecoder {
   }
 
   async *decode(compressed: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
-    const decoder = this.#decoder;
-    const feeding = feedInto(decoder, compressed).catch((error: unknown) => decoder.destroy(error as Error));
     let size = 0;
     let kept: Buffer | undefined;
-    try {
-      for await (const part of decoder as AsyncIterable<Buffer>) {
-        size += part.length;
-        // Some that waited while nobody read are put together by the stream, elsewhere in memory.
-        if (part.buffer.byteLength !== chunkBytes) {
-          if (kept !== undefined) yield Buffer.from(kept);
-          kept = undefined;
-          yield part;
-          if (size > this.#size) return;
-          continue;
-        }
-        // Parts share memory, and the decoder may still write to the rest of it: it is handed on when full.
-        const start = kept === undefined ? part.byteOffset : kept.byteOffset;
-        const end = part.byteOffset + part.length;
-        kept = Buffer.from(part.buffer, start, end - start);
-        if (end < part.buffer.byteLength && size <= this.#size) continue;
-        yield kept;
+    for await (const part of through(this.#decoder, compressed)) {
+      size += part.length;
+      // Some that waited while nobody read are put together by the stream, elsewhere in memory.
+      if (part.buffer.byteLength !== chunkBytes) {
+        if (kept !== undefined) yield Buffer.from(kept);
         kept = undefined;
+        yield part;
         if (size > this.#size) return;
+        continue;
       }
-      if (kept !== undefined) yield kept;
-    } finally {
-      decoder.destroy();
-      await feeding;
+      // Parts share memory, and the decoder may still write to the rest of it: it is handed on when full.
+      const start = kept === undefined ? part.byteOffset : kept.byteOffset;
+      const end = part.byteOffset + part.length;
+      kept = Buffer.from(part.buffer, start, end - start);
+      if (end < part.buffer.byteLength && size <= this.#size) continue;
+      yield kept;
+      kept = undefined;
+      if (size > this.#size) return;
     }
+    if (kept !== undefined) yield kept;
   }
 }
 
 /**
- * Writes all of it to a stream, and ends that. Each chunk’s memory is given back as soon as the stream is done with it.
- * @throws what the chunks’ source or the stream throws; returns early if the stream is destroyed
+ * What a stream makes of the chunks. The memory of each of them is given back as soon as the stream is done with it; at the end, also an early
+ * one, the stream is destroyed.
+ * @throws what the chunks’ source or the stream throws
  */
-export async function feedInto(stream: Writable, chunks: AsyncIterable<Buffer>): Promise<void> {
+export async function* through(
+  stream: Duplex,
+  chunks: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, void> {
+  const feeding = feedInto(stream, chunks).catch((error: unknown) => stream.destroy(error as Error));
+  try {
+    yield* stream as AsyncIterable<Buffer>;
+  } finally {
+    stream.destroy();
+    await feeding;
+  }
+}
+
+/** Ends the stream with them; returns early if it is destroyed. */
+async function feedInto(stream: Duplex, chunks: AsyncIterable<Buffer>): Promise<void> {
   for await (const chunk of chunks) {
     await new Promise<void>((resolve, reject) => {
       // Not called if the stream is destroyed meanwhile.

@@ -17,6 +17,8 @@ import { smallDisk } from '../support/own-mounts.ts';
 import { inOwnStore } from '../support/own-store.ts';
 import { storePathOf } from '../support/releases.ts';
 
+const digestOf = (bytes: Buffer) => encodeNix32(createHash('sha256').update(bytes).digest());
+
 /** One of a file that is in the store folder. */
 async function placed(n: number, contents: string | Buffer = `${n}`.repeat(1000)): Promise<PathInfo> {
   const path = storePathOf(n, `file-${n}`);
@@ -49,13 +51,10 @@ async function compressing(t: TestContext, kept: string) {
     const from = source.position ?? 0;
     return (await readFile(source.path)).subarray(from, from + file.size);
   };
-  const digestAt = async (info: PathInfo) => {
-    const bytes = await bytesAt(info);
-    return [
-      encodeNix32(createHash('sha256').update(bytes).digest()),
-      cache.closureOf(info.path)[0]?.file?.digest,
-    ];
-  };
+  const digestAt = async (info: PathInfo) => [
+    digestOf(await bytesAt(info)),
+    cache.closureOf(info.path)[0]?.file?.digest,
+  ];
   return { compressor, close, bytesAt, digestAt, said };
 }
 
@@ -90,11 +89,7 @@ inOwnStore(import.meta.url, () => {
       const [is, said] = await digestAt(info);
       assert.equal(is, said, info.path);
       const nar = zstdDecompressSync(await bytesAt(info));
-      assert.equal(
-        `sha256:${encodeNix32(createHash('sha256').update(nar).digest())}`,
-        info.narHash,
-        info.path,
-      );
+      assert.equal(`sha256:${digestOf(nar)}`, info.narHash, info.path);
     }
     await close();
   });

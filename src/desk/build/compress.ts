@@ -3,7 +3,7 @@
  * small paths (docs/performance.md), and each would have to be decompressed again to be counted.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, writeFile } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { constants, createZstdCompress, zstdCompressSync } from 'node:zlib';
@@ -11,7 +11,7 @@ import { forEachAtOnce } from '../../bundle/at-once.ts';
 import { NarCheck } from '../../bundle/nar-check.ts';
 import { PieceSum } from '../../bundle/piece-sum.ts';
 import type { Source } from '../../bundle/sources.ts';
-import { feedInto } from '../../bundle/zstd.ts';
+import { through } from '../../bundle/zstd.ts';
 import { hasErrno, insteadOf } from '../../core/errno.ts';
 import { giveBackAround } from '../../core/memory.ts';
 import { encodeNix32 } from '../../core/nix32.ts';
@@ -195,40 +195,48 @@ export class StoreCompressor {
       return length === narSize ? compressed(nar) : undefined;
     });
     if (chunks === undefined) return undefined;
-    const [hash, sum] = [createHash('sha256'), new PieceSum()];
-    for (const chunk of chunks) {
-      hash.update(chunk);
-      sum.add(chunk);
-    }
-    const size = chunks.reduce((bytes, { length }) => bytes + length, 0);
-    const where = size < ownFileBytes ? place.append(chunks) : await writeOwn(place.ownFile(path), chunks);
+    const tally = new Tally();
+    for (const chunk of chunks) tally.add(chunk);
+    const { file, sum } = tally.end();
+    const where = file.size < ownFileBytes ? place.append(chunks) : await place.writeOwn(path, chunks);
     // For each few of them V8 would collect garbage, which takes a fifth of the processor’s time.
     giveBackAround(chunks);
-    return { file: { digest: digestOf(hash), size }, source: { ...where, sum: sum.end() } };
+    return { file, source: { ...where, sum } };
   }
 
   async #stream({ info: { path }, check, place }: Work): Promise<Compressed> {
     const made = place.ownFile(path);
-    const hash = createHash('sha256');
-    const sum = new PieceSum();
-    let size = 0;
+    const tally = new Tally();
     const out = await open(made, 'w', 0o644);
-    const zstd = createZstdCompress({ ...parameters, chunkSize: streamedBytes });
-    const nar = checked(narOf(path), check);
-    const feeding = feedInto(zstd, nar).catch((error: unknown) => zstd.destroy(error as Error));
     try {
-      for await (const chunk of zstd as AsyncIterable<Buffer>) {
-        hash.update(chunk);
-        sum.add(chunk);
-        size += chunk.length;
+      const zstd = createZstdCompress({ ...parameters, chunkSize: streamedBytes });
+      for await (const chunk of through(zstd, checked(narOf(path), check))) {
+        tally.add(chunk);
         await out.writeFile(chunk);
       }
     } finally {
-      zstd.destroy();
-      await feeding;
       await out.close();
     }
-    return { file: { digest: digestOf(hash), size }, source: { path: made, sum: sum.end() } };
+    const { file, sum } = tally.end();
+    return { file, source: { path: made, sum } };
+  }
+}
+
+/** What a piece’s bytes come to. */
+class Tally {
+  readonly #hash = createHash('sha256');
+  readonly #sum = new PieceSum();
+  #size = 0;
+
+  add(chunk: Buffer): void {
+    this.#hash.update(chunk);
+    this.#sum.add(chunk);
+    this.#size += chunk.length;
+  }
+
+  end(): { readonly file: CachedFile; readonly sum: string } {
+    const digest = encodeNix32(this.#hash.digest());
+    return { file: { digest, size: this.#size }, sum: this.#sum.end() };
   }
 }
 
@@ -268,16 +276,9 @@ async function compressed(nar: Buffer): Promise<Buffer[]> {
   return chunks;
 }
 
-async function writeOwn(path: string, chunks: readonly Buffer[]): Promise<{ readonly path: string }> {
-  await writeFile(path, chunks, { mode: 0o644 });
-  return { path };
-}
-
 async function* checked(nar: AsyncIterable<Buffer>, check: NarCheck): AsyncGenerator<Buffer, void, void> {
   for await (const chunk of nar) {
     check.add(chunk);
     yield chunk;
   }
 }
-
-const digestOf = (hash: ReturnType<typeof createHash>): string => encodeNix32(hash.digest());

@@ -1,5 +1,6 @@
 /** Where a build’s compressed pieces are put, until they are in its bundles or kept for the next build. */
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashPart, type StorePath } from '../../core/store-path.ts';
 import { piecesFile } from './kept-list.ts';
@@ -33,7 +34,14 @@ export class Place {
     return { path: this.path, position };
   }
 
-  /** For a large one. */
+  /** A large one. @returns its file */
+  async writeOwn(path: StorePath, chunks: readonly Buffer[]): Promise<{ readonly path: string }> {
+    const own = this.ownFile(path);
+    await writeFile(own, chunks, { mode: 0o644 });
+    return { path: own };
+  }
+
+  /** For one that comes as a stream. */
   ownFile(path: StorePath): string {
     return join(this.folder, `${hashPart(path)}.zst`);
   }
